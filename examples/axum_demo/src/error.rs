@@ -1,0 +1,130 @@
+//! What the demo answers when it refuses: a status and `{"error": "...", "message": "..."}`.
+//!
+//! `error` is for programs and stays the same; `message` is for people. The refusals of the protected route are not
+//! here: they are the library's, in the form that RFC 6750 wants.
+
+use std::error::Error;
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    BodyTooLarge,
+    BodyUnreadable,
+    Internal(Box<dyn Error + Send + Sync>),
+    JsonBroken,
+    JsonExpected,
+    JsonUnfit,
+    MethodNotAllowed,
+    NotFound,
+    PasswordHasNul,
+    PasswordTooLong,
+    TimedOut,
+    TooBusy,
+    WrongCredentials,
+}
+
+#[derive(Serialize)]
+struct Refusal {
+    error: &'static str,
+    message: &'static str,
+}
+
+impl ApiError {
+    /// A fault of ours: the client is told that there was one, standard error is told which.
+    pub(crate) fn internal(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Internal(error.into())
+    }
+
+    fn describe(&self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as Status;
+        match self {
+            Self::BodyTooLarge => (
+                Status::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "the body is larger than 8 KiB",
+            ),
+            Self::BodyUnreadable => (
+                Status::BAD_REQUEST,
+                "body_unreadable",
+                "the body could not be read",
+            ),
+            Self::Internal(_) => (
+                Status::INTERNAL_SERVER_ERROR,
+                "internal",
+                "something went wrong on our side",
+            ),
+            Self::JsonBroken => (Status::BAD_REQUEST, "json_broken", "the body is not valid JSON"),
+            Self::JsonExpected => (
+                Status::UNSUPPORTED_MEDIA_TYPE,
+                "json_expected",
+                "send JSON, with the header Content-Type: application/json",
+            ),
+            Self::JsonUnfit => (
+                Status::UNPROCESSABLE_ENTITY,
+                "json_unfit",
+                "the body must be a JSON object with the strings \"email\" and \"password\"",
+            ),
+            Self::MethodNotAllowed => (
+                Status::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "this address does not take that method",
+            ),
+            Self::NotFound => (Status::NOT_FOUND, "not_found", "there is nothing at this address"),
+            Self::PasswordHasNul => (
+                Status::UNPROCESSABLE_ENTITY,
+                "password_has_nul",
+                "a password cannot hold the character U+0000",
+            ),
+            Self::PasswordTooLong => (
+                Status::UNPROCESSABLE_ENTITY,
+                "password_too_long",
+                "a password has at most 72 bytes",
+            ),
+            Self::TimedOut => (Status::REQUEST_TIMEOUT, "timed_out", "the request took too long"),
+            Self::TooBusy => (
+                Status::SERVICE_UNAVAILABLE,
+                "too_busy",
+                "too many people are signing in, try again in a moment",
+            ),
+            Self::WrongCredentials => (
+                Status::UNAUTHORIZED,
+                "wrong_credentials",
+                "the email or the password is wrong",
+            ),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let Self::Internal(cause) = &self {
+            eprintln!("internal error: {cause}");
+        }
+        let (status, error, message) = self.describe();
+        let mut response = (status, Json(Refusal { error, message })).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, const { HeaderValue::from_static("1") });
+        }
+        response
+    }
+}
+
+/// axum's own texts are not passed on: they quote the body, which may hold a password.
+impl From<JsonRejection> for ApiError {
+    fn from(rejection: JsonRejection) -> Self {
+        match rejection {
+            JsonRejection::JsonDataError(_) => Self::JsonUnfit,
+            JsonRejection::JsonSyntaxError(_) => Self::JsonBroken,
+            JsonRejection::MissingJsonContentType(_) => Self::JsonExpected,
+            other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
+            _ => Self::BodyUnreadable,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A small axum application around `tower-jwt-auth`: sign in, get a token, call a protected route.
+//!
+//! The way of a request:
+//!
+//! 1. `serve` takes the connection, with a time limit on its headers, and gives the request to [`app`].
+//! 2. `POST /signin` (`signin`): the password is checked in `password`, the user is in `users`, the token comes
+//!    from `tokens`.
+//! 3. `GET /protected/` (`protected`): the library checks the token, `users` turns its claims into the user.
+//! 4. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere.
+//!
+//! `settings` reads the environment; `main.rs` puts it all together.
+
+mod error;
+mod limits;
+mod password;
+mod protected;
+mod serve;
+mod settings;
+mod signin;
+mod tokens;
+mod users;
+
+use axum::{Router, middleware};
+
+use crate::error::ApiError;
+pub use crate::limits::Limits;
+pub use crate::serve::{listen, serve};
+pub use crate::settings::{SettingError, Settings};
+use crate::users::Users;
+
+/// The whole application: opens the database, which is created on the first start, and sets up the routes.
+///
+/// # Errors
+///
+/// The database cannot be opened, or belongs to another program.
+pub async fn app(settings: &Settings) -> Result<Router, SettingError> {
+    let users = Users::open(settings.database.clone()).await?;
+    Ok(Router::new()
+        .merge(signin::routes(users.clone(), settings.keys.clone()))
+        .merge(protected::routes(users, &settings.keys))
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(middleware::from_fn_with_state(
+            settings.limits.request,
+            limits::time_limit,
+        )))
+}

@@ -1,0 +1,57 @@
+//! Starts the demo: reads the settings, listens, serves until Ctrl-C or SIGTERM.
+
+use std::env;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use axum_demo::{SettingError, Settings, app, listen, serve};
+use tokio::signal;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), SettingError> {
+    let settings = Settings::read(|name| env::var_os(name))?;
+    let listener = listen(settings.address).await?;
+    let app = app(&settings).await?;
+    announce(
+        listener.local_addr().unwrap_or(settings.address),
+        settings.keys_are_temporary,
+    );
+    serve(listener, app, settings.limits, stop_signal()).await;
+    Ok(())
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "it is what the person who starts the demo wants to know"
+)]
+fn announce(address: SocketAddr, keys_are_temporary: bool) {
+    if keys_are_temporary {
+        println!("JWT_SECRET is not set: tokens are signed with a random secret and end with this process");
+    }
+    println!("listening on http://{address}");
+}
+
+/// Ready on Ctrl-C, and on Unix also on SIGTERM, which is what service managers and containers send.
+async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).expect("a handler for SIGTERM can be set");
+        tokio::select! {
+            _ = signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = signal::ctrl_c().await;
+}

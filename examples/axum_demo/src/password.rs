@@ -1,0 +1,148 @@
+//! Checking passwords with bcrypt, which is slow on purpose: never on the async runtime, never too many at once.
+
+use std::sync::Arc;
+use std::thread;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task;
+
+use crate::error::ApiError;
+
+/// How many sign-ins may wait for each that is being checked. A check takes about a quarter of a second, so the last
+/// in the queue waits about two.
+const WAITING_PER_WORKER: usize = 8;
+
+/// bcrypt reads no more than this.
+const MAX_BYTES: usize = 72;
+
+/// A password that bcrypt reads in full.
+pub(crate) struct Password(String);
+
+impl Password {
+    pub(crate) fn new(password: String) -> Result<Self, ApiError> {
+        if password.len() > MAX_BYTES {
+            return Err(ApiError::PasswordTooLong);
+        }
+        // bcrypt ends the password with a NUL and repeats it to fill 72 bytes: "okon\0okon" would pass for "okon".
+        if password.contains('\0') {
+            return Err(ApiError::PasswordHasNul);
+        }
+        Ok(Self(password))
+    }
+}
+
+/// A stored bcrypt hash.
+pub(crate) struct PasswordHash(String);
+
+impl PasswordHash {
+    pub(crate) fn new(hash: String) -> Self {
+        Self(hash)
+    }
+
+    /// A hash that no user has, of the same cost as theirs. It is checked when the email is unknown, so that the time
+    /// of the answer does not tell which emails are known.
+    pub(crate) fn of_nobody() -> Self {
+        Self("$2b$12$/jvxcSZTEh1ivKzK2k7UwOsCopLzqIrl1rrneDICdw5clWyd4NYom".to_owned())
+    }
+}
+
+/// Lets a bounded number of sign-ins in: some being checked, some waiting.
+#[derive(Clone)]
+pub(crate) struct PasswordGate {
+    places: Arc<Semaphore>,
+    workers: Arc<Semaphore>,
+}
+
+impl PasswordGate {
+    /// One core is left to everything else.
+    pub(crate) fn new() -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Self::with_workers(cores.saturating_sub(1).max(1))
+    }
+
+    fn with_workers(workers: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(workers * (1 + WAITING_PER_WORKER))),
+            workers: Arc::new(Semaphore::new(workers)),
+        }
+    }
+
+    /// Takes a place, or refuses at once if there is none.
+    pub(crate) fn enter(&self) -> Result<Place, ApiError> {
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| ApiError::TooBusy)?;
+        Ok(Place {
+            place,
+            workers: Arc::clone(&self.workers),
+        })
+    }
+}
+
+/// A place in the gate; dropping it frees it.
+pub(crate) struct Place {
+    place: OwnedSemaphorePermit,
+    workers: Arc<Semaphore>,
+}
+
+impl Place {
+    /// Waits for a worker and checks the password there.
+    pub(crate) async fn check(self, password: Password, hash: PasswordHash) -> Result<bool, ApiError> {
+        let Self { place, workers } = self;
+        let worker = workers.acquire_owned().await.map_err(ApiError::internal)?;
+        let checked = task::spawn_blocking(move || {
+            // Held in here: a client that goes away ends the waiting, but not the work that was begun.
+            let _held = (place, worker);
+            bcrypt::verify(password.0, &hash.0)
+        });
+        checked
+            .await
+            .map_err(ApiError::internal)?
+            .map_err(ApiError::internal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "$2b$12$Gwf0uvxH3L7JLfo0CC/NCOoijK2vQ/wbgP.LeNup8vj6gg31IiFkm";
+
+    #[test]
+    fn bcrypt_repeats_passwords() {
+        assert!(bcrypt::verify("okon\0okon", HASH).unwrap());
+    }
+
+    #[test]
+    fn nobody_has_the_cost_of_others() {
+        let cost = |hash: &str| hash.parse::<bcrypt::HashParts>().unwrap().get_cost();
+        assert_eq!(cost(&PasswordHash::of_nobody().0), cost(HASH));
+    }
+
+    /// Two may be inside, one of them at work: also when the one who asked for that work is gone.
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_still_takes_its_place() {
+        let gate = PasswordGate {
+            places: Arc::new(Semaphore::new(2)),
+            workers: Arc::new(Semaphore::new(1)),
+        };
+        let check = || {
+            let place = gate.enter().unwrap();
+            task::spawn(place.check(Password("okon".to_owned()), PasswordHash::new(HASH.to_owned())))
+        };
+
+        let left = check();
+        task::yield_now().await;
+        left.abort();
+        assert!(left.await.unwrap_err().is_cancelled());
+        assert_eq!(gate.workers.available_permits(), 0);
+
+        let waiting = check();
+        assert!(matches!(gate.enter(), Err(ApiError::TooBusy)));
+        assert!(waiting.await.unwrap().unwrap());
+        assert_eq!(
+            (gate.places.available_permits(), gate.workers.available_permits()),
+            (2, 1)
+        );
+    }
+}

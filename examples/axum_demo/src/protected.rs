@@ -1,0 +1,37 @@
+//! `GET /protected/`: tells the people who are signed in who they are.
+
+use axum::routing::get;
+use axum::{Extension, Json, Router};
+use serde::Serialize;
+use tower_jwt_auth::{Claims, JwtAuthLayer, PrincipalLayer};
+
+use crate::tokens::{AccessToken, TokenKeys};
+use crate::users::{User, Users};
+
+#[derive(Serialize)]
+struct Profile {
+    email: String,
+    first_name: String,
+    last_name: String,
+}
+
+pub(crate) fn routes(users: Users, keys: &TokenKeys) -> Router {
+    let signed_in = JwtAuthLayer::new(keys.verifier());
+    let current_user = PrincipalLayer::new(move |claims: Claims<AccessToken>| {
+        let users = users.clone();
+        async move { users.by_id(&claims.sub).await }
+    });
+    // The layer added last is the outermost: the token is checked before the user is looked up.
+    Router::new()
+        .route("/protected/", get(protected))
+        .layer(current_user)
+        .layer(signed_in)
+}
+
+async fn protected(Extension(user): Extension<User>) -> Json<Profile> {
+    Json(Profile {
+        email: user.email,
+        first_name: user.first_name,
+        last_name: user.last_name,
+    })
+}

@@ -1,0 +1,129 @@
+//! The settings, from the environment. Each has a default that just works; a variable that is empty counts as not set.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+
+use sqlx::sqlite::SqliteConnectOptions;
+
+use crate::limits::Limits;
+use crate::tokens::TokenKeys;
+
+const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
+const DEFAULT_DATABASE: &str = "sqlite:axum_demo.sqlite3";
+
+/// All that can be set.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// `DEMO_ADDR`, by default `127.0.0.1:8080`: where to listen.
+    pub address: SocketAddr,
+    /// `DATABASE_URL`, by default `sqlite:axum_demo.sqlite3` in the working directory.
+    pub(crate) database: SqliteConnectOptions,
+    /// `JWT_SECRET`, at least 32 bytes, by default random ones: what tokens are signed with.
+    pub(crate) keys: TokenKeys,
+    /// Whether `JWT_SECRET` was not set, so that tokens end with the process.
+    pub keys_are_temporary: bool,
+    /// Not from the environment.
+    pub limits: Limits,
+}
+
+impl Settings {
+    /// Reads the settings from variables, those of the process with `Settings::read(|name| std::env::var_os(name))`.
+    ///
+    /// # Errors
+    ///
+    /// A variable does not hold what it should.
+    pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, SettingError> {
+        let text = |name| match variable(name)
+            .filter(|value| !value.is_empty())
+            .map(OsString::into_string)
+        {
+            Some(Err(_)) => Err(SettingError::new(name, "must be text in UTF-8")),
+            Some(Ok(value)) => Ok(Some(value)),
+            None => Ok(None),
+        };
+        let secret = text("JWT_SECRET")?;
+        Ok(Self {
+            address: address(text("DEMO_ADDR")?.as_deref().unwrap_or(DEFAULT_ADDRESS))?,
+            database: database(text("DATABASE_URL")?.as_deref().unwrap_or(DEFAULT_DATABASE))?,
+            keys_are_temporary: secret.is_none(),
+            keys: keys(secret)?,
+            limits: Limits::default(),
+        })
+    }
+}
+
+/// A setting that is no good: which one, and what is needed, in one line.
+#[derive(Debug)]
+pub struct SettingError {
+    variable: &'static str,
+    problem: String,
+}
+
+impl SettingError {
+    pub(crate) fn new(variable: &'static str, problem: impl Into<String>) -> Self {
+        Self {
+            variable,
+            problem: problem.into(),
+        }
+    }
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.variable, self.problem)
+    }
+}
+
+impl std::error::Error for SettingError {}
+
+/// Only at the start, when an error of the database is one of its setting.
+impl From<sqlx::Error> for SettingError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::new(
+            "DATABASE_URL",
+            format!("cannot use the database, a file to be read and written: {error}"),
+        )
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, SettingError> {
+    text.parse().map_err(|_| {
+        SettingError::new(
+            "DEMO_ADDR",
+            format!("must be an IP address and a port, as in {DEFAULT_ADDRESS}"),
+        )
+    })
+}
+
+/// The error does not show the value: the address of another kind of database may hold a password.
+fn database(url: &str) -> Result<SqliteConnectOptions, SettingError> {
+    url.parse::<SqliteConnectOptions>()
+        .ok()
+        .filter(|database| url.starts_with("sqlite:") && !database.get_filename().as_os_str().is_empty())
+        .map(|database| database.create_if_missing(true))
+        .ok_or_else(|| {
+            let problem = format!("must be a SQLite file, as in {DEFAULT_DATABASE}, or sqlite::memory:");
+            SettingError::new("DATABASE_URL", problem)
+        })
+}
+
+fn keys(secret: Option<String>) -> Result<TokenKeys, SettingError> {
+    let secret = match secret {
+        Some(secret) => secret.into_bytes(),
+        None => random_secret().map_err(|error| {
+            SettingError::new(
+                "JWT_SECRET",
+                format!("must be set, as this machine makes no random one: {error}"),
+            )
+        })?,
+    };
+    TokenKeys::new(&secret).map_err(|error| SettingError::new("JWT_SECRET", error.to_string()))
+}
+
+fn random_secret() -> Result<Vec<u8>, getrandom::Error> {
+    let mut secret = vec![0; 32];
+    getrandom::fill(&mut secret)?;
+    Ok(secret)
+}

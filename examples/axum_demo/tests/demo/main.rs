@@ -1,0 +1,11 @@
+//! The demo over a real socket.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod flood;
+mod protected;
+mod signin;
+mod slow_clients;
+mod start;
+mod stop;
+mod support;

@@ -1,0 +1,148 @@
+//! Starting: settings and databases.
+
+use std::ffi::OsString;
+use std::fs;
+
+use axum_demo::{Settings, app, listen};
+use sqlx::{Connection, SqliteConnection};
+
+use crate::support::{Demo, SECRET, fresh_file, read, settings};
+
+#[test]
+fn needs_no_settings() {
+    for variables in [
+        &[][..],
+        &[("DEMO_ADDR", ""), ("JWT_SECRET", ""), ("DATABASE_URL", "")],
+    ] {
+        let settings = read(variables).unwrap();
+        assert_eq!(settings.address.to_string(), "127.0.0.1:8080");
+        assert!(settings.keys_are_temporary);
+        assert!(format!("{settings:?}").contains("axum_demo.sqlite3"));
+    }
+}
+
+#[test]
+fn tells_what_is_wrong_with_a_setting() {
+    let address = "DEMO_ADDR: must be an IP address and a port, as in 127.0.0.1:8080";
+    let secret = "JWT_SECRET: HS256 needs a secret of at least 32 bytes, got ";
+    let database = "DATABASE_URL: must be a SQLite file, as in sqlite:axum_demo.sqlite3, or sqlite::memory:";
+    for (variable, value, expected) in [
+        ("DEMO_ADDR", "8080", address.to_owned()),
+        ("DEMO_ADDR", "localhost:8080", address.to_owned()),
+        ("DEMO_ADDR", "127.0.0.1:65536", address.to_owned()),
+        ("JWT_SECRET", "short", format!("{secret}5")),
+        ("JWT_SECRET", &SECRET[..31], format!("{secret}31")),
+        (
+            "DATABASE_URL",
+            "postgres://eze:okon@localhost/demo",
+            database.to_owned(),
+        ),
+        ("DATABASE_URL", "axum_demo.sqlite3", database.to_owned()),
+        ("DATABASE_URL", "sqlite:", database.to_owned()),
+        ("DATABASE_URL", "sqlite:file?mode=none", database.to_owned()),
+    ] {
+        let error = read(&[(variable, value)]).unwrap_err();
+        assert_eq!(error.to_string(), expected, "{variable}={value}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn takes_only_text() {
+    use std::os::unix::ffi::OsStringExt;
+    for variable in ["DEMO_ADDR", "JWT_SECRET", "DATABASE_URL"] {
+        let value = OsString::from_vec(vec![0xff; 40]);
+        let error = Settings::read(|name| (name == variable).then(|| value.clone())).unwrap_err();
+        assert_eq!(error.to_string(), format!("{variable}: must be text in UTF-8"));
+    }
+}
+
+#[test]
+fn shows_no_secret() {
+    let shown = format!("{:?}", settings("sqlite::memory:"));
+    assert!(
+        !shown.contains(SECRET) && !shown.contains(&format!("{:?}", SECRET.as_bytes())),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn tells_that_the_address_is_taken() {
+    let demo = Demo::start().await;
+    let error = listen(demo.address).await.unwrap_err().to_string();
+    assert!(
+        error.starts_with(&format!("DEMO_ADDR: cannot listen on {}: ", demo.address)),
+        "{error}"
+    );
+    assert_eq!(error.lines().count(), 1);
+}
+
+#[tokio::test]
+async fn tells_that_the_database_is_of_no_use() {
+    let other = fresh_file("other_program.sqlite3");
+    let url = format!("sqlite:{}?mode=rwc", other.display());
+    let mut database = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("PRAGMA user_version = 7")
+        .execute(&mut database)
+        .await
+        .unwrap();
+    let text = fresh_file("no_database.txt");
+    fs::write(
+        &text,
+        "not a database, though long enough to be taken for one".repeat(20),
+    )
+    .unwrap();
+
+    let unusable = "DATABASE_URL: cannot use the database, a file to be read and written: ";
+    for (file, expected) in [
+        (other, "DATABASE_URL: the database belongs to another program"),
+        (text, unusable),
+        (fresh_file("no/such/directory.sqlite3"), unusable),
+        (env!("CARGO_TARGET_TMPDIR").into(), unusable),
+    ] {
+        let error = app(&settings(&format!("sqlite:{}", file.display())))
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with(expected), "{error}");
+        assert_eq!(error.lines().count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn does_not_bring_back_a_deleted_user() {
+    let url = format!("sqlite:{}", fresh_file("restart.sqlite3").display());
+    let first = Demo::start_with(settings(&url)).await;
+    assert_eq!(first.signin("eze@example.com", "okon").await.status, 200);
+    first.stop().await.unwrap();
+
+    let second = Demo::start_with(settings(&url)).await;
+    assert_eq!(second.signin("eze@example.com", "okon").await.status, 200);
+    let mut database = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("DELETE FROM users")
+        .execute(&mut database)
+        .await
+        .unwrap();
+    second.stop().await.unwrap();
+
+    let third = Demo::start_with(settings(&url)).await;
+    assert_eq!(third.signin("eze@example.com", "okon").await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn works_for_two_at_once_on_one_file() {
+    let url = format!("sqlite:{}", fresh_file("together.sqlite3").display());
+    let (first, second) = tokio::join!(Demo::start_with(settings(&url)), Demo::start_with(settings(&url)));
+    let authorization = format!("Bearer {}", first.token().await);
+    assert_eq!(second.protected(&[&authorization]).await.status, 200);
+}
+
+#[tokio::test]
+async fn makes_a_secret_of_its_own() {
+    let variables = [("DEMO_ADDR", "127.0.0.1:0"), ("DATABASE_URL", "sqlite::memory:")];
+    let first = Demo::start_with(read(&variables).unwrap()).await;
+    let second = Demo::start_with(read(&variables).unwrap()).await;
+    let authorization = format!("Bearer {}", first.token().await);
+    assert_eq!(first.protected(&[&authorization]).await.status, 200);
+    assert_eq!(second.protected(&[&authorization]).await.status, 401);
+}

@@ -1,0 +1,233 @@
+use std::fmt::{self, Formatter};
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::Extensions;
+use smallvec::SmallVec;
+
+use crate::challenge::Challenge;
+use crate::error::AuthError;
+use crate::kind::AuthErrorKind;
+
+/// The claims of a verified token, as the application's own type `C`.
+///
+/// [`JwtAuthLayer`](crate::JwtAuthLayer) puts it into the request's extensions. It dereferences to `C` and is cheap to
+/// clone. It also tells what a handler may need to know of the token itself; a method of `C` with one of these names
+/// is reached as `(*claims).issuer()`.
+///
+/// In a test, claims are made by hand, with no token:
+///
+/// ```
+/// use tower_jwt_auth::Claims;
+///
+/// struct User {
+///     email: String,
+/// }
+///
+/// async fn hello(user: Claims<User>) -> String {
+///     format!("Hello {}", user.email)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let user = Claims::new(User { email: "eze@example.com".to_owned() });
+/// assert_eq!(hello(user).await, "Hello eze@example.com");
+/// # }
+/// ```
+pub struct Claims<C> {
+    verified: Arc<Verified<C>>,
+    challenge: Option<Arc<Challenge>>,
+}
+
+struct Verified<C> {
+    claims: C,
+    token: TokenInfo,
+}
+
+impl<C> Claims<C> {
+    /// Claims that no token was needed for: for tests.
+    #[must_use]
+    pub fn new(claims: C) -> Self {
+        Self::of_token(claims, TokenInfo::default())
+    }
+
+    /// Claims with what is known of their token: for a [`Verify`](crate::Verify) of your own.
+    #[must_use]
+    pub fn of_token(claims: C, token: TokenInfo) -> Self {
+        Self {
+            verified: Arc::new(Verified { claims, token }),
+            challenge: None,
+        }
+    }
+
+    /// When the token expires: its `exp`, without any leeway. A connection that outlives a request (a WebSocket, a
+    /// stream) must end then.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.verified.token.expires_at
+    }
+
+    /// Who issued the token: its `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.verified.token.issuer()
+    }
+
+    /// The key ID in the token's header: its `kid`.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.verified.token.kid()
+    }
+
+    pub(crate) fn challenge(&self) -> Option<&Arc<Challenge>> {
+        self.challenge.as_ref()
+    }
+
+    pub(crate) fn set_challenge(&mut self, challenge: Option<Arc<Challenge>>) {
+        self.challenge = challenge;
+    }
+}
+
+impl<C> Claims<C>
+where
+    C: Send + Sync + 'static,
+{
+    /// The claims that a layer put into the extensions of a request, or why there are none.
+    pub(crate) fn find(extensions: &Extensions) -> Result<&Self, AuthError> {
+        if let Some(claims) = extensions.get::<Self>() {
+            return Ok(claims);
+        }
+        match extensions.get::<Anonymous<C>>() {
+            Some(anonymous) => Err(anonymous.error()),
+            None => Err(AuthError::missing_layer::<C>()),
+        }
+    }
+}
+
+impl<C> Deref for Claims<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.verified.claims
+    }
+}
+
+impl<C> Clone for Claims<C> {
+    fn clone(&self) -> Self {
+        Self {
+            verified: Arc::clone(&self.verified),
+            challenge: self.challenge.clone(),
+        }
+    }
+}
+
+impl<C: fmt::Debug> fmt::Debug for Claims<C> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // What the claims show of themselves is the application's choice.
+        f.debug_tuple("Claims").field(&self.verified.claims).finish()
+    }
+}
+
+/// What is known of a token besides its claims.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tower_jwt_auth::{Claims, TokenInfo};
+///
+/// let expiry = SystemTime::now() + Duration::from_secs(300);
+/// let claims = Claims::of_token("Eze", TokenInfo::new().expiry(expiry).issued_by("https://id.example.com"));
+/// assert_eq!(claims.expires_at(), Some(expiry));
+/// assert_eq!(claims.issuer(), Some("https://id.example.com"));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct TokenInfo {
+    expires_at: Option<SystemTime>,
+    /// The issuer, then the `kid`: held here, so that a request neither allocates for them nor shares a counter.
+    text: SmallVec<[u8; 128]>,
+    issuer_len: Option<usize>,
+    has_kid: bool,
+}
+
+impl TokenInfo {
+    /// Nothing known yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets when the token expires.
+    #[must_use]
+    pub fn expiry(mut self, expires_at: SystemTime) -> Self {
+        self.expires_at = Some(expires_at);
+        self
+    }
+
+    /// Sets who issued the token.
+    #[must_use]
+    pub fn issued_by(self, issuer: &str) -> Self {
+        let kid = self.kid().map(str::to_owned);
+        Self::with(self.expires_at, Some(issuer), kid.as_deref())
+    }
+
+    /// Sets the ID of the key that signed the token.
+    #[must_use]
+    pub fn signed_with(self, kid: &str) -> Self {
+        let issuer = self.issuer().map(str::to_owned);
+        Self::with(self.expires_at, issuer.as_deref(), Some(kid))
+    }
+
+    pub(crate) fn with(expires_at: Option<SystemTime>, issuer: Option<&str>, kid: Option<&str>) -> Self {
+        let mut text = SmallVec::new();
+        text.extend_from_slice(issuer.unwrap_or_default().as_bytes());
+        text.extend_from_slice(kid.unwrap_or_default().as_bytes());
+        Self {
+            expires_at,
+            text,
+            issuer_len: issuer.map(str::len),
+            has_kid: kid.is_some(),
+        }
+    }
+
+    fn issuer(&self) -> Option<&str> {
+        self.issuer_len.map(|len| utf8(&self.text[..len]))
+    }
+
+    fn kid(&self) -> Option<&str> {
+        self.has_kid
+            .then(|| utf8(&self.text[self.issuer_len.unwrap_or(0)..]))
+    }
+}
+
+fn utf8(text: &[u8]) -> &str {
+    std::str::from_utf8(text).expect("the bytes were copied from a str")
+}
+
+/// Left in the extensions in place of `Claims<C>` by a layer that let a request pass without a credential.
+pub(crate) struct Anonymous<C> {
+    challenge: Option<Arc<Challenge>>,
+    claims: PhantomData<fn() -> C>,
+}
+
+impl<C> Anonymous<C> {
+    pub(crate) fn new(challenge: Option<Arc<Challenge>>) -> Self {
+        Self {
+            challenge,
+            claims: PhantomData,
+        }
+    }
+
+    /// What the request is told where it cannot do without claims.
+    fn error(&self) -> AuthError {
+        let mut error = AuthError::new(AuthErrorKind::MissingCredential);
+        error.challenge.clone_from(&self.challenge);
+        error
+    }
+}
+
+impl<C> Clone for Anonymous<C> {
+    fn clone(&self) -> Self {
+        Self::new(self.challenge.clone())
+    }
+}

@@ -1,0 +1,117 @@
+use std::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jsonwebtoken::Algorithm;
+
+use crate::verify::SkippedKey;
+
+/// A setting that cannot be used: what is wrong with it, and what is needed.
+///
+/// `Display` is one line, and never contains a secret or key.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// An HMAC secret is shorter than the hash of its algorithm
+    /// ([RFC 7518, section 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)).
+    SecretTooShort {
+        /// The algorithm the secret was meant for.
+        algorithm: Algorithm,
+        /// How many bytes it needs.
+        needed: usize,
+        /// How many it was given.
+        got: usize,
+    },
+    /// A key and an algorithm do not go together.
+    WrongKeyType {
+        /// The algorithm that was asked for.
+        algorithm: Algorithm,
+        /// What sort of key was given.
+        key: &'static str,
+    },
+    /// A private key was given where a public key is needed.
+    PrivateKey,
+    /// A certificate was given where a public key is needed.
+    Certificate,
+    /// An RSA key is of a size that is not accepted.
+    RsaKeySize {
+        /// Length of its modulus in bits.
+        bits: usize,
+    },
+    /// The bytes are not the key that they were said to be.
+    MalformedKey {
+        /// What is wrong with them.
+        reason: &'static str,
+    },
+    /// A JWK is not one that signatures can be checked with.
+    UnusableJwk {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The text is not a JWK, or not a JWK set.
+    MalformedJwk {
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// A JWK set has no key that can be used.
+    NoUsableKey {
+        /// The keys in it, each with the reason why it cannot be used.
+        skipped: Vec<SkippedKey>,
+    },
+    /// A file cannot be read.
+    UnreadableFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<std::io::Error>,
+    },
+    /// A realm contains something else than printable ASCII.
+    InvalidRealm {
+        /// The realm that was given.
+        realm: String,
+    },
+}
+
+impl Display for ConfigError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SecretTooShort { algorithm, needed, got } => {
+                write!(f, "{algorithm:?} needs a secret of at least {needed} bytes, got {got}")
+            }
+            Self::WrongKeyType { algorithm, key } => write!(f, "{algorithm:?} cannot be used with {key}"),
+            Self::PrivateKey => f.write_str(
+                "a private key was given where a public key is needed; `openssl pkey -pubout` extracts the public key",
+            ),
+            Self::Certificate => f.write_str(
+                "a certificate was given where a public key is needed; \
+                 `openssl x509 -noout -pubkey` extracts the public key",
+            ),
+            Self::RsaKeySize { bits } => {
+                write!(f, "an RSA key needs a modulus of 2048 to 8192 bits, got {bits}")
+            }
+            Self::MalformedKey { reason } => write!(f, "the key cannot be read: {reason}"),
+            Self::UnusableJwk { reason } => write!(f, "the JWK cannot be used: {reason}"),
+            Self::MalformedJwk { expected } => write!(f, "the text is not {expected}"),
+            Self::NoUsableKey { skipped } if skipped.is_empty() => f.write_str("the JWK set is empty"),
+            Self::NoUsableKey { skipped } => {
+                f.write_str("the JWK set has no usable key: ")?;
+                for (position, key) in skipped.iter().enumerate() {
+                    let separator = if position == 0 { "" } else { "; " };
+                    write!(f, "{separator}{key}")?;
+                }
+                Ok(())
+            }
+            Self::UnreadableFile { path, .. } => write!(f, "{} cannot be read", path.display()),
+            Self::InvalidRealm { realm } => write!(f, "a realm must be printable ASCII, got {realm:?}"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::UnreadableFile { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

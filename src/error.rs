@@ -1,0 +1,136 @@
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::challenge::Challenge;
+use crate::kind::AuthErrorKind;
+
+/// How long a client is asked to wait before it tries again, where nothing better is known.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Why a request was refused, with what an answer needs to say so.
+///
+/// It is put into the extensions of every response that refuses a request, for logs and metrics, whatever made the
+/// response. Nothing of the token is in it.
+///
+/// ```
+/// use tower_jwt_auth::{AuthError, AuthErrorKind};
+///
+/// let error = AuthError::new(AuthErrorKind::Expired);
+/// assert_eq!(error.to_string(), "the token has expired");
+/// assert_eq!(error.status(), 401);
+/// ```
+#[derive(Clone)]
+pub struct AuthError {
+    kind: AuthErrorKind,
+    retry_after: Option<Duration>,
+    scope: Option<Arc<str>>,
+    needed_by: Option<&'static str>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    pub(crate) challenge: Option<Arc<Challenge>>,
+}
+
+impl AuthError {
+    /// An error of the given kind: for a [`Verify`](crate::Verify) of your own.
+    #[must_use]
+    pub fn new(kind: AuthErrorKind) -> Self {
+        Self {
+            kind,
+            retry_after: None,
+            scope: None,
+            needed_by: None,
+            source: None,
+            challenge: None,
+        }
+    }
+
+    /// Nothing has put `Claims` of type `C` before what needs them.
+    pub(crate) fn missing_layer<C>() -> Self {
+        Self {
+            needed_by: Some(std::any::type_name::<C>()),
+            ..Self::new(AuthErrorKind::MissingLayer)
+        }
+    }
+
+    /// Adds what caused it. It is never shown to a client, only to whoever reads [`source`](std::error::Error::source).
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// Sets when the client may try again; whole seconds are sent, rounded up. Without it, an answer with status 503
+    /// says 5 s.
+    #[must_use]
+    pub fn retry_in(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+
+    /// Names the scopes that would have been needed, separated by spaces: the challenge's `scope`
+    /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)). Text that is no scope list is left
+    /// out of the challenge.
+    #[must_use]
+    pub fn needed_scope(mut self, scope: &str) -> Self {
+        let scope_char = |byte: u8| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
+        self.scope = scope.bytes().all(scope_char).then(|| scope.into());
+        self
+    }
+
+    /// Why the request was refused.
+    #[must_use]
+    pub fn kind(&self) -> AuthErrorKind {
+        self.kind
+    }
+
+    /// When the client may try again: only for errors with status 503.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        (self.status() == http::StatusCode::SERVICE_UNAVAILABLE)
+            .then(|| self.retry_after.unwrap_or(DEFAULT_RETRY_AFTER))
+    }
+
+    pub(crate) fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+
+    /// What the developer has to mend, for the one error that is the application's own fault.
+    pub(crate) fn hint(&self) -> Option<String> {
+        self.needed_by.map(|claims| {
+            format!(
+                "no claims of type `{claims}`: put a JwtAuthLayer whose verifier yields `{claims}` around this route, \
+                 for example `.layer(JwtAuthLayer::new(JwtVerifier::<{claims}>::new(keys)))`"
+            )
+        })
+    }
+}
+
+impl From<AuthErrorKind> for AuthError {
+    fn from(kind: AuthErrorKind) -> Self {
+        Self::new(kind)
+    }
+}
+
+impl Display for AuthError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.hint() {
+            Some(hint) => f.write_str(&hint),
+            None => self.kind.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for AuthError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthError")
+            .field("kind", &self.kind)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for AuthError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,153 @@
+use std::fmt::{self, Formatter};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::gate::Gate;
+use crate::reject::Reject;
+use crate::verify::{PendingVerdict, Verify};
+
+pin_project! {
+    /// The future of [`JwtAuth`](crate::JwtAuth)'s response.
+    pub struct ResponseFuture<S, V, R, B>
+    where
+        S: Service<Request<B>>,
+        V: Verify,
+    {
+        #[pin]
+        state: State<S, V, R, B>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, V, R, B>
+    where
+        S: Service<Request<B>>,
+        V: Verify,
+    {
+        Calling { #[pin] response: S::Future },
+        Refused { response: Option<S::Response> },
+        Waiting { waiting: Option<Box<Waiting<S, V, R, B>>> },
+    }
+}
+
+/// A request whose token is not judged yet, or whose service is not ready yet. Boxed, so that the futures of all other
+/// requests stay small.
+struct Waiting<S, V: Verify, R, B> {
+    /// `None` once the token has been accepted.
+    verdict: Option<PendingVerdict<V::Claims>>,
+    request: Request<B>,
+    inner: S,
+    gate: Arc<Gate<V, R>>,
+}
+
+impl<S, V, R, B> ResponseFuture<S, V, R, B>
+where
+    S: Service<Request<B>>,
+    V: Verify,
+{
+    pub(crate) fn calling(response: S::Future) -> Self {
+        Self {
+            state: State::Calling { response },
+        }
+    }
+
+    pub(crate) fn refused(response: S::Response) -> Self {
+        Self {
+            state: State::Refused {
+                response: Some(response),
+            },
+        }
+    }
+
+    pub(crate) fn waiting(
+        verdict: PendingVerdict<V::Claims>,
+        request: Request<B>,
+        inner: S,
+        gate: Arc<Gate<V, R>>,
+    ) -> Self {
+        let waiting = Box::new(Waiting {
+            verdict: Some(verdict),
+            request,
+            inner,
+            gate,
+        });
+        Self {
+            state: State::Waiting {
+                waiting: Some(waiting),
+            },
+        }
+    }
+}
+
+impl<S, V, R, B, ResBody> Waiting<S, V, R, B>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+    V: Verify,
+    V::Claims: Send + Sync + 'static,
+    R: Reject<ResBody>,
+{
+    /// Waits until the request is refused or may be called.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<S::Response>, S::Error>> {
+        if let Some(verdict) = &mut self.verdict {
+            let result = ready!(verdict.as_mut().poll(cx));
+            self.verdict = None;
+            if let Err(error) = self.gate.finish(&mut self.request, result) {
+                return Poll::Ready(Ok(Some(self.gate.refuse(error, &self.request))));
+            }
+        }
+        self.inner.poll_ready(cx).map_ok(|()| None)
+    }
+}
+
+impl<S, V, R, B, ResBody> Future for ResponseFuture<S, V, R, B>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+    V: Verify,
+    V::Claims: Send + Sync + 'static,
+    R: Reject<ResBody>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        const DONE: &str = "a future is not polled after it is done";
+
+        let mut state = self.project().state;
+        loop {
+            match state.as_mut().project() {
+                StateProj::Calling { response } => return response.poll(cx),
+                StateProj::Refused { response } => return Poll::Ready(Ok(response.take().expect(DONE))),
+                StateProj::Waiting { waiting } => {
+                    let refusal = ready!(waiting.as_mut().expect(DONE).poll(cx)?);
+                    let mut accepted = waiting.take().expect(DONE);
+                    if let Some(response) = refusal {
+                        return Poll::Ready(Ok(response));
+                    }
+                    let response = accepted.inner.call(accepted.request);
+                    state.set(State::Calling { response });
+                }
+            }
+        }
+    }
+}
+
+impl<S, V, R, B> fmt::Debug for ResponseFuture<S, V, R, B>
+where
+    S: Service<Request<B>>,
+    V: Verify,
+{
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Calling { .. } => "Calling",
+            State::Refused { .. } => "Refused",
+            State::Waiting { .. } => "Waiting",
+        };
+        f.debug_tuple("ResponseFuture").field(&state).finish()
+    }
+}

@@ -1,0 +1,121 @@
+use std::fmt::{self, Display, Formatter};
+
+/// Why a request was refused.
+///
+/// `Display` gives one plain sentence; it is also the `error_description` that the client is told. It never contains
+/// anything of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuthErrorKind {
+    /// The request carries no credential, or one of another scheme than `Bearer`.
+    MissingCredential,
+    /// The credential is not of the form that [RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)
+    /// demands.
+    MalformedCredential,
+    /// The request carries more than one credential.
+    MultipleCredentials,
+    /// The token is longer than the verifier's limit.
+    TokenTooLarge,
+    /// The token is not a JWT: not three parts, base64url that is not canonical, or a header that is no JSON object.
+    MalformedToken,
+    /// The token is encrypted, has an unencoded payload, or names a critical extension.
+    UnsupportedToken,
+    /// The header's `typ` is not one that the verifier accepts.
+    WrongType,
+    /// The header's `alg` is `none`, unknown, or not the algorithm of the key that the token names.
+    UnsupportedAlgorithm,
+    /// No key is held that could have signed the token.
+    UnknownKey,
+    /// The signature does not match.
+    InvalidSignature,
+    /// The payload is no JSON object, a claim is of the wrong type or stands there twice, or the claims do not fit
+    /// the application's type.
+    InvalidClaims,
+    /// `iss` is missing or not the expected one.
+    WrongIssuer,
+    /// `aud` is missing or names nobody expected, or it is there and the verifier expects no audience.
+    WrongAudience,
+    /// A claim that the verifier requires is missing or has another value.
+    RequiredClaim,
+    /// The token is bound to a key of its sender (`cnf`) and was presented as a plain bearer token.
+    SenderConstrained,
+    /// `exp` is missing.
+    MissingExpiry,
+    /// `nbf` is in the future.
+    NotYetValid,
+    /// `exp` has passed.
+    Expired,
+    /// The token is good, but the application knows no such user.
+    UnknownPrincipal,
+    /// The token is good, but does not permit this request.
+    InsufficientScope,
+    /// The token was not judged: the keys could not be fetched.
+    KeysUnavailable,
+    /// The token is good, but the application's user could not be looked up.
+    PrincipalUnavailable,
+    /// Something that needs claims runs without a [`JwtAuthLayer`](crate::JwtAuthLayer) in front of it: a mistake in
+    /// the application.
+    MissingLayer,
+}
+
+impl AuthErrorKind {
+    pub(crate) const ALL: [Self; 23] = [
+        Self::MissingCredential,
+        Self::MalformedCredential,
+        Self::MultipleCredentials,
+        Self::TokenTooLarge,
+        Self::MalformedToken,
+        Self::UnsupportedToken,
+        Self::WrongType,
+        Self::UnsupportedAlgorithm,
+        Self::UnknownKey,
+        Self::InvalidSignature,
+        Self::InvalidClaims,
+        Self::WrongIssuer,
+        Self::WrongAudience,
+        Self::RequiredClaim,
+        Self::SenderConstrained,
+        Self::MissingExpiry,
+        Self::NotYetValid,
+        Self::Expired,
+        Self::UnknownPrincipal,
+        Self::InsufficientScope,
+        Self::KeysUnavailable,
+        Self::PrincipalUnavailable,
+        Self::MissingLayer,
+    ];
+
+    pub(crate) const fn description(self) -> &'static str {
+        match self {
+            Self::MissingCredential => "the request carries no bearer token",
+            Self::MalformedCredential => "the credential is not a single well-formed bearer token",
+            Self::MultipleCredentials => "the request carries more than one credential",
+            Self::TokenTooLarge => "the token is too large",
+            Self::MalformedToken => "the token is not a well-formed JWT",
+            Self::UnsupportedToken => "the token uses an extension that is not supported",
+            Self::WrongType => "the token is of the wrong type",
+            Self::UnsupportedAlgorithm => "the token is signed with an algorithm that is not accepted",
+            Self::UnknownKey => "the token is not signed with a known key",
+            Self::InvalidSignature => "the signature of the token is not valid",
+            Self::InvalidClaims => "the claims of the token are not well-formed",
+            Self::WrongIssuer => "the token is not from the expected issuer",
+            Self::WrongAudience => "the token is not for this audience",
+            Self::RequiredClaim => "the token lacks a required claim",
+            Self::SenderConstrained => "the token is bound to a key and cannot be used as a bearer token",
+            Self::MissingExpiry => "the token has no expiry",
+            Self::NotYetValid => "the token is not valid yet",
+            Self::Expired => "the token has expired",
+            Self::UnknownPrincipal => "the token does not belong to a known user",
+            Self::InsufficientScope => "the token does not permit this request",
+            Self::KeysUnavailable => "the keys to check the token with are not available",
+            Self::PrincipalUnavailable => "the user of the token cannot be looked up",
+            Self::MissingLayer => "the server is not set up to authenticate this request",
+        }
+    }
+}
+
+impl Display for AuthErrorKind {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.description())
+    }
+}

@@ -1,0 +1,302 @@
+//! From the claims of a token to the application's own user.
+
+use std::fmt::{self, Formatter};
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::challenge::Challenge;
+use crate::claims::Claims;
+use crate::error::AuthError;
+use crate::kind::AuthErrorKind;
+use crate::reject::{self, EmptyBody, Head, Reject};
+
+/// Turns the claims of a verified token into the application's own user, and puts that into the request's extensions.
+///
+/// It stands inside a [`JwtAuthLayer`](crate::JwtAuthLayer). Its function is given the claims and answers with the
+/// user (any type that is `Clone + Send + Sync + 'static`), with `None` if there is no such user (the request is
+/// refused with 401 `invalid_token`), or with an error if it could not find out (503; the error is only in the
+/// [source](std::error::Error::source) of the [`AuthError`]). Where the layer outside lets a request pass without a
+/// credential, it passes here without a user.
+///
+/// ```
+/// use http::{Request, Response, StatusCode};
+/// use tower::{ServiceBuilder, ServiceExt};
+/// use tower_jwt_auth::{Claims, JwtAuthLayer, PrincipalLayer, Verdict, Verify};
+/// # #[derive(Clone)]
+/// # struct EveryToken;
+/// # impl Verify for EveryToken {
+/// #     type Claims = Subject;
+/// #     fn verify(&self, token: &str) -> Verdict<Subject> {
+/// #         Verdict::Ready(Ok(Claims::new(Subject { sub: token.to_owned() })))
+/// #     }
+/// # }
+/// # let verifier = EveryToken;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Subject {
+///     sub: String,
+/// }
+///
+/// #[derive(Clone)]
+/// struct User {
+///     name: &'static str,
+/// }
+///
+/// async fn find(id: &str) -> Result<Option<User>, std::io::Error> {
+///     Ok((id == "42").then_some(User { name: "Eze" }))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = ServiceBuilder::new()
+///     .layer(JwtAuthLayer::new(verifier))
+///     .layer(PrincipalLayer::new(async |claims: Claims<Subject>| find(&claims.sub).await))
+///     .service_fn(async |request: Request<String>| {
+///         let user = request.extensions().get::<User>().expect("the layer puts it there");
+///         Ok::<_, std::io::Error>(Response::new(format!("Hello {}", user.name)))
+///     });
+///
+/// let request = |token: &str| Request::get("/").header("authorization", format!("Bearer {token}")).body(String::new());
+/// let response = service.clone().oneshot(request("42")?).await?;
+/// assert_eq!(response.into_body(), "Hello Eze");
+/// let response = service.oneshot(request("43")?).await?;
+/// assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct PrincipalLayer<C, F, R = EmptyBody> {
+    find: F,
+    reject: R,
+    claims: PhantomData<fn() -> C>,
+}
+
+impl<C, F> PrincipalLayer<C, F> {
+    /// A layer that asks `find` for the user.
+    pub fn new<Lookup, U, E>(find: F) -> Self
+    where
+        F: Fn(Claims<C>) -> Lookup,
+        Lookup: Future<Output = Result<Option<U>, E>>,
+    {
+        Self {
+            find,
+            reject: EmptyBody,
+            claims: PhantomData,
+        }
+    }
+}
+
+impl<C, F, R> PrincipalLayer<C, F, R> {
+    /// Sets what makes the responses to requests that are refused here. The default is [`EmptyBody`].
+    pub fn on_reject<R2>(self, reject: R2) -> PrincipalLayer<C, F, R2> {
+        PrincipalLayer {
+            find: self.find,
+            reject,
+            claims: PhantomData,
+        }
+    }
+
+    /// The same as [`on_reject`](Self::on_reject) for a closure, which needs no annotations here.
+    pub fn reject_with<F2, B>(self, reject: F2) -> PrincipalLayer<C, F, F2>
+    where
+        F2: Fn(&AuthError, Head<'_>) -> Response<B>,
+    {
+        self.on_reject(reject)
+    }
+}
+
+impl<S, C, F: Clone, R: Clone> Layer<S> for PrincipalLayer<C, F, R> {
+    type Service = Principal<S, C, F, R>;
+
+    fn layer(&self, inner: S) -> Principal<S, C, F, R> {
+        Principal {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// The service that [`PrincipalLayer`] makes.
+#[must_use]
+pub struct Principal<S, C, F, R = EmptyBody> {
+    inner: S,
+    layer: PrincipalLayer<C, F, R>,
+}
+
+impl<S, C, F, R, B, ResBody, Lookup, U, E> Service<Request<B>> for Principal<S, C, F, R>
+where
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+    C: Send + Sync + 'static,
+    F: Fn(Claims<C>) -> Lookup,
+    Lookup: Future<Output = Result<Option<U>, E>>,
+    U: Clone + Send + Sync + 'static,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    R: Reject<ResBody> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = PrincipalFuture<S, R, B, Lookup>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        request.extensions_mut().remove::<U>();
+        let claims = match Claims::<C>::find(request.extensions()) {
+            Ok(claims) => claims.clone(),
+            Err(error) if error.kind() == AuthErrorKind::MissingCredential => {
+                return PrincipalFuture {
+                    state: State::Calling {
+                        response: self.inner.call(request),
+                    },
+                };
+            }
+            Err(error) => {
+                let response = reject::refuse(&self.layer.reject, error, (&request).into());
+                return PrincipalFuture {
+                    state: State::Refused {
+                        response: Some(response),
+                    },
+                };
+            }
+        };
+        // The service that was polled ready goes along with the request, and a fresh one stays.
+        let fresh = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, fresh);
+        let challenge = claims.challenge().cloned();
+        let held = Held {
+            request,
+            challenge,
+            inner,
+            reject: self.layer.reject.clone(),
+        };
+        PrincipalFuture {
+            state: State::Finding {
+                lookup: (self.layer.find)(claims),
+                held: Some(held),
+            },
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`Principal`]'s response.
+    pub struct PrincipalFuture<S, R, B, Lookup>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, R, B, Lookup>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, R, B, Lookup>
+    where
+        S: Service<Request<B>>,
+    {
+        Finding { #[pin] lookup: Lookup, held: Option<Held<S, R, B>> },
+        Calling { #[pin] response: S::Future },
+        Refused { response: Option<S::Response> },
+    }
+}
+
+/// What waits until the user is found.
+struct Held<S, R, B> {
+    request: Request<B>,
+    challenge: Option<Arc<Challenge>>,
+    inner: S,
+    reject: R,
+}
+
+impl<S, R, B, Lookup, ResBody, U, E> Future for PrincipalFuture<S, R, B, Lookup>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+    Lookup: Future<Output = Result<Option<U>, E>>,
+    U: Clone + Send + Sync + 'static,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    R: Reject<ResBody>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        const DONE: &str = "a future is not polled after it is done";
+
+        let mut state = self.project().state;
+        loop {
+            match state.as_mut().project() {
+                StateProj::Finding { lookup, held } => {
+                    let found = ready!(lookup.poll(cx));
+                    let mut held = held.take().expect(DONE);
+                    let mut error = match found {
+                        Ok(Some(user)) => {
+                            held.request.extensions_mut().insert(user);
+                            state.set(State::Calling {
+                                response: held.inner.call(held.request),
+                            });
+                            continue;
+                        }
+                        Ok(None) => AuthError::new(AuthErrorKind::UnknownPrincipal),
+                        Err(error) => AuthError::new(AuthErrorKind::PrincipalUnavailable).caused_by(error),
+                    };
+                    error.challenge = held.challenge;
+                    return Poll::Ready(Ok(reject::refuse(&held.reject, error, (&held.request).into())));
+                }
+                StateProj::Calling { response } => return response.poll(cx),
+                StateProj::Refused { response } => return Poll::Ready(Ok(response.take().expect(DONE))),
+            }
+        }
+    }
+}
+
+impl<C, F: Clone, R: Clone> Clone for PrincipalLayer<C, F, R> {
+    fn clone(&self) -> Self {
+        Self {
+            find: self.find.clone(),
+            reject: self.reject.clone(),
+            claims: PhantomData,
+        }
+    }
+}
+
+impl<S: Clone, C, F: Clone, R: Clone> Clone for Principal<S, C, F, R> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            layer: self.layer.clone(),
+        }
+    }
+}
+
+impl<C, F, R> fmt::Debug for PrincipalLayer<C, F, R> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrincipalLayer").finish_non_exhaustive()
+    }
+}
+
+impl<S: fmt::Debug, C, F, R> fmt::Debug for Principal<S, C, F, R> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Principal")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, R, B, Lookup> fmt::Debug for PrincipalFuture<S, R, B, Lookup>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrincipalFuture").finish_non_exhaustive()
+    }
+}

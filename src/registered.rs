@@ -1,0 +1,175 @@
+//! The claims that RFC 7519, section 4.1 registers, ready to use.
+
+use std::fmt::{self, Formatter};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The claims of [RFC 7519, section 4.1](https://www.rfc-editor.org/rfc/rfc7519#section-4.1): for a
+/// [`JwtVerifier`](crate::JwtVerifier) where no others are needed, or flattened into a type of your own.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[expect(clippy::exhaustive_structs, reason = "RFC 7519 lists these seven")]
+pub struct RegisteredClaims {
+    /// Who issued the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+    /// Whom the token is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    /// Whom the token is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aud: Option<Audience>,
+    /// When the token ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exp: Option<NumericDate>,
+    /// When the token begins to be valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<NumericDate>,
+    /// When the token was issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iat: Option<NumericDate>,
+    /// What tells this token from all others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+}
+
+/// An `aud` claim: one string or an array of them
+/// ([RFC 7519, section 4.1.3](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3)).
+///
+/// ```
+/// use tower_jwt_auth::Audience;
+///
+/// let one: Audience = serde_json::from_str(r#""orders""#).unwrap();
+/// let two: Audience = serde_json::from_str(r#"["orders", "invoices"]"#).unwrap();
+/// assert!(one.contains("orders") && two.contains("invoices") && !one.contains("order"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audience(Vec<String>);
+
+impl Audience {
+    /// Whether `name` is one of those the token is for, compared exactly.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|member| member == name)
+    }
+
+    /// All that the token is for, in the order of the token.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl<S: Into<String>> FromIterator<S> for Audience {
+    fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
+        Self(names.into_iter().map(Into::into).collect())
+    }
+}
+
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct StringOrArray;
+
+        impl<'de> Visitor<'de> for StringOrArray {
+            type Value = Audience;
+
+            fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of strings")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Audience, E> {
+                Ok(Audience(vec![name.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Audience, A::Error> {
+                let mut audience = Vec::new();
+                while let Some(name) = names.next_element()? {
+                    audience.push(name);
+                }
+                Ok(Audience(audience))
+            }
+        }
+
+        deserializer.deserialize_any(StringOrArray)
+    }
+}
+
+impl Serialize for Audience {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [name] => serializer.serialize_str(name),
+            names => serializer.collect_seq(names),
+        }
+    }
+}
+
+/// Seconds since 1970, with or without a fraction
+/// ([RFC 7519, section 2](https://www.rfc-editor.org/rfc/rfc7519#section-2)).
+///
+/// What lies before 1970 reads as 1970, and what lies too far ahead for a [`Duration`] as the last moment that it can
+/// hold: neither changes whether a token is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NumericDate(Duration);
+
+impl NumericDate {
+    /// The time since 1970.
+    #[must_use]
+    pub fn since_epoch(self) -> Duration {
+        self.0
+    }
+
+    /// As a point in time; `None` where that is too far ahead for a [`SystemTime`].
+    #[must_use]
+    pub fn to_system_time(self) -> Option<SystemTime> {
+        UNIX_EPOCH.checked_add(self.0)
+    }
+}
+
+impl From<SystemTime> for NumericDate {
+    /// Whole seconds: many verifiers refuse a fraction.
+    fn from(time: SystemTime) -> Self {
+        let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(Duration::from_secs(since_epoch.as_secs()))
+    }
+}
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seconds;
+
+        impl Visitor<'_> for Seconds {
+            type Value = NumericDate;
+
+            fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of seconds since 1970")
+            }
+
+            fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<NumericDate, E> {
+                Ok(NumericDate(Duration::from_secs(seconds)))
+            }
+
+            fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<NumericDate, E> {
+                self.visit_u64(u64::try_from(seconds).unwrap_or(0))
+            }
+
+            fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<NumericDate, E> {
+                let latest = Duration::MAX;
+                Ok(NumericDate(
+                    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(latest),
+                ))
+            }
+        }
+
+        // The hint keeps serde_json from handing out numbers in another shape, should `arbitrary_precision` be on.
+        deserializer.deserialize_u64(Seconds)
+    }
+}
+
+impl Serialize for NumericDate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.subsec_nanos() {
+            0 => serializer.serialize_u64(self.0.as_secs()),
+            _ => serializer.serialize_f64(self.0.as_secs_f64()),
+        }
+    }
+}

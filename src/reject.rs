@@ -1,0 +1,134 @@
+//! Answers to requests that are refused.
+
+use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+
+use crate::challenge::Challenge;
+use crate::error::AuthError;
+
+/// Makes the response to a request that is refused.
+///
+/// The default is [`EmptyBody`]. A closure of the same form implements it too. Whatever it returns, the layer adds the
+/// [`AuthError`] to the response's extensions.
+///
+/// ```
+/// use http::Response;
+/// use tower_jwt_auth::{AuthError, Head, Reject};
+///
+/// struct PlainText;
+///
+/// impl Reject<String> for PlainText {
+///     fn reject(&self, error: &AuthError, _: Head<'_>) -> Response<String> {
+///         error.response(format!("{error}\n"))
+///     }
+/// }
+/// ```
+pub trait Reject<B> {
+    /// Makes the response to a request that is refused because of `error`.
+    fn reject(&self, error: &AuthError, request: Head<'_>) -> Response<B>;
+}
+
+impl<B, F> Reject<B> for F
+where
+    F: Fn(&AuthError, Head<'_>) -> Response<B>,
+{
+    fn reject(&self, error: &AuthError, request: Head<'_>) -> Response<B> {
+        self(error, request)
+    }
+}
+
+/// The default [`Reject`]: status and headers as [`AuthError::response`] sets them, and an empty body.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct EmptyBody;
+
+impl<B: Default> Reject<B> for EmptyBody {
+    fn reject(&self, error: &AuthError, _: Head<'_>) -> Response<B> {
+        error.response(B::default())
+    }
+}
+
+/// What a [`Reject`] may look at of the request: everything but the body.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+}
+
+impl<'a> Head<'a> {
+    /// The method of the request.
+    #[must_use]
+    pub fn method(&self) -> &'a Method {
+        self.method
+    }
+
+    /// The URI of the request.
+    #[must_use]
+    pub fn uri(&self) -> &'a Uri {
+        self.uri
+    }
+
+    /// The headers of the request. Those that carry a credential are marked sensitive.
+    #[must_use]
+    pub fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+}
+
+impl<'a, B> From<&'a Request<B>> for Head<'a> {
+    fn from(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+        }
+    }
+}
+
+impl AuthError {
+    /// The status that tells a client of this error; the README has the table.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.kind().answer().status
+    }
+
+    /// The value of `WWW-Authenticate`, for the statuses that have one: 400, 401 and 403
+    /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
+    #[must_use]
+    pub fn www_authenticate(&self) -> Option<HeaderValue> {
+        self.status()
+            .is_client_error()
+            .then(|| Challenge::or_default(self.challenge.as_deref()).header(self.kind(), self.scope()))
+    }
+
+    /// A response with the right status and headers, and with a body of your own.
+    ///
+    /// The headers are `WWW-Authenticate` or `Retry-After`, as the status demands, and `Cache-Control: no-store`.
+    pub fn response<B>(&self, body: B) -> Response<B> {
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = self.www_authenticate() {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(delay) = self.retry_after() {
+            let seconds = delay
+                .as_secs()
+                .saturating_add(u64::from(delay.subsec_nanos() > 0));
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// Makes the response with `reject` and puts the error into its extensions.
+pub(crate) fn refuse<R, B>(reject: &R, error: AuthError, request: Head<'_>) -> Response<B>
+where
+    R: Reject<B>,
+{
+    let mut response = reject.reject(&error, request);
+    response.extensions_mut().insert(error);
+    response
+}

@@ -1,0 +1,71 @@
+use std::fmt::{self, Formatter};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use crate::future::ResponseFuture;
+use crate::gate::{Gate, Step};
+use crate::reject::{EmptyBody, Reject};
+use crate::verify::Verify;
+
+/// The service that [`JwtAuthLayer`](crate::JwtAuthLayer) makes.
+#[must_use]
+pub struct JwtAuth<S, V, R = EmptyBody> {
+    inner: S,
+    gate: Arc<Gate<V, R>>,
+}
+
+impl<S, V, R> JwtAuth<S, V, R> {
+    pub(crate) fn new(inner: S, gate: Arc<Gate<V, R>>) -> Self {
+        Self { inner, gate }
+    }
+}
+
+impl<S, V, R, B, ResBody> Service<Request<B>> for JwtAuth<S, V, R>
+where
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+    V: Verify,
+    V::Claims: Send + Sync + 'static,
+    R: Reject<ResBody>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, V, R, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match self.gate.begin(&mut request) {
+            Step::Accepted => ResponseFuture::calling(self.inner.call(request)),
+            Step::Refused(error) => ResponseFuture::refused(self.gate.refuse(error, &request)),
+            Step::Waiting(verdict) => {
+                // The request waits with a clone that is not ready yet, and the ready service is given up: tokens that
+                // have not been judged hold none of the capacity inside.
+                let waiting = self.inner.clone();
+                self.inner = waiting.clone();
+                ResponseFuture::waiting(verdict, request, waiting, Arc::clone(&self.gate))
+            }
+        }
+    }
+}
+
+impl<S: Clone, V, R> Clone for JwtAuth<S, V, R> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            gate: Arc::clone(&self.gate),
+        }
+    }
+}
+
+impl<S: fmt::Debug, V, R> fmt::Debug for JwtAuth<S, V, R> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtAuth")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,186 @@
+//! Where in a request the token is.
+
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+
+use crate::kind::AuthErrorKind;
+
+/// A place where a request may carry its token.
+///
+/// A layer looks into `Authorization: Bearer` only, unless it is given [other
+/// sources](crate::JwtAuthLayer::token_source). Where it is given several, all of them are read, and two credentials
+/// in one request are refused.
+///
+/// ```
+/// use http::HeaderName;
+/// use tower_jwt_auth::TokenSource;
+///
+/// let source = TokenSource::header(HeaderName::from_static("x-access-token"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct TokenSource(Place);
+
+#[derive(Clone, Debug)]
+enum Place {
+    Authorization,
+    Header(HeaderName),
+}
+
+impl TokenSource {
+    /// The header `Authorization`, with the scheme `Bearer` in any case
+    /// ([RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    #[must_use]
+    pub fn authorization() -> Self {
+        Self(Place::Authorization)
+    }
+
+    /// A header whose value is the token, with no scheme before it.
+    #[must_use]
+    pub fn header(name: HeaderName) -> Self {
+        Self(Place::Header(name))
+    }
+
+    /// The token in this place, if there is one.
+    #[inline]
+    pub(crate) fn find<'a>(&self, headers: &'a HeaderMap) -> Result<Option<&'a str>, AuthErrorKind> {
+        let mut values = headers.get_all(self.header_name()).iter();
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        if values.next().is_some() {
+            return Err(AuthErrorKind::MultipleCredentials);
+        }
+        match self.0 {
+            Place::Authorization => bearer(value),
+            Place::Header(_) => token(value.as_bytes()).map(Some),
+        }
+    }
+
+    /// Keeps the credential out of the `Debug` output of the headers, and out of header compression.
+    #[inline]
+    pub(crate) fn mark_sensitive(&self, headers: &mut HeaderMap) {
+        let name = self.header_name();
+        if let Some(value) = headers.get_mut(name) {
+            value.set_sensitive(true);
+        }
+    }
+
+    /// The same for all values, where there is more than one.
+    pub(crate) fn mark_all_sensitive(&self, headers: &mut HeaderMap) {
+        let name = self.header_name();
+        for (_, value) in headers.iter_mut().filter(|(other, _)| *other == name) {
+            value.set_sensitive(true);
+        }
+    }
+
+    fn header_name(&self) -> &HeaderName {
+        match &self.0 {
+            Place::Authorization => &AUTHORIZATION,
+            Place::Header(name) => name,
+        }
+    }
+}
+
+/// The token of a `Bearer` credential; nothing where the scheme is another, or there is none.
+///
+/// Only the scheme and what is no UTF-8 are looked at here. Whether the token is of the right form is asked
+/// [later](is_well_formed), once it has been refused: a good one need not be read twice.
+fn bearer(value: &HeaderValue) -> Result<Option<&str>, AuthErrorKind> {
+    let value = value.as_bytes();
+    match value.split_at_checked(SCHEME.len()) {
+        Some((scheme, [b' ', rest @ ..])) if scheme.eq_ignore_ascii_case(SCHEME) => {
+            let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+            token(&rest[spaces..]).map(Some)
+        }
+        _ => other_scheme(value),
+    }
+}
+
+const SCHEME: &[u8] = b"bearer";
+
+/// Tells what is a credential of another scheme from what is none at all (RFC 9110, section 11.4).
+fn other_scheme(value: &[u8]) -> Result<Option<&str>, AuthErrorKind> {
+    let end = value
+        .iter()
+        .position(|byte| !is_token_char(*byte))
+        .unwrap_or(value.len());
+    let (scheme, rest) = value.split_at(end);
+    let is_other = !scheme.is_empty() && !scheme.eq_ignore_ascii_case(SCHEME);
+    if value.is_empty() || (is_other && matches!(rest.first(), None | Some(b' '))) {
+        Ok(None)
+    } else {
+        Err(AuthErrorKind::MalformedCredential)
+    }
+}
+
+fn token(bytes: &[u8]) -> Result<&str, AuthErrorKind> {
+    match std::str::from_utf8(bytes) {
+        Ok(token) if !token.is_empty() => Ok(token),
+        _ => Err(AuthErrorKind::MalformedCredential),
+    }
+}
+
+/// Whether a token is a `b64token` (RFC 6750, section 2.1).
+pub(crate) fn is_well_formed(token: &str) -> bool {
+    let body = token.trim_end_matches('=');
+    !body.is_empty()
+        && body.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+        })
+}
+
+/// A `tchar` (RFC 9110, section 5.6.2).
+fn is_token_char(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_bearer(value: &[u8], expected: Result<Option<&str>, AuthErrorKind>) {
+        let value = HeaderValue::from_bytes(value).unwrap();
+        assert_eq!(bearer(&value), expected, "{value:?}");
+    }
+
+    #[test]
+    fn the_scheme_is_read_as_rfc_9110_says() {
+        for good in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c", "bEaReR   a.b.c"] {
+            assert_bearer(good.as_bytes(), Ok(Some("a.b.c")));
+        }
+        for other in [
+            "",
+            "Basic YTpi",
+            "BearerX a",
+            "Bearer-Token a",
+            "Digest a=\"b\", c=d",
+            "Negotiate",
+            "x",
+        ] {
+            assert_bearer(other.as_bytes(), Ok(None));
+        }
+        for broken in [
+            "Bearer",
+            "Bearer ",
+            "Bearer   ",
+            "Bearer\ta",
+            "Bearer,a",
+            "Bearer=a",
+            "\"Bearer\" a",
+            " a",
+        ] {
+            assert_bearer(broken.as_bytes(), Err(AuthErrorKind::MalformedCredential));
+        }
+        assert_bearer(b"Bearer a\xff", Err(AuthErrorKind::MalformedCredential));
+    }
+
+    #[test]
+    fn a_token_is_well_formed_as_rfc_6750_says() {
+        for good in ["a", "a.b.c", "-._~+/", "a=", "a=="] {
+            assert!(is_well_formed(good), "{good}");
+        }
+        for broken in ["", "=", "a=b", "a b", "a,b", "\"a\"", "a\t", "a;", "ä", "a%20"] {
+            assert!(!is_well_formed(broken), "{broken}");
+        }
+    }
+}

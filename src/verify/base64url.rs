@@ -1,0 +1,103 @@
+//! base64url with no padding, as RFC 7515 demands it: one text for every sequence of bytes, no other accepted.
+
+use std::mem::MaybeUninit;
+
+use base64_simd::{AsOut, URL_SAFE_NO_PAD};
+
+/// Room for decoded bytes: on the stack, unless there are more than an ordinary token has.
+pub(crate) struct Buffer<const N: usize> {
+    stack: [MaybeUninit<u8>; N],
+    heap: Vec<u8>,
+}
+
+impl<const N: usize> Buffer<N> {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self {
+            stack: [const { MaybeUninit::uninit() }; N],
+            heap: Vec::new(),
+        }
+    }
+
+    /// Decodes `text`; `None` where it is not canonical base64url.
+    #[inline]
+    pub(crate) fn decode(&mut self, text: &[u8]) -> Option<&[u8]> {
+        if text.len() / 4 * 3 + 2 <= N {
+            URL_SAFE_NO_PAD
+                .decode(text, self.stack.as_mut_slice().as_out())
+                .ok()
+                .map(|bytes| &*bytes)
+        } else {
+            self.heap = decode_to_vec(text)?;
+            Some(&self.heap)
+        }
+    }
+}
+
+/// Decodes `text`; `None` where it is not canonical base64url.
+pub(crate) fn decode_to_vec(text: &[u8]) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode_to_vec(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the `base64` crate says, which is strict about padding and trailing bits.
+    fn plain(text: &[u8]) -> Option<Vec<u8>> {
+        general_purpose::URL_SAFE_NO_PAD.decode(text).ok()
+    }
+
+    #[track_caller]
+    fn assert_same(text: &[u8]) {
+        let expected = plain(text);
+        assert_eq!(
+            Buffer::<64>::new().decode(text).map(<[u8]>::to_vec),
+            expected,
+            "{text:?}"
+        );
+        assert_eq!(
+            Buffer::<4096>::new().decode(text).map(<[u8]>::to_vec),
+            expected,
+            "{text:?}"
+        );
+    }
+
+    #[test]
+    fn agrees_with_the_plain_decoder_on_every_text_of_two_bytes() {
+        for first in 0..=255 {
+            for second in 0..=255 {
+                assert_same(&[first, second]);
+                assert_same(&[b'A', first, second]);
+                assert_same(&[b'A', b'A', first, second]);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_plain_decoder_on_what_is_encoded(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let text = general_purpose::URL_SAFE_NO_PAD.encode(&bytes);
+            prop_assert_eq!(plain(text.as_bytes()), Some(bytes));
+            assert_same(text.as_bytes());
+        }
+
+        #[test]
+        fn agrees_with_the_plain_decoder_on_one_odd_byte(
+            len in 0usize..200, place in 0usize..200, odd in any::<u8>(), last in any::<u8>(),
+        ) {
+            let mut text = vec![b'A'; len];
+            if let Some(byte) = text.get_mut(place) {
+                *byte = odd;
+            }
+            if let Some(byte) = text.last_mut() {
+                *byte = last;
+            }
+            assert_same(&text);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The signature check itself: everything that touches cryptography is a library's, behind `VerifyingKey`.
+
+#[cfg(feature = "aws-lc-rs")]
+mod aws_lc;
+// Where both back ends are on, this one is only tested.
+#[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod none;
+#[cfg(all(feature = "rust-crypto", any(test, not(feature = "aws-lc-rs"))))]
+mod rust_crypto;
+#[cfg(test)]
+mod tests;
+
+#[cfg(feature = "aws-lc-rs")]
+pub(crate) use self::aws_lc::VerifyingKey;
+#[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
+pub(crate) use self::rust_crypto::VerifyingKey;
+
+#[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+pub(crate) use self::none::VerifyingKey;
+
+use jsonwebtoken::Algorithm;
+
+use crate::config_error::ConfigError;
+
+/// A key as its bytes, before a back end has made it ready.
+#[derive(Clone, Copy)]
+pub(crate) enum Material<'a> {
+    Secret(&'a [u8]),
+    /// Modulus and exponent, big-endian, with no leading zeros.
+    Rsa {
+        n: &'a [u8],
+        e: &'a [u8],
+    },
+    /// A point on the curve, uncompressed (SEC 1, section 2.3.3).
+    P256(&'a [u8]),
+    P384(&'a [u8]),
+    Ed25519(&'a [u8]),
+}
+
+/// What any back end is asked for; each gives a type with this one constructor and this one method.
+pub(crate) trait Check: Sized {
+    /// Makes a key ready for one algorithm; `None` where the bytes are no such key. The material has been
+    /// [checked](Material::check) before.
+    fn prepare(algorithm: Algorithm, material: Material<'_>) -> Option<Self>;
+
+    /// Whether `signature` is what the key's owner made of `message`.
+    fn verify(&self, message: &[u8], signature: &[u8]) -> bool;
+}
+
+/// Makes a key ready for one algorithm, and for no other.
+pub(crate) fn prepare<K: Check>(algorithm: Algorithm, material: Material<'_>) -> Result<K, ConfigError> {
+    material.check(algorithm)?;
+    K::prepare(algorithm, material).ok_or(ConfigError::MalformedKey {
+        reason: "its numbers are not those of a key of its type",
+    })
+}
+
+impl Material<'_> {
+    /// What every back end demands of a key, in one place.
+    fn check(self, algorithm: Algorithm) -> Result<(), ConfigError> {
+        let wrong_type = ConfigError::WrongKeyType {
+            algorithm,
+            key: self.name(),
+        };
+        match (self, algorithm) {
+            (Self::Secret(secret), Algorithm::HS256) => check_secret(secret, algorithm, 32),
+            (Self::Secret(secret), Algorithm::HS384) => check_secret(secret, algorithm, 48),
+            (Self::Secret(secret), Algorithm::HS512) => check_secret(secret, algorithm, 64),
+            (
+                Self::Rsa { n, e },
+                Algorithm::RS256
+                | Algorithm::RS384
+                | Algorithm::RS512
+                | Algorithm::PS256
+                | Algorithm::PS384
+                | Algorithm::PS512,
+            ) => check_rsa(n, e),
+            (Self::P256(point), Algorithm::ES256) => check_point(point, 32),
+            (Self::P384(point), Algorithm::ES384) => check_point(point, 48),
+            (Self::Ed25519(key), Algorithm::EdDSA) => check_ed25519(key),
+            _ => Err(wrong_type),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Secret(_) => "a symmetric secret",
+            Self::Rsa { .. } => "an RSA key",
+            Self::P256(_) => "a P-256 key",
+            Self::P384(_) => "a P-384 key",
+            Self::Ed25519(_) => "an Ed25519 key",
+        }
+    }
+}
+
+fn check_secret(secret: &[u8], algorithm: Algorithm, needed: usize) -> Result<(), ConfigError> {
+    match secret.len() {
+        got if got < needed => Err(ConfigError::SecretTooShort {
+            algorithm,
+            needed,
+            got,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), ConfigError> {
+    let (&[first, ..], &[.., last]) = (n, n) else {
+        return Err(ConfigError::MalformedKey {
+            reason: "the RSA modulus is empty",
+        });
+    };
+    // One text for every number: RFC 7518, section 6.3.1.1.
+    if first == 0 || e.first() == Some(&0) {
+        return Err(ConfigError::MalformedKey {
+            reason: "an RSA number begins with a zero byte",
+        });
+    }
+    let bits = n.len() * 8 - first.leading_zeros() as usize;
+    if !(2048..=8192).contains(&bits) {
+        return Err(ConfigError::RsaKeySize { bits });
+    }
+    if last % 2 == 0 {
+        return Err(ConfigError::MalformedKey {
+            reason: "the RSA modulus is even",
+        });
+    }
+    let exponent = e.iter().try_fold(0_u64, |value, &byte| {
+        value.checked_mul(256)?.checked_add(byte.into())
+    });
+    match exponent {
+        Some(value) if value >= 3 && value % 2 == 1 && value < 1 << 33 => Ok(()),
+        _ => Err(ConfigError::MalformedKey {
+            reason: "the RSA exponent is not an odd number from 3 to 2^33",
+        }),
+    }
+}
+
+fn check_point(point: &[u8], coordinate: usize) -> Result<(), ConfigError> {
+    if point.first() == Some(&4) && point.len() == 1 + 2 * coordinate {
+        Ok(())
+    } else {
+        Err(ConfigError::MalformedKey {
+            reason: "the point is not uncompressed, or not of its curve's length",
+        })
+    }
+}
+
+fn check_ed25519(key: &[u8]) -> Result<(), ConfigError> {
+    if key.len() == 32 {
+        Ok(())
+    } else {
+        Err(ConfigError::MalformedKey {
+            reason: "an Ed25519 key has 32 bytes",
+        })
+    }
+}

@@ -1,0 +1,24 @@
+//! No back end: what to do about it, and a type that keeps this error the only one.
+
+use jsonwebtoken::Algorithm;
+
+use super::{Check, Material};
+
+compile_error!(
+    "tower-jwt-auth needs something to check signatures with: \
+     switch on its feature `aws-lc-rs` (the default) or `rust-crypto`"
+);
+
+/// A key that cannot exist.
+#[derive(Clone)]
+pub(crate) enum VerifyingKey {}
+
+impl Check for VerifyingKey {
+    fn prepare(_: Algorithm, _: Material<'_>) -> Option<Self> {
+        None
+    }
+
+    fn verify(&self, _: &[u8], _: &[u8]) -> bool {
+        match *self {}
+    }
+}

@@ -1,0 +1,91 @@
+//! Signatures checked by the RustCrypto crates.
+
+use hmac::{Hmac, KeyInit, Mac};
+use jsonwebtoken::Algorithm;
+use rsa::signature::Verifier;
+use rsa::{BoxedUint, PublicKey, pkcs1v15, pss};
+use sha2::{Sha256, Sha384, Sha512};
+
+use super::{Check, Material};
+
+/// A key made ready for one algorithm.
+#[derive(Clone)]
+pub(crate) enum VerifyingKey {
+    Hs256(Hmac<Sha256>),
+    Hs384(Hmac<Sha384>),
+    Hs512(Hmac<Sha512>),
+    Rs256(pkcs1v15::VerifyingKey<Sha256>),
+    Rs384(pkcs1v15::VerifyingKey<Sha384>),
+    Rs512(pkcs1v15::VerifyingKey<Sha512>),
+    Ps256(pss::VerifyingKey<Sha256>),
+    Ps384(pss::VerifyingKey<Sha384>),
+    Ps512(pss::VerifyingKey<Sha512>),
+    Es256(p256::ecdsa::VerifyingKey),
+    Es384(p384::ecdsa::VerifyingKey),
+    Ed25519(ed25519_dalek::VerifyingKey),
+}
+
+impl Check for VerifyingKey {
+    fn prepare(algorithm: Algorithm, material: Material<'_>) -> Option<Self> {
+        match material {
+            Material::Secret(secret) => match algorithm {
+                Algorithm::HS256 => Hmac::new_from_slice(secret).ok().map(Self::Hs256),
+                Algorithm::HS384 => Hmac::new_from_slice(secret).ok().map(Self::Hs384),
+                Algorithm::HS512 => Hmac::new_from_slice(secret).ok().map(Self::Hs512),
+                _ => None,
+            },
+            Material::Rsa { n, e } => {
+                let key = PublicKey::new(unsigned(n), unsigned(e)).ok()?;
+                match algorithm {
+                    Algorithm::RS256 => Some(Self::Rs256(pkcs1v15::VerifyingKey::new(key))),
+                    Algorithm::RS384 => Some(Self::Rs384(pkcs1v15::VerifyingKey::new(key))),
+                    Algorithm::RS512 => Some(Self::Rs512(pkcs1v15::VerifyingKey::new(key))),
+                    Algorithm::PS256 => Some(Self::Ps256(pss::VerifyingKey::new(key))),
+                    Algorithm::PS384 => Some(Self::Ps384(pss::VerifyingKey::new(key))),
+                    Algorithm::PS512 => Some(Self::Ps512(pss::VerifyingKey::new(key))),
+                    _ => None,
+                }
+            }
+            Material::P256(point) => p256::ecdsa::VerifyingKey::from_sec1_bytes(point)
+                .ok()
+                .map(Self::Es256),
+            Material::P384(point) => p384::ecdsa::VerifyingKey::from_sec1_bytes(point)
+                .ok()
+                .map(Self::Es384),
+            Material::Ed25519(key) => ed25519_dalek::VerifyingKey::from_bytes(key.try_into().ok()?)
+                .ok()
+                .map(Self::Ed25519),
+        }
+    }
+
+    fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Hs256(key) => mac(key, message, signature),
+            Self::Hs384(key) => mac(key, message, signature),
+            Self::Hs512(key) => mac(key, message, signature),
+            Self::Rs256(key) => public(key, message, pkcs1v15::Signature::try_from(signature).ok()),
+            Self::Rs384(key) => public(key, message, pkcs1v15::Signature::try_from(signature).ok()),
+            Self::Rs512(key) => public(key, message, pkcs1v15::Signature::try_from(signature).ok()),
+            Self::Ps256(key) => public(key, message, pss::Signature::try_from(signature).ok()),
+            Self::Ps384(key) => public(key, message, pss::Signature::try_from(signature).ok()),
+            Self::Ps512(key) => public(key, message, pss::Signature::try_from(signature).ok()),
+            Self::Es256(key) => public(key, message, p256::ecdsa::Signature::from_slice(signature).ok()),
+            Self::Es384(key) => public(key, message, p384::ecdsa::Signature::from_slice(signature).ok()),
+            Self::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
+        }
+    }
+}
+
+fn mac<M: Mac + Clone>(key: &M, message: &[u8], signature: &[u8]) -> bool {
+    // The clone carries the state after the key was taken in.
+    key.clone().chain_update(message).verify_slice(signature).is_ok()
+}
+
+fn public<S, K: Verifier<S>>(key: &K, message: &[u8], signature: Option<S>) -> bool {
+    signature.is_some_and(|signature| key.verify(message, &signature).is_ok())
+}
+
+fn unsigned(bytes: &[u8]) -> BoxedUint {
+    BoxedUint::from_be_slice_vartime(bytes)
+}

@@ -1,0 +1,82 @@
+//! A token taken apart: JWS in compact serialisation (RFC 7515, section 3.1).
+
+use memchr::memchr_iter;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::base64url::Buffer;
+use super::json::{self, Text};
+use crate::kind::AuthErrorKind;
+
+/// A token cut at its two dots. Nothing is decoded yet.
+#[derive(Debug)]
+pub(crate) struct Jws<'a> {
+    pub(crate) header: &'a [u8],
+    pub(crate) payload: &'a [u8],
+    pub(crate) signature: &'a [u8],
+    /// What the signature is over: header, dot, payload.
+    pub(crate) signed: &'a [u8],
+}
+
+impl<'a> Jws<'a> {
+    pub(crate) fn split(token: &'a str) -> Result<Self, AuthErrorKind> {
+        let token = token.as_bytes();
+        let mut dots = memchr_iter(b'.', token);
+        let (Some(first), Some(second)) = (dots.next(), dots.next()) else {
+            return Err(AuthErrorKind::MalformedToken);
+        };
+        match dots.count() {
+            0 => Ok(Self {
+                header: &token[..first],
+                payload: &token[first + 1..second],
+                signature: &token[second + 1..],
+                signed: &token[..second],
+            }),
+            // Five parts are an encrypted token: RFC 7516, section 3.1.
+            2 => Err(AuthErrorKind::UnsupportedToken),
+            _ => Err(AuthErrorKind::MalformedToken),
+        }
+    }
+}
+
+/// The members of a JOSE header that decide something; all others are ignored, as RFC 7515, section 4 demands.
+#[derive(Deserialize)]
+pub(crate) struct Header<'a> {
+    #[serde(borrow)]
+    pub(crate) alg: Text<'a>,
+    #[serde(borrow, default, deserialize_with = "json::some")]
+    pub(crate) kid: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "json::some")]
+    typ: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "json::some")]
+    crit: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "json::some")]
+    b64: Option<bool>,
+}
+
+impl<'a> Header<'a> {
+    /// Decodes and reads the first part of a token.
+    pub(crate) fn read<const N: usize>(
+        encoded: &[u8],
+        buffer: &'a mut Buffer<N>,
+    ) -> Result<Self, AuthErrorKind> {
+        let bytes = buffer.decode(encoded).ok_or(AuthErrorKind::MalformedToken)?;
+        let header: Self = json::object(bytes).ok_or(AuthErrorKind::MalformedToken)?;
+        // No extension is understood here, so none may be critical: RFC 7515, section 4.1.11; RFC 7797, section 6.
+        if header.crit.is_some() || header.b64 == Some(false) {
+            return Err(AuthErrorKind::UnsupportedToken);
+        }
+        Ok(header)
+    }
+
+    /// The media type that the header states, without the `application/` that may be left out
+    /// (RFC 7515, section 4.1.9).
+    pub(crate) fn media_type(&self) -> Option<&str> {
+        const PREFIX: &str = "application/";
+        let typ = self.typ.as_deref()?;
+        match typ.get(..PREFIX.len()) {
+            Some(prefix) if prefix.eq_ignore_ascii_case(PREFIX) => Some(&typ[PREFIX.len()..]),
+            _ => Some(typ),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+use std::fmt::{self, Formatter};
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::de::DeserializeOwned;
+
+use super::base64url::Buffer;
+use super::jws::{Header, Jws};
+use super::key_set::KeySet;
+use super::key_source::{KeySource, Refresh};
+use super::validate::Expected;
+use super::{Verdict, Verify, json, jwk};
+use crate::claims::{Claims, TokenInfo};
+use crate::error::AuthError;
+use crate::kind::AuthErrorKind;
+
+/// Verifies JWTs ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)) that are signed
+/// ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515)), and reads their claims into `C`.
+///
+/// It is strict by default: a token needs an `exp`; `iss` and `aud` are required and compared exactly where they are
+/// configured; a token that is for some audience is refused where none is; what weakens any of this is named
+/// `insecure_*`. Settings that take one value replace it; those named `add_*` add one.
+///
+/// It can be used with no HTTP around it. It is cheap to clone.
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+/// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet};
+///
+/// #[derive(serde::Deserialize)]
+/// struct User {
+///     email: String,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let keys = KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?;
+/// let verifier = JwtVerifier::<User>::new(keys)
+///     .issuer("https://id.example.com")
+///     .audience("https://api.example.com")
+///     .clock(|| UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+///
+/// let token = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUuY29tIiwiYXVkIjoiaHR0cHM6Ly9hcGkuZXhhbXBsZS5jb20iL\
+///              CJleHAiOjE4MDAwMDAzMDAsImVtYWlsIjoiZXplQGV4YW1wbGUuY29tIn0.@SIG@";
+/// let user = verifier.verify(token).await?;
+/// assert_eq!(user.email, "eze@example.com");
+/// # Ok(())
+/// # }
+/// ```
+pub struct JwtVerifier<C> {
+    keys: Arc<dyn KeySource>,
+    rules: Arc<Rules>,
+    claims: PhantomData<fn() -> C>,
+}
+
+/// The settings of a verifier.
+#[derive(Clone)]
+struct Rules {
+    expected: Expected,
+    token_limit: usize,
+    access_tokens_only: bool,
+    clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
+}
+
+impl<C> JwtVerifier<C> {
+    /// A verifier that trusts tokens signed with one of `keys`.
+    #[must_use]
+    pub fn new(keys: impl KeySource + 'static) -> Self {
+        let expected = Expected {
+            issuers: keys.issuer().map(str::to_owned).into_iter().collect(),
+            audiences: Vec::new(),
+            claims: Vec::new(),
+            leeway: Duration::from_secs(60),
+            any_audience: false,
+            sender_constrained: false,
+        };
+        let rules = Rules {
+            expected,
+            token_limit: 16 * 1024,
+            access_tokens_only: false,
+            clock: None,
+        };
+        Self {
+            keys: Arc::new(keys),
+            rules: Arc::new(rules),
+            claims: PhantomData,
+        }
+    }
+
+    /// Demands that `iss` is there and exactly this
+    /// ([RFC 7519, section 4.1.1](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.1)).
+    #[must_use]
+    pub fn issuer(self, issuer: impl Into<String>) -> Self {
+        self.set(|rules| rules.expected.issuers = vec![issuer.into()])
+    }
+
+    /// Accepts one more issuer.
+    #[must_use]
+    pub fn add_issuer(self, issuer: impl Into<String>) -> Self {
+        self.set(|rules| rules.expected.issuers.push(issuer.into()))
+    }
+
+    /// Demands that `aud` is there and is exactly this, or an array with it
+    /// ([RFC 7519, section 4.1.3](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3)).
+    #[must_use]
+    pub fn audience(self, audience: impl Into<String>) -> Self {
+        self.set(|rules| rules.expected.audiences = vec![audience.into()])
+    }
+
+    /// Accepts one more audience.
+    #[must_use]
+    pub fn add_audience(self, audience: impl Into<String>) -> Self {
+        self.set(|rules| rules.expected.audiences.push(audience.into()))
+    }
+
+    /// Demands that a claim is there and is exactly this string: for providers that say by another claim whom a token
+    /// is for, as Cognito does by `client_id`. Called again with the same name, it adds a value that will do as well.
+    #[must_use]
+    pub fn require_claim(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let (name, value) = (name.into(), value.into());
+        self.set(|rules| {
+            let claims = &mut rules.expected.claims;
+            match claims.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, values)) => values.push(value),
+                None => claims.push((name, vec![value])),
+            }
+        })
+    }
+
+    /// Sets how far the clocks of issuer and verifier may be apart: `exp` counts this much later and `nbf` this much
+    /// earlier. The default is 60 s.
+    #[must_use]
+    pub fn leeway(self, leeway: Duration) -> Self {
+        self.set(|rules| rules.expected.leeway = leeway)
+    }
+
+    /// Sets how many bytes a token may have. The default is 16 KiB.
+    #[must_use]
+    pub fn token_limit(self, bytes: usize) -> Self {
+        self.set(|rules| rules.token_limit = bytes)
+    }
+
+    /// Demands that the header's `typ` is `at+jwt`
+    /// ([RFC 9068, section 4](https://www.rfc-editor.org/rfc/rfc9068#section-4)), so that no ID token can be used in
+    /// place of an access token. By default `typ` may be missing, `JWT` or `at+jwt`.
+    #[must_use]
+    pub fn access_tokens_only(self) -> Self {
+        self.set(|rules| rules.access_tokens_only = true)
+    }
+
+    /// Replaces the system's clock: for tests.
+    #[must_use]
+    pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.set(|rules| rules.clock = Some(Arc::new(now)))
+    }
+
+    /// Accepts tokens whatever their `aud` says, or whether there is one. A token that was issued for another service
+    /// can then be used at this one.
+    #[must_use]
+    pub fn insecure_any_audience(self) -> Self {
+        self.set(|rules| rules.expected.any_audience = true)
+    }
+
+    /// Accepts tokens with a `cnf` claim ([RFC 7800](https://www.rfc-editor.org/rfc/rfc7800)) as if they had none. They
+    /// are meant for one sender only, and whoever has got hold of one can then use it; set this only where something
+    /// else checks the sender.
+    #[must_use]
+    pub fn insecure_ignore_confirmation(self) -> Self {
+        self.set(|rules| rules.expected.sender_constrained = true)
+    }
+
+    fn set(mut self, change: impl FnOnce(&mut Rules)) -> Self {
+        change(Arc::make_mut(&mut self.rules));
+        self
+    }
+}
+
+impl<C> JwtVerifier<C>
+where
+    C: DeserializeOwned + 'static,
+{
+    /// Verifies a token in compact serialisation.
+    ///
+    /// # Errors
+    ///
+    /// The verdict is an [`AuthError`] whose kind says which check the token failed first.
+    pub fn verify(&self, token: &str) -> Verdict<C> {
+        match self.verify_held(token) {
+            Err(AuthErrorKind::UnknownKey) => self.verify_refreshed(token),
+            result => Verdict::Ready(result.map_err(AuthError::new)),
+        }
+    }
+
+    /// With the keys that are held.
+    fn verify_held(&self, token: &str) -> Result<Claims<C>, AuthErrorKind> {
+        if token.len() > self.rules.token_limit {
+            return Err(AuthErrorKind::TokenTooLarge);
+        }
+        let jws = Jws::split(token)?;
+        let mut buffer = Buffer::<1024>::new();
+        let header = Header::read(jws.header, &mut buffer)?;
+        self.check_type(&header)?;
+        check_signature(&self.keys.current(), &header, &jws)?;
+
+        // From here on the token is what its issuer made.
+        let mut buffer = Buffer::<4096>::new();
+        let payload = buffer.decode(jws.payload).ok_or(AuthErrorKind::MalformedToken)?;
+        let payload = json::object_text(payload).ok_or(AuthErrorKind::InvalidClaims)?;
+        let accepted = self.rules.expected.judge(payload, self.now())?;
+        let claims = serde_json::from_str(payload).map_err(|_| AuthErrorKind::InvalidClaims)?;
+        let expiry = accepted.expiry.to_system_time();
+        Ok(Claims::of_token(
+            claims,
+            TokenInfo::with(expiry, accepted.issuer.as_deref(), header.kid.as_deref()),
+        ))
+    }
+
+    /// After a look for newer keys, since the token's is not among those that are held.
+    fn verify_refreshed(&self, token: &str) -> Verdict<C> {
+        match self.keys.refresh() {
+            Refresh::Unchanged => Verdict::Ready(Err(AuthErrorKind::UnknownKey.into())),
+            Refresh::Failed(error) => Verdict::Ready(Err(error)),
+            Refresh::Pending(refreshed) => {
+                let (verifier, token) = (self.clone(), token.to_owned());
+                Verdict::Pending(Box::pin(async move {
+                    refreshed.await?;
+                    verifier.verify_held(&token).map_err(AuthError::new)
+                }))
+            }
+        }
+    }
+
+    fn check_type(&self, header: &Header<'_>) -> Result<(), AuthErrorKind> {
+        let good = match header.media_type() {
+            None => !self.rules.access_tokens_only,
+            Some(typ) => {
+                typ.eq_ignore_ascii_case("at+jwt")
+                    || (typ.eq_ignore_ascii_case("jwt") && !self.rules.access_tokens_only)
+            }
+        };
+        if good {
+            Ok(())
+        } else {
+            Err(AuthErrorKind::WrongType)
+        }
+    }
+
+    /// The time since 1970. A clock that stands before then is wrong in an unknown way, so no token is valid.
+    fn now(&self) -> Duration {
+        let now = self
+            .rules
+            .clock
+            .as_ref()
+            .map_or_else(SystemTime::now, |clock| clock());
+        now.duration_since(UNIX_EPOCH).unwrap_or(Duration::MAX)
+    }
+}
+
+/// Checks the signature with every key that may have made it.
+fn check_signature(keys: &KeySet, header: &Header<'_>, jws: &Jws<'_>) -> Result<(), AuthErrorKind> {
+    let kid = header.kid.as_deref();
+    let algorithm = jwk::algorithm(&header.alg).map_err(|_| AuthErrorKind::UnsupportedAlgorithm)?;
+    let mut candidates = keys.candidates(algorithm, kid).peekable();
+    if candidates.peek().is_none() {
+        return Err(match kid {
+            Some(kid) if keys.holds(kid) => AuthErrorKind::UnsupportedAlgorithm,
+            _ => AuthErrorKind::UnknownKey,
+        });
+    }
+    let mut buffer = Buffer::<1026>::new();
+    let signature = buffer
+        .decode(jws.signature)
+        .ok_or(AuthErrorKind::MalformedToken)?;
+    if candidates.any(|key| key.verify(jws.signed, signature)) {
+        Ok(())
+    } else {
+        Err(AuthErrorKind::InvalidSignature)
+    }
+}
+
+impl<C> Verify for JwtVerifier<C>
+where
+    C: DeserializeOwned + 'static,
+{
+    type Claims = C;
+
+    fn verify(&self, token: &str) -> Verdict<C> {
+        self.verify(token)
+    }
+}
+
+impl<C> Clone for JwtVerifier<C> {
+    fn clone(&self) -> Self {
+        Self {
+            keys: Arc::clone(&self.keys),
+            rules: Arc::clone(&self.rules),
+            claims: PhantomData,
+        }
+    }
+}
+
+impl<C> fmt::Debug for JwtVerifier<C> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtVerifier")
+            .field("expected", &self.rules.expected)
+            .finish_non_exhaustive()
+    }
+}

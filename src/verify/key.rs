@@ -1,0 +1,240 @@
+use std::fmt::{self, Formatter};
+
+use jsonwebtoken::{Algorithm, jwk};
+use pkcs1::RsaPublicKeyRef;
+use spki::der::{Decode, Document};
+use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
+
+use super::crypto::{self, Check, Material, VerifyingKey};
+use super::jwk::{Jwk, JwksRules};
+use crate::config_error::ConfigError;
+
+/// A key that signatures are checked with, made ready for one algorithm.
+///
+/// ```
+/// use tower_jwt_auth::{Algorithm, Key, KeySet};
+///
+/// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+/// let keys = KeySet::new([
+///     Key::hmac(Algorithm::HS256, b"the secret of this year, 32 bytes")?.kid("2026"),
+///     Key::hmac(Algorithm::HS256, b"the secret of last year, 32 bytes")?.kid("2025"),
+/// ]);
+///
+/// let error = Key::hmac(Algorithm::HS256, b"a short one").unwrap_err();
+/// assert_eq!(error.to_string(), "HS256 needs a secret of at least 32 bytes, got 11");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Key {
+    name: Name,
+    algorithm: Algorithm,
+    ready: VerifyingKey,
+}
+
+/// Which tokens a key serves, by their `kid`.
+#[derive(Clone, Debug)]
+enum Name {
+    /// A local key that was given no `kid`: any token.
+    Any,
+    /// A key that stands in a JWK set without a `kid`: tokens without one.
+    Missing,
+    /// Tokens with exactly this `kid`.
+    Kid(String),
+}
+
+impl Key {
+    /// A secret for HS256, HS384 or HS512.
+    ///
+    /// # Errors
+    ///
+    /// If the secret is shorter than the hash (32, 48 or 64 bytes; [RFC 7518, section
+    /// 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)), or the algorithm is another.
+    pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Self::local(algorithm, Material::Secret(secret.as_ref()))
+    }
+
+    /// A public key in PEM: `PUBLIC KEY`, or `RSA PUBLIC KEY`
+    /// ([RFC 7468, section 13](https://www.rfc-editor.org/rfc/rfc7468#section-13)).
+    ///
+    /// # Errors
+    ///
+    /// If the text is something else (a private key or a certificate, say), the key is not one for the algorithm, or
+    /// an RSA key has less than 2048 or more than 8192 bits.
+    pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let malformed = ConfigError::MalformedKey {
+            reason: "it is not a public key in PEM",
+        };
+        let Ok(text) = std::str::from_utf8(pem.as_ref()) else {
+            return Err(malformed);
+        };
+        if text.contains("PRIVATE KEY-----") {
+            return Err(ConfigError::PrivateKey);
+        }
+        match Document::from_pem(text) {
+            Ok(("PUBLIC KEY", document)) => Self::spki(algorithm, document.as_bytes()),
+            Ok(("RSA PUBLIC KEY", document)) => Self::pkcs1(algorithm, document.as_bytes()),
+            Ok(("CERTIFICATE", _)) => Err(ConfigError::Certificate),
+            _ => Err(malformed),
+        }
+    }
+
+    /// A public key in DER: a `SubjectPublicKeyInfo`
+    /// ([RFC 5280, section 4.1.2.7](https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.7)), or an `RSAPublicKey`
+    /// ([RFC 8017, appendix A.1.1](https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.1)).
+    ///
+    /// # Errors
+    ///
+    /// As [`pem`](Self::pem).
+    pub fn der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let der = der.as_ref();
+        if looks_private(der) {
+            return Err(ConfigError::PrivateKey);
+        }
+        if RsaPublicKeyRef::from_der(der).is_ok() {
+            Self::pkcs1(algorithm, der)
+        } else {
+            Self::spki(algorithm, der)
+        }
+    }
+
+    /// A JWK as JSON text ([RFC 7517, section 4](https://www.rfc-editor.org/rfc/rfc7517#section-4)). It serves what
+    /// its `kid` says, or any token where it has none; an RSA key without `alg` serves RS256.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no JWK, or one that signatures cannot be checked with: of another `kty`, `crv`, `alg`, `use` or
+    /// `key_ops`, private, or too short.
+    pub fn jwk(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let mut key = Jwk::parse(json.as_ref())?.read(&JwksRules::new())?;
+        if let Name::Missing = key.name {
+            key.name = Name::Any;
+        }
+        Ok(key)
+    }
+
+    /// Names the key: from now on it serves only tokens whose header has exactly this `kid`.
+    #[must_use]
+    pub fn kid(mut self, kid: impl Into<String>) -> Self {
+        self.name = Name::Kid(kid.into());
+        self
+    }
+
+    /// The one algorithm the key serves.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(crate) fn from_jwk(
+        algorithm: Algorithm,
+        kid: Option<String>,
+        material: Material<'_>,
+    ) -> Result<Self, ConfigError> {
+        let name = kid.map_or(Name::Missing, Name::Kid);
+        Ok(Self {
+            name,
+            algorithm,
+            ready: crypto::prepare(algorithm, material)?,
+        })
+    }
+
+    pub(crate) fn is_named(&self, kid: &str) -> bool {
+        matches!(&self.name, Name::Kid(own) if own == kid)
+    }
+
+    /// Whether a token with this `kid` in its header may have been signed with this key.
+    #[inline]
+    pub(crate) fn serves(&self, kid: Option<&str>) -> bool {
+        match (&self.name, kid) {
+            (Name::Any, _) | (_, None) => true,
+            (Name::Missing, Some(_)) => false,
+            (Name::Kid(own), Some(kid)) => own == kid,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.ready.verify(message, signature)
+    }
+
+    fn local(algorithm: Algorithm, material: Material<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            name: Name::Any,
+            algorithm,
+            ready: crypto::prepare(algorithm, material)?,
+        })
+    }
+
+    fn pkcs1(algorithm: Algorithm, der: &[u8]) -> Result<Self, ConfigError> {
+        let key = RsaPublicKeyRef::from_der(der).map_err(|_| ConfigError::MalformedKey {
+            reason: "it is not an RSA public key",
+        })?;
+        Self::local(
+            algorithm,
+            Material::Rsa {
+                n: key.modulus.as_bytes(),
+                e: key.public_exponent.as_bytes(),
+            },
+        )
+    }
+
+    fn spki(algorithm: Algorithm, der: &[u8]) -> Result<Self, ConfigError> {
+        let malformed = || ConfigError::MalformedKey {
+            reason: "it is not a public key in DER",
+        };
+        let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| malformed())?;
+        let bits = info.subject_public_key.as_bytes().ok_or_else(malformed)?;
+        match info.algorithm.oid {
+            RSA => Self::pkcs1(algorithm, bits),
+            ED25519 => Self::local(algorithm, Material::Ed25519(bits)),
+            EC => match info.algorithm.parameters_oid() {
+                Ok(P256) => Self::local(algorithm, Material::P256(bits)),
+                Ok(P384) => Self::local(algorithm, Material::P384(bits)),
+                _ => Err(ConfigError::WrongKeyType {
+                    algorithm,
+                    key: "a key on a curve other than P-256 and P-384",
+                }),
+            },
+            _ => Err(ConfigError::WrongKeyType {
+                algorithm,
+                key: "a key that is neither RSA, EC nor Ed25519",
+            }),
+        }
+    }
+}
+
+/// From the types of jsonwebtoken; the same as [`Key::jwk`] with the text of the JWK.
+impl TryFrom<&jwk::Jwk> for Key {
+    type Error = ConfigError;
+
+    fn try_from(jwk: &jwk::Jwk) -> Result<Self, ConfigError> {
+        let json = serde_json::to_vec(jwk).map_err(|_| ConfigError::MalformedJwk { expected: "a JWK" })?;
+        Self::jwk(json)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key")
+            .field("name", &self.name)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
+
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+
+/// Whether DER begins like a private key: a sequence whose first element is a version number.
+fn looks_private(der: &[u8]) -> bool {
+    let content = match der {
+        [0x30, length, rest @ ..] if *length < 0x80 => rest,
+        [0x30, 0x81, _, rest @ ..] | [0x30, 0x82, _, _, rest @ ..] => rest,
+        _ => return false,
+    };
+    matches!(content, [0x02, 0x01, 0 | 1, ..])
+}

@@ -1,0 +1,158 @@
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use jsonwebtoken::{Algorithm, jwk};
+
+use super::jwk::{JwksRules, SkippedKey, read_set};
+use super::key::Key;
+use crate::config_error::ConfigError;
+
+/// How many keys a token is tried against at the most: a signature check is the dearest thing a stranger can ask for.
+const MOST_CANDIDATES: usize = 4;
+
+/// The keys that tokens may be signed with.
+///
+/// A token's `kid` is compared exactly. A token without one is tried against the keys of its algorithm, at most four.
+///
+/// ```
+/// use tower_jwt_auth::KeySet;
+///
+/// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+/// let keys = KeySet::jwks(r#"{"keys": [
+///     {"kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+///     {"kty": "RSA", "use": "enc", "kid": "k2", "n": "AQAB", "e": "AQAB"}
+/// ]}"#)?;
+/// assert_eq!(keys.len(), 1);
+/// assert_eq!(keys.skipped()[0].to_string(), "key 1 (k2): the JWK cannot be used: its `use` is not `sig`");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct KeySet {
+    keys: Vec<Key>,
+    skipped: Vec<SkippedKey>,
+}
+
+impl KeySet {
+    /// Keys that were made ready one by one.
+    #[must_use]
+    pub fn new(keys: impl IntoIterator<Item = Key>) -> Self {
+        Self {
+            keys: keys.into_iter().collect(),
+            skipped: Vec::new(),
+        }
+    }
+
+    /// One secret; short for [`Key::hmac`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Key::hmac`].
+    pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Key::hmac(algorithm, secret).map(Self::from)
+    }
+
+    /// One public key; short for [`Key::pem`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Key::pem`].
+    pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Key::pem(algorithm, pem).map(Self::from)
+    }
+
+    /// A JWK set as JSON text ([RFC 7517, section 5](https://www.rfc-editor.org/rfc/rfc7517#section-5)).
+    ///
+    /// A key that cannot be used is left out and [listed](Self::skipped).
+    ///
+    /// # Errors
+    ///
+    /// If the text is no JWK set, or no key in it can be used.
+    pub fn jwks(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Self::jwks_with(json, &JwksRules::new())
+    }
+
+    /// The same as [`jwks`](Self::jwks), with rules for what the set leaves open.
+    ///
+    /// # Errors
+    ///
+    /// As [`jwks`](Self::jwks).
+    pub fn jwks_with(json: impl AsRef<[u8]>, rules: &JwksRules) -> Result<Self, ConfigError> {
+        let (keys, skipped) = read_set(json.as_ref(), rules)?;
+        if keys.is_empty() {
+            return Err(ConfigError::NoUsableKey { skipped });
+        }
+        Ok(Self { keys, skipped })
+    }
+
+    /// A JWK set from a file. To read it again while the service runs, put it into a [`KeyStore`](crate::KeyStore).
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, and as [`jwks`](Self::jwks).
+    pub fn jwks_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let json = fs::read(path).map_err(|error| ConfigError::UnreadableFile {
+            path: path.into(),
+            source: Arc::new(error),
+        })?;
+        Self::jwks(json)
+    }
+
+    /// Adds a key.
+    #[must_use]
+    pub fn add_key(mut self, key: Key) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// How many keys can be used.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is no key that can be used.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The keys of the JWK set that are not used, and why.
+    #[must_use]
+    pub fn skipped(&self) -> &[SkippedKey] {
+        &self.skipped
+    }
+
+    /// The keys that may have signed a token with this `alg` and `kid`.
+    pub(crate) fn candidates(&self, algorithm: Algorithm, kid: Option<&str>) -> impl Iterator<Item = &Key> {
+        self.keys
+            .iter()
+            .filter(move |key| key.algorithm() == algorithm && key.serves(kid))
+            .take(MOST_CANDIDATES)
+    }
+
+    /// Whether there is a key of this name, for whatever algorithm.
+    pub(crate) fn holds(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.is_named(kid))
+    }
+}
+
+impl From<Key> for KeySet {
+    fn from(key: Key) -> Self {
+        Self::new([key])
+    }
+}
+
+/// From the types of jsonwebtoken; the same as [`KeySet::jwks`] with the text of the set.
+impl TryFrom<&jwk::JwkSet> for KeySet {
+    type Error = ConfigError;
+
+    fn try_from(set: &jwk::JwkSet) -> Result<Self, ConfigError> {
+        let json = serde_json::to_vec(set).map_err(|_| ConfigError::MalformedJwk {
+            expected: "a JWK set",
+        })?;
+        Self::jwks(json)
+    }
+}

@@ -1,0 +1,129 @@
+use std::fmt::{self, Formatter};
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::key_set::KeySet;
+use crate::error::AuthError;
+
+/// Where a [`JwtVerifier`](crate::JwtVerifier) gets its keys from: a [`KeySet`] that stays as it is, a [`KeyStore`]
+/// whose keys can be replaced, or something of your own.
+pub trait KeySource: Send + Sync {
+    /// The keys that are held at this moment. It is asked for every token, so it must neither wait nor lock.
+    fn current(&self) -> KeysRef<'_>;
+
+    /// Looks for newer keys, after a token has named one that is not held. The verifier then looks once more.
+    ///
+    /// Anyone can send such a token: limit how often this does any work, and share one look among all who ask.
+    fn refresh(&self) -> Refresh {
+        Refresh::Unchanged
+    }
+
+    /// The issuer whose keys these are, if that is known. A verifier then demands it, unless it is given another.
+    fn issuer(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// What comes of [`KeySource::refresh`].
+#[non_exhaustive]
+pub enum Refresh {
+    /// There are no newer keys: a key that is not held is unknown, and the token is refused.
+    Unchanged,
+    /// It is not known whether there are newer keys: the request is refused with this error, ordinarily
+    /// [`KeysUnavailable`](crate::AuthErrorKind::KeysUnavailable).
+    Failed(AuthError),
+    /// Newer keys are being fetched.
+    Pending(Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>),
+}
+
+impl fmt::Debug for Refresh {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unchanged => f.write_str("Unchanged"),
+            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+            Self::Pending(_) => f.write_str("Pending(..)"),
+        }
+    }
+}
+
+/// The keys that a [`KeySource`] holds at one moment.
+#[derive(Debug)]
+pub struct KeysRef<'a>(Held<'a>);
+
+#[derive(Debug)]
+enum Held<'a> {
+    Borrowed(&'a KeySet),
+    Shared(Arc<KeySet>),
+    Snapshot(Guard<Arc<KeySet>>),
+}
+
+impl Deref for KeysRef<'_> {
+    type Target = KeySet;
+
+    #[inline]
+    fn deref(&self) -> &KeySet {
+        match &self.0 {
+            Held::Borrowed(keys) => keys,
+            Held::Shared(keys) => keys,
+            Held::Snapshot(keys) => keys,
+        }
+    }
+}
+
+impl<'a> From<&'a KeySet> for KeysRef<'a> {
+    fn from(keys: &'a KeySet) -> Self {
+        Self(Held::Borrowed(keys))
+    }
+}
+
+impl From<Arc<KeySet>> for KeysRef<'_> {
+    fn from(keys: Arc<KeySet>) -> Self {
+        Self(Held::Shared(keys))
+    }
+}
+
+impl KeySource for KeySet {
+    fn current(&self) -> KeysRef<'_> {
+        self.into()
+    }
+}
+
+/// Keys that can be replaced while they are in use. Clones share them.
+///
+/// ```no_run
+/// use tower_jwt_auth::{JwtVerifier, KeySet, KeyStore, RegisteredClaims};
+///
+/// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+/// let keys = KeyStore::new(KeySet::jwks_file("keys.json")?);
+/// let verifier = JwtVerifier::<RegisteredClaims>::new(keys.clone());
+///
+/// // Later, on SIGHUP say. A file that cannot be used leaves the keys as they are.
+/// keys.replace(KeySet::jwks_file("keys.json")?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct KeyStore(Arc<ArcSwap<KeySet>>);
+
+impl KeyStore {
+    /// A store that holds `keys`.
+    #[must_use]
+    pub fn new(keys: KeySet) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(keys)))
+    }
+
+    /// Replaces the keys. Tokens that are verified from now on see only the new ones.
+    pub fn replace(&self, keys: KeySet) {
+        self.0.store(Arc::new(keys));
+    }
+}
+
+impl KeySource for KeyStore {
+    fn current(&self) -> KeysRef<'_> {
+        KeysRef(Held::Snapshot(self.0.load()))
+    }
+}

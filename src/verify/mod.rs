@@ -1,0 +1,135 @@
+//! Deciding whether a token is to be trusted.
+
+mod base64url;
+mod crypto;
+mod json;
+mod jwk;
+mod jws;
+mod jwt;
+mod key;
+mod key_set;
+mod key_source;
+mod validate;
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+pub use self::jwk::{JwksRules, SkippedKey};
+pub use self::jwt::JwtVerifier;
+pub use self::key::Key;
+pub use self::key_set::KeySet;
+pub use self::key_source::{KeySource, KeyStore, KeysRef, Refresh};
+
+use crate::claims::Claims;
+use crate::error::AuthError;
+
+/// Decides whether a token is to be trusted, and turns it into claims.
+///
+/// [`JwtVerifier`] is the one for JWTs. Implement it for tokens of another kind:
+///
+/// ```
+/// use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, Verdict, Verify};
+///
+/// /// Knows one opaque token, and whose it is.
+/// struct OneToken;
+///
+/// impl Verify for OneToken {
+///     type Claims = &'static str;
+///
+///     fn verify(&self, token: &str) -> Verdict<&'static str> {
+///         match token {
+///             "2YotnFZFEjr1zCsicMWpAA" => Verdict::Ready(Ok(Claims::new("Eze"))),
+///             _ => Verdict::Ready(Err(AuthError::new(AuthErrorKind::UnknownKey))),
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// assert_eq!(*OneToken.verify("2YotnFZFEjr1zCsicMWpAA").await.unwrap(), "Eze");
+/// # }
+/// ```
+pub trait Verify: Send + Sync {
+    /// What a token's claims are turned into.
+    type Claims;
+
+    /// Judges `token`: what follows the scheme in the header, valid UTF-8, but not checked in any other way. Where it
+    /// is refused and is not of the form of a bearer token either, the client is told of the form instead.
+    fn verify(&self, token: &str) -> Verdict<Self::Claims>;
+}
+
+impl<V: Verify + ?Sized> Verify for Arc<V> {
+    type Claims = V::Claims;
+
+    fn verify(&self, token: &str) -> Verdict<V::Claims> {
+        (**self).verify(token)
+    }
+}
+
+/// What a [`Verify`] says of a token: at once, or after something that it has to wait for.
+///
+/// It can be awaited, with no HTTP around it.
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "there is no third way for an answer to come"
+)]
+pub enum Verdict<C> {
+    /// The token has been judged.
+    Ready(Result<Claims<C>, AuthError>),
+    /// The token can only be judged after waiting, for a key that is not held, say.
+    Pending(PendingVerdict<C>),
+}
+
+/// A verdict that is waited for; boxed, since it is needed only where something slow is in the way.
+pub type PendingVerdict<C> = Pin<Box<dyn Future<Output = Result<Claims<C>, AuthError>> + Send>>;
+
+impl<C> IntoFuture for Verdict<C> {
+    type Output = Result<Claims<C>, AuthError>;
+    type IntoFuture = VerdictFuture<C>;
+
+    fn into_future(self) -> VerdictFuture<C> {
+        VerdictFuture(match self {
+            Self::Ready(result) => State::Ready(Some(result)),
+            Self::Pending(pending) => State::Pending(pending),
+        })
+    }
+}
+
+impl<C> std::fmt::Debug for Verdict<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ready(Ok(_)) => "Ready(Ok(..))",
+            Self::Ready(Err(_)) => "Ready(Err(..))",
+            Self::Pending(_) => "Pending(..)",
+        })
+    }
+}
+
+/// A [`Verdict`] that is awaited.
+pub struct VerdictFuture<C>(State<C>);
+
+enum State<C> {
+    Ready(Option<Result<Claims<C>, AuthError>>),
+    Pending(PendingVerdict<C>),
+}
+
+impl<C> Future for VerdictFuture<C> {
+    type Output = Result<Claims<C>, AuthError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Ready(result) => {
+                Poll::Ready(result.take().expect("a future is not polled after it is done"))
+            }
+            State::Pending(pending) => pending.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<C> std::fmt::Debug for VerdictFuture<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VerdictFuture").finish_non_exhaustive()
+    }
+}
