@@ -1,0 +1,45 @@
+//! What can be sent, shared, cloned and printed: part of what users build on.
+
+use std::fmt::Debug;
+
+use http::{Request, Response};
+use serde_json::Value;
+use tower_jwt_auth::*;
+
+fn assert_send_sync_unpin<T: Send + Sync + Unpin + 'static>() {}
+fn assert_clone_debug<T: Clone + Debug>() {}
+
+#[test]
+fn auto_traits_hold() {
+    type Inner = tower::util::BoxCloneService<Request<String>, Response<String>, std::io::Error>;
+
+    assert_send_sync_unpin::<JwtAuthLayer<JwtVerifier<Value>>>();
+    assert_send_sync_unpin::<JwtAuth<(), JwtVerifier<Value>>>();
+    assert_send_sync_unpin::<JwtVerifier<std::rc::Rc<Value>>>();
+    assert_send_sync_unpin::<Claims<Value>>();
+    assert_send_sync_unpin::<KeySet>();
+    assert_send_sync_unpin::<KeyStore>();
+    assert_send_sync_unpin::<AuthError>();
+    assert_send_sync_unpin::<ConfigError>();
+    assert_send_sync_unpin::<TokenSource>();
+
+    assert_clone_debug::<JwtAuthLayer<JwtVerifier<Value>>>();
+    assert_clone_debug::<JwtAuth<(), JwtVerifier<Value>>>();
+    assert_clone_debug::<JwtVerifier<Value>>();
+    assert_clone_debug::<Claims<Value>>();
+    assert_clone_debug::<KeySet>();
+    assert_clone_debug::<AuthError>();
+    assert_clone_debug::<ConfigError>();
+
+    fn assert_send<T: Send>() {}
+    assert_send::<ResponseFuture<Inner, JwtVerifier<Value>, EmptyBody, String>>();
+    assert_send::<Verdict<Value>>();
+    assert_send::<VerdictFuture<Value>>();
+}
+
+#[test]
+fn errors_are_errors() {
+    fn assert_error<T: std::error::Error + Send + Sync + 'static>() {}
+    assert_error::<AuthError>();
+    assert_error::<ConfigError>();
+}

@@ -1,0 +1,153 @@
+//! From claims to the application's own user.
+
+use std::error::Error;
+
+use http::{Request, Response};
+use serde_json::Value;
+use tower::{Service, ServiceBuilder, ServiceExt};
+use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::{AuthError, Claims, JwtAuthLayer, PrincipalLayer};
+
+use crate::support::*;
+
+#[derive(Clone)]
+struct User(String);
+
+#[derive(Debug)]
+struct DatabaseDown;
+
+impl std::fmt::Display for DatabaseDown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("connection to db-7.internal refused")
+    }
+}
+
+impl Error for DatabaseDown {}
+
+async fn find(claims: Claims<Value>) -> Result<Option<User>, DatabaseDown> {
+    tokio::task::yield_now().await;
+    match claims["sub"].as_str() {
+        Some("42") => Ok(Some(User("Eze".to_owned()))),
+        Some("broken") => Err(DatabaseDown),
+        _ => Ok(None),
+    }
+}
+
+async fn greet(request: Request<String>) -> Result<Response<String>, std::convert::Infallible> {
+    let name = request
+        .extensions()
+        .get::<User>()
+        .map_or("stranger", |user| &user.0);
+    Ok(Response::new(format!("Hello {name}")))
+}
+
+async fn ask_for_user(optional: bool, request: Request<String>) -> Response<String> {
+    let layer = JwtAuthLayer::new(verifier()).realm("users").unwrap();
+    let layer = if optional { layer.optional() } else { layer };
+    let service = ServiceBuilder::new()
+        .layer(layer)
+        .layer(PrincipalLayer::new(find))
+        .service_fn(greet);
+    let Ok(response) = service.oneshot(request).await;
+    response
+}
+
+fn of(subject: &str) -> Request<String> {
+    bearer(&token(&claims_but("sub", subject.into())))
+}
+
+#[tokio::test]
+async fn the_user_is_in_the_extensions() {
+    assert_eq!(ask_for_user(false, of("42")).await.body(), "Hello Eze");
+}
+
+#[tokio::test]
+async fn a_user_that_is_gone_is_refused() {
+    let response = ask_for_user(false, of("43")).await;
+    let expected = r#"Bearer realm="users", error="invalid_token", error_description="the token does not belong to a known user""#;
+    assert_refused(
+        "gone",
+        &response,
+        401,
+        UnknownPrincipal,
+        &[("www-authenticate", expected)],
+    );
+}
+
+#[tokio::test]
+async fn a_look_up_that_fails_is_no_fault_of_the_client() {
+    let response = ask_for_user(false, of("broken")).await;
+    assert_refused(
+        "down",
+        &response,
+        503,
+        PrincipalUnavailable,
+        &[("retry-after", "5")],
+    );
+    assert_eq!(response.body(), "", "no details for the client");
+    let error = response.extensions().get::<AuthError>().unwrap();
+    assert_eq!(error.to_string(), "the user of the token cannot be looked up");
+    assert_eq!(
+        error.source().unwrap().to_string(),
+        "connection to db-7.internal refused",
+        "but for the log"
+    );
+}
+
+#[tokio::test]
+async fn a_user_from_outside_is_removed() {
+    let mut request = Request::new(String::new());
+    request.extensions_mut().insert(User("smuggled".to_owned()));
+    assert_eq!(ask_for_user(true, request).await.body(), "Hello stranger");
+
+    let mut request = of("42");
+    request.extensions_mut().insert(User("smuggled".to_owned()));
+    assert_eq!(ask_for_user(false, request).await.body(), "Hello Eze");
+}
+
+#[tokio::test]
+async fn without_the_layer_outside_the_developer_is_told() {
+    let service = ServiceBuilder::new()
+        .layer(PrincipalLayer::new(find))
+        .service_fn(greet);
+    let response = service.oneshot(of("42")).await.unwrap();
+    assert_refused("no layer", &response, 500, MissingLayer, &[]);
+    let hint = response.extensions().get::<AuthError>().unwrap().to_string();
+    assert!(
+        hint.starts_with("no claims of type `serde_json::value::Value`: put a JwtAuthLayer"),
+        "{hint}"
+    );
+}
+
+#[tokio::test]
+async fn answers_can_be_made_by_a_closure() {
+    let service = ServiceBuilder::new()
+        .layer(JwtAuthLayer::new(verifier()))
+        .layer(PrincipalLayer::new(find).reject_with(|error, _| error.response(error.to_string())))
+        .service_fn(greet);
+    let response = service.oneshot(of("43")).await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), response.body().as_str()),
+        (401, "the token does not belong to a known user")
+    );
+}
+
+#[tokio::test]
+async fn the_service_that_was_ready_is_the_one_that_is_called() {
+    type Mock = tower_test::mock::Mock<Request<String>, Response<String>>;
+    let (mut service, mut handle) = tower_test::mock::spawn_with(|mock: Mock| {
+        ServiceBuilder::new()
+            .layer(JwtAuthLayer::new(verifier()))
+            .layer(PrincipalLayer::new(find))
+            .service(mock)
+    });
+    handle.allow(1);
+    assert!(service.poll_ready().is_ready());
+    let answer = async {
+        let (request, reply) = handle.next_request().await.unwrap();
+        assert_eq!(request.extensions().get::<User>().unwrap().0, "Eze");
+        reply.send_error("from inside");
+    };
+    let (response, ()) = tokio::join!(service.get_mut().call(of("42")), answer);
+    assert_eq!(response.unwrap_err().to_string(), "from inside");
+}

@@ -1,0 +1,393 @@
+//! What tower demands of a middleware, and what it must not take from the service inside.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tower::limit::ConcurrencyLimitLayer;
+use tower::{Service, ServiceBuilder, ServiceExt};
+use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::{
+    Algorithm, AuthError, AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, KeySet, KeySource, KeyStore,
+    KeysRef, Refresh, Verdict, Verify,
+};
+use tower_test::mock;
+
+use crate::support::*;
+
+type Mock = mock::Mock<Request<String>, Response<String>>;
+type Handle = mock::Handle<Request<String>, Response<String>>;
+
+/// Accepts every token, once it is told to.
+#[derive(Clone, Default)]
+struct Waits(Arc<Notify>);
+
+impl Verify for Waits {
+    type Claims = Value;
+
+    fn verify(&self, token: &str) -> Verdict<Value> {
+        let (told, token) = (Arc::clone(&self.0), token.to_owned());
+        Verdict::Pending(Box::pin(async move {
+            told.notified().await;
+            match token.as_str() {
+                "bad" => Err(AuthError::new(AuthErrorKind::UnknownKey)),
+                _ => Ok(Claims::new(json!({"email": "late@example.com"}))),
+            }
+        }))
+    }
+}
+
+fn mocked<V: Verify<Claims = Value> + Clone>(
+    verifier: V,
+) -> (mock::Spawn<tower_jwt_auth::JwtAuth<Mock, V>>, Handle) {
+    mock::spawn_layer(JwtAuthLayer::new(verifier))
+}
+
+#[tokio::test]
+async fn readiness_is_that_of_the_service_inside() {
+    let (mut service, mut handle) = mocked(verifier());
+    handle.allow(0);
+    assert!(service.poll_ready().is_pending());
+    handle.allow(1);
+    assert!(matches!(service.poll_ready(), Poll::Ready(Ok(()))));
+    handle.send_error("broken");
+    assert!(service.poll_ready().map_err(|error| error.to_string()) == Poll::Ready(Err("broken".to_owned())));
+}
+
+#[tokio::test]
+async fn an_accepted_request_is_called_at_once_and_errors_pass_unchanged() {
+    let (mut service, mut handle) = mocked(verifier());
+    handle.allow(1);
+    assert!(service.poll_ready().is_ready());
+    let response = service.call(bearer(&good_token()));
+    let (request, reply) = handle
+        .next_request()
+        .await
+        .expect("called before the future is polled");
+    assert_eq!(request.extensions().get::<Claims<Value>>().unwrap()["sub"], "42");
+    reply.send_error("from inside");
+    assert_eq!(response.await.unwrap_err().to_string(), "from inside");
+}
+
+#[tokio::test]
+async fn a_refused_request_never_reaches_the_service() {
+    let (mut service, mut handle) = mocked(verifier());
+    handle.allow(1);
+    assert!(service.poll_ready().is_ready());
+    let response = service.call(bearer("a.b.c")).await.unwrap();
+    assert_eq!(response.status(), 401);
+    assert!(tokio_test_pending(handle.next_request()).await);
+}
+
+/// Whether a future is not done yet.
+async fn tokio_test_pending<F: Future>(future: F) -> bool {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
+
+#[tokio::test]
+async fn a_waiting_request_is_called_on_a_service_that_is_ready() {
+    let verifier = Waits::default();
+    let (mut service, mut handle) = mocked(verifier.clone());
+    handle.allow(1);
+    assert!(service.poll_ready().is_ready());
+    let mut response = pin!(service.call(bearer("late")));
+    assert!(tokio_test_pending(&mut response).await);
+
+    // The mock panics if it is called without having been polled ready.
+    handle.allow(0);
+    verifier.0.notify_one();
+    assert!(
+        tokio_test_pending(&mut response).await,
+        "accepted, but the service inside is not ready"
+    );
+    handle.allow(1);
+    assert!(
+        tokio_test_pending(&mut response).await,
+        "called, but not answered"
+    );
+    let (request, reply) = handle.next_request().await.unwrap();
+    assert_eq!(
+        request.extensions().get::<Claims<Value>>().unwrap()["email"],
+        "late@example.com"
+    );
+    reply.send_response(Response::new("done".to_owned()));
+    assert_eq!(response.await.unwrap().into_body(), "done");
+}
+
+#[tokio::test]
+async fn a_waiting_request_can_be_refused() {
+    let verifier = Waits::default();
+    let service = JwtAuthLayer::new(verifier.clone());
+    verifier.0.notify_one();
+    let response = ask(&service, bearer("bad")).await;
+    let expected = r#"Bearer realm="api", error="invalid_token", error_description="the token is not signed with a known key""#;
+    assert_refused(
+        "after waiting",
+        &response,
+        401,
+        UnknownKey,
+        &[("www-authenticate", expected)],
+    );
+}
+
+#[tokio::test]
+async fn an_error_of_readiness_after_waiting_is_passed_on() {
+    let verifier = Waits::default();
+    let (mut service, mut handle) = mocked(verifier.clone());
+    handle.allow(1);
+    assert!(service.poll_ready().is_ready());
+    let response = service.call(bearer("late"));
+    handle.send_error("gone");
+    verifier.0.notify_one();
+    assert_eq!(response.await.unwrap_err().to_string(), "gone");
+}
+
+#[tokio::test]
+async fn tokens_that_wait_hold_none_of_the_capacity_inside() {
+    let waits = Waits::default();
+    let limited = ServiceBuilder::new()
+        .layer(ConcurrencyLimitLayer::new(1))
+        .service(Hello);
+    let layer = JwtAuthLayer::new(waits.clone());
+    let mut service = tower_layer::Layer::layer(&layer, limited);
+
+    // The same service waits with ten requests, and stays alive itself.
+    let mut waiting = Vec::new();
+    for _ in 0..10 {
+        let mut response = Box::pin(service.ready().await.unwrap().call(bearer("late")));
+        assert!(tokio_test_pending(&mut response).await);
+        waiting.push(response);
+    }
+    // A stranger is answered and a permit is free, although the limit is one.
+    let other = service.clone();
+    let answered = tokio::time::timeout(
+        Duration::from_millis(200),
+        other.oneshot(Request::new(String::new())),
+    )
+    .await;
+    assert_eq!(answered.expect("no permit is held").unwrap().status(), 401);
+
+    drop(service);
+    for response in waiting {
+        waits.0.notify_one();
+        assert_eq!(response.await.unwrap().body(), "Hello late@example.com");
+    }
+}
+
+#[tokio::test]
+async fn it_works_around_a_buffer() {
+    let service = ServiceBuilder::new()
+        .layer(JwtAuthLayer::new(verifier()))
+        .buffer(4)
+        .service(Hello);
+    for _ in 0..20 {
+        let response = service.clone().oneshot(bearer(&good_token())).await.unwrap();
+        assert_eq!(response.body(), "Hello eze@example.com");
+    }
+    let waits = Waits::default();
+    let service = ServiceBuilder::new()
+        .layer(JwtAuthLayer::new(waits.clone()))
+        .buffer(1)
+        .service(Hello);
+    let (first, second) = (service.clone().oneshot(bearer("a")), service.oneshot(bearer("b")));
+    let tell = async {
+        waits.0.notify_one();
+        tokio::task::yield_now().await;
+        waits.0.notify_one();
+    };
+    let (first, second, ()) = tokio::join!(first, second, tell);
+    assert_eq!(
+        (
+            first.unwrap().status().as_u16(),
+            second.unwrap().status().as_u16()
+        ),
+        (200, 200)
+    );
+}
+
+/// Panics if it is called without having been polled ready first, and its clones are not ready.
+struct Strict {
+    ready: bool,
+}
+
+impl Clone for Strict {
+    fn clone(&self) -> Self {
+        Self { ready: false }
+    }
+}
+
+impl Service<Request<String>> for Strict {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<String>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<String>) -> Self::Future {
+        assert!(std::mem::take(&mut self.ready), "called without being ready");
+        ready(Ok(Response::new(String::new())))
+    }
+}
+
+#[tokio::test]
+async fn the_service_is_never_called_unready() {
+    let waits = Waits::default();
+    let both = tower_layer::Layer::layer(&JwtAuthLayer::new(waits.clone()), Strict { ready: false });
+    let mut at_once = tower_layer::Layer::layer(&JwtAuthLayer::new(verifier()), Strict { ready: false });
+    for _ in 0..3 {
+        let response = at_once.ready().await.unwrap().call(bearer(&good_token())).await;
+        assert_eq!(response.unwrap().status(), 200);
+        let mut service = both.clone();
+        let response = service.ready().await.unwrap().call(bearer("late"));
+        waits.0.notify_one();
+        assert_eq!(response.await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn an_accepted_request_does_not_clone_the_service() {
+    #[derive(Debug)]
+    struct NoClone;
+    impl Clone for NoClone {
+        fn clone(&self) -> Self {
+            panic!("cloned");
+        }
+    }
+    impl Service<Request<String>> for NoClone {
+        type Response = Response<String>;
+        type Error = Infallible;
+        type Future = Ready<Result<Response<String>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<String>) -> Self::Future {
+            ready(Ok(Response::new(String::new())))
+        }
+    }
+
+    let mut service = tower_layer::Layer::layer(&JwtAuthLayer::new(verifier()), NoClone);
+    assert_eq!(
+        service
+            .ready()
+            .await
+            .unwrap()
+            .call(bearer(&good_token()))
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+    assert_eq!(
+        service
+            .ready()
+            .await
+            .unwrap()
+            .call(bearer("a.b.c"))
+            .await
+            .unwrap()
+            .status(),
+        401
+    );
+}
+
+/// Has no key until it is asked to refresh.
+struct Late {
+    keys: KeyStore,
+    fetched: Option<KeySet>,
+}
+
+impl KeySource for Late {
+    fn current(&self) -> KeysRef<'_> {
+        self.keys.current()
+    }
+
+    fn refresh(&self) -> Refresh {
+        let (keys, fetched) = (self.keys.clone(), self.fetched.clone());
+        Refresh::Pending(Box::pin(async move {
+            tokio::task::yield_now().await;
+            match fetched {
+                Some(fetched) => {
+                    keys.replace(fetched);
+                    Ok(())
+                }
+                None => Err(AuthError::new(KeysUnavailable).retry_in(Duration::from_secs(7))),
+            }
+        }))
+    }
+
+    fn issuer(&self) -> Option<&str> {
+        Some(ISSUER)
+    }
+}
+
+fn late(fetched: Option<KeySet>) -> JwtVerifier<Value> {
+    let source = Late {
+        keys: KeyStore::new(KeySet::new([])),
+        fetched,
+    };
+    JwtVerifier::new(source).audience(AUDIENCE).clock(|| at(NOW))
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_held_is_waited_for() {
+    let good = late(Some(KeySet::hmac(Algorithm::HS256, SECRET).unwrap()));
+    assert!(matches!(good.verify(&good_token()), Verdict::Pending(_)));
+    let layer = JwtAuthLayer::new(good.clone());
+    assert_eq!(
+        ask(&layer, bearer(&good_token())).await.body(),
+        "Hello eze@example.com"
+    );
+    assert!(
+        matches!(good.verify(&good_token()), Verdict::Ready(Ok(_))),
+        "held from now on"
+    );
+    let stranger = token(&claims_but("iss", json!("https://other.example.com")));
+    assert_eq!(
+        refusal(&good, &stranger).await,
+        Some(WrongIssuer),
+        "the source brings its issuer"
+    );
+
+    let other = late(Some(KeySet::hmac(Algorithm::HS512, [7; 64]).unwrap()));
+    assert_eq!(
+        refusal(&other, &good_token()).await,
+        Some(UnknownKey),
+        "fetched, and still not there"
+    );
+
+    let response = ask(&JwtAuthLayer::new(late(None)), bearer(&good_token())).await;
+    assert_refused(
+        "not fetched",
+        &response,
+        503,
+        KeysUnavailable,
+        &[("retry-after", "7")],
+    );
+}
+
+#[tokio::test]
+async fn only_a_token_that_lacks_nothing_but_its_key_is_waited_for() {
+    let none = late(None);
+    let none_alg = format!("{}.{}.", base64url(r#"{"alg":"none"}"#), base64url("{}"));
+    for token in [
+        "abc",
+        "a.b.c",
+        "a.b.c.d.e",
+        none_alg.as_str(),
+        &"x".repeat(20_000),
+    ] {
+        assert!(matches!(none.verify(token), Verdict::Ready(Err(_))), "{token}");
+    }
+}
