@@ -23,14 +23,9 @@ impl Challenge {
     pub(crate) fn new(realm: &str) -> Result<Self, ConfigError> {
         let printable = |byte: u8| matches!(byte, b' '..=b'~');
         if !realm.bytes().all(printable) {
-            return Err(ConfigError::InvalidRealm {
-                realm: realm.to_owned(),
-            });
+            return Err(ConfigError::InvalidRealm { realm: realm.to_owned() });
         }
-        let mut challenge = Self {
-            realm: quoted(realm),
-            prepared: Vec::new(),
-        };
+        let mut challenge = Self { realm: quoted(realm), prepared: Vec::new() };
         challenge.prepared = AuthErrorKind::ALL.map(|kind| challenge.render(kind, None)).into();
         Ok(challenge)
     }
@@ -120,10 +115,7 @@ mod tests {
     #[test]
     fn a_realm_is_quoted() {
         let challenge = Challenge::new(r#"a "b" \c"#).unwrap();
-        assert_eq!(
-            challenge.header(AuthErrorKind::MissingCredential, None),
-            r#"Bearer realm="a \"b\" \\c""#
-        );
+        assert_eq!(challenge.header(AuthErrorKind::MissingCredential, None), r#"Bearer realm="a \"b\" \\c""#);
     }
 
     #[test]

@@ -56,10 +56,7 @@ impl<C> Claims<C> {
     /// Claims with what is known of their token: for a [`Verify`](crate::Verify) of your own.
     #[must_use]
     pub fn of_token(claims: C, token: TokenInfo) -> Self {
-        Self {
-            verified: Arc::new(Verified { claims, token }),
-            challenge: None,
-        }
+        Self { verified: Arc::new(Verified { claims, token }), challenge: None }
     }
 
     /// When the token expires: its `exp`, without any leeway. A connection that outlives a request (a WebSocket, a
@@ -116,10 +113,7 @@ impl<C> Deref for Claims<C> {
 
 impl<C> Clone for Claims<C> {
     fn clone(&self) -> Self {
-        Self {
-            verified: Arc::clone(&self.verified),
-            challenge: self.challenge.clone(),
-        }
+        Self { verified: Arc::clone(&self.verified), challenge: self.challenge.clone() }
     }
 }
 
@@ -182,12 +176,7 @@ impl TokenInfo {
         let mut text = SmallVec::new();
         text.extend_from_slice(issuer.unwrap_or_default().as_bytes());
         text.extend_from_slice(kid.unwrap_or_default().as_bytes());
-        Self {
-            expires_at,
-            text,
-            issuer_len: issuer.map(str::len),
-            has_kid: kid.is_some(),
-        }
+        Self { expires_at, text, issuer_len: issuer.map(str::len), has_kid: kid.is_some() }
     }
 
     fn issuer(&self) -> Option<&str> {
@@ -195,8 +184,7 @@ impl TokenInfo {
     }
 
     fn kid(&self) -> Option<&str> {
-        self.has_kid
-            .then(|| utf8(&self.text[self.issuer_len.unwrap_or(0)..]))
+        self.has_kid.then(|| utf8(&self.text[self.issuer_len.unwrap_or(0)..]))
     }
 }
 
@@ -212,10 +200,7 @@ pub(crate) struct Anonymous<C> {
 
 impl<C> Anonymous<C> {
     pub(crate) fn new(challenge: Option<Arc<Challenge>>) -> Self {
-        Self {
-            challenge,
-            claims: PhantomData,
-        }
+        Self { challenge, claims: PhantomData }
     }
 
     /// What the request is told where it cannot do without claims.

@@ -34,22 +34,12 @@ impl AuthError {
     /// An error of the given kind: for a [`Verify`](crate::Verify) of your own.
     #[must_use]
     pub fn new(kind: AuthErrorKind) -> Self {
-        Self {
-            kind,
-            retry_after: None,
-            scope: None,
-            needed_by: None,
-            source: None,
-            challenge: None,
-        }
+        Self { kind, retry_after: None, scope: None, needed_by: None, source: None, challenge: None }
     }
 
     /// Nothing has put `Claims` of type `C` before what needs them.
     pub(crate) fn missing_layer<C>() -> Self {
-        Self {
-            needed_by: Some(std::any::type_name::<C>()),
-            ..Self::new(AuthErrorKind::MissingLayer)
-        }
+        Self { needed_by: Some(std::any::type_name::<C>()), ..Self::new(AuthErrorKind::MissingLayer) }
     }
 
     /// Adds what caused it. It is never shown to a client, only to whoever reads [`source`](std::error::Error::source).

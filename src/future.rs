@@ -53,17 +53,11 @@ where
     V: Verify,
 {
     pub(crate) fn calling(response: S::Future) -> Self {
-        Self {
-            state: State::Calling { response },
-        }
+        Self { state: State::Calling { response } }
     }
 
     pub(crate) fn refused(response: S::Response) -> Self {
-        Self {
-            state: State::Refused {
-                response: Some(response),
-            },
-        }
+        Self { state: State::Refused { response: Some(response) } }
     }
 
     pub(crate) fn waiting(
@@ -72,17 +66,8 @@ where
         inner: S,
         gate: Arc<Gate<V, R>>,
     ) -> Self {
-        let waiting = Box::new(Waiting {
-            verdict: Some(verdict),
-            request,
-            inner,
-            gate,
-        });
-        Self {
-            state: State::Waiting {
-                waiting: Some(waiting),
-            },
-        }
+        let waiting = Box::new(Waiting { verdict: Some(verdict), request, inner, gate });
+        Self { state: State::Waiting { waiting: Some(waiting) } }
     }
 }
 

@@ -116,9 +116,7 @@ where
     fn pass_anonymous<B>(&self, request: &mut Request<B>) -> Result<(), AuthError> {
         // Claims that are there already come from somewhere else, and say nothing of this request.
         request.extensions_mut().remove::<Claims<V::Claims>>();
-        request
-            .extensions_mut()
-            .insert(Anonymous::<V::Claims>::new(self.challenge.clone()));
+        request.extensions_mut().insert(Anonymous::<V::Claims>::new(self.challenge.clone()));
         Ok(())
     }
 

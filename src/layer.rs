@@ -45,15 +45,7 @@ impl<V> JwtAuthLayer<V> {
     /// A layer that has tokens judged by `verifier`, ordinarily a [`JwtVerifier`](crate::JwtVerifier).
     pub fn new(verifier: V) -> Self {
         let sources = vec![TokenSource::authorization()];
-        Self {
-            gate: Gate {
-                verifier,
-                sources,
-                optional: false,
-                challenge: None,
-                reject: EmptyBody,
-            },
-        }
+        Self { gate: Gate { verifier, sources, optional: false, challenge: None, reject: EmptyBody } }
     }
 }
 
@@ -91,22 +83,8 @@ impl<V, R> JwtAuthLayer<V, R> {
 
     /// Sets what makes the responses to requests that are refused. The default is [`EmptyBody`].
     pub fn on_reject<R2>(self, reject: R2) -> JwtAuthLayer<V, R2> {
-        let Gate {
-            verifier,
-            sources,
-            optional,
-            challenge,
-            reject: _,
-        } = self.gate;
-        JwtAuthLayer {
-            gate: Gate {
-                verifier,
-                sources,
-                optional,
-                challenge,
-                reject,
-            },
-        }
+        let Gate { verifier, sources, optional, challenge, reject: _ } = self.gate;
+        JwtAuthLayer { gate: Gate { verifier, sources, optional, challenge, reject } }
     }
 
     /// The same as [`on_reject`](Self::on_reject) for a closure, which needs no annotations here.

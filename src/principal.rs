@@ -86,22 +86,14 @@ impl<C, F> PrincipalLayer<C, F> {
         F: Fn(Claims<C>) -> Lookup,
         Lookup: Future<Output = Result<Option<U>, E>>,
     {
-        Self {
-            find,
-            reject: EmptyBody,
-            claims: PhantomData,
-        }
+        Self { find, reject: EmptyBody, claims: PhantomData }
     }
 }
 
 impl<C, F, R> PrincipalLayer<C, F, R> {
     /// Sets what makes the responses to requests that are refused here. The default is [`EmptyBody`].
     pub fn on_reject<R2>(self, reject: R2) -> PrincipalLayer<C, F, R2> {
-        PrincipalLayer {
-            find: self.find,
-            reject,
-            claims: PhantomData,
-        }
+        PrincipalLayer { find: self.find, reject, claims: PhantomData }
     }
 
     /// The same as [`on_reject`](Self::on_reject) for a closure, which needs no annotations here.
@@ -117,10 +109,7 @@ impl<S, C, F: Clone, R: Clone> Layer<S> for PrincipalLayer<C, F, R> {
     type Service = Principal<S, C, F, R>;
 
     fn layer(&self, inner: S) -> Principal<S, C, F, R> {
-        Principal {
-            inner,
-            layer: self.clone(),
-        }
+        Principal { inner, layer: self.clone() }
     }
 }
 
@@ -154,37 +143,19 @@ where
         let claims = match Claims::<C>::find(request.extensions()) {
             Ok(claims) => claims.clone(),
             Err(error) if error.kind() == AuthErrorKind::MissingCredential => {
-                return PrincipalFuture {
-                    state: State::Calling {
-                        response: self.inner.call(request),
-                    },
-                };
+                return PrincipalFuture { state: State::Calling { response: self.inner.call(request) } };
             }
             Err(error) => {
                 let response = reject::refuse(&self.layer.reject, error, (&request).into());
-                return PrincipalFuture {
-                    state: State::Refused {
-                        response: Some(response),
-                    },
-                };
+                return PrincipalFuture { state: State::Refused { response: Some(response) } };
             }
         };
         // The service that was polled ready goes along with the request, and a fresh one stays.
         let fresh = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, fresh);
         let challenge = claims.challenge().cloned();
-        let held = Held {
-            request,
-            challenge,
-            inner,
-            reject: self.layer.reject.clone(),
-        };
-        PrincipalFuture {
-            state: State::Finding {
-                lookup: (self.layer.find)(claims),
-                held: Some(held),
-            },
-        }
+        let held = Held { request, challenge, inner, reject: self.layer.reject.clone() };
+        PrincipalFuture { state: State::Finding { lookup: (self.layer.find)(claims), held: Some(held) } }
     }
 }
 
@@ -241,9 +212,7 @@ where
                     let mut error = match found {
                         Ok(Some(user)) => {
                             held.request.extensions_mut().insert(user);
-                            state.set(State::Calling {
-                                response: held.inner.call(held.request),
-                            });
+                            state.set(State::Calling { response: held.inner.call(held.request) });
                             continue;
                         }
                         Ok(None) => AuthError::new(AuthErrorKind::UnknownPrincipal),
@@ -261,20 +230,13 @@ where
 
 impl<C, F: Clone, R: Clone> Clone for PrincipalLayer<C, F, R> {
     fn clone(&self) -> Self {
-        Self {
-            find: self.find.clone(),
-            reject: self.reject.clone(),
-            claims: PhantomData,
-        }
+        Self { find: self.find.clone(), reject: self.reject.clone(), claims: PhantomData }
     }
 }
 
 impl<S: Clone, C, F: Clone, R: Clone> Clone for Principal<S, C, F, R> {
     fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            layer: self.layer.clone(),
-        }
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
     }
 }
 
@@ -286,9 +248,7 @@ impl<C, F, R> fmt::Debug for PrincipalLayer<C, F, R> {
 
 impl<S: fmt::Debug, C, F, R> fmt::Debug for Principal<S, C, F, R> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Principal")
-            .field("inner", &self.inner)
-            .finish_non_exhaustive()
+        f.debug_struct("Principal").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
 

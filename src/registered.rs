@@ -154,9 +154,7 @@ impl<'de> Deserialize<'de> for NumericDate {
 
             fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<NumericDate, E> {
                 let latest = Duration::MAX;
-                Ok(NumericDate(
-                    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(latest),
-                ))
+                Ok(NumericDate(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(latest)))
             }
         }
 

@@ -78,11 +78,7 @@ impl<'a> Head<'a> {
 
 impl<'a, B> From<&'a Request<B>> for Head<'a> {
     fn from(request: &'a Request<B>) -> Self {
-        Self {
-            method: request.method(),
-            uri: request.uri(),
-            headers: request.headers(),
-        }
+        Self { method: request.method(), uri: request.uri(), headers: request.headers() }
     }
 }
 
@@ -114,9 +110,7 @@ impl AuthError {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if let Some(delay) = self.retry_after() {
-            let seconds = delay
-                .as_secs()
-                .saturating_add(u64::from(delay.subsec_nanos() > 0));
+            let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response

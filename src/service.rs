@@ -55,17 +55,12 @@ where
 
 impl<S: Clone, V, R> Clone for JwtAuth<S, V, R> {
     fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            gate: Arc::clone(&self.gate),
-        }
+        Self { inner: self.inner.clone(), gate: Arc::clone(&self.gate) }
     }
 }
 
 impl<S: fmt::Debug, V, R> fmt::Debug for JwtAuth<S, V, R> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwtAuth")
-            .field("inner", &self.inner)
-            .finish_non_exhaustive()
+        f.debug_struct("JwtAuth").field("inner", &self.inner).finish_non_exhaustive()
     }
 }

@@ -99,10 +99,7 @@ const SCHEME: &[u8] = b"bearer";
 
 /// Tells what is a credential of another scheme from what is none at all (RFC 9110, section 11.4).
 fn other_scheme(value: &[u8]) -> Result<Option<&str>, AuthErrorKind> {
-    let end = value
-        .iter()
-        .position(|byte| !is_token_char(*byte))
-        .unwrap_or(value.len());
+    let end = value.iter().position(|byte| !is_token_char(*byte)).unwrap_or(value.len());
     let (scheme, rest) = value.split_at(end);
     let is_other = !scheme.is_empty() && !scheme.eq_ignore_ascii_case(SCHEME);
     if value.is_empty() || (is_other && matches!(rest.first(), None | Some(b' '))) {
@@ -148,27 +145,14 @@ mod tests {
         for good in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c", "bEaReR   a.b.c"] {
             assert_bearer(good.as_bytes(), Ok(Some("a.b.c")));
         }
-        for other in [
-            "",
-            "Basic YTpi",
-            "BearerX a",
-            "Bearer-Token a",
-            "Digest a=\"b\", c=d",
-            "Negotiate",
-            "x",
-        ] {
+        for other in
+            ["", "Basic YTpi", "BearerX a", "Bearer-Token a", "Digest a=\"b\", c=d", "Negotiate", "x"]
+        {
             assert_bearer(other.as_bytes(), Ok(None));
         }
-        for broken in [
-            "Bearer",
-            "Bearer ",
-            "Bearer   ",
-            "Bearer\ta",
-            "Bearer,a",
-            "Bearer=a",
-            "\"Bearer\" a",
-            " a",
-        ] {
+        for broken in
+            ["Bearer", "Bearer ", "Bearer   ", "Bearer\ta", "Bearer,a", "Bearer=a", "\"Bearer\" a", " a"]
+        {
             assert_bearer(broken.as_bytes(), Err(AuthErrorKind::MalformedCredential));
         }
         assert_bearer(b"Bearer a\xff", Err(AuthErrorKind::MalformedCredential));

@@ -13,20 +13,14 @@ pub(crate) struct Buffer<const N: usize> {
 impl<const N: usize> Buffer<N> {
     #[inline]
     pub(crate) fn new() -> Self {
-        Self {
-            stack: [const { MaybeUninit::uninit() }; N],
-            heap: Vec::new(),
-        }
+        Self { stack: [const { MaybeUninit::uninit() }; N], heap: Vec::new() }
     }
 
     /// Decodes `text`; `None` where it is not canonical base64url.
     #[inline]
     pub(crate) fn decode(&mut self, text: &[u8]) -> Option<&[u8]> {
         if text.len() / 4 * 3 + 2 <= N {
-            URL_SAFE_NO_PAD
-                .decode(text, self.stack.as_mut_slice().as_out())
-                .ok()
-                .map(|bytes| &*bytes)
+            URL_SAFE_NO_PAD.decode(text, self.stack.as_mut_slice().as_out()).ok().map(|bytes| &*bytes)
         } else {
             self.heap = decode_to_vec(text)?;
             Some(&self.heap)
@@ -55,16 +49,8 @@ mod tests {
     #[track_caller]
     fn assert_same(text: &[u8]) {
         let expected = plain(text);
-        assert_eq!(
-            Buffer::<64>::new().decode(text).map(<[u8]>::to_vec),
-            expected,
-            "{text:?}"
-        );
-        assert_eq!(
-            Buffer::<4096>::new().decode(text).map(<[u8]>::to_vec),
-            expected,
-            "{text:?}"
-        );
+        assert_eq!(Buffer::<64>::new().decode(text).map(<[u8]>::to_vec), expected, "{text:?}");
+        assert_eq!(Buffer::<4096>::new().decode(text).map(<[u8]>::to_vec), expected, "{text:?}");
     }
 
     #[test]

@@ -16,9 +16,7 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
 /// The text of what is UTF-8 and begins as a JSON object does.
 #[inline]
 pub(crate) fn object_text(json: &[u8]) -> Option<&str> {
-    let first = json
-        .iter()
-        .find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+    let first = json.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
     if first != Some(&b'{') {
         return None;
     }

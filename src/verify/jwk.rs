@@ -30,9 +30,7 @@ impl JwksRules {
     /// The defaults.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            rsa_algorithm: Algorithm::RS256,
-        }
+        Self { rsa_algorithm: Algorithm::RS256 }
     }
 
     /// Sets the one algorithm that an RSA key without `alg` serves, as in the sets of Entra ID. The default is RS256.
@@ -95,19 +93,13 @@ pub(crate) fn read_set(json: &[u8], rules: &JwksRules) -> Result<(Vec<Key>, Vec<
         keys: Vec<&'a RawValue>,
     }
 
-    let set: Set<'_> = json::object(json).ok_or(ConfigError::MalformedJwk {
-        expected: "a JWK set",
-    })?;
+    let set: Set<'_> = json::object(json).ok_or(ConfigError::MalformedJwk { expected: "a JWK set" })?;
     let (mut keys, mut skipped) = (Vec::new(), Vec::new());
     for (position, member) in set.keys.into_iter().enumerate() {
         let member = member.get().as_bytes();
         match Jwk::parse(member).and_then(|jwk| jwk.read(rules)) {
             Ok(key) => keys.push(key),
-            Err(reason) => skipped.push(SkippedKey {
-                position,
-                kid: kid_of(member),
-                reason: reason.into(),
-            }),
+            Err(reason) => skipped.push(SkippedKey { position, kid: kid_of(member), reason: reason.into() }),
         }
     }
     Ok((keys, skipped))
@@ -159,18 +151,10 @@ impl<'a> Jwk<'a> {
 
     /// Makes the key ready, if it is one that signatures can be checked with.
     pub(crate) fn read(&self, rules: &JwksRules) -> Result<Key, ConfigError> {
-        if self
-            .public_key_use
-            .as_deref()
-            .is_some_and(|purpose| purpose != "sig")
-        {
+        if self.public_key_use.as_deref().is_some_and(|purpose| purpose != "sig") {
             return Err(unusable("its `use` is not `sig`"));
         }
-        if self
-            .key_ops
-            .as_deref()
-            .is_some_and(|operations| operations.iter().all(|one| &**one != "verify"))
-        {
+        if self.key_ops.as_deref().is_some_and(|operations| operations.iter().all(|one| &**one != "verify")) {
             return Err(unusable("its `key_ops` do not have `verify`"));
         }
         if self.d.is_some() {
@@ -181,22 +165,14 @@ impl<'a> Jwk<'a> {
         match (&*self.kty, self.crv.as_deref()) {
             ("RSA", _) => {
                 let (n, e) = (number(&self.n, "n")?, number(&self.e, "e")?);
-                Key::from_jwk(
-                    stated.unwrap_or(rules.rsa_algorithm),
-                    kid,
-                    Material::Rsa { n: &n, e: &e },
-                )
+                Key::from_jwk(stated.unwrap_or(rules.rsa_algorithm), kid, Material::Rsa { n: &n, e: &e })
             }
-            ("EC", Some("P-256")) => Key::from_jwk(
-                stated.unwrap_or(Algorithm::ES256),
-                kid,
-                Material::P256(&self.point()?),
-            ),
-            ("EC", Some("P-384")) => Key::from_jwk(
-                stated.unwrap_or(Algorithm::ES384),
-                kid,
-                Material::P384(&self.point()?),
-            ),
+            ("EC", Some("P-256")) => {
+                Key::from_jwk(stated.unwrap_or(Algorithm::ES256), kid, Material::P256(&self.point()?))
+            }
+            ("EC", Some("P-384")) => {
+                Key::from_jwk(stated.unwrap_or(Algorithm::ES384), kid, Material::P384(&self.point()?))
+            }
             ("OKP", Some("Ed25519")) => {
                 let x = number(&self.x, "x")?;
                 Key::from_jwk(stated.unwrap_or(Algorithm::EdDSA), kid, Material::Ed25519(&x))
@@ -239,10 +215,7 @@ fn number(member: &Option<Text<'_>>, name: &'static str) -> Result<Vec<u8>, Conf
         "y" => "its `y` is missing or not base64url",
         _ => "its `k` is missing or not base64url",
     };
-    member
-        .as_ref()
-        .and_then(|text| decode_to_vec(text.as_bytes()))
-        .ok_or(unusable(missing))
+    member.as_ref().and_then(|text| decode_to_vec(text.as_bytes())).ok_or(unusable(missing))
 }
 
 fn unusable(reason: &'static str) -> ConfigError {

@@ -75,17 +75,8 @@ impl<C> JwtVerifier<C> {
             any_audience: false,
             sender_constrained: false,
         };
-        let rules = Rules {
-            expected,
-            token_limit: 16 * 1024,
-            access_tokens_only: false,
-            clock: None,
-        };
-        Self {
-            keys: Arc::new(keys),
-            rules: Arc::new(rules),
-            claims: PhantomData,
-        }
+        let rules = Rules { expected, token_limit: 16 * 1024, access_tokens_only: false, clock: None };
+        Self { keys: Arc::new(keys), rules: Arc::new(rules), claims: PhantomData }
     }
 
     /// Demands that `iss` is there and exactly this
@@ -239,20 +230,12 @@ where
                     || (typ.eq_ignore_ascii_case("jwt") && !self.rules.access_tokens_only)
             }
         };
-        if good {
-            Ok(())
-        } else {
-            Err(AuthErrorKind::WrongType)
-        }
+        if good { Ok(()) } else { Err(AuthErrorKind::WrongType) }
     }
 
     /// The time since 1970. A clock that stands before then is wrong in an unknown way, so no token is valid.
     fn now(&self) -> Duration {
-        let now = self
-            .rules
-            .clock
-            .as_ref()
-            .map_or_else(SystemTime::now, |clock| clock());
+        let now = self.rules.clock.as_ref().map_or_else(SystemTime::now, |clock| clock());
         now.duration_since(UNIX_EPOCH).unwrap_or(Duration::MAX)
     }
 }
@@ -269,9 +252,7 @@ fn check_signature(keys: &KeySet, header: &Header<'_>, jws: &Jws<'_>) -> Result<
         });
     }
     let mut buffer = Buffer::<1026>::new();
-    let signature = buffer
-        .decode(jws.signature)
-        .ok_or(AuthErrorKind::MalformedToken)?;
+    let signature = buffer.decode(jws.signature).ok_or(AuthErrorKind::MalformedToken)?;
     if candidates.any(|key| key.verify(jws.signed, signature)) {
         Ok(())
     } else {
@@ -292,18 +273,12 @@ where
 
 impl<C> Clone for JwtVerifier<C> {
     fn clone(&self) -> Self {
-        Self {
-            keys: Arc::clone(&self.keys),
-            rules: Arc::clone(&self.rules),
-            claims: PhantomData,
-        }
+        Self { keys: Arc::clone(&self.keys), rules: Arc::clone(&self.rules), claims: PhantomData }
     }
 }
 
 impl<C> fmt::Debug for JwtVerifier<C> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwtVerifier")
-            .field("expected", &self.rules.expected)
-            .finish_non_exhaustive()
+        f.debug_struct("JwtVerifier").field("expected", &self.rules.expected).finish_non_exhaustive()
     }
 }

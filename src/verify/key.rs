@@ -62,9 +62,7 @@ impl Key {
     /// If the text is something else (a private key or a certificate, say), the key is not one for the algorithm, or
     /// an RSA key has less than 2048 or more than 8192 bits.
     pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        let malformed = ConfigError::MalformedKey {
-            reason: "it is not a public key in PEM",
-        };
+        let malformed = ConfigError::MalformedKey { reason: "it is not a public key in PEM" };
         let Ok(text) = std::str::from_utf8(pem.as_ref()) else {
             return Err(malformed);
         };
@@ -132,11 +130,7 @@ impl Key {
         material: Material<'_>,
     ) -> Result<Self, ConfigError> {
         let name = kid.map_or(Name::Missing, Name::Kid);
-        Ok(Self {
-            name,
-            algorithm,
-            ready: crypto::prepare(algorithm, material)?,
-        })
+        Ok(Self { name, algorithm, ready: crypto::prepare(algorithm, material)? })
     }
 
     pub(crate) fn is_named(&self, kid: &str) -> bool {
@@ -159,30 +153,17 @@ impl Key {
     }
 
     fn local(algorithm: Algorithm, material: Material<'_>) -> Result<Self, ConfigError> {
-        Ok(Self {
-            name: Name::Any,
-            algorithm,
-            ready: crypto::prepare(algorithm, material)?,
-        })
+        Ok(Self { name: Name::Any, algorithm, ready: crypto::prepare(algorithm, material)? })
     }
 
     fn pkcs1(algorithm: Algorithm, der: &[u8]) -> Result<Self, ConfigError> {
-        let key = RsaPublicKeyRef::from_der(der).map_err(|_| ConfigError::MalformedKey {
-            reason: "it is not an RSA public key",
-        })?;
-        Self::local(
-            algorithm,
-            Material::Rsa {
-                n: key.modulus.as_bytes(),
-                e: key.public_exponent.as_bytes(),
-            },
-        )
+        let key = RsaPublicKeyRef::from_der(der)
+            .map_err(|_| ConfigError::MalformedKey { reason: "it is not an RSA public key" })?;
+        Self::local(algorithm, Material::Rsa { n: key.modulus.as_bytes(), e: key.public_exponent.as_bytes() })
     }
 
     fn spki(algorithm: Algorithm, der: &[u8]) -> Result<Self, ConfigError> {
-        let malformed = || ConfigError::MalformedKey {
-            reason: "it is not a public key in DER",
-        };
+        let malformed = || ConfigError::MalformedKey { reason: "it is not a public key in DER" };
         let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| malformed())?;
         let bits = info.subject_public_key.as_bytes().ok_or_else(malformed)?;
         match info.algorithm.oid {
@@ -196,10 +177,9 @@ impl Key {
                     key: "a key on a curve other than P-256 and P-384",
                 }),
             },
-            _ => Err(ConfigError::WrongKeyType {
-                algorithm,
-                key: "a key that is neither RSA, EC nor Ed25519",
-            }),
+            _ => {
+                Err(ConfigError::WrongKeyType { algorithm, key: "a key that is neither RSA, EC nor Ed25519" })
+            }
         }
     }
 }

@@ -38,10 +38,7 @@ impl KeySet {
     /// Keys that were made ready one by one.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Self {
-        Self {
-            keys: keys.into_iter().collect(),
-            skipped: Vec::new(),
-        }
+        Self { keys: keys.into_iter().collect(), skipped: Vec::new() }
     }
 
     /// One secret; short for [`Key::hmac`].
@@ -93,10 +90,8 @@ impl KeySet {
     /// If the file cannot be read, and as [`jwks`](Self::jwks).
     pub fn jwks_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
-        let json = fs::read(path).map_err(|error| ConfigError::UnreadableFile {
-            path: path.into(),
-            source: Arc::new(error),
-        })?;
+        let json = fs::read(path)
+            .map_err(|error| ConfigError::UnreadableFile { path: path.into(), source: Arc::new(error) })?;
         Self::jwks(json)
     }
 
@@ -150,9 +145,8 @@ impl TryFrom<&jwk::JwkSet> for KeySet {
     type Error = ConfigError;
 
     fn try_from(set: &jwk::JwkSet) -> Result<Self, ConfigError> {
-        let json = serde_json::to_vec(set).map_err(|_| ConfigError::MalformedJwk {
-            expected: "a JWK set",
-        })?;
+        let json =
+            serde_json::to_vec(set).map_err(|_| ConfigError::MalformedJwk { expected: "a JWK set" })?;
         Self::jwks(json)
     }
 }

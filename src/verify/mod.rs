@@ -71,10 +71,7 @@ impl<V: Verify + ?Sized> Verify for Arc<V> {
 /// What a [`Verify`] says of a token: at once, or after something that it has to wait for.
 ///
 /// It can be awaited, with no HTTP around it.
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "there is no third way for an answer to come"
-)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third way for an answer to come")]
 pub enum Verdict<C> {
     /// The token has been judged.
     Ready(Result<Claims<C>, AuthError>),

@@ -49,19 +49,13 @@ impl Expected {
             return Err(AuthErrorKind::SenderConstrained);
         }
         let expiry = registered.expiry.ok_or(AuthErrorKind::MissingExpiry)?;
-        if registered
-            .not_before
-            .is_some_and(|begin| now.saturating_add(self.leeway) < begin.since_epoch())
-        {
+        if registered.not_before.is_some_and(|begin| now.saturating_add(self.leeway) < begin.since_epoch()) {
             return Err(AuthErrorKind::NotYetValid);
         }
         if now >= expiry.since_epoch().saturating_add(self.leeway) {
             return Err(AuthErrorKind::Expired);
         }
-        Ok(Accepted {
-            expiry,
-            issuer: registered.issuer,
-        })
+        Ok(Accepted { expiry, issuer: registered.issuer })
     }
 
     fn judge_audience(&self, audience: AudienceClaim) -> Result<(), AuthErrorKind> {
@@ -72,20 +66,14 @@ impl Expected {
             AudienceClaim::Stranger => false,
             AudienceClaim::Expected => true,
         };
-        if good {
-            Ok(())
-        } else {
-            Err(AuthErrorKind::WrongAudience)
-        }
+        if good { Ok(()) } else { Err(AuthErrorKind::WrongAudience) }
     }
 
     fn registered<'a>(&self, payload: &'a str) -> Result<Registered<'a>, AuthErrorKind> {
         let mut json = serde_json::Deserializer::from_str(payload);
-        json.deserialize_map(RegisteredVisitor {
-            audiences: &self.audiences,
-        })
-        .and_then(|registered| json.end().map(|()| registered))
-        .map_err(|_| AuthErrorKind::InvalidClaims)
+        json.deserialize_map(RegisteredVisitor { audiences: &self.audiences })
+            .and_then(|registered| json.end().map(|()| registered))
+            .map_err(|_| AuthErrorKind::InvalidClaims)
     }
 
     /// Whether every required claim is there, as one of the strings that will do.
@@ -225,9 +213,8 @@ impl<'de> Visitor<'de> for RequiredVisitor<'_> {
                     if std::mem::replace(&mut seen[position], true) {
                         return Err(de::Error::custom("a claim stands there twice"));
                     }
-                    found[position] = text
-                        .as_ref()
-                        .is_some_and(|text| accepted.iter().any(|one| *one == **text));
+                    found[position] =
+                        text.as_ref().is_some_and(|text| accepted.iter().any(|one| *one == **text));
                 }
             }
         }

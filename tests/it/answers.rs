@@ -36,10 +36,7 @@ async fn a_good_token_is_let_through() {
             (200, "Hello eze@example.com"),
             "{scheme}"
         );
-        assert!(
-            response.headers().is_empty(),
-            "an accepted response is left as it is"
-        );
+        assert!(response.headers().is_empty(), "an accepted response is left as it is");
     }
 }
 
@@ -49,22 +46,10 @@ async fn no_credential_or_another_scheme_is_asked_for_one() {
     let response = ask(&layer, Request::new(String::new())).await;
     assert_refused("no header", &response, 401, MissingCredential, BARE);
 
-    let other = [
-        "Basic ZXplOm9rb24=",
-        "Digest a=\"b\", c=\"d\"",
-        "Negotiate",
-        "BearerToken abc",
-        "DPoP abc",
-        "",
-    ];
+    let other =
+        ["Basic ZXplOm9rb24=", "Digest a=\"b\", c=\"d\"", "Negotiate", "BearerToken abc", "DPoP abc", ""];
     for header in other {
-        assert_refused(
-            header,
-            &ask(&layer, get(header)).await,
-            401,
-            MissingCredential,
-            BARE,
-        );
+        assert_refused(header, &ask(&layer, get(header)).await, 401, MissingCredential, BARE);
     }
 }
 
@@ -94,29 +79,14 @@ async fn broken_grammar_is_a_bad_request() {
         "Bearer =".to_owned(),
     ];
     for header in broken {
-        assert_bad_request(
-            &header,
-            &ask(&layer, get(&header)).await,
-            MalformedCredential,
-            BROKEN,
-        );
+        assert_bad_request(&header, &ask(&layer, get(&header)).await, MalformedCredential, BROKEN);
     }
-    for bytes in [
-        &b"Bearer \xff"[..],
-        b"Bearer a.b.\xc3\xa9",
-        b"Bearer \xe2\x80\x8babc",
-        b"B\xc3\xa9arer abc",
-    ] {
+    for bytes in
+        [&b"Bearer \xff"[..], b"Bearer a.b.\xc3\xa9", b"Bearer \xe2\x80\x8babc", b"B\xc3\xa9arer abc"]
+    {
         let mut request = get("");
-        request
-            .headers_mut()
-            .insert("authorization", HeaderValue::from_bytes(bytes).unwrap());
-        assert_bad_request(
-            &format!("{bytes:?}"),
-            &ask(&layer, request).await,
-            MalformedCredential,
-            BROKEN,
-        );
+        request.headers_mut().insert("authorization", HeaderValue::from_bytes(bytes).unwrap());
+        assert_bad_request(&format!("{bytes:?}"), &ask(&layer, request).await, MalformedCredential, BROKEN);
     }
 }
 
@@ -127,64 +97,32 @@ async fn two_credentials_are_a_bad_request() {
     let good = format!("Bearer {}", good_token());
     for second in [good.as_str(), "Bearer x", "Basic abc"] {
         let mut request = get(&good);
-        request
-            .headers_mut()
-            .append("authorization", second.parse().unwrap());
-        assert_bad_request(
-            second,
-            &ask(&layer, request).await,
-            MultipleCredentials,
-            description,
-        );
+        request.headers_mut().append("authorization", second.parse().unwrap());
+        assert_bad_request(second, &ask(&layer, request).await, MultipleCredentials, description);
     }
 
     let name = HeaderName::from_static("x-access-token");
     let layer = layer.add_token_source(TokenSource::header(name.clone()));
     let mut request = get(&good);
     request.headers_mut().insert(&name, good_token().parse().unwrap());
-    assert_bad_request(
-        "two sources",
-        &ask(&layer, request).await,
-        MultipleCredentials,
-        description,
-    );
+    assert_bad_request("two sources", &ask(&layer, request).await, MultipleCredentials, description);
 
     let mut request = get("Basic abc");
     request.headers_mut().insert(&name, good_token().parse().unwrap());
-    assert_eq!(
-        ask(&layer, request).await.status(),
-        200,
-        "another scheme does not count as a credential"
-    );
+    assert_eq!(ask(&layer, request).await.status(), 200, "another scheme does not count as a credential");
 }
 
 #[tokio::test]
 async fn a_token_can_be_in_a_header_of_its_own() {
     let name = HeaderName::from_static("x-access-token");
     let layer = JwtAuthLayer::new(verifier()).token_source(TokenSource::header(name.clone()));
-    let with = |value: &str| {
-        Request::get("/")
-            .header(&name, value)
-            .body(String::new())
-            .unwrap()
-    };
+    let with = |value: &str| Request::get("/").header(&name, value).body(String::new()).unwrap();
 
     assert_eq!(ask(&layer, with(&good_token())).await.status(), 200);
     let response = ask(&layer, bearer(&good_token())).await;
-    assert_refused(
-        "a source that was not asked for",
-        &response,
-        401,
-        MissingCredential,
-        BARE,
-    );
+    assert_refused("a source that was not asked for", &response, 401, MissingCredential, BARE);
     for broken in ["", "a b", "Bearer a.b.c"] {
-        assert_bad_request(
-            broken,
-            &ask(&layer, with(broken)).await,
-            MalformedCredential,
-            BROKEN,
-        );
+        assert_bad_request(broken, &ask(&layer, with(broken)).await, MalformedCredential, BROKEN);
     }
 }
 
@@ -209,191 +147,66 @@ async fn every_sort_of_bad_token_is_named() {
         ("one part", "abc".into(), MalformedToken, malformed),
         ("two parts", unsigned.into(), MalformedToken, malformed),
         ("four parts", format!("{good}.x"), MalformedToken, malformed),
-        (
-            "five parts: encrypted",
-            "a.b.c.d.e".into(),
-            UnsupportedToken,
-            extension,
-        ),
+        ("five parts: encrypted", "a.b.c.d.e".into(), UnsupportedToken, extension),
         ("only dots", "..".into(), MalformedToken, malformed),
-        (
-            "no base64url",
-            "!a.b.c".replace('!', "~"),
-            MalformedToken,
-            malformed,
-        ),
+        ("no base64url", "!a.b.c".replace('!', "~"), MalformedToken, malformed),
         ("padding", format!("{good}="), MalformedToken, malformed),
         ("header no JSON", with_header("hello"), MalformedToken, malformed),
-        (
-            "header an array",
-            with_header(r#"["HS256"]"#),
-            MalformedToken,
-            malformed,
-        ),
-        (
-            "header twice",
-            with_header(r#"{"alg":"HS256"}{"alg":"HS256"}"#),
-            MalformedToken,
-            malformed,
-        ),
-        (
-            "alg missing",
-            with_header(r#"{"typ":"JWT"}"#),
-            MalformedToken,
-            malformed,
-        ),
-        (
-            "alg twice",
-            with_header(r#"{"alg":"HS256","alg":"HS256"}"#),
-            MalformedToken,
-            malformed,
-        ),
+        ("header an array", with_header(r#"["HS256"]"#), MalformedToken, malformed),
+        ("header twice", with_header(r#"{"alg":"HS256"}{"alg":"HS256"}"#), MalformedToken, malformed),
+        ("alg missing", with_header(r#"{"typ":"JWT"}"#), MalformedToken, malformed),
+        ("alg twice", with_header(r#"{"alg":"HS256","alg":"HS256"}"#), MalformedToken, malformed),
         (
             "alg twice, escaped",
             with_header(r#"{"alg":"HS256","\u0061lg":"none"}"#),
             MalformedToken,
             malformed,
         ),
-        (
-            "alg a number",
-            with_header(r#"{"alg":256}"#),
-            MalformedToken,
-            malformed,
-        ),
-        (
-            "kid null",
-            with_header(r#"{"alg":"HS256","kid":null}"#),
-            MalformedToken,
-            malformed,
-        ),
-        (
-            "kid a number",
-            with_header(r#"{"alg":"HS256","kid":1}"#),
-            MalformedToken,
-            malformed,
-        ),
-        (
-            "alg none",
-            with_header(r#"{"alg":"none"}"#),
-            UnsupportedAlgorithm,
-            algorithm,
-        ),
+        ("alg a number", with_header(r#"{"alg":256}"#), MalformedToken, malformed),
+        ("kid null", with_header(r#"{"alg":"HS256","kid":null}"#), MalformedToken, malformed),
+        ("kid a number", with_header(r#"{"alg":"HS256","kid":1}"#), MalformedToken, malformed),
+        ("alg none", with_header(r#"{"alg":"none"}"#), UnsupportedAlgorithm, algorithm),
         (
             "alg none, unsigned",
             format!("{}.{}.", base64url(r#"{"alg":"none"}"#), base64url("{}")),
             UnsupportedAlgorithm,
             algorithm,
         ),
-        (
-            "alg in other case",
-            with_header(r#"{"alg":"hs256"}"#),
-            UnsupportedAlgorithm,
-            algorithm,
-        ),
-        (
-            "alg with a space",
-            with_header(r#"{"alg":"HS256 "}"#),
-            UnsupportedAlgorithm,
-            algorithm,
-        ),
-        (
-            "alg unknown",
-            with_header(r#"{"alg":"HS1"}"#),
-            UnsupportedAlgorithm,
-            algorithm,
-        ),
+        ("alg in other case", with_header(r#"{"alg":"hs256"}"#), UnsupportedAlgorithm, algorithm),
+        ("alg with a space", with_header(r#"{"alg":"HS256 "}"#), UnsupportedAlgorithm, algorithm),
+        ("alg unknown", with_header(r#"{"alg":"HS1"}"#), UnsupportedAlgorithm, algorithm),
         (
             "no key for alg",
             with_header(r#"{"alg":"RS256"}"#),
             UnknownKey,
             "the token is not signed with a known key",
         ),
-        (
-            "crit",
-            with_header(r#"{"alg":"HS256","crit":["exp"]}"#),
-            UnsupportedToken,
-            extension,
-        ),
-        (
-            "crit empty",
-            with_header(r#"{"alg":"HS256","crit":[]}"#),
-            UnsupportedToken,
-            extension,
-        ),
-        (
-            "crit null",
-            with_header(r#"{"alg":"HS256","crit":null}"#),
-            UnsupportedToken,
-            extension,
-        ),
-        (
-            "unencoded payload",
-            with_header(r#"{"alg":"HS256","b64":false}"#),
-            UnsupportedToken,
-            extension,
-        ),
+        ("crit", with_header(r#"{"alg":"HS256","crit":["exp"]}"#), UnsupportedToken, extension),
+        ("crit empty", with_header(r#"{"alg":"HS256","crit":[]}"#), UnsupportedToken, extension),
+        ("crit null", with_header(r#"{"alg":"HS256","crit":null}"#), UnsupportedToken, extension),
+        ("unencoded payload", with_header(r#"{"alg":"HS256","b64":false}"#), UnsupportedToken, extension),
         (
             "typ",
             with_header(r#"{"alg":"HS256","typ":"dpop+jwt"}"#),
             WrongType,
             "the token is of the wrong type",
         ),
-        (
-            "forged",
-            format!("{unsigned}.{}", base64url([0; 32])),
-            InvalidSignature,
-            forged,
-        ),
+        ("forged", format!("{unsigned}.{}", base64url([0; 32])), InvalidSignature, forged),
         ("no signature", format!("{unsigned}."), InvalidSignature, forged),
-        (
-            "short signature",
-            format!("{unsigned}.{}", &signature[..40]),
-            InvalidSignature,
-            forged,
-        ),
+        ("short signature", format!("{unsigned}.{}", &signature[..40]), InvalidSignature, forged),
         ("tampered claims", tampered_claims, InvalidSignature, forged),
-        (
-            "payload no JSON",
-            token_of(r#"{"alg":"HS256"}"#, "hello"),
-            InvalidClaims,
-            claims,
-        ),
-        (
-            "payload an array",
-            token_of(r#"{"alg":"HS256"}"#, "[]"),
-            InvalidClaims,
-            claims,
-        ),
-        (
-            "payload empty",
-            token_of(r#"{"alg":"HS256"}"#, ""),
-            InvalidClaims,
-            claims,
-        ),
+        ("payload no JSON", token_of(r#"{"alg":"HS256"}"#, "hello"), InvalidClaims, claims),
+        ("payload an array", token_of(r#"{"alg":"HS256"}"#, "[]"), InvalidClaims, claims),
+        ("payload empty", token_of(r#"{"alg":"HS256"}"#, ""), InvalidClaims, claims),
         (
             "payload with more behind",
             token_of(r#"{"alg":"HS256"}"#, &format!("{}x", good_claims())),
             InvalidClaims,
             claims,
         ),
-        (
-            "exp a string",
-            token(&claims_but("exp", json!("1800000300"))),
-            InvalidClaims,
-            claims,
-        ),
-        (
-            "no exp",
-            token(&claims_but("exp", Value::Null)),
-            MissingExpiry,
-            "the token has no expiry",
-        ),
-        (
-            "expired",
-            token(&claims_but("exp", json!(NOW - 60))),
-            Expired,
-            "the token has expired",
-        ),
+        ("exp a string", token(&claims_but("exp", json!("1800000300"))), InvalidClaims, claims),
+        ("no exp", token(&claims_but("exp", Value::Null)), MissingExpiry, "the token has no expiry"),
+        ("expired", token(&claims_but("exp", json!(NOW - 60))), Expired, "the token has expired"),
         (
             "not yet valid",
             token(&claims_but("nbf", json!(NOW + 61))),
@@ -418,12 +231,7 @@ async fn every_sort_of_bad_token_is_named() {
             SenderConstrained,
             "the token is bound to a key and cannot be used as a bearer token",
         ),
-        (
-            "too large",
-            format!("a.b.{}", "c".repeat(16 * 1024)),
-            TokenTooLarge,
-            "the token is too large",
-        ),
+        ("too large", format!("a.b.{}", "c".repeat(16 * 1024)), TokenTooLarge, "the token is too large"),
     ];
     for (name, token, kind, description) in rows {
         assert_bad_token(name, &ask(&layer, bearer(token)).await, *kind, description);
@@ -431,12 +239,7 @@ async fn every_sort_of_bad_token_is_named() {
 
     let layer = JwtAuthLayer::new(verifier().require_claim("client_id", "web"));
     let response = ask(&layer, bearer(&good)).await;
-    assert_bad_token(
-        "client_id",
-        &response,
-        RequiredClaim,
-        "the token lacks a required claim",
-    );
+    assert_bad_token("client_id", &response, RequiredClaim, "the token lacks a required claim");
 }
 
 /// Answers every token with one error.
@@ -456,37 +259,19 @@ async fn a_good_token_that_does_not_permit_the_request_is_forbidden() {
     let scoped = AuthError::new(InsufficientScope).needed_scope("orders:write");
     let response = ask(&JwtAuthLayer::new(Always(scoped)), bearer("x")).await;
     let expected = r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request", scope="orders:write""#;
-    assert_refused(
-        "scope",
-        &response,
-        403,
-        InsufficientScope,
-        &[("www-authenticate", expected)],
-    );
+    assert_refused("scope", &response, 403, InsufficientScope, &[("www-authenticate", expected)]);
 
     let injected = AuthError::new(InsufficientScope).needed_scope("a\"\r\nx: y");
     let response = ask(&JwtAuthLayer::new(Always(injected)), bearer("x")).await;
     let expected = challenge("insufficient_scope", "the token does not permit this request");
-    assert_refused(
-        "no scope",
-        &response,
-        403,
-        InsufficientScope,
-        &[("www-authenticate", &expected)],
-    );
+    assert_refused("no scope", &response, 403, InsufficientScope, &[("www-authenticate", &expected)]);
 }
 
 #[tokio::test]
 async fn keys_that_cannot_be_had_are_no_fault_of_the_client() {
     let error = AuthError::new(KeysUnavailable);
     let response = ask(&JwtAuthLayer::new(Always(error.clone())), bearer("x")).await;
-    assert_refused(
-        "default",
-        &response,
-        503,
-        KeysUnavailable,
-        &[("retry-after", "5")],
-    );
+    assert_refused("default", &response, 503, KeysUnavailable, &[("retry-after", "5")]);
 
     let later = error.retry_in(std::time::Duration::from_millis(29_001));
     let response = ask(&JwtAuthLayer::new(Always(later)), bearer("x")).await;
@@ -498,59 +283,37 @@ async fn an_optional_layer_lets_only_strangers_pass() {
     let layer = JwtAuthLayer::new(verifier()).optional();
     for request in [Request::new(String::new()), get("Basic abc"), get("")] {
         let response = ask(&layer, request).await;
-        assert_eq!(
-            (response.status().as_u16(), response.body().as_str()),
-            (200, "Hello stranger")
-        );
+        assert_eq!((response.status().as_u16(), response.body().as_str()), (200, "Hello stranger"));
     }
     let response = ask(&layer, bearer(&good_token())).await;
     assert_eq!(response.body(), "Hello eze@example.com");
 
     let response = ask(&layer, bearer("a.b.c")).await;
-    assert_bad_token(
-        "bad token",
-        &response,
-        MalformedToken,
-        "the token is not a well-formed JWT",
-    );
-    assert_bad_request(
-        "grammar",
-        &ask(&layer, get("Bearer")).await,
-        MalformedCredential,
-        BROKEN,
-    );
+    assert_bad_token("bad token", &response, MalformedToken, "the token is not a well-formed JWT");
+    assert_bad_request("grammar", &ask(&layer, get("Bearer")).await, MalformedCredential, BROKEN);
 }
 
 #[tokio::test]
 async fn claims_from_outside_are_removed() {
     let layer = JwtAuthLayer::new(verifier()).optional();
     let mut request = Request::new(String::new());
-    request
-        .extensions_mut()
-        .insert(Claims::new(json!({"email": "smuggled@example.com"})));
+    request.extensions_mut().insert(Claims::new(json!({"email": "smuggled@example.com"})));
     assert_eq!(ask(&layer, request).await.body(), "Hello stranger");
 
     let mut request = bearer(&good_token());
-    request
-        .extensions_mut()
-        .insert(Claims::new(json!({"email": "smuggled@example.com"})));
+    request.extensions_mut().insert(Claims::new(json!({"email": "smuggled@example.com"})));
     assert_eq!(ask(&layer, request).await.body(), "Hello eze@example.com");
 }
 
 #[tokio::test]
 async fn the_realm_is_told() {
-    let layer = JwtAuthLayer::new(verifier())
-        .realm(r#"the "orders" api"#)
-        .unwrap();
+    let layer = JwtAuthLayer::new(verifier()).realm(r#"the "orders" api"#).unwrap();
     let response = ask(&layer, Request::new(String::new())).await;
     let expected = [("www-authenticate", r#"Bearer realm="the \"orders\" api""#)];
     assert_refused("realm", &response, 401, MissingCredential, &expected);
 
     let error = JwtAuthLayer::new(verifier()).realm("a\r\nb").unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        r#"a realm must be printable ASCII, got "a\r\nb""#
-    );
+    assert_eq!(error.to_string(), r#"a realm must be printable ASCII, got "a\r\nb""#);
 }
 
 #[tokio::test]
@@ -559,12 +322,7 @@ async fn a_closure_can_make_the_answer() {
         error.response(format!("{} {}: {error}", request.method(), request.uri()))
     });
     let response = ask(&layer, bearer("a.b.c")).await;
-    assert_bad_token(
-        "closure",
-        &response,
-        MalformedToken,
-        "the token is not a well-formed JWT",
-    );
+    assert_bad_token("closure", &response, MalformedToken, "the token is not a well-formed JWT");
     assert_eq!(response.body(), "GET /orders: the token is not a well-formed JWT");
 
     let layer =
@@ -585,12 +343,8 @@ async fn the_credential_is_marked_sensitive() {
         .reject_with(|_, request| http::Response::new(format!("{:?}", request.headers())));
 
     let mut request = bearer("top-secret-1");
-    request
-        .headers_mut()
-        .append("authorization", "Bearer top-secret-2".parse().unwrap());
-    request
-        .headers_mut()
-        .insert(&name, "top-secret-3".parse().unwrap());
+    request.headers_mut().append("authorization", "Bearer top-secret-2".parse().unwrap());
+    request.headers_mut().insert(&name, "top-secret-3".parse().unwrap());
     for request in [request, bearer("top-secret-4")] {
         let response = ask(&layer, request).await;
         assert!(
@@ -604,9 +358,7 @@ async fn the_credential_is_marked_sensitive() {
         Ok::<_, std::convert::Infallible>(http::Response::new(format!("{:?}", request.headers())))
     });
     let service = tower_layer::Layer::layer(&JwtAuthLayer::new(verifier()), inner);
-    let response = tower::ServiceExt::oneshot(service, bearer(&good_token()))
-        .await
-        .unwrap();
+    let response = tower::ServiceExt::oneshot(service, bearer(&good_token())).await.unwrap();
     assert_eq!(response.body(), r#"{"authorization": Sensitive}"#);
 }
 
@@ -626,15 +378,7 @@ async fn a_verifier_of_ones_own_may_take_any_token() {
 
     let shared: std::sync::Arc<dyn Verify<Claims = Value>> = std::sync::Arc::new(Opaque);
     let layer = JwtAuthLayer::new(shared);
-    assert_eq!(
-        ask(&layer, bearer("opaque+/~=")).await.body(),
-        "Hello opaque@example.com"
-    );
+    assert_eq!(ask(&layer, bearer("opaque+/~=")).await.body(), "Hello opaque@example.com");
     let response = ask(&layer, bearer("other")).await;
-    assert_bad_token(
-        "other",
-        &response,
-        UnknownKey,
-        "the token is not signed with a known key",
-    );
+    assert_bad_token("other", &response, UnknownKey, "the token is not signed with a known key");
 }

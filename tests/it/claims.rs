@@ -38,55 +38,23 @@ async fn time_is_checked_with_leeway() {
     let exact = verifier().leeway(Duration::ZERO);
     let rows = [
         ("one second left", but("exp", json!(NOW + 1)), None),
-        (
-            "a fraction of a second left",
-            but("exp", json!(NOW as f64 + 0.5)),
-            None,
-        ),
+        ("a fraction of a second left", but("exp", json!(NOW as f64 + 0.5)), None),
         ("expired to the second", but("exp", json!(NOW)), Some(Expired)),
-        (
-            "a fraction is not rounded up",
-            but("exp", json!(NOW as f64 - 0.4)),
-            Some(Expired),
-        ),
+        ("a fraction is not rounded up", but("exp", json!(NOW as f64 - 0.4)), Some(Expired)),
         ("valid from now on", but("nbf", json!(NOW)), None),
-        (
-            "valid from the next second on",
-            but("nbf", json!(NOW + 1)),
-            Some(NotYetValid),
-        ),
-        (
-            "valid a fraction of a second later",
-            but("nbf", json!(NOW as f64 + 0.4)),
-            Some(NotYetValid),
-        ),
-        (
-            "issued in the future is no reason",
-            but("iat", json!(NOW + 1000)),
-            None,
-        ),
+        ("valid from the next second on", but("nbf", json!(NOW + 1)), Some(NotYetValid)),
+        ("valid a fraction of a second later", but("nbf", json!(NOW as f64 + 0.4)), Some(NotYetValid)),
+        ("issued in the future is no reason", but("iat", json!(NOW + 1000)), None),
     ];
     assert_rows(&exact, &rows).await;
 
     let rows = [
         ("exp, within the default", but("exp", json!(NOW - 59)), None),
-        (
-            "exp, at the end of the default",
-            but("exp", json!(NOW - 60)),
-            Some(Expired),
-        ),
+        ("exp, at the end of the default", but("exp", json!(NOW - 60)), Some(Expired)),
         ("nbf, within the default", but("nbf", json!(NOW + 60)), None),
-        (
-            "nbf, past the default",
-            but("nbf", json!(NOW + 61)),
-            Some(NotYetValid),
-        ),
+        ("nbf, past the default", but("nbf", json!(NOW + 61)), Some(NotYetValid)),
         ("exp before 1970", but("exp", json!(-1)), Some(Expired)),
-        (
-            "exp before 1970, with a fraction",
-            but("exp", json!(-1.5)),
-            Some(Expired),
-        ),
+        ("exp before 1970, with a fraction", but("exp", json!(-1.5)), Some(Expired)),
         ("exp 0", but("exp", json!(0)), Some(Expired)),
         ("exp far ahead", but("exp", json!(u64::MAX)), None),
         ("nbf far ahead", but("nbf", json!(u64::MAX)), Some(NotYetValid)),
@@ -101,11 +69,7 @@ async fn time_is_checked_with_leeway() {
     assert_rows(&verifier().leeway(Duration::MAX), &rows).await;
 
     let before_1970 = verifier().clock(|| UNIX_EPOCH - Duration::from_secs(1));
-    assert_eq!(
-        refusal(&before_1970, &good_token()).await,
-        Some(Expired),
-        "a clock that is plainly wrong"
-    );
+    assert_eq!(refusal(&before_1970, &good_token()).await, Some(Expired), "a clock that is plainly wrong");
 }
 
 #[tokio::test]
@@ -130,11 +94,7 @@ async fn numbers_of_any_size_are_read() {
 async fn claims_of_the_wrong_type_are_refused() {
     let rows = [
         ("exp true", but("exp", json!(true)), Some(InvalidClaims)),
-        (
-            "exp an array",
-            but("exp", json!([NOW + 300])),
-            Some(InvalidClaims),
-        ),
+        ("exp an array", but("exp", json!([NOW + 300])), Some(InvalidClaims)),
         ("exp null", with_null("exp"), Some(InvalidClaims)),
         ("nbf a string", but("nbf", json!("0")), Some(InvalidClaims)),
         ("nbf null", with(r#""nbf":null"#), Some(InvalidClaims)),
@@ -143,21 +103,9 @@ async fn claims_of_the_wrong_type_are_refused() {
         ("iss null", with_null("iss"), Some(InvalidClaims)),
         ("aud a number", but("aud", json!(1)), Some(InvalidClaims)),
         ("aud null", with_null("aud"), Some(InvalidClaims)),
-        (
-            "aud an object",
-            but("aud", json!({AUDIENCE: AUDIENCE})),
-            Some(InvalidClaims),
-        ),
-        (
-            "aud an array with a number",
-            but("aud", json!([AUDIENCE, 1])),
-            Some(InvalidClaims),
-        ),
-        (
-            "aud an array in an array",
-            but("aud", json!([[AUDIENCE]])),
-            Some(InvalidClaims),
-        ),
+        ("aud an object", but("aud", json!({AUDIENCE: AUDIENCE})), Some(InvalidClaims)),
+        ("aud an array with a number", but("aud", json!([AUDIENCE, 1])), Some(InvalidClaims)),
+        ("aud an array in an array", but("aud", json!([[AUDIENCE]])), Some(InvalidClaims)),
     ];
     assert_rows(&verifier(), &rows).await;
 }
@@ -185,16 +133,8 @@ async fn claims_that_stand_there_twice_are_refused() {
 
     let required = verifier().require_claim("client_id", "web");
     let rows = [
-        (
-            "twice, the same",
-            with(r#""client_id":"web","client_id":"web""#),
-            Some(InvalidClaims),
-        ),
-        (
-            "twice, one of them good",
-            with(r#""client_id":"other","client_id":"web""#),
-            Some(InvalidClaims),
-        ),
+        ("twice, the same", with(r#""client_id":"web","client_id":"web""#), Some(InvalidClaims)),
+        ("twice, one of them good", with(r#""client_id":"other","client_id":"web""#), Some(InvalidClaims)),
     ];
     assert_rows(&required, &rows).await;
 }
@@ -204,26 +144,10 @@ async fn the_issuer_is_compared_exactly() {
     let rows = [
         ("missing", but("iss", Value::Null), Some(WrongIssuer)),
         ("empty", but("iss", json!("")), Some(WrongIssuer)),
-        (
-            "slash at the end",
-            but("iss", json!(format!("{ISSUER}/"))),
-            Some(WrongIssuer),
-        ),
-        (
-            "space at the end",
-            but("iss", json!(format!("{ISSUER} "))),
-            Some(WrongIssuer),
-        ),
-        (
-            "other case",
-            but("iss", json!(ISSUER.to_uppercase())),
-            Some(WrongIssuer),
-        ),
-        (
-            "a zero byte at the end",
-            but("iss", json!(format!("{ISSUER}\0"))),
-            Some(WrongIssuer),
-        ),
+        ("slash at the end", but("iss", json!(format!("{ISSUER}/"))), Some(WrongIssuer)),
+        ("space at the end", but("iss", json!(format!("{ISSUER} "))), Some(WrongIssuer)),
+        ("other case", but("iss", json!(ISSUER.to_uppercase())), Some(WrongIssuer)),
+        ("a zero byte at the end", but("iss", json!(format!("{ISSUER}\0"))), Some(WrongIssuer)),
     ];
     assert_rows(&verifier(), &rows).await;
 
@@ -231,11 +155,7 @@ async fn the_issuer_is_compared_exactly() {
     let rows = [
         ("the first", good_token(), None),
         ("the second", but("iss", json!("https://other.example.com")), None),
-        (
-            "neither",
-            but("iss", json!("https://third.example.com")),
-            Some(WrongIssuer),
-        ),
+        ("neither", but("iss", json!("https://third.example.com")), Some(WrongIssuer)),
     ];
     assert_rows(&two, &rows).await;
 
@@ -245,10 +165,7 @@ async fn the_issuer_is_compared_exactly() {
     let none = JwtVerifier::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
         .audience(AUDIENCE)
         .clock(|| at(NOW));
-    let rows = [
-        ("any will do", good_token(), None),
-        ("or none", but("iss", Value::Null), None),
-    ];
+    let rows = [("any will do", good_token(), None), ("or none", but("iss", Value::Null), None)];
     assert_rows(&none, &rows).await;
 }
 
@@ -259,37 +176,16 @@ async fn the_audience_is_compared_exactly() {
         ("empty", but("aud", json!("")), Some(WrongAudience)),
         ("empty array", but("aud", json!([])), Some(WrongAudience)),
         ("one of several", but("aud", json!(["other", AUDIENCE])), None),
-        (
-            "none of several",
-            but("aud", json!(["other", "another"])),
-            Some(WrongAudience),
-        ),
-        (
-            "slash at the end",
-            but("aud", json!(format!("{AUDIENCE}/"))),
-            Some(WrongAudience),
-        ),
-        (
-            "the beginning",
-            but("aud", json!("https://api")),
-            Some(WrongAudience),
-        ),
-        (
-            "two in one string",
-            but("aud", json!(format!("{AUDIENCE} other"))),
-            Some(WrongAudience),
-        ),
+        ("none of several", but("aud", json!(["other", "another"])), Some(WrongAudience)),
+        ("slash at the end", but("aud", json!(format!("{AUDIENCE}/"))), Some(WrongAudience)),
+        ("the beginning", but("aud", json!("https://api")), Some(WrongAudience)),
+        ("two in one string", but("aud", json!(format!("{AUDIENCE} other"))), Some(WrongAudience)),
     ];
     assert_rows(&verifier(), &rows).await;
-    assert_rows(
-        &verifier().add_audience("other"),
-        &[("added", but("aud", json!("other")), None)],
-    )
-    .await;
+    assert_rows(&verifier().add_audience("other"), &[("added", but("aud", json!("other")), None)]).await;
 
-    let none = JwtVerifier::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
-        .issuer(ISSUER)
-        .clock(|| at(NOW));
+    let none =
+        JwtVerifier::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap()).issuer(ISSUER).clock(|| at(NOW));
     let rows = [
         ("for somebody else", good_token(), Some(WrongAudience)),
         ("for nobody", but("aud", json!([])), Some(WrongAudience)),
@@ -307,9 +203,7 @@ async fn the_audience_is_compared_exactly() {
 
 #[tokio::test]
 async fn other_claims_can_be_required() {
-    let required = verifier()
-        .require_claim("client_id", "web")
-        .require_claim("client_id", "mobile");
+    let required = verifier().require_claim("client_id", "web").require_claim("client_id", "mobile");
     let rows = [
         ("missing", good_token(), Some(RequiredClaim)),
         ("one", but("client_id", json!("web")), None),
@@ -318,19 +212,11 @@ async fn other_claims_can_be_required() {
         ("an array", but("client_id", json!(["web"])), Some(RequiredClaim)),
         ("a number", but("client_id", json!(1)), Some(RequiredClaim)),
         ("null", with(r#""client_id":null"#), Some(RequiredClaim)),
-        (
-            "deeper down",
-            but("x", json!({"client_id": "web"})),
-            Some(RequiredClaim),
-        ),
+        ("deeper down", but("x", json!({"client_id": "web"})), Some(RequiredClaim)),
     ];
     assert_rows(&required, &rows).await;
     let both = required.require_claim("token_use", "access");
-    assert_eq!(
-        refusal(&both, &but("client_id", json!("web"))).await,
-        Some(RequiredClaim),
-        "all are needed"
-    );
+    assert_eq!(refusal(&both, &but("client_id", json!("web"))).await, Some(RequiredClaim), "all are needed");
 }
 
 #[tokio::test]
@@ -349,11 +235,7 @@ async fn the_type_is_checked() {
         assert_eq!(refusal(&verifier(), &token).await, None, "{typ}");
         let strict = verifier().access_tokens_only();
         let expected = (!typ.to_lowercase().contains("at+jwt")).then_some(WrongType);
-        assert_eq!(
-            refusal(&strict, &token).await,
-            expected,
-            "{typ}, access tokens only"
-        );
+        assert_eq!(refusal(&strict, &token).await, expected, "{typ}, access tokens only");
     }
     for typ in [
         "",
@@ -378,11 +260,7 @@ async fn what_is_not_understood_in_a_header_is_ignored() {
     let header = r#" {"alg" : "HS256", "jku":"https://evil.example/keys", "jwk":{"kty":"oct","k":"AAAA"}, "x5u":"https://evil.example", "b64":true, "cty":"x"} "#;
     assert_eq!(refusal(&verifier(), &with_header(header)).await, None);
     let escaped = with_header(r#"{"\u0061lg":"HS\u003256"}"#);
-    assert_eq!(
-        refusal(&verifier(), &escaped).await,
-        None,
-        "escapes are another way to write the same"
-    );
+    assert_eq!(refusal(&verifier(), &escaped).await, None, "escapes are another way to write the same");
 }
 
 #[tokio::test]
@@ -405,21 +283,14 @@ async fn base64url_that_is_not_canonical_is_refused() {
     ];
     for variant in variants.iter().filter(|variant| **variant != token) {
         let refusal = refusal(&verifier(), variant).await;
-        assert!(
-            matches!(refusal, Some(MalformedToken | InvalidSignature)),
-            "{variant}: {refusal:?}"
-        );
+        assert!(matches!(refusal, Some(MalformedToken | InvalidSignature)), "{variant}: {refusal:?}");
     }
     for (place, what) in [(0, "header"), (1, "payload")] {
         let mut signed = parts[..2].to_vec();
         let padded = format!("{}=", signed[place]);
         signed[place] = &padded;
         let token = sign_parts(&signed.join("."));
-        assert_eq!(
-            refusal(&verifier(), &token).await,
-            Some(MalformedToken),
-            "{what}, although well signed"
-        );
+        assert_eq!(refusal(&verifier(), &token).await, Some(MalformedToken), "{what}, although well signed");
     }
 }
 
@@ -431,24 +302,11 @@ async fn size_is_limited() {
     };
     let token = padded(1000);
     assert_eq!(refusal(&verifier().token_limit(token.len()), &token).await, None);
-    assert_eq!(
-        refusal(&verifier().token_limit(token.len() - 1), &token).await,
-        Some(TokenTooLarge)
-    );
+    assert_eq!(refusal(&verifier().token_limit(token.len() - 1), &token).await, Some(TokenTooLarge));
 
-    let large = token_of(
-        r#"{"alg":"HS256"}"#,
-        &claims_but("pad", json!("x".repeat(11_000))).to_string(),
-    );
-    assert_eq!(
-        refusal(&verifier(), &large).await,
-        None,
-        "15 KB are within the default"
-    );
-    let larger = token_of(
-        r#"{"alg":"HS256"}"#,
-        &claims_but("pad", json!("x".repeat(100_000))).to_string(),
-    );
+    let large = token_of(r#"{"alg":"HS256"}"#, &claims_but("pad", json!("x".repeat(11_000))).to_string());
+    assert_eq!(refusal(&verifier(), &large).await, None, "15 KB are within the default");
+    let larger = token_of(r#"{"alg":"HS256"}"#, &claims_but("pad", json!("x".repeat(100_000))).to_string());
     assert_eq!(refusal(&verifier(), &larger).await, Some(TokenTooLarge));
     assert_eq!(refusal(&verifier().token_limit(usize::MAX), &larger).await, None);
 }
@@ -459,11 +317,7 @@ async fn nesting_does_not_exhaust_the_stack() {
     let claims = with(&format!(r#""x":{}"#, deep(5000)));
     assert_eq!(refusal(&verifier(), &claims).await, Some(InvalidClaims));
     let header = with_header(&format!(r#"{{"alg":"HS256","x":{}}}"#, deep(5000)));
-    assert_eq!(
-        refusal(&verifier(), &header).await,
-        None,
-        "what is ignored is passed over without a stack"
-    );
+    assert_eq!(refusal(&verifier(), &header).await, None, "what is ignored is passed over without a stack");
 }
 
 #[tokio::test]
@@ -476,9 +330,7 @@ async fn claims_are_typed() {
     }
 
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
-    let verifier = JwtVerifier::<User>::new(keys)
-        .audience(AUDIENCE)
-        .clock(|| at(NOW));
+    let verifier = JwtVerifier::<User>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
     let user = verifier.verify(&good_token()).await.unwrap();
     assert_eq!((user.email.as_str(), user.admin), ("eze@example.com", false));
 
@@ -488,11 +340,7 @@ async fn claims_are_typed() {
         ("twice", with(r#""email":"a""#)),
         ("null", with_null("email")),
     ] {
-        assert_eq!(
-            verifier.verify(&token).await.unwrap_err().kind(),
-            InvalidClaims,
-            "{name}"
-        );
+        assert_eq!(verifier.verify(&token).await.unwrap_err().kind(), InvalidClaims, "{name}");
     }
 }
 
@@ -507,58 +355,33 @@ async fn claims_tell_of_their_token() {
 
     let claims = verifier().verify(&good_token()).await.unwrap();
     assert_eq!(claims.kid(), None);
-    let claims = verifier()
-        .verify(&with_header(r#"{"alg":"HS256","kid":""}"#))
-        .await
-        .unwrap();
+    let claims = verifier().verify(&with_header(r#"{"alg":"HS256","kid":""}"#)).await.unwrap();
     assert_eq!(claims.kid(), Some(""));
 
     let claims = Claims::new(1);
-    assert_eq!(
-        (claims.expires_at(), claims.issuer(), claims.kid(), *claims),
-        (None, None, None, 1)
-    );
+    assert_eq!((claims.expires_at(), claims.issuer(), claims.kid(), *claims), (None, None, None, 1));
     let info = TokenInfo::new().signed_with("k1").expiry(at(1)).issued_by("me");
     let claims = Claims::of_token(1, info);
-    assert_eq!(
-        (claims.expires_at(), claims.issuer(), claims.kid()),
-        (Some(at(1)), Some("me"), Some("k1"))
-    );
+    assert_eq!((claims.expires_at(), claims.issuer(), claims.kid()), (Some(at(1)), Some("me"), Some("k1")));
 }
 
 #[tokio::test]
 async fn registered_claims_are_ready_to_use() {
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
-    let verifier = JwtVerifier::<RegisteredClaims>::new(keys)
-        .audience("a")
-        .clock(|| at(NOW));
+    let verifier = JwtVerifier::<RegisteredClaims>::new(keys).audience("a").clock(|| at(NOW));
     let sent = json!({"iss": "i", "sub": "s", "aud": ["a", "b"], "exp": NOW + 1, "nbf": NOW - 1, "iat": 1.5, "jti": "j"});
     let claims = verifier.verify(&token(&sent)).await.unwrap();
 
-    let read = (
-        claims.iss.as_deref(),
-        claims.sub.as_deref(),
-        claims.jti.as_deref(),
-    );
+    let read = (claims.iss.as_deref(), claims.sub.as_deref(), claims.jti.as_deref());
     assert_eq!(read, (Some("i"), Some("s"), Some("j")));
     let aud = claims.aud.as_ref().unwrap();
     assert!(aud.contains("b") && !aud.contains("c") && aud.iter().eq(["a", "b"]));
     assert_eq!(claims.exp.unwrap().to_system_time(), Some(at(NOW + 1)));
     assert_eq!(claims.iat.unwrap().since_epoch(), Duration::from_millis(1500));
-    assert_eq!(
-        serde_json::to_value(&*claims).unwrap(),
-        sent,
-        "and written as they were"
-    );
+    assert_eq!(serde_json::to_value(&*claims).unwrap(), sent, "and written as they were");
 
     let one: Audience = ["a"].into_iter().collect();
-    let written = RegisteredClaims {
-        aud: Some(one),
-        exp: Some(NumericDate::from(at(5))),
-        ..Default::default()
-    };
-    assert_eq!(
-        serde_json::to_value(written).unwrap(),
-        json!({"aud": "a", "exp": 5})
-    );
+    let written =
+        RegisteredClaims { aud: Some(one), exp: Some(NumericDate::from(at(5))), ..Default::default() };
+    assert_eq!(serde_json::to_value(written).unwrap(), json!({"aud": "a", "exp": 5}));
 }

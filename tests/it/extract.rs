@@ -19,10 +19,7 @@ struct User {
 
 fn users() -> JwtVerifier<User> {
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
-    JwtVerifier::new(keys)
-        .issuer(ISSUER)
-        .audience(AUDIENCE)
-        .clock(|| at(NOW))
+    JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
 }
 
 async fn hello(user: Claims<User>) -> String {
@@ -30,15 +27,11 @@ async fn hello(user: Claims<User>) -> String {
 }
 
 async fn welcome(user: Option<Claims<User>>) -> String {
-    user.map_or("Welcome".to_owned(), |user| {
-        format!("Welcome back {}", user.email)
-    })
+    user.map_or("Welcome".to_owned(), |user| format!("Welcome back {}", user.email))
 }
 
 fn routes() -> Router {
-    Router::new()
-        .route("/hello", get(hello))
-        .route("/welcome", get(welcome))
+    Router::new().route("/hello", get(hello)).route("/welcome", get(welcome))
 }
 
 async fn send(app: Router, path: &str, token: Option<&str>) -> (Response<()>, String) {
@@ -49,23 +42,14 @@ async fn send(app: Router, path: &str, token: Option<&str>) -> (Response<()>, St
     let response = app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    (
-        Response::from_parts(parts, ()),
-        String::from_utf8(body.to_vec()).unwrap(),
-    )
+    (Response::from_parts(parts, ()), String::from_utf8(body.to_vec()).unwrap())
 }
 
 #[tokio::test]
 async fn claims_are_extracted() {
     let app = routes().layer(JwtAuthLayer::new(users()));
-    assert_eq!(
-        send(app.clone(), "/hello", Some(&good_token())).await.1,
-        "Hello eze@example.com"
-    );
-    assert_eq!(
-        send(app.clone(), "/welcome", Some(&good_token())).await.1,
-        "Welcome back eze@example.com"
-    );
+    assert_eq!(send(app.clone(), "/hello", Some(&good_token())).await.1, "Hello eze@example.com");
+    assert_eq!(send(app.clone(), "/welcome", Some(&good_token())).await.1, "Welcome back eze@example.com");
     let bare = [("www-authenticate", r#"Bearer realm="api""#)];
     for path in ["/hello", "/welcome"] {
         let (response, body) = send(app.clone(), path, None).await;
@@ -84,23 +68,14 @@ fn without(mut response: Response<()>, header: &str) -> Response<()> {
 #[tokio::test]
 async fn an_optional_layer_lets_the_handler_choose() {
     let app = routes().layer(JwtAuthLayer::new(users()).optional().realm("members").unwrap());
-    assert_eq!(
-        send(app.clone(), "/welcome", Some(&good_token())).await.1,
-        "Welcome back eze@example.com"
-    );
+    assert_eq!(send(app.clone(), "/welcome", Some(&good_token())).await.1, "Welcome back eze@example.com");
     assert_eq!(send(app.clone(), "/welcome", None).await.1, "Welcome");
     let (response, _) = send(app.clone(), "/welcome", Some("a.b.c")).await;
     assert_eq!(response.status(), 401);
 
     let (response, _) = send(app, "/hello", None).await;
     let expected = [("www-authenticate", r#"Bearer realm="members""#)];
-    assert_refused(
-        "needs claims",
-        &without(response, "content-length"),
-        401,
-        MissingCredential,
-        &expected,
-    );
+    assert_refused("needs claims", &without(response, "content-length"), 401, MissingCredential, &expected);
 }
 
 #[tokio::test]
@@ -111,17 +86,10 @@ async fn without_a_layer_the_developer_is_told() {
     let expected = "no claims of type `it::extract::User`: put a JwtAuthLayer whose verifier yields \
                     `it::extract::User` around this route, for example \
                     `.layer(JwtAuthLayer::new(JwtVerifier::<it::extract::User>::new(keys)))`";
-    for (name, app) in [
-        ("none", routes()),
-        ("of another type", routes().layer(JwtAuthLayer::new(other))),
-    ] {
+    for (name, app) in [("none", routes()), ("of another type", routes().layer(JwtAuthLayer::new(other)))] {
         for path in ["/hello", "/welcome"] {
             let (response, body) = send(app.clone(), path, Some(&good_token())).await;
-            assert_eq!(
-                (response.status().as_u16(), body.as_str()),
-                (500, expected),
-                "{name}, {path}"
-            );
+            assert_eq!((response.status().as_u16(), body.as_str()), (500, expected), "{name}, {path}");
             assert!(response.headers().get("www-authenticate").is_none());
         }
     }
@@ -129,9 +97,7 @@ async fn without_a_layer_the_developer_is_told() {
 
 #[tokio::test]
 async fn handlers_can_be_tested_without_a_token() {
-    let user = Claims::new(User {
-        email: "eze@example.com".to_owned(),
-    });
+    let user = Claims::new(User { email: "eze@example.com".to_owned() });
     assert_eq!(hello(user).await, "Hello eze@example.com");
 }
 
@@ -151,8 +117,5 @@ async fn the_principal_is_an_extension() {
         .route("/profile", get(profile))
         .layer(PrincipalLayer::new(find))
         .layer(JwtAuthLayer::new(users()));
-    assert_eq!(
-        send(app, "/profile", Some(&good_token())).await.1,
-        "the user eze@example.com"
-    );
+    assert_eq!(send(app, "/profile", Some(&good_token())).await.1, "the user eze@example.com");
 }

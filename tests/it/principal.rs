@@ -34,20 +34,14 @@ async fn find(claims: Claims<Value>) -> Result<Option<User>, DatabaseDown> {
 }
 
 async fn greet(request: Request<String>) -> Result<Response<String>, std::convert::Infallible> {
-    let name = request
-        .extensions()
-        .get::<User>()
-        .map_or("stranger", |user| &user.0);
+    let name = request.extensions().get::<User>().map_or("stranger", |user| &user.0);
     Ok(Response::new(format!("Hello {name}")))
 }
 
 async fn ask_for_user(optional: bool, request: Request<String>) -> Response<String> {
     let layer = JwtAuthLayer::new(verifier()).realm("users").unwrap();
     let layer = if optional { layer.optional() } else { layer };
-    let service = ServiceBuilder::new()
-        .layer(layer)
-        .layer(PrincipalLayer::new(find))
-        .service_fn(greet);
+    let service = ServiceBuilder::new().layer(layer).layer(PrincipalLayer::new(find)).service_fn(greet);
     let Ok(response) = service.oneshot(request).await;
     response
 }
@@ -65,33 +59,17 @@ async fn the_user_is_in_the_extensions() {
 async fn a_user_that_is_gone_is_refused() {
     let response = ask_for_user(false, of("43")).await;
     let expected = r#"Bearer realm="users", error="invalid_token", error_description="the token does not belong to a known user""#;
-    assert_refused(
-        "gone",
-        &response,
-        401,
-        UnknownPrincipal,
-        &[("www-authenticate", expected)],
-    );
+    assert_refused("gone", &response, 401, UnknownPrincipal, &[("www-authenticate", expected)]);
 }
 
 #[tokio::test]
 async fn a_look_up_that_fails_is_no_fault_of_the_client() {
     let response = ask_for_user(false, of("broken")).await;
-    assert_refused(
-        "down",
-        &response,
-        503,
-        PrincipalUnavailable,
-        &[("retry-after", "5")],
-    );
+    assert_refused("down", &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
     assert_eq!(response.body(), "", "no details for the client");
     let error = response.extensions().get::<AuthError>().unwrap();
     assert_eq!(error.to_string(), "the user of the token cannot be looked up");
-    assert_eq!(
-        error.source().unwrap().to_string(),
-        "connection to db-7.internal refused",
-        "but for the log"
-    );
+    assert_eq!(error.source().unwrap().to_string(), "connection to db-7.internal refused", "but for the log");
 }
 
 #[tokio::test]
@@ -107,16 +85,11 @@ async fn a_user_from_outside_is_removed() {
 
 #[tokio::test]
 async fn without_the_layer_outside_the_developer_is_told() {
-    let service = ServiceBuilder::new()
-        .layer(PrincipalLayer::new(find))
-        .service_fn(greet);
+    let service = ServiceBuilder::new().layer(PrincipalLayer::new(find)).service_fn(greet);
     let response = service.oneshot(of("42")).await.unwrap();
     assert_refused("no layer", &response, 500, MissingLayer, &[]);
     let hint = response.extensions().get::<AuthError>().unwrap().to_string();
-    assert!(
-        hint.starts_with("no claims of type `serde_json::value::Value`: put a JwtAuthLayer"),
-        "{hint}"
-    );
+    assert!(hint.starts_with("no claims of type `serde_json::value::Value`: put a JwtAuthLayer"), "{hint}");
 }
 
 #[tokio::test]

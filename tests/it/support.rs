@@ -78,10 +78,7 @@ pub(crate) async fn refusal(verifier: &JwtVerifier<Value>, token: &str) -> Optio
 }
 
 pub(crate) fn get(authorization: &str) -> Request<String> {
-    Request::get("/orders")
-        .header("authorization", authorization)
-        .body(String::new())
-        .unwrap()
+    Request::get("/orders").header("authorization", authorization).body(String::new()).unwrap()
 }
 
 pub(crate) fn bearer(token: &str) -> Request<String> {
@@ -115,9 +112,7 @@ impl Service<Request<String>> for Hello {
         let name = request
             .extensions()
             .get::<Claims<Value>>()
-            .map_or("stranger".to_owned(), |claims| {
-                claims["email"].as_str().unwrap_or("nobody").to_owned()
-            });
+            .map_or("stranger".to_owned(), |claims| claims["email"].as_str().unwrap_or("nobody").to_owned());
         std::future::ready(Ok(Response::new(format!("Hello {name}"))))
     }
 }
@@ -133,17 +128,11 @@ pub(crate) fn assert_refused<B>(
     headers: &[(&str, &str)],
 ) {
     assert_eq!(response.status(), status, "{name}");
-    let sent: Vec<_> = response
-        .headers()
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
-        .collect();
+    let sent: Vec<_> =
+        response.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
     let mut expected = vec![("cache-control", "no-store")];
     expected.extend(headers);
     assert_eq!(sent, expected, "{name}");
-    let error = response
-        .extensions()
-        .get::<AuthError>()
-        .unwrap_or_else(|| panic!("{name}: no AuthError"));
+    let error = response.extensions().get::<AuthError>().unwrap_or_else(|| panic!("{name}: no AuthError"));
     assert_eq!(error.kind(), kind, "{name}");
 }

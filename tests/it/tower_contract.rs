@@ -66,10 +66,7 @@ async fn an_accepted_request_is_called_at_once_and_errors_pass_unchanged() {
     handle.allow(1);
     assert!(service.poll_ready().is_ready());
     let response = service.call(bearer(&good_token()));
-    let (request, reply) = handle
-        .next_request()
-        .await
-        .expect("called before the future is polled");
+    let (request, reply) = handle.next_request().await.expect("called before the future is polled");
     assert_eq!(request.extensions().get::<Claims<Value>>().unwrap()["sub"], "42");
     reply.send_error("from inside");
     assert_eq!(response.await.unwrap_err().to_string(), "from inside");
@@ -103,20 +100,11 @@ async fn a_waiting_request_is_called_on_a_service_that_is_ready() {
     // The mock panics if it is called without having been polled ready.
     handle.allow(0);
     verifier.0.notify_one();
-    assert!(
-        tokio_test_pending(&mut response).await,
-        "accepted, but the service inside is not ready"
-    );
+    assert!(tokio_test_pending(&mut response).await, "accepted, but the service inside is not ready");
     handle.allow(1);
-    assert!(
-        tokio_test_pending(&mut response).await,
-        "called, but not answered"
-    );
+    assert!(tokio_test_pending(&mut response).await, "called, but not answered");
     let (request, reply) = handle.next_request().await.unwrap();
-    assert_eq!(
-        request.extensions().get::<Claims<Value>>().unwrap()["email"],
-        "late@example.com"
-    );
+    assert_eq!(request.extensions().get::<Claims<Value>>().unwrap()["email"], "late@example.com");
     reply.send_response(Response::new("done".to_owned()));
     assert_eq!(response.await.unwrap().into_body(), "done");
 }
@@ -128,13 +116,7 @@ async fn a_waiting_request_can_be_refused() {
     verifier.0.notify_one();
     let response = ask(&service, bearer("bad")).await;
     let expected = r#"Bearer realm="api", error="invalid_token", error_description="the token is not signed with a known key""#;
-    assert_refused(
-        "after waiting",
-        &response,
-        401,
-        UnknownKey,
-        &[("www-authenticate", expected)],
-    );
+    assert_refused("after waiting", &response, 401, UnknownKey, &[("www-authenticate", expected)]);
 }
 
 #[tokio::test]
@@ -152,9 +134,7 @@ async fn an_error_of_readiness_after_waiting_is_passed_on() {
 #[tokio::test]
 async fn tokens_that_wait_hold_none_of_the_capacity_inside() {
     let waits = Waits::default();
-    let limited = ServiceBuilder::new()
-        .layer(ConcurrencyLimitLayer::new(1))
-        .service(Hello);
+    let limited = ServiceBuilder::new().layer(ConcurrencyLimitLayer::new(1)).service(Hello);
     let layer = JwtAuthLayer::new(waits.clone());
     let mut service = tower_layer::Layer::layer(&layer, limited);
 
@@ -167,11 +147,8 @@ async fn tokens_that_wait_hold_none_of_the_capacity_inside() {
     }
     // A stranger is answered and a permit is free, although the limit is one.
     let other = service.clone();
-    let answered = tokio::time::timeout(
-        Duration::from_millis(200),
-        other.oneshot(Request::new(String::new())),
-    )
-    .await;
+    let answered =
+        tokio::time::timeout(Duration::from_millis(200), other.oneshot(Request::new(String::new()))).await;
     assert_eq!(answered.expect("no permit is held").unwrap().status(), 401);
 
     drop(service);
@@ -183,19 +160,13 @@ async fn tokens_that_wait_hold_none_of_the_capacity_inside() {
 
 #[tokio::test]
 async fn it_works_around_a_buffer() {
-    let service = ServiceBuilder::new()
-        .layer(JwtAuthLayer::new(verifier()))
-        .buffer(4)
-        .service(Hello);
+    let service = ServiceBuilder::new().layer(JwtAuthLayer::new(verifier())).buffer(4).service(Hello);
     for _ in 0..20 {
         let response = service.clone().oneshot(bearer(&good_token())).await.unwrap();
         assert_eq!(response.body(), "Hello eze@example.com");
     }
     let waits = Waits::default();
-    let service = ServiceBuilder::new()
-        .layer(JwtAuthLayer::new(waits.clone()))
-        .buffer(1)
-        .service(Hello);
+    let service = ServiceBuilder::new().layer(JwtAuthLayer::new(waits.clone())).buffer(1).service(Hello);
     let (first, second) = (service.clone().oneshot(bearer("a")), service.oneshot(bearer("b")));
     let tell = async {
         waits.0.notify_one();
@@ -203,13 +174,7 @@ async fn it_works_around_a_buffer() {
         waits.0.notify_one();
     };
     let (first, second, ()) = tokio::join!(first, second, tell);
-    assert_eq!(
-        (
-            first.unwrap().status().as_u16(),
-            second.unwrap().status().as_u16()
-        ),
-        (200, 200)
-    );
+    assert_eq!((first.unwrap().status().as_u16(), second.unwrap().status().as_u16()), (200, 200));
 }
 
 /// Panics if it is called without having been polled ready first, and its clones are not ready.
@@ -278,28 +243,8 @@ async fn an_accepted_request_does_not_clone_the_service() {
     }
 
     let mut service = tower_layer::Layer::layer(&JwtAuthLayer::new(verifier()), NoClone);
-    assert_eq!(
-        service
-            .ready()
-            .await
-            .unwrap()
-            .call(bearer(&good_token()))
-            .await
-            .unwrap()
-            .status(),
-        200
-    );
-    assert_eq!(
-        service
-            .ready()
-            .await
-            .unwrap()
-            .call(bearer("a.b.c"))
-            .await
-            .unwrap()
-            .status(),
-        401
-    );
+    assert_eq!(service.ready().await.unwrap().call(bearer(&good_token())).await.unwrap().status(), 200);
+    assert_eq!(service.ready().await.unwrap().call(bearer("a.b.c")).await.unwrap().status(), 401);
 }
 
 /// Has no key until it is asked to refresh.
@@ -333,10 +278,7 @@ impl KeySource for Late {
 }
 
 fn late(fetched: Option<KeySet>) -> JwtVerifier<Value> {
-    let source = Late {
-        keys: KeyStore::new(KeySet::new([])),
-        fetched,
-    };
+    let source = Late { keys: KeyStore::new(KeySet::new([])), fetched };
     JwtVerifier::new(source).audience(AUDIENCE).clock(|| at(NOW))
 }
 
@@ -345,49 +287,23 @@ async fn a_key_that_is_not_held_is_waited_for() {
     let good = late(Some(KeySet::hmac(Algorithm::HS256, SECRET).unwrap()));
     assert!(matches!(good.verify(&good_token()), Verdict::Pending(_)));
     let layer = JwtAuthLayer::new(good.clone());
-    assert_eq!(
-        ask(&layer, bearer(&good_token())).await.body(),
-        "Hello eze@example.com"
-    );
-    assert!(
-        matches!(good.verify(&good_token()), Verdict::Ready(Ok(_))),
-        "held from now on"
-    );
+    assert_eq!(ask(&layer, bearer(&good_token())).await.body(), "Hello eze@example.com");
+    assert!(matches!(good.verify(&good_token()), Verdict::Ready(Ok(_))), "held from now on");
     let stranger = token(&claims_but("iss", json!("https://other.example.com")));
-    assert_eq!(
-        refusal(&good, &stranger).await,
-        Some(WrongIssuer),
-        "the source brings its issuer"
-    );
+    assert_eq!(refusal(&good, &stranger).await, Some(WrongIssuer), "the source brings its issuer");
 
     let other = late(Some(KeySet::hmac(Algorithm::HS512, [7; 64]).unwrap()));
-    assert_eq!(
-        refusal(&other, &good_token()).await,
-        Some(UnknownKey),
-        "fetched, and still not there"
-    );
+    assert_eq!(refusal(&other, &good_token()).await, Some(UnknownKey), "fetched, and still not there");
 
     let response = ask(&JwtAuthLayer::new(late(None)), bearer(&good_token())).await;
-    assert_refused(
-        "not fetched",
-        &response,
-        503,
-        KeysUnavailable,
-        &[("retry-after", "7")],
-    );
+    assert_refused("not fetched", &response, 503, KeysUnavailable, &[("retry-after", "7")]);
 }
 
 #[tokio::test]
 async fn only_a_token_that_lacks_nothing_but_its_key_is_waited_for() {
     let none = late(None);
     let none_alg = format!("{}.{}.", base64url(r#"{"alg":"none"}"#), base64url("{}"));
-    for token in [
-        "abc",
-        "a.b.c",
-        "a.b.c.d.e",
-        none_alg.as_str(),
-        &"x".repeat(20_000),
-    ] {
+    for token in ["abc", "a.b.c", "a.b.c.d.e", none_alg.as_str(), &"x".repeat(20_000)] {
         assert!(matches!(none.verify(token), Verdict::Ready(Err(_))), "{token}");
     }
 }

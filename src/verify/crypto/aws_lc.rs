@@ -42,9 +42,7 @@ impl Check for VerifyingKey {
 }
 
 fn public(algorithm: &'static dyn VerificationAlgorithm, bytes: &[u8]) -> Option<VerifyingKey> {
-    ParsedPublicKey::new(algorithm, bytes)
-        .ok()
-        .map(VerifyingKey::Public)
+    ParsedPublicKey::new(algorithm, bytes).ok().map(VerifyingKey::Public)
 }
 
 fn hmac_algorithm(algorithm: Algorithm) -> Option<hmac::Algorithm> {

@@ -50,18 +50,14 @@ pub(crate) trait Check: Sized {
 /// Makes a key ready for one algorithm, and for no other.
 pub(crate) fn prepare<K: Check>(algorithm: Algorithm, material: Material<'_>) -> Result<K, ConfigError> {
     material.check(algorithm)?;
-    K::prepare(algorithm, material).ok_or(ConfigError::MalformedKey {
-        reason: "its numbers are not those of a key of its type",
-    })
+    K::prepare(algorithm, material)
+        .ok_or(ConfigError::MalformedKey { reason: "its numbers are not those of a key of its type" })
 }
 
 impl Material<'_> {
     /// What every back end demands of a key, in one place.
     fn check(self, algorithm: Algorithm) -> Result<(), ConfigError> {
-        let wrong_type = ConfigError::WrongKeyType {
-            algorithm,
-            key: self.name(),
-        };
+        let wrong_type = ConfigError::WrongKeyType { algorithm, key: self.name() };
         match (self, algorithm) {
             (Self::Secret(secret), Algorithm::HS256) => check_secret(secret, algorithm, 32),
             (Self::Secret(secret), Algorithm::HS384) => check_secret(secret, algorithm, 48),
@@ -95,44 +91,32 @@ impl Material<'_> {
 
 fn check_secret(secret: &[u8], algorithm: Algorithm, needed: usize) -> Result<(), ConfigError> {
     match secret.len() {
-        got if got < needed => Err(ConfigError::SecretTooShort {
-            algorithm,
-            needed,
-            got,
-        }),
+        got if got < needed => Err(ConfigError::SecretTooShort { algorithm, needed, got }),
         _ => Ok(()),
     }
 }
 
 fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), ConfigError> {
     let (&[first, ..], &[.., last]) = (n, n) else {
-        return Err(ConfigError::MalformedKey {
-            reason: "the RSA modulus is empty",
-        });
+        return Err(ConfigError::MalformedKey { reason: "the RSA modulus is empty" });
     };
     // One text for every number: RFC 7518, section 6.3.1.1.
     if first == 0 || e.first() == Some(&0) {
-        return Err(ConfigError::MalformedKey {
-            reason: "an RSA number begins with a zero byte",
-        });
+        return Err(ConfigError::MalformedKey { reason: "an RSA number begins with a zero byte" });
     }
     let bits = n.len() * 8 - first.leading_zeros() as usize;
     if !(2048..=8192).contains(&bits) {
         return Err(ConfigError::RsaKeySize { bits });
     }
     if last % 2 == 0 {
-        return Err(ConfigError::MalformedKey {
-            reason: "the RSA modulus is even",
-        });
+        return Err(ConfigError::MalformedKey { reason: "the RSA modulus is even" });
     }
-    let exponent = e.iter().try_fold(0_u64, |value, &byte| {
-        value.checked_mul(256)?.checked_add(byte.into())
-    });
+    let exponent = e.iter().try_fold(0_u64, |value, &byte| value.checked_mul(256)?.checked_add(byte.into()));
     match exponent {
         Some(value) if value >= 3 && value % 2 == 1 && value < 1 << 33 => Ok(()),
-        _ => Err(ConfigError::MalformedKey {
-            reason: "the RSA exponent is not an odd number from 3 to 2^33",
-        }),
+        _ => {
+            Err(ConfigError::MalformedKey { reason: "the RSA exponent is not an odd number from 3 to 2^33" })
+        }
     }
 }
 
@@ -150,8 +134,6 @@ fn check_ed25519(key: &[u8]) -> Result<(), ConfigError> {
     if key.len() == 32 {
         Ok(())
     } else {
-        Err(ConfigError::MalformedKey {
-            reason: "an Ed25519 key has 32 bytes",
-        })
+        Err(ConfigError::MalformedKey { reason: "an Ed25519 key has 32 bytes" })
     }
 }

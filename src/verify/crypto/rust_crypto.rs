@@ -46,15 +46,11 @@ impl Check for VerifyingKey {
                     _ => None,
                 }
             }
-            Material::P256(point) => p256::ecdsa::VerifyingKey::from_sec1_bytes(point)
-                .ok()
-                .map(Self::Es256),
-            Material::P384(point) => p384::ecdsa::VerifyingKey::from_sec1_bytes(point)
-                .ok()
-                .map(Self::Es384),
-            Material::Ed25519(key) => ed25519_dalek::VerifyingKey::from_bytes(key.try_into().ok()?)
-                .ok()
-                .map(Self::Ed25519),
+            Material::P256(point) => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Self::Es256),
+            Material::P384(point) => p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Self::Es384),
+            Material::Ed25519(key) => {
+                ed25519_dalek::VerifyingKey::from_bytes(key.try_into().ok()?).ok().map(Self::Ed25519)
+            }
         }
     }
 
