@@ -1,4 +1,73 @@
-//! JWT bearer authentication.
+//! JWT bearer authentication in front of any [tower](https://docs.rs/tower) service: axum, hyper, tonic.
+//!
+//! A [`JwtAuthLayer`] finds the token of a request, decides whether to trust it, and hands its claims to the service
+//! inside, as a type of your own. Everything that is not a good token is refused as
+//! [RFC 6750](https://www.rfc-editor.org/rfc/rfc6750) says.
+//!
+#![cfg_attr(feature = "axum", doc = "```")]
+#![cfg_attr(not(feature = "axum"), doc = "```ignore")]
+//! use axum::{Router, routing::get};
+//! use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, KeySet};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct User {
+//!     email: String,
+//! }
+//!
+//! async fn hello(user: Claims<User>) -> String {
+//!     format!("Hello {}", user.email)
+//! }
+//!
+//! fn app(secret: &[u8]) -> Result<Router, tower_jwt_auth::ConfigError> {
+//!     let keys = KeySet::hmac(Algorithm::HS256, secret)?;
+//!     let verifier = JwtVerifier::<User>::new(keys)
+//!         .issuer("https://id.example.com")
+//!         .audience("https://api.example.com");
+//!     Ok(Router::new().route("/protected/", get(hello)).layer(JwtAuthLayer::new(verifier)))
+//! }
+//!
+//! assert_eq!(app(b"short").unwrap_err().to_string(), "HS256 needs a secret of at least 32 bytes, got 5");
+//! assert!(app(b"a secret of thirty-two bytes ...").is_ok());
+//! ```
+//!
+//! # The way of a request
+//!
+//! 1. [`JwtAuth`] is called with the request, as any tower service is.
+//! 2. A [`TokenSource`] finds the one credential in it, `Authorization: Bearer` by default.
+//! 3. A [`Verify`], ordinarily the [`JwtVerifier`], judges the token: its size and form, the key that the header names
+//!    among those of a [`KeySource`], the signature, and then the claims.
+//! 4. A good token's [`Claims`] are put into the request's extensions, and the service inside is called at once.
+//!    Otherwise a [`Reject`] makes the response, and the service never sees the request.
+//!
+//! A token is only ever waited for where its key is not held and the [`KeySource`] can look for newer ones.
+//! [`PrincipalLayer`] stands inside and turns the claims into your application's own user.
+//!
+//! # Features
+//!
+//! | feature | default | what it does |
+//! |---|---|---|
+//! | `aws-lc-rs` | yes | signatures are checked by [AWS-LC](https://docs.rs/aws-lc-rs): the fastest; builds a C library |
+//! | `rust-crypto` | no | signatures are checked by the [RustCrypto](https://github.com/RustCrypto) crates: Rust alone |
+//! | `axum` | yes | [`Claims`] is an extractor, and so is `Option<Claims<C>>` |
+//!
+//! At least one of the first two is needed; with both on, `aws-lc-rs` is used. Neither sets anything for the whole
+//! process, and neither switches on a back end of [jsonwebtoken](https://docs.rs/jsonwebtoken), whose [`Algorithm`]
+//! and [`jwk`] types are used here.
+//!
+//! The advisory [RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071.html) is about private keys in the
+//! `rsa` crate before 0.10. `rust-crypto` uses 0.10 and public keys only.
+//!
+//! # Security
+//!
+//! - A key has one algorithm, fixed when it is made. A token's `alg` only selects among keys, so it cannot turn a public
+//!   key into a secret, and `none` selects nothing.
+//! - No address and no key out of a token (`jku`, `x5u`, `jwk`) is ever used.
+//! - `exp` is required. `iss` and `aud` are required, and compared byte for byte, where they are configured: configure
+//!   both. A token that is for some audience is refused where none is configured.
+//! - What could be read in two ways is refused: members that stand there twice, base64url that is not canonical, two
+//!   credentials in one request.
+//! - Everything that comes from the wire has a limit. Nothing of a token is logged, shown in an error or sent back.
+//! - A bearer token is as good as a password to whoever holds it: serve it over TLS only, and keep its life short.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod challenge;
@@ -35,3 +104,8 @@ pub use self::verify::{
     JwksRules, JwtVerifier, Key, KeySet, KeySource, KeyStore, KeysRef, PendingVerdict, Refresh, SkippedKey,
     Verdict, VerdictFuture, Verify,
 };
+
+/// The snippets of the README are tested with the documentation.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

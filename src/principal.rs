@@ -38,7 +38,6 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 /// #         Verdict::Ready(Ok(Claims::new(Subject { sub: token.to_owned() })))
 /// #     }
 /// # }
-/// # let verifier = EveryToken;
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Subject {
@@ -56,6 +55,7 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let verifier = EveryToken;
 /// let service = ServiceBuilder::new()
 ///     .layer(JwtAuthLayer::new(verifier))
 ///     .layer(PrincipalLayer::new(async |claims: Claims<Subject>| find(&claims.sub).await))

@@ -41,8 +41,9 @@ use crate::kind::AuthErrorKind;
 ///     .audience("https://api.example.com")
 ///     .clock(|| UNIX_EPOCH + Duration::from_secs(1_800_000_000));
 ///
-/// let token = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUuY29tIiwiYXVkIjoiaHR0cHM6Ly9hcGkuZXhhbXBsZS5jb20iL\
-///              CJleHAiOjE4MDAwMDAzMDAsImVtYWlsIjoiZXplQGV4YW1wbGUuY29tIn0.@SIG@";
+/// let token = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUuY29tIiwiYXVkIjoiaHR0cHM6Ly9hcGkuZXh\
+///              hbXBsZS5jb20iLCJleHAiOjE4MDAwMDAzMDAsImVtYWlsIjoiZXplQGV4YW1wbGUuY29tIn0.\
+///              4t_4qBNOFv9u2RjEU0eK6vZbJQ0rGZi0_CzjCmdZu4A";
 /// let user = verifier.verify(token).await?;
 /// assert_eq!(user.email, "eze@example.com");
 /// # Ok(())
