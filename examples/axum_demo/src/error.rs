@@ -43,21 +43,13 @@ impl ApiError {
     fn describe(&self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as Status;
         match self {
-            Self::BodyTooLarge => (
-                Status::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                "the body is larger than 8 KiB",
-            ),
-            Self::BodyUnreadable => (
-                Status::BAD_REQUEST,
-                "body_unreadable",
-                "the body could not be read",
-            ),
-            Self::Internal(_) => (
-                Status::INTERNAL_SERVER_ERROR,
-                "internal",
-                "something went wrong on our side",
-            ),
+            Self::BodyTooLarge => {
+                (Status::PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than 8 KiB")
+            }
+            Self::BodyUnreadable => (Status::BAD_REQUEST, "body_unreadable", "the body could not be read"),
+            Self::Internal(_) => {
+                (Status::INTERNAL_SERVER_ERROR, "internal", "something went wrong on our side")
+            }
             Self::JsonBroken => (Status::BAD_REQUEST, "json_broken", "the body is not valid JSON"),
             Self::JsonExpected => (
                 Status::UNSUPPORTED_MEDIA_TYPE,
@@ -69,33 +61,27 @@ impl ApiError {
                 "json_unfit",
                 "the body must be a JSON object with the strings \"email\" and \"password\"",
             ),
-            Self::MethodNotAllowed => (
-                Status::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "this address does not take that method",
-            ),
+            Self::MethodNotAllowed => {
+                (Status::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take that method")
+            }
             Self::NotFound => (Status::NOT_FOUND, "not_found", "there is nothing at this address"),
             Self::PasswordHasNul => (
                 Status::UNPROCESSABLE_ENTITY,
                 "password_has_nul",
                 "a password cannot hold the character U+0000",
             ),
-            Self::PasswordTooLong => (
-                Status::UNPROCESSABLE_ENTITY,
-                "password_too_long",
-                "a password has at most 72 bytes",
-            ),
+            Self::PasswordTooLong => {
+                (Status::UNPROCESSABLE_ENTITY, "password_too_long", "a password has at most 72 bytes")
+            }
             Self::TimedOut => (Status::REQUEST_TIMEOUT, "timed_out", "the request took too long"),
             Self::TooBusy => (
                 Status::SERVICE_UNAVAILABLE,
                 "too_busy",
                 "too many people are signing in, try again in a moment",
             ),
-            Self::WrongCredentials => (
-                Status::UNAUTHORIZED,
-                "wrong_credentials",
-                "the email or the password is wrong",
-            ),
+            Self::WrongCredentials => {
+                (Status::UNAUTHORIZED, "wrong_credentials", "the email or the password is wrong")
+            }
         }
     }
 }
@@ -108,9 +94,7 @@ impl IntoResponse for ApiError {
         let (status, error, message) = self.describe();
         let mut response = (status, Json(Refusal { error, message })).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, const { HeaderValue::from_static("1") });
+            response.headers_mut().insert(header::RETRY_AFTER, const { HeaderValue::from_static("1") });
         }
         response
     }

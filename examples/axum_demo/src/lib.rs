@@ -40,8 +40,5 @@ pub async fn app(settings: &Settings) -> Result<Router, SettingError> {
         .merge(protected::routes(users, &settings.keys))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(middleware::from_fn_with_state(
-            settings.limits.request,
-            limits::time_limit,
-        )))
+        .layer(middleware::from_fn_with_state(settings.limits.request, limits::time_limit)))
 }

@@ -37,7 +37,5 @@ pub(crate) async fn time_limit(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    timeout(limit, next.run(request))
-        .await
-        .map_err(|_| ApiError::TimedOut)
+    timeout(limit, next.run(request)).await.map_err(|_| ApiError::TimedOut)
 }

@@ -22,18 +22,12 @@ async fn run() -> Result<(), SettingError> {
     let settings = Settings::read(|name| env::var_os(name))?;
     let listener = listen(settings.address).await?;
     let app = app(&settings).await?;
-    announce(
-        listener.local_addr().unwrap_or(settings.address),
-        settings.keys_are_temporary,
-    );
+    announce(listener.local_addr().unwrap_or(settings.address), settings.keys_are_temporary);
     serve(listener, app, settings.limits, stop_signal()).await;
     Ok(())
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "it is what the person who starts the demo wants to know"
-)]
+#[expect(clippy::print_stdout, reason = "it is what the person who starts the demo wants to know")]
 fn announce(address: SocketAddr, keys_are_temporary: bool) {
     if keys_are_temporary {
         println!("JWT_SECRET is not set: tokens are signed with a random secret and end with this process");

@@ -8,11 +8,11 @@ use tokio::task;
 
 use crate::error::ApiError;
 
-/// How many sign-ins may wait for each that is being checked. A check takes about a quarter of a second, so the last
-/// in the queue waits about two.
+/// How many sign-ins may wait for one that is being checked. That takes about a quarter of a second, so the last one
+/// waits about two.
 const WAITING_PER_WORKER: usize = 8;
 
-/// bcrypt reads no more than this.
+/// bcrypt does not read what comes after these.
 const MAX_BYTES: usize = 72;
 
 /// A password that bcrypt reads in full.
@@ -39,8 +39,8 @@ impl PasswordHash {
         Self(hash)
     }
 
-    /// A hash that no user has, of the same cost as theirs. It is checked when the email is unknown, so that the time
-    /// of the answer does not tell which emails are known.
+    /// A hash that no user has, of the same cost as theirs: checked when an email is unknown, so that the time of the
+    /// answer does not tell which emails are known.
     pub(crate) fn of_nobody() -> Self {
         Self("$2b$12$/jvxcSZTEh1ivKzK2k7UwOsCopLzqIrl1rrneDICdw5clWyd4NYom".to_owned())
     }
@@ -57,10 +57,7 @@ impl PasswordGate {
     /// One core is left to everything else.
     pub(crate) fn new() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self::with_workers(cores.saturating_sub(1).max(1))
-    }
-
-    fn with_workers(workers: usize) -> Self {
+        let workers = cores.saturating_sub(1).max(1);
         Self {
             places: Arc::new(Semaphore::new(workers * (1 + WAITING_PER_WORKER))),
             workers: Arc::new(Semaphore::new(workers)),
@@ -69,13 +66,8 @@ impl PasswordGate {
 
     /// Takes a place, or refuses at once if there is none.
     pub(crate) fn enter(&self) -> Result<Place, ApiError> {
-        let place = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| ApiError::TooBusy)?;
-        Ok(Place {
-            place,
-            workers: Arc::clone(&self.workers),
-        })
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| ApiError::TooBusy)?;
+        Ok(Place { place, workers: Arc::clone(&self.workers) })
     }
 }
 
@@ -95,10 +87,7 @@ impl Place {
             let _held = (place, worker);
             bcrypt::verify(password.0, &hash.0)
         });
-        checked
-            .await
-            .map_err(ApiError::internal)?
-            .map_err(ApiError::internal)
+        checked.await.map_err(ApiError::internal)?.map_err(ApiError::internal)
     }
 }
 
@@ -122,10 +111,7 @@ mod tests {
     /// Two may be inside, one of them at work: also when the one who asked for that work is gone.
     #[tokio::test]
     async fn work_that_nobody_waits_for_still_takes_its_place() {
-        let gate = PasswordGate {
-            places: Arc::new(Semaphore::new(2)),
-            workers: Arc::new(Semaphore::new(1)),
-        };
+        let gate = PasswordGate { places: Arc::new(Semaphore::new(2)), workers: Arc::new(Semaphore::new(1)) };
         let check = || {
             let place = gate.enter().unwrap();
             task::spawn(place.check(Password("okon".to_owned()), PasswordHash::new(HASH.to_owned())))
@@ -140,9 +126,6 @@ mod tests {
         let waiting = check();
         assert!(matches!(gate.enter(), Err(ApiError::TooBusy)));
         assert!(waiting.await.unwrap().unwrap());
-        assert_eq!(
-            (gate.places.available_permits(), gate.workers.available_permits()),
-            (2, 1)
-        );
+        assert_eq!((gate.places.available_permits(), gate.workers.available_permits()), (2, 1));
     }
 }

@@ -22,16 +22,9 @@ pub(crate) fn routes(users: Users, keys: &TokenKeys) -> Router {
         async move { users.by_id(&claims.sub).await }
     });
     // The layer added last is the outermost: the token is checked before the user is looked up.
-    Router::new()
-        .route("/protected/", get(protected))
-        .layer(current_user)
-        .layer(signed_in)
+    Router::new().route("/protected/", get(protected)).layer(current_user).layer(signed_in)
 }
 
 async fn protected(Extension(user): Extension<User>) -> Json<Profile> {
-    Json(Profile {
-        email: user.email,
-        first_name: user.first_name,
-        last_name: user.last_name,
-    })
+    Json(Profile { email: user.email, first_name: user.first_name, last_name: user.last_name })
 }

@@ -21,9 +21,9 @@ use crate::settings::SettingError;
 ///
 /// The address is in use, or not one of this machine.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, SettingError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| SettingError::new("DEMO_ADDR", format!("cannot listen on {address}: {error}")))
+    TcpListener::bind(address).await.map_err(|error| {
+        SettingError::new("DEMO_ADDR", format!("cannot listen on {address}, choose another: {error}"))
+    })
 }
 
 /// Serves until `stop` is ready, then lets the requests under way finish.

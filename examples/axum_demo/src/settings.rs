@@ -35,10 +35,7 @@ impl Settings {
     ///
     /// A variable does not hold what it should.
     pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, SettingError> {
-        let text = |name| match variable(name)
-            .filter(|value| !value.is_empty())
-            .map(OsString::into_string)
-        {
+        let text = |name| match variable(name).filter(|value| !value.is_empty()).map(OsString::into_string) {
             Some(Err(_)) => Err(SettingError::new(name, "must be text in UTF-8")),
             Some(Ok(value)) => Ok(Some(value)),
             None => Ok(None),
@@ -63,10 +60,7 @@ pub struct SettingError {
 
 impl SettingError {
     pub(crate) fn new(variable: &'static str, problem: impl Into<String>) -> Self {
-        Self {
-            variable,
-            problem: problem.into(),
-        }
+        Self { variable, problem: problem.into() }
     }
 }
 
@@ -81,19 +75,13 @@ impl std::error::Error for SettingError {}
 /// Only at the start, when an error of the database is one of its setting.
 impl From<sqlx::Error> for SettingError {
     fn from(error: sqlx::Error) -> Self {
-        Self::new(
-            "DATABASE_URL",
-            format!("cannot use the database, a file to be read and written: {error}"),
-        )
+        Self::new("DATABASE_URL", format!("needs a SQLite file that can be read and written: {error}"))
     }
 }
 
 fn address(text: &str) -> Result<SocketAddr, SettingError> {
     text.parse().map_err(|_| {
-        SettingError::new(
-            "DEMO_ADDR",
-            format!("must be an IP address and a port, as in {DEFAULT_ADDRESS}"),
-        )
+        SettingError::new("DEMO_ADDR", format!("must be an IP address and a port, as in {DEFAULT_ADDRESS}"))
     })
 }
 

@@ -40,11 +40,7 @@ pub(crate) fn routes(users: Users, keys: TokenKeys) -> Router {
     Router::new()
         .route("/signin", post(sign_in))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(SignIn {
-            users,
-            keys,
-            gate: PasswordGate::new(),
-        })
+        .with_state(SignIn { users, keys, gate: PasswordGate::new() })
 }
 
 async fn sign_in(
@@ -61,10 +57,7 @@ async fn sign_in(
     };
     let right = place.check(password, hash).await?;
     let user = user.filter(|_| right).ok_or(ApiError::WrongCredentials)?;
-    let signed_in = SignedIn {
-        access_token: app.keys.sign(&user)?,
-        token_type: "Bearer",
-        expires_in: tokens::LIFETIME,
-    };
+    let signed_in =
+        SignedIn { access_token: app.keys.sign(&user)?, token_type: "Bearer", expires_in: tokens::LIFETIME };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(signed_in)))
 }

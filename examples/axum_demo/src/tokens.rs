@@ -44,9 +44,7 @@ impl TokenKeys {
     }
 
     pub(crate) fn verifier(&self) -> JwtVerifier<AccessToken> {
-        JwtVerifier::new(self.checking.clone())
-            .issuer(ISSUER)
-            .audience(AUDIENCE)
+        JwtVerifier::new(self.checking.clone()).issuer(ISSUER).audience(AUDIENCE)
     }
 
     pub(crate) fn sign(&self, user: &User) -> Result<String, ApiError> {

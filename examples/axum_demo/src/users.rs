@@ -26,13 +26,15 @@ pub(crate) struct Users {
 
 impl Users {
     pub(crate) async fn open(database: SqliteConnectOptions) -> Result<Self, SettingError> {
-        // One connection, never closed: with `sqlite::memory:` the database lives as long as its connection.
-        // It is enough for a file too, where a look-up takes some microseconds.
+        // One connection, never closed: with `sqlite::memory:` the database lives as long as its connection. It is
+        // enough for a file too, where a look-up takes microseconds. No test before use: there is no network that
+        // could fail, and sqlx closes a connection when a client goes away during its test.
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .min_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
+            .test_before_acquire(false)
             .connect_with(database)
             .await?;
         let users = Self { pool };
@@ -44,21 +46,12 @@ impl Users {
     async fn create_once(&self) -> Result<(), SettingError> {
         // Immediate: of two processes that start at once, the second waits here and then finds the work done.
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let version = sqlx::query_scalar("PRAGMA user_version")
-            .fetch_one(&mut *transaction)
-            .await?;
+        let version = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
         match version {
-            0 => {
-                sqlx::raw_sql(include_str!("schema.sql"))
-                    .execute(&mut *transaction)
-                    .await?
-            }
+            0 => sqlx::raw_sql(include_str!("schema.sql")).execute(&mut *transaction).await?,
             SCHEMA_VERSION => return Ok(()),
             _ => {
-                return Err(SettingError::new(
-                    "DATABASE_URL",
-                    "the database belongs to another program",
-                ));
+                return Err(SettingError::new("DATABASE_URL", "the database belongs to another program"));
             }
         };
         Ok(transaction.commit().await?)
@@ -73,12 +66,7 @@ impl Users {
             .bind(id)
             .fetch_optional(&self.pool)
             .await?;
-        Ok(row.map(|(email, first_name, last_name)| User {
-            id,
-            email,
-            first_name,
-            last_name,
-        }))
+        Ok(row.map(|(email, first_name, last_name)| User { id, email, first_name, last_name }))
     }
 
     /// The user who signs in with this email, in small or capital letters, and the hash of the password.
@@ -90,15 +78,7 @@ impl Users {
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.map(|(id, email, first_name, last_name, hash)| {
-            (
-                User {
-                    id,
-                    email,
-                    first_name,
-                    last_name,
-                },
-                PasswordHash::new(hash),
-            )
+            (User { id, email, first_name, last_name }, PasswordHash::new(hash))
         }))
     }
 }

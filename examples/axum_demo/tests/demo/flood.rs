@@ -1,57 +1,48 @@
-//! Many sign-ins at once.
+//! Many requests at once, and clients that do not wait for the answer.
 
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::support::{Demo, answer, signin_request};
+use crate::http::{JSON, answer, get_request, signin_request};
+use crate::support::{Demo, settings};
 
 const SIGN_INS: usize = 200;
 
-/// One in four with the right password.
+/// Sends sign-ins, one in four of them with the right password.
 async fn flood(demo: &Demo) -> Vec<TcpStream> {
-    let right = signin_request(
-        "application/json",
-        br#"{"email":"eze@example.com","password":"okon"}"#,
-    );
-    let wrong = signin_request(
-        "application/json",
-        br#"{"email":"eze@example.com","password":"wrong"}"#,
-    );
     let mut streams = Vec::new();
     for position in 0..SIGN_INS {
-        let mut stream = TcpStream::connect(demo.address).await.unwrap();
-        stream
-            .write_all(if position % 4 == 0 { &right } else { &wrong })
-            .await
-            .unwrap();
-        streams.push(stream);
+        let password = if position % 4 == 0 { "okon" } else { "wrong" };
+        let body = format!(r#"{{"email":"eze@example.com","password":"{password}"}}"#);
+        streams.push(demo.send(&signin_request(JSON, body.as_bytes())).await);
     }
     streams
 }
 
-#[tokio::test(flavor = "multi_thread")]
+/// All on one thread: if passwords were checked there, the protected route would wait for them.
+#[tokio::test]
 async fn is_answered_in_part_and_leaves_the_rest_alone() {
-    let demo = Demo::start().await;
-    let authorization = format!("Bearer {}", demo.token().await);
+    let mut settings = settings("sqlite::memory:");
+    // On a machine busy with other things, the last in the queue may wait long.
+    settings.limits.request = Duration::from_secs(60);
+    let demo = Demo::start_with(settings).await;
+    let start = Instant::now();
+    let authorization = demo.bearer().await;
+    let one_check = start.elapsed();
 
-    let mut answers = JoinSet::new();
-    for stream in flood(&demo).await {
-        answers.spawn(answer(stream));
-    }
-    let mut slowest = Duration::ZERO;
+    let answers: Vec<_> = flood(&demo).await.into_iter().map(|stream| tokio::spawn(answer(stream))).collect();
+    let start = Instant::now();
     for _ in 0..10 {
-        let start = Instant::now();
         assert_eq!(demo.protected(&[&authorization]).await.status, 200);
-        slowest = slowest.max(start.elapsed());
     }
-    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    assert!(start.elapsed() < one_check * 2, "{:?}, a check takes {one_check:?}", start.elapsed());
+    assert!(answers.iter().any(|answer| !answer.is_finished()), "the flood should still be on");
 
     let (mut checked, mut too_busy) = (0, 0);
-    for answer in answers.join_all().await {
+    for answer in answers {
+        let answer = answer.await.unwrap();
         match answer.status {
             200 | 401 => checked += 1,
             503 => {
@@ -62,10 +53,7 @@ async fn is_answered_in_part_and_leaves_the_rest_alone() {
             other => panic!("{other}: {}", answer.body),
         }
     }
-    assert!(
-        checked > 1 && too_busy > 0,
-        "{checked} checked, {too_busy} too busy"
-    );
+    assert!(checked > 1 && too_busy > 0, "{checked} checked, {too_busy} too busy");
     assert_eq!(demo.signin("eze@example.com", "okon").await.status, 200);
 }
 
@@ -74,9 +62,21 @@ async fn of_clients_that_leave_keeps_no_place() {
     let demo = Demo::start().await;
     drop(flood(&demo).await);
 
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while demo.signin("eze@example.com", "okon").await.status != 200 {
         assert!(Instant::now() < deadline, "the places should be free again");
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The database is in memory, and must not go with a client that leaves while it is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_clients_that_leave_keeps_the_database() {
+    let demo = Demo::start().await;
+    let authorization = demo.bearer().await;
+    let request = get_request("/protected/", &[&authorization]);
+    for _ in 0..1000 {
+        drop(demo.send(&request).await);
+    }
+    assert_eq!(demo.protected(&[&authorization]).await.status, 200);
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod flood;
+mod http;
 mod protected;
 mod signin;
 mod slow_clients;

@@ -6,14 +6,11 @@ use std::fs;
 use axum_demo::{Settings, app, listen};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::support::{Demo, SECRET, fresh_file, read, settings};
+use crate::support::{Demo, SECRET, ScratchFile, read, settings};
 
 #[test]
 fn needs_no_settings() {
-    for variables in [
-        &[][..],
-        &[("DEMO_ADDR", ""), ("JWT_SECRET", ""), ("DATABASE_URL", "")],
-    ] {
+    for variables in [&[][..], &[("DEMO_ADDR", ""), ("JWT_SECRET", ""), ("DATABASE_URL", "")]] {
         let settings = read(variables).unwrap();
         assert_eq!(settings.address.to_string(), "127.0.0.1:8080");
         assert!(settings.keys_are_temporary);
@@ -32,11 +29,7 @@ fn tells_what_is_wrong_with_a_setting() {
         ("DEMO_ADDR", "127.0.0.1:65536", address.to_owned()),
         ("JWT_SECRET", "short", format!("{secret}5")),
         ("JWT_SECRET", &SECRET[..31], format!("{secret}31")),
-        (
-            "DATABASE_URL",
-            "postgres://eze:okon@localhost/demo",
-            database.to_owned(),
-        ),
+        ("DATABASE_URL", "postgres://eze:okon@localhost/demo", database.to_owned()),
         ("DATABASE_URL", "axum_demo.sqlite3", database.to_owned()),
         ("DATABASE_URL", "sqlite:", database.to_owned()),
         ("DATABASE_URL", "sqlite:file?mode=none", database.to_owned()),
@@ -60,10 +53,7 @@ fn takes_only_text() {
 #[test]
 fn shows_no_secret() {
     let shown = format!("{:?}", settings("sqlite::memory:"));
-    assert!(
-        !shown.contains(SECRET) && !shown.contains(&format!("{:?}", SECRET.as_bytes())),
-        "{shown}"
-    );
+    assert!(!shown.contains(SECRET) && !shown.contains(&format!("{:?}", SECRET.as_bytes())), "{shown}");
 }
 
 #[tokio::test]
@@ -71,7 +61,7 @@ async fn tells_that_the_address_is_taken() {
     let demo = Demo::start().await;
     let error = listen(demo.address).await.unwrap_err().to_string();
     assert!(
-        error.starts_with(&format!("DEMO_ADDR: cannot listen on {}: ", demo.address)),
+        error.starts_with(&format!("DEMO_ADDR: cannot listen on {}, choose another: ", demo.address)),
         "{error}"
     );
     assert_eq!(error.lines().count(), 1);
@@ -79,31 +69,20 @@ async fn tells_that_the_address_is_taken() {
 
 #[tokio::test]
 async fn tells_that_the_database_is_of_no_use() {
-    let other = fresh_file("other_program.sqlite3");
-    let url = format!("sqlite:{}?mode=rwc", other.display());
-    let mut database = SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query("PRAGMA user_version = 7")
-        .execute(&mut database)
-        .await
-        .unwrap();
-    let text = fresh_file("no_database.txt");
-    fs::write(
-        &text,
-        "not a database, though long enough to be taken for one".repeat(20),
-    )
-    .unwrap();
+    let other = ScratchFile::new("other_program.sqlite3");
+    let mut database = SqliteConnection::connect(&format!("{}?mode=rwc", other.url())).await.unwrap();
+    sqlx::query("PRAGMA user_version = 7").execute(&mut database).await.unwrap();
+    let text = ScratchFile::new("no_database.txt");
+    fs::write(&text.0, "not a database, though long enough to be taken for one".repeat(20)).unwrap();
 
-    let unusable = "DATABASE_URL: cannot use the database, a file to be read and written: ";
-    for (file, expected) in [
-        (other, "DATABASE_URL: the database belongs to another program"),
-        (text, unusable),
-        (fresh_file("no/such/directory.sqlite3"), unusable),
-        (env!("CARGO_TARGET_TMPDIR").into(), unusable),
+    let unusable = "DATABASE_URL: needs a SQLite file that can be read and written: ";
+    for (url, expected) in [
+        (other.url(), "DATABASE_URL: the database belongs to another program"),
+        (text.url(), unusable),
+        (ScratchFile::new("no/such/directory.sqlite3").url(), unusable),
+        (concat!("sqlite:", env!("CARGO_TARGET_TMPDIR")).to_owned(), unusable),
     ] {
-        let error = app(&settings(&format!("sqlite:{}", file.display())))
-            .await
-            .unwrap_err()
-            .to_string();
+        let error = app(&settings(&url)).await.unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}");
         assert_eq!(error.lines().count(), 1);
     }
@@ -111,7 +90,8 @@ async fn tells_that_the_database_is_of_no_use() {
 
 #[tokio::test]
 async fn does_not_bring_back_a_deleted_user() {
-    let url = format!("sqlite:{}", fresh_file("restart.sqlite3").display());
+    let file = ScratchFile::new("restart.sqlite3");
+    let url = file.url();
     let first = Demo::start_with(settings(&url)).await;
     assert_eq!(first.signin("eze@example.com", "okon").await.status, 200);
     first.stop().await.unwrap();
@@ -119,10 +99,7 @@ async fn does_not_bring_back_a_deleted_user() {
     let second = Demo::start_with(settings(&url)).await;
     assert_eq!(second.signin("eze@example.com", "okon").await.status, 200);
     let mut database = SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query("DELETE FROM users")
-        .execute(&mut database)
-        .await
-        .unwrap();
+    sqlx::query("DELETE FROM users").execute(&mut database).await.unwrap();
     second.stop().await.unwrap();
 
     let third = Demo::start_with(settings(&url)).await;
@@ -131,9 +108,10 @@ async fn does_not_bring_back_a_deleted_user() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn works_for_two_at_once_on_one_file() {
-    let url = format!("sqlite:{}", fresh_file("together.sqlite3").display());
+    let file = ScratchFile::new("together.sqlite3");
+    let url = file.url();
     let (first, second) = tokio::join!(Demo::start_with(settings(&url)), Demo::start_with(settings(&url)));
-    let authorization = format!("Bearer {}", first.token().await);
+    let authorization = first.bearer().await;
     assert_eq!(second.protected(&[&authorization]).await.status, 200);
 }
 
@@ -142,7 +120,7 @@ async fn makes_a_secret_of_its_own() {
     let variables = [("DEMO_ADDR", "127.0.0.1:0"), ("DATABASE_URL", "sqlite::memory:")];
     let first = Demo::start_with(read(&variables).unwrap()).await;
     let second = Demo::start_with(read(&variables).unwrap()).await;
-    let authorization = format!("Bearer {}", first.token().await);
+    let authorization = first.bearer().await;
     assert_eq!(first.protected(&[&authorization]).await.status, 200);
     assert_eq!(second.protected(&[&authorization]).await.status, 401);
 }

@@ -1,0 +1,70 @@
+//! Just enough HTTP: a request is bytes, its answer is read until the server closes the connection.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+pub(crate) const JSON: &str = "application/json";
+
+pub(crate) fn get_request(path: &str, authorization: &[&str]) -> Vec<u8> {
+    let credentials: String =
+        authorization.iter().map(|value| format!("Authorization: {value}\r\n")).collect();
+    format!("GET {path} HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n{credentials}\r\n").into_bytes()
+}
+
+pub(crate) fn signin_request(content_type: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "POST /signin HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\
+         Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+pub(crate) async fn send(address: SocketAddr, request: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    stream
+}
+
+pub(crate) async fn answer(mut stream: TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    // An error is that the server closed with some of the request unread: what it said before that still counts.
+    let _ = timeout(Duration::from_secs(60), stream.read_to_end(&mut bytes)).await.expect("an answer");
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap().parse().unwrap();
+    let headers = lines
+        .map(|line| line.split_once(": ").unwrap())
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .collect();
+    Answer { status, headers, body: body.to_owned() }
+}
+
+/// An answer, with the names of its headers in small letters.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The value of a header that is there at most once.
+    #[track_caller]
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let values: Vec<_> = self.headers.iter().filter(|(known, _)| known == name).collect();
+        assert!(values.len() < 2, "{values:?}");
+        values.first().map(|(_, value)| value.as_str())
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
