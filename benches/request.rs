@@ -1,1 +1,135 @@
-fn main() {}
+//! A whole request through the layer, beside the bare signature check and `jsonwebtoken::decode`; and refusals.
+
+mod support;
+
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm,
+};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use criterion::measurement::WallTime;
+use criterion::{BatchSize, BenchmarkGroup, Criterion};
+use http::{HeaderValue, StatusCode};
+use spki::der::Document;
+use tower_jwt_auth::Algorithm;
+
+use self::support::{Issuer, User, authorization, request, send, service};
+
+fn main() {
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3))
+        .nresamples(10_000)
+        .configure_from_args();
+    for issuer in Issuer::all() {
+        accept(&mut criterion, &issuer);
+    }
+    reject(&mut criterion);
+    criterion.final_summary();
+}
+
+fn accept(criterion: &mut Criterion, issuer: &Issuer) {
+    let mut group = criterion.benchmark_group(format!("request/{:?}", issuer.algorithm));
+    let tokens = issuer.tokens();
+
+    let parts: Vec<_> = tokens.iter().map(|token| signed_and_signature(token)).collect();
+    let check = bare_check(issuer);
+    group.bench_function("raw", |bencher| {
+        let mut parts = parts.iter().cycle();
+        bencher.iter(|| {
+            let (signed, signature) = parts.next().expect("a cycle has no end");
+            assert!(check(signed, signature));
+        });
+    });
+
+    let (key, validation) = issuer.decoding();
+    group.bench_function("jsonwebtoken", |bencher| {
+        let mut tokens = tokens.iter().cycle();
+        bencher.iter(|| {
+            let token = tokens.next().expect("a cycle has no end");
+            jsonwebtoken::decode::<User>(token, &key, &validation).expect("the token is good")
+        });
+    });
+
+    bench_layer(&mut group, "layer", issuer, &carrying(&tokens), StatusCode::OK);
+}
+
+fn reject(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("reject");
+    let issuer = Issuer::hs256();
+    let mut bench = |name, values: &[Option<HeaderValue>]| {
+        bench_layer(&mut group, name, &issuer, values, StatusCode::UNAUTHORIZED);
+    };
+    bench("no_header", &[None]);
+    bench("forged", &carrying(&Issuer::forger().tokens()));
+    bench("expired", &carrying(&issuer.expired_tokens()));
+    bench("garbage_8k", &carrying(&garbage()));
+}
+
+/// Requests are made outside of what is timed, a few at a time, so that they are as warm as those a server has just
+/// read and their memory is given back as readily.
+fn bench_layer(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    issuer: &Issuer,
+    values: &[Option<HeaderValue>],
+    expected: StatusCode,
+) {
+    let mut service = service(issuer);
+    group.bench_function(name, |bencher| {
+        let mut values = values.iter().cycle();
+        bencher.iter_batched(
+            || request(values.next().expect("a cycle has no end").as_ref()),
+            |request| assert_eq!(send(&mut service, request).status(), expected),
+            BatchSize::NumIterations(BATCH),
+        );
+    });
+}
+
+const BATCH: u64 = 16;
+
+/// The headers of requests with these tokens.
+fn carrying(tokens: &[String]) -> Vec<Option<HeaderValue>> {
+    tokens.iter().map(|token| Some(authorization(token))).collect()
+}
+
+/// 8 KiB of base64url with no dot; eight of them, which stay in the cache as what a server has just read does.
+fn garbage() -> Vec<String> {
+    (1..=8)
+        .map(|step: usize| {
+            let bytes: Vec<_> = (0..6144).map(|n| (n * step * 37) as u8).collect();
+            BASE64_URL_SAFE_NO_PAD.encode(bytes)
+        })
+        .collect()
+}
+
+/// What the signature is over, and the signature.
+fn signed_and_signature(token: &str) -> (&str, Vec<u8>) {
+    let (signed, signature) = token.rsplit_once('.').expect("a token has dots");
+    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature);
+    (signed, signature.expect("a signature is base64url"))
+}
+
+type Check = Box<dyn Fn(&str, &[u8]) -> bool>;
+
+/// The check that AWS-LC does by itself, with a key made ready before.
+fn bare_check(issuer: &Issuer) -> Check {
+    let algorithm: &'static dyn VerificationAlgorithm = match issuer.algorithm {
+        Algorithm::HS256 => {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, issuer.key);
+            return Box::new(move |signed, signature| {
+                hmac::verify(&key, signed.as_bytes(), signature).is_ok()
+            });
+        }
+        Algorithm::RS256 => &RSA_PKCS1_2048_8192_SHA256,
+        Algorithm::ES256 => &ECDSA_P256_SHA256_FIXED,
+        _ => &ED25519,
+    };
+    let pem = std::str::from_utf8(issuer.key).expect("PEM is text");
+    let (_, der) = Document::from_pem(pem).expect("the fixture is PEM");
+    let key = ParsedPublicKey::new(algorithm, der.as_bytes()).expect("the fixture is a key");
+    Box::new(move |signed, signature| key.verify_sig(signed.as_bytes(), signature).is_ok())
+}

@@ -79,7 +79,8 @@ impl Display for SkippedKey {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "key {}", self.position)?;
         if let Some(kid) = &self.kid {
-            write!(f, " ({kid})")?;
+            // Whoever wrote the set may have put a line break in.
+            write!(f, " ({})", kid.escape_debug())?;
         }
         write!(f, ": {}", self.reason)
     }

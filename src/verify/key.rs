@@ -69,7 +69,7 @@ impl Key {
         if text.contains("PRIVATE KEY-----") {
             return Err(ConfigError::PrivateKey);
         }
-        match Document::from_pem(text) {
+        match Document::from_pem(text.trim_ascii_end()) {
             Ok(("PUBLIC KEY", document)) => Self::spki(algorithm, document.as_bytes()),
             Ok(("RSA PUBLIC KEY", document)) => Self::pkcs1(algorithm, document.as_bytes()),
             Ok(("CERTIFICATE", _)) => Err(ConfigError::Certificate),
@@ -184,7 +184,8 @@ impl Key {
     }
 }
 
-/// From the types of jsonwebtoken; the same as [`Key::jwk`] with the text of the JWK.
+/// From the types of jsonwebtoken; the same as [`Key::jwk`] with the text of the JWK. They forget an `alg` that they do
+/// not know, such as `Ed25519`, and all private members: the former are refused here, the latter go unnoticed.
 impl TryFrom<&jwk::Jwk> for Key {
     type Error = ConfigError;
 

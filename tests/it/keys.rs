@@ -1,1 +1,133 @@
+//! Keys: what is taken for one, which tokens it serves, and what is said of everything else.
 
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod formats;
+mod jwk;
+mod jwk_set;
+mod kid;
+mod numbers;
+
+use std::fs;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::{AlgorithmFamily, EncodingKey, Header};
+use serde_json::{Value, json};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigError, JwtVerifier, Key, KeySet, KeySource, KeyStore};
+
+use crate::support::{NOW, at, base64url, refusal};
+
+/// Long enough for each HMAC.
+const SECRET: &[u8; 64] = b"correct horse battery staple, and as many as HS512 asks for: 64.";
+
+const ALGORITHMS: [Algorithm; 12] = [
+    Algorithm::HS256,
+    Algorithm::HS384,
+    Algorithm::HS512,
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// Why a token is refused by a verifier that has just these keys; `None` if it is accepted.
+async fn refused(keys: impl KeySource + 'static, token: &str) -> Option<AuthErrorKind> {
+    let verifier = JwtVerifier::<Value>::new(keys).clock(|| at(NOW));
+    refusal(&verifier, token).await
+}
+
+/// A good token, signed with the one private key of the fixtures that is for this algorithm.
+fn token(algorithm: Algorithm, kid: Option<&str>) -> String {
+    token_by(&signer(algorithm), algorithm, kid)
+}
+
+fn token_by(key: &EncodingKey, algorithm: Algorithm, kid: Option<&str>) -> String {
+    let header = Header { kid: kid.map(str::to_owned), ..Header::new(algorithm) };
+    jsonwebtoken::encode(&header, &json!({"sub": "42", "exp": NOW + 300}), key).unwrap()
+}
+
+fn signer(algorithm: Algorithm) -> EncodingKey {
+    let pem = |name| fixture(name).into_bytes();
+    match algorithm.family() {
+        AlgorithmFamily::Hmac => EncodingKey::from_secret(SECRET),
+        AlgorithmFamily::Rsa => EncodingKey::from_rsa_pem(&pem("rsa2048.private.pem")).unwrap(),
+        AlgorithmFamily::Ed => EncodingKey::from_ed_pem(&pem("ed25519.private.pem")).unwrap(),
+        AlgorithmFamily::Ec if algorithm == Algorithm::ES256 => {
+            EncodingKey::from_ec_pem(&pem("p256.private.pem")).unwrap()
+        }
+        AlgorithmFamily::Ec => EncodingKey::from_ec_pem(&pem("p384.private.pem")).unwrap(),
+    }
+}
+
+/// What [`signer`]'s signatures are checked with, as a JWK with `alg` and without `kid`.
+fn jwk_of(algorithm: Algorithm) -> Value {
+    let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&signer(algorithm), algorithm).unwrap();
+    serde_json::to_value(jwk).unwrap()
+}
+
+/// [`jwk_of`] with some members put in or replaced; `null` leaves one out.
+fn jwk_with(algorithm: Algorithm, changes: Value) -> Value {
+    let (Value::Object(mut jwk), Value::Object(changes)) = (jwk_of(algorithm), changes) else {
+        panic!("a JWK is an object, and so are changes to it");
+    };
+    jwk.extend(changes);
+    jwk.retain(|_, value| !value.is_null());
+    jwk.into()
+}
+
+fn set_of(keys: &[Value]) -> String {
+    json!({ "keys": keys }).to_string()
+}
+
+fn fixture(name: &str) -> String {
+    fs::read_to_string(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// The DER in a PEM.
+fn der(pem: &str) -> Vec<u8> {
+    STANDARD.decode(pem.lines().filter(|line| !line.starts_with("-----")).collect::<String>()).unwrap()
+}
+
+fn decode(text: &Value) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text.as_str().unwrap()).unwrap()
+}
+
+#[track_caller]
+fn assert_error<T>(name: &str, result: Result<T, ConfigError>, expected: &str) {
+    match result {
+        Ok(_) => panic!("{name}: accepted"),
+        Err(error) => assert_eq!(error.to_string(), expected, "{name}"),
+    }
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let key = Key::hmac(Algorithm::HS512, SECRET).unwrap();
+    assert_eq!(format!("{key:?}"), "Key { name: Any, algorithm: HS512, .. }");
+    let keys = KeySet::from(key.kid("k1"));
+    assert_eq!(
+        format!("{keys:?}"),
+        r#"KeySet { keys: [Key { name: Kid("k1"), algorithm: HS512, .. }], skipped: [] }"#,
+    );
+
+    let short = json!({"kty": "oct", "alg": "HS256", "k": base64url(&SECRET[..31])});
+    let error = KeySet::jwks(set_of(&[short])).unwrap_err();
+    let store = KeyStore::new(keys.clone());
+    let verifier = JwtVerifier::<Value>::new(keys).issuer("https://id.example.com");
+    let shown =
+        format!("{error} {error:?} {error:#?} {store:?} {:?} {verifier:?} {verifier:#?}", store.current());
+    for secret in [
+        "correct horse".to_owned(),
+        base64url(&SECRET[..9]),
+        format!("{:?}", &SECRET[..9]).trim_end_matches(']').to_owned(),
+        SECRET[..9].iter().map(|byte| format!("{byte:02x}")).collect(),
+    ] {
+        assert!(!shown.contains(&secret), "{secret} in {shown}");
+    }
+}

@@ -1,1 +1,281 @@
+//! Signatures that are known to be good, and what is nearly but not quite one, with every back end that is on.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, AlgorithmFamily, EncodingKey, jwk};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Check, Material, prepare};
+use crate::config_error::ConfigError;
+use crate::verify::jwk::{Jwk, JwksRules};
+
+macro_rules! with_every_back_end {
+    ($($test:ident)*) => {
+        #[cfg(feature = "aws-lc-rs")]
+        mod with_aws_lc {
+            use crate::verify::crypto::aws_lc::VerifyingKey;
+            $(#[test] fn $test() { super::$test::<VerifyingKey>(); })*
+        }
+
+        #[cfg(feature = "rust-crypto")]
+        mod with_rust_crypto {
+            use crate::verify::crypto::rust_crypto::VerifyingKey;
+            $(#[test] fn $test() { super::$test::<VerifyingKey>(); })*
+        }
+    };
+}
+
+with_every_back_end! {
+    examples_of_the_rfcs
+    examples_of_the_rfcs_with_other_keys
+    signatures_of_jsonwebtoken
+    tampered_signatures_of_jsonwebtoken
+    odd_signatures
+}
+
+/// What RFC 7515, 7520 and 8037 sign, but for ES512, which jsonwebtoken has no name for (RFC 7515, A.4; RFC 7520, 4.3
+/// and the second signature of 4.8), and for repetitions. Of the keys only the public members.
+const RFC_SIGNATURES: &str = include_str!("../../../tests/fixtures/rfc-signatures.json");
+
+/// Made with the private keys below, by rules that are not quite those of RFC 7518.
+const ODD_SIGNATURES: &str = include_str!("../../../tests/fixtures/odd-signatures.json");
+
+const SECRET: [u8; 64] = [7; 64];
+const RSA_2048: &[u8] = include_bytes!("../../../tests/fixtures/rsa2048.private.pem");
+/// A modulus of whole bytes and one bit: PSS then encodes into one byte less (RFC 8017, section 8.1.1).
+const RSA_2049: &[u8] = include_bytes!("../../../tests/fixtures/rsa2049.private.pem");
+const P256: &[u8] = include_bytes!("../../../tests/fixtures/p256.private.pem");
+const P384: &[u8] = include_bytes!("../../../tests/fixtures/p384.private.pem");
+const ED25519: &[u8] = include_bytes!("../../../tests/fixtures/ed25519.private.pem");
+
+const ALGORITHMS: [Algorithm; 12] = [
+    Algorithm::HS256,
+    Algorithm::HS384,
+    Algorithm::HS512,
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+fn examples_of_the_rfcs<K: Check>() {
+    for row in rows(RFC_SIGNATURES) {
+        let key: K = key_of(row.alg, &row.jwk).unwrap();
+        assert_sound(&row.name, &key, row.message(), &row.signature());
+    }
+}
+
+fn examples_of_the_rfcs_with_other_keys<K: Check>() {
+    for row in rows(RFC_SIGNATURES) {
+        let fits = |algorithm, jwk: &Value| {
+            key_of::<K>(algorithm, jwk).is_ok_and(|key| key.verify(row.message(), &row.signature()))
+        };
+        for algorithm in ALGORITHMS {
+            let good = fits(algorithm, &row.jwk);
+            assert_eq!(good, algorithm == row.alg, "{} as {algorithm:?}", row.name);
+        }
+        for other in rows(RFC_SIGNATURES) {
+            let good = fits(row.alg, &other.jwk);
+            assert_eq!(good, other.jwk == row.jwk, "{} with that of {}", row.name, other.name);
+        }
+    }
+}
+
+#[test]
+fn examples_of_the_rfcs_as_jwk() {
+    for row in rows(RFC_SIGNATURES) {
+        // Those of RFC 7520 name no `alg`.
+        let rules = match row.alg.family() {
+            AlgorithmFamily::Rsa => JwksRules::new().rsa_algorithm(row.alg),
+            _ => JwksRules::new(),
+        };
+        let (json, mut signature) = (row.jwk.to_string(), row.signature());
+        let key = Jwk::parse(json.as_bytes()).unwrap().read(&rules).unwrap();
+        assert_eq!(key.algorithm(), row.alg, "{}", row.name);
+        assert!(key.verify(row.message(), &signature), "{}", row.name);
+        signature[0] ^= 1;
+        assert!(!key.verify(row.message(), &signature), "{}", row.name);
+    }
+}
+
+fn signatures_of_jsonwebtoken<K: Check>() {
+    for Signer { name, algorithm, key } in signers() {
+        let (public, message) = (public_half::<K>(algorithm, &key), b"header.payload");
+        assert_sound(&name, &public, message, &sign(algorithm, &key, message));
+    }
+}
+
+fn tampered_signatures_of_jsonwebtoken<K: Check>() {
+    for Signer { name, algorithm, key } in signers() {
+        let (public, message) = (public_half::<K>(algorithm, &key), b"header.payload");
+        let signature = sign(algorithm, &key, message);
+        assert!(public.verify(message, &signature), "{name}");
+
+        let len = signature.len();
+        let mut runner = TestRunner::new(Config {
+            cases: 1000,
+            rng_seed: RngSeed::Fixed(7515),
+            failure_persistence: None,
+            ..Config::default()
+        });
+        let change = (0..6, any::<Index>(), 1..=255_u8, 1..=u64::MAX);
+        let result = runner.run(&change, |(sort, place, mask, noise)| {
+            let (mut message, mut signature) = (message.to_vec(), signature.clone());
+            match sort {
+                0 => *place.get_mut(&mut message) ^= mask,
+                1 => *place.get_mut(&mut signature) ^= mask,
+                2 => signature.truncate(place.index(len)),
+                3 => signature.insert(place.index(len + 1), mask),
+                4 => signature.rotate_left(1 + place.index(len - 1)),
+                _ => signature
+                    .iter_mut()
+                    .zip(noise.to_le_bytes().iter().cycle())
+                    .for_each(|(byte, noise)| *byte ^= noise),
+            }
+            prop_assert!(!public.verify(&message, &signature));
+            Ok(())
+        });
+        assert!(result.is_ok(), "{name}: {result:?}");
+    }
+}
+
+fn odd_signatures<K: Check>() {
+    for row in rows(ODD_SIGNATURES) {
+        let (key, message, signature) = (signer(row.alg), row.message(), row.signature());
+        let public: K = public_half(row.alg, &key);
+        assert!(public.verify(message, &sign(row.alg, &key, message)), "{}: good", row.name);
+        assert!(!public.verify(message, &signature), "{}", row.name);
+        // One lacks nothing but a zero.
+        let good = public.verify(message, &[&[0], &*signature].concat());
+        assert_eq!(good, row.name == "RSA, without its leading zero", "{}", row.name);
+    }
+}
+
+/// Demands that the key accepts this signature of this message, and nothing near it.
+#[track_caller]
+fn assert_sound(name: &str, key: &impl Check, message: &[u8], signature: &[u8]) {
+    assert!(key.verify(message, signature), "{name}: good");
+
+    // Every bit of a short one; else every seventh, which still touches every byte.
+    let step = if signature.len() < 64 { 1 } else { 7 };
+    for bit in (0..signature.len() * 8).step_by(step) {
+        let mut flipped = signature.to_vec();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(!key.verify(message, &flipped), "{name}: bit {bit} of the signature");
+    }
+    for place in (0..message.len()).step_by(7) {
+        let mut changed = message.to_vec();
+        changed[place] ^= 1;
+        assert!(!key.verify(&changed, signature), "{name}: byte {place} of the message");
+    }
+
+    let last = signature.len() - 1;
+    for (change, other) in [
+        ("empty", vec![]),
+        ("cut at the end", signature[..last].to_vec()),
+        ("cut at the start", signature[1..].to_vec()),
+        ("half", signature[..signature.len() / 2].to_vec()),
+        ("zero at the end", [signature, &[0]].concat()),
+        ("zero at the start", [&[0], signature].concat()),
+        ("twice", signature.repeat(2)),
+        ("all zeros", vec![0; signature.len()]),
+        ("all ones", vec![0xff; signature.len()]),
+    ] {
+        assert!(!key.verify(message, &other), "{name}: signature {change}");
+    }
+    assert!(!key.verify(&[], signature), "{name}: message empty");
+    let longer = [message, b"."].concat();
+    assert!(!key.verify(&longer, signature), "{name}: message longer");
+}
+
+/// A row of a table of signatures.
+#[derive(Deserialize)]
+struct Row {
+    name: String,
+    alg: Algorithm,
+    #[serde(default)]
+    jwk: Value,
+    signed: String,
+    signature: String,
+}
+
+impl Row {
+    fn message(&self) -> &[u8] {
+        self.signed.as_bytes()
+    }
+
+    fn signature(&self) -> Vec<u8> {
+        decode(&self.signature)
+    }
+}
+
+fn rows(table: &str) -> Vec<Row> {
+    serde_json::from_str(table).unwrap()
+}
+
+struct Signer {
+    name: String,
+    algorithm: Algorithm,
+    key: EncodingKey,
+}
+
+/// One for every algorithm, and what RSA does with a modulus of an uneven length.
+fn signers() -> Vec<Signer> {
+    let ordinary = ALGORITHMS.map(|algorithm| Signer {
+        name: format!("{algorithm:?}"),
+        algorithm,
+        key: signer(algorithm),
+    });
+    let uneven = [Algorithm::RS256, Algorithm::PS256].map(|algorithm| Signer {
+        name: format!("{algorithm:?} of 2049 bits"),
+        algorithm,
+        key: EncodingKey::from_rsa_pem(RSA_2049).unwrap(),
+    });
+    ordinary.into_iter().chain(uneven).collect()
+}
+
+fn signer(algorithm: Algorithm) -> EncodingKey {
+    match algorithm.family() {
+        AlgorithmFamily::Hmac => EncodingKey::from_secret(&SECRET),
+        AlgorithmFamily::Rsa => EncodingKey::from_rsa_pem(RSA_2048).unwrap(),
+        AlgorithmFamily::Ed => EncodingKey::from_ed_pem(ED25519).unwrap(),
+        AlgorithmFamily::Ec if algorithm == Algorithm::ES256 => EncodingKey::from_ec_pem(P256).unwrap(),
+        AlgorithmFamily::Ec => EncodingKey::from_ec_pem(P384).unwrap(),
+    }
+}
+
+fn sign(algorithm: Algorithm, key: &EncodingKey, message: &[u8]) -> Vec<u8> {
+    decode(&jsonwebtoken::crypto::sign(message, key, algorithm).unwrap())
+}
+
+fn public_half<K: Check>(algorithm: Algorithm, key: &EncodingKey) -> K {
+    let jwk = jwk::Jwk::from_encoding_key(key, algorithm).unwrap();
+    key_of(algorithm, &serde_json::to_value(jwk).unwrap()).unwrap()
+}
+
+/// Reads a JWK without what is to be tested.
+fn key_of<K: Check>(algorithm: Algorithm, jwk: &Value) -> Result<K, ConfigError> {
+    let number = |name: &str| decode(jwk[name].as_str().unwrap());
+    let point = || [&[4], &*number("x"), &*number("y")].concat();
+    match jwk.get("crv").unwrap_or(&jwk["kty"]).as_str().unwrap() {
+        "oct" => prepare(algorithm, Material::Secret(&number("k"))),
+        "RSA" => prepare(algorithm, Material::Rsa { n: &number("n"), e: &number("e") }),
+        "P-256" => prepare(algorithm, Material::P256(&point())),
+        "P-384" => prepare(algorithm, Material::P384(&point())),
+        "Ed25519" => prepare(algorithm, Material::Ed25519(&number("x"))),
+        other => panic!("no row has a key of {other}"),
+    }
+}
+
+fn decode(text: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text).unwrap()
+}

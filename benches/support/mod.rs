@@ -1,0 +1,7 @@
+//! What every bench starts from: tokens as an identity provider makes them, and requests that carry them.
+
+mod requests;
+mod tokens;
+
+pub(crate) use self::requests::{authorization, request, send, service};
+pub(crate) use self::tokens::{Issuer, User};

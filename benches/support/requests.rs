@@ -1,0 +1,59 @@
+//! Requests, the service they are meant for, and its call, polled by hand with no runtime around it.
+
+use std::convert::Infallible;
+use std::future::{Future, ready};
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, USER_AGENT};
+use http::{HeaderValue, Request, Response};
+use tower::{Layer, Service, service_fn};
+use tower_jwt_auth::{Claims, JwtAuthLayer};
+
+use super::tokens::{Issuer, User};
+
+/// A service that reads the claims, behind the layer.
+pub(crate) fn service(
+    issuer: &Issuer,
+) -> impl Service<Request<()>, Response = Response<()>, Error = Infallible> {
+    JwtAuthLayer::new(issuer.verifier()).layer(service_fn(|request: Request<()>| {
+        let user = request.extensions().get::<Claims<User>>();
+        black_box(&user.expect("the layer has put the claims there").email);
+        ready(Ok(Response::new(())))
+    }))
+}
+
+/// A request of six headers, or of five where it has no credential.
+pub(crate) fn request(authorization: Option<&HeaderValue>) -> Request<()> {
+    let request = Request::get("/orders/7")
+        .header(HOST, HeaderValue::from_static("api.example.com"))
+        .header(USER_AGENT, HeaderValue::from_static("curl/8.14.1"))
+        .header(ACCEPT, HeaderValue::from_static("application/json"))
+        .header(ACCEPT_ENCODING, HeaderValue::from_static("gzip, br"))
+        .header("x-request-id", HeaderValue::from_static("01979b3e-8d5f"));
+    match authorization {
+        Some(value) => request.header(AUTHORIZATION, value),
+        None => request,
+    }
+    .body(())
+    .expect("the request is well-formed")
+}
+
+/// The header of a request with this token.
+pub(crate) fn authorization(token: &str) -> HeaderValue {
+    HeaderValue::try_from(format!("Bearer {token}")).expect("the token is ASCII")
+}
+
+/// What the service answers.
+pub(crate) fn send<S>(service: &mut S, request: Request<()>) -> Response<()>
+where
+    S: Service<Request<()>, Response = Response<()>, Error = Infallible>,
+{
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut context).is_ready());
+    match pin!(service.call(request)).poll(&mut context) {
+        Poll::Ready(Ok(response)) => response,
+        Poll::Pending => panic!("nothing has to be waited for"),
+    }
+}

@@ -1,0 +1,145 @@
+//! Tokens, and whoever signs them.
+
+use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet};
+
+const ISSUER: &str = "https://id.example.com/realms/shop";
+const AUDIENCE: &str = "https://api.example.com/orders";
+const KID: &str = "2026-07";
+const YEAR_2020: u64 = 1_577_836_800;
+const YEAR_2100: u64 = 4_102_444_800;
+
+/// How long header, dot and payload of every token are together.
+const SIGNED_LEN: usize = 442;
+
+/// The claims, all of them owned.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct User {
+    iss: String,
+    sub: String,
+    aud: String,
+    exp: u64,
+    iat: u64,
+    nbf: u64,
+    jti: String,
+    scope: String,
+    pub(crate) email: String,
+}
+
+/// Signs tokens, and gives what they are checked with.
+pub(crate) struct Issuer {
+    pub(crate) algorithm: Algorithm,
+    signing: EncodingKey,
+    /// The secret, or the public key in PEM.
+    pub(crate) key: &'static [u8],
+}
+
+impl Issuer {
+    pub(crate) fn all() -> [Self; 4] {
+        [Self::hs256(), Self::rs256(), Self::es256(), Self::eddsa()]
+    }
+
+    pub(crate) fn hs256() -> Self {
+        Self::with_secret(b"a secret for the benches, 32 byt")
+    }
+
+    /// Signs as [`hs256`](Self::hs256) does, but with a secret of its own.
+    pub(crate) fn forger() -> Self {
+        Self::with_secret(b"another secret, just as many byt")
+    }
+
+    fn with_secret(secret: &'static [u8; 32]) -> Self {
+        Self { algorithm: Algorithm::HS256, signing: EncodingKey::from_secret(secret), key: secret }
+    }
+
+    fn rs256() -> Self {
+        let pem = include_bytes!("../../tests/fixtures/rsa2048.private.pem");
+        Self {
+            algorithm: Algorithm::RS256,
+            signing: EncodingKey::from_rsa_pem(pem).expect("the fixture is an RSA key"),
+            key: include_bytes!("../../tests/fixtures/rsa2048.public.pem"),
+        }
+    }
+
+    fn es256() -> Self {
+        let pem = include_bytes!("../../tests/fixtures/p256.private.pem");
+        Self {
+            algorithm: Algorithm::ES256,
+            signing: EncodingKey::from_ec_pem(pem).expect("the fixture is an EC key"),
+            key: include_bytes!("../../tests/fixtures/p256.public.pem"),
+        }
+    }
+
+    fn eddsa() -> Self {
+        let pem = include_bytes!("../../tests/fixtures/ed25519.private.pem");
+        Self {
+            algorithm: Algorithm::EdDSA,
+            signing: EncodingKey::from_ed_pem(pem).expect("the fixture is an Ed25519 key"),
+            key: include_bytes!("../../tests/fixtures/ed25519.public.pem"),
+        }
+    }
+
+    pub(crate) fn verifier(&self) -> JwtVerifier<User> {
+        let key = match self.algorithm {
+            Algorithm::HS256 => Key::hmac(self.algorithm, self.key),
+            _ => Key::pem(self.algorithm, self.key),
+        };
+        let keys = KeySet::from(key.expect("the fixture is a key").kid(KID));
+        JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE)
+    }
+
+    /// What `jsonwebtoken::decode` takes, with the same checks on.
+    pub(crate) fn decoding(&self) -> (DecodingKey, Validation) {
+        let key = match self.algorithm {
+            Algorithm::HS256 => Ok(DecodingKey::from_secret(self.key)),
+            Algorithm::RS256 => DecodingKey::from_rsa_pem(self.key),
+            Algorithm::ES256 => DecodingKey::from_ec_pem(self.key),
+            _ => DecodingKey::from_ed_pem(self.key),
+        };
+        let mut validation = Validation::new(self.algorithm);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.validate_nbf = true;
+        (key.expect("the fixture is a key"), validation)
+    }
+
+    /// 1,024 tokens that differ: one over and over would train the branch predictor.
+    pub(crate) fn tokens(&self) -> Vec<String> {
+        self.tokens_until(YEAR_2100)
+    }
+
+    pub(crate) fn expired_tokens(&self) -> Vec<String> {
+        self.tokens_until(YEAR_2020)
+    }
+
+    fn tokens_until(&self, exp: u64) -> Vec<String> {
+        (0..1024).map(|n| self.token(&claims(n, exp))).collect()
+    }
+
+    fn token(&self, claims: &User) -> String {
+        let mut header = Header::new(self.algorithm);
+        header.kid = Some(KID.to_owned());
+        let token = jsonwebtoken::encode(&header, claims, &self.signing).expect("the key can sign");
+        assert_eq!(token.rfind('.'), Some(SIGNED_LEN));
+        token
+    }
+}
+
+/// The claims of the `n`th user. They differ in length, too, and `jti` makes up for it.
+fn claims(n: usize, exp: u64) -> User {
+    let name = ["ada", "eze", "grace", "konrad", "margaret"][n % 5];
+    let sub = format!("google-oauth2|{}", n * n);
+    let jti_len = 62 - name.len() - sub.len();
+    User {
+        iss: ISSUER.to_owned(),
+        sub,
+        aud: AUDIENCE.to_owned(),
+        exp,
+        iat: YEAR_2020 - 3600,
+        nbf: YEAR_2020 - 3600,
+        jti: format!("{n:0jti_len$x}"),
+        scope: "openid profile orders:read orders:write".to_owned(),
+        email: format!("{name}@example.com"),
+    }
+}

@@ -1,0 +1,227 @@
+//! JSON Web Keys, one by one.
+
+use serde_json::{Value, json};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, JwksRules, Key, KeySet, jwk};
+
+use super::{ALGORITHMS, assert_error, fixture, jwk_of, jwk_with, refused, set_of, token};
+use crate::support::base64url;
+
+const NOT_A_JWK: &str = "the text is not a JWK";
+const PRIVATE: &str =
+    "a private key was given where a public key is needed; `openssl pkey -pubout` extracts the public key";
+
+#[tokio::test]
+async fn each_algorithm_verifies_what_is_signed_with_it() {
+    for algorithm in ALGORITHMS {
+        let key = Key::jwk(jwk_of(algorithm).to_string()).unwrap();
+        assert_eq!(key.algorithm(), algorithm);
+        let refusal = refused(KeySet::from(key), &token(algorithm, None)).await;
+        assert_eq!(refusal, None, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn the_algorithm_is_what_the_jwk_says() {
+    let without_alg = |algorithm| jwk_with(algorithm, json!({"alg": null}));
+    for (name, jwk, expected) in [
+        ("RSA without alg", without_alg(Algorithm::PS512), Algorithm::RS256),
+        ("P-256 without alg", without_alg(Algorithm::ES256), Algorithm::ES256),
+        ("P-384 without alg", without_alg(Algorithm::ES384), Algorithm::ES384),
+        ("Ed25519 without alg", without_alg(Algorithm::EdDSA), Algorithm::EdDSA),
+        ("Ed25519 as RFC 9864", jwk_with(Algorithm::EdDSA, json!({"alg": "Ed25519"})), Algorithm::EdDSA),
+        ("RSA with alg", jwk_of(Algorithm::PS384), Algorithm::PS384),
+        ("use", jwk_with(Algorithm::ES256, json!({"use": "sig"})), Algorithm::ES256),
+        ("key_ops", jwk_with(Algorithm::ES256, json!({"key_ops": ["verify"]})), Algorithm::ES256),
+        (
+            "more key_ops",
+            jwk_with(Algorithm::HS256, json!({"key_ops": ["sign", "verify"]})),
+            Algorithm::HS256,
+        ),
+        (
+            "unknown members",
+            jwk_with(Algorithm::ES256, json!({"x5c": ["MII"], "ext": true, "p": 1})),
+            Algorithm::ES256,
+        ),
+        ("crv of no meaning", jwk_with(Algorithm::RS256, json!({"crv": "P-256"})), Algorithm::RS256),
+    ] {
+        assert_eq!(Key::jwk(jwk.to_string()).unwrap().algorithm(), expected, "{name}");
+    }
+    let spaced = format!("\r\n\t {} \n", jwk_of(Algorithm::ES256));
+    assert!(Key::jwk(spaced).is_ok());
+}
+
+#[tokio::test]
+async fn an_rsa_key_without_alg_serves_one_algorithm() {
+    let (stated, open) = (jwk_of(Algorithm::RS256), jwk_with(Algorithm::RS256, json!({"alg": null})));
+    let (usual, pss) = (JwksRules::default(), JwksRules::new().rsa_algorithm(Algorithm::PS256));
+    let unknown = Some(AuthErrorKind::UnknownKey);
+    for (name, jwk, rules, rs256, ps256) in [
+        ("open", &open, &usual, None, unknown),
+        ("open, configured", &open, &pss, unknown, None),
+        ("stated", &stated, &usual, None, unknown),
+        ("stated, configured", &stated, &pss, None, unknown),
+    ] {
+        let keys = KeySet::jwks_with(set_of(std::slice::from_ref(jwk)), rules).unwrap();
+        assert_eq!(refused(keys.clone(), &token(Algorithm::RS256, None)).await, rs256, "{name}");
+        assert_eq!(refused(keys, &token(Algorithm::PS256, None)).await, ps256, "{name}");
+    }
+}
+
+#[test]
+fn an_algorithm_for_rsa_keys_must_be_one_of_rsa() {
+    let open = jwk_with(Algorithm::RS256, json!({"alg": null}));
+    let rules = JwksRules::new().rsa_algorithm(Algorithm::HS256);
+    assert_error(
+        "HS256",
+        KeySet::jwks_with(set_of(&[open]), &rules),
+        "the JWK set has no usable key: key 0: HS256 cannot be used with an RSA key",
+    );
+}
+
+#[test]
+fn what_a_jwk_says_of_its_use_is_obeyed() {
+    let not_sig = "the JWK cannot be used: its `use` is not `sig`";
+    let no_verify = "the JWK cannot be used: its `key_ops` do not have `verify`";
+    let not_supported = "the JWK cannot be used: its `alg` is not supported";
+    for (name, changes, expected) in [
+        ("use enc", json!({"use": "enc"}), not_sig),
+        ("use of another case", json!({"use": "Sig"}), not_sig),
+        ("use empty", json!({"use": ""}), not_sig),
+        ("key_ops sign", json!({"key_ops": ["sign"]}), no_verify),
+        ("key_ops of another case", json!({"key_ops": ["Verify"]}), no_verify),
+        ("key_ops empty", json!({"key_ops": []}), no_verify),
+        ("key_ops and use", json!({"key_ops": ["verify"], "use": "enc"}), not_sig),
+        ("use and key_ops", json!({"key_ops": ["encrypt"], "use": "sig"}), no_verify),
+        ("alg of encryption", json!({"alg": "RSA-OAEP"}), not_supported),
+        ("alg none", json!({"alg": "none"}), not_supported),
+        ("alg of another case", json!({"alg": "rs256"}), not_supported),
+        ("alg with a space", json!({"alg": "RS256 "}), not_supported),
+        ("alg empty", json!({"alg": ""}), not_supported),
+        ("alg ES512", json!({"alg": "ES512"}), not_supported),
+        ("alg of another kty", json!({"alg": "ES256"}), "ES256 cannot be used with an RSA key"),
+        ("alg of HMAC", json!({"alg": "HS256"}), "HS256 cannot be used with an RSA key"),
+        ("private", json!({"d": "AQAB"}), PRIVATE),
+        ("private, with no text", json!({"d": false}), PRIVATE),
+    ] {
+        assert_error(name, Key::jwk(jwk_with(Algorithm::RS256, changes).to_string()), expected);
+    }
+    for (algorithm, alg, expected) in [
+        (Algorithm::ES256, "ES384", "ES384 cannot be used with a P-256 key"),
+        (Algorithm::ES384, "ES256", "ES256 cannot be used with a P-384 key"),
+        (Algorithm::ES256, "EdDSA", "EdDSA cannot be used with a P-256 key"),
+        (Algorithm::ES256, "Ed25519", "EdDSA cannot be used with a P-256 key"),
+        (Algorithm::EdDSA, "ES256", "ES256 cannot be used with an Ed25519 key"),
+        (Algorithm::EdDSA, "Ed448", not_supported),
+        (Algorithm::HS256, "RS256", "RS256 cannot be used with a symmetric secret"),
+    ] {
+        assert_error(alg, Key::jwk(jwk_with(algorithm, json!({"alg": alg})).to_string()), expected);
+    }
+}
+
+#[test]
+fn a_jwk_of_another_sort_is_refused() {
+    let kty = "the JWK cannot be used: its `kty` is not supported";
+    let crv = "the JWK cannot be used: its `crv` is not supported";
+    for (name, changes, expected) in [
+        ("kty AKP", json!({"kty": "AKP"}), kty),
+        ("kty of another case", json!({"kty": "ec"}), kty),
+        ("kty empty", json!({"kty": ""}), kty),
+        ("kty RSA", json!({"kty": "RSA"}), "the JWK cannot be used: its `n` is missing or not base64url"),
+        ("kty OKP", json!({"kty": "OKP"}), crv),
+        ("kty missing", json!({"kty": null}), NOT_A_JWK),
+        ("crv P-521", json!({"crv": "P-521"}), crv),
+        ("crv secp256k1", json!({"crv": "secp256k1"}), crv),
+        ("crv of another kty", json!({"crv": "Ed25519"}), crv),
+        ("crv of another case", json!({"crv": "p-256"}), crv),
+        ("crv missing", json!({"crv": null}), crv),
+    ] {
+        assert_error(name, Key::jwk(jwk_with(Algorithm::ES256, changes).to_string()), expected);
+    }
+    for crv_of_okp in ["X25519", "Ed448", "P-256"] {
+        let jwk = jwk_with(Algorithm::EdDSA, json!({"crv": crv_of_okp}));
+        assert_error(crv_of_okp, Key::jwk(jwk.to_string()), crv);
+    }
+}
+
+#[test]
+fn a_symmetric_jwk_needs_alg_and_length() {
+    for (name, changes, expected) in [
+        ("no alg", json!({"alg": null}), "the JWK cannot be used: a symmetric key needs an `alg`"),
+        ("no k", json!({"k": null}), "the JWK cannot be used: its `k` is missing or not base64url"),
+        ("k empty", json!({"k": ""}), "HS256 needs a secret of at least 32 bytes, got 0"),
+        ("k short", json!({"k": base64url([7; 31])}), "HS256 needs a secret of at least 32 bytes, got 31"),
+        (
+            "k short for its alg",
+            json!({"k": base64url([7; 63]), "alg": "HS512"}),
+            "HS512 needs a secret of at least 64 bytes, got 63",
+        ),
+    ] {
+        assert_error(name, Key::jwk(jwk_with(Algorithm::HS256, changes).to_string()), expected);
+    }
+}
+
+#[test]
+fn members_are_exact() {
+    let text = jwk_of(Algorithm::EdDSA).to_string();
+    let with = |member: &str| format!("{{{member},{}", &text[1..]);
+    assert!(Key::jwk(with(r#""kid":"k1""#)).is_ok());
+    for (name, json) in [
+        ("kid a number", with(r#""kid":1"#)),
+        ("kid null", with(r#""kid":null"#)),
+        ("use null", with(r#""use":null"#)),
+        ("key_ops a string", with(r#""key_ops":"verify""#)),
+        ("key_ops null", with(r#""key_ops":null"#)),
+        ("key_ops of null", with(r#""key_ops":["verify",null]"#)),
+        ("n null", with(r#""n":null"#)),
+        ("y a number", with(r#""y":1"#)),
+        ("kty twice", with(r#""kty":"OKP""#)),
+        ("alg twice", with(r#""alg":"EdDSA""#)),
+        ("x twice", with(r#""x":"AQAB""#)),
+        ("kid twice", with(r#""kid":"k1","kid":"k1""#)),
+        ("use twice", with(r#""use":"enc","use":"sig""#)),
+        ("d twice", with(r#""d":"AQAB","d":"AQAB""#)),
+        ("twice by an escape", with(r#""\u0078":"AQAB""#)),
+        ("kty a number", text.replace(r#""OKP""#, "1")),
+        ("kty an array", text.replace(r#""OKP""#, r#"["OKP"]"#)),
+        ("alg null", text.replace(r#""EdDSA""#, "null")),
+        ("array of members", r#"["OKP","Ed25519","AQAB"]"#.to_owned()),
+        ("array around it", format!("[{text}]")),
+        ("set around it", format!(r#"{{"keys":[{text}]}}"#)),
+        ("string around it", Value::String(text.clone()).to_string()),
+        ("trailing comma", text.replace('}', ",}")),
+        ("cut", text[..text.len() - 1].to_owned()),
+        ("more behind", format!("{text}{{}}")),
+        ("byte order mark", format!("\u{feff}{text}")),
+        ("empty object", "{}".to_owned()),
+        ("null", "null".to_owned()),
+        ("empty", String::new()),
+        ("PEM", fixture("ed25519.public.pem")),
+    ] {
+        assert_error(name, Key::jwk(json), NOT_A_JWK);
+    }
+    assert_error("not UTF-8", Key::jwk([text.as_bytes(), b"\xff"].concat()), NOT_A_JWK);
+    assert_error(
+        "UTF-16",
+        Key::jwk(text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()),
+        NOT_A_JWK,
+    );
+}
+
+#[tokio::test]
+async fn keys_of_jsonwebtoken_can_be_used() {
+    for algorithm in ALGORITHMS {
+        let json = jwk_with(algorithm, json!({"kid": "k1"}));
+        let parsed: jwk::Jwk = serde_json::from_value(json.clone()).unwrap();
+        let key = Key::try_from(&parsed).unwrap();
+        assert_eq!(format!("{key:?}"), format!("{:?}", Key::jwk(json.to_string()).unwrap()));
+        assert_eq!(refused(KeySet::from(key), &token(algorithm, Some("k1"))).await, None, "{algorithm:?}");
+    }
+    let parse = |changes| serde_json::from_value::<jwk::Jwk>(jwk_with(Algorithm::RS256, changes)).unwrap();
+    for (name, jwk, expected) in [
+        ("enc", parse(json!({"use": "enc"})), "the JWK cannot be used: its `use` is not `sig`"),
+        ("alg forgotten", parse(json!({"alg": "RS1"})), "the JWK cannot be used: its `alg` is not supported"),
+        ("n", parse(json!({"n": "AQ=="})), "the JWK cannot be used: its `n` is missing or not base64url"),
+    ] {
+        assert_error(name, Key::try_from(&jwk), expected);
+    }
+}

@@ -1,0 +1,236 @@
+//! Sets of JSON Web Keys, and keys that are replaced.
+
+use std::path::{Path, PathBuf};
+use std::{fs, process};
+
+use serde_json::{Value, json};
+use tower_jwt_auth::{
+    Algorithm, AuthErrorKind, ConfigError, Key, KeySet, KeySource, KeyStore, KeysRef, Refresh, jwk,
+};
+
+use super::{assert_error, fixture, jwk_of, jwk_with, refused, set_of, token};
+use crate::support::base64url;
+
+/// A good key, of the name `good`.
+fn good() -> Value {
+    jwk_with(Algorithm::ES256, json!({"kid": "good"}))
+}
+
+#[tokio::test]
+async fn an_odd_key_spoils_no_other() {
+    let unusable = |reason: &str| format!("the JWK cannot be used: {reason}");
+    let short = json!({"kty": "oct", "alg": "HS256", "k": base64url([7; 31]), "kid": "k1"});
+    for (name, odd, kid, reason) in [
+        ("use", jwk_with(Algorithm::RS256, json!({"use": "enc", "kid": "k1"})), "k1", unusable("its `use` is not `sig`")),
+        ("kty", json!({"kty": "AKP", "kid": "k1"}), "k1", unusable("its `kty` is not supported")),
+        ("crv", json!({"kty": "EC", "crv": "P-521", "kid": "k1"}), "k1", unusable("its `crv` is not supported")),
+        ("alg", jwk_with(Algorithm::RS256, json!({"alg": "RSA-OAEP", "kid": "k1"})), "k1", unusable("its `alg` is not supported")),
+        ("wrong alg", jwk_with(Algorithm::RS256, json!({"alg": "ES256", "kid": "k1"})), "k1", "ES256 cannot be used with an RSA key".into()),
+        ("no number", json!({"kty": "RSA", "kid": "k1"}), "k1", unusable("its `n` is missing or not base64url")),
+        ("too short", short, "k1", "HS256 needs a secret of at least 32 bytes, got 31".into()),
+        (
+            "private",
+            jwk_with(Algorithm::RS256, json!({"d": "AQAB", "kid": "k1"})),
+            "k1",
+            "a private key was given where a public key is needed; `openssl pkey -pubout` extracts the public key".into(),
+        ),
+        ("kid a number", jwk_with(Algorithm::RS256, json!({"kid": 1})), "", "the text is not a JWK".into()),
+        ("no kid", json!({"kty": "AKP"}), "", unusable("its `kty` is not supported")),
+        ("no members", json!({}), "", "the text is not a JWK".into()),
+        ("null", json!(null), "", "the text is not a JWK".into()),
+        ("a string", json!("k1"), "", "the text is not a JWK".into()),
+        ("an array", json!([good()]), "", "the text is not a JWK".into()),
+    ] {
+        let kid = Some(kid).filter(|kid| !kid.is_empty());
+        for (keys, position) in [([odd.clone(), good()], 0), ([good(), odd.clone()], 1)] {
+            let keys = KeySet::jwks(set_of(&keys)).unwrap();
+            assert_eq!((keys.len(), keys.is_empty()), (1, false), "{name}");
+            let [skipped] = keys.skipped() else { panic!("{name}: {:?}", keys.skipped()) };
+            assert_eq!((skipped.position(), skipped.kid()), (position, kid), "{name}");
+            assert_eq!(skipped.reason().to_string(), reason, "{name}");
+            let shown = kid.map(|kid| format!(" ({kid})")).unwrap_or_default();
+            assert_eq!(skipped.to_string(), format!("key {position}{shown}: {reason}"), "{name}");
+            assert_eq!(refused(keys, &token(Algorithm::ES256, Some("good"))).await, None, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_skipped_key_is_shown_in_one_line() {
+    let odd = json!({"kty": "AKP", "kid": "k1\r\nlevel=info"});
+    let keys = KeySet::jwks(set_of(&[odd, good()])).unwrap();
+    assert_eq!(keys.skipped()[0].kid(), Some("k1\r\nlevel=info"));
+    assert_eq!(
+        keys.skipped()[0].to_string(),
+        r"key 0 (k1\r\nlevel=info): the JWK cannot be used: its `kty` is not supported",
+    );
+}
+
+#[tokio::test]
+async fn all_good_keys_of_a_set_are_used() {
+    let algorithms = [Algorithm::HS256, Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
+    let keys = KeySet::jwks(set_of(&algorithms.map(jwk_of))).unwrap();
+    assert_eq!((keys.len(), keys.skipped().len()), (4, 0));
+    for algorithm in algorithms {
+        assert_eq!(refused(keys.clone(), &token(algorithm, None)).await, None, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn what_is_no_jwk_set_is_refused() {
+    let not_a_set = "the text is not a JWK set";
+    let set = set_of(&[good()]);
+    for (name, text, expected) in [
+        ("empty set", r#"{"keys":[]}"#.to_owned(), "the JWK set is empty"),
+        ("empty object", "{}".to_owned(), not_a_set),
+        ("keys null", r#"{"keys":null}"#.to_owned(), not_a_set),
+        ("keys an object", format!(r#"{{"keys":{{"0":{}}}}}"#, good()), not_a_set),
+        ("keys a string", r#"{"keys":"k1"}"#.to_owned(), not_a_set),
+        ("keys of another case", set.replace("keys", "Keys"), not_a_set),
+        ("keys twice", format!(r#"{{"keys":[],{}"#, &set[1..]), not_a_set),
+        ("a single JWK", good().to_string(), not_a_set),
+        ("an array of JWKs", json!([good()]).to_string(), not_a_set),
+        ("an array of members", json!([[good()]]).to_string(), not_a_set),
+        ("more behind", format!("{set}{set}"), not_a_set),
+        ("a letter behind", format!("{set}x"), not_a_set),
+        ("cut", set[..set.len() - 1].to_owned(), not_a_set),
+        ("PEM", fixture("p256.public.pem"), not_a_set),
+        ("HTML", "<html><body>Service unavailable</body></html>".to_owned(), not_a_set),
+        ("null", "null".to_owned(), not_a_set),
+        ("empty", String::new(), not_a_set),
+    ] {
+        assert_error(name, KeySet::jwks(text), expected);
+    }
+    assert!(KeySet::jwks(format!(" \n{set}\n")).is_ok());
+    assert!(KeySet::jwks(format!(r#"{{"issuer":"me",{}"#, &set[1..])).is_ok());
+}
+
+#[test]
+fn a_set_without_a_usable_key_says_why() {
+    let odd = [
+        jwk_with(Algorithm::RS256, json!({"kid": "k1", "use": "enc"})),
+        json!({"kty": "EC", "crv": "P-521"}),
+        json!(7),
+    ];
+    let result = KeySet::jwks(set_of(&odd));
+    let Err(ConfigError::NoUsableKey { skipped }) = &result else { panic!("{result:?}") };
+    assert_eq!(skipped.iter().map(|key| key.position()).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_error(
+        "three odd keys",
+        result,
+        "the JWK set has no usable key: \
+         key 0 (k1): the JWK cannot be used: its `use` is not `sig`; \
+         key 1: the JWK cannot be used: its `crv` is not supported; \
+         key 2: the text is not a JWK",
+    );
+}
+
+#[tokio::test]
+async fn sets_of_jsonwebtoken_can_be_used() {
+    let odd = jwk_with(Algorithm::RS256, json!({"use": "enc", "kid": "k1"}));
+    let parsed: jwk::JwkSet = serde_json::from_str(&set_of(&[odd.clone(), good()])).unwrap();
+    let keys = KeySet::try_from(&parsed).unwrap();
+    assert_eq!(keys.skipped()[0].to_string(), "key 0 (k1): the JWK cannot be used: its `use` is not `sig`");
+    assert_eq!(refused(keys, &token(Algorithm::ES256, Some("good"))).await, None);
+
+    let parsed: jwk::JwkSet = serde_json::from_str(&set_of(&[odd])).unwrap();
+    assert_error(
+        "no usable key",
+        KeySet::try_from(&parsed),
+        "the JWK set has no usable key: key 0 (k1): the JWK cannot be used: its `use` is not `sig`",
+    );
+    assert_error("no key", KeySet::try_from(&jwk::JwkSet { keys: Vec::new() }), "the JWK set is empty");
+}
+
+#[tokio::test]
+async fn a_set_of_no_keys_accepts_nothing() {
+    let token = token(Algorithm::HS256, None);
+    assert!(KeySet::default().is_empty());
+    assert_eq!(refused(KeySet::default(), &token).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(refused(KeySet::new([]), &token).await, Some(AuthErrorKind::UnknownKey));
+    let keys = KeySet::default().add_key(Key::hmac(Algorithm::HS256, super::SECRET).unwrap());
+    assert_eq!(refused(keys, &token).await, None);
+}
+
+#[tokio::test]
+async fn keys_are_replaced_while_they_are_in_use() {
+    let pem = |algorithm, name| KeySet::pem(algorithm, fixture(name)).unwrap();
+    let store = KeyStore::new(pem(Algorithm::ES256, "p256.public.pem"));
+    let (old, new) = (token(Algorithm::ES256, None), token(Algorithm::EdDSA, None));
+    assert_eq!(refused(store.clone(), &old).await, None);
+    assert_eq!(refused(store.clone(), &new).await, Some(AuthErrorKind::UnknownKey));
+
+    let held = store.current();
+    store.clone().replace(pem(Algorithm::EdDSA, "ed25519.public.pem"));
+    assert_eq!(refused(store.clone(), &old).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(refused(store.clone(), &new).await, None);
+    // Who is in the middle of a token keeps what there was at its beginning.
+    assert_eq!(format!("{:?}", *held), format!("{:?}", pem(Algorithm::ES256, "p256.public.pem")));
+
+    assert!(matches!(store.refresh(), Refresh::Unchanged));
+    assert_eq!(store.issuer(), None);
+}
+
+#[tokio::test]
+async fn a_key_source_may_be_anything() {
+    struct Own(std::sync::Arc<KeySet>);
+
+    impl KeySource for Own {
+        fn current(&self) -> KeysRef<'_> {
+            self.0.clone().into()
+        }
+    }
+
+    let keys = KeySet::pem(Algorithm::ES256, fixture("p256.public.pem")).unwrap();
+    let own = Own(keys.into());
+    assert_eq!(own.current().len(), 1);
+    assert_eq!(refused(own, &token(Algorithm::ES256, Some("k1"))).await, None);
+}
+
+#[tokio::test]
+async fn a_bad_file_leaves_the_keys_as_they_were() {
+    let file = TempFile::new("jwks.json");
+    fs::write(&file.0, set_of(&[good()])).unwrap();
+    let store = KeyStore::new(KeySet::jwks_file(&file.0).unwrap());
+    let reload = || KeySet::jwks_file(&file.0).map(|keys| store.replace(keys));
+    let good = token(Algorithm::ES256, Some("good"));
+
+    fs::write(&file.0, "{").unwrap();
+    assert_error("cut", reload(), "the text is not a JWK set");
+    assert_eq!(refused(store.clone(), &good).await, None);
+    fs::write(&file.0, r#"{"keys":[]}"#).unwrap();
+    assert_error("empty", reload(), "the JWK set is empty");
+    assert_eq!(refused(store.clone(), &good).await, None);
+    fs::remove_file(&file.0).unwrap();
+    assert_error("gone", reload(), &format!("{} cannot be read", file.0.display()));
+    assert_eq!(refused(store.clone(), &good).await, None);
+
+    fs::write(&file.0, set_of(&[jwk_with(Algorithm::EdDSA, json!({"kid": "new"}))])).unwrap();
+    reload().unwrap();
+    assert_eq!(refused(store.clone(), &good).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(refused(store.clone(), &token(Algorithm::EdDSA, Some("new"))).await, None);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_why_in_its_source() {
+    let path = Path::new("/no/such/jwks.json");
+    let error = KeySet::jwks_file(path).unwrap_err();
+    assert_eq!(error.to_string(), "/no/such/jwks.json cannot be read");
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.starts_with("No such file or directory"), "{source}");
+}
+
+/// A file of this process, in the folder for such, that goes when the test ends.
+struct TempFile(PathBuf);
+
+impl TempFile {
+    fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("tower-jwt-auth-{}-{name}", process::id())))
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,165 @@
+//! Which keys a token is tried against.
+
+use jsonwebtoken::EncodingKey;
+use serde_json::json;
+use tower_jwt_auth::{Algorithm, AuthErrorKind, Key, KeySet};
+
+use super::{SECRET, decode, der, fixture, jwk_of, jwk_with, refused, set_of, signer, token, token_by};
+use crate::support::{NOW, base64url};
+
+const UNKNOWN: Option<AuthErrorKind> = Some(AuthErrorKind::UnknownKey);
+const UNSUPPORTED: Option<AuthErrorKind> = Some(AuthErrorKind::UnsupportedAlgorithm);
+const INVALID: Option<AuthErrorKind> = Some(AuthErrorKind::InvalidSignature);
+
+#[tokio::test]
+async fn a_name_is_compared_exactly() {
+    let local = Key::hmac(Algorithm::HS256, SECRET).unwrap();
+    let in_set =
+        |kid: &str| KeySet::jwks(set_of(&[jwk_with(Algorithm::HS256, json!({"kid": kid}))])).unwrap();
+    let single = |kid: &str| Key::jwk(jwk_with(Algorithm::HS256, json!({"kid": kid})).to_string()).unwrap();
+    for (own, kid, expected) in [
+        ("Key-1", Some("Key-1"), None),
+        ("Key-1", None, None),
+        ("Key-1", Some("key-1"), UNKNOWN),
+        ("Key-1", Some("KEY-1"), UNKNOWN),
+        ("Key-1", Some(" Key-1"), UNKNOWN),
+        ("Key-1", Some("Key-1 "), UNKNOWN),
+        ("Key-1", Some("Key-1\n"), UNKNOWN),
+        ("Key-1", Some("Key-1\0"), UNKNOWN),
+        ("Key-1", Some("Key-"), UNKNOWN),
+        ("Key-1", Some("Key-10"), UNKNOWN),
+        ("Key-1", Some(""), UNKNOWN),
+        ("Key-1 ", Some("Key-1"), UNKNOWN),
+        (" ", Some(""), UNKNOWN),
+        ("", Some(""), None),
+        ("", Some("Key-1"), UNKNOWN),
+        ("", None, None),
+        // One letter, and a letter with an accent behind it.
+        ("cl\u{e9}", Some("cl\u{e9}"), None),
+        ("cl\u{e9}", Some("cle\u{301}"), UNKNOWN),
+        ("\"\\\n", Some("\"\\\n"), None),
+    ] {
+        let token = token(Algorithm::HS256, kid);
+        let keys = [KeySet::from(local.clone().kid(own)), in_set(own), KeySet::from(single(own))];
+        for keys in keys {
+            assert_eq!(refused(keys, &token).await, expected, "{own:?}, {kid:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_without_a_name_serves_any_token_or_in_a_set_those_without() {
+    let jwk = jwk_of(Algorithm::HS256);
+    let local = [
+        Key::hmac(Algorithm::HS256, SECRET).unwrap().into(),
+        Key::jwk(jwk.to_string()).unwrap().into(),
+        KeySet::hmac(Algorithm::HS256, SECRET).unwrap(),
+    ];
+    let in_set = KeySet::jwks(set_of(&[jwk])).unwrap();
+    for (kid, expected) in [(None, None), (Some("k1"), UNKNOWN), (Some(""), UNKNOWN)] {
+        let token = token(Algorithm::HS256, kid);
+        assert_eq!(refused(in_set.clone(), &token).await, expected, "in a set, {kid:?}");
+        for keys in local.clone() {
+            assert_eq!(refused(keys, &token).await, None, "local, {kid:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_without_a_name_is_tried_against_four_keys_of_its_algorithm() {
+    let keys: Vec<_> = (1..=5_u8)
+        .flat_map(|number| {
+            let kid = format!("k{number}");
+            [
+                json!({"kty": "oct", "alg": "HS256", "k": base64url([number; 32]), "kid": kid}),
+                json!({"kty": "oct", "alg": "HS384", "k": base64url([number; 48]), "kid": kid}),
+            ]
+        })
+        .collect();
+    let keys = KeySet::jwks(set_of(&keys)).unwrap();
+    for number in 1..=5_u8 {
+        let key = EncodingKey::from_secret(&[number; 32]);
+        let nameless = token_by(&key, Algorithm::HS256, None);
+        let expected = if number <= 4 { None } else { INVALID };
+        assert_eq!(refused(keys.clone(), &nameless).await, expected, "key {number}");
+        let named = token_by(&key, Algorithm::HS256, Some(&format!("k{number}")));
+        assert_eq!(refused(keys.clone(), &named).await, None, "key {number}, named");
+    }
+}
+
+#[tokio::test]
+async fn several_keys_may_share_a_name() {
+    let named = |byte: u8| Key::hmac(Algorithm::HS256, [byte; 32]).unwrap().kid("k1");
+    let keys = KeySet::new([1, 2, 3, 4, 5].map(named));
+    for (byte, expected) in [(1, None), (2, None), (3, None), (4, None), (5, INVALID), (6, INVALID)] {
+        let token = token_by(&EncodingKey::from_secret(&[byte; 32]), Algorithm::HS256, Some("k1"));
+        assert_eq!(refused(keys.clone(), &token).await, expected, "{byte}");
+    }
+}
+
+#[tokio::test]
+async fn keys_of_several_algorithms_may_share_a_name() {
+    let kinds = [Algorithm::HS256, Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA];
+    let keys = kinds.map(|algorithm| jwk_with(algorithm, json!({"kid": "k1"})));
+    let keys = KeySet::jwks(set_of(&keys)).unwrap();
+    for algorithm in kinds {
+        assert_eq!(refused(keys.clone(), &token(algorithm, Some("k1"))).await, None, "{algorithm:?}");
+    }
+    assert_eq!(refused(keys.clone(), &token(Algorithm::RS512, Some("k1"))).await, UNSUPPORTED);
+    assert_eq!(refused(keys, &token(Algorithm::RS512, Some("k2"))).await, UNKNOWN);
+}
+
+#[tokio::test]
+async fn the_header_never_decides_how_a_key_is_used() {
+    let pem = fixture("rsa2048.public.pem");
+    let jwk = jwk_with(Algorithm::RS256, json!({"kid": "k1"}));
+    let local = KeySet::pem(Algorithm::RS256, &pem).unwrap();
+    let named = KeySet::jwks(set_of(std::slice::from_ref(&jwk))).unwrap();
+    // All that one might take for a secret where only the public key is known.
+    for secret in [
+        pem.clone().into_bytes(),
+        pem.trim_end().as_bytes().to_vec(),
+        der(&pem),
+        der(&fixture("rsa2048.pkcs1.pem")),
+        decode(&jwk["n"]),
+        jwk["n"].as_str().unwrap().as_bytes().to_vec(),
+        jwk.to_string().into_bytes(),
+        Vec::new(),
+    ] {
+        let secret = EncodingKey::from_secret(&secret);
+        for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+            assert_eq!(refused(local.clone(), &token_by(&secret, algorithm, None)).await, UNKNOWN);
+            assert_eq!(refused(named.clone(), &token_by(&secret, algorithm, Some("k1"))).await, UNSUPPORTED);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_names_another_algorithm_finds_no_key() {
+    let claims = base64url(json!({"exp": NOW + 300}).to_string());
+    for (algorithm, alg, expected) in [
+        (Algorithm::RS256, "RS256", None),
+        (Algorithm::RS256, "PS256", UNSUPPORTED),
+        (Algorithm::RS256, "RS384", UNSUPPORTED),
+        (Algorithm::PS256, "RS256", UNSUPPORTED),
+        (Algorithm::HS256, "HS512", UNSUPPORTED),
+        (Algorithm::HS256, "hs256", UNSUPPORTED),
+        (Algorithm::HS256, "HS256 ", UNSUPPORTED),
+        (Algorithm::HS256, "none", UNSUPPORTED),
+        (Algorithm::HS256, "None", UNSUPPORTED),
+        (Algorithm::HS256, "", UNSUPPORTED),
+        (Algorithm::ES256, "ES256K", UNSUPPORTED),
+        (Algorithm::ES256, "ES384", UNSUPPORTED),
+        (Algorithm::EdDSA, "EdDSA", None),
+        (Algorithm::EdDSA, "Ed25519", None),
+        (Algorithm::EdDSA, "Ed448", UNSUPPORTED),
+        (Algorithm::EdDSA, "eddsa", UNSUPPORTED),
+    ] {
+        let header = base64url(json!({"alg": alg, "kid": "k1"}).to_string());
+        let signed = format!("{header}.{claims}");
+        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &signer(algorithm), algorithm).unwrap();
+        let keys = KeySet::jwks(set_of(&[jwk_with(algorithm, json!({"kid": "k1"}))])).unwrap();
+        let refusal = refused(keys, &format!("{signed}.{signature}")).await;
+        assert_eq!(refusal, expected, "{algorithm:?}, {alg:?}");
+    }
+}

@@ -1,0 +1,103 @@
+//! The numbers in a JSON Web Key.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tower_jwt_auth::{Algorithm, Key};
+
+use super::{assert_error, decode, jwk_of, jwk_with};
+use crate::support::base64url;
+
+#[test]
+fn numbers_are_canonical_base64url() {
+    for (algorithm, member) in [
+        (Algorithm::RS256, "n"),
+        (Algorithm::RS256, "e"),
+        (Algorithm::ES256, "x"),
+        (Algorithm::ES256, "y"),
+        (Algorithm::EdDSA, "x"),
+        (Algorithm::HS512, "k"),
+    ] {
+        let expected = format!("the JWK cannot be used: its `{member}` is missing or not base64url");
+        let good = jwk_of(algorithm);
+        let text = good[member].as_str().unwrap();
+        let bytes = decode(&good[member]);
+        // The last of two characters has four bits to spare, which must be zero.
+        let spare_bits = format!("{}AB", &text[..text.len() / 4 * 4]);
+        for (name, value) in [
+            ("missing", Value::Null),
+            ("padded", format!("{text}=").into()),
+            ("space before", format!(" {text}").into()),
+            ("space behind", format!("{text} ").into()),
+            ("line break within", format!("{}\n{}", &text[..2], &text[2..]).into()),
+            ("percent encoded", format!("%41{text}").into()),
+            ("too few characters", format!("{text}{}", &"AAAAA"[text.len() % 4..]).into()),
+            ("spare bits", spare_bits.into()),
+            ("base64", STANDARD.encode([&[0xff, 0xff, 0xff], &*bytes].concat()).into()),
+        ] {
+            let jwk = jwk_with(algorithm, json!({ member: value }));
+            assert_error(&format!("{member}, {name}"), Key::jwk(jwk.to_string()), &expected);
+        }
+    }
+}
+
+#[test]
+fn numbers_make_a_key_of_their_type() {
+    let malformed = |reason: &str| format!("the key cannot be read: {reason}");
+    let zero = malformed("an RSA number begins with a zero byte");
+    let exponent = malformed("the RSA exponent is not an odd number from 3 to 2^33");
+    let length = malformed("the point is not uncompressed, or not of its curve's length");
+    let numbers = malformed("its numbers are not those of a key of its type");
+    let ed25519 = malformed("an Ed25519 key has 32 bytes");
+    let unequal = "the JWK cannot be used: its `x` and `y` are not of the same length".to_owned();
+    let size = |bits| format!("an RSA key needs a modulus of 2048 to 8192 bits, got {bits}");
+
+    let n = decode(&jwk_of(Algorithm::RS256)["n"]);
+    let even = [&n[..255], &[n[255] & 0xfe]].concat();
+    let p256 = jwk_of(Algorithm::ES256);
+    let (x, y) = (decode(&p256["x"]), decode(&p256["y"]));
+    let off = [&y[..31], &[y[31] ^ 1]].concat();
+    let ed = decode(&jwk_of(Algorithm::EdDSA)["x"]);
+    let point = |x: &[u8], y: &[u8]| json!({"x": base64url(x), "y": base64url(y)});
+    for (name, algorithm, changes, expected) in [
+        ("e empty", Algorithm::RS256, json!({"e": ""}), &exponent),
+        ("e = 1", Algorithm::RS256, json!({"e": base64url([1])}), &exponent),
+        ("e = 2", Algorithm::RS256, json!({"e": base64url([2])}), &exponent),
+        ("e even", Algorithm::RS256, json!({"e": base64url([1, 0, 0])}), &exponent),
+        ("e = 2^33 + 1", Algorithm::RS256, json!({"e": base64url([2, 0, 0, 0, 1])}), &exponent),
+        ("e of 9 bytes", Algorithm::RS256, json!({"e": base64url([1; 9])}), &exponent),
+        ("e as long as n", Algorithm::PS256, json!({"e": base64url(&n)}), &exponent),
+        ("e with a leading zero", Algorithm::RS256, json!({"e": base64url([0, 1, 0, 1])}), &zero),
+        ("e = 0", Algorithm::RS256, json!({"e": base64url([0])}), &zero),
+        ("n with a leading zero", Algorithm::RS256, json!({"n": base64url([&[0], &*n].concat())}), &zero),
+        ("n empty", Algorithm::RS256, json!({"n": ""}), &malformed("the RSA modulus is empty")),
+        ("n even", Algorithm::RS256, json!({"n": base64url(even)}), &malformed("the RSA modulus is even")),
+        ("n of 2040 bits", Algorithm::RS256, json!({"n": base64url(&n[..255])}), &size(2040)),
+        ("n of 2047 bits", Algorithm::PS256, json!({"n": base64url([0x7f; 256])}), &size(2047)),
+        ("n of 8193 bits", Algorithm::PS256, json!({"n": base64url([1; 1025])}), &size(8193)),
+        ("x short", Algorithm::ES256, point(&x[1..], &y), &unequal),
+        ("x and y swapped in part", Algorithm::ES256, point(&x[..31], &[&x[31..], &*y].concat()), &unequal),
+        ("y empty", Algorithm::ES256, point(&x, &[]), &unequal),
+        ("both short", Algorithm::ES256, point(&x[1..], &y[1..]), &length),
+        ("both long", Algorithm::ES256, point(&[&[0], &*x].concat(), &[&[0], &*y].concat()), &length),
+        ("both empty", Algorithm::ES256, point(&[], &[]), &length),
+        ("both of another curve", Algorithm::ES384, point(&x, &y), &length),
+        ("off the curve", Algorithm::ES256, point(&x, &off), &numbers),
+        ("the wrong way round", Algorithm::ES256, point(&y, &x), &numbers),
+        ("zeros", Algorithm::ES256, point(&[0; 32], &[0; 32]), &numbers),
+        ("beyond the field", Algorithm::ES384, point(&[0xff; 48], &[0xff; 48]), &numbers),
+        ("31 bytes", Algorithm::EdDSA, json!({"x": base64url(&ed[1..])}), &ed25519),
+        ("33 bytes", Algorithm::EdDSA, json!({"x": base64url([&*ed, &[0]].concat())}), &ed25519),
+        ("no bytes", Algorithm::EdDSA, json!({"x": ""}), &ed25519),
+    ] {
+        assert_error(name, Key::jwk(jwk_with(algorithm, changes).to_string()), expected);
+    }
+    for (name, changes) in [
+        ("e = 3", json!({"e": base64url([3])})),
+        ("e = 2^33 - 1", json!({"e": base64url([1, 0xff, 0xff, 0xff, 0xff])})),
+        ("n of 2049 bits", json!({"n": base64url([1; 257])})),
+        ("n of 8192 bits", json!({"n": base64url([0xff; 1024])})),
+    ] {
+        assert!(Key::jwk(jwk_with(Algorithm::RS256, changes).to_string()).is_ok(), "{name}");
+    }
+}
