@@ -112,6 +112,18 @@ impl Serialize for Audience {
 pub struct NumericDate(Duration);
 
 impl NumericDate {
+    pub(crate) fn from_secs(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    pub(crate) fn from_signed_secs(seconds: i64) -> Self {
+        Self::from_secs(u64::try_from(seconds).unwrap_or(0))
+    }
+
+    pub(crate) fn from_fractional_secs(seconds: f64) -> Self {
+        Self(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
+    }
+
     /// The time since 1970.
     #[must_use]
     pub fn since_epoch(self) -> Duration {
@@ -145,16 +157,15 @@ impl<'de> Deserialize<'de> for NumericDate {
             }
 
             fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<NumericDate, E> {
-                Ok(NumericDate(Duration::from_secs(seconds)))
+                Ok(NumericDate::from_secs(seconds))
             }
 
             fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<NumericDate, E> {
-                self.visit_u64(u64::try_from(seconds).unwrap_or(0))
+                Ok(NumericDate::from_signed_secs(seconds))
             }
 
             fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<NumericDate, E> {
-                let latest = Duration::MAX;
-                Ok(NumericDate(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(latest)))
+                Ok(NumericDate::from_fractional_secs(seconds))
             }
         }
 

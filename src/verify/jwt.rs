@@ -199,8 +199,7 @@ where
         let mut buffer = Buffer::<4096>::new();
         let payload = buffer.decode(jws.payload).ok_or(AuthErrorKind::MalformedToken)?;
         let payload = json::object_text(payload).ok_or(AuthErrorKind::InvalidClaims)?;
-        let accepted = self.rules.expected.judge(payload, self.now())?;
-        let claims = serde_json::from_str(payload).map_err(|_| AuthErrorKind::InvalidClaims)?;
+        let (claims, accepted) = self.rules.expected.read(payload, self.now())?;
         let expiry = accepted.expiry.to_system_time();
         Ok(Claims::of_token(
             claims,

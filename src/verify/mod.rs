@@ -9,6 +9,7 @@ mod jwt;
 mod key;
 mod key_set;
 mod key_source;
+mod stream;
 mod validate;
 
 use std::future::{Future, IntoFuture};

@@ -3,10 +3,13 @@
 use std::fmt::{self, Formatter};
 use std::time::Duration;
 
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::value::RawValue;
 
 use super::json::Text;
+use super::stream;
 use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
 
@@ -30,9 +33,30 @@ pub(crate) struct Accepted<'a> {
 }
 
 impl Expected {
-    /// Judges the claims at `now`, the time since 1970.
-    pub(crate) fn judge<'a>(&self, payload: &'a str, now: Duration) -> Result<Accepted<'a>, AuthErrorKind> {
-        let registered = self.registered(payload)?;
+    /// Reads the payload into the application's type, and judges its claims at `now`, the time since 1970.
+    pub(crate) fn read<'a, C>(
+        &self,
+        payload: &'a str,
+        now: Duration,
+    ) -> Result<(C, Accepted<'a>), AuthErrorKind>
+    where
+        C: Deserialize<'a>,
+    {
+        let (claims, registered) = match stream::read(payload, &self.audiences) {
+            Ok((claims, Some(registered))) => (Some(claims), registered),
+            Ok((claims, None)) => (Some(claims), plain(payload, &self.audiences)?),
+            Err(_) => (None, plain(payload, &self.audiences)?),
+        };
+        let accepted = self.judge(payload, registered, now)?;
+        Ok((claims.ok_or(AuthErrorKind::InvalidClaims)?, accepted))
+    }
+
+    fn judge<'a>(
+        &self,
+        payload: &'a str,
+        registered: Registered<'a>,
+        now: Duration,
+    ) -> Result<Accepted<'a>, AuthErrorKind> {
         if !self.issuers.is_empty()
             && !registered
                 .issuer
@@ -69,13 +93,6 @@ impl Expected {
         if good { Ok(()) } else { Err(AuthErrorKind::WrongAudience) }
     }
 
-    fn registered<'a>(&self, payload: &'a str) -> Result<Registered<'a>, AuthErrorKind> {
-        let mut json = serde_json::Deserializer::from_str(payload);
-        json.deserialize_map(RegisteredVisitor { audiences: &self.audiences })
-            .and_then(|registered| json.end().map(|()| registered))
-            .map_err(|_| AuthErrorKind::InvalidClaims)
-    }
-
     /// Whether every required claim is there, as one of the strings that will do.
     fn required(&self, payload: &str) -> Result<bool, AuthErrorKind> {
         let mut json = serde_json::Deserializer::from_str(payload);
@@ -86,22 +103,72 @@ impl Expected {
     }
 }
 
-/// The registered claims as the token has them, with `aud` already compared.
-#[derive(Default)]
-struct Registered<'a> {
-    issuer: Option<Text<'a>>,
-    audience: AudienceClaim,
-    expiry: Option<NumericDate>,
-    not_before: Option<NumericDate>,
-    sender_constrained: bool,
+/// Reads the registered claims by themselves, whatever the application's type makes of the payload.
+pub(crate) fn plain<'a>(payload: &'a str, audiences: &[String]) -> Result<Registered<'a>, AuthErrorKind> {
+    let mut json = serde_json::Deserializer::from_str(payload);
+    json.deserialize_map(RegisteredVisitor { audiences })
+        .and_then(|registered| json.end().map(|()| registered))
+        .map_err(|_| AuthErrorKind::InvalidClaims)
 }
 
-#[derive(Clone, Copy, Default)]
-enum AudienceClaim {
+/// The registered claims as the token has them, with `aud` already compared.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Registered<'a> {
+    pub(crate) issuer: Option<Text<'a>>,
+    pub(crate) audience: AudienceClaim,
+    pub(crate) expiry: Option<NumericDate>,
+    pub(crate) not_before: Option<NumericDate>,
+    pub(crate) sender_constrained: bool,
+}
+
+/// Whom a token is for. Of several names in one token the greatest counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum AudienceClaim {
     #[default]
     Missing,
     Stranger,
     Expected,
+}
+
+impl AudienceClaim {
+    pub(crate) fn of(name: &str, expected: &[String]) -> Self {
+        if expected.iter().any(|one| one == name) { Self::Expected } else { Self::Stranger }
+    }
+}
+
+/// The claims that must not stand there twice, whether they are judged or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    Issuer,
+    Subject,
+    Audience,
+    Expiry,
+    NotBefore,
+    IssuedAt,
+    TokenId,
+    Confirmation,
+}
+
+impl Claim {
+    #[inline]
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "iss" => Some(Self::Issuer),
+            "sub" => Some(Self::Subject),
+            "aud" => Some(Self::Audience),
+            "exp" => Some(Self::Expiry),
+            "nbf" => Some(Self::NotBefore),
+            "iat" => Some(Self::IssuedAt),
+            "jti" => Some(Self::TokenId),
+            "cnf" => Some(Self::Confirmation),
+            _ => None,
+        }
+    }
+
+    /// Whether its value decides something.
+    pub(crate) fn is_judged(self) -> bool {
+        matches!(self, Self::Issuer | Self::Audience | Self::Expiry | Self::NotBefore)
+    }
 }
 
 struct RegisteredVisitor<'e> {
@@ -117,26 +184,27 @@ impl<'de> Visitor<'de> for RegisteredVisitor<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut claims: A) -> Result<Registered<'de>, A::Error> {
         let mut registered = Registered::default();
-        let mut seen = [false; NAMES.len()];
+        let mut seen = 0_u16;
         while let Some(name) = claims.next_key::<Text<'_>>()? {
-            let Some(position) = NAMES.iter().position(|known| *known == &*name) else {
+            let Some(claim) = Claim::from_name(&name) else {
                 claims.next_value::<IgnoredAny>()?;
                 continue;
             };
-            if std::mem::replace(&mut seen[position], true) {
+            let bit = 1 << claim as u16;
+            if seen & bit != 0 {
                 return Err(de::Error::custom("a claim stands there twice"));
             }
-            match NAMES[position] {
-                "iss" => registered.issuer = Some(claims.next_value()?),
-                "aud" => registered.audience = claims.next_value_seed(AudienceSeed(self.audiences))?,
-                "exp" => registered.expiry = Some(claims.next_value()?),
-                "nbf" => registered.not_before = Some(claims.next_value()?),
-                "cnf" => {
-                    claims.next_value::<IgnoredAny>()?;
-                    registered.sender_constrained = true;
+            seen |= bit;
+            match claim {
+                Claim::Issuer => registered.issuer = Some(claims.next_value()?),
+                Claim::Audience => {
+                    registered.audience = claims.next_value_seed(AudienceSeed(self.audiences))?
                 }
-                _ => {
+                Claim::Expiry => registered.expiry = Some(claims.next_value()?),
+                Claim::NotBefore => registered.not_before = Some(claims.next_value()?),
+                Claim::Subject | Claim::IssuedAt | Claim::TokenId | Claim::Confirmation => {
                     claims.next_value::<IgnoredAny>()?;
+                    registered.sender_constrained |= claim == Claim::Confirmation;
                 }
             }
         }
@@ -144,21 +212,8 @@ impl<'de> Visitor<'de> for RegisteredVisitor<'_> {
     }
 }
 
-/// The claims that must not stand there twice, whether they are judged or not.
-const NAMES: [&str; 8] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf"];
-
 /// Reads `aud` and compares it on the way, so that nothing has to be kept.
-struct AudienceSeed<'e>(&'e [String]);
-
-impl AudienceSeed<'_> {
-    fn compare(&self, name: &str) -> AudienceClaim {
-        if self.0.iter().any(|expected| expected == name) {
-            AudienceClaim::Expected
-        } else {
-            AudienceClaim::Stranger
-        }
-    }
-}
+pub(crate) struct AudienceSeed<'e>(pub(crate) &'e [String]);
 
 impl<'de> DeserializeSeed<'de> for AudienceSeed<'_> {
     type Value = AudienceClaim;
@@ -176,15 +231,13 @@ impl<'de> Visitor<'de> for AudienceSeed<'_> {
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<AudienceClaim, E> {
-        Ok(self.compare(name))
+        Ok(AudienceClaim::of(name, self.0))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<AudienceClaim, A::Error> {
         let mut found = AudienceClaim::Stranger;
         while let Some(name) = names.next_element::<Text<'_>>()? {
-            if let AudienceClaim::Expected = self.compare(&name) {
-                found = AudienceClaim::Expected;
-            }
+            found = found.max(AudienceClaim::of(&name, self.0));
         }
         Ok(found)
     }
