@@ -1,6 +1,6 @@
 //! What a refusal says: status, error code and `WWW-Authenticate` (RFC 6750, section 3; RFC 9110, section 11.6.1).
 
-use std::fmt::Write;
+use std::fmt::{self, Formatter, Write};
 use std::sync::LazyLock;
 
 use http::{HeaderValue, StatusCode};
@@ -9,7 +9,6 @@ use crate::config_error::ConfigError;
 use crate::kind::AuthErrorKind;
 
 /// The settings of a layer's challenges, with the header of every kind of refusal made ready.
-#[derive(Debug)]
 pub(crate) struct Challenge {
     realm: String,
     prepared: Vec<HeaderValue>,
@@ -97,6 +96,12 @@ impl AuthErrorKind {
 /// A quoted-string of RFC 9110, section 5.6.4.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', r"\\").replace('"', r#"\""#))
+}
+
+impl fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Challenge").field("realm", &self.realm).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use crate::kind::AuthErrorKind;
 /// The claims of a verified token, as the application's own type `C`.
 ///
 /// [`JwtAuthLayer`](crate::JwtAuthLayer) puts it into the request's extensions. It dereferences to `C` and is cheap to
-/// clone. It also tells what a handler may need to know of the token itself; a method of `C` with one of these names
-/// is reached as `(*claims).issuer()`.
+/// clone; what it holds is shared, so that fields are borrowed or cloned, not moved out. It also tells what a handler
+/// may need to know of the token itself; a method of `C` with one of these names is reached as `(*claims).issuer()`.
 ///
 /// In a test, claims are made by hand, with no token:
 ///
@@ -60,7 +60,8 @@ impl<C> Claims<C> {
     }
 
     /// When the token expires: its `exp`, without any leeway. A connection that outlives a request (a WebSocket, a
-    /// stream) must end then.
+    /// stream) must end then. `None` where nothing is known of a token, or its `exp` is too far ahead for a
+    /// [`SystemTime`] (some 292 billion years).
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.verified.token.expires_at
@@ -76,6 +77,34 @@ impl<C> Claims<C> {
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.verified.token.kid()
+    }
+
+    /// An error about these claims, for a handler that finds they are not enough. It is answered as the layer that
+    /// verified them answers.
+    ///
+    /// ```
+    /// use tower_jwt_auth::{AuthError, AuthErrorKind, Claims};
+    ///
+    /// struct User {
+    ///     admin: bool,
+    /// }
+    ///
+    /// async fn purge(user: Claims<User>) -> Result<&'static str, AuthError> {
+    ///     if !user.admin {
+    ///         return Err(user.refuse(AuthErrorKind::InsufficientScope).needed_scope("admin"));
+    ///     }
+    ///     Ok("done")
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let error = purge(Claims::new(User { admin: false })).await.unwrap_err();
+    /// assert_eq!(error.status(), 403);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn refuse(&self, kind: AuthErrorKind) -> AuthError {
+        AuthError::new(kind).in_challenge(self.challenge())
     }
 
     pub(crate) fn challenge(&self) -> Option<&Arc<Challenge>> {
@@ -205,9 +234,7 @@ impl<C> Anonymous<C> {
 
     /// What the request is told where it cannot do without claims.
     fn error(&self) -> AuthError {
-        let mut error = AuthError::new(AuthErrorKind::MissingCredential);
-        error.challenge.clone_from(&self.challenge);
-        error
+        AuthError::new(AuthErrorKind::MissingCredential).in_challenge(self.challenge.as_ref())
     }
 }
 

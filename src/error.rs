@@ -11,7 +11,8 @@ const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Why a request was refused, with what an answer needs to say so.
 ///
 /// It is put into the extensions of every response that refuses a request, for logs and metrics, whatever made the
-/// response. Nothing of the token is in it.
+/// response. Nothing of the token is in it. How it is answered ([`status`](Self::status),
+/// [`response`](Self::response)) is in `reject.rs`.
 ///
 /// ```
 /// use tower_jwt_auth::{AuthError, AuthErrorKind};
@@ -27,7 +28,7 @@ pub struct AuthError {
     scope: Option<Arc<str>>,
     needed_by: Option<&'static str>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
-    pub(crate) challenge: Option<Arc<Challenge>>,
+    challenge: Option<Arc<Challenge>>,
 }
 
 impl AuthError {
@@ -58,12 +59,20 @@ impl AuthError {
     }
 
     /// Names the scopes that would have been needed, separated by spaces: the challenge's `scope`
-    /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)). Text that is no scope list is left
-    /// out of the challenge.
+    /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)). Text that is no such list is left out
+    /// of the challenge.
     #[must_use]
     pub fn needed_scope(mut self, scope: &str) -> Self {
-        let scope_char = |byte: u8| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
-        self.scope = scope.bytes().all(scope_char).then(|| scope.into());
+        let is_scope = |token: &str| {
+            !token.is_empty() && token.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'))
+        };
+        self.scope = scope.split(' ').all(is_scope).then(|| scope.into());
+        self
+    }
+
+    /// Has it answered as the layer does whose settings these are.
+    pub(crate) fn in_challenge(mut self, challenge: Option<&Arc<Challenge>>) -> Self {
+        self.challenge = challenge.cloned();
         self
     }
 
@@ -84,12 +93,17 @@ impl AuthError {
         self.scope.as_deref()
     }
 
+    pub(crate) fn challenge(&self) -> &Challenge {
+        Challenge::or_default(self.challenge.as_deref())
+    }
+
     /// What the developer has to mend, for the one error that is the application's own fault.
     pub(crate) fn hint(&self) -> Option<String> {
         self.needed_by.map(|claims| {
             format!(
-                "no claims of type `{claims}`: put a JwtAuthLayer whose verifier yields `{claims}` around this route, \
-                 for example `.layer(JwtAuthLayer::new(JwtVerifier::<{claims}>::new(keys)))`"
+                "no claims of type `{claims}` in this request: put a JwtAuthLayer outside of what needs them, whose \
+                 verifier is a `JwtVerifier::<{claims}>` (in axum, `.layer` covers only the routes that stand before \
+                 it, and the layer that is added last runs first)"
             )
         })
     }

@@ -60,12 +60,12 @@ where
                 Verdict::Pending(verdict) => return Step::Waiting(verdict),
             },
             Ok(None) if self.optional => self.pass_anonymous(request),
-            Ok(None) => Err(self.error(AuthErrorKind::MissingCredential.into())),
+            Ok(None) => Err(self.error(AuthErrorKind::MissingCredential)),
             Err(kind) => {
                 for source in &self.sources {
                     source.mark_all_sensitive(request.headers_mut());
                 }
-                Err(self.error(kind.into()))
+                Err(self.error(kind))
             }
         };
         match result {
@@ -87,7 +87,7 @@ where
                 request.extensions_mut().insert(claims);
                 Ok(())
             }
-            Err(error) => Err(self.error(self.reconsider(request, error))),
+            Err(error) => Err(self.reconsider(request, error).in_challenge(self.challenge.as_ref())),
         }
     }
 
@@ -131,8 +131,7 @@ where
         }
     }
 
-    fn error(&self, mut error: AuthError) -> AuthError {
-        error.challenge.clone_from(&self.challenge);
-        error
+    fn error(&self, kind: AuthErrorKind) -> AuthError {
+        AuthError::new(kind).in_challenge(self.challenge.as_ref())
     }
 }

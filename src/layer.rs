@@ -42,7 +42,8 @@ pub struct JwtAuthLayer<V, R = EmptyBody> {
 }
 
 impl<V> JwtAuthLayer<V> {
-    /// A layer that has tokens judged by `verifier`, ordinarily a [`JwtVerifier`](crate::JwtVerifier).
+    /// A layer that has tokens judged by `verifier`, ordinarily a [`JwtVerifier`](crate::JwtVerifier). One of your own
+    /// has to be `Clone`, or in an [`Arc`].
     pub fn new(verifier: V) -> Self {
         let sources = vec![TokenSource::authorization()];
         Self { gate: Gate { verifier, sources, optional: false, challenge: None, reject: EmptyBody } }
@@ -66,7 +67,10 @@ impl<V, R> JwtAuthLayer<V, R> {
 
     /// Adds a place where the token may be. A request with a credential in two places is refused.
     pub fn add_token_source(mut self, source: TokenSource) -> Self {
-        self.gate.sources.push(source);
+        // The same place twice would find two credentials in every request.
+        if !self.gate.sources.contains(&source) {
+            self.gate.sources.push(source);
+        }
         self
     }
 
@@ -76,12 +80,22 @@ impl<V, R> JwtAuthLayer<V, R> {
     /// # Errors
     ///
     /// If it contains something else than printable ASCII.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// let layer = JwtAuthLayer::new(verifier).realm("orders")?.optional();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn realm(mut self, realm: &str) -> Result<Self, ConfigError> {
         self.gate.challenge = Some(Arc::new(Challenge::new(realm)?));
         Ok(self)
     }
 
-    /// Sets what makes the responses to requests that are refused. The default is [`EmptyBody`].
+    /// Sets what makes the responses to requests that this layer refuses. The default is [`EmptyBody`]. For a closure use
+    /// [`reject_with`](Self::reject_with). What a handler or an extractor refuses later is not asked of it.
     pub fn on_reject<R2>(self, reject: R2) -> JwtAuthLayer<V, R2> {
         let Gate { verifier, sources, optional, challenge, reject: _ } = self.gate;
         JwtAuthLayer { gate: Gate { verifier, sources, optional, challenge, reject } }
@@ -95,6 +109,23 @@ impl<V, R> JwtAuthLayer<V, R> {
     /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
     /// let layer = JwtAuthLayer::new(verifier)
     ///     .reject_with(|error, request| error.response(format!("{}: {error}\n", request.uri().path())));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// In axum, JSON with the right status and headers:
+    ///
+    /// ```
+    /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
+    /// use axum::{Json, Router, response::IntoResponse};
+    ///
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// let layer = JwtAuthLayer::new(verifier).reject_with(|error, _| {
+    ///     let (parts, ()) = error.response(()).into_parts();
+    ///     (parts, Json(serde_json::json!({"error": error.to_string()}))).into_response()
+    /// });
+    /// # let app: Router = Router::new().layer(layer);
     /// # Ok(())
     /// # }
     /// ```

@@ -95,7 +95,7 @@ pub use self::error::AuthError;
 pub use self::future::ResponseFuture;
 pub use self::kind::AuthErrorKind;
 pub use self::layer::JwtAuthLayer;
-pub use self::principal::{Principal, PrincipalFuture, PrincipalLayer};
+pub use self::principal::{PrincipalFuture, PrincipalLayer, PrincipalService};
 pub use self::registered::{Audience, NumericDate, RegisteredClaims};
 pub use self::reject::{EmptyBody, Head, Reject};
 pub use self::service::JwtAuth;

@@ -26,7 +26,11 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 /// [source](std::error::Error::source) of the [`AuthError`]). Where the layer outside lets a request pass without a
 /// credential, it passes here without a user.
 ///
+/// In axum a handler takes the user as `Extension<User>`, or as `Option<Extension<User>>` behind an optional layer.
+///
 /// ```
+/// use std::collections::HashMap;
+///
 /// use http::{Request, Response, StatusCode};
 /// use tower::{ServiceBuilder, ServiceExt};
 /// use tower_jwt_auth::{Claims, JwtAuthLayer, PrincipalLayer, Verdict, Verify};
@@ -49,16 +53,19 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 ///     name: &'static str,
 /// }
 ///
-/// async fn find(id: &str) -> Result<Option<User>, std::io::Error> {
-///     Ok((id == "42").then_some(User { name: "Eze" }))
-/// }
-///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let verifier = EveryToken;
+/// // Whatever the look-up needs is cloned for each call: here the users, elsewhere a connection pool.
+/// let users = HashMap::from([("42".to_owned(), User { name: "Eze" })]);
+/// let find_user = move |claims: Claims<Subject>| {
+///     let users = users.clone();
+///     async move { Ok::<_, std::io::Error>(users.get(&claims.sub).cloned()) }
+/// };
+///
 /// let service = ServiceBuilder::new()
 ///     .layer(JwtAuthLayer::new(verifier))
-///     .layer(PrincipalLayer::new(async |claims: Claims<Subject>| find(&claims.sub).await))
+///     .layer(PrincipalLayer::new(find_user))
 ///     .service_fn(async |request: Request<String>| {
 ///         let user = request.extensions().get::<User>().expect("the layer puts it there");
 ///         Ok::<_, std::io::Error>(Response::new(format!("Hello {}", user.name)))
@@ -106,21 +113,21 @@ impl<C, F, R> PrincipalLayer<C, F, R> {
 }
 
 impl<S, C, F: Clone, R: Clone> Layer<S> for PrincipalLayer<C, F, R> {
-    type Service = Principal<S, C, F, R>;
+    type Service = PrincipalService<S, C, F, R>;
 
-    fn layer(&self, inner: S) -> Principal<S, C, F, R> {
-        Principal { inner, layer: self.clone() }
+    fn layer(&self, inner: S) -> PrincipalService<S, C, F, R> {
+        PrincipalService { inner, layer: self.clone() }
     }
 }
 
 /// The service that [`PrincipalLayer`] makes.
 #[must_use]
-pub struct Principal<S, C, F, R = EmptyBody> {
+pub struct PrincipalService<S, C, F, R = EmptyBody> {
     inner: S,
     layer: PrincipalLayer<C, F, R>,
 }
 
-impl<S, C, F, R, B, ResBody, Lookup, U, E> Service<Request<B>> for Principal<S, C, F, R>
+impl<S, C, F, R, B, ResBody, Lookup, U, E> Service<Request<B>> for PrincipalService<S, C, F, R>
 where
     S: Service<Request<B>, Response = Response<ResBody>> + Clone,
     C: Send + Sync + 'static,
@@ -139,9 +146,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let claims = Claims::<C>::find(request.extensions()).cloned();
+        // A user that is there already comes from somewhere else.
         request.extensions_mut().remove::<U>();
-        let claims = match Claims::<C>::find(request.extensions()) {
-            Ok(claims) => claims.clone(),
+        let claims = match claims {
+            Ok(claims) => claims,
             Err(error) if error.kind() == AuthErrorKind::MissingCredential => {
                 return PrincipalFuture { state: State::Calling { response: self.inner.call(request) } };
             }
@@ -160,7 +169,7 @@ where
 }
 
 pin_project! {
-    /// The future of [`Principal`]'s response.
+    /// The future of [`PrincipalService`]'s response.
     pub struct PrincipalFuture<S, R, B, Lookup>
     where
         S: Service<Request<B>>,
@@ -209,7 +218,7 @@ where
                 StateProj::Finding { lookup, held } => {
                     let found = ready!(lookup.poll(cx));
                     let mut held = held.take().expect(DONE);
-                    let mut error = match found {
+                    let error = match found {
                         Ok(Some(user)) => {
                             held.request.extensions_mut().insert(user);
                             state.set(State::Calling { response: held.inner.call(held.request) });
@@ -218,7 +227,7 @@ where
                         Ok(None) => AuthError::new(AuthErrorKind::UnknownPrincipal),
                         Err(error) => AuthError::new(AuthErrorKind::PrincipalUnavailable).caused_by(error),
                     };
-                    error.challenge = held.challenge;
+                    let error = error.in_challenge(held.challenge.as_ref());
                     return Poll::Ready(Ok(reject::refuse(&held.reject, error, (&held.request).into())));
                 }
                 StateProj::Calling { response } => return response.poll(cx),
@@ -234,7 +243,7 @@ impl<C, F: Clone, R: Clone> Clone for PrincipalLayer<C, F, R> {
     }
 }
 
-impl<S: Clone, C, F: Clone, R: Clone> Clone for Principal<S, C, F, R> {
+impl<S: Clone, C, F: Clone, R: Clone> Clone for PrincipalService<S, C, F, R> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), layer: self.layer.clone() }
     }
@@ -246,9 +255,9 @@ impl<C, F, R> fmt::Debug for PrincipalLayer<C, F, R> {
     }
 }
 
-impl<S: fmt::Debug, C, F, R> fmt::Debug for Principal<S, C, F, R> {
+impl<S: fmt::Debug, C, F, R> fmt::Debug for PrincipalService<S, C, F, R> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Principal").field("inner", &self.inner).finish_non_exhaustive()
+        f.debug_struct("PrincipalService").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
 

@@ -8,6 +8,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The claims of [RFC 7519, section 4.1](https://www.rfc-editor.org/rfc/rfc7519#section-4.1): for a
 /// [`JwtVerifier`](crate::JwtVerifier) where no others are needed, or flattened into a type of your own.
+///
+/// ```
+/// use tower_jwt_auth::RegisteredClaims;
+///
+/// #[derive(serde::Deserialize)]
+/// struct User {
+///     email: String,
+///     #[serde(flatten)]
+///     registered: RegisteredClaims,
+/// }
+///
+/// let user: User = serde_json::from_str(r#"{"sub": "42", "exp": 1800000000, "email": "eze@example.com"}"#).unwrap();
+/// assert_eq!(user.registered.sub.as_deref(), Some("42"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[expect(clippy::exhaustive_structs, reason = "RFC 7519 lists these seven")]
 pub struct RegisteredClaims {
@@ -169,8 +183,9 @@ impl<'de> Deserialize<'de> for NumericDate {
             }
         }
 
-        // The hint keeps serde_json from handing out numbers in another shape, should `arbitrary_precision` be on.
-        deserializer.deserialize_u64(Seconds)
+        // With no hint, serde_json hands out numbers in another shape where `arbitrary_precision` is on. With the hint
+        // of an integer, serde refuses a fraction inside of what is flattened.
+        deserializer.deserialize_f64(Seconds)
     }
 }
 

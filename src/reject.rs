@@ -3,7 +3,6 @@
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
-use crate::challenge::Challenge;
 use crate::error::AuthError;
 
 /// Makes the response to a request that is refused.
@@ -93,9 +92,7 @@ impl AuthError {
     /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
     #[must_use]
     pub fn www_authenticate(&self) -> Option<HeaderValue> {
-        self.status()
-            .is_client_error()
-            .then(|| Challenge::or_default(self.challenge.as_deref()).header(self.kind(), self.scope()))
+        self.status().is_client_error().then(|| self.challenge().header(self.kind(), self.scope()))
     }
 
     /// A response with the right status and headers, and with a body of your own.

@@ -16,10 +16,10 @@ use crate::kind::AuthErrorKind;
 ///
 /// let source = TokenSource::header(HeaderName::from_static("x-access-token"));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenSource(Place);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     Authorization,
     Header(HeaderName),
@@ -33,7 +33,7 @@ impl TokenSource {
         Self(Place::Authorization)
     }
 
-    /// A header whose value is the token, with no scheme before it.
+    /// A header whose value is the token, with no scheme before it. An empty one is refused.
     #[must_use]
     pub fn header(name: HeaderName) -> Self {
         Self(Place::Header(name))

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 
-use serde::de::{self, Visitor};
+use memchr::memchr2_iter;
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// Reads a JSON object. A derived `Deserialize` would take an array of the same members, too.
@@ -21,6 +22,19 @@ pub(crate) fn object_text(json: &[u8]) -> Option<&str> {
         return None;
     }
     std::str::from_utf8(json).ok()
+}
+
+/// How many arrays and objects a payload may have, nested or not.
+const MOST_CONTAINERS: usize = 1024;
+
+/// Whether a text cannot be nested so deeply that reading it exhausts the stack, whatever type it is read into.
+///
+/// serde_json has a limit of 128, but with its feature `raw_value` on (axum switches it on) a `Value` reads the text in
+/// `{"$serde_json::private::RawValue": ".."}` as JSON, and begins to count anew.
+#[inline]
+pub(crate) fn is_shallow(text: &str) -> bool {
+    text.len() <= 2 * MOST_CONTAINERS
+        || memchr2_iter(b'[', b'{', text.as_bytes()).take(MOST_CONTAINERS + 1).count() <= MOST_CONTAINERS
 }
 
 /// A member that may be missing, but not `null`: `#[serde(default, deserialize_with = "some")]`.
@@ -69,5 +83,84 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
         }
 
         deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// Any JSON at all, with members in the order of the text and none of them merged. What is no string, array or object
+/// decides nothing here, so that it is not kept.
+#[derive(Debug)]
+pub(crate) enum Loose<'a> {
+    Text(Text<'a>),
+    Array(Vec<Loose<'a>>),
+    Object(Vec<(Text<'a>, Loose<'a>)>),
+    Other,
+}
+
+impl<'a> Loose<'a> {
+    pub(crate) fn as_text(&self) -> Option<&Text<'a>> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LooseVisitor;
+
+        impl<'de> Visitor<'de> for LooseVisitor {
+            type Value = Loose<'de>;
+
+            fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                f.write_str("any value")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Loose<'de>, E> {
+                Ok(Loose::Text(Text(Cow::Borrowed(text))))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Loose<'de>, E> {
+                Ok(Loose::Text(Text(Cow::Owned(text.to_owned()))))
+            }
+
+            fn visit_bool<E: de::Error>(self, _: bool) -> Result<Loose<'de>, E> {
+                Ok(Loose::Other)
+            }
+
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<Loose<'de>, E> {
+                Ok(Loose::Other)
+            }
+
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<Loose<'de>, E> {
+                Ok(Loose::Other)
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Loose<'de>, E> {
+                Ok(Loose::Other)
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Loose<'de>, E> {
+                Ok(Loose::Other)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Loose<'de>, A::Error> {
+                let mut array = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    array.push(item);
+                }
+                Ok(Loose::Array(array))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Loose<'de>, A::Error> {
+                let mut object = Vec::new();
+                while let Some(member) = members.next_entry()? {
+                    object.push(member);
+                }
+                Ok(Loose::Object(object))
+            }
+        }
+
+        deserializer.deserialize_any(LooseVisitor)
     }
 }

@@ -5,12 +5,10 @@ use std::str::FromStr;
 
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 
 use super::base64url::decode_to_vec;
 use super::crypto::Material;
-use super::json::{self, Text};
+use super::json::{self, Loose};
 use super::key::Key;
 use crate::config_error::ConfigError;
 
@@ -91,81 +89,55 @@ pub(crate) fn read_set(json: &[u8], rules: &JwksRules) -> Result<(Vec<Key>, Vec<
     #[derive(Deserialize)]
     struct Set<'a> {
         #[serde(borrow)]
-        keys: Vec<&'a RawValue>,
+        keys: Vec<Jwk<'a>>,
     }
 
     let set: Set<'_> = json::object(json).ok_or(ConfigError::MalformedJwk { expected: "a JWK set" })?;
     let (mut keys, mut skipped) = (Vec::new(), Vec::new());
-    for (position, member) in set.keys.into_iter().enumerate() {
-        let member = member.get().as_bytes();
-        match Jwk::parse(member).and_then(|jwk| jwk.read(rules)) {
+    for (position, jwk) in set.keys.iter().enumerate() {
+        match jwk.read(rules) {
             Ok(key) => keys.push(key),
-            Err(reason) => skipped.push(SkippedKey { position, kid: kid_of(member), reason: reason.into() }),
+            Err(reason) => {
+                let kid = jwk.text("kid").ok().flatten().map(str::to_owned);
+                skipped.push(SkippedKey { position, kid, reason: reason.into() });
+            }
         }
     }
     Ok((keys, skipped))
 }
 
-/// The `kid` of what need not be a JWK otherwise.
-fn kid_of(json: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Named {
-        kid: String,
-    }
-
-    json::object::<Named>(json).map(|named| named.kid)
-}
-
-/// The members of a JWK that decide something.
+/// A JWK, or whatever stands in its place: nothing is judged before it is [read](Self::read), so that one that is odd
+/// does not end the reading of a set.
 #[derive(Deserialize)]
-pub(crate) struct Jwk<'a> {
-    #[serde(borrow)]
-    kty: Text<'a>,
-    #[serde(borrow, default, deserialize_with = "json::some")]
-    kid: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "json::some")]
-    alg: Option<Text<'a>>,
-    #[serde(borrow, default, rename = "use", deserialize_with = "json::some")]
-    public_key_use: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "json::some")]
-    key_ops: Option<Vec<Text<'a>>>,
-    #[serde(borrow, default, deserialize_with = "json::some")]
-    crv: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "json::some")]
-    x: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "json::some")]
-    y: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "json::some")]
-    n: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "json::some")]
-    e: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "json::some")]
-    k: Option<Text<'a>>,
-    #[serde(default, deserialize_with = "json::some")]
-    d: Option<IgnoredAny>,
-}
+#[serde(transparent)]
+pub(crate) struct Jwk<'a>(#[serde(borrow)] Loose<'a>);
+
+const MALFORMED: ConfigError = ConfigError::MalformedJwk { expected: "a JWK" };
 
 impl<'a> Jwk<'a> {
     pub(crate) fn parse(json: &'a [u8]) -> Result<Self, ConfigError> {
-        json::object(json).ok_or(ConfigError::MalformedJwk { expected: "a JWK" })
+        json::object(json).ok_or(MALFORMED)
     }
 
     /// Makes the key ready, if it is one that signatures can be checked with.
     pub(crate) fn read(&self, rules: &JwksRules) -> Result<Key, ConfigError> {
-        if self.public_key_use.as_deref().is_some_and(|purpose| purpose != "sig") {
+        let (kty, crv) = (self.text("kty")?.ok_or(MALFORMED)?, self.text("crv")?);
+        let kid = self.text("kid")?.map(str::to_owned);
+        let (stated, operations) = (self.text("alg")?, self.array("key_ops")?);
+        if self.text("use")?.is_some_and(|purpose| purpose != "sig") {
             return Err(unusable("its `use` is not `sig`"));
         }
-        if self.key_ops.as_deref().is_some_and(|operations| operations.iter().all(|one| &**one != "verify")) {
+        if operations.is_some_and(|operations| !operations.contains(&"verify")) {
             return Err(unusable("its `key_ops` do not have `verify`"));
         }
-        if self.d.is_some() {
+        if self.member("d")?.is_some() {
             return Err(ConfigError::PrivateKey);
         }
-        let stated = self.alg.as_deref().map(algorithm).transpose()?;
-        let kid = self.kid.as_ref().map(|kid| kid.to_string());
-        match (&*self.kty, self.crv.as_deref()) {
+        let stated = stated.map(algorithm).transpose()?;
+        match (kty, crv) {
             ("RSA", _) => {
-                let (n, e) = (number(&self.n, "n")?, number(&self.e, "e")?);
+                let n = self.number("n", "its `n` is missing or not base64url")?;
+                let e = self.number("e", "its `e` is missing or not base64url")?;
                 Key::from_jwk(stated.unwrap_or(rules.rsa_algorithm), kid, Material::Rsa { n: &n, e: &e })
             }
             ("EC", Some("P-256")) => {
@@ -175,11 +147,11 @@ impl<'a> Jwk<'a> {
                 Key::from_jwk(stated.unwrap_or(Algorithm::ES384), kid, Material::P384(&self.point()?))
             }
             ("OKP", Some("Ed25519")) => {
-                let x = number(&self.x, "x")?;
+                let x = self.number("x", "its `x` is missing or not base64url")?;
                 Key::from_jwk(stated.unwrap_or(Algorithm::EdDSA), kid, Material::Ed25519(&x))
             }
             ("oct", _) => {
-                let secret = number(&self.k, "k")?;
+                let secret = self.number("k", "its `k` is missing or not base64url")?;
                 let stated = stated.ok_or(unusable("a symmetric key needs an `alg`"))?;
                 Key::from_jwk(stated, kid, Material::Secret(&secret))
             }
@@ -191,11 +163,47 @@ impl<'a> Jwk<'a> {
     /// The point of an elliptic curve, uncompressed. Both halves have the same length, so that none can be made up for
     /// by the other (RFC 7518, section 6.2.1.2).
     fn point(&self) -> Result<Vec<u8>, ConfigError> {
-        let (x, y) = (number(&self.x, "x")?, number(&self.y, "y")?);
+        let x = self.number("x", "its `x` is missing or not base64url")?;
+        let y = self.number("y", "its `y` is missing or not base64url")?;
         if x.len() != y.len() {
             return Err(unusable("its `x` and `y` are not of the same length"));
         }
         Ok([&[4], &*x, &*y].concat())
+    }
+
+    fn number(&self, name: &str, missing: &'static str) -> Result<Vec<u8>, ConfigError> {
+        self.text(name)?.and_then(|text| decode_to_vec(text.as_bytes())).ok_or(unusable(missing))
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&str>, ConfigError> {
+        match self.member(name)? {
+            None => Ok(None),
+            Some(Loose::Text(text)) => Ok(Some(text)),
+            Some(_) => Err(MALFORMED),
+        }
+    }
+
+    fn array(&self, name: &str) -> Result<Option<Vec<&str>>, ConfigError> {
+        match self.member(name)? {
+            None => Ok(None),
+            Some(Loose::Array(items)) => {
+                let texts = items.iter().map(|item| item.as_text().map(|text| &**text).ok_or(MALFORMED));
+                texts.collect::<Result<_, _>>().map(Some)
+            }
+            Some(_) => Err(MALFORMED),
+        }
+    }
+
+    /// A member of this name, which must not stand there twice (RFC 7517, section 4).
+    fn member(&self, name: &str) -> Result<Option<&Loose<'a>>, ConfigError> {
+        let Loose::Object(members) = &self.0 else {
+            return Err(MALFORMED);
+        };
+        let mut found = members.iter().filter(|(other, _)| **other == *name).map(|(_, member)| member);
+        match (found.next(), found.next()) {
+            (member, None) => Ok(member),
+            _ => Err(MALFORMED),
+        }
     }
 }
 
@@ -206,17 +214,6 @@ pub(crate) fn algorithm(name: &str) -> Result<Algorithm, ConfigError> {
         "Ed25519" => Ok(Algorithm::EdDSA),
         name => Algorithm::from_str(name).map_err(|_| unusable("its `alg` is not supported")),
     }
-}
-
-fn number(member: &Option<Text<'_>>, name: &'static str) -> Result<Vec<u8>, ConfigError> {
-    let missing = match name {
-        "n" => "its `n` is missing or not base64url",
-        "e" => "its `e` is missing or not base64url",
-        "x" => "its `x` is missing or not base64url",
-        "y" => "its `y` is missing or not base64url",
-        _ => "its `k` is missing or not base64url",
-    };
-    member.as_ref().and_then(|text| decode_to_vec(text.as_bytes())).ok_or(unusable(missing))
 }
 
 fn unusable(reason: &'static str) -> ConfigError {

@@ -4,7 +4,7 @@ use memchr::memchr_iter;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::base64url::Buffer;
+use super::base64url::{Buffer, decode_to_vec};
 use super::json::{self, Text};
 use crate::kind::AuthErrorKind;
 
@@ -36,6 +36,13 @@ impl<'a> Jws<'a> {
             2 => Err(AuthErrorKind::UnsupportedToken),
             _ => Err(AuthErrorKind::MalformedToken),
         }
+    }
+}
+
+impl Jws<'_> {
+    /// Whether all three parts can be decoded.
+    pub(crate) fn is_canonical(&self) -> bool {
+        [self.header, self.payload, self.signature].into_iter().all(|part| decode_to_vec(part).is_some())
     }
 }
 

@@ -49,6 +49,7 @@ use crate::kind::AuthErrorKind;
 /// # Ok(())
 /// # }
 /// ```
+#[must_use]
 pub struct JwtVerifier<C> {
     keys: Arc<dyn KeySource>,
     rules: Arc<Rules>,
@@ -65,7 +66,8 @@ struct Rules {
 }
 
 impl<C> JwtVerifier<C> {
-    /// A verifier that trusts tokens signed with one of `keys`.
+    /// A verifier that trusts tokens signed with one of `keys`, a [`KeySet`](crate::KeySet) say; a single
+    /// [`Key`](crate::Key) becomes one by `KeySet::from(key)`.
     #[must_use]
     pub fn new(keys: impl KeySource + 'static) -> Self {
         let expected = Expected {
@@ -74,7 +76,7 @@ impl<C> JwtVerifier<C> {
             claims: Vec::new(),
             leeway: Duration::from_secs(60),
             any_audience: false,
-            sender_constrained: false,
+            ignore_confirmation: false,
         };
         let rules = Rules { expected, token_limit: 16 * 1024, access_tokens_only: false, clock: None };
         Self { keys: Arc::new(keys), rules: Arc::new(rules), claims: PhantomData }
@@ -87,7 +89,8 @@ impl<C> JwtVerifier<C> {
         self.set(|rules| rules.expected.issuers = vec![issuer.into()])
     }
 
-    /// Accepts one more issuer.
+    /// Accepts one more issuer. Any of the keys may then sign for any of the issuers: use this for one issuer of several
+    /// names, not for several issuers that do not trust each other.
     #[must_use]
     pub fn add_issuer(self, issuer: impl Into<String>) -> Self {
         self.set(|rules| rules.expected.issuers.push(issuer.into()))
@@ -159,7 +162,7 @@ impl<C> JwtVerifier<C> {
     /// else checks the sender.
     #[must_use]
     pub fn insecure_ignore_confirmation(self) -> Self {
-        self.set(|rules| rules.expected.sender_constrained = true)
+        self.set(|rules| rules.expected.ignore_confirmation = true)
     }
 
     fn set(mut self, change: impl FnOnce(&mut Rules)) -> Self {
@@ -180,7 +183,7 @@ where
     pub fn verify(&self, token: &str) -> Verdict<C> {
         match self.verify_held(token) {
             Err(AuthErrorKind::UnknownKey) => self.verify_refreshed(token),
-            result => Verdict::Ready(result.map_err(AuthError::new)),
+            result => Verdict::Ready(result.map_err(|kind| self.explain(kind))),
         }
     }
 
@@ -190,15 +193,16 @@ where
             return Err(AuthErrorKind::TokenTooLarge);
         }
         let jws = Jws::split(token)?;
-        let mut buffer = Buffer::<1024>::new();
+        let mut buffer = Buffer::<USUAL_HEADER>::new();
         let header = Header::read(jws.header, &mut buffer)?;
         self.check_type(&header)?;
         check_signature(&self.keys.current(), &header, &jws)?;
 
         // From here on the token is what its issuer made.
-        let mut buffer = Buffer::<4096>::new();
+        let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
         let payload = buffer.decode(jws.payload).ok_or(AuthErrorKind::MalformedToken)?;
-        let payload = json::object_text(payload).ok_or(AuthErrorKind::InvalidClaims)?;
+        let payload = json::object_text(payload).filter(|text| json::is_shallow(text));
+        let payload = payload.ok_or(AuthErrorKind::InvalidClaims)?;
         let (claims, accepted) = self.rules.expected.read(payload, self.now())?;
         let expiry = accepted.expiry.to_system_time();
         Ok(Claims::of_token(
@@ -209,6 +213,10 @@ where
 
     /// After a look for newer keys, since the token's is not among those that are held.
     fn verify_refreshed(&self, token: &str) -> Verdict<C> {
+        // What is broken in any case is not worth a look.
+        if !Jws::split(token).is_ok_and(|jws| jws.is_canonical()) {
+            return Verdict::Ready(Err(AuthErrorKind::MalformedToken.into()));
+        }
         match self.keys.refresh() {
             Refresh::Unchanged => Verdict::Ready(Err(AuthErrorKind::UnknownKey.into())),
             Refresh::Failed(error) => Verdict::Ready(Err(error)),
@@ -216,9 +224,26 @@ where
                 let (verifier, token) = (self.clone(), token.to_owned());
                 Verdict::Pending(Box::pin(async move {
                     refreshed.await?;
-                    verifier.verify_held(&token).map_err(AuthError::new)
+                    verifier.verify_held(&token).map_err(|kind| verifier.explain(kind))
                 }))
             }
+        }
+    }
+
+    /// Adds what only the developer should know, where the settings are more likely at fault than the token.
+    fn explain(&self, kind: AuthErrorKind) -> AuthError {
+        let error = AuthError::new(kind);
+        match kind {
+            AuthErrorKind::WrongAudience if self.rules.expected.audiences.is_empty() => error.caused_by(
+                "the token names an audience and the verifier expects none: set JwtVerifier::audience, \
+                 or insecure_any_audience",
+            ),
+            AuthErrorKind::InvalidClaims => error.caused_by(format!(
+                "the payload has a registered claim that is malformed or stands there twice, \
+                 or does not fit `{}`",
+                std::any::type_name::<C>()
+            )),
+            _ => error,
         }
     }
 
@@ -251,7 +276,7 @@ fn check_signature(keys: &KeySet, header: &Header<'_>, jws: &Jws<'_>) -> Result<
             _ => AuthErrorKind::UnknownKey,
         });
     }
-    let mut buffer = Buffer::<1026>::new();
+    let mut buffer = Buffer::<LONGEST_SIGNATURE>::new();
     let signature = buffer.decode(jws.signature).ok_or(AuthErrorKind::MalformedToken)?;
     if candidates.any(|key| key.verify(jws.signed, signature)) {
         Ok(())
@@ -260,6 +285,12 @@ fn check_signature(keys: &KeySet, header: &Header<'_>, jws: &Jws<'_>) -> Result<
     }
 }
 
+/// What is longer is decoded on the heap.
+const USUAL_HEADER: usize = 1024;
+const USUAL_PAYLOAD: usize = 4096;
+/// That of an RSA key of 8192 bits, and what a decoder may ask for beyond it.
+const LONGEST_SIGNATURE: usize = 8192 / 8 + 2;
+
 impl<C> Verify for JwtVerifier<C>
 where
     C: DeserializeOwned + 'static,
@@ -267,7 +298,8 @@ where
     type Claims = C;
 
     fn verify(&self, token: &str) -> Verdict<C> {
-        self.verify(token)
+        // The method of the type itself.
+        JwtVerifier::verify(self, token)
     }
 }
 

@@ -39,7 +39,7 @@ enum Name {
     Any,
     /// A key that stands in a JWK set without a `kid`: tokens without one.
     Missing,
-    /// Tokens with exactly this `kid`.
+    /// Tokens with exactly this `kid`, or without one.
     Kid(String),
 }
 
@@ -49,9 +49,14 @@ impl Key {
     /// # Errors
     ///
     /// If the secret is shorter than the hash (32, 48 or 64 bytes; [RFC 7518, section
-    /// 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)), or the algorithm is another.
+    /// 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)), or is a key in PEM, or the algorithm is another.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        Self::local(algorithm, Material::Secret(secret.as_ref()))
+        let key = Self::local(algorithm, Material::Secret(secret.as_ref()))?;
+        // A public key is no secret: whoever has it could sign.
+        if secret.as_ref().trim_ascii_start().starts_with(b"-----BEGIN ") {
+            return Err(ConfigError::MalformedKey { reason: "a key in PEM is not a secret" });
+        }
+        Ok(key)
     }
 
     /// A public key in PEM: `PUBLIC KEY`, or `RSA PUBLIC KEY`
@@ -111,7 +116,7 @@ impl Key {
         Ok(key)
     }
 
-    /// Names the key: from now on it serves only tokens whose header has exactly this `kid`.
+    /// Names the key: from now on it serves tokens whose header has exactly this `kid`, or none.
     #[must_use]
     pub fn kid(mut self, kid: impl Into<String>) -> Self {
         self.name = Name::Kid(kid.into());

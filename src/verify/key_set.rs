@@ -13,7 +13,8 @@ const MOST_CANDIDATES: usize = 4;
 
 /// The keys that tokens may be signed with.
 ///
-/// A token's `kid` is compared exactly. A token without one is tried against the keys of its algorithm, at most four.
+/// A token's `kid` is compared exactly; keys of that name are tried first, then those that were given none. A token
+/// without one is tried against all keys of its algorithm. In any case at most four keys are tried.
 ///
 /// ```
 /// use tower_jwt_auth::KeySet;
@@ -28,14 +29,14 @@ const MOST_CANDIDATES: usize = 4;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct KeySet {
     keys: Vec<Key>,
     skipped: Vec<SkippedKey>,
 }
 
 impl KeySet {
-    /// Keys that were made ready one by one.
+    /// Keys that were made ready one by one. With none of them, every token is refused.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Self {
         Self { keys: keys.into_iter().collect(), skipped: Vec::new() }
@@ -61,7 +62,7 @@ impl KeySet {
 
     /// A JWK set as JSON text ([RFC 7517, section 5](https://www.rfc-editor.org/rfc/rfc7517#section-5)).
     ///
-    /// A key that cannot be used is left out and [listed](Self::skipped).
+    /// A key that cannot be used is left out and [listed](Self::skipped), which is all that tells of it: log the list.
     ///
     /// # Errors
     ///
@@ -102,6 +103,14 @@ impl KeySet {
         self
     }
 
+    /// Adds the keys of another set.
+    #[must_use]
+    pub fn add_keys(mut self, other: Self) -> Self {
+        self.keys.extend(other.keys);
+        self.skipped.extend(other.skipped);
+        self
+    }
+
     /// How many keys can be used.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -120,12 +129,13 @@ impl KeySet {
         &self.skipped
     }
 
-    /// The keys that may have signed a token with this `alg` and `kid`.
+    /// The keys that may have signed a token with this `alg` and `kid`, those of that very name first.
     pub(crate) fn candidates(&self, algorithm: Algorithm, kid: Option<&str>) -> impl Iterator<Item = &Key> {
-        self.keys
-            .iter()
-            .filter(move |key| key.algorithm() == algorithm && key.serves(kid))
-            .take(MOST_CANDIDATES)
+        let of_name = move |wanted: bool| {
+            let keys = self.keys.iter().filter(move |key| key.algorithm() == algorithm && key.serves(kid));
+            keys.filter(move |key| kid.is_some_and(|kid| key.is_named(kid)) == wanted)
+        };
+        of_name(true).chain(of_name(false)).take(MOST_CANDIDATES)
     }
 
     /// Whether there is a key of this name, for whatever algorithm.

@@ -72,11 +72,13 @@ impl<V: Verify + ?Sized> Verify for Arc<V> {
 /// What a [`Verify`] says of a token: at once, or after something that it has to wait for.
 ///
 /// It can be awaited, with no HTTP around it.
+#[must_use = "a verdict refuses nothing by itself: await it, or match on it"]
 #[expect(clippy::exhaustive_enums, reason = "there is no third way for an answer to come")]
 pub enum Verdict<C> {
     /// The token has been judged.
     Ready(Result<Claims<C>, AuthError>),
-    /// The token can only be judged after waiting, for a key that is not held, say.
+    /// The token can only be judged after waiting, for a key that is not held, say. The layer waits as long as this
+    /// takes and for as many requests as come: whoever makes one sets the limits.
     Pending(PendingVerdict<C>),
 }
 

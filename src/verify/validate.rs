@@ -6,9 +6,8 @@ use std::time::Duration;
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
-use serde_json::value::RawValue;
 
-use super::json::Text;
+use super::json::{Loose, Text};
 use super::stream;
 use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
@@ -22,7 +21,7 @@ pub(crate) struct Expected {
     pub(crate) claims: Vec<(String, Vec<String>)>,
     pub(crate) leeway: Duration,
     pub(crate) any_audience: bool,
-    pub(crate) sender_constrained: bool,
+    pub(crate) ignore_confirmation: bool,
 }
 
 /// The claims that were looked at and found good.
@@ -69,7 +68,7 @@ impl Expected {
         if !self.claims.is_empty() && !self.required(payload)? {
             return Err(AuthErrorKind::RequiredClaim);
         }
-        if registered.sender_constrained && !self.sender_constrained {
+        if registered.sender_constrained && !self.ignore_confirmation {
             return Err(AuthErrorKind::SenderConstrained);
         }
         let expiry = registered.expiry.ok_or(AuthErrorKind::MissingExpiry)?;
@@ -259,15 +258,14 @@ impl<'de> Visitor<'de> for RequiredVisitor<'_> {
         let mut found = vec![false; self.claims.len()];
         let mut seen = vec![false; self.claims.len()];
         while let Some(name) = claims.next_key::<Text<'_>>()? {
-            let value = claims.next_value::<&RawValue>()?;
-            let text = serde_json::from_str::<Text<'_>>(value.get()).ok();
+            let value = claims.next_value::<Loose<'_>>()?;
+            let text = value.as_text();
             for (position, (required, accepted)) in self.claims.iter().enumerate() {
                 if *required == *name {
                     if std::mem::replace(&mut seen[position], true) {
                         return Err(de::Error::custom("a claim stands there twice"));
                     }
-                    found[position] =
-                        text.as_ref().is_some_and(|text| accepted.iter().any(|one| *one == **text));
+                    found[position] = text.is_some_and(|text| accepted.iter().any(|one| *one == **text));
                 }
             }
         }

@@ -102,7 +102,10 @@ async fn two_credentials_are_a_bad_request() {
     }
 
     let name = HeaderName::from_static("x-access-token");
-    let layer = layer.add_token_source(TokenSource::header(name.clone()));
+    let layer = layer
+        .add_token_source(TokenSource::authorization())
+        .add_token_source(TokenSource::header(name.clone()));
+    assert_eq!(ask(&layer, get(&good)).await.status(), 200, "the same source twice is one");
     let mut request = get(&good);
     request.headers_mut().insert(&name, good_token().parse().unwrap());
     assert_bad_request("two sources", &ask(&layer, request).await, MultipleCredentials, description);
@@ -261,10 +264,12 @@ async fn a_good_token_that_does_not_permit_the_request_is_forbidden() {
     let expected = r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request", scope="orders:write""#;
     assert_refused("scope", &response, 403, InsufficientScope, &[("www-authenticate", expected)]);
 
-    let injected = AuthError::new(InsufficientScope).needed_scope("a\"\r\nx: y");
-    let response = ask(&JwtAuthLayer::new(Always(injected)), bearer("x")).await;
     let expected = challenge("insufficient_scope", "the token does not permit this request");
-    assert_refused("no scope", &response, 403, InsufficientScope, &[("www-authenticate", &expected)]);
+    for odd in ["a\"\r\nx: y", "", " ", "a  b", " a", "é"] {
+        let error = AuthError::new(InsufficientScope).needed_scope(odd);
+        let response = ask(&JwtAuthLayer::new(Always(error)), bearer("x")).await;
+        assert_refused(odd, &response, 403, InsufficientScope, &[("www-authenticate", &expected)]);
+    }
 }
 
 #[tokio::test]

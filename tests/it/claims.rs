@@ -5,7 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{
-    Algorithm, Audience, AuthErrorKind, Claims, JwtVerifier, KeySet, NumericDate, RegisteredClaims, TokenInfo,
+    Algorithm, Audience, AuthErrorKind, Claims, JwtVerifier, KeySet, NumericDate, RegisteredClaims,
+    TokenInfo, Verdict,
 };
 
 use crate::support::*;
@@ -320,6 +321,31 @@ async fn nesting_does_not_exhaust_the_stack() {
     assert_eq!(refusal(&verifier(), &header).await, None, "what is ignored is passed over without a stack");
 }
 
+#[test]
+fn nesting_in_strings_does_not_exhaust_the_stack() {
+    // serde_json reads such a string as JSON if its feature `raw_value` is on, and begins to count the depth anew.
+    let mut nested = "[".repeat(120) + &"]".repeat(120);
+    for _ in 0..10 {
+        let text = Value::from(nested).to_string();
+        let wrapped = format!("{{\"$serde_json::private::RawValue\":{text}}}");
+        nested = format!("{}{wrapped}{}", "[".repeat(118), "]".repeat(118));
+    }
+    let token = with(&format!(r#""x":{nested}"#));
+    assert!(token.len() < 16 * 1024, "within the limit");
+    let judge = move || match verifier().verify(&token) {
+        Verdict::Ready(result) => result.err().map(|error| error.kind()),
+        Verdict::Pending(_) => None,
+    };
+    // As much as a worker of tokio has.
+    let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(judge);
+    assert_eq!(thread.unwrap().join().unwrap(), Some(InvalidClaims));
+
+    let wide = |n: usize| with(&format!(r#""x":[{}]"#, vec!["{}"; n].join(",")));
+    let kind = |token: String| verifier().verify(&token);
+    assert!(matches!(kind(wide(1022)), Verdict::Ready(Ok(_))), "1,024 arrays and objects will do");
+    assert!(matches!(kind(wide(1023)), Verdict::Ready(Err(_))));
+}
+
 #[tokio::test]
 async fn claims_are_typed() {
     #[derive(Debug, serde::Deserialize)]
@@ -384,4 +410,25 @@ async fn registered_claims_are_ready_to_use() {
     let written =
         RegisteredClaims { aud: Some(one), exp: Some(NumericDate::from(at(5))), ..Default::default() };
     assert_eq!(serde_json::to_value(written).unwrap(), json!({"aud": "a", "exp": 5}));
+}
+
+#[tokio::test]
+async fn registered_claims_can_be_flattened() {
+    #[derive(serde::Deserialize)]
+    struct User {
+        email: String,
+        #[serde(flatten)]
+        registered: RegisteredClaims,
+    }
+
+    let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
+    let verifier = JwtVerifier::<User>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
+    for exp in [json!(NOW + 300), json!(NOW as f64 + 0.5), json!(1.9e9)] {
+        let user = verifier.verify(&but("exp", exp.clone())).await.unwrap();
+        assert_eq!(
+            (user.email.as_str(), user.registered.sub.as_deref()),
+            ("eze@example.com", Some("42")),
+            "{exp}"
+        );
+    }
 }

@@ -89,7 +89,12 @@ async fn without_the_layer_outside_the_developer_is_told() {
     let response = service.oneshot(of("42")).await.unwrap();
     assert_refused("no layer", &response, 500, MissingLayer, &[]);
     let hint = response.extensions().get::<AuthError>().unwrap().to_string();
-    assert!(hint.starts_with("no claims of type `serde_json::value::Value`: put a JwtAuthLayer"), "{hint}");
+    assert!(
+        hint.starts_with(
+            "no claims of type `serde_json::value::Value` in this request: put a JwtAuthLayer outside"
+        ),
+        "{hint}"
+    );
 }
 
 #[tokio::test]

@@ -303,7 +303,24 @@ async fn a_key_that_is_not_held_is_waited_for() {
 async fn only_a_token_that_lacks_nothing_but_its_key_is_waited_for() {
     let none = late(None);
     let none_alg = format!("{}.{}.", base64url(r#"{"alg":"none"}"#), base64url("{}"));
-    for token in ["abc", "a.b.c", "a.b.c.d.e", none_alg.as_str(), &"x".repeat(20_000)] {
-        assert!(matches!(none.verify(token), Verdict::Ready(Err(_))), "{token}");
+    let parts =
+        |payload: &str, signature: &str| format!("{}.{payload}.{signature}", base64url(r#"{"alg":"HS256"}"#));
+    let broken = [
+        "abc".to_owned(),
+        "a.b.c".to_owned(),
+        "a.b.c.d.e".to_owned(),
+        none_alg,
+        "x".repeat(20_000),
+        parts("AAAA", "aaa,bbb"),
+        parts("AAAA", "AAAA x"),
+        parts("@@@", "AAAA"),
+        parts("AAAA", "AB"),
+    ];
+    for token in broken {
+        assert!(matches!(none.verify(&token), Verdict::Ready(Err(_))), "{token}");
+    }
+    let layer = JwtAuthLayer::new(none);
+    for header in [parts("AAAA", "aaa,bbb"), parts("AAAA", "AAAA x")] {
+        assert_eq!(ask(&layer, bearer(&header)).await.status(), 400, "{header}");
     }
 }

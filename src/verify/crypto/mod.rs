@@ -131,9 +131,39 @@ fn check_point(point: &[u8], coordinate: usize) -> Result<(), ConfigError> {
 }
 
 fn check_ed25519(key: &[u8]) -> Result<(), ConfigError> {
-    if key.len() == 32 {
-        Ok(())
-    } else {
-        Err(ConfigError::MalformedKey { reason: "an Ed25519 key has 32 bytes" })
+    let Ok(mut y) = <[u8; 32]>::try_from(key) else {
+        return Err(ConfigError::MalformedKey { reason: "an Ed25519 key has 32 bytes" });
+    };
+    // The sign of x changes neither of what follows.
+    y[31] &= 0x7f;
+    let not_reduced = y[0] >= 0xed && y[1..31].iter().all(|byte| *byte == 0xff) && y[31] == 0x7f;
+    if not_reduced || SMALL_ORDER.contains(&y) {
+        return Err(ConfigError::MalformedKey {
+            reason: "anyone can sign for this Ed25519 key: its point is of small order",
+        });
     }
+    Ok(())
+}
+
+/// The y coordinates of the eight points on edwards25519 whose order divides the cofactor (RFC 7748, section 6.1 tells
+/// of the same on curve25519), little-endian: 0, 1, -1, and the two of order eight.
+const SMALL_ORDER: [[u8; 32]; 5] = [
+    [0; 32],
+    small(1, 0, 0),
+    small(0xec, 0xff, 0x7f),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
+        0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
+        0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+];
+
+const fn small(first: u8, middle: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [middle; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
 }

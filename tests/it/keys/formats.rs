@@ -38,6 +38,14 @@ fn secrets_are_as_long_as_the_hash() {
 }
 
 #[test]
+fn a_key_in_pem_is_no_secret() {
+    for name in ["rsa2048.public.pem", "ed25519.public.pem", "ed25519.private.pem"] {
+        let secret = Key::hmac(Algorithm::HS256, fixture(name));
+        assert_error(name, secret, "the key cannot be read: a key in PEM is not a secret");
+    }
+}
+
+#[test]
 fn secrets_are_for_hmac_alone() {
     for algorithm in
         [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA]

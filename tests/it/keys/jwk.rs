@@ -165,6 +165,7 @@ fn members_are_exact() {
     let text = jwk_of(Algorithm::EdDSA).to_string();
     let with = |member: &str| format!("{{{member},{}", &text[1..]);
     assert!(Key::jwk(with(r#""kid":"k1""#)).is_ok());
+    assert!(Key::jwk(with(r#""n":null,"y":1"#)).is_ok(), "what a `kty` has no use for is not read");
     for (name, json) in [
         ("kid a number", with(r#""kid":1"#)),
         ("kid null", with(r#""kid":null"#)),
@@ -172,8 +173,6 @@ fn members_are_exact() {
         ("key_ops a string", with(r#""key_ops":"verify""#)),
         ("key_ops null", with(r#""key_ops":null"#)),
         ("key_ops of null", with(r#""key_ops":["verify",null]"#)),
-        ("n null", with(r#""n":null"#)),
-        ("y a number", with(r#""y":1"#)),
         ("kty twice", with(r#""kty":"OKP""#)),
         ("alg twice", with(r#""alg":"EdDSA""#)),
         ("x twice", with(r#""x":"AQAB""#)),

@@ -163,3 +163,17 @@ async fn a_header_that_names_another_algorithm_finds_no_key() {
         assert_eq!(refusal, expected, "{algorithm:?}, {alg:?}");
     }
 }
+
+#[tokio::test]
+async fn a_key_of_the_very_name_is_tried_first() {
+    let others = (0..4).map(|n| Key::hmac(Algorithm::HS256, [n; 32]).unwrap());
+    let keys = KeySet::new(others).add_keys(Key::hmac(Algorithm::HS256, SECRET).unwrap().kid("k1").into());
+    assert_eq!(keys.len(), 5);
+    assert_eq!(refused(keys.clone(), &token(Algorithm::HS256, Some("k1"))).await, None);
+    let unnamed = token(Algorithm::HS256, None);
+    assert_eq!(
+        refused(keys, &unnamed).await,
+        Some(AuthErrorKind::InvalidSignature),
+        "the fifth of its algorithm"
+    );
+}

@@ -101,3 +101,32 @@ fn numbers_make_a_key_of_their_type() {
         assert!(Key::jwk(jwk_with(Algorithm::RS256, changes).to_string()).is_ok(), "{name}");
     }
 }
+
+#[test]
+fn keys_that_anyone_can_sign_for_are_refused() {
+    let y = |bytes: [u8; 32]| base64url(bytes);
+    let filled = |first: u8, last: u8| {
+        let mut bytes = [0xff; 32];
+        (bytes[0], bytes[31]) = (first, last);
+        y(bytes)
+    };
+    let (mut one, mut minus_zero) = ([0; 32], [0; 32]);
+    (one[0], minus_zero[31]) = (1, 0x80);
+    for (name, x) in [
+        ("0", y([0; 32])),
+        ("0, the other sign", y(minus_zero)),
+        ("1", y(one)),
+        ("-1", filled(0xec, 0x7f)),
+        ("-1, the other sign", filled(0xec, 0xff)),
+        ("p", filled(0xed, 0x7f)),
+        ("p + 1", filled(0xee, 0x7f)),
+        ("beyond p", filled(0xff, 0xff)),
+        ("order 8", "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU".to_owned()),
+        ("order 8, the other", "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o".to_owned()),
+    ] {
+        let jwk = format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}"#);
+        let expected =
+            "the key cannot be read: anyone can sign for this Ed25519 key: its point is of small order";
+        assert_error(name, Key::jwk(jwk), expected);
+    }
+}
