@@ -42,6 +42,15 @@
 //! A token is only ever waited for where its key is not held and the [`KeySource`] can look for newer ones.
 //! [`PrincipalLayer`] stands inside and turns the claims into your application's own user.
 //!
+//! # In axum
+//!
+//! - `Router::layer` covers the routes that stand before it, and unknown paths, too; `route_layer` covers routes alone.
+//! - Of several layers the one that is added last runs first: [`PrincipalLayer`], then [`JwtAuthLayer`], then CORS, so
+//!   that a preflight request, which carries no token, is answered before it is refused.
+//! - A handler takes [`Claims<C>`](Claims), `Option<Claims<C>>` behind an optional layer, or
+//!   `Result<Claims<C>, AuthError>` to answer itself; the user of a [`PrincipalLayer`] is an `Extension<User>`.
+//! - In tests of a router, `.layer(Extension(Claims::new(user)))` stands in for the layer, with no token.
+//!
 //! # Features
 //!
 //! | feature | default | what it does |
@@ -64,7 +73,7 @@
 //! - No address and no key out of a token (`jku`, `x5u`, `jwk`) is ever used.
 //! - `exp` is required. `iss` and `aud` are required, and compared byte for byte, where they are configured: configure
 //!   both. A token that is for some audience is refused where none is configured.
-//! - What could be read in two ways is refused: members that stand there twice, base64url that is not canonical, two
+//! - What could be read in two ways is refused: claims that stand there twice, base64url that is not canonical, two
 //!   credentials in one request.
 //! - Everything that comes from the wire has a limit. Nothing of a token is logged, shown in an error or sent back.
 //! - A bearer token is as good as a password to whoever holds it: serve it over TLS only, and keep its life short.
