@@ -2,10 +2,11 @@
 //!
 //! It prints a line to try, with a token in it. Leave the token out, or change a letter of it, and add `-i` to see what
 //! a client is told. `ADDR=127.0.0.1:3000` sets where it listens. A real service has its key from its settings, and its
-//! users have their tokens from elsewhere.
+//! users have their tokens from elsewhere; and it has TLS, and limits on how many connections there are and for how long.
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -42,7 +43,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("curl -H 'Authorization: Bearer {token}' http://{addr}/");
 
     loop {
-        let (stream, _) = listener.accept().await?;
+        let Ok((stream, _)) = listener.accept().await else {
+            // Too many open files, say: that passes when clients go.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
         let service = TowerToHyperService::new(service.clone());
         tokio::spawn(async move {
             // What fails here is the connection, because the client has gone, say.

@@ -25,6 +25,7 @@ pub(crate) enum ApiError {
     PasswordTooLong,
     TimedOut,
     TooBusy,
+    Unavailable(sqlx::Error),
     WrongCredentials,
 }
 
@@ -79,6 +80,11 @@ impl ApiError {
                 "too_busy",
                 "too many people are signing in, try again in a moment",
             ),
+            Self::Unavailable(_) => (
+                Status::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "the users cannot be looked up, try again in a moment",
+            ),
             Self::WrongCredentials => {
                 (Status::UNAUTHORIZED, "wrong_credentials", "the email or the password is wrong")
             }
@@ -88,8 +94,10 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if let Self::Internal(cause) = &self {
-            eprintln!("internal error: {cause}");
+        match &self {
+            Self::Internal(cause) => eprintln!("internal error: {cause}"),
+            Self::Unavailable(cause) => report_database(cause),
+            _ => {}
         }
         let (status, error, message) = self.describe();
         let mut response = (status, Json(Refusal { error, message })).into_response();
@@ -97,6 +105,17 @@ impl IntoResponse for ApiError {
             response.headers_mut().insert(header::RETRY_AFTER, const { HeaderValue::from_static("1") });
         }
         response
+    }
+}
+
+/// One line on standard error: the database gave no answer. Clients are told 503, whichever route they asked.
+pub(crate) fn report_database(cause: &dyn Error) {
+    eprintln!("database error: {cause}");
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(error)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The way of a request:
 //!
-//! 1. `serve` takes the connection, with a time limit on its headers, and gives the request to [`app`].
+//! 1. `serve` takes the connection, within the [`Limits`], and gives the request to [`app`].
 //! 2. `POST /signin` (`signin`): the password is checked in `password`, the user is in `users`, the token comes
 //!    from `tokens`.
 //! 3. `GET /protected/` (`protected`): the library checks the token, `users` turns its claims into the user.

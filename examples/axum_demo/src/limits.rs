@@ -1,4 +1,4 @@
-//! How long things may take, so that a slow client cannot hold on to the server.
+//! How long things may take and how many may be open, so that slow clients cannot hold on to the server.
 
 use std::time::Duration;
 
@@ -9,21 +9,27 @@ use tokio::time::timeout;
 
 use crate::error::ApiError;
 
-/// The time limits of the server.
+/// The limits of the server.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {
+    /// How many connections may be open; others wait until one closes: 1,000.
+    pub connections: usize,
+    /// How long a connection is kept open, also for a client that does not read its answers: 60 seconds.
+    pub connection: Duration,
     /// Until the headers of a request are there, also of the next one on a connection kept open: 10 seconds.
     pub headers: Duration,
     /// From there until the answer, the request's body included: 10 seconds.
     pub request: Duration,
-    /// For requests under way when the server is told to stop: 5 seconds.
+    /// For a request under way when its connection is to close, or the server to stop: 5 seconds.
     pub shutdown: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            connections: 1_000,
+            connection: Duration::from_secs(60),
             headers: Duration::from_secs(10),
             request: Duration::from_secs(10),
             shutdown: Duration::from_secs(5),

@@ -1,10 +1,14 @@
 //! `GET /protected/`: tells the people who are signed in who they are.
 
+use std::error::Error;
+
+use axum::body::Body;
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use serde::Serialize;
 use tower_jwt_auth::{Claims, JwtAuthLayer, PrincipalLayer};
 
+use crate::error::report_database;
 use crate::tokens::{AccessToken, TokenKeys};
 use crate::users::{User, Users};
 
@@ -20,6 +24,13 @@ pub(crate) fn routes(users: Users, keys: &TokenKeys) -> Router {
     let current_user = PrincipalLayer::new(move |claims: Claims<AccessToken>| {
         let users = users.clone();
         async move { users.by_id(&claims.sub).await }
+    })
+    .reject_with(|error, _| {
+        // Only a failed look-up has a cause here: that there is no such user is no fault.
+        if let Some(cause) = error.source() {
+            report_database(cause);
+        }
+        error.response(Body::empty())
     });
     // The layer added last is the outermost: the token is checked before the user is looked up.
     Router::new().route("/protected/", get(protected)).layer(current_user).layer(signed_in)

@@ -1,16 +1,17 @@
-//! Taking connections, with time limits, until told to stop.
+//! Taking connections, so many at once and each for so long, until told to stop.
 
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{sleep, timeout};
 
 use crate::limits::Limits;
 use crate::settings::SettingError;
@@ -28,24 +29,48 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, SettingError> {
 
 /// Serves until `stop` is ready, then lets the requests under way finish.
 ///
-/// `axum::serve` would do, but it waits for a slow client's headers for ever.
+/// `axum::serve` would do, but it waits for slow clients for ever, and for any number of them.
 pub async fn serve(mut listener: TcpListener, app: Router, limits: Limits, stop: impl Future<Output = ()>) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.headers);
-    let connections = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(limits.connections));
+    // Tells every connection, and knows when the last one is gone.
+    let (stopping, stopped) = watch::channel(());
     let mut stop = pin!(stop);
     loop {
         tokio::select! {
-            // axum's accept, which waits a little and goes on when there are too many open files.
-            (stream, _) = Listener::accept(&mut listener) => {
-                let service = TowerToHyperService::new(app.clone());
-                // If it fails, the client is gone, was too slow or does not speak HTTP: nothing is left to do.
-                tokio::spawn(connections.watch(http.serve_connection(TokioIo::new(stream), service)));
+            (place, stream) = accept(&mut listener, &places) => {
+                let (app, stopped) = (app.clone(), stopped.clone());
+                tokio::spawn(async move {
+                    converse(stream, app, limits, stopped).await;
+                    drop(place);
+                });
             }
             () = &mut stop => break,
         }
     }
-    drop(listener);
-    // If it runs out, the connections still open end with the process.
-    let _ = timeout(limits.shutdown, connections.shutdown()).await;
+    drop((listener, stopped));
+    stopping.send_replace(());
+    stopping.closed().await;
+}
+
+/// The next connection, as soon as there is a place for it.
+async fn accept(listener: &mut TcpListener, places: &Arc<Semaphore>) -> (OwnedSemaphorePermit, TcpStream) {
+    let place = Arc::clone(places).acquire_owned().await.expect("nobody closes the semaphore");
+    // axum's accept, which waits a little and goes on when there are too many open files.
+    let (stream, _) = Listener::accept(listener).await;
+    (place, stream)
+}
+
+/// Answers the requests of one connection, until its time is over or the server stops.
+async fn converse(stream: TcpStream, app: Router, limits: Limits, mut stopped: watch::Receiver<()>) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.headers);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)));
+    tokio::select! {
+        // If it fails, the client is gone, was too slow or does not speak HTTP: nothing is left to do.
+        _ = &mut connection => return,
+        () = sleep(limits.connection) => {}
+        _ = stopped.changed() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(limits.shutdown, connection).await;
 }

@@ -6,6 +6,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::post;
 use axum::{Json, Router};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
@@ -26,6 +27,9 @@ struct SignIn {
 struct Credentials {
     email: String,
     password: String,
+    /// All other members. With a flattened field, serde takes objects only; without, `["email", "password"]` too.
+    #[serde(flatten)]
+    _others: IgnoredAny,
 }
 
 #[derive(Serialize)]
@@ -47,11 +51,11 @@ async fn sign_in(
     State(app): State<SignIn>,
     body: Result<Json<Credentials>, JsonRejection>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let Json(Credentials { email, password }) = body?;
+    let Json(Credentials { email, password, .. }) = body?;
     let password = Password::new(password)?;
     // Before the database is asked, so that a flood costs next to nothing.
     let place = app.gate.enter()?;
-    let (user, hash) = match app.users.by_email(&email).await.map_err(ApiError::internal)? {
+    let (user, hash) = match app.users.by_email(&email).await? {
         Some((user, hash)) => (Some(user), hash),
         None => (None, PasswordHash::of_nobody()),
     };

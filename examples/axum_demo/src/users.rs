@@ -1,5 +1,7 @@
 //! The users, in SQLite.
 
+use std::fs::OpenOptions;
+
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
@@ -26,6 +28,7 @@ pub(crate) struct Users {
 
 impl Users {
     pub(crate) async fn open(database: SqliteConnectOptions) -> Result<Self, SettingError> {
+        create_private(&database);
         // One connection, never closed: with `sqlite::memory:` the database lives as long as its connection. It is
         // enough for a file too, where a look-up takes microseconds. No test before use: there is no network that
         // could fail, and sqlx closes a connection when a client goes away during its test.
@@ -81,4 +84,20 @@ impl Users {
             (User { id, email, first_name, last_name }, PasswordHash::new(hash))
         }))
     }
+}
+
+/// Creates the file, as it will hold hashes of passwords, so that on Unix no other user can read it. SQLite gives the
+/// files that it puts next to it the same mode.
+fn create_private(database: &SqliteConnectOptions) {
+    let path = database.get_filename();
+    // So sqlx calls a database in memory.
+    if path.to_string_lossy().starts_with("file:sqlx-in-memory-") {
+        return;
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // If it fails, the file is there already, or SQLite will tell what is wrong.
+    let _ = options.open(path);
 }

@@ -10,6 +10,9 @@ use tokio::time::timeout;
 
 pub(crate) const JSON: &str = "application/json";
 
+/// Of the first user.
+pub(crate) const SIGNIN_BODY: &[u8] = br#"{"email":"eze@example.com","password":"okon"}"#;
+
 pub(crate) fn get_request(path: &str, authorization: &[&str]) -> Vec<u8> {
     let credentials: String =
         authorization.iter().map(|value| format!("Authorization: {value}\r\n")).collect();

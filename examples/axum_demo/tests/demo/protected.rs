@@ -2,9 +2,8 @@
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
-use sqlx::{Connection, SqliteConnection};
 
-use crate::support::{Demo, SECRET, ScratchFile, settings};
+use crate::support::{Demo, SECRET, ScratchFile, change, settings};
 
 #[tokio::test]
 async fn tells_who_is_signed_in() {
@@ -114,8 +113,7 @@ async fn refuses_a_user_deleted_since() {
     let authorization = demo.bearer().await;
     assert_eq!(demo.protected(&[&authorization]).await.status, 200);
 
-    let mut database = SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query("DELETE FROM users").execute(&mut database).await.unwrap();
+    change(&url, "DELETE FROM users").await;
     let answer = demo.protected(&[&authorization]).await;
     let (status, code, why) = NOBODY;
     assert_eq!(answer.status, status);
@@ -124,6 +122,6 @@ async fn refuses_a_user_deleted_since() {
     // The next user must not be taken for the one who is gone.
     let insert =
         "INSERT INTO users (email, first_name, last_name, password_hash) VALUES ('a@b.c', 'A', 'B', '')";
-    sqlx::query(insert).execute(&mut database).await.unwrap();
+    change(&url, insert).await;
     assert_eq!(demo.protected(&[&authorization]).await.status, 401);
 }

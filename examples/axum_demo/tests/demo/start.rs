@@ -4,9 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 
 use axum_demo::{Settings, app, listen};
-use sqlx::{Connection, SqliteConnection};
 
-use crate::support::{Demo, SECRET, ScratchFile, read, settings};
+use crate::support::{Demo, SECRET, ScratchFile, change, read, settings};
 
 #[test]
 fn needs_no_settings() {
@@ -70,8 +69,7 @@ async fn tells_that_the_address_is_taken() {
 #[tokio::test]
 async fn tells_that_the_database_is_of_no_use() {
     let other = ScratchFile::new("other_program.sqlite3");
-    let mut database = SqliteConnection::connect(&format!("{}?mode=rwc", other.url())).await.unwrap();
-    sqlx::query("PRAGMA user_version = 7").execute(&mut database).await.unwrap();
+    change(&format!("{}?mode=rwc", other.url()), "PRAGMA user_version = 7").await;
     let text = ScratchFile::new("no_database.txt");
     fs::write(&text.0, "not a database, though long enough to be taken for one".repeat(20)).unwrap();
 
@@ -88,6 +86,16 @@ async fn tells_that_the_database_is_of_no_use() {
     }
 }
 
+/// It holds hashes of passwords.
+#[cfg(unix)]
+#[tokio::test]
+async fn makes_a_database_that_others_cannot_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = ScratchFile::new("private.sqlite3");
+    let _demo = Demo::start_with(settings(&file.url())).await;
+    assert_eq!(fs::metadata(&file.0).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
 #[tokio::test]
 async fn does_not_bring_back_a_deleted_user() {
     let file = ScratchFile::new("restart.sqlite3");
@@ -98,8 +106,7 @@ async fn does_not_bring_back_a_deleted_user() {
 
     let second = Demo::start_with(settings(&url)).await;
     assert_eq!(second.signin("eze@example.com", "okon").await.status, 200);
-    let mut database = SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query("DELETE FROM users").execute(&mut database).await.unwrap();
+    change(&url, "DELETE FROM users").await;
     second.stop().await.unwrap();
 
     let third = Demo::start_with(settings(&url)).await;

@@ -7,11 +7,13 @@ use std::process;
 
 use axum_demo::{SettingError, Settings, app, listen, serve};
 use serde_json::json;
-use tokio::net::TcpStream;
+use sqlx::{Connection, SqliteConnection};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::http::{self, Answer, JSON, get_request, signin_request};
+use crate::http::{self, Answer, JSON, SIGNIN_BODY, get_request, signin_request};
 
 pub(crate) const SECRET: &str = "a secret for tests, of 32+ bytes";
 
@@ -30,6 +32,10 @@ impl Demo {
 
     pub(crate) async fn start_with(settings: Settings) -> Self {
         let listener = listen(settings.address).await.unwrap();
+        Self::start_on(listener, settings).await
+    }
+
+    pub(crate) async fn start_on(listener: TcpListener, settings: Settings) -> Self {
         let address = listener.local_addr().unwrap();
         let app = app(&settings).await.unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -56,6 +62,20 @@ impl Demo {
         self.exchange(&signin_request(JSON, body.as_bytes())).await
     }
 
+    /// A sign-in that the server is at work on: it has asked for the body, which is `SIGNIN_BODY`.
+    pub(crate) async fn begin_signin(&self) -> TcpStream {
+        let length = SIGNIN_BODY.len();
+        let head = format!(
+            "POST /signin HTTP/1.1\r\nHost: demo\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+        );
+        let mut stream = self.send(head.as_bytes()).await;
+        let mut asked = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+        stream.read_exact(&mut asked).await.unwrap();
+        assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream
+    }
+
     /// The credential of the first user.
     pub(crate) async fn bearer(&self) -> String {
         let answer = self.signin("eze@example.com", "okon").await;
@@ -77,6 +97,12 @@ pub(crate) fn settings(database: &str) -> Settings {
 pub(crate) fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingError> {
     let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
     Settings::read(|name| find(name).map(|(_, value)| value.into()))
+}
+
+/// Changes a database behind the demo's back.
+pub(crate) async fn change(url: &str, sql: &'static str) {
+    let mut database = SqliteConnection::connect(url).await.unwrap();
+    sqlx::query(sql).execute(&mut database).await.unwrap();
 }
 
 /// The place of a file that is not there yet, and is gone after the test; one test only may use a name.
