@@ -120,8 +120,9 @@ fn token(bytes: &[u8]) -> Result<&str, AuthErrorKind> {
 pub(crate) fn is_well_formed(token: &str) -> bool {
     let body = token.trim_end_matches('=');
     !body.is_empty()
-        && body.bytes().all(|byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+        // No early end, so that many bytes are looked at at once: most refused tokens are well-formed.
+        && body.bytes().fold(true, |good, byte| {
+            good & ((byte | 0x20).is_ascii_lowercase() | matches!(byte, b'-'..=b'9' | b'_' | b'~' | b'+'))
         })
 }
 

@@ -91,8 +91,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 #[derive(Debug)]
 pub(crate) enum Loose<'a> {
     Text(Text<'a>),
-    Array(Vec<Loose<'a>>),
-    Object(Vec<(Text<'a>, Loose<'a>)>),
+    Array(Vec<Self>),
+    Object(Vec<(Text<'a>, Self)>),
     Other,
 }
 

@@ -61,6 +61,16 @@ pub(crate) struct Header<'a> {
     b64: Option<bool>,
 }
 
+/// What a header's `typ` says the token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenType {
+    /// Nothing, or `JWT`.
+    Any,
+    /// `at+jwt` (RFC 9068, section 2.1).
+    AccessToken,
+    Other,
+}
+
 impl<'a> Header<'a> {
     /// Decodes and reads the first part of a token.
     pub(crate) fn read<const N: usize>(
@@ -76,14 +86,22 @@ impl<'a> Header<'a> {
         Ok(header)
     }
 
-    /// The media type that the header states, without the `application/` that may be left out
-    /// (RFC 7515, section 4.1.9).
-    pub(crate) fn media_type(&self) -> Option<&str> {
+    /// Reads `typ`, a media type whose `application/` may be left out (RFC 7515, section 4.1.9).
+    pub(crate) fn token_type(&self) -> TokenType {
         const PREFIX: &str = "application/";
-        let typ = self.typ.as_deref()?;
-        match typ.get(..PREFIX.len()) {
-            Some(prefix) if prefix.eq_ignore_ascii_case(PREFIX) => Some(&typ[PREFIX.len()..]),
-            _ => Some(typ),
+        let Some(typ) = self.typ.as_deref() else {
+            return TokenType::Any;
+        };
+        let subtype = match typ.get(..PREFIX.len()) {
+            Some(prefix) if prefix.eq_ignore_ascii_case(PREFIX) => &typ[PREFIX.len()..],
+            _ => typ,
+        };
+        if subtype.eq_ignore_ascii_case("at+jwt") {
+            TokenType::AccessToken
+        } else if subtype.eq_ignore_ascii_case("jwt") {
+            TokenType::Any
+        } else {
+            TokenType::Other
         }
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::DeserializeOwned;
 
 use super::base64url::Buffer;
-use super::jws::{Header, Jws};
+use super::jws::{Header, Jws, TokenType};
+use super::key::Key;
 use super::key_set::KeySet;
 use super::key_source::{KeySource, Refresh};
 use super::validate::Expected;
@@ -68,7 +69,6 @@ struct Rules {
 impl<C> JwtVerifier<C> {
     /// A verifier that trusts tokens signed with one of `keys`, a [`KeySet`](crate::KeySet) say; a single
     /// [`Key`](crate::Key) becomes one by `KeySet::from(key)`.
-    #[must_use]
     pub fn new(keys: impl KeySource + 'static) -> Self {
         let expected = Expected {
             issuers: keys.issuer().map(str::to_owned).into_iter().collect(),
@@ -84,34 +84,29 @@ impl<C> JwtVerifier<C> {
 
     /// Demands that `iss` is there and exactly this
     /// ([RFC 7519, section 4.1.1](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.1)).
-    #[must_use]
     pub fn issuer(self, issuer: impl Into<String>) -> Self {
         self.set(|rules| rules.expected.issuers = vec![issuer.into()])
     }
 
     /// Accepts one more issuer. Any of the keys may then sign for any of the issuers: use this for one issuer of several
     /// names, not for several issuers that do not trust each other.
-    #[must_use]
     pub fn add_issuer(self, issuer: impl Into<String>) -> Self {
         self.set(|rules| rules.expected.issuers.push(issuer.into()))
     }
 
     /// Demands that `aud` is there and is exactly this, or an array with it
     /// ([RFC 7519, section 4.1.3](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3)).
-    #[must_use]
     pub fn audience(self, audience: impl Into<String>) -> Self {
         self.set(|rules| rules.expected.audiences = vec![audience.into()])
     }
 
     /// Accepts one more audience.
-    #[must_use]
     pub fn add_audience(self, audience: impl Into<String>) -> Self {
         self.set(|rules| rules.expected.audiences.push(audience.into()))
     }
 
     /// Demands that a claim is there and is exactly this string: for providers that say by another claim whom a token
     /// is for, as Cognito does by `client_id`. Called again with the same name, it adds a value that will do as well.
-    #[must_use]
     pub fn require_claim(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let (name, value) = (name.into(), value.into());
         self.set(|rules| {
@@ -125,13 +120,11 @@ impl<C> JwtVerifier<C> {
 
     /// Sets how far the clocks of issuer and verifier may be apart: `exp` counts this much later and `nbf` this much
     /// earlier. The default is 60 s.
-    #[must_use]
     pub fn leeway(self, leeway: Duration) -> Self {
         self.set(|rules| rules.expected.leeway = leeway)
     }
 
     /// Sets how many bytes a token may have. The default is 16 KiB.
-    #[must_use]
     pub fn token_limit(self, bytes: usize) -> Self {
         self.set(|rules| rules.token_limit = bytes)
     }
@@ -139,20 +132,17 @@ impl<C> JwtVerifier<C> {
     /// Demands that the header's `typ` is `at+jwt`
     /// ([RFC 9068, section 4](https://www.rfc-editor.org/rfc/rfc9068#section-4)), so that no ID token can be used in
     /// place of an access token. By default `typ` may be missing, `JWT` or `at+jwt`.
-    #[must_use]
     pub fn access_tokens_only(self) -> Self {
         self.set(|rules| rules.access_tokens_only = true)
     }
 
     /// Replaces the system's clock: for tests.
-    #[must_use]
     pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.set(|rules| rules.clock = Some(Arc::new(now)))
     }
 
     /// Accepts tokens whatever their `aud` says, or whether there is one. A token that was issued for another service
     /// can then be used at this one.
-    #[must_use]
     pub fn insecure_any_audience(self) -> Self {
         self.set(|rules| rules.expected.any_audience = true)
     }
@@ -160,7 +150,6 @@ impl<C> JwtVerifier<C> {
     /// Accepts tokens with a `cnf` claim ([RFC 7800](https://www.rfc-editor.org/rfc/rfc7800)) as if they had none. They
     /// are meant for one sender only, and whoever has got hold of one can then use it; set this only where something
     /// else checks the sender.
-    #[must_use]
     pub fn insecure_ignore_confirmation(self) -> Self {
         self.set(|rules| rules.expected.ignore_confirmation = true)
     }
@@ -193,10 +182,25 @@ where
             return Err(AuthErrorKind::TokenTooLarge);
         }
         let jws = Jws::split(token)?;
-        let mut buffer = Buffer::<USUAL_HEADER>::new();
-        let header = Header::read(jws.header, &mut buffer)?;
-        self.check_type(&header)?;
-        check_signature(&self.keys.current(), &header, &jws)?;
+        let mut buffer = Buffer::<LONGEST_SIGNATURE>::new();
+        let signature = buffer.decode(jws.signature).ok_or(AuthErrorKind::MalformedToken)?;
+        let (keys, mut buffer) = (self.keys.current(), Buffer::<USUAL_HEADER>::new());
+        let header;
+        let known = keys.who_knows(jws.header);
+        let kid = match known {
+            Some((key, known)) if self.accepts(known.token_type) && key.verify(jws.signed, signature) => {
+                known.kid.as_deref()
+            }
+            _ => {
+                header = Header::read(jws.header, &mut buffer)?;
+                if !self.accepts(header.token_type()) {
+                    return Err(AuthErrorKind::WrongType);
+                }
+                let refused_by = known.map(|(key, _)| key);
+                find_signer(&keys, &header, refused_by, jws.signed, signature)?.remember(jws.header, &header);
+                header.kid.as_deref()
+            }
+        };
 
         // From here on the token is what its issuer made.
         let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
@@ -205,10 +209,7 @@ where
         let payload = payload.ok_or(AuthErrorKind::InvalidClaims)?;
         let (claims, accepted) = self.rules.expected.read(payload, self.now())?;
         let expiry = accepted.expiry.to_system_time();
-        Ok(Claims::of_token(
-            claims,
-            TokenInfo::with(expiry, accepted.issuer.as_deref(), header.kid.as_deref()),
-        ))
+        Ok(Claims::of_token(claims, TokenInfo::with(expiry, accepted.issuer.as_deref(), kid)))
     }
 
     /// After a look for newer keys, since the token's is not among those that are held.
@@ -247,15 +248,12 @@ where
         }
     }
 
-    fn check_type(&self, header: &Header<'_>) -> Result<(), AuthErrorKind> {
-        let good = match header.media_type() {
-            None => !self.rules.access_tokens_only,
-            Some(typ) => {
-                typ.eq_ignore_ascii_case("at+jwt")
-                    || (typ.eq_ignore_ascii_case("jwt") && !self.rules.access_tokens_only)
-            }
-        };
-        if good { Ok(()) } else { Err(AuthErrorKind::WrongType) }
+    fn accepts(&self, token_type: TokenType) -> bool {
+        match token_type {
+            TokenType::AccessToken => true,
+            TokenType::Any => !self.rules.access_tokens_only,
+            TokenType::Other => false,
+        }
     }
 
     /// The time since 1970. A clock that stands before then is wrong in an unknown way, so no token is valid.
@@ -265,8 +263,14 @@ where
     }
 }
 
-/// Checks the signature with every key that may have made it.
-fn check_signature(keys: &KeySet, header: &Header<'_>, jws: &Jws<'_>) -> Result<(), AuthErrorKind> {
+/// Checks the signature with every key that may have made it, but for one that is known not to have.
+fn find_signer<'k>(
+    keys: &'k KeySet,
+    header: &Header<'_>,
+    refused_by: Option<&Key>,
+    signed: &[u8],
+    signature: &[u8],
+) -> Result<&'k Key, AuthErrorKind> {
     let kid = header.kid.as_deref();
     let algorithm = jwk::algorithm(&header.alg).map_err(|_| AuthErrorKind::UnsupportedAlgorithm)?;
     let mut candidates = keys.candidates(algorithm, kid).peekable();
@@ -276,13 +280,10 @@ fn check_signature(keys: &KeySet, header: &Header<'_>, jws: &Jws<'_>) -> Result<
             _ => AuthErrorKind::UnknownKey,
         });
     }
-    let mut buffer = Buffer::<LONGEST_SIGNATURE>::new();
-    let signature = buffer.decode(jws.signature).ok_or(AuthErrorKind::MalformedToken)?;
-    if candidates.any(|key| key.verify(jws.signed, signature)) {
-        Ok(())
-    } else {
-        Err(AuthErrorKind::InvalidSignature)
-    }
+    candidates
+        .filter(|key| refused_by.is_none_or(|other| !std::ptr::eq(*key, other)))
+        .find(|key| key.verify(signed, signature))
+        .ok_or(AuthErrorKind::InvalidSignature)
 }
 
 /// What is longer is decoded on the heap.
@@ -298,8 +299,8 @@ where
     type Claims = C;
 
     fn verify(&self, token: &str) -> Verdict<C> {
-        // The method of the type itself.
-        JwtVerifier::verify(self, token)
+        // The method of the type itself comes before that of the trait.
+        self.verify(token)
     }
 }
 

@@ -1,4 +1,5 @@
 use std::fmt::{self, Formatter};
+use std::sync::OnceLock;
 
 use jsonwebtoken::{Algorithm, jwk};
 use pkcs1::RsaPublicKeyRef;
@@ -7,6 +8,7 @@ use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use super::crypto::{self, Check, Material, VerifyingKey};
 use super::jwk::{Jwk, JwksRules};
+use super::jws::{Header, TokenType};
 use crate::config_error::ConfigError;
 
 /// A key that signatures are checked with, made ready for one algorithm.
@@ -30,6 +32,16 @@ pub struct Key {
     name: Name,
     algorithm: Algorithm,
     ready: VerifyingKey,
+    /// The header of the first token that was found to be signed with this key: an issuer writes the same one each time.
+    header: OnceLock<KnownHeader>,
+}
+
+/// A header that need not be read again.
+#[derive(Clone)]
+pub(crate) struct KnownHeader {
+    encoded: Box<[u8]>,
+    pub(crate) kid: Option<Box<str>>,
+    pub(crate) token_type: TokenType,
 }
 
 /// Which tokens a key serves, by their `kid`.
@@ -118,9 +130,8 @@ impl Key {
 
     /// Names the key: from now on it serves tokens whose header has exactly this `kid`, or none.
     #[must_use]
-    pub fn kid(mut self, kid: impl Into<String>) -> Self {
-        self.name = Name::Kid(kid.into());
-        self
+    pub fn kid(self, kid: impl Into<String>) -> Self {
+        Self { name: Name::Kid(kid.into()), header: OnceLock::new(), ..self }
     }
 
     /// The one algorithm the key serves.
@@ -135,7 +146,24 @@ impl Key {
         material: Material<'_>,
     ) -> Result<Self, ConfigError> {
         let name = kid.map_or(Name::Missing, Name::Kid);
-        Ok(Self { name, algorithm, ready: crypto::prepare(algorithm, material)? })
+        Self::prepare(name, algorithm, material)
+    }
+
+    /// The header, if it is the one that this key remembers.
+    #[inline]
+    pub(crate) fn knows(&self, encoded: &[u8]) -> Option<&KnownHeader> {
+        self.header.get().filter(|known| *known.encoded == *encoded)
+    }
+
+    /// Remembers the header of a token that this key has signed, if it is of ordinary length and the first.
+    pub(crate) fn remember(&self, encoded: &[u8], header: &Header<'_>) {
+        if encoded.len() <= LONGEST_KNOWN_HEADER {
+            self.header.get_or_init(|| KnownHeader {
+                encoded: encoded.into(),
+                kid: header.kid.as_deref().map(Into::into),
+                token_type: header.token_type(),
+            });
+        }
     }
 
     pub(crate) fn is_named(&self, kid: &str) -> bool {
@@ -158,7 +186,11 @@ impl Key {
     }
 
     fn local(algorithm: Algorithm, material: Material<'_>) -> Result<Self, ConfigError> {
-        Ok(Self { name: Name::Any, algorithm, ready: crypto::prepare(algorithm, material)? })
+        Self::prepare(Name::Any, algorithm, material)
+    }
+
+    fn prepare(name: Name, algorithm: Algorithm, material: Material<'_>) -> Result<Self, ConfigError> {
+        Ok(Self { name, algorithm, ready: crypto::prepare(algorithm, material)?, header: OnceLock::new() })
     }
 
     fn pkcs1(algorithm: Algorithm, der: &[u8]) -> Result<Self, ConfigError> {
@@ -208,6 +240,8 @@ impl fmt::Debug for Key {
             .finish_non_exhaustive()
     }
 }
+
+const LONGEST_KNOWN_HEADER: usize = 512;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");

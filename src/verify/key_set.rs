@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jsonwebtoken::{Algorithm, jwk};
 
 use super::jwk::{JwksRules, SkippedKey, read_set};
-use super::key::Key;
+use super::key::{Key, KnownHeader};
 use crate::config_error::ConfigError;
 
 /// How many keys a token is tried against at the most: a signature check is the dearest thing a stranger can ask for.
@@ -136,6 +136,12 @@ impl KeySet {
             keys.filter(move |key| kid.is_some_and(|kid| key.is_named(kid)) == wanted)
         };
         of_name(true).chain(of_name(false)).take(MOST_CANDIDATES)
+    }
+
+    /// The key that has signed a token with this very header before.
+    #[inline]
+    pub(crate) fn who_knows(&self, encoded_header: &[u8]) -> Option<(&Key, &KnownHeader)> {
+        self.keys.iter().find_map(|key| key.knows(encoded_header).map(|known| (key, known)))
     }
 
     /// Whether there is a key of this name, for whatever algorithm.

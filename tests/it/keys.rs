@@ -1,7 +1,5 @@
 //! Keys: what is taken for one, which tokens it serves, and what is said of everything else.
 
-#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
-
 mod formats;
 mod jwk;
 mod jwk_set;

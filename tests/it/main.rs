@@ -1,5 +1,7 @@
 //! What users of the crate notice, a module a topic.
 
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
 mod answers;
 mod auto_traits;
 mod claims;

@@ -1,11 +1,11 @@
 //! Which keys a token is tried against.
 
 use jsonwebtoken::EncodingKey;
-use serde_json::json;
-use tower_jwt_auth::{Algorithm, AuthErrorKind, Key, KeySet};
+use serde_json::{Value, json};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Key, KeySet};
 
 use super::{SECRET, decode, der, fixture, jwk_of, jwk_with, refused, set_of, signer, token, token_by};
-use crate::support::{NOW, base64url};
+use crate::support::{NOW, at, base64url, refusal};
 
 const UNKNOWN: Option<AuthErrorKind> = Some(AuthErrorKind::UnknownKey);
 const UNSUPPORTED: Option<AuthErrorKind> = Some(AuthErrorKind::UnsupportedAlgorithm);
@@ -175,5 +175,48 @@ async fn a_key_of_the_very_name_is_tried_first() {
         refused(keys, &unnamed).await,
         Some(AuthErrorKind::InvalidSignature),
         "the fifth of its algorithm"
+    );
+}
+
+/// A key remembers the header of the first token it has signed; nothing may change by it.
+#[tokio::test]
+async fn a_header_that_was_seen_before_is_read_the_same() {
+    let named = |secret: u8| Key::hmac(Algorithm::HS256, [secret; 32]).unwrap().kid("k1");
+    let secret = |secret: u8| EncodingKey::from_secret(&[secret; 32]);
+    let of = |secret_of: u8, kid: Option<&str>| token_by(&secret(secret_of), Algorithm::HS256, kid);
+    let verifier = JwtVerifier::<Value>::new(KeySet::new([named(1), named(2)])).clock(|| at(NOW));
+    let kid = async |token: &str| {
+        let claims = verifier.verify(token).await.map_err(|error| error.kind())?;
+        Ok::<_, AuthErrorKind>(claims.kid().map(str::to_owned))
+    };
+    for round in 0..3 {
+        for (name, token, expected) in [
+            ("the first key", of(1, Some("k1")), Ok(Some("k1".to_owned()))),
+            ("the second key, the same header", of(2, Some("k1")), Ok(Some("k1".to_owned()))),
+            ("no key, the same header", of(3, Some("k1")), Err(AuthErrorKind::InvalidSignature)),
+            ("another header", of(2, None), Ok(None)),
+            ("another name", of(1, Some("k2")), Err(AuthErrorKind::UnknownKey)),
+        ] {
+            assert_eq!(kid(&token).await, expected, "{name}, round {round}");
+        }
+        let broken = of(1, Some("k1")) + "=";
+        assert_eq!(kid(&broken).await, Err(AuthErrorKind::MalformedToken), "round {round}");
+    }
+
+    let strict = verifier.clone().access_tokens_only();
+    assert_eq!(
+        refusal(&strict, &of(1, Some("k1"))).await,
+        Some(AuthErrorKind::WrongType),
+        "the settings still hold"
+    );
+
+    let renamed = named(1);
+    let keys = KeySet::new([renamed.clone()]);
+    assert_eq!(refused(keys, &of(1, Some("k1"))).await, None);
+    let keys = KeySet::new([renamed.kid("k2")]);
+    assert_eq!(
+        refused(keys, &of(1, Some("k1"))).await,
+        Some(AuthErrorKind::UnknownKey),
+        "a name is no longer known"
     );
 }
