@@ -3,14 +3,14 @@
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 
 use crate::challenge::Challenge;
 use crate::claims::{Anonymous, Claims};
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::reject::{self, Reject};
-use crate::token::{self, TokenSource};
+use crate::token_source::{TokenSource, is_well_formed};
 use crate::verify::{PendingVerdict, Verdict, Verify};
 
 /// What a layer is made of, but for the service inside.
@@ -54,21 +54,19 @@ where
         for source in &self.sources {
             source.mark_sensitive(request.headers_mut());
         }
-        let result = match self.credential(request) {
+        let judged = match self.credential(request) {
             Ok(Some(token)) => match self.verifier.verify(token) {
-                Verdict::Ready(result) => self.finish(request, result),
+                Verdict::Ready(judged) => judged.map_err(|error| reconsider(token, error)),
                 Verdict::Pending(verdict) => return Step::Waiting(verdict),
             },
-            Ok(None) if self.optional => self.pass_anonymous(request),
-            Ok(None) => Err(self.error(AuthErrorKind::MissingCredential)),
-            Err(kind) => {
-                for source in &self.sources {
-                    source.mark_all_sensitive(request.headers_mut());
-                }
-                Err(self.error(kind))
+            Ok(None) if self.optional => {
+                self.pass_anonymous(request);
+                return Step::Accepted;
             }
+            Ok(None) => Err(AuthErrorKind::MissingCredential.into()),
+            Err(kind) => Err(kind.into()),
         };
-        match result {
+        match self.finish(request, judged) {
             Ok(()) => Step::Accepted,
             Err(error) => Step::Refused(error),
         }
@@ -79,16 +77,12 @@ where
     pub(crate) fn finish<B>(
         &self,
         request: &mut Request<B>,
-        result: Result<Claims<V::Claims>, AuthError>,
+        judged: Result<Claims<V::Claims>, AuthError>,
     ) -> Result<(), AuthError> {
-        match result {
-            Ok(mut claims) => {
-                claims.set_challenge(self.challenge.clone());
-                request.extensions_mut().insert(claims);
-                Ok(())
-            }
-            Err(error) => Err(self.reconsider(request, error).in_challenge(self.challenge.as_ref())),
-        }
+        let mut claims = judged.map_err(|error| error.in_challenge(self.challenge.as_ref()))?;
+        claims.set_challenge(self.challenge.clone());
+        request.extensions_mut().insert(claims);
+        Ok(())
     }
 
     /// The response that tells a client of a refusal.
@@ -113,25 +107,17 @@ where
         Ok(found)
     }
 
-    fn pass_anonymous<B>(&self, request: &mut Request<B>) -> Result<(), AuthError> {
+    fn pass_anonymous<B>(&self, request: &mut Request<B>) {
         // Claims that are there already come from somewhere else, and say nothing of this request.
         request.extensions_mut().remove::<Claims<V::Claims>>();
         request.extensions_mut().insert(Anonymous::<V::Claims>::new(self.challenge.clone()));
-        Ok(())
     }
+}
 
-    /// A token that was refused may have been no token at all: then the request is at fault, not the token.
-    fn reconsider<B>(&self, request: &Request<B>, error: AuthError) -> AuthError {
-        let blames_token = error.status() == http::StatusCode::UNAUTHORIZED;
-        match self.credential(request) {
-            Ok(Some(token)) if blames_token && !token::is_well_formed(token) => {
-                AuthErrorKind::MalformedCredential.into()
-            }
-            _ => error,
-        }
+/// A token that was refused may have been no token at all: then the request is at fault, not the token.
+fn reconsider(token: &str, error: AuthError) -> AuthError {
+    if error.status() == StatusCode::UNAUTHORIZED && !is_well_formed(token) {
+        return AuthErrorKind::MalformedCredential.into();
     }
-
-    fn error(&self, kind: AuthErrorKind) -> AuthError {
-        AuthError::new(kind).in_challenge(self.challenge.as_ref())
-    }
+    error
 }

@@ -8,53 +8,99 @@ use std::fmt::{self, Display, Formatter};
 #[non_exhaustive]
 pub enum AuthErrorKind {
     /// The request carries no credential, or one of another scheme than `Bearer`.
+    ///
+    /// Answered with 401, with no error code.
     MissingCredential,
     /// The credential is not of the form that [RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)
     /// demands.
+    ///
+    /// Answered with 400 `invalid_request`.
     MalformedCredential,
     /// The request carries more than one credential.
+    ///
+    /// Answered with 400 `invalid_request`.
     MultipleCredentials,
     /// The token is longer than the verifier's limit.
+    ///
+    /// Answered with 401 `invalid_token`.
     TokenTooLarge,
     /// The token is not a JWT: not three parts, base64url that is not canonical, or a header that is no JSON object.
+    ///
+    /// Answered with 401 `invalid_token`.
     MalformedToken,
     /// The token is encrypted, has an unencoded payload, or names a critical extension.
+    ///
+    /// Answered with 401 `invalid_token`.
     UnsupportedToken,
     /// The header's `typ` is not one that the verifier accepts.
+    ///
+    /// Answered with 401 `invalid_token`.
     WrongType,
     /// The header's `alg` is `none`, unknown, or not the algorithm of the key that the token names.
+    ///
+    /// Answered with 401 `invalid_token`.
     UnsupportedAlgorithm,
     /// No key is held that could have signed the token.
+    ///
+    /// Answered with 401 `invalid_token`.
     UnknownKey,
     /// The signature does not match.
+    ///
+    /// Answered with 401 `invalid_token`.
     InvalidSignature,
     /// The payload is no JSON object, a claim is of the wrong type or stands there twice, or the claims do not fit
     /// the application's type.
+    ///
+    /// Answered with 401 `invalid_token`.
     InvalidClaims,
     /// `iss` is missing or not the expected one.
+    ///
+    /// Answered with 401 `invalid_token`.
     WrongIssuer,
     /// `aud` is missing or names nobody expected, or it is there and the verifier expects no audience.
+    ///
+    /// Answered with 401 `invalid_token`.
     WrongAudience,
     /// A claim that the verifier requires is missing or has another value.
+    ///
+    /// Answered with 401 `invalid_token`.
     RequiredClaim,
     /// The token is bound to a key of its sender (`cnf`) and was presented as a plain bearer token.
+    ///
+    /// Answered with 401 `invalid_token`.
     SenderConstrained,
     /// `exp` is missing.
+    ///
+    /// Answered with 401 `invalid_token`.
     MissingExpiry,
     /// `nbf` is in the future.
+    ///
+    /// Answered with 401 `invalid_token`.
     NotYetValid,
     /// `exp` has passed.
+    ///
+    /// Answered with 401 `invalid_token`.
     Expired,
     /// The token is good, but the application knows no such user.
+    ///
+    /// Answered with 401 `invalid_token`.
     UnknownPrincipal,
     /// The token is good, but does not permit this request.
+    ///
+    /// Answered with 403 `insufficient_scope`.
     InsufficientScope,
     /// The token was not judged: the keys could not be fetched.
+    ///
+    /// Answered with 503.
     KeysUnavailable,
     /// The token is good, but the application's user could not be looked up.
+    ///
+    /// Answered with 503.
     PrincipalUnavailable,
     /// Something that needs claims runs without a [`JwtAuthLayer`](crate::JwtAuthLayer) in front of it: a mistake in
     /// the application.
+    ///
+    /// Answered with 500.
     MissingLayer,
 }
 

@@ -10,7 +10,7 @@ use crate::error::AuthError;
 use crate::gate::Gate;
 use crate::reject::{EmptyBody, Head};
 use crate::service::JwtAuth;
-use crate::token::TokenSource;
+use crate::token_source::TokenSource;
 
 /// Lets only requests with a good token through to the service inside, and gives it the token's claims.
 ///

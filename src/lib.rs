@@ -93,7 +93,7 @@ mod principal;
 mod registered;
 mod reject;
 mod service;
-mod token;
+mod token_source;
 mod verify;
 
 pub use jsonwebtoken::{Algorithm, jwk};
@@ -108,7 +108,7 @@ pub use self::principal::{PrincipalFuture, PrincipalLayer, PrincipalService};
 pub use self::registered::{Audience, NumericDate, RegisteredClaims};
 pub use self::reject::{EmptyBody, Head, Reject};
 pub use self::service::JwtAuth;
-pub use self::token::TokenSource;
+pub use self::token_source::TokenSource;
 pub use self::verify::{
     JwksRules, JwtVerifier, Key, KeySet, KeySource, KeyStore, KeysRef, PendingVerdict, Refresh, SkippedKey,
     Verdict, VerdictFuture, Verify,

@@ -57,7 +57,7 @@ pub trait Verify: Send + Sync {
     type Claims;
 
     /// Judges `token`: what follows the scheme in the header, valid UTF-8, but not checked in any other way. Where it
-    /// is refused and is not of the form of a bearer token either, the client is told of the form instead.
+    /// is refused at once and is not of the form of a bearer token either, the client is told of the form instead.
     fn verify(&self, token: &str) -> Verdict<Self::Claims>;
 }
 

@@ -59,14 +59,6 @@ impl TokenSource {
     #[inline]
     pub(crate) fn mark_sensitive(&self, headers: &mut HeaderMap) {
         let name = self.header_name();
-        if let Some(value) = headers.get_mut(name) {
-            value.set_sensitive(true);
-        }
-    }
-
-    /// The same for all values, where there is more than one.
-    pub(crate) fn mark_all_sensitive(&self, headers: &mut HeaderMap) {
-        let name = self.header_name();
         for (_, value) in headers.iter_mut().filter(|(other, _)| *other == name) {
             value.set_sensitive(true);
         }
