@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
-use jsonwebtoken::Algorithm;
+use jsonwebtoken::{Algorithm, jwk};
 use serde::Deserialize;
 
 use super::base64url::decode_to_vec;
@@ -81,6 +81,30 @@ impl Display for SkippedKey {
             write!(f, " ({})", kid.escape_debug())?;
         }
         write!(f, ": {}", self.reason)
+    }
+}
+
+impl Key {
+    /// A JWK as JSON text ([RFC 7517, section 4](https://www.rfc-editor.org/rfc/rfc7517#section-4)). It serves what
+    /// its `kid` says, or any token where it has none; an RSA key without `alg` serves RS256.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no JWK, or one that signatures cannot be checked with: of another `kty`, `crv`, `alg`, `use` or
+    /// `key_ops`, private, or too short.
+    pub fn jwk(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Jwk::parse(json.as_ref())?.read(&JwksRules::new()).map(Self::standing_alone)
+    }
+}
+
+/// From the types of jsonwebtoken; the same as [`Key::jwk`] with the text of the JWK. They forget an `alg` that they do
+/// not know, such as `Ed25519`, and all private members: the former are refused here, the latter go unnoticed.
+impl TryFrom<&jwk::Jwk> for Key {
+    type Error = ConfigError;
+
+    fn try_from(jwk: &jwk::Jwk) -> Result<Self, ConfigError> {
+        let json = serde_json::to_vec(jwk).map_err(|_| ConfigError::MalformedJwk { expected: "a JWK" })?;
+        Self::jwk(json)
     }
 }
 

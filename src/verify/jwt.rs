@@ -11,7 +11,7 @@ use super::key::Key;
 use super::key_set::KeySet;
 use super::key_source::{KeySource, Refresh};
 use super::validate::Expected;
-use super::{Verdict, Verify, json, jwk};
+use super::{Verdict, Verify, json, jwk, stream};
 use crate::claims::{Claims, TokenInfo};
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
@@ -207,7 +207,10 @@ where
         let payload = buffer.decode(jws.payload).ok_or(AuthErrorKind::MalformedToken)?;
         let payload = json::object_text(payload).filter(|text| json::is_shallow(text));
         let payload = payload.ok_or(AuthErrorKind::InvalidClaims)?;
-        let (claims, accepted) = self.rules.expected.read(payload, self.now())?;
+        let expected = &self.rules.expected;
+        let (claims, registered) = stream::read(payload, &expected.audiences)?;
+        let accepted = expected.judge(payload, registered, self.now())?;
+        let claims = claims.ok_or(AuthErrorKind::InvalidClaims)?;
         let expiry = accepted.expiry.to_system_time();
         Ok(Claims::of_token(claims, TokenInfo::with(expiry, accepted.issuer.as_deref(), kid)))
     }

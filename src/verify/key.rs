@@ -1,13 +1,12 @@
 use std::fmt::{self, Formatter};
 use std::sync::OnceLock;
 
-use jsonwebtoken::{Algorithm, jwk};
+use jsonwebtoken::Algorithm;
 use pkcs1::RsaPublicKeyRef;
 use spki::der::{Decode, Document};
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use super::crypto::{self, Check, Material, VerifyingKey};
-use super::jwk::{Jwk, JwksRules};
 use super::jws::{Header, TokenType};
 use crate::config_error::ConfigError;
 
@@ -113,21 +112,6 @@ impl Key {
         }
     }
 
-    /// A JWK as JSON text ([RFC 7517, section 4](https://www.rfc-editor.org/rfc/rfc7517#section-4)). It serves what
-    /// its `kid` says, or any token where it has none; an RSA key without `alg` serves RS256.
-    ///
-    /// # Errors
-    ///
-    /// If the text is no JWK, or one that signatures cannot be checked with: of another `kty`, `crv`, `alg`, `use` or
-    /// `key_ops`, private, or too short.
-    pub fn jwk(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        let mut key = Jwk::parse(json.as_ref())?.read(&JwksRules::new())?;
-        if let Name::Missing = key.name {
-            key.name = Name::Any;
-        }
-        Ok(key)
-    }
-
     /// Names the key: from now on it serves tokens whose header has exactly this `kid`, or none.
     #[must_use]
     pub fn kid(self, kid: impl Into<String>) -> Self {
@@ -147,6 +131,14 @@ impl Key {
     ) -> Result<Self, ConfigError> {
         let name = kid.map_or(Name::Missing, Name::Kid);
         Self::prepare(name, algorithm, material)
+    }
+
+    /// Of a key that stands by itself: without a `kid` it serves any token.
+    pub(crate) fn standing_alone(self) -> Self {
+        match self.name {
+            Name::Missing => Self { name: Name::Any, ..self },
+            _ => self,
+        }
     }
 
     /// The header, if it is the one that this key remembers.
@@ -218,17 +210,6 @@ impl Key {
                 Err(ConfigError::WrongKeyType { algorithm, key: "a key that is neither RSA, EC nor Ed25519" })
             }
         }
-    }
-}
-
-/// From the types of jsonwebtoken; the same as [`Key::jwk`] with the text of the JWK. They forget an `alg` that they do
-/// not know, such as `Ed25519`, and all private members: the former are refused here, the latter go unnoticed.
-impl TryFrom<&jwk::Jwk> for Key {
-    type Error = ConfigError;
-
-    fn try_from(jwk: &jwk::Jwk) -> Result<Self, ConfigError> {
-        let json = serde_json::to_vec(jwk).map_err(|_| ConfigError::MalformedJwk { expected: "a JWK" })?;
-        Self::jwk(json)
     }
 }
 

@@ -3,12 +3,9 @@
 use std::fmt::{self, Formatter};
 use std::time::Duration;
 
-use serde::de::{
-    self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::json::{Loose, Text};
-use super::stream;
 use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
 
@@ -32,25 +29,8 @@ pub(crate) struct Accepted<'a> {
 }
 
 impl Expected {
-    /// Reads the payload into the application's type, and judges its claims at `now`, the time since 1970.
-    pub(crate) fn read<'a, C>(
-        &self,
-        payload: &'a str,
-        now: Duration,
-    ) -> Result<(C, Accepted<'a>), AuthErrorKind>
-    where
-        C: Deserialize<'a>,
-    {
-        let (claims, registered) = match stream::read(payload, &self.audiences) {
-            Ok((claims, Some(registered))) => (Some(claims), registered),
-            Ok((claims, None)) => (Some(claims), plain(payload, &self.audiences)?),
-            Err(_) => (None, plain(payload, &self.audiences)?),
-        };
-        let accepted = self.judge(payload, registered, now)?;
-        Ok((claims.ok_or(AuthErrorKind::InvalidClaims)?, accepted))
-    }
-
-    fn judge<'a>(
+    /// Judges the claims of a payload at `now`, the time since 1970.
+    pub(crate) fn judge<'a>(
         &self,
         payload: &'a str,
         registered: Registered<'a>,

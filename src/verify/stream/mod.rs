@@ -15,15 +15,27 @@ use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 
 use self::watched::{Watch, Watched};
 use super::json::Text;
-use super::validate::{AudienceClaim, Claim, Registered};
+use super::validate::{AudienceClaim, Claim, Registered, plain};
+use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
 
-/// Reads the payload into the application's type, and the registered claims with it if all of them could be seen.
-///
-/// # Errors
-///
-/// If the payload is no JSON, or does not fit the type.
+/// Reads the registered claims, and the payload as the application's type, if it fits that.
 pub(crate) fn read<'de, C>(
+    payload: &'de str,
+    audiences: &[String],
+) -> Result<(Option<C>, Registered<'de>), AuthErrorKind>
+where
+    C: Deserialize<'de>,
+{
+    match watch(payload, audiences) {
+        Ok((claims, Some(registered))) => Ok((Some(claims), registered)),
+        Ok((claims, None)) => Ok((Some(claims), plain(payload, audiences)?)),
+        Err(_) => Ok((None, plain(payload, audiences)?)),
+    }
+}
+
+/// Reads the payload as the application's type, and the registered claims with it if all of them could be seen.
+fn watch<'de, C>(
     payload: &'de str,
     audiences: &[String],
 ) -> Result<(C, Option<Registered<'de>>), serde_json::Error>
