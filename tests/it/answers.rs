@@ -326,9 +326,11 @@ async fn a_closure_can_make_the_answer() {
     let layer = JwtAuthLayer::new(verifier()).reject_with(|error, request| {
         error.response(format!("{} {}: {error}", request.method(), request.uri()))
     });
-    let response = ask(&layer, bearer("a.b.c")).await;
+    let mut request = bearer("a.b.c");
+    *request.method_mut() = http::Method::PUT;
+    let response = ask(&layer, request).await;
     assert_bad_token("closure", &response, MalformedToken, "the token is not a well-formed JWT");
-    assert_eq!(response.body(), "GET /orders: the token is not a well-formed JWT");
+    assert_eq!(response.body(), "PUT /orders: the token is not a well-formed JWT");
 
     let layer =
         JwtAuthLayer::new(verifier()).reject_with(|_, _| http::Response::new("nothing to see".to_owned()));
