@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 
-use memchr::memchr2_iter;
+use memchr::memchr3_iter;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -24,17 +24,19 @@ pub(crate) fn object_text(json: &[u8]) -> Option<&str> {
     std::str::from_utf8(json).ok()
 }
 
-/// How many arrays and objects a payload may have, nested or not.
+/// How many arrays, objects and escapes a payload may have, nested or not.
 const MOST_CONTAINERS: usize = 1024;
 
 /// Whether a text cannot be nested so deeply that reading it exhausts the stack, whatever type it is read into.
 ///
 /// serde_json has a limit of 128, but with its feature `raw_value` on (axum switches it on) a `Value` reads the text in
-/// `{"$serde_json::private::RawValue": ".."}` as JSON, and begins to count anew.
+/// `{"$serde_json::private::RawValue": ".."}` as JSON, and begins to count anew. There, a bracket may be written as an
+/// escape.
 #[inline]
 pub(crate) fn is_shallow(text: &str) -> bool {
     text.len() <= 2 * MOST_CONTAINERS
-        || memchr2_iter(b'[', b'{', text.as_bytes()).take(MOST_CONTAINERS + 1).count() <= MOST_CONTAINERS
+        || memchr3_iter(b'[', b'{', b'\\', text.as_bytes()).take(MOST_CONTAINERS + 1).count()
+            <= MOST_CONTAINERS
 }
 
 /// A member that may be missing, but not `null`: `#[serde(default, deserialize_with = "some")]`.

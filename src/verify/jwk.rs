@@ -131,7 +131,8 @@ pub(crate) fn read_set(json: &[u8], rules: &JwksRules) -> Result<(Vec<Key>, Vec<
 }
 
 /// A JWK, or whatever stands in its place: nothing is judged before it is [read](Self::read), so that one that is odd
-/// does not end the reading of a set.
+/// does not end the reading of a set. (What serde_json itself cannot read does: lone surrogates, numbers out of range,
+/// more than 128 levels.)
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Jwk<'a>(#[serde(borrow)] Loose<'a>);

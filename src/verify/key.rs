@@ -141,6 +141,11 @@ impl Key {
         }
     }
 
+    /// Without the header: which keys a token is tried against depends on the set.
+    pub(crate) fn forgetful(self) -> Self {
+        Self { header: OnceLock::new(), ..self }
+    }
+
     /// The header, if it is the one that this key remembers.
     #[inline]
     pub(crate) fn knows(&self, encoded: &[u8]) -> Option<&KnownHeader> {

@@ -39,7 +39,7 @@ impl KeySet {
     /// Keys that were made ready one by one. With none of them, every token is refused.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Self {
-        Self { keys: keys.into_iter().collect(), skipped: Vec::new() }
+        Self { keys: keys.into_iter().map(Key::forgetful).collect(), skipped: Vec::new() }
     }
 
     /// One secret; short for [`Key::hmac`].
@@ -99,14 +99,14 @@ impl KeySet {
     /// Adds a key.
     #[must_use]
     pub fn add_key(mut self, key: Key) -> Self {
-        self.keys.push(key);
+        self.keys.push(key.forgetful());
         self
     }
 
     /// Adds the keys of another set.
     #[must_use]
     pub fn add_keys(mut self, other: Self) -> Self {
-        self.keys.extend(other.keys);
+        self.keys.extend(other.keys.into_iter().map(Key::forgetful));
         self.skipped.extend(other.skipped);
         self
     }

@@ -187,21 +187,25 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, '_, 'de, A> {
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         self.claim = None;
-        self.members.next_key_seed(Name { inner: seed, seen: self.seen, claim: &mut self.claim })
+        let key = self.members.next_key_seed(Name { inner: seed, seen: self.seen, claim: &mut self.claim });
+        // The type may go on after an error as if there had been none: here and wherever something is read.
+        self.seen.doubt |= key.is_err();
+        key
     }
 
     #[inline]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        match self.claim.filter(|claim| claim.is_judged()) {
+        let mut noted = true;
+        let value = match self.claim.filter(|claim| claim.is_judged()) {
             None => self.members.next_value_seed(seed),
             Some(claim) => {
-                let mut noted = false;
+                noted = false;
                 let watch = Watch { claim, item: false, seen: self.seen, noted: &mut noted };
-                let value = self.members.next_value_seed(Watched { inner: seed, watch })?;
-                self.seen.doubt |= !noted;
-                Ok(value)
+                self.members.next_value_seed(Watched { inner: seed, watch })
             }
-        }
+        };
+        self.seen.doubt |= value.is_err() || !noted;
+        value
     }
 }
 

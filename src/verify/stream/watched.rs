@@ -63,7 +63,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watched<'_, '_, 'de, D> {
     watch_with_the_same_hint! {
         deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
         deserialize_i128 deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
-        deserialize_f32 deserialize_f64 deserialize_char deserialize_str deserialize_string deserialize_bytes
+        deserialize_f64 deserialize_char deserialize_str deserialize_string deserialize_bytes
         deserialize_byte_buf deserialize_option deserialize_unit deserialize_seq deserialize_map
         deserialize_identifier
     }
@@ -82,7 +82,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watched<'_, '_, 'de, D> {
         visitor.visit_unit()
     }
 
-    // What is read in one of these ways is left to the plain pass.
+    // What is read in one of these ways is left to the plain pass: an `f32` because it may be rounded.
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_f32(visitor)
+    }
+
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -225,8 +229,9 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Items<'_, '_, 'de, A> {
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
         let mut noted = false;
         let watch = Watch { claim: Claim::Audience, item: true, seen: self.seen, noted: &mut noted };
-        let item = self.items.next_element_seed(Watched { inner: seed, watch })?;
-        self.seen.doubt |= item.is_some() && !noted;
-        Ok(item)
+        let item = self.items.next_element_seed(Watched { inner: seed, watch });
+        let at_end = matches!(item, Ok(None));
+        self.seen.doubt |= item.is_err() || !(noted || at_end);
+        item
     }
 }

@@ -171,6 +171,15 @@ async fn a_key_of_the_very_name_is_tried_first() {
     assert_eq!(keys.len(), 5);
     assert_eq!(refused(keys.clone(), &token(Algorithm::HS256, Some("k1"))).await, None);
     let unnamed = token(Algorithm::HS256, None);
+    let alone = KeySet::from(Key::hmac(Algorithm::HS256, SECRET).unwrap().kid("k1"));
+    assert_eq!(refused(alone.clone(), &unnamed).await, None);
+    let others = (0..4).map(|n| Key::hmac(Algorithm::HS256, [n; 32]).unwrap());
+    let after_use = KeySet::new(others).add_keys(alone);
+    assert_eq!(
+        refused(after_use, &unnamed).await,
+        Some(AuthErrorKind::InvalidSignature),
+        "whatever it has seen"
+    );
     assert_eq!(
         refused(keys, &unnamed).await,
         Some(AuthErrorKind::InvalidSignature),
