@@ -115,7 +115,7 @@ impl Key {
     /// Names the key: from now on it serves tokens whose header has exactly this `kid`, or none.
     #[must_use]
     pub fn kid(self, kid: impl Into<String>) -> Self {
-        Self { name: Name::Kid(kid.into()), header: OnceLock::new(), ..self }
+        Self { name: Name::Kid(kid.into()), ..self }
     }
 
     /// The one algorithm the key serves.
@@ -141,7 +141,7 @@ impl Key {
         }
     }
 
-    /// Without the header: which keys a token is tried against depends on the set.
+    /// Without the header, which only a key in a set has: which keys a token is tried against depends on the set.
     pub(crate) fn forgetful(self) -> Self {
         Self { header: OnceLock::new(), ..self }
     }

@@ -39,7 +39,7 @@ impl KeySet {
     /// Keys that were made ready one by one. With none of them, every token is refused.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Self {
-        Self { keys: keys.into_iter().map(Key::forgetful).collect(), skipped: Vec::new() }
+        Self { keys: keys.into_iter().collect(), skipped: Vec::new() }
     }
 
     /// One secret; short for [`Key::hmac`].
@@ -99,7 +99,7 @@ impl KeySet {
     /// Adds a key.
     #[must_use]
     pub fn add_key(mut self, key: Key) -> Self {
-        self.keys.push(key.forgetful());
+        self.keys.push(key);
         self
     }
 
