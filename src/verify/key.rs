@@ -6,7 +6,7 @@ use pkcs1::RsaPublicKeyRef;
 use spki::der::{Decode, Document};
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
-use super::crypto::{self, Check, Material, VerifyingKey};
+use super::crypto::{Material, VerifyingKey};
 use super::jws::{Header, TokenType};
 use crate::config_error::ConfigError;
 
@@ -187,7 +187,12 @@ impl Key {
     }
 
     fn prepare(name: Name, algorithm: Algorithm, material: Material<'_>) -> Result<Self, ConfigError> {
-        Ok(Self { name, algorithm, ready: crypto::prepare(algorithm, material)?, header: OnceLock::new() })
+        Ok(Self {
+            name,
+            algorithm,
+            ready: VerifyingKey::prepare(algorithm, material)?,
+            header: OnceLock::new(),
+        })
     }
 
     fn pkcs1(algorithm: Algorithm, der: &[u8]) -> Result<Self, ConfigError> {

@@ -1,4 +1,6 @@
 //! The signature check itself: everything that touches cryptography is a library's, behind `VerifyingKey`.
+//!
+//! Secrets are one library's whatever the back end; public keys are the back end's.
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc;
@@ -7,20 +9,50 @@ mod aws_lc;
 mod none;
 #[cfg(all(feature = "rust-crypto", any(test, not(feature = "aws-lc-rs"))))]
 mod rust_crypto;
+mod secret;
 #[cfg(test)]
 mod tests;
 
 #[cfg(feature = "aws-lc-rs")]
-pub(crate) use self::aws_lc::VerifyingKey;
-#[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
-pub(crate) use self::rust_crypto::VerifyingKey;
-
+use self::aws_lc::PublicKey;
 #[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-pub(crate) use self::none::VerifyingKey;
+use self::none::PublicKey;
+#[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
+use self::rust_crypto::PublicKey;
 
 use jsonwebtoken::Algorithm;
 
+use self::secret::Secret;
 use crate::config_error::ConfigError;
+
+/// A key made ready for one algorithm, and for no other.
+#[derive(Clone)]
+pub(crate) enum VerifyingKey<P = PublicKey> {
+    Secret(Box<Secret>),
+    Public(P),
+}
+
+impl<P: Check> VerifyingKey<P> {
+    pub(crate) fn prepare(algorithm: Algorithm, material: Material<'_>) -> Result<Self, ConfigError> {
+        material.check(algorithm)?;
+        let key = match material {
+            Material::Secret(secret) => {
+                Secret::prepare(algorithm, secret).map(|secret| Self::Secret(secret.into()))
+            }
+            public => P::prepare(algorithm, public).map(Self::Public),
+        };
+        key.ok_or(ConfigError::MalformedKey { reason: "its numbers are not those of a key of its type" })
+    }
+
+    /// Whether `signature` is what the key's owner made of `message`.
+    #[inline]
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Secret(key) => key.verify(message, signature),
+            Self::Public(key) => key.verify(message, signature),
+        }
+    }
+}
 
 /// A key as its bytes, before a back end has made it ready.
 #[derive(Clone, Copy)]
@@ -37,21 +69,13 @@ pub(crate) enum Material<'a> {
     Ed25519(&'a [u8]),
 }
 
-/// What any back end is asked for; each gives a type with this one constructor and this one method.
+/// What any back end is asked for; each gives a type of public keys with this one constructor and this one method.
 pub(crate) trait Check: Sized {
-    /// Makes a key ready for one algorithm; `None` where the bytes are no such key. The material has been
+    /// Makes a public key ready for one algorithm; `None` where the bytes are no such key. The material has been
     /// [checked](Material::check) before.
     fn prepare(algorithm: Algorithm, material: Material<'_>) -> Option<Self>;
 
-    /// Whether `signature` is what the key's owner made of `message`.
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool;
-}
-
-/// Makes a key ready for one algorithm, and for no other.
-pub(crate) fn prepare<K: Check>(algorithm: Algorithm, material: Material<'_>) -> Result<K, ConfigError> {
-    material.check(algorithm)?;
-    K::prepare(algorithm, material)
-        .ok_or(ConfigError::MalformedKey { reason: "its numbers are not those of a key of its type" })
 }
 
 impl Material<'_> {

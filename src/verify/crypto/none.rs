@@ -11,9 +11,9 @@ compile_error!(
 
 /// A key that cannot exist.
 #[derive(Clone)]
-pub(crate) enum VerifyingKey {}
+pub(crate) enum PublicKey {}
 
-impl Check for VerifyingKey {
+impl Check for PublicKey {
     fn prepare(_: Algorithm, _: Material<'_>) -> Option<Self> {
         None
     }

@@ -1,19 +1,15 @@
 //! Signatures checked by the RustCrypto crates.
 
-use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::Algorithm;
 use rsa::signature::Verifier;
-use rsa::{BoxedUint, PublicKey, pkcs1v15, pss};
+use rsa::{BoxedUint, pkcs1v15, pss};
 use sha2::{Sha256, Sha384, Sha512};
 
 use super::{Check, Material};
 
-/// A key made ready for one algorithm.
+/// A public key made ready for one algorithm.
 #[derive(Clone)]
-pub(crate) enum VerifyingKey {
-    Hs256(Hmac<Sha256>),
-    Hs384(Hmac<Sha384>),
-    Hs512(Hmac<Sha512>),
+pub(crate) enum PublicKey {
     Rs256(pkcs1v15::VerifyingKey<Sha256>),
     Rs384(pkcs1v15::VerifyingKey<Sha384>),
     Rs512(pkcs1v15::VerifyingKey<Sha512>),
@@ -25,17 +21,12 @@ pub(crate) enum VerifyingKey {
     Ed25519(ed25519_dalek::VerifyingKey),
 }
 
-impl Check for VerifyingKey {
+impl Check for PublicKey {
     fn prepare(algorithm: Algorithm, material: Material<'_>) -> Option<Self> {
         match material {
-            Material::Secret(secret) => match algorithm {
-                Algorithm::HS256 => Hmac::new_from_slice(secret).ok().map(Self::Hs256),
-                Algorithm::HS384 => Hmac::new_from_slice(secret).ok().map(Self::Hs384),
-                Algorithm::HS512 => Hmac::new_from_slice(secret).ok().map(Self::Hs512),
-                _ => None,
-            },
+            Material::Secret(_) => None,
             Material::Rsa { n, e } => {
-                let key = PublicKey::new(unsigned(n), unsigned(e)).ok()?;
+                let key = rsa::PublicKey::new(unsigned(n), unsigned(e)).ok()?;
                 match algorithm {
                     Algorithm::RS256 => Some(Self::Rs256(pkcs1v15::VerifyingKey::new(key))),
                     Algorithm::RS384 => Some(Self::Rs384(pkcs1v15::VerifyingKey::new(key))),
@@ -56,9 +47,6 @@ impl Check for VerifyingKey {
 
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
-            Self::Hs256(key) => mac(key, message, signature),
-            Self::Hs384(key) => mac(key, message, signature),
-            Self::Hs512(key) => mac(key, message, signature),
             Self::Rs256(key) => public(key, message, pkcs1v15::Signature::try_from(signature).ok()),
             Self::Rs384(key) => public(key, message, pkcs1v15::Signature::try_from(signature).ok()),
             Self::Rs512(key) => public(key, message, pkcs1v15::Signature::try_from(signature).ok()),
@@ -71,11 +59,6 @@ impl Check for VerifyingKey {
                 .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
         }
     }
-}
-
-fn mac<M: Mac + Clone>(key: &M, message: &[u8], signature: &[u8]) -> bool {
-    // The clone carries the state after the key was taken in.
-    key.clone().chain_update(message).verify_slice(signature).is_ok()
 }
 
 fn public<S, K: Verifier<S>>(key: &K, message: &[u8], signature: Option<S>) -> bool {

@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Check, Material, prepare};
+use super::{Check, Material, VerifyingKey};
 use crate::config_error::ConfigError;
 use crate::verify::jwk::{Jwk, JwksRules};
 
@@ -17,14 +17,14 @@ macro_rules! with_every_back_end {
     ($($test:ident)*) => {
         #[cfg(feature = "aws-lc-rs")]
         mod with_aws_lc {
-            use crate::verify::crypto::aws_lc::VerifyingKey;
-            $(#[test] fn $test() { super::$test::<VerifyingKey>(); })*
+            use crate::verify::crypto::aws_lc::PublicKey;
+            $(#[test] fn $test() { super::$test::<PublicKey>(); })*
         }
 
         #[cfg(feature = "rust-crypto")]
         mod with_rust_crypto {
-            use crate::verify::crypto::rust_crypto::VerifyingKey;
-            $(#[test] fn $test() { super::$test::<VerifyingKey>(); })*
+            use crate::verify::crypto::rust_crypto::PublicKey;
+            $(#[test] fn $test() { super::$test::<PublicKey>(); })*
         }
     };
 }
@@ -67,17 +67,17 @@ const ALGORITHMS: [Algorithm; 12] = [
     Algorithm::EdDSA,
 ];
 
-fn examples_of_the_rfcs<K: Check>() {
+fn examples_of_the_rfcs<P: Check>() {
     for row in rows(RFC_SIGNATURES) {
-        let key: K = key_of(row.alg, &row.jwk).unwrap();
+        let key: VerifyingKey<P> = key_of(row.alg, &row.jwk).unwrap();
         assert_sound(&row.name, &key, row.message(), &row.signature());
     }
 }
 
-fn examples_of_the_rfcs_with_other_keys<K: Check>() {
+fn examples_of_the_rfcs_with_other_keys<P: Check>() {
     for row in rows(RFC_SIGNATURES) {
         let fits = |algorithm, jwk: &Value| {
-            key_of::<K>(algorithm, jwk).is_ok_and(|key| key.verify(row.message(), &row.signature()))
+            key_of::<P>(algorithm, jwk).is_ok_and(|key| key.verify(row.message(), &row.signature()))
         };
         for algorithm in ALGORITHMS {
             let good = fits(algorithm, &row.jwk);
@@ -107,16 +107,16 @@ fn examples_of_the_rfcs_as_jwk() {
     }
 }
 
-fn signatures_of_jsonwebtoken<K: Check>() {
+fn signatures_of_jsonwebtoken<P: Check>() {
     for Signer { name, algorithm, key } in signers() {
-        let (public, message) = (public_half::<K>(algorithm, &key), b"header.payload");
+        let (public, message) = (public_half::<P>(algorithm, &key), b"header.payload");
         assert_sound(&name, &public, message, &sign(algorithm, &key, message));
     }
 }
 
-fn tampered_signatures_of_jsonwebtoken<K: Check>() {
+fn tampered_signatures_of_jsonwebtoken<P: Check>() {
     for Signer { name, algorithm, key } in signers() {
-        let (public, message) = (public_half::<K>(algorithm, &key), b"header.payload");
+        let (public, message) = (public_half::<P>(algorithm, &key), b"header.payload");
         let signature = sign(algorithm, &key, message);
         assert!(public.verify(message, &signature), "{name}");
 
@@ -148,10 +148,10 @@ fn tampered_signatures_of_jsonwebtoken<K: Check>() {
     }
 }
 
-fn odd_signatures<K: Check>() {
+fn odd_signatures<P: Check>() {
     for row in rows(ODD_SIGNATURES) {
         let (key, message, signature) = (signer(row.alg), row.message(), row.signature());
-        let public: K = public_half(row.alg, &key);
+        let public: VerifyingKey<P> = public_half(row.alg, &key);
         assert!(public.verify(message, &sign(row.alg, &key, message)), "{}: good", row.name);
         assert!(!public.verify(message, &signature), "{}", row.name);
         // One lacks nothing but a zero.
@@ -162,7 +162,7 @@ fn odd_signatures<K: Check>() {
 
 /// Demands that the key accepts this signature of this message, and nothing near it.
 #[track_caller]
-fn assert_sound(name: &str, key: &impl Check, message: &[u8], signature: &[u8]) {
+fn assert_sound<P: Check>(name: &str, key: &VerifyingKey<P>, message: &[u8], signature: &[u8]) {
     assert!(key.verify(message, signature), "{name}: good");
 
     // Every bit of a short one; else every seventh, which still touches every byte.
@@ -257,21 +257,21 @@ fn sign(algorithm: Algorithm, key: &EncodingKey, message: &[u8]) -> Vec<u8> {
     decode(&jsonwebtoken::crypto::sign(message, key, algorithm).unwrap())
 }
 
-fn public_half<K: Check>(algorithm: Algorithm, key: &EncodingKey) -> K {
+fn public_half<P: Check>(algorithm: Algorithm, key: &EncodingKey) -> VerifyingKey<P> {
     let jwk = jwk::Jwk::from_encoding_key(key, algorithm).unwrap();
     key_of(algorithm, &serde_json::to_value(jwk).unwrap()).unwrap()
 }
 
 /// Reads a JWK without what is to be tested.
-fn key_of<K: Check>(algorithm: Algorithm, jwk: &Value) -> Result<K, ConfigError> {
+fn key_of<P: Check>(algorithm: Algorithm, jwk: &Value) -> Result<VerifyingKey<P>, ConfigError> {
     let number = |name: &str| decode(jwk[name].as_str().unwrap());
     let point = || [&[4], &*number("x"), &*number("y")].concat();
     match jwk.get("crv").unwrap_or(&jwk["kty"]).as_str().unwrap() {
-        "oct" => prepare(algorithm, Material::Secret(&number("k"))),
-        "RSA" => prepare(algorithm, Material::Rsa { n: &number("n"), e: &number("e") }),
-        "P-256" => prepare(algorithm, Material::P256(&point())),
-        "P-384" => prepare(algorithm, Material::P384(&point())),
-        "Ed25519" => prepare(algorithm, Material::Ed25519(&number("x"))),
+        "oct" => VerifyingKey::prepare(algorithm, Material::Secret(&number("k"))),
+        "RSA" => VerifyingKey::prepare(algorithm, Material::Rsa { n: &number("n"), e: &number("e") }),
+        "P-256" => VerifyingKey::prepare(algorithm, Material::P256(&point())),
+        "P-384" => VerifyingKey::prepare(algorithm, Material::P384(&point())),
+        "Ed25519" => VerifyingKey::prepare(algorithm, Material::Ed25519(&number("x"))),
         other => panic!("no row has a key of {other}"),
     }
 }
