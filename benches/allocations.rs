@@ -41,7 +41,7 @@ fn main() {
 
 /// What the second of two equal requests allocates: the first one makes ready what lasts.
 fn measured(issuer: &Issuer, token: Option<&String>, expected: StatusCode) -> AllocationInfo {
-    let mut service = service(issuer);
+    let mut service = service(issuer.verifier());
     let value = token.map(|token| authorization(token));
     send(&mut service, request(value.as_ref()));
     let second = request(value.as_ref());

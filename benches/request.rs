@@ -14,7 +14,7 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use http::{HeaderValue, StatusCode};
 use spki::der::Document;
-use tower_jwt_auth::{Algorithm, AuthError, AuthErrorKind};
+use tower_jwt_auth::{Algorithm, AuthError, AuthErrorKind, JwtVerifier, TokenCache};
 
 use self::support::{Issuer, User, authorization, request, send, service};
 
@@ -27,6 +27,7 @@ fn main() {
     for issuer in Issuer::all() {
         accept(&mut criterion, &issuer);
     }
+    cached(&mut criterion);
     reject(&mut criterion);
     criterion.final_summary();
 }
@@ -54,20 +55,39 @@ fn accept(criterion: &mut Criterion, issuer: &Issuer) {
         });
     });
 
-    bench_layer(&mut group, "layer", issuer, &carrying(&tokens), StatusCode::OK);
+    let tokens = carrying(&tokens);
+    bench_layer(&mut group, "layer", issuer.verifier(), &tokens, StatusCode::OK);
+    bench_layer(
+        &mut group,
+        "layer_cached",
+        issuer.verifier().cache(TokenCache::new()),
+        &tokens,
+        StatusCode::OK,
+    );
+}
+
+/// Tokens that have been seen before, with one of which requests come, or with many in turn.
+fn cached(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("cached");
+    let issuer = Issuer::hs256();
+    for count in [1, 1_000, 100_000] {
+        let cache = TokenCache::new().entries(2 * count).bytes(4096 * count.max(100));
+        let tokens = carrying(&issuer.some_tokens(count));
+        bench_layer(&mut group, &count.to_string(), issuer.verifier().cache(cache), &tokens, StatusCode::OK);
+    }
 }
 
 fn reject(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("reject");
     let issuer = Issuer::hs256();
     let mut bench = |name, kind, values: &[Option<HeaderValue>]| {
-        let mut service = service(&issuer);
+        let mut service = service(issuer.verifier());
         for value in values {
             let response = send(&mut service, request(value.as_ref()));
             let error = response.extensions().get::<AuthError>();
             assert_eq!(error.map(AuthError::kind), Some(kind), "{name}");
         }
-        bench_layer(&mut group, name, &issuer, values, StatusCode::UNAUTHORIZED);
+        bench_layer(&mut group, name, issuer.verifier(), values, StatusCode::UNAUTHORIZED);
     };
     bench("no_header", AuthErrorKind::MissingCredential, &[None]);
     let forged = carrying(&Issuer::forger().tokens());
@@ -81,11 +101,11 @@ fn reject(criterion: &mut Criterion) {
 fn bench_layer(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
-    issuer: &Issuer,
+    verifier: JwtVerifier<User>,
     values: &[Option<HeaderValue>],
     expected: StatusCode,
 ) {
-    let mut service = service(issuer);
+    let mut service = service(verifier);
     group.bench_function(name, |bencher| {
         let mut values = values.iter().cycle();
         bencher.iter_batched(

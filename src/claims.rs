@@ -107,6 +107,9 @@ impl<C> Claims<C> {
         AuthError::new(kind).in_challenge(self.challenge())
     }
 
+    /// What the clones of one `Claims` share, besides what is on the heap for `C`.
+    pub(crate) const HELD_BYTES: usize = size_of::<Verified<C>>() + 2 * size_of::<usize>();
+
     pub(crate) fn challenge(&self) -> Option<&Arc<Challenge>> {
         self.challenge.as_ref()
     }

@@ -55,7 +55,7 @@ where
             source.mark_sensitive(request.headers_mut());
         }
         let judged = match self.credential(request) {
-            Ok(Some(token)) => match self.verifier.verify(token) {
+            Ok(Some(token)) => match self.verifier.verify_bytes(token) {
                 Verdict::Ready(judged) => judged.map_err(|error| reconsider(token, error)),
                 Verdict::Pending(verdict) => return Step::Waiting(verdict),
             },
@@ -95,7 +95,7 @@ where
 
     /// The one credential of a request.
     #[inline]
-    fn credential<'a, B>(&self, request: &'a Request<B>) -> Result<Option<&'a str>, AuthErrorKind> {
+    fn credential<'a, B>(&self, request: &'a Request<B>) -> Result<Option<&'a [u8]>, AuthErrorKind> {
         let mut found = None;
         for source in &self.sources {
             let token = source.find(request.headers())?;
@@ -115,7 +115,7 @@ where
 }
 
 /// A token that was refused may have been no token at all: then the request is at fault, not the token.
-fn reconsider(token: &str, error: AuthError) -> AuthError {
+fn reconsider(token: &[u8], error: AuthError) -> AuthError {
     if error.status() == StatusCode::UNAUTHORIZED && !is_well_formed(token) {
         return AuthErrorKind::MalformedCredential.into();
     }

@@ -110,8 +110,8 @@ pub use self::reject::{EmptyBody, Head, Reject};
 pub use self::service::JwtAuth;
 pub use self::token_source::TokenSource;
 pub use self::verify::{
-    JwksRules, JwtVerifier, Key, KeySet, KeySource, KeyStore, KeysRef, PendingVerdict, Refresh, SkippedKey,
-    Verdict, VerdictFuture, Verify,
+    CacheStats, JwksRules, JwtVerifier, Key, KeySet, KeySource, KeyStore, KeysRef, PendingVerdict, Refresh,
+    SkippedKey, TokenCache, Verdict, VerdictFuture, Verify,
 };
 
 /// The snippets of the README are tested with the documentation.

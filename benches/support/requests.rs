@@ -9,15 +9,15 @@ use std::task::{Context, Poll, Waker};
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, USER_AGENT};
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, Service, service_fn};
-use tower_jwt_auth::{Claims, JwtAuthLayer};
+use tower_jwt_auth::{Claims, JwtAuthLayer, JwtVerifier};
 
-use super::tokens::{Issuer, User};
+use super::tokens::User;
 
 /// A service that reads the claims, behind the layer.
 pub(crate) fn service(
-    issuer: &Issuer,
+    verifier: JwtVerifier<User>,
 ) -> impl Service<Request<()>, Response = Response<()>, Error = Infallible> {
-    JwtAuthLayer::new(issuer.verifier()).layer(service_fn(|request: Request<()>| {
+    JwtAuthLayer::new(verifier).layer(service_fn(|request: Request<()>| {
         let user = request.extensions().get::<Claims<User>>();
         black_box(&user.expect("the layer has put the claims there").email);
         ready(Ok(Response::new(())))

@@ -106,15 +106,19 @@ impl Issuer {
 
     /// 1,024 tokens that differ: one over and over would train the branch predictor.
     pub(crate) fn tokens(&self) -> Vec<String> {
-        self.tokens_until(YEAR_2100)
+        self.some_tokens(1024)
+    }
+
+    pub(crate) fn some_tokens(&self, count: usize) -> Vec<String> {
+        self.tokens_until(YEAR_2100, count)
     }
 
     pub(crate) fn expired_tokens(&self) -> Vec<String> {
-        self.tokens_until(YEAR_2020)
+        self.tokens_until(YEAR_2020, 1024)
     }
 
-    fn tokens_until(&self, exp: u64) -> Vec<String> {
-        (0..1024).map(|n| self.token(&claims(n, exp))).collect()
+    fn tokens_until(&self, exp: u64, count: usize) -> Vec<String> {
+        (0..count).map(|n| self.token(&claims(n, exp))).collect()
     }
 
     fn token(&self, claims: &User) -> String {

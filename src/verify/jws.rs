@@ -1,6 +1,6 @@
 //! A token taken apart: JWS in compact serialisation (RFC 7515, section 3.1).
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter, memrchr};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -8,10 +8,11 @@ use super::base64url::{Buffer, decode_to_vec};
 use super::json::{self, Text};
 use crate::kind::AuthErrorKind;
 
-/// A token cut at its two dots. Nothing is decoded yet.
-#[derive(Debug)]
+/// A token cut at its first and its last dot. Nothing is decoded yet.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Jws<'a> {
     pub(crate) header: &'a [u8],
+    /// It may still hold dots. It cannot be decoded then, so that a good token is not searched for them.
     pub(crate) payload: &'a [u8],
     pub(crate) signature: &'a [u8],
     /// What the signature is over: header, dot, payload.
@@ -19,27 +20,29 @@ pub(crate) struct Jws<'a> {
 }
 
 impl<'a> Jws<'a> {
-    pub(crate) fn split(token: &'a str) -> Result<Self, AuthErrorKind> {
-        let token = token.as_bytes();
-        let mut dots = memchr_iter(b'.', token);
-        let (Some(first), Some(second)) = (dots.next(), dots.next()) else {
-            return Err(AuthErrorKind::MalformedToken);
-        };
-        match dots.count() {
-            0 => Ok(Self {
-                header: &token[..first],
-                payload: &token[first + 1..second],
-                signature: &token[second + 1..],
-                signed: &token[..second],
-            }),
-            // Five parts are an encrypted token: RFC 7516, section 3.1.
-            2 => Err(AuthErrorKind::UnsupportedToken),
-            _ => Err(AuthErrorKind::MalformedToken),
-        }
+    #[inline]
+    pub(crate) fn split(token: &'a [u8]) -> Option<Self> {
+        let (first, last) = (memchr(b'.', token)?, memrchr(b'.', token)?);
+        (first < last).then(|| Self {
+            header: &token[..first],
+            payload: &token[first + 1..last],
+            signature: &token[last + 1..],
+            signed: &token[..last],
+        })
     }
 }
 
 impl Jws<'_> {
+    /// What to say of a token that has another number of parts than three, whatever else is wrong with it.
+    pub(crate) fn misshapen(&self) -> Option<AuthErrorKind> {
+        match memchr_iter(b'.', self.payload).count() {
+            0 => None,
+            // Five parts are an encrypted token: RFC 7516, section 3.1.
+            2 => Some(AuthErrorKind::UnsupportedToken),
+            _ => Some(AuthErrorKind::MalformedToken),
+        }
+    }
+
     /// Whether all three parts can be decoded.
     pub(crate) fn is_canonical(&self) -> bool {
         [self.header, self.payload, self.signature].into_iter().all(|part| decode_to_vec(part).is_some())

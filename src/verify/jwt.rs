@@ -1,18 +1,16 @@
 use std::fmt::{self, Formatter};
-use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 
-use super::base64url::Buffer;
-use super::jws::{Header, Jws, TokenType};
-use super::key::Key;
-use super::key_set::KeySet;
+use super::cache::{CacheStats, Store, TokenCache};
+use super::jws::Jws;
 use super::key_source::{KeySource, Refresh};
+use super::rules::Rules;
 use super::validate::Expected;
-use super::{Verdict, Verify, json, jwk, stream};
-use crate::claims::{Claims, TokenInfo};
+use super::{Verdict, Verify};
+use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 
@@ -54,16 +52,7 @@ use crate::kind::AuthErrorKind;
 pub struct JwtVerifier<C> {
     keys: Arc<dyn KeySource>,
     rules: Arc<Rules>,
-    claims: PhantomData<fn() -> C>,
-}
-
-/// The settings of a verifier.
-#[derive(Clone)]
-struct Rules {
-    expected: Expected,
-    token_limit: usize,
-    access_tokens_only: bool,
-    clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
+    cache: Option<Arc<Store<C>>>,
 }
 
 impl<C> JwtVerifier<C> {
@@ -79,7 +68,7 @@ impl<C> JwtVerifier<C> {
             ignore_confirmation: false,
         };
         let rules = Rules { expected, token_limit: 16 * 1024, access_tokens_only: false, clock: None };
-        Self { keys: Arc::new(keys), rules: Arc::new(rules), claims: PhantomData }
+        Self { keys: Arc::new(keys), rules: Arc::new(rules), cache: None }
     }
 
     /// Demands that `iss` is there and exactly this
@@ -154,15 +143,32 @@ impl<C> JwtVerifier<C> {
         self.set(|rules| rules.expected.ignore_confirmation = true)
     }
 
+    /// Remembers tokens that were found good. It is off by default.
+    ///
+    /// The tokens are remembered by this verifier and its clones. Any setting that is changed later, on this one or on a
+    /// clone, begins with an empty cache.
+    pub fn cache(mut self, cache: TokenCache) -> Self {
+        self.cache = Some(Arc::new(Store::new(cache)));
+        self
+    }
+
+    /// What has come of the cache so far, if there is one. It is shared by the clones of a verifier.
+    #[must_use]
+    pub fn cache_stats(&self) -> Option<CacheStats> {
+        self.cache.as_ref().map(|cache| cache.stats())
+    }
+
     fn set(mut self, change: impl FnOnce(&mut Rules)) -> Self {
         change(Arc::make_mut(&mut self.rules));
+        // What was good by the old rules need not be by the new ones.
+        self.cache = self.cache.map(|cache| Arc::new(cache.emptied()));
         self
     }
 }
 
 impl<C> JwtVerifier<C>
 where
-    C: DeserializeOwned + 'static,
+    C: DeserializeOwned + Send + Sync + 'static,
 {
     /// Verifies a token in compact serialisation.
     ///
@@ -170,6 +176,10 @@ where
     ///
     /// The verdict is an [`AuthError`] whose kind says which check the token failed first.
     pub fn verify(&self, token: &str) -> Verdict<C> {
+        self.judge(token.as_bytes())
+    }
+
+    fn judge(&self, token: &[u8]) -> Verdict<C> {
         match self.verify_held(token) {
             Err(AuthErrorKind::UnknownKey) => self.verify_refreshed(token),
             result => Verdict::Ready(result.map_err(|kind| self.explain(kind))),
@@ -177,48 +187,23 @@ where
     }
 
     /// With the keys that are held.
-    fn verify_held(&self, token: &str) -> Result<Claims<C>, AuthErrorKind> {
-        if token.len() > self.rules.token_limit {
-            return Err(AuthErrorKind::TokenTooLarge);
-        }
-        let jws = Jws::split(token)?;
-        let mut buffer = Buffer::<LONGEST_SIGNATURE>::new();
-        let signature = buffer.decode(jws.signature).ok_or(AuthErrorKind::MalformedToken)?;
-        let (keys, mut buffer) = (self.keys.current(), Buffer::<USUAL_HEADER>::new());
-        let header;
-        let known = keys.who_knows(jws.header);
-        let kid = match known {
-            Some((key, known)) if self.accepts(known.token_type) && key.verify(jws.signed, signature) => {
-                known.kid.as_deref()
-            }
-            _ => {
-                header = Header::read(jws.header, &mut buffer)?;
-                if !self.accepts(header.token_type()) {
-                    return Err(AuthErrorKind::WrongType);
-                }
-                let refused_by = known.map(|(key, _)| key);
-                find_signer(&keys, &header, refused_by, jws.signed, signature)?.remember(jws.header, &header);
-                header.kid.as_deref()
-            }
+    fn verify_held(&self, token: &[u8]) -> Result<Claims<C>, AuthErrorKind> {
+        let keys = self.keys.current();
+        let Some(cache) = &self.cache else {
+            return self.rules.judge(&keys, token).map(|judged| judged.claims);
         };
-
-        // From here on the token is what its issuer made.
-        let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-        let payload = buffer.decode(jws.payload).ok_or(AuthErrorKind::MalformedToken)?;
-        let payload = json::object_text(payload).filter(|text| json::is_shallow(text));
-        let payload = payload.ok_or(AuthErrorKind::InvalidClaims)?;
-        let expected = &self.rules.expected;
-        let (claims, registered) = stream::read(payload, &expected.audiences)?;
-        let accepted = expected.judge(payload, registered, self.now())?;
-        let claims = claims.ok_or(AuthErrorKind::InvalidClaims)?;
-        let expiry = accepted.expiry.to_system_time();
-        Ok(Claims::of_token(claims, TokenInfo::with(expiry, accepted.issuer.as_deref(), kid)))
+        if let Some(claims) = cache.find(token, &keys, || self.rules.now()) {
+            return Ok(claims);
+        }
+        let judged = self.rules.judge(&keys, token)?;
+        cache.keep(token, &judged);
+        Ok(judged.claims)
     }
 
     /// After a look for newer keys, since the token's is not among those that are held.
-    fn verify_refreshed(&self, token: &str) -> Verdict<C> {
+    fn verify_refreshed(&self, token: &[u8]) -> Verdict<C> {
         // What is broken in any case is not worth a look.
-        if !Jws::split(token).is_ok_and(|jws| jws.is_canonical()) {
+        if !Jws::split(token).is_some_and(|jws| jws.is_canonical()) {
             return Verdict::Ready(Err(AuthErrorKind::MalformedToken.into()));
         }
         match self.keys.refresh() {
@@ -250,66 +235,26 @@ where
             _ => error,
         }
     }
-
-    fn accepts(&self, token_type: TokenType) -> bool {
-        match token_type {
-            TokenType::AccessToken => true,
-            TokenType::Any => !self.rules.access_tokens_only,
-            TokenType::Other => false,
-        }
-    }
-
-    /// The time since 1970. A clock that stands before then is wrong in an unknown way, so no token is valid.
-    fn now(&self) -> Duration {
-        let now = self.rules.clock.as_ref().map_or_else(SystemTime::now, |clock| clock());
-        now.duration_since(UNIX_EPOCH).unwrap_or(Duration::MAX)
-    }
 }
-
-/// Checks the signature with every key that may have made it, but for one that is known not to have.
-fn find_signer<'k>(
-    keys: &'k KeySet,
-    header: &Header<'_>,
-    refused_by: Option<&Key>,
-    signed: &[u8],
-    signature: &[u8],
-) -> Result<&'k Key, AuthErrorKind> {
-    let kid = header.kid.as_deref();
-    let algorithm = jwk::algorithm(&header.alg).map_err(|_| AuthErrorKind::UnsupportedAlgorithm)?;
-    let mut candidates = keys.candidates(algorithm, kid).peekable();
-    if candidates.peek().is_none() {
-        return Err(match kid {
-            Some(kid) if keys.holds(kid) => AuthErrorKind::UnsupportedAlgorithm,
-            _ => AuthErrorKind::UnknownKey,
-        });
-    }
-    candidates
-        .filter(|key| refused_by.is_none_or(|other| !std::ptr::eq(*key, other)))
-        .find(|key| key.verify(signed, signature))
-        .ok_or(AuthErrorKind::InvalidSignature)
-}
-
-/// What is longer is decoded on the heap.
-const USUAL_HEADER: usize = 1024;
-const USUAL_PAYLOAD: usize = 4096;
-/// That of an RSA key of 8192 bits, and what a decoder may ask for beyond it.
-const LONGEST_SIGNATURE: usize = 8192 / 8 + 2;
 
 impl<C> Verify for JwtVerifier<C>
 where
-    C: DeserializeOwned + 'static,
+    C: DeserializeOwned + Send + Sync + 'static,
 {
     type Claims = C;
 
     fn verify(&self, token: &str) -> Verdict<C> {
-        // The method of the type itself comes before that of the trait.
-        self.verify(token)
+        self.judge(token.as_bytes())
+    }
+
+    fn verify_bytes(&self, token: &[u8]) -> Verdict<C> {
+        self.judge(token)
     }
 }
 
 impl<C> Clone for JwtVerifier<C> {
     fn clone(&self) -> Self {
-        Self { keys: Arc::clone(&self.keys), rules: Arc::clone(&self.rules), claims: PhantomData }
+        Self { keys: Arc::clone(&self.keys), rules: Arc::clone(&self.rules), cache: self.cache.clone() }
     }
 }
 

@@ -6,7 +6,7 @@ use pkcs1::RsaPublicKeyRef;
 use spki::der::{Decode, Document};
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
-use super::crypto::{Material, VerifyingKey};
+use super::crypto::{Fingerprint, Material, VerifyingKey};
 use super::jws::{Header, TokenType};
 use crate::config_error::ConfigError;
 
@@ -31,6 +31,7 @@ pub struct Key {
     name: Name,
     algorithm: Algorithm,
     ready: VerifyingKey,
+    fingerprint: Fingerprint,
     /// The header of the first token that was found to be signed with this key: an issuer writes the same one each time.
     header: OnceLock<KnownHeader>,
 }
@@ -163,6 +164,12 @@ impl Key {
         }
     }
 
+    /// The same for every key with these bytes and this algorithm, whatever its name.
+    #[inline]
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
     pub(crate) fn is_named(&self, kid: &str) -> bool {
         matches!(&self.name, Name::Kid(own) if own == kid)
     }
@@ -191,6 +198,7 @@ impl Key {
             name,
             algorithm,
             ready: VerifyingKey::prepare(algorithm, material)?,
+            fingerprint: material.fingerprint(algorithm),
             header: OnceLock::new(),
         })
     }

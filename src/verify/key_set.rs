@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, jwk};
 
+use super::crypto::Fingerprint;
 use super::jwk::{JwksRules, SkippedKey, read_set};
 use super::key::{Key, KnownHeader};
 use crate::config_error::ConfigError;
@@ -142,6 +143,12 @@ impl KeySet {
     #[inline]
     pub(crate) fn who_knows(&self, encoded_header: &[u8]) -> Option<(&Key, &KnownHeader)> {
         self.keys.iter().find_map(|key| key.knows(encoded_header).map(|known| (key, known)))
+    }
+
+    /// Whether the key that signed a token before, with this `kid` in its header, is held and still serves it.
+    #[inline]
+    pub(crate) fn still_holds(&self, signer: &Fingerprint, kid: Option<&str>) -> bool {
+        self.keys.iter().any(|key| key.fingerprint() == signer && key.serves(kid))
     }
 
     /// Whether there is a key of this name, for whatever algorithm.

@@ -1,6 +1,7 @@
 //! Deciding whether a token is to be trusted.
 
 mod base64url;
+mod cache;
 mod crypto;
 mod json;
 mod jwk;
@@ -9,6 +10,7 @@ mod jwt;
 mod key;
 mod key_set;
 mod key_source;
+mod rules;
 mod stream;
 mod validate;
 
@@ -17,6 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+pub use self::cache::{CacheStats, TokenCache};
 pub use self::jwk::{JwksRules, SkippedKey};
 pub use self::jwt::JwtVerifier;
 pub use self::key::Key;
@@ -25,6 +28,7 @@ pub use self::key_source::{KeySource, KeyStore, KeysRef, Refresh};
 
 use crate::claims::Claims;
 use crate::error::AuthError;
+use crate::kind::AuthErrorKind;
 
 /// Decides whether a token is to be trusted, and turns it into claims.
 ///
@@ -59,6 +63,15 @@ pub trait Verify: Send + Sync {
     /// Judges `token`: what follows the scheme in the header, valid UTF-8, but not checked in any other way. Where it
     /// is refused at once and is not of the form of a bearer token either, the client is told of the form instead.
     fn verify(&self, token: &str) -> Verdict<Self::Claims>;
+
+    /// The same for a token that has not been found to be UTF-8: this is what the layer asks for. It need not be
+    /// implemented; doing so spares the look for UTF-8 where it is of no use.
+    fn verify_bytes(&self, token: &[u8]) -> Verdict<Self::Claims> {
+        match std::str::from_utf8(token) {
+            Ok(token) => self.verify(token),
+            Err(_) => Verdict::Ready(Err(AuthErrorKind::MalformedCredential.into())),
+        }
+    }
 }
 
 impl<V: Verify + ?Sized> Verify for Arc<V> {
@@ -66,6 +79,10 @@ impl<V: Verify + ?Sized> Verify for Arc<V> {
 
     fn verify(&self, token: &str) -> Verdict<V::Claims> {
         (**self).verify(token)
+    }
+
+    fn verify_bytes(&self, token: &[u8]) -> Verdict<V::Claims> {
+        (**self).verify_bytes(token)
     }
 }
 

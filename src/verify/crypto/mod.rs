@@ -21,6 +21,7 @@ use self::none::PublicKey;
 use self::rust_crypto::PublicKey;
 
 use jsonwebtoken::Algorithm;
+use sha2::{Digest, Sha256};
 
 use self::secret::Secret;
 use crate::config_error::ConfigError;
@@ -78,7 +79,23 @@ pub(crate) trait Check: Sized {
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool;
 }
 
+/// Tells whether two keys check the same signatures: made of the algorithm and the key's bytes.
+pub(crate) type Fingerprint = [u8; 32];
+
 impl Material<'_> {
+    pub(crate) fn fingerprint(self, algorithm: Algorithm) -> Fingerprint {
+        let (first, second): (&[u8], &[u8]) = match self {
+            Self::Rsa { n, e } => (n, e),
+            Self::Secret(bytes) | Self::P256(bytes) | Self::P384(bytes) | Self::Ed25519(bytes) => {
+                (bytes, &[])
+            }
+        };
+        // The lengths keep the parts apart; an algorithm goes with one sort of key only.
+        let lengths = [first.len() as u64, second.len() as u64].map(u64::to_be_bytes).concat();
+        let hash = Sha256::new().chain_update(lengths).chain_update(first).chain_update(second);
+        hash.chain_update(format!("{algorithm:?}")).finalize().into()
+    }
+
     /// What every back end demands of a key, in one place.
     fn check(self, algorithm: Algorithm) -> Result<(), ConfigError> {
         let wrong_type = ConfigError::WrongKeyType { algorithm, key: self.name() };

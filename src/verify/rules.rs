@@ -1,0 +1,130 @@
+//! The judgement itself: a token, the keys that are held, and what is demanded of it.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::de::DeserializeOwned;
+
+use super::base64url::Buffer;
+use super::jws::{Header, Jws, TokenType};
+use super::key::Key;
+use super::key_set::KeySet;
+use super::validate::Expected;
+use super::{json, jwk, stream};
+use crate::claims::{Claims, TokenInfo};
+use crate::kind::AuthErrorKind;
+use crate::registered::NumericDate;
+
+/// What a verifier demands of a token.
+#[derive(Clone)]
+pub(crate) struct Rules {
+    pub(crate) expected: Expected,
+    pub(crate) token_limit: usize,
+    pub(crate) access_tokens_only: bool,
+    pub(crate) clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
+}
+
+/// A token that was found good.
+pub(crate) struct Judged<'k, C> {
+    pub(crate) claims: Claims<C>,
+    pub(crate) signer: &'k Key,
+    pub(crate) expiry: NumericDate,
+    /// The time it was judged at, since 1970.
+    pub(crate) now: Duration,
+}
+
+impl Rules {
+    /// Judges a token in compact serialisation.
+    pub(crate) fn judge<'k, C>(&self, keys: &'k KeySet, token: &[u8]) -> Result<Judged<'k, C>, AuthErrorKind>
+    where
+        C: DeserializeOwned,
+    {
+        if token.len() > self.token_limit {
+            return Err(AuthErrorKind::TokenTooLarge);
+        }
+        let jws = Jws::split(token).ok_or(AuthErrorKind::MalformedToken)?;
+        self.judge_parts(keys, &jws).map_err(|kind| jws.misshapen().unwrap_or(kind))
+    }
+
+    fn judge_parts<'k, C>(&self, keys: &'k KeySet, jws: &Jws<'_>) -> Result<Judged<'k, C>, AuthErrorKind>
+    where
+        C: DeserializeOwned,
+    {
+        let mut buffer = Buffer::<LONGEST_SIGNATURE>::new();
+        let signature = buffer.decode(jws.signature).ok_or(AuthErrorKind::MalformedToken)?;
+        let mut buffer = Buffer::<USUAL_HEADER>::new();
+        let header;
+        let known = keys.who_knows(jws.header);
+        let (signer, kid) = match known {
+            Some((key, known)) if self.accepts(known.token_type) && key.verify(jws.signed, signature) => {
+                (key, known.kid.as_deref())
+            }
+            _ => {
+                header = Header::read(jws.header, &mut buffer)?;
+                if !self.accepts(header.token_type()) {
+                    return Err(AuthErrorKind::WrongType);
+                }
+                let refused_by = known.map(|(key, _)| key);
+                let signer = find_signer(keys, &header, refused_by, jws.signed, signature)?;
+                signer.remember(jws.header, &header);
+                (signer, header.kid.as_deref())
+            }
+        };
+
+        // From here on the token is what its issuer made.
+        let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
+        let payload = buffer.decode(jws.payload).ok_or(AuthErrorKind::MalformedToken)?;
+        let payload = json::object_text(payload).filter(|text| json::is_shallow(text));
+        let payload = payload.ok_or(AuthErrorKind::InvalidClaims)?;
+        let (claims, registered) = stream::read(payload, &self.expected.audiences)?;
+        let now = self.now();
+        let accepted = self.expected.judge(payload, registered, now)?;
+        let claims = claims.ok_or(AuthErrorKind::InvalidClaims)?;
+        let expiry = accepted.expiry;
+        let info = TokenInfo::with(expiry.to_system_time(), accepted.issuer.as_deref(), kid);
+        Ok(Judged { claims: Claims::of_token(claims, info), signer, expiry, now })
+    }
+
+    fn accepts(&self, token_type: TokenType) -> bool {
+        match token_type {
+            TokenType::AccessToken => true,
+            TokenType::Any => !self.access_tokens_only,
+            TokenType::Other => false,
+        }
+    }
+
+    /// The time since 1970. A clock that stands before then is wrong in an unknown way, so no token is valid.
+    pub(crate) fn now(&self) -> Duration {
+        let now = self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock());
+        now.duration_since(UNIX_EPOCH).unwrap_or(Duration::MAX)
+    }
+}
+
+/// Checks the signature with every key that may have made it, but for one that is known not to have.
+fn find_signer<'k>(
+    keys: &'k KeySet,
+    header: &Header<'_>,
+    refused_by: Option<&Key>,
+    signed: &[u8],
+    signature: &[u8],
+) -> Result<&'k Key, AuthErrorKind> {
+    let kid = header.kid.as_deref();
+    let algorithm = jwk::algorithm(&header.alg).map_err(|_| AuthErrorKind::UnsupportedAlgorithm)?;
+    let mut candidates = keys.candidates(algorithm, kid).peekable();
+    if candidates.peek().is_none() {
+        return Err(match kid {
+            Some(kid) if keys.holds(kid) => AuthErrorKind::UnsupportedAlgorithm,
+            _ => AuthErrorKind::UnknownKey,
+        });
+    }
+    candidates
+        .filter(|key| refused_by.is_none_or(|other| !std::ptr::eq(*key, other)))
+        .find(|key| key.verify(signed, signature))
+        .ok_or(AuthErrorKind::InvalidSignature)
+}
+
+/// What is longer is decoded on the heap.
+const USUAL_HEADER: usize = 1024;
+const USUAL_PAYLOAD: usize = 4096;
+/// That of an RSA key of 8192 bits, and what a decoder may ask for beyond it.
+const LONGEST_SIGNATURE: usize = 8192 / 8 + 2;
