@@ -60,8 +60,16 @@ impl TokenSource {
     #[inline]
     pub(crate) fn mark_sensitive(&self, headers: &mut HeaderMap) {
         let name = self.header_name();
-        for (_, value) in headers.iter_mut().filter(|(other, _)| *other == name) {
-            value.set_sensitive(true);
+        let Some(first) = headers.get_mut(name) else {
+            return;
+        };
+        first.set_sensitive(true);
+        let some_name_has_several = headers.len() > headers.keys_len();
+        if some_name_has_several {
+            headers
+                .iter_mut()
+                .filter(|(other, _)| *other == name)
+                .for_each(|(_, value)| value.set_sensitive(true));
         }
     }
 

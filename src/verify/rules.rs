@@ -9,7 +9,7 @@ use super::base64url::Buffer;
 use super::jws::{Header, Jws, TokenType};
 use super::key::Key;
 use super::key_set::KeySet;
-use super::validate::Expected;
+use super::validate::{Expected, Registered};
 use super::{json, jwk, stream};
 use crate::claims::{Claims, TokenInfo};
 use crate::kind::AuthErrorKind;
@@ -76,7 +76,8 @@ impl Rules {
         let payload = buffer.decode(jws.payload).ok_or(AuthErrorKind::MalformedToken)?;
         let payload = json::object_text(payload).filter(|text| json::is_shallow(text));
         let payload = payload.ok_or(AuthErrorKind::InvalidClaims)?;
-        let (claims, registered) = stream::read(payload, &self.expected.audiences)?;
+        let mut registered = Registered::default();
+        let claims = stream::read(payload, &self.expected.audiences, &mut registered)?;
         let now = self.now();
         let accepted = self.expected.judge(payload, registered, now)?;
         let claims = claims.ok_or(AuthErrorKind::InvalidClaims)?;

@@ -131,15 +131,19 @@ pub(crate) enum Claim {
 impl Claim {
     #[inline]
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "iss" => Some(Self::Issuer),
-            "sub" => Some(Self::Subject),
-            "aud" => Some(Self::Audience),
-            "exp" => Some(Self::Expiry),
-            "nbf" => Some(Self::NotBefore),
-            "iat" => Some(Self::IssuedAt),
-            "jti" => Some(Self::TokenId),
-            "cnf" => Some(Self::Confirmation),
+        // Compared byte by byte, and not one name after the other: it is asked for every member of every payload.
+        let &[first, second, third] = name.as_bytes() else {
+            return None;
+        };
+        match (first, second, third) {
+            (b'i', b's', b's') => Some(Self::Issuer),
+            (b's', b'u', b'b') => Some(Self::Subject),
+            (b'a', b'u', b'd') => Some(Self::Audience),
+            (b'e', b'x', b'p') => Some(Self::Expiry),
+            (b'n', b'b', b'f') => Some(Self::NotBefore),
+            (b'i', b'a', b't') => Some(Self::IssuedAt),
+            (b'j', b't', b'i') => Some(Self::TokenId),
+            (b'c', b'n', b'f') => Some(Self::Confirmation),
             _ => None,
         }
     }

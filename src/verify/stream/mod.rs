@@ -19,42 +19,37 @@ use super::validate::{AudienceClaim, Claim, Registered, plain};
 use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
 
-/// Reads the registered claims, and the payload as the application's type, if it fits that.
+/// Reads the payload as the application's type, if it fits that, and the registered claims, whether it does or not.
 pub(crate) fn read<'de, C>(
     payload: &'de str,
     audiences: &[String],
-) -> Result<(Option<C>, Registered<'de>), AuthErrorKind>
+    registered: &mut Registered<'de>,
+) -> Result<Option<C>, AuthErrorKind>
 where
     C: Deserialize<'de>,
 {
-    match watch(payload, audiences) {
-        Ok((claims, Some(registered))) => Ok((Some(claims), registered)),
-        Ok((claims, None)) => Ok((Some(claims), plain(payload, audiences)?)),
-        Err(_) => Ok((None, plain(payload, audiences)?)),
+    let mut seen = Seen::new(audiences, registered);
+    let claims = watch(payload, &mut seen).ok();
+    if claims.is_none() || !seen.is_certain() {
+        *registered = plain(payload, audiences)?;
     }
+    Ok(claims)
 }
 
-/// Reads the payload as the application's type, and the registered claims with it if all of them could be seen.
-fn watch<'de, C>(
-    payload: &'de str,
-    audiences: &[String],
-) -> Result<(C, Option<Registered<'de>>), serde_json::Error>
+fn watch<'de, C>(payload: &'de str, seen: &mut Seen<'_, 'de>) -> Result<C, serde_json::Error>
 where
     C: Deserialize<'de>,
 {
-    let mut seen =
-        Seen { audiences, registered: Registered::default(), claims: 0, entered: false, doubt: false };
     let mut json = serde_json::Deserializer::from_str(payload);
-    let claims = C::deserialize(Payload { json: &mut json, seen: &mut seen })?;
+    let claims = C::deserialize(Payload { json: &mut json, seen })?;
     json.end()?;
-    let certain = seen.entered && !seen.doubt;
-    Ok((claims, certain.then_some(seen.registered)))
+    Ok(claims)
 }
 
 /// What has been seen so far.
 struct Seen<'e, 'de> {
     audiences: &'e [String],
-    registered: Registered<'de>,
+    registered: &'e mut Registered<'de>,
     /// One bit for each registered claim that has come by.
     claims: u16,
     /// Whether the members of the payload were read one by one at all.
@@ -63,7 +58,16 @@ struct Seen<'e, 'de> {
     doubt: bool,
 }
 
-impl<'de> Seen<'_, 'de> {
+impl<'e, 'de> Seen<'e, 'de> {
+    fn new(audiences: &'e [String], registered: &'e mut Registered<'de>) -> Self {
+        Self { audiences, registered, claims: 0, entered: false, doubt: false }
+    }
+
+    /// Whether all registered claims are seen, where the payload could be read.
+    fn is_certain(&self) -> bool {
+        self.entered && !self.doubt
+    }
+
     fn name(&mut self, name: &str) -> Option<Claim> {
         let claim = Claim::from_name(name)?;
         let bit = 1 << claim as u16;
