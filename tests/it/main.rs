@@ -4,6 +4,7 @@
 
 mod answers;
 mod auto_traits;
+mod cache;
 mod claims;
 mod differential;
 #[cfg(feature = "axum")]

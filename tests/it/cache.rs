@@ -1,0 +1,375 @@
+//! Tokens that are remembered: what is spared, and what is looked at every time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{Request, Response};
+use jsonwebtoken::{EncodingKey, Header};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tower::{ServiceExt, service_fn};
+use tower_jwt_auth::{
+    Algorithm, AuthErrorKind, CacheStats, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet, KeyStore,
+    TokenCache,
+};
+use tower_layer::Layer;
+
+use crate::support::{
+    AUDIENCE, ISSUER, NOW, at, base64url, bearer, claims_but, good_claims, good_token, refusal, token,
+    verifier,
+};
+
+/// A clock that tests put forward and back.
+#[derive(Clone)]
+struct Clock(Arc<AtomicU64>);
+
+impl Clock {
+    fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(NOW)))
+    }
+
+    fn set(&self, seconds: u64) {
+        self.0.store(seconds, Ordering::Relaxed);
+    }
+
+    fn drive(&self, verifier: JwtVerifier<Value>) -> JwtVerifier<Value> {
+        let seconds = Arc::clone(&self.0);
+        verifier.clock(move || at(seconds.load(Ordering::Relaxed)))
+    }
+}
+
+#[track_caller]
+fn stats(verifier: &JwtVerifier<Value>) -> CacheStats {
+    verifier.cache_stats().unwrap()
+}
+
+#[track_caller]
+fn assert_hits_and_misses(verifier: &JwtVerifier<Value>, hits: u64, misses: u64) {
+    let stats = stats(verifier);
+    assert_eq!((stats.hits(), stats.misses()), (hits, misses));
+}
+
+#[tokio::test]
+async fn there_is_none_unless_it_is_asked_for() {
+    assert_eq!(verifier().cache_stats(), None);
+}
+
+#[tokio::test]
+async fn a_token_that_comes_again_is_not_judged_anew_and_shares_its_claims() {
+    let verifier = verifier().cache(TokenCache::new());
+    let first = verifier.verify(&good_token()).await.unwrap();
+    assert_hits_and_misses(&verifier, 0, 1);
+    let second = verifier.clone().verify(&good_token()).await.unwrap();
+    assert_hits_and_misses(&verifier, 1, 1);
+    assert!(std::ptr::eq(&*first, &*second));
+    assert_eq!(second.expires_at(), Some(at(NOW + 300)));
+    assert_eq!(second.issuer(), Some(ISSUER));
+    assert_eq!(stats(&verifier).entries(), 1);
+}
+
+#[tokio::test]
+async fn a_token_with_any_byte_changed_is_refused() {
+    let (verifier, good) = (verifier().cache(TokenCache::new()), good_token());
+    verifier.verify(&good).await.unwrap();
+    for place in 0..good.len() {
+        for other in [b'A', b'B', b'.', b'='] {
+            let mut bytes = good.clone().into_bytes();
+            if std::mem::replace(&mut bytes[place], other) == other {
+                continue;
+            }
+            let changed = String::from_utf8(bytes).unwrap();
+            assert!(verifier.verify(&changed).await.is_err(), "{changed}");
+        }
+    }
+    for changed in [format!("A{good}"), format!("{good}A"), good[1..].to_owned(), good[..9].to_owned()] {
+        assert!(verifier.verify(&changed).await.is_err(), "{changed}");
+    }
+    assert_eq!(stats(&verifier).hits(), 0);
+    verifier.verify(&good).await.unwrap();
+    assert_hits_and_misses(&verifier, 1, stats(&verifier).misses());
+}
+
+#[tokio::test]
+async fn other_claims_with_the_signature_of_a_remembered_token_are_refused() {
+    let (verifier, good) = (verifier().cache(TokenCache::new()), good_token());
+    verifier.verify(&good).await.unwrap();
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let (header, payload) = signed.split_once('.').unwrap();
+    let other = claims_but("sub", json!("43")).to_string();
+    assert_eq!(base64url(&other).len(), payload.len());
+    let forged = format!("{header}.{}.{signature}", base64url(other));
+    assert_eq!(refusal(&verifier, &forged).await, Some(AuthErrorKind::InvalidSignature));
+}
+
+#[tokio::test]
+async fn what_is_refused_is_not_remembered() {
+    let verifier = verifier().cache(TokenCache::new());
+    let expired = token(&claims_but("exp", json!(NOW - 300)));
+    let forged = format!("{}A", &good_token()[..good_token().len() - 1]);
+    for bad in [&expired, &forged, "garbage"] {
+        for _ in 0..2 {
+            assert!(verifier.verify(bad).await.is_err());
+        }
+    }
+    assert_eq!(stats(&verifier).entries(), 0);
+    assert_hits_and_misses(&verifier, 0, 6);
+}
+
+#[tokio::test]
+async fn time_is_looked_at_on_every_hit() {
+    let clock = Clock::new();
+    let verifier = clock.drive(verifier()).cache(TokenCache::new().max_age(Duration::from_secs(3600)));
+    let mut claims = good_claims();
+    claims["nbf"] = json!(NOW - 100);
+    let token = token(&claims);
+    for (moment, expected, is_hit) in [
+        (NOW, None, false),
+        (NOW + 299, None, true),
+        // Leeway is granted by the full check.
+        (NOW + 300, None, false),
+        (NOW + 359, None, false),
+        (NOW + 360, Some(AuthErrorKind::Expired), false),
+        (NOW, None, false),
+        (NOW + 1, None, true),
+        // The clock is put back.
+        (NOW - 160, None, false),
+        (NOW - 161, Some(AuthErrorKind::NotYetValid), false),
+    ] {
+        clock.set(moment);
+        let hits = stats(&verifier).hits();
+        assert_eq!(refusal(&verifier, &token).await, expected, "{moment}");
+        assert_eq!(stats(&verifier).hits() - hits, u64::from(is_hit), "{moment}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_remembered_no_longer_than_stated() {
+    let clock = Clock::new();
+    let verifier = clock.drive(verifier()).cache(TokenCache::new().max_age(Duration::from_secs(10)));
+    for (moment, hits) in [(NOW, 0), (NOW + 9, 1), (NOW + 10, 1), (NOW + 19, 2), (NOW + 20, 2)] {
+        clock.set(moment);
+        verifier.verify(&good_token()).await.unwrap();
+        assert_eq!(stats(&verifier).hits(), hits, "{moment}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_leaves_when_it_is_asked_for() {
+    let clock = Clock::new();
+    let verifier = clock.drive(verifier()).cache(TokenCache::new());
+    verifier.verify(&good_token()).await.unwrap();
+    assert_eq!(stats(&verifier).entries(), 1);
+    clock.set(NOW + 400);
+    assert_eq!(refusal(&verifier, &good_token()).await, Some(AuthErrorKind::Expired));
+    assert_eq!(stats(&verifier).entries(), 0);
+    assert_eq!(stats(&verifier).bytes(), 0);
+}
+
+/// Signed with a secret of [`secret`], and named after it.
+fn token_by(n: u8, kid: Option<&str>) -> String {
+    let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::HS256) };
+    jsonwebtoken::encode(&header, &good_claims(), &EncodingKey::from_secret(&secret(n))).unwrap()
+}
+
+fn secret(n: u8) -> [u8; 32] {
+    [n; 32]
+}
+
+fn key(n: u8) -> Key {
+    Key::hmac(Algorithm::HS256, secret(n)).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_whose_key_is_withdrawn_is_refused_at_once() {
+    let keys = KeyStore::new(KeySet::new([key(1).kid("1"), key(2).kid("2")]));
+    let verifier =
+        JwtVerifier::<Value>::new(keys.clone()).audience(AUDIENCE).clock(|| at(NOW)).cache(TokenCache::new());
+    let (first, second) = (token_by(1, Some("1")), token_by(2, Some("2")));
+    for token in [&first, &second, &first, &second] {
+        verifier.verify(token).await.unwrap();
+    }
+    assert_hits_and_misses(&verifier, 2, 2);
+
+    // Read anew, the other key is still the same.
+    keys.replace(KeySet::new([key(2).kid("2"), key(3).kid("3")]));
+    assert_eq!(refusal(&verifier, &first).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(refusal(&verifier, &second).await, None);
+    assert_hits_and_misses(&verifier, 3, 3);
+
+    // The same bytes under another name are not what the token names.
+    keys.replace(KeySet::new([key(2).kid("other")]));
+    assert_eq!(refusal(&verifier, &second).await, Some(AuthErrorKind::UnknownKey));
+    // Another key under the same name.
+    keys.replace(KeySet::new([key(4).kid("2")]));
+    assert_eq!(refusal(&verifier, &second).await, Some(AuthErrorKind::InvalidSignature));
+    assert_eq!(stats(&verifier).entries(), 0);
+}
+
+#[tokio::test]
+async fn no_setting_shares_what_another_has_found_good() {
+    let cached = verifier().cache(TokenCache::new());
+    cached.verify(&good_token()).await.unwrap();
+
+    for (name, changed, expected) in [
+        ("audience", cached.clone().audience("https://other.example.com"), AuthErrorKind::WrongAudience),
+        ("issuer", cached.clone().issuer("https://other.example.com"), AuthErrorKind::WrongIssuer),
+        ("claim", cached.clone().require_claim("client_id", "x"), AuthErrorKind::RequiredClaim),
+        ("type", cached.clone().access_tokens_only(), AuthErrorKind::WrongType),
+        ("limit", cached.clone().token_limit(100), AuthErrorKind::TokenTooLarge),
+        ("clock", cached.clone().clock(|| at(NOW + 3600)), AuthErrorKind::Expired),
+    ] {
+        assert_eq!(refusal(&changed, &good_token()).await, Some(expected), "{name}");
+        assert_eq!(stats(&changed).hits(), 0, "{name}");
+    }
+    assert_eq!(refusal(&cached, &good_token()).await, None);
+    assert_hits_and_misses(&cached, 1, 1);
+}
+
+/// Many good tokens that differ.
+fn tokens(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|n| token(&claims_but("sub", json!(n.to_string()))))
+}
+
+#[tokio::test]
+async fn there_are_no_more_entries_than_stated() {
+    for most in [0, 1, 2, 31, 32, 33, 100, 1000] {
+        let verifier = verifier().cache(TokenCache::new().entries(most));
+        for token in tokens(3 * most + 10) {
+            verifier.verify(&token).await.unwrap();
+            assert!(stats(&verifier).entries() <= most, "{most}");
+        }
+        let stats = stats(&verifier);
+        assert!(stats.entries() >= most * 9 / 10, "{most}: {}", stats.entries());
+        assert!(most == 0 || stats.evictions() as usize + stats.entries() == 3 * most + 10, "{most}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_cache_remembers_what_came_last() {
+    let verifier = verifier().cache(TokenCache::new().entries(1));
+    for token in tokens(3) {
+        for _ in 0..2 {
+            verifier.verify(&token).await.unwrap();
+        }
+    }
+    assert_hits_and_misses(&verifier, 3, 3);
+}
+
+#[tokio::test]
+async fn there_are_no_more_bytes_than_stated() {
+    for most in [100_000, 1_000_000] {
+        let verifier = verifier().cache(TokenCache::new().bytes(most));
+        // One by one, since the first token leaves something with its key.
+        verifier.verify(&good_token()).await.unwrap();
+        let tokens: Vec<_> = tokens(4000).collect();
+        let used = allocation_counter::measure(|| {
+            for token in &tokens {
+                let ready = verifier.verify(token);
+                assert!(matches!(ready, tower_jwt_auth::Verdict::Ready(Ok(_))));
+            }
+        });
+        let counted = stats(&verifier).bytes();
+        assert!(counted <= most as u64, "{counted} of {most}");
+        assert!(counted >= most as u64 * 8 / 10, "{counted} of {most}");
+        // A `Value` is a tree: it uses more than its text.
+        let used = used.bytes_current as u64;
+        assert!(used < counted * 2, "{used} in truth, {counted} counted");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_forged_tokens_leaves_no_trace() {
+    let verifier = verifier().cache(TokenCache::new());
+    verifier.verify(&good_token()).await.unwrap();
+    let forged: Vec<_> = tokens(2000).map(|token| token.replace('.', ".A")).collect();
+    let used = allocation_counter::measure(|| {
+        for token in &forged {
+            assert!(matches!(verifier.verify(token), tower_jwt_auth::Verdict::Ready(Err(_))));
+        }
+    });
+    assert_eq!(used.bytes_current, 0);
+    assert_eq!(stats(&verifier).entries(), 1);
+    assert_eq!(stats(&verifier).evictions(), 0);
+}
+
+#[tokio::test]
+async fn a_hit_is_answered_as_the_layer_answers_that_asks() {
+    let verifier = verifier().cache(TokenCache::new());
+    for realm in ["orders", "bills", "orders"] {
+        let layer = JwtAuthLayer::new(verifier.clone()).realm(realm).unwrap();
+        let service = layer.layer(service_fn(async |request: Request<String>| {
+            let claims = request.extensions().get::<Claims<Value>>().unwrap();
+            let error = claims.refuse(AuthErrorKind::InsufficientScope);
+            Ok::<Response<String>, std::convert::Infallible>(error.response(String::new()))
+        }));
+        let response = service.oneshot(bearer(&good_token())).await.unwrap();
+        assert_eq!(response.status(), 403);
+        let challenge = response.headers()["www-authenticate"].to_str().unwrap();
+        assert!(challenge.starts_with(&format!("Bearer realm=\"{realm}\"")), "{challenge}");
+    }
+    assert_hits_and_misses(&verifier, 2, 1);
+}
+
+/// What may happen between two requests.
+#[derive(Clone, Debug)]
+enum Event {
+    Clock(u64),
+    Keys(usize),
+    Token(usize),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        (NOW - 200..NOW + 500).prop_map(Event::Clock),
+        (0..6_usize).prop_map(Event::Keys),
+        (0..8_usize).prop_map(Event::Token),
+        (0..8_usize).prop_map(Event::Token),
+    ]
+}
+
+fn key_set(n: usize) -> KeySet {
+    match n {
+        0 => KeySet::new([key(1).kid("1"), key(2).kid("2")]),
+        1 => KeySet::new([key(2).kid("1"), key(1).kid("2")]),
+        2 => KeySet::new([key(1)]),
+        3 => KeySet::new([key(3).kid("1"), key(2)]),
+        4 => KeySet::new([key(2).kid("2")]),
+        _ => KeySet::new([]),
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_the_answer_is_that_of_a_verifier_without_one(
+        events in proptest::collection::vec(event(), 1..60),
+        most in 1..12_usize,
+        age in 1..400_u64,
+    ) {
+        let clock = Clock::new();
+        let keys = KeyStore::new(key_set(0));
+        let plain = clock.drive(JwtVerifier::new(keys.clone()).audience(AUDIENCE));
+        let cache = TokenCache::new().entries(most).max_age(Duration::from_secs(age));
+        let cached = plain.clone().cache(cache);
+        let mut tokens = Vec::new();
+        for (n, kid) in [(1, Some("1")), (2, Some("2")), (1, None), (2, Some("1")), (3, Some("1"))] {
+            tokens.push(token_by(n, kid));
+        }
+        for (name, value) in [("nbf", NOW - 20), ("nbf", NOW + 100), ("exp", NOW + 20)] {
+            let claims = claims_but(name, json!(value));
+            let key = EncodingKey::from_secret(&secret(1));
+            tokens.push(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap());
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for event in events {
+            match event {
+                Event::Clock(seconds) => clock.set(seconds),
+                Event::Keys(n) => keys.replace(key_set(n)),
+                Event::Token(n) => {
+                    let expected = runtime.block_on(refusal(&plain, &tokens[n]));
+                    prop_assert_eq!(runtime.block_on(refusal(&cached, &tokens[n])), expected);
+                }
+            }
+        }
+    }
+}
