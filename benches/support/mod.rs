@@ -1,5 +1,7 @@
 //! What every bench starts from: tokens as an identity provider makes them, and requests that carry them.
 
+#![allow(dead_code, unused_imports, reason = "each bench uses a part of it")]
+
 mod requests;
 mod tokens;
 

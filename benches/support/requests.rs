@@ -1,27 +1,44 @@
 //! Requests, the service they are meant for, and its call, polled by hand with no runtime around it.
 
 use std::convert::Infallible;
-use std::future::{Future, ready};
+use std::future::{Future, Ready, ready};
 use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, USER_AGENT};
 use http::{HeaderValue, Request, Response};
-use tower::{Layer, Service, service_fn};
-use tower_jwt_auth::{Claims, JwtAuthLayer, JwtVerifier};
+use tower::{Layer, Service};
+use tower_jwt_auth::{Claims, JwtAuth, JwtAuthLayer};
 
 use super::tokens::User;
 
-/// A service that reads the claims, behind the layer.
-pub(crate) fn service(
-    verifier: JwtVerifier<User>,
-) -> impl Service<Request<()>, Response = Response<()>, Error = Infallible> {
-    JwtAuthLayer::new(verifier).layer(service_fn(|request: Request<()>| {
+/// A service that reads the claims.
+#[derive(Clone, Copy)]
+pub(crate) struct Inner;
+
+impl Service<Request<()>> for Inner {
+    type Response = Response<()>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<()>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
         let user = request.extensions().get::<Claims<User>>();
         black_box(&user.expect("the layer has put the claims there").email);
         ready(Ok(Response::new(())))
-    }))
+    }
+}
+
+/// The same behind the layer.
+pub(crate) fn service<V>(verifier: V) -> JwtAuth<Inner, V>
+where
+    V: Clone,
+{
+    JwtAuthLayer::new(verifier).layer(Inner)
 }
 
 /// A request of six headers, or of five where it has no credential.

@@ -81,6 +81,11 @@ impl Issuer {
     }
 
     pub(crate) fn verifier(&self) -> JwtVerifier<User> {
+        self.verifier_into()
+    }
+
+    /// One that reads the claims into another type.
+    pub(crate) fn verifier_into<C>(&self) -> JwtVerifier<C> {
         let key = match self.algorithm {
             Algorithm::HS256 => Key::hmac(self.algorithm, self.key),
             _ => Key::pem(self.algorithm, self.key),
