@@ -1,0 +1,102 @@
+//! Who is compared. Each has a file, which says how it is configured: with the fastest back end it offers, its keys
+//! made ready once and held in memory, and every check on that it has.
+
+mod aliri_tower;
+mod axum_from_fn;
+mod axum_jwt_auth;
+mod jsonwebtoken;
+mod jsonwebtoken9;
+mod jwt_authorizer;
+mod oauth_resource_server;
+mod tower_http;
+mod tower_jwt;
+mod tower_jwt_auth;
+mod tower_oauth2_resource_server;
+
+use crate::peer::Peer;
+use crate::tokens::Issuer;
+
+/// A row of the table.
+pub(crate) struct Row {
+    /// The crate whose version is shown.
+    pub(crate) package: &'static str,
+    /// What is said beside its name.
+    pub(crate) beside: &'static str,
+    /// What a reader has to know.
+    pub(crate) note: &'static str,
+    /// `None` where it does not have the algorithm.
+    pub(crate) open: fn(&Issuer) -> Option<Box<dyn Peer>>,
+}
+
+/// The first one is what the others are compared with.
+pub(crate) const ROWS: [Row; 11] = [
+    Row {
+        package: "jsonwebtoken",
+        beside: "`decode` alone",
+        note: "No request around the token. Here, and in all that use its versions 10 and 11, RustCrypto checks HS256 and \
+               AWS-LC the rest: the faster of its back ends for each.",
+        open: |issuer| Some(jsonwebtoken::open(issuer)),
+    },
+    Row {
+        package: "tower-jwt-auth",
+        beside: "",
+        note: "",
+        open: |issuer| Some(tower_jwt_auth::open(issuer)),
+    },
+    Row {
+        package: "tower-jwt-auth",
+        beside: "with its cache",
+        note: "Each token comes again after 1,023 others, and all of them fit.",
+        open: |issuer| Some(tower_jwt_auth::open_cached(issuer)),
+    },
+    Row {
+        package: "tower-http",
+        beside: "`ValidateRequestHeaderLayer` and `decode`",
+        note: "",
+        open: |issuer| Some(tower_http::open(issuer)),
+    },
+    Row {
+        package: "axum",
+        beside: "`from_fn` and `decode`",
+        note: "No router around it.",
+        open: |issuer| Some(axum_from_fn::open(issuer)),
+    },
+    Row {
+        package: "axum-jwt-auth",
+        beside: "",
+        note: "An extractor, called as a handler with no router around it. Built on jsonwebtoken 10; by itself it takes \
+               RustCrypto for all, which is many times slower on RS256 and ES256.",
+        open: |issuer| Some(axum_jwt_auth::open(issuer)),
+    },
+    Row {
+        package: "tower-oauth2-resource-server",
+        beside: "",
+        note: "",
+        open: |issuer| Some(tower_oauth2_resource_server::open(issuer)),
+    },
+    Row {
+        package: "tower-jwt",
+        beside: "",
+        note: "Built on jsonwebtoken 9, that is on ring. A request with no token is let through.",
+        open: |issuer| Some(tower_jwt::open(issuer)),
+    },
+    Row {
+        package: "jwt-authorizer",
+        beside: "",
+        note: "Built on jsonwebtoken 9, that is on ring.",
+        open: |issuer| Some(jwt_authorizer::open(issuer)),
+    },
+    Row {
+        package: "oauth-resource-server",
+        beside: "",
+        note: "Built on jsonwebtoken 9, that is on ring. Refuses HMAC. The claims stay JSON: no struct is made of \
+               them.",
+        open: oauth_resource_server::open,
+    },
+    Row {
+        package: "aliri_tower",
+        beside: "",
+        note: "Built on ring. Does not know EdDSA. Some claims are of its own types.",
+        open: aliri_tower::open,
+    },
+];

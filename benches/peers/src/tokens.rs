@@ -1,0 +1,215 @@
+//! Tokens as an identity provider makes them, and such as have to be refused. The good ones are those of the library's
+//! own benches, byte for byte.
+
+use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+pub(crate) const ISSUER: &str = "https://id.example.com/realms/shop";
+pub(crate) const AUDIENCE: &str = "https://api.example.com/orders";
+pub(crate) const KID: &str = "2026-07";
+const YEAR_2020: u64 = 1_577_836_800;
+const YEAR_2100: u64 = 4_102_444_800;
+const YEAR_2101: u64 = 4_133_980_800;
+
+/// How long header, dot and payload of every good token are together.
+const SIGNED_LEN: usize = 442;
+
+/// The claims, all of them owned. `Clone` because a request's extensions ask for it.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct User {
+    iss: String,
+    sub: String,
+    aud: String,
+    exp: u64,
+    iat: u64,
+    nbf: u64,
+    jti: String,
+    scope: String,
+    pub(crate) email: String,
+}
+
+/// What is wrong with a token that has to be refused.
+#[derive(Clone, Copy)]
+pub(crate) enum Fault {
+    Forged,
+    OtherAlgorithm,
+    Expired,
+    NotYetValid,
+    OtherIssuer,
+    OtherAudience,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Forged,
+        Self::OtherAlgorithm,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::OtherIssuer,
+        Self::OtherAudience,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Forged => "forged",
+            Self::OtherAlgorithm => "other algorithm",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not yet valid",
+            Self::OtherIssuer => "other issuer",
+            Self::OtherAudience => "other audience",
+        }
+    }
+}
+
+/// Signs tokens, and gives what they are checked with.
+pub(crate) struct Issuer {
+    pub(crate) algorithm: Algorithm,
+    signing: EncodingKey,
+    /// The secret, or the public key in PEM.
+    pub(crate) key: &'static str,
+}
+
+impl Issuer {
+    pub(crate) fn all() -> [Self; 4] {
+        [Self::hs256(), Self::rs256(), Self::es256(), Self::eddsa()]
+    }
+
+    fn hs256() -> Self {
+        let secret = "a secret for the benches, 32 byt";
+        Self {
+            algorithm: Algorithm::HS256,
+            signing: EncodingKey::from_secret(secret.as_bytes()),
+            key: secret,
+        }
+    }
+
+    fn rs256() -> Self {
+        let pem = include_bytes!("../../../tests/fixtures/rsa2048.private.pem");
+        Self {
+            algorithm: Algorithm::RS256,
+            signing: EncodingKey::from_rsa_pem(pem).expect("the fixture is an RSA key"),
+            key: include_str!("../../../tests/fixtures/rsa2048.public.pem"),
+        }
+    }
+
+    fn es256() -> Self {
+        let pem = include_bytes!("../../../tests/fixtures/p256.private.pem");
+        Self {
+            algorithm: Algorithm::ES256,
+            signing: EncodingKey::from_ec_pem(pem).expect("the fixture is an EC key"),
+            key: include_str!("../../../tests/fixtures/p256.public.pem"),
+        }
+    }
+
+    fn eddsa() -> Self {
+        let pem = include_bytes!("../../../tests/fixtures/ed25519.private.pem");
+        Self {
+            algorithm: Algorithm::EdDSA,
+            signing: EncodingKey::from_ed_pem(pem).expect("the fixture is an Ed25519 key"),
+            key: include_str!("../../../tests/fixtures/ed25519.public.pem"),
+        }
+    }
+
+    /// The algorithm as tokens and keys call it.
+    pub(crate) fn alg(&self) -> String {
+        format!("{:?}", self.algorithm)
+    }
+
+    /// What `jsonwebtoken::decode` takes, with all checks on.
+    pub(crate) fn decoding(&self) -> (DecodingKey, Validation) {
+        let key = self.key.as_bytes();
+        let key = match self.algorithm {
+            Algorithm::HS256 => Ok(DecodingKey::from_secret(key)),
+            Algorithm::RS256 => DecodingKey::from_rsa_pem(key),
+            Algorithm::ES256 => DecodingKey::from_ec_pem(key),
+            _ => DecodingKey::from_ed_pem(key),
+        };
+        let mut validation = Validation::new(self.algorithm);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.validate_nbf = true;
+        (key.expect("the fixture is a key"), validation)
+    }
+
+    /// The key as a JWK set, for those that take nothing else.
+    pub(crate) fn jwks(&self) -> String {
+        let jwk = Jwk::from_encoding_key(&self.signing, self.algorithm);
+        let mut jwk = jwk.expect("the fixture is a key");
+        jwk.common.key_id = Some(KID.to_owned());
+        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+        serde_json::to_string(&JwkSet { keys: vec![jwk] }).expect("a JWK set is JSON")
+    }
+
+    /// 1,024 tokens that differ: one over and over would train the branch predictor.
+    pub(crate) fn tokens(&self) -> Vec<String> {
+        (0..1024)
+            .map(|n| {
+                let token = self.sign(&claims(n));
+                assert_eq!(token.rfind('.'), Some(SIGNED_LEN));
+                token
+            })
+            .collect()
+    }
+
+    pub(crate) fn bad_token(&self, fault: Fault) -> String {
+        let good = claims(7);
+        match fault {
+            Fault::Forged => self.forged(),
+            Fault::OtherAlgorithm => self.signed_otherwise(&good),
+            Fault::Expired => self.sign(&User { exp: YEAR_2020, ..good }),
+            Fault::NotYetValid => self.sign(&User { nbf: YEAR_2100, exp: YEAR_2101, ..good }),
+            Fault::OtherIssuer => {
+                self.sign(&User { iss: "https://id.example.com/realms/shop2".to_owned(), ..good })
+            }
+            Fault::OtherAudience => {
+                self.sign(&User { aud: "https://api.example.com/orders2".to_owned(), ..good })
+            }
+        }
+    }
+
+    fn sign(&self, claims: &User) -> String {
+        encode(self.algorithm, claims, &self.signing)
+    }
+
+    /// The claims of one token under the signature of another.
+    fn forged(&self) -> String {
+        let (token, other) = (self.sign(&claims(7)), self.sign(&claims(8)));
+        let signature = &other[SIGNED_LEN..];
+        format!("{}{signature}", &token[..SIGNED_LEN])
+    }
+
+    /// With the very secret, but by HS384; or the public key taken for a secret.
+    fn signed_otherwise(&self, claims: &User) -> String {
+        let key = EncodingKey::from_secret(self.key.as_bytes());
+        let algorithm = match self.algorithm {
+            Algorithm::HS256 => Algorithm::HS384,
+            _ => Algorithm::HS256,
+        };
+        encode(algorithm, claims, &key)
+    }
+}
+
+fn encode(algorithm: Algorithm, claims: &User, key: &EncodingKey) -> String {
+    let mut header = Header::new(algorithm);
+    header.kid = Some(KID.to_owned());
+    jsonwebtoken::encode(&header, claims, key).expect("the key can sign")
+}
+
+/// The claims of the `n`th user. They differ in length, too, and `jti` makes up for it.
+fn claims(n: usize) -> User {
+    let name = ["ada", "eze", "grace", "konrad", "margaret"][n % 5];
+    let sub = format!("google-oauth2|{}", n * n);
+    let jti_len = 62 - name.len() - sub.len();
+    User {
+        iss: ISSUER.to_owned(),
+        sub,
+        aud: AUDIENCE.to_owned(),
+        exp: YEAR_2100,
+        iat: YEAR_2020 - 3600,
+        nbf: YEAR_2020 - 3600,
+        jti: format!("{n:0jti_len$x}"),
+        scope: "openid profile orders:read orders:write".to_owned(),
+        email: format!("{name}@example.com"),
+    }
+}
