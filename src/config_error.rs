@@ -38,6 +38,18 @@ pub enum ConfigError {
         /// Length of its modulus in bits.
         bits: usize,
     },
+    /// A key that is good in itself is none for what checks the signatures here. Another of the crate's
+    /// [back ends](crate#features) takes it.
+    UnsupportedByBackEnd {
+        /// The feature that is on for checking signatures.
+        back_end: &'static str,
+        /// The algorithm the key was meant for.
+        algorithm: Algorithm,
+        /// What it needs: of the key, or of the processor.
+        needed: &'static str,
+        /// What it was given.
+        got: String,
+    },
     /// The bytes are not the key that they were said to be.
     MalformedKey {
         /// What is wrong with them.
@@ -88,6 +100,9 @@ impl Display for ConfigError {
             ),
             Self::RsaKeySize { bits } => {
                 write!(f, "an RSA key needs a modulus of 2048 to 8192 bits, got {bits}")
+            }
+            Self::UnsupportedByBackEnd { back_end, algorithm, needed, got } => {
+                write!(f, "{back_end} needs {needed} for {algorithm:?}, got {got}")
             }
             Self::MalformedKey { reason } => write!(f, "the key cannot be read: {reason}"),
             Self::UnusableJwk { reason } => write!(f, "the JWK cannot be used: {reason}"),

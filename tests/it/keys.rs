@@ -34,6 +34,9 @@ const ALGORITHMS: [Algorithm; 12] = [
     Algorithm::EdDSA,
 ];
 
+/// Whether graviola checks the signatures: the one back end that does not take every key.
+const GRAVIOLA: bool = cfg!(not(any(feature = "aws-lc-rs", feature = "rust-crypto")));
+
 /// Why a token is refused by a verifier that has just these keys; `None` if it is accepted.
 async fn refused(keys: impl KeySource + 'static, token: &str) -> Option<AuthErrorKind> {
     let verifier = JwtVerifier::<Value>::new(keys).clock(|| at(NOW));

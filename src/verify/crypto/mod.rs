@@ -4,8 +4,18 @@
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc;
-// Where both back ends are on, this one is only tested.
-#[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+// Where another back end is used, this one and `rust_crypto` are only tested.
+#[cfg(all(
+    feature = "graviola",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    any(test, not(any(feature = "aws-lc-rs", feature = "rust-crypto"))),
+))]
+mod graviola;
+#[cfg(not(any(
+    feature = "aws-lc-rs",
+    feature = "rust-crypto",
+    all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")),
+)))]
 mod none;
 #[cfg(all(feature = "rust-crypto", any(test, not(feature = "aws-lc-rs"))))]
 mod rust_crypto;
@@ -15,7 +25,17 @@ mod tests;
 
 #[cfg(feature = "aws-lc-rs")]
 use self::aws_lc::PublicKey;
-#[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+#[cfg(all(
+    feature = "graviola",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    not(any(feature = "aws-lc-rs", feature = "rust-crypto")),
+))]
+use self::graviola::PublicKey;
+#[cfg(not(any(
+    feature = "aws-lc-rs",
+    feature = "rust-crypto",
+    all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")),
+)))]
 use self::none::PublicKey;
 #[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
 use self::rust_crypto::PublicKey;
@@ -40,7 +60,10 @@ impl<P: Check> VerifyingKey<P> {
             Material::Secret(secret) => {
                 Secret::prepare(algorithm, secret).map(|secret| Self::Secret(secret.into()))
             }
-            public => P::prepare(algorithm, public).map(Self::Public),
+            public => {
+                P::supports(algorithm, public)?;
+                P::prepare(algorithm, public).map(Self::Public)
+            }
         };
         key.ok_or(ConfigError::MalformedKey { reason: "its numbers are not those of a key of its type" })
     }
@@ -72,8 +95,14 @@ pub(crate) enum Material<'a> {
 
 /// What any back end is asked for; each gives a type of public keys with this one constructor and this one method.
 pub(crate) trait Check: Sized {
+    /// Whether the back end can use such a key, here, for this algorithm: those that can use whatever has been
+    /// [checked](Material::check), and anywhere, leave this as it is.
+    fn supports(_: Algorithm, _: Material<'_>) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
     /// Makes a public key ready for one algorithm; `None` where the bytes are no such key. The material has been
-    /// [checked](Material::check) before.
+    /// [checked](Material::check), and is [supported](Self::supports).
     fn prepare(algorithm: Algorithm, material: Material<'_>) -> Option<Self>;
 
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool;
@@ -138,14 +167,14 @@ fn check_secret(secret: &[u8], algorithm: Algorithm, needed: usize) -> Result<()
 }
 
 fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), ConfigError> {
-    let (&[first, ..], &[.., last]) = (n, n) else {
+    let Some(last) = n.last() else {
         return Err(ConfigError::MalformedKey { reason: "the RSA modulus is empty" });
     };
     // One text for every number: RFC 7518, section 6.3.1.1.
-    if first == 0 || e.first() == Some(&0) {
+    if n.first() == Some(&0) || e.first() == Some(&0) {
         return Err(ConfigError::MalformedKey { reason: "an RSA number begins with a zero byte" });
     }
-    let bits = n.len() * 8 - first.leading_zeros() as usize;
+    let bits = bits(n);
     if !(2048..=8192).contains(&bits) {
         return Err(ConfigError::RsaKeySize { bits });
     }
@@ -159,6 +188,11 @@ fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), ConfigError> {
             Err(ConfigError::MalformedKey { reason: "the RSA exponent is not an odd number from 3 to 2^33" })
         }
     }
+}
+
+/// The length of a big-endian number with no leading zero byte.
+fn bits(number: &[u8]) -> usize {
+    number.len() * 8 - number.first().map_or(0, |first| first.leading_zeros() as usize)
 }
 
 fn check_point(point: &[u8], coordinate: usize) -> Result<(), ConfigError> {

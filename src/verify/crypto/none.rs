@@ -6,7 +6,7 @@ use super::{Check, Material};
 
 compile_error!(
     "tower-jwt-auth needs something to check signatures with: \
-     switch on its feature `aws-lc-rs` (the default) or `rust-crypto`"
+     switch on its feature `aws-lc-rs` (the default), `rust-crypto` or, for x86-64 and aarch64 alone, `graviola`"
 );
 
 /// A key that cannot exist.

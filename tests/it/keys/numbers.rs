@@ -3,9 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tower_jwt_auth::{Algorithm, Key};
+use tower_jwt_auth::{Algorithm, ConfigError, Key};
 
-use super::{assert_error, decode, jwk_of, jwk_with};
+use super::{GRAVIOLA, assert_error, decode, jwk_of, jwk_with};
 use crate::support::base64url;
 
 #[test]
@@ -94,12 +94,45 @@ fn numbers_make_a_key_of_their_type() {
     }
     for (name, changes) in [
         ("e = 3", json!({"e": base64url([3])})),
-        ("e = 2^33 - 1", json!({"e": base64url([1, 0xff, 0xff, 0xff, 0xff])})),
-        ("n of 2049 bits", json!({"n": base64url([1; 257])})),
+        ("e = 2^32 - 1", json!({"e": base64url([0xff; 4])})),
+        ("n of 2112 bits", json!({"n": base64url([0xff; 264])})),
         ("n of 8192 bits", json!({"n": base64url([0xff; 1024])})),
     ] {
         assert!(Key::jwk(jwk_with(Algorithm::RS256, changes).to_string()).is_ok(), "{name}");
     }
+}
+
+#[test]
+fn graviola_takes_fewer_rsa_keys_and_says_so() {
+    let modulus = "an RSA modulus of a multiple of 64 bits";
+    let exponent = "an RSA exponent of at most 32 bits";
+    for (name, algorithm, changes, needed, got) in [
+        ("e = 2^32 + 1", Algorithm::RS256, json!({"e": base64url([1, 0, 0, 0, 1])}), exponent, "33"),
+        ("e = 2^33 - 1", Algorithm::PS512, json!({"e": base64url([1, 255, 255, 255, 255])}), exponent, "33"),
+        ("n of 2049 bits", Algorithm::RS256, json!({"n": base64url([1; 257])}), modulus, "2049"),
+        ("n of 3071 bits", Algorithm::PS256, json!({"n": base64url([0x7f; 384])}), modulus, "3071"),
+        ("n of 8184 bits", Algorithm::RS512, json!({"n": base64url([0xff; 1023])}), modulus, "8184"),
+    ] {
+        let key = Key::jwk(jwk_with(algorithm, changes).to_string());
+        if GRAVIOLA {
+            assert_error(name, key, &format!("graviola needs {needed} for {algorithm:?}, got {got}"));
+        } else {
+            assert!(key.is_ok(), "{name}");
+        }
+    }
+}
+
+/// As it is said whatever the back end.
+#[test]
+fn what_a_back_end_lacks_is_one_line() {
+    let error = ConfigError::UnsupportedByBackEnd {
+        back_end: "graviola",
+        algorithm: Algorithm::ES256,
+        needed: "a processor with aes and sha2",
+        got: "one without sha2".to_owned(),
+    };
+    let expected = "graviola needs a processor with aes and sha2 for ES256, got one without sha2";
+    assert_error::<Key>("processor", Err(error), expected);
 }
 
 #[test]
