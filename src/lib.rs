@@ -57,11 +57,17 @@
 //! |---|---|---|
 //! | `aws-lc-rs` | yes | signatures are checked by [AWS-LC](https://docs.rs/aws-lc-rs): the fastest; builds a C library |
 //! | `rust-crypto` | no | signatures are checked by the [RustCrypto](https://github.com/RustCrypto) crates: Rust alone |
+//! | `graviola` | no | signatures are checked by [graviola](https://docs.rs/graviola): no C compiler, x86-64 and aarch64 only |
 //! | `axum` | yes | [`Claims`] is an extractor, and so is `Option<Claims<C>>` |
 //!
-//! At least one of the first two is needed; with both on, `aws-lc-rs` is used. Neither sets anything for the whole
-//! process, and neither switches on a back end of [jsonwebtoken](https://docs.rs/jsonwebtoken), whose [`Algorithm`]
+//! At least one of the first three is needed; of several that are on, the first in this list is used. None sets anything
+//! for the whole process, and none switches on a back end of [jsonwebtoken](https://docs.rs/jsonwebtoken), whose [`Algorithm`]
 //! and [`jwk`] types are used here.
+//!
+//! Choose `aws-lc-rs` where a C compiler is at hand: it is the fastest on the whole. Choose `graviola` where none is, and
+//! the processor is of the last ten years: it needs Rust 1.89, takes RSA keys of a multiple of 64 bits only, and is young.
+//! Choose `rust-crypto` everywhere else. HMACs are checked by the crates `hmac` and `sha2` with all of them, so that none
+//! checks an HMAC in a FIPS-validated module: where that is asked for, use public keys.
 //!
 //! The advisory [RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071.html) is about private keys in the
 //! `rsa` crate before 0.10. `rust-crypto` uses 0.10 and public keys only.
