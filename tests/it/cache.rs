@@ -246,6 +246,25 @@ async fn there_are_no_more_entries_than_stated() {
 }
 
 #[tokio::test]
+async fn no_setting_is_too_small_or_too_large() {
+    for entries in [0, 1, usize::MAX] {
+        for bytes in [0, 1, 100, usize::MAX] {
+            for age in [Duration::ZERO, Duration::MAX] {
+                let cache = TokenCache::new().entries(entries).bytes(bytes).max_age(age);
+                let verifier = verifier().cache(cache);
+                for token in tokens(3) {
+                    assert_eq!(refusal(&verifier, &token).await, None);
+                    assert_eq!(refusal(&verifier, &token).await, None);
+                }
+                let stats = stats(&verifier);
+                let is_room = entries > 0 && bytes == usize::MAX && age == Duration::MAX;
+                assert_eq!(stats.hits(), if is_room { 3 } else { 0 }, "{entries}, {bytes}, {age:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_small_cache_remembers_what_came_last() {
     let verifier = verifier().cache(TokenCache::new().entries(1));
     for token in tokens(3) {
