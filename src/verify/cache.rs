@@ -129,17 +129,19 @@ pub(crate) struct Store<C> {
 
 impl<C> Store<C> {
     pub(crate) fn new(settings: TokenCache) -> Self {
+        // More than there is of memory, and still far from overflowing where weights are summed up.
+        let bytes = settings.bytes.min(usize::MAX / 4);
         let options = OptionsBuilder::new()
-            .weight_capacity(settings.bytes as u64)
+            .weight_capacity(bytes as u64)
             // This sets the number of shards, each with its lock and its share of the room: enough of them that
             // threads seldom meet, and so few that the largest token fits.
-            .estimated_items_capacity(settings.entries.min(settings.bytes / USUAL_WEIGHT))
+            .estimated_items_capacity(settings.entries.min(bytes / USUAL_WEIGHT))
             .shards(64)
             // Of a few tokens, none has to prove itself first.
             .hot_allocation(if settings.entries < 32 { 1.0 } else { 0.97 })
             .build()
             .expect("both capacities are set");
-        let least = settings.bytes / settings.entries.max(1);
+        let least = bytes / settings.entries.max(1);
         let weigh = Weigh { least: least.max(1) as u64 };
         let evictions = Evictions::default();
         let tokens = Cache::with_options(options, weigh, RandomState::new(), evictions.clone());
