@@ -30,7 +30,7 @@ impl Check for PublicKey {
         check_processor(algorithm, &processor())?;
         match material {
             // It takes others, too, but compares in whole words, and so refuses good signatures.
-            Material::Rsa { n, .. } if bits(n) % 64 != 0 => {
+            Material::Rsa { n, .. } if !bits(n).is_multiple_of(64) => {
                 Err(unsupported(algorithm, "an RSA modulus of a multiple of 64 bits", bits(n).to_string()))
             }
             Material::Rsa { e, .. } if bits(e) > 32 => {
