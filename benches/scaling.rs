@@ -14,7 +14,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tower::Service;
 use tower_jwt_auth::TokenCache;
 
-use self::support::{Issuer, authorization, request, send, service};
+use self::support::{Issuer, authorization, median, request, send, service};
 
 /// Requests of one thread in one round: they are made before the clock starts.
 const BATCH: usize = 4096;
@@ -82,9 +82,4 @@ fn round(service: &impl Shared, values: &[HeaderValue], threads: usize) -> f64 {
     let start = spans.iter().map(|(start, _)| *start).min().expect("there is a thread");
     let end = spans.iter().map(|(_, end)| *end).max().expect("there is a thread");
     (end - start).as_nanos() as f64
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }

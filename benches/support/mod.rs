@@ -7,3 +7,9 @@ mod tokens;
 
 pub(crate) use self::requests::{authorization, request, send, service};
 pub(crate) use self::tokens::{Issuer, User};
+
+/// The middle one of what was measured.
+pub(crate) fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}

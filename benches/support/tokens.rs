@@ -80,6 +80,10 @@ impl Issuer {
         }
     }
 
+    pub(crate) fn is_secret(&self) -> bool {
+        self.algorithm == Algorithm::HS256
+    }
+
     pub(crate) fn verifier(&self) -> JwtVerifier<User> {
         self.verifier_into()
     }
