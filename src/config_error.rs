@@ -70,6 +70,27 @@ pub enum ConfigError {
         /// The keys in it, each with the reason why it cannot be used.
         skipped: Vec<SkippedKey>,
     },
+    /// A JWK set has more keys than are made ready.
+    TooManyKeys {
+        /// How many it may have.
+        most: usize,
+        /// How many it has.
+        got: usize,
+    },
+    /// Keys cannot be fetched from an address.
+    InvalidAddress {
+        /// The address that was given.
+        address: String,
+        /// What is wrong with it, or what it needs.
+        reason: &'static str,
+    },
+    /// The text is not a certificate in PEM.
+    MalformedCertificate,
+    /// The client that comes with the crate cannot be made.
+    HttpClient {
+        /// Why.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
     /// A file cannot be read.
     UnreadableFile {
         /// The file.
@@ -116,6 +137,17 @@ impl Display for ConfigError {
                 }
                 Ok(())
             }
+            Self::TooManyKeys { most, got } => {
+                write!(f, "a JWK set may have {most} keys, this one has {got}")
+            }
+            Self::InvalidAddress { address, reason } => {
+                write!(f, "keys cannot be fetched from `{}`: {reason}", address.escape_debug())
+            }
+            Self::MalformedCertificate => f.write_str("the text is not a certificate in PEM"),
+            Self::HttpClient { .. } => f.write_str(
+                "the HTTP client cannot be made; it needs the operating system's certificates of authorities \
+                 (package `ca-certificates`), or some of your own",
+            ),
             Self::UnreadableFile { path, .. } => write!(f, "{} cannot be read", path.display()),
             Self::InvalidRealm { realm } => write!(f, "a realm must be printable ASCII, got {realm:?}"),
         }
@@ -126,6 +158,7 @@ impl std::error::Error for ConfigError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::UnreadableFile { source, .. } => Some(source),
+            Self::HttpClient { source } => Some(source),
             _ => None,
         }
     }

@@ -93,6 +93,8 @@ mod error;
 mod extract;
 mod future;
 mod gate;
+#[cfg(feature = "remote-keys")]
+mod jwks;
 mod kind;
 mod layer;
 mod principal;
@@ -108,6 +110,10 @@ pub use self::claims::{Claims, TokenInfo};
 pub use self::config_error::ConfigError;
 pub use self::error::AuthError;
 pub use self::future::ResponseFuture;
+#[cfg(feature = "http-client")]
+pub use self::jwks::HttpsClient;
+#[cfg(feature = "remote-keys")]
+pub use self::jwks::{ClientFuture, HttpClient, RemoteKeys, RemoteKeysStats};
 pub use self::kind::AuthErrorKind;
 pub use self::layer::JwtAuthLayer;
 pub use self::principal::{PrincipalFuture, PrincipalLayer, PrincipalService};

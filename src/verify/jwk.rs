@@ -22,13 +22,15 @@ use crate::config_error::ConfigError;
 #[derive(Clone, Debug)]
 pub struct JwksRules {
     rsa_algorithm: Algorithm,
+    most_keys: usize,
+    secrets: bool,
 }
 
 impl JwksRules {
     /// The defaults.
     #[must_use]
     pub fn new() -> Self {
-        Self { rsa_algorithm: Algorithm::RS256 }
+        Self { rsa_algorithm: Algorithm::RS256, most_keys: usize::MAX, secrets: true }
     }
 
     /// Sets the one algorithm that an RSA key without `alg` serves, as in the sets of Entra ID. The default is RS256.
@@ -36,6 +38,14 @@ impl JwksRules {
     pub fn rsa_algorithm(mut self, algorithm: Algorithm) -> Self {
         self.rsa_algorithm = algorithm;
         self
+    }
+}
+
+#[cfg(feature = "remote-keys")]
+impl JwksRules {
+    /// The same for a set that everybody can read, and whose size somebody else decides on.
+    pub(crate) fn for_public_sets(&self) -> Self {
+        Self { most_keys: 100, secrets: false, ..self.clone() }
     }
 }
 
@@ -117,6 +127,9 @@ pub(crate) fn read_set(json: &[u8], rules: &JwksRules) -> Result<(Vec<Key>, Vec<
     }
 
     let set: Set<'_> = json::object(json).ok_or(ConfigError::MalformedJwk { expected: "a JWK set" })?;
+    if set.keys.len() > rules.most_keys {
+        return Err(ConfigError::TooManyKeys { most: rules.most_keys, got: set.keys.len() });
+    }
     let (mut keys, mut skipped) = (Vec::new(), Vec::new());
     for (position, jwk) in set.keys.iter().enumerate() {
         match jwk.read(rules) {
@@ -175,6 +188,7 @@ impl<'a> Jwk<'a> {
                 let x = self.number("x", "its `x` is missing or not base64url")?;
                 Key::from_jwk(stated.unwrap_or(Algorithm::EdDSA), kid, Material::Ed25519(&x))
             }
+            ("oct", _) if !rules.secrets => Err(unusable("a secret that everybody can read is none")),
             ("oct", _) => {
                 let secret = self.number("k", "its `k` is missing or not base64url")?;
                 let stated = stated.ok_or(unusable("a symmetric key needs an `alg`"))?;

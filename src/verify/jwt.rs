@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::cache::{CacheStats, Store, TokenCache};
 use super::jws::Jws;
 use super::key_source::{KeySource, Refresh};
-use super::rules::Rules;
+use super::rules::{Refusal, Rules};
 use super::validate::Expected;
 use super::{Verdict, Verify};
 use crate::claims::Claims;
@@ -61,6 +61,7 @@ impl<C> JwtVerifier<C> {
     pub fn new(keys: impl KeySource + 'static) -> Self {
         let expected = Expected {
             issuers: keys.issuer().map(str::to_owned).into_iter().collect(),
+            issuer_needed: keys.leaves_issuer_open(),
             audiences: Vec::new(),
             claims: Vec::new(),
             leeway: Duration::from_secs(60),
@@ -130,6 +131,15 @@ impl<C> JwtVerifier<C> {
         self.set(|rules| rules.clock = Some(Arc::new(now)))
     }
 
+    /// Accepts tokens whatever their `iss` says, or whether there is one. Whoever has one of the keys can then speak for
+    /// any issuer.
+    pub fn insecure_any_issuer(self) -> Self {
+        self.set(|rules| {
+            rules.expected.issuers.clear();
+            rules.expected.issuer_needed = false;
+        })
+    }
+
     /// Accepts tokens whatever their `aud` says, or whether there is one. A token that was issued for another service
     /// can then be used at this one.
     pub fn insecure_any_audience(self) -> Self {
@@ -181,13 +191,13 @@ where
 
     fn judge(&self, token: &[u8]) -> Verdict<C> {
         match self.verify_held(token) {
-            Err(AuthErrorKind::UnknownKey) => self.verify_refreshed(token),
-            result => Verdict::Ready(result.map_err(|kind| self.explain(kind))),
+            Err(refusal) if refusal.key_may_be_newer => self.verify_refreshed(token, refusal.kind),
+            result => Verdict::Ready(result.map_err(|refusal| self.explain(refusal.kind))),
         }
     }
 
     /// With the keys that are held.
-    fn verify_held(&self, token: &[u8]) -> Result<Claims<C>, AuthErrorKind> {
+    fn verify_held(&self, token: &[u8]) -> Result<Claims<C>, Refusal> {
         let keys = self.keys.current();
         let Some(cache) = &self.cache else {
             return self.rules.judge(&keys, token).map(|judged| judged.claims);
@@ -200,20 +210,20 @@ where
         Ok(judged.claims)
     }
 
-    /// After a look for newer keys, since the token's is not among those that are held.
-    fn verify_refreshed(&self, token: &[u8]) -> Verdict<C> {
+    /// After a look for newer keys, since the token's does not seem to be among those that are held.
+    fn verify_refreshed(&self, token: &[u8], kind: AuthErrorKind) -> Verdict<C> {
         // What is broken in any case is not worth a look.
         if !Jws::split(token).is_some_and(|jws| jws.is_canonical()) {
             return Verdict::Ready(Err(AuthErrorKind::MalformedToken.into()));
         }
         match self.keys.refresh() {
-            Refresh::Unchanged => Verdict::Ready(Err(AuthErrorKind::UnknownKey.into())),
-            Refresh::Failed(error) => Verdict::Ready(Err(error)),
+            Refresh::Unchanged => Verdict::Ready(Err(kind.into())),
+            Refresh::Failed(error) => Verdict::Ready(Err(without_newer_keys(kind, error))),
             Refresh::Pending(refreshed) => {
                 let (verifier, token) = (self.clone(), token.to_owned());
                 Verdict::Pending(Box::pin(async move {
-                    refreshed.await?;
-                    verifier.verify_held(&token).map_err(|kind| verifier.explain(kind))
+                    refreshed.await.map_err(|error| without_newer_keys(kind, error))?;
+                    verifier.verify_held(&token).map_err(|refusal| verifier.explain(refusal.kind))
                 }))
             }
         }
@@ -227,6 +237,10 @@ where
                 "the token names an audience and the verifier expects none: set JwtVerifier::audience, \
                  or insecure_any_audience",
             ),
+            AuthErrorKind::WrongIssuer if self.rules.expected.issuers.is_empty() => error.caused_by(
+                "the keys are from an address that does not say whose they are: set JwtVerifier::issuer, \
+                 or insecure_any_issuer",
+            ),
             AuthErrorKind::InvalidClaims => error.caused_by(format!(
                 "the payload has a registered claim that is malformed or stands there twice, \
                  or does not fit `{}`",
@@ -235,6 +249,12 @@ where
             _ => error,
         }
     }
+}
+
+/// What to say where newer keys cannot be had. A token that names a key which is not held has not been judged; one that
+/// names none has, by those that are.
+fn without_newer_keys(kind: AuthErrorKind, error: AuthError) -> AuthError {
+    if kind == AuthErrorKind::UnknownKey { error } else { kind.into() }
 }
 
 impl<C> Verify for JwtVerifier<C>

@@ -26,6 +26,12 @@ pub trait KeySource: Send + Sync {
     fn issuer(&self) -> Option<&str> {
         None
     }
+
+    /// Whether these keys came from somewhere that does not say whose they are. A verifier then refuses all tokens until
+    /// it is told the issuer, or that there is to be none.
+    fn leaves_issuer_open(&self) -> bool {
+        false
+    }
 }
 
 /// What comes of [`KeySource::refresh`].

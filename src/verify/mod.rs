@@ -3,7 +3,7 @@
 mod base64url;
 mod cache;
 mod crypto;
-mod json;
+pub(crate) mod json;
 mod jwk;
 mod jws;
 mod jwt;

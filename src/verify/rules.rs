@@ -33,20 +33,34 @@ pub(crate) struct Judged<'k, C> {
     pub(crate) now: Duration,
 }
 
+/// Why a token was not found good.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) kind: AuthErrorKind,
+    /// Whether it may be signed with a key that is not held yet.
+    pub(crate) key_may_be_newer: bool,
+}
+
+impl From<AuthErrorKind> for Refusal {
+    fn from(kind: AuthErrorKind) -> Self {
+        Self { kind, key_may_be_newer: false }
+    }
+}
+
 impl Rules {
     /// Judges a token in compact serialisation.
-    pub(crate) fn judge<'k, C>(&self, keys: &'k KeySet, token: &[u8]) -> Result<Judged<'k, C>, AuthErrorKind>
+    pub(crate) fn judge<'k, C>(&self, keys: &'k KeySet, token: &[u8]) -> Result<Judged<'k, C>, Refusal>
     where
         C: DeserializeOwned,
     {
         if token.len() > self.token_limit {
-            return Err(AuthErrorKind::TokenTooLarge);
+            return Err(AuthErrorKind::TokenTooLarge.into());
         }
         let jws = Jws::split(token).ok_or(AuthErrorKind::MalformedToken)?;
-        self.judge_parts(keys, &jws).map_err(|kind| jws.misshapen().unwrap_or(kind))
+        self.judge_parts(keys, &jws).map_err(|refusal| jws.misshapen().map_or(refusal, Refusal::from))
     }
 
-    fn judge_parts<'k, C>(&self, keys: &'k KeySet, jws: &Jws<'_>) -> Result<Judged<'k, C>, AuthErrorKind>
+    fn judge_parts<'k, C>(&self, keys: &'k KeySet, jws: &Jws<'_>) -> Result<Judged<'k, C>, Refusal>
     where
         C: DeserializeOwned,
     {
@@ -62,7 +76,7 @@ impl Rules {
             _ => {
                 header = Header::read(jws.header, &mut buffer)?;
                 if !self.accepts(header.token_type()) {
-                    return Err(AuthErrorKind::WrongType);
+                    return Err(AuthErrorKind::WrongType.into());
                 }
                 let refused_by = known.map(|(key, _)| key);
                 let signer = find_signer(keys, &header, refused_by, jws.signed, signature)?;
@@ -108,20 +122,20 @@ fn find_signer<'k>(
     refused_by: Option<&Key>,
     signed: &[u8],
     signature: &[u8],
-) -> Result<&'k Key, AuthErrorKind> {
+) -> Result<&'k Key, Refusal> {
     let kid = header.kid.as_deref();
     let algorithm = jwk::algorithm(&header.alg).map_err(|_| AuthErrorKind::UnsupportedAlgorithm)?;
     let mut candidates = keys.candidates(algorithm, kid).peekable();
     if candidates.peek().is_none() {
         return Err(match kid {
-            Some(kid) if keys.holds(kid) => AuthErrorKind::UnsupportedAlgorithm,
-            _ => AuthErrorKind::UnknownKey,
+            Some(kid) if keys.holds(kid) => AuthErrorKind::UnsupportedAlgorithm.into(),
+            _ => Refusal { kind: AuthErrorKind::UnknownKey, key_may_be_newer: true },
         });
     }
     candidates
         .filter(|key| refused_by.is_none_or(|other| !std::ptr::eq(*key, other)))
         .find(|key| key.verify(signed, signature))
-        .ok_or(AuthErrorKind::InvalidSignature)
+        .ok_or(Refusal { kind: AuthErrorKind::InvalidSignature, key_may_be_newer: kid.is_none() })
 }
 
 /// What is longer is decoded on the heap.

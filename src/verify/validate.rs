@@ -13,6 +13,8 @@ use crate::registered::NumericDate;
 #[derive(Clone, Debug)]
 pub(crate) struct Expected {
     pub(crate) issuers: Vec<String>,
+    /// Whether no token will do where there are none.
+    pub(crate) issuer_needed: bool,
     pub(crate) audiences: Vec<String>,
     /// Other claims, each with the values that will do.
     pub(crate) claims: Vec<(String, Vec<String>)>,
@@ -36,11 +38,14 @@ impl Expected {
         registered: Registered<'a>,
         now: Duration,
     ) -> Result<Accepted<'a>, AuthErrorKind> {
-        if !self.issuers.is_empty()
-            && !registered
-                .issuer
-                .as_ref()
-                .is_some_and(|issuer| self.issuers.iter().any(|name| *name == **issuer))
+        if self.issuers.is_empty() {
+            if self.issuer_needed {
+                return Err(AuthErrorKind::WrongIssuer);
+            }
+        } else if !registered
+            .issuer
+            .as_ref()
+            .is_some_and(|issuer| self.issuers.iter().any(|name| *name == **issuer))
         {
             return Err(AuthErrorKind::WrongIssuer);
         }

@@ -48,12 +48,12 @@ fn token(algorithm: Algorithm, kid: Option<&str>) -> String {
     token_by(&signer(algorithm), algorithm, kid)
 }
 
-fn token_by(key: &EncodingKey, algorithm: Algorithm, kid: Option<&str>) -> String {
+pub(crate) fn token_by(key: &EncodingKey, algorithm: Algorithm, kid: Option<&str>) -> String {
     let header = Header { kid: kid.map(str::to_owned), ..Header::new(algorithm) };
     jsonwebtoken::encode(&header, &json!({"sub": "42", "exp": NOW + 300}), key).unwrap()
 }
 
-fn signer(algorithm: Algorithm) -> EncodingKey {
+pub(crate) fn signer(algorithm: Algorithm) -> EncodingKey {
     let pem = |name| fixture(name).into_bytes();
     match algorithm.family() {
         AlgorithmFamily::Hmac => EncodingKey::from_secret(SECRET),
@@ -67,13 +67,13 @@ fn signer(algorithm: Algorithm) -> EncodingKey {
 }
 
 /// What [`signer`]'s signatures are checked with, as a JWK with `alg` and without `kid`.
-fn jwk_of(algorithm: Algorithm) -> Value {
+pub(crate) fn jwk_of(algorithm: Algorithm) -> Value {
     let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&signer(algorithm), algorithm).unwrap();
     serde_json::to_value(jwk).unwrap()
 }
 
 /// [`jwk_of`] with some members put in or replaced; `null` leaves one out.
-fn jwk_with(algorithm: Algorithm, changes: Value) -> Value {
+pub(crate) fn jwk_with(algorithm: Algorithm, changes: Value) -> Value {
     let (Value::Object(mut jwk), Value::Object(changes)) = (jwk_of(algorithm), changes) else {
         panic!("a JWK is an object, and so are changes to it");
     };
@@ -82,11 +82,11 @@ fn jwk_with(algorithm: Algorithm, changes: Value) -> Value {
     jwk.into()
 }
 
-fn set_of(keys: &[Value]) -> String {
+pub(crate) fn set_of(keys: &[Value]) -> String {
     json!({ "keys": keys }).to_string()
 }
 
-fn fixture(name: &str) -> String {
+pub(crate) fn fixture(name: &str) -> String {
     fs::read_to_string(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 

@@ -12,5 +12,7 @@ mod differential;
 mod extract;
 mod keys;
 mod principal;
+#[cfg(feature = "remote-keys")]
+mod remote_keys;
 mod support;
 mod tower_contract;

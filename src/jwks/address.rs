@@ -1,0 +1,172 @@
+//! Which addresses keys may be fetched from, and where an issuer's metadata is.
+
+use http::Uri;
+use http::uri::Scheme;
+
+use crate::config_error::ConfigError;
+
+/// An address that may be fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address(Uri);
+
+/// What may be fetched without TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlainHttp {
+    Nothing,
+    /// What this machine serves itself.
+    Loopback,
+    Anything,
+}
+
+impl PlainHttp {
+    /// For an address out of the settings.
+    pub(crate) fn at_first(allowed: bool) -> Self {
+        if allowed { Self::Anything } else { Self::Loopback }
+    }
+}
+
+impl Address {
+    pub(crate) fn parse(text: &str, plain_http: PlainHttp) -> Result<Self, ConfigError> {
+        let unusable = |reason| ConfigError::InvalidAddress { address: text.to_owned(), reason };
+        let uri: Uri = text.parse().map_err(|_| unusable("it is not a URL"))?;
+        let Some(authority) = uri.authority() else {
+            return Err(unusable("it names no host"));
+        };
+        // What is before an `@` is easily taken for the host. (The type `Uri` forgets what follows a `#`.)
+        if authority.as_str().contains('@') || text.contains('#') {
+            return Err(unusable("it has a user name or a fragment"));
+        }
+        let plain_is_fine = match plain_http {
+            PlainHttp::Nothing => false,
+            PlainHttp::Loopback => is_loopback(authority.host()),
+            PlainHttp::Anything => true,
+        };
+        match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => Ok(Self(uri)),
+            Some(scheme) if *scheme == Scheme::HTTP && plain_is_fine => Ok(Self(uri)),
+            _ => Err(unusable("it needs to begin with `https://`")),
+        }
+    }
+
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.0
+    }
+
+    /// What addresses that are found out from this one may be fetched without TLS: those of this machine only if this
+    /// one is such itself.
+    pub(crate) fn plain_http(&self, allowed: bool) -> PlainHttp {
+        match self.0.scheme() {
+            _ if allowed => PlainHttp::Anything,
+            Some(scheme) if *scheme == Scheme::HTTP => PlainHttp::Loopback,
+            _ => PlainHttp::Nothing,
+        }
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Where the metadata of an issuer may be: as OpenID Connect Discovery 1.0, section 4 says, then as RFC 8414, section 3
+/// does, which puts a path of the issuer's behind the well-known part; and each the other's way, as some providers have it.
+pub(crate) fn metadata_addresses(issuer: &str, plain_http: PlainHttp) -> Result<Vec<Address>, ConfigError> {
+    const OPENID: &str = "/.well-known/openid-configuration";
+    const OAUTH: &str = "/.well-known/oauth-authorization-server";
+
+    let address = Address::parse(issuer, plain_http)?;
+    if issuer.contains('?') {
+        let reason = "an issuer has no query";
+        return Err(ConfigError::InvalidAddress { address: issuer.to_owned(), reason });
+    }
+    let path = address.uri().path().trim_end_matches('/');
+    let host = &issuer[..issuer.trim_end_matches('/').len() - path.len()];
+    let mut addresses = Vec::new();
+    for text in [
+        format!("{host}{path}{OPENID}"),
+        format!("{host}{OAUTH}{path}"),
+        format!("{host}{path}{OAUTH}"),
+        format!("{host}{OPENID}{path}"),
+    ] {
+        let address = Address::parse(&text, plain_http)?;
+        // Two and two are the same where the issuer has no path.
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https_and_this_machine() {
+        let needs_tls = "it needs to begin with `https://`";
+        let odd = "it has a user name or a fragment";
+        for (text, plain_http, expected) in [
+            ("https://id.example.com", PlainHttp::Nothing, Ok(())),
+            ("HTTPS://id.example.com:8443/a?b=c", PlainHttp::Nothing, Ok(())),
+            ("http://id.example.com", PlainHttp::Loopback, Err(needs_tls)),
+            ("http://id.example.com", PlainHttp::Anything, Ok(())),
+            ("http://127.0.0.1:8080/jwks", PlainHttp::Loopback, Ok(())),
+            ("http://127.9.9.9", PlainHttp::Loopback, Ok(())),
+            ("http://[::1]:8080", PlainHttp::Loopback, Ok(())),
+            ("http://LOCALHOST", PlainHttp::Loopback, Ok(())),
+            ("http://127.0.0.1", PlainHttp::Nothing, Err(needs_tls)),
+            ("http://127.0.0.1.example.com", PlainHttp::Loopback, Err(needs_tls)),
+            ("http://localhost.example.com", PlainHttp::Loopback, Err(needs_tls)),
+            ("http://0.0.0.0", PlainHttp::Loopback, Err(needs_tls)),
+            ("http://localhost@example.com", PlainHttp::Loopback, Err(odd)),
+            ("https://user:password@example.com", PlainHttp::Nothing, Err(odd)),
+            ("https://example.com/jwks#keys", PlainHttp::Nothing, Err(odd)),
+            ("ftp://example.com", PlainHttp::Anything, Err(needs_tls)),
+            ("file:///etc/keys.json", PlainHttp::Anything, Err("it is not a URL")),
+            ("/jwks.json", PlainHttp::Anything, Err("it names no host")),
+            ("id.example.com", PlainHttp::Anything, Err(needs_tls)),
+            ("https://", PlainHttp::Anything, Err("it is not a URL")),
+            ("", PlainHttp::Anything, Err("it is not a URL")),
+        ] {
+            let result = Address::parse(text, plain_http).map(|_| ()).map_err(|error| match error {
+                ConfigError::InvalidAddress { reason, .. } => reason,
+                error => panic!("{error}"),
+            });
+            assert_eq!(result, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_looked_for_in_both_ways() {
+        for (issuer, expected) in [
+            (
+                "https://id.example.com",
+                &[
+                    "https://id.example.com/.well-known/openid-configuration",
+                    "https://id.example.com/.well-known/oauth-authorization-server",
+                ][..],
+            ),
+            (
+                "https://tenant.example.com/",
+                &[
+                    "https://tenant.example.com/.well-known/openid-configuration",
+                    "https://tenant.example.com/.well-known/oauth-authorization-server",
+                ],
+            ),
+            (
+                "https://id.example.com:8443/realms/shop",
+                &[
+                    "https://id.example.com:8443/realms/shop/.well-known/openid-configuration",
+                    "https://id.example.com:8443/.well-known/oauth-authorization-server/realms/shop",
+                    "https://id.example.com:8443/realms/shop/.well-known/oauth-authorization-server",
+                    "https://id.example.com:8443/.well-known/openid-configuration/realms/shop",
+                ],
+            ),
+        ] {
+            let addresses = metadata_addresses(issuer, PlainHttp::Nothing).unwrap();
+            let texts: Vec<_> = addresses.iter().map(|address| address.uri().to_string()).collect();
+            assert_eq!(texts, expected);
+        }
+        assert!(metadata_addresses("https://id.example.com/?tenant=1", PlainHttp::Nothing).is_err());
+    }
+}

@@ -1,0 +1,92 @@
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::address::Address;
+use crate::config_error::ConfigError;
+
+/// Why keys could not be fetched.
+#[derive(Debug)]
+pub(crate) struct FetchError {
+    /// What was asked for, where it is known.
+    address: Option<String>,
+    problem: Problem,
+}
+
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// No answer, or one that the client cannot read.
+    Transport(Box<dyn Error + Send + Sync>),
+    Deadline(Duration),
+    Status(StatusCode),
+    Encoded,
+    TooLarge {
+        limit: usize,
+    },
+    CutShort,
+    NotMetadata,
+    OtherIssuer {
+        expected: String,
+        got: String,
+    },
+    KeysAddress(ConfigError),
+    Keys(ConfigError),
+    /// The runtime that the fetches were made in has ended.
+    Stopped,
+}
+
+impl FetchError {
+    pub(crate) fn new(address: &Address, problem: Problem) -> Self {
+        Self { address: Some(address.uri().to_string()), problem }
+    }
+
+    pub(crate) fn deadline(limit: Duration) -> Self {
+        Self { address: None, problem: Problem::Deadline(limit) }
+    }
+
+    pub(crate) fn stopped() -> Self {
+        Self { address: None, problem: Problem::Stopped }
+    }
+
+    pub(crate) fn is_of_transport(&self) -> bool {
+        matches!(self.problem, Problem::Transport(_))
+    }
+}
+
+impl Display for FetchError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(address) = &self.address {
+            write!(f, "{address}: ")?;
+        }
+        match &self.problem {
+            Problem::Transport(_) => f.write_str("it could not be fetched"),
+            Problem::Deadline(limit) => write!(f, "the keys were not there within {limit:?}"),
+            Problem::Status(status) => write!(f, "it answered with status {}", status.as_u16()),
+            Problem::Encoded => f.write_str("its answer is compressed, which was not asked for"),
+            Problem::TooLarge { limit } => write!(f, "its answer has more than {limit} bytes"),
+            Problem::CutShort => f.write_str("its answer is not as long as it says"),
+            Problem::NotMetadata => {
+                f.write_str("its answer is no JSON object with one `issuer` and one `jwks_uri`")
+            }
+            // Whoever wrote the metadata may have put a line break in.
+            Problem::OtherIssuer { expected, got } => {
+                write!(f, "it is the metadata of `{}`, not of `{expected}`", got.escape_debug())
+            }
+            Problem::KeysAddress(_) => f.write_str("the address of the keys cannot be used"),
+            Problem::Keys(_) => f.write_str("its answer has no keys that can be used"),
+            Problem::Stopped => f.write_str("the runtime that keys were fetched in has ended"),
+        }
+    }
+}
+
+impl Error for FetchError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.problem {
+            Problem::Transport(error) => Some(&**error),
+            Problem::KeysAddress(error) | Problem::Keys(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+use std::error::Error;
+use std::fmt::{self, Formatter};
+use std::sync::Arc;
+
+use http::{Request, Response};
+use reqwest::redirect::Policy;
+use reqwest::tls::Certificate;
+
+use super::client::{ClientFuture, HttpClient};
+use crate::config_error::ConfigError;
+
+/// The [`HttpClient`] that comes with this crate: HTTP/1.1, and TLS by rustls, which trusts whom the operating system
+/// trusts. It follows no redirect, goes through no proxy, and needs a tokio runtime.
+///
+/// ```no_run
+/// use tower_jwt_auth::{HttpsClient, RemoteKeys};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = HttpsClient::with_root_certificates(std::fs::read("ca.pem")?)?;
+/// let keys = RemoteKeys::discover_with("https://id.internal.example", client)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct HttpsClient {
+    client: reqwest::Client,
+    plain_http: bool,
+}
+
+impl HttpsClient {
+    /// A client that trusts whom the operating system trusts.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system has no certificates of authorities: containers often lack the package `ca-certificates`.
+    pub fn new() -> Result<Self, ConfigError> {
+        Self::trusting(Vec::new())
+    }
+
+    /// A client that trusts these certificates (PEM, one or more) as well.
+    ///
+    /// # Errors
+    ///
+    /// If the text has no certificate, or one that cannot be read.
+    pub fn with_root_certificates(pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let roots = Certificate::from_pem_bundle(pem.as_ref()).unwrap_or_default();
+        if roots.is_empty() {
+            return Err(ConfigError::MalformedCertificate);
+        }
+        Self::trusting(roots)
+    }
+
+    /// Allows addresses that begin with `http://`, and not only those of this machine. Whoever is on the way can then
+    /// put keys of their own in place of the provider's, and sign any token: set this only where something else guards
+    /// the way.
+    pub fn insecure_allow_plain_http(self) -> Self {
+        Self { plain_http: true, ..self }
+    }
+
+    fn trusting(roots: Vec<Certificate>) -> Result<Self, ConfigError> {
+        let client = reqwest::Client::builder()
+            .tls_certs_merge(roots)
+            .redirect(Policy::none())
+            .no_proxy()
+            // The keys are fetched once in a while: a connection that is kept would only go stale.
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("tower-jwt-auth/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| ConfigError::HttpClient { source: Arc::new(error) })?;
+        Ok(Self { client, plain_http: false })
+    }
+}
+
+impl HttpClient for HttpsClient {
+    fn fetch(&self, request: Request<()>, limit: usize) -> ClientFuture {
+        let (parts, ()) = request.into_parts();
+        let request = self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers);
+        Box::pin(async move { read(request.send().await?, limit).await })
+    }
+
+    fn allows_plain_http(&self) -> bool {
+        self.plain_http
+    }
+}
+
+async fn read(
+    mut answer: reqwest::Response,
+    limit: usize,
+) -> Result<Response<Vec<u8>>, Box<dyn Error + Send + Sync>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        if body.len() + chunk.len() > limit {
+            return Err(format!("the answer has more than {limit} bytes").into());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let mut response = Response::new(body);
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = std::mem::take(answer.headers_mut());
+    Ok(response)
+}
+
+impl fmt::Debug for HttpsClient {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpsClient").field("plain_http", &self.plain_http).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,359 @@
+//! Keys fetched from an OpenID provider, and kept through its outages.
+
+mod address;
+mod client;
+mod fetch;
+mod fetch_error;
+mod freshness;
+#[cfg(feature = "http-client")]
+mod https_client;
+mod pace;
+mod progress;
+mod state;
+mod stats;
+
+use std::fmt::{self, Formatter};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+pub use self::client::{ClientFuture, HttpClient};
+#[cfg(feature = "http-client")]
+pub use self::https_client::HttpsClient;
+pub use self::stats::RemoteKeysStats;
+
+use self::address::{Address, PlainHttp, metadata_addresses};
+use self::fetch::{Fetcher, Origin};
+use self::pace::Pace;
+use self::state::{Attendance, State, unavailable};
+use crate::config_error::ConfigError;
+use crate::error::AuthError;
+use crate::verify::{JwksRules, KeySet, KeySource, KeysRef, Refresh};
+
+/// Keys that an OpenID provider publishes, fetched when they are first needed and then ahead of time, in the background.
+///
+/// While keys are held, no request waits. A token whose key is not held has newer keys fetched, for all that ask
+/// together, at most once in a [cooldown](Self::cooldown); it waits a [short time](Self::wait_limit) and no longer.
+/// An answer that is no good never replaces keys that are; where no good one comes, the keys that are held serve on for
+/// [as long as they may](Self::outage_limit). What can not be judged meanwhile is answered with 503, not with 401.
+///
+/// Clones share the keys. What fetches them is a task in the tokio runtime in which they are first used (its timers have
+/// to be enabled, and its I/O for the client that comes with the crate); it ends with the last clone. Settings that are
+/// changed begin with nothing fetched: make them before the first use.
+///
+#[cfg_attr(feature = "http-client", doc = "```")]
+#[cfg_attr(not(feature = "http-client"), doc = "```ignore")]
+/// use tower_jwt_auth::{JwtVerifier, RegisteredClaims, RemoteKeys};
+///
+/// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+/// // Nothing is fetched yet: the provider may be down.
+/// let keys = RemoteKeys::discover("https://id.example.com")?;
+/// let verifier = JwtVerifier::<RegisteredClaims>::new(keys).audience("https://api.example.com");
+///
+/// let error = RemoteKeys::discover("http://id.example.com").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "keys cannot be fetched from `http://id.example.com`: it needs to begin with `https://`"
+/// );
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RemoteKeys(Arc<Held>);
+
+struct Held {
+    settings: Settings,
+    state: Arc<State>,
+    task: Mutex<Option<AbortHandle>>,
+}
+
+#[derive(Clone)]
+struct Settings {
+    client: Arc<dyn HttpClient>,
+    origin: Origin,
+    rules: JwksRules,
+    seed: KeySet,
+    pace: Pace,
+    wait_limit: Duration,
+    most_waiting: usize,
+    ready_limit: Duration,
+}
+
+#[cfg(feature = "http-client")]
+impl RemoteKeys {
+    /// The keys of an issuer, whose metadata say where they are
+    /// ([OpenID Connect Discovery 1.0, section 4](https://openid.net/specs/openid-connect-discovery-1_0.html), then
+    /// [RFC 8414, section 3](https://www.rfc-editor.org/rfc/rfc8414#section-3)). They must name exactly this issuer, and
+    /// a verifier with these keys demands it of tokens, unless it is given another.
+    ///
+    /// # Errors
+    ///
+    /// If it is no `https` address (or one of this machine), has a query, a fragment or a user name, or as
+    /// [`HttpsClient::new`].
+    pub fn discover(issuer: &str) -> Result<Self, ConfigError> {
+        Self::discover_with(issuer, HttpsClient::new()?)
+    }
+
+    /// The keys of the JWK set at this address. It does not say whose they are: the verifier has to be told the
+    /// [issuer](crate::JwtVerifier::issuer).
+    ///
+    /// # Errors
+    ///
+    /// As [`discover`](Self::discover), but for the query.
+    pub fn jwks(url: &str) -> Result<Self, ConfigError> {
+        Self::jwks_with(url, HttpsClient::new()?)
+    }
+}
+
+impl RemoteKeys {
+    /// The same as `discover`, by a client of your own, or by an `HttpsClient` that was told something.
+    ///
+    /// # Errors
+    ///
+    /// If the address is not one that may be fetched.
+    pub fn discover_with(issuer: &str, client: impl HttpClient + 'static) -> Result<Self, ConfigError> {
+        let allowed = client.allows_plain_http();
+        let metadata = metadata_addresses(issuer, PlainHttp::at_first(allowed))?;
+        let plain_http = metadata[0].plain_http(allowed);
+        let origin = Origin::Issuer { issuer: issuer.to_owned(), metadata, plain_http };
+        Ok(Self::new(Settings::new(Arc::new(client), origin)))
+    }
+
+    /// The same as `jwks`, by a client of your own, or by an `HttpsClient` that was told something.
+    ///
+    /// # Errors
+    ///
+    /// If the address is not one that may be fetched.
+    pub fn jwks_with(url: &str, client: impl HttpClient + 'static) -> Result<Self, ConfigError> {
+        let address = Address::parse(url, PlainHttp::at_first(client.allows_plain_http()))?;
+        Ok(Self::new(Settings::new(Arc::new(client), Origin::Jwks(address))))
+    }
+
+    /// Sets how the JWK set is read where it leaves something open.
+    #[must_use]
+    pub fn rules(self, rules: JwksRules) -> Self {
+        self.set(|settings| settings.rules = rules)
+    }
+
+    /// Sets keys that serve until others have been fetched: from a file that was shipped with the application, say. They
+    /// serve no longer than keys that were fetched at the start would.
+    #[must_use]
+    pub fn seed(self, keys: KeySet) -> Self {
+        self.set(|settings| settings.seed = keys)
+    }
+
+    /// Sets how often keys are fetched anew: as often as the provider's `Cache-Control` says, but not more often than
+    /// `floor` and not more seldom than `ceiling`. The defaults are one minute and one hour; where the provider says
+    /// nothing, it is ten minutes. Up to a fifth is taken off by chance. A key that the provider withdraws serves no
+    /// longer than this.
+    #[must_use]
+    pub fn refresh_between(self, floor: Duration, ceiling: Duration) -> Self {
+        self.set(|settings| {
+            settings.pace.refresh_floor = floor;
+            settings.pace.refresh_ceiling = ceiling;
+        })
+    }
+
+    /// Sets how soon after an attempt has begun a token whose key is not held can have another one made. The default
+    /// is 30 s. Anyone can send such tokens.
+    #[must_use]
+    pub fn cooldown(self, cooldown: Duration) -> Self {
+        self.set(|settings| settings.pace.cooldown = cooldown)
+    }
+
+    /// Sets how soon another attempt follows one that has failed: after `floor` at first, then each time twice as long,
+    /// up to `ceiling`; up to half is taken off by chance. The defaults are one second and five minutes.
+    #[must_use]
+    pub fn retry_between(self, floor: Duration, ceiling: Duration) -> Self {
+        self.set(|settings| {
+            settings.pace.retry_floor = floor;
+            settings.pace.retry_ceiling = ceiling;
+        })
+    }
+
+    /// Sets how long one attempt may take, with all its requests from the first byte to the last. The default is 5 s.
+    #[must_use]
+    pub fn fetch_limit(self, limit: Duration) -> Self {
+        self.set(|settings| settings.pace.deadline = limit)
+    }
+
+    /// Sets for how long keys serve that cannot be fetched anew, from when they were last fetched. The default is 24
+    /// hours. After that, tokens are answered with 503.
+    #[must_use]
+    pub fn outage_limit(self, limit: Duration) -> Self {
+        self.set(|settings| settings.pace.outage_limit = limit)
+    }
+
+    /// Sets how long a request waits at most whose key is not held. The default is 2 s. It is then answered with 503;
+    /// the fetch goes on.
+    #[must_use]
+    pub fn wait_limit(self, limit: Duration) -> Self {
+        self.set(|settings| settings.wait_limit = limit)
+    }
+
+    /// Sets how many requests may wait at once. The default is 1,000. More of them are answered with 503 at once.
+    #[must_use]
+    pub fn most_waiting(self, requests: usize) -> Self {
+        self.set(|settings| settings.most_waiting = requests)
+    }
+
+    /// Sets how long [`ready`](Self::ready) waits at most. The default is 30 s.
+    #[must_use]
+    pub fn ready_limit(self, limit: Duration) -> Self {
+        self.set(|settings| settings.ready_limit = limit)
+    }
+
+    /// Waits until keys are held, at most for the [limit](Self::ready_limit): for those who want to listen only then.
+    ///
+    /// # Errors
+    ///
+    /// If none are held then. The `source` says why the last attempt failed.
+    pub async fn ready(&self) -> Result<(), AuthError> {
+        if self.is_ready() {
+            return Ok(());
+        }
+        if !self.attend() {
+            return Err(no_runtime());
+        }
+        self.0.state.ready(self.0.settings.ready_limit).await
+    }
+
+    /// Whether keys are held at this moment: for a probe. It has them fetched if nothing else has done so yet.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.current().is_empty()
+    }
+
+    /// Gives up the keys that are held, at once, and has others fetched, whatever the cooldown says: for when one of
+    /// them is known to be in the wrong hands. Until they are there, requests wait as if none had ever been held.
+    pub fn purge(&self) {
+        self.0.state.purge();
+        self.attend();
+    }
+
+    /// What has come of it so far. Clones share it.
+    #[must_use]
+    pub fn stats(&self) -> RemoteKeysStats {
+        let State { counts, progress, keys, .. } = &*self.0.state;
+        let keys = keys.current();
+        RemoteKeysStats {
+            fetches: counts.fetches.sum(),
+            failures: counts.failures.sum(),
+            stale_uses: counts.stale_uses.sum(),
+            unknown_keys: counts.unknown_keys.sum(),
+            cooldown_hits: counts.cooldown_hits.sum(),
+            turned_away: counts.turned_away.sum(),
+            keys: keys.len(),
+            skipped: keys.skipped().len(),
+            age: progress.borrow().confirmed.map(|confirmed| confirmed.elapsed()),
+        }
+    }
+
+    /// Why the last attempt failed; `None` where it did not.
+    #[must_use]
+    pub fn last_error(&self) -> Option<Arc<dyn std::error::Error + Send + Sync>> {
+        let error = self.0.state.progress.borrow().outcome.as_ref().err().cloned();
+        error.map(|error| error as Arc<dyn std::error::Error + Send + Sync>)
+    }
+
+    fn new(settings: Settings) -> Self {
+        let Settings { seed, pace, wait_limit, most_waiting, .. } = &settings;
+        let state = Arc::new(State::new(seed.clone(), pace.clone(), *wait_limit, *most_waiting));
+        Self(Arc::new(Held { settings, state, task: Mutex::new(None) }))
+    }
+
+    fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = self.0.settings.clone();
+        change(&mut settings);
+        Self::new(settings)
+    }
+
+    /// Sees to it that there is a task, if there can be one here.
+    fn attend(&self) -> bool {
+        let Held { settings, state, task } = &*self.0;
+        if state.is_attended.load(Ordering::Acquire) {
+            return true;
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            state.give_up_if_too_old();
+            return false;
+        };
+        if let Some(attendance) = Attendance::begin(state) {
+            let Settings { client, origin, rules, .. } = settings.clone();
+            let fetcher = Fetcher::new(client, origin, rules);
+            let attended = runtime.spawn(Arc::clone(state).attend(fetcher, attendance));
+            *task.lock().unwrap_or_else(PoisonError::into_inner) = Some(attended.abort_handle());
+        }
+        true
+    }
+}
+
+impl KeySource for RemoteKeys {
+    #[inline]
+    fn current(&self) -> KeysRef<'_> {
+        let state = &*self.0.state;
+        if !state.is_attended.load(Ordering::Acquire) {
+            self.attend();
+        }
+        if state.is_stale.load(Ordering::Relaxed) {
+            state.counts.stale_uses.add();
+        }
+        state.keys.current()
+    }
+
+    fn refresh(&self) -> Refresh {
+        // What waits needs the timers of a runtime, too.
+        if Handle::try_current().is_err() || !self.attend() {
+            return Refresh::Failed(no_runtime());
+        }
+        self.0.state.refresh()
+    }
+
+    fn issuer(&self) -> Option<&str> {
+        match &self.0.settings.origin {
+            Origin::Issuer { issuer, .. } => Some(issuer),
+            Origin::Jwks(_) => None,
+        }
+    }
+
+    fn leaves_issuer_open(&self) -> bool {
+        self.issuer().is_none()
+    }
+}
+
+fn no_runtime() -> AuthError {
+    unavailable("keys are fetched in a tokio runtime, and there is none here")
+}
+
+impl Settings {
+    fn new(client: Arc<dyn HttpClient>, origin: Origin) -> Self {
+        Self {
+            client,
+            origin,
+            rules: JwksRules::new(),
+            seed: KeySet::new([]),
+            pace: Pace::new(),
+            wait_limit: Duration::from_secs(2),
+            most_waiting: 1000,
+            ready_limit: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for RemoteKeys {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Settings { origin, pace, .. } = &self.0.settings;
+        f.debug_struct("RemoteKeys").field("origin", origin).field("pace", pace).finish_non_exhaustive()
+    }
+}

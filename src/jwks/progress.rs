@@ -1,0 +1,103 @@
+//! How far fetching has come, and what that means for those who ask.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::fetch_error::FetchError;
+use super::pace::after;
+
+/// How far fetching has come.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    /// Whether an attempt is being made, or is to be made at once.
+    pub(crate) is_wanted: bool,
+    /// When the last attempt began.
+    pub(crate) began: Option<Instant>,
+    /// How many attempts have ended, and how the last one did.
+    pub(crate) ended: u64,
+    pub(crate) outcome: Result<(), Arc<FetchError>>,
+    /// How many have failed since the last good one.
+    pub(crate) failures: u32,
+    /// When the keys that are held were last found to be the provider's; `None` where none are held.
+    pub(crate) confirmed: Option<Instant>,
+    /// When the next attempt is due by itself.
+    pub(crate) due: Instant,
+    /// Counts how often the keys that were held were given up: what was being fetched then is not to be used.
+    pub(crate) given_up: u64,
+}
+
+/// What becomes of somebody who asks for newer keys.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// Wait until so many attempts have ended.
+    Wait(u64),
+    /// There are no newer ones, as of an attempt that is not long ago.
+    Settled,
+    /// An attempt has failed, not long ago; there may be another one after this time.
+    Failed(Arc<FetchError>, Duration),
+}
+
+impl Progress {
+    pub(crate) fn new(now: Instant, holds_any: bool) -> Self {
+        Self {
+            is_wanted: false,
+            began: None,
+            ended: 0,
+            outcome: Ok(()),
+            failures: 0,
+            confirmed: holds_any.then_some(now),
+            due: now,
+            given_up: 0,
+        }
+    }
+
+    /// What becomes of somebody who asks now; `None` where a new attempt is to be [made](Self::want) first.
+    pub(crate) fn ask(&self, now: Instant, cooldown: Duration) -> Option<Ask> {
+        if self.is_wanted {
+            return Some(Ask::Wait(self.ended + 1));
+        }
+        let next = after(self.began?, cooldown);
+        if now >= next {
+            return None;
+        }
+        Some(match &self.outcome {
+            // They were given up since.
+            Ok(()) if self.confirmed.is_none() => return None,
+            Ok(()) => Ask::Settled,
+            Err(error) => Ask::Failed(Arc::clone(error), next.min(self.due).saturating_duration_since(now)),
+        })
+    }
+
+    /// Has an attempt made at once.
+    pub(crate) fn want(&mut self, now: Instant) {
+        self.is_wanted = true;
+        self.began = Some(now);
+    }
+
+    /// An attempt has failed.
+    pub(crate) fn fail(&mut self, error: FetchError, retry: Instant) {
+        self.is_wanted = false;
+        self.ended += 1;
+        self.failures = self.failures.saturating_add(1);
+        self.outcome = Err(Arc::new(error));
+        self.due = retry;
+    }
+
+    /// An attempt has been good.
+    pub(crate) fn succeed(&mut self, now: Instant, refresh: Instant) {
+        self.is_wanted = false;
+        self.ended += 1;
+        self.failures = 0;
+        self.outcome = Ok(());
+        self.confirmed = Some(now);
+        self.due = refresh;
+    }
+
+    /// The keys that were held are no longer.
+    pub(crate) fn give_up(&mut self) {
+        self.confirmed = None;
+        self.given_up += 1;
+    }
+}

@@ -1,0 +1,273 @@
+//! What the handles of `RemoteKeys` share, and the task that looks after it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::fetch::{Fetched, Fetcher};
+use super::fetch_error::FetchError;
+use super::pace::{Pace, after};
+use super::progress::{Ask, Progress};
+use super::stats::Counts;
+use crate::error::AuthError;
+use crate::kind::AuthErrorKind;
+use crate::verify::{KeySet, KeyStore, Refresh};
+
+pub(crate) struct State {
+    pub(super) keys: KeyStore,
+    pub(super) progress: watch::Sender<Progress>,
+    /// Wakes the task for an attempt that somebody wants.
+    wanted: Notify,
+    /// Whether there is a task.
+    pub(super) is_attended: AtomicBool,
+    /// Whether the keys that are held should have been fetched anew, but could not be.
+    pub(super) is_stale: AtomicBool,
+    /// As many permits as requests may wait.
+    waiting: Arc<Semaphore>,
+    pub(super) counts: Counts,
+    pace: Pace,
+    wait_limit: Duration,
+}
+
+impl State {
+    pub(super) fn new(seed: KeySet, pace: Pace, wait_limit: Duration, most_waiting: usize) -> Self {
+        let progress = Progress::new(Instant::now(), !seed.is_empty());
+        Self {
+            keys: KeyStore::new(seed),
+            progress: watch::Sender::new(progress),
+            wanted: Notify::new(),
+            is_attended: AtomicBool::new(false),
+            is_stale: AtomicBool::new(false),
+            waiting: Arc::new(Semaphore::new(most_waiting.min(Semaphore::MAX_PERMITS))),
+            counts: Counts::default(),
+            pace,
+            wait_limit,
+        }
+    }
+
+    /// What becomes of a token whose key is not held.
+    pub(super) fn refresh(self: &Arc<Self>) -> Refresh {
+        self.counts.unknown_keys.add();
+        match self.ask() {
+            Ask::Settled => {
+                self.counts.cooldown_hits.add();
+                Refresh::Unchanged
+            }
+            Ask::Failed(error, retry) => {
+                self.counts.cooldown_hits.add();
+                Refresh::Failed(unavailable(error).retry_in(retry))
+            }
+            Ask::Wait(attempt) => match Arc::clone(&self.waiting).try_acquire_owned() {
+                Ok(permit) => {
+                    let state = Arc::clone(self);
+                    Refresh::Pending(Box::pin(async move {
+                        let _permit = permit;
+                        state.wait_for(attempt).await
+                    }))
+                }
+                Err(_) => {
+                    self.counts.turned_away.add();
+                    Refresh::Failed(unavailable("as many requests as may wait for keys do so already"))
+                }
+            },
+        }
+    }
+
+    /// Finds out what becomes of somebody who asks, and has an attempt made if that is what it takes.
+    fn ask(&self) -> Ask {
+        let (now, cooldown) = (Instant::now(), self.pace.cooldown);
+        // Most who ask are told without keeping others from asking.
+        if let Some(answer) = self.progress.borrow().ask(now, cooldown) {
+            return answer;
+        }
+        let mut answer = None;
+        self.progress.send_if_modified(|progress| {
+            let told = progress.ask(now, cooldown).unwrap_or_else(|| {
+                progress.want(now);
+                Ask::Wait(progress.ended + 1)
+            });
+            answer = Some(told);
+            false
+        });
+        self.wanted.notify_one();
+        answer.expect("the closure is called once")
+    }
+
+    async fn wait_for(&self, attempt: u64) -> Result<(), AuthError> {
+        let mut progress = self.progress.subscribe();
+        let ended = progress.wait_for(|progress| progress.ended >= attempt);
+        match timeout(self.wait_limit, ended).await {
+            Ok(Ok(progress)) => match &progress.outcome {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    let retry = progress.due.saturating_duration_since(Instant::now());
+                    Err(unavailable(Arc::clone(error)).retry_in(retry))
+                }
+            },
+            _ => Err(unavailable("the keys are still being fetched")),
+        }
+    }
+
+    /// Waits until keys are held.
+    pub(super) async fn ready(&self, limit: Duration) -> Result<(), AuthError> {
+        let mut progress = self.progress.subscribe();
+        let held = progress.wait_for(|progress| progress.confirmed.is_some());
+        if let Ok(Ok(_)) = timeout(limit, held).await {
+            return Ok(());
+        }
+        match &self.progress.borrow().outcome {
+            Ok(()) => Err(unavailable("the keys are still being fetched")),
+            Err(error) => Err(unavailable(Arc::clone(error))),
+        }
+    }
+
+    /// Gives up the keys that are held, and has others fetched at once.
+    pub(super) fn purge(&self) {
+        self.progress.send_if_modified(|progress| {
+            progress.give_up();
+            progress.want(Instant::now());
+            self.keys.replace(KeySet::new([]));
+            false
+        });
+        self.wanted.notify_one();
+    }
+
+    /// Gives up the keys that are held if they have served for as long as they may.
+    pub(super) fn give_up_if_too_old(&self) {
+        self.progress.send_if_modified(|progress| {
+            if self.serve_until(progress).is_some_and(|end| Instant::now() >= end) {
+                progress.give_up();
+                self.keys.replace(KeySet::new([]));
+            }
+            false
+        });
+    }
+
+    /// When the keys that are held have to be given up, unless they are fetched anew before.
+    fn serve_until(&self, progress: &Progress) -> Option<Instant> {
+        progress.confirmed.map(|confirmed| after(confirmed, self.pace.outage_limit))
+    }
+
+    /// What the task does for as long as there are handles.
+    pub(super) async fn attend(self: Arc<Self>, mut fetcher: Fetcher, _attendance: Attendance) {
+        loop {
+            self.until_wanted().await;
+            self.attempt(&mut fetcher).await;
+        }
+    }
+
+    /// Waits until an attempt is wanted or due.
+    async fn until_wanted(&self) {
+        loop {
+            let (is_wanted, due) = {
+                let progress = self.progress.borrow();
+                (progress.is_wanted, progress.due)
+            };
+            if is_wanted {
+                return;
+            }
+            tokio::select! {
+                () = self.wanted.notified() => {}
+                () = self.until_too_old() => {}
+                () = sleep_until(due) => {
+                    self.progress.send_if_modified(|progress| {
+                        if !progress.is_wanted {
+                            progress.want(Instant::now());
+                        }
+                        false
+                    });
+                }
+            }
+        }
+    }
+
+    /// Waits until the keys that are held are too old, and gives them up then.
+    async fn until_too_old(&self) {
+        let end = self.serve_until(&self.progress.borrow());
+        match end {
+            Some(end) => sleep_until(end).await,
+            None => std::future::pending().await,
+        }
+        self.give_up_if_too_old();
+    }
+
+    async fn attempt(&self, fetcher: &mut Fetcher) {
+        self.counts.fetches.add();
+        let (given_up, holds_any) = {
+            let progress = self.progress.borrow();
+            (progress.given_up, progress.confirmed.is_some())
+        };
+        let fetch = timeout(self.pace.deadline, fetcher.fetch(holds_any));
+        tokio::pin!(fetch);
+        let fetched = loop {
+            tokio::select! {
+                biased;
+                fetched = &mut fetch => {
+                    break fetched.unwrap_or_else(|_| Err(FetchError::deadline(self.pace.deadline)));
+                }
+                () = self.until_too_old() => {}
+            }
+        };
+        if fetched.is_err() {
+            self.counts.failures.add();
+        }
+        self.progress.send_if_modified(|progress| self.conclude(progress, given_up, fetched));
+    }
+
+    /// Notes how an attempt has ended. Whether there is anything to tell those who wait.
+    fn conclude(&self, progress: &mut Progress, given_up: u64, fetched: Result<Fetched, FetchError>) -> bool {
+        let now = Instant::now();
+        match fetched {
+            // What was fetched may hold what was to be given up: another attempt follows at once.
+            Ok(_) if progress.given_up != given_up => {
+                progress.want(now);
+                return false;
+            }
+            Ok(fetched) => {
+                progress.succeed(now, after(now, self.pace.until_refresh(fetched.lifetime)));
+                if let Some(keys) = fetched.keys {
+                    self.keys.replace(keys);
+                }
+            }
+            Err(error) => {
+                let retry = self.pace.until_retry(progress.failures.saturating_add(1));
+                progress.fail(error, after(now, retry));
+            }
+        }
+        let is_stale = progress.failures > 0 && progress.confirmed.is_some();
+        self.is_stale.store(is_stale, Ordering::Relaxed);
+        true
+    }
+}
+
+/// That there is a task: where it ends, those who wait are told, and the next one who asks begins another.
+pub(super) struct Attendance(Arc<State>);
+
+impl Attendance {
+    /// `None` where there is one already.
+    pub(super) fn begin(state: &Arc<State>) -> Option<Self> {
+        let was_attended = state.is_attended.swap(true, Ordering::AcqRel);
+        (!was_attended).then(|| Self(Arc::clone(state)))
+    }
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        let state = &self.0;
+        state.progress.send_modify(|progress| {
+            if progress.is_wanted {
+                let retry = state.pace.until_retry(progress.failures.saturating_add(1));
+                progress.fail(FetchError::stopped(), after(Instant::now(), retry));
+            }
+        });
+        state.is_attended.store(false, Ordering::Release);
+    }
+}
+
+/// The error of a request whose token was not judged.
+pub(super) fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> AuthError {
+    AuthError::new(AuthErrorKind::KeysUnavailable).caused_by(cause)
+}

@@ -1,0 +1,96 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What has come of [`RemoteKeys`](crate::RemoteKeys) so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RemoteKeysStats {
+    pub(super) fetches: u64,
+    pub(super) failures: u64,
+    pub(super) stale_uses: u64,
+    pub(super) unknown_keys: u64,
+    pub(super) cooldown_hits: u64,
+    pub(super) turned_away: u64,
+    pub(super) keys: usize,
+    pub(super) skipped: usize,
+    pub(super) age: Option<Duration>,
+}
+
+impl RemoteKeysStats {
+    /// How many attempts to fetch the keys have been begun.
+    #[must_use]
+    pub fn fetches(&self) -> u64 {
+        self.fetches
+    }
+
+    /// How many of them have failed.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    /// How many tokens were judged by keys that should have been fetched anew, but could not be.
+    #[must_use]
+    pub fn stale_uses(&self) -> u64 {
+        self.stale_uses
+    }
+
+    /// How many tokens came whose key was not held.
+    #[must_use]
+    pub fn unknown_keys(&self) -> u64 {
+        self.unknown_keys
+    }
+
+    /// How many of them were answered at once, since the last attempt was not long ago.
+    #[must_use]
+    pub fn cooldown_hits(&self) -> u64 {
+        self.cooldown_hits
+    }
+
+    /// How many of them were refused at once, since as many as may wait did so already.
+    #[must_use]
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away
+    }
+
+    /// How many keys are held.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.keys
+    }
+
+    /// How many keys in the set that is held cannot be used.
+    #[must_use]
+    pub fn skipped(&self) -> usize {
+        self.skipped
+    }
+
+    /// How long ago the keys that are held were last found to be the provider's; `None` where none are held.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        self.age
+    }
+}
+
+/// What is counted on the way.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) fetches: Count,
+    pub(super) failures: Count,
+    pub(super) stale_uses: Count,
+    pub(super) unknown_keys: Count,
+    pub(super) cooldown_hits: Count,
+    pub(super) turned_away: Count,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Count(AtomicU64);
+
+impl Count {
+    pub(super) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn sum(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,155 @@
+//! Keys that are fetched: by a client that answers as it is told, in time that only passes where nothing else is to be
+//! done; `faults` has a real server and a real client.
+
+mod discovery;
+#[cfg(feature = "http-client")]
+mod faults;
+mod outage;
+mod rotation;
+mod runtime;
+mod waiting;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response};
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use tower_jwt_auth::{
+    Algorithm, AuthErrorKind, Claims, ClientFuture, HttpClient, JwtVerifier, RemoteKeys, Verdict,
+};
+
+use crate::keys::{jwk_with, set_of, signer};
+use crate::support::{AUDIENCE, ISSUER, NOW, at, good_claims};
+
+const JWKS: &str = "https://id.example.com/jwks.json";
+
+/// A provider, and the client that asks it.
+#[derive(Clone)]
+struct Provider(Arc<Mutex<Told>>);
+
+struct Told {
+    answer: Answer,
+    /// How long an answer takes.
+    delay: Duration,
+    requests: Vec<Asked>,
+}
+
+/// A request that was made.
+struct Asked {
+    at: Instant,
+    uri: String,
+    headers: HeaderMap,
+}
+
+type Answer = Arc<dyn Fn(&Request<()>) -> Result<Response<Vec<u8>>, String> + Send + Sync>;
+
+impl Provider {
+    fn new() -> Self {
+        let told =
+            Told { answer: Arc::new(|_| Err("down".into())), delay: Duration::ZERO, requests: Vec::new() };
+        Self(Arc::new(Mutex::new(told)))
+    }
+
+    /// One that serves keys of these names.
+    fn of(kids: &[&str]) -> Self {
+        let provider = Self::new();
+        provider.serve(kids);
+        provider
+    }
+
+    fn serve(&self, kids: &[&str]) {
+        let body = jwks(kids);
+        self.answer(move |_| Ok(Response::new(body.clone().into())));
+    }
+
+    fn fail(&self) {
+        self.answer(|_| Err("down".into()));
+    }
+
+    fn hang(&self) {
+        self.fail();
+        self.delay(Duration::from_secs(1_000_000));
+    }
+
+    fn answer(
+        &self,
+        answer: impl Fn(&Request<()>) -> Result<Response<Vec<u8>>, String> + Send + Sync + 'static,
+    ) {
+        let mut told = self.0.lock().unwrap();
+        (told.answer, told.delay) = (Arc::new(answer), Duration::ZERO);
+    }
+
+    fn delay(&self, delay: Duration) {
+        self.0.lock().unwrap().delay = delay;
+    }
+
+    /// How many requests it has had.
+    fn requests(&self) -> usize {
+        self.0.lock().unwrap().requests.len()
+    }
+
+    fn keys(&self) -> RemoteKeys {
+        RemoteKeys::jwks_with(JWKS, self.clone()).unwrap()
+    }
+}
+
+impl HttpClient for Provider {
+    fn fetch(&self, request: Request<()>, _: usize) -> ClientFuture {
+        let mut told = self.0.lock().unwrap();
+        let asked =
+            Asked { at: Instant::now(), uri: request.uri().to_string(), headers: request.headers().clone() };
+        told.requests.push(asked);
+        let (answer, delay) = (Arc::clone(&told.answer), told.delay);
+        Box::pin(async move {
+            // Not even for no time: that would not be over at once.
+            if delay > Duration::ZERO {
+                sleep(delay).await;
+            }
+            answer(&request).map_err(Into::into)
+        })
+    }
+}
+
+fn jwks(kids: &[&str]) -> String {
+    let keys: Vec<_> = kids.iter().map(|kid| jwk_with(Algorithm::EdDSA, json!({ "kid": kid }))).collect();
+    set_of(&keys)
+}
+
+fn verifier(keys: &RemoteKeys) -> JwtVerifier<Value> {
+    JwtVerifier::new(keys.clone()).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
+}
+
+/// A good token, signed with the key of this name.
+fn token(kid: &str) -> String {
+    token_with(Some(kid), &signer(Algorithm::EdDSA))
+}
+
+fn token_with(kid: Option<&str>, key: &EncodingKey) -> String {
+    let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::EdDSA) };
+    jsonwebtoken::encode(&header, &good_claims(), key).unwrap()
+}
+
+/// Why a token with the key of this name is refused; `None` if it is not.
+async fn refusal(verifier: &JwtVerifier<Value>, kid: &str) -> Option<AuthErrorKind> {
+    crate::support::refusal(verifier, &token(kid)).await
+}
+
+/// What a verifier says at once; it must not wait.
+#[track_caller]
+fn at_once(verdict: Verdict<Value>) -> Result<Claims<Value>, AuthErrorKind> {
+    match verdict {
+        Verdict::Ready(result) => result.map_err(|error| error.kind()),
+        Verdict::Pending(_) => panic!("it waits"),
+    }
+}
+
+/// Has time pass, and all that is due in it done.
+async fn pass(seconds: u64) {
+    sleep(Duration::from_secs(seconds)).await;
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}

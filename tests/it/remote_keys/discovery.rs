@@ -1,0 +1,174 @@
+//! Where keys are looked for, and whose they are.
+
+use http::Response;
+use serde_json::json;
+use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, WrongIssuer};
+use tower_jwt_auth::{ConfigError, HttpClient, JwtVerifier, RemoteKeys};
+
+use super::{JWKS, Provider, jwks, pass, refusal, token};
+use crate::support::{AUDIENCE, ISSUER, NOW, at};
+
+fn metadata(issuer: &str, keys: &str) -> Vec<u8> {
+    json!({"issuer": issuer, "jwks_uri": keys, "token_endpoint": 7}).to_string().into()
+}
+
+/// A provider that has metadata in one place only.
+fn provider_at(place: &'static str, issuer: &'static str, keys: &'static str) -> Provider {
+    let provider = Provider::new();
+    provider.answer(move |request| {
+        let uri = request.uri().to_string();
+        if uri == place {
+            Ok(Response::new(metadata(issuer, keys)))
+        } else if uri == keys {
+            Ok(Response::new(jwks(&["a"]).into()))
+        } else {
+            Ok(Response::builder().status(404).body(Vec::new()).unwrap())
+        }
+    });
+    provider
+}
+
+fn uris(provider: &Provider) -> Vec<String> {
+    provider.0.lock().unwrap().requests.iter().map(|asked| asked.uri.clone()).collect()
+}
+
+const OPENID: &str = "https://id.example.com/.well-known/openid-configuration";
+
+#[tokio::test(start_paused = true)]
+async fn the_metadata_say_where_the_keys_are_and_the_verifier_demands_the_issuer() {
+    let provider = provider_at(OPENID, ISSUER, "https://keys.example.net/jwks?v=1");
+    let keys = RemoteKeys::discover_with(ISSUER, provider.clone()).unwrap();
+    let verifier = JwtVerifier::<serde_json::Value>::new(keys.clone()).audience(AUDIENCE).clock(|| at(NOW));
+    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(uris(&provider), [OPENID, "https://keys.example.net/jwks?v=1"]);
+    let other = verifier.clone().issuer("https://other.example.com");
+    assert_eq!(refusal(&other, "a").await, Some(WrongIssuer));
+
+    // The metadata are read again once a day, and after a failure.
+    pass(3 * 600).await;
+    assert_eq!(uris(&provider).iter().filter(|uri| *uri == OPENID).count(), 1);
+    provider.fail();
+    pass(700).await;
+    assert!(keys.stats().failures() > 0);
+    provider.answer(|request| {
+        Ok(Response::new(match request.uri().path() {
+            "/.well-known/openid-configuration" => metadata(ISSUER, "https://keys.example.net/moved"),
+            "/moved" => jwks(&["b"]).into(),
+            _ => Vec::new(),
+        }))
+    });
+    pass(400).await;
+    assert_eq!(refusal(&verifier, "b").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn metadata_are_found_in_each_place_that_is_in_use() {
+    for (issuer, place, tried) in [
+        (ISSUER, OPENID, 1),
+        (ISSUER, "https://id.example.com/.well-known/oauth-authorization-server", 2),
+        ("https://id.example.com/", OPENID, 1),
+        ("https://id.example.com/a/b", "https://id.example.com/a/b/.well-known/openid-configuration", 1),
+        (
+            "https://id.example.com/a/b",
+            "https://id.example.com/.well-known/oauth-authorization-server/a/b",
+            2,
+        ),
+        (
+            "https://id.example.com/a/b",
+            "https://id.example.com/a/b/.well-known/oauth-authorization-server",
+            3,
+        ),
+        ("https://id.example.com/a/b", "https://id.example.com/.well-known/openid-configuration/a/b", 4),
+    ] {
+        let provider = provider_at(place, issuer, JWKS);
+        let keys = RemoteKeys::discover_with(issuer, provider.clone()).unwrap();
+        keys.ready().await.unwrap();
+        assert_eq!(provider.requests(), tried + 1, "{place}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn metadata_that_cannot_be_trusted_are_refused_with_the_reason() {
+    let not_metadata = "its answer is no JSON object with one `issuer` and one `jwks_uri`";
+    let bad_address = "the address of the keys cannot be used";
+    for (name, answer, expected) in [
+        (
+            "another issuer",
+            metadata("https://id.example.com/", JWKS),
+            "it is the metadata of `https://id.example.com/`, not of `https://id.example.com`",
+        ),
+        ("no issuer", json!({ "jwks_uri": JWKS }).to_string().into(), not_metadata),
+        ("no keys", json!({ "issuer": ISSUER }).to_string().into(), not_metadata),
+        ("no JSON", b"<html>".to_vec(), not_metadata),
+        ("an array", json!([ISSUER, JWKS]).to_string().into(), not_metadata),
+        (
+            "two issuers",
+            format!(r#"{{"issuer":"{ISSUER}","issuer":"{ISSUER}","jwks_uri":"{JWKS}"}}"#).into(),
+            not_metadata,
+        ),
+        ("keys without TLS", metadata(ISSUER, "http://id.example.com/jwks"), bad_address),
+        ("keys on this machine", metadata(ISSUER, "http://127.0.0.1/jwks"), bad_address),
+        ("keys in a file", metadata(ISSUER, "file:///etc/passwd"), bad_address),
+        ("keys nowhere", metadata(ISSUER, "/jwks.json"), bad_address),
+        ("keys behind a name", metadata(ISSUER, "https://id.example.com@example.net/"), bad_address),
+    ] {
+        let provider = Provider::new();
+        provider.answer(move |request| {
+            assert!(request.uri().path().starts_with("/.well-known/"), "{}", request.uri());
+            Ok(Response::new(answer.clone()))
+        });
+        let keys = RemoteKeys::discover_with(ISSUER, provider).unwrap();
+        let error = keys.ready().await.unwrap_err();
+        assert_eq!(error.kind(), KeysUnavailable, "{name}");
+        assert_eq!(keys.last_error().unwrap().to_string(), format!("{OPENID}: {expected}"), "{name}");
+    }
+}
+
+#[test]
+fn an_address_that_may_not_be_fetched_is_refused_at_set_up() {
+    for (issuer, reason) in [
+        ("http://id.example.com", "it needs to begin with `https://`"),
+        ("https://id.example.com/?tenant=1", "an issuer has no query"),
+        ("https://id.example.com/#1", "it has a user name or a fragment"),
+        ("id.example.com", "it needs to begin with `https://`"),
+        ("", "it is not a URL"),
+    ] {
+        let error = RemoteKeys::discover_with(issuer, Provider::new()).unwrap_err();
+        assert_eq!(error.to_string(), format!("keys cannot be fetched from `{issuer}`: {reason}"));
+    }
+    assert!(RemoteKeys::jwks_with("https://id.example.com/keys?tenant=1", Provider::new()).is_ok());
+    assert!(RemoteKeys::discover_with("http://localhost:8080", Provider::new()).is_ok());
+
+    /// Behind a proxy on this machine that has the TLS, say.
+    struct Guarded(Provider);
+
+    impl HttpClient for Guarded {
+        fn fetch(&self, request: http::Request<()>, limit: usize) -> tower_jwt_auth::ClientFuture {
+            self.0.fetch(request, limit)
+        }
+
+        fn allows_plain_http(&self) -> bool {
+            true
+        }
+    }
+
+    assert!(RemoteKeys::discover_with("http://id.example.com", Guarded(Provider::new())).is_ok());
+    let error = RemoteKeys::jwks_with("ftp://id.example.com", Guarded(Provider::new())).unwrap_err();
+    assert!(matches!(error, ConfigError::InvalidAddress { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_from_a_bare_address_need_an_issuer_or_that_it_is_waived() {
+    let keys = Provider::of(&["a"]).keys();
+    let open = JwtVerifier::<serde_json::Value>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
+    let error = open.verify(&token("a")).await.unwrap_err();
+    assert_eq!(error.kind(), WrongIssuer);
+    assert_eq!(
+        std::error::Error::source(&error).unwrap().to_string(),
+        "the keys are from an address that does not say whose they are: set JwtVerifier::issuer, \
+         or insecure_any_issuer"
+    );
+    assert_eq!(refusal(&open.clone().issuer(ISSUER), "a").await, None);
+    assert_eq!(refusal(&open.clone().issuer("https://other.example.com"), "a").await, Some(WrongIssuer));
+    assert_eq!(refusal(&open.insecure_any_issuer(), "a").await, None);
+}

@@ -1,0 +1,221 @@
+//! The same with a real client and a real server on this machine, which answers in every way that a server should not.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
+use tower_jwt_auth::{Algorithm, ConfigError, HttpsClient, RemoteKeys};
+
+use super::{jwks, refusal, verifier};
+use crate::keys::{fixture, jwk_with, set_of};
+
+/// How a server answers: what it sends, bit by bit, with a pause before each; then it closes the connection.
+type Script = Vec<(Duration, Vec<u8>)>;
+
+/// A server that goes by a script, which can be changed, and counts the requests it has had.
+struct Server {
+    address: String,
+    script: Arc<Mutex<(Script, usize)>>,
+}
+
+impl Server {
+    async fn start(script: Script) -> Self {
+        Self::start_with(script, None).await
+    }
+
+    async fn start_with(script: Script, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let address = format!("{scheme}://localhost:{}", listener.local_addr().unwrap().port());
+        let script = Arc::new(Mutex::new((script, 0)));
+        let current = Arc::clone(&script);
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let (tls, current) = (tls.clone(), Arc::clone(&current));
+                tokio::spawn(async move {
+                    match tls {
+                        None => {
+                            let mut request = [0; 4096];
+                            let _ = stream.read(&mut request).await;
+                            play(&mut stream, &current).await;
+                        }
+                        Some(tls) => {
+                            let Ok(mut stream) = tls.accept(stream).await else { return };
+                            let mut request = [0; 4096];
+                            let _ = stream.read(&mut request).await;
+                            play(&mut stream, &current).await;
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, script }
+    }
+
+    fn play(&self, script: Script) {
+        self.script.lock().unwrap().0 = script;
+    }
+
+    fn requests(&self) -> usize {
+        self.script.lock().unwrap().1
+    }
+
+    fn keys(&self) -> RemoteKeys {
+        RemoteKeys::jwks_with(&format!("{}/jwks.json", self.address), client()).unwrap()
+    }
+}
+
+async fn play(stream: &mut (impl AsyncWrite + Unpin), script: &Mutex<(Script, usize)>) {
+    let script = {
+        let mut script = script.lock().unwrap();
+        script.1 += 1;
+        script.0.clone()
+    };
+    for (pause, bytes) in script {
+        sleep(pause).await;
+        if stream.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+    let _ = stream.shutdown().await;
+}
+
+/// It trusts a certificate of its own besides the operating system's, of which there may be none here.
+fn client() -> HttpsClient {
+    HttpsClient::with_root_certificates(fixture("tls-ca.pem")).unwrap()
+}
+
+fn at_once(bytes: impl Into<Vec<u8>>) -> Script {
+    vec![(Duration::ZERO, bytes.into())]
+}
+
+fn http(status: &str, headers: &str, body: &str) -> Script {
+    at_once(format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len()))
+}
+
+fn ok(body: &str) -> Script {
+    http("200 OK", "content-type: application/json\r\n", body)
+}
+
+/// One byte every ten milliseconds: each of them in time, all of them together not.
+fn drip(script: Script) -> Script {
+    let bytes = script.into_iter().flat_map(|(_, bytes)| bytes);
+    bytes.map(|byte| (Duration::from_millis(10), vec![byte])).collect()
+}
+
+#[tokio::test]
+async fn no_fault_of_a_server_takes_the_keys_away_or_stalls_a_request() {
+    let other = jwks(&["b"]);
+    let long = other.len() + 1000;
+    let chunked = |chunks: usize| {
+        let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+        format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{}", chunk.repeat(chunks))
+    };
+    // A megabyte of zeros, compressed to a kilobyte: what is behind the header does not matter, since nobody unpacks it.
+    let bomb = [
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 20\r\n\r\n\x1f\x8b\x08",
+        &[0; 17][..],
+    ]
+    .concat();
+    let many: Vec<_> =
+        (0..10_000).map(|n| json!({"kty": "OKP", "crv": "Ed25519", "kid": n.to_string()})).collect();
+    let hang = vec![(Duration::from_secs(60), Vec::new())];
+    let refused = Some(KeysUnavailable);
+    for (name, script, expected) in [
+        ("hang", hang.clone(), refused),
+        (
+            "hang after the headers",
+            [at_once("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"), hang].concat(),
+            refused,
+        ),
+        ("drip", drip(ok(&other)), refused),
+        ("reset", Vec::new(), refused),
+        ("500", http("500 Internal Server Error", "", &other), refused),
+        ("garbage", at_once("\0\u{1}\u{2} no HTTP at all\r\n\r\n"), refused),
+        ("no JSON", ok("<!doctype html>"), refused),
+        ("truncated", at_once(format!("HTTP/1.1 200 OK\r\ncontent-length: {long}\r\n\r\n{other}")), refused),
+        ("truncated chunks", at_once(chunked(1)), refused),
+        ("huge", at_once(chunked(9)), refused),
+        ("huge headers", http("200 OK", &format!("x: {}\r\n", "x".repeat(1_000_000)), &other), refused),
+        ("gzip bomb", at_once(bomb), refused),
+        ("redirect", http("302 Found", "location: /jwks.json\r\n", &other), refused),
+        (
+            "permanent redirect",
+            http("308 Permanent Redirect", "location: http://localhost:1/\r\n", ""),
+            refused,
+        ),
+        ("10,000 keys", ok(&set_of(&many)), refused),
+        ("empty set", ok(r#"{"keys":[]}"#), refused),
+        // The body decides: keys that are published as a file often have no better type.
+        ("wrong content type", http("200 OK", "content-type: text/html\r\n", &jwks(&["a", "b"])), None),
+        ("duplicate kid", ok(&jwks(&["a", "a", "b", "b"])), None),
+        ("no such key", ok(&jwks(&["a"])), Some(UnknownKey)),
+    ] {
+        let server = Server::start(ok(&jwks(&["a"]))).await;
+        let limit = Duration::from_millis(150);
+        let keys = server.keys().cooldown(Duration::ZERO).fetch_limit(limit).wait_limit(limit * 4 / 3);
+        let verifier = verifier(&keys);
+        keys.ready().await.unwrap();
+        server.play(script);
+        let start = Instant::now();
+        assert_eq!(refusal(&verifier, "b").await, expected, "{name}");
+        assert!(start.elapsed() < Duration::from_secs(1), "{name}: {:?}", start.elapsed());
+        assert_eq!(server.requests(), 2, "{name}");
+        assert_eq!(refusal(&verifier, "a").await, None, "{name}");
+        assert_eq!(keys.last_error().is_some(), expected == refused, "{name}: {:?}", keys.last_error());
+    }
+}
+
+#[tokio::test]
+async fn keys_are_found_by_discovery_over_http() {
+    let server = Server::start(Vec::new()).await;
+    let metadata = json!({"issuer": server.address, "jwks_uri": format!("{}/jwks.json", server.address)});
+    // One script serves both requests: what is no metadata is no key set, either.
+    let mut both = metadata;
+    both["keys"] = json!([jwk_with(Algorithm::EdDSA, json!({"kid": "a"}))]);
+    server.play(ok(&both.to_string()));
+    let keys = RemoteKeys::discover_with(&server.address, client()).unwrap();
+    keys.ready().await.unwrap();
+    assert_eq!((server.requests(), keys.stats().keys()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_server_is_trusted_if_its_certificate_is() {
+    let certificates: Vec<_> = ["tls-localhost.pem"]
+        .map(|name| CertificateDer::from_pem_slice(fixture(name).as_bytes()).unwrap())
+        .into();
+    let key = PrivateKeyDer::from_pem_slice(fixture("tls-localhost.private.pem").as_bytes()).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key).unwrap();
+    let tls = Some(TlsAcceptor::from(Arc::new(config)));
+    let server = Server::start_with(ok(&jwks(&["a"])), tls).await;
+    assert_eq!(refusal(&verifier(&server.keys()), "a").await, None);
+
+    let stranger = HttpsClient::with_root_certificates(fixture("rsa2048.certificate.pem")).unwrap();
+    let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", server.address), stranger).unwrap();
+    assert_eq!(refusal(&verifier(&keys), "a").await, Some(KeysUnavailable));
+    assert_eq!(server.requests(), 1);
+}
+
+#[test]
+fn what_is_no_certificate_is_refused_at_set_up() {
+    for pem in ["", "no PEM", &fixture("p256.public.pem")] {
+        let error = HttpsClient::with_root_certificates(pem).unwrap_err();
+        assert!(matches!(error, ConfigError::MalformedCertificate), "{error}");
+    }
+}
+
+#[test]
+fn plain_http_has_to_be_allowed_by_name() {
+    let url = "http://id.example.com/jwks.json";
+    assert!(RemoteKeys::jwks_with(url, client()).is_err());
+    assert!(RemoteKeys::jwks_with(url, client().insecure_allow_plain_http()).is_ok());
+}

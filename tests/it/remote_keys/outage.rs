@@ -1,0 +1,237 @@
+//! What happens while the provider is gone, or answers with what is no good.
+
+use std::time::Duration;
+
+use http::Response;
+use serde_json::json;
+use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtAuthLayer, KeySet};
+
+use super::{Provider, at_once, jwks, pass, refusal, seconds, token, verifier};
+use crate::keys::{jwk_with, set_of};
+use crate::support::{ask, assert_refused, bearer};
+
+const DAY: u64 = 24 * 60 * 60;
+
+#[tokio::test(start_paused = true)]
+async fn promise_3_the_last_good_set_serves_on_for_a_day_and_no_longer() {
+    let provider = Provider::of(&["a"]);
+    let keys = provider.keys();
+    keys.ready().await.unwrap();
+    let verifier = verifier(&keys);
+    provider.fail();
+    pass(DAY - 1).await;
+    assert!(at_once(verifier.verify(&token("a"))).is_ok());
+    assert!(keys.stats().stale_uses() > 0);
+    pass(2).await;
+    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+    assert_eq!((keys.is_ready(), keys.stats().age()), (false, None));
+
+    // And when it is back, so are its keys.
+    provider.serve(&["a"]);
+    pass(5 * 60).await;
+    assert!(at_once(verifier.verify(&token("a"))).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_3_the_maximum_holds_while_a_provider_hangs_too() {
+    let provider = Provider::of(&["a"]);
+    let keys = provider.keys().outage_limit(seconds(1000)).fetch_limit(seconds(100_000));
+    keys.ready().await.unwrap();
+    let verifier = verifier(&keys);
+    provider.hang();
+    pass(999).await;
+    assert!(at_once(verifier.verify(&token("a"))).is_ok());
+    pass(2).await;
+    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_3_given_keys_serve_at_once_and_no_longer_than_fetched_ones() {
+    let provider = Provider::new();
+    let keys = provider.keys().seed(KeySet::jwks(jwks(&["a"])).unwrap()).outage_limit(seconds(1000));
+    let verifier = verifier(&keys);
+    assert!(at_once(verifier.verify(&token("a"))).is_ok());
+    keys.ready().await.unwrap();
+    pass(999).await;
+    assert!(at_once(verifier.verify(&token("a"))).is_ok());
+    pass(2).await;
+    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_4_and_8_a_bad_answer_never_replaces_a_good_set() {
+    let ok = |body: &str| Response::new(body.as_bytes().to_vec());
+    let with = |name: &'static str, value: &'static str, body: &str| {
+        let mut response = ok(body);
+        response.headers_mut().insert(name, value.parse().unwrap());
+        response
+    };
+    let status = |status: u16, body: &str| {
+        let mut response = ok(body);
+        *response.status_mut() = status.try_into().unwrap();
+        response
+    };
+    let other = jwks(&["b"]);
+    let many: Vec<_> = (0..101).map(|n| jwk_with(Algorithm::EdDSA, json!({"kid": n.to_string()}))).collect();
+    let padded = format!("{other}{}", " ".repeat(512 * 1024));
+    for (name, answer, expected) in [
+        ("status 500", status(500, &other), "it answered with status 500"),
+        ("status 404", status(404, &other), "it answered with status 404"),
+        ("status 204", status(204, ""), "it answered with status 204"),
+        ("status 206", status(206, &other), "it answered with status 206"),
+        ("redirect", status(302, &other), "it answered with status 302"),
+        ("unasked for 304", status(304, ""), "it answered with status 304"),
+        ("empty", ok(""), "its answer has no keys that can be used"),
+        ("no JSON", ok("<html>"), "its answer has no keys that can be used"),
+        ("cut short", ok(&other[..other.len() - 1]), "its answer has no keys that can be used"),
+        (
+            "shorter than said",
+            with("content-length", "10000", &other),
+            "its answer is not as long as it says",
+        ),
+        ("longer than said", with("content-length", "10", &other), "its answer is not as long as it says"),
+        ("an array", ok("[]"), "its answer has no keys that can be used"),
+        ("no keys", ok("{}"), "its answer has no keys that can be used"),
+        ("empty set", ok(r#"{"keys":[]}"#), "its answer has no keys that can be used"),
+        ("an error", ok(r#"{"error":"server_error"}"#), "its answer has no keys that can be used"),
+        ("twice keys", ok(r#"{"keys":[],"keys":[]}"#), "its answer has no keys that can be used"),
+        ("only odd keys", ok(r#"{"keys":[{"kty":"x"},7]}"#), "its answer has no keys that can be used"),
+        ("101 keys", ok(&set_of(&many)), "its answer has no keys that can be used"),
+        ("too large", ok(&padded), "its answer has more than 524288 bytes"),
+        (
+            "compressed",
+            with("content-encoding", "gzip", &other),
+            "its answer is compressed, which was not asked for",
+        ),
+    ] {
+        let provider = Provider::of(&["a"]);
+        let keys = provider.keys();
+        keys.ready().await.unwrap();
+        let verifier = verifier(&keys);
+        provider.answer(move |_| Ok(answer.clone()));
+        pass(700).await;
+        assert!(provider.requests() > 1 && keys.stats().failures() > 0, "{name}");
+        assert!(at_once(verifier.verify(&token("a"))).is_ok(), "{name}");
+        assert_eq!(refusal(&verifier, "b").await, Some(KeysUnavailable), "{name}");
+        let error = keys.last_error().unwrap().to_string();
+        assert_eq!(error, format!("https://id.example.com/jwks.json: {expected}"), "{name}");
+        // It goes on as if nothing had been.
+        provider.serve(&["a", "b"]);
+        pass(600).await;
+        assert!(at_once(verifier.verify(&token("b"))).is_ok(), "{name}");
+        assert!(keys.last_error().is_none(), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_8_an_attempt_has_a_deadline() {
+    let provider = Provider::of(&["a"]);
+    provider.delay(seconds(6));
+    let keys = provider.keys();
+    let verifier = verifier(&keys);
+    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+    pass(4).await;
+    assert_eq!(keys.last_error().unwrap().to_string(), "the keys were not there within 5s");
+    assert_eq!(keys.stats().failures(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_9_failures_back_off_with_jitter_up_to_a_cap() {
+    let mut firsts = Vec::new();
+    for _ in 0..20 {
+        let provider = Provider::new();
+        let keys = provider.keys();
+        assert!(!keys.is_ready());
+        pass(3600).await;
+        let told = provider.0.lock().unwrap();
+        let gaps: Vec<_> = told.requests.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
+        for (number, gap) in gaps.iter().enumerate() {
+            let longest = seconds((1 << number.min(16)).min(300));
+            // Timers go by whole milliseconds.
+            let slack = Duration::from_millis(2);
+            assert!(*gap >= longest / 2 && *gap <= longest + slack, "{number}: {gap:?} of {longest:?}");
+        }
+        assert!((16..=30).contains(&gaps.len()), "{}", gaps.len());
+        firsts.push(gaps[3]);
+    }
+    firsts.sort();
+    assert!(firsts[19] - firsts[0] > seconds(1), "{firsts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_10_what_cannot_be_judged_is_503_and_what_can_is_401() {
+    const FORGED: &str = r#"Bearer realm="api", error="invalid_token", error_description="the token is not signed with a known key""#;
+
+    let provider = Provider::new();
+    let layer = JwtAuthLayer::new(verifier(&provider.keys()));
+    let response = ask(&layer, bearer(&token("a"))).await;
+    assert_refused("nothing fetched yet", &response, 503, KeysUnavailable, &[("retry-after", "1")]);
+
+    provider.serve(&["a"]);
+    pass(2).await;
+    assert_eq!(ask(&layer, bearer(&token("a"))).await.status(), 200);
+    let response = ask(&layer, bearer(&token("b"))).await;
+    assert_refused("fetched, without the key", &response, 401, UnknownKey, &[("www-authenticate", FORGED)]);
+
+    provider.fail();
+    pass(40).await;
+    let response = ask(&layer, bearer(&token("b"))).await;
+    assert_refused("failed since", &response, 503, KeysUnavailable, &[("retry-after", "1")]);
+    let response = ask(&layer, bearer(&token("b"))).await;
+    assert_refused("failed, in the cooldown", &response, 503, KeysUnavailable, &[("retry-after", "1")]);
+    assert_eq!(ask(&layer, bearer(&token("a"))).await.status(), 200, "a key that is held");
+
+    let forged = format!("{}A", &token("a")[..token("a").len() - 1]);
+    assert_eq!(ask(&layer, bearer(&forged)).await.status(), 401, "a key that is held, and a forgery");
+    let gone = ask(&layer, bearer("x")).await;
+    assert_eq!(gone.status(), 401, "no token at all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_13_extremes_neither_overflow_nor_spin() {
+    for extreme in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+        let provider = Provider::of(&["a"]);
+        let keys = provider
+            .keys()
+            .refresh_between(extreme, extreme)
+            .retry_between(extreme, extreme)
+            .cooldown(extreme)
+            .outage_limit(Duration::MAX)
+            .most_waiting(usize::MAX);
+        let verifier = verifier(&keys);
+        assert_eq!(refusal(&verifier, "a").await, None, "{extreme:?}");
+        pass(100).await;
+        provider.fail();
+        pass(100).await;
+        assert_eq!(refusal(&verifier, "a").await, None, "{extreme:?}");
+        assert!(provider.requests() <= 2100, "{extreme:?}: {}", provider.requests());
+    }
+    for extreme in [Duration::ZERO, Duration::MAX] {
+        let provider = Provider::of(&["a"]);
+        provider.delay(Duration::from_millis(10));
+        let keys = provider.keys().outage_limit(extreme).wait_limit(extreme).fetch_limit(extreme);
+        let keys = keys.ready_limit(extreme);
+        let held = extreme > Duration::ZERO;
+        assert_eq!(keys.ready().await.is_ok(), held);
+        assert_eq!(refusal(&verifier(&keys), "a").await, (!held).then_some(KeysUnavailable));
+        pass(100).await;
+        assert!(provider.requests() < 1100, "{extreme:?}: {}", provider.requests());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_13_the_wall_clock_ends_tokens_and_not_keys() {
+    let provider = Provider::of(&["a"]);
+    let keys = provider.keys();
+    keys.ready().await.unwrap();
+    for (moment, expected) in
+        [(0, Some(AuthErrorKind::NotYetValid)), (u64::MAX / 4, Some(AuthErrorKind::Expired))]
+    {
+        let verifier = verifier(&keys).clock(move || std::time::UNIX_EPOCH + Duration::from_secs(moment));
+        let refused = refusal(&verifier, "a").await;
+        assert!(refused == expected || moment == 0, "{refused:?}");
+    }
+    pass(100).await;
+    assert_eq!((keys.is_ready(), provider.requests()), (true, 1));
+}

@@ -1,0 +1,288 @@
+//! Keys that come and go while the provider answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::{HeaderValue, Response};
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::json;
+use tower_jwt_auth::AuthErrorKind::{InvalidSignature, KeysUnavailable, UnknownKey, UnsupportedAlgorithm};
+use tower_jwt_auth::{Algorithm, JwksRules, TokenCache};
+
+use super::{Provider, at_once, jwks, pass, refusal, seconds, token, token_with, verifier};
+use crate::keys::{fixture, jwk_of, jwk_with, set_of, signer};
+use crate::support::good_claims;
+
+#[tokio::test(start_paused = true)]
+async fn promise_6_a_new_key_is_used_within_one_cooldown_of_its_first_token() {
+    let provider = Provider::of(&["a"]);
+    let keys = provider.keys();
+    let verifier = verifier(&keys);
+    assert_eq!(refusal(&verifier, "a").await, None);
+    // The worst moment: an attempt has just been made.
+    assert_eq!(refusal(&verifier, "b").await, Some(UnknownKey));
+    provider.serve(&["a", "b"]);
+    pass(29).await;
+    assert_eq!(refusal(&verifier, "b").await, Some(UnknownKey));
+    pass(1).await;
+    assert_eq!(refusal(&verifier, "b").await, None);
+    // During the overlap both work.
+    assert!(at_once(verifier.verify(&token("a"))).is_ok());
+    assert!(at_once(verifier.verify(&token("b"))).is_ok());
+    assert_eq!(provider.requests(), 2);
+
+    // And at once where the last attempt is long ago.
+    provider.serve(&["b", "c"]);
+    pass(100).await;
+    assert_eq!(refusal(&verifier, "c").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_6_a_new_key_is_used_where_tokens_name_none() {
+    let other =
+        jsonwebtoken::EncodingKey::from_rsa_pem(fixture("rsa2048-other.private.pem").as_bytes()).unwrap();
+    let set = |key: &EncodingKey| {
+        let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(key, Algorithm::RS256).unwrap();
+        set_of(&[serde_json::to_value(jwk).unwrap()])
+    };
+    let sign = |key: &EncodingKey| {
+        jsonwebtoken::encode(&Header::new(Algorithm::RS256), &good_claims(), key).unwrap()
+    };
+    let (old, new) = (set(&signer(Algorithm::RS256)), set(&other));
+
+    let provider = Provider::new();
+    provider.answer(move |_| Ok(Response::new(old.clone().into())));
+    let keys = provider.keys();
+    let verifier = verifier(&keys);
+    let refused = async |key: &EncodingKey| crate::support::refusal(&verifier, &sign(key)).await;
+    assert_eq!(refused(&signer(Algorithm::RS256)).await, None);
+    assert_eq!(refused(&other).await, Some(InvalidSignature));
+    provider.answer(move |_| Ok(Response::new(new.clone().into())));
+    pass(31).await;
+    assert_eq!(refused(&other).await, None);
+
+    // It was judged, by the keys that are held: nothing else is said while there are no newer ones.
+    provider.fail();
+    pass(31).await;
+    assert_eq!(refused(&signer(Algorithm::RS256)).await, Some(InvalidSignature));
+    assert_eq!(refused(&signer(Algorithm::RS256)).await, Some(InvalidSignature));
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_7_a_withdrawn_key_dies_within_the_refresh_age_and_its_cached_tokens_with_it() {
+    let provider = Provider::of(&["a", "b"]);
+    let keys = provider.keys();
+    let verifier = verifier(&keys).cache(TokenCache::new());
+    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(refusal(&verifier, "b").await, None);
+    provider.serve(&["b"]);
+    pass(1).await;
+    assert!(at_once(verifier.verify(&token("a"))).is_ok());
+    pass(600).await;
+    assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
+    assert_eq!(refusal(&verifier, "b").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_7_a_purge_ends_a_key_at_once() {
+    let provider = Provider::of(&["a", "b"]);
+    let keys = provider.keys();
+    let verifier = verifier(&keys).cache(TokenCache::new());
+    assert_eq!(refusal(&verifier, "a").await, None);
+    provider.serve(&["b"]);
+    // No cooldown is waited for.
+    keys.purge();
+    assert!(!keys.is_ready());
+    assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
+    assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(provider.requests(), 2);
+
+    // While the provider is down there are no keys then.
+    provider.fail();
+    keys.purge();
+    assert_eq!(refusal(&verifier, "b").await, Some(KeysUnavailable));
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_7_what_was_being_fetched_before_a_purge_is_not_used() {
+    let provider = Provider::of(&["a", "b"]);
+    provider.delay(seconds(1));
+    let keys = provider.keys();
+    let verifier = verifier(&keys);
+    let ready = tokio::spawn({
+        let keys = keys.clone();
+        async move { keys.ready().await }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    provider.serve(&["b"]);
+    keys.purge();
+    ready.await.unwrap().unwrap();
+    assert_eq!(provider.requests(), 2);
+    assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
+    assert_eq!(refusal(&verifier, "b").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_11_odd_keys_are_skipped_and_counted_and_no_key_serves_what_it_is_not_for() {
+    let eddsa = |changes| jwk_with(Algorithm::EdDSA, changes);
+    let set = set_of(&[
+        eddsa(json!({"kid": "good"})),
+        eddsa(json!({"kid": "encryption", "use": "enc"})),
+        eddsa(json!({"kid": "signing", "key_ops": ["sign"]})),
+        eddsa(json!({"kid": "other", "alg": "ES256"})),
+        eddsa(json!({"kid": "unknown", "alg": "XX999"})),
+        eddsa(json!({"kid": "private", "d": "AAAA"})),
+        eddsa(json!({"kid": "short", "x": "AAAA"})),
+        json!({"kty": "oct", "kid": "secret", "alg": "HS256", "k": "c2VjcmV0IHRoYXQgZXZlcnlib2R5IGNhbiByZWFkLi4u"}),
+        json!({"kty": "RSA", "kid": "small", "alg": "RS256", "n": "u1SU1LfVLPHCozMxH2Mo4lgOEePzNm0tRgeLezV6ffAt0gunVTLw7onLRnrq0", "e": "AQAB"}),
+        json!("not a key"),
+    ]);
+    let provider = Provider::new();
+    provider.answer(move |_| Ok(Response::new(set.clone().into())));
+    let keys = provider.keys();
+    let verifier = verifier(&keys);
+    assert_eq!(refusal(&verifier, "good").await, None);
+    for kid in ["encryption", "signing", "other", "unknown", "private", "short"] {
+        assert_eq!(refusal(&verifier, kid).await, Some(UnknownKey), "{kid}");
+    }
+    let mac = Header { kid: Some("secret".to_owned()), ..Header::new(Algorithm::HS256) };
+    let key = EncodingKey::from_secret(b"secret that everybody can read...");
+    let mac = jsonwebtoken::encode(&mac, &good_claims(), &key).unwrap();
+    assert_eq!(crate::support::refusal(&verifier, &mac).await, Some(UnknownKey));
+    assert_eq!((keys.stats().keys(), keys.stats().skipped()), (1, 9));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_set_of_all_algorithms_serves_each_and_none_for_another() {
+    const ALL: [Algorithm; 5] =
+        [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+    let set = set_of(&ALL.map(|algorithm| jwk_with(algorithm, json!({"kid": format!("{algorithm:?}")}))));
+    let provider = Provider::new();
+    provider.answer(move |_| Ok(Response::new(set.clone().into())));
+    let verifier = verifier(&provider.keys());
+    for algorithm in ALL {
+        for named in ALL {
+            let header = Header { kid: Some(format!("{named:?}")), ..Header::new(algorithm) };
+            let token = jsonwebtoken::encode(&header, &good_claims(), &signer(algorithm)).unwrap();
+            let expected = (algorithm != named).then_some(UnsupportedAlgorithm);
+            assert_eq!(
+                crate::support::refusal(&verifier, &token).await,
+                expected,
+                "{algorithm:?}, {named:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_rsa_key_without_an_algorithm_serves_the_one_that_the_rules_say() {
+    let mut jwk = jwk_of(Algorithm::RS256);
+    jwk.as_object_mut().unwrap().remove("alg");
+    let set = set_of(&[jwk]);
+    let provider = Provider::new();
+    provider.answer(move |_| Ok(Response::new(set.clone().into())));
+    let sign = |algorithm| {
+        jsonwebtoken::encode(&Header::new(algorithm), &good_claims(), &signer(algorithm)).unwrap()
+    };
+    for (rules, algorithm) in [
+        (JwksRules::new(), Algorithm::RS256),
+        (JwksRules::new().rsa_algorithm(Algorithm::PS256), Algorithm::PS256),
+    ] {
+        let verifier = verifier(&provider.keys().rules(rules));
+        assert_eq!(crate::support::refusal(&verifier, &sign(algorithm)).await, None);
+    }
+}
+
+/// How long it takes until keys are fetched again that came with these headers.
+async fn until_refresh(headers: &[(&'static str, &'static str)]) -> u64 {
+    let headers = headers.to_vec();
+    let provider = Provider::new();
+    provider.answer(move |_| {
+        let mut response = Response::new(jwks(&["a"]).into());
+        for (name, value) in &headers {
+            response.headers_mut().insert(*name, HeaderValue::from_static(value));
+        }
+        Ok(response)
+    });
+    let keys = provider.keys();
+    keys.ready().await.unwrap();
+    let start = tokio::time::Instant::now();
+    while provider.requests() == 1 {
+        pass(1).await;
+    }
+    start.elapsed().as_secs()
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_12_the_provider_says_how_long_its_keys_stay_between_a_floor_and_a_ceiling() {
+    for (headers, longest) in [
+        (&[][..], 600),
+        (&[("cache-control", "max-age=300")], 300),
+        (&[("cache-control", "public, max-age=300"), ("age", "100")], 200),
+        (&[("cache-control", "max-age=1")], 60),
+        (&[("cache-control", "no-store")], 60),
+        (&[("cache-control", "max-age=31536000")], 3600),
+    ] {
+        let taken = until_refresh(headers).await;
+        assert!((longest * 8 / 10..=longest + 1).contains(&taken), "{headers:?}: {taken}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_12_keys_that_have_not_changed_are_not_sent_again() {
+    let provider = Provider::new();
+    let unchanged = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&unchanged);
+    provider.answer(move |request| {
+        let mut response = Response::new(Vec::new());
+        if request.headers().get("if-none-match").is_some_and(|etag| etag == "\"v1\"") {
+            count.fetch_add(1, Ordering::Relaxed);
+            *response.status_mut() = http::StatusCode::NOT_MODIFIED;
+        } else {
+            *response.body_mut() = jwks(&["a"]).into();
+            response.headers_mut().insert("etag", HeaderValue::from_static("\"v1\""));
+        }
+        Ok(response)
+    });
+    let keys = provider.keys();
+    let verifier = verifier(&keys);
+    keys.ready().await.unwrap();
+    assert!(provider.0.lock().unwrap().requests[0].headers.get("if-none-match").is_none());
+    pass(1900).await;
+    assert_eq!(unchanged.load(Ordering::Relaxed), provider.requests() - 1);
+    assert!(provider.requests() >= 4);
+    assert!(at_once(verifier.verify(&token("a"))).is_ok());
+    assert!(keys.stats().age().unwrap() <= seconds(600));
+    assert_eq!(keys.stats().failures(), 0);
+
+    // Once they are given up, they are asked for themselves.
+    keys.purge();
+    assert_eq!(refusal(&verifier, "a").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_keys_of_one_name_are_all_tried() {
+    let other = EncodingKey::from_rsa_pem(fixture("rsa2048-other.private.pem").as_bytes()).unwrap();
+    let rsa = |key: &EncodingKey| {
+        let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(key, Algorithm::RS256).unwrap();
+        let mut jwk = serde_json::to_value(jwk).unwrap();
+        jwk["kid"] = "same".into();
+        jwk
+    };
+    let set = set_of(&[
+        rsa(&signer(Algorithm::RS256)),
+        rsa(&other),
+        jwk_with(Algorithm::EdDSA, json!({"kid": "same"})),
+    ]);
+    let provider = Provider::new();
+    provider.answer(move |_| Ok(Response::new(set.clone().into())));
+    let verifier = verifier(&provider.keys());
+    let header = Header { kid: Some("same".to_owned()), ..Header::new(Algorithm::RS256) };
+    for token in [
+        jsonwebtoken::encode(&header, &good_claims(), &signer(Algorithm::RS256)).unwrap(),
+        jsonwebtoken::encode(&header, &good_claims(), &other).unwrap(),
+        token_with(Some("same"), &signer(Algorithm::EdDSA)),
+    ] {
+        assert_eq!(crate::support::refusal(&verifier, &token).await, None);
+    }
+}

@@ -1,0 +1,128 @@
+//! The task behind the keys, and what it counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle};
+use tower_jwt_auth::AuthErrorKind::KeysUnavailable;
+use tower_jwt_auth::{KeySet, KeySource};
+
+use super::{Provider, at_once, jwks, pass, refusal, seconds, token, verifier};
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_fetched_before_it_is_needed() {
+    let provider = Provider::of(&["a"]);
+    let keys = provider.keys().cooldown(seconds(10));
+    let _verifier = verifier(&keys);
+    pass(1000).await;
+    assert_eq!(provider.requests(), 0);
+    assert!(!keys.is_ready());
+    pass(1).await;
+    assert!(keys.is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_14_the_task_ends_with_the_last_handle() {
+    let provider = Provider::of(&["a"]);
+    let keys = provider.keys();
+    let verifier = verifier(&keys);
+    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 1);
+    drop(keys);
+    pass(10_000).await;
+    assert!(provider.requests() > 10);
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 1);
+
+    let requests = provider.requests();
+    drop(verifier);
+    pass(10_000).await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+    assert_eq!((provider.requests(), Arc::strong_count(&provider.0)), (requests, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_14_a_fetch_that_hangs_ends_with_the_last_handle_too() {
+    let provider = Provider::new();
+    provider.hang();
+    let keys = provider.keys();
+    assert!(!keys.is_ready());
+    pass(1).await;
+    assert_eq!((provider.requests(), Handle::current().metrics().num_alive_tasks()), (1, 1));
+    drop(keys);
+    pass(1).await;
+    assert_eq!((Handle::current().metrics().num_alive_tasks(), Arc::strong_count(&provider.0)), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_15_all_of_it_can_be_counted() {
+    let provider = Provider::of(&["a"]);
+    let keys = provider.keys().refresh_between(seconds(60), seconds(60));
+    let verifier = verifier(&keys);
+    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(refusal(&verifier, "b").await, Some(tower_jwt_auth::AuthErrorKind::UnknownKey));
+    provider.fail();
+    pass(65).await;
+    assert_eq!(refusal(&verifier, "a").await, None);
+    let stats = keys.stats();
+    assert!(stats.fetches() > 1 && stats.failures() == stats.fetches() - 1, "{stats:?}");
+    // The first token found no key, the second one another's, the third one stale ones.
+    assert_eq!((stats.unknown_keys(), stats.cooldown_hits(), stats.turned_away()), (2, 1, 0), "{stats:?}");
+    assert_eq!((stats.stale_uses(), stats.keys(), stats.skipped()), (1, 1, 0), "{stats:?}");
+    assert_eq!(stats.age(), Some(seconds(65)), "{stats:?}");
+    assert_eq!(keys.clone().stats(), stats);
+}
+
+#[test]
+fn with_no_runtime_nothing_panics_and_given_keys_serve() {
+    let provider = Provider::of(&["a"]);
+    let keys = provider.keys();
+    let verifier = verifier(&keys);
+    assert!(!keys.is_ready());
+    keys.purge();
+    assert_eq!(at_once(verifier.verify(&token("a"))).err(), Some(KeysUnavailable));
+    let seeded = provider.keys().seed(KeySet::jwks(jwks(&["a"])).unwrap());
+    assert!(at_once(super::verifier(&seeded).verify(&token("a"))).is_ok());
+    let old = provider.keys().seed(KeySet::jwks(jwks(&["a"])).unwrap()).outage_limit(Duration::ZERO);
+    assert_eq!(at_once(super::verifier(&old).verify(&token("a"))).err(), Some(KeysUnavailable));
+    assert_eq!(provider.requests(), 0);
+}
+
+#[test]
+fn keys_outlive_the_runtime_they_were_fetched_in() {
+    let runtime = || Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let provider = Provider::of(&["a"]);
+    let keys = provider.keys();
+    let verifier = verifier(&keys);
+    runtime().block_on(async {
+        assert_eq!(refusal(&verifier, "a").await, None);
+        provider.hang();
+        pass(605).await;
+    });
+    // Its last fetch was cut short. The next one who asks has a new task begun.
+    assert!(at_once(verifier.verify(&token("a"))).is_ok());
+    provider.serve(&["b"]);
+    runtime().block_on(async {
+        assert!(at_once(verifier.verify(&token("a"))).is_ok());
+        // The time that has passed in the other one was not real: here it has yet to come.
+        pass(700).await;
+        assert_eq!(refusal(&verifier, "b").await, None);
+    });
+    drop(verifier);
+    assert_eq!(keys.current().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_panics_is_a_failure_like_any_other() {
+    let provider = Provider::new();
+    provider.answer(|_| panic!("a bug of the application's"));
+    let keys = provider.keys();
+    let verifier = verifier(&keys);
+    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+    for _ in 0..100 {
+        assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+    }
+    assert_eq!(provider.requests(), 1);
+    provider.serve(&["a"]);
+    pass(5).await;
+    assert_eq!(refusal(&verifier, "a").await, None);
+}

@@ -1,0 +1,177 @@
+//! Who waits for a fetch, and for how long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
+use tower_jwt_auth::{AuthErrorKind, JwtVerifier, Verdict};
+
+use super::{Provider, at_once, pass, refusal, seconds, token, verifier};
+
+/// The answers to so many requests that come at once, with tokens that name one key each.
+async fn all_at_once(
+    verifier: &JwtVerifier<serde_json::Value>,
+    count: usize,
+    kid: impl Fn(usize) -> String,
+) -> Vec<Option<AuthErrorKind>> {
+    let mut tasks = JoinSet::new();
+    for number in 0..count {
+        let (verifier, kid) = (verifier.clone(), kid(number));
+        tasks.spawn(async move { refusal(&verifier, &kid).await });
+    }
+    tasks.join_all().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_1_one_fetch_serves_all_who_wait() {
+    let provider = Provider::of(&["a"]);
+    provider.delay(Duration::from_millis(100));
+    let verifier = verifier(&provider.keys());
+    let answers = all_at_once(&verifier, 500, |_| "a".to_owned()).await;
+    assert_eq!(answers, [None; 500]);
+    assert_eq!(provider.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_1_all_who_wait_share_a_failure() {
+    let provider = Provider::new();
+    provider.delay(Duration::from_millis(100));
+    let verifier = verifier(&provider.keys());
+    let answers = all_at_once(&verifier, 500, |_| "a".to_owned()).await;
+    assert_eq!(answers, [Some(KeysUnavailable); 500]);
+    assert_eq!(provider.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_1_a_request_that_is_given_up_does_not_end_the_fetch() {
+    let provider = Provider::of(&["a"]);
+    provider.delay(Duration::from_secs(1));
+    let verifier = verifier(&provider.keys());
+    let waiting =
+        tokio::time::timeout(Duration::from_millis(500), verifier.verify(&token("a")).into_future());
+    assert!(waiting.await.is_err());
+    pass(1).await;
+    assert!(at_once(verifier.verify(&token("a"))).is_ok());
+    assert_eq!(provider.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_2_no_request_waits_while_its_key_is_held() {
+    let provider = Provider::of(&["a"]);
+    let keys = provider.keys();
+    keys.ready().await.unwrap();
+    let verifier = verifier(&keys);
+    provider.hang();
+    for _ in 0..100 {
+        pass(60).await;
+        assert!(at_once(verifier.verify(&token("a"))).is_ok());
+    }
+    assert!(provider.requests() > 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_5_unknown_names_cost_one_fetch_in_a_cooldown() {
+    let provider = Provider::of(&["a"]);
+    let keys = provider.keys();
+    keys.ready().await.unwrap();
+    let verifier = verifier(&keys);
+    let start = Instant::now();
+    for number in 0..3000 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(refusal(&verifier, &format!("random-{number}")).await, Some(UnknownKey));
+        assert!(at_once(verifier.verify(&token("a"))).is_ok());
+    }
+    // 150 s: after 30, 60, 90, 120 and perhaps 150 s; none of them is due by itself.
+    assert!((5..=6).contains(&provider.requests()), "{}", provider.requests());
+    for pair in provider.0.lock().unwrap().requests.windows(2) {
+        assert!(pair[1].at - pair[0].at >= seconds(30));
+    }
+    assert_eq!(start.elapsed(), seconds(150));
+    let stats = keys.stats();
+    assert_eq!(stats.unknown_keys(), 3000);
+    assert_eq!(stats.cooldown_hits(), 3000 - (stats.fetches() - 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_5_random_names_leave_nothing_behind() {
+    let provider = Provider::of(&["a"]);
+    let keys = provider.keys();
+    keys.ready().await.unwrap();
+    let verifier = verifier(&keys);
+    let tokens: Vec<_> = (0..500).map(|number| token(&format!("random-{number}"))).collect();
+    let used = allocation_counter::measure(|| {
+        for token in &tokens {
+            assert_eq!(at_once(verifier.verify(token)).err(), Some(UnknownKey));
+        }
+    });
+    assert_eq!(used.bytes_current, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_5_a_provider_that_hangs_holds_a_request_for_two_seconds_at_most() {
+    let provider = Provider::new();
+    provider.hang();
+    let verifier = verifier(&provider.keys());
+    let start = Instant::now();
+    let error = verifier.verify(&token("a")).await.unwrap_err();
+    assert_eq!(error.kind(), KeysUnavailable);
+    assert_eq!(start.elapsed(), seconds(2));
+    assert!(error.retry_after().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_5_so_many_requests_wait_and_no_more() {
+    let provider = Provider::new();
+    provider.hang();
+    let keys = provider.keys().most_waiting(10).wait_limit(Duration::from_millis(700));
+    let verifier = verifier(&keys);
+    let waiting: Vec<_> = (0..10).map(|_| verifier.verify(&token("a"))).collect();
+    assert!(waiting.iter().all(|verdict| matches!(verdict, Verdict::Pending(_))));
+    for _ in 0..100 {
+        assert_eq!(at_once(verifier.verify(&token("a"))).err(), Some(KeysUnavailable));
+    }
+    assert_eq!(keys.stats().turned_away(), 100);
+    // Those who leave make room, whether they have waited to the end or not.
+    drop(waiting);
+    let start = Instant::now();
+    let answers = all_at_once(&verifier, 20, |_| "a".to_owned()).await;
+    assert_eq!(answers, [Some(KeysUnavailable); 20]);
+    assert_eq!(start.elapsed(), Duration::from_millis(700));
+    assert_eq!(keys.stats().turned_away(), 110);
+    assert!(matches!(verifier.verify(&token("a")), Verdict::Pending(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_broken_in_any_case_has_nothing_fetched() {
+    let provider = Provider::of(&["a"]);
+    let verifier = verifier(&provider.keys());
+    let good = token("a");
+    for broken in ["", "a.b.c", &good[..good.len() - 1], &format!("{good}="), &format!("{good}.x")] {
+        assert!(at_once(verifier.verify(broken)).is_err(), "{broken}");
+    }
+    assert_eq!(verifier.verify(&"x".repeat(20_000)).await.unwrap_err().kind(), AuthErrorKind::TokenTooLarge);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ready_waits_through_failures_and_not_for_ever() {
+    let provider = Provider::new();
+    let keys = provider.keys().ready_limit(seconds(20));
+    let waiting = Arc::new(keys.clone());
+    let ready = tokio::spawn(async move { waiting.ready().await });
+    pass(10).await;
+    assert!(!keys.is_ready());
+    provider.serve(&["a"]);
+    ready.await.unwrap().unwrap();
+    assert!(keys.is_ready());
+
+    let provider = Provider::new();
+    let keys = provider.keys().ready_limit(seconds(20));
+    let start = Instant::now();
+    let error = keys.ready().await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed()), (KeysUnavailable, seconds(20)));
+    let cause = std::error::Error::source(&error).unwrap();
+    assert_eq!(cause.to_string(), "https://id.example.com/jwks.json: it could not be fetched");
+    assert_eq!(cause.source().unwrap().to_string(), "down");
+}
