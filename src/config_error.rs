@@ -91,6 +91,18 @@ pub enum ConfigError {
         /// Why.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
+    /// A verifier that is one of several demands no issuer, so that nothing tells which tokens it is for.
+    NoIssuer,
+    /// Two of several verifiers are for the same issuer.
+    IssuerTwice {
+        /// The issuer.
+        issuer: String,
+    },
+    /// There are more issuers than there may be.
+    TooManyIssuers {
+        /// How many there may be.
+        most: usize,
+    },
     /// A file cannot be read.
     UnreadableFile {
         /// The file.
@@ -148,6 +160,13 @@ impl Display for ConfigError {
                 "the HTTP client cannot be made; it needs the operating system's certificates of authorities \
                  (package `ca-certificates`), or some of your own",
             ),
+            Self::NoIssuer => {
+                f.write_str("a verifier among several needs an issuer to be chosen by: set JwtVerifier::issuer")
+            }
+            Self::IssuerTwice { issuer } => {
+                write!(f, "there are two verifiers for the issuer `{}`", issuer.escape_debug())
+            }
+            Self::TooManyIssuers { most } => write!(f, "there may be {most} issuers, and this would be one more"),
             Self::UnreadableFile { path, .. } => write!(f, "{} cannot be read", path.display()),
             Self::InvalidRealm { realm } => write!(f, "a realm must be printable ASCII, got {realm:?}"),
         }

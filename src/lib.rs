@@ -122,8 +122,8 @@ pub use self::reject::{EmptyBody, Head, Reject};
 pub use self::service::JwtAuth;
 pub use self::token_source::TokenSource;
 pub use self::verify::{
-    CacheStats, JwksRules, JwtVerifier, Key, KeySet, KeySource, KeyStore, KeysRef, PendingVerdict, Refresh,
-    SkippedKey, TokenCache, Verdict, VerdictFuture, Verify,
+    CacheStats, IssuerResolver, Issuers, JwksRules, JwtVerifier, Key, KeySet, KeySource, KeyStore, KeysRef,
+    PendingVerdict, Refresh, SkippedKey, TokenCache, Verdict, VerdictFuture, Verify,
 };
 
 /// The snippets of the README are tested with the documentation.

@@ -168,6 +168,16 @@ impl<C> JwtVerifier<C> {
         self.cache.as_ref().map(|cache| cache.stats())
     }
 
+    /// The issuers that it demands, one of which a token needs.
+    pub(crate) fn issuers(&self) -> &[String] {
+        &self.rules.expected.issuers
+    }
+
+    /// How many bytes a token may have.
+    pub(crate) fn limit(&self) -> usize {
+        self.rules.token_limit
+    }
+
     fn set(mut self, change: impl FnOnce(&mut Rules)) -> Self {
         change(Arc::make_mut(&mut self.rules));
         // What was good by the old rules need not be by the new ones.

@@ -3,6 +3,8 @@
 mod base64url;
 mod cache;
 mod crypto;
+mod issuer_resolver;
+mod issuers;
 pub(crate) mod json;
 mod jwk;
 mod jws;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub use self::cache::{CacheStats, TokenCache};
+pub use self::issuer_resolver::IssuerResolver;
+pub use self::issuers::Issuers;
 pub use self::jwk::{JwksRules, SkippedKey};
 pub use self::jwt::JwtVerifier;
 pub use self::key::Key;

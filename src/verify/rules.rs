@@ -87,9 +87,7 @@ impl Rules {
 
         // From here on the token is what its issuer made.
         let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-        let payload = buffer.decode(jws.payload).ok_or(AuthErrorKind::MalformedToken)?;
-        let payload = json::object_text(payload).filter(|text| json::is_shallow(text));
-        let payload = payload.ok_or(AuthErrorKind::InvalidClaims)?;
+        let payload = payload_text(jws.payload, &mut buffer)?;
         let mut registered = Registered::default();
         let claims = stream::read(payload, &self.expected.audiences, &mut registered)?;
         let now = self.now();
@@ -113,6 +111,16 @@ impl Rules {
         let now = self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock());
         now.duration_since(UNIX_EPOCH).unwrap_or(Duration::MAX)
     }
+}
+
+/// The JSON of a payload that it is safe to read.
+#[inline]
+pub(crate) fn payload_text<'b, const N: usize>(
+    encoded: &[u8],
+    buffer: &'b mut Buffer<N>,
+) -> Result<&'b str, AuthErrorKind> {
+    let payload = buffer.decode(encoded).ok_or(AuthErrorKind::MalformedToken)?;
+    json::object_text(payload).filter(|text| json::is_shallow(text)).ok_or(AuthErrorKind::InvalidClaims)
 }
 
 /// Checks the signature with every key that may have made it, but for one that is known not to have.
@@ -140,6 +148,6 @@ fn find_signer<'k>(
 
 /// What is longer is decoded on the heap.
 const USUAL_HEADER: usize = 1024;
-const USUAL_PAYLOAD: usize = 4096;
+pub(crate) const USUAL_PAYLOAD: usize = 4096;
 /// That of an RSA key of 8192 bits, and what a decoder may ask for beyond it.
 const LONGEST_SIGNATURE: usize = 8192 / 8 + 2;

@@ -10,6 +10,7 @@ mod claims;
 mod differential;
 #[cfg(feature = "axum")]
 mod extract;
+mod issuers;
 mod keys;
 mod principal;
 #[cfg(feature = "remote-keys")]

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
-use jsonwebtoken::{EncodingKey, Header};
+use jsonwebtoken::Header;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tower_jwt_auth::{
@@ -21,13 +21,13 @@ use tower_jwt_auth::{
 };
 
 use crate::keys::{jwk_with, set_of, signer};
-use crate::support::{AUDIENCE, ISSUER, NOW, at, good_claims};
+use crate::support::{AUDIENCE, ISSUER, NOW, at, claims_but};
 
 const JWKS: &str = "https://id.example.com/jwks.json";
 
 /// A provider, and the client that asks it.
 #[derive(Clone)]
-struct Provider(Arc<Mutex<Told>>);
+pub(crate) struct Provider(Arc<Mutex<Told>>);
 
 struct Told {
     answer: Answer,
@@ -46,14 +46,14 @@ struct Asked {
 type Answer = Arc<dyn Fn(&Request<()>) -> Result<Response<Vec<u8>>, String> + Send + Sync>;
 
 impl Provider {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let told =
             Told { answer: Arc::new(|_| Err("down".into())), delay: Duration::ZERO, requests: Vec::new() };
         Self(Arc::new(Mutex::new(told)))
     }
 
     /// One that serves keys of these names.
-    fn of(kids: &[&str]) -> Self {
+    pub(crate) fn of(kids: &[&str]) -> Self {
         let provider = Self::new();
         provider.serve(kids);
         provider
@@ -68,7 +68,7 @@ impl Provider {
         self.answer(|_| Err("down".into()));
     }
 
-    fn hang(&self) {
+    pub(crate) fn hang(&self) {
         self.fail();
         self.delay(Duration::from_secs(1_000_000));
     }
@@ -86,11 +86,11 @@ impl Provider {
     }
 
     /// How many requests it has had.
-    fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.0.lock().unwrap().requests.len()
     }
 
-    fn keys(&self) -> RemoteKeys {
+    pub(crate) fn keys(&self) -> RemoteKeys {
         RemoteKeys::jwks_with(JWKS, self.clone()).unwrap()
     }
 }
@@ -123,12 +123,12 @@ fn verifier(keys: &RemoteKeys) -> JwtVerifier<Value> {
 
 /// A good token, signed with the key of this name.
 fn token(kid: &str) -> String {
-    token_with(Some(kid), &signer(Algorithm::EdDSA))
+    token_from(ISSUER, kid)
 }
 
-fn token_with(kid: Option<&str>, key: &EncodingKey) -> String {
-    let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::EdDSA) };
-    jsonwebtoken::encode(&header, &good_claims(), key).unwrap()
+pub(crate) fn token_from(issuer: &str, kid: &str) -> String {
+    let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
+    jsonwebtoken::encode(&header, &claims_but("iss", json!(issuer)), &signer(Algorithm::EdDSA)).unwrap()
 }
 
 /// Why a token with the key of this name is refused; `None` if it is not.

@@ -1,0 +1,192 @@
+use std::collections::HashMap;
+use std::fmt::{self, Formatter};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde::de::DeserializeOwned;
+
+use super::base64url::Buffer;
+use super::issuer_resolver::{IssuerResolver, Resolver};
+use super::json::Text;
+use super::jws::Jws;
+use super::jwt::JwtVerifier;
+use super::rules::{USUAL_PAYLOAD, payload_text};
+use super::validate::plain;
+use super::{Verdict, Verify};
+use crate::config_error::ConfigError;
+use crate::kind::AuthErrorKind;
+
+/// Several issuers, each with a [`JwtVerifier`] of its own: with its own keys, audience, limits and cache.
+///
+/// A token's `iss` is read before anything is known of it, and only to choose among these verifiers; nothing is fetched
+/// for one that none of them is for. The one that is chosen then demands that `iss`, as if it were alone.
+///
+/// Clones share the verifiers, which can be added and removed at any time.
+///
+/// ```
+/// use tower_jwt_auth::{Algorithm, Issuers, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
+///
+/// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+/// let staff = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [1; 32])?)
+///     .issuer("https://staff.example.com")
+///     .audience("https://api.example.com");
+/// let customers = JwtVerifier::new(KeySet::hmac(Algorithm::HS256, [2; 32])?)
+///     .issuer("https://customers.example.com")
+///     .audience("https://api.example.com");
+/// let issuers = Issuers::new([staff, customers])?;
+/// let layer = JwtAuthLayer::new(issuers.clone());
+///
+/// // Later, while the layer is in use.
+/// assert!(issuers.remove("https://customers.example.com"));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Issuers<C> {
+    shared: Arc<Shared<C>>,
+}
+
+struct Shared<C> {
+    verifiers: ArcSwap<Verifiers<C>>,
+    most_issuers: usize,
+    resolver: Option<Arc<Resolver<C>>>,
+}
+
+type Verifiers<C> = HashMap<String, JwtVerifier<C>>;
+
+const MOST_ISSUERS: usize = 1000;
+
+/// How many bytes a token may have, if no verifier allows more.
+const TOKEN_LIMIT: usize = 16 * 1024;
+
+impl<C> Issuers<C> {
+    /// These verifiers, each for the [issuers](JwtVerifier::issuer) that it demands.
+    ///
+    /// # Errors
+    ///
+    /// If one demands none, two demand the same, or there are more than 1,000 issuers.
+    pub fn new(verifiers: impl IntoIterator<Item = JwtVerifier<C>>) -> Result<Self, ConfigError> {
+        let mut known = Verifiers::new();
+        for verifier in verifiers {
+            if let Some(issuer) = verifier.issuers().iter().find(|issuer| known.contains_key(*issuer)) {
+                return Err(ConfigError::IssuerTwice { issuer: issuer.clone() });
+            }
+            enter(&mut known, &verifier, MOST_ISSUERS)?;
+        }
+        Ok(Self::of(known, MOST_ISSUERS, None))
+    }
+
+    /// Sets how many issuers there may be, besides those that a [resolver](Self::resolver) knows. The default is 1,000.
+    pub fn most_issuers(self, most: usize) -> Self {
+        Self::of(self.current(), most, self.shared.resolver.clone())
+    }
+
+    /// Sets what is asked for the verifiers of all other issuers: for many tenants, which are in a database, say.
+    pub fn resolver(self, resolver: IssuerResolver<C>) -> Self {
+        Self::of(self.current(), self.shared.most_issuers, Some(Arc::new(Resolver::new(resolver))))
+    }
+
+    /// Adds a verifier, in place of any that there is for an issuer which it demands.
+    ///
+    /// # Errors
+    ///
+    /// If it demands no issuer, or there would be too many.
+    #[expect(clippy::needless_pass_by_value, reason = "it is taken as `new` takes them")]
+    pub fn add(&self, verifier: JwtVerifier<C>) -> Result<(), ConfigError> {
+        let mut result = Ok(());
+        self.shared.verifiers.rcu(|known| {
+            let mut known = Verifiers::clone(known);
+            result = enter(&mut known, &verifier, self.shared.most_issuers);
+            known
+        });
+        result
+    }
+
+    /// Removes the verifier of an issuer, whether it was added or resolved. From now on its tokens are refused, unless a
+    /// resolver still knows it. Tells whether there was one.
+    pub fn remove(&self, issuer: &str) -> bool {
+        let known = self.shared.verifiers.rcu(|known| {
+            let mut known = Verifiers::clone(known);
+            known.remove(issuer);
+            known
+        });
+        let was_resolved = self.shared.resolver.as_ref().is_some_and(|resolver| resolver.forget(issuer));
+        known.contains_key(issuer) || was_resolved
+    }
+
+    fn of(known: Verifiers<C>, most_issuers: usize, resolver: Option<Arc<Resolver<C>>>) -> Self {
+        Self { shared: Arc::new(Shared { verifiers: ArcSwap::from_pointee(known), most_issuers, resolver }) }
+    }
+
+    fn current(&self) -> Verifiers<C> {
+        Verifiers::clone(&self.shared.verifiers.load())
+    }
+}
+
+fn enter<C>(known: &mut Verifiers<C>, verifier: &JwtVerifier<C>, most: usize) -> Result<(), ConfigError> {
+    let issuers = verifier.issuers();
+    if issuers.is_empty() {
+        return Err(ConfigError::NoIssuer);
+    }
+    let new = issuers.iter().filter(|issuer| !known.contains_key(*issuer)).count();
+    if known.len().saturating_add(new) > most {
+        return Err(ConfigError::TooManyIssuers { most });
+    }
+    known.extend(issuers.iter().map(|issuer| (issuer.clone(), verifier.clone())));
+    Ok(())
+}
+
+impl<C> Verify for Issuers<C>
+where
+    C: DeserializeOwned + Send + Sync + 'static,
+{
+    type Claims = C;
+
+    fn verify(&self, token: &str) -> Verdict<C> {
+        self.verify_bytes(token.as_bytes())
+    }
+
+    fn verify_bytes(&self, token: &[u8]) -> Verdict<C> {
+        let known = self.shared.verifiers.load();
+        let refuse = |kind: AuthErrorKind| Verdict::Ready(Err(kind.into()));
+        if token.len() > TOKEN_LIMIT && known.values().all(|verifier| token.len() > verifier.limit()) {
+            return refuse(AuthErrorKind::TokenTooLarge);
+        }
+        let mut buffer = Buffer::new();
+        let issuer = match issuer_of(token, &mut buffer) {
+            Ok(Some(issuer)) => issuer,
+            Ok(None) => return refuse(AuthErrorKind::WrongIssuer),
+            Err(kind) => return refuse(kind),
+        };
+        match (known.get(&*issuer), &self.shared.resolver) {
+            (Some(verifier), _) => verifier.verify_bytes(token),
+            (None, Some(resolver)) => resolver.verify(&issuer, token),
+            (None, None) => refuse(AuthErrorKind::WrongIssuer),
+        }
+    }
+}
+
+/// The `iss` of a token that nothing else is known of, read as a verifier reads it later.
+fn issuer_of<'b>(
+    token: &[u8],
+    buffer: &'b mut Buffer<USUAL_PAYLOAD>,
+) -> Result<Option<Text<'b>>, AuthErrorKind> {
+    let jws = Jws::split(token).ok_or(AuthErrorKind::MalformedToken)?;
+    if let Some(kind) = jws.misshapen() {
+        return Err(kind);
+    }
+    let payload = payload_text(jws.payload, buffer)?;
+    plain(payload, &[]).map(|registered| registered.issuer)
+}
+
+impl<C> Clone for Issuers<C> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<C> fmt::Debug for Issuers<C> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.shared.verifiers.load().keys()).finish()
+    }
+}

@@ -1,0 +1,277 @@
+//! Several issuers: which verifier a token is given to, and what comes of one that none is for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tower_jwt_auth::AuthErrorKind::{
+    Expired, InvalidClaims, InvalidSignature, KeysUnavailable, MalformedToken, TokenTooLarge, UnknownKey,
+    UnsupportedToken, WrongAudience, WrongIssuer,
+};
+use tower_jwt_auth::{
+    Algorithm, AuthErrorKind, ConfigError, IssuerResolver, Issuers, JwtAuthLayer, JwtVerifier, KeySet,
+    TokenCache, Verdict, Verify,
+};
+
+use crate::support::{AUDIENCE, NOW, ask, at, base64url, bearer, claims_but};
+
+const A: &str = "https://a.example.com";
+const B: &str = "https://b.example.com";
+
+/// The verifier for an issuer whose secret is made of one byte.
+fn verifier(issuer: &str, secret: u8) -> JwtVerifier<Value> {
+    JwtVerifier::new(KeySet::hmac(Algorithm::HS256, [secret; 32]).unwrap())
+        .issuer(issuer)
+        .audience(AUDIENCE)
+        .clock(|| at(NOW))
+}
+
+fn sign(claims: &Value, secret: u8) -> String {
+    let key = EncodingKey::from_secret(&[secret; 32]);
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &key).unwrap()
+}
+
+fn token(issuer: &str, secret: u8) -> String {
+    sign(&claims_but("iss", json!(issuer)), secret)
+}
+
+async fn refusal(issuers: &Issuers<Value>, token: &str) -> Option<AuthErrorKind> {
+    issuers.verify(token).await.err().map(|error| error.kind())
+}
+
+#[tokio::test]
+async fn each_token_is_judged_by_the_verifier_of_its_issuer_alone() {
+    let issuers = Issuers::new([verifier(A, 1), verifier(B, 2)]).unwrap();
+    let header = base64url(r#"{"alg":"HS256"}"#);
+    let of_payload = |payload: &str| format!("{header}.{}.{}", base64url(payload), base64url([0; 32]));
+    for (name, token, expected) in [
+        ("a's", token(A, 1), None),
+        ("b's", token(B, 2), None),
+        ("says it is a's, signed by b", token(A, 2), Some(InvalidSignature)),
+        ("says it is b's, signed by a", token(B, 1), Some(InvalidSignature)),
+        ("nobody's", token("https://c.example.com", 1), Some(WrongIssuer)),
+        ("a's, nearly", token("https://a.example.com/", 1), Some(WrongIssuer)),
+        ("no issuer", sign(&claims_but("iss", Value::Null), 1), Some(WrongIssuer)),
+        ("two in an array", sign(&claims_but("iss", json!([A, B])), 1), Some(InvalidClaims)),
+        (
+            "two, one after the other",
+            of_payload(&format!(r#"{{"iss":"{A}","iss":"{B}"}}"#)),
+            Some(InvalidClaims),
+        ),
+        ("written with escapes", sign(&claims_but("iss", json!(A)), 1), None),
+        ("for somebody else", sign(&with_issuer(A, "aud", json!("https://x")), 1), Some(WrongAudience)),
+        ("expired", sign(&with_issuer(A, "exp", json!(NOW - 100)), 1), Some(Expired)),
+        ("no JSON", of_payload("iss"), Some(InvalidClaims)),
+        ("no object", of_payload(r#"["iss"]"#), Some(InvalidClaims)),
+        ("no base64url", format!("{header}.A.AAAA"), Some(MalformedToken)),
+        ("two parts", "a.b".to_owned(), Some(MalformedToken)),
+        ("five parts", "a.b.c.d.e".to_owned(), Some(UnsupportedToken)),
+        ("nothing", String::new(), Some(MalformedToken)),
+        ("too large", "x".repeat(20_000), Some(TokenTooLarge)),
+    ] {
+        assert_eq!(refusal(&issuers, &token).await, expected, "{name}");
+    }
+    let escaped = format!(r#"{{"iss":"\u0068ttps://a.example.com","aud":"{AUDIENCE}","exp":{}}}"#, NOW + 9);
+    let signed = format!("{header}.{}", base64url(escaped));
+    let key = EncodingKey::from_secret(&[1; 32]);
+    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
+    assert_eq!(refusal(&issuers, &format!("{signed}.{signature}")).await, None);
+}
+
+fn with_issuer(issuer: &str, name: &str, value: Value) -> Value {
+    let mut claims = claims_but(name, value);
+    claims["iss"] = json!(issuer);
+    claims
+}
+
+#[tokio::test]
+async fn each_verifier_has_its_own_limits_and_cache() {
+    let cached = verifier(A, 1).cache(TokenCache::new());
+    let issuers = Issuers::new([cached.clone(), verifier(B, 2).token_limit(40_000)]).unwrap();
+    for _ in 0..2 {
+        assert_eq!(refusal(&issuers, &token(A, 1)).await, None);
+    }
+    assert_eq!(cached.cache_stats().unwrap().hits(), 1);
+    let long = |issuer, secret| sign(&with_issuer(issuer, "email", json!("x".repeat(20_000))), secret);
+    assert_eq!(refusal(&issuers, &long(B, 2)).await, None);
+    assert_eq!(refusal(&issuers, &long(A, 1)).await, Some(TokenTooLarge));
+}
+
+#[tokio::test]
+async fn issuers_come_and_go_while_they_are_in_use() {
+    let issuers = Issuers::new([verifier(A, 1)]).unwrap();
+    let layer = JwtAuthLayer::new(issuers.clone());
+    let status = async |token: &str| ask(&layer, bearer(token)).await.status().as_u16();
+    assert_eq!((status(&token(A, 1)).await, status(&token(B, 2)).await), (200, 401));
+    issuers.add(verifier(B, 2)).unwrap();
+    assert_eq!((status(&token(A, 1)).await, status(&token(B, 2)).await), (200, 200));
+    assert!(issuers.remove(A));
+    assert!(!issuers.remove(A));
+    assert_eq!((status(&token(A, 1)).await, status(&token(B, 2)).await), (401, 200));
+    // In place of the one that there is.
+    issuers.add(verifier(B, 3)).unwrap();
+    assert_eq!((status(&token(B, 3)).await, status(&token(B, 2)).await), (200, 401));
+}
+
+#[test]
+fn what_cannot_be_chosen_among_is_refused_at_set_up() {
+    let anonymous = JwtVerifier::<Value>::new(KeySet::hmac(Algorithm::HS256, [1; 32]).unwrap());
+    let several = verifier(A, 1).add_issuer(B);
+    for (name, result, expected) in [
+        (
+            "no issuer",
+            Issuers::new([anonymous.clone()]).map(|_| ()),
+            "a verifier among several needs an issuer to be chosen by: set JwtVerifier::issuer",
+        ),
+        (
+            "no issuer, added",
+            Issuers::new([]).unwrap().add(anonymous),
+            "a verifier among several needs an issuer to be chosen by: set JwtVerifier::issuer",
+        ),
+        (
+            "twice",
+            Issuers::new([several.clone(), verifier(B, 2)]).map(|_| ()),
+            "there are two verifiers for the issuer `https://b.example.com`",
+        ),
+        (
+            "too many",
+            Issuers::new([]).unwrap().most_issuers(1).add(several),
+            "there may be 1 issuers, and this would be one more",
+        ),
+    ] {
+        assert_eq!(result.unwrap_err().to_string(), expected, "{name}");
+    }
+    let issuers = Issuers::new((0..1000).map(|n| verifier(&n.to_string(), 1))).unwrap();
+    assert!(matches!(issuers.add(verifier(A, 1)), Err(ConfigError::TooManyIssuers { most: 1000 })));
+    assert!(issuers.remove("7"));
+    issuers.add(verifier(A, 1)).unwrap();
+}
+
+/// A resolver that counts how often it is asked, and answers when it is let.
+fn counted(asked: &Arc<AtomicUsize>, let_through: &Arc<Semaphore>) -> IssuerResolver<Value> {
+    let (asked, let_through) = (Arc::clone(asked), Arc::clone(let_through));
+    IssuerResolver::new(move |issuer: String| {
+        let (asked, let_through) = (Arc::clone(&asked), Arc::clone(&let_through));
+        async move {
+            asked.fetch_add(1, Ordering::Relaxed);
+            let _ = let_through.acquire().await;
+            match issuer.strip_prefix("https://tenant-") {
+                Some("broken") => Err("the database is down"),
+                Some("mixed-up") => Ok(Some(verifier(A, 9))),
+                Some(_) => Ok(Some(verifier(&issuer, 9))),
+                None => Ok(None),
+            }
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_resolver_is_asked_once_for_each_issuer() {
+    let (asked, open) = (Arc::default(), Arc::new(Semaphore::new(100)));
+    let issuers = Issuers::new([verifier(A, 1)]).unwrap().resolver(counted(&asked, &open));
+    for (name, token, expected, times) in [
+        ("one that needs no resolver", token(A, 1), None, 0),
+        ("new", token("https://tenant-1", 9), None, 1),
+        ("known", token("https://tenant-1", 9), None, 1),
+        ("known, forged", token("https://tenant-1", 1), Some(InvalidSignature), 1),
+        ("another", token("https://tenant-2", 9), None, 2),
+        ("none", token(B, 2), Some(WrongIssuer), 3),
+        ("none, known to be", token(B, 2), Some(WrongIssuer), 3),
+        ("too long to be one", token(&"x".repeat(1025), 2), Some(WrongIssuer), 3),
+        ("broken", token("https://tenant-broken", 9), Some(KeysUnavailable), 4),
+        ("broken, not remembered", token("https://tenant-broken", 9), Some(KeysUnavailable), 5),
+        ("not the one asked for", token("https://tenant-mixed-up", 9), Some(KeysUnavailable), 6),
+    ] {
+        assert_eq!(refusal(&issuers, &token).await, expected, "{name}");
+        assert_eq!(asked.load(Ordering::Relaxed), times, "{name}");
+    }
+    assert!(issuers.remove("https://tenant-1"));
+    assert_eq!(refusal(&issuers, &token("https://tenant-1", 9)).await, None);
+    assert_eq!(asked.load(Ordering::Relaxed), 7);
+}
+
+#[tokio::test]
+async fn those_who_wait_for_one_issuer_share_the_answer_and_are_not_too_many() {
+    let (asked, open) = (Arc::default(), Arc::new(Semaphore::new(0)));
+    let resolver = counted(&asked, &open).most_waiting(50);
+    let issuers = Issuers::new([]).unwrap().resolver(resolver);
+    for issuer in ["https://tenant-1", B] {
+        let mut tasks = JoinSet::new();
+        for _ in 0..50 {
+            let issuers = issuers.clone();
+            tasks.spawn(async move { refusal(&issuers, &token(issuer, 9)).await });
+        }
+        tokio::task::yield_now().await;
+        let one_more = issuers.verify(&token(issuer, 9));
+        assert!(matches!(one_more, Verdict::Ready(Err(error)) if error.kind() == KeysUnavailable));
+        // The one that asks is given up; another takes its place.
+        tasks.abort_all();
+        while tasks.join_next().await.is_some() {}
+        for _ in 0..50 {
+            let issuers = issuers.clone();
+            tasks.spawn(async move { refusal(&issuers, &token(issuer, 9)).await });
+        }
+        tokio::task::yield_now().await;
+        open.add_permits(1);
+        let expected = (issuer == B).then_some(WrongIssuer);
+        assert_eq!(tasks.join_all().await, [expected; 50]);
+        assert_eq!(asked.swap(0, Ordering::Relaxed), 2, "{issuer}");
+        open.forget_permits(1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_resolved_is_forgotten_after_a_while_and_bounded() {
+    let (asked, open) = (Arc::default(), Arc::new(Semaphore::new(100)));
+    let forgetful = Issuers::new([]).unwrap().resolver(counted(&asked, &open).max_age(Duration::ZERO));
+    for times in 1..4 {
+        assert_eq!(refusal(&forgetful, &token("https://tenant-1", 9)).await, None);
+        assert_eq!(asked.load(Ordering::Relaxed), times);
+    }
+    asked.store(0, Ordering::Relaxed);
+
+    // Those that there are not push out none that there are.
+    let bounded = Issuers::new([]).unwrap().resolver(counted(&asked, &open).entries(10));
+    for n in 0..5 {
+        assert_eq!(refusal(&bounded, &token(&format!("https://tenant-{n}"), 9)).await, None);
+    }
+    for n in 0..500 {
+        assert_eq!(refusal(&bounded, &token(&format!("https://x-{n}"), 9)).await, Some(WrongIssuer));
+    }
+    for n in 0..5 {
+        assert_eq!(refusal(&bounded, &token(&format!("https://tenant-{n}"), 9)).await, None);
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 505);
+}
+
+#[cfg(feature = "remote-keys")]
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_hangs_slows_no_other_and_an_unknown_one_has_nothing_fetched() {
+    use crate::remote_keys::Provider;
+
+    let (good, hung) = (Provider::of(&["a"]), Provider::new());
+    hung.hang();
+    let remote = |issuer: &str, provider: &Provider| {
+        JwtVerifier::<Value>::new(provider.keys()).issuer(issuer).audience(AUDIENCE).clock(|| at(NOW))
+    };
+    let issuers = Issuers::new([remote(A, &good), remote(B, &hung)]).unwrap();
+    let named = |issuer: &str| crate::remote_keys::token_from(issuer, "a");
+    assert_eq!(refusal(&issuers, &named(A)).await, None);
+
+    let waiting: Vec<_> = (0..500).map(|_| tokio::spawn(issuers.verify(&named(B)).into_future())).collect();
+    tokio::task::yield_now().await;
+    for _ in 0..100 {
+        assert!(matches!(issuers.verify(&named(A)), Verdict::Ready(Ok(_))));
+    }
+    for answer in waiting {
+        assert_eq!(answer.await.unwrap().unwrap_err().kind(), KeysUnavailable);
+    }
+    let requests = (good.requests(), hung.requests());
+    assert_eq!(refusal(&issuers, &named("https://c.example.com")).await, Some(WrongIssuer));
+    assert_eq!((good.requests(), hung.requests()), requests);
+    assert_eq!(refusal(&issuers, &crate::remote_keys::token_from(A, "b")).await, Some(UnknownKey));
+}
