@@ -33,6 +33,11 @@ pub(crate) fn decode_to_vec(text: &[u8]) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode_to_vec(text).ok()
 }
 
+/// Whether `text` can be decoded.
+pub(crate) fn is_canonical(text: &[u8]) -> bool {
+    URL_SAFE_NO_PAD.check(text).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use base64::Engine;
@@ -51,6 +56,7 @@ mod tests {
         let expected = plain(text);
         assert_eq!(Buffer::<64>::new().decode(text).map(<[u8]>::to_vec), expected, "{text:?}");
         assert_eq!(Buffer::<4096>::new().decode(text).map(<[u8]>::to_vec), expected, "{text:?}");
+        assert_eq!(is_canonical(text), expected.is_some(), "{text:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::base64url::{Buffer, decode_to_vec};
+use super::base64url::{Buffer, is_canonical};
 use super::json::{self, Text};
 use crate::kind::AuthErrorKind;
 
@@ -43,9 +43,9 @@ impl Jws<'_> {
         }
     }
 
-    /// Whether all three parts can be decoded.
-    pub(crate) fn is_canonical(&self) -> bool {
-        [self.header, self.payload, self.signature].into_iter().all(|part| decode_to_vec(part).is_some())
+    /// Whether the payload can be decoded. It is not known before the signature is found good.
+    pub(crate) fn has_payload(&self) -> bool {
+        is_canonical(self.payload)
     }
 }
 

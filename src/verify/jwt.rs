@@ -155,8 +155,8 @@ impl<C> JwtVerifier<C> {
 
     /// Remembers tokens that were found good. It is off by default.
     ///
-    /// The tokens are remembered by this verifier and its clones. Any setting that is changed later, on this one or on a
-    /// clone, begins with an empty cache.
+    /// The tokens are remembered by this verifier and its clones. One with any setting changed after this has an empty
+    /// cache of its own; those it was cloned from keep theirs.
     pub fn cache(mut self, cache: TokenCache) -> Self {
         self.cache = Some(Arc::new(Store::new(cache)));
         self
@@ -223,7 +223,7 @@ where
     /// After a look for newer keys, since the token's does not seem to be among those that are held.
     fn verify_refreshed(&self, token: &[u8], kind: AuthErrorKind) -> Verdict<C> {
         // What is broken in any case is not worth a look.
-        if !Jws::split(token).is_some_and(|jws| jws.is_canonical()) {
+        if !Jws::split(token).is_some_and(|jws| jws.has_payload()) {
             return Verdict::Ready(Err(AuthErrorKind::MalformedToken.into()));
         }
         match self.keys.refresh() {

@@ -14,8 +14,9 @@ const MOST_CANDIDATES: usize = 4;
 
 /// The keys that tokens may be signed with.
 ///
-/// A token's `kid` is compared exactly; keys of that name are tried first, then those that were given none. A token
-/// without one is tried against all keys of its algorithm. In any case at most four keys are tried.
+/// A token's `kid` is compared exactly; keys of that name are tried first, then local keys that were given none (a key
+/// without `kid` in a JWK set serves only tokens without). A token without one is tried against all keys of its
+/// algorithm. In any case at most four keys are tried.
 ///
 /// ```
 /// use tower_jwt_auth::KeySet;
@@ -99,17 +100,16 @@ impl KeySet {
 
     /// Adds a key.
     #[must_use]
-    pub fn add_key(mut self, key: Key) -> Self {
-        self.keys.push(key);
-        self
+    pub fn add_key(self, key: Key) -> Self {
+        self.add_keys(key.into())
     }
 
     /// Adds the keys of another set.
     #[must_use]
     pub fn add_keys(mut self, other: Self) -> Self {
-        self.keys.extend(other.keys.into_iter().map(Key::forgetful));
         self.skipped.extend(other.skipped);
-        self
+        let keys = self.keys.into_iter().chain(other.keys).map(Key::forgetful);
+        Self { keys: keys.collect(), skipped: self.skipped }
     }
 
     /// How many keys can be used.
@@ -145,14 +145,20 @@ impl KeySet {
         self.keys.iter().find_map(|key| key.knows(encoded_header).map(|known| (key, known)))
     }
 
-    /// Whether the key that signed a token before, with this `kid` in its header, is held and still serves it.
+    /// Whether the key that signed a token before, with this `kid` in its header, would still be tried.
     #[inline]
-    pub(crate) fn still_holds(&self, signer: &Fingerprint, kid: Option<&str>) -> bool {
-        self.keys.iter().any(|key| key.fingerprint() == signer && key.serves(kid))
+    pub(crate) fn still_trusts(&self, signer: &Fingerprint, kid: Option<&str>) -> bool {
+        let held = self.keys.iter().find(|key| key.fingerprint() == signer && key.serves(kid));
+        held.is_some_and(|key| self.keys.len() <= MOST_CANDIDATES || self.would_try(key, kid))
+    }
+
+    /// Whether a key like this one is among those that a token is tried against.
+    fn would_try(&self, key: &Key, kid: Option<&str>) -> bool {
+        self.candidates(key.algorithm(), kid).any(|other| other.fingerprint() == key.fingerprint())
     }
 
     /// Whether there is a key of this name, for whatever algorithm.
-    pub(crate) fn holds(&self, kid: &str) -> bool {
+    pub(crate) fn has_named(&self, kid: &str) -> bool {
         self.keys.iter().any(|key| key.is_named(kid))
     }
 }

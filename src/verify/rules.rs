@@ -136,7 +136,7 @@ fn find_signer<'k>(
     let mut candidates = keys.candidates(algorithm, kid).peekable();
     if candidates.peek().is_none() {
         return Err(match kid {
-            Some(kid) if keys.holds(kid) => AuthErrorKind::UnsupportedAlgorithm.into(),
+            Some(kid) if keys.has_named(kid) => AuthErrorKind::UnsupportedAlgorithm.into(),
             _ => Refusal { kind: AuthErrorKind::UnknownKey, key_may_be_newer: true },
         });
     }

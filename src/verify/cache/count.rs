@@ -12,7 +12,7 @@ struct Part(AtomicU64);
 impl Count {
     #[inline]
     pub(super) fn add(&self, token: &[u8]) {
-        // The last byte of a signature may only be one of four; the one before it is as good as random.
+        // The last byte of a signature may be one of a few only; the one before it is as good as random.
         let part = token.iter().nth_back(1).map_or(0, |byte| usize::from(byte % 16));
         self.0[part].0.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,13 +1,11 @@
 //! The tokens that a verifier has found good, remembered.
 
 mod count;
-mod recent;
+mod marks;
 mod settings;
 
-use std::fmt::{self, Formatter};
 use std::hash::{Hash, Hasher, RandomState};
 use std::mem::size_of;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,7 +14,7 @@ use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 use smallvec::SmallVec;
 
 use self::count::Count;
-use self::recent::Recent;
+use self::marks::Marks;
 pub use self::settings::{CacheStats, TokenCache};
 use super::crypto::Fingerprint;
 use super::key_set::KeySet;
@@ -26,39 +24,46 @@ use crate::claims::Claims;
 /// The tokens that one verifier has found good by its rules.
 pub(crate) struct Store<C> {
     settings: TokenCache,
-    tokens: Cache<Token, Remembered<C>, Weigh, RandomState, Evictions>,
-    evictions: Evictions,
-    /// Whether a token may be among them is asked first: most of those that are not are told at once.
-    recent: Recent,
-    /// Those that were told at once.
+    tokens: Cache<Token, Remembered<C>, Weigh, RandomState, Displaced>,
+    /// How many have had to make room for others.
+    evictions: AtomicU64,
+    /// Marks of those tokens, asked before them: for most others it says no with no lock taken.
+    kept: Marks,
+    /// How many it said no to.
     strangers: Count,
-    /// Those that were found, but are no longer good for that.
+    /// How many were found, but were no longer good for that.
     stale: AtomicU64,
+    /// Marks of all tokens that were found good lately, remembered or not.
+    recent: Marks,
+    /// Until when, in seconds since 1970, only what comes again is remembered.
+    full_until: AtomicU64,
 }
 
 impl<C> Store<C> {
     pub(crate) fn new(settings: TokenCache) -> Self {
-        // More than there is of memory, and still far from overflowing where weights are summed up.
-        let bytes = settings.bytes.min(usize::MAX / 4);
+        // At most more than there is of memory, and still far from overflowing where weights are summed up; and what
+        // shards can have equal shares of.
+        let bytes = settings.bytes.min(usize::MAX / 4) / SHARDS * SHARDS;
+        let weigh = Weigh { least: bytes.div_ceil(settings.entries.max(1)).max(1) as u64 };
+        let most = settings.entries.min(bytes / Weigh::bytes_of::<C>(0));
         let options = OptionsBuilder::new()
             .weight_capacity(bytes as u64)
-            // This sets the number of shards, each with its lock and its share of the room: enough of them that
-            // threads seldom meet, and so few that the largest token fits.
+            // Shards have a lock and a share of the room each: as many that threads seldom meet, but, by what is
+            // expected, so few that each has room for some.
             .estimated_items_capacity(settings.entries.min(bytes / USUAL_WEIGHT))
-            .shards(64)
-            // Of a few tokens, none has to prove itself first.
+            .shards(SHARDS)
+            // A part of the room is for newcomers, who have to prove themselves. Of a few tokens, none has to.
             .hot_allocation(if settings.entries < 32 { 1.0 } else { 0.97 })
             .build()
             .expect("both capacities are set");
-        let least = bytes / settings.entries.max(1);
-        let weigh = Weigh { least: least.max(1) as u64 };
-        let evictions = Evictions::default();
         Self {
-            tokens: Cache::with_options(options, weigh, RandomState::new(), evictions.clone()),
-            evictions,
-            recent: Recent::with_room_for(settings.entries.min(bytes / USUAL_WEIGHT)),
+            tokens: Cache::with_options(options, weigh, RandomState::new(), Displaced),
+            evictions: AtomicU64::new(0),
+            kept: Marks::with_room_for(most),
             strangers: Count::default(),
             stale: AtomicU64::new(0),
+            recent: Marks::with_room_for(most),
+            full_until: AtomicU64::new(0),
             settings,
         }
     }
@@ -71,7 +76,7 @@ impl<C> Store<C> {
     /// The claims of a token that is remembered and still good.
     #[inline]
     pub(crate) fn find(&self, token: &[u8], keys: &KeySet, now: impl Fn() -> Duration) -> Option<Claims<C>> {
-        if !self.recent.has(token) {
+        if !self.kept.has(token) {
             self.strangers.add(token);
             return None;
         }
@@ -84,18 +89,16 @@ impl<C> Store<C> {
         None
     }
 
-    /// Remembers a token that was found good: while there is room at once, then when it comes the second time, so that
-    /// tokens that come once push out none that come often.
+    /// Remembers a token that was found good: at once, unless others had to make room not long ago; then when it comes
+    /// again, so that tokens that come once push out none that come often.
     pub(crate) fn keep(&self, token: &[u8], judged: &Judged<'_, C>) {
         let until = judged.expiry.since_epoch().min(judged.now.saturating_add(self.settings.max_age));
         if self.settings.entries == 0 || until <= judged.now {
             return;
         }
-        if !self.recent.has(token) {
-            self.recent.add(token);
-            if self.evictions.any() {
-                return;
-            }
+        let came_before = self.recent.add(token);
+        if !came_before && judged.now.as_secs() < self.full_until.load(Ordering::Relaxed) {
+            return;
         }
         let remembered = Remembered {
             claims: judged.claims.clone(),
@@ -103,7 +106,17 @@ impl<C> Store<C> {
             since: judged.now,
             until,
         };
-        self.tokens.insert(Token(token.into()), remembered);
+        self.kept.add(token);
+        let mut displaced = SmallVec::new();
+        self.tokens.insert_with_lifecycle(Token(token.into()), remembered, &mut displaced);
+        // The token itself is there if somebody else has just remembered it, or if it is too large.
+        let others = displaced.iter().filter(|(other, _)| *other.0 != *token).count();
+        if others > 0 {
+            self.evictions.fetch_add(others as u64, Ordering::Relaxed);
+            // By then, all that was in the way has been forgotten.
+            let end = judged.now.saturating_add(self.settings.max_age);
+            self.full_until.store(end.as_secs(), Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn stats(&self) -> CacheStats {
@@ -111,27 +124,25 @@ impl<C> Store<C> {
         CacheStats {
             hits: self.tokens.hits().saturating_sub(stale),
             misses: self.tokens.misses() + self.strangers.sum() + stale,
-            evictions: self.evictions.count(),
+            evictions: self.evictions.load(Ordering::Relaxed),
             entries: self.tokens.len(),
             bytes: self.tokens.weight(),
         }
     }
 }
 
-impl<C> fmt::Debug for Store<C> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.settings.fmt(f)
-    }
-}
+/// How many shards there are at most.
+const SHARDS: usize = 64;
 
 /// What an ordinary token weighs.
 const USUAL_WEIGHT: usize = 2048;
 
-/// What the fields of a good token became.
+/// What is kept of a good token.
 struct Remembered<C> {
     claims: Claims<C>,
     signer: Fingerprint,
-    /// When it was found good: its `nbf` has been reached since then, unless the clock is put back.
+    /// When it was found good: its `nbf` had been reached by then, leeway included, and has been since, unless the clock
+    /// was put back.
     since: Duration,
     /// Its `exp`, or before.
     until: Duration,
@@ -141,7 +152,7 @@ impl<C> Remembered<C> {
     /// Looks at all that may have changed since.
     #[inline]
     fn is_good(&self, keys: &KeySet, now: Duration) -> bool {
-        (self.since..self.until).contains(&now) && keys.still_holds(&self.signer, self.claims.kid())
+        (self.since..self.until).contains(&now) && keys.still_trusts(&self.signer, self.claims.kid())
     }
 }
 
@@ -185,36 +196,30 @@ struct Weigh {
     least: u64,
 }
 
+impl Weigh {
+    /// How many bytes a token of this length takes.
+    fn bytes_of<C>(token: usize) -> usize {
+        // A slot of the table with what it is found by, of which there may be twice as many as there have to be; its
+        // part of the marks; what the claims are held in; the token; and what is in the claims.
+        let slots = 2 * (size_of::<Token>() + size_of::<Remembered<C>>() + 48) + 2 * marks::BYTES_EACH;
+        slots + Claims::<C>::HELD_BYTES + token + token / 4 * 3
+    }
+}
+
 impl<C> Weighter<Token, Remembered<C>> for Weigh {
     fn weight(&self, token: &Token, _: &Remembered<C>) -> u64 {
-        // A slot of the table, which may be twice as large as it has to be; its part of `Recent`; what the claims are
-        // held in; the token; and what is in the claims.
-        let slots = 2 * (size_of::<Token>() + size_of::<Remembered<C>>() + 48) + recent::BYTES_EACH;
-        let bytes = slots + Claims::<C>::HELD_BYTES + token.0.len() + token.0.len() / 4 * 3;
-        self.least.max(bytes as u64)
+        self.least.max(Self::bytes_of::<C>(token.0.len()) as u64)
     }
 }
 
-/// Counts what is evicted, and has it dropped when the lock is free again.
-#[derive(Clone, Default)]
-struct Evictions(Arc<AtomicU64>);
+/// Hands out what an insertion has displaced, so that it is dropped when the lock is free again.
+#[derive(Clone)]
+struct Displaced;
 
-impl Evictions {
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Whether there has been no more room, ever.
-    fn any(&self) -> bool {
-        self.count() > 0
-    }
-}
-
-impl<C> Lifecycle<Token, Remembered<C>> for Evictions {
+impl<C> Lifecycle<Token, Remembered<C>> for Displaced {
     type RequestState = SmallVec<[(Token, Remembered<C>); 2]>;
 
-    fn on_evict(&self, evicted: &mut Self::RequestState, token: Token, remembered: Remembered<C>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        evicted.push((token, remembered));
+    fn on_evict(&self, displaced: &mut Self::RequestState, token: Token, remembered: Remembered<C>) {
+        displaced.push((token, remembered));
     }
 }

@@ -2,7 +2,7 @@
 
 use jsonwebtoken::EncodingKey;
 use serde_json::{Value, json};
-use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Key, KeySet};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Key, KeySet, KeySource, KeyStore};
 
 use super::{SECRET, decode, der, fixture, jwk_of, jwk_with, refused, set_of, signer, token, token_by};
 use crate::support::{NOW, at, base64url, refusal};
@@ -63,6 +63,17 @@ async fn a_key_without_a_name_serves_any_token_or_in_a_set_those_without() {
             assert_eq!(refused(keys, &token).await, None, "local, {kid:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_key_that_is_pushed_back_in_a_larger_set_is_not_tried_because_it_was_before() {
+    let key = |n: u8| Key::hmac(Algorithm::HS256, [n; 64]).unwrap();
+    let token = token_by(&EncodingKey::from_secret(&[9; 64]), Algorithm::HS256, Some("x"));
+    let store = KeyStore::new(KeySet::new([key(9)]));
+    assert_eq!(refused(store.clone(), &token).await, None);
+    let used = KeySet::clone(&store.current());
+    let larger = (1..5).fold(used, |keys, n| keys.add_key(key(n).kid("x")));
+    assert_eq!(refused(larger, &token).await, INVALID);
 }
 
 #[tokio::test]

@@ -157,7 +157,7 @@ async fn a_token_that_is_broken_in_any_case_has_nothing_fetched() {
 #[tokio::test(start_paused = true)]
 async fn ready_waits_through_failures_and_not_for_ever() {
     let provider = Provider::new();
-    let keys = provider.keys().ready_limit(seconds(20));
+    let keys = provider.keys().ready_limit(seconds(60));
     let waiting = Arc::new(keys.clone());
     let ready = tokio::spawn(async move { waiting.ready().await });
     pass(10).await;

@@ -1,0 +1,119 @@
+//! Which tokens have been seen, by a guess that costs a few instructions.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Marks of tokens, of sixteen bits each, in buckets of four: a fifth pushes the first one out.
+///
+/// Only a guess: a token's mark may have been pushed out, or be another's. Only tokens that were found good leave marks,
+/// and nobody can choose the signatures of those. (Whoever has a good token can make bad ones that end like it, and are
+/// taken for it here. That costs a look into the cache, which tells them apart.)
+pub(super) struct Marks {
+    buckets: Box<[AtomicU64]>,
+    /// An odd number that is others' guess.
+    multiplier: u64,
+}
+
+impl Marks {
+    /// With a bucket, and so with four marks, for each of so many tokens: few of them push each other out.
+    pub(super) fn with_room_for(tokens: usize) -> Self {
+        let buckets = tokens.clamp(1, MOST_BUCKETS).next_power_of_two();
+        Self {
+            buckets: (0..buckets).map(|_| AtomicU64::new(0)).collect(),
+            multiplier: RandomState::new().hash_one(0) | 1,
+        }
+    }
+
+    /// Whether this token seems to have left its mark.
+    #[inline]
+    pub(super) fn has(&self, token: &[u8]) -> bool {
+        let (bucket, mark) = self.place(token);
+        contains(bucket.load(Ordering::Relaxed), mark)
+    }
+
+    /// Has a token leave its mark. Tells whether it seems to have done so before.
+    pub(super) fn add(&self, token: &[u8]) -> bool {
+        let (bucket, mark) = self.place(token);
+        let marks = bucket.load(Ordering::Relaxed);
+        let before = contains(marks, mark);
+        if !before {
+            // Of two threads that come here at once, one's mark may be lost.
+            bucket.store((marks << 16) | mark, Ordering::Relaxed);
+        }
+        before
+    }
+
+    /// By the last bytes, which are the signature's.
+    #[inline]
+    fn place(&self, token: &[u8]) -> (&AtomicU64, u64) {
+        let end = token.last_chunk().map_or(0, |end| u64::from_le_bytes(*end));
+        // The higher a bit, the more of the bytes it depends on.
+        let mixed = end.wrapping_mul(self.multiplier);
+        let bucket = (mixed >> 40) as usize & (self.buckets.len() - 1);
+        // None is zero, as the marks of no token are.
+        (&self.buckets[bucket], mixed >> 24 & 0xffff | 1)
+    }
+}
+
+#[inline]
+fn contains(marks: u64, mark: u64) -> bool {
+    let differences = marks ^ (mark * EACH);
+    // Whether one of the four is zero: only there a subtraction of one reaches the highest bit first.
+    differences.wrapping_sub(EACH) & !differences & (EACH << 15) != 0
+}
+
+/// One in each of the four.
+const EACH: u64 = 0x0001_0001_0001_0001;
+
+const MOST_BUCKETS: usize = 1 << 24;
+
+/// What a token's part of the buckets may come to: their number is a power of two.
+pub(super) const BYTES_EACH: usize = 2 * size_of::<AtomicU64>();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tokens of one bucket, with marks of their own.
+    fn neighbours() -> impl Iterator<Item = [u8; 8]> {
+        (0_u64..).map(|n| (n << 25).to_le_bytes())
+    }
+
+    #[test]
+    fn the_last_four_of_a_bucket_are_known() {
+        let marks = Marks { multiplier: 1, ..Marks::with_room_for(1000) };
+        let tokens: Vec<_> = neighbours().take(5).collect();
+        for (count, token) in tokens.iter().enumerate() {
+            assert!(!marks.has(token));
+            assert!(!marks.add(token));
+            assert!(marks.add(token));
+            for (place, earlier) in tokens[..=count].iter().enumerate() {
+                assert_eq!(marks.has(earlier), count - place < 4, "{place} of {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn few_tokens_are_taken_for_others() {
+        let marks = Marks::with_room_for(1000);
+        let token = |n: u64| n.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes();
+        for n in 0..1000 {
+            marks.add(&token(n));
+        }
+        assert!((0..1000).filter(|n| marks.has(&token(*n))).count() > 980);
+        assert!((1000..101_000).filter(|n| marks.has(&token(*n))).count() < 20);
+    }
+
+    #[test]
+    fn tokens_and_rooms_of_any_size_will_do() {
+        let marks = Marks::with_room_for(1000);
+        assert!(!marks.has(b"") && !marks.has(b"a.b.c"));
+        for room in [0, 1, 2, usize::MAX] {
+            let marks = Marks::with_room_for(room);
+            for token in [&b""[..], b".", b"a.b.c", &[0xff; 100]] {
+                marks.add(token);
+                assert!(marks.has(token));
+            }
+        }
+    }
+}
