@@ -1,8 +1,9 @@
 //! Tokens, and whoever signs them.
 
+use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
-use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet};
+use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, KeySource};
 
 const ISSUER: &str = "https://id.example.com/realms/shop";
 const AUDIENCE: &str = "https://api.example.com/orders";
@@ -53,7 +54,7 @@ impl Issuer {
         Self { algorithm: Algorithm::HS256, signing: EncodingKey::from_secret(secret), key: secret }
     }
 
-    fn rs256() -> Self {
+    pub(crate) fn rs256() -> Self {
         let pem = include_bytes!("../../tests/fixtures/rsa2048.private.pem");
         Self {
             algorithm: Algorithm::RS256,
@@ -94,8 +95,19 @@ impl Issuer {
             Algorithm::HS256 => Key::hmac(self.algorithm, self.key),
             _ => Key::pem(self.algorithm, self.key),
         };
-        let keys = KeySet::from(key.expect("the fixture is a key").kid(KID));
+        self.verifier_of(KeySet::from(key.expect("the fixture is a key").kid(KID)))
+    }
+
+    /// One that gets its keys from elsewhere.
+    pub(crate) fn verifier_of<C>(&self, keys: impl KeySource + 'static) -> JwtVerifier<C> {
         JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE)
+    }
+
+    /// The public key as a provider publishes it.
+    pub(crate) fn jwks(&self) -> Vec<u8> {
+        let mut jwk = Jwk::from_encoding_key(&self.signing, self.algorithm).expect("the fixture is a key");
+        jwk.common.key_id = Some(KID.to_owned());
+        serde_json::to_vec(&JwkSet { keys: vec![jwk] }).expect("a key is JSON")
     }
 
     /// What `jsonwebtoken::decode` takes, with the same checks on.

@@ -70,8 +70,9 @@ impl Display for FetchError {
             Problem::NotMetadata => {
                 f.write_str("its answer is no JSON object with one `issuer` and one `jwks_uri`")
             }
-            // Whoever wrote the metadata may have put a line break in.
+            // Whoever wrote the metadata may have put a line break in, or a whole book.
             Problem::OtherIssuer { expected, got } => {
+                let got: String = got.chars().take(200).collect();
                 write!(f, "it is the metadata of `{}`, not of `{expected}`", got.escape_debug())
             }
             Problem::KeysAddress(_) => f.write_str("the address of the keys cannot be used"),

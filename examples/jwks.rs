@@ -1,0 +1,176 @@
+//! A service that trusts the tokens of any OpenID provider, by its issuer address:
+//! `cargo run --example jwks --features jwks`.
+//!
+//! `ISSUER=https://id.example.com AUDIENCE=https://api.example.com` name a real provider and what its tokens are for.
+//! Without `ISSUER` the example starts a small provider of its own, and prints what to try: get a token, use it, have the
+//! provider change its key, and see that old tokens and new ones are good, with nothing started anew.
+//! `-- provider` starts that provider alone, for a service in another process. `ADDR=127.0.0.1:3000` sets where the
+//! service listens (or, alone, the provider).
+
+use std::error::Error;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::{EncodingKey, Header, get_current_timestamp};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, RegisteredClaims, RemoteKeys};
+
+const AUDIENCE: &str = "https://api.example.com";
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "it says what to try")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let addr = variable("ADDR").unwrap_or_else(|| "127.0.0.1:0".to_owned());
+    if std::env::args().nth(1).as_deref() == Some("provider") {
+        let listener = TcpListener::bind(addr).await?;
+        println!("the issuer is {}", address(&listener)?);
+        return Ok(provider(listener).await?);
+    }
+
+    let issuer = match variable("ISSUER") {
+        Some(issuer) => issuer,
+        None => {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            let issuer = address(&listener)?;
+            println!("a token:    curl -s -X POST {issuer}/token");
+            println!("a new key:  curl -s -X POST {issuer}/rotate");
+            tokio::spawn(provider(listener));
+            issuer
+        }
+    };
+    let listener = TcpListener::bind(addr).await?;
+    println!("use it:     curl -s -H 'Authorization: Bearer ...' {}/", address(&listener)?);
+    let audience = variable("AUDIENCE").unwrap_or_else(|| AUDIENCE.to_owned());
+    Ok(axum::serve(listener, service(&issuer, &audience)?).await?)
+}
+
+/// The service: what is here is all that it takes.
+fn service(issuer: &str, audience: &str) -> Result<Router, Box<dyn Error>> {
+    // Nothing is fetched yet. A new key is looked for at most once in a cooldown, which is 30 s unless it is set.
+    let keys = RemoteKeys::discover(issuer)?.cooldown(Duration::from_secs(1));
+    let verifier = JwtVerifier::<RegisteredClaims>::new(keys.clone()).audience(audience);
+    Ok(Router::new()
+        .route("/", get(hello))
+        .layer(JwtAuthLayer::new(verifier))
+        // Behind the layer that stands before it: a probe has no token.
+        .route("/ready", get(async move || if keys.is_ready() { Ok("ready") } else { Err("no keys yet") })))
+}
+
+async fn hello(claims: Claims<RegisteredClaims>) -> String {
+    let (subject, key) = (claims.sub.as_deref(), claims.kid());
+    format!("Hello {}, signed with key {}\n", subject.unwrap_or("nobody"), key.unwrap_or("without a name"))
+}
+
+/// The keys of the provider, the newest last: that one signs, all are published.
+#[derive(Clone)]
+struct Keys {
+    issuer: Arc<str>,
+    pairs: Arc<Mutex<Vec<Ed25519KeyPair>>>,
+}
+
+async fn provider(listener: TcpListener) -> std::io::Result<()> {
+    let issuer = address(&listener)?.into();
+    let keys = Keys { issuer, pairs: Arc::new(Mutex::new(vec![new_pair()])) };
+    let routes = Router::new()
+        .route("/.well-known/openid-configuration", get(metadata))
+        .route("/jwks.json", get(jwks))
+        .route("/token", post(token))
+        .route("/rotate", post(rotate));
+    axum::serve(listener, routes.with_state(keys)).await
+}
+
+async fn metadata(State(keys): State<Keys>) -> Json<Value> {
+    Json(json!({"issuer": &*keys.issuer, "jwks_uri": format!("{}/jwks.json", keys.issuer)}))
+}
+
+async fn jwks(State(keys): State<Keys>) -> Json<Value> {
+    let pairs = keys.pairs.lock().expect("nobody panics with it");
+    let jwk = |(number, pair): (usize, &Ed25519KeyPair)| {
+        let x = BASE64_URL_SAFE_NO_PAD.encode(pair.public_key());
+        json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": (number + 1).to_string(), "x": x})
+    };
+    Json(json!({"keys": pairs.iter().enumerate().map(jwk).collect::<Vec<_>>()}))
+}
+
+async fn token(State(keys): State<Keys>) -> String {
+    let pairs = keys.pairs.lock().expect("nobody panics with it");
+    let pair = pairs.last().expect("there is one from the start");
+    let der = pair.to_pkcs8v1().expect("the key was made here");
+    let header = Header { kid: Some(pairs.len().to_string()), ..Header::new(Algorithm::EdDSA) };
+    let exp = get_current_timestamp() + 300;
+    let claims = json!({"iss": &*keys.issuer, "aud": AUDIENCE, "sub": "eze", "exp": exp});
+    jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ed_der(der.as_ref())).expect("the key can sign")
+}
+
+async fn rotate(State(keys): State<Keys>) {
+    keys.pairs.lock().expect("nobody panics with it").push(new_pair());
+}
+
+fn new_pair() -> Ed25519KeyPair {
+    Ed25519KeyPair::generate().expect("the system has random numbers")
+}
+
+fn address(listener: &TcpListener) -> std::io::Result<String> {
+    Ok(format!("http://{}", listener.local_addr()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    /// Status and body of an answer.
+    async fn ask(address: &str, request: &str) -> (u16, String) {
+        let host = address.strip_prefix("http://").expect("it is a plain address");
+        let mut stream = TcpStream::connect(host).await.expect("it listens");
+        let request = format!("{request}\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("it listens");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("the answer is text");
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status.expect("there is a status"), body.to_owned())
+    }
+
+    #[tokio::test]
+    async fn tokens_are_good_before_and_after_a_rotation() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let issuer = address(&listener).expect("it is bound");
+        tokio::spawn(provider(listener));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let server = address(&listener).expect("it is bound");
+        let service = service(&issuer, AUDIENCE).expect("the issuer is on this machine");
+        tokio::spawn(async { axum::serve(listener, service).await });
+
+        let use_it = async |token: &str| {
+            ask(&server, &format!("GET / HTTP/1.1\r\nAuthorization: Bearer {token}")).await
+        };
+        let get_one = async || ask(&issuer, "POST /token HTTP/1.1").await.1;
+        assert_eq!(ask(&server, "GET / HTTP/1.1").await.0, 401);
+        let old = get_one().await;
+        assert_eq!(use_it(&old).await, (200, "Hello eze, signed with key 1\n".to_owned()));
+        assert_eq!(ask(&server, "GET /ready HTTP/1.1").await, (200, "ready".to_owned()));
+
+        assert_eq!(ask(&issuer, "POST /rotate HTTP/1.1").await.0, 200);
+        let new = get_one().await;
+        let start = Instant::now();
+        while use_it(&new).await.0 != 200 {
+            assert!(start.elapsed() < Duration::from_secs(2), "the new key is not looked for");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(use_it(&new).await.1, "Hello eze, signed with key 2\n");
+        assert_eq!(use_it(&old).await.0, 200);
+    }
+}
