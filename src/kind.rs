@@ -53,7 +53,7 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     InvalidClaims,
-    /// `iss` is missing or not the expected one.
+    /// `iss` is missing or not the expected one; or the verifier expects none, though its keys do not say whose they are.
     ///
     /// Answered with 401 `invalid_token`.
     WrongIssuer,

@@ -181,10 +181,11 @@ impl RemoteKeys {
     }
 
     /// Sets for how long keys serve that cannot be fetched anew, from when they were last fetched. The default is 24
-    /// hours. After that, tokens are answered with 503.
+    /// hours; less than 100 ms count as 100 ms. After that, tokens are answered with 503. Where it is short, keys are
+    /// fetched anew after half of it, whatever the provider says.
     #[must_use]
     pub fn outage_limit(self, limit: Duration) -> Self {
-        self.set(|settings| settings.pace.outage_limit = limit)
+        self.set(|settings| settings.pace.outage_limit = limit.max(pace::LEAST_WAIT))
     }
 
     /// Sets how long a request waits at most whose key is not held. The default is 2 s. It is then answered with 503;

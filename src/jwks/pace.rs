@@ -25,7 +25,7 @@ pub(crate) struct Pace {
 const USUAL_REFRESH: Duration = Duration::from_secs(10 * 60);
 
 /// Whatever the settings say: no process does nothing but fetch.
-const LEAST_WAIT: Duration = Duration::from_millis(100);
+pub(crate) const LEAST_WAIT: Duration = Duration::from_millis(100);
 
 impl Pace {
     pub(crate) fn new() -> Self {

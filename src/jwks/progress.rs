@@ -101,3 +101,43 @@ impl Progress {
         self.given_up += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COOLDOWN: Duration = Duration::from_secs(30);
+
+    /// What becomes of somebody who asks so many seconds after an attempt began.
+    fn ask_after(progress: &Progress, began: Instant, seconds: u64) -> Option<String> {
+        let answer = progress.ask(began + Duration::from_secs(seconds), COOLDOWN);
+        answer.map(|answer| match answer {
+            Ask::Wait(attempt) => format!("wait for {attempt}"),
+            Ask::Settled => "settled".to_owned(),
+            Ask::Failed(_, retry) => format!("failed, again in {} s", retry.as_secs()),
+        })
+    }
+
+    #[test]
+    fn whoever_asks_is_told_what_the_last_attempt_says_until_there_may_be_another() {
+        let now = Instant::now();
+        let later = |seconds| now + Duration::from_secs(seconds);
+        let mut progress = Progress::new(now, false);
+        assert_eq!(ask_after(&progress, now, 0), None);
+        progress.want(now);
+        assert_eq!(ask_after(&progress, now, 100).as_deref(), Some("wait for 1"));
+
+        progress.fail(FetchError::stopped(), later(10));
+        assert_eq!(ask_after(&progress, now, 4).as_deref(), Some("failed, again in 6 s"));
+        assert_eq!(ask_after(&progress, now, 29).as_deref(), Some("failed, again in 0 s"));
+        assert_eq!(ask_after(&progress, now, 30), None);
+
+        progress.succeed(now, later(600));
+        assert_eq!(ask_after(&progress, now, 29).as_deref(), Some("settled"));
+        assert_eq!(ask_after(&progress, now, 30), None);
+
+        // With none held, nothing is settled.
+        progress.give_up();
+        assert_eq!(ask_after(&progress, now, 0), None);
+    }
+}

@@ -15,7 +15,8 @@ pub trait KeySource: Send + Sync {
     /// The keys that are held at this moment. It is asked for every token, so it must neither wait nor lock.
     fn current(&self) -> KeysRef<'_>;
 
-    /// Looks for newer keys, after a token has named one that is not held. The verifier then looks once more.
+    /// Looks for newer keys, after a token has named one that is not held, or has named none and was not signed with any
+    /// of those that are. The verifier then looks once more.
     ///
     /// Anyone can send such a token: limit how often this does any work, and share one look among all who ask.
     fn refresh(&self) -> Refresh {

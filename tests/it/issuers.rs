@@ -224,6 +224,24 @@ async fn those_who_wait_for_one_issuer_share_the_answer_and_are_not_too_many() {
     }
 }
 
+#[cfg(feature = "remote-keys")]
+#[tokio::test(start_paused = true)]
+async fn one_who_waits_for_keys_does_not_wait_for_an_issuer_any_more() {
+    let provider = crate::remote_keys::Provider::new();
+    provider.hang();
+    let keys = provider.keys();
+    let resolver = IssuerResolver::new(move |issuer: String| {
+        let verifier = JwtVerifier::<Value>::new(keys.clone()).issuer(issuer).audience(AUDIENCE);
+        async { Ok::<_, ConfigError>(Some(verifier)) }
+    });
+    let issuers = Issuers::new([]).unwrap().resolver(resolver.most_waiting(1));
+    let named = |issuer: &str| crate::remote_keys::token_from(issuer, "a");
+    let first = tokio::spawn(issuers.verify(&named(A)).into_future());
+    tokio::task::yield_now().await;
+    assert!(matches!(issuers.verify(&named(B)), Verdict::Pending(_)));
+    assert_eq!(first.await.unwrap().unwrap_err().kind(), KeysUnavailable);
+}
+
 #[tokio::test]
 async fn what_is_resolved_is_forgotten_after_a_while_and_bounded() {
     let (asked, open) = (Arc::default(), Arc::new(Semaphore::new(100)));

@@ -45,8 +45,11 @@ async fn the_metadata_say_where_the_keys_are_and_the_verifier_demands_the_issuer
     assert_eq!(refusal(&other, "a").await, Some(WrongIssuer));
 
     // The metadata are read again once a day, and after a failure.
-    pass(3 * 600).await;
-    assert_eq!(uris(&provider).iter().filter(|uri| *uri == OPENID).count(), 1);
+    let reads = || uris(&provider).iter().filter(|uri| *uri == OPENID).count();
+    pass(23 * 3600).await;
+    assert_eq!(reads(), 1);
+    pass(2 * 3600).await;
+    assert_eq!(reads(), 2);
     provider.fail();
     pass(700).await;
     assert!(keys.stats().failures() > 0);
