@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine;
@@ -61,7 +62,13 @@ fn service(issuer: &str, audience: &str) -> Result<Router, Box<dyn Error>> {
         .route("/", get(hello))
         .layer(JwtAuthLayer::new(verifier))
         // Behind the layer that stands before it: a probe has no token.
-        .route("/ready", get(async move || if keys.is_ready() { Ok("ready") } else { Err("no keys yet") })))
+        .route(
+            "/ready",
+            get(async move || match keys.is_ready() {
+                true => (StatusCode::OK, "ready\n"),
+                false => (StatusCode::SERVICE_UNAVAILABLE, "no keys yet\n"),
+            }),
+        ))
 }
 
 async fn hello(claims: Claims<RegisteredClaims>) -> String {
@@ -159,9 +166,10 @@ mod tests {
         };
         let get_one = async || ask(&issuer, "POST /token HTTP/1.1").await.1;
         assert_eq!(ask(&server, "GET / HTTP/1.1").await.0, 401);
+        assert_eq!(ask(&server, "GET /ready HTTP/1.1").await, (503, "no keys yet\n".to_owned()));
         let old = get_one().await;
         assert_eq!(use_it(&old).await, (200, "Hello eze, signed with key 1\n".to_owned()));
-        assert_eq!(ask(&server, "GET /ready HTTP/1.1").await, (200, "ready".to_owned()));
+        assert_eq!(ask(&server, "GET /ready HTTP/1.1").await, (200, "ready\n".to_owned()));
 
         assert_eq!(ask(&issuer, "POST /rotate HTTP/1.1").await.0, 200);
         let new = get_one().await;

@@ -38,6 +38,11 @@ impl AuthError {
         Self { kind, retry_after: None, scope: None, needed_by: None, source: None, challenge: None }
     }
 
+    /// The token could not be judged, because of something that has to be fetched or looked up first.
+    pub(crate) fn keys_unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::new(AuthErrorKind::KeysUnavailable).caused_by(cause)
+    }
+
     /// Nothing has put `Claims` of type `C` before what needs them.
     pub(crate) fn missing_layer<C>() -> Self {
         Self { needed_by: Some(std::any::type_name::<C>()), ..Self::new(AuthErrorKind::MissingLayer) }

@@ -89,7 +89,8 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 403 `insufficient_scope`.
     InsufficientScope,
-    /// The token was not judged: the keys could not be fetched.
+    /// The token was not judged: its key is not held and newer ones could not be fetched, its issuer could not be looked
+    /// up, or too many others wait for that already.
     ///
     /// Answered with 503.
     KeysUnavailable,

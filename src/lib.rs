@@ -39,7 +39,8 @@
 //! 4. A good token's [`Claims`] are put into the request's extensions, and the service inside is called at once.
 //!    Otherwise a [`Reject`] makes the response, and the service never sees the request.
 //!
-//! A token is only ever waited for where its key is not held and the [`KeySource`] can look for newer ones.
+//! A token is only ever waited for where its key is not held and the [`KeySource`] can look for newer ones, or where an
+//! [`IssuerResolver`] has to find its issuer.
 //! [`PrincipalLayer`] stands inside and turns the claims into your application's own user.
 //!
 //! # Keys from a provider
@@ -67,7 +68,7 @@
 //! | `graviola` | no | they are checked by [graviola](https://docs.rs/graviola): no C compiler, x86-64 and aarch64 only |
 //! | `jwks` | no | `RemoteKeys`: keys from any OpenID provider; the two that follow, together |
 //! | `remote-keys` | no | `RemoteKeys` with no HTTP client, for those who have one of their own |
-//! | `http-client` | no | `HttpsClient`, which brings its own TLS (rustls on aws-lc-rs) |
+//! | `http-client` | no | `HttpsClient`, which brings its own TLS (rustls on aws-lc-rs, so that it builds a C library) |
 //! | `axum` | yes | [`Claims`] is an extractor, and so is `Option<Claims<C>>` |
 //!
 //! At least one of the first three is needed; of several that are on, the first in this list is used. None sets anything

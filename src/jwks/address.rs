@@ -20,7 +20,7 @@ pub(crate) enum PlainHttp {
 
 impl PlainHttp {
     /// For an address out of the settings.
-    pub(crate) fn at_first(allowed: bool) -> Self {
+    pub(crate) fn for_settings(allowed: bool) -> Self {
         if allowed { Self::Anything } else { Self::Loopback }
     }
 }
@@ -36,6 +36,9 @@ impl Address {
         if authority.as_str().contains('@') || text.contains('#') {
             return Err(unusable("it has a user name or a fragment"));
         }
+        if authority.as_str().len() > authority.host().len() && authority.port_u16().is_none() {
+            return Err(unusable("its port is not a number"));
+        }
         let plain_is_fine = match plain_http {
             PlainHttp::Nothing => false,
             PlainHttp::Loopback => is_loopback(authority.host()),
@@ -44,7 +47,7 @@ impl Address {
         match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => Ok(Self(uri)),
             Some(scheme) if *scheme == Scheme::HTTP && plain_is_fine => Ok(Self(uri)),
-            _ => Err(unusable("it needs to begin with `https://`")),
+            _ => Err(unusable("it needs to begin with `https://`, or the client to allow plain http")),
         }
     }
 
@@ -54,7 +57,7 @@ impl Address {
 
     /// What addresses that are found out from this one may be fetched without TLS: those of this machine only if this
     /// one is such itself.
-    pub(crate) fn plain_http(&self, allowed: bool) -> PlainHttp {
+    pub(crate) fn plain_http_for_linked(&self, allowed: bool) -> PlainHttp {
         match self.0.scheme() {
             _ if allowed => PlainHttp::Anything,
             Some(scheme) if *scheme == Scheme::HTTP => PlainHttp::Loopback,
@@ -103,7 +106,7 @@ mod tests {
 
     #[test]
     fn https_and_this_machine() {
-        let needs_tls = "it needs to begin with `https://`";
+        let needs_tls = "it needs to begin with `https://`, or the client to allow plain http";
         let odd = "it has a user name or a fragment";
         for (text, plain_http, expected) in [
             ("https://id.example.com", PlainHttp::Nothing, Ok(())),
@@ -125,6 +128,8 @@ mod tests {
             ("file:///etc/keys.json", PlainHttp::Anything, Err("it is not a URL")),
             ("/jwks.json", PlainHttp::Anything, Err("it names no host")),
             ("id.example.com", PlainHttp::Anything, Err(needs_tls)),
+            ("https://example.com:abc/", PlainHttp::Nothing, Err("its port is not a number")),
+            ("https://example.com:/", PlainHttp::Nothing, Err("its port is not a number")),
             ("https://", PlainHttp::Anything, Err("it is not a URL")),
             ("", PlainHttp::Anything, Err("it is not a URL")),
         ] {

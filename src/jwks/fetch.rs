@@ -102,7 +102,7 @@ impl Fetcher {
             };
             match read.await {
                 Ok(address) => return Ok(address),
-                // Nobody is there to answer for the other places either.
+                // It will not be otherwise for the other places, which are on the same host.
                 Err(error) if error.is_of_transport() => return Err(error),
                 // The place that most providers have is the one that others will look at first, too.
                 Err(error) => first_error = first_error.or(Some(error)),

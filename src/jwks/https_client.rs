@@ -91,7 +91,7 @@ async fn read(
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await? {
         if body.len() + chunk.len() > limit {
-            return Err(format!("the answer has more than {limit} bytes").into());
+            return Err(format!("it has more than {limit} bytes").into());
         }
         body.extend_from_slice(&chunk);
     }

@@ -28,7 +28,7 @@ pub use self::stats::RemoteKeysStats;
 use self::address::{Address, PlainHttp, metadata_addresses};
 use self::fetch::{Fetcher, Origin};
 use self::pace::Pace;
-use self::state::{Attendance, State, unavailable};
+use self::state::{State, TaskGuard};
 use crate::config_error::ConfigError;
 use crate::error::AuthError;
 use crate::verify::{JwksRules, KeySet, KeySource, KeysRef, Refresh};
@@ -36,11 +36,14 @@ use crate::verify::{JwksRules, KeySet, KeySource, KeysRef, Refresh};
 /// Keys that an OpenID provider publishes, fetched when they are first needed and then ahead of time, in the background.
 ///
 /// While keys are held, no request waits. A token whose key is not held has newer keys fetched, for all that ask
-/// together, at most once in a [cooldown](Self::cooldown); it waits a [short time](Self::wait_limit) and no longer.
+/// together, at most once in a [cooldown](Self::cooldown); it waits a [short time](Self::wait_limit) and no longer. Within
+/// the cooldown of an attempt that was good but did not bring its key, it is answered with 401.
 /// An answer that is no good never replaces keys that are; where no good one comes, the keys that are held serve on for
 /// [as long as they may](Self::outage_limit). What can not be judged meanwhile is answered with 503, not with 401.
 ///
-/// Clones share the keys. What fetches them is a task in the tokio runtime in which they are first used (its timers have
+/// One attempt fetches the metadata and the set, of 512 KiB at most each; a set of more than 100 keys is a bad answer.
+///
+/// Clones share the keys: keep one for [`ready`](Self::ready), probes and [`stats`](Self::stats). What fetches them is a task in the tokio runtime in which they are first used (its timers have
 /// to be enabled, and its I/O for the client that comes with the crate); it ends with the last clone. Settings that are
 /// changed begin with nothing fetched: make them before the first use.
 ///
@@ -56,15 +59,16 @@ use crate::verify::{JwksRules, KeySet, KeySource, KeysRef, Refresh};
 /// let error = RemoteKeys::discover("http://id.example.com").unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "keys cannot be fetched from `http://id.example.com`: it needs to begin with `https://`"
+///     "keys cannot be fetched from `http://id.example.com`: \
+///      it needs to begin with `https://`, or the client to allow plain http"
 /// );
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct RemoteKeys(Arc<Held>);
+pub struct RemoteKeys(Arc<Shared>);
 
-struct Held {
+struct Shared {
     settings: Settings,
     state: Arc<State>,
     task: Mutex<Option<AbortHandle>>,
@@ -116,8 +120,8 @@ impl RemoteKeys {
     /// If the address is not one that may be fetched.
     pub fn discover_with(issuer: &str, client: impl HttpClient + 'static) -> Result<Self, ConfigError> {
         let allowed = client.allows_plain_http();
-        let metadata = metadata_addresses(issuer, PlainHttp::at_first(allowed))?;
-        let plain_http = metadata[0].plain_http(allowed);
+        let metadata = metadata_addresses(issuer, PlainHttp::for_settings(allowed))?;
+        let plain_http = metadata[0].plain_http_for_linked(allowed);
         let origin = Origin::Issuer { issuer: issuer.to_owned(), metadata, plain_http };
         Ok(Self::new(Settings::new(Arc::new(client), origin)))
     }
@@ -128,7 +132,7 @@ impl RemoteKeys {
     ///
     /// If the address is not one that may be fetched.
     pub fn jwks_with(url: &str, client: impl HttpClient + 'static) -> Result<Self, ConfigError> {
-        let address = Address::parse(url, PlainHttp::at_first(client.allows_plain_http()))?;
+        let address = Address::parse(url, PlainHttp::for_settings(client.allows_plain_http()))?;
         Ok(Self::new(Settings::new(Arc::new(client), Origin::Jwks(address))))
     }
 
@@ -148,7 +152,7 @@ impl RemoteKeys {
     /// Sets how often keys are fetched anew: as often as the provider's `Cache-Control` says, but not more often than
     /// `floor` and not more seldom than `ceiling`. The defaults are one minute and one hour; where the provider says
     /// nothing, it is ten minutes. Up to a fifth is taken off by chance. A key that the provider withdraws serves no
-    /// longer than this.
+    /// longer than this. Where they contradict each other, `floor` counts.
     #[must_use]
     pub fn refresh_between(self, floor: Duration, ceiling: Duration) -> Self {
         self.set(|settings| {
@@ -216,23 +220,25 @@ impl RemoteKeys {
         if self.is_ready() {
             return Ok(());
         }
-        if !self.attend() {
+        if !self.ensure_task() {
             return Err(no_runtime());
         }
         self.0.state.ready(self.0.settings.ready_limit).await
     }
 
-    /// Whether keys are held at this moment: for a probe. It has them fetched if nothing else has done so yet.
+    /// Whether keys are held at this moment: for a probe. The first call has them fetched, and says `false`; where there
+    /// are several providers, ask each one.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.current().is_empty()
+        self.ensure_task();
+        !self.0.state.keys.current().is_empty()
     }
 
     /// Gives up the keys that are held, at once, and has others fetched, whatever the cooldown says: for when one of
     /// them is known to be in the wrong hands. Until they are there, requests wait as if none had ever been held.
     pub fn purge(&self) {
         self.0.state.purge();
-        self.attend();
+        self.ensure_task();
     }
 
     /// What has come of it so far. Clones share it.
@@ -263,7 +269,7 @@ impl RemoteKeys {
     fn new(settings: Settings) -> Self {
         let Settings { seed, pace, wait_limit, most_waiting, .. } = &settings;
         let state = Arc::new(State::new(seed.clone(), pace.clone(), *wait_limit, *most_waiting));
-        Self(Arc::new(Held { settings, state, task: Mutex::new(None) }))
+        Self(Arc::new(Shared { settings, state, task: Mutex::new(None) }))
     }
 
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -273,20 +279,20 @@ impl RemoteKeys {
     }
 
     /// Sees to it that there is a task, if there can be one here.
-    fn attend(&self) -> bool {
-        let Held { settings, state, task } = &*self.0;
-        if state.is_attended.load(Ordering::Acquire) {
+    fn ensure_task(&self) -> bool {
+        let Shared { settings, state, task } = &*self.0;
+        if state.has_task.load(Ordering::Acquire) {
             return true;
         }
         let Ok(runtime) = Handle::try_current() else {
             state.give_up_if_too_old();
             return false;
         };
-        if let Some(attendance) = Attendance::begin(state) {
+        if let Some(guard) = TaskGuard::begin(state) {
             let Settings { client, origin, rules, .. } = settings.clone();
             let fetcher = Fetcher::new(client, origin, rules);
-            let attended = runtime.spawn(Arc::clone(state).attend(fetcher, attendance));
-            *task.lock().unwrap_or_else(PoisonError::into_inner) = Some(attended.abort_handle());
+            let task_here = runtime.spawn(Arc::clone(state).run(fetcher, guard));
+            *task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task_here.abort_handle());
         }
         true
     }
@@ -296,8 +302,8 @@ impl KeySource for RemoteKeys {
     #[inline]
     fn current(&self) -> KeysRef<'_> {
         let state = &*self.0.state;
-        if !state.is_attended.load(Ordering::Acquire) {
-            self.attend();
+        if !state.has_task.load(Ordering::Acquire) {
+            self.ensure_task();
         }
         if state.is_stale.load(Ordering::Relaxed) {
             state.counts.stale_uses.add();
@@ -307,7 +313,7 @@ impl KeySource for RemoteKeys {
 
     fn refresh(&self) -> Refresh {
         // What waits needs the timers of a runtime, too.
-        if Handle::try_current().is_err() || !self.attend() {
+        if Handle::try_current().is_err() || !self.ensure_task() {
             return Refresh::Failed(no_runtime());
         }
         self.0.state.refresh()
@@ -326,7 +332,7 @@ impl KeySource for RemoteKeys {
 }
 
 fn no_runtime() -> AuthError {
-    unavailable("keys are fetched in a tokio runtime, and there is none here")
+    AuthError::keys_unavailable("keys are fetched in a tokio runtime, and there is none here")
 }
 
 impl Settings {
@@ -344,7 +350,7 @@ impl Settings {
     }
 }
 
-impl Drop for Held {
+impl Drop for Shared {
     fn drop(&mut self) {
         if let Some(task) = self.task.get_mut().unwrap_or_else(PoisonError::into_inner) {
             task.abort();

@@ -24,7 +24,7 @@ pub(crate) struct Pace {
 /// How often keys are fetched whose provider says nothing of it.
 const USUAL_REFRESH: Duration = Duration::from_secs(10 * 60);
 
-/// Whatever the settings say: no process does nothing but fetch.
+/// Whatever the settings say: no process does nothing but fetch, where nobody asks it to.
 pub(crate) const LEAST_WAIT: Duration = Duration::from_millis(100);
 
 impl Pace {

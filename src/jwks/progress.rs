@@ -11,10 +11,10 @@ use super::pace::after;
 /// How far fetching has come.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    /// Whether an attempt is being made, or is to be made at once.
-    pub(crate) is_wanted: bool,
-    /// When the last attempt began.
-    pub(crate) began: Option<Instant>,
+    /// Whether an attempt is being made, or will be as soon as the task comes to it.
+    pub(crate) is_under_way: bool,
+    /// When the last attempt was asked for, by whomever.
+    pub(crate) asked: Option<Instant>,
     /// How many attempts have ended, and how the last one did.
     pub(crate) ended: u64,
     pub(crate) outcome: Result<(), Arc<FetchError>>,
@@ -24,8 +24,8 @@ pub(crate) struct Progress {
     pub(crate) confirmed: Option<Instant>,
     /// When the next attempt is due by itself.
     pub(crate) due: Instant,
-    /// Counts how often the keys that were held were given up: what was being fetched then is not to be used.
-    pub(crate) given_up: u64,
+    /// Counts the purges: what was being fetched then is not to be used.
+    pub(crate) purges: u64,
 }
 
 /// What becomes of somebody who asks for newer keys.
@@ -42,43 +42,44 @@ pub(crate) enum Ask {
 impl Progress {
     pub(crate) fn new(now: Instant, holds_any: bool) -> Self {
         Self {
-            is_wanted: false,
-            began: None,
+            is_under_way: false,
+            asked: None,
             ended: 0,
             outcome: Ok(()),
             failures: 0,
             confirmed: holds_any.then_some(now),
             due: now,
-            given_up: 0,
+            purges: 0,
         }
     }
 
     /// What becomes of somebody who asks now; `None` where a new attempt is to be [made](Self::want) first.
     pub(crate) fn ask(&self, now: Instant, cooldown: Duration) -> Option<Ask> {
-        if self.is_wanted {
+        if self.is_under_way {
             return Some(Ask::Wait(self.ended + 1));
         }
-        let next = after(self.began?, cooldown);
+        let next = after(self.asked?, cooldown);
         if now >= next {
             return None;
         }
         Some(match &self.outcome {
-            // They were given up since.
+            // They grew too old with no task to look after them.
             Ok(()) if self.confirmed.is_none() => return None,
             Ok(()) => Ask::Settled,
             Err(error) => Ask::Failed(Arc::clone(error), next.min(self.due).saturating_duration_since(now)),
         })
     }
 
-    /// Has an attempt made at once.
-    pub(crate) fn want(&mut self, now: Instant) {
-        self.is_wanted = true;
-        self.began = Some(now);
+    /// Asks for an attempt, which is to be waited for.
+    pub(crate) fn want(&mut self, now: Instant) -> Ask {
+        self.is_under_way = true;
+        self.asked = Some(now);
+        Ask::Wait(self.ended + 1)
     }
 
     /// An attempt has failed.
     pub(crate) fn fail(&mut self, error: FetchError, retry: Instant) {
-        self.is_wanted = false;
+        self.is_under_way = false;
         self.ended += 1;
         self.failures = self.failures.saturating_add(1);
         self.outcome = Err(Arc::new(error));
@@ -87,18 +88,12 @@ impl Progress {
 
     /// An attempt has been good.
     pub(crate) fn succeed(&mut self, now: Instant, refresh: Instant) {
-        self.is_wanted = false;
+        self.is_under_way = false;
         self.ended += 1;
         self.failures = 0;
         self.outcome = Ok(());
         self.confirmed = Some(now);
         self.due = refresh;
-    }
-
-    /// The keys that were held are no longer.
-    pub(crate) fn give_up(&mut self) {
-        self.confirmed = None;
-        self.given_up += 1;
     }
 }
 
@@ -108,9 +103,9 @@ mod tests {
 
     const COOLDOWN: Duration = Duration::from_secs(30);
 
-    /// What becomes of somebody who asks so many seconds after an attempt began.
-    fn ask_after(progress: &Progress, began: Instant, seconds: u64) -> Option<String> {
-        let answer = progress.ask(began + Duration::from_secs(seconds), COOLDOWN);
+    /// What becomes of somebody who asks so many seconds after an attempt was asked for.
+    fn ask_after(progress: &Progress, asked: Instant, seconds: u64) -> Option<String> {
+        let answer = progress.ask(asked + Duration::from_secs(seconds), COOLDOWN);
         answer.map(|answer| match answer {
             Ask::Wait(attempt) => format!("wait for {attempt}"),
             Ask::Settled => "settled".to_owned(),
@@ -137,7 +132,7 @@ mod tests {
         assert_eq!(ask_after(&progress, now, 30), None);
 
         // With none held, nothing is settled.
-        progress.give_up();
+        progress.confirmed = None;
         assert_eq!(ask_after(&progress, now, 0), None);
     }
 }

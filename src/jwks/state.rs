@@ -13,7 +13,6 @@ use super::pace::{Pace, after};
 use super::progress::{Ask, Progress};
 use super::stats::Counts;
 use crate::error::AuthError;
-use crate::kind::AuthErrorKind;
 use crate::verify::{KeySet, KeyStore, Refresh};
 
 pub(crate) struct State {
@@ -22,7 +21,7 @@ pub(crate) struct State {
     /// Wakes the task for an attempt that somebody wants.
     wanted: Notify,
     /// Whether there is a task.
-    pub(super) is_attended: AtomicBool,
+    pub(super) has_task: AtomicBool,
     /// Whether the keys that are held should have been fetched anew, but could not be.
     pub(super) is_stale: AtomicBool,
     /// As many permits as requests may wait.
@@ -39,7 +38,7 @@ impl State {
             keys: KeyStore::new(seed),
             progress: watch::Sender::new(progress),
             wanted: Notify::new(),
-            is_attended: AtomicBool::new(false),
+            has_task: AtomicBool::new(false),
             is_stale: AtomicBool::new(false),
             waiting: Arc::new(Semaphore::new(most_waiting.min(Semaphore::MAX_PERMITS))),
             counts: Counts::default(),
@@ -58,7 +57,7 @@ impl State {
             }
             Ask::Failed(error, retry) => {
                 self.counts.cooldown_hits.add();
-                Refresh::Failed(unavailable(error).retry_in(retry))
+                Refresh::Failed(AuthError::keys_unavailable(error).retry_in(retry))
             }
             Ask::Wait(attempt) => match Arc::clone(&self.waiting).try_acquire_owned() {
                 Ok(permit) => {
@@ -70,7 +69,9 @@ impl State {
                 }
                 Err(_) => {
                     self.counts.turned_away.add();
-                    Refresh::Failed(unavailable("as many requests as may wait for keys do so already"))
+                    Refresh::Failed(AuthError::keys_unavailable(
+                        "as many requests as may wait for keys do so already",
+                    ))
                 }
             },
         }
@@ -83,17 +84,22 @@ impl State {
         if let Some(answer) = self.progress.borrow().ask(now, cooldown) {
             return answer;
         }
-        let mut answer = None;
-        self.progress.send_if_modified(|progress| {
-            let told = progress.ask(now, cooldown).unwrap_or_else(|| {
-                progress.want(now);
-                Ask::Wait(progress.ended + 1)
-            });
-            answer = Some(told);
-            false
+        let answer = self.note(|progress| match progress.ask(now, cooldown) {
+            Some(answer) => answer,
+            None => progress.want(now),
         });
         self.wanted.notify_one();
-        answer.expect("the closure is called once")
+        answer
+    }
+
+    /// Changes what is known, and wakes none of those who wait.
+    fn note<T>(&self, change: impl FnOnce(&mut Progress) -> T) -> T {
+        let mut result = None;
+        self.progress.send_if_modified(|progress| {
+            result = Some(change(progress));
+            false
+        });
+        result.expect("the closure is called once")
     }
 
     async fn wait_for(&self, attempt: u64) -> Result<(), AuthError> {
@@ -104,10 +110,10 @@ impl State {
                 Ok(()) => Ok(()),
                 Err(error) => {
                     let retry = progress.due.saturating_duration_since(Instant::now());
-                    Err(unavailable(Arc::clone(error)).retry_in(retry))
+                    Err(AuthError::keys_unavailable(Arc::clone(error)).retry_in(retry))
                 }
             },
-            _ => Err(unavailable("the keys are still being fetched")),
+            _ => Err(AuthError::keys_unavailable("the keys are still being fetched")),
         }
     }
 
@@ -119,31 +125,34 @@ impl State {
             return Ok(());
         }
         match &self.progress.borrow().outcome {
-            Ok(()) => Err(unavailable("the keys are still being fetched")),
-            Err(error) => Err(unavailable(Arc::clone(error))),
+            Ok(()) => Err(AuthError::keys_unavailable("the keys are still being fetched")),
+            Err(error) => Err(AuthError::keys_unavailable(Arc::clone(error))),
         }
     }
 
     /// Gives up the keys that are held, and has others fetched at once.
     pub(super) fn purge(&self) {
-        self.progress.send_if_modified(|progress| {
-            progress.give_up();
+        self.note(|progress| {
+            progress.purges += 1;
+            self.give_up(progress);
             progress.want(Instant::now());
-            self.keys.replace(KeySet::new([]));
-            false
         });
         self.wanted.notify_one();
     }
 
     /// Gives up the keys that are held if they have served for as long as they may.
     pub(super) fn give_up_if_too_old(&self) {
-        self.progress.send_if_modified(|progress| {
+        self.note(|progress| {
             if self.serve_until(progress).is_some_and(|end| Instant::now() >= end) {
-                progress.give_up();
-                self.keys.replace(KeySet::new([]));
+                self.give_up(progress);
             }
-            false
         });
+    }
+
+    fn give_up(&self, progress: &mut Progress) {
+        progress.confirmed = None;
+        self.keys.replace(KeySet::new([]));
+        self.is_stale.store(false, Ordering::Relaxed);
     }
 
     /// When the keys that are held have to be given up, unless they are fetched anew before.
@@ -152,7 +161,7 @@ impl State {
     }
 
     /// What the task does for as long as there are handles.
-    pub(super) async fn attend(self: Arc<Self>, mut fetcher: Fetcher, _attendance: Attendance) {
+    pub(super) async fn run(self: Arc<Self>, mut fetcher: Fetcher, _guard: TaskGuard) {
         loop {
             self.until_wanted().await;
             self.attempt(&mut fetcher).await;
@@ -162,22 +171,21 @@ impl State {
     /// Waits until an attempt is wanted or due.
     async fn until_wanted(&self) {
         loop {
-            let (is_wanted, due) = {
+            let (is_under_way, due) = {
                 let progress = self.progress.borrow();
-                (progress.is_wanted, progress.due)
+                (progress.is_under_way, progress.due)
             };
-            if is_wanted {
+            if is_under_way {
                 return;
             }
             tokio::select! {
                 () = self.wanted.notified() => {}
                 () = self.until_too_old() => {}
                 () = sleep_until(due) => {
-                    self.progress.send_if_modified(|progress| {
-                        if !progress.is_wanted {
+                    self.note(|progress| {
+                        if !progress.is_under_way {
                             progress.want(Instant::now());
                         }
-                        false
                     });
                 }
             }
@@ -196,9 +204,9 @@ impl State {
 
     async fn attempt(&self, fetcher: &mut Fetcher) {
         self.counts.fetches.add();
-        let (given_up, holds_any) = {
+        let (purges, holds_any) = {
             let progress = self.progress.borrow();
-            (progress.given_up, progress.confirmed.is_some())
+            (progress.purges, progress.confirmed.is_some())
         };
         let fetch = timeout(self.pace.deadline, fetcher.fetch(holds_any));
         tokio::pin!(fetch);
@@ -214,15 +222,20 @@ impl State {
         if fetched.is_err() {
             self.counts.failures.add();
         }
-        self.progress.send_if_modified(|progress| self.conclude(progress, given_up, fetched));
+        self.progress.send_if_modified(|progress| self.conclude(progress, purges, fetched));
     }
 
     /// Notes how an attempt has ended. Whether there is anything to tell those who wait.
-    fn conclude(&self, progress: &mut Progress, given_up: u64, fetched: Result<Fetched, FetchError>) -> bool {
+    fn conclude(&self, progress: &mut Progress, purges: u64, fetched: Result<Fetched, FetchError>) -> bool {
         let now = Instant::now();
         match fetched {
-            // What was fetched may hold what was to be given up: another attempt follows at once.
-            Ok(_) if progress.given_up != given_up => {
+            // What was fetched may hold what was to be purged: another attempt follows at once.
+            Ok(_) if progress.purges != purges => {
+                progress.want(now);
+                return false;
+            }
+            // The keys that are still good grew too old meanwhile.
+            Ok(Fetched { keys: None, .. }) if progress.confirmed.is_none() => {
                 progress.want(now);
                 return false;
             }
@@ -244,30 +257,25 @@ impl State {
 }
 
 /// That there is a task: where it ends, those who wait are told, and the next one who asks begins another.
-pub(super) struct Attendance(Arc<State>);
+pub(super) struct TaskGuard(Arc<State>);
 
-impl Attendance {
+impl TaskGuard {
     /// `None` where there is one already.
     pub(super) fn begin(state: &Arc<State>) -> Option<Self> {
-        let was_attended = state.is_attended.swap(true, Ordering::AcqRel);
+        let was_attended = state.has_task.swap(true, Ordering::AcqRel);
         (!was_attended).then(|| Self(Arc::clone(state)))
     }
 }
 
-impl Drop for Attendance {
+impl Drop for TaskGuard {
     fn drop(&mut self) {
         let state = &self.0;
         state.progress.send_modify(|progress| {
-            if progress.is_wanted {
+            if progress.is_under_way {
                 let retry = state.pace.until_retry(progress.failures.saturating_add(1));
                 progress.fail(FetchError::stopped(), after(Instant::now(), retry));
             }
         });
-        state.is_attended.store(false, Ordering::Release);
+        state.has_task.store(false, Ordering::Release);
     }
-}
-
-/// The error of a request whose token was not judged.
-pub(super) fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> AuthError {
-    AuthError::new(AuthErrorKind::KeysUnavailable).caused_by(cause)
 }

@@ -21,6 +21,9 @@ use crate::kind::AuthErrorKind;
 /// Anyone can send a token that names any issuer: look it up among those you know, and never fetch anything from an
 /// address because a token names it.
 ///
+/// A verifier that is forgotten takes its cache with it, and the keys that it has fetched: keep the `RemoteKeys` of each
+/// tenant in a map of your own, and give the verifier a clone.
+///
 /// ```
 /// use std::time::Duration;
 /// use tower_jwt_auth::{
@@ -60,7 +63,7 @@ impl<C> IssuerResolver<C> {
     /// has to demand that very [issuer](JwtVerifier::issuer). Where it fails, the request is answered with 503.
     ///
     /// It is asked once for all who wait for the same issuer. It has to see to it by itself that it does not take too
-    /// long.
+    /// long: nobody else does.
     pub fn new<F, Fut, E>(resolve: F) -> Self
     where
         F: Fn(String) -> Fut + Send + Sync + 'static,
@@ -145,13 +148,13 @@ impl<C> Resolver<C> {
             return Err(AuthErrorKind::WrongIssuer.into());
         }
         let resolved = (self.settings.resolve)(issuer.to_owned()).await;
-        let failed = |cause| AuthError::new(AuthErrorKind::KeysUnavailable).caused_by(cause);
-        let Some(verifier) = resolved.map_err(failed)? else {
+        let Some(verifier) = resolved.map_err(AuthError::keys_unavailable)? else {
             self.unknown.insert(issuer.to_owned(), ((), Instant::now()));
             return Err(AuthErrorKind::WrongIssuer.into());
         };
         if !verifier.issuers().iter().any(|demanded| demanded == issuer) {
-            return Err(failed("the verifier that was resolved does not demand the issuer it is for".into()));
+            let cause = "the verifier that was resolved does not demand the issuer it is for";
+            return Err(AuthError::keys_unavailable(cause));
         }
         // It fails where the place has been taken away, in which case the next one asks anew.
         let _ = place.insert((verifier.clone(), Instant::now()));
@@ -175,10 +178,8 @@ where
             return Verdict::Ready(Err(AuthErrorKind::WrongIssuer.into()));
         }
         let Some(waiting) = Waiting::begin(self) else {
-            let error = AuthError::new(AuthErrorKind::KeysUnavailable);
-            return Verdict::Ready(Err(
-                error.caused_by("as many requests as may wait for issuers do so already")
-            ));
+            let cause = "as many requests as may wait for issuers do so already";
+            return Verdict::Ready(Err(AuthError::keys_unavailable(cause)));
         };
         let (issuer, token) = (issuer.to_owned(), token.to_owned());
         Verdict::Pending(Box::pin(async move {

@@ -10,7 +10,7 @@ use super::issuer_resolver::{IssuerResolver, Resolver};
 use super::json::Text;
 use super::jws::Jws;
 use super::jwt::JwtVerifier;
-use super::rules::{USUAL_PAYLOAD, payload_text};
+use super::rules::{TOKEN_LIMIT, USUAL_PAYLOAD, payload_text};
 use super::validate::plain;
 use super::{Verdict, Verify};
 use crate::config_error::ConfigError;
@@ -56,9 +56,6 @@ type Verifiers<C> = HashMap<String, JwtVerifier<C>>;
 
 const MOST_ISSUERS: usize = 1000;
 
-/// How many bytes a token may have, if no verifier allows more.
-const TOKEN_LIMIT: usize = 16 * 1024;
-
 impl<C> Issuers<C> {
     /// These verifiers, each for the [issuers](JwtVerifier::issuer) that it demands.
     ///
@@ -81,7 +78,8 @@ impl<C> Issuers<C> {
         Self::of(self.current(), most, self.shared.resolver.clone())
     }
 
-    /// Sets what is asked for the verifiers of all other issuers: for many tenants, which are in a database, say.
+    /// Sets what is asked for the verifiers of all other issuers: for many tenants, which are in a database, say. Their
+    /// tokens have 16 KiB at most, unless one of the verifiers that are held allows more.
     pub fn resolver(self, resolver: IssuerResolver<C>) -> Self {
         Self::of(self.current(), self.shared.most_issuers, Some(Arc::new(Resolver::new(resolver))))
     }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::cache::{CacheStats, Store, TokenCache};
 use super::jws::Jws;
 use super::key_source::{KeySource, Refresh};
-use super::rules::{Refusal, Rules};
+use super::rules::{Refusal, Rules, TOKEN_LIMIT};
 use super::validate::Expected;
 use super::{Verdict, Verify};
 use crate::claims::Claims;
@@ -68,7 +68,7 @@ impl<C> JwtVerifier<C> {
             any_audience: false,
             ignore_confirmation: false,
         };
-        let rules = Rules { expected, token_limit: 16 * 1024, access_tokens_only: false, clock: None };
+        let rules = Rules { expected, token_limit: TOKEN_LIMIT, access_tokens_only: false, clock: None };
         Self { keys: Arc::new(keys), rules: Arc::new(rules), cache: None }
     }
 

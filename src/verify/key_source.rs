@@ -10,7 +10,7 @@ use super::key_set::KeySet;
 use crate::error::AuthError;
 
 /// Where a [`JwtVerifier`](crate::JwtVerifier) gets its keys from: a [`KeySet`] that stays as it is, a [`KeyStore`]
-/// whose keys can be replaced, or something of your own.
+/// whose keys can be replaced, `RemoteKeys` (feature `jwks`) that are fetched, or something of your own.
 pub trait KeySource: Send + Sync {
     /// The keys that are held at this moment. It is asked for every token, so it must neither wait nor lock.
     fn current(&self) -> KeysRef<'_>;

@@ -146,6 +146,9 @@ fn find_signer<'k>(
         .ok_or(Refusal { kind: AuthErrorKind::InvalidSignature, key_may_be_newer: kid.is_none() })
 }
 
+/// How many bytes a token may have, unless more are allowed.
+pub(crate) const TOKEN_LIMIT: usize = 16 * 1024;
+
 /// What is longer is decoded on the heap.
 const USUAL_HEADER: usize = 1024;
 pub(crate) const USUAL_PAYLOAD: usize = 4096;

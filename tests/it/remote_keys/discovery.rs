@@ -130,10 +130,10 @@ async fn metadata_that_cannot_be_trusted_are_refused_with_the_reason() {
 #[test]
 fn an_address_that_may_not_be_fetched_is_refused_at_set_up() {
     for (issuer, reason) in [
-        ("http://id.example.com", "it needs to begin with `https://`"),
+        ("http://id.example.com", "it needs to begin with `https://`, or the client to allow plain http"),
         ("https://id.example.com/?tenant=1", "an issuer has no query"),
         ("https://id.example.com/#1", "it has a user name or a fragment"),
-        ("id.example.com", "it needs to begin with `https://`"),
+        ("id.example.com", "it needs to begin with `https://`, or the client to allow plain http"),
         ("", "it is not a URL"),
     ] {
         let error = RemoteKeys::discover_with(issuer, Provider::new()).unwrap_err();

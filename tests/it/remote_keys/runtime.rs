@@ -69,6 +69,8 @@ async fn promise_15_all_of_it_can_be_counted() {
     assert_eq!((stats.unknown_keys(), stats.cooldown_hits(), stats.turned_away()), (2, 1, 0), "{stats:?}");
     assert_eq!((stats.stale_uses(), stats.keys(), stats.skipped()), (1, 1, 0), "{stats:?}");
     assert_eq!(stats.age(), Some(seconds(65)), "{stats:?}");
+    // A probe judges no token.
+    assert!(keys.is_ready());
     assert_eq!(keys.clone().stats(), stats);
 }
 
