@@ -6,7 +6,6 @@ use std::time::Duration;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderValue, IF_NONE_MATCH};
 use http::{Request, Response, StatusCode};
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use super::address::{Address, PlainHttp};
 use super::client::HttpClient;
@@ -16,9 +15,6 @@ use crate::verify::{JwksRules, KeySet, json};
 
 /// How many bytes a document may have.
 const BODY_LIMIT: usize = 512 * 1024;
-
-/// How long the address of the keys is taken from metadata that were read before.
-const METADATA_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Where keys come from.
 #[derive(Clone, Debug)]
@@ -40,10 +36,14 @@ pub(crate) struct Fetcher {
     client: Arc<dyn HttpClient>,
     origin: Origin,
     rules: JwksRules,
-    /// Where the metadata say that the keys are, and when they were read.
-    found: Option<(Address, Instant)>,
-    /// What the keys that are held were marked with.
-    etag: Option<HeaderValue>,
+    held: Option<Version>,
+}
+
+/// What the keys that are held were marked with.
+struct Version {
+    address: Address,
+    etag: HeaderValue,
+    lifetime: Option<Duration>,
 }
 
 /// What an attempt that has not failed brings.
@@ -56,35 +56,40 @@ pub(crate) struct Fetched {
 
 impl Fetcher {
     pub(crate) fn new(client: Arc<dyn HttpClient>, origin: Origin, rules: JwksRules) -> Self {
-        Self { client, origin, rules, found: None, etag: None }
+        Self { client, origin, rules, held: None }
     }
 
     /// Makes one attempt; `holds_any` says whether keys of an earlier one are still held.
     pub(crate) async fn fetch(&mut self, holds_any: bool) -> Result<Fetched, FetchError> {
-        // Put back where all goes well: after a failure, or where it is cut short, the next attempt begins anew.
-        let (found, etag) = (self.found.take(), self.etag.take().filter(|_| holds_any));
-        let (address, read_at) = match (&self.origin, found) {
-            (Origin::Jwks(address), _) => (address.clone(), Instant::now()),
-            (_, Some((address, read_at))) if read_at.elapsed() < METADATA_AGE => (address, read_at),
-            (Origin::Issuer { issuer, metadata, plain_http }, _) => {
-                (self.discover(issuer, metadata, *plain_http).await?, Instant::now())
+        let address = match &self.origin {
+            Origin::Jwks(address) => address.clone(),
+            // Each time, since the keys may have moved.
+            Origin::Issuer { issuer, metadata, plain_http } => {
+                self.discover(issuer, metadata, *plain_http).await?
             }
         };
-        let response = self.get(&address, etag.as_ref()).await?;
-        let fetched = match response.status() {
-            StatusCode::NOT_MODIFIED if etag.is_some() => {
-                Fetched { keys: None, lifetime: freshness::lifetime(response.headers()) }
+        // Put back where all goes well: after a failure, or where it is cut short, the next attempt begins anew.
+        let held = self.held.take().filter(|held| holds_any && held.address == address);
+        let response = self.get(&address, held.as_ref().map(|held| &held.etag)).await?;
+        let lifetime = freshness::lifetime(response.headers());
+        let etag = response.headers().get(ETAG);
+        match held {
+            Some(held) if response.status() == StatusCode::NOT_MODIFIED => {
+                if etag.is_some_and(|etag| !is_same(etag, &held.etag)) {
+                    return Err(FetchError::new(&address, Problem::OtherVersion));
+                }
+                let lifetime = lifetime.or(held.lifetime);
+                self.held = Some(Version { lifetime, ..held });
+                Ok(Fetched { keys: None, lifetime })
             }
             _ => {
                 let body = body_of(&address, &response)?;
                 let keys = KeySet::jwks_with(body, &self.rules.for_public_sets());
                 let keys = keys.map_err(|error| FetchError::new(&address, Problem::Keys(error)))?;
-                Fetched { keys: Some(keys), lifetime: freshness::lifetime(response.headers()) }
+                self.held = etag.cloned().map(|etag| Version { address, etag, lifetime });
+                Ok(Fetched { keys: Some(keys), lifetime })
             }
-        };
-        self.etag = response.headers().get(ETAG).cloned().or(etag.filter(|_| fetched.keys.is_none()));
-        self.found = Some((address, read_at));
-        Ok(fetched)
+        }
     }
 
     /// Reads from the issuer's metadata where its keys are.
@@ -102,8 +107,6 @@ impl Fetcher {
             };
             match read.await {
                 Ok(address) => return Ok(address),
-                // It will not be otherwise for the other places, which are on the same host.
-                Err(error) if error.is_of_transport() => return Err(error),
                 // The place that most providers have is the one that others will look at first, too.
                 Err(error) => first_error = first_error.or(Some(error)),
             }
@@ -126,6 +129,13 @@ impl Fetcher {
         let response = self.client.fetch(request, BODY_LIMIT).await;
         response.map_err(|error| FetchError::new(address, Problem::Transport(error)))
     }
+}
+
+/// Compares as `If-None-Match` does (RFC 9110, section 8.8.3.2).
+fn is_same(one: &HeaderValue, other: &HeaderValue) -> bool {
+    let opaque =
+        |etag: &HeaderValue| etag.as_bytes().strip_prefix(b"W/").unwrap_or(etag.as_bytes()).to_owned();
+    opaque(one) == opaque(other)
 }
 
 /// The body of an answer that is whole and as it was asked for.

@@ -33,6 +33,9 @@ pub(crate) enum Problem {
     },
     KeysAddress(ConfigError),
     Keys(ConfigError),
+    /// It says that the keys are unchanged, but not which.
+    OtherVersion,
+    Panicked,
     /// The runtime that the fetches were made in has ended.
     Stopped,
 }
@@ -50,8 +53,8 @@ impl FetchError {
         Self { address: None, problem: Problem::Stopped }
     }
 
-    pub(crate) fn is_of_transport(&self) -> bool {
-        matches!(self.problem, Problem::Transport(_))
+    pub(crate) fn panicked() -> Self {
+        Self { address: None, problem: Problem::Panicked }
     }
 }
 
@@ -77,6 +80,10 @@ impl Display for FetchError {
             }
             Problem::KeysAddress(_) => f.write_str("the address of the keys cannot be used"),
             Problem::Keys(_) => f.write_str("its answer has no keys that can be used"),
+            Problem::OtherVersion => f.write_str(
+                "it says that the keys have not changed, and means others than those it was asked about",
+            ),
+            Problem::Panicked => f.write_str("the HTTP client panicked"),
             Problem::Stopped => f.write_str("the runtime that keys were fetched in has ended"),
         }
     }

@@ -63,6 +63,13 @@ impl HttpsClient {
             .tls_certs_merge(roots)
             .redirect(Policy::none())
             .no_proxy()
+            // Whatever features of reqwest's the application has switched on.
+            .http1_only()
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            .no_hickory_dns()
             // The keys are fetched once in a while: a connection that is kept would only go stale.
             .pool_max_idle_per_host(0)
             .user_agent(concat!("tower-jwt-auth/", env!("CARGO_PKG_VERSION")))

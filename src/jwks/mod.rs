@@ -28,7 +28,7 @@ pub use self::stats::RemoteKeysStats;
 use self::address::{Address, PlainHttp, metadata_addresses};
 use self::fetch::{Fetcher, Origin};
 use self::pace::Pace;
-use self::state::{State, TaskGuard};
+use self::state::{NO_RUNTIME, State, TaskGuard};
 use crate::config_error::ConfigError;
 use crate::error::AuthError;
 use crate::verify::{JwksRules, KeySet, KeySource, KeysRef, Refresh};
@@ -43,8 +43,9 @@ use crate::verify::{JwksRules, KeySet, KeySource, KeysRef, Refresh};
 ///
 /// One attempt fetches the metadata and the set, of 512 KiB at most each; a set of more than 100 keys is a bad answer.
 ///
-/// Clones share the keys: keep one for [`ready`](Self::ready), probes and [`stats`](Self::stats). What fetches them is a task in the tokio runtime in which they are first used (its timers have
-/// to be enabled, and its I/O for the client that comes with the crate); it ends with the last clone. Settings that are
+/// Clones share the keys: keep one for [`ready`](Self::ready), probes and [`stats`](Self::stats). What fetches them, and gives them up when they are too
+/// old, is a task in the tokio runtime in which they are first used, which has to be run for as long as they are (with its
+/// timers enabled, and its I/O for the client that comes with the crate); it ends with the last clone. Settings that are
 /// changed begin with nothing fetched: make them before the first use.
 ///
 #[cfg_attr(feature = "http-client", doc = "```")]
@@ -221,7 +222,7 @@ impl RemoteKeys {
             return Ok(());
         }
         if !self.ensure_task() {
-            return Err(no_runtime());
+            return Err(AuthError::keys_unavailable(NO_RUNTIME));
         }
         self.0.state.ready(self.0.settings.ready_limit).await
     }
@@ -284,15 +285,16 @@ impl RemoteKeys {
         if state.has_task.load(Ordering::Acquire) {
             return true;
         }
+        // Nobody has looked at their age since there was a task.
+        state.give_up_if_too_old();
         let Ok(runtime) = Handle::try_current() else {
-            state.give_up_if_too_old();
             return false;
         };
+        let mut task = task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(guard) = TaskGuard::begin(state) {
             let Settings { client, origin, rules, .. } = settings.clone();
             let fetcher = Fetcher::new(client, origin, rules);
-            let task_here = runtime.spawn(Arc::clone(state).run(fetcher, guard));
-            *task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task_here.abort_handle());
+            *task = Some(runtime.spawn(Arc::clone(state).run(fetcher, guard)).abort_handle());
         }
         true
     }
@@ -313,10 +315,8 @@ impl KeySource for RemoteKeys {
 
     fn refresh(&self) -> Refresh {
         // What waits needs the timers of a runtime, too.
-        if Handle::try_current().is_err() || !self.ensure_task() {
-            return Refresh::Failed(no_runtime());
-        }
-        self.0.state.refresh()
+        let can_wait = Handle::try_current().is_ok() && self.ensure_task();
+        self.0.state.refresh(can_wait)
     }
 
     fn issuer(&self) -> Option<&str> {
@@ -329,10 +329,6 @@ impl KeySource for RemoteKeys {
     fn leaves_issuer_open(&self) -> bool {
         self.issuer().is_none()
     }
-}
-
-fn no_runtime() -> AuthError {
-    AuthError::keys_unavailable("keys are fetched in a tokio runtime, and there is none here")
 }
 
 impl Settings {

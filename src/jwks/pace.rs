@@ -27,6 +27,9 @@ const USUAL_REFRESH: Duration = Duration::from_secs(10 * 60);
 /// Whatever the settings say: no process does nothing but fetch, where nobody asks it to.
 pub(crate) const LEAST_WAIT: Duration = Duration::from_millis(100);
 
+/// Some thirty years, which no clock overflows by.
+const LONGEST_WAIT: Duration = Duration::from_secs(1_000_000_000);
+
 impl Pace {
     pub(crate) fn new() -> Self {
         Self {
@@ -50,15 +53,14 @@ impl Pace {
     /// How long to wait after so many failures in a row: each time twice as long, and half of it by chance.
     pub(crate) fn until_retry(&self, failures: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
-        let longest = self.retry_floor.saturating_mul(doubled).min(self.retry_ceiling);
+        let longest = self.retry_floor.saturating_mul(doubled).min(self.retry_ceiling).min(LONGEST_WAIT);
         longest.mul_f64(0.5 + 0.5 * fastrand::f64()).max(LEAST_WAIT)
     }
 }
 
 /// So much later, or so late that nobody will wait for it.
 pub(crate) fn after(now: Instant, duration: Duration) -> Instant {
-    const THIRTY_YEARS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
-    now + duration.min(THIRTY_YEARS)
+    now + duration.min(LONGEST_WAIT)
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! What the handles of `RemoteKeys` share, and the task that looks after it.
 
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
@@ -14,6 +18,8 @@ use super::progress::{Ask, Progress};
 use super::stats::Counts;
 use crate::error::AuthError;
 use crate::verify::{KeySet, KeyStore, Refresh};
+
+pub(super) const NO_RUNTIME: &str = "keys are fetched in a tokio runtime, and there is none here";
 
 pub(crate) struct State {
     pub(super) keys: KeyStore,
@@ -47,10 +53,11 @@ impl State {
         }
     }
 
-    /// What becomes of a token whose key is not held.
-    pub(super) fn refresh(self: &Arc<Self>) -> Refresh {
+    /// What becomes of a token whose key is not held, which `can_wait` for a fetch where there is a runtime.
+    pub(super) fn refresh(self: &Arc<Self>, can_wait: bool) -> Refresh {
         self.counts.unknown_keys.add();
-        match self.ask() {
+        match self.ask(can_wait) {
+            Ask::Wait(_) if !can_wait => Refresh::Failed(AuthError::keys_unavailable(NO_RUNTIME)),
             Ask::Settled => {
                 self.counts.cooldown_hits.add();
                 Refresh::Unchanged
@@ -78,7 +85,7 @@ impl State {
     }
 
     /// Finds out what becomes of somebody who asks, and has an attempt made if that is what it takes.
-    fn ask(&self) -> Ask {
+    fn ask(&self, can_wait: bool) -> Ask {
         let (now, cooldown) = (Instant::now(), self.pace.cooldown);
         // Most who ask are told without keeping others from asking.
         if let Some(answer) = self.progress.borrow().ask(now, cooldown) {
@@ -86,7 +93,8 @@ impl State {
         }
         let answer = self.note(|progress| match progress.ask(now, cooldown) {
             Some(answer) => answer,
-            None => progress.want(now),
+            None if can_wait => progress.want(now),
+            None => Ask::Wait(progress.ended + 1),
         });
         self.wanted.notify_one();
         answer
@@ -107,6 +115,9 @@ impl State {
         let ended = progress.wait_for(|progress| progress.ended >= attempt);
         match timeout(self.wait_limit, ended).await {
             Ok(Ok(progress)) => match &progress.outcome {
+                Ok(()) if progress.confirmed.is_none() => {
+                    Err(AuthError::keys_unavailable("the keys were given up as soon as they were there"))
+                }
                 Ok(()) => Ok(()),
                 Err(error) => {
                     let retry = progress.due.saturating_duration_since(Instant::now());
@@ -208,7 +219,7 @@ impl State {
             let progress = self.progress.borrow();
             (progress.purges, progress.confirmed.is_some())
         };
-        let fetch = timeout(self.pace.deadline, fetcher.fetch(holds_any));
+        let fetch = timeout(self.pace.deadline, caught(fetcher.fetch(holds_any)));
         tokio::pin!(fetch);
         let fetched = loop {
             tokio::select! {
@@ -230,7 +241,7 @@ impl State {
         let now = Instant::now();
         match fetched {
             // What was fetched may hold what was to be purged: another attempt follows at once.
-            Ok(_) if progress.purges != purges => {
+            _ if progress.purges != purges => {
                 progress.want(now);
                 return false;
             }
@@ -270,12 +281,22 @@ impl TaskGuard {
 impl Drop for TaskGuard {
     fn drop(&mut self) {
         let state = &self.0;
+        state.has_task.store(false, Ordering::Release);
         state.progress.send_modify(|progress| {
             if progress.is_under_way {
                 let retry = state.pace.until_retry(progress.failures.saturating_add(1));
                 progress.fail(FetchError::stopped(), after(Instant::now(), retry));
             }
         });
-        state.has_task.store(false, Ordering::Release);
     }
+}
+
+/// Makes a panic of the client a failure like any other.
+async fn caught(fetch: impl Future<Output = Result<Fetched, FetchError>>) -> Result<Fetched, FetchError> {
+    let mut fetch = pin!(fetch);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| Poll::Ready(Err(FetchError::panicked())))
+    })
+    .await
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::hash::RandomState;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use quick_cache::UnitWeighter;
@@ -62,7 +62,7 @@ impl<C> IssuerResolver<C> {
     /// A resolver that asks `resolve` for the verifier of an issuer: `None` where there is no such issuer. The verifier
     /// has to demand that very [issuer](JwtVerifier::issuer). Where it fails, the request is answered with 503.
     ///
-    /// It is asked once for all who wait for the same issuer. It has to see to it by itself that it does not take too
+    /// It is asked once for all who wait for the same issuer, and they share its failure. It has to see to it by itself that it does not take too
     /// long: nobody else does.
     pub fn new<F, Fut, E>(resolve: F) -> Self
     where
@@ -81,12 +81,15 @@ impl<C> IssuerResolver<C> {
         }
     }
 
-    /// Sets how many issuers are remembered at most, and as many that there are not. The default is 1,000.
+    /// Sets how many issuers are remembered at most, and as many that there are not. The default is 1,000. Allow as many
+    /// as you have: the tokens of one that was forgotten to make room have it asked for again, whoever made them.
     pub fn entries(self, entries: usize) -> Self {
         Self { entries, ..self }
     }
 
-    /// Sets for how long an issuer is remembered, or that there is none. The default is ten minutes.
+    /// Sets after how long an issuer is asked for anew. The default is ten minutes. One request waits for that, and all
+    /// others go on with the verifier that is known; it serves on, too, if the resolver fails. That there is no such
+    /// issuer is remembered for as long, but for one minute at most.
     pub fn max_age(self, max_age: Duration) -> Self {
         Self { max_age, ..self }
     }
@@ -107,58 +110,96 @@ impl<C> fmt::Debug for IssuerResolver<C> {
 /// A resolver in use, with what it remembers.
 pub(crate) struct Resolver<C> {
     settings: IssuerResolver<C>,
-    known: Remembered<JwtVerifier<C>>,
-    /// Apart from those that there are, so that no number of these pushes one of them out.
-    unknown: Remembered<()>,
+    known: Remembered<Arc<Known<C>>>,
+    /// What those are told that there is no verifier for, and until when. Apart from those that there is one for, so that
+    /// no number of these pushes one of them out.
+    refused: Remembered<(AuthError, Instant)>,
     waiting: AtomicUsize,
 }
 
-/// Each with the time since when.
-type Remembered<T> = Cache<String, (T, Instant), UnitWeighter, RandomState>;
+type Remembered<T> = Cache<String, T, UnitWeighter, RandomState>;
+
+struct Known<C> {
+    verifier: JwtVerifier<C>,
+    since: Instant,
+    /// Whether one of the requests is asking for it anew; all others go on with this one.
+    is_renewed: AtomicBool,
+}
 
 /// How many bytes an issuer may have that is not known yet: what is remembered of it is bounded, too.
 const LONGEST_ISSUER: usize = 1024;
 
+/// How long a failure is remembered: those who have waited together are told together.
+const FAILURE_AGE: Duration = Duration::from_secs(1);
+
+/// How long it is remembered at most that there is no such issuer: it may be a new tenant, whose token came too early.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(60);
+
 impl<C> Resolver<C> {
     pub(crate) fn new(settings: IssuerResolver<C>) -> Self {
-        let (known, unknown) = (remember(settings.entries), remember(settings.entries));
-        Self { settings, known, unknown, waiting: AtomicUsize::new(0) }
+        let (known, refused) = (remember(settings.entries), remember(settings.entries));
+        Self { settings, known, refused, waiting: AtomicUsize::new(0) }
     }
 
     pub(crate) fn forget(&self, issuer: &str) -> bool {
+        self.refused.remove(issuer);
         self.known.remove(issuer).is_some()
     }
 
-    fn is_fresh(&self, since: Instant) -> bool {
-        since.elapsed() < self.settings.max_age
+    /// What an issuer is told that there was no verifier for, not long ago.
+    fn refusal(&self, issuer: &str) -> Option<AuthError> {
+        self.refused.get(issuer).filter(|(_, until)| Instant::now() < *until).map(|(error, _)| error)
     }
 
-    fn is_unknown(&self, issuer: &str) -> bool {
-        self.unknown.get(issuer).is_some_and(|((), since)| self.is_fresh(since))
-    }
-
-    /// Asks for the verifier of an issuer, unless somebody else does so already.
+    /// Waits for the verifier of an issuer that is not known.
     async fn resolve(&self, issuer: &str) -> Result<JwtVerifier<C>, AuthError> {
         let place = match self.known.get_value_or_guard_async(issuer).await {
-            Ok((verifier, _)) => return Ok(verifier),
+            Ok(known) => return Ok(known.verifier.clone()),
             Err(place) => place,
         };
-        // Whoever had this place before may have found that there is none.
-        if self.is_unknown(issuer) {
-            return Err(AuthErrorKind::WrongIssuer.into());
+        // Whoever had this place before may have been refused.
+        if let Some(error) = self.refusal(issuer) {
+            return Err(error);
         }
-        let resolved = (self.settings.resolve)(issuer.to_owned()).await;
-        let Some(verifier) = resolved.map_err(AuthError::keys_unavailable)? else {
-            self.unknown.insert(issuer.to_owned(), ((), Instant::now()));
-            return Err(AuthErrorKind::WrongIssuer.into());
-        };
-        if !verifier.issuers().iter().any(|demanded| demanded == issuer) {
-            let cause = "the verifier that was resolved does not demand the issuer it is for";
-            return Err(AuthError::keys_unavailable(cause));
-        }
+        let verifier = self.ask(issuer).await?;
         // It fails where the place has been taken away, in which case the next one asks anew.
-        let _ = place.insert((verifier.clone(), Instant::now()));
+        let _ = place.insert(Known::new(&verifier));
         Ok(verifier)
+    }
+
+    /// Asks anew for the verifier of an issuer that has been known for long. If that fails, the old one serves on.
+    async fn renew(&self, issuer: &str, renewal: Renewal<C>) -> Result<JwtVerifier<C>, AuthError> {
+        let verifier = match self.ask(issuer).await {
+            Err(error) if error.kind() == AuthErrorKind::WrongIssuer => {
+                self.forget(issuer);
+                return Err(error);
+            }
+            Err(_) => renewal.0.verifier.clone(),
+            Ok(verifier) => verifier,
+        };
+        // Not where it has been removed meanwhile.
+        let _ = self.known.replace(issuer.to_owned(), Known::new(&verifier), false);
+        Ok(verifier)
+    }
+
+    /// Asks the application, and remembers a refusal.
+    async fn ask(&self, issuer: &str) -> Result<JwtVerifier<C>, AuthError> {
+        let (error, age) = match (self.settings.resolve)(issuer.to_owned()).await {
+            Ok(Some(verifier)) if verifier.issuers().iter().any(|demanded| demanded == issuer) => {
+                return Ok(verifier);
+            }
+            Ok(Some(_)) => {
+                let cause = "the verifier that was resolved does not demand the issuer it is for";
+                (AuthError::keys_unavailable(cause), FAILURE_AGE)
+            }
+            Ok(None) => {
+                let age = self.settings.max_age.clamp(FAILURE_AGE, LONGEST_ABSENCE);
+                (AuthErrorKind::WrongIssuer.into(), age)
+            }
+            Err(cause) => (AuthError::keys_unavailable(cause), FAILURE_AGE),
+        };
+        self.refused.insert(issuer.to_owned(), (error.clone(), Instant::now() + age));
+        Err(error)
     }
 }
 
@@ -167,26 +208,64 @@ where
     C: DeserializeOwned + Send + Sync + 'static,
 {
     pub(crate) fn verify(self: &Arc<Self>, issuer: &str, token: &[u8]) -> Verdict<C> {
-        match self.known.get(issuer) {
-            Some((verifier, since)) if self.is_fresh(since) => return verifier.verify_bytes(token),
-            Some(_) => {
-                self.known.remove_if(issuer, |(_, since)| !self.is_fresh(*since));
+        let renewal = match self.known.get(issuer) {
+            Some(known) if known.since.elapsed() < self.settings.max_age => {
+                return known.verifier.verify_bytes(token);
             }
-            None => {}
-        }
-        if issuer.len() > LONGEST_ISSUER || self.is_unknown(issuer) {
-            return Verdict::Ready(Err(AuthErrorKind::WrongIssuer.into()));
+            Some(known) => match Renewal::begin(&known) {
+                Some(renewal) => Some(renewal),
+                None => return known.verifier.verify_bytes(token),
+            },
+            None => None,
+        };
+        if renewal.is_none() {
+            if issuer.len() > LONGEST_ISSUER {
+                return Verdict::Ready(Err(AuthErrorKind::WrongIssuer.into()));
+            }
+            if let Some(error) = self.refusal(issuer) {
+                return Verdict::Ready(Err(error));
+            }
         }
         let Some(waiting) = Waiting::begin(self) else {
+            if let Some(renewal) = renewal {
+                return renewal.0.verifier.verify_bytes(token);
+            }
             let cause = "as many requests as may wait for issuers do so already";
             return Verdict::Ready(Err(AuthError::keys_unavailable(cause)));
         };
         let (issuer, token) = (issuer.to_owned(), token.to_owned());
         Verdict::Pending(Box::pin(async move {
-            let verifier = waiting.0.resolve(&issuer).await?;
+            let verifier = match renewal {
+                Some(renewal) => waiting.0.renew(&issuer, renewal).await?,
+                None => waiting.0.resolve(&issuer).await?,
+            };
             drop(waiting);
             verifier.verify_bytes(&token).await
         }))
+    }
+}
+
+impl<C> Known<C> {
+    fn new(verifier: &JwtVerifier<C>) -> Arc<Self> {
+        let (verifier, since) = (verifier.clone(), Instant::now());
+        Arc::new(Self { verifier, since, is_renewed: AtomicBool::new(false) })
+    }
+}
+
+/// The one request that asks anew. If it is given up, another one may.
+struct Renewal<C>(Arc<Known<C>>);
+
+impl<C> Renewal<C> {
+    /// `None` where another one does so already.
+    fn begin(known: &Arc<Known<C>>) -> Option<Self> {
+        let is_renewed = known.is_renewed.swap(true, Ordering::AcqRel);
+        (!is_renewed).then(|| Self(Arc::clone(known)))
+    }
+}
+
+impl<C> Drop for Renewal<C> {
+    fn drop(&mut self) {
+        self.0.is_renewed.store(false, Ordering::Release);
     }
 }
 

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::cache::{CacheStats, Store, TokenCache};
 use super::jws::Jws;
+use super::key_set::KeySet;
 use super::key_source::{KeySource, Refresh};
 use super::rules::{Refusal, Rules, TOKEN_LIMIT};
 use super::validate::Expected;
@@ -200,43 +201,54 @@ where
     }
 
     fn judge(&self, token: &[u8]) -> Verdict<C> {
-        match self.verify_held(token) {
-            Err(refusal) if refusal.key_may_be_newer => self.verify_refreshed(token, refusal.kind),
+        let keys = self.keys.current();
+        match self.verify_with(&keys, token) {
+            Err(refusal) if refusal.key_may_be_newer => self.verify_with_newer(&keys, token, refusal.kind),
             result => Verdict::Ready(result.map_err(|refusal| self.explain(refusal.kind))),
         }
     }
 
-    /// With the keys that are held.
-    fn verify_held(&self, token: &[u8]) -> Result<Claims<C>, Refusal> {
-        let keys = self.keys.current();
+    /// With keys that are held.
+    fn verify_with(&self, keys: &KeySet, token: &[u8]) -> Result<Claims<C>, Refusal> {
         let Some(cache) = &self.cache else {
-            return self.rules.judge(&keys, token).map(|judged| judged.claims);
+            return self.rules.judge(keys, token).map(|judged| judged.claims);
         };
-        if let Some(claims) = cache.find(token, &keys, || self.rules.now()) {
+        if let Some(claims) = cache.find(token, keys, || self.rules.now()) {
             return Ok(claims);
         }
-        let judged = self.rules.judge(&keys, token)?;
+        let judged = self.rules.judge(keys, token)?;
         cache.keep(token, &judged);
         Ok(judged.claims)
     }
 
-    /// After a look for newer keys, since the token's does not seem to be among those that are held.
-    fn verify_refreshed(&self, token: &[u8], kind: AuthErrorKind) -> Verdict<C> {
+    /// After a look for newer keys, since the token's does not seem to be among those that were held.
+    fn verify_with_newer(&self, keys: &KeySet, token: &[u8], kind: AuthErrorKind) -> Verdict<C> {
         // What is broken in any case is not worth a look.
         if !Jws::split(token).is_some_and(|jws| jws.has_payload()) {
             return Verdict::Ready(Err(AuthErrorKind::MalformedToken.into()));
         }
-        match self.keys.refresh() {
-            Refresh::Unchanged => Verdict::Ready(Err(kind.into())),
-            Refresh::Failed(error) => Verdict::Ready(Err(without_newer_keys(kind, error))),
+        let error = match self.keys.refresh() {
+            Refresh::Unchanged => kind.into(),
+            Refresh::Failed(error) => without_newer_keys(kind, error),
             Refresh::Pending(refreshed) => {
                 let (verifier, token) = (self.clone(), token.to_owned());
-                Verdict::Pending(Box::pin(async move {
+                return Verdict::Pending(Box::pin(async move {
                     refreshed.await.map_err(|error| without_newer_keys(kind, error))?;
-                    verifier.verify_held(&token).map_err(|refusal| verifier.explain(refusal.kind))
-                }))
+                    let judged = verifier.verify_with(&verifier.keys.current(), &token);
+                    judged.map_err(|refusal| verifier.explain(refusal.kind))
+                }));
             }
+        };
+        // They may have come after the token was judged and before they were asked for.
+        let newer = self.keys.current();
+        if std::ptr::eq(&*newer, keys) {
+            return Verdict::Ready(Err(error));
         }
+        let judged = self.verify_with(&newer, token);
+        Verdict::Ready(judged.map_err(|refusal| match refusal.key_may_be_newer {
+            true => error,
+            false => self.explain(refusal.kind),
+        }))
     }
 
     /// Adds what only the developer should know, where the settings are more likely at fault than the token.

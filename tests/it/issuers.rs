@@ -183,15 +183,15 @@ async fn a_resolver_is_asked_once_for_each_issuer() {
         ("none, known to be", token(B, 2), Some(WrongIssuer), 3),
         ("too long to be one", token(&"x".repeat(1025), 2), Some(WrongIssuer), 3),
         ("broken", token("https://tenant-broken", 9), Some(KeysUnavailable), 4),
-        ("broken, not remembered", token("https://tenant-broken", 9), Some(KeysUnavailable), 5),
-        ("not the one asked for", token("https://tenant-mixed-up", 9), Some(KeysUnavailable), 6),
+        ("broken, a moment ago", token("https://tenant-broken", 9), Some(KeysUnavailable), 4),
+        ("not the one asked for", token("https://tenant-mixed-up", 9), Some(KeysUnavailable), 5),
     ] {
         assert_eq!(refusal(&issuers, &token).await, expected, "{name}");
         assert_eq!(asked.load(Ordering::Relaxed), times, "{name}");
     }
     assert!(issuers.remove("https://tenant-1"));
     assert_eq!(refusal(&issuers, &token("https://tenant-1", 9)).await, None);
-    assert_eq!(asked.load(Ordering::Relaxed), 7);
+    assert_eq!(asked.load(Ordering::Relaxed), 6);
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn those_who_wait_for_one_issuer_share_the_answer_and_are_not_too_many() {
     let (asked, open) = (Arc::default(), Arc::new(Semaphore::new(0)));
     let resolver = counted(&asked, &open).most_waiting(50);
     let issuers = Issuers::new([]).unwrap().resolver(resolver);
-    for issuer in ["https://tenant-1", B] {
+    for issuer in ["https://tenant-1", B, "https://tenant-broken"] {
         let mut tasks = JoinSet::new();
         for _ in 0..50 {
             let issuers = issuers.clone();
@@ -217,7 +217,11 @@ async fn those_who_wait_for_one_issuer_share_the_answer_and_are_not_too_many() {
         }
         tokio::task::yield_now().await;
         open.add_permits(1);
-        let expected = (issuer == B).then_some(WrongIssuer);
+        let expected = match issuer {
+            B => Some(WrongIssuer),
+            "https://tenant-broken" => Some(KeysUnavailable),
+            _ => None,
+        };
         assert_eq!(tasks.join_all().await, [expected; 50]);
         assert_eq!(asked.swap(0, Ordering::Relaxed), 2, "{issuer}");
         open.forget_permits(1);
@@ -240,6 +244,43 @@ async fn one_who_waits_for_keys_does_not_wait_for_an_issuer_any_more() {
     tokio::task::yield_now().await;
     assert!(matches!(issuers.verify(&named(B)), Verdict::Pending(_)));
     assert_eq!(first.await.unwrap().unwrap_err().kind(), KeysUnavailable);
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_asked_for_anew_serves_on_until_there_is_an_answer() {
+    let answer = Arc::new(std::sync::Mutex::new(Ok(Some(9))));
+    let (current, open) = (Arc::clone(&answer), Arc::new(Semaphore::new(100)));
+    let let_through = Arc::clone(&open);
+    let resolver = IssuerResolver::new(move |issuer: String| {
+        let (current, let_through) = (Arc::clone(&current), Arc::clone(&let_through));
+        async move {
+            let _ = let_through.acquire().await;
+            let answer: Result<Option<u8>, &str> = *current.lock().unwrap();
+            answer.map(|secret| secret.map(|secret| verifier(&issuer, secret)))
+        }
+    });
+    let issuers = Issuers::new([]).unwrap().resolver(resolver.max_age(Duration::ZERO));
+    let (old, new) = (token(A, 9), token(A, 8));
+    assert_eq!(refusal(&issuers, &old).await, None);
+
+    // One of them waits, and all others are told at once; if it is given up, another one waits.
+    open.forget_permits(100);
+    for _ in 0..2 {
+        let renewing = issuers.verify(&old);
+        assert!(matches!(renewing, Verdict::Pending(_)));
+        for _ in 0..10 {
+            assert!(matches!(issuers.verify(&old), Verdict::Ready(Ok(_))));
+        }
+        drop(renewing);
+    }
+    open.add_permits(100);
+    *answer.lock().unwrap() = Err("the database is down");
+    assert_eq!(refusal(&issuers, &old).await, None);
+    *answer.lock().unwrap() = Ok(Some(8));
+    assert_eq!(refusal(&issuers, &new).await, None);
+    assert_eq!(refusal(&issuers, &old).await, Some(InvalidSignature));
+    *answer.lock().unwrap() = Ok(None);
+    assert_eq!(refusal(&issuers, &new).await, Some(WrongIssuer));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use http::Response;
 use serde_json::json;
-use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, WrongIssuer};
+use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey, WrongIssuer};
 use tower_jwt_auth::{ConfigError, HttpClient, JwtVerifier, RemoteKeys};
 
 use super::{JWKS, Provider, jwks, pass, refusal, token};
@@ -44,24 +44,29 @@ async fn the_metadata_say_where_the_keys_are_and_the_verifier_demands_the_issuer
     let other = verifier.clone().issuer("https://other.example.com");
     assert_eq!(refusal(&other, "a").await, Some(WrongIssuer));
 
-    // The metadata are read again once a day, and after a failure.
-    let reads = || uris(&provider).iter().filter(|uri| *uri == OPENID).count();
-    pass(23 * 3600).await;
-    assert_eq!(reads(), 1);
-    pass(2 * 3600).await;
-    assert_eq!(reads(), 2);
-    provider.fail();
-    pass(700).await;
-    assert!(keys.stats().failures() > 0);
+    // The keys move, and the old address goes on as before.
     provider.answer(|request| {
         Ok(Response::new(match request.uri().path() {
             "/.well-known/openid-configuration" => metadata(ISSUER, "https://keys.example.net/moved"),
             "/moved" => jwks(&["b"]).into(),
-            _ => Vec::new(),
+            _ => jwks(&["a"]).into(),
         }))
     });
-    pass(400).await;
+    pass(30).await;
     assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
+    assert_eq!(keys.stats().failures(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_cannot_be_read_is_none_to_stop_at() {
+    let provider = Provider::new();
+    provider.answer(|request| match request.uri().path() {
+        "/.well-known/openid-configuration" => Err("it has more than 524288 bytes".into()),
+        "/.well-known/oauth-authorization-server" => Ok(Response::new(metadata(ISSUER, JWKS))),
+        _ => Ok(Response::new(jwks(&["a"]).into())),
+    });
+    RemoteKeys::discover_with(ISSUER, provider).unwrap().ready().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

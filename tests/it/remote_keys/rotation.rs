@@ -104,6 +104,43 @@ async fn promise_7_a_purge_ends_a_key_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn promise_7_a_purge_has_an_attempt_of_its_own_whatever_becomes_of_another() {
+    let provider = Provider::new();
+    provider.hang();
+    let keys = provider.keys().cooldown(seconds(3600));
+    assert!(!keys.is_ready());
+    pass(1).await;
+    provider.serve(&["a"]);
+    keys.purge();
+    pass(5).await;
+    assert_eq!(provider.requests(), 2);
+    assert!(keys.is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_10_one_who_has_waited_for_keys_that_are_gone_again_is_not_refused() {
+    let provider = Provider::of(&["a"]);
+    provider.delay(seconds(1));
+    let keys = provider.keys();
+    let verifier = verifier(&keys);
+    let waiting = verifier.verify(&token("a")).into_future();
+    let mut waiting = std::pin::pin!(waiting);
+    assert!(futures_poll(waiting.as_mut()).await.is_pending());
+    pass(1).await;
+    while !keys.is_ready() {
+        tokio::task::yield_now().await;
+    }
+    provider.fail();
+    keys.purge();
+    assert_eq!(waiting.await.unwrap_err().kind(), KeysUnavailable);
+}
+
+/// Polls once.
+async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
+    std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx))).await
+}
+
+#[tokio::test(start_paused = true)]
 async fn promise_7_what_was_being_fetched_before_a_purge_is_not_used() {
     let provider = Provider::of(&["a", "b"]);
     provider.delay(seconds(1));
@@ -226,6 +263,47 @@ async fn promise_12_the_provider_says_how_long_its_keys_stay_between_a_floor_and
         let taken = until_refresh(headers).await;
         assert!((longest * 8 / 10..=longest + 1).contains(&taken), "{headers:?}: {taken}");
     }
+}
+
+/// Answers with keys of these names and this ETag, or that they have not changed, with the ETag that is given for that.
+fn with_etag(provider: &Provider, kid: &'static str, etag: &'static str, unchanged: &'static str) {
+    provider.answer(move |request| {
+        let mut response = Response::new(Vec::new());
+        let is_unchanged = request.headers().contains_key("if-none-match");
+        if is_unchanged {
+            *response.status_mut() = http::StatusCode::NOT_MODIFIED;
+        } else {
+            *response.body_mut() = jwks(&[kid]).into();
+            response.headers_mut().insert("cache-control", HeaderValue::from_static("max-age=60"));
+        }
+        let etag = if is_unchanged { unchanged } else { etag };
+        response.headers_mut().insert("etag", HeaderValue::from_static(etag));
+        Ok(response)
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_12_unchanged_keys_live_as_long_again_as_they_did() {
+    let provider = Provider::new();
+    with_etag(&provider, "a", "\"1\"", "W/\"1\"");
+    let keys = provider.keys();
+    keys.ready().await.unwrap();
+    pass(600).await;
+    assert!(provider.requests() >= 10, "{}", provider.requests());
+    assert_eq!(keys.stats().failures(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_12_other_keys_that_have_not_changed_are_asked_for_themselves() {
+    let provider = Provider::new();
+    with_etag(&provider, "a", "\"1\"", "\"2\"");
+    let keys = provider.keys();
+    let verifier = verifier(&keys);
+    assert_eq!(refusal(&verifier, "a").await, None);
+    with_etag(&provider, "b", "\"2\"", "\"2\"");
+    pass(70).await;
+    assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(keys.stats().failures(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
-use tower_jwt_auth::AuthErrorKind::KeysUnavailable;
-use tower_jwt_auth::{KeySet, KeySource};
+use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
+use tower_jwt_auth::{JwtVerifier, KeySet, KeySource, KeysRef, Refresh, RemoteKeys};
 
 use super::{Provider, at_once, jwks, pass, refusal, seconds, token, verifier};
 
@@ -91,6 +91,54 @@ fn with_no_runtime_nothing_panics_and_given_keys_serve() {
 }
 
 #[test]
+fn with_no_runtime_what_is_settled_is_said() {
+    let provider = Provider::of(&["a"]);
+    let keys = provider.keys();
+    let verifier = verifier(&keys);
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(keys.ready()).unwrap();
+    assert_eq!(at_once(verifier.verify(&token("b"))).err(), Some(UnknownKey));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_were_given_too_long_ago_do_not_serve_even_once() {
+    let provider = Provider::new();
+    let keys = provider.keys().seed(KeySet::jwks(jwks(&["a"])).unwrap()).outage_limit(seconds(1000));
+    pass(1001).await;
+    assert_eq!(refusal(&verifier(&keys), "a").await, Some(KeysUnavailable));
+}
+
+/// Keys that are fetched just after somebody has looked at those that were held.
+struct JustFetched(RemoteKeys);
+
+impl KeySource for JustFetched {
+    fn current(&self) -> KeysRef<'_> {
+        self.0.current()
+    }
+
+    fn refresh(&self) -> Refresh {
+        let keys = self.0.clone();
+        let ready = std::thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(keys.ready())
+        });
+        ready.join().unwrap().unwrap();
+        self.0.refresh()
+    }
+}
+
+#[test]
+fn a_token_whose_key_comes_just_after_it_was_looked_for_is_not_refused() {
+    let provider = Provider::of(&["a"]);
+    let just_fetched = JustFetched(provider.keys());
+    let verifier = JwtVerifier::<serde_json::Value>::new(just_fetched)
+        .issuer(crate::support::ISSUER)
+        .audience(crate::support::AUDIENCE)
+        .clock(|| crate::support::at(crate::support::NOW));
+    assert!(at_once(verifier.verify(&token("a"))).is_ok());
+}
+
+#[test]
 fn keys_outlive_the_runtime_they_were_fetched_in() {
     let runtime = || Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let provider = Provider::of(&["a"]);
@@ -124,8 +172,9 @@ async fn a_client_that_panics_is_a_failure_like_any_other() {
     for _ in 0..100 {
         assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
     }
-    assert_eq!(provider.requests(), 1);
+    assert_eq!((provider.requests(), keys.stats().failures()), (1, 1));
+    assert_eq!(keys.last_error().unwrap().to_string(), "the HTTP client panicked");
     provider.serve(&["a"]);
-    pass(5).await;
+    keys.ready().await.unwrap();
     assert_eq!(refusal(&verifier, "a").await, None);
 }
