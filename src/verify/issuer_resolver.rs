@@ -171,7 +171,7 @@ impl<C> Resolver<C> {
     async fn renew(&self, issuer: &str, renewal: Renewal<C>) -> Result<JwtVerifier<C>, AuthError> {
         let verifier = match self.ask(issuer).await {
             Err(error) if error.kind() == AuthErrorKind::WrongIssuer => {
-                self.forget(issuer);
+                self.known.remove(issuer);
                 return Err(error);
             }
             Err(_) => renewal.0.verifier.clone(),

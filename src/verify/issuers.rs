@@ -100,8 +100,8 @@ impl<C> Issuers<C> {
         result
     }
 
-    /// Removes the verifier of an issuer, whether it was added or resolved. From now on its tokens are refused, unless a
-    /// resolver still knows it. Tells whether there was one.
+    /// Removes the verifier of an issuer, whether it was added or resolved, and that there was none to be resolved. From now
+    /// on its tokens are refused, unless a resolver knows it. Tells whether there was one.
     pub fn remove(&self, issuer: &str) -> bool {
         let known = self.shared.verifiers.rcu(|known| {
             let mut known = Verifiers::clone(known);

@@ -281,6 +281,10 @@ async fn an_issuer_that_is_asked_for_anew_serves_on_until_there_is_an_answer() {
     assert_eq!(refusal(&issuers, &old).await, Some(InvalidSignature));
     *answer.lock().unwrap() = Ok(None);
     assert_eq!(refusal(&issuers, &new).await, Some(WrongIssuer));
+    *answer.lock().unwrap() = Ok(Some(8));
+    assert_eq!(refusal(&issuers, &new).await, Some(WrongIssuer), "as of a moment ago");
+    assert!(!issuers.remove(A), "it was refused, which is forgotten");
+    assert_eq!(refusal(&issuers, &new).await, None);
 }
 
 #[tokio::test]

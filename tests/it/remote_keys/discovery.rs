@@ -44,14 +44,26 @@ async fn the_metadata_say_where_the_keys_are_and_the_verifier_demands_the_issuer
     let other = verifier.clone().issuer("https://other.example.com");
     assert_eq!(refusal(&other, "a").await, Some(WrongIssuer));
 
-    // The keys move, and the old address goes on as before.
-    provider.answer(|request| {
-        Ok(Response::new(match request.uri().path() {
-            "/.well-known/openid-configuration" => metadata(ISSUER, "https://keys.example.net/moved"),
-            "/moved" => jwks(&["b"]).into(),
-            _ => jwks(&["a"]).into(),
-        }))
-    });
+    // The keys move, and the old address goes on as before. Both mark their first version in the same way.
+    let moved = |to: &'static str| {
+        move |request: &http::Request<()>| {
+            let mut response = Response::new(Vec::new());
+            response.headers_mut().insert("etag", "\"1\"".parse().unwrap());
+            match request.uri().path() {
+                "/.well-known/openid-configuration" => *response.body_mut() = metadata(ISSUER, to),
+                _ if request.headers().contains_key("if-none-match") => {
+                    *response.status_mut() = http::StatusCode::NOT_MODIFIED;
+                }
+                "/moved" => *response.body_mut() = jwks(&["b"]).into(),
+                _ => *response.body_mut() = jwks(&["a"]).into(),
+            }
+            Ok(response)
+        }
+    };
+    provider.answer(moved("https://keys.example.net/jwks"));
+    pass(600).await;
+    assert_eq!(refusal(&verifier, "a").await, None);
+    provider.answer(moved("https://keys.example.net/moved"));
     pass(30).await;
     assert_eq!(refusal(&verifier, "b").await, None);
     assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));

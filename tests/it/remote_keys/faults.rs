@@ -106,6 +106,17 @@ fn ok(body: &str) -> Script {
     http("200 OK", "content-type: application/json\r\n", body)
 }
 
+/// In the format of RFC 1952, with nothing made smaller.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let crc = bytes.iter().fold(!0_u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+    });
+    let len = u16::try_from(bytes.len()).unwrap();
+    let head = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1];
+    let lens = [len.to_le_bytes(), (!len).to_le_bytes()].concat();
+    [&head, &*lens, bytes, &(!crc).to_le_bytes(), &u32::from(len).to_le_bytes()].concat()
+}
+
 /// One byte every ten milliseconds: each of them in time, all of them together not.
 fn drip(script: Script) -> Script {
     let bytes = script.into_iter().flat_map(|(_, bytes)| bytes);
@@ -126,6 +137,10 @@ async fn no_fault_of_a_server_takes_the_keys_away_or_stalls_a_request() {
         &[0; 17][..],
     ]
     .concat();
+    let packed = gzip(other.as_bytes());
+    let head =
+        format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", packed.len());
+    let compressed = [head.as_bytes(), &packed].concat();
     let many: Vec<_> =
         (0..10_000).map(|n| json!({"kty": "OKP", "crv": "Ed25519", "kid": n.to_string()})).collect();
     let hang = vec![(Duration::from_secs(60), Vec::new())];
@@ -147,6 +162,7 @@ async fn no_fault_of_a_server_takes_the_keys_away_or_stalls_a_request() {
         ("huge", at_once(chunked(9)), refused),
         ("huge headers", http("200 OK", &format!("x: {}\r\n", "x".repeat(1_000_000)), &other), refused),
         ("gzip bomb", at_once(bomb), refused),
+        ("gzip", at_once(compressed), refused),
         ("redirect", http("302 Found", "location: /jwks.json\r\n", &other), refused),
         (
             "permanent redirect",

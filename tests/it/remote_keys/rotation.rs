@@ -107,7 +107,7 @@ async fn promise_7_a_purge_ends_a_key_at_once() {
 async fn promise_7_a_purge_has_an_attempt_of_its_own_whatever_becomes_of_another() {
     let provider = Provider::new();
     provider.hang();
-    let keys = provider.keys().cooldown(seconds(3600));
+    let keys = provider.keys().cooldown(seconds(3600)).retry_between(seconds(3600), seconds(3600));
     assert!(!keys.is_ready());
     pass(1).await;
     provider.serve(&["a"]);
