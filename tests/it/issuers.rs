@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower_jwt_auth::AuthErrorKind::{
-    Expired, InvalidClaims, InvalidSignature, KeysUnavailable, MalformedToken, TokenTooLarge, UnknownKey,
+    Expired, InvalidClaims, InvalidSignature, KeysUnavailable, MalformedToken, TokenTooLarge,
     UnsupportedToken, WrongAudience, WrongIssuer,
 };
 use tower_jwt_auth::{
@@ -336,5 +336,8 @@ async fn an_issuer_that_hangs_slows_no_other_and_an_unknown_one_has_nothing_fetc
     let requests = (good.requests(), hung.requests());
     assert_eq!(refusal(&issuers, &named("https://c.example.com")).await, Some(WrongIssuer));
     assert_eq!((good.requests(), hung.requests()), requests);
-    assert_eq!(refusal(&issuers, &crate::remote_keys::token_from(A, "b")).await, Some(UnknownKey));
+    assert_eq!(
+        refusal(&issuers, &crate::remote_keys::token_from(A, "b")).await,
+        Some(AuthErrorKind::UnknownKey)
+    );
 }
