@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// taken for it here. That costs a look into the cache, which tells them apart.)
 pub(super) struct Marks {
     buckets: Box<[AtomicU64]>,
-    /// An odd number that is others' guess.
-    multiplier: u64,
+    /// Makes the places differ from those in any other store.
+    seed: u64,
 }
 
 impl Marks {
@@ -20,7 +20,7 @@ impl Marks {
         let buckets = tokens.clamp(1, MOST_BUCKETS).next_power_of_two();
         Self {
             buckets: (0..buckets).map(|_| AtomicU64::new(0)).collect(),
-            multiplier: RandomState::new().hash_one(0) | 1,
+            seed: RandomState::new().hash_one(0),
         }
     }
 
@@ -46,12 +46,14 @@ impl Marks {
     /// By the last bytes, which are the signature's.
     #[inline]
     fn place(&self, token: &[u8]) -> (&AtomicU64, u64) {
-        let end = token.last_chunk().map_or(0, |end| u64::from_le_bytes(*end));
-        // The higher a bit, the more of the bytes it depends on.
-        let mixed = end.wrapping_mul(self.multiplier);
-        let bucket = (mixed >> 40) as usize & (self.buckets.len() - 1);
+        let end = token.last_chunk().map_or(0, |end| u128::from_le_bytes(*end));
+        // All bits of both halves have their part in all bits of what is left.
+        let (upper, lower) = ((end >> 64) as u64 ^ self.seed, end as u64 ^ !self.seed);
+        let product = u128::from(upper) * u128::from(lower);
+        let mixed = (product >> 64) as u64 ^ product as u64;
+        let bucket = (mixed >> 16) as usize & (self.buckets.len() - 1);
         // None is zero, as the marks of no token are.
-        (&self.buckets[bucket], mixed >> 24 & 0xffff | 1)
+        (&self.buckets[bucket], mixed & 0xffff | 1)
     }
 }
 
@@ -72,17 +74,15 @@ pub(super) const BYTES_EACH: usize = 2 * size_of::<AtomicU64>();
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use sha2::{Digest, Sha256};
 
-    /// Tokens of one bucket, with marks of their own.
-    fn neighbours() -> impl Iterator<Item = [u8; 8]> {
-        (0_u64..).map(|n| (n << 25).to_le_bytes())
-    }
+    use super::*;
 
     #[test]
     fn the_last_four_of_a_bucket_are_known() {
-        let marks = Marks { multiplier: 1, ..Marks::with_room_for(1000) };
-        let tokens: Vec<_> = neighbours().take(5).collect();
+        let marks = Marks::with_room_for(100);
+        let in_first = |token: &[u8; 16]| std::ptr::eq(marks.place(token).0, &marks.buckets[0]);
+        let tokens: Vec<_> = (0_u128..).map(u128::to_le_bytes).filter(in_first).take(5).collect();
         for (count, token) in tokens.iter().enumerate() {
             assert!(!marks.has(token));
             assert!(!marks.add(token));
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn few_tokens_are_taken_for_others() {
         let marks = Marks::with_room_for(1000);
-        let token = |n: u64| n.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes();
+        let token = |n: u64| Sha256::digest(n.to_le_bytes());
         for n in 0..1000 {
             marks.add(&token(n));
         }
