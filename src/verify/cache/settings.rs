@@ -15,7 +15,7 @@ use std::time::Duration;
 /// parts, so that the first may have to go when two thirds of it are used.
 ///
 /// The tokens and their claims stay in memory, and the claims of one token are shared by its requests. A look that is in
-/// vain costs some 2 % of the check of a secret, and one that is not saves three quarters of it; of the check of a
+/// vain costs 1 to 5 % of the check of a secret, and one that is not saves three quarters of it; of the check of a
 /// public key it saves nearly all.
 ///
 /// ```
