@@ -133,9 +133,13 @@ impl Fetcher {
 
 /// Compares as `If-None-Match` does (RFC 9110, section 8.8.3.2).
 fn is_same(one: &HeaderValue, other: &HeaderValue) -> bool {
-    let opaque =
-        |etag: &HeaderValue| etag.as_bytes().strip_prefix(b"W/").unwrap_or(etag.as_bytes()).to_owned();
     opaque(one) == opaque(other)
+}
+
+/// An ETag, whether it is a weak one or not.
+fn opaque(etag: &HeaderValue) -> &[u8] {
+    let etag = etag.as_bytes();
+    etag.strip_prefix(b"W/").unwrap_or(etag)
 }
 
 /// The body of an answer that is whole and as it was asked for.

@@ -44,17 +44,12 @@ impl FetchError {
     pub(crate) fn new(address: &Address, problem: Problem) -> Self {
         Self { address: Some(address.uri().to_string()), problem }
     }
+}
 
-    pub(crate) fn deadline(limit: Duration) -> Self {
-        Self { address: None, problem: Problem::Deadline(limit) }
-    }
-
-    pub(crate) fn stopped() -> Self {
-        Self { address: None, problem: Problem::Stopped }
-    }
-
-    pub(crate) fn panicked() -> Self {
-        Self { address: None, problem: Problem::Panicked }
+/// Of an attempt as a whole.
+impl From<Problem> for FetchError {
+    fn from(problem: Problem) -> Self {
+        Self { address: None, problem }
     }
 }
 

@@ -38,15 +38,16 @@ use crate::verify::{JwksRules, KeySet, KeySource, KeysRef, Refresh};
 /// While keys are held, no request waits. A token whose key is not held has newer keys fetched, for all that ask
 /// together, at most once in a [cooldown](Self::cooldown); it waits a [short time](Self::wait_limit) and no longer. Within
 /// the cooldown of an attempt that was good but did not bring its key, it is answered with 401.
+///
 /// An answer that is no good never replaces keys that are; where no good one comes, the keys that are held serve on for
-/// [as long as they may](Self::outage_limit). What can not be judged meanwhile is answered with 503, not with 401.
+/// [as long as they may](Self::outage_limit). What cannot be judged meanwhile is answered with 503, not with 401.
 ///
 /// One attempt fetches the metadata and the set, of 512 KiB at most each; a set of more than 100 keys is a bad answer.
 ///
-/// Clones share the keys: keep one for [`ready`](Self::ready), probes and [`stats`](Self::stats). What fetches them, and gives them up when they are too
-/// old, is a task in the tokio runtime in which they are first used, which has to be run for as long as they are (with its
-/// timers enabled, and its I/O for the client that comes with the crate); it ends with the last clone. Settings that are
-/// changed begin with nothing fetched: make them before the first use.
+/// Clones share the keys: keep one for [`ready`](Self::ready), probes and [`stats`](Self::stats). What fetches them, and
+/// gives them up when they are too old, is a task in the tokio runtime in which they are first used. That has to be run
+/// for as long as they are used, with its timers enabled, and its I/O for the client that comes with the crate. The task
+/// ends with the last clone. Settings that are changed begin with nothing fetched: make them before the first use.
 ///
 #[cfg_attr(feature = "http-client", doc = "```")]
 #[cfg_attr(not(feature = "http-client"), doc = "```ignore")]

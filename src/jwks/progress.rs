@@ -99,6 +99,7 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fetch_error::Problem;
     use super::*;
 
     const COOLDOWN: Duration = Duration::from_secs(30);
@@ -122,7 +123,7 @@ mod tests {
         progress.want(now);
         assert_eq!(ask_after(&progress, now, 100).as_deref(), Some("wait for 1"));
 
-        progress.fail(FetchError::stopped(), later(10));
+        progress.fail(Problem::Stopped.into(), later(10));
         assert_eq!(ask_after(&progress, now, 4).as_deref(), Some("failed, again in 6 s"));
         assert_eq!(ask_after(&progress, now, 29).as_deref(), Some("failed, again in 0 s"));
         assert_eq!(ask_after(&progress, now, 30), None);

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::fetch::{Fetched, Fetcher};
-use super::fetch_error::FetchError;
+use super::fetch_error::{FetchError, Problem};
 use super::pace::{Pace, after};
 use super::progress::{Ask, Progress};
 use super::stats::Counts;
@@ -225,7 +225,7 @@ impl State {
             tokio::select! {
                 biased;
                 fetched = &mut fetch => {
-                    break fetched.unwrap_or_else(|_| Err(FetchError::deadline(self.pace.deadline)));
+                    break fetched.unwrap_or_else(|_| Err(Problem::Deadline(self.pace.deadline).into()));
                 }
                 () = self.until_too_old() => {}
             }
@@ -239,31 +239,30 @@ impl State {
     /// Notes how an attempt has ended. Whether there is anything to tell those who wait.
     fn conclude(&self, progress: &mut Progress, purges: u64, fetched: Result<Fetched, FetchError>) -> bool {
         let now = Instant::now();
+        // It may hold what was to be purged, or speak of keys that grew too old meanwhile: another one follows at once.
+        let was_purged = progress.purges != purges;
+        let is_unchanged = matches!(fetched, Ok(Fetched { keys: None, .. }));
+        if was_purged || (is_unchanged && progress.confirmed.is_none()) {
+            progress.want(now);
+            return false;
+        }
         match fetched {
-            // What was fetched may hold what was to be purged: another attempt follows at once.
-            _ if progress.purges != purges => {
-                progress.want(now);
-                return false;
-            }
-            // The keys that are still good grew too old meanwhile.
-            Ok(Fetched { keys: None, .. }) if progress.confirmed.is_none() => {
-                progress.want(now);
-                return false;
-            }
             Ok(fetched) => {
                 progress.succeed(now, after(now, self.pace.until_refresh(fetched.lifetime)));
                 if let Some(keys) = fetched.keys {
                     self.keys.replace(keys);
                 }
             }
-            Err(error) => {
-                let retry = self.pace.until_retry(progress.failures.saturating_add(1));
-                progress.fail(error, after(now, retry));
-            }
+            Err(error) => self.fail(progress, error),
         }
         let is_stale = progress.failures > 0 && progress.confirmed.is_some();
         self.is_stale.store(is_stale, Ordering::Relaxed);
         true
+    }
+
+    fn fail(&self, progress: &mut Progress, error: FetchError) {
+        let retry = self.pace.until_retry(progress.failures.saturating_add(1));
+        progress.fail(error, after(Instant::now(), retry));
     }
 }
 
@@ -273,8 +272,8 @@ pub(super) struct TaskGuard(Arc<State>);
 impl TaskGuard {
     /// `None` where there is one already.
     pub(super) fn begin(state: &Arc<State>) -> Option<Self> {
-        let was_attended = state.has_task.swap(true, Ordering::AcqRel);
-        (!was_attended).then(|| Self(Arc::clone(state)))
+        let had_task = state.has_task.swap(true, Ordering::AcqRel);
+        (!had_task).then(|| Self(Arc::clone(state)))
     }
 }
 
@@ -284,8 +283,7 @@ impl Drop for TaskGuard {
         state.has_task.store(false, Ordering::Release);
         state.progress.send_modify(|progress| {
             if progress.is_under_way {
-                let retry = state.pace.until_retry(progress.failures.saturating_add(1));
-                progress.fail(FetchError::stopped(), after(Instant::now(), retry));
+                state.fail(progress, Problem::Stopped.into());
             }
         });
     }
@@ -296,7 +294,7 @@ async fn caught(fetch: impl Future<Output = Result<Fetched, FetchError>>) -> Res
     let mut fetch = pin!(fetch);
     poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(cx)));
-        polled.unwrap_or_else(|_| Poll::Ready(Err(FetchError::panicked())))
+        polled.unwrap_or_else(|_| Poll::Ready(Err(Problem::Panicked.into())))
     })
     .await
 }

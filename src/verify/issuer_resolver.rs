@@ -123,7 +123,7 @@ struct Known<C> {
     verifier: JwtVerifier<C>,
     since: Instant,
     /// Whether one of the requests is asking for it anew; all others go on with this one.
-    is_renewed: AtomicBool,
+    is_being_renewed: AtomicBool,
 }
 
 /// How many bytes an issuer may have that is not known yet: what is remembered of it is bounded, too.
@@ -248,7 +248,7 @@ where
 impl<C> Known<C> {
     fn new(verifier: &JwtVerifier<C>) -> Arc<Self> {
         let (verifier, since) = (verifier.clone(), Instant::now());
-        Arc::new(Self { verifier, since, is_renewed: AtomicBool::new(false) })
+        Arc::new(Self { verifier, since, is_being_renewed: AtomicBool::new(false) })
     }
 }
 
@@ -258,14 +258,14 @@ struct Renewal<C>(Arc<Known<C>>);
 impl<C> Renewal<C> {
     /// `None` where another one does so already.
     fn begin(known: &Arc<Known<C>>) -> Option<Self> {
-        let is_renewed = known.is_renewed.swap(true, Ordering::AcqRel);
-        (!is_renewed).then(|| Self(Arc::clone(known)))
+        let is_being_renewed = known.is_being_renewed.swap(true, Ordering::AcqRel);
+        (!is_being_renewed).then(|| Self(Arc::clone(known)))
     }
 }
 
 impl<C> Drop for Renewal<C> {
     fn drop(&mut self) {
-        self.0.is_renewed.store(false, Ordering::Release);
+        self.0.is_being_renewed.store(false, Ordering::Release);
     }
 }
 

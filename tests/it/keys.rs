@@ -68,7 +68,12 @@ pub(crate) fn signer(algorithm: Algorithm) -> EncodingKey {
 
 /// What [`signer`]'s signatures are checked with, as a JWK with `alg` and without `kid`.
 pub(crate) fn jwk_of(algorithm: Algorithm) -> Value {
-    let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&signer(algorithm), algorithm).unwrap();
+    jwk_by(&signer(algorithm), algorithm)
+}
+
+/// The same for another private key.
+pub(crate) fn jwk_by(key: &EncodingKey, algorithm: Algorithm) -> Value {
+    let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(key, algorithm).unwrap();
     serde_json::to_value(jwk).unwrap()
 }
 

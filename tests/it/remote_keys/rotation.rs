@@ -10,7 +10,7 @@ use tower_jwt_auth::AuthErrorKind::{InvalidSignature, KeysUnavailable, UnknownKe
 use tower_jwt_auth::{Algorithm, JwksRules, TokenCache};
 
 use super::{Provider, at_once, jwks, pass, refusal, seconds, token, verifier};
-use crate::keys::{fixture, jwk_of, jwk_with, set_of, signer};
+use crate::keys::{fixture, jwk_by, jwk_of, jwk_with, set_of, signer};
 use crate::support::good_claims;
 
 #[tokio::test(start_paused = true)]
@@ -41,10 +41,7 @@ async fn promise_6_a_new_key_is_used_within_one_cooldown_of_its_first_token() {
 async fn promise_6_a_new_key_is_used_where_tokens_name_none() {
     let other =
         jsonwebtoken::EncodingKey::from_rsa_pem(fixture("rsa2048-other.private.pem").as_bytes()).unwrap();
-    let set = |key: &EncodingKey| {
-        let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(key, Algorithm::RS256).unwrap();
-        set_of(&[serde_json::to_value(jwk).unwrap()])
-    };
+    let set = |key: &EncodingKey| set_of(&[jwk_by(key, Algorithm::RS256)]);
     let sign = |key: &EncodingKey| {
         jsonwebtoken::encode(&Header::new(Algorithm::RS256), &good_claims(), key).unwrap()
     };
@@ -342,8 +339,7 @@ async fn promise_12_keys_that_have_not_changed_are_not_sent_again() {
 async fn several_keys_of_one_name_are_all_tried() {
     let other = EncodingKey::from_rsa_pem(fixture("rsa2048-other.private.pem").as_bytes()).unwrap();
     let rsa = |key: &EncodingKey| {
-        let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(key, Algorithm::RS256).unwrap();
-        let mut jwk = serde_json::to_value(jwk).unwrap();
+        let mut jwk = jwk_by(key, Algorithm::RS256);
         jwk["kid"] = "same".into();
         jwk
     };
