@@ -1,57 +1,107 @@
 //! What a refusal says: status, error code and `WWW-Authenticate` (RFC 6750, section 3; RFC 9110, section 11.6.1).
 
-use std::fmt::{self, Formatter, Write};
+use std::fmt::{self, Formatter};
 use std::sync::LazyLock;
 
 use http::{HeaderValue, StatusCode};
 
+use crate::address::public_url;
 use crate::config_error::ConfigError;
 use crate::kind::AuthErrorKind;
 
-/// The settings of a layer's challenges, with the header of every kind of refusal made ready.
+/// What a layer tells the clients that it refuses, with the header of every kind of refusal made ready.
 pub(crate) struct Challenge {
-    realm: String,
+    settings: Settings,
     prepared: Vec<HeaderValue>,
 }
 
+/// What can be set of a challenge; all of it can stand in a header as it is.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    /// With its quotes.
+    realm: String,
+    scope: Option<String>,
+    resource_metadata: Option<String>,
+}
+
 /// What a layer uses that was given no settings.
-static DEFAULT: LazyLock<Challenge> =
-    LazyLock::new(|| Challenge::new("api").expect("the default realm is plain ASCII"));
+static DEFAULT: LazyLock<Challenge> = LazyLock::new(|| Challenge::new(Settings::default()));
 
 impl Challenge {
-    pub(crate) fn new(realm: &str) -> Result<Self, ConfigError> {
-        let printable = |byte: u8| matches!(byte, b' '..=b'~');
-        if !realm.bytes().all(printable) {
-            return Err(ConfigError::InvalidRealm { realm: realm.to_owned() });
-        }
-        let mut challenge = Self { realm: quoted(realm), prepared: Vec::new() };
+    pub(crate) fn new(settings: Settings) -> Self {
+        let mut challenge = Self { settings, prepared: Vec::new() };
         challenge.prepared = AuthErrorKind::ALL.map(|kind| challenge.render(kind, None)).into();
-        Ok(challenge)
+        challenge
     }
 
     pub(crate) fn or_default(challenge: Option<&Self>) -> &Self {
         challenge.unwrap_or(&DEFAULT)
     }
 
-    /// The value of `WWW-Authenticate` for a refusal.
-    pub(crate) fn header(&self, kind: AuthErrorKind, scope: Option<&str>) -> HeaderValue {
-        match scope {
-            None => self.prepared[kind as usize].clone(),
-            Some(scope) => self.render(kind, Some(scope)),
-        }
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings.clone()
     }
 
-    fn render(&self, kind: AuthErrorKind, scope: Option<&str>) -> HeaderValue {
-        let mut text = format!("Bearer realm={}", self.realm);
-        if let Some(code) = kind.answer().code {
-            write!(text, ", error=\"{code}\", error_description=\"{kind}\"")
-                .expect("a string takes all that is written");
+    /// The value of `WWW-Authenticate` for a refusal.
+    pub(crate) fn header(&self, kind: AuthErrorKind) -> HeaderValue {
+        self.prepared[kind as usize].clone()
+    }
+
+    /// The same for a refusal that asks for scopes of its own.
+    pub(crate) fn render(&self, kind: AuthErrorKind, needed_scope: Option<&str>) -> HeaderValue {
+        let Settings { realm, scope, resource_metadata } = &self.settings;
+        let Answer { status, code } = kind.answer();
+        let scope = needed_scope.or(scope.as_deref().filter(|_| status == StatusCode::UNAUTHORIZED));
+
+        let mut text = format!("Bearer realm={realm}");
+        if let Some(code) = code {
+            text += &format!(", error=\"{code}\", error_description=\"{kind}\"");
         }
         if let Some(scope) = scope {
-            write!(text, ", scope=\"{scope}\"").expect("a string takes all that is written");
+            text += &format!(", scope=\"{scope}\"");
         }
-        HeaderValue::try_from(text).expect("realm and scope were checked when they were set")
+        if let Some(address) = resource_metadata {
+            text += &format!(", resource_metadata=\"{address}\"");
+        }
+        HeaderValue::try_from(text).expect("what is in it was checked when it was set")
     }
+}
+
+impl Settings {
+    pub(crate) fn set_realm(&mut self, realm: &str) -> Result<(), ConfigError> {
+        if !realm.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err(ConfigError::InvalidRealm { realm: realm.to_owned() });
+        }
+        self.realm = quoted(realm);
+        Ok(())
+    }
+
+    pub(crate) fn set_scope(&mut self, scope: &str) -> Result<(), ConfigError> {
+        if !is_scope_list(scope) {
+            return Err(ConfigError::InvalidScope { scope: scope.to_owned() });
+        }
+        self.scope = Some(scope.to_owned());
+        Ok(())
+    }
+
+    pub(crate) fn set_resource_metadata(&mut self, address: &str) -> Result<(), ConfigError> {
+        self.resource_metadata = Some(public_url(address)?.to_string());
+        Ok(())
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { realm: quoted("api"), scope: None, resource_metadata: None }
+    }
+}
+
+/// Whether a text is one or more scopes with a space between them (RFC 6749, section 3.3).
+pub(crate) fn is_scope_list(text: &str) -> bool {
+    let is_scope = |scope: &str| {
+        !scope.is_empty() && scope.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'))
+    };
+    text.split(' ').all(is_scope)
 }
 
 /// Status and error code of a refusal; only a 400, 401 or 403 challenges the client.
@@ -100,7 +150,7 @@ fn quoted(text: &str) -> String {
 
 impl fmt::Debug for Challenge {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Challenge").field("realm", &self.realm).finish_non_exhaustive()
+        f.debug_struct("Challenge").field("realm", &self.settings.realm).finish_non_exhaustive()
     }
 }
 
@@ -110,17 +160,11 @@ mod tests {
 
     #[test]
     fn every_kind_finds_its_own_header() {
-        let challenge = Challenge::new("api").unwrap();
+        let challenge = Challenge::new(Settings::default());
         for (position, kind) in AuthErrorKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, position);
-            assert_eq!(challenge.header(kind, None), challenge.render(kind, None));
+            assert_eq!(challenge.header(kind), challenge.render(kind, None));
         }
-    }
-
-    #[test]
-    fn a_realm_is_quoted() {
-        let challenge = Challenge::new(r#"a "b" \c"#).unwrap();
-        assert_eq!(challenge.header(AuthErrorKind::MissingCredential, None), r#"Bearer realm="a \"b\" \\c""#);
     }
 
     #[test]

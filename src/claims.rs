@@ -123,14 +123,44 @@ impl<C> Claims<C>
 where
     C: Send + Sync + 'static,
 {
-    /// The claims that a layer put into the extensions of a request, or why there are none.
-    pub(crate) fn find(extensions: &Extensions) -> Result<&Self, AuthError> {
-        if let Some(claims) = extensions.get::<Self>() {
-            return Ok(claims);
+    /// The claims that a layer put into the extensions of a request.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tower_jwt_auth::Claims;
+    ///
+    /// let mut request = http::Request::new("");
+    /// request.extensions_mut().insert(Claims::new("Eze")); // as a layer does
+    /// assert_eq!(**Claims::<&str>::find(request.extensions())?, "Eze");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Where the layer let the request pass without good claims, the error with which it would have refused it; where there
+    /// is no layer for these claims, [`MissingLayer`](AuthErrorKind::MissingLayer).
+    pub fn find(extensions: &Extensions) -> Result<&Self, AuthError> {
+        match extensions.get::<Self>() {
+            Some(claims) => Ok(claims),
+            None => Err(Self::why_not(extensions)),
         }
-        match extensions.get::<Anonymous<C>>() {
-            Some(anonymous) => Err(anonymous.error()),
-            None => Err(AuthError::missing_layer::<C>()),
+    }
+
+    #[cold]
+    fn why_not(extensions: &Extensions) -> AuthError {
+        match extensions.get::<NoClaims<C>>() {
+            Some(passed) => passed.error.clone(),
+            None => AuthError::missing_layer::<C>(),
+        }
+    }
+
+    /// The same where a request may do without: `None` if the layer let it pass without good claims.
+    pub(crate) fn find_optional(extensions: &Extensions) -> Result<Option<&Self>, AuthError> {
+        match Self::find(extensions) {
+            Ok(claims) => Ok(Some(claims)),
+            Err(error) if error.kind() == AuthErrorKind::MissingLayer => Err(error),
+            Err(_) => Ok(None),
         }
     }
 }
@@ -224,25 +254,21 @@ fn utf8(text: &[u8]) -> &str {
     std::str::from_utf8(text).expect("the bytes were copied from a str")
 }
 
-/// Left in the extensions in place of `Claims<C>` by a layer that let a request pass without a credential.
-pub(crate) struct Anonymous<C> {
-    challenge: Option<Arc<Challenge>>,
+/// Left in the extensions in place of `Claims<C>` by a layer that let a request pass without good claims.
+pub(crate) struct NoClaims<C> {
+    /// What the request is told where it cannot do without claims.
+    error: AuthError,
     claims: PhantomData<fn() -> C>,
 }
 
-impl<C> Anonymous<C> {
-    pub(crate) fn new(challenge: Option<Arc<Challenge>>) -> Self {
-        Self { challenge, claims: PhantomData }
-    }
-
-    /// What the request is told where it cannot do without claims.
-    fn error(&self) -> AuthError {
-        AuthError::new(AuthErrorKind::MissingCredential).in_challenge(self.challenge.as_ref())
+impl<C> NoClaims<C> {
+    pub(crate) fn new(error: AuthError) -> Self {
+        Self { error, claims: PhantomData }
     }
 }
 
-impl<C> Clone for Anonymous<C> {
+impl<C> Clone for NoClaims<C> {
     fn clone(&self) -> Self {
-        Self::new(self.challenge.clone())
+        Self::new(self.error.clone())
     }
 }

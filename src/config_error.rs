@@ -84,6 +84,13 @@ pub enum ConfigError {
         /// What is wrong with it, or what it needs.
         reason: &'static str,
     },
+    /// A URL cannot be named to clients.
+    InvalidUrl {
+        /// The URL that was given.
+        url: String,
+        /// What is wrong with it, or what it needs.
+        reason: &'static str,
+    },
     /// The text is not a certificate in PEM.
     MalformedCertificate,
     /// The client that comes with the crate cannot be made.
@@ -109,6 +116,18 @@ pub enum ConfigError {
         path: PathBuf,
         /// Why.
         source: Arc<std::io::Error>,
+    },
+    /// A text is not one or more scopes with a space between them
+    /// ([RFC 6749, section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    InvalidScope {
+        /// The text that was given.
+        scope: String,
+    },
+    /// A scheme that is to stand before a token is none
+    /// ([RFC 9110, section 11.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.1)).
+    InvalidScheme {
+        /// The scheme that was given.
+        scheme: String,
     },
     /// A realm contains something else than printable ASCII.
     InvalidRealm {
@@ -155,6 +174,9 @@ impl Display for ConfigError {
             Self::InvalidAddress { address, reason } => {
                 write!(f, "keys cannot be fetched from `{}`: {reason}", address.escape_debug())
             }
+            Self::InvalidUrl { url, reason } => {
+                write!(f, "clients cannot be told of `{}`: {reason}", url.escape_debug())
+            }
             Self::MalformedCertificate => f.write_str("the text is not a certificate in PEM"),
             Self::HttpClient { .. } => f.write_str(
                 "the HTTP client cannot be made; it needs the operating system's certificates of authorities \
@@ -168,6 +190,12 @@ impl Display for ConfigError {
             }
             Self::TooManyIssuers { most } => write!(f, "there may be {most} issuers, and this would be one more"),
             Self::UnreadableFile { path, .. } => write!(f, "{} cannot be read", path.display()),
+            Self::InvalidScope { scope } => {
+                write!(f, "scopes must be printable ASCII without `\"` and `\\`, with one space between them, got {scope:?}")
+            }
+            Self::InvalidScheme { scheme } => {
+                write!(f, "a scheme must be one word such as `Bearer`, got {scheme:?}")
+            }
             Self::InvalidRealm { realm } => write!(f, "a realm must be printable ASCII, got {realm:?}"),
         }
     }

@@ -2,8 +2,11 @@ use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
+
 use crate::challenge::Challenge;
 use crate::kind::AuthErrorKind;
+use crate::needed_scope::NeededScope;
 
 /// How long a client is asked to wait before it tries again, where nothing better is known.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -25,7 +28,9 @@ const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 pub struct AuthError {
     kind: AuthErrorKind,
     retry_after: Option<Duration>,
-    scope: Option<Arc<str>>,
+    scope: Option<Arc<NeededScope>>,
+    /// Whether it is a scope that is missing, so that whoever knows which ones adds them.
+    lacks_scope: bool,
     needed_by: Option<&'static str>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     challenge: Option<Arc<Challenge>>,
@@ -35,7 +40,20 @@ impl AuthError {
     /// An error of the given kind: for a [`Verify`](crate::Verify) of your own.
     #[must_use]
     pub fn new(kind: AuthErrorKind) -> Self {
-        Self { kind, retry_after: None, scope: None, needed_by: None, source: None, challenge: None }
+        Self {
+            kind,
+            retry_after: None,
+            scope: None,
+            lacks_scope: false,
+            needed_by: None,
+            source: None,
+            challenge: None,
+        }
+    }
+
+    /// The token lacks a scope; [which](Self::needing), the rule knows that asked for it.
+    pub(crate) fn lacking_scope() -> Self {
+        Self { lacks_scope: true, ..Self::new(AuthErrorKind::InsufficientScope) }
     }
 
     /// The token could not be judged, because of something that has to be fetched or looked up first.
@@ -68,10 +86,25 @@ impl AuthError {
     /// of the challenge.
     #[must_use]
     pub fn needed_scope(mut self, scope: &str) -> Self {
-        let is_scope = |token: &str| {
-            !token.is_empty() && token.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'))
-        };
-        self.scope = scope.split(' ').all(is_scope).then(|| scope.into());
+        self.scope = NeededScope::new(scope).map(Arc::new);
+        self
+    }
+
+    /// The same for a rule's scopes, if a scope is what was missing.
+    pub(crate) fn needing(mut self, scope: Option<&Arc<NeededScope>>) -> Self {
+        if self.lacks_scope {
+            self.scope = scope.cloned();
+        }
+        self
+    }
+
+    /// What neither of two policies permitted: one that could not decide comes first, since it might have.
+    pub(crate) fn or(mut self, other: Self) -> Self {
+        if other.kind != AuthErrorKind::InsufficientScope && self.kind == AuthErrorKind::InsufficientScope {
+            return other;
+        }
+        self.lacks_scope |= other.lacks_scope;
+        self.scope = self.scope.or(other.scope);
         self
     }
 
@@ -94,12 +127,18 @@ impl AuthError {
             .then(|| self.retry_after.unwrap_or(DEFAULT_RETRY_AFTER))
     }
 
-    pub(crate) fn scope(&self) -> Option<&str> {
-        self.scope.as_deref()
+    /// The scopes that would have been needed, separated by spaces, where the challenge names them.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.scope.as_deref().map(NeededScope::as_str)
     }
 
-    pub(crate) fn challenge(&self) -> &Challenge {
-        Challenge::or_default(self.challenge.as_deref())
+    /// The value of `WWW-Authenticate`, whatever the status.
+    pub(crate) fn challenge_header(&self) -> HeaderValue {
+        match &self.scope {
+            Some(scope) => scope.header(self.kind, self.challenge.as_ref()),
+            None => Challenge::or_default(self.challenge.as_deref()).header(self.kind),
+        }
     }
 
     /// What the developer has to mend, for the one error that is the application's own fault.

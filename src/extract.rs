@@ -1,5 +1,9 @@
 //! `Claims<C>` as an axum extractor.
 
+use std::fmt::{self, Formatter};
+use std::marker::PhantomData;
+use std::ops::Deref;
+
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
@@ -7,7 +11,8 @@ use http::request::Parts;
 
 use crate::claims::Claims;
 use crate::error::AuthError;
-use crate::kind::AuthErrorKind;
+use crate::policy::Policy;
+use crate::require::check;
 
 /// The claims of the verified token.
 ///
@@ -53,7 +58,7 @@ where
     }
 }
 
-/// The claims, or `None` where an optional layer let the request pass without a credential.
+/// The claims, or `None` where the layer let the request pass without good ones.
 ///
 /// # Errors
 ///
@@ -66,11 +71,98 @@ where
     type Rejection = AuthError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, AuthError> {
-        match Self::find(&parts.extensions) {
-            Ok(claims) => Ok(Some(claims.clone())),
-            Err(error) if error.kind() == AuthErrorKind::MissingCredential => Ok(None),
-            Err(error) => Err(error),
-        }
+        Self::find_optional(&parts.extensions).map(Option::<&_>::cloned)
+    }
+}
+
+/// The claims of whoever is permitted by a [`Policy`], as an axum extractor: for those who prefer that a handler's
+/// signature says what it demands.
+///
+/// The policy is made with [`Default`] for each request, so that it is best a unit struct.
+///
+/// # Errors
+///
+/// As a [`RequireLayer`](crate::RequireLayer) with this policy would answer.
+///
+/// ```
+/// use axum::{Router, routing::post};
+/// use tower_jwt_auth::policy::{HasScope, Policy, Scopes, scope};
+/// use tower_jwt_auth::{AuthError, Claims, Head, JwtAuthLayer, Permitted};
+/// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet};
+///
+/// #[derive(serde::Deserialize)]
+/// struct User {
+///     sub: String,
+///     scope: Scopes,
+/// }
+/// # impl HasScope for User {
+/// #     fn has_scope(&self, scope: &str) -> bool {
+/// #         self.scope.contains(scope)
+/// #     }
+/// # }
+///
+/// #[derive(Default)]
+/// struct WriteOrders;
+///
+/// impl Policy<User> for WriteOrders {
+///     fn check(&self, user: &Claims<User>, request: Head<'_>) -> Result<(), AuthError> {
+///         scope("orders:write").check(user, request)
+///     }
+/// }
+///
+/// async fn create(user: Permitted<User, WriteOrders>) -> String {
+///     format!("created for {}", user.sub)
+/// }
+///
+/// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+/// # let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+/// let app: Router = Router::new().route("/orders", post(create)).layer(JwtAuthLayer::new(verifier));
+/// # Ok(())
+/// # }
+/// ```
+pub struct Permitted<C, P> {
+    claims: Claims<C>,
+    policy: PhantomData<fn() -> P>,
+}
+
+impl<C, P> Permitted<C, P> {
+    /// Claims that no policy was asked about: for tests.
+    #[must_use]
+    pub fn new(claims: Claims<C>) -> Self {
+        Self { claims, policy: PhantomData }
+    }
+}
+
+impl<C, P> Deref for Permitted<C, P> {
+    type Target = Claims<C>;
+
+    fn deref(&self) -> &Claims<C> {
+        &self.claims
+    }
+}
+
+impl<C, P, S> FromRequestParts<S> for Permitted<C, P>
+where
+    C: Send + Sync + 'static,
+    P: Policy<C> + Default,
+    S: Send + Sync,
+{
+    type Rejection = AuthError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthError> {
+        check(&P::default(), &parts.extensions, (&*parts).into()).cloned().map(Self::new)
+    }
+}
+
+impl<C, P> Clone for Permitted<C, P> {
+    fn clone(&self) -> Self {
+        Self::new(self.claims.clone())
+    }
+}
+
+impl<C: fmt::Debug, P> fmt::Debug for Permitted<C, P> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Permitted").field(&self.claims).finish()
     }
 }
 

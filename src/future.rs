@@ -9,45 +9,46 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::gate::Gate;
+use crate::policy::Policy;
 use crate::reject::Reject;
 use crate::verify::{PendingVerdict, Verify};
 
 pin_project! {
     /// The future of [`JwtAuth`](crate::JwtAuth)'s response.
-    pub struct ResponseFuture<S, V, R, B>
+    pub struct ResponseFuture<S, V, R, P, B>
     where
         S: Service<Request<B>>,
         V: Verify,
     {
         #[pin]
-        state: State<S, V, R, B>,
+        state: State<S, V, R, P, B>,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<S, V, R, B>
+    enum State<S, V, R, P, B>
     where
         S: Service<Request<B>>,
         V: Verify,
     {
         Calling { #[pin] response: S::Future },
         Refused { response: Option<S::Response> },
-        Waiting { waiting: Option<Box<Waiting<S, V, R, B>>> },
+        Waiting { waiting: Option<Box<Waiting<S, V, R, P, B>>> },
     }
 }
 
 /// A request whose token is not judged yet, or whose service is not ready yet. Boxed, so that the futures of all other
 /// requests stay small.
-struct Waiting<S, V: Verify, R, B> {
+struct Waiting<S, V: Verify, R, P, B> {
     /// `None` once the token has been accepted.
     verdict: Option<PendingVerdict<V::Claims>>,
     request: Request<B>,
     inner: S,
-    gate: Arc<Gate<V, R>>,
+    gate: Arc<Gate<V, R, P>>,
 }
 
-impl<S, V, R, B> ResponseFuture<S, V, R, B>
+impl<S, V, R, P, B> ResponseFuture<S, V, R, P, B>
 where
     S: Service<Request<B>>,
     V: Verify,
@@ -64,19 +65,20 @@ where
         verdict: PendingVerdict<V::Claims>,
         request: Request<B>,
         inner: S,
-        gate: Arc<Gate<V, R>>,
+        gate: Arc<Gate<V, R, P>>,
     ) -> Self {
         let waiting = Box::new(Waiting { verdict: Some(verdict), request, inner, gate });
         Self { state: State::Waiting { waiting: Some(waiting) } }
     }
 }
 
-impl<S, V, R, B, ResBody> Waiting<S, V, R, B>
+impl<S, V, R, P, B, ResBody> Waiting<S, V, R, P, B>
 where
     S: Service<Request<B>, Response = Response<ResBody>>,
     V: Verify,
     V::Claims: Send + Sync + 'static,
     R: Reject<ResBody>,
+    P: Policy<V::Claims>,
 {
     /// Waits until the request is refused or may be called.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<S::Response>, S::Error>> {
@@ -91,12 +93,13 @@ where
     }
 }
 
-impl<S, V, R, B, ResBody> Future for ResponseFuture<S, V, R, B>
+impl<S, V, R, P, B, ResBody> Future for ResponseFuture<S, V, R, P, B>
 where
     S: Service<Request<B>, Response = Response<ResBody>>,
     V: Verify,
     V::Claims: Send + Sync + 'static,
     R: Reject<ResBody>,
+    P: Policy<V::Claims>,
 {
     type Output = Result<S::Response, S::Error>;
 
@@ -122,7 +125,7 @@ where
     }
 }
 
-impl<S, V, R, B> fmt::Debug for ResponseFuture<S, V, R, B>
+impl<S, V, R, P, B> fmt::Debug for ResponseFuture<S, V, R, P, B>
 where
     S: Service<Request<B>>,
     V: Verify,

@@ -1,27 +1,42 @@
 //! The decision about a request, in one place: find the token, have it judged, put the claims in or refuse.
 
+use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
 
 use crate::challenge::Challenge;
-use crate::claims::{Anonymous, Claims};
+use crate::claims::{Claims, NoClaims};
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
-use crate::reject::{self, Reject};
+use crate::policy::Policy;
+use crate::reject::{self, Head, Reject};
 use crate::token_source::{TokenSource, is_well_formed};
 use crate::verify::{PendingVerdict, Verdict, Verify};
 
 /// What a layer is made of, but for the service inside.
 #[derive(Clone)]
-pub(crate) struct Gate<V, R> {
+pub(crate) struct Gate<V, R, P> {
     pub(crate) verifier: V,
     pub(crate) sources: Vec<TokenSource>,
-    pub(crate) optional: bool,
+    pub(crate) lets_pass: LetsPass,
+    pub(crate) passes_unread: Option<Arc<Predicate>>,
+    pub(crate) removes_credential: bool,
+    pub(crate) policy: P,
     pub(crate) challenge: Option<Arc<Challenge>>,
     pub(crate) reject: R,
 }
+
+/// Who may pass without good claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LetsPass {
+    Nobody,
+    WithoutCredential,
+    Everybody,
+}
+
+pub(crate) type Predicate = dyn Fn(Head<'_>) -> bool + Send + Sync;
 
 /// How far a request has come.
 pub(crate) enum Step<C> {
@@ -32,21 +47,22 @@ pub(crate) enum Step<C> {
     Waiting(PendingVerdict<C>),
 }
 
-impl<V, R> Gate<V, R> {
+impl<V, R, P> Gate<V, R, P> {
     /// The `Debug` output of whatever is made of a gate.
     pub(crate) fn describe(&self, f: &mut Formatter<'_>, name: &str) -> fmt::Result {
         f.debug_struct(name)
             .field("sources", &self.sources)
-            .field("optional", &self.optional)
+            .field("lets_pass", &self.lets_pass)
             .field("challenge", &Challenge::or_default(self.challenge.as_deref()))
             .finish_non_exhaustive()
     }
 }
 
-impl<V, R> Gate<V, R>
+impl<V, R, P> Gate<V, R, P>
 where
     V: Verify,
     V::Claims: Send + Sync + 'static,
+    P: Policy<V::Claims>,
 {
     /// Takes a request as far as it goes without waiting.
     #[inline]
@@ -54,15 +70,15 @@ where
         for source in &self.sources {
             source.mark_sensitive(request.headers_mut());
         }
-        let judged = match self.credential(request) {
-            Ok(Some(token)) => match self.verifier.verify_bytes(token) {
-                Verdict::Ready(judged) => judged.map_err(|error| reconsider(token, error)),
+        if self.passes_unread.as_ref().is_some_and(|passes| passes((&*request).into())) {
+            self.pass(request, self.error(AuthErrorKind::MissingCredential.into()));
+            return Step::Accepted;
+        }
+        let judged = match self.credential((&*request).into()) {
+            Ok(Some(token)) => match self.verifier.verify_bytes(&token) {
+                Verdict::Ready(judged) => judged.map_err(|error| reconsider(&token, error)),
                 Verdict::Pending(verdict) => return Step::Waiting(verdict),
             },
-            Ok(None) if self.optional => {
-                self.pass_anonymous(request);
-                return Step::Accepted;
-            }
             Ok(None) => Err(AuthErrorKind::MissingCredential.into()),
             Err(kind) => Err(kind.into()),
         };
@@ -79,10 +95,59 @@ where
         request: &mut Request<B>,
         judged: Result<Claims<V::Claims>, AuthError>,
     ) -> Result<(), AuthError> {
-        let mut claims = judged.map_err(|error| error.in_challenge(self.challenge.as_ref()))?;
-        claims.set_challenge(self.challenge.clone());
-        request.extensions_mut().insert(claims);
+        let permitted = judged.and_then(|claims| {
+            self.policy.check(&claims, (&*request).into())?;
+            Ok(claims)
+        });
+        match permitted {
+            Ok(mut claims) => {
+                claims.set_challenge(self.challenge.clone());
+                if self.lets_pass == LetsPass::Everybody {
+                    // One that is there already comes from somewhere else.
+                    request.extensions_mut().remove::<AuthError>();
+                }
+                request.extensions_mut().insert(claims);
+                self.take_out_credential(request);
+                Ok(())
+            }
+            Err(error) => self.pass_or_refuse(request, self.error(error)),
+        }
+    }
+
+    fn pass_or_refuse<B>(&self, request: &mut Request<B>, error: AuthError) -> Result<(), AuthError> {
+        match self.lets_pass {
+            LetsPass::Everybody => {}
+            LetsPass::WithoutCredential if error.kind() == AuthErrorKind::MissingCredential => {}
+            LetsPass::WithoutCredential | LetsPass::Nobody => return Err(error),
+        }
+        self.pass(request, error);
         Ok(())
+    }
+
+    /// Lets a request pass without claims.
+    fn pass<B>(&self, request: &mut Request<B>, error: AuthError) {
+        let extensions = request.extensions_mut();
+        // Claims that are there already come from somewhere else, and say nothing of this request.
+        extensions.remove::<Claims<V::Claims>>();
+        if self.lets_pass == LetsPass::Everybody {
+            extensions.insert(error.clone());
+        }
+        extensions.insert(NoClaims::<V::Claims>::new(error));
+        self.take_out_credential(request);
+    }
+
+    #[inline]
+    fn take_out_credential<B>(&self, request: &mut Request<B>) {
+        for source in &self.sources {
+            if self.removes_credential || source.is_always_taken_out() {
+                source.take_out(request);
+            }
+        }
+    }
+
+    /// An error that is answered as this layer answers.
+    fn error(&self, error: AuthError) -> AuthError {
+        error.in_challenge(self.challenge.as_ref())
     }
 
     /// The response that tells a client of a refusal.
@@ -95,22 +160,16 @@ where
 
     /// The one credential of a request.
     #[inline]
-    fn credential<'a, B>(&self, request: &'a Request<B>) -> Result<Option<&'a [u8]>, AuthErrorKind> {
+    fn credential<'a>(&self, request: Head<'a>) -> Result<Option<Cow<'a, [u8]>>, AuthErrorKind> {
         let mut found = None;
         for source in &self.sources {
-            let token = source.find(request.headers())?;
+            let token = source.find(request)?;
             if token.is_some() && found.is_some() {
                 return Err(AuthErrorKind::MultipleCredentials);
             }
             found = found.or(token);
         }
         Ok(found)
-    }
-
-    fn pass_anonymous<B>(&self, request: &mut Request<B>) {
-        // Claims that are there already come from somewhere else, and say nothing of this request.
-        request.extensions_mut().remove::<Claims<V::Claims>>();
-        request.extensions_mut().insert(Anonymous::<V::Claims>::new(self.challenge.clone()));
     }
 }
 

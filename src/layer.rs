@@ -4,10 +4,10 @@ use std::sync::Arc;
 use http::Response;
 use tower_layer::Layer;
 
-use crate::challenge::Challenge;
+use crate::challenge::{Challenge, Settings};
 use crate::config_error::ConfigError;
 use crate::error::AuthError;
-use crate::gate::Gate;
+use crate::gate::{Gate, LetsPass};
 use crate::reject::{EmptyBody, Head};
 use crate::service::JwtAuth;
 use crate::token_source::TokenSource;
@@ -37,25 +37,138 @@ use crate::token_source::TokenSource;
 /// ```
 #[derive(Clone)]
 #[must_use]
-pub struct JwtAuthLayer<V, R = EmptyBody> {
-    gate: Gate<V, R>,
+pub struct JwtAuthLayer<V, R = EmptyBody, P = ()> {
+    gate: Gate<V, R, P>,
 }
 
 impl<V> JwtAuthLayer<V> {
     /// A layer that has tokens judged by `verifier`, ordinarily a [`JwtVerifier`](crate::JwtVerifier). One of your own
     /// has to be `Clone`, or in an [`Arc`].
     pub fn new(verifier: V) -> Self {
-        let sources = vec![TokenSource::authorization()];
-        Self { gate: Gate { verifier, sources, optional: false, challenge: None, reject: EmptyBody } }
+        Self {
+            gate: Gate {
+                verifier,
+                sources: vec![TokenSource::authorization()],
+                lets_pass: LetsPass::Nobody,
+                passes_unread: None,
+                removes_credential: false,
+                policy: (),
+                challenge: None,
+                reject: EmptyBody,
+            },
+        }
     }
 }
 
 impl<V, R> JwtAuthLayer<V, R> {
+    /// Lets only requests pass that `policy` permits, besides having a good token; the others are refused with 403
+    /// `insufficient_scope` ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)). What holds for
+    /// some routes only is for a [`RequireLayer`](crate::RequireLayer).
+    ///
+    /// ```
+    /// use tower_jwt_auth::policy::claim;
+    /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet};
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// # let verifier = JwtVerifier::<serde_json::Value>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// let layer = JwtAuthLayer::new(verifier).require(claim("tenant", "acme"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn require<P>(self, policy: P) -> JwtAuthLayer<V, R, P> {
+        let Gate {
+            verifier,
+            sources,
+            lets_pass,
+            passes_unread,
+            removes_credential,
+            policy: (),
+            challenge,
+            reject,
+        } = self.gate;
+        JwtAuthLayer {
+            gate: Gate {
+                verifier,
+                sources,
+                lets_pass,
+                passes_unread,
+                removes_credential,
+                policy,
+                challenge,
+                reject,
+            },
+        }
+    }
+}
+
+impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// Lets requests without a credential pass, too. One with a credential that is not good is still refused.
     ///
-    /// The service inside finds no claims then; in axum, take `Option<Claims<C>>`.
+    /// The service inside finds no claims then; in axum, take `Option<Claims<C>>`. What needs claims after all (a
+    /// [`RequireLayer`](crate::RequireLayer), an extractor of `Claims<C>`) asks for a credential, as this layer would have done.
     pub fn optional(mut self) -> Self {
-        self.gate.optional = true;
+        self.gate.lets_pass = LetsPass::WithoutCredential;
+        self
+    }
+
+    /// Lets all requests pass, also with a credential that is not good, or with claims that do not permit the request.
+    ///
+    /// The service inside finds claims, or the [`AuthError`] with which the request would have been refused, in the
+    /// extensions: for a page that greets those who are signed in and shows itself to everybody else, even if a cookie has
+    /// expired. In axum, take `Option<Claims<C>>` if it does not matter why there are none, `Result<Claims<C>, AuthError>` if
+    /// it does. What needs claims after all refuses the request with that error.
+    ///
+    /// This gives up that nobody with a bad token gets inside: every service in there has to look.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
+    /// use http::{Request, Response};
+    /// use tower::{ServiceBuilder, ServiceExt};
+    /// use tower_jwt_auth::{AuthError, JwtAuthLayer};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// let service = ServiceBuilder::new()
+    ///     .layer(JwtAuthLayer::new(verifier).allow_failed())
+    ///     .service_fn(async |request: Request<String>| {
+    ///         let why_not = request.extensions().get::<AuthError>().map(|error| error.to_string());
+    ///         Ok::<_, std::io::Error>(Response::new(why_not.unwrap_or("welcome".to_owned())))
+    ///     });
+    ///
+    /// let request = Request::get("/").header("authorization", "Bearer a.b.c").body(String::new())?;
+    /// assert_eq!(service.oneshot(request).await?.into_body(), "the token is not a well-formed JWT");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn allow_failed(mut self) -> Self {
+        self.gate.lets_pass = LetsPass::Everybody;
+        self
+    }
+
+    /// Lets requests for which `passes` says so pass unread: a health check, say. They have no claims, as if they had come
+    /// without a credential, whatever they carry; what needs claims inside refuses them.
+    ///
+    /// This gives up that the service inside is safe by being inside. The predicate sees what a client has written: compare
+    /// whole paths, not beginnings (`/health/../orders`), remember that inside of axum's `nest` the path is a shorter one,
+    /// and never decide by a header that a client can set. Routes that stand beside the layer and not inside are the
+    /// better way, and so is a CORS layer outside for preflight requests, which `OPTIONS` alone does not tell from others.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
+    /// use http::Method;
+    ///
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// let layer = JwtAuthLayer::new(verifier)
+    ///     .pass_unread(|request| request.method() == Method::GET && request.uri().path() == "/health");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pass_unread<F>(mut self, passes: F) -> Self
+    where
+        F: Fn(Head<'_>) -> bool + Send + Sync + 'static,
+    {
+        self.gate.passes_unread = Some(Arc::new(passes));
         self
     }
 
@@ -74,6 +187,15 @@ impl<V, R> JwtAuthLayer<V, R> {
         self
     }
 
+    /// Takes the credential out of a request before the service inside sees it, so that nothing inside can log it or pass
+    /// it on. Whatever else is in the same place (other cookies, other parameters) stays.
+    ///
+    /// Without this the credential stays where it is, marked as sensitive if it is in a header.
+    pub fn remove_credential(mut self) -> Self {
+        self.gate.removes_credential = true;
+        self
+    }
+
     /// Sets the realm that clients are told of
     /// ([RFC 9110, section 11.5](https://www.rfc-editor.org/rfc/rfc9110#section-11.5)). The default is `api`.
     ///
@@ -89,16 +211,67 @@ impl<V, R> JwtAuthLayer<V, R> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn realm(mut self, realm: &str) -> Result<Self, ConfigError> {
-        self.gate.challenge = Some(Arc::new(Challenge::new(realm)?));
+    pub fn realm(self, realm: &str) -> Result<Self, ConfigError> {
+        self.challenge(|settings| settings.set_realm(realm))
+    }
+
+    /// Sets the scopes that a client is told to ask for when it comes without a good token (401), separated by spaces
+    /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)). By default it is told of none. It demands
+    /// nothing by itself: [`require`](Self::require) does.
+    ///
+    /// # Errors
+    ///
+    /// If it is not one or more scopes with a space between them.
+    pub fn challenge_scope(self, scope: &str) -> Result<Self, ConfigError> {
+        self.challenge(|settings| settings.set_scope(scope))
+    }
+
+    /// Sets where a client finds out which authorization servers to ask for a token: the challenge's `resource_metadata`
+    /// ([RFC 9728, section 5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)). By default it is not told.
+    /// [`ProtectedResource`](crate::ProtectedResource) is the service for that address, and shows both.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a URL that begins with `https://` (or with `http://` and names this machine).
+    pub fn resource_metadata(self, url: &str) -> Result<Self, ConfigError> {
+        self.challenge(|settings| settings.set_resource_metadata(url))
+    }
+
+    fn challenge(
+        mut self,
+        set: impl FnOnce(&mut Settings) -> Result<(), ConfigError>,
+    ) -> Result<Self, ConfigError> {
+        let mut settings = Challenge::or_default(self.gate.challenge.as_deref()).settings();
+        set(&mut settings)?;
+        self.gate.challenge = Some(Arc::new(Challenge::new(settings)));
         Ok(self)
     }
 
     /// Sets what makes the responses to requests that this layer refuses. The default is [`EmptyBody`]. For a closure use
     /// [`reject_with`](Self::reject_with). What a handler or an extractor refuses later is not asked of it.
-    pub fn on_reject<R2>(self, reject: R2) -> JwtAuthLayer<V, R2> {
-        let Gate { verifier, sources, optional, challenge, reject: _ } = self.gate;
-        JwtAuthLayer { gate: Gate { verifier, sources, optional, challenge, reject } }
+    pub fn on_reject<R2>(self, reject: R2) -> JwtAuthLayer<V, R2, P> {
+        let Gate {
+            verifier,
+            sources,
+            lets_pass,
+            passes_unread,
+            removes_credential,
+            policy,
+            challenge,
+            reject: _,
+        } = self.gate;
+        JwtAuthLayer {
+            gate: Gate {
+                verifier,
+                sources,
+                lets_pass,
+                passes_unread,
+                removes_credential,
+                policy,
+                challenge,
+                reject,
+            },
+        }
     }
 
     /// The same as [`on_reject`](Self::on_reject) for a closure, which needs no annotations here.
@@ -129,7 +302,7 @@ impl<V, R> JwtAuthLayer<V, R> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn reject_with<F, B>(self, reject: F) -> JwtAuthLayer<V, F>
+    pub fn reject_with<F, B>(self, reject: F) -> JwtAuthLayer<V, F, P>
     where
         F: Fn(&AuthError, Head<'_>) -> Response<B>,
     {
@@ -137,19 +310,20 @@ impl<V, R> JwtAuthLayer<V, R> {
     }
 }
 
-impl<S, V, R> Layer<S> for JwtAuthLayer<V, R>
+impl<S, V, R, P> Layer<S> for JwtAuthLayer<V, R, P>
 where
     V: Clone,
     R: Clone,
+    P: Clone,
 {
-    type Service = JwtAuth<S, V, R>;
+    type Service = JwtAuth<S, V, R, P>;
 
-    fn layer(&self, inner: S) -> JwtAuth<S, V, R> {
+    fn layer(&self, inner: S) -> JwtAuth<S, V, R, P> {
         JwtAuth::new(inner, Arc::new(self.gate.clone()))
     }
 }
 
-impl<V, R> fmt::Debug for JwtAuthLayer<V, R> {
+impl<V, R, P> fmt::Debug for JwtAuthLayer<V, R, P> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.gate.describe(f, "JwtAuthLayer")
     }

@@ -97,6 +97,7 @@
 //! - A bearer token is as good as a password to whoever holds it: serve it over TLS only, and keep its life short.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod address;
 mod challenge;
 mod claims;
 mod config_error;
@@ -109,9 +110,13 @@ mod gate;
 mod jwks;
 mod kind;
 mod layer;
+mod needed_scope;
+pub mod policy;
 mod principal;
 mod registered;
 mod reject;
+mod require;
+mod resource;
 mod service;
 mod token_source;
 mod verify;
@@ -121,6 +126,8 @@ pub use jsonwebtoken::{Algorithm, jwk};
 pub use self::claims::{Claims, TokenInfo};
 pub use self::config_error::ConfigError;
 pub use self::error::AuthError;
+#[cfg(feature = "axum")]
+pub use self::extract::Permitted;
 pub use self::future::ResponseFuture;
 #[cfg(feature = "http-client")]
 pub use self::jwks::HttpsClient;
@@ -130,7 +137,9 @@ pub use self::kind::AuthErrorKind;
 pub use self::layer::JwtAuthLayer;
 pub use self::principal::{PrincipalFuture, PrincipalLayer, PrincipalService};
 pub use self::registered::{Audience, NumericDate, RegisteredClaims};
-pub use self::reject::{EmptyBody, Head, Reject};
+pub use self::reject::{EmptyBody, Grpc, Head, ProblemJson, Reject};
+pub use self::require::{RequireFuture, RequireLayer, RequireService};
+pub use self::resource::{ProtectedResource, ProtectedResourceService};
 pub use self::service::JwtAuth;
 pub use self::token_source::TokenSource;
 pub use self::verify::{

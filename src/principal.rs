@@ -23,8 +23,8 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 /// It stands inside a [`JwtAuthLayer`](crate::JwtAuthLayer). Its function is given the claims and answers with the
 /// user (any type that is `Clone + Send + Sync + 'static`), with `None` if there is no such user (the request is
 /// refused with 401 `invalid_token`), or with an error if it could not find out (503; the error is only in the
-/// [source](std::error::Error::source) of the [`AuthError`]). Where the layer outside lets a request pass without a
-/// credential, it passes here without a user.
+/// [source](std::error::Error::source) of the [`AuthError`]). Where the layer outside lets a request pass without good
+/// claims, it passes here without a user.
 ///
 /// In axum a handler takes the user as `Extension<User>`, or as `Option<Extension<User>>` behind an optional layer.
 ///
@@ -146,12 +146,12 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let claims = Claims::<C>::find(request.extensions()).cloned();
+        let claims = Claims::<C>::find_optional(request.extensions()).map(Option::<&_>::cloned);
         // A user that is there already comes from somewhere else.
         request.extensions_mut().remove::<U>();
         let claims = match claims {
-            Ok(claims) => claims,
-            Err(error) if error.kind() == AuthErrorKind::MissingCredential => {
+            Ok(Some(claims)) => claims,
+            Ok(None) => {
                 return PrincipalFuture { state: State::Calling { response: self.inner.call(request) } };
             }
             Err(error) => {

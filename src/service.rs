@@ -7,32 +7,34 @@ use tower_service::Service;
 
 use crate::future::ResponseFuture;
 use crate::gate::{Gate, Step};
+use crate::policy::Policy;
 use crate::reject::{EmptyBody, Reject};
 use crate::verify::Verify;
 
 /// The service that [`JwtAuthLayer`](crate::JwtAuthLayer) makes.
 #[must_use]
-pub struct JwtAuth<S, V, R = EmptyBody> {
+pub struct JwtAuth<S, V, R = EmptyBody, P = ()> {
     inner: S,
-    gate: Arc<Gate<V, R>>,
+    gate: Arc<Gate<V, R, P>>,
 }
 
-impl<S, V, R> JwtAuth<S, V, R> {
-    pub(crate) fn new(inner: S, gate: Arc<Gate<V, R>>) -> Self {
+impl<S, V, R, P> JwtAuth<S, V, R, P> {
+    pub(crate) fn new(inner: S, gate: Arc<Gate<V, R, P>>) -> Self {
         Self { inner, gate }
     }
 }
 
-impl<S, V, R, B, ResBody> Service<Request<B>> for JwtAuth<S, V, R>
+impl<S, V, R, P, B, ResBody> Service<Request<B>> for JwtAuth<S, V, R, P>
 where
     S: Service<Request<B>, Response = Response<ResBody>> + Clone,
     V: Verify,
     V::Claims: Send + Sync + 'static,
     R: Reject<ResBody>,
+    P: Policy<V::Claims>,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S, V, R, B>;
+    type Future = ResponseFuture<S, V, R, P, B>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -53,13 +55,13 @@ where
     }
 }
 
-impl<S: Clone, V, R> Clone for JwtAuth<S, V, R> {
+impl<S: Clone, V, R, P> Clone for JwtAuth<S, V, R, P> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), gate: Arc::clone(&self.gate) }
     }
 }
 
-impl<S: fmt::Debug, V, R> fmt::Debug for JwtAuth<S, V, R> {
+impl<S: fmt::Debug, V, R, P> fmt::Debug for JwtAuth<S, V, R, P> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtAuth").field("inner", &self.inner).finish_non_exhaustive()
     }

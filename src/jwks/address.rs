@@ -3,6 +3,7 @@
 use http::Uri;
 use http::uri::Scheme;
 
+use crate::address;
 use crate::config_error::ConfigError;
 
 /// An address that may be fetched.
@@ -28,20 +29,10 @@ impl PlainHttp {
 impl Address {
     pub(crate) fn parse(text: &str, plain_http: PlainHttp) -> Result<Self, ConfigError> {
         let unusable = |reason| ConfigError::InvalidAddress { address: text.to_owned(), reason };
-        let uri: Uri = text.parse().map_err(|_| unusable("it is not a URL"))?;
-        let Some(authority) = uri.authority() else {
-            return Err(unusable("it names no host"));
-        };
-        // What is before an `@` is easily taken for the host. (The type `Uri` forgets what follows a `#`.)
-        if authority.as_str().contains('@') || text.contains('#') {
-            return Err(unusable("it has a user name or a fragment"));
-        }
-        if authority.as_str().len() > authority.host().len() && authority.port_u16().is_none() {
-            return Err(unusable("its port is not a number"));
-        }
+        let uri = address::parse(text).map_err(unusable)?;
         let plain_is_fine = match plain_http {
             PlainHttp::Nothing => false,
-            PlainHttp::Loopback => is_loopback(authority.host()),
+            PlainHttp::Loopback => uri.host().is_some_and(address::is_loopback),
             PlainHttp::Anything => true,
         };
         match uri.scheme() {
@@ -64,11 +55,6 @@ impl Address {
             _ => PlainHttp::Nothing,
         }
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Where the metadata of an issuer may be: as OpenID Connect Discovery 1.0, section 4 says, then as RFC 8414, section 3

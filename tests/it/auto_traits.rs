@@ -34,7 +34,7 @@ fn auto_traits_hold() {
     assert_clone_debug::<ConfigError>();
 
     fn assert_send<T: Send>() {}
-    assert_send::<ResponseFuture<Inner, JwtVerifier<Value>, EmptyBody, String>>();
+    assert_send::<ResponseFuture<Inner, JwtVerifier<Value>, EmptyBody, (), String>>();
     assert_send::<Verdict<Value>>();
     assert_send::<VerdictFuture<Value>>();
 }

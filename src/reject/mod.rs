@@ -1,14 +1,22 @@
 //! Answers to requests that are refused.
 
+mod grpc;
+mod problem_json;
+
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+
+pub use self::grpc::Grpc;
+pub use self::problem_json::ProblemJson;
 
 use crate::error::AuthError;
 
 /// Makes the response to a request that is refused.
 ///
-/// The default is [`EmptyBody`]. A closure of the same form implements it too. Whatever it returns, the layer adds the
-/// [`AuthError`] to the response's extensions.
+/// The default is [`EmptyBody`]; there are [`ProblemJson`] and [`Grpc`], and a closure of the same form implements it
+/// too. Whatever it returns, the layer adds the [`AuthError`] to the response's extensions, and `Cache-Control: no-store`
+/// where the response says nothing of caches.
 ///
 /// ```
 /// use http::Response;
@@ -47,7 +55,7 @@ impl<B: Default> Reject<B> for EmptyBody {
     }
 }
 
-/// What a [`Reject`] may look at of the request: everything but the body.
+/// What can be looked at of a request while it is judged: method, URI and headers.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
     method: &'a Method,
@@ -62,7 +70,8 @@ impl<'a> Head<'a> {
         self.method
     }
 
-    /// The URI of the request.
+    /// The URI of the request, as the layer sees it: inside of axum's `nest`, without the part of the path that has led
+    /// there.
     #[must_use]
     pub fn uri(&self) -> &'a Uri {
         self.uri
@@ -81,6 +90,12 @@ impl<'a, B> From<&'a Request<B>> for Head<'a> {
     }
 }
 
+impl<'a> From<&'a Parts> for Head<'a> {
+    fn from(request: &'a Parts) -> Self {
+        Self { method: &request.method, uri: &request.uri, headers: &request.headers }
+    }
+}
+
 impl AuthError {
     /// The status that tells a client of this error; the README has the table.
     #[must_use]
@@ -92,7 +107,7 @@ impl AuthError {
     /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
     #[must_use]
     pub fn www_authenticate(&self) -> Option<HeaderValue> {
-        self.status().is_client_error().then(|| self.challenge().header(self.kind(), self.scope()))
+        self.status().is_client_error().then(|| self.challenge_header())
     }
 
     /// A response with the right status and headers, and with a body of your own.
@@ -102,7 +117,7 @@ impl AuthError {
         let mut response = Response::new(body);
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(CACHE_CONTROL, NO_STORE);
         if let Some(challenge) = self.www_authenticate() {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
@@ -114,12 +129,18 @@ impl AuthError {
     }
 }
 
-/// Makes the response with `reject` and puts the error into its extensions.
+/// A refusal is about one request and its credential (RFC 9111, section 5.2.2.5).
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// Makes the response with `reject`, and adds what every refusal has.
 pub(crate) fn refuse<R, B>(reject: &R, error: AuthError, request: Head<'_>) -> Response<B>
 where
     R: Reject<B>,
 {
     let mut response = reject.reject(&error, request);
+    if !response.headers().contains_key(CACHE_CONTROL) {
+        response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    }
     response.extensions_mut().insert(error);
     response
 }

@@ -1,0 +1,40 @@
+//! Addresses out of the settings.
+
+use http::Uri;
+use http::uri::Scheme;
+
+use crate::config_error::ConfigError;
+
+/// A URL whose host is plain to see, with whatever scheme; or what is wrong with it.
+pub(crate) fn parse(text: &str) -> Result<Uri, &'static str> {
+    let uri: Uri = text.parse().map_err(|_| "it is not a URL")?;
+    let authority = uri.authority().ok_or("it names no host")?;
+    // What is before an `@` is easily taken for the host. (The type `Uri` forgets what follows a `#`.)
+    if authority.as_str().contains('@') || text.contains('#') {
+        return Err("it has a user name or a fragment");
+    }
+    if authority.as_str().len() > authority.host().len() && authority.port_u16().is_none() {
+        return Err("its port is not a number");
+    }
+    Ok(uri)
+}
+
+/// A URL that clients are told of: with TLS, unless it is this machine's own.
+pub(crate) fn public_url(text: &str) -> Result<Uri, ConfigError> {
+    let invalid = |reason| ConfigError::InvalidUrl { url: text.to_owned(), reason };
+    let uri = parse(text).map_err(invalid)?;
+    let is_url_character = |byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
+    if !text.bytes().all(is_url_character) {
+        return Err(invalid("it has a character that no URL has"));
+    }
+    match uri.scheme() {
+        Some(scheme) if *scheme == Scheme::HTTPS => Ok(uri),
+        Some(scheme) if *scheme == Scheme::HTTP && uri.host().is_some_and(is_loopback) => Ok(uri),
+        _ => Err(invalid("it needs to begin with `https://`")),
+    }
+}
+
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,197 @@
+//! Rules, and what can be made of them.
+
+use std::borrow::Cow;
+use std::fmt::{self, Formatter};
+use std::marker::PhantomData;
+use std::sync::{Arc, OnceLock};
+
+use super::Policy;
+use crate::claims::Claims;
+use crate::error::AuthError;
+use crate::kind::AuthErrorKind;
+use crate::needed_scope::NeededScope;
+use crate::reject::Head;
+
+/// A [`Policy`] that others can be added to.
+///
+/// A request that it does not permit is refused with 403 `insufficient_scope`. Where what is missing is a scope, the
+/// challenge names all the scopes of the rule ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
+#[derive(Clone)]
+#[must_use]
+pub struct Rule<P> {
+    policy: P,
+    /// The scopes it names, separated by spaces; or nothing.
+    scopes: Cow<'static, str>,
+    /// Made ready by the first refusal that is about scopes.
+    needed: OnceLock<Option<Arc<NeededScope>>>,
+}
+
+impl<P> Rule<P> {
+    /// A rule that is just this policy, so that it can be combined with others.
+    pub fn new(policy: P) -> Self {
+        Self::naming(policy, Cow::Borrowed(""))
+    }
+
+    pub(super) fn naming(policy: P, scopes: Cow<'static, str>) -> Self {
+        Self { policy, scopes, needed: OnceLock::new() }
+    }
+
+    /// Both must permit the request. The second one is asked only if the first one does.
+    pub fn and<Q>(self, other: Rule<Q>) -> Rule<And<P, Q>> {
+        Rule::naming(And(self.policy, other.policy), union(self.scopes, other.scopes))
+    }
+
+    /// One of them must permit the request. The second one is asked only if the first one does not.
+    pub fn or<Q>(self, other: Rule<Q>) -> Rule<Or<P, Q>> {
+        Rule::naming(Or(self.policy, other.policy), union(self.scopes, other.scopes))
+    }
+
+    /// Permits what this rule refuses with 403, and nothing else: where it could not decide (503, say), the request
+    /// stays refused. A challenge names none of its scopes.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "`!rule` is easily overlooked; `and` and `or` have no operator"
+    )]
+    pub fn not(self) -> Rule<Not<P>> {
+        Rule::new(Not(self.policy))
+    }
+
+    #[cold]
+    fn name_scopes(&self, error: AuthError) -> AuthError {
+        let needed = self.needed.get_or_init(|| NeededScope::new(&self.scopes).map(Arc::new));
+        error.needing(needed.as_ref())
+    }
+}
+
+impl<C, P: Policy<C>> Policy<C> for Rule<P> {
+    #[inline]
+    fn check(&self, claims: &Claims<C>, request: Head<'_>) -> Result<(), AuthError> {
+        self.policy.check(claims, request).map_err(|error| self.name_scopes(error))
+    }
+}
+
+/// The scopes of two lists, each once.
+fn union(left: Cow<'static, str>, right: Cow<'static, str>) -> Cow<'static, str> {
+    if left.is_empty() {
+        return right;
+    }
+    let is_new = |scope: &&str| !scope.is_empty() && !left.split(' ').any(|held| held == *scope);
+    let mut list = left.clone();
+    for scope in right.split(' ').filter(is_new) {
+        list = Cow::Owned(format!("{list} {scope}"));
+    }
+    list
+}
+
+/// The policy of [`Rule::and`].
+#[derive(Clone, Copy, Debug)]
+pub struct And<P, Q>(P, Q);
+
+impl<C, P: Policy<C>, Q: Policy<C>> Policy<C> for And<P, Q> {
+    #[inline]
+    fn check(&self, claims: &Claims<C>, request: Head<'_>) -> Result<(), AuthError> {
+        self.0.check(claims, request)?;
+        self.1.check(claims, request)
+    }
+}
+
+/// The policy of [`Rule::or`].
+#[derive(Clone, Copy, Debug)]
+pub struct Or<P, Q>(P, Q);
+
+impl<C, P: Policy<C>, Q: Policy<C>> Policy<C> for Or<P, Q> {
+    #[inline]
+    fn check(&self, claims: &Claims<C>, request: Head<'_>) -> Result<(), AuthError> {
+        let Err(first) = self.0.check(claims, request) else {
+            return Ok(());
+        };
+        self.1.check(claims, request).map_err(|second| first.or(second))
+    }
+}
+
+/// The policy of [`Rule::not`].
+#[derive(Clone, Copy, Debug)]
+pub struct Not<P>(P);
+
+impl<C, P: Policy<C>> Policy<C> for Not<P> {
+    fn check(&self, claims: &Claims<C>, request: Head<'_>) -> Result<(), AuthError> {
+        match self.0.check(claims, request) {
+            Ok(()) => Err(AuthErrorKind::InsufficientScope.into()),
+            Err(error) if error.kind() == AuthErrorKind::InsufficientScope => Ok(()),
+            Err(undecided) => Err(undecided),
+        }
+    }
+}
+
+/// A rule that asks a closure: claims and request in, permitted or not out.
+///
+/// ```
+/// use tower_jwt_auth::policy::when;
+/// use tower_jwt_auth::{Claims, RequireLayer};
+///
+/// struct User {
+///     sub: String,
+/// }
+///
+/// let owner = when(|user: &Claims<User>, request| request.uri().path().split('/').nth(2) == Some(&user.sub));
+/// let layer = RequireLayer::<User, _>::new(owner);
+/// ```
+pub fn when<C, F>(permits: F) -> Rule<When<C, F>>
+where
+    F: Fn(&Claims<C>, Head<'_>) -> bool,
+{
+    Rule::new(When { permits, claims: PhantomData })
+}
+
+/// The policy of [`when`].
+pub struct When<C, F> {
+    permits: F,
+    claims: PhantomData<fn(&C)>,
+}
+
+impl<C, F> Policy<C> for When<C, F>
+where
+    F: Fn(&Claims<C>, Head<'_>) -> bool,
+{
+    #[inline]
+    fn check(&self, claims: &Claims<C>, request: Head<'_>) -> Result<(), AuthError> {
+        if (self.permits)(claims, request) { Ok(()) } else { Err(AuthErrorKind::InsufficientScope.into()) }
+    }
+}
+
+impl<C, F: Clone> Clone for When<C, F> {
+    fn clone(&self) -> Self {
+        Self { permits: self.permits.clone(), claims: PhantomData }
+    }
+}
+
+impl<C, F> fmt::Debug for When<C, F> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("When(..)")
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Rule<P> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Rule").field(&self.policy).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::union;
+
+    #[test]
+    fn a_union_names_each_scope_once() {
+        for (left, right, expected) in [
+            ("", "", ""),
+            ("a", "", "a"),
+            ("", "a", "a"),
+            ("a", "a", "a"),
+            ("a b", "b c", "a b c"),
+            ("ab", "a b", "ab a b"),
+        ] {
+            assert_eq!(union(left.into(), right.into()), expected, "{left:?}, {right:?}");
+        }
+    }
+}

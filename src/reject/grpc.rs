@@ -1,0 +1,88 @@
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+
+use super::{EmptyBody, Head, Reject};
+use crate::error::AuthError;
+
+/// A [`Reject`] for gRPC: the answer is a status of gRPC, and not of HTTP.
+///
+/// A gRPC request, which is a `POST` whose content type begins with `application/grpc`, gets a response of headers alone
+/// ("Trailers-Only" in the
+/// [protocol](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)): HTTP status 200, `grpc-status` and
+/// `grpc-message`, beside the headers of the default, which a client finds in the metadata. Every other request is answered
+/// as by [`EmptyBody`].
+///
+/// | HTTP | gRPC |
+/// |---|---|
+/// | 401 | 16, `UNAUTHENTICATED` |
+/// | 403 | 7, `PERMISSION_DENIED` |
+/// | 400 | 3, `INVALID_ARGUMENT` |
+/// | 503 | 14, `UNAVAILABLE` |
+/// | 500 | 13, `INTERNAL` |
+///
+/// gRPC-web is answered alike, in its own content type; its clients read a status in the headers. Where they are in a browser
+/// and of another origin, CORS has to expose `grpc-status` and `grpc-message`. `tonic_web`'s layer can stand on either
+/// side of this one.
+///
+/// ```
+/// use http::Request;
+/// use http::Response;
+/// use tower::{ServiceBuilder, ServiceExt};
+/// use tower_jwt_auth::{Algorithm, Grpc, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+/// let service = ServiceBuilder::new()
+///     .layer(JwtAuthLayer::new(verifier).on_reject(Grpc))
+///     .service_fn(async |_: Request<String>| Ok::<_, std::io::Error>(Response::new(String::new())));
+///
+/// let call = Request::post("/orders.Orders/List").header("content-type", "application/grpc").body(String::new())?;
+/// let response = service.oneshot(call).await?;
+/// assert_eq!(response.status(), 200);
+/// assert_eq!(response.headers()["grpc-status"], "16");
+/// assert_eq!(response.headers()["grpc-message"], "the request carries no bearer token");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it is written as a value, and has nothing to set")]
+pub struct Grpc;
+
+impl<B: Default> Reject<B> for Grpc {
+    fn reject(&self, error: &AuthError, request: Head<'_>) -> Response<B> {
+        let mut response = EmptyBody.reject(error, request);
+        if let Some(content_type) = content_type(request) {
+            *response.status_mut() = StatusCode::OK;
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            headers.insert(GRPC_STATUS, HeaderValue::from_static(status(error.status())));
+            // It may be sent as it is: printable ASCII without `%`.
+            headers.insert(GRPC_MESSAGE, HeaderValue::from_static(error.kind().description()));
+        }
+        response
+    }
+}
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// The content type of the answer, if this is a gRPC request.
+fn content_type(request: Head<'_>) -> Option<&'static str> {
+    let asked = request.headers().get(CONTENT_TYPE).filter(|_| request.method() == Method::POST)?;
+    // The longest of them comes first.
+    ["application/grpc-web-text", "application/grpc-web", "application/grpc"].into_iter().find(|known| {
+        asked.as_bytes().get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known.as_bytes()))
+    })
+}
+
+/// The status code of gRPC for one of HTTP.
+fn status(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "3",
+        StatusCode::UNAUTHORIZED => "16",
+        StatusCode::FORBIDDEN => "7",
+        StatusCode::SERVICE_UNAVAILABLE => "14",
+        _ => "13",
+    }
+}

@@ -1,0 +1,67 @@
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
+use serde::Serialize;
+
+use super::{Head, Reject};
+use crate::error::AuthError;
+
+/// A [`Reject`] that says what is wrong as problem details
+/// ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)): `application/problem+json`.
+///
+/// Status and headers are those of the default. `type` is one URL for each [`AuthErrorKind`](crate::AuthErrorKind), that of
+/// its documentation, and stays as it is; `title` is what the kind says of itself; `scope` is there if scopes are needed;
+/// and `detail` is there if a layer is missing, for the developer.
+///
+/// It makes any body that can be made of a [`String`]: axum's, `http_body_util::Full`, a `String`.
+///
+/// ```
+/// use http::{Request, Response};
+/// use tower::{ServiceBuilder, ServiceExt};
+/// use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, ProblemJson, RegisteredClaims};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+/// let service = ServiceBuilder::new()
+///     .layer(JwtAuthLayer::new(verifier).on_reject(ProblemJson))
+///     .service_fn(async |_: Request<String>| Ok::<_, std::io::Error>(Response::new(String::new())));
+///
+/// let response = service.oneshot(Request::new(String::new())).await?;
+/// assert_eq!(response.headers()["content-type"], "application/problem+json");
+/// assert!(response.body().ends_with(r#""title":"the request carries no bearer token","status":401}"#));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it is written as a value, and has nothing to set")]
+pub struct ProblemJson;
+
+/// In the order in which they are written.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+}
+
+impl<B: From<String>> Reject<B> for ProblemJson {
+    fn reject(&self, error: &AuthError, _: Head<'_>) -> Response<B> {
+        let problem = Problem {
+            r#type: format!("{KINDS}#variant.{:?}", error.kind()),
+            title: error.kind().description(),
+            status: error.status().as_u16(),
+            detail: error.hint(),
+            scope: error.scope(),
+        };
+        let body = serde_json::to_string(&problem).expect("texts and a number are JSON");
+        let mut response = error.response(B::from(body));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}
+
+const KINDS: &str = "https://docs.rs/tower-jwt-auth/latest/tower_jwt_auth/enum.AuthErrorKind.html";

@@ -1,0 +1,203 @@
+//! A policy in front of a route.
+
+use std::fmt::{self, Formatter};
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::claims::Claims;
+use crate::error::AuthError;
+use crate::policy::Policy;
+use crate::reject::{self, EmptyBody, Head, Reject};
+
+/// Lets only requests through to the service inside that a [`Policy`] permits.
+///
+/// It stands inside a [`JwtAuthLayer`](crate::JwtAuthLayer), on a route or in front of many; what has to hold for all that
+/// the layer guards can be said there, with [`JwtAuthLayer::require`](crate::JwtAuthLayer::require). A request that is not
+/// permitted is refused with 403 `insufficient_scope`
+/// ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)), and one that the layer outside let
+/// pass without good claims as that layer would have refused it. With no layer outside, the answer is 500, and the
+/// [`AuthError`] in the response's extensions says what to do.
+///
+#[cfg_attr(feature = "axum", doc = "```")]
+#[cfg_attr(not(feature = "axum"), doc = "```ignore")]
+/// use axum::{Router, routing::get};
+/// use tower_jwt_auth::policy::{HasScope, Scopes, scope};
+/// use tower_jwt_auth::{JwtAuthLayer, RequireLayer};
+/// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet};
+///
+/// #[derive(serde::Deserialize)]
+/// struct User {
+///     scope: Scopes,
+/// }
+///
+/// impl HasScope for User {
+///     fn has_scope(&self, scope: &str) -> bool {
+///         self.scope.contains(scope)
+///     }
+/// }
+///
+/// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+/// # let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+/// let orders = get(async || "all orders")
+///     .layer(RequireLayer::<User, _>::new(scope("orders:read")))
+///     .post(async || "created"); // not covered: it has been added after the layer
+/// let app: Router = Router::new().route("/orders", orders).layer(JwtAuthLayer::new(verifier));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct RequireLayer<C, P, R = EmptyBody> {
+    policy: P,
+    reject: R,
+    claims: PhantomData<fn() -> C>,
+}
+
+impl<C, P> RequireLayer<C, P> {
+    /// A layer that asks `policy`, about claims of type `C`.
+    pub fn new(policy: P) -> Self {
+        Self { policy, reject: EmptyBody, claims: PhantomData }
+    }
+}
+
+impl<C, P, R> RequireLayer<C, P, R> {
+    /// Sets what makes the responses to requests that are refused here. The default is [`EmptyBody`].
+    pub fn on_reject<R2>(self, reject: R2) -> RequireLayer<C, P, R2> {
+        RequireLayer { policy: self.policy, reject, claims: PhantomData }
+    }
+
+    /// The same as [`on_reject`](Self::on_reject) for a closure, which needs no annotations here.
+    pub fn reject_with<F, B>(self, reject: F) -> RequireLayer<C, P, F>
+    where
+        F: Fn(&AuthError, Head<'_>) -> Response<B>,
+    {
+        self.on_reject(reject)
+    }
+}
+
+impl<S, C, P: Clone, R: Clone> Layer<S> for RequireLayer<C, P, R> {
+    type Service = RequireService<S, C, P, R>;
+
+    fn layer(&self, inner: S) -> RequireService<S, C, P, R> {
+        RequireService { inner, layer: Arc::new(self.clone()) }
+    }
+}
+
+/// The service that [`RequireLayer`] makes.
+#[must_use]
+pub struct RequireService<S, C, P, R = EmptyBody> {
+    inner: S,
+    layer: Arc<RequireLayer<C, P, R>>,
+}
+
+impl<S, C, P, R, B, ResBody> Service<Request<B>> for RequireService<S, C, P, R>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+    C: Send + Sync + 'static,
+    P: Policy<C>,
+    R: Reject<ResBody>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = RequireFuture<S::Future, ResBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let head = Head::from(&request);
+        let state = match check(&self.layer.policy, request.extensions(), head) {
+            Ok(_) => State::Calling { response: self.inner.call(request) },
+            Err(error) => State::Refused { response: Some(reject::refuse(&self.layer.reject, error, head)) },
+        };
+        RequireFuture { state }
+    }
+}
+
+/// The claims of a request that is permitted, or why it is not.
+#[inline]
+pub(crate) fn check<'a, C, P>(
+    policy: &P,
+    extensions: &'a http::Extensions,
+    request: Head<'_>,
+) -> Result<&'a Claims<C>, AuthError>
+where
+    C: Send + Sync + 'static,
+    P: Policy<C>,
+{
+    let claims = Claims::<C>::find(extensions)?;
+    match policy.check(claims, request) {
+        Ok(()) => Ok(claims),
+        Err(error) => Err(error.in_challenge(claims.challenge())),
+    }
+}
+
+pin_project! {
+    /// The future of [`RequireService`]'s response.
+    pub struct RequireFuture<F, B> {
+        #[pin]
+        state: State<F, B>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F, B> {
+        Calling { #[pin] response: F },
+        Refused { response: Option<Response<B>> },
+    }
+}
+
+impl<F, B, E> Future for RequireFuture<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        match self.project().state.project() {
+            StateProj::Calling { response } => response.poll(cx),
+            StateProj::Refused { response } => {
+                Poll::Ready(Ok(response.take().expect("a future is not polled after it is done")))
+            }
+        }
+    }
+}
+
+impl<C, P: Clone, R: Clone> Clone for RequireLayer<C, P, R> {
+    fn clone(&self) -> Self {
+        Self { policy: self.policy.clone(), reject: self.reject.clone(), claims: PhantomData }
+    }
+}
+
+impl<S: Clone, C, P, R> Clone for RequireService<S, C, P, R> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: Arc::clone(&self.layer) }
+    }
+}
+
+impl<C, P: fmt::Debug, R> fmt::Debug for RequireLayer<C, P, R> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequireLayer").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+impl<S: fmt::Debug, C, P, R> fmt::Debug for RequireService<S, C, P, R> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequireService").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl<F, B> fmt::Debug for RequireFuture<F, B> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequireFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! What a header or parameter says: scheme and token.
+
+use base64_simd::URL_SAFE_NO_PAD;
+use http::HeaderValue;
+
+use crate::kind::AuthErrorKind;
+
+/// The token of a credential of this scheme; nothing where the scheme is another, or there is none.
+///
+/// Only the scheme is looked at here. Whether the token is of the right form is asked [later](is_well_formed), once it
+/// has been refused: a good one need not be read twice.
+#[inline]
+pub(super) fn credential<'a>(
+    value: &'a HeaderValue,
+    scheme: &str,
+) -> Result<Option<&'a [u8]>, AuthErrorKind> {
+    let value = value.as_bytes();
+    match value.split_at_checked(scheme.len()) {
+        Some((word, [b' ', rest @ ..])) if word.eq_ignore_ascii_case(scheme.as_bytes()) => {
+            let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+            token(&rest[spaces..]).map(Some)
+        }
+        _ => other_scheme(value, scheme),
+    }
+}
+
+/// Tells what is a credential of another scheme from what is none at all (RFC 9110, section 11.4).
+fn other_scheme<'a>(value: &[u8], scheme: &str) -> Result<Option<&'a [u8]>, AuthErrorKind> {
+    let end = value.iter().position(|byte| !is_token_char(*byte)).unwrap_or(value.len());
+    let (word, rest) = value.split_at(end);
+    let is_other = is_scheme(word) && !word.eq_ignore_ascii_case(scheme.as_bytes());
+    if value.is_empty() || (is_other && matches!(rest.first(), None | Some(b' '))) {
+        Ok(None)
+    } else {
+        Err(AuthErrorKind::MalformedCredential)
+    }
+}
+
+/// Whether it is an `auth-scheme` (RFC 9110, section 11.1).
+pub(super) fn is_scheme(word: &[u8]) -> bool {
+    !word.is_empty() && word.iter().all(|byte| is_token_char(*byte))
+}
+
+pub(super) fn token(bytes: &[u8]) -> Result<&[u8], AuthErrorKind> {
+    if bytes.is_empty() { Err(AuthErrorKind::MalformedCredential) } else { Ok(bytes) }
+}
+
+/// Whether a token is a `b64token` (RFC 6750, section 2.1).
+pub(crate) fn is_well_formed(token: &[u8]) -> bool {
+    // Many bytes at once, where it is nothing but base64url.
+    if URL_SAFE_NO_PAD.check(token).is_ok() {
+        return !token.is_empty();
+    }
+    let padding = token.iter().rev().take_while(|byte| **byte == b'=').count();
+    let body = &token[..token.len() - padding];
+    !body.is_empty()
+        // No early end, so that several bytes are looked at at once: most refused tokens are well-formed.
+        && body.iter().fold(true, |good, byte| {
+            good & ((byte | 0x20).is_ascii_lowercase() | matches!(byte, b'-'..=b'9' | b'_' | b'~' | b'+'))
+        })
+}
+
+/// A `tchar` (RFC 9110, section 5.6.2).
+fn is_token_char(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_bearer(value: &[u8], expected: Result<Option<&[u8]>, AuthErrorKind>) {
+        let value = HeaderValue::from_bytes(value).unwrap();
+        assert_eq!(credential(&value, "Bearer"), expected, "{value:?}");
+    }
+
+    #[test]
+    fn the_scheme_is_read_as_rfc_9110_says() {
+        for good in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c", "bEaReR   a.b.c"] {
+            assert_bearer(good.as_bytes(), Ok(Some(b"a.b.c")));
+        }
+        for other in
+            ["", "Basic YTpi", "BearerX a", "Bearer-Token a", "Digest a=\"b\", c=d", "Negotiate", "x"]
+        {
+            assert_bearer(other.as_bytes(), Ok(None));
+        }
+        for broken in
+            ["Bearer", "Bearer ", "Bearer   ", "Bearer\ta", "Bearer,a", "Bearer=a", "\"Bearer\" a", " a"]
+        {
+            assert_bearer(broken.as_bytes(), Err(AuthErrorKind::MalformedCredential));
+        }
+    }
+
+    #[test]
+    fn a_token_is_well_formed_as_rfc_6750_says() {
+        for good in ["a", "ab", "abcd", "a.b.c", "-._~+/", "a=", "a=="] {
+            assert!(is_well_formed(good.as_bytes()), "{good}");
+        }
+        for broken in ["", "=", "a=b", "a b", "a,b", "\"a\"", "a\t", "a;", "ä", "a%20"] {
+            assert!(!is_well_formed(broken.as_bytes()), "{broken}");
+        }
+        assert!(!is_well_formed(b"a\xff"));
+    }
+}

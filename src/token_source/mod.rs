@@ -1,0 +1,274 @@
+//! Where in a request the token is.
+
+#[cfg(feature = "cookie")]
+#[path = "cookie.rs"]
+mod cookie;
+#[cfg(not(feature = "cookie"))]
+#[path = "no_cookie.rs"]
+mod cookie;
+mod credential;
+mod custom;
+mod query;
+mod websocket;
+
+use std::borrow::Cow;
+
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use http::{Request, header};
+
+use self::cookie::Cookie;
+pub(crate) use self::credential::is_well_formed;
+use self::credential::{credential, is_scheme, token};
+use self::custom::Custom;
+use crate::config_error::ConfigError;
+use crate::kind::AuthErrorKind;
+use crate::reject::Head;
+
+/// A place where a request may carry its token.
+///
+/// A layer looks into `Authorization: Bearer` only, unless it is given [other
+/// sources](crate::JwtAuthLayer::token_source). Where it is given several, all of them are read, and two credentials
+/// in one request are refused with 400, whichever they are. A credential of another scheme does not count.
+///
+/// | source | what it costs |
+/// |---|---|
+/// | [`authorization`](Self::authorization), [`header`](Self::header), [`header_with_scheme`](Self::header_with_scheme) | nothing; a browser sends it only from a script |
+/// | `cookie` (feature `cookie`) | browsers send it with what other sites ask for, too: needs a defence against CSRF |
+/// | [`websocket_protocol`](Self::websocket_protocol) | little; a proxy may log it |
+/// | [`query`](Self::query) | addresses are in logs, histories and `Referer` headers: the last resort |
+///
+/// ```
+/// use http::HeaderName;
+/// use tower_jwt_auth::{ConfigError, TokenSource};
+///
+/// # fn main() -> Result<(), ConfigError> {
+/// let behind_a_proxy = TokenSource::header(HeaderName::from_static("x-access-token"));
+/// let own_scheme = TokenSource::header_with_scheme(http::header::AUTHORIZATION, "Token")?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct TokenSource(Place);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Authorization,
+    Header {
+        name: HeaderName,
+        scheme: Option<Box<str>>,
+    },
+    #[cfg_attr(not(feature = "cookie"), expect(dead_code, reason = "its constructor comes with the feature"))]
+    Cookie(Cookie),
+    Query(Box<str>),
+    WebSocketProtocol(Box<str>),
+    Custom(Custom),
+}
+
+/// The token in a place, if there is one.
+type Found<'a> = Result<Option<Cow<'a, [u8]>>, AuthErrorKind>;
+
+impl TokenSource {
+    /// The header `Authorization`, with the scheme `Bearer` in any case
+    /// ([RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    pub fn authorization() -> Self {
+        Self(Place::Authorization)
+    }
+
+    /// A header whose value is the token, with no scheme before it. An empty one is refused.
+    pub fn header(name: HeaderName) -> Self {
+        Self(Place::Header { name, scheme: None })
+    }
+
+    /// A header in which this scheme, in any case, stands before the token, as it does in `Authorization`. What a client
+    /// is told stays `Bearer`.
+    ///
+    /// # Errors
+    ///
+    /// If `scheme` is not one word ([RFC 9110, section 11.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.1)).
+    pub fn header_with_scheme(name: HeaderName, scheme: &str) -> Result<Self, ConfigError> {
+        if !is_scheme(scheme.as_bytes()) {
+            return Err(ConfigError::InvalidScheme { scheme: scheme.to_owned() });
+        }
+        Ok(Self(Place::Header { name, scheme: Some(scheme.into()) }))
+    }
+
+    /// A parameter of the query ([RFC 6750, section 2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3), which calls it
+    /// `access_token` and advises against it). An empty one is refused.
+    ///
+    /// The whole address, token included, is in the logs of everything that the request passes, in the browser's history
+    /// and perhaps in `Referer`. Keep such tokens short-lived and for one purpose; send `Cache-Control: no-store` with what
+    /// they give access to; and have [the credential taken out](crate::JwtAuthLayer::remove_credential), so that what is
+    /// inside logs an address without it. (Axum's `OriginalUri` is a copy that keeps it.)
+    pub fn query(name: &str) -> Self {
+        Self(Place::Query(name.into()))
+    }
+
+    /// The list of subprotocols with which a browser opens a WebSocket, since it can send no header of its own
+    /// ([RFC 6455, section 11.3.4](https://www.rfc-editor.org/rfc/rfc6455#section-11.3.4)).
+    ///
+    /// With the marker `bearer` the token is the entry that follows `bearer`, or is in an entry `bearer.<token>`:
+    ///
+    /// ```js
+    /// new WebSocket(url, ["bearer", token])               // the service has to pick `bearer`
+    /// new WebSocket(url, ["orders.v1", `bearer.${token}`]) // the service has to pick `orders.v1`
+    /// ```
+    ///
+    /// The token is always taken out of the list before the service inside sees it. Which of the other entries to
+    /// pick stays the service's choice, and the response is left as it is; a browser gives up if none is picked. A token
+    /// is judged once, when the connection is opened: end it when [`Claims::expires_at`](crate::Claims::expires_at) says.
+    pub fn websocket_protocol(marker: &str) -> Self {
+        Self(Place::WebSocketProtocol(marker.into()))
+    }
+
+    /// Wherever a function finds it. If what it finds is refused and has not the form of a token either, the answer is
+    /// 400.
+    ///
+    /// Name the header that it reads, if it reads one, so that it is marked as sensitive and
+    /// [taken out](crate::JwtAuthLayer::remove_credential) like any other: [`reading`](Self::reading).
+    ///
+    /// ```
+    /// use http::HeaderName;
+    /// use tower_jwt_auth::TokenSource;
+    ///
+    /// // `X-Forwarded-Access: user=42; token=eyJ0...`
+    /// let name = HeaderName::from_static("x-forwarded-access");
+    /// let source = TokenSource::custom(|request| {
+    ///     let value = request.headers().get("x-forwarded-access")?.to_str().ok()?;
+    ///     value.split("; ").find_map(|part| part.strip_prefix("token=")).map(Into::into)
+    /// });
+    /// let source = source.reading(name);
+    /// ```
+    pub fn custom<F>(find: F) -> Self
+    where
+        F: for<'a> Fn(Head<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    {
+        Self(Place::Custom(Custom::new(find)))
+    }
+
+    /// Names a header that a [custom](Self::custom) source reads. The other sources know theirs.
+    pub fn reading(mut self, name: HeaderName) -> Self {
+        if let Place::Custom(custom) = &mut self.0 {
+            custom.headers.push(name);
+        }
+        self
+    }
+
+    /// The token in this place, if there is one.
+    #[inline]
+    pub(crate) fn find<'a>(&self, request: Head<'a>) -> Found<'a> {
+        match &self.0 {
+            Place::Authorization => {
+                only_value(request.headers(), &AUTHORIZATION, |value| credential(value, "Bearer"))
+            }
+            Place::Header { name, scheme } => only_value(request.headers(), name, |value| match scheme {
+                Some(scheme) => credential(value, scheme),
+                None => token(value.as_bytes()).map(Some),
+            }),
+            Place::Cookie(cookie) => cookie.find(request.headers()),
+            Place::Query(name) => query::find(request.uri(), name),
+            Place::WebSocketProtocol(marker) => websocket::find(request.headers(), marker),
+            Place::Custom(custom) => Ok(custom.find(request)),
+        }
+    }
+
+    /// Keeps the credential out of the `Debug` output of the headers, and out of header compression.
+    #[inline]
+    pub(crate) fn mark_sensitive(&self, headers: &mut HeaderMap) {
+        for name in self.header_names() {
+            let Some(first) = headers.get_mut(name) else {
+                continue;
+            };
+            first.set_sensitive(true);
+            let some_name_has_several = headers.len() > headers.keys_len();
+            if some_name_has_several {
+                headers
+                    .iter_mut()
+                    .filter(|(other, _)| *other == name)
+                    .for_each(|(_, value)| value.set_sensitive(true));
+            }
+        }
+    }
+
+    /// Whether the service inside never sees the token of this place.
+    pub(crate) fn is_always_taken_out(&self) -> bool {
+        matches!(self.0, Place::WebSocketProtocol(_))
+    }
+
+    /// Takes every token out of this place, and leaves what else is there.
+    pub(crate) fn take_out<B>(&self, request: &mut Request<B>) {
+        let headers = request.headers_mut();
+        match &self.0 {
+            Place::Authorization => {
+                rewrite(headers, &AUTHORIZATION, |value| other_credential(value, "Bearer"))
+            }
+            Place::Header { name, scheme: Some(scheme) } => {
+                rewrite(headers, name, |value| other_credential(value, scheme));
+            }
+            Place::Header { name, scheme: None } => {
+                headers.remove(name);
+            }
+            Place::Cookie(cookie) => rewrite(headers, &header::COOKIE, |value| cookie.without(value)),
+            Place::Query(name) => query::take_out(request.uri_mut(), name),
+            Place::WebSocketProtocol(marker) => websocket::take_out(headers, marker),
+            Place::Custom(custom) => custom.headers.iter().for_each(|name| {
+                headers.remove(name);
+            }),
+        }
+    }
+
+    fn header_names(&self) -> &[HeaderName] {
+        match &self.0 {
+            Place::Authorization => &[AUTHORIZATION],
+            Place::Header { name, .. } => std::slice::from_ref(name),
+            Place::Cookie(_) => &[header::COOKIE],
+            Place::Query(_) => &[],
+            Place::WebSocketProtocol(_) => &[SEC_WEBSOCKET_PROTOCOL],
+            Place::Custom(custom) => &custom.headers,
+        }
+    }
+}
+
+/// The token in the value of a header. If it has several, it cannot be told which one counts.
+#[inline]
+fn only_value<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    read: impl FnOnce(&'a HeaderValue) -> Result<Option<&'a [u8]>, AuthErrorKind>,
+) -> Found<'a> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(AuthErrorKind::MultipleCredentials);
+    }
+    Ok(read(value)?.map(Cow::Borrowed))
+}
+
+/// Of several tokens it cannot be told which one counts.
+fn only_token<'a>(mut tokens: impl Iterator<Item = Cow<'a, [u8]>>) -> Found<'a> {
+    match (tokens.next(), tokens.next()) {
+        (Some(_), Some(_)) => Err(AuthErrorKind::MultipleCredentials),
+        (Some(token), None) if token.is_empty() => Err(AuthErrorKind::MalformedCredential),
+        (token, _) => Ok(token),
+    }
+}
+
+/// Puts others in the place of a header's values; `None` leaves one out.
+fn rewrite(
+    headers: &mut HeaderMap,
+    name: &HeaderName,
+    value: impl FnMut(&HeaderValue) -> Option<HeaderValue>,
+) {
+    let kept: Vec<_> = headers.get_all(name).iter().filter_map(value).collect();
+    headers.remove(name);
+    for value in kept {
+        headers.append(name, value);
+    }
+}
+
+/// A value that holds a credential of another scheme.
+fn other_credential(value: &HeaderValue, scheme: &str) -> Option<HeaderValue> {
+    matches!(credential(value, scheme), Ok(None)).then(|| value.clone())
+}

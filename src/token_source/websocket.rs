@@ -1,0 +1,44 @@
+//! A token in the list of subprotocols of a WebSocket (RFC 6455, section 11.3.4).
+
+use std::borrow::Cow;
+
+use http::header::SEC_WEBSOCKET_PROTOCOL;
+use http::{HeaderMap, HeaderValue};
+
+use super::{Found, only_token};
+use crate::kind::AuthErrorKind;
+
+pub(super) fn find<'a>(headers: &'a HeaderMap, marker: &str) -> Found<'a> {
+    let is_marker = |entry: &[u8]| entry == marker.as_bytes();
+    let found = only_token(entries(headers, marker).filter_map(|(_, token)| token).map(Cow::Borrowed))?;
+    match found {
+        None if entries(headers, marker).any(|(entry, _)| is_marker(entry)) => {
+            Err(AuthErrorKind::MalformedCredential)
+        }
+        found => Ok(found),
+    }
+}
+
+/// Leaves the other entries, in one line.
+pub(super) fn take_out(headers: &mut HeaderMap, marker: &str) {
+    let rest: Vec<_> =
+        entries(headers, marker).filter_map(|(entry, token)| token.is_none().then_some(entry)).collect();
+    let list = HeaderValue::from_bytes(&rest.join(&b", "[..])).expect("a part of a header is one");
+    headers.remove(SEC_WEBSOCKET_PROTOCOL);
+    if !list.is_empty() {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, list);
+    }
+}
+
+/// The entries of the list, each with the token that it is or holds.
+fn entries<'a>(headers: &'a HeaderMap, marker: &str) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
+    let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let entries = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let mut follows_marker = false;
+    entries.map(<[u8]>::trim_ascii).filter(|entry| !entry.is_empty()).map(move |entry| {
+        let joined = || entry.strip_prefix(marker.as_bytes())?.strip_prefix(b".");
+        let token = if std::mem::take(&mut follows_marker) { Some(entry) } else { joined() };
+        follows_marker = token.is_none() && entry == marker.as_bytes();
+        (entry, token)
+    })
+}
