@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -12,11 +13,12 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use spki::der::Document;
-use tower_jwt_auth::{Algorithm, AuthError, AuthErrorKind, JwtVerifier, TokenCache};
+use tower::Service;
+use tower_jwt_auth::{Algorithm, AuthError, AuthErrorKind, TokenCache};
 
-use self::support::{Issuer, User, authorization, request, send, service};
+use self::support::{Issuer, User, authorization, request, scoped_service, send, service};
 
 fn main() {
     let mut criterion = Criterion::default()
@@ -56,14 +58,10 @@ fn accept(criterion: &mut Criterion, issuer: &Issuer) {
     });
 
     let tokens = carrying(&tokens);
-    bench_layer(&mut group, "layer", issuer.verifier(), &tokens, StatusCode::OK);
-    bench_layer(
-        &mut group,
-        "layer_cached",
-        issuer.verifier().cache(TokenCache::new()),
-        &tokens,
-        StatusCode::OK,
-    );
+    let cached = issuer.verifier().cache(TokenCache::new());
+    bench_service(&mut group, "layer", &mut service(issuer.verifier()), &tokens, StatusCode::OK);
+    bench_service(&mut group, "layer_scope", &mut scoped_service(issuer.verifier()), &tokens, StatusCode::OK);
+    bench_service(&mut group, "layer_cached", &mut service(cached), &tokens, StatusCode::OK);
 }
 
 /// Tokens that have been seen before, with one of which requests come, or with many in turn.
@@ -73,7 +71,8 @@ fn cached(criterion: &mut Criterion) {
     for count in [1, 1_000, 100_000] {
         let cache = TokenCache::new().entries(2 * count).bytes(4096 * count.max(100));
         let tokens = carrying(&issuer.some_tokens(count));
-        bench_layer(&mut group, &count.to_string(), issuer.verifier().cache(cache), &tokens, StatusCode::OK);
+        let mut service = service(issuer.verifier().cache(cache));
+        bench_service(&mut group, &count.to_string(), &mut service, &tokens, StatusCode::OK);
     }
 }
 
@@ -87,7 +86,7 @@ fn reject(criterion: &mut Criterion) {
             let error = response.extensions().get::<AuthError>();
             assert_eq!(error.map(AuthError::kind), Some(kind), "{name}");
         }
-        bench_layer(&mut group, name, issuer.verifier(), values, StatusCode::UNAUTHORIZED);
+        bench_service(&mut group, name, &mut service, values, StatusCode::UNAUTHORIZED);
     };
     bench("no_header", AuthErrorKind::MissingCredential, &[None]);
     let forged = carrying(&Issuer::forger().tokens());
@@ -98,19 +97,20 @@ fn reject(criterion: &mut Criterion) {
 
 /// Requests are made outside of what is timed, a few at a time, so that they are as warm as those a server has just
 /// read. What is timed ends when the service has dropped its request: about 50 ns that no layer can save.
-fn bench_layer(
+fn bench_service<S>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
-    verifier: JwtVerifier<User>,
+    service: &mut S,
     values: &[Option<HeaderValue>],
     expected: StatusCode,
-) {
-    let mut service = service(verifier);
+) where
+    S: Service<Request<()>, Response = Response<()>, Error = Infallible>,
+{
     group.bench_function(name, |bencher| {
         let mut values = values.iter().cycle();
         bencher.iter_batched(
             || request(values.next().expect("a cycle has no end").as_ref()),
-            |request| assert_eq!(send(&mut service, request).status(), expected),
+            |request| assert_eq!(send(service, request).status(), expected),
             BatchSize::NumIterations(BATCH),
         );
     });

@@ -113,12 +113,21 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let head = Head::from(&request);
-        let state = match check(&self.layer.policy, request.extensions(), head) {
-            Ok(_) => State::Calling { response: self.inner.call(request) },
-            Err(error) => State::Refused { response: Some(reject::refuse(&self.layer.reject, error, head)) },
-        };
-        RequireFuture { state }
+        if let Err(error) = check(&self.layer.policy, request.extensions(), (&request).into()) {
+            return self.refused(error, &request);
+        }
+        RequireFuture { state: State::Calling { response: self.inner.call(request) } }
+    }
+}
+
+impl<S, C, P, R> RequireService<S, C, P, R> {
+    #[cold]
+    fn refused<F, B, ResBody>(&self, error: AuthError, request: &Request<B>) -> RequireFuture<F, ResBody>
+    where
+        R: Reject<ResBody>,
+    {
+        let response = reject::refuse(&self.layer.reject, error, request.into());
+        RequireFuture { state: State::Refused { response: Some(response) } }
     }
 }
 

@@ -5,7 +5,7 @@
 mod requests;
 mod tokens;
 
-pub(crate) use self::requests::{authorization, request, send, service};
+pub(crate) use self::requests::{authorization, request, scoped_service, send, service};
 pub(crate) use self::tokens::{Issuer, User};
 
 /// The middle one of what was measured.

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, USER_AGENT};
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, Service};
-use tower_jwt_auth::{Claims, JwtAuth, JwtAuthLayer};
+use tower_jwt_auth::policy::{AllScopes, Rule, scope};
+use tower_jwt_auth::{Claims, JwtAuth, JwtAuthLayer, RequireLayer, RequireService};
 
 use super::tokens::User;
 
@@ -39,6 +40,14 @@ where
     V: Clone,
 {
     JwtAuthLayer::new(verifier).layer(Inner)
+}
+
+/// The same where a scope is required inside of the layer.
+pub(crate) fn scoped_service<V>(verifier: V) -> JwtAuth<RequireService<Inner, User, Rule<AllScopes>>, V>
+where
+    V: Clone,
+{
+    JwtAuthLayer::new(verifier).layer(RequireLayer::new(scope("orders:write")).layer(Inner))
 }
 
 /// A request of six headers, or of five where it has no credential.

@@ -3,6 +3,7 @@
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use tower_jwt_auth::policy::{HasScope, Scopes};
 use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, KeySource};
 
 const ISSUER: &str = "https://id.example.com/realms/shop";
@@ -24,8 +25,14 @@ pub(crate) struct User {
     iat: u64,
     nbf: u64,
     jti: String,
-    scope: String,
+    scope: Scopes,
     pub(crate) email: String,
+}
+
+impl HasScope for User {
+    fn has_scope(&self, scope: &str) -> bool {
+        self.scope.contains(scope)
+    }
 }
 
 /// Signs tokens, and gives what they are checked with.
@@ -164,7 +171,7 @@ fn claims(n: usize, exp: u64) -> User {
         iat: YEAR_2020 - 3600,
         nbf: YEAR_2020 - 3600,
         jti: format!("{n:0jti_len$x}"),
-        scope: "openid profile orders:read orders:write".to_owned(),
+        scope: "openid profile orders:read orders:write".into(),
         email: format!("{name}@example.com"),
     }
 }

@@ -71,16 +71,17 @@ impl<C, P: Policy<C>> Policy<C> for Rule<P> {
 }
 
 /// The scopes of two lists, each once.
-fn union(left: Cow<'static, str>, right: Cow<'static, str>) -> Cow<'static, str> {
+fn union(mut left: Cow<'static, str>, right: Cow<'static, str>) -> Cow<'static, str> {
     if left.is_empty() {
         return right;
     }
-    let is_new = |scope: &&str| !scope.is_empty() && !left.split(' ').any(|held| held == *scope);
-    let mut list = left.clone();
-    for scope in right.split(' ').filter(is_new) {
-        list = Cow::Owned(format!("{list} {scope}"));
+    for scope in right.split(' ') {
+        let is_new = !scope.is_empty() && !left.split(' ').any(|held| held == scope);
+        if is_new {
+            left = Cow::Owned(format!("{left} {scope}"));
+        }
     }
-    list
+    left
 }
 
 /// The policy of [`Rule::and`].

@@ -5,7 +5,6 @@ use std::fmt::{self, Formatter};
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
-use smallvec::SmallVec;
 
 use super::{Policy, Rule};
 use crate::claims::Claims;
@@ -56,26 +55,52 @@ pub trait HasScope {
 /// # }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scopes(Box<str>);
+pub struct Scopes {
+    list: Box<str>,
+    /// A bit for each byte behind the end of a scope, so that a check need not look for spaces.
+    ends: u64,
+}
+
+/// How many bytes have such a bit; longer lists are searched.
+const MARKED: usize = 64;
 
 impl Scopes {
     /// Whether `scope`, a single one, is among them. Nothing is allocated.
     #[must_use]
     #[inline]
     pub fn contains(&self, scope: &str) -> bool {
-        self.iter().any(|held| held == scope)
+        if scope.len() >= MARKED || self.list.len() >= MARKED {
+            return self.iter().any(|held| held == scope);
+        }
+        // Where a scope of this length begins: behind the end of another one, and this far before an end.
+        let mut starts = (self.ends << 1 | 1) & (self.ends >> scope.len());
+        while starts != 0 {
+            let start = starts.trailing_zeros() as usize;
+            if self.list.as_bytes()[start..start + scope.len()] == *scope.as_bytes() {
+                return !scope.is_empty();
+            }
+            starts &= starts - 1;
+        }
+        false
     }
 
     /// The scopes one by one.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        split(&self.0)
+        split(&self.list)
     }
 }
 
 /// From a list that is separated by spaces.
 impl From<&str> for Scopes {
     fn from(list: &str) -> Self {
-        Self(list.into())
+        let mut ends = if list.len() < MARKED { 1 << list.len() } else { 0 };
+        let (words, rest) = list.as_bytes().as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        for (n, word) in words.iter().chain([&last]).take(MARKED / 8).enumerate() {
+            ends |= spaces(u64::from_le_bytes(*word)) << (8 * n);
+        }
+        Self { list: list.into(), ends }
     }
 }
 
@@ -98,10 +123,6 @@ impl<'de> Visitor<'de> for ListVisitor {
         Ok(list.into())
     }
 
-    fn visit_string<E: Error>(self, list: String) -> Result<Scopes, E> {
-        Ok(Scopes(list.into()))
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scopes, A::Error> {
         let mut list = String::new();
         while let Some(scope) = seq.next_element::<Cow<'de, str>>()? {
@@ -113,13 +134,13 @@ impl<'de> Visitor<'de> for ListVisitor {
             }
             list.push_str(&scope);
         }
-        Ok(Scopes(list.into()))
+        Ok(list.as_str().into())
     }
 }
 
 impl Serialize for Scopes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(&self.list)
     }
 }
 
@@ -131,11 +152,12 @@ impl Serialize for Scopes {
 /// ```
 pub fn scope(scope: impl Into<Cow<'static, str>>) -> Rule<AllScopes> {
     let list = scope.into();
-    let scopes = match &list {
+    let mut scopes: Vec<Cow<'static, str>> = match &list {
         Cow::Borrowed(list) => split(list).map(Cow::Borrowed).collect(),
         Cow::Owned(list) => split(list).map(|scope| Cow::Owned(scope.to_owned())).collect(),
     };
-    Rule::naming(AllScopes(scopes), list)
+    let first = if scopes.is_empty() { Cow::Borrowed("") } else { scopes.remove(0) };
+    Rule::naming(AllScopes { first, others: scopes }, list)
 }
 
 /// A rule that asks for all of these scopes. If there are none, nobody is permitted.
@@ -160,12 +182,16 @@ pub fn any_scope<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Rule<A
 
 /// The policy of [`scope`] and [`all_scopes`].
 #[derive(Clone, Debug)]
-pub struct AllScopes(SmallVec<[Cow<'static, str>; 1]>);
+pub struct AllScopes {
+    first: Cow<'static, str>,
+    others: Vec<Cow<'static, str>>,
+}
 
 impl<C: HasScope> Policy<C> for AllScopes {
     #[inline]
     fn check(&self, claims: &Claims<C>, _: Head<'_>) -> Result<(), AuthError> {
-        let permitted = !self.0.is_empty() && self.0.iter().all(|scope| claims.has_scope(scope));
+        let permitted =
+            claims.has_scope(&self.first) && self.others.iter().all(|scope| claims.has_scope(scope));
         if permitted { Ok(()) } else { Err(AuthError::lacking_scope()) }
     }
 }
@@ -188,4 +214,33 @@ impl<C: HasScope> Policy<C> for AnyScope {
 /// The scopes of a list; two spaces hold none between them.
 fn split(list: &str) -> impl Iterator<Item = &str> {
     list.split(' ').filter(|scope| !scope.is_empty())
+}
+
+/// A bit for each of eight bytes, the first one lowest: whether it is a space.
+fn spaces(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let zero_if_space = word ^ (ONES * b' ' as u64);
+    let low_bits = zero_if_space & (ONES * 0x7f);
+    // The highest bit of each byte, where nothing is carried from one byte to the next.
+    let is_space = !((low_bits + ONES * 0x7f) | zero_if_space) & (ONES * 0x80);
+    // The factor moves the bit of byte n to bit 56 + n.
+    (is_space >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_scope_is_held_if_the_list_split_at_spaces_holds_it(
+            list in "[ab\t\u{a0} ]{0,90}",
+            scope in "[ab\t\u{a0} ]{0,4}",
+        ) {
+            let expected = !scope.is_empty() && list.split(' ').any(|held| held == scope);
+            prop_assert_eq!(Scopes::from(&*list).contains(&scope), expected);
+        }
+    }
 }
