@@ -76,7 +76,8 @@ impl Scopes {
         let mut starts = (self.ends << 1 | 1) & (self.ends >> scope.len());
         while starts != 0 {
             let start = starts.trailing_zeros() as usize;
-            if self.list.as_bytes()[start..start + scope.len()] == *scope.as_bytes() {
+            let is_one = (self.ends >> start) & !(!0 << scope.len()) == 0;
+            if is_one && self.list.as_bytes()[start..start + scope.len()] == *scope.as_bytes() {
                 return !scope.is_empty();
             }
             starts &= starts - 1;
