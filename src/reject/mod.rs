@@ -46,7 +46,7 @@ where
 
 /// The default [`Reject`]: status and headers as [`AuthError::response`] sets them, and an empty body.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "it is written as a value, and has nothing to set")]
 pub struct EmptyBody;
 
 impl<B: Default> Reject<B> for EmptyBody {

@@ -1,17 +1,20 @@
 //! How often a request allocates: part of what is promised.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use allocation_counter::measure;
-use http::Request;
+use http::{Request, Response};
 use serde::Deserialize;
-use tower_jwt_auth::{Claims, JwtAuthLayer, JwtVerifier, KeySet, TokenCache};
+use tower::layer::util::Stack;
+use tower_jwt_auth::policy::{HasScope, scope};
+use tower_jwt_auth::{Claims, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer, TokenCache};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::support::{AUDIENCE, ISSUER, NOW, SECRET, at, bearer, claims_but, good_token, token};
+use crate::support::*;
 
 /// Claims that allocate nothing.
 #[derive(Deserialize)]
@@ -19,14 +22,23 @@ struct Expiry {
     exp: u64,
 }
 
+impl HasScope for Expiry {
+    fn has_scope(&self, scope: &str) -> bool {
+        scope == "held"
+    }
+}
+
 /// How often the second of two equal requests allocates: the first one makes ready what lasts.
 fn allocations(verifier: &JwtVerifier<Expiry>, request: impl Fn() -> Request<String>, status: u16) -> u64 {
-    let mut service =
-        JwtAuthLayer::new(verifier.clone()).layer(tower::service_fn(async |request: Request<String>| {
-            let claims = request.extensions().get::<Claims<Expiry>>().unwrap();
-            assert!(claims.exp > NOW);
-            Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
-        }));
+    through(&JwtAuthLayer::new(verifier.clone()), request, status)
+}
+
+fn through<L>(layer: &L, request: impl Fn() -> Request<String>, status: u16) -> u64
+where
+    L: Layer<Inside>,
+    L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
+{
+    let mut service = layer.layer(Inside(answer));
     let mut send = |request| {
         let mut context = Context::from_waker(Waker::noop());
         assert!(service.poll_ready(&mut context).is_ready());
@@ -38,6 +50,40 @@ fn allocations(verifier: &JwtVerifier<Expiry>, request: impl Fn() -> Request<Str
     send(request());
     let second = request();
     measure(|| send(second)).count_total
+}
+
+fn answer(request: &Request<String>) -> String {
+    assert!(request.extensions().get::<Claims<Expiry>>().unwrap().exp > NOW);
+    String::new()
+}
+
+#[test]
+fn a_policy_allocates_nothing_but_its_refusal() {
+    let keys = KeySet::hmac(tower_jwt_auth::Algorithm::HS256, SECRET).unwrap();
+    let verifier = JwtVerifier::<Expiry>::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
+    let layer = || JwtAuthLayer::new(verifier.clone());
+    let route = |name| RequireLayer::<Expiry, _>::new(scope(name).or(scope("other")));
+    let good = good_token();
+
+    // Four of an accepted request, or but the claims' own; and five of a refusal, with or without settings.
+    assert_eq!(through(&Stack::new(route("held"), layer()), || bearer(&good), 200), 4, "on a route");
+    assert_eq!(
+        through(&Stack::new(route("needed"), layer()), || bearer(&good), 403),
+        4 + 5,
+        "on a route, refused"
+    );
+    assert_eq!(through(&layer().require(scope("held")), || bearer(&good), 200), 4, "in the layer");
+    assert_eq!(
+        through(&layer().require(scope("needed")), || bearer(&good), 403),
+        1 + 5,
+        "in the layer, refused"
+    );
+    let settled = || layer().realm("shop").unwrap();
+    assert_eq!(
+        through(&Stack::new(route("needed"), settled()), || bearer(&good), 403),
+        4 + 5,
+        "with a realm"
+    );
 }
 
 #[test]

@@ -3,12 +3,19 @@
 use axum::body::Body;
 use axum::routing::get;
 use axum::{Extension, Router};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use serde::Deserialize;
 use tower::ServiceExt;
+use tower_http::cors::CorsLayer;
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, KeySet, PrincipalLayer};
+#[cfg(feature = "cookie")]
+use tower_jwt_auth::TokenSource;
+use tower_jwt_auth::policy::{Policy, when};
+use tower_jwt_auth::{
+    Algorithm, AuthError, Claims, Head, JwtAuthLayer, JwtVerifier, KeySet, Permitted, PrincipalLayer,
+    RequireLayer,
+};
 
 use crate::support::*;
 
@@ -99,6 +106,135 @@ async fn without_a_layer_the_developer_is_told() {
 async fn handlers_can_be_tested_without_a_token() {
     let user = Claims::new(User { email: "eze@example.com".to_owned() });
     assert_eq!(hello(user).await, "Hello eze@example.com");
+}
+
+/// Only for whoever's address is in the path.
+#[derive(Default)]
+struct Owner;
+
+impl Policy<User> for Owner {
+    fn check(&self, user: &Claims<User>, request: Head<'_>) -> Result<(), AuthError> {
+        if request.method() == Method::GET && request.uri().path().ends_with(&user.email) {
+            return Ok(());
+        }
+        Err(AuthError::new(InsufficientScope).needed_scope("any_page"))
+    }
+}
+
+#[tokio::test]
+async fn a_policy_can_be_a_type() {
+    async fn page(user: Permitted<User, Owner>) -> String {
+        format!("the page of {}", user.email)
+    }
+    let routes = || Router::new().route("/pages/{email}", get(page));
+    let app = routes().layer(JwtAuthLayer::new(users()).realm("pages").unwrap().allow_failed());
+    let own = "/pages/eze@example.com";
+    assert_eq!(send(app.clone(), own, Some(&good_token())).await.1, "the page of eze@example.com");
+
+    let forbidden = r#"Bearer realm="pages", error="insufficient_scope", error_description="the token does not permit this request", scope="any_page""#;
+    let (response, body) = send(app.clone(), "/pages/ada@example.com", Some(&good_token())).await;
+    let response = without(response, "content-length");
+    assert_refused("another's", &response, 403, InsufficientScope, &[("www-authenticate", forbidden)]);
+    assert_eq!(body, "");
+
+    let (response, _) = send(app.clone(), own, None).await;
+    let expected = [("www-authenticate", r#"Bearer realm="pages""#)];
+    assert_refused("none", &without(response, "content-length"), 401, MissingCredential, &expected);
+    let (response, _) = send(app, own, Some("a.b.c")).await;
+    let expected = r#"Bearer realm="pages", error="invalid_token", error_description="the token is not a well-formed JWT""#;
+    let expected = [("www-authenticate", expected)];
+    assert_refused("bad", &without(response, "content-length"), 401, MalformedToken, &expected);
+    let (response, body) = send(routes(), own, Some(&good_token())).await;
+    assert_eq!(response.status(), 500);
+    assert!(body.starts_with("no claims of type `it::extract::User`"), "{body}");
+}
+
+#[tokio::test]
+async fn a_layer_that_lets_all_pass_leaves_the_choice_to_the_handler() {
+    async fn why(user: Result<Claims<User>, AuthError>) -> String {
+        user.map_or_else(|error| error.to_string(), |user| format!("Hello {}", user.email))
+    }
+    let app = routes().route("/why", get(why)).layer(JwtAuthLayer::new(users()).allow_failed());
+    for (token, welcome, why, status) in [
+        (Some(&*good_token()), "Welcome back eze@example.com", "Hello eze@example.com", 200),
+        (None, "Welcome", "the request carries no bearer token", 401),
+        (Some("a.b.c"), "Welcome", "the token is not a well-formed JWT", 401),
+    ] {
+        assert_eq!(send(app.clone(), "/welcome", token).await.1, welcome);
+        assert_eq!(send(app.clone(), "/why", token).await.1, why);
+        assert_eq!(send(app.clone(), "/hello", token).await.0.status(), status);
+    }
+}
+
+/// How layers stand to each other in a router.
+#[tokio::test]
+async fn a_nested_router_sees_the_rest_of_the_path() {
+    let rule =
+        |path: &'static str| when(move |_: &Claims<User>, request: Head<'_>| request.uri().path() == path);
+    let page =
+        |path| Router::new().route("/page", get(async || "")).layer(RequireLayer::<User, _>::new(rule(path)));
+    let app = Router::new()
+        .nest("/outer", page("/page"))
+        .nest("/whole", page("/whole/page"))
+        .layer(JwtAuthLayer::new(users()));
+    assert_eq!(send(app.clone(), "/outer/page", Some(&good_token())).await.0.status(), 200);
+    assert_eq!(send(app.clone(), "/whole/page", Some(&good_token())).await.0.status(), 403);
+    assert_eq!(send(app.clone(), "/none", Some(&good_token())).await.0.status(), 404);
+    assert_eq!(send(app, "/none", None).await.0.status(), 401, "`layer` covers unknown paths");
+
+    let app = Router::new().route("/page", get(async || "")).route_layer(JwtAuthLayer::new(users()));
+    assert_eq!(send(app.clone(), "/page", None).await.0.status(), 401);
+    assert_eq!(send(app, "/none", None).await.0.status(), 404, "`route_layer` does not");
+}
+
+#[tokio::test]
+async fn cors_stands_outside() {
+    let preflight = || {
+        Request::options("/hello")
+            .header("origin", "https://app.example.com")
+            .header("access-control-request-method", "GET")
+            .header("access-control-request-headers", "authorization")
+            .body(Body::empty())
+            .unwrap()
+    };
+    let cors = CorsLayer::new()
+        .allow_origin(["https://app.example.com".parse().unwrap()])
+        .allow_headers([http::header::AUTHORIZATION]);
+    let app = routes().layer(JwtAuthLayer::new(users())).layer(cors.clone());
+    let response = app.clone().oneshot(preflight()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["access-control-allow-headers"], "authorization");
+    let request =
+        Request::get("/hello").header("origin", "https://app.example.com").body(Body::empty()).unwrap();
+    let response = app.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 401);
+    assert_eq!(
+        response.headers()["access-control-allow-origin"],
+        "https://app.example.com",
+        "a page may read why"
+    );
+
+    let inside = routes().layer(cors).layer(JwtAuthLayer::new(users()));
+    assert_eq!(inside.oneshot(preflight()).await.unwrap().status(), 401);
+}
+
+#[cfg(feature = "cookie")]
+#[tokio::test]
+async fn csrf_stands_outside_of_a_cookie() {
+    let app = Router::new()
+        .route("/transfer", axum::routing::post(async || "done"))
+        .layer(JwtAuthLayer::new(users()).token_source(TokenSource::cookie("token")))
+        .layer(tower_http::csrf::CsrfLayer::new());
+    let send = async |site: &str| {
+        let request = Request::post("/transfer")
+            .header("cookie", format!("token={}", good_token()))
+            .header("sec-fetch-site", site)
+            .body(Body::empty())
+            .unwrap();
+        app.clone().oneshot(request).await.unwrap().status()
+    };
+    assert_eq!(send("same-origin").await, 200);
+    assert_eq!(send("cross-site").await, 403);
 }
 
 #[tokio::test]

@@ -12,8 +12,13 @@ mod differential;
 mod extract;
 mod issuers;
 mod keys;
+mod modes;
+mod policies;
 mod principal;
+mod reject;
 #[cfg(feature = "remote-keys")]
 mod remote_keys;
+mod resource;
 mod support;
+mod token_sources;
 mod tower_contract;

@@ -88,18 +88,39 @@ pub(crate) fn bearer(token: &str) -> Request<String> {
 /// Sends a request through a layer to a service that answers with the e-mail address in the claims.
 pub(crate) async fn ask<L>(layer: &L, request: Request<String>) -> Response<String>
 where
-    L: Layer<Hello>,
+    L: Layer<Inside>,
     L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
 {
-    let Ok(response) = layer.layer(Hello).oneshot(request).await;
+    ask_what(hello, layer, request).await
+}
+
+/// The same to a service that answers with what it makes of the request.
+pub(crate) async fn ask_what<L>(
+    answer: fn(&Request<String>) -> String,
+    layer: &L,
+    request: Request<String>,
+) -> Response<String>
+where
+    L: Layer<Inside>,
+    L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
+{
+    let Ok(response) = layer.layer(Inside(answer)).oneshot(request).await;
     response
 }
 
-/// The service behind the layer in most tests.
+/// The service behind the layer in most tests: answers at once with a text about the request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Hello;
+pub(crate) struct Inside(pub(crate) fn(&Request<String>) -> String);
 
-impl Service<Request<String>> for Hello {
+pub(crate) fn hello(request: &Request<String>) -> String {
+    let name = request
+        .extensions()
+        .get::<Claims<Value>>()
+        .map_or("stranger".to_owned(), |claims| claims["email"].as_str().unwrap_or("nobody").to_owned());
+    format!("Hello {name}")
+}
+
+impl Service<Request<String>> for Inside {
     type Response = Response<String>;
     type Error = Infallible;
     type Future = std::future::Ready<Result<Response<String>, Infallible>>;
@@ -109,11 +130,7 @@ impl Service<Request<String>> for Hello {
     }
 
     fn call(&mut self, request: Request<String>) -> Self::Future {
-        let name = request
-            .extensions()
-            .get::<Claims<Value>>()
-            .map_or("stranger".to_owned(), |claims| claims["email"].as_str().unwrap_or("nobody").to_owned());
-        std::future::ready(Ok(Response::new(format!("Hello {name}"))))
+        std::future::ready(Ok(Response::new((self.0)(&request))))
     }
 }
 

@@ -134,7 +134,7 @@ async fn an_error_of_readiness_after_waiting_is_passed_on() {
 #[tokio::test]
 async fn tokens_that_wait_hold_none_of_the_capacity_inside() {
     let waits = Waits::default();
-    let limited = ServiceBuilder::new().layer(ConcurrencyLimitLayer::new(1)).service(Hello);
+    let limited = ServiceBuilder::new().layer(ConcurrencyLimitLayer::new(1)).service(Inside(hello));
     let layer = JwtAuthLayer::new(waits.clone());
     let mut service = tower_layer::Layer::layer(&layer, limited);
 
@@ -160,13 +160,14 @@ async fn tokens_that_wait_hold_none_of_the_capacity_inside() {
 
 #[tokio::test]
 async fn it_works_around_a_buffer() {
-    let service = ServiceBuilder::new().layer(JwtAuthLayer::new(verifier())).buffer(4).service(Hello);
+    let service = ServiceBuilder::new().layer(JwtAuthLayer::new(verifier())).buffer(4).service(Inside(hello));
     for _ in 0..20 {
         let response = service.clone().oneshot(bearer(&good_token())).await.unwrap();
         assert_eq!(response.body(), "Hello eze@example.com");
     }
     let waits = Waits::default();
-    let service = ServiceBuilder::new().layer(JwtAuthLayer::new(waits.clone())).buffer(1).service(Hello);
+    let service =
+        ServiceBuilder::new().layer(JwtAuthLayer::new(waits.clone())).buffer(1).service(Inside(hello));
     let (first, second) = (service.clone().oneshot(bearer("a")), service.oneshot(bearer("b")));
     let tell = async {
         waits.0.notify_one();

@@ -1,0 +1,183 @@
+//! Who passes without good claims: the four modes, and requests that pass unread.
+
+use std::convert::Infallible;
+
+use http::{Method, Request, Response};
+use serde_json::{Value, json};
+use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::policy::claim;
+use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, JwtAuthLayer, PrincipalLayer, Verdict, Verify};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::support::*;
+
+/// What the service inside finds in the extensions, or what the layer refuses with.
+async fn found<L>(layer: &L, request: Request<String>) -> String
+where
+    L: Layer<Inside>,
+    L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
+{
+    let look = |request: &Request<String>| {
+        let claims = match Claims::<Value>::find(request.extensions()) {
+            Ok(claims) => claims["email"].to_string(),
+            Err(error) => format!("{:?} {}", error.kind(), error.status().as_u16()),
+        };
+        format!("inside: {claims}, {:?}", request.extensions().get::<AuthError>().map(AuthError::kind))
+    };
+    let response = ask_what(look, layer, request).await;
+    match response.extensions().get::<AuthError>() {
+        Some(error) => format!("refused: {:?} {}", error.kind(), response.status().as_u16()),
+        None => response.into_body(),
+    }
+}
+
+#[tokio::test]
+async fn each_mode_and_each_sort_of_request() {
+    let layer = || JwtAuthLayer::new(verifier());
+    let expired = token(&claims_but("exp", json!(NOW - 300)));
+    let mut two = bearer(&good_token());
+    two.headers_mut().append("authorization", "Bearer x".parse().unwrap());
+    let rows = [
+        (bearer(&good_token()), ["inside: \"eze@example.com\", None"; 3]),
+        (
+            Request::new(String::new()),
+            [
+                "refused: MissingCredential 401",
+                "inside: MissingCredential 401, None",
+                "inside: MissingCredential 401, Some(MissingCredential)",
+            ],
+        ),
+        (
+            get("Basic abc"),
+            [
+                "refused: MissingCredential 401",
+                "inside: MissingCredential 401, None",
+                "inside: MissingCredential 401, Some(MissingCredential)",
+            ],
+        ),
+        (
+            bearer(&expired),
+            ["refused: Expired 401", "refused: Expired 401", "inside: Expired 401, Some(Expired)"],
+        ),
+        (
+            get("Bearer"),
+            [
+                "refused: MalformedCredential 400",
+                "refused: MalformedCredential 400",
+                "inside: MalformedCredential 400, Some(MalformedCredential)",
+            ],
+        ),
+        (
+            two,
+            [
+                "refused: MultipleCredentials 400",
+                "refused: MultipleCredentials 400",
+                "inside: MultipleCredentials 400, Some(MultipleCredentials)",
+            ],
+        ),
+    ];
+    for (request, [required, optional, allow_failed]) in rows {
+        let name = format!("{request:?}");
+        assert_eq!(found(&layer(), request.clone()).await, required, "{name}");
+        assert_eq!(found(&layer().optional(), request.clone()).await, optional, "{name}");
+        assert_eq!(found(&layer().allow_failed(), request.clone()).await, allow_failed, "{name}");
+        let unread = layer().pass_unread(|_| true);
+        assert_eq!(found(&unread, request).await, "inside: MissingCredential 401, None", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn claims_that_do_not_permit_count_as_failed() {
+    let layer = || JwtAuthLayer::new(verifier()).require(claim("admin", true));
+    let good = || bearer(&good_token());
+    assert_eq!(found(&layer(), good()).await, "refused: InsufficientScope 403");
+    assert_eq!(found(&layer().optional(), good()).await, "refused: InsufficientScope 403");
+    assert_eq!(
+        found(&layer().allow_failed(), good()).await,
+        "inside: InsufficientScope 403, Some(InsufficientScope)"
+    );
+    let admin = token(&claims_but("admin", json!(true)));
+    assert_eq!(found(&layer(), bearer(&admin)).await, "inside: \"eze@example.com\", None");
+}
+
+#[tokio::test]
+async fn what_comes_from_outside_is_removed() {
+    let smuggle = |mut request: Request<String>| {
+        request.extensions_mut().insert(Claims::new(json!({"email": "smuggled@example.com"})));
+        request.extensions_mut().insert(AuthError::new(Expired));
+        request
+    };
+    let layer = || JwtAuthLayer::new(verifier()).allow_failed();
+    assert_eq!(found(&layer(), smuggle(bearer(&good_token()))).await, "inside: \"eze@example.com\", None");
+    assert_eq!(
+        found(&layer(), smuggle(get("Bearer"))).await,
+        "inside: MalformedCredential 400, Some(MalformedCredential)"
+    );
+    let unread = JwtAuthLayer::new(verifier()).pass_unread(|_| true);
+    let mut request = Request::new(String::new());
+    request.extensions_mut().insert(Claims::new(json!({"email": "smuggled@example.com"})));
+    assert_eq!(found(&unread, request).await, "inside: MissingCredential 401, None");
+}
+
+#[tokio::test]
+async fn a_predicate_sees_the_request() {
+    let layer = JwtAuthLayer::new(verifier()).pass_unread(|request| {
+        request.method() == Method::GET && request.uri().path() == "/health" && request.headers().is_empty()
+    });
+    let ask = async |method: &str, path: &str, header: bool| {
+        let mut request = Request::builder().method(method).uri(path).body(String::new()).unwrap();
+        if header {
+            request.headers_mut().insert("x", "y".parse().unwrap());
+        }
+        found(&layer, request).await
+    };
+    assert_eq!(ask("GET", "/health", false).await, "inside: MissingCredential 401, None");
+    for (method, path, header) in [
+        ("POST", "/health", false),
+        ("GET", "/health/", false),
+        ("GET", "/health/../orders", false),
+        ("GET", "/health", true),
+    ] {
+        assert_eq!(ask(method, path, header).await, "refused: MissingCredential 401", "{method} {path}");
+    }
+}
+
+/// Takes a while to say no.
+#[derive(Clone)]
+struct Slow(AuthErrorKind);
+
+impl Verify for Slow {
+    type Claims = Value;
+
+    fn verify(&self, _: &str) -> Verdict<Value> {
+        let kind = self.0;
+        Verdict::Pending(Box::pin(async move {
+            tokio::task::yield_now().await;
+            Err(kind.into())
+        }))
+    }
+}
+
+#[tokio::test]
+async fn waiting_changes_nothing() {
+    let layer = || JwtAuthLayer::new(Slow(UnknownKey)).remove_credential();
+    assert_eq!(found(&layer(), bearer("x")).await, "refused: UnknownKey 401");
+    assert_eq!(found(&layer().optional(), bearer("x")).await, "refused: UnknownKey 401");
+    assert_eq!(found(&layer().allow_failed(), bearer("x")).await, "inside: UnknownKey 401, Some(UnknownKey)");
+}
+
+#[tokio::test]
+async fn a_principal_layer_lets_pass_whom_the_layer_outside_did() {
+    #[derive(Clone)]
+    struct User;
+    let find = async |_: Claims<Value>| Ok::<_, Infallible>(Some(User));
+    let layer = tower::layer::util::Stack::new(
+        PrincipalLayer::new(find),
+        JwtAuthLayer::new(verifier()).allow_failed(),
+    );
+    assert_eq!(
+        found(&layer, get("Bearer")).await,
+        "inside: MalformedCredential 400, Some(MalformedCredential)"
+    );
+}

@@ -1,0 +1,391 @@
+//! Who may do what: every rule, on a route and in the layer.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use http::{Method, Request, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tower::layer::util::Stack;
+use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::policy::{
+    ClaimPath, HasClaim, HasRole, HasScope, Policy, Roles, Rule, Scopes, all_scopes, any_scope, claim, role,
+    scope, when,
+};
+use tower_jwt_auth::{
+    Algorithm, AuthError, AuthErrorKind, Claims, Head, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer,
+};
+
+use crate::support::*;
+
+#[derive(Deserialize)]
+struct User {
+    #[serde(default)]
+    scope: Scopes,
+    #[serde(default)]
+    roles: Roles,
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+impl HasScope for User {
+    fn has_scope(&self, scope: &str) -> bool {
+        self.scope.contains(scope)
+    }
+}
+
+impl HasRole for User {
+    fn has_role(&self, role: &str) -> bool {
+        self.roles.contains(role)
+    }
+}
+
+impl HasClaim for User {
+    fn claim(&self, name: &str) -> Option<&Value> {
+        self.other.get(name)
+    }
+}
+
+/// Reads and writes orders, is a clerk, owns the page of user 42.
+fn clerk() -> Value {
+    let mut claims = good_claims();
+    let more = json!({
+        "scope": "orders:read orders:write profile",
+        "roles": ["clerk", "head of sales"],
+        "realm_access": {"roles": ["staff"]},
+        "resource_access": {"shop": {"roles": ["seller"]}, "a.b": {"roles": ["dotted"]}},
+        "permissions": ["refund", 7, null],
+        "email_verified": true,
+        "level": 3,
+        "tags": [["nested"]],
+        "nothing": null,
+    });
+    claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    claims
+}
+
+fn users() -> JwtVerifier<User> {
+    JwtVerifier::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
+        .issuer(ISSUER)
+        .audience(AUDIENCE)
+        .clock(|| at(NOW))
+}
+
+/// Sends the clerk's request past a policy, once on a route and once in the layer, and asserts that both answer alike.
+#[track_caller]
+fn decide<P>(name: &str, policy: P, request: impl Fn() -> Request<String>) -> Response<String>
+where
+    P: Policy<User> + Clone,
+{
+    let route = Stack::new(RequireLayer::<User, _>::new(policy.clone()), JwtAuthLayer::new(users()));
+    let layer = JwtAuthLayer::new(users()).require(policy);
+    let (on_route, in_layer) = (now(ask(&route, request())), now(ask(&layer, request())));
+    assert_eq!(on_route.status(), in_layer.status(), "{name}");
+    assert_eq!(on_route.headers(), in_layer.headers(), "{name}");
+    assert_eq!(on_route.body(), in_layer.body(), "{name}");
+    on_route
+}
+
+/// What a future is that has nothing to wait for.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("nothing has to be waited for"),
+    }
+}
+
+fn clerks_request() -> Request<String> {
+    bearer(&token(&clerk()))
+}
+
+#[track_caller]
+fn assert_permitted<P: Policy<User> + Clone>(name: &str, policy: P) {
+    let response = decide(name, policy, clerks_request);
+    assert_eq!((response.status().as_u16(), response.headers().len()), (200, 0), "{name}");
+}
+
+/// Asserts a 403 with all its headers; `scope` is what the challenge names.
+#[track_caller]
+fn assert_forbidden<P: Policy<User> + Clone>(name: &str, policy: P, scope: Option<&str>) {
+    let response = decide(name, policy, clerks_request);
+    let scope = scope.map_or(String::new(), |scope| format!(r#", scope="{scope}""#));
+    let challenge = format!("{INSUFFICIENT}{scope}");
+    assert_refused(name, &response, 403, InsufficientScope, &[("www-authenticate", &challenge)]);
+    assert_eq!(response.body(), "", "{name}");
+}
+
+const INSUFFICIENT: &str = r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request""#;
+
+#[test]
+fn scopes() {
+    assert_permitted("the first", scope("orders:read"));
+    assert_permitted("the last", scope("profile"));
+    assert_permitted("a list", scope("profile orders:read"));
+    assert_permitted("spaces around", scope(" profile  orders:read "));
+    assert_permitted("a String", scope("profile".to_owned()));
+    assert_permitted("all", all_scopes(["orders:read", "orders:write"]));
+    assert_permitted("any", any_scope(["admin", "orders:write"]));
+
+    assert_forbidden("another", scope("admin"), Some("admin"));
+    assert_forbidden("the beginning of one", scope("orders"), Some("orders"));
+    assert_forbidden("the end of one", scope("write"), Some("write"));
+    assert_forbidden("in other case", scope("Profile"), Some("Profile"));
+    assert_forbidden("a tab is no separator", scope("orders:read\torders:write"), None);
+    assert_forbidden("one of a list", scope("profile admin"), Some("profile admin"));
+    assert_forbidden("one of all", all_scopes(["orders:read", "admin"]), Some("orders:read admin"));
+    assert_forbidden("none of any", any_scope(["admin", "root"]), Some("admin root"));
+    assert_forbidden("two in one of any", any_scope(["orders:read profile"]), Some("orders:read profile"));
+    assert_forbidden("no text", scope(""), None);
+    assert_forbidden("a space", scope(" "), None);
+    assert_forbidden("none of none", any_scope::<String>([]), None);
+    assert_forbidden("all of none", all_scopes::<String>([]), None);
+    assert_forbidden("not fit for a header", scope("\"\r\nx: y"), None);
+}
+
+#[test]
+fn roles() {
+    assert_permitted("one of them", role("clerk"));
+    assert_permitted("with spaces", role("head of sales"));
+    assert_forbidden("another", role("admin"), None);
+    assert_forbidden("a part", role("head"), None);
+    assert_forbidden("a scope", role("profile"), None);
+    assert_forbidden("no text", role(""), None);
+}
+
+#[test]
+fn claims_by_name() {
+    assert_permitted("a string", claim("sub", "42"));
+    assert_permitted("a boolean", claim("email_verified", true));
+    assert_permitted("a number", claim("level", 3));
+    assert_permitted("null", claim("nothing", Value::Null));
+    assert_permitted("in an array", claim("permissions", "refund"));
+    assert_permitted("a number in an array", claim("permissions", 7));
+    assert_permitted("null in an array", claim("permissions", Value::Null));
+    assert_permitted("an array", claim("permissions", json!(["refund", 7, null])));
+    assert_permitted("a role of the realm", claim(["realm_access", "roles"], "staff"));
+    assert_permitted("of a client", claim(["resource_access", "shop", "roles"], "seller"));
+    assert_permitted("dotted", claim(ClaimPath::dotted("resource_access.shop.roles"), "seller"));
+    assert_permitted("a name with a dot", claim(["resource_access", "a.b", "roles"], "dotted"));
+
+    assert_forbidden("another value", claim("sub", "43"), None);
+    assert_forbidden("of another type", claim("level", "3"), None);
+    assert_forbidden("as a fraction", claim("level", 3.0), None);
+    assert_forbidden("not there", claim("admin", true), None);
+    assert_forbidden("not there, null", claim("admin", Value::Null), None);
+    assert_forbidden("a part of a string", claim("email", "eze"), None);
+    assert_forbidden("deeper in an array", claim("tags", "nested"), None);
+    assert_forbidden("of another client", claim(["resource_access", "bank", "roles"], "seller"), None);
+    assert_forbidden("a path through a string", claim(["sub", "42"], "42"), None);
+    assert_forbidden("a path through an array", claim(["permissions", "0"], "refund"), None);
+    assert_forbidden("one name with dots", claim("resource_access.shop.roles", "seller"), None);
+    assert_forbidden(
+        "a name that dots cut up",
+        claim(ClaimPath::dotted("resource_access.a.b.roles"), "dotted"),
+        None,
+    );
+}
+
+#[test]
+fn rules_combine() {
+    let (yes, no) = (|| scope("orders:read"), || scope("admin"));
+    assert_permitted("and", yes().and(role("clerk")));
+    assert_permitted("or, the first", yes().or(role("admin")));
+    assert_permitted("or, the second", no().or(role("clerk")));
+    assert_permitted("not", no().not());
+    assert_permitted("twice not", yes().not().not());
+    assert_permitted("and of ors", no().or(yes()).and(role("admin").or(role("clerk"))));
+
+    assert_forbidden("and, the first", no().and(role("clerk")), Some("admin"));
+    assert_forbidden("and, the second", role("clerk").and(no()), Some("admin"));
+    assert_forbidden("and, a role is missing", yes().and(role("admin")), None);
+    assert_forbidden("and, all scopes are named", yes().and(no()), Some("orders:read admin"));
+    assert_forbidden("and, each once", no().and(scope("admin root")), Some("admin root"));
+    assert_forbidden("or", no().or(role("admin")), Some("admin"));
+    assert_forbidden("or, all scopes are named", no().or(scope("root")), Some("admin root"));
+    assert_forbidden("or, roles first", role("admin").or(no()), Some("admin"));
+    assert_forbidden("or of roles", role("admin").or(role("root")), None);
+    assert_forbidden("not", yes().not(), None);
+    assert_forbidden("not, beside", no().and(yes().not()), Some("admin"));
+    assert_forbidden("neither", yes().or(role("clerk")).not(), None);
+}
+
+#[test]
+fn a_closure_may_look_at_claims_and_request() {
+    let owner = when(|user: &Claims<User>, request: Head<'_>| {
+        let owner = request.uri().path().split('/').nth(2);
+        request.method() == Method::GET
+            && request.headers().contains_key("x-reason")
+            && owner == user.other["sub"].as_str()
+            && user.issuer() == Some(ISSUER)
+    });
+    let request = |method: &str, path: &str, reason| {
+        let mut request = clerks_request();
+        *request.method_mut() = method.parse().unwrap();
+        *request.uri_mut() = path.parse().unwrap();
+        if reason {
+            request.headers_mut().insert("x-reason", "audit".parse().unwrap());
+        }
+        request
+    };
+    for (name, method, path, reason, expected) in [
+        ("all of it", "GET", "/users/42/orders", true, 200),
+        ("another's page", "GET", "/users/43/orders", true, 403),
+        ("another method", "DELETE", "/users/42/orders", true, 403),
+        ("without the header", "GET", "/users/42/orders", false, 403),
+    ] {
+        let response = decide(name, owner.clone(), || request(method, path, reason));
+        assert_eq!(response.status(), expected, "{name}");
+    }
+}
+
+/// Answers with one error.
+#[derive(Clone)]
+struct Never(AuthError);
+
+impl Policy<User> for Never {
+    fn check(&self, _: &Claims<User>, _: Head<'_>) -> Result<(), AuthError> {
+        Err(self.0.clone())
+    }
+}
+
+fn never(kind: AuthErrorKind) -> Rule<Never> {
+    Rule::new(Never(kind.into()))
+}
+
+#[test]
+fn a_policy_of_ones_own_chooses_the_answer() {
+    let response = decide("503", never(PrincipalUnavailable), clerks_request);
+    assert_refused("503", &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
+
+    let named = Never(AuthError::new(InsufficientScope).needed_scope("a b"));
+    assert_forbidden("scopes of its own", named.clone(), Some("a b"));
+    assert_forbidden("kept in a rule", Rule::new(named.clone()).and(scope("profile")), Some("a b"));
+    assert_forbidden("kept beside another", role("admin").or(Rule::new(named)), Some("a b"));
+}
+
+#[test]
+fn what_could_not_decide_never_becomes_a_yes() {
+    let undecided = || never(PrincipalUnavailable);
+    let refused = || scope("admin");
+    let rows = [
+        ("not", decide("not", undecided().not(), clerks_request)),
+        ("not or", decide("not or", undecided().or(refused()).not(), clerks_request)),
+        ("or, before", decide("or, before", undecided().or(refused()), clerks_request)),
+        ("or, behind", decide("or, behind", refused().or(undecided()), clerks_request)),
+        ("and", decide("and", undecided().and(refused()), clerks_request)),
+    ];
+    for (name, response) in rows {
+        assert_refused(name, &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
+    }
+    assert_permitted("or yes", undecided().or(scope("profile")));
+}
+
+#[tokio::test]
+async fn a_route_asks_after_the_layer() {
+    let guarded = |auth| Stack::new(RequireLayer::<User, _>::new(()), auth);
+    let strict = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap());
+    let optional = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().optional());
+    let lenient = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().allow_failed());
+    let bare = [("www-authenticate", r#"Bearer realm="shop""#)];
+    let expired = [(
+        "www-authenticate",
+        r#"Bearer realm="shop", error="invalid_token", error_description="the token has expired""#,
+    )];
+    let old = token(&claims_but("exp", json!(NOW - 300)));
+    for (name, layer) in [("strict", strict), ("optional", optional), ("lenient", lenient)] {
+        assert_eq!(ask(&layer, clerks_request()).await.status(), 200, "{name}");
+        let response = ask(&layer, Request::new(String::new())).await;
+        assert_refused(name, &response, 401, MissingCredential, &bare);
+        assert_refused(name, &ask(&layer, bearer(&old)).await, 401, Expired, &expired);
+    }
+}
+
+#[tokio::test]
+async fn a_route_without_a_layer_is_the_developers_mistake() {
+    let response = ask(&RequireLayer::<User, _>::new(scope("profile")), clerks_request()).await;
+    assert_refused("no layer", &response, 500, MissingLayer, &[]);
+    let hint = response.extensions().get::<AuthError>().unwrap().to_string();
+    assert!(
+        hint.starts_with("no claims of type `it::policies::User` in this request: put a JwtAuthLayer"),
+        "{hint}"
+    );
+}
+
+#[tokio::test]
+async fn a_route_answers_as_its_layer_does() {
+    let layer = Stack::new(
+        RequireLayer::<User, _>::new(scope("admin"))
+            .reject_with(|error, request| error.response(format!("{}: {error}", request.uri()))),
+        JwtAuthLayer::new(users())
+            .realm("shop")
+            .unwrap()
+            .resource_metadata("https://api.example.com/.well-known/oauth-protected-resource")
+            .unwrap(),
+    );
+    let challenge = r#"Bearer realm="shop", error="insufficient_scope", error_description="the token does not permit this request", scope="admin", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource""#;
+    // The second one finds the header made ready.
+    for name in ["first", "second"] {
+        let response = ask(&layer, clerks_request()).await;
+        assert_refused(name, &response, 403, InsufficientScope, &[("www-authenticate", challenge)]);
+        assert_eq!(response.body(), "/orders: the token does not permit this request");
+    }
+}
+
+#[tokio::test]
+async fn one_rule_may_stand_behind_two_layers() {
+    let route = RequireLayer::<User, _>::new(scope("admin"));
+    for (name, realm) in [("the first", "shop"), ("the second", "bank"), ("the first again", "shop")] {
+        let layer = Stack::new(route.clone(), JwtAuthLayer::new(users()).realm(realm).unwrap());
+        let challenge = INSUFFICIENT.replace("\"api\"", &format!("{realm:?}")) + r#", scope="admin""#;
+        let response = ask(&layer, clerks_request()).await;
+        assert_refused(name, &response, 403, InsufficientScope, &[("www-authenticate", &challenge)]);
+    }
+}
+
+#[test]
+fn scopes_are_read_from_a_string_or_an_array() {
+    for (json, expected) in [
+        (r#""a b""#, vec!["a", "b"]),
+        (r#"["a", "b"]"#, vec!["a", "b"]),
+        (r#""""#, vec![]),
+        ("[]", vec![]),
+        (r#"["", "a", ""]"#, vec!["a"]),
+        (r#""  a   b ""#, vec!["a", "b"]),
+        (r#""a\tb\u00a0c\nd""#, vec!["a\tb\u{a0}c\nd"]),
+    ] {
+        let scopes: Scopes = serde_json::from_str(json).unwrap();
+        assert_eq!(scopes.iter().collect::<Vec<_>>(), expected, "{json}");
+    }
+    for (json, expected) in [
+        (r#"["a b"]"#, "a scope in an array contains no space at line 1 column 7"),
+        (r#"["a", 1]"#, "invalid type: integer `1`, expected a string at line 1 column 7"),
+        (
+            "1",
+            "invalid type: integer `1`, expected scopes: a string with spaces between them, or an array of strings at line 1 column 1",
+        ),
+    ] {
+        assert_eq!(serde_json::from_str::<Scopes>(json).unwrap_err().to_string(), expected, "{json}");
+    }
+    assert_eq!(serde_json::to_string(&Scopes::from("a b")).unwrap(), r#""a b""#);
+}
+
+#[test]
+fn roles_are_read_from_what_providers_have() {
+    for (json, expected) in [
+        (r#"["a", "b c"]"#, vec!["a", "b c"]),
+        (r#""b c""#, vec!["b c"]),
+        (r#"{"roles": ["a"]}"#, vec!["a"]),
+        (r#"{"verify_caller": true, "roles": ["a"]}"#, vec!["a"]),
+        ("{}", vec![]),
+        ("[]", vec![]),
+    ] {
+        let roles: Roles = serde_json::from_str(json).unwrap();
+        assert_eq!(roles.iter().collect::<Vec<_>>(), expected, "{json}");
+        assert_eq!(roles, expected.into_iter().collect(), "{json}");
+    }
+    for json in ["1", "null", "[1]", r#"{"roles": "a"}"#, r#"{"roles": ["a"], "roles": ["b"]}"#] {
+        assert!(serde_json::from_str::<Roles>(json).is_err(), "{json}");
+    }
+    assert_eq!(serde_json::to_string(&Roles::from_iter(["a", "b"])).unwrap(), r#"["a","b"]"#);
+}

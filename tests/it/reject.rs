@@ -1,0 +1,239 @@
+//! Answers for clients of every sort: problem details, closures, and what every refusal has.
+
+use http::{HeaderMap, Method, Request, Response};
+use serde_json::{Value, json};
+use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::policy::{HasScope, scope};
+use tower_jwt_auth::{
+    AuthError, AuthErrorKind, Claims, EmptyBody, Grpc, Head, JwtAuthLayer, ProblemJson, Reject, RequireLayer,
+};
+
+use crate::support::*;
+
+/// The answer of a [`Reject`] to a request of this method and content type.
+fn answer(
+    reject: &impl Reject<String>,
+    error: &AuthError,
+    method: Method,
+    content_type: &str,
+) -> Response<String> {
+    let mut request = Request::builder().method(method).uri("/").body(()).unwrap();
+    if !content_type.is_empty() {
+        request.headers_mut().insert("content-type", content_type.parse().unwrap());
+    }
+    reject.reject(error, Head::from(&request))
+}
+
+fn sorted(headers: &HeaderMap) -> Vec<String> {
+    let mut lines: Vec<_> =
+        headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    lines.sort();
+    lines
+}
+
+const EVERY_KIND: [AuthErrorKind; 23] = [
+    MissingCredential,
+    MalformedCredential,
+    MultipleCredentials,
+    TokenTooLarge,
+    MalformedToken,
+    UnsupportedToken,
+    WrongType,
+    UnsupportedAlgorithm,
+    UnknownKey,
+    InvalidSignature,
+    InvalidClaims,
+    WrongIssuer,
+    WrongAudience,
+    RequiredClaim,
+    SenderConstrained,
+    MissingExpiry,
+    NotYetValid,
+    Expired,
+    UnknownPrincipal,
+    InsufficientScope,
+    KeysUnavailable,
+    PrincipalUnavailable,
+    MissingLayer,
+];
+
+/// Status, error code of RFC 6750 (or `Retry-After`), status of gRPC.
+fn expected(kind: AuthErrorKind) -> (u16, Option<&'static str>, &'static str) {
+    match kind {
+        MissingCredential => (401, Some(""), "16"),
+        MalformedCredential | MultipleCredentials => (400, Some("invalid_request"), "3"),
+        InsufficientScope => (403, Some("insufficient_scope"), "7"),
+        KeysUnavailable | PrincipalUnavailable => (503, None, "14"),
+        MissingLayer => (500, None, "13"),
+        _ => (401, Some("invalid_token"), "16"),
+    }
+}
+
+/// The headers that every answer to this kind has.
+fn headers_of(kind: AuthErrorKind) -> Vec<String> {
+    let mut headers = vec!["cache-control: no-store".to_owned()];
+    match expected(kind) {
+        (_, Some(""), _) => headers.push(r#"www-authenticate: Bearer realm="api""#.to_owned()),
+        (_, Some(code), _) => headers.push(format!(
+            r#"www-authenticate: Bearer realm="api", error="{code}", error_description="{kind}""#
+        )),
+        (503, ..) => headers.push("retry-after: 5".to_owned()),
+        _ => {}
+    }
+    headers
+}
+
+#[test]
+fn every_kind_with_an_empty_body() {
+    for kind in EVERY_KIND {
+        let response = answer(&EmptyBody, &kind.into(), Method::GET, "");
+        assert_eq!(response.status().as_u16(), expected(kind).0, "{kind:?}");
+        assert_eq!(sorted(response.headers()), headers_of(kind), "{kind:?}");
+        assert_eq!(response.body(), "", "{kind:?}");
+    }
+}
+
+#[test]
+fn every_kind_as_problem_details() {
+    for kind in EVERY_KIND {
+        let response = answer(&ProblemJson, &kind.into(), Method::GET, "");
+        let status = expected(kind).0;
+        assert_eq!(response.status().as_u16(), status, "{kind:?}");
+        let mut headers = headers_of(kind);
+        headers.insert(1, "content-type: application/problem+json".to_owned());
+        assert_eq!(sorted(response.headers()), headers, "{kind:?}");
+        let expected = format!(
+            r##"{{"type":"https://docs.rs/tower-jwt-auth/latest/tower_jwt_auth/enum.AuthErrorKind.html#variant.{kind:?}","title":"{kind}","status":{status}}}"##
+        );
+        assert_eq!(response.body(), &expected, "{kind:?}");
+        serde_json::from_str::<Value>(response.body()).unwrap();
+    }
+}
+
+#[test]
+fn problem_details_name_scopes() {
+    let error = AuthError::new(InsufficientScope).needed_scope("orders:read orders:write");
+    let response = answer(&ProblemJson, &error, Method::GET, "");
+    let problem: Value = serde_json::from_str(response.body()).unwrap();
+    let kind = "https://docs.rs/tower-jwt-auth/latest/tower_jwt_auth/enum.AuthErrorKind.html#variant.InsufficientScope";
+    let expected = json!({
+        "type": kind,
+        "title": "the token does not permit this request",
+        "status": 403,
+        "scope": "orders:read orders:write",
+    });
+    assert_eq!(problem, expected);
+}
+
+struct Nobody;
+
+impl HasScope for Nobody {
+    fn has_scope(&self, _: &str) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn problem_details_tell_the_developer_what_is_missing() {
+    let layer = RequireLayer::<Nobody, _>::new(scope("a")).on_reject(ProblemJson);
+    let response = ask(&layer, get("")).await;
+    assert_refused("no layer", &response, 500, MissingLayer, &[("content-type", "application/problem+json")]);
+    let problem: Value = serde_json::from_str(response.body()).unwrap();
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("no claims of type `it::reject::Nobody` in this request: put a JwtAuthLayer"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn every_kind_as_a_status_of_grpc() {
+    for kind in EVERY_KIND {
+        let response = answer(&Grpc, &kind.into(), Method::POST, "application/grpc");
+        assert_eq!(response.status().as_u16(), 200, "{kind:?}");
+        let mut headers = headers_of(kind);
+        headers.push("content-type: application/grpc".to_owned());
+        headers.push(format!("grpc-message: {kind}"));
+        headers.push(format!("grpc-status: {}", expected(kind).2));
+        headers.sort();
+        assert_eq!(sorted(response.headers()), headers, "{kind:?}");
+        assert_eq!(response.body(), "", "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_never_stored() {
+    let silent = JwtAuthLayer::new(verifier()).reject_with(|_, _| Response::new(String::new()));
+    let response = ask(&silent, get("")).await;
+    assert_eq!(sorted(response.headers()), ["cache-control: no-store"]);
+
+    let own = JwtAuthLayer::new(verifier()).reject_with(|_, _| {
+        Response::builder().header("cache-control", "private, no-store").body(String::new()).unwrap()
+    });
+    let response = ask(&own, get("")).await;
+    assert_eq!(sorted(response.headers()), ["cache-control: private, no-store"]);
+
+    let route = RequireLayer::<Nobody, _>::new(scope("a")).reject_with(|_, _| Response::new(String::new()));
+    let mut request = get("");
+    request.extensions_mut().insert(Claims::new(Nobody));
+    let response = ask(&route, request).await;
+    assert_eq!(sorted(response.headers()), ["cache-control: no-store"]);
+    assert_eq!(response.extensions().get::<AuthError>().unwrap().kind(), InsufficientScope);
+}
+
+#[tokio::test]
+async fn a_challenge_says_where_to_get_a_token() {
+    let layer = JwtAuthLayer::new(verifier())
+        .resource_metadata("https://api.example.com/.well-known/oauth-protected-resource/mcp")
+        .unwrap()
+        .challenge_scope("mcp:tools profile")
+        .unwrap()
+        .realm("mcp")
+        .unwrap();
+    let metadata = r#"resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp""#;
+    let response = ask(&layer, Request::new(String::new())).await;
+    let challenge = format!(r#"Bearer realm="mcp", scope="mcp:tools profile", {metadata}"#);
+    assert_refused("no token", &response, 401, MissingCredential, &[("www-authenticate", &challenge)]);
+
+    let response = ask(&layer, bearer("a.b.c")).await;
+    let challenge = format!(
+        r#"Bearer realm="mcp", error="invalid_token", error_description="the token is not a well-formed JWT", scope="mcp:tools profile", {metadata}"#
+    );
+    assert_refused("bad token", &response, 401, MalformedToken, &[("www-authenticate", &challenge)]);
+
+    let response = ask(&layer, get("Bearer")).await;
+    let challenge = format!(
+        r#"Bearer realm="mcp", error="invalid_request", error_description="the credential is not a single well-formed bearer token", {metadata}"#
+    );
+    assert_refused("no grammar", &response, 400, MalformedCredential, &[("www-authenticate", &challenge)]);
+}
+
+#[test]
+fn settings_of_a_challenge_are_checked() {
+    let layer = || JwtAuthLayer::new(verifier());
+    let scopes = "scopes must be printable ASCII without `\"` and `\\`, with one space between them, got ";
+    for scope in ["", " ", "a  b", "a ", "a\"b", "a\\b", "ä", "a\nb"] {
+        let error = layer().challenge_scope(scope).unwrap_err();
+        assert_eq!(error.to_string(), format!("{scopes}{scope:?}"));
+    }
+    for (url, reason) in [
+        ("", "it is not a URL"),
+        ("/metadata", "it names no host"),
+        ("api.example.com", "it needs to begin with `https://`"),
+        ("http://api.example.com/", "it needs to begin with `https://`"),
+        ("ftp://api.example.com/", "it needs to begin with `https://`"),
+        ("https://me@example.com/", "it has a user name or a fragment"),
+        ("https://example.com/#a", "it has a user name or a fragment"),
+        ("https://example.com:x/", "its port is not a number"),
+        ("https://example.com/\"", "it has a character that no URL has"),
+    ] {
+        let error = layer().resource_metadata(url).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("clients cannot be told of `{}`: {reason}", url.escape_debug())
+        );
+    }
+    for url in ["http://localhost:8080/m", "http://127.0.0.1/", "http://[::1]:1/", "https://example.com"] {
+        assert!(layer().resource_metadata(url).is_ok(), "{url}");
+    }
+}

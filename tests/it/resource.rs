@@ -1,0 +1,161 @@
+//! What an API says of itself (RFC 9728), and what an MCP server needs.
+
+use http::{Request, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use tower::layer::util::Stack;
+use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::policy::{HasScope, Scopes, scope};
+use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, ProtectedResource, RequireLayer};
+
+use crate::support::*;
+
+async fn ask_for(resource: &ProtectedResource, method: &str) -> Response<String> {
+    let request = Request::builder().method(method).uri(resource.metadata_path()).body(()).unwrap();
+    let Ok(response) = resource.service().oneshot(request).await;
+    response
+}
+
+#[tokio::test]
+async fn the_metadata_are_served() {
+    let resource = ProtectedResource::new("https://api.example.com/mcp")
+        .unwrap()
+        .authorization_server("https://id.example.com/realms/shop")
+        .unwrap()
+        .authorization_server("https://staff.example.com")
+        .unwrap()
+        .scopes("mcp:tools profile")
+        .unwrap()
+        .name("Tools of the shop")
+        .documentation("https://docs.example.com/mcp")
+        .unwrap();
+    for method in ["GET", "HEAD"] {
+        let response = ask_for(&resource, method).await;
+        assert_eq!(response.status(), 200, "{method}");
+        let headers: Vec<_> =
+            response.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        let expected = [
+            ("content-type", "application/json"),
+            ("cache-control", "public, max-age=3600"),
+            ("access-control-allow-origin", "*"),
+        ];
+        assert_eq!(headers, expected, "{method}");
+        let expected = json!({
+            "resource": "https://api.example.com/mcp",
+            "authorization_servers": ["https://id.example.com/realms/shop", "https://staff.example.com"],
+            "scopes_supported": ["mcp:tools", "profile"],
+            "bearer_methods_supported": ["header"],
+            "resource_name": "Tools of the shop",
+            "resource_documentation": "https://docs.example.com/mcp",
+        });
+        assert_eq!(serde_json::from_str::<Value>(response.body()).unwrap(), expected, "{method}");
+    }
+    let response = ask_for(&resource, "POST").await;
+    assert_eq!((response.status().as_u16(), response.body().as_str()), (405, ""));
+    assert_eq!(response.headers()["allow"], "GET, HEAD");
+
+    let bare = ask_for(&ProtectedResource::new("https://api.example.com").unwrap(), "GET").await;
+    let expected = json!({"resource": "https://api.example.com", "bearer_methods_supported": ["header"]});
+    assert_eq!(serde_json::from_str::<Value>(bare.body()).unwrap(), expected);
+}
+
+#[test]
+fn the_path_of_the_metadata_follows_that_of_the_resource() {
+    for (resource, url) in [
+        ("https://api.example.com", "https://api.example.com/.well-known/oauth-protected-resource"),
+        ("https://api.example.com/", "https://api.example.com/.well-known/oauth-protected-resource"),
+        ("https://api.example.com/mcp", "https://api.example.com/.well-known/oauth-protected-resource/mcp"),
+        (
+            "https://api.example.com:8443/a/b",
+            "https://api.example.com:8443/.well-known/oauth-protected-resource/a/b",
+        ),
+        ("http://localhost:3000/mcp", "http://localhost:3000/.well-known/oauth-protected-resource/mcp"),
+    ] {
+        let resource = ProtectedResource::new(resource).unwrap();
+        assert_eq!(resource.metadata_url(), url);
+        assert!(
+            url.ends_with(resource.metadata_path()) && resource.metadata_path().starts_with("/.well-known/")
+        );
+    }
+}
+
+#[test]
+fn a_resource_is_checked() {
+    for (url, reason) in [
+        ("urn:example:api", "it is not a URL"),
+        ("http://api.example.com", "it needs to begin with `https://`"),
+        ("https://api.example.com/?a", "it has a query"),
+        ("https://api.example.com/#a", "it has a user name or a fragment"),
+    ] {
+        let expected = format!("clients cannot be told of `{url}`: {reason}");
+        assert_eq!(ProtectedResource::new(url).unwrap_err().to_string(), expected);
+    }
+    let resource = || ProtectedResource::new("https://api.example.com").unwrap();
+    assert!(resource().authorization_server("id.example.com").is_err());
+    assert!(resource().documentation("docs").is_err());
+    assert!(resource().scopes("a  b").is_err());
+}
+
+#[derive(Deserialize)]
+struct User {
+    #[serde(default)]
+    scope: Scopes,
+}
+
+impl HasScope for User {
+    fn has_scope(&self, scope: &str) -> bool {
+        self.scope.contains(scope)
+    }
+}
+
+/// The authorization section of the Model Context Protocol, 2025-11-25.
+#[tokio::test]
+async fn an_mcp_server_answers_as_its_specification_asks() {
+    let resource = ProtectedResource::new("https://api.example.com/mcp")
+        .unwrap()
+        .authorization_server(ISSUER)
+        .unwrap()
+        .scopes("mcp:tools mcp:admin")
+        .unwrap();
+    let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
+        .issuer(ISSUER)
+        .audience(resource.identifier())
+        .clock(|| at(NOW));
+    let layer = JwtAuthLayer::new(verifier)
+        .resource_metadata(&resource.metadata_url())
+        .unwrap()
+        .challenge_scope("mcp:tools")
+        .unwrap();
+    let metadata = r#"resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp""#;
+
+    // A client without a token is told where to get one, and for which scopes.
+    let response = ask(&layer, Request::new(String::new())).await;
+    let challenge = format!(r#"Bearer realm="api", scope="mcp:tools", {metadata}"#);
+    assert_refused("no token", &response, 401, MissingCredential, &[("www-authenticate", &challenge)]);
+
+    // A token for another resource is refused, and one in the address is not looked for.
+    let response = ask(&layer, bearer(&good_token())).await;
+    let challenge = format!(
+        r#"Bearer realm="api", error="invalid_token", error_description="the token is not for this audience", scope="mcp:tools", {metadata}"#
+    );
+    assert_refused("another's token", &response, 401, WrongAudience, &[("www-authenticate", &challenge)]);
+    let mine = token(&claims_but("aud", json!("https://api.example.com/mcp")));
+    let in_address = Request::get(format!("/mcp?access_token={mine}")).body(String::new()).unwrap();
+    assert_eq!(ask(&layer, in_address).await.status(), 401);
+    assert_eq!(ask(&layer, bearer(&mine)).await.status(), 200);
+
+    // A scope that is missing can be asked for.
+    let tool = Stack::new(RequireLayer::<User, _>::new(scope("mcp:admin")), layer);
+    let response = ask(&tool, bearer(&mine)).await;
+    let challenge = format!(
+        r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request", scope="mcp:admin", {metadata}"#
+    );
+    assert_refused(
+        "a scope is missing",
+        &response,
+        403,
+        InsufficientScope,
+        &[("www-authenticate", &challenge)],
+    );
+}

@@ -1,0 +1,422 @@
+//! Where tokens come from: every source, alone, in pairs, and taken out.
+
+use http::header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
+use http::{HeaderName, Request};
+use proptest::prelude::*;
+use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::{AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, TokenSource};
+
+use crate::support::*;
+
+const X_TOKEN: HeaderName = HeaderName::from_static("x-token");
+const X_OTHER: HeaderName = HeaderName::from_static("x-other");
+
+type Auth = JwtAuthLayer<JwtVerifier<serde_json::Value>>;
+
+fn from(source: TokenSource) -> Auth {
+    JwtAuthLayer::new(verifier()).token_source(source)
+}
+
+/// A request whose path and headers have the good token where they say `{}`.
+fn with(path: &str, headers: &[(HeaderName, &str)]) -> Request<String> {
+    let fill = |text: &str| text.replace("{}", &good_token());
+    let mut request = Request::get(fill(path)).body(String::new()).unwrap();
+    for (name, value) in headers {
+        request.headers_mut().append(name, fill(value).parse().unwrap());
+    }
+    request
+}
+
+fn expected(kind: Option<AuthErrorKind>) -> (u16, Vec<(&'static str, String)>) {
+    let challenge = match kind {
+        None => return (200, vec![]),
+        Some(MissingCredential) => (401, r#"Bearer realm="api""#.to_owned()),
+        Some(kind @ (MalformedCredential | MultipleCredentials)) => {
+            (400, format!(r#"Bearer realm="api", error="invalid_request", error_description="{kind}""#))
+        }
+        Some(kind) => {
+            (401, format!(r#"Bearer realm="api", error="invalid_token", error_description="{kind}""#))
+        }
+    };
+    (challenge.0, vec![("www-authenticate", challenge.1)])
+}
+
+/// Path, headers, and why it is refused.
+type Row<'a> = (&'a str, &'a [(HeaderName, &'a str)], Option<AuthErrorKind>);
+
+async fn assert_answers(layer: &Auth, rows: &[Row<'_>]) {
+    for (path, headers, kind) in rows {
+        let name = format!("{path} {headers:?}");
+        let response = ask(layer, with(path, headers)).await;
+        let (status, headers) = expected(*kind);
+        match kind {
+            None => {
+                assert_eq!(
+                    (response.status().as_u16(), response.body().as_str()),
+                    (200, "Hello eze@example.com"),
+                    "{name}"
+                );
+                assert!(response.headers().is_empty(), "{name}");
+            }
+            Some(kind) => {
+                let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                assert_refused(&name, &response, status, *kind, &headers);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_header_with_a_scheme() {
+    assert_answers(
+        &from(TokenSource::header_with_scheme(AUTHORIZATION, "Token").unwrap()),
+        &[
+            ("/", &[(AUTHORIZATION, "Token {}")], None),
+            ("/", &[(AUTHORIZATION, "TOKEN   {}")], None),
+            ("/", &[(AUTHORIZATION, "Bearer {}")], Some(MissingCredential)),
+            ("/", &[(AUTHORIZATION, "Tokens {}")], Some(MissingCredential)),
+            ("/", &[(AUTHORIZATION, "")], Some(MissingCredential)),
+            ("/", &[], Some(MissingCredential)),
+            ("/", &[(AUTHORIZATION, "Token")], Some(MalformedCredential)),
+            ("/", &[(AUTHORIZATION, "Token\t{}")], Some(MalformedCredential)),
+            ("/", &[(AUTHORIZATION, "Token token=\"{}\"")], Some(MalformedCredential)),
+            ("/", &[(AUTHORIZATION, "Token {}"), (AUTHORIZATION, "Token {}")], Some(MultipleCredentials)),
+            ("/", &[(AUTHORIZATION, "Token a.b.c")], Some(MalformedToken)),
+        ],
+    )
+    .await;
+    for scheme in ["", " ", "Bearer ", "a b", "a,b", "Bärer", "\"Bearer\""] {
+        let error = TokenSource::header_with_scheme(X_TOKEN, scheme).unwrap_err();
+        assert_eq!(error.to_string(), format!("a scheme must be one word such as `Bearer`, got {scheme:?}"));
+    }
+}
+
+#[cfg(feature = "cookie")]
+#[tokio::test]
+async fn a_cookie() {
+    assert_answers(
+        &from(TokenSource::cookie("__Host-token")),
+        &[
+            ("/", &[(COOKIE, "__Host-token={}")], None),
+            ("/", &[(COOKIE, "a=b; __Host-token={}; c=d")], None),
+            ("/", &[(COOKIE, "a=b;__Host-token={};")], None),
+            ("/", &[(COOKIE, "a=b"), (COOKIE, "__Host-token={}")], None),
+            ("/", &[(COOKIE, "flag; =x; a=\"; \"; __Host-token={}")], None),
+            ("/", &[(COOKIE, "name=\u{e9}\u{1f980}; __Host-token={}")], None),
+            ("/", &[(COOKIE, "a=b")], Some(MissingCredential)),
+            ("/", &[(COOKIE, "__host-token={}")], Some(MissingCredential)),
+            ("/", &[(COOKIE, "x__Host-token={}")], Some(MissingCredential)),
+            ("/", &[(COOKIE, "__Host-token")], Some(MissingCredential)),
+            ("/", &[(COOKIE, "a=__Host-token={}")], Some(MissingCredential)),
+            ("/", &[(COOKIE, "__Host-token=")], Some(MissingCredential)),
+            ("/", &[(AUTHORIZATION, "Bearer {}")], Some(MissingCredential)),
+            ("/", &[(COOKIE, "__Host-token=\"{}\"")], Some(MalformedCredential)),
+            ("/", &[(COOKIE, "__Host-token=Bearer {}")], Some(MalformedCredential)),
+            ("/", &[(COOKIE, "__Host-token={}\u{e9}")], Some(MalformedCredential)),
+            ("/", &[(COOKIE, "__Host-token=a.b.c")], Some(MalformedToken)),
+            ("/", &[(COOKIE, "__Host-token={}; __Host-token={}")], Some(MultipleCredentials)),
+            ("/", &[(COOKIE, "__Host-token={}"), (COOKIE, "__Host-token=x")], Some(MultipleCredentials)),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_parameter_of_the_query() {
+    assert_answers(
+        &from(TokenSource::query("access_token")),
+        &[
+            ("/?access_token={}", &[], None),
+            ("/a?x=1&access_token={}&y", &[], None),
+            ("/?access%5Ftoken={}", &[], None),
+            ("/", &[], Some(MissingCredential)),
+            ("/?", &[], Some(MissingCredential)),
+            ("/?Access_token={}", &[], Some(MissingCredential)),
+            ("/?x=access_token={}", &[], Some(MissingCredential)),
+            ("/access_token={}", &[], Some(MissingCredential)),
+            ("/", &[(AUTHORIZATION, "Bearer {}")], Some(MissingCredential)),
+            ("/?access_token", &[], Some(MalformedCredential)),
+            ("/?access_token=", &[], Some(MalformedCredential)),
+            ("/?access_token=Bearer+{}", &[], Some(MalformedCredential)),
+            ("/?access_token={}%00", &[], Some(MalformedCredential)),
+            ("/?access_token={}%FF", &[], Some(MalformedCredential)),
+            ("/?access_token=a.b.c", &[], Some(MalformedToken)),
+            ("/?access_token={}&access_token={}", &[], Some(MultipleCredentials)),
+            ("/?access_token={}&%61ccess_token=", &[], Some(MultipleCredentials)),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_subprotocol_of_a_websocket() {
+    assert_answers(
+        &from(TokenSource::websocket_protocol("bearer")),
+        &[
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer, {}")], None),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "chat,bearer\t,\t{} , v2")], None),
+            (
+                "/",
+                &[
+                    (SEC_WEBSOCKET_PROTOCOL, "chat"),
+                    (SEC_WEBSOCKET_PROTOCOL, "bearer"),
+                    (SEC_WEBSOCKET_PROTOCOL, "{}"),
+                ],
+                None,
+            ),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "chat, bearer.{}")], None),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, ", bearer,, {},")], None),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "chat")], Some(MissingCredential)),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "{}, chat")], Some(MissingCredential)),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "Bearer, {}")], Some(MissingCredential)),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearers, {}")], Some(MissingCredential)),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "")], Some(MissingCredential)),
+            ("/", &[(AUTHORIZATION, "Bearer {}")], Some(MissingCredential)),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer")], Some(MalformedCredential)),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "chat, bearer")], Some(MalformedCredential)),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer.")], Some(MalformedCredential)),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer {}")], Some(MissingCredential)),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer, \"{}\"")], Some(MalformedCredential)),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer, a.b.c")], Some(MalformedToken)),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer, bearer, {}")], Some(MalformedToken)),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer, {}, bearer, {}")], Some(MultipleCredentials)),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer, {}, bearer.{}")], Some(MultipleCredentials)),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_function() {
+    let source = TokenSource::custom(|request| {
+        let path = request.uri().path().strip_prefix("/feeds/")?;
+        path.strip_suffix(".ics").map(Into::into)
+    });
+    assert_answers(
+        &from(source),
+        &[
+            ("/feeds/{}.ics", &[], None),
+            ("/feeds/{}", &[], Some(MissingCredential)),
+            ("/feeds/a.b.c.ics", &[], Some(MalformedToken)),
+            ("/feeds/.ics", &[], Some(MalformedCredential)),
+            ("/feeds/a,b.ics", &[], Some(MalformedCredential)),
+        ],
+    )
+    .await;
+
+    let decoding = TokenSource::custom(|request| {
+        let text = request.headers().get("x-token")?.to_str().ok()?;
+        Some(text.chars().rev().collect::<String>().into())
+    });
+    let backwards: String = good_token().chars().rev().collect();
+    assert_answers(&from(decoding), &[("/", &[(X_TOKEN, &backwards)], None)]).await;
+}
+
+/// Name, source, path, headers.
+type Example = (&'static str, TokenSource, &'static str, Vec<(HeaderName, &'static str)>);
+
+/// Every source, and a request with the good token in its place.
+fn sources() -> Vec<Example> {
+    vec![
+        ("authorization", TokenSource::authorization(), "/", vec![(AUTHORIZATION, "Bearer {}")]),
+        ("header", TokenSource::header(X_TOKEN), "/", vec![(X_TOKEN, "{}")]),
+        ("scheme", TokenSource::header_with_scheme(X_OTHER, "JWT").unwrap(), "/", vec![(X_OTHER, "JWT {}")]),
+        #[cfg(feature = "cookie")]
+        ("cookie", TokenSource::cookie("token"), "/", vec![(COOKIE, "a=b; token={}")]),
+        ("query", TokenSource::query("t"), "/?a=b&t={}", vec![]),
+        (
+            "websocket",
+            TokenSource::websocket_protocol("bearer"),
+            "/",
+            vec![(SEC_WEBSOCKET_PROTOCOL, "chat, bearer, {}")],
+        ),
+        (
+            "custom",
+            TokenSource::custom(|request| Some(request.headers().get("x-custom")?.to_str().ok()?.into()))
+                .reading(HeaderName::from_static("x-custom")),
+            "/",
+            vec![(HeaderName::from_static("x-custom"), "{}")],
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn any_two_credentials_are_a_bad_request() {
+    let all = sources()
+        .into_iter()
+        .fold(JwtAuthLayer::new(verifier()), |layer, (_, source, ..)| layer.add_token_source(source));
+    for (name, _, path, headers) in sources() {
+        assert_eq!(ask(&all, with(path, &headers)).await.status(), 200, "{name} alone");
+        let mut with_basic = headers.clone();
+        if name != "authorization" {
+            with_basic.push((AUTHORIZATION, "Basic abc"));
+        }
+        assert_eq!(ask(&all, with(path, &with_basic)).await.status(), 200, "{name} and another scheme");
+
+        for (other, _, other_path, other_headers) in sources() {
+            if name == other {
+                continue;
+            }
+            let path = if other_path == "/" { path } else { other_path };
+            let both = [headers.clone(), other_headers].concat();
+            let response = ask(&all, with(path, &both)).await;
+            let (status, challenge) = expected(Some(MultipleCredentials));
+            let challenge = [("www-authenticate", challenge[0].1.as_str())];
+            assert_refused(
+                &format!("{name} and {other}"),
+                &response,
+                status,
+                MultipleCredentials,
+                &challenge,
+            );
+        }
+    }
+}
+
+/// What the service inside sees of a request: path, query and headers, and whether they are sensitive.
+async fn seen(layer: &Auth, request: Request<String>) -> String {
+    let show = |request: &Request<String>| {
+        let headers = request.headers().iter().map(|(name, value)| {
+            let mark = if value.is_sensitive() { "!" } else { "" };
+            format!(" {name}:{mark}{}", String::from_utf8_lossy(value.as_bytes()))
+        });
+        format!("{}{}", request.uri(), headers.collect::<String>())
+    };
+    ask_what(show, layer, request).await.into_body().replace(&good_token(), "{}")
+}
+
+#[tokio::test]
+async fn a_credential_stays_but_is_marked() {
+    for (name, source, path, headers) in sources() {
+        let expected = match name {
+            "authorization" => "/ authorization:!Bearer {}",
+            "header" => "/ x-token:!{}",
+            "scheme" => "/ x-other:!JWT {}",
+            "cookie" => "/ cookie:!a=b; token={}",
+            "query" => "/?a=b&t={}",
+            "websocket" => "/ sec-websocket-protocol:chat, bearer",
+            _ => "/ x-custom:!{}",
+        };
+        assert_eq!(seen(&from(source), with(path, &headers)).await, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_credential_can_be_taken_out() {
+    for (name, source, path, headers) in sources() {
+        let expected = match name {
+            "cookie" => "/ cookie:!a=b",
+            "query" => "/?a=b",
+            "websocket" => "/ sec-websocket-protocol:chat, bearer",
+            _ => "/",
+        };
+        let layer = from(source).remove_credential();
+        assert_eq!(seen(&layer, with(path, &headers)).await, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_credential_is_taken_out() {
+    /// Source, path, headers, what is left.
+    type Left<'a> = (TokenSource, &'a str, &'a [(HeaderName, &'a str)], &'a str);
+    let rows: &[Left<'_>] = &[
+        (
+            TokenSource::header(X_TOKEN),
+            "/",
+            &[(X_TOKEN, "{}"), (AUTHORIZATION, "Basic abc")],
+            "/ authorization:Basic abc",
+        ),
+        #[cfg(feature = "cookie")]
+        (TokenSource::cookie("token"), "/", &[(COOKIE, "token={}")], "/"),
+        #[cfg(feature = "cookie")]
+        (
+            TokenSource::cookie("token"),
+            "/",
+            &[(COOKIE, "x=\"a b\";  y; token={};token2=1")],
+            "/ cookie:!x=\"a b\"; y; token2=1",
+        ),
+        #[cfg(feature = "cookie")]
+        (
+            TokenSource::cookie("token"),
+            "/",
+            &[(COOKIE, "a=1"), (COOKIE, "token={}"), (COOKIE, "b=\u{e9}")],
+            "/ cookie:!a=1 cookie:!b=\u{e9}",
+        ),
+        (TokenSource::query("t"), "/p?t={}", &[], "/p"),
+        (TokenSource::query("t"), "/?t={}&a=%20+x&&tt=1", &[], "/?a=%20+x&&tt=1"),
+        (TokenSource::query("t"), "/?a&%74={}", &[], "/?a"),
+        (TokenSource::query("t"), "http://example.com:81?t={}", &[], "http://example.com:81/"),
+        (TokenSource::websocket_protocol("bearer"), "/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer.{}")], "/"),
+        (
+            TokenSource::websocket_protocol("bearer"),
+            "/",
+            &[(SEC_WEBSOCKET_PROTOCOL, "a"), (SEC_WEBSOCKET_PROTOCOL, "bearer,{},b")],
+            "/ sec-websocket-protocol:a, bearer, b",
+        ),
+    ];
+    for (source, path, headers, expected) in rows {
+        let layer = from(source.clone()).remove_credential();
+        assert_eq!(seen(&layer, with(path, headers)).await, *expected, "{source:?} {path} {headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_passes_brings_no_credential_inside() {
+    let (name, path, headers) = ("/", "/?t=a.b.c", [(AUTHORIZATION, "Bearer {}"), (X_OTHER, "stays")]);
+    let all = || JwtAuthLayer::new(verifier()).add_token_source(TokenSource::query("t")).remove_credential();
+    let failed = all().allow_failed();
+    assert_eq!(seen(&failed, with(path, &headers)).await, format!("{name} x-other:stays"), "two credentials");
+    let unread = all().pass_unread(|_| true);
+    assert_eq!(seen(&unread, with(path, &headers)).await, format!("{name} x-other:stays"), "unread");
+    let basic = [(AUTHORIZATION, "Basic abc")];
+    let optional = all().optional();
+    assert_eq!(
+        seen(&optional, with("/?x=1", &basic)).await,
+        "/?x=1 authorization:!Basic abc",
+        "another scheme"
+    );
+}
+
+#[tokio::test]
+async fn the_same_source_twice_is_one() {
+    for (name, source, path, headers) in sources() {
+        let layer = from(source.clone()).add_token_source(source);
+        assert_eq!(ask(&layer, with(path, &headers)).await.status(), 200, "{name}");
+    }
+}
+
+#[test]
+fn a_source_shows_no_function() {
+    let source = TokenSource::custom(|_| None).reading(X_TOKEN);
+    assert_eq!(format!("{source:?}"), r#"TokenSource(Custom(Custom { headers: ["x-token"], .. }))"#);
+}
+
+proptest! {
+    /// Whatever a client writes, the layer answers, and nothing inside has the token.
+    #[test]
+    fn no_request_gets_the_token_inside_or_stalls(
+        query in "[t=&%7476?/+a;]{0,20}",
+        cookie in "[token=;, \"\\u{e9}]{0,24}",
+        protocols in "[bear,. \\t]{0,24}",
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let layer = sources()
+            .into_iter()
+            .fold(JwtAuthLayer::new(verifier()), |layer, (_, source, ..)| layer.add_token_source(source))
+            .remove_credential()
+            .allow_failed();
+        let mut request = with(&format!("/?{}", query.replace("%?", "%25")), &[(AUTHORIZATION, "Bearer {}")]);
+        request.headers_mut().insert(COOKIE, http::HeaderValue::from_bytes(cookie.as_bytes()).unwrap());
+        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocols.parse().unwrap());
+        let seen = runtime.block_on(seen(&layer, request));
+        prop_assert!(!seen.contains("{}"), "{}", seen);
+    }
+}
+
+#[tokio::test]
+async fn a_function_is_given_claims_of_its_own_token_only() {
+    let layer = from(TokenSource::custom(|_| None)).optional();
+    let mut request = bearer(&good_token());
+    request.extensions_mut().insert(Claims::new(serde_json::json!({"email": "smuggled@example.com"})));
+    assert_eq!(ask(&layer, request).await.body(), "Hello stranger");
+}
