@@ -36,8 +36,10 @@
 //! 2. A [`TokenSource`] finds the one credential in it, `Authorization: Bearer` by default.
 //! 3. A [`Verify`], ordinarily the [`JwtVerifier`], judges the token: its size and form, the key that the header names
 //!    among those of a [`KeySource`], the signature, and then the claims.
-//! 4. A good token's [`Claims`] are put into the request's extensions, and the service inside is called at once.
-//!    Otherwise a [`Reject`] makes the response, and the service never sees the request.
+//! 4. A [`Policy`](policy::Policy) may be asked whether the claims permit this request: in the layer
+//!    ([`require`](JwtAuthLayer::require)), or on a route ([`RequireLayer`]).
+//! 5. The [`Claims`] are put into the request's extensions, and the service inside is called at once. Otherwise a
+//!    [`Reject`] makes the response, and the service never sees the request.
 //!
 //! A token is only ever waited for where its key is not held and the [`KeySource`] can look for newer ones, or where an
 //! [`IssuerResolver`] has to find its issuer.
@@ -50,14 +52,47 @@
 //!
 #![doc = include_str!("providers.md")]
 //!
+//! # Who may do what
+//!
+//! The module [`policy`] has rules about scopes, roles, claims and requests. They go into [`JwtAuthLayer::require`] or into a
+//! [`RequireLayer`]; in axum a policy that is a type can be named by an extractor, `Permitted`.
+//!
+//! ```
+//! use tower_jwt_auth::RequireLayer;
+//! use tower_jwt_auth::policy::claim;
+//!
+//! let layer = RequireLayer::<serde_json::Value, _>::new(claim("email_verified", true).and(claim("tenant", "acme")));
+//! ```
+//!
+//! # Tokens from elsewhere, and none at all
+//!
+//! [`TokenSource`] reads a token from other headers, cookies, the query, the subprotocols of a WebSocket, or wherever a
+//! function finds it. [`JwtAuthLayer::optional`], [`allow_failed`](JwtAuthLayer::allow_failed) and
+//! [`pass_unread`](JwtAuthLayer::pass_unread) let requests pass without good claims.
+//!
+//! # Answers
+//!
+//! A refusal has an empty body, unless a [`Reject`] makes another one: [`ProblemJson`], [`Grpc`] or a closure. Every refusal
+//! has `Cache-Control: no-store`, and the [`AuthError`] in its extensions for whatever logs and counts outside.
+//! [`ProtectedResource`] tells clients where to get a token, as MCP servers have to.
+//!
 //! # In axum
 //!
-//! - `Router::layer` covers the routes that stand before it, and unknown paths, too; `route_layer` covers routes alone.
-//! - Of several layers the one that is added last runs first: [`PrincipalLayer`], then [`JwtAuthLayer`], then CORS, so
-//!   that a preflight request, which carries no token, is answered before it is refused.
+//! - `Router::layer` covers the routes that stand before it, and unknown paths, too; `route_layer` covers routes alone, so
+//!   that strangers can tell a path that is there (401) from one that is not (404).
+//! - Of several layers the one that is added last runs first: [`RequireLayer`] or [`PrincipalLayer`], then
+//!   [`JwtAuthLayer`], then CORS, so that a preflight request, which carries no token, is answered before it is refused, and
+//!   a page of another origin can read a refusal.
+//! - Inside of `nest`, policies and predicates see the path without the part that has led there; what is around the outer
+//!   router sees all of it.
 //! - A handler takes [`Claims<C>`](Claims), `Option<Claims<C>>` behind an optional layer, or
 //!   `Result<Claims<C>, AuthError>` to answer itself; the user of a [`PrincipalLayer`] is an `Extension<User>`.
 //! - In tests of a router, `.layer(Extension(Claims::new(user)))` stands in for the layer, with no token.
+//!
+//! # In tonic
+//!
+//! `Server::builder().layer(JwtAuthLayer::new(verifier).on_reject(Grpc))` guards all services. A handler finds its claims with
+//! [`Claims::find(request.extensions())`](Claims::find). A policy sees `/package.Service/Method` as the path.
 //!
 //! # Features
 //!
@@ -69,7 +104,8 @@
 //! | `jwks` | no | `RemoteKeys`: keys from any OpenID provider; the two that follow, together |
 //! | `remote-keys` | no | `RemoteKeys` with no HTTP client, for those who have one of their own |
 //! | `http-client` | no | `HttpsClient`, which brings its own TLS (rustls on aws-lc-rs, so that it builds a C library) |
-//! | `axum` | yes | [`Claims`] is an extractor, and so is `Option<Claims<C>>` |
+//! | `cookie` | no | `TokenSource::cookie`, read by the crate [`cookie`](https://docs.rs/cookie) |
+//! | `axum` | yes | [`Claims`], `Option<Claims<C>>` and `Permitted<C, P>` are extractors |
 //!
 //! At least one of the first three is needed; of several that are on, the first in this list is used. None sets anything
 //! for the whole process, and none switches on a back end of [jsonwebtoken](https://docs.rs/jsonwebtoken), whose [`Algorithm`]
@@ -91,6 +127,7 @@
 //!   this machine's). No token can have keys fetched more often than once in a cooldown.
 //! - `exp` is required. `iss` and `aud` are required, and compared byte for byte, where they are configured: configure
 //!   both. A token that is for some audience is refused where none is configured.
+//! - A policy that could not decide never becomes a yes, and a rule that names nothing permits nobody.
 //! - What could be read in two ways is refused: claims that stand there twice, base64url that is not canonical, two
 //!   credentials in one request.
 //! - Everything that comes from the wire has a limit. Nothing of a token is logged, shown in an error or sent back.
@@ -148,6 +185,6 @@ pub use self::verify::{
 };
 
 /// The snippets of the README are tested with the documentation.
-#[cfg(all(doctest, feature = "axum", feature = "jwks"))]
+#[cfg(all(doctest, feature = "axum", feature = "cookie", feature = "jwks"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
