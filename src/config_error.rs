@@ -123,11 +123,13 @@ pub enum ConfigError {
         /// The text that was given.
         scope: String,
     },
-    /// A scheme that is to stand before a token is none
-    /// ([RFC 9110, section 11.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.1)).
-    InvalidScheme {
-        /// The scheme that was given.
-        scheme: String,
+    /// A name is not one that can stand in a header: a `token`
+    /// ([RFC 9110, section 5.6.2](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2)).
+    InvalidName {
+        /// What it was to be the name of.
+        of: &'static str,
+        /// The name that was given.
+        name: String,
     },
     /// A realm contains something else than printable ASCII.
     InvalidRealm {
@@ -193,8 +195,8 @@ impl Display for ConfigError {
             Self::InvalidScope { scope } => {
                 write!(f, "scopes must be printable ASCII without `\"` and `\\`, with one space between them, got {scope:?}")
             }
-            Self::InvalidScheme { scheme } => {
-                write!(f, "a scheme must be one word such as `Bearer`, got {scheme:?}")
+            Self::InvalidName { of, name } => {
+                write!(f, "{of} must be one word of letters, digits and `!#$%&'*+-.^_`|~`, got {name:?}")
             }
             Self::InvalidRealm { realm } => write!(f, "a realm must be printable ASCII, got {realm:?}"),
         }

@@ -77,6 +77,9 @@ where
         let judged = match self.credential((&*request).into()) {
             Ok(Some(token)) => match self.verifier.verify_bytes(&token) {
                 Verdict::Ready(judged) => judged.map_err(|error| reconsider(&token, error)),
+                Verdict::Pending(_) if !is_well_formed(&token) => {
+                    Err(AuthErrorKind::MalformedCredential.into())
+                }
                 Verdict::Pending(verdict) => return Step::Waiting(verdict),
             },
             Ok(None) => Err(AuthErrorKind::MissingCredential.into()),

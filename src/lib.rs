@@ -78,8 +78,9 @@
 //!
 //! # In axum
 //!
-//! - `Router::layer` covers the routes that stand before it, and unknown paths, too; `route_layer` covers routes alone, so
-//!   that strangers can tell a path that is there (401) from one that is not (404).
+//! - `Router::layer` covers the routes that stand before it, and the unknown paths of that router (merged routers have
+//!   those of one of them); `route_layer` covers routes alone, so that strangers can tell a path that is there (401) from one
+//!   that is not (404).
 //! - Of several layers the one that is added last runs first: [`RequireLayer`] or [`PrincipalLayer`], then
 //!   [`JwtAuthLayer`], then CORS, so that a preflight request, which carries no token, is answered before it is refused, and
 //!   a page of another origin can read a refusal.

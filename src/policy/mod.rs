@@ -85,7 +85,7 @@ use crate::reject::Head;
 ///
 /// impl Policy<User> for Owner {
 ///     fn check(&self, user: &Claims<User>, request: Head<'_>) -> Result<(), AuthError> {
-///         match request.uri().path().split('/').nth(2) {
+///         match request.path_segment(1) {
 ///             Some(owner) if owner == user.sub => Ok(()),
 ///             _ => Err(AuthErrorKind::InsufficientScope.into()),
 ///         }

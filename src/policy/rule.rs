@@ -126,6 +126,8 @@ impl<C, P: Policy<C>> Policy<C> for Not<P> {
 
 /// A rule that asks a closure: claims and request in, permitted or not out.
 ///
+/// What it compares of a path should be read by [`Head::path_segment`], which decodes it as a handler's router will.
+///
 /// ```
 /// use tower_jwt_auth::policy::when;
 /// use tower_jwt_auth::{Claims, RequireLayer};
@@ -134,7 +136,8 @@ impl<C, P: Policy<C>> Policy<C> for Not<P> {
 ///     sub: String,
 /// }
 ///
-/// let owner = when(|user: &Claims<User>, request| request.uri().path().split('/').nth(2) == Some(&user.sub));
+/// // `/users/{sub}/...`
+/// let owner = when(|user: &Claims<User>, request| request.path_segment(1).is_some_and(|owner| owner == user.sub));
 /// let layer = RequireLayer::<User, _>::new(owner);
 /// ```
 pub fn when<C, F>(permits: F) -> Rule<When<C, F>>

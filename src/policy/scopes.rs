@@ -153,12 +153,11 @@ impl Serialize for Scopes {
 /// ```
 pub fn scope(scope: impl Into<Cow<'static, str>>) -> Rule<AllScopes> {
     let list = scope.into();
-    let mut scopes: Vec<Cow<'static, str>> = match &list {
-        Cow::Borrowed(list) => split(list).map(Cow::Borrowed).collect(),
-        Cow::Owned(list) => split(list).map(|scope| Cow::Owned(scope.to_owned())).collect(),
+    let all = match &list {
+        Cow::Borrowed(list) => AllScopes::of(split(list).map(Cow::Borrowed)),
+        Cow::Owned(list) => AllScopes::of(split(list).map(|scope| Cow::Owned(scope.to_owned()))),
     };
-    let first = if scopes.is_empty() { Cow::Borrowed("") } else { scopes.remove(0) };
-    Rule::naming(AllScopes { first, others: scopes }, list)
+    Rule::naming(all, list)
 }
 
 /// A rule that asks for all of these scopes. If there are none, nobody is permitted.
@@ -186,6 +185,13 @@ pub fn any_scope<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Rule<A
 pub struct AllScopes {
     first: Cow<'static, str>,
     others: Vec<Cow<'static, str>>,
+}
+
+impl AllScopes {
+    /// With no scope, one that nobody has.
+    fn of(mut scopes: impl Iterator<Item = Cow<'static, str>>) -> Self {
+        Self { first: scopes.next().unwrap_or_default(), others: scopes.collect() }
+    }
 }
 
 impl<C: HasScope> Policy<C> for AllScopes {

@@ -3,6 +3,8 @@
 mod grpc;
 mod problem_json;
 
+use std::borrow::Cow;
+
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -75,6 +77,22 @@ impl<'a> Head<'a> {
     #[must_use]
     pub fn uri(&self) -> &'a Uri {
         self.uri
+    }
+
+    /// A part of the path between slashes, counted from 0, percent-decoded as axum's `Path` is: of `/users/42/orders` the
+    /// part 1 is `42`. `None` if there is none, or if it is not UTF-8.
+    ///
+    /// ```
+    /// use tower_jwt_auth::Head;
+    ///
+    /// let request = http::Request::get("/users/auth0%7C42/orders").body(()).unwrap();
+    /// assert_eq!(Head::from(&request).path_segment(1).as_deref(), Some("auth0|42"));
+    /// assert_eq!(Head::from(&request).path_segment(3), None);
+    /// ```
+    #[must_use]
+    pub fn path_segment(&self, index: usize) -> Option<Cow<'a, str>> {
+        let segment = self.uri.path().strip_prefix('/')?.split('/').nth(index)?;
+        percent_encoding::percent_decode_str(segment).decode_utf8().ok()
     }
 
     /// The headers of the request. Those that carry a credential are marked sensitive.

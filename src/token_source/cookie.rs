@@ -3,7 +3,8 @@ use std::borrow::Cow;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
-use super::{Found, Place, TokenSource, only_token};
+use super::{Found, Place, TokenSource, checked_name, only_token};
+use crate::config_error::ConfigError;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cookie(Box<str>);
@@ -26,13 +27,17 @@ impl TokenSource {
     /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
     /// let app: Router = Router::new()
     ///     .route("/transfer", post(async || "done"))
-    ///     .layer(JwtAuthLayer::new(verifier).token_source(TokenSource::cookie("__Host-token")))
+    ///     .layer(JwtAuthLayer::new(verifier).token_source(TokenSource::cookie("__Host-token")?))
     ///     .layer(CsrfLayer::new()); // added last, so it runs first
     /// # Ok(())
     /// # }
     /// ```
-    pub fn cookie(name: &str) -> Self {
-        Self(Place::Cookie(Cookie(name.into())))
+    ///
+    /// # Errors
+    ///
+    /// If no cookie can have this name ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
+    pub fn cookie(name: &str) -> Result<Self, ConfigError> {
+        Ok(Self(Place::Cookie(Cookie(checked_name("a cookie's name", name)?))))
     }
 }
 

@@ -3,6 +3,7 @@
 use base64_simd::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 
+use crate::config_error::ConfigError;
 use crate::kind::AuthErrorKind;
 
 /// The token of a credential of this scheme; nothing where the scheme is another, or there is none.
@@ -28,7 +29,7 @@ pub(super) fn credential<'a>(
 fn other_scheme<'a>(value: &[u8], scheme: &str) -> Result<Option<&'a [u8]>, AuthErrorKind> {
     let end = value.iter().position(|byte| !is_token_char(*byte)).unwrap_or(value.len());
     let (word, rest) = value.split_at(end);
-    let is_other = is_scheme(word) && !word.eq_ignore_ascii_case(scheme.as_bytes());
+    let is_other = !word.is_empty() && !word.eq_ignore_ascii_case(scheme.as_bytes());
     if value.is_empty() || (is_other && matches!(rest.first(), None | Some(b' '))) {
         Ok(None)
     } else {
@@ -36,9 +37,12 @@ fn other_scheme<'a>(value: &[u8], scheme: &str) -> Result<Option<&'a [u8]>, Auth
     }
 }
 
-/// Whether it is an `auth-scheme` (RFC 9110, section 11.1).
-pub(super) fn is_scheme(word: &[u8]) -> bool {
-    !word.is_empty() && word.iter().all(|byte| is_token_char(*byte))
+/// A name that can stand in a header: a `token` (RFC 9110, section 5.6.2).
+pub(super) fn checked_name(of: &'static str, name: &str) -> Result<Box<str>, ConfigError> {
+    if name.is_empty() || !name.bytes().all(is_token_char) {
+        return Err(ConfigError::InvalidName { of, name: name.to_owned() });
+    }
+    Ok(name.into())
 }
 
 pub(super) fn token(bytes: &[u8]) -> Result<&[u8], AuthErrorKind> {

@@ -18,7 +18,7 @@ use http::{Request, header};
 
 use self::cookie::Cookie;
 pub(crate) use self::credential::is_well_formed;
-use self::credential::{credential, is_scheme, token};
+use self::credential::{checked_name, credential, token};
 use self::custom::Custom;
 use crate::config_error::ConfigError;
 use crate::kind::AuthErrorKind;
@@ -87,10 +87,7 @@ impl TokenSource {
     ///
     /// If `scheme` is not one word ([RFC 9110, section 11.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.1)).
     pub fn header_with_scheme(name: HeaderName, scheme: &str) -> Result<Self, ConfigError> {
-        if !is_scheme(scheme.as_bytes()) {
-            return Err(ConfigError::InvalidScheme { scheme: scheme.to_owned() });
-        }
-        Ok(Self(Place::Header { name, scheme: Some(scheme.into()) }))
+        Ok(Self(Place::Header { name, scheme: Some(checked_name("a scheme", scheme)?) }))
     }
 
     /// A parameter of the query ([RFC 6750, section 2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3), which calls it
@@ -107,7 +104,7 @@ impl TokenSource {
     /// The list of subprotocols with which a browser opens a WebSocket, since it can send no header of its own
     /// ([RFC 6455, section 11.3.4](https://www.rfc-editor.org/rfc/rfc6455#section-11.3.4)).
     ///
-    /// With the marker `bearer` the token is the entry that follows `bearer`, or is in an entry `bearer.<token>`:
+    /// With the marker `bearer` the token is in an entry `bearer.<token>`, or is the entry that follows `bearer`:
     ///
     /// ```js
     /// new WebSocket(url, ["bearer", token])               // the service has to pick `bearer`
@@ -117,8 +114,12 @@ impl TokenSource {
     /// The token is always taken out of the list before the service inside sees it. Which of the other entries to
     /// pick stays the service's choice, and the response is left as it is; a browser gives up if none is picked. A token
     /// is judged once, when the connection is opened: end it when [`Claims::expires_at`](crate::Claims::expires_at) says.
-    pub fn websocket_protocol(marker: &str) -> Self {
-        Self(Place::WebSocketProtocol(marker.into()))
+    ///
+    /// # Errors
+    ///
+    /// If `marker` cannot be the name of a subprotocol.
+    pub fn websocket_protocol(marker: &str) -> Result<Self, ConfigError> {
+        Ok(Self(Place::WebSocketProtocol(checked_name("a subprotocol", marker)?)))
     }
 
     /// Wherever a function finds it. If what it finds is refused and has not the form of a token either, the answer is

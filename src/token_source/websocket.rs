@@ -21,9 +21,12 @@ pub(super) fn find<'a>(headers: &'a HeaderMap, marker: &str) -> Found<'a> {
 
 /// Leaves the other entries, in one line.
 pub(super) fn take_out(headers: &mut HeaderMap, marker: &str) {
-    let rest: Vec<_> =
-        entries(headers, marker).filter_map(|(entry, token)| token.is_none().then_some(entry)).collect();
-    let list = HeaderValue::from_bytes(&rest.join(&b", "[..])).expect("a part of a header is one");
+    let tokens: Vec<_> = entries(headers, marker).filter_map(|(_, token)| token).collect();
+    // A token that stands there once more, for a protocol, is not left either.
+    let rest = entries(headers, marker).filter(|(entry, token)| token.is_none() && !tokens.contains(entry));
+    let rest: Vec<_> = rest.map(|(entry, _)| entry).collect();
+    let mut list = HeaderValue::from_bytes(&rest.join(&b", "[..])).expect("a part of a header is one");
+    list.set_sensitive(true);
     headers.remove(SEC_WEBSOCKET_PROTOCOL);
     if !list.is_empty() {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, list);
@@ -36,8 +39,9 @@ fn entries<'a>(headers: &'a HeaderMap, marker: &str) -> impl Iterator<Item = (&'
     let entries = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     let mut follows_marker = false;
     entries.map(<[u8]>::trim_ascii).filter(|entry| !entry.is_empty()).map(move |entry| {
-        let joined = || entry.strip_prefix(marker.as_bytes())?.strip_prefix(b".");
-        let token = if std::mem::take(&mut follows_marker) { Some(entry) } else { joined() };
+        let follows = std::mem::take(&mut follows_marker);
+        let joined = entry.strip_prefix(marker.as_bytes()).and_then(|rest| rest.strip_prefix(b"."));
+        let token = joined.or(follows.then_some(entry));
         follows_marker = token.is_none() && entry == marker.as_bytes();
         (entry, token)
     })

@@ -64,8 +64,9 @@ pub trait Verify: Send + Sync {
     /// What a token's claims are turned into.
     type Claims;
 
-    /// Judges `token`: what follows the scheme in the header, valid UTF-8, but not checked in any other way. Where it
-    /// is refused at once and is not of the form of a bearer token either, the client is told of the form instead.
+    /// Judges `token`: what follows the scheme in the header, valid UTF-8, but not checked in any other way. If it has not
+    /// the form of a bearer token either ([RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)), and
+    /// is not accepted at once, the client is told of the form instead (400), and nothing is waited for.
     fn verify(&self, token: &str) -> Verdict<Self::Claims>;
 
     /// The same for a token that has not been found to be UTF-8: this is what the layer asks for. It need not be

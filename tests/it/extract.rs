@@ -223,7 +223,7 @@ async fn cors_stands_outside() {
 async fn csrf_stands_outside_of_a_cookie() {
     let app = Router::new()
         .route("/transfer", axum::routing::post(async || "done"))
-        .layer(JwtAuthLayer::new(users()).token_source(TokenSource::cookie("token")))
+        .layer(JwtAuthLayer::new(users()).token_source(TokenSource::cookie("token").unwrap()))
         .layer(tower_http::csrf::CsrfLayer::new());
     let send = async |site: &str| {
         let request = Request::post("/transfer")

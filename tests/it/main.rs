@@ -22,3 +22,5 @@ mod resource;
 mod support;
 mod token_sources;
 mod tower_contract;
+#[cfg(feature = "axum")]
+mod websocket;

@@ -168,6 +168,14 @@ async fn waiting_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_no_token_is_not_waited_for() {
+    let layer = JwtAuthLayer::new(Slow(UnknownKey));
+    for broken in ["Bearer a b c", "Bearer a,b", "Bearer \"a\"", "Bearer =a"] {
+        assert_eq!(found(&layer, get(broken)).await, "refused: MalformedCredential 400", "{broken}");
+    }
+}
+
+#[tokio::test]
 async fn a_principal_layer_lets_pass_whom_the_layer_outside_did() {
     #[derive(Clone)]
     struct User;

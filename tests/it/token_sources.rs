@@ -86,8 +86,16 @@ async fn a_header_with_a_scheme() {
     )
     .await;
     for scheme in ["", " ", "Bearer ", "a b", "a,b", "Bärer", "\"Bearer\""] {
+        let needed = "must be one word of letters, digits and `!#$%&'*+-.^_`|~`, got";
         let error = TokenSource::header_with_scheme(X_TOKEN, scheme).unwrap_err();
-        assert_eq!(error.to_string(), format!("a scheme must be one word such as `Bearer`, got {scheme:?}"));
+        assert_eq!(error.to_string(), format!("a scheme {needed} {scheme:?}"));
+        let error = TokenSource::websocket_protocol(scheme).unwrap_err();
+        assert_eq!(error.to_string(), format!("a subprotocol {needed} {scheme:?}"));
+        #[cfg(feature = "cookie")]
+        assert_eq!(
+            TokenSource::cookie(scheme).unwrap_err().to_string(),
+            format!("a cookie's name {needed} {scheme:?}")
+        );
     }
 }
 
@@ -95,7 +103,7 @@ async fn a_header_with_a_scheme() {
 #[tokio::test]
 async fn a_cookie() {
     assert_answers(
-        &from(TokenSource::cookie("__Host-token")),
+        &from(TokenSource::cookie("__Host-token").unwrap()),
         &[
             ("/", &[(COOKIE, "__Host-token={}")], None),
             ("/", &[(COOKIE, "a=b; __Host-token={}; c=d")], None),
@@ -151,7 +159,7 @@ async fn a_parameter_of_the_query() {
 #[tokio::test]
 async fn a_subprotocol_of_a_websocket() {
     assert_answers(
-        &from(TokenSource::websocket_protocol("bearer")),
+        &from(TokenSource::websocket_protocol("bearer").unwrap()),
         &[
             ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer, {}")], None),
             ("/", &[(SEC_WEBSOCKET_PROTOCOL, "chat,bearer\t,\t{} , v2")], None),
@@ -181,6 +189,8 @@ async fn a_subprotocol_of_a_websocket() {
             ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer, bearer, {}")], Some(MalformedToken)),
             ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer, {}, bearer, {}")], Some(MultipleCredentials)),
             ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer, {}, bearer.{}")], Some(MultipleCredentials)),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer, bearer.{}")], None),
+            ("/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer.{}, bearer")], None),
         ],
     )
     .await;
@@ -222,11 +232,11 @@ fn sources() -> Vec<Example> {
         ("header", TokenSource::header(X_TOKEN), "/", vec![(X_TOKEN, "{}")]),
         ("scheme", TokenSource::header_with_scheme(X_OTHER, "JWT").unwrap(), "/", vec![(X_OTHER, "JWT {}")]),
         #[cfg(feature = "cookie")]
-        ("cookie", TokenSource::cookie("token"), "/", vec![(COOKIE, "a=b; token={}")]),
+        ("cookie", TokenSource::cookie("token").unwrap(), "/", vec![(COOKIE, "a=b; token={}")]),
         ("query", TokenSource::query("t"), "/?a=b&t={}", vec![]),
         (
             "websocket",
-            TokenSource::websocket_protocol("bearer"),
+            TokenSource::websocket_protocol("bearer").unwrap(),
             "/",
             vec![(SEC_WEBSOCKET_PROTOCOL, "chat, bearer, {}")],
         ),
@@ -294,7 +304,7 @@ async fn a_credential_stays_but_is_marked() {
             "scheme" => "/ x-other:!JWT {}",
             "cookie" => "/ cookie:!a=b; token={}",
             "query" => "/?a=b&t={}",
-            "websocket" => "/ sec-websocket-protocol:chat, bearer",
+            "websocket" => "/ sec-websocket-protocol:!chat, bearer",
             _ => "/ x-custom:!{}",
         };
         assert_eq!(seen(&from(source), with(path, &headers)).await, expected, "{name}");
@@ -307,7 +317,7 @@ async fn a_credential_can_be_taken_out() {
         let expected = match name {
             "cookie" => "/ cookie:!a=b",
             "query" => "/?a=b",
-            "websocket" => "/ sec-websocket-protocol:chat, bearer",
+            "websocket" => "/ sec-websocket-protocol:!chat, bearer",
             _ => "/",
         };
         let layer = from(source).remove_credential();
@@ -327,17 +337,17 @@ async fn only_the_credential_is_taken_out() {
             "/ authorization:Basic abc",
         ),
         #[cfg(feature = "cookie")]
-        (TokenSource::cookie("token"), "/", &[(COOKIE, "token={}")], "/"),
+        (TokenSource::cookie("token").unwrap(), "/", &[(COOKIE, "token={}")], "/"),
         #[cfg(feature = "cookie")]
         (
-            TokenSource::cookie("token"),
+            TokenSource::cookie("token").unwrap(),
             "/",
             &[(COOKIE, "x=\"a b\";  y; token={};token2=1")],
             "/ cookie:!x=\"a b\"; y; token2=1",
         ),
         #[cfg(feature = "cookie")]
         (
-            TokenSource::cookie("token"),
+            TokenSource::cookie("token").unwrap(),
             "/",
             &[(COOKIE, "a=1"), (COOKIE, "token={}"), (COOKIE, "b=\u{e9}")],
             "/ cookie:!a=1 cookie:!b=\u{e9}",
@@ -346,12 +356,17 @@ async fn only_the_credential_is_taken_out() {
         (TokenSource::query("t"), "/?t={}&a=%20+x&&tt=1", &[], "/?a=%20+x&&tt=1"),
         (TokenSource::query("t"), "/?a&%74={}", &[], "/?a"),
         (TokenSource::query("t"), "http://example.com:81?t={}", &[], "http://example.com:81/"),
-        (TokenSource::websocket_protocol("bearer"), "/", &[(SEC_WEBSOCKET_PROTOCOL, "bearer.{}")], "/"),
         (
-            TokenSource::websocket_protocol("bearer"),
+            TokenSource::websocket_protocol("bearer").unwrap(),
+            "/",
+            &[(SEC_WEBSOCKET_PROTOCOL, "bearer.{}")],
+            "/",
+        ),
+        (
+            TokenSource::websocket_protocol("bearer").unwrap(),
             "/",
             &[(SEC_WEBSOCKET_PROTOCOL, "a"), (SEC_WEBSOCKET_PROTOCOL, "bearer,{},b")],
-            "/ sec-websocket-protocol:a, bearer, b",
+            "/ sec-websocket-protocol:!a, bearer, b",
         ),
     ];
     for (source, path, headers, expected) in rows {

@@ -1,0 +1,199 @@
+//! Who may do what in a small API for orders: scopes, a role, an owner, and those who are not signed in.
+//! `cargo run --example policies`.
+//!
+//! It prints a token for each of two users, and lines to try with them. `-i` shows what a client is told that may not do
+//! something. `ADDR=127.0.0.1:3000` sets where it listens. A real service has its key from its settings, and its users
+//! have their tokens from elsewhere; and it has TLS.
+
+use std::error::Error;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::routing::{delete, get, post};
+use jsonwebtoken::{EncodingKey, Header, get_current_timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tower_jwt_auth::policy::{HasRole, HasScope, Policy, Roles, Scopes, role, scope, when};
+use tower_jwt_auth::{Algorithm, AuthError, Claims, ConfigError, Head, JwtAuthLayer, JwtVerifier, KeySet};
+use tower_jwt_auth::{Permitted, RequireLayer};
+
+const AUDIENCE: &str = "https://api.example.com";
+const SECRET: &[u8] = b"a secret that every reader knows";
+
+#[derive(Deserialize, Serialize)]
+struct User {
+    aud: String,
+    exp: u64,
+    sub: String,
+    #[serde(default)] // a token without the claim has no scope
+    scope: Scopes,
+    #[serde(default)]
+    roles: Roles,
+}
+
+impl HasScope for User {
+    fn has_scope(&self, scope: &str) -> bool {
+        self.scope.contains(scope)
+    }
+}
+
+impl HasRole for User {
+    fn has_role(&self, role: &str) -> bool {
+        self.roles.contains(role)
+    }
+}
+
+fn api() -> Result<Router, ConfigError> {
+    let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, SECRET)?).audience(AUDIENCE);
+    let layer = JwtAuthLayer::new(verifier).realm("orders")?;
+
+    let may_read = scope("orders:read");
+    let may_read_of = scope("orders:read").and(when(is_owner).or(role("admin")));
+    let may_purge = role("admin");
+    let members = Router::new()
+        .route("/orders", get(list).layer(RequireLayer::<User, _>::new(may_read)))
+        .route("/orders", delete(purge).layer(RequireLayer::<User, _>::new(may_purge)))
+        .route("/orders", post(create)) // its signature says what it demands
+        .route("/users/{sub}/orders", get(list_of).layer(RequireLayer::<User, _>::new(may_read_of)))
+        .layer(layer.clone());
+    let everyone = Router::new().route("/", get(welcome)).layer(layer.optional());
+    // The last route stands beside both layers: a probe has no token, and none is looked for.
+    Ok(members.merge(everyone).route("/health", get(async || "well\n")))
+}
+
+/// `/users/{sub}/...` is for that user.
+fn is_owner(user: &Claims<User>, request: Head<'_>) -> bool {
+    request.path_segment(1).is_some_and(|owner| owner == user.sub)
+}
+
+async fn list() -> &'static str {
+    "all orders\n"
+}
+
+async fn purge() -> &'static str {
+    "no orders any more\n"
+}
+
+async fn list_of(Path(sub): Path<String>) -> String {
+    format!("the orders of {sub}\n")
+}
+
+async fn create(user: Permitted<User, WriteOrders>) -> String {
+    format!("an order of {}\n", user.sub)
+}
+
+async fn welcome(user: Option<Claims<User>>) -> String {
+    user.map_or("Welcome\n".to_owned(), |user| format!("Welcome back {}\n", user.sub))
+}
+
+#[derive(Default)]
+struct WriteOrders;
+
+impl Policy<User> for WriteOrders {
+    fn check(&self, user: &Claims<User>, request: Head<'_>) -> Result<(), AuthError> {
+        scope("orders:write").check(user, request)
+    }
+}
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "it says what to try")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let addr = std::env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:0".to_owned());
+    let listener = TcpListener::bind(addr).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    println!("EZE={}", demo_token("eze", "orders:read orders:write", &[])?);
+    println!("ADA={}", demo_token("ada", "orders:read", &["admin"])?);
+    for (request, who) in [
+        ("/orders", "both may"),
+        ("/orders -X POST", "Eze may, by a scope"),
+        ("/orders -X DELETE", "Ada may, by a role"),
+        ("/users/eze/orders", "both may: the owner and an admin"),
+        ("/users/ada/orders", "Ada may"),
+        ("/", "everybody may, also with no token"),
+        ("/health", "everybody may, whatever they send"),
+    ] {
+        println!("curl -i -H \"Authorization: Bearer $EZE\" {url}{request:<18} # {who}");
+    }
+    Ok(axum::serve(listener, api()?).await?)
+}
+
+fn demo_token(sub: &str, scope: &str, roles: &[&str]) -> jsonwebtoken::errors::Result<String> {
+    let (exp, roles) = (get_current_timestamp() + 3600, roles.iter().copied().collect());
+    let claims = User { aud: AUDIENCE.to_owned(), exp, sub: sub.to_owned(), scope: scope.into(), roles };
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn everyone_may_do_what_their_token_says() {
+        let told = |rest: &str| Some(format!("Bearer realm=\"orders\"{rest}"));
+        let no_token = told("");
+        let bad_token =
+            told(r#", error="invalid_token", error_description="the token is not a well-formed JWT""#);
+        let forbidden = |scope: &str| {
+            let why = "the token does not permit this request";
+            told(&format!(", error=\"insufficient_scope\", error_description=\"{why}\"{scope}"))
+        };
+        let needs_read = forbidden(r#", scope="orders:read""#);
+        let needs_write = forbidden(r#", scope="orders:write""#);
+        let forbidden = forbidden("");
+        let token = |sub, scope, roles| demo_token(sub, scope, roles).unwrap();
+        let eze = token("eze", "orders:read orders:write", &[]);
+        let ada = token("ada", "orders:read", &["admin"]);
+        let new = token("new", "", &[]);
+        let odd = token("%65ze", "orders:read", &[]);
+        let (eze, ada, new, odd) = (Some(&*eze), Some(&*ada), Some(&*new), Some(&*odd));
+        let api = api().unwrap();
+        for (token, method, path, status, challenge) in [
+            (None, "GET", "/orders", 401, &no_token),
+            (None, "DELETE", "/orders", 401, &no_token),
+            (None, "POST", "/orders", 401, &no_token),
+            (None, "GET", "/users/eze/orders", 401, &no_token),
+            (None, "HEAD", "/orders", 401, &no_token),
+            (None, "PUT", "/orders", 401, &no_token),
+            (None, "GET", "/nowhere", 404, &None),
+            (None, "GET", "/", 200, &None),
+            (None, "GET", "/health", 200, &None),
+            (Some("a.b.c"), "GET", "/orders", 401, &bad_token),
+            (Some("a.b.c"), "GET", "/", 401, &bad_token),
+            (Some("a.b.c"), "GET", "/health", 200, &None),
+            (eze, "GET", "/orders", 200, &None),
+            (eze, "POST", "/orders", 200, &None),
+            (eze, "DELETE", "/orders", 403, &forbidden),
+            (eze, "GET", "/users/eze/orders", 200, &None),
+            (eze, "GET", "/users/ada/orders", 403, &forbidden),
+            (eze, "GET", "/users/ezekiel/orders", 403, &forbidden),
+            (eze, "GET", "/", 200, &None),
+            (eze, "GET", "/nowhere", 404, &None),
+            (eze, "PUT", "/orders", 405, &None),
+            (ada, "GET", "/orders", 200, &None),
+            (ada, "POST", "/orders", 403, &needs_write),
+            (ada, "DELETE", "/orders", 200, &None),
+            (ada, "GET", "/users/ada/orders", 200, &None),
+            (ada, "GET", "/users/eze/orders", 200, &None),
+            (new, "GET", "/orders", 403, &needs_read),
+            (new, "POST", "/orders", 403, &needs_write),
+            (new, "GET", "/users/new/orders", 403, &needs_read),
+            (new, "GET", "/", 200, &None),
+            (eze, "GET", "/users/%65ze/orders", 200, &None),
+            (odd, "GET", "/users/%65ze/orders", 403, &forbidden),
+            (odd, "GET", "/users/%2565ze/orders", 200, &None),
+        ] {
+            let mut request = Request::builder().method(method).uri(path);
+            if let Some(token) = token {
+                request = request.header("authorization", format!("Bearer {token}"));
+            }
+            let response = api.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            let told = response.headers().get("www-authenticate");
+            let told = told.map(|value| value.to_str().unwrap().to_owned());
+            assert_eq!((response.status().as_u16(), &told), (status, challenge), "{method} {path} {token:?}");
+        }
+    }
+}
