@@ -75,6 +75,7 @@ where
             return Step::Accepted;
         }
         let judged = match self.credential((&*request).into()) {
+            Ok(Some(token)) if token.is_empty() => Err(AuthErrorKind::MalformedCredential.into()),
             Ok(Some(token)) => match self.verifier.verify_bytes(&token) {
                 Verdict::Ready(judged) => judged.map_err(|error| reconsider(&token, error)),
                 Verdict::Pending(_) if !is_well_formed(&token) => {

@@ -92,8 +92,11 @@
 //!
 //! # In tonic
 //!
-//! `Server::builder().layer(JwtAuthLayer::new(verifier).on_reject(Grpc))` guards all services. A handler finds its claims with
-//! [`Claims::find(request.extensions())`](Claims::find). A policy sees `/package.Service/Method` as the path.
+//! - `Server::builder().layer(JwtAuthLayer::new(verifier).on_reject(Grpc))` guards all services; here the layer that is added
+//!   first runs first. For a layer on one service there is `tonic::service::LayerExt`: `layer.named_layer(service)`.
+//! - A handler finds its claims with [`Claims::find(request.extensions())`](Claims::find). A policy sees
+//!   `/package.Service/Method` as the path.
+//! - A stream outlives the moment in which its token was judged: end it at [`Claims::expires_at`].
 //!
 //! # Features
 //!

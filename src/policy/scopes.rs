@@ -5,6 +5,7 @@ use std::fmt::{self, Formatter};
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::{Policy, Rule};
 use crate::claims::Claims;
@@ -35,6 +36,17 @@ use crate::reject::Head;
 pub trait HasScope {
     /// Whether `scope`, a single one, is among them.
     fn has_scope(&self, scope: &str) -> bool;
+}
+
+/// In claims that are kept as JSON: `scope` or `scp`, a string or an array, as [`Scopes`] reads it.
+impl HasScope for Value {
+    fn has_scope(&self, scope: &str) -> bool {
+        ["scope", "scp"].into_iter().any(|name| match self.get(name) {
+            Some(Self::String(list)) => split(list).any(|held| held == scope),
+            Some(Self::Array(scopes)) => !scope.is_empty() && scopes.iter().any(|held| held == scope),
+            _ => false,
+        })
+    }
 }
 
 /// A token's scopes, as a field of a claims type: `scope`, or `scp` with Entra ID and Okta.

@@ -20,6 +20,12 @@ use crate::error::AuthError;
 /// | 503 | 14, `UNAVAILABLE` |
 /// | 500 | 13, `INTERNAL` |
 ///
+/// A layer without it answers a gRPC client, too: of most statuses of HTTP such a client makes the same code by itself, but has
+/// no message. So give it to every layer, a [`RequireLayer`](crate::RequireLayer) as well.
+///
+/// A handler says the same with
+/// `Status::new(error.grpc_status().into(), error.kind().to_string())`; the error's own text is for developers.
+///
 /// gRPC-web is answered alike, in its own content type; its clients read a status in the headers. Where they are in a browser
 /// and of another origin, CORS has to expose `grpc-status` and `grpc-message`. `tonic_web`'s layer can stand on either
 /// side of this one.
@@ -56,7 +62,7 @@ impl<B: Default> Reject<B> for Grpc {
             *response.status_mut() = StatusCode::OK;
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            headers.insert(GRPC_STATUS, HeaderValue::from_static(status(error.status())));
+            headers.insert(GRPC_STATUS, HeaderValue::from(error.grpc_status()));
             // It may be sent as it is: printable ASCII without `%`.
             headers.insert(GRPC_MESSAGE, HeaderValue::from_static(error.kind().description()));
         }
@@ -76,13 +82,17 @@ fn content_type(request: Head<'_>) -> Option<&'static str> {
     })
 }
 
-/// The status code of gRPC for one of HTTP.
-fn status(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::BAD_REQUEST => "3",
-        StatusCode::UNAUTHORIZED => "16",
-        StatusCode::FORBIDDEN => "7",
-        StatusCode::SERVICE_UNAVAILABLE => "14",
-        _ => "13",
+impl AuthError {
+    /// The [status code of gRPC](https://grpc.io/docs/guides/status-codes/) that tells a client of this error; [`Grpc`] has
+    /// the table.
+    #[must_use]
+    pub fn grpc_status(&self) -> i32 {
+        match self.status() {
+            StatusCode::BAD_REQUEST => 3,
+            StatusCode::UNAUTHORIZED => 16,
+            StatusCode::FORBIDDEN => 7,
+            StatusCode::SERVICE_UNAVAILABLE => 14,
+            _ => 13,
+        }
     }
 }

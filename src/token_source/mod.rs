@@ -18,7 +18,7 @@ use http::{Request, header};
 
 use self::cookie::Cookie;
 pub(crate) use self::credential::is_well_formed;
-use self::credential::{checked_name, credential, token};
+use self::credential::{checked_name, credential};
 use self::custom::Custom;
 use crate::config_error::ConfigError;
 use crate::kind::AuthErrorKind;
@@ -65,7 +65,7 @@ enum Place {
     Custom(Custom),
 }
 
-/// The token in a place, if there is one.
+/// The token in a place, if there is one; it may be empty.
 type Found<'a> = Result<Option<Cow<'a, [u8]>>, AuthErrorKind>;
 
 impl TokenSource {
@@ -164,7 +164,7 @@ impl TokenSource {
             }
             Place::Header { name, scheme } => only_value(request.headers(), name, |value| match scheme {
                 Some(scheme) => credential(value, scheme),
-                None => token(value.as_bytes()).map(Some),
+                None => Ok(Some(value.as_bytes())),
             }),
             Place::Cookie(cookie) => cookie.find(request.headers()),
             Place::Query(name) => query::find(request.uri(), name),
@@ -251,7 +251,6 @@ fn only_value<'a>(
 fn only_token<'a>(mut tokens: impl Iterator<Item = Cow<'a, [u8]>>) -> Found<'a> {
     match (tokens.next(), tokens.next()) {
         (Some(_), Some(_)) => Err(AuthErrorKind::MultipleCredentials),
-        (Some(token), None) if token.is_empty() => Err(AuthErrorKind::MalformedCredential),
         (token, _) => Ok(token),
     }
 }

@@ -10,6 +10,7 @@ mod claims;
 mod differential;
 #[cfg(feature = "axum")]
 mod extract;
+mod grpc;
 mod issuers;
 mod keys;
 mod modes;

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use http::{Method, Request, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tower::ServiceExt;
 use tower::layer::util::Stack;
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::policy::{
@@ -16,6 +17,7 @@ use tower_jwt_auth::policy::{
 use tower_jwt_auth::{
     Algorithm, AuthError, AuthErrorKind, Claims, Head, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer,
 };
+use tower_layer::Layer;
 
 use crate::support::*;
 
@@ -293,6 +295,8 @@ async fn a_route_asks_after_the_layer() {
         r#"Bearer realm="shop", error="invalid_token", error_description="the token has expired""#,
     )];
     let old = token(&claims_but("exp", json!(NOW - 300)));
+    let unread = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().pass_unread(|_| true));
+    assert_refused("unread", &ask(&unread, clerks_request()).await, 401, MissingCredential, &bare);
     for (name, layer) in [("strict", strict), ("optional", optional), ("lenient", lenient)] {
         assert_eq!(ask(&layer, clerks_request()).await.status(), 200, "{name}");
         let response = ask(&layer, Request::new(String::new())).await;
@@ -334,11 +338,11 @@ async fn a_route_answers_as_its_layer_does() {
 
 #[tokio::test]
 async fn one_rule_may_stand_behind_two_layers() {
-    let route = RequireLayer::<User, _>::new(scope("admin"));
+    let route = RequireLayer::<User, _>::new(scope("admin")).layer(Inside(hello));
     for (name, realm) in [("the first", "shop"), ("the second", "bank"), ("the first again", "shop")] {
-        let layer = Stack::new(route.clone(), JwtAuthLayer::new(users()).realm(realm).unwrap());
+        let service = JwtAuthLayer::new(users()).realm(realm).unwrap().layer(route.clone());
         let challenge = INSUFFICIENT.replace("\"api\"", &format!("{realm:?}")) + r#", scope="admin""#;
-        let response = ask(&layer, clerks_request()).await;
+        let Ok(response) = service.oneshot(clerks_request()).await;
         assert_refused(name, &response, 403, InsufficientScope, &[("www-authenticate", &challenge)]);
     }
 }
@@ -368,6 +372,25 @@ fn scopes_are_read_from_a_string_or_an_array() {
         assert_eq!(serde_json::from_str::<Scopes>(json).unwrap_err().to_string(), expected, "{json}");
     }
     assert_eq!(serde_json::to_string(&Scopes::from("a b")).unwrap(), r#""a b""#);
+}
+
+#[test]
+fn json_has_scopes() {
+    for (claims, expected) in [
+        (json!({"scope": "a b"}), true),
+        (json!({"scp": "b a"}), true),
+        (json!({"scope": ["a"]}), true),
+        (json!({"scp": ["b", "a"]}), true),
+        (json!({"scope": "ab a.b"}), false),
+        (json!({"scope": ["a b"]}), false),
+        (json!({"scope": {"a": true}, "scp": 1}), false),
+        (json!({"scopes": "a"}), false),
+        (json!(["a"]), false),
+    ] {
+        assert_eq!(claims.has_scope("a"), expected, "{claims}");
+        assert!(!claims.has_scope(""), "{claims}");
+    }
+    assert!(!json!({"scope": ["", " "]}).has_scope(""));
 }
 
 #[test]

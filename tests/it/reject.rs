@@ -155,6 +155,7 @@ fn every_kind_as_a_status_of_grpc() {
         headers.push("content-type: application/grpc".to_owned());
         headers.push(format!("grpc-message: {kind}"));
         headers.push(format!("grpc-status: {}", expected(kind).2));
+        assert_eq!(AuthError::new(kind).grpc_status().to_string(), expected(kind).2, "{kind:?}");
         headers.sort();
         assert_eq!(sorted(response.headers()), headers, "{kind:?}");
         assert_eq!(response.body(), "", "{kind:?}");

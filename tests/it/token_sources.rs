@@ -129,6 +129,20 @@ async fn a_cookie() {
     .await;
 }
 
+#[cfg(feature = "cookie")]
+#[tokio::test]
+async fn bytes_that_are_no_text_in_a_cookie() {
+    let layer = from(TokenSource::cookie("token").unwrap());
+    let with = |start: &[u8], end: &[u8]| {
+        let bytes = [start, good_token().as_bytes(), end].concat();
+        let value = http::HeaderValue::from_bytes(&bytes).unwrap();
+        Request::get("/").header(COOKIE, value).body(String::new()).unwrap()
+    };
+    assert_eq!(ask(&layer, with(b"a=\xff; token=", b"")).await.status(), 200, "another's value");
+    assert_eq!(ask(&layer, with(b"\xff=a; token=", b"; b\xff")).await.status(), 200, "another's name");
+    assert_eq!(ask(&layer, with(b"token=", b"\xff")).await.status(), 400, "its own value");
+}
+
 #[tokio::test]
 async fn a_parameter_of_the_query() {
     assert_answers(
@@ -208,7 +222,7 @@ async fn a_function() {
             ("/feeds/{}.ics", &[], None),
             ("/feeds/{}", &[], Some(MissingCredential)),
             ("/feeds/a.b.c.ics", &[], Some(MalformedToken)),
-            ("/feeds/.ics", &[], Some(MalformedCredential)),
+            ("/feeds/.ics", &[], Some(MalformedCredential)), // an empty one
             ("/feeds/a,b.ics", &[], Some(MalformedCredential)),
         ],
     )

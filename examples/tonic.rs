@@ -1,0 +1,128 @@
+//! The layer in front of a gRPC service, on tonic: `cargo run --example tonic`.
+//!
+//! Server and client are one process, which prints what the client is told: without a token, with one that does not permit
+//! the call, and with one that does and expires in the middle of a stream. Nothing has to be generated: the service is
+//! gRPC's own health check, which comes with its generated code. Your own service takes its place, and the rest stays as
+//! it is. Over a network it needs TLS.
+
+#![expect(clippy::print_stdout, reason = "it says what the client sees")]
+
+use std::error::Error;
+use std::fmt::Debug;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
+
+use jsonwebtoken::{EncodingKey, Header, get_current_timestamp};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::{Instant, interval, interval_at};
+use tokio_stream::wrappers::IntervalStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::service::LayerExt;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Endpoint, Server};
+use tonic::{Request, Response, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+use tower_jwt_auth::policy::{HasScope, Scopes, scope, when};
+use tower_jwt_auth::{Algorithm, Claims, Grpc, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer};
+
+const AUDIENCE: &str = "https://api.example.com";
+const SECRET: &[u8] = b"a secret that every reader knows";
+const BEAT: Duration = Duration::from_millis(500);
+
+#[derive(Deserialize)]
+struct User {
+    email: String,
+    scope: Scopes,
+}
+
+impl HasScope for User {
+    fn has_scope(&self, scope: &str) -> bool {
+        self.scope.contains(scope)
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let incoming = TcpIncoming::bind("127.0.0.1:0".parse()?)?;
+    let address = format!("http://{}", incoming.local_addr()?);
+    tokio::spawn(serve(incoming));
+
+    let mut client = HealthClient::new(Endpoint::try_from(address)?.connect().await?);
+    tell("no token", client.check(HealthCheckRequest::default()).await.map(Response::into_inner));
+    tell("no scope", client.watch(call_with("")?).await);
+    tell("check", client.check(call_with("")?).await.map(Response::into_inner));
+    let mut beats = client.watch(call_with("health:watch")?).await?.into_inner();
+    while let Some(beat) = beats.next().await {
+        tell("watch", beat);
+    }
+    Ok(())
+}
+
+async fn serve(incoming: TcpIncoming) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, SECRET)?).audience(AUDIENCE);
+    // `Check` is for whoever has a good token; all else, also what the service may be given later, asks for a scope.
+    let is_check = when(|_: &Claims<User>, call| call.uri().path() == "/grpc.health.v1.Health/Check");
+    let policy = RequireLayer::<User, _>::new(is_check.or(scope("health:watch")));
+    Server::builder()
+        .layer(JwtAuthLayer::new(verifier).on_reject(Grpc))
+        // A layer on one service: tonic finds the service by its name, which `named_layer` keeps.
+        .add_service(policy.on_reject(Grpc).named_layer(HealthServer::new(Beating)))
+        .serve_with_incoming(incoming)
+        .await?;
+    Ok(())
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+struct Beating;
+
+#[tonic::async_trait]
+impl Health for Beating {
+    async fn check(&self, call: Request<HealthCheckRequest>) -> Answer<HealthCheckResponse> {
+        println!("the server knows {}", user(&call)?.email);
+        Ok(Response::new(serving()))
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
+    async fn watch(&self, call: Request<HealthCheckRequest>) -> Answer<Self::WatchStream> {
+        // The layer judges a token once, when a call begins. A stream goes on, and has to see for itself when to end.
+        let left = user(&call)?.expires_at().and_then(|end| end.duration_since(SystemTime::now()).ok());
+        let expiry = interval_at(Instant::now() + left.unwrap_or_default(), BEAT);
+        let end = IntervalStream::new(expiry).map(|_| Err(Status::unauthenticated("the token has expired")));
+        let beats = IntervalStream::new(interval(BEAT)).map(|_| Ok(serving()));
+        Ok(Response::new(Box::pin(beats.merge(end))))
+    }
+}
+
+fn user<T>(call: &Request<T>) -> Result<&Claims<User>, Status> {
+    // The kind's text is for clients; the error's own is for developers.
+    Claims::find(call.extensions())
+        .map_err(|error| Status::new(error.grpc_status().into(), error.kind().to_string()))
+}
+
+fn serving() -> HealthCheckResponse {
+    HealthCheckResponse { status: ServingStatus::Serving.into() }
+}
+
+/// A call with a token that is good for a second or two. Most clients have one interceptor for all their calls.
+fn call_with(scope: &str) -> Result<Request<HealthCheckRequest>, Box<dyn Error>> {
+    let exp = get_current_timestamp() + 2;
+    let claims = json!({"aud": AUDIENCE, "exp": exp, "email": "eze@example.com", "scope": scope});
+    let key = EncodingKey::from_secret(SECRET);
+    let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)?;
+    let mut call = Request::new(HealthCheckRequest::default());
+    call.metadata_mut().insert("authorization", format!("Bearer {token}").parse()?);
+    Ok(call)
+}
+
+fn tell<T: Debug>(call: &str, answer: Result<T, Status>) {
+    match answer {
+        Ok(answer) => println!("{call}: {answer:?}"),
+        Err(status) => println!("{call}: {:?}, {}", status.code(), status.message()),
+    }
+}

@@ -1,0 +1,252 @@
+//! gRPC: what a real client (tonic's) makes of the answers, and what they are on the wire.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use http::Request;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::LayerExt;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Channel, Endpoint, Server};
+use tonic::{Code, Response, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::policy::{claim, scope};
+use tower_jwt_auth::{Claims, Grpc, JwtAuthLayer, RequireLayer, Verdict, Verify};
+
+use crate::support::*;
+
+const NO_TOKEN: &str = "the request carries no bearer token";
+const BARE: &str = r#"Bearer realm="api""#;
+const BROKEN: &str = r#"Bearer realm="api", error="invalid_request", error_description="the credential is not a single well-formed bearer token""#;
+const EXPIRED: &str =
+    r#"Bearer realm="api", error="invalid_token", error_description="the token has expired""#;
+const FORBIDDEN: &str = r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request", scope="watch""#;
+
+#[tokio::test]
+async fn a_client_is_told_why_it_is_refused() {
+    let (incoming, client) = socket();
+    let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc);
+    let eze_only =
+        RequireLayer::<Value, _>::new(claim("email", "eze@example.com").or(scope("watch"))).on_reject(Grpc);
+    let service = eze_only.named_layer(HealthServer::new(Watched::default()));
+    tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
+
+    let bearer = |claims: Value| format!("Bearer {}", token(&claims));
+    let expired = bearer(claims_but("exp", json!(NOW - 60)));
+    let other = bearer(claims_but("email", json!("other@example.com")));
+    let broken = "the credential is not a single well-formed bearer token";
+    let rows = [
+        ("no token", None, Code::Unauthenticated, NO_TOKEN, BARE),
+        ("another scheme", Some("Basic ZXpl"), Code::Unauthenticated, NO_TOKEN, BARE),
+        ("no token behind the scheme", Some("Bearer"), Code::InvalidArgument, broken, BROKEN),
+        ("expired", Some(&*expired), Code::Unauthenticated, "the token has expired", EXPIRED),
+        (
+            "not permitted",
+            Some(&*other),
+            Code::PermissionDenied,
+            "the token does not permit this request",
+            FORBIDDEN,
+        ),
+    ];
+    for (name, authorization, code, message, challenge) in rows {
+        assert_told(name, &client, authorization, code, message, &[("www-authenticate", challenge)]).await;
+    }
+    soon(client.clone().check(call(Some(&bearer(good_claims()))))).await.expect("the token is good");
+}
+
+#[tokio::test]
+async fn a_client_is_told_that_it_is_not_its_fault() {
+    /// Waits before it says that it has no keys.
+    #[derive(Clone)]
+    struct NoKeys;
+
+    impl Verify for NoKeys {
+        type Claims = Value;
+
+        fn verify(&self, _: &str) -> Verdict<Value> {
+            Verdict::Pending(Box::pin(async {
+                tokio::task::yield_now().await;
+                Err(KeysUnavailable.into())
+            }))
+        }
+    }
+
+    let (incoming, client) = socket();
+    let layer = JwtAuthLayer::new(NoKeys).on_reject(Grpc);
+    let service = HealthServer::new(Watched::default());
+    tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
+    let message = "the keys to check the token with are not available";
+    let retry = [("retry-after", "5")];
+    assert_told("no keys", &client, Some("Bearer x"), Code::Unavailable, message, &retry).await;
+
+    let (incoming, client) = socket();
+    let layer = RequireLayer::<Value, _>::new(()).on_reject(Grpc);
+    let service = HealthServer::new(Watched::default());
+    tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
+    let good = format!("Bearer {}", good_token());
+    let message = "the server is not set up to authenticate this request";
+    assert_told("no layer outside", &client, Some(&good), Code::Internal, message, &[]).await;
+}
+
+#[tokio::test]
+async fn claims_reach_the_service_and_messages_the_client_one_by_one() {
+    let (changes, watched) = mpsc::channel(1);
+    let (incoming, mut client) = socket();
+    let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc);
+    let service = HealthServer::new(Watched(Mutex::new(Some(watched))));
+    tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
+    let good = format!("Bearer {}", good_token());
+
+    let answer = soon(client.check(call(Some(&good)))).await.unwrap();
+    assert_eq!(answer.metadata().get("x-user").unwrap(), "eze@example.com");
+    assert_eq!(answer.into_inner().status(), ServingStatus::Serving);
+
+    let answer = soon(client.watch(call(Some(&good)))).await.unwrap();
+    assert_eq!(answer.metadata().get("x-user").unwrap(), "eze@example.com");
+    let mut messages = answer.into_inner();
+    for status in [ServingStatus::Serving, ServingStatus::NotServing, ServingStatus::Serving] {
+        // The next one is sent only when this one has arrived.
+        changes.send(Ok(HealthCheckResponse { status: status.into() })).await.unwrap();
+        let message = soon(messages.message()).await.unwrap();
+        assert_eq!(message.map(|message| message.status()), Some(status));
+    }
+    changes.send(Err(Status::unauthenticated("over"))).await.unwrap();
+    let end = soon(messages.message()).await.unwrap_err();
+    assert_eq!((end.code(), end.message()), (Code::Unauthenticated, "over"), "the stream's own end");
+}
+
+#[tokio::test]
+async fn every_form_of_grpc_is_answered_in_headers_alone() {
+    let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc);
+    for (asked, answered) in [
+        ("application/grpc", "application/grpc"),
+        ("application/grpc+proto", "application/grpc"),
+        ("application/grpc;charset=utf-8", "application/grpc"),
+        ("Application/GRPC", "application/grpc"),
+        ("application/grpc-web", "application/grpc-web"),
+        ("application/grpc-web+proto", "application/grpc-web"),
+        ("APPLICATION/GRPC-WEB+PROTO", "application/grpc-web"),
+        ("application/grpc-web-text", "application/grpc-web-text"),
+        ("application/grpc-web-text+proto", "application/grpc-web-text"),
+    ] {
+        let request = Request::post("/orders.Orders/List").header("content-type", asked);
+        let response = ask(&layer, request.body(String::new()).unwrap()).await;
+        let headers = [
+            ("www-authenticate", BARE),
+            ("content-type", answered),
+            ("grpc-status", "16"),
+            ("grpc-message", NO_TOKEN),
+        ];
+        assert_refused(asked, &response, 200, MissingCredential, &headers);
+        assert_eq!(response.body(), "", "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_grpc_is_answered_as_by_default() {
+    let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc);
+    for (method, content_type) in [
+        ("POST", None),
+        ("POST", Some("application/json")),
+        ("POST", Some("application/graphql")),
+        ("POST", Some("application/grp")),
+        ("POST", Some("text/application/grpc")),
+        ("GET", None),
+        ("GET", Some("application/grpc")),
+        ("OPTIONS", Some("application/grpc")),
+    ] {
+        let mut request = Request::builder().method(method).body(String::new()).unwrap();
+        if let Some(content_type) = content_type {
+            request.headers_mut().insert("content-type", content_type.parse().unwrap());
+        }
+        let name = format!("{method}, {content_type:?}");
+        let response = ask(&layer, request).await;
+        assert_refused(&name, &response, 401, MissingCredential, &[("www-authenticate", BARE)]);
+        assert_eq!(response.body(), "", "{name}");
+    }
+}
+
+/// Asserts what a client is told of a refusal, in a call with one answer and in one with a stream of them: code, message
+/// and metadata.
+async fn assert_told(
+    name: &str,
+    client: &HealthClient<Channel>,
+    authorization: Option<&str>,
+    code: Code,
+    message: &str,
+    metadata: &[(&str, &str)],
+) {
+    let mut expected = vec![("cache-control", "no-store"), ("content-type", "application/grpc")];
+    expected.extend(metadata);
+    let mut client = client.clone();
+    let one = soon(client.check(call(authorization))).await.map(drop).unwrap_err();
+    let stream = soon(client.watch(call(authorization))).await.map(drop).unwrap_err();
+    for status in [one, stream] {
+        assert_eq!((status.code(), status.message()), (code, message), "{name}");
+        let headers = status.metadata().clone().into_headers();
+        let mut told: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        told.retain(|(name, _)| *name != "date");
+        told.sort_unstable();
+        assert_eq!(told, expected, "{name}");
+    }
+}
+
+/// A socket, and a client of whatever serves it.
+fn socket() -> (TcpIncoming, HealthClient<Channel>) {
+    let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = format!("http://{}", incoming.local_addr().unwrap());
+    (incoming, HealthClient::new(Endpoint::try_from(address).unwrap().connect_lazy()))
+}
+
+fn call(authorization: Option<&str>) -> tonic::Request<HealthCheckRequest> {
+    let mut call = tonic::Request::new(HealthCheckRequest::default());
+    if let Some(authorization) = authorization {
+        call.metadata_mut().insert("authorization", authorization.parse().unwrap());
+    }
+    call
+}
+
+/// What a socket has to say, or a failure where it says nothing.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), future).await.unwrap()
+}
+
+/// A service that says who asks, and has one stream to give.
+#[derive(Default)]
+struct Watched(Mutex<Option<mpsc::Receiver<Result<HealthCheckResponse, Status>>>>);
+
+#[tonic::async_trait]
+impl Health for Watched {
+    async fn check(
+        &self,
+        call: tonic::Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        answer(&call, HealthCheckResponse { status: ServingStatus::Serving.into() })
+    }
+
+    type WatchStream = ReceiverStream<Result<HealthCheckResponse, Status>>;
+
+    async fn watch(
+        &self,
+        call: tonic::Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let stream = self.0.lock().unwrap().take().unwrap();
+        answer(&call, ReceiverStream::new(stream))
+    }
+}
+
+/// An answer that names the user in its metadata.
+fn answer<T>(call: &tonic::Request<HealthCheckRequest>, message: T) -> Result<Response<T>, Status> {
+    let user = Claims::<Value>::find(call.extensions())
+        .map_err(|error| Status::internal(error.kind().to_string()))?;
+    let mut answer = Response::new(message);
+    answer.metadata_mut().insert("x-user", user["email"].as_str().unwrap().parse().unwrap());
+    Ok(answer)
+}
