@@ -156,8 +156,10 @@ where
     R: Reject<B>,
 {
     let mut response = reject.reject(&error, request);
-    if !response.headers().contains_key(CACHE_CONTROL) {
-        response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    let headers = response.headers_mut();
+    // It is the first one where the error has made the response: that look is the cheaper one.
+    if headers.keys().next() != Some(&CACHE_CONTROL) && !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, NO_STORE);
     }
     response.extensions_mut().insert(error);
     response
