@@ -1,8 +1,8 @@
 //! Who may do what in a small API for orders: scopes, a role, an owner, and those who are not signed in.
 //! `cargo run --example policies`.
 //!
-//! It prints a token for each of two users, and lines to try with them. `-i` shows what a client is told that may not do
-//! something. `ADDR=127.0.0.1:3000` sets where it listens. A real service has its key from its settings, and its users
+//! It prints a token for each of two users, and lines to try with them: paste all of it into a shell, and try each line with
+//! the other user's token, too. `ADDR=127.0.0.1:3000` sets where it listens. A real service has its key from its settings, and its users
 //! have their tokens from elsewhere; and it has TLS.
 
 use std::error::Error;
@@ -112,7 +112,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ("/", "everybody may, also with no token"),
         ("/health", "everybody may, whatever they send"),
     ] {
-        println!("curl -i -H \"Authorization: Bearer $EZE\" {url}{request:<18} # {who}");
+        let user = if who.starts_with("Ada") { "ADA" } else { "EZE" };
+        println!("curl -i -H \"Authorization: Bearer ${user}\" {url}{request:<18} # {who}");
     }
     Ok(axum::serve(listener, api()?).await?)
 }

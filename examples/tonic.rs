@@ -36,6 +36,7 @@ const BEAT: Duration = Duration::from_millis(500);
 #[derive(Deserialize)]
 struct User {
     email: String,
+    #[serde(default)]
     scope: Scopes,
 }
 
@@ -52,8 +53,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(serve(incoming));
 
     let mut client = HealthClient::new(Endpoint::try_from(address)?.connect().await?);
-    tell("no token", client.check(HealthCheckRequest::default()).await.map(Response::into_inner));
-    tell("no scope", client.watch(call_with("")?).await);
+    tell("check, no token", client.check(HealthCheckRequest::default()).await.map(Response::into_inner));
+    tell("watch, no scope", client.watch(call_with("")?).await);
     tell("check", client.check(call_with("")?).await.map(Response::into_inner));
     let mut beats = client.watch(call_with("health:watch")?).await?.into_inner();
     while let Some(beat) = beats.next().await {

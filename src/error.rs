@@ -91,9 +91,15 @@ impl AuthError {
     }
 
     /// The same for a rule's scopes, if a scope is what was missing.
-    pub(crate) fn needing(mut self, scope: Option<&Arc<NeededScope>>) -> Self {
+    pub(crate) fn needing(mut self, rule: Option<&Arc<NeededScope>>) -> Self {
         if self.lacks_scope {
-            self.scope = scope.cloned();
+            self.lacks_scope = false;
+            self.scope = match (self.scope, rule) {
+                (Some(own), Some(rule)) => {
+                    NeededScope::new(&format!("{} {}", rule.as_str(), own.as_str())).map(Arc::new)
+                }
+                (own, rule) => own.or(rule.cloned()),
+            };
         }
         self
     }

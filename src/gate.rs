@@ -70,11 +70,17 @@ where
         for source in &self.sources {
             source.mark_sensitive(request.headers_mut());
         }
+        let missing = || AuthError::new(AuthErrorKind::MissingCredential);
         if self.passes_unread.as_ref().is_some_and(|passes| passes((&*request).into())) {
-            self.pass(request, self.error(AuthErrorKind::MissingCredential.into()));
+            self.pass(request, self.error(missing()));
             return Step::Accepted;
         }
         let judged = match self.credential((&*request).into()) {
+            Ok(None) if self.lets_pass == LetsPass::WithoutCredential => {
+                self.pass(request, self.error(missing()));
+                return Step::Accepted;
+            }
+            Ok(None) => Err(missing()),
             Ok(Some(token)) if token.is_empty() => Err(AuthErrorKind::MalformedCredential.into()),
             Ok(Some(token)) => match self.verifier.verify_bytes(&token) {
                 Verdict::Ready(judged) => judged.map_err(|error| reconsider(&token, error)),
@@ -83,7 +89,6 @@ where
                 }
                 Verdict::Pending(verdict) => return Step::Waiting(verdict),
             },
-            Ok(None) => Err(AuthErrorKind::MissingCredential.into()),
             Err(kind) => Err(kind.into()),
         };
         match self.finish(request, judged) {
@@ -114,18 +119,12 @@ where
                 self.take_out_credential(request);
                 Ok(())
             }
-            Err(error) => self.pass_or_refuse(request, self.error(error)),
+            Err(error) if self.lets_pass == LetsPass::Everybody => {
+                self.pass(request, self.error(error));
+                Ok(())
+            }
+            Err(error) => Err(self.error(error)),
         }
-    }
-
-    fn pass_or_refuse<B>(&self, request: &mut Request<B>, error: AuthError) -> Result<(), AuthError> {
-        match self.lets_pass {
-            LetsPass::Everybody => {}
-            LetsPass::WithoutCredential if error.kind() == AuthErrorKind::MissingCredential => {}
-            LetsPass::WithoutCredential | LetsPass::Nobody => return Err(error),
-        }
-        self.pass(request, error);
-        Ok(())
     }
 
     /// Lets a request pass without claims.

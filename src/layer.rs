@@ -8,9 +8,11 @@ use crate::challenge::{Challenge, Settings};
 use crate::config_error::ConfigError;
 use crate::error::AuthError;
 use crate::gate::{Gate, LetsPass};
+use crate::policy::Policy;
 use crate::reject::{EmptyBody, Head};
 use crate::service::JwtAuth;
 use crate::token_source::TokenSource;
+use crate::verify::Verify;
 
 /// Lets only requests with a good token through to the service inside, and gives it the token's claims.
 ///
@@ -74,7 +76,14 @@ impl<V, R> JwtAuthLayer<V, R> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn require<P>(self, policy: P) -> JwtAuthLayer<V, R, P> {
+    ///
+    /// It can be said once; two rules are one with [`and`](crate::policy::Rule::and). To store or return such a layer:
+    /// `JwtAuthLayer<JwtVerifier<User>, ProblemJson, impl Policy<User> + Clone>`.
+    pub fn require<P>(self, policy: P) -> JwtAuthLayer<V, R, P>
+    where
+        V: Verify,
+        P: Policy<V::Claims>,
+    {
         let Gate {
             verifier,
             sources,
@@ -117,13 +126,16 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// expired. In axum, take `Option<Claims<C>>` if it does not matter why there are none, `Result<Claims<C>, AuthError>` if
     /// it does. What needs claims after all refuses the request with that error.
     ///
-    /// This gives up that nobody with a bad token gets inside: every service in there has to look.
+    /// This gives up that nobody with a bad token gets inside: every service in there has to look. Ask
+    /// [`Claims::find`](crate::Claims::find), which tells the claims of one type and one layer from another's; the bare error is
+    /// that of the innermost layer of this mode. Whom [`require`](Self::require) does not permit passes as well, without claims:
+    /// put rules on the routes instead.
     ///
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
-    /// use http::{Request, Response};
-    /// use tower::{ServiceBuilder, ServiceExt};
-    /// use tower_jwt_auth::{AuthError, JwtAuthLayer};
+    /// # use http::{Request, Response};
+    /// # use tower::{ServiceBuilder, ServiceExt};
+    /// use tower_jwt_auth::{Claims, JwtAuthLayer};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -131,8 +143,9 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// let service = ServiceBuilder::new()
     ///     .layer(JwtAuthLayer::new(verifier).allow_failed())
     ///     .service_fn(async |request: Request<String>| {
-    ///         let why_not = request.extensions().get::<AuthError>().map(|error| error.to_string());
-    ///         Ok::<_, std::io::Error>(Response::new(why_not.unwrap_or("welcome".to_owned())))
+    ///         let user = Claims::<RegisteredClaims>::find(request.extensions());
+    ///         let text = user.map_or_else(|why_not| why_not.to_string(), |_| "welcome".to_owned());
+    ///         Ok::<_, std::io::Error>(Response::new(text))
     ///     });
     ///
     /// let request = Request::get("/").header("authorization", "Bearer a.b.c").body(String::new())?;
@@ -188,7 +201,9 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     }
 
     /// Takes the credential out of a request before the service inside sees it, so that nothing inside can log it or pass
-    /// it on. Whatever else is in the same place (other cookies, other parameters) stays.
+    /// it on. Whatever else is in the same place (other cookies, other parameters) stays. What a
+    /// [custom](TokenSource::custom) source finds is taken out of the headers that [`reading`](TokenSource::reading) names, and
+    /// nowhere else.
     ///
     /// Without this the credential stays where it is, marked as sensitive if it is in a header.
     pub fn remove_credential(mut self) -> Self {
@@ -248,7 +263,8 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     }
 
     /// Sets what makes the responses to requests that this layer refuses. The default is [`EmptyBody`]. For a closure use
-    /// [`reject_with`](Self::reject_with). What a handler or an extractor refuses later is not asked of it.
+    /// [`reject_with`](Self::reject_with). What a [`RequireLayer`](crate::RequireLayer) or a
+    /// [`PrincipalLayer`](crate::PrincipalLayer) inside refuses is asked of its own; an extractor has an empty body.
     pub fn on_reject<R2>(self, reject: R2) -> JwtAuthLayer<V, R2, P> {
         let Gate {
             verifier,

@@ -41,7 +41,7 @@
 //! 5. The [`Claims`] are put into the request's extensions, and the service inside is called at once. Otherwise a
 //!    [`Reject`] makes the response, and the service never sees the request.
 //!
-//! A token is only ever waited for where its key is not held and the [`KeySource`] can look for newer ones, or where an
+//! A request waits only where the token's key is not held and the [`KeySource`] can look for newer ones, or where an
 //! [`IssuerResolver`] has to find its issuer.
 //! [`PrincipalLayer`] stands inside and turns the claims into your application's own user.
 //!
@@ -78,12 +78,13 @@
 //!
 //! # In axum
 //!
-//! - `Router::layer` covers the routes that stand before it, and the unknown paths of that router (merged routers have
-//!   those of one of them); `route_layer` covers routes alone, so that strangers can tell a path that is there (401) from one
-//!   that is not (404).
+//! - `Router::layer` covers the routes that stand before it, and unknown paths, too (but not where the router is merged into
+//!   another one: do not rely on it); `route_layer` covers routes alone, so that strangers can tell a path that is there
+//!   (401) from one that is not (404).
 //! - Of several layers the one that is added last runs first: [`RequireLayer`] or [`PrincipalLayer`], then
-//!   [`JwtAuthLayer`], then CORS, so that a preflight request, which carries no token, is answered before it is refused, and
-//!   a page of another origin can read a refusal.
+//!   [`JwtAuthLayer`], then tower-http's `csrf` if there are cookies (with the origins that CORS allows as trusted), then CORS,
+//!   so that a preflight request, which carries no token, is answered before it is refused, and a page of another origin can
+//!   read a refusal (its `WWW-Authenticate` and `Retry-After` only if CORS exposes them).
 //! - Inside of `nest`, policies and predicates see the path without the part that has led there; what is around the outer
 //!   router sees all of it.
 //! - A handler takes [`Claims<C>`](Claims), `Option<Claims<C>>` behind an optional layer, or
@@ -108,7 +109,6 @@
 //! | `jwks` | no | `RemoteKeys`: keys from any OpenID provider; the two that follow, together |
 //! | `remote-keys` | no | `RemoteKeys` with no HTTP client, for those who have one of their own |
 //! | `http-client` | no | `HttpsClient`, which brings its own TLS (rustls on aws-lc-rs, so that it builds a C library) |
-//! | `cookie` | no | `TokenSource::cookie`, read by the crate [`cookie`](https://docs.rs/cookie) |
 //! | `axum` | yes | [`Claims`], `Option<Claims<C>>` and `Permitted<C, P>` are extractors |
 //!
 //! At least one of the first three is needed; of several that are on, the first in this list is used. None sets anything
@@ -189,6 +189,6 @@ pub use self::verify::{
 };
 
 /// The snippets of the README are tested with the documentation.
-#[cfg(all(doctest, feature = "axum", feature = "cookie", feature = "jwks"))]
+#[cfg(all(doctest, feature = "axum", feature = "jwks"))]
 #[doc = include_str!("../README.md")]
 mod readme {}

@@ -23,31 +23,20 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 /// the layer guards can be said there, with [`JwtAuthLayer::require`](crate::JwtAuthLayer::require). A request that is not
 /// permitted is refused with 403 `insufficient_scope`
 /// ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)), and one that the layer outside let
-/// pass without good claims as that layer would have refused it. With no layer outside, the answer is 500, and the
-/// [`AuthError`] in the response's extensions says what to do.
+/// pass without good claims as that layer would have refused it (but for the body, which is [made here](Self::on_reject)).
+/// With no layer outside, the answer is 500, and the [`AuthError`] in the response's extensions says what to do.
 ///
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
-/// use axum::{Router, routing::get};
-/// use tower_jwt_auth::policy::{HasScope, Scopes, scope};
-/// use tower_jwt_auth::{JwtAuthLayer, RequireLayer};
-/// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet};
-///
-/// #[derive(serde::Deserialize)]
-/// struct User {
-///     scope: Scopes,
-/// }
-///
-/// impl HasScope for User {
-///     fn has_scope(&self, scope: &str) -> bool {
-///         self.scope.contains(scope)
-///     }
-/// }
+/// # use axum::{Router, routing::get};
+/// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer, policy::scope};
+/// # type User = serde_json::Value;
+/// type Require<P> = RequireLayer<User, P>; // the claims' type once, for all routes
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
 /// # let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
 /// let orders = get(async || "all orders")
-///     .layer(RequireLayer::<User, _>::new(scope("orders:read")))
+///     .layer(Require::new(scope("orders:read")))
 ///     .post(async || "created"); // not covered: it has been added after the layer
 /// let app: Router = Router::new().route("/orders", orders).layer(JwtAuthLayer::new(verifier));
 /// # Ok(())
@@ -62,7 +51,11 @@ pub struct RequireLayer<C, P, R = EmptyBody> {
 
 impl<C, P> RequireLayer<C, P> {
     /// A layer that asks `policy`, about claims of type `C`.
-    pub fn new(policy: P) -> Self {
+    pub fn new(policy: P) -> Self
+    where
+        // So that a claims type that lacks a trait is told of here, and not where the layer is used.
+        P: Policy<C>,
+    {
         Self { policy, reject: EmptyBody, claims: PhantomData }
     }
 }

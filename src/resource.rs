@@ -5,8 +5,11 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
+    CACHE_CONTROL, CONTENT_TYPE,
+};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde::Serialize;
 use tower_service::Service;
 
@@ -22,26 +25,23 @@ use crate::config_error::ConfigError;
 ///
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
-/// use axum::{Router, routing::post};
-/// use tower_jwt_auth::{ConfigError, JwtAuthLayer, JwtVerifier, KeySet, ProtectedResource, RegisteredClaims};
-///
-/// fn app(keys: KeySet) -> Result<Router, ConfigError> {
-///     let resource = ProtectedResource::new("https://api.example.com/mcp")?
-///         .authorization_server("https://id.example.com")?
-///         .scopes("mcp:tools")?;
-///     let verifier = JwtVerifier::<RegisteredClaims>::new(keys)
-///         .issuer("https://id.example.com")
-///         .audience(resource.identifier());
-///     let layer = JwtAuthLayer::new(verifier)
-///         .resource_metadata(&resource.metadata_url())?
-///         .challenge_scope("mcp:tools")?;
-///     Ok(Router::new()
-///         .route("/mcp", post(async || "a result"))
-///         .layer(layer)
-///         .route_service(resource.metadata_path(), resource.service()))
-/// }
-/// # use tower_jwt_auth::Algorithm;
-/// # assert!(app(KeySet::hmac(Algorithm::HS256, [7; 32]).unwrap()).is_ok());
+/// # use axum::{Router, routing::post};
+/// # use tower_jwt_auth::{Algorithm, ConfigError, JwtAuthLayer, JwtVerifier, KeySet, ProtectedResource, policy::scope};
+/// # fn app(verifier: JwtVerifier<serde_json::Value>) -> Result<Router, ConfigError> {
+/// let resource = ProtectedResource::new("https://api.example.com/mcp")?
+///     .authorization_server("https://id.example.com")?;
+/// let layer = JwtAuthLayer::new(verifier.audience(resource.identifier()))
+///     .require(scope("mcp:tools"))
+///     .challenge_scope("mcp:tools")? // what a client without a token is told to ask for
+///     .resource_metadata(&resource.metadata_url())?;
+/// let app = Router::new()
+///     .route("/mcp", post(async || "a result"))
+///     .route_layer(layer)
+///     .route_service(resource.metadata_path(), resource.service());
+/// # Ok(app)
+/// # }
+/// # let verifier = JwtVerifier::new(KeySet::hmac(Algorithm::HS256, [7; 32]).unwrap());
+/// # assert!(app(verifier).is_ok());
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
@@ -156,16 +156,17 @@ impl ProtectedResource {
     }
 
     /// The service for that path. It stands outside of the layer, since it is for those who have no token yet. Pages of every
-    /// origin may read it, and it may be kept for an hour.
+    /// origin may read it (preflight requests are answered, too), and it may be kept for an hour.
     pub fn service(&self) -> ProtectedResourceService {
         let json = serde_json::to_string(&self.metadata).expect("texts are JSON");
         ProtectedResourceService { json: json.into() }
     }
 }
 
+const METHODS: &str = "GET, HEAD, OPTIONS";
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
-/// The service that a [`ProtectedResource`] makes: answers `GET` and `HEAD` with the metadata as JSON.
+/// The service that a [`ProtectedResource`] makes: answers `GET` and `HEAD` with the metadata as JSON, and `OPTIONS`.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ProtectedResourceService {
@@ -182,17 +183,31 @@ impl<B> Service<Request<B>> for ProtectedResourceService {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let mut response = Response::new(String::new());
-        let is_read = [Method::GET, Method::HEAD].contains(request.method());
-        let headers = response.headers_mut();
-        if is_read {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
-            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-            *response.body_mut() = self.json.to_string();
-        } else {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        let (status, headers): (_, &[(HeaderName, &str)]) = match *request.method() {
+            Method::GET | Method::HEAD => (
+                StatusCode::OK,
+                &[
+                    (CONTENT_TYPE, "application/json"),
+                    (CACHE_CONTROL, "public, max-age=3600"),
+                    (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+                ],
+            ),
+            Method::OPTIONS => (
+                StatusCode::NO_CONTENT,
+                &[
+                    (ALLOW, METHODS),
+                    (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+                    (ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+                    (ACCESS_CONTROL_ALLOW_HEADERS, "*"),
+                ],
+            ),
+            _ => (StatusCode::METHOD_NOT_ALLOWED, &[(ALLOW, METHODS)]),
+        };
+        let body = if status == StatusCode::OK { self.json.to_string() } else { String::new() };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        for (name, value) in headers {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         ready(Ok(response))
     }

@@ -17,9 +17,8 @@ use crate::reject::Head;
 ///
 /// #[derive(serde::Deserialize)]
 /// struct User {
-///     email: String,
 ///     #[serde(flatten)]
-///     other: Map<String, Value>, // serde reads what is flattened twice: name the claims that you know
+///     other: Map<String, Value>, // what is flattened is read twice: name the claims that you know beside it
 /// }
 ///
 /// impl HasClaim for User {
@@ -66,13 +65,19 @@ impl ClaimPath {
     /// A path that is written with dots between the names.
     #[must_use]
     pub fn dotted(path: &str) -> Self {
-        Self(path.split('.').map(Box::from).collect())
+        path.split('.').collect()
     }
 
     /// What is there in these claims.
     fn find<'a>(&self, claims: &'a impl HasClaim) -> Option<&'a Value> {
         let (first, rest) = self.0.split_first()?;
         rest.iter().try_fold(claims.claim(first)?, |value, name| value.as_object()?.get(&**name))
+    }
+}
+
+impl<S: Into<Box<str>>> FromIterator<S> for ClaimPath {
+    fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
+        Self(names.into_iter().map(Into::into).collect())
     }
 }
 
@@ -86,11 +91,14 @@ impl From<&str> for ClaimPath {
 /// The names that lead there, from the outside in.
 impl<const N: usize> From<[&str; N]> for ClaimPath {
     fn from(names: [&str; N]) -> Self {
-        Self(names.into_iter().map(Box::from).collect())
+        names.into_iter().collect()
     }
 }
 
 /// A rule that asks for a claim: that it has this value, or is an array in which this value is.
+///
+/// A `&str` is the name of one claim, dots and all; an array of names leads into it. A path that is written with dots, in
+/// settings, say, is `ClaimPath::dotted(&settings.roles_claim)`.
 ///
 /// | provider | rule |
 /// |---|---|

@@ -5,50 +5,27 @@
 //! [`JwtAuthLayer::require`](crate::JwtAuthLayer::require) asks it for all that the layer guards.
 //!
 //! Scopes and roles are read through a trait that your claims type implements in one line: [`HasScope`], [`HasRole`].
-//! [`Scopes`] and [`Roles`] are types for its fields.
+//! [`Scopes`] and [`Roles`] are types for its fields. Claims that are kept as JSON have scopes as they are, and anything
+//! else of them can be asked for by [`claim`].
 //!
 //! ```
-//! use http::{Request, Response};
-//! use tower::{ServiceBuilder, ServiceExt};
-//! use tower_jwt_auth::policy::{HasRole, HasScope, Roles, Scopes, role, scope};
+//! # use http::{Request, Response};
+//! # use tower::{ServiceBuilder, ServiceExt};
+//! use tower_jwt_auth::policy::{claim, scope};
 //! use tower_jwt_auth::{Claims, RequireLayer};
-//!
-//! #[derive(serde::Deserialize)]
-//! struct User {
-//!     #[serde(default)]
-//!     scope: Scopes,
-//!     #[serde(default)]
-//!     roles: Roles,
-//! }
-//!
-//! impl HasScope for User {
-//!     fn has_scope(&self, scope: &str) -> bool {
-//!         self.scope.contains(scope)
-//!     }
-//! }
-//!
-//! impl HasRole for User {
-//!     fn has_role(&self, role: &str) -> bool {
-//!         self.roles.contains(role)
-//!     }
-//! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let service = ServiceBuilder::new()
-//!     .layer(RequireLayer::<User, _>::new(scope("orders:write").or(role("admin"))))
-//!     .service_fn(async |_: Request<String>| Ok::<_, std::io::Error>(Response::new(String::from("done"))));
+//! # let inner = tower::service_fn(async |_: Request<String>| Ok::<_, std::io::Error>(Response::new(String::new())));
+//! let rule = scope("orders:write").or(claim(["realm_access", "roles"], "admin"));
+//! let service = ServiceBuilder::new().layer(RequireLayer::<serde_json::Value, _>::new(rule)).service(inner);
 //!
 //! // A JwtAuthLayer outside puts the claims there; in a test they are made by hand.
 //! let mut request = Request::new(String::new());
-//! request.extensions_mut().insert(Claims::new(User { scope: "orders:read".into(), roles: Roles::default() }));
+//! request.extensions_mut().insert(Claims::new(serde_json::json!({"scope": "orders:read"})));
 //! let response = service.oneshot(request).await?;
 //! assert_eq!(response.status(), 403);
-//! assert_eq!(
-//!     response.headers()["www-authenticate"],
-//!     "Bearer realm=\"api\", error=\"insufficient_scope\", \
-//!      error_description=\"the token does not permit this request\", scope=\"orders:write\"",
-//! );
+//! assert!(response.headers()["www-authenticate"].to_str()?.ends_with(r#", scope="orders:write""#));
 //! # Ok(())
 //! # }
 //! ```
@@ -63,6 +40,8 @@ pub use self::roles::{HasRole, RoleNamed, Roles, role};
 pub use self::rule::{And, Not, Or, Rule, When, when};
 pub use self::scopes::{AllScopes, AnyScope, HasScope, Scopes, all_scopes, any_scope, scope};
 
+use std::sync::Arc;
+
 use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::reject::Head;
@@ -70,7 +49,8 @@ use crate::reject::Head;
 /// Decides whether a request is permitted to whoever has these claims.
 ///
 /// Most are made by the functions of [this module](self). Implement it for what they cannot say, and where a type
-/// tells more than a rule: for `Permitted` (feature `axum`), say.
+/// tells more than a rule: for `Permitted` (feature `axum`), say. A layer needs it to be `Clone`, and `Rule::new(Owner)`
+/// makes a rule of it, for [`and`](Rule::and) and [`or`](Rule::or).
 ///
 /// ```
 /// use tower_jwt_auth::policy::Policy;
@@ -81,6 +61,7 @@ use crate::reject::Head;
 /// }
 ///
 /// /// `/users/{sub}/...` is for that user alone.
+/// #[derive(Clone)]
 /// struct Owner;
 ///
 /// impl Policy<User> for Owner {
@@ -100,6 +81,12 @@ pub trait Policy<C> {
     ///
     /// If the request is not permitted.
     fn check(&self, claims: &Claims<C>, request: Head<'_>) -> Result<(), AuthError>;
+}
+
+impl<C, P: Policy<C> + ?Sized> Policy<C> for Arc<P> {
+    fn check(&self, claims: &Claims<C>, request: Head<'_>) -> Result<(), AuthError> {
+        (**self).check(claims, request)
+    }
 }
 
 /// Permits everything to whoever has good claims.

@@ -15,24 +15,23 @@ use crate::reject::Head;
 
 /// Claims that may have roles.
 ///
-/// What a role is, the provider says: Entra ID's `roles`, Auth0's `permissions`, Keycloak's `realm_access` and
-/// `resource_access`. [`Roles`] reads them all.
+/// What a role is, the provider says, and the field is named as it names it: [`Roles`] is for `roles` (Entra ID),
+/// `permissions` (Auth0) and `realm_access` (Keycloak), and for each client in Keycloak's `resource_access`.
 ///
 /// ```
-/// use std::collections::HashMap;
-/// use tower_jwt_auth::policy::{HasRole, Roles};
-///
+/// # use std::collections::HashMap;
+/// # use tower_jwt_auth::policy::{HasRole, Roles};
 /// #[derive(serde::Deserialize)]
+/// #[serde(default)] // a token without the claims has no role
+/// # #[derive(Default)]
 /// struct User {
-///     #[serde(default)]
 ///     realm_access: Roles,
-///     #[serde(default)]
-///     resource_access: HashMap<String, Roles>, // by client
+///     resource_access: HashMap<String, Roles>,
 /// }
 ///
 /// impl HasRole for User {
 ///     fn has_role(&self, role: &str) -> bool {
-///         self.realm_access.contains(role) || self.resource_access.get("shop").is_some_and(|roles| roles.contains(role))
+///         self.realm_access.contains(role) || self.resource_access.get("shop").is_some_and(|shop| shop.contains(role))
 ///     }
 /// }
 ///
@@ -45,7 +44,8 @@ use crate::reject::Head;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say which roles it has",
-    note = "implement it: `impl HasRole for {Self} {{ fn has_role(&self, role: &str) -> bool {{ self.roles.contains(role) }} }}`"
+    note = "implement it: `impl HasRole for {Self} {{ fn has_role(&self, role: &str) -> bool {{ self.roles.contains(role) }} }}`",
+    note = "for claims that are kept as JSON there is `claim([..], \"role\")`, since where roles are differs"
 )]
 pub trait HasRole {
     /// Whether `role` is among them.
@@ -55,7 +55,7 @@ pub trait HasRole {
 /// A token's roles, as a field of a claims type.
 ///
 /// They are read from an array of strings, from a string, which is one role, or from an object with such a member
-/// `roles`, as Keycloak has it. They are written as an array.
+/// `roles`, as Keycloak has it. `null` is no role at all. They are written as an array.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roles(Vec<Box<str>>);
 
@@ -91,6 +91,10 @@ impl<'de> Visitor<'de> for RolesVisitor {
 
     fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("roles: an array of strings, a string, or an object with such a member `roles`")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Roles, E> {
+        Ok(Roles::default())
     }
 
     fn visit_str<E: Error>(self, role: &str) -> Result<Roles, E> {

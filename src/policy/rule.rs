@@ -56,6 +56,25 @@ impl<P> Rule<P> {
         Rule::new(Not(self.policy))
     }
 
+    /// The same rule without its type, for rules that are made of settings, or kept in one place.
+    ///
+    /// ```
+    /// use tower_jwt_auth::policy::{Policy, Rule, claim};
+    ///
+    /// type Shared = Rule<std::sync::Arc<dyn Policy<serde_json::Value> + Send + Sync>>;
+    ///
+    /// fn any_role(roles: &[&str]) -> Option<Shared> {
+    ///     roles.iter().map(|role| claim("roles", *role).shared()).reduce(|one, other| one.or(other).shared())
+    /// }
+    /// # assert!(any_role(&["clerk", "admin"]).is_some());
+    /// ```
+    pub fn shared<C>(self) -> Rule<Arc<dyn Policy<C> + Send + Sync>>
+    where
+        P: Policy<C> + Send + Sync + 'static,
+    {
+        Rule::naming(Arc::new(self.policy), self.scopes)
+    }
+
     #[cold]
     fn name_scopes(&self, error: AuthError) -> AuthError {
         let needed = self.needed.get_or_init(|| NeededScope::new(&self.scopes).map(Arc::new));
@@ -126,7 +145,9 @@ impl<C, P: Policy<C>> Policy<C> for Not<P> {
 
 /// A rule that asks a closure: claims and request in, permitted or not out.
 ///
-/// What it compares of a path should be read by [`Head::path_segment`], which decodes it as a handler's router will.
+/// The closure's first parameter has to say which claims it takes. What it compares of a path should be read by
+/// [`Head::path_segment`], which decodes it as a handler's router will; inside of axum's `nest` the path is a shorter one, and so
+/// are the numbers of its segments.
 ///
 /// ```
 /// use tower_jwt_auth::policy::when;

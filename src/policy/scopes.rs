@@ -5,7 +5,7 @@ use std::fmt::{self, Formatter};
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Policy, Rule};
 use crate::claims::Claims;
@@ -41,11 +41,19 @@ pub trait HasScope {
 /// In claims that are kept as JSON: `scope` or `scp`, a string or an array, as [`Scopes`] reads it.
 impl HasScope for Value {
     fn has_scope(&self, scope: &str) -> bool {
-        ["scope", "scp"].into_iter().any(|name| match self.get(name) {
-            Some(Self::String(list)) => split(list).any(|held| held == scope),
-            Some(Self::Array(scopes)) => !scope.is_empty() && scopes.iter().any(|held| held == scope),
+        self.as_object().is_some_and(|claims| claims.has_scope(scope))
+    }
+}
+
+/// The same as for a [`Value`].
+impl HasScope for Map<String, Value> {
+    fn has_scope(&self, scope: &str) -> bool {
+        let holds = |claim: &Value| match claim {
+            Value::String(list) => split(list).any(|held| held == scope),
+            Value::Array(scopes) => scopes.iter().any(|held| held == scope),
             _ => false,
-        })
+        };
+        is_single(scope) && ["scope", "scp"].into_iter().filter_map(|name| self.get(name)).any(holds)
     }
 }
 
@@ -53,7 +61,8 @@ impl HasScope for Value {
 ///
 /// It is read from a string in which they are separated by U+0020, and by nothing else
 /// ([RFC 6749, section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)), or from an array of strings. A string
-/// in an array that contains a space is an error, since it could be read in two ways. It is written as a string.
+/// in an array that contains a space is an error, since it could be read in two ways. `null` is no scope at all. It is written
+/// as a string.
 ///
 /// ```
 /// use tower_jwt_auth::policy::Scopes;
@@ -132,6 +141,10 @@ impl<'de> Visitor<'de> for ListVisitor {
         f.write_str("scopes: a string with spaces between them, or an array of strings")
     }
 
+    fn visit_unit<E: Error>(self) -> Result<Scopes, E> {
+        Ok(Scopes::default())
+    }
+
     fn visit_str<E: Error>(self, list: &str) -> Result<Scopes, E> {
         Ok(list.into())
     }
@@ -182,13 +195,15 @@ pub fn all_scopes<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Rule<
 }
 
 /// A rule that asks for one of these scopes, whichever; a challenge names them all. If there are none, nobody is permitted.
+/// One with a space in it is none.
 ///
 /// ```
 /// let rule = tower_jwt_auth::policy::any_scope(["orders:read", "orders:write"]);
 /// ```
 pub fn any_scope<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Rule<AnyScope> {
-    let scopes: Vec<_> = scopes.into_iter().map(Into::into).collect();
+    let mut scopes: Vec<_> = scopes.into_iter().map(Into::into).collect();
     let list = scopes.join(" ");
+    scopes.retain(|scope| is_single(scope));
     Rule::naming(AnyScope(scopes), list.into())
 }
 
@@ -209,8 +224,10 @@ impl AllScopes {
 impl<C: HasScope> Policy<C> for AllScopes {
     #[inline]
     fn check(&self, claims: &Claims<C>, _: Head<'_>) -> Result<(), AuthError> {
-        let permitted =
-            claims.has_scope(&self.first) && self.others.iter().all(|scope| claims.has_scope(scope));
+        // What an empty scope is to a claims type is not asked: a list of none permits nobody.
+        let permitted = !self.first.is_empty()
+            && claims.has_scope(&self.first)
+            && self.others.iter().all(|scope| claims.has_scope(scope));
         if permitted { Ok(()) } else { Err(AuthError::lacking_scope()) }
     }
 }
@@ -228,6 +245,10 @@ impl<C: HasScope> Policy<C> for AnyScope {
             Err(AuthError::lacking_scope())
         }
     }
+}
+
+fn is_single(scope: &str) -> bool {
+    !scope.is_empty() && !scope.contains(' ')
 }
 
 /// The scopes of a list; two spaces hold none between them.

@@ -31,11 +31,9 @@ use crate::error::AuthError;
 /// side of this one.
 ///
 /// ```
-/// use http::Request;
-/// use http::Response;
-/// use tower::{ServiceBuilder, ServiceExt};
-/// use tower_jwt_auth::{Algorithm, Grpc, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
-///
+/// # use http::{Request, Response};
+/// # use tower::{ServiceBuilder, ServiceExt};
+/// # use tower_jwt_auth::{Algorithm, Grpc, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);

@@ -24,14 +24,19 @@ use crate::error::AuthError;
 /// use http::Response;
 /// use tower_jwt_auth::{AuthError, Head, Reject};
 ///
+/// #[derive(Clone)] // as a layer needs it to be
 /// struct PlainText;
 ///
-/// impl Reject<String> for PlainText {
-///     fn reject(&self, error: &AuthError, _: Head<'_>) -> Response<String> {
-///         error.response(format!("{error}\n"))
+/// impl<B: From<String>> Reject<B> for PlainText { // whatever the bodies are: axum's, a `String`
+///     fn reject(&self, error: &AuthError, _: Head<'_>) -> Response<B> {
+///         error.response(format!("{}\n", error.kind()).into())
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` makes no responses with a body of type `{B}`",
+    note = "the body is that of the service inside; in axum it is `axum::body::Body`"
+)]
 pub trait Reject<B> {
     /// Makes the response to a request that is refused because of `error`.
     fn reject(&self, error: &AuthError, request: Head<'_>) -> Response<B>;
@@ -80,7 +85,9 @@ impl<'a> Head<'a> {
     }
 
     /// A part of the path between slashes, counted from 0, percent-decoded as axum's `Path` is: of `/users/42/orders` the
-    /// part 1 is `42`. `None` if there is none, or if it is not UTF-8.
+    /// part 1 is `42`. `None` if there is none, or if it is not UTF-8; do not compare it with another `Option`, since two that are
+    /// missing are equal. Inside of axum's `nest` the count begins behind what has led there: part 1 of `/users/42/orders/7` is
+    /// `7` inside of `nest("/users/{sub}", ..)`.
     ///
     /// ```
     /// use tower_jwt_auth::Head;

@@ -1,10 +1,5 @@
 //! Where in a request the token is.
 
-#[cfg(feature = "cookie")]
-#[path = "cookie.rs"]
-mod cookie;
-#[cfg(not(feature = "cookie"))]
-#[path = "no_cookie.rs"]
 mod cookie;
 mod credential;
 mod custom;
@@ -16,7 +11,6 @@ use std::borrow::Cow;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::{Request, header};
 
-use self::cookie::Cookie;
 pub(crate) use self::credential::is_well_formed;
 use self::credential::{checked_name, credential};
 use self::custom::Custom;
@@ -28,12 +22,13 @@ use crate::reject::Head;
 ///
 /// A layer looks into `Authorization: Bearer` only, unless it is given [other
 /// sources](crate::JwtAuthLayer::token_source). Where it is given several, all of them are read, and two credentials
-/// in one request are refused with 400, whichever they are. A credential of another scheme does not count.
+/// in one request are refused with 400, whichever they are: a client that sends the header must not have the cookie as well. A
+/// credential of another scheme does not count.
 ///
 /// | source | what it costs |
 /// |---|---|
 /// | [`authorization`](Self::authorization), [`header`](Self::header), [`header_with_scheme`](Self::header_with_scheme) | nothing; a browser sends it only from a script |
-/// | `cookie` (feature `cookie`) | browsers send it with what other sites ask for, too: needs a defence against CSRF |
+/// | [`cookie`](Self::cookie) | browsers send it with what other sites ask for, too: needs a defence against CSRF |
 /// | [`websocket_protocol`](Self::websocket_protocol) | little; a proxy may log it |
 /// | [`query`](Self::query) | addresses are in logs, histories and `Referer` headers: the last resort |
 ///
@@ -54,12 +49,8 @@ pub struct TokenSource(Place);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     Authorization,
-    Header {
-        name: HeaderName,
-        scheme: Option<Box<str>>,
-    },
-    #[cfg_attr(not(feature = "cookie"), expect(dead_code, reason = "its constructor comes with the feature"))]
-    Cookie(Cookie),
+    Header { name: HeaderName, scheme: Option<Box<str>> },
+    Cookie(Box<str>),
     Query(Box<str>),
     WebSocketProtocol(Box<str>),
     Custom(Custom),
@@ -88,6 +79,38 @@ impl TokenSource {
     /// If `scheme` is not one word ([RFC 9110, section 11.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.1)).
     pub fn header_with_scheme(name: HeaderName, scheme: &str) -> Result<Self, ConfigError> {
         Ok(Self(Place::Header { name, scheme: Some(checked_name("a scheme", scheme)?) }))
+    }
+
+    /// A cookie whose value is the token ([RFC 6265, section 4.2](https://www.rfc-editor.org/rfc/rfc6265#section-4.2)). An empty
+    /// one counts as none, since that is what many sign-outs leave.
+    ///
+    /// A browser sends the cookie with every request to this service, whatever site it has been made by: what changes
+    /// anything needs a defence against cross-site request forgery. Set the cookie `HttpOnly`, `Secure` and
+    /// `SameSite=Lax` or `Strict`, and put [tower-http's `csrf`](https://docs.rs/tower-http/0.7/tower_http/csrf) in front. It
+    /// lets every `GET` pass, so what opens a WebSocket has to compare `Origin` itself.
+    ///
+    #[cfg_attr(feature = "axum", doc = "```")]
+    #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
+    /// use axum::{Router, routing::post};
+    /// use tower_http::csrf::CsrfLayer;
+    /// use tower_jwt_auth::{JwtAuthLayer, TokenSource};
+    /// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
+    ///
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// let app: Router = Router::new()
+    ///     .route("/transfer", post(async || "done"))
+    ///     .layer(JwtAuthLayer::new(verifier).token_source(TokenSource::cookie("__Host-token")?))
+    ///     .layer(CsrfLayer::new()); // added last, so it runs first
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If no cookie can have this name ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
+    pub fn cookie(name: &str) -> Result<Self, ConfigError> {
+        Ok(Self(Place::Cookie(checked_name("a cookie's name", name)?)))
     }
 
     /// A parameter of the query ([RFC 6750, section 2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3), which calls it
@@ -122,11 +145,11 @@ impl TokenSource {
         Ok(Self(Place::WebSocketProtocol(checked_name("a subprotocol", marker)?)))
     }
 
-    /// Wherever a function finds it. If what it finds is refused and has not the form of a token either, the answer is
-    /// 400.
+    /// Wherever a function finds it.
     ///
     /// Name the header that it reads, if it reads one, so that it is marked as sensitive and
-    /// [taken out](crate::JwtAuthLayer::remove_credential) like any other: [`reading`](Self::reading).
+    /// [taken out](crate::JwtAuthLayer::remove_credential) like any other: [`reading`](Self::reading). What it finds elsewhere
+    /// stays where it is.
     ///
     /// ```
     /// use http::HeaderName;
@@ -147,7 +170,7 @@ impl TokenSource {
         Self(Place::Custom(Custom::new(find)))
     }
 
-    /// Names a header that a [custom](Self::custom) source reads. The other sources know theirs.
+    /// Names a header that a [custom](Self::custom) source reads. It does nothing to the other sources, which know theirs.
     pub fn reading(mut self, name: HeaderName) -> Self {
         if let Place::Custom(custom) = &mut self.0 {
             custom.headers.push(name);
@@ -166,7 +189,7 @@ impl TokenSource {
                 Some(scheme) => credential(value, scheme),
                 None => Ok(Some(value.as_bytes())),
             }),
-            Place::Cookie(cookie) => cookie.find(request.headers()),
+            Place::Cookie(name) => cookie::find(request.headers(), name),
             Place::Query(name) => query::find(request.uri(), name),
             Place::WebSocketProtocol(marker) => websocket::find(request.headers(), marker),
             Place::Custom(custom) => Ok(custom.find(request)),
@@ -209,7 +232,7 @@ impl TokenSource {
             Place::Header { name, scheme: None } => {
                 headers.remove(name);
             }
-            Place::Cookie(cookie) => rewrite(headers, &header::COOKIE, |value| cookie.without(value)),
+            Place::Cookie(name) => rewrite(headers, &header::COOKIE, |value| cookie::without(value, name)),
             Place::Query(name) => query::take_out(request.uri_mut(), name),
             Place::WebSocketProtocol(marker) => websocket::take_out(headers, marker),
             Place::Custom(custom) => custom.headers.iter().for_each(|name| {

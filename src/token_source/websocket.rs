@@ -21,10 +21,16 @@ pub(super) fn find<'a>(headers: &'a HeaderMap, marker: &str) -> Found<'a> {
 
 /// Leaves the other entries, in one line.
 pub(super) fn take_out(headers: &mut HeaderMap, marker: &str) {
-    let tokens: Vec<_> = entries(headers, marker).filter_map(|(_, token)| token).collect();
-    // A token that stands there once more, for a protocol, is not left either.
-    let rest = entries(headers, marker).filter(|(entry, token)| token.is_none() && !tokens.contains(entry));
-    let rest: Vec<_> = rest.map(|(entry, _)| entry).collect();
+    let tokens: Vec<_> = entries(headers, marker).filter_map(|(_, token)| token).take(2).collect();
+    let rest: Vec<_> = match tokens[..] {
+        // It was refused: whoever is inside all the same finds nothing of it.
+        [_, _, ..] => Vec::new(),
+        // The token may stand there once more, as a protocol.
+        _ => entries(headers, marker)
+            .filter(|(entry, token)| token.is_none() && !tokens.contains(entry))
+            .map(|(entry, _)| entry)
+            .collect(),
+    };
     let mut list = HeaderValue::from_bytes(&rest.join(&b", "[..])).expect("a part of a header is one");
     list.set_sensitive(true);
     headers.remove(SEC_WEBSOCKET_PROTOCOL);
@@ -39,10 +45,9 @@ fn entries<'a>(headers: &'a HeaderMap, marker: &str) -> impl Iterator<Item = (&'
     let entries = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     let mut follows_marker = false;
     entries.map(<[u8]>::trim_ascii).filter(|entry| !entry.is_empty()).map(move |entry| {
-        let follows = std::mem::take(&mut follows_marker);
+        let is_marker = entry == marker.as_bytes();
+        let follows = std::mem::replace(&mut follows_marker, is_marker);
         let joined = entry.strip_prefix(marker.as_bytes()).and_then(|rest| rest.strip_prefix(b"."));
-        let token = joined.or(follows.then_some(entry));
-        follows_marker = token.is_none() && entry == marker.as_bytes();
-        (entry, token)
+        (entry, joined.or((follows && !is_marker).then_some(entry)))
     })
 }

@@ -9,12 +9,10 @@ use serde::Deserialize;
 use tower::ServiceExt;
 use tower_http::cors::CorsLayer;
 use tower_jwt_auth::AuthErrorKind::*;
-#[cfg(feature = "cookie")]
-use tower_jwt_auth::TokenSource;
 use tower_jwt_auth::policy::{Policy, when};
 use tower_jwt_auth::{
     Algorithm, AuthError, Claims, Head, JwtAuthLayer, JwtVerifier, KeySet, Permitted, PrincipalLayer,
-    RequireLayer,
+    RequireLayer, TokenSource,
 };
 
 use crate::support::*;
@@ -218,7 +216,6 @@ async fn cors_stands_outside() {
     assert_eq!(inside.oneshot(preflight()).await.unwrap().status(), 401);
 }
 
-#[cfg(feature = "cookie")]
 #[tokio::test]
 async fn csrf_stands_outside_of_a_cookie() {
     let app = Router::new()

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::policy::claim;
+use tower_jwt_auth::policy::{Policy, claim};
 use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, JwtAuthLayer, PrincipalLayer, Verdict, Verify};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -99,6 +99,37 @@ async fn claims_that_do_not_permit_count_as_failed() {
     );
     let admin = token(&claims_but("admin", json!(true)));
     assert_eq!(found(&layer(), bearer(&admin)).await, "inside: \"eze@example.com\", None");
+}
+
+#[tokio::test]
+async fn only_a_request_without_a_credential_is_one() {
+    let nobody_home = JwtAuthLayer::new(Slow(MissingCredential)).optional();
+    assert_eq!(
+        found(&nobody_home, bearer("x")).await,
+        "refused: MissingCredential 401",
+        "the verifier says so"
+    );
+
+    let sign_in_again = |_: &Claims<Value>, _: tower_jwt_auth::Head<'_>| Err(MissingCredential.into());
+    let layer = JwtAuthLayer::new(verifier()).optional().require(Asks(sign_in_again));
+    assert_eq!(
+        found(&layer, bearer(&good_token())).await,
+        "refused: MissingCredential 401",
+        "the policy says so"
+    );
+}
+
+/// A policy that is a function.
+#[derive(Clone)]
+struct Asks<F>(F);
+
+impl<F> Policy<Value> for Asks<F>
+where
+    F: Fn(&Claims<Value>, tower_jwt_auth::Head<'_>) -> Result<(), AuthError>,
+{
+    fn check(&self, claims: &Claims<Value>, request: tower_jwt_auth::Head<'_>) -> Result<(), AuthError> {
+        (self.0)(claims, request)
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use http::{Method, Request, Response};
@@ -241,6 +242,59 @@ fn a_closure_may_look_at_claims_and_request() {
     }
 }
 
+/// A policy that is a function.
+#[derive(Clone)]
+struct Asks<F>(F);
+
+impl<F> Policy<User> for Asks<F>
+where
+    F: Fn(&Claims<User>, Head<'_>) -> Result<(), AuthError>,
+{
+    fn check(&self, claims: &Claims<User>, request: Head<'_>) -> Result<(), AuthError> {
+        (self.0)(claims, request)
+    }
+}
+
+/// Claims that say yes to no scope at all, as a careless split of no text does.
+#[derive(Deserialize)]
+struct Careless {}
+
+impl HasScope for Careless {
+    fn has_scope(&self, scope: &str) -> bool {
+        scope.is_empty() || scope.contains(' ')
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_asks_for_nothing_permits_nobody_whatever_the_claims_say() {
+    let verifier = || {
+        JwtVerifier::<Careless>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
+            .issuer(ISSUER)
+            .audience(AUDIENCE)
+            .clock(|| at(NOW))
+    };
+    for rule in [scope(""), scope(" "), all_scopes::<String>([]), all_scopes(["", " "])] {
+        let layer = JwtAuthLayer::new(verifier()).require(rule);
+        assert_eq!(ask(&layer, bearer(&good_token())).await.status(), 403);
+    }
+    for rule in [any_scope::<String>([]), any_scope([""]), any_scope(["a b", " "])] {
+        let layer = JwtAuthLayer::new(verifier()).require(rule);
+        assert_eq!(ask(&layer, bearer(&good_token())).await.status(), 403);
+    }
+}
+
+#[test]
+fn rules_of_settings_have_one_type() {
+    type Shared = Rule<Arc<dyn Policy<User> + Send + Sync>>;
+    let rules: Vec<Shared> =
+        vec![scope("admin").shared(), role("admin").shared(), claim("level", 4).shared()];
+    let any = |rules: Vec<Shared>| rules.into_iter().reduce(|one, other| one.or(other).shared()).unwrap();
+    assert_forbidden("none of them", any(rules.clone()), Some("admin"));
+    assert_permitted("one of them", any([rules, vec![claim("level", 3).shared()]].concat()));
+    let roles = ClaimPath::from_iter("resource_access/a.b/roles".split('/'));
+    assert_permitted("a path of settings", claim(roles, "dotted").shared());
+}
+
 /// Answers with one error.
 #[derive(Clone)]
 struct Never(AuthError);
@@ -263,7 +317,15 @@ fn a_policy_of_ones_own_chooses_the_answer() {
     let named = Never(AuthError::new(InsufficientScope).needed_scope("a b"));
     assert_forbidden("scopes of its own", named.clone(), Some("a b"));
     assert_forbidden("kept in a rule", Rule::new(named.clone()).and(scope("profile")), Some("a b"));
-    assert_forbidden("kept beside another", role("admin").or(Rule::new(named)), Some("a b"));
+    assert_forbidden("kept beside another", role("admin").or(Rule::new(named.clone())), Some("a b"));
+    assert_forbidden("beside a rule's", scope("admin").or(Rule::new(named)), Some("admin a b"));
+    let inner = |user: &Claims<User>, request: Head<'_>| scope("admin").check(user, request);
+    assert_forbidden("a rule in a policy", Rule::new(Asks(inner)), Some("admin"));
+    assert_forbidden(
+        "a rule in a policy in a rule",
+        scope("root").or(Rule::new(Asks(inner))),
+        Some("root admin"),
+    );
 }
 
 #[test]
@@ -354,6 +416,7 @@ fn scopes_are_read_from_a_string_or_an_array() {
         (r#"["a", "b"]"#, vec!["a", "b"]),
         (r#""""#, vec![]),
         ("[]", vec![]),
+        ("null", vec![]),
         (r#"["", "a", ""]"#, vec!["a"]),
         (r#""  a   b ""#, vec!["a", "b"]),
         (r#""a\tb\u00a0c\nd""#, vec!["a\tb\u{a0}c\nd"]),
@@ -388,7 +451,7 @@ fn json_has_scopes() {
         (json!(["a"]), false),
     ] {
         assert_eq!(claims.has_scope("a"), expected, "{claims}");
-        assert!(!claims.has_scope(""), "{claims}");
+        assert!(!claims.has_scope("") && !claims.has_scope("a b"), "{claims}");
     }
     assert!(!json!({"scope": ["", " "]}).has_scope(""));
 }
@@ -402,12 +465,13 @@ fn roles_are_read_from_what_providers_have() {
         (r#"{"verify_caller": true, "roles": ["a"]}"#, vec!["a"]),
         ("{}", vec![]),
         ("[]", vec![]),
+        ("null", vec![]),
     ] {
         let roles: Roles = serde_json::from_str(json).unwrap();
         assert_eq!(roles.iter().collect::<Vec<_>>(), expected, "{json}");
         assert_eq!(roles, expected.into_iter().collect(), "{json}");
     }
-    for json in ["1", "null", "[1]", r#"{"roles": "a"}"#, r#"{"roles": ["a"], "roles": ["b"]}"#] {
+    for json in ["1", "[null]", "[1]", r#"{"roles": "a"}"#, r#"{"roles": ["a"], "roles": ["b"]}"#] {
         assert!(serde_json::from_str::<Roles>(json).is_err(), "{json}");
     }
     assert_eq!(serde_json::to_string(&Roles::from_iter(["a", "b"])).unwrap(), r#"["a","b"]"#);

@@ -51,9 +51,22 @@ async fn the_metadata_are_served() {
         });
         assert_eq!(serde_json::from_str::<Value>(response.body()).unwrap(), expected, "{method}");
     }
+    let sent = |response: &Response<String>| {
+        let headers = response.headers().iter();
+        headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect::<Vec<_>>()
+    };
     let response = ask_for(&resource, "POST").await;
     assert_eq!((response.status().as_u16(), response.body().as_str()), (405, ""));
-    assert_eq!(response.headers()["allow"], "GET, HEAD");
+    assert_eq!(sent(&response), ["allow: GET, HEAD, OPTIONS"]);
+    let response = ask_for(&resource, "OPTIONS").await;
+    assert_eq!((response.status().as_u16(), response.body().as_str()), (204, ""));
+    let preflight = [
+        "allow: GET, HEAD, OPTIONS",
+        "access-control-allow-origin: *",
+        "access-control-allow-methods: GET, HEAD, OPTIONS",
+        "access-control-allow-headers: *",
+    ];
+    assert_eq!(sent(&response), preflight);
 
     let bare = ask_for(&ProtectedResource::new("https://api.example.com").unwrap(), "GET").await;
     let expected = json!({"resource": "https://api.example.com", "bearer_methods_supported": ["header"]});
