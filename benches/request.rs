@@ -18,7 +18,7 @@ use spki::der::Document;
 use tower::Service;
 use tower_jwt_auth::{Algorithm, AuthError, AuthErrorKind, TokenCache};
 
-use self::support::{Issuer, User, authorization, request, scoped_service, send, service};
+use self::support::{Issuer, ScopedUser, User, authorization, request, scoped_service, send, service};
 
 fn main() {
     let mut criterion = Criterion::default()
@@ -29,6 +29,7 @@ fn main() {
     for issuer in Issuer::all() {
         accept(&mut criterion, &issuer);
     }
+    scope(&mut criterion);
     cached(&mut criterion);
     reject(&mut criterion);
     criterion.final_summary();
@@ -60,8 +61,17 @@ fn accept(criterion: &mut Criterion, issuer: &Issuer) {
     let tokens = carrying(&tokens);
     let cached = issuer.verifier().cache(TokenCache::new());
     bench_service(&mut group, "layer", &mut service(issuer.verifier()), &tokens, StatusCode::OK);
-    bench_service(&mut group, "layer_scope", &mut scoped_service(issuer.verifier()), &tokens, StatusCode::OK);
     bench_service(&mut group, "layer_cached", &mut service(cached), &tokens, StatusCode::OK);
+}
+
+/// A claims type with scopes, and one of them required.
+fn scope(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("scope");
+    let issuer = Issuer::hs256();
+    let tokens = carrying(&issuer.tokens());
+    let verifier = || issuer.verifier_into::<ScopedUser>();
+    bench_service(&mut group, "layer", &mut service(verifier()), &tokens, StatusCode::OK);
+    bench_service(&mut group, "require_layer", &mut scoped_service(verifier()), &tokens, StatusCode::OK);
 }
 
 /// Tokens that have been seen before, with one of which requests come, or with many in turn.

@@ -104,27 +104,33 @@ where
         request: &mut Request<B>,
         judged: Result<Claims<V::Claims>, AuthError>,
     ) -> Result<(), AuthError> {
-        let permitted = judged.and_then(|claims| {
-            self.policy.check(&claims, (&*request).into())?;
-            Ok(claims)
-        });
-        match permitted {
-            Ok(mut claims) => {
-                claims.set_challenge(self.challenge.clone());
-                if self.lets_pass == LetsPass::Everybody {
-                    // One that is there already comes from somewhere else.
-                    request.extensions_mut().remove::<AuthError>();
+        let error = match judged {
+            Ok(claims) => match self.policy.check(&claims, (&*request).into()) {
+                Ok(()) => {
+                    self.accept(request, claims);
+                    return Ok(());
                 }
-                request.extensions_mut().insert(claims);
-                self.take_out_credential(request);
-                Ok(())
-            }
-            Err(error) if self.lets_pass == LetsPass::Everybody => {
-                self.pass(request, self.error(error));
-                Ok(())
-            }
-            Err(error) => Err(self.error(error)),
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        let error = self.error(error);
+        if self.lets_pass == LetsPass::Everybody {
+            self.pass(request, error);
+            return Ok(());
         }
+        Err(error)
+    }
+
+    #[inline]
+    fn accept<B>(&self, request: &mut Request<B>, mut claims: Claims<V::Claims>) {
+        claims.set_challenge(self.challenge.clone());
+        if self.lets_pass == LetsPass::Everybody {
+            // One that is there already comes from somewhere else.
+            request.extensions_mut().remove::<AuthError>();
+        }
+        request.extensions_mut().insert(claims);
+        self.take_out_credential(request);
     }
 
     /// Lets a request pass without claims.

@@ -3,22 +3,28 @@
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
 use std::hint::black_box;
+use std::marker::PhantomData;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, USER_AGENT};
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, Service};
-use tower_jwt_auth::policy::{AllScopes, Rule, scope};
-use tower_jwt_auth::{Claims, JwtAuth, JwtAuthLayer, RequireLayer, RequireService};
+use tower_jwt_auth::policy::{AllScopes, HasScope, Rule, scope};
+use tower_jwt_auth::{Claims, JwtAuth, JwtAuthLayer, RequireLayer, RequireService, Verify};
 
-use super::tokens::User;
+/// A service that reads the claims, of this type.
+pub(crate) struct Inner<C>(PhantomData<fn() -> C>);
 
-/// A service that reads the claims.
-#[derive(Clone, Copy)]
-pub(crate) struct Inner;
+/// What it reads of them.
+pub(crate) trait Email {
+    fn email(&self) -> &String;
+}
 
-impl Service<Request<()>> for Inner {
+impl<C> Service<Request<()>> for Inner<C>
+where
+    C: Email + Send + Sync + 'static,
+{
     type Response = Response<()>;
     type Error = Infallible;
     type Future = Ready<Result<Response<()>, Infallible>>;
@@ -28,26 +34,37 @@ impl Service<Request<()>> for Inner {
     }
 
     fn call(&mut self, request: Request<()>) -> Self::Future {
-        let user = request.extensions().get::<Claims<User>>();
-        black_box(&user.expect("the layer has put the claims there").email);
+        let user = request.extensions().get::<Claims<C>>();
+        black_box(user.expect("the layer has put the claims there").email());
         ready(Ok(Response::new(())))
     }
 }
 
-/// The same behind the layer.
-pub(crate) fn service<V>(verifier: V) -> JwtAuth<Inner, V>
-where
-    V: Clone,
-{
-    JwtAuthLayer::new(verifier).layer(Inner)
+impl<C> Clone for Inner<C> {
+    fn clone(&self) -> Self {
+        Self(PhantomData)
+    }
 }
 
-/// The same where a scope is required inside of the layer.
-pub(crate) fn scoped_service<V>(verifier: V) -> JwtAuth<RequireService<Inner, User, Rule<AllScopes>>, V>
+/// The same behind the layer.
+pub(crate) fn service<V>(verifier: V) -> JwtAuth<Inner<V::Claims>, V>
 where
-    V: Clone,
+    V: Verify + Clone,
 {
-    JwtAuthLayer::new(verifier).layer(RequireLayer::new(scope("orders:write")).layer(Inner))
+    JwtAuthLayer::new(verifier).layer(Inner(PhantomData))
+}
+
+/// A route that requires a scope.
+pub(crate) type Scoped<C> = RequireService<Inner<C>, C, Rule<AllScopes>>;
+
+/// The same where a route inside of the layer requires a scope.
+pub(crate) fn scoped_service<V>(verifier: V) -> JwtAuth<Scoped<V::Claims>, V>
+where
+    V: Verify + Clone,
+    V::Claims: HasScope,
+{
+    let route = RequireLayer::new(scope("orders:write")).layer(Inner(PhantomData));
+    JwtAuthLayer::new(verifier).layer(route)
 }
 
 /// A request of six headers, or of five where it has no credential.

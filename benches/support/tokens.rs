@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use tower_jwt_auth::policy::{HasScope, Scopes};
 use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, KeySource};
 
+use super::requests::Email;
+
 const ISSUER: &str = "https://id.example.com/realms/shop";
 const AUDIENCE: &str = "https://api.example.com/orders";
 const KID: &str = "2026-07";
@@ -25,11 +27,30 @@ pub(crate) struct User {
     iat: u64,
     nbf: u64,
     jti: String,
-    scope: Scopes,
+    scope: String,
     pub(crate) email: String,
 }
 
-impl HasScope for User {
+impl Email for User {
+    fn email(&self) -> &String {
+        &self.email
+    }
+}
+
+/// What a service reads that asks for scopes.
+#[derive(Deserialize)]
+pub(crate) struct ScopedUser {
+    scope: Scopes,
+    email: String,
+}
+
+impl Email for ScopedUser {
+    fn email(&self) -> &String {
+        &self.email
+    }
+}
+
+impl HasScope for ScopedUser {
     fn has_scope(&self, scope: &str) -> bool {
         self.scope.contains(scope)
     }
@@ -171,7 +192,7 @@ fn claims(n: usize, exp: u64) -> User {
         iat: YEAR_2020 - 3600,
         nbf: YEAR_2020 - 3600,
         jti: format!("{n:0jti_len$x}"),
-        scope: "openid profile orders:read orders:write".into(),
+        scope: "openid profile orders:read orders:write".to_owned(),
         email: format!("{name}@example.com"),
     }
 }
