@@ -133,6 +133,7 @@ impl AuthErrorKind {
             | Self::MissingExpiry
             | Self::NotYetValid
             | Self::Expired
+            | Self::Revoked
             | Self::UnknownPrincipal => (StatusCode::UNAUTHORIZED, Some("invalid_token")),
             Self::InsufficientScope => (StatusCode::FORBIDDEN, Some("insufficient_scope")),
             // The token was not judged, so nothing is said about it.

@@ -81,6 +81,10 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     Expired,
+    /// The token has been revoked: it is on the verifier's list of [revocations](crate::Revocations).
+    ///
+    /// Answered with 401 `invalid_token`.
+    Revoked,
     /// The token is good, but the application knows no such user.
     ///
     /// Answered with 401 `invalid_token`.
@@ -106,7 +110,7 @@ pub enum AuthErrorKind {
 }
 
 impl AuthErrorKind {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::MissingCredential,
         Self::MalformedCredential,
         Self::MultipleCredentials,
@@ -125,6 +129,7 @@ impl AuthErrorKind {
         Self::MissingExpiry,
         Self::NotYetValid,
         Self::Expired,
+        Self::Revoked,
         Self::UnknownPrincipal,
         Self::InsufficientScope,
         Self::KeysUnavailable,
@@ -152,6 +157,7 @@ impl AuthErrorKind {
             Self::MissingExpiry => "the token has no expiry",
             Self::NotYetValid => "the token is not valid yet",
             Self::Expired => "the token has expired",
+            Self::Revoked => "the token has been revoked",
             Self::UnknownPrincipal => "the token does not belong to a known user",
             Self::InsufficientScope => "the token does not permit this request",
             Self::KeysUnavailable => "the keys to check the token with are not available",

@@ -158,6 +158,7 @@ mod registered;
 mod reject;
 mod require;
 mod resource;
+mod revocation;
 mod service;
 mod token_source;
 mod verify;
@@ -181,6 +182,7 @@ pub use self::registered::{Audience, NumericDate, RegisteredClaims};
 pub use self::reject::{EmptyBody, Grpc, Head, ProblemJson, Reject};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::resource::{ProtectedResource, ProtectedResourceService};
+pub use self::revocation::Revocations;
 pub use self::service::JwtAuth;
 pub use self::token_source::TokenSource;
 pub use self::verify::{

@@ -8,7 +8,7 @@ use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, KeySource};
 
 use super::requests::Email;
 
-const ISSUER: &str = "https://id.example.com/realms/shop";
+pub(crate) const ISSUER: &str = "https://id.example.com/realms/shop";
 const AUDIENCE: &str = "https://api.example.com/orders";
 const KID: &str = "2026-07";
 const YEAR_2020: u64 = 1_577_836_800;

@@ -11,7 +11,7 @@ use super::json::Text;
 use super::jws::Jws;
 use super::jwt::JwtVerifier;
 use super::rules::{TOKEN_LIMIT, USUAL_PAYLOAD, payload_text};
-use super::validate::plain;
+use super::validate::{Wanted, plain};
 use super::{Verdict, Verify};
 use crate::config_error::ConfigError;
 use crate::kind::AuthErrorKind;
@@ -174,7 +174,7 @@ fn issuer_of<'b>(
         return Err(kind);
     }
     let payload = payload_text(jws.payload, buffer)?;
-    plain(payload, &[]).map(|registered| registered.issuer)
+    plain(payload, &Wanted::default()).map(|registered| registered.issuer)
 }
 
 impl<C> Clone for Issuers<C> {

@@ -9,11 +9,12 @@ use super::jws::Jws;
 use super::key_set::KeySet;
 use super::key_source::{KeySource, Refresh};
 use super::rules::{Refusal, Rules, TOKEN_LIMIT};
-use super::validate::Expected;
+use super::validate::{Expected, Wanted};
 use super::{Verdict, Verify};
 use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
+use crate::revocation::Revocations;
 
 /// Verifies JWTs ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)) that are signed
 /// ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515)), and reads their claims into `C`.
@@ -63,13 +64,20 @@ impl<C> JwtVerifier<C> {
         let expected = Expected {
             issuers: keys.issuer().map(str::to_owned).into_iter().collect(),
             issuer_needed: keys.leaves_issuer_open(),
-            audiences: Vec::new(),
+            wanted: Wanted::default(),
             claims: Vec::new(),
             leeway: Duration::from_secs(60),
             any_audience: false,
             ignore_confirmation: false,
         };
-        let rules = Rules { expected, token_limit: TOKEN_LIMIT, access_tokens_only: false, clock: None };
+        let rules = Rules {
+            expected,
+            token_limit: TOKEN_LIMIT,
+            access_tokens_only: false,
+            revocations: None,
+            remembers: false,
+            clock: None,
+        };
         Self { keys: Arc::new(keys), rules: Arc::new(rules), cache: None }
     }
 
@@ -88,12 +96,12 @@ impl<C> JwtVerifier<C> {
     /// Demands that `aud` is there and is exactly this, or an array with it
     /// ([RFC 7519, section 4.1.3](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3)).
     pub fn audience(self, audience: impl Into<String>) -> Self {
-        self.set(|rules| rules.expected.audiences = vec![audience.into()])
+        self.set(|rules| rules.expected.wanted.audiences = vec![audience.into()])
     }
 
     /// Accepts one more audience.
     pub fn add_audience(self, audience: impl Into<String>) -> Self {
-        self.set(|rules| rules.expected.audiences.push(audience.into()))
+        self.set(|rules| rules.expected.wanted.audiences.push(audience.into()))
     }
 
     /// Demands that a claim is there and is exactly this string: for providers that say by another claim whom a token
@@ -125,6 +133,16 @@ impl<C> JwtVerifier<C> {
     /// place of an access token. By default `typ` may be missing, `JWT` or `at+jwt`.
     pub fn access_tokens_only(self) -> Self {
         self.set(|rules| rules.access_tokens_only = true)
+    }
+
+    /// Refuses tokens that are on this list, although they have not expired. By default there is none.
+    ///
+    /// `jti`, `sid` and `sub` then have to be strings, and `iat` a number, where a token has them.
+    pub fn revocations(self, revocations: Revocations) -> Self {
+        self.set(|rules| {
+            rules.expected.wanted.identity = true;
+            rules.revocations = Some(revocations);
+        })
     }
 
     /// Replaces the system's clock: for tests.
@@ -160,6 +178,7 @@ impl<C> JwtVerifier<C> {
     /// cache of its own; those it was cloned from keep theirs.
     pub fn cache(mut self, cache: TokenCache) -> Self {
         self.cache = Some(Arc::new(Store::new(cache)));
+        Arc::make_mut(&mut self.rules).remembers = true;
         self
     }
 
@@ -180,7 +199,11 @@ impl<C> JwtVerifier<C> {
     }
 
     fn set(mut self, change: impl FnOnce(&mut Rules)) -> Self {
-        change(Arc::make_mut(&mut self.rules));
+        let rules = Arc::make_mut(&mut self.rules);
+        change(rules);
+        if let Some(revocations) = &rules.revocations {
+            revocations.hold_beyond_expiry(rules.expected.leeway);
+        }
         // What was good by the old rules need not be by the new ones.
         self.cache = self.cache.map(|cache| Arc::new(cache.emptied()));
         self
@@ -213,8 +236,12 @@ where
         let Some(cache) = &self.cache else {
             return self.rules.judge(keys, token).map(|judged| judged.claims);
         };
-        if let Some(claims) = cache.find(token, keys, || self.rules.now()) {
-            return Ok(claims);
+        if let Some((claims, revocable)) = cache.find(token, keys, || self.rules.now()) {
+            return if self.rules.is_revoked(&revocable) {
+                Err(AuthErrorKind::Revoked.into())
+            } else {
+                Ok(claims)
+            };
         }
         let judged = self.rules.judge(keys, token)?;
         cache.keep(token, &judged);
@@ -255,10 +282,11 @@ where
     fn explain(&self, kind: AuthErrorKind) -> AuthError {
         let error = AuthError::new(kind);
         match kind {
-            AuthErrorKind::WrongAudience if self.rules.expected.audiences.is_empty() => error.caused_by(
-                "the token names an audience and the verifier expects none: set JwtVerifier::audience, \
+            AuthErrorKind::WrongAudience if self.rules.expected.wanted.audiences.is_empty() => error
+                .caused_by(
+                    "the token names an audience and the verifier expects none: set JwtVerifier::audience, \
                  or insecure_any_audience",
-            ),
+                ),
             AuthErrorKind::WrongIssuer if self.rules.expected.issuers.is_empty() => error.caused_by(
                 "the keys are from an address that does not say whose they are: set JwtVerifier::issuer, \
                  or insecure_any_issuer",

@@ -14,6 +14,7 @@ use super::{json, jwk, stream};
 use crate::claims::{Claims, TokenInfo};
 use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
+use crate::revocation::{Revocable, Revocations};
 
 /// What a verifier demands of a token.
 #[derive(Clone)]
@@ -21,6 +22,9 @@ pub(crate) struct Rules {
     pub(crate) expected: Expected,
     pub(crate) token_limit: usize,
     pub(crate) access_tokens_only: bool,
+    pub(crate) revocations: Option<Revocations>,
+    /// Whether tokens are remembered, so that it has to be known what they may be revoked by.
+    pub(crate) remembers: bool,
     pub(crate) clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
 }
 
@@ -29,6 +33,8 @@ pub(crate) struct Judged<'k, C> {
     pub(crate) claims: Claims<C>,
     pub(crate) signer: &'k Key,
     pub(crate) expiry: NumericDate,
+    /// What it may be revoked by, if there is a list.
+    pub(crate) revocable: Revocable,
     /// The time it was judged at, since 1970.
     pub(crate) now: Duration,
 }
@@ -89,13 +95,29 @@ impl Rules {
         let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
         let payload = payload_text(jws.payload, &mut buffer)?;
         let mut registered = Registered::default();
-        let claims = stream::read(payload, &self.expected.audiences, &mut registered)?;
+        let claims = stream::read(payload, &self.expected.wanted, &mut registered)?;
         let now = self.now();
         let accepted = self.expected.judge(payload, registered, now)?;
+        let revocable = match &self.revocations {
+            Some(revocations) => {
+                let identity = accepted.identity();
+                if revocations.has(&identity) {
+                    return Err(AuthErrorKind::Revoked.into());
+                }
+                if self.remembers { revocations.revocable(&identity) } else { Revocable::default() }
+            }
+            None => Revocable::default(),
+        };
         let claims = claims.ok_or(AuthErrorKind::InvalidClaims)?;
         let expiry = accepted.expiry;
         let info = TokenInfo::with(expiry.to_system_time(), accepted.issuer.as_deref(), kid);
-        Ok(Judged { claims: Claims::of_token(claims, info), signer, expiry, now })
+        Ok(Judged { claims: Claims::of_token(claims, info), signer, expiry, revocable, now })
+    }
+
+    /// Whether a token that was good has been revoked since.
+    #[inline]
+    pub(crate) fn is_revoked(&self, token: &Revocable) -> bool {
+        self.revocations.as_ref().is_some_and(|revocations| revocations.has_revocable(token))
     }
 
     fn accepts(&self, token_type: TokenType) -> bool {

@@ -8,6 +8,15 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use super::json::{Loose, Text};
 use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
+use crate::revocation::Identity;
+
+/// What is looked at of the claims while they are read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) audiences: Vec<String>,
+    /// Whether the claims that a token may have been revoked by are read.
+    pub(crate) identity: bool,
+}
 
 /// What a verifier demands of the claims.
 #[derive(Clone, Debug)]
@@ -15,7 +24,7 @@ pub(crate) struct Expected {
     pub(crate) issuers: Vec<String>,
     /// Whether no token will do where there are none.
     pub(crate) issuer_needed: bool,
-    pub(crate) audiences: Vec<String>,
+    pub(crate) wanted: Wanted,
     /// Other claims, each with the values that will do.
     pub(crate) claims: Vec<(String, Vec<String>)>,
     pub(crate) leeway: Duration,
@@ -28,6 +37,20 @@ pub(crate) struct Expected {
 pub(crate) struct Accepted<'a> {
     pub(crate) expiry: NumericDate,
     pub(crate) issuer: Option<Text<'a>>,
+    pub(crate) names: Names<'a>,
+}
+
+impl Accepted<'_> {
+    /// What the token may have been revoked by.
+    pub(crate) fn identity(&self) -> Identity<'_> {
+        Identity {
+            issuer: self.issuer.as_deref().unwrap_or_default(),
+            token: self.names.token.as_deref(),
+            session: self.names.session.as_deref(),
+            subject: self.names.subject.as_deref(),
+            issued_at: self.names.issued_at,
+        }
+    }
 }
 
 impl Expected {
@@ -63,13 +86,13 @@ impl Expected {
         if now >= expiry.since_epoch().saturating_add(self.leeway) {
             return Err(AuthErrorKind::Expired);
         }
-        Ok(Accepted { expiry, issuer: registered.issuer })
+        Ok(Accepted { expiry, issuer: registered.issuer, names: registered.names })
     }
 
     fn judge_audience(&self, audience: AudienceClaim) -> Result<(), AuthErrorKind> {
         let good = match audience {
             _ if self.any_audience => true,
-            AudienceClaim::Missing => self.audiences.is_empty(),
+            AudienceClaim::Missing => self.wanted.audiences.is_empty(),
             // A token that is for somebody is for nobody else: RFC 7519, section 4.1.3.
             AudienceClaim::Stranger => false,
             AudienceClaim::Expected => true,
@@ -88,9 +111,9 @@ impl Expected {
 }
 
 /// Reads the registered claims by themselves, whatever the application's type makes of the payload.
-pub(crate) fn plain<'a>(payload: &'a str, audiences: &[String]) -> Result<Registered<'a>, AuthErrorKind> {
+pub(crate) fn plain<'a>(payload: &'a str, wanted: &Wanted) -> Result<Registered<'a>, AuthErrorKind> {
     let mut json = serde_json::Deserializer::from_str(payload);
-    json.deserialize_map(RegisteredVisitor { audiences })
+    json.deserialize_map(RegisteredVisitor { wanted })
         .and_then(|registered| json.end().map(|()| registered))
         .map_err(|_| AuthErrorKind::InvalidClaims)
 }
@@ -103,6 +126,16 @@ pub(crate) struct Registered<'a> {
     pub(crate) expiry: Option<NumericDate>,
     pub(crate) not_before: Option<NumericDate>,
     pub(crate) sender_constrained: bool,
+    pub(crate) names: Names<'a>,
+}
+
+/// What a token can be revoked by, where that is wanted.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Names<'a> {
+    pub(crate) token: Option<Text<'a>>,
+    pub(crate) session: Option<Text<'a>>,
+    pub(crate) subject: Option<Text<'a>>,
+    pub(crate) issued_at: Option<NumericDate>,
 }
 
 /// Whom a token is for. Of several names in one token the greatest counts.
@@ -130,6 +163,7 @@ pub(crate) enum Claim {
     NotBefore,
     IssuedAt,
     TokenId,
+    Session,
     Confirmation,
 }
 
@@ -148,19 +182,24 @@ impl Claim {
             (b'n', b'b', b'f') => Some(Self::NotBefore),
             (b'i', b'a', b't') => Some(Self::IssuedAt),
             (b'j', b't', b'i') => Some(Self::TokenId),
+            (b's', b'i', b'd') => Some(Self::Session),
             (b'c', b'n', b'f') => Some(Self::Confirmation),
             _ => None,
         }
     }
 
     /// Whether its value decides something.
-    pub(crate) fn is_judged(self) -> bool {
-        matches!(self, Self::Issuer | Self::Audience | Self::Expiry | Self::NotBefore)
+    pub(crate) fn is_judged(self, wanted: &Wanted) -> bool {
+        match self {
+            Self::Issuer | Self::Audience | Self::Expiry | Self::NotBefore => true,
+            Self::Subject | Self::IssuedAt | Self::TokenId | Self::Session => wanted.identity,
+            Self::Confirmation => false,
+        }
     }
 }
 
 struct RegisteredVisitor<'e> {
-    audiences: &'e [String],
+    wanted: &'e Wanted,
 }
 
 impl<'de> Visitor<'de> for RegisteredVisitor<'_> {
@@ -183,17 +222,23 @@ impl<'de> Visitor<'de> for RegisteredVisitor<'_> {
                 return Err(de::Error::custom("a claim stands there twice"));
             }
             seen |= bit;
+            if !claim.is_judged(self.wanted) {
+                claims.next_value::<IgnoredAny>()?;
+                registered.sender_constrained |= claim == Claim::Confirmation;
+                continue;
+            }
             match claim {
                 Claim::Issuer => registered.issuer = Some(claims.next_value()?),
                 Claim::Audience => {
-                    registered.audience = claims.next_value_seed(AudienceSeed(self.audiences))?
+                    registered.audience = claims.next_value_seed(AudienceSeed(&self.wanted.audiences))?
                 }
                 Claim::Expiry => registered.expiry = Some(claims.next_value()?),
                 Claim::NotBefore => registered.not_before = Some(claims.next_value()?),
-                Claim::Subject | Claim::IssuedAt | Claim::TokenId | Claim::Confirmation => {
-                    claims.next_value::<IgnoredAny>()?;
-                    registered.sender_constrained |= claim == Claim::Confirmation;
-                }
+                Claim::IssuedAt => registered.names.issued_at = Some(claims.next_value()?),
+                Claim::TokenId => registered.names.token = Some(claims.next_value()?),
+                Claim::Session => registered.names.session = Some(claims.next_value()?),
+                Claim::Subject => registered.names.subject = Some(claims.next_value()?),
+                Claim::Confirmation => {}
             }
         }
         Ok(registered)

@@ -20,6 +20,7 @@ mod reject;
 #[cfg(feature = "remote-keys")]
 mod remote_keys;
 mod resource;
+mod revocation;
 mod support;
 mod token_sources;
 mod tower_contract;

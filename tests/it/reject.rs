@@ -31,7 +31,7 @@ fn sorted(headers: &HeaderMap) -> Vec<String> {
     lines
 }
 
-const EVERY_KIND: [AuthErrorKind; 23] = [
+const EVERY_KIND: [AuthErrorKind; 24] = [
     MissingCredential,
     MalformedCredential,
     MultipleCredentials,
@@ -50,6 +50,7 @@ const EVERY_KIND: [AuthErrorKind; 23] = [
     MissingExpiry,
     NotYetValid,
     Expired,
+    Revoked,
     UnknownPrincipal,
     InsufficientScope,
     KeysUnavailable,

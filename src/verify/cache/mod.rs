@@ -20,6 +20,7 @@ use super::crypto::Fingerprint;
 use super::key_set::KeySet;
 use super::rules::Judged;
 use crate::claims::Claims;
+use crate::revocation::Revocable;
 
 /// The tokens that one verifier has found good by its rules.
 pub(crate) struct Store<C> {
@@ -73,16 +74,21 @@ impl<C> Store<C> {
         Self::new(self.settings.clone())
     }
 
-    /// The claims of a token that is remembered and still good.
+    /// The claims of a token that is remembered and still good, and what it may have been revoked by since.
     #[inline]
-    pub(crate) fn find(&self, token: &[u8], keys: &KeySet, now: impl Fn() -> Duration) -> Option<Claims<C>> {
+    pub(crate) fn find(
+        &self,
+        token: &[u8],
+        keys: &KeySet,
+        now: impl Fn() -> Duration,
+    ) -> Option<(Claims<C>, Revocable)> {
         if !self.kept.has(token) {
             self.strangers.add(token);
             return None;
         }
         let (remembered, now) = (self.tokens.get(&Presented(token))?, now());
         if remembered.is_good(keys, now) {
-            return Some(remembered.claims);
+            return Some((remembered.claims, remembered.revocable));
         }
         self.stale.fetch_add(1, Ordering::Relaxed);
         self.tokens.remove_if(&Presented(token), |remembered| !remembered.is_good(keys, now));
@@ -103,6 +109,7 @@ impl<C> Store<C> {
         let remembered = Remembered {
             claims: judged.claims.clone(),
             signer: *judged.signer.fingerprint(),
+            revocable: judged.revocable,
             since: judged.now,
             until,
         };
@@ -141,6 +148,7 @@ const USUAL_WEIGHT: usize = 2048;
 struct Remembered<C> {
     claims: Claims<C>,
     signer: Fingerprint,
+    revocable: Revocable,
     /// When it was found good: its `nbf` had been reached by then, leeway included, and has been since, unless the clock
     /// was put back.
     since: Duration,

@@ -15,23 +15,23 @@ use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 
 use self::watched::{Watch, Watched};
 use super::json::Text;
-use super::validate::{AudienceClaim, Claim, Registered, plain};
+use super::validate::{AudienceClaim, Claim, Registered, Wanted, plain};
 use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
 
 /// Reads the payload as the application's type, if it fits that, and the registered claims, whether it does or not.
 pub(crate) fn read<'de, C>(
     payload: &'de str,
-    audiences: &[String],
+    wanted: &Wanted,
     registered: &mut Registered<'de>,
 ) -> Result<Option<C>, AuthErrorKind>
 where
     C: Deserialize<'de>,
 {
-    let mut seen = Seen::new(audiences, registered);
+    let mut seen = Seen::new(wanted, registered);
     let claims = watch(payload, &mut seen).ok();
     if claims.is_none() || !seen.is_certain() {
-        *registered = plain(payload, audiences)?;
+        *registered = plain(payload, wanted)?;
     }
     Ok(claims)
 }
@@ -48,7 +48,7 @@ where
 
 /// What has been seen so far.
 struct Seen<'e, 'de> {
-    audiences: &'e [String],
+    wanted: &'e Wanted,
     registered: &'e mut Registered<'de>,
     /// One bit for each registered claim that has come by.
     claims: u16,
@@ -59,8 +59,8 @@ struct Seen<'e, 'de> {
 }
 
 impl<'e, 'de> Seen<'e, 'de> {
-    fn new(audiences: &'e [String], registered: &'e mut Registered<'de>) -> Self {
-        Self { audiences, registered, claims: 0, entered: false, doubt: false }
+    fn new(wanted: &'e Wanted, registered: &'e mut Registered<'de>) -> Self {
+        Self { wanted, registered, claims: 0, entered: false, doubt: false }
     }
 
     /// Whether all registered claims are seen, where the payload could be read.
@@ -82,9 +82,12 @@ impl<'e, 'de> Seen<'e, 'de> {
         match claim {
             Claim::Issuer => self.registered.issuer = Some(Text(text)),
             Claim::Audience => {
-                let name = AudienceClaim::of(&text, self.audiences);
+                let name = AudienceClaim::of(&text, &self.wanted.audiences);
                 self.registered.audience = self.registered.audience.max(name);
             }
+            Claim::TokenId => self.registered.names.token = Some(Text(text)),
+            Claim::Session => self.registered.names.session = Some(Text(text)),
+            Claim::Subject => self.registered.names.subject = Some(Text(text)),
             _ => return false,
         }
         true
@@ -95,6 +98,7 @@ impl<'e, 'de> Seen<'e, 'de> {
         match claim {
             Claim::Expiry => self.registered.expiry = Some(date),
             Claim::NotBefore => self.registered.not_before = Some(date),
+            Claim::IssuedAt => self.registered.names.issued_at = Some(date),
             _ => return false,
         }
         true
@@ -200,7 +204,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, '_, 'de, A> {
     #[inline]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
         let mut noted = true;
-        let value = match self.claim.filter(|claim| claim.is_judged()) {
+        let value = match self.claim.filter(|claim| claim.is_judged(self.seen.wanted)) {
             None => self.members.next_value_seed(seed),
             Some(claim) => {
                 noted = false;

@@ -72,12 +72,14 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watched<'_, '_, 'de, D> {
     fn deserialize_ignored_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, D::Error> {
         match self.watch.claim {
             Claim::Audience if !self.watch.item => {
-                let audience = AudienceSeed(self.watch.seen.audiences).deserialize(self.inner)?;
+                let audience = AudienceSeed(&self.watch.seen.wanted.audiences).deserialize(self.inner)?;
                 self.watch.seen.registered.audience = audience;
                 *self.watch.noted = true;
             }
-            Claim::Issuer | Claim::Audience => self.watch.text(Text::deserialize(self.inner)?.0),
-            _ => self.watch.date(NumericDate::deserialize(self.inner)?),
+            Claim::Expiry | Claim::NotBefore | Claim::IssuedAt => {
+                self.watch.date(NumericDate::deserialize(self.inner)?);
+            }
+            _ => self.watch.text(Text::deserialize(self.inner)?.0),
         }
         visitor.visit_unit()
     }

@@ -1,0 +1,166 @@
+//! Tokens that are no longer good, though they have not expired.
+
+mod held;
+
+use std::fmt::{self, Formatter};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use self::held::Held;
+pub(crate) use self::held::Revocable;
+use crate::registered::NumericDate;
+
+/// Tokens that are refused though they have not expired, because their user has signed out, say.
+///
+/// A token is named by its issuer and its `jti`, by its issuer and its `sid` (the session it belongs to), or by its issuer and
+/// its `sub`; never by its bytes, of which the same token can have many. A [`JwtVerifier`](crate::JwtVerifier) that is given the
+/// list asks it for every token, remembered or not, and refuses those that are on it with 401 `invalid_token`. A token
+/// without the claim cannot be named by it: have the verifier's claims type demand the ones you revoke by.
+///
+/// Clones share one list. It is held in memory, as fingerprints of 128 bits that are made with a random key, some 50 bytes
+/// each; an entry leaves once the tokens that it names have expired, so that the list is bounded by how much is revoked
+/// within the life of a token. It ends with the process.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims, Revocations};
+///
+/// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+/// let revocations = Revocations::new();
+/// let keys = KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?;
+/// let verifier = JwtVerifier::<RegisteredClaims>::new(keys)
+///     .issuer("https://id.example.com")
+///     .revocations(revocations.clone());
+///
+/// // When somebody signs out: their session, until the last of its tokens has expired.
+/// let last_expiry = SystemTime::now() + Duration::from_secs(900);
+/// revocations.revoke_session("https://id.example.com", "s-42", last_expiry);
+/// assert_eq!(revocations.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Revocations {
+    held: Arc<Held>,
+    clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
+}
+
+impl Revocations {
+    /// An empty list.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { held: Arc::new(Held::new()), clock: None }
+    }
+
+    /// Replaces the system's clock: for tests.
+    #[must_use]
+    pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Some(Arc::new(now));
+        self
+    }
+
+    /// Revokes the token with this `jti` ([RFC 7519, section 4.1.7](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.7)).
+    /// `expires_at` is its `exp`.
+    pub fn revoke_token(&self, issuer: &str, jti: &str, expires_at: SystemTime) {
+        self.held.revoke_token(issuer, jti, seconds(expires_at), self.now());
+    }
+
+    /// Revokes all tokens of a session: those with this `sid`
+    /// ([OpenID Connect Front-Channel Logout 1.0, section 3](https://openid.net/specs/openid-connect-frontchannel-1_0.html#OPLogout)).
+    /// `last_expiry` is the latest `exp` that one of them may have.
+    pub fn revoke_session(&self, issuer: &str, sid: &str, last_expiry: SystemTime) {
+        self.held.revoke_session(issuer, sid, seconds(last_expiry), self.now());
+    }
+
+    /// Revokes all tokens of a subject that were issued at this time or before: those with this `sub` and an `iat` that is not
+    /// later, or none. `last_expiry` is the latest `exp` that one of them may have.
+    ///
+    /// An `iat` has whole seconds with most issuers: a token that is issued later in the same second is revoked, too.
+    pub fn revoke_subject(&self, issuer: &str, sub: &str, issued_until: SystemTime, last_expiry: SystemTime) {
+        let until = since_epoch(issued_until).as_millis().try_into().unwrap_or(u64::MAX);
+        self.held.revoke_subject(issuer, sub, until, seconds(last_expiry), self.now());
+    }
+
+    /// How many entries are held. Some may have expired: they leave with later revocations.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Has entries held for this much longer than the tokens that they name live: as long as a verifier may accept these.
+    pub(crate) fn hold_beyond_expiry(&self, leeway: Duration) {
+        self.held.hold_beyond_expiry(leeway.as_secs().saturating_add(1));
+    }
+
+    /// Whether a token has been revoked.
+    #[inline]
+    pub(crate) fn has(&self, identity: &Identity<'_>) -> bool {
+        self.held.has(identity)
+    }
+
+    /// By which names it may be revoked later.
+    pub(crate) fn revocable(&self, identity: &Identity<'_>) -> Revocable {
+        self.held.revocable(identity)
+    }
+
+    /// Whether it has been since.
+    #[inline]
+    pub(crate) fn has_revocable(&self, token: &Revocable) -> bool {
+        self.held.has_revocable(token)
+    }
+
+    fn now(&self) -> u32 {
+        seconds(self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock()))
+    }
+}
+
+impl Default for Revocations {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Revocations").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// What a token can be revoked by.
+#[derive(Debug, Default)]
+pub(crate) struct Identity<'a> {
+    pub(crate) issuer: &'a str,
+    pub(crate) token: Option<&'a str>,
+    pub(crate) session: Option<&'a str>,
+    pub(crate) subject: Option<&'a str>,
+    pub(crate) issued_at: Option<NumericDate>,
+}
+
+/// Which claim names a token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Name {
+    Token,
+    Session,
+    Subject,
+}
+
+impl Name {
+    pub(crate) const ALL: [Self; 3] = [Self::Token, Self::Session, Self::Subject];
+}
+
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Rounded up; what lies beyond 2106 never comes.
+fn seconds(time: SystemTime) -> u32 {
+    let since = since_epoch(time);
+    let seconds = since.as_secs().saturating_add(u64::from(since.subsec_nanos() > 0));
+    seconds.try_into().unwrap_or(u32::MAX)
+}

@@ -1,0 +1,187 @@
+//! Tokens that are revoked before they expire.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, Revocations, TokenCache};
+
+use crate::support::*;
+
+/// A list, and a verifier that asks it; both go by a clock that can be set.
+fn listed() -> (Revocations, JwtVerifier<Value>, Arc<AtomicU64>) {
+    let time = Arc::new(AtomicU64::new(NOW));
+    let clock = || {
+        let time = Arc::clone(&time);
+        move || at(time.load(Ordering::Relaxed))
+    };
+    let revocations = Revocations::new().clock(clock());
+    let verifier = verifier().clock(clock()).revocations(revocations.clone());
+    (revocations, verifier, time)
+}
+
+fn claims(more: &Value) -> String {
+    let mut claims = good_claims();
+    claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    token(&claims)
+}
+
+const EXPIRY: u64 = NOW + 300;
+
+#[tokio::test]
+async fn a_token_is_revoked_by_each_of_its_names() {
+    let (revocations, verifier, _) = listed();
+    revocations.revoke_token(ISSUER, "t1", at(EXPIRY));
+    revocations.revoke_session(ISSUER, "s1", at(EXPIRY));
+    revocations.revoke_subject(ISSUER, "u1", at(NOW - 10), at(EXPIRY));
+    for (name, more, revoked) in [
+        ("no names", json!({}), false),
+        ("other names", json!({"jti": "t2", "sid": "s2", "sub": "u2", "iat": NOW - 10}), false),
+        ("jti", json!({"jti": "t1"}), true),
+        ("sid", json!({"sid": "s1"}), true),
+        ("sub, issued before", json!({"sub": "u1", "iat": NOW - 11}), true),
+        ("sub, issued then", json!({"sub": "u1", "iat": NOW - 10}), true),
+        ("sub, issued a moment later", json!({"sub": "u1", "iat": NOW as f64 - 9.75}), false),
+        ("sub, issued later", json!({"sub": "u1", "iat": NOW - 9}), false),
+        ("sub, issued nobody knows when", json!({"sub": "u1"}), true),
+        ("a name of another sort", json!({"jti": "s1", "sid": "t1", "sub": "t1"}), false),
+        ("a part of a name", json!({"jti": "t"}), false),
+        ("written with an escape", json!({"jti": "t\u{31}"}), true),
+    ] {
+        let refused = refusal(&verifier, &claims(&more)).await;
+        assert_eq!(refused, revoked.then_some(Revoked), "{name}");
+    }
+    let escaped = good_claims().to_string().replace("\"sub\"", "\"jti\":\"\\u00741\",\"sub\"");
+    let escaped = token_of(r#"{"alg":"HS256"}"#, &escaped);
+    assert_eq!(refusal(&verifier, &escaped).await, Some(Revoked), "an escape in the token");
+}
+
+#[tokio::test]
+async fn a_client_is_told() {
+    let (revocations, verifier, _) = listed();
+    revocations.revoke_token(ISSUER, "t1", at(EXPIRY));
+    let response = ask(&JwtAuthLayer::new(verifier), bearer(&claims(&json!({"jti": "t1"})))).await;
+    let challenge =
+        r#"Bearer realm="api", error="invalid_token", error_description="the token has been revoked""#;
+    assert_refused("revoked", &response, 401, Revoked, &[("www-authenticate", challenge)]);
+}
+
+#[tokio::test]
+async fn names_belong_to_their_issuer() {
+    let (revocations, verifier, _) = listed();
+    revocations.revoke_token("https://other.example", "t1", at(EXPIRY));
+    revocations.revoke_token(&ISSUER[..ISSUER.len() - 1], "mt1", at(EXPIRY));
+    for jti in ["t1", "mt1"] {
+        assert_eq!(refusal(&verifier, &claims(&json!({"jti": jti}))).await, None, "{jti}");
+    }
+    let anyone = verifier.insecure_any_issuer();
+    let of = |issuer: Value| {
+        let mut claims = claims_but("iss", issuer);
+        claims["jti"] = json!("t1");
+        token(&claims)
+    };
+    assert_eq!(refusal(&anyone, &of(json!("https://other.example"))).await, Some(Revoked));
+    assert_eq!(refusal(&anyone, &of(Value::Null)).await, None);
+    revocations.revoke_token("", "t1", at(EXPIRY));
+    assert_eq!(refusal(&anyone, &of(Value::Null)).await, Some(Revoked), "no issuer is the empty one");
+}
+
+#[tokio::test]
+async fn a_remembered_token_is_revoked_as_well() {
+    let names = json!({"jti": "t1", "sid": "s1", "sub": "u1", "iat": NOW - 60});
+    for revoke in [
+        (|list: &Revocations| list.revoke_token(ISSUER, "t1", at(EXPIRY))) as fn(&Revocations),
+        |list| list.revoke_session(ISSUER, "s1", at(EXPIRY)),
+        |list| list.revoke_subject(ISSUER, "u1", at(NOW), at(EXPIRY)),
+    ] {
+        let (revocations, verifier, _) = listed();
+        let verifier = verifier.cache(TokenCache::new());
+        let token = claims(&names);
+        assert_eq!(refusal(&verifier, &token).await, None);
+        assert_eq!(refusal(&verifier, &token).await, None);
+        assert_eq!(verifier.cache_stats().unwrap().hits(), 1);
+        revoke(&revocations);
+        assert_eq!(refusal(&verifier, &token).await, Some(Revoked));
+    }
+}
+
+#[tokio::test]
+async fn an_entry_leaves_with_its_tokens_and_not_before() {
+    let (revocations, verifier, time) = listed();
+    let verifier = verifier.leeway(Duration::from_secs(120));
+    revocations.revoke_token(ISSUER, "t1", at(EXPIRY));
+    let token = claims(&json!({"jti": "t1"}));
+    let others = |from: usize| {
+        // Every revocation clears a part of the list.
+        for n in from..from + 256 {
+            revocations.revoke_session(ISSUER, &n.to_string(), at(NOW));
+        }
+    };
+    time.store(EXPIRY + 119, Ordering::Relaxed);
+    others(0);
+    assert_eq!(refusal(&verifier, &token).await, Some(Revoked), "as long as the leeway lasts");
+    time.store(EXPIRY + 200, Ordering::Relaxed);
+    others(1000);
+    assert!(revocations.len() <= 257, "{}", revocations.len());
+    time.store(NOW, Ordering::Relaxed);
+    assert_eq!(refusal(&verifier, &token).await, None, "it has been forgotten");
+}
+
+#[tokio::test]
+async fn revoking_twice_forgets_nothing() {
+    let (revocations, verifier, _) = listed();
+    revocations.revoke_subject(ISSUER, "u1", at(NOW), at(EXPIRY));
+    revocations.revoke_subject(ISSUER, "u1", at(NOW - 100), at(NOW));
+    assert_eq!(refusal(&verifier, &claims(&json!({"sub": "u1", "iat": NOW}))).await, Some(Revoked));
+    assert_eq!(revocations.len(), 1);
+    assert!(!revocations.is_empty() && Revocations::new().is_empty());
+}
+
+#[tokio::test]
+async fn names_that_cannot_be_read_are_no_way_out() {
+    let (_, verifier, _) = listed();
+    for (name, value) in
+        [("jti", json!(1)), ("sid", json!(["s1"])), ("sub", json!(null)), ("iat", json!("1"))]
+    {
+        let mut claims = good_claims();
+        claims[name] = value;
+        let odd = token(&claims);
+        assert_eq!(refusal(&verifier, &odd).await, Some(InvalidClaims), "{name}");
+        assert_eq!(refusal(&crate::support::verifier(), &odd).await, None, "{name}, with no list");
+    }
+    let twice = good_claims().to_string().replace("\"sub\"", "\"sid\":\"a\",\"sid\":\"b\",\"sub\"");
+    assert_eq!(refusal(&verifier, &token_of(r#"{"alg":"HS256"}"#, &twice)).await, Some(InvalidClaims));
+}
+
+#[tokio::test]
+async fn a_claims_type_need_not_have_the_names() {
+    #[derive(serde::Deserialize)]
+    struct Email {
+        #[expect(dead_code, reason = "it is there to be read")]
+        email: String,
+    }
+    let revocations = Revocations::new();
+    let verifier = JwtVerifier::<Email>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
+        .issuer(ISSUER)
+        .audience(AUDIENCE)
+        .clock(|| at(NOW))
+        .revocations(revocations.clone());
+    let token = claims(&json!({"sid": "s1"}));
+    assert!(verifier.verify(&token).await.is_ok());
+    revocations.revoke_session(ISSUER, "s1", at(EXPIRY));
+    assert_eq!(verifier.verify(&token).await.err().unwrap().kind(), Revoked);
+}
+
+#[test]
+fn a_long_list_is_quick_and_small() {
+    let revocations = Revocations::new().clock(|| at(NOW));
+    let start = Instant::now();
+    for n in 0..100_000 {
+        revocations.revoke_token(ISSUER, &n.to_string(), at(EXPIRY));
+    }
+    assert_eq!(revocations.len(), 100_000);
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert_eq!(format!("{revocations:?}"), "Revocations { len: 100000, .. }");
+}
