@@ -6,17 +6,21 @@
 //! 2. `POST /signin` (`signin`): the password is checked in `password`, the user is in `users`, the token comes
 //!    from `tokens`.
 //! 3. `GET /protected/` (`protected`): the library checks the token, `users` turns its claims into the user.
-//! 4. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere.
+//! 4. `POST /signout` (`signout`): `sessions` writes down that the session is over, and no token of it is good any more.
+//! 5. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere.
 //!
 //! `settings` reads the environment; `main.rs` puts it all together.
 
+mod database;
 mod error;
 mod limits;
 mod password;
 mod protected;
 mod serve;
+mod sessions;
 mod settings;
 mod signin;
+mod signout;
 mod tokens;
 mod users;
 
@@ -25,6 +29,7 @@ use axum::{Router, middleware};
 use crate::error::ApiError;
 pub use crate::limits::Limits;
 pub use crate::serve::{listen, serve};
+use crate::sessions::Sessions;
 pub use crate::settings::{SettingError, Settings};
 use crate::users::Users;
 
@@ -34,10 +39,13 @@ use crate::users::Users;
 ///
 /// The database cannot be opened, or belongs to another program.
 pub async fn app(settings: &Settings) -> Result<Router, SettingError> {
-    let users = Users::open(settings.database.clone()).await?;
+    let database = database::open(settings.database.clone()).await?;
+    let users = Users::new(database.clone());
+    let sessions = Sessions::open(database).await?;
     Ok(Router::new()
         .merge(signin::routes(users.clone(), settings.keys.clone()))
-        .merge(protected::routes(users, &settings.keys))
+        .merge(protected::routes(users, &sessions, &settings.keys))
+        .merge(signout::routes(sessions, &settings.keys))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(settings.limits.request, limits::time_limit)))

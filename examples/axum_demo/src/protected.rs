@@ -9,6 +9,7 @@ use serde::Serialize;
 use tower_jwt_auth::{Claims, JwtAuthLayer, PrincipalLayer};
 
 use crate::error::report_database;
+use crate::sessions::Sessions;
 use crate::tokens::{AccessToken, TokenKeys};
 use crate::users::{User, Users};
 
@@ -19,8 +20,8 @@ struct Profile {
     last_name: String,
 }
 
-pub(crate) fn routes(users: Users, keys: &TokenKeys) -> Router {
-    let signed_in = JwtAuthLayer::new(keys.verifier());
+pub(crate) fn routes(users: Users, sessions: &Sessions, keys: &TokenKeys) -> Router {
+    let signed_in = JwtAuthLayer::new(keys.verifier(sessions.revocations()));
     let current_user = PrincipalLayer::new(move |claims: Claims<AccessToken>| {
         let users = users.clone();
         async move { users.by_id(&claims.sub).await }

@@ -2,12 +2,12 @@
 
 use jsonwebtoken::{EncodingKey, Header};
 use serde::{Deserialize, Serialize};
-use tower_jwt_auth::{Algorithm, ConfigError, JwtVerifier, KeySet};
+use tower_jwt_auth::{Algorithm, ConfigError, JwtVerifier, KeySet, Revocations};
 
 use crate::error::ApiError;
 use crate::users::User;
 
-const ISSUER: &str = "https://demo.example";
+pub(crate) const ISSUER: &str = "https://demo.example";
 const AUDIENCE: &str = "axum_demo";
 
 /// How long a token is good for, in seconds: 24 hours.
@@ -25,6 +25,8 @@ pub(crate) struct AccessToken {
     pub(crate) exp: u64,
     /// Tells tokens apart that are otherwise equal.
     pub(crate) jti: String,
+    /// The session that began with a sign-in, and ends with a sign-out.
+    pub(crate) sid: String,
 }
 
 /// The two sides of one secret: what checks tokens, and what signs them.
@@ -43,8 +45,8 @@ impl TokenKeys {
         })
     }
 
-    pub(crate) fn verifier(&self) -> JwtVerifier<AccessToken> {
-        JwtVerifier::new(self.checking.clone()).issuer(ISSUER).audience(AUDIENCE)
+    pub(crate) fn verifier(&self, revocations: Revocations) -> JwtVerifier<AccessToken> {
+        JwtVerifier::new(self.checking.clone()).issuer(ISSUER).audience(AUDIENCE).revocations(revocations)
     }
 
     pub(crate) fn sign(&self, user: &User) -> Result<String, ApiError> {
@@ -57,6 +59,7 @@ impl TokenKeys {
             iat: now,
             exp: now + LIFETIME,
             jti: random_id()?,
+            sid: random_id()?,
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
             .map_err(ApiError::internal)

@@ -14,9 +14,14 @@ pub(crate) const JSON: &str = "application/json";
 pub(crate) const SIGNIN_BODY: &[u8] = br#"{"email":"eze@example.com","password":"okon"}"#;
 
 pub(crate) fn get_request(path: &str, authorization: &[&str]) -> Vec<u8> {
+    request("GET", path, authorization)
+}
+
+/// One without a body.
+pub(crate) fn request(method: &str, path: &str, authorization: &[&str]) -> Vec<u8> {
     let credentials: String =
         authorization.iter().map(|value| format!("Authorization: {value}\r\n")).collect();
-    format!("GET {path} HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n{credentials}\r\n").into_bytes()
+    format!("{method} {path} HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n{credentials}\r\n").into_bytes()
 }
 
 pub(crate) fn signin_request(content_type: &str, body: &[u8]) -> Vec<u8> {

@@ -8,6 +8,7 @@ mod flood;
 mod http;
 mod protected;
 mod signin;
+mod signout;
 mod slow_clients;
 mod start;
 mod stop;

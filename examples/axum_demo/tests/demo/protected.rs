@@ -92,6 +92,7 @@ fn bearer(secret: &str, algorithm: Algorithm, changes: &Value) -> String {
         "iat": now,
         "exp": now + 60,
         "jti": "0",
+        "sid": "0",
     });
     for (name, value) in changes.as_object().unwrap() {
         claims[name] = value.clone();

@@ -21,6 +21,7 @@ async fn gives_a_token() {
 
     let mut claims = claims(&answer);
     let first_id = claims["jti"].take();
+    let first_session = claims["sid"].take();
     let issued = claims["iat"].take().as_u64().unwrap();
     assert!(jsonwebtoken::get_current_timestamp().abs_diff(issued) < 60);
     assert_eq!(
@@ -33,13 +34,15 @@ async fn gives_a_token() {
             "iat": null,
             "exp": issued + 86_400,
             "jti": null,
+            "sid": null,
         })
     );
 
-    let first_id = first_id.as_str().unwrap();
-    assert_eq!(first_id.len(), 32);
-    let again = demo.signin("eze@example.com", "okon").await;
-    assert_ne!(self::claims(&again)["jti"], first_id);
+    let again = self::claims(&demo.signin("eze@example.com", "okon").await);
+    for (name, first) in [("jti", first_id), ("sid", first_session)] {
+        assert_eq!(first.as_str().map(str::len), Some(32), "{name}");
+        assert_ne!(again[name], first, "{name}");
+    }
 }
 
 fn claims(answer: &Answer) -> Value {

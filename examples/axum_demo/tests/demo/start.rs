@@ -5,6 +5,7 @@ use std::fs;
 
 use axum_demo::{Settings, app, listen};
 
+use crate::http::request;
 use crate::support::{Demo, SECRET, ScratchFile, change, read, settings};
 
 #[test]
@@ -64,6 +65,19 @@ async fn tells_that_the_address_is_taken() {
         "{error}"
     );
     assert_eq!(error.lines().count(), 1);
+}
+
+#[tokio::test]
+async fn takes_a_database_of_the_first_version() {
+    let file = ScratchFile::new("first_version.sqlite3");
+    change(&format!("{}?mode=rwc", file.url()), include_str!("../../src/schema.sql")).await;
+    for start in ["first", "second"] {
+        let demo = Demo::start_with(settings(&file.url())).await;
+        let authorization = demo.bearer().await;
+        let answer = demo.exchange(&request("POST", "/signout", &[&authorization])).await;
+        assert_eq!(answer.status, 204, "{start}");
+        demo.stop().await.unwrap();
+    }
 }
 
 #[tokio::test]

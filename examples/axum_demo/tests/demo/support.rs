@@ -102,7 +102,7 @@ pub(crate) fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingError>
 /// Changes a database behind the demo's back.
 pub(crate) async fn change(url: &str, sql: &'static str) {
     let mut database = SqliteConnection::connect(url).await.unwrap();
-    sqlx::query(sql).execute(&mut database).await.unwrap();
+    sqlx::raw_sql(sql).execute(&mut database).await.unwrap();
 }
 
 /// The place of a file that is not there yet, and is gone after the test; one test only may use a name.

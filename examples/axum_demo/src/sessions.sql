@@ -1,0 +1,9 @@
+-- The second version. Sessions that were ended by a sign-out, for as long as one of their tokens may live.
+
+CREATE TABLE ended_sessions (
+    sid         TEXT PRIMARY KEY,
+    -- In seconds since 1970.
+    last_expiry INTEGER NOT NULL
+) STRICT;
+
+PRAGMA user_version = 2;
