@@ -147,6 +147,8 @@ mod error;
 mod extract;
 mod future;
 mod gate;
+#[cfg(feature = "issue")]
+mod issue;
 #[cfg(feature = "remote-keys")]
 mod jwks;
 mod kind;
@@ -154,6 +156,7 @@ mod layer;
 mod needed_scope;
 pub mod policy;
 mod principal;
+mod public_json;
 mod registered;
 mod reject;
 mod require;
@@ -170,6 +173,8 @@ pub use self::error::AuthError;
 #[cfg(feature = "axum")]
 pub use self::extract::Permitted;
 pub use self::future::ResponseFuture;
+#[cfg(feature = "issue")]
+pub use self::issue::{IssueError, IssuedToken, JwksService, SigningKey, TokenIssuer};
 #[cfg(feature = "http-client")]
 pub use self::jwks::HttpsClient;
 #[cfg(feature = "remote-keys")]
