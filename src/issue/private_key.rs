@@ -77,7 +77,7 @@ fn pkcs8(der: &[u8]) -> Result<PrivateMaterial<'_>, Reason> {
 
 fn pkcs1(der: &[u8]) -> Result<PrivateMaterial<'_>, Reason> {
     let key = RsaPrivateKeyRef::from_der(der).map_err(|_| Reason::Malformed)?;
-    Ok(PrivateMaterial::Rsa { der, key: key.into() })
+    Ok(PrivateMaterial::Rsa(key.into()))
 }
 
 /// The curve is named by the key, by what is around it, or by both.

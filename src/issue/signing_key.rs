@@ -12,7 +12,7 @@ use crate::verify::crypto::secret::Secret;
 
 /// A key that tokens are signed with, made ready for one algorithm: of all that the crate verifies. Clones share it.
 ///
-/// It is signed by whatever [checks signatures](crate#features), and HMACs are made by the crates `hmac` and `sha2`.
+/// What [checks signatures](crate#features) makes them, too; HMACs are made by the crates `hmac` and `sha2`.
 /// Neither its secret nor its private half can be had from it again, and `Debug` shows none of them.
 ///
 /// ```
@@ -158,7 +158,7 @@ impl SigningKey {
     fn prepare(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Result<Self, ConfigError> {
         let halves = ConfigError::MalformedKey { reason: "its numbers are not those of a private key" };
         PrivateKey::supports(algorithm)?;
-        if let PrivateMaterial::Rsa { key, .. } = material {
+        if let PrivateMaterial::Rsa(key) = material {
             // What a public key has to be, before any library looks at the private one.
             let public = PublicNumbers::Rsa {
                 n: key.modulus.as_bytes().to_vec(),
@@ -173,7 +173,7 @@ impl SigningKey {
         let public = match material {
             PrivateMaterial::P256(_) => PublicNumbers::P256(bytes),
             PrivateMaterial::P384(_) => PublicNumbers::P384(bytes),
-            PrivateMaterial::Ed25519(_) | PrivateMaterial::Rsa { .. } => PublicNumbers::Ed25519(bytes),
+            PrivateMaterial::Ed25519(_) | PrivateMaterial::Rsa(_) => PublicNumbers::Ed25519(bytes),
         };
         let verifying = Key::from_jwk(algorithm, None, public.material())?;
         Self::of_halves(algorithm, private, public, verifying)
@@ -187,8 +187,8 @@ impl SigningKey {
         verifying: Key,
     ) -> Result<Self, ConfigError> {
         let message = b"a signature to try the key with";
-        let signature = private.sign(message).ok_or(ConfigError::NoRandomness)?;
-        if !verifying.verify(message, &signature) {
+        // Some libraries find out by themselves.
+        if !private.sign(message).is_some_and(|signature| verifying.verify(message, &signature)) {
             return Err(ConfigError::MalformedKey { reason: "its two halves do not belong together" });
         }
         let kid = public.thumbprint();

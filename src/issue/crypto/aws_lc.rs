@@ -21,8 +21,9 @@ pub(crate) enum PrivateKey {
 impl Sign for PrivateKey {
     fn prepare(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Option<Self> {
         match material {
-            PrivateMaterial::Rsa { der, .. } => {
-                Some(Self::Rsa(rsa::KeyPair::from_der(der).ok()?, rsa_encoding(algorithm)?))
+            PrivateMaterial::Rsa(key) => {
+                let key = rsa::KeyPair::from_der(&key.to_der().ok()?).ok()?;
+                Some(Self::Rsa(key, rsa_encoding(algorithm)?))
             }
             PrivateMaterial::P256(number) => ec(ES256, P256, number),
             PrivateMaterial::P384(number) => ec(ES384, P384, number),

@@ -29,8 +29,8 @@ impl Sign for PrivateKey {
 
     fn prepare(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Option<Self> {
         match material {
-            PrivateMaterial::Rsa { der, .. } => {
-                let key = rsa::SigningKey::from_pkcs1_der(der).ok()?;
+            PrivateMaterial::Rsa(key) => {
+                let key = rsa::SigningKey::from_pkcs1_der(&key.to_der().ok()?).ok()?;
                 Some(Self::Rsa(key.into(), rsa_sign(algorithm)?))
             }
             PrivateMaterial::P256(number) => ec(number).map(Self::Es256),

@@ -43,13 +43,9 @@ use pkcs1::RsaPrivateKeyRef;
 use crate::config_error::ConfigError;
 
 /// A private key as its bytes, before a back end has made it ready.
-#[derive(Clone)]
 pub(crate) enum PrivateMaterial<'a> {
-    /// An `RSAPrivateKey` (RFC 8017, appendix A.1.2): the whole of it, and what stands in it.
-    Rsa {
-        der: &'a [u8],
-        key: Box<RsaPrivateKeyRef<'a>>,
-    },
+    /// RFC 8017, appendix A.1.2.
+    Rsa(Box<RsaPrivateKeyRef<'a>>),
     /// A number, big-endian, of the curve's length.
     P256(&'a [u8]),
     P384(&'a [u8]),

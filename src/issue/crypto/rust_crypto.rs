@@ -27,7 +27,7 @@ pub(crate) enum PrivateKey {
 impl Sign for PrivateKey {
     fn prepare(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Option<Self> {
         match material {
-            PrivateMaterial::Rsa { key, .. } => {
+            PrivateMaterial::Rsa(key) => {
                 let primes = vec![unsigned(key.prime1), unsigned(key.prime2)];
                 let (n, e, d) = (key.modulus, key.public_exponent, key.private_exponent);
                 let key =

@@ -44,7 +44,7 @@ fn generates<K: Sign>(of: &str, algorithms: &[Algorithm]) {
 fn assert_signs<K: Sign>(of: &str, algorithm: Algorithm, key: &K, material: &PrivateMaterial<'_>) {
     let public = key.public();
     let public = match (material, &public) {
-        (PrivateMaterial::Rsa { key, .. }, None) => crate::verify::crypto::Material::Rsa {
+        (PrivateMaterial::Rsa(key), None) => crate::verify::crypto::Material::Rsa {
             n: key.modulus.as_bytes(),
             e: key.public_exponent.as_bytes(),
         },
