@@ -31,6 +31,15 @@ pub enum ConfigError {
     },
     /// A private key was given where a public key is needed.
     PrivateKey,
+    /// A public key or a certificate was given where a private key is needed, to sign with.
+    PublicKey,
+    /// No key could be generated: the operating system gave no random numbers.
+    NoRandomness,
+    /// Two keys that are published at the same time have the same `kid`, so that nothing tells them apart.
+    KidTwice {
+        /// The `kid`.
+        kid: String,
+    },
     /// A certificate was given where a public key is needed.
     Certificate,
     /// An RSA key is of a size that is not accepted.
@@ -148,6 +157,15 @@ impl Display for ConfigError {
             Self::PrivateKey => f.write_str(
                 "a private key was given where a public key is needed; `openssl pkey -pubout` extracts the public key",
             ),
+            Self::PublicKey => {
+                f.write_str("a public key was given where a private key is needed; only a private key can sign")
+            }
+            Self::NoRandomness => {
+                f.write_str("no key could be generated: the operating system gave no random numbers")
+            }
+            Self::KidTwice { kid } => {
+                write!(f, "a key with the `kid` `{}` is published already", kid.escape_debug())
+            }
             Self::Certificate => f.write_str(
                 "a certificate was given where a public key is needed; \
                  `openssl x509 -noout -pubkey` extracts the public key",

@@ -76,6 +76,12 @@
 //! has `Cache-Control: no-store`, and the [`AuthError`] in its extensions for whatever logs and counts outside.
 //! [`ProtectedResource`] tells clients where to get a token, as MCP servers have to.
 //!
+//! # Tokens of one's own
+//!
+//! A `TokenIssuer` (feature `issue`) signs claims of your own, publishes the public keys as a JWK set, and rotates them so that
+//! no verifier refuses a good token. In the tests of a service, `TokenIssuer::for_tests()` is an issuer with a key of its
+//! own, and its `verifier()` the verifier that trusts it.
+//!
 //! # In axum
 //!
 //! - `Router::layer` covers the routes that stand before it, and unknown paths, too (but not where the router is merged into
@@ -109,6 +115,7 @@
 //! | `jwks` | no | `RemoteKeys`: keys from any OpenID provider; the two that follow, together |
 //! | `remote-keys` | no | `RemoteKeys` with no HTTP client, for those who have one of their own |
 //! | `http-client` | no | `HttpsClient`, which brings its own TLS (rustls on aws-lc-rs, so that it builds a C library) |
+//! | `issue` | no | `TokenIssuer`: tokens of one's own, and keys that rotate; a kit for tests |
 //! | `axum` | yes | [`Claims`], `Option<Claims<C>>` and `Permitted<C, P>` are extractors |
 //!
 //! At least one of the first three is needed; of several that are on, the first in this list is used. None sets anything
@@ -121,7 +128,7 @@
 //! checks an HMAC in a FIPS-validated module: where that is asked for, use public keys.
 //!
 //! The advisory [RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071.html) is about private keys in the
-//! `rsa` crate before 0.10. `rust-crypto` uses 0.10 and public keys only.
+//! `rsa` crate before 0.10. `rust-crypto` uses 0.10: public keys, and with `issue` private ones, to sign and always blinded.
 //!
 //! # Security
 //!
@@ -147,6 +154,8 @@ mod error;
 mod extract;
 mod future;
 mod gate;
+#[cfg(feature = "issue")]
+mod issue;
 #[cfg(feature = "remote-keys")]
 mod jwks;
 mod kind;
@@ -154,6 +163,7 @@ mod layer;
 mod needed_scope;
 pub mod policy;
 mod principal;
+mod public_json;
 mod registered;
 mod reject;
 mod require;
@@ -171,6 +181,8 @@ pub use self::error::AuthError;
 #[cfg(feature = "axum")]
 pub use self::extract::Permitted;
 pub use self::future::ResponseFuture;
+#[cfg(feature = "issue")]
+pub use self::issue::{IssueError, IssuedToken, JwksService, SigningKey, TokenIssuer};
 #[cfg(feature = "http-client")]
 pub use self::jwks::HttpsClient;
 #[cfg(feature = "remote-keys")]
@@ -191,6 +203,6 @@ pub use self::verify::{
 };
 
 /// The snippets of the README are tested with the documentation.
-#[cfg(all(doctest, feature = "axum", feature = "jwks"))]
+#[cfg(all(doctest, feature = "axum", feature = "issue", feature = "jwks"))]
 #[doc = include_str!("../README.md")]
 mod readme {}

@@ -5,16 +5,13 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
-    CACHE_CONTROL, CONTENT_TYPE,
-};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response};
 use serde::Serialize;
 use tower_service::Service;
 
 use crate::address::public_url;
 use crate::config_error::ConfigError;
+use crate::public_json;
 
 /// What an API says of itself to clients that want a token for it: OAuth 2.0 Protected Resource Metadata
 /// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)).
@@ -163,7 +160,7 @@ impl ProtectedResource {
     }
 }
 
-const METHODS: &str = "GET, HEAD, OPTIONS";
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 /// The service that a [`ProtectedResource`] makes: answers `GET` and `HEAD` with the metadata as JSON, and `OPTIONS`.
@@ -183,32 +180,9 @@ impl<B> Service<Request<B>> for ProtectedResourceService {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (status, headers): (_, &[(HeaderName, &str)]) = match *request.method() {
-            Method::GET | Method::HEAD => (
-                StatusCode::OK,
-                &[
-                    (CONTENT_TYPE, "application/json"),
-                    (CACHE_CONTROL, "public, max-age=3600"),
-                    (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-                ],
-            ),
-            Method::OPTIONS => (
-                StatusCode::NO_CONTENT,
-                &[
-                    (ALLOW, METHODS),
-                    (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-                    (ACCESS_CONTROL_ALLOW_METHODS, METHODS),
-                    (ACCESS_CONTROL_ALLOW_HEADERS, "*"),
-                ],
-            ),
-            _ => (StatusCode::METHOD_NOT_ALLOWED, &[(ALLOW, METHODS)]),
-        };
-        let body = if status == StatusCode::OK { self.json.to_string() } else { String::new() };
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
-        for (name, value) in headers {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
+        let response = public_json::answer(request.method(), "application/json", CACHE_CONTROL, || {
+            self.json.to_string()
+        });
         ready(Ok(response))
     }
 }

@@ -38,6 +38,18 @@ pub(crate) fn is_canonical(text: &[u8]) -> bool {
     URL_SAFE_NO_PAD.check(text).is_ok()
 }
 
+/// The one text for these bytes.
+#[cfg(feature = "issue")]
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode_to_string(bytes)
+}
+
+/// Adds the one text for these bytes.
+#[cfg(feature = "issue")]
+pub(crate) fn encode_onto(text: &mut String, bytes: &[u8]) {
+    URL_SAFE_NO_PAD.encode_append(bytes, text);
+}
+
 #[cfg(test)]
 mod tests {
     use base64::Engine;

@@ -1,15 +1,15 @@
 //! Deciding whether a token is to be trusted.
 
-mod base64url;
+pub(crate) mod base64url;
 mod cache;
-mod crypto;
+pub(crate) mod crypto;
 mod issuer_resolver;
 mod issuers;
 pub(crate) mod json;
 mod jwk;
 mod jws;
 mod jwt;
-mod key;
+pub(crate) mod key;
 mod key_set;
 mod key_source;
 mod rules;

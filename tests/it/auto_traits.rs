@@ -39,6 +39,22 @@ fn auto_traits_hold() {
     assert_send::<VerdictFuture<Value>>();
 }
 
+#[cfg(feature = "issue")]
+#[test]
+fn auto_traits_hold_for_issuing() {
+    assert_send_sync_unpin::<TokenIssuer>();
+    assert_send_sync_unpin::<SigningKey>();
+    assert_send_sync_unpin::<IssuedToken>();
+    assert_send_sync_unpin::<JwksService>();
+    assert_clone_debug::<TokenIssuer>();
+    assert_clone_debug::<SigningKey>();
+    assert_clone_debug::<IssuedToken>();
+    assert_clone_debug::<JwksService>();
+
+    fn assert_error<T: std::error::Error + Send + Sync + 'static>() {}
+    assert_error::<IssueError>();
+}
+
 #[test]
 fn errors_are_errors() {
     fn assert_error<T: std::error::Error + Send + Sync + 'static>() {}

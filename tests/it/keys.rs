@@ -17,9 +17,9 @@ use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigError, JwtVerifier, Key, Ke
 use crate::support::{NOW, at, base64url, refusal};
 
 /// Long enough for each HMAC.
-const SECRET: &[u8; 64] = b"correct horse battery staple, and as many as HS512 asks for: 64.";
+pub(crate) const SECRET: &[u8; 64] = b"correct horse battery staple, and as many as HS512 asks for: 64.";
 
-const ALGORITHMS: [Algorithm; 12] = [
+pub(crate) const ALGORITHMS: [Algorithm; 12] = [
     Algorithm::HS256,
     Algorithm::HS384,
     Algorithm::HS512,
@@ -35,7 +35,7 @@ const ALGORITHMS: [Algorithm; 12] = [
 ];
 
 /// Whether graviola checks the signatures: the one back end that does not take every key.
-const GRAVIOLA: bool = cfg!(not(any(feature = "aws-lc-rs", feature = "rust-crypto")));
+pub(crate) const GRAVIOLA: bool = cfg!(not(any(feature = "aws-lc-rs", feature = "rust-crypto")));
 
 /// Why a token is refused by a verifier that has just these keys; `None` if it is accepted.
 async fn refused(keys: impl KeySource + 'static, token: &str) -> Option<AuthErrorKind> {
@@ -96,7 +96,7 @@ pub(crate) fn fixture(name: &str) -> String {
 }
 
 /// The DER in a PEM.
-fn der(pem: &str) -> Vec<u8> {
+pub(crate) fn der(pem: &str) -> Vec<u8> {
     STANDARD.decode(pem.lines().filter(|line| !line.starts_with("-----")).collect::<String>()).unwrap()
 }
 
@@ -105,7 +105,7 @@ fn decode(text: &Value) -> Vec<u8> {
 }
 
 #[track_caller]
-fn assert_error<T>(name: &str, result: Result<T, ConfigError>, expected: &str) {
+pub(crate) fn assert_error<T>(name: &str, result: Result<T, ConfigError>, expected: &str) {
     match result {
         Ok(_) => panic!("{name}: accepted"),
         Err(error) => assert_eq!(error.to_string(), expected, "{name}"),

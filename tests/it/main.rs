@@ -11,6 +11,8 @@ mod differential;
 #[cfg(feature = "axum")]
 mod extract;
 mod grpc;
+#[cfg(feature = "issue")]
+mod issue;
 mod issuers;
 mod keys;
 mod modes;

@@ -73,7 +73,7 @@ impl Provider {
         self.delay(Duration::from_secs(1_000_000));
     }
 
-    fn answer(
+    pub(crate) fn answer(
         &self,
         answer: impl Fn(&Request<()>) -> Result<Response<Vec<u8>>, String> + Send + Sync + 'static,
     ) {

@@ -27,7 +27,7 @@ type RsaCheck = fn(&rsa::VerifyingKey, &[u8], &[u8]) -> Result<(), graviola::Err
 
 impl Check for PublicKey {
     fn supports(algorithm: Algorithm, material: Material<'_>) -> Result<(), ConfigError> {
-        check_processor(algorithm, &processor())?;
+        usable_here(algorithm)?;
         match material {
             // It takes others, too, but compares in whole words, and so refuses good signatures.
             Material::Rsa { n, .. } if !bits(n).is_multiple_of(64) => {
@@ -85,6 +85,11 @@ fn rsa_check(algorithm: Algorithm) -> Option<RsaCheck> {
         Algorithm::PS512 => Some(rsa::VerifyingKey::verify_pss_sha512),
         _ => None,
     }
+}
+
+/// Whether graviola can be used on this machine; it panics otherwise.
+pub(crate) fn usable_here(algorithm: Algorithm) -> Result<(), ConfigError> {
+    check_processor(algorithm, &processor())
 }
 
 /// Whether the processor has all of its features that graviola asks for.

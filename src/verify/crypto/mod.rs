@@ -10,7 +10,7 @@ mod aws_lc;
     any(target_arch = "x86_64", target_arch = "aarch64"),
     any(test, not(any(feature = "aws-lc-rs", feature = "rust-crypto"))),
 ))]
-mod graviola;
+pub(crate) mod graviola;
 #[cfg(not(any(
     feature = "aws-lc-rs",
     feature = "rust-crypto",
@@ -19,7 +19,7 @@ mod graviola;
 mod none;
 #[cfg(all(feature = "rust-crypto", any(test, not(feature = "aws-lc-rs"))))]
 mod rust_crypto;
-mod secret;
+pub(crate) mod secret;
 #[cfg(test)]
 mod tests;
 

@@ -33,6 +33,22 @@ impl Secret {
     }
 }
 
+#[cfg(feature = "issue")]
+impl Secret {
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Hs256(key) => mac(key, message),
+            Self::Hs384(key) => mac(key, message),
+            Self::Hs512(key) => mac(key, message),
+        }
+    }
+}
+
+#[cfg(feature = "issue")]
+fn mac<M: Mac + Clone>(key: &M, message: &[u8]) -> Vec<u8> {
+    key.clone().chain_update(message).finalize().into_bytes().to_vec()
+}
+
 /// Compares in constant time.
 fn is_mac<M: Mac + Clone>(key: &M, message: &[u8], signature: &[u8]) -> bool {
     key.clone().chain_update(message).verify_slice(signature).is_ok()

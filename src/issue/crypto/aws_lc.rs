@@ -1,0 +1,102 @@
+//! Signatures made by AWS-LC.
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{self, KeySize};
+use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding};
+use jsonwebtoken::{Algorithm, AlgorithmFamily};
+use sec1::der::Encode;
+use spki::ObjectIdentifier;
+
+use super::{PrivateMaterial, Sign};
+use crate::verify::key::{P256, P384};
+
+/// A private key made ready for one algorithm.
+pub(crate) enum PrivateKey {
+    Rsa(rsa::KeyPair, &'static dyn RsaEncoding),
+    Ec(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+impl Sign for PrivateKey {
+    fn prepare(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Option<Self> {
+        match material {
+            PrivateMaterial::Rsa(key) => {
+                let key = rsa::KeyPair::from_der(&key.to_der().ok()?).ok()?;
+                Some(Self::Rsa(key, rsa_encoding(algorithm)?))
+            }
+            PrivateMaterial::P256(number) => ec(ES256, P256, number),
+            PrivateMaterial::P384(number) => ec(ES384, P384, number),
+            PrivateMaterial::Ed25519(seed) => {
+                Ed25519KeyPair::from_seed_unchecked(seed).ok().map(Self::Ed25519)
+            }
+        }
+    }
+
+    fn generate(algorithm: Algorithm) -> Option<Vec<u8>> {
+        let document = match algorithm.family() {
+            AlgorithmFamily::Hmac => return None,
+            AlgorithmFamily::Rsa => {
+                let key = rsa::KeyPair::generate(KeySize::Rsa2048).ok()?;
+                return Some(key.as_der().ok()?.as_ref().to_vec());
+            }
+            AlgorithmFamily::Ec if algorithm == Algorithm::ES256 => {
+                EcdsaKeyPair::generate(ES256).ok()?.to_pkcs8v1()
+            }
+            AlgorithmFamily::Ec => EcdsaKeyPair::generate(ES384).ok()?.to_pkcs8v1(),
+            AlgorithmFamily::Ed => Ed25519KeyPair::generate().ok()?.to_pkcs8v1(),
+        };
+        Some(document.ok()?.as_ref().to_vec())
+    }
+
+    fn public(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Rsa(..) => None,
+            Self::Ec(key) => Some(key.public_key().as_ref().to_vec()),
+            Self::Ed25519(key) => Some(key.public_key().as_ref().to_vec()),
+        }
+    }
+
+    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        // AWS-LC uses its own source of random numbers whatever it is given.
+        let random = SystemRandom::new();
+        match self {
+            Self::Rsa(key, encoding) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(*encoding, &random, message, &mut signature).ok()?;
+                Some(signature)
+            }
+            Self::Ec(key) => Some(key.sign(&random, message).ok()?.as_ref().to_vec()),
+            Self::Ed25519(key) => Some(key.try_sign(message).ok()?.as_ref().to_vec()),
+        }
+    }
+}
+
+static ES256: &EcdsaSigningAlgorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+static ES384: &EcdsaSigningAlgorithm = &signature::ECDSA_P384_SHA384_FIXED_SIGNING;
+
+/// AWS-LC works out the public key only where it reads DER.
+fn ec(
+    algorithm: &'static EcdsaSigningAlgorithm,
+    curve: ObjectIdentifier,
+    number: &[u8],
+) -> Option<PrivateKey> {
+    let key = sec1::EcPrivateKey {
+        private_key: number,
+        parameters: Some(sec1::EcParameters::NamedCurve(curve)),
+        public_key: None,
+    };
+    EcdsaKeyPair::from_private_key_der(algorithm, &key.to_der().ok()?).ok().map(PrivateKey::Ec)
+}
+
+fn rsa_encoding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {
+    match algorithm {
+        Algorithm::RS256 => Some(&signature::RSA_PKCS1_SHA256),
+        Algorithm::RS384 => Some(&signature::RSA_PKCS1_SHA384),
+        Algorithm::RS512 => Some(&signature::RSA_PKCS1_SHA512),
+        Algorithm::PS256 => Some(&signature::RSA_PSS_SHA256),
+        Algorithm::PS384 => Some(&signature::RSA_PSS_SHA384),
+        Algorithm::PS512 => Some(&signature::RSA_PSS_SHA512),
+        _ => None,
+    }
+}

@@ -1,0 +1,101 @@
+//! Signatures made by graviola.
+
+use graviola::hashing::{Sha256, Sha384};
+use graviola::signing::ecdsa::{self, Curve, P256, P384};
+use graviola::signing::eddsa::Ed25519SigningKey;
+use graviola::signing::rsa::{self, KeySize};
+use jsonwebtoken::{Algorithm, AlgorithmFamily};
+use sec1::der::Encode;
+
+use super::{PrivateMaterial, Sign};
+use crate::config_error::ConfigError;
+use crate::verify::crypto::graviola::usable_here;
+
+/// A private key made ready for one algorithm.
+pub(crate) enum PrivateKey {
+    Rsa(Box<rsa::SigningKey>, RsaSign),
+    Es256(ecdsa::SigningKey<P256>),
+    Es384(ecdsa::SigningKey<P384>),
+    Ed25519(Ed25519SigningKey),
+}
+
+/// Takes room for the signature, then the message.
+type RsaSign = for<'a> fn(&rsa::SigningKey, &'a mut [u8], &[u8]) -> Result<&'a [u8], graviola::Error>;
+
+impl Sign for PrivateKey {
+    fn supports(algorithm: Algorithm) -> Result<(), ConfigError> {
+        usable_here(algorithm)
+    }
+
+    fn prepare(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Option<Self> {
+        match material {
+            PrivateMaterial::Rsa(key) => {
+                let key = rsa::SigningKey::from_pkcs1_der(&key.to_der().ok()?).ok()?;
+                Some(Self::Rsa(key.into(), rsa_sign(algorithm)?))
+            }
+            PrivateMaterial::P256(number) => ec(number).map(Self::Es256),
+            PrivateMaterial::P384(number) => ec(number).map(Self::Es384),
+            PrivateMaterial::Ed25519(seed) => Ed25519SigningKey::from_bytes(seed).ok().map(Self::Ed25519),
+        }
+    }
+
+    fn generate(algorithm: Algorithm) -> Option<Vec<u8>> {
+        let mut room = [0; 2048];
+        let der = match algorithm.family() {
+            AlgorithmFamily::Hmac => return None,
+            AlgorithmFamily::Rsa => rsa::SigningKey::generate(KeySize::Rsa2048).ok()?.to_pkcs8_der(&mut room),
+            AlgorithmFamily::Ec if algorithm == Algorithm::ES256 => {
+                ecdsa::SigningKey::<P256>::generate().ok()?.to_pkcs8_der(&mut room)
+            }
+            AlgorithmFamily::Ec => ecdsa::SigningKey::<P384>::generate().ok()?.to_pkcs8_der(&mut room),
+            AlgorithmFamily::Ed => Ed25519SigningKey::generate().ok()?.to_pkcs8_der(&mut room),
+        };
+        der.ok().map(<[u8]>::to_vec)
+    }
+
+    fn public(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Rsa(..) => None,
+            Self::Es256(key) => point(key),
+            Self::Es384(key) => point(key),
+            Self::Ed25519(key) => Some(key.public_key().as_bytes().to_vec()),
+        }
+    }
+
+    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Rsa(key, sign) => {
+                let mut signature = vec![0; key.modulus_len_bytes()];
+                sign(key, &mut signature, message).ok()?;
+                Some(signature)
+            }
+            Self::Es256(key) => key.sign::<Sha256>(&[message], &mut [0; 64]).ok().map(<[u8]>::to_vec),
+            Self::Es384(key) => key.sign::<Sha384>(&[message], &mut [0; 96]).ok().map(<[u8]>::to_vec),
+            Self::Ed25519(key) => Some(key.sign(message).to_vec()),
+        }
+    }
+}
+
+fn ec<C: Curve>(number: &[u8]) -> Option<ecdsa::SigningKey<C>> {
+    let key = sec1::EcPrivateKey { private_key: number, parameters: None, public_key: None };
+    ecdsa::SigningKey::from_sec1_der(&key.to_der().ok()?).ok()
+}
+
+/// graviola gives the public key in DER only.
+fn point<C: Curve>(key: &ecdsa::SigningKey<C>) -> Option<Vec<u8>> {
+    let mut room = [0; 256];
+    let info = spki::SubjectPublicKeyInfoRef::try_from(key.to_spki_der(&mut room).ok()?).ok()?;
+    info.subject_public_key.as_bytes().map(<[u8]>::to_vec)
+}
+
+fn rsa_sign(algorithm: Algorithm) -> Option<RsaSign> {
+    match algorithm {
+        Algorithm::RS256 => Some(rsa::SigningKey::sign_pkcs1_sha256),
+        Algorithm::RS384 => Some(rsa::SigningKey::sign_pkcs1_sha384),
+        Algorithm::RS512 => Some(rsa::SigningKey::sign_pkcs1_sha512),
+        Algorithm::PS256 => Some(rsa::SigningKey::sign_pss_sha256),
+        Algorithm::PS384 => Some(rsa::SigningKey::sign_pss_sha384),
+        Algorithm::PS512 => Some(rsa::SigningKey::sign_pss_sha512),
+        _ => None,
+    }
+}

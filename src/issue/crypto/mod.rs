@@ -1,0 +1,75 @@
+//! Signing itself: the counterpart of `verify/crypto`, by the same libraries.
+
+#[cfg(feature = "aws-lc-rs")]
+mod aws_lc;
+// Where another back end is used, this one and `rust_crypto` are only tested.
+#[cfg(all(
+    feature = "graviola",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    any(test, not(any(feature = "aws-lc-rs", feature = "rust-crypto"))),
+))]
+mod graviola;
+#[cfg(not(any(
+    feature = "aws-lc-rs",
+    feature = "rust-crypto",
+    all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")),
+)))]
+mod none;
+#[cfg(all(feature = "rust-crypto", any(test, not(feature = "aws-lc-rs"))))]
+mod rust_crypto;
+#[cfg(test)]
+mod tests;
+
+#[cfg(feature = "aws-lc-rs")]
+pub(crate) use self::aws_lc::PrivateKey;
+#[cfg(all(
+    feature = "graviola",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    not(any(feature = "aws-lc-rs", feature = "rust-crypto")),
+))]
+pub(crate) use self::graviola::PrivateKey;
+#[cfg(not(any(
+    feature = "aws-lc-rs",
+    feature = "rust-crypto",
+    all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")),
+)))]
+pub(crate) use self::none::PrivateKey;
+#[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
+pub(crate) use self::rust_crypto::PrivateKey;
+
+use jsonwebtoken::Algorithm;
+use pkcs1::RsaPrivateKeyRef;
+
+use crate::config_error::ConfigError;
+
+/// A private key as its bytes, before a back end has made it ready.
+pub(crate) enum PrivateMaterial<'a> {
+    /// RFC 8017, appendix A.1.2.
+    Rsa(Box<RsaPrivateKeyRef<'a>>),
+    /// A number, big-endian, of the curve's length.
+    P256(&'a [u8]),
+    P384(&'a [u8]),
+    /// The seed (RFC 8032, section 5.1.5).
+    Ed25519(&'a [u8]),
+}
+
+/// What any back end is asked for.
+pub(crate) trait Sign: Sized {
+    /// Whether the back end can sign at all, here.
+    fn supports(_: Algorithm) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
+    /// Makes a private key ready; `None` where the bytes are no such key. `algorithm` says how an RSA key signs.
+    fn prepare(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Option<Self>;
+
+    /// A new private key as PKCS #8; `None` where there are no random numbers. It is not asked for HMAC.
+    fn generate(algorithm: Algorithm) -> Option<Vec<u8>>;
+
+    /// The public key that belongs to it: a point, uncompressed, or the 32 bytes of Ed25519. An RSA key has it in its
+    /// material.
+    fn public(&self) -> Option<Vec<u8>>;
+
+    /// `None` where there are no random numbers.
+    fn sign(&self, message: &[u8]) -> Option<Vec<u8>>;
+}

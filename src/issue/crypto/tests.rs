@@ -1,0 +1,89 @@
+//! All back ends that are switched on, each asked for the same, and checked by the one that is used.
+
+use std::fs;
+
+use super::*;
+use crate::issue::private_key::{Form, from_der, from_pem};
+use crate::verify::Key;
+
+const PRIVATE: [(Algorithm, &str); 9] = [
+    (Algorithm::RS256, "rsa2048"),
+    (Algorithm::RS384, "rsa2048"),
+    (Algorithm::RS512, "rsa2048"),
+    (Algorithm::PS256, "rsa2112"),
+    (Algorithm::PS384, "rsa2048"),
+    (Algorithm::PS512, "rsa2048-other"),
+    (Algorithm::ES256, "p256"),
+    (Algorithm::ES384, "p384"),
+    (Algorithm::EdDSA, "ed25519"),
+];
+
+fn fixture(name: &str) -> String {
+    fs::read_to_string(format!("{}/tests/fixtures/{name}.private.pem", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn check<K: Sign>(of: &str) {
+    for (algorithm, name) in PRIVATE {
+        let (form, document) = from_pem(fixture(name).as_bytes()).unwrap();
+        let Ok(material) = from_der(&form, document.as_bytes()) else { panic!("{of}, {name}") };
+        let key = K::prepare(algorithm, &material).unwrap_or_else(|| panic!("{of}, {algorithm:?}, {name}"));
+        assert_signs(of, algorithm, &key, &material);
+    }
+}
+
+fn generates<K: Sign>(of: &str, algorithms: &[Algorithm]) {
+    for &algorithm in algorithms {
+        let der = K::generate(algorithm).unwrap_or_else(|| panic!("{of}, {algorithm:?}"));
+        let Ok(material) = from_der(&Form::Pkcs8, &der) else { panic!("{of}, {algorithm:?}") };
+        let key = K::prepare(algorithm, &material).unwrap_or_else(|| panic!("{of}, {algorithm:?}"));
+        assert_signs(of, algorithm, &key, &material);
+    }
+    assert!(K::generate(Algorithm::HS256).is_none(), "{of}");
+}
+
+fn assert_signs<K: Sign>(of: &str, algorithm: Algorithm, key: &K, material: &PrivateMaterial<'_>) {
+    let public = key.public();
+    let public = match (material, &public) {
+        (PrivateMaterial::Rsa(key), None) => crate::verify::crypto::Material::Rsa {
+            n: key.modulus.as_bytes(),
+            e: key.public_exponent.as_bytes(),
+        },
+        (PrivateMaterial::P256(_), Some(point)) => crate::verify::crypto::Material::P256(point),
+        (PrivateMaterial::P384(_), Some(point)) => crate::verify::crypto::Material::P384(point),
+        (PrivateMaterial::Ed25519(_), Some(key)) => crate::verify::crypto::Material::Ed25519(key),
+        _ => panic!("{of}, {algorithm:?}: no public key, or one too many"),
+    };
+    let public = Key::from_jwk(algorithm, None, public).unwrap();
+    for length in [0, 1, 1000] {
+        let message = vec![7; length];
+        let signature = key.sign(&message).unwrap();
+        assert!(public.verify(&message, &signature), "{of}, {algorithm:?}, {length}");
+        assert!(!public.verify(&[message, vec![7]].concat(), &signature), "{of}, {algorithm:?}, {length}");
+    }
+}
+
+const QUICK: [Algorithm; 3] = [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+
+#[cfg(feature = "aws-lc-rs")]
+#[test]
+fn aws_lc_signs() {
+    check::<aws_lc::PrivateKey>("aws-lc-rs");
+    generates::<aws_lc::PrivateKey>("aws-lc-rs", &QUICK);
+    generates::<aws_lc::PrivateKey>("aws-lc-rs", &[Algorithm::RS256]);
+}
+
+#[cfg(feature = "rust-crypto")]
+#[test]
+fn rust_crypto_signs() {
+    check::<rust_crypto::PrivateKey>("rust-crypto");
+    // With no optimisation, RSA keys take it long to find.
+    generates::<rust_crypto::PrivateKey>("rust-crypto", &QUICK);
+}
+
+#[cfg(all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[test]
+fn graviola_signs() {
+    check::<graviola::PrivateKey>("graviola");
+    generates::<graviola::PrivateKey>("graviola", &QUICK);
+    generates::<graviola::PrivateKey>("graviola", &[Algorithm::RS256]);
+}

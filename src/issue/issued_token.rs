@@ -1,0 +1,65 @@
+use std::fmt::{self, Display, Formatter};
+use std::time::SystemTime;
+
+/// A token that has just been issued.
+///
+/// `Display` writes the token itself, for a header or an answer: whoever reads it can use it, so do not log it. `Debug`
+/// does not show it.
+///
+/// ```
+/// use tower_jwt_auth::TokenIssuer;
+///
+/// # fn main() -> Result<(), tower_jwt_auth::IssueError> {
+/// let token = TokenIssuer::for_tests().issue(&serde_json::json!({"sub": "42"}))?;
+/// assert_eq!(format!("Bearer {token}"), ["Bearer ", token.as_str()].concat());
+/// assert_eq!(token.jti().len(), 22);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct IssuedToken {
+    pub(crate) token: String,
+    pub(crate) jti: String,
+    pub(crate) expires_at: SystemTime,
+}
+
+impl IssuedToken {
+    /// The token in compact serialisation ([RFC 7515, section 7.1](https://www.rfc-editor.org/rfc/rfc7515#section-7.1)).
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.token
+    }
+
+    /// The same, as a string of one's own.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.token
+    }
+
+    /// Its `jti`, which no other token has: 128 random bits in base64url. Who keeps it can revoke the token.
+    #[must_use]
+    pub fn jti(&self) -> &str {
+        &self.jti
+    }
+
+    /// Its `exp`: when it ends, in whole seconds.
+    #[must_use]
+    pub fn expires_at(&self) -> SystemTime {
+        self.expires_at
+    }
+}
+
+impl Display for IssuedToken {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.token)
+    }
+}
+
+impl fmt::Debug for IssuedToken {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuedToken")
+            .field("jti", &self.jti)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,33 @@
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use http::{HeaderValue, Request, Response};
+use tower_service::Service;
+
+use super::TokenIssuer;
+use crate::public_json;
+
+/// The service that [`TokenIssuer::jwks_service`] makes: answers `GET` and `HEAD` with the JWK set, and `OPTIONS`.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct JwksService {
+    pub(crate) issuer: TokenIssuer,
+}
+
+impl<B> Service<Request<B>> for JwksService {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<String>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let cache_control = format!("public, max-age={}", self.issuer.max_age().as_secs());
+        let cache_control = HeaderValue::try_from(cache_control).expect("digits can stand in a header");
+        let jwks = || self.issuer.jwks();
+        ready(Ok(public_json::answer(request.method(), "application/jwk-set+json", cache_control, jwks)))
+    }
+}

@@ -1,0 +1,80 @@
+//! The payload of a token: what the issuer says, and then what the claims say.
+
+use std::collections::HashSet;
+use std::fmt::{self, Formatter};
+use std::sync::Arc;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::issue_error::IssueError;
+use crate::registered::Audience;
+use crate::verify::json::{self, Text};
+
+/// What the issuer sets.
+#[derive(Serialize)]
+pub(crate) struct OwnClaims<'a> {
+    pub(crate) iss: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) aud: Option<&'a Audience>,
+    pub(crate) iat: u64,
+    pub(crate) exp: u64,
+    pub(crate) jti: &'a str,
+}
+
+const RESERVED: [&str; 5] = ["iss", "aud", "iat", "exp", "jti"];
+
+impl OwnClaims<'_> {
+    /// One JSON object of both, in which no member stands twice.
+    pub(crate) fn with<C: Serialize + ?Sized>(&self, claims: &C) -> Result<Vec<u8>, IssueError> {
+        let failed = |error| IssueError::Serialize { source: Arc::new(error) };
+        let mut payload = serde_json::to_vec(self).map_err(failed)?;
+        payload.pop();
+        let start = payload.len();
+        serde_json::to_writer(&mut payload, claims).map_err(failed)?;
+        let Names(names) = json::object(&payload[start..]).ok_or(IssueError::NotAnObject)?;
+        let mut seen = HashSet::with_capacity(names.len());
+        for name in &names {
+            if let Some(name) = RESERVED.into_iter().find(|reserved| *reserved == &**name) {
+                return Err(IssueError::ReservedClaim { name });
+            }
+            if !seen.insert(&**name) {
+                return Err(IssueError::ClaimTwice { name: name.to_string() });
+            }
+        }
+        if names.is_empty() {
+            payload.truncate(start);
+            payload.push(b'}');
+        } else {
+            payload[start] = b',';
+        }
+        Ok(payload)
+    }
+}
+
+/// The names of an object's members.
+struct Names<'a>(Vec<Text<'a>>);
+
+impl<'de> Deserialize<'de> for Names<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Names<'de>;
+
+            fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Names<'de>, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = members.next_entry()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}

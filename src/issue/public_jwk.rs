@@ -1,0 +1,65 @@
+//! The public half of a key as the world sees it (RFC 7517).
+
+use std::collections::BTreeMap;
+
+use jsonwebtoken::Algorithm;
+use sha2::{Digest, Sha256};
+
+use crate::verify::base64url::encode;
+use crate::verify::crypto::Material;
+
+/// A public key as its bytes.
+#[derive(Clone)]
+pub(crate) enum PublicNumbers {
+    Rsa { n: Vec<u8>, e: Vec<u8> },
+    P256(Vec<u8>),
+    P384(Vec<u8>),
+    Ed25519(Vec<u8>),
+}
+
+/// The members of a JWK, which are all strings, in the order of their names.
+pub(crate) type Jwk = BTreeMap<&'static str, String>;
+
+impl PublicNumbers {
+    pub(crate) fn material(&self) -> Material<'_> {
+        match self {
+            Self::Rsa { n, e } => Material::Rsa { n, e },
+            Self::P256(point) => Material::P256(point),
+            Self::P384(point) => Material::P384(point),
+            Self::Ed25519(key) => Material::Ed25519(key),
+        }
+    }
+
+    /// The key as it is published.
+    pub(crate) fn jwk(&self, algorithm: Algorithm, kid: Option<&str>) -> Jwk {
+        let mut jwk = self.required();
+        jwk.extend([("alg", format!("{algorithm:?}")), ("use", "sig".to_owned())]);
+        jwk.extend(kid.map(|kid| ("kid", kid.to_owned())));
+        jwk
+    }
+
+    /// A name that follows from the key alone (RFC 7638, section 3; RFC 8037, section 2).
+    pub(crate) fn thumbprint(&self) -> String {
+        let json = serde_json::to_vec(&self.required()).expect("texts are JSON");
+        encode(&Sha256::digest(json))
+    }
+
+    /// What makes the key: the members that a thumbprint is of.
+    fn required(&self) -> Jwk {
+        let texts = |members: &[(&'static str, &str)]| {
+            members.iter().map(|(name, value)| (*name, (*value).to_owned())).collect::<Jwk>()
+        };
+        match self {
+            Self::Rsa { n, e } => texts(&[("kty", "RSA"), ("n", &encode(n)), ("e", &encode(e))]),
+            Self::P256(point) => ec("P-256", point),
+            Self::P384(point) => ec("P-384", point),
+            Self::Ed25519(key) => texts(&[("kty", "OKP"), ("crv", "Ed25519"), ("x", &encode(key))]),
+        }
+    }
+}
+
+/// Of an uncompressed point: a byte that says so, and its two halves.
+fn ec(curve: &str, point: &[u8]) -> Jwk {
+    let (x, y) = point[1..].split_at(point.len() / 2);
+    [("kty", "EC".to_owned()), ("crv", curve.to_owned()), ("x", encode(x)), ("y", encode(y))].into()
+}

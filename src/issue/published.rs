@@ -1,0 +1,146 @@
+//! Which key signs and which keys are published, worked out from the clock: there is no task and no timer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use serde::Serialize;
+
+use super::public_jwk::Jwk;
+use super::signing_key::SigningKey;
+use crate::config_error::ConfigError;
+use crate::verify::KeySet;
+use crate::verify::base64url::encode;
+
+/// For how long after the last token of a key has ended the key stays published: as far apart as clocks may be.
+const LEEWAY: Duration = Duration::from_secs(60);
+
+/// The keys of an issuer, shared by its clones. All times are since 1970.
+pub(crate) struct Keys {
+    published: ArcSwap<Published>,
+    /// Held by whoever replaces what is published.
+    replacing: Mutex<()>,
+}
+
+/// What is published from one change to the next.
+pub(crate) struct Published {
+    /// The oldest first; there is always one.
+    keys: Vec<Arc<Signer>>,
+    pub(crate) jwks: String,
+    pub(crate) verifying: Arc<KeySet>,
+}
+
+/// A key, and the part it plays.
+pub(crate) struct Signer {
+    pub(crate) key: SigningKey,
+    /// It signs from then on, until the next one does.
+    from: Duration,
+    /// The last `exp` of its tokens.
+    last_expiry: AtomicU64,
+    /// The header of its tokens, in base64url: of those of any type, and of access tokens.
+    headers: [String; 2],
+}
+
+impl Keys {
+    pub(crate) fn new(key: SigningKey) -> Self {
+        let published = Published::new(vec![Arc::new(Signer::new(key, Duration::ZERO))]);
+        Self { published: ArcSwap::from_pointee(published), replacing: Mutex::new(()) }
+    }
+
+    /// What is published at this time, where tokens live this long.
+    pub(crate) fn at(&self, now: Duration, lifetime: Duration) -> Guard<Arc<Published>> {
+        let published = self.published.load();
+        if !published.has_ended(now, lifetime) {
+            return published;
+        }
+        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.published.load().lasting(now, lifetime);
+        self.published.store(Arc::new(Published::new(keys)));
+        self.published.load()
+    }
+
+    /// Publishes a key that signs from `from` on, or from when the newest one does, if that is later.
+    pub(crate) fn add(
+        &self,
+        key: SigningKey,
+        from: Duration,
+        now: Duration,
+        lifetime: Duration,
+    ) -> Result<(), ConfigError> {
+        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.published.load().lasting(now, lifetime);
+        if let Some(kid) = key.name().filter(|kid| keys.iter().any(|held| held.key.name() == Some(*kid))) {
+            return Err(ConfigError::KidTwice { kid: kid.to_owned() });
+        }
+        let from = keys.last().map_or(from, |newest| newest.from.max(from));
+        keys.push(Arc::new(Signer::new(key, from)));
+        self.published.store(Arc::new(Published::new(keys)));
+        Ok(())
+    }
+}
+
+impl Published {
+    fn new(keys: Vec<Arc<Signer>>) -> Self {
+        #[derive(Serialize)]
+        struct Set {
+            keys: Vec<Jwk>,
+        }
+
+        let set = Set { keys: keys.iter().filter_map(|held| held.key.jwk()).collect() };
+        let jwks = serde_json::to_string(&set).expect("texts are JSON");
+        let verifying = Arc::new(KeySet::new(keys.iter().map(|held| held.key.verifying_key())));
+        Self { keys, jwks, verifying }
+    }
+
+    /// The key that signs at this time.
+    pub(crate) fn signer(&self, now: Duration) -> &Signer {
+        let begun = self.keys.iter().rev().find(|held| held.from <= now);
+        begun.unwrap_or_else(|| self.keys.first().expect("there is always one"))
+    }
+
+    /// Whether there is a key that is no longer to be published.
+    fn has_ended(&self, now: Duration, lifetime: Duration) -> bool {
+        self.keys.windows(2).any(|pair| pair[0].ends(&pair[1], lifetime) <= now)
+    }
+
+    /// The keys that are still to be published.
+    fn lasting(&self, now: Duration, lifetime: Duration) -> Vec<Arc<Signer>> {
+        let followed = self.keys.windows(2).filter(|pair| pair[0].ends(&pair[1], lifetime) > now);
+        followed.map(|pair| &pair[0]).chain(self.keys.last()).cloned().collect()
+    }
+}
+
+impl Signer {
+    fn new(key: SigningKey, from: Duration) -> Self {
+        #[derive(Serialize)]
+        struct Header<'a> {
+            alg: String,
+            typ: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            kid: Option<&'a str>,
+        }
+
+        let headers = ["JWT", "at+jwt"].map(|typ| {
+            let header = Header { alg: format!("{:?}", key.algorithm()), typ, kid: key.name() };
+            encode(&serde_json::to_vec(&header).expect("texts are JSON"))
+        });
+        Self { key, from, last_expiry: AtomicU64::new(0), headers }
+    }
+
+    pub(crate) fn header(&self, access_token: bool) -> &str {
+        &self.headers[usize::from(access_token)]
+    }
+
+    /// Keeps the key published until a token with this `exp` has ended.
+    pub(crate) fn outlive(&self, exp: u64) {
+        self.last_expiry.fetch_max(exp, Ordering::Relaxed);
+    }
+
+    /// When it is no longer published: once the last token has ended that it signed here, or that it may have signed
+    /// in another process, before `next` took its place.
+    fn ends(&self, next: &Self, lifetime: Duration) -> Duration {
+        let last = Duration::from_secs(self.last_expiry.load(Ordering::Relaxed));
+        next.from.saturating_add(lifetime).max(last).saturating_add(LEEWAY)
+    }
+}

@@ -1,0 +1,207 @@
+use std::fmt::{self, Formatter};
+use std::sync::Arc;
+
+use jsonwebtoken::{Algorithm, AlgorithmFamily};
+
+use super::crypto::{PrivateKey, PrivateMaterial, Sign};
+use super::private_key::{self, Form, Reason};
+use super::public_jwk::{Jwk, PublicNumbers};
+use crate::config_error::ConfigError;
+use crate::verify::Key;
+use crate::verify::crypto::secret::Secret;
+
+/// A key that tokens are signed with, made ready for one algorithm: of all that the crate verifies. Clones share it.
+///
+/// What [checks signatures](crate#features) makes them, too; HMACs are made by the crates `hmac` and `sha2`.
+/// Neither its secret nor its private half can be had from it again, and `Debug` shows none of them.
+///
+/// ```
+/// use tower_jwt_auth::{Algorithm, SigningKey};
+///
+/// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+/// let key = SigningKey::generate(Algorithm::EdDSA)?.kid("2026-01");
+/// assert_eq!(format!("{key:?}"), r#"SigningKey { kid: Some("2026-01"), algorithm: EdDSA, .. }"#);
+///
+/// let error = SigningKey::hmac(Algorithm::HS256, b"a short one").unwrap_err();
+/// assert_eq!(error.to_string(), "HS256 needs a secret of at least 32 bytes, got 11");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SigningKey {
+    algorithm: Algorithm,
+    kid: Option<String>,
+    signer: Signer,
+    verifying: Key,
+    /// Of a secret there is nothing public.
+    public: Option<PublicNumbers>,
+}
+
+#[derive(Clone)]
+enum Signer {
+    Secret(Arc<Secret>),
+    Private(Arc<PrivateKey>),
+}
+
+impl SigningKey {
+    /// A secret for HS256, HS384 or HS512. It has no `kid` until it is [given one](Self::kid), and is never published.
+    ///
+    /// # Errors
+    ///
+    /// As [`Key::hmac`].
+    pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let verifying = Key::hmac(algorithm, &secret)?;
+        let secret = Secret::prepare(algorithm, secret.as_ref()).expect("the key has been checked");
+        Ok(Self { algorithm, kid: None, signer: Signer::Secret(Arc::new(secret)), verifying, public: None })
+    }
+
+    /// A private key in PEM: `PRIVATE KEY` ([RFC 5958](https://www.rfc-editor.org/rfc/rfc5958)), `RSA PRIVATE KEY`
+    /// ([RFC 8017, appendix A.1.2](https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.2)) or `EC PRIVATE KEY`
+    /// ([RFC 5915](https://www.rfc-editor.org/rfc/rfc5915)). Its `kid` is its thumbprint
+    /// ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)), until it is [given another](Self::kid).
+    ///
+    /// # Errors
+    ///
+    /// If the text is something else (a public key, a certificate or an encrypted key, say), the key is not one for the
+    /// algorithm, its two halves do not belong together, an RSA key has less than 2048 or more than 8192 bits, or what
+    /// signs here cannot use it.
+    pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let (form, document) = private_key::from_pem(pem.as_ref())?;
+        Self::read(algorithm, &form, document.as_bytes())
+    }
+
+    /// A private key in DER, of the same three forms.
+    ///
+    /// # Errors
+    ///
+    /// As [`pem`](Self::pem).
+    pub fn der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Self::read(algorithm, &Form::Any, der.as_ref())
+    }
+
+    /// A new key, which is gone when the process ends: for tests, and for issuers that are also the only verifier. RSA keys have
+    /// 2048 bits, and take some time to be found; secrets are as long as the hash.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system gives no random numbers, or what signs here cannot use this machine's processor.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, ConfigError> {
+        let secret = |bytes: &mut [u8]| {
+            getrandom::fill(bytes).map_err(|_| ConfigError::NoRandomness)?;
+            Self::hmac(algorithm, bytes)
+        };
+        match algorithm.family() {
+            AlgorithmFamily::Hmac if algorithm == Algorithm::HS256 => secret(&mut [0; 32]),
+            AlgorithmFamily::Hmac if algorithm == Algorithm::HS384 => secret(&mut [0; 48]),
+            AlgorithmFamily::Hmac => secret(&mut [0; 64]),
+            _ => {
+                PrivateKey::supports(algorithm)?;
+                let der = PrivateKey::generate(algorithm).ok_or(ConfigError::NoRandomness)?;
+                Self::read(algorithm, &Form::Pkcs8, &der)
+            }
+        }
+    }
+
+    /// Names the key: this stands in the header of every token, and with the public key.
+    #[must_use]
+    pub fn kid(mut self, kid: impl Into<String>) -> Self {
+        let kid = kid.into();
+        self.verifying = self.verifying.kid(kid.clone());
+        self.kid = Some(kid);
+        self
+    }
+
+    /// The one algorithm it signs with.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// What checks its signatures: the public key, or the secret itself.
+    #[must_use]
+    pub fn verifying_key(&self) -> Key {
+        self.verifying.clone().forgetful()
+    }
+
+    /// What stands in the header of its tokens.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// The public key, if there is one.
+    pub(crate) fn jwk(&self) -> Option<Jwk> {
+        Some(self.public.as_ref()?.jwk(self.algorithm, self.name()))
+    }
+
+    /// `None` where the operating system gives no random numbers.
+    pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        match &self.signer {
+            Signer::Secret(secret) => Some(secret.sign(message)),
+            Signer::Private(key) => key.sign(message),
+        }
+    }
+
+    fn read(algorithm: Algorithm, form: &Form, der: &[u8]) -> Result<Self, ConfigError> {
+        let material = private_key::from_der(form, der).map_err(|reason| match reason {
+            Reason::Public => ConfigError::PublicKey,
+            Reason::Malformed => ConfigError::MalformedKey { reason: "it is not a private key in DER" },
+            Reason::OtherCurve => {
+                ConfigError::WrongKeyType { algorithm, key: "a key on a curve other than P-256 and P-384" }
+            }
+            Reason::OtherType => {
+                ConfigError::WrongKeyType { algorithm, key: "a key that is neither RSA, EC nor Ed25519" }
+            }
+        })?;
+        Self::prepare(algorithm, &material)
+    }
+
+    fn prepare(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Result<Self, ConfigError> {
+        let halves = ConfigError::MalformedKey { reason: "its numbers are not those of a private key" };
+        PrivateKey::supports(algorithm)?;
+        if let PrivateMaterial::Rsa(key) = material {
+            // What a public key has to be, before any library looks at the private one.
+            let public = PublicNumbers::Rsa {
+                n: key.modulus.as_bytes().to_vec(),
+                e: key.public_exponent.as_bytes().to_vec(),
+            };
+            let verifying = Key::from_jwk(algorithm, None, public.material())?;
+            let private = PrivateKey::prepare(algorithm, material).ok_or(halves)?;
+            return Self::of_halves(algorithm, private, public, verifying);
+        }
+        let private = PrivateKey::prepare(algorithm, material).ok_or(halves.clone())?;
+        let bytes = private.public().ok_or(halves)?;
+        let public = match material {
+            PrivateMaterial::P256(_) => PublicNumbers::P256(bytes),
+            PrivateMaterial::P384(_) => PublicNumbers::P384(bytes),
+            PrivateMaterial::Ed25519(_) | PrivateMaterial::Rsa(_) => PublicNumbers::Ed25519(bytes),
+        };
+        let verifying = Key::from_jwk(algorithm, None, public.material())?;
+        Self::of_halves(algorithm, private, public, verifying)
+    }
+
+    /// Signs once, so that no key is used whose signatures nobody would accept.
+    fn of_halves(
+        algorithm: Algorithm,
+        private: PrivateKey,
+        public: PublicNumbers,
+        verifying: Key,
+    ) -> Result<Self, ConfigError> {
+        let message = b"a signature to try the key with";
+        // Some libraries find out by themselves.
+        if !private.sign(message).is_some_and(|signature| verifying.verify(message, &signature)) {
+            return Err(ConfigError::MalformedKey { reason: "its two halves do not belong together" });
+        }
+        let kid = public.thumbprint();
+        let signer = Signer::Private(Arc::new(private));
+        Ok(Self { algorithm, kid: None, signer, verifying, public: Some(public) }.kid(kid))
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey")
+            .field("kid", &self.kid)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,45 @@
+//! JSON that everybody may read: the answer to any method.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
+    CACHE_CONTROL, CONTENT_TYPE,
+};
+use http::{HeaderValue, Method, Response, StatusCode};
+
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+const EVERYBODY: HeaderValue = HeaderValue::from_static("*");
+
+/// Answers `GET` and `HEAD` with `json`, for pages of every origin, and `OPTIONS`.
+pub(crate) fn answer(
+    method: &Method,
+    content_type: &'static str,
+    cache_control: HeaderValue,
+    json: impl FnOnce() -> String,
+) -> Response<String> {
+    let (status, body, headers) = match *method {
+        Method::GET | Method::HEAD => (
+            StatusCode::OK,
+            json(),
+            vec![
+                (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+                (CACHE_CONTROL, cache_control),
+                (ACCESS_CONTROL_ALLOW_ORIGIN, EVERYBODY),
+            ],
+        ),
+        Method::OPTIONS => (
+            StatusCode::NO_CONTENT,
+            String::new(),
+            vec![
+                (ALLOW, METHODS),
+                (ACCESS_CONTROL_ALLOW_ORIGIN, EVERYBODY),
+                (ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+                (ACCESS_CONTROL_ALLOW_HEADERS, EVERYBODY),
+            ],
+        ),
+        _ => (StatusCode::METHOD_NOT_ALLOWED, String::new(), vec![(ALLOW, METHODS)]),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().extend(headers);
+    response
+}

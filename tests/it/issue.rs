@@ -1,0 +1,178 @@
+//! Tokens that are issued, and the keys that are published for them.
+
+mod claims;
+mod keys;
+mod rotation;
+mod service;
+mod test_kit;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{AlgorithmFamily, DecodingKey, Validation};
+use serde_json::{Value, json};
+use tower_jwt_auth::{Algorithm, IssuedToken, JwtVerifier, KeySet, SigningKey, TokenIssuer};
+
+use crate::keys::{ALGORITHMS, SECRET, fixture};
+use crate::support::{AUDIENCE, ISSUER, NOW, at, refusal};
+
+/// A clock that is set by hand.
+#[derive(Clone)]
+struct Hand(Arc<AtomicU64>);
+
+impl Hand {
+    fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(NOW)))
+    }
+
+    /// To so many seconds after the beginning.
+    fn set(&self, seconds: u64) {
+        self.0.store(NOW + seconds, Ordering::Relaxed);
+    }
+
+    fn time(&self) -> std::time::SystemTime {
+        at(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// The one private key of the fixtures that is for this algorithm.
+fn signing_key(algorithm: Algorithm) -> SigningKey {
+    let name = match algorithm.family() {
+        AlgorithmFamily::Hmac => return SigningKey::hmac(algorithm, SECRET).unwrap(),
+        AlgorithmFamily::Rsa => "rsa2048.private.pem",
+        AlgorithmFamily::Ed => "ed25519.private.pem",
+        AlgorithmFamily::Ec if algorithm == Algorithm::ES256 => "p256.private.pem",
+        AlgorithmFamily::Ec => "p384.private.pem",
+    };
+    SigningKey::pem(algorithm, fixture(name)).unwrap()
+}
+
+fn issuer_of(key: SigningKey) -> TokenIssuer {
+    TokenIssuer::new(key, ISSUER).audience(AUDIENCE).clock(|| at(NOW))
+}
+
+/// The parts of a token, decoded.
+fn parts(token: &IssuedToken) -> (String, String) {
+    let mut parts = token.as_str().split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
+    let mut part = || String::from_utf8(parts.next().unwrap()).unwrap();
+    (part(), part())
+}
+
+fn json_parts(token: &IssuedToken) -> (Value, Value) {
+    let (header, payload) = parts(token);
+    (serde_json::from_str(&header).unwrap(), serde_json::from_str(&payload).unwrap())
+}
+
+/// Trusts what is published in this set.
+fn verifier_of(jwks: &str) -> JwtVerifier<Value> {
+    JwtVerifier::new(KeySet::jwks(jwks).unwrap()).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
+}
+
+/// The names of the published keys, in their order.
+fn published(issuer: &TokenIssuer) -> Vec<String> {
+    let set: Value = serde_json::from_str(&issuer.jwks()).unwrap();
+    let kids = set["keys"].as_array().unwrap().iter().map(|jwk| jwk["kid"].as_str().unwrap().to_owned());
+    kids.collect()
+}
+
+fn kid(token: &IssuedToken) -> String {
+    json_parts(token).0["kid"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn tokens_of_every_algorithm_are_accepted_with_what_is_published() {
+    for algorithm in ALGORITHMS {
+        let issuer = issuer_of(signing_key(algorithm));
+        let token = issuer.issue(&json!({"sub": "42"})).unwrap();
+        let is_secret = algorithm.family() == AlgorithmFamily::Hmac;
+        let verifier = match is_secret {
+            true => {
+                assert_eq!(issuer.jwks(), r#"{"keys":[]}"#, "{algorithm:?}");
+                JwtVerifier::new(KeySet::hmac(algorithm, SECRET).unwrap())
+                    .issuer(ISSUER)
+                    .audience(AUDIENCE)
+                    .clock(|| at(NOW))
+            }
+            false => verifier_of(&issuer.jwks()),
+        };
+        let claims =
+            verifier.verify(token.as_str()).await.unwrap_or_else(|error| panic!("{algorithm:?}: {error}"));
+        assert_eq!(claims["sub"], "42", "{algorithm:?}");
+        assert_eq!(refusal(&issuer.verifier(), token.as_str()).await, None, "{algorithm:?}");
+
+        // The oracle, with a key that it has read itself.
+        let public = |name: &str| fixture(name).into_bytes();
+        let oracle = match algorithm.family() {
+            AlgorithmFamily::Hmac => DecodingKey::from_secret(SECRET),
+            AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(&public("rsa2048.public.pem")).unwrap(),
+            AlgorithmFamily::Ed => DecodingKey::from_ed_pem(&public("ed25519.public.pem")).unwrap(),
+            AlgorithmFamily::Ec if algorithm == Algorithm::ES256 => {
+                DecodingKey::from_ec_pem(&public("p256.public.pem")).unwrap()
+            }
+            AlgorithmFamily::Ec => DecodingKey::from_ec_pem(&public("p384.public.pem")).unwrap(),
+        };
+        let mut validation = Validation::new(algorithm);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        let decoded = jsonwebtoken::decode::<Value>(token.as_str(), &oracle, &validation).unwrap();
+        assert_eq!(decoded.claims["sub"], "42", "{algorithm:?}");
+
+        // A signature of other claims is none of these.
+        let other = issuer.issue(&json!({"sub": "43"})).unwrap();
+        let (signed, _) = token.as_str().rsplit_once('.').unwrap();
+        let (_, signature) = other.as_str().rsplit_once('.').unwrap();
+        assert!(refusal(&verifier, &format!("{signed}.{signature}")).await.is_some(), "{algorithm:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_published_key_is_the_one_that_jsonwebtoken_makes_of_the_same_file() {
+    for algorithm in ALGORITHMS.into_iter().filter(|algorithm| algorithm.family() != AlgorithmFamily::Hmac) {
+        let set: Value = serde_json::from_str(&issuer_of(signing_key(algorithm)).jwks()).unwrap();
+        let mut expected = crate::keys::jwk_of(algorithm);
+        let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(expected.clone()).unwrap();
+        expected["kid"] = jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).unwrap().into();
+        expected["use"] = "sig".into();
+        assert_eq!(set, json!({"keys": [expected]}), "{algorithm:?}");
+    }
+}
+
+#[test]
+fn header_and_payload_have_these_members_and_no_others() {
+    let token = issuer_of(signing_key(Algorithm::EdDSA)).issue(&json!({"sub": "42"})).unwrap();
+    let (header, payload) = parts(&token);
+    let kid = "2RAN0H_37V9Fyjy6N2GXIhR0JuSsCggZw5poCrcgRPc";
+    assert_eq!(header, format!(r#"{{"alg":"EdDSA","typ":"JWT","kid":"{kid}"}}"#));
+    let jti = token.jti();
+    let expected = format!(
+        r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","iat":{NOW},"exp":{},"jti":"{jti}","sub":"42"}}"#,
+        NOW + 900
+    );
+    assert_eq!(payload, expected);
+    assert_eq!(token.expires_at(), at(NOW + 900));
+    assert_eq!(URL_SAFE_NO_PAD.decode(jti).unwrap().len(), 16);
+
+    // A secret has no name unless it is given one.
+    let secret = || signing_key(Algorithm::HS256);
+    let bare = TokenIssuer::new(secret(), ISSUER).access_tokens().clock(|| at(NOW));
+    let token = bare.issue(&json!({})).unwrap();
+    let (header, payload) = parts(&token);
+    assert_eq!(header, r#"{"alg":"HS256","typ":"at+jwt"}"#);
+    let expected = format!(r#"{{"iss":"{ISSUER}","iat":{NOW},"exp":{},"jti":"{}"}}"#, NOW + 900, token.jti());
+    assert_eq!(payload, expected);
+    let token = issuer_of(secret().kid("a \"name\"")).add_audience("other").issue(&json!({})).unwrap();
+    let (header, payload) = json_parts(&token);
+    assert_eq!(header, json!({"alg": "HS256", "typ": "JWT", "kid": "a \"name\""}));
+    assert_eq!(payload["aud"], json!([AUDIENCE, "other"]));
+}
+
+#[test]
+fn no_two_tokens_have_the_same_jti() {
+    let issuer = issuer_of(signing_key(Algorithm::HS256));
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..1000 {
+        assert!(seen.insert(issuer.issue(&json!({})).unwrap().jti().to_owned()));
+    }
+}

@@ -1,0 +1,123 @@
+//! What may be said in a token, and what the issuer says itself.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use tower_jwt_auth::{Algorithm, RegisteredClaims, TokenIssuer};
+
+use super::{issuer_of, json_parts, parts, signing_key};
+use crate::support::{AUDIENCE, ISSUER, NOW, at};
+
+fn issuer() -> TokenIssuer {
+    issuer_of(signing_key(Algorithm::HS256))
+}
+
+#[track_caller]
+fn assert_refused<C: Serialize>(claims: &C, expected: &str) {
+    match issuer().issue(claims) {
+        Ok(token) => panic!("{}", parts(&token).1),
+        Err(error) => assert_eq!(error.to_string(), expected),
+    }
+}
+
+#[test]
+fn claims_that_are_no_object_are_refused() {
+    for claims in [json!(null), json!("42"), json!(42), json!([["sub", "42"]]), json!(true)] {
+        assert_refused(&claims, "the claims are not a JSON object");
+    }
+    assert_refused(&(), "the claims are not a JSON object");
+    assert_refused(&Some("sub"), "the claims are not a JSON object");
+}
+
+#[test]
+fn claims_that_the_issuer_sets_are_refused() {
+    for name in ["iss", "aud", "iat", "exp", "jti"] {
+        let expected = format!("the claims have a member `{name}`, which the issuer sets");
+        for value in [json!("x"), json!(null), json!(1)] {
+            assert_refused(&json!({"sub": "42", name: value}), &expected);
+        }
+    }
+    let registered = RegisteredClaims { iss: Some(ISSUER.to_owned()), ..RegisteredClaims::default() };
+    assert_refused(&registered, "the claims have a member `iss`, which the issuer sets");
+    // However it is written.
+    let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
+    assert_refused(&raw(r#"{"\u0065xp": 1}"#), "the claims have a member `exp`, which the issuer sets");
+    assert_refused(&raw(r#"{"a": 1, "\u0061": 2}"#), "the claims have two members `a`");
+}
+
+#[test]
+fn claims_that_stand_there_twice_are_refused() {
+    #[derive(Serialize)]
+    struct Twice {
+        role: &'static str,
+        #[serde(flatten)]
+        more: Value,
+    }
+    assert_refused(&Twice { role: "a", more: json!({"role": "b"}) }, "the claims have two members `role`");
+}
+
+#[test]
+fn claims_that_cannot_be_json_are_refused() {
+    struct Broken;
+    impl Serialize for Broken {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("the database is down"))
+        }
+    }
+    assert_refused(&Broken, "the claims cannot be turned into JSON");
+    let error = issuer().issue(&Broken).unwrap_err();
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the database is down");
+}
+
+#[test]
+fn all_else_is_said_as_it_is() {
+    let claims = json!({
+        "sub": "42", "nbf": NOW, "exp.": 1, "EXP": 2, "nested": {"exp": 3, "iss": ["x"]}, "empty": {}, "text": "}{\"\\",
+    });
+    let (_, payload) = json_parts(&issuer().issue(&claims).unwrap());
+    for (name, value) in claims.as_object().unwrap() {
+        assert_eq!(payload[name], *value, "{name}");
+    }
+    assert_eq!(payload.as_object().unwrap().len(), 7 + 5);
+    // A type of one's own, and one that says nothing.
+    let registered = RegisteredClaims { sub: Some("42".to_owned()), ..RegisteredClaims::default() };
+    assert_eq!(json_parts(&issuer().issue(&registered).unwrap()).1["sub"], "42");
+    let (_, payload) = json_parts(&issuer().issue(&RegisteredClaims::default()).unwrap());
+    assert_eq!(payload.as_object().unwrap().len(), 5);
+    // In a box of any type.
+    let unsized_claims: &serde_json::value::RawValue =
+        serde_json::from_str(" { \"sub\" : \"42\" } ").unwrap();
+    assert_eq!(json_parts(&issuer().issue(unsized_claims).unwrap()).1["sub"], "42");
+}
+
+#[test]
+fn a_token_lives_as_long_as_it_is_told_to() {
+    let exp =
+        |issuer: &TokenIssuer| json_parts(&issuer.issue(&json!({})).unwrap()).1["exp"].as_u64().unwrap();
+    let lasting = |lifetime| exp(&issuer().lifetime(lifetime));
+    assert_eq!(exp(&issuer()), NOW + 900);
+    assert_eq!(lasting(Duration::from_secs(60)), NOW + 60);
+    assert_eq!(lasting(Duration::from_millis(1999)), NOW + 1);
+    assert_eq!(lasting(Duration::ZERO), NOW);
+    // To the end of the year 9999.
+    assert_eq!(lasting(Duration::MAX), 253_402_300_799);
+    let token = issuer().issue_for(Duration::from_secs(5), &json!({})).unwrap();
+    assert_eq!(json_parts(&token).1["exp"], NOW + 5);
+    assert_eq!(token.expires_at(), at(NOW + 5));
+    // Fractions of the clock are not rounded up, and a time before 1970 is 1970.
+    let late = issuer().clock(|| at(NOW) + Duration::from_millis(999));
+    let (_, payload) = json_parts(&late.issue(&json!({})).unwrap());
+    assert_eq!((&payload["iat"], &payload["exp"]), (&json!(NOW), &json!(NOW + 900)));
+    let early = issuer().clock(|| std::time::UNIX_EPOCH - Duration::from_secs(1));
+    assert_eq!(json_parts(&early.issue(&json!({})).unwrap()).1["iat"], 0);
+}
+
+#[test]
+fn clones_have_settings_of_their_own() {
+    let issuer = issuer();
+    let other = issuer.clone().audience("other").lifetime(Duration::from_secs(1));
+    let claims = |issuer: &TokenIssuer| json_parts(&issuer.issue(&json!({})).unwrap()).1;
+    assert_eq!((&claims(&issuer)["aud"], &claims(&issuer)["exp"]), (&json!(AUDIENCE), &json!(NOW + 900)));
+    assert_eq!((&claims(&other)["aud"], &claims(&other)["exp"]), (&json!("other"), &json!(NOW + 1)));
+}

@@ -1,0 +1,187 @@
+//! What is taken for a private key, and what is said of everything else.
+
+use jsonwebtoken::AlgorithmFamily;
+use serde_json::json;
+use tower_jwt_auth::{Algorithm, SigningKey};
+
+use super::{issuer_of, signing_key, verifier_of};
+use crate::keys::{ALGORITHMS, GRAVIOLA, SECRET, assert_error, der, fixture};
+use crate::support::{base64url, refusal};
+
+const PRIVATE: [(Algorithm, &str, &str); 6] = [
+    (Algorithm::RS256, "rsa2048.private.pem", "rsa2048.public.pem"),
+    (Algorithm::PS256, "rsa2048.pkcs1-private.pem", "rsa2048.public.pem"),
+    (Algorithm::ES256, "p256.private.pem", "p256.public.pem"),
+    (Algorithm::ES256, "p256.sec1-private.pem", "p256.public.pem"),
+    (Algorithm::ES384, "p384.private.pem", "p384.public.pem"),
+    (Algorithm::EdDSA, "ed25519.private.pem", "ed25519.public.pem"),
+];
+
+#[tokio::test]
+async fn private_keys_are_read_in_every_form() {
+    for (algorithm, name, public) in PRIVATE {
+        let pem = fixture(name);
+        for (form, key) in [
+            ("PEM", SigningKey::pem(algorithm, &pem)),
+            ("PEM with CRLF", SigningKey::pem(algorithm, pem.replace('\n', "\r\n"))),
+            ("PEM in a gap", SigningKey::pem(algorithm, format!("\n\n{pem}\n\n"))),
+            ("DER", SigningKey::der(algorithm, der(&pem))),
+        ] {
+            let key = key.unwrap_or_else(|error| panic!("{name}, {form}: {error}"));
+            assert_eq!(key.algorithm(), algorithm);
+            let token = issuer_of(key.kid("k")).issue(&json!({})).unwrap();
+            let public = tower_jwt_auth::KeySet::pem(algorithm, fixture(public)).unwrap();
+            let verifier = tower_jwt_auth::JwtVerifier::new(public).insecure_any_audience();
+            let verifier = verifier.clock(|| crate::support::at(crate::support::NOW));
+            assert_eq!(refusal(&verifier, token.as_str()).await, None, "{name}, {form}");
+        }
+    }
+    // OpenSSL writes the curve in front.
+    let curve = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+    let pem = format!("{curve}{}", fixture("p256.sec1-private.pem"));
+    assert!(SigningKey::pem(Algorithm::ES256, pem).is_ok());
+}
+
+#[test]
+fn what_is_no_private_key_for_the_algorithm_is_refused_and_said_to_be_so() {
+    use Algorithm::*;
+
+    const PUBLIC: &str = "a public key was given where a private key is needed; only a private key can sign";
+    const NO_PEM: &str = "the key cannot be read: it is not a private key in PEM";
+    const NO_DER: &str = "the key cannot be read: it is not a private key in DER";
+    const ENCRYPTED: &str = "the key cannot be read: it is encrypted; `openssl pkey` decrypts it";
+    for (algorithm, name, expected) in [
+        (RS256, "rsa2048.public.pem", PUBLIC),
+        (RS256, "rsa2048.pkcs1.pem", PUBLIC),
+        (RS256, "rsa2048.certificate.pem", PUBLIC),
+        (ES256, "p256.public.pem", PUBLIC),
+        (EdDSA, "ed25519.public.pem", PUBLIC),
+        (RS256, "p256.private.pem", "RS256 cannot be used with a P-256 key"),
+        (ES256, "rsa2048.private.pem", "ES256 cannot be used with an RSA key"),
+        (ES384, "p256.private.pem", "ES384 cannot be used with a P-256 key"),
+        (ES256, "p256.sec1-private.pem", "accepted"),
+        (ES384, "p256.sec1-private.pem", "ES384 cannot be used with a P-256 key"),
+        (ES256, "p384.private.pem", "ES256 cannot be used with a P-384 key"),
+        (ES256, "ed25519.private.pem", "ES256 cannot be used with an Ed25519 key"),
+        (EdDSA, "p256.private.pem", "EdDSA cannot be used with a P-256 key"),
+        (HS256, "ed25519.private.pem", "HS256 cannot be used with an Ed25519 key"),
+        (HS256, "rsa2048.private.pem", "HS256 cannot be used with an RSA key"),
+        (RS256, "rsa1024.private.pem", "an RSA key needs a modulus of 2048 to 8192 bits, got 1024"),
+        (
+            ES256,
+            "secp256k1.private.pem",
+            "ES256 cannot be used with a key on a curve other than P-256 and P-384",
+        ),
+        (EdDSA, "x25519.private.pem", "EdDSA cannot be used with a key that is neither RSA, EC nor Ed25519"),
+        (EdDSA, "ed25519.encrypted-private.pem", ENCRYPTED),
+    ] {
+        let pem = fixture(name);
+        let key = SigningKey::pem(algorithm, &pem);
+        match expected {
+            "accepted" => assert!(key.is_ok(), "{name}"),
+            expected => assert_error(name, key, expected),
+        }
+        let expected =
+            if name.contains("certificate") || name.contains("encrypted") { NO_DER } else { expected };
+        match expected {
+            "accepted" => {}
+            expected => assert_error(name, SigningKey::der(algorithm, der(&pem)), expected),
+        }
+    }
+    for (name, text) in
+        [("nothing", ""), ("words", "a key"), ("a secret", std::str::from_utf8(SECRET).unwrap())]
+    {
+        assert_error(name, SigningKey::pem(ES256, text), NO_PEM);
+        assert_error(name, SigningKey::der(ES256, text), NO_DER);
+    }
+    assert_error("no UTF-8", SigningKey::pem(ES256, [0xff]), NO_PEM);
+    assert_error("DER as PEM", SigningKey::pem(ES256, der(&fixture("p256.private.pem"))), NO_PEM);
+}
+
+#[test]
+fn secrets_are_what_they_are_for_verifying() {
+    use Algorithm::*;
+
+    for (algorithm, secret, expected) in [
+        (HS256, &SECRET[..31], "HS256 needs a secret of at least 32 bytes, got 31"),
+        (HS384, &SECRET[..47], "HS384 needs a secret of at least 48 bytes, got 47"),
+        (HS512, &SECRET[..63], "HS512 needs a secret of at least 64 bytes, got 63"),
+        (RS256, &SECRET[..], "RS256 cannot be used with a symmetric secret"),
+        (EdDSA, &SECRET[..], "EdDSA cannot be used with a symmetric secret"),
+    ] {
+        assert_error(&format!("{algorithm:?}"), SigningKey::hmac(algorithm, secret), expected);
+    }
+    let pem = fixture("rsa2048.private.pem");
+    assert_error("PEM", SigningKey::hmac(HS256, pem), "the key cannot be read: a key in PEM is not a secret");
+}
+
+#[test]
+fn a_key_whose_halves_do_not_belong_together_is_refused() {
+    // One bit of the modulus, of the first prime and of the private exponent, which graviola makes no use of.
+    let good = der(&fixture("rsa2048.pkcs1-private.pem"));
+    for place in [40, 600, 300].into_iter().take(if GRAVIOLA { 2 } else { 3 }) {
+        let mut key = good.clone();
+        key[place] ^= 4;
+        let error = SigningKey::der(Algorithm::RS256, key).unwrap_err().to_string();
+        assert!(error.starts_with("the key cannot be read: its "), "{place}: {error}");
+    }
+    assert!(SigningKey::der(Algorithm::RS256, good).is_ok());
+
+    // Numbers that are none on the curve: nothing, and the order of its points.
+    let good = der(&fixture("p256.sec1-private.pem"));
+    let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    for number in ["00".repeat(32), order.to_owned(), "ff".repeat(32)] {
+        let number: Vec<_> =
+            (0..32).map(|place| u8::from_str_radix(&number[2 * place..2 * place + 2], 16).unwrap()).collect();
+        let mut key = good.clone();
+        key[7..39].copy_from_slice(&number);
+        let error = SigningKey::der(Algorithm::ES256, key).unwrap_err();
+        assert_eq!(error.to_string(), "the key cannot be read: its numbers are not those of a private key");
+    }
+}
+
+#[tokio::test]
+async fn keys_of_every_algorithm_are_generated_and_none_twice() {
+    for algorithm in ALGORITHMS {
+        // One RSA key is enough; and with no optimisation, RustCrypto takes a quarter of a minute to find it.
+        let slow = cfg!(all(feature = "rust-crypto", not(feature = "aws-lc-rs")));
+        if algorithm.family() == AlgorithmFamily::Rsa && (slow || algorithm != Algorithm::RS256) {
+            continue;
+        }
+        let issuer = issuer_of(SigningKey::generate(algorithm).unwrap());
+        let token = issuer.issue(&json!({})).unwrap();
+        assert_eq!(refusal(&issuer.verifier(), token.as_str()).await, None, "{algorithm:?}");
+        if algorithm.family() == AlgorithmFamily::Hmac {
+            assert_eq!(issuer.jwks(), r#"{"keys":[]}"#);
+        } else {
+            assert_eq!(refusal(&verifier_of(&issuer.jwks()), token.as_str()).await, None, "{algorithm:?}");
+        }
+        if algorithm.family() != AlgorithmFamily::Rsa {
+            let other = issuer_of(SigningKey::generate(algorithm).unwrap());
+            assert!(refusal(&other.verifier(), token.as_str()).await.is_some(), "{algorithm:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_shows_a_secret() {
+    let key = SigningKey::hmac(Algorithm::HS512, SECRET).unwrap();
+    assert_eq!(format!("{key:?}"), "SigningKey { kid: None, algorithm: HS512, .. }");
+    let issuer = issuer_of(key.kid("k1"));
+    let token = issuer.issue(&json!({})).unwrap();
+    let service = issuer.jwks_service();
+    let shown = format!("{issuer:?} {issuer:#?} {token:?} {service:?} {}", issuer.jwks());
+    for secret in [
+        "correct horse".to_owned(),
+        base64url(&SECRET[..9]),
+        format!("{:?}", &SECRET[..9]).trim_end_matches(']').to_owned(),
+        token.as_str().rsplit_once('.').unwrap().1.to_owned(),
+    ] {
+        assert!(!shown.contains(&secret), "{secret} in {shown}");
+    }
+
+    let jwks = issuer_of(signing_key(Algorithm::RS256)).jwks();
+    for member in ["\"d\"", "\"p\"", "\"q\"", "\"dp\"", "\"k\""] {
+        assert!(!jwks.contains(member), "{member} in {jwks}");
+    }
+}

@@ -1,0 +1,200 @@
+//! New keys: published before they sign, and for as long as their tokens live.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
+
+use super::{Hand, kid, published};
+use crate::support::{AUDIENCE, ISSUER, NOW, at, refusal};
+
+fn key(kid: &str) -> SigningKey {
+    SigningKey::generate(Algorithm::EdDSA).unwrap().kid(kid)
+}
+
+/// Of tokens that live 100 s; new keys are published 1,000 s ahead.
+fn issuer(clock: &Hand) -> TokenIssuer {
+    let clock = clock.clone();
+    TokenIssuer::new(key("a"), ISSUER)
+        .audience(AUDIENCE)
+        .lifetime(Duration::from_secs(100))
+        .publish_ahead(Duration::from_secs(1000))
+        .clock(move || clock.time())
+}
+
+/// At each time: which key signs, and which are published.
+#[track_caller]
+fn assert_steps(issuer: &TokenIssuer, clock: &Hand, steps: &[(u64, &str, &[&str])]) {
+    for (time, signs, expected) in steps {
+        clock.set(*time);
+        assert_eq!(kid(&issuer.issue(&json!({})).unwrap()), *signs, "{time}");
+        assert_eq!(published(issuer), *expected, "{time}");
+    }
+}
+
+#[test]
+fn a_new_key_is_published_at_once_signs_later_and_the_old_one_stays_until_its_tokens_have_ended() {
+    let clock = Hand::new();
+    let issuer = issuer(&clock);
+    assert_steps(&issuer, &clock, &[(0, "a", &["a"])]);
+    issuer.rotate(key("b")).unwrap();
+    let steps: &[(u64, &str, &[&str])] = &[
+        (0, "a", &["a", "b"]),
+        (999, "a", &["a", "b"]),
+        (1000, "b", &["a", "b"]),
+        (1158, "b", &["a", "b"]),
+        // The last token of `a` was issued at 999, and ended at 1099; but another process may have signed until 1000.
+        (1159, "b", &["a", "b"]),
+        (1160, "b", &["b"]),
+        (1_000_000, "b", &["b"]),
+    ];
+    assert_steps(&issuer, &clock, steps);
+}
+
+#[test]
+fn rotations_in_a_row_give_each_key_its_time() {
+    let clock = Hand::new();
+    let issuer = issuer(&clock);
+    issuer.rotate(key("b")).unwrap();
+    clock.set(10);
+    issuer.rotate(key("c")).unwrap();
+    clock.set(500);
+    issuer.rotate(key("d")).unwrap();
+    // One that is to begin before another that was brought in earlier.
+    issuer.rotate_at(key("e"), at(NOW + 600)).unwrap();
+    let steps: &[(u64, &str, &[&str])] = &[
+        (999, "a", &["a", "b", "c", "d", "e"]),
+        (1000, "b", &["a", "b", "c", "d", "e"]),
+        (1009, "b", &["a", "b", "c", "d", "e"]),
+        (1010, "c", &["a", "b", "c", "d", "e"]),
+        (1159, "c", &["a", "b", "c", "d", "e"]),
+        (1160, "c", &["b", "c", "d", "e"]),
+        (1170, "c", &["c", "d", "e"]),
+        (1499, "c", &["c", "d", "e"]),
+        (1500, "e", &["c", "d", "e"]),
+        (1660, "e", &["e"]),
+    ];
+    assert_steps(&issuer, &clock, steps);
+}
+
+#[test]
+fn a_key_stays_for_a_token_that_lives_longer_than_others() {
+    let clock = Hand::new();
+    let issuer = issuer(&clock);
+    issuer.issue_for(Duration::from_secs(5000), &json!({})).unwrap();
+    issuer.rotate(key("b")).unwrap();
+    assert_steps(&issuer, &clock, &[(5059, "b", &["a", "b"]), (5060, "b", &["b"])]);
+}
+
+#[test]
+fn a_process_that_begins_in_the_midst_of_a_rotation_can_say_so() {
+    let clock = Hand::new();
+    let issuer = issuer(&clock);
+    clock.set(5000);
+    issuer.rotate_at(key("b"), at(NOW + 4950)).unwrap();
+    assert_steps(&issuer, &clock, &[(5000, "b", &["a", "b"]), (5109, "b", &["a", "b"]), (5110, "b", &["b"])]);
+}
+
+#[test]
+fn clones_share_their_keys() {
+    let clock = Hand::new();
+    let issuer = issuer(&clock);
+    let other = issuer.clone().audience("other");
+    issuer.rotate_at(key("b"), at(NOW)).unwrap();
+    assert_steps(&other, &clock, &[(0, "b", &["a", "b"])]);
+}
+
+#[test]
+fn a_name_is_published_once() {
+    let clock = Hand::new();
+    let issuer = issuer(&clock);
+    let error = issuer.rotate(key("a")).unwrap_err();
+    assert_eq!(error.to_string(), "a key with the `kid` `a` is published already");
+    assert_eq!(published(&issuer), ["a"]);
+    // Once it is gone it may come again.
+    issuer.rotate_at(key("b"), at(NOW)).unwrap();
+    clock.set(160);
+    issuer.rotate(key("a")).unwrap();
+    assert_eq!(published(&issuer), ["b", "a"]);
+}
+
+#[tokio::test]
+async fn secrets_rotate_unseen() {
+    let clock = Hand::new();
+    let secret = || SigningKey::generate(Algorithm::HS256).unwrap();
+    let issuer = TokenIssuer::new(secret(), ISSUER).clock({
+        let clock = clock.clone();
+        move || clock.time()
+    });
+    let verifier = issuer.verifier();
+    let old = issuer.issue(&json!({})).unwrap();
+    issuer.rotate_at(secret(), at(NOW)).unwrap();
+    let new = issuer.issue(&json!({})).unwrap();
+    assert_eq!(issuer.jwks(), r#"{"keys":[]}"#);
+    assert_eq!(refusal(&verifier, old.as_str()).await, None);
+    assert_eq!(refusal(&verifier, new.as_str()).await, None);
+    clock.set(900 + 59);
+    assert_eq!(refusal(&verifier, old.as_str()).await, None);
+    clock.set(900 + 60);
+    assert_eq!(refusal(&verifier, old.as_str()).await, Some(tower_jwt_auth::AuthErrorKind::InvalidSignature));
+}
+
+#[cfg(feature = "remote-keys")]
+mod remote {
+    use std::time::SystemTime;
+
+    use http::{Request, Response};
+    use tokio::time::Instant;
+    use tower_jwt_auth::JwtVerifier;
+    use tower_service::Service;
+
+    use super::*;
+    use crate::remote_keys::Provider;
+
+    /// Two verifiers see every token the moment it is issued, and once more just before it ends.
+    #[tokio::test(start_paused = true)]
+    async fn a_verifier_that_fetches_keys_follows_and_refuses_no_good_token() {
+        let start = Instant::now();
+        let clock = move || SystemTime::UNIX_EPOCH + Duration::from_secs(NOW) + start.elapsed();
+        let lifetime = Duration::from_secs(120);
+        let issuer = TokenIssuer::new(key("0"), ISSUER)
+            .audience(AUDIENCE)
+            .lifetime(lifetime)
+            .publish_ahead(Duration::from_secs(20 * 60))
+            .clock(clock);
+        let provider = Provider::new();
+        let service = issuer.jwks_service();
+        provider.answer(move |_| {
+            let Ok(answer) = service.clone().call(Request::new(())).into_inner();
+            let (parts, body) = answer.into_parts();
+            Ok(Response::from_parts(parts, body.into_bytes()))
+        });
+        // With no look for newer keys on account of a token: the keys have to be there before their tokens.
+        let keys = provider.keys().cooldown(Duration::from_secs(1_000_000));
+        let verifier = JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(clock);
+
+        let (mut signers, mut held) = (Vec::new(), std::collections::VecDeque::new());
+        for minute in 0..400 {
+            if minute > 0 && minute % 97 == 0 {
+                issuer.rotate(key(&minute.to_string())).unwrap();
+            }
+            let token = issuer.issue(&json!({})).unwrap();
+            assert_eq!(refusal(&verifier, token.as_str()).await, None, "new at {minute}");
+            signers.push(kid(&token));
+            held.push_back(token);
+            // Tokens of two minutes ago have just ended, and are good for a minute more.
+            if held.len() > 3 {
+                let oldest = held.pop_front().unwrap();
+                assert_eq!(
+                    refusal(&verifier, oldest.as_str()).await,
+                    Some(tower_jwt_auth::AuthErrorKind::Expired)
+                );
+                assert_eq!(refusal(&verifier, held[0].as_str()).await, None, "old at {minute}");
+            }
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+        signers.dedup();
+        assert_eq!(signers, ["0", "97", "194", "291", "388"][..4]);
+        assert!(provider.requests() > 50, "{}", provider.requests());
+    }
+}
