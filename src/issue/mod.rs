@@ -156,7 +156,8 @@ impl TokenIssuer {
         self.issue_for(self.settings.lifetime, claims)
     }
 
-    /// Issues a token that lives as long as is said here.
+    /// Issues a token that lives as long as is said here. Where it is longer than the [lifetime](Self::lifetime), other processes,
+    /// and this one after a restart, do not know of it when they drop a key that was rotated out.
     ///
     /// # Errors
     ///
@@ -230,7 +231,8 @@ impl TokenIssuer {
     }
 
     /// Brings in a new key that signs from a certain time on: one that several processes agree on, or one in the past,
-    /// where the process begins in the midst of a rotation. If the newest key is to begin later, it begins with that.
+    /// where the process begins in the midst of a rotation. A key that is to begin later takes over from it then, so that
+    /// in an emergency this one can sign at once.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};

@@ -25,7 +25,7 @@ pub(crate) struct OwnClaims<'a> {
 const RESERVED: [&str; 5] = ["iss", "aud", "iat", "exp", "jti"];
 
 impl OwnClaims<'_> {
-    /// One JSON object of both, in which no member stands twice.
+    /// One JSON object of both, in which no claim stands twice.
     pub(crate) fn with<C: Serialize + ?Sized>(&self, claims: &C) -> Result<Vec<u8>, IssueError> {
         let failed = |error| IssueError::Serialize { source: Arc::new(error) };
         let mut payload = serde_json::to_vec(self).map_err(failed)?;
@@ -46,7 +46,9 @@ impl OwnClaims<'_> {
             payload.truncate(start);
             payload.push(b'}');
         } else {
-            payload[start] = b',';
+            // Some writers begin with white space.
+            let brace = payload[start..].iter().position(|byte| *byte == b'{').unwrap_or_default();
+            payload[start + brace] = b',';
         }
         Ok(payload)
     }

@@ -19,13 +19,16 @@ const LEEWAY: Duration = Duration::from_secs(60);
 /// The keys of an issuer, shared by its clones. All times are since 1970.
 pub(crate) struct Keys {
     published: ArcSwap<Published>,
+    /// The longest lifetime that any of the clones has asked with, in seconds: what one of them has signed, another must
+    /// not take the key of.
+    longest: AtomicU64,
     /// Held by whoever replaces what is published.
     replacing: Mutex<()>,
 }
 
 /// What is published from one change to the next.
 pub(crate) struct Published {
-    /// The oldest first; there is always one.
+    /// In the order in which they begin to sign; there is always one.
     keys: Vec<Arc<Signer>>,
     pub(crate) jwks: String,
     pub(crate) verifying: Arc<KeySet>,
@@ -45,11 +48,16 @@ pub(crate) struct Signer {
 impl Keys {
     pub(crate) fn new(key: SigningKey) -> Self {
         let published = Published::new(vec![Arc::new(Signer::new(key, Duration::ZERO))]);
-        Self { published: ArcSwap::from_pointee(published), replacing: Mutex::new(()) }
+        Self {
+            published: ArcSwap::from_pointee(published),
+            longest: AtomicU64::new(0),
+            replacing: Mutex::new(()),
+        }
     }
 
     /// What is published at this time, where tokens live this long.
     pub(crate) fn at(&self, now: Duration, lifetime: Duration) -> Guard<Arc<Published>> {
+        let lifetime = self.longest(lifetime);
         let published = self.published.load();
         if !published.has_ended(now, lifetime) {
             return published;
@@ -60,7 +68,16 @@ impl Keys {
         self.published.load()
     }
 
-    /// Publishes a key that signs from `from` on, or from when the newest one does, if that is later.
+    /// The longest lifetime so far.
+    fn longest(&self, lifetime: Duration) -> Duration {
+        let seconds = lifetime.as_secs().saturating_add(u64::from(lifetime.subsec_nanos() > 0));
+        if self.longest.load(Ordering::Relaxed) < seconds {
+            self.longest.fetch_max(seconds, Ordering::Relaxed);
+        }
+        Duration::from_secs(self.longest.load(Ordering::Relaxed))
+    }
+
+    /// Publishes a key that signs from `from` on, until one does that begins later.
     pub(crate) fn add(
         &self,
         key: SigningKey,
@@ -68,13 +85,14 @@ impl Keys {
         now: Duration,
         lifetime: Duration,
     ) -> Result<(), ConfigError> {
+        let lifetime = self.longest(lifetime);
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut keys = self.published.load().lasting(now, lifetime);
         if let Some(kid) = key.name().filter(|kid| keys.iter().any(|held| held.key.name() == Some(*kid))) {
             return Err(ConfigError::KidTwice { kid: kid.to_owned() });
         }
-        let from = keys.last().map_or(from, |newest| newest.from.max(from));
-        keys.push(Arc::new(Signer::new(key, from)));
+        let place = keys.partition_point(|held| held.from <= from);
+        keys.insert(place, Arc::new(Signer::new(key, from)));
         self.published.store(Arc::new(Published::new(keys)));
         Ok(())
     }

@@ -63,7 +63,7 @@ impl SigningKey {
     /// # Errors
     ///
     /// If the text is something else (a public key, a certificate or an encrypted key, say), the key is not one for the
-    /// algorithm, its two halves do not belong together, an RSA key has less than 2048 or more than 8192 bits, or what
+    /// algorithm, the halves of an RSA key do not belong together (of the others the public half is worked out anew), an RSA key has less than 2048 or more than 8192 bits, or what
     /// signs here cannot use it.
     pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let (form, document) = private_key::from_pem(pem.as_ref())?;

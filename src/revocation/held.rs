@@ -68,7 +68,8 @@ impl Held {
             keyed: SipHasher13::new_with_keys(random(), random()),
             parts: (0..PARTS).map(|_| RwLock::default()).collect(),
             counts: Default::default(),
-            beyond_expiry: AtomicU64::new(0),
+            // More than clocks are apart: a list is read, as a rule, before there is a verifier with a leeway.
+            beyond_expiry: AtomicU64::new(3600),
             next: AtomicUsize::new(0),
         }
     }

@@ -18,8 +18,8 @@ use crate::registered::NumericDate;
 /// without the claim cannot be named by it: have the verifier's claims type demand the ones you revoke by.
 ///
 /// Clones share one list. It is held in memory, as fingerprints of 128 bits that are made with a random key, some 50 bytes
-/// each; an entry leaves once the tokens that it names have expired, so that the list is bounded by how much is revoked
-/// within the life of a token. It ends with the process.
+/// each; an entry leaves an hour after the tokens that it names have expired (later if a verifier's leeway is longer), so that
+/// the list is bounded by how much is revoked within the life of a token. It ends with the process.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -75,7 +75,8 @@ impl Revocations {
     /// Revokes all tokens of a subject that were issued at this time or before: those with this `sub` and an `iat` that is not
     /// later, or none. `last_expiry` is the latest `exp` that one of them may have.
     ///
-    /// An `iat` has whole seconds with most issuers: a token that is issued later in the same second is revoked, too.
+    /// An `iat` has whole seconds with most issuers: a token that is issued later in the same second is revoked, too. If the
+    /// issuer's clock may be ahead of this one's, add that to `issued_until`, or its latest tokens are missed.
     pub fn revoke_subject(&self, issuer: &str, sub: &str, issued_until: SystemTime, last_expiry: SystemTime) {
         let until = since_epoch(issued_until).as_millis().try_into().unwrap_or(u64::MAX);
         self.held.revoke_subject(issuer, sub, until, seconds(last_expiry), self.now());

@@ -110,7 +110,7 @@ async fn a_remembered_token_is_revoked_as_well() {
 #[tokio::test]
 async fn an_entry_leaves_with_its_tokens_and_not_before() {
     let (revocations, verifier, time) = listed();
-    let verifier = verifier.leeway(Duration::from_secs(120));
+    let verifier = verifier.leeway(Duration::from_secs(7200));
     revocations.revoke_token(ISSUER, "t1", at(EXPIRY));
     let token = claims(&json!({"jti": "t1"}));
     let others = |from: usize| {
@@ -119,14 +119,27 @@ async fn an_entry_leaves_with_its_tokens_and_not_before() {
             revocations.revoke_session(ISSUER, &n.to_string(), at(NOW));
         }
     };
-    time.store(EXPIRY + 119, Ordering::Relaxed);
+    time.store(EXPIRY + 7199, Ordering::Relaxed);
     others(0);
     assert_eq!(refusal(&verifier, &token).await, Some(Revoked), "as long as the leeway lasts");
-    time.store(EXPIRY + 200, Ordering::Relaxed);
+    time.store(EXPIRY + 7300, Ordering::Relaxed);
     others(1000);
     assert!(revocations.len() <= 257, "{}", revocations.len());
     time.store(NOW, Ordering::Relaxed);
     assert_eq!(refusal(&verifier, &token).await, None, "it has been forgotten");
+}
+
+#[tokio::test]
+async fn a_list_may_be_read_before_there_is_a_verifier() {
+    let revocations = Revocations::new().clock(|| at(EXPIRY + 50));
+    for n in 0..600 {
+        revocations.revoke_token(ISSUER, &n.to_string(), at(EXPIRY));
+    }
+    let verifier = verifier().clock(|| at(EXPIRY + 50)).revocations(revocations);
+    for n in 0..600 {
+        let token = claims(&json!({"jti": n.to_string()}));
+        assert_eq!(refusal(&verifier, &token).await, Some(Revoked), "{n}");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sqlx::SqlitePool;
 use tower_jwt_auth::Revocations;
 
+use crate::error::{ApiError, report_database};
 use crate::tokens::{ISSUER, LIFETIME};
 
 /// The store. Clones share it.
@@ -32,22 +33,32 @@ impl Sessions {
         self.revocations.clone()
     }
 
-    /// Ends a session: from now on, none of its tokens is good for anything. It is written down first, so that it has
-    /// ended for good if this succeeds.
-    pub(crate) async fn end(&self, sid: &str) -> Result<(), sqlx::Error> {
-        let now = jsonwebtoken::get_current_timestamp();
-        let last_expiry = now.saturating_add(LIFETIME) as i64;
+    /// Ends a session: from now on, none of its tokens is good for anything. If it cannot be written down, that is so until a
+    /// restart only.
+    pub(crate) async fn end(&self, sid: String) -> Result<(), ApiError> {
+        let last_expiry = jsonwebtoken::get_current_timestamp().saturating_add(LIFETIME) as i64;
+        self.revocations.revoke_session(ISSUER, &sid, time(last_expiry));
+        // In a task of its own: a client that does not wait for the answer has signed out all the same.
+        let sessions = self.clone();
+        let written = tokio::spawn(async move { sessions.write_down(&sid, last_expiry).await });
+        written.await.map_err(ApiError::internal)?.map_err(ApiError::from)
+    }
+
+    async fn write_down(&self, sid: &str, last_expiry: i64) -> Result<(), sqlx::Error> {
         sqlx::query("INSERT OR REPLACE INTO ended_sessions (sid, last_expiry) VALUES (?, ?)")
             .bind(sid)
             .bind(last_expiry)
             .execute(&self.pool)
             .await?;
-        self.revocations.revoke_session(ISSUER, sid, time(last_expiry));
         // An hour is longer than the clocks of issuer and verifier may be apart.
-        sqlx::query("DELETE FROM ended_sessions WHERE last_expiry < ?")
-            .bind(now as i64 - 3600)
+        let forgotten = sqlx::query("DELETE FROM ended_sessions WHERE last_expiry < ?")
+            .bind(last_expiry - LIFETIME as i64 - 3600)
             .execute(&self.pool)
-            .await?;
+            .await;
+        if let Err(error) = forgotten {
+            // The session has ended, whatever became of the others.
+            report_database(&error);
+        }
         Ok(())
     }
 }

@@ -6,4 +6,6 @@ CREATE TABLE ended_sessions (
     last_expiry INTEGER NOT NULL
 ) STRICT;
 
+CREATE INDEX ended_sessions_by_expiry ON ended_sessions (last_expiry);
+
 PRAGMA user_version = 2;

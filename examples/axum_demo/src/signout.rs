@@ -20,6 +20,6 @@ async fn sign_out(
     State(sessions): State<Sessions>,
     token: Claims<AccessToken>,
 ) -> Result<impl IntoResponse, ApiError> {
-    sessions.end(&token.sid).await?;
+    sessions.end(token.sid.clone()).await?;
     Ok((StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]))
 }

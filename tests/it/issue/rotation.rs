@@ -60,21 +60,34 @@ fn rotations_in_a_row_give_each_key_its_time() {
     issuer.rotate(key("c")).unwrap();
     clock.set(500);
     issuer.rotate(key("d")).unwrap();
-    // One that is to begin before another that was brought in earlier.
+    // One that is to begin before others that were brought in earlier: in an emergency, say.
     issuer.rotate_at(key("e"), at(NOW + 600)).unwrap();
     let steps: &[(u64, &str, &[&str])] = &[
-        (999, "a", &["a", "b", "c", "d", "e"]),
-        (1000, "b", &["a", "b", "c", "d", "e"]),
-        (1009, "b", &["a", "b", "c", "d", "e"]),
-        (1010, "c", &["a", "b", "c", "d", "e"]),
-        (1159, "c", &["a", "b", "c", "d", "e"]),
-        (1160, "c", &["b", "c", "d", "e"]),
-        (1170, "c", &["c", "d", "e"]),
-        (1499, "c", &["c", "d", "e"]),
-        (1500, "e", &["c", "d", "e"]),
-        (1660, "e", &["e"]),
+        (599, "a", &["a", "e", "b", "c", "d"]),
+        (600, "e", &["a", "e", "b", "c", "d"]),
+        (759, "e", &["a", "e", "b", "c", "d"]),
+        (760, "e", &["e", "b", "c", "d"]),
+        (1000, "b", &["e", "b", "c", "d"]),
+        (1010, "c", &["e", "b", "c", "d"]),
+        (1159, "c", &["e", "b", "c", "d"]),
+        (1160, "c", &["b", "c", "d"]),
+        (1170, "c", &["c", "d"]),
+        (1500, "d", &["c", "d"]),
+        (1660, "d", &["d"]),
     ];
     assert_steps(&issuer, &clock, steps);
+}
+
+#[test]
+fn a_clone_with_shorter_lives_takes_no_key_from_the_others() {
+    let clock = Hand::new();
+    let issuer = issuer(&clock);
+    let hasty = issuer.clone().lifetime(Duration::from_secs(1));
+    issuer.rotate_at(key("b"), at(NOW + 10)).unwrap();
+    clock.set(100);
+    hasty.issue(&json!({})).unwrap();
+    assert_eq!(issuer.jwks().matches("kty").count(), 2);
+    assert!(hasty.rotate(key("a")).is_err(), "its name is still published");
 }
 
 #[test]

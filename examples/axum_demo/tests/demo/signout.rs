@@ -36,6 +36,20 @@ async fn takes_a_token() {
 }
 
 #[tokio::test]
+async fn is_done_even_if_nobody_waits_for_the_answer() {
+    let file = ScratchFile::new("gone_before_the_answer.sqlite3");
+    let demo = Demo::start_with(settings(&file.url())).await;
+    for _ in 0..4 {
+        let authorization = demo.bearer().await;
+        drop(demo.send(&request("POST", "/signout", &[&authorization])).await);
+        // Either nothing has come of it, or all: never a session that is over on disk and good in memory.
+        let still_good = demo.protected(&[&authorization]).await.status == 200;
+        let again = sign_out(&demo, &[&authorization]).await.status;
+        assert_eq!(again == 204, still_good, "{still_good} {again}");
+    }
+}
+
+#[tokio::test]
 async fn outlives_a_restart() {
     let file = ScratchFile::new("signed_out.sqlite3");
     let demo = Demo::start_with(settings(&file.url())).await;
