@@ -48,6 +48,21 @@ pub(crate) enum Step<C> {
 }
 
 impl<V, R, P> Gate<V, R, P> {
+    /// The same with another policy or another sort of answer.
+    pub(crate) fn with<R2, P2>(self, change: impl FnOnce(R, P) -> (R2, P2)) -> Gate<V, R2, P2> {
+        let (reject, policy) = change(self.reject, self.policy);
+        Gate {
+            verifier: self.verifier,
+            sources: self.sources,
+            lets_pass: self.lets_pass,
+            passes_unread: self.passes_unread,
+            removes_credential: self.removes_credential,
+            policy,
+            challenge: self.challenge,
+            reject,
+        }
+    }
+
     /// The `Debug` output of whatever is made of a gate.
     pub(crate) fn describe(&self, f: &mut Formatter<'_>, name: &str) -> fmt::Result {
         f.debug_struct(name)

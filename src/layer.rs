@@ -84,28 +84,7 @@ impl<V, R> JwtAuthLayer<V, R> {
         V: Verify,
         P: Policy<V::Claims>,
     {
-        let Gate {
-            verifier,
-            sources,
-            lets_pass,
-            passes_unread,
-            removes_credential,
-            policy: (),
-            challenge,
-            reject,
-        } = self.gate;
-        JwtAuthLayer {
-            gate: Gate {
-                verifier,
-                sources,
-                lets_pass,
-                passes_unread,
-                removes_credential,
-                policy,
-                challenge,
-                reject,
-            },
-        }
+        JwtAuthLayer { gate: self.gate.with(|reject, ()| (reject, policy)) }
     }
 }
 
@@ -266,28 +245,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// [`reject_with`](Self::reject_with). What a [`RequireLayer`](crate::RequireLayer) or a
     /// [`PrincipalLayer`](crate::PrincipalLayer) inside refuses is asked of its own; an extractor has an empty body.
     pub fn on_reject<R2>(self, reject: R2) -> JwtAuthLayer<V, R2, P> {
-        let Gate {
-            verifier,
-            sources,
-            lets_pass,
-            passes_unread,
-            removes_credential,
-            policy,
-            challenge,
-            reject: _,
-        } = self.gate;
-        JwtAuthLayer {
-            gate: Gate {
-                verifier,
-                sources,
-                lets_pass,
-                passes_unread,
-                removes_credential,
-                policy,
-                challenge,
-                reject,
-            },
-        }
+        JwtAuthLayer { gate: self.gate.with(|_, policy| (reject, policy)) }
     }
 
     /// The same as [`on_reject`](Self::on_reject) for a closure, which needs no annotations here.
