@@ -75,7 +75,6 @@ impl<C> JwtVerifier<C> {
             token_limit: TOKEN_LIMIT,
             access_tokens_only: false,
             revocations: None,
-            remembers: false,
             clock: None,
         };
         Self { keys: Arc::new(keys), rules: Arc::new(rules), cache: None }
@@ -178,7 +177,6 @@ impl<C> JwtVerifier<C> {
     /// cache of its own; those it was cloned from keep theirs.
     pub fn cache(mut self, cache: TokenCache) -> Self {
         self.cache = Some(Arc::new(Store::new(cache)));
-        Arc::make_mut(&mut self.rules).remembers = true;
         self
     }
 
@@ -234,7 +232,7 @@ where
     /// With keys that are held.
     fn verify_with(&self, keys: &KeySet, token: &[u8]) -> Result<Claims<C>, Refusal> {
         let Some(cache) = &self.cache else {
-            return self.rules.judge(keys, token).map(|judged| judged.claims);
+            return self.rules.judge(keys, token, false).map(|judged| judged.claims);
         };
         if let Some((claims, revocable)) = cache.find(token, keys, || self.rules.now()) {
             return if self.rules.is_revoked(&revocable) {
@@ -243,7 +241,7 @@ where
                 Ok(claims)
             };
         }
-        let judged = self.rules.judge(keys, token)?;
+        let judged = self.rules.judge(keys, token, true)?;
         cache.keep(token, &judged);
         Ok(judged.claims)
     }

@@ -23,8 +23,6 @@ pub(crate) struct Rules {
     pub(crate) token_limit: usize,
     pub(crate) access_tokens_only: bool,
     pub(crate) revocations: Option<Revocations>,
-    /// Whether tokens are remembered, so that it has to be known what they may be revoked by.
-    pub(crate) remembers: bool,
     pub(crate) clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
 }
 
@@ -54,8 +52,14 @@ impl From<AuthErrorKind> for Refusal {
 }
 
 impl Rules {
-    /// Judges a token in compact serialisation.
-    pub(crate) fn judge<'k, C>(&self, keys: &'k KeySet, token: &[u8]) -> Result<Judged<'k, C>, Refusal>
+    /// Judges a token in compact serialisation. Of one that is to be remembered it is kept what it may be revoked
+    /// by.
+    pub(crate) fn judge<'k, C>(
+        &self,
+        keys: &'k KeySet,
+        token: &[u8],
+        to_remember: bool,
+    ) -> Result<Judged<'k, C>, Refusal>
     where
         C: DeserializeOwned,
     {
@@ -63,10 +67,16 @@ impl Rules {
             return Err(AuthErrorKind::TokenTooLarge.into());
         }
         let jws = Jws::split(token).ok_or(AuthErrorKind::MalformedToken)?;
-        self.judge_parts(keys, &jws).map_err(|refusal| jws.misshapen().map_or(refusal, Refusal::from))
+        self.judge_parts(keys, &jws, to_remember)
+            .map_err(|refusal| jws.misshapen().map_or(refusal, Refusal::from))
     }
 
-    fn judge_parts<'k, C>(&self, keys: &'k KeySet, jws: &Jws<'_>) -> Result<Judged<'k, C>, Refusal>
+    fn judge_parts<'k, C>(
+        &self,
+        keys: &'k KeySet,
+        jws: &Jws<'_>,
+        to_remember: bool,
+    ) -> Result<Judged<'k, C>, Refusal>
     where
         C: DeserializeOwned,
     {
@@ -104,7 +114,7 @@ impl Rules {
                 if revocations.has(&identity) {
                     return Err(AuthErrorKind::Revoked.into());
                 }
-                if self.remembers { revocations.revocable(&identity) } else { Revocable::default() }
+                if to_remember { revocations.revocable(&identity) } else { Revocable::default() }
             }
             None => Revocable::default(),
         };
