@@ -1,5 +1,7 @@
 //! What it costs to issue a token, beside `jsonwebtoken::encode` with the same claims and the same key: a table.
 
+mod support;
+
 use std::fs;
 use std::hint::black_box;
 use std::time::{Instant, SystemTime};
@@ -8,8 +10,9 @@ use jsonwebtoken::{EncodingKey, Header};
 use serde::Serialize;
 use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
 
+use self::support::{ISSUER, median};
+
 const SECRET: &[u8; 32] = b"a secret of thirty-two bytes ...";
-const ISSUER: &str = "https://id.example.com/realms/shop";
 const AUDIENCE: &str = "https://api.example.com/orders";
 
 /// What the application says.
@@ -81,9 +84,4 @@ fn time(rounds: u32, make: impl Fn() -> String) -> f64 {
         black_box(make());
     }
     start.elapsed().as_secs_f64() * 1e9 / f64::from(rounds)
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }

@@ -77,10 +77,7 @@ impl Settings {
     }
 
     pub(crate) fn set_scope(&mut self, scope: &str) -> Result<(), ConfigError> {
-        if !is_scope_list(scope) {
-            return Err(ConfigError::InvalidScope { scope: scope.to_owned() });
-        }
-        self.scope = Some(scope.to_owned());
+        self.scope = Some(checked_scopes(scope)?.to_owned());
         Ok(())
     }
 
@@ -94,6 +91,11 @@ impl Default for Settings {
     fn default() -> Self {
         Self { realm: quoted("api"), scope: None, resource_metadata: None }
     }
+}
+
+/// A text out of the settings that is one or more scopes.
+pub(crate) fn checked_scopes(text: &str) -> Result<&str, ConfigError> {
+    if is_scope_list(text) { Ok(text) } else { Err(ConfigError::InvalidScope { scope: text.to_owned() }) }
 }
 
 /// Whether a text is one or more scopes with a space between them (RFC 6749, section 3.3).
@@ -166,6 +168,14 @@ mod tests {
             assert_eq!(kind as usize, position);
             assert_eq!(challenge.header(kind), challenge.render(kind, None));
         }
+    }
+
+    #[test]
+    fn a_realm_is_quoted() {
+        let mut settings = Settings::default();
+        settings.set_realm(r#"a "b" \c"#).unwrap();
+        let challenge = Challenge::new(settings);
+        assert_eq!(challenge.header(AuthErrorKind::MissingCredential), r#"Bearer realm="a \"b\" \\c""#);
     }
 
     /// In a quoted-string, and as a `grpc-message`.

@@ -159,6 +159,11 @@ impl From<SystemTime> for NumericDate {
     }
 }
 
+/// How long after 1970 a point in time is; nothing for what is before.
+pub(crate) fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 impl<'de> Deserialize<'de> for NumericDate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Seconds;

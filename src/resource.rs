@@ -10,6 +10,7 @@ use serde::Serialize;
 use tower_service::Service;
 
 use crate::address::public_url;
+use crate::challenge::checked_scopes;
 use crate::config_error::ConfigError;
 use crate::public_json;
 
@@ -108,10 +109,7 @@ impl ProtectedResource {
     ///
     /// If it is not one or more scopes with a space between them.
     pub fn scopes(mut self, scopes: &str) -> Result<Self, ConfigError> {
-        if !crate::challenge::is_scope_list(scopes) {
-            return Err(ConfigError::InvalidScope { scope: scopes.to_owned() });
-        }
-        self.metadata.scopes_supported = scopes.split(' ').map(str::to_owned).collect();
+        self.metadata.scopes_supported = checked_scopes(scopes)?.split(' ').map(str::to_owned).collect();
         Ok(self)
     }
 

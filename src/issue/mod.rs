@@ -25,7 +25,7 @@ pub use self::signing_key::SigningKey;
 use self::payload::OwnClaims;
 use self::published::Keys;
 use crate::config_error::ConfigError;
-use crate::registered::Audience;
+use crate::registered::{Audience, since_epoch};
 use crate::verify::base64url::{encode, encode_onto};
 
 /// Issues tokens: signs claims of your own, and publishes the keys that others check them with.
@@ -277,8 +277,4 @@ impl fmt::Debug for TokenIssuer {
             .field("lifetime", &self.settings.lifetime)
             .finish_non_exhaustive()
     }
-}
-
-fn since_epoch(time: SystemTime) -> Duration {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }

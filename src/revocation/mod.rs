@@ -4,11 +4,11 @@ mod held;
 
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use self::held::Held;
 pub(crate) use self::held::Revocable;
-use crate::registered::NumericDate;
+use crate::registered::{NumericDate, since_epoch};
 
 /// Tokens that are refused though they have not expired, because their user has signed out, say.
 ///
@@ -153,10 +153,6 @@ pub(crate) enum Name {
 
 impl Name {
     pub(crate) const ALL: [Self; 3] = [Self::Token, Self::Session, Self::Subject];
-}
-
-fn since_epoch(time: SystemTime) -> Duration {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Rounded up; what lies beyond 2106 never comes.
