@@ -63,8 +63,8 @@ impl SigningKey {
     /// # Errors
     ///
     /// If the text is something else (a public key, a certificate or an encrypted key, say), the key is not one for the
-    /// algorithm, the halves of an RSA key do not belong together (of the others the public half is worked out anew), an RSA key has less than 2048 or more than 8192 bits, or what
-    /// signs here cannot use it.
+    /// algorithm, the halves of an RSA key do not belong together (of the others the public half is worked out anew), an
+    /// RSA key has less than 2048 or more than 8192 bits, or what signs here cannot use it.
     pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let (form, document) = private_key::from_pem(pem.as_ref())?;
         Self::read(algorithm, &form, document.as_bytes())
