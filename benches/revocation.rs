@@ -1,4 +1,5 @@
-//! What a list of revocations costs a request: none, an empty one, and one of 100,000 tokens.
+//! What a list of revocations costs a request: none, an empty one, one of 100,000 tokens, and one with as many tokens, sessions
+//! and subjects together, all three of which are then looked for.
 
 mod support;
 
@@ -18,35 +19,42 @@ fn main() {
     let tokens: Vec<_> = issuer.tokens().iter().map(|token| authorization(token)).collect();
     let empty = Revocations::new();
     let start = Instant::now();
-    let long = list(100_000);
+    let tokens_only = list(100_000, |_| 0);
     println!("revoking 100,000 tokens: {} ms", start.elapsed().as_millis());
+    let all_sorts = list(100_000, |n| n % 3);
     println!("nanoseconds a request, medians of {ROUNDS} rounds");
-    println!("{:18}{:>8}{:>8}{:>10}", "", "none", "empty", "100,000");
+    println!("{:18}{:>8}{:>8}{:>10}{:>10}", "", "none", "empty", "tokens", "all sorts");
     for (name, cache) in [("HS256", None), ("HS256, remembered", Some(TokenCache::new()))] {
         let verifier = || match &cache {
             None => issuer.verifier(),
             Some(cache) => issuer.verifier().cache(cache.clone()),
         };
-        let verifiers =
-            [verifier(), verifier().revocations(empty.clone()), verifier().revocations(long.clone())];
-        let [none, empty, long] = measure(&verifiers, &tokens);
-        println!("{name:18}{none:>8.0}{empty:>8.0}{long:>10.0}");
+        let with = |list: &Revocations| verifier().revocations(list.clone());
+        let verifiers = [verifier(), with(&empty), with(&tokens_only), with(&all_sorts)];
+        let [none, empty, tokens_only, all_sorts] = measure(&verifiers, &tokens);
+        println!("{name:18}{none:>8.0}{empty:>8.0}{tokens_only:>10.0}{all_sorts:>10.0}");
     }
 }
 
-fn list(len: usize) -> Revocations {
+fn list(len: usize, sort: impl Fn(usize) -> usize) -> Revocations {
     let revocations = Revocations::new();
-    let expiry = SystemTime::now() + Duration::from_secs(900);
+    let now = SystemTime::now();
+    let expiry = now + Duration::from_secs(900);
     for n in 0..len {
-        revocations.revoke_token(ISSUER, &format!("revoked-{n}"), expiry);
+        let name = format!("revoked-{n}");
+        match sort(n) {
+            0 => revocations.revoke_token(ISSUER, &name, expiry),
+            1 => revocations.revoke_session(ISSUER, &name, expiry),
+            _ => revocations.revoke_subject(ISSUER, &name, now, expiry),
+        }
     }
     revocations
 }
 
 /// The medians of rounds in which all take turns.
-fn measure(verifiers: &[JwtVerifier<User>; 3], tokens: &[HeaderValue]) -> [f64; 3] {
+fn measure(verifiers: &[JwtVerifier<User>; 4], tokens: &[HeaderValue]) -> [f64; 4] {
     let mut services = verifiers.each_ref().map(|verifier| service(verifier.clone()));
-    let mut times = [const { Vec::new() }; 3];
+    let mut times = [const { Vec::new() }; 4];
     for round in 0..ROUNDS {
         for (service, times) in services.iter_mut().zip(&mut times) {
             let mut elapsed = Duration::ZERO;

@@ -194,7 +194,7 @@ pub use self::registered::{Audience, NumericDate, RegisteredClaims};
 pub use self::reject::{EmptyBody, Grpc, Head, ProblemJson, Reject};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::resource::{ProtectedResource, ProtectedResourceService};
-pub use self::revocation::Revocations;
+pub use self::revocation::{Revocation, Revocations};
 pub use self::service::JwtAuth;
 pub use self::token_source::TokenSource;
 pub use self::verify::{

@@ -1,14 +1,19 @@
 //! Tokens that are no longer good, though they have not expired.
 
+mod entry;
 mod held;
+mod marks;
+mod names;
 
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+pub use self::entry::Revocation;
 use self::held::Held;
 pub(crate) use self::held::Revocable;
-use crate::registered::{NumericDate, since_epoch};
+pub(crate) use self::names::Identity;
+use crate::registered::since_epoch;
 
 /// Tokens that are refused though they have not expired, because their user has signed out, say.
 ///
@@ -62,14 +67,16 @@ impl Revocations {
     /// Revokes the token with this `jti` ([RFC 7519, section 4.1.7](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.7)).
     /// `expires_at` is its `exp`.
     pub fn revoke_token(&self, issuer: &str, jti: &str, expires_at: SystemTime) {
-        self.held.revoke_token(issuer, jti, seconds(expires_at), self.now());
+        let (issuer, jti) = (issuer.to_owned(), jti.to_owned());
+        self.revoke(&Revocation::Token { issuer, jti, expires_at });
     }
 
     /// Revokes all tokens of a session: those with this `sid`
     /// ([OpenID Connect Front-Channel Logout 1.0, section 3](https://openid.net/specs/openid-connect-frontchannel-1_0.html#OPLogout)).
     /// `last_expiry` is the latest `exp` that one of them may have.
     pub fn revoke_session(&self, issuer: &str, sid: &str, last_expiry: SystemTime) {
-        self.held.revoke_session(issuer, sid, seconds(last_expiry), self.now());
+        let (issuer, sid) = (issuer.to_owned(), sid.to_owned());
+        self.revoke(&Revocation::Session { issuer, sid, expires_at: last_expiry });
     }
 
     /// Revokes all tokens of a subject that were issued at this time or before: those with this `sub` and an `iat` that is not
@@ -78,8 +85,13 @@ impl Revocations {
     /// An `iat` has whole seconds with most issuers: a token that is issued later in the same second is revoked, too. If the
     /// issuer's clock may be ahead of this one's, add that to `issued_until`, or its latest tokens are missed.
     pub fn revoke_subject(&self, issuer: &str, sub: &str, issued_until: SystemTime, last_expiry: SystemTime) {
-        let until = since_epoch(issued_until).as_millis().try_into().unwrap_or(u64::MAX);
-        self.held.revoke_subject(issuer, sub, until, seconds(last_expiry), self.now());
+        let (issuer, sub) = (issuer.to_owned(), sub.to_owned());
+        self.revoke(&Revocation::Subject { issuer, sub, issued_until, expires_at: last_expiry });
+    }
+
+    /// Revokes what an entry says.
+    pub fn revoke(&self, revocation: &Revocation) {
+        self.held.add(revocation, self.now());
     }
 
     /// How many entries are held. Some may have expired: they leave with later revocations.
@@ -131,28 +143,6 @@ impl fmt::Debug for Revocations {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("Revocations").field("len", &self.len()).finish_non_exhaustive()
     }
-}
-
-/// What a token can be revoked by.
-#[derive(Debug, Default)]
-pub(crate) struct Identity<'a> {
-    pub(crate) issuer: &'a str,
-    pub(crate) token: Option<&'a str>,
-    pub(crate) session: Option<&'a str>,
-    pub(crate) subject: Option<&'a str>,
-    pub(crate) issued_at: Option<NumericDate>,
-}
-
-/// Which claim names a token.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Name {
-    Token,
-    Session,
-    Subject,
-}
-
-impl Name {
-    pub(crate) const ALL: [Self; 3] = [Self::Token, Self::Session, Self::Subject];
 }
 
 /// Rounded up; what lies beyond 2106 never comes.

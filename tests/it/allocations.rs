@@ -10,7 +10,7 @@ use http::{Request, Response};
 use serde::Deserialize;
 use tower::layer::util::Stack;
 use tower_jwt_auth::policy::{HasScope, scope};
-use tower_jwt_auth::{Claims, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer, TokenCache};
+use tower_jwt_auth::{Claims, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer, Revocations, TokenCache};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -93,9 +93,18 @@ fn requests_allocate_no_more_than_is_said() {
     let cached = verifier.clone().cache(TokenCache::new());
     let (good, forged) = (good_token(), good_token().replace('.', ".A"));
     let expired = token(&claims_but("exp", (NOW - 300).into()));
+    let revocations = Revocations::new();
+    for n in 0..1000 {
+        revocations.revoke_token(ISSUER, &format!("revoked-{n}"), at(NOW + 300));
+        revocations.revoke_subject(ISSUER, &format!("revoked-{n}"), at(NOW), at(NOW + 300));
+    }
+    let (listed, listed_cached) =
+        (verifier.clone().revocations(revocations.clone()), cached.clone().revocations(revocations));
 
     assert_eq!(allocations(&verifier, || bearer(&good), 200), 4, "accepted");
     assert_eq!(allocations(&cached, || bearer(&good), 200), 3, "accepted, remembered");
+    assert_eq!(allocations(&listed, || bearer(&good), 200), 4, "held against a list");
+    assert_eq!(allocations(&listed_cached, || bearer(&good), 200), 3, "remembered, held against a list");
     assert_eq!(allocations(&verifier, || Request::new(String::new()), 401), 5, "no token");
     assert_eq!(allocations(&verifier, || bearer(&forged), 401), 5, "forged");
     assert_eq!(allocations(&cached, || bearer(&forged), 401), 5, "forged, with a cache");

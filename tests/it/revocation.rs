@@ -53,6 +53,9 @@ async fn a_token_is_revoked_by_each_of_its_names() {
         let refused = refusal(&verifier, &claims(&more)).await;
         assert_eq!(refused, revoked.then_some(Revoked), "{name}");
     }
+    let long = format!("{}1", "t".repeat(300));
+    revocations.revoke_token(ISSUER, &long, at(EXPIRY));
+    assert_eq!(refusal(&verifier, &claims(&json!({"jti": long}))).await, Some(Revoked), "a long name");
     let escaped = good_claims().to_string().replace("\"sub\"", "\"jti\":\"\\u00741\",\"sub\"");
     let escaped = token_of(r#"{"alg":"HS256"}"#, &escaped);
     assert_eq!(refusal(&verifier, &escaped).await, Some(Revoked), "an escape in the token");
@@ -127,6 +130,28 @@ async fn an_entry_leaves_with_its_tokens_and_not_before() {
     assert!(revocations.len() <= 257, "{}", revocations.len());
     time.store(NOW, Ordering::Relaxed);
     assert_eq!(refusal(&verifier, &token).await, None, "it has been forgotten");
+}
+
+/// What makes the look at the list quick is made anew when entries leave.
+#[tokio::test]
+async fn what_stays_is_refused_after_others_have_left() {
+    let (revocations, verifier, time) = listed();
+    let verifier = verifier.leeway(Duration::from_secs(7200));
+    for n in 0..2000 {
+        revocations.revoke_token(ISSUER, &n.to_string(), at(EXPIRY - 100 * (n % 2)));
+        revocations.revoke_session(ISSUER, &n.to_string(), at(EXPIRY - 100 * (n % 2)));
+    }
+    time.store(EXPIRY + 7150, Ordering::Relaxed);
+    for n in 0..256 {
+        revocations.revoke_subject(ISSUER, &format!("other-{n}"), at(NOW), at(EXPIRY));
+    }
+    assert_eq!(revocations.len(), 2000 + 256, "half of them have left");
+    for n in 0..2000 {
+        for name in ["jti", "sid"] {
+            let refused = refusal(&verifier, &claims(&json!({name: n.to_string()}))).await;
+            assert_eq!(refused, (n % 2 == 0).then_some(Revoked), "{name} {n}");
+        }
+    }
 }
 
 #[tokio::test]
