@@ -139,7 +139,9 @@ impl AuthErrorKind {
             | Self::UnknownPrincipal => (StatusCode::UNAUTHORIZED, Some("invalid_token")),
             Self::InsufficientScope => (StatusCode::FORBIDDEN, Some("insufficient_scope")),
             // The token was not judged, so nothing is said about it.
-            Self::KeysUnavailable | Self::PrincipalUnavailable => (StatusCode::SERVICE_UNAVAILABLE, None),
+            Self::KeysUnavailable | Self::RevocationsUnavailable | Self::PrincipalUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, None)
+            }
             Self::MissingLayer => (StatusCode::INTERNAL_SERVER_ERROR, None),
         };
         Answer { status, code }

@@ -33,6 +33,13 @@ pub enum ConfigError {
     PrivateKey,
     /// A public key or a certificate was given where a private key is needed, to sign with.
     PublicKey,
+    /// Something that works in the background was begun outside of a tokio runtime.
+    NoRuntime,
+    /// The address of a Redis server cannot be used.
+    RedisAddress {
+        /// What is wrong with it. The address itself may have a password in it.
+        problem: String,
+    },
     /// No key could be generated: the operating system gave no random numbers.
     NoRandomness,
     /// Two keys that are published at the same time have the same `kid`, so that nothing tells them apart.
@@ -160,6 +167,8 @@ impl Display for ConfigError {
             Self::PublicKey => {
                 f.write_str("a public key was given where a private key is needed; only a private key can sign")
             }
+            Self::NoRuntime => f.write_str("what works in the background has to be begun inside of a tokio runtime"),
+            Self::RedisAddress { problem } => write!(f, "the address of the Redis server cannot be used: {problem}"),
             Self::NoRandomness => {
                 f.write_str("no key could be generated: the operating system gave no random numbers")
             }

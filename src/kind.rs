@@ -98,6 +98,11 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 503.
     KeysUnavailable,
+    /// The token is good, unless it has been revoked: the list of [revocations](crate::Revocations) has been out of touch
+    /// with the others for too long to tell.
+    ///
+    /// Answered with 503.
+    RevocationsUnavailable,
     /// The token is good, but the application's user could not be looked up.
     ///
     /// Answered with 503.
@@ -110,7 +115,7 @@ pub enum AuthErrorKind {
 }
 
 impl AuthErrorKind {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::MissingCredential,
         Self::MalformedCredential,
         Self::MultipleCredentials,
@@ -133,6 +138,7 @@ impl AuthErrorKind {
         Self::UnknownPrincipal,
         Self::InsufficientScope,
         Self::KeysUnavailable,
+        Self::RevocationsUnavailable,
         Self::PrincipalUnavailable,
         Self::MissingLayer,
     ];
@@ -161,6 +167,7 @@ impl AuthErrorKind {
             Self::UnknownPrincipal => "the token does not belong to a known user",
             Self::InsufficientScope => "the token does not permit this request",
             Self::KeysUnavailable => "the keys to check the token with are not available",
+            Self::RevocationsUnavailable => "whether the token has been revoked cannot be told",
             Self::PrincipalUnavailable => "the user of the token cannot be looked up",
             Self::MissingLayer => "the server is not set up to authenticate this request",
         }

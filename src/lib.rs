@@ -116,6 +116,8 @@
 //! | `remote-keys` | no | `RemoteKeys` with no HTTP client, for those who have one of their own |
 //! | `http-client` | no | `HttpsClient`, which brings its own TLS (rustls on aws-lc-rs, so that it builds a C library) |
 //! | `issue` | no | `TokenIssuer`: tokens of one's own, and keys that rotate; a kit for tests |
+//! | `shared-revocations` | no | `SharedRevocations`: what is revoked in one process is in all of them, by a store of your own |
+//! | `redis` | no | `RedisStore`: the same by [Redis](https://redis.io) or [Valkey](https://valkey.io) |
 //! | `axum` | yes | [`Claims`], `Option<Claims<C>>` and `Permitted<C, P>` are extractors |
 //!
 //! At least one of the first three is needed; of several that are on, the first in this list is used. None sets anything
@@ -194,7 +196,14 @@ pub use self::registered::{Audience, NumericDate, RegisteredClaims};
 pub use self::reject::{EmptyBody, Grpc, Head, ProblemJson, Reject};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::resource::{ProtectedResource, ProtectedResourceService};
-pub use self::revocation::{Revocation, Revocations};
+#[cfg(feature = "redis")]
+pub use self::revocation::RedisStore;
+pub use self::revocation::{NotRecorded, Recorded, Revocation, Revocations};
+#[cfg(feature = "shared-revocations")]
+pub use self::revocation::{
+    RevocationPage, RevocationStore, SharedRevocations, SharedRevocationsStats, StoreFuture,
+    check_revocation_store,
+};
 pub use self::service::JwtAuth;
 pub use self::token_source::TokenSource;
 pub use self::verify::{

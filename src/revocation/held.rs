@@ -96,6 +96,15 @@ impl Held {
         self.forget_some(now);
     }
 
+    /// The same for what comes from elsewhere, where it may lie about for longer than it matters.
+    #[cfg(feature = "shared-revocations")]
+    pub(super) fn add_unless_over(&self, revocation: &Revocation, now: u32) {
+        let beyond = self.beyond_expiry.load(Ordering::Relaxed);
+        if u64::from(seconds(revocation.expires_at())).saturating_add(beyond) >= u64::from(now) {
+            self.add(revocation, now);
+        }
+    }
+
     /// Of a token that may be asked about later.
     pub(super) fn revocable(&self, identity: &Identity<'_>) -> Revocable {
         let print = |name| Some(self.printer.print(identity.issuer, name, identity.value(name)?));

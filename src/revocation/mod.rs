@@ -1,9 +1,16 @@
 //! Tokens that are no longer good, though they have not expired.
 
+#[cfg(not(feature = "shared-revocations"))]
+#[path = "alone.rs"]
+mod shared;
+#[cfg(feature = "shared-revocations")]
+mod shared;
+
 mod entry;
 mod held;
 mod marks;
 mod names;
+mod recorded;
 
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
@@ -13,6 +20,16 @@ pub use self::entry::Revocation;
 use self::held::Held;
 pub(crate) use self::held::Revocable;
 pub(crate) use self::names::Identity;
+pub use self::recorded::{NotRecorded, Recorded};
+use self::shared::Link;
+#[cfg(feature = "redis")]
+pub use self::shared::RedisStore;
+#[cfg(feature = "shared-revocations")]
+pub use self::shared::{
+    RevocationPage, RevocationStore, SharedRevocations, SharedRevocationsStats, StoreFuture,
+    check_revocation_store,
+};
+use crate::kind::AuthErrorKind;
 use crate::registered::since_epoch;
 
 /// Tokens that are refused though they have not expired, because their user has signed out, say.
@@ -24,7 +41,8 @@ use crate::registered::since_epoch;
 ///
 /// Clones share one list. It is held in memory, as fingerprints of 128 bits that are made with a random key, some 50 bytes
 /// each; an entry leaves an hour after the tokens that it names have expired (later if a verifier's leeway is longer), so that
-/// the list is bounded by how much is revoked within the life of a token. It ends with the process.
+/// the list is bounded by how much is revoked within the life of a token. It ends with the process; `SharedRevocations`
+/// (feature `shared-revocations`) makes one that several processes share, by Redis or by a store of your own.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -47,14 +65,16 @@ use crate::registered::since_epoch;
 #[derive(Clone)]
 pub struct Revocations {
     held: Arc<Held>,
+    /// To the store, if there is one.
+    link: Option<Arc<Link>>,
     clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
 }
 
 impl Revocations {
-    /// An empty list.
+    /// An empty list, of this process alone.
     #[must_use]
     pub fn new() -> Self {
-        Self { held: Arc::new(Held::new()), clock: None }
+        Self { held: Arc::new(Held::new()), link: None, clock: None }
     }
 
     /// Replaces the system's clock: for tests.
@@ -66,17 +86,17 @@ impl Revocations {
 
     /// Revokes the token with this `jti` ([RFC 7519, section 4.1.7](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.7)).
     /// `expires_at` is its `exp`.
-    pub fn revoke_token(&self, issuer: &str, jti: &str, expires_at: SystemTime) {
+    pub fn revoke_token(&self, issuer: &str, jti: &str, expires_at: SystemTime) -> Recorded {
         let (issuer, jti) = (issuer.to_owned(), jti.to_owned());
-        self.revoke(&Revocation::Token { issuer, jti, expires_at });
+        self.revoke(Revocation::Token { issuer, jti, expires_at })
     }
 
     /// Revokes all tokens of a session: those with this `sid`
     /// ([OpenID Connect Front-Channel Logout 1.0, section 3](https://openid.net/specs/openid-connect-frontchannel-1_0.html#OPLogout)).
     /// `last_expiry` is the latest `exp` that one of them may have.
-    pub fn revoke_session(&self, issuer: &str, sid: &str, last_expiry: SystemTime) {
+    pub fn revoke_session(&self, issuer: &str, sid: &str, last_expiry: SystemTime) -> Recorded {
         let (issuer, sid) = (issuer.to_owned(), sid.to_owned());
-        self.revoke(&Revocation::Session { issuer, sid, expires_at: last_expiry });
+        self.revoke(Revocation::Session { issuer, sid, expires_at: last_expiry })
     }
 
     /// Revokes all tokens of a subject that were issued at this time or before: those with this `sub` and an `iat` that is not
@@ -84,14 +104,21 @@ impl Revocations {
     ///
     /// An `iat` has whole seconds with most issuers: a token that is issued later in the same second is revoked, too. If the
     /// issuer's clock may be ahead of this one's, add that to `issued_until`, or its latest tokens are missed.
-    pub fn revoke_subject(&self, issuer: &str, sub: &str, issued_until: SystemTime, last_expiry: SystemTime) {
+    pub fn revoke_subject(
+        &self,
+        issuer: &str,
+        sub: &str,
+        issued_until: SystemTime,
+        last_expiry: SystemTime,
+    ) -> Recorded {
         let (issuer, sub) = (issuer.to_owned(), sub.to_owned());
-        self.revoke(&Revocation::Subject { issuer, sub, issued_until, expires_at: last_expiry });
+        self.revoke(Revocation::Subject { issuer, sub, issued_until, expires_at: last_expiry })
     }
 
     /// Revokes what an entry says.
-    pub fn revoke(&self, revocation: &Revocation) {
-        self.held.add(revocation, self.now());
+    pub fn revoke(&self, revocation: Revocation) -> Recorded {
+        self.held.add(&revocation, self.now());
+        self.link.as_ref().map_or(Recorded::HERE, |link| link.record(revocation))
     }
 
     /// How many entries are held. Some may have expired: they leave with later revocations.
@@ -111,10 +138,10 @@ impl Revocations {
         self.held.hold_beyond_expiry(leeway.as_secs().saturating_add(1));
     }
 
-    /// Whether a token has been revoked.
+    /// Judges a token by its names.
     #[inline]
-    pub(crate) fn has(&self, identity: &Identity<'_>) -> bool {
-        self.held.has(identity)
+    pub(crate) fn judge(&self, identity: &Identity<'_>) -> Result<(), AuthErrorKind> {
+        self.judge_found(self.held.has(identity))
     }
 
     /// By which names it may be revoked later.
@@ -122,14 +149,41 @@ impl Revocations {
         self.held.revocable(identity)
     }
 
-    /// Whether it has been since.
+    /// Judges it by these.
     #[inline]
-    pub(crate) fn has_revocable(&self, token: &Revocable) -> bool {
-        self.held.has_revocable(token)
+    pub(crate) fn judge_revocable(&self, token: &Revocable) -> Result<(), AuthErrorKind> {
+        self.judge_found(self.held.has_revocable(token))
+    }
+
+    /// What is not on a list that may be out of date may have been revoked.
+    #[inline]
+    fn judge_found(&self, is_held: bool) -> Result<(), AuthErrorKind> {
+        if is_held {
+            Err(AuthErrorKind::Revoked)
+        } else if self.link.as_ref().is_some_and(|link| !link.is_current()) {
+            Err(AuthErrorKind::RevocationsUnavailable)
+        } else {
+            Ok(())
+        }
     }
 
     fn now(&self) -> u32 {
         seconds(self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock()))
+    }
+}
+
+#[cfg(feature = "shared-revocations")]
+impl Revocations {
+    fn linked(link: Link) -> Self {
+        Self { link: Some(Arc::new(link)), ..Self::new() }
+    }
+
+    fn link(&self) -> Option<&Link> {
+        self.link.as_deref()
+    }
+
+    fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.held)
     }
 }
 

@@ -235,11 +235,8 @@ where
             return self.rules.judge(keys, token, false).map(|judged| judged.claims);
         };
         if let Some((claims, revocable)) = cache.find(token, keys, || self.rules.now()) {
-            return if self.rules.is_revoked(&revocable) {
-                Err(AuthErrorKind::Revoked.into())
-            } else {
-                Ok(claims)
-            };
+            self.rules.judge_remembered(&revocable)?;
+            return Ok(claims);
         }
         let judged = self.rules.judge(keys, token, true)?;
         cache.keep(token, &judged);
@@ -280,6 +277,7 @@ where
     fn explain(&self, kind: AuthErrorKind) -> AuthError {
         let error = AuthError::new(kind);
         match kind {
+            AuthErrorKind::RevocationsUnavailable => error.retry_in(Duration::from_secs(1)),
             AuthErrorKind::WrongAudience if self.rules.expected.wanted.audiences.is_empty() => error
                 .caused_by(
                     "the token names an audience and the verifier expects none: set JwtVerifier::audience, \

@@ -111,9 +111,7 @@ impl Rules {
         let revocable = match &self.revocations {
             Some(revocations) => {
                 let identity = accepted.identity();
-                if revocations.has(&identity) {
-                    return Err(AuthErrorKind::Revoked.into());
-                }
+                revocations.judge(&identity)?;
                 if to_remember { revocations.revocable(&identity) } else { Revocable::default() }
             }
             None => Revocable::default(),
@@ -124,10 +122,10 @@ impl Rules {
         Ok(Judged { claims: Claims::of_token(claims, info), signer, expiry, revocable, now })
     }
 
-    /// Whether a token that was good has been revoked since.
+    /// Judges anew, by what it may have been revoked by, a token that was good.
     #[inline]
-    pub(crate) fn is_revoked(&self, token: &Revocable) -> bool {
-        self.revocations.as_ref().is_some_and(|revocations| revocations.has_revocable(token))
+    pub(crate) fn judge_remembered(&self, token: &Revocable) -> Result<(), AuthErrorKind> {
+        self.revocations.as_ref().map_or(Ok(()), |revocations| revocations.judge_revocable(token))
     }
 
     fn accepts(&self, token_type: TokenType) -> bool {

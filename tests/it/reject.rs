@@ -54,6 +54,7 @@ const EVERY_KIND: [AuthErrorKind; 24] = [
     UnknownPrincipal,
     InsufficientScope,
     KeysUnavailable,
+    RevocationsUnavailable,
     PrincipalUnavailable,
     MissingLayer,
 ];
@@ -64,7 +65,7 @@ fn expected(kind: AuthErrorKind) -> (u16, Option<&'static str>, &'static str) {
         MissingCredential => (401, Some(""), "16"),
         MalformedCredential | MultipleCredentials => (400, Some("invalid_request"), "3"),
         InsufficientScope => (403, Some("insufficient_scope"), "7"),
-        KeysUnavailable | PrincipalUnavailable => (503, None, "14"),
+        KeysUnavailable | RevocationsUnavailable | PrincipalUnavailable => (503, None, "14"),
         MissingLayer => (500, None, "13"),
         _ => (401, Some("invalid_token"), "16"),
     }

@@ -1,0 +1,76 @@
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// What comes of a revocation beyond this process: a future that is ready when the store that is
+/// shared (`SharedRevocations`, feature `shared-revocations`) has it.
+///
+/// In this process the revocation counts before the future is made, and it is on its way to the store whether or not the
+/// future is polled. With no store, it is ready at once.
+///
+/// # Errors
+///
+/// If the store has not confirmed it within the time that is set for that; then it is tried on.
+pub struct Recorded(Inner);
+
+enum Inner {
+    Here,
+    #[cfg_attr(not(feature = "shared-revocations"), expect(dead_code, reason = "there is no store"))]
+    Waiting(Pin<Box<dyn Future<Output = Result<(), NotRecorded>> + Send>>),
+}
+
+/// A revocation counts in this process, but is not known to have reached the others.
+#[derive(Debug)]
+pub struct NotRecorded {
+    cause: Box<dyn Error + Send + Sync>,
+}
+
+impl Recorded {
+    /// There is nobody else to tell.
+    pub(super) const HERE: Self = Self(Inner::Here);
+}
+
+impl Future for Recorded {
+    type Output = Result<(), NotRecorded>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Inner::Here => Poll::Ready(Ok(())),
+            Inner::Waiting(future) => future.as_mut().poll(context),
+        }
+    }
+}
+
+impl fmt::Debug for Recorded {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorded").finish_non_exhaustive()
+    }
+}
+
+impl Display for NotRecorded {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("the revocation counts in this process, but is not known to have reached the others")
+    }
+}
+
+impl Error for NotRecorded {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.cause)
+    }
+}
+
+#[cfg(feature = "shared-revocations")]
+impl Recorded {
+    pub(super) fn waiting(future: impl Future<Output = Result<(), NotRecorded>> + Send + 'static) -> Self {
+        Self(Inner::Waiting(Box::pin(future)))
+    }
+}
+
+#[cfg(feature = "shared-revocations")]
+impl NotRecorded {
+    pub(super) fn because(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { cause: cause.into() }
+    }
+}

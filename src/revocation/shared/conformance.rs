@@ -1,0 +1,219 @@
+//! What every store has to keep to, as a test that its makers can run.
+
+use std::collections::HashSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::store::{RevocationPage, RevocationStore};
+use crate::revocation::Revocation;
+
+/// Holds a store against what [`RevocationStore`] demands: for the tests of one's own.
+///
+/// Each call of `connect` gives what one more process would have of the same store, which has to be empty at first. It takes
+/// some seconds.
+///
+/// # Panics
+///
+/// If the store does not keep to it, with a sentence that says in what.
+pub async fn check_revocation_store<S: RevocationStore>(connect: impl Fn() -> S) {
+    let (first, second) = (connect(), connect());
+    is_empty_at_first(&first).await;
+    holds_what_it_is_told(&first, &second).await;
+    goes_on_from_a_position(&first, &second).await;
+    begins_anew_where_it_cannot_go_on(&first).await;
+    survives_those_who_do_not_wait(&first, &second).await;
+    has_no_gap(&connect, &second).await;
+}
+
+async fn is_empty_at_first(store: &dyn RevocationStore) {
+    let began = Instant::now();
+    let reader = Reader::of(store).until_the_end().await;
+    assert!(reader.seen.is_empty(), "the store has to be empty at first");
+    assert!(began.elapsed() < Duration::from_secs(3), "a read of nothing takes longer than a second");
+}
+
+async fn holds_what_it_is_told(first: &dyn RevocationStore, second: &dyn RevocationStore) {
+    let written = odd_revocations();
+    write(first, &written).await;
+    write(first, &written[..1]).await;
+    write(second, &[]).await;
+    let seen = Reader::of(second).until_the_end().await.seen;
+    for revocation in &written {
+        assert!(
+            seen.contains(revocation),
+            "the store was given {revocation:?}, and does not tell another process"
+        );
+    }
+    assert_eq!(seen.len(), written.len(), "the store tells more than it was given: {seen:?}");
+}
+
+async fn goes_on_from_a_position(first: &dyn RevocationStore, second: &dyn RevocationStore) {
+    let mut reader = Reader::of(first).until_the_end().await;
+    reader.seen.clear();
+    let reader = reader.until_the_end().await;
+    assert!(
+        reader.seen.is_empty(),
+        "after the last position there is nothing new, but the store tells something"
+    );
+
+    let news = session("news");
+    write(second, std::slice::from_ref(&news)).await;
+    let began = Instant::now();
+    // A position is the store's, not the process's.
+    let reader = Reader { store: second, ..reader }.until(|seen| seen.contains(&news)).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "what is new is not told within a second");
+    assert_eq!(reader.seen.len(), 1, "from a position on, the store tells what was before it");
+}
+
+async fn begins_anew_where_it_cannot_go_on(store: &dyn RevocationStore) {
+    let everything = Reader::of(store).until_the_end().await.seen;
+    for position in ["", "nonsense", "-1", "18446744073709551616", "\0"] {
+        let reader = Reader { position: Some(position.to_owned()), ..Reader::of(store) };
+        let seen = reader.until_the_end().await.seen;
+        assert_eq!(
+            seen, everything,
+            "with the position {position:?}, which it never gave, the store has to begin anew"
+        );
+    }
+}
+
+async fn survives_those_who_do_not_wait(first: &dyn RevocationStore, second: &dyn RevocationStore) {
+    for limit in [0, 1, 5] {
+        let limit = Duration::from_millis(limit);
+        let _ = timeout(limit, first.read(None)).await;
+        let _ = timeout(limit, first.write(vec![session("given up")])).await;
+    }
+    let after = session("after others have given up");
+    write(first, std::slice::from_ref(&after)).await;
+    let seen = Reader::of(second).until_the_end().await.seen;
+    assert!(
+        seen.contains(&after),
+        "after a read and a write that were given up, the store holds nothing more"
+    );
+}
+
+/// While many write at once, one that only goes from position to position misses nothing.
+async fn has_no_gap<S: RevocationStore>(connect: &impl Fn() -> S, store: &dyn RevocationStore) {
+    const WRITERS: usize = 8;
+    const BATCHES: usize = 25;
+    let mut writers = tokio::task::JoinSet::new();
+    let mut expected = HashSet::new();
+    for writer in 0..WRITERS {
+        let process = connect();
+        let batches: Vec<Vec<_>> = (0..BATCHES)
+            .map(|batch| (0..batch % 10 + 1).map(|n| session(&format!("{writer}.{batch}.{n}"))).collect())
+            .collect();
+        expected.extend(batches.iter().flatten().cloned());
+        // The futures of a store need not borrow it, so that each can be a task.
+        let writes: Vec<_> = batches.into_iter().map(|batch| process.write(batch)).collect();
+        writers.spawn(async move {
+            for write in writes {
+                write.await.unwrap_or_else(|error| panic!("the store cannot be written: {error}"));
+            }
+        });
+    }
+    let reader = Reader::of(store).until(|seen| expected.is_subset(seen)).await;
+    while let Some(written) = writers.join_next().await {
+        written.expect("writing does not panic");
+    }
+    let seen = Reader::of(store).until_the_end().await.seen;
+    assert!(reader.seen.is_subset(&seen), "from the beginning, less is read than was on the way");
+}
+
+/// Who reads from position to position.
+struct Reader<'s> {
+    store: &'s dyn RevocationStore,
+    position: Option<String>,
+    seen: HashSet<Revocation>,
+}
+
+impl<'s> Reader<'s> {
+    fn of(store: &'s dyn RevocationStore) -> Self {
+        Self { store, position: None, seen: HashSet::new() }
+    }
+
+    async fn until_the_end(mut self) -> Self {
+        while !self.page().await.is_last {}
+        self
+    }
+
+    async fn until(mut self, done: impl Fn(&HashSet<Revocation>) -> bool) -> Self {
+        let began = Instant::now();
+        while !done(&self.seen) {
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "the store does not tell, or not in time, all that was written; of it there came {}",
+                self.seen.len()
+            );
+            let page = self.page().await;
+            if page.revocations.is_empty() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+        self
+    }
+
+    async fn page(&mut self) -> RevocationPage {
+        let page = timeout(Duration::from_secs(5), self.store.read(self.position.take())).await;
+        let page = page
+            .unwrap_or_else(|_| panic!("a read takes longer than five seconds"))
+            .unwrap_or_else(|error| panic!("the store cannot be read: {error}"));
+        assert!(page.revocations.len() <= 20_000, "a page has more than some thousand entries");
+        self.position = Some(page.position.clone());
+        self.seen.extend(page.revocations.iter().cloned());
+        page
+    }
+}
+
+async fn write(store: &dyn RevocationStore, revocations: &[Revocation]) {
+    let written = store.write(revocations.to_vec()).await;
+    written.unwrap_or_else(|error| panic!("the store cannot be written: {error}"));
+}
+
+fn session(sid: &str) -> Revocation {
+    Revocation::Session {
+        issuer: "https://id.example.com".to_owned(),
+        sid: sid.to_owned(),
+        expires_at: in_seconds(900),
+    }
+}
+
+/// Names, issuers and times of every sort.
+fn odd_revocations() -> Vec<Revocation> {
+    let long = "x".repeat(2000);
+    let names = ["", " ", "a b", "a\0b", "\n\r\t\"'\\{}%", "ö 漢 🦀", "-1", "NULL", "; DROP TABLE", &long];
+    let mut revocations = Vec::new();
+    for name in names {
+        for issuer in ["https://id.example.com", ""] {
+            let (issuer, name) = (issuer.to_owned(), name.to_owned());
+            revocations.push(Revocation::Token {
+                issuer: issuer.clone(),
+                jti: name.clone(),
+                expires_at: in_seconds(900),
+            });
+            revocations.push(Revocation::Session {
+                issuer: issuer.clone(),
+                sid: name.clone(),
+                expires_at: in_seconds(u32::MAX.into()),
+            });
+            for millis in [0, 1_700_000_000_123] {
+                revocations.push(Revocation::Subject {
+                    issuer: issuer.clone(),
+                    sub: name.clone(),
+                    issued_until: UNIX_EPOCH + Duration::from_millis(millis),
+                    // Expired, but not for an hour.
+                    expires_at: in_seconds(-1800),
+                });
+            }
+        }
+    }
+    revocations
+}
+
+/// From now, in whole seconds and in what 32 bits can tell.
+fn in_seconds(seconds: i64) -> SystemTime {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let time = now.saturating_add_signed(seconds).min(u32::MAX.into());
+    UNIX_EPOCH + Duration::from_secs(time)
+}

@@ -1,0 +1,252 @@
+//! What is revoked, on more than one machine.
+
+mod conformance;
+mod follow;
+#[cfg(feature = "redis")]
+mod redis;
+mod state;
+mod stats;
+mod store;
+mod write;
+
+use std::error::Error;
+use std::fmt::{self, Formatter};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+pub use self::conformance::check_revocation_store;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisStore;
+pub use self::stats::SharedRevocationsStats;
+pub use self::store::{RevocationPage, RevocationStore, StoreFuture};
+
+use self::follow::Follower;
+use self::state::State;
+use self::write::{Outgoing, Writer};
+use super::{NotRecorded, Recorded, Revocation, Revocations};
+use crate::config_error::ConfigError;
+use crate::error::AuthError;
+use crate::kind::AuthErrorKind;
+
+/// Sets up [`Revocations`] that several processes share by a [`RevocationStore`].
+///
+/// Each process holds all of them in memory and follows the store, so that no request waits for the network. A revocation counts in
+/// its own process at once, and in the others when they have read it: with `RedisStore`, as soon as Redis passes it on.
+/// A process that starts, or was out of touch, reads what it has missed.
+///
+#[cfg_attr(feature = "redis", doc = "```no_run")]
+#[cfg_attr(not(feature = "redis"), doc = "```ignore")]
+/// use tower_jwt_auth::{JwtVerifier, RedisStore, RegisteredClaims, SharedRevocations};
+///
+/// # async fn example(verifier: JwtVerifier<RegisteredClaims>) -> Result<(), Box<dyn std::error::Error>> {
+/// let store = RedisStore::new("redis://127.0.0.1")?;
+/// let revocations = SharedRevocations::new(store).start()?;
+/// let verifier = verifier.revocations(revocations.clone());
+///
+/// // Until the store has been read once, tokens are answered with 503: to listen only then, wait for it.
+/// revocations.ready().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct SharedRevocations {
+    store: Arc<dyn RevocationStore>,
+    outage_limit: Duration,
+    write_limit: Duration,
+    ready_limit: Duration,
+}
+
+impl SharedRevocations {
+    /// Shared by this store.
+    pub fn new(store: impl RevocationStore + 'static) -> Self {
+        Self {
+            store: Arc::new(store),
+            outage_limit: Duration::from_secs(60),
+            write_limit: Duration::from_secs(2),
+            ready_limit: Duration::from_secs(30),
+        }
+    }
+
+    /// Sets for how long the list counts that cannot be compared with the store, from when it last was. The default is a
+    /// minute; less than 2 s count as 2 s, which is as good as none. After that, tokens that are not known to be revoked
+    /// are answered with 503: they may have been.
+    pub fn outage_limit(mut self, limit: Duration) -> Self {
+        self.outage_limit = limit.max(Duration::from_secs(2));
+        self
+    }
+
+    /// Sets how long [`Recorded`] waits at most for the store. The default is 2 s.
+    pub fn write_limit(mut self, limit: Duration) -> Self {
+        self.write_limit = limit;
+        self
+    }
+
+    /// Sets how long [`Revocations::ready`] waits at most. The default is 30 s.
+    pub fn ready_limit(mut self, limit: Duration) -> Self {
+        self.ready_limit = limit;
+        self
+    }
+
+    /// Begins to follow the store, by a task in this tokio runtime. It ends with the last clone of the list, when all that was
+    /// revoked has been written, or half a minute later if it cannot be.
+    ///
+    /// The store need not be there yet.
+    ///
+    /// # Errors
+    ///
+    /// If this is no tokio runtime.
+    pub fn start(self) -> Result<Revocations, ConfigError> {
+        let runtime = Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;
+        let state = Arc::new(State::new(self.outage_limit));
+        let (sender, outbox) = mpsc::channel(MOST_WAITING);
+        let link = Link {
+            state: Arc::clone(&state),
+            outbox: sender,
+            write_limit: self.write_limit,
+            ready_limit: self.ready_limit,
+        };
+        let revocations = Revocations::linked(link);
+        let back_in_touch = Arc::new(Notify::new());
+        let follower = Follower {
+            store: Arc::clone(&self.store),
+            held: revocations.held(),
+            state: Arc::clone(&state),
+            back_in_touch: Arc::clone(&back_in_touch),
+        };
+        let writer = Writer {
+            store: self.store,
+            state,
+            back_in_touch,
+            outbox,
+            recent: std::collections::VecDeque::new(),
+        };
+        runtime.spawn(async {
+            tokio::select! {
+                () = follower.run() => {}
+                () = writer.run() => {}
+            }
+        });
+        Ok(revocations)
+    }
+}
+
+impl fmt::Debug for SharedRevocations {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedRevocations")
+            .field("outage_limit", &self.outage_limit)
+            .field("write_limit", &self.write_limit)
+            .field("ready_limit", &self.ready_limit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What ties a list to the task that follows its store.
+pub(crate) struct Link {
+    state: Arc<State>,
+    outbox: mpsc::Sender<Outgoing>,
+    write_limit: Duration,
+    ready_limit: Duration,
+}
+
+/// How many entries may wait for a store that is away.
+const MOST_WAITING: usize = 100_000;
+
+impl Link {
+    #[inline]
+    pub(super) fn is_current(&self) -> bool {
+        self.state.is_current()
+    }
+
+    pub(super) fn record(&self, revocation: Revocation) -> Recorded {
+        let (arrived, arrival) = oneshot::channel();
+        // Counted first, since it may have arrived a moment later.
+        self.state.waiting.fetch_add(1, Ordering::Relaxed);
+        let sent = self.outbox.try_send(Outgoing { revocation, arrived });
+        let (state, limit) = (Arc::clone(&self.state), self.write_limit);
+        if sent.is_err() {
+            state.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        Recorded::waiting(async move {
+            if let Err(error) = sent {
+                let cause = match error {
+                    mpsc::error::TrySendError::Full(_) => "too many others wait for the store",
+                    mpsc::error::TrySendError::Closed(_) => "the runtime of the task that writes has ended",
+                };
+                return Err(NotRecorded::because(cause));
+            }
+            match timeout(limit, arrival).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) => Err(NotRecorded::because("the task that writes has ended")),
+                Err(_) => Err(match state.last_error() {
+                    Some(error) => NotRecorded::because(error.to_string()),
+                    None => NotRecorded::because("the store has not answered yet"),
+                }),
+            }
+        })
+    }
+}
+
+impl Revocations {
+    /// Waits until the list counts, at most for the [limit](SharedRevocations::ready_limit): for those who want to listen only
+    /// then. With no store it is ready at once.
+    ///
+    /// # Errors
+    ///
+    /// If it does not count then. The `source` says why the store could not be read.
+    pub async fn ready(&self) -> Result<(), AuthError> {
+        let Some(link) = self.link() else { return Ok(()) };
+        if link.state.ready(link.ready_limit).await {
+            return Ok(());
+        }
+        let error = AuthError::new(AuthErrorKind::RevocationsUnavailable);
+        Err(match link.state.last_error() {
+            Some(cause) => error.caused_by(cause.to_string()),
+            None => error,
+        })
+    }
+
+    /// Whether the list counts at this moment: for a probe. With no store it always does.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.link().is_none_or(Link::is_current)
+    }
+
+    /// How well the list and its store are in touch, if there is one.
+    #[must_use]
+    pub fn shared_stats(&self) -> Option<SharedRevocationsStats> {
+        self.link().map(|link| link.state.stats())
+    }
+}
+
+/// Why a store could not be read or written.
+type StoreError = Box<dyn Error + Send + Sync>;
+
+/// One attempt, of which a store that hangs or panics makes a failed one.
+async fn attempt<T: Send + 'static>(
+    limit: Duration,
+    future: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    // Dropped, the set ends what is in it.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(future);
+    match timeout(limit, tasks.join_next()).await {
+        Ok(Some(Ok(result))) => result,
+        Ok(Some(Err(ended))) => Err(ended.into()),
+        Ok(None) => Err("nothing was attempted".into()),
+        Err(_) => Err(format!("the store has not answered within {} s", limit.as_secs()).into()),
+    }
+}
+
+/// After so many failures in a row: soon, so that all is known within a second of a store's return, and not all processes
+/// at once.
+async fn pause(failures: u64) {
+    let longest = Duration::from_millis(500).min(Duration::from_millis(50) * failures.min(10) as u32);
+    sleep(longest.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+}

@@ -1,0 +1,132 @@
+//! How well a list and its store are in touch.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+
+use super::{SharedRevocationsStats, StoreError};
+
+/// Shared by those who ask the list and the task that follows the store.
+pub(super) struct State {
+    began: Instant,
+    /// For how long the list counts after it was last found to be complete.
+    outage_limit: Duration,
+    /// Until when the list counts, in milliseconds after `began`.
+    counts_until: AtomicU64,
+    /// When it was last found to be complete, in milliseconds after `began`; `u64::MAX` for never.
+    complete: AtomicU64,
+    has_become_current: Notify,
+    reads: Count,
+    writes: Count,
+    /// How many entries wait for the store.
+    pub(super) waiting: AtomicU64,
+    last_error: Mutex<Option<Arc<StoreError>>>,
+}
+
+/// How many attempts have failed, in all and since the last good one.
+#[derive(Default)]
+struct Count {
+    failed: AtomicU64,
+    in_a_row: AtomicU64,
+}
+
+/// Of what.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Attempt {
+    Read,
+    Write,
+}
+
+impl State {
+    pub(super) fn new(outage_limit: Duration) -> Self {
+        Self {
+            began: Instant::now(),
+            outage_limit,
+            counts_until: AtomicU64::new(0),
+            complete: AtomicU64::new(u64::MAX),
+            has_become_current: Notify::new(),
+            reads: Count::default(),
+            writes: Count::default(),
+            waiting: AtomicU64::new(0),
+            last_error: Mutex::default(),
+        }
+    }
+
+    /// Whether the list was complete not too long ago. A clock is read, so that it ends also where no task runs any more.
+    #[inline]
+    pub(super) fn is_current(&self) -> bool {
+        self.millis(Instant::now()) < self.counts_until.load(Ordering::Relaxed)
+    }
+
+    /// Everything that was in the store at this time is on the list.
+    pub(super) fn complete_as_of(&self, time: Instant) {
+        let limit = self.outage_limit.as_millis().try_into().unwrap_or(u64::MAX);
+        let complete = self.millis(time);
+        self.complete.store(complete, Ordering::Relaxed);
+        // After the entries themselves, for those who see that the list counts again.
+        self.counts_until.store(complete.saturating_add(limit), Ordering::Release);
+        self.has_become_current.notify_waiters();
+    }
+
+    /// Waits until the list counts.
+    pub(super) async fn ready(&self, limit: Duration) -> bool {
+        let current = async {
+            loop {
+                let change = self.has_become_current.notified();
+                if self.is_current() {
+                    return;
+                }
+                change.await;
+            }
+        };
+        timeout(limit, current).await.is_ok()
+    }
+
+    /// An attempt was good. Tells whether others had failed just before.
+    pub(super) fn succeeded(&self, attempt: Attempt) -> bool {
+        self.count(attempt).in_a_row.swap(0, Ordering::Relaxed) > 0
+    }
+
+    /// An attempt has failed. Tells how many have in a row.
+    pub(super) fn failed(&self, attempt: Attempt, error: StoreError) -> u64 {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(error));
+        let count = self.count(attempt);
+        count.failed.fetch_add(1, Ordering::Relaxed);
+        count.in_a_row.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Whether the last attempt of one sort or the other has failed.
+    pub(super) fn is_out_of_touch(&self) -> bool {
+        [&self.reads, &self.writes].iter().any(|count| count.in_a_row.load(Ordering::Relaxed) > 0)
+    }
+
+    pub(super) fn last_error(&self) -> Option<Arc<StoreError>> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn stats(&self) -> SharedRevocationsStats {
+        let complete = self.complete.load(Ordering::Relaxed);
+        SharedRevocationsStats {
+            age: (complete != u64::MAX)
+                .then(|| Duration::from_millis(self.millis(Instant::now()).saturating_sub(complete))),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            failed_reads: self.reads.failed.load(Ordering::Relaxed),
+            failed_writes: self.writes.failed.load(Ordering::Relaxed),
+            last_error: self.last_error().map(|error| error.to_string()),
+        }
+    }
+
+    fn count(&self, attempt: Attempt) -> &Count {
+        match attempt {
+            Attempt::Read => &self.reads,
+            Attempt::Write => &self.writes,
+        }
+    }
+
+    fn millis(&self, time: Instant) -> u64 {
+        time.saturating_duration_since(self.began).as_millis().try_into().unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,43 @@
+use std::time::Duration;
+
+/// How well a list of [`Revocations`](crate::Revocations) and its store are in touch.
+#[derive(Clone, Debug)]
+pub struct SharedRevocationsStats {
+    pub(super) age: Option<Duration>,
+    pub(super) waiting: u64,
+    pub(super) failed_reads: u64,
+    pub(super) failed_writes: u64,
+    pub(super) last_error: Option<String>,
+}
+
+impl SharedRevocationsStats {
+    /// How long ago everything in the store was on the list, if it ever was: less than a second, unless the store is away.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        self.age
+    }
+
+    /// How many entries of this process the store has not confirmed yet.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.waiting
+    }
+
+    /// How often reading from the store has failed.
+    #[must_use]
+    pub fn failed_reads(&self) -> u64 {
+        self.failed_reads
+    }
+
+    /// How often writing to it has failed.
+    #[must_use]
+    pub fn failed_writes(&self) -> u64 {
+        self.failed_writes
+    }
+
+    /// What the last failure was, if there was one; it may be over.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+}

@@ -1,0 +1,99 @@
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::revocation::Revocation;
+
+/// Where several processes share what is revoked. `RedisStore` (feature `redis`) is one; implement it for a database or a
+/// message queue of yours, and hold it against [`check_revocation_store`](crate::check_revocation_store) in its tests.
+///
+/// It is never asked for a token: each process has a list of its own ([`Revocations`](crate::Revocations)) and follows the store. A
+/// store is a log that is read from its beginning and then on, with no gap:
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use tower_jwt_auth::{Revocation, RevocationPage, RevocationStore, StoreFuture};
+///
+/// /// For the threads of one process.
+/// #[derive(Clone, Default)]
+/// struct Log(Arc<Mutex<Vec<Revocation>>>);
+///
+/// impl RevocationStore for Log {
+///     fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()> {
+///         self.0.lock().unwrap().extend(revocations);
+///         Box::pin(async { Ok(()) })
+///     }
+///
+///     fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
+///         let log = self.0.lock().unwrap();
+///         let from = position.and_then(|position| position.parse().ok()).unwrap_or(0);
+///         let page = RevocationPage::last(log[from..].to_vec(), log.len().to_string());
+///         Box::pin(async { Ok(page) })
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let log = Log::default();
+/// tower_jwt_auth::check_revocation_store(|| log.clone()).await;
+/// # }
+/// ```
+pub trait RevocationStore: Send + Sync {
+    /// Adds entries. When the future is ready, they have to be safe, as far as the store can make them so, and every read
+    /// that begins from then on has to come to them. The same may be added twice. Each has to be kept until an hour
+    /// after it [expires](Revocation::expires_at).
+    ///
+    /// It may be called again before the future is ready, and the future may be dropped before it is.
+    fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()>;
+
+    /// Reads what comes after a position that an earlier read has given, this process's or another's; from the beginning
+    /// where there is none, and also where what came after it is no longer there, or where it is none of this store's.
+    ///
+    /// If there is nothing more, it may wait for something to be added, up to a second, or say so at once; it is then asked
+    /// again, after a tenth of a second. If it takes longer than five seconds, it has failed.
+    fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage>;
+}
+
+/// What a [`RevocationStore`] answers with.
+pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, Box<dyn Error + Send + Sync>>> + Send>>;
+
+/// A part of what a [`RevocationStore`] holds: some thousand entries, so that reading one does not keep a thread for
+/// long.
+#[derive(Debug)]
+pub struct RevocationPage {
+    pub(super) revocations: Vec<Revocation>,
+    pub(super) position: String,
+    pub(super) is_last: bool,
+}
+
+impl RevocationPage {
+    /// A page after which there may be more, from `position` on.
+    #[must_use]
+    pub fn more(revocations: Vec<Revocation>, position: String) -> Self {
+        Self { revocations, position, is_last: false }
+    }
+
+    /// A page that ends with what was there when the read began, or later.
+    #[must_use]
+    pub fn last(revocations: Vec<Revocation>, position: String) -> Self {
+        Self { revocations, position, is_last: true }
+    }
+
+    /// Its entries.
+    #[must_use]
+    pub fn revocations(&self) -> &[Revocation] {
+        &self.revocations
+    }
+
+    /// Where the next one begins.
+    #[must_use]
+    pub fn position(&self) -> &str {
+        &self.position
+    }
+
+    /// Whether it ends with what was there when the read began, or later.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.is_last
+    }
+}

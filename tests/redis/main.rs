@@ -1,0 +1,281 @@
+//! Revocations that are shared by a real Redis server, which each test starts for itself.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod server;
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::time::sleep;
+use tower_jwt_auth::{
+    AuthErrorKind, JwtVerifier, RedisStore, Revocation, RevocationStore, Revocations, SharedRevocations,
+    TokenIssuer, check_revocation_store,
+};
+
+use self::server::Server;
+
+#[derive(serde::Deserialize, serde::Serialize)]
+struct Session {
+    sid: String,
+}
+
+/// What one process has.
+struct Process {
+    revocations: Revocations,
+    verifier: JwtVerifier<Session>,
+}
+
+/// The tokens of all processes.
+struct Tokens(TokenIssuer);
+
+impl Tokens {
+    fn new() -> Self {
+        Self(TokenIssuer::for_tests())
+    }
+
+    fn process(&self, server: &Server) -> Process {
+        self.process_with(SharedRevocations::new(RedisStore::new(&server.url()).unwrap()))
+    }
+
+    fn process_with(&self, shared: SharedRevocations) -> Process {
+        let revocations = shared.start().unwrap();
+        Process { verifier: self.0.verifier().revocations(revocations.clone()), revocations }
+    }
+
+    fn of(&self, sid: &str) -> String {
+        self.0.issue(&Session { sid: sid.to_owned() }).unwrap().as_str().to_owned()
+    }
+
+    async fn judge(&self, process: &Process, sid: &str) -> Option<AuthErrorKind> {
+        process.verifier.verify(&self.of(sid)).await.err().map(|error| error.kind())
+    }
+
+    /// Waits until a session is judged so; fails after a second.
+    async fn within_a_second(&self, process: &Process, sid: &str, expected: Option<AuthErrorKind>) {
+        let start = Instant::now();
+        while self.judge(process, sid).await != expected {
+            assert!(start.elapsed() < Duration::from_secs(1), "{sid} is not {expected:?} within a second");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn end(&self, process: &Process, sid: &str) -> tower_jwt_auth::Recorded {
+        process.revocations.revoke_session(ISSUER, sid, in_a_while())
+    }
+}
+
+const ISSUER: &str = "https://issuer.test";
+
+/// In whole seconds, as it is written.
+fn in_a_while() -> SystemTime {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    UNIX_EPOCH + Duration::from_secs(now + 900)
+}
+
+fn session(sid: &str, expires_at: SystemTime) -> Revocation {
+    Revocation::Session { issuer: ISSUER.to_owned(), sid: sid.to_owned(), expires_at }
+}
+
+use AuthErrorKind::{RevocationsUnavailable, Revoked};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs redis-server: .ci/run runs it"]
+async fn keeps_to_what_is_demanded_of_a_store() {
+    let server = Server::start("conformance");
+    check_revocation_store(|| RedisStore::new(&server.url()).unwrap()).await;
+    let store = RedisStore::new(&server.url()).unwrap().key_prefix("other");
+    check_revocation_store(|| store.clone()).await;
+    let mut keys: Vec<String> = server.tell(&["KEYS", "*"]);
+    keys.sort_unstable();
+    assert_eq!(keys, ["{other}:held", "{other}:news", "{tower-jwt-auth}:held", "{tower-jwt-auth}:news"]);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: .ci/run runs it"]
+async fn what_one_process_revokes_the_others_refuse_within_a_second() {
+    let (server, tokens) = (Server::start("within-a-second"), Tokens::new());
+    let (first, second) = (tokens.process(&server), tokens.process(&server));
+    // Until it is known what is revoked, nothing passes.
+    assert_eq!(tokens.judge(&first, "a").await, Some(RevocationsUnavailable));
+    first.revocations.ready().await.unwrap();
+    second.revocations.ready().await.unwrap();
+    for sid in ["a", "b", "c"] {
+        assert_eq!(tokens.judge(&second, sid).await, None);
+        let recorded = tokens.end(&first, sid);
+        assert_eq!(tokens.judge(&first, sid).await, Some(Revoked), "at once");
+        recorded.await.unwrap();
+        tokens.within_a_second(&second, sid, Some(Revoked)).await;
+    }
+    let third = tokens.process(&server);
+    third.revocations.ready().await.unwrap();
+    assert_eq!(tokens.judge(&third, "a").await, Some(Revoked), "what was before it");
+    assert_eq!(tokens.judge(&third, "d").await, None);
+    let age = third.revocations.shared_stats().unwrap().age().unwrap();
+    assert!(age < Duration::from_secs(1), "{age:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: .ci/run runs it"]
+async fn nothing_is_lost_when_the_server_crashes() {
+    let (mut server, tokens) = (Server::start("crash"), Tokens::new());
+    let (first, second) = (tokens.process(&server), tokens.process(&server));
+    first.revocations.ready().await.unwrap();
+    second.revocations.ready().await.unwrap();
+    for round in ["one", "two"] {
+        let (before, during, after) =
+            (format!("before {round}"), format!("during {round}"), format!("after {round}"));
+        // The server may not have saved this one yet.
+        tokens.end(&first, &before).await.unwrap();
+        server.kill();
+        let error = tokens.end(&first, &during).await.unwrap_err();
+        assert!(error.to_string().starts_with("the revocation counts in this process"), "{error}");
+        assert!(std::error::Error::source(&error).is_some());
+        assert_eq!(first.revocations.shared_stats().unwrap().waiting(), 1);
+        assert_eq!(tokens.judge(&first, &during).await, Some(Revoked));
+        assert_eq!(tokens.judge(&second, &during).await, None, "it serves on meanwhile");
+        server.restart();
+        tokens.within_a_second(&second, &during, Some(Revoked)).await;
+        tokens.end(&second, &after).await.unwrap();
+        tokens.within_a_second(&first, &after, Some(Revoked)).await;
+        let third = tokens.process(&server);
+        third.revocations.ready().await.unwrap();
+        for sid in [&before, &during, &after] {
+            tokens.within_a_second(&third, sid, Some(Revoked)).await;
+        }
+    }
+    assert_eq!(first.revocations.shared_stats().unwrap().waiting(), 0);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: .ci/run runs it"]
+async fn a_server_that_comes_back_empty_is_told_what_was_revoked_lately() {
+    let (server, tokens) = (Server::start("empty"), Tokens::new());
+    let (first, second) = (tokens.process(&server), tokens.process(&server));
+    first.revocations.ready().await.unwrap();
+    second.revocations.ready().await.unwrap();
+    tokens.end(&first, "a").await.unwrap();
+    tokens.within_a_second(&second, "a", Some(Revoked)).await;
+    let _: () = server.tell(&["FLUSHALL"]);
+    // It is not known to those who only write that anything is gone; those who run hold it still.
+    tokens.end(&first, "b").await.unwrap();
+    tokens.within_a_second(&second, "b", Some(Revoked)).await;
+    assert_eq!(tokens.judge(&second, "a").await, Some(Revoked));
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: .ci/run runs it"]
+async fn a_list_that_is_too_old_refuses_what_it_does_not_know() {
+    let (server, tokens) = (Server::start("outage"), Tokens::new());
+    let store = RedisStore::new(&server.url()).unwrap();
+    let process = tokens.process_with(SharedRevocations::new(store).outage_limit(Duration::ZERO));
+    process.revocations.ready().await.unwrap();
+    tokens.end(&process, "a").await.unwrap();
+    // It hangs: the connections stay open.
+    server.signal("-STOP");
+    let start = Instant::now();
+    while tokens.judge(&process, "b").await.is_none() {
+        assert!(start.elapsed() < Duration::from_secs(4), "it is served on for good");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert!(start.elapsed() > Duration::from_secs(1), "it is served on for a while: {:?}", start.elapsed());
+    assert_eq!(tokens.judge(&process, "b").await, Some(RevocationsUnavailable));
+    assert_eq!(tokens.judge(&process, "a").await, Some(Revoked), "what is known stays so");
+    assert!(!process.revocations.is_ready());
+    server.signal("-CONT");
+    tokens.within_a_second(&process, "b", None).await;
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: .ci/run runs it"]
+async fn who_has_missed_too_much_reads_all_of_it() {
+    let server = Server::start("missed");
+    let (reading, writing) =
+        (RedisStore::new(&server.url()).unwrap(), RedisStore::new(&server.url()).unwrap());
+    writing.write(vec![session("first", in_a_while())]).await.unwrap();
+    let position = read_on(&reading, None).await.0;
+    // More than the stream keeps.
+    let missed: Vec<_> = (0..6000).map(|n| session(&format!("missed {n}"), in_a_while())).collect();
+    for batch in missed.chunks(500) {
+        writing.write(batch.to_vec()).await.unwrap();
+    }
+    let others = "for n = 1, 11000 do redis.call('XADD', KEYS[1], '*', 'other', n) end";
+    let _: () = server.tell(&["EVAL", others, "1", "{tower-jwt-auth}:news"]);
+    writing.write(vec![session("second", in_a_while())]).await.unwrap();
+    let kept: u64 = server.tell(&["XLEN", "{tower-jwt-auth}:news"]);
+    assert!(kept < 10_500, "the stream has a limit: {kept}");
+    let (position, seen) = read_on(&reading, Some(position)).await;
+    assert!(missed.iter().all(|one| seen.contains(one)), "{}", seen.len());
+
+    // In the midst of it the server is another one, and has lost its stream.
+    let page = reading.read(None).await.unwrap();
+    assert!(page.position().starts_with("held "), "{}", page.position());
+    let elsewhere = page.position().replacen(|c: char| c.is_ascii_hexdigit(), "g", 8);
+    assert!(read_on(&reading, Some(elsewhere)).await.1.len() >= 6002);
+    let _: () = server.tell(&["DEL", "{tower-jwt-auth}:news"]);
+    let (position, seen) = read_on(&reading, Some(position)).await;
+    assert!(seen.len() >= 6002);
+    writing.write(vec![session("last", in_a_while())]).await.unwrap();
+    assert_eq!(read_on(&reading, Some(position)).await.1.len(), 1);
+}
+
+async fn read_on(store: &RedisStore, mut position: Option<String>) -> (String, HashSet<Revocation>) {
+    let mut seen = HashSet::new();
+    loop {
+        let page = store.read(position).await.unwrap();
+        seen.extend(page.revocations().iter().cloned());
+        if page.is_last() {
+            return (page.position().to_owned(), seen);
+        }
+        position = Some(page.position().to_owned());
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: .ci/run runs it"]
+async fn the_server_keeps_an_entry_an_hour_longer_than_its_tokens_and_no_more() {
+    let server = Server::start("expiry");
+    let store = RedisStore::new(&server.url()).unwrap();
+    let ago = |minutes: u64| SystemTime::now() - Duration::from_secs(60 * minutes);
+    let old: Vec<_> = (0..500).map(|n| session(&format!("old {n}"), ago(62))).collect();
+    let recent: Vec<_> = (0..500).map(|n| session(&format!("recent {n}"), ago(58))).collect();
+    store.write(old).await.unwrap();
+    store.write(recent).await.unwrap();
+    let held: u64 = server.tell(&["ZCARD", "{tower-jwt-auth}:held"]);
+    assert_eq!(held, 500);
+    for member in ["not JSON", "{\"iss\":\"a\"}", "{\"iss\":\"a\",\"jti\":\"b\",\"sid\":\"c\",\"exp\":1}"] {
+        let _: () = server.tell(&["ZADD", "{tower-jwt-auth}:held", "4000000000", member]);
+        let _: () = server.tell(&["XADD", "{tower-jwt-auth}:news", "*", "revocation", member]);
+    }
+    assert_eq!(read_on(&store, None).await.1.len(), 500, "what others put there does no harm");
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: .ci/run runs it"]
+async fn a_list_that_ends_has_its_last_entries_written() {
+    let (server, tokens) = (Server::start("last"), Tokens::new());
+    let (first, second) = (tokens.process(&server), tokens.process(&server));
+    second.revocations.ready().await.unwrap();
+    for n in 0..2000 {
+        let _ = tokens.end(&first, &n.to_string());
+    }
+    drop(first);
+    for n in [0, 1000, 1999] {
+        tokens.within_a_second(&second, &n.to_string(), Some(Revoked)).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: .ci/run runs it"]
+async fn says_why_it_cannot_be_read() {
+    let server = Server::start("password");
+    let _: () = server.tell(&["CONFIG", "SET", "requirepass", "secret"]);
+    let store = RedisStore::new(&server.url().replace("redis://", "redis://:wrong@")).unwrap();
+    let revocations = SharedRevocations::new(store).ready_limit(Duration::from_millis(500)).start().unwrap();
+    let error = revocations.ready().await.unwrap_err();
+    assert_eq!(error.kind(), RevocationsUnavailable);
+    let stats = revocations.shared_stats().unwrap();
+    assert!(stats.failed_reads() > 0);
+    let cause = stats.last_error().unwrap().to_owned();
+    assert!(cause.to_lowercase().contains("password") && !cause.contains("wrong@"), "{cause}");
+}

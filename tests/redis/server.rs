@@ -1,0 +1,85 @@
+//! A Redis server of the test's own, on a free port.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+/// It saves what it is told once a second, as servers do.
+pub(crate) struct Server {
+    port: u16,
+    directory: PathBuf,
+    process: Child,
+}
+
+impl Server {
+    pub(crate) fn start(name: &str) -> Self {
+        // Another process may take the port before the server does; then the test says so.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("redis-{name}"));
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(&directory).unwrap();
+        let process = run(port, &directory);
+        let server = Self { port, directory, process };
+        server.wait();
+        server
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.process = run(self.port, &self.directory);
+        self.wait();
+    }
+
+    /// Stops it, or lets it go on, with its connections open.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    pub(crate) fn tell<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+        let mut connection = redis::Client::open(self.url()).unwrap().get_connection().unwrap();
+        redis::cmd(command[0]).arg(&command[1..]).query(&mut connection).unwrap()
+    }
+
+    fn wait(&self) {
+        let start = Instant::now();
+        while redis::Client::open(self.url()).unwrap().get_connection().is_err() {
+            assert!(
+                start.elapsed() < Duration::from_secs(10),
+                "redis-server does not start on {}",
+                self.port
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn run(port: u16, directory: &PathBuf) -> Child {
+    let program = env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
+    Command::new(program)
+        .args(["--port", &port.to_string(), "--appendonly", "yes", "--save", ""])
+        .arg("--dir")
+        .arg(directory)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server is installed, or REDIS_SERVER says where it is")
+}
