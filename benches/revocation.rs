@@ -46,7 +46,7 @@ fn list(len: usize, sort: impl Fn(usize) -> usize) -> Revocations {
             0 => revocations.revoke_token(ISSUER, &name, expiry),
             1 => revocations.revoke_session(ISSUER, &name, expiry),
             _ => revocations.revoke_subject(ISSUER, &name, now, expiry),
-        }
+        };
     }
     revocations
 }

@@ -23,6 +23,8 @@ mod reject;
 mod remote_keys;
 mod resource;
 mod revocation;
+#[cfg(feature = "shared-revocations")]
+mod shared_revocations;
 mod support;
 mod token_sources;
 mod tower_contract;

@@ -31,7 +31,7 @@ fn sorted(headers: &HeaderMap) -> Vec<String> {
     lines
 }
 
-const EVERY_KIND: [AuthErrorKind; 24] = [
+const EVERY_KIND: [AuthErrorKind; 25] = [
     MissingCredential,
     MalformedCredential,
     MultipleCredentials,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, Revocations, TokenCache};
+use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, Recorded, Revocations, TokenCache};
 
 use crate::support::*;
 
@@ -95,7 +95,7 @@ async fn names_belong_to_their_issuer() {
 async fn a_remembered_token_is_revoked_as_well() {
     let names = json!({"jti": "t1", "sid": "s1", "sub": "u1", "iat": NOW - 60});
     for revoke in [
-        (|list: &Revocations| list.revoke_token(ISSUER, "t1", at(EXPIRY))) as fn(&Revocations),
+        (|list: &Revocations| list.revoke_token(ISSUER, "t1", at(EXPIRY))) as fn(&Revocations) -> Recorded,
         |list| list.revoke_session(ISSUER, "s1", at(EXPIRY)),
         |list| list.revoke_subject(ISSUER, "u1", at(NOW), at(EXPIRY)),
     ] {
@@ -105,7 +105,7 @@ async fn a_remembered_token_is_revoked_as_well() {
         assert_eq!(refusal(&verifier, &token).await, None);
         assert_eq!(refusal(&verifier, &token).await, None);
         assert_eq!(verifier.cache_stats().unwrap().hits(), 1);
-        revoke(&revocations);
+        drop(revoke(&revocations));
         assert_eq!(refusal(&verifier, &token).await, Some(Revoked));
     }
 }

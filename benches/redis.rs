@@ -1,0 +1,87 @@
+//! A million revocations in Redis: how long a process takes from a cold start until it holds them all, and in how much memory.
+//! Needs `redis-server`, which it starts for itself; without one it says so and ends.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+use std::{env, fs, thread};
+
+use tower_jwt_auth::{RedisStore, Revocation, RevocationStore, SharedRevocations};
+
+const ENTRIES: usize = 1_000_000;
+const FOLLOW: &str = "TOWER_JWT_AUTH_BENCH_FOLLOW";
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+async fn main() {
+    if let Ok(url) = env::var(FOLLOW) {
+        return follow(&url).await;
+    }
+    let Some((mut server, url)) = start() else {
+        println!("redis-server is not installed: nothing measured");
+        return;
+    };
+    let store = RedisStore::new(&url).expect("an address");
+    let idle = memory(server.id());
+    let start = Instant::now();
+    let expires_at = SystemTime::now() + Duration::from_secs(900);
+    let entries: Vec<_> = (0..ENTRIES).collect();
+    for batch in entries.chunks(500) {
+        let session = |n: &usize| Revocation::Session {
+            issuer: "https://id.example.com".to_owned(),
+            // As long as 128 random bits in hexadecimal digits.
+            sid: format!("{n:032x}"),
+            expires_at,
+        };
+        store.write(batch.iter().map(session).collect()).await.expect("it is written");
+    }
+    println!("writing {ENTRIES} sessions: {:.1} s", start.elapsed().as_secs_f64());
+    println!("the server has grown by {} MB", (memory(server.id()) - idle) / 1_000_000);
+    for _ in 0..3 {
+        let program = env::current_exe().expect("the bench has a path");
+        let ended = Command::new(program).env(FOLLOW, &url).status().expect("the bench runs again");
+        assert!(ended.success());
+    }
+    server.kill().expect("the server runs");
+    let _ = server.wait();
+}
+
+/// One process, from its start until it holds all.
+#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+async fn follow(url: &str) {
+    let start = Instant::now();
+    let store = RedisStore::new(url).expect("an address");
+    let revocations = SharedRevocations::new(store).ready_limit(Duration::MAX).start().expect("a runtime");
+    revocations.ready().await.expect("it is read");
+    let elapsed = start.elapsed();
+    assert_eq!(revocations.len(), ENTRIES);
+    println!(
+        "a process holds them after {:.2} s, in {} MB in all",
+        elapsed.as_secs_f64(),
+        memory(std::process::id()) / 1_000_000
+    );
+}
+
+fn start() -> Option<(Child, String)> {
+    let port = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
+    let mut server = Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--save", ""])
+        .stdout(Stdio::null())
+        .spawn()
+        .ok()?;
+    for _ in 0..100 {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return Some((server, format!("redis://127.0.0.1:{port}")));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    let _ = server.kill();
+    None
+}
+
+/// How much of the memory is a process's, in bytes; 0 where the system does not say.
+fn memory(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).map_or(0, |kb| kb * 1024)
+}

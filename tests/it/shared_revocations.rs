@@ -1,0 +1,394 @@
+//! Revocations that several processes share, by a store of the test's own.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::{
+    AuthErrorKind, ConfigError, JwtAuthLayer, JwtVerifier, Recorded, Revocation, RevocationPage,
+    RevocationStore, Revocations, SharedRevocations, StoreFuture, TokenCache, check_revocation_store,
+};
+
+use crate::support::*;
+
+/// A log in memory, which can be made to behave badly.
+#[derive(Clone, Default)]
+struct Store(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    log: Mutex<Vec<Revocation>>,
+    behaviour: Mutex<Behaviour>,
+    writes: AtomicUsize,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Behaviour {
+    #[default]
+    Good,
+    Away,
+    Hangs,
+    Panics,
+}
+
+impl Store {
+    fn behave(&self, behaviour: Behaviour) {
+        *self.0.behaviour.lock().unwrap() = behaviour;
+    }
+
+    fn len(&self) -> usize {
+        self.0.log.lock().unwrap().len()
+    }
+
+    fn lists(&self) -> Revocations {
+        SharedRevocations::new(self.clone()).start().unwrap()
+    }
+
+    fn answer<T: Send + 'static>(&self, good: impl FnOnce(&Inner) -> T + Send + 'static) -> StoreFuture<T> {
+        let inner = Arc::clone(&self.0);
+        let behaviour = *self.0.behaviour.lock().unwrap();
+        Box::pin(async move {
+            match behaviour {
+                Behaviour::Good => Ok(good(&inner)),
+                Behaviour::Away => Err("the store is away".into()),
+                Behaviour::Hangs => std::future::pending().await,
+                Behaviour::Panics => panic!("the store panics, as the test wants it"),
+            }
+        })
+    }
+}
+
+impl RevocationStore for Store {
+    fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()> {
+        self.answer(move |inner| {
+            inner.writes.fetch_add(1, Ordering::Relaxed);
+            inner.log.lock().unwrap().extend(revocations);
+        })
+    }
+
+    fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
+        self.answer(move |inner| {
+            let log = inner.log.lock().unwrap();
+            let from = position.and_then(|position| position.parse().ok());
+            let from = from.filter(|from| *from <= log.len()).unwrap_or(0);
+            RevocationPage::last(log[from..].to_vec(), log.len().to_string())
+        })
+    }
+}
+
+const EXPIRY: u64 = NOW + 300;
+
+fn end(revocations: &Revocations, sid: &str) -> Recorded {
+    revocations.revoke_session(ISSUER, sid, at(EXPIRY))
+}
+
+async fn judge(verifier: &JwtVerifier<Value>, sid: &str) -> Option<AuthErrorKind> {
+    let mut claims = good_claims();
+    claims["sid"] = json!(sid);
+    refusal(verifier, &token(&claims)).await
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_revokes_the_other_refuses() {
+    let store = Store::default();
+    let (first, second) = (store.lists(), store.lists());
+    let verifier = verifier().revocations(second.clone());
+    second.ready().await.unwrap();
+    assert_eq!(judge(&verifier, "a").await, None);
+    end(&first, "a").await.unwrap();
+    first.revoke_token(ISSUER, "t1", at(EXPIRY)).await.unwrap();
+    first.revoke_subject(ISSUER, "u1", at(NOW), at(EXPIRY)).await.unwrap();
+    let start = Instant::now();
+    while second.len() < 3 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert!(start.elapsed() < seconds(1), "{:?}", start.elapsed());
+    assert_eq!(judge(&verifier, "a").await, Some(Revoked));
+    for names in [json!({"jti": "t1"}), json!({"sub": "u1"})] {
+        let mut claims = good_claims();
+        claims.as_object_mut().unwrap().extend(names.as_object().unwrap().clone());
+        assert_eq!(refusal(&verifier, &token(&claims)).await, Some(Revoked), "{names}");
+    }
+    assert_eq!(judge(&verifier, "b").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn until_the_store_has_been_read_nothing_passes() {
+    let store = Store::default();
+    store.behave(Behaviour::Away);
+    let revocations = SharedRevocations::new(store.clone()).ready_limit(seconds(3)).start().unwrap();
+    let layer = JwtAuthLayer::new(verifier().revocations(revocations.clone()));
+    assert!(!revocations.is_ready());
+    let response = ask(&layer, bearer(&good_token())).await;
+    assert_refused("not read", &response, 503, RevocationsUnavailable, &[("retry-after", "1")]);
+    let start = Instant::now();
+    let error = revocations.ready().await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed()), (RevocationsUnavailable, seconds(3)));
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the store is away");
+    let stats = revocations.shared_stats().unwrap();
+    assert_eq!((stats.age(), stats.last_error()), (None, Some("the store is away")));
+    assert!(stats.failed_reads() >= 5 && stats.failed_writes() == 0, "{stats:?}");
+
+    store.behave(Behaviour::Good);
+    revocations.ready().await.unwrap();
+    assert!(revocations.is_ready());
+    assert_eq!(ask(&layer, bearer(&good_token())).await.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_store_is_away_the_list_counts_for_as_long_as_is_said() {
+    for (limit, counts_for) in [(None, 60), (Some(seconds(600)), 600), (Some(Duration::ZERO), 2)] {
+        for behaviour in [Behaviour::Away, Behaviour::Hangs, Behaviour::Panics] {
+            let store = Store::default();
+            let shared = SharedRevocations::new(store.clone());
+            let shared = match limit {
+                Some(limit) => shared.outage_limit(limit),
+                None => shared,
+            };
+            let revocations = shared.start().unwrap();
+            let plain = verifier().revocations(revocations.clone());
+            let verifiers = [plain.clone(), plain.cache(TokenCache::new())];
+            revocations.ready().await.unwrap();
+            end(&revocations, "a").await.unwrap();
+            for verifier in &verifiers {
+                assert_eq!(judge(verifier, "b").await, None);
+            }
+            store.behave(behaviour);
+            sleep(seconds(counts_for - 1)).await;
+            for verifier in &verifiers {
+                assert_eq!(judge(verifier, "b").await, None, "within {limit:?}");
+            }
+            sleep(seconds(2)).await;
+            for verifier in &verifiers {
+                assert_eq!(judge(verifier, "b").await, Some(RevocationsUnavailable), "after {limit:?}");
+                assert_eq!(judge(verifier, "a").await, Some(Revoked), "what is known stays so");
+            }
+            store.behave(Behaviour::Good);
+            // What hangs is given up after five seconds.
+            sleep(seconds(6)).await;
+            for verifier in &verifiers {
+                assert_eq!(judge(verifier, "b").await, None, "it is back");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_revoked_meanwhile_reaches_the_store_when_it_is_back() {
+    for behaviour in [Behaviour::Away, Behaviour::Hangs, Behaviour::Panics] {
+        let store = Store::default();
+        let (first, second) = (store.lists(), store.lists());
+        let verifiers = [&first, &second].map(|list| verifier().revocations(list.clone()));
+        second.ready().await.unwrap();
+        store.behave(behaviour);
+        let start = Instant::now();
+        let error = end(&first, "a").await.unwrap_err();
+        assert_eq!(start.elapsed(), seconds(2));
+        let text = "the revocation counts in this process, but is not known to have reached the others";
+        assert_eq!(error.to_string(), text);
+        assert!(std::error::Error::source(&error).is_some());
+        assert_eq!(judge(&verifiers[0], "a").await, Some(Revoked), "in this process it counts at once");
+        assert_eq!(judge(&verifiers[1], "a").await, None);
+        assert_eq!(first.shared_stats().unwrap().waiting(), 1);
+        let later = end(&first, "b");
+        store.behave(Behaviour::Good);
+        sleep(seconds(6)).await;
+        assert_eq!(later.await.map_err(|error| error.to_string()), Ok(()));
+        for sid in ["a", "b"] {
+            assert_eq!(judge(&verifiers[1], sid).await, Some(Revoked), "{sid}");
+        }
+        assert_eq!(first.shared_stats().unwrap().waiting(), 0);
+    }
+}
+
+/// Redis, say, confirms what it has not saved yet.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_breaks_down_is_told_once_more_what_it_was_told_lately() {
+    let store = Store::default();
+    let revocations = store.lists();
+    revocations.ready().await.unwrap();
+    end(&revocations, "long ago").await.unwrap();
+    sleep(seconds(100)).await;
+    end(&revocations, "lately").await.unwrap();
+    // It forgets everything, and is away for long.
+    store.behave(Behaviour::Away);
+    store.0.log.lock().unwrap().clear();
+    sleep(seconds(600)).await;
+    let lost_in_between = end(&revocations, "meanwhile");
+    store.behave(Behaviour::Good);
+    lost_in_between.await.unwrap();
+    sleep(seconds(2)).await;
+    let names = |store: &Store| -> Vec<String> {
+        let log = store.0.log.lock().unwrap();
+        let text = |revocation: &Revocation| serde_json::to_value(revocation).unwrap()["sid"].to_string();
+        let mut names: Vec<_> = log.iter().map(text).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    };
+    assert_eq!(names(&store), [r#""lately""#, r#""meanwhile""#]);
+
+    // While it is in touch, nothing is told twice.
+    let writes = store.0.writes.load(Ordering::Relaxed);
+    sleep(seconds(100)).await;
+    assert_eq!(store.0.writes.load(Ordering::Relaxed), writes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_wait_as_there_is_room_for() {
+    let store = Store::default();
+    store.behave(Behaviour::Away);
+    let revocations = store.lists();
+    for n in 0..100_600 {
+        drop(end(&revocations, &n.to_string()));
+    }
+    let error = end(&revocations, "one more").await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "too many others wait for the store");
+    assert!(revocations.shared_stats().unwrap().waiting() <= 100_500);
+    store.behave(Behaviour::Good);
+    revocations.ready().await.unwrap();
+    assert_eq!(
+        judge(&verifier().revocations(revocations), "one more").await,
+        Some(Revoked),
+        "in this process"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_handle_has_the_rest_written_and_then_nothing_is_left() {
+    let store = Store::default();
+    let revocations = store.lists();
+    for n in 0..1200 {
+        drop(end(&revocations, &n.to_string()));
+    }
+    drop(revocations);
+    sleep(seconds(1)).await;
+    assert_eq!(store.len(), 1200);
+    assert_eq!(Arc::strong_count(&store.0), 1, "the task has ended");
+
+    // For good, also where it is away.
+    let revocations = store.lists();
+    revocations.ready().await.unwrap();
+    store.behave(Behaviour::Away);
+    let recorded = end(&revocations, "a");
+    drop(revocations);
+    sleep(seconds(60)).await;
+    assert!(recorded.await.is_err());
+    assert_eq!(Arc::strong_count(&store.0), 1, "the task has ended");
+}
+
+#[test]
+fn without_its_runtime_a_list_grows_too_old() {
+    let error = SharedRevocations::new(Store::default()).start().unwrap_err();
+    assert!(matches!(error, ConfigError::NoRuntime));
+    let text = "what works in the background has to be begun inside of a tokio runtime";
+    assert_eq!(error.to_string(), text);
+
+    let runtime =
+        || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let first = runtime();
+    let revocations = first.block_on(async {
+        let revocations = SharedRevocations::new(Store::default()).outage_limit(seconds(2)).start().unwrap();
+        revocations.ready().await.unwrap();
+        revocations
+    });
+    drop(first);
+    let verifier = verifier().revocations(revocations.clone());
+    runtime().block_on(async {
+        let error = end(&revocations, "a").await.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, "the runtime of the task that writes has ended");
+        // No task is left that could say so.
+        sleep(seconds(5)).await;
+        assert_eq!(judge(&verifier, "b").await, Some(RevocationsUnavailable));
+    });
+}
+
+#[tokio::test]
+async fn a_list_of_one_process_is_always_ready() {
+    let revocations = Revocations::new();
+    assert!(revocations.is_ready() && revocations.shared_stats().is_none());
+    revocations.ready().await.unwrap();
+    end(&revocations, "a").await.unwrap();
+}
+
+/// Stores that do not keep to what is demanded, and what the test for stores says of them.
+#[tokio::test(start_paused = true)]
+async fn the_test_for_stores_finds_what_is_wrong() {
+    let good = Store::default();
+    check_revocation_store(|| good.clone()).await;
+
+    #[derive(Clone)]
+    struct Wrong(Store, &'static str, Arc<AtomicU64>);
+    impl RevocationStore for Wrong {
+        fn write(&self, mut revocations: Vec<Revocation>) -> StoreFuture<()> {
+            match self.1 {
+                "loses the last of many" if revocations.len() > 5 => drop(revocations.pop()),
+                "keeps to itself" => return Box::pin(async { Ok(()) }),
+                "drops what has expired" => {
+                    revocations.retain(|one| one.expires_at() > std::time::SystemTime::now())
+                }
+                "fails when it is busy" if self.2.fetch_add(1, Ordering::Relaxed) == 60 => {
+                    return Box::pin(async { Err("too busy".into()) });
+                }
+                "is late" => {
+                    let store = self.0.clone();
+                    return Box::pin(async move {
+                        tokio::spawn(async move {
+                            sleep(Duration::from_millis(10)).await;
+                            store.write(revocations).await
+                        });
+                        Ok(())
+                    });
+                }
+                _ => {}
+            }
+            self.0.write(revocations)
+        }
+
+        fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
+            let (name, page) = (self.1, self.0.read(position.clone()));
+            let misses = Arc::clone(&self.2);
+            let is_late = position.and_then(|at| at.parse::<u64>().ok()).is_some_and(|at| at > 90);
+            Box::pin(async move {
+                let page = page.await?;
+                let mut entries = page.revocations().to_vec();
+                match name {
+                    "begins anew each time" => {}
+                    "misses some on the way" if is_late && misses.fetch_add(1, Ordering::Relaxed) == 5 => {
+                        entries.clear()
+                    }
+                    "waits too long" => sleep(seconds(4)).await,
+                    _ => return Ok(page),
+                }
+                let position = if name == "begins anew each time" { "" } else { page.position() };
+                Ok(RevocationPage::last(entries, position.to_owned()))
+            })
+        }
+    }
+    for (name, says) in [
+        ("loses the last of many", "the store was given"),
+        ("keeps to itself", "the store was given"),
+        ("drops what has expired", "the store was given"),
+        ("is late", "the store was given"),
+        ("begins anew each time", "after the last position there is nothing new"),
+        ("misses some on the way", "not in time"),
+        ("waits too long", "a read of nothing takes longer"),
+        ("fails when it is busy", "the store cannot be written: too busy"),
+    ] {
+        let store = Wrong(Store::default(), name, Arc::default());
+        let panic =
+            tokio::spawn(check_revocation_store(move || store.clone())).await.unwrap_err().into_panic();
+        let said =
+            panic.downcast_ref::<String>().cloned().or(panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+        assert!(said.as_ref().is_some_and(|said| said.contains(says)), "{name}: {said:?}");
+    }
+}
