@@ -2,6 +2,7 @@
 //!
 //! The way of a request:
 //!
+//! 0. `GET /` (`page`) is the page that does all of this in a browser.
 //! 1. `serve` takes the connection, within the [`Limits`], and gives the request to [`app`].
 //! 2. `POST /signin` (`signin`): the password is checked in `password`, the user is in `users`, the token comes
 //!    from `tokens`.
@@ -14,8 +15,10 @@
 mod database;
 mod error;
 mod limits;
+mod page;
 mod password;
 mod protected;
+mod random;
 mod serve;
 mod sessions;
 mod settings;
@@ -43,9 +46,10 @@ pub async fn app(settings: &Settings) -> Result<Router, SettingError> {
     let users = Users::new(database.clone());
     let sessions = Sessions::open(database).await?;
     Ok(Router::new()
-        .merge(signin::routes(users.clone(), settings.keys.clone()))
-        .merge(protected::routes(users, &sessions, &settings.keys))
-        .merge(signout::routes(sessions, &settings.keys))
+        .merge(page::routes())
+        .merge(signin::routes(users.clone(), settings.issuer.clone()))
+        .merge(protected::routes(users, &sessions, &settings.issuer))
+        .merge(signout::routes(sessions, &settings.issuer))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(settings.limits.request, limits::time_limit)))

@@ -6,11 +6,11 @@ use axum::body::Body;
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use serde::Serialize;
-use tower_jwt_auth::{Claims, JwtAuthLayer, PrincipalLayer};
+use tower_jwt_auth::{Claims, JwtAuthLayer, PrincipalLayer, TokenIssuer};
 
 use crate::error::report_database;
 use crate::sessions::Sessions;
-use crate::tokens::{AccessToken, TokenKeys};
+use crate::tokens::AccessToken;
 use crate::users::{User, Users};
 
 #[derive(Serialize)]
@@ -20,8 +20,8 @@ struct Profile {
     last_name: String,
 }
 
-pub(crate) fn routes(users: Users, sessions: &Sessions, keys: &TokenKeys) -> Router {
-    let signed_in = JwtAuthLayer::new(keys.verifier(sessions.revocations()));
+pub(crate) fn routes(users: Users, sessions: &Sessions, issuer: &TokenIssuer) -> Router {
+    let signed_in = JwtAuthLayer::new(issuer.verifier::<AccessToken>().revocations(sessions.revocations()));
     let current_user = PrincipalLayer::new(move |claims: Claims<AccessToken>| {
         let users = users.clone();
         async move { users.by_id(&claims.sub).await }

@@ -36,7 +36,7 @@ impl Sessions {
     /// Ends a session: from now on, none of its tokens is good for anything. If it cannot be written down, that is so until a
     /// restart only.
     pub(crate) async fn end(&self, sid: String) -> Result<(), ApiError> {
-        let last_expiry = jsonwebtoken::get_current_timestamp().saturating_add(LIFETIME) as i64;
+        let last_expiry = since_epoch(SystemTime::now() + LIFETIME);
         self.revocations.revoke_session(ISSUER, &sid, time(last_expiry));
         // In a task of its own: a client that does not wait for the answer has signed out all the same.
         let sessions = self.clone();
@@ -52,7 +52,7 @@ impl Sessions {
             .await?;
         // An hour is longer than the clocks of issuer and verifier may be apart.
         let forgotten = sqlx::query("DELETE FROM ended_sessions WHERE last_expiry < ?")
-            .bind(last_expiry - LIFETIME as i64 - 3600)
+            .bind(last_expiry - LIFETIME.as_secs() as i64 - 3600)
             .execute(&self.pool)
             .await;
         if let Err(error) = forgotten {
@@ -61,6 +61,10 @@ impl Sessions {
         }
         Ok(())
     }
+}
+
+fn since_epoch(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64
 }
 
 fn time(seconds: i64) -> SystemTime {

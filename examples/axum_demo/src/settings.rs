@@ -5,9 +5,10 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use sqlx::sqlite::SqliteConnectOptions;
+use tower_jwt_auth::TokenIssuer;
 
 use crate::limits::Limits;
-use crate::tokens::TokenKeys;
+use crate::tokens;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
 const DEFAULT_DATABASE: &str = "sqlite:axum_demo.sqlite3";
@@ -21,7 +22,7 @@ pub struct Settings {
     /// `DATABASE_URL`, by default `sqlite:axum_demo.sqlite3` in the working directory.
     pub(crate) database: SqliteConnectOptions,
     /// `JWT_SECRET`, at least 32 bytes, by default random ones: what tokens are signed with.
-    pub(crate) keys: TokenKeys,
+    pub(crate) issuer: TokenIssuer,
     /// Whether `JWT_SECRET` was not set, so that tokens end with the process.
     pub keys_are_temporary: bool,
     /// Not from the environment.
@@ -45,7 +46,7 @@ impl Settings {
             address: address(text("DEMO_ADDR")?.as_deref().unwrap_or(DEFAULT_ADDRESS))?,
             database: database(text("DATABASE_URL")?.as_deref().unwrap_or(DEFAULT_DATABASE))?,
             keys_are_temporary: secret.is_none(),
-            keys: keys(secret)?,
+            issuer: issuer(secret)?,
             limits: Limits::default(),
         })
     }
@@ -97,7 +98,7 @@ fn database(url: &str) -> Result<SqliteConnectOptions, SettingError> {
         })
 }
 
-fn keys(secret: Option<String>) -> Result<TokenKeys, SettingError> {
+fn issuer(secret: Option<String>) -> Result<TokenIssuer, SettingError> {
     let secret = match secret {
         Some(secret) => secret.into_bytes(),
         None => random_secret().map_err(|error| {
@@ -107,7 +108,7 @@ fn keys(secret: Option<String>) -> Result<TokenKeys, SettingError> {
             )
         })?,
     };
-    TokenKeys::new(&secret).map_err(|error| SettingError::new("JWT_SECRET", error.to_string()))
+    tokens::issuer(&secret).map_err(|error| SettingError::new("JWT_SECRET", error.to_string()))
 }
 
 fn random_secret() -> Result<Vec<u8>, getrandom::Error> {

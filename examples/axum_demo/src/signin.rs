@@ -8,10 +8,12 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use tower_jwt_auth::TokenIssuer;
 
 use crate::error::ApiError;
 use crate::password::{Password, PasswordGate, PasswordHash};
-use crate::tokens::{self, TokenKeys};
+use crate::random;
+use crate::tokens::{AccessToken, LIFETIME};
 use crate::users::Users;
 
 const MAX_BODY_BYTES: usize = 8 * 1024;
@@ -19,7 +21,7 @@ const MAX_BODY_BYTES: usize = 8 * 1024;
 #[derive(Clone)]
 struct SignIn {
     users: Users,
-    keys: TokenKeys,
+    issuer: TokenIssuer,
     gate: PasswordGate,
 }
 
@@ -40,11 +42,11 @@ struct SignedIn {
     expires_in: u64,
 }
 
-pub(crate) fn routes(users: Users, keys: TokenKeys) -> Router {
+pub(crate) fn routes(users: Users, issuer: TokenIssuer) -> Router {
     Router::new()
         .route("/signin", post(sign_in))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(SignIn { users, keys, gate: PasswordGate::new() })
+        .with_state(SignIn { users, issuer, gate: PasswordGate::new() })
 }
 
 async fn sign_in(
@@ -61,7 +63,7 @@ async fn sign_in(
     };
     let right = place.check(password, hash).await?;
     let user = user.filter(|_| right).ok_or(ApiError::WrongCredentials)?;
-    let signed_in =
-        SignedIn { access_token: app.keys.sign(&user)?, token_type: "Bearer", expires_in: tokens::LIFETIME };
+    let access_token = AccessToken::new(&user, random::text::<16>()?).sign(&app.issuer)?;
+    let signed_in = SignedIn { access_token, token_type: "Bearer", expires_in: LIFETIME.as_secs() };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(signed_in)))
 }

@@ -5,14 +5,14 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::post;
-use tower_jwt_auth::{Claims, JwtAuthLayer};
+use tower_jwt_auth::{Claims, JwtAuthLayer, TokenIssuer};
 
 use crate::error::ApiError;
 use crate::sessions::Sessions;
-use crate::tokens::{AccessToken, TokenKeys};
+use crate::tokens::AccessToken;
 
-pub(crate) fn routes(sessions: Sessions, keys: &TokenKeys) -> Router {
-    let signed_in = JwtAuthLayer::new(keys.verifier(sessions.revocations()));
+pub(crate) fn routes(sessions: Sessions, issuer: &TokenIssuer) -> Router {
+    let signed_in = JwtAuthLayer::new(issuer.verifier::<AccessToken>().revocations(sessions.revocations()));
     Router::new().route("/signout", post(sign_out)).layer(signed_in).with_state(sessions)
 }
 

@@ -6,6 +6,7 @@ mod connections;
 mod faults;
 mod flood;
 mod http;
+mod page;
 mod protected;
 mod signin;
 mod signout;
