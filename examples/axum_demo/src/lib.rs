@@ -13,8 +13,10 @@
 //! `settings` reads the environment; `main.rs` puts it all together.
 
 mod database;
+mod database_url;
 mod error;
 mod limits;
+mod migrations;
 mod page;
 mod password;
 mod protected;
@@ -36,15 +38,17 @@ use crate::sessions::Sessions;
 pub use crate::settings::{SettingError, Settings};
 use crate::users::Users;
 
-/// The whole application: opens the database, which is created on the first start, and sets up the routes.
+/// The whole application: opens the database, whose tables are made on the first start, and sets up the routes.
 ///
 /// # Errors
 ///
 /// The database cannot be opened, or belongs to another program.
 pub async fn app(settings: &Settings) -> Result<Router, SettingError> {
-    let database = database::open(settings.database.clone()).await?;
+    let database = database::open(&settings.database).await?;
     let users = Users::new(database.clone());
-    let sessions = Sessions::open(database).await?;
+    let sessions = Sessions::open(database)
+        .await
+        .map_err(|error| SettingError::new("DATABASE_URL", error.to_string()))?;
     Ok(Router::new()
         .merge(page::routes())
         .merge(signin::routes(users.clone(), settings.issuer.clone()))

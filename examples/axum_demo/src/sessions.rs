@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sqlx::SqlitePool;
+use sqlx::AnyPool;
 use tower_jwt_auth::Revocations;
 
 use crate::error::{ApiError, report_database};
@@ -12,13 +12,13 @@ use crate::tokens::{ISSUER, LIFETIME};
 /// The store. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Sessions {
-    pool: SqlitePool,
+    pool: AnyPool,
     revocations: Revocations,
 }
 
 impl Sessions {
     /// Reads which sessions are over.
-    pub(crate) async fn open(pool: SqlitePool) -> Result<Self, sqlx::Error> {
+    pub(crate) async fn open(pool: AnyPool) -> Result<Self, sqlx::Error> {
         let ended: Vec<(String, i64)> =
             sqlx::query_as("SELECT sid, last_expiry FROM ended_sessions").fetch_all(&pool).await?;
         let revocations = Revocations::new();
@@ -45,13 +45,15 @@ impl Sessions {
     }
 
     async fn write_down(&self, sid: &str, last_expiry: i64) -> Result<(), sqlx::Error> {
-        sqlx::query("INSERT OR REPLACE INTO ended_sessions (sid, last_expiry) VALUES (?, ?)")
-            .bind(sid)
-            .bind(last_expiry)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "INSERT INTO ended_sessions (sid, last_expiry) VALUES ($1, $2) ON CONFLICT (sid) DO NOTHING",
+        )
+        .bind(sid.to_owned())
+        .bind(last_expiry)
+        .execute(&self.pool)
+        .await?;
         // An hour is longer than the clocks of issuer and verifier may be apart.
-        let forgotten = sqlx::query("DELETE FROM ended_sessions WHERE last_expiry < ?")
+        let forgotten = sqlx::query("DELETE FROM ended_sessions WHERE last_expiry < $1")
             .bind(last_expiry - LIFETIME.as_secs() as i64 - 3600)
             .execute(&self.pool)
             .await;

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 
-use sqlx::sqlite::SqliteConnectOptions;
 use tower_jwt_auth::TokenIssuer;
 
+use crate::database_url::DatabaseUrl;
 use crate::limits::Limits;
 use crate::tokens;
 
@@ -19,8 +19,8 @@ const DEFAULT_DATABASE: &str = "sqlite:axum_demo.sqlite3";
 pub struct Settings {
     /// `DEMO_ADDR`, by default `127.0.0.1:8080`: where to listen.
     pub address: SocketAddr,
-    /// `DATABASE_URL`, by default `sqlite:axum_demo.sqlite3` in the working directory.
-    pub(crate) database: SqliteConnectOptions,
+    /// `DATABASE_URL`, by default `sqlite:axum_demo.sqlite3` in the working directory; or `postgres://...`.
+    pub(crate) database: DatabaseUrl,
     /// `JWT_SECRET`, at least 32 bytes, by default random ones: what tokens are signed with.
     pub(crate) issuer: TokenIssuer,
     /// Whether `JWT_SECRET` was not set, so that tokens end with the process.
@@ -44,7 +44,7 @@ impl Settings {
         let secret = text("JWT_SECRET")?;
         Ok(Self {
             address: address(text("DEMO_ADDR")?.as_deref().unwrap_or(DEFAULT_ADDRESS))?,
-            database: database(text("DATABASE_URL")?.as_deref().unwrap_or(DEFAULT_DATABASE))?,
+            database: DatabaseUrl::new(text("DATABASE_URL")?.as_deref().unwrap_or(DEFAULT_DATABASE))?,
             keys_are_temporary: secret.is_none(),
             issuer: issuer(secret)?,
             limits: Limits::default(),
@@ -73,29 +73,10 @@ impl fmt::Display for SettingError {
 
 impl std::error::Error for SettingError {}
 
-/// Only at the start, when an error of the database is one of its setting.
-impl From<sqlx::Error> for SettingError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::new("DATABASE_URL", format!("needs a SQLite file that can be read and written: {error}"))
-    }
-}
-
 fn address(text: &str) -> Result<SocketAddr, SettingError> {
     text.parse().map_err(|_| {
         SettingError::new("DEMO_ADDR", format!("must be an IP address and a port, as in {DEFAULT_ADDRESS}"))
     })
-}
-
-/// The error does not show the value: the address of another kind of database may hold a password.
-fn database(url: &str) -> Result<SqliteConnectOptions, SettingError> {
-    url.parse::<SqliteConnectOptions>()
-        .ok()
-        .filter(|database| url.starts_with("sqlite:") && !database.get_filename().as_os_str().is_empty())
-        .map(|database| database.create_if_missing(true))
-        .ok_or_else(|| {
-            let problem = format!("must be a SQLite file, as in {DEFAULT_DATABASE}, or sqlite::memory:");
-            SettingError::new("DATABASE_URL", problem)
-        })
 }
 
 fn issuer(secret: Option<String>) -> Result<TokenIssuer, SettingError> {

@@ -1,6 +1,6 @@
-//! The users, in SQLite.
+//! The users, in the database.
 
-use sqlx::SqlitePool;
+use sqlx::AnyPool;
 
 use crate::password::PasswordHash;
 
@@ -13,14 +13,14 @@ pub(crate) struct User {
     pub(crate) last_name: String,
 }
 
-/// The store. Clones share one connection.
+/// The store. Clones share its connections.
 #[derive(Clone)]
 pub(crate) struct Users {
-    pool: SqlitePool,
+    pool: AnyPool,
 }
 
 impl Users {
-    pub(crate) fn new(pool: SqlitePool) -> Self {
+    pub(crate) fn new(pool: AnyPool) -> Self {
         Self { pool }
     }
 
@@ -29,7 +29,7 @@ impl Users {
         let Ok(id) = id.parse::<i64>() else {
             return Ok(None);
         };
-        let row = sqlx::query_as("SELECT email, first_name, last_name FROM users WHERE id = ?")
+        let row = sqlx::query_as("SELECT email, first_name, last_name FROM users WHERE id = $1")
             .bind(id)
             .fetch_optional(&self.pool)
             .await?;
@@ -39,9 +39,9 @@ impl Users {
     /// The user who signs in with this email, in small or capital letters, and the hash of the password.
     pub(crate) async fn by_email(&self, email: &str) -> Result<Option<(User, PasswordHash)>, sqlx::Error> {
         let row = sqlx::query_as(
-            "SELECT id, email, first_name, last_name, password_hash FROM users WHERE email = ?",
+            "SELECT id, email, first_name, last_name, password_hash FROM users WHERE email = $1",
         )
-        .bind(email)
+        .bind(email.to_lowercase())
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.map(|(id, email, first_name, last_name, hash)| {

@@ -122,7 +122,11 @@ impl ScratchFile {
 
 impl Drop for ScratchFile {
     fn drop(&mut self) {
-        // It is no failure if the test did not make it.
-        let _ = fs::remove_file(&self.0);
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = self.0.clone().into_os_string();
+            path.push(suffix);
+            // It is no failure if the test did not make it.
+            let _ = fs::remove_file(path);
+        }
     }
 }
