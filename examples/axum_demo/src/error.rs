@@ -15,6 +15,7 @@ use serde::Serialize;
 pub(crate) enum ApiError {
     BodyTooLarge,
     BodyUnreadable,
+    CrossSite,
     Internal(Box<dyn Error + Send + Sync>),
     JsonBroken,
     JsonExpected,
@@ -23,6 +24,7 @@ pub(crate) enum ApiError {
     NotFound,
     PasswordHasNul,
     PasswordTooLong,
+    RefreshInvalid,
     TimedOut,
     TooBusy,
     Unavailable(sqlx::Error),
@@ -48,6 +50,9 @@ impl ApiError {
                 (Status::PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than 8 KiB")
             }
             Self::BodyUnreadable => (Status::BAD_REQUEST, "body_unreadable", "the body could not be read"),
+            Self::CrossSite => {
+                (Status::FORBIDDEN, "cross_site", "the pages of other sites cannot ask for this")
+            }
             Self::Internal(_) => {
                 (Status::INTERNAL_SERVER_ERROR, "internal", "something went wrong on our side")
             }
@@ -74,6 +79,9 @@ impl ApiError {
             Self::PasswordTooLong => {
                 (Status::UNPROCESSABLE_ENTITY, "password_too_long", "a password has at most 72 bytes")
             }
+            Self::RefreshInvalid => {
+                (Status::UNAUTHORIZED, "refresh_invalid", "the session is over, sign in again")
+            }
             Self::TimedOut => (Status::REQUEST_TIMEOUT, "timed_out", "the request took too long"),
             Self::TooBusy => (
                 Status::SERVICE_UNAVAILABLE,
@@ -83,7 +91,7 @@ impl ApiError {
             Self::Unavailable(_) => (
                 Status::SERVICE_UNAVAILABLE,
                 "unavailable",
-                "the users cannot be looked up, try again in a moment",
+                "the database gives no answer, try again in a moment",
             ),
             Self::WrongCredentials => {
                 (Status::UNAUTHORIZED, "wrong_credentials", "the email or the password is wrong")

@@ -1,17 +1,22 @@
-//! A small axum application around `tower-jwt-auth`: sign in, get a token, call a protected route.
+//! A small axum application around `tower-jwt-auth`: sign in, get a token, call a protected route, stay signed in.
 //!
 //! The way of a request:
 //!
-//! 0. `GET /` (`page`) is the page that does all of this in a browser.
-//! 1. `serve` takes the connection, within the [`Limits`], and gives the request to [`app`].
-//! 2. `POST /signin` (`signin`): the password is checked in `password`, the user is in `users`, the token comes
-//!    from `tokens`.
-//! 3. `GET /protected/` (`protected`): the library checks the token, `users` turns its claims into the user.
-//! 4. `POST /signout` (`signout`): `sessions` writes down that the session is over, and no token of it is good any more.
-//! 5. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere.
+//! 1. `serve` takes the connection, within the [`Limits`], and gives the request to [`app`], which first refuses what other
+//!    sites' pages send (`public_url`).
+//! 2. `GET /` (`page`) is the page that does the following in a browser.
+//! 3. `POST /signin` (`signin`): the password is checked in `password`, the user is in `users`. A session begins (`sessions`),
+//!    and `signed_in` answers with an access token (`tokens`), and with a refresh token (`refresh_tokens`) in a cookie
+//!    (`cookies`).
+//! 4. `POST /refresh` (`refresh`): the refresh token for the next of both. One that comes twice ends the session.
+//! 5. `GET /protected/` (`protected`): the library checks the access token, `users` turns its claims into the user.
+//! 6. `POST /signout` (`signout`): `sessions` writes down that the session is over, and no token of it is good any more.
+//! 7. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere.
 //!
-//! `settings` reads the environment; `main.rs` puts it all together.
+//! `settings` reads the environment, `database` opens the database, SQLite or PostgreSQL; `main.rs` puts it all together.
 
+mod clock;
+mod cookies;
 mod database;
 mod database_url;
 mod error;
@@ -20,22 +25,30 @@ mod migrations;
 mod page;
 mod password;
 mod protected;
+mod public_url;
 mod random;
+mod refresh;
+mod refresh_tokens;
 mod serve;
 mod sessions;
 mod settings;
+mod signed_in;
 mod signin;
 mod signout;
 mod tokens;
 mod users;
 
 use axum::{Router, middleware};
+use tower_jwt_auth::Revocations;
 
+pub use crate::clock::Clock;
+use crate::cookies::RefreshCookie;
 use crate::error::ApiError;
 pub use crate::limits::Limits;
 pub use crate::serve::{listen, serve};
 use crate::sessions::Sessions;
 pub use crate::settings::{SettingError, Settings};
+use crate::signed_in::SignIns;
 use crate::users::Users;
 
 /// The whole application: opens the database, whose tables are made on the first start, and sets up the routes.
@@ -44,17 +57,26 @@ use crate::users::Users;
 ///
 /// The database cannot be opened, or belongs to another program.
 pub async fn app(settings: &Settings) -> Result<Router, SettingError> {
+    let Settings { clock, limits, .. } = settings;
     let database = database::open(&settings.database).await?;
-    let users = Users::new(database.clone());
-    let sessions = Sessions::open(database)
+    let now = clock.clone();
+    let revocations = Revocations::new().clock(move || now.now());
+    let sessions = Sessions::open(database.clone(), revocations, clock.clone(), limits.sessions)
         .await
         .map_err(|error| SettingError::new("DATABASE_URL", error.to_string()))?;
+    let now = clock.clone();
+    let issuer = settings.issuer.clone().clock(move || now.now());
+    let cookie = RefreshCookie { secure: settings.public_url.is_some() };
+    let users = Users::new(database);
+    let sign_ins = SignIns { issuer, sessions, cookie };
     Ok(Router::new()
         .merge(page::routes())
-        .merge(signin::routes(users.clone(), settings.issuer.clone()))
-        .merge(protected::routes(users, &sessions, &settings.issuer))
-        .merge(signout::routes(sessions, &settings.issuer))
+        .merge(signin::routes(users.clone(), sign_ins.clone()))
+        .merge(protected::routes(users, &sign_ins))
+        .merge(refresh::routes(sign_ins.clone()))
+        .merge(signout::routes(sign_ins))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(middleware::from_fn_with_state(settings.limits.request, limits::time_limit)))
+        .layer(middleware::from_fn_with_state(limits.request, limits::time_limit))
+        .layer(public_url::csrf_layer(settings.public_url.as_ref())?))
 }

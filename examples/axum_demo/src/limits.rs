@@ -21,6 +21,8 @@ pub struct Limits {
     pub headers: Duration,
     /// From there until the answer, the request's body included: 10 seconds.
     pub request: Duration,
+    /// How many sessions a user may have; the oldest ends when there is one more: 50.
+    pub sessions: usize,
     /// For a request under way when its connection is to close, or the server to stop: 5 seconds.
     pub shutdown: Duration,
 }
@@ -32,6 +34,7 @@ impl Default for Limits {
             connection: Duration::from_secs(60),
             headers: Duration::from_secs(10),
             request: Duration::from_secs(10),
+            sessions: 50,
             shutdown: Duration::from_secs(5),
         }
     }

@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 
 use tower_jwt_auth::TokenIssuer;
 
+use crate::clock::Clock;
 use crate::database_url::DatabaseUrl;
 use crate::limits::Limits;
+use crate::public_url::PublicUrl;
 use crate::tokens;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
@@ -25,6 +27,10 @@ pub struct Settings {
     pub(crate) issuer: TokenIssuer,
     /// Whether `JWT_SECRET` was not set, so that tokens end with the process.
     pub keys_are_temporary: bool,
+    /// `PUBLIC_URL`, by default none: where people reach the demo by https.
+    pub(crate) public_url: Option<PublicUrl>,
+    /// Not from the environment: for tests.
+    pub clock: Clock,
     /// Not from the environment.
     pub limits: Limits,
 }
@@ -47,6 +53,8 @@ impl Settings {
             database: DatabaseUrl::new(text("DATABASE_URL")?.as_deref().unwrap_or(DEFAULT_DATABASE))?,
             keys_are_temporary: secret.is_none(),
             issuer: issuer(secret)?,
+            public_url: text("PUBLIC_URL")?.map(|url| PublicUrl::new(&url)).transpose()?,
+            clock: Clock::default(),
             limits: Limits::default(),
         })
     }

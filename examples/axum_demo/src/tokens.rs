@@ -14,6 +14,9 @@ const AUDIENCE: &str = "axum_demo";
 /// How long a token is good for. Whoever is still there gets the next one with the refresh token.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
+/// The longest that any token of ours may live: the earlier versions gave out some for a day.
+pub(crate) const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The claims of a token, besides those that the issuer sets.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct AccessToken {

@@ -1,6 +1,6 @@
 //! The users, in the database.
 
-use sqlx::AnyPool;
+use sqlx::{AnyConnection, AnyPool};
 
 use crate::password::PasswordHash;
 
@@ -29,9 +29,14 @@ impl Users {
         let Ok(id) = id.parse::<i64>() else {
             return Ok(None);
         };
+        Self::find(&mut *self.pool.acquire().await?, id).await
+    }
+
+    /// The user of this id, within a transaction, say.
+    pub(crate) async fn find(database: &mut AnyConnection, id: i64) -> Result<Option<User>, sqlx::Error> {
         let row = sqlx::query_as("SELECT email, first_name, last_name FROM users WHERE id = $1")
             .bind(id)
-            .fetch_optional(&self.pool)
+            .fetch_optional(database)
             .await?;
         Ok(row.map(|(email, first_name, last_name)| User { id, email, first_name, last_name }))
     }

@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod connections;
+mod cookies;
 mod faults;
 mod flood;
 mod http;
 mod page;
 mod protected;
+mod scenarios;
+mod sessions;
 mod signin;
 mod signout;
 mod slow_clients;

@@ -4,8 +4,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
-use axum_demo::{SettingError, Settings, app, listen, serve};
+use axum_demo::{Clock, SettingError, Settings, app, listen, serve};
 use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 use tokio::io::AsyncReadExt;
@@ -13,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::http::{self, Answer, JSON, SIGNIN_BODY, get_request, signin_request};
+use crate::http::{self, Answer, JSON, SIGNIN_BODY, get_request, request_with, signin_request};
 
 pub(crate) const SECRET: &str = "a secret for tests, of 32+ bytes";
 
@@ -78,8 +81,23 @@ impl Demo {
 
     /// The credential of the first user.
     pub(crate) async fn bearer(&self) -> String {
+        self.sign_in().await.bearer()
+    }
+
+    /// Of the first user.
+    pub(crate) async fn sign_in(&self) -> Answer {
         let answer = self.signin("eze@example.com", "okon").await;
-        format!("Bearer {}", answer.json()["access_token"].as_str().unwrap())
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer
+    }
+
+    pub(crate) async fn refresh(&self, cookie: &str) -> Answer {
+        self.exchange(&request_with("POST", "/refresh", &[("Cookie", cookie)])).await
+    }
+
+    /// Signs out by this path.
+    pub(crate) async fn sign_out(&self, path: &str, authorization: &str) -> Answer {
+        self.exchange(&request_with("POST", path, &[("Authorization", authorization)])).await
     }
 
     /// `GET /protected/`, with as many Authorization headers as there are values.
@@ -97,6 +115,24 @@ pub(crate) fn settings(database: &str) -> Settings {
 pub(crate) fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingError> {
     let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
     Settings::read(|name| find(name).map(|(_, value)| value.into()))
+}
+
+/// A clock that tests put forward.
+#[derive(Clone)]
+pub(crate) struct TestClock(Arc<AtomicU64>);
+
+impl TestClock {
+    pub(crate) fn set_into(settings: &mut Settings) -> Self {
+        let ahead = Self(Arc::default());
+        let clock = ahead.clone();
+        settings.clock =
+            Clock::new(move || SystemTime::now() + Duration::from_secs(clock.0.load(Ordering::Relaxed)));
+        ahead
+    }
+
+    pub(crate) fn forward(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
 }
 
 /// Changes a database behind the demo's back.

@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 #[path = "../demo/http.rs"]
-#[expect(dead_code, reason = "the other tests need more of it")]
 mod http;
 mod postgres;
 mod postgres_server;
+#[path = "../demo/scenarios.rs"]
+mod scenarios;
 #[path = "../demo/support.rs"]
 #[expect(dead_code, reason = "the other tests need more of it")]
 mod support;

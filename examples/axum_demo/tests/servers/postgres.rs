@@ -5,7 +5,21 @@ use sqlx::{Connection, PgConnection};
 
 use crate::http::request;
 use crate::postgres_server::PostgresServer;
+use crate::scenarios;
 use crate::support::{Demo, settings};
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test(flavor = "multi_thread")]
+async fn keeps_sessions_as_sqlite_does() {
+    let server = PostgresServer::start();
+    let url = server.url();
+    scenarios::refresh(settings(&url)).await;
+    scenarios::parallel_refresh(settings(&url)).await;
+    scenarios::sign_out_everywhere(settings(&url)).await;
+    scenarios::restart(|| settings(&url)).await;
+    scenarios::too_many_sessions(settings(&url)).await;
+    scenarios::expiry(settings(&url)).await;
+}
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
