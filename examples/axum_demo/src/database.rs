@@ -53,7 +53,7 @@ async fn connect(database: &DatabaseUrl) -> Result<AnyPool, MigrationFailure> {
 
 fn pool_options(kind: &Kind) -> AnyPoolOptions {
     // Shorter than the time limit of a request, so that its client is told what is wrong.
-    let options = AnyPoolOptions::new().acquire_timeout(Duration::from_secs(5));
+    let options = AnyPoolOptions::new().acquire_timeout(Duration::from_secs(3));
     // No test before use of a SQLite connection: there is no network that could fail, and sqlx closes a connection when a
     // client goes away during its test.
     let sqlite =

@@ -23,6 +23,14 @@ pub struct Limits {
     pub request: Duration,
     /// How many sessions a user may have; the oldest ends when there is one more: 50.
     pub sessions: usize,
+    /// How many failed attempts to sign in to an account are free, before each has to wait longer for the next: 5.
+    pub account_failures: u32,
+    /// The same of a client's address, also of attempts to sign up: 30.
+    pub address_failures: u32,
+    /// The longest that an attempt has to wait: a minute.
+    pub longest_delay: Duration,
+    /// How many counts of failed attempts are kept: 100,000.
+    pub attempt_rows: u32,
     /// For a request under way when its connection is to close, or the server to stop: 5 seconds.
     pub shutdown: Duration,
 }
@@ -35,6 +43,10 @@ impl Default for Limits {
             headers: Duration::from_secs(10),
             request: Duration::from_secs(10),
             sessions: 50,
+            account_failures: 5,
+            address_failures: 30,
+            longest_delay: Duration::from_secs(60),
+            attempt_rows: 100_000,
             shutdown: Duration::from_secs(5),
         }
     }

@@ -10,6 +10,7 @@ macro_rules! migrations {
             ("users", include_str!(concat!("../migrations/", $kind, "/0001_users.sql"))),
             ("ended sessions", include_str!(concat!("../migrations/", $kind, "/0002_ended_sessions.sql"))),
             ("sessions", include_str!(concat!("../migrations/", $kind, "/0003_sessions.sql"))),
+            ("attempts", include_str!(concat!("../migrations/", $kind, "/0004_attempts.sql"))),
         ]
     };
 }

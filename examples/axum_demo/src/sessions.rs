@@ -70,7 +70,6 @@ impl Sessions {
     /// Begins a session. If the user has too many, the oldest end.
     pub(crate) async fn begin(&self, user: User) -> Result<Session, ApiError> {
         self.make_room(user.id).await?;
-        self.forget_some().await;
         let (sid, refresh_token) = (random::text::<16>()?, RefreshToken::new()?);
         let now = self.clock.seconds();
         let mut transaction = self.pool.begin().await?;
@@ -83,6 +82,7 @@ impl Sessions {
             .await?;
         refresh_tokens::insert(&mut transaction, &refresh_token, &sid).await?;
         transaction.commit().await?;
+        self.forget_some().await;
         Ok(Session { sid, user, refresh_token, lasts: IDLE })
     }
 

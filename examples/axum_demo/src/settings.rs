@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use tower_jwt_auth::TokenIssuer;
 
+use crate::client_address::TrustedProxies;
 use crate::clock::Clock;
 use crate::database_url::DatabaseUrl;
 use crate::limits::Limits;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub keys_are_temporary: bool,
     /// `PUBLIC_URL`, by default none: where people reach the demo by https.
     pub(crate) public_url: Option<PublicUrl>,
+    /// `TRUSTED_PROXIES`, by default 0: how many proxies are in front whose `X-Forwarded-For` is to be believed.
+    pub(crate) proxies: TrustedProxies,
     /// Not from the environment: for tests.
     pub clock: Clock,
     /// Not from the environment.
@@ -54,6 +57,7 @@ impl Settings {
             keys_are_temporary: secret.is_none(),
             issuer: issuer(secret)?,
             public_url: text("PUBLIC_URL")?.map(|url| PublicUrl::new(&url)).transpose()?,
+            proxies: proxies(text("TRUSTED_PROXIES")?.as_deref().unwrap_or("0"))?,
             clock: Clock::default(),
             limits: Limits::default(),
         })
@@ -85,6 +89,13 @@ fn address(text: &str) -> Result<SocketAddr, SettingError> {
     text.parse().map_err(|_| {
         SettingError::new("DEMO_ADDR", format!("must be an IP address and a port, as in {DEFAULT_ADDRESS}"))
     })
+}
+
+fn proxies(text: &str) -> Result<TrustedProxies, SettingError> {
+    let number = text.parse::<u8>().map_err(|_| {
+        SettingError::new("TRUSTED_PROXIES", "must be the number of proxies in front of the demo, as in 1")
+    })?;
+    Ok(TrustedProxies(number.into()))
 }
 
 fn issuer(secret: Option<String>) -> Result<TokenIssuer, SettingError> {

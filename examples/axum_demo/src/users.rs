@@ -41,6 +41,30 @@ impl Users {
         Ok(row.map(|(email, first_name, last_name)| User { id, email, first_name, last_name }))
     }
 
+    /// A new user, unless there is one with this email, which is in small letters.
+    pub(crate) async fn insert(
+        &self,
+        email: &str,
+        first_name: &str,
+        last_name: &str,
+        hash: PasswordHash,
+    ) -> Result<Option<User>, sqlx::Error> {
+        let id: Option<i64> = sqlx::query_scalar(
+            "INSERT INTO users (email, first_name, last_name, password_hash) VALUES ($1, $2, $3, $4)
+             ON CONFLICT DO NOTHING RETURNING id",
+        )
+        .bind(email.to_owned())
+        .bind(first_name.to_owned())
+        .bind(last_name.to_owned())
+        .bind(hash.into_string())
+        // To the end, where SQLite commits it.
+        .fetch_all(&self.pool)
+        .await?
+        .pop();
+        let [email, first_name, last_name] = [email, first_name, last_name].map(str::to_owned);
+        Ok(id.map(|id| User { id, email, first_name, last_name }))
+    }
+
     /// The user who signs in with this email, in small or capital letters, and the hash of the password.
     pub(crate) async fn by_email(&self, email: &str) -> Result<Option<(User, PasswordHash)>, sqlx::Error> {
         let row = sqlx::query_as(

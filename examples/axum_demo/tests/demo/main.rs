@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod attempts;
 mod connections;
 mod cookies;
 mod faults;
@@ -13,6 +14,7 @@ mod scenarios;
 mod sessions;
 mod signin;
 mod signout;
+mod signup;
 mod slow_clients;
 mod start;
 mod stop;

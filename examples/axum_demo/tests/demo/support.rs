@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::http::{self, Answer, JSON, SIGNIN_BODY, get_request, request_with, signin_request};
+use crate::http::{self, Answer, JSON, SIGNIN_BODY, get_request, post_request, request_with, signin_request};
 
 pub(crate) const SECRET: &str = "a secret for tests, of 32+ bytes";
 
@@ -65,6 +65,17 @@ impl Demo {
         self.exchange(&signin_request(JSON, body.as_bytes())).await
     }
 
+    /// As if a proxy had forwarded it from this address.
+    pub(crate) async fn signin_from(&self, address: &str, email: &str, password: &str) -> Answer {
+        let body = json!({ "email": email, "password": password }).to_string();
+        let content_type = format!("{JSON}\r\nX-Forwarded-For: {address}");
+        self.exchange(&signin_request(&content_type, body.as_bytes())).await
+    }
+
+    pub(crate) async fn signup(&self, email: &str, password: &str) -> Answer {
+        self.exchange(&signup_request(email, password, "Ada", "Lovelace")).await
+    }
+
     /// A sign-in that the server is at work on: it has asked for the body, which is `SIGNIN_BODY`.
     pub(crate) async fn begin_signin(&self) -> TcpStream {
         let length = SIGNIN_BODY.len();
@@ -111,13 +122,34 @@ pub(crate) fn settings(database: &str) -> Settings {
     read(&[("DEMO_ADDR", "127.0.0.1:0"), ("JWT_SECRET", SECRET), ("DATABASE_URL", database)]).unwrap()
 }
 
+/// The same, behind a proxy.
+pub(crate) fn proxied_settings(database: &str) -> Settings {
+    read(&[
+        ("DEMO_ADDR", "127.0.0.1:0"),
+        ("JWT_SECRET", SECRET),
+        ("DATABASE_URL", database),
+        ("TRUSTED_PROXIES", "1"),
+    ])
+    .unwrap()
+}
+
 /// The settings from these variables alone.
 pub(crate) fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingError> {
     let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
     Settings::read(|name| find(name).map(|(_, value)| value.into()))
 }
 
-/// A clock that tests put forward.
+pub(crate) fn signup_request(email: &str, password: &str, first_name: &str, last_name: &str) -> Vec<u8> {
+    let body = json!({
+        "email": email,
+        "password": password,
+        "first_name": first_name,
+        "last_name": last_name,
+    });
+    post_request("/signup", JSON, body.to_string().as_bytes())
+}
+
+/// A clock that stands still, but for what tests put it forward.
 #[derive(Clone)]
 pub(crate) struct TestClock(Arc<AtomicU64>);
 
@@ -125,8 +157,8 @@ impl TestClock {
     pub(crate) fn set_into(settings: &mut Settings) -> Self {
         let ahead = Self(Arc::default());
         let clock = ahead.clone();
-        settings.clock =
-            Clock::new(move || SystemTime::now() + Duration::from_secs(clock.0.load(Ordering::Relaxed)));
+        let start = SystemTime::now();
+        settings.clock = Clock::new(move || start + Duration::from_secs(clock.0.load(Ordering::Relaxed)));
         ahead
     }
 

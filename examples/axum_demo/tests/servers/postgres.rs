@@ -6,7 +6,19 @@ use sqlx::{Connection, PgConnection};
 use crate::http::request;
 use crate::postgres_server::PostgresServer;
 use crate::scenarios;
-use crate::support::{Demo, settings};
+use crate::support::{Demo, proxied_settings, settings};
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_attempts_and_takes_sign_ups_as_sqlite_does() {
+    let server = PostgresServer::start();
+    let url = server.url();
+    scenarios::parallel_attempts(settings(&url)).await;
+    scenarios::two_processes(|| settings(&url)).await;
+    scenarios::delays(settings(&url)).await;
+    scenarios::known_address(proxied_settings(&url)).await;
+    scenarios::parallel_sign_up(settings(&url)).await;
+}
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
