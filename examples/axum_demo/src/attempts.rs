@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::error::{ApiError, report_database};
 use crate::known_addresses::KnownAddresses;
 use crate::limits::Limits;
+use crate::users::normal_email;
 
 /// For how long a failure counts.
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);
@@ -61,7 +62,7 @@ impl Attempts {
     /// Counts an attempt to sign in, or refuses it, whether there is such an account or not.
     pub(crate) async fn begin(&self, email: &str, address: &str) -> Result<Attempt, ApiError> {
         let by_address = self.begin_anonymous(address).await?;
-        let account = subject("account", &[email.to_lowercase().as_bytes()]);
+        let account = subject("account", &[normal_email(email).as_bytes()]);
         let address = by_address.subject.clone();
         let counted = match self.known.contains(&account, &address).await? {
             true => subject("account and address", &[&account, &address]),
@@ -89,7 +90,8 @@ impl Attempts {
             .await?;
         // The other failures of the address stay, or whoever has an account could guess on between two sign-ins.
         self.take_back(&attempt.by_address).await?;
-        Ok(self.known.remember(&attempt.account, &attempt.address).await?)
+        self.known.remember(&attempt.account, &attempt.address).await;
+        Ok(())
     }
 
     async fn begin_anonymous(&self, address: &str) -> Result<Counted, ApiError> {

@@ -6,6 +6,7 @@ use sqlx::AnyPool;
 
 use crate::attempts::Subject;
 use crate::clock::{Clock, seconds};
+use crate::error::report_database;
 
 /// So many of an account.
 const MOST: i64 = 5;
@@ -35,7 +36,14 @@ impl KnownAddresses {
         Ok(seen.is_some())
     }
 
-    pub(crate) async fn remember(&self, account: &Subject, address: &Subject) -> Result<(), sqlx::Error> {
+    /// If it fails, it is told on standard error alone: whoever signs in is no worse off than anywhere new.
+    pub(crate) async fn remember(&self, account: &Subject, address: &Subject) {
+        if let Err(error) = self.insert(account, address).await {
+            report_database(&error);
+        }
+    }
+
+    async fn insert(&self, account: &Subject, address: &Subject) -> Result<(), sqlx::Error> {
         let now = self.clock.seconds();
         sqlx::query(
             "INSERT INTO known_addresses (account, address, seen) VALUES ($1, $2, $3)

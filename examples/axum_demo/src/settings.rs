@@ -31,6 +31,7 @@ pub struct Settings {
     /// `PUBLIC_URL`, by default none: where people reach the demo by https.
     pub(crate) public_url: Option<PublicUrl>,
     /// `TRUSTED_PROXIES`, by default 0: how many proxies are in front whose `X-Forwarded-For` is to be believed.
+    /// With fewer than there are, everybody counts as one client; with more, clients say who they are.
     pub(crate) proxies: TrustedProxies,
     /// Not from the environment: for tests.
     pub clock: Clock,

@@ -15,6 +15,7 @@ use crate::error::ApiError;
 use crate::new_password::NewPassword;
 use crate::password::Password;
 use crate::signin::{MAX_BODY_BYTES, SignIn};
+use crate::users::normal_email;
 
 /// What the address of a mailbox has at most (RFC 5321, section 4.5.3.1.3).
 const LONGEST_EMAIL: usize = 254;
@@ -57,9 +58,9 @@ async fn sign_up(
     Ok((StatusCode::CREATED, app.sign_ins.begin(user).await?).into_response())
 }
 
-/// In small letters, if it looks like one: only a letter to it would tell.
+/// A normal one, if it looks like an address: only a letter to it would tell.
 fn email_address(text: &str) -> Result<String, ApiError> {
-    let text = text.trim();
+    let text = normal_email(text);
     let is_one = text.len() <= LONGEST_EMAIL
         && !text.contains(|letter: char| letter.is_whitespace() || letter.is_control())
         && text.rsplit_once('@').is_some_and(|(mailbox, host)| {
@@ -70,7 +71,7 @@ fn email_address(text: &str) -> Result<String, ApiError> {
                     !label.is_empty() && label.chars().all(|letter| letter.is_alphanumeric() || letter == '-')
                 })
         });
-    is_one.then(|| text.to_lowercase()).ok_or(ApiError::EmailUnfit)
+    is_one.then_some(text).ok_or(ApiError::EmailUnfit)
 }
 
 fn name(text: &str) -> Result<&str, ApiError> {

@@ -19,6 +19,11 @@ pub(crate) struct Users {
     pool: AnyPool,
 }
 
+/// An email as it is stored and compared: `EZE@Example.com` is `eze@example.com`.
+pub(crate) fn normal_email(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
 impl Users {
     pub(crate) fn new(pool: AnyPool) -> Self {
         Self { pool }
@@ -41,7 +46,7 @@ impl Users {
         Ok(row.map(|(email, first_name, last_name)| User { id, email, first_name, last_name }))
     }
 
-    /// A new user, unless there is one with this email, which is in small letters.
+    /// A new user, unless there is one with this email, which is [normal](normal_email).
     pub(crate) async fn insert(
         &self,
         email: &str,
@@ -70,7 +75,7 @@ impl Users {
         let row = sqlx::query_as(
             "SELECT id, email, first_name, last_name, password_hash FROM users WHERE email = $1",
         )
-        .bind(email.to_lowercase())
+        .bind(normal_email(email))
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.map(|(id, email, first_name, last_name, hash)| {

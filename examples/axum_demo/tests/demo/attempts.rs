@@ -29,6 +29,26 @@ async fn do_not_let_strangers_lock_somebody_out() {
     scenarios::known_address(proxied_settings("sqlite::memory:")).await;
 }
 
+#[tokio::test]
+async fn know_the_latest_addresses_of_an_account() {
+    let mut settings = proxied_settings("sqlite::memory:");
+    let clock = TestClock::set_into(&mut settings);
+    settings.limits.account_failures = 2;
+    let demo = Demo::start_with(settings).await;
+    let home = |number: u64| format!("192.0.2.{number}");
+    for number in 0..6 {
+        assert_eq!(demo.signin_from(&home(number), "eze@example.com", "okon").await.status, 200);
+        clock.forward(1);
+    }
+    for expected in [401, 401, 429] {
+        assert_eq!(demo.signin_from("198.51.100.1", "eze@example.com", "wrong").await.status, expected);
+    }
+    for (number, status) in [(0, 429), (1, 200), (5, 200)] {
+        let answer = demo.signin_from(&home(number), "eze@example.com", "okon").await;
+        assert_eq!(answer.status, status, "{number}");
+    }
+}
+
 /// Whatever the account, and however many sign-ins succeed in between.
 #[tokio::test]
 async fn are_counted_by_address() {

@@ -56,9 +56,11 @@ fn claims(answer: &Answer) -> Value {
 #[tokio::test]
 async fn tells_the_email_as_it_is_stored() {
     let demo = Demo::start().await;
-    let answer = demo.signin("EZE@Example.Com", "okon").await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(claims(&answer)["email"], "eze@example.com");
+    for email in ["EZE@Example.Com", " eze@example.com "] {
+        let answer = demo.signin(email, "okon").await;
+        assert_eq!(answer.status, 200, "{email:?}");
+        assert_eq!(claims(&answer)["email"], "eze@example.com", "{email:?}");
+    }
 }
 
 #[tokio::test]
