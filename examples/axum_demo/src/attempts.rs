@@ -35,7 +35,7 @@ pub(crate) struct Attempts {
     clock: Clock,
     limits: Limits,
     known: KnownAddresses,
-    count: Arc<AtomicU32>,
+    begun: Arc<AtomicU32>,
 }
 
 /// An attempt that may go on. It counts as failed until it is known to have succeeded.
@@ -56,7 +56,7 @@ struct Counted {
 impl Attempts {
     pub(crate) fn new(pool: AnyPool, clock: Clock, limits: Limits) -> Self {
         let known = KnownAddresses::new(pool.clone(), clock.clone());
-        Self { pool, clock, limits, known, count: Arc::default() }
+        Self { pool, clock, limits, known, begun: Arc::default() }
     }
 
     /// Counts an attempt to sign in, or refuses it, whether there is such an account or not.
@@ -178,7 +178,7 @@ impl Attempts {
         .execute(&self.pool);
         let forgotten = async {
             expired.await?;
-            if self.count.fetch_add(1, Ordering::Relaxed).is_multiple_of(BETWEEN_LOOKS) {
+            if self.begun.fetch_add(1, Ordering::Relaxed).is_multiple_of(BETWEEN_LOOKS) {
                 too_many.await?;
             }
             Ok::<_, sqlx::Error>(())

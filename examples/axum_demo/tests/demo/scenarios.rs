@@ -51,6 +51,29 @@ pub(crate) async fn parallel_refresh(settings: Settings) {
     assert_eq!(demo.protected(&[&good[0].bearer()]).await.status, 401);
 }
 
+/// The same when the requests come to two processes.
+pub(crate) async fn parallel_refresh_of_two_processes(settings: impl Fn() -> Settings) {
+    let demos = [Demo::start_with(settings()).await, Demo::start_with(settings()).await];
+    let signed_in = demos[0].sign_in().await;
+    let request = request_with("POST", "/refresh", &[("Cookie", &signed_in.cookie())]);
+    let mut streams = Vec::new();
+    for turn in 0..20 {
+        streams.push(demos[turn % 2].send(&request).await);
+    }
+    let mut good = Vec::new();
+    for stream in streams {
+        let answer = answer(stream).await;
+        match answer.status {
+            200 => good.push(answer),
+            status => assert_eq!(status, 401),
+        }
+    }
+    assert_eq!(good.len(), 1);
+    for demo in demos {
+        assert_eq!(demo.refresh(&good[0].cookie()).await.status, 401);
+    }
+}
+
 pub(crate) async fn sign_out_everywhere(settings: Settings) {
     let demo = Demo::start_with(settings).await;
     let (mine, others) = (demo.sign_in().await, demo.sign_in().await);

@@ -16,6 +16,7 @@ async fn end_when_a_token_is_used_twice_at_once() {
     let file = ScratchFile::new("parallel.sqlite3");
     scenarios::parallel_refresh(settings(&file.url())).await;
     scenarios::parallel_refresh(settings("sqlite::memory:")).await;
+    scenarios::parallel_refresh_of_two_processes(|| settings(&file.url())).await;
 }
 
 #[tokio::test]

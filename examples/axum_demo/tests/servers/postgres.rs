@@ -27,6 +27,7 @@ async fn keeps_sessions_as_sqlite_does() {
     let url = server.url();
     scenarios::refresh(settings(&url)).await;
     scenarios::parallel_refresh(settings(&url)).await;
+    scenarios::parallel_refresh_of_two_processes(|| settings(&url)).await;
     scenarios::sign_out_everywhere(settings(&url)).await;
     scenarios::restart(|| settings(&url)).await;
     scenarios::too_many_sessions(settings(&url)).await;
