@@ -1,55 +1,74 @@
-//! The database, in SQLite: opened, and brought up to date.
+//! The database, SQLite or PostgreSQL: opened, and brought up to date.
+//!
+//! Both understand the same statements, by sqlx's `Any` driver, but for those that make the tables.
 
 use std::fs::OpenOptions;
+use std::path::Path;
+use std::time::Duration;
 
-use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::{AnyPool, Error};
 
+use crate::database_url::{DatabaseUrl, Kind};
+use crate::migrations::{self, MigrationFailure};
 use crate::settings::SettingError;
 
-/// What makes each version of the database of the one before; `PRAGMA user_version` says which have run.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("sessions.sql")];
+/// Opens the database. A SQLite file is created on the first start, the tables in either.
+pub(crate) async fn open(database: &DatabaseUrl) -> Result<AnyPool, SettingError> {
+    connect(database).await.map_err(|failure| {
+        let problem = match (failure, &database.kind) {
+            (MigrationFailure::Foreign, _) => "the database belongs to another program".to_owned(),
+            (MigrationFailure::Database(Error::PoolTimedOut), Kind::Postgres) => {
+                "needs a PostgreSQL server, and none answers there".to_owned()
+            }
+            (MigrationFailure::Database(error), Kind::Postgres) => {
+                format!("needs a PostgreSQL database in which tables can be made: {error}")
+            }
+            (MigrationFailure::Database(error), _) => {
+                format!("needs a SQLite file that can be read and written: {error}")
+            }
+        };
+        SettingError::new("DATABASE_URL", problem)
+    })
+}
 
-/// Opens the database, which is created on the first start.
-pub(crate) async fn open(database: SqliteConnectOptions) -> Result<SqlitePool, SettingError> {
-    create_private(&database);
-    // One connection, never closed: with `sqlite::memory:` the database lives as long as its connection. It is
-    // enough for a file too, where a look-up takes microseconds. No test before use: there is no network that
-    // could fail, and sqlx closes a connection when a client goes away during its test.
-    let pool = SqlitePoolOptions::new()
-        .max_connections(1)
-        .min_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .connect_with(database)
-        .await?;
-    bring_up_to_date(&pool).await?;
+async fn connect(database: &DatabaseUrl) -> Result<AnyPool, MigrationFailure> {
+    install_default_drivers();
+    if let Kind::SqliteFile(path) = &database.kind {
+        create_private(path);
+    }
+    let pool = pool_options(&database.kind).connect(&database.url).await?;
+    match database.kind {
+        Kind::Postgres => migrations::run_on_postgres(&pool).await?,
+        Kind::SqliteFile(_) => {
+            // So that nobody who reads waits for one who writes. The file remembers it: if somebody else has it open
+            // and this fails, it works at the next start.
+            let _ = sqlx::query("PRAGMA journal_mode = WAL").execute(&pool).await;
+            migrations::run_on_sqlite(&pool).await?;
+        }
+        Kind::SqliteMemory => migrations::run_on_sqlite(&pool).await?,
+    }
     Ok(pool)
 }
 
-async fn bring_up_to_date(pool: &SqlitePool) -> Result<(), SettingError> {
-    // Immediate: of two processes that start at once, the second waits here and then finds the work done.
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
-    let missing = usize::try_from(version).ok().and_then(|version| MIGRATIONS.get(version..));
-    let Some(missing) = missing else {
-        return Err(SettingError::new("DATABASE_URL", "the database belongs to another program"));
-    };
-    for migration in missing {
-        sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+fn pool_options(kind: &Kind) -> AnyPoolOptions {
+    // Shorter than the time limit of a request, so that its client is told what is wrong.
+    let options = AnyPoolOptions::new().acquire_timeout(Duration::from_secs(3));
+    // No test before use of a SQLite connection: there is no network that could fail, and sqlx closes a connection when a
+    // client goes away during its test.
+    let sqlite =
+        |options: AnyPoolOptions| options.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
+    match kind {
+        Kind::Postgres => options.max_connections(10),
+        Kind::SqliteFile(_) => sqlite(options.max_connections(4)),
+        // One connection, never closed: the database lives as long as it does.
+        Kind::SqliteMemory => sqlite(options.max_connections(1).min_connections(1)),
     }
-    Ok(transaction.commit().await?)
 }
 
 /// Creates the file, as it will hold hashes of passwords, so that on Unix no other user can read it. SQLite gives the
 /// files that it puts next to it the same mode.
-fn create_private(database: &SqliteConnectOptions) {
-    let path = database.get_filename();
-    // So sqlx calls a database in memory.
-    if path.to_string_lossy().starts_with("file:sqlx-in-memory-") {
-        return;
-    }
+fn create_private(path: &Path) {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

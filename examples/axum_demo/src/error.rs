@@ -7,7 +7,7 @@ use std::error::Error;
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -15,24 +15,35 @@ use serde::Serialize;
 pub(crate) enum ApiError {
     BodyTooLarge,
     BodyUnreadable,
+    CrossSite,
+    EmailTaken,
+    EmailUnfit,
     Internal(Box<dyn Error + Send + Sync>),
     JsonBroken,
     JsonExpected,
     JsonUnfit,
     MethodNotAllowed,
+    NameUnfit,
     NotFound,
     PasswordHasNul,
     PasswordTooLong,
+    /// Why, in one sentence.
+    PasswordWeak(String),
+    RefreshInvalid,
     TimedOut,
     TooBusy,
+    TooManyAttempts {
+        /// In seconds.
+        retry_after: u64,
+    },
     Unavailable(sqlx::Error),
     WrongCredentials,
 }
 
 #[derive(Serialize)]
-struct Refusal {
+struct Refusal<'a> {
     error: &'static str,
-    message: &'static str,
+    message: &'a str,
 }
 
 impl ApiError {
@@ -41,13 +52,22 @@ impl ApiError {
         Self::Internal(error.into())
     }
 
-    fn describe(&self) -> (StatusCode, &'static str, &'static str) {
+    fn describe(&self) -> (StatusCode, &'static str, &str) {
         use StatusCode as Status;
         match self {
             Self::BodyTooLarge => {
                 (Status::PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than 8 KiB")
             }
             Self::BodyUnreadable => (Status::BAD_REQUEST, "body_unreadable", "the body could not be read"),
+            Self::CrossSite => {
+                (Status::FORBIDDEN, "cross_site", "the pages of other sites cannot ask for this")
+            }
+            Self::EmailTaken => (Status::CONFLICT, "email_taken", "there is an account with this email"),
+            Self::EmailUnfit => (
+                Status::UNPROCESSABLE_ENTITY,
+                "email_unfit",
+                "the email must be an address, as in name@example.com",
+            ),
             Self::Internal(_) => {
                 (Status::INTERNAL_SERVER_ERROR, "internal", "something went wrong on our side")
             }
@@ -60,11 +80,17 @@ impl ApiError {
             Self::JsonUnfit => (
                 Status::UNPROCESSABLE_ENTITY,
                 "json_unfit",
-                "the body must be a JSON object with the strings \"email\" and \"password\"",
+                "the body must be a JSON object with the strings \"email\" and \"password\", to sign up also \
+                 \"first_name\" and \"last_name\"",
             ),
             Self::MethodNotAllowed => {
                 (Status::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take that method")
             }
+            Self::NameUnfit => (
+                Status::UNPROCESSABLE_ENTITY,
+                "name_unfit",
+                "a name has at least one and at most 100 characters, none of them a control character",
+            ),
             Self::NotFound => (Status::NOT_FOUND, "not_found", "there is nothing at this address"),
             Self::PasswordHasNul => (
                 Status::UNPROCESSABLE_ENTITY,
@@ -74,16 +100,25 @@ impl ApiError {
             Self::PasswordTooLong => {
                 (Status::UNPROCESSABLE_ENTITY, "password_too_long", "a password has at most 72 bytes")
             }
+            Self::PasswordWeak(why) => (Status::UNPROCESSABLE_ENTITY, "password_weak", why),
+            Self::RefreshInvalid => {
+                (Status::UNAUTHORIZED, "refresh_invalid", "the session is over, sign in again")
+            }
             Self::TimedOut => (Status::REQUEST_TIMEOUT, "timed_out", "the request took too long"),
             Self::TooBusy => (
                 Status::SERVICE_UNAVAILABLE,
                 "too_busy",
                 "too many people are signing in, try again in a moment",
             ),
+            Self::TooManyAttempts { .. } => (
+                Status::TOO_MANY_REQUESTS,
+                "too_many_attempts",
+                "too many attempts have failed, try again later",
+            ),
             Self::Unavailable(_) => (
                 Status::SERVICE_UNAVAILABLE,
                 "unavailable",
-                "the users cannot be looked up, try again in a moment",
+                "the database gives no answer, try again in a moment",
             ),
             Self::WrongCredentials => {
                 (Status::UNAUTHORIZED, "wrong_credentials", "the email or the password is wrong")
@@ -101,8 +136,12 @@ impl IntoResponse for ApiError {
         }
         let (status, error, message) = self.describe();
         let mut response = (status, Json(Refusal { error, message })).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, const { HeaderValue::from_static("1") });
+        let retry_after = match self {
+            Self::TooManyAttempts { retry_after } => Some(retry_after),
+            _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
+        };
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

@@ -1,52 +1,100 @@
-//! A small axum application around `tower-jwt-auth`: sign in, get a token, call a protected route.
+//! A small axum application around `tower-jwt-auth`: sign in, get a token, call a protected route, stay signed in.
 //!
 //! The way of a request:
 //!
-//! 1. `serve` takes the connection, within the [`Limits`], and gives the request to [`app`].
-//! 2. `POST /signin` (`signin`): the password is checked in `password`, the user is in `users`, the token comes
-//!    from `tokens`.
-//! 3. `GET /protected/` (`protected`): the library checks the token, `users` turns its claims into the user.
-//! 4. `POST /signout` (`signout`): `sessions` writes down that the session is over, and no token of it is good any more.
-//! 5. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere.
+//! 1. `serve` takes the connection, within the [`Limits`], and gives the request to [`app`], which first refuses what other
+//!    sites' pages send (`public_url`).
+//! 2. `GET /` (`page`) is the page that does the following in a browser.
+//! 3. `POST /signin` (`signin`): the attempt is counted (`attempts`), by account and by `client_address`. The password is
+//!    checked in `password`, the user is in `users`. A session begins (`sessions`),
+//!    and `signed_in` answers with an access token (`tokens`), and with a refresh token (`refresh_tokens`) in a cookie
+//!    (`cookies`).
+//! 4. `POST /signup` (`signup`): the same with a `new_password`, and a new user.
+//! 5. `POST /refresh` (`refresh`): the refresh token for the next of both. One that comes twice ends the session.
+//! 6. `GET /protected/` (`protected`): the library checks the access token, `users` turns its claims into the user.
+//! 7. `POST /signout` (`signout`): `sessions` writes down that the session is over, and no token of it is good any more.
+//! 8. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere.
 //!
-//! `settings` reads the environment; `main.rs` puts it all together.
+//! `settings` reads the environment, `database` opens the database, SQLite or PostgreSQL; `main.rs` puts it all together.
 
+mod attempts;
+mod client_address;
+mod clock;
+mod cookies;
 mod database;
+mod database_url;
 mod error;
+mod known_addresses;
 mod limits;
+mod migrations;
+mod new_password;
+mod page;
 mod password;
 mod protected;
+mod public_url;
+mod random;
+mod refresh;
+mod refresh_tokens;
 mod serve;
 mod sessions;
 mod settings;
+mod signed_in;
 mod signin;
 mod signout;
+mod signup;
 mod tokens;
 mod users;
 
 use axum::{Router, middleware};
+use tower_jwt_auth::Revocations;
 
+use crate::attempts::Attempts;
+pub use crate::clock::Clock;
+use crate::cookies::RefreshCookie;
 use crate::error::ApiError;
 pub use crate::limits::Limits;
+use crate::password::PasswordGate;
 pub use crate::serve::{listen, serve};
 use crate::sessions::Sessions;
 pub use crate::settings::{SettingError, Settings};
+use crate::signed_in::SignIns;
+use crate::signin::SignIn;
 use crate::users::Users;
 
-/// The whole application: opens the database, which is created on the first start, and sets up the routes.
+/// The whole application: opens the database, whose tables are made on the first start, and sets up the routes.
 ///
 /// # Errors
 ///
 /// The database cannot be opened, or belongs to another program.
 pub async fn app(settings: &Settings) -> Result<Router, SettingError> {
-    let database = database::open(settings.database.clone()).await?;
+    let Settings { clock, limits, .. } = settings;
+    let database = database::open(&settings.database).await?;
+    let now = clock.clone();
+    let revocations = Revocations::new().clock(move || now.now());
+    let sessions = Sessions::open(database.clone(), revocations, clock.clone(), limits.sessions)
+        .await
+        .map_err(|error| SettingError::new("DATABASE_URL", error.to_string()))?;
+    let now = clock.clone();
+    let issuer = settings.issuer.clone().clock(move || now.now());
+    let cookie = RefreshCookie { secure: settings.public_url.is_some() };
     let users = Users::new(database.clone());
-    let sessions = Sessions::open(database).await?;
+    let sign_ins = SignIns { issuer, sessions, cookie };
+    let sign_in = SignIn {
+        users: users.clone(),
+        sign_ins: sign_ins.clone(),
+        gate: PasswordGate::new(),
+        attempts: Attempts::new(database, clock.clone(), *limits),
+        proxies: settings.proxies,
+    };
     Ok(Router::new()
-        .merge(signin::routes(users.clone(), settings.keys.clone()))
-        .merge(protected::routes(users, &sessions, &settings.keys))
-        .merge(signout::routes(sessions, &settings.keys))
+        .merge(page::routes())
+        .merge(signup::routes(sign_in.clone()))
+        .merge(signin::routes(sign_in))
+        .merge(protected::routes(users, &sign_ins))
+        .merge(refresh::routes(sign_ins.clone()))
+        .merge(signout::routes(sign_ins))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(middleware::from_fn_with_state(settings.limits.request, limits::time_limit)))
+        .layer(middleware::from_fn_with_state(limits.request, limits::time_limit))
+        .layer(public_url::csrf_layer(settings.public_url.as_ref())?))
 }

@@ -21,6 +21,16 @@ pub struct Limits {
     pub headers: Duration,
     /// From there until the answer, the request's body included: 10 seconds.
     pub request: Duration,
+    /// How many sessions a user may have; the oldest ends when there is one more: 50.
+    pub sessions: usize,
+    /// How many failed attempts to sign in to an account are free, before each has to wait longer for the next: 5.
+    pub account_failures: u32,
+    /// The same of a client's address, also of attempts to sign up: 30.
+    pub address_failures: u32,
+    /// The longest that an attempt has to wait: a minute.
+    pub longest_delay: Duration,
+    /// How many counts of failed attempts are kept: 100,000.
+    pub attempt_rows: u32,
     /// For a request under way when its connection is to close, or the server to stop: 5 seconds.
     pub shutdown: Duration,
 }
@@ -32,6 +42,11 @@ impl Default for Limits {
             connection: Duration::from_secs(60),
             headers: Duration::from_secs(10),
             request: Duration::from_secs(10),
+            sessions: 50,
+            account_failures: 5,
+            address_failures: 30,
+            longest_delay: Duration::from_secs(60),
+            attempt_rows: 100_000,
             shutdown: Duration::from_secs(5),
         }
     }

@@ -1,4 +1,5 @@
-//! Checking passwords with bcrypt, which is slow on purpose: never on the async runtime, never too many at once.
+//! Checking passwords with bcrypt, and hashing new ones, which is slow on purpose: never on the async runtime, never too many
+//! at once.
 
 use std::sync::Arc;
 use std::thread;
@@ -7,16 +8,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task;
 
 use crate::error::ApiError;
+use crate::new_password::NewPassword;
 
 /// How many sign-ins may wait for one that is being checked. That takes about a quarter of a second, so the last one
 /// waits about two.
 const WAITING_PER_WORKER: usize = 8;
 
+/// Of bcrypt: each more takes twice as long.
+const COST: u32 = 12;
+
 /// bcrypt does not read what comes after these.
 const MAX_BYTES: usize = 72;
 
 /// A password that bcrypt reads in full.
-pub(crate) struct Password(String);
+pub(crate) struct Password(pub(crate) String);
 
 impl Password {
     pub(crate) fn new(password: String) -> Result<Self, ApiError> {
@@ -37,6 +42,10 @@ pub(crate) struct PasswordHash(String);
 impl PasswordHash {
     pub(crate) fn new(hash: String) -> Self {
         Self(hash)
+    }
+
+    pub(crate) fn into_string(self) -> String {
+        self.0
     }
 
     /// A hash that no user has, of the same cost as theirs: checked when an email is unknown, so that the time of the
@@ -80,14 +89,30 @@ pub(crate) struct Place {
 impl Place {
     /// Waits for a worker and checks the password there.
     pub(crate) async fn check(self, password: Password, hash: PasswordHash) -> Result<bool, ApiError> {
+        self.work(move || bcrypt::verify(password.0, &hash.0).map_err(ApiError::internal)).await
+    }
+
+    /// Waits for a worker, and there hashes the password if it is strong enough.
+    pub(crate) async fn hash(self, password: NewPassword) -> Result<PasswordHash, ApiError> {
+        self.work(move || {
+            let Password(password) = password.strong()?;
+            bcrypt::hash(password, COST).map(PasswordHash).map_err(ApiError::internal)
+        })
+        .await
+    }
+
+    async fn work<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let Self { place, workers } = self;
         let worker = workers.acquire_owned().await.map_err(ApiError::internal)?;
-        let checked = task::spawn_blocking(move || {
+        let done = task::spawn_blocking(move || {
             // Held in here: a client that goes away ends the waiting, but not the work that was begun.
             let _held = (place, worker);
-            bcrypt::verify(password.0, &hash.0)
+            work()
         });
-        checked.await.map_err(ApiError::internal)?.map_err(ApiError::internal)
+        done.await.map_err(ApiError::internal)?
     }
 }
 
@@ -105,7 +130,8 @@ mod tests {
     #[test]
     fn nobody_has_the_cost_of_others() {
         let cost = |hash: &str| hash.parse::<bcrypt::HashParts>().unwrap().get_cost();
-        assert_eq!(cost(&PasswordHash::of_nobody().0), cost(HASH));
+        assert_eq!(cost(&PasswordHash::of_nobody().0), COST);
+        assert_eq!(cost(HASH), COST);
     }
 
     /// Two may be inside, one of them at work: also when the one who asked for that work is gone.

@@ -9,8 +9,8 @@ use serde::Serialize;
 use tower_jwt_auth::{Claims, JwtAuthLayer, PrincipalLayer};
 
 use crate::error::report_database;
-use crate::sessions::Sessions;
-use crate::tokens::{AccessToken, TokenKeys};
+use crate::signed_in::SignIns;
+use crate::tokens::AccessToken;
 use crate::users::{User, Users};
 
 #[derive(Serialize)]
@@ -20,8 +20,9 @@ struct Profile {
     last_name: String,
 }
 
-pub(crate) fn routes(users: Users, sessions: &Sessions, keys: &TokenKeys) -> Router {
-    let signed_in = JwtAuthLayer::new(keys.verifier(sessions.revocations()));
+pub(crate) fn routes(users: Users, sign_ins: &SignIns) -> Router {
+    let verifier = sign_ins.issuer.verifier::<AccessToken>().revocations(sign_ins.sessions.revocations());
+    let signed_in = JwtAuthLayer::new(verifier);
     let current_user = PrincipalLayer::new(move |claims: Claims<AccessToken>| {
         let users = users.clone();
         async move { users.by_id(&claims.sub).await }

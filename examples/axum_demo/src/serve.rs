@@ -5,8 +5,12 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
 use axum::serve::Listener;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -37,10 +41,10 @@ pub async fn serve(mut listener: TcpListener, app: Router, limits: Limits, stop:
     let mut stop = pin!(stop);
     loop {
         tokio::select! {
-            (place, stream) = accept(&mut listener, &places) => {
+            (place, stream, peer) = accept(&mut listener, &places) => {
                 let (app, stopped) = (app.clone(), stopped.clone());
                 tokio::spawn(async move {
-                    converse(stream, app, limits, stopped).await;
+                    converse(stream, peer, app, limits, stopped).await;
                     drop(place);
                 });
             }
@@ -53,18 +57,32 @@ pub async fn serve(mut listener: TcpListener, app: Router, limits: Limits, stop:
 }
 
 /// The next connection, as soon as there is a place for it.
-async fn accept(listener: &mut TcpListener, places: &Arc<Semaphore>) -> (OwnedSemaphorePermit, TcpStream) {
+async fn accept(
+    listener: &mut TcpListener,
+    places: &Arc<Semaphore>,
+) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
     let place = Arc::clone(places).acquire_owned().await.expect("nobody closes the semaphore");
     // axum's accept, which waits a little and goes on when there are too many open files.
-    let (stream, _) = Listener::accept(listener).await;
-    (place, stream)
+    let (stream, peer) = Listener::accept(listener).await;
+    (place, stream, peer)
 }
 
 /// Answers the requests of one connection, until its time is over or the server stops.
-async fn converse(stream: TcpStream, app: Router, limits: Limits, mut stopped: watch::Receiver<()>) {
+async fn converse(
+    stream: TcpStream,
+    peer: SocketAddr,
+    app: Router,
+    limits: Limits,
+    mut stopped: watch::Receiver<()>,
+) {
+    let app = TowerToHyperService::new(app);
+    let app = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        app.call(request)
+    });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.headers);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), app));
     tokio::select! {
         // If it fails, the client is gone, was too slow or does not speak HTTP: nothing is left to do.
         _ = &mut connection => return,

@@ -1,31 +1,65 @@
-//! Sessions that are over: written down, so that a restart brings none of them back, and held in the list that every token
-//! is held against.
+//! Sessions: begun by a sign-in, ended by a sign-out or by a refresh token that is used twice.
+//!
+//! Which sessions are over is written down, so that a restart brings none of them back, and held in the list that every
+//! token is held against.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use sqlx::SqlitePool;
+use sqlx::{AnyConnection, AnyPool};
 use tower_jwt_auth::Revocations;
 
+use crate::clock::{Clock, seconds, time};
 use crate::error::{ApiError, report_database};
-use crate::tokens::{ISSUER, LIFETIME};
+use crate::random;
+use crate::refresh_tokens::{self, RefreshToken};
+use crate::tokens::{ISSUER, LONGEST_LIFETIME};
+use crate::users::User;
+
+/// How long a session lives, however much it is used.
+pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How long one lives that is not used.
+pub(crate) const IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// For how long a row stays that is over: longer than the clocks of two processes may be apart, and than an access token
+/// from the last refresh may live.
+const KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// The store. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Sessions {
-    pool: SqlitePool,
+    pub(crate) pool: AnyPool,
+    pub(crate) clock: Clock,
     revocations: Revocations,
+    most_of_a_user: usize,
+}
+
+/// A session that goes on.
+pub(crate) struct Session {
+    pub(crate) sid: String,
+    pub(crate) user: User,
+    /// What it can be refreshed with next, and for how long that is possible.
+    pub(crate) refresh_token: RefreshToken,
+    pub(crate) lasts: Duration,
 }
 
 impl Sessions {
-    /// Reads which sessions are over.
-    pub(crate) async fn open(pool: SqlitePool) -> Result<Self, sqlx::Error> {
+    /// Reads which sessions are over into the list of what is revoked.
+    pub(crate) async fn open(
+        pool: AnyPool,
+        revocations: Revocations,
+        clock: Clock,
+        most_of_a_user: usize,
+    ) -> Result<Self, sqlx::Error> {
         let ended: Vec<(String, i64)> =
-            sqlx::query_as("SELECT sid, last_expiry FROM ended_sessions").fetch_all(&pool).await?;
-        let revocations = Revocations::new();
-        for (sid, last_expiry) in ended {
-            revocations.revoke_session(ISSUER, &sid, time(last_expiry));
+            sqlx::query_as("SELECT sid, expires FROM sessions WHERE ended IS NOT NULL AND expires > $1")
+                .bind(clock.seconds() - seconds(KEPT))
+                .fetch_all(&pool)
+                .await?;
+        for (sid, expires) in ended {
+            revocations.revoke_session(ISSUER, &sid, time(expires));
         }
-        Ok(Self { pool, revocations })
+        Ok(Self { pool, clock, revocations, most_of_a_user })
     }
 
     /// What tokens have to be held against.
@@ -33,36 +67,110 @@ impl Sessions {
         self.revocations.clone()
     }
 
-    /// Ends a session: from now on, none of its tokens is good for anything. If it cannot be written down, that is so until a
-    /// restart only.
-    pub(crate) async fn end(&self, sid: String) -> Result<(), ApiError> {
-        let last_expiry = jsonwebtoken::get_current_timestamp().saturating_add(LIFETIME) as i64;
-        self.revocations.revoke_session(ISSUER, &sid, time(last_expiry));
+    /// Begins a session. If the user has too many, the oldest end.
+    pub(crate) async fn begin(&self, user: User) -> Result<Session, ApiError> {
+        self.make_room(user.id).await?;
+        let (sid, refresh_token) = (random::text::<16>()?, RefreshToken::new()?);
+        let now = self.clock.seconds();
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("INSERT INTO sessions (sid, user_id, began, expires) VALUES ($1, $2, $3, $4)")
+            .bind(sid.clone())
+            .bind(user.id)
+            .bind(now)
+            .bind(now + seconds(IDLE))
+            .execute(&mut *transaction)
+            .await?;
+        refresh_tokens::insert(&mut transaction, &refresh_token, &sid).await?;
+        transaction.commit().await?;
+        self.forget_some().await;
+        Ok(Session { sid, user, refresh_token, lasts: IDLE })
+    }
+
+    async fn make_room(&self, user_id: i64) -> Result<(), ApiError> {
+        let too_many: Vec<String> = sqlx::query_scalar(
+            "SELECT sid FROM sessions WHERE user_id = $1 AND ended IS NULL AND expires > $2
+             ORDER BY began DESC, sid LIMIT 100 OFFSET $3",
+        )
+        .bind(user_id)
+        .bind(self.clock.seconds())
+        .bind(self.most_of_a_user.saturating_sub(1) as i64)
+        .fetch_all(&self.pool)
+        .await?;
+        match too_many.is_empty() {
+            true => Ok(()),
+            false => self.end(too_many).await,
+        }
+    }
+
+    /// Ends sessions: from now on, none of their tokens is good for anything. If it cannot be written down, that is so until
+    /// a restart only.
+    pub(crate) async fn end(&self, mut sids: Vec<String>) -> Result<(), ApiError> {
+        let last_expiry = self.clock.now() + LONGEST_LIFETIME;
+        for sid in &sids {
+            self.revoke(sid, last_expiry);
+        }
+        // In one order, or two processes that end the same ones could wait for each other.
+        sids.sort_unstable();
         // In a task of its own: a client that does not wait for the answer has signed out all the same.
         let sessions = self.clone();
-        let written = tokio::spawn(async move { sessions.write_down(&sid, last_expiry).await });
+        let written = tokio::spawn(async move { sessions.write_down(&sids).await });
         written.await.map_err(ApiError::internal)?.map_err(ApiError::from)
     }
 
-    async fn write_down(&self, sid: &str, last_expiry: i64) -> Result<(), sqlx::Error> {
-        sqlx::query("INSERT OR REPLACE INTO ended_sessions (sid, last_expiry) VALUES (?, ?)")
-            .bind(sid)
-            .bind(last_expiry)
-            .execute(&self.pool)
-            .await?;
-        // An hour is longer than the clocks of issuer and verifier may be apart.
-        let forgotten = sqlx::query("DELETE FROM ended_sessions WHERE last_expiry < ?")
-            .bind(last_expiry - LIFETIME as i64 - 3600)
-            .execute(&self.pool)
-            .await;
+    /// Ends all sessions that a user has now, this one among them.
+    pub(crate) async fn end_all(&self, user_id: i64, this: String) -> Result<(), ApiError> {
+        self.revoke(&this, self.clock.now() + LONGEST_LIFETIME);
+        let sessions = self.clone();
+        let ended = tokio::spawn(async move {
+            let mut sids: Vec<String> =
+                sqlx::query_scalar("SELECT sid FROM sessions WHERE user_id = $1 AND ended IS NULL")
+                    .bind(user_id)
+                    .fetch_all(&sessions.pool)
+                    .await?;
+            if !sids.contains(&this) {
+                sids.push(this);
+            }
+            sessions.end(sids).await
+        });
+        ended.await.map_err(ApiError::internal)?
+    }
+
+    fn revoke(&self, sid: &str, last_expiry: SystemTime) {
+        self.revocations.revoke_session(ISSUER, sid, last_expiry);
+    }
+
+    async fn write_down(&self, sids: &[String]) -> Result<(), sqlx::Error> {
+        let now = self.clock.seconds();
+        let mut transaction = self.pool.begin().await?;
+        for sid in sids {
+            write_down_one(&mut transaction, sid, now).await?;
+        }
+        transaction.commit().await
+    }
+
+    /// Deletes what is over. A session that begins takes some of them with it, so that they never pile up.
+    async fn forget_some(&self) {
+        let forgotten = sqlx::query(
+            "DELETE FROM sessions WHERE sid IN (SELECT sid FROM sessions WHERE expires < $1 LIMIT 10)",
+        )
+        .bind(self.clock.seconds() - seconds(KEPT))
+        .execute(&self.pool)
+        .await;
         if let Err(error) = forgotten {
-            // The session has ended, whatever became of the others.
             report_database(&error);
         }
-        Ok(())
     }
 }
 
-fn time(seconds: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(seconds.max(0) as u64)
+/// Also of a session that is not there, since an earlier version may have begun it.
+async fn write_down_one(database: &mut AnyConnection, sid: &str, now: i64) -> Result<(), sqlx::Error> {
+    let statement = "INSERT INTO sessions (sid, began, expires, ended) VALUES ($1, $2, $3, $2)
+                     ON CONFLICT (sid) DO UPDATE SET expires = $3, ended = $2 WHERE sessions.ended IS NULL";
+    sqlx::query(statement)
+        .bind(sid.to_owned())
+        .bind(now)
+        .bind(now + seconds(LONGEST_LIFETIME))
+        .execute(database)
+        .await?;
+    Ok(())
 }

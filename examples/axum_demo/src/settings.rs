@@ -4,10 +4,14 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 
-use sqlx::sqlite::SqliteConnectOptions;
+use tower_jwt_auth::TokenIssuer;
 
+use crate::client_address::TrustedProxies;
+use crate::clock::Clock;
+use crate::database_url::DatabaseUrl;
 use crate::limits::Limits;
-use crate::tokens::TokenKeys;
+use crate::public_url::PublicUrl;
+use crate::tokens;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
 const DEFAULT_DATABASE: &str = "sqlite:axum_demo.sqlite3";
@@ -18,12 +22,19 @@ const DEFAULT_DATABASE: &str = "sqlite:axum_demo.sqlite3";
 pub struct Settings {
     /// `DEMO_ADDR`, by default `127.0.0.1:8080`: where to listen.
     pub address: SocketAddr,
-    /// `DATABASE_URL`, by default `sqlite:axum_demo.sqlite3` in the working directory.
-    pub(crate) database: SqliteConnectOptions,
+    /// `DATABASE_URL`, by default `sqlite:axum_demo.sqlite3` in the working directory; or `postgres://...`.
+    pub(crate) database: DatabaseUrl,
     /// `JWT_SECRET`, at least 32 bytes, by default random ones: what tokens are signed with.
-    pub(crate) keys: TokenKeys,
+    pub(crate) issuer: TokenIssuer,
     /// Whether `JWT_SECRET` was not set, so that tokens end with the process.
     pub keys_are_temporary: bool,
+    /// `PUBLIC_URL`, by default none: where people reach the demo by https.
+    pub(crate) public_url: Option<PublicUrl>,
+    /// `TRUSTED_PROXIES`, by default 0: how many proxies are in front whose `X-Forwarded-For` is to be believed.
+    /// With fewer than there are, everybody counts as one client; with more, clients say who they are.
+    pub(crate) proxies: TrustedProxies,
+    /// Not from the environment: for tests.
+    pub clock: Clock,
     /// Not from the environment.
     pub limits: Limits,
 }
@@ -43,9 +54,12 @@ impl Settings {
         let secret = text("JWT_SECRET")?;
         Ok(Self {
             address: address(text("DEMO_ADDR")?.as_deref().unwrap_or(DEFAULT_ADDRESS))?,
-            database: database(text("DATABASE_URL")?.as_deref().unwrap_or(DEFAULT_DATABASE))?,
+            database: DatabaseUrl::new(text("DATABASE_URL")?.as_deref().unwrap_or(DEFAULT_DATABASE))?,
             keys_are_temporary: secret.is_none(),
-            keys: keys(secret)?,
+            issuer: issuer(secret)?,
+            public_url: text("PUBLIC_URL")?.map(|url| PublicUrl::new(&url)).transpose()?,
+            proxies: proxies(text("TRUSTED_PROXIES")?.as_deref().unwrap_or("0"))?,
+            clock: Clock::default(),
             limits: Limits::default(),
         })
     }
@@ -72,32 +86,20 @@ impl fmt::Display for SettingError {
 
 impl std::error::Error for SettingError {}
 
-/// Only at the start, when an error of the database is one of its setting.
-impl From<sqlx::Error> for SettingError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::new("DATABASE_URL", format!("needs a SQLite file that can be read and written: {error}"))
-    }
-}
-
 fn address(text: &str) -> Result<SocketAddr, SettingError> {
     text.parse().map_err(|_| {
         SettingError::new("DEMO_ADDR", format!("must be an IP address and a port, as in {DEFAULT_ADDRESS}"))
     })
 }
 
-/// The error does not show the value: the address of another kind of database may hold a password.
-fn database(url: &str) -> Result<SqliteConnectOptions, SettingError> {
-    url.parse::<SqliteConnectOptions>()
-        .ok()
-        .filter(|database| url.starts_with("sqlite:") && !database.get_filename().as_os_str().is_empty())
-        .map(|database| database.create_if_missing(true))
-        .ok_or_else(|| {
-            let problem = format!("must be a SQLite file, as in {DEFAULT_DATABASE}, or sqlite::memory:");
-            SettingError::new("DATABASE_URL", problem)
-        })
+fn proxies(text: &str) -> Result<TrustedProxies, SettingError> {
+    let number = text.parse::<u8>().map_err(|_| {
+        SettingError::new("TRUSTED_PROXIES", "must be the number of proxies in front of the demo, as in 1")
+    })?;
+    Ok(TrustedProxies(number.into()))
 }
 
-fn keys(secret: Option<String>) -> Result<TokenKeys, SettingError> {
+fn issuer(secret: Option<String>) -> Result<TokenIssuer, SettingError> {
     let secret = match secret {
         Some(secret) => secret.into_bytes(),
         None => random_secret().map_err(|error| {
@@ -107,7 +109,7 @@ fn keys(secret: Option<String>) -> Result<TokenKeys, SettingError> {
             )
         })?,
     };
-    TokenKeys::new(&secret).map_err(|error| SettingError::new("JWT_SECRET", error.to_string()))
+    tokens::issuer(&secret).map_err(|error| SettingError::new("JWT_SECRET", error.to_string()))
 }
 
 fn random_secret() -> Result<Vec<u8>, getrandom::Error> {

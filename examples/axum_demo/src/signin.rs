@@ -1,26 +1,33 @@
 //! `POST /signin`: an email and a password for a token.
 
+use std::net::SocketAddr;
+
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use axum::routing::post;
 use axum::{Json, Router};
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 
+use crate::attempts::Attempts;
+use crate::client_address::TrustedProxies;
 use crate::error::ApiError;
 use crate::password::{Password, PasswordGate, PasswordHash};
-use crate::tokens::{self, TokenKeys};
+use crate::signed_in::SignIns;
 use crate::users::Users;
 
-const MAX_BODY_BYTES: usize = 8 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 8 * 1024;
 
+/// All that signing in takes, and signing up. Clones share it.
 #[derive(Clone)]
-struct SignIn {
-    users: Users,
-    keys: TokenKeys,
-    gate: PasswordGate,
+pub(crate) struct SignIn {
+    pub(crate) users: Users,
+    pub(crate) sign_ins: SignIns,
+    pub(crate) gate: PasswordGate,
+    pub(crate) attempts: Attempts,
+    pub(crate) proxies: TrustedProxies,
 }
 
 #[derive(Deserialize)]
@@ -32,36 +39,30 @@ struct Credentials {
     _others: IgnoredAny,
 }
 
-#[derive(Serialize)]
-struct SignedIn {
-    access_token: String,
-    token_type: &'static str,
-    /// In seconds.
-    expires_in: u64,
-}
-
-pub(crate) fn routes(users: Users, keys: TokenKeys) -> Router {
+pub(crate) fn routes(sign_in: SignIn) -> Router {
     Router::new()
-        .route("/signin", post(sign_in))
+        .route("/signin", post(self::sign_in))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(SignIn { users, keys, gate: PasswordGate::new() })
+        .with_state(sign_in)
 }
 
 async fn sign_in(
     State(app): State<SignIn>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     body: Result<Json<Credentials>, JsonRejection>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Response, ApiError> {
     let Json(Credentials { email, password, .. }) = body?;
     let password = Password::new(password)?;
     // Before the database is asked, so that a flood costs next to nothing.
     let place = app.gate.enter()?;
+    let attempt = app.attempts.begin(&email, &app.proxies.client(peer, &headers)).await?;
     let (user, hash) = match app.users.by_email(&email).await? {
         Some((user, hash)) => (Some(user), hash),
         None => (None, PasswordHash::of_nobody()),
     };
     let right = place.check(password, hash).await?;
     let user = user.filter(|_| right).ok_or(ApiError::WrongCredentials)?;
-    let signed_in =
-        SignedIn { access_token: app.keys.sign(&user)?, token_type: "Bearer", expires_in: tokens::LIFETIME };
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(signed_in)))
+    app.attempts.succeeded(attempt).await?;
+    app.sign_ins.begin(user).await
 }

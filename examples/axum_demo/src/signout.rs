@@ -1,25 +1,39 @@
-//! `POST /signout`: ends the session that the token belongs to.
+//! `POST /signout` ends the session that the token belongs to, `POST /signout/everywhere` all of its user's.
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use tower_jwt_auth::{Claims, JwtAuthLayer};
 
 use crate::error::ApiError;
-use crate::sessions::Sessions;
-use crate::tokens::{AccessToken, TokenKeys};
+use crate::signed_in::SignIns;
+use crate::tokens::AccessToken;
 
-pub(crate) fn routes(sessions: Sessions, keys: &TokenKeys) -> Router {
-    let signed_in = JwtAuthLayer::new(keys.verifier(sessions.revocations()));
-    Router::new().route("/signout", post(sign_out)).layer(signed_in).with_state(sessions)
+pub(crate) fn routes(sign_ins: SignIns) -> Router {
+    let verifier = sign_ins.issuer.verifier::<AccessToken>().revocations(sign_ins.sessions.revocations());
+    Router::new()
+        .route("/signout", post(sign_out))
+        .route("/signout/everywhere", post(sign_out_everywhere))
+        .layer(JwtAuthLayer::new(verifier))
+        .with_state(sign_ins)
 }
 
-async fn sign_out(
-    State(sessions): State<Sessions>,
+async fn sign_out(State(sign_ins): State<SignIns>, token: Claims<AccessToken>) -> Result<Response, ApiError> {
+    sign_ins.sessions.end(vec![token.sid.clone()]).await?;
+    Ok(signed_out(&sign_ins))
+}
+
+async fn sign_out_everywhere(
+    State(sign_ins): State<SignIns>,
     token: Claims<AccessToken>,
-) -> Result<impl IntoResponse, ApiError> {
-    sessions.end(token.sid.clone()).await?;
-    Ok((StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]))
+) -> Result<Response, ApiError> {
+    let user_id = token.sub.parse().map_err(ApiError::internal)?;
+    sign_ins.sessions.end_all(user_id, token.sid.clone()).await?;
+    Ok(signed_out(&sign_ins))
+}
+
+fn signed_out(sign_ins: &SignIns) -> Response {
+    (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")], sign_ins.cookie.remove()).into_response()
 }

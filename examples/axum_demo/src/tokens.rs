@@ -1,8 +1,9 @@
-//! The tokens: what they say, how they are signed and how they are checked.
+//! The access tokens: what they say, and the issuer that signs them and knows how they are checked.
 
-use jsonwebtoken::{EncodingKey, Header};
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
-use tower_jwt_auth::{Algorithm, ConfigError, JwtVerifier, KeySet, Revocations};
+use tower_jwt_auth::{Algorithm, ConfigError, SigningKey, TokenIssuer};
 
 use crate::error::ApiError;
 use crate::users::User;
@@ -10,65 +11,34 @@ use crate::users::User;
 pub(crate) const ISSUER: &str = "https://demo.example";
 const AUDIENCE: &str = "axum_demo";
 
-/// How long a token is good for, in seconds: 24 hours.
-pub(crate) const LIFETIME: u64 = 24 * 60 * 60;
+/// How long a token is good for. Whoever is still there gets the next one with the refresh token.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
-/// The claims of a token.
+/// The longest that any token of ours may live: the earlier versions gave out some for a day.
+pub(crate) const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The claims of a token, besides those that the issuer sets.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct AccessToken {
-    pub(crate) iss: String,
     /// The id of the user.
     pub(crate) sub: String,
-    pub(crate) aud: String,
     pub(crate) email: String,
-    pub(crate) iat: u64,
-    pub(crate) exp: u64,
-    /// Tells tokens apart that are otherwise equal.
-    pub(crate) jti: String,
     /// The session that began with a sign-in, and ends with a sign-out.
     pub(crate) sid: String,
 }
 
-/// The two sides of one secret: what checks tokens, and what signs them.
-#[derive(Clone, Debug)]
-pub(crate) struct TokenKeys {
-    checking: KeySet,
-    signing: EncodingKey,
-}
-
-impl TokenKeys {
-    /// Keys for HS256. A secret shorter than 32 bytes is refused.
-    pub(crate) fn new(secret: &[u8]) -> Result<Self, ConfigError> {
-        Ok(Self {
-            checking: KeySet::hmac(Algorithm::HS256, secret)?,
-            signing: EncodingKey::from_secret(secret),
-        })
+impl AccessToken {
+    pub(crate) fn new(user: &User, sid: String) -> Self {
+        Self { sub: user.id.to_string(), email: user.email.clone(), sid }
     }
 
-    pub(crate) fn verifier(&self, revocations: Revocations) -> JwtVerifier<AccessToken> {
-        JwtVerifier::new(self.checking.clone()).issuer(ISSUER).audience(AUDIENCE).revocations(revocations)
-    }
-
-    pub(crate) fn sign(&self, user: &User) -> Result<String, ApiError> {
-        let now = jsonwebtoken::get_current_timestamp();
-        let claims = AccessToken {
-            iss: ISSUER.to_owned(),
-            sub: user.id.to_string(),
-            aud: AUDIENCE.to_owned(),
-            email: user.email.clone(),
-            iat: now,
-            exp: now + LIFETIME,
-            jti: random_id()?,
-            sid: random_id()?,
-        };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
-            .map_err(ApiError::internal)
+    pub(crate) fn sign(&self, issuer: &TokenIssuer) -> Result<String, ApiError> {
+        Ok(issuer.issue(self).map_err(ApiError::internal)?.into_string())
     }
 }
 
-/// 128 random bits, so that no two are ever the same.
-fn random_id() -> Result<String, ApiError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(ApiError::internal)?;
-    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
+/// The issuer that signs with HS256. A secret shorter than 32 bytes is refused.
+pub(crate) fn issuer(secret: &[u8]) -> Result<TokenIssuer, ConfigError> {
+    let key = SigningKey::hmac(Algorithm::HS256, secret)?;
+    Ok(TokenIssuer::new(key, ISSUER).audience(AUDIENCE).lifetime(LIFETIME))
 }

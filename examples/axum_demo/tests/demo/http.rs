@@ -19,15 +19,24 @@ pub(crate) fn get_request(path: &str, authorization: &[&str]) -> Vec<u8> {
 
 /// One without a body.
 pub(crate) fn request(method: &str, path: &str, authorization: &[&str]) -> Vec<u8> {
-    let credentials: String =
-        authorization.iter().map(|value| format!("Authorization: {value}\r\n")).collect();
-    format!("{method} {path} HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n{credentials}\r\n").into_bytes()
+    let headers: Vec<_> = authorization.iter().map(|value| ("Authorization", *value)).collect();
+    request_with(method, path, &headers)
+}
+
+/// One without a body, with these headers.
+pub(crate) fn request_with(method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("{method} {path} HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n{headers}\r\n").into_bytes()
 }
 
 pub(crate) fn signin_request(content_type: &str, body: &[u8]) -> Vec<u8> {
+    post_request("/signin", content_type, body)
+}
+
+pub(crate) fn post_request(path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!(
-        "POST /signin HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\
+        "POST {path} HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\
          Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
     );
     [head.as_bytes(), body].concat()
@@ -69,6 +78,24 @@ impl Answer {
         let values: Vec<_> = self.headers.iter().filter(|(known, _)| known == name).collect();
         assert!(values.len() < 2, "{values:?}");
         values.first().map(|(_, value)| value.as_str())
+    }
+
+    /// The refresh token that it sets, as a browser would send it.
+    #[track_caller]
+    pub(crate) fn cookie(&self) -> String {
+        self.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+    }
+
+    /// The credential for the access token.
+    #[track_caller]
+    pub(crate) fn bearer(&self) -> String {
+        format!("Bearer {}", self.json()["access_token"].as_str().unwrap())
+    }
+
+    /// What stands in the body's `error`.
+    #[track_caller]
+    pub(crate) fn error(&self) -> String {
+        self.json()["error"].as_str().unwrap().to_owned()
     }
 
     #[track_caller]

@@ -22,14 +22,16 @@ fn needs_no_settings() {
 fn tells_what_is_wrong_with_a_setting() {
     let address = "DEMO_ADDR: must be an IP address and a port, as in 127.0.0.1:8080";
     let secret = "JWT_SECRET: HS256 needs a secret of at least 32 bytes, got ";
-    let database = "DATABASE_URL: must be a SQLite file, as in sqlite:axum_demo.sqlite3, or sqlite::memory:";
+    let database = "DATABASE_URL: must be a SQLite file, as in sqlite:axum_demo.sqlite3, or sqlite::memory:, \
+                    or PostgreSQL, as in postgres://user:password@host/database";
     for (variable, value, expected) in [
         ("DEMO_ADDR", "8080", address.to_owned()),
         ("DEMO_ADDR", "localhost:8080", address.to_owned()),
         ("DEMO_ADDR", "127.0.0.1:65536", address.to_owned()),
         ("JWT_SECRET", "short", format!("{secret}5")),
         ("JWT_SECRET", &SECRET[..31], format!("{secret}31")),
-        ("DATABASE_URL", "postgres://eze:okon@localhost/demo", database.to_owned()),
+        ("DATABASE_URL", "mysql://eze:okon@localhost/demo", database.to_owned()),
+        ("DATABASE_URL", "postgres://eze:okon@localhost:port/demo", database.to_owned()),
         ("DATABASE_URL", "axum_demo.sqlite3", database.to_owned()),
         ("DATABASE_URL", "sqlite:", database.to_owned()),
         ("DATABASE_URL", "sqlite:file?mode=none", database.to_owned()),
@@ -52,7 +54,8 @@ fn takes_only_text() {
 
 #[test]
 fn shows_no_secret() {
-    let shown = format!("{:?}", settings("sqlite::memory:"));
+    let shown = format!("{:?}", settings("postgres://eze:hidden@localhost/demo"));
+    assert!(!shown.contains("hidden"), "{shown}");
     assert!(!shown.contains(SECRET) && !shown.contains(&format!("{:?}", SECRET.as_bytes())), "{shown}");
 }
 
@@ -68,12 +71,24 @@ async fn tells_that_the_address_is_taken() {
 }
 
 #[tokio::test]
-async fn takes_a_database_of_the_first_version() {
-    let file = ScratchFile::new("first_version.sqlite3");
-    change(&format!("{}?mode=rwc", file.url()), include_str!("../../src/schema.sql")).await;
+async fn takes_databases_of_earlier_versions() {
+    let first = include_str!("../../migrations/sqlite/0001_users.sql");
+    let second = include_str!("../../migrations/sqlite/0002_ended_sessions.sql");
+    for (name, versions) in [("first_version", &[first][..]), ("second_version", &[first, second])] {
+        let file = ScratchFile::new(&format!("{name}.sqlite3"));
+        for version in versions {
+            change(&format!("{}?mode=rwc", file.url()), version).await;
+        }
+        change(&file.url(), "UPDATE users SET first_name = 'Kept'").await;
+        restart_twice(&file.url()).await;
+    }
+}
+
+async fn restart_twice(url: &str) {
     for start in ["first", "second"] {
-        let demo = Demo::start_with(settings(&file.url())).await;
+        let demo = Demo::start_with(settings(url)).await;
         let authorization = demo.bearer().await;
+        assert_eq!(demo.protected(&[&authorization]).await.json()["first_name"], "Kept");
         let answer = demo.exchange(&request("POST", "/signout", &[&authorization])).await;
         assert_eq!(answer.status, 204, "{start}");
         demo.stop().await.unwrap();
@@ -84,12 +99,15 @@ async fn takes_a_database_of_the_first_version() {
 async fn tells_that_the_database_is_of_no_use() {
     let other = ScratchFile::new("other_program.sqlite3");
     change(&format!("{}?mode=rwc", other.url()), "PRAGMA user_version = 7").await;
+    let tables = ScratchFile::new("other_tables.sqlite3");
+    change(&format!("{}?mode=rwc", tables.url()), "CREATE TABLE users (id)").await;
     let text = ScratchFile::new("no_database.txt");
     fs::write(&text.0, "not a database, though long enough to be taken for one".repeat(20)).unwrap();
 
     let unusable = "DATABASE_URL: needs a SQLite file that can be read and written: ";
     for (url, expected) in [
         (other.url(), "DATABASE_URL: the database belongs to another program"),
+        (tables.url(), "DATABASE_URL: the database belongs to another program"),
         (text.url(), unusable),
         (ScratchFile::new("no/such/directory.sqlite3").url(), unusable),
         (concat!("sqlite:", env!("CARGO_TARGET_TMPDIR")).to_owned(), unusable),
@@ -107,7 +125,10 @@ async fn makes_a_database_that_others_cannot_read() {
     use std::os::unix::fs::PermissionsExt;
     let file = ScratchFile::new("private.sqlite3");
     let _demo = Demo::start_with(settings(&file.url())).await;
-    assert_eq!(fs::metadata(&file.0).unwrap().permissions().mode() & 0o777, 0o600);
+    for suffix in ["", "-wal"] {
+        let path = format!("{}{suffix}", file.0.display());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -128,12 +149,14 @@ async fn does_not_bring_back_a_deleted_user() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn works_for_two_at_once_on_one_file() {
+async fn works_for_several_at_once_on_one_file() {
     let file = ScratchFile::new("together.sqlite3");
-    let url = file.url();
-    let (first, second) = tokio::join!(Demo::start_with(settings(&url)), Demo::start_with(settings(&url)));
-    let authorization = first.bearer().await;
-    assert_eq!(second.protected(&[&authorization]).await.status, 200);
+    let start = || Demo::start_with(settings(&file.url()));
+    let demos: [Demo; 4] = tokio::join!(start(), start(), start(), start()).into();
+    let authorization = demos[0].bearer().await;
+    for demo in demos {
+        assert_eq!(demo.protected(&[&authorization]).await.status, 200);
+    }
 }
 
 #[tokio::test]

@@ -4,8 +4,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
-use axum_demo::{SettingError, Settings, app, listen, serve};
+use axum_demo::{Clock, SettingError, Settings, app, listen, serve};
 use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 use tokio::io::AsyncReadExt;
@@ -13,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::http::{self, Answer, JSON, SIGNIN_BODY, get_request, signin_request};
+use crate::http::{self, Answer, JSON, SIGNIN_BODY, get_request, post_request, request_with, signin_request};
 
 pub(crate) const SECRET: &str = "a secret for tests, of 32+ bytes";
 
@@ -62,6 +65,17 @@ impl Demo {
         self.exchange(&signin_request(JSON, body.as_bytes())).await
     }
 
+    /// As if a proxy had forwarded it from this address.
+    pub(crate) async fn signin_from(&self, address: &str, email: &str, password: &str) -> Answer {
+        let body = json!({ "email": email, "password": password }).to_string();
+        let content_type = format!("{JSON}\r\nX-Forwarded-For: {address}");
+        self.exchange(&signin_request(&content_type, body.as_bytes())).await
+    }
+
+    pub(crate) async fn signup(&self, email: &str, password: &str) -> Answer {
+        self.exchange(&signup_request(email, password, "Ada", "Lovelace")).await
+    }
+
     /// A sign-in that the server is at work on: it has asked for the body, which is `SIGNIN_BODY`.
     pub(crate) async fn begin_signin(&self) -> TcpStream {
         let length = SIGNIN_BODY.len();
@@ -78,8 +92,23 @@ impl Demo {
 
     /// The credential of the first user.
     pub(crate) async fn bearer(&self) -> String {
+        self.sign_in().await.bearer()
+    }
+
+    /// Of the first user.
+    pub(crate) async fn sign_in(&self) -> Answer {
         let answer = self.signin("eze@example.com", "okon").await;
-        format!("Bearer {}", answer.json()["access_token"].as_str().unwrap())
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer
+    }
+
+    pub(crate) async fn refresh(&self, cookie: &str) -> Answer {
+        self.exchange(&request_with("POST", "/refresh", &[("Cookie", cookie)])).await
+    }
+
+    /// Signs out by this path.
+    pub(crate) async fn sign_out(&self, path: &str, authorization: &str) -> Answer {
+        self.exchange(&request_with("POST", path, &[("Authorization", authorization)])).await
     }
 
     /// `GET /protected/`, with as many Authorization headers as there are values.
@@ -93,10 +122,49 @@ pub(crate) fn settings(database: &str) -> Settings {
     read(&[("DEMO_ADDR", "127.0.0.1:0"), ("JWT_SECRET", SECRET), ("DATABASE_URL", database)]).unwrap()
 }
 
+/// The same, behind a proxy.
+pub(crate) fn proxied_settings(database: &str) -> Settings {
+    read(&[
+        ("DEMO_ADDR", "127.0.0.1:0"),
+        ("JWT_SECRET", SECRET),
+        ("DATABASE_URL", database),
+        ("TRUSTED_PROXIES", "1"),
+    ])
+    .unwrap()
+}
+
 /// The settings from these variables alone.
 pub(crate) fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingError> {
     let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
     Settings::read(|name| find(name).map(|(_, value)| value.into()))
+}
+
+pub(crate) fn signup_request(email: &str, password: &str, first_name: &str, last_name: &str) -> Vec<u8> {
+    let body = json!({
+        "email": email,
+        "password": password,
+        "first_name": first_name,
+        "last_name": last_name,
+    });
+    post_request("/signup", JSON, body.to_string().as_bytes())
+}
+
+/// A clock that stands still, but for what tests put it forward.
+#[derive(Clone)]
+pub(crate) struct TestClock(Arc<AtomicU64>);
+
+impl TestClock {
+    pub(crate) fn set_into(settings: &mut Settings) -> Self {
+        let ahead = Self(Arc::default());
+        let clock = ahead.clone();
+        let start = SystemTime::now();
+        settings.clock = Clock::new(move || start + Duration::from_secs(clock.0.load(Ordering::Relaxed)));
+        ahead
+    }
+
+    pub(crate) fn forward(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
 }
 
 /// Changes a database behind the demo's back.
@@ -122,7 +190,11 @@ impl ScratchFile {
 
 impl Drop for ScratchFile {
     fn drop(&mut self) {
-        // It is no failure if the test did not make it.
-        let _ = fs::remove_file(&self.0);
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = self.0.clone().into_os_string();
+            path.push(suffix);
+            // It is no failure if the test did not make it.
+            let _ = fs::remove_file(path);
+        }
     }
 }

@@ -1,5 +1,4 @@
--- The first start runs this in one transaction. user_version tells later starts that it was done, so that a user who
--- has been deleted does not come back.
+-- The first version. user_version, which is in the place of a table of migrations here, told later starts that it was done.
 
 CREATE TABLE users (
     -- AUTOINCREMENT: an id is never given out again, or the token of a deleted user would be good for the next one.

@@ -1,0 +1,53 @@
+//! The cookie with the refresh token, which no script can read and no other site's page can send.
+
+use std::time::Duration;
+
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderName};
+use cookie::{Cookie, SameSite};
+
+use crate::refresh_tokens::RefreshToken;
+
+/// How the cookie is set and found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefreshCookie {
+    /// Whether people come by https.
+    pub(crate) secure: bool,
+}
+
+impl RefreshCookie {
+    pub(crate) fn set(self, token: &RefreshToken, lasts: Duration) -> [(HeaderName, String); 1] {
+        self.header(token.as_str(), lasts)
+    }
+
+    pub(crate) fn remove(self) -> [(HeaderName, String); 1] {
+        self.header("", Duration::ZERO)
+    }
+
+    pub(crate) fn find(self, headers: &HeaderMap) -> Option<RefreshToken> {
+        headers
+            .get_all(COOKIE)
+            .iter()
+            // Only visible ASCII, so that there is no white space but what browsers take for such, too.
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(Cookie::split_parse)
+            .filter_map(Result::ok)
+            .find(|cookie| cookie.name() == self.name())
+            .map(|cookie| RefreshToken::presented(cookie.value()))
+    }
+
+    /// Browsers take a cookie named `__Host-` only by https and from this very host, so that no neighbour can plant one.
+    fn name(self) -> &'static str {
+        if self.secure { "__Host-refresh" } else { "refresh" }
+    }
+
+    fn header(self, value: &str, lasts: Duration) -> [(HeaderName, String); 1] {
+        let cookie = Cookie::build((self.name(), value))
+            .http_only(true)
+            .same_site(SameSite::Strict)
+            .secure(self.secure)
+            .path("/")
+            .max_age(cookie::time::Duration::seconds(lasts.as_secs() as i64));
+        [(SET_COOKIE, cookie.to_string())]
+    }
+}

@@ -1,0 +1,57 @@
+//! `DATABASE_URL`: which database, and of what kind.
+
+use std::fmt::{self, Formatter};
+use std::path::PathBuf;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+
+use crate::settings::SettingError;
+
+/// The address of a database. `Debug` does not show the password that one of PostgreSQL may hold.
+#[derive(Clone)]
+pub(crate) struct DatabaseUrl {
+    pub(crate) url: String,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Postgres,
+    SqliteFile(PathBuf),
+    SqliteMemory,
+}
+
+impl DatabaseUrl {
+    /// The error does not show the value, because of the password.
+    pub(crate) fn new(url: &str) -> Result<Self, SettingError> {
+        let kind = if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            url.parse::<PgConnectOptions>().ok().map(|_| Kind::Postgres)
+        } else if url.starts_with("sqlite:") {
+            url.parse::<SqliteConnectOptions>().ok().and_then(|sqlite| sqlite_kind(url, &sqlite))
+        } else {
+            None
+        };
+        let kind = kind.ok_or_else(|| {
+            let problem = "must be a SQLite file, as in sqlite:axum_demo.sqlite3, or sqlite::memory:, \
+                           or PostgreSQL, as in postgres://user:password@host/database";
+            SettingError::new("DATABASE_URL", problem)
+        })?;
+        Ok(Self { url: url.to_owned(), kind })
+    }
+}
+
+fn sqlite_kind(url: &str, sqlite: &SqliteConnectOptions) -> Option<Kind> {
+    let file = sqlite.get_filename();
+    // So sqlx calls a database in memory.
+    if file.to_string_lossy().starts_with("file:sqlx-in-memory-") || url.contains("mode=memory") {
+        return Some(Kind::SqliteMemory);
+    }
+    (!file.as_os_str().is_empty()).then(|| Kind::SqliteFile(file.to_owned()))
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}

@@ -1,0 +1,42 @@
+//! `GET /`: the page that signs in and out, with a policy under which it runs its own script and style and nothing else.
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Html;
+use axum::routing::get;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use sha2::{Digest, Sha256};
+
+const PAGE: &str = include_str!("page.html");
+
+pub(crate) fn routes() -> Router {
+    let policy = HeaderValue::try_from(content_security_policy(PAGE)).expect("base64 is text for a header");
+    let text = HeaderValue::from_static;
+    let headers: [(HeaderName, HeaderValue); 5] = [
+        (header::CACHE_CONTROL, text("no-cache")),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (HeaderName::from_static("cross-origin-opener-policy"), text("same-origin")),
+        (header::REFERRER_POLICY, text("no-referrer")),
+        (header::X_CONTENT_TYPE_OPTIONS, text("nosniff")),
+    ];
+    Router::new().route("/", get(async move || (headers, Html(PAGE))))
+}
+
+fn content_security_policy(page: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; connect-src 'self'; \
+         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'",
+        script = hash(page, "script"),
+        style = hash(page, "style"),
+    )
+}
+
+/// Of what stands between the tags, byte for byte, as a browser works it out.
+fn hash(page: &str, tag: &str) -> String {
+    let (_, rest) =
+        page.split_once(&format!("<{tag}>")).expect("the page has the element, without attributes");
+    let (content, _) = rest.split_once(&format!("</{tag}>")).expect("the element ends");
+    BASE64_STANDARD.encode(Sha256::digest(content))
+}

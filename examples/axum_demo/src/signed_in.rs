@@ -1,0 +1,47 @@
+//! What everyone is given who signs in, signs up or stays signed in: an access token, and the next refresh token in a cookie.
+
+use axum::Json;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tower_jwt_auth::TokenIssuer;
+
+use crate::cookies::RefreshCookie;
+use crate::error::ApiError;
+use crate::refresh_tokens::RefreshToken;
+use crate::sessions::{Session, Sessions};
+use crate::tokens::{AccessToken, LIFETIME};
+use crate::users::User;
+
+/// All that it takes. Clones share it.
+#[derive(Clone)]
+pub(crate) struct SignIns {
+    pub(crate) issuer: TokenIssuer,
+    pub(crate) sessions: Sessions,
+    pub(crate) cookie: RefreshCookie,
+}
+
+#[derive(Serialize)]
+struct SignedIn {
+    access_token: String,
+    token_type: &'static str,
+    /// In seconds.
+    expires_in: u64,
+}
+
+impl SignIns {
+    pub(crate) async fn begin(&self, user: User) -> Result<Response, ApiError> {
+        self.answer(&self.sessions.begin(user).await?)
+    }
+
+    pub(crate) async fn refresh(&self, token: RefreshToken) -> Result<Response, ApiError> {
+        self.answer(&self.sessions.refresh(token).await?)
+    }
+
+    fn answer(&self, session: &Session) -> Result<Response, ApiError> {
+        let access_token = AccessToken::new(&session.user, session.sid.clone()).sign(&self.issuer)?;
+        let body = SignedIn { access_token, token_type: "Bearer", expires_in: LIFETIME.as_secs() };
+        let cookie = self.cookie.set(&session.refresh_token, session.lasts);
+        Ok(([(header::CACHE_CONTROL, "no-store")], cookie, Json(body)).into_response())
+    }
+}

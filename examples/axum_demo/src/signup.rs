@@ -1,0 +1,81 @@
+//! `POST /signup`: an account of one's own. Whoever gets it is signed in.
+
+use std::net::SocketAddr;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::error::ApiError;
+use crate::new_password::NewPassword;
+use crate::password::Password;
+use crate::signin::{MAX_BODY_BYTES, SignIn};
+use crate::users::normal_email;
+
+/// What the address of a mailbox has at most (RFC 5321, section 4.5.3.1.3).
+const LONGEST_EMAIL: usize = 254;
+
+const LONGEST_NAME: usize = 100;
+
+#[derive(Deserialize)]
+struct Application {
+    email: String,
+    password: String,
+    first_name: String,
+    last_name: String,
+    /// As for a sign-in.
+    #[serde(flatten)]
+    _others: IgnoredAny,
+}
+
+pub(crate) fn routes(sign_in: SignIn) -> Router {
+    Router::new()
+        .route("/signup", post(sign_up))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(sign_in)
+}
+
+async fn sign_up(
+    State(app): State<SignIn>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Result<Json<Application>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let Json(Application { email, password, first_name, last_name, .. }) = body?;
+    let email = email_address(&email)?;
+    let (first_name, last_name) = (name(&first_name)?, name(&last_name)?);
+    let words = [&email[..], first_name, last_name].map(str::to_owned).to_vec();
+    let password = NewPassword::new(Password::new(password)?, words)?;
+    let place = app.gate.enter()?;
+    app.attempts.begin_sign_up(&app.proxies.client(peer, &headers)).await?;
+    let hash = place.hash(password).await?;
+    let user = app.users.insert(&email, first_name, last_name, hash).await?.ok_or(ApiError::EmailTaken)?;
+    Ok((StatusCode::CREATED, app.sign_ins.begin(user).await?).into_response())
+}
+
+/// A normal one, if it looks like an address: only a letter to it would tell.
+fn email_address(text: &str) -> Result<String, ApiError> {
+    let text = normal_email(text);
+    let is_one = text.len() <= LONGEST_EMAIL
+        && !text.contains(|letter: char| letter.is_whitespace() || letter.is_control())
+        && text.rsplit_once('@').is_some_and(|(mailbox, host)| {
+            !mailbox.is_empty()
+                && !mailbox.contains('@')
+                && host.contains('.')
+                && host.split('.').all(|label| {
+                    !label.is_empty() && label.chars().all(|letter| letter.is_alphanumeric() || letter == '-')
+                })
+        });
+    is_one.then_some(text).ok_or(ApiError::EmailUnfit)
+}
+
+fn name(text: &str) -> Result<&str, ApiError> {
+    let text = text.trim();
+    let is_one = !text.is_empty() && text.chars().count() <= LONGEST_NAME && !text.contains(char::is_control);
+    is_one.then_some(text).ok_or(ApiError::NameUnfit)
+}

@@ -1,0 +1,140 @@
+//! Limits on attempts to sign in.
+
+use std::fs;
+
+use sqlx::{Connection, SqliteConnection};
+
+use crate::scenarios;
+use crate::support::{Demo, ScratchFile, TestClock, proxied_settings, read, settings};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hold_in_parallel() {
+    let file = ScratchFile::new("parallel_attempts.sqlite3");
+    scenarios::parallel_attempts(settings(&file.url())).await;
+}
+
+#[tokio::test]
+async fn are_shared_by_processes() {
+    let file = ScratchFile::new("two_processes.sqlite3");
+    scenarios::two_processes(|| settings(&file.url())).await;
+}
+
+#[tokio::test]
+async fn make_people_wait_longer_each_time() {
+    scenarios::delays(settings("sqlite::memory:")).await;
+}
+
+#[tokio::test]
+async fn do_not_let_strangers_lock_somebody_out() {
+    scenarios::known_address(proxied_settings("sqlite::memory:")).await;
+}
+
+#[tokio::test]
+async fn know_the_latest_addresses_of_an_account() {
+    let mut settings = proxied_settings("sqlite::memory:");
+    let clock = TestClock::set_into(&mut settings);
+    settings.limits.account_failures = 2;
+    let demo = Demo::start_with(settings).await;
+    let home = |number: u64| format!("192.0.2.{number}");
+    for number in 0..6 {
+        assert_eq!(demo.signin_from(&home(number), "eze@example.com", "okon").await.status, 200);
+        clock.forward(1);
+    }
+    for expected in [401, 401, 429] {
+        assert_eq!(demo.signin_from("198.51.100.1", "eze@example.com", "wrong").await.status, expected);
+    }
+    for (number, status) in [(0, 429), (1, 200), (5, 200)] {
+        let answer = demo.signin_from(&home(number), "eze@example.com", "okon").await;
+        assert_eq!(answer.status, status, "{number}");
+    }
+}
+
+/// Whatever the account, and however many sign-ins succeed in between.
+#[tokio::test]
+async fn are_counted_by_address() {
+    let mut settings = proxied_settings("sqlite::memory:");
+    let clock = TestClock::set_into(&mut settings);
+    settings.limits.address_failures = 3;
+    let demo = Demo::start_with(settings).await;
+    for (step, (address, email, password, status)) in [
+        ("192.0.2.1", "a@example.com", "wrong", 401),
+        ("192.0.2.1", "eze@example.com", "okon", 200),
+        ("192.0.2.1", "b@example.com", "wrong", 401),
+        ("192.0.2.1", "eze@example.com", "okon", 200),
+        ("192.0.2.1", "c@example.com", "wrong", 401),
+        ("192.0.2.1", "eze@example.com", "okon", 429),
+        ("192.0.2.2", "eze@example.com", "okon", 200),
+        ("2001:db8::1", "a@example.com", "wrong", 401),
+        ("2001:db8::2", "b@example.com", "wrong", 401),
+        ("2001:db8::3", "c@example.com", "wrong", 401),
+        ("2001:db8::4", "eze@example.com", "okon", 429),
+        ("2001:db8:0:1::1", "eze@example.com", "okon", 200),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = demo.signin_from(address, email, password).await;
+        assert_eq!(answer.status, status, "step {step}");
+    }
+    clock.forward(1);
+    assert_eq!(demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status, 200);
+    assert_eq!(
+        demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status,
+        200,
+        "no failure, no delay"
+    );
+}
+
+#[tokio::test]
+async fn believe_no_proxy_that_is_not_there() {
+    let mut settings = settings("sqlite::memory:");
+    let _clock = TestClock::set_into(&mut settings);
+    settings.limits.address_failures = 2;
+    let demo = Demo::start_with(settings).await;
+    for (address, status) in [("192.0.2.1", 401), ("192.0.2.2", 401), ("192.0.2.3", 429)] {
+        let answer = demo.signin_from(address, "nobody@example.com", "wrong").await;
+        assert_eq!(answer.status, status, "{address}");
+    }
+}
+
+#[test]
+fn need_a_number_of_proxies() {
+    let problem = "TRUSTED_PROXIES: must be the number of proxies in front of the demo, as in 1";
+    for value in ["yes", "-1", "1.5", "256"] {
+        assert_eq!(read(&[("TRUSTED_PROXIES", value)]).unwrap_err().to_string(), problem, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn are_forgotten_in_time_and_kept_to_a_number() {
+    let file = ScratchFile::new("attempts.sqlite3");
+    let start = || {
+        let mut settings = settings(&file.url());
+        settings.limits.attempt_rows = 3;
+        settings.limits.address_failures = 1000;
+        let clock = TestClock::set_into(&mut settings);
+        (settings, clock)
+    };
+    let (settings, _clock) = start();
+    let demo = Demo::start_with(settings).await;
+    for name in ["a", "b", "c", "d", "secret-typed-as-an-email"] {
+        assert_eq!(demo.signin(name, "wrong").await.status, 401);
+    }
+    assert_eq!(rows(&file).await, 6);
+    assert!(!fs::read(&file.0).unwrap().windows(12).any(|text| text == b"secret-typed"));
+    demo.stop().await.unwrap();
+
+    // It looks at the first attempt, which then adds one row more.
+    let (settings, clock) = start();
+    let demo = Demo::start_with(settings).await;
+    demo.signin("e", "wrong").await;
+    assert_eq!(rows(&file).await, 4);
+    clock.forward(3600);
+    demo.signin("f", "wrong").await;
+    assert_eq!(rows(&file).await, 2);
+}
+
+async fn rows(file: &ScratchFile) -> i64 {
+    let mut database = SqliteConnection::connect(&file.url()).await.unwrap();
+    sqlx::query_scalar("SELECT count(*) FROM attempts").fetch_one(&mut database).await.unwrap()
+}

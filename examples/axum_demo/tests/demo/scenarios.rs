@@ -1,0 +1,289 @@
+//! What goes the same way on every database.
+
+use std::time::Duration;
+
+use axum_demo::Settings;
+
+use crate::http::{Answer, JSON, answer, request_with, signin_request};
+use crate::support::{Demo, TestClock, signup_request};
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// A refresh token gives the next one; the second use of one ends the session.
+pub(crate) async fn refresh(settings: Settings) {
+    let demo = Demo::start_with(settings).await;
+    let (first, others) = (demo.sign_in().await, demo.sign_in().await);
+    let second = demo.refresh(&first.cookie()).await;
+    assert_eq!(second.status, 200, "{}", second.body);
+    assert_ne!(second.cookie(), first.cookie());
+    for answer in [&first, &second] {
+        assert_eq!(demo.protected(&[&answer.bearer()]).await.status, 200);
+    }
+
+    let again = demo.refresh(&first.cookie()).await;
+    assert_eq!((again.status, again.error().as_str()), (401, "refresh_invalid"));
+    assert_eq!(again.cookie(), "refresh=");
+    assert_eq!(demo.refresh(&second.cookie()).await.status, 401);
+    for answer in [first, second] {
+        assert_eq!(demo.protected(&[&answer.bearer()]).await.status, 401);
+    }
+    assert_eq!(demo.protected(&[&others.bearer()]).await.status, 200);
+    assert_eq!(demo.refresh(&others.cookie()).await.status, 200);
+}
+
+/// Of many requests at once with one token one is let through, and then the session ends.
+pub(crate) async fn parallel_refresh(settings: Settings) {
+    let demo = Demo::start_with(settings).await;
+    let signed_in = demo.sign_in().await;
+    let request = request_with("POST", "/refresh", &[("Cookie", &signed_in.cookie())]);
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        streams.push(demo.send(&request).await);
+    }
+    let mut answers = Vec::new();
+    for stream in streams {
+        answers.push(answer(stream).await);
+    }
+    let (good, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+    assert_eq!(good.len(), 1);
+    assert!(refused.iter().all(|answer| answer.status == 401), "{refused:?}");
+    assert_eq!(demo.refresh(&good[0].cookie()).await.status, 401);
+    assert_eq!(demo.protected(&[&good[0].bearer()]).await.status, 401);
+}
+
+/// The same when the requests come to two processes.
+pub(crate) async fn parallel_refresh_of_two_processes(settings: impl Fn() -> Settings) {
+    let demos = [Demo::start_with(settings()).await, Demo::start_with(settings()).await];
+    let signed_in = demos[0].sign_in().await;
+    let request = request_with("POST", "/refresh", &[("Cookie", &signed_in.cookie())]);
+    let mut streams = Vec::new();
+    for turn in 0..20 {
+        streams.push(demos[turn % 2].send(&request).await);
+    }
+    let mut good = Vec::new();
+    for stream in streams {
+        let answer = answer(stream).await;
+        match answer.status {
+            200 => good.push(answer),
+            status => assert_eq!(status, 401),
+        }
+    }
+    assert_eq!(good.len(), 1);
+    for demo in demos {
+        assert_eq!(demo.refresh(&good[0].cookie()).await.status, 401);
+    }
+}
+
+pub(crate) async fn sign_out_everywhere(settings: Settings) {
+    let demo = Demo::start_with(settings).await;
+    let (mine, others) = (demo.sign_in().await, demo.sign_in().await);
+    let answer = demo.sign_out("/signout/everywhere", &mine.bearer()).await;
+    assert_eq!((answer.status, answer.body.as_str()), (204, ""));
+    assert_eq!(answer.cookie(), "refresh=");
+    let next = demo.sign_in().await;
+    for ended in [mine, others] {
+        assert_eq!(demo.protected(&[&ended.bearer()]).await.status, 401);
+        assert_eq!(demo.refresh(&ended.cookie()).await.status, 401);
+    }
+    assert_eq!(demo.protected(&[&next.bearer()]).await.status, 200, "signed in within the same second");
+    assert_eq!(demo.refresh(&next.cookie()).await.status, 200);
+}
+
+pub(crate) async fn restart(settings: impl Fn() -> Settings) {
+    let demo = Demo::start_with(settings()).await;
+    let (ended, used_twice, alive) = (demo.sign_in().await, demo.sign_in().await, demo.sign_in().await);
+    assert_eq!(demo.sign_out("/signout", &ended.bearer()).await.status, 204);
+    assert_eq!(demo.refresh(&used_twice.cookie()).await.status, 200);
+    assert_eq!(demo.refresh(&used_twice.cookie()).await.status, 401);
+    demo.stop().await.unwrap();
+
+    let demo = Demo::start_with(settings()).await;
+    for over in [ended, used_twice] {
+        assert_eq!(demo.protected(&[&over.bearer()]).await.status, 401);
+        assert_eq!(demo.refresh(&over.cookie()).await.status, 401);
+    }
+    assert_eq!(demo.protected(&[&alive.bearer()]).await.status, 200);
+    assert_eq!(demo.refresh(&alive.cookie()).await.status, 200);
+}
+
+/// The oldest of them ends.
+pub(crate) async fn too_many_sessions(mut settings: Settings) {
+    settings.limits.sessions = 2;
+    let clock = TestClock::set_into(&mut settings);
+    // Whatever sessions of another scenario there may be.
+    clock.forward(60);
+    let demo = Demo::start_with(settings).await;
+    let first = demo.sign_in().await;
+    clock.forward(1);
+    let second = demo.sign_in().await;
+    clock.forward(1);
+    let third = demo.sign_in().await;
+    assert_eq!(demo.protected(&[&first.bearer()]).await.status, 401);
+    assert_eq!(demo.refresh(&first.cookie()).await.status, 401);
+    for answer in [second, third] {
+        assert_eq!(demo.protected(&[&answer.bearer()]).await.status, 200);
+        assert_eq!(demo.refresh(&answer.cookie()).await.status, 200);
+    }
+}
+
+/// A session that is used lives for 30 days, another for seven.
+pub(crate) async fn expiry(mut settings: Settings) {
+    let clock = TestClock::set_into(&mut settings);
+    let demo = Demo::start_with(settings).await;
+    let (used, idle) = (demo.sign_in().await, demo.sign_in().await);
+    clock.forward(15 * 60 + 60);
+    assert_eq!(demo.protected(&[&used.bearer()]).await.status, 401, "an access token lives 15 minutes");
+
+    let mut cookie = used.cookie();
+    for _ in 0..4 {
+        clock.forward(6 * DAY);
+        let answer = demo.refresh(&cookie).await;
+        assert_eq!(answer.status, 200);
+        cookie = answer.cookie();
+    }
+    assert_eq!(demo.refresh(&idle.cookie()).await.status, 401);
+    clock.forward(5 * DAY);
+    let answer = demo.refresh(&cookie).await;
+    assert_eq!(answer.status, 200);
+    let max_age = answer.header("set-cookie").unwrap().split("Max-Age=").nth(1).unwrap();
+    assert!(max_age.parse::<u64>().unwrap() < DAY, "{max_age}");
+    clock.forward(DAY);
+    assert_eq!(demo.refresh(&answer.cookie()).await.status, 401);
+}
+
+/// All answers to requests that are sent at once.
+async fn at_once(demo: &Demo, requests: &[Vec<u8>]) -> Vec<Answer> {
+    let mut streams = Vec::new();
+    for request in requests {
+        streams.push(demo.send(request).await);
+    }
+    let mut answers = Vec::new();
+    for stream in streams {
+        answers.push(answer(stream).await);
+    }
+    answers
+}
+
+fn statuses(answers: &[Answer]) -> Vec<u16> {
+    let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    statuses
+}
+
+fn signin(email: &str, password: &str) -> Vec<u8> {
+    let body = format!(r#"{{"email":"{email}","password":"{password}"}}"#);
+    signin_request(JSON, body.as_bytes())
+}
+
+/// No more get through than may, and a right password among them is let in.
+pub(crate) async fn parallel_attempts(mut settings: Settings) {
+    let _clock = TestClock::set_into(&mut settings);
+    settings.limits.account_failures = 3;
+    let demo = Demo::start_with(settings).await;
+    let wrong = signin("unknown@example.com", "wrong");
+    let answers = at_once(&demo, &vec![wrong.clone(); 8]).await;
+    assert_eq!(statuses(&answers), [401, 401, 401, 429, 429, 429, 429, 429]);
+
+    let wrong = signin("eze@example.com", "wrong");
+    let answers = at_once(&demo, &[wrong.clone(), signin("eze@example.com", "okon"), wrong]).await;
+    assert_eq!(statuses(&answers), [200, 401, 401]);
+}
+
+/// They count as one.
+pub(crate) async fn two_processes(settings: impl Fn() -> Settings) {
+    let start = || async {
+        let mut settings = settings();
+        settings.limits.account_failures = 2;
+        settings.limits.longest_delay = Duration::from_secs(3600);
+        Demo::start_with(settings).await
+    };
+    let (first, second) = (start().await, start().await);
+    for demo in [&first, &second] {
+        assert_eq!(demo.signin("shared@example.com", "wrong").await.status, 401);
+    }
+    let answers = [
+        first.signin("shared@example.com", "wrong").await,
+        second.signin("shared@example.com", "wrong").await,
+    ];
+    // Within a second, which a busy machine may need for itself.
+    assert!(answers.iter().any(|answer| answer.status == 429), "{answers:?}");
+}
+
+/// The delay doubles up to its cap. What is refused in between does not prolong it.
+pub(crate) async fn delays(mut settings: Settings) {
+    let clock = TestClock::set_into(&mut settings);
+    settings.limits.account_failures = 2;
+    settings.limits.longest_delay = Duration::from_secs(3);
+    let demo = Demo::start_with(settings).await;
+    for email in ["EZE@example.com", "nobody@example.com"] {
+        for (step, (forward, password, status, retry_after)) in [
+            (0, "wrong", 401, None),
+            (0, "wrong", 401, None),
+            (0, "wrong", 429, Some("1")),
+            (0, "okon", 429, Some("1")),
+            (1, "wrong", 401, None),
+            (0, "wrong", 429, Some("2")),
+            (1, "wrong", 429, Some("1")),
+            (1, "wrong", 401, None),
+            (2, "wrong", 429, Some("1")),
+            (1, "wrong", 401, None),
+            (0, "wrong", 429, Some("3")),
+            (3, "wrong", 401, None),
+            (3600, "wrong", 401, None),
+            (0, "wrong", 401, None),
+            (0, "wrong", 429, Some("1")),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            clock.forward(forward);
+            let answer = demo.signin(email, password).await;
+            let found = (answer.status, answer.header("retry-after"));
+            assert_eq!(found, (status, retry_after), "{email}, step {step}");
+        }
+    }
+    clock.forward(1);
+    assert_eq!(demo.signin("eze@example.com", "okon").await.status, 200);
+    for (password, status) in [("wrong", 401), ("okon", 200), ("wrong", 401), ("wrong", 401), ("okon", 429)] {
+        assert_eq!(
+            demo.signin("eze@example.com", password).await.status,
+            status,
+            "a success clears the count"
+        );
+    }
+}
+
+/// Guesses from elsewhere do not hold back those who have signed in lately.
+pub(crate) async fn known_address(mut settings: Settings) {
+    let clock = TestClock::set_into(&mut settings);
+    settings.limits.account_failures = 2;
+    // Whatever another scenario has counted.
+    clock.forward(8 * 60 * 60);
+    let demo = Demo::start_with(settings).await;
+    let (home, guesser) = ("192.0.2.1", "198.51.100.1");
+    assert_eq!(demo.signin_from(home, "eze@example.com", "okon").await.status, 200);
+    for expected in [401, 401, 429] {
+        assert_eq!(demo.signin_from(guesser, "eze@example.com", "wrong").await.status, expected);
+    }
+    for (address, status) in [(guesser, 429), ("203.0.113.1", 429), (home, 200)] {
+        let answer = demo.signin_from(address, "eze@example.com", "okon").await;
+        assert_eq!(answer.status, status, "{address}");
+    }
+    // They have a count of their own, or whoever shares the address could guess for ever.
+    for expected in [401, 401, 429] {
+        assert_eq!(demo.signin_from(home, "eze@example.com", "wrong").await.status, expected);
+    }
+    clock.forward(31 * DAY);
+    for expected in [401, 401, 429] {
+        assert_eq!(demo.signin_from(guesser, "eze@example.com", "wrong").await.status, expected);
+    }
+    assert_eq!(demo.signin_from(home, "eze@example.com", "okon").await.status, 429, "a month later");
+}
+
+/// One of them gets the email.
+pub(crate) async fn parallel_sign_up(settings: Settings) {
+    let demo = Demo::start_with(settings).await;
+    let sign_up = signup_request("race@example.com", "purple lattice umbrella", "Ada", "Lovelace");
+    let answers = at_once(&demo, &vec![sign_up; 4]).await;
+    assert_eq!(statuses(&answers), [201, 409, 409, 409]);
+}

@@ -1,0 +1,112 @@
+//! Sessions: how they go on and how they end.
+
+use sqlx::{Connection, SqliteConnection};
+
+use crate::http::{answer, request_with};
+use crate::scenarios;
+use crate::support::{Demo, ScratchFile, TestClock, change, settings};
+
+#[tokio::test]
+async fn go_on_with_a_token_for_one_use() {
+    scenarios::refresh(settings("sqlite::memory:")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn end_when_a_token_is_used_twice_at_once() {
+    let file = ScratchFile::new("parallel.sqlite3");
+    scenarios::parallel_refresh(settings(&file.url())).await;
+    scenarios::parallel_refresh(settings("sqlite::memory:")).await;
+    scenarios::parallel_refresh_of_two_processes(|| settings(&file.url())).await;
+}
+
+#[tokio::test]
+async fn end_everywhere() {
+    scenarios::sign_out_everywhere(settings("sqlite::memory:")).await;
+}
+
+#[tokio::test]
+async fn are_over_after_a_restart_too() {
+    let file = ScratchFile::new("restarted.sqlite3");
+    scenarios::restart(|| settings(&file.url())).await;
+}
+
+#[tokio::test]
+async fn of_a_user_are_bounded() {
+    scenarios::too_many_sessions(settings("sqlite::memory:")).await;
+}
+
+#[tokio::test]
+async fn expire() {
+    scenarios::expiry(settings("sqlite::memory:")).await;
+}
+
+#[tokio::test]
+async fn need_a_token_that_was_given_out() {
+    let demo = Demo::start().await;
+    let cookie = demo.sign_in().await.cookie();
+    for (name, headers) in [
+        ("no cookie", &[][..]),
+        ("an empty one", &[("Cookie", "refresh=")]),
+        ("an invented one", &[("Cookie", "refresh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]),
+        ("another's name", &[("Cookie", &cookie.replace("refresh", "__Host-refresh"))]),
+        ("a name that is encoded", &[("Cookie", &cookie.replace("refresh", "%72efresh"))]),
+        ("part of one", &[("Cookie", &cookie[..cookie.len() - 1])]),
+    ] {
+        let answer = demo.exchange(&request_with("POST", "/refresh", headers)).await;
+        assert_eq!((answer.status, answer.error().as_str()), (401, "refresh_invalid"), "{name}");
+    }
+    let others = format!("theme=dark; {cookie}; lang=en");
+    assert_eq!(demo.refresh(&others).await.status, 200);
+}
+
+#[tokio::test]
+async fn are_told_apart_from_a_database_that_is_away() {
+    let file = ScratchFile::new("no_tokens.sqlite3");
+    let demo = Demo::start_with(settings(&file.url())).await;
+    let signed_in = demo.sign_in().await;
+    change(&file.url(), "ALTER TABLE sessions RENAME TO away").await;
+    let answer = demo.refresh(&signed_in.cookie()).await;
+    assert_eq!((answer.status, answer.error().as_str()), (503, "unavailable"));
+    assert_eq!(answer.header("set-cookie"), None);
+    // What cannot be written down holds all the same.
+    assert_eq!(demo.sign_out("/signout", &signed_in.bearer()).await.status, 503);
+    assert_eq!(demo.protected(&[&signed_in.bearer()]).await.status, 401);
+
+    change(&file.url(), "ALTER TABLE away RENAME TO sessions").await;
+    assert_eq!(demo.refresh(&signed_in.cookie()).await.status, 200, "the first try has left no trace");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn survive_clients_that_do_not_wait() {
+    let file = ScratchFile::new("gone.sqlite3");
+    let demo = Demo::start_with(settings(&file.url())).await;
+    let signed_in = demo.sign_in().await;
+    let request = request_with("POST", "/refresh", &[("Cookie", &signed_in.cookie())]);
+    drop(demo.send(&request).await);
+    // Never a token that has been used without there being a next one, or the session's end.
+    let answer = answer(demo.send(&request).await).await;
+    if answer.status != 200 {
+        assert_eq!(answer.status, 401, "{answer:?}");
+        assert_eq!(demo.protected(&[&signed_in.bearer()]).await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn that_are_over_are_forgotten() {
+    let file = ScratchFile::new("forgotten.sqlite3");
+    let mut settings = settings(&file.url());
+    let clock = TestClock::set_into(&mut settings);
+    let demo = Demo::start_with(settings).await;
+    let ended = demo.sign_in().await;
+    demo.refresh(&ended.cookie()).await;
+    demo.sign_out("/signout", &ended.bearer()).await;
+    demo.sign_in().await;
+    clock.forward(8 * 24 * 60 * 60);
+    demo.sign_in().await;
+
+    let mut database = SqliteConnection::connect(&file.url()).await.unwrap();
+    for table in ["SELECT count(*) FROM sessions", "SELECT count(*) FROM refresh_tokens"] {
+        let rows: i64 = sqlx::query_scalar(table).fetch_one(&mut database).await.unwrap();
+        assert_eq!(rows, 1, "{table}");
+    }
+}

@@ -1,0 +1,109 @@
+//! Signing up, and what is refused.
+
+use serde_json::json;
+
+use crate::http::{JSON, post_request};
+use crate::scenarios;
+use crate::support::{Demo, ScratchFile, TestClock, settings, signup_request};
+
+const STRONG: &str = "purple lattice umbrella";
+
+#[tokio::test]
+async fn signs_in() {
+    let demo = Demo::start().await;
+    let answer = demo.signup(" Ada@Example.Com ", STRONG).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let mut body = answer.json();
+    assert!(body["access_token"].take().is_string());
+    assert_eq!(body, json!({ "access_token": null, "token_type": "Bearer", "expires_in": 900 }));
+    let profile = demo.protected(&[&answer.bearer()]).await;
+    assert_eq!(profile.body, r#"{"email":"ada@example.com","first_name":"Ada","last_name":"Lovelace"}"#);
+    assert_eq!(demo.refresh(&answer.cookie()).await.status, 200);
+
+    assert_eq!(demo.signin("ADA@example.com", STRONG).await.status, 200);
+    assert_eq!(demo.signin("ada@example.com", "purple lattice umbrellas").await.status, 401);
+    let again = demo.signup("ada@EXAMPLE.com", STRONG).await;
+    assert_eq!((again.status, again.error().as_str()), (409, "email_taken"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gives_an_email_to_one() {
+    let file = ScratchFile::new("sign_up.sqlite3");
+    scenarios::parallel_sign_up(settings(&file.url())).await;
+}
+
+#[tokio::test]
+async fn refuses_what_is_no_account() {
+    let mut settings = settings("sqlite::memory:");
+    settings.limits.address_failures = 1000;
+    let demo = Demo::start_with(settings).await;
+    let long_email = format!("{}@example.com", "e".repeat(243));
+    let long_name = "n".repeat(101);
+    let control = "Ada\u{7}";
+    let email = (422, "email_unfit");
+    let name = (422, "name_unfit");
+    let weak = (422, "password_weak");
+    for (address, password, first_name, last_name, expected) in [
+        ("", STRONG, "Ada", "Lovelace", email),
+        ("ada", STRONG, "Ada", "Lovelace", email),
+        ("@example.com", STRONG, "Ada", "Lovelace", email),
+        ("ada@example", STRONG, "Ada", "Lovelace", email),
+        ("ada@example..com", STRONG, "Ada", "Lovelace", email),
+        ("ada@b@example.com", STRONG, "Ada", "Lovelace", email),
+        ("ada lovelace@example.com", STRONG, "Ada", "Lovelace", email),
+        ("ada@example.com\n", STRONG, "Ada", control, name),
+        (&long_email, STRONG, "Ada", "Lovelace", email),
+        ("ada@example.com", STRONG, "", "Lovelace", name),
+        ("ada@example.com", STRONG, "Ada", " ", name),
+        ("ada@example.com", STRONG, &long_name, "Lovelace", name),
+        ("ada@example.com", "", "Ada", "Lovelace", weak),
+        ("ada@example.com", "€9%kT2#mQ", "Ada", "Lovelace", weak),
+        ("ada@example.com", "password123", "Ada", "Lovelace", weak),
+        ("ada@example.com", "aaaaaaaaaaaaaaaa", "Ada", "Lovelace", weak),
+        ("ada@example.com", "ada@example.com", "Ada", "Lovelace", weak),
+        ("ada@example.com", "lovelaceada1", "Ada", "Lovelace", weak),
+        ("ada@example.com", &"purple lattice umbrella ".repeat(4), "Ada", "L", (422, "password_too_long")),
+        ("ada@example.com", "purple\0lattice umbrella", "Ada", "Lovelace", (422, "password_has_nul")),
+    ] {
+        let answer = demo.exchange(&signup_request(address, password, first_name, last_name)).await;
+        let found = (answer.status, answer.error());
+        assert_eq!(
+            (found.0, found.1.as_str()),
+            expected,
+            "{address:?} {password:?} {first_name:?} {last_name:?}"
+        );
+    }
+    let answer = demo.exchange(&post_request("/signup", JSON, br#"{"email":"a@b.c","password":"p"}"#)).await;
+    assert_eq!((answer.status, answer.error().as_str()), (422, "json_unfit"));
+    assert_eq!(demo.signup("ada@example.com", STRONG).await.status, 201, "none of them has taken it");
+}
+
+#[tokio::test]
+async fn says_what_is_weak_about_a_password() {
+    let demo = Demo::start().await;
+    for (password, expected) in [
+        ("short", "a password has at least 10 characters"),
+        ("1234567890", "the password is easy to guess: this is a top-100 common password"),
+        ("aaaaaaaaaaaa", "the password is easy to guess: repeats like \"aaa\" are easy to guess"),
+        ("lovelace-ada", "the password is easy to guess: "),
+    ] {
+        let answer = demo.signup("ada@example.com", password).await;
+        let message = answer.json()["message"].as_str().unwrap().to_owned();
+        assert!(message.starts_with(expected), "{password}: {message}");
+        assert!(!message.ends_with('.'), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn is_counted_by_address() {
+    let mut settings = settings("sqlite::memory:");
+    let clock = TestClock::set_into(&mut settings);
+    settings.limits.address_failures = 2;
+    let demo = Demo::start_with(settings).await;
+    for (email, status) in [("a@example.com", 201), ("b@example.com", 201), ("c@example.com", 429)] {
+        assert_eq!(demo.signup(email, STRONG).await.status, status, "{email}");
+    }
+    clock.forward(1);
+    assert_eq!(demo.signup("c@example.com", STRONG).await.status, 201);
+}

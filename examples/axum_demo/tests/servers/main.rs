@@ -1,0 +1,13 @@
+//! The demo with the servers that it can use beside it, which these tests start themselves.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+#[path = "../demo/http.rs"]
+mod http;
+mod postgres;
+mod postgres_server;
+#[path = "../demo/scenarios.rs"]
+mod scenarios;
+#[path = "../demo/support.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod support;

@@ -1,0 +1,91 @@
+//! On PostgreSQL.
+
+use axum_demo::app;
+use sqlx::{Connection, PgConnection};
+
+use crate::http::request;
+use crate::postgres_server::PostgresServer;
+use crate::scenarios;
+use crate::support::{Demo, proxied_settings, settings};
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_attempts_and_takes_sign_ups_as_sqlite_does() {
+    let server = PostgresServer::start();
+    let url = server.url();
+    scenarios::parallel_attempts(settings(&url)).await;
+    scenarios::two_processes(|| settings(&url)).await;
+    scenarios::delays(settings(&url)).await;
+    scenarios::known_address(proxied_settings(&url)).await;
+    scenarios::parallel_sign_up(settings(&url)).await;
+}
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test(flavor = "multi_thread")]
+async fn keeps_sessions_as_sqlite_does() {
+    let server = PostgresServer::start();
+    let url = server.url();
+    scenarios::refresh(settings(&url)).await;
+    scenarios::parallel_refresh(settings(&url)).await;
+    scenarios::parallel_refresh_of_two_processes(|| settings(&url)).await;
+    scenarios::sign_out_everywhere(settings(&url)).await;
+    scenarios::restart(|| settings(&url)).await;
+    scenarios::too_many_sessions(settings(&url)).await;
+    scenarios::expiry(settings(&url)).await;
+}
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test(flavor = "multi_thread")]
+async fn takes_several_that_start_at_once() {
+    let server = PostgresServer::start();
+    let start = || Demo::start_with(settings(&server.url()));
+    let demos: [Demo; 4] = tokio::join!(start(), start(), start(), start()).into();
+    let authorization = demos[0].bearer().await;
+    for demo in &demos {
+        let answer = demo.protected(&[&authorization]).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.json()["email"], "eze@example.com");
+    }
+    assert_eq!(demos[0].signin("EZE@Example.Com", "okon").await.status, 200);
+    assert_eq!(demos[0].signin("eze@example.com", "wrong").await.status, 401);
+}
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test]
+async fn tells_what_is_wrong_with_the_database() {
+    let server = PostgresServer::start();
+    let mut database = PgConnection::connect(&server.url()).await.unwrap();
+    sqlx::raw_sql("CREATE DATABASE other").execute(&mut database).await.unwrap();
+    let other = server.url().replace("/postgres", "/other");
+    let mut database = PgConnection::connect(&other).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE users (id TEXT)").execute(&mut database).await.unwrap();
+
+    let unusable = "DATABASE_URL: needs a PostgreSQL database in which tables can be made: ";
+    for (url, expected) in [
+        (other, unusable),
+        (server.url().replace("/postgres", "/missing"), unusable),
+        (
+            "postgres://demo@127.0.0.1:1/demo".to_owned(),
+            "DATABASE_URL: needs a PostgreSQL server, and none answers there",
+        ),
+    ] {
+        let error = app(&settings(&url)).await.unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+        assert_eq!(error.lines().count(), 1);
+    }
+}
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test]
+async fn is_back_when_the_server_is() {
+    let server = PostgresServer::start();
+    let demo = Demo::start_with(settings(&server.url())).await;
+    let authorization = demo.bearer().await;
+    server.stop();
+    assert_eq!(demo.protected(&[&authorization]).await.status, 503);
+    assert_eq!(demo.signin("eze@example.com", "okon").await.status, 503);
+    server.start_again();
+    assert_eq!(demo.protected(&[&authorization]).await.status, 200);
+    let answer = demo.exchange(&request("POST", "/signout", &[&authorization])).await;
+    assert_eq!(answer.status, 204);
+}

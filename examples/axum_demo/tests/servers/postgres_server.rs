@@ -1,0 +1,89 @@
+//! A PostgreSQL server of a test's own.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// Stops, and leaves nothing behind, when it is dropped.
+pub(crate) struct PostgresServer {
+    folder: PathBuf,
+    port: u16,
+}
+
+impl PostgresServer {
+    pub(crate) fn start() -> Self {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let name = format!("axum_demo-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        // Not in the target folder, which another user may not reach.
+        let folder = env::temp_dir().join(name);
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Self { folder, port };
+        let folder = server.folder.to_str().unwrap();
+        run("initdb", &["-D", folder, "-U", "demo", "--auth", "trust", "--no-sync", "-E", "UTF8"]);
+        server.start_again();
+        server
+    }
+
+    pub(crate) fn start_again(&self) {
+        let folder = self.folder.to_str().unwrap();
+        let options = format!("-p {} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off", self.port);
+        let log = self.folder.join("log");
+        run("pg_ctl", &["-D", folder, "-w", "-o", &options, "-l", log.to_str().unwrap(), "start"]);
+    }
+
+    pub(crate) fn stop(&self) {
+        run("pg_ctl", &["-D", self.folder.to_str().unwrap(), "-m", "immediate", "stop"]);
+    }
+
+    /// As a database.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://demo@127.0.0.1:{}/postgres", self.port)
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        let folder = self.folder.to_str().unwrap();
+        // It may have been stopped already.
+        let _ = command("pg_ctl", &["-D", folder, "-m", "immediate", "stop"]).output();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let mut command = command(program, arguments);
+    // A server that it starts would keep a pipe open.
+    let status = command.stdout(process::Stdio::null()).status().unwrap();
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+/// The server refuses to run as root: then it runs as the user `postgres`.
+fn command(program: &str, arguments: &[&str]) -> Command {
+    let program = find(program);
+    let id = Command::new("id").arg("-u").output().unwrap();
+    let mut command = if id.stdout == b"0\n" {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    command.args(arguments).current_dir(env::temp_dir());
+    command
+}
+
+/// On the path, or where Debian puts it.
+fn find(program: &str) -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let folders = env::split_paths(&path).chain(versions.map(|version| version.path().join("bin")));
+    folders
+        .map(|folder| folder.join(program))
+        .find(|file| file.exists())
+        .unwrap_or_else(|| panic!("{program} of PostgreSQL must be installed"))
+        .into()
+}
