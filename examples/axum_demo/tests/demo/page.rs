@@ -34,8 +34,18 @@ async fn comes_with_a_policy_for_its_own_script_and_style() {
     for (tag, text) in [("<script", "one script"), ("<style", "one style")] {
         assert_eq!(answer.body.matches(tag).count(), 1, "{text}");
     }
-    for inline in [" style=", " onclick=", " onsubmit=", "javascript:"] {
-        assert!(!answer.body.contains(inline), "the policy would not let {inline} work");
+    for stopped in [
+        " style=",
+        " onclick=",
+        " onsubmit=",
+        "javascript:",
+        "innerHTML",
+        " src=",
+        r#"href="http"#,
+        "url(",
+        "@import",
+    ] {
+        assert!(!answer.body.contains(stopped), "the policy would not let {stopped} work");
     }
 }
 

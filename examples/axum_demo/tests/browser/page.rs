@@ -1,0 +1,154 @@
+//! The page of a running demo, as a person uses it.
+
+use std::fmt::Debug;
+use std::future::pending;
+use std::time::Duration;
+
+use axum_demo::{Settings, app, listen, serve};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use thirtyfour::{By, WebDriver, WebElement, WindowHandle};
+use tokio::time::{Instant, sleep};
+
+use crate::browser::ChromeDriver;
+
+/// For whatever is to happen in the page, on a machine that has much to do.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Between two looks at the page.
+const POLL: Duration = Duration::from_millis(50);
+
+pub(crate) struct Page {
+    /// Closes the browser when it is dropped, which must be before the chromedriver. It blocks its thread for that, so that the
+    /// tests need a runtime with more than one.
+    pub(crate) driver: WebDriver,
+    url: String,
+    _chromedriver: ChromeDriver,
+}
+
+impl Page {
+    /// Opens the page of a demo of its own, signed out.
+    pub(crate) async fn open() -> Self {
+        let url = start_demo().await;
+        let chromedriver = ChromeDriver::start();
+        let page = Self { driver: chromedriver.browser().await, url, _chromedriver: chromedriver };
+        page.load().await;
+        page.shows("#account-heading", "Sign in").await;
+        page
+    }
+
+    /// The same, with the user who is there from the start signed in.
+    pub(crate) async fn open_signed_in() -> Self {
+        let page = Self::open().await;
+        page.sign_in("okon").await;
+        page.shows("#account-heading", "Hello, Eze Sunday").await;
+        page
+    }
+
+    /// Loads the page into the current tab.
+    pub(crate) async fn load(&self) {
+        self.driver.goto(&self.url).await.unwrap();
+    }
+
+    /// Loads the page into a new tab, which is the current one then.
+    pub(crate) async fn load_in_new_tab(&self) -> WindowHandle {
+        let tab = self.driver.new_tab().await.unwrap();
+        self.switch_to(&tab).await;
+        self.load().await;
+        tab
+    }
+
+    pub(crate) async fn switch_to(&self, tab: &WindowHandle) {
+        self.driver.switch_to_window(tab.clone()).await.unwrap();
+    }
+
+    /// Fills in the form and sends it, with the email of the user who is there from the start.
+    pub(crate) async fn sign_in(&self, password: &str) {
+        self.fill("#signin-email", "eze@example.com").await;
+        self.fill("#signin-password", password).await;
+        self.click("#signin [type=submit]").await;
+    }
+
+    pub(crate) async fn fill(&self, selector: &str, text: &str) {
+        let field = self.visible(selector).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    pub(crate) async fn click(&self, selector: &str) {
+        self.visible(selector).await.click().await.unwrap();
+    }
+
+    /// The text of an element.
+    pub(crate) async fn text(&self, selector: &str) -> String {
+        self.visible(selector).await.text().await.unwrap()
+    }
+
+    async fn visible(&self, selector: &str) -> WebElement {
+        let expression = format!("document.querySelector({})?.checkVisibility()", json!(selector));
+        self.until(&format!("{selector} to be visible"), &expression).await;
+        self.driver.find(By::Css(selector)).await.unwrap()
+    }
+
+    /// Waits until an element has this text in it.
+    pub(crate) async fn shows(&self, selector: &str, text: &str) {
+        let expression =
+            format!("document.querySelector({})?.innerText.includes({})", json!(selector), json!(text));
+        self.until(&format!("{selector} to show {text:?}"), &expression).await;
+    }
+
+    /// Waits until an element has the focus.
+    pub(crate) async fn focuses(&self, selector: &str) {
+        let expression = format!("document.activeElement.matches({})", json!(selector));
+        self.until(&format!("{selector} to have the focus"), &expression).await;
+    }
+
+    /// Waits until an expression of JavaScript is true in the page.
+    pub(crate) async fn until(&self, expected: &str, expression: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.eval::<Option<bool>>(expression).await.unwrap_or(false) {
+            if Instant::now() > deadline {
+                let focus: String = self.eval("document.activeElement.outerHTML.slice(0, 200)").await;
+                let text: String = self.eval("document.body.innerText").await;
+                panic!("expected {expected}; the focus is on {focus}, and the page says:\n{text}");
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// The value of an expression of JavaScript.
+    pub(crate) async fn eval<T: DeserializeOwned + Debug>(&self, expression: &str) -> T {
+        let answer = self.driver.execute(format!("return {expression}"), vec![]).await;
+        answer.and_then(|value| value.convert()).unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    /// Sends a command of the DevTools protocol.
+    pub(crate) async fn devtools(&self, method: &str, parameters: serde_json::Value) {
+        self.driver.cdp().send_raw(method, parameters).await.unwrap();
+    }
+
+    /// Nothing has gone wrong: no script failed, and the Content-Security-Policy stopped nothing. (That an answer was 401
+    /// is written to the console, too; which answers there are is for the tests to say.)
+    pub(crate) async fn has_a_quiet_console(&self) {
+        let log = self.driver.browser_log().await.unwrap();
+        let wrong: Vec<_> = log
+            .iter()
+            .filter(|entry| entry.level == "SEVERE" || entry.level == "WARNING")
+            .map(|entry| &entry.message)
+            .filter(|message| !message.contains("the server responded with a status of"))
+            .collect();
+        assert!(wrong.is_empty(), "expected nothing on the console, found {wrong:#?}");
+    }
+}
+
+/// With its users in memory, until the test ends. Returns where its page is.
+async fn start_demo() -> String {
+    let variables = [("DEMO_ADDR", "127.0.0.1:0"), ("DATABASE_URL", "sqlite::memory:")];
+    let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
+    let settings = Settings::read(|name| find(name).map(|(_, value)| value.into())).unwrap();
+    let listener = listen(settings.address).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = app(&settings).await.unwrap();
+    tokio::spawn(serve(listener, app, settings.limits, pending()));
+    format!("http://{address}/")
+}

@@ -1,0 +1,113 @@
+//! What one does while signed in, and how it ends.
+
+use crate::page::Page;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromedriver: .ci/run runs it"]
+async fn a_call_answers_until_the_sign_out() {
+    let page = Page::open_signed_in().await;
+    page.click("#call").await;
+    for line in ["GET /protected/", "200 OK", r#""first_name": "Eze""#] {
+        page.shows("#answer", line).await;
+    }
+    page.click("#signout").await;
+    page.shows("#notice", "You have signed out.").await;
+    page.shows("#account-heading", "Sign in").await;
+    page.focuses("#account-heading").await;
+    assert!(!page.text("body").await.contains("jti"), "expected the claims to be gone");
+
+    page.click("#call").await;
+    page.shows("#answer", "401 Unauthorized").await;
+    page.shows("#answer", r#"WWW-Authenticate: Bearer realm="api""#).await;
+    page.has_a_quiet_console().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromedriver: .ci/run runs it"]
+async fn a_refresh_brings_another_token() {
+    let page = Page::open_signed_in().await;
+    let first = jti(&page).await;
+    page.click("#refresh").await;
+    page.shows("#notice", "Here is another token, good for 15 minutes.").await;
+    assert_ne!(jti(&page).await, first, "another token has another jti");
+    page.focuses("#refresh").await;
+    page.click("#call").await;
+    page.shows("#answer", "200 OK").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromedriver: .ci/run runs it"]
+async fn a_reload_keeps_the_session() {
+    let page = Page::open_signed_in().await;
+    let before = jti(&page).await;
+    page.driver.refresh().await.unwrap();
+    page.shows("#account-heading", "Hello, Eze Sunday").await;
+    assert_ne!(jti(&page).await, before, "the token was in memory only, so there is another");
+    page.has_a_quiet_console().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromedriver: .ci/run runs it"]
+async fn a_reload_after_the_sign_out_stays_signed_out() {
+    let page = Page::open_signed_in().await;
+    page.click("#signout").await;
+    page.shows("#notice", "You have signed out.").await;
+    page.driver.refresh().await.unwrap();
+    page.shows("#account-heading", "Sign in").await;
+}
+
+/// As after a restart of the server with another secret: the session is still there, and must not stay.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromedriver: .ci/run runs it"]
+async fn a_sign_out_with_a_token_that_is_refused_ends_the_session() {
+    let page = Page::open_signed_in().await;
+    let first_is_refused = "void (() => {
+        const { fetch } = window;
+        window.fetch = (path, options) => {
+            if (path !== '/signout') return fetch(path, options);
+            window.fetch = fetch;
+            return Promise.resolve(new Response('', { status: 401 }));
+        };
+    })()";
+    let _: Option<bool> = page.eval(first_is_refused).await;
+    page.click("#signout").await;
+    page.shows("#notice", "You have signed out.").await;
+    page.driver.refresh().await.unwrap();
+    page.shows("#account-heading", "Sign in").await;
+}
+
+/// Neither the access token nor the refresh token is where a script could find it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromedriver: .ci/run runs it"]
+async fn nothing_is_stored_for_scripts() {
+    let page = Page::open_signed_in().await;
+    let stored: [String; 3] =
+        page.eval("[JSON.stringify(localStorage), JSON.stringify(sessionStorage), document.cookie]").await;
+    assert_eq!(stored, ["{}", "{}", ""], "localStorage, sessionStorage, document.cookie");
+    let global: bool = page.eval("typeof held !== 'undefined'").await;
+    assert!(!global, "expected what the page holds to be no global variable");
+    let shown: bool = page.eval("/eyJ[\\w-]+\\.[\\w-]+\\.[\\w-]+/.test(document.body.innerHTML)").await;
+    assert!(!shown, "expected the token nowhere in the document");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromedriver: .ci/run runs it"]
+async fn a_token_about_to_expire_is_refreshed_before_the_call() {
+    let page = Page::open_signed_in().await;
+    let first = jti(&page).await;
+    // The clock of the page goes on by all but 10 seconds of the token's life.
+    let _: Option<bool> =
+        page.eval("(() => { const now = Date.now; Date.now = () => now() + 890_000; })()").await;
+    page.shows("#time-left", "0:0").await;
+    page.click("#call").await;
+    page.shows("#answer", "200 OK").await;
+    assert_ne!(jti(&page).await, first, "expected a refresh before the call");
+}
+
+async fn jti(page: &Page) -> String {
+    page.eval(
+        "Array.from(document.querySelectorAll('#claims tr')).find((row) => row.cells[0].innerText === 'jti')\
+         .cells[1].querySelector('code').innerText",
+    )
+    .await
+}

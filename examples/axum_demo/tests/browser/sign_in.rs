@@ -1,0 +1,73 @@
+//! Signing in: what a person sees, and where the focus goes.
+
+use thirtyfour::{Key, TypingData};
+
+use crate::page::Page;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromedriver: .ci/run runs it"]
+async fn a_wrong_password_is_refused() {
+    let page = Page::open().await;
+    page.sign_in("oko").await;
+    page.shows("#signin [role=alert]", "The email or the password is wrong.").await;
+    page.focuses("#signin-password").await;
+    assert_eq!(page.text("#account-heading").await, "Sign in", "still signed out");
+    page.has_a_quiet_console().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromedriver: .ci/run runs it"]
+async fn what_is_missing_is_said_at_its_field() {
+    let page = Page::open().await;
+    page.fill("#signin-email", "eze").await;
+    page.click("#signin [type=submit]").await;
+    page.shows("#signin-email-error", "Enter your email, as in ada@example.com.").await;
+    page.shows("#signin-password-error", "Enter your password.").await;
+    page.focuses("#signin-email[aria-invalid=true][aria-describedby=signin-email-error]").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromedriver: .ci/run runs it"]
+async fn the_profile_and_the_claims_are_shown() {
+    let page = Page::open_signed_in().await;
+    page.focuses("#account-heading").await;
+    assert_eq!(page.text("#email").await, "eze@example.com");
+    let names: Vec<String> =
+        page.eval("Array.from(document.querySelectorAll('#claims th'), (th) => th.innerText)").await;
+    for name in ["iss", "sub", "aud", "email", "iat", "exp", "jti", "sid"] {
+        assert!(names.iter().any(|known| known == name), "expected the claim {name} among {names:?}");
+    }
+    let minutes = page.text("#time-left").await;
+    assert!(["15:00", "14:"].iter().any(|start| minutes.starts_with(start)), "{minutes} of 15 minutes");
+    page.has_a_quiet_console().await;
+}
+
+/// The page itself, with nothing but Tab and Enter.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromedriver: .ci/run runs it"]
+async fn the_keyboard_is_enough() {
+    let page = Page::open().await;
+    press(&page, Key::Tab).await;
+    page.focuses("#signin-email").await;
+    press(&page, "eze@example.com").await;
+    press(&page, Key::Tab).await;
+    page.focuses("#signin-password").await;
+    press(&page, "okon").await;
+    press(&page, Key::Enter).await;
+    page.shows("#account-heading", "Hello, Eze Sunday").await;
+    page.focuses("#account-heading").await;
+
+    for next in ["#signout", "#signout-everywhere", "#call"] {
+        press(&page, Key::Tab).await;
+        page.focuses(next).await;
+        let outline: String = page.eval("getComputedStyle(document.activeElement).outlineStyle").await;
+        assert_eq!(outline, "solid", "the focus on {next} is visible");
+    }
+    press(&page, Key::Enter).await;
+    page.shows("#answer", "200 OK").await;
+    page.focuses("#call").await;
+}
+
+async fn press(page: &Page, keys: impl Into<TypingData>) {
+    page.driver.action_chain().send_keys(keys).perform().await.unwrap();
+}
