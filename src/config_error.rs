@@ -37,8 +37,8 @@ pub enum ConfigError {
     NoRuntime,
     /// The address of a Redis server cannot be used.
     RedisAddress {
-        /// What is wrong with it. The address itself may have a password in it.
-        problem: String,
+        /// What it needs to be. What it is may have a password in it.
+        needed: &'static str,
     },
     /// No key could be generated: the operating system gave no random numbers.
     NoRandomness,
@@ -168,7 +168,7 @@ impl Display for ConfigError {
                 f.write_str("a public key was given where a private key is needed; only a private key can sign")
             }
             Self::NoRuntime => f.write_str("what works in the background has to be begun inside of a tokio runtime"),
-            Self::RedisAddress { problem } => write!(f, "the address of the Redis server cannot be used: {problem}"),
+            Self::RedisAddress { needed } => write!(f, "the address of the Redis server cannot be used: {needed}"),
             Self::NoRandomness => {
                 f.write_str("no key could be generated: the operating system gave no random numbers")
             }

@@ -392,3 +392,25 @@ async fn the_test_for_stores_finds_what_is_wrong() {
         assert!(said.as_ref().is_some_and(|said| said.contains(says)), "{name}: {said:?}");
     }
 }
+
+#[cfg(feature = "redis")]
+#[test]
+fn an_address_of_redis_is_checked_and_never_shown() {
+    use tower_jwt_auth::RedisStore;
+    let plain = "the address of the Redis server cannot be used: it needs to be as in redis://user:password@host:6379";
+    let tls = "the address of the Redis server cannot be used: it needs to be as in rediss://host:6379, \
+               and the crate `redis` its feature `tokio-rustls-comp`";
+    for (url, expected) in [
+        ("", plain),
+        ("127.0.0.1:6379", plain),
+        ("http://:secret@host", plain),
+        ("redis://:secret@host:65536", plain),
+        ("redis://:secret@host/database", plain),
+        ("rediss://:secret@host", tls),
+    ] {
+        assert_eq!(RedisStore::new(url).unwrap_err().to_string(), expected, "{url}");
+    }
+    let store = RedisStore::new("redis://user:secret@host:6379/1").unwrap();
+    let text = format!("{store:?} {:?}", SharedRevocations::new(store.clone()));
+    assert!(!text.contains("secret"), "{text}");
+}

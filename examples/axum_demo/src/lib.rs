@@ -15,7 +15,8 @@
 //! 7. `POST /signout` (`signout`): `sessions` writes down that the session is over, and no token of it is good any more.
 //! 8. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere.
 //!
-//! `settings` reads the environment, `database` opens the database, SQLite or PostgreSQL; `main.rs` puts it all together.
+//! `settings` reads the environment, `database` opens the database, SQLite or PostgreSQL, and `revoked` the list of what is revoked, in
+//! memory or by Redis; `main.rs` puts it all together.
 
 mod attempts;
 mod client_address;
@@ -35,6 +36,7 @@ mod public_url;
 mod random;
 mod refresh;
 mod refresh_tokens;
+mod revoked;
 mod serve;
 mod sessions;
 mod settings;
@@ -46,7 +48,6 @@ mod tokens;
 mod users;
 
 use axum::{Router, middleware};
-use tower_jwt_auth::Revocations;
 
 use crate::attempts::Attempts;
 pub use crate::clock::Clock;
@@ -69,8 +70,7 @@ use crate::users::Users;
 pub async fn app(settings: &Settings) -> Result<Router, SettingError> {
     let Settings { clock, limits, .. } = settings;
     let database = database::open(&settings.database).await?;
-    let now = clock.clone();
-    let revocations = Revocations::new().clock(move || now.now());
+    let revocations = revoked::list(settings).await?;
     let sessions = Sessions::open(database.clone(), revocations, clock.clone(), limits.sessions)
         .await
         .map_err(|error| SettingError::new("DATABASE_URL", error.to_string()))?;

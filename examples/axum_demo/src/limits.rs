@@ -31,6 +31,8 @@ pub struct Limits {
     pub longest_delay: Duration,
     /// How many counts of failed attempts are kept: 100,000.
     pub attempt_rows: u32,
+    /// How long the start waits for Redis: 3 seconds.
+    pub redis_start: Duration,
     /// For a request under way when its connection is to close, or the server to stop: 5 seconds.
     pub shutdown: Duration,
 }
@@ -47,6 +49,7 @@ impl Default for Limits {
             address_failures: 30,
             longest_delay: Duration::from_secs(60),
             attempt_rows: 100_000,
+            redis_start: Duration::from_secs(3),
             shutdown: Duration::from_secs(5),
         }
     }

@@ -57,7 +57,8 @@ impl Sessions {
                 .fetch_all(&pool)
                 .await?;
         for (sid, expires) in ended {
-            revocations.revoke_session(ISSUER, &sid, time(expires));
+            // Also to where it is shared, should Redis have lost it.
+            drop(revocations.revoke_session(ISSUER, &sid, time(expires)));
         }
         Ok(Self { pool, clock, revocations, most_of_a_user })
     }
@@ -135,8 +136,9 @@ impl Sessions {
         ended.await.map_err(ApiError::internal)?
     }
 
+    /// Nobody waits for it to reach the other processes: it does so by itself, when Redis is there.
     fn revoke(&self, sid: &str, last_expiry: SystemTime) {
-        self.revocations.revoke_session(ISSUER, sid, last_expiry);
+        drop(self.revocations.revoke_session(ISSUER, sid, last_expiry));
     }
 
     async fn write_down(&self, sids: &[String]) -> Result<(), sqlx::Error> {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 
-use tower_jwt_auth::TokenIssuer;
+use tower_jwt_auth::{RedisStore, TokenIssuer};
 
 use crate::client_address::TrustedProxies;
 use crate::clock::Clock;
@@ -24,6 +24,8 @@ pub struct Settings {
     pub address: SocketAddr,
     /// `DATABASE_URL`, by default `sqlite:axum_demo.sqlite3` in the working directory; or `postgres://...`.
     pub(crate) database: DatabaseUrl,
+    /// `REDIS_URL`, by default none: a Redis server, by which several processes share what is revoked.
+    pub(crate) redis: Option<RedisStore>,
     /// `JWT_SECRET`, at least 32 bytes, by default random ones: what tokens are signed with.
     pub(crate) issuer: TokenIssuer,
     /// Whether `JWT_SECRET` was not set, so that tokens end with the process.
@@ -55,6 +57,7 @@ impl Settings {
         Ok(Self {
             address: address(text("DEMO_ADDR")?.as_deref().unwrap_or(DEFAULT_ADDRESS))?,
             database: DatabaseUrl::new(text("DATABASE_URL")?.as_deref().unwrap_or(DEFAULT_DATABASE))?,
+            redis: text("REDIS_URL")?.map(|url| redis(&url)).transpose()?,
             keys_are_temporary: secret.is_none(),
             issuer: issuer(secret)?,
             public_url: text("PUBLIC_URL")?.map(|url| PublicUrl::new(&url)).transpose()?,
@@ -90,6 +93,11 @@ fn address(text: &str) -> Result<SocketAddr, SettingError> {
     text.parse().map_err(|_| {
         SettingError::new("DEMO_ADDR", format!("must be an IP address and a port, as in {DEFAULT_ADDRESS}"))
     })
+}
+
+/// The error does not show the value: it may hold a password.
+fn redis(url: &str) -> Result<RedisStore, SettingError> {
+    RedisStore::new(url).map_err(|error| SettingError::new("REDIS_URL", error.to_string()))
 }
 
 fn proxies(text: &str) -> Result<TrustedProxies, SettingError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, InfoDict, cmd, pipe};
+use redis::{AsyncConnectionConfig, Client, InfoDict, cmd, pipe};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -87,8 +87,7 @@ impl RedisStore {
     ///
     /// If it is no such address.
     pub fn new(url: &str) -> Result<Self, ConfigError> {
-        let client =
-            Client::open(url).map_err(|error| ConfigError::RedisAddress { problem: problem(&error) })?;
+        let client = Client::open(url).map_err(|_| ConfigError::RedisAddress { needed: needed(url) })?;
         Ok(Self::of(client, "tower-jwt-auth"))
     }
 
@@ -292,10 +291,12 @@ fn parse(text: &str) -> Option<Revocation> {
     serde_json::from_str(text).ok()
 }
 
-fn problem(error: &redis::RedisError) -> String {
-    match error.kind() {
-        ErrorKind::InvalidClientConfig => error.detail().unwrap_or("it cannot be used").to_lowercase(),
-        _ => "it needs to be as in redis://127.0.0.1:6379".to_owned(),
+/// The client's own errors say less.
+fn needed(url: &str) -> &'static str {
+    if url.starts_with("rediss:") {
+        "it needs to be as in rediss://host:6379, and the crate `redis` its feature `tokio-rustls-comp`"
+    } else {
+        "it needs to be as in redis://user:password@host:6379"
     }
 }
 

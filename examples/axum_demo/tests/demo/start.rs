@@ -24,7 +24,11 @@ fn tells_what_is_wrong_with_a_setting() {
     let secret = "JWT_SECRET: HS256 needs a secret of at least 32 bytes, got ";
     let database = "DATABASE_URL: must be a SQLite file, as in sqlite:axum_demo.sqlite3, or sqlite::memory:, \
                     or PostgreSQL, as in postgres://user:password@host/database";
+    let redis = "REDIS_URL: the address of the Redis server cannot be used: \
+                 it needs to be as in redis://user:password@host:6379";
     for (variable, value, expected) in [
+        ("REDIS_URL", "localhost:6379", redis.to_owned()),
+        ("REDIS_URL", "redis://:secret@", redis.to_owned()),
         ("DEMO_ADDR", "8080", address.to_owned()),
         ("DEMO_ADDR", "localhost:8080", address.to_owned()),
         ("DEMO_ADDR", "127.0.0.1:65536", address.to_owned()),
@@ -45,7 +49,7 @@ fn tells_what_is_wrong_with_a_setting() {
 #[test]
 fn takes_only_text() {
     use std::os::unix::ffi::OsStringExt;
-    for variable in ["DEMO_ADDR", "JWT_SECRET", "DATABASE_URL"] {
+    for variable in ["DEMO_ADDR", "JWT_SECRET", "DATABASE_URL", "REDIS_URL"] {
         let value = OsString::from_vec(vec![0xff; 40]);
         let error = Settings::read(|name| (name == variable).then(|| value.clone())).unwrap_err();
         assert_eq!(error.to_string(), format!("{variable}: must be text in UTF-8"));
