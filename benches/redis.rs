@@ -39,8 +39,10 @@ async fn main() {
     println!("the server has grown by {} MB", (memory(server.id()) - idle) / 1_000_000);
     for _ in 0..3 {
         let program = env::current_exe().expect("the bench has a path");
+        let before = processor_time(server.id());
         let ended = Command::new(program).env(FOLLOW, &url).status().expect("the bench runs again");
         assert!(ended.success());
+        println!("for which the server worked {:.1} s", processor_time(server.id()) - before);
     }
     server.kill().expect("the server runs");
     let _ = server.wait();
@@ -84,4 +86,12 @@ fn memory(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).map_or(0, |kb| kb * 1024)
+}
+
+/// How long a process has worked, in seconds; 0 where the system does not say.
+fn processor_time(process: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    // In hundredths of a second, by itself and by the system for it.
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }

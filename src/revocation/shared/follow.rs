@@ -22,7 +22,7 @@ pub(super) struct Follower {
 /// How long a read may take: a store that waits for news, or reads a page, and a network.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// How soon a store is asked again that had nothing new and did not wait for it.
+/// How soon a store is asked again that had nothing more, so that a thousand processes do not ask it for each entry.
 const LEAST_WAIT: Duration = Duration::from_millis(100);
 
 impl Follower {
@@ -48,9 +48,7 @@ impl Follower {
             position = Some(page.position);
             if page.is_last {
                 self.state.complete_as_of(began);
-                if page.revocations.is_empty() {
-                    sleep(LEAST_WAIT.saturating_sub(began.elapsed())).await;
-                }
+                sleep(LEAST_WAIT.saturating_sub(began.elapsed())).await;
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::revocation::{Revocation, seconds};
 /// behind one address.
 ///
 /// What is held is a sorted set, by expiry, from which entries are taken an hour after they have expired; what is new is a stream of
-/// the last ten thousand writes or so. A process reads the set once and then the stream, and the set again if it has
+/// the last hundred thousand or so. A process reads the set once and then the stream, and the set again if it has
 /// missed a part of the stream. Their keys are `{tower-jwt-auth}:held` and `{tower-jwt-auth}:news`. The entries are
 /// JSON, as [`Revocation`] has it, so that other services can read and write them.
 ///
@@ -64,12 +64,10 @@ type Entry = (String, Vec<String>);
 const WAIT: u32 = 500;
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 const CONNECTION_LIMIT: Duration = Duration::from_secs(1);
-/// How many entries of the set are read at once, and of the stream, each of which may have as many revocations as are written at
-/// once.
-const HELD_AT_ONCE: u32 = 2000;
-const NEWS_AT_ONCE: usize = 20;
-/// About how many writes the stream goes back.
-const NEWS_KEPT: u32 = 10_000;
+/// How many entries are read at once.
+const AT_ONCE: usize = 2000;
+/// About how many entries the stream goes back.
+const NEWS_KEPT: u32 = 100_000;
 /// How long an entry is kept after it has expired, in seconds.
 const BEYOND_EXPIRY: u64 = 3600;
 /// The field of an entry that holds a revocation.
@@ -162,11 +160,11 @@ impl Inner {
         for revocation in revocations {
             both.arg(seconds(revocation.expires_at())).arg(serde_json::to_string(revocation)?);
         }
-        both.cmd("XADD").arg(&self.news).arg("MAXLEN").arg("~").arg(NEWS_KEPT).arg("*");
         for revocation in revocations {
-            both.arg(FIELD).arg(serde_json::to_string(revocation)?);
+            both.cmd("XADD").arg(&self.news).arg("MAXLEN").arg("~").arg(NEWS_KEPT).arg("*");
+            both.arg(FIELD).arg(serde_json::to_string(revocation)?).ignore();
         }
-        let _: (u64, String) = both.query_async(&mut connection.redis).await?;
+        let _: (u64,) = both.query_async(&mut connection.redis).await?;
 
         // More than were added, so that the set does not grow for good; and not so many that the server is held up.
         let expired: Vec<String> = cmd("ZRANGEBYSCORE")
@@ -218,7 +216,7 @@ impl Inner {
     ) -> Outcome<RevocationPage> {
         let (cursor, members): (String, Vec<String>) = cmd("ZSCAN")
             .arg(&[&self.held, cursor, "COUNT"])
-            .arg(HELD_AT_ONCE)
+            .arg(AT_ONCE)
             .query_async(&mut connection.redis)
             .await?;
         // Every other one is a score.
@@ -231,7 +229,7 @@ impl Inner {
     async fn read_news(&self, connection: &mut Connection, last: String) -> Outcome<Option<RevocationPage>> {
         let mut both = pipe();
         both.cmd("XRANGE").arg(&[&self.news, &last, &last]);
-        both.cmd("XREAD").arg("COUNT").arg(NEWS_AT_ONCE).arg("BLOCK").arg(WAIT);
+        both.cmd("XREAD").arg("COUNT").arg(AT_ONCE).arg("BLOCK").arg(WAIT);
         both.arg(&["STREAMS", &self.news, &last]);
         type Streams = Option<Vec<(String, Vec<Entry>)>>;
         let (known, news): (Vec<Entry>, Streams) = both.query_async(&mut connection.redis).await?;
@@ -239,7 +237,7 @@ impl Inner {
             return Ok(None);
         }
         let news: Vec<_> = news.into_iter().flatten().flat_map(|(_, entries)| entries).collect();
-        let is_last = news.len() < NEWS_AT_ONCE;
+        let is_last = news.len() < AT_ONCE;
         let last = news.last().map_or(last, |(id, _)| id.clone());
         let fields = news.iter().flat_map(|(_, fields)| fields.chunks_exact(2));
         let revocations =
