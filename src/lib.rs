@@ -82,6 +82,12 @@
 //! no verifier refuses a good token. In the tests of a service, `TokenIssuer::for_tests()` is an issuer with a key of its
 //! own, and its `verifier()` the verifier that trusts it.
 //!
+//! # Tokens that end early
+//!
+//! [`Revocations`] is a list of tokens, sessions and subjects that [`JwtVerifier::revocations`] holds every token against.
+//! `SharedRevocations` (feature `shared-revocations`) shares it among processes, by a `RevocationStore`, of which `RedisStore` (feature
+//! `redis`) is one.
+//!
 //! # In axum
 //!
 //! - `Router::layer` covers the routes that stand before it, and unknown paths, too (but not where the router is merged into

@@ -41,6 +41,21 @@ use crate::kind::AuthErrorKind;
 /// its own process at once, and in the others when they have read it: with `RedisStore`, as soon as Redis passes it on.
 /// A process that starts, or was out of touch, reads what it has missed.
 ///
+/// What that comes to, by measurement (`benches/redis.rs`, sessions of 32 letters, one machine) and arithmetic, where
+/// 220 revocations a second of tokens that live for 15 minutes, and the hour beyond, make a million entries:
+///
+/// | | one process | a thousand |
+/// |---|---|---|
+/// | memory of each process | 60 MB | the same |
+/// | memory of Redis | 210 MB | the same |
+/// | from a cold start until the list is held | 3.5 s, of which Redis works 1.7 s | half an hour if all start at once, and half a minute for 16 at a time |
+/// | what is new: Redis sends | 30 KB/s | 30 MB/s |
+/// | what is new: Redis is asked | at most 10 times a second, twice if there is nothing | 10,000 and 2,000 times |
+/// | a start of Redis: what each process has revoked within a minute is written again | at most 13,000 entries | as many, by all together |
+///
+/// Processes that start while others serve are no burden to those; have them listen when they are [ready](Revocations::ready).
+/// A hundred thousand entries are a tenth of all this.
+///
 #[cfg_attr(feature = "redis", doc = "```no_run")]
 #[cfg_attr(not(feature = "redis"), doc = "```ignore")]
 /// use tower_jwt_auth::{JwtVerifier, RedisStore, RegisteredClaims, SharedRevocations};
