@@ -254,6 +254,30 @@ impl TokenIssuer {
         self.keys.add(key, since_epoch(signs_from), self.now(), self.settings.lifetime)
     }
 
+    /// Withdraws a key at once, and not when its tokens have ended: one that somebody else may have got hold of. Its tokens are
+    /// refused by every verifier that has fetched the keys anew; of a `RemoteKeys` that takes five minutes at most, unless it is
+    /// told to `purge`. If it is the one that signs, the next one does from now on, so bring that in
+    /// [first](Self::rotate_at).
+    ///
+    /// Tells whether it is gone: it is not if there is no key of this `kid`, or no other key.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
+    ///
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// let [stolen, new] = [SigningKey::generate(Algorithm::EdDSA)?.kid("a"), SigningKey::generate(Algorithm::EdDSA)?.kid("b")];
+    /// let issuer = TokenIssuer::new(stolen, "https://id.example.com");
+    /// assert!(!issuer.withdraw("a")); // it is the only one
+    /// issuer.rotate_at(new, SystemTime::now())?;
+    /// assert!(issuer.withdraw("a"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn withdraw(&self, kid: &str) -> bool {
+        self.keys.withdraw(kid)
+    }
+
     /// How long a JWK set may be kept.
     fn max_age(&self) -> Duration {
         (self.settings.publish_ahead / 4).min(Duration::from_secs(5 * 60))

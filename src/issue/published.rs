@@ -96,6 +96,19 @@ impl Keys {
         self.published.store(Arc::new(Published::new(keys)));
         Ok(())
     }
+
+    /// Takes away a key at once, unless there is no other. Tells whether it was there and is gone.
+    pub(crate) fn withdraw(&self, kid: &str) -> bool {
+        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.published.load().keys.clone();
+        let before = keys.len();
+        keys.retain(|held| held.key.name() != Some(kid));
+        if keys.is_empty() || keys.len() == before {
+            return false;
+        }
+        self.published.store(Arc::new(Published::new(keys)));
+        true
+    }
 }
 
 impl Published {

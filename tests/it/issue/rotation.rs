@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, SigningKey, TokenIssuer};
 
 use super::{Hand, kid, published};
 use crate::support::{AUDIENCE, ISSUER, NOW, at, refusal};
@@ -106,6 +106,24 @@ fn a_process_that_begins_in_the_midst_of_a_rotation_can_say_so() {
     clock.set(5000);
     issuer.rotate_at(key("b"), at(NOW + 4950)).unwrap();
     assert_steps(&issuer, &clock, &[(5000, "b", &["a", "b"]), (5109, "b", &["a", "b"]), (5110, "b", &["b"])]);
+}
+
+#[tokio::test]
+async fn a_key_is_withdrawn_at_once() {
+    let clock = Hand::new();
+    let issuer = issuer(&clock);
+    assert!(!issuer.withdraw("a"), "the only one");
+    issuer.rotate(key("b")).unwrap();
+    assert!(!issuer.withdraw("c"), "not there");
+    let token = issuer.issue(&json!({})).unwrap();
+    assert!(issuer.clone().withdraw("a"));
+    // The next one signs, though its time has not come.
+    assert_steps(&issuer, &clock, &[(0, "b", &["b"]), (1000, "b", &["b"])]);
+    assert_eq!(refusal(&issuer.verifier(), token.as_str()).await, Some(AuthErrorKind::UnknownKey));
+
+    issuer.rotate_at(key("c"), clock.time()).unwrap();
+    assert!(issuer.withdraw("c"));
+    assert_steps(&issuer, &clock, &[(1000, "b", &["b"])]);
 }
 
 #[test]
