@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::http::{JSON, post_request};
+use crate::http::{JSON, post_request, signup_request};
 use crate::scenarios;
-use crate::support::{Demo, ScratchFile, TestClock, settings, signup_request};
+use crate::support::{Demo, ScratchFile, TestClock, settings};
 
 const STRONG: &str = "purple lattice umbrella";
 

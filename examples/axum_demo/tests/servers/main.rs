@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+#[path = "../demo/client.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod client;
 #[path = "../demo/http.rs"]
 mod http;
 mod postgres;
