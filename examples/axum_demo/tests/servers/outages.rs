@@ -34,6 +34,21 @@ async fn of_redis_loses_no_sign_out() {
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
+async fn of_redis_and_of_the_only_one_who_knows_loses_no_sign_out() {
+    let mut servers = Servers::start("both");
+    let [first, second] = [servers.process(), servers.process()];
+    let leaving = first.sign_in().await.bearer();
+    servers.redis.kill();
+    assert_eq!(second.sign_out("/signout", &leaving).await.status, 204);
+    drop(second);
+    servers.redis.restart();
+    // The one that takes its place reads the database, and tells the others.
+    let _third = servers.process();
+    first.refuses_within_a_second(&leaving).await;
+}
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test(flavor = "multi_thread")]
 async fn of_redis_that_forgets_all_loses_no_sign_out() {
     let mut servers = Servers::start("forgets");
     let [first, second] = [servers.process(), servers.process()];
