@@ -3,6 +3,8 @@
 mod claims;
 mod keys;
 mod rotation;
+#[cfg(feature = "http-client")]
+mod rotation_over_http;
 mod service;
 mod test_kit;
 

@@ -1,6 +1,7 @@
 //! A Redis server of the test's own, on a free port.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -36,6 +37,12 @@ impl Server {
         self.process.wait().unwrap();
     }
 
+    /// Takes from it all that it has saved, while it is not running.
+    pub(crate) fn forget(&self) {
+        fs::remove_dir_all(&self.directory).unwrap();
+        fs::create_dir(&self.directory).unwrap();
+    }
+
     pub(crate) fn restart(&mut self) {
         self.process = run(self.port, &self.directory);
         self.wait();
@@ -47,14 +54,9 @@ impl Server {
         assert!(sent.success());
     }
 
-    pub(crate) fn tell<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
-        let mut connection = redis::Client::open(self.url()).unwrap().get_connection().unwrap();
-        redis::cmd(command[0]).arg(&command[1..]).query(&mut connection).unwrap()
-    }
-
     fn wait(&self) {
         let start = Instant::now();
-        while redis::Client::open(self.url()).unwrap().get_connection().is_err() {
+        while !self.answers() {
             assert!(
                 start.elapsed() < Duration::from_secs(10),
                 "redis-server does not start on {}",
@@ -62,6 +64,16 @@ impl Server {
             );
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Not while it still reads what it has saved.
+    fn answers(&self) -> bool {
+        let mut answer = [0; b"+PONG".len()];
+        TcpStream::connect(("127.0.0.1", self.port)).is_ok_and(|mut stream| {
+            stream.write_all(b"PING\r\n").is_ok()
+                && stream.read_exact(&mut answer).is_ok()
+                && answer == *b"+PONG"
+        })
     }
 }
 

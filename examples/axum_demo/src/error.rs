@@ -11,6 +11,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+const UNFIT_NAME: &str =
+    "a name has at least one and at most 100 characters, none of them a control character";
+
 #[derive(Debug)]
 pub(crate) enum ApiError {
     BodyTooLarge,
@@ -18,12 +21,13 @@ pub(crate) enum ApiError {
     CrossSite,
     EmailTaken,
     EmailUnfit,
+    FirstNameUnfit,
     Internal(Box<dyn Error + Send + Sync>),
     JsonBroken,
     JsonExpected,
     JsonUnfit,
+    LastNameUnfit,
     MethodNotAllowed,
-    NameUnfit,
     NotFound,
     PasswordHasNul,
     PasswordTooLong,
@@ -68,6 +72,7 @@ impl ApiError {
                 "email_unfit",
                 "the email must be an address, as in name@example.com",
             ),
+            Self::FirstNameUnfit => (Status::UNPROCESSABLE_ENTITY, "first_name_unfit", UNFIT_NAME),
             Self::Internal(_) => {
                 (Status::INTERNAL_SERVER_ERROR, "internal", "something went wrong on our side")
             }
@@ -83,14 +88,10 @@ impl ApiError {
                 "the body must be a JSON object with the strings \"email\" and \"password\", to sign up also \
                  \"first_name\" and \"last_name\"",
             ),
+            Self::LastNameUnfit => (Status::UNPROCESSABLE_ENTITY, "last_name_unfit", UNFIT_NAME),
             Self::MethodNotAllowed => {
                 (Status::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take that method")
             }
-            Self::NameUnfit => (
-                Status::UNPROCESSABLE_ENTITY,
-                "name_unfit",
-                "a name has at least one and at most 100 characters, none of them a control character",
-            ),
             Self::NotFound => (Status::NOT_FOUND, "not_found", "there is nothing at this address"),
             Self::PasswordHasNul => (
                 Status::UNPROCESSABLE_ENTITY,

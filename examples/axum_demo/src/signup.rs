@@ -48,7 +48,8 @@ async fn sign_up(
 ) -> Result<Response, ApiError> {
     let Json(Application { email, password, first_name, last_name, .. }) = body?;
     let email = email_address(&email)?;
-    let (first_name, last_name) = (name(&first_name)?, name(&last_name)?);
+    let first_name = name(&first_name).ok_or(ApiError::FirstNameUnfit)?;
+    let last_name = name(&last_name).ok_or(ApiError::LastNameUnfit)?;
     let words = [&email[..], first_name, last_name].map(str::to_owned).to_vec();
     let password = NewPassword::new(Password::new(password)?, words)?;
     let place = app.gate.enter()?;
@@ -74,8 +75,8 @@ fn email_address(text: &str) -> Result<String, ApiError> {
     is_one.then_some(text).ok_or(ApiError::EmailUnfit)
 }
 
-fn name(text: &str) -> Result<&str, ApiError> {
+fn name(text: &str) -> Option<&str> {
     let text = text.trim();
     let is_one = !text.is_empty() && text.chars().count() <= LONGEST_NAME && !text.contains(char::is_control);
-    is_one.then_some(text).ok_or(ApiError::NameUnfit)
+    is_one.then_some(text)
 }

@@ -10,10 +10,15 @@ async fn a_new_user_signs_up_and_out_everywhere() {
     page.shows("#account-heading", "Create an account").await;
     page.focuses("#signup-first-name").await;
     page.fill("#signup-first-name", "Ada").await;
-    page.fill("#signup-last-name", "Lovelace").await;
+    page.fill("#signup-last-name", " ").await;
     page.fill("#signup-email", "ada@example.com").await;
-
     page.fill("#signup-password", "password123").await;
+
+    page.click("#signup [type=submit]").await;
+    page.shows("#signup-last-name-error", "A name has at least one and at most 100 characters").await;
+    page.focuses("#signup-last-name[aria-invalid=true]").await;
+
+    page.fill("#signup-last-name", "Lovelace").await;
     page.click("#signup [type=submit]").await;
     page.shows("#signup-password-error", "The password is easy to guess: ").await;
     page.focuses("#signup-password[aria-invalid=true]").await;

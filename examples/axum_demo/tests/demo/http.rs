@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -40,6 +40,16 @@ pub(crate) fn post_request(path: &str, content_type: &str, body: &[u8]) -> Vec<u
          Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
     );
     [head.as_bytes(), body].concat()
+}
+
+pub(crate) fn signup_request(email: &str, password: &str, first_name: &str, last_name: &str) -> Vec<u8> {
+    let body = json!({
+        "email": email,
+        "password": password,
+        "first_name": first_name,
+        "last_name": last_name,
+    });
+    post_request("/signup", JSON, body.to_string().as_bytes())
 }
 
 pub(crate) async fn send(address: SocketAddr, request: &[u8]) -> TcpStream {

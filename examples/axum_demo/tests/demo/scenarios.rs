@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum_demo::Settings;
 
-use crate::http::{Answer, JSON, answer, request_with, signin_request};
-use crate::support::{Demo, TestClock, signup_request};
+use crate::http::{Answer, JSON, answer, request_with, signin_request, signup_request};
+use crate::support::{Demo, TestClock};
 
 const DAY: u64 = 24 * 60 * 60;
 

@@ -1,7 +1,7 @@
-//! Starts the demo on a free port and talks to it.
+//! Starts the demo on a free port.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
@@ -9,20 +9,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum_demo::{Clock, SettingError, Settings, app, listen, serve};
-use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
-use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::http::{self, Answer, JSON, SIGNIN_BODY, get_request, post_request, request_with, signin_request};
+use crate::client::Client;
 
 pub(crate) const SECRET: &str = "a secret for tests, of 32+ bytes";
 
 /// A running demo.
 pub(crate) struct Demo {
-    pub(crate) address: SocketAddr,
+    client: Client,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
 }
@@ -43,7 +41,7 @@ impl Demo {
         let app = app(&settings).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(serve(listener, app, settings.limits, async { stopped.await.unwrap() }));
-        Self { address, stop, served }
+        Self { client: Client { address }, stop, served }
     }
 
     /// Tells it to stop; what is returned ends when it has.
@@ -51,69 +49,14 @@ impl Demo {
         self.stop.send(()).unwrap();
         self.served
     }
+}
 
-    pub(crate) async fn send(&self, request: &[u8]) -> TcpStream {
-        http::send(self.address, request).await
-    }
+/// What is asked of it is asked by its client.
+impl Deref for Demo {
+    type Target = Client;
 
-    pub(crate) async fn exchange(&self, request: &[u8]) -> Answer {
-        http::answer(self.send(request).await).await
-    }
-
-    pub(crate) async fn signin(&self, email: &str, password: &str) -> Answer {
-        let body = json!({ "email": email, "password": password }).to_string();
-        self.exchange(&signin_request(JSON, body.as_bytes())).await
-    }
-
-    /// As if a proxy had forwarded it from this address.
-    pub(crate) async fn signin_from(&self, address: &str, email: &str, password: &str) -> Answer {
-        let body = json!({ "email": email, "password": password }).to_string();
-        let content_type = format!("{JSON}\r\nX-Forwarded-For: {address}");
-        self.exchange(&signin_request(&content_type, body.as_bytes())).await
-    }
-
-    pub(crate) async fn signup(&self, email: &str, password: &str) -> Answer {
-        self.exchange(&signup_request(email, password, "Ada", "Lovelace")).await
-    }
-
-    /// A sign-in that the server is at work on: it has asked for the body, which is `SIGNIN_BODY`.
-    pub(crate) async fn begin_signin(&self) -> TcpStream {
-        let length = SIGNIN_BODY.len();
-        let head = format!(
-            "POST /signin HTTP/1.1\r\nHost: demo\r\nContent-Type: application/json\r\n\
-             Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
-        );
-        let mut stream = self.send(head.as_bytes()).await;
-        let mut asked = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
-        stream.read_exact(&mut asked).await.unwrap();
-        assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
-        stream
-    }
-
-    /// The credential of the first user.
-    pub(crate) async fn bearer(&self) -> String {
-        self.sign_in().await.bearer()
-    }
-
-    /// Of the first user.
-    pub(crate) async fn sign_in(&self) -> Answer {
-        let answer = self.signin("eze@example.com", "okon").await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        answer
-    }
-
-    pub(crate) async fn refresh(&self, cookie: &str) -> Answer {
-        self.exchange(&request_with("POST", "/refresh", &[("Cookie", cookie)])).await
-    }
-
-    /// Signs out by this path.
-    pub(crate) async fn sign_out(&self, path: &str, authorization: &str) -> Answer {
-        self.exchange(&request_with("POST", path, &[("Authorization", authorization)])).await
-    }
-
-    /// `GET /protected/`, with as many Authorization headers as there are values.
-    pub(crate) async fn protected(&self, authorization: &[&str]) -> Answer {
-        self.exchange(&get_request("/protected/", authorization)).await
+    fn deref(&self) -> &Client {
+        &self.client
     }
 }
 
@@ -137,16 +80,6 @@ pub(crate) fn proxied_settings(database: &str) -> Settings {
 pub(crate) fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingError> {
     let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
     Settings::read(|name| find(name).map(|(_, value)| value.into()))
-}
-
-pub(crate) fn signup_request(email: &str, password: &str, first_name: &str, last_name: &str) -> Vec<u8> {
-    let body = json!({
-        "email": email,
-        "password": password,
-        "first_name": first_name,
-        "last_name": last_name,
-    });
-    post_request("/signup", JSON, body.to_string().as_bytes())
 }
 
 /// A clock that stands still, but for what tests put it forward.

@@ -1,0 +1,81 @@
+//! Talks to the demo, or to what stands before it.
+
+use std::net::SocketAddr;
+
+use serde_json::json;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use crate::http::{
+    self, Answer, JSON, SIGNIN_BODY, get_request, request_with, signin_request, signup_request,
+};
+
+pub(crate) struct Client {
+    pub(crate) address: SocketAddr,
+}
+
+impl Client {
+    pub(crate) async fn send(&self, request: &[u8]) -> TcpStream {
+        http::send(self.address, request).await
+    }
+
+    pub(crate) async fn exchange(&self, request: &[u8]) -> Answer {
+        http::answer(self.send(request).await).await
+    }
+
+    pub(crate) async fn signin(&self, email: &str, password: &str) -> Answer {
+        let body = json!({ "email": email, "password": password }).to_string();
+        self.exchange(&signin_request(JSON, body.as_bytes())).await
+    }
+
+    /// As if a proxy had forwarded it from this address.
+    pub(crate) async fn signin_from(&self, address: &str, email: &str, password: &str) -> Answer {
+        let body = json!({ "email": email, "password": password }).to_string();
+        let content_type = format!("{JSON}\r\nX-Forwarded-For: {address}");
+        self.exchange(&signin_request(&content_type, body.as_bytes())).await
+    }
+
+    pub(crate) async fn signup(&self, email: &str, password: &str) -> Answer {
+        self.exchange(&signup_request(email, password, "Ada", "Lovelace")).await
+    }
+
+    /// A sign-in that the server is at work on: it has asked for the body, which is `SIGNIN_BODY`.
+    pub(crate) async fn begin_signin(&self) -> TcpStream {
+        let length = SIGNIN_BODY.len();
+        let head = format!(
+            "POST /signin HTTP/1.1\r\nHost: demo\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+        );
+        let mut stream = self.send(head.as_bytes()).await;
+        let mut asked = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+        stream.read_exact(&mut asked).await.unwrap();
+        assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream
+    }
+
+    /// The credential of the first user.
+    pub(crate) async fn bearer(&self) -> String {
+        self.sign_in().await.bearer()
+    }
+
+    /// Of the first user.
+    pub(crate) async fn sign_in(&self) -> Answer {
+        let answer = self.signin("eze@example.com", "okon").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer
+    }
+
+    pub(crate) async fn refresh(&self, cookie: &str) -> Answer {
+        self.exchange(&request_with("POST", "/refresh", &[("Cookie", cookie)])).await
+    }
+
+    /// Signs out by this path.
+    pub(crate) async fn sign_out(&self, path: &str, authorization: &str) -> Answer {
+        self.exchange(&request_with("POST", path, &[("Authorization", authorization)])).await
+    }
+
+    /// `GET /protected/`, with as many Authorization headers as there are values.
+    pub(crate) async fn protected(&self, authorization: &[&str]) -> Answer {
+        self.exchange(&get_request("/protected/", authorization)).await
+    }
+}

@@ -1,0 +1,111 @@
+//! A server that two processes share crashes, and comes back: nobody who has signed out is signed in again.
+
+use crate::process::Servers;
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test(flavor = "multi_thread")]
+async fn of_redis_loses_no_sign_out() {
+    let mut servers = Servers::start("crash");
+    let [first, second] = [servers.process(), servers.process()];
+    let staying = first.sign_in().await.bearer();
+    for _ in 0..2 {
+        let (before, meanwhile) = (first.sign_in().await.bearer(), first.sign_in().await.bearer());
+        assert_eq!(first.sign_out("/signout", &before).await.status, 204);
+        servers.redis.kill();
+        assert_eq!(second.sign_out("/signout", &meanwhile).await.status, 204);
+        assert_eq!(second.protected(&[&meanwhile]).await.status, 401, "at once");
+        for process in [&first, &second] {
+            assert_eq!(process.protected(&[&staying]).await.status, 200, "it serves on");
+        }
+        // It cannot know what has been revoked.
+        let third = servers.process();
+        assert_eq!(third.protected(&[&staying]).await.status, 503);
+        assert_eq!(third.signin("eze@example.com", "okon").await.status, 200);
+
+        servers.redis.restart();
+        let fourth = servers.process();
+        for process in [&first, &second, &third, &fourth] {
+            process.refuses_within_a_second(&before).await;
+            process.refuses_within_a_second(&meanwhile).await;
+            process.answers_within_a_second(&staying, 200).await;
+        }
+    }
+}
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test(flavor = "multi_thread")]
+async fn of_redis_and_of_the_only_one_who_knows_loses_no_sign_out() {
+    let mut servers = Servers::start("both");
+    let [first, second] = [servers.process(), servers.process()];
+    let leaving = first.sign_in().await.bearer();
+    servers.redis.kill();
+    assert_eq!(second.sign_out("/signout", &leaving).await.status, 204);
+    drop(second);
+    servers.redis.restart();
+    // The one that takes its place reads the database, and tells the others.
+    let _third = servers.process();
+    first.refuses_within_a_second(&leaving).await;
+}
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test(flavor = "multi_thread")]
+async fn of_redis_that_forgets_all_loses_no_sign_out() {
+    let mut servers = Servers::start("forgets");
+    let [first, second] = [servers.process(), servers.process()];
+    let sessions = [first.sign_in().await, first.sign_in().await, first.sign_in().await];
+    let [before, after, staying] = sessions.map(|answer| answer.bearer());
+    assert_eq!(first.sign_out("/signout", &before).await.status, 204);
+    second.refuses_within_a_second(&before).await;
+    servers.redis.kill();
+    servers.redis.forget();
+    servers.redis.restart();
+    let third = servers.process();
+    assert_eq!(second.sign_out("/signout", &after).await.status, 204);
+    for process in [&first, &second, &third] {
+        process.refuses_within_a_second(&before).await;
+        process.refuses_within_a_second(&after).await;
+        process.answers_within_a_second(&staying, 200).await;
+    }
+
+    // Nobody is left who remembers, but the database.
+    for process in [first, second, third] {
+        process.stop();
+    }
+    servers.redis.kill();
+    servers.redis.forget();
+    servers.redis.restart();
+    let next = servers.process();
+    for revoked in [&before, &after] {
+        assert_eq!(next.protected(&[revoked]).await.status, 401);
+    }
+    assert_eq!(next.protected(&[&staying]).await.status, 200);
+}
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test(flavor = "multi_thread")]
+async fn of_postgresql_loses_no_sign_out() {
+    let servers = Servers::start("postgres");
+    let processes = [servers.process(), servers.process()];
+    let [first, second] = &processes;
+    let (leaving, staying) = (first.sign_in().await, first.sign_in().await);
+    let (credentials, cookie) = ([staying.bearer()], staying.cookie());
+    let credentials = credentials.each_ref().map(String::as_str);
+    servers.postgres.stop();
+    for process in &processes {
+        let answers = tokio::join!(
+            process.protected(&credentials),
+            process.signin("eze@example.com", "okon"),
+            process.refresh(&cookie),
+        );
+        assert_eq!([answers.0.status, answers.1.status, answers.2.status], [503; 3]);
+    }
+    // It cannot be written down, but counts.
+    assert_eq!(first.sign_out("/signout", &leaving.bearer()).await.status, 503);
+    servers.postgres.start_again();
+    for process in &processes {
+        process.refuses_within_a_second(&leaving.bearer()).await;
+        assert_eq!(process.protected(&credentials).await.status, 200);
+        assert_eq!(process.signin("eze@example.com", "okon").await.status, 200);
+    }
+    assert_eq!(second.refresh(&cookie).await.status, 200);
+}

@@ -1,0 +1,111 @@
+//! Processes of the demo, with the servers that they share.
+
+use std::io::{BufRead, BufReader};
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::{env, time};
+
+use crate::client::Client;
+use crate::postgres_server::PostgresServer;
+use crate::redis_server::Server as RedisServer;
+use crate::support::SECRET;
+
+pub(crate) struct Servers {
+    pub(crate) postgres: PostgresServer,
+    pub(crate) redis: RedisServer,
+}
+
+impl Servers {
+    /// One test only may use a name.
+    pub(crate) fn start(name: &str) -> Self {
+        Self { postgres: PostgresServer::start(), redis: RedisServer::start(&format!("demo-{name}")) }
+    }
+
+    /// A process that uses them and is behind one proxy.
+    pub(crate) fn process(&self) -> Process {
+        let child = Command::new(program())
+            .env("DEMO_ADDR", "127.0.0.1:0")
+            .env("JWT_SECRET", SECRET)
+            .env("DATABASE_URL", self.postgres.url())
+            .env("REDIS_URL", self.redis.url())
+            .env("TRUSTED_PROXIES", "1")
+            .env_remove("PUBLIC_URL")
+            .stdout(Stdio::piped())
+            .spawn();
+        Process::new(child.unwrap())
+    }
+}
+
+/// Ends when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    client: Client,
+}
+
+impl Process {
+    fn new(mut child: Child) -> Self {
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let address = output
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("listening on http://")?.parse().ok())
+            .expect("the demo starts, or says on standard error why not");
+        Self { child, client: Client { address } }
+    }
+
+    /// As a service manager does.
+    pub(crate) fn stop(mut self) {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let ended = self.child.wait().unwrap();
+        assert!(ended.success(), "{ended}");
+    }
+
+    /// How long it takes until this credential is refused as revoked. Fails after a second.
+    pub(crate) async fn refuses_within_a_second(&self, authorization: &str) -> time::Duration {
+        self.answers_within_a_second(authorization, 401).await
+    }
+
+    pub(crate) async fn answers_within_a_second(&self, authorization: &str, status: u16) -> time::Duration {
+        let start = time::Instant::now();
+        loop {
+            let answer = self.protected(&[authorization]).await;
+            let taken = start.elapsed();
+            if answer.status == status {
+                let challenge = answer.header("www-authenticate").unwrap_or_default();
+                assert_eq!(challenge.contains("the token has been revoked"), status == 401, "{challenge}");
+                return taken;
+            }
+            assert!(taken.as_millis() < 1000, "after a second it still answers {}", answer.status);
+        }
+    }
+}
+
+impl Deref for Process {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // If it fails, it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Cargo puts it beside the folder of this test.
+fn program() -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let program = test.parent().unwrap().with_file_name("examples").join("axum_demo");
+    assert!(
+        program.exists(),
+        "{} is not there: `cargo build -p axum_demo --example axum_demo` builds it",
+        program.display()
+    );
+    program
+}
