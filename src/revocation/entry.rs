@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::names::Name;
 use super::seconds;
-use crate::registered::since_epoch;
+use crate::registered::{NumericDate, since_epoch};
 
 /// One entry of a list of [`Revocations`](crate::Revocations): which tokens are revoked, and until when that matters.
 ///
-/// Serialised, it is an object with `iss`, one of `jti`, `sid` and `sub`, and `exp` in whole seconds, rounded up; with a
-/// `sub` comes `until`, in milliseconds since 1970, up to which `iat` the tokens are revoked.
+/// Serialised, it is an object with `iss`, one of `jti`, `sid` and `sub`, and `exp` in whole seconds, rounded up, and in the year 2106 at
+/// the latest; with a `sub` comes `until`, in milliseconds since 1970, up to which `iat` the tokens are revoked.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -100,12 +100,12 @@ struct Written {
     sub: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<u64>,
-    exp: u32,
+    exp: NumericDate,
 }
 
 impl From<Revocation> for Written {
     fn from(revocation: Revocation) -> Self {
-        let exp = seconds(revocation.expires_at());
+        let exp = NumericDate::from_secs(seconds(revocation.expires_at()).into());
         let of = |iss| Self { iss, jti: None, sid: None, sub: None, until: None, exp };
         match revocation {
             Revocation::Token { issuer, jti, .. } => Self { jti: Some(jti), ..of(issuer) },
@@ -122,6 +122,8 @@ impl TryFrom<Written> for Revocation {
 
     fn try_from(written: Written) -> Result<Self, Self::Error> {
         let Written { iss: issuer, jti, sid, sub, until, exp } = written;
+        // In whole seconds, rounded up; what lies beyond 2106 never comes.
+        let exp = exp.to_system_time().map_or(u32::MAX, seconds);
         let expires_at = UNIX_EPOCH + Duration::from_secs(exp.into());
         match (jti, sid, sub, until) {
             (Some(jti), None, None, None) => Ok(Self::Token { issuer, jti, expires_at }),

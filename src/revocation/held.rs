@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
+use std::time::{Instant, SystemTime};
 
 use super::entry::{Revocation, millis};
 use super::marks::{Mark, Marks, PARTS};
@@ -30,14 +31,19 @@ pub(crate) struct Held {
     beyond_expiry: AtomicU64,
     /// The part that is looked through next for what has expired.
     next: AtomicUsize,
+    /// When it was made, by two clocks.
+    began: (SystemTime, Instant),
+    /// In place of the system's clock.
+    clock: RwLock<Option<Clock>>,
 }
+
+pub(crate) type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 
 #[derive(Default)]
 struct Part {
     tokens: Table<Entry>,
     sessions: Table<Entry>,
-    /// With the `iat` up to which they are revoked, in milliseconds since 1970.
-    subjects: Table<(Entry, u64)>,
+    subjects: Table<SubjectEntry>,
     /// When it was looked through last.
     looked_through: u32,
 }
@@ -50,6 +56,14 @@ struct Entry {
     expiry: u32,
     /// Which of the part's marks is its.
     bit: u16,
+}
+
+/// The same, with the `iat` up to which the subject is revoked, in milliseconds since 1970.
+#[derive(Clone, Copy)]
+#[repr(Rust, packed(2))]
+struct SubjectEntry {
+    entry: Entry,
+    until: u64,
 }
 
 /// How often a part is looked through at most, in seconds.
@@ -65,11 +79,26 @@ impl Held {
             // More than clocks are apart: a list is read, as a rule, before there is a verifier with a leeway.
             beyond_expiry: AtomicU64::new(3600),
             next: AtomicUsize::new(0),
+            began: (SystemTime::now(), Instant::now()),
+            clock: RwLock::default(),
         }
     }
 
     pub(super) fn hold_beyond_expiry(&self, seconds: u64) {
         self.beyond_expiry.fetch_max(seconds, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_clock(&self, clock: Clock) {
+        *self.clock.write().unwrap_or_else(PoisonError::into_inner) = Some(clock);
+    }
+
+    /// In seconds since 1970. Never later than what has passed since the list was made: a clock that is put ahead for a while must
+    /// not have anything forgotten.
+    pub(super) fn now(&self) -> u32 {
+        match &*self.clock.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(clock) => seconds(clock()),
+            None => seconds(SystemTime::now().min(self.began.0 + self.began.1.elapsed())),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -86,8 +115,9 @@ impl Held {
                 Revocation::Session { .. } => prolong(&mut part.sessions, print.fingerprint, entry),
                 Revocation::Subject { issued_until, .. } => {
                     let until = millis(*issued_until);
-                    let held = part.subjects.entry(print.fingerprint).or_insert((entry, until));
-                    *held = (held.0.or_later(entry), until.max(held.1));
+                    let held =
+                        part.subjects.entry(print.fingerprint).or_insert(SubjectEntry { entry, until });
+                    *held = SubjectEntry { entry: held.entry.or_later(entry), until: until.max(held.until) };
                 }
             }
             // While the part is locked, or whoever clears up its marks could miss this one.
@@ -141,7 +171,7 @@ impl Held {
             Name::Token => part.tokens.contains_key(&print.fingerprint),
             Name::Session => part.sessions.contains_key(&print.fingerprint),
             Name::Subject => {
-                part.subjects.get(&print.fingerprint).is_some_and(|(_, until)| issued_at <= *until)
+                part.subjects.get(&print.fingerprint).is_some_and(|held| issued_at <= held.until)
             }
         }
     }
@@ -164,13 +194,13 @@ impl Held {
     /// Looks through one part, each in its turn, for entries whose tokens have expired.
     fn forget_some(&self, now: u32) {
         let beyond = self.beyond_expiry.load(Ordering::Relaxed);
-        let is_needed = |entry: &Entry| u64::from(entry.expiry).saturating_add(beyond) >= u64::from(now);
+        let is_needed = |entry: Entry| u64::from(entry.expiry).saturating_add(beyond) >= u64::from(now);
         let index = self.next.fetch_add(1, Ordering::Relaxed) % PARTS;
         self.change(index, |part| {
             if part.looked_through.abs_diff(now) >= PAUSE {
-                part.tokens.retain(|_, entry| is_needed(entry));
-                part.sessions.retain(|_, entry| is_needed(entry));
-                part.subjects.retain(|_, (entry, _)| is_needed(entry));
+                retain(&mut part.tokens, |entry| is_needed(*entry));
+                retain(&mut part.sessions, |entry| is_needed(*entry));
+                retain(&mut part.subjects, |held| is_needed(held.entry));
                 part.looked_through = now;
                 self.marks.leave(index, part.bits());
             }
@@ -186,14 +216,22 @@ impl Part {
 
     /// The marks of all its entries.
     fn bits(&self) -> impl Iterator<Item = u16> {
-        let subjects = self.subjects.values().map(|(entry, _)| entry);
-        self.tokens.values().chain(self.sessions.values()).chain(subjects).map(|entry| entry.bit)
+        let subjects = self.subjects.values().map(|held| held.entry);
+        self.tokens.values().chain(self.sessions.values()).copied().chain(subjects).map(|entry| entry.bit)
     }
 }
 
 impl Entry {
     fn or_later(self, other: Self) -> Self {
         if other.expiry > self.expiry { other } else { self }
+    }
+}
+
+/// Drops the others, and the room that they took.
+fn retain<V>(table: &mut Table<V>, is_needed: impl Fn(&V) -> bool) {
+    table.retain(|_, value| is_needed(value));
+    if table.len() < table.capacity() / 4 {
+        table.shrink_to(2 * table.len());
     }
 }
 

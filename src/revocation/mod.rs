@@ -67,20 +67,19 @@ pub struct Revocations {
     held: Arc<Held>,
     /// To the store, if there is one.
     link: Option<Arc<Link>>,
-    clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
 }
 
 impl Revocations {
     /// An empty list, of this process alone.
     #[must_use]
     pub fn new() -> Self {
-        Self { held: Arc::new(Held::new()), link: None, clock: None }
+        Self { held: Arc::new(Held::new()), link: None }
     }
 
-    /// Replaces the system's clock: for tests.
+    /// Replaces the system's clock, for all clones: for tests.
     #[must_use]
-    pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Some(Arc::new(now));
+    pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.held.set_clock(Box::new(now));
         self
     }
 
@@ -117,7 +116,7 @@ impl Revocations {
 
     /// Revokes what an entry says.
     pub fn revoke(&self, revocation: Revocation) -> Recorded {
-        self.held.add(&revocation, self.now());
+        self.held.add(&revocation, self.held.now());
         self.link.as_ref().map_or(Recorded::HERE, |link| link.record(revocation))
     }
 
@@ -141,7 +140,7 @@ impl Revocations {
     /// Judges a token by its names.
     #[inline]
     pub(crate) fn judge(&self, identity: &Identity<'_>) -> Result<(), AuthErrorKind> {
-        self.judge_found(self.held.has(identity))
+        self.judge_with(|held| held.has(identity))
     }
 
     /// By which names it may be revoked later.
@@ -152,23 +151,21 @@ impl Revocations {
     /// Judges it by these.
     #[inline]
     pub(crate) fn judge_revocable(&self, token: &Revocable) -> Result<(), AuthErrorKind> {
-        self.judge_found(self.held.has_revocable(token))
+        self.judge_with(|held| held.has_revocable(token))
     }
 
     /// What is not on a list that may be out of date may have been revoked.
     #[inline]
-    fn judge_found(&self, is_held: bool) -> Result<(), AuthErrorKind> {
-        if is_held {
+    fn judge_with(&self, is_held: impl FnOnce(&Held) -> bool) -> Result<(), AuthErrorKind> {
+        // Asked first: what makes the list current may come after the look at it.
+        let is_current = self.link.as_ref().is_none_or(|link| link.is_current());
+        if is_held(&self.held) {
             Err(AuthErrorKind::Revoked)
-        } else if self.link.as_ref().is_some_and(|link| !link.is_current()) {
-            Err(AuthErrorKind::RevocationsUnavailable)
-        } else {
+        } else if is_current {
             Ok(())
+        } else {
+            Err(AuthErrorKind::RevocationsUnavailable)
         }
-    }
-
-    fn now(&self) -> u32 {
-        seconds(self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock()))
     }
 }
 

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 ///
 /// # Errors
 ///
-/// If the store has not confirmed it within the time that is set for that; then it is tried on.
+/// If the store has not confirmed it within the time that is set for that; then, as a rule, [it is tried on](NotRecorded::is_tried_on).
 pub struct Recorded(Inner);
 
 enum Inner {
@@ -25,6 +25,16 @@ enum Inner {
 #[derive(Debug)]
 pub struct NotRecorded {
     cause: Box<dyn Error + Send + Sync>,
+    is_tried_on: bool,
+}
+
+impl NotRecorded {
+    /// Whether it is still on its way to the store. If not, because too many others wait for the store, or because the runtime of
+    /// the task that writes has ended, revoke it once more.
+    #[must_use]
+    pub fn is_tried_on(&self) -> bool {
+        self.is_tried_on
+    }
 }
 
 impl Recorded {
@@ -70,7 +80,11 @@ impl Recorded {
 
 #[cfg(feature = "shared-revocations")]
 impl NotRecorded {
-    pub(super) fn because(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { cause: cause.into() }
+    pub(super) fn so_far(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { cause: cause.into(), is_tried_on: true }
+    }
+
+    pub(super) fn for_good(cause: &'static str) -> Self {
+        Self { cause: cause.into(), is_tried_on: false }
     }
 }

@@ -196,7 +196,9 @@ async fn what_is_revoked_meanwhile_reaches_the_store_when_it_is_back() {
         assert!(std::error::Error::source(&error).is_some());
         assert_eq!(judge(&verifiers[0], "a").await, Some(Revoked), "in this process it counts at once");
         assert_eq!(judge(&verifiers[1], "a").await, None);
-        assert_eq!(first.shared_stats().unwrap().waiting(), 1);
+        assert!(error.is_tried_on());
+        let stats = first.shared_stats().unwrap();
+        assert_eq!((stats.waiting(), stats.oldest_waiting()), (1, Some(seconds(2))));
         let later = end(&first, "b");
         store.behave(Behaviour::Good);
         sleep(seconds(6)).await;
@@ -204,8 +206,60 @@ async fn what_is_revoked_meanwhile_reaches_the_store_when_it_is_back() {
         for sid in ["a", "b"] {
             assert_eq!(judge(&verifiers[1], sid).await, Some(Revoked), "{sid}");
         }
-        assert_eq!(first.shared_stats().unwrap().waiting(), 0);
+        let stats = first.shared_stats().unwrap();
+        assert_eq!((stats.waiting(), stats.oldest_waiting()), (0, None));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_store_does_not_take_holds_up_nothing_else() {
+    #[derive(Clone, Default)]
+    struct Picky(Store);
+    impl RevocationStore for Picky {
+        fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()> {
+            match revocations.iter().any(|one| serde_json::to_string(one).unwrap().contains("\\u0000")) {
+                true => Box::pin(async { Err("no NUL, please".into()) }),
+                false => self.0.write(revocations),
+            }
+        }
+
+        fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
+            self.0.read(position)
+        }
+    }
+    let store = Picky::default();
+    let revocations = SharedRevocations::new(store.clone()).start().unwrap();
+    let refused = end(&revocations, "\0");
+    let others: Vec<_> = (0..1000).map(|n| end(&revocations, &n.to_string())).collect();
+    for other in others {
+        other.await.unwrap();
+    }
+    let error = refused.await.unwrap_err();
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no NUL, please");
+    assert_eq!(revocations.shared_stats().unwrap().waiting(), 1);
+    end(&revocations, "later").await.unwrap();
+    assert!(revocations.is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_comes_and_goes_is_not_flooded() {
+    let store = Store::default();
+    let revocations = store.lists();
+    for n in 0..5000 {
+        drop(end(&revocations, &n.to_string()));
+    }
+    sleep(seconds(1)).await;
+    assert_eq!(store.len(), 5000);
+    for _ in 0..100 {
+        store.behave(Behaviour::Away);
+        sleep(Duration::from_millis(400)).await;
+        store.behave(Behaviour::Good);
+        sleep(Duration::from_millis(400)).await;
+    }
+    // In 80 seconds: once in ten.
+    assert!(store.len() <= 10 * 5000, "{}", store.len());
+    sleep(seconds(15)).await;
+    assert!(store.len() >= 2 * 5000, "{}", store.len());
 }
 
 /// Redis, say, confirms what it has not saved yet.
@@ -252,6 +306,7 @@ async fn as_many_wait_as_there_is_room_for() {
     let error = end(&revocations, "one more").await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(cause, "too many others wait for the store");
+    assert!(!error.is_tried_on());
     assert!(revocations.shared_stats().unwrap().waiting() <= 100_500);
     store.behave(Behaviour::Good);
     revocations.ready().await.unwrap();
@@ -306,6 +361,7 @@ fn without_its_runtime_a_list_grows_too_old() {
         let error = end(&revocations, "a").await.unwrap_err();
         let cause = std::error::Error::source(&error).unwrap().to_string();
         assert_eq!(cause, "the runtime of the task that writes has ended");
+        assert!(!error.is_tried_on());
         // No task is left that could say so.
         sleep(seconds(5)).await;
         assert_eq!(judge(&verifier, "b").await, Some(RevocationsUnavailable));
@@ -333,6 +389,16 @@ async fn the_test_for_stores_finds_what_is_wrong() {
             match self.1 {
                 "loses the last of many" if revocations.len() > 5 => drop(revocations.pop()),
                 "keeps to itself" => return Box::pin(async { Ok(()) }),
+                "keeps the first of a name" => {
+                    let held = self.0.0.log.lock().unwrap();
+                    let name = |one: &Revocation| {
+                        let mut json = serde_json::to_value(one).unwrap();
+                        json["exp"].take();
+                        json
+                    };
+                    let names: Vec<_> = held.iter().take(150).map(name).collect();
+                    revocations.retain(|one| !names.contains(&name(one)));
+                }
                 "drops what has expired" => {
                     revocations.retain(|one| one.expires_at() > std::time::SystemTime::now())
                 }
@@ -357,14 +423,25 @@ async fn the_test_for_stores_finds_what_is_wrong() {
         fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
             let (name, page) = (self.1, self.0.read(position.clone()));
             let misses = Arc::clone(&self.2);
-            let is_late = position.and_then(|at| at.parse::<u64>().ok()).is_some_and(|at| at > 90);
+            let from = position.and_then(|at| at.parse::<usize>().ok()).unwrap_or(0);
             Box::pin(async move {
                 let page = page.await?;
                 let mut entries = page.revocations().to_vec();
                 match name {
                     "begins anew each time" => {}
-                    "misses some on the way" if is_late && misses.fetch_add(1, Ordering::Relaxed) == 5 => {
-                        entries.clear()
+                    // In the midst of many that are written at once.
+                    "misses some on the way" if from > 130 && !entries.is_empty() => {
+                        if misses.fetch_add(1, Ordering::Relaxed) == 5 {
+                            entries.clear();
+                        }
+                    }
+                    "calls every page the last" => {
+                        entries.truncate(1000);
+                        let position = (from + entries.len()).to_string();
+                        return Ok(RevocationPage::last(entries, position));
+                    }
+                    "calls no page the last" => {
+                        return Ok(RevocationPage::more(entries, page.position().to_owned()));
                     }
                     "waits too long" => sleep(seconds(4)).await,
                     _ => return Ok(page),
@@ -379,6 +456,9 @@ async fn the_test_for_stores_finds_what_is_wrong() {
         ("keeps to itself", "the store was given"),
         ("drops what has expired", "the store was given"),
         ("is late", "the store was given"),
+        ("keeps the first of a name", "has to keep until the later time"),
+        ("calls every page the last", "less is read than was on the way"),
+        ("calls no page the last", "the store never says that a page is the last"),
         ("begins anew each time", "after the last position there is nothing new"),
         ("misses some on the way", "not in time"),
         ("waits too long", "a read of nothing takes longer"),

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, fs, thread};
 
 /// It saves what it is told once a second, as servers do.
@@ -16,8 +16,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(name: &str) -> Self {
-        // Another process may take the port before the server does; then the test says so.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("redis-{name}"));
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();
@@ -83,6 +82,13 @@ impl Drop for Server {
         let _ = self.process.wait();
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+/// Below those that are given to clients, one of which could take it before the server does.
+fn free_port() -> u16 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
+    let ports = (0..1000).map(|n| (20_000 + (now / 100 + 7 * n) % 10_000) as u16);
+    ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port is free")
 }
 
 fn run(port: u16, directory: &PathBuf) -> Child {

@@ -20,10 +20,12 @@ pub async fn check_revocation_store<S: RevocationStore>(connect: impl Fn() -> S)
     let (first, second) = (connect(), connect());
     is_empty_at_first(&first).await;
     holds_what_it_is_told(&first, &second).await;
+    prolongs_what_is_given_again(&first, &second).await;
     goes_on_from_a_position(&first, &second).await;
     begins_anew_where_it_cannot_go_on(&first).await;
     survives_those_who_do_not_wait(&first, &second).await;
     has_no_gap(&connect, &second).await;
+    says_which_page_is_the_last(&first, &connect()).await;
 }
 
 async fn is_empty_at_first(store: &dyn RevocationStore) {
@@ -47,6 +49,18 @@ async fn holds_what_it_is_told(first: &dyn RevocationStore, second: &dyn Revocat
         );
     }
     assert!(seen.len() == written.len(), "the store tells more than it was given");
+}
+
+async fn prolongs_what_is_given_again(first: &dyn RevocationStore, second: &dyn RevocationStore) {
+    for minutes in [5, 60, 10] {
+        let expires_at = in_seconds(60 * minutes);
+        let (issuer, sid) = ("https://id.example.com".to_owned(), "prolonged".to_owned());
+        write(first, &[Revocation::Session { issuer, sid, expires_at }]).await;
+    }
+    let seen = Reader::of(second).until_the_end().await.seen;
+    let last = seen.iter().filter(|one| one.name().1 == "prolonged").map(Revocation::expires_at).max();
+    let needed = in_seconds(60 * 60 - 60);
+    assert!(last >= Some(needed), "what is given twice, the store has to keep until the later time");
 }
 
 async fn goes_on_from_a_position(first: &dyn RevocationStore, second: &dyn RevocationStore) {
@@ -130,6 +144,18 @@ async fn has_no_gap<S: RevocationStore>(connect: &impl Fn() -> S, store: &dyn Re
     assert!(reader.seen.is_subset(&seen), "from the beginning, less is read than was on the way");
 }
 
+/// More than a page has: a process that starts must not take the first one for all.
+async fn says_which_page_is_the_last(first: &dyn RevocationStore, second: &dyn RevocationStore) {
+    const ENTRIES: usize = 12_000;
+    let many: Vec<_> = (0..ENTRIES).map(|n| session(&format!("many {n}"))).collect();
+    for batch in many.chunks(500) {
+        write(first, batch).await;
+    }
+    let seen = Reader::of(second).until_the_end().await.seen;
+    let all = many.iter().all(|one| seen.contains(one));
+    assert!(all, "of {ENTRIES} entries not all have come when the store says that it was the last page");
+}
+
 /// Who reads from position to position.
 struct Reader<'s> {
     store: &'s dyn RevocationStore,
@@ -143,7 +169,13 @@ impl<'s> Reader<'s> {
     }
 
     async fn until_the_end(mut self) -> Self {
-        while !self.page().await.is_last {}
+        let began = Instant::now();
+        while !self.page().await.is_last {
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "the store never says that a page is the last"
+            );
+        }
         self
     }
 
@@ -155,10 +187,7 @@ impl<'s> Reader<'s> {
                 "the store does not tell, or not in time, all that was written; of it there came {}",
                 self.seen.len()
             );
-            let page = self.page().await;
-            if page.revocations.is_empty() {
-                sleep(Duration::from_millis(1)).await;
-            }
+            self.page().await;
         }
         self
     }
@@ -170,6 +199,9 @@ impl<'s> Reader<'s> {
             .unwrap_or_else(|error| panic!("the store cannot be read: {error}"));
         assert!(page.revocations.len() <= 20_000, "a page has more than some thousand entries");
         self.position = Some(page.position.clone());
+        if page.revocations.is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
         self.seen.extend(page.revocations.iter().cloned());
         page
     }
@@ -206,13 +238,13 @@ fn odd_revocations() -> Vec<Revocation> {
                 sid: name.clone(),
                 expires_at: in_seconds(u32::MAX.into()),
             });
-            for millis in [0, 1_700_000_000_123] {
+            for millis in [0, 1_700_000_000_123, 253_402_300_799_000] {
                 revocations.push(Revocation::Subject {
                     issuer: issuer.clone(),
                     sub: name.clone(),
                     issued_until: UNIX_EPOCH + Duration::from_millis(millis),
                     // Expired, but not for an hour.
-                    expires_at: in_seconds(-1800),
+                    expires_at: in_seconds(-3590),
                 });
             }
         }

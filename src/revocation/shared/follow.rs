@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use super::state::{Attempt, State};
 use super::{RevocationStore, attempt, pause};
 use crate::revocation::held::Held;
-use crate::revocation::seconds;
 
 pub(super) struct Follower {
     pub(super) store: Arc<dyn RevocationStore>,
@@ -25,11 +25,20 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// How soon a store is asked again that had nothing more, so that a thousand processes do not ask it for each entry.
 const LEAST_WAIT: Duration = Duration::from_millis(100);
 
+/// After so many entries others have their turn.
+const TURN: usize = 500;
+
 impl Follower {
     pub(super) async fn run(self) {
         let mut position = None;
+        let mut clocks = (SystemTime::now(), Instant::now());
         loop {
             let began = Instant::now();
+            if was_put_back(clocks) {
+                // What was over by the clock as it was, is not.
+                position = None;
+            }
+            clocks = (SystemTime::now(), began);
             let (store, from) = (Arc::clone(&self.store), position.clone());
             let page = match attempt(LIMIT, async move { store.read(from).await }).await {
                 Ok(page) => page,
@@ -41,15 +50,24 @@ impl Follower {
             if self.state.succeeded(Attempt::Read) {
                 self.back_in_touch.notify_one();
             }
-            let now = seconds(SystemTime::now());
-            for revocation in &page.revocations {
-                self.held.add_unless_over(revocation, now);
+            for revocations in page.revocations.chunks(TURN) {
+                let now = self.held.now();
+                revocations.iter().for_each(|revocation| self.held.add_unless_over(revocation, now));
+                yield_now().await;
             }
             position = Some(page.position);
             if page.is_last {
                 self.state.complete_as_of(began);
+            }
+            if page.is_last || page.revocations.is_empty() {
                 sleep(LEAST_WAIT.saturating_sub(began.elapsed())).await;
             }
         }
     }
+}
+
+/// Whether the clock on the wall has gone back since, by more than a minute.
+fn was_put_back((wall, steady): (SystemTime, Instant)) -> bool {
+    let expected = wall + steady.elapsed();
+    expected.duration_since(SystemTime::now()).is_ok_and(|back| back > Duration::from_secs(60))
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 pub use self::conformance::check_revocation_store;
 #[cfg(feature = "redis")]
@@ -109,7 +109,7 @@ impl SharedRevocations {
         self
     }
 
-    /// Begins to follow the store, by a task in this tokio runtime. It ends with the last clone of the list, when all that was
+    /// Begins to follow the store, by a task in this tokio runtime, which needs its timers enabled. It ends with the last clone of the list, when all that was
     /// revoked has been written, or half a minute later if it cannot be.
     ///
     /// The store need not be there yet.
@@ -135,13 +135,7 @@ impl SharedRevocations {
             state: Arc::clone(&state),
             back_in_touch: Arc::clone(&back_in_touch),
         };
-        let writer = Writer {
-            store: self.store,
-            state,
-            back_in_touch,
-            outbox,
-            recent: std::collections::VecDeque::new(),
-        };
+        let writer = Writer::new(self.store, state, back_in_touch, outbox);
         runtime.spawn(async {
             tokio::select! {
                 () = follower.run() => {}
@@ -183,25 +177,27 @@ impl Link {
         let (arrived, arrival) = oneshot::channel();
         // Counted first, since it may have arrived a moment later.
         self.state.waiting.fetch_add(1, Ordering::Relaxed);
-        let sent = self.outbox.try_send(Outgoing { revocation, arrived });
+        let sent = self.outbox.try_send(Outgoing { revocation, since: Instant::now(), arrived });
         let (state, limit) = (Arc::clone(&self.state), self.write_limit);
         if sent.is_err() {
             state.waiting.fetch_sub(1, Ordering::Relaxed);
         }
         Recorded::waiting(async move {
             if let Err(error) = sent {
-                let cause = match error {
+                return Err(NotRecorded::for_good(match error {
                     mpsc::error::TrySendError::Full(_) => "too many others wait for the store",
                     mpsc::error::TrySendError::Closed(_) => "the runtime of the task that writes has ended",
-                };
-                return Err(NotRecorded::because(cause));
+                }));
+            }
+            if Handle::try_current().is_err() {
+                return Err(NotRecorded::so_far("it can be waited for only inside of a tokio runtime"));
             }
             match timeout(limit, arrival).await {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) => Err(NotRecorded::because("the task that writes has ended")),
-                Err(_) => Err(match state.last_error() {
-                    Some(error) => NotRecorded::because(error.to_string()),
-                    None => NotRecorded::because("the store has not answered yet"),
+                Ok(Err(_)) => Err(NotRecorded::for_good("the task that writes has ended")),
+                Err(_) => Err(match state.last_error().filter(|_| state.is_out_of_touch()) {
+                    Some(error) => NotRecorded::so_far(error.to_string()),
+                    None => NotRecorded::so_far("the store has not answered yet"),
                 }),
             }
         })
@@ -228,6 +224,9 @@ impl Revocations {
     }
 
     /// Whether the list counts at this moment: for a probe. With no store it always does.
+    ///
+    /// That is about what others revoke. What this process revokes may wait for a store that can be read and not written:
+    /// [`oldest_waiting`](SharedRevocationsStats::oldest_waiting) tells.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.link().is_none_or(Link::is_current)

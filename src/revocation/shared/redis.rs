@@ -1,24 +1,27 @@
 use std::error::Error;
 use std::fmt::{self, Formatter};
-use std::sync::Arc;
-use std::time::Duration;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, InfoDict, cmd, pipe};
-use tokio::sync::Mutex;
+use siphasher::sip::SipHasher13;
 use tokio::time::Instant;
 
 use super::store::{RevocationPage, RevocationStore, StoreFuture};
 use crate::config_error::ConfigError;
 use crate::revocation::{Revocation, seconds};
 
-/// Revocations that are shared by [Redis](https://redis.io) 5 or [Valkey](https://valkey.io): one server, or one with replicas
-/// behind one address.
+/// Revocations that are shared by [Redis](https://redis.io) 5 or [Valkey](https://valkey.io): by the one server that takes
+/// writes. (A replica is refused: it may be behind, and not know it.)
 ///
 /// What is held is a sorted set, by expiry, from which entries are taken an hour after they have expired; what is new is a stream of
 /// the last hundred thousand or so. A process reads the set once and then the stream, and the set again if it has
 /// missed a part of the stream. Their keys are `{tower-jwt-auth}:held` and `{tower-jwt-auth}:news`. The entries are
-/// JSON, as [`Revocation`] has it, so that other services can read and write them.
+/// JSON, as [`Revocation`] has it, so that other services can read and write them; what is none is passed over. A user
+/// of Redis needs `INFO`, `TIME`, `ZADD`, `ZSCAN`, `ZRANGEBYSCORE`, `ZREM`, `XADD`, `XREAD`, `XRANGE` and `XREVRANGE`.
 ///
 /// Have the server save what it is told (`appendonly yes`), and not forget it to make room (`maxmemory-policy
 /// noeviction`): what it has lost is held by the processes that run, but not by those that start. What a process has
@@ -31,47 +34,58 @@ struct Inner {
     client: Client,
     held: String,
     news: String,
-    /// Two connections, since reading waits for news.
-    reading: Mutex<Option<Connection>>,
-    writing: Mutex<Option<Connection>>,
+    /// Connections that nobody uses at the moment. Reading and writing each have their own, since reading waits for news.
+    reading: Mutex<Vec<Connection>>,
+    writing: Mutex<Vec<Connection>>,
+    /// How many entries are read at once: fewer after a failure, which may have been too many for a slow network.
+    at_once: AtomicUsize,
 }
 
 struct Connection {
     redis: MultiplexedConnection,
     /// Of the server, which has another one after each start.
     run_id: String,
-    /// What time it was there, in seconds since 1970, and when.
-    server_time: (u64, Instant),
+    used: Instant,
 }
 
 /// How far reading has come.
 enum Position {
     Start,
-    /// In the set, as this run of the server has it; from which id the stream is to be read afterwards.
+    /// In the set, as this run of the server has it; after which entry the stream is to be read then.
     Held {
         cursor: String,
-        news: String,
+        news: Last,
     },
-    /// In the stream: the last id that was read, whose entry is still there unless others have been missed.
-    News(String),
+    /// In the stream: the last entry that was read, which is still there unless others have been missed.
+    News(Last),
+}
+
+/// An entry of the stream.
+struct Last {
+    id: String,
+    /// Of what is in it: after a loss, something else may have its id.
+    digest: u64,
 }
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 /// An entry of a stream: its id, and its fields and values in turn.
-type Entry = (String, Vec<String>);
+type Entry = (String, Vec<Vec<u8>>);
 
 /// How long the server has news waited for, in milliseconds.
 const WAIT: u32 = 500;
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 const CONNECTION_LIMIT: Duration = Duration::from_secs(1);
-/// How many entries are read at once.
+/// How many entries are read at once, at best and at worst.
 const AT_ONCE: usize = 2000;
+const LEAST_AT_ONCE: usize = 20;
+/// A connection that has not been used for so long may have been cut by something in between.
+const IDLE: Duration = Duration::from_secs(30);
 /// About how many entries the stream goes back.
 const NEWS_KEPT: u32 = 100_000;
 /// How long an entry is kept after it has expired, in seconds.
 const BEYOND_EXPIRY: u64 = 3600;
 /// The field of an entry that holds a revocation.
-const FIELD: &str = "revocation";
+const FIELD: &[u8] = b"revocation";
 
 impl RedisStore {
     /// The server at this address, `redis://user:password@host:port/database`, of which all but the host may be left out. Nothing
@@ -105,6 +119,7 @@ impl RedisStore {
             news: key("news"),
             reading: Mutex::default(),
             writing: Mutex::default(),
+            at_once: AtomicUsize::new(AT_ONCE),
         }))
     }
 }
@@ -113,11 +128,13 @@ impl RevocationStore for RedisStore {
     fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()> {
         let store = Arc::clone(&self.0);
         Box::pin(async move {
-            let mut slot = store.writing.lock().await;
             // A connection that has failed, or was left in the middle of something, is not used again.
-            let mut connection = store.take_or_connect(&mut slot).await?;
+            let mut connection = store.take_or_connect(&store.writing).await?;
             store.write(&mut connection, &revocations).await?;
-            *slot = Some(connection);
+            // What has expired is of no importance: the next write takes it away.
+            if store.remove_expired(&mut connection, revocations.len()).await.is_ok() {
+                put_back(&store.writing, connection);
+            }
             Ok(())
         })
     }
@@ -125,36 +142,54 @@ impl RevocationStore for RedisStore {
     fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
         let store = Arc::clone(&self.0);
         Box::pin(async move {
-            let mut slot = store.reading.lock().await;
-            let mut connection = store.take_or_connect(&mut slot).await?;
+            let mut connection = store.take_or_connect(&store.reading).await?;
             let position = Position::parse(position.as_deref(), &connection.run_id);
-            let page = store.read(&mut connection, position).await?;
-            *slot = Some(connection);
+            let at_once = store.at_once.load(Ordering::Relaxed);
+            // Also if the answer is not waited for.
+            store.at_once.store((at_once / 2).max(LEAST_AT_ONCE), Ordering::Relaxed);
+            let page = store.read(&mut connection, position, at_once).await?;
+            store.at_once.store((at_once * 2).min(AT_ONCE), Ordering::Relaxed);
+            put_back(&store.reading, connection);
             Ok(page)
         })
     }
 }
 
+fn put_back(connections: &Mutex<Vec<Connection>>, mut connection: Connection) {
+    connection.used = Instant::now();
+    connections.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+}
+
 impl Inner {
-    async fn take_or_connect(&self, slot: &mut Option<Connection>) -> Outcome<Connection> {
-        if let Some(connection) = slot.take() {
-            return Ok(connection);
+    async fn take_or_connect(&self, connections: &Mutex<Vec<Connection>>) -> Outcome<Connection> {
+        let taken = {
+            let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
+            connections.retain(|connection| connection.used.elapsed() < IDLE);
+            connections.pop()
+        };
+        match taken {
+            Some(connection) => Ok(connection),
+            None => self.connect().await,
         }
+    }
+
+    async fn connect(&self) -> Outcome<Connection> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECTION_LIMIT))
             .set_response_timeout(Some(ANSWER_LIMIT));
         let mut redis = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        let (info, (now, _)): (InfoDict, (u64, u64)) =
-            pipe().cmd("INFO").arg("server").cmd("TIME").query_async(&mut redis).await?;
-        let run_id = info.get("run_id").unwrap_or_default();
-        Ok(Connection { redis, run_id, server_time: (now, Instant::now()) })
+        let info: InfoDict = cmd("INFO").query_async(&mut redis).await?;
+        if info.get::<String>("role").is_some_and(|role| role != "master") {
+            return Err("the server is a replica, which may be behind".into());
+        }
+        let run_id = info.get("run_id").ok_or("the server does not say which run of it this is")?;
+        Ok(Connection { redis, run_id, used: Instant::now() })
     }
 
     async fn write(&self, connection: &mut Connection, revocations: &[Revocation]) -> Outcome<()> {
         if revocations.is_empty() {
             return Ok(());
         }
-        let over = connection.now().saturating_sub(BEYOND_EXPIRY);
         let mut both = pipe();
         both.atomic().cmd("ZADD").arg(&self.held);
         for revocation in revocations {
@@ -165,11 +200,17 @@ impl Inner {
             both.arg(FIELD).arg(serde_json::to_string(revocation)?).ignore();
         }
         let _: (u64,) = both.query_async(&mut connection.redis).await?;
+        Ok(())
+    }
 
-        // More than were added, so that the set does not grow for good; and not so many that the server is held up.
-        let expired: Vec<String> = cmd("ZRANGEBYSCORE")
-            .arg(&[&self.held, "-inf", &format!("({over}"), "LIMIT", "0"])
-            .arg(2 * revocations.len() + 10)
+    /// More than were added, so that the set does not grow for good; and not so many that the server is held up. By the
+    /// earlier of two clocks: one that is wrong must not take away what is needed.
+    async fn remove_expired(&self, connection: &mut Connection, added: usize) -> Outcome<()> {
+        let (there, _): (u64, u64) = cmd("TIME").query_async(&mut connection.redis).await?;
+        let now = there.min(seconds(SystemTime::now()).into());
+        let expired: Vec<Vec<u8>> = cmd("ZRANGEBYSCORE")
+            .arg(&[&self.held, "-inf", &format!("({}", now.saturating_sub(BEYOND_EXPIRY)), "LIMIT", "0"])
+            .arg(2 * added + 10)
             .query_async(&mut connection.redis)
             .await?;
         if !expired.is_empty() {
@@ -178,33 +219,40 @@ impl Inner {
         Ok(())
     }
 
-    async fn read(&self, connection: &mut Connection, position: Position) -> Outcome<RevocationPage> {
-        match position {
-            Position::Start => {
-                let news = self.last_news(connection).await?;
-                self.read_held(connection, "0", news).await
-            }
-            Position::Held { cursor, news } => self.read_held(connection, &cursor, news).await,
-            Position::News(last) => match self.read_news(connection, last).await? {
-                Some(page) => Ok(page),
-                None => {
-                    let news = self.last_news(connection).await?;
-                    self.read_held(connection, "0", news).await
-                }
+    async fn read(
+        &self,
+        connection: &mut Connection,
+        position: Position,
+        at_once: usize,
+    ) -> Outcome<RevocationPage> {
+        let (cursor, news) = match position {
+            Position::Held { cursor, news } => (cursor, news),
+            Position::News(last) => match self.read_news(connection, last, at_once).await? {
+                Some(page) => return Ok(page),
+                None => ("0".to_owned(), self.last_news(connection).await?),
             },
-        }
+            Position::Start => ("0".to_owned(), self.last_news(connection).await?),
+        };
+        self.read_held(connection, &cursor, news, at_once).await
     }
 
-    /// The id of the stream's last entry. If it has none, it is given one, by which a gap can be told.
-    async fn last_news(&self, connection: &mut Connection) -> Outcome<String> {
-        let last: Vec<Entry> = cmd("XREVRANGE")
-            .arg(&[&self.news, "+", "-", "COUNT", "1"])
-            .query_async(&mut connection.redis)
-            .await?;
-        if let Some((id, _)) = last.into_iter().next() {
-            return Ok(id);
+    /// The stream's last entry. If it has none, it is given one, by which a gap can be told.
+    async fn last_news(&self, connection: &mut Connection) -> Outcome<Last> {
+        for _ in 0..2 {
+            let last: Vec<Entry> = cmd("XREVRANGE")
+                .arg(&[&self.news, "+", "-", "COUNT", "1"])
+                .query_async(&mut connection.redis)
+                .await?;
+            if let Some(last) = last.first() {
+                return Ok(Last::of(last));
+            }
+            let begin = format!("{:016x}", fastrand::u64(..));
+            let _: String = cmd("XADD")
+                .arg(&[&self.news, "*", "begins", &begin])
+                .query_async(&mut connection.redis)
+                .await?;
         }
-        Ok(cmd("XADD").arg(&[&self.news, "*", "begins", "1"]).query_async(&mut connection.redis).await?)
+        Err("the stream does not keep what is added to it".into())
     }
 
     /// A part of the set. What is in it from the first part to the last is in one of them.
@@ -212,11 +260,12 @@ impl Inner {
         &self,
         connection: &mut Connection,
         cursor: &str,
-        news: String,
+        news: Last,
+        at_once: usize,
     ) -> Outcome<RevocationPage> {
-        let (cursor, members): (String, Vec<String>) = cmd("ZSCAN")
+        let (cursor, members): (String, Vec<Vec<u8>>) = cmd("ZSCAN")
             .arg(&[&self.held, cursor, "COUNT"])
-            .arg(AT_ONCE)
+            .arg(at_once)
             .query_async(&mut connection.redis)
             .await?;
         // Every other one is a score.
@@ -226,19 +275,25 @@ impl Inner {
     }
 
     /// What the stream has after an entry, waiting for it a while; `None` if that entry is gone, and perhaps others with it.
-    async fn read_news(&self, connection: &mut Connection, last: String) -> Outcome<Option<RevocationPage>> {
+    async fn read_news(
+        &self,
+        connection: &mut Connection,
+        last: Last,
+        at_once: usize,
+    ) -> Outcome<Option<RevocationPage>> {
         let mut both = pipe();
-        both.cmd("XRANGE").arg(&[&self.news, &last, &last]);
-        both.cmd("XREAD").arg("COUNT").arg(AT_ONCE).arg("BLOCK").arg(WAIT);
-        both.arg(&["STREAMS", &self.news, &last]);
+        both.cmd("XREAD").arg("COUNT").arg(at_once).arg("BLOCK").arg(WAIT);
+        both.arg(&["STREAMS", &self.news, &last.id]);
+        // After it: what is there then has been there all the time.
+        both.cmd("XRANGE").arg(&[&self.news, &last.id, &last.id]);
         type Streams = Option<Vec<(String, Vec<Entry>)>>;
-        let (known, news): (Vec<Entry>, Streams) = both.query_async(&mut connection.redis).await?;
-        if known.is_empty() {
+        let (news, known): (Streams, Vec<Entry>) = both.query_async(&mut connection.redis).await?;
+        if known.first().is_none_or(|known| Last::of(known).digest != last.digest) {
             return Ok(None);
         }
         let news: Vec<_> = news.into_iter().flatten().flat_map(|(_, entries)| entries).collect();
-        let is_last = news.len() < AT_ONCE;
-        let last = news.last().map_or(last, |(id, _)| id.clone());
+        let is_last = news.len() < at_once;
+        let last = news.last().map_or(last, Last::of);
         let fields = news.iter().flat_map(|(_, fields)| fields.chunks_exact(2));
         let revocations =
             fields.filter(|field| field[0] == FIELD).filter_map(|field| parse(&field[1])).collect();
@@ -247,31 +302,40 @@ impl Inner {
     }
 }
 
-impl Connection {
-    /// The server's time, in seconds since 1970: no process with a wrong clock takes away what the others need.
-    fn now(&self) -> u64 {
-        self.server_time.0 + self.server_time.1.elapsed().as_secs()
+impl Last {
+    fn of((id, fields): &Entry) -> Self {
+        let mut digest = SipHasher13::new();
+        fields.hash(&mut digest);
+        Self { id: id.clone(), digest: digest.finish() }
+    }
+
+    fn parse(id: &str, digest: &str) -> Option<Self> {
+        let digest = digest.parse().ok()?;
+        is_id(id).then(|| Self { id: id.to_owned(), digest })
     }
 }
 
 impl Position {
     fn parse(text: Option<&str>, run_id: &str) -> Self {
         let words: Vec<_> = text.unwrap_or_default().split(' ').collect();
-        match *words {
-            ["news", id] if is_id(id) => Self::News(id.to_owned()),
+        let position = match *words {
+            ["news", id, digest] => Last::parse(id, digest).map(Self::News),
             // After a restart, a cursor means another place.
-            ["held", run, cursor, id] if run == run_id && is_number(cursor) && is_id(id) => {
-                Self::Held { cursor: cursor.to_owned(), news: id.to_owned() }
+            ["held", run, cursor, id, digest] if run == run_id && is_number(cursor) => {
+                Last::parse(id, digest).map(|news| Self::Held { cursor: cursor.to_owned(), news })
             }
-            _ => Self::Start,
-        }
+            _ => None,
+        };
+        position.unwrap_or(Self::Start)
     }
 
     fn to_text(&self, run_id: &str) -> String {
         match self {
             Self::Start => String::new(),
-            Self::Held { cursor, news } => format!("held {run_id} {cursor} {news}"),
-            Self::News(id) => format!("news {id}"),
+            Self::Held { cursor, news: Last { id, digest } } => {
+                format!("held {run_id} {cursor} {id} {digest}")
+            }
+            Self::News(Last { id, digest }) => format!("news {id} {digest}"),
         }
     }
 }
@@ -285,8 +349,8 @@ fn is_number(text: &str) -> bool {
 }
 
 /// What somebody else has written may be something else.
-fn parse(text: &str) -> Option<Revocation> {
-    serde_json::from_str(text).ok()
+fn parse(text: &[u8]) -> Option<Revocation> {
+    serde_json::from_slice(text).ok()
 }
 
 /// The client's own errors say less.

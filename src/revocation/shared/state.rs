@@ -23,6 +23,7 @@ pub(super) struct State {
     writes: Count,
     /// How many entries wait for the store.
     pub(super) waiting: AtomicU64,
+    oldest_waiting: Mutex<Option<Instant>>,
     last_error: Mutex<Option<Arc<StoreError>>>,
 }
 
@@ -51,6 +52,7 @@ impl State {
             reads: Count::default(),
             writes: Count::default(),
             waiting: AtomicU64::new(0),
+            oldest_waiting: Mutex::default(),
             last_error: Mutex::default(),
         }
     }
@@ -58,7 +60,9 @@ impl State {
     /// Whether the list was complete not too long ago. A clock is read, so that it ends also where no task runs any more.
     #[inline]
     pub(super) fn is_current(&self) -> bool {
-        self.millis(Instant::now()) < self.counts_until.load(Ordering::Relaxed)
+        // Not before what was read from the store: with the `Release` below.
+        let counts_until = self.counts_until.load(Ordering::Acquire);
+        self.millis(Instant::now()) < counts_until
     }
 
     /// Everything that was in the store at this time is on the list.
@@ -103,6 +107,10 @@ impl State {
         [&self.reads, &self.writes].iter().any(|count| count.in_a_row.load(Ordering::Relaxed) > 0)
     }
 
+    pub(super) fn set_oldest_waiting(&self, since: Option<Instant>) {
+        *self.oldest_waiting.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
     pub(super) fn last_error(&self) -> Option<Arc<StoreError>> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -113,6 +121,11 @@ impl State {
             age: (complete != u64::MAX)
                 .then(|| Duration::from_millis(self.millis(Instant::now()).saturating_sub(complete))),
             waiting: self.waiting.load(Ordering::Relaxed),
+            oldest_waiting: self
+                .oldest_waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .map(|since| since.elapsed()),
             failed_reads: self.reads.failed.load(Ordering::Relaxed),
             failed_writes: self.writes.failed.load(Ordering::Relaxed),
             last_error: self.last_error().map(|error| error.to_string()),

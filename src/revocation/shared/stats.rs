@@ -5,13 +5,14 @@ use std::time::Duration;
 pub struct SharedRevocationsStats {
     pub(super) age: Option<Duration>,
     pub(super) waiting: u64,
+    pub(super) oldest_waiting: Option<Duration>,
     pub(super) failed_reads: u64,
     pub(super) failed_writes: u64,
     pub(super) last_error: Option<String>,
 }
 
 impl SharedRevocationsStats {
-    /// How long ago everything in the store was on the list, if it ever was: less than a second, unless the store is away.
+    /// How long ago everything in the store was on the list, if it ever was: hardly more than a second, unless the store is away.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         self.age
@@ -21,6 +22,12 @@ impl SharedRevocationsStats {
     #[must_use]
     pub fn waiting(&self) -> u64 {
         self.waiting
+    }
+
+    /// For how long the oldest of them has waited: if it is long, what this process has revoked is not known to the others.
+    #[must_use]
+    pub fn oldest_waiting(&self) -> Option<Duration> {
+        self.oldest_waiting
     }
 
     /// How often reading from the store has failed.

@@ -43,7 +43,8 @@ pub trait RevocationStore: Send + Sync {
     /// that begins from then on has to come to them. The same may be added twice. Each has to be kept until an hour
     /// after it [expires](Revocation::expires_at).
     ///
-    /// It may be called again before the future is ready, and the future may be dropped before it is.
+    /// It may be called again before the future is ready, and the future may be dropped before it is. Neither this nor
+    /// [`read`](Self::read) may block a thread.
     fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()>;
 
     /// Reads what comes after a position that an earlier read has given, this process's or another's; from the beginning

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::state::{Attempt, State};
 use super::{RevocationStore, attempt, pause};
@@ -16,17 +16,25 @@ use crate::revocation::Revocation;
 /// An entry on its way, and whoever waits for its arrival.
 pub(super) struct Outgoing {
     pub(super) revocation: Revocation,
+    pub(super) since: Instant,
     pub(super) arrived: oneshot::Sender<()>,
 }
 
 pub(super) struct Writer {
-    pub(super) store: Arc<dyn RevocationStore>,
-    pub(super) state: Arc<State>,
-    pub(super) back_in_touch: Arc<Notify>,
-    pub(super) outbox: Receiver<Outgoing>,
+    store: Arc<dyn RevocationStore>,
+    state: Arc<State>,
+    back_in_touch: Arc<Notify>,
+    outbox: Receiver<Outgoing>,
+    /// What is taken out of it and not written yet.
+    batch: Vec<Outgoing>,
+    /// How often writing it has failed.
+    failures: u64,
     /// What was written lately. A store that breaks down may lose what it had confirmed but not yet saved, so that this is
     /// written once more when it is back.
-    pub(super) recent: VecDeque<(Instant, Revocation)>,
+    recent: VecDeque<(Instant, Revocation)>,
+    /// When that is due.
+    rewrite: Option<Instant>,
+    rewritten: Option<Instant>,
 }
 
 /// How long a write may take.
@@ -35,78 +43,143 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// How long ago "lately" is, while the store is in touch: Redis saves once a second, others as seldom as that.
 const LATELY: Duration = Duration::from_secs(60);
 
+/// How often that is written again at most, where a store comes and goes.
+const BETWEEN_REWRITES: Duration = Duration::from_secs(10);
+
 const MOST_RECENT: usize = 10_000;
 const BATCH: usize = 500;
+
+/// After so many failures a batch is written one by one, so that an entry which the store does not take holds up no other.
+const PATIENCE: u64 = 3;
 
 /// For how long it is still tried when nobody uses the list any more.
 const LAST_TRIES: Duration = Duration::from_secs(30);
 
 impl Writer {
-    /// Ends when nobody uses the list any more, and all is written.
+    pub(super) fn new(
+        store: Arc<dyn RevocationStore>,
+        state: Arc<State>,
+        back_in_touch: Arc<Notify>,
+        outbox: Receiver<Outgoing>,
+    ) -> Self {
+        Self {
+            store,
+            state,
+            back_in_touch,
+            outbox,
+            batch: Vec::new(),
+            failures: 0,
+            recent: VecDeque::new(),
+            rewrite: None,
+            rewritten: None,
+        }
+    }
+
+    /// Ends when nobody uses the list any more, and all is written or has been tried for long enough.
     pub(super) async fn run(mut self) {
-        let mut batch = Vec::new();
+        let mut unused_since = None;
         loop {
-            tokio::select! {
-                biased;
-                () = self.back_in_touch.notified() => {
-                    if !self.write_recent_again().await {
-                        return;
-                    }
+            if self.batch.is_empty() {
+                if !self.wait().await {
+                    return;
                 }
-                taken = self.outbox.recv_many(&mut batch, BATCH) => {
-                    let revocations = batch.iter().map(|outgoing| outgoing.revocation.clone()).collect();
-                    if taken == 0 || !self.write(revocations).await {
-                        return;
-                    }
-                    self.state.waiting.fetch_sub(taken as u64, Ordering::Relaxed);
-                    for outgoing in batch.drain(..) {
-                        self.recent.push_back((Instant::now(), outgoing.revocation));
-                        // Whoever waited may have gone.
-                        let _ = outgoing.arrived.send(());
-                    }
-                    self.forget_old();
+            } else {
+                // What has come meanwhile goes with it.
+                while self.batch.len() < BATCH
+                    && let Ok(outgoing) = self.outbox.try_recv()
+                {
+                    self.batch.push(outgoing);
+                }
+            }
+            self.write_batch().await;
+            self.state.set_oldest_waiting(self.batch.first().map(|outgoing| outgoing.since));
+            let unused = self.outbox.is_closed().then(|| *unused_since.get_or_insert_with(Instant::now));
+            if unused.is_some_and(|since| since.elapsed() >= LAST_TRIES) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for something to write. Tells if there will be nothing more.
+    async fn wait(&mut self) -> bool {
+        let due = self.rewrite;
+        tokio::select! {
+            biased;
+            () = self.back_in_touch.notified() => {
+                let again = self.rewritten.map(|last| last + BETWEEN_REWRITES);
+                self.rewrite = Some(again.unwrap_or_else(Instant::now));
+                true
+            }
+            () = async { sleep_until(due.expect("it is due")).await }, if due.is_some() => {
+                self.rewrite = None;
+                self.rewritten = Some(Instant::now());
+                self.write_recent_again().await;
+                true
+            }
+            taken = self.outbox.recv_many(&mut self.batch, BATCH) => taken > 0,
+        }
+    }
+
+    async fn write_batch(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        self.state.set_oldest_waiting(self.batch.first().map(|outgoing| outgoing.since));
+        let revocations = self.batch.iter().map(|outgoing| outgoing.revocation.clone()).collect();
+        if self.write(revocations).await {
+            let written = std::mem::take(&mut self.batch);
+            written.into_iter().for_each(|outgoing| self.confirm(outgoing));
+            self.failures = 0;
+            self.forget_old();
+            return;
+        }
+        self.failures += 1;
+        pause(self.failures).await;
+        if self.failures.is_multiple_of(PATIENCE) && self.batch.len() > 1 {
+            for outgoing in std::mem::take(&mut self.batch) {
+                match self.write(vec![outgoing.revocation.clone()]).await {
+                    true => self.confirm(outgoing),
+                    false => self.batch.push(outgoing),
                 }
             }
         }
     }
 
-    async fn write_recent_again(&mut self) -> bool {
+    fn confirm(&mut self, outgoing: Outgoing) {
+        self.state.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.recent.push_back((Instant::now(), outgoing.revocation));
+        // Whoever waited may have gone.
+        let _ = outgoing.arrived.send(());
+    }
+
+    /// If it fails, the next success has it tried again.
+    async fn write_recent_again(&mut self) {
         let recent: Vec<_> = self.recent.iter().map(|(_, revocation)| revocation.clone()).collect();
         for batch in recent.chunks(BATCH) {
             if !self.write(batch.to_vec()).await {
-                return false;
+                return;
             }
         }
-        true
     }
 
-    /// Tries until it is written. Tells if it had to be given up.
     async fn write(&self, revocations: Vec<Revocation>) -> bool {
-        let mut unused_since = None;
-        loop {
-            let (store, revocations) = (Arc::clone(&self.store), revocations.clone());
-            match attempt(LIMIT, async move { store.write(revocations).await }).await {
-                Ok(()) => {
-                    if self.state.succeeded(Attempt::Write) {
-                        self.back_in_touch.notify_one();
-                    }
-                    return true;
+        let store = Arc::clone(&self.store);
+        match attempt(LIMIT, async move { store.write(revocations).await }).await {
+            Ok(()) => {
+                if self.state.succeeded(Attempt::Write) {
+                    self.back_in_touch.notify_one();
                 }
-                Err(error) => {
-                    let failures = self.state.failed(Attempt::Write, error);
-                    if self.outbox.is_closed()
-                        && unused_since.get_or_insert_with(Instant::now).elapsed() >= LAST_TRIES
-                    {
-                        return false;
-                    }
-                    pause(failures).await;
-                }
+                true
+            }
+            Err(error) => {
+                self.state.failed(Attempt::Write, error);
+                false
             }
         }
     }
 
     fn forget_old(&mut self) {
-        if !self.state.is_out_of_touch() {
+        if !self.state.is_out_of_touch() && self.rewrite.is_none() {
             while self.recent.front().is_some_and(|(written, _)| written.elapsed() >= LATELY) {
                 self.recent.pop_front();
             }
