@@ -47,7 +47,10 @@ mod signup;
 mod tokens;
 mod users;
 
+use std::fmt::{self, Formatter};
+
 use axum::{Router, middleware};
+use sqlx::AnyPool;
 
 use crate::attempts::Attempts;
 pub use crate::clock::Clock;
@@ -62,12 +65,24 @@ use crate::signed_in::SignIns;
 use crate::signin::SignIn;
 use crate::users::Users;
 
-/// The whole application: opens the database, whose tables are made on the first start, and sets up the routes.
+/// The whole application, for [`serve`], which closes its database when it stops.
+pub struct App {
+    pub(crate) router: Router,
+    pub(crate) database: AnyPool,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").finish_non_exhaustive()
+    }
+}
+
+/// Makes the application: opens the database, whose tables are made on the first start, and sets up the routes.
 ///
 /// # Errors
 ///
 /// The database cannot be opened, or belongs to another program.
-pub async fn app(settings: &Settings) -> Result<Router, SettingError> {
+pub async fn app(settings: &Settings) -> Result<App, SettingError> {
     let Settings { clock, limits, .. } = settings;
     let database = database::open(&settings.database).await?;
     let revocations = revoked::list(settings).await?;
@@ -83,10 +98,10 @@ pub async fn app(settings: &Settings) -> Result<Router, SettingError> {
         users: users.clone(),
         sign_ins: sign_ins.clone(),
         gate: PasswordGate::new(),
-        attempts: Attempts::new(database, clock.clone(), *limits),
+        attempts: Attempts::new(database.clone(), clock.clone(), *limits),
         proxies: settings.proxies,
     };
-    Ok(Router::new()
+    let router = Router::new()
         .merge(page::routes())
         .merge(signup::routes(sign_in.clone()))
         .merge(signin::routes(sign_in))
@@ -96,5 +111,6 @@ pub async fn app(settings: &Settings) -> Result<Router, SettingError> {
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(limits.request, limits::time_limit))
-        .layer(public_url::csrf_layer(settings.public_url.as_ref())?))
+        .layer(public_url::csrf_layer(settings.public_url.as_ref())?);
+    Ok(App { router, database })
 }

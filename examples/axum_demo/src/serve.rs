@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+use crate::App;
 use crate::limits::Limits;
 use crate::settings::SettingError;
 
@@ -31,10 +32,10 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, SettingError> {
     })
 }
 
-/// Serves until `stop` is ready, then lets the requests under way finish.
+/// Serves until `stop` is ready, then lets the requests under way finish, and closes the database.
 ///
 /// `axum::serve` would do, but it waits for slow clients for ever, and for any number of them.
-pub async fn serve(mut listener: TcpListener, app: Router, limits: Limits, stop: impl Future<Output = ()>) {
+pub async fn serve(mut listener: TcpListener, app: App, limits: Limits, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(limits.connections));
     // Tells every connection, and knows when the last one is gone.
     let (stopping, stopped) = watch::channel(());
@@ -42,7 +43,7 @@ pub async fn serve(mut listener: TcpListener, app: Router, limits: Limits, stop:
     loop {
         tokio::select! {
             (place, stream, peer) = accept(&mut listener, &places) => {
-                let (app, stopped) = (app.clone(), stopped.clone());
+                let (app, stopped) = (app.router.clone(), stopped.clone());
                 tokio::spawn(async move {
                     converse(stream, peer, app, limits, stopped).await;
                     drop(place);
@@ -54,6 +55,8 @@ pub async fn serve(mut listener: TcpListener, app: Router, limits: Limits, stop:
     drop((listener, stopped));
     stopping.send_replace(());
     stopping.closed().await;
+    // SQLite then has all in one file. A server that does not answer is not waited for.
+    let _ = timeout(limits.shutdown, app.database.close()).await;
 }
 
 /// The next connection, as soon as there is a place for it.

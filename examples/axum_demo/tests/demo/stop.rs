@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::http::{SIGNIN_BODY, answer};
-use crate::support::{Demo, settings};
+use crate::support::{Demo, ScratchFile, settings};
 
 #[tokio::test]
 async fn lets_requests_finish() {
@@ -21,6 +21,16 @@ async fn lets_requests_finish() {
     stream.write_all(SIGNIN_BODY).await.unwrap();
     assert_eq!(answer(stream).await.status, 200);
     timeout(Duration::from_secs(3), stopped).await.expect("it should stop").unwrap();
+}
+
+#[tokio::test]
+async fn leaves_one_file() {
+    let file = ScratchFile::new("stop.sqlite3");
+    let demo = Demo::start_with(settings(&file.url())).await;
+    demo.sign_in().await;
+    assert!(file.beside("-wal").exists());
+    demo.stop().await.unwrap();
+    assert!(!file.beside("-wal").exists());
 }
 
 #[tokio::test]

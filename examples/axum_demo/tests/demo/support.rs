@@ -119,15 +119,20 @@ impl ScratchFile {
     pub(crate) fn url(&self) -> String {
         format!("sqlite:{}", self.0.display())
     }
+
+    /// What SQLite puts next to it.
+    pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
+        let mut path = self.0.clone().into_os_string();
+        path.push(suffix);
+        path.into()
+    }
 }
 
 impl Drop for ScratchFile {
     fn drop(&mut self) {
         for suffix in ["", "-wal", "-shm"] {
-            let mut path = self.0.clone().into_os_string();
-            path.push(suffix);
             // It is no failure if the test did not make it.
-            let _ = fs::remove_file(path);
+            let _ = fs::remove_file(self.beside(suffix));
         }
     }
 }
