@@ -143,6 +143,48 @@ async fn until_the_store_has_been_read_nothing_passes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_counts_when_all_pages_have_been_read() {
+    #[derive(Clone)]
+    struct Slow(Arc<Vec<Revocation>>);
+    impl RevocationStore for Slow {
+        fn write(&self, _: Vec<Revocation>) -> StoreFuture<()> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
+            let from = position.map_or(0, |position| position.parse().unwrap());
+            let until = (from + 10).min(self.0.len());
+            let (page, position) = (self.0[from..until].to_vec(), until.to_string());
+            let is_last = until == self.0.len();
+            Box::pin(async move {
+                sleep(seconds(1)).await;
+                Ok(if is_last {
+                    RevocationPage::last(page, position)
+                } else {
+                    RevocationPage::more(page, position)
+                })
+            })
+        }
+    }
+    let session = |n: u64, expiry| Revocation::Session {
+        issuer: ISSUER.to_owned(),
+        sid: n.to_string(),
+        expires_at: at(expiry),
+    };
+    // Half of them have been over for longer than an hour.
+    let entries = (0..100).map(|n| session(n, if n % 2 == 0 { EXPIRY } else { NOW - 3700 }));
+    let store = Slow(Arc::new(entries.collect()));
+    let revocations = SharedRevocations::new(store).start().unwrap().clock(|| at(NOW));
+    let start = Instant::now();
+    sleep(Duration::from_millis(9900)).await;
+    assert!(!revocations.is_ready());
+    assert_eq!(revocations.len(), 45);
+    revocations.ready().await.unwrap();
+    assert_eq!(start.elapsed(), seconds(10));
+    assert_eq!(revocations.len(), 50);
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_the_store_is_away_the_list_counts_for_as_long_as_is_said() {
     for (limit, counts_for) in [(None, 60), (Some(seconds(600)), 600), (Some(Duration::ZERO), 2)] {
         for behaviour in [Behaviour::Away, Behaviour::Hangs, Behaviour::Panics] {

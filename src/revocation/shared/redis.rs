@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, InfoDict, cmd, pipe};
 use siphasher::sip::SipHasher13;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::store::{RevocationPage, RevocationStore, StoreFuture};
 use crate::config_error::ConfigError;
@@ -21,7 +21,7 @@ use crate::revocation::{Revocation, seconds};
 /// the last hundred thousand or so. A process reads the set once and then the stream, and the set again if it has
 /// missed a part of the stream. Their keys are `{tower-jwt-auth}:held` and `{tower-jwt-auth}:news`. The entries are
 /// JSON, as [`Revocation`] has it, so that other services can read and write them; what is none is passed over. A user
-/// of Redis needs `INFO`, `TIME`, `ZADD`, `ZSCAN`, `ZRANGEBYSCORE`, `ZREM`, `XADD`, `XREAD`, `XRANGE` and `XREVRANGE`.
+/// of Redis needs `INFO`, `TIME`, `MULTI`, `EXEC`, `ZADD`, `ZSCAN`, `ZRANGEBYSCORE`, `ZREM`, `XADD`, `XREAD`, `XRANGE` and `XREVRANGE`.
 ///
 /// Have the server save what it is told (`appendonly yes`), and not forget it to make room (`maxmemory-policy
 /// noeviction`): what it has lost is held by the processes that run, but not by those that start. What a process has
@@ -75,6 +75,7 @@ type Entry = (String, Vec<Vec<u8>>);
 const WAIT: u32 = 500;
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 const CONNECTION_LIMIT: Duration = Duration::from_secs(1);
+const REMOVAL_LIMIT: Duration = Duration::from_millis(500);
 /// How many entries are read at once, at best and at worst.
 const AT_ONCE: usize = 2000;
 const LEAST_AT_ONCE: usize = 20;
@@ -131,8 +132,9 @@ impl RevocationStore for RedisStore {
             // A connection that has failed, or was left in the middle of something, is not used again.
             let mut connection = store.take_or_connect(&store.writing).await?;
             store.write(&mut connection, &revocations).await?;
-            // What has expired is of no importance: the next write takes it away.
-            if store.remove_expired(&mut connection, revocations.len()).await.is_ok() {
+            // What has expired is of no importance: if this fails, a later write takes it away.
+            let removal = store.remove_expired(&mut connection, revocations.len());
+            if timeout(REMOVAL_LIMIT, removal).await.is_ok_and(|removed| removed.is_ok()) {
                 put_back(&store.writing, connection);
             }
             Ok(())
@@ -190,14 +192,15 @@ impl Inner {
         if revocations.is_empty() {
             return Ok(());
         }
+        let texts = revocations.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
         let mut both = pipe();
         both.atomic().cmd("ZADD").arg(&self.held);
-        for revocation in revocations {
-            both.arg(seconds(revocation.expires_at())).arg(serde_json::to_string(revocation)?);
+        for (revocation, text) in revocations.iter().zip(&texts) {
+            both.arg(seconds(revocation.expires_at())).arg(text);
         }
-        for revocation in revocations {
+        for text in &texts {
             both.cmd("XADD").arg(&self.news).arg("MAXLEN").arg("~").arg(NEWS_KEPT).arg("*");
-            both.arg(FIELD).arg(serde_json::to_string(revocation)?).ignore();
+            both.arg(FIELD).arg(text).ignore();
         }
         let _: (u64,) = both.query_async(&mut connection.redis).await?;
         Ok(())
