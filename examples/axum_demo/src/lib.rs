@@ -6,7 +6,7 @@
 //!    sites' pages send (`public_url`).
 //! 2. `GET /` (`page`) is the page that does the following in a browser.
 //! 3. `POST /signin` (`signin`): the attempt is counted (`attempts`), by account and by `client_address`. The password is
-//!    checked in `password`, the user is in `users`. A session begins (`sessions`),
+//!    checked in `password`, where one client has only so many places (`per_client`), the user is in `users`. A session begins (`sessions`),
 //!    and `signed_in` answers with an access token (`tokens`), and with a refresh token (`refresh_tokens`) in a cookie
 //!    (`cookies`).
 //! 4. `POST /signup` (`signup`): the same with a `new_password`, and a new user.
@@ -25,12 +25,14 @@ mod cookies;
 mod database;
 mod database_url;
 mod error;
+mod held_back;
 mod known_addresses;
 mod limits;
 mod migrations;
 mod new_password;
 mod page;
 mod password;
+mod per_client;
 mod protected;
 mod public_url;
 mod random;

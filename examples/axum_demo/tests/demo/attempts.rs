@@ -5,12 +5,12 @@ use std::fs;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::scenarios;
-use crate::support::{Demo, ScratchFile, TestClock, proxied_settings, read, settings};
+use crate::support::{Demo, ScratchFile, TestClock, change, proxied_settings, read, settings};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hold_in_parallel() {
     let file = ScratchFile::new("parallel_attempts.sqlite3");
-    scenarios::parallel_attempts(settings(&file.url())).await;
+    scenarios::parallel_attempts(proxied_settings(&file.url())).await;
 }
 
 #[tokio::test]
@@ -47,6 +47,26 @@ async fn know_the_latest_addresses_of_an_account() {
         let answer = demo.signin_from(&home(number), "eze@example.com", "okon").await;
         assert_eq!(answer.status, status, "{number}");
     }
+}
+
+/// What it may not do any more, it is not asked about: it takes no place from others, and no time of the database.
+#[tokio::test]
+async fn of_an_address_that_is_held_back_cost_nothing() {
+    let file = ScratchFile::new("held_back.sqlite3");
+    let mut settings = proxied_settings(&file.url());
+    let clock = TestClock::set_into(&mut settings);
+    settings.limits.address_failures = 2;
+    let demo = Demo::start_with(settings).await;
+    for status in [401, 401, 429] {
+        assert_eq!(demo.signin_from("192.0.2.1", "a@example.com", "wrong").await.status, status);
+    }
+    change(&file.url(), "ALTER TABLE attempts RENAME TO away").await;
+    let answer = demo.signin_from("192.0.2.1", "eze@example.com", "okon").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")));
+    assert_eq!(demo.signin_from("192.0.2.2", "eze@example.com", "okon").await.status, 503);
+    change(&file.url(), "ALTER TABLE away RENAME TO attempts").await;
+    clock.forward(1);
+    assert_eq!(demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status, 200);
 }
 
 /// Whatever the account, and however many sign-ins succeed in between.

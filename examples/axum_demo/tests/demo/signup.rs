@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::http::{JSON, post_request, signup_request};
 use crate::scenarios;
-use crate::support::{Demo, ScratchFile, TestClock, settings};
+use crate::support::{Demo, ScratchFile, TestClock, proxied_settings, settings};
 
 const STRONG: &str = "purple lattice umbrella";
 
@@ -30,7 +30,7 @@ async fn signs_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn gives_an_email_to_one() {
     let file = ScratchFile::new("sign_up.sqlite3");
-    scenarios::parallel_sign_up(settings(&file.url())).await;
+    scenarios::parallel_sign_up(proxied_settings(&file.url())).await;
 }
 
 #[tokio::test]
