@@ -71,6 +71,7 @@ pub(crate) struct PasswordGate {
     clients: PerClient,
     line: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    raters: Arc<Semaphore>,
     workers: Arc<Semaphore>,
 }
 
@@ -83,6 +84,7 @@ impl PasswordGate {
             clients: PerClient::new(PER_CLIENT),
             line: Arc::new(Semaphore::new(workers * LINE_PER_WORKER)),
             places: Arc::new(Semaphore::new(workers * (1 + WAITING_PER_WORKER))),
+            raters: Arc::new(Semaphore::new(workers)),
             workers: Arc::new(Semaphore::new(workers)),
         }
     }
@@ -99,42 +101,48 @@ impl PasswordGate {
                 place.map_err(|_| ApiError::TooBusy)?.map_err(ApiError::internal)?
             }
         };
-        Ok(Place { client, place, workers: Arc::clone(&self.workers) })
+        let (raters, workers) = (Arc::clone(&self.raters), Arc::clone(&self.workers));
+        Ok(Place { _client: client, _place: place, raters, workers })
     }
 }
 
 /// A place in the gate; dropping it frees it.
 pub(crate) struct Place {
-    client: Inside,
-    place: OwnedSemaphorePermit,
+    _client: Inside,
+    _place: OwnedSemaphorePermit,
+    raters: Arc<Semaphore>,
     workers: Arc<Semaphore>,
 }
 
 impl Place {
     /// Waits for a worker and checks the password there.
     pub(crate) async fn check(self, password: Password, hash: PasswordHash) -> Result<bool, ApiError> {
-        self.work(move || bcrypt::verify(password.0, &hash.0).map_err(ApiError::internal)).await
+        let workers = Arc::clone(&self.workers);
+        let check = move || bcrypt::verify(password.0, &hash.0).map_err(ApiError::internal);
+        let (_, right) = self.work(workers, check).await?;
+        Ok(right)
     }
 
-    /// Waits for a worker, and there hashes the password if it is strong enough.
+    /// Rates the password, and only then waits for a worker and hashes it there: nobody who signs in waits for passwords
+    /// that are refused.
     pub(crate) async fn hash(self, password: NewPassword) -> Result<PasswordHash, ApiError> {
-        self.work(move || {
-            let Password(password) = password.strong()?;
-            bcrypt::hash(password, COST).map(PasswordHash).map_err(ApiError::internal)
-        })
-        .await
+        let (raters, workers) = (Arc::clone(&self.raters), Arc::clone(&self.workers));
+        let (place, Password(password)) = self.work(raters, || password.strong()).await?;
+        let hash = move || bcrypt::hash(password, COST).map(PasswordHash).map_err(ApiError::internal);
+        let (_, hash) = place.work(workers, hash).await?;
+        Ok(hash)
     }
 
     async fn work<T: Send + 'static>(
         self,
+        workers: Arc<Semaphore>,
         work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-    ) -> Result<T, ApiError> {
-        let Self { client, place, workers } = self;
+    ) -> Result<(Self, T), ApiError> {
         let worker = workers.acquire_owned().await.map_err(ApiError::internal)?;
         let done = task::spawn_blocking(move || {
             // Held in here: a client that goes away ends the waiting, but not the work that was begun.
-            let _held = (client, place, worker);
-            work()
+            let (place, _worker) = (self, worker);
+            work().map(|done| (place, done))
         });
         done.await.map_err(ApiError::internal)?
     }
@@ -165,6 +173,7 @@ mod tests {
             clients: PerClient::new(PER_CLIENT),
             line: Arc::new(Semaphore::new(0)),
             places: Arc::new(Semaphore::new(2)),
+            raters: Arc::new(Semaphore::new(1)),
             workers: Arc::new(Semaphore::new(1)),
         };
         let check = |place: Place| {

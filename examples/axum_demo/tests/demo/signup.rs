@@ -1,5 +1,7 @@
 //! Signing up, and what is refused.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::http::{JSON, post_request, signup_request};
@@ -92,6 +94,26 @@ async fn says_what_is_weak_about_a_password() {
         let message = answer.json()["message"].as_str().unwrap().to_owned();
         assert!(message.starts_with(expected), "{password}: {message}");
         assert!(!message.ends_with('.'), "{message}");
+    }
+}
+
+/// Passwords made to be hard for what rates them, to take seconds of it or to overflow its counts.
+#[tokio::test]
+async fn rates_any_password_in_no_time() {
+    let demo = Demo::start().await;
+    for (name, password) in [
+        ("substitutions", "4@8({[<369&#!1|0$5+7%2/".chars().cycle().take(72).collect()),
+        ("dollars and fives", "$5".repeat(36)),
+        ("the same of 30 characters", "$5".repeat(15)),
+        ("one letter", "a".repeat(72)),
+        ("a keyboard", "qwertyuiopasdfghjklzxcvbnm".repeat(2)),
+        ("dates", "1.1.1".repeat(14)),
+    ] {
+        let start = Instant::now();
+        let answer = demo.signup(&format!("a{}@example.com", password.len()), &password).await;
+        let taken = start.elapsed();
+        assert!([201, 422].contains(&answer.status), "{name}: {answer:?}");
+        assert!(taken < Duration::from_secs(2), "{name}: {taken:?}");
     }
 }
 
