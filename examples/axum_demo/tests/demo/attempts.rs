@@ -125,6 +125,20 @@ fn need_a_number_of_proxies() {
     }
 }
 
+/// Or the proxy would pass for everybody.
+#[test]
+fn need_to_know_the_proxies_of_a_public_url() {
+    let public = ("PUBLIC_URL", "https://demo.example.com");
+    let problem = "TRUSTED_PROXIES: must be set where PUBLIC_URL is, to the number of proxies in front of the demo, \
+                   as in 1 (0 if what speaks https there sends no X-Forwarded-For)";
+    for variables in [&[public][..], &[public, ("TRUSTED_PROXIES", "")]] {
+        assert_eq!(read(variables).unwrap_err().to_string(), problem);
+    }
+    for number in ["0", "1", "2"] {
+        read(&[public, ("TRUSTED_PROXIES", number)]).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn are_forgotten_in_time_and_kept_to_a_number() {
     let file = ScratchFile::new("attempts.sqlite3");
