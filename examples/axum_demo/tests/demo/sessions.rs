@@ -60,6 +60,28 @@ async fn need_a_token_that_was_given_out() {
 }
 
 #[tokio::test]
+async fn can_be_refreshed_so_often() {
+    let file = ScratchFile::new("refreshes.sqlite3");
+    let demo = Demo::start_with(settings(&file.url())).await;
+    let cookie = demo.sign_in().await.cookie();
+    change(&file.url(), "UPDATE sessions SET refreshes = 2999").await;
+    let last = demo.refresh(&cookie).await;
+    assert_eq!(last.status, 200);
+    assert_eq!(demo.refresh(&last.cookie()).await.status, 401);
+}
+
+/// A token that is made up does not wait for whoever writes to the database, nor make anybody wait.
+#[tokio::test]
+async fn are_not_looked_for_in_a_transaction() {
+    let file = ScratchFile::new("made_up.sqlite3");
+    let demo = Demo::start_with(settings(&file.url())).await;
+    let mut other = SqliteConnection::connect(&file.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let answer = demo.refresh("refresh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").await;
+    assert_eq!((answer.status, answer.error().as_str()), (401, "refresh_invalid"));
+}
+
+#[tokio::test]
 async fn are_told_apart_from_a_database_that_is_away() {
     let file = ScratchFile::new("no_tokens.sqlite3");
     let demo = Demo::start_with(settings(&file.url())).await;
