@@ -55,8 +55,12 @@ async fn need_a_token_that_was_given_out() {
         let answer = demo.exchange(&request_with("POST", "/refresh", headers)).await;
         assert_eq!((answer.status, answer.error().as_str()), (401, "refresh_invalid"), "{name}");
     }
-    let others = format!("theme=dark; {cookie}; lang=en");
-    assert_eq!(demo.refresh(&others).await.status, 200);
+    let mut cookie = cookie;
+    for others in ["theme=dark; {}; lang=en", "name=dämo; {}", "{}; \u{2003}=;;;", "refresh=ä; {}"] {
+        let answer = demo.refresh(&others.replace("{}", &cookie)).await;
+        assert_eq!(answer.status, 200, "{others}");
+        cookie = answer.cookie();
+    }
 }
 
 #[tokio::test]
