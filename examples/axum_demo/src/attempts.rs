@@ -1,8 +1,10 @@
 //! Limits on attempts to sign in: by account and by the client's address, with a delay that doubles.
 //!
-//! An attempt is counted before the password is checked, so that no flood slips through, and taken back if it was right. Whoever
-//! guesses at somebody's password cannot lock them out: an address that the account has been signed in from lately has a
-//! count of its own, the delay is bounded, and an attempt that is refused does not prolong it.
+//! An attempt is counted before the password is checked, so that no flood slips through, and taken back if it was right.
+//!
+//! Whoever guesses at somebody's password does not hold them back where they have been signed in lately: such an address has
+//! a count of its own. Anywhere new they may have to wait for as long as the guessing goes on: the delay is bounded, and an
+//! attempt that is refused does not prolong it, but whoever asks first when it is over makes the next.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -79,7 +81,7 @@ impl Attempts {
     /// Counts an attempt to sign in, or refuses it, whether there is such an account or not.
     pub(crate) async fn begin(&self, email: &str, address: &str) -> Result<Attempt, ApiError> {
         let by_address = self.begin_anonymous(address).await?;
-        let account = subject("account", &[normal_email(email).as_bytes()]);
+        let account = account_subject(email);
         let address = by_address.subject.clone();
         let counted = match self.known.contains(&account, &address).await? {
             true => subject("account and address", &[&account, &address]),
@@ -109,6 +111,11 @@ impl Attempts {
         self.take_back_address(&attempt.by_address).await?;
         self.known.remember(&attempt.account, &attempt.address).await;
         Ok(())
+    }
+
+    /// Somebody is signed in to the account from this address.
+    pub(crate) async fn remember(&self, email: &str, address: &str) {
+        self.known.remember_new(&account_subject(email), &address_subject(address)).await;
     }
 
     async fn begin_anonymous(&self, address: &str) -> Result<Counted, ApiError> {
@@ -214,6 +221,10 @@ impl Attempts {
     fn now(&self) -> i64 {
         millis(self.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default())
     }
+}
+
+fn account_subject(email: &str) -> Subject {
+    subject("account", &[normal_email(email).as_bytes()])
 }
 
 fn address_subject(address: &str) -> Subject {

@@ -58,6 +58,7 @@ async fn sign_up(
     app.attempts.begin_sign_up(&client).await?;
     let hash = place.hash(password).await?;
     let user = app.users.insert(&email, first_name, last_name, hash).await?.ok_or(ApiError::EmailTaken)?;
+    app.attempts.remember(&email, &client).await;
     Ok((StatusCode::CREATED, app.sign_ins.begin(user).await?).into_response())
 }
 

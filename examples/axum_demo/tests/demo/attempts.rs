@@ -4,6 +4,7 @@ use std::fs;
 
 use sqlx::{Connection, SqliteConnection};
 
+use crate::http::{JSON, post_request, request_with, signup_body};
 use crate::scenarios;
 use crate::support::{Demo, ScratchFile, TestClock, change, proxied_settings, read, settings};
 
@@ -27,6 +28,30 @@ async fn make_people_wait_longer_each_time() {
 #[tokio::test]
 async fn do_not_let_strangers_lock_somebody_out() {
     scenarios::known_address(proxied_settings("sqlite::memory:")).await;
+}
+
+/// Not only where the password was typed.
+#[tokio::test]
+async fn know_where_somebody_signed_up_and_stays_signed_in() {
+    let mut settings = proxied_settings("sqlite::memory:");
+    let _clock = TestClock::set_into(&mut settings);
+    settings.limits.account_failures = 2;
+    let demo = Demo::start_with(settings).await;
+    let (office, train, guesser) = ("192.0.2.1", "192.0.2.2", "198.51.100.1");
+    let (email, password) = ("ada@example.com", "purple lattice umbrella");
+    let content_type = format!("{JSON}\r\nX-Forwarded-For: {office}");
+    let body = signup_body(email, password, "Ada", "Lovelace");
+    let signed_up = demo.exchange(&post_request("/signup", &content_type, body.as_bytes())).await;
+    let headers = [("Cookie", signed_up.cookie()), ("X-Forwarded-For", train.to_owned())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(demo.exchange(&request_with("POST", "/refresh", &headers)).await.status, 200);
+
+    for expected in [401, 401, 429] {
+        assert_eq!(demo.signin_from(guesser, email, "wrong").await.status, expected);
+    }
+    for (address, status) in [(office, 200), (train, 200), ("203.0.113.1", 429)] {
+        assert_eq!(demo.signin_from(address, email, password).await.status, status, "{address}");
+    }
 }
 
 #[tokio::test]
