@@ -50,6 +50,11 @@ pub(crate) struct Attempt {
     by_address: Counted,
 }
 
+/// An attempt to sign up that may go on.
+pub(crate) struct SignUpAttempt {
+    by_address: Counted,
+}
+
 enum Count {
     One(Counted),
     /// In milliseconds since 1970.
@@ -96,9 +101,26 @@ impl Attempts {
         }
     }
 
-    /// Counts an attempt to sign up against the address alone.
-    pub(crate) async fn begin_sign_up(&self, address: &str) -> Result<(), ApiError> {
-        self.begin_anonymous(address).await.map(|_| ())
+    /// Counts an attempt to sign up against the address alone, as a failure until it is known to have succeeded, and as a
+    /// sign-up for good.
+    pub(crate) async fn begin_sign_up(&self, address: &str) -> Result<SignUpAttempt, ApiError> {
+        let by_address = self.begin_anonymous(address).await?;
+        let sign_ups = subject("sign-ups", &[address.as_bytes()]);
+        match self.count(sign_ups, self.limits.address_sign_ups).await? {
+            Count::One(_) => Ok(SignUpAttempt { by_address }),
+            Count::HeldUntil(until) => {
+                self.take_back_address(&by_address).await?;
+                Err(too_many(until, self.now()))
+            }
+        }
+    }
+
+    /// There is an account. If this fails, it is told on standard error alone: the account is there all the same.
+    pub(crate) async fn signed_up(&self, attempt: SignUpAttempt, email: &str) {
+        if let Err(error) = self.take_back_address(&attempt.by_address).await {
+            report_database(&error);
+        }
+        self.known.remember(&account_subject(email), &attempt.by_address.subject).await;
     }
 
     /// The password was right.

@@ -55,10 +55,10 @@ async fn sign_up(
     let client = app.proxies.client(peer, &headers);
     app.attempts.look(&client)?;
     let place = app.gate.enter(&client).await?;
-    app.attempts.begin_sign_up(&client).await?;
+    let attempt = app.attempts.begin_sign_up(&client).await?;
     let hash = place.hash(password).await?;
     let user = app.users.insert(&email, first_name, last_name, hash).await?.ok_or(ApiError::EmailTaken)?;
-    app.attempts.remember(&email, &client).await;
+    app.attempts.signed_up(attempt, &email).await;
     Ok((StatusCode::CREATED, app.sign_ins.begin(user).await?).into_response())
 }
 

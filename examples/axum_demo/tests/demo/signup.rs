@@ -117,15 +117,31 @@ async fn rates_any_password_in_no_time() {
     }
 }
 
+/// By a count of its own: people of one network who sign up have not failed at anything.
 #[tokio::test]
 async fn is_counted_by_address() {
     let mut settings = settings("sqlite::memory:");
     let clock = TestClock::set_into(&mut settings);
+    settings.limits.address_sign_ups = 2;
     settings.limits.address_failures = 2;
     let demo = Demo::start_with(settings).await;
     for (email, status) in [("a@example.com", 201), ("b@example.com", 201), ("c@example.com", 429)] {
         assert_eq!(demo.signup(email, STRONG).await.status, status, "{email}");
     }
+    assert_eq!(demo.signin("eze@example.com", "wrong").await.status, 401);
     clock.forward(1);
     assert_eq!(demo.signup("c@example.com", STRONG).await.status, 201);
+}
+
+/// Or it would tell who has an account, as often as it is asked.
+#[tokio::test]
+async fn that_fails_counts_as_a_failure() {
+    let mut settings = settings("sqlite::memory:");
+    let _clock = TestClock::set_into(&mut settings);
+    settings.limits.address_failures = 2;
+    let demo = Demo::start_with(settings).await;
+    for status in [409, 409, 429] {
+        assert_eq!(demo.signup("eze@example.com", STRONG).await.status, status);
+    }
+    assert_eq!(demo.signin("eze@example.com", "okon").await.status, 429);
 }
