@@ -8,7 +8,7 @@ use tower_jwt_auth::{RedisStore, TokenIssuer};
 
 use crate::client_address::TrustedProxies;
 use crate::clock::Clock;
-use crate::database_url::DatabaseUrl;
+use crate::database_url::{DatabaseUrl, Kind};
 use crate::limits::Limits;
 use crate::public_url::PublicUrl;
 use crate::tokens;
@@ -29,7 +29,7 @@ pub struct Settings {
     /// `JWT_SECRET`, at least 32 bytes, by default random ones: what tokens are signed with.
     pub(crate) issuer: TokenIssuer,
     /// Whether `JWT_SECRET` was not set, so that tokens end with the process.
-    pub keys_are_temporary: bool,
+    pub(crate) keys_are_temporary: bool,
     /// `PUBLIC_URL`, by default none: where people reach the demo by https.
     pub(crate) public_url: Option<PublicUrl>,
     /// `TRUSTED_PROXIES`, by default 0, with `PUBLIC_URL` none: how many proxies are in front whose `X-Forwarded-For` is to be
@@ -74,6 +74,23 @@ impl Settings {
             clock: Clock::default(),
             limits: Limits::default(),
         })
+    }
+
+    /// What whoever starts the demo should know about these settings, in one line.
+    #[must_use]
+    pub fn notice(&self) -> Option<&'static str> {
+        // With either of them, it is likely one of several.
+        let is_shared = self.redis.is_some() || matches!(self.database.kind, Kind::Postgres);
+        match (self.keys_are_temporary, is_shared) {
+            (false, _) => None,
+            (true, false) => Some(
+                "JWT_SECRET is not set: tokens are signed with a random secret and end with this process",
+            ),
+            (true, true) => Some(
+                "JWT_SECRET is not set: tokens are signed with a random secret, end with this process, and are \
+                 refused by all others: set one secret for all of them",
+            ),
+        }
     }
 }
 
