@@ -10,7 +10,8 @@
 //!    and `signed_in` answers with an access token (`tokens`), and with a refresh token (`refresh_tokens`) in a cookie
 //!    (`cookies`).
 //! 4. `POST /signup` (`signup`): the same with a `new_password`, and a new user.
-//! 5. `POST /refresh` (`refresh`): the refresh token for the next of both. One that comes twice ends the session.
+//! 5. `POST /refresh` (`refresh`): the refresh token for the next of both (`rotation`). One that comes twice ends the
+//!    session.
 //! 6. `GET /protected/` (`protected`): the library checks the access token, `users` turns its claims into the user.
 //! 7. `POST /signout` (`signout`): `sessions` writes down that the session is over, and no token of it is good any more.
 //! 8. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere.
@@ -39,6 +40,7 @@ mod random;
 mod refresh;
 mod refresh_tokens;
 mod revoked;
+mod rotation;
 mod serve;
 mod sessions;
 mod settings;
