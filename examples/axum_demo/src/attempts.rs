@@ -1,8 +1,10 @@
 //! Limits on attempts to sign in: by account and by the client's address, with a delay that doubles.
 //!
-//! An attempt is counted before the password is checked, so that no flood slips through, and taken back if it was right. Whoever
-//! guesses at somebody's password cannot lock them out: an address that the account has been signed in from lately has a
-//! count of its own, the delay is bounded, and an attempt that is refused does not prolong it.
+//! An attempt is counted before the password is checked, so that no flood slips through, and taken back if it was right.
+//!
+//! Whoever guesses at somebody's password does not hold them back where they have been signed in lately: such an address has
+//! a count of its own. Anywhere new they may have to wait for as long as the guessing goes on: the delay is bounded, and an
+//! attempt that is refused does not prolong it, but whoever asks first when it is over makes the next.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,6 +15,7 @@ use sqlx::AnyPool;
 
 use crate::clock::Clock;
 use crate::error::{ApiError, report_database};
+use crate::held_back::HeldBack;
 use crate::known_addresses::KnownAddresses;
 use crate::limits::Limits;
 use crate::users::normal_email;
@@ -35,6 +38,7 @@ pub(crate) struct Attempts {
     clock: Clock,
     limits: Limits,
     known: KnownAddresses,
+    held_back: HeldBack,
     begun: Arc<AtomicU32>,
 }
 
@@ -44,6 +48,17 @@ pub(crate) struct Attempt {
     address: Subject,
     by_account: Counted,
     by_address: Counted,
+}
+
+/// An attempt to sign up that may go on.
+pub(crate) struct SignUpAttempt {
+    by_address: Counted,
+}
+
+enum Count {
+    One(Counted),
+    /// In milliseconds since 1970.
+    HeldUntil(i64),
 }
 
 /// One more failure of a subject.
@@ -56,30 +71,56 @@ struct Counted {
 impl Attempts {
     pub(crate) fn new(pool: AnyPool, clock: Clock, limits: Limits) -> Self {
         let known = KnownAddresses::new(pool.clone(), clock.clone());
-        Self { pool, clock, limits, known, begun: Arc::default() }
+        Self { pool, clock, limits, known, held_back: HeldBack::default(), begun: Arc::default() }
+    }
+
+    /// Refuses an address that has been refused lately and has to wait still. Costs nothing.
+    pub(crate) fn look(&self, address: &str) -> Result<(), ApiError> {
+        let now = self.now();
+        match self.held_back.until(&address_subject(address), now) {
+            Some(until) => Err(too_many(until, now)),
+            None => Ok(()),
+        }
     }
 
     /// Counts an attempt to sign in, or refuses it, whether there is such an account or not.
     pub(crate) async fn begin(&self, email: &str, address: &str) -> Result<Attempt, ApiError> {
         let by_address = self.begin_anonymous(address).await?;
-        let account = subject("account", &[normal_email(email).as_bytes()]);
+        let account = account_subject(email);
         let address = by_address.subject.clone();
         let counted = match self.known.contains(&account, &address).await? {
             true => subject("account and address", &[&account, &address]),
             false => account.clone(),
         };
-        match self.count(counted, self.limits.account_failures).await {
-            Ok(by_account) => Ok(Attempt { account, address, by_account, by_address }),
-            Err(error) => {
-                self.take_back(&by_address).await?;
-                Err(error)
+        match self.count(counted, self.limits.account_failures).await? {
+            Count::One(by_account) => Ok(Attempt { account, address, by_account, by_address }),
+            Count::HeldUntil(until) => {
+                self.take_back_address(&by_address).await?;
+                Err(too_many(until, self.now()))
             }
         }
     }
 
-    /// Counts an attempt to sign up against the address alone.
-    pub(crate) async fn begin_sign_up(&self, address: &str) -> Result<(), ApiError> {
-        self.begin_anonymous(address).await.map(|_| ())
+    /// Counts an attempt to sign up against the address alone, as a failure until it is known to have succeeded, and as a
+    /// sign-up for good.
+    pub(crate) async fn begin_sign_up(&self, address: &str) -> Result<SignUpAttempt, ApiError> {
+        let by_address = self.begin_anonymous(address).await?;
+        let sign_ups = subject("sign-ups", &[address.as_bytes()]);
+        match self.count(sign_ups, self.limits.address_sign_ups).await? {
+            Count::One(_) => Ok(SignUpAttempt { by_address }),
+            Count::HeldUntil(until) => {
+                self.take_back_address(&by_address).await?;
+                Err(too_many(until, self.now()))
+            }
+        }
+    }
+
+    /// There is an account. If this fails, it is told on standard error alone: the account is there all the same.
+    pub(crate) async fn signed_up(&self, attempt: SignUpAttempt, email: &str) {
+        if let Err(error) = self.take_back_address(&attempt.by_address).await {
+            report_database(&error);
+        }
+        self.known.remember(&account_subject(email), &attempt.by_address.subject).await;
     }
 
     /// The password was right.
@@ -89,20 +130,32 @@ impl Attempts {
             .execute(&self.pool)
             .await?;
         // The other failures of the address stay, or whoever has an account could guess on between two sign-ins.
-        self.take_back(&attempt.by_address).await?;
+        self.take_back_address(&attempt.by_address).await?;
         self.known.remember(&attempt.account, &attempt.address).await;
         Ok(())
     }
 
+    /// Somebody is signed in to the account from this address.
+    pub(crate) async fn remember(&self, email: &str, address: &str) {
+        self.known.remember_new(&account_subject(email), &address_subject(address)).await;
+    }
+
     async fn begin_anonymous(&self, address: &str) -> Result<Counted, ApiError> {
-        let subject = subject("address", &[address.as_bytes()]);
-        let counted = self.count(subject, self.limits.address_failures).await?;
-        self.forget_some().await;
-        Ok(counted)
+        let subject = address_subject(address);
+        match self.count(subject.clone(), self.limits.address_failures).await? {
+            Count::One(counted) => {
+                self.forget_some().await;
+                Ok(counted)
+            }
+            Count::HeldUntil(until) => {
+                self.held_back.hold(subject, until);
+                Err(too_many(until, self.now()))
+            }
+        }
     }
 
     /// One statement, so that of many attempts at once no more get through than may.
-    async fn count(&self, subject: Subject, free: u32) -> Result<Counted, ApiError> {
+    async fn count(&self, subject: Subject, free: u32) -> Result<Count, sqlx::Error> {
         let now = self.now();
         let counted: Option<(i64, i64)> = sqlx::query_as(
             "INSERT INTO attempts (subject, failures, last, delay, expires) VALUES ($1, 1, $2, 0, $3)
@@ -127,23 +180,22 @@ impl Attempts {
         .await?
         .pop();
         match counted {
-            Some((last, delay)) => Ok(Counted { subject, last, delay }),
-            None => Err(self.refusal(subject, now).await),
+            Some((last, delay)) => Ok(Count::One(Counted { subject, last, delay })),
+            None => Ok(Count::HeldUntil(self.held_until(subject).await?.unwrap_or(now))),
         }
     }
 
-    async fn refusal(&self, subject: Subject, now: i64) -> ApiError {
-        let held_until = sqlx::query_scalar::<_, i64>("SELECT last + delay FROM attempts WHERE subject = $1")
+    async fn held_until(&self, subject: Subject) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::query_scalar("SELECT last + delay FROM attempts WHERE subject = $1")
             .bind(subject)
             .fetch_optional(&self.pool)
-            .await;
-        match held_until {
-            Ok(held_until) => {
-                let left = held_until.unwrap_or(now).saturating_sub(now).max(0) as u64;
-                ApiError::TooManyAttempts { retry_after: left.div_ceil(1000).max(1) }
-            }
-            Err(error) => error.into(),
-        }
+            .await
+    }
+
+    async fn take_back_address(&self, counted: &Counted) -> Result<(), sqlx::Error> {
+        self.take_back(counted).await?;
+        self.held_back.release(&counted.subject);
+        Ok(())
     }
 
     /// As if it had never been, but for a delay that another has caused since.
@@ -191,6 +243,19 @@ impl Attempts {
     fn now(&self) -> i64 {
         millis(self.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default())
     }
+}
+
+fn account_subject(email: &str) -> Subject {
+    subject("account", &[normal_email(email).as_bytes()])
+}
+
+fn address_subject(address: &str) -> Subject {
+    subject("address", &[address.as_bytes()])
+}
+
+fn too_many(until: i64, now: i64) -> ApiError {
+    let left = until.saturating_sub(now).max(0) as u64;
+    ApiError::TooManyAttempts { retry_after: left.div_ceil(1000).max(1) }
 }
 
 fn subject(kind: &str, names: &[&[u8]]) -> Subject {

@@ -28,10 +28,11 @@ impl RefreshCookie {
         headers
             .get_all(COOKIE)
             .iter()
-            // Only visible ASCII, so that there is no white space but what browsers take for such, too.
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(Cookie::split_parse)
-            .filter_map(Result::ok)
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+            // Only ASCII, so that there is no white space but what browsers take for such, too. The cookies beside it are
+            // not ours, and may hold anything.
+            .filter(|pair| pair.is_ascii())
+            .filter_map(|pair| Cookie::parse(str::from_utf8(pair).ok()?).ok())
             .find(|cookie| cookie.name() == self.name())
             .map(|cookie| RefreshToken::presented(cookie.value()))
     }

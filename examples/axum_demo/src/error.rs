@@ -153,14 +153,6 @@ pub(crate) fn report_database(cause: &dyn Error) {
     eprintln!("database error: {cause}");
 }
 
-/// One line on standard error: Redis gave no answer. Until it does, whoever sends a token is told 503.
-pub(crate) fn report_redis(error: &dyn Error) {
-    match error.source() {
-        Some(cause) => eprintln!("redis error: {cause}"),
-        None => eprintln!("redis error: {error}"),
-    }
-}
-
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         Self::Unavailable(error)

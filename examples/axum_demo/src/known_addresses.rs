@@ -11,7 +11,7 @@ use crate::error::report_database;
 /// So many of an account.
 const MOST: i64 = 5;
 
-const LATELY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const LATELY: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// The store. Clones share it.
 #[derive(Clone)]
@@ -40,6 +40,15 @@ impl KnownAddresses {
     pub(crate) async fn remember(&self, account: &Subject, address: &Subject) {
         if let Err(error) = self.insert(account, address).await {
             report_database(&error);
+        }
+    }
+
+    /// The same, with nothing written if it is known already: each refresh of a session asks for this.
+    pub(crate) async fn remember_new(&self, account: &Subject, address: &Subject) {
+        match self.contains(account, address).await {
+            Ok(true) => {}
+            Ok(false) => self.remember(account, address).await,
+            Err(error) => report_database(&error),
         }
     }
 

@@ -6,11 +6,12 @@
 //!    sites' pages send (`public_url`).
 //! 2. `GET /` (`page`) is the page that does the following in a browser.
 //! 3. `POST /signin` (`signin`): the attempt is counted (`attempts`), by account and by `client_address`. The password is
-//!    checked in `password`, the user is in `users`. A session begins (`sessions`),
+//!    checked in `password`, where one client has only so many places (`per_client`), the user is in `users`. A session begins (`sessions`),
 //!    and `signed_in` answers with an access token (`tokens`), and with a refresh token (`refresh_tokens`) in a cookie
 //!    (`cookies`).
 //! 4. `POST /signup` (`signup`): the same with a `new_password`, and a new user.
-//! 5. `POST /refresh` (`refresh`): the refresh token for the next of both. One that comes twice ends the session.
+//! 5. `POST /refresh` (`refresh`): the refresh token for the next of both (`rotation`). One that comes twice ends the
+//!    session.
 //! 6. `GET /protected/` (`protected`): the library checks the access token, `users` turns its claims into the user.
 //! 7. `POST /signout` (`signout`): `sessions` writes down that the session is over, and no token of it is good any more.
 //! 8. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere.
@@ -25,18 +26,21 @@ mod cookies;
 mod database;
 mod database_url;
 mod error;
+mod held_back;
 mod known_addresses;
 mod limits;
 mod migrations;
 mod new_password;
 mod page;
 mod password;
+mod per_client;
 mod protected;
 mod public_url;
 mod random;
 mod refresh;
 mod refresh_tokens;
 mod revoked;
+mod rotation;
 mod serve;
 mod sessions;
 mod settings;
@@ -104,9 +108,9 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
     let router = Router::new()
         .merge(page::routes())
         .merge(signup::routes(sign_in.clone()))
-        .merge(signin::routes(sign_in))
+        .merge(signin::routes(sign_in.clone()))
         .merge(protected::routes(users, &sign_ins))
-        .merge(refresh::routes(sign_ins.clone()))
+        .merge(refresh::routes(sign_in))
         .merge(signout::routes(sign_ins))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)

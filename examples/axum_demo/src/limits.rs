@@ -27,6 +27,8 @@ pub struct Limits {
     pub account_failures: u32,
     /// The same of a client's address, also of attempts to sign up: 30.
     pub address_failures: u32,
+    /// How many attempts to sign up are free of an address, whether they fail or not: 100.
+    pub address_sign_ups: u32,
     /// The longest that an attempt has to wait: a minute.
     pub longest_delay: Duration,
     /// How many counts of failed attempts are kept: 100,000.
@@ -47,6 +49,7 @@ impl Default for Limits {
             sessions: 50,
             account_failures: 5,
             address_failures: 30,
+            address_sign_ups: 100,
             longest_delay: Duration::from_secs(60),
             attempt_rows: 100_000,
             redis_start: Duration::from_secs(3),

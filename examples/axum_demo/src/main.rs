@@ -22,15 +22,15 @@ async fn run() -> Result<(), SettingError> {
     let settings = Settings::read(|name| env::var_os(name))?;
     let listener = listen(settings.address).await?;
     let app = app(&settings).await?;
-    announce(listener.local_addr().unwrap_or(settings.address), settings.keys_are_temporary);
+    announce(listener.local_addr().unwrap_or(settings.address), settings.notice());
     serve(listener, app, settings.limits, stop_signal()).await;
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "it is what the person who starts the demo wants to know")]
-fn announce(address: SocketAddr, keys_are_temporary: bool) {
-    if keys_are_temporary {
-        println!("JWT_SECRET is not set: tokens are signed with a random secret and end with this process");
+fn announce(address: SocketAddr, notice: Option<&str>) {
+    if let Some(notice) = notice {
+        println!("{notice}");
     }
     println!("listening on http://{address}");
 }

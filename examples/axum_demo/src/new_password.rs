@@ -7,6 +7,10 @@ use crate::password::Password;
 
 const LEAST_CHARACTERS: usize = 10;
 
+/// So many characters are rated. The time that it takes grows much faster than the password, up to seconds for 72 bytes made
+/// for it, and what begins with something hard to guess is hard to guess.
+const RATED_CHARACTERS: usize = 30;
+
 /// A password that somebody would like to have.
 pub(crate) struct NewPassword {
     password: Password,
@@ -29,7 +33,8 @@ impl NewPassword {
         // An email is guessed in parts, too.
         let parts = self.words.iter().flat_map(|word| word.split(|letter: char| !letter.is_alphanumeric()));
         let words: Vec<&str> = self.words.iter().map(String::as_str).chain(parts.take(20)).collect();
-        let strength = zxcvbn(&self.password.0, &words);
+        let rated: String = self.password.0.chars().take(RATED_CHARACTERS).collect();
+        let strength = zxcvbn(&rated, &words);
         if strength.score() >= Score::Three {
             return Ok(self.password);
         }

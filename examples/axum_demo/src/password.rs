@@ -3,16 +3,26 @@
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task;
+use tokio::time::timeout;
 
 use crate::error::ApiError;
 use crate::new_password::NewPassword;
+use crate::per_client::{Inside, PerClient};
 
 /// How many sign-ins may wait for one that is being checked. That takes about a quarter of a second, so the last one
 /// waits about two.
 const WAITING_PER_WORKER: usize = 8;
+
+/// How many more may stand in line for a place, and for how long.
+const LINE_PER_WORKER: usize = 32;
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// How many of one client may be inside or in line: whoever floods the gate leaves it open to others.
+const PER_CLIENT: usize = 2;
 
 /// Of bcrypt: each more takes twice as long.
 const COST: u32 = 12;
@@ -58,7 +68,10 @@ impl PasswordHash {
 /// Lets a bounded number of sign-ins in: some being checked, some waiting.
 #[derive(Clone)]
 pub(crate) struct PasswordGate {
+    clients: PerClient,
+    line: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    raters: Arc<Semaphore>,
     workers: Arc<Semaphore>,
 }
 
@@ -68,49 +81,68 @@ impl PasswordGate {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let workers = cores.saturating_sub(1).max(1);
         Self {
+            clients: PerClient::new(PER_CLIENT),
+            line: Arc::new(Semaphore::new(workers * LINE_PER_WORKER)),
             places: Arc::new(Semaphore::new(workers * (1 + WAITING_PER_WORKER))),
+            raters: Arc::new(Semaphore::new(workers)),
             workers: Arc::new(Semaphore::new(workers)),
         }
     }
 
-    /// Takes a place, or refuses at once if there is none.
-    pub(crate) fn enter(&self) -> Result<Place, ApiError> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| ApiError::TooBusy)?;
-        Ok(Place { place, workers: Arc::clone(&self.workers) })
+    /// Takes a place, after a while in line if need be. Refuses at once those whose client has its share, and when the line
+    /// is full.
+    pub(crate) async fn enter(&self, client: &str) -> Result<Place, ApiError> {
+        let client = self.clients.enter(client).ok_or(ApiError::TooBusy)?;
+        let place = match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => {
+                let _in_line = self.line.try_acquire().map_err(|_| ApiError::TooBusy)?;
+                let place = timeout(LONGEST_WAIT, Arc::clone(&self.places).acquire_owned()).await;
+                place.map_err(|_| ApiError::TooBusy)?.map_err(ApiError::internal)?
+            }
+        };
+        let (raters, workers) = (Arc::clone(&self.raters), Arc::clone(&self.workers));
+        Ok(Place { _client: client, _place: place, raters, workers })
     }
 }
 
 /// A place in the gate; dropping it frees it.
 pub(crate) struct Place {
-    place: OwnedSemaphorePermit,
+    _client: Inside,
+    _place: OwnedSemaphorePermit,
+    raters: Arc<Semaphore>,
     workers: Arc<Semaphore>,
 }
 
 impl Place {
     /// Waits for a worker and checks the password there.
     pub(crate) async fn check(self, password: Password, hash: PasswordHash) -> Result<bool, ApiError> {
-        self.work(move || bcrypt::verify(password.0, &hash.0).map_err(ApiError::internal)).await
+        let workers = Arc::clone(&self.workers);
+        let check = move || bcrypt::verify(password.0, &hash.0).map_err(ApiError::internal);
+        let (_, right) = self.work(workers, check).await?;
+        Ok(right)
     }
 
-    /// Waits for a worker, and there hashes the password if it is strong enough.
+    /// Rates the password, and only then waits for a worker and hashes it there: nobody who signs in waits for passwords
+    /// that are refused.
     pub(crate) async fn hash(self, password: NewPassword) -> Result<PasswordHash, ApiError> {
-        self.work(move || {
-            let Password(password) = password.strong()?;
-            bcrypt::hash(password, COST).map(PasswordHash).map_err(ApiError::internal)
-        })
-        .await
+        let (raters, workers) = (Arc::clone(&self.raters), Arc::clone(&self.workers));
+        let (place, Password(password)) = self.work(raters, || password.strong()).await?;
+        let hash = move || bcrypt::hash(password, COST).map(PasswordHash).map_err(ApiError::internal);
+        let (_, hash) = place.work(workers, hash).await?;
+        Ok(hash)
     }
 
     async fn work<T: Send + 'static>(
         self,
+        workers: Arc<Semaphore>,
         work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-    ) -> Result<T, ApiError> {
-        let Self { place, workers } = self;
+    ) -> Result<(Self, T), ApiError> {
         let worker = workers.acquire_owned().await.map_err(ApiError::internal)?;
         let done = task::spawn_blocking(move || {
             // Held in here: a client that goes away ends the waiting, but not the work that was begun.
-            let _held = (place, worker);
-            work()
+            let (place, _worker) = (self, worker);
+            work().map(|done| (place, done))
         });
         done.await.map_err(ApiError::internal)?
     }
@@ -137,20 +169,25 @@ mod tests {
     /// Two may be inside, one of them at work: also when the one who asked for that work is gone.
     #[tokio::test]
     async fn work_that_nobody_waits_for_still_takes_its_place() {
-        let gate = PasswordGate { places: Arc::new(Semaphore::new(2)), workers: Arc::new(Semaphore::new(1)) };
-        let check = || {
-            let place = gate.enter().unwrap();
+        let gate = PasswordGate {
+            clients: PerClient::new(PER_CLIENT),
+            line: Arc::new(Semaphore::new(0)),
+            places: Arc::new(Semaphore::new(2)),
+            raters: Arc::new(Semaphore::new(1)),
+            workers: Arc::new(Semaphore::new(1)),
+        };
+        let check = |place: Place| {
             task::spawn(place.check(Password("okon".to_owned()), PasswordHash::new(HASH.to_owned())))
         };
 
-        let left = check();
+        let left = check(gate.enter("192.0.2.1").await.unwrap());
         task::yield_now().await;
         left.abort();
         assert!(left.await.unwrap_err().is_cancelled());
         assert_eq!(gate.workers.available_permits(), 0);
 
-        let waiting = check();
-        assert!(matches!(gate.enter(), Err(ApiError::TooBusy)));
+        let waiting = check(gate.enter("192.0.2.1").await.unwrap());
+        assert!(matches!(gate.enter("192.0.2.2").await, Err(ApiError::TooBusy)));
         assert!(waiting.await.unwrap().unwrap());
         assert_eq!((gate.places.available_permits(), gate.workers.available_permits()), (2, 1));
     }

@@ -1,22 +1,61 @@
 //! The list that tokens are held against: of this process, or shared by Redis.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
 use tower_jwt_auth::{Revocations, SharedRevocations};
 
-use crate::error::report_redis;
 use crate::settings::{SettingError, Settings};
+
+/// How often it is looked whether Redis answers, and how old what it last said may be. The list asks it all the time.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+const AWAY: Duration = Duration::from_secs(3);
 
 /// Waits for Redis, but not for long: sign-ins need none of it, and tokens are answered with 503 until it is there.
 pub(crate) async fn list(settings: &Settings) -> Result<Revocations, SettingError> {
     let revocations = match &settings.redis {
         None => Revocations::new(),
         Some(store) => {
-            let shared = SharedRevocations::new(store.clone()).ready_limit(settings.limits.redis_start);
-            shared.start().map_err(|error| SettingError::new("REDIS_URL", error.to_string()))?
+            shared(SharedRevocations::new(store.clone()).ready_limit(settings.limits.redis_start)).await?
         }
     };
-    if let Err(error) = revocations.ready().await {
-        report_redis(&error);
-    }
     let clock = settings.clock.clone();
     Ok(revocations.clock(move || clock.now()))
+}
+
+async fn shared(list: SharedRevocations) -> Result<Revocations, SettingError> {
+    let revocations = list.start().map_err(|error| SettingError::new("REDIS_URL", error.to_string()))?;
+    let answers = revocations.ready().await.is_ok();
+    if !answers {
+        report_away(&revocations);
+    }
+    tokio::spawn(watch(revocations.clone(), answers));
+    Ok(revocations)
+}
+
+/// Says on standard error when Redis goes away, and when it is back.
+async fn watch(revocations: Revocations, mut answers: bool) {
+    loop {
+        sleep(BETWEEN_LOOKS).await;
+        let age = revocations.shared_stats().and_then(|stats| stats.age());
+        match (answers, age.is_some_and(|age| age < AWAY)) {
+            (true, false) => report_away(&revocations),
+            (false, true) => eprintln!("REDIS_URL: Redis answers again"),
+            _ => continue,
+        }
+        answers = !answers;
+    }
+}
+
+fn report_away(revocations: &Revocations) {
+    let stats = revocations.shared_stats();
+    let cause =
+        stats.as_ref().and_then(|stats| stats.last_error()).unwrap_or("nothing has come of asking it");
+    let consequence = match revocations.is_ready() {
+        true => {
+            "sign-outs do not reach other processes, and in a minute tokens are refused with 503 until it does"
+        }
+        false => "tokens are refused with 503 until it does",
+    };
+    eprintln!("REDIS_URL: Redis does not answer ({cause}): {consequence}");
 }

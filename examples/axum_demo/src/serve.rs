@@ -21,6 +21,10 @@ use crate::App;
 use crate::limits::Limits;
 use crate::settings::SettingError;
 
+/// How much of a request is held until its headers are at their end. Of hyper's own limit, 400 KiB, a thousand connections
+/// hold too much.
+const BUFFER: usize = 16 * 1024;
+
 /// Listens on the address; port 0 stands for any free one.
 ///
 /// # Errors
@@ -84,7 +88,7 @@ async fn converse(
         app.call(request)
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.headers);
+    http.timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(BUFFER);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), app));
     tokio::select! {
         // If it fails, the client is gone, was too slow or does not speak HTTP: nothing is left to do.

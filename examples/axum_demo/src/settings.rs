@@ -8,7 +8,7 @@ use tower_jwt_auth::{RedisStore, TokenIssuer};
 
 use crate::client_address::TrustedProxies;
 use crate::clock::Clock;
-use crate::database_url::DatabaseUrl;
+use crate::database_url::{DatabaseUrl, Kind};
 use crate::limits::Limits;
 use crate::public_url::PublicUrl;
 use crate::tokens;
@@ -29,10 +29,11 @@ pub struct Settings {
     /// `JWT_SECRET`, at least 32 bytes, by default random ones: what tokens are signed with.
     pub(crate) issuer: TokenIssuer,
     /// Whether `JWT_SECRET` was not set, so that tokens end with the process.
-    pub keys_are_temporary: bool,
+    pub(crate) keys_are_temporary: bool,
     /// `PUBLIC_URL`, by default none: where people reach the demo by https.
     pub(crate) public_url: Option<PublicUrl>,
-    /// `TRUSTED_PROXIES`, by default 0: how many proxies are in front whose `X-Forwarded-For` is to be believed.
+    /// `TRUSTED_PROXIES`, by default 0, with `PUBLIC_URL` none: how many proxies are in front whose `X-Forwarded-For` is to be
+    /// believed.
     /// With fewer than there are, everybody counts as one client; with more, clients say who they are.
     pub(crate) proxies: TrustedProxies,
     /// Not from the environment: for tests.
@@ -54,17 +55,42 @@ impl Settings {
             None => Ok(None),
         };
         let secret = text("JWT_SECRET")?;
+        let public_url = text("PUBLIC_URL")?.map(|url| PublicUrl::new(&url)).transpose()?;
+        let proxies = text("TRUSTED_PROXIES")?.map(|number| proxies(&number)).transpose()?;
+        if public_url.is_some() && proxies.is_none() {
+            // What speaks https there would pass for everybody, and whoever guesses would lock everybody out.
+            let problem = "must be set where PUBLIC_URL is, to the number of proxies in front of the demo, as in 1 \
+                           (0 if what speaks https there sends no X-Forwarded-For)";
+            return Err(SettingError::new("TRUSTED_PROXIES", problem));
+        }
         Ok(Self {
             address: address(text("DEMO_ADDR")?.as_deref().unwrap_or(DEFAULT_ADDRESS))?,
             database: DatabaseUrl::new(text("DATABASE_URL")?.as_deref().unwrap_or(DEFAULT_DATABASE))?,
             redis: text("REDIS_URL")?.map(|url| redis(&url)).transpose()?,
             keys_are_temporary: secret.is_none(),
             issuer: issuer(secret)?,
-            public_url: text("PUBLIC_URL")?.map(|url| PublicUrl::new(&url)).transpose()?,
-            proxies: proxies(text("TRUSTED_PROXIES")?.as_deref().unwrap_or("0"))?,
+            public_url,
+            proxies: proxies.unwrap_or_default(),
             clock: Clock::default(),
             limits: Limits::default(),
         })
+    }
+
+    /// What whoever starts the demo should know about these settings, in one line.
+    #[must_use]
+    pub fn notice(&self) -> Option<&'static str> {
+        // With either of them, it is likely one of several.
+        let is_shared = self.redis.is_some() || matches!(self.database.kind, Kind::Postgres);
+        match (self.keys_are_temporary, is_shared) {
+            (false, _) => None,
+            (true, false) => Some(
+                "JWT_SECRET is not set: tokens are signed with a random secret and end with this process",
+            ),
+            (true, true) => Some(
+                "JWT_SECRET is not set: tokens are signed with a random secret, end with this process, and are \
+                 refused by all others: set one secret for all of them",
+            ),
+        }
     }
 }
 

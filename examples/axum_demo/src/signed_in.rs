@@ -34,8 +34,10 @@ impl SignIns {
         self.answer(&self.sessions.begin(user).await?)
     }
 
-    pub(crate) async fn refresh(&self, token: RefreshToken) -> Result<Response, ApiError> {
-        self.answer(&self.sessions.refresh(token).await?)
+    /// The answer, and who it is for.
+    pub(crate) async fn refresh(&self, token: RefreshToken) -> Result<(Response, User), ApiError> {
+        let session = self.sessions.refresh(token).await?;
+        Ok((self.answer(&session)?, session.user))
     }
 
     fn answer(&self, session: &Session) -> Result<Response, ApiError> {

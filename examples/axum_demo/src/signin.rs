@@ -54,9 +54,11 @@ async fn sign_in(
 ) -> Result<Response, ApiError> {
     let Json(Credentials { email, password, .. }) = body?;
     let password = Password::new(password)?;
-    // Before the database is asked, so that a flood costs next to nothing.
-    let place = app.gate.enter()?;
-    let attempt = app.attempts.begin(&email, &app.proxies.client(peer, &headers)).await?;
+    let client = app.proxies.client(peer, &headers);
+    // Both before the database is asked, so that a flood costs next to nothing.
+    app.attempts.look(&client)?;
+    let place = app.gate.enter(&client).await?;
+    let attempt = app.attempts.begin(&email, &client).await?;
     let (user, hash) = match app.users.by_email(&email).await? {
         Some((user, hash)) => (Some(user), hash),
         None => (None, PasswordHash::of_nobody()),

@@ -52,10 +52,13 @@ async fn sign_up(
     let last_name = name(&last_name).ok_or(ApiError::LastNameUnfit)?;
     let words = [&email[..], first_name, last_name].map(str::to_owned).to_vec();
     let password = NewPassword::new(Password::new(password)?, words)?;
-    let place = app.gate.enter()?;
-    app.attempts.begin_sign_up(&app.proxies.client(peer, &headers)).await?;
+    let client = app.proxies.client(peer, &headers);
+    app.attempts.look(&client)?;
+    let place = app.gate.enter(&client).await?;
+    let attempt = app.attempts.begin_sign_up(&client).await?;
     let hash = place.hash(password).await?;
     let user = app.users.insert(&email, first_name, last_name, hash).await?.ok_or(ApiError::EmailTaken)?;
+    app.attempts.signed_up(attempt, &email).await;
     Ok((StatusCode::CREATED, app.sign_ins.begin(user).await?).into_response())
 }
 

@@ -72,10 +72,15 @@ impl Users {
 
     /// The user who signs in with this email, in small or capital letters, and the hash of the password.
     pub(crate) async fn by_email(&self, email: &str) -> Result<Option<(User, PasswordHash)>, sqlx::Error> {
+        let email = normal_email(email);
+        // Nobody has such a one, and PostgreSQL takes no NUL.
+        if email.contains(char::is_control) {
+            return Ok(None);
+        }
         let row = sqlx::query_as(
             "SELECT id, email, first_name, last_name, password_hash FROM users WHERE email = $1",
         )
-        .bind(normal_email(email))
+        .bind(email)
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.map(|(id, email, first_name, last_name, hash)| {

@@ -4,13 +4,14 @@ use std::fs;
 
 use sqlx::{Connection, SqliteConnection};
 
+use crate::http::{JSON, post_request, request_with, signup_body};
 use crate::scenarios;
-use crate::support::{Demo, ScratchFile, TestClock, proxied_settings, read, settings};
+use crate::support::{Demo, ScratchFile, TestClock, change, proxied_settings, read, settings};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hold_in_parallel() {
     let file = ScratchFile::new("parallel_attempts.sqlite3");
-    scenarios::parallel_attempts(settings(&file.url())).await;
+    scenarios::parallel_attempts(proxied_settings(&file.url())).await;
 }
 
 #[tokio::test]
@@ -27,6 +28,30 @@ async fn make_people_wait_longer_each_time() {
 #[tokio::test]
 async fn do_not_let_strangers_lock_somebody_out() {
     scenarios::known_address(proxied_settings("sqlite::memory:")).await;
+}
+
+/// Not only where the password was typed.
+#[tokio::test]
+async fn know_where_somebody_signed_up_and_stays_signed_in() {
+    let mut settings = proxied_settings("sqlite::memory:");
+    let _clock = TestClock::set_into(&mut settings);
+    settings.limits.account_failures = 2;
+    let demo = Demo::start_with(settings).await;
+    let (office, train, guesser) = ("192.0.2.1", "192.0.2.2", "198.51.100.1");
+    let (email, password) = ("ada@example.com", "purple lattice umbrella");
+    let content_type = format!("{JSON}\r\nX-Forwarded-For: {office}");
+    let body = signup_body(email, password, "Ada", "Lovelace");
+    let signed_up = demo.exchange(&post_request("/signup", &content_type, body.as_bytes())).await;
+    let headers = [("Cookie", signed_up.cookie()), ("X-Forwarded-For", train.to_owned())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(demo.exchange(&request_with("POST", "/refresh", &headers)).await.status, 200);
+
+    for expected in [401, 401, 429] {
+        assert_eq!(demo.signin_from(guesser, email, "wrong").await.status, expected);
+    }
+    for (address, status) in [(office, 200), (train, 200), ("203.0.113.1", 429)] {
+        assert_eq!(demo.signin_from(address, email, password).await.status, status, "{address}");
+    }
 }
 
 #[tokio::test]
@@ -47,6 +72,26 @@ async fn know_the_latest_addresses_of_an_account() {
         let answer = demo.signin_from(&home(number), "eze@example.com", "okon").await;
         assert_eq!(answer.status, status, "{number}");
     }
+}
+
+/// What it may not do any more, it is not asked about: it takes no place from others, and no time of the database.
+#[tokio::test]
+async fn of_an_address_that_is_held_back_cost_nothing() {
+    let file = ScratchFile::new("held_back.sqlite3");
+    let mut settings = proxied_settings(&file.url());
+    let clock = TestClock::set_into(&mut settings);
+    settings.limits.address_failures = 2;
+    let demo = Demo::start_with(settings).await;
+    for status in [401, 401, 429] {
+        assert_eq!(demo.signin_from("192.0.2.1", "a@example.com", "wrong").await.status, status);
+    }
+    change(&file.url(), "ALTER TABLE attempts RENAME TO away").await;
+    let answer = demo.signin_from("192.0.2.1", "eze@example.com", "okon").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")));
+    assert_eq!(demo.signin_from("192.0.2.2", "eze@example.com", "okon").await.status, 503);
+    change(&file.url(), "ALTER TABLE away RENAME TO attempts").await;
+    clock.forward(1);
+    assert_eq!(demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status, 200);
 }
 
 /// Whatever the account, and however many sign-ins succeed in between.
@@ -102,6 +147,20 @@ fn need_a_number_of_proxies() {
     let problem = "TRUSTED_PROXIES: must be the number of proxies in front of the demo, as in 1";
     for value in ["yes", "-1", "1.5", "256"] {
         assert_eq!(read(&[("TRUSTED_PROXIES", value)]).unwrap_err().to_string(), problem, "{value}");
+    }
+}
+
+/// Or the proxy would pass for everybody.
+#[test]
+fn need_to_know_the_proxies_of_a_public_url() {
+    let public = ("PUBLIC_URL", "https://demo.example.com");
+    let problem = "TRUSTED_PROXIES: must be set where PUBLIC_URL is, to the number of proxies in front of the demo, \
+                   as in 1 (0 if what speaks https there sends no X-Forwarded-For)";
+    for variables in [&[public][..], &[public, ("TRUSTED_PROXIES", "")]] {
+        assert_eq!(read(variables).unwrap_err().to_string(), problem);
+    }
+    for number in ["0", "1", "2"] {
+        read(&[public, ("TRUSTED_PROXIES", number)]).unwrap();
     }
 }
 

@@ -10,6 +10,7 @@ async fn are_for_this_site_alone() {
         ("DATABASE_URL", "sqlite::memory:"),
         ("JWT_SECRET", SECRET),
         ("PUBLIC_URL", "https://demo.example.com"),
+        ("TRUSTED_PROXIES", "1"),
     ];
     for (settings, name, https) in
         [(settings("sqlite::memory:"), "refresh", ""), (read(&secure).unwrap(), "__Host-refresh", " Secure;")]
@@ -36,6 +37,7 @@ async fn are_of_no_use_to_other_sites() {
     let mut variables = vec![
         ("DEMO_ADDR", "127.0.0.1:0"),
         ("DATABASE_URL", "sqlite::memory:"),
+        ("TRUSTED_PROXIES", "1"),
         ("PUBLIC_URL", "https://demo.example.com/"),
     ];
     let public = Demo::start_with(read(&variables).unwrap()).await;
@@ -84,6 +86,6 @@ fn need_a_public_url_that_is_one() {
     }
     for url in ["https://demo.example.com", "https://Demo.example.com:443/", "https://demo.example.com:8443"]
     {
-        read(&[("PUBLIC_URL", url)]).unwrap();
+        read(&[("PUBLIC_URL", url), ("TRUSTED_PROXIES", "1")]).unwrap();
     }
 }

@@ -1,12 +1,13 @@
 //! Many requests at once, and clients that do not wait for the answer.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::http::{JSON, answer, get_request, signin_request};
-use crate::support::{Demo, TestClock, settings};
+use crate::support::{Demo, TestClock, proxied_settings, settings};
 
 const SIGN_INS: usize = 200;
 
@@ -61,6 +62,46 @@ async fn is_answered_in_part_and_leaves_the_rest_alone() {
     assert!(checked > 1 && too_busy > 0, "{checked} checked, {held_back} held back, {too_busy} too busy");
     clock.forward(60);
     assert_eq!(demo.signin("eze@example.com", "okon").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_one_address_leaves_places_to_others() {
+    let mut settings = proxied_settings("sqlite::memory:");
+    settings.limits.address_failures = 1000;
+    let demo = Demo::start_with(settings).await;
+    let flood = at_once_from(&demo, &vec!["192.0.2.1".to_owned(); 100]).await;
+    assert_eq!(demo.signin_from("198.51.100.1", "eze@example.com", "okon").await.status, 200);
+    let mut too_busy = 0;
+    for stream in flood {
+        let answer = answer(stream).await;
+        assert!([401, 503].contains(&answer.status), "{answer:?}");
+        too_busy += usize::from(answer.status == 503);
+    }
+    assert!(too_busy > 0);
+}
+
+/// One more than there are places waits until one of them is free.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_few_more_than_there_are_places_is_answered_in_full() {
+    let demo = Demo::start_with(proxied_settings("sqlite::memory:")).await;
+    let cores = thread::available_parallelism().unwrap().get();
+    let places = 9 * (cores - 1).max(1);
+    let addresses: Vec<_> =
+        (0..=places).map(|number| format!("192.0.{}.{}", number / 256, number % 256)).collect();
+    for stream in at_once_from(&demo, &addresses).await {
+        assert_eq!(answer(stream).await.status, 401);
+    }
+}
+
+/// Sends a sign-in to an account of its own from each address.
+async fn at_once_from(demo: &Demo, addresses: &[String]) -> Vec<TcpStream> {
+    let mut streams = Vec::new();
+    for (number, address) in addresses.iter().enumerate() {
+        let body = format!(r#"{{"email":"{number}@example.com","password":"wrong"}}"#);
+        let content_type = format!("{JSON}\r\nX-Forwarded-For: {address}");
+        streams.push(demo.send(&signin_request(&content_type, body.as_bytes())).await);
+    }
+    streams
 }
 
 #[tokio::test(flavor = "multi_thread")]

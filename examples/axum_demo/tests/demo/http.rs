@@ -43,13 +43,17 @@ pub(crate) fn post_request(path: &str, content_type: &str, body: &[u8]) -> Vec<u
 }
 
 pub(crate) fn signup_request(email: &str, password: &str, first_name: &str, last_name: &str) -> Vec<u8> {
+    post_request("/signup", JSON, signup_body(email, password, first_name, last_name).as_bytes())
+}
+
+pub(crate) fn signup_body(email: &str, password: &str, first_name: &str, last_name: &str) -> String {
     let body = json!({
         "email": email,
         "password": password,
         "first_name": first_name,
         "last_name": last_name,
     });
-    post_request("/signup", JSON, body.to_string().as_bytes())
+    body.to_string()
 }
 
 pub(crate) async fn send(address: SocketAddr, request: &[u8]) -> TcpStream {

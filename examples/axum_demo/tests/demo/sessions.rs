@@ -55,8 +55,34 @@ async fn need_a_token_that_was_given_out() {
         let answer = demo.exchange(&request_with("POST", "/refresh", headers)).await;
         assert_eq!((answer.status, answer.error().as_str()), (401, "refresh_invalid"), "{name}");
     }
-    let others = format!("theme=dark; {cookie}; lang=en");
-    assert_eq!(demo.refresh(&others).await.status, 200);
+    let mut cookie = cookie;
+    for others in ["theme=dark; {}; lang=en", "name=dämo; {}", "{}; \u{2003}=;;;", "refresh=ä; {}"] {
+        let answer = demo.refresh(&others.replace("{}", &cookie)).await;
+        assert_eq!(answer.status, 200, "{others}");
+        cookie = answer.cookie();
+    }
+}
+
+#[tokio::test]
+async fn can_be_refreshed_so_often() {
+    let file = ScratchFile::new("refreshes.sqlite3");
+    let demo = Demo::start_with(settings(&file.url())).await;
+    let cookie = demo.sign_in().await.cookie();
+    change(&file.url(), "UPDATE sessions SET refreshes = 2999").await;
+    let last = demo.refresh(&cookie).await;
+    assert_eq!(last.status, 200);
+    assert_eq!(demo.refresh(&last.cookie()).await.status, 401);
+}
+
+/// A token that is made up does not wait for whoever writes to the database, nor make anybody wait.
+#[tokio::test]
+async fn are_not_looked_for_in_a_transaction() {
+    let file = ScratchFile::new("made_up.sqlite3");
+    let demo = Demo::start_with(settings(&file.url())).await;
+    let mut other = SqliteConnection::connect(&file.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let answer = demo.refresh("refresh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").await;
+    assert_eq!((answer.status, answer.error().as_str()), (401, "refresh_invalid"));
 }
 
 #[tokio::test]

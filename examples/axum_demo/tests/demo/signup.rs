@@ -1,10 +1,12 @@
 //! Signing up, and what is refused.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::http::{JSON, post_request, signup_request};
 use crate::scenarios;
-use crate::support::{Demo, ScratchFile, TestClock, settings};
+use crate::support::{Demo, ScratchFile, TestClock, proxied_settings, settings};
 
 const STRONG: &str = "purple lattice umbrella";
 
@@ -30,7 +32,7 @@ async fn signs_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn gives_an_email_to_one() {
     let file = ScratchFile::new("sign_up.sqlite3");
-    scenarios::parallel_sign_up(settings(&file.url())).await;
+    scenarios::parallel_sign_up(proxied_settings(&file.url())).await;
 }
 
 #[tokio::test]
@@ -95,15 +97,51 @@ async fn says_what_is_weak_about_a_password() {
     }
 }
 
+/// Passwords made to be hard for what rates them, to take seconds of it or to overflow its counts.
+#[tokio::test]
+async fn rates_any_password_in_no_time() {
+    let demo = Demo::start().await;
+    for (name, password) in [
+        ("substitutions", "4@8({[<369&#!1|0$5+7%2/".chars().cycle().take(72).collect()),
+        ("dollars and fives", "$5".repeat(36)),
+        ("the same of 30 characters", "$5".repeat(15)),
+        ("one letter", "a".repeat(72)),
+        ("a keyboard", "qwertyuiopasdfghjklzxcvbnm".repeat(2)),
+        ("dates", "1.1.1".repeat(14)),
+    ] {
+        let start = Instant::now();
+        let answer = demo.signup(&format!("a{}@example.com", password.len()), &password).await;
+        let taken = start.elapsed();
+        assert!([201, 422].contains(&answer.status), "{name}: {answer:?}");
+        assert!(taken < Duration::from_secs(2), "{name}: {taken:?}");
+    }
+}
+
+/// By a count of its own: people of one network who sign up have not failed at anything.
 #[tokio::test]
 async fn is_counted_by_address() {
     let mut settings = settings("sqlite::memory:");
     let clock = TestClock::set_into(&mut settings);
+    settings.limits.address_sign_ups = 2;
     settings.limits.address_failures = 2;
     let demo = Demo::start_with(settings).await;
     for (email, status) in [("a@example.com", 201), ("b@example.com", 201), ("c@example.com", 429)] {
         assert_eq!(demo.signup(email, STRONG).await.status, status, "{email}");
     }
+    assert_eq!(demo.signin("eze@example.com", "wrong").await.status, 401);
     clock.forward(1);
     assert_eq!(demo.signup("c@example.com", STRONG).await.status, 201);
+}
+
+/// Or it would tell who has an account, as often as it is asked.
+#[tokio::test]
+async fn that_fails_counts_as_a_failure() {
+    let mut settings = settings("sqlite::memory:");
+    let _clock = TestClock::set_into(&mut settings);
+    settings.limits.address_failures = 2;
+    let demo = Demo::start_with(settings).await;
+    for status in [409, 409, 429] {
+        assert_eq!(demo.signup("eze@example.com", STRONG).await.status, status);
+    }
+    assert_eq!(demo.signin("eze@example.com", "okon").await.status, 429);
 }

@@ -45,3 +45,15 @@ async fn with_the_body_are_told() {
     assert_eq!(answer.body, r#"{"error":"timed_out","message":"the request took too long"}"#);
     assert!(start.elapsed() >= LIMIT, "{:?}", start.elapsed());
 }
+
+/// What they have sent is kept in memory until it is at its end.
+#[tokio::test]
+async fn with_long_headers_are_told_before_the_end() {
+    let demo = Demo::start().await;
+    let begun = |length| format!("GET /protected/ HTTP/1.1\r\nHost: demo\r\nX-Long: {}", "x".repeat(length));
+    let whole = format!("{}\r\nConnection: close\r\n\r\n", begun(12 * 1024));
+    assert_eq!(demo.exchange(whole.as_bytes()).await.status, 401);
+    let stream = demo.send(begun(20 * 1024).as_bytes()).await;
+    let answer = timeout(DEADLINE, answer(stream)).await.expect("an answer");
+    assert_eq!((answer.status, answer.body.as_str()), (431, ""));
+}

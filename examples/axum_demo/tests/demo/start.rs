@@ -13,8 +13,27 @@ fn needs_no_settings() {
     for variables in [&[][..], &[("DEMO_ADDR", ""), ("JWT_SECRET", ""), ("DATABASE_URL", "")]] {
         let settings = read(variables).unwrap();
         assert_eq!(settings.address.to_string(), "127.0.0.1:8080");
-        assert!(settings.keys_are_temporary);
         assert!(format!("{settings:?}").contains("axum_demo.sqlite3"));
+    }
+}
+
+#[test]
+fn tells_what_becomes_of_tokens_without_a_secret() {
+    let secret = ("JWT_SECRET", SECRET);
+    let redis = ("REDIS_URL", "redis://127.0.0.1:6379");
+    let postgres = ("DATABASE_URL", "postgres://eze:okon@localhost/demo");
+    let alone = "JWT_SECRET is not set: tokens are signed with a random secret and end with this process";
+    let one_of_several = "JWT_SECRET is not set: tokens are signed with a random secret, end with this process, and are \
+                          refused by all others: set one secret for all of them";
+    for (variables, expected) in [
+        (&[][..], Some(alone)),
+        (&[redis], Some(one_of_several)),
+        (&[postgres], Some(one_of_several)),
+        (&[redis, postgres], Some(one_of_several)),
+        (&[secret], None),
+        (&[secret, redis, postgres], None),
+    ] {
+        assert_eq!(read(variables).unwrap().notice(), expected, "{variables:?}");
     }
 }
 

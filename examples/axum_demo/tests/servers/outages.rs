@@ -1,6 +1,10 @@
 //! A server that two processes share crashes, and comes back: nobody who has signed out is signed in again.
 
-use crate::process::Servers;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use crate::process::{Servers, process_with_errors};
+use crate::redis_server::Server as RedisServer;
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
@@ -30,6 +34,30 @@ async fn of_redis_loses_no_sign_out() {
             process.answers_within_a_second(&staying, 200).await;
         }
     }
+}
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test(flavor = "multi_thread")]
+async fn of_redis_is_told_on_standard_error() {
+    let next = |errors: &Receiver<String>| errors.recv_timeout(Duration::from_secs(20)).unwrap();
+    let away = |line: String, consequence: &str| {
+        assert!(line.starts_with("REDIS_URL: Redis does not answer ("), "{line}");
+        assert!(line.ends_with(&format!("): {consequence}")), "{line}");
+    };
+    let mut redis = RedisServer::start("demo-told");
+    let (first, errors) = process_with_errors(&redis);
+    redis.kill();
+    away(
+        next(&errors),
+        "sign-outs do not reach other processes, and in a minute tokens are refused with 503 until it does",
+    );
+    let (second, errors_of_second) = process_with_errors(&redis);
+    away(next(&errors_of_second), "tokens are refused with 503 until it does");
+    redis.restart();
+    for errors in [errors, errors_of_second] {
+        assert_eq!(next(&errors), "REDIS_URL: Redis answers again");
+    }
+    drop((first, second));
 }
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]

@@ -6,18 +6,18 @@ use sqlx::{Connection, PgConnection};
 use crate::http::request;
 use crate::postgres_server::PostgresServer;
 use crate::scenarios;
-use crate::support::{Demo, proxied_settings, settings};
+use crate::support::{Demo, TestClock, proxied_settings, settings};
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_attempts_and_takes_sign_ups_as_sqlite_does() {
     let server = PostgresServer::start();
     let url = server.url();
-    scenarios::parallel_attempts(settings(&url)).await;
+    scenarios::parallel_attempts(proxied_settings(&url)).await;
     scenarios::two_processes(|| settings(&url)).await;
     scenarios::delays(settings(&url)).await;
     scenarios::known_address(proxied_settings(&url)).await;
-    scenarios::parallel_sign_up(settings(&url)).await;
+    scenarios::parallel_sign_up(proxied_settings(&url)).await;
 }
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
@@ -48,6 +48,23 @@ async fn takes_several_that_start_at_once() {
     }
     assert_eq!(demos[0].signin("EZE@Example.Com", "okon").await.status, 200);
     assert_eq!(demos[0].signin("eze@example.com", "wrong").await.status, 401);
+}
+
+/// Which takes no such text.
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test]
+async fn does_not_know_an_email_with_a_nul() {
+    let server = PostgresServer::start();
+    let mut settings = settings(&server.url());
+    let _clock = TestClock::set_into(&mut settings);
+    settings.limits.account_failures = 2;
+    let demo = Demo::start_with(settings).await;
+    for (status, error) in
+        [(401, "wrong_credentials"), (401, "wrong_credentials"), (429, "too_many_attempts")]
+    {
+        let answer = demo.signin("eze\0@example.com", "okon").await;
+        assert_eq!((answer.status, answer.error().as_str()), (status, error));
+    }
 }
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]

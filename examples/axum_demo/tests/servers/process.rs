@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::{env, time};
+use std::sync::mpsc::{Receiver, channel};
+use std::{env, thread, time};
 
 use crate::client::Client;
 use crate::postgres_server::PostgresServer;
@@ -35,6 +36,24 @@ impl Servers {
             .spawn();
         Process::new(child.unwrap())
     }
+}
+
+/// One on its own that uses this Redis, and what it says on standard error, as it says it.
+pub(crate) fn process_with_errors(redis: &RedisServer) -> (Process, Receiver<String>) {
+    let mut child = Command::new(program())
+        .env("DEMO_ADDR", "127.0.0.1:0")
+        .env("JWT_SECRET", SECRET)
+        .env("DATABASE_URL", "sqlite::memory:")
+        .env("REDIS_URL", redis.url())
+        .env_remove("PUBLIC_URL")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let (sender, errors) = channel();
+    thread::spawn(move || lines.for_each(|line| drop(sender.send(line))));
+    (Process::new(child), errors)
 }
 
 /// Ends when it is dropped.
