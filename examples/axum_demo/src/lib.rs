@@ -51,10 +51,11 @@ mod signup;
 mod tokens;
 mod users;
 
-use std::fmt::{self, Formatter};
-
+use axum::http::{HeaderValue, header};
 use axum::{Router, middleware};
 use sqlx::AnyPool;
+use std::fmt::{self, Formatter};
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::attempts::Attempts;
 pub use crate::clock::Clock;
@@ -115,6 +116,11 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(limits.request, limits::time_limit))
-        .layer(public_url::csrf_layer(settings.public_url.as_ref())?);
+        .layer(public_url::csrf_layer(settings.public_url.as_ref())?)
+        // The page says its own.
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ));
     Ok(App { router, database })
 }

@@ -21,8 +21,7 @@ struct Profile {
 }
 
 pub(crate) fn routes(users: Users, sign_ins: &SignIns) -> Router {
-    let verifier = sign_ins.issuer.verifier::<AccessToken>().revocations(sign_ins.sessions.revocations());
-    let signed_in = JwtAuthLayer::new(verifier);
+    let signed_in = JwtAuthLayer::new(sign_ins.verifier());
     let current_user = PrincipalLayer::new(move |claims: Claims<AccessToken>| {
         let users = users.clone();
         async move { users.by_id(&claims.sub).await }

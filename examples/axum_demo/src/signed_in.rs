@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tower_jwt_auth::TokenIssuer;
+use tower_jwt_auth::{JwtVerifier, TokenIssuer};
 
 use crate::cookies::RefreshCookie;
 use crate::error::ApiError;
@@ -38,6 +38,11 @@ impl SignIns {
     pub(crate) async fn refresh(&self, token: RefreshToken) -> Result<(Response, User), ApiError> {
         let session = self.sessions.refresh(token).await?;
         Ok((self.answer(&session)?, session.user))
+    }
+
+    /// Checks access tokens, and that their sessions go on.
+    pub(crate) fn verifier(&self) -> JwtVerifier<AccessToken> {
+        self.issuer.verifier().revocations(self.sessions.revocations())
     }
 
     fn answer(&self, session: &Session) -> Result<Response, ApiError> {

@@ -12,11 +12,10 @@ use crate::signed_in::SignIns;
 use crate::tokens::AccessToken;
 
 pub(crate) fn routes(sign_ins: SignIns) -> Router {
-    let verifier = sign_ins.issuer.verifier::<AccessToken>().revocations(sign_ins.sessions.revocations());
     Router::new()
         .route("/signout", post(sign_out))
         .route("/signout/everywhere", post(sign_out_everywhere))
-        .layer(JwtAuthLayer::new(verifier))
+        .layer(JwtAuthLayer::new(sign_ins.verifier()))
         .with_state(sign_ins)
 }
 

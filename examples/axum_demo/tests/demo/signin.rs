@@ -177,6 +177,21 @@ async fn answers_elsewhere_in_the_same_shape() {
     }
 }
 
+#[tokio::test]
+async fn and_all_else_is_kept_by_no_cache() {
+    let demo = Demo::start().await;
+    let authorization = demo.bearer().await;
+    for (name, answer) in [
+        ("a profile", demo.protected(&[&authorization]).await),
+        ("no token", demo.protected(&[]).await),
+        ("a wrong password", demo.signin("eze@example.com", "wrong").await),
+        ("no such address", demo.exchange(&get_request("/other", &[])).await),
+        ("no session", demo.refresh("refresh=x").await),
+    ] {
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{name}");
+    }
+}
+
 /// The `error` of a refusal, which has a message too, and nothing else.
 #[track_caller]
 fn error(answer: &Answer) -> String {
