@@ -39,8 +39,8 @@ use crate::registered::since_epoch;
 /// list asks it for every token, remembered or not, and refuses those that are on it with 401 `invalid_token`. A token
 /// without the claim cannot be named by it: have the verifier's claims type demand the ones you revoke by.
 ///
-/// Clones share one list. It is held in memory, as fingerprints of 128 bits that are made with a random key, some 50 bytes
-/// each; an entry leaves an hour after the tokens that it names have expired (later if a verifier's leeway is longer), so that
+/// Clones share one list. It is held in memory, as fingerprints of 128 bits that are made with a random key, 26 to 71
+/// bytes each; an entry leaves an hour after the tokens that it names have expired (later if a verifier's leeway is longer), so that
 /// the list is bounded by how much is revoked within the life of a token. It ends with the process; `SharedRevocations`
 /// (feature `shared-revocations`) makes one that several processes share, by Redis or by a store of your own.
 ///
@@ -166,21 +166,6 @@ impl Revocations {
         } else {
             Err(AuthErrorKind::RevocationsUnavailable)
         }
-    }
-}
-
-#[cfg(feature = "shared-revocations")]
-impl Revocations {
-    fn linked(link: Link) -> Self {
-        Self { link: Some(Arc::new(link)), ..Self::new() }
-    }
-
-    fn link(&self) -> Option<&Link> {
-        self.link.as_deref()
-    }
-
-    fn held(&self) -> Arc<Held> {
-        Arc::clone(&self.held)
     }
 }
 

@@ -51,7 +51,7 @@ use crate::kind::AuthErrorKind;
 /// | from a cold start until the list is held | 3.2 s, of which Redis works 1.3 s | 22 minutes if all start at once, and 21 s for each 16 |
 /// | what is new: Redis sends | 30 KB/s | 30 MB/s |
 /// | what is new: Redis is asked | at most 10 times a second, twice if there is nothing | 10,000 and 2,000 times |
-/// | a start of Redis: what each process has revoked within a minute is written again | at most 13,000 entries | as many, by all together |
+/// | a start of Redis: what each process has revoked within a minute is written again | 13 entries (never more than 10,000) | 13,000 |
 ///
 /// Processes that start while others serve are no burden to those; have them listen when they are [ready](Revocations::ready).
 /// A hundred thousand entries are a tenth of all this. A table doubles when it is full, which is next at 1,150,000 entries.
@@ -93,8 +93,8 @@ impl SharedRevocations {
     }
 
     /// Sets for how long the list counts that cannot be compared with the store, from when it last was. The default is a
-    /// minute. Less than 2 s count as 2 s, for a store is only asked twice a second. After that, tokens that are not known to be revoked
-    /// are answered with 503: they may have been.
+    /// minute. Less than 2 s count as 2 s, for a store is only asked twice a second. After that, tokens that are not known
+    /// to be revoked are answered with 503: they may have been.
     pub fn outage_limit(mut self, limit: Duration) -> Self {
         self.outage_limit = limit.max(Duration::from_secs(2));
         self
@@ -112,8 +112,8 @@ impl SharedRevocations {
         self
     }
 
-    /// Begins to follow the store, by a task in this tokio runtime, which needs its timers enabled. It ends with the last clone of the list, when all that was
-    /// revoked has been written, or half a minute later if it cannot be.
+    /// Begins to follow the store, by a task in this tokio runtime, which needs its timers enabled. It ends with the last
+    /// clone of the list, when all that was revoked has been written, or half a minute later if it cannot be.
     ///
     /// The store need not be there yet.
     ///
@@ -130,11 +130,11 @@ impl SharedRevocations {
             write_limit: self.write_limit,
             ready_limit: self.ready_limit,
         };
-        let revocations = Revocations::linked(link);
+        let revocations = Revocations { link: Some(Arc::new(link)), ..Revocations::new() };
         let back_in_touch = Arc::new(Notify::new());
         let follower = Follower {
             store: Arc::clone(&self.store),
-            held: revocations.held(),
+            held: Arc::clone(&revocations.held),
             state: Arc::clone(&state),
             back_in_touch: Arc::clone(&back_in_touch),
         };
@@ -215,7 +215,7 @@ impl Revocations {
     ///
     /// If it does not count then. The `source` says why the store could not be read.
     pub async fn ready(&self) -> Result<(), AuthError> {
-        let Some(link) = self.link() else { return Ok(()) };
+        let Some(link) = &self.link else { return Ok(()) };
         if link.state.ready(link.ready_limit).await {
             return Ok(());
         }
@@ -232,13 +232,13 @@ impl Revocations {
     /// [`oldest_waiting`](SharedRevocationsStats::oldest_waiting) tells.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.link().is_none_or(Link::is_current)
+        self.link.as_ref().is_none_or(|link| link.is_current())
     }
 
     /// How well the list and its store are in touch, if there is one.
     #[must_use]
     pub fn shared_stats(&self) -> Option<SharedRevocationsStats> {
-        self.link().map(|link| link.state.stats())
+        self.link.as_ref().map(|link| link.state.stats())
     }
 }
 

@@ -14,9 +14,7 @@ pub(super) struct State {
     began: Instant,
     /// For how long the list counts after it was last found to be complete.
     outage_limit: Duration,
-    /// Until when the list counts, in milliseconds after `began`.
-    counts_until: AtomicU64,
-    /// When it was last found to be complete, in milliseconds after `began`; `u64::MAX` for never.
+    /// When it was last found to be complete, in milliseconds after `began`; [`NEVER`], if it was not.
     complete: AtomicU64,
     has_become_current: Notify,
     reads: Count,
@@ -26,6 +24,8 @@ pub(super) struct State {
     oldest_waiting: Mutex<Option<Instant>>,
     last_error: Mutex<Option<Arc<StoreError>>>,
 }
+
+const NEVER: u64 = u64::MAX;
 
 /// How many attempts have failed, in all and since the last good one.
 #[derive(Default)]
@@ -46,8 +46,7 @@ impl State {
         Self {
             began: Instant::now(),
             outage_limit,
-            counts_until: AtomicU64::new(0),
-            complete: AtomicU64::new(u64::MAX),
+            complete: AtomicU64::new(NEVER),
             has_become_current: Notify::new(),
             reads: Count::default(),
             writes: Count::default(),
@@ -60,19 +59,23 @@ impl State {
     /// Whether the list was complete not too long ago. A clock is read, so that it ends also where no task runs any more.
     #[inline]
     pub(super) fn is_current(&self) -> bool {
-        // Not before what was read from the store: with the `Release` below.
-        let counts_until = self.counts_until.load(Ordering::Acquire);
-        self.millis(Instant::now()) < counts_until
+        self.age().is_some_and(|age| age < self.outage_limit)
     }
 
     /// Everything that was in the store at this time is on the list.
     pub(super) fn complete_as_of(&self, time: Instant) {
-        let limit = self.outage_limit.as_millis().try_into().unwrap_or(u64::MAX);
-        let complete = self.millis(time);
-        self.complete.store(complete, Ordering::Relaxed);
         // After the entries themselves, for those who see that the list counts again.
-        self.counts_until.store(complete.saturating_add(limit), Ordering::Release);
+        self.complete.store(self.millis(time), Ordering::Release);
         self.has_become_current.notify_waiters();
+    }
+
+    /// How long ago it was last found to be complete.
+    #[inline]
+    fn age(&self) -> Option<Duration> {
+        // Not before what was read from the store: with the `Release` above. And before the clock.
+        let complete = self.complete.load(Ordering::Acquire);
+        let age = || Duration::from_millis(self.millis(Instant::now()).saturating_sub(complete));
+        (complete != NEVER).then(age)
     }
 
     /// Waits until the list counts.
@@ -116,10 +119,8 @@ impl State {
     }
 
     pub(super) fn stats(&self) -> SharedRevocationsStats {
-        let complete = self.complete.load(Ordering::Relaxed);
         SharedRevocationsStats {
-            age: (complete != u64::MAX)
-                .then(|| Duration::from_millis(self.millis(Instant::now()).saturating_sub(complete))),
+            age: self.age(),
             waiting: self.waiting.load(Ordering::Relaxed),
             oldest_waiting: self
                 .oldest_waiting

@@ -100,7 +100,7 @@ impl Writer {
         }
     }
 
-    /// Waits for something to write. Tells if there will be nothing more.
+    /// Waits for something to write. Tells whether there may be any.
     async fn wait(&mut self) -> bool {
         let due = self.rewrite;
         tokio::select! {
