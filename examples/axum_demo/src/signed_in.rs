@@ -1,7 +1,6 @@
 //! What everyone is given who signs in, signs up or stays signed in: an access token, and the next refresh token in a cookie.
 
 use axum::Json;
-use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tower_jwt_auth::{JwtVerifier, TokenIssuer};
@@ -49,6 +48,6 @@ impl SignIns {
         let access_token = AccessToken::new(&session.user, session.sid.clone()).sign(&self.issuer)?;
         let body = SignedIn { access_token, token_type: "Bearer", expires_in: LIFETIME.as_secs() };
         let cookie = self.cookie.set(&session.refresh_token, session.lasts);
-        Ok(([(header::CACHE_CONTROL, "no-store")], cookie, Json(body)).into_response())
+        Ok((cookie, Json(body)).into_response())
     }
 }

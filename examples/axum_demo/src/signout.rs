@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use tower_jwt_auth::{Claims, JwtAuthLayer};
@@ -34,5 +34,5 @@ async fn sign_out_everywhere(
 }
 
 fn signed_out(sign_ins: &SignIns) -> Response {
-    (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")], sign_ins.cookie.remove()).into_response()
+    (StatusCode::NO_CONTENT, sign_ins.cookie.remove()).into_response()
 }
