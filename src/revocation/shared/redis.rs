@@ -45,7 +45,8 @@ struct Connection {
     redis: MultiplexedConnection,
     /// Of the server, which has another one after each start.
     run_id: String,
-    used: Instant,
+    /// When it was last, if it has been.
+    used: Option<Instant>,
 }
 
 /// How far reading has come.
@@ -158,7 +159,7 @@ impl RevocationStore for RedisStore {
 }
 
 fn put_back(connections: &Mutex<Vec<Connection>>, mut connection: Connection) {
-    connection.used = Instant::now();
+    connection.used = Some(Instant::now());
     connections.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
 }
 
@@ -166,7 +167,7 @@ impl Inner {
     async fn take_or_connect(&self, connections: &Mutex<Vec<Connection>>) -> Outcome<Connection> {
         let taken = {
             let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
-            connections.retain(|connection| connection.used.elapsed() < IDLE);
+            connections.retain(|connection| connection.used.is_some_and(|used| used.elapsed() < IDLE));
             connections.pop()
         };
         match taken {
@@ -185,7 +186,7 @@ impl Inner {
             return Err("the server is a replica, which may be behind".into());
         }
         let run_id = info.get("run_id").ok_or("the server does not say which run of it this is")?;
-        Ok(Connection { redis, run_id, used: Instant::now() })
+        Ok(Connection { redis, run_id, used: None })
     }
 
     async fn write(&self, connection: &mut Connection, revocations: &[Revocation]) -> Outcome<()> {
@@ -285,7 +286,11 @@ impl Inner {
         at_once: usize,
     ) -> Outcome<Option<RevocationPage>> {
         let mut both = pipe();
-        both.cmd("XREAD").arg("COUNT").arg(at_once).arg("BLOCK").arg(WAIT);
+        both.cmd("XREAD").arg("COUNT").arg(at_once);
+        // Back in touch, the list is to count again as soon as can be: if there is nothing new, that is to be said at once.
+        if connection.used.is_some() {
+            both.arg("BLOCK").arg(WAIT);
+        }
         both.arg(&["STREAMS", &self.news, &last.id]);
         // After it: what is there then has been there all the time.
         both.cmd("XRANGE").arg(&[&self.news, &last.id, &last.id]);
