@@ -21,7 +21,7 @@ pub(crate) fn parse(text: &str) -> Result<Uri, &'static str> {
 
 /// A URL that clients are told of: with TLS, unless it is this machine's own.
 pub(crate) fn public_url(text: &str) -> Result<Uri, ConfigError> {
-    let invalid = |reason| ConfigError::InvalidUrl { url: text.to_owned(), reason };
+    let invalid = |reason| ConfigError::InvalidUrl { url: without_user(text), reason };
     let uri = parse(text).map_err(invalid)?;
     let is_url_character = |byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
     if !text.bytes().all(is_url_character) {
@@ -34,7 +34,37 @@ pub(crate) fn public_url(text: &str) -> Result<Uri, ConfigError> {
     }
 }
 
+/// What an error may show of an address: not what is before an `@` in its host, which may be a password.
+pub(crate) fn without_user(text: &str) -> String {
+    let start = text.find("://").map_or(0, |scheme| scheme + "://".len());
+    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |len| start + len);
+    match text[start..end].rfind('@') {
+        Some(at) => format!("{}..{}", &text[..start], &text[start + at..]),
+        None => text.to_owned(),
+    }
+}
+
 pub(crate) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_user;
+
+    #[test]
+    fn a_user_is_left_out() {
+        for (text, expected) in [
+            ("https://id.example.com/a@b", "https://id.example.com/a@b"),
+            ("https://user:password@id.example.com/a", "https://..@id.example.com/a"),
+            ("https://user:pass@word@id.example.com", "https://..@id.example.com"),
+            ("https://user:password@id.example.com?a@b", "https://..@id.example.com?a@b"),
+            ("user:password@id.example.com", "..@id.example.com"),
+            ("://@", "://..@"),
+            ("", ""),
+        ] {
+            assert_eq!(without_user(text), expected, "{text}");
+        }
+    }
 }

@@ -104,7 +104,15 @@ impl<C> Claims<C> {
     /// ```
     #[must_use]
     pub fn refuse(&self, kind: AuthErrorKind) -> AuthError {
-        AuthError::new(kind).in_challenge(self.challenge())
+        self.error(AuthError::new(kind))
+    }
+
+    /// An error about these claims: it is answered as their layer answers, and logs say what is known of the token.
+    pub(crate) fn error(&self, error: AuthError) -> AuthError {
+        let token = &self.verified.token;
+        let issuer = || token.issuer().filter(|_| token.is_known.issuer).map(str::to_owned);
+        let kid = || token.kid().filter(|_| token.is_known.kid).map(str::to_owned);
+        error.in_challenge(self.challenge()).about(issuer, kid)
     }
 
     /// What the clones of one `Claims` share, besides what is on the heap for `C`.
@@ -204,6 +212,14 @@ pub struct TokenInfo {
     text: SmallVec<[u8; 128]>,
     issuer_len: Option<usize>,
     has_kid: bool,
+    is_known: IsKnown,
+}
+
+/// What of it the settings and the keys say as well, so that it may be logged.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IsKnown {
+    pub(crate) issuer: bool,
+    pub(crate) kid: bool,
 }
 
 impl TokenInfo {
@@ -224,21 +240,26 @@ impl TokenInfo {
     #[must_use]
     pub fn issued_by(self, issuer: &str) -> Self {
         let kid = self.kid().map(str::to_owned);
-        Self::with(self.expires_at, Some(issuer), kid.as_deref())
+        Self::with(self.expires_at, Some(issuer), kid.as_deref(), self.is_known)
     }
 
     /// Sets the ID of the key that signed the token.
     #[must_use]
     pub fn signed_with(self, kid: &str) -> Self {
         let issuer = self.issuer().map(str::to_owned);
-        Self::with(self.expires_at, issuer.as_deref(), Some(kid))
+        Self::with(self.expires_at, issuer.as_deref(), Some(kid), self.is_known)
     }
 
-    pub(crate) fn with(expires_at: Option<SystemTime>, issuer: Option<&str>, kid: Option<&str>) -> Self {
+    pub(crate) fn with(
+        expires_at: Option<SystemTime>,
+        issuer: Option<&str>,
+        kid: Option<&str>,
+        is_known: IsKnown,
+    ) -> Self {
         let mut text = SmallVec::new();
         text.extend_from_slice(issuer.unwrap_or_default().as_bytes());
         text.extend_from_slice(kid.unwrap_or_default().as_bytes());
-        Self { expires_at, text, issuer_len: issuer.map(str::len), has_kid: kid.is_some() }
+        Self { expires_at, text, issuer_len: issuer.map(str::len), has_kid: kid.is_some(), is_known }
     }
 
     fn issuer(&self) -> Option<&str> {

@@ -95,14 +95,14 @@ pub enum ConfigError {
     },
     /// Keys cannot be fetched from an address.
     InvalidAddress {
-        /// The address that was given.
+        /// The address that was given, without a user name or password.
         address: String,
         /// What is wrong with it, or what it needs.
         reason: &'static str,
     },
     /// A URL cannot be named to clients.
     InvalidUrl {
-        /// The URL that was given.
+        /// The URL that was given, without a user name or password.
         url: String,
         /// What is wrong with it, or what it needs.
         reason: &'static str,

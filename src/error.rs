@@ -7,6 +7,7 @@ use http::HeaderValue;
 use crate::challenge::Challenge;
 use crate::kind::AuthErrorKind;
 use crate::needed_scope::NeededScope;
+use crate::observe::{self, About};
 
 /// How long a client is asked to wait before it tries again, where nothing better is known.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -34,6 +35,9 @@ pub struct AuthError {
     needed_by: Option<&'static str>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     challenge: Option<Arc<Challenge>>,
+    about: About,
+    /// Whether whoever looks on has been told.
+    is_told: bool,
 }
 
 impl AuthError {
@@ -48,6 +52,8 @@ impl AuthError {
             needed_by: None,
             source: None,
             challenge: None,
+            about: About::default(),
+            is_told: false,
         }
     }
 
@@ -118,6 +124,24 @@ impl AuthError {
     pub(crate) fn in_challenge(mut self, challenge: Option<&Arc<Challenge>>) -> Self {
         self.challenge = challenge.cloned();
         self
+    }
+
+    /// Adds what is known of the token, for logs alone.
+    pub(crate) fn about(
+        mut self,
+        issuer: impl FnOnce() -> Option<String>,
+        kid: impl FnOnce() -> Option<String>,
+    ) -> Self {
+        self.about = About::new(issuer, kid);
+        self
+    }
+
+    /// Tells whoever looks on that a request is answered with this, once.
+    pub(crate) fn tell(&mut self) {
+        if !std::mem::replace(&mut self.is_told, true) {
+            let cause = self.source.as_deref().map(|source| source as _);
+            observe::refusal(self.kind, self.kind.answer().status, &self.about, self, cause);
+        }
     }
 
     /// Why the request was refused.

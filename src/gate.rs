@@ -10,6 +10,7 @@ use crate::challenge::Challenge;
 use crate::claims::{Claims, NoClaims};
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
+use crate::observe::{self, Timer};
 use crate::policy::Policy;
 use crate::reject::{self, Head, Reject};
 use crate::token_source::{TokenSource, is_well_formed};
@@ -97,13 +98,19 @@ where
             }
             Ok(None) => Err(missing()),
             Ok(Some(token)) if token.is_empty() => Err(AuthErrorKind::MalformedCredential.into()),
-            Ok(Some(token)) => match self.verifier.verify_bytes(&token) {
-                Verdict::Ready(judged) => judged.map_err(|error| reconsider(&token, error)),
-                Verdict::Pending(_) if !is_well_formed(&token) => {
-                    Err(AuthErrorKind::MalformedCredential.into())
+            Ok(Some(token)) => {
+                let timer = Timer::start();
+                match self.verifier.verify_bytes(&token) {
+                    Verdict::Ready(judged) => {
+                        timer.stop(&judged);
+                        judged.map_err(|error| reconsider(&token, error))
+                    }
+                    Verdict::Pending(_) if !is_well_formed(&token) => {
+                        Err(AuthErrorKind::MalformedCredential.into())
+                    }
+                    Verdict::Pending(verdict) => return Step::Waiting(timer.until(verdict)),
                 }
-                Verdict::Pending(verdict) => return Step::Waiting(verdict),
-            },
+            }
             Err(kind) => Err(kind.into()),
         };
         match self.finish(request, judged) {
@@ -125,7 +132,7 @@ where
                     self.accept(request, claims);
                     return Ok(());
                 }
-                Err(error) => error,
+                Err(error) => claims.error(error),
             },
             Err(error) => error,
         };
@@ -145,11 +152,13 @@ where
             request.extensions_mut().remove::<AuthError>();
         }
         request.extensions_mut().insert(claims);
+        observe::request_accepted();
         self.take_out_credential(request);
     }
 
     /// Lets a request pass without claims.
     fn pass<B>(&self, request: &mut Request<B>, error: AuthError) {
+        observe::request_passed(error.kind());
         let extensions = request.extensions_mut();
         // Claims that are there already come from somewhere else, and say nothing of this request.
         extensions.remove::<Claims<V::Claims>>();
@@ -179,6 +188,7 @@ where
     where
         R: Reject<ResBody>,
     {
+        observe::request_refused(error.kind());
         reject::refuse(&self.reject, error, request.into())
     }
 

@@ -143,6 +143,42 @@ impl AuthErrorKind {
         Self::MissingLayer,
     ];
 
+    /// A name that stays as it is, in lower case with underscores: for logs and metrics.
+    ///
+    /// ```
+    /// assert_eq!(tower_jwt_auth::AuthErrorKind::InvalidSignature.name(), "invalid_signature");
+    /// ```
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MissingCredential => "missing_credential",
+            Self::MalformedCredential => "malformed_credential",
+            Self::MultipleCredentials => "multiple_credentials",
+            Self::TokenTooLarge => "token_too_large",
+            Self::MalformedToken => "malformed_token",
+            Self::UnsupportedToken => "unsupported_token",
+            Self::WrongType => "wrong_type",
+            Self::UnsupportedAlgorithm => "unsupported_algorithm",
+            Self::UnknownKey => "unknown_key",
+            Self::InvalidSignature => "invalid_signature",
+            Self::InvalidClaims => "invalid_claims",
+            Self::WrongIssuer => "wrong_issuer",
+            Self::WrongAudience => "wrong_audience",
+            Self::RequiredClaim => "required_claim",
+            Self::SenderConstrained => "sender_constrained",
+            Self::MissingExpiry => "missing_expiry",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::UnknownPrincipal => "unknown_principal",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::RevocationsUnavailable => "revocations_unavailable",
+            Self::PrincipalUnavailable => "principal_unavailable",
+            Self::MissingLayer => "missing_layer",
+        }
+    }
+
     pub(crate) const fn description(self) -> &'static str {
         match self {
             Self::MissingCredential => "the request carries no bearer token",

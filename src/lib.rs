@@ -88,6 +88,12 @@
 //! `SharedRevocations` (feature `shared-revocations`) shares it among processes, by a `RevocationStore`, of which `RedisStore` (feature
 //! `redis`) is one.
 //!
+//! # Logs and measurements
+//!
+#![doc = include_str!("observability.md")]
+//!
+//! The example `metrics` has a log and an endpoint for Prometheus. With both features off nothing of this is compiled.
+//!
 //! # In axum
 //!
 //! - `Router::layer` covers the routes that stand before it, and unknown paths, too (but not where the router is merged into
@@ -124,6 +130,8 @@
 //! | `issue` | no | `TokenIssuer`: tokens of one's own, and keys that rotate; a kit for tests |
 //! | `shared-revocations` | no | `SharedRevocations`: what is revoked in one process is in all of them, by a store of your own |
 //! | `redis` | no | `RedisStore`: the same by [Redis](https://redis.io) or [Valkey](https://valkey.io) |
+//! | `tracing` | no | an event for each refusal, and for what goes wrong in the background, by [`tracing`](https://docs.rs/tracing) |
+//! | `metrics` | no | counts and times, by [`metrics`](https://docs.rs/metrics) |
 //! | `axum` | yes | [`Claims`], `Option<Claims<C>>` and `Permitted<C, P>` are extractors |
 //!
 //! At least one of the first three is needed; of several that are on, the first in this list is used. None sets anything
@@ -169,6 +177,11 @@ mod jwks;
 mod kind;
 mod layer;
 mod needed_scope;
+#[cfg_attr(
+    not(all(feature = "remote-keys", feature = "shared-revocations")),
+    allow(dead_code, unused_imports, reason = "it tells of all parts, of which some are off")
+)]
+mod observe;
 pub mod policy;
 mod principal;
 mod public_json;
@@ -197,6 +210,8 @@ pub use self::jwks::HttpsClient;
 pub use self::jwks::{ClientFuture, HttpClient, RemoteKeys, RemoteKeysStats};
 pub use self::kind::AuthErrorKind;
 pub use self::layer::JwtAuthLayer;
+#[cfg(feature = "metrics")]
+pub use self::observe::describe_metrics;
 pub use self::principal::{PrincipalFuture, PrincipalLayer, PrincipalService};
 pub use self::registered::{Audience, NumericDate, RegisteredClaims};
 pub use self::reject::{EmptyBody, Grpc, Head, ProblemJson, Reject};
@@ -218,6 +233,13 @@ pub use self::verify::{
 };
 
 /// The snippets of the README are tested with the documentation.
-#[cfg(all(doctest, feature = "axum", feature = "issue", feature = "jwks"))]
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "issue",
+    feature = "jwks",
+    feature = "redis",
+    feature = "tracing"
+))]
 #[doc = include_str!("../README.md")]
 mod readme {}

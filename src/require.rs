@@ -138,7 +138,7 @@ where
     let claims = Claims::<C>::find(extensions)?;
     match policy.check(claims, request) {
         Ok(()) => Ok(claims),
-        Err(error) => Err(error.in_challenge(claims.challenge())),
+        Err(error) => Err(claims.error(error)),
     }
 }
 

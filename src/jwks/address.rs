@@ -28,7 +28,7 @@ impl PlainHttp {
 
 impl Address {
     pub(crate) fn parse(text: &str, plain_http: PlainHttp) -> Result<Self, ConfigError> {
-        let unusable = |reason| ConfigError::InvalidAddress { address: text.to_owned(), reason };
+        let unusable = |reason| ConfigError::InvalidAddress { address: address::without_user(text), reason };
         let uri = address::parse(text).map_err(unusable)?;
         let plain_is_fine = match plain_http {
             PlainHttp::Nothing => false,
@@ -66,7 +66,7 @@ pub(crate) fn metadata_addresses(issuer: &str, plain_http: PlainHttp) -> Result<
     let address = Address::parse(issuer, plain_http)?;
     if issuer.contains('?') {
         let reason = "an issuer has no query";
-        return Err(ConfigError::InvalidAddress { address: issuer.to_owned(), reason });
+        return Err(ConfigError::InvalidAddress { address: address::without_user(issuer), reason });
     }
     let path = address.uri().path().trim_end_matches('/');
     let host = &issuer[..issuer.trim_end_matches('/').len() - path.len()];

@@ -31,6 +31,16 @@ pub(crate) enum Origin {
     },
 }
 
+impl Origin {
+    /// What whoever looks on knows it by.
+    pub(super) fn name(&self) -> Arc<str> {
+        match self {
+            Self::Jwks(address) => address.uri().to_string().into(),
+            Self::Issuer { issuer, .. } => issuer.as_str().into(),
+        }
+    }
+}
+
 /// Gets keys, and remembers between two attempts what spares the next one some work.
 pub(crate) struct Fetcher {
     client: Arc<dyn HttpClient>,

@@ -31,6 +31,7 @@ use self::pace::Pace;
 use self::state::{NO_RUNTIME, State, TaskGuard};
 use crate::config_error::ConfigError;
 use crate::error::AuthError;
+use crate::observe;
 use crate::verify::{JwksRules, KeySet, KeySource, KeysRef, Refresh};
 
 /// Keys that an OpenID provider publishes, fetched when they are first needed and then ahead of time, in the background.
@@ -269,8 +270,9 @@ impl RemoteKeys {
     }
 
     fn new(settings: Settings) -> Self {
-        let Settings { seed, pace, wait_limit, most_waiting, .. } = &settings;
-        let state = Arc::new(State::new(seed.clone(), pace.clone(), *wait_limit, *most_waiting));
+        let Settings { origin, seed, pace, wait_limit, most_waiting, .. } = &settings;
+        let state = State::new(origin.name(), seed.clone(), pace.clone(), *wait_limit, *most_waiting);
+        let state = Arc::new(state);
         Self(Arc::new(Shared { settings, state, task: Mutex::new(None) }))
     }
 
@@ -310,6 +312,7 @@ impl KeySource for RemoteKeys {
         }
         if state.is_stale.load(Ordering::Relaxed) {
             state.counts.stale_uses.add();
+            observe::stale_use(&state.provider);
         }
         state.keys.current()
     }

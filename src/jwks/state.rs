@@ -17,11 +17,14 @@ use super::pace::{Pace, after};
 use super::progress::{Ask, Progress};
 use super::stats::Counts;
 use crate::error::AuthError;
-use crate::verify::{KeySet, KeyStore, Refresh};
+use crate::observe;
+use crate::verify::{KeySet, KeySource, KeyStore, Refresh};
 
 pub(super) const NO_RUNTIME: &str = "keys are fetched in a tokio runtime, and there is none here";
 
 pub(crate) struct State {
+    /// The issuer, or the address of the set: what logs and measurements call it.
+    pub(super) provider: Arc<str>,
     pub(super) keys: KeyStore,
     pub(super) progress: watch::Sender<Progress>,
     /// Wakes the task for an attempt that somebody wants.
@@ -38,9 +41,16 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(super) fn new(seed: KeySet, pace: Pace, wait_limit: Duration, most_waiting: usize) -> Self {
+    pub(super) fn new(
+        provider: Arc<str>,
+        seed: KeySet,
+        pace: Pace,
+        wait_limit: Duration,
+        most_waiting: usize,
+    ) -> Self {
         let progress = Progress::new(Instant::now(), !seed.is_empty());
         Self {
+            provider,
             keys: KeyStore::new(seed),
             progress: watch::Sender::new(progress),
             wanted: Notify::new(),
@@ -163,6 +173,7 @@ impl State {
     fn give_up(&self, progress: &mut Progress) {
         progress.confirmed = None;
         self.keys.replace(KeySet::new([]));
+        observe::keys_held(&self.provider, 0);
         self.is_stale.store(false, Ordering::Relaxed);
     }
 
@@ -215,9 +226,9 @@ impl State {
 
     async fn attempt(&self, fetcher: &mut Fetcher) {
         self.counts.fetches.add();
-        let (purges, holds_any) = {
+        let (purges, failures, holds_any) = {
             let progress = self.progress.borrow();
-            (progress.purges, progress.confirmed.is_some())
+            (progress.purges, progress.failures, progress.confirmed.is_some())
         };
         let fetch = timeout(self.pace.deadline, caught(fetcher.fetch(holds_any)));
         tokio::pin!(fetch);
@@ -233,7 +244,21 @@ impl State {
         if fetched.is_err() {
             self.counts.failures.add();
         }
-        self.progress.send_if_modified(|progress| self.conclude(progress, purges, fetched));
+        if self.progress.send_if_modified(|progress| self.conclude(progress, purges, fetched)) {
+            self.tell(failures);
+        }
+    }
+
+    /// Tells whoever looks on how an attempt has ended, before which so many had failed in a row.
+    fn tell(&self, failures: u32) {
+        let (outcome, holds_any) = {
+            let progress = self.progress.borrow();
+            (progress.outcome.clone(), progress.confirmed.is_some())
+        };
+        match outcome {
+            Ok(()) => observe::keys_fetched(&self.provider, self.keys.current().len(), failures),
+            Err(error) => observe::fetch_failed(&self.provider, &*error, failures + 1, holds_any),
+        }
     }
 
     /// Notes how an attempt has ended. Whether there is anything to tell those who wait.

@@ -34,11 +34,15 @@ mod claim;
 mod roles;
 mod rule;
 mod scopes;
+#[cfg(feature = "tracing")]
+mod span_field;
 
 pub use self::claim::{ClaimEquals, ClaimPath, HasClaim, claim};
 pub use self::roles::{HasRole, RoleNamed, Roles, role};
 pub use self::rule::{And, Not, Or, Rule, When, when};
 pub use self::scopes::{AllScopes, AnyScope, HasScope, Scopes, all_scopes, any_scope, scope};
+#[cfg(feature = "tracing")]
+pub use self::span_field::{SpanField, span_field};
 
 use std::sync::Arc;
 

@@ -10,6 +10,7 @@ use super::entry::{Revocation, millis};
 use super::marks::{Mark, Marks, PARTS};
 use super::names::{Fingerprint, Identity, Name, Print, Printer};
 use super::seconds;
+use crate::observe;
 
 type Table<V> = HashMap<Fingerprint, V, BuildHasherDefault<AsItIs>>;
 
@@ -187,7 +188,9 @@ impl Held {
         change(&mut part);
         for ((count, before), after) in self.counts.iter().zip(before).zip(part.lens()) {
             // The difference wraps around where there are fewer, and so does the sum.
-            count.fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
+            let more = after.wrapping_sub(before);
+            count.fetch_add(more, Ordering::Relaxed);
+            observe::revocations_held(more as isize);
         }
     }
 
@@ -205,6 +208,12 @@ impl Held {
                 self.marks.leave(index, part.bits());
             }
         });
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        observe::revocations_held(-(self.len() as isize));
     }
 }
 

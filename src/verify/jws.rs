@@ -49,6 +49,9 @@ impl Jws<'_> {
     }
 }
 
+/// How many bytes a header has; what is longer is decoded on the heap.
+pub(crate) const USUAL_HEADER: usize = 1024;
+
 /// The members of a JOSE header that decide something; all others are ignored, as RFC 7515, section 4 demands.
 #[derive(Deserialize)]
 pub(crate) struct Header<'a> {

@@ -14,6 +14,7 @@ use super::{Verdict, Verify};
 use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
+use crate::observe;
 use crate::revocation::Revocations;
 
 /// Verifies JWTs ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)) that are signed
@@ -225,7 +226,9 @@ where
         let keys = self.keys.current();
         match self.verify_with(&keys, token) {
             Err(refusal) if refusal.key_may_be_newer => self.verify_with_newer(&keys, token, refusal.kind),
-            result => Verdict::Ready(result.map_err(|refusal| self.explain(refusal.kind))),
+            result => {
+                Verdict::Ready(result.map_err(|refusal| self.explain(refusal.kind.into(), &keys, token)))
+            }
         }
     }
 
@@ -234,7 +237,9 @@ where
         let Some(cache) = &self.cache else {
             return self.rules.judge(keys, token, false).map(|judged| judged.claims);
         };
-        if let Some((claims, revocable)) = cache.find(token, keys, || self.rules.now()) {
+        let remembered = cache.find(token, keys, || self.rules.now());
+        observe::cache_looked_up(remembered.is_some());
+        if let Some((claims, revocable)) = remembered {
             self.rules.judge_remembered(&revocable)?;
             return Ok(claims);
         }
@@ -247,7 +252,7 @@ where
     fn verify_with_newer(&self, keys: &KeySet, token: &[u8], kind: AuthErrorKind) -> Verdict<C> {
         // What is broken in any case is not worth a look.
         if !Jws::split(token).is_some_and(|jws| jws.has_payload()) {
-            return Verdict::Ready(Err(AuthErrorKind::MalformedToken.into()));
+            return Verdict::Ready(Err(self.explain(AuthErrorKind::MalformedToken.into(), keys, token)));
         }
         let error = match self.keys.refresh() {
             Refresh::Unchanged => kind.into(),
@@ -255,35 +260,42 @@ where
             Refresh::Pending(refreshed) => {
                 let (verifier, token) = (self.clone(), token.to_owned());
                 return Verdict::Pending(Box::pin(async move {
-                    refreshed.await.map_err(|error| without_newer_keys(kind, error))?;
-                    let judged = verifier.verify_with(&verifier.keys.current(), &token);
-                    judged.map_err(|refusal| verifier.explain(refusal.kind))
+                    let refreshed = refreshed.await;
+                    let keys = verifier.keys.current();
+                    let judged = match refreshed {
+                        Ok(()) => verifier.verify_with(&keys, &token).map_err(|refusal| refusal.kind.into()),
+                        Err(error) => Err(without_newer_keys(kind, error)),
+                    };
+                    judged.map_err(|error| verifier.explain(error, &keys, &token))
                 }));
             }
         };
         // They may have come after the token was judged and before they were asked for.
         let newer = self.keys.current();
         if std::ptr::eq(&*newer, keys) {
-            return Verdict::Ready(Err(error));
+            return Verdict::Ready(Err(self.explain(error, keys, token)));
         }
-        let judged = self.verify_with(&newer, token);
-        Verdict::Ready(judged.map_err(|refusal| match refusal.key_may_be_newer {
+        let judged = self.verify_with(&newer, token).map_err(|refusal| match refusal.key_may_be_newer {
             true => error,
-            false => self.explain(refusal.kind),
-        }))
+            false => refusal.kind.into(),
+        });
+        Verdict::Ready(judged.map_err(|error| self.explain(error, &newer, token)))
     }
 
-    /// Adds what only the developer should know, where the settings are more likely at fault than the token.
-    fn explain(&self, kind: AuthErrorKind) -> AuthError {
-        let error = AuthError::new(kind);
-        match kind {
+    /// Adds what only the developer should know: which issuer and key it is about, and where the settings are more likely at
+    /// fault than the token.
+    #[cold]
+    fn explain(&self, error: AuthError, keys: &KeySet, token: &[u8]) -> AuthError {
+        let expected = &self.rules.expected;
+        let issuer = || (!expected.issuers.is_empty()).then(|| expected.issuers.join(" "));
+        let error = error.about(issuer, || keys.name_in(token));
+        match error.kind() {
             AuthErrorKind::RevocationsUnavailable => error.retry_in(Duration::from_secs(1)),
-            AuthErrorKind::WrongAudience if self.rules.expected.wanted.audiences.is_empty() => error
-                .caused_by(
-                    "the token names an audience and the verifier expects none: set JwtVerifier::audience, \
+            AuthErrorKind::WrongAudience if expected.wanted.audiences.is_empty() => error.caused_by(
+                "the token names an audience and the verifier expects none: set JwtVerifier::audience, \
                  or insecure_any_audience",
-                ),
-            AuthErrorKind::WrongIssuer if self.rules.expected.issuers.is_empty() => error.caused_by(
+            ),
+            AuthErrorKind::WrongIssuer if expected.issuers.is_empty() => error.caused_by(
                 "the keys are from an address that does not say whose they are: set JwtVerifier::issuer, \
                  or insecure_any_issuer",
             ),

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, jwk};
 
+use super::base64url::Buffer;
 use super::crypto::Fingerprint;
 use super::jwk::{JwksRules, SkippedKey, read_set};
+use super::jws::{Header, Jws, USUAL_HEADER};
 use super::key::{Key, KnownHeader};
 use crate::config_error::ConfigError;
 
@@ -155,6 +157,13 @@ impl KeySet {
     /// Whether a key like this one is among those that a token is tried against.
     fn would_try(&self, key: &Key, kid: Option<&str>) -> bool {
         self.candidates(key.algorithm(), kid).any(|other| other.fingerprint() == key.fingerprint())
+    }
+
+    /// The `kid` that a token has, if a key of that name is held.
+    pub(crate) fn name_in(&self, token: &[u8]) -> Option<String> {
+        let mut buffer = Buffer::<USUAL_HEADER>::new();
+        let header = Header::read(Jws::split(token)?.header, &mut buffer).ok()?;
+        header.kid.as_deref().filter(|kid| self.has_named(kid)).map(str::to_owned)
     }
 
     /// Whether there is a key of this name, for whatever algorithm.

@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::DeserializeOwned;
 
 use super::base64url::Buffer;
-use super::jws::{Header, Jws, TokenType};
+use super::jws::{Header, Jws, TokenType, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::KeySet;
 use super::validate::{Expected, Registered};
 use super::{json, jwk, stream};
-use crate::claims::{Claims, TokenInfo};
+use crate::claims::{Claims, IsKnown, TokenInfo};
 use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
 use crate::revocation::{Revocable, Revocations};
@@ -118,7 +118,11 @@ impl Rules {
         };
         let claims = claims.ok_or(AuthErrorKind::InvalidClaims)?;
         let expiry = accepted.expiry;
-        let info = TokenInfo::with(expiry.to_system_time(), accepted.issuer.as_deref(), kid);
+        let is_known = IsKnown {
+            issuer: !self.expected.issuers.is_empty(),
+            kid: kid.is_some_and(|kid| signer.is_named(kid)),
+        };
+        let info = TokenInfo::with(expiry.to_system_time(), accepted.issuer.as_deref(), kid, is_known);
         Ok(Judged { claims: Claims::of_token(claims, info), signer, expiry, revocable, now })
     }
 
@@ -180,7 +184,6 @@ fn find_signer<'k>(
 pub(crate) const TOKEN_LIMIT: usize = 16 * 1024;
 
 /// What is longer is decoded on the heap.
-const USUAL_HEADER: usize = 1024;
 pub(crate) const USUAL_PAYLOAD: usize = 4096;
 /// That of an RSA key of 8192 bits, and what a decoder may ask for beyond it.
 const LONGEST_SIGNATURE: usize = 8192 / 8 + 2;

@@ -8,6 +8,8 @@ mod auto_traits;
 mod cache;
 mod claims;
 mod differential;
+#[cfg(feature = "tracing")]
+mod events;
 #[cfg(feature = "axum")]
 mod extract;
 mod grpc;
@@ -15,6 +17,8 @@ mod grpc;
 mod issue;
 mod issuers;
 mod keys;
+#[cfg(feature = "metrics")]
+mod measurements;
 mod modes;
 mod policies;
 mod principal;
@@ -23,6 +27,14 @@ mod reject;
 mod remote_keys;
 mod resource;
 mod revocation;
+#[cfg(all(
+    feature = "issue",
+    feature = "metrics",
+    feature = "redis",
+    feature = "remote-keys",
+    feature = "tracing"
+))]
+mod secrets;
 #[cfg(feature = "shared-revocations")]
 mod shared_revocations;
 mod support;

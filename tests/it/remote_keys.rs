@@ -59,12 +59,12 @@ impl Provider {
         provider
     }
 
-    fn serve(&self, kids: &[&str]) {
+    pub(crate) fn serve(&self, kids: &[&str]) {
         let body = jwks(kids);
         self.answer(move |_| Ok(Response::new(body.clone().into())));
     }
 
-    fn fail(&self) {
+    pub(crate) fn fail(&self) {
         self.answer(|_| Err("down".into()));
     }
 

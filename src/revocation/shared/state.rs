@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::{SharedRevocationsStats, StoreError};
+use crate::observe;
 
 /// Shared by those who ask the list and the task that follows the store.
 pub(super) struct State {
@@ -39,6 +40,15 @@ struct Count {
 pub(super) enum Attempt {
     Read,
     Write,
+}
+
+impl Attempt {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
 }
 
 impl State {
@@ -94,15 +104,20 @@ impl State {
 
     /// An attempt was good. Tells whether others had failed just before.
     pub(super) fn succeeded(&self, attempt: Attempt) -> bool {
-        self.count(attempt).in_a_row.swap(0, Ordering::Relaxed) > 0
+        let failures = self.count(attempt).in_a_row.swap(0, Ordering::Relaxed);
+        observe::store_answered(attempt.name(), failures);
+        failures > 0
     }
 
     /// An attempt has failed. Tells how many have in a row.
     pub(super) fn failed(&self, attempt: Attempt, error: StoreError) -> u64 {
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(error));
+        let error = Arc::new(error);
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&error));
         let count = self.count(attempt);
         count.failed.fetch_add(1, Ordering::Relaxed);
-        count.in_a_row.fetch_add(1, Ordering::Relaxed) + 1
+        let failures = count.in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+        observe::store_failed(attempt.name(), &**error, failures);
+        failures
     }
 
     /// Whether the last attempt of one sort or the other has failed.

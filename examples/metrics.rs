@@ -1,0 +1,112 @@
+//! What whoever runs a service can see: a log of refusals, and measurements for Prometheus.
+//!
+//! ```sh
+//! cargo run --example metrics --features issue,metrics,tracing
+//! ```
+//!
+//! The measurements are at an address of their own, since they are not for everybody.
+
+use std::net::Ipv4Addr;
+
+use axum::Router;
+use axum::routing::get;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tower_jwt_auth::policy::span_field;
+use tower_jwt_auth::{Claims, JwtAuthLayer, RegisteredClaims, TokenIssuer, describe_metrics};
+use tracing::field::Empty;
+use tracing::{Instrument, info_span};
+
+/// Where one bucket of the histogram ends and the next one begins, in seconds: remembered tokens, HMACs, public keys, and
+/// requests that wait for keys.
+const BUCKETS: [f64; 8] = [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 1e-3, 0.1, 2.5];
+
+/// Has everything measured from now on, for the whole process.
+fn record() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
+    let verification = Matcher::Full("jwt_auth_verification_seconds".to_owned());
+    let handle =
+        PrometheusBuilder::new().set_buckets_for_metric(verification, &BUCKETS)?.install_recorder()?;
+    describe_metrics();
+    Ok(handle)
+}
+
+fn service(issuer: &TokenIssuer) -> Router {
+    let subject =
+        span_field("user.id", |claims: &Claims<RegisteredClaims>| claims.sub.clone().unwrap_or_default());
+    let layer = JwtAuthLayer::new(issuer.verifier::<RegisteredClaims>()).require(subject);
+    Router::new().route("/", get(hello)).layer(layer).layer(axum::middleware::from_fn(in_span))
+}
+
+async fn hello(user: Claims<RegisteredClaims>) -> String {
+    tracing::info!("somebody is greeted");
+    format!("Hello {}", user.sub.as_deref().unwrap_or("stranger"))
+}
+
+/// The span of a request, whose `user.id` is filled in when it is known. (tower-http's `TraceLayer` makes such ones, too.)
+async fn in_span(request: axum::extract::Request, next: axum::middleware::Next) -> axum::response::Response {
+    let span = info_span!("request", path = request.uri().path(), user.id = Empty);
+    next.run(request).instrument(span).await
+}
+
+fn measurements(handle: PrometheusHandle) -> Router {
+    Router::new().route("/metrics", get(async move || handle.render()))
+}
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "it says what to try")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt().init();
+    let handle = record()?;
+    let issuer = TokenIssuer::for_tests();
+    let service_listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 3000)).await?;
+    let metrics_listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 9000)).await?;
+    let token = issuer.issue(&serde_json::json!({ "sub": "eze" }))?;
+    println!("curl -H 'Authorization: Bearer {}' http://127.0.0.1:3000/", token.as_str());
+    println!("curl http://127.0.0.1:9000/metrics");
+    tokio::try_join!(
+        axum::serve(service_listener, service(&issuer)),
+        axum::serve(metrics_listener, measurements(handle)),
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn get(app: &Router, path: &str, authorization: &str) -> (u16, String) {
+        let request = http::Request::get(path).header("authorization", authorization);
+        let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.into()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_happens_can_be_read_at_the_endpoint() {
+        let handle = record().unwrap();
+        let issuer = TokenIssuer::for_tests();
+        let (app, endpoint) = (service(&issuer), measurements(handle));
+        let token = issuer.issue(&serde_json::json!({ "sub": "eze" })).unwrap();
+        let good = format!("Bearer {}", token.as_str());
+        assert_eq!(get(&app, "/", &good).await, (200, "Hello eze".to_owned()));
+        assert_eq!(get(&app, "/", "Bearer nonsense").await.0, 401);
+
+        let (status, text) = get(&endpoint, "/metrics", "").await;
+        assert_eq!(status, 200);
+        for line in [
+            "# TYPE jwt_auth_requests_total counter",
+            r#"jwt_auth_requests_total{outcome="accepted",kind="none"} 1"#,
+            r#"jwt_auth_requests_total{outcome="refused",kind="malformed_token"} 1"#,
+            "# HELP jwt_auth_verification_seconds How long judging a token took, with any wait for keys.",
+            "# TYPE jwt_auth_verification_seconds histogram",
+            r#"jwt_auth_verification_seconds_bucket{outcome="accepted",le="2.5"} 1"#,
+        ] {
+            assert!(text.lines().any(|other| other == line), "{line} is not in:\n{text}");
+        }
+    }
+}

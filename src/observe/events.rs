@@ -1,0 +1,112 @@
+//! Events, by `tracing`. Nothing of a token is in them but what the settings say already.
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+
+use http::StatusCode;
+use tracing::field::display;
+use tracing::{debug, error, info, warn};
+
+use crate::kind::AuthErrorKind;
+
+/// What is known of a token that was refused, without believing it: the issuer that the settings demand, and the name of
+/// a key that is held.
+#[derive(Clone, Default)]
+pub(crate) struct About(Option<Arc<Known>>);
+
+struct Known {
+    issuer: Option<String>,
+    kid: Option<String>,
+}
+
+impl About {
+    pub(crate) fn new(issuer: impl FnOnce() -> Option<String>, kid: impl FnOnce() -> Option<String>) -> Self {
+        Self(Some(Arc::new(Known { issuer: issuer(), kid: kid() })))
+    }
+
+    fn issuer(&self) -> Option<&str> {
+        self.0.as_ref()?.issuer.as_deref()
+    }
+
+    fn kid(&self) -> Option<&str> {
+        self.0.as_ref()?.kid.as_deref()
+    }
+}
+
+/// What a client did is told at the level of information, what ails the service as a warning or an error.
+pub(super) fn refusal(
+    kind: AuthErrorKind,
+    status: StatusCode,
+    about: &About,
+    reason: &dyn Display,
+    cause: Option<&(dyn Error + 'static)>,
+) {
+    macro_rules! event {
+        ($level:ident) => {
+            $level!(
+                target: TARGET,
+                kind = kind.name(),
+                status = status.as_u16(),
+                issuer = about.issuer(),
+                kid = about.kid(),
+                cause = cause.map(|cause| display(Chain(cause))),
+                "request refused: {reason}"
+            )
+        };
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        event!(warn);
+    } else if status.is_server_error() {
+        event!(error);
+    } else {
+        event!(info);
+    }
+}
+
+pub(super) fn keys_fetched(provider: &str, keys: usize, failures: u32) {
+    if failures > 0 {
+        info!(target: TARGET, provider, keys, failures, "the keys were fetched, after failures");
+    } else {
+        debug!(target: TARGET, provider, keys, "the keys were fetched");
+    }
+}
+
+pub(super) fn fetch_failed(provider: &str, error: &(dyn Error + 'static), failures: u32, serve_on: bool) {
+    let cause = display(Chain(error));
+    warn!(target: TARGET, provider, failures, serve_on, cause, "the keys could not be fetched");
+}
+
+pub(super) fn store_answered(call: &str, failures: u64) {
+    if failures > 0 {
+        info!(target: TARGET, call, failures, "the store of revocations answers again");
+    }
+}
+
+/// Tried every half a second, so that only the first failure is a warning.
+pub(super) fn store_failed(call: &str, error: &(dyn Error + 'static), failures: u64) {
+    let cause = display(Chain(error));
+    if failures == 1 {
+        warn!(target: TARGET, call, cause, "the store of revocations does not answer");
+    } else {
+        debug!(target: TARGET, call, failures, cause, "the store of revocations still does not answer");
+    }
+}
+
+/// Whatever the module is called that an event is in.
+const TARGET: &str = "tower_jwt_auth";
+
+/// An error and what it comes from.
+struct Chain<'a>(&'a (dyn Error + 'static));
+
+impl Display for Chain<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}

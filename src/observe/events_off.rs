@@ -1,0 +1,40 @@
+//! In place of `events.rs` where the feature is off.
+
+use std::error::Error;
+use std::fmt::Display;
+
+use http::StatusCode;
+
+use crate::kind::AuthErrorKind;
+
+#[derive(Clone, Default)]
+pub(crate) struct About(());
+
+impl About {
+    #[inline]
+    pub(crate) fn new(_: impl FnOnce() -> Option<String>, _: impl FnOnce() -> Option<String>) -> Self {
+        Self(())
+    }
+}
+
+#[inline]
+pub(super) fn refusal(
+    _: AuthErrorKind,
+    _: StatusCode,
+    _: &About,
+    _: &dyn Display,
+    _: Option<&(dyn Error + 'static)>,
+) {
+}
+
+#[inline]
+pub(super) fn keys_fetched(_: &str, _: usize, _: u32) {}
+
+#[inline]
+pub(super) fn fetch_failed(_: &str, _: &(dyn Error + 'static), _: u32, _: bool) {}
+
+#[inline]
+pub(super) fn store_answered(_: &str, _: u64) {}
+
+#[inline]
+pub(super) fn store_failed(_: &str, _: &(dyn Error + 'static), _: u64) {}

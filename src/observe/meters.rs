@@ -1,0 +1,134 @@
+//! Measurements, by the facade `metrics`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use metrics::{
+    SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+
+use crate::kind::AuthErrorKind;
+
+const REQUESTS: &str = "jwt_auth_requests_total";
+const REFUSALS: &str = "jwt_auth_refusals_total";
+const VERIFICATION: &str = "jwt_auth_verification_seconds";
+const CACHE_LOOKUPS: &str = "jwt_auth_cache_lookups_total";
+const FETCHES: &str = "jwt_auth_jwks_fetches_total";
+const CONFIRMED: &str = "jwt_auth_jwks_confirmed_timestamp_seconds";
+const KEYS: &str = "jwt_auth_jwks_keys";
+const STALE_USES: &str = "jwt_auth_jwks_stale_uses_total";
+const REVOCATIONS: &str = "jwt_auth_revocations_held";
+const STORE_CALLS: &str = "jwt_auth_revocation_store_calls_total";
+
+/// Tells the recorder that is installed what the measurements are and in which units: for the `HELP` lines of Prometheus, say.
+///
+/// Call it once, after the recorder was installed. The measurements come without it, too.
+pub fn describe_metrics() {
+    describe_counter!(REQUESTS, Unit::Count, "Requests that a JwtAuthLayer has decided about.");
+    describe_counter!(REFUSALS, Unit::Count, "Refusals that were answered, whatever part decided.");
+    describe_histogram!(
+        VERIFICATION,
+        Unit::Seconds,
+        "How long judging a token took, with any wait for keys."
+    );
+    describe_counter!(CACHE_LOOKUPS, Unit::Count, "Tokens that a cache was asked for.");
+    describe_counter!(FETCHES, Unit::Count, "Attempts to fetch keys that have ended.");
+    describe_gauge!(
+        CONFIRMED,
+        Unit::Seconds,
+        "Unix time at which the keys were last found to be the provider's."
+    );
+    describe_gauge!(KEYS, Unit::Count, "Keys of the provider that are held.");
+    describe_counter!(STALE_USES, Unit::Count, "Tokens judged by keys that could not be fetched anew.");
+    describe_gauge!(REVOCATIONS, Unit::Count, "Revocations that are held, in all lists of the process.");
+    describe_counter!(STORE_CALLS, Unit::Count, "Calls of a store of revocations that have ended.");
+}
+
+pub(crate) fn request_accepted() {
+    counter!(REQUESTS, "outcome" => "accepted", "kind" => "none").increment(1);
+}
+
+/// Let pass, without claims.
+pub(crate) fn request_passed(kind: AuthErrorKind) {
+    counter!(REQUESTS, "outcome" => "passed", "kind" => kind.name()).increment(1);
+}
+
+pub(crate) fn request_refused(kind: AuthErrorKind) {
+    counter!(REQUESTS, "outcome" => "refused", "kind" => kind.name()).increment(1);
+}
+
+pub(super) fn refusal(kind: AuthErrorKind) {
+    counter!(REFUSALS, "kind" => kind.name()).increment(1);
+}
+
+/// What measures how long a token takes.
+pub(crate) struct Timer(Instant);
+
+impl Timer {
+    #[inline]
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn stop<T, E>(self, judged: &Result<T, E>) {
+        let outcome = if judged.is_ok() { "accepted" } else { "refused" };
+        histogram!(VERIFICATION, "outcome" => outcome).record(self.0.elapsed());
+    }
+
+    /// Stops when the verdict is there.
+    pub(crate) fn until<T: 'static, E: 'static>(self, verdict: Waiting<T, E>) -> Waiting<T, E> {
+        Box::pin(async move {
+            let judged = verdict.await;
+            self.stop(&judged);
+            judged
+        })
+    }
+}
+
+type Waiting<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
+pub(crate) fn cache_looked_up(is_hit: bool) {
+    counter!(CACHE_LOOKUPS, "result" => if is_hit { "hit" } else { "miss" }).increment(1);
+}
+
+pub(super) fn keys_fetched(provider: &Arc<str>, keys: usize) {
+    counter!(FETCHES, "provider" => shared(provider), "outcome" => "good").increment(1);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    gauge!(CONFIRMED, "provider" => shared(provider)).set(now);
+    keys_held(provider, keys);
+}
+
+pub(super) fn fetch_failed(provider: &Arc<str>) {
+    counter!(FETCHES, "provider" => shared(provider), "outcome" => "failed").increment(1);
+}
+
+pub(crate) fn keys_held(provider: &Arc<str>, keys: usize) {
+    gauge!(KEYS, "provider" => shared(provider)).set(keys as f64);
+}
+
+pub(crate) fn stale_use(provider: &Arc<str>) {
+    counter!(STALE_USES, "provider" => shared(provider)).increment(1);
+}
+
+/// So many more than before, or fewer.
+pub(crate) fn revocations_held(more: isize) {
+    static HELD: AtomicIsize = AtomicIsize::new(0);
+    if more != 0 {
+        let held = HELD.fetch_add(more, Ordering::Relaxed) + more;
+        gauge!(REVOCATIONS).set(held as f64);
+    }
+}
+
+pub(super) fn store_answered(call: &'static str) {
+    counter!(STORE_CALLS, "call" => call, "outcome" => "good").increment(1);
+}
+
+pub(super) fn store_failed(call: &'static str) {
+    counter!(STORE_CALLS, "call" => call, "outcome" => "failed").increment(1);
+}
+
+fn shared(text: &Arc<str>) -> SharedString {
+    SharedString::from_shared(Arc::clone(text))
+}

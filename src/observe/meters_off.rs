@@ -1,0 +1,61 @@
+//! In place of `meters.rs` where the feature is off.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::kind::AuthErrorKind;
+
+#[inline]
+pub(crate) fn request_accepted() {}
+
+#[inline]
+pub(crate) fn request_passed(_: AuthErrorKind) {}
+
+#[inline]
+pub(crate) fn request_refused(_: AuthErrorKind) {}
+
+#[inline]
+pub(super) fn refusal(_: AuthErrorKind) {}
+
+pub(crate) struct Timer;
+
+impl Timer {
+    #[inline]
+    pub(crate) fn start() -> Self {
+        Self
+    }
+
+    #[inline]
+    pub(crate) fn stop<T, E>(self, _: &Result<T, E>) {}
+
+    #[inline]
+    pub(crate) fn until<T, E>(self, verdict: Waiting<T, E>) -> Waiting<T, E> {
+        verdict
+    }
+}
+
+type Waiting<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
+#[inline]
+pub(crate) fn cache_looked_up(_: bool) {}
+
+#[inline]
+pub(super) fn keys_fetched(_: &Arc<str>, _: usize) {}
+
+#[inline]
+pub(super) fn fetch_failed(_: &Arc<str>) {}
+
+#[inline]
+pub(crate) fn keys_held(_: &Arc<str>, _: usize) {}
+
+#[inline]
+pub(crate) fn stale_use(_: &Arc<str>) {}
+
+#[inline]
+pub(crate) fn revocations_held(_: isize) {}
+
+#[inline]
+pub(super) fn store_answered(_: &'static str) {}
+
+#[inline]
+pub(super) fn store_failed(_: &'static str) {}

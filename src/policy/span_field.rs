@@ -1,0 +1,71 @@
+use std::fmt::{self, Display, Formatter};
+use std::marker::PhantomData;
+
+use tracing::Span;
+use tracing::field::display;
+
+use super::{Policy, Rule};
+use crate::claims::Claims;
+use crate::error::AuthError;
+use crate::reject::Head;
+
+/// A rule that permits everything, and records something of the claims in the current span of `tracing`: whose request it
+/// is, say. Put it first, so that it is recorded also where what comes after refuses the request.
+///
+/// The span is that of the layer outside: of tower-http's `TraceLayer`, say. It needs to have been made with the field,
+/// empty; where it was not, nothing happens. Nothing else that this crate logs is out of a token.
+///
+/// ```
+/// use tower_jwt_auth::policy::{scope, span_field};
+/// use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, KeySet};
+///
+/// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+/// # let keys = KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?;
+/// let user = span_field("user.id", |claims: &Claims<serde_json::Value>| claims["sub"].to_string());
+/// let layer = JwtAuthLayer::new(JwtVerifier::new(keys)).require(user.and(scope("orders:read")));
+///
+/// // And outside of it, with tower-http:
+/// // TraceLayer::new_for_http().make_span_with(|_: &Request| info_span!("request", user.id = field::Empty))
+/// # Ok(())
+/// # }
+/// ```
+pub fn span_field<C, F, T>(name: &'static str, value: F) -> Rule<SpanField<C, F>>
+where
+    F: Fn(&Claims<C>) -> T,
+    T: Display,
+{
+    Rule::new(SpanField { name, value, claims: PhantomData })
+}
+
+/// The policy of [`span_field`].
+pub struct SpanField<C, F> {
+    name: &'static str,
+    value: F,
+    claims: PhantomData<fn(&C)>,
+}
+
+impl<C, F, T> Policy<C> for SpanField<C, F>
+where
+    F: Fn(&Claims<C>) -> T,
+    T: Display,
+{
+    fn check(&self, claims: &Claims<C>, _: Head<'_>) -> Result<(), AuthError> {
+        let span = Span::current();
+        if span.has_field(self.name) {
+            span.record(self.name, display((self.value)(claims)));
+        }
+        Ok(())
+    }
+}
+
+impl<C, F: Clone> Clone for SpanField<C, F> {
+    fn clone(&self) -> Self {
+        Self { name: self.name, value: self.value.clone(), claims: PhantomData }
+    }
+}
+
+impl<C, F> fmt::Debug for SpanField<C, F> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SpanField").field(&self.name).finish()
+    }
+}

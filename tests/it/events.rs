@@ -1,0 +1,233 @@
+//! What is logged, as lines of `tracing_subscriber::fmt`.
+
+use std::fmt::Write as _;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use http::{Request, Response};
+use serde_json::{Value, json};
+use tower::{ServiceBuilder, ServiceExt};
+use tower_jwt_auth::policy::{claim, scope, span_field};
+use tower_jwt_auth::{
+    Algorithm, AuthError, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet, PrincipalLayer, RequireLayer,
+};
+use tracing::subscriber::DefaultGuard;
+
+use crate::support::*;
+
+/// Whatever is logged in this thread, for as long as it lives.
+pub(crate) struct Log {
+    lines: Arc<Mutex<Vec<u8>>>,
+    _guard: DefaultGuard,
+}
+
+impl Log {
+    pub(crate) fn begin() -> Self {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&lines);
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .without_time()
+            .with_ansi(false)
+            .with_writer(move || Lines(Arc::clone(&writer)))
+            .finish();
+        Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// What has been logged since the last look.
+    pub(crate) fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut self.lines.lock().unwrap())).unwrap()
+    }
+}
+
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A verifier whose key has a name.
+fn named() -> JwtVerifier<Value> {
+    let key = Key::hmac(Algorithm::HS256, SECRET).unwrap().kid("k1");
+    JwtVerifier::new(KeySet::from(key)).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
+}
+
+fn named_token(kid: &str, claims: &Value) -> String {
+    token_of(&json!({"alg": "HS256", "kid": kid}).to_string(), &claims.to_string())
+}
+
+#[tokio::test]
+async fn each_refusal_is_one_event_that_says_why() {
+    let layer = JwtAuthLayer::new(named());
+    let expired = claims_but("exp", json!(NOW - 100));
+    let forged =
+        format!("{}AAAA", named_token("k1", &good_claims()).rsplit_once('.').unwrap().0.to_owned() + ".");
+    for (name, request, expected) in [
+        ("good", bearer(&named_token("k1", &good_claims())), ""),
+        (
+            "none",
+            Request::new(String::new()),
+            " INFO tower_jwt_auth: request refused: the request carries no bearer token \
+             kind=\"missing_credential\" status=401\n",
+        ),
+        (
+            "two in one header",
+            get("Bearer a, Bearer b"),
+            " INFO tower_jwt_auth: request refused: the credential is not a single well-formed bearer token \
+             kind=\"malformed_credential\" status=400\n",
+        ),
+        (
+            "expired",
+            bearer(&named_token("k1", &expired)),
+            " INFO tower_jwt_auth: request refused: the token has expired kind=\"expired\" status=401 \
+             issuer=\"https://id.example.com\" kid=\"k1\"\n",
+        ),
+        (
+            "forged, with the name of a key that is held",
+            bearer(&forged),
+            " INFO tower_jwt_auth: request refused: the signature of the token is not valid \
+             kind=\"invalid_signature\" status=401 issuer=\"https://id.example.com\" kid=\"k1\"\n",
+        ),
+        (
+            "a name that a stranger has thought of",
+            bearer(&named_token("\u{1b}[2Jmine", &good_claims())),
+            " INFO tower_jwt_auth: request refused: the token is not signed with a known key \
+             kind=\"unknown_key\" status=401 issuer=\"https://id.example.com\"\n",
+        ),
+    ] {
+        let log = Log::begin();
+        ask(&layer, request).await;
+        assert_eq!(log.take(), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
+    let log = Log::begin();
+    let no_audience =
+        JwtVerifier::<Value>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap()).clock(|| at(NOW));
+    ask(&JwtAuthLayer::new(no_audience), bearer(&good_token())).await;
+    assert_eq!(
+        log.take(),
+        " INFO tower_jwt_auth: request refused: the token is not for this audience kind=\"wrong_audience\" status=401 \
+         cause=the token names an audience and the verifier expects none: set JwtVerifier::audience, or \
+         insecure_any_audience\n"
+    );
+
+    let lookup = |_: Claims<Value>| async { Err::<Option<u8>, _>(io::Error::other("the database is away")) };
+    let layers =
+        ServiceBuilder::new().layer(JwtAuthLayer::new(verifier())).layer(PrincipalLayer::new(lookup));
+    let response = layers.service(Inside(hello)).oneshot(bearer(&good_token())).await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(
+        log.take(),
+        " WARN tower_jwt_auth: request refused: the user of the token cannot be looked up \
+         kind=\"principal_unavailable\" status=503 cause=the database is away\n"
+    );
+
+    let layer = RequireLayer::<Value, _>::new(scope("read"));
+    ask(&layer, Request::new(String::new())).await;
+    let line = log.take();
+    assert!(line.starts_with("ERROR tower_jwt_auth: request refused: no claims of type"), "{line}");
+    assert_eq!(line.lines().count(), 1);
+}
+
+#[tokio::test]
+async fn what_a_policy_refuses_is_told_with_the_issuer_only_if_it_is_configured() {
+    let rule = || RequireLayer::<Value, _>::new(scope("read"));
+    let log = Log::begin();
+    let layers = ServiceBuilder::new().layer(JwtAuthLayer::new(named())).layer(rule());
+    let request = bearer(&named_token("k1", &good_claims()));
+    layers.service(Inside(hello)).oneshot(request).await.unwrap();
+    let refused = " INFO tower_jwt_auth: request refused: the token does not permit this request kind=\"insufficient_scope\" status=403";
+    assert_eq!(log.take(), format!("{refused} issuer=\"https://id.example.com\" kid=\"k1\"\n"));
+
+    // Otherwise it would be a claim's value.
+    let anyone = JwtAuthLayer::new(named().insecure_any_issuer());
+    let layers = ServiceBuilder::new().layer(anyone.require(claim("tenant", "acme")));
+    let request = bearer(&named_token("k1", &good_claims()));
+    layers.service(Inside(hello)).oneshot(request).await.unwrap();
+    assert_eq!(log.take(), format!("{refused} kid=\"k1\"\n"));
+}
+
+/// However the answer is made, and although an extractor's error is an answer by itself.
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn a_refusal_is_told_once() {
+    use axum::body::Body;
+    use axum::response::IntoResponse;
+    use axum::routing::get;
+
+    let log = Log::begin();
+    let by_hand = |error: &AuthError, _: tower_jwt_auth::Head<'_>| -> Response<Body> {
+        let response = error.clone().into_response();
+        response.map(|_| Body::from("by hand"))
+    };
+    let handler = async |_: Claims<Value>| "hello";
+    let layer = JwtAuthLayer::new(verifier()).reject_with(by_hand);
+    let app = axum::Router::new().route("/", get(handler)).layer(layer);
+    app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(log.take().matches("request refused").count(), 1);
+
+    // The layer lets it pass, the extractor does not.
+    let app = axum::Router::new().route("/", get(handler)).layer(JwtAuthLayer::new(verifier()).optional());
+    let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 401);
+    assert_eq!(log.take().matches("request refused").count(), 1);
+}
+
+#[tokio::test]
+async fn a_claim_is_in_the_span_only_when_asked_for() {
+    let subject = span_field("user.id", |claims: &Claims<Value>| claims["sub"].as_str().unwrap().to_owned());
+    let in_span = async |layer: JwtAuthLayer<_, _, _>, log: &Log| {
+        let span = tracing::info_span!("request", user.id = tracing::field::Empty);
+        let _entered = span.enter();
+        let response = ask(&layer, bearer(&good_token())).await;
+        assert_eq!(response.status(), 403);
+        log.take()
+    };
+    let log = Log::begin();
+    let told = in_span(JwtAuthLayer::new(verifier()).require(subject.and(scope("read"))), &log).await;
+    assert!(told.starts_with(" INFO request{user.id=42}: tower_jwt_auth: request refused"), "{told}");
+
+    let span = tracing::info_span!("request", other = tracing::field::Empty);
+    let _entered = span.enter();
+    let subject = span_field("user.id", |_: &Claims<Value>| -> &str { panic!("nobody wants it") });
+    ask(&JwtAuthLayer::new(verifier()).require(subject), bearer(&good_token())).await;
+    assert_eq!(log.take(), "");
+}
+
+/// Fetched keys, and a store of revocations, are told of where they go away and come back.
+#[cfg(feature = "remote-keys")]
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_is_away_is_told_of_until_it_is_back() {
+    use crate::remote_keys::Provider;
+
+    let log = Log::begin();
+    let provider = Provider::new();
+    let keys = provider.keys();
+    assert!(!keys.is_ready());
+    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    let mut expected = String::new();
+    writeln!(
+        expected,
+        " WARN tower_jwt_auth: the keys could not be fetched provider=\"https://id.example.com/jwks.json\" failures=1 \
+         serve_on=false cause=https://id.example.com/jwks.json: it could not be fetched: down"
+    )
+    .unwrap();
+    assert_eq!(log.take(), expected);
+
+    provider.serve(&["k1", "k2"]);
+    keys.ready().await.unwrap();
+    assert_eq!(
+        log.take(),
+        " INFO tower_jwt_auth: the keys were fetched, after failures provider=\"https://id.example.com/jwks.json\" \
+         keys=2 failures=1\n"
+    );
+}

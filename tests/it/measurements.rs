@@ -1,0 +1,190 @@
+//! What is measured, as lines of a Prometheus endpoint.
+
+use std::time::{Duration, SystemTime};
+
+use http::Request;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use serde_json::{Value, json};
+use tower::{ServiceBuilder, ServiceExt};
+use tower_jwt_auth::policy::scope;
+use tower_jwt_auth::{
+    JwtAuthLayer, JwtVerifier, RequireLayer, Revocations, TokenCache, Verdict, Verify, describe_metrics,
+};
+
+use crate::support::*;
+
+/// The lines of one measurement, sorted.
+fn lines(recorder: &PrometheusRecorder, name: &str) -> Vec<String> {
+    let rendered = recorder.handle().render();
+    let mut lines: Vec<_> =
+        rendered.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_outcome_and_kind() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let layer = JwtAuthLayer::new(verifier());
+    let expired = token(&claims_but("exp", json!(NOW - 100)));
+    for request in [bearer(&good_token()), bearer(&good_token()), bearer(&expired), get("Bearer a, b")] {
+        ask(&layer, request).await;
+    }
+    ask(&JwtAuthLayer::new(verifier()).optional(), Request::new(String::new())).await;
+    let guarded = ServiceBuilder::new().layer(layer).layer(RequireLayer::<Value, _>::new(scope("read")));
+    guarded.service(Inside(hello)).oneshot(bearer(&good_token())).await.unwrap();
+
+    assert_eq!(
+        lines(&recorder, "jwt_auth_requests_total"),
+        [
+            r#"jwt_auth_requests_total{outcome="accepted",kind="none"} 3"#,
+            r#"jwt_auth_requests_total{outcome="passed",kind="missing_credential"} 1"#,
+            r#"jwt_auth_requests_total{outcome="refused",kind="expired"} 1"#,
+            r#"jwt_auth_requests_total{outcome="refused",kind="malformed_credential"} 1"#,
+        ]
+    );
+    // What the layer has refused, and what was refused behind it.
+    assert_eq!(
+        lines(&recorder, "jwt_auth_refusals_total"),
+        [
+            r#"jwt_auth_refusals_total{kind="expired"} 1"#,
+            r#"jwt_auth_refusals_total{kind="insufficient_scope"} 1"#,
+            r#"jwt_auth_refusals_total{kind="malformed_credential"} 1"#,
+        ]
+    );
+    // No token was judged where there was none; `a, b` was, before it was told to be none.
+    assert_eq!(
+        lines(&recorder, "jwt_auth_verification_seconds_count"),
+        [
+            r#"jwt_auth_verification_seconds_count{outcome="accepted"} 3"#,
+            r#"jwt_auth_verification_seconds_count{outcome="refused"} 2"#,
+        ]
+    );
+}
+
+/// Accepts nothing, after a tenth of a second.
+#[derive(Clone)]
+struct Slow;
+
+impl Verify for Slow {
+    type Claims = Value;
+
+    fn verify(&self, _: &str) -> Verdict<Value> {
+        let real_time = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(100)));
+        Verdict::Pending(Box::pin(async {
+            real_time.await.unwrap();
+            Err(tower_jwt_auth::AuthErrorKind::KeysUnavailable.into())
+        }))
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_a_verification_has_any_wait_in_it() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    ask(&JwtAuthLayer::new(Slow), bearer("a.b.c")).await;
+    let sum = lines(&recorder, "jwt_auth_verification_seconds_sum").remove(0);
+    let seconds: f64 = sum.rsplit_once(' ').unwrap().1.parse().unwrap();
+    assert!((0.1..10.0).contains(&seconds), "{sum}");
+}
+
+#[tokio::test]
+async fn a_cache_counts_hits_and_misses() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let layer = JwtAuthLayer::new(verifier().cache(TokenCache::new()));
+    for _ in 0..3 {
+        ask(&layer, bearer(&good_token())).await;
+    }
+    assert_eq!(
+        lines(&recorder, "jwt_auth_cache_lookups_total"),
+        [
+            r#"jwt_auth_cache_lookups_total{result="hit"} 2"#,
+            r#"jwt_auth_cache_lookups_total{result="miss"} 1"#,
+        ]
+    );
+}
+
+#[test]
+fn revocations_that_are_held_are_counted() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let revocations = Revocations::new();
+    for jti in ["a", "b", "b"] {
+        drop(revocations.revoke_token(ISSUER, jti, SystemTime::now() + Duration::from_secs(60)));
+    }
+    let line = lines(&recorder, "jwt_auth_revocations_held ").remove(0);
+    // Those of other tests, too.
+    assert!(line.rsplit_once(' ').unwrap().1.parse::<u32>().unwrap() >= 2, "{line}");
+}
+
+#[cfg(feature = "remote-keys")]
+#[tokio::test(start_paused = true)]
+async fn fetches_and_what_came_of_them_are_counted() {
+    use crate::remote_keys::Provider;
+
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let provider = Provider::of(&["k1", "k2"]);
+    let keys = provider.keys();
+    let verifier =
+        JwtVerifier::<Value>::new(keys.clone()).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
+    keys.ready().await.unwrap();
+    let expect = |name: &str, value: &str| {
+        let expected = format!(r#"{name} {value}"#);
+        let name = name.split('{').next().unwrap();
+        assert!(lines(&recorder, name).contains(&expected), "{expected}: {:?}", lines(&recorder, name));
+    };
+    const FETCHES: &str = "jwt_auth_jwks_fetches_total{provider=\"https://id.example.com/jwks.json\"";
+    expect(&format!("{FETCHES},outcome=\"good\"}}"), "1");
+    expect("jwt_auth_jwks_keys{provider=\"https://id.example.com/jwks.json\"}", "2");
+    let confirmed = lines(&recorder, "jwt_auth_jwks_confirmed_timestamp_seconds").remove(0);
+    let confirmed: f64 = confirmed.rsplit_once(' ').unwrap().1.parse().unwrap();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!((now - 60.0..=now).contains(&confirmed), "{confirmed}");
+
+    provider.fail();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(lines(&recorder, &format!("{FETCHES},outcome=\"failed\"}}")).len() == 1);
+    let token = crate::remote_keys::token_from(ISSUER, "k1");
+    verifier.verify(&token).await.unwrap();
+    expect("jwt_auth_jwks_stale_uses_total{provider=\"https://id.example.com/jwks.json\"}", "1");
+
+    // A day later they are given up.
+    tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    expect("jwt_auth_jwks_keys{provider=\"https://id.example.com/jwks.json\"}", "0");
+}
+
+/// The table in the documentation has what is described to a recorder, and the other way round.
+#[test]
+fn the_table_names_every_measurement() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        describe_metrics();
+        // A description is shown with a value only.
+        for line in TABLE.lines() {
+            match name_and_type(line) {
+                Some((name, "counter")) => metrics::counter!(name).increment(1),
+                Some((name, "gauge")) => metrics::gauge!(name).set(1),
+                Some((name, "histogram")) => metrics::histogram!(name).record(1),
+                Some((name, other)) => panic!("{name}: {other}"),
+                None => {}
+            }
+        }
+    });
+    let rendered = recorder.handle().render();
+    let names: Vec<_> = TABLE.lines().filter_map(name_and_type).map(|(name, _)| name).collect();
+    assert_eq!(names.len(), 10);
+    for name in names {
+        assert!(rendered.contains(&format!("# HELP {name} ")), "{name}: {rendered}");
+    }
+    assert_eq!(rendered.matches("# HELP ").count(), 10);
+}
+
+const TABLE: &str = include_str!("../../src/observability.md");
+
+fn name_and_type(line: &'static str) -> Option<(&'static str, &'static str)> {
+    let mut cells = line.strip_prefix("| `")?.split(" | ");
+    Some((cells.next()?.trim_end_matches('`'), cells.next()?))
+}
