@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use crate::challenge::Challenge;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
+use crate::observe::IsKnown;
 
 /// The claims of a verified token, as the application's own type `C`.
 ///
@@ -110,9 +111,7 @@ impl<C> Claims<C> {
     /// An error about these claims: it is answered as their layer answers, and logs say what is known of the token.
     pub(crate) fn error(&self, error: AuthError) -> AuthError {
         let token = &self.verified.token;
-        let issuer = || token.issuer().filter(|_| token.is_known.issuer).map(str::to_owned);
-        let kid = || token.kid().filter(|_| token.is_known.kid).map(str::to_owned);
-        error.in_challenge(self.challenge()).about(issuer, kid)
+        error.in_challenge(self.challenge()).about(token.is_known.about(|| token.issuer(), || token.kid()))
     }
 
     /// What the clones of one `Claims` share, besides what is on the heap for `C`.
@@ -213,13 +212,6 @@ pub struct TokenInfo {
     issuer_len: Option<usize>,
     has_kid: bool,
     is_known: IsKnown,
-}
-
-/// What of it the settings and the keys say as well, so that it may be logged.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct IsKnown {
-    pub(crate) issuer: bool,
-    pub(crate) kid: bool,
 }
 
 impl TokenInfo {

@@ -127,12 +127,8 @@ impl AuthError {
     }
 
     /// Adds what is known of the token, for logs alone.
-    pub(crate) fn about(
-        mut self,
-        issuer: impl FnOnce() -> Option<String>,
-        kid: impl FnOnce() -> Option<String>,
-    ) -> Self {
-        self.about = About::new(issuer, kid);
+    pub(crate) fn about(mut self, token: About) -> Self {
+        self.about = token;
         self
     }
 

@@ -34,6 +34,29 @@ impl About {
     }
 }
 
+/// What of a token that was accepted the settings and the keys say as well.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IsKnown {
+    issuer: bool,
+    kid: bool,
+}
+
+impl IsKnown {
+    #[inline]
+    pub(crate) fn new(issuer: impl FnOnce() -> bool, kid: impl FnOnce() -> bool) -> Self {
+        Self { issuer: issuer(), kid: kid() }
+    }
+
+    pub(crate) fn about<'a>(
+        self,
+        issuer: impl FnOnce() -> Option<&'a str>,
+        kid: impl FnOnce() -> Option<&'a str>,
+    ) -> About {
+        let known = |is_known, text: Option<&str>| text.filter(|_| is_known).map(str::to_owned);
+        About::new(|| known(self.issuer, issuer()), || known(self.kid, kid()))
+    }
+}
+
 /// What a client did is told at the level of information, what ails the service as a warning or an error.
 pub(super) fn refusal(
     kind: AuthErrorKind,

@@ -17,6 +17,25 @@ impl About {
     }
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IsKnown(());
+
+impl IsKnown {
+    #[inline]
+    pub(crate) fn new(_: impl FnOnce() -> bool, _: impl FnOnce() -> bool) -> Self {
+        Self(())
+    }
+
+    #[inline]
+    pub(crate) fn about<'a>(
+        self,
+        _: impl FnOnce() -> Option<&'a str>,
+        _: impl FnOnce() -> Option<&'a str>,
+    ) -> About {
+        About(())
+    }
+}
+
 #[inline]
 pub(super) fn refusal(
     _: AuthErrorKind,

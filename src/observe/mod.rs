@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-pub(crate) use self::events::About;
+pub(crate) use self::events::{About, IsKnown};
 #[cfg(feature = "metrics")]
 pub use self::meters::describe_metrics;
 pub(crate) use self::meters::{

@@ -14,7 +14,7 @@ use super::{Verdict, Verify};
 use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
-use crate::observe;
+use crate::observe::{self, About};
 use crate::revocation::Revocations;
 
 /// Verifies JWTs ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)) that are signed
@@ -288,7 +288,7 @@ where
     fn explain(&self, error: AuthError, keys: &KeySet, token: &[u8]) -> AuthError {
         let expected = &self.rules.expected;
         let issuer = || (!expected.issuers.is_empty()).then(|| expected.issuers.join(" "));
-        let error = error.about(issuer, || keys.name_in(token));
+        let error = error.about(About::new(issuer, || keys.name_in(token)));
         match error.kind() {
             AuthErrorKind::RevocationsUnavailable => error.retry_in(Duration::from_secs(1)),
             AuthErrorKind::WrongAudience if expected.wanted.audiences.is_empty() => error.caused_by(

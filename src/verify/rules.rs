@@ -11,8 +11,9 @@ use super::key::Key;
 use super::key_set::KeySet;
 use super::validate::{Expected, Registered};
 use super::{json, jwk, stream};
-use crate::claims::{Claims, IsKnown, TokenInfo};
+use crate::claims::{Claims, TokenInfo};
 use crate::kind::AuthErrorKind;
+use crate::observe::IsKnown;
 use crate::registered::NumericDate;
 use crate::revocation::{Revocable, Revocations};
 
@@ -118,10 +119,10 @@ impl Rules {
         };
         let claims = claims.ok_or(AuthErrorKind::InvalidClaims)?;
         let expiry = accepted.expiry;
-        let is_known = IsKnown {
-            issuer: !self.expected.issuers.is_empty(),
-            kid: kid.is_some_and(|kid| signer.is_named(kid)),
-        };
+        let is_known = IsKnown::new(
+            || !self.expected.issuers.is_empty(),
+            || kid.is_some_and(|kid| signer.is_named(kid)),
+        );
         let info = TokenInfo::with(expiry.to_system_time(), accepted.issuer.as_deref(), kid, is_known);
         Ok(Judged { claims: Claims::of_token(claims, info), signer, expiry, revocable, now })
     }

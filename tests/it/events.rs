@@ -1,15 +1,14 @@
 //! What is logged, as lines of `tracing_subscriber::fmt`.
 
-use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use http::{Request, Response};
+use http::Request;
 use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_jwt_auth::policy::{claim, scope, span_field};
 use tower_jwt_auth::{
-    Algorithm, AuthError, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet, PrincipalLayer, RequireLayer,
+    Algorithm, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet, PrincipalLayer, RequireLayer,
 };
 use tracing::subscriber::DefaultGuard;
 
@@ -161,11 +160,12 @@ async fn what_a_policy_refuses_is_told_with_the_issuer_only_if_it_is_configured(
 #[tokio::test]
 async fn a_refusal_is_told_once() {
     use axum::body::Body;
-    use axum::response::IntoResponse;
+    use axum::response::{IntoResponse, Response};
     use axum::routing::get;
+    use tower_jwt_auth::{AuthError, Head};
 
     let log = Log::begin();
-    let by_hand = |error: &AuthError, _: tower_jwt_auth::Head<'_>| -> Response<Body> {
+    let by_hand = |error: &AuthError, _: Head<'_>| -> Response {
         let response = error.clone().into_response();
         response.map(|_| Body::from("by hand"))
     };
@@ -203,7 +203,6 @@ async fn a_claim_is_in_the_span_only_when_asked_for() {
     assert_eq!(log.take(), "");
 }
 
-/// Fetched keys, and a store of revocations, are told of where they go away and come back.
 #[cfg(feature = "remote-keys")]
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_is_away_is_told_of_until_it_is_back() {
@@ -214,14 +213,11 @@ async fn a_provider_that_is_away_is_told_of_until_it_is_back() {
     let keys = provider.keys();
     assert!(!keys.is_ready());
     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    let mut expected = String::new();
-    writeln!(
-        expected,
+    assert_eq!(
+        log.take(),
         " WARN tower_jwt_auth: the keys could not be fetched provider=\"https://id.example.com/jwks.json\" failures=1 \
-         serve_on=false cause=https://id.example.com/jwks.json: it could not be fetched: down"
-    )
-    .unwrap();
-    assert_eq!(log.take(), expected);
+         serve_on=false cause=https://id.example.com/jwks.json: it could not be fetched: down\n"
+    );
 
     provider.serve(&["k1", "k2"]);
     keys.ready().await.unwrap();
@@ -229,5 +225,48 @@ async fn a_provider_that_is_away_is_told_of_until_it_is_back() {
         log.take(),
         " INFO tower_jwt_auth: the keys were fetched, after failures provider=\"https://id.example.com/jwks.json\" \
          keys=2 failures=1\n"
+    );
+}
+
+/// Tried again and again, and said once.
+#[cfg(feature = "shared-revocations")]
+#[tokio::test(start_paused = true)]
+async fn a_store_of_revocations_that_is_away_is_told_of_until_it_is_back() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tower_jwt_auth::{Revocation, RevocationPage, RevocationStore, SharedRevocations, StoreFuture};
+
+    struct Store(Arc<AtomicBool>);
+
+    impl RevocationStore for Store {
+        fn write(&self, _: Vec<Revocation>) -> StoreFuture<()> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn read(&self, _: Option<String>) -> StoreFuture<RevocationPage> {
+            let is_away = self.0.load(Ordering::Relaxed);
+            Box::pin(async move {
+                if is_away { Err("away".into()) } else { Ok(RevocationPage::last(Vec::new(), "1".into())) }
+            })
+        }
+    }
+
+    let log = Log::begin();
+    let is_away = Arc::new(AtomicBool::new(true));
+    let list = SharedRevocations::new(Store(Arc::clone(&is_away))).start().unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let told = log.take();
+    let (first, rest) = told.split_once('\n').unwrap();
+    let expected = " WARN tower_jwt_auth: the store of revocations does not answer call=\"read\" cause=away";
+    assert_eq!(first, expected);
+    assert!(rest.lines().count() > 5 && rest.lines().all(|line| line.starts_with("DEBUG ")), "{rest}");
+
+    is_away.store(false, Ordering::Relaxed);
+    list.ready().await.unwrap();
+    let told = log.take();
+    let last = told.lines().last().unwrap();
+    assert!(
+        last.starts_with(" INFO tower_jwt_auth: the store of revocations answers again call=\"read\""),
+        "{last}"
     );
 }
