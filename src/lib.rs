@@ -243,3 +243,8 @@ pub use self::verify::{
 ))]
 #[doc = include_str!("../README.md")]
 mod readme {}
+
+/// And those of the page about other crates.
+#[cfg(all(doctest, feature = "axum", feature = "jwks"))]
+#[doc = include_str!("../MIGRATING.md")]
+mod migrating {}
