@@ -27,7 +27,7 @@ use crate::public_json;
 /// # use tower_jwt_auth::{Algorithm, ConfigError, JwtAuthLayer, JwtVerifier, KeySet, ProtectedResource, policy::scope};
 /// # fn app(verifier: JwtVerifier<serde_json::Value>) -> Result<Router, ConfigError> {
 /// let resource = ProtectedResource::new("https://api.example.com/mcp")?
-///     .authorization_server("https://id.example.com")?;
+///     .add_authorization_server("https://id.example.com")?;
 /// let layer = JwtAuthLayer::new(verifier.audience(resource.identifier()))
 ///     .require(scope("mcp:tools"))
 ///     .challenge_scope("mcp:tools")? // what a client without a token is told to ask for
@@ -97,7 +97,7 @@ impl ProtectedResource {
     /// # Errors
     ///
     /// If it is not a URL that begins with `https://` (or with `http://` and names this machine).
-    pub fn authorization_server(mut self, issuer: &str) -> Result<Self, ConfigError> {
+    pub fn add_authorization_server(mut self, issuer: &str) -> Result<Self, ConfigError> {
         public_url(issuer)?;
         self.metadata.authorization_servers.push(issuer.to_owned());
         Ok(self)

@@ -21,7 +21,7 @@ pub enum IssueError {
     /// The claims cannot be turned into JSON.
     Serialize {
         /// Why.
-        source: Arc<serde_json::Error>,
+        source: Arc<dyn Error + Send + Sync>,
     },
     /// The operating system gave no random numbers.
     NoRandomness,

@@ -27,7 +27,7 @@ const RESERVED: [&str; 5] = ["iss", "aud", "iat", "exp", "jti"];
 impl OwnClaims<'_> {
     /// One JSON object of both, in which no claim stands twice.
     pub(crate) fn with<C: Serialize + ?Sized>(&self, claims: &C) -> Result<Vec<u8>, IssueError> {
-        let failed = |error| IssueError::Serialize { source: Arc::new(error) };
+        let failed = |error: serde_json::Error| IssueError::Serialize { source: Arc::new(error) };
         let mut payload = serde_json::to_vec(self).map_err(failed)?;
         payload.pop();
         let start = payload.len();

@@ -21,9 +21,9 @@ async fn ask_for(resource: &ProtectedResource, method: &str) -> Response<String>
 async fn the_metadata_are_served() {
     let resource = ProtectedResource::new("https://api.example.com/mcp")
         .unwrap()
-        .authorization_server("https://id.example.com/realms/shop")
+        .add_authorization_server("https://id.example.com/realms/shop")
         .unwrap()
-        .authorization_server("https://staff.example.com")
+        .add_authorization_server("https://staff.example.com")
         .unwrap()
         .scopes("mcp:tools profile")
         .unwrap()
@@ -105,7 +105,7 @@ fn a_resource_is_checked() {
         assert_eq!(ProtectedResource::new(url).unwrap_err().to_string(), expected);
     }
     let resource = || ProtectedResource::new("https://api.example.com").unwrap();
-    assert!(resource().authorization_server("id.example.com").is_err());
+    assert!(resource().add_authorization_server("id.example.com").is_err());
     assert!(resource().documentation("docs").is_err());
     assert!(resource().scopes("a  b").is_err());
 }
@@ -127,7 +127,7 @@ impl HasScope for User {
 async fn an_mcp_server_answers_as_its_specification_asks() {
     let resource = ProtectedResource::new("https://api.example.com/mcp")
         .unwrap()
-        .authorization_server(ISSUER)
+        .add_authorization_server(ISSUER)
         .unwrap()
         .scopes("mcp:tools mcp:admin")
         .unwrap();

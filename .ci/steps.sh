@@ -1,0 +1,35 @@
+# What the scripts here have in common; they source it.
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export CARGO_TERM_COLOR=never
+
+step() {
+    echo
+    echo "== $* =="
+    "$@"
+}
+
+# What a machine cannot do is said, and `run` says it again at its end.
+left_out() {
+    echo "LEFT OUT: $*" | tee -a "${LEFT_OUT:-/dev/null}"
+}
+
+# Debian packages.
+install() {
+    step apt-get update
+    step apt-get install --yes --no-install-recommends "$@"
+}
+
+# Cargo's tools, each in the version that the checks were written with; built without optimisation, which is quicker.
+tool() {
+    local version
+    case $1 in
+        cargo-deny) version=0.20.2 ;;
+        cargo-hack) version=0.6.46 ;;
+        cargo-llvm-cov) version=0.9.1 ;;
+        cargo-public-api) version=0.52.0 ;;
+        typos-cli) version=1.52.0 ;;
+    esac
+    cargo install --list | grep -q "^$1 v$version:" && return
+    step env -u RUSTFLAGS CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --profile dev "$1@$version"
+    PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+}
