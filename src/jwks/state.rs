@@ -4,7 +4,6 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use super::pace::{Pace, after};
 use super::progress::{Ask, Progress};
 use super::stats::Counts;
 use crate::error::AuthError;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::verify::{KeySet, KeyStore, Refresh};
 
 pub(super) const NO_RUNTIME: &str = "keys are fetched in a tokio runtime, and there is none here";
@@ -42,7 +42,7 @@ impl State {
         let progress = Progress::new(Instant::now(), !seed.is_empty());
         Self {
             keys: KeyStore::new(seed),
-            progress: watch::Sender::new(progress),
+            progress: watch::channel(progress).0,
             wanted: Notify::new(),
             has_task: AtomicBool::new(false),
             is_stale: AtomicBool::new(false),

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::hash::RandomState;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use quick_cache::UnitWeighter;
@@ -15,6 +14,7 @@ use super::jwt::JwtVerifier;
 use super::{Verdict, Verify};
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Finds the verifiers of issuers that [`Issuers`](crate::Issuers) does not hold, and remembers them for a while.
 ///
