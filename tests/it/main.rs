@@ -26,6 +26,7 @@ mod revocation;
 #[cfg(feature = "shared-revocations")]
 mod shared_revocations;
 mod support;
+mod threats;
 mod token_sources;
 mod tower_contract;
 #[cfg(feature = "axum")]
