@@ -1,3 +1,3 @@
 //! In place of `src/sync.rs`: every access is a choice of the scheduler's.
 
-pub(crate) use shuttle::sync::{Mutex, atomic};
+pub(crate) use shuttle::sync::*;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use shuttle::future::{self, block_on, yield_now};
+use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
 use tower_jwt_auth::{
     AuthErrorKind, ClientFuture, HttpClient, JwtVerifier, KeySource, Refresh, RegisteredClaims, RemoteKeys,
@@ -50,9 +51,13 @@ impl HttpClient for Client {
         let provider = Arc::clone(&self.0);
         Box::pin(async move {
             let _asked = Asked::begin(&provider);
-            yield_now().await;
+            for _ in 0..thread_rng().gen_range(0..3) {
+                yield_now().await;
+            }
             let jwks = *provider.jwks.lock().unwrap();
-            yield_now().await;
+            for _ in 0..thread_rng().gen_range(0..3) {
+                yield_now().await;
+            }
             if provider.hangs {
                 pending::<()>().await;
             }
