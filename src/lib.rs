@@ -191,6 +191,8 @@ mod require;
 mod resource;
 mod revocation;
 mod service;
+#[cfg_attr(shuttle, path = "../tests/model/sync.rs")]
+mod sync;
 mod token_source;
 mod verify;
 

@@ -13,8 +13,7 @@ mod state;
 mod stats;
 
 use std::fmt::{self, Formatter};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -32,6 +31,8 @@ use self::state::{NO_RUNTIME, State, TaskGuard};
 use crate::config_error::ConfigError;
 use crate::error::AuthError;
 use crate::observe;
+use crate::sync::Mutex;
+use crate::sync::atomic::Ordering;
 use crate::verify::{JwksRules, KeySet, KeySource, KeysRef, Refresh};
 
 /// Keys that an OpenID provider publishes, fetched when they are first needed and then ahead of time, in the background.

@@ -4,7 +4,6 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use super::progress::{Ask, Progress};
 use super::stats::Counts;
 use crate::error::AuthError;
 use crate::observe;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::verify::{KeySet, KeySource, KeyStore, Refresh};
 
 pub(super) const NO_RUNTIME: &str = "keys are fetched in a tokio runtime, and there is none here";
@@ -52,7 +52,7 @@ impl State {
         Self {
             provider,
             keys: KeyStore::new(seed),
-            progress: watch::Sender::new(progress),
+            progress: watch::channel(progress).0,
             wanted: Notify::new(),
             has_task: AtomicBool::new(false),
             is_stale: AtomicBool::new(false),

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
 use super::entry::{Revocation, millis};
@@ -11,6 +11,7 @@ use super::marks::{Mark, Marks, PARTS};
 use super::names::{Fingerprint, Identity, Name, Print, Printer};
 use super::seconds;
 use crate::observe;
+use crate::sync::RwLock;
 
 type Table<V> = HashMap<Fingerprint, V, BuildHasherDefault<AsItIs>>;
 

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::hash::RandomState;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use quick_cache::UnitWeighter;
@@ -15,6 +14,7 @@ use super::jwt::JwtVerifier;
 use super::{Verdict, Verify};
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Finds the verifiers of issuers that [`Issuers`](crate::Issuers) does not hold, and remembers them for a while.
 ///
@@ -168,18 +168,19 @@ impl<C> Resolver<C> {
     }
 
     /// Asks anew for the verifier of an issuer that has been known for long. If that fails, the old one serves on.
-    async fn renew(&self, issuer: &str, renewal: Renewal<C>) -> Result<JwtVerifier<C>, AuthError> {
-        let verifier = match self.ask(issuer).await {
-            Err(error) if error.kind() == AuthErrorKind::WrongIssuer => {
-                self.known.remove(issuer);
-                return Err(error);
-            }
-            Err(_) => renewal.0.verifier.clone(),
-            Ok(verifier) => verifier,
+    async fn renew(&self, issuer: &str, mut renewal: Renewal<C>) -> Result<JwtVerifier<C>, AuthError> {
+        let result = match self.ask(issuer).await {
+            Err(error) if error.kind() == AuthErrorKind::WrongIssuer => Err(error),
+            Err(_) => Ok(renewal.known.verifier.clone()),
+            Ok(verifier) => Ok(verifier),
         };
-        // Not where it has been removed meanwhile.
-        let _ = self.known.replace(issuer.to_owned(), Known::new(&verifier), false);
-        Ok(verifier)
+        renewal.is_over = true;
+        match &result {
+            // Not where it has been removed meanwhile.
+            Ok(verifier) => drop(self.known.replace(issuer.to_owned(), Known::new(verifier), false)),
+            Err(_) => drop(self.known.remove(issuer)),
+        }
+        result
     }
 
     /// Asks the application, and remembers a refusal.
@@ -228,7 +229,7 @@ where
         }
         let Some(waiting) = Waiting::begin(self) else {
             if let Some(renewal) = renewal {
-                return renewal.0.verifier.verify_bytes(token);
+                return renewal.known.verifier.verify_bytes(token);
             }
             let cause = "as many requests as may wait for issuers do so already";
             return Verdict::Ready(Err(AuthError::keys_unavailable(cause)));
@@ -253,19 +254,25 @@ impl<C> Known<C> {
 }
 
 /// The one request that asks anew. If it is given up, another one may.
-struct Renewal<C>(Arc<Known<C>>);
+struct Renewal<C> {
+    known: Arc<Known<C>>,
+    /// Whether there is an answer. Those who have come upon the old one before must not ask once more then.
+    is_over: bool,
+}
 
 impl<C> Renewal<C> {
     /// `None` where another one does so already.
     fn begin(known: &Arc<Known<C>>) -> Option<Self> {
         let is_being_renewed = known.is_being_renewed.swap(true, Ordering::AcqRel);
-        (!is_being_renewed).then(|| Self(Arc::clone(known)))
+        (!is_being_renewed).then(|| Self { known: Arc::clone(known), is_over: false })
     }
 }
 
 impl<C> Drop for Renewal<C> {
     fn drop(&mut self) {
-        self.0.is_being_renewed.store(false, Ordering::Release);
+        if !self.is_over {
+            self.known.is_being_renewed.store(false, Ordering::Release);
+        }
     }
 }
 

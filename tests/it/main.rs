@@ -38,6 +38,7 @@ mod secrets;
 #[cfg(feature = "shared-revocations")]
 mod shared_revocations;
 mod support;
+mod threats;
 mod token_sources;
 mod tower_contract;
 #[cfg(feature = "axum")]

@@ -13,7 +13,6 @@ use std::error::Error;
 use std::fmt::{self, Formatter};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -34,6 +33,7 @@ use super::{NotRecorded, Recorded, Revocation, Revocations};
 use crate::config_error::ConfigError;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
+use crate::sync::atomic::Ordering;
 
 /// Sets up [`Revocations`] that several processes share by a [`RevocationStore`].
 ///

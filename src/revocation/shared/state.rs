@@ -1,7 +1,6 @@
 //! How well a list and its store are in touch.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -9,6 +8,8 @@ use tokio::time::{Instant, timeout};
 
 use super::{SharedRevocationsStats, StoreError};
 use crate::observe;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Shared by those who ask the list and the task that follows the store.
 pub(super) struct State {

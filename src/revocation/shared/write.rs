@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
@@ -12,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::state::{Attempt, State};
 use super::{RevocationStore, attempt, pause};
 use crate::revocation::Revocation;
+use crate::sync::atomic::Ordering;
 
 /// An entry on its way, and whoever waits for its arrival.
 pub(super) struct Outgoing {
@@ -79,17 +79,14 @@ impl Writer {
     pub(super) async fn run(mut self) {
         let mut unused_since = None;
         loop {
-            if self.batch.is_empty() {
-                if !self.wait().await {
-                    return;
-                }
-            } else {
-                // What has come meanwhile goes with it.
-                while self.batch.len() < BATCH
-                    && let Ok(outgoing) = self.outbox.try_recv()
-                {
-                    self.batch.push(outgoing);
-                }
+            if self.batch.is_empty() && !self.wait().await {
+                return;
+            }
+            // What has come meanwhile goes with it.
+            while self.batch.len() < BATCH
+                && let Ok(outgoing) = self.outbox.try_recv()
+            {
+                self.batch.push(outgoing);
             }
             self.write_batch().await;
             self.state.set_oldest_waiting(self.batch.first().map(|outgoing| outgoing.since));
@@ -116,7 +113,10 @@ impl Writer {
                 self.write_recent_again().await;
                 true
             }
-            taken = self.outbox.recv_many(&mut self.batch, BATCH) => taken > 0,
+            outgoing = self.outbox.recv() => {
+                self.batch.extend(outgoing);
+                !self.batch.is_empty()
+            }
         }
     }
 

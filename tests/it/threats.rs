@@ -1,0 +1,228 @@
+//! Attacks that have worked on others, and that no other topic here is about. `SECURITY.md` lists all.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::{Value, json};
+use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, Key, KeySet, Verdict};
+
+use crate::keys::{assert_error, der, fixture, jwk_of, jwk_with, set_of, signer};
+use crate::support::*;
+
+fn verifier_with(keys: KeySet) -> JwtVerifier<Value> {
+    JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
+}
+
+/// A token with these members in its header beside `alg`, signed by a stranger's key.
+fn by_a_stranger(header: &Value) -> String {
+    let secret = EncodingKey::from_secret(b"of a stranger, who has it of himself");
+    let signed = format!("{}.{}", base64url(header.to_string()), base64url(good_claims().to_string()));
+    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &secret, Algorithm::HS256).unwrap();
+    format!("{signed}.{signature}")
+}
+
+/// A token that brings the very key it is signed with, in one of the ways of RFC 7515, section 4.1.
+fn with_its_own_key(place: &str) -> String {
+    let mut header = Header { kid: Some("own".into()), ..Header::new(Algorithm::RS256) };
+    match place {
+        "jwk" => header.jwk = serde_json::from_value(jwk_of(Algorithm::RS256)).unwrap(),
+        "jku" => header.jku = Some("https://evil.example/jwks.json".into()),
+        "x5u" => header.x5u = Some("https://evil.example/chain.pem".into()),
+        "x5c" => header.x5c = Some(vec![STANDARD.encode(der(&fixture("rsa2048.certificate.pem")))]),
+        _ => {}
+    }
+    jsonwebtoken::encode(&header, &good_claims(), &signer(Algorithm::RS256)).unwrap()
+}
+
+#[tokio::test]
+async fn a_key_that_a_token_brings_is_not_used() {
+    let pem = |name| KeySet::pem(Algorithm::RS256, fixture(name)).unwrap();
+    let named = jwk_with(Algorithm::EdDSA, json!({ "kid": "k1" }));
+    for place in ["nothing", "jwk", "jku", "x5u", "x5c"] {
+        let token = with_its_own_key(place);
+        // Nothing else is wrong with it.
+        let trusted = verifier_with(pem("rsa2048.public.pem"));
+        assert_eq!(refusal(&trusted, &token).await, None, "{place}");
+        let other = verifier_with(pem("rsa2048-other.public.pem"));
+        assert_eq!(refusal(&other, &token).await, Some(InvalidSignature), "{place}");
+        let named = verifier_with(KeySet::jwks(set_of(std::slice::from_ref(&named))).unwrap());
+        assert_eq!(refusal(&named, &token).await, Some(UnknownKey), "{place}");
+    }
+}
+
+#[tokio::test]
+async fn a_kid_is_compared_and_nothing_else_is_done_with_it() {
+    let verifier = verifier_with(Key::hmac(Algorithm::HS256, SECRET).unwrap().kid("k1").into());
+    for kid in [
+        "/dev/null",
+        "../../../../etc/passwd",
+        "k1' OR '1'='1",
+        "k1; rm -rf /",
+        "https://evil.example/k1",
+        "k1\0",
+        " k1",
+        "",
+    ] {
+        let token = by_a_stranger(&json!({ "alg": "HS256", "kid": kid }));
+        assert_eq!(refusal(&verifier, &token).await, Some(UnknownKey), "{kid:?}");
+        let token = token_of(&json!({ "alg": "HS256", "kid": kid }).to_string(), &good_claims().to_string());
+        assert_eq!(refusal(&verifier, &token).await, Some(UnknownKey), "{kid:?}, although well signed");
+    }
+    let token = by_a_stranger(&json!({ "alg": "HS256", "kid": "k1" }));
+    assert_eq!(refusal(&verifier, &token).await, Some(InvalidSignature));
+}
+
+#[tokio::test]
+async fn a_signature_of_nothing_signs_nothing() {
+    for (algorithm, alg, len) in [
+        (Algorithm::ES256, "ES256", 64),
+        (Algorithm::ES384, "ES384", 96),
+        (Algorithm::EdDSA, "EdDSA", 64),
+        (Algorithm::RS256, "RS256", 256),
+        (Algorithm::PS256, "PS256", 256),
+    ] {
+        let header = base64url(json!({ "alg": alg, "kid": "k1" }).to_string());
+        let signed = format!("{header}.{}", base64url(good_claims().to_string()));
+        let verifier =
+            verifier_with(KeySet::jwks(set_of(&[jwk_with(algorithm, json!({ "kid": "k1" }))])).unwrap());
+        for signature in [vec![], vec![0], vec![0; len], vec![1; len], vec![0xff; len], vec![0; len + 1]] {
+            let token = format!("{signed}.{}", base64url(&signature));
+            let refusal = refusal(&verifier, &token).await;
+            assert_eq!(refusal, Some(InvalidSignature), "{alg}, {signature:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_form_of_a_jws_is_no_token() {
+    let good = good_token();
+    let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else {
+        panic!("it has three parts");
+    };
+    let forged = base64url(claims_but("sub", json!("1")).to_string());
+    let flattened = json!({ "protected": header, "payload": payload, "signature": signature });
+    let general =
+        json!({ "payload": payload, "signatures": [{ "protected": header, "signature": signature }] });
+    // What one library reads as JSON and the next one by its dots.
+    let both = format!(
+        r#"{{"  {header}.{forged}.":"","protected":"{header}","payload":"{payload}","signature":"{signature}"}}"#
+    );
+    for (name, token) in [
+        ("flattened", flattened.to_string()),
+        ("general", general.to_string()),
+        ("both at once", both),
+        ("unencoded", format!(r#"{{"alg":"HS256"}}.{}.{signature}"#, good_claims())),
+        ("detached", format!("{header}..{signature}")),
+        ("with disclosures", format!("{good}~{payload}~")),
+    ] {
+        let refusal = refusal(&verifier(), &token).await;
+        assert!(matches!(refusal, Some(MalformedToken | InvalidSignature)), "{name}: {refusal:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_encrypted_or_compressed_is_not_opened() {
+    for alg in ["RSA-OAEP", "RSA1_5", "dir", "A256KW", "ECDH-ES", "PBES2-HS256+A128KW"] {
+        let header = json!({ "alg": alg, "enc": "A256GCM", "zip": "DEF", "p2c": u32::MAX }).to_string();
+        let expected = Some(UnsupportedAlgorithm);
+        assert_eq!(refusal(&verifier(), &token_of(&header, "{}")).await, expected, "{alg}, three parts");
+        let five = format!("{}.a.b.c.d", base64url(&header));
+        assert_eq!(refusal(&verifier(), &five).await, Some(UnsupportedToken), "{alg}, five parts");
+    }
+    // `zip` means nothing in a token that is signed only.
+    let deflated = [0x4b, 0x4c, 0x4a, 0x06, 0x00];
+    let signed =
+        sign_parts(&format!("{}.{}", base64url(r#"{"alg":"HS256","zip":"DEF"}"#), base64url(deflated)));
+    assert_eq!(refusal(&verifier(), &signed).await, Some(InvalidClaims));
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf_8_is_refused() {
+    let header = base64url(r#"{"alg":"HS256"}"#);
+    let payload = base64url(good_claims().to_string());
+    let utf_16 = |text: &str| base64url(text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>());
+    let with = |name: &[u8]| {
+        let claims = good_claims().to_string();
+        base64url([&claims.as_bytes()[..claims.len() - 1], br#","name":""#, name, br#""}"#].concat())
+    };
+    for (name, signed, expected) in [
+        ("UTF-8", format!("{header}.{}", with("é".as_bytes())), None),
+        ("Latin-1", format!("{header}.{}", with(b"\xe9")), Some(InvalidClaims)),
+        ("overlong", format!("{header}.{}", with(b"\xc0\xaf")), Some(InvalidClaims)),
+        ("half of a pair", format!("{header}.{}", with(b"\xed\xa0\x80")), Some(InvalidClaims)),
+        ("claims in UTF-16", format!("{header}.{}", utf_16(&good_claims().to_string())), Some(InvalidClaims)),
+        ("header in UTF-16", format!("{}.{payload}", utf_16(r#"{"alg":"HS256"}"#)), Some(MalformedToken)),
+        (
+            "header in Latin-1",
+            format!("{}.{payload}", base64url(b"{\"alg\":\"HS256\",\"x\":\"\xe9\"}")),
+            Some(MalformedToken),
+        ),
+        (
+            "mark at the start",
+            format!("{header}.{}", base64url(format!("\u{feff}{}", good_claims()))),
+            Some(InvalidClaims),
+        ),
+    ] {
+        assert_eq!(refusal(&verifier(), &sign_parts(&signed)).await, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_say_what_would_have_been_right() {
+    let good = good_token();
+    let (unsigned, signature) = good.rsplit_once('.').unwrap();
+    let forged = format!("{unsigned}.{}", base64url([7; 32]));
+    let error = verifier().verify(&forged).await.unwrap_err();
+    let response = ask(&JwtAuthLayer::new(verifier()), bearer(&forged)).await;
+    let shown = format!("{error} {error:?} {error:#?} {response:?}");
+    for part in [&signature[..12], &forged[..12], "eze@example.com", "42", "a secret of"] {
+        assert!(!shown.contains(part), "{part} in {shown}");
+    }
+}
+
+#[test]
+fn dots_cost_nothing() {
+    let verifier = verifier();
+    for token in [".".repeat(16 * 1024), format!("a{}", ".a".repeat(8000))] {
+        let measured = allocation_counter::measure(|| {
+            let Verdict::Ready(Err(error)) = verifier.verify(&token) else { panic!("it is no token") };
+            assert!(matches!(error.kind(), MalformedToken | UnsupportedToken), "{error:?}");
+        });
+        // As often as any other refusal, and not once a dot.
+        assert!(measured.count_total <= 2 && measured.bytes_total < 1024, "{measured:?}");
+    }
+}
+
+#[test]
+fn a_public_key_in_pem_is_no_secret_whatever_stands_before_it() {
+    for before in ["", " ", "\n", "\r\n\t ", "\u{c}"] {
+        for name in ["rsa2048.public.pem", "rsa2048.pkcs1.pem", "p256.public.pem", "ed25519.public.pem"] {
+            let secret = Key::hmac(Algorithm::HS256, format!("{before}{}", fixture(name)));
+            assert_error(name, secret, "the key cannot be read: a key in PEM is not a secret");
+        }
+    }
+}
+
+/// A table of what is tested must not outlive the tests.
+#[test]
+fn every_row_of_the_table_names_tests_that_are_there() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let table = std::fs::read_to_string(format!("{root}/SECURITY.md")).unwrap();
+    let rows: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")).collect();
+    assert!(rows.len() > 30, "only {} rows", rows.len());
+    for row in rows.into_iter().filter(|row| !row.starts_with("threat |")) {
+        let tests: Vec<_> = row.rsplit(" | ").next().unwrap().split(", ").collect();
+        for test in tests {
+            let (module, name) =
+                test.trim_matches('`').rsplit_once("::").unwrap_or_else(|| panic!("no test: {row}"));
+            let path = module.replace("::", "/");
+            let files = [format!("{root}/tests/it/{path}.rs"), format!("{root}/src/{path}.rs")];
+            let is_there = files
+                .iter()
+                .filter_map(|file| std::fs::read_to_string(file).ok())
+                .any(|code| code.contains(&format!("fn {name}(")) || code.contains(&format!("fn {name}<")));
+            assert!(is_there, "{test} is not there");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Keys that are fetched: one fetch for all who ask, and an answer for each.
+
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::{Request, Response};
+use shuttle::future::{self, block_on, yield_now};
+use shuttle::rand::{Rng, thread_rng};
+use shuttle::thread;
+use tower_jwt_auth::{
+    AuthErrorKind, ClientFuture, HttpClient, JwtVerifier, KeySource, Refresh, RegisteredClaims, RemoteKeys,
+};
+
+use crate::{ISSUER, NEW, OLD, Signed, ask, explore, later, until};
+
+/// So long that nothing happens by itself.
+const NEVER: Duration = Duration::from_secs(1_000_000_000);
+
+/// What is fetched, and how that went.
+#[derive(Default)]
+struct Provider {
+    /// `None` where it is down.
+    jwks: Mutex<Option<&'static str>>,
+    hangs: bool,
+    is_asked: AtomicBool,
+    fetches: AtomicUsize,
+}
+
+impl Provider {
+    fn of(signed: &'static Signed) -> Arc<Self> {
+        let provider = Self::default();
+        provider.serve(signed);
+        Arc::new(provider)
+    }
+
+    fn serve(&self, signed: &'static Signed) {
+        *self.jwks.lock().unwrap() = Some(&signed.jwks);
+    }
+
+    fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::Relaxed)
+    }
+}
+
+struct Client(Arc<Provider>);
+
+impl HttpClient for Client {
+    fn fetch(&self, _: Request<()>, _: usize) -> ClientFuture {
+        let provider = Arc::clone(&self.0);
+        Box::pin(async move {
+            let _asked = Asked::begin(&provider);
+            for _ in 0..thread_rng().gen_range(0..3) {
+                yield_now().await;
+            }
+            let jwks = *provider.jwks.lock().unwrap();
+            for _ in 0..thread_rng().gen_range(0..3) {
+                yield_now().await;
+            }
+            if provider.hangs {
+                pending::<()>().await;
+            }
+            Ok(Response::new(jwks.ok_or("down")?.into()))
+        })
+    }
+}
+
+/// A fetch that is under way: there is never a second one.
+struct Asked<'a>(&'a Provider);
+
+impl<'a> Asked<'a> {
+    fn begin(provider: &'a Provider) -> Self {
+        provider.fetches.fetch_add(1, Ordering::Relaxed);
+        assert!(!provider.is_asked.swap(true, Ordering::Relaxed), "two fetches at once");
+        Self(provider)
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.0.is_asked.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Keys that are fetched when somebody asks for them, and at no other time.
+fn keys_of(provider: &Arc<Provider>) -> RemoteKeys {
+    let keys =
+        RemoteKeys::jwks_with("https://id.example.com/jwks.json", Client(Arc::clone(provider))).unwrap();
+    keys.cooldown(NEVER).refresh_between(NEVER, NEVER).retry_between(NEVER, NEVER).outage_limit(NEVER)
+}
+
+fn verifier(keys: &RemoteKeys) -> JwtVerifier<RegisteredClaims> {
+    JwtVerifier::new(keys.clone()).issuer(ISSUER)
+}
+
+/// What comes of these tokens, each in a thread of its own.
+fn ask_at_once(keys: &RemoteKeys, tokens: &[&'static Signed]) -> Vec<Result<(), AuthErrorKind>> {
+    let threads: Vec<_> = tokens
+        .iter()
+        .map(|signed| {
+            let (verifier, signed) = (verifier(keys), *signed);
+            thread::spawn(move || ask(&verifier, signed))
+        })
+        .collect();
+    threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+}
+
+#[test]
+fn all_who_ask_at_first_share_one_fetch_and_its_keys() {
+    explore(|| {
+        let provider = Provider::of(&OLD);
+        let keys = keys_of(&provider);
+        assert_eq!(ask_at_once(&keys, &[&OLD, &OLD, &OLD]), [Ok(()); 3]);
+        assert_eq!(provider.fetches(), 1);
+    });
+}
+
+#[test]
+fn all_who_ask_share_a_failure() {
+    explore(|| {
+        let provider = Arc::new(Provider::default());
+        let keys = keys_of(&provider);
+        let answers = ask_at_once(&keys, &[&OLD, &OLD, &OLD]);
+        assert_eq!(answers, [Err(AuthErrorKind::KeysUnavailable); 3]);
+        assert_eq!(provider.fetches(), 1);
+    });
+}
+
+#[test]
+fn a_key_that_is_new_is_found_while_the_old_one_serves_or_is_gone() {
+    explore(|| {
+        let provider = Provider::of(&OLD);
+        let keys = keys_of(&provider).cooldown(Duration::ZERO);
+        assert_eq!(ask(&verifier(&keys), &OLD), Ok(()));
+
+        provider.serve(&NEW);
+        let answers = ask_at_once(&keys, &[&NEW, &OLD, &NEW]);
+        assert_eq!((answers[0], answers[2]), (Ok(()), Ok(())));
+        assert!(matches!(answers[1], Ok(()) | Err(AuthErrorKind::UnknownKey)), "{answers:?}");
+    });
+}
+
+#[test]
+fn keys_that_were_given_up_do_not_come_back_with_a_fetch_that_was_under_way() {
+    explore(|| {
+        let provider = Provider::of(&OLD);
+        let keys = keys_of(&provider);
+        let asking = thread::spawn({
+            let verifier = verifier(&keys);
+            move || ask(&verifier, &OLD)
+        });
+        later();
+        provider.serve(&NEW);
+        keys.purge();
+        block_on(keys.ready()).unwrap();
+        assert_eq!(ask(&verifier(&keys), &OLD), Err(AuthErrorKind::UnknownKey));
+        assert_eq!(ask(&verifier(&keys), &NEW), Ok(()));
+
+        // Whatever it is told, it is told something.
+        let _ = asking.join().unwrap();
+        // One before, unless the purge came first, and one after.
+        assert!((1..=2).contains(&provider.fetches()), "{}", provider.fetches());
+    });
+}
+
+#[test]
+fn a_place_to_wait_is_free_again_after_each() {
+    explore(|| {
+        let provider = Provider::of(&OLD);
+        let keys = keys_of(&provider).cooldown(Duration::ZERO).most_waiting(1);
+        let answers = ask_at_once(&keys, &[&OLD, &OLD, &OLD]);
+        assert!(answers.contains(&Ok(())), "{answers:?}");
+        // One who is turned away may still find that the keys have come meanwhile.
+        let refused = answers.iter().filter(|answer| **answer != Ok(())).count() as u64;
+        assert!(refused <= keys.stats().turned_away(), "{answers:?}");
+
+        provider.serve(&NEW);
+        // One that was turned away may have left a fetch behind, which began before.
+        let _ = ask(&verifier(&keys), &NEW);
+        assert_eq!(ask(&verifier(&keys), &NEW), Ok(()));
+    });
+}
+
+#[test]
+fn a_request_that_is_given_up_takes_nothing_from_the_others() {
+    explore(|| {
+        let provider = Provider::of(&OLD);
+        let keys = keys_of(&provider).most_waiting(2);
+        let given_up = future::spawn({
+            let verifier = verifier(&keys);
+            async move { verifier.verify(&OLD.token).await.map(|_| ()) }
+        });
+        let asking = thread::spawn({
+            let verifier = verifier(&keys);
+            move || ask(&verifier, &OLD)
+        });
+        later();
+        given_up.abort();
+        assert_eq!(asking.join().unwrap(), Ok(()));
+        assert_eq!(provider.fetches(), 1);
+    });
+}
+
+#[test]
+fn with_the_last_handle_the_task_ends_and_those_who_wait_are_told() {
+    explore(|| {
+        let provider = Arc::new(Provider { hangs: true, ..Provider::default() });
+        let keys = keys_of(&provider);
+        let waiting: Vec<_> = (0..2)
+            .map(|_| {
+                let Refresh::Pending(refreshed) = keys.refresh() else { panic!("nothing is held") };
+                thread::spawn(move || block_on(refreshed).unwrap_err().kind())
+            })
+            .collect();
+        later();
+        let other = keys.clone();
+        let dropping = thread::spawn(move || drop(other));
+        drop(keys);
+        dropping.join().unwrap();
+        for waiting in waiting {
+            assert_eq!(waiting.join().unwrap(), AuthErrorKind::KeysUnavailable);
+        }
+        until(|| Arc::strong_count(&provider) == 1);
+    });
+}
