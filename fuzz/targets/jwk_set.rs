@@ -43,6 +43,23 @@ static TOKENS: LazyLock<Vec<(&str, Option<&str>, String)>> = LazyLock::new(|| {
     SIGNERS.iter().flat_map(|signer| [Some("k1"), Some("k2"), None].map(|kid| token(signer, kid))).collect()
 });
 
+/// What passes for a signature where a key is not looked at: zeros, and the neutral element of a curve.
+static FORGED: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let neutral = [&[1][..], &[0; 63]].concat();
+    let kinds = [
+        ("EdDSA", neutral),
+        ("EdDSA", vec![0; 64]),
+        ("ES256", vec![0; 64]),
+        ("RS256", vec![0; 256]),
+        ("HS256", vec![]),
+    ];
+    let forged = |(alg, signature): (&str, Vec<u8>)| {
+        let header = json!({"alg": alg}).to_string();
+        format!("{}.{}.{}", base64url(header), base64url(good_payload()), base64url(signature))
+    };
+    kinds.into_iter().map(forged).collect()
+});
+
 #[derive(Deserialize)]
 struct Set<'a> {
     #[serde(borrow)]
@@ -185,6 +202,9 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         if is_accepted || plain.len() <= 4 {
             assert_eq!(is_accepted, is_trusted, "{signer} with kid {kid:?}");
         }
+    }
+    for token in &*FORGED {
+        assert!(judge(&verifier, token).is_err(), "{token} is signed with nothing");
     }
     // Nobody can sign with what everybody can read.
     let jwks = serde_json::from_str::<Value>(&json).expect("it has been read")["keys"].take();
