@@ -1,0 +1,315 @@
+//! What the targets share: keys and good tokens, a layer that is asked, and JSON read member by member.
+//!
+//! Inputs are text that a person can write: the seeds, and what the fuzzer finds, can be read. `{}` stands for a good token
+//! where one is needed, so that the fuzzer gets beyond the signature.
+
+use std::convert::Infallible;
+use std::fmt::{self, Formatter};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, Request, Response};
+use jsonwebtoken::EncodingKey;
+use jsonwebtoken::jwk::Jwk;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tower::{Layer, Service, ServiceExt};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, Claims, JwtVerifier, Key, KeySet, Verdict};
+
+/// The moment at which everything happens, in seconds since 1970.
+pub const NOW: u64 = 1_800_000_000;
+pub const SECRET: &[u8; 32] = b"a secret of thirty-two bytes ...";
+pub const ISSUER: &str = "https://id.example.com";
+pub const AUDIENCE: &str = "https://api.example.com";
+
+pub fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// One key of each family, with the private half to sign with.
+pub struct Signer {
+    pub algorithm: Algorithm,
+    /// Both its `kid` and the `alg` of its tokens.
+    pub name: &'static str,
+    pub private: EncodingKey,
+    pub public: Key,
+}
+
+pub static SIGNERS: LazyLock<[Signer; 4]> = LazyLock::new(|| {
+    macro_rules! pem {
+        ($name:literal) => {
+            include_bytes!(concat!("../../tests/fixtures/", $name, ".pem"))
+        };
+    }
+    let signer = |algorithm, name, private: Result<_, _>, public: Result<Key, _>| Signer {
+        algorithm,
+        name,
+        private: private.unwrap(),
+        public: public.unwrap().kid(name),
+    };
+    let (rsa, ec, ed) = (pem!("rsa2048.private"), pem!("p256.private"), pem!("ed25519.private"));
+    [
+        signer(
+            Algorithm::HS256,
+            "HS256",
+            Ok(EncodingKey::from_secret(SECRET)),
+            Key::hmac(Algorithm::HS256, SECRET),
+        ),
+        signer(
+            Algorithm::ES256,
+            "ES256",
+            EncodingKey::from_ec_pem(ec),
+            Key::pem(Algorithm::ES256, pem!("p256.public")),
+        ),
+        signer(
+            Algorithm::EdDSA,
+            "EdDSA",
+            EncodingKey::from_ed_pem(ed),
+            Key::pem(Algorithm::EdDSA, pem!("ed25519.public")),
+        ),
+        signer(
+            Algorithm::RS256,
+            "RS256",
+            EncodingKey::from_rsa_pem(rsa),
+            Key::pem(Algorithm::RS256, pem!("rsa2048.public")),
+        ),
+    ]
+});
+
+impl Signer {
+    /// A token of just these two texts.
+    pub fn token(&self, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
+        let signed = format!("{}.{}", base64url(header), base64url(payload));
+        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &self.private, self.algorithm).unwrap();
+        format!("{signed}.{signature}")
+    }
+
+    /// The public half as a JWK, of HS256 the secret.
+    pub fn jwk(&self) -> Value {
+        json!(Jwk::from_encoding_key(&self.private, self.algorithm).unwrap())
+    }
+
+    /// The header that its tokens have as a rule.
+    pub fn header(&self) -> String {
+        json!({"alg": self.name, "typ": "JWT", "kid": self.name}).to_string()
+    }
+}
+
+/// The secret alone, for what is not about keys.
+pub fn hs256() -> &'static Signer {
+    &SIGNERS[0]
+}
+
+/// The public halves of all.
+pub fn keys() -> KeySet {
+    KeySet::new(SIGNERS.iter().map(|signer| signer.public.clone()))
+}
+
+/// Demands issuer and audience.
+pub fn verifier<C: 'static>(keys: KeySet) -> JwtVerifier<C> {
+    JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
+}
+
+/// The payload of a token that [`verifier`] accepts.
+pub fn good_payload() -> String {
+    json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "42", "exp": NOW + 300}).to_string()
+}
+
+pub static GOOD_TOKEN: LazyLock<String> = LazyLock::new(|| hs256().token(hs256().header(), good_payload()));
+
+/// What a verifier with local keys says.
+pub fn judge<C>(verifier: &JwtVerifier<C>, token: &str) -> Result<Claims<C>, AuthErrorKind>
+where
+    C: DeserializeOwned + Send + Sync + 'static,
+{
+    match verifier.verify(token) {
+        Verdict::Ready(result) => result.map_err(|error| error.kind()),
+        Verdict::Pending(_) => panic!("local keys are never waited for"),
+    }
+}
+
+/// The headers that an input describes: a line each, `{}` for the good token. `None` where no header can be so.
+pub fn header_lines(input: &[u8]) -> Option<Vec<HeaderValue>> {
+    let fill = |line: &[u8]| {
+        let mut filled = Vec::new();
+        let mut rest = line;
+        while let Some(place) = rest.windows(2).position(|pair| pair == b"{}") {
+            filled.extend_from_slice(&rest[..place]);
+            filled.extend_from_slice(GOOD_TOKEN.as_bytes());
+            rest = &rest[place + 2..];
+        }
+        filled.extend_from_slice(rest);
+        filled
+    };
+    let lines = input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| HeaderValue::from_bytes(&fill(line)).ok()).collect()
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// What the service inside saw of it: the values of the header. `None` where the request did not get inside.
+    pub inside: Option<Vec<Vec<u8>>>,
+    /// Whether it had claims with it.
+    pub claims: bool,
+    pub status: u16,
+    pub challenge: Option<String>,
+}
+
+/// Sends a request with these values of one header through a layer.
+pub fn ask<L>(layer: &L, name: &HeaderName, values: &[HeaderValue]) -> Outcome
+where
+    L: Layer<Inside>,
+    L::Service: Service<Request<()>, Response = Response<Option<Request<()>>>, Error = Infallible>,
+{
+    let mut request = Request::new(());
+    for value in values {
+        request.headers_mut().append(name, value.clone());
+    }
+    let answer = layer.layer(tower::service_fn(inside as fn(_) -> _)).oneshot(request).now_or_never();
+    let Ok(response) = answer.expect("nothing is waited for");
+    let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    let (status, challenge) = (response.status().as_u16(), header("www-authenticate"));
+    let stored = header("cache-control");
+    let Some(request) = response.into_body() else {
+        assert_eq!(stored.as_deref(), Some("no-store"), "a refusal must not be kept");
+        return Outcome { inside: None, claims: false, status, challenge };
+    };
+    let seen = request.headers().get_all(name);
+    assert!(seen.iter().all(HeaderValue::is_sensitive), "what is left of a credential is marked");
+    Outcome {
+        inside: Some(seen.iter().map(|value| value.as_bytes().to_vec()).collect()),
+        claims: request.extensions().get::<Claims<Value>>().is_some(),
+        status,
+        challenge,
+    }
+}
+
+/// The service behind the layer: it answers with the request.
+pub type Inside = tower::util::ServiceFn<
+    fn(Request<()>) -> std::future::Ready<Result<Response<Option<Request<()>>>, Infallible>>,
+>;
+
+fn inside(request: Request<()>) -> std::future::Ready<Result<Response<Option<Request<()>>>, Infallible>> {
+    std::future::ready(Ok(Response::new(Some(request))))
+}
+
+/// What a request says by the places where tokens are, as a target reads it for itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reading<'a> {
+    Nothing,
+    /// No single token of the form that RFC 6750, section 2.1 demands.
+    Broken,
+    Several,
+    Token(&'a [u8]),
+}
+
+impl Reading<'_> {
+    /// A `b64token`, or something broken.
+    pub fn token(text: &[u8]) -> Reading<'_> {
+        let end = text.iter().position(|byte| *byte == b'=').unwrap_or(text.len());
+        let (body, padding) = text.split_at(end);
+        let is_body = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+        if !body.is_empty() && body.iter().all(is_body) && padding.iter().all(|byte| *byte == b'=') {
+            Reading::Token(text)
+        } else {
+            Reading::Broken
+        }
+    }
+
+    /// Status and challenge of the table of answers.
+    pub fn answer(&self) -> (u16, Option<String>) {
+        let refusal = |code: &str, kind: AuthErrorKind| {
+            Some(format!(r#"Bearer realm="api", error="{code}", error_description="{kind}""#))
+        };
+        match self {
+            Self::Token(token) if *token == GOOD_TOKEN.as_bytes() => (200, None),
+            Self::Nothing => (401, Some(r#"Bearer realm="api""#.to_owned())),
+            Self::Broken => (400, refusal("invalid_request", AuthErrorKind::MalformedCredential)),
+            Self::Several => (400, refusal("invalid_request", AuthErrorKind::MultipleCredentials)),
+            Self::Token(token) => {
+                let token = std::str::from_utf8(token).expect("a b64token is ASCII");
+                let kind = judge(&HS256, token).expect_err("another token than the good one is accepted");
+                (401, refusal("invalid_token", kind))
+            }
+        }
+    }
+}
+
+static HS256: LazyLock<JwtVerifier<Value>> = LazyLock::new(|| verifier(hs256().public.clone().into()));
+
+/// The members of a JSON object in the order of the text, none of them merged, their values unread.
+pub struct Members<'a>(pub Vec<(String, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// `None` where the text is no JSON object.
+    pub fn read(json: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
+    }
+
+    pub fn count(&self, name: &str) -> usize {
+        self.0.iter().filter(|(other, _)| other == name).count()
+    }
+
+    /// The text of the first member of this name.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.get())
+    }
+
+    /// It, if it can be read as such a type.
+    pub fn read_member<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
+        self.get(name).and_then(|value| serde_json::from_str(value).ok())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+/// Asserts that judging something of `len` bytes takes neither time nor memory out of proportion.
+///
+/// The bounds are a thousand times what it takes. A machine that is busy may stop for as long, so that only what is slow each
+/// time counts.
+pub fn bounded<T>(len: usize, mut judge: impl FnMut() -> T) -> T {
+    let (time, bytes) =
+        (Duration::from_millis(5) + Duration::from_micros(5) * len as u32, 64 * 1024 + 64 * len);
+    let mut result = None;
+    for _ in 0..50 {
+        let start = Instant::now();
+        let used = allocation_counter::measure(|| result = Some(judge()));
+        assert!(used.bytes_max <= bytes as u64, "{} bytes at once for {len}", used.bytes_max);
+        if start.elapsed() <= time {
+            return result.expect("it has been judged");
+        }
+    }
+    panic!("{len} bytes take longer than {time:?} each time");
+}

@@ -1,0 +1,229 @@
+//! Payloads, against a plain judgement of RFC 7519, section 4.1, and against what serde_json makes of them.
+//!
+//! An input is the payload, which is signed here.
+#![no_main]
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Number, Value};
+use tower_jwt_auth::AuthErrorKind::{self, *};
+use tower_jwt_auth::{JwtVerifier, RegisteredClaims, Revocations, TokenCache};
+use tower_jwt_auth_fuzz::{AUDIENCE, ISSUER, Members, NOW, at, bounded, hs256, judge, verifier};
+
+const LEEWAY: u64 = 60;
+/// Of the subject `u1` all tokens that were issued until then are revoked.
+const REVOKED_UNTIL: u64 = NOW - 10;
+const OTHER_ISSUER: &str = "https://other.example.com";
+
+static REVOKED: LazyLock<Revocations> = LazyLock::new(|| {
+    let revocations = Revocations::new().clock(|| at(NOW));
+    let expiry = at(NOW + 1_000_000);
+    revocations.revoke_token(ISSUER, "t1", expiry);
+    revocations.revoke_token(OTHER_ISSUER, "t2", expiry);
+    revocations.revoke_token("", "t3", expiry);
+    revocations.revoke_session(ISSUER, "s1", expiry);
+    revocations.revoke_subject(ISSUER, "u1", at(REVOKED_UNTIL), expiry);
+    revocations
+});
+
+/// What a verifier demands.
+#[derive(Clone, Copy, Debug)]
+enum Demands {
+    IssuerAndAudience,
+    /// Any issuer and nobody as the audience, and what is revoked.
+    NotRevoked,
+    /// A claim of the application's, any audience and any sender.
+    Tenant,
+}
+
+impl Demands {
+    fn verifier<C: 'static>(self) -> JwtVerifier<C> {
+        let verifier = verifier::<C>(hs256().public.clone().into());
+        match self {
+            Self::IssuerAndAudience => verifier,
+            Self::NotRevoked => JwtVerifier::new(tower_jwt_auth::KeySet::from(hs256().public.clone()))
+                .clock(|| at(NOW))
+                .revocations(REVOKED.clone()),
+            Self::Tenant => verifier
+                .insecure_any_audience()
+                .insecure_ignore_confirmation()
+                .require_claim("tenant", "acme")
+                .require_claim("tenant", "umbrella"),
+        }
+    }
+
+    /// What is to be said of a payload, whatever type it is read into.
+    fn judge(self, payload: &[u8]) -> Result<(), AuthErrorKind> {
+        const ONCE: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf"];
+        let revocable = matches!(self, Self::NotRevoked);
+
+        let brackets = payload.iter().filter(|byte| b"[{\\".contains(byte)).count();
+        let is_shallow = brackets <= 1024;
+        let claims = Members::read(payload).filter(|_| is_shallow).ok_or(InvalidClaims)?;
+        if ONCE.iter().any(|name| claims.count(name) > 1) {
+            return Err(InvalidClaims);
+        }
+        let (iss, aud) = (text(&claims, "iss")?, audience(&claims)?);
+        let (exp, nbf) = (date(&claims, "exp")?, date(&claims, "nbf")?);
+        let revoked = revocable && {
+            let (jti, sid, sub) = (text(&claims, "jti")?, text(&claims, "sid")?, text(&claims, "sub")?);
+            let iat = date(&claims, "iat")?.unwrap_or_default();
+            let iss = iss.as_deref().unwrap_or_default();
+            match iss {
+                ISSUER => {
+                    jti.as_deref() == Some("t1")
+                        || sid.as_deref() == Some("s1")
+                        || (sub.as_deref() == Some("u1")
+                            && iat.as_millis() <= u128::from(REVOKED_UNTIL) * 1000)
+                }
+                OTHER_ISSUER => jti.as_deref() == Some("t2"),
+                "" => jti.as_deref() == Some("t3"),
+                _ => false,
+            }
+        };
+
+        if !revocable && iss.as_deref() != Some(ISSUER) {
+            return Err(WrongIssuer);
+        }
+        match (self, aud) {
+            (Self::IssuerAndAudience, Some(names)) if names.iter().any(|name| name == AUDIENCE) => {}
+            (Self::NotRevoked, None) | (Self::Tenant, _) => {}
+            _ => return Err(WrongAudience),
+        }
+        if matches!(self, Self::Tenant) {
+            // It is looked for in a second reading, which skips nothing.
+            if claims.count("tenant") > 1 || serde_json::from_slice::<AllOfIt>(payload).is_err() {
+                return Err(InvalidClaims);
+            }
+            let tenant = claims.read_member::<String>("tenant");
+            if !tenant.is_some_and(|tenant| ["acme", "umbrella"].contains(&&*tenant)) {
+                return Err(RequiredClaim);
+            }
+        } else if claims.count("cnf") > 0 {
+            return Err(SenderConstrained);
+        }
+        let exp = exp.ok_or(MissingExpiry)?;
+        let (now, leeway) = (Duration::from_secs(NOW), Duration::from_secs(LEEWAY));
+        if nbf.is_some_and(|nbf| nbf > now + leeway) {
+            Err(NotYetValid)
+        } else if exp <= now - leeway {
+            Err(Expired)
+        } else if revoked {
+            Err(Revoked)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Reads every value, also where it is of no use.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AllOfIt {
+    Any(serde::de::IgnoredAny),
+}
+
+/// A claim that is a string, if it is there.
+fn text(claims: &Members<'_>, name: &str) -> Result<Option<String>, AuthErrorKind> {
+    claims.get(name).map(|value| serde_json::from_str(value).map_err(|_| InvalidClaims)).transpose()
+}
+
+fn audience(claims: &Members<'_>) -> Result<Option<Vec<String>>, AuthErrorKind> {
+    let Some(value) = claims.get("aud") else {
+        return Ok(None);
+    };
+    let one = serde_json::from_str(value).map(|name| vec![name]);
+    one.or_else(|_| serde_json::from_str(value)).map(Some).map_err(|_| InvalidClaims)
+}
+
+fn date(claims: &Members<'_>, name: &str) -> Result<Option<Duration>, AuthErrorKind> {
+    let Some(value) = claims.get(name) else {
+        return Ok(None);
+    };
+    let number: Number = serde_json::from_str(value).map_err(|_| InvalidClaims)?;
+    let fraction = || Duration::try_from_secs_f64(number.as_f64().unwrap_or(0.0).max(0.0));
+    Ok(Some(match number.as_u64() {
+        Some(seconds) => Duration::from_secs(seconds),
+        None => fraction().unwrap_or(Duration::MAX),
+    }))
+}
+
+/// A type as applications have them.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct User {
+    sub: String,
+    #[serde(default)]
+    email: Option<String>,
+    exp: f64,
+    #[serde(flatten)]
+    more: Map<String, Value>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exact {
+    iss: String,
+    aud: Value,
+    exp: u64,
+    #[serde(rename = "sub", alias = "jti")]
+    who: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+enum Either {
+    Session { sid: String, iat: i64 },
+    Registered(RegisteredClaims),
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(tag = "typ")]
+enum Tagged {
+    Access { exp: u32, aud: Option<Value> },
+    Refresh,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(transparent)]
+struct Wrapped(RegisteredClaims);
+
+fn check<C>(demands: Demands, payload: &[u8], token: &str)
+where
+    C: DeserializeOwned + Clone + Debug + PartialEq + Send + Sync + 'static,
+{
+    let name = std::any::type_name::<C>();
+    let fits = serde_json::from_slice::<C>(payload).map_err(|_| InvalidClaims);
+    let expected = demands.judge(payload).and_then(|()| fits);
+    let verifier = demands.verifier::<C>();
+    let verdict = bounded(token.len(), || judge(&verifier, token).map(|claims| (*claims).clone()));
+    assert_eq!(verdict, expected, "{demands:?}, {name}");
+}
+
+fuzz_target!(|payload: &[u8]| -> Corpus {
+    let token = hs256().token(hs256().header(), payload);
+    // What is longer is refused unread.
+    if token.len() > 16 * 1024 {
+        return Corpus::Reject;
+    }
+    for demands in [Demands::IssuerAndAudience, Demands::NotRevoked, Demands::Tenant] {
+        check::<Value>(demands, payload, &token);
+        check::<RegisteredClaims>(demands, payload, &token);
+        check::<HashMap<String, Value>>(demands, payload, &token);
+        check::<User>(demands, payload, &token);
+        check::<Exact>(demands, payload, &token);
+        check::<Either>(demands, payload, &token);
+        check::<Tagged>(demands, payload, &token);
+        check::<Option<Wrapped>>(demands, payload, &token);
+    }
+    // Once remembered, it is judged by its names alone.
+    let cached = Demands::NotRevoked.verifier::<Value>().cache(TokenCache::new().entries(2));
+    let [first, second] = [(), ()].map(|()| judge(&cached, &token).map(|claims| (*claims).clone()));
+    assert_eq!(first, second, "remembered");
+    Corpus::Keep
+});
