@@ -26,6 +26,8 @@ tool() {
         cargo-deny) version=0.20.2 ;;
         cargo-hack) version=0.6.46 ;;
         cargo-llvm-cov) version=0.9.1 ;;
+        cargo-fuzz) version=0.13.2 ;;
+        cargo-mutants) version=27.1.0 ;;
         cargo-public-api) version=0.52.0 ;;
         typos-cli) version=1.52.0 ;;
     esac
