@@ -476,3 +476,26 @@ fn roles_are_read_from_what_providers_have() {
     }
     assert_eq!(serde_json::to_string(&Roles::from_iter(["a", "b"])).unwrap(), r#"["a","b"]"#);
 }
+
+/// As a handler's router reads them: decoded, and counted without the first slash.
+#[test]
+fn segments_of_a_path_are_what_a_router_makes_of_them() {
+    for (uri, index, expected) in [
+        ("/users/42/orders", 0, Some("users")),
+        ("/users/42/orders", 1, Some("42")),
+        ("/users/42/orders?page=2", 2, Some("orders")),
+        ("/users/42/orders", 3, None),
+        ("/users/auth0%7C42", 1, Some("auth0|42")),
+        ("/users/%65ze", 1, Some("eze")),
+        ("/users/a%2Fb", 1, Some("a/b")),
+        ("/users/%FF", 1, None),
+        ("/users//orders", 1, Some("")),
+        ("/users/", 1, Some("")),
+        ("/", 0, Some("")),
+        ("*", 0, None),
+    ] {
+        let request = Request::get(uri).body(()).unwrap();
+        assert_eq!(Head::from(&request).path_segment(index).as_deref(), expected, "{uri}, {index}");
+        assert_eq!((Head::from(&request).method(), Head::from(&request).uri()), (request.method(), request.uri()));
+    }
+}
