@@ -52,6 +52,16 @@ where
     measure(|| send(second)).count_total
 }
 
+/// Where it is told of, a refusal allocates for that as well: how often is not promised.
+#[track_caller]
+fn assert_refused_with(name: &str, allocations: u64, expected: u64) {
+    if cfg!(any(feature = "metrics", feature = "tracing")) {
+        assert!(allocations >= expected, "{name}: {allocations}");
+    } else {
+        assert_eq!(allocations, expected, "{name}");
+    }
+}
+
 fn answer(request: &Request<String>) -> String {
     assert!(request.extensions().get::<Claims<Expiry>>().unwrap().exp > NOW);
     String::new()
@@ -66,24 +76,16 @@ fn a_policy_allocates_nothing_but_its_refusal() {
     let good = good_token();
 
     // Four of an accepted request, or but the claims' own; and five of a refusal, with or without settings.
-    assert_eq!(through(&Stack::new(route("held"), layer()), || bearer(&good), 200), 4, "on a route");
-    assert_eq!(
-        through(&Stack::new(route("needed"), layer()), || bearer(&good), 403),
-        4 + 5,
-        "on a route, refused"
-    );
+    let on_route = |name, layer| Stack::new(route(name), layer);
+    assert_eq!(through(&on_route("held", layer()), || bearer(&good), 200), 4, "on a route");
     assert_eq!(through(&layer().require(scope("held")), || bearer(&good), 200), 4, "in the layer");
-    assert_eq!(
-        through(&layer().require(scope("needed")), || bearer(&good), 403),
-        1 + 5,
-        "in the layer, refused"
-    );
-    let settled = || layer().realm("shop").unwrap();
-    assert_eq!(
-        through(&Stack::new(route("needed"), settled()), || bearer(&good), 403),
-        4 + 5,
-        "with a realm"
-    );
+    let refused = through(&on_route("needed", layer()), || bearer(&good), 403);
+    assert_refused_with("on a route", refused, 4 + 5);
+    let refused = through(&layer().require(scope("needed")), || bearer(&good), 403);
+    assert_refused_with("in the layer", refused, 1 + 5);
+    let settled = layer().realm("shop").unwrap();
+    let refused = through(&on_route("needed", settled), || bearer(&good), 403);
+    assert_refused_with("with a realm", refused, 4 + 5);
 }
 
 #[test]
@@ -105,9 +107,9 @@ fn requests_allocate_no_more_than_is_said() {
     assert_eq!(allocations(&cached, || bearer(&good), 200), 3, "accepted, remembered");
     assert_eq!(allocations(&listed, || bearer(&good), 200), 4, "held against a list");
     assert_eq!(allocations(&listed_cached, || bearer(&good), 200), 3, "remembered, held against a list");
-    assert_eq!(allocations(&verifier, || Request::new(String::new()), 401), 5, "no token");
-    assert_eq!(allocations(&verifier, || bearer(&forged), 401), 5, "forged");
-    assert_eq!(allocations(&cached, || bearer(&forged), 401), 5, "forged, with a cache");
-    assert_eq!(allocations(&verifier, || bearer(&expired), 401), 5, "expired");
-    assert_eq!(allocations(&verifier, || bearer("garbage"), 401), 5, "garbage");
+    assert_refused_with("no token", allocations(&verifier, || Request::new(String::new()), 401), 5);
+    assert_refused_with("forged", allocations(&verifier, || bearer(&forged), 401), 5);
+    assert_refused_with("forged, with a cache", allocations(&cached, || bearer(&forged), 401), 5);
+    assert_refused_with("expired", allocations(&verifier, || bearer(&expired), 401), 5);
+    assert_refused_with("garbage", allocations(&verifier, || bearer("garbage"), 401), 5);
 }

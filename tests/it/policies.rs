@@ -496,6 +496,9 @@ fn segments_of_a_path_are_what_a_router_makes_of_them() {
     ] {
         let request = Request::get(uri).body(()).unwrap();
         assert_eq!(Head::from(&request).path_segment(index).as_deref(), expected, "{uri}, {index}");
-        assert_eq!((Head::from(&request).method(), Head::from(&request).uri()), (request.method(), request.uri()));
+        assert_eq!(
+            (Head::from(&request).method(), Head::from(&request).uri()),
+            (request.method(), request.uri())
+        );
     }
 }
