@@ -61,10 +61,9 @@ impl HttpClient for Provider {
         assert!(is_safe, "{uri} is asked for without TLS");
 
         let body = line.get(1..).unwrap_or_default();
-        if is_metadata && line.starts_with(['2', 'v', 'c', 's']) {
-            if let Some(keys) = keys_in(body, &self.issuer) {
-                seen.keys = Some(keys);
-            }
+        let is_good = is_metadata && line.starts_with(['2', 'v', 'c', 's']);
+        if let Some(keys) = keys_in(body, &self.issuer).filter(|_| is_good) {
+            seen.keys = Some(keys);
         }
         seen.has_key |= line.contains(KEYS["keys"][0]["x"].as_str().unwrap());
         let line = line.clone();
