@@ -1,0 +1,151 @@
+//! What goes away for a while and comes back, in turn: Redis, the database, the provider.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use sqlx::{Connection, PgConnection};
+use tokio::task::block_in_place;
+use tokio::time::sleep;
+
+use crate::postgres_server::PostgresServer;
+use crate::process::Process;
+use crate::redis_server::Server as RedisServer;
+use crate::site::{Site, Until};
+
+/// After a minute with no news, tokens are not judged any more. (The demo says 503 then; the list is as old as the last
+/// answer, which was a little before the outage.)
+const LONG: Duration = Duration::from_secs(58);
+
+#[derive(Default)]
+pub(crate) struct Outages {
+    pub(crate) redis: Outage,
+    pub(crate) database: Outage,
+    pub(crate) provider: Outage,
+}
+
+/// The last outage of something.
+#[derive(Default)]
+pub(crate) struct Outage(Mutex<Option<Times>>);
+
+#[derive(Clone, Copy)]
+struct Times {
+    began: Instant,
+    ended: Option<Instant>,
+}
+
+impl Outage {
+    fn begin(&self) {
+        *self.0.lock().unwrap() = Some(Times { began: Instant::now(), ended: None });
+    }
+
+    fn end(&self) {
+        self.0.lock().unwrap().as_mut().unwrap().ended = Some(Instant::now());
+    }
+
+    /// Whether there has been one since then, or until shortly before.
+    pub(crate) fn touches(&self, since: Instant, aftermath: Duration) -> bool {
+        let times = *self.0.lock().unwrap();
+        times.is_some_and(|times| times.ended.is_none_or(|ended| ended + aftermath > since))
+    }
+
+    /// The same, of one for which the held list is too old.
+    pub(crate) fn lasts_long(&self, since: Instant, aftermath: Duration) -> bool {
+        let times = *self.0.lock().unwrap();
+        self.touches(since, aftermath)
+            && times.is_some_and(|times| times.ended.unwrap_or_else(Instant::now) - times.began > LONG)
+    }
+}
+
+/// The servers that go away.
+pub(crate) struct Servers {
+    pub(crate) redis: RedisServer,
+    pub(crate) postgres: PostgresServer,
+    pub(crate) processes: Arc<[Process; 2]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    RedisHangs,
+    RedisCrashes,
+    RedisForgets,
+    RedisIsAwayForLong,
+    DatabaseStops,
+    DatabaseIsLocked,
+    ProviderIsAway,
+}
+
+/// All but the long one.
+const ALL: [Kind; 6] = [
+    Kind::RedisHangs,
+    Kind::DatabaseIsLocked,
+    Kind::ProviderIsAway,
+    Kind::RedisCrashes,
+    Kind::DatabaseStops,
+    Kind::RedisForgets,
+];
+
+impl Servers {
+    /// One after the other, each for a while and with as long in between, until it is time.
+    pub(crate) async fn go_and_come(&mut self, site: &Site, each: Duration, until: Until) {
+        for kind in ALL.into_iter().cycle() {
+            sleep(each.min(until.left())).await;
+            // What comes back needs a while.
+            if until.left() < 2 * each {
+                return;
+            }
+            self.suffer(kind, site, each).await;
+        }
+    }
+
+    /// One of Redis that lasts longer than a list of revocations serves.
+    pub(crate) async fn lose_redis_for_long(&mut self, site: &Site) {
+        self.suffer(Kind::RedisIsAwayForLong, site, LONG + Duration::from_secs(12)).await;
+    }
+
+    async fn suffer(&mut self, kind: Kind, site: &Site, time: Duration) {
+        let outage = match kind {
+            Kind::DatabaseStops | Kind::DatabaseIsLocked => &site.outages.database,
+            Kind::ProviderIsAway => &site.outages.provider,
+            _ => &site.outages.redis,
+        };
+        outage.begin();
+        match kind {
+            Kind::RedisHangs => {
+                self.redis.signal("-STOP");
+                sleep(time).await;
+                self.redis.signal("-CONT");
+            }
+            Kind::RedisCrashes | Kind::RedisForgets | Kind::RedisIsAwayForLong => {
+                block_in_place(|| self.redis.kill());
+                sleep(time).await;
+                if matches!(kind, Kind::RedisForgets) {
+                    self.redis.forget();
+                }
+                block_in_place(|| self.redis.restart());
+            }
+            Kind::DatabaseStops => {
+                block_in_place(|| self.postgres.stop());
+                sleep(time).await;
+                block_in_place(|| self.postgres.start_again());
+            }
+            Kind::DatabaseIsLocked => self.lock_database(time).await,
+            Kind::ProviderIsAway => {
+                self.processes.iter().for_each(|process| process.tell("provider away"));
+                sleep(time).await;
+                self.processes.iter().for_each(|process| process.tell("provider back"));
+            }
+        }
+        outage.end();
+        site.tally.count("outages", format!("{kind:?}"));
+    }
+
+    /// Whoever writes has to wait.
+    async fn lock_database(&self, time: Duration) {
+        let mut database = PgConnection::connect(&self.postgres.url()).await.unwrap();
+        let mut transaction = database.begin().await.unwrap();
+        let lock = "LOCK TABLE sessions, refresh_tokens, attempts IN EXCLUSIVE MODE";
+        sqlx::raw_sql(lock).execute(&mut *transaction).await.unwrap();
+        sleep(time).await;
+        transaction.rollback().await.unwrap();
+    }
+}

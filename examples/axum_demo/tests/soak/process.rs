@@ -1,0 +1,119 @@
+//! The servers under soak, from outside: what they hold, and what they say.
+
+use std::fmt::{self, Display, Formatter};
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::{env, fs, thread};
+
+/// Says to this program that it is one of the servers.
+pub(crate) const IS_SERVER: &str = "SOAK_IS_SERVER";
+
+/// Ends when it is dropped.
+pub(crate) struct Process {
+    child: Mutex<Child>,
+    id: u32,
+    talk: Mutex<Talk>,
+    odd_errors: Arc<Mutex<Vec<String>>>,
+    pub(crate) demo: SocketAddr,
+    pub(crate) service: SocketAddr,
+}
+
+/// What it is told, and what it answers.
+struct Talk {
+    questions: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+/// What a process holds of the machine.
+#[derive(Clone, Copy)]
+pub(crate) struct Holdings {
+    /// In KiB.
+    pub(crate) memory: u64,
+    pub(crate) tasks: u64,
+    pub(crate) files: u64,
+    pub(crate) threads: u64,
+}
+
+impl Process {
+    /// This very program, as a server.
+    pub(crate) fn start(database: &str, redis: &str) -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .env(IS_SERVER, "")
+            .env("DATABASE_URL", database)
+            .env("REDIS_URL", redis)
+            .env_remove("PUBLIC_URL")
+            .env_remove("RUST_BACKTRACE")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+        let errors = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let odd_errors = Arc::<Mutex<Vec<String>>>::default();
+        let odd = Arc::clone(&odd_errors);
+        // What it says of outages is right: there are some.
+        let is_odd =
+            |line: &String| !line.starts_with("database error: ") && !line.starts_with("REDIS_URL: Redis ");
+        thread::spawn(move || errors.filter(is_odd).for_each(|line| odd.lock().unwrap().push(line)));
+        let addresses = answers.next().expect("it starts, or says on standard error why not").unwrap();
+        let (demo, service) = addresses.split_once(' ').unwrap();
+        let (demo, service) = (demo.parse().unwrap(), service.parse().unwrap());
+        let talk = Talk { questions: child.stdin.take().unwrap(), answers };
+        Self { id: child.id(), child: Mutex::new(child), talk: Mutex::new(talk), odd_errors, demo, service }
+    }
+
+    pub(crate) fn tell(&self, command: &str) {
+        writeln!(self.talk.lock().unwrap().questions, "{command}").unwrap();
+    }
+
+    pub(crate) fn ask(&self, question: &str) -> String {
+        let mut talk = self.talk.lock().unwrap();
+        writeln!(talk.questions, "{question}").unwrap();
+        talk.answers.next().unwrap().unwrap()
+    }
+
+    pub(crate) fn holdings(&self) -> Holdings {
+        let folder = format!("/proc/{}", self.id);
+        let status = fs::read_to_string(format!("{folder}/status")).unwrap();
+        let number = |name: &str| {
+            let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+            value.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        Holdings {
+            memory: number("VmRSS"),
+            tasks: self.ask("tasks").parse().unwrap(),
+            files: fs::read_dir(format!("{folder}/fd")).unwrap().count() as u64,
+            threads: number("Threads"),
+        }
+    }
+
+    /// What it has said on standard error that an outage does not explain: a panic, say.
+    pub(crate) fn odd_errors(&self) -> Vec<String> {
+        self.odd_errors.lock().unwrap().clone()
+    }
+
+    /// Tells it to stop; whether it ends well.
+    pub(crate) fn stop(&self) -> bool {
+        self.tell("stop");
+        self.child.lock().unwrap().wait().unwrap().success()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // If it fails, it has ended.
+        let child = self.child.get_mut().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+impl Display for Holdings {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { memory, tasks, files, threads } = self;
+        write!(f, "{memory:7} KiB {tasks:4} tasks {files:4} files {threads:3} threads")
+    }
+}

@@ -1,0 +1,79 @@
+//! What was answered, counted; and what should not have been.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// So many faults of a sort of request are shown, of all that are counted.
+const SHOWN: usize = 3;
+
+#[derive(Default)]
+pub(crate) struct Tally(Mutex<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    rows: BTreeMap<&'static str, BTreeMap<String, u64>>,
+    /// Of the protected route, in microseconds.
+    latencies: Vec<u32>,
+    faults: u64,
+    first_faults: BTreeMap<&'static str, Vec<String>>,
+}
+
+impl Tally {
+    pub(crate) fn count(&self, what: &'static str, outcome: impl Display) {
+        let mut counts = self.0.lock().unwrap();
+        *counts.rows.entry(what).or_default().entry(outcome.to_string()).or_default() += 1;
+    }
+
+    pub(crate) fn latency(&self, taken: Duration) {
+        self.0.lock().unwrap().latencies.push(taken.as_micros() as u32);
+    }
+
+    pub(crate) fn fault(&self, what: &'static str, fault: impl Display) {
+        let mut counts = self.0.lock().unwrap();
+        counts.faults += 1;
+        let first = counts.first_faults.entry(what).or_default();
+        if first.len() < SHOWN {
+            first.push(format!("{what}: {fault}"));
+        }
+    }
+
+    /// How often it came to this.
+    pub(crate) fn of(&self, what: &str, outcome: &str) -> u64 {
+        let counts = self.0.lock().unwrap();
+        counts.rows.get(what).and_then(|row| row.get(outcome)).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn requests(&self) -> u64 {
+        self.0.lock().unwrap().rows.values().flat_map(BTreeMap::values).sum()
+    }
+
+    pub(crate) fn faults(&self) -> (u64, Vec<String>) {
+        let counts = self.0.lock().unwrap();
+        (counts.faults, counts.first_faults.values().flatten().cloned().collect())
+    }
+}
+
+/// A row for each sort of request.
+impl Display for Tally {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut counts = self.0.lock().unwrap();
+        for (what, outcomes) in &counts.rows {
+            let outcomes: Vec<_> =
+                outcomes.iter().map(|(outcome, count)| format!("{outcome}: {count}")).collect();
+            writeln!(f, "{what:34} {}", outcomes.join(", "))?;
+        }
+        counts.latencies.sort_unstable();
+        let quantile = |part: usize| {
+            let at = (counts.latencies.len() * part / 100).min(counts.latencies.len().saturating_sub(1));
+            counts.latencies.get(at).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
+        };
+        writeln!(
+            f,
+            "the protected route, a good token: p50 {:.1} ms, p99 {:.1} ms",
+            quantile(50),
+            quantile(99)
+        )
+    }
+}

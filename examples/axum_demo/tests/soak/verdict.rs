@@ -1,0 +1,100 @@
+//! What has come of it, and whether that is good.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::process::{Holdings, Process};
+use crate::site::Site;
+
+/// By so much the memory of a process may have grown, in KiB: what the allocator does not give back at once, and the list of
+/// what was revoked meanwhile.
+const MEMORY: u64 = 8 * 1024;
+
+/// The connections of a process to its database, which stay open for a while.
+const POOL: u64 = 10;
+
+/// Of 1,000 good requests on connections kept open, so many may meet one that is just being closed.
+const CLOSED_OF_1000: u64 = 5;
+
+/// Of each process, after the warm-up and at the end.
+pub(crate) struct Measured {
+    pub(crate) before: Vec<Holdings>,
+    pub(crate) after: Vec<Holdings>,
+}
+
+/// What is wrong, a line each.
+pub(crate) fn verdict(site: &Site, processes: &[Process], measured: &Measured, is_long: bool) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let (faults, first) = site.tally.faults();
+    if faults > 0 {
+        wrong.push(format!(
+            "{faults} answers that may not be, the first of each sort:\n  {}",
+            first.join("\n  ")
+        ));
+    }
+    for (number, (before, after)) in measured.before.iter().zip(&measured.after).enumerate() {
+        for (what, before, after, more) in [
+            ("KiB of memory", before.memory, after.memory, MEMORY),
+            ("tasks", before.tasks, after.tasks, 0),
+            ("files", before.files, after.files, POOL),
+            ("threads", before.threads, after.threads, 0),
+        ] {
+            if after > before + more {
+                wrong.push(format!("process {number} had {before} {what} and has {after}"));
+            }
+        }
+    }
+    for process in processes {
+        wrong.extend(process.odd_errors().into_iter().map(|line| format!("on standard error: {line}")));
+    }
+    let closed = site.tally.of("protected, good token", "closed");
+    let good = site.tally.of("protected, good token", "200");
+    if closed * 1000 > good * CLOSED_OF_1000 {
+        wrong.push(format!("{closed} good requests were hung up on, of {good}"));
+    }
+    for (what, outcome) in REACHED.into_iter().chain(REACHED_IN_LONG.into_iter().filter(|_| is_long)) {
+        if site.tally.of(what, outcome) == 0 {
+            wrong.push(format!("not reached: {what}, {outcome}"));
+        }
+    }
+    wrong
+}
+
+/// What a soak that does not meet it has not shown.
+const REACHED: [(&str, &str); 16] = [
+    ("outages", "RedisHangs"),
+    ("outages", "RedisCrashes"),
+    ("outages", "RedisForgets"),
+    ("outages", "DatabaseStops"),
+    ("outages", "DatabaseIsLocked"),
+    ("outages", "ProviderIsAway"),
+    ("sign-up", "201"),
+    ("sign-in", "200"),
+    ("refresh", "200"),
+    ("refresh, used token", "401"),
+    ("refresh, signed out", "401"),
+    ("sign-out", "204"),
+    ("sign-out everywhere", "204"),
+    ("protected, good token", "503"),
+    ("protected, signed out", "401"),
+    ("fetched keys, token used before", "200"),
+];
+
+const REACHED_IN_LONG: [(&str, &str); 2] =
+    [("outages", "RedisIsAwayForLong"), ("protected, signed out", "503")];
+
+/// All that was counted and measured.
+pub(crate) fn report(site: &Site, processes: &[Process], measured: &Measured, time: Duration) -> String {
+    let requests = site.tally.requests();
+    let mut report = format!("\n{requests} requests, {} a second\n\n", requests / time.as_secs().max(1));
+    let _ = write!(report, "{}", site.tally);
+    let slowest = site.signed_out.slowest();
+    let _ =
+        writeln!(report, "after a sign-out, the other process took the token for at most {slowest:.1?}\n");
+    for (number, process) in processes.iter().enumerate() {
+        let _ = writeln!(report, "process {number}: keys: {}", process.ask("keys"));
+        let _ = writeln!(report, "process {number}: after a fifth {}", measured.before[number]);
+        let _ = writeln!(report, "process {number}: at the end    {}", measured.after[number]);
+    }
+    report
+}
