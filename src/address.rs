@@ -34,14 +34,13 @@ pub(crate) fn public_url(text: &str) -> Result<Uri, ConfigError> {
     }
 }
 
-/// What an error may show of an address: not what is before an `@` in its host, which may be a password.
+/// What an error may show of an address: nothing before its last `@`, since that may be a password, whatever is in it.
 pub(crate) fn without_user(text: &str) -> String {
-    let start = text.find("://").map_or(0, |scheme| scheme + "://".len());
-    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |len| start + len);
-    match text[start..end].rfind('@') {
-        Some(at) => format!("{}..{}", &text[..start], &text[start + at..]),
-        None => text.to_owned(),
-    }
+    let Some(at) = text.rfind('@') else {
+        return text.to_owned();
+    };
+    let scheme = ["https://", "http://"].into_iter().find(|scheme| text[..at].starts_with(scheme));
+    format!("{}..{}", scheme.unwrap_or_default(), &text[at..])
 }
 
 pub(crate) fn is_loopback(host: &str) -> bool {
@@ -56,12 +55,16 @@ mod tests {
     #[test]
     fn a_user_is_left_out() {
         for (text, expected) in [
-            ("https://id.example.com/a@b", "https://id.example.com/a@b"),
+            ("https://id.example.com/a", "https://id.example.com/a"),
+            ("https://id.example.com/a@b", "https://..@b"),
+            ("https://user:pass/word@id.example.com", "https://..@id.example.com"),
+            ("https://user:pass?word#@id.example.com", "https://..@id.example.com"),
+            ("user:password://@id.example.com", "..@id.example.com"),
             ("https://user:password@id.example.com/a", "https://..@id.example.com/a"),
             ("https://user:pass@word@id.example.com", "https://..@id.example.com"),
-            ("https://user:password@id.example.com?a@b", "https://..@id.example.com?a@b"),
+            ("https://user:password@id.example.com?a@b", "https://..@b"),
             ("user:password@id.example.com", "..@id.example.com"),
-            ("://@", "://..@"),
+            ("://@", "..@"),
             ("", ""),
         ] {
             assert_eq!(without_user(text), expected, "{text}");

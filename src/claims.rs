@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use crate::challenge::Challenge;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
-use crate::observe::IsKnown;
+use crate::observe::MayBeLogged;
 
 /// The claims of a verified token, as the application's own type `C`.
 ///
@@ -111,7 +111,9 @@ impl<C> Claims<C> {
     /// An error about these claims: it is answered as their layer answers, and logs say what is known of the token.
     pub(crate) fn error(&self, error: AuthError) -> AuthError {
         let token = &self.verified.token;
-        error.in_challenge(self.challenge()).about(token.is_known.about(|| token.issuer(), || token.kid()))
+        error
+            .in_challenge(self.challenge())
+            .about(token.may_be_logged.about(|| token.issuer(), || token.kid()))
     }
 
     /// What the clones of one `Claims` share, besides what is on the heap for `C`.
@@ -211,7 +213,7 @@ pub struct TokenInfo {
     text: SmallVec<[u8; 128]>,
     issuer_len: Option<usize>,
     has_kid: bool,
-    is_known: IsKnown,
+    may_be_logged: MayBeLogged,
 }
 
 impl TokenInfo {
@@ -232,26 +234,26 @@ impl TokenInfo {
     #[must_use]
     pub fn issued_by(self, issuer: &str) -> Self {
         let kid = self.kid().map(str::to_owned);
-        Self::with(self.expires_at, Some(issuer), kid.as_deref(), self.is_known)
+        Self::with(self.expires_at, Some(issuer), kid.as_deref(), self.may_be_logged)
     }
 
     /// Sets the ID of the key that signed the token.
     #[must_use]
     pub fn signed_with(self, kid: &str) -> Self {
         let issuer = self.issuer().map(str::to_owned);
-        Self::with(self.expires_at, issuer.as_deref(), Some(kid), self.is_known)
+        Self::with(self.expires_at, issuer.as_deref(), Some(kid), self.may_be_logged)
     }
 
     pub(crate) fn with(
         expires_at: Option<SystemTime>,
         issuer: Option<&str>,
         kid: Option<&str>,
-        is_known: IsKnown,
+        may_be_logged: MayBeLogged,
     ) -> Self {
         let mut text = SmallVec::new();
         text.extend_from_slice(issuer.unwrap_or_default().as_bytes());
         text.extend_from_slice(kid.unwrap_or_default().as_bytes());
-        Self { expires_at, text, issuer_len: issuer.map(str::len), has_kid: kid.is_some(), is_known }
+        Self { expires_at, text, issuer_len: issuer.map(str::len), has_kid: kid.is_some(), may_be_logged }
     }
 
     fn issuer(&self) -> Option<&str> {

@@ -36,8 +36,8 @@ pub struct AuthError {
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     challenge: Option<Arc<Challenge>>,
     about: About,
-    /// Whether whoever looks on has been told.
-    is_told: bool,
+    /// Whether it has been logged and counted.
+    is_reported: bool,
 }
 
 impl AuthError {
@@ -53,7 +53,7 @@ impl AuthError {
             source: None,
             challenge: None,
             about: About::default(),
-            is_told: false,
+            is_reported: false,
         }
     }
 
@@ -132,11 +132,11 @@ impl AuthError {
         self
     }
 
-    /// Tells whoever looks on that a request is answered with this, once.
-    pub(crate) fn tell(&mut self) {
-        if !std::mem::replace(&mut self.is_told, true) {
+    /// Has it logged and counted that a request is answered with this, once.
+    pub(crate) fn report(&mut self) {
+        if !std::mem::replace(&mut self.is_reported, true) {
             let cause = self.source.as_deref().map(|source| source as _);
-            observe::refusal(self.kind, self.kind.answer().status, &self.about, self, cause);
+            observe::refusal_answered(self.kind, self.kind.answer().status, &self.about, self, cause);
         }
     }
 

@@ -158,7 +158,7 @@ impl<C: fmt::Debug, P> fmt::Debug for Permitted<C, P> {
 /// The answer that a layer would give; the developer's hint is the body.
 impl IntoResponse for AuthError {
     fn into_response(mut self) -> Response {
-        self.tell();
+        self.report();
         let body = self.hint().map_or_else(Body::empty, Body::from);
         let mut response = self.response(body);
         response.extensions_mut().insert(self);

@@ -191,7 +191,7 @@ mod require;
 mod resource;
 mod revocation;
 mod service;
-#[cfg_attr(shuttle, path = "../tests/model/sync.rs")]
+#[cfg_attr(tower_jwt_auth_model, path = "../tests/model/sync.rs")]
 mod sync;
 mod token_source;
 mod verify;

@@ -1,5 +1,7 @@
 //! Which addresses keys may be fetched from, and where an issuer's metadata is.
 
+use std::fmt::{self, Formatter};
+
 use http::Uri;
 use http::uri::Scheme;
 
@@ -7,7 +9,7 @@ use crate::address;
 use crate::config_error::ConfigError;
 
 /// An address that may be fetched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Address(Uri);
 
 /// What may be fetched without TLS.
@@ -42,6 +44,15 @@ impl Address {
         }
     }
 
+    /// What logs and errors show of it: a query may hold a key to the address.
+    pub(crate) fn without_query(&self) -> String {
+        let text = self.0.to_string();
+        match text.split_once('?') {
+            Some((address, _)) => format!("{address}?.."),
+            None => text,
+        }
+    }
+
     pub(crate) fn uri(&self) -> &Uri {
         &self.0
     }
@@ -54,6 +65,12 @@ impl Address {
             Some(scheme) if *scheme == Scheme::HTTP => PlainHttp::Loopback,
             _ => PlainHttp::Nothing,
         }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.without_query().fmt(f)
     }
 }
 

@@ -32,10 +32,10 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// What whoever looks on knows it by.
+    /// What logs and measurements call it.
     pub(super) fn name(&self) -> Arc<str> {
         match self {
-            Self::Jwks(address) => address.uri().to_string().into(),
+            Self::Jwks(address) => address.without_query().into(),
             Self::Issuer { issuer, .. } => issuer.as_str().into(),
         }
     }

@@ -42,7 +42,7 @@ pub(crate) enum Problem {
 
 impl FetchError {
     pub(crate) fn new(address: &Address, problem: Problem) -> Self {
-        Self { address: Some(address.uri().to_string()), problem }
+        Self { address: Some(address.without_query()), problem }
     }
 }
 

@@ -83,7 +83,11 @@ impl HttpClient for HttpsClient {
     fn fetch(&self, request: Request<()>, limit: usize) -> ClientFuture {
         let (parts, ()) = request.into_parts();
         let request = self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers);
-        Box::pin(async move { read(request.send().await?, limit).await })
+        Box::pin(async move {
+            // Whose address it is, is said by what asks; a query in it is not for logs.
+            let answer = request.send().await.map_err(reqwest::Error::without_url)?;
+            read(answer, limit).await
+        })
     }
 
     fn allows_plain_http(&self) -> bool {
@@ -96,7 +100,7 @@ async fn read(
     limit: usize,
 ) -> Result<Response<Vec<u8>>, Box<dyn Error + Send + Sync>> {
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
+    while let Some(chunk) = answer.chunk().await.map_err(reqwest::Error::without_url)? {
         if body.len() + chunk.len() > limit {
             return Err(format!("it has more than {limit} bytes").into());
         }

@@ -356,6 +356,7 @@ impl Drop for Shared {
         if let Some(task) = self.task.get_mut().unwrap_or_else(PoisonError::into_inner) {
             task.abort();
         }
+        observe::keys_held(&self.state.provider, 0);
     }
 }
 

@@ -158,22 +158,28 @@ impl State {
             self.give_up(progress);
             progress.want(Instant::now());
         });
+        observe::keys_held(&self.provider, 0);
         self.wanted.notify_one();
     }
 
     /// Gives up the keys that are held if they have served for as long as they may.
     pub(super) fn give_up_if_too_old(&self) {
-        self.note(|progress| {
-            if self.serve_until(progress).is_some_and(|end| Instant::now() >= end) {
+        let are_given_up = self.note(|progress| {
+            let are_too_old = self.serve_until(progress).is_some_and(|end| Instant::now() >= end);
+            if are_too_old {
                 self.give_up(progress);
             }
+            are_too_old
         });
+        // Not before the others can go on.
+        if are_given_up {
+            observe::keys_held(&self.provider, 0);
+        }
     }
 
     fn give_up(&self, progress: &mut Progress) {
         progress.confirmed = None;
         self.keys.replace(KeySet::new([]));
-        observe::keys_held(&self.provider, 0);
         self.is_stale.store(false, Ordering::Relaxed);
     }
 
@@ -245,12 +251,12 @@ impl State {
             self.counts.failures.add();
         }
         if self.progress.send_if_modified(|progress| self.conclude(progress, purges, fetched)) {
-            self.tell(failures);
+            self.report(failures);
         }
     }
 
-    /// Tells whoever looks on how an attempt has ended, before which so many had failed in a row.
-    fn tell(&self, failures: u32) {
+    /// Has it logged and counted how an attempt has ended, before which so many had failed in a row.
+    fn report(&self, failures: u32) {
         let (outcome, holds_any) = {
             let progress = self.progress.borrow();
             (progress.outcome.clone(), progress.confirmed.is_some())

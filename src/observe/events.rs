@@ -1,11 +1,10 @@
 //! Events, by `tracing`. Nothing of a token is in them but what the settings say already.
 
 use std::error::Error;
-use std::fmt::{self, Display, Formatter};
+use std::fmt::Display;
 use std::sync::Arc;
 
 use http::StatusCode;
-use tracing::field::display;
 use tracing::{debug, error, info, warn};
 
 use crate::kind::AuthErrorKind;
@@ -13,16 +12,16 @@ use crate::kind::AuthErrorKind;
 /// What is known of a token that was refused, without believing it: the issuer that the settings demand, and the name of
 /// a key that is held.
 #[derive(Clone, Default)]
-pub(crate) struct About(Option<Arc<Known>>);
+pub(crate) struct About(Option<Arc<Named>>);
 
-struct Known {
+struct Named {
     issuer: Option<String>,
     kid: Option<String>,
 }
 
 impl About {
     pub(crate) fn new(issuer: impl FnOnce() -> Option<String>, kid: impl FnOnce() -> Option<String>) -> Self {
-        Self(Some(Arc::new(Known { issuer: issuer(), kid: kid() })))
+        Self(Some(Arc::new(Named { issuer: issuer(), kid: kid() })))
     }
 
     fn issuer(&self) -> Option<&str> {
@@ -34,14 +33,14 @@ impl About {
     }
 }
 
-/// What of a token that was accepted the settings and the keys say as well.
+/// Which of an accepted token's issuer and `kid` may be logged: those that the settings and the keys name as well.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct IsKnown {
+pub(crate) struct MayBeLogged {
     issuer: bool,
     kid: bool,
 }
 
-impl IsKnown {
+impl MayBeLogged {
     #[inline]
     pub(crate) fn new(issuer: impl FnOnce() -> bool, kid: impl FnOnce() -> bool) -> Self {
         Self { issuer: issuer(), kid: kid() }
@@ -52,13 +51,13 @@ impl IsKnown {
         issuer: impl FnOnce() -> Option<&'a str>,
         kid: impl FnOnce() -> Option<&'a str>,
     ) -> About {
-        let known = |is_known, text: Option<&str>| text.filter(|_| is_known).map(str::to_owned);
+        let known = |may_be_logged, text: Option<&str>| text.filter(|_| may_be_logged).map(str::to_owned);
         About::new(|| known(self.issuer, issuer()), || known(self.kid, kid()))
     }
 }
 
 /// What a client did is told at the level of information, what ails the service as a warning or an error.
-pub(super) fn refusal(
+pub(super) fn refusal_answered(
     kind: AuthErrorKind,
     status: StatusCode,
     about: &About,
@@ -73,7 +72,7 @@ pub(super) fn refusal(
                 status = status.as_u16(),
                 issuer = about.issuer(),
                 kid = about.kid(),
-                cause = cause.map(|cause| display(Chain(cause))),
+                cause = cause.map(in_short).as_deref(),
                 "request refused: {reason}"
             )
         };
@@ -96,8 +95,8 @@ pub(super) fn keys_fetched(provider: &str, keys: usize, failures: u32) {
 }
 
 pub(super) fn fetch_failed(provider: &str, error: &(dyn Error + 'static), failures: u32, serve_on: bool) {
-    let cause = display(Chain(error));
-    warn!(target: TARGET, provider, failures, serve_on, cause, "the keys could not be fetched");
+    let cause = in_short(error);
+    warn!(target: TARGET, provider, failures, serve_on, cause = cause.as_str(), "the keys could not be fetched");
 }
 
 pub(super) fn store_answered(call: &str, failures: u64) {
@@ -108,28 +107,32 @@ pub(super) fn store_answered(call: &str, failures: u64) {
 
 /// Tried every half a second, so that only the first failure is a warning.
 pub(super) fn store_failed(call: &str, error: &(dyn Error + 'static), failures: u64) {
-    let cause = display(Chain(error));
+    let cause = in_short(error);
     if failures == 1 {
-        warn!(target: TARGET, call, cause, "the store of revocations does not answer");
+        warn!(target: TARGET, call, cause = cause.as_str(), "the store of revocations does not answer");
     } else {
-        debug!(target: TARGET, call, failures, cause, "the store of revocations still does not answer");
+        debug!(target: TARGET, call, failures, cause = cause.as_str(), "the store of revocations still does not answer");
     }
 }
 
 /// Whatever the module is called that an event is in.
 const TARGET: &str = "tower_jwt_auth";
 
-/// An error and what it comes from.
-struct Chain<'a>(&'a (dyn Error + 'static));
-
-impl Display for Chain<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
+/// An error and what it comes from, as a text, which subscribers escape, since a stranger may have had a hand in it; and not
+/// as long as a stranger likes.
+fn in_short(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
     }
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_CAUSE) {
+        text.truncate(end);
+        text += "..";
+    }
+    text
 }
+
+/// How many characters of an error are logged.
+const LONGEST_CAUSE: usize = 1000;

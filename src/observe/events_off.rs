@@ -18,9 +18,9 @@ impl About {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct IsKnown(());
+pub(crate) struct MayBeLogged(());
 
-impl IsKnown {
+impl MayBeLogged {
     #[inline]
     pub(crate) fn new(_: impl FnOnce() -> bool, _: impl FnOnce() -> bool) -> Self {
         Self(())
@@ -37,7 +37,7 @@ impl IsKnown {
 }
 
 #[inline]
-pub(super) fn refusal(
+pub(super) fn refusal_answered(
     _: AuthErrorKind,
     _: StatusCode,
     _: &About,

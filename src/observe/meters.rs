@@ -59,7 +59,7 @@ pub(crate) fn request_refused(kind: AuthErrorKind) {
     counter!(REQUESTS, "outcome" => "refused", "kind" => kind.name()).increment(1);
 }
 
-pub(super) fn refusal(kind: AuthErrorKind) {
+pub(super) fn refusal_answered(kind: AuthErrorKind) {
     counter!(REFUSALS, "kind" => kind.name()).increment(1);
 }
 
@@ -123,9 +123,17 @@ pub(crate) fn stale_use(provider: &Arc<str>) {
 /// So many more than before, or fewer.
 pub(crate) fn revocations_held(more: isize) {
     static HELD: AtomicIsize = AtomicIsize::new(0);
-    if more != 0 {
-        let held = HELD.fetch_add(more, Ordering::Relaxed) + more;
+    if more == 0 {
+        return;
+    }
+    HELD.fetch_add(more, Ordering::SeqCst);
+    // Until what was told last is how it is, whoever else counts meanwhile.
+    loop {
+        let held = HELD.load(Ordering::SeqCst);
         gauge!(REVOCATIONS).set(held as f64);
+        if held == HELD.load(Ordering::SeqCst) {
+            return;
+        }
     }
 }
 

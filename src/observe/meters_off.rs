@@ -15,7 +15,7 @@ pub(crate) fn request_passed(_: AuthErrorKind) {}
 pub(crate) fn request_refused(_: AuthErrorKind) {}
 
 #[inline]
-pub(super) fn refusal(_: AuthErrorKind) {}
+pub(super) fn refusal_answered(_: AuthErrorKind) {}
 
 pub(crate) struct Timer;
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-pub(crate) use self::events::{About, IsKnown};
+pub(crate) use self::events::{About, MayBeLogged};
 #[cfg(feature = "metrics")]
 pub use self::meters::describe_metrics;
 pub(crate) use self::meters::{
@@ -29,15 +29,15 @@ pub(crate) use self::meters::{
 use crate::kind::AuthErrorKind;
 
 /// A refusal is answered, by whatever part of the crate.
-pub(crate) fn refusal(
+pub(crate) fn refusal_answered(
     kind: AuthErrorKind,
     status: StatusCode,
     about: &About,
     reason: &dyn Display,
     cause: Option<&(dyn Error + 'static)>,
 ) {
-    meters::refusal(kind);
-    events::refusal(kind, status, about, reason, cause);
+    meters::refusal_answered(kind);
+    events::refusal_answered(kind, status, about, reason, cause);
 }
 
 /// The keys of a provider were fetched, or found to be as they were, after so many failures.

@@ -157,12 +157,12 @@ impl AuthError {
 /// A refusal is about one request and its credential (RFC 9111, section 5.2.2.5).
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Makes the response with `reject`, adds what every refusal has, and tells whoever looks on.
+/// Makes the response with `reject`, adds what every refusal has, and has it logged and counted.
 pub(crate) fn refuse<R, B>(reject: &R, mut error: AuthError, request: Head<'_>) -> Response<B>
 where
     R: Reject<B>,
 {
-    error.tell();
+    error.report();
     let mut response = reject.reject(&error, request);
     let headers = response.headers_mut();
     // It is the first one where the error has made the response: that look is the cheaper one.

@@ -187,12 +187,15 @@ impl Held {
         let mut part = self.parts[part].write().unwrap_or_else(PoisonError::into_inner);
         let before = part.lens();
         change(&mut part);
+        let mut more_in_all = 0_usize;
         for ((count, before), after) in self.counts.iter().zip(before).zip(part.lens()) {
             // The difference wraps around where there are fewer, and so does the sum.
             let more = after.wrapping_sub(before);
             count.fetch_add(more, Ordering::Relaxed);
-            observe::revocations_held(more as isize);
+            more_in_all = more_in_all.wrapping_add(more);
         }
+        drop(part);
+        observe::revocations_held(more_in_all as isize);
     }
 
     /// Looks through one part, each in its turn, for entries whose tokens have expired.

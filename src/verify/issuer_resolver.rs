@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use serde::de::DeserializeOwned;
@@ -120,8 +121,8 @@ pub(crate) struct Resolver<C> {
 type Remembered<T> = Cache<String, T, UnitWeighter, RandomState>;
 
 struct Known<C> {
-    verifier: JwtVerifier<C>,
-    since: Instant,
+    /// The verifier, and when the application gave it.
+    current: ArcSwap<(JwtVerifier<C>, Instant)>,
     /// Whether one of the requests is asking for it anew; all others go on with this one.
     is_being_renewed: AtomicBool,
 }
@@ -154,7 +155,7 @@ impl<C> Resolver<C> {
     /// Waits for the verifier of an issuer that is not known.
     async fn resolve(&self, issuer: &str) -> Result<JwtVerifier<C>, AuthError> {
         let place = match self.known.get_value_or_guard_async(issuer).await {
-            Ok(known) => return Ok(known.verifier.clone()),
+            Ok(known) => return Ok(known.verifier()),
             Err(place) => place,
         };
         // Whoever had this place before may have been refused.
@@ -168,17 +169,16 @@ impl<C> Resolver<C> {
     }
 
     /// Asks anew for the verifier of an issuer that has been known for long. If that fails, the old one serves on.
-    async fn renew(&self, issuer: &str, mut renewal: Renewal<C>) -> Result<JwtVerifier<C>, AuthError> {
+    async fn renew(&self, issuer: &str, Renewal(known): &Renewal<C>) -> Result<JwtVerifier<C>, AuthError> {
         let result = match self.ask(issuer).await {
             Err(error) if error.kind() == AuthErrorKind::WrongIssuer => Err(error),
-            Err(_) => Ok(renewal.known.verifier.clone()),
+            Err(_) => Ok(known.verifier()),
             Ok(verifier) => Ok(verifier),
         };
-        renewal.is_over = true;
+        // Nothing but what is being renewed: the issuer may have been removed meanwhile, and found anew by others.
         match &result {
-            // Not where it has been removed meanwhile.
-            Ok(verifier) => drop(self.known.replace(issuer.to_owned(), Known::new(verifier), false)),
-            Err(_) => drop(self.known.remove(issuer)),
+            Ok(verifier) => known.current.store(Arc::new((verifier.clone(), Instant::now()))),
+            Err(_) => drop(self.known.remove_if(issuer, |other| Arc::ptr_eq(other, known))),
         }
         result
     }
@@ -210,12 +210,12 @@ where
 {
     pub(crate) fn verify(self: &Arc<Self>, issuer: &str, token: &[u8]) -> Verdict<C> {
         let renewal = match self.known.get(issuer) {
-            Some(known) if known.since.elapsed() < self.settings.max_age => {
-                return known.verifier.verify_bytes(token);
+            Some(known) if known.is_fresh(self.settings.max_age) => {
+                return known.verifier().verify_bytes(token);
             }
-            Some(known) => match Renewal::begin(&known) {
+            Some(known) => match Renewal::begin(&known, self.settings.max_age) {
                 Some(renewal) => Some(renewal),
-                None => return known.verifier.verify_bytes(token),
+                None => return known.verifier().verify_bytes(token),
             },
             None => None,
         };
@@ -229,7 +229,7 @@ where
         }
         let Some(waiting) = Waiting::begin(self) else {
             if let Some(renewal) = renewal {
-                return renewal.known.verifier.verify_bytes(token);
+                return renewal.0.verifier().verify_bytes(token);
             }
             let cause = "as many requests as may wait for issuers do so already";
             return Verdict::Ready(Err(AuthError::keys_unavailable(cause)));
@@ -237,7 +237,7 @@ where
         let (issuer, token) = (issuer.to_owned(), token.to_owned());
         Verdict::Pending(Box::pin(async move {
             let verifier = match renewal {
-                Some(renewal) => waiting.0.renew(&issuer, renewal).await?,
+                Some(renewal) => waiting.0.renew(&issuer, &renewal).await?,
                 None => waiting.0.resolve(&issuer).await?,
             };
             drop(waiting);
@@ -248,31 +248,34 @@ where
 
 impl<C> Known<C> {
     fn new(verifier: &JwtVerifier<C>) -> Arc<Self> {
-        let (verifier, since) = (verifier.clone(), Instant::now());
-        Arc::new(Self { verifier, since, is_being_renewed: AtomicBool::new(false) })
+        let current = ArcSwap::from_pointee((verifier.clone(), Instant::now()));
+        Arc::new(Self { current, is_being_renewed: AtomicBool::new(false) })
+    }
+
+    fn verifier(&self) -> JwtVerifier<C> {
+        self.current.load().0.clone()
+    }
+
+    fn is_fresh(&self, max_age: Duration) -> bool {
+        self.current.load().1.elapsed() < max_age
     }
 }
 
-/// The one request that asks anew. If it is given up, another one may.
-struct Renewal<C> {
-    known: Arc<Known<C>>,
-    /// Whether there is an answer. Those who have come upon the old one before must not ask once more then.
-    is_over: bool,
-}
+/// The one request that asks anew. When it has done so or is given up, another one may.
+struct Renewal<C>(Arc<Known<C>>);
 
 impl<C> Renewal<C> {
-    /// `None` where another one does so already.
-    fn begin(known: &Arc<Known<C>>) -> Option<Self> {
+    /// `None` where another one does so already, or has just done so.
+    fn begin(known: &Arc<Known<C>>, max_age: Duration) -> Option<Self> {
         let is_being_renewed = known.is_being_renewed.swap(true, Ordering::AcqRel);
-        (!is_being_renewed).then(|| Self { known: Arc::clone(known), is_over: false })
+        let renewal = (!is_being_renewed).then(|| Self(Arc::clone(known)))?;
+        (!known.is_fresh(max_age)).then_some(renewal)
     }
 }
 
 impl<C> Drop for Renewal<C> {
     fn drop(&mut self) {
-        if !self.is_over {
-            self.known.is_being_renewed.store(false, Ordering::Release);
-        }
+        self.0.is_being_renewed.store(false, Ordering::Release);
     }
 }
 

@@ -260,13 +260,13 @@ where
             Refresh::Pending(refreshed) => {
                 let (verifier, token) = (self.clone(), token.to_owned());
                 return Verdict::Pending(Box::pin(async move {
-                    let refreshed = refreshed.await;
+                    if let Err(error) = refreshed.await {
+                        let error = without_newer_keys(kind, error);
+                        return Err(verifier.explain(error, &KeySet::new([]), &token));
+                    }
                     let keys = verifier.keys.current();
-                    let judged = match refreshed {
-                        Ok(()) => verifier.verify_with(&keys, &token).map_err(|refusal| refusal.kind.into()),
-                        Err(error) => Err(without_newer_keys(kind, error)),
-                    };
-                    judged.map_err(|error| verifier.explain(error, &keys, &token))
+                    let judged = verifier.verify_with(&keys, &token);
+                    judged.map_err(|refusal| verifier.explain(refusal.kind.into(), &keys, &token))
                 }));
             }
         };
@@ -288,7 +288,9 @@ where
     fn explain(&self, error: AuthError, keys: &KeySet, token: &[u8]) -> AuthError {
         let expected = &self.rules.expected;
         let issuer = || (!expected.issuers.is_empty()).then(|| expected.issuers.join(" "));
-        let error = error.about(About::new(issuer, || keys.name_in(token)));
+        // What is too large is not looked at.
+        let kid = || if token.len() > self.rules.token_limit { None } else { keys.name_in(token) };
+        let error = error.about(About::new(issuer, kid));
         match error.kind() {
             AuthErrorKind::RevocationsUnavailable => error.retry_in(Duration::from_secs(1)),
             AuthErrorKind::WrongAudience if expected.wanted.audiences.is_empty() => error.caused_by(

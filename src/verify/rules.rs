@@ -13,7 +13,7 @@ use super::validate::{Expected, Registered};
 use super::{json, jwk, stream};
 use crate::claims::{Claims, TokenInfo};
 use crate::kind::AuthErrorKind;
-use crate::observe::IsKnown;
+use crate::observe::MayBeLogged;
 use crate::registered::NumericDate;
 use crate::revocation::{Revocable, Revocations};
 
@@ -119,11 +119,11 @@ impl Rules {
         };
         let claims = claims.ok_or(AuthErrorKind::InvalidClaims)?;
         let expiry = accepted.expiry;
-        let is_known = IsKnown::new(
+        let may_be_logged = MayBeLogged::new(
             || !self.expected.issuers.is_empty(),
             || kid.is_some_and(|kid| signer.is_named(kid)),
         );
-        let info = TokenInfo::with(expiry.to_system_time(), accepted.issuer.as_deref(), kid, is_known);
+        let info = TokenInfo::with(expiry.to_system_time(), accepted.issuer.as_deref(), kid, may_be_logged);
         Ok(Judged { claims: Claims::of_token(claims, info), signer, expiry, revocable, now })
     }
 

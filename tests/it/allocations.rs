@@ -10,7 +10,9 @@ use http::{Request, Response};
 use serde::Deserialize;
 use tower::layer::util::Stack;
 use tower_jwt_auth::policy::{HasScope, scope};
-use tower_jwt_auth::{Claims, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer, Revocations, TokenCache};
+use tower_jwt_auth::{
+    AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer, Revocations, TokenCache, Verdict,
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -112,4 +114,18 @@ fn requests_allocate_no_more_than_is_said() {
     assert_refused_with("forged, with a cache", allocations(&cached, || bearer(&forged), 401), 5);
     assert_refused_with("expired", allocations(&verifier, || bearer(&expired), 401), 5);
     assert_refused_with("garbage", allocations(&verifier, || bearer("garbage"), 401), 5);
+}
+
+/// Whatever is told of it.
+#[test]
+fn what_is_too_large_is_not_read() {
+    let keys = KeySet::hmac(tower_jwt_auth::Algorithm::HS256, SECRET).unwrap();
+    let verifier = JwtVerifier::<Expiry>::new(keys).clock(|| at(NOW));
+    let header = format!(r#"{{"alg":"HS256","x":"{}"}}"#, "a".repeat(300_000));
+    let long = format!("{}.e30.AAAA", base64url(header));
+    let measured = measure(|| {
+        let Verdict::Ready(Err(error)) = verifier.verify(&long) else { panic!("it is too large") };
+        assert_eq!(error.kind(), AuthErrorKind::TokenTooLarge);
+    });
+    assert!(measured.bytes_total < 1024, "{measured:?}");
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_jwt_auth::policy::{claim, scope, span_field};
 use tower_jwt_auth::{
-    Algorithm, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet, PrincipalLayer, RequireLayer,
+    Algorithm, Claims, IssuerResolver, Issuers, JwtAuthLayer, JwtVerifier, Key, KeySet, PrincipalLayer,
+    RequireLayer,
 };
 use tracing::subscriber::DefaultGuard;
 
@@ -65,8 +66,7 @@ fn named_token(kid: &str, claims: &Value) -> String {
 async fn each_refusal_is_one_event_that_says_why() {
     let layer = JwtAuthLayer::new(named());
     let expired = claims_but("exp", json!(NOW - 100));
-    let forged =
-        format!("{}AAAA", named_token("k1", &good_claims()).rsplit_once('.').unwrap().0.to_owned() + ".");
+    let forged = format!("{}.AAAA", named_token("k1", &good_claims()).rsplit_once('.').unwrap().0);
     for (name, request, expected) in [
         ("good", bearer(&named_token("k1", &good_claims())), ""),
         (
@@ -115,8 +115,8 @@ async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
     assert_eq!(
         log.take(),
         " INFO tower_jwt_auth: request refused: the token is not for this audience kind=\"wrong_audience\" status=401 \
-         cause=the token names an audience and the verifier expects none: set JwtVerifier::audience, or \
-         insecure_any_audience\n"
+         cause=\"the token names an audience and the verifier expects none: set JwtVerifier::audience, or \
+         insecure_any_audience\"\n"
     );
 
     let lookup = |_: Claims<Value>| async { Err::<Option<u8>, _>(io::Error::other("the database is away")) };
@@ -127,7 +127,7 @@ async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
     assert_eq!(
         log.take(),
         " WARN tower_jwt_auth: request refused: the user of the token cannot be looked up \
-         kind=\"principal_unavailable\" status=503 cause=the database is away\n"
+         kind=\"principal_unavailable\" status=503 cause=\"the database is away\"\n"
     );
 
     let layer = RequireLayer::<Value, _>::new(scope("read"));
@@ -153,6 +153,37 @@ async fn what_a_policy_refuses_is_told_with_the_issuer_only_if_it_is_configured(
     let request = bearer(&named_token("k1", &good_claims()));
     layers.service(Inside(hello)).oneshot(request).await.unwrap();
     assert_eq!(log.take(), format!("{refused} kid=\"k1\"\n"));
+}
+
+/// What a resolver is asked for is what a stranger has written.
+#[tokio::test]
+async fn nobody_can_write_a_line_of_their_own_into_the_log() {
+    const LINE: &str = "x\n INFO tower_jwt_auth: a user signed in\u{1b}[2J";
+    let log = Log::begin();
+    let resolver = IssuerResolver::new(async |issuer: String| {
+        Err::<Option<JwtVerifier<Value>>, _>(io::Error::other(format!("no tenant {issuer}")))
+    });
+    let layer = JwtAuthLayer::new(Issuers::new([]).unwrap().resolver(resolver));
+    for (name, issuer, longest) in
+        [("a line", LINE.to_owned(), 300), ("a long one", "\u{1b}".repeat(1000), 7000)]
+    {
+        let claims = claims_but("iss", json!(issuer)).to_string();
+        let unsigned = format!("{}.{}.AAAA", base64url(r#"{"alg":"HS256"}"#), base64url(claims));
+        assert_eq!(ask(&layer, bearer(&unsigned)).await.status(), 503);
+        let told = log.take();
+        assert!(
+            told.lines().count() == 1 && !told.contains('\u{1b}') && told.len() < longest,
+            "{name}: {told:?}"
+        );
+    }
+
+    let subject = span_field("user.id", |claims: &Claims<Value>| claims["sub"].as_str().unwrap().to_owned());
+    let span = tracing::info_span!("request", user.id = tracing::field::Empty);
+    let _entered = span.enter();
+    let request = bearer(&token(&claims_but("sub", json!(LINE))));
+    ask(&JwtAuthLayer::new(verifier()).require(subject.and(scope("read"))), request).await;
+    let told = log.take();
+    assert!(told.lines().count() == 1 && !told.contains('\u{1b}'), "{told:?}");
 }
 
 /// However the answer is made, and although an extractor's error is an answer by itself.
@@ -194,7 +225,7 @@ async fn a_claim_is_in_the_span_only_when_asked_for() {
     };
     let log = Log::begin();
     let told = in_span(JwtAuthLayer::new(verifier()).require(subject.and(scope("read"))), &log).await;
-    assert!(told.starts_with(" INFO request{user.id=42}: tower_jwt_auth: request refused"), "{told}");
+    assert!(told.starts_with(" INFO request{user.id=\"42\"}: tower_jwt_auth: request refused"), "{told}");
 
     let span = tracing::info_span!("request", other = tracing::field::Empty);
     let _entered = span.enter();
@@ -216,7 +247,7 @@ async fn a_provider_that_is_away_is_told_of_until_it_is_back() {
     assert_eq!(
         log.take(),
         " WARN tower_jwt_auth: the keys could not be fetched provider=\"https://id.example.com/jwks.json\" failures=1 \
-         serve_on=false cause=https://id.example.com/jwks.json: it could not be fetched: down\n"
+         serve_on=false cause=\"https://id.example.com/jwks.json: it could not be fetched: down\"\n"
     );
 
     provider.serve(&["k1", "k2"]);
@@ -257,7 +288,8 @@ async fn a_store_of_revocations_that_is_away_is_told_of_until_it_is_back() {
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     let told = log.take();
     let (first, rest) = told.split_once('\n').unwrap();
-    let expected = " WARN tower_jwt_auth: the store of revocations does not answer call=\"read\" cause=away";
+    let expected =
+        " WARN tower_jwt_auth: the store of revocations does not answer call=\"read\" cause=\"away\"";
     assert_eq!(first, expected);
     assert!(rest.lines().count() > 5 && rest.lines().all(|line| line.starts_with("DEBUG ")), "{rest}");
 

@@ -1,7 +1,7 @@
 //! Several issuers: which verifier a token is given to, and what comes of one that none is for.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jsonwebtoken::{EncodingKey, Header};
@@ -17,7 +17,7 @@ use tower_jwt_auth::{
     TokenCache, Verdict, Verify,
 };
 
-use crate::support::{AUDIENCE, NOW, ask, at, base64url, bearer, claims_but};
+use crate::support::{AUDIENCE, ISSUER, NOW, SECRET, ask, at, base64url, bearer, claims_but, good_token};
 
 const A: &str = "https://a.example.com";
 const B: &str = "https://b.example.com";
@@ -340,4 +340,41 @@ async fn an_issuer_that_hangs_slows_no_other_and_an_unknown_one_has_nothing_fetc
         refusal(&issuers, &crate::remote_keys::token_from(A, "b")).await,
         Some(AuthErrorKind::UnknownKey)
     );
+}
+
+/// A renewal that was begun before, and ends when the issuer has been found anew.
+#[tokio::test]
+async fn what_was_removed_does_not_come_back() {
+    const NEW: &[u8; 32] = b"another secret of thirty-two ...";
+    let (end, may_end) = tokio::sync::oneshot::channel::<()>();
+    let may_end = Arc::new(Mutex::new(Some(may_end)));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let resolver = IssuerResolver::new(move |_: String| {
+        let (asked, may_end) = (asked.fetch_add(1, Ordering::SeqCst), Arc::clone(&may_end));
+        async move {
+            if asked == 1 {
+                let may_end = may_end.lock().unwrap().take().unwrap();
+                may_end.await.unwrap();
+                return Err(std::io::Error::other("away"));
+            }
+            let secret = if asked == 0 { SECRET } else { NEW };
+            let keys = KeySet::hmac(Algorithm::HS256, secret).unwrap();
+            Ok(Some(JwtVerifier::<Value>::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))))
+        }
+    });
+    let issuers = Issuers::new([]).unwrap().resolver(resolver.max_age(Duration::from_millis(50)));
+    let token = good_token();
+    issuers.verify(&token).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    let Verdict::Pending(renewing) = issuers.verify(&token) else { panic!("it is not asked for anew") };
+    let renewing = tokio::spawn(renewing);
+    tokio::task::yield_now().await;
+
+    // The old secret is in the wrong hands.
+    assert!(issuers.remove(ISSUER));
+    let kind = async || issuers.verify(&token).await.err().map(|error| error.kind());
+    assert_eq!(kind().await, Some(InvalidSignature));
+    end.send(()).unwrap();
+    drop(renewing.await.unwrap());
+    assert_eq!(kind().await, Some(InvalidSignature));
 }

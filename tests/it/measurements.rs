@@ -156,6 +156,58 @@ async fn fetches_and_what_came_of_them_are_counted() {
     expect("jwt_auth_jwks_keys{provider=\"https://id.example.com/jwks.json\"}", "0");
 }
 
+/// A recorder may do what it likes: nothing is held up by it that it may ask for.
+#[cfg(feature = "remote-keys")]
+#[test]
+fn no_lock_is_held_while_a_recorder_is_called() {
+    use std::sync::Arc;
+
+    use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+
+    use crate::remote_keys::Provider;
+
+    struct Curious(Arc<dyn Fn() + Send + Sync>);
+
+    impl Recorder for Curious {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::noop()
+        }
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            (self.0)();
+            Gauge::noop()
+        }
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let keys = Provider::of(&["k1"]).keys();
+            keys.ready().await.unwrap();
+            let looked_at = keys.clone();
+            let recorder = Curious(Arc::new(move || assert!(looked_at.last_error().is_none())));
+            metrics::with_local_recorder(&recorder, || keys.purge());
+
+            let revocations = Revocations::new();
+            let (verifier, token) =
+                (verifier().revocations(revocations.clone()), token(&claims_but("jti", json!("a"))));
+            drop(revocations.revoke_token(ISSUER, "another", at(NOW + 300)));
+            let recorder = Curious(Arc::new(move || drop(verifier.verify(&token))));
+            metrics::with_local_recorder(&recorder, || {
+                drop(revocations.revoke_token(ISSUER, "a", at(NOW + 300)))
+            });
+        });
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(Duration::from_secs(20)).expect("a recorder that looks back is waited for");
+}
+
 /// The table in the documentation has what is described to a recorder, and the other way round.
 #[test]
 fn the_table_names_every_measurement() {

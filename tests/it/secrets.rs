@@ -238,16 +238,21 @@ fn keys(seen: &mut Seen) {
     seen.error(&RedisStore::new(&format!("redis://user:{MARK}@")).map(|_| ()).unwrap_err());
     seen.error(&RedisStore::new(&format!("nonsense:{MARK}")).map(|_| ()).unwrap_err());
     seen.debug(&RedisStore::new(&format!("redis://user:{MARK}@127.0.0.1:1/")).unwrap());
-    seen.error(
-        &RemoteKeys::discover_with(&format!("https://user:{MARK}@id.example.com"), Silent).unwrap_err(),
-    );
+    for password in [MARK, "a/hunter2", "hunter2?b", "hunter2#c", "hunter2://d", "hunter2@e"] {
+        for address in
+            [format!("https://user:{password}@id.example.com"), format!("user:{password}@id.example.com")]
+        {
+            seen.error(&RemoteKeys::discover_with(&address, Talkative).unwrap_err());
+            seen.error(&ProtectedResource::new(&address).unwrap_err());
+        }
+    }
 }
 
 /// A provider that says secrets in its answers.
 #[derive(Clone)]
-struct Silent;
+struct Talkative;
 
-impl HttpClient for Silent {
+impl HttpClient for Talkative {
     fn fetch(&self, request: Request<()>, _: usize) -> ClientFuture {
         let body = match request.uri().path().ends_with(".json") {
             true => json!({"keys": [{"kty": "oct", "k": base64url(MARK), "alg": "HS256"}]}),
@@ -260,7 +265,10 @@ impl HttpClient for Silent {
 }
 
 async fn fetched(seen: &mut Seen, log: &Log) {
-    let keys = RemoteKeys::discover_with(ISSUER, Silent).unwrap().ready_limit(Duration::from_secs(1));
+    let keyed = RemoteKeys::jwks_with(&format!("{ISSUER}/jwks?key={MARK}"), Talkative).unwrap();
+    seen.debug(&keyed);
+    seen.error(&keyed.ready_limit(Duration::from_secs(1)).ready().await.unwrap_err());
+    let keys = RemoteKeys::discover_with(ISSUER, Talkative).unwrap().ready_limit(Duration::from_secs(1));
     seen.debug(&keys);
     seen.error(&keys.ready().await.unwrap_err());
     let verifier = JwtVerifier::<Value>::new(keys).audience(AUDIENCE).clock(|| at(NOW));

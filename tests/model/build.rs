@@ -1,5 +1,5 @@
-//! `cfg(shuttle)`, for `src/lib.rs`.
+//! `cfg(tower_jwt_auth_model)`, for `src/lib.rs`.
 
 fn main() {
-    println!("cargo::rustc-cfg=shuttle");
+    println!("cargo::rustc-cfg=tower_jwt_auth_model");
 }
