@@ -139,6 +139,21 @@ struct Rounded {
     nbf: Option<f32>,
 }
 
+/// Names of claims, as types of the application's own.
+#[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+struct AnyName(String);
+
+#[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "lowercase")]
+enum KnownName {
+    Aud,
+    Exp,
+    Iss,
+    Sub,
+    #[serde(other)]
+    Other,
+}
+
 /// Whether the claims are those that serde_json reads, and the registered claims those of the plain pass: with and
 /// without those that only tell which token it is.
 fn assert_agrees<'de, C: Deserialize<'de> + Debug>(payload: &'de str) -> Result<bool, TestCaseError> {
@@ -192,6 +207,9 @@ fn assert_all_agree(payload: &str) -> Result<(), TestCaseError> {
     assert_agrees::<Untagged>(payload)?;
     assert_agrees::<BTreeMap<&str, &RawValue>>(payload)?;
     assert_agrees::<BTreeMap<Option<String>, Value>>(payload)?;
+    assert_agrees::<BTreeMap<AnyName, Value>>(payload)?;
+    assert_agrees::<BTreeMap<KnownName, Value>>(payload)?;
+    assert_agrees::<BTreeMap<Option<KnownName>, Value>>(payload)?;
     assert_agrees::<IgnoredAny>(payload)?;
     assert_agrees::<Box<RawValue>>(payload)?;
     assert_agrees::<Vec<Value>>(payload)?;
