@@ -377,15 +377,28 @@ async fn a_verifier_of_ones_own_may_take_any_token() {
 
         fn verify(&self, token: &str) -> Verdict<Value> {
             Verdict::Ready(match token {
-                "opaque+/~=" => Ok(Claims::new(json!({"email": "opaque@example.com"}))),
+                "opaque+/~=" | "" => Ok(Claims::new(json!({"email": "opaque@example.com"}))),
                 _ => Err(AuthErrorKind::UnknownKey.into()),
             })
         }
     }
 
     let shared: std::sync::Arc<dyn Verify<Claims = Value>> = std::sync::Arc::new(Opaque);
-    let layer = JwtAuthLayer::new(shared);
+    let layer = JwtAuthLayer::new(shared.clone());
     assert_eq!(ask(&layer, bearer("opaque+/~=")).await.body(), "Hello opaque@example.com");
     let response = ask(&layer, bearer("other")).await;
     assert_bad_token("other", &response, UnknownKey, "the token is not signed with a known key");
+
+    // It need not look at bytes that are no text, nor at nothing, which is no token whatever it says.
+    let bytes = HeaderValue::from_bytes(b"Bearer opa\xe9que").unwrap();
+    let request = Request::get("/").header("authorization", bytes).body(String::new()).unwrap();
+    assert_eq!(ask(&layer, request).await.status(), 400);
+    let request = Request::get("/?token=").body(String::new()).unwrap();
+    assert_eq!(ask(&layer.token_source(TokenSource::query("token")), request).await.status(), 400);
+
+    assert_eq!(shared.verify("opaque+/~=").await.unwrap()["email"], "opaque@example.com");
+    let error = shared.verify_bytes(b"opa\xe9que").await.unwrap_err();
+    assert_eq!(error.kind(), MalformedCredential);
+    let error = std::sync::Arc::new(Opaque).verify_bytes(b"opa\xe9que").await.unwrap_err();
+    assert_eq!(error.kind(), MalformedCredential);
 }

@@ -6,6 +6,7 @@ mod attempts;
 mod client;
 mod connections;
 mod cookies;
+mod credential;
 mod faults;
 mod flood;
 mod http;

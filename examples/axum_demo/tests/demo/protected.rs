@@ -1,8 +1,9 @@
 //! The protected route: who gets in, and what everyone else is told.
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use jsonwebtoken::{Algorithm, Header};
 use serde_json::{Value, json};
 
+use crate::credential::bearer;
 use crate::support::{Demo, SECRET, ScratchFile, change, settings};
 
 #[tokio::test]
@@ -19,14 +20,14 @@ async fn refuses_everyone_else() {
     let demo = Demo::start().await;
     let good = demo.bearer().await;
     let now = jsonwebtoken::get_current_timestamp();
-    let with = |claims: Value| bearer(SECRET, Algorithm::HS256, &claims);
+    let with = |claims: Value| bearer(SECRET, &Header::new(Algorithm::HS256), &claims);
 
     let basic = "Basic ZXplOm9rb24=".to_owned();
     let two = format!("{good} {good}");
     // Of 43 characters two: what is left after one is base64url in one case of sixteen.
     let cut_off = good[..good.len() - 2].to_owned();
-    let forged = bearer("another secret, also of 32+ bytes", Algorithm::HS256, &json!({}));
-    let hs512 = bearer(SECRET, Algorithm::HS512, &json!({}));
+    let forged = bearer("another secret, also of 32+ bytes", &Header::new(Algorithm::HS256), &json!({}));
+    let hs512 = bearer(SECRET, &Header::new(Algorithm::HS512), &json!({}));
     let expired = with(json!({ "exp": now - 3600 }));
     let elsewhere = with(json!({ "iss": "https://other.example" }));
     for (name, authorization, (status, code, why)) in [
@@ -79,26 +80,6 @@ fn challenge(code: &str, why: &str) -> String {
         "" => r#"Bearer realm="api""#.to_owned(),
         _ => format!(r#"Bearer realm="api", error="{code}", error_description="{why}""#),
     }
-}
-
-/// The credential that the demo would make, but for some claims.
-fn bearer(secret: &str, algorithm: Algorithm, changes: &Value) -> String {
-    let now = jsonwebtoken::get_current_timestamp();
-    let mut claims = json!({
-        "iss": "https://demo.example",
-        "sub": "1",
-        "aud": "axum_demo",
-        "email": "eze@example.com",
-        "iat": now,
-        "exp": now + 60,
-        "jti": "0",
-        "sid": "0",
-    });
-    for (name, value) in changes.as_object().unwrap() {
-        claims[name] = value.clone();
-    }
-    let key = EncodingKey::from_secret(secret.as_bytes());
-    format!("Bearer {}", jsonwebtoken::encode(&Header::new(algorithm), &claims, &key).unwrap())
 }
 
 /// The same claims under the header `{"alg":"none"}`.

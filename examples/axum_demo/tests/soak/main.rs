@@ -7,6 +7,8 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod attackers;
+#[path = "../demo/credential.rs"]
+mod credential;
 mod customers;
 #[path = "../demo/http.rs"]
 #[expect(dead_code, reason = "the other tests need more of it")]

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, get_current_timestamp};
+use jsonwebtoken::{Algorithm, Header, get_current_timestamp};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use crate::credential::bearer;
 use crate::server::SECRET;
 use crate::site::Excuse::{Busy, Database, Redis};
 use crate::site::{Excuse, Site, Until, any};
@@ -63,26 +64,6 @@ fn attempts(random: &mut Rng) -> Vec<Attempt> {
         ("bad: none", vec![format!("Bearer eyJhbGciOiJub25lIn0.{claims}.")], 401),
         ("bad: garbage", vec![format!("Bearer {}", garbage(random))], 401),
     ]
-}
-
-/// The credential that the demo would make for its first user, but for some claims.
-fn bearer(secret: &str, header: &Header, changes: &Value) -> String {
-    let now = get_current_timestamp();
-    let mut claims = json!({
-        "iss": "https://demo.example",
-        "sub": "1",
-        "aud": "axum_demo",
-        "email": "eze@example.com",
-        "iat": now,
-        "exp": now + 60,
-        "jti": "0",
-        "sid": "0",
-    });
-    for (name, value) in changes.as_object().unwrap() {
-        claims[name] = value.clone();
-    }
-    let key = EncodingKey::from_secret(secret.as_bytes());
-    format!("Bearer {}", jsonwebtoken::encode(header, &claims, &key).unwrap())
 }
 
 /// Of the letters of a token, up to more than is read.
