@@ -45,7 +45,8 @@ pub(crate) async fn come_back(site: Arc<Site>, server: usize, seed: u64, until: 
 async fn get_token(site: &Site, server: usize) -> Option<Token> {
     let (what, from) = ("provider: a token", Instant::now());
     let answer = site.ask(what, site.post(site.services[server], "/token")).await?;
-    site.judge(what, &answer, &[200], &[]).then(|| Token { text: answer.body, from, was_accepted: false })
+    let is_good = site.judge(what, &answer, &[200], &[]);
+    is_good.then_some(Token { text: answer.body, from, was_accepted: false })
 }
 
 async fn show(site: &Site, server: usize, token: &mut Token) {
