@@ -45,8 +45,9 @@ struct Connection {
     redis: MultiplexedConnection,
     /// Of the server, which has another one after each start.
     run_id: String,
-    /// When it was last, if it has been.
-    used: Option<Instant>,
+    used: Instant,
+    /// Whether its last answer was in time and had all that was new, so that the next one may wait for news.
+    has_all: bool,
 }
 
 /// How far reading has come.
@@ -74,6 +75,8 @@ type Entry = (String, Vec<Vec<u8>>);
 
 /// How long the server has news waited for, in milliseconds.
 const WAIT: u32 = 500;
+/// An answer that took longer says of a time too long ago what was known.
+const LATE: Duration = Duration::from_secs(1);
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 const CONNECTION_LIMIT: Duration = Duration::from_secs(1);
 const REMOVAL_LIMIT: Duration = Duration::from_millis(500);
@@ -150,7 +153,9 @@ impl RevocationStore for RedisStore {
             let at_once = store.at_once.load(Ordering::Relaxed);
             // Also if the answer is not waited for.
             store.at_once.store((at_once / 2).max(LEAST_AT_ONCE), Ordering::Relaxed);
+            let began = Instant::now();
             let page = store.read(&mut connection, position, at_once).await?;
+            connection.has_all = page.is_last && began.elapsed() < LATE;
             store.at_once.store((at_once * 2).min(AT_ONCE), Ordering::Relaxed);
             put_back(&store.reading, connection);
             Ok(page)
@@ -159,7 +164,7 @@ impl RevocationStore for RedisStore {
 }
 
 fn put_back(connections: &Mutex<Vec<Connection>>, mut connection: Connection) {
-    connection.used = Some(Instant::now());
+    connection.used = Instant::now();
     connections.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
 }
 
@@ -167,7 +172,7 @@ impl Inner {
     async fn take_or_connect(&self, connections: &Mutex<Vec<Connection>>) -> Outcome<Connection> {
         let taken = {
             let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
-            connections.retain(|connection| connection.used.is_some_and(|used| used.elapsed() < IDLE));
+            connections.retain(|connection| connection.used.elapsed() < IDLE);
             connections.pop()
         };
         match taken {
@@ -186,7 +191,7 @@ impl Inner {
             return Err("the server is a replica, which may be behind".into());
         }
         let run_id = info.get("run_id").ok_or("the server does not say which run of it this is")?;
-        Ok(Connection { redis, run_id, used: None })
+        Ok(Connection { redis, run_id, used: Instant::now(), has_all: false })
     }
 
     async fn write(&self, connection: &mut Connection, revocations: &[Revocation]) -> Outcome<()> {
@@ -287,8 +292,9 @@ impl Inner {
     ) -> Outcome<Option<RevocationPage>> {
         let mut both = pipe();
         both.cmd("XREAD").arg("COUNT").arg(at_once);
-        // Back in touch, the list is to count again as soon as can be: if there is nothing new, that is to be said at once.
-        if connection.used.is_some() {
+        // At the beginning and back in touch, the list is to count as soon as can be: if there is nothing new, that is to
+        // be said at once.
+        if connection.has_all {
             both.arg("BLOCK").arg(WAIT);
         }
         both.arg(&["STREAMS", &self.news, &last.id]);
