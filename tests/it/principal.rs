@@ -9,6 +9,7 @@ use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{AuthError, Claims, JwtAuthLayer, PrincipalLayer};
 
 use crate::support::*;
+use crate::tower_contract::call_of;
 
 #[derive(Clone)]
 struct User(String);
@@ -122,7 +123,7 @@ async fn the_service_that_was_ready_is_the_one_that_is_called() {
     handle.allow(1);
     assert!(service.poll_ready().is_ready());
     let answer = async {
-        let (request, reply) = handle.next_request().await.unwrap();
+        let (request, reply) = call_of(&mut handle).await;
         assert_eq!(request.extensions().get::<User>().unwrap().0, "Eze");
         reply.send_error("from inside");
     };

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::AuthErrorKind::*;
@@ -49,6 +50,16 @@ fn mocked<V: Verify<Claims = Value> + Clone>(
     mock::spawn_layer(JwtAuthLayer::new(verifier))
 }
 
+/// The call that the service inside has got by now.
+pub(crate) async fn call_of(handle: &mut Handle) -> (Request<String>, mock::SendResponse<Response<String>>) {
+    soon(handle.next_request()).await.expect("the service is there")
+}
+
+/// A mock that is not called, or not answered, would be waited for without end.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(5), future).await.expect("it is over after five seconds")
+}
+
 #[tokio::test]
 async fn readiness_is_that_of_the_service_inside() {
     let (mut service, mut handle) = mocked(verifier());
@@ -66,10 +77,10 @@ async fn an_accepted_request_is_called_at_once_and_errors_pass_unchanged() {
     handle.allow(1);
     assert!(service.poll_ready().is_ready());
     let response = service.call(bearer(&good_token()));
-    let (request, reply) = handle.next_request().await.expect("called before the future is polled");
+    let (request, reply) = call_of(&mut handle).await;
     assert_eq!(request.extensions().get::<Claims<Value>>().unwrap()["sub"], "42");
     reply.send_error("from inside");
-    assert_eq!(response.await.unwrap_err().to_string(), "from inside");
+    assert_eq!(soon(response).await.unwrap_err().to_string(), "from inside");
 }
 
 #[tokio::test]
@@ -77,7 +88,7 @@ async fn a_refused_request_never_reaches_the_service() {
     let (mut service, mut handle) = mocked(verifier());
     handle.allow(1);
     assert!(service.poll_ready().is_ready());
-    let response = service.call(bearer("a.b.c")).await.unwrap();
+    let response = soon(service.call(bearer("a.b.c"))).await.unwrap();
     assert_eq!(response.status(), 401);
     assert!(tokio_test_pending(handle.next_request()).await);
 }
@@ -103,10 +114,10 @@ async fn a_waiting_request_is_called_on_a_service_that_is_ready() {
     assert!(tokio_test_pending(&mut response).await, "accepted, but the service inside is not ready");
     handle.allow(1);
     assert!(tokio_test_pending(&mut response).await, "called, but not answered");
-    let (request, reply) = handle.next_request().await.unwrap();
+    let (request, reply) = call_of(&mut handle).await;
     assert_eq!(request.extensions().get::<Claims<Value>>().unwrap()["email"], "late@example.com");
     reply.send_response(Response::new("done".to_owned()));
-    assert_eq!(response.await.unwrap().into_body(), "done");
+    assert_eq!(soon(response).await.unwrap().into_body(), "done");
 }
 
 #[tokio::test]
@@ -128,7 +139,7 @@ async fn an_error_of_readiness_after_waiting_is_passed_on() {
     let response = service.call(bearer("late"));
     handle.send_error("gone");
     verifier.0.notify_one();
-    assert_eq!(response.await.unwrap_err().to_string(), "gone");
+    assert_eq!(soon(response).await.unwrap_err().to_string(), "gone");
 }
 
 #[tokio::test]
@@ -154,7 +165,7 @@ async fn tokens_that_wait_hold_none_of_the_capacity_inside() {
     drop(service);
     for response in waiting {
         waits.0.notify_one();
-        assert_eq!(response.await.unwrap().body(), "Hello late@example.com");
+        assert_eq!(soon(response).await.unwrap().body(), "Hello late@example.com");
     }
 }
 
@@ -174,7 +185,7 @@ async fn it_works_around_a_buffer() {
         tokio::task::yield_now().await;
         waits.0.notify_one();
     };
-    let (first, second, ()) = tokio::join!(first, second, tell);
+    let (first, second, ()) = soon(async { tokio::join!(first, second, tell) }).await;
     assert_eq!((first.unwrap().status().as_u16(), second.unwrap().status().as_u16()), (200, 200));
 }
 
