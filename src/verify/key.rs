@@ -61,12 +61,13 @@ impl Key {
     /// # Errors
     ///
     /// If the secret is shorter than the hash (32, 48 or 64 bytes; [RFC 7518, section
-    /// 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)), or is a key in PEM, or the algorithm is another.
+    /// 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)), or is the content of a key file (PEM, JWK, or a public
+    /// key in DER or of OpenSSH), or the algorithm is another.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let key = Self::local(algorithm, Material::Secret(secret.as_ref()))?;
         // A public key is no secret: whoever has it could sign.
-        if secret.as_ref().trim_ascii_start().starts_with(b"-----BEGIN ") {
-            return Err(ConfigError::MalformedKey { reason: "a key in PEM is not a secret" });
+        if is_key_file(secret.as_ref()) {
+            return Err(ConfigError::MalformedKey { reason: "the content of a key file is not a secret" });
         }
         Ok(key)
     }
@@ -247,6 +248,16 @@ pub(crate) const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10
 pub(crate) const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 pub(crate) const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 pub(crate) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+
+/// Whether this is what a key file has in it: PEM, a public key of OpenSSH or in DER, a JWK.
+fn is_key_file(content: &[u8]) -> bool {
+    const BEGINNINGS: [&[u8]; 4] = [b"-----BEGIN ", b"ssh-rsa ", b"ssh-ed25519 ", b"ecdsa-sha2-"];
+    let text = content.trim_ascii_start();
+    BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
+        || text.starts_with(b"{") && text.windows(5).any(|name| name == b"\"kty\"")
+        || RsaPublicKeyRef::from_der(content).is_ok()
+        || SubjectPublicKeyInfoRef::from_der(content).is_ok()
+}
 
 /// Whether DER begins like a private key: a sequence whose first element is a version number.
 fn looks_private(der: &[u8]) -> bool {

@@ -202,7 +202,7 @@ fn a_public_key_in_pem_is_no_secret_whatever_stands_before_it() {
     for before in ["", " ", "\n", "\r\n\t ", "\u{c}"] {
         for name in ["rsa2048.public.pem", "rsa2048.pkcs1.pem", "p256.public.pem", "ed25519.public.pem"] {
             let secret = Key::hmac(Algorithm::HS256, format!("{before}{}", fixture(name)));
-            assert_error(name, secret, "the key cannot be read: a key in PEM is not a secret");
+            assert_error(name, secret, "the key cannot be read: the content of a key file is not a secret");
         }
     }
 }

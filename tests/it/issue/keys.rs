@@ -112,7 +112,11 @@ fn secrets_are_what_they_are_for_verifying() {
         assert_error(&format!("{algorithm:?}"), SigningKey::hmac(algorithm, secret), expected);
     }
     let pem = fixture("rsa2048.private.pem");
-    assert_error("PEM", SigningKey::hmac(HS256, pem), "the key cannot be read: a key in PEM is not a secret");
+    assert_error(
+        "PEM",
+        SigningKey::hmac(HS256, pem),
+        "the key cannot be read: the content of a key file is not a secret",
+    );
 }
 
 #[test]
