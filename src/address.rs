@@ -21,7 +21,7 @@ pub(crate) fn parse(text: &str) -> Result<Uri, &'static str> {
 
 /// A URL that clients are told of: with TLS, unless it is this machine's own.
 pub(crate) fn public_url(text: &str) -> Result<Uri, ConfigError> {
-    let invalid = |reason| ConfigError::InvalidUrl { url: without_user(text), reason };
+    let invalid = |reason| ConfigError::InvalidUrl { url: without_secrets(text), reason };
     let uri = parse(text).map_err(invalid)?;
     let is_url_character = |byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
     if !text.bytes().all(is_url_character) {
@@ -34,13 +34,24 @@ pub(crate) fn public_url(text: &str) -> Result<Uri, ConfigError> {
     }
 }
 
-/// What an error may show of an address: nothing before its last `@`, since that may be a password, whatever is in it.
-pub(crate) fn without_user(text: &str) -> String {
-    let Some(at) = text.rfind('@') else {
-        return text.to_owned();
+/// What an error may show of an address: nothing before its last `@`, since that may be a password, whatever is in it, and
+/// no query, which may hold a key to the address.
+pub(crate) fn without_secrets(text: &str) -> String {
+    let Some((user, rest)) = text.rfind('@').map(|at| text.split_at(at)) else {
+        return without_query(text);
     };
-    let scheme = ["https://", "http://"].into_iter().find(|scheme| text[..at].starts_with(scheme));
-    format!("{}..{}", scheme.unwrap_or_default(), &text[at..])
+    let scheme = ["https://", "http://"].into_iter().find(|scheme| user.starts_with(scheme));
+    // A `?` there is one of a password, or begins a query with an `@` in it.
+    let rest = if user.contains('?') { String::new() } else { without_query(rest) };
+    format!("{}..{rest}", scheme.unwrap_or_default())
+}
+
+/// What logs and errors show of an address without a user.
+pub(crate) fn without_query(text: &str) -> String {
+    match text.split_once('?') {
+        Some((address, _)) => format!("{address}?.."),
+        None => text.to_owned(),
+    }
 }
 
 pub(crate) fn is_loopback(host: &str) -> bool {
@@ -50,24 +61,27 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::without_user;
+    use super::without_secrets;
 
     #[test]
-    fn a_user_is_left_out() {
+    fn users_and_queries_are_left_out() {
         for (text, expected) in [
             ("https://id.example.com/a", "https://id.example.com/a"),
             ("https://id.example.com/a@b", "https://..@b"),
             ("https://user:pass/word@id.example.com", "https://..@id.example.com"),
-            ("https://user:pass?word#@id.example.com", "https://..@id.example.com"),
+            ("https://user:pass?word#@id.example.com", "https://.."),
             ("user:password://@id.example.com", "..@id.example.com"),
             ("https://user:password@id.example.com/a", "https://..@id.example.com/a"),
             ("https://user:pass@word@id.example.com", "https://..@id.example.com"),
-            ("https://user:password@id.example.com?a@b", "https://..@b"),
+            ("https://user:password@id.example.com?a@b", "https://.."),
             ("user:password@id.example.com", "..@id.example.com"),
             ("://@", "..@"),
+            ("https://id.example.com/jwks?key=secret", "https://id.example.com/jwks?.."),
+            ("https://user:password@id.example.com/jwks?key=secret", "https://..@id.example.com/jwks?.."),
+            ("?key=secret", "?.."),
             ("", ""),
         ] {
-            assert_eq!(without_user(text), expected, "{text}");
+            assert_eq!(without_secrets(text), expected, "{text}");
         }
     }
 }

@@ -30,7 +30,8 @@ impl PlainHttp {
 
 impl Address {
     pub(crate) fn parse(text: &str, plain_http: PlainHttp) -> Result<Self, ConfigError> {
-        let unusable = |reason| ConfigError::InvalidAddress { address: address::without_user(text), reason };
+        let unusable =
+            |reason| ConfigError::InvalidAddress { address: address::without_secrets(text), reason };
         let uri = address::parse(text).map_err(unusable)?;
         let plain_is_fine = match plain_http {
             PlainHttp::Nothing => false,
@@ -46,11 +47,7 @@ impl Address {
 
     /// What logs and errors show of it: a query may hold a key to the address.
     pub(crate) fn without_query(&self) -> String {
-        let text = self.0.to_string();
-        match text.split_once('?') {
-            Some((address, _)) => format!("{address}?.."),
-            None => text,
-        }
+        address::without_query(&self.0.to_string())
     }
 
     pub(crate) fn uri(&self) -> &Uri {
@@ -83,7 +80,7 @@ pub(crate) fn metadata_addresses(issuer: &str, plain_http: PlainHttp) -> Result<
     let address = Address::parse(issuer, plain_http)?;
     if issuer.contains('?') {
         let reason = "an issuer has no query";
-        return Err(ConfigError::InvalidAddress { address: address::without_user(issuer), reason });
+        return Err(ConfigError::InvalidAddress { address: address::without_secrets(issuer), reason });
     }
     let path = address.uri().path().trim_end_matches('/');
     let host = &issuer[..issuer.trim_end_matches('/').len() - path.len()];
