@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -140,6 +141,9 @@ impl State {
 
     /// Waits until keys are held.
     pub(super) async fn ready(&self, limit: Duration) -> Result<(), AuthError> {
+        if Handle::try_current().is_err() {
+            return Err(AuthError::keys_unavailable(NO_RUNTIME));
+        }
         let mut progress = self.progress.subscribe();
         let held = progress.wait_for(|progress| progress.confirmed.is_some());
         if let Ok(Ok(_)) = timeout(limit, held).await {

@@ -1,13 +1,14 @@
 //! Reading the store, from its beginning and then on, for as long as the list is used.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::state::{Attempt, State};
+use super::two_clocks::Time;
 use super::{RevocationStore, attempt, pause};
 use crate::revocation::held::Held;
 
@@ -31,14 +32,14 @@ const TURN: usize = 500;
 impl Follower {
     pub(super) async fn run(self) {
         let mut position = None;
-        let mut clocks = (SystemTime::now(), Instant::now());
+        let mut began = Time::now();
         loop {
-            let began = Instant::now();
-            if was_put_back(clocks) {
+            if began.was_put_back() {
                 // What was over by the clock as it was, is not.
                 position = None;
+                self.state.is_incomplete();
             }
-            clocks = (SystemTime::now(), began);
+            began = Time::now();
             let (store, from) = (Arc::clone(&self.store), position.clone());
             let page = match attempt(LIMIT, async move { store.read(from).await }).await {
                 Ok(page) => page,
@@ -64,10 +65,4 @@ impl Follower {
             }
         }
     }
-}
-
-/// Whether the clock on the wall has gone back since, by more than a minute.
-fn was_put_back((wall, steady): (SystemTime, Instant)) -> bool {
-    let expected = wall + steady.elapsed();
-    expected.duration_since(SystemTime::now()).is_ok_and(|back| back > Duration::from_secs(60))
 }

@@ -7,6 +7,7 @@ mod redis;
 mod state;
 mod stats;
 mod store;
+mod two_clocks;
 mod write;
 
 use std::error::Error;

@@ -135,7 +135,7 @@ impl RevocationStore for RedisStore {
         Box::pin(async move {
             // A connection that has failed, or was left in the middle of something, is not used again.
             let mut connection = store.take_or_connect(&store.writing).await?;
-            store.write(&mut connection, &revocations).await?;
+            store.write(&mut connection, &revocations).await.map_err(without_arguments)?;
             // What has expired is of no importance: if this fails, a later write takes it away.
             let removal = store.remove_expired(&mut connection, revocations.len());
             if timeout(REMOVAL_LIMIT, removal).await.is_ok_and(|removed| removed.is_ok()) {
@@ -163,6 +163,21 @@ impl RevocationStore for RedisStore {
     }
 }
 
+fn refuse_replica(info: &InfoDict) -> Outcome<()> {
+    match info.get::<String>("role") {
+        Some(role) if role != "master" => Err("the server is a replica, which may be behind".into()),
+        _ => Ok(()),
+    }
+}
+
+/// A server that does not know a command repeats what it was told in it, claims among it.
+fn without_arguments(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error + Send + Sync> {
+    match error.to_string().split_once(", with args") {
+        Some((cause, _)) => cause.into(),
+        None => error,
+    }
+}
+
 fn put_back(connections: &Mutex<Vec<Connection>>, mut connection: Connection) {
     connection.used = Instant::now();
     connections.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
@@ -187,9 +202,7 @@ impl Inner {
             .set_response_timeout(Some(ANSWER_LIMIT));
         let mut redis = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         let info: InfoDict = cmd("INFO").query_async(&mut redis).await?;
-        if info.get::<String>("role").is_some_and(|role| role != "master") {
-            return Err("the server is a replica, which may be behind".into());
-        }
+        refuse_replica(&info)?;
         let run_id = info.get("run_id").ok_or("the server does not say which run of it this is")?;
         Ok(Connection { redis, run_id, used: Instant::now(), has_all: false })
     }
@@ -290,18 +303,22 @@ impl Inner {
         last: Last,
         at_once: usize,
     ) -> Outcome<Option<RevocationPage>> {
-        let mut both = pipe();
-        both.cmd("XREAD").arg("COUNT").arg(at_once);
+        let mut all = pipe();
+        all.cmd("XREAD").arg("COUNT").arg(at_once);
         // At the beginning and back in touch, the list is to count as soon as can be: if there is nothing new, that is to
         // be said at once.
         if connection.has_all {
-            both.arg("BLOCK").arg(WAIT);
+            all.arg("BLOCK").arg(WAIT);
         }
-        both.arg(&["STREAMS", &self.news, &last.id]);
+        all.arg(&["STREAMS", &self.news, &last.id]);
         // After it: what is there then has been there all the time.
-        both.cmd("XRANGE").arg(&[&self.news, &last.id, &last.id]);
+        all.cmd("XRANGE").arg(&[&self.news, &last.id, &last.id]);
+        // It may have been made a replica meanwhile.
+        all.cmd("INFO").arg("replication");
         type Streams = Option<Vec<(String, Vec<Entry>)>>;
-        let (news, known): (Streams, Vec<Entry>) = both.query_async(&mut connection.redis).await?;
+        let (news, known, info): (Streams, Vec<Entry>, InfoDict) =
+            all.query_async(&mut connection.redis).await?;
+        refuse_replica(&info)?;
         if known.first().is_none_or(|known| Last::of(known).digest != last.digest) {
             return Ok(None);
         }

@@ -3,9 +3,11 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
+use super::two_clocks::Time;
 use super::{SharedRevocationsStats, StoreError};
 use crate::observe;
 use crate::sync::Mutex;
@@ -13,11 +15,12 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Shared by those who ask the list and the task that follows the store.
 pub(super) struct State {
-    began: Instant,
+    began: Time,
     /// For how long the list counts after it was last found to be complete.
     outage_limit: Duration,
-    /// When it was last found to be complete, in milliseconds after `began`; [`NEVER`], if it was not.
+    /// When it was last found to be complete, in milliseconds after `began` by each clock; [`NEVER`], if it was not.
     complete: AtomicU64,
+    complete_on_the_wall: AtomicU64,
     has_become_current: Notify,
     reads: Count,
     writes: Count,
@@ -55,9 +58,10 @@ impl Attempt {
 impl State {
     pub(super) fn new(outage_limit: Duration) -> Self {
         Self {
-            began: Instant::now(),
+            began: Time::now(),
             outage_limit,
             complete: AtomicU64::new(NEVER),
+            complete_on_the_wall: AtomicU64::new(0),
             has_become_current: Notify::new(),
             reads: Count::default(),
             writes: Count::default(),
@@ -74,10 +78,17 @@ impl State {
     }
 
     /// Everything that was in the store at this time is on the list.
-    pub(super) fn complete_as_of(&self, time: Instant) {
+    pub(super) fn complete_as_of(&self, time: Time) {
+        let wall = time.wall.duration_since(self.began.wall).unwrap_or_default();
+        self.complete_on_the_wall.store(millis(wall), Ordering::Relaxed);
         // After the entries themselves, for those who see that the list counts again.
-        self.complete.store(self.millis(time), Ordering::Release);
+        self.complete.store(millis(time.steady - self.began.steady), Ordering::Release);
         self.has_become_current.notify_waiters();
+    }
+
+    /// Something may be missing on the list.
+    pub(super) fn is_incomplete(&self) {
+        self.complete.store(NEVER, Ordering::Relaxed);
     }
 
     /// How long ago it was last found to be complete.
@@ -85,12 +96,19 @@ impl State {
     fn age(&self) -> Option<Duration> {
         // Not before what was read from the store: with the `Release` above. And before the clock.
         let complete = self.complete.load(Ordering::Acquire);
-        let age = || Duration::from_millis(self.millis(Instant::now()).saturating_sub(complete));
-        (complete != NEVER).then(age)
+        let wall = self.complete_on_the_wall.load(Ordering::Relaxed);
+        let at = || Time {
+            wall: self.began.wall + Duration::from_millis(wall),
+            steady: self.began.steady + Duration::from_millis(complete),
+        };
+        (complete != NEVER).then(|| at().elapsed())
     }
 
     /// Waits until the list counts.
     pub(super) async fn ready(&self, limit: Duration) -> bool {
+        if self.is_current() || Handle::try_current().is_err() {
+            return self.is_current();
+        }
         let current = async {
             loop {
                 let change = self.has_become_current.notified();
@@ -155,8 +173,8 @@ impl State {
             Attempt::Write => &self.writes,
         }
     }
+}
 
-    fn millis(&self, time: Instant) -> u64 {
-        time.saturating_duration_since(self.began).as_millis().try_into().unwrap_or(u64::MAX)
-    }
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(NEVER)
 }

@@ -1,6 +1,7 @@
 //! Writing to the store what this process revokes.
 
 use std::collections::VecDeque;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,9 @@ const BATCH: usize = 500;
 /// After so many failures a batch is written one by one, so that an entry which the store does not take holds up no other.
 const PATIENCE: u64 = 3;
 
+/// How long that goes on before what has come meanwhile is taken along.
+const TURN: Duration = Duration::from_secs(5);
+
 /// For how long it is still tried when nobody uses the list any more.
 const LAST_TRIES: Duration = Duration::from_secs(30);
 
@@ -79,7 +83,7 @@ impl Writer {
     pub(super) async fn run(mut self) {
         let mut unused_since = None;
         loop {
-            if self.batch.is_empty() && !self.wait().await {
+            if !self.wait().await {
                 return;
             }
             // What has come meanwhile goes with it.
@@ -89,7 +93,7 @@ impl Writer {
                 self.batch.push(outgoing);
             }
             self.write_batch().await;
-            self.state.set_oldest_waiting(self.batch.first().map(|outgoing| outgoing.since));
+            self.set_oldest_waiting();
             let unused = self.outbox.is_closed().then(|| *unused_since.get_or_insert_with(Instant::now));
             if unused.is_some_and(|since| since.elapsed() >= LAST_TRIES) {
                 return;
@@ -97,7 +101,7 @@ impl Writer {
         }
     }
 
-    /// Waits for something to write. Tells whether there may be any.
+    /// Waits for something to write, if there is nothing yet. Tells whether there may be any.
     async fn wait(&mut self) -> bool {
         let due = self.rewrite;
         tokio::select! {
@@ -113,6 +117,7 @@ impl Writer {
                 self.write_recent_again().await;
                 true
             }
+            () = ready(()), if !self.batch.is_empty() => true,
             outgoing = self.outbox.recv() => {
                 self.batch.extend(outgoing);
                 !self.batch.is_empty()
@@ -124,25 +129,41 @@ impl Writer {
         if self.batch.is_empty() {
             return;
         }
-        self.state.set_oldest_waiting(self.batch.first().map(|outgoing| outgoing.since));
+        self.set_oldest_waiting();
         let revocations = self.batch.iter().map(|outgoing| outgoing.revocation.clone()).collect();
         if self.write(revocations).await {
             let written = std::mem::take(&mut self.batch);
             written.into_iter().for_each(|outgoing| self.confirm(outgoing));
             self.failures = 0;
-            self.forget_old();
-            return;
-        }
-        self.failures += 1;
-        pause(self.failures).await;
-        if self.failures.is_multiple_of(PATIENCE) && self.batch.len() > 1 {
-            for outgoing in std::mem::take(&mut self.batch) {
-                match self.write(vec![outgoing.revocation.clone()]).await {
-                    true => self.confirm(outgoing),
-                    false => self.batch.push(outgoing),
-                }
+        } else {
+            self.failures += 1;
+            pause(self.failures).await;
+            if self.failures.is_multiple_of(PATIENCE) && self.batch.len() > 1 {
+                self.write_one_by_one().await;
             }
         }
+        self.forget_old();
+    }
+
+    /// Those that there is no time for come first when it is done again.
+    async fn write_one_by_one(&mut self) {
+        let began = Instant::now();
+        let mut refused = Vec::new();
+        let mut left = std::mem::take(&mut self.batch).into_iter();
+        while began.elapsed() < TURN
+            && let Some(outgoing) = left.next()
+        {
+            match self.write(vec![outgoing.revocation.clone()]).await {
+                true => self.confirm(outgoing),
+                false => refused.push(outgoing),
+            }
+        }
+        self.batch.extend(left);
+        self.batch.append(&mut refused);
+    }
+
+    fn set_oldest_waiting(&self) {
+        self.state.set_oldest_waiting(self.batch.iter().map(|outgoing| outgoing.since).min());
     }
 
     fn confirm(&mut self, outgoing: Outgoing) {

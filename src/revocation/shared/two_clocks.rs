@@ -1,0 +1,47 @@
+//! Times by two clocks: one goes on while the machine sleeps, and the other is never put.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+#[derive(Clone, Copy)]
+pub(super) struct Time {
+    pub(super) wall: SystemTime,
+    pub(super) steady: Instant,
+}
+
+impl Time {
+    pub(super) fn now() -> Self {
+        Self { wall: SystemTime::now(), steady: Instant::now() }
+    }
+
+    /// By the clock on which more has passed: the steady one stands still while the machine sleeps.
+    #[inline]
+    pub(super) fn elapsed(self) -> Duration {
+        self.steady.elapsed().max(self.wall.elapsed().unwrap_or_default())
+    }
+
+    /// Whether the clock on the wall has gone back since, by more than a minute.
+    pub(super) fn was_put_back(self) -> bool {
+        let expected = self.wall + self.steady.elapsed();
+        expected.duration_since(SystemTime::now()).is_ok_and(|back| back > Duration::from_secs(60))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn what_passes_while_the_machine_sleeps_counts() {
+        let now = Time::now();
+        let before_sleep = Time { wall: now.wall - HOUR, ..now };
+        assert!(before_sleep.elapsed() >= HOUR);
+        assert!(!before_sleep.was_put_back());
+        let put_back = Time { wall: now.wall + HOUR, ..now };
+        assert!(put_back.elapsed() < HOUR);
+        assert!(put_back.was_put_back());
+    }
+}
