@@ -77,8 +77,19 @@ impl<V, R> JwtAuthLayer<V, R> {
     /// # }
     /// ```
     ///
-    /// It can be said once; two rules are one with [`and`](crate::policy::Rule::and). To store or return such a layer:
-    /// `JwtAuthLayer<JwtVerifier<User>, ProblemJson, impl Policy<User> + Clone>`.
+    /// It can be said once, so that no rule takes another's place; two are one with [`and`](crate::policy::Rule::and):
+    ///
+    /// ```compile_fail,E0599
+    /// # use tower_jwt_auth::policy::claim;
+    /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet};
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// # let verifier = JwtVerifier::<serde_json::Value>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// let layer = JwtAuthLayer::new(verifier).require(claim("tenant", "acme")).require(claim("tenant", "acne"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// To store or return such a layer: `JwtAuthLayer<JwtVerifier<User>, ProblemJson, impl Policy<User> + Clone>`.
     pub fn require<P>(self, policy: P) -> JwtAuthLayer<V, R, P>
     where
         V: Verify,

@@ -127,6 +127,20 @@ impl Serialize for Roles {
 /// ```
 /// let rule = tower_jwt_auth::policy::role("admin");
 /// ```
+///
+/// Of claims that do not say which roles they have, none can be asked for:
+///
+/// ```compile_fail,E0277
+/// use tower_jwt_auth::{JwtAuthLayer, JwtVerifier, KeySet, policy::role};
+///
+/// #[derive(serde::Deserialize)]
+/// struct User {
+///     email: String,
+/// }
+///
+/// let verifier = JwtVerifier::<User>::new(KeySet::new([]));
+/// let layer = JwtAuthLayer::new(verifier).require(role("admin"));
+/// ```
 pub fn role(role: impl Into<Cow<'static, str>>) -> Rule<RoleNamed> {
     Rule::new(RoleNamed(role.into()))
 }

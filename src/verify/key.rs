@@ -64,12 +64,7 @@ impl Key {
     /// 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)), or is the content of a key file (PEM, JWK, or a public
     /// key in DER or of OpenSSH), or the algorithm is another.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        let key = Self::local(algorithm, Material::Secret(secret.as_ref()))?;
-        // A public key is no secret: whoever has it could sign.
-        if is_key_file(secret.as_ref()) {
-            return Err(ConfigError::MalformedKey { reason: "the content of a key file is not a secret" });
-        }
-        Ok(key)
+        Self::local(algorithm, Material::Secret(secret.as_ref()))
     }
 
     /// A public key in PEM: `PUBLIC KEY`, or `RSA PUBLIC KEY`
@@ -195,10 +190,15 @@ impl Key {
     }
 
     fn prepare(name: Name, algorithm: Algorithm, material: Material<'_>) -> Result<Self, ConfigError> {
+        let ready = VerifyingKey::prepare(algorithm, material)?;
+        // A public key is no secret: whoever has it could sign.
+        if matches!(material, Material::Secret(secret) if is_key_file(secret)) {
+            return Err(ConfigError::MalformedKey { reason: "the content of a key file is not a secret" });
+        }
         Ok(Self {
             name,
             algorithm,
-            ready: VerifyingKey::prepare(algorithm, material)?,
+            ready,
             fingerprint: material.fingerprint(algorithm),
             header: OnceLock::new(),
         })
@@ -249,12 +249,10 @@ pub(crate) const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.
 pub(crate) const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 pub(crate) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
-/// Whether this is what a key file has in it: PEM, a public key of OpenSSH or in DER, a JWK.
+/// Whether this is what a key file has in it: PEM, a JWK, a public key of OpenSSH or in DER.
 fn is_key_file(content: &[u8]) -> bool {
-    const BEGINNINGS: [&[u8]; 4] = [b"-----BEGIN ", b"ssh-rsa ", b"ssh-ed25519 ", b"ecdsa-sha2-"];
-    let text = content.trim_ascii_start();
-    BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
-        || text.starts_with(b"{") && text.windows(5).any(|name| name == b"\"kty\"")
+    const MARKS: [&[u8]; 5] = [b"-----BEGIN ", b"\"kty\"", b"ssh-rsa ", b"ssh-ed25519 ", b"ecdsa-sha2-"];
+    MARKS.iter().any(|mark| content.windows(mark.len()).any(|part| part == *mark))
         || RsaPublicKeyRef::from_der(content).is_ok()
         || SubjectPublicKeyInfoRef::from_der(content).is_ok()
 }

@@ -94,6 +94,7 @@ async fn numbers_of_any_size_are_read() {
 #[tokio::test]
 async fn claims_of_the_wrong_type_are_refused() {
     let rows = [
+        ("exp a string", but("exp", json!((NOW + 300).to_string())), Some(InvalidClaims)),
         ("exp true", but("exp", json!(true)), Some(InvalidClaims)),
         ("exp an array", but("exp", json!([NOW + 300])), Some(InvalidClaims)),
         ("exp null", with_null("exp"), Some(InvalidClaims)),
@@ -109,6 +110,10 @@ async fn claims_of_the_wrong_type_are_refused() {
         ("aud an array in an array", but("aud", json!([[AUDIENCE]])), Some(InvalidClaims)),
     ];
     assert_rows(&verifier(), &rows).await;
+    // Nor where nothing is expected of them.
+    let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
+    let expects_nothing = JwtVerifier::new(keys).insecure_any_audience().clock(|| at(NOW));
+    assert_rows(&expects_nothing, &rows).await;
 }
 
 /// A good token with one claim set to `null`.
@@ -141,6 +146,19 @@ async fn claims_that_stand_there_twice_are_refused() {
 }
 
 #[tokio::test]
+async fn of_other_claims_the_last_one_counts() {
+    let claims = verifier().verify(&with(r#""role":"clerk","role":"admin""#)).await.unwrap();
+    assert_eq!(claims["role"], "admin");
+}
+
+#[tokio::test]
+async fn a_bound_token_is_taken_only_by_name() {
+    let bound = but("cnf", json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}));
+    assert_eq!(refusal(&verifier(), &bound).await, Some(SenderConstrained));
+    assert_eq!(refusal(&verifier().insecure_ignore_confirmation(), &bound).await, None);
+}
+
+#[tokio::test]
 async fn the_issuer_is_compared_exactly() {
     let rows = [
         ("missing", but("iss", Value::Null), Some(WrongIssuer)),
@@ -149,6 +167,9 @@ async fn the_issuer_is_compared_exactly() {
         ("space at the end", but("iss", json!(format!("{ISSUER} "))), Some(WrongIssuer)),
         ("other case", but("iss", json!(ISSUER.to_uppercase())), Some(WrongIssuer)),
         ("a zero byte at the end", but("iss", json!(format!("{ISSUER}\0"))), Some(WrongIssuer)),
+        ("a part of it", but("iss", json!(ISSUER[..ISSUER.len() - 1])), Some(WrongIssuer)),
+        ("its host", but("iss", json!("id.example.com")), Some(WrongIssuer)),
+        ("more before it", but("iss", json!(format!("x{ISSUER}"))), Some(WrongIssuer)),
     ];
     assert_rows(&verifier(), &rows).await;
 
@@ -268,7 +289,7 @@ async fn what_is_not_understood_in_a_header_is_ignored() {
 async fn base64url_that_is_not_canonical_is_refused() {
     let token = good_token();
     let parts: Vec<_> = token.split('.').collect();
-    // 32 bytes leave four bits that must be zero; any other value of them decodes to the same bytes.
+    // 32 bytes leave two bits that must be zero; any other value of them decodes to the same bytes.
     let last = parts[2].chars().last().unwrap();
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let place = alphabet.find(last).unwrap();
@@ -286,12 +307,27 @@ async fn base64url_that_is_not_canonical_is_refused() {
         let refusal = refusal(&verifier(), variant).await;
         assert!(matches!(refusal, Some(MalformedToken | InvalidSignature)), "{variant}: {refusal:?}");
     }
-    for (place, what) in [(0, "header"), (1, "payload")] {
-        let mut signed = parts[..2].to_vec();
-        let padded = format!("{}=", signed[place]);
-        signed[place] = &padded;
-        let token = sign_parts(&signed.join("."));
-        assert_eq!(refusal(&verifier(), &token).await, Some(MalformedToken), "{what}, although well signed");
+    // One byte more than a multiple of three leaves four bits, two bytes more leave two; in `-_` and `+/` there are no others.
+    let of_length =
+        |text: &str, rest: usize| format!("{text}{}", " ".repeat((3 + rest - text.len() % 3) % 3));
+    let claims = format!(r#"{}"x":"~~~???"}}"#, &good_claims().to_string().replace('}', ","));
+    for rest in [1, 2] {
+        let good =
+            [of_length(r#"{"alg":"HS256","x":"~~~???"}"#, rest), of_length(&claims, rest)].map(base64url);
+        assert_eq!(refusal(&verifier(), &sign_parts(&good.join("."))).await, None);
+        for (place, what) in [(0, "header"), (1, "payload")] {
+            let part = &good[place];
+            let last = alphabet.find(part.chars().last().unwrap()).unwrap();
+            let spare = format!("{}{}", &part[..part.len() - 1], &alphabet[last + 1..last + 2]);
+            assert!(part.contains('_') || part.contains('-'), "{part}");
+            let base64 = part.replace('-', "+").replace('_', "/");
+            for variant in [format!("{part}="), spare, base64, format!("{part} ")] {
+                let mut signed = good.clone();
+                signed[place].clone_from(&variant);
+                let refusal = refusal(&verifier(), &sign_parts(&signed.join("."))).await;
+                assert_eq!(refusal, Some(MalformedToken), "{what} {variant}, although well signed");
+            }
+        }
     }
 }
 

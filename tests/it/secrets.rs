@@ -139,6 +139,8 @@ where
             Request::get("/").header("authorization", format!("Bearer {token}, Bearer {MARK}")),
             Request::get("/").header("authorization", format!("Basic {MARK}")),
             Request::get("/").header("x-token", &token),
+            Request::get("/").header("x-custom", &token),
+            Request::get(format!("/?token={token}")),
             Request::get("/").header("x-token", &token).header("authorization", format!("Bearer {token}")),
             Request::get("/").header("cookie", format!("token={token}")),
             Request::get("/")
@@ -157,6 +159,9 @@ fn sources() -> Vec<TokenSource> {
         TokenSource::header("x-token".parse().unwrap()),
         TokenSource::cookie("token").unwrap(),
         TokenSource::websocket_protocol("bearer").unwrap(),
+        TokenSource::query("token"),
+        TokenSource::custom(|request| Some(request.headers().get("x-custom")?.to_str().ok()?.into()))
+            .reading("x-custom".parse().unwrap()),
     ]
 }
 

@@ -1,7 +1,9 @@
 //! Revocations that several processes share, by a store of the test's own.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -179,9 +181,12 @@ async fn a_list_counts_when_all_pages_have_been_read() {
     sleep(Duration::from_millis(9900)).await;
     assert!(!revocations.is_ready());
     assert_eq!(revocations.len(), 45);
+    let verifier = verifier().revocations(revocations.clone());
+    assert_eq!(judge(&verifier, "not on it").await, Some(RevocationsUnavailable));
     revocations.ready().await.unwrap();
     assert_eq!(start.elapsed(), seconds(10));
     assert_eq!(revocations.len(), 50);
+    assert_eq!(judge(&verifier, "not on it").await, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -281,6 +286,49 @@ async fn what_a_store_does_not_take_holds_up_nothing_else() {
     assert_eq!(revocations.shared_stats().unwrap().waiting(), 1);
     end(&revocations, "later").await.unwrap();
     assert!(revocations.is_ready());
+
+    // What a store that breaks down has lost is written again all the same.
+    store.0.behave(Behaviour::Away);
+    store.0.0.log.lock().unwrap().clear();
+    sleep(seconds(5)).await;
+    store.0.behave(Behaviour::Good);
+    sleep(seconds(15)).await;
+    assert!(store.0.len() >= 1001, "{}", store.0.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_holds_up_no_new_entry_for_longer_than_need_be() {
+    /// Takes two seconds for all but the one that is named so.
+    #[derive(Clone, Default)]
+    struct Slow(Store);
+    impl RevocationStore for Slow {
+        fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()> {
+            let is_quick = |one: &Revocation| serde_json::to_value(one).unwrap()["sid"] == "quick";
+            match &revocations[..] {
+                [one] if is_quick(one) => self.0.write(revocations),
+                _ => Box::pin(std::future::pending()),
+            }
+        }
+
+        fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
+            self.0.read(position)
+        }
+    }
+    let store = Slow::default();
+    let revocations = SharedRevocations::new(store.clone()).start().unwrap();
+    revocations.ready().await.unwrap();
+    for n in 0..300 {
+        drop(end(&revocations, &n.to_string()));
+    }
+    // By now they are written one by one, which would take ten minutes.
+    sleep(seconds(10)).await;
+    drop(end(&revocations, "quick"));
+    let start = Instant::now();
+    drop(revocations);
+    while Arc::strong_count(&store.0.0) > 1 {
+        sleep(seconds(1)).await;
+    }
+    assert!(start.elapsed() < seconds(45), "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -330,6 +378,13 @@ async fn a_store_that_breaks_down_is_told_once_more_what_it_was_told_lately() {
         names
     };
     assert_eq!(names(&store), [r#""lately""#, r#""meanwhile""#]);
+    // What it has lost for good is known to those who run, and not to those who start.
+    let started = store.lists();
+    started.ready().await.unwrap();
+    for (list, expected) in [(&revocations, Some(Revoked)), (&started, None)] {
+        assert_eq!(judge(&verifier().revocations(list.clone()), "long ago").await, expected);
+    }
+    drop(started);
 
     // While it is in touch, nothing is told twice.
     let writes = store.0.writes.load(Ordering::Relaxed);
@@ -397,6 +452,7 @@ fn without_its_runtime_a_list_grows_too_old() {
         revocations.ready().await.unwrap();
         revocations
     });
+    let unread = first.block_on(async { SharedRevocations::new(Store::default()).start().unwrap() });
     drop(first);
     let verifier = verifier().revocations(revocations.clone());
     runtime().block_on(async {
@@ -408,6 +464,10 @@ fn without_its_runtime_a_list_grows_too_old() {
         sleep(seconds(5)).await;
         assert_eq!(judge(&verifier, "b").await, Some(RevocationsUnavailable));
     });
+    // And no runtime is needed to hear it.
+    let answer = pin!(unread.ready()).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Err(error)) = answer else { panic!("{answer:?}") };
+    assert_eq!(error.kind(), RevocationsUnavailable);
 }
 
 #[tokio::test]

@@ -171,6 +171,9 @@ async fn a_parameter_of_the_query() {
         ],
     )
     .await;
+    // Nowhere else is it looked for there.
+    let ordinary = from(TokenSource::authorization());
+    assert_answers(&ordinary, &[("/?access_token={}", &[], Some(MissingCredential))]).await;
 }
 
 #[tokio::test]

@@ -357,7 +357,21 @@ async fn a_replica_is_refused() {
     let error = store.read(None).await.unwrap_err().to_string();
     assert_eq!(error, "the server is a replica, which may be behind");
     let _: () = tell(&server, &["REPLICAOF", "NO", "ONE"]);
-    store.read(None).await.unwrap();
+    let (position, _) = read_on(&store, None).await;
+    // Over a connection that was there before it was made one.
+    let _: () = tell(&server, &["REPLICAOF", "127.0.0.1", &address]);
+    let error = store.read(Some(position)).await.unwrap_err().to_string();
+    assert_eq!(error, "the server is a replica, which may be behind");
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: .ci/run runs it"]
+async fn what_a_server_repeats_of_a_command_is_not_in_the_error() {
+    let server = Server::start_with("unknown", &["--rename-command", "ZADD", ""]);
+    let store = RedisStore::new(&server.url()).unwrap();
+    let error = store.write(vec![session("a secret", in_a_while())]).await.unwrap_err();
+    let shown = format!("{error} {error:?}");
+    assert!(shown.contains("unknown command") && !shown.contains("secret"), "{shown}");
 }
 
 #[tokio::test]

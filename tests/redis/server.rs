@@ -11,17 +11,22 @@ use std::{env, fs, thread};
 pub(crate) struct Server {
     port: u16,
     directory: PathBuf,
+    options: &'static [&'static str],
     process: Child,
 }
 
 impl Server {
     pub(crate) fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    pub(crate) fn start_with(name: &str, options: &'static [&'static str]) -> Self {
         let port = free_port();
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("redis-{name}"));
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();
-        let process = run(port, &directory);
-        let mut server = Self { port, directory, process };
+        let process = run(port, &directory, options);
+        let mut server = Self { port, directory, options, process };
         server.wait();
         server
     }
@@ -43,7 +48,7 @@ impl Server {
     }
 
     pub(crate) fn restart(&mut self) {
-        self.process = run(self.port, &self.directory);
+        self.process = run(self.port, &self.directory, self.options);
         self.wait();
     }
 
@@ -93,12 +98,13 @@ fn free_port() -> u16 {
     ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port is free")
 }
 
-fn run(port: u16, directory: &PathBuf) -> Child {
+fn run(port: u16, directory: &PathBuf, options: &[&str]) -> Child {
     let program = env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
     Command::new(program)
         .args(["--port", &port.to_string(), "--appendonly", "yes", "--appendfsync", "no", "--save", ""])
         .arg("--dir")
         .arg(directory)
+        .args(options)
         .stdout(Stdio::null())
         .spawn()
         .expect("redis-server is installed, or REDIS_SERVER says where it is")

@@ -155,6 +155,11 @@ fn a_symmetric_jwk_needs_alg_and_length() {
             json!({"k": base64url([7; 63]), "alg": "HS512"}),
             "HS512 needs a secret of at least 64 bytes, got 63",
         ),
+        (
+            "k a public key",
+            json!({"k": base64url(fixture("rsa2048.public.pem"))}),
+            "the key cannot be read: the content of a key file is not a secret",
+        ),
     ] {
         assert_error(name, Key::jwk(jwk_with(Algorithm::HS256, changes).to_string()), expected);
     }

@@ -126,6 +126,8 @@ async fn the_header_never_decides_how_a_key_is_used() {
     let jwk = jwk_with(Algorithm::RS256, json!({"kid": "k1"}));
     let local = KeySet::pem(Algorithm::RS256, &pem).unwrap();
     let named = KeySet::jwks(set_of(std::slice::from_ref(&jwk))).unwrap();
+    let open = jwk_with(Algorithm::RS256, json!({"kid": "k1", "alg": null}));
+    let open = KeySet::jwks(set_of(std::slice::from_ref(&open))).unwrap();
     // All that one might take for a secret where only the public key is known.
     for secret in [
         pem.clone().into_bytes(),
@@ -140,7 +142,10 @@ async fn the_header_never_decides_how_a_key_is_used() {
         let secret = EncodingKey::from_secret(&secret);
         for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
             assert_eq!(refused(local.clone(), &token_by(&secret, algorithm, None)).await, UNKNOWN);
-            assert_eq!(refused(named.clone(), &token_by(&secret, algorithm, Some("k1"))).await, UNSUPPORTED);
+            for keys in [&named, &open] {
+                let token = token_by(&secret, algorithm, Some("k1"));
+                assert_eq!(refused(keys.clone(), &token).await, UNSUPPORTED);
+            }
         }
     }
 }

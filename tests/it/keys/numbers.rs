@@ -57,6 +57,9 @@ fn numbers_make_a_key_of_their_type() {
     let p256 = jwk_of(Algorithm::ES256);
     let (x, y) = (decode(&p256["x"]), decode(&p256["y"]));
     let off = [&y[..31], &[y[31] ^ 1]].concat();
+    let p384 = jwk_of(Algorithm::ES384);
+    let (x384, y384) = (decode(&p384["x"]), decode(&p384["y"]));
+    let off384 = [&y384[..47], &[y384[47] ^ 1]].concat();
     let ed = decode(&jwk_of(Algorithm::EdDSA)["x"]);
     let point = |x: &[u8], y: &[u8]| json!({"x": base64url(x), "y": base64url(y)});
     for (name, algorithm, changes, expected) in [
@@ -83,6 +86,7 @@ fn numbers_make_a_key_of_their_type() {
         ("both empty", Algorithm::ES256, point(&[], &[]), &length),
         ("both of another curve", Algorithm::ES384, point(&x, &y), &length),
         ("off the curve", Algorithm::ES256, point(&x, &off), &numbers),
+        ("off the larger curve", Algorithm::ES384, point(&x384, &off384), &numbers),
         ("the wrong way round", Algorithm::ES256, point(&y, &x), &numbers),
         ("zeros", Algorithm::ES256, point(&[0; 32], &[0; 32]), &numbers),
         ("beyond the field", Algorithm::ES384, point(&[0xff; 48], &[0xff; 48]), &numbers),

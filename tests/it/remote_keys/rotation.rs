@@ -218,12 +218,13 @@ async fn an_rsa_key_without_an_algorithm_serves_the_one_that_the_rules_say() {
     let sign = |algorithm| {
         jsonwebtoken::encode(&Header::new(algorithm), &good_claims(), &signer(algorithm)).unwrap()
     };
-    for (rules, algorithm) in [
-        (JwksRules::new(), Algorithm::RS256),
-        (JwksRules::new().rsa_algorithm(Algorithm::PS256), Algorithm::PS256),
+    for (rules, algorithm, other) in [
+        (JwksRules::new(), Algorithm::RS256, Algorithm::PS256),
+        (JwksRules::new().rsa_algorithm(Algorithm::PS256), Algorithm::PS256, Algorithm::RS256),
     ] {
         let verifier = verifier(&provider.keys().rules(rules));
         assert_eq!(crate::support::refusal(&verifier, &sign(algorithm)).await, None);
+        assert_eq!(crate::support::refusal(&verifier, &sign(other)).await, Some(UnknownKey));
     }
 }
 

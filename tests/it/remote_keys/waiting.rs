@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
-use tower_jwt_auth::{AuthErrorKind, JwtVerifier, Verdict};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Verdict};
 
-use super::{Provider, at_once, pass, refusal, seconds, token, verifier};
+use super::{JWKS, Provider, at_once, pass, refusal, seconds, token, verifier};
+use crate::keys::{jwk_of, signer};
+use crate::support::{base64url, claims_but};
 
 /// The answers to so many requests that come at once, with tokens that name one key each.
 async fn all_at_once(
@@ -32,6 +35,31 @@ async fn promise_1_one_fetch_serves_all_who_wait() {
     let answers = all_at_once(&verifier, 500, |_| "a".to_owned()).await;
     assert_eq!(answers, [None; 500]);
     assert_eq!(provider.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_address_but_that_of_the_settings_is_asked() {
+    let provider = Provider::of(&["a"]);
+    let verifier = verifier(&provider.keys());
+    assert_eq!(refusal(&verifier, "a").await, None);
+    for (place, value) in [
+        ("jku", json!("https://evil.example/jwks.json")),
+        ("x5u", json!("https://evil.example/chain.pem")),
+        ("jwk", jwk_of(Algorithm::EdDSA)),
+        ("iss", json!("https://evil.example")),
+    ] {
+        pass(60).await;
+        let header = json!({"alg": "EdDSA", "kid": place, place: value});
+        let claims = claims_but("iss", json!("https://evil.example"));
+        let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
+        let key = signer(Algorithm::EdDSA);
+        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::EdDSA).unwrap();
+        let token = format!("{signed}.{signature}");
+        assert_eq!(crate::support::refusal(&verifier, &token).await, Some(UnknownKey), "{place}");
+    }
+    let asked: Vec<_> = provider.0.lock().unwrap().requests.iter().map(|asked| asked.uri.clone()).collect();
+    assert!(asked.len() > 2, "newer keys are looked for: {asked:?}");
+    assert!(asked.iter().all(|uri| uri == JWKS), "{asked:?}");
 }
 
 #[tokio::test(start_paused = true)]
