@@ -156,7 +156,7 @@ impl RemoteKeys {
     /// Sets how often keys are fetched anew: as often as the provider's `Cache-Control` says, but not more often than
     /// `floor` and not more seldom than `ceiling`. The defaults are one minute and one hour; where the provider says
     /// nothing, it is ten minutes. Up to a fifth is taken off by chance. A key that the provider withdraws serves no
-    /// longer than this. Where they contradict each other, `floor` counts.
+    /// longer than this, as long as it answers. Where they contradict each other, `floor` counts.
     #[must_use]
     pub fn refresh_between(self, floor: Duration, ceiling: Duration) -> Self {
         self.set(|settings| {

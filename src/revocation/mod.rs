@@ -40,8 +40,8 @@ use crate::registered::since_epoch;
 /// without the claim cannot be named by it: have the verifier's claims type demand the ones you revoke by.
 ///
 /// Clones share one list. It is held in memory, as fingerprints of 128 bits that are made with a random key, 26 to 71
-/// bytes each; an entry leaves an hour after the tokens that it names have expired (later if a verifier's leeway is longer), so that
-/// the list is bounded by how much is revoked within the life of a token. It ends with the process; `SharedRevocations`
+/// bytes each; an entry leaves an hour after the tokens that it names have expired (later if a verifier's leeway is longer, or if the clock was
+/// behind when the process began), so that the list is bounded by how much is revoked within the life of a token. It ends with the process; `SharedRevocations`
 /// (feature `shared-revocations`) makes one that several processes share, by Redis or by a store of your own.
 ///
 /// ```
