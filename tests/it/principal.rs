@@ -111,7 +111,7 @@ async fn answers_can_be_made_by_a_closure() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_service_that_was_ready_is_the_one_that_is_called() {
     type Mock = tower_test::mock::Mock<Request<String>, Response<String>>;
     let (mut service, mut handle) = tower_test::mock::spawn_with(|mock: Mock| {

@@ -55,12 +55,12 @@ pub(crate) async fn call_of(handle: &mut Handle) -> (Request<String>, mock::Send
     soon(handle.next_request()).await.expect("the service is there")
 }
 
-/// A mock that is not called, or not answered, would be waited for without end.
+/// A mock that is not called, or not answered, would be waited for without end. In time that is paused it is over at once.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(5), future).await.expect("it is over after five seconds")
+    timeout(Duration::from_secs(5), future).await.expect("it is over soon")
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn readiness_is_that_of_the_service_inside() {
     let (mut service, mut handle) = mocked(verifier());
     handle.allow(0);
@@ -71,7 +71,7 @@ async fn readiness_is_that_of_the_service_inside() {
     assert!(service.poll_ready().map_err(|error| error.to_string()) == Poll::Ready(Err("broken".to_owned())));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_accepted_request_is_called_at_once_and_errors_pass_unchanged() {
     let (mut service, mut handle) = mocked(verifier());
     handle.allow(1);
@@ -83,7 +83,7 @@ async fn an_accepted_request_is_called_at_once_and_errors_pass_unchanged() {
     assert_eq!(soon(response).await.unwrap_err().to_string(), "from inside");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_refused_request_never_reaches_the_service() {
     let (mut service, mut handle) = mocked(verifier());
     handle.allow(1);
@@ -99,7 +99,7 @@ async fn tokio_test_pending<F: Future>(future: F) -> bool {
     std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_waiting_request_is_called_on_a_service_that_is_ready() {
     let verifier = Waits::default();
     let (mut service, mut handle) = mocked(verifier.clone());
@@ -120,7 +120,7 @@ async fn a_waiting_request_is_called_on_a_service_that_is_ready() {
     assert_eq!(soon(response).await.unwrap().into_body(), "done");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_waiting_request_can_be_refused() {
     let verifier = Waits::default();
     let service = JwtAuthLayer::new(verifier.clone());
@@ -130,7 +130,7 @@ async fn a_waiting_request_can_be_refused() {
     assert_refused("after waiting", &response, 401, UnknownKey, &[("www-authenticate", expected)]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_error_of_readiness_after_waiting_is_passed_on() {
     let verifier = Waits::default();
     let (mut service, mut handle) = mocked(verifier.clone());
@@ -142,7 +142,7 @@ async fn an_error_of_readiness_after_waiting_is_passed_on() {
     assert_eq!(soon(response).await.unwrap_err().to_string(), "gone");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn tokens_that_wait_hold_none_of_the_capacity_inside() {
     let waits = Waits::default();
     let limited = ServiceBuilder::new().layer(ConcurrencyLimitLayer::new(1)).service(Inside(hello));
@@ -169,7 +169,7 @@ async fn tokens_that_wait_hold_none_of_the_capacity_inside() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn it_works_around_a_buffer() {
     let service = ServiceBuilder::new().layer(JwtAuthLayer::new(verifier())).buffer(4).service(Inside(hello));
     for _ in 0..20 {
@@ -216,7 +216,7 @@ impl Service<Request<String>> for Strict {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_service_is_never_called_unready() {
     let waits = Waits::default();
     let both = tower_layer::Layer::layer(&JwtAuthLayer::new(waits.clone()), Strict { ready: false });
@@ -231,7 +231,7 @@ async fn the_service_is_never_called_unready() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_accepted_request_does_not_clone_the_service() {
     #[derive(Debug)]
     struct NoClone;
@@ -294,7 +294,7 @@ fn late(fetched: Option<KeySet>) -> JwtVerifier<Value> {
     JwtVerifier::new(source).audience(AUDIENCE).clock(|| at(NOW))
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_key_that_is_not_held_is_waited_for() {
     let good = late(Some(KeySet::hmac(Algorithm::HS256, SECRET).unwrap()));
     assert!(matches!(good.verify(&good_token()), Verdict::Pending(_)));
@@ -311,7 +311,7 @@ async fn a_key_that_is_not_held_is_waited_for() {
     assert_refused("not fetched", &response, 503, KeysUnavailable, &[("retry-after", "7")]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn only_a_token_that_lacks_nothing_but_its_key_is_waited_for() {
     let none = late(None);
     let none_alg = format!("{}.{}.", base64url(r#"{"alg":"none"}"#), base64url("{}"));
