@@ -268,6 +268,8 @@ async fn the_type_is_checked() {
         "application/",
         "application/application/jwt",
         "text/jwt",
+        "application+jwt",
+        "application-at+jwt",
         "é",
     ] {
         let token = with_header(&format!(r#"{{"alg":"HS256","typ":"{typ}"}}"#));
