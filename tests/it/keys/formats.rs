@@ -106,6 +106,14 @@ async fn public_keys_verify_what_the_private_ones_sign() {
 }
 
 #[tokio::test]
+async fn the_largest_key_verifies_the_longest_signature() {
+    let keys = KeySet::pem(Algorithm::RS256, fixture("rsa8192.public.pem")).unwrap();
+    let token = fixture("rsa8192.token");
+    assert_eq!(token.rsplit('.').next().unwrap().len(), 1366);
+    assert_eq!(refused(keys, &token).await, None);
+}
+
+#[tokio::test]
 async fn another_key_of_the_same_sort_verifies_nothing() {
     let other = fixture("rsa2048-other.private.pem");
     let other = jsonwebtoken::EncodingKey::from_rsa_pem(other.as_bytes()).unwrap();
