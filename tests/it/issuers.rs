@@ -182,16 +182,17 @@ async fn a_resolver_is_asked_once_for_each_issuer() {
         ("none", token(B, 2), Some(WrongIssuer), 3),
         ("none, known to be", token(B, 2), Some(WrongIssuer), 3),
         ("too long to be one", token(&"x".repeat(1025), 2), Some(WrongIssuer), 3),
-        ("broken", token("https://tenant-broken", 9), Some(KeysUnavailable), 4),
-        ("broken, a moment ago", token("https://tenant-broken", 9), Some(KeysUnavailable), 4),
-        ("not the one asked for", token("https://tenant-mixed-up", 9), Some(KeysUnavailable), 5),
+        ("as long as one may be", token(&"x".repeat(1024), 2), Some(WrongIssuer), 4),
+        ("broken", token("https://tenant-broken", 9), Some(KeysUnavailable), 5),
+        ("broken, a moment ago", token("https://tenant-broken", 9), Some(KeysUnavailable), 5),
+        ("not the one asked for", token("https://tenant-mixed-up", 9), Some(KeysUnavailable), 6),
     ] {
         assert_eq!(refusal(&issuers, &token).await, expected, "{name}");
         assert_eq!(asked.load(Ordering::Relaxed), times, "{name}");
     }
     assert!(issuers.remove("https://tenant-1"));
     assert_eq!(refusal(&issuers, &token("https://tenant-1", 9)).await, None);
-    assert_eq!(asked.load(Ordering::Relaxed), 6);
+    assert_eq!(asked.load(Ordering::Relaxed), 7);
 }
 
 #[tokio::test]
@@ -309,6 +310,11 @@ async fn what_is_resolved_is_forgotten_after_a_while_and_bounded() {
         assert_eq!(refusal(&bounded, &token(&format!("https://tenant-{n}"), 9)).await, None);
     }
     assert_eq!(asked.load(Ordering::Relaxed), 505);
+    for n in (0..100).chain(0..100) {
+        assert_eq!(refusal(&bounded, &token(&format!("https://tenant-{n}"), 9)).await, None);
+    }
+    let asked = asked.load(Ordering::Relaxed) - 505;
+    assert!(asked >= 190 - 5, "no more than ten are remembered: {asked}");
 }
 
 #[cfg(feature = "remote-keys")]
