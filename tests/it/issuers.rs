@@ -99,6 +99,12 @@ async fn each_verifier_has_its_own_limits_and_cache() {
     let long = |issuer, secret| sign(&with_issuer(issuer, "email", json!("x".repeat(20_000))), secret);
     assert_eq!(refusal(&issuers, &long(B, 2)).await, None);
     assert_eq!(refusal(&issuers, &long(A, 1)).await, Some(TokenTooLarge));
+
+    let long = long(B, 2);
+    for (limit, expected) in [(long.len(), None), (long.len() - 1, Some(TokenTooLarge))] {
+        let issuers = Issuers::new([cached.clone(), verifier(B, 2).token_limit(limit)]).unwrap();
+        assert_eq!(refusal(&issuers, &long).await, expected, "{limit}");
+    }
 }
 
 #[tokio::test]

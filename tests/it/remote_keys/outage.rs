@@ -124,6 +124,12 @@ async fn promise_4_and_8_a_bad_answer_never_replaces_a_good_set() {
         assert!(at_once(verifier.verify(&token("b"))).is_ok(), "{name}");
         assert!(keys.last_error().is_none(), "{name}");
     }
+
+    let provider = Provider::new();
+    provider.answer(move |_| Ok(ok(&set_of(&many[1..]))));
+    let keys = provider.keys();
+    keys.ready().await.unwrap();
+    assert_eq!(keys.stats().keys(), 100, "as many as there may be");
 }
 
 #[tokio::test(start_paused = true)]
