@@ -363,6 +363,15 @@ async fn the_credential_is_marked_sensitive() {
         );
     }
 
+    let layer = JwtAuthLayer::new(verifier())
+        .reject_with(|_, request| http::Response::new(format!("{:?}", request.headers())));
+    let mut request = bearer("top-secret-5");
+    request.headers_mut().append("authorization", "Bearer top-secret-6".parse().unwrap());
+    request.headers_mut().insert(&name, "of no concern".parse().unwrap());
+    let expected =
+        r#"{"authorization": Sensitive, "authorization": Sensitive, "x-access-token": "of no concern"}"#;
+    assert_eq!(ask(&layer, request).await.body(), expected);
+
     let inner = tower::service_fn(async |request: Request<String>| {
         Ok::<_, std::convert::Infallible>(http::Response::new(format!("{:?}", request.headers())))
     });

@@ -16,8 +16,8 @@ use tower_jwt_auth::{
 use tower_layer::Layer;
 
 use crate::support::{
-    AUDIENCE, ISSUER, NOW, at, base64url, bearer, claims_but, good_claims, good_token, refusal, token,
-    verifier,
+    AUDIENCE, ISSUER, NOW, SECRET, at, base64url, bearer, claims_but, good_claims, good_token, refusal,
+    token, token_of, verifier,
 };
 
 /// A clock that tests put forward and back.
@@ -66,6 +66,20 @@ async fn a_token_that_comes_again_is_not_judged_anew_and_shares_its_claims() {
     assert_eq!(second.expires_at(), Some(at(NOW + 300)));
     assert_eq!(second.issuer(), Some(ISSUER));
     assert_eq!(stats(&verifier).entries(), 1);
+}
+
+#[tokio::test]
+async fn a_token_is_found_whichever_of_many_keys_has_signed_it() {
+    let mut keys: Vec<_> =
+        (0..6).map(|n| Key::hmac(Algorithm::HS256, [n; 32]).unwrap().kid(n.to_string())).collect();
+    keys.push(Key::hmac(Algorithm::HS256, SECRET).unwrap().kid("k1"));
+    let verifier = JwtVerifier::<Value>::new(KeySet::new(keys)).audience(AUDIENCE).clock(|| at(NOW));
+    let verifier = verifier.cache(TokenCache::new());
+    let token = token_of(r#"{"alg":"HS256","kid":"k1"}"#, &good_claims().to_string());
+    for hits in 0..3 {
+        assert_eq!(refusal(&verifier, &token).await, None);
+        assert_hits_and_misses(&verifier, hits, 1);
+    }
 }
 
 #[tokio::test]
