@@ -35,7 +35,7 @@ pub(crate) fn public_url(text: &str) -> Result<Uri, ConfigError> {
 }
 
 /// What an error may show of an address: nothing before its last `@`, since that may be a password, whatever is in it, and
-/// no query, which may hold a key to the address.
+/// no query or fragment, which may hold a key to the address.
 pub(crate) fn without_secrets(text: &str) -> String {
     let Some((user, rest)) = text.rfind('@').map(|at| text.split_at(at)) else {
         return without_query(text);
@@ -48,8 +48,8 @@ pub(crate) fn without_secrets(text: &str) -> String {
 
 /// What logs and errors show of an address without a user.
 pub(crate) fn without_query(text: &str) -> String {
-    match text.split_once('?') {
-        Some((address, _)) => format!("{address}?.."),
+    match text.find(['?', '#']) {
+        Some(end) => format!("{}..", &text[..=end]),
         None => text.to_owned(),
     }
 }
@@ -79,6 +79,7 @@ mod tests {
             ("https://id.example.com/jwks?key=secret", "https://id.example.com/jwks?.."),
             ("https://user:password@id.example.com/jwks?key=secret", "https://..@id.example.com/jwks?.."),
             ("?key=secret", "?.."),
+            ("https://id.example.com/jwks#key=secret", "https://id.example.com/jwks#.."),
             ("", ""),
         ] {
             assert_eq!(without_secrets(text), expected, "{text}");

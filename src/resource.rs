@@ -9,7 +9,7 @@ use http::{HeaderValue, Request, Response};
 use serde::Serialize;
 use tower_service::Service;
 
-use crate::address::public_url;
+use crate::address::{public_url, without_secrets};
 use crate::challenge::checked_scopes;
 use crate::config_error::ConfigError;
 use crate::public_json;
@@ -75,7 +75,10 @@ impl ProtectedResource {
     pub fn new(identifier: &str) -> Result<Self, ConfigError> {
         let uri = public_url(identifier)?;
         if uri.query().is_some() {
-            return Err(ConfigError::InvalidUrl { url: identifier.to_owned(), reason: "it has a query" });
+            return Err(ConfigError::InvalidUrl {
+                url: without_secrets(identifier),
+                reason: "it has a query",
+            });
         }
         let path = uri.path();
         // `Uri` gives a path to a URL that has none.

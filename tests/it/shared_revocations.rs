@@ -287,13 +287,22 @@ async fn what_a_store_does_not_take_holds_up_nothing_else() {
     end(&revocations, "later").await.unwrap();
     assert!(revocations.is_ready());
 
+    // It is tried on, and nothing else is written because of that.
+    sleep(seconds(20)).await;
+    let writes = store.0.0.writes.load(Ordering::Relaxed);
+    sleep(seconds(120)).await;
+    assert_eq!(store.0.0.writes.load(Ordering::Relaxed), writes);
+    end(&revocations, "last").await.unwrap();
+
     // What a store that breaks down has lost is written again all the same.
     store.0.behave(Behaviour::Away);
     store.0.0.log.lock().unwrap().clear();
     sleep(seconds(5)).await;
     store.0.behave(Behaviour::Good);
     sleep(seconds(15)).await;
-    assert!(store.0.len() >= 1001, "{}", store.0.len());
+    let log = store.0.0.log.lock().unwrap();
+    let names: Vec<_> = log.iter().map(|one| serde_json::to_value(one).unwrap()["sid"].clone()).collect();
+    assert_eq!(names, ["last"], "of what was written within a minute");
 }
 
 #[tokio::test(start_paused = true)]
@@ -323,6 +332,8 @@ async fn a_store_that_hangs_holds_up_no_new_entry_for_longer_than_need_be() {
     // By now they are written one by one, which would take ten minutes.
     sleep(seconds(10)).await;
     drop(end(&revocations, "quick"));
+    sleep(seconds(20)).await;
+    assert!(store.0.len() >= 1, "it does not wait for the others");
     let start = Instant::now();
     drop(revocations);
     while Arc::strong_count(&store.0.0) > 1 {

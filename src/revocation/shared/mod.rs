@@ -181,7 +181,7 @@ impl Link {
         let (arrived, arrival) = oneshot::channel();
         // Counted first, since it may have arrived a moment later.
         self.state.waiting.fetch_add(1, Ordering::Relaxed);
-        let sent = self.outbox.try_send(Outgoing { revocation, since: Instant::now(), arrived });
+        let sent = self.outbox.try_send(Outgoing { revocation, since: Instant::now(), tries: 0, arrived });
         let (state, limit) = (Arc::clone(&self.state), self.write_limit);
         if sent.is_err() {
             state.waiting.fetch_sub(1, Ordering::Relaxed);

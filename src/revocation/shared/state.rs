@@ -141,7 +141,11 @@ impl State {
 
     /// Whether the last attempt of one sort or the other has failed.
     pub(super) fn is_out_of_touch(&self) -> bool {
-        [&self.reads, &self.writes].iter().any(|count| count.in_a_row.load(Ordering::Relaxed) > 0)
+        self.is_failing(Attempt::Read) || self.is_failing(Attempt::Write)
+    }
+
+    pub(super) fn is_failing(&self, attempt: Attempt) -> bool {
+        self.count(attempt).in_a_row.load(Ordering::Relaxed) > 0
     }
 
     pub(super) fn set_oldest_waiting(&self, since: Option<Instant>) {

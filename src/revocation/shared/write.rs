@@ -1,5 +1,6 @@
 //! Writing to the store what this process revokes.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::future::ready;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use crate::sync::atomic::Ordering;
 pub(super) struct Outgoing {
     pub(super) revocation: Revocation,
     pub(super) since: Instant,
+    /// How often the store did not take it by itself.
+    pub(super) tries: u32,
     pub(super) arrived: oneshot::Sender<()>,
 }
 
@@ -30,6 +33,8 @@ pub(super) struct Writer {
     batch: Vec<Outgoing>,
     /// How often writing it has failed.
     failures: u64,
+    /// Whether the store takes some entries and others not, so that a failure does not say that it was away.
+    is_picky: bool,
     /// What was written lately. A store that breaks down may lose what it had confirmed but not yet saved, so that this is
     /// written once more when it is back.
     recent: VecDeque<(Instant, Revocation)>,
@@ -50,11 +55,15 @@ const BETWEEN_REWRITES: Duration = Duration::from_secs(10);
 const MOST_RECENT: usize = 10_000;
 const BATCH: usize = 500;
 
+/// How many are tried at once with those that the store does not take.
+const MOST_AT_ONCE: usize = 10 * BATCH;
+
 /// After so many failures a batch is written one by one, so that an entry which the store does not take holds up no other.
 const PATIENCE: u64 = 3;
 
-/// How long that goes on before what has come meanwhile is taken along.
+/// How long that goes on before what has come meanwhile is taken along, and how many are tried if it takes none.
 const TURN: Duration = Duration::from_secs(5);
+const ENOUGH: usize = 20;
 
 /// For how long it is still tried when nobody uses the list any more.
 const LAST_TRIES: Duration = Duration::from_secs(30);
@@ -73,6 +82,7 @@ impl Writer {
             outbox,
             batch: Vec::new(),
             failures: 0,
+            is_picky: false,
             recent: VecDeque::new(),
             rewrite: None,
             rewritten: None,
@@ -87,9 +97,10 @@ impl Writer {
                 return;
             }
             // What has come meanwhile goes with it.
-            while self.batch.len() < BATCH
-                && let Ok(outgoing) = self.outbox.try_recv()
-            {
+            let untried = self.batch.iter().filter(|outgoing| outgoing.tries == 0).count();
+            let room = BATCH.saturating_sub(untried).min(MOST_AT_ONCE.saturating_sub(self.batch.len()));
+            for _ in 0..room {
+                let Ok(outgoing) = self.outbox.try_recv() else { break };
                 self.batch.push(outgoing);
             }
             self.write_batch().await;
@@ -134,7 +145,7 @@ impl Writer {
         if self.write(revocations).await {
             let written = std::mem::take(&mut self.batch);
             written.into_iter().for_each(|outgoing| self.confirm(outgoing));
-            self.failures = 0;
+            (self.failures, self.is_picky) = (0, false);
         } else {
             self.failures += 1;
             pause(self.failures).await;
@@ -145,19 +156,25 @@ impl Writer {
         self.forget_old();
     }
 
-    /// Those that there is no time for come first when it is done again.
+    /// First those that were tried the least, and the newest of them, so that what is new does not wait for what is never taken.
     async fn write_one_by_one(&mut self) {
         let began = Instant::now();
-        let mut refused = Vec::new();
+        self.batch.sort_by_key(|outgoing| (outgoing.tries, Reverse(outgoing.since)));
         let mut left = std::mem::take(&mut self.batch).into_iter();
+        let (mut takes_some, mut refused) = (false, Vec::new());
         while began.elapsed() < TURN
-            && let Some(outgoing) = left.next()
+            && (takes_some || refused.len() < ENOUGH)
+            && let Some(mut outgoing) = left.next()
         {
-            match self.write(vec![outgoing.revocation.clone()]).await {
-                true => self.confirm(outgoing),
-                false => refused.push(outgoing),
+            if self.write(vec![outgoing.revocation.clone()]).await {
+                self.confirm(outgoing);
+                takes_some = true;
+            } else {
+                outgoing.tries += 1;
+                refused.push(outgoing);
             }
         }
+        self.is_picky |= takes_some && !refused.is_empty();
         self.batch.extend(left);
         self.batch.append(&mut refused);
     }
@@ -187,7 +204,7 @@ impl Writer {
         let store = Arc::clone(&self.store);
         match attempt(LIMIT, async move { store.write(revocations).await }).await {
             Ok(()) => {
-                if self.state.succeeded(Attempt::Write) {
+                if self.state.succeeded(Attempt::Write) && !self.is_picky {
                     self.back_in_touch.notify_one();
                 }
                 true
@@ -200,7 +217,9 @@ impl Writer {
     }
 
     fn forget_old(&mut self) {
-        if !self.state.is_out_of_touch() && self.rewrite.is_none() {
+        let is_away =
+            self.state.is_failing(Attempt::Read) || (self.state.is_failing(Attempt::Write) && !self.is_picky);
+        if !is_away && self.rewrite.is_none() {
             while self.recent.front().is_some_and(|(written, _)| written.elapsed() >= LATELY) {
                 self.recent.pop_front();
             }
