@@ -176,6 +176,13 @@ async fn a_refusal_is_never_stored() {
     let response = ask(&own, get("")).await;
     assert_eq!(sorted(response.headers()), ["cache-control: private, no-store"]);
 
+    let behind_another = JwtAuthLayer::new(verifier()).reject_with(|_, _| {
+        let response = Response::builder().header("x-request-id", "1").header("cache-control", "private");
+        response.body(String::new()).unwrap()
+    });
+    let response = ask(&behind_another, get("")).await;
+    assert_eq!(sorted(response.headers()), ["cache-control: private", "x-request-id: 1"]);
+
     let route = RequireLayer::<Nobody, _>::new(scope("a")).reject_with(|_, _| Response::new(String::new()));
     let mut request = get("");
     request.extensions_mut().insert(Claims::new(Nobody));
