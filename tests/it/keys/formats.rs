@@ -108,7 +108,7 @@ async fn public_keys_verify_what_the_private_ones_sign() {
 #[tokio::test]
 async fn the_largest_key_verifies_the_longest_signature() {
     let keys = KeySet::pem(Algorithm::RS256, fixture("rsa8192.public.pem")).unwrap();
-    let token = fixture("rsa8192.token");
+    let token = fixture("rsa8192.token.txt");
     assert_eq!(token.rsplit('.').next().unwrap().len(), 1366);
     assert_eq!(refused(keys, &token).await, None);
 }
