@@ -307,7 +307,7 @@ async fn what_a_store_does_not_take_holds_up_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_holds_up_no_new_entry_for_longer_than_need_be() {
-    /// Takes two seconds for all but the one that is named so.
+    /// Never answers, but to the one that is quick.
     #[derive(Clone, Default)]
     struct Slow(Store);
     impl RevocationStore for Slow {
