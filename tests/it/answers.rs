@@ -347,9 +347,9 @@ async fn a_closure_can_make_the_answer() {
 #[tokio::test]
 async fn the_credential_is_marked_sensitive() {
     let name = HeaderName::from_static("x-access-token");
-    let layer = JwtAuthLayer::new(verifier())
-        .add_token_source(TokenSource::header(name.clone()))
+    let tells = JwtAuthLayer::new(verifier())
         .reject_with(|_, request| http::Response::new(format!("{:?}", request.headers())));
+    let layer = tells.clone().add_token_source(TokenSource::header(name.clone()));
 
     let mut request = bearer("top-secret-1");
     request.headers_mut().append("authorization", "Bearer top-secret-2".parse().unwrap());
@@ -363,14 +363,12 @@ async fn the_credential_is_marked_sensitive() {
         );
     }
 
-    let layer = JwtAuthLayer::new(verifier())
-        .reject_with(|_, request| http::Response::new(format!("{:?}", request.headers())));
     let mut request = bearer("top-secret-5");
     request.headers_mut().append("authorization", "Bearer top-secret-6".parse().unwrap());
     request.headers_mut().insert(&name, "of no concern".parse().unwrap());
     let expected =
         r#"{"authorization": Sensitive, "authorization": Sensitive, "x-access-token": "of no concern"}"#;
-    assert_eq!(ask(&layer, request).await.body(), expected);
+    assert_eq!(ask(&tells, request).await.body(), expected);
 
     let inner = tower::service_fn(async |request: Request<String>| {
         Ok::<_, std::convert::Infallible>(http::Response::new(format!("{:?}", request.headers())))
