@@ -407,6 +407,9 @@ async fn whoever_passes_brings_no_credential_inside() {
         "/?x=1 authorization:!Basic abc",
         "another scheme"
     );
+    let websocket = from(TokenSource::websocket_protocol("bearer").unwrap()).allow_failed();
+    let several = [(SEC_WEBSOCKET_PROTOCOL, "a, bearer, x, bearer, y, bearer.{}, {}")];
+    assert_eq!(seen(&websocket, with("/", &several)).await, "/", "several, one of them as a protocol, too");
 }
 
 #[tokio::test]
@@ -415,6 +418,14 @@ async fn the_same_source_twice_is_one() {
         let layer = from(source.clone()).add_token_source(source);
         assert_eq!(ask(&layer, with(path, &headers)).await.status(), 200, "{name}");
     }
+}
+
+#[tokio::test]
+async fn two_functions_are_two_sources() {
+    let layer = from(TokenSource::custom(|_| None)).add_token_source(TokenSource::custom(|request| {
+        Some(request.headers().get(X_TOKEN)?.to_str().ok()?.into())
+    }));
+    assert_answers(&layer, &[("/", &[(X_TOKEN, "{}")], None), ("/", &[], Some(MissingCredential))]).await;
 }
 
 #[test]
