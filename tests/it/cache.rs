@@ -411,6 +411,33 @@ async fn there_are_no_more_bytes_than_stated() {
     }
 }
 
+#[test]
+fn claims_that_hold_their_text_once_use_what_is_counted() {
+    #[derive(serde::Deserialize)]
+    struct Text {
+        #[serde(rename = "sub")]
+        _text: String,
+    }
+    for length in [0, 100, 1_000, 5_000] {
+        let most = 1_000_000;
+        let verifier = JwtVerifier::<Text>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
+            .audience(AUDIENCE)
+            .clock(|| at(NOW))
+            .cache(TokenCache::new().bytes(most));
+        let text = |n: usize| format!("{n:04}{}", "x".repeat(length));
+        let tokens: Vec<_> = (0..2_000).map(|n| token(&claims_but("sub", json!(text(n))))).collect();
+        let used = allocation_counter::measure(|| {
+            for token in tokens.iter().flat_map(|token| [token, token]) {
+                assert!(matches!(verifier.verify(token), tower_jwt_auth::Verdict::Ready(Ok(_))));
+            }
+        });
+        let (used, counted) = (used.bytes_current as u64, verifier.cache_stats().unwrap().bytes());
+        // The table's slots are made for tokens of 2 KiB: of longer ones, some stay empty.
+        assert!(used < counted * 11 / 10, "{length}: {used} in truth, {counted} counted");
+        assert!(used > counted * 6 / 10, "{length}: {used} in truth, {counted} counted");
+    }
+}
+
 #[tokio::test]
 async fn a_flood_of_forged_tokens_leaves_no_trace() {
     let verifier = verifier().cache(TokenCache::new());

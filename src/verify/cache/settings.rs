@@ -52,7 +52,7 @@ impl TokenCache {
 
     /// Sets how many bytes are used at most: 0.6 KiB a token and more, with the size of the claims type; the token
     /// itself; and its claims, which are taken to be as large as the token's payload. A claims type that blows its
-    /// payload up (a tree of `serde_json::Value`, say) uses more.
+    /// payload up (a tree of `serde_json::Value`, say) uses more, and long tokens use up to a tenth more.
     pub fn bytes(self, bytes: usize) -> Self {
         Self { bytes, ..self }
     }
