@@ -31,6 +31,8 @@ struct Talk {
 pub(crate) struct Holdings {
     /// In KiB.
     pub(crate) memory: u64,
+    /// What is allocated of it, in KiB.
+    pub(crate) heap: u64,
     pub(crate) tasks: u64,
     pub(crate) files: u64,
     pub(crate) threads: u64,
@@ -84,6 +86,7 @@ impl Process {
         };
         Holdings {
             memory: number("VmRSS"),
+            heap: self.ask("heap").parse().unwrap(),
             tasks: self.ask("tasks").parse().unwrap(),
             files: fs::read_dir(format!("{folder}/fd")).unwrap().count() as u64,
             threads: number("Threads"),
@@ -113,7 +116,7 @@ impl Drop for Process {
 
 impl Display for Holdings {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { memory, tasks, files, threads } = self;
-        write!(f, "{memory:7} KiB {tasks:4} tasks {files:4} files {threads:3} threads")
+        let Self { memory, heap, tasks, files, threads } = self;
+        write!(f, "{memory:7} KiB, {heap:6} on the heap {tasks:4} tasks {files:4} files {threads:3} threads")
     }
 }

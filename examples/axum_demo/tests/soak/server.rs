@@ -2,6 +2,7 @@
 //!
 //! It is told what to do on its standard input, and answers on its standard output.
 
+use std::alloc::System;
 use std::env;
 use std::future::pending;
 use std::io::{self, Write};
@@ -11,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use axum_demo::{Settings, app, listen, serve};
+use cap::Cap;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -30,6 +32,10 @@ const BETWEEN_KEYS: Duration = Duration::from_secs(4);
 const PUBLISHED_AHEAD: Duration = Duration::from_secs(3);
 const LIFETIME: Duration = Duration::from_secs(30);
 
+/// Counts what is allocated; C's libraries do so past it.
+#[global_allocator]
+static HEAP: Cap<System> = Cap::new(System, usize::MAX);
+
 const AUDIENCE: &str = "https://api.example.com";
 
 /// Until it is told to stop, or nobody is left who could tell it.
@@ -42,6 +48,7 @@ pub(crate) fn run() {
     say(&format!("{demo} {service}"));
     for line in io::stdin().lines().map_while(Result::ok) {
         match &*line {
+            "heap" => say(&(HEAP.allocated() / 1024).to_string()),
             "tasks" => say(&runtime.metrics().num_alive_tasks().to_string()),
             "provider away" => drop(provider.send_replace(false)),
             "provider back" => drop(provider.send_replace(true)),

@@ -6,9 +6,11 @@ use std::time::Duration;
 use crate::process::{Holdings, Process};
 use crate::site::Site;
 
-/// By so much the memory of a process may have grown, in KiB: what the allocator does not give back at once, and the list of
-/// what was revoked meanwhile.
+/// By so much the memory of a process may have grown, in KiB: what the allocator does not give back at once.
 const MEMORY: u64 = 8 * 1024;
+
+/// And what is allocated of it: the list of what was revoked meanwhile.
+const HEAP: u64 = 512;
 
 /// The connections of a process to its database, which stay open for a while.
 const POOL: u64 = 10;
@@ -35,6 +37,7 @@ pub(crate) fn verdict(site: &Site, processes: &[Process], measured: &Measured, i
     for (number, (before, after)) in measured.before.iter().zip(&measured.after).enumerate() {
         for (what, before, after, more) in [
             ("KiB of memory", before.memory, after.memory, MEMORY),
+            ("KiB on the heap", before.heap, after.heap, HEAP),
             ("tasks", before.tasks, after.tasks, 0),
             ("files", before.files, after.files, POOL),
             ("threads", before.threads, after.threads, 0),
