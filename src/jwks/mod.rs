@@ -299,6 +299,8 @@ impl RemoteKeys {
             let Settings { client, origin, rules, .. } = settings.clone();
             let fetcher = Fetcher::new(client, origin, rules);
             *task = Some(runtime.spawn(Arc::clone(state).run(fetcher, guard)).abort_handle());
+            drop(task);
+            state.tell_held();
         }
         true
     }
@@ -356,7 +358,6 @@ impl Drop for Shared {
         if let Some(task) = self.task.get_mut().unwrap_or_else(PoisonError::into_inner) {
             task.abort();
         }
-        observe::keys_held(&self.state.provider, 0);
     }
 }
 

@@ -17,7 +17,7 @@ use super::pace::{Pace, after};
 use super::progress::{Ask, Progress};
 use super::stats::Counts;
 use crate::error::AuthError;
-use crate::observe;
+use crate::observe::{self, HeldKeys};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::verify::{KeySet, KeySource, KeyStore, Refresh};
 
@@ -37,6 +37,8 @@ pub(crate) struct State {
     /// As many permits as requests may wait.
     waiting: Arc<Semaphore>,
     pub(super) counts: Counts,
+    /// What is measured of the keys that are held.
+    held: HeldKeys,
     pace: Pace,
     wait_limit: Duration,
 }
@@ -51,6 +53,7 @@ impl State {
     ) -> Self {
         let progress = Progress::new(Instant::now(), !seed.is_empty());
         Self {
+            held: HeldKeys::new(&provider),
             provider,
             keys: KeyStore::new(seed),
             progress: watch::channel(progress).0,
@@ -162,7 +165,7 @@ impl State {
             self.give_up(progress);
             progress.want(Instant::now());
         });
-        observe::keys_held(&self.provider, 0);
+        self.tell_held();
         self.wanted.notify_one();
     }
 
@@ -177,7 +180,18 @@ impl State {
         });
         // Not before the others can go on.
         if are_given_up {
-            observe::keys_held(&self.provider, 0);
+            self.tell_held();
+        }
+    }
+
+    /// Has it measured how many keys are held, whoever else changes that meanwhile.
+    pub(super) fn tell_held(&self) {
+        loop {
+            let keys = self.keys.current().len();
+            self.held.are(keys);
+            if keys == self.keys.current().len() {
+                return;
+            }
         }
     }
 
@@ -266,7 +280,10 @@ impl State {
             (progress.outcome.clone(), progress.confirmed.is_some())
         };
         match outcome {
-            Ok(()) => observe::keys_fetched(&self.provider, self.keys.current().len(), failures),
+            Ok(()) => {
+                observe::keys_fetched(&self.provider, self.keys.current().len(), failures);
+                self.tell_held();
+            }
             Err(error) => observe::fetch_failed(&self.provider, &*error, failures + 1, holds_any),
         }
     }

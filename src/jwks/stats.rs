@@ -28,7 +28,8 @@ impl RemoteKeysStats {
         self.failures
     }
 
-    /// How many tokens were judged by keys that should have been fetched anew, but could not be.
+    /// How often keys were looked at that should have been fetched anew, but could not be: for each token, and once more
+    /// where its key was not held.
     #[must_use]
     pub fn stale_uses(&self) -> u64 {
         self.stale_uses

@@ -1,8 +1,9 @@
 //! Measurements, by the facade `metrics`.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use metrics::{
@@ -33,7 +34,7 @@ pub fn describe_metrics() {
         Unit::Seconds,
         "How long judging a token took, with any wait for keys."
     );
-    describe_counter!(CACHE_LOOKUPS, Unit::Count, "Tokens that a cache was asked for.");
+    describe_counter!(CACHE_LOOKUPS, Unit::Count, "Looks into a cache of tokens.");
     describe_counter!(FETCHES, Unit::Count, "Attempts to fetch keys that have ended.");
     describe_gauge!(
         CONFIRMED,
@@ -41,7 +42,11 @@ pub fn describe_metrics() {
         "Unix time at which the keys were last found to be the provider's."
     );
     describe_gauge!(KEYS, Unit::Count, "Keys of the provider that are held.");
-    describe_counter!(STALE_USES, Unit::Count, "Tokens judged by keys that could not be fetched anew.");
+    describe_counter!(
+        STALE_USES,
+        Unit::Count,
+        "Looks at keys that should have been fetched anew, and could not be."
+    );
     describe_gauge!(REVOCATIONS, Unit::Count, "Revocations that are held, in all lists of the process.");
     describe_counter!(STORE_CALLS, Unit::Count, "Calls of a store of revocations that have ended.");
 }
@@ -73,7 +78,7 @@ impl Timer {
     }
 
     pub(crate) fn stop<T, E>(self, judged: &Result<T, E>) {
-        // Labels that are written out are made once.
+        // Labels that are literals make a static key, so that nothing is allocated.
         let seconds = match judged {
             Ok(_) => histogram!(VERIFICATION, "outcome" => "accepted"),
             Err(_) => histogram!(VERIFICATION, "outcome" => "refused"),
@@ -101,19 +106,61 @@ pub(crate) fn cache_looked_up(is_hit: bool) {
     lookups.increment(1);
 }
 
-pub(super) fn keys_fetched(provider: &Arc<str>, keys: usize) {
+pub(super) fn keys_fetched(provider: &Arc<str>) {
     counter!(FETCHES, "provider" => shared(provider), "outcome" => "good").increment(1);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     gauge!(CONFIRMED, "provider" => shared(provider)).set(now);
-    keys_held(provider, keys);
 }
 
 pub(super) fn fetch_failed(provider: &Arc<str>) {
     counter!(FETCHES, "provider" => shared(provider), "outcome" => "failed").increment(1);
 }
 
-pub(crate) fn keys_held(provider: &Arc<str>, keys: usize) {
-    gauge!(KEYS, "provider" => shared(provider)).set(keys as f64);
+/// How many keys one `RemoteKeys` holds; none, when this is dropped.
+pub(crate) struct HeldKeys {
+    provider: Arc<str>,
+    /// `NOTHING`, if it has not told yet.
+    told: AtomicIsize,
+}
+
+const NOTHING: isize = -1;
+
+/// By provider, of all who have told. None of them is to hide the others' keys.
+static HELD_KEYS: Mutex<BTreeMap<Arc<str>, isize>> = Mutex::new(BTreeMap::new());
+
+impl HeldKeys {
+    pub(crate) fn new(provider: &Arc<str>) -> Self {
+        Self { provider: Arc::clone(provider), told: AtomicIsize::new(NOTHING) }
+    }
+
+    pub(crate) fn are(&self, keys: usize) {
+        let keys = keys as isize;
+        let before = self.told.swap(keys, Ordering::SeqCst).max(0);
+        let count = |more: isize| {
+            let mut counts = HELD_KEYS.lock().unwrap_or_else(PoisonError::into_inner);
+            let held = counts.get(&self.provider).copied().unwrap_or(0) + more;
+            match held {
+                0 => counts.remove(&self.provider),
+                held => counts.insert(Arc::clone(&self.provider), held),
+            };
+            held
+        };
+        until_it_is_so(
+            || count(0),
+            count(keys - before),
+            |held| {
+                gauge!(KEYS, "provider" => shared(&self.provider)).set(held as f64);
+            },
+        );
+    }
+}
+
+impl Drop for HeldKeys {
+    fn drop(&mut self) {
+        if *self.told.get_mut() != NOTHING {
+            self.are(0);
+        }
+    }
 }
 
 pub(crate) fn stale_use(provider: &Arc<str>) {
@@ -126,13 +173,17 @@ pub(crate) fn revocations_held(more: isize) {
     if more == 0 {
         return;
     }
-    HELD.fetch_add(more, Ordering::SeqCst);
-    // Until what was told last is how it is, whoever else counts meanwhile.
+    let held = HELD.fetch_add(more, Ordering::SeqCst) + more;
+    until_it_is_so(|| HELD.load(Ordering::SeqCst), held, |held| gauge!(REVOCATIONS).set(held as f64));
+}
+
+/// Tells how much there is until what was told last is how it is, whoever else counts meanwhile; with no lock held.
+fn until_it_is_so(count: impl Fn() -> isize, mut held: isize, tell: impl Fn(isize)) {
     loop {
-        let held = HELD.load(Ordering::SeqCst);
-        gauge!(REVOCATIONS).set(held as f64);
-        if held == HELD.load(Ordering::SeqCst) {
-            return;
+        tell(held);
+        match count() {
+            now if now == held => return,
+            now => held = now,
         }
     }
 }

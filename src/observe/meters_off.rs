@@ -40,13 +40,22 @@ type Waiting<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 pub(crate) fn cache_looked_up(_: bool) {}
 
 #[inline]
-pub(super) fn keys_fetched(_: &Arc<str>, _: usize) {}
+pub(super) fn keys_fetched(_: &Arc<str>) {}
 
 #[inline]
 pub(super) fn fetch_failed(_: &Arc<str>) {}
 
-#[inline]
-pub(crate) fn keys_held(_: &Arc<str>, _: usize) {}
+pub(crate) struct HeldKeys;
+
+impl HeldKeys {
+    #[inline]
+    pub(crate) fn new(_: &Arc<str>) -> Self {
+        Self
+    }
+
+    #[inline]
+    pub(crate) fn are(&self, _: usize) {}
+}
 
 #[inline]
 pub(crate) fn stale_use(_: &Arc<str>) {}

@@ -23,7 +23,7 @@ pub(crate) use self::events::{About, MayBeLogged};
 #[cfg(feature = "metrics")]
 pub use self::meters::describe_metrics;
 pub(crate) use self::meters::{
-    Timer, cache_looked_up, keys_held, request_accepted, request_passed, request_refused, revocations_held,
+    HeldKeys, Timer, cache_looked_up, request_accepted, request_passed, request_refused, revocations_held,
     stale_use,
 };
 use crate::kind::AuthErrorKind;
@@ -42,7 +42,7 @@ pub(crate) fn refusal_answered(
 
 /// The keys of a provider were fetched, or found to be as they were, after so many failures.
 pub(crate) fn keys_fetched(provider: &Arc<str>, keys: usize, failures: u32) {
-    meters::keys_fetched(provider, keys);
+    meters::keys_fetched(provider);
     events::keys_fetched(provider, keys, failures);
 }
 

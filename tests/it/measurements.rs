@@ -122,12 +122,14 @@ fn revocations_that_are_held_are_counted() {
 #[cfg(feature = "remote-keys")]
 #[tokio::test(start_paused = true)]
 async fn fetches_and_what_came_of_them_are_counted() {
+    use tower_jwt_auth::RemoteKeys;
+
     use crate::remote_keys::Provider;
 
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);
     let provider = Provider::of(&["k1", "k2"]);
-    let keys = provider.keys();
+    let keys = RemoteKeys::jwks_with("https://measured.example.com/jwks", provider.clone()).unwrap();
     let verifier =
         JwtVerifier::<Value>::new(keys.clone()).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
     keys.ready().await.unwrap();
@@ -136,9 +138,9 @@ async fn fetches_and_what_came_of_them_are_counted() {
         let name = name.split('{').next().unwrap();
         assert!(lines(&recorder, name).contains(&expected), "{expected}: {:?}", lines(&recorder, name));
     };
-    const FETCHES: &str = "jwt_auth_jwks_fetches_total{provider=\"https://id.example.com/jwks.json\"";
+    const FETCHES: &str = "jwt_auth_jwks_fetches_total{provider=\"https://measured.example.com/jwks\"";
     expect(&format!("{FETCHES},outcome=\"good\"}}"), "1");
-    expect("jwt_auth_jwks_keys{provider=\"https://id.example.com/jwks.json\"}", "2");
+    expect("jwt_auth_jwks_keys{provider=\"https://measured.example.com/jwks\"}", "2");
     let confirmed = lines(&recorder, "jwt_auth_jwks_confirmed_timestamp_seconds").remove(0);
     let confirmed: f64 = confirmed.rsplit_once(' ').unwrap().1.parse().unwrap();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
@@ -149,11 +151,56 @@ async fn fetches_and_what_came_of_them_are_counted() {
     assert!(lines(&recorder, &format!("{FETCHES},outcome=\"failed\"}}")).len() == 1);
     let token = crate::remote_keys::token_from(ISSUER, "k1");
     verifier.verify(&token).await.unwrap();
-    expect("jwt_auth_jwks_stale_uses_total{provider=\"https://id.example.com/jwks.json\"}", "1");
+    expect("jwt_auth_jwks_stale_uses_total{provider=\"https://measured.example.com/jwks\"}", "1");
 
     // A day later they are given up.
     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
-    expect("jwt_auth_jwks_keys{provider=\"https://id.example.com/jwks.json\"}", "0");
+    expect("jwt_auth_jwks_keys{provider=\"https://measured.example.com/jwks\"}", "0");
+}
+
+/// A provider with a name of its own: the keys of one are counted in the whole process.
+#[cfg(feature = "remote-keys")]
+#[tokio::test(start_paused = true)]
+async fn the_keys_of_a_provider_are_counted_for_as_long_as_they_are_in_use() {
+    use tower_jwt_auth::RemoteKeys;
+
+    use crate::remote_keys::{Provider, key_set};
+
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let held = async || {
+        // Until the task that was told to end has ended.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        lines(&recorder, "jwt_auth_jwks_keys{")
+    };
+    let expected =
+        |keys: u32| [format!(r#"jwt_auth_jwks_keys{{provider="https://busy.example.com/jwks"}} {keys}"#)];
+    let of = |provider: &Provider| {
+        RemoteKeys::jwks_with("https://busy.example.com/jwks", provider.clone()).unwrap()
+    };
+    let (up, down) = (Provider::of(&["k1", "k2"]), Provider::new());
+
+    let unused = of(&down).seed(key_set(&["k1"]));
+    assert_eq!(held().await, [""; 0], "not used yet");
+    drop(unused.ready().await);
+    assert_eq!(held().await, expected(1), "those that it begins with");
+    drop(unused);
+    let never = of(&down);
+    drop(never.ready().await);
+    assert_eq!(held().await, expected(0), "it could never be reached");
+
+    let keys = of(&up);
+    keys.ready().await.unwrap();
+    assert_eq!(held().await, expected(2));
+    // Settings are changed, and others come and go.
+    let other = of(&up).cooldown(Duration::from_secs(5));
+    assert_eq!(held().await, expected(2));
+    other.ready().await.unwrap();
+    assert_eq!(held().await, expected(4), "in two places");
+    drop((never, other));
+    assert_eq!(held().await, expected(2), "as before");
+    drop(keys);
+    assert_eq!(held().await, expected(0), "not used any more");
 }
 
 /// A recorder may do what it likes: nothing is held up by it that it may ask for.

@@ -17,7 +17,7 @@ use jsonwebtoken::Header;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tower_jwt_auth::{
-    Algorithm, AuthErrorKind, Claims, ClientFuture, HttpClient, JwtVerifier, RemoteKeys, Verdict,
+    Algorithm, AuthErrorKind, Claims, ClientFuture, HttpClient, JwtVerifier, KeySet, RemoteKeys, Verdict,
 };
 
 use crate::keys::{jwk_with, set_of, signer};
@@ -115,6 +115,11 @@ impl HttpClient for Provider {
 fn jwks(kids: &[&str]) -> String {
     let keys: Vec<_> = kids.iter().map(|kid| jwk_with(Algorithm::EdDSA, json!({ "kid": kid }))).collect();
     set_of(&keys)
+}
+
+/// The keys of these names.
+pub(crate) fn key_set(kids: &[&str]) -> KeySet {
+    KeySet::jwks(jwks(kids)).unwrap()
 }
 
 fn verifier(keys: &RemoteKeys) -> JwtVerifier<Value> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use http::Response;
 use serde_json::json;
 use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
-use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtAuthLayer, KeySet};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtAuthLayer};
 
-use super::{Provider, at_once, jwks, pass, refusal, seconds, token, verifier};
+use super::{Provider, at_once, jwks, key_set, pass, refusal, seconds, token, verifier};
 use crate::keys::{jwk_with, set_of};
 use crate::support::{ask, assert_refused, bearer};
 
@@ -51,7 +51,7 @@ async fn promise_3_the_maximum_holds_while_a_provider_hangs_too() {
 #[tokio::test(start_paused = true)]
 async fn promise_3_given_keys_serve_at_once_and_no_longer_than_fetched_ones() {
     let provider = Provider::new();
-    let keys = provider.keys().seed(KeySet::jwks(jwks(&["a"])).unwrap()).outage_limit(seconds(1000));
+    let keys = provider.keys().seed(key_set(&["a"])).outage_limit(seconds(1000));
     let verifier = verifier(&keys);
     assert!(at_once(verifier.verify(&token("a"))).is_ok());
     keys.ready().await.unwrap();

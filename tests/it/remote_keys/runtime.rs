@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
-use tower_jwt_auth::{JwtVerifier, KeySet, KeySource, KeysRef, Refresh, RemoteKeys};
+use tower_jwt_auth::{JwtVerifier, KeySource, KeysRef, Refresh, RemoteKeys};
 
-use super::{Provider, at_once, jwks, pass, refusal, seconds, token, verifier};
+use super::{Provider, at_once, key_set, pass, refusal, seconds, token, verifier};
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_fetched_before_it_is_needed() {
@@ -82,9 +82,9 @@ fn with_no_runtime_nothing_panics_and_given_keys_serve() {
     assert!(!keys.is_ready());
     keys.purge();
     assert_eq!(at_once(verifier.verify(&token("a"))).err(), Some(KeysUnavailable));
-    let seeded = provider.keys().seed(KeySet::jwks(jwks(&["a"])).unwrap());
+    let seeded = provider.keys().seed(key_set(&["a"]));
     assert!(at_once(super::verifier(&seeded).verify(&token("a"))).is_ok());
-    let old = provider.keys().seed(KeySet::jwks(jwks(&["a"])).unwrap()).outage_limit(Duration::ZERO);
+    let old = provider.keys().seed(key_set(&["a"])).outage_limit(Duration::ZERO);
     std::thread::sleep(Duration::from_millis(110));
     assert_eq!(at_once(super::verifier(&old).verify(&token("a"))).err(), Some(KeysUnavailable));
     assert_eq!(provider.requests(), 0);
@@ -103,7 +103,7 @@ fn with_no_runtime_what_is_settled_is_said() {
 #[tokio::test(start_paused = true)]
 async fn keys_that_were_given_too_long_ago_do_not_serve_even_once() {
     let provider = Provider::new();
-    let keys = provider.keys().seed(KeySet::jwks(jwks(&["a"])).unwrap()).outage_limit(seconds(1000));
+    let keys = provider.keys().seed(key_set(&["a"])).outage_limit(seconds(1000));
     pass(1001).await;
     assert_eq!(refusal(&verifier(&keys), "a").await, Some(KeysUnavailable));
 }
