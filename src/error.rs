@@ -15,8 +15,7 @@ const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Why a request was refused, with what an answer needs to say so.
 ///
 /// It is put into the extensions of every response that refuses a request, for logs and metrics, whatever made the
-/// response. Nothing of the token is in it. How it is answered ([`status`](Self::status),
-/// [`response`](Self::response)) is in `reject.rs`.
+/// response. Nothing of the token is in it.
 ///
 /// ```
 /// use tower_jwt_auth::{AuthError, AuthErrorKind};

@@ -106,7 +106,9 @@ where
                         judged.map_err(|error| reconsider(&token, error))
                     }
                     Verdict::Pending(_) if !is_well_formed(&token) => {
-                        Err(AuthErrorKind::MalformedCredential.into())
+                        let judged = Err(AuthErrorKind::MalformedCredential.into());
+                        timer.stop(&judged);
+                        judged
                     }
                     Verdict::Pending(verdict) => return Step::Waiting(timer.until(verdict)),
                 }

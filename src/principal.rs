@@ -4,15 +4,13 @@ use std::fmt::{self, Formatter};
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::challenge::Challenge;
 use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
@@ -162,8 +160,11 @@ where
         // The service that was polled ready goes along with the request, and a fresh one stays.
         let fresh = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, fresh);
-        let challenge = claims.challenge().cloned();
-        let held = Held { request, challenge, inner, reject: self.layer.reject.clone() };
+        let about_claims = |request: &Extensions, error| match Claims::<C>::find(request) {
+            Ok(claims) => claims.error(error),
+            Err(_) => error,
+        };
+        let held = Held { request, about_claims, inner, reject: self.layer.reject.clone() };
         PrincipalFuture { state: State::Finding { lookup: (self.layer.find)(claims), held: Some(held) } }
     }
 }
@@ -194,7 +195,8 @@ pin_project! {
 /// What waits until the user is found.
 struct Held<S, R, B> {
     request: Request<B>,
-    challenge: Option<Arc<Challenge>>,
+    /// Has an error answered and logged as one about the claims in these extensions.
+    about_claims: fn(&Extensions, AuthError) -> AuthError,
     inner: S,
     reject: R,
 }
@@ -227,7 +229,7 @@ where
                         Ok(None) => AuthError::new(AuthErrorKind::UnknownPrincipal),
                         Err(error) => AuthError::new(AuthErrorKind::PrincipalUnavailable).caused_by(error),
                     };
-                    let error = error.in_challenge(held.challenge.as_ref());
+                    let error = (held.about_claims)(held.request.extensions(), error);
                     return Poll::Ready(Ok(reject::refuse(&held.reject, error, (&held.request).into())));
                 }
                 StateProj::Calling { response } => return response.poll(cx),

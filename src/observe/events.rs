@@ -101,17 +101,17 @@ pub(super) fn fetch_failed(provider: &str, error: &(dyn Error + 'static), failur
 
 pub(super) fn store_answered(call: &str, failures: u64) {
     if failures > 0 {
-        info!(target: TARGET, call, failures, "the store of revocations answers again");
+        info!(target: TARGET, call, failures, "a call of the store of revocations is good again");
     }
 }
 
-/// Tried every half a second, so that only the first failure is a warning.
+/// It is tried again several times a second, so that only the first failure is a warning.
 pub(super) fn store_failed(call: &str, error: &(dyn Error + 'static), failures: u64) {
     let cause = in_short(error);
     if failures == 1 {
-        warn!(target: TARGET, call, cause = cause.as_str(), "the store of revocations does not answer");
+        warn!(target: TARGET, call, cause = cause.as_str(), "a call of the store of revocations has failed");
     } else {
-        debug!(target: TARGET, call, failures, cause = cause.as_str(), "the store of revocations still does not answer");
+        debug!(target: TARGET, call, failures, cause = cause.as_str(), "a call of the store of revocations has failed once more");
     }
 }
 

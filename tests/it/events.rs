@@ -127,7 +127,7 @@ async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
     assert_eq!(
         log.take(),
         " WARN tower_jwt_auth: request refused: the user of the token cannot be looked up \
-         kind=\"principal_unavailable\" status=503 cause=\"the database is away\"\n"
+         kind=\"principal_unavailable\" status=503 issuer=\"https://id.example.com\" cause=\"the database is away\"\n"
     );
 
     let layer = RequireLayer::<Value, _>::new(scope("read"));
@@ -289,7 +289,7 @@ async fn a_store_of_revocations_that_is_away_is_told_of_until_it_is_back() {
     let told = log.take();
     let (first, rest) = told.split_once('\n').unwrap();
     let expected =
-        " WARN tower_jwt_auth: the store of revocations does not answer call=\"read\" cause=\"away\"";
+        " WARN tower_jwt_auth: a call of the store of revocations has failed call=\"read\" cause=\"away\"";
     assert_eq!(first, expected);
     assert!(rest.lines().count() > 5 && rest.lines().all(|line| line.starts_with("DEBUG ")), "{rest}");
 
@@ -298,7 +298,9 @@ async fn a_store_of_revocations_that_is_away_is_told_of_until_it_is_back() {
     let told = log.take();
     let last = told.lines().last().unwrap();
     assert!(
-        last.starts_with(" INFO tower_jwt_auth: the store of revocations answers again call=\"read\""),
+        last.starts_with(
+            " INFO tower_jwt_auth: a call of the store of revocations is good again call=\"read\""
+        ),
         "{last}"
     );
 }
