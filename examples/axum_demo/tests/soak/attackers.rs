@@ -67,8 +67,8 @@ async fn run(site: &Site, server: SocketAddr, attack: &Attack) {
         site.tally.fault(attack.what, "no connection");
         return;
     };
-    // It may be hung up on in the midst of it.
-    let _ = stream.write_all(&attack.sent).await;
+    // It may be hung up on in the midst of it, or not be read.
+    let _ = timeout(LONGEST_ANSWER, stream.write_all(&attack.sent)).await;
     let mut answer = Vec::new();
     match attack.then {
         Leave => return site.tally.count(attack.what, "left"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, decode_header};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -56,7 +56,12 @@ async fn show(site: &Site, server: usize, token: &mut Token) {
     };
     let request = site.get(site.services[server], "/").bearer_auth(&token.text);
     if let Some(answer) = site.ask(what, request).await {
-        token.was_accepted |= site.judge(what, &answer, &[200], excuses);
+        let is_good = site.judge(what, &answer, &[200], excuses);
+        token.was_accepted |= is_good;
+        // The service answers with the name of the key.
+        if is_good && Some(&answer.body) != decode_header(&token.text).unwrap().kid.as_ref() {
+            site.tally.fault(what, format!("another token's claims: {}", answer.body));
+        }
     }
 }
 

@@ -92,10 +92,7 @@ async fn soak(time: Duration) -> ExitCode {
 
     let measured = Measured { before, after };
     say(&report(&site, &*processes, &measured, began.elapsed() - 2 * SETTLING));
-    let mut wrong = verdict(&site, &*processes, &measured, is_long);
-    if !processes.iter().all(Process::stop) {
-        wrong.push("a process has not ended well".to_owned());
-    }
+    let wrong = verdict(&site, &processes.each_ref().map(Process::stop), &measured, is_long);
     wrong.iter().for_each(|wrong| say(&format!("WRONG: {wrong}")));
     match wrong.is_empty() {
         true => ExitCode::SUCCESS,

@@ -23,9 +23,9 @@ pub(crate) struct Outages {
     pub(crate) provider: Outage,
 }
 
-/// The last outage of something.
+/// All outages of something, one after the other.
 #[derive(Default)]
-pub(crate) struct Outage(Mutex<Option<Times>>);
+pub(crate) struct Outage(Mutex<Vec<Times>>);
 
 #[derive(Clone, Copy)]
 struct Times {
@@ -35,24 +35,38 @@ struct Times {
 
 impl Outage {
     fn begin(&self) {
-        *self.0.lock().unwrap() = Some(Times { began: Instant::now(), ended: None });
+        self.0.lock().unwrap().push(Times { began: Instant::now(), ended: None });
     }
 
     fn end(&self) {
-        self.0.lock().unwrap().as_mut().unwrap().ended = Some(Instant::now());
+        self.0.lock().unwrap().last_mut().unwrap().ended = Some(Instant::now());
     }
 
     /// Whether there has been one since then, or until shortly before.
     pub(crate) fn touches(&self, since: Instant, aftermath: Duration) -> bool {
-        let times = *self.0.lock().unwrap();
-        times.is_some_and(|times| times.ended.is_none_or(|ended| ended + aftermath > since))
+        self.last().is_some_and(|times| times.ended.is_none_or(|ended| ended + aftermath > since))
+    }
+
+    /// The same, of one that had begun by a moment at which something would have been known without it.
+    pub(crate) fn hides(&self, known: Instant, since: Instant, aftermath: Duration) -> bool {
+        self.touches(since, aftermath) && self.last().is_some_and(|times| times.began <= known)
+    }
+
+    /// Whether this moment was in one, or shortly after it.
+    pub(crate) fn explains(&self, moment: Instant, aftermath: Duration) -> bool {
+        let all = self.0.lock().unwrap();
+        all.iter()
+            .any(|times| times.began <= moment && times.ended.is_none_or(|ended| moment < ended + aftermath))
+    }
+
+    fn last(&self) -> Option<Times> {
+        self.0.lock().unwrap().last().copied()
     }
 
     /// The same, of one for which the held list is too old.
     pub(crate) fn lasts_long(&self, since: Instant, aftermath: Duration) -> bool {
-        let times = *self.0.lock().unwrap();
         self.touches(since, aftermath)
-            && times.is_some_and(|times| times.ended.unwrap_or_else(Instant::now) - times.began > LONG)
+            && self.last().is_some_and(|times| times.ended.unwrap_or_else(Instant::now) - times.began > LONG)
     }
 }
 

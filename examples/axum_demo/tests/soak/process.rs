@@ -4,8 +4,10 @@ use std::fmt::{self, Display, Formatter};
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::{env, fs, thread};
+use std::sync::Mutex;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{env, fs};
 
 /// Says to this program that it is one of the servers.
 pub(crate) const IS_SERVER: &str = "SOAK_IS_SERVER";
@@ -15,7 +17,8 @@ pub(crate) struct Process {
     child: Mutex<Child>,
     id: u32,
     talk: Mutex<Talk>,
-    odd_errors: Arc<Mutex<Vec<String>>>,
+    /// Hears what it says on standard error, until it ends.
+    hearing: Mutex<Option<JoinHandle<Said>>>,
     pub(crate) demo: SocketAddr,
     pub(crate) service: SocketAddr,
 }
@@ -24,6 +27,15 @@ pub(crate) struct Process {
 struct Talk {
     questions: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
+}
+
+/// Lines, and when they were said.
+type Said = Vec<(Instant, String)>;
+
+/// How a process has ended, and what it said on standard error.
+pub(crate) struct Ended {
+    pub(crate) well: bool,
+    pub(crate) said: Said,
 }
 
 /// What a process holds of the machine.
@@ -54,17 +66,13 @@ impl Process {
             .unwrap();
         let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
         let errors = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let odd_errors = Arc::<Mutex<Vec<String>>>::default();
-        let odd = Arc::clone(&odd_errors);
-        // What it says of outages is right: there are some.
-        let is_odd =
-            |line: &String| !line.starts_with("database error: ") && !line.starts_with("REDIS_URL: Redis ");
-        thread::spawn(move || errors.filter(is_odd).for_each(|line| odd.lock().unwrap().push(line)));
+        let hearing = thread::spawn(move || errors.map(|line| (Instant::now(), line)).collect());
         let addresses = answers.next().expect("it starts, or says on standard error why not").unwrap();
         let (demo, service) = addresses.split_once(' ').unwrap();
         let (demo, service) = (demo.parse().unwrap(), service.parse().unwrap());
         let talk = Talk { questions: child.stdin.take().unwrap(), answers };
-        Self { id: child.id(), child: Mutex::new(child), talk: Mutex::new(talk), odd_errors, demo, service }
+        let hearing = Mutex::new(Some(hearing));
+        Self { id: child.id(), child: Mutex::new(child), talk: Mutex::new(talk), hearing, demo, service }
     }
 
     pub(crate) fn tell(&self, command: &str) {
@@ -93,17 +101,24 @@ impl Process {
         }
     }
 
-    /// What it has said on standard error that an outage does not explain: a panic, say.
-    pub(crate) fn odd_errors(&self) -> Vec<String> {
-        self.odd_errors.lock().unwrap().clone()
-    }
-
-    /// Tells it to stop; whether it ends well.
-    pub(crate) fn stop(&self) -> bool {
+    /// Tells it to stop, and waits for it, but not for ever.
+    pub(crate) fn stop(&self) -> Ended {
         self.tell("stop");
-        self.child.lock().unwrap().wait().unwrap().success()
+        let (mut child, told) = (self.child.lock().unwrap(), Instant::now());
+        while child.try_wait().unwrap().is_none() && told.elapsed() < LONGEST_STOP {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let has_ended = child.try_wait().unwrap().is_some();
+        // If it fails, it has ended.
+        let _ = child.kill();
+        let well = has_ended && child.wait().unwrap().success();
+        let hearing = self.hearing.lock().unwrap().take().expect("it is stopped once");
+        Ended { well, said: hearing.join().unwrap() }
     }
 }
+
+/// The demo lets requests under way finish, and closes its database, in 5 s each.
+const LONGEST_STOP: Duration = Duration::from_secs(15);
 
 impl Drop for Process {
     fn drop(&mut self) {

@@ -90,7 +90,8 @@ async fn try_token(site: &Site, gone: &Gone, random: &mut Rng) {
         return;
     }
     let after = answer.asked - gone.since;
-    let by_outage = site.outages.redis.touches(answer.asked, TOLD_AFTER_OUTAGE);
+    // An outage that began when the other server had been told takes nothing back.
+    let by_outage = site.outages.redis.hides(gone.since + TOLD, answer.asked, TOLD_AFTER_OUTAGE);
     if !by_outage {
         let mut slowest = site.signed_out.slowest.lock().unwrap();
         *slowest = slowest.max(after);

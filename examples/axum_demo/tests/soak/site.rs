@@ -155,6 +155,11 @@ impl Answer {
         self.member("access_token")
     }
 
+    /// Whose profile this is.
+    pub(crate) fn email(&self) -> String {
+        self.member("email")
+    }
+
     fn member(&self, name: &str) -> String {
         let body: Value = serde_json::from_str(&self.body).unwrap_or_default();
         body[name].as_str().unwrap_or_default().to_owned()

@@ -8,6 +8,8 @@ use std::time::Duration;
 /// So many faults of a sort of request are shown, of all that are counted.
 const SHOWN: usize = 3;
 
+const FEW: u64 = 2;
+
 #[derive(Default)]
 pub(crate) struct Tally(Mutex<Counts>);
 
@@ -43,6 +45,16 @@ impl Tally {
     pub(crate) fn of(&self, what: &str, outcome: &str) -> u64 {
         let counts = self.0.lock().unwrap();
         counts.rows.get(what).and_then(|row| row.get(outcome)).copied().unwrap_or(0)
+    }
+
+    /// Those sorts of request of which more than a share ended with no answer, beside some few: of 1,000, so many.
+    pub(crate) fn too_often_closed(&self, of_1000: u64) -> Vec<String> {
+        let counts = self.0.lock().unwrap();
+        let closed = counts.rows.iter().filter_map(|(what, row)| {
+            let (closed, all) = (*row.get("closed")?, row.values().sum::<u64>());
+            (closed > FEW && closed * 1000 > all * of_1000).then(|| format!("{what}: {closed} of {all}"))
+        });
+        closed.collect()
     }
 
     pub(crate) fn requests(&self) -> u64 {

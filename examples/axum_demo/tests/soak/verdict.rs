@@ -1,9 +1,9 @@
 //! What has come of it, and whether that is good.
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::process::{Holdings, Process};
+use crate::process::{Ended, Holdings, Process};
 use crate::site::Site;
 
 /// By so much the memory of a process may have grown, in KiB: what the allocator does not give back at once.
@@ -15,8 +15,11 @@ const HEAP: u64 = 512;
 /// The connections of a process to its database, which stay open for a while.
 const POOL: u64 = 10;
 
-/// Of 1,000 good requests on connections kept open, so many may meet one that is just being closed.
+/// Of 1,000 requests on connections kept open, so many may meet one that is just being closed.
 const CLOSED_OF_1000: u64 = 5;
+
+/// So long after an outage, a process may still say that it is there: until its next attempt.
+const SAID_LATE: Duration = Duration::from_secs(10);
 
 /// Of each process, after the warm-up and at the end.
 pub(crate) struct Measured {
@@ -25,7 +28,7 @@ pub(crate) struct Measured {
 }
 
 /// What is wrong, a line each.
-pub(crate) fn verdict(site: &Site, processes: &[Process], measured: &Measured, is_long: bool) -> Vec<String> {
+pub(crate) fn verdict(site: &Site, processes: &[Ended], measured: &Measured, is_long: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     let (faults, first) = site.tally.faults();
     if faults > 0 {
@@ -47,14 +50,15 @@ pub(crate) fn verdict(site: &Site, processes: &[Process], measured: &Measured, i
             }
         }
     }
-    for process in processes {
-        wrong.extend(process.odd_errors().into_iter().map(|line| format!("on standard error: {line}")));
+    for (number, Ended { well, said }) in processes.iter().enumerate() {
+        if !well {
+            wrong.push(format!("process {number} has not ended well"));
+        }
+        let odd = said.iter().filter(|(moment, line)| !is_explained(site, *moment, line));
+        wrong.extend(odd.map(|(_, line)| format!("process {number} on standard error: {line}")));
     }
-    let closed = site.tally.of("protected, good token", "closed");
-    let good = site.tally.of("protected, good token", "200");
-    if closed * 1000 > good * CLOSED_OF_1000 {
-        wrong.push(format!("{closed} good requests were hung up on, of {good}"));
-    }
+    let closed = site.tally.too_often_closed(CLOSED_OF_1000);
+    wrong.extend(closed.into_iter().map(|row| format!("hung up on: {row}")));
     for (what, outcome) in REACHED.into_iter().chain(REACHED_IN_LONG.into_iter().filter(|_| is_long)) {
         if site.tally.of(what, outcome) == 0 {
             wrong.push(format!("not reached: {what}, {outcome}"));
@@ -63,8 +67,19 @@ pub(crate) fn verdict(site: &Site, processes: &[Process], measured: &Measured, i
     wrong
 }
 
+/// Whether there was an outage of which a process says this. What a panic says, none explains.
+fn is_explained(site: &Site, moment: Instant, line: &str) -> bool {
+    let outages = &site.outages;
+    let outage = match line {
+        _ if line.starts_with("database error: ") => &outages.database,
+        _ if line.starts_with("REDIS_URL: Redis ") => &outages.redis,
+        _ => return false,
+    };
+    outage.explains(moment, SAID_LATE)
+}
+
 /// What a soak that does not meet it has not shown.
-const REACHED: [(&str, &str); 16] = [
+const REACHED: [(&str, &str); 26] = [
     ("outages", "RedisHangs"),
     ("outages", "RedisCrashes"),
     ("outages", "RedisForgets"),
@@ -81,6 +96,16 @@ const REACHED: [(&str, &str); 16] = [
     ("protected, good token", "503"),
     ("protected, signed out", "401"),
     ("fetched keys, token used before", "200"),
+    ("fetched keys, forged", "401"),
+    ("fetched keys, unknown key", "401"),
+    ("hostile: half a body", "408"),
+    ("hostile: 100 KB header", "431"),
+    ("hostile: many headers", "431"),
+    ("hostile: large body", "413"),
+    ("hostile: endless body", "413"),
+    ("hostile: two lengths", "400"),
+    ("hostile: not UTF-8", "400"),
+    ("hostile: pipelined, then garbage", "401"),
 ];
 
 const REACHED_IN_LONG: [(&str, &str); 2] =

@@ -96,6 +96,11 @@ impl Visitor {
                 && self.site.judge(what, &answer, &[200], &[Database, Redis])
             {
                 self.site.tally.latency(answer.asked.elapsed());
+                if answer.email() != self.email {
+                    self.site
+                        .tally
+                        .fault(what, format!("{} was taken for another: {}", self.email, answer.body));
+                }
             }
             sleep(Duration::from_millis(self.random.u64(..10))).await;
         }
