@@ -13,8 +13,12 @@ left_out() {
     echo "LEFT OUT: $*" | tee -a "${LEFT_OUT:-/dev/null}"
 }
 
-# Debian packages.
+# Debian packages, which only root can install.
 install() {
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "these are needed, and only root can install them: $*"
+        return 1
+    fi
     step apt-get update
     step apt-get install --yes --no-install-recommends "$@"
 }
@@ -31,7 +35,7 @@ tool() {
         cargo-public-api) version=0.52.0 ;;
         typos-cli) version=1.52.0 ;;
     esac
-    cargo install --list | grep -q "^$1 v$version:" && return
-    step env -u RUSTFLAGS CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --profile dev "$1@$version"
     PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+    cargo install --list | grep "^$1 v$version:" >/dev/null && return
+    step env -u RUSTFLAGS CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --profile dev "$1@$version"
 }
