@@ -259,6 +259,35 @@ async fn what_is_revoked_meanwhile_reaches_the_store_when_it_is_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_is_waited_for_as_long_as_is_said() {
+    let store = Store::default();
+    store.behave(Behaviour::Hangs);
+    for limit in [0, 1, 10].map(seconds) {
+        let list = SharedRevocations::new(store.clone()).write_limit(limit).start().unwrap();
+        let start = Instant::now();
+        assert!(end(&list, "a").await.unwrap_err().is_tried_on());
+        assert_eq!(start.elapsed(), limit);
+    }
+}
+
+#[test]
+fn outside_of_a_runtime_a_revocation_counts_and_is_not_waited_for() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let list = {
+        let _inside = runtime.enter();
+        Store::default().lists()
+    };
+    let error = futures_util::FutureExt::now_or_never(end(&list, "a")).unwrap().unwrap_err();
+    assert_eq!(
+        std::error::Error::source(&error).unwrap().to_string(),
+        "it can be waited for only inside of a tokio runtime"
+    );
+    assert!(error.is_tried_on());
+    let verifier = verifier().revocations(list);
+    assert_eq!(runtime.block_on(judge(&verifier, "a")), Some(Revoked));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_store_does_not_take_holds_up_nothing_else() {
     #[derive(Clone, Default)]
     struct Picky(Store);
