@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::FutureExt;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response, Uri};
 use jsonwebtoken::EncodingKey;
 use jsonwebtoken::jwk::Jwk;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
@@ -137,28 +137,31 @@ where
     }
 }
 
-/// The headers that an input describes: a line each, `{}` for the good token. `None` where no header can be so.
+/// What an input describes: `{}` stands for the good token.
+pub fn filled(input: &[u8]) -> Vec<u8> {
+    let mut filled = Vec::new();
+    let mut rest = input;
+    while let Some(place) = rest.windows(2).position(|pair| pair == b"{}") {
+        filled.extend_from_slice(&rest[..place]);
+        filled.extend_from_slice(GOOD_TOKEN.as_bytes());
+        rest = &rest[place + 2..];
+    }
+    filled.extend_from_slice(rest);
+    filled
+}
+
+/// The headers that an input describes, a line each. `None` where no header can be so.
 pub fn header_lines(input: &[u8]) -> Option<Vec<HeaderValue>> {
-    let fill = |line: &[u8]| {
-        let mut filled = Vec::new();
-        let mut rest = line;
-        while let Some(place) = rest.windows(2).position(|pair| pair == b"{}") {
-            filled.extend_from_slice(&rest[..place]);
-            filled.extend_from_slice(GOOD_TOKEN.as_bytes());
-            rest = &rest[place + 2..];
-        }
-        filled.extend_from_slice(rest);
-        filled
-    };
     let lines = input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| HeaderValue::from_bytes(&fill(line)).ok()).collect()
+    lines.map(|line| HeaderValue::from_bytes(&filled(line)).ok()).collect()
 }
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// What the service inside saw of it: the values of the header. `None` where the request did not get inside.
-    pub inside: Option<Vec<Vec<u8>>>,
+pub struct Outcome<S = Vec<Vec<u8>>> {
+    /// What the service inside saw of it: the values of the header, or the address. `None` where the request did not get
+    /// inside.
+    pub inside: Option<S>,
     /// Whether it had claims with it.
     pub claims: bool,
     pub status: u16,
@@ -175,7 +178,40 @@ where
     for value in values {
         request.headers_mut().append(name, value.clone());
     }
-    let answer = layer.layer(tower::service_fn(inside as fn(_) -> _)).oneshot(request).now_or_never();
+    // A line counts as in RFC 9113, section 6.5.2.
+    let len = values.iter().map(|value| value.len() + 32).sum();
+    send(layer, &request, len, |request| {
+        let seen = request.headers().get_all(name);
+        assert!(seen.iter().all(HeaderValue::is_sensitive), "what is left of a credential is marked");
+        seen.iter().map(|value| value.as_bytes().to_vec()).collect()
+    })
+}
+
+/// Sends a request for this address through a layer.
+pub fn ask_for<L>(layer: &L, uri: &Uri) -> Outcome<String>
+where
+    L: Layer<Inside>,
+    L::Service: Service<Request<()>, Response = Response<Option<Request<()>>>, Error = Infallible>,
+{
+    let mut request = Request::new(());
+    *request.uri_mut() = uri.clone();
+    let len = uri.query().unwrap_or_default().len();
+    send(layer, &request, len, |request| request.uri().to_string())
+}
+
+/// `len` is how much of the request there is to read.
+fn send<L, S>(
+    layer: &L,
+    request: &Request<()>,
+    len: usize,
+    seen: impl FnOnce(&Request<()>) -> S,
+) -> Outcome<S>
+where
+    L: Layer<Inside>,
+    L::Service: Service<Request<()>, Response = Response<Option<Request<()>>>, Error = Infallible>,
+{
+    let service = || layer.layer(tower::service_fn(inside as fn(_) -> _));
+    let answer = bounded(len, 64, || service().oneshot(request.clone()).now_or_never());
     let Ok(response) = answer.expect("nothing is waited for");
     let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     let (status, challenge) = (response.status().as_u16(), header("www-authenticate"));
@@ -184,14 +220,8 @@ where
         assert_eq!(stored.as_deref(), Some("no-store"), "a refusal must not be kept");
         return Outcome { inside: None, claims: false, status, challenge };
     };
-    let seen = request.headers().get_all(name);
-    assert!(seen.iter().all(HeaderValue::is_sensitive), "what is left of a credential is marked");
-    Outcome {
-        inside: Some(seen.iter().map(|value| value.as_bytes().to_vec()).collect()),
-        claims: request.extensions().get::<Claims<Value>>().is_some(),
-        status,
-        challenge,
-    }
+    let claims = request.extensions().get::<Claims<Value>>().is_some();
+    Outcome { inside: Some(seen(&request)), claims, status, challenge }
 }
 
 /// The service behind the layer: it answers with the request.
@@ -295,13 +325,26 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// Asserts that judging something of `len` bytes takes neither time nor memory out of proportion.
+/// The least time in which a KiB of JSON is read here: by this build, on this machine.
+static KIB: LazyLock<Duration> = LazyLock::new(|| {
+    let json = format!("[{}1]", "1,".repeat(511));
+    let read = |_| {
+        let start = Instant::now();
+        std::hint::black_box(serde_json::from_str::<Value>(&json).unwrap());
+        start.elapsed()
+    };
+    (0..100).map(read).min().unwrap()
+});
+
+/// Asserts that judging something of `len` bytes takes no time out of proportion, and at once no more memory than `share` bytes
+/// for each of them.
 ///
-/// The bounds are a thousand times what it takes. A machine that is busy may stop for as long, so that only what is slow each
-/// time counts.
-pub fn bounded<T>(len: usize, mut judge: impl FnMut() -> T) -> T {
-    let (time, bytes) =
-        (Duration::from_millis(5) + Duration::from_micros(5) * len as u32, 64 * 1024 + 64 * len);
+/// It may take 25 times as long as to read that much JSON, and a KiB more: ten times what the slowest good inputs take, claims
+/// of many members and tokens with a signature of RSA. Something quadratic takes longer from a few KiB on. A machine that is
+/// busy may stop for as long, so that only what is slow each time counts.
+pub fn bounded<T>(len: usize, share: usize, mut judge: impl FnMut() -> T) -> T {
+    let time = KIB.mul_f64(25.0 * (1.0 + len as f64 / 1024.0));
+    let bytes = 64 * 1024 + share * len;
     let mut result = None;
     for _ in 0..50 {
         let start = Instant::now();

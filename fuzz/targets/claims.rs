@@ -201,7 +201,7 @@ where
     let fits = serde_json::from_slice::<C>(payload).map_err(|_| InvalidClaims);
     let expected = demands.judge(payload).and(fits);
     let verifier = demands.verifier::<C>();
-    let verdict = bounded(token.len(), || judge(&verifier, token).map(|claims| (*claims).clone()));
+    let verdict = bounded(token.len(), 64, || judge(&verifier, token).map(|claims| (*claims).clone()));
     assert_eq!(verdict, expected, "{demands:?}, {name}");
 }
 

@@ -52,7 +52,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     };
 
     let fresh = verifier::<Value>(keys());
-    let verdict = bounded(token.len(), || judge(&fresh, token).map(|claims| (*claims).clone()));
+    let verdict = bounded(token.len(), 64, || judge(&fresh, token).map(|claims| (*claims).clone()));
 
     // What is remembered changes nothing, and neither does having been judged before.
     let (warm_keys, cached) = &*WARM;
