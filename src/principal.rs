@@ -4,6 +4,7 @@ use std::fmt::{self, Formatter};
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::{Extensions, Request, Response};
@@ -11,6 +12,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::challenge::Challenge;
 use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
@@ -164,7 +166,8 @@ where
             Ok(claims) => claims.error(error),
             Err(_) => error,
         };
-        let held = Held { request, about_claims, inner, reject: self.layer.reject.clone() };
+        let challenge = claims.challenge().cloned();
+        let held = Held { request, challenge, about_claims, inner, reject: self.layer.reject.clone() };
         PrincipalFuture { state: State::Finding { lookup: (self.layer.find)(claims), held: Some(held) } }
     }
 }
@@ -195,7 +198,8 @@ pin_project! {
 /// What waits until the user is found.
 struct Held<S, R, B> {
     request: Request<B>,
-    /// Has an error answered and logged as one about the claims in these extensions.
+    challenge: Option<Arc<Challenge>>,
+    /// Has an error logged as one about the claims in these extensions, unless the user took their place.
     about_claims: fn(&Extensions, AuthError) -> AuthError,
     inner: S,
     reject: R,
@@ -229,7 +233,8 @@ where
                         Ok(None) => AuthError::new(AuthErrorKind::UnknownPrincipal),
                         Err(error) => AuthError::new(AuthErrorKind::PrincipalUnavailable).caused_by(error),
                     };
-                    let error = (held.about_claims)(held.request.extensions(), error);
+                    let error = (held.about_claims)(held.request.extensions(), error)
+                        .in_challenge(held.challenge.as_ref());
                     return Poll::Ready(Ok(reject::refuse(&held.reject, error, (&held.request).into())));
                 }
                 StateProj::Calling { response } => return response.poll(cx),

@@ -63,6 +63,28 @@ async fn a_user_that_is_gone_is_refused() {
     assert_refused("gone", &response, 401, UnknownPrincipal, &[("www-authenticate", expected)]);
 }
 
+/// Claims that are looked up are no other user than any.
+#[tokio::test]
+async fn a_user_may_take_the_place_of_the_claims() {
+    let find = async |claims: Claims<Value>| {
+        let is_known = claims["sub"] == "42";
+        Ok::<_, DatabaseDown>(is_known.then(|| Claims::new(Value::from("Eze, a member of staff"))))
+    };
+    let layers = ServiceBuilder::new()
+        .layer(JwtAuthLayer::new(verifier()).realm("users").unwrap())
+        .layer(PrincipalLayer::new(find));
+    let greet = async |request: Request<String>| {
+        let user = Claims::<Value>::find(request.extensions()).unwrap();
+        Ok::<_, std::convert::Infallible>(Response::new(format!("Hello {}", **user)))
+    };
+    let service = layers.service_fn(greet);
+    let Ok(response) = service.clone().oneshot(of("42")).await;
+    assert_eq!(response.body(), r#"Hello "Eze, a member of staff""#);
+    let Ok(response) = service.oneshot(of("43")).await;
+    let expected = r#"Bearer realm="users", error="invalid_token", error_description="the token does not belong to a known user""#;
+    assert_refused("gone", &response, 401, UnknownPrincipal, &[("www-authenticate", expected)]);
+}
+
 #[tokio::test]
 async fn a_look_up_that_fails_is_no_fault_of_the_client() {
     let response = ask_for_user(false, of("broken")).await;
