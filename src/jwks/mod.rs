@@ -358,6 +358,7 @@ impl Drop for Shared {
         if let Some(task) = self.task.get_mut().unwrap_or_else(PoisonError::into_inner) {
             task.abort();
         }
+        self.state.held.end();
     }
 }
 

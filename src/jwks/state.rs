@@ -38,7 +38,7 @@ pub(crate) struct State {
     waiting: Arc<Semaphore>,
     pub(super) counts: Counts,
     /// What is measured of the keys that are held.
-    held: HeldKeys,
+    pub(super) held: HeldKeys,
     pace: Pace,
     wait_limit: Duration,
 }
@@ -280,12 +280,10 @@ impl State {
             (progress.outcome.clone(), progress.confirmed.is_some())
         };
         match outcome {
-            Ok(()) => {
-                observe::keys_fetched(&self.provider, self.keys.current().len(), failures);
-                self.tell_held();
-            }
+            Ok(()) => observe::keys_fetched(&self.provider, self.keys.current().len(), failures),
             Err(error) => observe::fetch_failed(&self.provider, &*error, failures + 1, holds_any),
         }
+        self.tell_held();
     }
 
     /// Notes how an attempt has ended. Whether there is anything to tell those who wait.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicIsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use metrics::{
@@ -116,16 +116,17 @@ pub(super) fn fetch_failed(provider: &Arc<str>) {
     counter!(FETCHES, "provider" => shared(provider), "outcome" => "failed").increment(1);
 }
 
-/// How many keys one `RemoteKeys` holds; none, when this is dropped.
+/// How many keys one `RemoteKeys` holds, until it is not used any more.
 pub(crate) struct HeldKeys {
     provider: Arc<str>,
-    /// `NOTHING`, if it has not told yet.
+    /// How many it has told, or `NOTHING` yet, or that it has `ENDED`; changed under the lock of the counts.
     told: AtomicIsize,
 }
 
 const NOTHING: isize = -1;
+const ENDED: isize = -2;
 
-/// By provider, of all who have told. None of them is to hide the others' keys.
+/// By provider, of all who have told: none of them is to hide the others' keys.
 static HELD_KEYS: Mutex<BTreeMap<Arc<str>, isize>> = Mutex::new(BTreeMap::new());
 
 impl HeldKeys {
@@ -134,32 +135,35 @@ impl HeldKeys {
     }
 
     pub(crate) fn are(&self, keys: usize) {
-        let keys = keys as isize;
-        let before = self.told.swap(keys, Ordering::SeqCst).max(0);
-        let count = |more: isize| {
-            let mut counts = HELD_KEYS.lock().unwrap_or_else(PoisonError::into_inner);
-            let held = counts.get(&self.provider).copied().unwrap_or(0) + more;
-            match held {
-                0 => counts.remove(&self.provider),
-                held => counts.insert(Arc::clone(&self.provider), held),
-            };
-            held
-        };
-        until_it_is_so(
-            || count(0),
-            count(keys - before),
-            |held| {
-                gauge!(KEYS, "provider" => shared(&self.provider)).set(held as f64);
-            },
-        );
+        self.tell(keys as isize);
     }
-}
 
-impl Drop for HeldKeys {
-    fn drop(&mut self) {
-        if *self.told.get_mut() != NOTHING {
-            self.are(0);
+    pub(crate) fn end(&self) {
+        self.tell(ENDED);
+    }
+
+    fn tell(&self, keys: isize) {
+        let mut counts = Self::counts();
+        let before = self.told.load(Ordering::Relaxed);
+        if before == ENDED {
+            return;
         }
+        self.told.store(keys, Ordering::Relaxed);
+        if keys == ENDED && before == NOTHING {
+            return;
+        }
+        let held = counts.get(&self.provider).copied().unwrap_or(0) + keys.max(0) - before.max(0);
+        match held {
+            0 => counts.remove(&self.provider),
+            held => counts.insert(Arc::clone(&self.provider), held),
+        };
+        drop(counts);
+        let now = || Self::counts().get(&self.provider).copied().unwrap_or(0);
+        until_it_is_so(now, held, |held| gauge!(KEYS, "provider" => shared(&self.provider)).set(held as f64));
+    }
+
+    fn counts() -> MutexGuard<'static, BTreeMap<Arc<str>, isize>> {
+        HELD_KEYS.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -55,6 +55,9 @@ impl HeldKeys {
 
     #[inline]
     pub(crate) fn are(&self, _: usize) {}
+
+    #[inline]
+    pub(crate) fn end(&self) {}
 }
 
 #[inline]

@@ -167,40 +167,43 @@ async fn the_keys_of_a_provider_are_counted_for_as_long_as_they_are_in_use() {
     use crate::remote_keys::{Provider, key_set};
 
     let recorder = PrometheusBuilder::new().build_recorder();
-    let _here = metrics::set_default_local_recorder(&recorder);
-    let held = async || {
-        // Until the task that was told to end has ended.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        lines(&recorder, "jwt_auth_jwks_keys{")
-    };
-    let expected =
-        |keys: u32| [format!(r#"jwt_auth_jwks_keys{{provider="https://busy.example.com/jwks"}} {keys}"#)];
-    let of = |provider: &Provider| {
-        RemoteKeys::jwks_with("https://busy.example.com/jwks", provider.clone()).unwrap()
+    let of = |name: &str, provider: &Provider| {
+        RemoteKeys::jwks_with(&format!("https://{name}.example.com/jwks"), provider.clone()).unwrap()
     };
     let (up, down) = (Provider::of(&["k1", "k2"]), Provider::new());
+    let held = |name: &str| lines(&recorder, &format!("jwt_auth_jwks_keys{{provider=\"https://{name}."));
+    let are = |name: &str, keys: u32| {
+        [format!(r#"jwt_auth_jwks_keys{{provider="https://{name}.example.com/jwks"}} {keys}"#)]
+    };
 
-    let unused = of(&down).seed(key_set(&["k1"]));
-    assert_eq!(held().await, [""; 0], "not used yet");
-    drop(unused.ready().await);
-    assert_eq!(held().await, expected(1), "those that it begins with");
-    drop(unused);
-    let never = of(&down);
+    // Nobody listens yet.
+    let never = of("never", &down);
     drop(never.ready().await);
-    assert_eq!(held().await, expected(0), "it could never be reached");
+    let _here = metrics::set_default_local_recorder(&recorder);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(held("never"), are("never", 0), "it could never be reached");
 
-    let keys = of(&up);
+    let seeded = of("seeded", &down).seed(key_set(&["k1"]));
+    assert_eq!(held("seeded"), [""; 0], "not used yet");
+    seeded.ready().await.unwrap();
+    assert_eq!(held("seeded"), are("seeded", 1), "those that it begins with");
+
+    let keys = of("busy", &up);
     keys.ready().await.unwrap();
-    assert_eq!(held().await, expected(2));
+    assert_eq!(held("busy"), are("busy", 2));
     // Settings are changed, and others come and go.
-    let other = of(&up).cooldown(Duration::from_secs(5));
-    assert_eq!(held().await, expected(2));
+    let other = of("busy", &up).cooldown(Duration::from_secs(5));
+    assert_eq!(held("busy"), are("busy", 2));
     other.ready().await.unwrap();
-    assert_eq!(held().await, expected(4), "in two places");
-    drop((never, other));
-    assert_eq!(held().await, expected(2), "as before");
+    assert_eq!(held("busy"), are("busy", 4), "in two places");
+    keys.purge();
+    assert_eq!(held("busy"), are("busy", 2), "given up in one");
+    drop(other);
+    assert_eq!(held("busy"), are("busy", 0), "not used in the other");
+    keys.ready().await.unwrap();
+    assert_eq!(held("busy"), are("busy", 2), "fetched anew");
     drop(keys);
-    assert_eq!(held().await, expected(0), "not used any more");
+    assert_eq!(held("busy"), are("busy", 0), "not used any more");
 }
 
 /// A recorder may do what it likes: nothing is held up by it that it may ask for.
