@@ -47,9 +47,11 @@ impl Outage {
         self.last().is_some_and(|times| times.ended.is_none_or(|ended| ended + aftermath > since))
     }
 
-    /// The same, of one that had begun by a moment at which something would have been known without it.
+    /// The same, of any that had begun by a moment at which something would have been known without it.
     pub(crate) fn hides(&self, known: Instant, since: Instant, aftermath: Duration) -> bool {
-        self.touches(since, aftermath) && self.last().is_some_and(|times| times.began <= known)
+        let all = self.0.lock().unwrap();
+        all.iter()
+            .any(|times| times.began <= known && times.ended.is_none_or(|ended| ended + aftermath > since))
     }
 
     /// Whether this moment was in one, or shortly after it.

@@ -46,6 +46,10 @@ impl SignedOut {
         self.sessions.lock().unwrap().push(Arc::new(gone));
     }
 
+    pub(crate) fn count(&self) -> u64 {
+        self.sessions.lock().unwrap().len() as u64
+    }
+
     /// The longest after a sign-out that the other server has taken a token, while Redis was there.
     pub(crate) fn slowest(&self) -> Duration {
         *self.slowest.lock().unwrap()

@@ -9,8 +9,9 @@ use crate::site::Site;
 /// By so much the memory of a process may have grown, in KiB: what the allocator does not give back at once.
 const MEMORY: u64 = 8 * 1024;
 
-/// And what is allocated of it: the list of what was revoked meanwhile.
+/// And what is allocated of it, besides so many bytes for each session that has ended: those stay on the list of what is revoked.
 const HEAP: u64 = 512;
+const HEAP_EACH: u64 = 256;
 
 /// The connections of a process to its database, which stay open for a while.
 const POOL: u64 = 10;
@@ -18,8 +19,8 @@ const POOL: u64 = 10;
 /// Of 1,000 requests on connections kept open, so many may meet one that is just being closed.
 const CLOSED_OF_1000: u64 = 5;
 
-/// So long after an outage, a process may still say that it is there: until its next attempt.
-const SAID_LATE: Duration = Duration::from_secs(10);
+/// So long after an outage, a process may still say that it is there: it looks once a second, and waits 3 s for an answer.
+const SAID_LATE: Duration = Duration::from_secs(5);
 
 /// Of each process, after the warm-up and at the end.
 pub(crate) struct Measured {
@@ -40,7 +41,7 @@ pub(crate) fn verdict(site: &Site, processes: &[Ended], measured: &Measured, is_
     for (number, (before, after)) in measured.before.iter().zip(&measured.after).enumerate() {
         for (what, before, after, more) in [
             ("KiB of memory", before.memory, after.memory, MEMORY),
-            ("KiB on the heap", before.heap, after.heap, HEAP),
+            ("KiB on the heap", before.heap, after.heap, HEAP + HEAP_EACH * site.signed_out.count() / 1024),
             ("tasks", before.tasks, after.tasks, 0),
             ("files", before.files, after.files, POOL),
             ("threads", before.threads, after.threads, 0),
