@@ -116,6 +116,26 @@ async fn claims_of_the_wrong_type_are_refused() {
     assert_rows(&expects_nothing, &rows).await;
 }
 
+#[tokio::test]
+async fn the_name_of_a_claim_is_compared_exactly() {
+    let renamed = |name: &str, other: &str| {
+        let mut claims = good_claims();
+        let value = claims.as_object_mut().unwrap().remove(name).unwrap();
+        claims[other] = value;
+        token(&claims)
+    };
+    let rows = [
+        ("ISS", renamed("iss", "ISS"), Some(WrongIssuer)),
+        ("iss and a space", renamed("iss", "iss "), Some(WrongIssuer)),
+        ("Aud", renamed("aud", "Aud"), Some(WrongAudience)),
+        ("aud and a zero byte", renamed("aud", "aud\0"), Some(WrongAudience)),
+        ("Exp", renamed("exp", "Exp"), Some(MissingExpiry)),
+        ("a full-width exp", renamed("exp", "\u{ff45}\u{ff58}\u{ff50}"), Some(MissingExpiry)),
+        ("others beside the good ones", with(r#""Exp":1,"NBF":9999999999,"Iss":"x","AUD":1,"Cnf":{}"#), None),
+    ];
+    assert_rows(&verifier(), &rows).await;
+}
+
 /// A good token with one claim set to `null`.
 fn with_null(name: &str) -> String {
     let mut claims = good_claims();
