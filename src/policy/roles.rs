@@ -16,7 +16,8 @@ use crate::reject::Head;
 /// Claims that may have roles.
 ///
 /// What a role is, the provider says, and the field is named as it names it: [`Roles`] is for `roles` (Entra ID),
-/// `permissions` (Auth0) and `realm_access` (Keycloak), and for each client in Keycloak's `resource_access`.
+/// `permissions` (Auth0) and `realm_access` (Keycloak), and for each client in Keycloak's `resource_access`. A `String` in its place
+/// would find `admin` in `no-admin`, too.
 ///
 /// ```
 /// # use std::collections::HashMap;
@@ -45,6 +46,7 @@ use crate::reject::Head;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say which roles it has",
     note = "implement it: `impl HasRole for {Self} {{ fn has_role(&self, role: &str) -> bool {{ self.roles.contains(role) }} }}`",
+    note = "with a field `roles: tower_jwt_auth::policy::Roles`: in a `String`, `contains` finds parts of other roles, too",
     note = "for claims that are kept as JSON there is `claim([..], \"role\")`, since where roles are differs"
 )]
 pub trait HasRole {

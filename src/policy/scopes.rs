@@ -14,6 +14,8 @@ use crate::reject::Head;
 
 /// Claims that may have scopes.
 ///
+/// Let the field be [`Scopes`], and not a `String`, whose `contains` finds `orders:write` in `no-orders:write`, too.
+///
 /// ```
 /// use tower_jwt_auth::policy::{HasScope, Scopes};
 ///
@@ -31,7 +33,8 @@ use crate::reject::Head;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say which scopes it has",
-    note = "implement it: `impl HasScope for {Self} {{ fn has_scope(&self, scope: &str) -> bool {{ self.scope.contains(scope) }} }}`"
+    note = "implement it: `impl HasScope for {Self} {{ fn has_scope(&self, scope: &str) -> bool {{ self.scope.contains(scope) }} }}`",
+    note = "with a field `scope: tower_jwt_auth::policy::Scopes`: in a `String`, `contains` finds parts of other scopes, too"
 )]
 pub trait HasScope {
     /// Whether `scope`, a single one, is among them.
