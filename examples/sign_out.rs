@@ -60,9 +60,10 @@ impl App {
 
     /// No token of the session is good from now on. The entry is held until the last of them has expired: one that is issued
     /// at this very moment.
-    fn sign_out(&self, session: &Claims<Session>) -> Recorded {
-        let issuer = session.issuer().unwrap_or_default();
-        self.revocations.revoke_session(issuer, &session.sid, SystemTime::now() + LIFETIME)
+    fn sign_out(&self, session: &Claims<Session>) -> Option<Recorded> {
+        // The verifier demands one: `None` are claims that a test has made.
+        let issuer = session.issuer()?;
+        Some(self.revocations.revoke_session(issuer, &session.sid, SystemTime::now() + LIFETIME))
     }
 }
 
@@ -75,8 +76,9 @@ async fn me(session: Claims<Session>) -> String {
 }
 
 async fn sign_out(State(app): State<App>, session: Claims<Session>) -> Result<StatusCode, StatusCode> {
+    let recorded = app.sign_out(&session).ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
     // Ready at once, unless the list is shared.
-    app.sign_out(&session).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    recorded.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
