@@ -26,7 +26,10 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 /// [source](std::error::Error::source) of the [`AuthError`]). Where the layer outside lets a request pass without good
 /// claims, it passes here without a user.
 ///
-/// In axum a handler takes the user as `Extension<User>`, or as `Option<Extension<User>>` behind an optional layer.
+/// In axum a handler takes the user as `Extension<User>`. Behind an optional layer that answers a stranger with 500: take
+/// `Option<Extension<User>>` there, or `(Claims<C>, Extension<User>)`, which asks for a token first.
+///
+/// An `async` closure that captures something is no `Fn`: let a closure clone it and return an `async move` block, as here.
 ///
 /// ```
 /// use std::collections::HashMap;

@@ -37,6 +37,9 @@ use crate::verify::{JwksRules, KeySet, KeySource, KeysRef, Refresh};
 
 /// Keys that an OpenID provider publishes, fetched when they are first needed and then ahead of time, in the background.
 ///
+/// `discover` and `jwks` are there with the feature `jwks`, which has a client in it; with `remote-keys` alone, bring one of your own to
+/// [`discover_with`](Self::discover_with) or [`jwks_with`](Self::jwks_with).
+///
 /// While keys are held, no request waits. A token whose key is not held has newer keys fetched, for all that ask
 /// together, at most once in a [cooldown](Self::cooldown); it waits a [short time](Self::wait_limit) and no longer. Within
 /// the cooldown of an attempt that was good but did not bring its key, it is answered with 401.
@@ -147,7 +150,8 @@ impl RemoteKeys {
     }
 
     /// Sets keys that serve until others have been fetched: from a file that was shipped with the application, say. They
-    /// serve no longer than keys that were fetched at the start would.
+    /// serve no longer than keys that were fetched at the start would. [`ready`](Self::ready) and
+    /// [`is_ready`](Self::is_ready) then say nothing of the provider.
     #[must_use]
     pub fn seed(self, keys: KeySet) -> Self {
         self.set(|settings| settings.seed = keys)
@@ -219,7 +223,7 @@ impl RemoteKeys {
     ///
     /// # Errors
     ///
-    /// If none are held then. The `source` says why the last attempt failed.
+    /// If none are held then. Its chain of `source`s says why the last attempt failed.
     pub async fn ready(&self) -> Result<(), AuthError> {
         if self.is_ready() {
             return Ok(());
@@ -230,8 +234,8 @@ impl RemoteKeys {
         self.0.state.ready(self.0.settings.ready_limit).await
     }
 
-    /// Whether keys are held at this moment: for a probe. The first call has them fetched, and says `false`; where there
-    /// are several providers, ask each one.
+    /// Whether keys are held at this moment: for a probe. The first call has them fetched, and says `false`, unless there is
+    /// a seed; where there are several providers, ask each one.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ensure_task();
@@ -263,7 +267,7 @@ impl RemoteKeys {
         }
     }
 
-    /// Why the last attempt failed; `None` where it did not.
+    /// Why the last attempt failed, with its chain of `source`s; `None` where it did not.
     #[must_use]
     pub fn last_error(&self) -> Option<Arc<dyn std::error::Error + Send + Sync>> {
         let error = self.0.state.progress.borrow().outcome.as_ref().err().cloned();

@@ -65,7 +65,8 @@ impl RemoteKeysStats {
         self.skipped
     }
 
-    /// How long ago the keys that are held were last found to be the provider's; `None` where none are held.
+    /// How long ago the keys that are held were last found to be the provider's, or were given as a
+    /// [seed](super::RemoteKeys::seed); `None` where none are held.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         self.age

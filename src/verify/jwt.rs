@@ -302,7 +302,7 @@ where
                  or insecure_any_issuer",
             ),
             AuthErrorKind::InvalidClaims => error.caused_by(format!(
-                "the payload has a registered claim that is malformed or stands there twice, \
+                "the payload has a registered claim (or a `sid`, for revocations) that is malformed or stands there twice, \
                  or does not fit `{}`",
                 std::any::type_name::<C>()
             )),
