@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use crate::challenge::Challenge;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
-use crate::observe::MayBeLogged;
+use crate::observe::{About, MayBeLogged};
 
 /// The claims of a verified token, as the application's own type `C`.
 ///
@@ -110,10 +110,13 @@ impl<C> Claims<C> {
 
     /// An error about these claims: it is answered as their layer answers, and logs say what is known of the token.
     pub(crate) fn error(&self, error: AuthError) -> AuthError {
+        error.in_challenge(self.challenge()).about(self.about())
+    }
+
+    /// What logs may say of the token.
+    pub(crate) fn about(&self) -> About {
         let token = &self.verified.token;
-        error
-            .in_challenge(self.challenge())
-            .about(token.may_be_logged.about(|| token.issuer(), || token.kid()))
+        token.may_be_logged.about(|| token.issuer(), || token.kid())
     }
 
     /// What the clones of one `Claims` share, besides what is on the heap for `C`.

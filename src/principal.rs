@@ -16,6 +16,7 @@ use crate::challenge::Challenge;
 use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
+use crate::observe::About;
 use crate::reject::{self, EmptyBody, Head, Reject};
 
 /// Turns the claims of a verified token into the application's own user, and puts that into the request's extensions.
@@ -165,12 +166,9 @@ where
         // The service that was polled ready goes along with the request, and a fresh one stays.
         let fresh = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, fresh);
-        let about_claims = |request: &Extensions, error| match Claims::<C>::find(request) {
-            Ok(claims) => claims.error(error),
-            Err(_) => error,
-        };
+        let about = |request: &Extensions| request.get().map(Claims::<C>::about).unwrap_or_default();
         let challenge = claims.challenge().cloned();
-        let held = Held { request, challenge, about_claims, inner, reject: self.layer.reject.clone() };
+        let held = Held { request, challenge, about, inner, reject: self.layer.reject.clone() };
         PrincipalFuture { state: State::Finding { lookup: (self.layer.find)(claims), held: Some(held) } }
     }
 }
@@ -202,8 +200,8 @@ pin_project! {
 struct Held<S, R, B> {
     request: Request<B>,
     challenge: Option<Arc<Challenge>>,
-    /// Has an error logged as one about the claims in these extensions, unless the user took their place.
-    about_claims: fn(&Extensions, AuthError) -> AuthError,
+    /// What logs may say of the token whose claims are in these extensions, unless the user took their place.
+    about: fn(&Extensions) -> About,
     inner: S,
     reject: R,
 }
@@ -236,8 +234,8 @@ where
                         Ok(None) => AuthError::new(AuthErrorKind::UnknownPrincipal),
                         Err(error) => AuthError::new(AuthErrorKind::PrincipalUnavailable).caused_by(error),
                     };
-                    let error = (held.about_claims)(held.request.extensions(), error)
-                        .in_challenge(held.challenge.as_ref());
+                    let about = (held.about)(held.request.extensions());
+                    let error = error.in_challenge(held.challenge.as_ref()).about(about);
                     return Poll::Ready(Ok(reject::refuse(&held.reject, error, (&held.request).into())));
                 }
                 StateProj::Calling { response } => return response.poll(cx),

@@ -184,15 +184,9 @@ impl State {
         }
     }
 
-    /// Has it measured how many keys are held, whoever else changes that meanwhile.
+    /// Has it measured how many keys are held.
     pub(super) fn tell_held(&self) {
-        loop {
-            let keys = self.keys.current().len();
-            self.held.are(keys);
-            if keys == self.keys.current().len() {
-                return;
-            }
-        }
+        self.held.are(|| self.keys.current().len());
     }
 
     fn give_up(&self, progress: &mut Progress) {

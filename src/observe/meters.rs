@@ -134,20 +134,22 @@ impl HeldKeys {
         Self { provider: Arc::clone(provider), told: AtomicIsize::new(NOTHING) }
     }
 
-    pub(crate) fn are(&self, keys: usize) {
-        self.tell(keys as isize);
+    /// `keys` looks under the lock of the counts, so that of two threads the one that looks later tells later.
+    pub(crate) fn are(&self, keys: impl FnOnce() -> usize) {
+        self.tell(|| keys() as isize);
     }
 
     pub(crate) fn end(&self) {
-        self.tell(ENDED);
+        self.tell(|| ENDED);
     }
 
-    fn tell(&self, keys: isize) {
+    fn tell(&self, keys: impl FnOnce() -> isize) {
         let mut counts = Self::counts();
         let before = self.told.load(Ordering::Relaxed);
         if before == ENDED {
             return;
         }
+        let keys = keys();
         self.told.store(keys, Ordering::Relaxed);
         if keys == ENDED && before == NOTHING {
             return;

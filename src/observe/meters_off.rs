@@ -54,7 +54,7 @@ impl HeldKeys {
     }
 
     #[inline]
-    pub(crate) fn are(&self, _: usize) {}
+    pub(crate) fn are(&self, _: impl FnOnce() -> usize) {}
 
     #[inline]
     pub(crate) fn end(&self) {}
