@@ -47,18 +47,11 @@ impl Outage {
         self.last().is_some_and(|times| times.ended.is_none_or(|ended| ended + aftermath > since))
     }
 
-    /// The same, of any that had begun by a moment at which something would have been known without it.
-    pub(crate) fn hides(&self, known: Instant, since: Instant, aftermath: Duration) -> bool {
+    /// The same, of one that had begun by a certain moment.
+    pub(crate) fn began_and_touches(&self, begun_by: Instant, since: Instant, aftermath: Duration) -> bool {
         let all = self.0.lock().unwrap();
         all.iter()
-            .any(|times| times.began <= known && times.ended.is_none_or(|ended| ended + aftermath > since))
-    }
-
-    /// Whether this moment was in one, or shortly after it.
-    pub(crate) fn explains(&self, moment: Instant, aftermath: Duration) -> bool {
-        let all = self.0.lock().unwrap();
-        all.iter()
-            .any(|times| times.began <= moment && times.ended.is_none_or(|ended| moment < ended + aftermath))
+            .any(|times| times.began <= begun_by && times.ended.is_none_or(|ended| ended + aftermath > since))
     }
 
     fn last(&self) -> Option<Times> {

@@ -95,7 +95,7 @@ async fn try_token(site: &Site, gone: &Gone, random: &mut Rng) {
     }
     let after = answer.asked - gone.since;
     // An outage that began when the other server had been told takes nothing back.
-    let by_outage = site.outages.redis.hides(gone.since + TOLD, answer.asked, TOLD_AFTER_OUTAGE);
+    let by_outage = site.outages.redis.began_and_touches(gone.since + TOLD, answer.asked, TOLD_AFTER_OUTAGE);
     if !by_outage {
         let mut slowest = site.signed_out.slowest.lock().unwrap();
         *slowest = slowest.max(after);

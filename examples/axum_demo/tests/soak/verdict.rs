@@ -76,7 +76,7 @@ fn is_explained(site: &Site, moment: Instant, line: &str) -> bool {
         _ if line.starts_with("REDIS_URL: Redis ") => &outages.redis,
         _ => return false,
     };
-    outage.explains(moment, SAID_LATE)
+    outage.began_and_touches(moment, moment, SAID_LATE)
 }
 
 /// What a soak that does not meet it has not shown.
