@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_jwt_auth::policy::scope;
 use tower_jwt_auth::{
-    JwtAuthLayer, JwtVerifier, RequireLayer, Revocations, TokenCache, Verdict, Verify, describe_metrics,
+    JwtAuthLayer, RequireLayer, Revocations, TokenCache, Verdict, Verify, describe_metrics,
 };
 
 use crate::support::*;
@@ -122,7 +122,7 @@ fn revocations_that_are_held_are_counted() {
 #[cfg(feature = "remote-keys")]
 #[tokio::test(start_paused = true)]
 async fn fetches_and_what_came_of_them_are_counted() {
-    use tower_jwt_auth::RemoteKeys;
+    use tower_jwt_auth::{JwtVerifier, RemoteKeys};
 
     use crate::remote_keys::Provider;
 
