@@ -144,7 +144,8 @@
 //! checks an HMAC in a FIPS-validated module: where that is asked for, use public keys.
 //!
 //! The advisory [RUSTSEC-2023-0071](https://rustsec.org/advisories/RUSTSEC-2023-0071.html) is about private keys in the
-//! `rsa` crate before 0.10. `rust-crypto` uses 0.10: public keys, and with `issue` private ones, to sign and always blinded.
+//! `rsa` crate before 0.10, whose authors call that version the remedy. `rust-crypto` uses it: public keys, and with `issue`
+//! private ones, to sign and always blinded. Where a scanner still names it, its database does not yet say which version is good.
 //!
 //! # Security
 //!
