@@ -6,11 +6,13 @@ use std::time::Duration;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderValue, IF_NONE_MATCH};
 use http::{Request, Response, StatusCode};
 use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
 
 use super::address::{Address, PlainHttp};
 use super::client::HttpClient;
 use super::fetch_error::{FetchError, Problem};
 use super::freshness;
+use super::pace::after;
 use crate::verify::{JwksRules, KeySet, json};
 
 /// How many bytes a document may have.
@@ -46,6 +48,8 @@ pub(crate) struct Fetcher {
     client: Arc<dyn HttpClient>,
     origin: Origin,
     rules: JwksRules,
+    /// How long an attempt may take.
+    limit: Duration,
     held: Option<Version>,
 }
 
@@ -65,22 +69,28 @@ pub(crate) struct Fetched {
 }
 
 impl Fetcher {
-    pub(crate) fn new(client: Arc<dyn HttpClient>, origin: Origin, rules: JwksRules) -> Self {
-        Self { client, origin, rules, held: None }
+    pub(crate) fn new(
+        client: Arc<dyn HttpClient>,
+        origin: Origin,
+        rules: JwksRules,
+        limit: Duration,
+    ) -> Self {
+        Self { client, origin, rules, limit, held: None }
     }
 
     /// Makes one attempt; `holds_any` says whether keys of an earlier one are still held.
     pub(crate) async fn fetch(&mut self, holds_any: bool) -> Result<Fetched, FetchError> {
+        let end = after(Instant::now(), self.limit);
         let address = match &self.origin {
             Origin::Jwks(address) => address.clone(),
             // Each time, since the keys may have moved.
             Origin::Issuer { issuer, metadata, plain_http } => {
-                self.discover(issuer, metadata, *plain_http).await?
+                self.discover(issuer, metadata, *plain_http, end).await?
             }
         };
         // Put back where all goes well: after a failure, or where it is cut short, the next attempt begins anew.
         let held = self.held.take().filter(|held| holds_any && held.address == address);
-        let response = self.get(&address, held.as_ref().map(|held| &held.etag)).await?;
+        let response = self.get(&address, held.as_ref().map(|held| &held.etag), end).await?;
         let lifetime = freshness::lifetime(response.headers());
         let etag = response.headers().get(ETAG);
         match held {
@@ -108,15 +118,18 @@ impl Fetcher {
         issuer: &str,
         places: &[Address],
         plain_http: PlainHttp,
+        end: Instant,
     ) -> Result<Address, FetchError> {
         let mut first_error = None;
         for place in places {
             let read = async {
-                let response = self.get(place, None).await?;
+                let response = self.get(place, None, end).await?;
                 read_metadata(place, body_of(place, &response)?, issuer, plain_http)
             };
             match read.await {
                 Ok(address) => return Ok(address),
+                // There is no time left for another place.
+                Err(error) if error.is_deadline() => return Err(error),
                 // The place that most providers have is the one that others will look at first, too.
                 Err(error) => first_error = first_error.or(Some(error)),
             }
@@ -128,6 +141,7 @@ impl Fetcher {
         &self,
         address: &Address,
         etag: Option<&HeaderValue>,
+        end: Instant,
     ) -> Result<Response<Vec<u8>>, FetchError> {
         let mut request = Request::new(());
         *request.uri_mut() = address.uri().clone();
@@ -136,8 +150,12 @@ impl Fetcher {
         if let Some(etag) = etag {
             headers.insert(IF_NONE_MATCH, etag.clone());
         }
-        let response = self.client.fetch(request, BODY_LIMIT).await;
-        response.map_err(|error| FetchError::new(address, Problem::Transport(error)))
+        let problem = match timeout_at(end, self.client.fetch(request, BODY_LIMIT)).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(error)) => Problem::Transport(error),
+            Err(_) => Problem::Deadline(self.limit),
+        };
+        Err(FetchError::new(address, problem))
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) struct FetchError {
 pub(crate) enum Problem {
     /// No answer, or one that the client cannot read.
     Transport(Box<dyn Error + Send + Sync>),
+    /// The time of the attempt was over.
     Deadline(Duration),
     Status(StatusCode),
     Encoded,
@@ -44,6 +45,11 @@ impl FetchError {
     pub(crate) fn new(address: &Address, problem: Problem) -> Self {
         Self { address: Some(address.without_query()), problem }
     }
+
+    /// Whether the time of the whole attempt is over.
+    pub(crate) fn is_deadline(&self) -> bool {
+        matches!(self.problem, Problem::Deadline(_))
+    }
 }
 
 /// Of an attempt as a whole.
@@ -60,7 +66,9 @@ impl Display for FetchError {
         }
         match &self.problem {
             Problem::Transport(_) => f.write_str("it could not be fetched"),
-            Problem::Deadline(limit) => write!(f, "the keys were not there within {limit:?}"),
+            Problem::Deadline(limit) => {
+                write!(f, "its answer was not there when the {limit:?} of an attempt were over")
+            }
             Problem::Status(status) => write!(f, "it answered with status {}", status.as_u16()),
             Problem::Encoded => f.write_str("its answer is compressed, which was not asked for"),
             Problem::TooLarge { limit } => write!(f, "its answer has more than {limit} bytes"),

@@ -300,8 +300,8 @@ impl RemoteKeys {
         };
         let mut task = task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(guard) = TaskGuard::begin(state) {
-            let Settings { client, origin, rules, .. } = settings.clone();
-            let fetcher = Fetcher::new(client, origin, rules);
+            let Settings { client, origin, rules, pace, .. } = settings.clone();
+            let fetcher = Fetcher::new(client, origin, rules, pace.deadline);
             *task = Some(runtime.spawn(Arc::clone(state).run(fetcher, guard)).abort_handle());
             drop(task);
             state.tell_held();

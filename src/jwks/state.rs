@@ -248,14 +248,11 @@ impl State {
             let progress = self.progress.borrow();
             (progress.purges, progress.failures, progress.confirmed.is_some())
         };
-        let fetch = timeout(self.pace.deadline, caught(fetcher.fetch(holds_any)));
-        tokio::pin!(fetch);
+        let mut fetch = pin!(caught(fetcher.fetch(holds_any)));
         let fetched = loop {
             tokio::select! {
                 biased;
-                fetched = &mut fetch => {
-                    break fetched.unwrap_or_else(|_| Err(Problem::Deadline(self.pace.deadline).into()));
-                }
+                fetched = &mut fetch => break fetched,
                 () = self.until_too_old() => {}
             }
         };

@@ -1,7 +1,10 @@
 //! Where keys are looked for, and whose they are.
 
+use std::time::Duration;
+
 use http::Response;
 use serde_json::json;
+use tokio::time::sleep;
 use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey, WrongIssuer};
 use tower_jwt_auth::{ConfigError, HttpClient, JwtVerifier, RemoteKeys};
 
@@ -104,6 +107,27 @@ async fn metadata_are_found_in_each_place_that_is_in_use() {
         let keys = RemoteKeys::discover_with(issuer, provider.clone()).unwrap();
         keys.ready().await.unwrap();
         assert_eq!(provider.requests(), tried + 1, "{place}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_ran_out_of_time_says_what_it_waited_for() {
+    const SECOND: &str = "https://id.example.com/.well-known/oauth-authorization-server";
+    for (place, seconds, asked) in
+        [(OPENID, 6, &[OPENID][..]), (OPENID, 3, &[OPENID, JWKS]), (SECOND, 3, &[OPENID, SECOND])]
+    {
+        let provider = provider_at(place, ISSUER, JWKS);
+        provider.delay(Duration::from_secs(seconds));
+        let keys = RemoteKeys::discover_with(ISSUER, provider.clone()).unwrap();
+        assert!(!keys.is_ready());
+        // Before the next attempt.
+        sleep(Duration::from_millis(5200)).await;
+        assert_eq!(uris(&provider), asked);
+        let waited_for = asked.last().unwrap();
+        assert_eq!(
+            keys.last_error().unwrap().to_string(),
+            format!("{waited_for}: its answer was not there when the 5s of an attempt were over")
+        );
     }
 }
 

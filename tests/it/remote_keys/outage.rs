@@ -140,7 +140,10 @@ async fn promise_8_an_attempt_has_a_deadline() {
     let verifier = verifier(&keys);
     assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
     pass(4).await;
-    assert_eq!(keys.last_error().unwrap().to_string(), "the keys were not there within 5s");
+    assert_eq!(
+        keys.last_error().unwrap().to_string(),
+        "https://id.example.com/jwks.json: its answer was not there when the 5s of an attempt were over"
+    );
     assert_eq!(keys.stats().failures(), 1);
 }
 
