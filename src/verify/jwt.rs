@@ -10,7 +10,7 @@ use super::key_set::KeySet;
 use super::key_source::{KeySource, Refresh};
 use super::rules::{Refusal, Rules, TOKEN_LIMIT};
 use super::validate::{Expected, Wanted};
-use super::{Verdict, Verify};
+use super::{Verdict, Verify, misfit};
 use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
@@ -293,22 +293,41 @@ where
         let error = error.about(About::new(issuer, kid));
         match error.kind() {
             AuthErrorKind::RevocationsUnavailable => error.retry_in(Duration::from_secs(1)),
-            AuthErrorKind::WrongAudience if expected.wanted.audiences.is_empty() => error.caused_by(
-                "the token names an audience and the verifier expects none: set JwtVerifier::audience, \
-                 or insecure_any_audience",
-            ),
-            AuthErrorKind::WrongIssuer if expected.issuers.is_empty() => error.caused_by(
-                "the keys are from an address that does not say whose they are: set JwtVerifier::issuer, \
-                 or insecure_any_issuer",
-            ),
-            AuthErrorKind::InvalidClaims => error.caused_by(format!(
-                "the payload has a registered claim (or a `sid`, for revocations) that is malformed or stands there twice, \
-                 or does not fit `{}`",
-                std::any::type_name::<C>()
-            )),
+            AuthErrorKind::WrongAudience => error.caused_by(match &expected.wanted.audiences[..] {
+                [] => {
+                    "the token names an audience and the verifier expects none: set JwtVerifier::audience, \
+                       or insecure_any_audience"
+                        .to_owned()
+                }
+                audiences => format!("the verifier expects the audience {}", listed(audiences)),
+            }),
+            AuthErrorKind::WrongIssuer => error.caused_by(match &expected.issuers[..] {
+                [] => {
+                    "the keys are from an address that does not say whose they are: set JwtVerifier::issuer, \
+                       or insecure_any_issuer"
+                        .to_owned()
+                }
+                issuers => format!("the verifier expects the issuer {}", listed(issuers)),
+            }),
+            AuthErrorKind::RequiredClaim => {
+                let names = expected.claims.iter().map(|(name, _)| name);
+                error.caused_by(format!(
+                    "the verifier requires a certain value of the claim {}",
+                    listed(names)
+                ))
+            }
+            AuthErrorKind::InvalidClaims => match Jws::split(token) {
+                Some(jws) => error.caused_by(misfit::explain::<C>(jws.payload, &expected.wanted)),
+                None => error,
+            },
             _ => error,
         }
     }
+}
+
+/// Names of settings, for a sentence: any of them will do, or each is meant.
+fn listed<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// What to say where newer keys cannot be had. A token that names a key which is not held has not been judged; one that

@@ -12,6 +12,7 @@ mod jwt;
 pub(crate) mod key;
 mod key_set;
 mod key_source;
+mod misfit;
 mod rules;
 mod stream;
 mod validate;

@@ -112,10 +112,19 @@ impl Expected {
 
 /// Reads the registered claims by themselves, whatever the application's type makes of the payload.
 pub(crate) fn plain<'a>(payload: &'a str, wanted: &Wanted) -> Result<Registered<'a>, AuthErrorKind> {
+    plain_or_culprit(payload, wanted).map_err(|_| AuthErrorKind::InvalidClaims)
+}
+
+/// The same; where it cannot be done, it is for this claim, or for what is no JSON.
+pub(crate) fn plain_or_culprit<'a>(
+    payload: &'a str,
+    wanted: &Wanted,
+) -> Result<Registered<'a>, Option<Claim>> {
     let mut json = serde_json::Deserializer::from_str(payload);
-    json.deserialize_map(RegisteredVisitor { wanted })
+    let mut current = None;
+    json.deserialize_map(RegisteredVisitor { wanted, current: &mut current })
         .and_then(|registered| json.end().map(|()| registered))
-        .map_err(|_| AuthErrorKind::InvalidClaims)
+        .map_err(|_| current)
 }
 
 /// The registered claims as the token has them, with `aud` already compared.
@@ -188,6 +197,20 @@ impl Claim {
         }
     }
 
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Issuer => "iss",
+            Self::Subject => "sub",
+            Self::Audience => "aud",
+            Self::Expiry => "exp",
+            Self::NotBefore => "nbf",
+            Self::IssuedAt => "iat",
+            Self::TokenId => "jti",
+            Self::Session => "sid",
+            Self::Confirmation => "cnf",
+        }
+    }
+
     /// Whether its value decides something.
     pub(crate) fn is_judged(self, wanted: &Wanted) -> bool {
         match self {
@@ -200,6 +223,8 @@ impl Claim {
 
 struct RegisteredVisitor<'e> {
     wanted: &'e Wanted,
+    /// The claim that is being read.
+    current: &'e mut Option<Claim>,
 }
 
 impl<'de> Visitor<'de> for RegisteredVisitor<'_> {
@@ -213,7 +238,8 @@ impl<'de> Visitor<'de> for RegisteredVisitor<'_> {
         let mut registered = Registered::default();
         let mut seen = 0_u16;
         while let Some(name) = claims.next_key::<Text<'_>>()? {
-            let Some(claim) = Claim::from_name(&name) else {
+            *self.current = Claim::from_name(&name);
+            let Some(claim) = *self.current else {
                 claims.next_value::<IgnoredAny>()?;
                 continue;
             };
@@ -240,6 +266,7 @@ impl<'de> Visitor<'de> for RegisteredVisitor<'_> {
                 Claim::Subject => registered.names.subject = Some(claims.next_value()?),
                 Claim::Confirmation => {}
             }
+            *self.current = None;
         }
         Ok(registered)
     }

@@ -490,3 +490,91 @@ async fn registered_claims_can_be_flattened() {
         );
     }
 }
+
+#[derive(serde::Deserialize)]
+struct Realm {
+    #[serde(rename = "roles")]
+    _roles: Vec<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct Staff {
+    #[serde(rename = "email")]
+    _email: String,
+    #[serde(rename = "age")]
+    _age: Option<u8>,
+    #[serde(rename = "realm_access")]
+    _realm: Option<Realm>,
+}
+
+#[derive(serde::Deserialize)]
+struct Wrapped(#[expect(dead_code, reason = "it is there to be read")] Staff);
+
+#[derive(serde::Deserialize)]
+struct Flat {
+    #[serde(rename = "email")]
+    _email: String,
+    #[serde(flatten)]
+    _registered: RegisteredClaims,
+}
+
+/// The developer is told which claim does not fit, in names of the application's, and with nothing of the token.
+#[tokio::test]
+async fn what_does_not_fit_is_named() {
+    async fn cause<C: serde::de::DeserializeOwned + Send + Sync + 'static>(members: &str) -> String {
+        let verifier = JwtVerifier::<C>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
+            .issuer(ISSUER)
+            .audience(AUDIENCE)
+            .clock(|| at(NOW))
+            .require_claim("tenant", "acme");
+        let payload = format!(r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","exp":{},{members}}}"#, NOW + 300);
+        let error = verifier.verify(&token_of(r#"{"alg":"HS256"}"#, &payload)).await.err().unwrap();
+        assert_eq!(error.kind(), InvalidClaims, "{members}");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        cause.replace(std::any::type_name::<C>(), "C")
+    }
+
+    let acme = |members: &str| format!(r#""tenant":"acme",{members}"#);
+    for (members, expected) in [
+        (r#""email_verified":true"#, "there is no claim `email`, which `C` needs"),
+        (r#""email":["a@example.com"]"#, "the claim `email` does not fit `C`"),
+        (r#""email":"a","age":-1"#, "the claim `age` does not fit `C`"),
+        (r#""nested":{"email":"{\""},"age":[1]"#, "the claim `age` does not fit `C`"),
+        ("\"email\":\n\"a\",\n  \"age\" :\n 1e3", "the claim `age` does not fit `C`"),
+        (r#""email":"a","realm_access":{}"#, "the claim `realm_access` has no `roles`, which `C` needs"),
+        (r#""email":"a","realm_access":{"roles":[1]}"#, "the claim `realm_access` does not fit `C`"),
+        (r#""email":"a","email":"a""#, "the claim `email` stands there twice"),
+        (r#""email":"a","exp":1"#, "the claim `exp` is malformed, or stands there twice"),
+        (r#""email":"a","nbf":"x""#, "the claim `nbf` is malformed, or stands there twice"),
+        (r#""email":"a","tenant":"acme""#, "a claim that is required stands there twice"),
+        (r#""email":a"#, "the payload is no JSON object"),
+    ] {
+        assert_eq!(cause::<Staff>(&acme(members)).await, expected, "{members}");
+        assert_eq!(cause::<Wrapped>(&acme(members)).await, expected, "{members}, wrapped");
+    }
+    // Which claims such a type reads is not known, and no name is taken from the token.
+    assert_eq!(cause::<Flat>(&acme(r#""a":1"#)).await, "there is no claim `email`, which `C` needs");
+    assert_eq!(cause::<Flat>(&acme(r#""email":1"#)).await, "the claims do not fit `C`");
+    type Map = std::collections::HashMap<String, String>;
+    assert_eq!(cause::<Map>(&acme(r#""email":1"#)).await, "the claims do not fit `C`");
+    assert_eq!(cause::<Vec<u8>>(&acme(r#""email":1"#)).await, "the claims do not fit `C`");
+    let many = format!(r#""email":"a","many":[{}[]]"#, "[],".repeat(2000));
+    assert_eq!(cause::<Staff>(&many).await, "the payload is no JSON object, or has too many others in it");
+}
+
+/// A wrong setting is the most frequent reason, so the developer is told what the verifier demands.
+#[tokio::test]
+async fn what_the_verifier_demands_is_named() {
+    let verifier = verifier().add_audience("orders").require_claim("token_use", "access");
+    for (token, expected) in [
+        (
+            but("iss", json!("https://id.example.com/")),
+            "the verifier expects the issuer `https://id.example.com`",
+        ),
+        (but("aud", json!("order")), "the verifier expects the audience `https://api.example.com`, `orders`"),
+        (good_token(), "the verifier requires a certain value of the claim `token_use`"),
+    ] {
+        let error = verifier.verify(&token).await.err().unwrap();
+        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), expected);
+    }
+}

@@ -1,0 +1,131 @@
+//! What is wrong with claims that are not well-formed, for the developer: in names that the application has written itself, since
+//! nothing of a token is for logs.
+
+use std::any::type_name;
+
+use serde::de::value::Error;
+use serde::de::{DeserializeOwned, Error as _, Visitor};
+use serde::{Deserializer, forward_to_deserialize_any};
+
+use super::base64url::Buffer;
+use super::rules::{USUAL_PAYLOAD, payload_text};
+use super::validate::{Wanted, plain_or_culprit};
+
+/// What is wrong with the payload of a token that was refused for it.
+pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> String {
+    let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
+    let Ok(payload) = payload_text(encoded, &mut buffer) else {
+        return "the payload is no JSON object, or has too many others in it".to_owned();
+    };
+    if let Err(culprit) = plain_or_culprit(payload, wanted) {
+        return match culprit {
+            Some(claim) => format!("the claim `{}` is malformed, or stands there twice", claim.name()),
+            None => "the payload is no JSON object".to_owned(),
+        };
+    }
+    let Err(error) = serde_json::from_str::<C>(payload) else {
+        return "a claim that is required stands there twice".to_owned();
+    };
+    let whole = type_name::<C>();
+    let message = error.to_string();
+    let claim = member_at(payload, offset(payload, &error)).filter(|name| fields_of::<C>().contains(name));
+    match (claim, missing(&message, payload)) {
+        (None, Some(name)) => format!("there is no claim `{name}`, which `{whole}` needs"),
+        (Some(claim), Some(name)) => format!("the claim `{claim}` has no `{name}`, which `{whole}` needs"),
+        (Some(claim), None) if message.starts_with("duplicate field") => {
+            format!("the claim `{claim}` stands there twice")
+        }
+        (Some(claim), None) => format!("the claim `{claim}` does not fit `{whole}`"),
+        (None, None) => format!("the claims do not fit `{whole}`"),
+    }
+}
+
+/// The field that serde has missed. It is none of the token's words: those are in it.
+fn missing<'m>(message: &'m str, payload: &str) -> Option<&'m str> {
+    let (name, _) = message.strip_prefix("missing field `")?.split_once('`')?;
+    (!payload.contains(&format!("\"{name}\""))).then_some(name)
+}
+
+/// Where in the text serde_json has stopped.
+fn offset(text: &str, error: &serde_json::Error) -> usize {
+    let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    before + error.column()
+}
+
+/// The name, as it is written, of the outermost object's member in which so many bytes of the text end.
+fn member_at(json: &str, bytes: usize) -> Option<&str> {
+    let (mut depth, mut name, mut name_is_next) = (0_usize, None, false);
+    let mut at = 0;
+    while let Some(&byte) = json.as_bytes().get(at).filter(|_| at < bytes) {
+        match byte {
+            b'"' => {
+                let length = string_length(&json.as_bytes()[at + 1..])?;
+                if depth == 1 && std::mem::take(&mut name_is_next) {
+                    name = json.get(at + 1..at + 1 + length);
+                }
+                at += length + 1;
+            }
+            b'{' | b'[' => {
+                depth += 1;
+                name_is_next |= depth == 1;
+            }
+            b'}' | b']' => depth = depth.checked_sub(1)?,
+            b',' if depth == 1 => name_is_next = true,
+            _ => {}
+        }
+        at += 1;
+    }
+    name.filter(|_| depth > 0)
+}
+
+/// How many bytes there are before the quotation mark that ends a string.
+fn string_length(text: &[u8]) -> Option<usize> {
+    let mut escaped = false;
+    text.iter().position(|byte| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    })
+}
+
+/// The names of the claims that a type reads, if it is a struct with nothing flattened into it.
+fn fields_of<C: DeserializeOwned>() -> &'static [&'static str] {
+    const NOTHING: &str = "there is nothing to read";
+
+    struct Fields<'f>(&'f mut &'static [&'static str]);
+
+    impl<'de> Deserializer<'de> for Fields<'_> {
+        type Error = Error;
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            _: V,
+        ) -> Result<V::Value, Error> {
+            *self.0 = fields;
+            Err(Error::custom(NOTHING))
+        }
+
+        fn deserialize_newtype_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            visitor: V,
+        ) -> Result<V::Value, Error> {
+            visitor.visit_newtype_struct(self)
+        }
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+            Err(Error::custom(NOTHING))
+        }
+
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+            option unit unit_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    let mut fields: &[&str] = &[];
+    let _ = C::deserialize(Fields(&mut fields));
+    fields
+}
