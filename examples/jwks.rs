@@ -64,9 +64,14 @@ fn service(issuer: &str, audience: &str) -> Result<Router, Box<dyn Error>> {
         // Behind the layer that stands before it: a probe has no token.
         .route(
             "/ready",
-            get(async move || match keys.is_ready() {
-                true => (StatusCode::OK, "ready\n"),
-                false => (StatusCode::SERVICE_UNAVAILABLE, "no keys yet\n"),
+            get(async move || {
+                if keys.is_ready() {
+                    return (StatusCode::OK, "ready\n");
+                }
+                if let Some(error) = keys.last_error() {
+                    eprintln!("no keys: {error}");
+                }
+                (StatusCode::SERVICE_UNAVAILABLE, "no keys yet\n")
             }),
         ))
 }

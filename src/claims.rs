@@ -48,7 +48,8 @@ struct Verified<C> {
 }
 
 impl<C> Claims<C> {
-    /// Claims that no token was needed for: for tests. They have no issuer; those that [`of_token`](Self::of_token) makes can.
+    /// Claims that no token was needed for: for tests. They have no issuer and no expiry; those that
+    /// [`of_token`](Self::of_token) makes can.
     #[must_use]
     pub fn new(claims: C) -> Self {
         Self::of_token(claims, TokenInfo::default())

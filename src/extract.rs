@@ -83,7 +83,8 @@ where
 ///
 /// # Errors
 ///
-/// As a [`RequireLayer`](crate::RequireLayer) with this policy would answer.
+/// As a [`RequireLayer`](crate::RequireLayer) with this policy would answer, but with no body whatever the layer's
+/// [`on_reject`](crate::JwtAuthLayer::on_reject) is: for one, take `Result<Permitted<C, P>, AuthError>`.
 ///
 /// ```
 /// # use axum::{Router, routing::post};

@@ -65,7 +65,8 @@ impl<V> JwtAuthLayer<V> {
 impl<V, R> JwtAuthLayer<V, R> {
     /// Lets only requests pass that `policy` permits, besides having a good token; the others are refused with 403
     /// `insufficient_scope` ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)). What holds for
-    /// some routes only is for a [`RequireLayer`](crate::RequireLayer).
+    /// some routes only is for a [`RequireLayer`](crate::RequireLayer), and so is what is to hold where
+    /// [`optional`](Self::optional) or another such mode lets requests pass without claims: they are not asked here.
     ///
     /// ```
     /// use tower_jwt_auth::policy::claim;
@@ -100,7 +101,8 @@ impl<V, R> JwtAuthLayer<V, R> {
 }
 
 impl<V, R, P> JwtAuthLayer<V, R, P> {
-    /// Lets requests without a credential pass, too. One with a credential that is not good is still refused.
+    /// Lets requests without a credential pass, too. One with a credential that is not good is still refused, and only one
+    /// with a good one is asked what [`require`](Self::require) demands.
     ///
     /// The service inside finds no claims then; in axum, take `Option<Claims<C>>`. What needs claims after all (a
     /// [`RequireLayer`](crate::RequireLayer), an extractor of `Claims<C>`) asks for a credential, as this layer would have done.

@@ -132,7 +132,7 @@
 //! | `redis` | no | `RedisStore`: the same by [Redis](https://redis.io) or [Valkey](https://valkey.io) |
 //! | `tracing` | no | an event for each refusal, and for what goes wrong in the background, by [`tracing`](https://docs.rs/tracing) |
 //! | `metrics` | no | counts and times, by [`metrics`](https://docs.rs/metrics) |
-//! | `axum` | yes | [`Claims`], `Option<Claims<C>>` and `Permitted<C, P>` are extractors |
+//! | `axum` | yes | [`Claims`], `Option<Claims<C>>` and `Permitted<C, P>` are extractors of axum 0.8 |
 //!
 //! At least one of the first three is needed; of several that are on, the first in this list is used. None sets anything
 //! for the whole process, and none switches on a back end of [jsonwebtoken](https://docs.rs/jsonwebtoken), whose [`Algorithm`]
@@ -152,7 +152,7 @@
 //! - A key has one algorithm, fixed when it is made. A token's `alg` only selects among keys, so it cannot turn a public
 //!   key into a secret, and `none` selects nothing.
 //! - No address and no key out of a token (`jku`, `x5u`, `jwk`, `iss`) is ever used, and none that is not `https` (but for
-//!   this machine's). No token can have keys fetched more often than once in a cooldown.
+//!   this machine's), unless the client is told to. No token can have keys fetched more often than once in a cooldown.
 //! - `exp` is required. `iss` and `aud` are required, and compared byte for byte, where they are configured: configure
 //!   both. A token that is for some audience is refused where none is configured.
 //! - A policy that could not decide never becomes a yes, and a rule that names nothing permits nobody.

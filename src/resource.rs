@@ -66,7 +66,8 @@ struct Metadata {
 }
 
 impl ProtectedResource {
-    /// The API with this resource identifier: its URL, and the audience of its tokens.
+    /// The API with this resource identifier: its URL, which is also the audience of its tokens where the provider heeds
+    /// `resource` ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)); the crate's documentation says which do.
     ///
     /// # Errors
     ///
@@ -133,7 +134,7 @@ impl ProtectedResource {
         Ok(self)
     }
 
-    /// The identifier, for [`JwtVerifier::audience`](crate::JwtVerifier::audience).
+    /// The identifier, for [`JwtVerifier::audience`](crate::JwtVerifier::audience) where it is what tokens name.
     #[must_use]
     pub fn identifier(&self) -> &str {
         &self.metadata.resource

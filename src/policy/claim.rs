@@ -106,6 +106,10 @@ impl<const N: usize> From<[&str; N]> for ClaimPath {
 /// | Keycloak, a role in a client | `claim(["resource_access", "shop", "roles"], "admin")` |
 /// | Auth0 | `claim("permissions", "orders:write")` |
 /// | Entra ID | `claim("roles", "Orders.Write")` |
+/// | Cognito | `claim("cognito:groups", "admin")` |
+///
+/// Who is refused by it is told 403. What a token has to say for being one at all, or 401, is for
+/// [`JwtVerifier::require_claim`](crate::JwtVerifier::require_claim).
 ///
 /// Values are compared as JSON: `1` is neither `"1"` nor `1.0`. A claim that is not there has no value, not even `null`.
 ///

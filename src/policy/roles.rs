@@ -47,6 +47,7 @@ use crate::reject::Head;
     message = "`{Self}` does not say which roles it has",
     note = "implement it: `impl HasRole for {Self} {{ fn has_role(&self, role: &str) -> bool {{ self.roles.contains(role) }} }}`",
     note = "with a field `roles: tower_jwt_auth::policy::Roles`: in a `String`, `contains` finds parts of other roles, too",
+    note = "for `RegisteredClaims`, take a type of your own with it flattened",
     note = "for claims that are kept as JSON there is `claim([..], \"role\")`, since where roles are differs"
 )]
 pub trait HasRole {

@@ -34,7 +34,8 @@ use crate::reject::Head;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say which scopes it has",
     note = "implement it: `impl HasScope for {Self} {{ fn has_scope(&self, scope: &str) -> bool {{ self.scope.contains(scope) }} }}`",
-    note = "with a field `scope: tower_jwt_auth::policy::Scopes`: in a `String`, `contains` finds parts of other scopes, too"
+    note = "with a field `scope: tower_jwt_auth::policy::Scopes`: in a `String`, `contains` finds parts of other scopes, too",
+    note = "for `RegisteredClaims`, take a type of your own with it flattened, or `serde_json::Value`"
 )]
 pub trait HasScope {
     /// Whether `scope`, a single one, is among them.

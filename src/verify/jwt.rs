@@ -105,7 +105,9 @@ impl<C> JwtVerifier<C> {
     }
 
     /// Demands that a claim is there and is exactly this string: for providers that say by another claim whom a token
-    /// is for, as Cognito does by `client_id`. Called again with the same name, it adds a value that will do as well.
+    /// is for, as Cognito does by `client_id`. Called again with the same name, it adds a value that will do as well. A token
+    /// that says otherwise is refused with 401; what a caller may do is for [`claim`](crate::policy::claim), which answers
+    /// with 403, and looks into arrays and objects, too.
     pub fn require_claim(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let (name, value) = (name.into(), value.into());
         self.set(|rules| {
@@ -123,7 +125,8 @@ impl<C> JwtVerifier<C> {
         self.set(|rules| rules.expected.leeway = leeway)
     }
 
-    /// Sets how many bytes a token may have. The default is 16 KiB.
+    /// Sets how many bytes a token may have. The default is 16 KiB. Whatever it is, a payload of more than 2 KiB has 1,024
+    /// arrays, objects and backslashes at most.
     pub fn token_limit(self, bytes: usize) -> Self {
         self.set(|rules| rules.token_limit = bytes)
     }
