@@ -81,7 +81,8 @@ impl RevocationStore for Store {
     }
 }
 
-const EXPIRY: u64 = NOW + 300;
+/// In 2096: the lists go by the system's clock.
+const EXPIRY: u64 = 4_000_000_000;
 
 fn end(revocations: &Revocations, sid: &str) -> Recorded {
     revocations.revoke_session(ISSUER, sid, at(EXPIRY))
