@@ -1,10 +1,10 @@
 //! Revocations that several processes share, by a store of the test's own.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -43,6 +43,18 @@ impl Store {
 
     fn len(&self) -> usize {
         self.0.log.lock().unwrap().len()
+    }
+
+    /// The sessions in it.
+    fn names(&self) -> Vec<String> {
+        let name = |one: &Revocation| match one {
+            Revocation::Session { sid, .. } => sid.clone(),
+            _ => String::new(),
+        };
+        let mut names: Vec<_> = self.0.log.lock().unwrap().iter().map(name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     fn lists(&self) -> Revocations {
@@ -288,24 +300,33 @@ fn outside_of_a_runtime_a_revocation_counts_and_is_not_waited_for() {
     assert_eq!(runtime.block_on(judge(&verifier, "a")), Some(Revoked));
 }
 
+/// Takes no NUL, as PostgreSQL does not, and nothing at all while it cannot be written.
+#[derive(Clone, Default)]
+struct Picky {
+    store: Store,
+    cannot_be_written: Arc<AtomicBool>,
+}
+
+impl RevocationStore for Picky {
+    fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()> {
+        let is_refused =
+            revocations.iter().any(|one| serde_json::to_string(one).unwrap().contains("\\u0000"));
+        if is_refused || self.cannot_be_written.load(Ordering::Relaxed) {
+            return Box::pin(async { Err("no NUL, please".into()) });
+        }
+        self.store.write(revocations)
+    }
+
+    fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
+        self.store.read(position)
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_store_does_not_take_holds_up_nothing_else() {
-    #[derive(Clone, Default)]
-    struct Picky(Store);
-    impl RevocationStore for Picky {
-        fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()> {
-            match revocations.iter().any(|one| serde_json::to_string(one).unwrap().contains("\\u0000")) {
-                true => Box::pin(async { Err("no NUL, please".into()) }),
-                false => self.0.write(revocations),
-            }
-        }
-
-        fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
-            self.0.read(position)
-        }
-    }
-    let store = Picky::default();
-    let revocations = SharedRevocations::new(store.clone()).start().unwrap();
+    let picky = Picky::default();
+    let store = &picky.store;
+    let revocations = SharedRevocations::new(picky.clone()).start().unwrap();
     let refused = end(&revocations, "\0");
     let others: Vec<_> = (0..1000).map(|n| end(&revocations, &n.to_string())).collect();
     for other in others {
@@ -319,20 +340,69 @@ async fn what_a_store_does_not_take_holds_up_nothing_else() {
 
     // It is tried on, and nothing else is written because of that.
     sleep(seconds(20)).await;
-    let writes = store.0.0.writes.load(Ordering::Relaxed);
+    let writes = store.0.writes.load(Ordering::Relaxed);
     sleep(seconds(120)).await;
-    assert_eq!(store.0.0.writes.load(Ordering::Relaxed), writes);
-    end(&revocations, "last").await.unwrap();
+    assert_eq!(store.0.writes.load(Ordering::Relaxed), writes);
 
     // What a store that breaks down has lost is written again all the same.
-    store.0.behave(Behaviour::Away);
-    store.0.0.log.lock().unwrap().clear();
+    for outage in [5, 100] {
+        end(&revocations, "last").await.unwrap();
+        store.behave(Behaviour::Away);
+        store.0.log.lock().unwrap().clear();
+        sleep(seconds(outage)).await;
+        store.behave(Behaviour::Good);
+        sleep(seconds(15)).await;
+        assert_eq!(store.names(), ["last"], "of what was written within a minute, {outage} s");
+        sleep(seconds(100)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn thousands_that_a_store_does_not_take_hold_up_nothing_either() {
+    let store = Picky::default();
+    let revocations = SharedRevocations::new(store.clone()).start().unwrap();
+    for n in 0..7000 {
+        drop(end(&revocations, &format!("\0{n}")));
+        if n % 250 == 0 {
+            sleep(seconds(3)).await;
+            drop(end(&revocations, &n.to_string()));
+        }
+    }
+    sleep(seconds(60)).await;
+    drop(end(&revocations, "later"));
+    sleep(seconds(30)).await;
+    assert!(store.store.names().contains(&"later".to_owned()));
+    assert_eq!(store.store.names().len(), 7000 / 250 + 1);
+    assert!(revocations.shared_stats().unwrap().waiting() <= 5000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_store_does_not_take_is_given_up_when_it_is_over() {
+    let revocations = SharedRevocations::new(Picky::default()).start().unwrap();
+    let ago = |hours: u64| SystemTime::now() - seconds(3600 * hours);
+    drop(revocations.revoke_session(ISSUER, "\0a", ago(2)));
+    drop(revocations.revoke_session(ISSUER, "\0b", ago(0)));
+    sleep(seconds(60)).await;
+    assert_eq!(revocations.shared_stats().unwrap().waiting(), 1);
+}
+
+/// The store is back, but its first write fails, and goes on failing for longer than it is known what was written lately.
+#[tokio::test(start_paused = true)]
+async fn what_a_store_has_lost_is_written_again_though_that_fails_at_first() {
+    let picky = Picky::default();
+    let store = &picky.store;
+    let revocations = SharedRevocations::new(picky.clone()).start().unwrap();
+    end(&revocations, "lately").await.unwrap();
+    store.behave(Behaviour::Away);
+    store.0.log.lock().unwrap().clear();
     sleep(seconds(5)).await;
-    store.0.behave(Behaviour::Good);
+    picky.cannot_be_written.store(true, Ordering::Relaxed);
+    store.behave(Behaviour::Good);
+    sleep(seconds(100)).await;
+    picky.cannot_be_written.store(false, Ordering::Relaxed);
+    end(&revocations, "new").await.unwrap();
     sleep(seconds(15)).await;
-    let log = store.0.0.log.lock().unwrap();
-    let names: Vec<_> = log.iter().map(|one| serde_json::to_value(one).unwrap()["sid"].clone()).collect();
-    assert_eq!(names, ["last"], "of what was written within a minute");
+    assert_eq!(store.names(), ["lately", "new"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -410,15 +480,7 @@ async fn a_store_that_breaks_down_is_told_once_more_what_it_was_told_lately() {
     store.behave(Behaviour::Good);
     lost_in_between.await.unwrap();
     sleep(seconds(2)).await;
-    let names = |store: &Store| -> Vec<String> {
-        let log = store.0.log.lock().unwrap();
-        let text = |revocation: &Revocation| serde_json::to_value(revocation).unwrap()["sid"].to_string();
-        let mut names: Vec<_> = log.iter().map(text).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    };
-    assert_eq!(names(&store), [r#""lately""#, r#""meanwhile""#]);
+    assert_eq!(store.names(), ["lately", "meanwhile"]);
     // What it has lost for good is known to those who run, and not to those who start.
     let started = store.lists();
     started.ready().await.unwrap();

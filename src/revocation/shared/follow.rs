@@ -48,9 +48,11 @@ impl Follower {
                     continue;
                 }
             };
-            if self.state.succeeded(Attempt::Read) {
+            // Told before it can be seen: until then nothing is forgotten that may have to be written again.
+            if self.state.is_failing(Attempt::Read) {
                 self.back_in_touch.notify_one();
             }
+            self.state.succeeded(Attempt::Read);
             for revocations in page.revocations.chunks(TURN) {
                 let now = self.held.now();
                 revocations.iter().for_each(|revocation| self.held.add_unless_over(revocation, now));

@@ -198,7 +198,9 @@ impl Link {
             }
             match timeout(limit, arrival).await {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) => Err(NotRecorded::for_good("the task that writes has ended")),
+                Ok(Err(_)) => {
+                    Err(NotRecorded::for_good("it was given up, or the task that writes has ended"))
+                }
                 Err(_) => Err(match state.last_error().filter(|_| state.is_out_of_touch()) {
                     Some(error) => NotRecorded::so_far(error.to_string()),
                     None => NotRecorded::so_far("the store has not answered yet"),

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::future::ready;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Notify, oneshot};
@@ -55,6 +55,9 @@ const BETWEEN_REWRITES: Duration = Duration::from_secs(10);
 const MOST_RECENT: usize = 10_000;
 const BATCH: usize = 500;
 
+/// For how long a store keeps an entry that has expired.
+const KEPT: Duration = Duration::from_secs(60 * 60);
+
 /// How many are tried at once with those that the store does not take.
 const MOST_AT_ONCE: usize = 10 * BATCH;
 
@@ -96,6 +99,7 @@ impl Writer {
             if !self.wait().await {
                 return;
             }
+            self.give_up_what_is_over();
             // What has come meanwhile goes with it.
             let untried = self.batch.iter().filter(|outgoing| outgoing.tries == 0).count();
             let room = BATCH.saturating_sub(untried).min(MOST_AT_ONCE.saturating_sub(self.batch.len()));
@@ -128,8 +132,12 @@ impl Writer {
                 self.write_recent_again().await;
                 true
             }
-            () = ready(()), if !self.batch.is_empty() => true,
+            () = ready(()), if !self.batch.is_empty() => {
+                self.forget_old();
+                true
+            }
             outgoing = self.outbox.recv() => {
+                self.forget_old();
                 self.batch.extend(outgoing);
                 !self.batch.is_empty()
             }
@@ -153,7 +161,6 @@ impl Writer {
                 self.write_one_by_one().await;
             }
         }
-        self.forget_old();
     }
 
     /// First those that were tried the least, and the newest of them, so that what is new does not wait for what is never taken.
@@ -176,7 +183,26 @@ impl Writer {
         }
         self.is_picky |= takes_some && !refused.is_empty();
         self.batch.extend(left);
+        // Those that it refuses, while it takes others, leave room for what it may take.
+        let most = (MOST_AT_ONCE - BATCH).saturating_sub(self.batch.len());
+        let kept = if takes_some { most } else { refused.len() };
+        refused.drain(kept.min(refused.len())..).for_each(|outgoing| self.give_up(outgoing));
         self.batch.append(&mut refused);
+    }
+
+    /// Those that the store has refused, and need not keep any more.
+    fn give_up_what_is_over(&mut self) {
+        let is_over = |outgoing: &mut Outgoing| {
+            let past = SystemTime::now().duration_since(outgoing.revocation.expires_at());
+            outgoing.tries > 0 && past.is_ok_and(|past| past >= KEPT)
+        };
+        let over: Vec<_> = self.batch.extract_if(.., is_over).collect();
+        over.into_iter().for_each(|outgoing| self.give_up(outgoing));
+    }
+
+    fn give_up(&self, outgoing: Outgoing) {
+        self.state.waiting.fetch_sub(1, Ordering::Relaxed);
+        drop(outgoing);
     }
 
     fn set_oldest_waiting(&self) {
@@ -190,11 +216,11 @@ impl Writer {
         let _ = outgoing.arrived.send(());
     }
 
-    /// If it fails, the next success has it tried again.
     async fn write_recent_again(&mut self) {
         let recent: Vec<_> = self.recent.iter().map(|(_, revocation)| revocation.clone()).collect();
         for batch in recent.chunks(BATCH) {
             if !self.write(batch.to_vec()).await {
+                self.rewrite = Some(Instant::now() + BETWEEN_REWRITES);
                 return;
             }
         }
@@ -216,6 +242,7 @@ impl Writer {
         }
     }
 
+    /// Not before it is known whether the store was away: what it may have lost is to be written again first.
     fn forget_old(&mut self) {
         let is_away =
             self.state.is_failing(Attempt::Read) || (self.state.is_failing(Attempt::Write) && !self.is_picky);
