@@ -47,6 +47,12 @@ pub enum ConfigError {
         /// The `kid`.
         kid: String,
     },
+    /// There would be more keys of one algorithm than a token without `kid` is tried against, and one that signs such tokens
+    /// among them.
+    KidNeeded {
+        /// How many there may be.
+        limit: usize,
+    },
     /// A certificate was given where a public key is needed.
     Certificate,
     /// An RSA key is of a size that is not accepted.
@@ -175,6 +181,11 @@ impl Display for ConfigError {
             Self::KidTwice { kid } => {
                 write!(f, "a key with the `kid` `{}` is published already", kid.escape_debug())
             }
+            Self::KidNeeded { limit } => write!(
+                f,
+                "{limit} keys of this algorithm are published, and a token without `kid` is tried against no more: \
+                 give each key a `kid`"
+            ),
             Self::Certificate => f.write_str(
                 "a certificate was given where a public key is needed; \
                  `openssl x509 -noout -pubkey` extracts the public key",

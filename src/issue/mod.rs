@@ -224,7 +224,8 @@ impl TokenIssuer {
     ///
     /// # Errors
     ///
-    /// If a key of the same `kid` is published already.
+    /// If a key of the same `kid` is published already; or if one has no `kid`, as secrets have unless they are
+    /// [given one](SigningKey::kid), and four of the same algorithm are.
     pub fn rotate(&self, key: SigningKey) -> Result<(), ConfigError> {
         let now = self.now();
         self.keys.add(key, now.saturating_add(self.settings.publish_ahead), now, self.settings.lifetime)

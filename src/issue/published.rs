@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::public_jwk::Jwk;
 use super::signing_key::SigningKey;
 use crate::config_error::ConfigError;
-use crate::verify::KeySet;
 use crate::verify::base64url::encode;
+use crate::verify::{KeySet, MOST_CANDIDATES};
 
 /// For how long after the last token of a key has ended the key stays published: as far apart as clocks may be.
 const LEEWAY: Duration = Duration::from_secs(60);
@@ -28,8 +28,13 @@ pub(crate) struct Keys {
 
 /// What is published from one change to the next.
 pub(crate) struct Published {
-    /// In the order in which they begin to sign; there is always one.
+    /// In the order in which they begin to sign; there is always one. With those that have ended since the last rotation: a clock
+    /// that was ahead for a moment must not have taken a key away.
+    all: Vec<Arc<Signer>>,
+    /// Those of them that are published.
     keys: Vec<Arc<Signer>>,
+    /// From when on these are the ones.
+    since: Duration,
     pub(crate) jwks: String,
     pub(crate) verifying: Arc<KeySet>,
 }
@@ -47,7 +52,7 @@ pub(crate) struct Signer {
 
 impl Keys {
     pub(crate) fn new(key: SigningKey) -> Self {
-        let published = Published::new(vec![Arc::new(Signer::new(key, Duration::ZERO))]);
+        let published = Published::of(vec![Arc::new(Signer::new(key, Duration::ZERO))]);
         Self {
             published: ArcSwap::from_pointee(published),
             longest: AtomicU64::new(0),
@@ -59,12 +64,14 @@ impl Keys {
     pub(crate) fn at(&self, now: Duration, lifetime: Duration) -> Guard<Arc<Published>> {
         let lifetime = self.longest(lifetime);
         let published = self.published.load();
-        if !published.has_ended(now, lifetime) {
+        if published.since <= now && !published.has_ended(now, lifetime) {
             return published;
         }
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys = self.published.load().lasting(now, lifetime);
-        self.published.store(Arc::new(Published::new(keys)));
+        let all = self.published.load().all.clone();
+        let keys = lasting(&all, now, lifetime);
+        let since = if keys.len() == all.len() { Duration::ZERO } else { now };
+        self.published.store(Arc::new(Published::new(all, keys, since)));
         self.published.load()
     }
 
@@ -87,32 +94,41 @@ impl Keys {
     ) -> Result<(), ConfigError> {
         let lifetime = self.longest(lifetime);
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut keys = self.published.load().lasting(now, lifetime);
+        let mut keys = lasting(&self.published.load().all, now, lifetime);
         if let Some(kid) = key.name().filter(|kid| keys.iter().any(|held| held.key.name() == Some(*kid))) {
             return Err(ConfigError::KidTwice { kid: kid.to_owned() });
         }
         let place = keys.partition_point(|held| held.from <= from);
+        let algorithm = key.algorithm();
         keys.insert(place, Arc::new(Signer::new(key, from)));
-        self.published.store(Arc::new(Published::new(keys)));
+        let alike = || keys.iter().filter(|held| held.key.algorithm() == algorithm);
+        if alike().count() > MOST_CANDIDATES && alike().any(|held| held.key.name().is_none()) {
+            return Err(ConfigError::KidNeeded { limit: MOST_CANDIDATES });
+        }
+        self.published.store(Arc::new(Published::of(keys)));
         Ok(())
     }
 
     /// Takes away a key at once, unless there is no other. Tells whether it was there and is gone.
     pub(crate) fn withdraw(&self, kid: &str) -> bool {
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut keys = self.published.load().keys.clone();
+        let mut keys = self.published.load().all.clone();
         let before = keys.len();
         keys.retain(|held| held.key.name() != Some(kid));
         if keys.is_empty() || keys.len() == before {
             return false;
         }
-        self.published.store(Arc::new(Published::new(keys)));
+        self.published.store(Arc::new(Published::of(keys)));
         true
     }
 }
 
 impl Published {
-    fn new(keys: Vec<Arc<Signer>>) -> Self {
+    fn of(all: Vec<Arc<Signer>>) -> Self {
+        Self::new(all.clone(), all, Duration::ZERO)
+    }
+
+    fn new(all: Vec<Arc<Signer>>, keys: Vec<Arc<Signer>>, since: Duration) -> Self {
         #[derive(Serialize)]
         struct Set {
             keys: Vec<Jwk>,
@@ -121,7 +137,7 @@ impl Published {
         let set = Set { keys: keys.iter().filter_map(|held| held.key.jwk()).collect() };
         let jwks = serde_json::to_string(&set).expect("texts are JSON");
         let verifying = Arc::new(KeySet::new(keys.iter().map(|held| held.key.verifying_key())));
-        Self { keys, jwks, verifying }
+        Self { all, keys, since, jwks, verifying }
     }
 
     /// The key that signs at this time.
@@ -134,12 +150,12 @@ impl Published {
     fn has_ended(&self, now: Duration, lifetime: Duration) -> bool {
         self.keys.windows(2).any(|pair| pair[0].ends(&pair[1], lifetime) <= now)
     }
+}
 
-    /// The keys that are still to be published.
-    fn lasting(&self, now: Duration, lifetime: Duration) -> Vec<Arc<Signer>> {
-        let followed = self.keys.windows(2).filter(|pair| pair[0].ends(&pair[1], lifetime) > now);
-        followed.map(|pair| &pair[0]).chain(self.keys.last()).cloned().collect()
-    }
+/// The keys that are still to be published.
+fn lasting(all: &[Arc<Signer>], now: Duration, lifetime: Duration) -> Vec<Arc<Signer>> {
+    let followed = all.windows(2).filter(|pair| pair[0].ends(&pair[1], lifetime) > now);
+    followed.map(|pair| &pair[0]).chain(all.last()).cloned().collect()
 }
 
 impl Signer {

@@ -3,7 +3,7 @@ use std::fmt::{self, Formatter};
 use std::future::Future;
 use std::hash::RandomState;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -15,6 +15,7 @@ use super::jwt::JwtVerifier;
 use super::{Verdict, Verify};
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Finds the verifiers of issuers that [`Issuers`](crate::Issuers) does not hold, and remembers them for a while.
@@ -89,14 +90,15 @@ impl<C> IssuerResolver<C> {
     }
 
     /// Sets after how long an issuer is asked for anew. The default is ten minutes. One request waits for that, and all
-    /// others go on with the verifier that is known; it serves on, too, if the resolver fails. That there is no such
-    /// issuer is remembered for as long, but for one minute at most.
+    /// others go on with the verifier that is known; it serves on, too, if the resolver fails. Where there is no answer, since
+    /// the resolver hangs or every request that waits for it is given up, it serves for as long again, but for 30 s at most
+    /// and for one at least. That there is no such issuer is remembered for `max_age`, too, but for one minute at most.
     pub fn max_age(self, max_age: Duration) -> Self {
         Self { max_age, ..self }
     }
 
-    /// Sets how many requests may wait at once for an issuer to be resolved. The default is 1,000. More of them are
-    /// answered with 503 at once.
+    /// Sets how many requests may wait at once for an issuer that is not known to be resolved. The default is 1,000. More of
+    /// them are answered with 503 at once.
     pub fn most_waiting(self, requests: usize) -> Self {
         Self { most_waiting: requests, ..self }
     }
@@ -125,6 +127,8 @@ struct Known<C> {
     current: ArcSwap<(JwtVerifier<C>, Instant)>,
     /// Whether one of the requests is asking for it anew; all others go on with this one.
     is_being_renewed: AtomicBool,
+    /// When the first one did that has had no answer, nor has any after it.
+    asked: Mutex<Option<Instant>>,
 }
 
 /// How many bytes an issuer may have that is not known yet: what is remembered of it is bounded, too.
@@ -132,6 +136,10 @@ const LONGEST_ISSUER: usize = 1024;
 
 /// How long a failure is remembered: those who have waited together are told together.
 const FAILURE_AGE: Duration = Duration::from_secs(1);
+
+/// How long a verifier serves at most that is asked for anew, without an answer. Whoever can end the requests that wait for
+/// one could have it serve for ever.
+const LONGEST_RENEWAL: Duration = Duration::from_secs(30);
 
 /// How long it is remembered at most that there is no such issuer: it may be a new tenant, whose token came too early.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(60);
@@ -177,7 +185,7 @@ impl<C> Resolver<C> {
         };
         // Nothing but what is being renewed: the issuer may have been removed meanwhile, and found anew by others.
         match &result {
-            Ok(verifier) => known.current.store(Arc::new((verifier.clone(), Instant::now()))),
+            Ok(verifier) => known.renew(verifier),
             Err(_) => drop(self.known.remove_if(issuer, |other| Arc::ptr_eq(other, known))),
         }
         result
@@ -209,37 +217,38 @@ where
     C: DeserializeOwned + Send + Sync + 'static,
 {
     pub(crate) fn verify(self: &Arc<Self>, issuer: &str, token: &[u8]) -> Verdict<C> {
-        let renewal = match self.known.get(issuer) {
-            Some(known) if known.is_fresh(self.settings.max_age) => {
+        let max_age = self.settings.max_age;
+        if let Some(known) = self.known.get(issuer) {
+            if known.is_fresh(max_age) {
                 return known.verifier().verify_bytes(token);
             }
-            Some(known) => match Renewal::begin(&known, self.settings.max_age) {
-                Some(renewal) => Some(renewal),
-                None => return known.verifier().verify_bytes(token),
-            },
-            None => None,
-        };
-        if renewal.is_none() {
-            if issuer.len() > LONGEST_ISSUER {
-                return Verdict::Ready(Err(AuthErrorKind::WrongIssuer.into()));
+            if let Some(renewal) = Renewal::begin(&known, max_age) {
+                // One for each issuer that is known: there is always room for it.
+                let (resolver, issuer, token) = (Arc::clone(self), issuer.to_owned(), token.to_owned());
+                return Verdict::Pending(Box::pin(async move {
+                    let verifier = resolver.renew(&issuer, &renewal).await?;
+                    drop(renewal);
+                    verifier.verify_bytes(&token).await
+                }));
             }
-            if let Some(error) = self.refusal(issuer) {
-                return Verdict::Ready(Err(error));
+            if !known.is_overdue(max_age.clamp(FAILURE_AGE, LONGEST_RENEWAL)) {
+                return known.verifier().verify_bytes(token);
             }
+            let _ = self.known.remove_if(issuer, |other| Arc::ptr_eq(other, &known));
+        }
+        if issuer.len() > LONGEST_ISSUER {
+            return Verdict::Ready(Err(AuthErrorKind::WrongIssuer.into()));
+        }
+        if let Some(error) = self.refusal(issuer) {
+            return Verdict::Ready(Err(error));
         }
         let Some(waiting) = Waiting::begin(self) else {
-            if let Some(renewal) = renewal {
-                return renewal.0.verifier().verify_bytes(token);
-            }
             let cause = "as many requests as may wait for issuers do so already";
             return Verdict::Ready(Err(AuthError::keys_unavailable(cause)));
         };
         let (issuer, token) = (issuer.to_owned(), token.to_owned());
         Verdict::Pending(Box::pin(async move {
-            let verifier = match renewal {
-                Some(renewal) => waiting.0.renew(&issuer, &renewal).await?,
-                None => waiting.0.resolve(&issuer).await?,
-            };
+            let verifier = waiting.0.resolve(&issuer).await?;
             drop(waiting);
             verifier.verify_bytes(&token).await
         }))
@@ -249,7 +258,19 @@ where
 impl<C> Known<C> {
     fn new(verifier: &JwtVerifier<C>) -> Arc<Self> {
         let current = ArcSwap::from_pointee((verifier.clone(), Instant::now()));
-        Arc::new(Self { current, is_being_renewed: AtomicBool::new(false) })
+        Arc::new(Self { current, is_being_renewed: AtomicBool::new(false), asked: Mutex::default() })
+    }
+
+    /// There was an answer.
+    fn renew(&self, verifier: &JwtVerifier<C>) {
+        self.current.store(Arc::new((verifier.clone(), Instant::now())));
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether it has been asked for anew for so long that it is not to serve any more.
+    fn is_overdue(&self, limit: Duration) -> bool {
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.is_some_and(|asked| asked.elapsed() >= limit)
     }
 
     fn verifier(&self) -> JwtVerifier<C> {
@@ -269,7 +290,11 @@ impl<C> Renewal<C> {
     fn begin(known: &Arc<Known<C>>, max_age: Duration) -> Option<Self> {
         let is_being_renewed = known.is_being_renewed.swap(true, Ordering::AcqRel);
         let renewal = (!is_being_renewed).then(|| Self(Arc::clone(known)))?;
-        (!known.is_fresh(max_age)).then_some(renewal)
+        if known.is_fresh(max_age) {
+            return None;
+        }
+        known.asked.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
+        Some(renewal)
     }
 }
 

@@ -12,7 +12,7 @@ use super::key::{Key, KnownHeader};
 use crate::config_error::ConfigError;
 
 /// How many keys a token is tried against at the most: a signature check is the dearest thing a stranger can ask for.
-const MOST_CANDIDATES: usize = 4;
+pub(crate) const MOST_CANDIDATES: usize = 4;
 
 /// The keys that tokens may be signed with.
 ///

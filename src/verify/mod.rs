@@ -31,6 +31,9 @@ pub use self::key::Key;
 pub use self::key_set::KeySet;
 pub use self::key_source::{KeySource, KeyStore, KeysRef, Refresh};
 
+#[cfg(feature = "issue")]
+pub(crate) use self::key_set::MOST_CANDIDATES;
+
 use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;

@@ -294,6 +294,45 @@ async fn an_issuer_that_is_asked_for_anew_serves_on_until_there_is_an_answer() {
     assert_eq!(refusal(&issuers, &new).await, None);
 }
 
+/// Whoever ends the requests that ask anew, before there is an answer, could otherwise have an old secret serve for ever.
+#[tokio::test]
+async fn an_issuer_that_is_asked_for_anew_in_vain_does_not_serve_on_for_ever() {
+    let (secret, open) = (Arc::new(AtomicUsize::new(9)), Arc::new(Semaphore::new(1)));
+    let (current, let_through) = (Arc::clone(&secret), Arc::clone(&open));
+    let resolver = IssuerResolver::new(move |issuer: String| {
+        let (current, let_through) = (Arc::clone(&current), Arc::clone(&let_through));
+        async move {
+            let_through.acquire().await.unwrap().forget();
+            let secret = current.load(Ordering::Relaxed).try_into().unwrap();
+            Ok::<_, ConfigError>(Some(verifier(&issuer, secret)))
+        }
+    });
+    let issuers = Issuers::new([]).unwrap().resolver(resolver.max_age(Duration::from_millis(10)));
+    let (old, new) = (token(A, 9), token(A, 8));
+    assert_eq!(refusal(&issuers, &old).await, None);
+    secret.store(8, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_millis(1100) {
+        // It asks, and is given up.
+        let mut renewing = issuers.verify(&old).into_future();
+        let is_over = tokio::time::timeout(Duration::from_millis(5), &mut renewing).await.is_ok();
+        assert!(!is_over, "the resolver has not answered");
+        if begun.elapsed() < Duration::from_millis(900) {
+            assert!(matches!(issuers.verify(&old), Verdict::Ready(Ok(_))), "it serves on for a while");
+        }
+    }
+    let renewing = issuers.verify(&old);
+    assert!(matches!(renewing, Verdict::Pending(_)));
+    let waiting = issuers.verify(&old);
+    assert!(matches!(waiting, Verdict::Pending(_)), "it serves on without an answer");
+    drop(renewing);
+    open.add_permits(100);
+    assert_eq!(waiting.await.unwrap_err().kind(), InvalidSignature);
+    assert_eq!(refusal(&issuers, &new).await, None);
+}
+
 #[tokio::test]
 async fn what_is_resolved_is_forgotten_after_a_while_and_bounded() {
     let (asked, open) = (Arc::default(), Arc::new(Semaphore::new(100)));

@@ -5,17 +5,21 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A clock that can be replaced: for tests. Clones are the same clock.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+#[derive(Clone, Default)]
+pub struct Clock(Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>);
 
 impl Clock {
     /// One that goes by a function; the default is the system's.
     pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        Self(Some(Arc::new(now)))
     }
 
     pub(crate) fn now(&self) -> SystemTime {
-        (self.0)()
+        self.0.as_ref().map_or_else(SystemTime::now, |now| now())
+    }
+
+    pub(crate) fn is_the_systems(&self) -> bool {
+        self.0.is_none()
     }
 
     /// In whole seconds since 1970, as times are in the database.
@@ -32,12 +36,6 @@ pub(crate) const fn seconds(duration: Duration) -> i64 {
 /// A time from the database.
 pub(crate) fn time(seconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds.max(0) as u64)
-}
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self::new(SystemTime::now)
-    }
 }
 
 impl fmt::Debug for Clock {

@@ -47,8 +47,15 @@ async fn refresh(
 
 impl Refresh {
     async fn refresh(&self, token: RefreshToken, client: &str) -> Result<Response, ApiError> {
-        let _place = self.places.try_acquire().map_err(|_| ApiError::TooBusy)?;
-        let (response, user) = self.sign_in.sign_ins.refresh(token).await?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| ApiError::TooBusy)?;
+        // In a task of its own: a client that goes away in the midst of it must not keep what was found out from being
+        // written down, nor give its place to others before that.
+        let sign_ins = self.sign_in.sign_ins.clone();
+        let refreshed = tokio::spawn(async move {
+            let _place = place;
+            sign_ins.refresh(token).await
+        });
+        let (response, user) = refreshed.await.map_err(ApiError::internal)??;
         self.sign_in.attempts.remember(&user.email, client).await;
         Ok(response)
     }

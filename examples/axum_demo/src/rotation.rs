@@ -18,16 +18,10 @@ const MOST_REFRESHES: i64 = 3_000;
 impl Sessions {
     /// Uses a token.
     pub(crate) async fn refresh(&self, token: RefreshToken) -> Result<Session, ApiError> {
-        // In a task of its own: a client that goes away in the midst of it must not keep what it has found out from being
-        // written down.
-        let sessions = self.clone();
-        let refreshed = tokio::spawn(async move {
-            match sessions.rotate(&token).await? {
-                Some(session) => Ok(session),
-                None => Err(sessions.end_if_used(&token).await.err().unwrap_or(ApiError::RefreshInvalid)),
-            }
-        });
-        refreshed.await.map_err(ApiError::internal)?
+        match self.rotate(&token).await? {
+            Some(session) => Ok(session),
+            None => Err(self.end_if_used(&token).await.err().unwrap_or(ApiError::RefreshInvalid)),
+        }
     }
 
     /// All or nothing, so that no session is left with a used token and no next one. Of many requests at once the database lets

@@ -229,3 +229,41 @@ mod remote {
         assert!(provider.requests() > 50, "{}", provider.requests());
     }
 }
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_for_a_moment_takes_no_key_away() {
+    let clock = Hand::new();
+    let issuer = issuer(&clock);
+    issuer.rotate(key("b")).unwrap();
+    let token = issuer.issue(&json!({})).unwrap();
+    let steps: &[(u64, &str, &[&str])] = &[(2000, "b", &["b"]), (10, "a", &["a", "b"]), (2000, "b", &["b"])];
+    assert_steps(&issuer, &clock, steps);
+    clock.set(20);
+    assert_eq!(refusal(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None);
+}
+
+#[tokio::test]
+async fn no_more_secrets_without_a_name_than_a_token_is_tried_against() {
+    let secret = |n: u8| SigningKey::hmac(Algorithm::HS256, [n; 32]).unwrap();
+    let clock = Hand::new();
+    let time = clock.clone();
+    let issuer = TokenIssuer::new(secret(0), ISSUER).clock(move || time.time());
+    for n in 1..4 {
+        issuer.rotate(secret(n)).unwrap();
+    }
+    let error = issuer.rotate(secret(4)).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "4 keys of this algorithm are published, and a token without `kid` is tried against no more: \
+         give each key a `kid`"
+    );
+    assert!(issuer.rotate(secret(4).kid("named")).is_err(), "those without a name sign on");
+    issuer.rotate(key("of another algorithm")).unwrap();
+    // Whichever signs, its tokens are good; and those that have ended make room.
+    for time in [0, 2 * 3600 - 1, 2 * 3600, 5 * 3600] {
+        clock.set(time);
+        let token = issuer.issue(&json!({})).unwrap();
+        assert_eq!(refusal(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None, "{time}");
+    }
+    issuer.rotate(secret(5)).unwrap();
+}
