@@ -19,6 +19,7 @@ install() {
         echo "these are needed, and only root can install them: $*"
         return 1
     fi
+    export DEBIAN_FRONTEND=noninteractive
     step apt-get update
     step apt-get install --yes --no-install-recommends "$@"
 }

@@ -23,7 +23,10 @@ impl PostgresServer {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Self { folder, port };
         let folder = server.folder.to_str().unwrap();
-        run("initdb", &["-D", folder, "-U", "demo", "--auth", "trust", "--no-sync", "-E", "UTF8"]);
+        run(
+            "initdb",
+            &["-D", folder, "-U", "demo", "--auth", "trust", "--no-sync", "--no-locale", "-E", "UTF8"],
+        );
         server.start_again();
         server
     }
