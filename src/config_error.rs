@@ -113,6 +113,13 @@ pub enum ConfigError {
         /// What is wrong with it, or what it needs.
         reason: &'static str,
     },
+    /// Requests cannot be sent through a proxy at this address.
+    InvalidProxy {
+        /// The address that was given, without a user name or password.
+        address: String,
+        /// What is wrong with it, or what it needs.
+        reason: &'static str,
+    },
     /// The text is not a certificate in PEM.
     MalformedCertificate,
     /// The client that comes with the crate cannot be made.
@@ -216,6 +223,9 @@ impl Display for ConfigError {
             }
             Self::InvalidUrl { url, reason } => {
                 write!(f, "clients cannot be told of `{}`: {reason}", url.escape_debug())
+            }
+            Self::InvalidProxy { address, reason } => {
+                write!(f, "there can be no proxy at `{}`: {reason}", address.escape_debug())
             }
             Self::MalformedCertificate => f.write_str("the text is not a certificate in PEM"),
             Self::HttpClient { .. } => f.write_str(

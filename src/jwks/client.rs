@@ -6,8 +6,8 @@ use http::{Request, Response};
 
 /// Fetches the documents that [`RemoteKeys`](crate::RemoteKeys) asks for.
 ///
-/// `HttpsClient` (feature `http-client`) is the one that comes with this crate. Implement it to go through a proxy of
-/// yours, to use a client that your application has anyway, or to have no network in a test:
+/// `HttpsClient` (feature `http-client`) is the one that comes with this crate. Implement it to use a client that
+/// your application has anyway, or to have no network in a test:
 ///
 /// ```
 /// use http::{Request, Response};

@@ -2,15 +2,17 @@ use std::error::Error;
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Request, Response, Uri};
+use reqwest::Proxy;
 use reqwest::redirect::Policy;
 use reqwest::tls::Certificate;
 
 use super::client::{ClientFuture, HttpClient};
+use crate::address::without_secrets;
 use crate::config_error::ConfigError;
 
 /// The [`HttpClient`] that comes with this crate: HTTP/1.1, and TLS by rustls, which trusts whom the operating system
-/// trusts. It follows no redirect, goes through no proxy, and needs a tokio runtime.
+/// trusts. It follows no redirect, goes through no [proxy](Self::proxy) unless it is told to, and needs a tokio runtime.
 ///
 /// ```no_run
 /// use tower_jwt_auth::{HttpsClient, RemoteKeys};
@@ -25,6 +27,7 @@ use crate::config_error::ConfigError;
 #[must_use]
 pub struct HttpsClient {
     client: reqwest::Client,
+    roots: Vec<Certificate>,
     plain_http: bool,
 }
 
@@ -51,6 +54,32 @@ impl HttpsClient {
         Self::trusting(roots)
     }
 
+    /// Sends all requests through the proxy at this address: `http://` or `https://`, a host, and if need be a port, and a user name
+    /// and a password for it in front. What is fetched by `https` it only passes on, and cannot read. By default there is none,
+    /// whatever the environment says.
+    ///
+    /// ```
+    /// use tower_jwt_auth::HttpsClient;
+    ///
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// let client = HttpsClient::new()?.proxy("http://proxy.internal.example:3128")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If it is not such an address.
+    pub fn proxy(self, address: &str) -> Result<Self, ConfigError> {
+        let invalid = |reason| ConfigError::InvalidProxy { address: without_secrets(address), reason };
+        let uri: Uri = address.parse().map_err(|_| invalid("it is not a URL"))?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err(invalid("it needs to begin with `http://` or `https://`"));
+        }
+        let proxy = Proxy::all(address).map_err(|_| invalid("it is not a URL"))?;
+        Ok(Self { client: build(&self.roots, Some(proxy))?, ..self })
+    }
+
     /// Allows addresses that begin with `http://`, and not only those of this machine. Whoever is on the way can then
     /// put keys of their own in place of the provider's, and sign any token: set this only where something else guards
     /// the way.
@@ -59,24 +88,27 @@ impl HttpsClient {
     }
 
     fn trusting(roots: Vec<Certificate>) -> Result<Self, ConfigError> {
-        let client = reqwest::Client::builder()
-            .tls_certs_merge(roots)
-            .redirect(Policy::none())
-            .no_proxy()
-            // Whatever features of reqwest's the application has switched on.
-            .http1_only()
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            .no_hickory_dns()
-            // The keys are fetched once in a while: a connection that is kept would only go stale.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("tower-jwt-auth/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| ConfigError::HttpClient { source: Arc::new(error) })?;
-        Ok(Self { client, plain_http: false })
+        Ok(Self { client: build(&roots, None)?, roots, plain_http: false })
     }
+}
+
+fn build(roots: &[Certificate], proxy: Option<Proxy>) -> Result<reqwest::Client, ConfigError> {
+    let builder = reqwest::Client::builder()
+        .tls_certs_merge(roots.iter().cloned())
+        .redirect(Policy::none())
+        .no_proxy()
+        // Whatever features of reqwest's the application has switched on.
+        .http1_only()
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .no_hickory_dns()
+        // The keys are fetched once in a while: a connection that is kept would only go stale.
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("tower-jwt-auth/", env!("CARGO_PKG_VERSION")));
+    let builder = proxy.into_iter().fold(builder, reqwest::ClientBuilder::proxy);
+    builder.build().map_err(|error| ConfigError::HttpClient { source: Arc::new(error) })
 }
 
 impl HttpClient for HttpsClient {

@@ -94,6 +94,16 @@ fn client() -> HttpsClient {
     HttpsClient::with_root_certificates(fixture("tls-ca.pem")).unwrap()
 }
 
+/// As `localhost`.
+fn tls() -> TlsAcceptor {
+    let certificates: Vec<_> = ["tls-localhost.pem"]
+        .map(|name| CertificateDer::from_pem_slice(fixture(name).as_bytes()).unwrap())
+        .into();
+    let key = PrivateKeyDer::from_pem_slice(fixture("tls-localhost.private.pem").as_bytes()).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key).unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
 fn at_once(bytes: impl Into<Vec<u8>>) -> Script {
     vec![(Duration::ZERO, bytes.into())]
 }
@@ -205,19 +215,98 @@ async fn keys_are_found_by_discovery_over_http() {
 
 #[tokio::test]
 async fn a_server_is_trusted_if_its_certificate_is() {
-    let certificates: Vec<_> = ["tls-localhost.pem"]
-        .map(|name| CertificateDer::from_pem_slice(fixture(name).as_bytes()).unwrap())
-        .into();
-    let key = PrivateKeyDer::from_pem_slice(fixture("tls-localhost.private.pem").as_bytes()).unwrap();
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key).unwrap();
-    let tls = Some(TlsAcceptor::from(Arc::new(config)));
-    let server = Server::start_with(ok(&jwks(&["a"])), tls).await;
+    let server = Server::start_with(ok(&jwks(&["a"])), Some(tls())).await;
     assert_eq!(refusal(&verifier(&server.keys()), "a").await, None);
 
     let stranger = HttpsClient::with_root_certificates(fixture("rsa2048.certificate.pem")).unwrap();
     let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", server.address), stranger).unwrap();
     assert_eq!(refusal(&verifier(&keys), "a").await, Some(KeysUnavailable));
     assert_eq!(server.requests(), 1);
+}
+
+/// A proxy that needs a password, and has one server for every host. Notes what it is asked for.
+async fn proxy(server: String, asked: Arc<Mutex<Vec<String>>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (server, asked) = (server.clone(), Arc::clone(&asked));
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap();
+                let line = head.lines().next().unwrap().to_owned();
+                // `user:word`, as RFC 7617 has it.
+                let is_known = head.to_ascii_lowercase().contains("proxy-authorization: basic dxnlcjp3b3jk");
+                asked.lock().unwrap().push(line);
+                match is_known {
+                    true => {
+                        let mut server = tokio::net::TcpStream::connect(server).await.unwrap();
+                        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                        let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
+                    }
+                    false => stream.write_all(b"HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n").await.unwrap(),
+                }
+            });
+        }
+    });
+    address.to_string()
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_if_there_is_one() {
+    let server = Server::start_with(ok(&jwks(&["a"])), Some(tls())).await;
+    let address = server.address.strip_prefix("https://").unwrap();
+    let asked = Arc::default();
+    let proxy = proxy(address.to_owned(), Arc::clone(&asked)).await;
+    let keys = |user: &str, host: &str| {
+        let client = client().proxy(&format!("http://{user}@{proxy}")).unwrap();
+        RemoteKeys::jwks_with(&format!("https://{host}/jwks.json"), client).unwrap()
+    };
+    let connects = || std::mem::take(&mut *asked.lock().unwrap());
+    assert_eq!(refusal(&verifier(&keys("user:word", address)), "a").await, None);
+    assert_eq!(server.requests(), 1);
+    assert_eq!(connects(), [format!("CONNECT {address} HTTP/1.1")]);
+
+    // It cannot answer for another host.
+    let elsewhere = keys("user:word", "id.example.com");
+    assert_eq!(refusal(&verifier(&elsewhere), "a").await, Some(KeysUnavailable));
+    assert_eq!(server.requests(), 1);
+    assert_eq!(connects(), ["CONNECT id.example.com:443 HTTP/1.1"]);
+
+    let strangers = keys("user:hunter2", address);
+    assert_eq!(refusal(&verifier(&strangers), "a").await, Some(KeysUnavailable));
+    assert_eq!(server.requests(), 1);
+
+    let mut seen = format!("{strangers:?}");
+    let error = strangers.last_error().unwrap();
+    let mut next: Option<&dyn std::error::Error> = Some(&*error);
+    while let Some(error) = next {
+        seen += &format!("{error} {error:?}");
+        next = error.source();
+    }
+    assert!(!seen.contains("hunter2") && !seen.contains("aHVudGVyMg"), "{seen}");
+}
+
+#[test]
+fn what_is_no_proxy_is_refused_at_set_up() {
+    for (address, expected) in [
+        ("", "there can be no proxy at ``: it is not a URL"),
+        (
+            "proxy.example.com:3128",
+            "there can be no proxy at `proxy.example.com:3128`: it needs to begin with `http://` or `https://`",
+        ),
+        (
+            "socks5://user:word@proxy.example.com",
+            "there can be no proxy at `..@proxy.example.com`: it needs to begin with `http://` or `https://`",
+        ),
+        ("http://", "there can be no proxy at `http://`: it is not a URL"),
+    ] {
+        assert_eq!(client().proxy(address).unwrap_err().to_string(), expected);
+    }
 }
 
 #[test]
