@@ -92,15 +92,14 @@ impl<'a> Header<'a> {
         Ok(header)
     }
 
-    /// Reads `typ`, a media type whose `application/` may be left out (RFC 7515, section 4.1.9).
+    /// What `typ` says, without `application/`.
+    pub(crate) fn subtype(&self) -> Option<&str> {
+        self.typ.as_deref().map(subtype)
+    }
+
     pub(crate) fn token_type(&self) -> TokenType {
-        const PREFIX: &str = "application/";
-        let Some(typ) = self.typ.as_deref() else {
+        let Some(subtype) = self.subtype() else {
             return TokenType::Any;
-        };
-        let subtype = match typ.get(..PREFIX.len()) {
-            Some(prefix) if prefix.eq_ignore_ascii_case(PREFIX) => &typ[PREFIX.len()..],
-            _ => typ,
         };
         if subtype.eq_ignore_ascii_case("at+jwt") {
             TokenType::AccessToken
@@ -109,5 +108,14 @@ impl<'a> Header<'a> {
         } else {
             TokenType::Other
         }
+    }
+}
+
+/// Of a media type whose `application/` may be left out (RFC 7515, section 4.1.9).
+pub(crate) fn subtype(typ: &str) -> &str {
+    const PREFIX: &str = "application/";
+    match typ.get(..PREFIX.len()) {
+        Some(prefix) if prefix.eq_ignore_ascii_case(PREFIX) => &typ[PREFIX.len()..],
+        _ => typ,
     }
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 
 use super::cache::{CacheStats, Store, TokenCache};
-use super::jws::Jws;
+use super::jws::{Jws, subtype};
 use super::key_set::KeySet;
 use super::key_source::{KeySource, Refresh};
-use super::rules::{Refusal, Rules, TOKEN_LIMIT};
+use super::rules::{Refusal, Rules, TOKEN_LIMIT, Types};
 use super::validate::{Expected, Wanted};
 use super::{Verdict, Verify, misfit};
 use crate::claims::Claims;
@@ -71,13 +71,8 @@ impl<C> JwtVerifier<C> {
             any_audience: false,
             ignore_confirmation: false,
         };
-        let rules = Rules {
-            expected,
-            token_limit: TOKEN_LIMIT,
-            access_tokens_only: false,
-            revocations: None,
-            clock: None,
-        };
+        let rules =
+            Rules { expected, token_limit: TOKEN_LIMIT, types: Types::Usual, revocations: None, clock: None };
         Self { keys: Arc::new(keys), rules: Arc::new(rules), cache: None }
     }
 
@@ -135,7 +130,43 @@ impl<C> JwtVerifier<C> {
     /// ([RFC 9068, section 4](https://www.rfc-editor.org/rfc/rfc9068#section-4)), so that no ID token can be used in
     /// place of an access token. By default `typ` may be missing, `JWT` or `at+jwt`.
     pub fn access_tokens_only(self) -> Self {
-        self.set(|rules| rules.access_tokens_only = true)
+        self.set(|rules| rules.types = Types::AccessTokens)
+    }
+
+    /// Demands that the header's `typ` is this one, with `application/` or without
+    /// ([RFC 8725, section 3.11](https://www.rfc-editor.org/rfc/rfc8725#section-3.11)): for tokens that are neither access nor
+    /// ID tokens, such as those by which a provider says that somebody has signed out
+    /// ([OpenID Connect Back-Channel Logout 1.0, section 2.4](https://openid.net/specs/openid-connect-backchannel-1_0.html)).
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use tower_jwt_auth::{AuthError, JwtVerifier, KeySource, Revocations};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Logout {
+    ///     sid: String,
+    /// }
+    ///
+    /// fn logout_tokens(keys: impl KeySource + 'static) -> JwtVerifier<Logout> {
+    ///     JwtVerifier::new(keys).audience("the client's ID").token_type("logout+jwt")
+    /// }
+    ///
+    /// /// Ends the session of whoever has signed out: `token` is the `logout_token` of a form that the provider posts.
+    /// async fn signed_out(
+    ///     verifier: &JwtVerifier<Logout>,
+    ///     revocations: &Revocations,
+    ///     token: &str,
+    /// ) -> Result<(), AuthError> {
+    ///     let logout = verifier.verify(token).await?;
+    ///     // For as long as access tokens live.
+    ///     let last_expiry = SystemTime::now() + Duration::from_secs(60 * 60);
+    ///     let recorded = revocations.revoke_session(logout.issuer().unwrap_or_default(), &logout.sid, last_expiry);
+    ///     let _ = recorded.await; // it counts here in any case
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn token_type(self, typ: &str) -> Self {
+        self.set(|rules| rules.types = Types::Only(subtype(typ).to_owned()))
     }
 
     /// Refuses tokens that are on this list, although they have not expired. By default there is none.
@@ -311,6 +342,11 @@ where
                         .to_owned()
                 }
                 issuers => format!("the verifier expects the issuer {}", listed(issuers)),
+            }),
+            AuthErrorKind::WrongType => error.caused_by(match &self.rules.types {
+                Types::Usual => "the verifier expects no `typ`, or `JWT` or `at+jwt`".to_owned(),
+                Types::AccessTokens => "the verifier expects the `typ` `at+jwt`".to_owned(),
+                Types::Only(typ) => format!("the verifier expects the `typ` `{typ}`"),
             }),
             AuthErrorKind::RequiredClaim => {
                 let names = expected.claims.iter().map(|(name, _)| name);

@@ -22,9 +22,39 @@ use crate::revocation::{Revocable, Revocations};
 pub(crate) struct Rules {
     pub(crate) expected: Expected,
     pub(crate) token_limit: usize,
-    pub(crate) access_tokens_only: bool,
+    pub(crate) types: Types,
     pub(crate) revocations: Option<Revocations>,
     pub(crate) clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
+}
+
+/// Which tokens are accepted, by their header's `typ`.
+#[derive(Clone, Debug)]
+pub(crate) enum Types {
+    /// All but those that are of another type.
+    Usual,
+    AccessTokens,
+    /// This one alone, without `application/`.
+    Only(String),
+}
+
+impl Types {
+    fn accept(&self, header: &Header<'_>) -> bool {
+        match self {
+            Self::Only(wanted) => {
+                header.subtype().is_some_and(|subtype| subtype.eq_ignore_ascii_case(wanted))
+            }
+            _ => self.accept_known(header.token_type()),
+        }
+    }
+
+    /// Of a header that was seen before. Where it takes more than what is remembered of it, it is read again.
+    fn accept_known(&self, token_type: TokenType) -> bool {
+        match token_type {
+            TokenType::AccessToken => !matches!(self, Self::Only(_)),
+            TokenType::Any => matches!(self, Self::Usual),
+            TokenType::Other => false,
+        }
+    }
 }
 
 /// A token that was found good.
@@ -85,14 +115,12 @@ impl Rules {
         let signature = buffer.decode(jws.signature).ok_or(AuthErrorKind::MalformedToken)?;
         let mut buffer = Buffer::<USUAL_HEADER>::new();
         let header;
-        let known = keys.who_knows(jws.header);
+        let known = keys.who_knows(jws.header).filter(|(_, known)| self.types.accept_known(known.token_type));
         let (signer, kid) = match known {
-            Some((key, known)) if self.accepts(known.token_type) && key.verify(jws.signed, signature) => {
-                (key, known.kid.as_deref())
-            }
+            Some((key, known)) if key.verify(jws.signed, signature) => (key, known.kid.as_deref()),
             _ => {
                 header = Header::read(jws.header, &mut buffer)?;
-                if !self.accepts(header.token_type()) {
+                if !self.types.accept(&header) {
                     return Err(AuthErrorKind::WrongType.into());
                 }
                 let refused_by = known.map(|(key, _)| key);
@@ -131,14 +159,6 @@ impl Rules {
     #[inline]
     pub(crate) fn judge_remembered(&self, token: &Revocable) -> Result<(), AuthErrorKind> {
         self.revocations.as_ref().map_or(Ok(()), |revocations| revocations.judge_revocable(token))
-    }
-
-    fn accepts(&self, token_type: TokenType) -> bool {
-        match token_type {
-            TokenType::AccessToken => true,
-            TokenType::Any => !self.access_tokens_only,
-            TokenType::Other => false,
-        }
     }
 
     /// The time since 1970. A clock that stands before then is wrong in an unknown way, so no token is valid.

@@ -300,6 +300,38 @@ async fn the_type_is_checked() {
 }
 
 #[tokio::test]
+async fn a_type_of_its_own_is_the_only_one() {
+    // They share the keys, and what those know of headers.
+    let usual = verifier();
+    let of_type = |typ: &str| usual.clone().token_type(typ);
+    let with_type = |typ: &str| with_header(&format!(r#"{{"alg":"HS256"{typ}}}"#));
+    let (logout, plain) = (with_type(r#","typ":"logout+jwt""#), with_type(""));
+    for round in 0..3 {
+        for typ in ["logout+jwt", "Logout+JWT", "application/logout+jwt"] {
+            assert_eq!(refusal(&of_type(typ), &logout).await, None, "{typ}, round {round}");
+            let written = with_type(r#","typ":"APPLICATION/Logout+jwt""#);
+            assert_eq!(refusal(&of_type(typ), &written).await, None, "{typ}, round {round}");
+            for other in [&plain, &with_type(r#","typ":"JWT""#), &with_type(r#","typ":"at+jwt""#)] {
+                assert_eq!(refusal(&of_type(typ), other).await, Some(WrongType), "{typ}, round {round}");
+            }
+        }
+        assert_eq!(refusal(&usual, &logout).await, Some(WrongType), "round {round}");
+        assert_eq!(refusal(&usual, &plain).await, None, "round {round}");
+        assert_eq!(
+            refusal(&of_type("at+jwt"), &with_type(r#","typ":"at+jwt""#)).await,
+            None,
+            "round {round}"
+        );
+        assert_eq!(refusal(&of_type("JWT"), &with_type(r#","typ":"JWT""#)).await, None, "round {round}");
+        assert_eq!(refusal(&of_type("JWT"), &plain).await, Some(WrongType), "round {round}");
+        assert_eq!(refusal(&of_type("logout+jwt").access_tokens_only(), &logout).await, Some(WrongType));
+        let mut forged = logout.clone();
+        forged.replace_range(forged.len() - 8..forged.len() - 7, "-");
+        assert!(refusal(&of_type("logout+jwt"), &forged).await.is_some(), "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_understood_in_a_header_is_ignored() {
     let header = r#" {"alg" : "HS256", "jku":"https://evil.example/keys", "jwk":{"kty":"oct","k":"AAAA"}, "x5u":"https://evil.example", "b64":true, "cty":"x"} "#;
     assert_eq!(refusal(&verifier(), &with_header(header)).await, None);
@@ -573,6 +605,7 @@ async fn what_the_verifier_demands_is_named() {
         ),
         (but("aud", json!("order")), "the verifier expects the audience `https://api.example.com`, `orders`"),
         (good_token(), "the verifier requires a certain value of the claim `token_use`"),
+        (with_header(r#"{"alg":"HS256","typ":"x"}"#), "the verifier expects no `typ`, or `JWT` or `at+jwt`"),
     ] {
         let error = verifier.verify(&token).await.err().unwrap();
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), expected);
