@@ -41,8 +41,8 @@ pub(crate) type Predicate = dyn Fn(Head<'_>) -> bool + Send + Sync;
 
 /// How far a request has come.
 pub(crate) enum Step<C> {
-    /// It may pass: the extensions are as the service inside expects them.
-    Accepted,
+    /// The extensions are as the service inside expects them, with claims or without.
+    MayPass,
     Refused(AuthError),
     /// It has to wait for the verdict, and then be [finished](Gate::finish).
     Waiting(PendingVerdict<C>),
@@ -89,12 +89,12 @@ where
         let missing = || AuthError::new(AuthErrorKind::MissingCredential);
         if self.passes_unread.as_ref().is_some_and(|passes| passes((&*request).into())) {
             self.pass(request, self.error(missing()));
-            return Step::Accepted;
+            return Step::MayPass;
         }
         let judged = match self.credential((&*request).into()) {
             Ok(None) if self.lets_pass == LetsPass::WithoutCredential => {
                 self.pass(request, self.error(missing()));
-                return Step::Accepted;
+                return Step::MayPass;
             }
             Ok(None) => Err(missing()),
             Ok(Some(token)) if token.is_empty() => Err(AuthErrorKind::MalformedCredential.into()),
@@ -116,7 +116,7 @@ where
             Err(kind) => Err(kind.into()),
         };
         match self.finish(request, judged) {
-            Ok(()) => Step::Accepted,
+            Ok(()) => Step::MayPass,
             Err(error) => Step::Refused(error),
         }
     }

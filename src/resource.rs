@@ -41,6 +41,9 @@ use crate::public_json;
 /// # let verifier = JwtVerifier::new(KeySet::hmac(Algorithm::HS256, [7; 32]).unwrap());
 /// # assert!(app(verifier).is_ok());
 /// ```
+///
+/// Of how a token may come, it says that it is in the header `Authorization` (`bearer_methods_supported`), whatever else a
+/// [`TokenSource`](crate::TokenSource) reads.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ProtectedResource {

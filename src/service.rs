@@ -42,7 +42,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.gate.begin(&mut request) {
-            Step::Accepted => ResponseFuture::calling(self.inner.call(request)),
+            Step::MayPass => ResponseFuture::calling(self.inner.call(request)),
             Step::Refused(error) => ResponseFuture::refused(self.gate.refuse(error, &request)),
             Step::Waiting(verdict) => {
                 // The request waits with a clone that is not ready yet, and the ready service is given up: tokens that

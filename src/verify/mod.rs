@@ -64,6 +64,49 @@ use crate::kind::AuthErrorKind;
 /// assert_eq!(*OneToken.verify("2YotnFZFEjr1zCsicMWpAA").await.unwrap(), "Eze");
 /// # }
 /// ```
+///
+/// One that has to ask somebody for each token, such as its provider
+/// ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)), sees to it by itself that it does not take too long, that not too
+/// many wait, and that an answer is remembered for a while:
+///
+/// ```
+/// # use std::time::{Duration, SystemTime};
+/// use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, TokenInfo, Verdict, Verify};
+///
+/// /// What the provider says of a token that is good.
+/// struct Active {
+///     sub: String,
+///     exp: SystemTime,
+/// }
+///
+/// async fn introspect(token: String) -> std::io::Result<Option<Active>> {
+///     // ..
+/// #   let exp = SystemTime::now() + Duration::from_secs(60);
+/// #   Ok((token == "2YotnFZFEjr1zCsicMWpAA").then(|| Active { sub: "eze".to_owned(), exp }))
+/// }
+///
+/// struct Introspection;
+///
+/// impl Verify for Introspection {
+///     type Claims = String;
+///
+///     fn verify(&self, token: &str) -> Verdict<String> {
+///         let asking = tokio::time::timeout(Duration::from_secs(2), introspect(token.to_owned()));
+///         Verdict::Pending(Box::pin(async move {
+///             let unavailable = || AuthError::new(AuthErrorKind::KeysUnavailable); // 503: it was not judged
+///             let answer = asking.await.map_err(|_| unavailable())?.map_err(|error| unavailable().caused_by(error))?;
+///             let active = answer.ok_or(AuthErrorKind::Revoked)?;
+///             Ok(Claims::of_token(active.sub, TokenInfo::new().expiry(active.exp)))
+///         }))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// assert_eq!(*Introspection.verify("2YotnFZFEjr1zCsicMWpAA").await.unwrap(), "eze");
+/// assert_eq!(Introspection.verify("another").await.unwrap_err().kind(), AuthErrorKind::Revoked);
+/// # }
+/// ```
 pub trait Verify: Send + Sync {
     /// What a token's claims are turned into.
     type Claims;
