@@ -276,7 +276,7 @@ impl TokenIssuer {
     /// # }
     /// ```
     pub fn withdraw(&self, kid: &str) -> bool {
-        self.keys.withdraw(kid)
+        self.keys.withdraw(kid, self.now(), self.settings.lifetime)
     }
 
     /// How long a JWK set may be kept.

@@ -29,7 +29,7 @@ pub(crate) struct Keys {
 /// What is published from one change to the next.
 pub(crate) struct Published {
     /// In the order in which they begin to sign; there is always one. With those that have ended since the last rotation: a clock
-    /// that was ahead for a moment must not have taken a key away.
+    /// that was ahead for a moment, in which nobody rotated, has not taken a key away.
     all: Vec<Arc<Signer>>,
     /// Those of them that are published.
     keys: Vec<Arc<Signer>>,
@@ -110,16 +110,19 @@ impl Keys {
     }
 
     /// Takes away a key at once, unless there is no other. Tells whether it was there and is gone.
-    pub(crate) fn withdraw(&self, kid: &str) -> bool {
+    pub(crate) fn withdraw(&self, kid: &str, now: Duration, lifetime: Duration) -> bool {
+        let lifetime = self.longest(lifetime);
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut keys = self.published.load().all.clone();
+        // What has ended is not to come back in its place, nor by itself.
+        let mut keys = lasting(&self.published.load().all, now, lifetime);
         let before = keys.len();
         keys.retain(|held| held.key.name() != Some(kid));
-        if keys.is_empty() || keys.len() == before {
+        if keys.is_empty() {
             return false;
         }
+        let is_gone = keys.len() < before;
         self.published.store(Arc::new(Published::of(keys)));
-        true
+        is_gone
     }
 }
 

@@ -131,10 +131,16 @@ impl Held {
     /// The same for what comes from elsewhere, where it may lie about for longer than it matters.
     #[cfg(feature = "shared-revocations")]
     pub(super) fn add_unless_over(&self, revocation: &Revocation, now: u32) {
-        let beyond = self.beyond_expiry.load(Ordering::Relaxed);
-        if u64::from(seconds(revocation.expires_at())).saturating_add(beyond) >= u64::from(now) {
+        if !self.is_over(revocation, now) {
             self.add(revocation, now);
         }
+    }
+
+    /// Whether an entry does not matter any more.
+    #[cfg(feature = "shared-revocations")]
+    pub(super) fn is_over(&self, revocation: &Revocation, now: u32) -> bool {
+        let beyond = self.beyond_expiry.load(Ordering::Relaxed);
+        u64::from(seconds(revocation.expires_at())).saturating_add(beyond) < u64::from(now)
     }
 
     /// Of a token that may be asked about later.

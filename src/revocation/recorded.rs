@@ -29,8 +29,8 @@ pub struct NotRecorded {
 }
 
 impl NotRecorded {
-    /// Whether it is still on its way to the store. If not, because too many others wait for the store, because it takes others
-    /// and not this one, or because the runtime of the task that writes has ended, revoke it once more.
+    /// Whether it is still on its way to the store. If not, because too many others wait for the store, or because the runtime of
+    /// the task that writes has ended, revoke it once more.
     #[must_use]
     pub fn is_tried_on(&self) -> bool {
         self.is_tried_on

@@ -139,7 +139,8 @@ impl SharedRevocations {
             state: Arc::clone(&state),
             back_in_touch: Arc::clone(&back_in_touch),
         };
-        let writer = Writer::new(self.store, state, back_in_touch, outbox);
+        let held = Arc::clone(&revocations.held);
+        let writer = Writer::new(self.store, held, state, back_in_touch, outbox);
         runtime.spawn(async {
             tokio::select! {
                 () = follower.run() => {}
@@ -181,7 +182,7 @@ impl Link {
         let (arrived, arrival) = oneshot::channel();
         // Counted first, since it may have arrived a moment later.
         self.state.waiting.fetch_add(1, Ordering::Relaxed);
-        let sent = self.outbox.try_send(Outgoing { revocation, since: Instant::now(), tries: 0, arrived });
+        let sent = self.outbox.try_send(Outgoing { revocation, since: Instant::now(), arrived });
         let (state, limit) = (Arc::clone(&self.state), self.write_limit);
         if sent.is_err() {
             state.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -198,9 +199,7 @@ impl Link {
             }
             match timeout(limit, arrival).await {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) => {
-                    Err(NotRecorded::for_good("it was given up, or the task that writes has ended"))
-                }
+                Ok(Err(_)) => Err(NotRecorded::for_good("it is over, or the task that writes has ended")),
                 Err(_) => Err(match state.last_error().filter(|_| state.is_out_of_touch()) {
                     Some(error) => NotRecorded::so_far(error.to_string()),
                     None => NotRecorded::so_far("the store has not answered yet"),

@@ -43,7 +43,7 @@ pub trait RevocationStore: Send + Sync {
     /// that begins from then on has to come to them. The same may be added twice. Each has to be kept until an hour
     /// after it [expires](Revocation::expires_at).
     ///
-    /// There are 500 entries at most (more where it has refused some). If it takes longer than two seconds, it has failed, and is asked again.
+    /// There are 500 entries at most. If it takes longer than two seconds, it has failed, and is asked again.
     ///
     /// It may be called again before the future is ready, and the future may be dropped before it is. Neither this nor
     /// [`read`](Self::read) may block a thread.

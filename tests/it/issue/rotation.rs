@@ -127,6 +127,30 @@ async fn a_key_is_withdrawn_at_once() {
 }
 
 #[test]
+fn what_has_ended_does_not_come_back_when_another_key_is_withdrawn() {
+    let clock = Hand::new();
+    let issuer = issuer(&clock);
+    issuer.rotate_at(key("b"), at(NOW)).unwrap();
+    assert_steps(&issuer, &clock, &[(0, "b", &["a", "b"]), (200, "b", &["b"])]);
+    assert!(!issuer.withdraw("b"), "the only one");
+    assert!(!issuer.withdraw("a"), "it has ended");
+    issuer.rotate(key("c")).unwrap();
+    assert!(issuer.withdraw("b"));
+    assert_steps(&issuer, &clock, &[(200, "c", &["c"]), (10, "c", &["c"])]);
+}
+
+#[test]
+fn what_ends_after_a_rotation_does_not_come_back_either() {
+    let clock = Hand::new();
+    let issuer = issuer(&clock);
+    issuer.rotate_at(key("b"), at(NOW)).unwrap();
+    issuer.rotate(key("c")).unwrap();
+    assert_steps(&issuer, &clock, &[(0, "b", &["a", "b", "c"]), (200, "b", &["b", "c"])]);
+    assert!(issuer.withdraw("b"));
+    assert_steps(&issuer, &clock, &[(200, "c", &["c"])]);
+}
+
+#[test]
 fn clones_share_their_keys() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
