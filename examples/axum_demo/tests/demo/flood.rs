@@ -81,7 +81,9 @@ async fn from_one_address_leaves_places_to_others() {
 /// One more than there are places waits until one of them is free.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_few_more_than_there_are_places_is_answered_in_full() {
-    let demo = Demo::start_with(proxied_settings("sqlite::memory:")).await;
+    let mut settings = proxied_settings("sqlite::memory:");
+    settings.limits.in_line = Duration::from_secs(60);
+    let demo = Demo::start_with(settings).await;
     let cores = thread::available_parallelism().unwrap().get();
     let places = 9 * (cores - 1).max(1);
     let addresses: Vec<_> =
