@@ -195,12 +195,15 @@ async fn a_list_that_is_too_old_refuses_what_it_does_not_know() {
     tokens.end(&process, "a").await.unwrap();
     // It hangs: the connections stay open.
     server.signal("-STOP");
-    let start = Instant::now();
+    // Four seconds, of which a time in which the machine gives this process no turn counts as one look.
+    let mut looks = 0;
     while tokens.judge(&process, "b").await.is_none() {
-        assert!(start.elapsed() < Duration::from_secs(4), "it is served on for good");
+        assert!(looks < 80, "it is served on for good");
         sleep(Duration::from_millis(50)).await;
+        looks += 1;
     }
-    assert!(start.elapsed() > Duration::from_secs(1), "it is served on for a while: {:?}", start.elapsed());
+    let age = process.revocations.shared_stats().unwrap().age().unwrap();
+    assert!(age >= Duration::from_secs(2), "it is served on for a while: {age:?}");
     assert_eq!(tokens.judge(&process, "b").await, Some(RevocationsUnavailable));
     assert_eq!(tokens.judge(&process, "a").await, Some(Revoked), "what is known stays so");
     assert!(!process.revocations.is_ready());
