@@ -438,9 +438,19 @@ fn a_source_shows_no_function() {
 #[tokio::test]
 async fn long_lists_take_no_time() {
     let fast = async |layer: Auth, request: Request<String>| {
-        let start = std::time::Instant::now();
-        seen(&layer.allow_failed().remove_credential(), request).await;
-        assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
+        let layer = layer.allow_failed().remove_credential();
+        let mut times = Vec::new();
+        // A machine busy with other things may stall, but not each time.
+        for _ in 0..3 {
+            let start = std::time::Instant::now();
+            seen(&layer, request.clone()).await;
+            let taken = start.elapsed();
+            if taken < std::time::Duration::from_secs(2) {
+                return;
+            }
+            times.push(taken);
+        }
+        panic!("{times:?}");
     };
     let list = "b.A,".repeat(50_000) + &"B,".repeat(100_000);
     let websocket = from(TokenSource::websocket_protocol("b").unwrap());

@@ -195,12 +195,15 @@ async fn a_list_that_is_too_old_refuses_what_it_does_not_know() {
     tokens.end(&process, "a").await.unwrap();
     // It hangs: the connections stay open.
     server.signal("-STOP");
-    let start = Instant::now();
+    // Four seconds, of which a time in which the machine gives this process no turn counts as one look.
+    let mut looks = 0;
     while tokens.judge(&process, "b").await.is_none() {
-        assert!(start.elapsed() < Duration::from_secs(4), "it is served on for good");
+        assert!(looks < 80, "it is served on for good");
         sleep(Duration::from_millis(50)).await;
+        looks += 1;
     }
-    assert!(start.elapsed() > Duration::from_secs(1), "it is served on for a while: {:?}", start.elapsed());
+    let age = process.revocations.shared_stats().unwrap().age().unwrap();
+    assert!(age >= Duration::from_secs(2), "it is served on for a while: {age:?}");
     assert_eq!(tokens.judge(&process, "b").await, Some(RevocationsUnavailable));
     assert_eq!(tokens.judge(&process, "a").await, Some(Revoked), "what is known stays so");
     assert!(!process.revocations.is_ready());
@@ -227,19 +230,19 @@ async fn a_list_counts_as_soon_as_its_store_answers() {
 
     // Short outages, in which no attempt fails, but answers come too late to say what is known now.
     const OUTAGE: Duration = Duration::from_millis(1600);
-    let mut refused = Duration::ZERO;
+    let (mut looks, mut refused) = (0, 0);
     for _ in 0..4 {
         let _: () = tell(&server, &["CLIENT", "PAUSE", &OUTAGE.as_millis().to_string(), "ALL"]);
         sleep(OUTAGE).await;
         let back = Instant::now();
         while back.elapsed() < Duration::from_millis(1300) {
-            let step = Instant::now();
-            let is_refused = tokens.judge(&process, "a").await.is_some();
+            looks += 1;
+            refused += u32::from(tokens.judge(&process, "a").await.is_some());
             sleep(Duration::from_millis(5)).await;
-            refused += if is_refused { step.elapsed() } else { Duration::ZERO };
         }
     }
-    assert!(refused < Duration::from_secs(1), "{refused:?} of four times");
+    // A second of more than five.
+    assert!(refused * 5 < looks, "{refused} of {looks} in four times");
 }
 
 #[tokio::test]
@@ -346,10 +349,14 @@ async fn says_why_it_cannot_be_read() {
     let _: () = tell(&server, &["CONFIG", "SET", "requirepass", "secret"]);
     let store = RedisStore::new(&server.url().replace("redis://", "redis://:wrong@")).unwrap();
     let revocations = SharedRevocations::new(store).ready_limit(Duration::from_millis(500)).start().unwrap();
+    let start = Instant::now();
+    while revocations.shared_stats().unwrap().failed_reads() == 0 {
+        assert!(start.elapsed() < Duration::from_secs(20), "it is not refused");
+        sleep(Duration::from_millis(5)).await;
+    }
     let error = revocations.ready().await.unwrap_err();
     assert_eq!(error.kind(), RevocationsUnavailable);
     let stats = revocations.shared_stats().unwrap();
-    assert!(stats.failed_reads() > 0);
     let cause = stats.last_error().unwrap().to_owned();
     assert!(cause.to_lowercase().contains("password") && !cause.contains("wrong@"), "{cause}");
 }
@@ -403,9 +410,17 @@ async fn clones_of_a_store_do_not_wait_for_each_other() {
     for process in &processes {
         process.revocations.ready().await.unwrap();
     }
+    let mut last = Instant::now();
     for n in 0..50 {
         sleep(Duration::from_millis(60)).await;
+        if last.elapsed() > Duration::from_millis(500) {
+            // The machine gave this process no turn: a list may be too old then, until the store has answered again.
+            for process in &processes {
+                process.revocations.ready().await.unwrap();
+            }
+        }
         assert!(processes.iter().all(|process| process.revocations.is_ready()), "{n}");
+        last = Instant::now();
     }
     drop(tokens.end(&processes[0], "a"));
     for process in &processes {

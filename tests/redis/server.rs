@@ -92,7 +92,7 @@ impl Drop for Server {
 }
 
 /// Below those that are given to clients, one of which could take it before the server does.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
     let ports = (0..1000).map(|n| (20_000 + (now / 100 + 7 * n) % 10_000) as u16);
     ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port is free")

@@ -102,7 +102,7 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
     let sign_in = SignIn {
         users: users.clone(),
         sign_ins: sign_ins.clone(),
-        gate: PasswordGate::new(),
+        gate: PasswordGate::new(limits.in_line),
         attempts: Attempts::new(database.clone(), clock.clone(), *limits),
         proxies: settings.proxies,
     };

@@ -21,6 +21,8 @@ pub struct Limits {
     pub headers: Duration,
     /// From there until the answer, the request's body included: 10 seconds.
     pub request: Duration,
+    /// How long an attempt to sign in or up stands in line for a place to have its password checked: 2 seconds.
+    pub in_line: Duration,
     /// How many sessions a user may have; the oldest ends when there is one more: 50.
     pub sessions: usize,
     /// How many failed attempts to sign in to an account are free, before each has to wait longer for the next: 5.
@@ -46,6 +48,7 @@ impl Default for Limits {
             connection: Duration::from_secs(60),
             headers: Duration::from_secs(10),
             request: Duration::from_secs(10),
+            in_line: Duration::from_secs(2),
             sessions: 50,
             account_failures: 5,
             address_failures: 30,

@@ -17,9 +17,8 @@ use crate::per_client::{Inside, PerClient};
 /// waits about two.
 const WAITING_PER_WORKER: usize = 8;
 
-/// How many more may stand in line for a place, and for how long.
+/// How many more may stand in line for a place.
 const LINE_PER_WORKER: usize = 32;
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// How many of one client may be inside or in line: whoever floods the gate leaves it open to others.
 const PER_CLIENT: usize = 2;
@@ -70,19 +69,21 @@ impl PasswordHash {
 pub(crate) struct PasswordGate {
     clients: PerClient,
     line: Arc<Semaphore>,
+    longest_wait: Duration,
     places: Arc<Semaphore>,
     raters: Arc<Semaphore>,
     workers: Arc<Semaphore>,
 }
 
 impl PasswordGate {
-    /// One core is left to everything else.
-    pub(crate) fn new() -> Self {
+    /// One core is left to everything else. Whoever is in line stands there for `longest_wait` at most.
+    pub(crate) fn new(longest_wait: Duration) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let workers = cores.saturating_sub(1).max(1);
         Self {
             clients: PerClient::new(PER_CLIENT),
             line: Arc::new(Semaphore::new(workers * LINE_PER_WORKER)),
+            longest_wait,
             places: Arc::new(Semaphore::new(workers * (1 + WAITING_PER_WORKER))),
             raters: Arc::new(Semaphore::new(workers)),
             workers: Arc::new(Semaphore::new(workers)),
@@ -97,7 +98,7 @@ impl PasswordGate {
             Ok(place) => place,
             Err(_) => {
                 let _in_line = self.line.try_acquire().map_err(|_| ApiError::TooBusy)?;
-                let place = timeout(LONGEST_WAIT, Arc::clone(&self.places).acquire_owned()).await;
+                let place = timeout(self.longest_wait, Arc::clone(&self.places).acquire_owned()).await;
                 place.map_err(|_| ApiError::TooBusy)?.map_err(ApiError::internal)?
             }
         };
@@ -172,6 +173,7 @@ mod tests {
         let gate = PasswordGate {
             clients: PerClient::new(PER_CLIENT),
             line: Arc::new(Semaphore::new(0)),
+            longest_wait: Duration::ZERO,
             places: Arc::new(Semaphore::new(2)),
             raters: Arc::new(Semaphore::new(1)),
             workers: Arc::new(Semaphore::new(1)),

@@ -187,14 +187,20 @@ async fn no_fault_of_a_server_takes_the_keys_away_or_stalls_a_request() {
         ("no such key", ok(&jwks(&["a"])), Some(UnknownKey)),
     ] {
         let server = Server::start(ok(&jwks(&["a"]))).await;
-        let keys = server.keys().cooldown(Duration::ZERO).fetch_limit(Duration::from_millis(200));
+        // Short only for a server that takes its time: on a busy machine the others may need more.
+        let takes_its_time = script.iter().any(|(pause, _)| !pause.is_zero());
+        let ample = Duration::from_secs(20);
+        let limit = if takes_its_time { Duration::from_millis(200) } else { ample };
+        let keys = server.keys().cooldown(Duration::ZERO).fetch_limit(limit).wait_limit(ample);
         let verifier = verifier(&keys);
+        // It may take more than one attempt.
         keys.ready().await.unwrap();
         server.play(script);
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), server.requests());
         assert_eq!(refusal(&verifier, "b").await, expected, "{name}");
-        assert!(start.elapsed() < Duration::from_secs(1), "{name}: {:?}", start.elapsed());
-        assert_eq!(server.requests(), 2, "{name}");
+        // Less than an attempt takes with the limit that is the default.
+        assert!(start.elapsed() < Duration::from_secs(4), "{name}: {:?}", start.elapsed());
+        assert_eq!(server.requests(), before + 1, "{name}");
         assert_eq!(refusal(&verifier, "a").await, None, "{name}");
         assert_eq!(keys.last_error().is_some(), expected == refused, "{name}: {:?}", keys.last_error());
     }

@@ -17,7 +17,7 @@ async fn hold_in_parallel() {
 #[tokio::test]
 async fn are_shared_by_processes() {
     let file = ScratchFile::new("two_processes.sqlite3");
-    scenarios::two_processes(|| settings(&file.url())).await;
+    scenarios::two_processes(settings(&file.url())).await;
 }
 
 #[tokio::test]

@@ -27,41 +27,52 @@ async fn flood(demo: &Demo) -> Vec<TcpStream> {
 async fn is_answered_in_part_and_leaves_the_rest_alone() {
     let mut settings = settings("sqlite::memory:");
     let clock = TestClock::set_into(&mut settings);
-    // On a machine busy with other things, the last in the queue may wait long.
-    settings.limits.request = Duration::from_secs(60);
     let demo = Demo::start_with(settings).await;
     let start = Instant::now();
     let authorization = demo.bearer().await;
     let one_check = start.elapsed();
 
-    let answers: Vec<_> = flood(&demo).await.into_iter().map(|stream| tokio::spawn(answer(stream))).collect();
-    let start = Instant::now();
-    for _ in 0..10 {
-        assert_eq!(demo.protected(&[&authorization]).await.status, 200);
-    }
-    assert!(start.elapsed() < one_check * 2, "{:?}, a check takes {one_check:?}", start.elapsed());
-    assert!(answers.iter().any(|answer| !answer.is_finished()), "the flood should still be on");
-
-    let (mut checked, mut held_back, mut too_busy) = (0, 0, 0);
-    for answer in answers {
-        let answer = answer.await.unwrap();
-        match answer.status {
-            200 | 401 => checked += 1,
-            429 => {
-                assert_eq!(answer.error(), "too_many_attempts");
-                held_back += 1;
-            }
-            503 => {
-                assert_eq!(answer.header("retry-after"), Some("1"));
-                assert_eq!(answer.json()["error"], "too_busy");
-                too_busy += 1;
-            }
-            other => panic!("{other}: {}", answer.body),
+    let mut times = Vec::new();
+    // A machine busy with other things may stall, but not in each of them.
+    for _ in 0..3 {
+        let answers: Vec<_> =
+            flood(&demo).await.into_iter().map(|stream| tokio::spawn(answer(stream))).collect();
+        let start = Instant::now();
+        for _ in 0..10 {
+            assert_eq!(demo.protected(&[&authorization]).await.status, 200);
         }
+        let taken = start.elapsed();
+        let is_still_on = answers.iter().any(|answer| !answer.is_finished());
+
+        let (mut checked, mut held_back, mut too_busy) = (0, 0, 0);
+        for answer in answers {
+            let answer = answer.await.unwrap();
+            match answer.status {
+                200 | 401 => checked += 1,
+                429 => {
+                    assert_eq!(answer.error(), "too_many_attempts");
+                    held_back += 1;
+                }
+                503 => {
+                    assert_eq!(answer.header("retry-after"), Some("1"));
+                    assert_eq!(answer.json()["error"], "too_busy");
+                    too_busy += 1;
+                }
+                other => panic!("{other}: {}", answer.body),
+            }
+        }
+        assert!(checked > 1 && too_busy > 0, "{checked} checked, {held_back} held back, {too_busy} too busy");
+        clock.forward(60);
+        assert_eq!(demo.signin("eze@example.com", "okon").await.status, 200);
+
+        if taken < one_check * 2 && is_still_on {
+            return;
+        }
+        times.push((taken, is_still_on));
     }
-    assert!(checked > 1 && too_busy > 0, "{checked} checked, {held_back} held back, {too_busy} too busy");
-    clock.forward(60);
-    assert_eq!(demo.signin("eze@example.com", "okon").await.status, 200);
+    panic!(
+        "the protected route waits for the flood, if that is still on: {times:?}, a check takes {one_check:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +94,9 @@ async fn from_one_address_leaves_places_to_others() {
 /// One more than there are places waits until one of them is free.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_few_more_than_there_are_places_is_answered_in_full() {
-    let demo = Demo::start_with(proxied_settings("sqlite::memory:")).await;
+    let mut settings = proxied_settings("sqlite::memory:");
+    settings.limits.in_line = Duration::from_secs(60);
+    let demo = Demo::start_with(settings).await;
     let cores = thread::available_parallelism().unwrap().get();
     let places = 9 * (cores - 1).max(1);
     let addresses: Vec<_> =

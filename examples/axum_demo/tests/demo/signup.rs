@@ -101,6 +101,15 @@ async fn says_what_is_weak_about_a_password() {
 #[tokio::test]
 async fn rates_any_password_in_no_time() {
     let demo = Demo::start().await;
+    let mut emails = (0..).map(|number| format!("a{number}@example.com"));
+    let mut sign_up = async |password: &str| {
+        let email = emails.next().unwrap();
+        let start = Instant::now();
+        let answer = demo.signup(&email, password).await;
+        (answer, start.elapsed())
+    };
+    let (answer, usual) = sign_up(STRONG).await;
+    assert_eq!(answer.status, 201);
     for (name, password) in [
         ("substitutions", "4@8({[<369&#!1|0$5+7%2/".chars().cycle().take(72).collect()),
         ("dollars and fives", "$5".repeat(36)),
@@ -109,11 +118,17 @@ async fn rates_any_password_in_no_time() {
         ("a keyboard", "qwertyuiopasdfghjklzxcvbnm".repeat(2)),
         ("dates", "1.1.1".repeat(14)),
     ] {
-        let start = Instant::now();
-        let answer = demo.signup(&format!("a{}@example.com", password.len()), &password).await;
-        let taken = start.elapsed();
-        assert!([201, 422].contains(&answer.status), "{name}: {answer:?}");
-        assert!(taken < Duration::from_secs(2), "{name}: {taken:?}");
+        let mut soonest = Duration::MAX;
+        // A machine busy with other things may stall, but not each time.
+        for _ in 0..3 {
+            let (answer, taken) = sign_up(&password).await;
+            assert!([201, 422].contains(&answer.status), "{name}: {answer:?}");
+            soonest = soonest.min(taken);
+            if soonest < 8 * usual {
+                break;
+            }
+        }
+        assert!(soonest < 8 * usual, "{name}: {soonest:?}, another takes {usual:?}");
     }
 }
 

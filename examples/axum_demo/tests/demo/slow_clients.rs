@@ -27,7 +27,8 @@ async fn with_headers_are_hung_up_on() {
     ] {
         let start = Instant::now();
         let mut stream = demo.send(sent.as_bytes()).await;
-        timeout(DEADLINE, stream.read_to_end(&mut Vec::new())).await.expect(name).unwrap();
+        // An error is that the server closed with some of the request unread.
+        let _ = timeout(DEADLINE, stream.read_to_end(&mut Vec::new())).await.expect(name);
         assert!(start.elapsed() >= LIMIT, "{name}: {:?}", start.elapsed());
     }
 }

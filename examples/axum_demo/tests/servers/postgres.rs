@@ -14,7 +14,7 @@ async fn counts_attempts_and_takes_sign_ups_as_sqlite_does() {
     let server = PostgresServer::start();
     let url = server.url();
     scenarios::parallel_attempts(proxied_settings(&url)).await;
-    scenarios::two_processes(|| settings(&url)).await;
+    scenarios::two_processes(settings(&url)).await;
     scenarios::delays(settings(&url)).await;
     scenarios::known_address(proxied_settings(&url)).await;
     scenarios::parallel_sign_up(proxied_settings(&url)).await;

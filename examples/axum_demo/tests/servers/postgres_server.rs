@@ -3,10 +3,11 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU16, Ordering};
+
+use crate::redis_server::free_port;
 
 /// Stops, and leaves nothing behind, when it is dropped.
 pub(crate) struct PostgresServer {
@@ -20,13 +21,14 @@ impl PostgresServer {
         let name = format!("axum_demo-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         // Not in the target folder, which another user may not reach.
         let folder = env::temp_dir().join(name);
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Self { folder, port };
+        let mut server = Self { folder, port: 0 };
         let folder = server.folder.to_str().unwrap();
         run(
             "initdb",
             &["-D", folder, "-U", "demo", "--auth", "trust", "--no-sync", "--no-locale", "-E", "UTF8"],
         );
+        // That takes a while, in which another might come to listen there.
+        server.port = free_port();
         server.start_again();
         server
     }
