@@ -83,8 +83,8 @@ where
 ///
 /// # Errors
 ///
-/// As a [`RequireLayer`](crate::RequireLayer) with this policy would answer, but with no body whatever the layer's
-/// [`on_reject`](crate::JwtAuthLayer::on_reject) is: for one, take `Result<Permitted<C, P>, AuthError>`.
+/// As a [`RequireLayer`](crate::RequireLayer) with this policy would answer, but without the body that the layer's
+/// [`on_reject`](crate::JwtAuthLayer::on_reject) gives: for one, take `Result<Permitted<C, P>, AuthError>`.
 ///
 /// ```
 /// # use axum::{Router, routing::post};

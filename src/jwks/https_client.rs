@@ -3,9 +3,9 @@ use std::fmt::{self, Formatter};
 use std::sync::Arc;
 
 use http::{Request, Response, Uri};
-use reqwest::Proxy;
 use reqwest::redirect::Policy;
 use reqwest::tls::Certificate;
+use reqwest::{NoProxy, Proxy};
 
 use super::client::{ClientFuture, HttpClient};
 use crate::address::without_secrets;
@@ -54,7 +54,7 @@ impl HttpsClient {
         Self::trusting(roots)
     }
 
-    /// Sends all requests through the proxy at this address: `http://` or `https://`, a host, and if need be a port, and a user name
+    /// Sends all requests, but for those to this machine, through the proxy at this address: `http://` or `https://`, a host, and if need be a port, and a user name
     /// and a password for it in front. What is fetched by `https` it only passes on, and cannot read. By default there is none,
     /// whatever the environment says.
     ///
@@ -77,6 +77,8 @@ impl HttpsClient {
             return Err(invalid("it needs to begin with `http://` or `https://`"));
         }
         let proxy = Proxy::all(address).map_err(|_| invalid("it is not a URL"))?;
+        // What this machine serves itself may be plain http, which nobody else is to answer.
+        let proxy = proxy.no_proxy(NoProxy::from_string("localhost,127.0.0.0/8,::1"));
         Ok(Self { client: build(&self.roots, Some(proxy))?, ..self })
     }
 

@@ -127,8 +127,14 @@ struct Known<C> {
     current: ArcSwap<(JwtVerifier<C>, Instant)>,
     /// Whether one of the requests is asking for it anew; all others go on with this one.
     is_being_renewed: AtomicBool,
-    /// When the first one did that has had no answer, nor has any after it.
-    asked: Mutex<Option<Instant>>,
+    /// Those that did since the last answer.
+    asked: Mutex<Option<Asked>>,
+}
+
+struct Asked {
+    first: Instant,
+    latest: Instant,
+    times: u32,
 }
 
 /// How many bytes an issuer may have that is not known yet: what is remembered of it is bounded, too.
@@ -140,6 +146,9 @@ const FAILURE_AGE: Duration = Duration::from_secs(1);
 /// How long a verifier serves at most that is asked for anew, without an answer. Whoever can end the requests that wait for
 /// one could have it serve for ever.
 const LONGEST_RENEWAL: Duration = Duration::from_secs(30);
+
+/// How many may be given up before that time counts from the first of them, and not from the latest: clients go away.
+const FEW: u32 = 3;
 
 /// How long it is remembered at most that there is no such issuer: it may be a new tenant, whose token came too early.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(60);
@@ -223,7 +232,7 @@ where
                 return known.verifier().verify_bytes(token);
             }
             if let Some(renewal) = Renewal::begin(&known, max_age) {
-                // One for each issuer that is known: there is always room for it.
+                // As a rule one for each issuer that is known: there is always room for it.
                 let (resolver, issuer, token) = (Arc::clone(self), issuer.to_owned(), token.to_owned());
                 return Verdict::Pending(Box::pin(async move {
                     let verifier = resolver.renew(&issuer, &renewal).await?;
@@ -269,8 +278,11 @@ impl<C> Known<C> {
 
     /// Whether it has been asked for anew for so long that it is not to serve any more.
     fn is_overdue(&self, limit: Duration) -> bool {
-        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.is_some_and(|asked| asked.elapsed() >= limit)
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.as_ref().is_some_and(|asked| {
+            let since = if asked.times > FEW { asked.first } else { asked.latest };
+            since.elapsed() >= limit
+        })
     }
 
     fn verifier(&self) -> JwtVerifier<C> {
@@ -293,7 +305,10 @@ impl<C> Renewal<C> {
         if known.is_fresh(max_age) {
             return None;
         }
-        known.asked.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
+        let now = Instant::now();
+        let mut asked = known.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = asked.get_or_insert(Asked { first: now, latest: now, times: 0 });
+        (asked.latest, asked.times) = (now, asked.times.saturating_add(1));
         Some(renewal)
     }
 }

@@ -121,7 +121,7 @@ impl<C> JwtVerifier<C> {
     }
 
     /// Sets how many bytes a token may have. The default is 16 KiB. Whatever it is, a payload of more than 2 KiB has 1,024
-    /// arrays, objects and backslashes at most.
+    /// arrays, objects and backslashes at most (brackets in texts count, too).
     pub fn token_limit(self, bytes: usize) -> Self {
         self.set(|rules| rules.token_limit = bytes)
     }
@@ -151,7 +151,7 @@ impl<C> JwtVerifier<C> {
     ///     JwtVerifier::new(keys).audience("the client's ID").token_type("logout+jwt")
     /// }
     ///
-    /// /// Ends the session of whoever has signed out: `token` is the `logout_token` of a form that the provider posts.
+    /// /// Ends the session of whoever has signed out (where a provider may send a `sub` and no `sid`, see to that as well): `token` is the `logout_token` of a form that the provider posts.
     /// async fn signed_out(
     ///     verifier: &JwtVerifier<Logout>,
     ///     revocations: &Revocations,

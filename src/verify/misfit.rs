@@ -28,11 +28,16 @@ pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> S
     };
     let whole = type_name::<C>();
     let message = error.to_string();
-    let claim = member_at(payload, offset(payload, &error)).filter(|name| fields_of::<C>().contains(name));
-    match (claim, missing(&message, payload)) {
-        (None, Some(name)) => format!("there is no claim `{name}`, which `{whole}` needs"),
+    let known = fields_of::<C>();
+    let claim = member_at(payload, offset(payload, &error)).filter(|name| known.contains(name));
+    match (claim, missing(&message, known, payload)) {
+        (None, Some(name)) if known.contains(&name) => {
+            format!("there is no claim `{name}`, which `{whole}` needs")
+        }
+        // At the top or further down.
+        (None, Some(name)) => format!("there is no `{name}`, which `{whole}` needs"),
         (Some(claim), Some(name)) => format!("the claim `{claim}` has no `{name}`, which `{whole}` needs"),
-        (Some(claim), None) if message.starts_with("duplicate field") => {
+        (Some(claim), None) if message.starts_with(&format!("duplicate field `{claim}`")) => {
             format!("the claim `{claim}` stands there twice")
         }
         (Some(claim), None) => format!("the claim `{claim}` does not fit `{whole}`"),
@@ -40,10 +45,12 @@ pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> S
     }
 }
 
-/// The field that serde has missed. It is none of the token's words: those are in it.
-fn missing<'m>(message: &'m str, payload: &str) -> Option<&'m str> {
+/// The field that serde has missed: one of those that are known, or none of the token's words, which are all in it. (An application
+/// may have an error of its own that begins like serde's.)
+fn missing<'m>(message: &'m str, known: &[&str], payload: &str) -> Option<&'m str> {
     let (name, _) = message.strip_prefix("missing field `")?.split_once('`')?;
-    (!payload.contains(&format!("\"{name}\""))).then_some(name)
+    let is_of_the_token = || payload.contains(&format!("\"{name}\"")) || payload.contains('\\');
+    (known.contains(&name) || !is_of_the_token()).then_some(name)
 }
 
 /// Where in the text serde_json has stopped.

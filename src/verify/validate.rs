@@ -251,6 +251,7 @@ impl<'de> Visitor<'de> for RegisteredVisitor<'_> {
             if !claim.is_judged(self.wanted) {
                 claims.next_value::<IgnoredAny>()?;
                 registered.sender_constrained |= claim == Claim::Confirmation;
+                *self.current = None;
                 continue;
             }
             match claim {

@@ -546,6 +546,8 @@ struct Wrapped(#[expect(dead_code, reason = "it is there to be read")] Staff);
 struct Flat {
     #[serde(rename = "email")]
     _email: String,
+    #[serde(rename = "realm_access")]
+    _realm: Option<Realm>,
     #[serde(flatten)]
     _registered: RegisteredClaims,
 }
@@ -575,17 +577,27 @@ async fn what_does_not_fit_is_named() {
         ("\"email\":\n\"a\",\n  \"age\" :\n 1e3", "the claim `age` does not fit `C`"),
         (r#""email":"a","realm_access":{}"#, "the claim `realm_access` has no `roles`, which `C` needs"),
         (r#""email":"a","realm_access":{"roles":[1]}"#, "the claim `realm_access` does not fit `C`"),
+        (
+            r#""email":"a","realm_access":{"roles":[],"roles":[]}"#,
+            "the claim `realm_access` does not fit `C`",
+        ),
         (r#""email":"a","email":"a""#, "the claim `email` stands there twice"),
         (r#""email":"a","exp":1"#, "the claim `exp` is malformed, or stands there twice"),
         (r#""email":"a","nbf":"x""#, "the claim `nbf` is malformed, or stands there twice"),
         (r#""email":"a","tenant":"acme""#, "a claim that is required stands there twice"),
         (r#""email":a"#, "the payload is no JSON object"),
+        (r#""email":"a","sub":"s"} x {"#, "the payload is no JSON object"),
     ] {
         assert_eq!(cause::<Staff>(&acme(members)).await, expected, "{members}");
         assert_eq!(cause::<Wrapped>(&acme(members)).await, expected, "{members}, wrapped");
     }
     // Which claims such a type reads is not known, and no name is taken from the token.
-    assert_eq!(cause::<Flat>(&acme(r#""a":1"#)).await, "there is no claim `email`, which `C` needs");
+    assert_eq!(cause::<Flat>(&acme(r#""a":1"#)).await, "there is no `email`, which `C` needs");
+    assert_eq!(
+        cause::<Flat>(&acme(r#""email":"a","realm_access":{}"#)).await,
+        "there is no `roles`, which `C` needs"
+    );
+    assert_eq!(cause::<Flat>(&acme(r#""a":"\u0065mail""#)).await, "the claims do not fit `C`");
     assert_eq!(cause::<Flat>(&acme(r#""email":1"#)).await, "the claims do not fit `C`");
     type Map = std::collections::HashMap<String, String>;
     assert_eq!(cause::<Map>(&acme(r#""email":1"#)).await, "the claims do not fit `C`");

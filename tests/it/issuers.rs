@@ -333,6 +333,30 @@ async fn an_issuer_that_is_asked_for_anew_in_vain_does_not_serve_on_for_ever() {
     assert_eq!(refusal(&issuers, &new).await, None);
 }
 
+/// A client that went away is no reason to forget what is known, in an outage least of all.
+#[tokio::test]
+async fn an_issuer_that_was_asked_for_in_vain_once_serves_on_in_an_outage() {
+    let answers = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::clone(&answers);
+    let resolver = IssuerResolver::new(move |issuer: String| {
+        let number = asked.fetch_add(1, Ordering::Relaxed);
+        async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            if number == 0 { Ok(Some(verifier(&issuer, 9))) } else { Err("the database is down") }
+        }
+    });
+    let issuers = Issuers::new([]).unwrap().resolver(resolver.max_age(Duration::from_millis(10)));
+    let token = token(A, 9);
+    assert_eq!(refusal(&issuers, &token).await, None);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(matches!(issuers.verify(&token), Verdict::Pending(_)), "which is given up");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let renewing = issuers.verify(&token);
+    assert!(matches!(issuers.verify(&token), Verdict::Ready(Ok(_))));
+    renewing.await.unwrap();
+    assert_eq!(refusal(&issuers, &token).await, None);
+}
+
 #[tokio::test]
 async fn what_is_resolved_is_forgotten_after_a_while_and_bounded() {
     let (asked, open) = (Arc::default(), Arc::new(Semaphore::new(100)));

@@ -247,11 +247,15 @@ async fn proxy(server: String, asked: Arc<Mutex<Vec<String>>>) -> String {
                 let line = head.lines().next().unwrap().to_owned();
                 // `user:word`, as RFC 7617 has it.
                 let is_known = head.to_ascii_lowercase().contains("proxy-authorization: basic dxnlcjp3b3jk");
+                let is_tunnel = line.starts_with("CONNECT ");
                 asked.lock().unwrap().push(line);
                 match is_known {
                     true => {
                         let mut server = tokio::net::TcpStream::connect(server).await.unwrap();
-                        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                        match is_tunnel {
+                            true => stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap(),
+                            false => server.write_all(head.as_bytes()).await.unwrap(),
+                        }
                         let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
                     }
                     false => stream.write_all(b"HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n").await.unwrap(),
@@ -264,29 +268,39 @@ async fn proxy(server: String, asked: Arc<Mutex<Vec<String>>>) -> String {
 
 #[tokio::test]
 async fn a_proxy_is_asked_if_there_is_one() {
-    let server = Server::start_with(ok(&jwks(&["a"])), Some(tls())).await;
-    let address = server.address.strip_prefix("https://").unwrap();
-    let asked = Arc::default();
-    let proxy = proxy(address.to_owned(), Arc::clone(&asked)).await;
-    let keys = |user: &str, host: &str| {
+    let (plain, tls) = (Server::start(ok(&jwks(&["a"]))).await, Some(tls()));
+    let tls = Server::start_with(ok(&jwks(&["a"])), tls).await;
+    let host_of = |server: &Server| server.address.split_once("://").unwrap().1.to_owned();
+    let asked = Arc::<Mutex<Vec<String>>>::default();
+    let asked_for = || std::mem::take(&mut *asked.lock().unwrap());
+    let keys = async |server: &Server, user: &str, address: &str| {
+        let proxy = proxy(host_of(server), Arc::clone(&asked)).await;
         let client = client().proxy(&format!("http://{user}@{proxy}")).unwrap();
-        RemoteKeys::jwks_with(&format!("https://{host}/jwks.json"), client).unwrap()
+        RemoteKeys::jwks_with(address, client.insecure_allow_plain_http()).unwrap()
     };
-    let connects = || std::mem::take(&mut *asked.lock().unwrap());
-    assert_eq!(refusal(&verifier(&keys("user:word", address)), "a").await, None);
-    assert_eq!(server.requests(), 1);
-    assert_eq!(connects(), [format!("CONNECT {address} HTTP/1.1")]);
+    let through = keys(&plain, "user:word", "http://id.example.com/jwks.json").await;
+    assert_eq!(refusal(&verifier(&through), "a").await, None);
+    assert_eq!(asked_for(), ["GET http://id.example.com/jwks.json HTTP/1.1"]);
 
-    // It cannot answer for another host.
-    let elsewhere = keys("user:word", "id.example.com");
+    // With TLS it only passes on, and cannot answer for another host.
+    let elsewhere = keys(&tls, "user:word", "https://id.example.com/jwks.json").await;
     assert_eq!(refusal(&verifier(&elsewhere), "a").await, Some(KeysUnavailable));
-    assert_eq!(server.requests(), 1);
-    assert_eq!(connects(), ["CONNECT id.example.com:443 HTTP/1.1"]);
+    assert_eq!(
+        (tls.requests(), asked_for().as_slice()),
+        (0, &["CONNECT id.example.com:443 HTTP/1.1".into()][..])
+    );
 
-    let strangers = keys("user:hunter2", address);
+    // What is on this machine may be without TLS, so that it is asked itself.
+    for address in
+        [plain.address.clone(), plain.address.replace("localhost", "127.0.0.1"), tls.address.clone()]
+    {
+        let here = keys(&plain, "user:word", &format!("{address}/jwks.json")).await;
+        assert_eq!(refusal(&verifier(&here), "a").await, None, "{address}");
+        assert!(asked_for().is_empty(), "{address}");
+    }
+
+    let strangers = keys(&plain, "user:hunter2", "http://id.example.com/jwks.json").await;
     assert_eq!(refusal(&verifier(&strangers), "a").await, Some(KeysUnavailable));
-    assert_eq!(server.requests(), 1);
-
     let mut seen = format!("{strangers:?}");
     let error = strangers.last_error().unwrap();
     let mut next: Option<&dyn std::error::Error> = Some(&*error);
