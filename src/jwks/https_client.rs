@@ -54,9 +54,9 @@ impl HttpsClient {
         Self::trusting(roots)
     }
 
-    /// Sends all requests, but for those to this machine, through the proxy at this address: `http://` or `https://`, a host, and if need be a port, and a user name
-    /// and a password for it in front. What is fetched by `https` it only passes on, and cannot read. By default there is none,
-    /// whatever the environment says.
+    /// Sends all requests, but for those to this machine, through the proxy at this address: `http://` or `https://`, a host,
+    /// and if need be a port, and a user name and a password for it in front. What is fetched by `https` it only passes on, and
+    /// cannot read. By default there is none, whatever the environment says.
     ///
     /// ```
     /// use tower_jwt_auth::HttpsClient;

@@ -151,7 +151,8 @@ impl<C> JwtVerifier<C> {
     ///     JwtVerifier::new(keys).audience("the client's ID").token_type("logout+jwt")
     /// }
     ///
-    /// /// Ends the session of whoever has signed out (where a provider may send a `sub` and no `sid`, see to that as well): `token` is the `logout_token` of a form that the provider posts.
+    /// /// Ends the session of whoever has signed out: `token` is the `logout_token` of a form that the provider posts. (Where that
+    /// /// may name a `sub` alone, both are optional, and there is `revoke_subject`.)
     /// async fn signed_out(
     ///     verifier: &JwtVerifier<Logout>,
     ///     revocations: &Revocations,

@@ -94,8 +94,8 @@ impl SharedRevocations {
     }
 
     /// Sets for how long the list counts that cannot be compared with the store, from when it last was; time in which the
-    /// machine sleeps counts. The default is a minute. Less than 2 s count as 2 s, for a store that has nothing new may be asked once a second. After that, tokens that are not known
-    /// to be revoked are answered with 503: they may have been.
+    /// machine sleeps counts. The default is a minute. Less than 2 s count as 2 s, for a store that has nothing new may be
+    /// asked once a second. After that, tokens that are not known to be revoked are answered with 503: they may have been.
     pub fn outage_limit(mut self, limit: Duration) -> Self {
         self.outage_limit = limit.max(Duration::from_secs(2));
         self
