@@ -29,7 +29,7 @@ pub(crate) struct Keys {
 /// What is published from one change to the next.
 pub(crate) struct Published {
     /// In the order in which they begin to sign; there is always one. With those that have ended since the last rotation: a clock
-    /// that was ahead for a moment, in which nobody rotated, has not taken a key away.
+    /// that was ahead for a moment, in which no key came or went, has not taken one away.
     all: Vec<Arc<Signer>>,
     /// Those of them that are published.
     keys: Vec<Arc<Signer>>,
@@ -113,8 +113,12 @@ impl Keys {
     pub(crate) fn withdraw(&self, kid: &str, now: Duration, lifetime: Duration) -> bool {
         let lifetime = self.longest(lifetime);
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let published = self.published.load();
+        if !published.all.iter().any(|held| held.key.name() == Some(kid)) {
+            return false;
+        }
         // What has ended is not to come back in its place, nor by itself.
-        let mut keys = lasting(&self.published.load().all, now, lifetime);
+        let mut keys = lasting(&published.all, now, lifetime);
         let before = keys.len();
         keys.retain(|held| held.key.name() != Some(kid));
         if keys.is_empty() {

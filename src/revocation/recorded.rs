@@ -30,7 +30,7 @@ pub struct NotRecorded {
 
 impl NotRecorded {
     /// Whether it is still on its way to the store. If not, because too many others wait for the store, or because the runtime of
-    /// the task that writes has ended, revoke it once more.
+    /// the task that writes has ended, revoke it once more; unless the tokens have expired meanwhile.
     #[must_use]
     pub fn is_tried_on(&self) -> bool {
         self.is_tried_on

@@ -92,7 +92,8 @@ impl<C> IssuerResolver<C> {
     /// Sets after how long an issuer is asked for anew. The default is ten minutes. One request waits for that, and all
     /// others go on with the verifier that is known; it serves on, too, if the resolver fails. Where there is no answer, since
     /// the resolver hangs or every request that waits for it is given up, it serves for as long again, but for 30 s at most
-    /// and for one at least. That there is no such issuer is remembered for `max_age`, too, but for one minute at most.
+    /// and for one at least (and once more where a client has gone away). That there is no such issuer is remembered for
+    /// `max_age`, too, but for one minute at most.
     pub fn max_age(self, max_age: Duration) -> Self {
         Self { max_age, ..self }
     }
@@ -147,8 +148,8 @@ const FAILURE_AGE: Duration = Duration::from_secs(1);
 /// one could have it serve for ever.
 const LONGEST_RENEWAL: Duration = Duration::from_secs(30);
 
-/// How many may be given up before that time counts from the first of them, and not from the latest: clients go away.
-const FEW: u32 = 3;
+/// How many may be given up before that time counts from the first of them, and not from the latest: a client may go away.
+const FEW: u32 = 1;
 
 /// How long it is remembered at most that there is no such issuer: it may be a new tenant, whose token came too early.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(60);
@@ -280,7 +281,8 @@ impl<C> Known<C> {
     fn is_overdue(&self, limit: Duration) -> bool {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.as_ref().is_some_and(|asked| {
-            let since = if asked.times > FEW { asked.first } else { asked.latest };
+            let given_up = asked.times - 1;
+            let since = if given_up > FEW { asked.first } else { asked.latest };
             since.elapsed() >= limit
         })
     }

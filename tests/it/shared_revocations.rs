@@ -387,6 +387,80 @@ async fn what_a_store_does_not_take_is_given_up_when_it_is_over() {
     }
 }
 
+/// A store that is back, in which some that came later are never taken.
+#[tokio::test(start_paused = true)]
+async fn what_failed_in_an_outage_is_not_behind_what_is_never_taken() {
+    let picky = Picky::default();
+    let revocations = SharedRevocations::new(picky.clone()).start().unwrap();
+    revocations.ready().await.unwrap();
+    picky.store.behave(Behaviour::Away);
+    drop(end(&revocations, "good"));
+    sleep(seconds(10)).await;
+    for n in 0..200 {
+        drop(end(&revocations, &format!("\0{n}")));
+        sleep(Duration::from_millis(100)).await;
+    }
+    picky.store.behave(Behaviour::Good);
+    sleep(seconds(15)).await;
+    assert_eq!(picky.store.names(), ["good"]);
+}
+
+/// Whoever stops while the store is away and has lost something waits a while for it.
+#[tokio::test(start_paused = true)]
+async fn what_a_store_has_lost_is_written_again_also_at_the_end() {
+    let store = Store::default();
+    let revocations = store.lists();
+    end(&revocations, "lately").await.unwrap();
+    store.behave(Behaviour::Away);
+    store.0.log.lock().unwrap().clear();
+    drop(end(&revocations, "meanwhile"));
+    sleep(seconds(5)).await;
+    drop(revocations);
+    sleep(seconds(5)).await;
+    store.behave(Behaviour::Good);
+    sleep(seconds(15)).await;
+    assert_eq!(store.names(), ["lately", "meanwhile"]);
+    assert_eq!(Arc::strong_count(&store.0), 1, "the task has ended");
+}
+
+/// It takes fewer at once than there are, and does not say so.
+#[tokio::test(start_paused = true)]
+async fn what_a_store_has_lost_is_written_again_with_less_at_once() {
+    #[derive(Clone, Default)]
+    struct Slow(Store, Arc<AtomicBool>);
+    impl RevocationStore for Slow {
+        fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()> {
+            match revocations.len() > 100 && self.1.load(Ordering::Relaxed) {
+                true => Box::pin(std::future::pending()),
+                false => self.0.write(revocations),
+            }
+        }
+
+        fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
+            self.0.read(position)
+        }
+    }
+    let slow = Slow::default();
+    let revocations = SharedRevocations::new(slow.clone()).start().unwrap();
+    for n in 0..1000 {
+        drop(end(&revocations, &n.to_string()));
+    }
+    sleep(seconds(5)).await;
+    assert_eq!(slow.0.len(), 1000);
+    slow.0.behave(Behaviour::Away);
+    slow.0.0.log.lock().unwrap().clear();
+    slow.1.store(true, Ordering::Relaxed);
+    sleep(seconds(5)).await;
+    slow.0.behave(Behaviour::Good);
+    sleep(seconds(300)).await;
+    assert_eq!(slow.0.names().len(), 1000);
+    // And then it is done.
+    let writes = slow.0.0.writes.load(Ordering::Relaxed);
+    sleep(seconds(300)).await;
+    assert_eq!(slow.0.0.writes.load(Ordering::Relaxed), writes);
+    assert!(slow.0.len() < 2000, "{}", slow.0.len());
+}
+
 /// It is not known of an entry that it is never taken, only that it was not.
 #[tokio::test(start_paused = true)]
 async fn what_failed_in_an_outage_is_written_after_it_however_much_it_is() {

@@ -208,7 +208,7 @@ impl<'s> Reader<'s> {
 }
 
 /// What comes of a future, and how long that takes. A time in which the machine gives this process no turn counts as
-/// one tick.
+/// one tick, and so does one in which the future blocks the thread, which is not to be told from it.
 async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
     const TICK: Duration = Duration::from_millis(5);
     let mut future = pin!(future);

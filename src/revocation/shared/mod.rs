@@ -169,7 +169,7 @@ pub(crate) struct Link {
     ready_limit: Duration,
 }
 
-/// How many entries may wait for a store that is away.
+/// How many entries may wait for a store, besides as many that it did not take when it was asked.
 const MOST_WAITING: usize = 100_000;
 
 impl Link {

@@ -35,10 +35,14 @@ pub(super) struct Writer {
     batch: Vec<Outgoing>,
     /// How often writing it has failed.
     failures: u64,
-    /// What the store did not take by itself. It is tried again apart from the others, so that it holds up none of them.
+    /// What the store did not take by itself. It is tried again apart from the others, which wait for one try of it at most.
     refused: VecDeque<Outgoing>,
     /// When that is due.
     retry: Instant,
+    /// Whether it is tried many at once: after an outage, of which they may be.
+    retry_together: bool,
+    /// Whether the store has taken anything since that was tried last.
+    takes: bool,
     /// Whether the store takes some entries and others not, so that a failure does not say that it was away.
     is_picky: bool,
     /// What was written lately. A store that breaks down may lose what it had confirmed but not yet saved, so that this is
@@ -47,8 +51,9 @@ pub(super) struct Writer {
     /// When that is due.
     rewrite: Option<Instant>,
     rewritten: Option<Instant>,
-    /// How often that has failed.
-    rewrite_failures: u32,
+    /// What of it is still to be written, and how much at once: less where that has failed.
+    to_rewrite: VecDeque<Revocation>,
+    rewrite_together: usize,
 }
 
 /// How long a write may take.
@@ -57,15 +62,13 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// How long ago "lately" is, while the store is in touch: Redis saves once a second, others as seldom as that.
 const LATELY: Duration = Duration::from_secs(60);
 
-/// How often that is written again at most, where a store comes and goes. Where it fails it is tried again, but for some minutes
-/// only: a store that takes too long for it may have taken it all the same.
+/// How often that is written again at most, where a store comes and goes; and how soon it goes on where it has failed.
 const BETWEEN_REWRITES: Duration = Duration::from_secs(10);
-const MOST_REWRITE_FAILURES: u32 = 30;
 
 const MOST_RECENT: usize = 10_000;
 const BATCH: usize = 500;
 
-/// How many may have been refused before no more are taken out of the outbox.
+/// How many may have been refused before no more are taken out of the outbox, in which others then wait.
 const MOST_REFUSED: usize = 100_000;
 
 /// How soon they are tried again.
@@ -100,11 +103,14 @@ impl Writer {
             failures: 0,
             refused: VecDeque::new(),
             retry: Instant::now(),
+            retry_together: true,
+            takes: false,
             is_picky: false,
             recent: VecDeque::new(),
             rewrite: None,
             rewritten: None,
-            rewrite_failures: 0,
+            to_rewrite: VecDeque::new(),
+            rewrite_together: BATCH,
         }
     }
 
@@ -129,20 +135,17 @@ impl Writer {
 
     /// Waits for something to do. Tells whether there may be any more.
     async fn wait(&mut self) -> bool {
-        if self.is_drained && self.batch.is_empty() && self.refused.is_empty() {
-            return false;
-        }
         let (rewrite, retry) = (self.rewrite, self.retry);
         tokio::select! {
             biased;
             () = self.back_in_touch.notified() => {
                 let again = self.rewritten.map(|last| last + BETWEEN_REWRITES);
                 self.rewrite = Some(again.unwrap_or_else(Instant::now));
-                self.rewrite_failures = 0;
-                self.retry = Instant::now();
+                // All of it, whatever was written already.
+                self.to_rewrite.clear();
+                (self.retry, self.retry_together) = (Instant::now(), true);
             }
             () = async { sleep_until(rewrite.expect("it is due")).await }, if rewrite.is_some() => {
-                self.rewrite = None;
                 self.rewritten = Some(Instant::now());
                 self.write_recent_again().await;
             }
@@ -157,6 +160,7 @@ impl Writer {
                 self.is_drained = outgoing.is_none();
                 self.batch.extend(outgoing);
             }
+            () = ready(()), if self.is_drained && self.refused.is_empty() && rewrite.is_none() => return false,
         }
         true
     }
@@ -169,14 +173,18 @@ impl Writer {
         if self.write(revocations(&self.batch)).await {
             let written = std::mem::take(&mut self.batch);
             written.into_iter().for_each(|outgoing| self.confirm(outgoing));
-            self.is_picky = !self.refused.is_empty();
+            if self.failures > 0 {
+                (self.retry, self.retry_together) = (Instant::now(), true);
+            }
             self.failures = 0;
         } else {
             self.failures += 1;
             pause(self.failures).await;
             if self.failures.is_multiple_of(PATIENCE) {
-                let batch = std::mem::take(&mut self.batch);
-                self.batch = self.write_one_by_one(batch).await;
+                // The newest first.
+                let mut batch = std::mem::take(&mut self.batch);
+                batch.sort_by_key(|outgoing| Reverse(outgoing.since));
+                self.batch = self.write_one_by_one(batch, false).await;
             }
         }
     }
@@ -189,26 +197,31 @@ impl Writer {
             some.partition(|outgoing| self.held.is_over(&outgoing.revocation, now));
         // No store need hold them any more.
         self.state.waiting.fetch_sub(over.len() as u64, Ordering::Relaxed);
-        if some.is_empty() || self.write(revocations(&some)).await {
+        let takes_others = std::mem::take(&mut self.takes) && !self.state.is_failing(Attempt::Read);
+        let together = self.retry_together && some.len() > 1;
+        if some.is_empty() || (together && self.write(revocations(&some)).await) {
             some.into_iter().for_each(|outgoing| self.confirm(outgoing));
             self.retry = Instant::now();
         } else {
-            let left = self.write_one_by_one(some).await;
-            self.refused.extend(left);
-            self.retry = Instant::now() + BETWEEN_RETRIES;
+            self.retry_together = false;
+            let before = self.refused.len();
+            let left = self.write_one_by_one(some, true).await;
+            let refuses = self.refused.len() > before;
+            self.is_picky |= takes_others && refuses;
+            self.retry = Instant::now() + if refuses { BETWEEN_RETRIES } else { Duration::ZERO };
+            left.into_iter().rev().for_each(|outgoing| self.refused.push_front(outgoing));
         }
         self.is_picky &= !self.refused.is_empty();
     }
 
-    /// The newest first. Gives back those that it has not come to.
-    async fn write_one_by_one(&mut self, mut entries: Vec<Outgoing>) -> Vec<Outgoing> {
-        let began = Instant::now();
-        entries.sort_by_key(|outgoing| Reverse(outgoing.since));
+    /// In this order. Gives back those that it has not come to: what is tried again makes way for what is new.
+    async fn write_one_by_one(&mut self, entries: Vec<Outgoing>, again: bool) -> Vec<Outgoing> {
+        let (began, before) = (Instant::now(), self.refused.len());
+        let is_there = self.is_picky && !self.state.is_failing(Attempt::Read);
+        let mut takes_some = false;
         let mut left = entries.into_iter();
-        let mut takes_some = self.is_picky && !self.state.is_failing(Attempt::Read);
-        let before = self.refused.len();
         while began.elapsed() < TURN
-            && (takes_some || self.refused.len() < before + ENOUGH)
+            && (is_there || takes_some || self.refused.len() < before + ENOUGH)
             && let Some(outgoing) = left.next()
         {
             if self.write(vec![outgoing.revocation.clone()]).await {
@@ -217,8 +230,14 @@ impl Writer {
             } else {
                 self.refused.push_back(outgoing);
             }
+            if again && let Ok(new) = self.outbox.try_recv() {
+                self.batch.push(new);
+                break;
+            }
         }
-        self.is_picky |= takes_some && !self.refused.is_empty();
+        if self.refused.len() > before {
+            self.is_picky = takes_some || (again && self.is_picky);
+        }
         left.collect()
     }
 
@@ -228,30 +247,46 @@ impl Writer {
     }
 
     fn confirm(&mut self, outgoing: Outgoing) {
+        self.takes = true;
         self.state.waiting.fetch_sub(1, Ordering::Relaxed);
         self.recent.push_back((Instant::now(), outgoing.revocation));
         // Whoever waited may have gone.
         let _ = outgoing.arrived.send(());
     }
 
+    /// For some seconds, then others have their turn. Where it fails it goes on later, with less at once.
     async fn write_recent_again(&mut self) {
-        let recent: Vec<_> = self.recent.iter().map(|(_, revocation)| revocation.clone()).collect();
-        for batch in recent.chunks(BATCH) {
-            if !self.write(batch.to_vec()).await {
-                self.rewrite_failures += 1;
-                let again = self.rewrite_failures < MOST_REWRITE_FAILURES;
-                self.rewrite = again.then(|| Instant::now() + BETWEEN_REWRITES);
+        let (began, now) = (Instant::now(), self.held.now());
+        if self.to_rewrite.is_empty() {
+            self.to_rewrite = self.recent.iter().map(|(_, revocation)| revocation.clone()).collect();
+        }
+        self.to_rewrite.retain(|revocation| !self.held.is_over(revocation, now));
+        while !self.to_rewrite.is_empty() {
+            let count = self.rewrite_together.min(self.to_rewrite.len());
+            if began.elapsed() >= TURN {
+                self.rewrite = Some(Instant::now());
                 return;
             }
+            if !self.write(self.to_rewrite.range(..count).cloned().collect()).await {
+                if count == 1 {
+                    self.to_rewrite.rotate_left(1);
+                }
+                self.rewrite_together = (count / 2).max(1);
+                self.rewrite = Some(Instant::now() + BETWEEN_REWRITES);
+                return;
+            }
+            self.to_rewrite.drain(..count);
+            self.rewrite_together = (2 * self.rewrite_together).min(BATCH);
         }
-        self.rewrite_failures = 0;
+        self.rewrite = None;
     }
 
     async fn write(&self, revocations: Vec<Revocation>) -> bool {
         let store = Arc::clone(&self.store);
         match attempt(LIMIT, async move { store.write(revocations).await }).await {
             Ok(()) => {
-                if self.state.succeeded(Attempt::Write) && !self.is_picky {
+                // A failure to write again what is recent says nothing new.
+                if self.state.succeeded(Attempt::Write) && !self.is_picky && self.to_rewrite.is_empty() {
                     self.back_in_touch.notify_one();
                 }
                 true
