@@ -408,19 +408,40 @@ async fn what_failed_in_an_outage_is_not_behind_what_is_never_taken() {
 /// Whoever stops while the store is away and has lost something waits a while for it.
 #[tokio::test(start_paused = true)]
 async fn what_a_store_has_lost_is_written_again_also_at_the_end() {
+    for expected in [&["lately", "meanwhile"][..], &["lately"]] {
+        let store = Store::default();
+        let revocations = store.lists();
+        end(&revocations, "lately").await.unwrap();
+        store.behave(Behaviour::Away);
+        store.0.log.lock().unwrap().clear();
+        if expected.len() == 2 {
+            drop(end(&revocations, "meanwhile"));
+        }
+        sleep(seconds(5)).await;
+        drop(revocations);
+        sleep(seconds(5)).await;
+        store.behave(Behaviour::Good);
+        sleep(seconds(15)).await;
+        assert_eq!(store.names(), expected);
+        assert_eq!(Arc::strong_count(&store.0), 1, "the task has ended");
+    }
+}
+
+/// It breaks down again before it has saved what was written again.
+#[tokio::test(start_paused = true)]
+async fn what_a_store_loses_twice_is_written_again_twice() {
     let store = Store::default();
     let revocations = store.lists();
     end(&revocations, "lately").await.unwrap();
-    store.behave(Behaviour::Away);
-    store.0.log.lock().unwrap().clear();
-    drop(end(&revocations, "meanwhile"));
-    sleep(seconds(5)).await;
-    drop(revocations);
-    sleep(seconds(5)).await;
-    store.behave(Behaviour::Good);
-    sleep(seconds(15)).await;
-    assert_eq!(store.names(), ["lately", "meanwhile"]);
-    assert_eq!(Arc::strong_count(&store.0), 1, "the task has ended");
+    for n in 0..3 {
+        store.behave(Behaviour::Away);
+        store.0.log.lock().unwrap().clear();
+        sleep(seconds(100)).await;
+        store.behave(Behaviour::Good);
+        sleep(seconds(15)).await;
+        end(&revocations, &format!("new {n}")).await.unwrap();
+        assert!(store.names().contains(&"lately".to_owned()), "{n}");
+    }
 }
 
 /// It takes fewer at once than there are, and does not say so.

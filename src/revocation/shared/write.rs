@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::state::{Attempt, State};
 use super::{RevocationStore, attempt, pause};
@@ -35,13 +35,13 @@ pub(super) struct Writer {
     batch: Vec<Outgoing>,
     /// How often writing it has failed.
     failures: u64,
-    /// What the store did not take by itself. It is tried again apart from the others, which wait for one try of it at most.
+    /// What the store did not take by itself. It is tried again apart from the others, which wait for one or two tries of it at most.
     refused: VecDeque<Outgoing>,
     /// When that is due.
     retry: Instant,
     /// Whether it is tried many at once: after an outage, of which they may be.
     retry_together: bool,
-    /// Whether the store has taken anything since that was tried last.
+    /// Whether the store has taken anything since the latest look at that, or failure of a batch.
     takes: bool,
     /// Whether the store takes some entries and others not, so that a failure does not say that it was away.
     is_picky: bool,
@@ -77,7 +77,8 @@ const BETWEEN_RETRIES: Duration = Duration::from_secs(1);
 /// After so many failures a batch is written one by one, so that an entry which the store does not take holds up no other.
 const PATIENCE: u64 = 3;
 
-/// How long that goes on before what has come meanwhile is taken along, and how many are tried if it takes none.
+/// How long that goes on before what has come meanwhile is taken along, and how many are tried if it takes none and is not known
+/// to take others.
 const TURN: Duration = Duration::from_secs(5);
 const ENOUGH: usize = 20;
 
@@ -136,6 +137,8 @@ impl Writer {
     /// Waits for something to do. Tells whether there may be any more.
     async fn wait(&mut self) -> bool {
         let (rewrite, retry) = (self.rewrite, self.retry);
+        let is_done = self.is_drained && self.refused.is_empty() && rewrite.is_none();
+        let may_have_lost = !self.recent.is_empty() && self.state.is_failing(Attempt::Read);
         tokio::select! {
             biased;
             () = self.back_in_touch.notified() => {
@@ -160,7 +163,8 @@ impl Writer {
                 self.is_drained = outgoing.is_none();
                 self.batch.extend(outgoing);
             }
-            () = ready(()), if self.is_drained && self.refused.is_empty() && rewrite.is_none() => return false,
+            () = sleep(BETWEEN_RETRIES), if is_done && may_have_lost => {}
+            () = ready(()), if is_done && !may_have_lost => return false,
         }
         true
     }
@@ -178,7 +182,7 @@ impl Writer {
             }
             self.failures = 0;
         } else {
-            self.failures += 1;
+            (self.failures, self.takes) = (self.failures + 1, false);
             pause(self.failures).await;
             if self.failures.is_multiple_of(PATIENCE) {
                 // The newest first.
@@ -278,6 +282,9 @@ impl Writer {
             self.to_rewrite.drain(..count);
             self.rewrite_together = (2 * self.rewrite_together).min(BATCH);
         }
+        // It may be lost once more.
+        let written_now = Instant::now();
+        self.recent.iter_mut().for_each(|(written, _)| *written = written_now);
         self.rewrite = None;
     }
 
@@ -285,7 +292,7 @@ impl Writer {
         let store = Arc::clone(&self.store);
         match attempt(LIMIT, async move { store.write(revocations).await }).await {
             Ok(()) => {
-                // A failure to write again what is recent says nothing new.
+                // What is recent is being written again already.
                 if self.state.succeeded(Attempt::Write) && !self.is_picky && self.to_rewrite.is_empty() {
                     self.back_in_touch.notify_one();
                 }
@@ -298,7 +305,8 @@ impl Writer {
         }
     }
 
-    /// Not before it is known whether the store was away: what it may have lost is to be written again first.
+    /// Not before it is known whether the store was away: what it may have lost is to be written again first, as far as there is
+    /// room for it.
     fn forget_old(&mut self) {
         let is_away =
             self.state.is_failing(Attempt::Read) || (self.state.is_failing(Attempt::Write) && !self.is_picky);
@@ -307,7 +315,8 @@ impl Writer {
                 self.recent.pop_front();
             }
         }
-        while self.recent.len() > MOST_RECENT {
+        let most = if self.rewrite.is_none() { MOST_RECENT } else { 10 * MOST_RECENT };
+        while self.recent.len() > most {
             self.recent.pop_front();
         }
     }
