@@ -149,7 +149,7 @@ const FAILURE_AGE: Duration = Duration::from_secs(1);
 const LONGEST_RENEWAL: Duration = Duration::from_secs(30);
 
 /// How many may be given up before that time counts from the first of them, and not from the latest: a client may go away.
-const FEW: u32 = 1;
+const MOST_GIVEN_UP: u32 = 1;
 
 /// How long it is remembered at most that there is no such issuer: it may be a new tenant, whose token came too early.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(60);
@@ -282,7 +282,7 @@ impl<C> Known<C> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.as_ref().is_some_and(|asked| {
             let given_up = asked.times - 1;
-            let since = if given_up > FEW { asked.first } else { asked.latest };
+            let since = if given_up > MOST_GIVEN_UP { asked.first } else { asked.latest };
             since.elapsed() >= limit
         })
     }

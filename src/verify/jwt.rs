@@ -140,7 +140,7 @@ impl<C> JwtVerifier<C> {
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
-    /// use tower_jwt_auth::{AuthError, JwtVerifier, KeySource, Revocations};
+    /// use tower_jwt_auth::{AuthError, AuthErrorKind, JwtVerifier, KeySource, Revocations};
     ///
     /// #[derive(serde::Deserialize)]
     /// struct Logout {
@@ -159,9 +159,11 @@ impl<C> JwtVerifier<C> {
     ///     token: &str,
     /// ) -> Result<(), AuthError> {
     ///     let logout = verifier.verify(token).await?;
+    ///     // An entry without one would revoke nothing.
+    ///     let issuer = logout.issuer().ok_or(AuthErrorKind::WrongIssuer)?;
     ///     // For as long as access tokens live.
     ///     let last_expiry = SystemTime::now() + Duration::from_secs(60 * 60);
-    ///     let recorded = revocations.revoke_session(logout.issuer().unwrap_or_default(), &logout.sid, last_expiry);
+    ///     let recorded = revocations.revoke_session(issuer, &logout.sid, last_expiry);
     ///     let _ = recorded.await; // it counts here in any case
     ///     Ok(())
     /// }

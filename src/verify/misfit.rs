@@ -45,8 +45,8 @@ pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> S
     }
 }
 
-/// The field that serde has missed: one of those that are known, or none of the token's words, which are all in it. (An application
-/// may have an error of its own that begins like serde's.)
+/// The field that serde has missed: one of those that are known, or else no string of the token's, as far as that can be told: an
+/// application may have an error of its own that begins like serde's, and a string may be written with escapes.
 fn missing<'m>(message: &'m str, known: &[&str], payload: &str) -> Option<&'m str> {
     let (name, _) = message.strip_prefix("missing field `")?.split_once('`')?;
     let is_of_the_token = || payload.contains(&format!("\"{name}\"")) || payload.contains('\\');
