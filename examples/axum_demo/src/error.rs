@@ -1,7 +1,8 @@
 //! What the demo answers when it refuses: a status and `{"error": "...", "message": "..."}`.
 //!
-//! `error` is for programs and stays the same; `message` is for people. The refusals of the protected route are not
-//! here: they are the library's, in the form that RFC 6750 wants.
+//! `error` is for programs and stays the same; `message` is for people. `Retry-After` says when to try again, if that may
+//! help. Refusals of tokens are not here: the library answers with the headers of RFC 6750 and with problem details
+//! (RFC 9457).
 
 use std::error::Error;
 
@@ -106,21 +107,13 @@ impl ApiError {
                 (Status::UNAUTHORIZED, "refresh_invalid", "the session is over, sign in again")
             }
             Self::TimedOut => (Status::REQUEST_TIMEOUT, "timed_out", "the request took too long"),
-            Self::TooBusy => (
-                Status::SERVICE_UNAVAILABLE,
-                "too_busy",
-                "too many people are signing in, try again in a moment",
-            ),
-            Self::TooManyAttempts { .. } => (
-                Status::TOO_MANY_REQUESTS,
-                "too_many_attempts",
-                "too many attempts have failed, try again later",
-            ),
-            Self::Unavailable(_) => (
-                Status::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "the database gives no answer, try again in a moment",
-            ),
+            Self::TooBusy => (Status::SERVICE_UNAVAILABLE, "too_busy", "too many people are signing in"),
+            Self::TooManyAttempts { .. } => {
+                (Status::TOO_MANY_REQUESTS, "too_many_attempts", "too many attempts have failed")
+            }
+            Self::Unavailable(_) => {
+                (Status::SERVICE_UNAVAILABLE, "unavailable", "the database gives no answer")
+            }
             Self::WrongCredentials => {
                 (Status::UNAUTHORIZED, "wrong_credentials", "the email or the password is wrong")
             }

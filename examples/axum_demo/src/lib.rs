@@ -14,7 +14,8 @@
 //!    session.
 //! 6. `GET /protected/` (`protected`): the library checks the access token, `users` turns its claims into the user.
 //! 7. `POST /signout` (`signout`): `sessions` writes down that the session is over, and no token of it is good any more.
-//! 8. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere.
+//! 8. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere. The library answers refused
+//!    tokens, with problem details (`ProblemJson`).
 //!
 //! `settings` reads the environment, `database` opens the database, SQLite or PostgreSQL, and `revoked` the list of what is revoked, in
 //! memory or by Redis; `main.rs` puts it all together.
