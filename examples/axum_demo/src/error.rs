@@ -36,7 +36,9 @@ pub(crate) enum ApiError {
     PasswordWeak(String),
     RefreshInvalid,
     TimedOut,
+    /// The whole server has as many requests as it can take.
     TooBusy,
+    TooManyAtOnce,
     TooManyAttempts {
         /// In seconds.
         retry_after: u64,
@@ -107,7 +109,10 @@ impl ApiError {
                 (Status::UNAUTHORIZED, "refresh_invalid", "the session is over, sign in again")
             }
             Self::TimedOut => (Status::REQUEST_TIMEOUT, "timed_out", "the request took too long"),
-            Self::TooBusy => (Status::SERVICE_UNAVAILABLE, "too_busy", "too many people are signing in"),
+            Self::TooBusy => (Status::SERVICE_UNAVAILABLE, "too_busy", "the server is too busy right now"),
+            Self::TooManyAtOnce => {
+                (Status::TOO_MANY_REQUESTS, "too_many_at_once", "too many requests from your network at once")
+            }
             Self::TooManyAttempts { .. } => {
                 (Status::TOO_MANY_REQUESTS, "too_many_attempts", "too many attempts have failed")
             }
@@ -132,6 +137,7 @@ impl IntoResponse for ApiError {
         let mut response = (status, Json(Refusal { error, message })).into_response();
         let retry_after = match self {
             Self::TooManyAttempts { retry_after } => Some(retry_after),
+            Self::TooManyAtOnce => Some(1),
             _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         };
         if let Some(seconds) = retry_after {
