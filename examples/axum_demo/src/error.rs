@@ -43,6 +43,10 @@ pub(crate) enum ApiError {
         /// In seconds.
         retry_after: u64,
     },
+    TooManySignUps {
+        /// In seconds.
+        retry_after: u64,
+    },
     Unavailable(sqlx::Error),
     WrongCredentials,
 }
@@ -116,6 +120,11 @@ impl ApiError {
             Self::TooManyAttempts { .. } => {
                 (Status::TOO_MANY_REQUESTS, "too_many_attempts", "too many attempts have failed")
             }
+            Self::TooManySignUps { .. } => (
+                Status::TOO_MANY_REQUESTS,
+                "too_many_sign_ups",
+                "too many accounts were created from your network",
+            ),
             Self::Unavailable(_) => {
                 (Status::SERVICE_UNAVAILABLE, "unavailable", "the database gives no answer")
             }
@@ -136,7 +145,7 @@ impl IntoResponse for ApiError {
         let (status, error, message) = self.describe();
         let mut response = (status, Json(Refusal { error, message })).into_response();
         let retry_after = match self {
-            Self::TooManyAttempts { retry_after } => Some(retry_after),
+            Self::TooManyAttempts { retry_after } | Self::TooManySignUps { retry_after } => Some(retry_after),
             Self::TooManyAtOnce => Some(1),
             _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         };

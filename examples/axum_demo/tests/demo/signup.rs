@@ -153,7 +153,13 @@ async fn is_counted_by_address() {
     settings.limits.address_failures = 2;
     let demo = Demo::start_with(settings).await;
     for (email, status) in [("a@example.com", 201), ("b@example.com", 201), ("c@example.com", 429)] {
-        assert_eq!(demo.signup(email, STRONG).await.status, status, "{email}");
+        let answer = demo.signup(email, STRONG).await;
+        assert_eq!(answer.status, status, "{email}");
+        if status == 429 {
+            let message = "too many accounts were created from your network";
+            assert_eq!(answer.json(), json!({ "error": "too_many_sign_ups", "message": message }));
+            assert_eq!(answer.header("retry-after"), Some("1"));
+        }
     }
     assert_eq!(demo.signin("eze@example.com", "wrong").await.status, 401);
     clock.forward(1);
