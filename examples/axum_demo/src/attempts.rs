@@ -110,7 +110,7 @@ impl Attempts {
             Count::One(_) => Ok(SignUpAttempt { by_address }),
             Count::HeldUntil(until) => {
                 self.take_back_address(&by_address).await?;
-                Err(too_many(until, self.now()))
+                Err(ApiError::TooManySignUps { retry_after: seconds_left(until, self.now()) })
             }
         }
     }
@@ -254,8 +254,12 @@ fn address_subject(address: &str) -> Subject {
 }
 
 fn too_many(until: i64, now: i64) -> ApiError {
+    ApiError::TooManyAttempts { retry_after: seconds_left(until, now) }
+}
+
+fn seconds_left(until: i64, now: i64) -> u64 {
     let left = until.saturating_sub(now).max(0) as u64;
-    ApiError::TooManyAttempts { retry_after: left.div_ceil(1000).max(1) }
+    left.div_ceil(1000).max(1)
 }
 
 fn subject(kind: &str, names: &[&[u8]]) -> Subject {

@@ -1,7 +1,8 @@
 //! What the demo answers when it refuses: a status and `{"error": "...", "message": "..."}`.
 //!
-//! `error` is for programs and stays the same; `message` is for people. The refusals of the protected route are not
-//! here: they are the library's, in the form that RFC 6750 wants.
+//! `error` is for programs and stays the same; `message` is for people. `Retry-After` says when to try again, if that may
+//! help. Refusals of tokens are not here: the library answers with the headers of RFC 6750 and with problem details
+//! (RFC 9457).
 
 use std::error::Error;
 
@@ -35,8 +36,14 @@ pub(crate) enum ApiError {
     PasswordWeak(String),
     RefreshInvalid,
     TimedOut,
+    /// The whole server has as many requests as it can take.
     TooBusy,
+    TooManyAtOnce,
     TooManyAttempts {
+        /// In seconds.
+        retry_after: u64,
+    },
+    TooManySignUps {
         /// In seconds.
         retry_after: u64,
     },
@@ -106,21 +113,21 @@ impl ApiError {
                 (Status::UNAUTHORIZED, "refresh_invalid", "the session is over, sign in again")
             }
             Self::TimedOut => (Status::REQUEST_TIMEOUT, "timed_out", "the request took too long"),
-            Self::TooBusy => (
-                Status::SERVICE_UNAVAILABLE,
-                "too_busy",
-                "too many people are signing in, try again in a moment",
-            ),
-            Self::TooManyAttempts { .. } => (
+            Self::TooBusy => (Status::SERVICE_UNAVAILABLE, "too_busy", "the server is too busy right now"),
+            Self::TooManyAtOnce => {
+                (Status::TOO_MANY_REQUESTS, "too_many_at_once", "too many requests from your network at once")
+            }
+            Self::TooManyAttempts { .. } => {
+                (Status::TOO_MANY_REQUESTS, "too_many_attempts", "too many attempts have failed")
+            }
+            Self::TooManySignUps { .. } => (
                 Status::TOO_MANY_REQUESTS,
-                "too_many_attempts",
-                "too many attempts have failed, try again later",
+                "too_many_sign_ups",
+                "too many accounts were created from your network",
             ),
-            Self::Unavailable(_) => (
-                Status::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "the database gives no answer, try again in a moment",
-            ),
+            Self::Unavailable(_) => {
+                (Status::SERVICE_UNAVAILABLE, "unavailable", "the database gives no answer")
+            }
             Self::WrongCredentials => {
                 (Status::UNAUTHORIZED, "wrong_credentials", "the email or the password is wrong")
             }
@@ -138,7 +145,8 @@ impl IntoResponse for ApiError {
         let (status, error, message) = self.describe();
         let mut response = (status, Json(Refusal { error, message })).into_response();
         let retry_after = match self {
-            Self::TooManyAttempts { retry_after } => Some(retry_after),
+            Self::TooManyAttempts { retry_after } | Self::TooManySignUps { retry_after } => Some(retry_after),
+            Self::TooManyAtOnce => Some(1),
             _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         };
         if let Some(seconds) = retry_after {

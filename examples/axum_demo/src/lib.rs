@@ -5,16 +5,17 @@
 //! 1. `serve` takes the connection, within the [`Limits`], and gives the request to [`app`], which first refuses what other
 //!    sites' pages send (`public_url`).
 //! 2. `GET /` (`page`) is the page that does the following in a browser.
-//! 3. `POST /signin` (`signin`): the attempt is counted (`attempts`), by account and by `client_address`. The password is
-//!    checked in `password`, where one client has only so many places (`per_client`), the user is in `users`. A session begins (`sessions`),
-//!    and `signed_in` answers with an access token (`tokens`), and with a refresh token (`refresh_tokens`) in a cookie
-//!    (`cookies`).
+//! 3. `POST /signin` (`signin`): the request waits its turn at the `gate`, where each client has a share of the places
+//!    (`per_client`). The attempt is counted (`attempts`), by account and by `client_address`. The password is checked in
+//!    `password`, the user is in `users`. A session begins (`sessions`), and `signed_in` answers with an access token
+//!    (`tokens`), and with a refresh token (`refresh_tokens`) in a cookie (`cookies`).
 //! 4. `POST /signup` (`signup`): the same with a `new_password`, and a new user.
 //! 5. `POST /refresh` (`refresh`): the refresh token for the next of both (`rotation`). One that comes twice ends the
 //!    session.
 //! 6. `GET /protected/` (`protected`): the library checks the access token, `users` turns its claims into the user.
 //! 7. `POST /signout` (`signout`): `sessions` writes down that the session is over, and no token of it is good any more.
-//! 8. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere.
+//! 8. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere. The library answers refused
+//!    tokens, with problem details (`ProblemJson`).
 //!
 //! `settings` reads the environment, `database` opens the database, SQLite or PostgreSQL, and `revoked` the list of what is revoked, in
 //! memory or by Redis; `main.rs` puts it all together.
@@ -26,6 +27,7 @@ mod cookies;
 mod database;
 mod database_url;
 mod error;
+mod gate;
 mod held_back;
 mod known_addresses;
 mod limits;
@@ -102,7 +104,7 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
     let sign_in = SignIn {
         users: users.clone(),
         sign_ins: sign_ins.clone(),
-        gate: PasswordGate::new(limits.in_line),
+        gate: PasswordGate::new(limits),
         attempts: Attempts::new(database.clone(), clock.clone(), *limits),
         proxies: settings.proxies,
     };
@@ -111,7 +113,7 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
         .merge(signup::routes(sign_in.clone()))
         .merge(signin::routes(sign_in.clone()))
         .merge(protected::routes(users, &sign_ins))
-        .merge(refresh::routes(sign_in))
+        .merge(refresh::routes(sign_in, limits))
         .merge(signout::routes(sign_ins))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)

@@ -21,7 +21,7 @@ pub struct Limits {
     pub headers: Duration,
     /// From there until the answer, the request's body included: 10 seconds.
     pub request: Duration,
-    /// How long an attempt to sign in or up stands in line for a place to have its password checked: 2 seconds.
+    /// How long a request to sign in, sign up or refresh waits for its turn: 5 seconds.
     pub in_line: Duration,
     /// How many sessions a user may have; the oldest ends when there is one more: 50.
     pub sessions: usize,
@@ -48,7 +48,7 @@ impl Default for Limits {
             connection: Duration::from_secs(60),
             headers: Duration::from_secs(10),
             request: Duration::from_secs(10),
-            in_line: Duration::from_secs(2),
+            in_line: Duration::from_secs(5),
             sessions: 50,
             account_failures: 5,
             address_failures: 30,
@@ -58,6 +58,14 @@ impl Default for Limits {
             redis_start: Duration::from_secs(3),
             shutdown: Duration::from_secs(5),
         }
+    }
+}
+
+impl Limits {
+    /// Requests that may wait because of others of their own clients: half of the connections, so that the other half
+    /// stays free.
+    pub(crate) fn client_lines(&self) -> usize {
+        self.connections / 2
     }
 }
 

@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task;
-use tokio::time::timeout;
 
 use crate::error::ApiError;
+use crate::gate::{Bounds, Gate, Inside};
+use crate::limits::Limits;
 use crate::new_password::NewPassword;
-use crate::per_client::{Inside, PerClient};
 
 /// How many sign-ins may wait for one that is being checked. That takes about a quarter of a second, so the last one
 /// waits about two.
@@ -20,8 +19,12 @@ const WAITING_PER_WORKER: usize = 8;
 /// How many more may stand in line for a place.
 const LINE_PER_WORKER: usize = 32;
 
-/// How many of one client may be inside or in line: whoever floods the gate leaves it open to others.
-const PER_CLIENT: usize = 2;
+/// Sign-ins of one client that hold a place or wait for one, so that a flood leaves room for others.
+const SHARE: usize = 2;
+
+/// More sign-ins of one client that wait their turn: people of one network who sign in together. At a quarter of a second
+/// each, one worker is done with all of them before the longest wait is over.
+const CLIENT_LINE: usize = 16;
 
 /// Of bcrypt: each more takes twice as long.
 const COST: u32 = 12;
@@ -67,50 +70,43 @@ impl PasswordHash {
 /// Lets a bounded number of sign-ins in: some being checked, some waiting.
 #[derive(Clone)]
 pub(crate) struct PasswordGate {
-    clients: PerClient,
-    line: Arc<Semaphore>,
-    longest_wait: Duration,
-    places: Arc<Semaphore>,
+    gate: Gate,
     raters: Arc<Semaphore>,
     workers: Arc<Semaphore>,
 }
 
 impl PasswordGate {
-    /// One core is left to everything else. Whoever is in line stands there for `longest_wait` at most.
-    pub(crate) fn new(longest_wait: Duration) -> Self {
+    /// One core is left to everything else.
+    pub(crate) fn new(limits: &Limits) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let workers = cores.saturating_sub(1).max(1);
-        Self {
-            clients: PerClient::new(PER_CLIENT),
-            line: Arc::new(Semaphore::new(workers * LINE_PER_WORKER)),
-            longest_wait,
-            places: Arc::new(Semaphore::new(workers * (1 + WAITING_PER_WORKER))),
-            raters: Arc::new(Semaphore::new(workers)),
-            workers: Arc::new(Semaphore::new(workers)),
-        }
+        let bounds = Bounds {
+            places: workers * (1 + WAITING_PER_WORKER),
+            line: workers * LINE_PER_WORKER,
+            share: SHARE,
+            client_line: CLIENT_LINE,
+            client_lines: limits.client_lines(),
+            longest_wait: limits.in_line,
+        };
+        Self::with(bounds, workers)
     }
 
-    /// Takes a place, after a while in line if need be. Refuses at once those whose client has its share, and when the line
-    /// is full.
+    fn with(bounds: Bounds, workers: usize) -> Self {
+        let [raters, workers] = [workers; 2].map(|permits| Arc::new(Semaphore::new(permits)));
+        Self { gate: Gate::new(bounds), raters, workers }
+    }
+
+    /// Takes a place when it is the client's turn.
     pub(crate) async fn enter(&self, client: &str) -> Result<Place, ApiError> {
-        let client = self.clients.enter(client).ok_or(ApiError::TooBusy)?;
-        let place = match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => {
-                let _in_line = self.line.try_acquire().map_err(|_| ApiError::TooBusy)?;
-                let place = timeout(self.longest_wait, Arc::clone(&self.places).acquire_owned()).await;
-                place.map_err(|_| ApiError::TooBusy)?.map_err(ApiError::internal)?
-            }
-        };
+        let inside = self.gate.enter(client).await?;
         let (raters, workers) = (Arc::clone(&self.raters), Arc::clone(&self.workers));
-        Ok(Place { _client: client, _place: place, raters, workers })
+        Ok(Place { _inside: inside, raters, workers })
     }
 }
 
 /// A place in the gate; dropping it frees it.
 pub(crate) struct Place {
-    _client: Inside,
-    _place: OwnedSemaphorePermit,
+    _inside: Inside,
     raters: Arc<Semaphore>,
     workers: Arc<Semaphore>,
 }
@@ -151,6 +147,8 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const HASH: &str = "$2b$12$Gwf0uvxH3L7JLfo0CC/NCOoijK2vQ/wbgP.LeNup8vj6gg31IiFkm";
@@ -170,14 +168,15 @@ mod tests {
     /// Two may be inside, one of them at work: also when the one who asked for that work is gone.
     #[tokio::test]
     async fn work_that_nobody_waits_for_still_takes_its_place() {
-        let gate = PasswordGate {
-            clients: PerClient::new(PER_CLIENT),
-            line: Arc::new(Semaphore::new(0)),
+        let bounds = Bounds {
+            places: 2,
+            line: 0,
+            share: 2,
+            client_line: 0,
+            client_lines: 0,
             longest_wait: Duration::ZERO,
-            places: Arc::new(Semaphore::new(2)),
-            raters: Arc::new(Semaphore::new(1)),
-            workers: Arc::new(Semaphore::new(1)),
         };
+        let gate = PasswordGate::with(bounds, 1);
         let check = |place: Place| {
             task::spawn(place.check(Password("okon".to_owned()), PasswordHash::new(HASH.to_owned())))
         };
@@ -191,6 +190,7 @@ mod tests {
         let waiting = check(gate.enter("192.0.2.1").await.unwrap());
         assert!(matches!(gate.enter("192.0.2.2").await, Err(ApiError::TooBusy)));
         assert!(waiting.await.unwrap().unwrap());
-        assert_eq!((gate.places.available_permits(), gate.workers.available_permits()), (2, 1));
+        assert_eq!(gate.workers.available_permits(), 1);
+        let _places = [gate.enter("192.0.2.1").await.unwrap(), gate.enter("192.0.2.2").await.unwrap()];
     }
 }

@@ -1,49 +1,73 @@
-//! So many things at once of one client, so that none of them takes all the places there are.
+//! Each client's share: so many of its requests at once, and so many more that wait for them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Counts those who are inside, and holds nobody else. Clones share it.
+use tokio::sync::Semaphore;
+
+/// Holds the clients that have a request here, and no others. Clones share it.
 #[derive(Clone)]
 pub(crate) struct PerClient {
-    most: usize,
-    inside: Arc<Mutex<HashMap<String, usize>>>,
+    share: usize,
+    line: usize,
+    clients: Arc<Mutex<HashMap<String, Client>>>,
 }
 
-/// Counts until it is dropped.
-pub(crate) struct Inside {
+struct Client {
+    requests: usize,
+    share: Arc<Semaphore>,
+}
+
+/// A request of a client, counted until it is dropped.
+pub(crate) struct Visit {
     clients: PerClient,
     client: String,
+    share: Arc<Semaphore>,
 }
 
 impl PerClient {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { most, inside: Arc::default() }
+    pub(crate) fn new(share: usize, line: usize) -> Self {
+        Self { share, line, clients: Arc::default() }
     }
 
-    /// None if as many of the client are inside as may be.
-    pub(crate) fn enter(&self, client: &str) -> Option<Inside> {
-        let mut counts = self.counts();
-        let count = counts.get(client).copied().unwrap_or(0);
-        if count >= self.most {
+    /// None if the client's share is in use and its line is full.
+    pub(crate) fn visit(&self, client: &str) -> Option<Visit> {
+        let mut clients = self.clients();
+        let known = clients
+            .entry(client.to_owned())
+            .or_insert_with(|| Client { requests: 0, share: Arc::new(Semaphore::new(self.share)) });
+        if known.requests >= self.share + self.line {
             return None;
         }
-        counts.insert(client.to_owned(), count + 1);
-        Some(Inside { clients: self.clone(), client: client.to_owned() })
+        known.requests += 1;
+        let share = Arc::clone(&known.share);
+        Some(Visit { clients: self.clone(), client: client.to_owned(), share })
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.clients().is_empty()
+    }
+
+    fn clients(&self) -> MutexGuard<'_, HashMap<String, Client>> {
         // Nothing that panics happens under the lock.
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Inside {
+impl Visit {
+    /// One permit for each request of the client that may go on.
+    pub(crate) fn share(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.share)
+    }
+}
+
+impl Drop for Visit {
     fn drop(&mut self) {
-        let mut counts = self.clients.counts();
-        match counts.get_mut(&self.client) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(counts.remove(&self.client)),
+        let mut clients = self.clients.clients();
+        match clients.get_mut(&self.client) {
+            Some(client) if client.requests > 1 => client.requests -= 1,
+            _ => drop(clients.remove(&self.client)),
         }
     }
 }
@@ -53,15 +77,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn holds_only_those_who_are_inside() {
-        let clients = PerClient::new(2);
-        let first = clients.enter("192.0.2.1").unwrap();
-        let second = clients.enter("192.0.2.1").unwrap();
-        assert!(clients.enter("192.0.2.1").is_none());
-        let other = clients.enter("192.0.2.2").unwrap();
+    fn forgets_clients_without_requests() {
+        let clients = PerClient::new(1, 1);
+        let first = clients.visit("192.0.2.1").unwrap();
+        let second = clients.visit("192.0.2.1").unwrap();
+        assert!(clients.visit("192.0.2.1").is_none());
+        let other = clients.visit("192.0.2.2").unwrap();
         drop(first);
-        assert!(clients.enter("192.0.2.1").is_some());
+        assert!(clients.visit("192.0.2.1").is_some());
         drop((second, other));
-        assert!(clients.counts().is_empty());
+        assert!(clients.is_empty());
     }
 }

@@ -2,11 +2,11 @@
 
 use std::error::Error;
 
-use axum::body::Body;
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use serde::Serialize;
-use tower_jwt_auth::{Claims, JwtAuthLayer, PrincipalLayer};
+use tower_jwt_auth::{Claims, JwtAuthLayer, PrincipalLayer, ProblemJson, Reject};
 
 use crate::error::report_database;
 use crate::signed_in::SignIns;
@@ -21,17 +21,17 @@ struct Profile {
 }
 
 pub(crate) fn routes(users: Users, sign_ins: &SignIns) -> Router {
-    let signed_in = JwtAuthLayer::new(sign_ins.verifier());
+    let signed_in = JwtAuthLayer::new(sign_ins.verifier()).on_reject(ProblemJson);
     let current_user = PrincipalLayer::new(move |claims: Claims<AccessToken>| {
         let users = users.clone();
         async move { users.by_id(&claims.sub).await }
     })
-    .reject_with(|error, _| {
+    .reject_with(|error, request| -> Response {
         // Only a failed look-up has a cause here: that there is no such user is no fault.
         if let Some(cause) = error.source() {
             report_database(cause);
         }
-        error.response(Body::empty())
+        ProblemJson.reject(error, request)
     });
     // The layer added last is the outermost: the token is checked before the user is looked up.
     Router::new().route("/protected/", get(protected)).layer(current_user).layer(signed_in)

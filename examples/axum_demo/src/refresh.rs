@@ -1,31 +1,41 @@
 //! `POST /refresh`: the refresh token, which is in a cookie, for an access token and the next refresh token.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
+use crate::gate::{Bounds, Gate};
+use crate::limits::Limits;
 use crate::refresh_tokens::RefreshToken;
 use crate::signin::SignIn;
 
-/// So many at once; others are told to come again.
+/// Refreshes at once, and as many that wait for them.
 const PLACES: usize = 64;
+
+/// Refreshes of one client at once, so that a flood leaves room for others.
+const SHARE: usize = 16;
 
 #[derive(Clone)]
 struct Refresh {
     sign_in: SignIn,
-    places: Arc<Semaphore>,
+    gate: Gate,
 }
 
-pub(crate) fn routes(sign_in: SignIn) -> Router {
-    let places = Arc::new(Semaphore::new(PLACES));
-    Router::new().route("/refresh", post(refresh)).with_state(Refresh { sign_in, places })
+pub(crate) fn routes(sign_in: SignIn, limits: &Limits) -> Router {
+    let gate = Gate::new(Bounds {
+        places: PLACES,
+        line: PLACES,
+        share: SHARE,
+        client_line: PLACES,
+        client_lines: limits.client_lines(),
+        longest_wait: limits.in_line,
+    });
+    Router::new().route("/refresh", post(refresh)).with_state(Refresh { sign_in, gate })
 }
 
 async fn refresh(
@@ -47,12 +57,12 @@ async fn refresh(
 
 impl Refresh {
     async fn refresh(&self, token: RefreshToken, client: &str) -> Result<Response, ApiError> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| ApiError::TooBusy)?;
+        let inside = self.gate.enter(client).await?;
         // In a task of its own: a client that goes away in the midst of it must not keep what was found out from being
         // written down, nor give its place to others before that.
         let sign_ins = self.sign_in.sign_ins.clone();
         let refreshed = tokio::spawn(async move {
-            let _place = place;
+            let _inside = inside;
             sign_ins.refresh(token).await
         });
         let (response, user) = refreshed.await.map_err(ApiError::internal)??;

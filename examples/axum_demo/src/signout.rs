@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use tower_jwt_auth::{Claims, JwtAuthLayer};
+use tower_jwt_auth::{Claims, JwtAuthLayer, ProblemJson};
 
 use crate::error::ApiError;
 use crate::signed_in::SignIns;
@@ -15,7 +15,7 @@ pub(crate) fn routes(sign_ins: SignIns) -> Router {
     Router::new()
         .route("/signout", post(sign_out))
         .route("/signout/everywhere", post(sign_out_everywhere))
-        .layer(JwtAuthLayer::new(sign_ins.verifier()))
+        .layer(JwtAuthLayer::new(sign_ins.verifier()).on_reject(ProblemJson))
         .with_state(sign_ins)
 }
 

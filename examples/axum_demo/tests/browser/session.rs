@@ -19,6 +19,7 @@ async fn a_call_answers_until_the_sign_out() {
     page.click("#call").await;
     page.shows("#answer", "401 Unauthorized").await;
     page.shows("#answer", r#"WWW-Authenticate: Bearer realm="api""#).await;
+    page.shows("#answer", r#""title": "the request carries no bearer token""#).await;
     page.has_a_quiet_console().await;
 }
 

@@ -30,7 +30,11 @@ async fn break_database() {
     change(&url, "DROP TABLE users").await;
 
     let answer = demo.protected(&[&authorization]).await;
-    assert_eq!((answer.status, answer.body.as_str()), (503, ""));
+    assert_eq!(
+        (answer.status, &answer.json()["title"]),
+        (503, &"the user of the token cannot be looked up".into())
+    );
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     assert_eq!(answer.header("retry-after"), Some("5"));
     let answer = demo.signin("eze@example.com", "okon").await;
     assert_eq!((answer.status, &answer.json()["error"]), (503, &"unavailable".into()));

@@ -1,12 +1,17 @@
 //! Many requests at once, and clients that do not wait for the answer.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::http::{JSON, answer, get_request, signin_request};
+use crate::http::{Answer, JSON, answer, get_request, signin_request};
 use crate::support::{Demo, TestClock, proxied_settings, settings};
 
 const SIGN_INS: usize = 200;
@@ -44,24 +49,20 @@ async fn is_answered_in_part_and_leaves_the_rest_alone() {
         let taken = start.elapsed();
         let is_still_on = answers.iter().any(|answer| !answer.is_finished());
 
-        let (mut checked, mut held_back, mut too_busy) = (0, 0, 0);
+        let (mut checked, mut held_back, mut too_many) = (0, 0, 0);
         for answer in answers {
             let answer = answer.await.unwrap();
             match answer.status {
                 200 | 401 => checked += 1,
+                429 if answer.error() == "too_many_attempts" => held_back += 1,
                 429 => {
-                    assert_eq!(answer.error(), "too_many_attempts");
-                    held_back += 1;
-                }
-                503 => {
-                    assert_eq!(answer.header("retry-after"), Some("1"));
-                    assert_eq!(answer.json()["error"], "too_busy");
-                    too_busy += 1;
+                    assert_too_many_at_once(&answer);
+                    too_many += 1;
                 }
                 other => panic!("{other}: {}", answer.body),
             }
         }
-        assert!(checked > 1 && too_busy > 0, "{checked} checked, {held_back} held back, {too_busy} too busy");
+        assert!(checked > 1 && too_many > 0, "{checked} checked, {held_back} held back, {too_many} too many");
         clock.forward(60);
         assert_eq!(demo.signin("eze@example.com", "okon").await.status, 200);
 
@@ -75,18 +76,68 @@ async fn is_answered_in_part_and_leaves_the_rest_alone() {
     );
 }
 
+/// Each has a share of the places and a line of its own: as an IPv6 address the whole /64.
 #[tokio::test(flavor = "multi_thread")]
 async fn from_one_address_leaves_places_to_others() {
     let mut settings = proxied_settings("sqlite::memory:");
     settings.limits.address_failures = 1000;
+    settings.limits.in_line = Duration::from_secs(60);
     let demo = Demo::start_with(settings).await;
-    let flood = at_once_from(&demo, &vec!["192.0.2.1".to_owned(); 100]).await;
-    assert_eq!(demo.signin_from("198.51.100.1", "eze@example.com", "okon").await.status, 200);
+    let ipv6 = (0..SIGN_INS).map(|host| format!("2001:db8::{host:x}")).collect();
+    for (addresses, other) in
+        [(vec!["192.0.2.1".to_owned(); SIGN_INS], "198.51.100.1"), (ipv6, "2001:db8:0:1::1")]
+    {
+        let checked = Arc::new(AtomicUsize::new(0));
+        let mut flood = JoinSet::new();
+        for stream in at_once_from(&demo, &addresses).await {
+            let checked = Arc::clone(&checked);
+            flood.spawn(async move {
+                let answer = answer(stream).await;
+                checked.fetch_add(usize::from(answer.status == 401), Relaxed);
+                answer
+            });
+        }
+
+        let before = checked.load(Relaxed);
+        assert_eq!(demo.signin_from(other, "eze@example.com", "okon").await.status, 200, "{other}");
+        let meanwhile = checked.load(Relaxed) - before;
+        assert!(meanwhile <= 8, "{other} waits for {meanwhile} sign-ins of the flood");
+
+        // Not all of it: those who have places or wait in line take their time.
+        let mut refused = 0;
+        while refused < SIGN_INS / 2 {
+            let answer = flood.join_next().await.unwrap().unwrap();
+            if answer.status != 401 {
+                assert_too_many_at_once(&answer);
+                refused += 1;
+            }
+        }
+    }
+}
+
+/// The answer to a client that has too many requests here.
+#[track_caller]
+fn assert_too_many_at_once(answer: &Answer) {
+    assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")), "{answer:?}");
+    let message = "too many requests from your network at once";
+    assert_eq!(answer.json(), json!({ "error": "too_many_at_once", "message": message }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_many_addresses_is_told_that_the_server_is_busy() {
+    let mut settings = proxied_settings("sqlite::memory:");
+    settings.limits.in_line = Duration::ZERO;
+    let demo = Demo::start_with(settings).await;
     let mut too_busy = 0;
-    for stream in flood {
+    for stream in at_once_from(&demo, &addresses(2 * places())).await {
         let answer = answer(stream).await;
-        assert!([401, 503].contains(&answer.status), "{answer:?}");
-        too_busy += usize::from(answer.status == 503);
+        if answer.status == 401 {
+            continue;
+        }
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{answer:?}");
+        let message = "the server is too busy right now";
+        assert_eq!(answer.json(), json!({ "error": "too_busy", "message": message }));
+        too_busy += 1;
     }
     assert!(too_busy > 0);
 }
@@ -97,13 +148,19 @@ async fn of_a_few_more_than_there_are_places_is_answered_in_full() {
     let mut settings = proxied_settings("sqlite::memory:");
     settings.limits.in_line = Duration::from_secs(60);
     let demo = Demo::start_with(settings).await;
-    let cores = thread::available_parallelism().unwrap().get();
-    let places = 9 * (cores - 1).max(1);
-    let addresses: Vec<_> =
-        (0..=places).map(|number| format!("192.0.{}.{}", number / 256, number % 256)).collect();
-    for stream in at_once_from(&demo, &addresses).await {
+    for stream in at_once_from(&demo, &addresses(places() + 1)).await {
         assert_eq!(answer(stream).await.status, 401);
     }
+}
+
+/// How many sign-ins may be checked or wait for that.
+fn places() -> usize {
+    let cores = thread::available_parallelism().unwrap().get();
+    9 * (cores - 1).max(1)
+}
+
+fn addresses(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("192.0.{}.{}", number / 256, number % 256)).collect()
 }
 
 /// Sends a sign-in to an account of its own from each address.

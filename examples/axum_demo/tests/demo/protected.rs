@@ -52,16 +52,18 @@ async fn refuses_everyone_else() {
         let answer = demo.protected(&authorization).await;
         assert_eq!(answer.status, status, "{name}");
         assert_eq!(answer.header("www-authenticate"), Some(&*challenge(code, why)), "{name}");
-        assert_eq!(answer.body, "", "{name}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{name}");
+        let problem = answer.json();
+        assert_eq!((&problem["title"], &problem["status"]), (&json!(why), &json!(status)), "{name}");
     }
 }
 
-/// Status, error code and description.
+/// Status, error code and description, which is also the title in the body.
 type Refusal = (u16, &'static str, &'static str);
 
 const ALGORITHM: Refusal = (401, TOKEN, "the token is signed with an algorithm that is not accepted");
 const AUDIENCE: Refusal = (401, TOKEN, "the token is not for this audience");
-const BARE: Refusal = (401, "", "");
+const BARE: Refusal = (401, "", "the request carries no bearer token");
 const CLAIMS: Refusal = (401, TOKEN, "the claims of the token are not well-formed");
 const EXPIRED: Refusal = (401, TOKEN, "the token has expired");
 const FORGED: Refusal = (401, TOKEN, "the signature of the token is not valid");

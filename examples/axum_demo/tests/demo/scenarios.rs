@@ -152,7 +152,7 @@ pub(crate) async fn expiry(mut settings: Settings) {
 }
 
 /// All answers to requests that are sent at once.
-async fn at_once(demo: &Demo, requests: &[Vec<u8>]) -> Vec<Answer> {
+pub(crate) async fn at_once(demo: &Demo, requests: &[Vec<u8>]) -> Vec<Answer> {
     let mut streams = Vec::new();
     for request in requests {
         streams.push(demo.send(request).await);
@@ -164,13 +164,13 @@ async fn at_once(demo: &Demo, requests: &[Vec<u8>]) -> Vec<Answer> {
     answers
 }
 
-fn statuses(answers: &[Answer]) -> Vec<u16> {
+pub(crate) fn statuses(answers: &[Answer]) -> Vec<u16> {
     let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
     statuses
 }
 
-/// From an address of its own for each number, since one alone may not ask so often at once.
+/// From an address of its own for each number, since those of one address wait for each other.
 fn signin(number: usize, email: &str, password: &str) -> Vec<u8> {
     let body = format!(r#"{{"email":"{email}","password":"{password}"}}"#);
     signin_request(&from_address(number), body.as_bytes())

@@ -1,10 +1,11 @@
 //! Sessions: how they go on and how they end.
 
 use sqlx::{Connection, SqliteConnection};
+use tokio::task::JoinSet;
 
 use crate::http::{answer, request_with};
 use crate::scenarios;
-use crate::support::{Demo, ScratchFile, TestClock, change, settings};
+use crate::support::{Demo, ScratchFile, TestClock, change, proxied_settings, settings};
 
 #[tokio::test]
 async fn go_on_with_a_token_for_one_use() {
@@ -83,6 +84,34 @@ async fn are_not_looked_for_in_a_transaction() {
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
     let answer = demo.refresh("refresh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").await;
     assert_eq!((answer.status, answer.error().as_str()), (401, "refresh_invalid"));
+}
+
+/// A refresh of another address gets its place, though all wait for the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_one_address_leave_places_to_others() {
+    const FLOOD: usize = 100;
+    let file = ScratchFile::new("refresh_places.sqlite3");
+    let demo = Demo::start_with(proxied_settings(&file.url())).await;
+    let (flooding, staying) = (demo.sign_in().await.cookie(), demo.sign_in().await.cookie());
+    let refresh = |address, cookie: &str| {
+        request_with("POST", "/refresh", &[("Cookie", cookie), ("X-Forwarded-For", address)])
+    };
+    let mut database = SqliteConnection::connect(&file.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut database).await.unwrap();
+    let mut flood = JoinSet::new();
+    for _ in 0..FLOOD {
+        flood.spawn(answer(demo.send(&refresh("192.0.2.1", &flooding)).await));
+    }
+    // Only those are answered that have no place and no room in line.
+    let refused = flood.join_next().await.unwrap().unwrap();
+    assert_eq!((refused.status, refused.error().as_str()), (429, "too_many_at_once"));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    let other = demo.send(&refresh("198.51.100.1", &staying)).await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut database).await.unwrap();
+    assert_eq!(answer(other).await.status, 200);
+
+    let answers = flood.join_all().await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "{answers:?}");
 }
 
 #[tokio::test]

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
 
-use crate::http::{Answer, JSON, get_request, signin_request};
-use crate::support::{Demo, SECRET};
+use crate::http::{Answer, JSON, SIGNIN_BODY, get_request, signin_request};
+use crate::scenarios;
+use crate::support::{Demo, SECRET, proxied_settings};
 
 #[tokio::test]
 async fn gives_a_token() {
@@ -51,6 +52,23 @@ fn claims(answer: &Answer) -> Value {
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_audience(&["axum_demo"]);
     jsonwebtoken::decode(token, &DecodingKey::from_secret(SECRET.as_bytes()), &validation).unwrap().claims
+}
+
+/// Of an office that has one address, or one network of IPv6.
+#[tokio::test(flavor = "multi_thread")]
+async fn lets_people_of_one_network_in_together() {
+    let mut settings = proxied_settings("sqlite::memory:");
+    // A slow machine takes longer for each than the default allows for all.
+    settings.limits.in_line = Duration::from_secs(60);
+    let demo = Demo::start_with(settings).await;
+    for address in [|_| "192.0.2.1".to_owned(), |host| format!("2001:db8::{host}")] {
+        let sign_ins: Vec<_> = (1..=8)
+            .map(|host| format!("{JSON}\r\nX-Forwarded-For: {}", address(host)))
+            .map(|content_type| signin_request(&content_type, SIGNIN_BODY))
+            .collect();
+        let answers = scenarios::at_once(&demo, &sign_ins).await;
+        assert_eq!(scenarios::statuses(&answers), [200; 8], "{}", address(1));
+    }
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ async fn takes_a_token() {
     let demo = Demo::start().await;
     let answer = sign_out(&demo, &[]).await;
     assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some(r#"Bearer realm="api""#)));
+    assert_eq!(answer.json()["title"], "the request carries no bearer token");
     let answer = demo.exchange(&request("GET", "/signout", &[&demo.bearer().await])).await;
     assert_eq!(answer.status, 405);
 }

@@ -35,6 +35,18 @@ async fn gives_an_email_to_one() {
     scenarios::parallel_sign_up(proxied_settings(&file.url())).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn lets_people_of_one_network_in_together() {
+    let mut settings = settings("sqlite::memory:");
+    // A slow machine takes longer for each than the default allows for all.
+    settings.limits.in_line = Duration::from_secs(60);
+    let demo = Demo::start_with(settings).await;
+    let email = |number| format!("ada{number}@example.com");
+    let sign_ups: Vec<_> =
+        (0..8).map(|number| signup_request(&email(number), STRONG, "Ada", "Lovelace")).collect();
+    assert_eq!(scenarios::statuses(&scenarios::at_once(&demo, &sign_ups).await), [201; 8]);
+}
+
 #[tokio::test]
 async fn refuses_what_is_no_account() {
     let mut settings = settings("sqlite::memory:");
@@ -141,7 +153,13 @@ async fn is_counted_by_address() {
     settings.limits.address_failures = 2;
     let demo = Demo::start_with(settings).await;
     for (email, status) in [("a@example.com", 201), ("b@example.com", 201), ("c@example.com", 429)] {
-        assert_eq!(demo.signup(email, STRONG).await.status, status, "{email}");
+        let answer = demo.signup(email, STRONG).await;
+        assert_eq!(answer.status, status, "{email}");
+        if status == 429 {
+            let message = "too many accounts were created from your network";
+            assert_eq!(answer.json(), json!({ "error": "too_many_sign_ups", "message": message }));
+            assert_eq!(answer.header("retry-after"), Some("1"));
+        }
     }
     assert_eq!(demo.signin("eze@example.com", "wrong").await.status, 401);
     clock.forward(1);
