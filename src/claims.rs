@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::Extensions;
+use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::challenge::Challenge;
@@ -15,7 +16,8 @@ use crate::observe::{About, MayBeLogged};
 /// The claims of a verified token, as the application's own type `C`.
 ///
 /// [`JwtAuthLayer`](crate::JwtAuthLayer) puts it into the request's extensions. It dereferences to `C` and is cheap to
-/// clone; what it holds is shared, so that fields are borrowed or cloned, not moved out. It also tells what a handler
+/// clone; what it holds is shared, so that fields are borrowed or cloned, not moved out. It serializes as `C` does, so a
+/// handler can answer with axum's `Json(claims)`. It also tells what a handler
 /// may need to know of the token itself; a method of `C` with one of these names is reached as `(*claims).issuer()`.
 ///
 /// In a test, claims are made by hand, with no token:
@@ -183,6 +185,13 @@ impl<C> Deref for Claims<C> {
 
     fn deref(&self) -> &C {
         &self.verified.claims
+    }
+}
+
+/// Serializes as `C` does: in axum, a handler can answer with `Json(claims)`.
+impl<C: Serialize> Serialize for Claims<C> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.verified.claims.serialize(serializer)
     }
 }
 

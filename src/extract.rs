@@ -110,12 +110,16 @@ where
 /// # Ok(())
 /// # }
 /// ```
-pub struct Permitted<C, P> {
+pub struct Permitted<C, P>
+where
+    // Here, since an error about a handler would not say what its extractor lacks.
+    P: Policy<C> + Default,
+{
     claims: Claims<C>,
     policy: PhantomData<fn() -> P>,
 }
 
-impl<C, P> Permitted<C, P> {
+impl<C, P: Policy<C> + Default> Permitted<C, P> {
     /// Claims that no policy was asked about: for tests.
     #[must_use]
     pub fn new(claims: Claims<C>) -> Self {
@@ -123,7 +127,7 @@ impl<C, P> Permitted<C, P> {
     }
 }
 
-impl<C, P> Deref for Permitted<C, P> {
+impl<C, P: Policy<C> + Default> Deref for Permitted<C, P> {
     type Target = Claims<C>;
 
     fn deref(&self) -> &Claims<C> {
@@ -144,13 +148,13 @@ where
     }
 }
 
-impl<C, P> Clone for Permitted<C, P> {
+impl<C, P: Policy<C> + Default> Clone for Permitted<C, P> {
     fn clone(&self) -> Self {
         Self::new(self.claims.clone())
     }
 }
 
-impl<C: fmt::Debug, P> fmt::Debug for Permitted<C, P> {
+impl<C: fmt::Debug, P: Policy<C> + Default> fmt::Debug for Permitted<C, P> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Permitted").field(&self.claims).finish()
     }

@@ -206,6 +206,8 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// Sets the realm that clients are told of
     /// ([RFC 9110, section 11.5](https://www.rfc-editor.org/rfc/rfc9110#section-11.5)). The default is `api`.
     ///
+    /// This method returns a `Result`, as do the other settings that a response header quotes: write `.realm("orders")?`.
+    ///
     /// # Errors
     ///
     /// If it contains something else than printable ASCII.

@@ -84,17 +84,21 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 /// # }
 /// ```
 #[must_use]
-pub struct PrincipalLayer<C, F, R = EmptyBody> {
+pub struct PrincipalLayer<YourClaims, F, R = EmptyBody> {
     find: F,
     reject: R,
-    claims: PhantomData<fn() -> C>,
+    // The compiler shows this name where it cannot infer the type.
+    claims: PhantomData<fn() -> YourClaims>,
 }
 
 impl<C, F> PrincipalLayer<C, F> {
-    /// A layer that asks `find` for the user.
+    /// A layer that looks up the user with `find`.
+    ///
+    /// `find` is called for each request. It may not give away what it captures, and an `async` closure that captures
+    /// something is no `Fn`: clone first, then return an `async move` block.
     pub fn new<Lookup, U, E>(find: F) -> Self
     where
-        F: Fn(Claims<C>) -> Lookup,
+        F: Fn(Claims<C>) -> Lookup, // Clone what you capture: `move |claims| { let db = db.clone(); async move { .. } }`.
         Lookup: Future<Output = Result<Option<U>, E>>,
     {
         Self { find, reject: EmptyBody, claims: PhantomData }

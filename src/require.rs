@@ -43,18 +43,19 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 /// # }
 /// ```
 #[must_use]
-pub struct RequireLayer<C, P, R = EmptyBody> {
+pub struct RequireLayer<YourClaims, P, R = EmptyBody> {
     policy: P,
     reject: R,
-    claims: PhantomData<fn() -> C>,
+    // The compiler shows this name where it cannot infer the type.
+    claims: PhantomData<fn() -> YourClaims>,
 }
 
 impl<C, P> RequireLayer<C, P> {
-    /// A layer that asks `policy`, about claims of type `C`.
+    /// A layer that checks `policy` for claims of type `C`. Name that type, since the compiler cannot infer it from a rule:
+    /// `RequireLayer::<User, _>::new(scope("orders:read"))`.
     pub fn new(policy: P) -> Self
     where
-        // So that a claims type that lacks a trait is told of here, and not where the layer is used.
-        P: Policy<C>,
+        P: Policy<C>, // Name the claims type: `RequireLayer::<User, _>::new(..)`.
     {
         Self { policy, reject: EmptyBody, claims: PhantomData }
     }

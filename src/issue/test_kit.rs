@@ -1,6 +1,7 @@
 //! An issuer and the verifier that trusts it, in one process.
 
 use jsonwebtoken::Algorithm;
+use serde::de::DeserializeOwned;
 
 use super::TokenIssuer;
 use super::signing_key::SigningKey;
@@ -44,7 +45,10 @@ impl TokenIssuer {
 
     /// A verifier in the same process that trusts this issuer's tokens, whatever keys it is given later. It demands the
     /// issuer and one of the audiences, and `at+jwt` where the issuer makes only such; it goes by the same clock.
-    pub fn verifier<C>(&self) -> JwtVerifier<C> {
+    pub fn verifier<C>(&self) -> JwtVerifier<C>
+    where
+        C: DeserializeOwned + Send + Sync + 'static,
+    {
         let mut verifier = JwtVerifier::new(OwnKeys(self.clone()));
         for audience in self.settings.audience.iter() {
             verifier = verifier.add_audience(audience);

@@ -77,6 +77,11 @@ use crate::reject::Head;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a policy for claims of type `{C}`",
+    note = "for a closure, write `policy::when(|claims: &Claims<{C}>, request| ..)`",
+    note = "for a scope, role or claim, write `policy::scope(\"..\")`, `role(\"..\")` or `claim(\"..\", \"..\")`"
+)]
 pub trait Policy<C> {
     /// Permits the request, or says why not: ordinarily
     /// [`InsufficientScope`](crate::AuthErrorKind::InsufficientScope), which a client is told as 403.

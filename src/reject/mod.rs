@@ -34,8 +34,11 @@ use crate::error::AuthError;
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` makes no responses with a body of type `{B}`",
-    note = "the body is that of the service inside; in axum it is `axum::body::Body`"
+    message = "`{Self}` cannot make a response with a body of type `{B}`",
+    note = "the inner service sets the type of the body; in axum it is `axum::body::Body`",
+    note = "`EmptyBody` needs `{B}: Default`, `ProblemJson` needs `{B}: From<String>`",
+    note = "for other bodies, write `.reject_with(|error, _| error.response(your_body))`; for hyper's `Incoming`, box the \
+            bodies of the inner service first, as `http_body_util::BodyExt::boxed` does"
 )]
 pub trait Reject<B> {
     /// Makes the response to a request that is refused because of `error`.

@@ -61,7 +61,12 @@ pub struct JwtVerifier<C> {
 impl<C> JwtVerifier<C> {
     /// A verifier that trusts tokens signed with one of `keys`, a [`KeySet`](crate::KeySet) say; a single
     /// [`Key`](crate::Key) becomes one by `KeySet::from(key)`.
-    pub fn new(keys: impl KeySource + 'static) -> Self {
+    ///
+    /// Name the claims type, as in `JwtVerifier::<User>::new(keys)`. It owns its fields: a `String`, not a `&str`.
+    pub fn new(keys: impl KeySource + 'static) -> Self
+    where
+        C: DeserializeOwned + Send + Sync + 'static, // Name it: `JwtVerifier::<User>::new(..)`. It owns its fields.
+    {
         let expected = Expected {
             issuers: keys.issuer().map(str::to_owned).into_iter().collect(),
             issuer_needed: keys.leaves_issuer_open(),

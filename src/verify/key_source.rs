@@ -11,6 +11,11 @@ use crate::error::AuthError;
 
 /// Where a [`JwtVerifier`](crate::JwtVerifier) gets its keys from: a [`KeySet`] that stays as it is, a [`KeyStore`]
 /// whose keys can be replaced, `RemoteKeys` (feature `jwks`) that are fetched, or something of your own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a source of keys",
+    note = "for a `Result`, add `?`",
+    note = "for a single `Key`, write `KeySet::from(key)`"
+)]
 pub trait KeySource: Send + Sync {
     /// The keys that are held at this moment. It is asked for every token, so it must neither wait nor lock.
     fn current(&self) -> KeysRef<'_>;

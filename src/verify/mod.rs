@@ -107,6 +107,11 @@ use crate::kind::AuthErrorKind;
 /// assert_eq!(Introspection.verify("another").await.unwrap_err().kind(), AuthErrorKind::Revoked);
 /// # }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not verify tokens",
+    note = "for keys, write `JwtAuthLayer::new(JwtVerifier::<YourClaims>::new(keys))`",
+    note = "for a `Result`, add `?`"
+)]
 pub trait Verify: Send + Sync {
     /// What a token's claims are turned into.
     type Claims;

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::routing::get;
-use axum::{Extension, Router};
+use axum::{Extension, Json, Router};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use serde::Deserialize;
@@ -48,6 +48,16 @@ async fn send(app: Router, path: &str, token: Option<&str>) -> (Response<()>, St
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (Response::from_parts(parts, ()), String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn answers_with_claims_as_json() {
+    async fn me(claims: Claims<serde_json::Value>) -> Json<Claims<serde_json::Value>> {
+        Json(claims)
+    }
+    let claims = serde_json::json!({"sub": "42", "roles": ["clerk"]});
+    let app = Router::new().route("/me", get(me)).layer(Extension(Claims::new(claims)));
+    assert_eq!(send(app, "/me", None).await.1, r#"{"roles":["clerk"],"sub":"42"}"#);
 }
 
 #[tokio::test]

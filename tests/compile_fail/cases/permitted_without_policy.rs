@@ -1,0 +1,13 @@
+use axum::{Router, routing::get};
+use tower_jwt_auth::Permitted;
+
+#[derive(Default)]
+struct ReadOrders;
+
+async fn orders(_: Permitted<serde_json::Value, ReadOrders>) -> &'static str {
+    "orders"
+}
+
+fn main() {
+    let _: Router = Router::new().route("/orders", get(orders));
+}

@@ -1,0 +1,22 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::{Router, routing::get};
+use tower_jwt_auth::{Claims, PrincipalLayer};
+
+#[derive(serde::Deserialize)]
+struct Subject {
+    sub: String,
+}
+
+#[derive(Clone)]
+struct User;
+
+fn app(users: Arc<HashMap<String, User>>) -> Router {
+    let layer = PrincipalLayer::new(move |claims: Claims<Subject>| async move {
+        Ok::<_, std::io::Error>(users.get(&claims.sub).cloned())
+    });
+    Router::new().route("/", get(async || "hello")).layer(layer)
+}
+
+fn main() {}
