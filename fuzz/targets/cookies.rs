@@ -43,7 +43,8 @@ fn read(values: &[HeaderValue]) -> Reading<'_> {
     // An empty one is what a sign-out leaves.
     match *own.into_iter().filter(|value| !value.is_empty()).collect::<Vec<_>>() {
         [] => Reading::Nothing,
-        [value] => Reading::token(value),
+        // It may have any form.
+        [value] => Reading::Token(value),
         _ => Reading::Several,
     }
 }

@@ -19,17 +19,26 @@ use crate::reject::Head;
 
 /// A place where a request may carry its token.
 ///
-/// A layer looks into `Authorization: Bearer` only, unless it is given [other
-/// sources](crate::JwtAuthLayer::token_source). Where it is given several, all of them are read, and two credentials
-/// in one request are refused with 400, whichever they are: a client that sends the header must not have the cookie as well. A
-/// credential of another scheme does not count.
+/// A layer reads only `Authorization: Bearer`, unless you give it [other
+/// sources](crate::JwtAuthLayer::token_source). With several sources it reads all of them, and rejects a request with
+/// two credentials with 400. A credential of another scheme does not count.
 ///
-/// | source | what it costs |
-/// |---|---|
-/// | [`authorization`](Self::authorization), [`header`](Self::header), [`header_with_scheme`](Self::header_with_scheme) | nothing; a browser sends it only from a script |
-/// | [`cookie`](Self::cookie) | browsers send it with what other sites ask for, too: needs a defence against CSRF |
-/// | [`websocket_protocol`](Self::websocket_protocol) | little; a proxy may log it |
-/// | [`query`](Self::query) | addresses are in logs, histories and `Referer` headers: the last resort |
+/// | source | form of the token | cost |
+/// |---|---|---|
+/// | [`authorization`](Self::authorization), [`header_with_scheme`](Self::header_with_scheme) | `b64token` | none; a browser sends it only from a script |
+/// | [`header`](Self::header) | any text, not empty | none; a browser sends it only from a script |
+/// | [`cookie`](Self::cookie) | any text; an empty one is no credential | browsers also send it with requests from other sites: needs a defence against CSRF |
+/// | [`websocket_protocol`](Self::websocket_protocol) | `b64token` | little; a proxy may log it |
+/// | [`query`](Self::query) | `b64token` | URLs are in logs, histories and `Referer` headers: the last resort |
+/// | [`custom`](Self::custom) | any text, not empty | depends on the place |
+///
+/// A `b64token` is a bearer token as [RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1) writes it:
+/// letters, digits and `-._~+/`, then any number of `=`. The sources that carry a bearer token require it: the header, the
+/// query parameter of [section 2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3) and the subprotocol after its
+/// marker. What follows any other scheme has the same form
+/// ([RFC 9110, section 11.2](https://www.rfc-editor.org/rfc/rfc9110#section-11.2)). A client that sends something else gets
+/// 400 in place of 401. RFC 6750 says nothing about cookies and other headers. Their values go to the verifier as they are,
+/// so an API key such as `id:secret` works there.
 ///
 /// ```
 /// use http::HeaderName;
@@ -65,7 +74,8 @@ impl TokenSource {
         Self(Place::Authorization)
     }
 
-    /// A header whose value is the token, with no scheme before it. An empty one is refused.
+    /// A header whose value is the token or API key, with no scheme before it. It may have any form, but an empty one is
+    /// rejected.
     pub fn header(name: HeaderName) -> Self {
         Self(Place::Header { name, scheme: None })
     }
@@ -197,7 +207,13 @@ impl TokenSource {
 
     /// Checks that a token has the form that its source requires.
     pub(crate) fn is_well_formed(&self, token: &[u8]) -> bool {
-        is_b64token(token)
+        match &self.0 {
+            Place::Authorization
+            | Place::Header { scheme: Some(_), .. }
+            | Place::Query(_)
+            | Place::WebSocketProtocol(_) => is_b64token(token),
+            Place::Header { scheme: None, .. } | Place::Cookie(_) | Place::Custom(_) => true,
+        }
     }
 
     /// Keeps the credential out of the `Debug` output of the headers, and out of header compression.

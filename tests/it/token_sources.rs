@@ -3,15 +3,18 @@
 use http::header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderName, Request};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::{AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, TokenSource};
+use tower_jwt_auth::{
+    AuthError, AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, TokenSource, Verdict, Verify,
+};
 
 use crate::support::*;
 
 const X_TOKEN: HeaderName = HeaderName::from_static("x-token");
 const X_OTHER: HeaderName = HeaderName::from_static("x-other");
 
-type Auth = JwtAuthLayer<JwtVerifier<serde_json::Value>>;
+type Auth = JwtAuthLayer<JwtVerifier<Value>>;
 
 fn from(source: TokenSource) -> Auth {
     JwtAuthLayer::new(verifier()).token_source(source)
@@ -116,16 +119,16 @@ async fn a_cookie() {
             ("/", &[(COOKIE, "a=__Host-token={}")], Some(MissingCredential)),
             ("/", &[(COOKIE, "__Host-token=")], Some(MissingCredential)),
             ("/", &[(AUTHORIZATION, "Bearer {}")], Some(MissingCredential)),
-            ("/", &[(COOKIE, "__Host-token=\"{}\"")], Some(MalformedCredential)),
-            ("/", &[(COOKIE, "__Host-token=Bearer {}")], Some(MalformedCredential)),
-            ("/", &[(COOKIE, "__Host-token={}\u{e9}")], Some(MalformedCredential)),
+            ("/", &[(COOKIE, "__Host-token=\"{}\"")], Some(MalformedToken)),
+            ("/", &[(COOKIE, "__Host-token=Bearer {}")], Some(MalformedToken)),
+            ("/", &[(COOKIE, "__Host-token={}\u{e9}")], Some(MalformedToken)),
             ("/", &[(COOKIE, "__Host-token=a.b.c")], Some(MalformedToken)),
             ("/", &[(COOKIE, "\u{2000}__Host-token={}")], Some(MissingCredential)),
             ("/", &[(COOKIE, "a=b; \u{a0}__Host-token={}")], Some(MissingCredential)),
             ("/", &[(COOKIE, "\u{85}__Host-token={}; \u{3000}__Host-token={}")], Some(MissingCredential)),
             ("/", &[(COOKIE, "__Host-token\u{2003}={}")], Some(MissingCredential)),
             ("/", &[(COOKIE, "__Host-token ={}")], Some(MissingCredential)),
-            ("/", &[(COOKIE, "__Host-token={}\u{2028}")], Some(MalformedCredential)),
+            ("/", &[(COOKIE, "__Host-token={}\u{2028}")], Some(MalformedToken)),
             ("/", &[(COOKIE, "__Host-token={}; __Host-token={}")], Some(MultipleCredentials)),
             ("/", &[(COOKIE, "__Host-token={}"), (COOKIE, "__Host-token=x")], Some(MultipleCredentials)),
         ],
@@ -143,7 +146,7 @@ async fn bytes_that_are_no_text_in_a_cookie() {
     };
     assert_eq!(ask(&layer, with(b"a=\xff; token=", b"")).await.status(), 200, "another's value");
     assert_eq!(ask(&layer, with(b"\xff=a; token=", b"; b\xff")).await.status(), 200, "another's name");
-    assert_eq!(ask(&layer, with(b"token=", b"\xff")).await.status(), 400, "its own value");
+    assert_eq!(ask(&layer, with(b"token=", b"\xff")).await.status(), 401, "its own value");
 }
 
 #[tokio::test]
@@ -230,7 +233,7 @@ async fn a_function() {
             ("/feeds/{}", &[], Some(MissingCredential)),
             ("/feeds/a.b.c.ics", &[], Some(MalformedToken)),
             ("/feeds/.ics", &[], Some(MalformedCredential)), // an empty one
-            ("/feeds/a,b.ics", &[], Some(MalformedCredential)),
+            ("/feeds/a,b.ics", &[], Some(MalformedToken)),
         ],
     )
     .await;
@@ -241,6 +244,59 @@ async fn a_function() {
     });
     let backwards: String = good_token().chars().rev().collect();
     assert_answers(&from(decoding), &[("/", &[(X_TOKEN, &backwards)], None)]).await;
+}
+
+/// Accepts the API key `id:secret`, at once or after waiting.
+#[derive(Clone)]
+struct ApiKeys {
+    waits: bool,
+}
+
+impl Verify for ApiKeys {
+    type Claims = Value;
+
+    fn verify(&self, key: &str) -> Verdict<Value> {
+        let judged = match key {
+            "id:secret" => Ok(Claims::new(json!({"email": "eze@example.com"}))),
+            _ => Err(UnknownKey.into()),
+        };
+        match self.waits {
+            true => Verdict::Pending(Box::pin(std::future::ready(judged))),
+            false => Verdict::Ready(judged),
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_bearer_sources_require_the_bearer_grammar() {
+    let text = |status: u16| match status {
+        200 => "Hello eze@example.com".to_owned(),
+        401 => format!("{UnknownKey:?}"),
+        _ => format!("{MalformedCredential:?}"),
+    };
+    for (name, source, path, headers) in sources() {
+        let has_grammar = ["authorization", "scheme", "query", "websocket"].contains(&name);
+        for (key, waits, status) in [
+            ("id:secret", false, 200),
+            ("id:secret", true, if has_grammar { 400 } else { 200 }),
+            ("id:wrong", false, if has_grammar { 400 } else { 401 }),
+            ("id:wrong", true, if has_grammar { 400 } else { 401 }),
+            ("wrong", false, 401),
+            ("wrong", true, 401),
+        ] {
+            let fill = |text: &str| text.replace("{}", key);
+            let mut request = Request::get(fill(path)).body(String::new()).unwrap();
+            for (name, value) in &headers {
+                request.headers_mut().append(name, fill(value).parse().unwrap());
+            }
+            let layer = JwtAuthLayer::new(ApiKeys { waits }).token_source(source.clone());
+            let response = ask(&layer, request).await;
+            let error = response.extensions().get::<AuthError>().map(|error| format!("{:?}", error.kind()));
+            let told = error.unwrap_or_else(|| response.body().clone());
+            let name = format!("{name}, {key}, waits: {waits}");
+            assert_eq!((response.status().as_u16(), told), (status, text(status)), "{name}");
+        }
+    }
 }
 
 /// Name, source, path, headers.
@@ -487,6 +543,6 @@ proptest! {
 async fn a_function_is_given_claims_of_its_own_token_only() {
     let layer = from(TokenSource::custom(|_| None)).optional();
     let mut request = bearer(&good_token());
-    request.extensions_mut().insert(Claims::new(serde_json::json!({"email": "smuggled@example.com"})));
+    request.extensions_mut().insert(Claims::new(json!({"email": "smuggled@example.com"})));
     assert_eq!(ask(&layer, request).await.body(), "Hello stranger");
 }
