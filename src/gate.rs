@@ -199,15 +199,15 @@ where
     /// The one credential of a request.
     #[inline]
     fn credential<'s, 'r>(&'s self, request: Head<'r>) -> Result<Option<Credential<'s, 'r>>, AuthErrorKind> {
-        let mut found = None;
+        let mut found: Option<Credential<'s, 'r>> = None;
         for source in &self.sources {
-            let Some(token) = source.find(request)? else {
+            let Some(first) = &found else {
+                found = source.find(request)?.map(|token| Credential { source, token });
                 continue;
             };
-            if found.is_some() {
+            if source.find(request)?.is_some() && !first.source.is_same_place(source) {
                 return Err(AuthErrorKind::MultipleCredentials);
             }
-            found = Some(Credential { source, token });
         }
         Ok(found)
     }

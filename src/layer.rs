@@ -193,9 +193,11 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     }
 
     /// Takes the credential out of a request before the service inside sees it, so that nothing inside can log it or pass
-    /// it on. Whatever else is in the same place (other cookies, other parameters) stays. What a
-    /// [custom](TokenSource::custom) source finds is taken out of the headers that [`reading`](TokenSource::reading) names, and
-    /// nowhere else.
+    /// it on. Whatever else is in the same place (other cookies, other parameters) stays.
+    ///
+    /// This covers all sources of the layer, also those that were not read. A [custom](TokenSource::custom)
+    /// source says itself what to take out: with [`removing`](TokenSource::removing), or by naming the headers that it is
+    /// [reading](TokenSource::reading). What it finds elsewhere stays.
     ///
     /// Without this the credential stays where it is, marked as sensitive if it is in a header.
     pub fn remove_credential(mut self) -> Self {

@@ -1,12 +1,12 @@
 //! Where tokens come from: every source, alone, in pairs, and taken out.
 
-use http::header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderName, Request};
+use http::header::{ACCEPT, AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
+use http::{HeaderName, Method, Request};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{
-    AuthError, AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, TokenSource, Verdict, Verify,
+    AuthError, AuthErrorKind, Claims, Head, JwtAuthLayer, JwtVerifier, TokenSource, Verdict, Verify,
 };
 
 use crate::support::*;
@@ -487,7 +487,124 @@ async fn two_functions_are_two_sources() {
 #[test]
 fn a_source_shows_no_function() {
     let source = TokenSource::custom(|_| None).reading(X_TOKEN);
-    assert_eq!(format!("{source:?}"), r#"TokenSource(Custom(Custom { headers: ["x-token"], .. }))"#);
+    let shown = r#"TokenSource { place: Custom(Custom { headers: ["x-token"], .. }), conditions: [] }"#;
+    assert_eq!(format!("{source:?}"), shown);
+    let limited = TokenSource::authorization().only_if(|_| true);
+    let shown = "TokenSource { place: Authorization, conditions: [Condition { .. }] }";
+    assert_eq!(format!("{limited:?}"), shown);
+}
+
+/// Reads and removes the member `token` of a header such as `user=42; token=eyJ0`.
+fn member_of_header() -> TokenSource {
+    const NAME: HeaderName = HeaderName::from_static("x-custom");
+    let find = |request: Head<'_>| -> Option<String> {
+        let value = request.headers().get(NAME)?.to_str().ok()?;
+        value.split("; ").find_map(|part| part.strip_prefix("token=")).map(str::to_owned)
+    };
+    let source = TokenSource::custom(move |request| find(request).map(Into::into)).reading(NAME);
+    source.removing(|headers, _| {
+        let Some(value) = headers.remove(NAME) else {
+            return;
+        };
+        let parts = value.to_str().unwrap().split("; ").filter(|part| !part.starts_with("token="));
+        headers.insert(NAME, parts.collect::<Vec<_>>().join("; ").parse().unwrap());
+    })
+}
+
+/// Reads and removes the last segment of `/feeds/eyJ0`.
+fn segment_of_path() -> TokenSource {
+    let source = TokenSource::custom(|request| request.uri().path().strip_prefix("/feeds/").map(Into::into));
+    source.removing(|_, uri| {
+        if uri.path().starts_with("/feeds/") {
+            *uri = "/feeds/".parse().unwrap();
+        }
+    })
+}
+
+#[tokio::test]
+async fn removes_what_a_custom_source_found() {
+    const NAME: HeaderName = HeaderName::from_static("x-custom");
+    let rows: [CustomRow<'_>; 4] = [
+        ("part of a header", member_of_header(), "/", &[(NAME, "user=42; token={}")], "/ x-custom:!user=42"),
+        ("part of the path", segment_of_path(), "/feeds/{}", &[], "/feeds/"),
+        ("bad token", member_of_header(), "/", &[(NAME, "user=42; token=x")], "/ x-custom:!user=42"),
+        ("no token", segment_of_path(), "/orders?x=1", &[(NAME, "y")], "/orders?x=1 x-custom:y"),
+    ];
+    for (name, source, path, headers, left) in rows {
+        let layer = || from(source.clone()).remove_credential();
+        for layer in [layer().allow_failed(), layer().pass_unread(|_| true)] {
+            assert_eq!(seen(&layer, with(path, headers)).await, left, "{name}");
+        }
+    }
+    let layer = from(segment_of_path());
+    assert_eq!(seen(&layer, with("/feeds/{}", &[])).await, "/feeds/{}", "only where it is asked for");
+}
+
+/// Name, source, path, headers, what the service inside sees.
+type CustomRow<'a> = (&'a str, TokenSource, &'a str, &'a [(HeaderName, &'a str)], &'a str);
+
+fn is_event_stream(request: Head<'_>) -> bool {
+    let accept = request.headers().get(ACCEPT);
+    request.method() == Method::GET && accept.is_some_and(|accept| accept == "text/event-stream")
+}
+
+#[tokio::test]
+async fn reads_a_source_only_where_its_predicate_holds() {
+    let layer = JwtAuthLayer::new(verifier())
+        .add_token_source(TokenSource::query("t").only_if(is_event_stream))
+        .remove_credential();
+    const SSE: (HeaderName, &str) = (ACCEPT, "text/event-stream");
+    const JSON: (HeaderName, &str) = (ACCEPT, "application/json");
+    const GOOD: (HeaderName, &str) = (AUTHORIZATION, "Bearer {}");
+    let rows: &[Row<'_>] = &[
+        ("/?t={}", &[SSE], None),
+        ("/?t={}", &[JSON], Some(MissingCredential)),
+        ("/?t={}", &[], Some(MissingCredential)),
+        ("/?t=a.b.c", &[SSE], Some(MalformedToken)),
+        ("/?t=a.b.c&t=", &[SSE], Some(MultipleCredentials)),
+        ("/?t=a.b.c&t=", &[JSON], Some(MissingCredential)),
+        ("/?t={}", &[SSE, GOOD], Some(MultipleCredentials)),
+        ("/?t=a.b.c", &[JSON, GOOD], None),
+        ("/?t=", &[GOOD], None),
+    ];
+    assert_answers(&layer, rows).await;
+
+    let mut post = with("/?t={}", &[SSE]);
+    *post.method_mut() = Method::POST;
+    assert_eq!(ask(&layer, post).await.status(), 401, "another method");
+
+    // A token that does not count is a secret all the same.
+    assert_eq!(seen(&layer, with("/?t={}&x=1", &[GOOD])).await, "/?x=1");
+    let optional = layer.clone().optional();
+    assert_eq!(seen(&optional, with("/?t={}", &[JSON])).await, "/ accept:application/json");
+}
+
+#[tokio::test]
+async fn removes_and_marks_a_credential_that_is_not_read() {
+    for (name, source, path, headers) in sources() {
+        let unread = source.only_if(|_| false);
+        assert_eq!(ask(&from(unread.clone()), with(path, &headers)).await.status(), 401, "{name}");
+        let kept = seen(&from(unread.clone()).optional(), with(path, &headers)).await;
+        assert_eq!(kept.contains(":!"), name != "query", "{name}: {kept}");
+        let left = seen(&from(unread).optional().remove_credential(), with(path, &headers)).await;
+        assert!(!left.contains("{}"), "{name}: {left}");
+    }
+}
+
+#[tokio::test]
+async fn one_place_under_two_predicates_is_one_source() {
+    let is = |method: Method| TokenSource::query("t").only_if(move |request| request.method() == method);
+    let any_get = TokenSource::query("t").only_if(|request| request.method() == Method::GET);
+    let layer = from(is(Method::GET)).add_token_source(is(Method::POST)).add_token_source(any_get);
+    for (method, status) in [(Method::GET, 200), (Method::POST, 200), (Method::PUT, 401)] {
+        let mut request = with("/?t={}", &[]);
+        *request.method_mut() = method.clone();
+        assert_eq!(ask(&layer, request).await.status(), status, "{method}");
+    }
+    let both = from(is(Method::GET).only_if(is_event_stream));
+    assert_eq!(ask(&both, with("/?t={}", &[])).await.status(), 401, "all predicates must hold");
+    let headers = [(ACCEPT, "text/event-stream")];
+    assert_eq!(ask(&both, with("/?t={}", &headers)).await.status(), 200, "all predicates hold");
 }
 
 /// A client that has no token must not be able to keep a server busy.
