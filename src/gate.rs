@@ -21,6 +21,7 @@ use crate::verify::{PendingVerdict, Verdict, Verify};
 pub(crate) struct Gate<V, R, P> {
     pub(crate) verifier: V,
     pub(crate) sources: Vec<TokenSource>,
+    pub(crate) prefers_first_source: bool,
     pub(crate) lets_pass: LetsPass,
     pub(crate) passes_unread: Option<Arc<Predicate>>,
     pub(crate) removes_credential: bool,
@@ -55,6 +56,7 @@ impl<V, R, P> Gate<V, R, P> {
         Gate {
             verifier: self.verifier,
             sources: self.sources,
+            prefers_first_source: self.prefers_first_source,
             lets_pass: self.lets_pass,
             passes_unread: self.passes_unread,
             removes_credential: self.removes_credential,
@@ -68,6 +70,7 @@ impl<V, R, P> Gate<V, R, P> {
     pub(crate) fn describe(&self, f: &mut Formatter<'_>, name: &str) -> fmt::Result {
         f.debug_struct(name)
             .field("sources", &self.sources)
+            .field("prefers_first_source", &self.prefers_first_source)
             .field("lets_pass", &self.lets_pass)
             .field("challenge", &Challenge::or_default(self.challenge.as_deref()))
             .finish_non_exhaustive()
@@ -196,7 +199,7 @@ where
         reject::refuse(&self.reject, error, request.into())
     }
 
-    /// The one credential of a request.
+    /// The credential of a request: the only one, or the first one where that is preferred.
     #[inline]
     fn credential<'s, 'r>(&'s self, request: Head<'r>) -> Result<Option<Credential<'s, 'r>>, AuthErrorKind> {
         let mut found: Option<Credential<'s, 'r>> = None;
@@ -205,7 +208,11 @@ where
                 found = source.find(request)?.map(|token| Credential { source, token });
                 continue;
             };
-            if source.find(request)?.is_some() && !first.source.is_same_place(source) {
+            let is_second = match self.prefers_first_source {
+                true => source.is_ambiguous(request),
+                false => source.find(request)?.is_some(),
+            };
+            if is_second && !first.source.is_same_place(source) {
                 return Err(AuthErrorKind::MultipleCredentials);
             }
         }

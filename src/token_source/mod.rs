@@ -24,7 +24,8 @@ use crate::reject::Head;
 ///
 /// A layer reads only `Authorization: Bearer`, unless you give it [other
 /// sources](crate::JwtAuthLayer::token_source). With several sources it reads all of them, and rejects a request with
-/// two credentials with 400. A credential of another scheme does not count.
+/// two credentials with 400; [`prefer_first_token_source`](crate::JwtAuthLayer::prefer_first_token_source) changes that.
+/// A credential of another scheme does not count.
 ///
 /// | source | form of the token | cost |
 /// |---|---|---|
@@ -322,6 +323,16 @@ impl TokenSource {
     /// Returns true for sources that read the same place, for whichever requests.
     pub(crate) fn is_same_place(&self, other: &Self) -> bool {
         self.place == other.place
+    }
+
+    /// Returns true for two `Authorization` headers: no other source is preferred to a message that is ambiguous itself.
+    pub(crate) fn is_ambiguous(&self, request: Head<'_>) -> bool {
+        let reads_authorization = match &self.place {
+            Place::Authorization => true,
+            Place::Header { name, .. } => *name == AUTHORIZATION,
+            _ => false,
+        };
+        reads_authorization && matches!(self.find(request), Err(AuthErrorKind::MultipleCredentials))
     }
 
     /// Checks that a token has the form that its source requires.

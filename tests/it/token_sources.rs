@@ -1,7 +1,7 @@
 //! Where tokens come from: every source, alone, in pairs, and taken out.
 
 use http::header::{ACCEPT, AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderName, Method, Request};
+use http::{HeaderName, Method, Request, Response};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
@@ -605,6 +605,119 @@ async fn one_place_under_two_predicates_is_one_source() {
     assert_eq!(ask(&both, with("/?t={}", &[])).await.status(), 401, "all predicates must hold");
     let headers = [(ACCEPT, "text/event-stream")];
     assert_eq!(ask(&both, with("/?t={}", &headers)).await.status(), 200, "all predicates hold");
+}
+
+/// A token for somebody else, and one that is not good.
+const ANN: &str = "<ann>";
+const OLD: &str = "<old>";
+
+/// Like [`with`], with more tokens.
+fn with_others(path: &str, headers: &[(HeaderName, &str)]) -> Request<String> {
+    let ann = token(&claims_but("email", "ann@example.com".into()));
+    let old = token(&claims_but("exp", (NOW - 3600).into()));
+    let fill = |text: &str| text.replace(ANN, &ann).replace(OLD, &old);
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.clone(), fill(value))).collect();
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.clone(), &**value)).collect();
+    with(&fill(path), &headers)
+}
+
+/// `Authorization`, a cookie, the query and a header, in this order.
+fn preferring() -> Auth {
+    JwtAuthLayer::new(verifier())
+        .add_token_source(TokenSource::cookie("token").unwrap())
+        .add_token_source(TokenSource::query("t"))
+        .add_token_source(TokenSource::header(X_TOKEN))
+        .prefer_first_token_source()
+}
+
+#[tokio::test]
+async fn the_first_token_source_with_a_credential_wins() {
+    let eze = Ok("Hello eze@example.com");
+    let ann = Ok("Hello ann@example.com");
+    let stranger = Ok("Hello stranger");
+    /// Path, headers, and what is told.
+    type Told<'a> = (&'a str, &'a [(HeaderName, &'a str)], Result<&'a str, AuthErrorKind>);
+    let rows: &[Told<'_>] = &[
+        ("/", &[(AUTHORIZATION, "Bearer {}"), (COOKIE, "token=<ann>")], eze),
+        ("/", &[(AUTHORIZATION, "Bearer <ann>"), (COOKIE, "token={}")], ann),
+        ("/?t=<ann>", &[(COOKIE, "token={}")], eze),
+        ("/?t=<ann>", &[(X_TOKEN, "{}")], ann),
+        ("/", &[(X_TOKEN, "{}")], eze),
+        // A loser may be expired, malformed or there twice.
+        ("/", &[(AUTHORIZATION, "Bearer {}"), (COOKIE, "token=<old>")], eze),
+        ("/?t=&t=", &[(AUTHORIZATION, "Bearer {}"), (COOKIE, "token=a; token=b"), (X_TOKEN, "")], eze),
+        ("/", &[(COOKIE, "token={}"), (X_TOKEN, "a"), (X_TOKEN, "b")], eze),
+        // A source without a credential does not win.
+        ("/", &[(AUTHORIZATION, ""), (COOKIE, "token={}")], eze),
+        ("/", &[(AUTHORIZATION, "Basic abc"), (COOKIE, "token={}")], eze),
+        ("/?t={}", &[(COOKIE, "token=")], eze),
+        ("/", &[(AUTHORIZATION, "Basic abc"), (COOKIE, "token=")], Err(MissingCredential)),
+        // A winner that is not good is not replaced by a good one.
+        ("/", &[(AUTHORIZATION, "Bearer <old>"), (COOKIE, "token={}")], Err(Expired)),
+        ("/", &[(AUTHORIZATION, "Bearer"), (COOKIE, "token={}")], Err(MalformedCredential)),
+        ("/", &[(AUTHORIZATION, "Bearer "), (COOKIE, "token={}")], Err(MalformedCredential)),
+        ("/", &[(AUTHORIZATION, "Bearer a b"), (COOKIE, "token={}")], Err(MalformedCredential)),
+        ("/?t={}", &[(COOKIE, "token=a; token=b")], Err(MultipleCredentials)),
+        ("/?t=", &[(X_TOKEN, "{}")], Err(MalformedCredential)),
+    ];
+    for (path, headers, expected) in rows {
+        let name = format!("{path} {headers:?}");
+        let request = || with_others(path, headers);
+        let told = |response: &Response<String>| match response.extensions().get::<AuthError>() {
+            Some(error) => Err(error.kind()),
+            None => Ok(response.body().clone()),
+        };
+        let owned = |expected: Result<&str, AuthErrorKind>| expected.map(str::to_owned);
+        assert_eq!(told(&ask(&preferring(), request()).await), owned(*expected), "{name}");
+        let optional = if *expected == Err(MissingCredential) { stranger } else { *expected };
+        assert_eq!(
+            told(&ask(&preferring().optional(), request()).await),
+            owned(optional),
+            "optional: {name}"
+        );
+        let failed = expected.or(stranger);
+        let layer = preferring().allow_failed();
+        assert_eq!(told(&ask(&layer, request()).await), owned(failed), "allow_failed: {name}");
+    }
+}
+
+#[tokio::test]
+async fn two_authorization_headers_are_never_ignored() {
+    let token_scheme = TokenSource::header_with_scheme(AUTHORIZATION, "Token").unwrap();
+    let cookie = TokenSource::cookie("token").unwrap();
+    let layers = [
+        preferring(),
+        from(cookie.clone()).add_token_source(TokenSource::authorization()).prefer_first_token_source(),
+        from(cookie.clone()).add_token_source(token_scheme).prefer_first_token_source(),
+    ];
+    for layer in layers {
+        for second in ["Bearer {}", "Basic abc", ""] {
+            let headers = [(COOKIE, "token={}"), (AUTHORIZATION, "Bearer {}"), (AUTHORIZATION, second)];
+            assert_answers(&layer, &[("/", &headers, Some(MultipleCredentials))]).await;
+        }
+    }
+    let cookie_first =
+        from(cookie).add_token_source(TokenSource::authorization()).prefer_first_token_source();
+    for single in ["Bearer x", "Bearer", "Basic abc"] {
+        let headers = [(COOKIE, "token={}"), (AUTHORIZATION, single)];
+        assert_answers(&cookie_first, &[("/", &headers, None)]).await;
+    }
+}
+
+#[tokio::test]
+async fn removes_ignored_credentials() {
+    let headers = [
+        (AUTHORIZATION, "Bearer {}"),
+        (COOKIE, "a=b; token={}; token=x"),
+        (X_TOKEN, "{}"),
+        (X_TOKEN, "y"),
+        (X_OTHER, "stays"),
+    ];
+    let kept = seen(&preferring(), with("/?t={}&a=1", &headers)).await;
+    let marked = "cookie:!a=b; token={}; token=x x-token:!{} x-token:!y x-other:stays";
+    assert_eq!(kept, format!("/?t={{}}&a=1 authorization:!Bearer {{}} {marked}"));
+    let left = seen(&preferring().remove_credential(), with("/?t={}&a=1", &headers)).await;
+    assert_eq!(left, "/?a=1 x-other:stays cookie:!a=b");
 }
 
 /// A client that has no token must not be able to keep a server busy.
