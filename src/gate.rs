@@ -13,7 +13,7 @@ use crate::kind::AuthErrorKind;
 use crate::observe::{self, Timer};
 use crate::policy::Policy;
 use crate::reject::{self, Head, Reject};
-use crate::token_source::{TokenSource, is_well_formed};
+use crate::token_source::TokenSource;
 use crate::verify::{PendingVerdict, Verdict, Verify};
 
 /// What a layer is made of, but for the service inside.
@@ -21,6 +21,7 @@ use crate::verify::{PendingVerdict, Verdict, Verify};
 pub(crate) struct Gate<V, R, P> {
     pub(crate) verifier: V,
     pub(crate) sources: Vec<TokenSource>,
+    pub(crate) prefers_first_source: bool,
     pub(crate) lets_pass: LetsPass,
     pub(crate) passes_unread: Option<Arc<Predicate>>,
     pub(crate) removes_credential: bool,
@@ -55,6 +56,7 @@ impl<V, R, P> Gate<V, R, P> {
         Gate {
             verifier: self.verifier,
             sources: self.sources,
+            prefers_first_source: self.prefers_first_source,
             lets_pass: self.lets_pass,
             passes_unread: self.passes_unread,
             removes_credential: self.removes_credential,
@@ -68,6 +70,7 @@ impl<V, R, P> Gate<V, R, P> {
     pub(crate) fn describe(&self, f: &mut Formatter<'_>, name: &str) -> fmt::Result {
         f.debug_struct(name)
             .field("sources", &self.sources)
+            .field("prefers_first_source", &self.prefers_first_source)
             .field("lets_pass", &self.lets_pass)
             .field("challenge", &Challenge::or_default(self.challenge.as_deref()))
             .finish_non_exhaustive()
@@ -97,15 +100,17 @@ where
                 return Step::MayPass;
             }
             Ok(None) => Err(missing()),
-            Ok(Some(token)) if token.is_empty() => Err(AuthErrorKind::MalformedCredential.into()),
-            Ok(Some(token)) => {
+            Ok(Some(Credential { token, .. })) if token.is_empty() => {
+                Err(AuthErrorKind::MalformedCredential.into())
+            }
+            Ok(Some(Credential { source, token })) => {
                 let timer = Timer::start();
                 match self.verifier.verify_bytes(&token) {
                     Verdict::Ready(judged) => {
                         timer.stop(&judged);
-                        judged.map_err(|error| reconsider(&token, error))
+                        judged.map_err(|error| reconsider(source, &token, error))
                     }
-                    Verdict::Pending(_) if !is_well_formed(&token) => {
+                    Verdict::Pending(_) if !source.is_well_formed(&token) => {
                         let judged = Err(AuthErrorKind::MalformedCredential.into());
                         timer.stop(&judged);
                         judged
@@ -194,24 +199,36 @@ where
         reject::refuse(&self.reject, error, request.into())
     }
 
-    /// The one credential of a request.
+    /// The credential of a request: the only one, or the first one where that is preferred.
     #[inline]
-    fn credential<'a>(&self, request: Head<'a>) -> Result<Option<Cow<'a, [u8]>>, AuthErrorKind> {
-        let mut found = None;
+    fn credential<'s, 'r>(&'s self, request: Head<'r>) -> Result<Option<Credential<'s, 'r>>, AuthErrorKind> {
+        let mut found: Option<Credential<'s, 'r>> = None;
         for source in &self.sources {
-            let token = source.find(request)?;
-            if token.is_some() && found.is_some() {
+            let Some(first) = &found else {
+                found = source.find(request)?.map(|token| Credential { source, token });
+                continue;
+            };
+            let is_second = match self.prefers_first_source {
+                true => source.is_ambiguous(request),
+                false => source.find(request)?.is_some(),
+            };
+            if is_second && !first.source.is_same_place(source) {
                 return Err(AuthErrorKind::MultipleCredentials);
             }
-            found = found.or(token);
         }
         Ok(found)
     }
 }
 
+/// A token and the source that found it.
+struct Credential<'s, 'r> {
+    source: &'s TokenSource,
+    token: Cow<'r, [u8]>,
+}
+
 /// A token that was refused may have been no token at all: then the request is at fault, not the token.
-fn reconsider(token: &[u8], error: AuthError) -> AuthError {
-    if error.status() == StatusCode::UNAUTHORIZED && !is_well_formed(token) {
+fn reconsider(source: &TokenSource, token: &[u8], error: AuthError) -> AuthError {
+    if error.status() == StatusCode::UNAUTHORIZED && !source.is_well_formed(token) {
         return AuthErrorKind::MalformedCredential.into();
     }
     error

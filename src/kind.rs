@@ -11,8 +11,8 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401, with no error code.
     MissingCredential,
-    /// The credential is not of the form that [RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)
-    /// demands.
+    /// The credential is empty, or does not have the form that its [`TokenSource`](crate::TokenSource) requires: for a bearer
+    /// token that of [RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1).
     ///
     /// Answered with 400 `invalid_request`.
     MalformedCredential,

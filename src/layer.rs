@@ -51,6 +51,7 @@ impl<V> JwtAuthLayer<V> {
             gate: Gate {
                 verifier,
                 sources: vec![TokenSource::authorization()],
+                prefers_first_source: false,
                 lets_pass: LetsPass::Nobody,
                 passes_unread: None,
                 removes_credential: false,
@@ -183,7 +184,8 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
         self
     }
 
-    /// Adds a place where the token may be. A request with a credential in two places is refused.
+    /// Adds a place where the token may be. The layer rejects a request with a credential in two places with 400, unless it
+    /// [prefers the first](Self::prefer_first_token_source).
     pub fn add_token_source(mut self, source: TokenSource) -> Self {
         // The same place twice would find two credentials in every request.
         if !self.gate.sources.contains(&source) {
@@ -192,10 +194,53 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
         self
     }
 
+    /// Uses the credential of the first token source that has one, and ignores the others.
+    ///
+    /// By default the layer rejects a request with two credentials with 400. A browser adds cookies by itself, so a script that
+    /// sends the header as well could then never be served. Sources come in the order in which they were added, and
+    /// [`TokenSource::authorization`] comes first unless [`token_source`](Self::token_source) replaces it.
+    ///
+    /// The first credential alone decides. If it is malformed, empty or not good, the layer rejects the request (or passes it
+    /// on without claims, with [`allow_failed`](Self::allow_failed)), even if a later source has a good one. An empty cookie, a
+    /// credential of another scheme and a source that is [not read](TokenSource::only_if) are no credential. Two credentials in
+    /// the first place are rejected with 400. So are two `Authorization` headers, even where that source comes later.
+    /// [`remove_credential`](Self::remove_credential) removes the ignored credentials, too.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims, TokenSource};
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// // The header counts. A cookie counts only in requests without it.
+    /// let layer = JwtAuthLayer::new(verifier)
+    ///     .add_token_source(TokenSource::cookie("__Host-token")?)
+    ///     .prefer_first_token_source()
+    ///     .remove_credential();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// A request can then carry two identities, and only this layer knows which one counts.
+    ///
+    /// - An attacker who can add a credential of higher precedence to somebody else's requests chooses the account that they
+    ///   act on, for example with a cookie set from a sibling domain. The user's data can then end up in the attacker's account.
+    ///   Put the sources first that a browser sends only from a script, such as `Authorization`, and give cookies a name with
+    ///   the prefix `__Host-`.
+    /// - A proxy, log or rate limiter that reads another source sees another user. Set
+    ///   [`remove_credential`](Self::remove_credential) so that nothing inside reads the ignored one.
+    /// - A request with the cookie alone is still accepted, so the [defence against CSRF](TokenSource::cookie) stays necessary.
+    pub fn prefer_first_token_source(mut self) -> Self {
+        self.gate.prefers_first_source = true;
+        self
+    }
+
     /// Takes the credential out of a request before the service inside sees it, so that nothing inside can log it or pass
-    /// it on. Whatever else is in the same place (other cookies, other parameters) stays. What a
-    /// [custom](TokenSource::custom) source finds is taken out of the headers that [`reading`](TokenSource::reading) names, and
-    /// nowhere else.
+    /// it on. Whatever else is in the same place (other cookies, other parameters) stays.
+    ///
+    /// This covers all sources of the layer, also those that were not read or were ignored. A [custom](TokenSource::custom)
+    /// source says itself what to take out: with [`removing`](TokenSource::removing), or by naming the headers that it is
+    /// [reading](TokenSource::reading). What it finds elsewhere stays.
     ///
     /// Without this the credential stays where it is, marked as sensitive if it is in a header.
     pub fn remove_credential(mut self) -> Self {

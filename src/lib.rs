@@ -67,7 +67,8 @@
 //! # Tokens from elsewhere, and none at all
 //!
 //! [`TokenSource`] reads a token from other headers, cookies, the query, the subprotocols of a WebSocket, or wherever a
-//! function finds it. [`JwtAuthLayer::optional`], [`allow_failed`](JwtAuthLayer::allow_failed) and
+//! function finds it. A request with two credentials is rejected, unless you let the [first source
+//! win](JwtAuthLayer::prefer_first_token_source). [`JwtAuthLayer::optional`], [`allow_failed`](JwtAuthLayer::allow_failed) and
 //! [`pass_unread`](JwtAuthLayer::pass_unread) let requests pass without good claims.
 //!
 //! # Answers

@@ -10,7 +10,7 @@ use http::header::AUTHORIZATION;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::Value;
 use tower_jwt_auth::{JwtAuthLayer, JwtVerifier, TokenSource};
-use tower_jwt_auth_fuzz::{Outcome, Reading, ask, header_lines, hs256, verifier};
+use tower_jwt_auth_fuzz::{Outcome, Reading, ask, good_source, header_lines, hs256, verifier};
 
 type Auth = JwtAuthLayer<JwtVerifier<Value>>;
 
@@ -64,14 +64,26 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         assert_eq!(ask(layer, &AUTHORIZATION, &values), expected, "{scheme}");
 
         let optional = layer.clone().optional();
-        let expected = if good || none { passed(all.clone()) } else { refused };
+        let expected = if good || none { passed(all.clone()) } else { refused.clone() };
         assert_eq!(ask(&optional, &AUTHORIZATION, &values), expected, "{scheme}, optional");
 
         // Nothing of a credential is left, but what belongs to another scheme.
         let everybody = layer.clone().allow_failed().remove_credential();
         let is_other = |value: &&HeaderValue| read(std::slice::from_ref(value), scheme) == Reading::Nothing;
-        let left = values.iter().filter(is_other).map(|value| value.as_bytes().to_vec()).collect();
-        assert_eq!(ask(&everybody, &AUTHORIZATION, &values), passed(left), "{scheme}, everybody");
+        let left: Vec<_> = values.iter().filter(is_other).map(|value| value.as_bytes().to_vec()).collect();
+        assert_eq!(ask(&everybody, &AUTHORIZATION, &values), passed(left.clone()), "{scheme}, everybody");
+
+        // Two headers are refused, whichever source is preferred.
+        let accepted = |values| Outcome { inside: Some(values), claims: true, status: 200, challenge: None };
+        let expected = if good || none { accepted(all) } else { refused.clone() };
+        let header_first = layer.clone().add_token_source(good_source()).prefer_first_token_source();
+        assert_eq!(ask(&header_first, &AUTHORIZATION, &values), expected, "{scheme}, header first");
+
+        let expected = if reading == Reading::Several { refused } else { accepted(left) };
+        let source = TokenSource::header_with_scheme(AUTHORIZATION, scheme).unwrap();
+        let header_last = layer.clone().token_source(good_source()).add_token_source(source);
+        let header_last = header_last.prefer_first_token_source().remove_credential();
+        assert_eq!(ask(&header_last, &AUTHORIZATION, &values), expected, "{scheme}, header last");
     }
     Corpus::Keep
 });

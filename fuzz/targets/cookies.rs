@@ -10,14 +10,16 @@ use http::header::COOKIE;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::Value;
 use tower_jwt_auth::{JwtAuthLayer, JwtVerifier, TokenSource};
-use tower_jwt_auth_fuzz::{Outcome, Reading, ask, header_lines, hs256, verifier};
+use tower_jwt_auth_fuzz::{Outcome, Reading, ask, good_source, header_lines, hs256, verifier};
 
 const NAME: &[u8] = b"__Host-token";
 
-static LAYER: LazyLock<JwtAuthLayer<JwtVerifier<Value>>> = LazyLock::new(|| {
-    let source = TokenSource::cookie(std::str::from_utf8(NAME).unwrap()).unwrap();
-    JwtAuthLayer::new(verifier(hs256().public.clone().into())).token_source(source)
-});
+static LAYER: LazyLock<JwtAuthLayer<JwtVerifier<Value>>> =
+    LazyLock::new(|| JwtAuthLayer::new(verifier(hs256().public.clone().into())).token_source(source()));
+
+fn source() -> TokenSource {
+    TokenSource::cookie(std::str::from_utf8(NAME).unwrap()).unwrap()
+}
 
 /// The cookies of a header, as what stands before the first `=` and all that follows.
 fn cookies(header: &[u8]) -> Vec<(&[u8], Option<&[u8]>)> {
@@ -43,7 +45,8 @@ fn read(values: &[HeaderValue]) -> Reading<'_> {
     // An empty one is what a sign-out leaves.
     match *own.into_iter().filter(|value| !value.is_empty()).collect::<Vec<_>>() {
         [] => Reading::Nothing,
-        [value] => Reading::token(value),
+        // It may have any form.
+        [value] => Reading::Token(value),
         _ => Reading::Several,
     }
 }
@@ -75,7 +78,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let expected = if good { passed(all()) } else { refused.clone() };
     assert_eq!(ask(&*LAYER, &COOKIE, &values), expected);
 
-    let expected = if good || reading == Reading::Nothing { passed(all()) } else { refused };
+    let expected = if good || reading == Reading::Nothing { passed(all()) } else { refused.clone() };
     assert_eq!(ask(&LAYER.clone().optional(), &COOKIE, &values), expected, "optional");
 
     let expected = passed(values.iter().filter_map(|value| without(value.as_bytes())).collect());
@@ -84,5 +87,15 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         expected,
         "everybody"
     );
+
+    let accepted = |values| Outcome { inside: Some(values), claims: true, status: 200, challenge: None };
+    let expected = if good || reading == Reading::Nothing { accepted(all()) } else { refused };
+    let cookie_first = LAYER.clone().add_token_source(good_source()).prefer_first_token_source();
+    assert_eq!(ask(&cookie_first, &COOKIE, &values), expected, "cookie first");
+
+    let cookie_last = LAYER.clone().token_source(good_source()).add_token_source(source());
+    let cookie_last = cookie_last.prefer_first_token_source().remove_credential();
+    let left = values.iter().filter_map(|value| without(value.as_bytes())).collect();
+    assert_eq!(ask(&cookie_last, &COOKIE, &values), accepted(left), "cookie last");
     Corpus::Keep
 });

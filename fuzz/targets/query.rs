@@ -9,14 +9,16 @@ use http::Uri;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::Value;
 use tower_jwt_auth::{JwtAuthLayer, JwtVerifier, TokenSource};
-use tower_jwt_auth_fuzz::{Outcome, Reading, ask_for, filled, hs256, verifier};
+use tower_jwt_auth_fuzz::{Outcome, Reading, ask_for, filled, good_source, hs256, verifier};
 
 const NAME: &[u8] = b"access_token";
 
-static LAYER: LazyLock<JwtAuthLayer<JwtVerifier<Value>>> = LazyLock::new(|| {
-    let source = TokenSource::query(std::str::from_utf8(NAME).unwrap());
-    JwtAuthLayer::new(verifier(hs256().public.clone().into())).token_source(source)
-});
+static LAYER: LazyLock<JwtAuthLayer<JwtVerifier<Value>>> =
+    LazyLock::new(|| JwtAuthLayer::new(verifier(hs256().public.clone().into())).token_source(source()));
+
+fn source() -> TokenSource {
+    TokenSource::query(std::str::from_utf8(NAME).unwrap())
+}
 
 /// What stands before the query, and how it is written where there is no path.
 const ADDRESSES: [(&str, &str); 3] = [
@@ -79,13 +81,27 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let expected = if good { passed(all()) } else { refused.clone() };
         assert_eq!(ask_for(&*LAYER, &uri), expected);
 
-        let expected = if good || reading == Reading::Nothing { passed(all()) } else { refused };
+        let expected = if good || reading == Reading::Nothing { passed(all()) } else { refused.clone() };
         assert_eq!(ask_for(&LAYER.clone().optional(), &uri), expected, "optional");
 
         let others: Vec<_> = parts.iter().filter(|(_, pair)| !is_own(pair)).map(|(part, _)| *part).collect();
-        let left = if others.is_empty() { written } else { format!("{written}?{}", others.join("&")) };
+        let left =
+            if others.is_empty() { written.clone() } else { format!("{written}?{}", others.join("&")) };
         let everybody = LAYER.clone().allow_failed().remove_credential();
-        assert_eq!(ask_for(&everybody, &uri), passed(left), "everybody");
+        assert_eq!(ask_for(&everybody, &uri), passed(left.clone()), "everybody");
+
+        let accepted = |uri| Outcome { inside: Some(uri), claims: true, status: 200, challenge: None };
+        let expected = if good || reading == Reading::Nothing { accepted(all()) } else { refused };
+        let query_first = LAYER.clone().add_token_source(good_source()).prefer_first_token_source();
+        assert_eq!(ask_for(&query_first, &uri), expected, "query first");
+
+        let query_last = LAYER.clone().token_source(good_source()).add_token_source(source());
+        let query_last = query_last.prefer_first_token_source().remove_credential();
+        assert_eq!(ask_for(&query_last, &uri), accepted(left.clone()), "query last");
+
+        // The same where the query is not read.
+        let unread = LAYER.clone().token_source(good_source()).add_token_source(source().only_if(|_| false));
+        assert_eq!(ask_for(&unread.remove_credential(), &uri), accepted(left), "query unread");
     }
     Corpus::Keep
 });

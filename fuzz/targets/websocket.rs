@@ -11,14 +11,16 @@ use http::header::SEC_WEBSOCKET_PROTOCOL;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::Value;
 use tower_jwt_auth::{JwtAuthLayer, JwtVerifier, TokenSource};
-use tower_jwt_auth_fuzz::{Outcome, Reading, ask, header_lines, hs256, verifier};
+use tower_jwt_auth_fuzz::{Outcome, Reading, ask, good_source, header_lines, hs256, verifier};
 
 const MARKER: &[u8] = b"bearer";
 
-static LAYER: LazyLock<JwtAuthLayer<JwtVerifier<Value>>> = LazyLock::new(|| {
-    let source = TokenSource::websocket_protocol(std::str::from_utf8(MARKER).unwrap()).unwrap();
-    JwtAuthLayer::new(verifier(hs256().public.clone().into())).token_source(source)
-});
+static LAYER: LazyLock<JwtAuthLayer<JwtVerifier<Value>>> =
+    LazyLock::new(|| JwtAuthLayer::new(verifier(hs256().public.clone().into())).token_source(source()));
+
+fn source() -> TokenSource {
+    TokenSource::websocket_protocol(std::str::from_utf8(MARKER).unwrap()).unwrap()
+}
 
 /// The entries of a list, for which several lines are the same as one.
 fn entries(values: &[HeaderValue]) -> Vec<Vec<u8>> {
@@ -85,5 +87,14 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     for everybody in [LAYER.clone().allow_failed(), LAYER.clone().allow_failed().remove_credential()] {
         assert_eq!(ask(&everybody, &SEC_WEBSOCKET_PROTOCOL, &values), passed, "everybody");
     }
+
+    let accepted = Outcome { claims: true, ..passed };
+    let expected = if good || reading == Reading::Nothing { &accepted } else { &refused };
+    let list_first = LAYER.clone().add_token_source(good_source()).prefer_first_token_source();
+    assert_eq!(ask(&list_first, &SEC_WEBSOCKET_PROTOCOL, &values), *expected, "list first");
+
+    let list_last = LAYER.clone().token_source(good_source()).add_token_source(source());
+    let list_last = list_last.prefer_first_token_source();
+    assert_eq!(ask(&list_last, &SEC_WEBSOCKET_PROTOCOL, &values), accepted, "list last");
     Corpus::Keep
 });

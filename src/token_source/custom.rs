@@ -1,18 +1,23 @@
 use std::borrow::Cow;
 use std::fmt::{self, Formatter};
+use std::mem;
 use std::sync::Arc;
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName, Request, Uri};
 
 use crate::reject::Head;
 
 type Find = dyn for<'a> Fn(Head<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 
-/// A function that finds the token, and the headers that it reads.
+type TakeOut = dyn Fn(&mut HeaderMap, &mut Uri) + Send + Sync;
+
+/// A function that finds the token, the headers that it reads, and a function that takes the token out.
 #[derive(Clone)]
 pub(super) struct Custom {
     find: Arc<Find>,
     pub(super) headers: Vec<HeaderName>,
+    /// `None` removes the headers as a whole.
+    pub(super) take_out: Option<Arc<TakeOut>>,
 }
 
 impl Custom {
@@ -20,7 +25,7 @@ impl Custom {
     where
         F: for<'a> Fn(Head<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
     {
-        Self { find: Arc::new(find), headers: Vec::new() }
+        Self { find: Arc::new(find), headers: Vec::new(), take_out: None }
     }
 
     pub(super) fn find<'a>(&self, request: Head<'a>) -> Option<Cow<'a, [u8]>> {
@@ -28,6 +33,19 @@ impl Custom {
             Cow::Borrowed(token) => Cow::Borrowed(token.as_bytes()),
             Cow::Owned(token) => Cow::Owned(token.into_bytes()),
         })
+    }
+
+    pub(super) fn take_out<B>(&self, request: &mut Request<B>) {
+        let Some(take_out) = &self.take_out else {
+            for name in &self.headers {
+                request.headers_mut().remove(name);
+            }
+            return;
+        };
+        // `Request` lends its headers and its URI only one after the other.
+        let mut uri = mem::take(request.uri_mut());
+        take_out(request.headers_mut(), &mut uri);
+        *request.uri_mut() = uri;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where in a request the token is.
 
+mod condition;
 mod cookie;
 mod credential;
 mod custom;
@@ -7,12 +8,13 @@ mod query;
 mod websocket;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
-use http::{Request, header};
+use http::{Request, Uri, header};
 
-pub(crate) use self::credential::is_well_formed;
-use self::credential::{checked_name, credential};
+use self::condition::Condition;
+use self::credential::{checked_name, credential, is_b64token};
 use self::custom::Custom;
 use crate::config_error::ConfigError;
 use crate::kind::AuthErrorKind;
@@ -20,17 +22,27 @@ use crate::reject::Head;
 
 /// A place where a request may carry its token.
 ///
-/// A layer looks into `Authorization: Bearer` only, unless it is given [other
-/// sources](crate::JwtAuthLayer::token_source). Where it is given several, all of them are read, and two credentials
-/// in one request are refused with 400, whichever they are: a client that sends the header must not have the cookie as well. A
-/// credential of another scheme does not count.
+/// A layer reads only `Authorization: Bearer`, unless you give it [other
+/// sources](crate::JwtAuthLayer::token_source). With several sources it reads all of them, and rejects a request with
+/// two credentials with 400; [`prefer_first_token_source`](crate::JwtAuthLayer::prefer_first_token_source) changes that.
+/// A credential of another scheme does not count.
 ///
-/// | source | what it costs |
-/// |---|---|
-/// | [`authorization`](Self::authorization), [`header`](Self::header), [`header_with_scheme`](Self::header_with_scheme) | nothing; a browser sends it only from a script |
-/// | [`cookie`](Self::cookie) | browsers send it with what other sites ask for, too: needs a defence against CSRF |
-/// | [`websocket_protocol`](Self::websocket_protocol) | little; a proxy may log it |
-/// | [`query`](Self::query) | addresses are in logs, histories and `Referer` headers: the last resort |
+/// | source | form of the token | cost |
+/// |---|---|---|
+/// | [`authorization`](Self::authorization), [`header_with_scheme`](Self::header_with_scheme) | `b64token` | none; a browser sends it only from a script |
+/// | [`header`](Self::header) | any text, not empty | none; a browser sends it only from a script |
+/// | [`cookie`](Self::cookie) | any text; an empty one is no credential | browsers also send it with requests from other sites: needs a defence against CSRF |
+/// | [`websocket_protocol`](Self::websocket_protocol) | `b64token` | little; a proxy may log it |
+/// | [`query`](Self::query) | `b64token` | URLs are in logs, histories and `Referer` headers: the last resort |
+/// | [`custom`](Self::custom) | any text, not empty | depends on the place |
+///
+/// A `b64token` is a bearer token as [RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1) writes it:
+/// letters, digits and `-._~+/`, then any number of `=`. The sources that carry a bearer token require it: the header, the
+/// query parameter of [section 2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3) and the subprotocol after its
+/// marker. What follows any other scheme has the same form
+/// ([RFC 9110, section 11.2](https://www.rfc-editor.org/rfc/rfc9110#section-11.2)). A client that sends something else gets
+/// 400 in place of 401. RFC 6750 says nothing about cookies and other headers. Their values go to the verifier as they are,
+/// so an API key such as `id:secret` works there.
 ///
 /// ```
 /// use http::HeaderName;
@@ -44,7 +56,11 @@ use crate::reject::Head;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct TokenSource(Place);
+pub struct TokenSource {
+    place: Place,
+    /// All must hold, or the place is not read.
+    conditions: Vec<Condition>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
@@ -60,15 +76,20 @@ enum Place {
 type Found<'a> = Result<Option<Cow<'a, [u8]>>, AuthErrorKind>;
 
 impl TokenSource {
+    fn at(place: Place) -> Self {
+        Self { place, conditions: Vec::new() }
+    }
+
     /// The header `Authorization`, with the scheme `Bearer` in any case
     /// ([RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     pub fn authorization() -> Self {
-        Self(Place::Authorization)
+        Self::at(Place::Authorization)
     }
 
-    /// A header whose value is the token, with no scheme before it. An empty one is refused.
+    /// A header whose value is the token or API key, with no scheme before it. It may have any form, but an empty one is
+    /// rejected.
     pub fn header(name: HeaderName) -> Self {
-        Self(Place::Header { name, scheme: None })
+        Self::at(Place::Header { name, scheme: None })
     }
 
     /// A header in which this scheme, in any case, stands before the token, as it does in `Authorization`. What a client
@@ -78,7 +99,7 @@ impl TokenSource {
     ///
     /// If `scheme` is not one word ([RFC 9110, section 11.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.1)).
     pub fn header_with_scheme(name: HeaderName, scheme: &str) -> Result<Self, ConfigError> {
-        Ok(Self(Place::Header { name, scheme: Some(checked_name("a scheme", scheme)?) }))
+        Ok(Self::at(Place::Header { name, scheme: Some(checked_name("a scheme", scheme)?) }))
     }
 
     /// A cookie whose value is the token ([RFC 6265, section 4.2](https://www.rfc-editor.org/rfc/rfc6265#section-4.2)). An empty
@@ -110,18 +131,21 @@ impl TokenSource {
     ///
     /// If no cookie can have this name ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
     pub fn cookie(name: &str) -> Result<Self, ConfigError> {
-        Ok(Self(Place::Cookie(checked_name("a cookie's name", name)?)))
+        Ok(Self::at(Place::Cookie(checked_name("a cookie's name", name)?)))
     }
 
     /// A parameter of the query ([RFC 6750, section 2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3), which calls it
-    /// `access_token` and advises against it). An empty one is refused.
+    /// `access_token` and advises against it). An empty one is refused. For a key that has not the form
+    /// of a bearer token, use [`custom`](Self::custom).
     ///
     /// The whole address, token included, is in the logs of everything that the request passes, in the browser's history
     /// and perhaps in `Referer`. Keep such tokens short-lived and for one purpose; send `Cache-Control: no-store` with what
     /// they give access to; and have [the credential taken out](crate::JwtAuthLayer::remove_credential), so that what is
-    /// inside logs an address without it. (Axum's `OriginalUri` is a copy that keeps it.)
+    /// inside logs an address without it. (Axum's `OriginalUri` is a copy that keeps it, and so is a header such as
+    /// `X-Forwarded-Uri` that a proxy adds.)
+    /// [`only_if`](Self::only_if) limits it to the requests that need it, such as those of `EventSource`.
     pub fn query(name: &str) -> Self {
-        Self(Place::Query(name.into()))
+        Self::at(Place::Query(name.into()))
     }
 
     /// The list of subprotocols with which a browser opens a WebSocket, since it can send no header of its own
@@ -142,14 +166,14 @@ impl TokenSource {
     ///
     /// If `marker` cannot be the name of a subprotocol.
     pub fn websocket_protocol(marker: &str) -> Result<Self, ConfigError> {
-        Ok(Self(Place::WebSocketProtocol(checked_name("a subprotocol", marker)?)))
+        Ok(Self::at(Place::WebSocketProtocol(checked_name("a subprotocol", marker)?)))
     }
 
-    /// Wherever a function finds it.
+    /// The place where your own function finds the token.
     ///
-    /// Name the header that it reads, if it reads one, so that it is marked as sensitive and
-    /// [taken out](crate::JwtAuthLayer::remove_credential) like any other: [`reading`](Self::reading). What it finds elsewhere
-    /// stays where it is.
+    /// Name the headers that it reads with [`reading`](Self::reading), and say with [`removing`](Self::removing) how to take
+    /// the token out. Without either, [`remove_credential`](crate::JwtAuthLayer::remove_credential) leaves the token where it
+    /// is.
     ///
     /// ```
     /// use http::HeaderName;
@@ -167,21 +191,121 @@ impl TokenSource {
     where
         F: for<'a> Fn(Head<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
     {
-        Self(Place::Custom(Custom::new(find)))
+        Self::at(Place::Custom(Custom::new(find)))
     }
 
-    /// Names a header that a [custom](Self::custom) source reads. It does nothing to the other sources, which know theirs.
+    /// Names a header that a [custom](Self::custom) source reads.
+    ///
+    /// The layer marks the header as sensitive. [`remove_credential`](crate::JwtAuthLayer::remove_credential) removes it as a
+    /// whole, unless [`removing`](Self::removing) says how to remove less. Does nothing to the other sources, which know their
+    /// headers.
     pub fn reading(mut self, name: HeaderName) -> Self {
-        if let Place::Custom(custom) = &mut self.0 {
+        if let Place::Custom(custom) = &mut self.place {
             custom.headers.push(name);
         }
+        self
+    }
+
+    /// Says how to take out what a [custom](Self::custom) source finds.
+    ///
+    /// [`remove_credential`](crate::JwtAuthLayer::remove_credential) calls `take_out` for every request that reaches the
+    /// service inside, also for one without a token, with a bad one or with several. It must remove all of them and leave
+    /// other requests as they are. Does nothing to the other sources, which take out their own.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use http::{Request, Response, Uri};
+    /// use tower::{ServiceBuilder, ServiceExt};
+    /// use tower_jwt_auth::{JwtAuthLayer, TokenSource};
+    /// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?);
+    /// // A calendar program cannot send headers: `/feeds/eyJ0...`
+    /// let source = TokenSource::custom(|request| request.uri().path().strip_prefix("/feeds/").map(Into::into))
+    ///     .removing(|_headers, uri| {
+    ///         if uri.path().starts_with("/feeds/") {
+    ///             *uri = Uri::from_static("/feeds/");
+    ///         }
+    ///     });
+    /// let layer = JwtAuthLayer::new(verifier).token_source(source).remove_credential();
+    ///
+    /// let service = ServiceBuilder::new()
+    ///     .layer(layer.allow_failed()) // to see the request although the token is not good
+    ///     .service_fn(async |request: Request<String>| Ok::<_, Infallible>(Response::new(request.uri().to_string())));
+    /// let response = service.oneshot(Request::get("/feeds/a.b.c").body(String::new())?).await?;
+    /// assert_eq!(response.into_body(), "/feeds/");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn removing<F>(mut self, take_out: F) -> Self
+    where
+        F: Fn(&mut HeaderMap, &mut Uri) + Send + Sync + 'static,
+    {
+        if let Place::Custom(custom) = &mut self.place {
+            custom.take_out = Some(Arc::new(take_out));
+        }
+        self
+    }
+
+    /// Reads this source only for requests that match `predicate`.
+    ///
+    /// For all other requests a credential in this place does not count: it proves nothing, and does not make a second
+    /// credential of one elsewhere. It is a secret all the same, so the layer still marks its header as sensitive, and
+    /// [`remove_credential`](crate::JwtAuthLayer::remove_credential) still removes it. With several predicates all must match.
+    ///
+    /// The predicate sees the request before anything is removed, as the client wrote it.
+    ///
+    /// A browser's `EventSource` can send no header, so its token has to be in the query. This reads the query for such
+    /// requests alone:
+    ///
+    /// ```
+    /// use http::header::{ACCEPT, WWW_AUTHENTICATE};
+    /// use http::{Method, Request, Response};
+    /// use tower::{ServiceBuilder, ServiceExt};
+    /// use tower_jwt_auth::{JwtAuthLayer, TokenSource};
+    /// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?);
+    /// let events = TokenSource::query("access_token").only_if(|request| {
+    ///     let accept = request.headers().get(ACCEPT);
+    ///     request.method() == Method::GET && accept.is_some_and(|accept| accept == "text/event-stream")
+    /// });
+    /// let layer = JwtAuthLayer::new(verifier).add_token_source(events).remove_credential();
+    ///
+    /// let service = ServiceBuilder::new()
+    ///     .layer(layer)
+    ///     .service_fn(async |_: Request<String>| Ok::<_, std::io::Error>(Response::new(String::new())));
+    /// let request = |accept| Request::get("/events?access_token=a.b.c").header(ACCEPT, accept).body(String::new());
+    /// let read = service.clone().oneshot(request("text/event-stream")?).await?;
+    /// let unread = service.oneshot(request("application/json")?).await?;
+    /// assert_eq!(
+    ///     read.headers()[WWW_AUTHENTICATE],
+    ///     r#"Bearer realm="api", error="invalid_token", error_description="the token is not a well-formed JWT""#
+    /// );
+    /// assert_eq!(unread.headers()[WWW_AUTHENTICATE], r#"Bearer realm="api""#); // no credential
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn only_if<F>(mut self, predicate: F) -> Self
+    where
+        F: Fn(Head<'_>) -> bool + Send + Sync + 'static,
+    {
+        self.conditions.push(Condition::new(predicate));
         self
     }
 
     /// The token in this place, if there is one.
     #[inline]
     pub(crate) fn find<'a>(&self, request: Head<'a>) -> Found<'a> {
-        match &self.0 {
+        if !self.conditions.iter().all(|condition| condition.holds(request)) {
+            return Ok(None);
+        }
+        match &self.place {
             Place::Authorization => {
                 only_value(request.headers(), &AUTHORIZATION, |value| credential(value, "Bearer"))
             }
@@ -193,6 +317,32 @@ impl TokenSource {
             Place::Query(name) => query::find(request.uri(), name),
             Place::WebSocketProtocol(marker) => websocket::find(request.headers(), marker),
             Place::Custom(custom) => Ok(custom.find(request)),
+        }
+    }
+
+    /// Returns true for sources that read the same place, for whichever requests.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+
+    /// Returns true for two `Authorization` headers: no other source is preferred to a message that is ambiguous itself.
+    pub(crate) fn is_ambiguous(&self, request: Head<'_>) -> bool {
+        let reads_authorization = match &self.place {
+            Place::Authorization => true,
+            Place::Header { name, .. } => *name == AUTHORIZATION,
+            _ => false,
+        };
+        reads_authorization && matches!(self.find(request), Err(AuthErrorKind::MultipleCredentials))
+    }
+
+    /// Checks that a token has the form that its source requires.
+    pub(crate) fn is_well_formed(&self, token: &[u8]) -> bool {
+        match &self.place {
+            Place::Authorization
+            | Place::Header { scheme: Some(_), .. }
+            | Place::Query(_)
+            | Place::WebSocketProtocol(_) => is_b64token(token),
+            Place::Header { scheme: None, .. } | Place::Cookie(_) | Place::Custom(_) => true,
         }
     }
 
@@ -216,13 +366,14 @@ impl TokenSource {
 
     /// Whether the service inside never sees the token of this place.
     pub(crate) fn is_always_taken_out(&self) -> bool {
-        matches!(self.0, Place::WebSocketProtocol(_))
+        matches!(self.place, Place::WebSocketProtocol(_))
     }
 
-    /// Takes every token out of this place, and leaves what else is there.
+    /// Takes every token out of this place, and leaves what else is there. Conditions do not matter: a token that was not
+    /// read is a secret, too.
     pub(crate) fn take_out<B>(&self, request: &mut Request<B>) {
         let headers = request.headers_mut();
-        match &self.0 {
+        match &self.place {
             Place::Authorization => {
                 rewrite(headers, &AUTHORIZATION, |value| other_credential(value, "Bearer"))
             }
@@ -235,14 +386,15 @@ impl TokenSource {
             Place::Cookie(name) => rewrite(headers, &header::COOKIE, |value| cookie::without(value, name)),
             Place::Query(name) => query::take_out(request.uri_mut(), name),
             Place::WebSocketProtocol(marker) => websocket::take_out(headers, marker),
-            Place::Custom(custom) => custom.headers.iter().for_each(|name| {
-                headers.remove(name);
-            }),
+            Place::Custom(custom) => {
+                custom.take_out(request);
+                self.mark_sensitive(request.headers_mut());
+            }
         }
     }
 
     fn header_names(&self) -> &[HeaderName] {
-        match &self.0 {
+        match &self.place {
             Place::Authorization => &[AUTHORIZATION],
             Place::Header { name, .. } => std::slice::from_ref(name),
             Place::Cookie(_) => &[header::COOKIE],

@@ -23,7 +23,7 @@ pub(super) fn find<'a>(headers: &'a HeaderMap, marker: &str) -> Found<'a> {
 pub(super) fn take_out(headers: &mut HeaderMap, marker: &str) {
     let tokens: Vec<_> = entries(headers, marker).filter_map(|(_, token)| token).take(2).collect();
     let rest: Vec<_> = match tokens[..] {
-        // It was refused: whoever is inside all the same finds nothing of it.
+        // The layer rejects or ignores the tokens of such a list. Any entry may be a part of one, so nothing is left.
         [_, _, ..] => Vec::new(),
         // The token may stand there once more, as a protocol.
         _ => entries(headers, marker)

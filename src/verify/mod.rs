@@ -116,9 +116,14 @@ pub trait Verify: Send + Sync {
     /// What a token's claims are turned into.
     type Claims;
 
-    /// Judges `token`: what follows the scheme in the header, valid UTF-8, but not checked in any other way. If it has not
-    /// the form of a bearer token either ([RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)), and
-    /// is not accepted at once, the client is told of the form instead (400), and nothing is waited for.
+    /// Judges `token`, the text that the layer's [`TokenSource`](crate::TokenSource) has found.
+    ///
+    /// It is valid UTF-8 and not empty, and not checked in any other way. Sources that carry bearer tokens, such as
+    /// `Authorization: Bearer`, require the form of a bearer token
+    /// ([RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)); [`TokenSource`](crate::TokenSource) has the
+    /// list. The layer checks the form only of a token that is not accepted at once. If it is wrong, the client gets 400 in
+    /// place of 401, and the layer drops a pending verdict without waiting for it. Other sources require no form, and the
+    /// verdict alone decides.
     fn verify(&self, token: &str) -> Verdict<Self::Claims>;
 
     /// The same for a token that has not been found to be UTF-8: this is what the layer asks for. It need not be

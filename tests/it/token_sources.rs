@@ -1,17 +1,20 @@
 //! Where tokens come from: every source, alone, in pairs, and taken out.
 
-use http::header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderName, Request};
+use http::header::{ACCEPT, AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
+use http::{HeaderName, Method, Request, Response};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::{AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, TokenSource};
+use tower_jwt_auth::{
+    AuthError, AuthErrorKind, Claims, Head, JwtAuthLayer, JwtVerifier, TokenSource, Verdict, Verify,
+};
 
 use crate::support::*;
 
 const X_TOKEN: HeaderName = HeaderName::from_static("x-token");
 const X_OTHER: HeaderName = HeaderName::from_static("x-other");
 
-type Auth = JwtAuthLayer<JwtVerifier<serde_json::Value>>;
+type Auth = JwtAuthLayer<JwtVerifier<Value>>;
 
 fn from(source: TokenSource) -> Auth {
     JwtAuthLayer::new(verifier()).token_source(source)
@@ -116,16 +119,16 @@ async fn a_cookie() {
             ("/", &[(COOKIE, "a=__Host-token={}")], Some(MissingCredential)),
             ("/", &[(COOKIE, "__Host-token=")], Some(MissingCredential)),
             ("/", &[(AUTHORIZATION, "Bearer {}")], Some(MissingCredential)),
-            ("/", &[(COOKIE, "__Host-token=\"{}\"")], Some(MalformedCredential)),
-            ("/", &[(COOKIE, "__Host-token=Bearer {}")], Some(MalformedCredential)),
-            ("/", &[(COOKIE, "__Host-token={}\u{e9}")], Some(MalformedCredential)),
+            ("/", &[(COOKIE, "__Host-token=\"{}\"")], Some(MalformedToken)),
+            ("/", &[(COOKIE, "__Host-token=Bearer {}")], Some(MalformedToken)),
+            ("/", &[(COOKIE, "__Host-token={}\u{e9}")], Some(MalformedToken)),
             ("/", &[(COOKIE, "__Host-token=a.b.c")], Some(MalformedToken)),
             ("/", &[(COOKIE, "\u{2000}__Host-token={}")], Some(MissingCredential)),
             ("/", &[(COOKIE, "a=b; \u{a0}__Host-token={}")], Some(MissingCredential)),
             ("/", &[(COOKIE, "\u{85}__Host-token={}; \u{3000}__Host-token={}")], Some(MissingCredential)),
             ("/", &[(COOKIE, "__Host-token\u{2003}={}")], Some(MissingCredential)),
             ("/", &[(COOKIE, "__Host-token ={}")], Some(MissingCredential)),
-            ("/", &[(COOKIE, "__Host-token={}\u{2028}")], Some(MalformedCredential)),
+            ("/", &[(COOKIE, "__Host-token={}\u{2028}")], Some(MalformedToken)),
             ("/", &[(COOKIE, "__Host-token={}; __Host-token={}")], Some(MultipleCredentials)),
             ("/", &[(COOKIE, "__Host-token={}"), (COOKIE, "__Host-token=x")], Some(MultipleCredentials)),
         ],
@@ -143,7 +146,7 @@ async fn bytes_that_are_no_text_in_a_cookie() {
     };
     assert_eq!(ask(&layer, with(b"a=\xff; token=", b"")).await.status(), 200, "another's value");
     assert_eq!(ask(&layer, with(b"\xff=a; token=", b"; b\xff")).await.status(), 200, "another's name");
-    assert_eq!(ask(&layer, with(b"token=", b"\xff")).await.status(), 400, "its own value");
+    assert_eq!(ask(&layer, with(b"token=", b"\xff")).await.status(), 401, "its own value");
 }
 
 #[tokio::test]
@@ -230,7 +233,7 @@ async fn a_function() {
             ("/feeds/{}", &[], Some(MissingCredential)),
             ("/feeds/a.b.c.ics", &[], Some(MalformedToken)),
             ("/feeds/.ics", &[], Some(MalformedCredential)), // an empty one
-            ("/feeds/a,b.ics", &[], Some(MalformedCredential)),
+            ("/feeds/a,b.ics", &[], Some(MalformedToken)),
         ],
     )
     .await;
@@ -241,6 +244,59 @@ async fn a_function() {
     });
     let backwards: String = good_token().chars().rev().collect();
     assert_answers(&from(decoding), &[("/", &[(X_TOKEN, &backwards)], None)]).await;
+}
+
+/// Accepts the API key `id:secret`, at once or after waiting.
+#[derive(Clone)]
+struct ApiKeys {
+    waits: bool,
+}
+
+impl Verify for ApiKeys {
+    type Claims = Value;
+
+    fn verify(&self, key: &str) -> Verdict<Value> {
+        let judged = match key {
+            "id:secret" => Ok(Claims::new(json!({"email": "eze@example.com"}))),
+            _ => Err(UnknownKey.into()),
+        };
+        match self.waits {
+            true => Verdict::Pending(Box::pin(std::future::ready(judged))),
+            false => Verdict::Ready(judged),
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_bearer_sources_require_the_bearer_grammar() {
+    let text = |status: u16| match status {
+        200 => "Hello eze@example.com".to_owned(),
+        401 => format!("{UnknownKey:?}"),
+        _ => format!("{MalformedCredential:?}"),
+    };
+    for (name, source, path, headers) in sources() {
+        let has_grammar = ["authorization", "scheme", "query", "websocket"].contains(&name);
+        for (key, waits, status) in [
+            ("id:secret", false, 200),
+            ("id:secret", true, if has_grammar { 400 } else { 200 }),
+            ("id:wrong", false, if has_grammar { 400 } else { 401 }),
+            ("id:wrong", true, if has_grammar { 400 } else { 401 }),
+            ("wrong", false, 401),
+            ("wrong", true, 401),
+        ] {
+            let fill = |text: &str| text.replace("{}", key);
+            let mut request = Request::get(fill(path)).body(String::new()).unwrap();
+            for (name, value) in &headers {
+                request.headers_mut().append(name, fill(value).parse().unwrap());
+            }
+            let layer = JwtAuthLayer::new(ApiKeys { waits }).token_source(source.clone());
+            let response = ask(&layer, request).await;
+            let error = response.extensions().get::<AuthError>().map(|error| format!("{:?}", error.kind()));
+            let told = error.unwrap_or_else(|| response.body().clone());
+            let name = format!("{name}, {key}, waits: {waits}");
+            assert_eq!((response.status().as_u16(), told), (status, text(status)), "{name}");
+        }
+    }
 }
 
 /// Name, source, path, headers.
@@ -431,7 +487,237 @@ async fn two_functions_are_two_sources() {
 #[test]
 fn a_source_shows_no_function() {
     let source = TokenSource::custom(|_| None).reading(X_TOKEN);
-    assert_eq!(format!("{source:?}"), r#"TokenSource(Custom(Custom { headers: ["x-token"], .. }))"#);
+    let shown = r#"TokenSource { place: Custom(Custom { headers: ["x-token"], .. }), conditions: [] }"#;
+    assert_eq!(format!("{source:?}"), shown);
+    let limited = TokenSource::authorization().only_if(|_| true);
+    let shown = "TokenSource { place: Authorization, conditions: [Condition { .. }] }";
+    assert_eq!(format!("{limited:?}"), shown);
+}
+
+/// Reads and removes the member `token` of a header such as `user=42; token=eyJ0`.
+fn member_of_header() -> TokenSource {
+    const NAME: HeaderName = HeaderName::from_static("x-custom");
+    let find = |request: Head<'_>| -> Option<String> {
+        let value = request.headers().get(NAME)?.to_str().ok()?;
+        value.split("; ").find_map(|part| part.strip_prefix("token=")).map(str::to_owned)
+    };
+    let source = TokenSource::custom(move |request| find(request).map(Into::into)).reading(NAME);
+    source.removing(|headers, _| {
+        let Some(value) = headers.remove(NAME) else {
+            return;
+        };
+        let parts = value.to_str().unwrap().split("; ").filter(|part| !part.starts_with("token="));
+        headers.insert(NAME, parts.collect::<Vec<_>>().join("; ").parse().unwrap());
+    })
+}
+
+/// Reads and removes the last segment of `/feeds/eyJ0`.
+fn segment_of_path() -> TokenSource {
+    let source = TokenSource::custom(|request| request.uri().path().strip_prefix("/feeds/").map(Into::into));
+    source.removing(|_, uri| {
+        if uri.path().starts_with("/feeds/") {
+            *uri = "/feeds/".parse().unwrap();
+        }
+    })
+}
+
+#[tokio::test]
+async fn removes_what_a_custom_source_found() {
+    const NAME: HeaderName = HeaderName::from_static("x-custom");
+    let rows: [CustomRow<'_>; 4] = [
+        ("part of a header", member_of_header(), "/", &[(NAME, "user=42; token={}")], "/ x-custom:!user=42"),
+        ("part of the path", segment_of_path(), "/feeds/{}", &[], "/feeds/"),
+        ("bad token", member_of_header(), "/", &[(NAME, "user=42; token=x")], "/ x-custom:!user=42"),
+        ("no token", segment_of_path(), "/orders?x=1", &[(NAME, "y")], "/orders?x=1 x-custom:y"),
+    ];
+    for (name, source, path, headers, left) in rows {
+        let layer = || from(source.clone()).remove_credential();
+        for layer in [layer().allow_failed(), layer().pass_unread(|_| true)] {
+            assert_eq!(seen(&layer, with(path, headers)).await, left, "{name}");
+        }
+    }
+    let layer = from(segment_of_path());
+    assert_eq!(seen(&layer, with("/feeds/{}", &[])).await, "/feeds/{}", "only where it is asked for");
+}
+
+/// Name, source, path, headers, what the service inside sees.
+type CustomRow<'a> = (&'a str, TokenSource, &'a str, &'a [(HeaderName, &'a str)], &'a str);
+
+fn is_event_stream(request: Head<'_>) -> bool {
+    let accept = request.headers().get(ACCEPT);
+    request.method() == Method::GET && accept.is_some_and(|accept| accept == "text/event-stream")
+}
+
+#[tokio::test]
+async fn reads_a_source_only_where_its_predicate_holds() {
+    let layer = JwtAuthLayer::new(verifier())
+        .add_token_source(TokenSource::query("t").only_if(is_event_stream))
+        .remove_credential();
+    const SSE: (HeaderName, &str) = (ACCEPT, "text/event-stream");
+    const JSON: (HeaderName, &str) = (ACCEPT, "application/json");
+    const GOOD: (HeaderName, &str) = (AUTHORIZATION, "Bearer {}");
+    let rows: &[Row<'_>] = &[
+        ("/?t={}", &[SSE], None),
+        ("/?t={}", &[JSON], Some(MissingCredential)),
+        ("/?t={}", &[], Some(MissingCredential)),
+        ("/?t=a.b.c", &[SSE], Some(MalformedToken)),
+        ("/?t=a.b.c&t=", &[SSE], Some(MultipleCredentials)),
+        ("/?t=a.b.c&t=", &[JSON], Some(MissingCredential)),
+        ("/?t={}", &[SSE, GOOD], Some(MultipleCredentials)),
+        ("/?t=a.b.c", &[JSON, GOOD], None),
+        ("/?t=", &[GOOD], None),
+    ];
+    assert_answers(&layer, rows).await;
+
+    let mut post = with("/?t={}", &[SSE]);
+    *post.method_mut() = Method::POST;
+    assert_eq!(ask(&layer, post).await.status(), 401, "another method");
+
+    // A token that does not count is a secret all the same.
+    assert_eq!(seen(&layer, with("/?t={}&x=1", &[GOOD])).await, "/?x=1");
+    let optional = layer.clone().optional();
+    assert_eq!(seen(&optional, with("/?t={}", &[JSON])).await, "/ accept:application/json");
+}
+
+#[tokio::test]
+async fn removes_and_marks_a_credential_that_is_not_read() {
+    for (name, source, path, headers) in sources() {
+        let unread = source.only_if(|_| false);
+        assert_eq!(ask(&from(unread.clone()), with(path, &headers)).await.status(), 401, "{name}");
+        let kept = seen(&from(unread.clone()).optional(), with(path, &headers)).await;
+        assert_eq!(kept.contains(":!"), name != "query", "{name}: {kept}");
+        let left = seen(&from(unread).optional().remove_credential(), with(path, &headers)).await;
+        assert!(!left.contains("{}"), "{name}: {left}");
+    }
+}
+
+#[tokio::test]
+async fn one_place_under_two_predicates_is_one_source() {
+    let is = |method: Method| TokenSource::query("t").only_if(move |request| request.method() == method);
+    let any_get = TokenSource::query("t").only_if(|request| request.method() == Method::GET);
+    let layer = from(is(Method::GET)).add_token_source(is(Method::POST)).add_token_source(any_get);
+    for (method, status) in [(Method::GET, 200), (Method::POST, 200), (Method::PUT, 401)] {
+        let mut request = with("/?t={}", &[]);
+        *request.method_mut() = method.clone();
+        assert_eq!(ask(&layer, request).await.status(), status, "{method}");
+    }
+    let both = from(is(Method::GET).only_if(is_event_stream));
+    assert_eq!(ask(&both, with("/?t={}", &[])).await.status(), 401, "all predicates must hold");
+    let headers = [(ACCEPT, "text/event-stream")];
+    assert_eq!(ask(&both, with("/?t={}", &headers)).await.status(), 200, "all predicates hold");
+}
+
+/// A token for somebody else, and one that is not good.
+const ANN: &str = "<ann>";
+const OLD: &str = "<old>";
+
+/// Like [`with`], with more tokens.
+fn with_others(path: &str, headers: &[(HeaderName, &str)]) -> Request<String> {
+    let ann = token(&claims_but("email", "ann@example.com".into()));
+    let old = token(&claims_but("exp", (NOW - 3600).into()));
+    let fill = |text: &str| text.replace(ANN, &ann).replace(OLD, &old);
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.clone(), fill(value))).collect();
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.clone(), &**value)).collect();
+    with(&fill(path), &headers)
+}
+
+/// `Authorization`, a cookie, the query and a header, in this order.
+fn preferring() -> Auth {
+    JwtAuthLayer::new(verifier())
+        .add_token_source(TokenSource::cookie("token").unwrap())
+        .add_token_source(TokenSource::query("t"))
+        .add_token_source(TokenSource::header(X_TOKEN))
+        .prefer_first_token_source()
+}
+
+#[tokio::test]
+async fn the_first_token_source_with_a_credential_wins() {
+    let eze = Ok("Hello eze@example.com");
+    let ann = Ok("Hello ann@example.com");
+    let stranger = Ok("Hello stranger");
+    /// Path, headers, and what is told.
+    type Told<'a> = (&'a str, &'a [(HeaderName, &'a str)], Result<&'a str, AuthErrorKind>);
+    let rows: &[Told<'_>] = &[
+        ("/", &[(AUTHORIZATION, "Bearer {}"), (COOKIE, "token=<ann>")], eze),
+        ("/", &[(AUTHORIZATION, "Bearer <ann>"), (COOKIE, "token={}")], ann),
+        ("/?t=<ann>", &[(COOKIE, "token={}")], eze),
+        ("/?t=<ann>", &[(X_TOKEN, "{}")], ann),
+        ("/", &[(X_TOKEN, "{}")], eze),
+        // A loser may be expired, malformed or there twice.
+        ("/", &[(AUTHORIZATION, "Bearer {}"), (COOKIE, "token=<old>")], eze),
+        ("/?t=&t=", &[(AUTHORIZATION, "Bearer {}"), (COOKIE, "token=a; token=b"), (X_TOKEN, "")], eze),
+        ("/", &[(COOKIE, "token={}"), (X_TOKEN, "a"), (X_TOKEN, "b")], eze),
+        // A source without a credential does not win.
+        ("/", &[(AUTHORIZATION, ""), (COOKIE, "token={}")], eze),
+        ("/", &[(AUTHORIZATION, "Basic abc"), (COOKIE, "token={}")], eze),
+        ("/?t={}", &[(COOKIE, "token=")], eze),
+        ("/", &[(AUTHORIZATION, "Basic abc"), (COOKIE, "token=")], Err(MissingCredential)),
+        // A winner that is not good is not replaced by a good one.
+        ("/", &[(AUTHORIZATION, "Bearer <old>"), (COOKIE, "token={}")], Err(Expired)),
+        ("/", &[(AUTHORIZATION, "Bearer"), (COOKIE, "token={}")], Err(MalformedCredential)),
+        ("/", &[(AUTHORIZATION, "Bearer "), (COOKIE, "token={}")], Err(MalformedCredential)),
+        ("/", &[(AUTHORIZATION, "Bearer a b"), (COOKIE, "token={}")], Err(MalformedCredential)),
+        ("/?t={}", &[(COOKIE, "token=a; token=b")], Err(MultipleCredentials)),
+        ("/?t=", &[(X_TOKEN, "{}")], Err(MalformedCredential)),
+    ];
+    for (path, headers, expected) in rows {
+        let name = format!("{path} {headers:?}");
+        let request = || with_others(path, headers);
+        let told = |response: &Response<String>| match response.extensions().get::<AuthError>() {
+            Some(error) => Err(error.kind()),
+            None => Ok(response.body().clone()),
+        };
+        let owned = |expected: Result<&str, AuthErrorKind>| expected.map(str::to_owned);
+        assert_eq!(told(&ask(&preferring(), request()).await), owned(*expected), "{name}");
+        let optional = if *expected == Err(MissingCredential) { stranger } else { *expected };
+        assert_eq!(
+            told(&ask(&preferring().optional(), request()).await),
+            owned(optional),
+            "optional: {name}"
+        );
+        let failed = expected.or(stranger);
+        let layer = preferring().allow_failed();
+        assert_eq!(told(&ask(&layer, request()).await), owned(failed), "allow_failed: {name}");
+    }
+}
+
+#[tokio::test]
+async fn two_authorization_headers_are_never_ignored() {
+    let token_scheme = TokenSource::header_with_scheme(AUTHORIZATION, "Token").unwrap();
+    let cookie = TokenSource::cookie("token").unwrap();
+    let layers = [
+        preferring(),
+        from(cookie.clone()).add_token_source(TokenSource::authorization()).prefer_first_token_source(),
+        from(cookie.clone()).add_token_source(token_scheme).prefer_first_token_source(),
+    ];
+    for layer in layers {
+        for second in ["Bearer {}", "Basic abc", ""] {
+            let headers = [(COOKIE, "token={}"), (AUTHORIZATION, "Bearer {}"), (AUTHORIZATION, second)];
+            assert_answers(&layer, &[("/", &headers, Some(MultipleCredentials))]).await;
+        }
+    }
+    let cookie_first =
+        from(cookie).add_token_source(TokenSource::authorization()).prefer_first_token_source();
+    for single in ["Bearer x", "Bearer", "Basic abc"] {
+        let headers = [(COOKIE, "token={}"), (AUTHORIZATION, single)];
+        assert_answers(&cookie_first, &[("/", &headers, None)]).await;
+    }
+}
+
+#[tokio::test]
+async fn removes_ignored_credentials() {
+    let headers = [
+        (AUTHORIZATION, "Bearer {}"),
+        (COOKIE, "a=b; token={}; token=x"),
+        (X_TOKEN, "{}"),
+        (X_TOKEN, "y"),
+        (X_OTHER, "stays"),
+    ];
+    let kept = seen(&preferring(), with("/?t={}&a=1", &headers)).await;
+    let marked = "cookie:!a=b; token={}; token=x x-token:!{} x-token:!y x-other:stays";
+    assert_eq!(kept, format!("/?t={{}}&a=1 authorization:!Bearer {{}} {marked}"));
+    let left = seen(&preferring().remove_credential(), with("/?t={}&a=1", &headers)).await;
+    assert_eq!(left, "/?a=1 x-other:stays cookie:!a=b");
 }
 
 /// A client that has no token must not be able to keep a server busy.
@@ -487,6 +773,6 @@ proptest! {
 async fn a_function_is_given_claims_of_its_own_token_only() {
     let layer = from(TokenSource::custom(|_| None)).optional();
     let mut request = bearer(&good_token());
-    request.extensions_mut().insert(Claims::new(serde_json::json!({"email": "smuggled@example.com"})));
+    request.extensions_mut().insert(Claims::new(json!({"email": "smuggled@example.com"})));
     assert_eq!(ask(&layer, request).await.body(), "Hello stranger");
 }

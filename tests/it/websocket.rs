@@ -240,3 +240,48 @@ async fn of_an_accepted_list_all_but_the_token_is_left() {
         assert_eq!(response.into_body(), Vec::from_iter(left), "{list:?}");
     }
 }
+
+#[tokio::test]
+async fn preference_decides_between_header_and_list() {
+    let source = || TokenSource::websocket_protocol("bearer").unwrap();
+    let header_first = layer().prefer_first_token_source();
+    let list_first = JwtAuthLayer::new(verifier())
+        .token_source(source())
+        .add_token_source(TokenSource::authorization())
+        .prefer_first_token_source();
+    let answer = async |request: Request<String>| {
+        request.extensions().get::<Claims<Value>>().expect("it was accepted");
+        Ok::<_, Infallible>(Response::new(lines(request.headers()).concat()))
+    };
+    let told = async |layer: &JwtAuthLayer<JwtVerifier<Value>>, list: &str, authorization: &str| {
+        let request =
+            Request::builder().header(NAME, filled(list)).header("authorization", filled(authorization));
+        let service = ServiceBuilder::new().layer(layer.clone()).service_fn(answer);
+        let Ok(response) = service.oneshot(request.body(String::new()).unwrap()).await;
+        match response.extensions().get::<tower_jwt_auth::AuthError>() {
+            Some(error) => Err(error.kind()),
+            None => Ok(response.into_body()),
+        }
+    };
+    // An ignored token is taken out of the list like any other.
+    for (list, left) in [
+        ("orders.v1, bearer, <old>", "orders.v1, bearer"),
+        ("orders.v1, bearer.<T>", "orders.v1"),
+        ("bearer.x, orders.v1, x", "orders.v1"),
+        ("orders.v1, bearer", "orders.v1, bearer"),
+        ("orders.v1, bearer.<T>, bearer.<old>", ""),
+    ] {
+        assert_eq!(told(&header_first, list, "Bearer <T>").await, Ok(left.to_owned()), "{list}");
+    }
+    for (list, authorization, expected) in [
+        ("orders.v1, bearer.<T>", "Bearer <old>", Ok("orders.v1")),
+        ("orders.v1", "Bearer <T>", Ok("orders.v1")),
+        ("bearer.<old>", "Bearer <T>", Err(Expired)),
+        ("bearer", "Bearer <T>", Err(MalformedCredential)),
+        ("bearer, \"<T>\"", "Bearer <T>", Err(MalformedCredential)),
+        ("bearer.<T>, bearer.<T>", "Bearer <T>", Err(MultipleCredentials)),
+    ] {
+        let expected = expected.map(str::to_owned);
+        assert_eq!(told(&list_first, list, authorization).await, expected, "{list}, {authorization}");
+    }
+}
