@@ -19,8 +19,10 @@ pub enum ConfigError {
         algorithm: Algorithm,
         /// How many bytes it needs.
         needed: usize,
-        /// How many it was given.
+        /// How many it has, without zero bytes at its end and with a repeated pattern counted once.
         got: usize,
+        /// How many it was given.
+        length: usize,
     },
     /// A key and an algorithm do not go together.
     WrongKeyType {
@@ -170,8 +172,13 @@ pub enum ConfigError {
 impl Display for ConfigError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SecretTooShort { algorithm, needed, got } => {
-                write!(f, "{algorithm:?} needs a secret of at least {needed} bytes, got {got}")
+            Self::SecretTooShort { algorithm, needed, got, length } => {
+                write!(f, "{algorithm:?} needs a secret of at least {needed} bytes, got {got}")?;
+                if got == length {
+                    return Ok(());
+                }
+                let rule = "zero bytes at the end and repetitions do not count; use random bytes";
+                write!(f, " of {length}: {rule}")
             }
             Self::WrongKeyType { algorithm, key } => write!(f, "{algorithm:?} cannot be used with {key}"),
             Self::PrivateKey => f.write_str(

@@ -87,7 +87,10 @@ impl SigningKey {
     /// If the operating system gives no random numbers, or what signs here cannot use this machine's processor.
     pub fn generate(algorithm: Algorithm) -> Result<Self, ConfigError> {
         let secret = |bytes: &mut [u8]| {
-            getrandom::fill(bytes).map_err(|_| ConfigError::NoRandomness)?;
+            // Zero bytes at the end of a secret do not count.
+            while bytes.last() == Some(&0) {
+                getrandom::fill(bytes).map_err(|_| ConfigError::NoRandomness)?;
+            }
             Self::hmac(algorithm, bytes)
         };
         match algorithm.family() {
@@ -170,6 +173,11 @@ impl SigningKey {
         }
         let private = PrivateKey::prepare(algorithm, material).ok_or(halves.clone())?;
         let bytes = private.public().ok_or(halves)?;
+        if material.is_one_byte_repeated() {
+            return Err(ConfigError::MalformedKey {
+                reason: "it is one byte repeated, which anyone can guess; generate a random key",
+            });
+        }
         let public = match material {
             PrivateMaterial::P256(_) => PublicNumbers::P256(bytes),
             PrivateMaterial::P384(_) => PublicNumbers::P384(bytes),

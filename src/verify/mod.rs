@@ -10,6 +10,7 @@ mod jwk;
 mod jws;
 mod jwt;
 pub(crate) mod key;
+pub(crate) mod key_material;
 mod key_set;
 mod key_source;
 mod misfit;

@@ -4,6 +4,7 @@ mod formats;
 mod jwk;
 mod jwk_set;
 mod kid;
+mod material;
 mod numbers;
 
 use std::fs;

@@ -115,7 +115,7 @@ fn secrets_are_what_they_are_for_verifying() {
     assert_error(
         "PEM",
         SigningKey::hmac(HS256, pem),
-        "the key cannot be read: the content of a key file is not a secret",
+        "HS256 cannot be used with a private key as its secret; use random bytes",
     );
 }
 
@@ -141,6 +141,20 @@ fn a_key_whose_halves_do_not_belong_together_is_refused() {
         key[7..39].copy_from_slice(&number);
         let error = SigningKey::der(Algorithm::ES256, key).unwrap_err();
         assert_eq!(error.to_string(), "the key cannot be read: its numbers are not those of a private key");
+    }
+}
+
+#[test]
+fn refuses_private_keys_of_one_repeated_byte() {
+    for (algorithm, name, place) in
+        [(Algorithm::EdDSA, "ed25519.private.pem", 16), (Algorithm::ES256, "p256.sec1-private.pem", 7)]
+    {
+        let mut key = der(&fixture(name));
+        assert!(SigningKey::der(algorithm, &key).is_ok());
+        key[place..place + 32].fill(7);
+        let expected =
+            "the key cannot be read: it is one byte repeated, which anyone can guess; generate a random key";
+        assert_error(name, SigningKey::der(algorithm, &key), expected);
     }
 }
 

@@ -39,24 +39,32 @@ fn secrets_are_as_long_as_the_hash() {
 
 #[test]
 fn a_key_in_pem_is_no_secret() {
-    for name in ["rsa2048.public.pem", "ed25519.public.pem", "ed25519.private.pem"] {
+    for (name, what) in [
+        ("rsa2048.public.pem", "a public key"),
+        ("ed25519.public.pem", "a public key"),
+        ("ed25519.private.pem", "a private key"),
+    ] {
         let secret = Key::hmac(Algorithm::HS256, fixture(name));
-        assert_error(name, secret, "the key cannot be read: the content of a key file is not a secret");
+        let expected = format!("HS256 cannot be used with {what} as its secret; use random bytes");
+        assert_error(name, secret, &expected);
     }
 }
 
 #[test]
 fn another_key_file_is_no_secret_either() {
-    for (name, content) in [
-        ("a public key in DER", der(&fixture("p256.public.pem"))),
-        ("an RSA public key in DER", der(&fixture("rsa2048.pkcs1.pem"))),
-        ("OpenSSH, RSA", b"ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC7 somebody@somewhere".to_vec()),
-        ("OpenSSH, Ed25519", b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKj7 somebody@somewhere".to_vec()),
-        ("OpenSSH, P-256", b"ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY somebody".to_vec()),
-        ("a JWK", br#" { "kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1" }"#.to_vec()),
+    let public = "a public key as its secret; use random bytes";
+    let ssh = "an SSH key as its secret; use random bytes";
+    let jwk = "a JWK as its secret; use random bytes, or `Key::jwk` to read a JWK";
+    for (name, content, what) in [
+        ("a public key in DER", der(&fixture("p256.public.pem")), public),
+        ("an RSA public key in DER", der(&fixture("rsa2048.pkcs1.pem")), public),
+        ("OpenSSH, RSA", b"ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC7 somebody@somewhere".to_vec(), ssh),
+        ("OpenSSH, Ed25519", b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKj7 somebody@somewhere".to_vec(), ssh),
+        ("OpenSSH, P-256", b"ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY somebody".to_vec(), ssh),
+        ("a JWK", br#" { "kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1" }"#.to_vec(), jwk),
     ] {
         let secret = Key::hmac(Algorithm::HS256, content);
-        assert_error(name, secret, "the key cannot be read: the content of a key file is not a secret");
+        assert_error(name, secret, &format!("HS256 cannot be used with {what}"));
     }
     for secret in [
         "ssh-like, but a secret all the same",
