@@ -123,7 +123,10 @@ pub enum ConfigError {
         reason: &'static str,
     },
     /// The text is not a certificate in PEM.
-    MalformedCertificate,
+    MalformedCertificate {
+        /// What is wrong with it, and what to do.
+        reason: &'static str,
+    },
     /// The client that comes with the crate cannot be made.
     HttpClient {
         /// Why.
@@ -234,7 +237,7 @@ impl Display for ConfigError {
             Self::InvalidProxy { address, reason } => {
                 write!(f, "there can be no proxy at `{}`: {reason}", address.escape_debug())
             }
-            Self::MalformedCertificate => f.write_str("the text is not a certificate in PEM"),
+            Self::MalformedCertificate { reason } => write!(f, "the certificates cannot be read: {reason}"),
             Self::HttpClient { .. } => f.write_str(
                 "the HTTP client cannot be made; it needs the operating system's certificates of authorities \
                  (package `ca-certificates`), or some of your own",

@@ -14,6 +14,7 @@ pub(crate) mod key_material;
 mod key_set;
 mod key_source;
 mod misfit;
+pub(crate) mod pem;
 mod rules;
 mod stream;
 mod validate;

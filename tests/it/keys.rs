@@ -6,6 +6,7 @@ mod jwk_set;
 mod kid;
 mod material;
 mod numbers;
+mod pem;
 
 use std::fs;
 
