@@ -19,8 +19,10 @@ pub enum ConfigError {
         algorithm: Algorithm,
         /// How many bytes it needs.
         needed: usize,
-        /// How many it was given.
+        /// How many it has, without zero bytes at its end and with a repeated pattern counted once.
         got: usize,
+        /// How many it was given.
+        length: usize,
     },
     /// A key and an algorithm do not go together.
     WrongKeyType {
@@ -121,7 +123,10 @@ pub enum ConfigError {
         reason: &'static str,
     },
     /// The text is not a certificate in PEM.
-    MalformedCertificate,
+    MalformedCertificate {
+        /// What is wrong with it, and what to do.
+        reason: &'static str,
+    },
     /// The client that comes with the crate cannot be made.
     HttpClient {
         /// Why.
@@ -170,8 +175,13 @@ pub enum ConfigError {
 impl Display for ConfigError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SecretTooShort { algorithm, needed, got } => {
-                write!(f, "{algorithm:?} needs a secret of at least {needed} bytes, got {got}")
+            Self::SecretTooShort { algorithm, needed, got, length } => {
+                write!(f, "{algorithm:?} needs a secret of at least {needed} bytes, got {got}")?;
+                if got == length {
+                    return Ok(());
+                }
+                let rule = "zero bytes at the end and repetitions do not count; use random bytes";
+                write!(f, " of {length}: {rule}")
             }
             Self::WrongKeyType { algorithm, key } => write!(f, "{algorithm:?} cannot be used with {key}"),
             Self::PrivateKey => f.write_str(
@@ -227,7 +237,7 @@ impl Display for ConfigError {
             Self::InvalidProxy { address, reason } => {
                 write!(f, "there can be no proxy at `{}`: {reason}", address.escape_debug())
             }
-            Self::MalformedCertificate => f.write_str("the text is not a certificate in PEM"),
+            Self::MalformedCertificate { reason } => write!(f, "the certificates cannot be read: {reason}"),
             Self::HttpClient { .. } => f.write_str(
                 "the HTTP client cannot be made; it needs the operating system's certificates of authorities \
                  (package `ca-certificates`), or some of your own",

@@ -105,7 +105,7 @@ where
 /// }
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-/// # let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+/// # let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
 /// let app: Router = Router::new().route("/orders", post(create)).layer(JwtAuthLayer::new(verifier));
 /// # Ok(())
 /// # }

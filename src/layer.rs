@@ -73,7 +73,7 @@ impl<V, R> JwtAuthLayer<V, R> {
     /// use tower_jwt_auth::policy::claim;
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet};
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-    /// # let verifier = JwtVerifier::<serde_json::Value>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// # let verifier = JwtVerifier::<serde_json::Value>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
     /// let layer = JwtAuthLayer::new(verifier).require(claim("tenant", "acme"));
     /// # Ok(())
     /// # }
@@ -85,7 +85,7 @@ impl<V, R> JwtAuthLayer<V, R> {
     /// # use tower_jwt_auth::policy::claim;
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet};
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-    /// # let verifier = JwtVerifier::<serde_json::Value>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// # let verifier = JwtVerifier::<serde_json::Value>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
     /// let layer = JwtAuthLayer::new(verifier).require(claim("tenant", "acme")).require(claim("tenant", "acne"));
     /// # Ok(())
     /// # }
@@ -132,7 +132,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
     /// let service = ServiceBuilder::new()
     ///     .layer(JwtAuthLayer::new(verifier).allow_failed())
     ///     .service_fn(async |request: Request<String>| {
@@ -164,7 +164,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// use http::Method;
     ///
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
     /// let layer = JwtAuthLayer::new(verifier)
     ///     .pass_unread(|request| request.method() == Method::GET && request.uri().path() == "/health");
     /// # Ok(())
@@ -260,7 +260,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
     /// let layer = JwtAuthLayer::new(verifier).realm("orders")?.optional();
     /// # Ok(())
     /// # }
@@ -313,7 +313,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
     /// let layer = JwtAuthLayer::new(verifier)
     ///     .reject_with(|error, request| error.response(format!("{}: {error}\n", request.uri().path())));
     /// # Ok(())
@@ -327,7 +327,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// use axum::{Json, Router, response::IntoResponse};
     ///
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
     /// let layer = JwtAuthLayer::new(verifier).reject_with(|error, _| {
     ///     let (parts, ()) = error.response(()).into_parts();
     ///     (parts, Json(serde_json::json!({"error": error.to_string()}))).into_response()

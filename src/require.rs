@@ -34,7 +34,7 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 /// type Require<P> = RequireLayer<User, P>; // the claims' type once, for all routes
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-/// # let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+/// # let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
 /// let orders = get(async || "all orders")
 ///     .layer(Require::new(scope("orders:read")))
 ///     .post(async || "created"); // not covered: it has been added after the layer

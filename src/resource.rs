@@ -38,7 +38,7 @@ use crate::public_json;
 ///     .route_service(resource.metadata_path(), resource.service());
 /// # Ok(app)
 /// # }
-/// # let verifier = JwtVerifier::new(KeySet::hmac(Algorithm::HS256, [7; 32]).unwrap());
+/// # let verifier = JwtVerifier::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...").unwrap());
 /// # assert!(app(verifier).is_ok());
 /// ```
 ///

@@ -3,13 +3,16 @@
 use pkcs1::{RsaPrivateKeyRef, RsaPublicKeyRef};
 use pkcs8::PrivateKeyInfoRef;
 use sec1::{EcParameters, EcPrivateKey};
+use spki::der::Decode;
 use spki::der::asn1::OctetStringRef;
-use spki::der::{Decode, SecretDocument};
+use spki::der::zeroize::Zeroizing;
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use super::crypto::PrivateMaterial;
 use crate::config_error::ConfigError;
 use crate::verify::key::{EC, ED25519, P256, P384, RSA};
+use crate::verify::key_material::Kind;
+use crate::verify::pem::Expected;
 
 /// What kind of thing a PEM says it holds.
 pub(crate) enum Form {
@@ -20,22 +23,37 @@ pub(crate) enum Form {
 }
 
 /// Takes a PEM apart: DER, and which.
-pub(crate) fn from_pem(pem: &[u8]) -> Result<(Form, SecretDocument), ConfigError> {
-    let malformed = ConfigError::MalformedKey { reason: "it is not a private key in PEM" };
-    let Ok(text) = std::str::from_utf8(pem) else {
-        return Err(malformed);
+pub(crate) fn from_pem(pem: &[u8]) -> Result<(Form, Zeroizing<Vec<u8>>), ConfigError> {
+    let (label, der) = PRIVATE.read(pem)?;
+    let form = match label {
+        "RSA PRIVATE KEY" => Form::Pkcs1,
+        "EC PRIVATE KEY" => Form::Sec1,
+        _ => Form::Pkcs8,
     };
-    if text.contains("ENCRYPTED") {
-        return Err(ConfigError::MalformedKey { reason: "it is encrypted; `openssl pkey` decrypts it" });
-    }
-    // OpenSSL writes the curve in front of the key, which names it, too.
-    let text = text.split_once("-----END EC PARAMETERS-----").map_or(text, |(_, key)| key);
-    match SecretDocument::from_pem(text.trim_ascii()) {
-        Ok(("PRIVATE KEY", document)) => Ok((Form::Pkcs8, document)),
-        Ok(("RSA PRIVATE KEY", document)) => Ok((Form::Pkcs1, document)),
-        Ok(("EC PRIVATE KEY", document)) => Ok((Form::Sec1, document)),
-        Ok(("PUBLIC KEY" | "RSA PUBLIC KEY" | "CERTIFICATE", _)) => Err(ConfigError::PublicKey),
-        _ => Err(malformed),
+    Ok((form, der.into()))
+}
+
+pub(crate) const PRIVATE: Expected = Expected {
+    labels: &["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"],
+    // OpenSSL writes the curve in front of a key that names it, too; many servers keep key and certificate in one file.
+    ignored: &["EC PARAMETERS", "CERTIFICATE"],
+    refuse: not_private,
+    error: |reason| ConfigError::MalformedKey { reason },
+    not_pem: "it is not a private key in PEM; it needs to begin with `-----BEGIN PRIVATE KEY-----`, \
+        `-----BEGIN RSA PRIVATE KEY-----` or `-----BEGIN EC PRIVATE KEY-----`",
+    not_der: "it is not a private key in DER; `openssl pkey -outform der` writes one",
+};
+
+fn not_private(kind: Kind) -> Option<ConfigError> {
+    let malformed = |reason| Some(ConfigError::MalformedKey { reason });
+    match kind {
+        Kind::PublicKey | Kind::Certificate | Kind::SshPublicKey => Some(ConfigError::PublicKey),
+        Kind::EncryptedPrivateKey => malformed("it is encrypted; `openssl pkey` decrypts it"),
+        Kind::SshPrivateKey => {
+            malformed("it is a private SSH key; `ssh-keygen -p -m PKCS8 -f FILE` converts it to PEM")
+        }
+        Kind::Jwk => malformed("it is a JWK; convert it to PEM"),
+        _ => None,
     }
 }
 

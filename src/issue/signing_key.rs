@@ -60,14 +60,19 @@ impl SigningKey {
     /// ([RFC 5915](https://www.rfc-editor.org/rfc/rfc5915)). Its `kid` is its thumbprint
     /// ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)), until it is [given another](Self::kid).
     ///
+    /// Lines may have any length and end in LF, CR LF or CR; text around the key and certificates beside it are ignored.
+    ///
     /// # Errors
     ///
-    /// If the text is something else (a public key, a certificate or an encrypted key, say), the key is not one for the
-    /// algorithm, the halves of an RSA key do not belong together (of the others the public half is worked out anew), an
-    /// RSA key has less than 2048 or more than 8192 bits, or what signs here cannot use it.
+    /// - The text is something else, such as a public key, a certificate or an encrypted key. The error says what was
+    ///   found and what to do.
+    /// - The key does not fit the algorithm, or the back end that signs cannot use it.
+    /// - The halves of an RSA key do not belong together, or it has less than 2048 or more than 8192 bits. For other
+    ///   keys the public half is computed.
+    /// - An EC or Ed25519 key is one byte repeated.
     pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let (form, document) = private_key::from_pem(pem.as_ref())?;
-        Self::read(algorithm, &form, document.as_bytes())
+        Self::read(algorithm, &form, &document)
     }
 
     /// A private key in DER, of the same three forms.
@@ -87,7 +92,10 @@ impl SigningKey {
     /// If the operating system gives no random numbers, or what signs here cannot use this machine's processor.
     pub fn generate(algorithm: Algorithm) -> Result<Self, ConfigError> {
         let secret = |bytes: &mut [u8]| {
-            getrandom::fill(bytes).map_err(|_| ConfigError::NoRandomness)?;
+            // Zero bytes at the end of a secret do not count.
+            while bytes.last() == Some(&0) {
+                getrandom::fill(bytes).map_err(|_| ConfigError::NoRandomness)?;
+            }
             Self::hmac(algorithm, bytes)
         };
         match algorithm.family() {
@@ -144,7 +152,7 @@ impl SigningKey {
     fn read(algorithm: Algorithm, form: &Form, der: &[u8]) -> Result<Self, ConfigError> {
         let material = private_key::from_der(form, der).map_err(|reason| match reason {
             Reason::Public => ConfigError::PublicKey,
-            Reason::Malformed => ConfigError::MalformedKey { reason: "it is not a private key in DER" },
+            Reason::Malformed => private_key::PRIVATE.explain_der(der),
             Reason::OtherCurve => {
                 ConfigError::WrongKeyType { algorithm, key: "a key on a curve other than P-256 and P-384" }
             }
@@ -170,6 +178,11 @@ impl SigningKey {
         }
         let private = PrivateKey::prepare(algorithm, material).ok_or(halves.clone())?;
         let bytes = private.public().ok_or(halves)?;
+        if material.is_one_byte_repeated() {
+            return Err(ConfigError::MalformedKey {
+                reason: "it is one byte repeated, which anyone can guess; generate a random key",
+            });
+        }
         let public = match material {
             PrivateMaterial::P256(_) => PublicNumbers::P256(bytes),
             PrivateMaterial::P384(_) => PublicNumbers::P384(bytes),

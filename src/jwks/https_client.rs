@@ -10,6 +10,8 @@ use reqwest::{NoProxy, Proxy};
 use super::client::{ClientFuture, HttpClient};
 use crate::address::without_secrets;
 use crate::config_error::ConfigError;
+use crate::verify::key_material::{KeyMaterial, Kind};
+use crate::verify::pem::{self, Block, Expected};
 
 /// The [`HttpClient`] that comes with this crate: HTTP/1.1, and TLS by rustls, which trusts whom the operating system
 /// trusts. It follows no redirect, goes through no [proxy](Self::proxy) unless it is told to, and needs a tokio runtime.
@@ -45,13 +47,9 @@ impl HttpsClient {
     ///
     /// # Errors
     ///
-    /// If the text has no certificate, or one that cannot be read.
+    /// If the text has no certificate, or one that cannot be read. The error says what was found instead.
     pub fn with_root_certificates(pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        let roots = Certificate::from_pem_bundle(pem.as_ref()).unwrap_or_default();
-        if roots.is_empty() {
-            return Err(ConfigError::MalformedCertificate);
-        }
-        Self::trusting(roots)
+        Self::trusting(certificates(pem.as_ref())?)
     }
 
     /// Sends all requests, but for those to this machine, through the proxy at this address: `http://` or `https://`, a host,
@@ -93,6 +91,29 @@ impl HttpsClient {
         Ok(Self { client: build(&roots, None)?, roots, plain_http: false })
     }
 }
+
+fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ConfigError> {
+    let malformed = |reason| CERTIFICATES.explain(pem, reason);
+    let blocks = pem::blocks(pem).map_err(malformed)?;
+    let wanted = blocks.iter().filter(|block| CERTIFICATES.labels.contains(&block.label));
+    let read = |block: &Block<'_>| {
+        let der = block.decode().ok_or_else(|| malformed(pem::DAMAGED))?;
+        let is_certificate = KeyMaterial::detect(&der).is_some_and(|found| found.kind == Kind::Certificate);
+        let certificate = Certificate::from_der(&der).ok().filter(|_| is_certificate);
+        certificate.ok_or_else(|| malformed(CERTIFICATES.not_der))
+    };
+    let roots: Vec<_> = wanted.map(read).collect::<Result<_, _>>()?;
+    if roots.is_empty() { Err(malformed(CERTIFICATES.not_pem)) } else { Ok(roots) }
+}
+
+const CERTIFICATES: Expected = Expected {
+    labels: &["CERTIFICATE", "X509 CERTIFICATE"],
+    ignored: &[],
+    refuse: |_| None,
+    error: |reason| ConfigError::MalformedCertificate { reason },
+    not_pem: "there is none in PEM; it needs to begin with `-----BEGIN CERTIFICATE-----`",
+    not_der: "one of them is damaged; copy it again",
+};
 
 fn build(roots: &[Certificate], proxy: Option<Proxy>) -> Result<reqwest::Client, ConfigError> {
     let builder = reqwest::Client::builder()

@@ -118,7 +118,7 @@ impl TokenSource {
     /// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
     ///
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
     /// let app: Router = Router::new()
     ///     .route("/transfer", post(async || "done"))
     ///     .layer(JwtAuthLayer::new(verifier).token_source(TokenSource::cookie("__Host-token")?))

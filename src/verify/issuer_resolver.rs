@@ -34,7 +34,7 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 ///
 /// /// What a database would be asked for.
 /// async fn secret_of(issuer: &str) -> Option<[u8; 32]> {
-///     (issuer == "https://tenant-1.example.com").then_some([1; 32])
+///     (issuer == "https://tenant-1.example.com").then_some(*b"a secret of thirty-two bytes ...")
 /// }
 ///
 /// # fn main() -> Result<(), ConfigError> {

@@ -27,10 +27,10 @@ use crate::kind::AuthErrorKind;
 /// use tower_jwt_auth::{Algorithm, Issuers, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-/// let staff = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [1; 32])?)
+/// let staff = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?)
 ///     .issuer("https://staff.example.com")
 ///     .audience("https://api.example.com");
-/// let customers = JwtVerifier::new(KeySet::hmac(Algorithm::HS256, [2; 32])?)
+/// let customers = JwtVerifier::new(KeySet::hmac(Algorithm::HS256, b"another secret of thirty-two ...")?)
 ///     .issuer("https://customers.example.com")
 ///     .audience("https://api.example.com");
 /// let issuers = Issuers::new([staff, customers])?;

@@ -3,11 +3,13 @@ use std::sync::OnceLock;
 
 use jsonwebtoken::Algorithm;
 use pkcs1::RsaPublicKeyRef;
-use spki::der::{Decode, Document};
+use spki::der::Decode;
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use super::crypto::{Fingerprint, Material, VerifyingKey};
 use super::jws::{Header, TokenType};
+use super::key_material::Kind;
+use super::pem::Expected;
 use crate::config_error::ConfigError;
 
 /// A key that signatures are checked with, made ready for one algorithm.
@@ -58,11 +60,17 @@ enum Name {
 impl Key {
     /// A secret for HS256, HS384 or HS512.
     ///
+    /// Trailing zero bytes do not count, because HMAC pads short secrets with zeros
+    /// ([RFC 2104, section 2](https://www.rfc-editor.org/rfc/rfc2104#section-2)), and a repeated pattern counts once. One
+    /// random secret in 256 ends in a zero byte: generate some bytes more than the minimum.
+    ///
     /// # Errors
     ///
-    /// If the secret is shorter than the hash (32, 48 or 64 bytes; [RFC 7518, section
-    /// 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)), or is the content of a key file (PEM, JWK, or a public
-    /// key in DER or of OpenSSH), or the algorithm is another.
+    /// - The secret is shorter than the hash: 32, 48 or 64 bytes
+    ///   ([RFC 7518, section 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)).
+    /// - The secret is a key or certificate, in any usual encoding: PEM, DER, JWK, SSH or PGP, also as base64, hex or
+    ///   UTF-16. Bare numbers, such as the `n` of a JWK, look random and are not detected.
+    /// - The algorithm is not an HMAC.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::local(algorithm, Material::Secret(secret.as_ref()))
     }
@@ -70,23 +78,18 @@ impl Key {
     /// A public key in PEM: `PUBLIC KEY`, or `RSA PUBLIC KEY`
     /// ([RFC 7468, section 13](https://www.rfc-editor.org/rfc/rfc7468#section-13)).
     ///
+    /// Lines may have any length and end in LF, CR LF or CR; white space and text around the key are ignored.
+    ///
     /// # Errors
     ///
-    /// If the text is something else (a private key or a certificate, say), the key is not one for the algorithm, or
-    /// an RSA key has less than 2048 or more than 8192 bits.
+    /// If the text is something else, such as a private key or a certificate: the error says what was found and how
+    /// to get a public key. Also if the key does not fit the algorithm, or an RSA key has less than 2048 or more than
+    /// 8192 bits.
     pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        let malformed = ConfigError::MalformedKey { reason: "it is not a public key in PEM" };
-        let Ok(text) = std::str::from_utf8(pem.as_ref()) else {
-            return Err(malformed);
-        };
-        if text.contains("PRIVATE KEY-----") {
-            return Err(ConfigError::PrivateKey);
-        }
-        match Document::from_pem(text.trim_ascii_end()) {
-            Ok(("PUBLIC KEY", document)) => Self::spki(algorithm, document.as_bytes()),
-            Ok(("RSA PUBLIC KEY", document)) => Self::pkcs1(algorithm, document.as_bytes()),
-            Ok(("CERTIFICATE", _)) => Err(ConfigError::Certificate),
-            _ => Err(malformed),
+        let (label, der) = PUBLIC.read(pem.as_ref())?;
+        match label {
+            "RSA PUBLIC KEY" => Self::pkcs1(algorithm, &der),
+            _ => Self::spki(algorithm, &der),
         }
     }
 
@@ -99,9 +102,6 @@ impl Key {
     /// As [`pem`](Self::pem).
     pub fn der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let der = der.as_ref();
-        if looks_private(der) {
-            return Err(ConfigError::PrivateKey);
-        }
         if RsaPublicKeyRef::from_der(der).is_ok() {
             Self::pkcs1(algorithm, der)
         } else {
@@ -191,10 +191,6 @@ impl Key {
 
     fn prepare(name: Name, algorithm: Algorithm, material: Material<'_>) -> Result<Self, ConfigError> {
         let ready = VerifyingKey::prepare(algorithm, material)?;
-        // A public key is no secret: whoever has it could sign.
-        if matches!(material, Material::Secret(secret) if is_key_file(secret)) {
-            return Err(ConfigError::MalformedKey { reason: "the content of a key file is not a secret" });
-        }
         Ok(Self {
             name,
             algorithm,
@@ -211,7 +207,7 @@ impl Key {
     }
 
     fn spki(algorithm: Algorithm, der: &[u8]) -> Result<Self, ConfigError> {
-        let malformed = || ConfigError::MalformedKey { reason: "it is not a public key in DER" };
+        let malformed = || PUBLIC.explain_der(der);
         let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| malformed())?;
         let bits = info.subject_public_key.as_bytes().ok_or_else(malformed)?;
         match info.algorithm.oid {
@@ -249,20 +245,28 @@ pub(crate) const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.
 pub(crate) const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 pub(crate) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
-/// Whether this is what a key file has in it: PEM, a JWK, a public key of OpenSSH or in DER.
-fn is_key_file(content: &[u8]) -> bool {
-    const MARKS: [&[u8]; 5] = [b"-----BEGIN ", b"\"kty\"", b"ssh-rsa ", b"ssh-ed25519 ", b"ecdsa-sha2-"];
-    MARKS.iter().any(|mark| content.windows(mark.len()).any(|part| part == *mark))
-        || RsaPublicKeyRef::from_der(content).is_ok()
-        || SubjectPublicKeyInfoRef::from_der(content).is_ok()
-}
+const PUBLIC: Expected = Expected {
+    labels: &["PUBLIC KEY", "RSA PUBLIC KEY"],
+    ignored: &["EC PARAMETERS"],
+    refuse: not_public,
+    error: |reason| ConfigError::MalformedKey { reason },
+    not_pem: "it is not a public key in PEM; it needs to begin with `-----BEGIN PUBLIC KEY-----` or \
+        `-----BEGIN RSA PUBLIC KEY-----`",
+    not_der: "it is not a public key in DER; `openssl pkey -pubin -outform der` writes one",
+};
 
-/// Whether DER begins like a private key: a sequence whose first element is a version number.
-fn looks_private(der: &[u8]) -> bool {
-    let content = match der {
-        [0x30, length, rest @ ..] if *length < 0x80 => rest,
-        [0x30, 0x81, _, rest @ ..] | [0x30, 0x82, _, _, rest @ ..] => rest,
-        _ => return false,
-    };
-    matches!(content, [0x02, 0x01, 0 | 1, ..])
+fn not_public(kind: Kind) -> Option<ConfigError> {
+    let malformed = |reason| Some(ConfigError::MalformedKey { reason });
+    match kind {
+        Kind::PrivateKey | Kind::EncryptedPrivateKey => Some(ConfigError::PrivateKey),
+        Kind::Certificate => Some(ConfigError::Certificate),
+        Kind::SshPublicKey => {
+            malformed("it is an SSH key; `ssh-keygen -e -m PKCS8 -f FILE` converts it to PEM")
+        }
+        Kind::SshPrivateKey => {
+            malformed("it is a private SSH key; `ssh-keygen -e -m PKCS8 -f FILE` writes its public key")
+        }
+        Kind::Jwk => malformed("it is a JWK; use `Key::jwk` or `KeySet::jwks`"),
+        _ => None,
+    }
 }

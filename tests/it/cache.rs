@@ -71,7 +71,7 @@ async fn a_token_that_comes_again_is_not_judged_anew_and_shares_its_claims() {
 #[tokio::test]
 async fn a_token_is_found_whichever_of_many_keys_has_signed_it() {
     let mut keys: Vec<_> =
-        (0..6).map(|n| Key::hmac(Algorithm::HS256, [n; 32]).unwrap().kid(n.to_string())).collect();
+        (0..6).map(|n| Key::hmac(Algorithm::HS256, secret(n)).unwrap().kid(n.to_string())).collect();
     keys.push(Key::hmac(Algorithm::HS256, SECRET).unwrap().kid("k1"));
     let verifier = JwtVerifier::<Value>::new(KeySet::new(keys)).audience(AUDIENCE).clock(|| at(NOW));
     let verifier = verifier.cache(TokenCache::new());
@@ -187,7 +187,7 @@ fn token_by(n: u8, kid: Option<&str>) -> String {
 }
 
 fn secret(n: u8) -> [u8; 32] {
-    [n; 32]
+    crate::support::secret(n)
 }
 
 fn key(n: u8) -> Key {

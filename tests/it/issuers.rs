@@ -17,26 +17,28 @@ use tower_jwt_auth::{
     TokenCache, Verdict, Verify,
 };
 
-use crate::support::{AUDIENCE, ISSUER, NOW, SECRET, ask, at, base64url, bearer, claims_but, good_token};
+use crate::support::{
+    AUDIENCE, ISSUER, NOW, SECRET, ask, at, base64url, bearer, claims_but, good_token, secret,
+};
 
 const A: &str = "https://a.example.com";
 const B: &str = "https://b.example.com";
 
-/// The verifier for an issuer whose secret is made of one byte.
-fn verifier(issuer: &str, secret: u8) -> JwtVerifier<Value> {
-    JwtVerifier::new(KeySet::hmac(Algorithm::HS256, [secret; 32]).unwrap())
+/// The verifier for an issuer with one of the numbered secrets.
+fn verifier(issuer: &str, number: u8) -> JwtVerifier<Value> {
+    JwtVerifier::new(KeySet::hmac(Algorithm::HS256, secret::<32>(number)).unwrap())
         .issuer(issuer)
         .audience(AUDIENCE)
         .clock(|| at(NOW))
 }
 
-fn sign(claims: &Value, secret: u8) -> String {
-    let key = EncodingKey::from_secret(&[secret; 32]);
+fn sign(claims: &Value, number: u8) -> String {
+    let key = EncodingKey::from_secret(&secret::<32>(number));
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &key).unwrap()
 }
 
-fn token(issuer: &str, secret: u8) -> String {
-    sign(&claims_but("iss", json!(issuer)), secret)
+fn token(issuer: &str, number: u8) -> String {
+    sign(&claims_but("iss", json!(issuer)), number)
 }
 
 async fn refusal(issuers: &Issuers<Value>, token: &str) -> Option<AuthErrorKind> {
@@ -77,7 +79,7 @@ async fn each_token_is_judged_by_the_verifier_of_its_issuer_alone() {
     }
     let escaped = format!(r#"{{"iss":"\u0068ttps://a.example.com","aud":"{AUDIENCE}","exp":{}}}"#, NOW + 9);
     let signed = format!("{header}.{}", base64url(escaped));
-    let key = EncodingKey::from_secret(&[1; 32]);
+    let key = EncodingKey::from_secret(&secret::<32>(1));
     let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
     assert_eq!(refusal(&issuers, &format!("{signed}.{signature}")).await, None);
 }
@@ -125,7 +127,7 @@ async fn issuers_come_and_go_while_they_are_in_use() {
 
 #[test]
 fn what_cannot_be_chosen_among_is_refused_at_set_up() {
-    let anonymous = JwtVerifier::<Value>::new(KeySet::hmac(Algorithm::HS256, [1; 32]).unwrap());
+    let anonymous = JwtVerifier::<Value>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap());
     let several = verifier(A, 1).add_issuer(B);
     for (name, result, expected) in [
         (

@@ -4,7 +4,9 @@ mod formats;
 mod jwk;
 mod jwk_set;
 mod kid;
+mod material;
 mod numbers;
+mod pem;
 
 use std::fs;
 

@@ -19,6 +19,11 @@ pub(crate) const SECRET: &[u8; 32] = b"a secret of thirty-two bytes ...";
 pub(crate) const ISSUER: &str = "https://id.example.com";
 pub(crate) const AUDIENCE: &str = "https://api.example.com";
 
+/// Secrets that differ by their first byte.
+pub(crate) fn secret<const N: usize>(number: u8) -> [u8; N] {
+    std::array::from_fn(|place| if place == 0 { number } else { place as u8 })
+}
+
 pub(crate) fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
 }

@@ -304,7 +304,7 @@ async fn a_key_that_is_not_held_is_waited_for() {
     let stranger = token(&claims_but("iss", json!("https://other.example.com")));
     assert_eq!(refusal(&good, &stranger).await, Some(WrongIssuer), "the source brings its issuer");
 
-    let other = late(Some(KeySet::hmac(Algorithm::HS512, [7; 64]).unwrap()));
+    let other = late(Some(KeySet::hmac(Algorithm::HS512, secret::<64>(7)).unwrap()));
     assert_eq!(refusal(&other, &good_token()).await, Some(UnknownKey), "fetched, and still not there");
 
     let response = ask(&JwtAuthLayer::new(late(None)), bearer(&good_token())).await;

@@ -147,7 +147,7 @@ fn issuer(secret: Option<String>) -> Result<TokenIssuer, SettingError> {
 }
 
 fn random_secret() -> Result<Vec<u8>, getrandom::Error> {
-    let mut secret = vec![0; 32];
+    let mut secret = vec![0; 64];
     getrandom::fill(&mut secret)?;
     Ok(secret)
 }

@@ -53,6 +53,18 @@ pub(crate) enum PrivateMaterial<'a> {
     Ed25519(&'a [u8]),
 }
 
+impl PrivateMaterial<'_> {
+    /// True for a placeholder such as `[7; 32]`.
+    pub(crate) fn is_one_byte_repeated(&self) -> bool {
+        match self {
+            Self::Rsa(_) => false,
+            Self::P256(bytes) | Self::P384(bytes) | Self::Ed25519(bytes) => {
+                bytes.windows(2).all(|pair| pair[0] == pair[1])
+            }
+        }
+    }
+}
+
 /// What any back end is asked for.
 pub(crate) trait Sign: Sized {
     /// Whether the back end can sign at all, here.

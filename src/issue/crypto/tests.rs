@@ -25,7 +25,7 @@ fn fixture(name: &str) -> String {
 fn check<K: Sign>(of: &str) {
     for (algorithm, name) in PRIVATE {
         let (form, document) = from_pem(fixture(name).as_bytes()).unwrap();
-        let Ok(material) = from_der(&form, document.as_bytes()) else { panic!("{of}, {name}") };
+        let Ok(material) = from_der(&form, &document) else { panic!("{of}, {name}") };
         let key = K::prepare(algorithm, &material).unwrap_or_else(|| panic!("{of}, {algorithm:?}, {name}"));
         assert_signs(of, algorithm, &key, &material);
     }

@@ -129,9 +129,9 @@ impl Material<'_> {
     fn check(self, algorithm: Algorithm) -> Result<(), ConfigError> {
         let wrong_type = ConfigError::WrongKeyType { algorithm, key: self.name() };
         match (self, algorithm) {
-            (Self::Secret(secret), Algorithm::HS256) => check_secret(secret, algorithm, 32),
-            (Self::Secret(secret), Algorithm::HS384) => check_secret(secret, algorithm, 48),
-            (Self::Secret(secret), Algorithm::HS512) => check_secret(secret, algorithm, 64),
+            (Self::Secret(secret), Algorithm::HS256) => secret::check(secret, algorithm, 32),
+            (Self::Secret(secret), Algorithm::HS384) => secret::check(secret, algorithm, 48),
+            (Self::Secret(secret), Algorithm::HS512) => secret::check(secret, algorithm, 64),
             (
                 Self::Rsa { n, e },
                 Algorithm::RS256
@@ -156,13 +156,6 @@ impl Material<'_> {
             Self::P384(_) => "a P-384 key",
             Self::Ed25519(_) => "an Ed25519 key",
         }
-    }
-}
-
-fn check_secret(secret: &[u8], algorithm: Algorithm, needed: usize) -> Result<(), ConfigError> {
-    match secret.len() {
-        got if got < needed => Err(ConfigError::SecretTooShort { algorithm, needed, got }),
-        _ => Ok(()),
     }
 }
 

@@ -75,7 +75,7 @@ const RFC_SIGNATURES: &str = include_str!("../../../tests/fixtures/rfc-signature
 /// Made with the private keys below, by rules that are not quite those of RFC 7518.
 const ODD_SIGNATURES: &str = include_str!("../../../tests/fixtures/odd-signatures.json");
 
-const SECRET: [u8; 64] = [7; 64];
+const SECRET: &[u8; 64] = b"correct horse battery staple, and as many as HS512 asks for: 64.";
 const RSA_2048: &[u8] = include_bytes!("../../../tests/fixtures/rsa2048.private.pem");
 /// A modulus of whole words, though of an odd number of them.
 const RSA_2112: &[u8] = include_bytes!("../../../tests/fixtures/rsa2112.private.pem");
@@ -298,7 +298,7 @@ fn signers() -> Vec<Signer> {
 
 fn signer(algorithm: Algorithm) -> EncodingKey {
     match algorithm.family() {
-        AlgorithmFamily::Hmac => EncodingKey::from_secret(&SECRET),
+        AlgorithmFamily::Hmac => EncodingKey::from_secret(SECRET),
         AlgorithmFamily::Rsa => EncodingKey::from_rsa_pem(RSA_2048).unwrap(),
         AlgorithmFamily::Ed => EncodingKey::from_ed_pem(ED25519).unwrap(),
         AlgorithmFamily::Ec if algorithm == Algorithm::ES256 => EncodingKey::from_ec_pem(P256).unwrap(),

@@ -6,7 +6,7 @@ use serde_json::json;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, SigningKey, TokenIssuer};
 
 use super::{Hand, kid, published};
-use crate::support::{AUDIENCE, ISSUER, NOW, at, refusal};
+use crate::support::{self, AUDIENCE, ISSUER, NOW, at, refusal};
 
 fn key(kid: &str) -> SigningKey {
     SigningKey::generate(Algorithm::EdDSA).unwrap().kid(kid)
@@ -268,7 +268,7 @@ async fn a_clock_that_was_ahead_for_a_moment_takes_no_key_away() {
 
 #[tokio::test]
 async fn no_more_secrets_without_a_name_than_a_token_is_tried_against() {
-    let secret = |n: u8| SigningKey::hmac(Algorithm::HS256, [n; 32]).unwrap();
+    let secret = |n: u8| SigningKey::hmac(Algorithm::HS256, support::secret::<32>(n)).unwrap();
     let clock = Hand::new();
     let time = clock.clone();
     let issuer = TokenIssuer::new(secret(0), ISSUER).clock(move || time.time());

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, SigningKey, TokenIssuer};
 
-use crate::support::{ask, bearer, refusal};
+use crate::support::{SECRET, ask, bearer, refusal};
 
 #[tokio::test]
 async fn a_service_is_tested_in_two_lines() {
@@ -39,7 +39,7 @@ async fn tokens_that_are_no_good_are_as_easy() {
 
 #[tokio::test]
 async fn the_verifier_demands_what_the_issuer_says() {
-    let key = || SigningKey::hmac(Algorithm::HS256, [7; 32]).unwrap();
+    let key = || SigningKey::hmac(Algorithm::HS256, SECRET).unwrap();
     let issuer = TokenIssuer::new(key(), "https://a.test");
     let token = |issuer: &TokenIssuer| issuer.issue(&json!({})).unwrap();
     let refused =

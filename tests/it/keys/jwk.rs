@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwksRules, Key, KeySet, jwk};
 
-use super::{ALGORITHMS, assert_error, fixture, jwk_of, jwk_with, refused, set_of, token};
+use super::{ALGORITHMS, SECRET, assert_error, fixture, jwk_of, jwk_with, refused, set_of, token};
 use crate::support::base64url;
 
 const NOT_A_JWK: &str = "the text is not a JWK";
@@ -149,16 +149,20 @@ fn a_symmetric_jwk_needs_alg_and_length() {
         ("no alg", json!({"alg": null}), "the JWK cannot be used: a symmetric key needs an `alg`"),
         ("no k", json!({"k": null}), "the JWK cannot be used: its `k` is missing or not base64url"),
         ("k empty", json!({"k": ""}), "HS256 needs a secret of at least 32 bytes, got 0"),
-        ("k short", json!({"k": base64url([7; 31])}), "HS256 needs a secret of at least 32 bytes, got 31"),
+        (
+            "k short",
+            json!({"k": base64url(&SECRET[..31])}),
+            "HS256 needs a secret of at least 32 bytes, got 31",
+        ),
         (
             "k short for its alg",
-            json!({"k": base64url([7; 63]), "alg": "HS512"}),
+            json!({"k": base64url(&SECRET[..63]), "alg": "HS512"}),
             "HS512 needs a secret of at least 64 bytes, got 63",
         ),
         (
             "k a public key",
             json!({"k": base64url(fixture("rsa2048.public.pem"))}),
-            "the key cannot be read: the content of a key file is not a secret",
+            "HS256 cannot be used with a public key as its secret; use random bytes",
         ),
     ] {
         assert_error(name, Key::jwk(jwk_with(Algorithm::HS256, changes).to_string()), expected);

@@ -19,7 +19,7 @@ fn good() -> Value {
 #[tokio::test]
 async fn an_odd_key_spoils_no_other() {
     let unusable = |reason: &str| format!("the JWK cannot be used: {reason}");
-    let short = json!({"kty": "oct", "alg": "HS256", "k": base64url([7; 31]), "kid": "k1"});
+    let short = json!({"kty": "oct", "alg": "HS256", "k": base64url(&super::SECRET[..31]), "kid": "k1"});
     for (name, odd, kid, reason) in [
         ("use", jwk_with(Algorithm::RS256, json!({"use": "enc", "kid": "k1"})), "k1", unusable("its `use` is not `sig`")),
         ("kty", json!({"kty": "AKP", "kid": "k1"}), "k1", unusable("its `kty` is not supported")),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Key, KeySet, KeySource, KeyStore};
 
 use super::{SECRET, decode, der, fixture, jwk_of, jwk_with, refused, set_of, signer, token, token_by};
-use crate::support::{NOW, at, base64url, refusal};
+use crate::support::{NOW, at, base64url, refusal, secret};
 
 const UNKNOWN: Option<AuthErrorKind> = Some(AuthErrorKind::UnknownKey);
 const UNSUPPORTED: Option<AuthErrorKind> = Some(AuthErrorKind::UnsupportedAlgorithm);
@@ -67,8 +67,8 @@ async fn a_key_without_a_name_serves_any_token_or_in_a_set_those_without() {
 
 #[tokio::test]
 async fn a_key_that_is_pushed_back_in_a_larger_set_is_not_tried_because_it_was_before() {
-    let key = |n: u8| Key::hmac(Algorithm::HS256, [n; 64]).unwrap();
-    let token = token_by(&EncodingKey::from_secret(&[9; 64]), Algorithm::HS256, Some("x"));
+    let key = |n: u8| Key::hmac(Algorithm::HS256, secret::<64>(n)).unwrap();
+    let token = token_by(&EncodingKey::from_secret(&secret::<64>(9)), Algorithm::HS256, Some("x"));
     let store = KeyStore::new(KeySet::new([key(9)]));
     assert_eq!(refused(store.clone(), &token).await, None);
     let used = KeySet::clone(&store.current());
@@ -82,14 +82,14 @@ async fn a_token_without_a_name_is_tried_against_four_keys_of_its_algorithm() {
         .flat_map(|number| {
             let kid = format!("k{number}");
             [
-                json!({"kty": "oct", "alg": "HS256", "k": base64url([number; 32]), "kid": kid}),
-                json!({"kty": "oct", "alg": "HS384", "k": base64url([number; 48]), "kid": kid}),
+                json!({"kty": "oct", "alg": "HS256", "k": base64url(secret::<32>(number)), "kid": kid}),
+                json!({"kty": "oct", "alg": "HS384", "k": base64url(secret::<48>(number)), "kid": kid}),
             ]
         })
         .collect();
     let keys = KeySet::jwks(set_of(&keys)).unwrap();
     for number in 1..=5_u8 {
-        let key = EncodingKey::from_secret(&[number; 32]);
+        let key = EncodingKey::from_secret(&secret::<32>(number));
         let nameless = token_by(&key, Algorithm::HS256, None);
         let expected = if number <= 4 { None } else { INVALID };
         assert_eq!(refused(keys.clone(), &nameless).await, expected, "key {number}");
@@ -100,10 +100,10 @@ async fn a_token_without_a_name_is_tried_against_four_keys_of_its_algorithm() {
 
 #[tokio::test]
 async fn several_keys_may_share_a_name() {
-    let named = |byte: u8| Key::hmac(Algorithm::HS256, [byte; 32]).unwrap().kid("k1");
+    let named = |byte: u8| Key::hmac(Algorithm::HS256, secret::<32>(byte)).unwrap().kid("k1");
     let keys = KeySet::new([1, 2, 3, 4, 5].map(named));
     for (byte, expected) in [(1, None), (2, None), (3, None), (4, None), (5, INVALID), (6, INVALID)] {
-        let token = token_by(&EncodingKey::from_secret(&[byte; 32]), Algorithm::HS256, Some("k1"));
+        let token = token_by(&EncodingKey::from_secret(&secret::<32>(byte)), Algorithm::HS256, Some("k1"));
         assert_eq!(refused(keys.clone(), &token).await, expected, "{byte}");
     }
 }
@@ -182,14 +182,14 @@ async fn a_header_that_names_another_algorithm_finds_no_key() {
 
 #[tokio::test]
 async fn a_key_of_the_very_name_is_tried_first() {
-    let others = (0..4).map(|n| Key::hmac(Algorithm::HS256, [n; 32]).unwrap());
+    let others = (0..4).map(|n| Key::hmac(Algorithm::HS256, secret::<32>(n)).unwrap());
     let keys = KeySet::new(others).add_keys(Key::hmac(Algorithm::HS256, SECRET).unwrap().kid("k1").into());
     assert_eq!(keys.len(), 5);
     assert_eq!(refused(keys.clone(), &token(Algorithm::HS256, Some("k1"))).await, None);
     let unnamed = token(Algorithm::HS256, None);
     let alone = KeySet::from(Key::hmac(Algorithm::HS256, SECRET).unwrap().kid("k1"));
     assert_eq!(refused(alone.clone(), &unnamed).await, None);
-    let others = (0..4).map(|n| Key::hmac(Algorithm::HS256, [n; 32]).unwrap());
+    let others = (0..4).map(|n| Key::hmac(Algorithm::HS256, secret::<32>(n)).unwrap());
     let after_use = KeySet::new(others).add_keys(alone);
     assert_eq!(
         refused(after_use, &unnamed).await,
@@ -206,9 +206,9 @@ async fn a_key_of_the_very_name_is_tried_first() {
 /// A key remembers the header of the first token it has signed; nothing may change by it.
 #[tokio::test]
 async fn a_header_that_was_seen_before_is_read_the_same() {
-    let named = |secret: u8| Key::hmac(Algorithm::HS256, [secret; 32]).unwrap().kid("k1");
-    let secret = |secret: u8| EncodingKey::from_secret(&[secret; 32]);
-    let of = |secret_of: u8, kid: Option<&str>| token_by(&secret(secret_of), Algorithm::HS256, kid);
+    let named = |number: u8| Key::hmac(Algorithm::HS256, secret::<32>(number)).unwrap().kid("k1");
+    let key = |number: u8| EncodingKey::from_secret(&secret::<32>(number));
+    let of = |number: u8, kid: Option<&str>| token_by(&key(number), Algorithm::HS256, kid);
     let verifier = JwtVerifier::<Value>::new(KeySet::new([named(1), named(2)])).clock(|| at(NOW));
     let kid = async |token: &str| {
         let claims = verifier.verify(token).await.map_err(|error| error.kind())?;

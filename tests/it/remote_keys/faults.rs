@@ -289,6 +289,8 @@ async fn a_proxy_is_asked_if_there_is_one() {
         (tls.requests(), asked_for().as_slice()),
         (0, &["CONNECT id.example.com:443 HTTP/1.1".into()][..])
     );
+    // It would ask the proxy again in the background.
+    drop(elsewhere);
 
     // What is on this machine may be without TLS, so that it is asked itself.
     for address in
@@ -331,9 +333,41 @@ fn what_is_no_proxy_is_refused_at_set_up() {
 
 #[test]
 fn what_is_no_certificate_is_refused_at_set_up() {
-    for pem in ["", "no PEM", &fixture("p256.public.pem")] {
+    let ca = fixture("tls-ca.pem");
+    let not_pem = "there is none in PEM; it needs to begin with `-----BEGIN CERTIFICATE-----`";
+    for (pem, expected) in [
+        (String::new(), "it is empty; check the file or variable that it comes from"),
+        ("no PEM".to_owned(), not_pem),
+        (fixture("p256.public.pem"), not_pem),
+        (
+            "/etc/ssl/ca.pem".to_owned(),
+            "it looks like the path of a file; read the file and pass its content",
+        ),
+        (
+            ca.trim_end().replace('\n', "\\n"),
+            "its line breaks are escaped as `\\n`; replace them with line breaks",
+        ),
+        (ca.replace("MII", "M-I"), "the text between its BEGIN and END lines is not base64; copy it again"),
+        (ca.replace("MII", "AAA"), "one of them is damaged; copy it again"),
+        (format!("{ca}{}", &ca[..ca.len() / 2]), "it has no END line; copy it again to its last line"),
+    ] {
         let error = HttpsClient::with_root_certificates(pem).unwrap_err();
-        assert!(matches!(error, ConfigError::MalformedCertificate), "{error}");
+        assert!(matches!(error, ConfigError::MalformedCertificate { .. }), "{error}");
+        assert_eq!(error.to_string(), format!("the certificates cannot be read: {expected}"));
+    }
+}
+
+#[test]
+fn reads_certificates_as_openssl_does() {
+    let ca = fixture("tls-ca.pem");
+    let body = ca.lines().filter(|line| !line.starts_with('-')).collect::<String>();
+    for (name, pem) in [
+        ("one long line", format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----")),
+        ("CR LF", ca.replace('\n', "\r\n")),
+        ("white space at line ends", ca.replace('\n', " \t\n")),
+        ("a bundle", format!("The first\n=========\n{ca}\nThe second\n{ca}")),
+    ] {
+        assert!(HttpsClient::with_root_certificates(pem).is_ok(), "{name}");
     }
 }
 

@@ -1,0 +1,243 @@
+//! Detects keys and certificates in bytes that were given as something else, in every usual encoding.
+//!
+//! An HMAC secret must not be something that others can read, and an error about a PEM says what was given instead.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+use percent_encoding::percent_decode;
+use spki::der::asn1::AnyRef;
+use spki::der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
+
+/// A key or certificate, and how it is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyMaterial {
+    pub(crate) kind: Kind,
+    pub(crate) form: Form,
+    /// The outermost encoding around `form`, if there is one.
+    pub(crate) wrapping: Option<Wrapping>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    PublicKey,
+    PrivateKey,
+    EncryptedPrivateKey,
+    Certificate,
+    Jwk,
+    SshPublicKey,
+    SshPrivateKey,
+    PgpKey,
+    Pkcs7Or12,
+    /// A PEM with any other label.
+    OtherPem,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Pem,
+    Der,
+    /// A form that only one `Kind` has.
+    Own,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wrapping {
+    Base64,
+    Hex,
+    Utf16,
+    Percent,
+}
+
+impl KeyMaterial {
+    /// Detects key material; `None` for a secret. Random bytes and their base64 or hex pass: what is searched for has 38
+    /// bits or more.
+    ///
+    /// Bare numbers, such as the `n` of a JWK or the 32 bytes of an Ed25519 key, look random and are not detected.
+    pub(crate) fn detect(bytes: &[u8]) -> Option<Self> {
+        Self::detect_within(bytes, 4)
+    }
+
+    fn detect_within(bytes: &[u8], most_wrappings: usize) -> Option<Self> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let found = |kind, form| Self { kind, form, wrapping: None };
+        if contains(bytes, b"-----BEGIN ") {
+            return Some(found(pem_kind(bytes), Form::Pem));
+        }
+        if let Some((_, kind)) = MARKS.iter().find(|(mark, _)| contains(bytes, mark)) {
+            return Some(found(*kind, Form::Own));
+        }
+        if let Some(kind) = der_kind(bytes) {
+            return Some(found(kind, Form::Der));
+        }
+        let unwrap: [(Wrapping, Unwrap); 4] = [
+            (Wrapping::Utf16, from_utf16),
+            (Wrapping::Percent, from_percent),
+            (Wrapping::Hex, from_hex),
+            (Wrapping::Base64, from_base64),
+        ];
+        unwrap.into_iter().filter(|_| most_wrappings > 0).find_map(|(wrapping, unwrap)| {
+            let inner = Self::detect_within(&unwrap(bytes)?, most_wrappings - 1)?;
+            Some(Self { wrapping: Some(wrapping), ..inner })
+        })
+    }
+}
+
+impl Kind {
+    /// The kind as the end of the sentence "HS256 cannot be used with ...".
+    pub(crate) fn as_secret(self) -> &'static str {
+        match self {
+            Self::PublicKey => "a public key as its secret; use random bytes",
+            Self::PrivateKey | Self::EncryptedPrivateKey => "a private key as its secret; use random bytes",
+            Self::Certificate => "a certificate as its secret; use random bytes",
+            Self::Jwk => "a JWK as its secret; use random bytes, or `Key::jwk` to read a JWK",
+            Self::SshPublicKey | Self::SshPrivateKey => "an SSH key as its secret; use random bytes",
+            Self::PgpKey => "a PGP key as its secret; use random bytes",
+            Self::Pkcs7Or12 => "a PKCS #7 or PKCS #12 file as its secret; use random bytes",
+            Self::OtherPem => "a PEM as its secret; use random bytes",
+        }
+    }
+}
+
+type Unwrap = fn(&[u8]) -> Option<Vec<u8>>;
+
+/// Texts that only key files contain.
+const MARKS: [(&[u8], Kind); 19] = [
+    // The name in front of a key in `authorized_keys`, `known_hosts` and `*.pub`, and inside its binary form.
+    (b"ssh-rsa ", Kind::SshPublicKey),
+    (b"ssh-dss ", Kind::SshPublicKey),
+    (b"ssh-ed25519 ", Kind::SshPublicKey),
+    (b"ssh-ed448 ", Kind::SshPublicKey),
+    (b"\0\0\0\x07ssh-rsa", Kind::SshPublicKey),
+    (b"\0\0\0\x07ssh-dss", Kind::SshPublicKey),
+    (b"\0\0\0\x0bssh-ed25519", Kind::SshPublicKey),
+    (b"ecdsa-sha2-", Kind::SshPublicKey),
+    (b"sk-ssh-ed25519", Kind::SshPublicKey),
+    (b"-cert-v01@openssh.com", Kind::SshPublicKey),
+    // RFC 4716.
+    (b"---- BEGIN SSH2 ", Kind::SshPublicKey),
+    (b"openssh-key-v1", Kind::SshPrivateKey),
+    (b"PuTTY-User-Key-File-", Kind::SshPrivateKey),
+    // A member of a JWK, also inside a JSON string and as Python prints it.
+    (b"\"kty\"", Kind::Jwk),
+    (b"\\\"kty\\\"", Kind::Jwk),
+    (b"'kty'", Kind::Jwk),
+    (b"\"x5c\"", Kind::Certificate),
+    (b"\\\"x5c\\\"", Kind::Certificate),
+    // A PEM out of a form.
+    (b"-----BEGIN+", Kind::OtherPem),
+];
+
+/// The kind of the first label in this order that a PEM contains.
+fn pem_kind(text: &[u8]) -> Kind {
+    const LABELS: [(&[u8], Kind); 9] = [
+        (b"BEGIN SSH2 ", Kind::SshPublicKey),
+        (b"BEGIN PGP ", Kind::PgpKey),
+        (b"OPENSSH PRIVATE KEY-----", Kind::SshPrivateKey),
+        // As a label, and as a header (RFC 1421, section 4.6.1.1).
+        (b"ENCRYPTED", Kind::EncryptedPrivateKey),
+        (b"PRIVATE KEY-----", Kind::PrivateKey),
+        (b"PUBLIC KEY-----", Kind::PublicKey),
+        (b"CERTIFICATE-----", Kind::Certificate),
+        (b"PKCS7-----", Kind::Pkcs7Or12),
+        (b"CMS-----", Kind::Pkcs7Or12),
+    ];
+    LABELS.iter().find(|(label, _)| contains(text, label)).map_or(Kind::OtherPem, |(_, kind)| *kind)
+}
+
+/// Recognises DER by the types of its first elements. Bytes after it are ignored.
+fn der_kind(bytes: &[u8]) -> Option<Kind> {
+    let outer = AnyRef::decode(&mut SliceReader::new(bytes).ok()?).ok()?;
+    let mut elements = (outer.tag() == Tag::Sequence).then(|| SliceReader::new(outer.value()).ok())??;
+    let first = AnyRef::decode(&mut elements).ok()?;
+    let second = AnyRef::decode(&mut elements).ok()?;
+    let third = match elements.is_finished() {
+        true => None,
+        false => Some(AnyRef::decode(&mut elements).ok()?.tag()),
+    };
+    // An `AlgorithmIdentifier` and a `ContentInfo` begin with an OID.
+    let has_oid = |element: AnyRef<'_>| element.value().first() == Some(&0x06);
+    match (first.tag(), second.tag(), third) {
+        (Tag::Sequence, Tag::BitString, None) if has_oid(first) => Some(Kind::PublicKey),
+        // An `RSAPublicKey`.
+        (Tag::Integer, Tag::Integer, None) => Some(Kind::PublicKey),
+        (Tag::Sequence, Tag::Sequence, Some(Tag::BitString)) if has_oid(second) => Some(Kind::Certificate),
+        (Tag::Sequence, Tag::OctetString, None) if has_oid(first) => Some(Kind::EncryptedPrivateKey),
+        // An `RSAPrivateKey`, a `PrivateKeyInfo` and an `ECPrivateKey`.
+        (Tag::Integer, Tag::Integer, Some(Tag::Integer)) if first.value() == [0] => Some(Kind::PrivateKey),
+        (Tag::Integer, Tag::Sequence, Some(Tag::OctetString)) if has_oid(second) => Some(Kind::PrivateKey),
+        (Tag::Integer, Tag::OctetString, _) if first.value() == [1] => Some(Kind::PrivateKey),
+        (Tag::ObjectIdentifier, Tag::ContextSpecific { number: TagNumber(0), .. }, None) => {
+            Some(Kind::Pkcs7Or12)
+        }
+        (Tag::Integer, Tag::Sequence, _) if first.value() == [3] && has_oid(second) => Some(Kind::Pkcs7Or12),
+        _ => None,
+    }
+}
+
+/// The text in UTF-16: with a byte order mark, or where half of the characters are of Latin scripts.
+fn from_utf16(bytes: &[u8]) -> Option<Vec<u8>> {
+    let zeros = |from| bytes.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
+    let read = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ if zeros(1) > bytes.len() / 4 => u16::from_le_bytes,
+        _ if zeros(0) > bytes.len() / 4 => u16::from_be_bytes,
+        _ => return None,
+    };
+    let units: Vec<_> = bytes.chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
+    Some(String::from_utf16_lossy(&units).trim_start_matches('\u{feff}').into())
+}
+
+fn from_percent(bytes: &[u8]) -> Option<Vec<u8>> {
+    match Cow::from(percent_decode(bytes)) {
+        Cow::Owned(decoded) => Some(decoded),
+        Cow::Borrowed(_) => None,
+    }
+}
+
+fn from_hex(bytes: &[u8]) -> Option<Vec<u8>> {
+    let digits = without(bytes, b":");
+    let digits = digits.strip_prefix(b"0x").unwrap_or(&digits);
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    // An odd digit at the end is left out.
+    let byte = |pair: &[u8]| u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok();
+    digits.chunks_exact(2).map(byte).collect()
+}
+
+/// Decodes either alphabet up to the first padding; whether there is any does not matter.
+fn from_base64(bytes: &[u8]) -> Option<Vec<u8>> {
+    let text = without(bytes, b"");
+    let digits = text.split(|byte| *byte == b'=').next()?.iter().map(|byte| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        byte => *byte,
+    });
+    let mut digits: Vec<_> = digits.collect();
+    // A single digit at the end does not make a byte.
+    if digits.len() % 4 == 1 {
+        digits.pop();
+    }
+    base64_simd::forgiving_decode_to_vec(&digits).ok()
+}
+
+/// Removes what may stand between and around the digits of a key: white space, also escaped, quotes, array syntax, zero
+/// bytes, and `more`.
+fn without(bytes: &[u8], more: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, after @ ..] = rest {
+        rest = match rest {
+            [b'\\', b'n' | b'r' | b't', after @ ..] => after,
+            _ => after,
+        };
+        if !(first.is_ascii_whitespace() || b"\0\\\"'`[],".contains(first) || more.contains(first)) {
+            kept.push(*first);
+        }
+    }
+    kept
+}
+
+fn contains(bytes: &[u8], mark: &[u8]) -> bool {
+    memmem::find(bytes, mark).is_some()
+}

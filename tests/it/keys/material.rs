@@ -1,0 +1,270 @@
+//! Secrets that are too weak, and keys that are given as secrets.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use proptest::prelude::*;
+use serde_json::json;
+use tower_jwt_auth::{Algorithm, Key, KeySet, SigningKey};
+
+use super::{ALGORITHMS, SECRET, assert_error, der, fixture, jwk_of, set_of};
+use crate::support::base64url;
+
+/// Gives a secret to everything that takes one.
+#[track_caller]
+fn assert_refused(name: &str, secret: &[u8], expected: &str) {
+    let jwk = json!({"kty": "oct", "alg": "HS256", "k": base64url(secret)}).to_string();
+    assert_error(name, Key::hmac(Algorithm::HS256, secret), expected);
+    assert_error(name, KeySet::hmac(Algorithm::HS256, secret), expected);
+    assert_error(name, Key::jwk(jwk), expected);
+    assert_error(name, SigningKey::hmac(Algorithm::HS256, secret), expected);
+}
+
+#[test]
+fn counts_neither_trailing_zeros_nor_repetitions() {
+    let padded = |secret: &[u8], len: usize| [secret, &vec![0; len - secret.len()]].concat();
+    for (name, secret, got) in [
+        ("zeros", vec![0; 32], 0),
+        ("more zeros than a block", vec![0; 100], 0),
+        ("one zero at the end", padded(&SECRET[..31], 32), 31),
+        ("a short secret in a block", padded(b"changeme", 64), 8),
+        ("one byte", vec![7; 32], 1),
+        ("one byte, of any length", vec![b'x'; 100], 1),
+        ("one byte, padded", padded(&[7; 32], 64), 1),
+        ("a short pattern", b"abc".repeat(20), 3),
+        ("a pattern that ends early", b"changemechangemechangemechangemecha".to_vec(), 8),
+        ("a secret twice", SECRET[..16].repeat(2), 16),
+    ] {
+        let len = secret.len();
+        let expected = format!(
+            "HS256 needs a secret of at least 32 bytes, got {got} of {len}: zero bytes at the end and repetitions \
+             do not count; use random bytes"
+        );
+        assert_refused(name, &secret, &expected);
+    }
+    for (name, secret) in [
+        ("zeros after enough bytes", padded(&SECRET[..32], 64)),
+        ("zeros in front", [&[0; 8], &SECRET[..32]].concat()),
+        ("a long pattern", SECRET[..32].repeat(2)),
+        ("equal ends", [&SECRET[..16], &SECRET[32..48], &SECRET[..15]].concat()),
+    ] {
+        assert!(Key::hmac(Algorithm::HS256, secret).is_ok(), "{name}");
+    }
+    assert_error(
+        "HS512",
+        Key::hmac(Algorithm::HS512, SECRET[..48].repeat(2)),
+        "HS512 needs a secret of at least 64 bytes, got 48 of 96: zero bytes at the end and repetitions do not \
+         count; use random bytes",
+    );
+}
+
+#[test]
+fn generates_no_secret_that_is_refused() {
+    // One in 256 random secrets ends in a zero.
+    for _ in 0..3000 {
+        SigningKey::generate(Algorithm::HS256).unwrap();
+    }
+}
+
+/// Text in UTF-16.
+fn utf16(text: &str, bytes_of: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    text.encode_utf16().flat_map(bytes_of).collect()
+}
+
+fn hex(bytes: &[u8], separator: &str) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(separator)
+}
+
+fn wrapped(text: &str, width: usize, line_end: &str) -> String {
+    let lines: Vec<_> = text.as_bytes().chunks(width).map(|line| str::from_utf8(line).unwrap()).collect();
+    lines.join(line_end)
+}
+
+/// The bytes themselves and every usual way to write them down.
+fn encodings(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let base64 = STANDARD.encode(bytes);
+    let mut texts = vec![
+        ("base64", base64.clone()),
+        ("base64 with no padding", STANDARD_NO_PAD.encode(bytes)),
+        ("base64url", URL_SAFE_NO_PAD.encode(bytes)),
+        ("base64url with padding", URL_SAFE.encode(bytes)),
+        ("base64 in lines", wrapped(&base64, 64, "\n") + "\n"),
+        ("base64 in lines with CR LF", wrapped(&base64, 76, "\r\n")),
+        ("base64 in escaped lines", wrapped(&base64, 64, "\\n")),
+        ("base64 in quotes", format!("\"{base64}\"")),
+        ("base64 twice", STANDARD.encode(&base64)),
+        ("base64, zero-padded", format!("{base64}{}", "\0".repeat(30))),
+        ("an array", format!(r#"["{base64}","{base64}"]"#)),
+        ("hex", hex(bytes, "")),
+        ("hex with 0x", format!("0x{}", hex(bytes, ""))),
+        ("hex in upper case with colons", hex(bytes, ":").to_uppercase()),
+    ];
+    if let Some(text) = str::from_utf8(bytes).ok().filter(|text| !text.contains('\0')) {
+        texts.push(("text", text.to_owned()));
+        texts.push(("text in a JSON string", json!(text).to_string()));
+        texts.push(("percent-encoded", percent_encoding(text)));
+    }
+    let utf16s = |(name, text): &(_, String)| {
+        let marked = format!("\u{feff}{text}");
+        [
+            (*name, text.clone().into_bytes()),
+            (*name, marked.clone().into_bytes()),
+            (*name, utf16(text, u16::to_le_bytes)),
+            (*name, utf16(text, u16::to_be_bytes)),
+            (*name, utf16(&marked, u16::to_le_bytes)),
+            (*name, utf16(&marked, u16::to_be_bytes)),
+        ]
+    };
+    let mut all: Vec<_> = texts.iter().flat_map(utf16s).collect();
+    all.push(("as it is", bytes.to_vec()));
+    all.push(("base64 of UTF-16", STANDARD.encode(utf16(&texts[0].1, u16::to_le_bytes)).into_bytes()));
+    all
+}
+
+fn percent_encoding(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// A key of OpenSSH: parts with their lengths in front (RFC 4253, section 6.6).
+fn ssh_key(parts: &[&[u8]]) -> Vec<u8> {
+    parts
+        .iter()
+        .flat_map(|part| [&u32::try_from(part.len()).unwrap().to_be_bytes(), *part].concat())
+        .collect()
+}
+
+#[test]
+fn refuses_key_material_in_every_encoding() {
+    let number = &[0x5a; 40][..];
+    let mut materials = vec![
+        ("a PKCS #7 file", "a PKCS #7 or PKCS #12 file", pkcs7()),
+        ("a PKCS #12 file", "a PKCS #7 or PKCS #12 file", pkcs12()),
+        (
+            "a PGP key",
+            "a PGP key",
+            b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEZ3u0ShYJKwYBBAHaRw8BAQdA\n=a3wQ\n".to_vec(),
+        ),
+        (
+            "SSH2",
+            "an SSH key",
+            b"---- BEGIN SSH2 PUBLIC KEY ----\nComment: me\nAAAAB3NzaC1yc2E\n---- END SSH2 PUBLIC KEY ----\n".to_vec(),
+        ),
+        ("a private key of PuTTY", "an SSH key", b"PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none\n".to_vec()),
+        (
+            "a private key of OpenSSH",
+            "an SSH key",
+            b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
+                .to_vec(),
+        ),
+        ("its body", "an SSH key", b"openssh-key-v1\0\0\0\0\x04none\0\0\0\x04none\0\0\0\0\0\0\0\x01".to_vec()),
+        ("a request", "a PEM", b"-----BEGIN CERTIFICATE REQUEST-----\nMIICijCCAXICAQAwRTELMAkGA1UEBhMC\n".to_vec()),
+        ("a JWK of Python", "a JWK", b"{'kty': 'RSA', 'n': 'AQABAQABAQABAQABAQAB', 'e': 'AQAB'}".to_vec()),
+    ];
+    for name in
+        ["rsa2048.public", "rsa2048.pkcs1", "p256.public", "p521.public", "ed25519.public", "x25519.public"]
+    {
+        let pem = fixture(&format!("{name}.pem"));
+        materials.push((name, "a public key", der(&pem)));
+        materials.push((name, "a public key", pem.into_bytes()));
+    }
+    for name in [
+        "rsa2048.private",
+        "rsa2048.pkcs1-private",
+        "p256.private",
+        "p256.sec1-private",
+        "ed25519.private",
+        "ed25519.encrypted-private",
+    ] {
+        let pem = fixture(&format!("{name}.pem"));
+        materials.push((name, "a private key", der(&pem)));
+        materials.push((name, "a private key", pem.into_bytes()));
+    }
+    for name in ["rsa2048.certificate", "tls-ca"] {
+        let pem = fixture(&format!("{name}.pem"));
+        materials.push((name, "a certificate", der(&pem)));
+        materials.push((name, "a certificate", pem.into_bytes()));
+    }
+    for kind in [
+        "ssh-rsa",
+        "ssh-dss",
+        "ssh-ed25519",
+        "ecdsa-sha2-nistp256",
+        "sk-ssh-ed25519@openssh.com",
+        "sk-ecdsa-sha2-nistp256@openssh.com",
+        "ssh-ed25519-cert-v01@openssh.com",
+    ] {
+        let key = ssh_key(&[kind.as_bytes(), number]);
+        let line = format!("{kind} {} me@example.com\n", STANDARD.encode(&key));
+        materials.push((kind, "an SSH key", line.into_bytes()));
+        materials.push((kind, "an SSH key", key));
+    }
+    for algorithm in ALGORITHMS {
+        let jwk = jwk_of(algorithm);
+        materials.push(("a JWK", "a JWK", serde_json::to_vec_pretty(&jwk).unwrap()));
+        materials.push(("a JWK set", "a JWK", set_of(&[jwk]).into_bytes()));
+    }
+    for (name, what, material) in materials {
+        for (encoding, secret) in encodings(&material) {
+            let error = Key::hmac(Algorithm::HS256, &secret).map(|_| "accepted").unwrap_err().to_string();
+            let expected = format!("HS256 cannot be used with {what} as its secret; use random bytes");
+            assert!(error.starts_with(&expected), "{name} as {encoding}: {error}");
+        }
+    }
+}
+
+fn pkcs7() -> Vec<u8> {
+    let signed = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x15\x30\x13\x02\x01\x01some signed data";
+    [&[0x30, signed.len() as u8], &signed[..]].concat()
+}
+
+fn pkcs12() -> Vec<u8> {
+    let content =
+        b"\x02\x01\x03\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\xa0\x0d\x04\x0bsome bytes.";
+    [&[0x30, content.len() as u8], &content[..]].concat()
+}
+
+#[test]
+fn says_of_each_place_what_was_given() {
+    let expected = "HS256 cannot be used with a certificate as its secret; use random bytes";
+    let x5c = STANDARD.encode(der(&fixture("rsa2048.certificate.pem")));
+    assert_refused("x5c", x5c.as_bytes(), expected);
+}
+
+#[test]
+fn accepts_secrets_that_resemble_keys() {
+    for secret in [
+        "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A and no more",
+        "/etc/secrets/the-one-of-the-api.pem",
+        "4f2c:9d01:77ab:e0c3:5b6d:1f88:20aa:93fe:6c47",
+        "https://id.example.com/%7Eme?secret=a%20b%20c",
+        "ssh-rsa-is-not-what-this-passphrase-is-about",
+        "{\"secret\": \"correct horse battery staple\"}",
+    ] {
+        assert!(Key::hmac(Algorithm::HS256, secret).is_ok(), "{secret}");
+        assert!(Key::hmac(Algorithm::HS256, utf16(secret, u16::to_le_bytes)).is_ok(), "{secret} in UTF-16");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn accepts_random_secrets_in_every_encoding(secret in prop::collection::vec(any::<u8>(), 32..100), last in 1..=255_u8) {
+        let secret = [secret, vec![last]].concat();
+        for text in [STANDARD.encode(&secret), URL_SAFE_NO_PAD.encode(&secret), hex(&secret, ""), hex(&secret, ":")] {
+            prop_assert!(Key::hmac(Algorithm::HS256, &text).is_ok(), "{}", text);
+            prop_assert!(Key::hmac(Algorithm::HS256, utf16(&text, u16::to_le_bytes)).is_ok(), "{} in UTF-16", text);
+        }
+        prop_assert!(Key::hmac(Algorithm::HS256, &secret).is_ok(), "{:?}", secret);
+    }
+
+    #[test]
+    fn accepts_random_secrets_that_begin_like_der(secret in prop::collection::vec(any::<u8>(), 30..130)) {
+        let secret = [&[0x30, secret.len() as u8], &*secret, &[1]].concat();
+        prop_assert!(Key::hmac(Algorithm::HS256, &secret).is_ok(), "{:?}", secret);
+    }
+}
