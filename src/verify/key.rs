@@ -58,6 +58,10 @@ enum Name {
 impl Key {
     /// A secret for HS256, HS384 or HS512.
     ///
+    /// The bytes are used as they are. Where a provider shows a secret in Base64 and signs with the decoded bytes, decode it
+    /// first, for example with the crate `base64`: `Key::hmac(Algorithm::HS256, STANDARD.decode(text)?)`. Most
+    /// libraries sign with the bytes of the text itself, whatever it looks like.
+    ///
     /// # Errors
     ///
     /// If the secret is shorter than the hash (32, 48 or 64 bytes; [RFC 7518, section
