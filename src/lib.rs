@@ -109,6 +109,11 @@
 //! - A handler takes [`Claims<C>`](Claims), `Option<Claims<C>>` behind an optional layer, or
 //!   `Result<Claims<C>, AuthError>` to answer itself; the user of a [`PrincipalLayer`] is an `Extension<User>`.
 //! - In tests of a router, `.layer(Extension(Claims::new(user)))` stands in for the layer, with no token.
+//! - The same line is a development switch: `if development { app.layer(Extension(Claims::new(developer))) } else {
+//!   app.layer(layer) }`. Do not leave the layer out instead, as tower's `option_layer` does: without it every extractor, also
+//!   `Option<Claims<C>>`, answers 500.
+//! - With [aide](https://docs.rs/aide), a handler takes `Extension<Claims<C>>`, which aide knows as an extractor without
+//!   parameters of its own.
 //!
 //! # In tonic
 //!
@@ -117,6 +122,14 @@
 //! - A handler finds its claims with [`Claims::find(request.extensions())`](Claims::find). A policy sees
 //!   `/package.Service/Method` as the path.
 //! - A stream outlives the moment in which its token was judged: end it at [`Claims::expires_at`].
+//!
+//! # In MCP servers
+//!
+//! - [`ProtectedResource`] tells clients where to get a token, as the Model Context Protocol requires.
+//! - The streamable HTTP service of [rmcp](https://docs.rs/rmcp) hands the parts of the request to its tools. A tool takes
+//!   `Extension(parts): Extension<http::request::Parts>` (of `rmcp::handler::server::tool`) and finds its claims with
+//!   [`Claims::find(&parts.extensions)`](Claims::find). They are those of the request that carries the call, so they are new
+//!   for each call of a session.
 //!
 //! # Features
 //!

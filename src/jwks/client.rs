@@ -32,6 +32,42 @@ use http::{Request, Response};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A client that adds a token of its own to each request, here that of the pod, for the API server of a Kubernetes cluster:
+///
+#[cfg_attr(feature = "http-client", doc = "```no_run")]
+#[cfg_attr(not(feature = "http-client"), doc = "```ignore")]
+/// use http::header::{AUTHORIZATION, HeaderValue};
+/// use http::Request;
+/// use tower_jwt_auth::{ClientFuture, HttpClient, HttpsClient, JwtVerifier, RemoteKeys};
+///
+/// const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+///
+/// struct InCluster(HttpsClient);
+///
+/// impl HttpClient for InCluster {
+///     fn fetch(&self, mut request: Request<()>, limit: usize) -> ClientFuture {
+///         let client = self.0.clone();
+///         Box::pin(async move {
+///             // Read for each fetch, since Kubernetes replaces the file before the token expires.
+///             let token = std::fs::read_to_string(format!("{ACCOUNT}/token"))?;
+///             let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))?;
+///             value.set_sensitive(true);
+///             request.headers_mut().insert(AUTHORIZATION, value);
+///             client.fetch(request, limit).await
+///         })
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = InCluster(HttpsClient::with_root_certificates(std::fs::read(format!("{ACCOUNT}/ca.crt"))?)?);
+/// let keys = RemoteKeys::jwks_with("https://kubernetes.default.svc/openid/v1/jwks", client)?;
+/// let verifier = JwtVerifier::<serde_json::Value>::new(keys)
+///     .issuer("https://kubernetes.default.svc.cluster.local")
+///     .audience("https://api.example.com");
+/// # Ok(())
+/// # }
+/// ```
 pub trait HttpClient: Send + Sync {
     /// Sends a request, and reads the whole answer, whatever its status.
     ///

@@ -64,6 +64,10 @@ impl Key {
     /// ([RFC 2104, section 2](https://www.rfc-editor.org/rfc/rfc2104#section-2)), and a repeated pattern counts once. One
     /// random secret in 256 ends in a zero byte: generate some bytes more than the minimum.
     ///
+    /// The bytes are used as they are. Where a provider shows a secret in Base64 and signs with the decoded bytes, decode it
+    /// first, for example with the crate `base64`: `Key::hmac(Algorithm::HS256, STANDARD.decode(text)?)`. Most
+    /// libraries sign with the bytes of the text itself, whatever it looks like.
+    ///
     /// # Errors
     ///
     /// - The secret is shorter than the hash: 32, 48 or 64 bytes

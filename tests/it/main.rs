@@ -22,6 +22,7 @@ mod measurements;
 mod modes;
 mod policies;
 mod principal;
+mod providers;
 mod reject;
 #[cfg(feature = "remote-keys")]
 mod remote_keys;
