@@ -8,6 +8,8 @@ use serde::de::{DeserializeOwned, Error as _, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
 use super::base64url::Buffer;
+use super::json;
+use super::private_names::has_private_name;
 use super::rules::{USUAL_PAYLOAD, payload_text};
 use super::validate::{Wanted, plain_or_culprit};
 
@@ -15,7 +17,14 @@ use super::validate::{Wanted, plain_or_culprit};
 pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> String {
     let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
     let Ok(payload) = payload_text(encoded, &mut buffer) else {
-        return "the payload is no JSON object, or has too many others in it".to_owned();
+        let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
+        return match buffer.decode(encoded).and_then(json::object_text) {
+            Some(payload) if has_private_name(payload) => {
+                "a member is named `$serde_json::private::..`, by which serde_json reads another value than the token has"
+                    .to_owned()
+            }
+            _ => "the payload is no JSON object, or has too many others in it".to_owned(),
+        };
     };
     if let Err(culprit) = plain_or_culprit(payload, wanted) {
         return match culprit {

@@ -13,6 +13,7 @@ pub(crate) mod key;
 mod key_set;
 mod key_source;
 mod misfit;
+pub(crate) mod private_names;
 mod rules;
 mod stream;
 mod validate;

@@ -9,6 +9,7 @@ use super::base64url::Buffer;
 use super::jws::{Header, Jws, TokenType, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::KeySet;
+use super::private_names::has_private_name;
 use super::validate::{Expected, Registered};
 use super::{json, jwk, stream};
 use crate::claims::{Claims, TokenInfo};
@@ -175,7 +176,9 @@ pub(crate) fn payload_text<'b, const N: usize>(
     buffer: &'b mut Buffer<N>,
 ) -> Result<&'b str, AuthErrorKind> {
     let payload = buffer.decode(encoded).ok_or(AuthErrorKind::MalformedToken)?;
-    json::object_text(payload).filter(|text| json::is_shallow(text)).ok_or(AuthErrorKind::InvalidClaims)
+    json::object_text(payload)
+        .filter(|text| json::is_shallow(text) && !has_private_name(text))
+        .ok_or(AuthErrorKind::InvalidClaims)
 }
 
 /// Checks the signature with every key that may have made it, but for one that is known not to have.

@@ -116,6 +116,49 @@ async fn claims_of_the_wrong_type_are_refused() {
     assert_rows(&expects_nothing, &rows).await;
 }
 
+/// serde_json reads such a member as another value where an application has its features on.
+#[tokio::test]
+async fn private_names_of_serde_json_are_refused() {
+    async fn cause<C: serde::de::DeserializeOwned + Send + Sync + 'static>(members: &str) -> Option<String> {
+        let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
+        let verifier = JwtVerifier::<C>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
+        let error = verifier.verify(&with(members)).await.err()?;
+        assert_eq!(error.kind(), InvalidClaims, "{members}");
+        Some(std::error::Error::source(&error).unwrap().to_string())
+    }
+
+    type Map = std::collections::HashMap<String, Value>;
+    let expected = "a member is named `$serde_json::private::..`, by which serde_json reads another value than the token has";
+    for members in [
+        r#""profile":{"$serde_json::private::RawValue":"{\"role\":\"admin\"}"}"#,
+        r#""profile":{"\u0024serde_json::private::RawValue":"1"}"#,
+        r#""profile":{"$serde_json\u003a:private::\u0052aw\u0056alue":"1"}"#,
+        r#""$serde_json::private::RawValue":"1""#,
+        r#""a":[[{"b":{"$serde_json::private::Number" : "1"}}]]"#,
+        r#""exp":{"$serde_json::private::Number":"9999999999"}"#,
+        r#""aud":{"$serde_json::private::RawValue":"\"x\""}"#,
+        "\"x\":{\"$serde_json::private::Number\"\n:\"1\"}",
+        r#""x":{"$serde_json::private::Other":"1"}"#,
+    ] {
+        assert_eq!(cause::<Value>(members).await.as_deref(), Some(expected), "{members}");
+        assert_eq!(cause::<Map>(members).await.as_deref(), Some(expected), "{members}");
+        assert_eq!(cause::<Staff>(members).await.as_deref(), Some(expected), "{members}");
+        assert_eq!(cause::<RegisteredClaims>(members).await.as_deref(), Some(expected), "{members}");
+        assert_eq!(
+            cause::<Box<serde_json::value::RawValue>>(members).await.as_deref(),
+            Some(expected),
+            "{members}"
+        );
+    }
+    for members in [
+        r#""x":"$serde_json::private::RawValue""#,
+        r#""x":"{\"$serde_json::private::RawValue\":\"1\"}""#,
+        r#""x":["\u0024serde_json::private::Number","$"],"$schema":"\/""#,
+    ] {
+        assert_eq!(cause::<Value>(members).await, None, "{members}");
+    }
+}
+
 #[tokio::test]
 async fn the_name_of_a_claim_is_compared_exactly() {
     let renamed = |name: &str, other: &str| {
