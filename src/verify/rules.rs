@@ -62,7 +62,7 @@ impl Types {
 pub(crate) struct Judged<'k, C> {
     pub(crate) claims: Claims<C>,
     pub(crate) signer: &'k Key,
-    pub(crate) expiry: NumericDate,
+    pub(crate) expiry: Option<NumericDate>,
     /// What it may be revoked by, if there is a list.
     pub(crate) revocable: Revocable,
     /// The time it was judged at, since 1970.
@@ -148,11 +148,12 @@ impl Rules {
         };
         let claims = claims.ok_or(AuthErrorKind::InvalidClaims)?;
         let expiry = accepted.expiry;
+        let expires_at = expiry.and_then(NumericDate::to_system_time);
         let may_be_logged = MayBeLogged::new(
             || !self.expected.issuers.is_empty(),
             || kid.is_some_and(|kid| signer.is_named(kid)),
         );
-        let info = TokenInfo::with(expiry.to_system_time(), accepted.issuer.as_deref(), kid, may_be_logged);
+        let info = TokenInfo::with(expires_at, accepted.issuer.as_deref(), kid, may_be_logged);
         Ok(Judged { claims: Claims::of_token(claims, info), signer, expiry, revocable, now })
     }
 
