@@ -22,9 +22,9 @@ use crate::revocation::Revocations;
 /// Verifies JWTs ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)) that are signed
 /// ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515)), and reads their claims into `C`.
 ///
-/// It is strict by default: a token needs an `exp`, and an `iat`, if there is one, must be a number; `iss` and `aud` are required and compared exactly where they are
-/// configured; a token that is for some audience is refused where none is; what weakens any of this is named
-/// `insecure_*`. Settings that take one value replace it; those named `add_*` add one.
+/// It is strict by default: a token needs an `exp`, and an `iat`, if there is one, must be a number; `iss` and `aud` are
+/// required and compared exactly where they are configured; a token that is for some audience is refused where none is;
+/// what weakens any of this is named `insecure_*`. Settings that take one value replace it; those named `add_*` add one.
 ///
 /// It can be used with no HTTP around it. It is cheap to clone.
 ///

@@ -580,10 +580,7 @@ fn roles_that_cannot_be_read_are_named() {
 
 /// Asks a rule and its opposite about claims that are kept as JSON.
 #[track_caller]
-fn both<P: Policy<Value>>(rule: Rule<P>, claims: &Value) -> [Option<AuthError>; 2]
-where
-    P: Clone,
-{
+fn both<P: Policy<Value> + Clone>(rule: Rule<P>, claims: &Value) -> [Option<AuthError>; 2] {
     let request = Request::new(());
     let claims = Claims::new(claims.clone());
     let ask = |policy: &dyn Policy<Value>| policy.check(&claims, Head::from(&request)).err();
