@@ -65,7 +65,8 @@ impl<C> Claims<C> {
 
     /// When the token expires: its `exp`, without any leeway. A connection that outlives a request (a WebSocket, a
     /// stream) must end then; a token that was accepted by the verifier's leeway has passed it already. `None` where
-    /// nothing is known of a token, or its `exp` is too far ahead for a [`SystemTime`] (some 292 billion years).
+    /// nothing is known of a token, its `exp` is too far ahead for a [`SystemTime`] (some 292 billion years), or it has none
+    /// ([`insecure_allow_missing_expiry`](crate::JwtVerifier::insecure_allow_missing_expiry)).
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.verified.token.expires_at

@@ -31,6 +31,8 @@ pub struct AuthError {
     scope: Option<Arc<NeededScope>>,
     /// Whether it is a scope that is missing, so that whoever knows which ones adds them.
     lacks_scope: bool,
+    /// Whether the policy could not tell, so that its opposite does not permit the request either.
+    is_undecided: bool,
     needed_by: Option<&'static str>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     challenge: Option<Arc<Challenge>>,
@@ -48,6 +50,7 @@ impl AuthError {
             retry_after: None,
             scope: None,
             lacks_scope: false,
+            is_undecided: false,
             needed_by: None,
             source: None,
             challenge: None,
@@ -59,6 +62,16 @@ impl AuthError {
     /// The token lacks a scope; [which](Self::needing), the rule knows that asked for it.
     pub(crate) fn lacking_scope() -> Self {
         Self { lacks_scope: true, ..Self::new(AuthErrorKind::InsufficientScope) }
+    }
+
+    /// The same as an error of a policy that cannot read a claim. The cause names the claim and says nothing of its value.
+    pub(crate) fn undecided(self, cause: String) -> Self {
+        Self { is_undecided: true, ..self }.caused_by(cause)
+    }
+
+    /// Returns true if the policy was decided, and refuses.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.kind == AuthErrorKind::InsufficientScope && !self.is_undecided
     }
 
     /// The token could not be judged, because of something that has to be fetched or looked up first.
@@ -109,13 +122,21 @@ impl AuthError {
         self
     }
 
+    /// The same for the opposite of a rule, which no scope helps to meet.
+    pub(crate) fn needing_none(mut self) -> Self {
+        self.lacks_scope = false;
+        self
+    }
+
     /// What neither of two policies permitted: one that could not decide comes first, since it might have.
     pub(crate) fn or(mut self, other: Self) -> Self {
         if other.kind != AuthErrorKind::InsufficientScope && self.kind == AuthErrorKind::InsufficientScope {
             return other;
         }
         self.lacks_scope |= other.lacks_scope;
+        self.is_undecided |= other.is_undecided;
         self.scope = self.scope.or(other.scope);
+        self.source = self.source.or(other.source);
         self
     }
 

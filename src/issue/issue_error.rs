@@ -18,6 +18,9 @@ pub enum IssueError {
         /// The name.
         name: String,
     },
+    /// A member of the claims, at any depth, has a name that begins with `$serde_json::private::`. serde_json may read another
+    /// value there than the claims have, so a [`JwtVerifier`](crate::JwtVerifier) rejects the token.
+    PrivateName,
     /// The claims cannot be turned into JSON.
     Serialize {
         /// Why.
@@ -36,6 +39,9 @@ impl Display for IssueError {
             }
             Self::ClaimTwice { name } => {
                 write!(f, "the claims have two members `{}`", name.escape_debug())
+            }
+            Self::PrivateName => {
+                f.write_str("the claims have a member `$serde_json::private::..`, which serde_json reads as another value")
             }
             Self::Serialize { .. } => f.write_str("the claims cannot be turned into JSON"),
             Self::NoRandomness => f.write_str("the operating system gave no random numbers"),

@@ -150,8 +150,8 @@ impl TokenIssuer {
     ///
     /// # Errors
     ///
-    /// If the claims are not a JSON object, have one of these members or any other member twice, or the operating system
-    /// gives no random numbers.
+    /// If the claims are not a JSON object, have one of these members, any other member twice or one named
+    /// `$serde_json::private::..` at any depth, or the operating system gives no random numbers.
     pub fn issue<C: Serialize + ?Sized>(&self, claims: &C) -> Result<IssuedToken, IssueError> {
         self.issue_for(self.settings.lifetime, claims)
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::issue_error::IssueError;
 use crate::registered::Audience;
 use crate::verify::json::{self, Text};
+use crate::verify::private_names::has_private_name;
 
 /// What the issuer sets.
 #[derive(Serialize)]
@@ -41,6 +42,9 @@ impl OwnClaims<'_> {
             if !seen.insert(&**name) {
                 return Err(IssueError::ClaimTwice { name: name.to_string() });
             }
+        }
+        if json::object_text(&payload[start..]).is_some_and(has_private_name) {
+            return Err(IssueError::PrivateName);
         }
         if names.is_empty() {
             payload.truncate(start);

@@ -8,6 +8,7 @@ use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::reject::Head;
+use crate::verify::json_type;
 
 /// Claims that can be asked for by name, because they are, or hold, JSON.
 ///
@@ -27,6 +28,9 @@ use crate::reject::Head;
 ///     }
 /// }
 /// ```
+///
+/// A claim with a field of its own is not in the map, so that a rule finds none, and its [`not`](Rule::not) permits the
+/// request: ask for it by [`when`](super::when).
 #[diagnostic::on_unimplemented(
     message = "the claims of `{Self}` cannot be asked for by name",
     note = "use `when(|claims: &Claims<{Self}>, _| ..)`, or implement it for a type that holds its claims as JSON"
@@ -68,10 +72,20 @@ impl ClaimPath {
         path.split('.').collect()
     }
 
-    /// What is there in these claims.
-    fn find<'a>(&self, claims: &'a impl HasClaim) -> Option<&'a Value> {
-        let (first, rest) = self.0.split_first()?;
-        rest.iter().try_fold(claims.claim(first)?, |value, name| value.as_object()?.get(&**name))
+    /// What is there in these claims; an error where the path leads through something that is no object.
+    fn find<'a>(&self, claims: &'a impl HasClaim) -> Result<Option<&'a Value>, &'a Value> {
+        let Some((first, rest)) = self.0.split_first() else {
+            return Ok(None);
+        };
+        let mut found = claims.claim(first);
+        for name in rest {
+            found = match found {
+                None | Some(Value::Null) => return Ok(None),
+                Some(Value::Object(members)) => members.get(&**name),
+                Some(other) => return Err(other),
+            };
+        }
+        Ok(found)
     }
 }
 
@@ -111,7 +125,8 @@ impl<const N: usize> From<[&str; N]> for ClaimPath {
 /// Who is refused by it is told 403. What a token has to say for being one at all, or 401, is for
 /// [`JwtVerifier::require_claim`](crate::JwtVerifier::require_claim).
 ///
-/// Values are compared as JSON: `1` is neither `"1"` nor `1.0`. A claim that is not there has no value, not even `null`.
+/// Values are compared as JSON: `1` is neither `"1"` nor `1.0`. A claim that is not there has no value, not even `null`. Where
+/// a claim is of another type than the value, the rule does not permit the request, and neither does its [`not`](Rule::not).
 ///
 /// ```
 /// use serde_json::Value;
@@ -134,10 +149,52 @@ pub struct ClaimEquals {
 
 impl<C: HasClaim> Policy<C> for ClaimEquals {
     fn check(&self, claims: &Claims<C>, _: Head<'_>) -> Result<(), AuthError> {
-        let permitted = match self.path.find(&**claims) {
-            Some(Value::Array(values)) if !self.value.is_array() => values.contains(&self.value),
-            found => found == Some(&self.value),
+        let found = self.path.find(&**claims);
+        let permitted = match found {
+            Ok(Some(Value::Array(values))) if !self.value.is_array() => values.contains(&self.value),
+            Ok(found) => found == Some(&self.value),
+            Err(_) => false,
         };
-        if permitted { Ok(()) } else { Err(AuthErrorKind::InsufficientScope.into()) }
+        if permitted { Ok(()) } else { Err(self.refusal(found)) }
+    }
+}
+
+impl ClaimEquals {
+    #[cold]
+    fn refusal(&self, found: Result<Option<&Value>, &Value>) -> AuthError {
+        let error = AuthError::new(AuthErrorKind::InsufficientScope);
+        let path = || self.path.0.join(".");
+        match found {
+            Err(other) => error.undecided(format!(
+                "the path `{}` leads through {}, which is no object",
+                path(),
+                json_type(other)
+            )),
+            Ok(None | Some(Value::Null)) => error,
+            Ok(Some(value)) if self.differs_from(value) => error,
+            Ok(Some(value)) => error.undecided(format!(
+                "the claim `{}` is {} that cannot be compared with {}",
+                path(),
+                json_type(value),
+                json_type(&self.value)
+            )),
+        }
+    }
+
+    /// Returns true if the claim, which has another value, is plainly another one: of the same type.
+    fn differs_from(&self, found: &Value) -> bool {
+        match (&self.value, found) {
+            (Value::Null, _)
+            | (Value::Bool(_), Value::Bool(_))
+            | (Value::String(_), Value::String(_))
+            | (Value::Array(_), Value::Array(_))
+            | (Value::Object(_), Value::Object(_)) => true,
+            // `1` and `1.0` are the same number in two spellings.
+            (Value::Number(one), Value::Number(other)) => {
+                !(one.is_f64() || other.is_f64()) || one.as_f64() != other.as_f64()
+            }
+            (_, Value::Array(items)) => items.iter().all(|item| !item.is_array() && self.differs_from(item)),
+            _ => false,
+        }
     }
 }

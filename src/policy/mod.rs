@@ -84,7 +84,9 @@ use crate::reject::Head;
 )]
 pub trait Policy<C> {
     /// Permits the request, or says why not: ordinarily
-    /// [`InsufficientScope`](crate::AuthErrorKind::InsufficientScope), which a client is told as 403.
+    /// [`InsufficientScope`](crate::AuthErrorKind::InsufficientScope), which a client is told as 403. Where it cannot tell, because a
+    /// claim is in a form that it cannot read, it returns another kind, such as
+    /// [`InvalidClaims`](crate::AuthErrorKind::InvalidClaims): [`Rule::not`] would turn a 403 into a permission.
     ///
     /// # Errors
     ///

@@ -1,10 +1,11 @@
 //! Roles: what holds them, and a rule about them.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::{self, Formatter};
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 
 use super::{Policy, Rule};
@@ -16,8 +17,8 @@ use crate::reject::Head;
 /// Claims that may have roles.
 ///
 /// What a role is, the provider says, and the field is named as it names it: [`Roles`] is for `roles` (Entra ID),
-/// `permissions` (Auth0) and `realm_access` (Keycloak), and for each client in Keycloak's `resource_access`. A `String` in its place
-/// would find `admin` in `no-admin`, too.
+/// `permissions` (Auth0) and `realm_access` (Keycloak), and for each client in Keycloak's `resource_access`; for Zitadel there is
+/// [`Roles::from_member_names`]. A `String` in its place would find `admin` in `no-admin`, too.
 ///
 /// ```
 /// # use std::collections::HashMap;
@@ -58,7 +59,14 @@ pub trait HasRole {
 /// A token's roles, as a field of a claims type.
 ///
 /// They are read from an array of strings, from a string, which is one role, or from an object with such a member
-/// `roles`, as Keycloak has it. `null` is no role at all. They are written as an array.
+/// `roles`, as Keycloak has it. `null` and `{}` are no role at all, and neither is a claim that is missing, where the field has
+/// `#[serde(default)]`. They are written as an array.
+///
+/// Any other form is an error, with which the verifier rejects the token
+/// ([`InvalidClaims`](crate::AuthErrorKind::InvalidClaims)): `role("suspended").not()` would permit what was not understood.
+/// That includes an object with other members than Keycloak's `roles` and `verify_caller`, such as `Roles` or the whole of
+/// `resource_access`. For roles that are the names of an object's members, as Zitadel has them, there is
+/// [`from_member_names`](Self::from_member_names).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roles(Vec<Box<str>>);
 
@@ -67,6 +75,35 @@ impl Roles {
     #[must_use]
     pub fn contains(&self, role: &str) -> bool {
         self.iter().any(|held| held == role)
+    }
+
+    /// Reads roles that are the names of an object's members, as Zitadel has them: for `#[serde(deserialize_with)]`.
+    ///
+    /// The value of each member is an object of strings: the organizations that have granted the role, any of which counts. Where
+    /// that matters, read a `HashMap<String, HashMap<String, String>>` instead. `null` and `{}` are no role.
+    ///
+    /// ```
+    /// use tower_jwt_auth::policy::Roles;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct User {
+    ///     #[serde(rename = "urn:zitadel:iam:org:project:roles", default, deserialize_with = "Roles::from_member_names")]
+    ///     roles: Roles,
+    /// }
+    ///
+    /// # fn main() -> serde_json::Result<()> {
+    /// let claims = r#"{"urn:zitadel:iam:org:project:roles": {"admin": {"2312345": "shop.example.com"}}}"#;
+    /// let user: User = serde_json::from_str(claims)?;
+    /// assert!(user.roles.contains("admin"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If it is another form, such as `{"admin": true}` or `{"roles": ["admin"]}`.
+    pub fn from_member_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NamesVisitor)
     }
 
     /// The roles one by one.
@@ -110,12 +147,40 @@ impl<'de> Visitor<'de> for RolesVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Roles, A::Error> {
         #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
         struct Access {
             #[serde(default)]
             roles: Vec<Box<str>>,
+            #[serde(default, rename = "verify_caller")]
+            _verify_caller: IgnoredAny,
         }
 
         Access::deserialize(MapAccessDeserializer::new(map)).map(|access| Roles(access.roles))
+    }
+}
+
+struct NamesVisitor;
+
+impl<'de> Visitor<'de> for NamesVisitor {
+    type Value = Roles;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("roles: an object with a member for each, which is an object of organizations")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Roles, E> {
+        Ok(Roles::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Roles, A::Error> {
+        let mut roles = Vec::new();
+        while let Some((role, organizations)) = map.next_entry::<Box<str>, HashMap<String, String>>()? {
+            if organizations.is_empty() {
+                return Err(A::Error::custom("a role is granted by an organization at least"));
+            }
+            roles.push(role);
+        }
+        Ok(Roles(roles))
     }
 }
 

@@ -46,8 +46,12 @@ impl<P> Rule<P> {
         Rule::naming(Or(self.policy, other.policy), union(self.scopes, other.scopes))
     }
 
-    /// Permits what this rule refuses with 403, and nothing else: where it could not decide (503, say), the request
-    /// stays refused. A challenge names none of its scopes.
+    /// Permits what this rule refuses with 403, and nothing else. Where it could not decide, the request stays refused: because
+    /// of another error (503, say), or because a claim is in a form that the rule cannot read, so that `{"status":
+    /// {"suspended": true}}` does not pass `claim("status", "suspended").not()`. A challenge names none of its scopes.
+    ///
+    /// A claim that is missing, or `null`, says nothing, and passes. A closure of [`when`], or a trait that you implement, must
+    /// count as a match what it cannot read.
     #[expect(
         clippy::should_implement_trait,
         reason = "`!rule` is easily overlooked; `and` and `or` have no operator"
@@ -137,8 +141,8 @@ impl<C, P: Policy<C>> Policy<C> for Not<P> {
     fn check(&self, claims: &Claims<C>, request: Head<'_>) -> Result<(), AuthError> {
         match self.0.check(claims, request) {
             Ok(()) => Err(AuthErrorKind::InsufficientScope.into()),
-            Err(error) if error.kind() == AuthErrorKind::InsufficientScope => Ok(()),
-            Err(undecided) => Err(undecided),
+            Err(error) if error.is_refusal() => Ok(()),
+            Err(undecided) => Err(undecided.needing_none()),
         }
     }
 }

@@ -40,12 +40,25 @@ use crate::reject::Head;
 pub trait HasScope {
     /// Whether `scope`, a single one, is among them.
     fn has_scope(&self, scope: &str) -> bool;
+
+    /// The name of a claim that ought to hold scopes, but in a form that cannot be read: for claims that are kept as they are. A
+    /// rule that finds no scope then refuses the request, and so does its [`not`](Rule::not).
+    ///
+    /// By default there is none: [`Scopes`] refuses what it cannot read with the token.
+    fn unreadable_scopes(&self) -> Option<&'static str> {
+        None
+    }
 }
 
-/// In claims that are kept as JSON: `scope` or `scp`, a string or an array, as [`Scopes`] reads it.
+/// In claims that are kept as JSON: `scope` or `scp`, a string or an array, as [`Scopes`] reads it. In another form, or as
+/// `Scope`, it cannot be read.
 impl HasScope for Value {
     fn has_scope(&self, scope: &str) -> bool {
         self.as_object().is_some_and(|claims| claims.has_scope(scope))
+    }
+
+    fn unreadable_scopes(&self) -> Option<&'static str> {
+        self.as_object().map_or(Some(CLAIMS[0]), HasScope::unreadable_scopes)
     }
 }
 
@@ -57,9 +70,22 @@ impl HasScope for Map<String, Value> {
             Value::Array(scopes) => scopes.iter().any(|held| held == scope),
             _ => false,
         };
-        is_single(scope) && ["scope", "scp"].into_iter().filter_map(|name| self.get(name)).any(holds)
+        is_single(scope) && CLAIMS.into_iter().filter_map(|name| self.get(name)).any(holds)
+    }
+
+    fn unreadable_scopes(&self) -> Option<&'static str> {
+        let is_scope = |item: &Value| item.as_str().is_some_and(|scope| !scope.contains(' '));
+        CLAIMS.into_iter().find(|claim| match self.get(*claim) {
+            None => self.keys().any(|name| name.eq_ignore_ascii_case(claim)),
+            Some(Value::Null | Value::String(_)) => false,
+            Some(Value::Array(scopes)) => !scopes.iter().all(is_scope),
+            Some(_) => true,
+        })
     }
 }
+
+/// Where scopes are: RFC 8693, section 4.2; Entra ID and Okta.
+const CLAIMS: [&str; 2] = ["scope", "scp"];
 
 /// A token's scopes, as a field of a claims type: `scope`, or `scp` with Entra ID and Okta.
 ///
@@ -232,7 +258,7 @@ impl<C: HasScope> Policy<C> for AllScopes {
         let permitted = !self.first.is_empty()
             && claims.has_scope(&self.first)
             && self.others.iter().all(|scope| claims.has_scope(scope));
-        if permitted { Ok(()) } else { Err(AuthError::lacking_scope()) }
+        if permitted { Ok(()) } else { Err(lacking_scope(&**claims)) }
     }
 }
 
@@ -246,8 +272,19 @@ impl<C: HasScope> Policy<C> for AnyScope {
         if self.0.iter().any(|scope| claims.has_scope(scope)) {
             Ok(())
         } else {
-            Err(AuthError::lacking_scope())
+            Err(lacking_scope(&**claims))
         }
+    }
+}
+
+#[cold]
+fn lacking_scope(claims: &impl HasScope) -> AuthError {
+    let error = AuthError::lacking_scope();
+    match claims.unreadable_scopes() {
+        Some(claim) => error.undecided(format!(
+            "the claim `{claim}` is neither a string nor an array of scopes, or is spelled in another case"
+        )),
+        None => error,
     }
 }
 

@@ -14,7 +14,7 @@ mod recorded;
 
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use self::entry::Revocation;
 use self::held::Held;
@@ -42,7 +42,8 @@ use crate::registered::since_epoch;
 ///
 /// Clones share one list. It is held in memory, as fingerprints of 128 bits that are made with a random key, 26 to 71
 /// bytes each; an entry leaves an hour after the tokens that it names have expired (later if a verifier's leeway is longer, or if the clock was
-/// behind when the process began), so that the list is bounded by how much is revoked within the life of a token. It ends with the process; `SharedRevocations`
+/// behind when the process began; never if a verifier of this process [accepts tokens without
+/// `exp`](crate::JwtVerifier::insecure_allow_missing_expiry)), so that the list is bounded by how much is revoked within the life of a token. It ends with the process; `SharedRevocations`
 /// (feature `shared-revocations`) makes one that several processes share, by Redis or by a store of your own.
 ///
 /// ```
@@ -77,7 +78,8 @@ impl Revocations {
         Self { held: Arc::new(Held::new()), link: None }
     }
 
-    /// Replaces the system's clock, for all clones: for tests.
+    /// Replaces the system's clock, for all clones: for tests. The system's clocks are needed all the same: on a target without
+    /// them, such as `wasm32-unknown-unknown`, [`new`](Self::new) panics.
     #[must_use]
     pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.held.set_clock(Box::new(now));
@@ -85,22 +87,32 @@ impl Revocations {
     }
 
     /// Revokes the token with this `jti` ([RFC 7519, section 4.1.7](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.7)).
-    /// `expires_at` is its `exp`.
-    pub fn revoke_token(&self, issuer: &str, jti: &str, expires_at: SystemTime) -> Recorded {
-        let (issuer, jti) = (issuer.to_owned(), jti.to_owned());
+    /// `expires_at` is its `exp`, or `None` if it has none: [`Claims::expires_at`](crate::Claims::expires_at) fits.
+    pub fn revoke_token(
+        &self,
+        issuer: &str,
+        jti: &str,
+        expires_at: impl Into<Option<SystemTime>>,
+    ) -> Recorded {
+        let (issuer, jti, expires_at) = (issuer.to_owned(), jti.to_owned(), or_never(expires_at));
         self.revoke(Revocation::Token { issuer, jti, expires_at })
     }
 
     /// Revokes all tokens of a session: those with this `sid`
     /// ([OpenID Connect Front-Channel Logout 1.0, section 3](https://openid.net/specs/openid-connect-frontchannel-1_0.html#OPLogout)).
-    /// `last_expiry` is the latest `exp` that one of them may have.
-    pub fn revoke_session(&self, issuer: &str, sid: &str, last_expiry: SystemTime) -> Recorded {
-        let (issuer, sid) = (issuer.to_owned(), sid.to_owned());
-        self.revoke(Revocation::Session { issuer, sid, expires_at: last_expiry })
+    /// `last_expiry` is the latest `exp` that one of them may have, or `None` if one may have none.
+    pub fn revoke_session(
+        &self,
+        issuer: &str,
+        sid: &str,
+        last_expiry: impl Into<Option<SystemTime>>,
+    ) -> Recorded {
+        let (issuer, sid, expires_at) = (issuer.to_owned(), sid.to_owned(), or_never(last_expiry));
+        self.revoke(Revocation::Session { issuer, sid, expires_at })
     }
 
     /// Revokes all tokens of a subject that were issued at this time or before: those with this `sub` and an `iat` that is not
-    /// later, or none. `last_expiry` is the latest `exp` that one of them may have.
+    /// later, or none. `last_expiry` is the latest `exp` that one of them may have, or `None` if one may have none.
     ///
     /// An `iat` has whole seconds with most issuers: a token that is issued later in the same second is revoked, too. If the
     /// issuer's clock may be ahead of this one's, add that to `issued_until`, or its latest tokens are missed.
@@ -109,10 +121,10 @@ impl Revocations {
         issuer: &str,
         sub: &str,
         issued_until: SystemTime,
-        last_expiry: SystemTime,
+        last_expiry: impl Into<Option<SystemTime>>,
     ) -> Recorded {
-        let (issuer, sub) = (issuer.to_owned(), sub.to_owned());
-        self.revoke(Revocation::Subject { issuer, sub, issued_until, expires_at: last_expiry })
+        let (issuer, sub, expires_at) = (issuer.to_owned(), sub.to_owned(), or_never(last_expiry));
+        self.revoke(Revocation::Subject { issuer, sub, issued_until, expires_at })
     }
 
     /// Revokes what an entry says.
@@ -180,6 +192,11 @@ impl fmt::Debug for Revocations {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("Revocations").field("len", &self.len()).finish_non_exhaustive()
     }
+}
+
+/// The expiry of what may never expire: in the year 2106, beyond which no list counts.
+fn or_never(expires_at: impl Into<Option<SystemTime>>) -> SystemTime {
+    expires_at.into().unwrap_or(UNIX_EPOCH + Duration::from_secs(u32::MAX.into()))
 }
 
 /// Rounded up; what lies beyond 2106 never comes.

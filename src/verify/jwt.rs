@@ -3,11 +3,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::cache::{CacheStats, Store, TokenCache};
 use super::jws::{Jws, subtype};
 use super::key_set::KeySet;
 use super::key_source::{KeySource, Refresh};
+use super::required::RequiredClaim;
 use super::rules::{Refusal, Rules, TOKEN_LIMIT, Types};
 use super::validate::{Expected, Wanted};
 use super::{Verdict, Verify, misfit};
@@ -20,9 +22,9 @@ use crate::revocation::Revocations;
 /// Verifies JWTs ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)) that are signed
 /// ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515)), and reads their claims into `C`.
 ///
-/// It is strict by default: a token needs an `exp`; `iss` and `aud` are required and compared exactly where they are
-/// configured; a token that is for some audience is refused where none is; what weakens any of this is named
-/// `insecure_*`. Settings that take one value replace it; those named `add_*` add one.
+/// It is strict by default: a token needs an `exp`, and an `iat`, if there is one, must be a number; `iss` and `aud` are
+/// required and compared exactly where they are configured; a token that is for some audience is refused where none is;
+/// what weakens any of this is named `insecure_*`. Settings that take one value replace it; those named `add_*` add one.
 ///
 /// It can be used with no HTTP around it. It is cheap to clone.
 ///
@@ -74,6 +76,7 @@ impl<C> JwtVerifier<C> {
             claims: Vec::new(),
             leeway: Duration::from_secs(60),
             any_audience: false,
+            allow_missing_expiry: false,
             ignore_confirmation: false,
         };
         let rules =
@@ -104,17 +107,33 @@ impl<C> JwtVerifier<C> {
         self.set(|rules| rules.expected.wanted.audiences.push(audience.into()))
     }
 
-    /// Demands that a claim is there and is exactly this string: for providers that say by another claim whom a token
-    /// is for, as Cognito does by `client_id`. Called again with the same name, it adds a value that will do as well. A token
-    /// that says otherwise is refused with 401; what a caller may do is for [`claim`](crate::policy::claim), which answers
-    /// with 403, and looks into arrays and objects, too.
-    pub fn require_claim(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    /// Requires a claim to be exactly this value, or an array with it as a member: a string, a boolean or a number.
+    ///
+    /// It is for providers that say by another claim whom a token is for, as Cognito does by `client_id`. Called again with the
+    /// same name, it accepts one more value. The verifier rejects other tokens with 401; what a caller may do is for
+    /// [`claim`](crate::policy::claim), which answers with 403, and looks into objects, too.
+    ///
+    /// Values are compared as JSON: `1` is neither `"1"` nor `1.0`, and numbers beyond 64 bits or with a fraction are compared
+    /// as `f64`. A required array or object is compared as a whole. `null` is no value: if you require it, no token is accepted.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// # let keys = KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?;
+    /// let verifier = JwtVerifier::<RegisteredClaims>::new(keys)
+    ///     .audience("https://api.example.com")
+    ///     .require_claim("email_verified", true)
+    ///     .require_claim("groups", "staff"); // `"groups": "staff"`, or `"groups": ["staff", "sales"]`
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn require_claim(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         let (name, value) = (name.into(), value.into());
         self.set(|rules| {
             let claims = &mut rules.expected.claims;
-            match claims.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, values)) => values.push(value),
-                None => claims.push((name, vec![value])),
+            match claims.iter_mut().find(|known| known.name == name) {
+                Some(known) => known.values.push(value),
+                None => claims.push(RequiredClaim { name, values: vec![value] }),
             }
         })
     }
@@ -179,7 +198,8 @@ impl<C> JwtVerifier<C> {
 
     /// Refuses tokens that are on this list, although they have not expired. By default there is none.
     ///
-    /// `jti`, `sid` and `sub` then have to be strings, and `iat` a number, where a token has them.
+    /// `jti`, `sid` and `sub` then have to be strings where a token has them. Without a list they may be of any type that the
+    /// claims type reads: many issuers have numbers there.
     pub fn revocations(self, revocations: Revocations) -> Self {
         self.set(|rules| {
             rules.expected.wanted.identity = true;
@@ -187,7 +207,33 @@ impl<C> JwtVerifier<C> {
         })
     }
 
-    /// Replaces the system's clock: for tests.
+    /// Replaces the system's clock: for tests, and for targets without one.
+    ///
+    /// By default the verifier calls [`SystemTime::now`]. Three sorts of targets need another clock:
+    ///
+    /// - `SystemTime::now` panics on `wasm32-unknown-unknown`. Return `UNIX_EPOCH` plus the milliseconds of JavaScript's
+    ///   `Date.now()`. [`Revocations`] cannot be used there, since they need the system's clocks in any case.
+    /// - A device without a battery begins in 1970 or at the date of its firmware, so that tokens which have long expired are
+    ///   accepted. Until the time is known, return any time before 1970: the verifier then rejects every token.
+    /// - An enclave has a clock that its host sets. Return a time from a source that you trust.
+    ///
+    /// ```
+    /// use std::sync::OnceLock;
+    /// use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+    /// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
+    ///
+    /// /// Set once, from a trusted source: the time, and when it was known.
+    /// static TIME: OnceLock<(SystemTime, Instant)> = OnceLock::new();
+    ///
+    /// fn now() -> SystemTime {
+    ///     TIME.get().map_or(UNIX_EPOCH - Duration::from_secs(1), |(time, known)| *time + known.elapsed())
+    /// }
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// # let keys = KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?;
+    /// let verifier = JwtVerifier::<RegisteredClaims>::new(keys).clock(now);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.set(|rules| rules.clock = Some(Arc::new(now)))
     }
@@ -212,6 +258,37 @@ impl<C> JwtVerifier<C> {
     /// else checks the sender.
     pub fn insecure_ignore_confirmation(self) -> Self {
         self.set(|rules| rules.expected.ignore_confirmation = true)
+    }
+
+    /// Accepts tokens without an `exp`. The verifier still rejects one that has expired.
+    ///
+    /// # Security
+    ///
+    /// Such a token is good for as long as its key is: a leaked one cannot be waited out. Give the verifier a list of
+    /// [`revocations`](Self::revocations), and rotate the key.
+    ///
+    /// - [`Claims::expires_at`] is `None`, so that a WebSocket or a stream has no end either.
+    /// - A [`cache`](Self::cache) keeps the token for its `max_age`.
+    /// - A list of revocations keeps its entries for as long as the process runs, at 26 to 71 bytes each. A store that processes
+    ///   share drops an entry at its expiry, and a process that starts later does not know of it: revoke with `None` as the
+    ///   expiry, or with `claims.expires_at()`.
+    ///
+    /// ```
+    /// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims, Revocations};
+    ///
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// # let keys = KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?;
+    /// let revocations = Revocations::new();
+    /// let verifier = JwtVerifier::<RegisteredClaims>::new(keys)
+    ///     .issuer("https://id.example.com")
+    ///     .insecure_allow_missing_expiry()
+    ///     .revocations(revocations.clone());
+    /// revocations.revoke_token("https://id.example.com", "t-42", None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn insecure_allow_missing_expiry(self) -> Self {
+        self.set(|rules| rules.expected.allow_missing_expiry = true)
     }
 
     /// Remembers tokens that were found good. It is off by default.
@@ -243,7 +320,9 @@ impl<C> JwtVerifier<C> {
         let rules = Arc::make_mut(&mut self.rules);
         change(rules);
         if let Some(revocations) = &rules.revocations {
-            revocations.hold_beyond_expiry(rules.expected.leeway);
+            // What never expires must stay revoked for ever.
+            let forever = rules.expected.allow_missing_expiry;
+            revocations.hold_beyond_expiry(if forever { Duration::MAX } else { rules.expected.leeway });
         }
         // What was good by the old rules need not be by the new ones.
         self.cache = self.cache.map(|cache| Arc::new(cache.emptied()));
@@ -333,48 +412,37 @@ where
         // What is too large is not looked at.
         let kid = || if token.len() > self.rules.token_limit { None } else { keys.name_in(token) };
         let error = error.about(About::new(issuer, kid));
+        let payload = || Jws::split(token).map(|jws| jws.payload).unwrap_or_default();
         match error.kind() {
             AuthErrorKind::RevocationsUnavailable => error.retry_in(Duration::from_secs(1)),
-            AuthErrorKind::WrongAudience => error.caused_by(match &expected.wanted.audiences[..] {
-                [] => {
-                    "the token names an audience and the verifier expects none: set JwtVerifier::audience, \
-                       or insecure_any_audience"
-                        .to_owned()
-                }
-                audiences => format!("the verifier expects the audience {}", listed(audiences)),
-            }),
+            AuthErrorKind::WrongAudience => error.caused_by(misfit::audience(payload(), expected)),
             AuthErrorKind::WrongIssuer => error.caused_by(match &expected.issuers[..] {
                 [] => {
                     "the keys are from an address that does not say whose they are: set JwtVerifier::issuer, \
                        or insecure_any_issuer"
                         .to_owned()
                 }
-                issuers => format!("the verifier expects the issuer {}", listed(issuers)),
+                issuers => format!("the verifier expects the issuer {}", misfit::listed(issuers)),
             }),
             AuthErrorKind::WrongType => error.caused_by(match &self.rules.types {
                 Types::Usual => "the verifier expects no `typ`, or `JWT` or `at+jwt`".to_owned(),
                 Types::AccessTokens => "the verifier expects the `typ` `at+jwt`".to_owned(),
                 Types::Only(typ) => format!("the verifier expects the `typ` `{typ}`"),
             }),
-            AuthErrorKind::RequiredClaim => {
-                let names = expected.claims.iter().map(|(name, _)| name);
-                error.caused_by(format!(
-                    "the verifier requires a certain value of the claim {}",
-                    listed(names)
-                ))
+            AuthErrorKind::RequiredClaim => error.caused_by(misfit::required_claim(payload(), expected)),
+            AuthErrorKind::SenderConstrained => error.caused_by(
+                "the token has a `cnf` claim (RFC 7800), and the verifier does not check that its sender has the key: where \
+                 something else does, set JwtVerifier::insecure_ignore_confirmation",
+            ),
+            AuthErrorKind::MissingExpiry => error.caused_by(
+                "the token has no `exp`: have the issuer set one, or set JwtVerifier::insecure_allow_missing_expiry",
+            ),
+            AuthErrorKind::InvalidClaims => {
+                error.caused_by(misfit::explain::<C>(payload(), &expected.wanted))
             }
-            AuthErrorKind::InvalidClaims => match Jws::split(token) {
-                Some(jws) => error.caused_by(misfit::explain::<C>(jws.payload, &expected.wanted)),
-                None => error,
-            },
             _ => error,
         }
     }
-}
-
-/// Names of settings, for a sentence: any of them will do, or each is meant.
-fn listed<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
-    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// What to say where newer keys cannot be had. A token that names a key which is not held has not been judged; one that

@@ -1,5 +1,5 @@
-//! What is wrong with claims that are not well-formed, for the developer: in names that the application has written itself, since
-//! nothing of a token is for logs.
+//! What is wrong with claims that are not well-formed, or not as the settings have them, for the developer: in names that the
+//! application has written itself, since nothing of a token is for logs.
 
 use std::any::type_name;
 
@@ -8,14 +8,24 @@ use serde::de::{DeserializeOwned, Error as _, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
 use super::base64url::Buffer;
+use super::json;
+use super::private_names::has_private_name;
+use super::required;
 use super::rules::{USUAL_PAYLOAD, payload_text};
-use super::validate::{Wanted, plain_or_culprit};
+use super::validate::{AudienceClaim, Expected, Wanted, plain, plain_or_culprit};
 
 /// What is wrong with the payload of a token that was refused for it.
 pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> String {
     let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
     let Ok(payload) = payload_text(encoded, &mut buffer) else {
-        return "the payload is no JSON object, or has too many others in it".to_owned();
+        let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
+        return match buffer.decode(encoded).and_then(json::object_text) {
+            Some(payload) if has_private_name(payload) => {
+                "a member is named `$serde_json::private::..`, by which serde_json reads another value than the token has"
+                    .to_owned()
+            }
+            _ => "the payload is no JSON object, or has too many others in it".to_owned(),
+        };
     };
     if let Err(culprit) = plain_or_culprit(payload, wanted) {
         return match culprit {
@@ -29,7 +39,8 @@ pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> S
     let whole = type_name::<C>();
     let message = error.to_string();
     let known = fields_of::<C>();
-    let claim = member_at(payload, offset(payload, &error)).filter(|name| known.contains(name));
+    let member = member_at(payload, offset(payload, &error));
+    let claim = member.filter(|name| known.contains(name));
     match (claim, missing(&message, known, payload)) {
         (None, Some(name)) if known.contains(&name) => {
             format!("there is no claim `{name}`, which `{whole}` needs")
@@ -41,8 +52,55 @@ pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> S
             format!("the claim `{claim}` stands there twice")
         }
         (Some(claim), None) => format!("the claim `{claim}` does not fit `{whole}`"),
-        (None, None) => format!("the claims do not fit `{whole}`"),
+        (None, None) => match member.and_then(|name| USUAL_NAMES.into_iter().find(|usual| *usual == name)) {
+            Some(claim) => format!("the claim `{claim}` does not fit `{whole}`"),
+            None => format!("the claims do not fit `{whole}`"),
+        },
     }
+}
+
+/// Where roles and scopes usually are: named also for a type that does not tell which claims it reads.
+const USUAL_NAMES: [&str; 7] =
+    ["groups", "permissions", "realm_access", "resource_access", "roles", "scope", "scp"];
+
+/// Why the `aud` of a payload is not the right one.
+pub(crate) fn audience(encoded: &[u8], expected: &Expected) -> String {
+    let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
+    let registered = payload_text(encoded, &mut buffer).and_then(|payload| plain(payload, &expected.wanted));
+    let found = registered.map_or(AudienceClaim::Stranger, |registered| registered.audience);
+    let wanted = || listed(&expected.wanted.audiences);
+    match (found, expected.wanted.audiences.is_empty()) {
+        (AudienceClaim::Nobody, true) => {
+            "the token has an `aud` that names nobody, and the verifier accepts no \
+            `aud` at all: set JwtVerifier::insecure_any_audience if the issuer means none by it"
+                .to_owned()
+        }
+        (_, true) => "the token names an audience and the verifier expects none: set JwtVerifier::audience, \
+            or insecure_any_audience"
+            .to_owned(),
+        (AudienceClaim::Missing, false) => format!(
+            "the token has no `aud`, and the verifier expects the audience {}: if the issuer says by another claim \
+             whom a token is for, set JwtVerifier::require_claim for that and insecure_any_audience",
+            wanted()
+        ),
+        (AudienceClaim::Nobody, false) => format!(
+            "the token has an `aud` that names nobody, and the verifier expects the audience {}",
+            wanted()
+        ),
+        (_, false) => format!("the verifier expects the audience {}", wanted()),
+    }
+}
+
+/// Which claim is not as required, and how.
+pub(crate) fn required_claim(encoded: &[u8], expected: &Expected) -> String {
+    let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
+    let payload = payload_text(encoded, &mut buffer).unwrap_or_default();
+    required::explain(payload, &expected.claims)
+}
+
+/// Names of settings, for a sentence: any of them will do.
+pub(crate) fn listed(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The field that serde has missed: one of those that are known, or else no string of the token's, as far as that can be told: an

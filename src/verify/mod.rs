@@ -15,6 +15,8 @@ mod key_set;
 mod key_source;
 mod misfit;
 pub(crate) mod pem;
+pub(crate) mod private_names;
+mod required;
 mod rules;
 mod stream;
 mod validate;
@@ -32,6 +34,7 @@ pub use self::jwt::JwtVerifier;
 pub use self::key::Key;
 pub use self::key_set::KeySet;
 pub use self::key_source::{KeySource, KeyStore, KeysRef, Refresh};
+pub(crate) use self::required::json_type;
 
 #[cfg(feature = "issue")]
 pub(crate) use self::key_set::MOST_CANDIDATES;

@@ -9,6 +9,7 @@ use super::base64url::Buffer;
 use super::jws::{Header, Jws, TokenType, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::KeySet;
+use super::private_names::has_private_name;
 use super::validate::{Expected, Registered};
 use super::{json, jwk, stream};
 use crate::claims::{Claims, TokenInfo};
@@ -61,7 +62,7 @@ impl Types {
 pub(crate) struct Judged<'k, C> {
     pub(crate) claims: Claims<C>,
     pub(crate) signer: &'k Key,
-    pub(crate) expiry: NumericDate,
+    pub(crate) expiry: Option<NumericDate>,
     /// What it may be revoked by, if there is a list.
     pub(crate) revocable: Revocable,
     /// The time it was judged at, since 1970.
@@ -147,11 +148,12 @@ impl Rules {
         };
         let claims = claims.ok_or(AuthErrorKind::InvalidClaims)?;
         let expiry = accepted.expiry;
+        let expires_at = expiry.and_then(NumericDate::to_system_time);
         let may_be_logged = MayBeLogged::new(
             || !self.expected.issuers.is_empty(),
             || kid.is_some_and(|kid| signer.is_named(kid)),
         );
-        let info = TokenInfo::with(expiry.to_system_time(), accepted.issuer.as_deref(), kid, may_be_logged);
+        let info = TokenInfo::with(expires_at, accepted.issuer.as_deref(), kid, may_be_logged);
         Ok(Judged { claims: Claims::of_token(claims, info), signer, expiry, revocable, now })
     }
 
@@ -175,7 +177,9 @@ pub(crate) fn payload_text<'b, const N: usize>(
     buffer: &'b mut Buffer<N>,
 ) -> Result<&'b str, AuthErrorKind> {
     let payload = buffer.decode(encoded).ok_or(AuthErrorKind::MalformedToken)?;
-    json::object_text(payload).filter(|text| json::is_shallow(text)).ok_or(AuthErrorKind::InvalidClaims)
+    json::object_text(payload)
+        .filter(|text| json::is_shallow(text) && !has_private_name(text))
+        .ok_or(AuthErrorKind::InvalidClaims)
 }
 
 /// Checks the signature with every key that may have made it, but for one that is known not to have.

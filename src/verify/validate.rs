@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::json::{Loose, Text};
+use super::json::Text;
+use super::required::{self, RequiredClaim};
 use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
 use crate::revocation::Identity;
@@ -25,17 +26,18 @@ pub(crate) struct Expected {
     /// Whether no token will do where there are none.
     pub(crate) issuer_needed: bool,
     pub(crate) wanted: Wanted,
-    /// Other claims, each with the values that will do.
-    pub(crate) claims: Vec<(String, Vec<String>)>,
+    pub(crate) claims: Vec<RequiredClaim>,
     pub(crate) leeway: Duration,
     pub(crate) any_audience: bool,
+    pub(crate) allow_missing_expiry: bool,
     pub(crate) ignore_confirmation: bool,
 }
 
 /// The claims that were looked at and found good.
 #[derive(Debug)]
 pub(crate) struct Accepted<'a> {
-    pub(crate) expiry: NumericDate,
+    /// `None` only where the verifier accepts tokens without one.
+    pub(crate) expiry: Option<NumericDate>,
     pub(crate) issuer: Option<Text<'a>>,
     pub(crate) names: Names<'a>,
 }
@@ -73,17 +75,20 @@ impl Expected {
             return Err(AuthErrorKind::WrongIssuer);
         }
         self.judge_audience(registered.audience)?;
-        if !self.claims.is_empty() && !self.required(payload)? {
+        if !self.claims.is_empty() && !required::are_met(payload, &self.claims)? {
             return Err(AuthErrorKind::RequiredClaim);
         }
         if registered.sender_constrained && !self.ignore_confirmation {
             return Err(AuthErrorKind::SenderConstrained);
         }
-        let expiry = registered.expiry.ok_or(AuthErrorKind::MissingExpiry)?;
+        let expiry = registered.expiry;
+        if expiry.is_none() && !self.allow_missing_expiry {
+            return Err(AuthErrorKind::MissingExpiry);
+        }
         if registered.not_before.is_some_and(|begin| now.saturating_add(self.leeway) < begin.since_epoch()) {
             return Err(AuthErrorKind::NotYetValid);
         }
-        if now >= expiry.since_epoch().saturating_add(self.leeway) {
+        if expiry.is_some_and(|end| now >= end.since_epoch().saturating_add(self.leeway)) {
             return Err(AuthErrorKind::Expired);
         }
         Ok(Accepted { expiry, issuer: registered.issuer, names: registered.names })
@@ -94,19 +99,10 @@ impl Expected {
             _ if self.any_audience => true,
             AudienceClaim::Missing => self.wanted.audiences.is_empty(),
             // A token that is for somebody is for nobody else: RFC 7519, section 4.1.3.
-            AudienceClaim::Stranger => false,
+            AudienceClaim::Nobody | AudienceClaim::Stranger => false,
             AudienceClaim::Expected => true,
         };
         if good { Ok(()) } else { Err(AuthErrorKind::WrongAudience) }
-    }
-
-    /// Whether every required claim is there, as one of the strings that will do.
-    fn required(&self, payload: &str) -> Result<bool, AuthErrorKind> {
-        let mut json = serde_json::Deserializer::from_str(payload);
-        let found = json
-            .deserialize_map(RequiredVisitor { claims: &self.claims })
-            .map_err(|_| AuthErrorKind::InvalidClaims)?;
-        Ok(found.into_iter().all(|found| found))
     }
 }
 
@@ -152,6 +148,8 @@ pub(crate) struct Names<'a> {
 pub(crate) enum AudienceClaim {
     #[default]
     Missing,
+    /// An empty array.
+    Nobody,
     Stranger,
     Expected,
 }
@@ -214,8 +212,10 @@ impl Claim {
     /// Whether its value decides something.
     pub(crate) fn is_judged(self, wanted: &Wanted) -> bool {
         match self {
-            Self::Issuer | Self::Audience | Self::Expiry | Self::NotBefore => true,
-            Self::Subject | Self::IssuedAt | Self::TokenId | Self::Session => wanted.identity,
+            // `iat` must be a number, whoever looks at it: RFC 7519, section 4.1.6.
+            Self::Issuer | Self::Audience | Self::Expiry | Self::NotBefore | Self::IssuedAt => true,
+            // Many issuers have numbers here, which can do no harm where nothing is revoked by them.
+            Self::Subject | Self::TokenId | Self::Session => wanted.identity,
             Self::Confirmation => false,
         }
     }
@@ -296,40 +296,9 @@ impl<'de> Visitor<'de> for AudienceSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<AudienceClaim, A::Error> {
-        let mut found = AudienceClaim::Stranger;
+        let mut found = AudienceClaim::Nobody;
         while let Some(name) = names.next_element::<Text<'_>>()? {
             found = found.max(AudienceClaim::of(&name, self.0));
-        }
-        Ok(found)
-    }
-}
-
-/// Looks for the claims that the application requires; one entry of the answer for each.
-struct RequiredVisitor<'e> {
-    claims: &'e [(String, Vec<String>)],
-}
-
-impl<'de> Visitor<'de> for RequiredVisitor<'_> {
-    type Value = Vec<bool>;
-
-    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object of claims")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut claims: A) -> Result<Vec<bool>, A::Error> {
-        let mut found = vec![false; self.claims.len()];
-        let mut seen = vec![false; self.claims.len()];
-        while let Some(name) = claims.next_key::<Text<'_>>()? {
-            let value = claims.next_value::<Loose<'_>>()?;
-            let text = value.as_text();
-            for (position, (required, accepted)) in self.claims.iter().enumerate() {
-                if *required == *name {
-                    if std::mem::replace(&mut seen[position], true) {
-                        return Err(de::Error::custom("a claim stands there twice"));
-                    }
-                    found[position] = text.is_some_and(|text| accepted.iter().any(|one| *one == **text));
-                }
-            }
         }
         Ok(found)
     }

@@ -100,6 +100,13 @@ async fn claims_of_the_wrong_type_are_refused() {
         ("exp null", with_null("exp"), Some(InvalidClaims)),
         ("nbf a string", but("nbf", json!("0")), Some(InvalidClaims)),
         ("nbf null", with(r#""nbf":null"#), Some(InvalidClaims)),
+        ("iat a string", but("iat", json!("2026-11-29T08:00:00Z")), Some(InvalidClaims)),
+        ("iat digits in a string", but("iat", json!(NOW.to_string())), Some(InvalidClaims)),
+        ("iat an array", but("iat", json!([NOW])), Some(InvalidClaims)),
+        ("iat an object", but("iat", json!({})), Some(InvalidClaims)),
+        ("iat false", but("iat", json!(false)), Some(InvalidClaims)),
+        ("iat null", with(r#""iat":null"#), Some(InvalidClaims)),
+        ("iat too large for a float", with(r#""iat":1e999"#), Some(InvalidClaims)),
         ("iss an array", but("iss", json!([ISSUER])), Some(InvalidClaims)),
         ("iss a number", but("iss", json!(1)), Some(InvalidClaims)),
         ("iss null", with_null("iss"), Some(InvalidClaims)),
@@ -114,6 +121,114 @@ async fn claims_of_the_wrong_type_are_refused() {
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let expects_nothing = JwtVerifier::new(keys).insecure_any_audience().clock(|| at(NOW));
     assert_rows(&expects_nothing, &rows).await;
+
+    let rows = [
+        ("iat a fraction", but("iat", json!(NOW as f64 + 0.5)), None),
+        ("iat before 1970", but("iat", json!(-1)), None),
+        ("sub a number", but("sub", json!(42)), None),
+        ("jti a number", but("jti", json!(42)), None),
+        ("sid null", with(r#""sid":null"#), None),
+    ];
+    assert_rows(&verifier(), &rows).await;
+}
+
+/// Whatever type the claims are read into, and whether it wants an `iat` or not.
+#[tokio::test]
+async fn an_issue_date_is_a_number_for_every_type() {
+    async fn kind<C: serde::de::DeserializeOwned + Send + Sync + 'static>(
+        iat: Value,
+    ) -> Option<AuthErrorKind> {
+        let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
+        let verifier = JwtVerifier::<C>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
+        verifier.verify(&but("iat", iat)).await.err().map(|error| error.kind())
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Text {
+        #[serde(rename = "iat")]
+        _iat: Option<String>,
+    }
+    type Map = std::collections::HashMap<String, Value>;
+    let text = || json!(NOW.to_string());
+    assert_eq!(kind::<Value>(text()).await, Some(InvalidClaims));
+    assert_eq!(kind::<Map>(text()).await, Some(InvalidClaims));
+    assert_eq!(kind::<serde::de::IgnoredAny>(text()).await, Some(InvalidClaims));
+    assert_eq!(kind::<Box<serde_json::value::RawValue>>(text()).await, Some(InvalidClaims));
+    assert_eq!(kind::<Staff>(text()).await, Some(InvalidClaims), "not wanted");
+    assert_eq!(kind::<Flat>(text()).await, Some(InvalidClaims), "flattened");
+    assert_eq!(kind::<Text>(text()).await, Some(InvalidClaims), "wanted as a text");
+    assert_eq!(kind::<Staff>(json!(NOW)).await, None);
+}
+
+/// serde_json reads such a member as another value where an application has its features on.
+#[tokio::test]
+async fn private_names_of_serde_json_are_refused() {
+    async fn cause<C: serde::de::DeserializeOwned + Send + Sync + 'static>(members: &str) -> Option<String> {
+        let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
+        let verifier = JwtVerifier::<C>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
+        let error = verifier.verify(&with(members)).await.err()?;
+        assert_eq!(error.kind(), InvalidClaims, "{members}");
+        Some(std::error::Error::source(&error).unwrap().to_string())
+    }
+
+    type Map = std::collections::HashMap<String, Value>;
+    let expected = "a member is named `$serde_json::private::..`, by which serde_json reads another value than the token has";
+    for members in [
+        r#""profile":{"$serde_json::private::RawValue":"{\"role\":\"admin\"}"}"#,
+        r#""profile":{"\u0024serde_json::private::RawValue":"1"}"#,
+        r#""profile":{"$serde_json\u003a:private::\u0052aw\u0056alue":"1"}"#,
+        r#""$serde_json::private::RawValue":"1""#,
+        r#""a":[[{"b":{"$serde_json::private::Number" : "1"}}]]"#,
+        r#""exp":{"$serde_json::private::Number":"9999999999"}"#,
+        r#""aud":{"$serde_json::private::RawValue":"\"x\""}"#,
+        "\"x\":{\"$serde_json::private::Number\"\n:\"1\"}",
+        r#""x":{"$serde_json::private::Other":"1"}"#,
+    ] {
+        assert_eq!(cause::<Value>(members).await.as_deref(), Some(expected), "{members}");
+        assert_eq!(cause::<Map>(members).await.as_deref(), Some(expected), "{members}");
+        assert_eq!(cause::<Staff>(members).await.as_deref(), Some(expected), "{members}");
+        assert_eq!(cause::<RegisteredClaims>(members).await.as_deref(), Some(expected), "{members}");
+        assert_eq!(
+            cause::<Box<serde_json::value::RawValue>>(members).await.as_deref(),
+            Some(expected),
+            "{members}"
+        );
+    }
+    for members in [
+        r#""x":"$serde_json::private::RawValue""#,
+        r#""x":"{\"$serde_json::private::RawValue\":\"1\"}""#,
+        r#""x":["\u0024serde_json::private::Number","$"],"$schema":"\/""#,
+    ] {
+        assert_eq!(cause::<Value>(members).await, None, "{members}");
+    }
+}
+
+#[tokio::test]
+async fn an_expiry_can_be_done_without() {
+    let lasting = verifier().insecure_allow_missing_expiry();
+    let none = but("exp", Value::Null);
+    assert_eq!(refusal(&verifier(), &none).await, Some(MissingExpiry), "only by name");
+    let rows = [
+        ("none", none.clone(), None),
+        ("one to come", good_token(), None),
+        ("one that has passed", but("exp", json!(NOW - 60)), Some(Expired)),
+        ("within the leeway", but("exp", json!(NOW - 59)), None),
+        ("null", with_null("exp"), Some(InvalidClaims)),
+        ("a string", but("exp", json!("never")), Some(InvalidClaims)),
+        (
+            "not valid yet",
+            {
+                let mut claims = claims_but("exp", Value::Null);
+                claims["nbf"] = json!(NOW + 61);
+                token(&claims)
+            },
+            Some(NotYetValid),
+        ),
+    ];
+    assert_rows(&lasting, &rows).await;
+    assert_rows(&lasting.clone().cache(tower_jwt_auth::TokenCache::new()), &rows).await;
+    let claims = lasting.verify(&none).await.unwrap();
+    assert_eq!((claims.expires_at(), claims.issuer()), (None, Some(ISSUER)));
 }
 
 #[tokio::test]
@@ -251,7 +366,11 @@ async fn other_claims_can_be_required() {
         ("one", but("client_id", json!("web")), None),
         ("the other", but("client_id", json!("mobile")), None),
         ("neither", but("client_id", json!("web2")), Some(RequiredClaim)),
-        ("an array", but("client_id", json!(["web"])), Some(RequiredClaim)),
+        ("an array with one", but("client_id", json!(["other", "web"])), None),
+        ("an array in an array", but("client_id", json!([["web"]])), Some(RequiredClaim)),
+        ("an array without", but("client_id", json!(["web2", 1, null])), Some(RequiredClaim)),
+        ("an empty array", but("client_id", json!([])), Some(RequiredClaim)),
+        ("an object", but("client_id", json!({"web": "web"})), Some(RequiredClaim)),
         ("a number", but("client_id", json!(1)), Some(RequiredClaim)),
         ("null", with(r#""client_id":null"#), Some(RequiredClaim)),
         ("deeper down", but("x", json!({"client_id": "web"})), Some(RequiredClaim)),
@@ -259,6 +378,58 @@ async fn other_claims_can_be_required() {
     assert_rows(&required, &rows).await;
     let both = required.require_claim("token_use", "access");
     assert_eq!(refusal(&both, &but("client_id", json!("web"))).await, Some(RequiredClaim), "all are needed");
+}
+
+#[tokio::test]
+async fn required_values_are_compared_as_json() {
+    let met: [(Value, &str); 11] = [
+        (json!(true), "true"),
+        (json!(false), "[null,1,false]"),
+        (json!(3), "3"),
+        (json!(-3), "[-3]"),
+        (json!(3.5), "3.50"),
+        (json!(1e300), "1e300"),
+        (json!(u64::MAX), "18446744073709551615"),
+        (json!(i64::MIN), "-9223372036854775808"),
+        (json!(["a", 1]), r#"["a",1]"#),
+        (json!(["a", 1]), r#"[["a",1]]"#),
+        (json!({"a": {"b": 1}}), r#"{"a":{"b":1}}"#),
+    ];
+    let unmet: [(Value, &str); 20] = [
+        (json!(true), r#""true""#),
+        (json!(true), "1"),
+        (json!(false), "null"),
+        (json!("true"), "true"),
+        (json!(1), "1.0"),
+        (json!(1.0), "1"),
+        (json!(1), r#""1""#),
+        (json!(0), "-0"),
+        (json!(1), "[1.0]"),
+        (json!(1), "[[1]]"),
+        (json!(1), r#"[{"a":1}]"#),
+        (json!(u64::MAX), "18446744073709551614"),
+        (json!(u64::MAX), "18446744073709551616"),
+        (json!(["a"]), r#"["a","b"]"#),
+        (json!(["a", "b"]), r#"["b","a"]"#),
+        (json!([]), "null"),
+        (json!({"a": 1}), r#"{"a":1,"b":2}"#),
+        (json!({"a": 1}), r#"{"a":1.0}"#),
+        (Value::Null, "null"),
+        (Value::Null, "[null]"),
+    ];
+    let rows = met.iter().map(|row| (row, None)).chain(unmet.iter().map(|row| (row, Some(RequiredClaim))));
+    for ((required, found), expected) in rows {
+        let verifier = verifier().require_claim("x", required.clone());
+        let token = with(&format!(r#""x":{found}"#));
+        assert_eq!(refusal(&verifier, &token).await, expected, "{required} required, {found} found");
+    }
+    let null = verifier().require_claim("x", None::<String>);
+    assert_eq!(refusal(&null, &good_token()).await, Some(RequiredClaim), "no value is no permission");
+    let unreadable = with(r#""x":true,"y":1e999"#);
+    assert_eq!(refusal(&verifier().require_claim("x", 1), &with(r#""x":1e999"#)).await, Some(InvalidClaims));
+    let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
+    let typed = JwtVerifier::<RegisteredClaims>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
+    assert!(typed.require_claim("x", true).verify(&unreadable).await.is_ok(), "what nobody reads");
 }
 
 #[tokio::test]
@@ -616,8 +787,81 @@ async fn what_the_verifier_demands_is_named() {
             "the verifier expects the issuer `https://id.example.com`",
         ),
         (but("aud", json!("order")), "the verifier expects the audience `https://api.example.com`, `orders`"),
-        (good_token(), "the verifier requires a certain value of the claim `token_use`"),
+        (good_token(), "the token has no claim `token_use`, of which the verifier requires a certain value"),
+        (
+            but("token_use", json!("id")),
+            "the verifier requires a certain value of the claim `token_use`, and the token has another",
+        ),
+        (
+            but("token_use", json!(1)),
+            "the claim `token_use` is an integer, and the verifier requires a string",
+        ),
+        (
+            but("token_use", json!(["id"])),
+            "the claim `token_use` is an array without a string that the verifier requires",
+        ),
+        (with(r#""token_use":null"#), "the claim `token_use` is `null`, and the verifier requires a string"),
+        (
+            but("aud", Value::Null),
+            "the token has no `aud`, and the verifier expects the audience `https://api.example.com`, `orders`: if the \
+             issuer says by another claim whom a token is for, set JwtVerifier::require_claim for that and \
+             insecure_any_audience",
+        ),
+        (
+            but("aud", json!([])),
+            "the token has an `aud` that names nobody, and the verifier expects the audience \
+             `https://api.example.com`, `orders`",
+        ),
+        (
+            with(r#""token_use":"access","cnf":{"jkt":"x"}"#),
+            "the token has a `cnf` claim (RFC 7800), and the verifier does not check that its sender has the key: where \
+             something else does, set JwtVerifier::insecure_ignore_confirmation",
+        ),
+        (
+            {
+                let mut claims = claims_but("exp", Value::Null);
+                claims["token_use"] = json!("access");
+                token(&claims)
+            },
+            "the token has no `exp`: have the issuer set one, or set JwtVerifier::insecure_allow_missing_expiry",
+        ),
+        (but("iat", json!("now")), "the claim `iat` is malformed, or stands there twice"),
         (with_header(r#"{"alg":"HS256","typ":"x"}"#), "the verifier expects no `typ`, or `JWT` or `at+jwt`"),
+    ] {
+        let error = verifier.verify(&token).await.err().unwrap();
+        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), expected);
+    }
+
+    let bare =
+        || JwtVerifier::<Value>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap()).clock(|| at(NOW));
+    for (verifier, token, expected) in [
+        (
+            bare(),
+            good_token(),
+            "the token names an audience and the verifier expects none: set JwtVerifier::audience, or \
+             insecure_any_audience",
+        ),
+        (
+            bare(),
+            but("aud", json!([])),
+            "the token has an `aud` that names nobody, and the verifier accepts no `aud` at all: set \
+             JwtVerifier::insecure_any_audience if the issuer means none by it",
+        ),
+        (
+            verifier.clone().require_claim("level", 1).require_claim("token_use", "access"),
+            with(r#""token_use":"access","level":1.0"#),
+            "the claim `level` is a number with a fraction or an exponent, and the verifier requires an integer",
+        ),
+        (
+            verifier.clone().require_claim("verified", true),
+            with(r#""token_use":"access","verified":"true""#),
+            "the claim `verified` is a string, and the verifier requires a boolean",
+        ),
+        (
+            verifier.clone().require_claim("tenant", None::<String>),
+            with(r#""token_use":"access""#),
+            "the verifier requires `null` as the claim `tenant`, which no token meets: `null` is no value",
+        ),
     ] {
         let error = verifier.verify(&token).await.err().unwrap();
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), expected);

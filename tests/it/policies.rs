@@ -471,10 +471,227 @@ fn roles_are_read_from_what_providers_have() {
         assert_eq!(roles.iter().collect::<Vec<_>>(), expected, "{json}");
         assert_eq!(roles, expected.into_iter().collect(), "{json}");
     }
-    for json in ["1", "[null]", "[1]", r#"{"roles": "a"}"#, r#"{"roles": ["a"], "roles": ["b"]}"#] {
+    for json in [
+        "1",
+        "true",
+        "[null]",
+        "[1]",
+        r#"[["a"]]"#,
+        r#"[{"name": "a"}]"#,
+        r#"{"roles": "a"}"#,
+        r#"{"roles": null}"#,
+        r#"{"roles": ["a"], "roles": ["b"]}"#,
+        r#"{"Roles": ["a"]}"#,
+        r#"{"roles": ["b"], "Roles": ["a"]}"#,
+        r#"{"a": {"org": "x"}}"#,
+        r#"{"shop": {"roles": ["a"]}}"#,
+        r#"{"a": true}"#,
+        r#"{"roles": {"org": "x"}}"#,
+    ] {
         assert!(serde_json::from_str::<Roles>(json).is_err(), "{json}");
     }
     assert_eq!(serde_json::to_string(&Roles::from_iter(["a", "b"])).unwrap(), r#"["a","b"]"#);
+}
+
+#[test]
+fn roles_may_be_member_names() {
+    let read = |json: &str| Roles::from_member_names(&mut serde_json::Deserializer::from_str(json));
+    for (json, expected) in [
+        (r#"{"a": {"1": "x.example"}, "b": {"1": "x.example", "2": "y.example"}}"#, vec!["a", "b"]),
+        (r#"{"roles": {"1": "x.example"}}"#, vec!["roles"]),
+        ("{}", vec![]),
+        ("null", vec![]),
+    ] {
+        assert_eq!(read(json).unwrap(), expected.into_iter().collect(), "{json}");
+    }
+    for json in [
+        r#"{"a": true}"#,
+        r#"{"a": null}"#,
+        r#"{"a": {}}"#,
+        r#"{"a": {"1": true}}"#,
+        r#"{"a": ["1"]}"#,
+        r#"{"roles": ["a"]}"#,
+        r#"{"shop": {"roles": ["a"]}}"#,
+        r#"["a"]"#,
+        r#""a""#,
+        "1",
+    ] {
+        assert!(read(json).is_err(), "{json}");
+    }
+}
+
+/// What is not understood must not be taken for nothing: `not` would let it pass.
+#[test]
+fn roles_that_cannot_be_read_are_named() {
+    #[derive(Deserialize)]
+    struct Plain {
+        #[serde(default)]
+        roles: Roles,
+    }
+
+    impl HasRole for Plain {
+        fn has_role(&self, role: &str) -> bool {
+            self.roles.contains(role)
+        }
+    }
+
+    let keys = || KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
+    let plain = JwtVerifier::<Plain>::new(keys()).audience(AUDIENCE).clock(|| at(NOW));
+    let plain = JwtAuthLayer::new(plain).require(role("suspended").not());
+    let flattened = JwtAuthLayer::new(users()).require(role("suspended").not());
+    for roles in [
+        json!({"suspended": {"org": "x"}}),
+        json!({"shop": {"roles": ["suspended"]}}),
+        json!({"Roles": ["suspended"]}),
+        json!({"roles": ["clerk"], "suspended": {"org": "x"}}),
+        json!([["suspended"]]),
+        json!([{"name": "suspended"}]),
+        json!([1]),
+        json!(1),
+        json!(true),
+    ] {
+        let request = || bearer(&token(&claims_but("roles", roles.clone())));
+        for (response, claims) in
+            [(now(ask(&plain, request())), "Plain"), (now(ask(&flattened, request())), "User")]
+        {
+            assert_eq!(response.status(), 401, "{roles}");
+            let error = response.extensions().get::<AuthError>().unwrap();
+            assert_eq!(error.kind(), InvalidClaims, "{roles}");
+            let cause = std::error::Error::source(error).unwrap().to_string();
+            assert!(
+                cause.starts_with("the claim `roles` does not fit `") && cause.contains(claims),
+                "{roles}: {cause}"
+            );
+        }
+    }
+    for (roles, status) in [
+        (json!({}), 200),
+        (json!([]), 200),
+        (json!(["clerk"]), 200),
+        (json!(["suspended"]), 403),
+        (json!("suspended"), 403),
+        (json!({"roles": ["suspended"]}), 403),
+    ] {
+        let token = token(&claims_but("roles", roles.clone()));
+        assert_eq!(now(ask(&plain, bearer(&token))).status(), status, "{roles}");
+    }
+    assert_eq!(now(ask(&plain, bearer(&good_token()))).status(), 200, "none at all");
+}
+
+/// Asks a rule and its opposite about claims that are kept as JSON.
+#[track_caller]
+fn both<P: Policy<Value> + Clone>(rule: Rule<P>, claims: &Value) -> [Option<AuthError>; 2] {
+    let request = Request::new(());
+    let claims = Claims::new(claims.clone());
+    let ask = |policy: &dyn Policy<Value>| policy.check(&claims, Head::from(&request)).err();
+    let answers = [ask(&rule), ask(&rule.clone().not())];
+    assert_eq!(answers[0].is_some(), ask(&rule.not().not()).is_some(), "twice not: {:?}", &*claims);
+    for error in answers.iter().flatten() {
+        assert_eq!(error.kind(), InsufficientScope, "{:?}", &*claims);
+    }
+    answers
+}
+
+#[test]
+fn a_scope_that_cannot_be_read_passes_no_opposite() {
+    for (claims, name) in [
+        (json!({"scope": {"suspended": true}}), "scope"),
+        (json!({"scope": 1}), "scope"),
+        (json!({"scope": true}), "scope"),
+        (json!({"scp": ["a", 1]}), "scp"),
+        (json!({"scp": [["suspended"]]}), "scp"),
+        (json!({"scp": [{"name": "suspended"}]}), "scp"),
+        (json!({"scope": ["a suspended"]}), "scope"),
+        (json!({"scope": "a", "scp": {"suspended": true}}), "scp"),
+        (json!({"Scope": "suspended"}), "scope"),
+        (json!({"SCP": ["suspended"]}), "scp"),
+    ] {
+        for answers in [
+            both(scope("suspended"), &claims),
+            both(any_scope(["suspended", "banned"]), &claims),
+            both(scope("suspended").or(claim("banned", true)), &claims),
+            both(claim("banned", true).or(scope("suspended")), &claims),
+        ] {
+            for error in answers {
+                let error = error.unwrap_or_else(|| panic!("{claims}"));
+                let cause = std::error::Error::source(&error).unwrap().to_string();
+                assert!(cause.starts_with(&format!("the claim `{name}` is neither")), "{claims}: {cause}");
+            }
+        }
+        let [_, opposite] = both(scope("suspended"), &claims);
+        assert_eq!(opposite.unwrap().scope(), None, "a challenge names no scope to get");
+    }
+    for claims in [
+        json!({}),
+        json!({"scope": null}),
+        json!({"scope": ""}),
+        json!({"scp": []}),
+        json!({"scope": "a b", "scp": ["c"]}),
+        json!({"scopes": {"a": 1}}),
+    ] {
+        assert!(matches!(both(scope("suspended"), &claims), [Some(_), None]), "{claims}");
+    }
+    assert!(matches!(both(scope("suspended"), &json!({"scope": "suspended", "scp": 1})), [None, Some(_)]));
+}
+
+#[test]
+fn a_claim_of_another_type_passes_no_opposite() {
+    let unclear = [
+        (
+            claim("status", "suspended"),
+            json!({"status": {"suspended": true}}),
+            "the claim `status` is an object",
+        ),
+        (claim("status", "suspended"), json!({"status": true}), "the claim `status` is a boolean"),
+        (claim("status", "suspended"), json!({"status": 1}), "the claim `status` is an integer"),
+        (
+            claim("status", "suspended"),
+            json!({"status": [{"name": "suspended"}]}),
+            "the claim `status` is an array",
+        ),
+        (claim("status", "suspended"), json!({"status": [["suspended"]]}), "the claim `status` is an array"),
+        (claim("status", "suspended"), json!({"status": ["a", null]}), "the claim `status` is an array"),
+        (claim("suspended", true), json!({"suspended": "true"}), "the claim `suspended` is a string"),
+        (claim("suspended", true), json!({"suspended": 1}), "the claim `suspended` is an integer"),
+        (claim("level", 0), json!({"level": 0.0}), "the claim `level` is a number with a fraction"),
+        (claim("level", 0), json!({"level": [1, 0.0]}), "the claim `level` is an array"),
+        (claim("level", 0), json!({"level": "0"}), "the claim `level` is a string"),
+        (claim("roles", json!(["a"])), json!({"roles": "a"}), "the claim `roles` is a string"),
+        (
+            claim(["realm_access", "roles"], "suspended"),
+            json!({"realm_access": ["suspended"]}),
+            "the path `realm_access.roles` leads through an array",
+        ),
+        (
+            claim(["realm_access", "roles"], "suspended"),
+            json!({"realm_access": {"roles": {"suspended": {}}}}),
+            "the claim `realm_access.roles` is an object",
+        ),
+    ];
+    for (rule, claims, expected) in unclear {
+        for error in both(rule, &claims) {
+            let cause =
+                std::error::Error::source(&error.unwrap_or_else(|| panic!("{claims}"))).unwrap().to_string();
+            assert!(cause.starts_with(expected), "{claims}: {cause}");
+        }
+    }
+    for (rule, claims) in [
+        (claim("status", "suspended"), json!({})),
+        (claim("status", "suspended"), json!({"status": null})),
+        (claim("status", "suspended"), json!({"status": "active"})),
+        (claim("status", "suspended"), json!({"status": []})),
+        (claim("status", "suspended"), json!({"status": ["active", "new"]})),
+        (claim("suspended", true), json!({"suspended": false})),
+        (claim("level", 0), json!({"level": 1.5})),
+        (claim("level", 9_007_199_254_740_993_u64), json!({"level": 9_007_199_254_740_992_u64})),
+        (claim("deleted", Value::Null), json!({"deleted": "2026-11-29"})),
+        (claim("roles", json!(["a"])), json!({"roles": ["b"]})),
+        (claim(["realm_access", "roles"], "suspended"), json!({})),
+        (claim(["realm_access", "roles"], "suspended"), json!({"realm_access": null})),
+        (claim(["realm_access", "roles"], "suspended"), json!({"realm_access": {}})),
+    ] {
+        assert!(matches!(both(rule, &claims), [Some(_), None]), "{claims}");
+    }
 }
 
 /// As a handler's router reads them: decoded, and counted without the first slash.

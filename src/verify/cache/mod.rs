@@ -20,6 +20,7 @@ use super::crypto::Fingerprint;
 use super::key_set::KeySet;
 use super::rules::Judged;
 use crate::claims::Claims;
+use crate::registered::NumericDate;
 use crate::revocation::Revocable;
 
 /// The tokens that one verifier has found good by its rules.
@@ -98,7 +99,8 @@ impl<C> Store<C> {
     /// Remembers a token that was found good: at once, unless others had to make room not long ago; then when it comes
     /// again, so that tokens that come once push out none that come often.
     pub(crate) fn keep(&self, token: &[u8], judged: &Judged<'_, C>) {
-        let until = judged.expiry.since_epoch().min(judged.now.saturating_add(self.settings.max_age));
+        let expiry = judged.expiry.map_or(Duration::MAX, NumericDate::since_epoch);
+        let until = expiry.min(judged.now.saturating_add(self.settings.max_age));
         if self.settings.entries == 0 || until <= judged.now {
             return;
         }
@@ -152,7 +154,7 @@ struct Remembered<C> {
     /// When it was found good: its `nbf` had been reached by then, leeway included, and has been since, unless the clock
     /// was put back.
     since: Duration,
-    /// Its `exp`, or before.
+    /// Its `exp`, if it has one, or before.
     until: Duration,
 }
 

@@ -180,7 +180,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watched<'_, '_, 'de, V> {
             return self.inner.visit_seq(items);
         }
         // An empty array is an audience, too, in which nobody is expected.
-        self.watch.seen.registered.audience = AudienceClaim::Stranger;
+        self.watch.seen.registered.audience = AudienceClaim::Nobody;
         *self.watch.noted = true;
         self.inner.visit_seq(Items { items, seen: self.watch.seen })
     }

@@ -70,6 +70,23 @@ fn claims_that_cannot_be_json_are_refused() {
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the database is down");
 }
 
+/// A verifier would refuse the token.
+#[test]
+fn private_names_of_serde_json_are_refused() {
+    let expected =
+        "the claims have a member `$serde_json::private::..`, which serde_json reads as another value";
+    let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
+    for claims in [
+        r#"{"profile":{"$serde_json::private::RawValue":"1"}}"#,
+        r#"{"a":[{"\u0024serde_json::private::Number":"1"}]}"#,
+        r#"{"$serde_json::private::RawValue":"1"}"#,
+    ] {
+        assert_refused(&raw(claims), expected);
+    }
+    let claims = json!({"text": "$serde_json::private::RawValue"});
+    assert_eq!(json_parts(&issuer().issue(&claims).unwrap()).1["text"], claims["text"]);
+}
+
 #[test]
 fn all_else_is_said_as_it_is() {
     let claims = json!({
