@@ -13,7 +13,7 @@ use crate::kind::AuthErrorKind;
 use crate::observe::{self, Timer};
 use crate::policy::Policy;
 use crate::reject::{self, Head, Reject};
-use crate::token_source::{TokenSource, is_well_formed};
+use crate::token_source::TokenSource;
 use crate::verify::{PendingVerdict, Verdict, Verify};
 
 /// What a layer is made of, but for the service inside.
@@ -97,15 +97,17 @@ where
                 return Step::MayPass;
             }
             Ok(None) => Err(missing()),
-            Ok(Some(token)) if token.is_empty() => Err(AuthErrorKind::MalformedCredential.into()),
-            Ok(Some(token)) => {
+            Ok(Some(Credential { token, .. })) if token.is_empty() => {
+                Err(AuthErrorKind::MalformedCredential.into())
+            }
+            Ok(Some(Credential { source, token })) => {
                 let timer = Timer::start();
                 match self.verifier.verify_bytes(&token) {
                     Verdict::Ready(judged) => {
                         timer.stop(&judged);
-                        judged.map_err(|error| reconsider(&token, error))
+                        judged.map_err(|error| reconsider(source, &token, error))
                     }
-                    Verdict::Pending(_) if !is_well_formed(&token) => {
+                    Verdict::Pending(_) if !source.is_well_formed(&token) => {
                         let judged = Err(AuthErrorKind::MalformedCredential.into());
                         timer.stop(&judged);
                         judged
@@ -196,22 +198,30 @@ where
 
     /// The one credential of a request.
     #[inline]
-    fn credential<'a>(&self, request: Head<'a>) -> Result<Option<Cow<'a, [u8]>>, AuthErrorKind> {
+    fn credential<'s, 'r>(&'s self, request: Head<'r>) -> Result<Option<Credential<'s, 'r>>, AuthErrorKind> {
         let mut found = None;
         for source in &self.sources {
-            let token = source.find(request)?;
-            if token.is_some() && found.is_some() {
+            let Some(token) = source.find(request)? else {
+                continue;
+            };
+            if found.is_some() {
                 return Err(AuthErrorKind::MultipleCredentials);
             }
-            found = found.or(token);
+            found = Some(Credential { source, token });
         }
         Ok(found)
     }
 }
 
+/// A token and the source that found it.
+struct Credential<'s, 'r> {
+    source: &'s TokenSource,
+    token: Cow<'r, [u8]>,
+}
+
 /// A token that was refused may have been no token at all: then the request is at fault, not the token.
-fn reconsider(token: &[u8], error: AuthError) -> AuthError {
-    if error.status() == StatusCode::UNAUTHORIZED && !is_well_formed(token) {
+fn reconsider(source: &TokenSource, token: &[u8], error: AuthError) -> AuthError {
+    if error.status() == StatusCode::UNAUTHORIZED && !source.is_well_formed(token) {
         return AuthErrorKind::MalformedCredential.into();
     }
     error

@@ -8,7 +8,7 @@ use crate::kind::AuthErrorKind;
 
 /// The token of a credential of this scheme; nothing where the scheme is another, or there is none.
 ///
-/// Only the scheme is looked at here. Whether the token is of the right form is asked [later](is_well_formed), once it
+/// Only the scheme is looked at here. Whether the token is of the right form is asked [later](is_b64token), once it
 /// has been refused: a good one need not be read twice.
 #[inline]
 pub(super) fn credential<'a>(
@@ -45,8 +45,8 @@ pub(super) fn checked_name(of: &'static str, name: &str) -> Result<Box<str>, Con
     Ok(name.into())
 }
 
-/// Whether a token is a `b64token` (RFC 6750, section 2.1).
-pub(crate) fn is_well_formed(token: &[u8]) -> bool {
+/// Checks for a `b64token` (RFC 6750, section 2.1). It is the same as a `token68` (RFC 9110, section 11.2).
+pub(super) fn is_b64token(token: &[u8]) -> bool {
     // Many bytes at once, where it is nothing but base64url.
     if URL_SAFE_NO_PAD.check(token).is_ok() {
         return !token.is_empty();
@@ -96,11 +96,11 @@ mod tests {
     #[test]
     fn a_token_is_well_formed_as_rfc_6750_says() {
         for good in ["a", "ab", "abcd", "a.b.c", "-._~+/", "a=", "a=="] {
-            assert!(is_well_formed(good.as_bytes()), "{good}");
+            assert!(is_b64token(good.as_bytes()), "{good}");
         }
         for broken in ["", "=", "a=b", "a b", "a,b", "\"a\"", "a\t", "a;", "ä", "a%20"] {
-            assert!(!is_well_formed(broken.as_bytes()), "{broken}");
+            assert!(!is_b64token(broken.as_bytes()), "{broken}");
         }
-        assert!(!is_well_formed(b"a\xff"));
+        assert!(!is_b64token(b"a\xff"));
     }
 }

@@ -11,8 +11,7 @@ use std::borrow::Cow;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::{Request, header};
 
-pub(crate) use self::credential::is_well_formed;
-use self::credential::{checked_name, credential};
+use self::credential::{checked_name, credential, is_b64token};
 use self::custom::Custom;
 use crate::config_error::ConfigError;
 use crate::kind::AuthErrorKind;
@@ -194,6 +193,11 @@ impl TokenSource {
             Place::WebSocketProtocol(marker) => websocket::find(request.headers(), marker),
             Place::Custom(custom) => Ok(custom.find(request)),
         }
+    }
+
+    /// Checks that a token has the form that its source requires.
+    pub(crate) fn is_well_formed(&self, token: &[u8]) -> bool {
+        is_b64token(token)
     }
 
     /// Keeps the credential out of the `Debug` output of the headers, and out of header compression.
