@@ -19,7 +19,8 @@ use crate::require::check;
 /// # Errors
 ///
 /// Where an optional layer let the request pass without a credential, the client is asked for one (401). Where there
-/// is no layer for these claims at all, the answer is 500 with a hint for the developer.
+/// is no layer for these claims at all, the answer is 500. The log has a hint for the developer; in builds with debug
+/// assertions the body has it, too.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -62,7 +63,7 @@ where
 ///
 /// # Errors
 ///
-/// Where there is no layer for these claims, the answer is 500 with a hint for the developer.
+/// Where there is no layer for these claims, the answer is 500, as above.
 impl<C, S> OptionalFromRequestParts<S> for Claims<C>
 where
     C: Send + Sync + 'static,
@@ -156,11 +157,11 @@ impl<C: fmt::Debug, P> fmt::Debug for Permitted<C, P> {
     }
 }
 
-/// The answer that a layer would give; the developer's hint is the body.
+/// The answer that a layer would give. In builds with debug assertions the developer's hint is the body.
 impl IntoResponse for AuthError {
     fn into_response(mut self) -> Response {
         self.report();
-        let body = self.hint().map_or_else(Body::empty, Body::from);
+        let body = self.hint(cfg!(debug_assertions)).map_or_else(Body::empty, Body::from);
         let mut response = self.response(body);
         response.extensions_mut().insert(self);
         response

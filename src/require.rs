@@ -24,7 +24,8 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 /// permitted is refused with 403 `insufficient_scope`
 /// ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)), and one that the layer outside let
 /// pass without good claims as that layer would have refused it (but for the body, which is [made here](Self::on_reject)).
-/// With no layer outside, the answer is 500, and the [`AuthError`] in the response's extensions says what to do.
+/// With no layer outside, the answer is 500, and the [source](std::error::Error::source) of the [`AuthError`] in the
+/// response's extensions says what to do.
 ///
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]

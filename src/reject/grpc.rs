@@ -24,8 +24,7 @@ use crate::error::AuthError;
 /// A layer without it answers a gRPC client, too: of most statuses of HTTP such a client makes the same code by itself, but has
 /// no message. So give it to every layer, a [`RequireLayer`](crate::RequireLayer) as well.
 ///
-/// A handler says the same with
-/// `Status::new(error.grpc_status().into(), error.kind().to_string())`; the error's own text is for developers.
+/// A handler says the same with `Status::new(error.grpc_status().into(), error.to_string())`.
 ///
 /// gRPC-web is answered alike, in its own content type; its clients read a status in the headers. Where they are in a browser
 /// and of another origin, CORS has to expose `grpc-status` and `grpc-message`. `tonic_web`'s layer can stand on either

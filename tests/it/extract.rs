@@ -91,6 +91,7 @@ async fn without_a_layer_the_developer_is_told() {
     let expected = "no claims of type `it::extract::User` in this request: put a JwtAuthLayer outside of what needs \
                     them, whose verifier is a `JwtVerifier::<it::extract::User>` (in axum, `.layer` covers only the \
                     routes that stand before it, and the layer that is added last runs first)";
+    let expected = if cfg!(debug_assertions) { expected } else { "" };
     for (name, app) in [("none", routes()), ("of another type", routes().layer(JwtAuthLayer::new(other)))] {
         for path in ["/hello", "/welcome"] {
             let (response, body) = send(app.clone(), path, Some(&good_token())).await;
@@ -144,7 +145,8 @@ async fn a_policy_can_be_a_type() {
     assert_refused("bad", &without(response, "content-length"), 401, MalformedToken, &expected);
     let (response, body) = send(routes(), own, Some(&good_token())).await;
     assert_eq!(response.status(), 500);
-    assert!(body.starts_with("no claims of type `it::extract::User`"), "{body}");
+    let hint = if cfg!(debug_assertions) { "no claims of type `it::extract::User`" } else { "" };
+    assert!(body.starts_with(hint), "{body}");
 }
 
 #[tokio::test]
