@@ -12,7 +12,7 @@ use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::observe::{self, Timer};
 use crate::policy::Policy;
-use crate::reject::{self, Head, Reject};
+use crate::reject::{self, Head, Kept, Reject};
 use crate::token_source::TokenSource;
 use crate::verify::{PendingVerdict, Verdict, Verify};
 
@@ -48,6 +48,22 @@ pub(crate) enum Step<C> {
     Waiting(PendingVerdict<C>),
 }
 
+/// What is left to do once the service inside has responded.
+pub(crate) struct Outgoing<R> {
+    reject: R,
+    kept: Kept,
+}
+
+impl<R> Outgoing<R> {
+    #[inline]
+    pub(crate) fn finish<B>(&self, response: &mut Response<B>)
+    where
+        R: Reject<B>,
+    {
+        self.kept.render(&self.reject, response);
+    }
+}
+
 impl<V, R, P> Gate<V, R, P> {
     /// The same with another policy or another sort of answer.
     pub(crate) fn with<R2, P2>(self, change: impl FnOnce(R, P) -> (R2, P2)) -> Gate<V, R2, P2> {
@@ -62,6 +78,15 @@ impl<V, R, P> Gate<V, R, P> {
             challenge: self.challenge,
             reject,
         }
+    }
+
+    /// Keeps what is needed of a request that may pass until its response is there.
+    #[inline]
+    pub(crate) fn outgoing<B, ResBody>(&self, request: &Request<B>) -> Outgoing<R>
+    where
+        R: Reject<ResBody> + Clone,
+    {
+        Outgoing { reject: self.reject.clone(), kept: Kept::of(request, self.reject.reads()) }
     }
 
     /// The `Debug` output of whatever is made of a gate.

@@ -1,7 +1,7 @@
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use super::{EmptyBody, Head, Reject};
+use super::{EmptyBody, Head, Reads, Reject};
 use crate::error::AuthError;
 
 /// A [`Reject`] for gRPC: the answer is a status of gRPC, and not of HTTP.
@@ -22,7 +22,7 @@ use crate::error::AuthError;
 /// | 500 | 13, `INTERNAL` |
 ///
 /// A layer without it answers a gRPC client, too: of most statuses of HTTP such a client makes the same code by itself, but has
-/// no message. So give it to every layer, a [`RequireLayer`](crate::RequireLayer) as well.
+/// no message. A [`RequireLayer`](crate::RequireLayer) inside needs none of its own.
 ///
 /// A handler says the same with `Status::new(error.grpc_status().into(), error.to_string())`.
 ///
@@ -65,6 +65,10 @@ impl<B: Default> Reject<B> for Grpc {
             headers.insert(GRPC_MESSAGE, HeaderValue::from_static(error.kind().description()));
         }
         response
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Grpc
     }
 }
 

@@ -2,7 +2,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use serde::Serialize;
 
-use super::{Head, Reject};
+use super::{Head, Reads, Reject};
 use crate::error::AuthError;
 
 /// A [`Reject`] that says what is wrong as problem details
@@ -61,6 +61,10 @@ impl<B: From<String>> Reject<B> for ProblemJson {
         let mut response = error.response(B::from(body));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Error
     }
 }
 

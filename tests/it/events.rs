@@ -213,6 +213,13 @@ async fn a_refusal_is_told_once() {
     let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.status(), 401);
     assert_eq!(log.take().matches("request refused").count(), 1);
+
+    // The extractor refuses it, and the layer makes the body.
+    let layer = JwtAuthLayer::new(verifier()).optional().on_reject(tower_jwt_auth::ProblemJson);
+    let app = axum::Router::new().route("/", get(handler)).layer(layer);
+    let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    assert_eq!(log.take().matches("request refused").count(), 1);
 }
 
 #[tokio::test]

@@ -32,8 +32,7 @@ const FORBIDDEN: &str = r#"Bearer realm="api", error="insufficient_scope", error
 async fn a_client_is_told_why_it_is_refused() {
     let (incoming, client) = socket();
     let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc);
-    let eze_only =
-        RequireLayer::<Value, _>::new(claim("email", "eze@example.com").or(scope("watch"))).on_reject(Grpc);
+    let eze_only = RequireLayer::<Value, _>::new(claim("email", "eze@example.com").or(scope("watch")));
     let service = eze_only.named_layer(HealthServer::new(Watched::default()));
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
 

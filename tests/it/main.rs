@@ -13,6 +13,7 @@ mod events;
 #[cfg(feature = "axum")]
 mod extract;
 mod grpc;
+mod inside;
 #[cfg(feature = "issue")]
 mod issue;
 mod issuers;
