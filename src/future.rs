@@ -8,6 +8,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use crate::caching::Caching;
 use crate::gate::{Gate, Outgoing};
 use crate::policy::Policy;
 use crate::reject::Reject;
@@ -46,6 +47,7 @@ struct Waiting<S, V: Verify, R, P, B> {
     request: Request<B>,
     inner: S,
     gate: Arc<Gate<V, R, P>>,
+    caching: Option<Arc<Caching>>,
 }
 
 impl<S, V, R, P, B> ResponseFuture<S, V, R, P, B>
@@ -66,8 +68,9 @@ where
         request: Request<B>,
         inner: S,
         gate: Arc<Gate<V, R, P>>,
+        caching: Option<Arc<Caching>>,
     ) -> Self {
-        let waiting = Box::new(Waiting { verdict: Some(verdict), request, inner, gate });
+        let waiting = Box::new(Waiting { verdict: Some(verdict), request, inner, gate, caching });
         Self { state: State::Waiting { waiting: Some(waiting) } }
     }
 }
@@ -123,7 +126,7 @@ where
                     if let Some(response) = refusal {
                         return Poll::Ready(Ok(response));
                     }
-                    let outgoing = accepted.gate.outgoing(&accepted.request);
+                    let outgoing = accepted.gate.outgoing(&accepted.request, accepted.caching);
                     let response = accepted.inner.call(accepted.request);
                     state.set(State::Calling { response, outgoing });
                 }

@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use crate::challenge::{Challenge, Settings};
 use crate::config_error::ConfigError;
 use crate::error::AuthError;
-use crate::gate::{Gate, LetsPass};
+use crate::gate::{CachingBySource, Gate, LetsPass};
 use crate::policy::Policy;
 use crate::reject::{EmptyBody, Head};
 use crate::service::JwtAuth;
@@ -57,6 +57,7 @@ impl<V> JwtAuthLayer<V> {
                 policy: (),
                 challenge: None,
                 reject: EmptyBody,
+                caching: CachingBySource::default(),
             },
         }
     }
@@ -315,7 +316,7 @@ where
     type Service = JwtAuth<S, V, R, P>;
 
     fn layer(&self, inner: S) -> JwtAuth<S, V, R, P> {
-        JwtAuth::new(inner, Arc::new(self.gate.clone()))
+        JwtAuth::new(inner, Arc::new(self.gate.clone().prepared()))
     }
 }
 

@@ -164,6 +164,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
+mod caching;
 mod challenge;
 mod claims;
 mod config_error;

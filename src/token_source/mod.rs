@@ -24,6 +24,11 @@ use crate::reject::Head;
 /// in one request are refused with 400, whichever they are: a client that sends the header must not have the cookie as well. A
 /// credential of another scheme does not count.
 ///
+/// Shared caches know that `Authorization` is a credential ([RFC 9111, section
+/// 3.5](https://www.rfc-editor.org/rfc/rfc9111#section-3.5)). They do not know it of other places. The response to a token from
+/// elsewhere therefore gets `Cache-Control: private`, unless the service sets `Cache-Control`, and `Vary` with the headers
+/// that may hold a token. If a layer lets a request pass without a token, the response gets `Vary` only.
+///
 /// | source | what it costs |
 /// |---|---|
 /// | [`authorization`](Self::authorization), [`header`](Self::header), [`header_with_scheme`](Self::header_with_scheme) | nothing; a browser sends it only from a script |
@@ -117,7 +122,7 @@ impl TokenSource {
     ///
     /// The whole address, token included, is in the logs of everything that the request passes, in the browser's history
     /// and perhaps in `Referer`. Keep such tokens short-lived and for one purpose; send `Cache-Control: no-store` with what
-    /// they give access to; and have [the credential taken out](crate::JwtAuthLayer::remove_credential), so that what is
+    /// they give access to (the layer says `private` where the service says nothing); and have [the credential taken out](crate::JwtAuthLayer::remove_credential), so that what is
     /// inside logs an address without it. (Axum's `OriginalUri` is a copy that keeps it.)
     pub fn query(name: &str) -> Self {
         Self(Place::Query(name.into()))
@@ -218,6 +223,15 @@ impl TokenSource {
         }
     }
 
+    /// True if the token can only be in `Authorization`, which caches know to be a credential.
+    pub(crate) fn is_in_authorization(&self) -> bool {
+        match &self.0 {
+            Place::Authorization => true,
+            Place::Header { name, .. } => *name == AUTHORIZATION,
+            _ => false,
+        }
+    }
+
     /// Whether the service inside never sees the token of this place.
     pub(crate) fn is_always_taken_out(&self) -> bool {
         matches!(self.0, Place::WebSocketProtocol(_))
@@ -245,7 +259,7 @@ impl TokenSource {
         }
     }
 
-    fn header_names(&self) -> &[HeaderName] {
+    pub(crate) fn header_names(&self) -> &[HeaderName] {
         match &self.0 {
             Place::Authorization => &[AUTHORIZATION],
             Place::Header { name, .. } => std::slice::from_ref(name),

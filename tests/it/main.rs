@@ -6,6 +6,7 @@ mod allocations;
 mod answers;
 mod auto_traits;
 mod cache;
+mod caching;
 mod claims;
 mod differential;
 #[cfg(feature = "tracing")]
