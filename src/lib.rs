@@ -75,6 +75,7 @@
 //! A refusal has an empty body, unless a [`Reject`] makes another one: [`ProblemJson`], [`Grpc`] or a closure. It makes the
 //! bodies for handlers and extractors as well. Every refusal
 //! has `Cache-Control: no-store`, and the [`AuthError`] in its extensions for whatever logs and counts outside.
+//! Clients that upload large bodies [may not see a refusal](Reject#uploads).
 //! [`ProtectedResource`] tells clients where to get a token, as MCP servers have to.
 //!
 //! # Tokens of one's own

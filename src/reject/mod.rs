@@ -34,6 +34,21 @@ use crate::error::AuthError;
 /// The request is gone by then, so the layer keeps the parts that [`reads`](Self::reads) names. Closures get a copy of
 /// method, URI and headers, as the service inside saw them.
 ///
+/// # Uploads
+///
+/// The layer refuses a request before its body is read. With HTTP/1.1 the server then closes the connection. A client
+/// that sends the whole body before it reads the response, such as Python's `http.client`, sees a broken pipe instead of
+/// the 401. (curl, reqwest and Python's `requests` read the response all the same.) Any one of these helps:
+///
+/// - A client that reads the response after the error: with `http.client`, catch `BrokenPipeError` and call `getresponse()`.
+///   On a slow network the response may be lost.
+/// - A reverse proxy that reads the request before it passes it on. nginx does, unless `proxy_request_buffering` is `off`.
+/// - A client that sends `Expect: 100-continue`, as curl does with large bodies, or that uses HTTP/2.
+/// - Reading the rest of the body, within limits, before the refusal: see the example `upload`. Any stranger can use up
+///   that bandwidth.
+///
+/// `Connection: close` in the response does not help.
+///
 /// # Example
 ///
 /// ```
