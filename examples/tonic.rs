@@ -71,7 +71,7 @@ async fn serve(incoming: TcpIncoming) -> Result<(), Box<dyn Error + Send + Sync>
     Server::builder()
         .layer(JwtAuthLayer::new(verifier).on_reject(Grpc))
         // A layer on one service: tonic finds the service by its name, which `named_layer` keeps.
-        .add_service(policy.on_reject(Grpc).named_layer(HealthServer::new(Beating)))
+        .add_service(policy.named_layer(HealthServer::new(Beating)))
         .serve_with_incoming(incoming)
         .await?;
     Ok(())

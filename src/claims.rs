@@ -84,8 +84,11 @@ impl<C> Claims<C> {
         self.verified.token.kid()
     }
 
-    /// An error about these claims, for a handler that finds they are not enough. It is answered as the layer that
-    /// verified them answers.
+    /// An error about these claims, for a handler that finds they are not enough.
+    ///
+    /// An axum handler returns it as its error. Any other handler makes a response of it with `Response::from(error)`. The
+    /// layer that verified the claims then makes the body, as its [`on_reject`](crate::JwtAuthLayer::on_reject) says, and the
+    /// challenge has that layer's realm.
     ///
     /// ```
     /// use tower_jwt_auth::{AuthError, AuthErrorKind, Claims};

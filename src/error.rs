@@ -15,7 +15,8 @@ const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Why a request was refused, with what an answer needs to say so.
 ///
 /// It is put into the extensions of every response that refuses a request, for logs and metrics, whatever made the
-/// response. Nothing of the token is in it.
+/// response. Nothing of the token is in it. Its text may be sent to clients. Its [source](std::error::Error::source) is for
+/// logs only.
 ///
 /// ```
 /// use tower_jwt_auth::{AuthError, AuthErrorKind};
@@ -33,7 +34,6 @@ pub struct AuthError {
     lacks_scope: bool,
     /// Whether the policy could not tell, so that its opposite does not permit the request either.
     is_undecided: bool,
-    needed_by: Option<&'static str>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     challenge: Option<Arc<Challenge>>,
     about: About,
@@ -51,7 +51,6 @@ impl AuthError {
             scope: None,
             lacks_scope: false,
             is_undecided: false,
-            needed_by: None,
             source: None,
             challenge: None,
             about: About::default(),
@@ -81,7 +80,7 @@ impl AuthError {
 
     /// Nothing has put `Claims` of type `C` before what needs them.
     pub(crate) fn missing_layer<C>() -> Self {
-        Self { needed_by: Some(std::any::type_name::<C>()), ..Self::new(AuthErrorKind::MissingLayer) }
+        Self::new(AuthErrorKind::MissingLayer).caused_by(NoClaimsFound { of: std::any::type_name::<C>() })
     }
 
     /// Adds what caused it. It is never shown to a client, only to whoever reads [`source`](std::error::Error::source).
@@ -187,15 +186,10 @@ impl AuthError {
         }
     }
 
-    /// What the developer has to mend, for the one error that is the application's own fault.
-    pub(crate) fn hint(&self) -> Option<String> {
-        self.needed_by.map(|claims| {
-            format!(
-                "no claims of type `{claims}` in this request: put a JwtAuthLayer outside of what needs them, whose \
-                 verifier is a `JwtVerifier::<{claims}>` (in axum, `.layer` covers only the routes that stand before \
-                 it, and the layer that is added last runs first)"
-            )
-        })
+    /// The fix for a missing layer, as a response may show it: only to developers, never in a release build.
+    pub(crate) fn hint(&self, is_debug_build: bool) -> Option<String> {
+        let cause = self.source.as_deref().filter(|_| is_debug_build)?;
+        cause.downcast_ref::<NoClaimsFound>().map(NoClaimsFound::to_string)
     }
 }
 
@@ -207,10 +201,7 @@ impl From<AuthErrorKind> for AuthError {
 
 impl Display for AuthError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.hint() {
-            Some(hint) => f.write_str(&hint),
-            None => self.kind.fmt(f),
-        }
+        self.kind.fmt(f)
     }
 }
 
@@ -226,5 +217,40 @@ impl fmt::Debug for AuthError {
 impl std::error::Error for AuthError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// The cause of a missing layer. It names a type of the application, so it is for logs and developers only.
+#[derive(Debug)]
+struct NoClaimsFound {
+    of: &'static str,
+}
+
+impl Display for NoClaimsFound {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { of } = self;
+        write!(
+            f,
+            "no claims of type `{of}` in this request: put a JwtAuthLayer outside of what needs them, whose verifier \
+             is a `JwtVerifier::<{of}>` (in axum, `.layer` covers only the routes that stand before it, and the layer \
+             that is added last runs first)"
+        )
+    }
+}
+
+impl std::error::Error for NoClaimsFound {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn release_builds_send_no_hint() {
+        let error = AuthError::missing_layer::<Duration>();
+        let hint = error.hint(true).unwrap();
+        assert!(hint.starts_with("no claims of type `core::time::Duration` in this request"), "{hint}");
+        assert_eq!(error.hint(false), None);
+        assert_eq!(AuthError::new(AuthErrorKind::MissingLayer).hint(true), None);
+        assert_eq!(AuthError::new(AuthErrorKind::Expired).caused_by("a secret").hint(true), None);
     }
 }

@@ -19,7 +19,8 @@ use crate::require::check;
 /// # Errors
 ///
 /// Where an optional layer let the request pass without a credential, the client is asked for one (401). Where there
-/// is no layer for these claims at all, the answer is 500 with a hint for the developer.
+/// is no layer for these claims at all, the answer is 500. The log has a hint for the developer; in builds with debug
+/// assertions the body has it, too.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -62,7 +63,7 @@ where
 ///
 /// # Errors
 ///
-/// Where there is no layer for these claims, the answer is 500 with a hint for the developer.
+/// Where there is no layer for these claims, the answer is 500, as above.
 impl<C, S> OptionalFromRequestParts<S> for Claims<C>
 where
     C: Send + Sync + 'static,
@@ -83,8 +84,8 @@ where
 ///
 /// # Errors
 ///
-/// As a [`RequireLayer`](crate::RequireLayer) with this policy would answer, but without the body that the layer's
-/// [`on_reject`](crate::JwtAuthLayer::on_reject) gives: for one, take `Result<Permitted<C, P>, AuthError>`.
+/// As a [`RequireLayer`](crate::RequireLayer) with this policy would answer. For another response take
+/// `Result<Permitted<C, P>, AuthError>`.
 ///
 /// ```
 /// # use axum::{Router, routing::post};
@@ -160,13 +161,15 @@ impl<C: fmt::Debug, P: Policy<C> + Default> fmt::Debug for Permitted<C, P> {
     }
 }
 
-/// The answer that a layer would give; the developer's hint is the body.
+/// The response of a layer. It has no body: the layer that accepted the request makes it, as its
+/// [`on_reject`](crate::JwtAuthLayer::on_reject) says. For a body of your own use [`AuthError::response`].
 impl IntoResponse for AuthError {
-    fn into_response(mut self) -> Response {
-        self.report();
-        let body = self.hint().map_or_else(Body::empty, Body::from);
-        let mut response = self.response(body);
-        response.extensions_mut().insert(self);
+    fn into_response(self) -> Response {
+        let hint = self.hint(cfg!(debug_assertions));
+        let mut response = Response::from(self);
+        if let Some(hint) = hint {
+            *response.body_mut() = Body::from(hint);
+        }
         response
     }
 }

@@ -8,7 +8,8 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::gate::Gate;
+use crate::caching::Caching;
+use crate::gate::{Gate, Outgoing};
 use crate::policy::Policy;
 use crate::reject::Reject;
 use crate::verify::{PendingVerdict, Verify};
@@ -32,7 +33,7 @@ pin_project! {
         S: Service<Request<B>>,
         V: Verify,
     {
-        Calling { #[pin] response: S::Future },
+        Calling { #[pin] response: S::Future, outgoing: Outgoing<R> },
         Refused { response: Option<S::Response> },
         Waiting { waiting: Option<Box<Waiting<S, V, R, P, B>>> },
     }
@@ -46,6 +47,7 @@ struct Waiting<S, V: Verify, R, P, B> {
     request: Request<B>,
     inner: S,
     gate: Arc<Gate<V, R, P>>,
+    caching: Option<Arc<Caching>>,
 }
 
 impl<S, V, R, P, B> ResponseFuture<S, V, R, P, B>
@@ -53,8 +55,8 @@ where
     S: Service<Request<B>>,
     V: Verify,
 {
-    pub(crate) fn calling(response: S::Future) -> Self {
-        Self { state: State::Calling { response } }
+    pub(crate) fn calling(response: S::Future, outgoing: Outgoing<R>) -> Self {
+        Self { state: State::Calling { response, outgoing } }
     }
 
     pub(crate) fn refused(response: S::Response) -> Self {
@@ -66,8 +68,9 @@ where
         request: Request<B>,
         inner: S,
         gate: Arc<Gate<V, R, P>>,
+        caching: Option<Arc<Caching>>,
     ) -> Self {
-        let waiting = Box::new(Waiting { verdict: Some(verdict), request, inner, gate });
+        let waiting = Box::new(Waiting { verdict: Some(verdict), request, inner, gate, caching });
         Self { state: State::Waiting { waiting: Some(waiting) } }
     }
 }
@@ -98,7 +101,7 @@ where
     S: Service<Request<B>, Response = Response<ResBody>>,
     V: Verify,
     V::Claims: Send + Sync + 'static,
-    R: Reject<ResBody>,
+    R: Reject<ResBody> + Clone,
     P: Policy<V::Claims>,
 {
     type Output = Result<S::Response, S::Error>;
@@ -109,7 +112,13 @@ where
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
-                StateProj::Calling { response } => return response.poll(cx),
+                StateProj::Calling { response, outgoing } => {
+                    let mut polled = response.poll(cx);
+                    if let Poll::Ready(Ok(response)) = &mut polled {
+                        outgoing.finish(response);
+                    }
+                    return polled;
+                }
                 StateProj::Refused { response } => return Poll::Ready(Ok(response.take().expect(DONE))),
                 StateProj::Waiting { waiting } => {
                     let refusal = ready!(waiting.as_mut().expect(DONE).poll(cx)?);
@@ -117,8 +126,9 @@ where
                     if let Some(response) = refusal {
                         return Poll::Ready(Ok(response));
                     }
+                    let outgoing = accepted.gate.outgoing(&accepted.request, accepted.caching);
                     let response = accepted.inner.call(accepted.request);
-                    state.set(State::Calling { response });
+                    state.set(State::Calling { response, outgoing });
                 }
             }
         }

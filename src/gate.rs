@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
 
+use crate::caching::Caching;
 use crate::challenge::Challenge;
 use crate::claims::{Claims, NoClaims};
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::observe::{self, Timer};
 use crate::policy::Policy;
-use crate::reject::{self, Head, Reject};
+use crate::reject::{self, Head, Kept, Reject};
 use crate::token_source::TokenSource;
 use crate::verify::{PendingVerdict, Verdict, Verify};
 
@@ -28,6 +29,15 @@ pub(crate) struct Gate<V, R, P> {
     pub(crate) policy: P,
     pub(crate) challenge: Option<Arc<Challenge>>,
     pub(crate) reject: R,
+    /// Set by [`prepared`](Self::prepared).
+    pub(crate) caching: CachingBySource,
+}
+
+/// What responses tell caches, by where the token was; `None` if it was in `Authorization`.
+#[derive(Clone, Default)]
+pub(crate) struct CachingBySource {
+    with_token: Option<Arc<Caching>>,
+    without_token: Option<Arc<Caching>>,
 }
 
 /// Who may pass without good claims.
@@ -43,10 +53,33 @@ pub(crate) type Predicate = dyn Fn(Head<'_>) -> bool + Send + Sync;
 /// How far a request has come.
 pub(crate) enum Step<C> {
     /// The extensions are as the service inside expects them, with claims or without.
-    MayPass,
+    MayPass(Option<Arc<Caching>>),
     Refused(AuthError),
     /// It has to wait for the verdict, and then be [finished](Gate::finish).
-    Waiting(PendingVerdict<C>),
+    Waiting(PendingVerdict<C>, Option<Arc<Caching>>),
+}
+
+/// What is left to do once the service inside has responded.
+pub(crate) struct Outgoing<R> {
+    reject: R,
+    kept: Kept,
+    caching: Option<Arc<Caching>>,
+}
+
+impl<R> Outgoing<R> {
+    #[inline]
+    pub(crate) fn finish<B>(&self, response: &mut Response<B>)
+    where
+        R: Reject<B>,
+    {
+        self.kept.render(&self.reject, response);
+        if let Some(caching) = &self.caching {
+            // The response to an upgrade is never cached.
+            if !response.status().is_informational() {
+                caching.add_to(response.headers_mut());
+            }
+        }
+    }
 }
 
 impl<V, R, P> Gate<V, R, P> {
@@ -63,7 +96,30 @@ impl<V, R, P> Gate<V, R, P> {
             policy,
             challenge: self.challenge,
             reject,
+            caching: self.caching,
         }
+    }
+
+    /// The same once all sources are known, as services use it.
+    pub(crate) fn prepared(mut self) -> Self {
+        self.caching = CachingBySource {
+            with_token: Caching::with_token(&self.sources).map(Arc::new),
+            without_token: Caching::without_token(&self.sources).map(Arc::new),
+        };
+        self
+    }
+
+    /// Keeps what is needed of a request that may pass until its response is there.
+    #[inline]
+    pub(crate) fn outgoing<B, ResBody>(
+        &self,
+        request: &Request<B>,
+        caching: Option<Arc<Caching>>,
+    ) -> Outgoing<R>
+    where
+        R: Reject<ResBody> + Clone,
+    {
+        Outgoing { reject: self.reject.clone(), kept: Kept::of(request, self.reject.reads()), caching }
     }
 
     /// The `Debug` output of whatever is made of a gate.
@@ -92,12 +148,14 @@ where
         let missing = || AuthError::new(AuthErrorKind::MissingCredential);
         if self.passes_unread.as_ref().is_some_and(|passes| passes((&*request).into())) {
             self.pass(request, self.error(missing()));
-            return Step::MayPass;
+            return Step::MayPass(None);
         }
-        let judged = match self.credential((&*request).into()) {
+        let found = self.credential((&*request).into());
+        let caching = self.caching(&found);
+        let judged = match found {
             Ok(None) if self.lets_pass == LetsPass::WithoutCredential => {
                 self.pass(request, self.error(missing()));
-                return Step::MayPass;
+                return Step::MayPass(caching);
             }
             Ok(None) => Err(missing()),
             Ok(Some(Credential { token, .. })) if token.is_empty() => {
@@ -115,13 +173,13 @@ where
                         timer.stop(&judged);
                         judged
                     }
-                    Verdict::Pending(verdict) => return Step::Waiting(timer.until(verdict)),
+                    Verdict::Pending(verdict) => return Step::Waiting(timer.until(verdict), caching),
                 }
             }
             Err(kind) => Err(kind.into()),
         };
         match self.finish(request, judged) {
-            Ok(()) => Step::MayPass,
+            Ok(()) => Step::MayPass(caching),
             Err(error) => Step::Refused(error),
         }
     }
@@ -217,6 +275,15 @@ where
             }
         }
         Ok(found)
+    }
+
+    #[inline]
+    fn caching(&self, found: &Result<Option<Credential<'_, '_>>, AuthErrorKind>) -> Option<Arc<Caching>> {
+        match found {
+            Ok(Some(credential)) if credential.source.is_in_authorization() => None,
+            Ok(None) => self.caching.without_token.clone(),
+            Ok(Some(_)) | Err(_) => self.caching.with_token.clone(),
+        }
     }
 }
 

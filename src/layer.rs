@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use crate::challenge::{Challenge, Settings};
 use crate::config_error::ConfigError;
 use crate::error::AuthError;
-use crate::gate::{Gate, LetsPass};
+use crate::gate::{CachingBySource, Gate, LetsPass};
 use crate::policy::Policy;
 use crate::reject::{EmptyBody, Head};
 use crate::service::JwtAuth;
@@ -58,6 +58,7 @@ impl<V> JwtAuthLayer<V> {
                 policy: (),
                 challenge: None,
                 reject: EmptyBody,
+                caching: CachingBySource::default(),
             },
         }
     }
@@ -301,14 +302,23 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
         Ok(self)
     }
 
-    /// Sets what makes the responses to requests that this layer refuses. The default is [`EmptyBody`]. For a closure use
-    /// [`reject_with`](Self::reject_with). What a [`RequireLayer`](crate::RequireLayer) or a
-    /// [`PrincipalLayer`](crate::PrincipalLayer) inside refuses is asked of its own; an extractor has an empty body.
+    /// Sets what makes the responses to refused requests. The default is [`EmptyBody`]. For a closure use
+    /// [`reject_with`](Self::reject_with).
+    ///
+    /// It also makes the bodies for handlers and extractors that refuse a request, and for a
+    /// [`RequireLayer`](crate::RequireLayer) or a [`PrincipalLayer`](crate::PrincipalLayer) inside that has no [`Reject`] of its
+    /// own ([details](crate::Reject#refusals-from-inside)). The layer clones it for each accepted request: keep large values
+    /// in an [`Arc`].
+    ///
+    /// [`Reject`]: crate::Reject
     pub fn on_reject<R2>(self, reject: R2) -> JwtAuthLayer<V, R2, P> {
         JwtAuthLayer { gate: self.gate.with(|_, policy| (reject, policy)) }
     }
 
     /// The same as [`on_reject`](Self::on_reject) for a closure, which needs no annotations here.
+    ///
+    /// The closure may read the request, so the layer copies method, URI and headers of each request that it accepts. A type
+    /// that implements [`Reject`](crate::Reject) and [reads](crate::Reject::reads) only the error needs no copy.
     ///
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
@@ -353,7 +363,7 @@ where
     type Service = JwtAuth<S, V, R, P>;
 
     fn layer(&self, inner: S) -> JwtAuth<S, V, R, P> {
-        JwtAuth::new(inner, Arc::new(self.gate.clone()))
+        JwtAuth::new(inner, Arc::new(self.gate.clone().prepared()))
     }
 }
 

@@ -73,8 +73,10 @@
 //!
 //! # Answers
 //!
-//! A refusal has an empty body, unless a [`Reject`] makes another one: [`ProblemJson`], [`Grpc`] or a closure. Every refusal
+//! A refusal has an empty body, unless a [`Reject`] makes another one: [`ProblemJson`], [`Grpc`] or a closure. It makes the
+//! bodies for handlers and extractors as well. Every refusal
 //! has `Cache-Control: no-store`, and the [`AuthError`] in its extensions for whatever logs and counts outside.
+//! Clients that upload large bodies [may not see a refusal](Reject#uploads).
 //! [`ProtectedResource`] tells clients where to get a token, as MCP servers have to.
 //!
 //! # Tokens of one's own
@@ -177,6 +179,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
+mod caching;
 mod challenge;
 mod claims;
 mod config_error;
@@ -231,7 +234,7 @@ pub use self::layer::JwtAuthLayer;
 pub use self::observe::describe_metrics;
 pub use self::principal::{PrincipalFuture, PrincipalLayer, PrincipalService};
 pub use self::registered::{Audience, NumericDate, RegisteredClaims};
-pub use self::reject::{EmptyBody, Grpc, Head, ProblemJson, Reject};
+pub use self::reject::{EmptyBody, Grpc, Head, ProblemJson, Reads, Reject};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::resource::{ProtectedResource, ProtectedResourceService};
 #[cfg(feature = "redis")]

@@ -106,7 +106,8 @@ impl<C, F> PrincipalLayer<C, F> {
 }
 
 impl<C, F, R> PrincipalLayer<C, F, R> {
-    /// Sets what makes the responses to requests that are refused here. The default is [`EmptyBody`].
+    /// Sets what makes the responses to requests that are refused here. By default the
+    /// [`JwtAuthLayer`](crate::JwtAuthLayer) outside makes them, as its [`on_reject`](crate::JwtAuthLayer::on_reject) says.
     pub fn on_reject<R2>(self, reject: R2) -> PrincipalLayer<C, F, R2> {
         PrincipalLayer { find: self.find, reject, claims: PhantomData }
     }

@@ -23,8 +23,9 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 /// the layer guards can be said there, with [`JwtAuthLayer::require`](crate::JwtAuthLayer::require). A request that is not
 /// permitted is refused with 403 `insufficient_scope`
 /// ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)), and one that the layer outside let
-/// pass without good claims as that layer would have refused it (but for the body, which is [made here](Self::on_reject)).
-/// With no layer outside, the answer is 500, and the [`AuthError`] in the response's extensions says what to do.
+/// pass without good claims as that layer would have refused it.
+/// With no layer outside, the answer is 500, and the [source](std::error::Error::source) of the [`AuthError`] in the
+/// response's extensions says what to do.
 ///
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
@@ -62,7 +63,8 @@ impl<C, P> RequireLayer<C, P> {
 }
 
 impl<C, P, R> RequireLayer<C, P, R> {
-    /// Sets what makes the responses to requests that are refused here. The default is [`EmptyBody`].
+    /// Sets what makes the responses to requests that are refused here. By default the
+    /// [`JwtAuthLayer`](crate::JwtAuthLayer) outside makes them, as its [`on_reject`](crate::JwtAuthLayer::on_reject) says.
     pub fn on_reject<R2>(self, reject: R2) -> RequireLayer<C, P, R2> {
         RequireLayer { policy: self.policy, reject, claims: PhantomData }
     }

@@ -29,7 +29,7 @@ where
     S: Service<Request<B>, Response = Response<ResBody>> + Clone,
     V: Verify,
     V::Claims: Send + Sync + 'static,
-    R: Reject<ResBody>,
+    R: Reject<ResBody> + Clone,
     P: Policy<V::Claims>,
 {
     type Response = S::Response;
@@ -42,14 +42,17 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.gate.begin(&mut request) {
-            Step::MayPass => ResponseFuture::calling(self.inner.call(request)),
+            Step::MayPass(caching) => {
+                let outgoing = self.gate.outgoing(&request, caching);
+                ResponseFuture::calling(self.inner.call(request), outgoing)
+            }
             Step::Refused(error) => ResponseFuture::refused(self.gate.refuse(error, &request)),
-            Step::Waiting(verdict) => {
+            Step::Waiting(verdict, caching) => {
                 // The request waits with a clone that is not ready yet, and the ready service is given up: tokens that
                 // have not been judged hold none of the capacity inside.
                 let waiting = self.inner.clone();
                 self.inner = waiting.clone();
-                ResponseFuture::waiting(verdict, request, waiting, Arc::clone(&self.gate))
+                ResponseFuture::waiting(verdict, request, waiting, Arc::clone(&self.gate), caching)
             }
         }
     }

@@ -1,16 +1,17 @@
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use super::{EmptyBody, Head, Reject};
+use super::{EmptyBody, Head, Reads, Reject};
 use crate::error::AuthError;
 
 /// A [`Reject`] for gRPC: the answer is a status of gRPC, and not of HTTP.
 ///
-/// A gRPC request, which is a `POST` whose content type begins with `application/grpc`, gets a response of headers alone
-/// ("Trailers-Only" in the
+/// A gRPC request is a `POST` whose content type is `application/grpc`, `application/grpc-web` or
+/// `application/grpc-web-text`, alone or followed by `+` or `;`. Its response has headers only ("Trailers-Only" in the
 /// [protocol](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)): HTTP status 200, `grpc-status` and
 /// `grpc-message`, beside the headers of the default, which a client finds in the metadata. Every other request is answered
-/// as by [`EmptyBody`].
+/// as by [`EmptyBody`]. The client chooses the content type, so count refusals by the [`AuthError`] in the response or by the
+/// metrics, and not by the HTTP status.
 ///
 /// | HTTP | gRPC |
 /// |---|---|
@@ -21,10 +22,9 @@ use crate::error::AuthError;
 /// | 500 | 13, `INTERNAL` |
 ///
 /// A layer without it answers a gRPC client, too: of most statuses of HTTP such a client makes the same code by itself, but has
-/// no message. So give it to every layer, a [`RequireLayer`](crate::RequireLayer) as well.
+/// no message. A [`RequireLayer`](crate::RequireLayer) inside needs none of its own.
 ///
-/// A handler says the same with
-/// `Status::new(error.grpc_status().into(), error.kind().to_string())`; the error's own text is for developers.
+/// A handler says the same with `Status::new(error.grpc_status().into(), error.to_string())`.
 ///
 /// gRPC-web is answered alike, in its own content type; its clients read a status in the headers. Where they are in a browser
 /// and of another origin, CORS has to expose `grpc-status` and `grpc-message`. `tonic_web`'s layer can stand on either
@@ -56,28 +56,56 @@ pub struct Grpc;
 impl<B: Default> Reject<B> for Grpc {
     fn reject(&self, error: &AuthError, request: Head<'_>) -> Response<B> {
         let mut response = EmptyBody.reject(error, request);
-        if let Some(content_type) = content_type(request) {
+        if let Some(form) = Form::of(request) {
             *response.status_mut() = StatusCode::OK;
             let headers = response.headers_mut();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            headers.insert(CONTENT_TYPE, form.content_type());
             headers.insert(GRPC_STATUS, HeaderValue::from(error.grpc_status()));
             // It may be sent as it is: printable ASCII without `%`.
             headers.insert(GRPC_MESSAGE, HeaderValue::from_static(error.kind().description()));
         }
         response
     }
+
+    fn reads(&self) -> Reads {
+        Reads::Grpc
+    }
 }
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// The content type of the answer, if this is a gRPC request.
-fn content_type(request: Head<'_>) -> Option<&'static str> {
-    let asked = request.headers().get(CONTENT_TYPE).filter(|_| request.method() == Method::POST)?;
-    // The longest of them comes first.
-    ["application/grpc-web-text", "application/grpc-web", "application/grpc"].into_iter().find(|known| {
-        asked.as_bytes().get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known.as_bytes()))
-    })
+/// The forms of gRPC, by content type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    Native,
+    Web,
+    WebText,
+}
+
+impl Form {
+    /// The form of a gRPC request: a `POST` of one of the three types, alone or followed by `+` or `;`.
+    pub(super) fn of(request: Head<'_>) -> Option<Self> {
+        let asked =
+            request.headers().get(CONTENT_TYPE).filter(|_| request.method() == Method::POST)?.as_bytes();
+        [Self::Native, Self::Web, Self::WebText].into_iter().find(|form| {
+            let (name, known) = (form.name().as_bytes(), form.name().len());
+            asked.get(..known).is_some_and(|start| start.eq_ignore_ascii_case(name))
+                && matches!(asked.get(known), None | Some(b'+' | b';'))
+        })
+    }
+
+    pub(super) fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(self.name())
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Native => "application/grpc",
+            Self::Web => "application/grpc-web",
+            Self::WebText => "application/grpc-web-text",
+        }
+    }
 }
 
 impl AuthError {

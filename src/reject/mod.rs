@@ -1,6 +1,7 @@
-//! Answers to requests that are refused.
+//! Responses to requests that are refused.
 
 mod grpc;
+mod inside;
 mod problem_json;
 
 use std::borrow::Cow;
@@ -10,6 +11,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 pub use self::grpc::Grpc;
+pub(crate) use self::inside::Kept;
+pub use self::inside::Reads;
+use self::inside::Unrendered;
 pub use self::problem_json::ProblemJson;
 
 use crate::error::AuthError;
@@ -20,9 +24,36 @@ use crate::error::AuthError;
 /// too. Whatever it returns, the layer adds the [`AuthError`] to the response's extensions, and `Cache-Control: no-store`
 /// where the response says nothing of caches.
 ///
+/// # Refusals from inside
+///
+/// Handlers and extractors refuse requests as well, with an [`AuthError`]. Its response has no body. On the way out, the
+/// layer that accepted the request makes the body with its `Reject`. It does the same for a
+/// [`RequireLayer`](crate::RequireLayer), a [`PrincipalLayer`](crate::PrincipalLayer) or a `JwtAuthLayer` inside that has the
+/// default. Headers that layers between have set stay. A response that already has a body is left as it is.
+///
+/// The request is gone by then, so the layer keeps the parts that [`reads`](Self::reads) names. Closures get a copy of
+/// method, URI and headers, as the service inside saw them.
+///
+/// # Uploads
+///
+/// The layer refuses a request before its body is read. With HTTP/1.1 the server then closes the connection. A client
+/// that sends the whole body before it reads the response, such as Python's `http.client`, sees a broken pipe instead of
+/// the 401. (curl, reqwest and Python's `requests` read the response all the same.) Any one of these helps:
+///
+/// - A client that reads the response after the error: with `http.client`, catch `BrokenPipeError` and call `getresponse()`.
+///   On a slow network the response may be lost.
+/// - A reverse proxy that reads the request before it passes it on. nginx does, unless `proxy_request_buffering` is `off`.
+/// - A client that sends `Expect: 100-continue`, as curl does with large bodies, or that uses HTTP/2.
+/// - Reading the rest of the body, within limits, before the refusal: see the example `upload`. Any stranger can use up
+///   that bandwidth.
+///
+/// `Connection: close` in the response does not help.
+///
+/// # Example
+///
 /// ```
 /// use http::Response;
-/// use tower_jwt_auth::{AuthError, Head, Reject};
+/// use tower_jwt_auth::{AuthError, Head, Reads, Reject};
 ///
 /// #[derive(Clone)] // as a layer needs it to be
 /// struct PlainText;
@@ -30,6 +61,10 @@ use crate::error::AuthError;
 /// impl<B: From<String>> Reject<B> for PlainText { // whatever the bodies are: axum's, a `String`
 ///     fn reject(&self, error: &AuthError, _: Head<'_>) -> Response<B> {
 ///         error.response(format!("{}\n", error.kind()).into())
+///     }
+///
+///     fn reads(&self) -> Reads { // no request, so the layer copies none
+///         Reads::Error
 ///     }
 /// }
 /// ```
@@ -43,6 +78,12 @@ use crate::error::AuthError;
 pub trait Reject<B> {
     /// Makes the response to a request that is refused because of `error`.
     fn reject(&self, error: &AuthError, request: Head<'_>) -> Response<B>;
+
+    /// Says what [`reject`](Self::reject) reads. A layer keeps that of each request that it accepts, for handlers and
+    /// extractors that refuse it. [`Reads::Error`] spares the layer the copy that the default needs.
+    fn reads(&self) -> Reads {
+        Reads::Head
+    }
 }
 
 impl<B, F> Reject<B> for F
@@ -55,6 +96,8 @@ where
 }
 
 /// The default [`Reject`]: status and headers as [`AuthError::response`] sets them, and an empty body.
+///
+/// Inside another layer it leaves the body to the [`Reject`] of that layer.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it is written as a value, and has nothing to set")]
 pub struct EmptyBody;
@@ -62,6 +105,10 @@ pub struct EmptyBody;
 impl<B: Default> Reject<B> for EmptyBody {
     fn reject(&self, error: &AuthError, _: Head<'_>) -> Response<B> {
         error.response(B::default())
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Nothing
     }
 }
 
@@ -172,6 +219,12 @@ where
     if headers.keys().next() != Some(&CACHE_CONTROL) && !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, NO_STORE);
     }
-    response.extensions_mut().insert(error);
+    let extensions = response.extensions_mut();
+    extensions.insert(error);
+    if reject.reads() == Reads::Nothing {
+        extensions.insert(Unrendered);
+    } else {
+        extensions.remove::<Unrendered>();
+    }
     response
 }

@@ -2,7 +2,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use serde::Serialize;
 
-use super::{Head, Reject};
+use super::{Head, Reads, Reject};
 use crate::error::AuthError;
 
 /// A [`Reject`] that says what is wrong as problem details
@@ -10,7 +10,7 @@ use crate::error::AuthError;
 ///
 /// Status and headers are those of the default. `type` is one URL for each [`AuthErrorKind`](crate::AuthErrorKind), that of
 /// its documentation, and stays as it is; `title` is what the kind says of itself; `scope` is there if scopes are needed;
-/// and `detail` is there if a layer is missing, for the developer.
+/// and `detail` is there if a layer is missing, for the developer, in builds with debug assertions only.
 ///
 /// It makes any body that can be made of a [`String`]: axum's, `http_body_util::Full`, a `String`.
 ///
@@ -54,13 +54,17 @@ impl<B: From<String>> Reject<B> for ProblemJson {
             r#type: format!("{KINDS}#variant.{:?}", error.kind()),
             title: error.kind().description(),
             status: error.status().as_u16(),
-            detail: error.hint(),
+            detail: error.hint(cfg!(debug_assertions)),
             scope: error.scope(),
         };
         let body = serde_json::to_string(&problem).expect("texts and a number are JSON");
         let mut response = error.response(B::from(body));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Error
     }
 }
 

@@ -44,6 +44,11 @@ use crate::reject::Head;
 /// 400 in place of 401. RFC 6750 says nothing about cookies and other headers. Their values go to the verifier as they are,
 /// so an API key such as `id:secret` works there.
 ///
+/// Shared caches know that `Authorization` is a credential ([RFC 9111, section
+/// 3.5](https://www.rfc-editor.org/rfc/rfc9111#section-3.5)). They do not know it of other places. The response to a token from
+/// elsewhere therefore gets `Cache-Control: private`, unless the service sets `Cache-Control`, and `Vary` with the headers
+/// that may hold a token. If a layer lets a request pass without a token, the response gets `Vary` only.
+///
 /// ```
 /// use http::HeaderName;
 /// use tower_jwt_auth::{ConfigError, TokenSource};
@@ -140,7 +145,7 @@ impl TokenSource {
     ///
     /// The whole address, token included, is in the logs of everything that the request passes, in the browser's history
     /// and perhaps in `Referer`. Keep such tokens short-lived and for one purpose; send `Cache-Control: no-store` with what
-    /// they give access to; and have [the credential taken out](crate::JwtAuthLayer::remove_credential), so that what is
+    /// they give access to (the layer says `private` where the service says nothing); and have [the credential taken out](crate::JwtAuthLayer::remove_credential), so that what is
     /// inside logs an address without it. (Axum's `OriginalUri` is a copy that keeps it, and so is a header such as
     /// `X-Forwarded-Uri` that a proxy adds.)
     /// [`only_if`](Self::only_if) limits it to the requests that need it, such as those of `EventSource`.
@@ -327,12 +332,7 @@ impl TokenSource {
 
     /// Returns true for two `Authorization` headers: no other source is preferred to a message that is ambiguous itself.
     pub(crate) fn is_ambiguous(&self, request: Head<'_>) -> bool {
-        let reads_authorization = match &self.place {
-            Place::Authorization => true,
-            Place::Header { name, .. } => *name == AUTHORIZATION,
-            _ => false,
-        };
-        reads_authorization && matches!(self.find(request), Err(AuthErrorKind::MultipleCredentials))
+        self.is_in_authorization() && matches!(self.find(request), Err(AuthErrorKind::MultipleCredentials))
     }
 
     /// Checks that a token has the form that its source requires.
@@ -361,6 +361,15 @@ impl TokenSource {
                     .filter(|(other, _)| *other == name)
                     .for_each(|(_, value)| value.set_sensitive(true));
             }
+        }
+    }
+
+    /// True if the token can only be in `Authorization`, which caches know to be a credential.
+    pub(crate) fn is_in_authorization(&self) -> bool {
+        match &self.place {
+            Place::Authorization => true,
+            Place::Header { name, .. } => *name == AUTHORIZATION,
+            _ => false,
         }
     }
 
@@ -393,7 +402,7 @@ impl TokenSource {
         }
     }
 
-    fn header_names(&self) -> &[HeaderName] {
+    pub(crate) fn header_names(&self) -> &[HeaderName] {
         match &self.place {
             Place::Authorization => &[AUTHORIZATION],
             Place::Header { name, .. } => std::slice::from_ref(name),

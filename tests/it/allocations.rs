@@ -11,7 +11,8 @@ use serde::Deserialize;
 use tower::layer::util::Stack;
 use tower_jwt_auth::policy::{HasScope, scope};
 use tower_jwt_auth::{
-    AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer, Revocations, TokenCache, Verdict,
+    AuthErrorKind, Claims, Grpc, JwtAuthLayer, JwtVerifier, KeySet, ProblemJson, RequireLayer, Revocations,
+    TokenCache, Verdict,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -109,6 +110,12 @@ fn requests_allocate_no_more_than_is_said() {
     assert_eq!(allocations(&cached, || bearer(&good), 200), 3, "accepted, remembered");
     assert_eq!(allocations(&listed, || bearer(&good), 200), 4, "held against a list");
     assert_eq!(allocations(&listed_cached, || bearer(&good), 200), 3, "remembered, held against a list");
+    // Only a closure may read the request once a handler refuses it.
+    let layer = || JwtAuthLayer::new(verifier.clone());
+    assert_eq!(through(&layer().on_reject(ProblemJson), || bearer(&good), 200), 4, "problem details");
+    assert_eq!(through(&layer().on_reject(Grpc), || bearer(&good), 200), 4, "gRPC");
+    let closure = layer().reject_with(|error, _| error.response(String::new()));
+    assert_eq!(through(&closure, || bearer(&good), 200), 4 + 5, "a copy of the head");
     assert_refused_with("no token", allocations(&verifier, || Request::new(String::new()), 401), 5);
     assert_refused_with("forged", allocations(&verifier, || bearer(&forged), 401), 5);
     assert_refused_with("forged, with a cache", allocations(&cached, || bearer(&forged), 401), 5);

@@ -133,7 +133,9 @@ async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
     let layer = RequireLayer::<Value, _>::new(scope("read"));
     ask(&layer, Request::new(String::new())).await;
     let line = log.take();
-    assert!(line.starts_with("ERROR tower_jwt_auth: request refused: no claims of type"), "{line}");
+    let told =
+        "ERROR tower_jwt_auth: request refused: the server is not set up to authenticate this request ";
+    assert!(line.starts_with(told) && line.contains("cause=\"no claims of type"), "{line}");
     assert_eq!(line.lines().count(), 1);
 }
 
@@ -210,6 +212,13 @@ async fn a_refusal_is_told_once() {
     let app = axum::Router::new().route("/", get(handler)).layer(JwtAuthLayer::new(verifier()).optional());
     let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.status(), 401);
+    assert_eq!(log.take().matches("request refused").count(), 1);
+
+    // The extractor refuses it, and the layer makes the body.
+    let layer = JwtAuthLayer::new(verifier()).optional().on_reject(tower_jwt_auth::ProblemJson);
+    let app = axum::Router::new().route("/", get(handler)).layer(layer);
+    let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
     assert_eq!(log.take().matches("request refused").count(), 1);
 }
 

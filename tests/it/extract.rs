@@ -12,7 +12,7 @@ use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::policy::{Policy, when};
 use tower_jwt_auth::{
     Algorithm, AuthError, Claims, Head, JwtAuthLayer, JwtVerifier, KeySet, Permitted, PrincipalLayer,
-    RequireLayer, TokenSource,
+    ProblemJson, RequireLayer, TokenSource,
 };
 
 use crate::support::*;
@@ -101,6 +101,7 @@ async fn without_a_layer_the_developer_is_told() {
     let expected = "no claims of type `it::extract::User` in this request: put a JwtAuthLayer outside of what needs \
                     them, whose verifier is a `JwtVerifier::<it::extract::User>` (in axum, `.layer` covers only the \
                     routes that stand before it, and the layer that is added last runs first)";
+    let expected = if cfg!(debug_assertions) { expected } else { "" };
     for (name, app) in [("none", routes()), ("of another type", routes().layer(JwtAuthLayer::new(other)))] {
         for path in ["/hello", "/welcome"] {
             let (response, body) = send(app.clone(), path, Some(&good_token())).await;
@@ -154,7 +155,58 @@ async fn a_policy_can_be_a_type() {
     assert_refused("bad", &without(response, "content-length"), 401, MalformedToken, &expected);
     let (response, body) = send(routes(), own, Some(&good_token())).await;
     assert_eq!(response.status(), 500);
-    assert!(body.starts_with("no claims of type `it::extract::User`"), "{body}");
+    let hint = if cfg!(debug_assertions) { "no claims of type `it::extract::User`" } else { "" };
+    assert!(body.starts_with(hint), "{body}");
+}
+
+/// Whatever refuses, a client gets one form of body.
+#[tokio::test]
+async fn the_layer_makes_the_body_of_every_refusal() {
+    async fn purge(user: Claims<User>) -> Result<&'static str, AuthError> {
+        Err(user.refuse(InsufficientScope).needed_scope("admin"))
+    }
+    async fn page(_: Permitted<User, Owner>) {}
+    async fn of_others(_: Claims<String>) {}
+
+    let routes = Router::new()
+        .route("/purge", get(purge))
+        .route("/page", get(page))
+        .route("/others", get(of_others))
+        .route("/hello", get(hello))
+        .route("/route", get(hello).layer(RequireLayer::<User, _>::new(when(|_: &Claims<User>, _| false))))
+        .layer(CorsLayer::permissive());
+    let app =
+        routes.layer(JwtAuthLayer::new(users()).realm("pages").unwrap().optional().on_reject(ProblemJson));
+
+    let token = good_token();
+    for (path, token, status, kind) in [
+        ("/purge", Some(&*token), 403, InsufficientScope),
+        ("/page", Some(&*token), 403, InsufficientScope),
+        ("/route", Some(&*token), 403, InsufficientScope),
+        ("/others", Some(&*token), 500, MissingLayer),
+        ("/hello", None, 401, MissingCredential),
+        ("/hello", Some("a.b.c"), 401, MalformedToken),
+    ] {
+        let (response, body) = send(app.clone(), path, token).await;
+        let name = format!("{path} {token:?}");
+        assert_eq!(response.status(), status, "{name}");
+        assert_eq!(response.extensions().get::<AuthError>().unwrap().kind(), kind, "{name}");
+        let problem: serde_json::Value =
+            serde_json::from_str(&body).unwrap_or_else(|_| panic!("{name}: {body}"));
+        assert_eq!(problem["title"], kind.to_string(), "{name}");
+        assert_eq!(response.headers()["content-type"], "application/problem+json", "{name}");
+        assert_eq!(response.headers()["content-length"], body.len().to_string(), "{name}");
+        assert_eq!(response.headers()["cache-control"], "no-store", "{name}");
+        let challenge = response.headers().get("www-authenticate").map(|value| value.to_str().unwrap());
+        assert_eq!(
+            challenge.is_some_and(|text| text.starts_with("Bearer realm=\"pages\"")),
+            status != 500,
+            "{name}"
+        );
+        let passed_cors = token != Some("a.b.c");
+        assert_eq!(response.headers().contains_key("access-control-allow-origin"), passed_cors, "{name}");
+    }
+    assert_eq!(send(app, "/hello", Some(&token)).await.1, "Hello eze@example.com");
 }
 
 #[tokio::test]

@@ -32,8 +32,7 @@ const FORBIDDEN: &str = r#"Bearer realm="api", error="insufficient_scope", error
 async fn a_client_is_told_why_it_is_refused() {
     let (incoming, client) = socket();
     let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc);
-    let eze_only =
-        RequireLayer::<Value, _>::new(claim("email", "eze@example.com").or(scope("watch"))).on_reject(Grpc);
+    let eze_only = RequireLayer::<Value, _>::new(claim("email", "eze@example.com").or(scope("watch")));
     let service = eze_only.named_layer(HealthServer::new(Watched::default()));
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
 
@@ -127,7 +126,11 @@ async fn every_form_of_grpc_is_answered_in_headers_alone() {
     for (asked, answered) in [
         ("application/grpc", "application/grpc"),
         ("application/grpc+proto", "application/grpc"),
+        ("application/grpc+json", "application/grpc"),
         ("application/grpc;charset=utf-8", "application/grpc"),
+        ("application/grpc+proto;charset=utf-8", "application/grpc"),
+        ("application/grpc-web;charset=utf-8", "application/grpc-web"),
+        ("application/grpc-web-text;charset=utf-8", "application/grpc-web-text"),
         ("Application/GRPC", "application/grpc"),
         ("application/grpc-web", "application/grpc-web"),
         ("application/grpc-web+proto", "application/grpc-web"),
@@ -156,6 +159,14 @@ async fn what_is_not_grpc_is_answered_as_by_default() {
         ("POST", Some("application/json")),
         ("POST", Some("application/graphql")),
         ("POST", Some("application/grp")),
+        ("POST", Some("application/grpcevil")),
+        ("POST", Some("application/grpc-")),
+        ("POST", Some("application/grpc-evil")),
+        ("POST", Some("application/grpc-web-evil")),
+        ("POST", Some("application/grpc-web-textual")),
+        ("POST", Some("application/grpc/x")),
+        ("POST", Some("application/grpc,application/json")),
+        ("POST", Some("application/grpc ")),
         ("POST", Some("text/application/grpc")),
         ("GET", None),
         ("GET", Some("application/grpc")),

@@ -6,6 +6,7 @@ mod allocations;
 mod answers;
 mod auto_traits;
 mod cache;
+mod caching;
 mod claims;
 mod differential;
 #[cfg(feature = "tracing")]
@@ -13,6 +14,7 @@ mod events;
 #[cfg(feature = "axum")]
 mod extract;
 mod grpc;
+mod inside;
 #[cfg(feature = "issue")]
 mod issue;
 mod issuers;

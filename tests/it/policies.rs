@@ -371,7 +371,8 @@ async fn a_route_asks_after_the_layer() {
 async fn a_route_without_a_layer_is_the_developers_mistake() {
     let response = ask(&RequireLayer::<User, _>::new(scope("profile")), clerks_request()).await;
     assert_refused("no layer", &response, 500, MissingLayer, &[]);
-    let hint = response.extensions().get::<AuthError>().unwrap().to_string();
+    let hint =
+        std::error::Error::source(response.extensions().get::<AuthError>().unwrap()).unwrap().to_string();
     assert!(
         hint.starts_with("no claims of type `it::policies::User` in this request: put a JwtAuthLayer"),
         "{hint}"

@@ -111,7 +111,9 @@ async fn without_the_layer_outside_the_developer_is_told() {
     let service = ServiceBuilder::new().layer(PrincipalLayer::new(find)).service_fn(greet);
     let response = service.oneshot(of("42")).await.unwrap();
     assert_refused("no layer", &response, 500, MissingLayer, &[]);
-    let hint = response.extensions().get::<AuthError>().unwrap().to_string();
+    let error = response.extensions().get::<AuthError>().unwrap();
+    assert_eq!(error.to_string(), "the server is not set up to authenticate this request", "may be sent");
+    let hint = error.source().unwrap().to_string();
     assert!(
         hint.starts_with(
             "no claims of type `serde_json::value::Value` in this request: put a JwtAuthLayer outside"

@@ -1,0 +1,56 @@
+//! Headers that tell caches that a response belongs to a credential.
+
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, VARY};
+
+use crate::token_source::TokenSource;
+
+/// The headers that a layer adds to responses for caches.
+///
+/// Shared caches do not reuse a response to a request with `Authorization` (RFC 9111, section 3.5). They do not know that a
+/// cookie, another header or a query parameter is a credential as well.
+pub(crate) struct Caching {
+    /// Headers that may hold a token, without `Authorization`.
+    vary: Vec<HeaderName>,
+    is_private: bool,
+}
+
+impl Caching {
+    /// For responses to requests with a token from one of `sources` that is not in `Authorization`.
+    pub(crate) fn with_token(sources: &[TokenSource]) -> Option<Self> {
+        let others = || sources.iter().filter(|source| !source.is_in_authorization());
+        others().next()?;
+        let mut vary: Vec<HeaderName> = Vec::new();
+        for name in others().flat_map(TokenSource::header_names) {
+            if *name != AUTHORIZATION && !vary.contains(name) {
+                vary.push(name.clone());
+            }
+        }
+        Some(Self { vary, is_private: true })
+    }
+
+    /// For responses to requests in which none of `sources` found a token: anybody may see them who sends none either.
+    pub(crate) fn without_token(sources: &[TokenSource]) -> Option<Self> {
+        let with_token = Self::with_token(sources)?;
+        (!with_token.vary.is_empty()).then_some(Self { is_private: false, ..with_token })
+    }
+
+    /// Adds the headers, unless the service inside has set them.
+    #[cold]
+    pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
+        if self.is_private && !headers.contains_key(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        }
+        for name in &self.vary {
+            if !varies_by(headers, name) {
+                headers.append(VARY, HeaderValue::from(name.clone()));
+            }
+        }
+    }
+}
+
+fn varies_by(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let lines = headers.get_all(VARY).iter();
+    let mut names =
+        lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    names.any(|other| other == b"*" || other.eq_ignore_ascii_case(name.as_str().as_bytes()))
+}

@@ -1,0 +1,325 @@
+//! Refusals from inside a layer: by handlers, extractors and other layers. The layer's `Reject` makes their bodies.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use serde_json::{Value, json};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::policy::{HasScope, scope};
+use tower_jwt_auth::{
+    AuthError, AuthErrorKind, Claims, Grpc, Head, JwtAuthLayer, PrincipalLayer, ProblemJson, Reads, Reject,
+    RequireLayer, Verdict, Verify,
+};
+
+use crate::support::*;
+
+const FORBIDDEN: &str = r#"Bearer realm="shop", error="insufficient_scope", error_description="the token does not permit this request", scope="admin""#;
+
+fn problem(kind: &str, title: &str, status: u16, more: &str) -> String {
+    let page = "https://docs.rs/tower-jwt-auth/latest/tower_jwt_auth/enum.AuthErrorKind.html";
+    format!(r#"{{"type":"{page}#variant.{kind}","title":"{title}","status":{status}{more}}}"#)
+}
+
+fn forbidden() -> String {
+    problem("InsufficientScope", "the token does not permit this request", 403, r#","scope":"admin""#)
+}
+
+/// A handler that refuses whoever asks, with the error that a layer left or one about the claims.
+#[derive(Clone, Copy)]
+struct Handler(fn(AuthError) -> Response<String>);
+
+impl Service<Request<String>> for Handler {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<String>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<String>) -> Self::Future {
+        let error = match Claims::<Value>::find(request.extensions()) {
+            Ok(claims) => claims.refuse(InsufficientScope).needed_scope("admin"),
+            Err(error) => error,
+        };
+        ready(Ok((self.0)(error)))
+    }
+}
+
+const REFUSES: Handler = Handler(Response::from);
+
+async fn through<L>(layer: L, inner: Handler, request: Request<String>) -> Response<String>
+where
+    L: Layer<Handler>,
+    L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
+{
+    let Ok(response) = layer.layer(inner).oneshot(request).await;
+    response
+}
+
+fn shop() -> JwtAuthLayer<tower_jwt_auth::JwtVerifier<Value>> {
+    JwtAuthLayer::new(verifier()).realm("shop").unwrap()
+}
+
+fn good() -> Request<String> {
+    bearer(&good_token())
+}
+
+#[tokio::test]
+async fn the_layer_renders_what_a_handler_refuses() {
+    let response = through(shop().on_reject(ProblemJson), REFUSES, good()).await;
+    let headers = [("www-authenticate", FORBIDDEN), ("content-type", "application/problem+json")];
+    assert_refused("problem", &response, 403, InsufficientScope, &headers);
+    assert_eq!(*response.body(), forbidden());
+
+    let response = through(shop(), REFUSES, good()).await;
+    assert_refused("default", &response, 403, InsufficientScope, &[("www-authenticate", FORBIDDEN)]);
+    assert_eq!(response.body(), "");
+
+    let closure = shop().remove_credential().reject_with(|error, request| {
+        error.response(format!("{} {}: {error} {:?}", request.method(), request.uri(), request.headers()))
+    });
+    let response = through(closure, REFUSES, good()).await;
+    assert_refused("closure", &response, 403, InsufficientScope, &[("www-authenticate", FORBIDDEN)]);
+    let told = "GET /orders: the token does not permit this request {}";
+    assert_eq!(response.body(), told, "the request as the service inside saw it");
+}
+
+/// Reads no request, and says so.
+#[derive(Clone)]
+struct PlainText;
+
+impl<B: From<String>> Reject<B> for PlainText {
+    fn reject(&self, error: &AuthError, request: Head<'_>) -> Response<B> {
+        error.response(format!("{} {}: {error}", request.method(), request.uri()).into())
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Error
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_the_request_is_kept_where_nothing_is_read() {
+    let mut request = good();
+    *request.method_mut() = http::Method::PUT;
+    let response = through(shop().on_reject(PlainText), REFUSES, request).await;
+    assert_eq!(response.body(), "GET /: the token does not permit this request");
+}
+
+#[tokio::test]
+async fn grpc_requests_get_a_grpc_status_from_inside() {
+    for (content_type, status, answered) in [
+        ("application/grpc+proto", 200, Some("application/grpc")),
+        ("application/grpc-web-text", 200, Some("application/grpc-web-text")),
+        ("application/grpcevil", 403, None),
+    ] {
+        let mut request = good();
+        *request.method_mut() = http::Method::POST;
+        request.headers_mut().insert("content-type", content_type.parse().unwrap());
+        let response = through(shop().on_reject(Grpc), REFUSES, request).await;
+        let headers = response.headers();
+        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
+        assert_eq!((response.status().as_u16(), text("content-type")), (status, answered), "{content_type}");
+        assert_eq!(text("grpc-status"), answered.map(|_| "7"), "{content_type}");
+        assert_eq!(text("www-authenticate"), Some(FORBIDDEN), "{content_type}");
+    }
+}
+
+#[tokio::test]
+async fn headers_of_layers_between_are_kept() {
+    let between = |error| {
+        let mut response = Response::<String>::from(error);
+        for (name, value) in [
+            ("access-control-allow-origin", "https://app.example.com"),
+            ("set-cookie", "csrf=1"),
+            ("vary", "origin"),
+            ("content-length", "0"),
+            ("etag", "\"empty\""),
+        ] {
+            response.headers_mut().append(name, HeaderValue::from_static(value));
+        }
+        response
+    };
+    let layer = shop().reject_with(|error, _| {
+        let mut response = error.response("why".to_owned());
+        response.headers_mut().append("set-cookie", HeaderValue::from_static("token="));
+        response.headers_mut().append("vary", HeaderValue::from_static("accept-language"));
+        response
+    });
+    let response = through(layer, Handler(between), good()).await;
+    assert_eq!((response.status().as_u16(), response.body().as_str()), (403, "why"));
+    let expected = [
+        "access-control-allow-origin: https://app.example.com",
+        "cache-control: no-store",
+        "set-cookie: csrf=1",
+        "set-cookie: token=",
+        "vary: origin",
+        "vary: accept-language",
+        &format!("www-authenticate: {FORBIDDEN}"),
+    ];
+    assert_eq!(lines(response.headers()), expected);
+}
+
+fn lines(headers: &HeaderMap) -> Vec<String> {
+    let mut lines: Vec<_> =
+        headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    lines.sort_by_key(|line| line.split(':').next().unwrap().to_owned());
+    lines
+}
+
+#[tokio::test]
+async fn another_body_is_not_overwritten() {
+    type Refuse = fn(AuthError) -> Response<String>;
+    let rows: [(&str, Refuse); 6] = [
+        ("a response of its own", |error| error.response("own".to_owned())),
+        ("an error beside it", |error| {
+            let mut response = error.response("own".to_owned());
+            response.extensions_mut().insert(error);
+            response
+        }),
+        ("a body with a type", |error| {
+            let mut response = Response::<String>::from(error).map(|_| "own".to_owned());
+            response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain"));
+            response
+        }),
+        ("a body with a length", |error| {
+            let mut response = Response::<String>::from(error).map(|_| "own".to_owned());
+            response.headers_mut().insert("content-length", HeaderValue::from_static("3"));
+            response
+        }),
+        ("another status", |error| {
+            let mut response = Response::<String>::from(error).map(|_| "own".to_owned());
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        }),
+        ("the error taken out", |error| {
+            let mut response = Response::<String>::from(error).map(|_| "own".to_owned());
+            response.extensions_mut().remove::<AuthError>();
+            response
+        }),
+    ];
+    for (name, refuse) in rows {
+        let response = through(shop().on_reject(ProblemJson), Handler(refuse), good()).await;
+        assert_eq!(response.body(), "own", "{name}");
+        assert_ne!(
+            response.headers().get("content-type"),
+            Some(&HeaderValue::from_static("application/problem+json")),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_mode_renders_what_is_refused_inside() {
+    let missing = problem("MissingCredential", "the request carries no bearer token", 401, "");
+    let malformed = problem("MalformedToken", "the token is not a well-formed JWT", 401, "");
+    let layer = || shop().on_reject(ProblemJson);
+    for (name, layer, request, expected) in [
+        ("optional", layer().optional(), get(""), &missing),
+        ("optional, with a token", layer().optional(), good(), &forbidden()),
+        ("allow_failed", layer().allow_failed(), bearer("a.b.c"), &malformed),
+        ("unread", layer().pass_unread(|_| true), good(), &missing),
+    ] {
+        assert_eq!(through(layer, REFUSES, request).await.body(), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_waited_is_rendered_as_well() {
+    #[derive(Clone)]
+    struct Late;
+
+    impl Verify for Late {
+        type Claims = Value;
+
+        fn verify(&self, _: &str) -> Verdict<Value> {
+            Verdict::Pending(Box::pin(async {
+                tokio::task::yield_now().await;
+                Ok(Claims::new(json!({})))
+            }))
+        }
+    }
+
+    let layer = JwtAuthLayer::new(Late).realm("shop").unwrap();
+    let response = through(layer.clone().on_reject(ProblemJson), REFUSES, good()).await;
+    assert_eq!(*response.body(), forbidden());
+    let layer = layer.reject_with(|error, request| error.response(request.uri().to_string()));
+    assert_eq!(through(layer, REFUSES, good()).await.body(), "/orders");
+}
+
+struct Nobody;
+
+impl HasScope for Nobody {
+    fn has_scope(&self, _: &str) -> bool {
+        false
+    }
+}
+
+#[derive(Clone)]
+struct AsNobody;
+
+impl Verify for AsNobody {
+    type Claims = Nobody;
+
+    fn verify(&self, _: &str) -> Verdict<Nobody> {
+        Verdict::Ready(Ok(Claims::new(Nobody)))
+    }
+}
+
+#[tokio::test]
+async fn layers_inside_leave_the_body_to_the_one_outside() {
+    let outside = || JwtAuthLayer::new(AsNobody).realm("shop").unwrap().on_reject(ProblemJson);
+    let require = || RequireLayer::<Nobody, _>::new(scope("admin"));
+    let service = ServiceBuilder::new().layer(outside()).layer(require()).service(REFUSES);
+    let Ok(response) = service.oneshot(good()).await;
+    assert_eq!(*response.body(), forbidden());
+
+    let own = require().reject_with(|error, _| error.response("own".to_owned()));
+    let service = ServiceBuilder::new().layer(outside()).layer(own).service(REFUSES);
+    let Ok(response) = service.oneshot(good()).await;
+    assert_eq!(response.body(), "own");
+
+    let from_default =
+        |error: &AuthError, _: Head<'_>| Response::from(error.clone()).map(|_: String| "own".to_owned());
+    let service =
+        ServiceBuilder::new().layer(outside()).layer(require().reject_with(from_default)).service(REFUSES);
+    let Ok(response) = service.oneshot(good()).await;
+    assert_eq!(response.body(), "own", "made of an empty response");
+
+    let find = async |_: Claims<Nobody>| Ok::<Option<u8>, Infallible>(None);
+    let service = ServiceBuilder::new().layer(outside()).layer(PrincipalLayer::new(find)).service(REFUSES);
+    let Ok(response) = service.oneshot(good()).await;
+    assert_eq!(
+        *response.body(),
+        problem("UnknownPrincipal", "the token does not belong to a known user", 401, "")
+    );
+}
+
+#[tokio::test]
+async fn the_innermost_layer_that_makes_bodies_makes_this_one() {
+    let outer = || JwtAuthLayer::new(AsNobody).on_reject(ProblemJson);
+    let service = ServiceBuilder::new().layer(outer()).layer(shop()).service(REFUSES);
+    let Ok(response) = service.clone().oneshot(good()).await;
+    assert_eq!(*response.body(), forbidden(), "refused by the handler");
+    let Ok(response) = service.oneshot(bearer("a.b.c")).await;
+    let malformed = problem("MalformedToken", "the token is not a well-formed JWT", 401, "");
+    assert_eq!(*response.body(), malformed, "refused by the inner layer");
+
+    let text = shop().on_reject(PlainText);
+    let service = ServiceBuilder::new().layer(outer()).layer(text).service(REFUSES);
+    let Ok(response) = service.clone().oneshot(good()).await;
+    assert_eq!(response.body(), "GET /: the token does not permit this request");
+    let Ok(response) = service.oneshot(bearer("a.b.c")).await;
+    assert_eq!(response.body(), "GET /orders: the token is not a well-formed JWT");
+}
+
+/// It is the text that `reject_with` is shown with, so it must be fit for strangers.
+#[test]
+fn the_text_of_an_error_names_no_type() {
+    let error = Claims::<Nobody>::find(&http::Extensions::new()).err().unwrap();
+    assert_eq!(error.kind(), AuthErrorKind::MissingLayer);
+    assert_eq!(error.to_string(), MissingLayer.to_string());
+}
