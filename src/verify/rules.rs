@@ -187,7 +187,7 @@ fn find_signer<'k>(
     signature: &[u8],
 ) -> Result<&'k Key, Refusal> {
     let kid = header.kid.as_deref();
-    let algorithm = jwk::algorithm(&header.alg).map_err(|_| AuthErrorKind::UnsupportedAlgorithm)?;
+    let algorithm = jwk::algorithm(&header.alg).ok_or(AuthErrorKind::UnsupportedAlgorithm)?;
     let mut candidates = keys.candidates(algorithm, kid).peekable();
     if candidates.peek().is_none() {
         return Err(match kid {
