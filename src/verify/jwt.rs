@@ -2,8 +2,10 @@ use std::fmt::{self, Formatter};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use jsonwebtoken::Algorithm;
 use serde::de::DeserializeOwned;
 
+use super::algorithms::Algorithms;
 use super::cache::{CacheStats, Store, TokenCache};
 use super::jws::{Jws, subtype};
 use super::key_set::KeySet;
@@ -71,8 +73,14 @@ impl<C> JwtVerifier<C> {
             any_audience: false,
             ignore_confirmation: false,
         };
-        let rules =
-            Rules { expected, token_limit: TOKEN_LIMIT, types: Types::Usual, revocations: None, clock: None };
+        let rules = Rules {
+            expected,
+            token_limit: TOKEN_LIMIT,
+            types: Types::Usual,
+            algorithms: Algorithms::ALL,
+            revocations: None,
+            clock: None,
+        };
         Self { keys: Arc::new(keys), rules: Arc::new(rules), cache: None }
     }
 
@@ -124,6 +132,22 @@ impl<C> JwtVerifier<C> {
     /// arrays, objects and backslashes at most (brackets in texts count, too).
     pub fn token_limit(self, bytes: usize) -> Self {
         self.set(|rules| rules.token_limit = bytes)
+    }
+
+    /// Accepts only tokens that are signed with one of these algorithms
+    /// ([RFC 8725, section 3.1](https://www.rfc-editor.org/rfc/rfc8725#section-3.1)), whatever other keys there are. By default
+    /// each key serves its one algorithm, and all keys are used. With an empty list no token is accepted.
+    ///
+    /// ```
+    /// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySource, RegisteredClaims};
+    ///
+    /// fn verifier(keys: impl KeySource + 'static) -> JwtVerifier<RegisteredClaims> {
+    ///     JwtVerifier::new(keys).algorithms([Algorithm::RS256, Algorithm::ES256])
+    /// }
+    /// ```
+    pub fn algorithms(self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        let algorithms = algorithms.into_iter().collect();
+        self.set(|rules| rules.algorithms = algorithms)
     }
 
     /// Demands that the header's `typ` is `at+jwt`

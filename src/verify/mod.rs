@@ -1,5 +1,6 @@
 //! Deciding whether a token is to be trusted.
 
+mod algorithms;
 pub(crate) mod base64url;
 mod cache;
 pub(crate) mod crypto;

@@ -1,5 +1,6 @@
 //! Keys: what is taken for one, which tokens it serves, and what is said of everything else.
 
+mod algorithms;
 mod formats;
 mod jwk;
 mod jwk_set;

@@ -44,6 +44,16 @@ async fn symmetric_keys_are_skipped_whatever_the_rules() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn algorithm_that_is_not_accepted_causes_no_fetch() {
+    let provider = provider_of(1);
+    let keys = provider.keys();
+    let verifier = verifier(&keys).algorithms([Algorithm::RS256]);
+    for kid in ["0", "unknown"] {
+        assert_eq!(refusal(&verifier, kid).await, Some(UnsupportedAlgorithm), "{kid}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn unreadable_members_of_metadata_are_ignored() {
     let provider = Provider::new();
     provider.answer(|request| {
