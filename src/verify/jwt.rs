@@ -12,7 +12,7 @@ use super::key_set::KeySet;
 use super::key_source::{KeySource, Refresh};
 use super::rules::{Refusal, Rules, TOKEN_LIMIT, Types};
 use super::validate::{Expected, Wanted};
-use super::{Verdict, Verify, misfit};
+use super::{Verdict, Verify, diagnosis, misfit};
 use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
@@ -370,11 +370,6 @@ where
                 }
                 issuers => format!("the verifier expects the issuer {}", listed(issuers)),
             }),
-            AuthErrorKind::WrongType => error.caused_by(match &self.rules.types {
-                Types::Usual => "the verifier expects no `typ`, or `JWT` or `at+jwt`".to_owned(),
-                Types::AccessTokens => "the verifier expects the `typ` `at+jwt`".to_owned(),
-                Types::Only(typ) => format!("the verifier expects the `typ` `{typ}`"),
-            }),
             AuthErrorKind::RequiredClaim => {
                 let names = expected.claims.iter().map(|(name, _)| name);
                 error.caused_by(format!(
@@ -386,7 +381,7 @@ where
                 Some(jws) => error.caused_by(misfit::explain::<C>(jws.payload, &expected.wanted)),
                 None => error,
             },
-            _ => error,
+            _ => diagnosis::explain(error, &self.rules, keys, token),
         }
     }
 }

@@ -4,6 +4,7 @@ mod algorithms;
 pub(crate) mod base64url;
 mod cache;
 pub(crate) mod crypto;
+mod diagnosis;
 mod issuer_resolver;
 mod issuers;
 pub(crate) mod json;

@@ -618,7 +618,10 @@ async fn what_the_verifier_demands_is_named() {
         ),
         (but("aud", json!("order")), "the verifier expects the audience `https://api.example.com`, `orders`"),
         (good_token(), "the verifier requires a certain value of the claim `token_use`"),
-        (with_header(r#"{"alg":"HS256","typ":"x"}"#), "the verifier expects no `typ`, or `JWT` or `at+jwt`"),
+        (
+            with_header(r#"{"alg":"HS256","typ":"x"}"#),
+            "the verifier expects no `typ`, or `JWT` or `at+jwt`: JwtVerifier::token_type accepts another",
+        ),
     ] {
         let error = verifier.verify(&token).await.err().unwrap();
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), expected);

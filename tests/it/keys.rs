@@ -1,6 +1,7 @@
 //! Keys: what is taken for one, which tokens it serves, and what is said of everything else.
 
 mod algorithms;
+mod causes;
 mod formats;
 mod jwk;
 mod jwk_set;
