@@ -159,6 +159,20 @@ async fn limit_of_tries_is_named() {
 }
 
 #[tokio::test]
+async fn kid_shared_with_a_skipped_key_is_named() {
+    let odd = [
+        jwk_with(Algorithm::ES256, json!({"kid": "k1"})),
+        jwk_with(Algorithm::ES256, json!({"kid": "k1", "use": "enc"})),
+    ];
+    let token = token(Algorithm::ES256, Some("k1"));
+    let forged = format!("{}.{}", token.rsplit_once('.').unwrap().0, base64url([1; 64]));
+    let expected = "another key with the `kid` of the token is skipped: \
+                    key 1 (k1): the JWK cannot be used: its `use` is not `sig`";
+    assert_eq!(cause(&verifier(&odd), &forged).await, (InvalidSignature, expected.to_owned()));
+    assert_eq!(cause(&verifier(&odd[..1]), &forged).await, (InvalidSignature, String::new()));
+}
+
+#[tokio::test]
 async fn token_of_another_form_says_which() {
     let verifier = verifier(&[jwk_with(Algorithm::ES256, json!({}))]);
     let good = token(Algorithm::ES256, None);
