@@ -28,17 +28,9 @@ use crate::config_error::ConfigError;
 pub struct JwksRules {
     rsa_algorithm: Algorithm,
     more_uses: Vec<String>,
-    symmetric_keys: SymmetricKeys,
+    /// Why symmetric keys are skipped, if they are.
+    no_symmetric_keys: Option<&'static str>,
     max_keys: Option<usize>,
-}
-
-/// What becomes of the keys with `kty` `oct` in a set.
-#[derive(Clone, Copy, Debug)]
-enum SymmetricKeys {
-    Skipped,
-    Allowed,
-    /// Skipped whatever the settings: everybody can read the set.
-    Public,
 }
 
 /// How many keys a fetched set may have, unless more are allowed.
@@ -52,7 +44,9 @@ impl JwksRules {
         Self {
             rsa_algorithm: Algorithm::RS256,
             more_uses: Vec::new(),
-            symmetric_keys: SymmetricKeys::Skipped,
+            no_symmetric_keys: Some(
+                "it is a symmetric key, which JwksRules::allow_symmetric_keys would accept",
+            ),
             max_keys: None,
         }
     }
@@ -80,7 +74,7 @@ impl JwksRules {
     /// Anyone who can read such a set can sign tokens. `RemoteKeys` skips symmetric keys whatever this says.
     #[must_use]
     pub fn allow_symmetric_keys(mut self) -> Self {
-        self.symmetric_keys = SymmetricKeys::Allowed;
+        self.no_symmetric_keys = None;
         self
     }
 
@@ -101,7 +95,8 @@ impl JwksRules {
     /// The same for a set that everybody can read, and whose size somebody else decides on.
     pub(crate) fn for_public_sets(&self) -> Self {
         let max_keys = self.max_keys.or(Some(MAX_FETCHED_KEYS));
-        Self { max_keys, symmetric_keys: SymmetricKeys::Public, ..self.clone() }
+        let no_symmetric_keys = Some("a secret that everybody can read is none");
+        Self { max_keys, no_symmetric_keys, ..self.clone() }
     }
 }
 
@@ -282,12 +277,9 @@ impl<'a> Jwk<'a> {
             ("OKP", Some("Ed25519")) => {
                 Key::from_jwk(stated.unwrap_or(Algorithm::EdDSA), kid, Material::Ed25519(&self.number("x")?))
             }
-            ("oct", _) => match rules.symmetric_keys {
-                SymmetricKeys::Public => Err(unusable("a secret that everybody can read is none")),
-                SymmetricKeys::Skipped => {
-                    Err(unusable("it is a symmetric key, which JwksRules::allow_symmetric_keys would accept"))
-                }
-                SymmetricKeys::Allowed => {
+            ("oct", _) => match rules.no_symmetric_keys {
+                Some(reason) => Err(unusable(reason)),
+                None => {
                     let secret = self.number("k")?;
                     let stated = stated.ok_or(unusable("a symmetric key needs an `alg`"))?;
                     Key::from_jwk(stated, kid, Material::Secret(&secret))
