@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,7 +83,7 @@ pub enum ConfigError {
     /// A JWK is not one that signatures can be checked with.
     UnusableJwk {
         /// What is wrong with it.
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
     /// The text is not a JWK, or not a JWK set.
     MalformedJwk {
@@ -226,7 +227,7 @@ impl Display for ConfigError {
                 Ok(())
             }
             Self::TooManyKeys { most, got } => {
-                write!(f, "a JWK set may have {most} keys, this one has {got}")
+                write!(f, "a JWK set may have {most} keys, this one has {got}: JwksRules::max_keys sets how many")
             }
             Self::InvalidAddress { address, reason } => {
                 write!(f, "keys cannot be fetched from `{}`: {reason}", address.escape_debug())

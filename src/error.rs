@@ -35,6 +35,8 @@ pub struct AuthError {
     /// Whether the policy could not tell, so that its opposite does not permit the request either.
     is_undecided: bool,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    /// Stands in for `source` where there is none.
+    fixed_cause: Option<&'static FixedCause>,
     challenge: Option<Arc<Challenge>>,
     about: About,
     /// Whether it has been logged and counted.
@@ -52,6 +54,7 @@ impl AuthError {
             lacks_scope: false,
             is_undecided: false,
             source: None,
+            fixed_cause: None,
             challenge: None,
             about: About::default(),
             is_reported: false,
@@ -87,6 +90,12 @@ impl AuthError {
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// The same with a cause that costs no allocation: for what a stranger can cause without end.
+    pub(crate) fn because(mut self, cause: &'static FixedCause) -> Self {
+        self.fixed_cause = Some(cause);
         self
     }
 
@@ -154,7 +163,7 @@ impl AuthError {
     /// Has it logged and counted that a request is answered with this, once.
     pub(crate) fn report(&mut self) {
         if !std::mem::replace(&mut self.is_reported, true) {
-            let cause = self.source.as_deref().map(|source| source as _);
+            let cause = std::error::Error::source(self);
             observe::refusal_answered(self.kind, self.kind.answer().status, &self.about, self, cause);
         }
     }
@@ -209,14 +218,17 @@ impl fmt::Debug for AuthError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthError")
             .field("kind", &self.kind)
-            .field("source", &self.source)
+            .field("source", &std::error::Error::source(self))
             .finish_non_exhaustive()
     }
 }
 
 impl std::error::Error for AuthError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        match &self.source {
+            Some(source) => Some(&**source),
+            None => self.fixed_cause.map(|cause| cause as _),
+        }
     }
 }
 
@@ -239,6 +251,23 @@ impl Display for NoClaimsFound {
 }
 
 impl std::error::Error for NoClaimsFound {}
+
+/// A cause of always the same text.
+pub(crate) struct FixedCause(pub(crate) &'static str);
+
+impl Display for FixedCause {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl fmt::Debug for FixedCause {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.0, f)
+    }
+}
+
+impl std::error::Error for FixedCause {}
 
 #[cfg(test)]
 mod tests {

@@ -36,7 +36,8 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     WrongType,
-    /// The header's `alg` is `none`, unknown, or not the algorithm of the key that the token names.
+    /// The header's `alg` is `none`, unknown, not the algorithm of the key that the token names, or not one of
+    /// [`JwtVerifier::algorithms`](crate::JwtVerifier::algorithms).
     ///
     /// Answered with 401 `invalid_token`.
     UnsupportedAlgorithm,

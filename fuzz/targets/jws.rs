@@ -127,7 +127,7 @@ fn refusal(signer: &Signer, header: &[u8]) -> Option<AuthErrorKind> {
         return Some(MalformedToken);
     };
     let text = |name| members.read_member::<String>(name);
-    let is_odd = |name| members.get(name).is_some() && text(name).is_none();
+    let is_odd = |name| members.get(name).is_some_and(|value| value != "null") && text(name).is_none();
     let b64 = members.get("b64").map(|_| members.read_member::<bool>("b64"));
     if MEMBERS.iter().any(|name| members.count(name) > 1)
         || ["kid", "typ"].into_iter().any(is_odd)

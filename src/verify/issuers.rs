@@ -12,8 +12,9 @@ use super::jws::Jws;
 use super::jwt::JwtVerifier;
 use super::rules::{TOKEN_LIMIT, USUAL_PAYLOAD, payload_text};
 use super::validate::{Wanted, plain};
-use super::{Verdict, Verify};
+use super::{Verdict, Verify, diagnosis};
 use crate::config_error::ConfigError;
+use crate::error::{AuthError, FixedCause};
 use crate::kind::AuthErrorKind;
 
 /// Several issuers, each with a [`JwtVerifier`] of its own: with its own keys, audience, limits and cache.
@@ -148,12 +149,16 @@ where
         let known = self.shared.verifiers.load();
         let refuse = |kind: AuthErrorKind| Verdict::Ready(Err(kind.into()));
         if token.len() > TOKEN_LIMIT && known.values().all(|verifier| token.len() > verifier.limit()) {
-            return refuse(AuthErrorKind::TokenTooLarge);
+            let cause = &FixedCause("JwtVerifier::token_limit allows fewer bytes for each of the issuers");
+            return Verdict::Ready(Err(AuthError::new(AuthErrorKind::TokenTooLarge).because(cause)));
         }
         let mut buffer = Buffer::new();
         let issuer = match issuer_of(token, &mut buffer) {
             Ok(Some(issuer)) => issuer,
             Ok(None) => return refuse(AuthErrorKind::WrongIssuer),
+            Err(kind @ (AuthErrorKind::MalformedToken | AuthErrorKind::UnsupportedToken)) => {
+                return Verdict::Ready(Err(diagnosis::explain_form(kind.into(), token)));
+            }
             Err(kind) => return refuse(kind),
         };
         match (known.get(&*issuer), &self.shared.resolver) {

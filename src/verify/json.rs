@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 
 use memchr::memchr3_iter;
-use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// Reads a JSON object. A derived `Deserialize` would take an array of the same members, too.
@@ -22,6 +22,39 @@ pub(crate) fn object_text(json: &[u8]) -> Option<&str> {
         return None;
     }
     std::str::from_utf8(json).ok()
+}
+
+/// Splits an array that is a member of a JSON object, and appears in it once, into the texts of its elements.
+///
+/// No element is read: one that serde_json cannot read (a lone surrogate, a number out of range) spoils no other.
+pub(crate) fn elements<'a>(json: &'a [u8], name: &str) -> Option<Vec<&'a str>> {
+    let text = object_text(json)?;
+    serde_json::from_str::<IgnoredAny>(text).ok()?;
+    let mut array = None;
+    for member in parts(text)?.chunks_exact(2) {
+        let is_named = *serde_json::from_str::<Text<'_>>(member[0]).ok()? == *name;
+        if is_named && array.replace(member[1]).is_some() {
+            return None;
+        }
+    }
+    array.filter(|array| array.starts_with('[')).and_then(parts)
+}
+
+/// Splits the text of an array into its elements, or that of an object into names and values. The text must be JSON.
+fn parts(container: &str) -> Option<Vec<&str>> {
+    let mut rest = container.trim_start().get(1..)?;
+    let mut parts = Vec::new();
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', '\n', '\r', ',', ':']);
+        if rest.starts_with([']', '}']) {
+            return Some(parts);
+        }
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
+        values.next()?.ok()?;
+        let (part, behind) = rest.split_at_checked(values.byte_offset())?;
+        parts.push(part);
+        rest = behind;
+    }
 }
 
 /// How many arrays, objects and escapes a payload may have, nested or not.
@@ -88,13 +121,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// Any JSON at all, with members in the order of the text and none of them merged. What is no string, array or object
-/// decides nothing here, so that it is not kept.
+/// Any JSON at all, with members in the order of the text and none of them merged. Numbers and booleans decide nothing here, so
+/// that they are not kept.
 #[derive(Debug)]
 pub(crate) enum Loose<'a> {
     Text(Text<'a>),
     Array(Vec<Self>),
     Object(Vec<(Text<'a>, Self)>),
+    Null,
     Other,
 }
 
@@ -143,7 +177,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
             }
 
             fn visit_unit<E: de::Error>(self) -> Result<Loose<'de>, E> {
-                Ok(Loose::Other)
+                Ok(Loose::Null)
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Loose<'de>, A::Error> {

@@ -1,5 +1,6 @@
 //! JSON Web Keys, read one by one, so that an odd one cannot spoil the others (RFC 7517).
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
@@ -8,7 +9,7 @@ use serde::Deserialize;
 
 use super::base64url::decode_to_vec;
 use super::crypto::Material;
-use super::json::{self, Loose};
+use super::json::{self, Loose, Text};
 use super::key::Key;
 use crate::config_error::ConfigError;
 
@@ -17,20 +18,37 @@ use crate::config_error::ConfigError;
 /// ```
 /// use tower_jwt_auth::{Algorithm, JwksRules};
 ///
+/// // The bundle of a SPIFFE trust domain.
+/// let rules = JwksRules::new().add_use("jwt-svid");
+///
+/// // A provider that signs with PS256 and does not say so in its keys.
 /// let rules = JwksRules::new().rsa_algorithm(Algorithm::PS256);
 /// ```
 #[derive(Clone, Debug)]
 pub struct JwksRules {
     rsa_algorithm: Algorithm,
-    most_keys: usize,
-    secrets: bool,
+    more_uses: Vec<String>,
+    /// Why symmetric keys are skipped, if they are.
+    no_symmetric_keys: Option<&'static str>,
+    max_keys: Option<usize>,
 }
+
+/// How many keys a fetched set may have, unless more are allowed.
+#[cfg(feature = "remote-keys")]
+const MAX_FETCHED_KEYS: usize = 100;
 
 impl JwksRules {
     /// The defaults.
     #[must_use]
     pub fn new() -> Self {
-        Self { rsa_algorithm: Algorithm::RS256, most_keys: usize::MAX, secrets: true }
+        Self {
+            rsa_algorithm: Algorithm::RS256,
+            more_uses: Vec::new(),
+            no_symmetric_keys: Some(
+                "it is a symmetric key, which JwksRules::allow_symmetric_keys would accept",
+            ),
+            max_keys: None,
+        }
     }
 
     /// Sets the one algorithm that an RSA key without `alg` serves, as in the sets of Entra ID. The default is RS256.
@@ -39,13 +57,46 @@ impl JwksRules {
         self.rsa_algorithm = algorithm;
         self
     }
+
+    /// Accepts keys with this `use` as well: `jwt-svid` for SPIFFE
+    /// ([SPIFFE trust domain and bundle, section 4.2](https://spiffe.io/docs/latest/spiffe-specs/spiffe_trust_domain_and_bundle/)). By
+    /// default `use` must be `sig` or absent ([RFC 7517, section 4.2](https://www.rfc-editor.org/rfc/rfc7517#section-4.2)).
+    #[must_use]
+    pub fn add_use(mut self, purpose: impl Into<String>) -> Self {
+        self.more_uses.push(purpose.into());
+        self
+    }
+
+    /// Accepts symmetric keys (`kty` `oct`) from a text or a file. By default they are skipped.
+    ///
+    /// # Security
+    ///
+    /// Anyone who can read such a set can sign tokens. `RemoteKeys` skips symmetric keys whatever this says.
+    #[must_use]
+    pub fn allow_symmetric_keys(mut self) -> Self {
+        self.no_symmetric_keys = None;
+        self
+    }
+
+    /// Sets how many keys a set may have. The default is 100 for a fetched set; the number in a text or a file is not limited.
+    #[must_use]
+    pub fn max_keys(mut self, keys: usize) -> Self {
+        self.max_keys = Some(keys);
+        self
+    }
+
+    fn serve(&self, purpose: &str) -> bool {
+        purpose == "sig" || self.more_uses.iter().any(|other| other == purpose)
+    }
 }
 
 #[cfg(feature = "remote-keys")]
 impl JwksRules {
     /// The same for a set that everybody can read, and whose size somebody else decides on.
     pub(crate) fn for_public_sets(&self) -> Self {
-        Self { most_keys: 100, secrets: false, ..self.clone() }
+        let max_keys = self.max_keys.or(Some(MAX_FETCHED_KEYS));
+        let no_symmetric_keys = Some("a secret that everybody can read is none");
+        Self { max_keys, no_symmetric_keys, ..self.clone() }
     }
 }
 
@@ -101,9 +152,30 @@ impl Key {
     /// # Errors
     ///
     /// If the text is no JWK, or one that signatures cannot be checked with: of another `kty`, `crv`, `alg`, `use` or
-    /// `key_ops`, private, or too short.
+    /// `key_ops`, private, symmetric, or too short.
     pub fn jwk(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        Jwk::parse(json.as_ref())?.read(&JwksRules::new()).map(Self::standing_alone)
+        Self::jwk_with(json, &JwksRules::new())
+    }
+
+    /// The same as [`jwk`](Self::jwk), with rules for what the JWK leaves open and for what is accepted.
+    ///
+    /// ```
+    /// use tower_jwt_auth::{Algorithm, JwksRules, Key};
+    ///
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// let jwk = r#"{"kty": "oct", "alg": "HS256", "k": "YSBzZWNyZXQgZm9yIHRoaXMgZXhhbXBsZSwgMzIgYnl0ZXM"}"#;
+    /// let key = Key::jwk_with(jwk, &JwksRules::new().allow_symmetric_keys())?;
+    /// assert_eq!(key.algorithm(), Algorithm::HS256);
+    /// assert!(Key::jwk(jwk).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`jwk`](Self::jwk).
+    pub fn jwk_with(json: impl AsRef<[u8]>, rules: &JwksRules) -> Result<Self, ConfigError> {
+        Jwk::parse(json.as_ref())?.read(rules).map(Self::standing_alone)
     }
 }
 
@@ -120,32 +192,32 @@ impl TryFrom<&jwk::Jwk> for Key {
 
 /// Reads a JWK set: the keys that can be used, and the others.
 pub(crate) fn read_set(json: &[u8], rules: &JwksRules) -> Result<(Vec<Key>, Vec<SkippedKey>), ConfigError> {
-    #[derive(Deserialize)]
-    struct Set<'a> {
-        #[serde(borrow)]
-        keys: Vec<Jwk<'a>>,
-    }
-
-    let set: Set<'_> = json::object(json).ok_or(ConfigError::MalformedJwk { expected: "a JWK set" })?;
-    if set.keys.len() > rules.most_keys {
-        return Err(ConfigError::TooManyKeys { most: rules.most_keys, got: set.keys.len() });
+    let texts = json::elements(json, "keys").ok_or(ConfigError::MalformedJwk { expected: "a JWK set" })?;
+    if let Some(most) = rules.max_keys.filter(|most| texts.len() > *most) {
+        return Err(ConfigError::TooManyKeys { most, got: texts.len() });
     }
     let (mut keys, mut skipped) = (Vec::new(), Vec::new());
-    for (position, jwk) in set.keys.iter().enumerate() {
-        match jwk.read(rules) {
+    for (position, text) in texts.into_iter().enumerate() {
+        match Jwk::parse_element(text).and_then(|jwk| jwk.read(rules)) {
             Ok(key) => keys.push(key),
-            Err(reason) => {
-                let kid = jwk.text("kid").ok().flatten().map(str::to_owned);
-                skipped.push(SkippedKey { position, kid, reason: reason.into() });
-            }
+            Err(reason) => skipped.push(SkippedKey { position, kid: kid_of(text), reason: reason.into() }),
         }
     }
     Ok((keys, skipped))
 }
 
-/// A JWK, or whatever stands in its place: nothing is judged before it is [read](Self::read), so that one that is odd
-/// does not end the reading of a set. (What serde_json itself cannot read does: lone surrogates, numbers out of range,
-/// more than 128 levels.)
+/// The `kid` of a JWK, whatever its other members are.
+fn kid_of(jwk: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow, default)]
+        kid: Option<Text<'a>>,
+    }
+
+    json::object::<Named<'_>>(jwk.as_bytes())?.kid.map(|kid| kid.to_string())
+}
+
+/// The members of a JWK, of which none is judged before the JWK is [read](Self::read).
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Jwk<'a>(#[serde(borrow)] Loose<'a>);
@@ -157,13 +229,30 @@ impl<'a> Jwk<'a> {
         json::object(json).ok_or(MALFORMED)
     }
 
+    /// The same of one that is known to be JSON.
+    fn parse_element(text: &'a str) -> Result<Self, ConfigError> {
+        Self::parse(text.as_bytes()).map_err(|error| match text.starts_with('{') {
+            true => unusable(
+                "one of its members cannot be read: a lone surrogate, a number out of range or more than 128 levels",
+            ),
+            false => error,
+        })
+    }
+
     /// Makes the key ready, if it is one that signatures can be checked with.
     pub(crate) fn read(&self, rules: &JwksRules) -> Result<Key, ConfigError> {
-        let (kty, crv) = (self.text("kty")?.ok_or(MALFORMED)?, self.text("crv")?);
+        let (kty, crv) = (self.text("kty")?.ok_or(unusable("its `kty` is missing"))?, self.text("crv")?);
         let kid = self.text("kid")?.map(str::to_owned);
         let (stated, operations) = (self.text("alg")?, self.array("key_ops")?);
-        if self.text("use")?.is_some_and(|purpose| purpose != "sig") {
-            return Err(unusable("its `use` is not `sig`"));
+        match self.text("use")? {
+            Some("enc") if !rules.serve("enc") => return Err(unusable("its `use` is not `sig`")),
+            Some(other) if !rules.serve(other) => {
+                let purpose = quoted(other);
+                return Err(unusable(format!(
+                    "its `use` is {purpose}, which JwksRules::add_use would accept"
+                )));
+            }
+            _ => {}
         }
         if operations.is_some_and(|operations| !operations.contains(&"verify")) {
             return Err(unusable("its `key_ops` do not have `verify`"));
@@ -171,90 +260,127 @@ impl<'a> Jwk<'a> {
         if self.member("d")?.is_some() {
             return Err(ConfigError::PrivateKey);
         }
-        let stated = stated.map(algorithm).transpose()?;
+        let stated = stated.map(|name| algorithm(name).ok_or_else(|| unsupported(name))).transpose()?;
         match (kty, crv) {
             ("RSA", _) => {
-                let n = self.number("n", "its `n` is missing or not base64url")?;
-                let e = self.number("e", "its `e` is missing or not base64url")?;
-                Key::from_jwk(stated.unwrap_or(rules.rsa_algorithm), kid, Material::Rsa { n: &n, e: &e })
+                let (n, e) = (self.number("n")?, self.number("e")?);
+                let material = Material::Rsa { n: stripped(&n), e: stripped(&e) };
+                Key::from_jwk(stated.unwrap_or(rules.rsa_algorithm), kid, material)
+                    .map(|key| key.assume_algorithm(stated.is_none()))
             }
             ("EC", Some("P-256")) => {
-                Key::from_jwk(stated.unwrap_or(Algorithm::ES256), kid, Material::P256(&self.point()?))
+                Key::from_jwk(stated.unwrap_or(Algorithm::ES256), kid, Material::P256(&self.point(32)?))
             }
             ("EC", Some("P-384")) => {
-                Key::from_jwk(stated.unwrap_or(Algorithm::ES384), kid, Material::P384(&self.point()?))
+                Key::from_jwk(stated.unwrap_or(Algorithm::ES384), kid, Material::P384(&self.point(48)?))
             }
             ("OKP", Some("Ed25519")) => {
-                let x = self.number("x", "its `x` is missing or not base64url")?;
-                Key::from_jwk(stated.unwrap_or(Algorithm::EdDSA), kid, Material::Ed25519(&x))
+                Key::from_jwk(stated.unwrap_or(Algorithm::EdDSA), kid, Material::Ed25519(&self.number("x")?))
             }
-            ("oct", _) if !rules.secrets => Err(unusable("a secret that everybody can read is none")),
-            ("oct", _) => {
-                let secret = self.number("k", "its `k` is missing or not base64url")?;
-                let stated = stated.ok_or(unusable("a symmetric key needs an `alg`"))?;
-                Key::from_jwk(stated, kid, Material::Secret(&secret))
-            }
-            ("EC" | "OKP", _) => Err(unusable("its `crv` is not supported")),
-            _ => Err(unusable("its `kty` is not supported")),
+            ("oct", _) => match rules.no_symmetric_keys {
+                Some(reason) => Err(unusable(reason)),
+                None => {
+                    let secret = self.number("k")?;
+                    let stated = stated.ok_or(unusable("a symmetric key needs an `alg`"))?;
+                    Key::from_jwk(stated, kid, Material::Secret(&secret))
+                }
+            },
+            ("EC" | "OKP", None) => Err(unusable("its `crv` is missing")),
+            ("EC" | "OKP", Some(crv)) => Err(unusable(format!("its `crv` {} is not supported", quoted(crv)))),
+            (kty, _) => Err(unusable(format!("its `kty` {} is not supported", quoted(kty)))),
         }
     }
 
-    /// The point of an elliptic curve, uncompressed. Both halves have the same length, so that none can be made up for
-    /// by the other (RFC 7518, section 6.2.1.2).
-    fn point(&self) -> Result<Vec<u8>, ConfigError> {
-        let x = self.number("x", "its `x` is missing or not base64url")?;
-        let y = self.number("y", "its `y` is missing or not base64url")?;
-        if x.len() != y.len() {
-            return Err(unusable("its `x` and `y` are not of the same length"));
+    /// The point of an elliptic curve, uncompressed. Each coordinate must have the length of the curve's field (RFC 7518,
+    /// section 6.2.1.2): unlike an RSA number, it is a string of bytes rather than a number.
+    fn point(&self, length: usize) -> Result<Vec<u8>, ConfigError> {
+        let (x, y) = (self.number("x")?, self.number("y")?);
+        for (name, coordinate) in [("x", &x), ("y", &y)] {
+            let got = coordinate.len();
+            if got != length {
+                return Err(unusable(format!(
+                    "its `{name}` needs {length} bytes, got {got} (RFC 7518, section 6.2.1.2)"
+                )));
+            }
         }
         Ok([&[4], &*x, &*y].concat())
     }
 
-    fn number(&self, name: &str, missing: &'static str) -> Result<Vec<u8>, ConfigError> {
-        self.text(name)?.and_then(|text| decode_to_vec(text.as_bytes())).ok_or(unusable(missing))
+    fn number(&self, name: &str) -> Result<Vec<u8>, ConfigError> {
+        let text = self.text(name)?;
+        if text.is_none() && self.member("x5c")?.is_some() {
+            return Err(unusable(format!("its `{name}` is missing, and a certificate in `x5c` is not read")));
+        }
+        text.and_then(|text| decode_to_vec(text.as_bytes()))
+            .ok_or_else(|| unusable(format!("its `{name}` is missing or not base64url")))
     }
 
     fn text(&self, name: &str) -> Result<Option<&str>, ConfigError> {
         match self.member(name)? {
             None => Ok(None),
             Some(Loose::Text(text)) => Ok(Some(text)),
-            Some(_) => Err(MALFORMED),
+            Some(_) => Err(unusable(format!("its `{name}` is not a string"))),
         }
     }
 
     fn array(&self, name: &str) -> Result<Option<Vec<&str>>, ConfigError> {
+        let mistyped = || unusable(format!("its `{name}` is not an array of strings"));
         match self.member(name)? {
             None => Ok(None),
             Some(Loose::Array(items)) => {
-                let texts = items.iter().map(|item| item.as_text().map(|text| &**text).ok_or(MALFORMED));
+                let texts = items.iter().map(|item| item.as_text().map(|text| &**text).ok_or_else(mistyped));
                 texts.collect::<Result<_, _>>().map(Some)
             }
-            Some(_) => Err(MALFORMED),
+            Some(_) => Err(mistyped()),
         }
     }
 
-    /// A member of this name, which must not stand there twice (RFC 7517, section 4).
+    /// A member of this name, which must not appear twice (RFC 7517, section 4). `null` means absent.
     fn member(&self, name: &str) -> Result<Option<&Loose<'a>>, ConfigError> {
         let Loose::Object(members) = &self.0 else {
             return Err(MALFORMED);
         };
         let mut found = members.iter().filter(|(other, _)| **other == *name).map(|(_, member)| member);
         match (found.next(), found.next()) {
-            (member, None) => Ok(member),
-            _ => Err(MALFORMED),
+            (member, None) => Ok(member.filter(|member| !matches!(member, Loose::Null))),
+            _ => Err(unusable(format!("its `{name}` appears twice"))),
         }
     }
 }
 
+/// Without leading zero bytes, which some providers write although RFC 7518, section 6.3.1.1 forbids them.
+fn stripped(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    &number[zeros..]
+}
+
 /// The algorithm of that exact name, of a JWK or of a token's header.
-pub(crate) fn algorithm(name: &str) -> Result<Algorithm, ConfigError> {
+pub(crate) fn algorithm(name: &str) -> Option<Algorithm> {
     match name {
         // RFC 9864, section 2.2.
-        "Ed25519" => Ok(Algorithm::EdDSA),
-        name => Algorithm::from_str(name).map_err(|_| unusable("its `alg` is not supported")),
+        "Ed25519" => Some(Algorithm::EdDSA),
+        name => Algorithm::from_str(name).ok(),
     }
 }
 
-fn unusable(reason: &'static str) -> ConfigError {
-    ConfigError::UnusableJwk { reason }
+fn unsupported(name: &str) -> ConfigError {
+    // RFC 7515, section 4.1.1.
+    let hint = match Algorithm::from_str(&name.to_ascii_uppercase()) {
+        Ok(meant) => format!(": names are case-sensitive, `{meant:?}` is"),
+        Err(_) => String::new(),
+    };
+    unusable(format!("its `alg` {} is not supported{hint}", quoted(name)))
+}
+
+/// A text out of a JWK, for a sentence.
+pub(crate) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 40;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("`{}..`", text[..end].escape_debug()),
+        None => format!("`{}`", text.escape_debug()),
+    }
+}
+
+fn unusable(reason: impl Into<Cow<'static, str>>) -> ConfigError {
+    ConfigError::UnusableJwk { reason: reason.into() }
 }

@@ -53,14 +53,17 @@ impl Jws<'_> {
 pub(crate) const USUAL_HEADER: usize = 1024;
 
 /// The members of a JOSE header that decide something; all others are ignored, as RFC 7515, section 4 demands.
+///
+/// `null` means absent for `kid` and `typ`, which only narrow what is accepted. It does not for `crit` and `b64`: they say that
+/// a token must be refused, or read in another way, by a verifier that does not understand them.
 #[derive(Deserialize)]
 pub(crate) struct Header<'a> {
     #[serde(borrow)]
     pub(crate) alg: Text<'a>,
-    #[serde(borrow, default, deserialize_with = "json::some")]
+    #[serde(borrow, default)]
     pub(crate) kid: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "json::some")]
-    typ: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) typ: Option<Text<'a>>,
     #[serde(default, deserialize_with = "json::some")]
     crit: Option<IgnoredAny>,
     #[serde(default, deserialize_with = "json::some")]

@@ -2,9 +2,11 @@ use std::fmt::{self, Formatter};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use jsonwebtoken::Algorithm;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::algorithms::Algorithms;
 use super::cache::{CacheStats, Store, TokenCache};
 use super::jws::{Jws, subtype};
 use super::key_set::KeySet;
@@ -12,7 +14,7 @@ use super::key_source::{KeySource, Refresh};
 use super::required::RequiredClaim;
 use super::rules::{Refusal, Rules, TOKEN_LIMIT, Types};
 use super::validate::{Expected, Wanted};
-use super::{Verdict, Verify, misfit};
+use super::{Verdict, Verify, diagnosis, misfit};
 use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
@@ -79,8 +81,14 @@ impl<C> JwtVerifier<C> {
             allow_missing_expiry: false,
             ignore_confirmation: false,
         };
-        let rules =
-            Rules { expected, token_limit: TOKEN_LIMIT, types: Types::Usual, revocations: None, clock: None };
+        let rules = Rules {
+            expected,
+            token_limit: TOKEN_LIMIT,
+            types: Types::Usual,
+            algorithms: Algorithms::ALL,
+            revocations: None,
+            clock: None,
+        };
         Self { keys: Arc::new(keys), rules: Arc::new(rules), cache: None }
     }
 
@@ -148,6 +156,22 @@ impl<C> JwtVerifier<C> {
     /// arrays, objects and backslashes at most (brackets in texts count, too).
     pub fn token_limit(self, bytes: usize) -> Self {
         self.set(|rules| rules.token_limit = bytes)
+    }
+
+    /// Accepts only tokens that are signed with one of these algorithms
+    /// ([RFC 8725, section 3.1](https://www.rfc-editor.org/rfc/rfc8725#section-3.1)), whatever other keys there are. By default
+    /// each key serves its one algorithm, and all keys are used. With an empty list no token is accepted.
+    ///
+    /// ```
+    /// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySource, RegisteredClaims};
+    ///
+    /// fn verifier(keys: impl KeySource + 'static) -> JwtVerifier<RegisteredClaims> {
+    ///     JwtVerifier::new(keys).algorithms([Algorithm::RS256, Algorithm::ES256])
+    /// }
+    /// ```
+    pub fn algorithms(self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        let algorithms = algorithms.into_iter().collect();
+        self.set(|rules| rules.algorithms = algorithms)
     }
 
     /// Demands that the header's `typ` is `at+jwt`
@@ -424,11 +448,6 @@ where
                 }
                 issuers => format!("the verifier expects the issuer {}", misfit::listed(issuers)),
             }),
-            AuthErrorKind::WrongType => error.caused_by(match &self.rules.types {
-                Types::Usual => "the verifier expects no `typ`, or `JWT` or `at+jwt`".to_owned(),
-                Types::AccessTokens => "the verifier expects the `typ` `at+jwt`".to_owned(),
-                Types::Only(typ) => format!("the verifier expects the `typ` `{typ}`"),
-            }),
             AuthErrorKind::RequiredClaim => error.caused_by(misfit::required_claim(payload(), expected)),
             AuthErrorKind::SenderConstrained => error.caused_by(
                 "the token has a `cnf` claim (RFC 7800), and the verifier does not check that its sender has the key: where \
@@ -440,7 +459,7 @@ where
             AuthErrorKind::InvalidClaims => {
                 error.caused_by(misfit::explain::<C>(payload(), &expected.wanted))
             }
-            _ => error,
+            _ => diagnosis::explain(error, &self.rules, keys, token),
         }
     }
 }

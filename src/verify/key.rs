@@ -32,6 +32,8 @@ use crate::config_error::ConfigError;
 pub struct Key {
     name: Name,
     algorithm: Algorithm,
+    /// Whether its JWK does not say which, so that a setting does.
+    algorithm_is_assumed: bool,
     ready: VerifyingKey,
     fingerprint: Fingerprint,
     /// The header of the first token that was found to be signed with this key: an issuer writes the same one each time.
@@ -134,6 +136,14 @@ impl Key {
         Self::prepare(name, algorithm, material)
     }
 
+    pub(crate) fn assume_algorithm(self, algorithm_is_assumed: bool) -> Self {
+        Self { algorithm_is_assumed, ..self }
+    }
+
+    pub(crate) fn algorithm_is_assumed(&self) -> bool {
+        self.algorithm_is_assumed
+    }
+
     /// Of a key that stands by itself: without a `kid` it serves any token.
     pub(crate) fn standing_alone(self) -> Self {
         match self.name {
@@ -171,7 +181,14 @@ impl Key {
     }
 
     pub(crate) fn is_named(&self, kid: &str) -> bool {
-        matches!(&self.name, Name::Kid(own) if own == kid)
+        self.name() == Some(kid)
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        match &self.name {
+            Name::Kid(kid) => Some(kid),
+            _ => None,
+        }
     }
 
     /// Whether a token with this `kid` in its header may have been signed with this key.
@@ -198,6 +215,7 @@ impl Key {
         Ok(Self {
             name,
             algorithm,
+            algorithm_is_assumed: false,
             ready,
             fingerprint: material.fingerprint(algorithm),
             header: OnceLock::new(),

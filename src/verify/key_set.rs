@@ -67,6 +67,7 @@ impl KeySet {
     /// A JWK set as JSON text ([RFC 7517, section 5](https://www.rfc-editor.org/rfc/rfc7517#section-5)).
     ///
     /// A key that cannot be used is left out and [listed](Self::skipped), which is all that tells of it: log the list.
+    /// Symmetric keys are left out, too, unless [`JwksRules`] allow them.
     ///
     /// # Errors
     ///
@@ -75,7 +76,7 @@ impl KeySet {
         Self::jwks_with(json, &JwksRules::new())
     }
 
-    /// The same as [`jwks`](Self::jwks), with rules for what the set leaves open.
+    /// The same as [`jwks`](Self::jwks), with rules for what the set leaves open and for what is accepted.
     ///
     /// # Errors
     ///
@@ -94,10 +95,19 @@ impl KeySet {
     ///
     /// If the file cannot be read, and as [`jwks`](Self::jwks).
     pub fn jwks_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        Self::jwks_file_with(path, &JwksRules::new())
+    }
+
+    /// The same as [`jwks_file`](Self::jwks_file), with rules for what the set leaves open and for what is accepted.
+    ///
+    /// # Errors
+    ///
+    /// As [`jwks_file`](Self::jwks_file).
+    pub fn jwks_file_with(path: impl AsRef<Path>, rules: &JwksRules) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let json = fs::read(path)
             .map_err(|error| ConfigError::UnreadableFile { path: path.into(), source: Arc::new(error) })?;
-        Self::jwks(json)
+        Self::jwks_with(json, rules)
     }
 
     /// Adds a key.
@@ -139,6 +149,10 @@ impl KeySet {
             keys.filter(move |key| kid.is_some_and(|kid| key.is_named(kid)) == wanted)
         };
         of_name(true).chain(of_name(false)).take(MOST_CANDIDATES)
+    }
+
+    pub(crate) fn keys(&self) -> &[Key] {
+        &self.keys
     }
 
     /// The key that has signed a token with this very header before.

@@ -1,8 +1,10 @@
 //! Deciding whether a token is to be trusted.
 
+mod algorithms;
 pub(crate) mod base64url;
 mod cache;
 pub(crate) mod crypto;
+mod diagnosis;
 mod issuer_resolver;
 mod issuers;
 pub(crate) mod json;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
 
+use super::algorithms::Algorithms;
 use super::base64url::Buffer;
 use super::jws::{Header, Jws, TokenType, USUAL_HEADER};
 use super::key::Key;
@@ -24,6 +25,8 @@ pub(crate) struct Rules {
     pub(crate) expected: Expected,
     pub(crate) token_limit: usize,
     pub(crate) types: Types,
+    /// Those that a token may be signed with, of those that the keys serve.
+    pub(crate) algorithms: Algorithms,
     pub(crate) revocations: Option<Revocations>,
     pub(crate) clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
 }
@@ -116,7 +119,9 @@ impl Rules {
         let signature = buffer.decode(jws.signature).ok_or(AuthErrorKind::MalformedToken)?;
         let mut buffer = Buffer::<USUAL_HEADER>::new();
         let header;
-        let known = keys.who_knows(jws.header).filter(|(_, known)| self.types.accept_known(known.token_type));
+        let known = keys.who_knows(jws.header).filter(|(key, known)| {
+            self.types.accept_known(known.token_type) && self.algorithms.contain(key.algorithm())
+        });
         let (signer, kid) = match known {
             Some((key, known)) if key.verify(jws.signed, signature) => (key, known.kid.as_deref()),
             _ => {
@@ -125,7 +130,7 @@ impl Rules {
                     return Err(AuthErrorKind::WrongType.into());
                 }
                 let refused_by = known.map(|(key, _)| key);
-                let signer = find_signer(keys, &header, refused_by, jws.signed, signature)?;
+                let signer = self.find_signer(keys, &header, refused_by, jws.signed, signature)?;
                 signer.remember(jws.header, &header);
                 (signer, header.kid.as_deref())
             }
@@ -157,6 +162,32 @@ impl Rules {
         Ok(Judged { claims: Claims::of_token(claims, info), signer, expiry, revocable, now })
     }
 
+    /// Checks the signature with every key that may have made it, but for one that is known not to have.
+    fn find_signer<'k>(
+        &self,
+        keys: &'k KeySet,
+        header: &Header<'_>,
+        refused_by: Option<&Key>,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> Result<&'k Key, Refusal> {
+        let kid = header.kid.as_deref();
+        let algorithm = jwk::algorithm(&header.alg)
+            .filter(|algorithm| self.algorithms.contain(*algorithm))
+            .ok_or(AuthErrorKind::UnsupportedAlgorithm)?;
+        let mut candidates = keys.candidates(algorithm, kid).peekable();
+        if candidates.peek().is_none() {
+            return Err(match kid {
+                Some(kid) if keys.has_named(kid) => AuthErrorKind::UnsupportedAlgorithm.into(),
+                _ => Refusal { kind: AuthErrorKind::UnknownKey, key_may_be_newer: true },
+            });
+        }
+        candidates
+            .filter(|key| refused_by.is_none_or(|other| !std::ptr::eq(*key, other)))
+            .find(|key| key.verify(signed, signature))
+            .ok_or(Refusal { kind: AuthErrorKind::InvalidSignature, key_may_be_newer: kid.is_none() })
+    }
+
     /// Judges anew, by what it may have been revoked by, a token that was good.
     #[inline]
     pub(crate) fn judge_remembered(&self, token: &Revocable) -> Result<(), AuthErrorKind> {
@@ -180,29 +211,6 @@ pub(crate) fn payload_text<'b, const N: usize>(
     json::object_text(payload)
         .filter(|text| json::is_shallow(text) && !has_private_name(text))
         .ok_or(AuthErrorKind::InvalidClaims)
-}
-
-/// Checks the signature with every key that may have made it, but for one that is known not to have.
-fn find_signer<'k>(
-    keys: &'k KeySet,
-    header: &Header<'_>,
-    refused_by: Option<&Key>,
-    signed: &[u8],
-    signature: &[u8],
-) -> Result<&'k Key, Refusal> {
-    let kid = header.kid.as_deref();
-    let algorithm = jwk::algorithm(&header.alg).map_err(|_| AuthErrorKind::UnsupportedAlgorithm)?;
-    let mut candidates = keys.candidates(algorithm, kid).peekable();
-    if candidates.peek().is_none() {
-        return Err(match kid {
-            Some(kid) if keys.has_named(kid) => AuthErrorKind::UnsupportedAlgorithm.into(),
-            _ => Refusal { kind: AuthErrorKind::UnknownKey, key_may_be_newer: true },
-        });
-    }
-    candidates
-        .filter(|key| refused_by.is_none_or(|other| !std::ptr::eq(*key, other)))
-        .find(|key| key.verify(signed, signature))
-        .ok_or(Refusal { kind: AuthErrorKind::InvalidSignature, key_may_be_newer: kid.is_none() })
 }
 
 /// How many bytes a token may have, unless more are allowed.

@@ -174,7 +174,8 @@ async fn every_sort_of_bad_token_is_named() {
         ("kid twice", with_header(r#"{"alg":"HS256","kid":"a","kid":"a"}"#), MalformedToken, malformed),
         ("typ twice", with_header(r#"{"alg":"HS256","typ":"JWT","typ":"JWT"}"#), MalformedToken, malformed),
         ("alg a number", with_header(r#"{"alg":256}"#), MalformedToken, malformed),
-        ("kid null", with_header(r#"{"alg":"HS256","kid":null}"#), MalformedToken, malformed),
+        ("alg null", with_header(r#"{"alg":null}"#), MalformedToken, malformed),
+        ("b64 null", with_header(r#"{"alg":"HS256","b64":null}"#), MalformedToken, malformed),
         ("kid a number", with_header(r#"{"alg":"HS256","kid":1}"#), MalformedToken, malformed),
         ("alg none", with_header(r#"{"alg":"none"}"#), UnsupportedAlgorithm, algorithm),
         (

@@ -467,7 +467,8 @@ async fn the_type_is_checked() {
         assert_eq!(refusal(&verifier(), &token).await, Some(WrongType), "{typ}");
     }
     let null = with_header(r#"{"alg":"HS256","typ":null}"#);
-    assert_eq!(refusal(&verifier(), &null).await, Some(MalformedToken));
+    assert_eq!(refusal(&verifier(), &null).await, None, "null means absent");
+    assert_eq!(refusal(&verifier().access_tokens_only(), &null).await, Some(WrongType), "null means absent");
 }
 
 #[tokio::test]
@@ -826,7 +827,10 @@ async fn what_the_verifier_demands_is_named() {
             "the token has no `exp`: have the issuer set one, or set JwtVerifier::insecure_allow_missing_expiry",
         ),
         (but("iat", json!("now")), "the claim `iat` is malformed, or stands there twice"),
-        (with_header(r#"{"alg":"HS256","typ":"x"}"#), "the verifier expects no `typ`, or `JWT` or `at+jwt`"),
+        (
+            with_header(r#"{"alg":"HS256","typ":"x"}"#),
+            "the verifier expects no `typ`, or `JWT` or `at+jwt`: JwtVerifier::token_type accepts another",
+        ),
     ] {
         let error = verifier.verify(&token).await.err().unwrap();
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), expected);

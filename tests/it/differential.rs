@@ -329,7 +329,7 @@ fn every_reason_is_needed() {
         (Stricter::Header, sample(r#"{"alg":"HS256","crit":["x"]}"#, &good)),
         (Stricter::Header, sample(r#"{"alg":"HS256","b64":false}"#, &good)),
         (Stricter::Header, sample(r#"{"alg":"HS256","typ":"secevent+jwt"}"#, &good)),
-        (Stricter::Header, sample(r#"{"alg":"HS256","kid":null}"#, &good)),
+        (Stricter::Header, sample(r#"{"alg":"HS256","b64":null}"#, &good)),
         (Stricter::WrongType, sample(plain, &claims(&format!(r#"{exp},"nbf":null"#)))),
         (Stricter::Duplicate, sample(plain, &claims(&format!(r#"{exp},"jti":"a","jti":"b""#)))),
         (Stricter::Fraction, sample(plain, &claims(&format!(r#","exp":{}.6"#, now - 61)))),

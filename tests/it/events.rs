@@ -97,7 +97,8 @@ async fn each_refusal_is_one_event_that_says_why() {
             "a name that a stranger has thought of",
             bearer(&named_token("\u{1b}[2Jmine", &good_claims())),
             " INFO tower_jwt_auth: request refused: the token is not signed with a known key \
-             kind=\"unknown_key\" status=401 issuer=\"https://id.example.com\"\n",
+             kind=\"unknown_key\" status=401 issuer=\"https://id.example.com\" \
+             cause=\"no key has the `kid` of the token; the verifier has `k1` (HS256)\"\n",
         ),
     ] {
         let log = Log::begin();

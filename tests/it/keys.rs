@@ -1,11 +1,14 @@
 //! Keys: what is taken for one, which tokens it serves, and what is said of everything else.
 
+mod algorithms;
+mod causes;
 mod formats;
 mod jwk;
 mod jwk_set;
 mod kid;
 mod material;
 mod numbers;
+mod odd_sets;
 mod pem;
 
 use std::fs;
@@ -14,7 +17,9 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{AlgorithmFamily, EncodingKey, Header};
 use serde_json::{Value, json};
-use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigError, JwtVerifier, Key, KeySet, KeySource, KeyStore};
+use tower_jwt_auth::{
+    Algorithm, AuthErrorKind, ConfigError, JwksRules, JwtVerifier, Key, KeySet, KeySource, KeyStore,
+};
 
 use crate::support::{NOW, at, base64url, refusal};
 
@@ -93,6 +98,16 @@ pub(crate) fn set_of(keys: &[Value]) -> String {
     json!({ "keys": keys }).to_string()
 }
 
+/// A set in which symmetric keys are allowed, as many tests sign with them.
+pub(crate) fn read_set(json: impl AsRef<[u8]>) -> Result<KeySet, ConfigError> {
+    KeySet::jwks_with(json, &JwksRules::new().allow_symmetric_keys())
+}
+
+/// The same for a JWK that stands alone.
+pub(crate) fn read_jwk(json: impl AsRef<[u8]>) -> Result<Key, ConfigError> {
+    Key::jwk_with(json, &JwksRules::new().allow_symmetric_keys())
+}
+
 pub(crate) fn fixture(name: &str) -> String {
     fs::read_to_string(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
@@ -125,7 +140,7 @@ fn debug_shows_no_secret() {
     );
 
     let short = json!({"kty": "oct", "alg": "HS256", "k": base64url(&SECRET[..31])});
-    let error = KeySet::jwks(set_of(&[short])).unwrap_err();
+    let error = read_set(set_of(&[short])).unwrap_err();
     let store = KeyStore::new(keys.clone());
     let verifier = JwtVerifier::<Value>::new(keys).issuer("https://id.example.com");
     let shown =

@@ -242,9 +242,11 @@ fn keys(seen: &mut Seen) {
         json!({"kty": "oct", "kid": "k3", "k": base64url(MARK), "alg": "HS256"}),
         json!({"kty": "EC", "crv": "P-256", "x": MARK, "y": MARK, "d": MARK}),
     ]);
-    match KeySet::jwks(&set) {
-        Ok(keys) => seen.debug(&keys),
-        Err(error) => seen.error(&error),
+    for keys in [KeySet::jwks(&set), KeySet::jwks_with(&set, &JwksRules::new().allow_symmetric_keys())] {
+        match keys {
+            Ok(keys) => seen.debug(&keys),
+            Err(error) => seen.error(&error),
+        }
     }
     seen.error(&RedisStore::new(&format!("redis://user:{MARK}@")).map(|_| ()).unwrap_err());
     seen.error(&RedisStore::new(&format!("nonsense:{MARK}")).map(|_| ()).unwrap_err());

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, Key, KeySet, Verdict};
 
-use crate::keys::{assert_error, der, fixture, jwk_of, jwk_with, set_of, signer};
+use crate::keys::{assert_error, der, fixture, jwk_of, jwk_with, read_set, set_of, signer};
 use crate::support::*;
 
 fn verifier_with(keys: KeySet) -> JwtVerifier<Value> {
@@ -87,7 +87,7 @@ async fn a_signature_of_nothing_signs_nothing() {
         let header = base64url(json!({ "alg": alg, "kid": "k1" }).to_string());
         let signed = format!("{header}.{}", base64url(good_claims().to_string()));
         let verifier =
-            verifier_with(KeySet::jwks(set_of(&[jwk_with(algorithm, json!({ "kid": "k1" }))])).unwrap());
+            verifier_with(read_set(set_of(&[jwk_with(algorithm, json!({ "kid": "k1" }))])).unwrap());
         for signature in [vec![], vec![0], vec![0; len], vec![1; len], vec![0xff; len], vec![0; len + 1]] {
             let token = format!("{signed}.{}", base64url(&signature));
             let refusal = refusal(&verifier, &token).await;

@@ -129,7 +129,7 @@ fn examples_of_the_rfcs_as_jwk() {
         // Those of RFC 7520 name no `alg`.
         let rules = match row.alg.family() {
             AlgorithmFamily::Rsa => JwksRules::new().rsa_algorithm(row.alg),
-            _ => JwksRules::new(),
+            _ => JwksRules::new().allow_symmetric_keys(),
         };
         let (json, mut signature) = (row.jwk.to_string(), row.signature());
         let key = Jwk::parse(json.as_bytes()).unwrap().read(&rules).unwrap();

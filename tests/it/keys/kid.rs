@@ -4,7 +4,10 @@ use jsonwebtoken::EncodingKey;
 use serde_json::{Value, json};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Key, KeySet, KeySource, KeyStore};
 
-use super::{SECRET, decode, der, fixture, jwk_of, jwk_with, refused, set_of, signer, token, token_by};
+use super::{
+    SECRET, decode, der, fixture, jwk_of, jwk_with, read_jwk, read_set, refused, set_of, signer, token,
+    token_by,
+};
 use crate::support::{NOW, at, base64url, refusal, secret};
 
 const UNKNOWN: Option<AuthErrorKind> = Some(AuthErrorKind::UnknownKey);
@@ -14,9 +17,8 @@ const INVALID: Option<AuthErrorKind> = Some(AuthErrorKind::InvalidSignature);
 #[tokio::test]
 async fn a_name_is_compared_exactly() {
     let local = Key::hmac(Algorithm::HS256, SECRET).unwrap();
-    let in_set =
-        |kid: &str| KeySet::jwks(set_of(&[jwk_with(Algorithm::HS256, json!({"kid": kid}))])).unwrap();
-    let single = |kid: &str| Key::jwk(jwk_with(Algorithm::HS256, json!({"kid": kid})).to_string()).unwrap();
+    let in_set = |kid: &str| read_set(set_of(&[jwk_with(Algorithm::HS256, json!({"kid": kid}))])).unwrap();
+    let single = |kid: &str| read_jwk(jwk_with(Algorithm::HS256, json!({"kid": kid})).to_string()).unwrap();
     for (own, kid, expected) in [
         ("Key-1", Some("Key-1"), None),
         ("Key-1", None, None),
@@ -52,10 +54,10 @@ async fn a_key_without_a_name_serves_any_token_or_in_a_set_those_without() {
     let jwk = jwk_of(Algorithm::HS256);
     let local = [
         Key::hmac(Algorithm::HS256, SECRET).unwrap().into(),
-        Key::jwk(jwk.to_string()).unwrap().into(),
+        read_jwk(jwk.to_string()).unwrap().into(),
         KeySet::hmac(Algorithm::HS256, SECRET).unwrap(),
     ];
-    let in_set = KeySet::jwks(set_of(&[jwk])).unwrap();
+    let in_set = read_set(set_of(&[jwk])).unwrap();
     for (kid, expected) in [(None, None), (Some("k1"), UNKNOWN), (Some(""), UNKNOWN)] {
         let token = token(Algorithm::HS256, kid);
         assert_eq!(refused(in_set.clone(), &token).await, expected, "in a set, {kid:?}");
@@ -87,7 +89,7 @@ async fn a_token_without_a_name_is_tried_against_four_keys_of_its_algorithm() {
             ]
         })
         .collect();
-    let keys = KeySet::jwks(set_of(&keys)).unwrap();
+    let keys = read_set(set_of(&keys)).unwrap();
     for number in 1..=5_u8 {
         let key = EncodingKey::from_secret(&secret::<32>(number));
         let nameless = token_by(&key, Algorithm::HS256, None);
@@ -112,7 +114,7 @@ async fn several_keys_may_share_a_name() {
 async fn keys_of_several_algorithms_may_share_a_name() {
     let kinds = [Algorithm::HS256, Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA];
     let keys = kinds.map(|algorithm| jwk_with(algorithm, json!({"kid": "k1"})));
-    let keys = KeySet::jwks(set_of(&keys)).unwrap();
+    let keys = read_set(set_of(&keys)).unwrap();
     for algorithm in kinds {
         assert_eq!(refused(keys.clone(), &token(algorithm, Some("k1"))).await, None, "{algorithm:?}");
     }
@@ -125,9 +127,9 @@ async fn the_header_never_decides_how_a_key_is_used() {
     let pem = fixture("rsa2048.public.pem");
     let jwk = jwk_with(Algorithm::RS256, json!({"kid": "k1"}));
     let local = KeySet::pem(Algorithm::RS256, &pem).unwrap();
-    let named = KeySet::jwks(set_of(std::slice::from_ref(&jwk))).unwrap();
+    let named = read_set(set_of(std::slice::from_ref(&jwk))).unwrap();
     let open = jwk_with(Algorithm::RS256, json!({"kid": "k1", "alg": null}));
-    let open = KeySet::jwks(set_of(std::slice::from_ref(&open))).unwrap();
+    let open = read_set(set_of(std::slice::from_ref(&open))).unwrap();
     // All that one might take for a secret where only the public key is known.
     for secret in [
         pem.clone().into_bytes(),
@@ -174,7 +176,7 @@ async fn a_header_that_names_another_algorithm_finds_no_key() {
         let header = base64url(json!({"alg": alg, "kid": "k1"}).to_string());
         let signed = format!("{header}.{claims}");
         let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &signer(algorithm), algorithm).unwrap();
-        let keys = KeySet::jwks(set_of(&[jwk_with(algorithm, json!({"kid": "k1"}))])).unwrap();
+        let keys = read_set(set_of(&[jwk_with(algorithm, json!({"kid": "k1"}))])).unwrap();
         let refusal = refused(keys, &format!("{signed}.{signature}")).await;
         assert_eq!(refusal, expected, "{algorithm:?}, {alg:?}");
     }

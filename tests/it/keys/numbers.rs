@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tower_jwt_auth::{Algorithm, ConfigError, Key};
 
-use super::{GRAVIOLA, assert_error, decode, jwk_of, jwk_with};
+use super::{GRAVIOLA, assert_error, decode, jwk_of, jwk_with, read_jwk};
 use crate::support::base64url;
 
 #[test]
@@ -36,7 +36,7 @@ fn numbers_are_canonical_base64url() {
             ("base64", STANDARD.encode([&[0xff, 0xff, 0xff], &*bytes].concat()).into()),
         ] {
             let jwk = jwk_with(algorithm, json!({ member: value }));
-            assert_error(&format!("{member}, {name}"), Key::jwk(jwk.to_string()), &expected);
+            assert_error(&format!("{member}, {name}"), read_jwk(jwk.to_string()), &expected);
         }
     }
 }
@@ -44,12 +44,14 @@ fn numbers_are_canonical_base64url() {
 #[test]
 fn numbers_make_a_key_of_their_type() {
     let malformed = |reason: &str| format!("the key cannot be read: {reason}");
-    let zero = malformed("an RSA number begins with a zero byte");
     let exponent = malformed("the RSA exponent is not an odd number from 3 to 2^33");
-    let length = malformed("the point is not uncompressed, or not of its curve's length");
+    let coordinate = |name: &str, needed: usize, got: usize| {
+        format!(
+            "the JWK cannot be used: its `{name}` needs {needed} bytes, got {got} (RFC 7518, section 6.2.1.2)"
+        )
+    };
     let numbers = malformed("its numbers are not those of a key of its type");
     let ed25519 = malformed("an Ed25519 key has 32 bytes");
-    let unequal = "the JWK cannot be used: its `x` and `y` are not of the same length".to_owned();
     let size = |bits| format!("an RSA key needs a modulus of 2048 to 8192 bits, got {bits}");
 
     let n = decode(&jwk_of(Algorithm::RS256)["n"]);
@@ -70,21 +72,41 @@ fn numbers_make_a_key_of_their_type() {
         ("e = 2^33 + 1", Algorithm::RS256, json!({"e": base64url([2, 0, 0, 0, 1])}), &exponent),
         ("e of 9 bytes", Algorithm::RS256, json!({"e": base64url([1; 9])}), &exponent),
         ("e as long as n", Algorithm::PS256, json!({"e": base64url(&n)}), &exponent),
-        ("e with a leading zero", Algorithm::RS256, json!({"e": base64url([0, 1, 0, 1])}), &zero),
-        ("e = 0", Algorithm::RS256, json!({"e": base64url([0])}), &zero),
-        ("n with a leading zero", Algorithm::RS256, json!({"n": base64url([&[0], &*n].concat())}), &zero),
+        ("e = 0", Algorithm::RS256, json!({"e": base64url([0])}), &exponent),
+        (
+            "n = 0",
+            Algorithm::RS256,
+            json!({"n": base64url([0; 256])}),
+            &malformed("the RSA modulus is empty"),
+        ),
+        (
+            "n short but for zeros",
+            Algorithm::RS256,
+            json!({"n": base64url([&[0; 32], &n[..224]].concat())}),
+            &size(1792),
+        ),
         ("n empty", Algorithm::RS256, json!({"n": ""}), &malformed("the RSA modulus is empty")),
         ("n even", Algorithm::RS256, json!({"n": base64url(even)}), &malformed("the RSA modulus is even")),
         ("n of 2040 bits", Algorithm::RS256, json!({"n": base64url(&n[..255])}), &size(2040)),
         ("n of 2047 bits", Algorithm::PS256, json!({"n": base64url([0x7f; 256])}), &size(2047)),
         ("n of 8193 bits", Algorithm::PS256, json!({"n": base64url([1; 1025])}), &size(8193)),
-        ("x short", Algorithm::ES256, point(&x[1..], &y), &unequal),
-        ("x and y swapped in part", Algorithm::ES256, point(&x[..31], &[&x[31..], &*y].concat()), &unequal),
-        ("y empty", Algorithm::ES256, point(&x, &[]), &unequal),
-        ("both short", Algorithm::ES256, point(&x[1..], &y[1..]), &length),
-        ("both long", Algorithm::ES256, point(&[&[0], &*x].concat(), &[&[0], &*y].concat()), &length),
-        ("both empty", Algorithm::ES256, point(&[], &[]), &length),
-        ("both of another curve", Algorithm::ES384, point(&x, &y), &length),
+        ("x short", Algorithm::ES256, point(&x[1..], &y), &coordinate("x", 32, 31)),
+        (
+            "x and y swapped in part",
+            Algorithm::ES256,
+            point(&x[..31], &[&x[31..], &*y].concat()),
+            &coordinate("x", 32, 31),
+        ),
+        ("y empty", Algorithm::ES256, point(&x, &[]), &coordinate("y", 32, 0)),
+        ("both short", Algorithm::ES256, point(&x[1..], &y[1..]), &coordinate("x", 32, 31)),
+        (
+            "both long",
+            Algorithm::ES256,
+            point(&[&[0], &*x].concat(), &[&[0], &*y].concat()),
+            &coordinate("x", 32, 33),
+        ),
+        ("both empty", Algorithm::ES256, point(&[], &[]), &coordinate("x", 32, 0)),
+        ("both of another curve", Algorithm::ES384, point(&x, &y), &coordinate("x", 48, 32)),
         ("off the curve", Algorithm::ES256, point(&x, &off), &numbers),
         ("off the larger curve", Algorithm::ES384, point(&x384, &off384), &numbers),
         ("the wrong way round", Algorithm::ES256, point(&y, &x), &numbers),
@@ -97,6 +119,9 @@ fn numbers_make_a_key_of_their_type() {
         assert_error(name, Key::jwk(jwk_with(algorithm, changes).to_string()), expected);
     }
     for (name, changes) in [
+        ("e with a leading zero", json!({"e": base64url([0, 1, 0, 1])})),
+        ("e with many", json!({"e": base64url([&[0; 100][..], &[1, 0, 1]].concat())})),
+        ("n with a leading zero", json!({"n": base64url([&[0], &*n].concat())})),
         ("e = 3", json!({"e": base64url([3])})),
         ("e = 2^32 - 1", json!({"e": base64url([0xff; 4])})),
         ("n of 2112 bits", json!({"n": base64url([0xff; 264])})),

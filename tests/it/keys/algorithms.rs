@@ -1,0 +1,68 @@
+//! `JwtVerifier::algorithms`.
+
+use serde_json::{Value, json};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, KeySet, TokenCache};
+
+use super::{ALGORITHMS, jwk_with, read_set, set_of, token};
+use crate::support::{NOW, at, refusal};
+
+const UNSUPPORTED: Option<AuthErrorKind> = Some(AuthErrorKind::UnsupportedAlgorithm);
+
+/// One key for each algorithm, of that name.
+fn all_keys() -> KeySet {
+    let named = |algorithm: Algorithm| jwk_with(algorithm, json!({"kid": format!("{algorithm:?}")}));
+    read_set(set_of(&ALGORITHMS.map(named))).unwrap()
+}
+
+fn verifier() -> JwtVerifier<Value> {
+    JwtVerifier::new(all_keys()).clock(|| at(NOW))
+}
+
+fn named_token(algorithm: Algorithm) -> String {
+    token(algorithm, Some(&format!("{algorithm:?}")))
+}
+
+#[tokio::test]
+async fn accepts_each_algorithm_unless_restricted() {
+    let all = verifier();
+    let two = verifier().algorithms([Algorithm::RS256, Algorithm::EdDSA]);
+    let none = verifier().algorithms([]);
+    let replaced = none.clone().algorithms([Algorithm::HS256]);
+    for algorithm in ALGORITHMS {
+        for token in [named_token(algorithm), token(algorithm, None)] {
+            let in_two = [Algorithm::RS256, Algorithm::EdDSA].contains(&algorithm);
+            assert_eq!(refusal(&all, &token).await, None, "{algorithm:?}");
+            assert_eq!(refusal(&two, &token).await, UNSUPPORTED.filter(|_| !in_two), "{algorithm:?}");
+            assert_eq!(refusal(&none, &token).await, UNSUPPORTED, "{algorithm:?}");
+            let is_hs256 = algorithm == Algorithm::HS256;
+            assert_eq!(refusal(&replaced, &token).await, UNSUPPORTED.filter(|_| !is_hs256), "{algorithm:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn restricts_tokens_whose_header_is_remembered() {
+    let usual = verifier();
+    // They share the keys, and what those know of headers.
+    let restricted = usual.clone().algorithms([Algorithm::RS256]);
+    let token = named_token(Algorithm::HS256);
+    for _ in 0..2 {
+        assert_eq!(refusal(&usual, &token).await, None);
+        assert_eq!(refusal(&restricted, &token).await, UNSUPPORTED);
+    }
+}
+
+#[tokio::test]
+async fn restricts_tokens_that_are_cached() {
+    let cached = verifier().cache(TokenCache::new());
+    let token = named_token(Algorithm::HS256);
+    for _ in 0..3 {
+        assert_eq!(refusal(&cached, &token).await, None);
+    }
+    assert!(cached.cache_stats().unwrap().hits() > 0);
+    let restricted = cached.clone().algorithms([Algorithm::RS256]);
+    for _ in 0..3 {
+        assert_eq!(refusal(&restricted, &token).await, UNSUPPORTED);
+        assert_eq!(refusal(&cached, &token).await, None);
+    }
+}

@@ -1,0 +1,230 @@
+//! Sets as providers write them, and the rules that a set is read by.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigError, JwksRules, Key, KeySet, jwk};
+
+use super::{SECRET, assert_error, decode, jwk_of, jwk_with, read_jwk, refused, set_of, signer, token};
+use crate::support::base64url;
+
+const SYMMETRIC: &str =
+    "the JWK cannot be used: it is a symmetric key, which JwksRules::allow_symmetric_keys would accept";
+
+/// A key with these members before those of a good one of the name `k1`.
+fn with(members: &str) -> String {
+    let good = jwk_with(Algorithm::ES256, json!({"kid": "k1"})).to_string();
+    format!("{{{members},{}", &good[1..])
+}
+
+#[tokio::test]
+async fn null_means_absent_in_each_optional_member() {
+    const OPTIONAL: [&str; 14] =
+        ["use", "key_ops", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256", "d", "p", "k", "oth", "crv", "exp"];
+    for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
+        let Value::Object(mut jwk) = jwk_of(algorithm) else { unreachable!() };
+        jwk.remove("alg");
+        for name in OPTIONAL {
+            jwk.entry(name).or_insert(Value::Null);
+        }
+        let keys = KeySet::jwks(set_of(&[jwk.into()])).unwrap();
+        assert_eq!(keys.len(), 1, "{algorithm:?}");
+        assert_eq!(refused(keys, &token(algorithm, None)).await, None, "{algorithm:?}");
+    }
+    let mut secret = jwk_with(Algorithm::HS256, json!({}));
+    secret["kid"] = Value::Null;
+    let key = read_jwk(secret.to_string()).unwrap();
+    assert_eq!(refused(KeySet::from(key), &token(Algorithm::HS256, Some("any"))).await, None);
+}
+
+#[tokio::test]
+async fn null_in_a_header_means_absent_where_that_only_narrows() {
+    use AuthErrorKind::*;
+
+    let keys = KeySet::jwks(set_of(&[jwk_of(Algorithm::EdDSA)])).unwrap();
+    for (member, expected) in [
+        (r#""kid":null"#, None),
+        (r#""typ":null"#, None),
+        (r#""cty":null"#, None),
+        (r#""kid":null,"typ":null,"x5c":null,"jwk":null"#, None),
+        (r#""kid":null,"kid":null"#, Some(MalformedToken)),
+        (r#""crit":null"#, Some(UnsupportedToken)),
+        (r#""b64":null"#, Some(MalformedToken)),
+    ] {
+        let header = base64url(format!(r#"{{"alg":"EdDSA",{member}}}"#));
+        let payload = token(Algorithm::EdDSA, None).split('.').nth(1).unwrap().to_owned();
+        let signed = format!("{header}.{payload}");
+        let signature =
+            jsonwebtoken::crypto::sign(signed.as_bytes(), &signer(Algorithm::EdDSA), Algorithm::EdDSA);
+        let token = format!("{signed}.{}", signature.unwrap());
+        for round in 0..2 {
+            assert_eq!(refused(keys.clone(), &token).await, expected, "{member}, round {round}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn unreadable_member_spoils_only_its_key() {
+    let unreadable = "the JWK cannot be used: one of its members cannot be read: a lone surrogate, a number out of \
+                      range or more than 128 levels";
+    let deep = format!(r#""x":{}1{}"#, "[".repeat(200), "]".repeat(200));
+    let good = jwk_with(Algorithm::EdDSA, json!({"kid": "good"})).to_string();
+    for (name, odd, kid, reason) in [
+        ("surrogate in kid", with(r#""kid":"\ud800""#), None, unreadable),
+        ("surrogate elsewhere", with(r#""note":"\udfff""#), Some("k1"), unreadable),
+        ("surrogate in a name", with(r#""\ud800":1"#), None, unreadable),
+        ("number out of range", with(r#""exp":1e400"#), Some("k1"), unreadable),
+        ("too deep", with(&deep), Some("k1"), unreadable),
+        (
+            "member twice",
+            with(r#""alg":"ES256""#),
+            Some("k1"),
+            "the JWK cannot be used: its `alg` appears twice",
+        ),
+        ("kid twice", with(r#""kid":"k1""#), None, "the JWK cannot be used: its `kid` appears twice"),
+    ] {
+        for (set, position) in [
+            (format!(r#"{{"keys":[{odd},{good}]}}"#), 0),
+            (format!(r#" {{ "a" : 1e400 , "keys" : [ {good} , {odd} ] , "b" : "\ud800" }} "#), 1),
+        ] {
+            let keys = KeySet::jwks(&set).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let [skipped] = keys.skipped() else { panic!("{name}: {:?}", keys.skipped()) };
+            assert_eq!((skipped.position(), skipped.kid()), (position, kid), "{name}");
+            assert_eq!(skipped.reason().to_string(), reason, "{name}");
+            assert_eq!(refused(keys, &token(Algorithm::EdDSA, Some("good"))).await, None, "{name}");
+        }
+    }
+}
+
+#[test]
+fn texts_in_keys_do_not_split_them() {
+    let note = r#"]},{\"keys\":[{"#;
+    let set = format!(r#"{{"note":"{note}","keys":[{}]}}"#, with(&format!(r#""note":"{note}""#)));
+    let keys = KeySet::jwks(set).unwrap();
+    assert_eq!((keys.len(), keys.skipped().len()), (1, 0));
+}
+
+#[test]
+fn values_of_each_sort_are_separate_elements() {
+    let set = r#"{"keys":[1,-2.5e3,"a,b]",null,true,[1,{}],{},"",[],{"kty":"x,y"}]}"#;
+    let error = KeySet::jwks(set).unwrap_err();
+    let ConfigError::NoUsableKey { skipped } = error else { panic!("{error}") };
+    assert_eq!(skipped.iter().map(|key| key.position()).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+    assert_eq!(skipped[9].to_string(), "key 9: the JWK cannot be used: its `kty` `x,y` is not supported");
+}
+
+#[tokio::test]
+async fn leading_zeros_of_rsa_numbers_are_stripped() {
+    let (n, e) = (decode(&jwk_of(Algorithm::RS256)["n"]), [0, 1, 0, 1]);
+    let odd = json!({"n": base64url([&[0], &*n].concat()), "e": base64url(e), "kid": "k1"});
+    let odd = jwk_with(Algorithm::RS256, odd);
+    let parsed: jwk::Jwk = serde_json::from_value(odd.clone()).unwrap();
+    let token = token(Algorithm::RS256, Some("k1"));
+    for (name, keys) in [
+        ("set", KeySet::jwks(set_of(std::slice::from_ref(&odd))).unwrap()),
+        ("JWK", Key::jwk(odd.to_string()).unwrap().into()),
+        ("JWK of jsonwebtoken", Key::try_from(&parsed).unwrap().into()),
+    ] {
+        assert_eq!(refused(keys, &token).await, None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn symmetric_keys_are_skipped_unless_allowed() {
+    let secret = jwk_with(Algorithm::HS256, json!({"kid": "s"}));
+    let set = set_of(&[secret.clone(), jwk_with(Algorithm::ES256, json!({"kid": "k1"}))]);
+    let mac = token(Algorithm::HS256, Some("s"));
+    let path = std::env::temp_dir().join(format!("tower-jwt-auth-{}-symmetric.json", std::process::id()));
+    fs::write(&path, &set).unwrap();
+    let allowing = JwksRules::new().allow_symmetric_keys();
+    let skipping = [KeySet::jwks(&set), KeySet::jwks_with(&set, &JwksRules::new()), KeySet::jwks_file(&path)];
+    let allowed = [KeySet::jwks_with(&set, &allowing), KeySet::jwks_file_with(&path, &allowing)];
+    fs::remove_file(&path).unwrap();
+    for keys in skipping.map(Result::unwrap) {
+        assert_eq!(keys.skipped()[0].to_string(), format!("key 0 (s): {SYMMETRIC}"));
+        assert_eq!(refused(keys.clone(), &mac).await, Some(AuthErrorKind::UnknownKey));
+        assert_eq!(refused(keys, &token(Algorithm::ES256, Some("k1"))).await, None);
+    }
+    for keys in allowed.map(Result::unwrap) {
+        assert_eq!((keys.len(), keys.skipped().len()), (2, 0));
+        assert_eq!(refused(keys, &mac).await, None);
+    }
+    assert_error(
+        "no other key",
+        KeySet::jwks(set_of(std::slice::from_ref(&secret))),
+        &format!("the JWK set has no usable key: key 0 (s): {SYMMETRIC}"),
+    );
+}
+
+#[tokio::test]
+async fn single_symmetric_jwk_needs_to_be_asked_for() {
+    let secret = jwk_of(Algorithm::HS512);
+    assert_error("Key::jwk", Key::jwk(secret.to_string()), SYMMETRIC);
+    let parsed: jwk::Jwk = serde_json::from_value(secret.clone()).unwrap();
+    assert_error("of jsonwebtoken", Key::try_from(&parsed), SYMMETRIC);
+    let key = Key::jwk_with(secret.to_string(), &JwksRules::new().allow_symmetric_keys()).unwrap();
+    assert_eq!(refused(KeySet::from(key), &token(Algorithm::HS512, Some("any"))).await, None);
+    // The same secret, given as one.
+    let key = Key::hmac(Algorithm::HS512, SECRET).unwrap();
+    assert_eq!(refused(KeySet::from(key), &token(Algorithm::HS512, None)).await, None);
+}
+
+#[tokio::test]
+async fn other_uses_serve_if_added() {
+    let svid = jwk_with(Algorithm::ES256, json!({"kid": "k1", "use": "jwt-svid"}));
+    let tls = json!({"kty": "EC", "crv": "P-256", "use": "x509-svid", "x5c": ["MIIB"]});
+    let bundle = json!({"spiffe_sequence": 1, "spiffe_refresh_hint": 300, "keys": [tls, svid]}).to_string();
+    assert_error(
+        "by default",
+        KeySet::jwks(&bundle),
+        "the JWK set has no usable key: \
+         key 0: the JWK cannot be used: its `use` is `x509-svid`, which JwksRules::add_use would accept; \
+         key 1 (k1): the JWK cannot be used: its `use` is `jwt-svid`, which JwksRules::add_use would accept",
+    );
+    let rules = JwksRules::new().add_use("jwt-svid");
+    let keys = KeySet::jwks_with(&bundle, &rules).unwrap();
+    assert_eq!((keys.len(), keys.skipped().len()), (1, 1));
+    assert_eq!(refused(keys, &token(Algorithm::ES256, Some("k1"))).await, None);
+    for purpose in [json!("sig"), Value::Null] {
+        let set = set_of(&[jwk_with(Algorithm::ES256, json!({"use": purpose}))]);
+        assert!(KeySet::jwks_with(set, &rules).is_ok(), "{purpose}");
+    }
+    for purpose in ["enc", "JWT-SVID", ""] {
+        let set = set_of(&[jwk_with(Algorithm::ES256, json!({"use": purpose}))]);
+        assert!(KeySet::jwks_with(set, &rules).is_err(), "{purpose}");
+    }
+}
+
+#[test]
+fn number_of_keys_in_a_text_is_limited_if_set() {
+    let key = jwk_with(Algorithm::EdDSA, json!({"kid": "k1"}));
+    let set = set_of(&vec![key; 300]);
+    assert_eq!(KeySet::jwks(&set).unwrap().len(), 300);
+    assert_eq!(KeySet::jwks_with(&set, &JwksRules::new().max_keys(300)).unwrap().len(), 300);
+    assert_error(
+        "one fewer",
+        KeySet::jwks_with(&set, &JwksRules::new().max_keys(299)),
+        "a JWK set may have 299 keys, this one has 300: JwksRules::max_keys sets how many",
+    );
+}
+
+#[test]
+fn keys_that_are_only_certificates_say_so() {
+    let rsa = json!({"kty": "RSA", "kid": "a", "x5c": ["MIIB"]});
+    let bare = json!({"kid": "b", "x5c": ["MIIB"]});
+    assert_error(
+        "x5c",
+        KeySet::jwks(set_of(&[rsa, bare])),
+        "the JWK set has no usable key: \
+         key 0 (a): the JWK cannot be used: its `n` is missing, and a certificate in `x5c` is not read; \
+         key 1 (b): the JWK cannot be used: its `kty` is missing",
+    );
+}
+
+#[test]
+fn text_out_of_a_set_is_shortened_and_on_one_line() {
+    let odd = json!({"kty": format!("A\n{}", "x".repeat(10_000))});
+    let shown = KeySet::jwks(set_of(&[odd])).unwrap_err().to_string();
+    let expected = format!("its `kty` `A\\n{}..` is not supported", "x".repeat(38));
+    assert!(shown.ends_with(&expected), "{shown}");
+}
