@@ -78,6 +78,12 @@ impl AuthError {
         self
     }
 
+    /// Answers with another kind, and keeps this error as its cause.
+    pub(crate) fn answered_as(self, kind: AuthErrorKind) -> Self {
+        let about = self.about.clone();
+        Self::new(kind).caused_by(self).about(about)
+    }
+
     /// Sets when the client may try again; whole seconds are sent, rounded up. Without it, an answer with status 503
     /// says 5 s.
     #[must_use]
