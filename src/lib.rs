@@ -234,8 +234,8 @@ pub use self::token_source::TokenSource;
 #[cfg(feature = "issuer-resolver")]
 pub use self::verify::IssuerResolver;
 pub use self::verify::{
-    CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeySet, KeySource, KeyStore, KeysRef,
-    PendingVerdict, Refresh, SkippedKey, TokenCache, Verdict, VerdictFuture, Verify,
+    CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeySet, KeySource, KeyStore, KeysRef, PendingVerdict,
+    Refresh, SkippedKey, TokenCache, Verdict, VerdictFuture, Verify,
 };
 
 /// The snippets of the README are tested with the documentation.

@@ -109,8 +109,9 @@ impl<C> Issuers<C> {
         result
     }
 
-    /// Removes the verifier of an issuer, whether it was added or resolved, and that there was none to be resolved. From now
-    /// on its tokens are refused, unless a resolver knows it. Tells whether there was one.
+    /// Removes the verifier of an issuer, and all that a resolver remembers of it. Returns whether there was a verifier.
+    ///
+    /// From then on its tokens are refused, unless the resolver finds it again: by a look-up that begins after this.
     pub fn remove(&self, issuer: &str) -> bool {
         let known = self.shared.verifiers.rcu(|known| {
             let mut known = Verifiers::clone(known);

@@ -181,6 +181,31 @@ async fn no_issuer_can_write_a_line_of_its_own_into_the_log() {
     }
 }
 
+#[cfg(feature = "issuer-resolver")]
+#[tokio::test(start_paused = true)]
+async fn a_failed_renewal_is_logged() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let log = Log::begin();
+    let is_up = Arc::new(AtomicBool::new(true));
+    let state = Arc::clone(&is_up);
+    let resolver = IssuerResolver::new(move |_: String| {
+        let answer =
+            state.load(Ordering::SeqCst).then(verifier).ok_or(io::Error::other("the database is away"));
+        async { answer.map(Some) }
+    });
+    let layer = JwtAuthLayer::new(Issuers::new([]).unwrap().resolver(resolver));
+    assert_eq!(ask(&layer, bearer(&good_token())).await.status(), 200);
+    is_up.store(false, Ordering::SeqCst);
+    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    for _ in 0..3 {
+        assert_eq!(ask(&layer, bearer(&good_token())).await.status(), 200);
+    }
+    let expected = " WARN tower_jwt_auth: the verifier of an issuer could not be renewed \
+                    issuer=\"https://id.example.com\" cause=\"the database is away\"\n";
+    assert_eq!(log.take(), expected);
+}
+
 #[tokio::test]
 async fn nobody_can_write_a_line_of_their_own_into_the_log() {
     let log = Log::begin();

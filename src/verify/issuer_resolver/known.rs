@@ -4,7 +4,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
-use super::lookup::{Lookup, Outcome, Teller};
+use super::lookup::{Lookup, Outcome, SHORT_WHILE, Teller};
 use crate::error::AuthError;
 use crate::sync::{Mutex, MutexGuard};
 use crate::verify::JwtVerifier;
@@ -36,8 +36,8 @@ struct Progress<C> {
     lookup: Option<Lookup<C>>,
     /// No look-up begins before this.
     next: Instant,
-    /// The failure of the last look-up.
-    error: Option<AuthError>,
+    /// The failure of the last look-up, and when it failed.
+    failed: Option<(AuthError, Instant)>,
     is_removed: bool,
 }
 
@@ -62,7 +62,7 @@ const FOREVER: Duration = Duration::from_secs(1_000_000_000);
 impl<C> Known<C> {
     pub(super) fn new(verifier: JwtVerifier<C>, now: Instant, limits: Limits) -> Self {
         let next = after(now, until_renewal(limits));
-        let progress = Progress { answered: now, lookup: None, next, error: None, is_removed: false };
+        let progress = Progress { answered: now, lookup: None, next, failed: None, is_removed: false };
         let serving = Serving { verifier, until: next.min(after(now, limits.outage_limit)) };
         Self { serving: ArcSwap::from_pointee(serving), progress: Mutex::new(progress) }
     }
@@ -90,7 +90,7 @@ impl<C> Known<C> {
             Some(lookup) if !may_serve => {
                 Aged::Wait { lookup, end: after(now, limits.wait_limit), may_serve }
             }
-            Some(lookup) if age >= limits.max_age => {
+            Some(lookup) if age >= limits.max_age && !progress.has_just_failed(now, limits) => {
                 // A look-up that hangs delays no request for longer than the one that began it.
                 let end = after(lookup.begun, limits.wait_limit);
                 if now < end { Aged::Wait { lookup, end, may_serve } } else { Aged::Serve }
@@ -109,19 +109,28 @@ impl<C> Known<C> {
             Outcome::Found(verifier) => {
                 progress.answered = now;
                 progress.next = after(now, until_renewal(limits));
-                progress.error = None;
+                progress.failed = None;
                 verifier.clone()
             }
             Outcome::Absent => return !progress.is_removed,
             Outcome::Failed(error) => {
                 progress.next = after(now, RETRY.min(limits.max_age));
-                progress.error = Some(error.clone());
+                progress.failed = Some((error.clone(), now));
                 self.verifier()
             }
         };
         let until = progress.next.min(after(progress.answered, limits.outage_limit));
         self.serving.store(Serving { verifier, until }.into());
         !progress.is_removed
+    }
+
+    /// The time until asking again can succeed.
+    pub(super) fn retry_after(&self) -> Duration {
+        let progress = self.progress();
+        match progress.lookup {
+            Some(_) => SHORT_WHILE,
+            None => progress.next.saturating_duration_since(Instant::now()),
+        }
     }
 
     /// Marks the issuer as removed by the application.
@@ -139,8 +148,14 @@ impl<C> Known<C> {
 }
 
 impl<C> Progress<C> {
+    /// In an outage, requests do not wait for each attempt.
+    fn has_just_failed(&self, now: Instant, limits: Limits) -> bool {
+        let recent = (3 * RETRY).min(limits.max_age);
+        self.failed.as_ref().is_some_and(|(_, failed)| now.saturating_duration_since(*failed) < recent)
+    }
+
     fn refusal(&self, now: Instant) -> AuthError {
-        let error = self.error.clone().unwrap_or_else(super::no_runtime);
+        let error = self.failed.as_ref().map_or_else(super::no_runtime, |(error, _)| error.clone());
         error.retry_in(self.next.saturating_duration_since(now))
     }
 }

@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,7 +18,7 @@ pub(super) enum Outcome<C> {
 }
 
 impl<C> Outcome<C> {
-    pub(super) fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub(super) fn failed(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Failed(AuthError::keys_unavailable(cause).retry_in(SHORT_WHILE))
     }
 }

@@ -79,13 +79,15 @@ use crate::error::AuthError;
 #[must_use]
 pub struct IssuerResolver<C> {
     resolve: Arc<dyn Fn(String) -> Resolving<C> + Send + Sync>,
-    filter: Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>,
+    filter: Option<Arc<Filter>>,
     entries: usize,
     limits: Limits,
     lookup_limit: Duration,
     lookup_rate: (u32, u32),
     most_waiting: usize,
 }
+
+type Filter = dyn Fn(&str) -> bool + Send + Sync;
 
 type Resolving<C> =
     Pin<Box<dyn Future<Output = Result<Option<JwtVerifier<C>>, Box<dyn Error + Send + Sync>>> + Send>>;
@@ -140,7 +142,7 @@ impl<C> IssuerResolver<C> {
     ///
     /// A change or removal of a tenant takes effect within this time, or at once by [`Issuers::remove`](crate::Issuers::remove).
     /// Verifiers in use are renewed in the background, after 70 % to 90 % of it. For one that was not used meanwhile,
-    /// requests wait until it is renewed. A failed renewal is repeated after ten seconds.
+    /// requests wait until it is renewed. A failed renewal is repeated after ten seconds, and no request waits for that.
     ///
     /// An issuer that does not exist is remembered for this time as well, but no longer than a minute.
     pub fn max_age(mut self, max_age: Duration) -> Self {
@@ -161,7 +163,7 @@ impl<C> IssuerResolver<C> {
     }
 
     /// Sets how long a request waits at most for its issuer to be looked up. The default is 2 s. It is then answered
-    /// with 503; the look-up goes on.
+    /// with 503; the look-up goes on. A wait for the keys of the issuer (`RemoteKeys`) comes on top.
     pub fn wait_limit(mut self, limit: Duration) -> Self {
         self.limits.wait_limit = limit;
         self

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::error::Error;
 use std::hash::RandomState;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -122,7 +123,9 @@ impl<C> Resolver<C> {
             Subject::Known(known) => {
                 let is_current = known.conclude(outcome, now, limits);
                 match outcome {
-                    Outcome::Failed(error) if is_current => observe::renewal_failed(issuer, error),
+                    Outcome::Failed(error) if is_current => {
+                        observe::renewal_failed(issuer, error.source().unwrap_or(error));
+                    }
                     Outcome::Absent => {
                         let _unknown = self.unknown();
                         let removed = self.known.remove_if(&**issuer, |other| Arc::ptr_eq(other, known));
@@ -208,7 +211,7 @@ where
         unknown.lookups.insert(Arc::clone(&issuer), (number, lookup.clone()));
         // A runtime that is shutting down drops the task at once, which takes the lock.
         drop(unknown);
-        self.spawn(&runtime, Task::new(self, issuer, Subject::Unknown(number), teller), delay);
+        runtime.spawn(Task::new(self, issuer, Subject::Unknown(number), teller).run(delay));
         Ok(Asked::Waiting(lookup, None))
     }
 
@@ -225,7 +228,7 @@ where
         let is_first = teller.is_some();
         if let (Some(teller), Ok(runtime)) = (teller, runtime) {
             let task = Task::new(self, Arc::from(issuer), Subject::Known(Arc::clone(&known)), teller);
-            self.spawn(&runtime, task, Duration::ZERO);
+            runtime.spawn(task.run(Duration::ZERO));
         }
         let (lookup, end, may_serve) = match aged {
             Aged::Serve => return known.verifier().verify_bytes(token),
@@ -249,13 +252,9 @@ where
                 Outcome::Failed(_) if may_serve && !known.is_removed() => {
                     known.verifier().verify_bytes(&token).await
                 }
-                Outcome::Failed(error) => Err(error),
+                Outcome::Failed(error) => Err(error.retry_in(known.retry_after())),
             }
         }))
-    }
-
-    fn spawn(&self, runtime: &Handle, task: Task<C>, delay: Duration) {
-        runtime.spawn(task.run(delay));
     }
 }
 
@@ -323,7 +322,7 @@ fn no_such_issuer() -> AuthError {
     unknown_key("the resolver knows no such issuer")
 }
 
-fn unknown_key(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> AuthError {
+fn unknown_key(cause: impl Into<Box<dyn Error + Send + Sync>>) -> AuthError {
     AuthError::new(AuthErrorKind::UnknownKey).caused_by(cause)
 }
 
