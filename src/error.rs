@@ -77,6 +77,7 @@ impl AuthError {
     }
 
     /// The token could not be judged, because of something that has to be fetched or looked up first.
+    #[cfg(any(feature = "issuer-resolver", feature = "remote-keys"))]
     pub(crate) fn keys_unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(AuthErrorKind::KeysUnavailable).caused_by(cause)
     }
@@ -97,6 +98,12 @@ impl AuthError {
     pub(crate) fn because(mut self, cause: &'static FixedCause) -> Self {
         self.fixed_cause = Some(cause);
         self
+    }
+
+    /// Answers with another kind, and keeps this error as its cause.
+    pub(crate) fn answered_as(self, kind: AuthErrorKind) -> Self {
+        let about = self.about.clone();
+        Self::new(kind).caused_by(self).about(about)
     }
 
     /// Sets when the client may try again; whole seconds are sent, rounded up. Without it, an answer with status 503

@@ -41,7 +41,8 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     UnsupportedAlgorithm,
-    /// No key is held that could have signed the token.
+    /// No key is held that could have signed the token. With an `IssuerResolver`, this is also the kind for an unknown
+    /// issuer and for a signature that does not match: the error's source has the reason.
     ///
     /// Answered with 401 `invalid_token`.
     UnknownKey,

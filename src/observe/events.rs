@@ -99,6 +99,11 @@ pub(super) fn fetch_failed(provider: &str, error: &(dyn Error + 'static), failur
     warn!(target: TARGET, provider, failures, serve_on, cause = cause.as_str(), "the keys could not be fetched");
 }
 
+pub(super) fn renewal_failed(issuer: &str, error: &(dyn Error + 'static)) {
+    let cause = in_short(error);
+    warn!(target: TARGET, issuer, cause = cause.as_str(), "the verifier of an issuer could not be renewed");
+}
+
 pub(super) fn store_answered(call: &str, failures: u64) {
     if failures > 0 {
         info!(target: TARGET, call, failures, "a call of the store of revocations is good again");

@@ -57,6 +57,11 @@ pub(crate) fn fetch_failed(
     events::fetch_failed(provider, error, failures, serve_on);
 }
 
+/// The verifier of a known issuer could not be renewed. It serves on.
+pub(crate) fn renewal_failed(issuer: &str, error: &(dyn Error + 'static)) {
+    events::renewal_failed(issuer, error);
+}
+
 /// A store of revocations was read or written, after so many failures.
 pub(crate) fn store_answered(call: &'static str, failures: u64) {
     meters::store_answered(call);

@@ -6,7 +6,9 @@ use arc_swap::ArcSwap;
 use serde::de::DeserializeOwned;
 
 use super::base64url::Buffer;
-use super::issuer_resolver::{IssuerResolver, Resolver};
+#[cfg(feature = "issuer-resolver")]
+use super::issuer_resolver::IssuerResolver;
+use super::issuer_resolver::Resolver;
 use super::json::Text;
 use super::jws::Jws;
 use super::jwt::JwtVerifier;
@@ -23,6 +25,9 @@ use crate::kind::AuthErrorKind;
 /// for one that none of them is for. The one that is chosen then demands that `iss`, as if it were alone.
 ///
 /// Clones share the verifiers, which can be added and removed at any time.
+///
+/// A refusal tells clients whether an issuer is held: [`WrongIssuer`](AuthErrorKind::WrongIssuer) where it is not. Set an
+/// `IssuerResolver` (feature `issuer-resolver`) where tenants are confidential: then it does not.
 ///
 /// ```
 /// use tower_jwt_auth::{Algorithm, Issuers, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
@@ -74,13 +79,16 @@ impl<C> Issuers<C> {
         Ok(Self::of(known, MOST_ISSUERS, None))
     }
 
-    /// Sets how many issuers there may be, besides those that a [resolver](Self::resolver) knows. The default is 1,000.
+    /// Sets how many issuers there may be, besides those that a resolver looks up. The default is 1,000.
     pub fn most_issuers(self, most: usize) -> Self {
         Self::of(self.current(), most, self.shared.resolver.clone())
     }
 
-    /// Sets what is asked for the verifiers of all other issuers: for many tenants, which are in a database, say. Their
-    /// tokens have 16 KiB at most, unless one of the verifiers that are held allows more.
+    /// Sets the resolver that looks up all other issuers, for example tenants in a database. Their tokens have 16 KiB at
+    /// most, unless one of the verifiers that are held allows more.
+    ///
+    /// From then on, a refusal does not tell clients whether an issuer exists: see [`IssuerResolver`].
+    #[cfg(feature = "issuer-resolver")]
     pub fn resolver(self, resolver: IssuerResolver<C>) -> Self {
         Self::of(self.current(), self.shared.most_issuers, Some(Arc::new(Resolver::new(resolver))))
     }
@@ -101,8 +109,9 @@ impl<C> Issuers<C> {
         result
     }
 
-    /// Removes the verifier of an issuer, whether it was added or resolved, and that there was none to be resolved. From now
-    /// on its tokens are refused, unless a resolver knows it. Tells whether there was one.
+    /// Removes the verifier of an issuer, and all that a resolver remembers of it. Returns whether there was a verifier.
+    ///
+    /// From then on its tokens are refused, unless the resolver finds it again: by a look-up that begins after this.
     pub fn remove(&self, issuer: &str) -> bool {
         let known = self.shared.verifiers.rcu(|known| {
             let mut known = Verifiers::clone(known);
@@ -162,10 +171,33 @@ where
             Err(kind) => return refuse(kind),
         };
         match (known.get(&*issuer), &self.shared.resolver) {
-            (Some(verifier), _) => verifier.verify_bytes(token),
-            (None, Some(resolver)) => resolver.verify(&issuer, token),
+            (Some(verifier), None) => verifier.verify_bytes(token),
+            (Some(verifier), Some(_)) => alike(verifier.verify_bytes(token)),
+            (None, Some(resolver)) => alike(resolver.verify(&issuer, token)),
             (None, None) => refuse(AuthErrorKind::WrongIssuer),
         }
+    }
+}
+
+/// Answers tokens whose signature is not proven as those of an unknown issuer: nobody can tell which issuers exist.
+fn alike<C: 'static>(verdict: Verdict<C>) -> Verdict<C> {
+    match verdict {
+        Verdict::Ready(Ok(claims)) => Verdict::Ready(Ok(claims)),
+        Verdict::Ready(Err(error)) => Verdict::Ready(Err(hide(error))),
+        Verdict::Pending(pending) => Verdict::Pending(Box::pin(async move { pending.await.map_err(hide) })),
+    }
+}
+
+#[cold]
+fn hide(error: AuthError) -> AuthError {
+    match error.kind() {
+        AuthErrorKind::TokenTooLarge
+        | AuthErrorKind::MalformedToken
+        | AuthErrorKind::UnsupportedToken
+        | AuthErrorKind::WrongType
+        | AuthErrorKind::UnsupportedAlgorithm
+        | AuthErrorKind::InvalidSignature => error.answered_as(AuthErrorKind::UnknownKey),
+        _ => error,
     }
 }
 

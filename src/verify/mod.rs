@@ -5,6 +5,10 @@ pub(crate) mod base64url;
 mod cache;
 pub(crate) mod crypto;
 mod diagnosis;
+#[cfg(feature = "issuer-resolver")]
+mod issuer_resolver;
+#[cfg(not(feature = "issuer-resolver"))]
+#[path = "issuer_resolver/none.rs"]
 mod issuer_resolver;
 mod issuers;
 pub(crate) mod json;
@@ -29,6 +33,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub use self::cache::{CacheStats, TokenCache};
+#[cfg(feature = "issuer-resolver")]
 pub use self::issuer_resolver::IssuerResolver;
 pub use self::issuers::Issuers;
 pub use self::jwk::{JwksRules, SkippedKey};

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_jwt_auth::policy::{claim, scope, span_field};
 use tower_jwt_auth::{
-    Algorithm, Claims, IssuerResolver, Issuers, JwtAuthLayer, JwtVerifier, Key, KeySet, PrincipalLayer,
-    RequireLayer,
+    Algorithm, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet, PrincipalLayer, RequireLayer,
 };
+#[cfg(feature = "issuer-resolver")]
+use tower_jwt_auth::{IssuerResolver, Issuers};
 use tracing::subscriber::DefaultGuard;
 
 use crate::support::*;
@@ -158,10 +159,12 @@ async fn what_a_policy_refuses_is_told_with_the_issuer_only_if_it_is_configured(
     assert_eq!(log.take(), format!("{refused} kid=\"k1\"\n"));
 }
 
+const LINE: &str = "x\n INFO tower_jwt_auth: a user signed in\u{1b}[2J";
+
 /// What a resolver is asked for is what a stranger has written.
+#[cfg(feature = "issuer-resolver")]
 #[tokio::test]
-async fn nobody_can_write_a_line_of_their_own_into_the_log() {
-    const LINE: &str = "x\n INFO tower_jwt_auth: a user signed in\u{1b}[2J";
+async fn no_issuer_can_write_a_line_of_its_own_into_the_log() {
     let log = Log::begin();
     let resolver = IssuerResolver::new(async |issuer: String| {
         Err::<Option<JwtVerifier<Value>>, _>(io::Error::other(format!("no tenant {issuer}")))
@@ -179,7 +182,36 @@ async fn nobody_can_write_a_line_of_their_own_into_the_log() {
             "{name}: {told:?}"
         );
     }
+}
 
+#[cfg(feature = "issuer-resolver")]
+#[tokio::test(start_paused = true)]
+async fn a_failed_renewal_is_logged() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let log = Log::begin();
+    let is_up = Arc::new(AtomicBool::new(true));
+    let state = Arc::clone(&is_up);
+    let resolver = IssuerResolver::new(move |_: String| {
+        let answer =
+            state.load(Ordering::SeqCst).then(verifier).ok_or(io::Error::other("the database is away"));
+        async { answer.map(Some) }
+    });
+    let layer = JwtAuthLayer::new(Issuers::new([]).unwrap().resolver(resolver));
+    assert_eq!(ask(&layer, bearer(&good_token())).await.status(), 200);
+    is_up.store(false, Ordering::SeqCst);
+    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    for _ in 0..3 {
+        assert_eq!(ask(&layer, bearer(&good_token())).await.status(), 200);
+    }
+    let expected = " WARN tower_jwt_auth: the verifier of an issuer could not be renewed \
+                    issuer=\"https://id.example.com\" cause=\"the database is away\"\n";
+    assert_eq!(log.take(), expected);
+}
+
+#[tokio::test]
+async fn nobody_can_write_a_line_of_their_own_into_the_log() {
+    let log = Log::begin();
     let subject = span_field("user.id", |claims: &Claims<Value>| claims["sub"].as_str().unwrap().to_owned());
     let span = tracing::info_span!("request", user.id = tracing::field::Empty);
     let _entered = span.enter();

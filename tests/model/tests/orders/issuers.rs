@@ -1,4 +1,4 @@
-//! Issuers that are resolved: one question for all who wait, and an answer for each.
+//! Issuers that are looked up: one look-up for all who wait, and an answer for each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use shuttle::future::{self, block_on, yield_now};
 use shuttle::thread;
 use tower_jwt_auth::{AuthErrorKind, IssuerResolver, Issuers, JwtVerifier, KeySet, RegisteredClaims, Verify};
 
-use crate::{OLD, explore, later};
+use crate::{NEW, OLD, Signed, explore, later};
 
 /// What is asked, and how often.
 #[derive(Default)]
@@ -63,7 +63,11 @@ fn issuers(resolver: IssuerResolver<RegisteredClaims>) -> Issuers<RegisteredClai
 }
 
 fn ask(issuers: &Issuers<RegisteredClaims>) -> Result<(), AuthErrorKind> {
-    match block_on(issuers.verify(&OLD.token).into_future()) {
+    ask_with(issuers, &OLD)
+}
+
+fn ask_with(issuers: &Issuers<RegisteredClaims>, signed: &Signed) -> Result<(), AuthErrorKind> {
+    match block_on(issuers.verify(&signed.token).into_future()) {
         Ok(_) => Ok(()),
         Err(error) => Err(error.kind()),
     }
@@ -98,8 +102,9 @@ fn all_who_ask_share_a_failure() {
     });
 }
 
+/// Each waits for a renewal, since none may be older than it is.
 #[test]
-fn one_who_is_known_serves_while_one_request_asks_anew() {
+fn renewals_are_shared_and_one_at_a_time() {
     explore(|| {
         let directory = Arc::new(Directory::default());
         let issuers = issuers(directory.resolver().max_age(Duration::ZERO));
@@ -110,40 +115,71 @@ fn one_who_is_known_serves_while_one_request_asks_anew() {
 }
 
 #[test]
-fn one_who_asks_anew_and_is_given_up_leaves_that_to_another() {
+fn a_client_that_leaves_does_not_stop_a_renewal() {
     explore(|| {
         let directory = Arc::new(Directory::default());
         let issuers = issuers(directory.resolver().max_age(Duration::ZERO).most_waiting(1));
         assert_eq!(ask(&issuers), Ok(()));
-        let given_up = future::spawn({
-            let issuers = issuers.clone();
-            async move { issuers.verify(&OLD.token).await.map(|_| ()) }
-        });
-        later();
-        given_up.abort();
-        let _ = block_on(given_up);
-
-        let questions = directory.questions();
+        leave(&issuers, 1);
         assert_eq!(ask(&issuers), Ok(()));
-        assert_eq!(directory.questions(), questions + 1);
     });
 }
 
 #[test]
-fn a_request_that_is_given_up_leaves_its_place_to_another() {
+fn clients_that_leave_free_their_places() {
     explore(|| {
         let directory = Arc::new(Directory::default());
-        let issuers = issuers(directory.resolver().most_waiting(3));
-        let given_up = future::spawn({
-            let issuers = issuers.clone();
-            async move { issuers.verify(&OLD.token).await.map(|_| ()) }
-        });
-        let asking = thread::spawn({
-            let issuers = issuers.clone();
-            move || ask_at_once(&issuers, 2)
-        });
-        later();
-        given_up.abort();
-        assert_eq!(asking.join().unwrap(), [Ok(()); 2]);
+        let issuers = issuers(directory.resolver().most_waiting(1));
+        leave(&issuers, 2);
+        assert_eq!(ask(&issuers), Ok(()));
+        assert_eq!(directory.questions(), 1);
     });
+}
+
+/// So many requests are given up, at whatever point they are.
+fn leave(issuers: &Issuers<RegisteredClaims>, requests: usize) {
+    let requests: Vec<_> = (0..requests)
+        .map(|_| {
+            let issuers = issuers.clone();
+            future::spawn(async move { issuers.verify(&OLD.token).await.map(|_| ()) })
+        })
+        .collect();
+    later();
+    for request in requests {
+        request.abort();
+        let _ = block_on(request);
+    }
+}
+
+/// By a look-up that read the old key before it was replaced.
+#[test]
+fn what_was_removed_does_not_come_back() {
+    for max_age in [Duration::MAX, Duration::ZERO] {
+        explore(move || {
+            let is_replaced = Arc::new(AtomicBool::new(false));
+            let current = Arc::clone(&is_replaced);
+            let resolver = IssuerResolver::new(move |issuer: String| {
+                let signed: &Signed = if current.load(Ordering::SeqCst) { &NEW } else { &OLD };
+                let verifier = JwtVerifier::new(KeySet::from(signed.key.clone())).issuer(issuer);
+                async move {
+                    yield_now().await;
+                    yield_now().await;
+                    Ok::<_, &str>(Some(verifier))
+                }
+            });
+            let issuers = issuers(resolver.max_age(max_age));
+            let asking = thread::spawn({
+                let issuers = issuers.clone();
+                move || ask_at_once(&issuers, 2)
+            });
+            later();
+            is_replaced.store(true, Ordering::SeqCst);
+            issuers.remove(crate::ISSUER);
+            assert_eq!(ask_with(&issuers, &NEW), Ok(()));
+            assert_eq!(ask_with(&issuers, &OLD), Err(AuthErrorKind::UnknownKey));
+            let _ = asking.join().unwrap();
+            assert_eq!(ask_with(&issuers, &OLD), Err(AuthErrorKind::UnknownKey));
+            assert_eq!(ask_with(&issuers, &NEW), Ok(()));
+        });
+    }
 }

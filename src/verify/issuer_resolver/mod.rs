@@ -1,0 +1,200 @@
+//! Issuers that are looked up when one of their tokens arrives.
+
+mod known;
+mod lookup;
+mod lookup_rate;
+mod resolver;
+
+use std::error::Error;
+use std::fmt::{self, Formatter};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::known::Limits;
+pub(crate) use self::resolver::Resolver;
+use super::jwt::JwtVerifier;
+use crate::error::AuthError;
+
+/// Looks up the verifiers of issuers that [`Issuers`](crate::Issuers) does not hold, and remembers them.
+///
+/// Use it for many tenants, which are in a database for example. It runs each look-up in the tokio runtime that serves
+/// the request, which needs timers enabled.
+///
+/// ```
+/// use tower_jwt_auth::{
+///     Algorithm, ConfigError, IssuerResolver, Issuers, JwtVerifier, KeySet, RegisteredClaims,
+/// };
+///
+/// /// Stands for a query to a database.
+/// async fn secret_of(issuer: &str) -> Option<[u8; 32]> {
+///     (issuer == "https://tenant-1.example.com").then_some(*b"the secret of tenant-1, 32 bytes")
+/// }
+///
+/// # fn main() -> Result<(), ConfigError> {
+/// let resolver = IssuerResolver::new(async |issuer: String| {
+///     let Some(secret) = secret_of(&issuer).await else {
+///         return Ok(None);
+///     };
+///     let keys = KeySet::hmac(Algorithm::HS256, secret)?;
+///     Ok::<_, ConfigError>(Some(JwtVerifier::<RegisteredClaims>::new(keys).issuer(issuer)))
+/// })
+/// .filter(|issuer| issuer.starts_with("https://tenant-") && issuer.ends_with(".example.com"));
+/// let issuers = Issuers::new([])?.resolver(resolver);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Renewal and outages
+///
+/// The resolver renews a verifier before it reaches [`max_age`](Self::max_age), in the background. If the renewal fails
+/// or hangs, the verifier serves on until the [`outage_limit`](Self::outage_limit).
+///
+/// A new verifier starts with an empty cache and without fetched keys. Keep the `RemoteKeys` of each tenant in a map of
+/// your own, and give the verifier a clone.
+///
+/// # Security
+///
+/// Anyone can send a token that names any issuer. Look the issuer up among those you know, and never fetch anything
+/// from an address because a token names it.
+///
+/// - **Cost.** All requests for one issuer share one look-up. Look-ups that find no issuer are limited by the
+///   [`lookup_rate`](Self::lookup_rate), and remembered for up to a minute. Known issuers have room of their own: no
+///   number of unknown ones evicts or delays them.
+/// - **Waiting.** A request waits for the [`wait_limit`](Self::wait_limit) at most. The first request for an issuer
+///   always has a place, later ones share [`most_waiting`](Self::most_waiting).
+/// - **Disclosure.** Clients get the same response for an unknown issuer as for a known one whose signature does not
+///   match: 401 with [`UnknownKey`](crate::AuthErrorKind::UnknownKey). The cause in the error and the log tells them apart.
+///
+/// Three things remain:
+///
+/// - After a restart every issuer is unknown. Someone who then sends more invented issuers than the rate allows can
+///   delay new tenants, which get 503 and come in a few at a time. Only a [`filter`](Self::filter) that rejects
+///   the invented ones prevents that. Tenants that are known are not affected.
+/// - The response time differs between an issuer that is remembered and one that is looked up.
+/// - 503 says that a token was not judged. While look-ups fail or the rate is exceeded, unknown issuers get 503 and
+///   known ones 401. The same holds where the keys of one tenant cannot be fetched, and where the resolver fails for
+///   some issuers only: return `None` for each that does not exist.
+#[must_use]
+pub struct IssuerResolver<C> {
+    resolve: Arc<dyn Fn(String) -> Resolving<C> + Send + Sync>,
+    filter: Option<Arc<Filter>>,
+    entries: usize,
+    limits: Limits,
+    lookup_limit: Duration,
+    lookup_rate: (u32, u32),
+    most_waiting: usize,
+}
+
+type Filter = dyn Fn(&str) -> bool + Send + Sync;
+
+type Resolving<C> =
+    Pin<Box<dyn Future<Output = Result<Option<JwtVerifier<C>>, Box<dyn Error + Send + Sync>>> + Send>>;
+
+impl<C> IssuerResolver<C> {
+    /// A resolver that asks `resolve` for the verifier of an issuer.
+    ///
+    /// `resolve` returns `None` for an issuer that does not exist, and an error if it cannot tell: the request is then
+    /// answered with 503. The verifier must demand that very [issuer](JwtVerifier::issuer).
+    ///
+    /// A look-up goes on if the client that caused it goes away.
+    pub fn new<F, Fut, E>(resolve: F) -> Self
+    where
+        F: Fn(String) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Option<JwtVerifier<C>>, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        Self {
+            resolve: Arc::new(move |issuer| {
+                let resolving = resolve(issuer);
+                Box::pin(async move { resolving.await.map_err(Into::into) })
+            }),
+            filter: None,
+            entries: 1000,
+            limits: Limits {
+                max_age: Duration::from_secs(10 * 60),
+                outage_limit: Duration::from_secs(24 * 60 * 60),
+                wait_limit: Duration::from_secs(2),
+            },
+            lookup_limit: Duration::from_secs(5),
+            lookup_rate: (2000, 200),
+            most_waiting: 1000,
+        }
+    }
+
+    /// Sets a cheap check of the issuer's form, for example its host. An issuer that fails it is never looked up.
+    ///
+    /// The default lets every issuer through. Set one wherever the issuers of your tenants have a form in common, or
+    /// can be listed in memory: it costs strangers the means to delay new tenants.
+    pub fn filter(self, filter: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self { filter: Some(Arc::new(filter)), ..self }
+    }
+
+    /// Sets how many known issuers are remembered, exactly, and about how many unknown ones. The default is 1,000.
+    ///
+    /// Allow as many as you have tenants: if there are more, the resolver looks some of them up again and again.
+    pub fn entries(self, entries: usize) -> Self {
+        Self { entries, ..self }
+    }
+
+    /// Sets how old a verifier may be while the resolver answers. The default is ten minutes.
+    ///
+    /// A change or removal of a tenant takes effect within this time, or at once by [`Issuers::remove`](crate::Issuers::remove).
+    /// Verifiers in use are renewed in the background, after 70 % to 90 % of it. For one that was not used meanwhile,
+    /// requests wait until it is renewed. A failed renewal is repeated after ten seconds, and no request waits for that.
+    ///
+    /// An issuer that does not exist is remembered for this time as well, but no longer than a minute.
+    pub fn max_age(mut self, max_age: Duration) -> Self {
+        self.limits.max_age = max_age;
+        self
+    }
+
+    /// Sets how long a verifier serves that cannot be renewed, counted from when it was last resolved. The default is
+    /// 24 hours. After that, its tokens are answered with 503.
+    pub fn outage_limit(mut self, limit: Duration) -> Self {
+        self.limits.outage_limit = limit;
+        self
+    }
+
+    /// Sets how long one look-up may take before it counts as failed. The default is 5 s.
+    pub fn lookup_limit(self, limit: Duration) -> Self {
+        Self { lookup_limit: limit, ..self }
+    }
+
+    /// Sets how long a request waits at most for its issuer to be looked up. The default is 2 s. It is then answered
+    /// with 503; the look-up goes on. A wait for the keys of the issuer (`RemoteKeys`) comes on top.
+    pub fn wait_limit(mut self, limit: Duration) -> Self {
+        self.limits.wait_limit = limit;
+        self
+    }
+
+    /// Sets how many unknown issuers may be looked up: `burst` at once, and then `per_second`. The default is 2,000 and
+    /// 200.
+    ///
+    /// Look-ups that find an issuer do not count once they have, so that all tenants are back soon after a restart.
+    /// Renewals never count. A request over the limit waits for its turn if that comes within the
+    /// [`wait_limit`](Self::wait_limit), and otherwise is answered with 503 at once.
+    pub fn lookup_rate(self, burst: u32, per_second: u32) -> Self {
+        Self { lookup_rate: (burst, per_second), ..self }
+    }
+
+    /// Sets how many requests may wait at once for a look-up that another request began. The default is 1,000. More of
+    /// them are answered with 503 at once, or by the old verifier if it is being renewed.
+    pub fn most_waiting(self, requests: usize) -> Self {
+        Self { most_waiting: requests, ..self }
+    }
+}
+
+impl<C> fmt::Debug for IssuerResolver<C> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuerResolver")
+            .field("entries", &self.entries)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+fn no_runtime() -> AuthError {
+    AuthError::keys_unavailable("issuers are looked up in a tokio runtime, and there is none here")
+}

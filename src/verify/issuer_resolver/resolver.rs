@@ -1,0 +1,344 @@
+use std::collections::HashMap;
+use std::error::Error;
+use std::hash::RandomState;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, UnitWeighter};
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::known::{Aged, Known, after};
+use super::lookup::{Lookup, Outcome, SHORT_WHILE, Teller};
+use super::lookup_rate::LookupRate;
+use super::{IssuerResolver, no_runtime};
+use crate::error::AuthError;
+use crate::kind::AuthErrorKind;
+use crate::observe;
+use crate::sync::{Mutex, MutexGuard};
+use crate::verify::{Verdict, Verify};
+
+/// A resolver in use, with the issuers that it remembers.
+pub(crate) struct Resolver<C> {
+    settings: IssuerResolver<C>,
+    known: Remembered<Arc<Known<C>>>,
+    /// Separate from the known issuers, so that no number of unknown ones evicts one of those.
+    refused: Remembered<(AuthError, Instant)>,
+    unknown: Mutex<Unknown<C>>,
+    /// The places of requests that wait for a look-up which another request began.
+    places: Arc<Semaphore>,
+}
+
+type Remembered<T> = Cache<Arc<str>, T, UnitWeighter, RandomState>;
+
+/// The look-ups of unknown issuers.
+struct Unknown<C> {
+    lookups: HashMap<Arc<str>, (u64, Lookup<C>)>,
+    rate: LookupRate,
+    /// Numbers the look-ups, so that one that was given up does not end its successor.
+    begun: u64,
+}
+
+type Place = OwnedSemaphorePermit;
+
+/// The maximum length of an issuer in bytes. It bounds the memory that remembered issuers take.
+const LONGEST_ISSUER: usize = 1024;
+
+/// How long an absent issuer is remembered at most: a new tenant's token may have come before the tenant was stored.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(60);
+
+impl<C> Resolver<C> {
+    pub(crate) fn new(settings: IssuerResolver<C>) -> Self {
+        let (burst, per_second) = settings.lookup_rate;
+        let rate = LookupRate::new(burst, per_second, Instant::now());
+        Self {
+            known: remember(settings.entries),
+            refused: remember(settings.entries),
+            unknown: Mutex::new(Unknown { lookups: HashMap::new(), rate, begun: 0 }),
+            places: Arc::new(Semaphore::new(settings.most_waiting.min(Semaphore::MAX_PERMITS))),
+            settings,
+        }
+    }
+
+    /// Forgets an issuer, and ignores what a look-up in progress says of it.
+    pub(crate) fn forget(&self, issuer: &str) -> bool {
+        let mut unknown = self.unknown();
+        unknown.lookups.remove(issuer);
+        self.refused.remove(issuer);
+        let known = self.known.remove(issuer);
+        if let Some((_, known)) = &known {
+            known.remove();
+        }
+        known.is_some()
+    }
+
+    fn unknown(&self) -> MutexGuard<'_, Unknown<C>> {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a request that joins a look-up. The request that begins one needs none: the rate bounds those.
+    fn place(&self) -> Option<Place> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// Why there is no verifier for an issuer that was looked up a short while ago.
+    fn refusal(&self, issuer: &str, now: Instant) -> Option<AuthError> {
+        let (error, until) = self.refused.get(issuer).filter(|(_, until)| now < *until)?;
+        Some(match error.kind() {
+            AuthErrorKind::KeysUnavailable => error.retry_in(until - now),
+            _ => error,
+        })
+    }
+
+    fn refuse(&self, issuer: &Arc<str>, error: AuthError, age: Duration) {
+        self.refused.insert(Arc::clone(issuer), (error, Instant::now() + age));
+    }
+
+    /// Records the outcome of a look-up. Returns `false` if the application has removed the issuer meanwhile.
+    fn conclude(&self, issuer: &Arc<str>, subject: &Subject<C>, outcome: &Outcome<C>) -> bool {
+        let (now, limits) = (Instant::now(), self.settings.limits);
+        match subject {
+            Subject::Unknown(number) => {
+                let mut unknown = self.unknown();
+                if let Outcome::Found(_) = outcome {
+                    unknown.rate.give_back();
+                }
+                if unknown.lookups.get(issuer).is_none_or(|(current, _)| current != number) {
+                    return false;
+                }
+                unknown.lookups.remove(issuer);
+                match outcome {
+                    Outcome::Found(verifier) => {
+                        let known = Known::new(verifier.clone(), now, limits);
+                        self.known.insert(Arc::clone(issuer), Arc::new(known));
+                    }
+                    Outcome::Absent => self.refuse(issuer, no_such_issuer(), self.absence()),
+                    Outcome::Failed(error) => self.refuse(issuer, error.clone(), SHORT_WHILE),
+                }
+                true
+            }
+            Subject::Known(known) => {
+                let is_current = known.conclude(outcome, now, limits);
+                match outcome {
+                    Outcome::Failed(error) if is_current => {
+                        observe::renewal_failed(issuer, error.source().unwrap_or(error));
+                    }
+                    Outcome::Absent => {
+                        let _unknown = self.unknown();
+                        let removed = self.known.remove_if(&**issuer, |other| Arc::ptr_eq(other, known));
+                        if removed.is_some() {
+                            self.refuse(issuer, no_such_issuer(), self.absence());
+                        }
+                    }
+                    _ => {}
+                }
+                is_current
+            }
+        }
+    }
+
+    fn absence(&self) -> Duration {
+        self.settings.limits.max_age.clamp(SHORT_WHILE, LONGEST_ABSENCE)
+    }
+}
+
+impl<C> Resolver<C>
+where
+    C: DeserializeOwned + Send + Sync + 'static,
+{
+    pub(crate) fn verify(self: &Arc<Self>, issuer: &str, token: &[u8]) -> Verdict<C> {
+        let now = Instant::now();
+        let Some(known) = self.known.get(issuer) else {
+            return self.verify_unknown(issuer, token, now);
+        };
+        let serving = known.serving.load();
+        if now < serving.until {
+            return serving.verifier.verify_bytes(token);
+        }
+        drop(serving);
+        self.verify_aged(known, issuer, token, now)
+    }
+
+    fn verify_unknown(self: &Arc<Self>, issuer: &str, token: &[u8], now: Instant) -> Verdict<C> {
+        let (lookup, place) = match self.look_up(issuer, now) {
+            Ok(Asked::Known(known)) => return known.verifier().verify_bytes(token),
+            Ok(Asked::Waiting(lookup, place)) => (lookup, place),
+            Err(error) => return Verdict::Ready(Err(error)),
+        };
+        let (end, token) = (after(now, self.settings.limits.wait_limit), token.to_owned());
+        Verdict::Pending(Box::pin(async move {
+            let outcome = lookup.wait(end).await;
+            drop(place);
+            match outcome {
+                Outcome::Found(verifier) => verifier.verify_bytes(&token).await,
+                Outcome::Absent => Err(no_such_issuer()),
+                Outcome::Failed(error) => Err(error),
+            }
+        }))
+    }
+
+    /// Joins the look-up of an unknown issuer, or begins one.
+    fn look_up(self: &Arc<Self>, issuer: &str, now: Instant) -> Result<Asked<C>, AuthError> {
+        if issuer.len() > LONGEST_ISSUER {
+            return Err(unknown_key(format!("the issuer has more than {LONGEST_ISSUER} bytes")));
+        }
+        if self.settings.filter.as_ref().is_some_and(|filter| !filter(issuer)) {
+            return Err(unknown_key("IssuerResolver::filter rejected the issuer"));
+        }
+        let runtime = Handle::try_current().map_err(|_| no_runtime())?;
+        let mut unknown = self.unknown();
+        // A look-up may have ended since the request looked for a known issuer.
+        if let Some(known) = self.known.get(issuer) {
+            return Ok(Asked::Known(known));
+        }
+        if let Some(error) = self.refusal(issuer, now) {
+            return Err(error);
+        }
+        if let Some((_, lookup)) = unknown.lookups.get(issuer) {
+            let place = self.place().ok_or_else(turned_away)?;
+            return Ok(Asked::Waiting(lookup.clone(), Some(place)));
+        }
+        let delay = unknown.rate.take(now, self.settings.limits.wait_limit).map_err(|retry| {
+            let cause = "too many unknown issuers are being looked up: see IssuerResolver::lookup_rate";
+            AuthError::keys_unavailable(cause).retry_in(retry)
+        })?;
+        let (lookup, teller) = Lookup::begin(now);
+        unknown.begun += 1;
+        let (issuer, number) = (Arc::from(issuer), unknown.begun);
+        unknown.lookups.insert(Arc::clone(&issuer), (number, lookup.clone()));
+        // A runtime that is shutting down drops the task at once, which takes the lock.
+        drop(unknown);
+        runtime.spawn(Task::new(self, issuer, Subject::Unknown(number), teller).run(delay));
+        Ok(Asked::Waiting(lookup, None))
+    }
+
+    /// Verifies a token of a known issuer whose verifier is due to be renewed.
+    fn verify_aged(
+        self: &Arc<Self>,
+        known: Arc<Known<C>>,
+        issuer: &str,
+        token: &[u8],
+        now: Instant,
+    ) -> Verdict<C> {
+        let (runtime, limits) = (Handle::try_current(), self.settings.limits);
+        let (aged, teller) = known.ask(now, limits, runtime.is_ok());
+        let is_first = teller.is_some();
+        if let (Some(teller), Ok(runtime)) = (teller, runtime) {
+            let task = Task::new(self, Arc::from(issuer), Subject::Known(Arc::clone(&known)), teller);
+            runtime.spawn(task.run(Duration::ZERO));
+        }
+        let (lookup, end, may_serve) = match aged {
+            Aged::Serve => return known.verifier().verify_bytes(token),
+            Aged::Refuse(error) => return Verdict::Ready(Err(error)),
+            Aged::Wait { lookup, end, may_serve } => (lookup, end, may_serve),
+        };
+        let place = if is_first { None } else { self.place() };
+        if place.is_none() && !is_first {
+            return match may_serve {
+                true => known.verifier().verify_bytes(token),
+                false => Verdict::Ready(Err(turned_away())),
+            };
+        }
+        let token = token.to_owned();
+        Verdict::Pending(Box::pin(async move {
+            let outcome = lookup.wait(end).await;
+            drop(place);
+            match outcome {
+                Outcome::Found(verifier) => verifier.verify_bytes(&token).await,
+                Outcome::Absent => Err(no_such_issuer()),
+                Outcome::Failed(_) if may_serve && !known.is_removed() => {
+                    known.verifier().verify_bytes(&token).await
+                }
+                Outcome::Failed(error) => Err(error.retry_in(known.retry_after())),
+            }
+        }))
+    }
+}
+
+/// The state of an unknown issuer for a request that asked for it.
+enum Asked<C> {
+    Known(Arc<Known<C>>),
+    Waiting(Lookup<C>, Option<Place>),
+}
+
+/// The issuer that a look-up is about.
+enum Subject<C> {
+    Unknown(u64),
+    Known(Arc<Known<C>>),
+}
+
+/// Makes one look-up. On drop, records the outcome and tells all who wait, also after a panic.
+struct Task<C> {
+    resolver: Arc<Resolver<C>>,
+    issuer: Arc<str>,
+    subject: Subject<C>,
+    teller: Teller<C>,
+    outcome: Option<Outcome<C>>,
+}
+
+impl<C> Task<C> {
+    fn new(resolver: &Arc<Resolver<C>>, issuer: Arc<str>, subject: Subject<C>, teller: Teller<C>) -> Self {
+        Self { resolver: Arc::clone(resolver), issuer, subject, teller, outcome: None }
+    }
+
+    async fn run(mut self, delay: Duration) {
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        let settings = &self.resolver.settings;
+        let asking = (settings.resolve)((*self.issuer).to_owned());
+        let outcome = match timeout(settings.lookup_limit, asking).await {
+            Ok(Ok(Some(verifier))) if verifier.issuers().iter().any(|issuer| **issuer == *self.issuer) => {
+                Outcome::Found(verifier)
+            }
+            Ok(Ok(Some(_))) => Outcome::failed(
+                "the resolved verifier does not demand the issuer it is for: set JwtVerifier::issuer",
+            ),
+            Ok(Ok(None)) => Outcome::Absent,
+            Ok(Err(cause)) => Outcome::failed(cause),
+            Err(_) => Outcome::failed(format!(
+                "the resolver did not answer within {:?}: see IssuerResolver::lookup_limit",
+                settings.lookup_limit
+            )),
+        };
+        self.outcome = Some(outcome);
+    }
+}
+
+impl<C> Drop for Task<C> {
+    fn drop(&mut self) {
+        let stopped = || Outcome::failed("the look-up of the issuer was stopped");
+        let outcome = self.outcome.take().unwrap_or_else(stopped);
+        let is_current = self.resolver.conclude(&self.issuer, &self.subject, &outcome);
+        let removed = || Outcome::failed("the issuer was removed while it was looked up");
+        self.teller.send_replace(Some(if is_current { outcome } else { removed() }));
+    }
+}
+
+fn no_such_issuer() -> AuthError {
+    unknown_key("the resolver knows no such issuer")
+}
+
+fn unknown_key(cause: impl Into<Box<dyn Error + Send + Sync>>) -> AuthError {
+    AuthError::new(AuthErrorKind::UnknownKey).caused_by(cause)
+}
+
+fn turned_away() -> AuthError {
+    let cause = "too many requests are waiting for issuers to be looked up: see IssuerResolver::most_waiting";
+    AuthError::keys_unavailable(cause).retry_in(SHORT_WHILE)
+}
+
+fn remember<T: Clone>(entries: usize) -> Remembered<T> {
+    let entries = entries.max(1);
+    let options = OptionsBuilder::new()
+        // Each shard has its share of the entries: with several, one is full before all are.
+        .shards(1)
+        .estimated_items_capacity(entries)
+        .weight_capacity(entries as u64)
+        .build()
+        .expect("all that is needed is set");
+    Cache::with_options(options, UnitWeighter, RandomState::new(), DefaultLifecycle::default())
+}

@@ -1,0 +1,545 @@
+//! Issuers that are looked up: one look-up for all who ask, renewal, and outages.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey, WrongAudience};
+use tower_jwt_auth::{AuthErrorKind, IssuerResolver, Issuers, JwtVerifier, Verdict, Verify};
+
+use super::*;
+
+pub(super) const TENANT: &str = "https://tenant-1.example.com";
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// Where tenants are looked up: their issuers begin with `https://tenant-`.
+#[derive(Clone)]
+pub(super) struct Directory(Arc<State>);
+
+struct State {
+    mode: Mutex<Mode>,
+    /// How long an answer takes.
+    delay: Mutex<Duration>,
+    secret: AtomicU8,
+    lookups: AtomicUsize,
+    last: Mutex<Option<Instant>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Mode {
+    Up,
+    Down,
+    Hangs,
+    Panics,
+    /// No tenant exists.
+    Empty,
+    /// The verifier demands another issuer.
+    MixedUp,
+}
+
+impl Directory {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(State {
+            mode: Mutex::new(Mode::Up),
+            delay: Mutex::default(),
+            secret: AtomicU8::new(9),
+            lookups: AtomicUsize::new(0),
+            last: Mutex::default(),
+        }))
+    }
+
+    pub(super) fn set(&self, mode: Mode) {
+        *self.0.mode.lock().unwrap() = mode;
+    }
+
+    pub(super) fn delay(&self, delay: Duration) {
+        *self.0.delay.lock().unwrap() = delay;
+    }
+
+    fn secret(&self, secret: u8) {
+        self.0.secret.store(secret, Ordering::SeqCst);
+    }
+
+    /// How many look-ups have begun since this was last called.
+    pub(super) fn lookups(&self) -> usize {
+        self.0.lookups.swap(0, Ordering::SeqCst)
+    }
+
+    pub(super) fn resolver(&self) -> IssuerResolver<Value> {
+        let directory = self.clone();
+        IssuerResolver::new(move |issuer: String| {
+            let state = Arc::clone(&directory.0);
+            async move {
+                state.lookups.fetch_add(1, Ordering::SeqCst);
+                *state.last.lock().unwrap() = Some(Instant::now());
+                let (mode, secret) = (*state.mode.lock().unwrap(), state.secret.load(Ordering::SeqCst));
+                let delay = *state.delay.lock().unwrap();
+                if !delay.is_zero() {
+                    sleep(delay).await;
+                }
+                match mode {
+                    Mode::Down => Err("the database is down"),
+                    Mode::Hangs => std::future::pending().await,
+                    Mode::Panics => panic!("the resolver panics, as this test has it"),
+                    Mode::Empty => Ok(None),
+                    Mode::MixedUp => Ok(Some(verifier(A, secret))),
+                    Mode::Up if issuer.starts_with("https://tenant-") => Ok(Some(verifier(&issuer, secret))),
+                    Mode::Up => Ok(None),
+                }
+            }
+        })
+    }
+
+    pub(super) fn issuers(&self) -> Issuers<Value> {
+        resolved(self.resolver())
+    }
+}
+
+pub(super) fn resolved(resolver: IssuerResolver<Value>) -> Issuers<Value> {
+    Issuers::new([]).unwrap().resolver(resolver)
+}
+
+/// The refusal of a token, if it is told at once.
+fn at_once(issuers: &Issuers<Value>, token: &str) -> Option<Option<AuthErrorKind>> {
+    match issuers.verify(token) {
+        Verdict::Ready(result) => Some(result.err().map(|error| error.kind())),
+        Verdict::Pending(_) => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn asks_once_for_each_issuer() {
+    let directory = Directory::new();
+    let issuers = Issuers::new([verifier(A, 1)]).unwrap().resolver(directory.resolver());
+    for (name, mode, token, expected, lookups) in [
+        ("one that needs no resolver", Mode::Up, token(A, 1), None, 0),
+        ("new", Mode::Up, token("https://tenant-1", 9), None, 1),
+        ("known", Mode::Up, token("https://tenant-1", 9), None, 0),
+        ("known, forged", Mode::Up, token("https://tenant-1", 1), Some(UnknownKey), 0),
+        ("another", Mode::Up, token("https://tenant-2", 9), None, 1),
+        ("none", Mode::Up, token(B, 2), Some(UnknownKey), 1),
+        ("none, known to be", Mode::Up, token(B, 2), Some(UnknownKey), 0),
+        ("too long to be one", Mode::Up, token(&"x".repeat(1025), 2), Some(UnknownKey), 0),
+        ("as long as one may be", Mode::Up, token(&"x".repeat(1024), 2), Some(UnknownKey), 1),
+        ("broken", Mode::Down, token("https://tenant-3", 9), Some(KeysUnavailable), 1),
+        ("broken, a moment ago", Mode::Up, token("https://tenant-3", 9), Some(KeysUnavailable), 0),
+        ("not the one asked for", Mode::MixedUp, token("https://tenant-4", 9), Some(KeysUnavailable), 1),
+        ("a panic", Mode::Panics, token("https://tenant-5", 9), Some(KeysUnavailable), 1),
+    ] {
+        directory.set(mode);
+        assert_eq!(refusal(&issuers, &token).await, expected, "{name}");
+        assert_eq!(directory.lookups(), lookups, "{name}");
+    }
+    directory.set(Mode::Up);
+    sleep(Duration::from_secs(1)).await;
+    for issuer in ["https://tenant-3", "https://tenant-4", "https://tenant-5"] {
+        assert_eq!(refusal(&issuers, &token(issuer, 9)).await, None, "{issuer}: a failure is soon forgotten");
+    }
+    directory.lookups();
+    assert!(issuers.remove("https://tenant-1"));
+    assert_eq!(refusal(&issuers, &token("https://tenant-1", 9)).await, None);
+    assert_eq!(directory.lookups(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absent_issuer_is_remembered_for_a_minute() {
+    let directory = Directory::new();
+    let issuers = directory.issuers();
+    directory.set(Mode::Empty);
+    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, Some(UnknownKey));
+    directory.set(Mode::Up);
+    sleep(MINUTE - Duration::from_secs(1)).await;
+    assert_eq!(at_once(&issuers, &token(TENANT, 9)), Some(Some(UnknownKey)));
+    assert!(!issuers.remove(TENANT), "it was absent, which is forgotten");
+    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
+
+    directory.set(Mode::Empty);
+    assert_eq!(refusal(&issuers, &token(B, 9)).await, Some(UnknownKey));
+    directory.lookups();
+    sleep(MINUTE).await;
+    assert_eq!(refusal(&issuers, &token(B, 9)).await, Some(UnknownKey));
+    assert_eq!(directory.lookups(), 1);
+}
+
+/// The first request for an issuer has a place of its own.
+#[tokio::test(start_paused = true)]
+async fn waiting_requests_share_one_lookup_and_are_bounded() {
+    for (mode, expected) in
+        [(Mode::Up, None), (Mode::Empty, Some(UnknownKey)), (Mode::Down, Some(KeysUnavailable))]
+    {
+        let directory = Directory::new();
+        directory.delay(Duration::from_secs(1));
+        directory.set(mode);
+        let issuers = resolved(directory.resolver().most_waiting(50));
+        for _ in 0..2 {
+            let mut tasks = JoinSet::new();
+            for _ in 0..51 {
+                let issuers = issuers.clone();
+                tasks.spawn(async move { refusal(&issuers, &token(TENANT, 9)).await });
+            }
+            tokio::task::yield_now().await;
+            assert_eq!(at_once(&issuers, &token(TENANT, 9)), Some(Some(KeysUnavailable)), "one more");
+            // All clients go away. The look-up goes on, and others take their places.
+            tasks.abort_all();
+            while tasks.join_next().await.is_some() {}
+        }
+        let waiting: Vec<_> =
+            (0..50).map(|_| tokio::spawn(issuers.verify(&token(TENANT, 9)).into_future())).collect();
+        for answer in waiting {
+            assert_eq!(answer.await.unwrap().err().map(|error| error.kind()), expected, "{mode:?}");
+        }
+        assert_eq!(directory.lookups(), 1, "{mode:?}");
+    }
+}
+
+#[cfg(feature = "remote-keys")]
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waits_for_keys_frees_its_place() {
+    let provider = crate::remote_keys::Provider::new();
+    provider.hang();
+    let keys = provider.keys();
+    let resolver = IssuerResolver::new(move |issuer: String| {
+        let verifier = JwtVerifier::<Value>::new(keys.clone()).issuer(issuer).audience(AUDIENCE);
+        async {
+            sleep(Duration::from_millis(1)).await;
+            Ok::<_, ConfigError>(Some(verifier))
+        }
+    });
+    let issuers = resolved(resolver.most_waiting(1));
+    let ask = |issuer: &str| {
+        tokio::spawn(issuers.verify(&crate::remote_keys::token_from(issuer, "a")).into_future())
+    };
+    let (first, second) = (ask(A), ask(A));
+    let third = issuers.verify(&crate::remote_keys::token_from(A, "a"));
+    assert!(matches!(third, Verdict::Ready(Err(_))), "both places are taken");
+    sleep(Duration::from_millis(10)).await;
+    let (other, another) = (ask(B), ask(B));
+    for answer in [first, second, other, another] {
+        let error = answer.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), KeysUnavailable);
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("still being fetched"), "{cause}");
+    }
+}
+
+/// Nobody who is busy waits for a renewal.
+#[tokio::test(start_paused = true)]
+async fn renews_ahead_of_time_in_the_background() {
+    let directory = Directory::new();
+    directory.delay(Duration::from_secs(1));
+    let issuers = directory.issuers();
+    let token = token(TENANT, 9);
+    assert_eq!(refusal(&issuers, &token).await, None);
+    let begun = Instant::now();
+    while begun.elapsed() < HOUR {
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(at_once(&issuers, &token), Some(None), "after {:?}", begun.elapsed());
+    }
+    let lookups = directory.lookups();
+    assert!((7..=10).contains(&lookups), "{lookups} look-ups in an hour, of one in 7 to 9 minutes");
+}
+
+/// For as long as the resolver answers, no verifier is older than `max_age`, however seldom it is used.
+#[tokio::test(start_paused = true)]
+async fn a_verifier_that_was_idle_is_renewed_before_it_is_used() {
+    let directory = Directory::new();
+    directory.delay(Duration::from_millis(100));
+    let issuers = directory.issuers();
+    let (old, new) = (token(TENANT, 9), token(TENANT, 8));
+    assert_eq!(refusal(&issuers, &old).await, None);
+    directory.secret(8);
+    sleep(HOUR).await;
+    directory.lookups();
+    let waiting: Vec<_> =
+        [&old, &new, &old, &new].map(|token| tokio::spawn(issuers.verify(token).into_future())).into();
+    let mut answers = Vec::new();
+    for answer in waiting {
+        answers.push(answer.await.unwrap().err().map(|error| error.kind()));
+    }
+    assert_eq!(answers, [Some(UnknownKey), None, Some(UnknownKey), None]);
+    assert_eq!(directory.lookups(), 1);
+
+    directory.set(Mode::Empty);
+    sleep(HOUR).await;
+    assert_eq!(refusal(&issuers, &new).await, Some(UnknownKey));
+    assert_eq!(at_once(&issuers, &new), Some(Some(UnknownKey)), "as of a moment ago");
+}
+
+/// With no room to wait, requests are served as in an outage.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_that_waits_for_a_renewal_is_bounded() {
+    let directory = Directory::new();
+    let issuers = resolved(directory.resolver().most_waiting(10));
+    let token = token(TENANT, 9);
+    assert_eq!(refusal(&issuers, &token).await, None);
+    directory.delay(Duration::from_secs(1));
+    sleep(HOUR).await;
+    let waiting: Vec<_> = (0..11).map(|_| issuers.verify(&token)).collect();
+    assert!(waiting.iter().all(|verdict| matches!(verdict, Verdict::Pending(_))));
+    assert_eq!(at_once(&issuers, &token), Some(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_lookup_holds_no_request_for_long() {
+    let directory = Directory::new();
+    directory.set(Mode::Hangs);
+    let issuers = directory.issuers();
+    let token = token(TENANT, 9);
+    let begun = Instant::now();
+    let error = issuers.verify(&token).await.unwrap_err();
+    assert_eq!((error.kind(), begun.elapsed()), (KeysUnavailable, Duration::from_secs(2)));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
+    assert_eq!(directory.lookups(), 1);
+
+    // The look-up is given up after five seconds.
+    sleep(Duration::from_millis(3500)).await;
+    directory.set(Mode::Up);
+    let error = issuers.verify(&token).await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "the resolver did not answer within 5s: see IssuerResolver::lookup_limit");
+    assert_eq!(error.retry_after(), Some(Duration::from_millis(500)), "when it is looked up again");
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(refusal(&issuers, &token).await, None);
+
+    // A slow one is used by those who come again.
+    let slow = super::token("https://tenant-slow", 9);
+    directory.delay(Duration::from_secs(4));
+    assert_eq!(refusal(&issuers, &slow).await, Some(KeysUnavailable));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(refusal(&issuers, &slow).await, None);
+    assert_eq!(begun.elapsed(), Duration::from_secs(10));
+
+    // A renewal that hangs holds up those of the first two seconds.
+    directory.set(Mode::Hangs);
+    sleep(HOUR).await;
+    let begun = Instant::now();
+    let (one, another) = (issuers.verify(&slow), issuers.verify(&slow));
+    one.await.unwrap();
+    another.await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::from_secs(2));
+    for _ in 0..600 {
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(at_once(&issuers, &slow), Some(None), "after {:?}", begun.elapsed());
+    }
+
+    // One that failed long ago is no reason not to wait.
+    sleep(HOUR).await;
+    directory.set(Mode::Empty);
+    directory.delay(Duration::from_secs(1));
+    assert_eq!(refusal(&issuers, &slow).await, Some(UnknownKey));
+}
+
+/// 24 hours are 144 times the age of a verifier.
+#[tokio::test(start_paused = true)]
+async fn failed_renewals_end_at_the_outage_limit() {
+    for mode in [Mode::Down, Mode::Hangs, Mode::Panics, Mode::MixedUp] {
+        let directory = Directory::new();
+        let issuers = directory.issuers();
+        let token = token(TENANT, 9);
+        assert_eq!(refusal(&issuers, &token).await, None);
+        let begun = Instant::now();
+        directory.set(mode);
+        while begun.elapsed() < 24 * HOUR - 10 * MINUTE {
+            sleep(10 * MINUTE).await;
+            let known = issuers.verify(&token).await;
+            assert!(known.is_ok(), "{mode:?}, after {:?}", begun.elapsed());
+        }
+        sleep(10 * MINUTE).await;
+        for _ in 0..3 {
+            assert_eq!(refusal(&issuers, &token).await, Some(KeysUnavailable), "{mode:?}");
+            sleep(MINUTE).await;
+        }
+        directory.set(Mode::Up);
+        sleep(Duration::from_secs(15)).await;
+        assert_eq!(refusal(&issuers, &token).await, None, "{mode:?}: the resolver is back");
+    }
+}
+
+/// A failing database is not asked for each request.
+#[tokio::test(start_paused = true)]
+async fn failed_renewals_are_repeated_every_ten_seconds() {
+    let directory = Directory::new();
+    let issuers = directory.issuers();
+    let token = token(TENANT, 9);
+    assert_eq!(refusal(&issuers, &token).await, None);
+    directory.set(Mode::Down);
+    sleep(9 * MINUTE).await;
+    directory.lookups();
+    for _ in 0..600 {
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(at_once(&issuers, &token), Some(None));
+    }
+    let lookups = directory.lookups();
+    assert!((6..=7).contains(&lookups), "{lookups} look-ups in a minute");
+
+    // Where nothing serves any more, the response says when the next look-up may begin.
+    let issuers = resolved(directory.resolver().outage_limit(MINUTE));
+    directory.set(Mode::Up);
+    assert_eq!(refusal(&issuers, &token).await, None);
+    directory.set(Mode::Down);
+    sleep(HOUR).await;
+    let error = issuers.verify(&token).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry_after()), (KeysUnavailable, Some(Duration::from_secs(10))));
+    sleep(Duration::from_secs(3)).await;
+    let error = issuers.verify(&token).await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+    directory.set(Mode::Up);
+    sleep(Duration::from_secs(7)).await;
+    assert_eq!(refusal(&issuers, &token).await, None);
+}
+
+/// Otherwise anyone could keep a replaced secret in use, by ending the requests that ask for the new one.
+#[tokio::test(start_paused = true)]
+async fn clients_that_leave_do_not_stop_a_renewal() {
+    let directory = Directory::new();
+    let issuers = directory.issuers();
+    let (old, new) = (token(TENANT, 9), token(TENANT, 8));
+    assert_eq!(refusal(&issuers, &old).await, None);
+    directory.secret(8);
+    directory.delay(Duration::from_secs(1));
+    sleep(HOUR).await;
+    for _ in 0..10 {
+        drop(issuers.verify(&old));
+    }
+    sleep(Duration::from_millis(1100)).await;
+    assert_eq!(at_once(&issuers, &old), Some(Some(UnknownKey)));
+    assert_eq!(at_once(&issuers, &new), Some(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_age_of_zero_asks_for_each_request() {
+    let directory = Directory::new();
+    let issuers = resolved(directory.resolver().max_age(Duration::ZERO));
+    for _ in 0..3 {
+        assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
+        assert_eq!(directory.lookups(), 1);
+    }
+    directory.set(Mode::Down);
+    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None, "it serves on");
+    directory.set(Mode::Up);
+    directory.secret(8);
+    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, Some(UnknownKey));
+}
+
+#[tokio::test(start_paused = true)]
+async fn extreme_settings_overflow_nothing() {
+    for extreme in [Duration::ZERO, Duration::MAX] {
+        let directory = Directory::new();
+        let resolver = directory.resolver().max_age(extreme).outage_limit(extreme).entries(0);
+        let issuers = resolved(resolver.lookup_limit(extreme).wait_limit(extreme).most_waiting(usize::MAX));
+        for _ in 0..3 {
+            let _ = refusal(&issuers, &token(TENANT, 9)).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn remembers_as_many_tenants_as_entries() {
+    for tenants in [1, 2, 10, 100, 1000, 10_000] {
+        let directory = Directory::new();
+        let issuers = resolved(directory.resolver().entries(tenants));
+        let named: Vec<_> = (0..tenants).map(|n| token(&format!("https://tenant-{n}"), 9)).collect();
+        for pass in 0..2 {
+            for token in &named {
+                assert_eq!(refusal(&issuers, token).await, None);
+            }
+            let expected = if pass == 0 { tenants } else { 0 };
+            assert_eq!(directory.lookups(), expected, "pass {pass} of {tenants}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn remembers_no_more_than_entries() {
+    let directory = Directory::new();
+    let issuers = resolved(directory.resolver().entries(10));
+    for n in 0..5 {
+        assert_eq!(refusal(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
+    }
+    // Those that do not exist evict none that do.
+    for n in 0..500 {
+        assert_eq!(refusal(&issuers, &token(&format!("https://x-{n}"), 9)).await, Some(UnknownKey));
+    }
+    for n in 0..5 {
+        assert_eq!(refusal(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
+    }
+    assert_eq!(directory.lookups(), 505);
+    for n in (0..100).chain(0..100) {
+        assert_eq!(refusal(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
+    }
+    let lookups = directory.lookups();
+    assert!(lookups >= 190 - 5, "no more than ten are remembered: {lookups}");
+}
+
+/// By a look-up that began before the removal.
+#[tokio::test(start_paused = true)]
+async fn what_was_removed_does_not_come_back() {
+    for (name, is_known, mode) in [
+        ("a first look-up", false, Mode::Up),
+        ("a renewal", true, Mode::Up),
+        ("a failed renewal", true, Mode::Down),
+        ("a renewal that finds nothing", true, Mode::Empty),
+    ] {
+        let directory = Directory::new();
+        let issuers = directory.issuers();
+        let (old, new) = (token(TENANT, 9), token(TENANT, 8));
+        if is_known {
+            assert_eq!(refusal(&issuers, &old).await, None);
+            sleep(HOUR).await;
+        }
+        directory.delay(Duration::from_secs(1));
+        directory.set(mode);
+        let waiting = tokio::spawn(issuers.verify(&old).into_future());
+        tokio::task::yield_now().await;
+
+        // The old secret is in the wrong hands.
+        directory.secret(8);
+        directory.set(Mode::Up);
+        directory.delay(Duration::from_millis(100));
+        assert_eq!(issuers.remove(TENANT), is_known, "{name}");
+        assert_eq!(refusal(&issuers, &new).await, None, "{name}");
+        assert!(waiting.await.unwrap().is_err(), "{name}");
+        assert_eq!(at_once(&issuers, &new), Some(None), "{name}");
+        assert_eq!(at_once(&issuers, &old), Some(Some(UnknownKey)), "{name}");
+    }
+}
+
+/// What a good signature proves is told as ever.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_signed_is_refused_with_the_reason() {
+    let issuers = Directory::new().issuers();
+    let token = sign(&with_issuer(TENANT, "aud", json!("https://x")), 9);
+    for _ in 0..2 {
+        assert_eq!(refusal(&issuers, &token).await, Some(WrongAudience));
+    }
+}
+
+#[test]
+fn without_a_runtime_nothing_panics() {
+    let directory = Directory::new();
+    let issuers = directory.issuers();
+    let token = token(TENANT, 9);
+    assert_eq!(at_once(&issuers, &token), Some(Some(KeysUnavailable)));
+    let run = |future| {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+    };
+    assert_eq!(run(Box::pin(refusal(&issuers, &token))), None);
+    assert_eq!(at_once(&issuers, &token), Some(None), "it is known");
+
+    // A look-up ends with its runtime, and another one begins in the next.
+    let other = super::token("https://tenant-2", 9);
+    directory.set(Mode::Hangs);
+    let is_begun = AtomicBool::new(false);
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+        drop(issuers.verify(&other));
+        tokio::task::yield_now().await;
+        is_begun.store(true, Ordering::SeqCst);
+    });
+    assert!(is_begun.into_inner());
+    directory.set(Mode::Up);
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(run(Box::pin(refusal(&issuers, &other))), None);
+}
