@@ -122,7 +122,8 @@ pub enum ConfigError {
     },
     /// The text is not a certificate in PEM.
     MalformedCertificate,
-    /// The client that comes with the crate cannot be made.
+    /// The client that comes with the crate cannot be made. Where the machine has no certificate authorities, it is the
+    /// cause of each fetch that fails for it.
     HttpClient {
         /// Why.
         source: Arc<dyn std::error::Error + Send + Sync>,

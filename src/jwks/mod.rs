@@ -102,10 +102,9 @@ impl RemoteKeys {
     ///
     /// # Errors
     ///
-    /// If it is no `https` address (or one of this machine), has a query, a fragment or a user name, or as
-    /// [`HttpsClient::new`].
+    /// If it is no `https` address (or one of this machine), or has a query, a fragment or a user name.
     pub fn discover(issuer: &str) -> Result<Self, ConfigError> {
-        Self::discover_with(issuer, HttpsClient::new()?)
+        Self::discover_with(issuer, HttpsClient::new())
     }
 
     /// The keys of the JWK set at this address. It does not say whose they are: the verifier has to be told the
@@ -115,7 +114,7 @@ impl RemoteKeys {
     ///
     /// As [`discover`](Self::discover), but for the query.
     pub fn jwks(url: &str) -> Result<Self, ConfigError> {
-        Self::jwks_with(url, HttpsClient::new()?)
+        Self::jwks_with(url, HttpsClient::new())
     }
 }
 
