@@ -47,7 +47,8 @@ use crate::verify::{JwksRules, KeySet, KeySource, KeysRef, Refresh};
 /// An answer that is no good never replaces keys that are; where no good one comes, the keys that are held serve on for
 /// [as long as they may](Self::outage_limit). What cannot be judged meanwhile is answered with 503, not with 401.
 ///
-/// One attempt fetches the metadata and the set, of 512 KiB at most each; a set of more than 100 keys is a bad answer.
+/// One attempt fetches the metadata and the set, of [512 KiB](Self::document_limit) at most each; a set of more than 100
+/// keys is a bad answer.
 ///
 /// Clones share the keys: keep one for [`ready`](Self::ready), probes and [`stats`](Self::stats). What fetches them, and
 /// gives them up when they are too old, is a task in the tokio runtime in which they are first used. That has to be run
@@ -91,6 +92,7 @@ struct Settings {
     wait_limit: Duration,
     most_waiting: usize,
     ready_limit: Duration,
+    document_limit: usize,
 }
 
 #[cfg(feature = "http-client")]
@@ -212,6 +214,13 @@ impl RemoteKeys {
         self.set(|settings| settings.most_waiting = requests)
     }
 
+    /// Sets how many bytes the metadata and the JWK set may have, each. The default is 512 KiB. A larger document is a
+    /// failed attempt.
+    #[must_use]
+    pub fn document_limit(self, bytes: usize) -> Self {
+        self.set(|settings| settings.document_limit = bytes)
+    }
+
     /// Sets how long [`ready`](Self::ready) waits at most. The default is 30 s.
     #[must_use]
     pub fn ready_limit(self, limit: Duration) -> Self {
@@ -299,8 +308,8 @@ impl RemoteKeys {
         };
         let mut task = task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(guard) = TaskGuard::begin(state) {
-            let Settings { client, origin, rules, pace, .. } = settings.clone();
-            let fetcher = Fetcher::new(client, origin, rules, pace.deadline);
+            let Settings { client, origin, rules, pace, document_limit, .. } = settings.clone();
+            let fetcher = Fetcher::new(client, origin, rules, pace.deadline, document_limit);
             *task = Some(runtime.spawn(Arc::clone(state).run(fetcher, guard)).abort_handle());
             drop(task);
             state.tell_held();
@@ -352,6 +361,7 @@ impl Settings {
             wait_limit: Duration::from_secs(2),
             most_waiting: 1000,
             ready_limit: Duration::from_secs(30),
+            document_limit: 512 * 1024,
         }
     }
 }
