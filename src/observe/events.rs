@@ -99,6 +99,22 @@ pub(super) fn fetch_failed(provider: &str, error: &(dyn Error + 'static), failur
     warn!(target: TARGET, provider, failures, serve_on, cause = cause.as_str(), "the keys could not be fetched");
 }
 
+/// Logs the keys of a set that cannot be used, where they are not the same as before.
+pub(crate) fn keys_skipped(provider: &str, skipped: &[impl Display]) {
+    if skipped.is_empty() {
+        return;
+    }
+    let reasons = skipped.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let reasons = cut(reasons);
+    warn!(
+        target: TARGET,
+        provider,
+        skipped = skipped.len(),
+        reasons = reasons.as_str(),
+        "keys of the provider cannot be used"
+    );
+}
+
 pub(super) fn store_answered(call: &str, failures: u64) {
     if failures > 0 {
         info!(target: TARGET, call, failures, "a call of the store of revocations is good again");
@@ -127,6 +143,10 @@ fn in_short(error: &(dyn Error + 'static)) -> String {
         text += &format!(": {error}");
         source = error.source();
     }
+    cut(text)
+}
+
+fn cut(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(LONGEST_CAUSE) {
         text.truncate(end);
         text += "..";

@@ -53,6 +53,9 @@ pub(super) fn keys_fetched(_: &str, _: usize, _: u32) {}
 pub(super) fn fetch_failed(_: &str, _: &(dyn Error + 'static), _: u32, _: bool) {}
 
 #[inline]
+pub(crate) fn keys_skipped(_: &str, _: &[impl Display]) {}
+
+#[inline]
 pub(super) fn store_answered(_: &str, _: u64) {}
 
 #[inline]

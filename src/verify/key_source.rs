@@ -15,12 +15,19 @@ pub trait KeySource: Send + Sync {
     /// The keys that are held at this moment. It is asked for every token, so it must neither wait nor lock.
     fn current(&self) -> KeysRef<'_>;
 
-    /// Looks for newer keys, after a token has named one that is not held, or has named none and was not signed with any
-    /// of those that are. The verifier then looks once more.
+    /// Looks for newer keys, after a token named a key that is not held, or no key that is held has signed it. The
+    /// verifier then judges the token again.
     ///
-    /// Anyone can send such a token: limit how often this does any work, and share one look among all who ask.
-    fn refresh(&self) -> Refresh {
+    /// Anyone can send such a token: limit how often this does any work, and share one fetch among all who ask.
+    fn refresh(&self, lookup: KeyLookup<'_>) -> Refresh {
+        let _ = lookup;
         Refresh::Unchanged
+    }
+
+    /// Returns false if [`refresh`](Self::refresh) never finds other keys. A verifier then refuses a forged token
+    /// without asking. The default is true.
+    fn can_refresh(&self) -> bool {
+        true
     }
 
     /// The issuer whose keys these are, if that is known. A verifier then demands it, unless it is given another.
@@ -32,6 +39,41 @@ pub trait KeySource: Send + Sync {
     /// it is told the issuer, or that there is to be none.
     fn leaves_issuer_open(&self) -> bool {
         false
+    }
+}
+
+/// The key of a token that none of the held keys has signed.
+///
+/// Everything in it comes from a token that nobody has vouched for.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyLookup<'a> {
+    kid: Option<&'a str>,
+    is_held: bool,
+}
+
+impl<'a> KeyLookup<'a> {
+    /// A lookup of a key that is not held.
+    #[must_use]
+    pub fn missing(kid: Option<&'a str>) -> Self {
+        Self { kid, is_held: false }
+    }
+
+    /// A lookup of a key that may have been replaced: the held keys of this name have not signed the token.
+    #[must_use]
+    pub fn replaced(kid: Option<&'a str>) -> Self {
+        Self { kid, is_held: true }
+    }
+
+    /// The token's `kid`, if it has one.
+    #[must_use]
+    pub fn kid(&self) -> Option<&'a str> {
+        self.kid
+    }
+
+    /// Returns true if keys that are held may have signed the token, by their names, but have not.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.is_held
     }
 }
 
@@ -97,6 +139,10 @@ impl KeySource for KeySet {
     fn current(&self) -> KeysRef<'_> {
         self.into()
     }
+
+    fn can_refresh(&self) -> bool {
+        false
+    }
 }
 
 /// Keys that can be replaced while they are in use. Clones share them.
@@ -132,5 +178,9 @@ impl KeyStore {
 impl KeySource for KeyStore {
     fn current(&self) -> KeysRef<'_> {
         KeysRef(Held::Snapshot(self.0.load()))
+    }
+
+    fn can_refresh(&self) -> bool {
+        false
     }
 }

@@ -29,7 +29,7 @@ pub use self::jwk::{JwksRules, SkippedKey};
 pub use self::jwt::JwtVerifier;
 pub use self::key::Key;
 pub use self::key_set::KeySet;
-pub use self::key_source::{KeySource, KeyStore, KeysRef, Refresh};
+pub use self::key_source::{KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
 
 #[cfg(feature = "issue")]
 pub(crate) use self::key_set::MOST_CANDIDATES;

@@ -4,6 +4,7 @@
 mod discovery;
 #[cfg(feature = "http-client")]
 mod faults;
+mod looks;
 mod outage;
 mod rotation;
 mod runtime;

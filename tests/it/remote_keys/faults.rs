@@ -289,6 +289,8 @@ async fn a_proxy_is_asked_if_there_is_one() {
         (tls.requests(), asked_for().as_slice()),
         (0, &["CONNECT id.example.com:443 HTTP/1.1".into()][..])
     );
+    // It would ask again after a second.
+    drop(elsewhere);
 
     // What is on this machine may be without TLS, so that it is asked itself.
     for address in
