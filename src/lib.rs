@@ -48,7 +48,9 @@
 //! # Keys from a provider
 //!
 //! `RemoteKeys` (feature `jwks`) is the [`KeySource`] for any OpenID provider: it finds the keys, fetches them ahead of
-//! time, and keeps them through outages. [`Issuers`] holds a verifier for each of several issuers.
+//! time, and keeps them through outages. Await its `ready` at start-up, before you listen, so that no request waits for the
+//! first fetch. [`JwtVerifier::add_keys`] adds a second set of the same issuer's; [`Issuers`] holds a verifier for each of
+//! several issuers.
 //!
 #![doc = include_str!("providers.md")]
 //!

@@ -9,10 +9,12 @@ use super::cache::{CacheStats, Store, TokenCache};
 use super::jws::{Header, Jws, USUAL_HEADER, subtype};
 use super::key_set::KeySet;
 use super::key_source::{KeyLookup, KeySource, Refresh};
+use super::key_union::KeyUnion;
 use super::rules::{NewerKey, Refusal, Rules, TOKEN_LIMIT, Types};
 use super::validate::{Expected, Wanted};
 use super::{Verdict, Verify, misfit};
 use crate::claims::Claims;
+use crate::config_error::ConfigError;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::observe::{self, About};
@@ -75,6 +77,53 @@ impl<C> JwtVerifier<C> {
         let rules =
             Rules { expected, token_limit: TOKEN_LIMIT, types: Types::Usual, revocations: None, clock: None };
         Self { keys: Arc::new(keys), rules: Arc::new(rules), cache: None }
+    }
+
+    /// Accepts tokens signed with a key of another source as well: for an issuer that publishes two sets of keys.
+    ///
+    /// Each source fetches its own keys, on its own schedule. A token whose key neither source holds has both look for
+    /// newer keys, and is accepted as soon as one of them has the key. If neither has it and one source cannot be
+    /// reached, the token is answered with 503. The limit of four keys per token counts over both sources, those of the
+    /// first source first: a `kid` in each key keeps it out of the way.
+    ///
+    /// ```
+    /// use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, RegisteredClaims};
+    ///
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// let keys = KeySet::from(Key::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?.kid("new"));
+    /// let others = KeySet::from(Key::hmac(Algorithm::HS256, b"one more for this example, 32 bytes")?.kid("old"));
+    /// let verifier =
+    ///     JwtVerifier::<RegisteredClaims>::new(keys).issuer("https://id.example.com").add_keys(others)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the source [names](KeySource::issuer) an issuer that the verifier does not expect: use
+    /// [`Issuers`](crate::Issuers) for issuers that do not trust each other. A verifier that expects no issuer yet expects
+    /// the source's from then on, and one whose source [leaves it open](KeySource::leaves_issuer_open) needs to be told
+    /// one, as with [`new`](Self::new).
+    ///
+    /// # Security
+    ///
+    /// The keys of both sources may sign for any issuer that the verifier expects.
+    pub fn add_keys(mut self, keys: impl KeySource + 'static) -> Result<Self, ConfigError> {
+        let expected = &self.rules.expected.issuers;
+        let issuer = keys.issuer().map(str::to_owned);
+        if let Some(issuer) =
+            issuer.as_ref().filter(|issuer| !expected.is_empty() && !expected.contains(issuer))
+        {
+            return Err(ConfigError::OtherIssuer { expected: expected.join(" "), got: issuer.clone() });
+        }
+        let leaves_open = keys.leaves_issuer_open();
+        self.keys = Arc::new(KeyUnion::new(self.keys, Arc::new(keys)));
+        Ok(self.set(|rules| {
+            if rules.expected.issuers.is_empty() {
+                rules.expected.issuer_needed |= leaves_open;
+                rules.expected.issuers.extend(issuer);
+            }
+        }))
     }
 
     /// Demands that `iss` is there and exactly this

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 
 use super::key_set::KeySet;
+use super::merged_keys::MergedKeys;
 use crate::error::AuthError;
 
 /// Where a [`JwtVerifier`](crate::JwtVerifier) gets its keys from: a [`KeySet`] that stays as it is, a [`KeyStore`]
@@ -108,6 +109,7 @@ enum Held<'a> {
     Borrowed(&'a KeySet),
     Shared(Arc<KeySet>),
     Snapshot(Guard<Arc<KeySet>>),
+    Merged(Guard<Arc<MergedKeys>>),
 }
 
 impl Deref for KeysRef<'_> {
@@ -119,7 +121,24 @@ impl Deref for KeysRef<'_> {
             Held::Borrowed(keys) => keys,
             Held::Shared(keys) => keys,
             Held::Snapshot(keys) => keys,
+            Held::Merged(merged) => merged.keys(),
         }
+    }
+}
+
+impl KeysRef<'_> {
+    /// Keeps shared keys alive, so that no others can be at the same address. Borrowed ones live as long as their source.
+    pub(crate) fn pin(&self) -> Option<Arc<KeySet>> {
+        match &self.0 {
+            Held::Borrowed(_) => None,
+            Held::Shared(keys) => Some(Arc::clone(keys)),
+            Held::Snapshot(keys) => Some(Arc::clone(keys)),
+            Held::Merged(merged) => Some(Arc::clone(merged.keys())),
+        }
+    }
+
+    pub(crate) fn merged(merged: Guard<Arc<MergedKeys>>) -> Self {
+        Self(Held::Merged(merged))
     }
 }
 

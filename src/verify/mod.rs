@@ -12,6 +12,8 @@ mod jwt;
 pub(crate) mod key;
 mod key_set;
 mod key_source;
+mod key_union;
+mod merged_keys;
 mod misfit;
 mod rules;
 mod stream;
