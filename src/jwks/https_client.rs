@@ -113,6 +113,7 @@ impl Default for HttpsClient {
 }
 
 /// Whose certificates are trusted.
+#[derive(Clone, Copy)]
 enum Tls {
     /// Those of the operating system's authorities, and of the given ones.
     System,

@@ -45,8 +45,8 @@ pub trait KeySource: Send + Sync {
 
 /// The key of a token that none of the held keys has signed.
 ///
-/// Everything in it comes from a token that nobody has vouched for.
-#[derive(Clone, Copy, Debug)]
+/// Its `kid` comes from a token that nobody has vouched for, so that `Debug` does not show it.
+#[derive(Clone, Copy)]
 pub struct KeyLookup<'a> {
     kid: Option<&'a str>,
     is_held: bool,
@@ -75,6 +75,12 @@ impl<'a> KeyLookup<'a> {
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.is_held
+    }
+}
+
+impl fmt::Debug for KeyLookup<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyLookup").field("is_held", &self.is_held).finish_non_exhaustive()
     }
 }
 

@@ -225,7 +225,8 @@ async fn keys_from_a_bare_address_need_an_issuer_or_that_it_is_waived() {
 async fn redirected_discovery_says_where_it_leads() {
     let provider = Provider::new();
     provider.answer(|_| {
-        let response = Response::builder().status(301).header("location", "https://id.example.net/?session=1");
+        let response =
+            Response::builder().status(301).header("location", "https://id.example.net/?session=1");
         Ok(response.body(Vec::new()).unwrap())
     });
     let keys = RemoteKeys::discover_with(ISSUER, provider).unwrap();

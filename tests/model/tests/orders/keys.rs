@@ -10,7 +10,8 @@ use shuttle::future::{self, block_on, yield_now};
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
 use tower_jwt_auth::{
-    AuthErrorKind, ClientFuture, HttpClient, JwtVerifier, KeyLookup, KeySource, Refresh, RegisteredClaims, RemoteKeys,
+    AuthErrorKind, ClientFuture, HttpClient, JwtVerifier, KeyLookup, KeySource, Refresh, RegisteredClaims,
+    RemoteKeys,
 };
 
 use crate::{ISSUER, NEW, OLD, Signed, ask, explore, later, until};
@@ -209,7 +210,9 @@ fn with_the_last_handle_the_task_ends_and_those_who_wait_are_told() {
         let keys = keys_of(&provider);
         let waiting: Vec<_> = (0..2)
             .map(|_| {
-                let Refresh::Pending(refreshed) = keys.refresh(KeyLookup::missing(None)) else { panic!("nothing is held") };
+                let Refresh::Pending(refreshed) = keys.refresh(KeyLookup::missing(None)) else {
+                    panic!("nothing is held")
+                };
                 thread::spawn(move || block_on(refreshed).unwrap_err().kind())
             })
             .collect();
