@@ -128,13 +128,21 @@ pub enum ConfigError {
         /// What is wrong with it, and what to do.
         reason: &'static str,
     },
-    /// The client that comes with the crate cannot be made.
+    /// The client that comes with the crate cannot be made. Where the machine has no certificate authorities, it is the
+    /// cause of each fetch that fails for it.
     HttpClient {
         /// Why.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// A verifier that is one of several demands no issuer, so that nothing tells which tokens it is for.
     NoIssuer,
+    /// Keys that were added to a verifier are those of an issuer that it does not expect.
+    OtherIssuer {
+        /// The issuers that the verifier expects.
+        expected: String,
+        /// The issuer of the keys.
+        got: String,
+    },
     /// Two of several verifiers are for the same issuer.
     IssuerTwice {
         /// The issuer.
@@ -246,6 +254,13 @@ impl Display for ConfigError {
             Self::NoIssuer => {
                 f.write_str("a verifier among several needs an issuer to be chosen by: set JwtVerifier::issuer")
             }
+            Self::OtherIssuer { expected, got } => write!(
+                f,
+                "the added keys are those of issuer `{}`, but the verifier expects `{}`: \
+                 use Issuers, with a verifier for each",
+                got.escape_debug(),
+                expected.escape_debug()
+            ),
             Self::IssuerTwice { issuer } => {
                 write!(f, "there are two verifiers for the issuer `{}`", issuer.escape_debug())
             }

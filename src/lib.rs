@@ -48,7 +48,9 @@
 //! # Keys from a provider
 //!
 //! `RemoteKeys` (feature `jwks`) is the [`KeySource`] for any OpenID provider: it finds the keys, fetches them ahead of
-//! time, and keeps them through outages. [`Issuers`] holds a verifier for each of several issuers.
+//! time, and keeps them through outages. Await its `ready` at start-up, before you listen, so that no request waits for the
+//! first fetch. [`JwtVerifier::add_keys`] adds a second set of the same issuer's; [`Issuers`] holds a verifier for each of
+//! several issuers.
 //!
 #![doc = include_str!("providers.md")]
 //!
@@ -169,7 +171,7 @@
 //! - A key has one algorithm, fixed when it is made. A token's `alg` only selects among keys, so it cannot turn a public
 //!   key into a secret, and `none` selects nothing.
 //! - No address and no key out of a token (`jku`, `x5u`, `jwk`, `iss`) is ever used, and none that is not `https` (but for
-//!   this machine's), unless the client is told to. No token can have keys fetched more often than once in a cooldown.
+//!   this machine's), unless the client is told to. The number of fetches that tokens can cause is bounded by a cooldown.
 //! - `exp` is required. `iss` and `aud` are required, and compared byte for byte, where they are configured: configure
 //!   both. A token that is for some audience is refused where none is configured.
 //! - A policy that could not decide never becomes a yes, and a rule that names nothing permits nobody.
@@ -251,8 +253,8 @@ pub use self::token_source::TokenSource;
 #[cfg(feature = "issuer-resolver")]
 pub use self::verify::IssuerResolver;
 pub use self::verify::{
-    CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeySet, KeySource, KeyStore, KeysRef, PendingVerdict,
-    Refresh, SkippedKey, TokenCache, Verdict, VerdictFuture, Verify,
+    CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeyLookup, KeySet, KeySource, KeyStore, KeysRef,
+    PendingVerdict, Refresh, SkippedKey, TokenCache, Verdict, VerdictFuture, Verify,
 };
 
 /// The snippets of the README are tested with the documentation.

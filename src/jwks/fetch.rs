@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderValue, IF_NONE_MATCH};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION};
 use http::{Request, Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
@@ -13,10 +13,8 @@ use super::client::HttpClient;
 use super::fetch_error::{FetchError, Problem};
 use super::freshness;
 use super::pace::after;
+use crate::address::without_secrets;
 use crate::verify::{JwksRules, KeySet, json};
-
-/// How many bytes a document may have.
-const BODY_LIMIT: usize = 512 * 1024;
 
 /// Where keys come from.
 #[derive(Clone, Debug)]
@@ -50,6 +48,8 @@ pub(crate) struct Fetcher {
     rules: JwksRules,
     /// How long an attempt may take.
     limit: Duration,
+    /// How many bytes a document may have.
+    document_limit: usize,
     held: Option<Version>,
 }
 
@@ -74,8 +74,9 @@ impl Fetcher {
         origin: Origin,
         rules: JwksRules,
         limit: Duration,
+        document_limit: usize,
     ) -> Self {
-        Self { client, origin, rules, limit, held: None }
+        Self { client, origin, rules, limit, document_limit, held: None }
     }
 
     /// Makes one attempt; `holds_any` says whether keys of an earlier one are still held.
@@ -103,7 +104,7 @@ impl Fetcher {
                 Ok(Fetched { keys: None, lifetime })
             }
             _ => {
-                let body = body_of(&address, &response)?;
+                let body = self.body_of(&address, &response)?;
                 let keys = KeySet::jwks_with(body, &self.rules.for_public_sets());
                 let keys = keys.map_err(|error| FetchError::new(&address, Problem::Keys(error)))?;
                 self.held = etag.cloned().map(|etag| Version { address, etag, lifetime });
@@ -124,7 +125,7 @@ impl Fetcher {
         for place in places {
             let read = async {
                 let response = self.get(place, None, end).await?;
-                read_metadata(place, body_of(place, &response)?, issuer, plain_http)
+                read_metadata(place, self.body_of(place, &response)?, issuer, plain_http)
             };
             match read.await {
                 Ok(address) => return Ok(address),
@@ -150,14 +151,46 @@ impl Fetcher {
         if let Some(etag) = etag {
             headers.insert(IF_NONE_MATCH, etag.clone());
         }
-        let problem = match timeout_at(end, self.client.fetch(request, BODY_LIMIT)).await {
+        let problem = match timeout_at(end, self.client.fetch(request, self.document_limit)).await {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => Problem::Transport(error),
             Err(_) => Problem::Deadline(self.limit),
         };
         Err(FetchError::new(address, problem))
     }
+
+    /// The body of an answer that is whole and as it was asked for.
+    fn body_of<'r>(
+        &self,
+        address: &Address,
+        response: &'r Response<Vec<u8>>,
+    ) -> Result<&'r [u8], FetchError> {
+        let (body, headers, limit) = (response.body(), response.headers(), self.document_limit);
+        let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let problem = if response.status() != StatusCode::OK {
+            Problem::Status(response.status(), redirect_target(response))
+        } else if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            Problem::Encoded
+        } else if body.len() > limit {
+            Problem::TooLarge { limit }
+        } else if stated.is_some_and(|stated| stated != body.len()) {
+            Problem::CutShort
+        } else {
+            return Ok(body);
+        };
+        Err(FetchError::new(address, problem))
+    }
 }
+
+/// Where a redirect leads, as far as an error may show it: without a user name or query, which may hold a secret.
+fn redirect_target(response: &Response<Vec<u8>>) -> Option<String> {
+    let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection())?;
+    let text: String = String::from_utf8_lossy(location.as_bytes()).chars().take(LONGEST_TARGET).collect();
+    Some(without_secrets(&text).escape_debug().to_string())
+}
+
+/// How many characters of a redirect's target are shown.
+const LONGEST_TARGET: usize = 200;
 
 /// Compares as `If-None-Match` does (RFC 9110, section 8.8.3.2).
 fn is_same(one: &HeaderValue, other: &HeaderValue) -> bool {
@@ -168,24 +201,6 @@ fn is_same(one: &HeaderValue, other: &HeaderValue) -> bool {
 fn opaque(etag: &HeaderValue) -> &[u8] {
     let etag = etag.as_bytes();
     etag.strip_prefix(b"W/").unwrap_or(etag)
-}
-
-/// The body of an answer that is whole and as it was asked for.
-fn body_of<'r>(address: &Address, response: &'r Response<Vec<u8>>) -> Result<&'r [u8], FetchError> {
-    let (body, headers) = (response.body(), response.headers());
-    let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let problem = if response.status() != StatusCode::OK {
-        Problem::Status(response.status())
-    } else if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        Problem::Encoded
-    } else if body.len() > BODY_LIMIT {
-        Problem::TooLarge { limit: BODY_LIMIT }
-    } else if stated.is_some_and(|stated| stated != body.len()) {
-        Problem::CutShort
-    } else {
-        return Ok(body);
-    };
-    Err(FetchError::new(address, problem))
 }
 
 fn read_metadata(

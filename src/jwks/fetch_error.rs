@@ -21,7 +21,8 @@ pub(crate) enum Problem {
     Transport(Box<dyn Error + Send + Sync>),
     /// The time of the attempt was over.
     Deadline(Duration),
-    Status(StatusCode),
+    /// With the target of a redirect, where it is one that names any.
+    Status(StatusCode, Option<String>),
     Encoded,
     TooLarge {
         limit: usize,
@@ -69,7 +70,12 @@ impl Display for FetchError {
             Problem::Deadline(limit) => {
                 write!(f, "its answer was not there when the {limit:?} of an attempt were over")
             }
-            Problem::Status(status) => write!(f, "it answered with status {}", status.as_u16()),
+            Problem::Status(status, None) => write!(f, "it answered with status {}", status.as_u16()),
+            Problem::Status(status, Some(target)) => write!(
+                f,
+                "it answered with status {}, a redirect to `{target}`: redirects are not followed",
+                status.as_u16()
+            ),
             Problem::Encoded => f.write_str("its answer is compressed, which was not asked for"),
             Problem::TooLarge { limit } => write!(f, "its answer has more than {limit} bytes"),
             Problem::CutShort => f.write_str("its answer is not as long as it says"),

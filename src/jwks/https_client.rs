@@ -2,6 +2,7 @@ use std::error::Error;
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
 
+use http::uri::Scheme;
 use http::{Request, Response, Uri};
 use reqwest::redirect::Policy;
 use reqwest::tls::Certificate;
@@ -28,28 +29,32 @@ use crate::verify::pem::{self, Block, Expected};
 #[derive(Clone)]
 #[must_use]
 pub struct HttpsClient {
-    client: reqwest::Client,
+    /// An error where the machine has no certificate authorities. It is made again then for each fetch.
+    client: Result<reqwest::Client, ConfigError>,
     roots: Vec<Certificate>,
+    proxy: Option<Proxy>,
     plain_http: bool,
 }
 
 impl HttpsClient {
-    /// A client that trusts whom the operating system trusts.
+    /// A client that trusts the certificate authorities that the operating system trusts.
     ///
-    /// # Errors
-    ///
-    /// If the operating system has no certificates of authorities: containers often lack the package `ca-certificates`.
-    pub fn new() -> Result<Self, ConfigError> {
-        Self::trusting(Vec::new())
+    /// Minimal container images often have none. Each fetch by `https` then fails, and the error says so, while plain
+    /// `http` to this machine works: install the package `ca-certificates`, or use
+    /// [`with_root_certificates`](Self::with_root_certificates).
+    pub fn new() -> Self {
+        Self { client: build(&[], None, Tls::System), roots: Vec::new(), proxy: None, plain_http: false }
     }
 
-    /// A client that trusts these certificates (PEM, one or more) as well.
+    /// A client that trusts these certificates (PEM, one or more) as well. It needs none of the operating system's.
     ///
     /// # Errors
     ///
     /// If the text has no certificate, or one that cannot be read. The error says what was found instead.
     pub fn with_root_certificates(pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        Self::trusting(certificates(pem.as_ref())?)
+        let roots = certificates(pem.as_ref())?;
+        let client = Ok(build(&roots, None, Tls::System)?);
+        Ok(Self { client, roots, ..Self::new() })
     }
 
     /// Sends all requests, but for those to this machine, through the proxy at this address: `http://` or `https://`, a host,
@@ -60,7 +65,7 @@ impl HttpsClient {
     /// use tower_jwt_auth::HttpsClient;
     ///
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-    /// let client = HttpsClient::new()?.proxy("http://proxy.internal.example:3128")?;
+    /// let client = HttpsClient::new().proxy("http://proxy.internal.example:3128")?;
     /// # Ok(())
     /// # }
     /// ```
@@ -77,7 +82,8 @@ impl HttpsClient {
         let proxy = Proxy::all(address).map_err(|_| invalid("it is not a URL"))?;
         // What this machine serves itself may be plain http, which nobody else is to answer.
         let proxy = proxy.no_proxy(NoProxy::from_string("localhost,127.0.0.0/8,::1"));
-        Ok(Self { client: build(&self.roots, Some(proxy))?, ..self })
+        let proxy = Some(proxy);
+        Ok(Self { client: build(&self.roots, proxy.clone(), Tls::System), proxy, ..self })
     }
 
     /// Allows addresses that begin with `http://`, and not only those of this machine. Whoever is on the way can then
@@ -87,8 +93,15 @@ impl HttpsClient {
         Self { plain_http: true, ..self }
     }
 
-    fn trusting(roots: Vec<Certificate>) -> Result<Self, ConfigError> {
-        Ok(Self { client: build(&roots, None)?, roots, plain_http: false })
+    fn client_for(&self, uri: &Uri) -> Result<reqwest::Client, ConfigError> {
+        match &self.client {
+            Ok(client) => Ok(client.clone()),
+            Err(_) if uri.scheme() == Some(&Scheme::HTTP) => {
+                build(&self.roots, self.proxy.clone(), Tls::Nobody)
+            }
+            // There may be certificates by now.
+            Err(_) => build(&self.roots, self.proxy.clone(), Tls::System),
+        }
     }
 }
 
@@ -115,9 +128,27 @@ const CERTIFICATES: Expected = Expected {
     not_der: "one of them is damaged; copy it again",
 };
 
-fn build(roots: &[Certificate], proxy: Option<Proxy>) -> Result<reqwest::Client, ConfigError> {
-    let builder = reqwest::Client::builder()
-        .tls_certs_merge(roots.iter().cloned())
+impl Default for HttpsClient {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Whose certificates are trusted.
+#[derive(Clone, Copy)]
+enum Tls {
+    /// Those of the operating system's authorities, and of the given ones.
+    System,
+    /// Nobody's: for plain http.
+    Nobody,
+}
+
+fn build(roots: &[Certificate], proxy: Option<Proxy>, tls: Tls) -> Result<reqwest::Client, ConfigError> {
+    let builder = match tls {
+        Tls::System => reqwest::Client::builder().tls_certs_merge(roots.iter().cloned()),
+        Tls::Nobody => reqwest::Client::builder().tls_certs_only([]),
+    };
+    let builder = builder
         .redirect(Policy::none())
         .no_proxy()
         // Whatever features of reqwest's the application has switched on.
@@ -137,7 +168,11 @@ fn build(roots: &[Certificate], proxy: Option<Proxy>) -> Result<reqwest::Client,
 impl HttpClient for HttpsClient {
     fn fetch(&self, request: Request<()>, limit: usize) -> ClientFuture {
         let (parts, ()) = request.into_parts();
-        let request = self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers);
+        let client = match self.client_for(&parts.uri) {
+            Ok(client) => client,
+            Err(error) => return Box::pin(async move { Err(error.into()) }),
+        };
+        let request = client.request(parts.method, parts.uri.to_string()).headers(parts.headers);
         Box::pin(async move {
             // Whose address it is, is said by what asks; a query in it is not for logs.
             let answer = request.send().await.map_err(reqwest::Error::without_url)?;

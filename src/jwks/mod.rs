@@ -33,21 +33,27 @@ use crate::error::AuthError;
 use crate::observe;
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
-use crate::verify::{JwksRules, KeySet, KeySource, KeysRef, Refresh};
+use crate::verify::{JwksRules, KeyLookup, KeySet, KeySource, KeysRef, Refresh, SkippedKey};
 
 /// Keys that an OpenID provider publishes, fetched when they are first needed and then ahead of time, in the background.
 ///
 /// `discover` and `jwks` are there with the feature `jwks`, which has a client in it; with `remote-keys` alone, bring one of your own to
 /// [`discover_with`](Self::discover_with) or [`jwks_with`](Self::jwks_with).
 ///
-/// While keys are held, no request waits. A token whose key is not held has newer keys fetched, for all that ask
-/// together, at most once in a [cooldown](Self::cooldown); it waits a [short time](Self::wait_limit) and no longer. Within
-/// the cooldown of an attempt that was good but did not bring its key, it is answered with 401.
+/// While its key is held, no request waits. A token whose key is not held has newer keys fetched, for all that ask
+/// together. It waits a [short time](Self::wait_limit) and no longer, and is answered with 401 if the keys came without
+/// its key. So does a token that the held key of its `kid` has not signed: a provider that starts over may use a name
+/// again. With no keys at all, a request waits for as long as an [attempt may take](Self::fetch_limit): await
+/// [`ready`](Self::ready) at start-up, and none has to.
+///
+/// The number of these fetches is bounded by the [cooldown](Self::cooldown). A token that its claims would have refused
+/// in any case causes none.
 ///
 /// An answer that is no good never replaces keys that are; where no good one comes, the keys that are held serve on for
 /// [as long as they may](Self::outage_limit). What cannot be judged meanwhile is answered with 503, not with 401.
 ///
-/// One attempt fetches the metadata and the set, of 512 KiB at most each; a set of more than 100 keys is a bad answer.
+/// One attempt fetches the metadata and the set, of [512 KiB](Self::document_limit) at most each; a set of more than 100
+/// keys is a bad answer.
 ///
 /// Clones share the keys: keep one for [`ready`](Self::ready), probes and [`stats`](Self::stats). What fetches them, and
 /// gives them up when they are too old, is a task in the tokio runtime in which they are first used. That has to be run
@@ -91,6 +97,7 @@ struct Settings {
     wait_limit: Duration,
     most_waiting: usize,
     ready_limit: Duration,
+    document_limit: usize,
 }
 
 #[cfg(feature = "http-client")]
@@ -102,10 +109,9 @@ impl RemoteKeys {
     ///
     /// # Errors
     ///
-    /// If it is no `https` address (or one of this machine), has a query, a fragment or a user name, or as
-    /// [`HttpsClient::new`].
+    /// If it is no `https` address (or one of this machine), or has a query, a fragment or a user name.
     pub fn discover(issuer: &str) -> Result<Self, ConfigError> {
-        Self::discover_with(issuer, HttpsClient::new()?)
+        Self::discover_with(issuer, HttpsClient::new())
     }
 
     /// The keys of the JWK set at this address. It does not say whose they are: the verifier has to be told the
@@ -115,7 +121,7 @@ impl RemoteKeys {
     ///
     /// As [`discover`](Self::discover), but for the query.
     pub fn jwks(url: &str) -> Result<Self, ConfigError> {
-        Self::jwks_with(url, HttpsClient::new()?)
+        Self::jwks_with(url, HttpsClient::new())
     }
 }
 
@@ -169,8 +175,18 @@ impl RemoteKeys {
         })
     }
 
-    /// Sets how soon after an attempt has begun a token whose key is not held can have another one made. The default
-    /// is 30 s. Anyone can send such tokens.
+    /// Sets how often tokens can have keys fetched. The default is 30 s.
+    ///
+    /// Tokens with an unknown `kid` can cause two fetches at once, and one more per cooldown; a `kid` that was not found
+    /// is not looked for again within a cooldown. Tokens that no held key of their `kid` has signed, or that have no
+    /// `kid`, can cause one per cooldown besides. The first fetch and scheduled ones do not count. After an attempt that
+    /// failed, a token can cause the next one a cooldown after that began.
+    ///
+    /// So a key that the provider starts to sign with is found by its first token, also right after a fetch, and also if
+    /// a stranger has sent tokens with an invented `kid` before. What is left: anyone who knows the issuer and the
+    /// audience can send tokens that look good with two invented names per cooldown. Then it takes a cooldown at most
+    /// until a new key is found; its tokens are answered with 401 until then. A provider that publishes a key before it
+    /// signs with it is not affected.
     #[must_use]
     pub fn cooldown(self, cooldown: Duration) -> Self {
         self.set(|settings| settings.pace.cooldown = cooldown)
@@ -187,6 +203,7 @@ impl RemoteKeys {
     }
 
     /// Sets how long one attempt may take, with all its requests from the first byte to the last. The default is 5 s.
+    /// While no keys are held, at a start or after a [purge](Self::purge), requests wait for this long.
     #[must_use]
     pub fn fetch_limit(self, limit: Duration) -> Self {
         self.set(|settings| settings.pace.deadline = limit)
@@ -200,17 +217,25 @@ impl RemoteKeys {
         self.set(|settings| settings.pace.outage_limit = limit.max(pace::LEAST_WAIT))
     }
 
-    /// Sets how long a request waits at most whose key is not held. The default is 2 s. It is then answered with 503;
-    /// the fetch goes on.
+    /// Sets how long a request waits at most whose key is not held, while others are. The default is 2 s. It is then
+    /// answered with 503; the fetch goes on.
     #[must_use]
     pub fn wait_limit(self, limit: Duration) -> Self {
         self.set(|settings| settings.wait_limit = limit)
     }
 
-    /// Sets how many requests may wait at once. The default is 1,000. More of them are answered with 503 at once.
+    /// Sets how many requests may wait at once. The default is 1,000. More of them are answered with 503 at once. At most
+    /// half of them wait with a token that the held keys have not signed; more of those are answered with 401.
     #[must_use]
     pub fn most_waiting(self, requests: usize) -> Self {
         self.set(|settings| settings.most_waiting = requests)
+    }
+
+    /// Sets how many bytes the metadata and the JWK set may have, each. The default is 512 KiB. A larger document is a
+    /// failed attempt.
+    #[must_use]
+    pub fn document_limit(self, bytes: usize) -> Self {
+        self.set(|settings| settings.document_limit = bytes)
     }
 
     /// Sets how long [`ready`](Self::ready) waits at most. The default is 30 s.
@@ -219,7 +244,19 @@ impl RemoteKeys {
         self.set(|settings| settings.ready_limit = limit)
     }
 
-    /// Waits until keys are held, at most for the [limit](Self::ready_limit): for those who want to listen only then.
+    /// Waits until keys are held, at most for the [limit](Self::ready_limit). Await it at start-up, before you listen: no
+    /// request then waits for the first fetch.
+    ///
+    /// ```
+    /// use tower_jwt_auth::RemoteKeys;
+    ///
+    /// /// Goes on in any case: the service answers with 503 until the provider is back.
+    /// async fn wait_for_keys(keys: &RemoteKeys) {
+    ///     if let Err(error) = keys.ready().await {
+    ///         eprintln!("no keys yet: {error}");
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -267,6 +304,22 @@ impl RemoteKeys {
         }
     }
 
+    /// The keys of the set that is held that cannot be used, and why. A fetch that brings others than the one before logs a
+    /// warning (feature `tracing`).
+    ///
+    /// ```
+    /// # use tower_jwt_auth::RemoteKeys;
+    /// fn print_skipped(keys: &RemoteKeys) {
+    ///     for key in keys.skipped() {
+    ///         eprintln!("{key}"); // key 1 (k2): the JWK cannot be used: its `use` is not `sig`
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn skipped(&self) -> Vec<SkippedKey> {
+        self.0.state.keys.current().skipped().to_vec()
+    }
+
     /// Why the last attempt failed, with its chain of `source`s; `None` where it did not.
     #[must_use]
     pub fn last_error(&self) -> Option<Arc<dyn std::error::Error + Send + Sync>> {
@@ -300,8 +353,8 @@ impl RemoteKeys {
         };
         let mut task = task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(guard) = TaskGuard::begin(state) {
-            let Settings { client, origin, rules, pace, .. } = settings.clone();
-            let fetcher = Fetcher::new(client, origin, rules, pace.deadline);
+            let Settings { client, origin, rules, pace, document_limit, .. } = settings.clone();
+            let fetcher = Fetcher::new(client, origin, rules, pace.deadline, document_limit);
             *task = Some(runtime.spawn(Arc::clone(state).run(fetcher, guard)).abort_handle());
             drop(task);
             state.tell_held();
@@ -324,10 +377,10 @@ impl KeySource for RemoteKeys {
         state.keys.current()
     }
 
-    fn refresh(&self) -> Refresh {
+    fn refresh(&self, lookup: KeyLookup<'_>) -> Refresh {
         // What waits needs the timers of a runtime, too.
         let can_wait = Handle::try_current().is_ok() && self.ensure_task();
-        self.0.state.refresh(can_wait)
+        self.0.state.refresh(lookup, can_wait)
     }
 
     fn issuer(&self) -> Option<&str> {
@@ -353,6 +406,7 @@ impl Settings {
             wait_limit: Duration::from_secs(2),
             most_waiting: 1000,
             ready_limit: Duration::from_secs(30),
+            document_limit: 512 * 1024,
         }
     }
 }

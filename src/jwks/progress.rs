@@ -13,6 +13,8 @@ use super::pace::after;
 pub(crate) struct Progress {
     /// Whether an attempt is being made, or will be as soon as the task comes to it.
     pub(crate) is_under_way: bool,
+    /// Whether that attempt may have asked the provider already.
+    pub(crate) has_begun: bool,
     /// When the last attempt was asked for, by whomever.
     pub(crate) asked: Option<Instant>,
     /// How many attempts have ended, and how the last one did.
@@ -26,13 +28,27 @@ pub(crate) struct Progress {
     pub(crate) due: Instant,
     /// Counts the purges: what was being fetched then is not to be used.
     pub(crate) purges: u64,
+    /// The fetches that tokens may still cause, by the two sorts of [`Look`].
+    named: Bucket,
+    replaced: Bucket,
+    /// The last names that were looked for, and when. No more than these can be looked for within one cooldown.
+    names: [Option<(u64, Instant)>; MOST_NAMES],
 }
 
-/// What becomes of somebody who asks for newer keys.
+/// What a token has keys fetched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// A key that is not held, by a hash of its name.
+    Named(u64),
+    /// A key that has no name, or whose name is held: strangers who use up these looks leave the other ones.
+    Replaced,
+}
+
+/// What becomes of a request that asks for newer keys.
 #[derive(Debug)]
 pub(crate) enum Ask {
-    /// Wait until so many attempts have ended.
-    Wait(u64),
+    /// Wait until so many attempts have ended, the last of which may have begun before the request came.
+    Wait { attempt: u64, has_begun: bool },
     /// There are no newer ones, as of an attempt that is not long ago.
     Settled,
     /// An attempt has failed, not long ago; there may be another one after this time.
@@ -43,6 +59,7 @@ impl Progress {
     pub(crate) fn new(now: Instant, holds_any: bool) -> Self {
         Self {
             is_under_way: false,
+            has_begun: false,
             asked: None,
             ended: 0,
             outcome: Ok(()),
@@ -50,31 +67,64 @@ impl Progress {
             confirmed: holds_any.then_some(now),
             due: now,
             purges: 0,
+            named: Bucket::of(NAMED_LOOKS),
+            replaced: Bucket::of(1),
+            names: [None; MOST_NAMES],
         }
     }
 
-    /// What becomes of somebody who asks now; `None` where a new attempt is to be [made](Self::want) first.
-    pub(crate) fn ask(&self, now: Instant, cooldown: Duration) -> Option<Ask> {
+    /// Decides about a request that asks now; `None` where a new attempt is to be [made](Self::look) first.
+    pub(crate) fn ask(&self, look: Look, now: Instant, cooldown: Duration) -> Option<Ask> {
         if self.is_under_way {
-            return Some(Ask::Wait(self.ended + 1));
+            return Some(Ask::Wait { attempt: self.ended + 1, has_begun: self.has_begun });
         }
         let next = after(self.asked?, cooldown);
-        if now >= next {
-            return None;
+        match &self.outcome {
+            Err(_) if now >= next => None,
+            Err(error) => Some(Ask::Failed(Arc::clone(error), self.next_chance(now, cooldown))),
+            Ok(()) => {
+                (self.confirmed.is_some() && !self.may_look(look, now, cooldown)).then_some(Ask::Settled)
+            }
         }
-        Some(match &self.outcome {
-            // They grew too old with no task to look after them.
-            Ok(()) if self.confirmed.is_none() => return None,
-            Ok(()) => Ask::Settled,
-            Err(error) => Ask::Failed(Arc::clone(error), next.min(self.due).saturating_duration_since(now)),
-        })
     }
 
-    /// Asks for an attempt, which is to be waited for.
-    pub(crate) fn want(&mut self, now: Instant) -> Ask {
-        self.is_under_way = true;
+    /// How long it takes until a request can have an attempt made, or one is due by itself.
+    pub(crate) fn next_chance(&self, now: Instant, cooldown: Duration) -> Duration {
+        let next = self.asked.map_or(now, |asked| after(asked, cooldown));
+        next.min(self.due).saturating_duration_since(now)
+    }
+
+    fn may_look(&self, look: Look, now: Instant, cooldown: Duration) -> bool {
+        match look {
+            Look::Named(name) => {
+                let was_looked_for = |(other, at)| other == name && now < after(at, cooldown);
+                self.named.has_any(now, cooldown) && !self.names.into_iter().flatten().any(was_looked_for)
+            }
+            Look::Replaced => self.replaced.has_any(now, cooldown),
+        }
+    }
+
+    /// Has an attempt made for a token, for which [`ask`](Self::ask) has no other answer.
+    pub(crate) fn look(&mut self, look: Look, now: Instant, cooldown: Duration) -> Ask {
+        // The first fetch, and those after a failure, are none that a rotation needs.
+        if self.asked.is_some() && self.outcome.is_ok() && self.confirmed.is_some() {
+            match look {
+                Look::Named(name) => {
+                    self.named.take(now, cooldown);
+                    self.names.rotate_right(1);
+                    self.names[0] = Some((name, now));
+                }
+                Look::Replaced => self.replaced.take(now, cooldown),
+            }
+        }
+        self.want(now);
+        Ask::Wait { attempt: self.ended + 1, has_begun: false }
+    }
+
+    /// Asks for an attempt.
+    pub(crate) fn want(&mut self, now: Instant) {
+        (self.is_under_way, self.has_begun) = (true, false);
         self.asked = Some(now);
-        Ask::Wait(self.ended + 1)
     }
 
     /// An attempt has failed.
@@ -97,6 +147,34 @@ impl Progress {
     }
 }
 
+/// How many unknown names can be looked for in a row: one that a stranger has invented, and that of the new key.
+const NAMED_LOOKS: u32 = 2;
+
+/// As many as can be looked for within one cooldown: the burst, and one more when it is over.
+const MOST_NAMES: usize = NAMED_LOOKS as usize + 1;
+
+/// A token bucket: holds a few looks, and gets one back in each cooldown.
+#[derive(Debug)]
+struct Bucket {
+    size: u32,
+    /// When it is full again.
+    full: Option<Instant>,
+}
+
+impl Bucket {
+    fn of(size: u32) -> Self {
+        Self { size, full: None }
+    }
+
+    fn has_any(&self, now: Instant, cooldown: Duration) -> bool {
+        self.full.is_none_or(|full| full <= after(now, cooldown.saturating_mul(self.size - 1)))
+    }
+
+    fn take(&mut self, now: Instant, cooldown: Duration) {
+        self.full = Some(after(self.full.map_or(now, |full| full.max(now)), cooldown));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::fetch_error::Problem;
@@ -104,18 +182,18 @@ mod tests {
 
     const COOLDOWN: Duration = Duration::from_secs(30);
 
-    /// What becomes of somebody who asks so many seconds after an attempt was asked for.
+    /// What becomes of a request that asks so many seconds after an attempt was asked for.
     fn ask_after(progress: &Progress, asked: Instant, seconds: u64) -> Option<String> {
-        let answer = progress.ask(asked + Duration::from_secs(seconds), COOLDOWN);
+        let answer = progress.ask(Look::Named(1), asked + Duration::from_secs(seconds), COOLDOWN);
         answer.map(|answer| match answer {
-            Ask::Wait(attempt) => format!("wait for {attempt}"),
+            Ask::Wait { attempt, .. } => format!("wait for {attempt}"),
             Ask::Settled => "settled".to_owned(),
             Ask::Failed(_, retry) => format!("failed, again in {} s", retry.as_secs()),
         })
     }
 
     #[test]
-    fn whoever_asks_is_told_what_the_last_attempt_says_until_there_may_be_another() {
+    fn answers_by_the_last_attempt_until_the_next_may_begin() {
         let now = Instant::now();
         let later = |seconds| now + Duration::from_secs(seconds);
         let mut progress = Progress::new(now, false);
@@ -128,12 +206,59 @@ mod tests {
         assert_eq!(ask_after(&progress, now, 29).as_deref(), Some("failed, again in 0 s"));
         assert_eq!(ask_after(&progress, now, 30), None);
 
+        // No token has had keys fetched yet.
         progress.succeed(now, later(600));
-        assert_eq!(ask_after(&progress, now, 29).as_deref(), Some("settled"));
-        assert_eq!(ask_after(&progress, now, 30), None);
+        assert_eq!(ask_after(&progress, now, 1), None);
+        progress.look(Look::Named(1), later(1), COOLDOWN);
+        progress.succeed(later(2), later(600));
+        assert_eq!(ask_after(&progress, now, 30).as_deref(), Some("settled"));
+        assert_eq!(ask_after(&progress, now, 31), None);
 
         // With none held, nothing is settled.
         progress.confirmed = None;
-        assert_eq!(ask_after(&progress, now, 0), None);
+        assert_eq!(ask_after(&progress, now, 2), None);
+    }
+
+    #[test]
+    fn each_sort_of_look_has_a_budget() {
+        let start = Instant::now();
+        for (sort, burst) in [(Look::Named as fn(u64) -> Look, 2), (|_| Look::Replaced, 1)] {
+            let mut progress = Progress::new(start, true);
+            progress.want(start);
+            progress.succeed(start, start);
+            let mut looks = Vec::new();
+            for second in 0..301 {
+                let now = start + Duration::from_secs(second);
+                for number in 0..10 {
+                    let look = sort(second * 10 + number);
+                    if progress.ask(look, now, COOLDOWN).is_none() {
+                        progress.look(look, now, COOLDOWN);
+                        progress.succeed(now, now);
+                        looks.push(second);
+                    }
+                }
+            }
+            let expected: Vec<_> = std::iter::repeat_n(0, burst).chain((1..=10).map(|n| n * 30)).collect();
+            assert_eq!(looks, expected);
+        }
+    }
+
+    #[test]
+    fn one_name_never_uses_up_the_looks_of_others() {
+        let start = Instant::now();
+        let mut progress = Progress::new(start, true);
+        progress.want(start);
+        progress.succeed(start, start);
+        let mut looks = 0;
+        for second in 0..1000 {
+            let now = start + Duration::from_secs(second);
+            if progress.ask(Look::Named(1), now, COOLDOWN).is_none() {
+                progress.look(Look::Named(1), now, COOLDOWN);
+                progress.succeed(now, now);
+                looks += 1;
+            }
+            assert!(progress.ask(Look::Named(2), now, COOLDOWN).is_none(), "{second}");
+        }
+        assert_eq!(looks, 34);
     }
 }

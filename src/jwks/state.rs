@@ -1,25 +1,28 @@
 //! What the handles of `RemoteKeys` share, and the task that looks after it.
 
+use std::error::Error;
 use std::future::{Future, poll_fn};
+use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::fetch::{Fetched, Fetcher};
 use super::fetch_error::{FetchError, Problem};
-use super::pace::{Pace, after};
-use super::progress::{Ask, Progress};
+use super::pace::{LEAST_WAIT, Pace, after};
+use super::progress::{Ask, Look, Progress};
 use super::stats::Counts;
 use crate::error::AuthError;
 use crate::observe::{self, HeldKeys};
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::verify::{KeySet, KeySource, KeyStore, Refresh};
+use crate::verify::{KeyLookup, KeySet, KeySource, KeyStore, Refresh, SkippedKey};
 
 pub(super) const NO_RUNTIME: &str = "keys are fetched in a tokio runtime, and there is none here";
 
@@ -36,6 +39,13 @@ pub(crate) struct State {
     pub(super) is_stale: AtomicBool,
     /// As many permits as requests may wait.
     waiting: Arc<Semaphore>,
+    /// Half as many, for requests whose token was judged by the keys that are held: forged tokens with a real `kid` do not
+    /// turn away those with a new one.
+    waiting_judged: Arc<Semaphore>,
+    /// Hashes names with a random key, so that nobody can find one that is taken for another.
+    names: RandomState,
+    /// The keys that were skipped when a warning was last logged.
+    warned: Mutex<Vec<(Option<String>, String)>>,
     pub(super) counts: Counts,
     /// What is measured of the keys that are held.
     pub(super) held: HeldKeys,
@@ -61,54 +71,78 @@ impl State {
             has_task: AtomicBool::new(false),
             is_stale: AtomicBool::new(false),
             waiting: Arc::new(Semaphore::new(most_waiting.min(Semaphore::MAX_PERMITS))),
+            waiting_judged: Arc::new(Semaphore::new((most_waiting / 2).min(Semaphore::MAX_PERMITS))),
+            names: RandomState::new(),
+            warned: Mutex::new(Vec::new()),
             counts: Counts::default(),
             pace,
             wait_limit,
         }
     }
 
-    /// What becomes of a token whose key is not held, which `can_wait` for a fetch where there is a runtime.
-    pub(super) fn refresh(self: &Arc<Self>, can_wait: bool) -> Refresh {
-        self.counts.unknown_keys.add();
-        match self.ask(can_wait) {
-            Ask::Wait(_) if !can_wait => Refresh::Failed(AuthError::keys_unavailable(NO_RUNTIME)),
+    /// Decides about a token whose key is not held, which `can_wait` for a fetch where there is a runtime.
+    pub(super) fn refresh(self: &Arc<Self>, lookup: KeyLookup<'_>, can_wait: bool) -> Refresh {
+        if !lookup.is_held() {
+            self.counts.unknown_keys.add();
+        }
+        let look = match lookup.kid() {
+            Some(kid) if !lookup.is_held() => Look::Named(self.names.hash_one(kid)),
+            _ => Look::Replaced,
+        };
+        let (attempt, has_begun) = match self.ask(look, can_wait) {
+            Ask::Wait { .. } if !can_wait => {
+                return Refresh::Failed(AuthError::keys_unavailable(NO_RUNTIME));
+            }
             Ask::Settled => {
-                self.counts.cooldown_hits.add();
-                Refresh::Unchanged
+                self.count_cooldown_hit();
+                return Refresh::Unchanged;
             }
             Ask::Failed(error, retry) => {
-                self.counts.cooldown_hits.add();
-                Refresh::Failed(AuthError::keys_unavailable(error).retry_in(retry))
+                self.count_cooldown_hit();
+                return Refresh::Failed(unavailable_for(error, retry));
             }
-            Ask::Wait(attempt) => match Arc::clone(&self.waiting).try_acquire_owned() {
-                Ok(permit) => {
-                    let state = Arc::clone(self);
-                    Refresh::Pending(Box::pin(async move {
-                        let _permit = permit;
-                        state.wait_for(attempt).await
-                    }))
-                }
-                Err(_) => {
-                    self.counts.turned_away.add();
-                    Refresh::Failed(AuthError::keys_unavailable(
-                        "as many requests as may wait for keys do so already",
-                    ))
-                }
-            },
-        }
+            Ask::Wait { attempt, has_begun } => (attempt, has_begun),
+        };
+        let Some(place) = self.place(lookup.is_held()) else {
+            self.counts.turned_away.add();
+            observe::turned_away(&self.provider);
+            let cause = "as many requests as may wait for keys do so already";
+            return Refresh::Failed(unavailable_for(cause, Duration::ZERO));
+        };
+        let state = Arc::clone(self);
+        let missing =
+            (has_begun && look != Look::Replaced).then(|| lookup.kid().map(str::to_owned)).flatten();
+        Refresh::Pending(Box::pin(async move {
+            let _place = place;
+            state.wait(attempt, look, missing.as_deref()).await
+        }))
     }
 
-    /// Finds out what becomes of somebody who asks, and has an attempt made if that is what it takes.
-    fn ask(&self, can_wait: bool) -> Ask {
+    /// A place among those who wait, if there is one.
+    fn place(&self, is_judged: bool) -> Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)> {
+        let among_judged = match is_judged {
+            true => Some(Arc::clone(&self.waiting_judged).try_acquire_owned().ok()?),
+            false => None,
+        };
+        Some((Arc::clone(&self.waiting).try_acquire_owned().ok()?, among_judged))
+    }
+
+    fn count_cooldown_hit(&self) {
+        self.counts.cooldown_hits.add();
+        observe::cooldown_hit(&self.provider);
+    }
+
+    /// Decides about a request that asks, and has an attempt made if that is what it takes.
+    fn ask(&self, look: Look, can_wait: bool) -> Ask {
         let (now, cooldown) = (Instant::now(), self.pace.cooldown);
-        // Most who ask are told without keeping others from asking.
-        if let Some(answer) = self.progress.borrow().ask(now, cooldown) {
+        // Most requests get an answer without keeping others from asking.
+        if let Some(answer) = self.progress.borrow().ask(look, now, cooldown) {
             return answer;
         }
-        let answer = self.note(|progress| match progress.ask(now, cooldown) {
+        let answer = self.note(|progress| match progress.ask(look, now, cooldown) {
             Some(answer) => answer,
-            None if can_wait => progress.want(now),
-            None => Ask::Wait(progress.ended + 1),
+            None if can_wait => progress.look(look, now, cooldown),
+            None => Ask::Wait { attempt: progress.ended + 1, has_begun: false },
         });
         self.wanted.notify_one();
         answer
@@ -124,21 +158,48 @@ impl State {
         result.expect("the closure is called once")
     }
 
-    async fn wait_for(&self, attempt: u64) -> Result<(), AuthError> {
+    /// Waits for an attempt, and for the next one where a `missing` key may have been published after the first began.
+    async fn wait(&self, attempt: u64, look: Look, missing: Option<&str>) -> Result<(), AuthError> {
+        // With no keys at all, every request needs this fetch, so that it is worth the time it may take.
+        let holds_none = self.progress.borrow().confirmed.is_none();
+        let limit = match holds_none {
+            // The attempt itself ends at its deadline, and then says why.
+            true => self.pace.deadline.saturating_add(LEAST_WAIT).max(self.wait_limit),
+            false => self.wait_limit,
+        };
+        let ended = async {
+            self.until_ended(attempt).await?;
+            match missing {
+                Some(kid) if !self.keys.current().has_named(kid) => match self.ask(look, true) {
+                    Ask::Wait { attempt, .. } => self.until_ended(attempt).await,
+                    Ask::Settled => Ok(()),
+                    Ask::Failed(error, retry) => Err(unavailable_for(error, retry)),
+                },
+                _ => Ok(()),
+            }
+        };
+        match timeout(limit, ended).await {
+            Ok(result) => result,
+            Err(_) => Err(unavailable_for("the keys are still being fetched", Duration::ZERO)),
+        }
+    }
+
+    /// Waits until so many attempts have ended.
+    async fn until_ended(&self, attempt: u64) -> Result<(), AuthError> {
         let mut progress = self.progress.subscribe();
-        let ended = progress.wait_for(|progress| progress.ended >= attempt);
-        match timeout(self.wait_limit, ended).await {
-            Ok(Ok(progress)) => match &progress.outcome {
-                Ok(()) if progress.confirmed.is_none() => {
-                    Err(AuthError::keys_unavailable("the keys were given up as soon as they were there"))
-                }
-                Ok(()) => Ok(()),
-                Err(error) => {
-                    let retry = progress.due.saturating_duration_since(Instant::now());
-                    Err(AuthError::keys_unavailable(Arc::clone(error)).retry_in(retry))
-                }
-            },
-            _ => Err(AuthError::keys_unavailable("the keys are still being fetched")),
+        let ended = progress.wait_for(|progress| progress.ended >= attempt).await;
+        let Ok(progress) = ended else {
+            return Err(unavailable_for("the keys are still being fetched", Duration::ZERO));
+        };
+        match &progress.outcome {
+            Ok(()) if progress.confirmed.is_none() => {
+                Err(unavailable_for("the keys were given up as soon as they were there", Duration::ZERO))
+            }
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let retry = progress.next_chance(Instant::now(), self.pace.cooldown);
+                Err(unavailable_for(Arc::clone(error), retry))
+            }
         }
     }
 
@@ -186,7 +247,7 @@ impl State {
 
     /// Has it measured how many keys are held.
     pub(super) fn tell_held(&self) {
-        self.held.are(|| self.keys.current().len());
+        self.held.are(|| self.keys.current().len(), || self.keys.current().skipped().len());
     }
 
     fn give_up(&self, progress: &mut Progress) {
@@ -244,10 +305,10 @@ impl State {
 
     async fn attempt(&self, fetcher: &mut Fetcher) {
         self.counts.fetches.add();
-        let (purges, failures, holds_any) = {
-            let progress = self.progress.borrow();
+        let (purges, failures, holds_any) = self.note(|progress| {
+            progress.has_begun = true;
             (progress.purges, progress.failures, progress.confirmed.is_some())
-        };
+        });
         let mut fetch = pin!(caught(fetcher.fetch(holds_any)));
         let fetched = loop {
             tokio::select! {
@@ -271,10 +332,28 @@ impl State {
             (progress.outcome.clone(), progress.confirmed.is_some())
         };
         match outcome {
-            Ok(()) => observe::keys_fetched(&self.provider, self.keys.current().len(), failures),
+            Ok(()) => {
+                let keys = self.keys.current();
+                observe::keys_fetched(&self.provider, keys.len(), failures);
+                self.warn_of_skipped(keys.skipped());
+            }
             Err(error) => observe::fetch_failed(&self.provider, &*error, failures + 1, holds_any),
         }
         self.tell_held();
+    }
+
+    /// Has it logged which keys of the set are skipped, where they are not the same as before.
+    fn warn_of_skipped(&self, skipped: &[SkippedKey]) {
+        // Without their places, which change with every rotation of the others.
+        let describe = |key: &SkippedKey| (key.kid().map(str::to_owned), key.reason().to_string());
+        let mut described: Vec<_> = skipped.iter().map(describe).collect();
+        described.sort();
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if *warned != described {
+            *warned = described;
+            drop(warned);
+            observe::keys_skipped(&self.provider, skipped);
+        }
     }
 
     /// Notes how an attempt has ended. Whether there is anything to tell those who wait.
@@ -305,6 +384,12 @@ impl State {
         let retry = self.pace.until_retry(progress.failures.saturating_add(1));
         progress.fail(error, after(Instant::now(), retry));
     }
+}
+
+/// The answer to a token that was not judged, after which asking again can succeed in so much time. Less than a second
+/// counts as one: no client is told to ask again at once.
+fn unavailable_for(cause: impl Into<Box<dyn Error + Send + Sync>>, retry: Duration) -> AuthError {
+    AuthError::keys_unavailable(cause).retry_in(retry.max(Duration::from_secs(1)))
 }
 
 /// That there is a task: where it ends, those who wait are told, and the next one who asks begins another.

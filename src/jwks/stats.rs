@@ -35,19 +35,21 @@ impl RemoteKeysStats {
         self.stale_uses
     }
 
-    /// How many tokens came whose key was not held.
+    /// How many tokens came whose key was not held. One that would be refused in any case, for its claims, is not
+    /// counted.
     #[must_use]
     pub fn unknown_keys(&self) -> u64 {
         self.unknown_keys
     }
 
-    /// How many of them were answered at once, since the last attempt was not long ago.
+    /// How many tokens had no newer keys fetched, since enough others had lately: whose key was not held, or had not
+    /// signed them. They were answered at once.
     #[must_use]
     pub fn cooldown_hits(&self) -> u64 {
         self.cooldown_hits
     }
 
-    /// How many of them were refused at once, since as many as may wait did so already.
+    /// How many requests were refused at once, since as many as may wait did so already.
     #[must_use]
     pub fn turned_away(&self) -> u64 {
         self.turned_away
@@ -59,7 +61,8 @@ impl RemoteKeysStats {
         self.keys
     }
 
-    /// How many keys in the set that is held cannot be used.
+    /// How many keys in the set that is held cannot be used; [`RemoteKeys::skipped`](super::RemoteKeys::skipped) lists
+    /// them.
     #[must_use]
     pub fn skipped(&self) -> usize {
         self.skipped

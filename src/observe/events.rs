@@ -104,6 +104,22 @@ pub(super) fn renewal_failed(issuer: &str, error: &(dyn Error + 'static)) {
     warn!(target: TARGET, issuer, cause = cause.as_str(), "the verifier of an issuer could not be renewed");
 }
 
+/// Logs the keys of a set that cannot be used, where they are not the same as before.
+pub(crate) fn keys_skipped(provider: &str, skipped: &[impl Display]) {
+    if skipped.is_empty() {
+        return;
+    }
+    let reasons = skipped.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let reasons = cut(reasons);
+    warn!(
+        target: TARGET,
+        provider,
+        skipped = skipped.len(),
+        reasons = reasons.as_str(),
+        "keys of the provider cannot be used"
+    );
+}
+
 pub(super) fn store_answered(call: &str, failures: u64) {
     if failures > 0 {
         info!(target: TARGET, call, failures, "a call of the store of revocations is good again");
@@ -132,6 +148,10 @@ fn in_short(error: &(dyn Error + 'static)) -> String {
         text += &format!(": {error}");
         source = error.source();
     }
+    cut(text)
+}
+
+fn cut(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(LONGEST_CAUSE) {
         text.truncate(end);
         text += "..";

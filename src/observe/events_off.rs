@@ -56,6 +56,9 @@ pub(super) fn fetch_failed(_: &str, _: &(dyn Error + 'static), _: u32, _: bool) 
 pub(super) fn renewal_failed(_: &str, _: &(dyn Error + 'static)) {}
 
 #[inline]
+pub(crate) fn keys_skipped(_: &str, _: &[impl Display]) {}
+
+#[inline]
 pub(super) fn store_answered(_: &str, _: u64) {}
 
 #[inline]

@@ -19,6 +19,9 @@ const CACHE_LOOKUPS: &str = "jwt_auth_cache_lookups_total";
 const FETCHES: &str = "jwt_auth_jwks_fetches_total";
 const CONFIRMED: &str = "jwt_auth_jwks_confirmed_timestamp_seconds";
 const KEYS: &str = "jwt_auth_jwks_keys";
+const SKIPPED: &str = "jwt_auth_jwks_skipped_keys";
+const COOLDOWN_HITS: &str = "jwt_auth_jwks_cooldown_hits_total";
+const TURNED_AWAY: &str = "jwt_auth_jwks_turned_away_total";
 const STALE_USES: &str = "jwt_auth_jwks_stale_uses_total";
 const REVOCATIONS: &str = "jwt_auth_revocations_held";
 const STORE_CALLS: &str = "jwt_auth_revocation_store_calls_total";
@@ -42,6 +45,17 @@ pub fn describe_metrics() {
         "Unix time at which the keys were last found to be the provider's."
     );
     describe_gauge!(KEYS, Unit::Count, "Keys of the provider that are held.");
+    describe_gauge!(SKIPPED, Unit::Count, "Keys of the provider that cannot be used.");
+    describe_counter!(
+        COOLDOWN_HITS,
+        Unit::Count,
+        "Tokens that had no newer keys fetched, since enough others had lately."
+    );
+    describe_counter!(
+        TURNED_AWAY,
+        Unit::Count,
+        "Requests refused since as many as may wait for keys did so already."
+    );
     describe_counter!(
         STALE_USES,
         Unit::Count,
@@ -116,57 +130,83 @@ pub(super) fn fetch_failed(provider: &Arc<str>) {
     counter!(FETCHES, "provider" => shared(provider), "outcome" => "failed").increment(1);
 }
 
-/// How many keys one `RemoteKeys` holds, until it is not used any more.
+/// How many keys one `RemoteKeys` holds, and how many it skips, until it is not used any more.
 pub(crate) struct HeldKeys {
+    keys: Told,
+    skipped: Told,
+}
+
+impl HeldKeys {
+    pub(crate) fn new(provider: &Arc<str>) -> Self {
+        Self { keys: Told::new(KEYS, provider), skipped: Told::new(SKIPPED, provider) }
+    }
+
+    pub(crate) fn are(&self, keys: impl FnOnce() -> usize, skipped: impl FnOnce() -> usize) {
+        self.keys.tell(|| keys() as isize);
+        self.skipped.tell(|| skipped() as isize);
+    }
+
+    pub(crate) fn end(&self) {
+        self.keys.tell(|| ENDED);
+        self.skipped.tell(|| ENDED);
+    }
+}
+
+/// What one `RemoteKeys` adds to a gauge.
+struct Told {
+    gauge: &'static str,
     provider: Arc<str>,
-    /// How many it has told, or `NOTHING` yet, or that it has `ENDED`; changed under the lock of the counts.
+    /// How many it has told, or `NOTHING` yet, or that it has `ENDED`; changed under the lock of the sums.
     told: AtomicIsize,
 }
 
 const NOTHING: isize = -1;
 const ENDED: isize = -2;
 
-/// By provider, of all who have told: none of them is to hide the others' keys.
-static HELD_KEYS: Mutex<BTreeMap<Arc<str>, isize>> = Mutex::new(BTreeMap::new());
+/// By gauge and provider, of all who have told: none of them is to hide the others' keys.
+static SUMS: Mutex<BTreeMap<(&'static str, Arc<str>), isize>> = Mutex::new(BTreeMap::new());
 
-impl HeldKeys {
-    pub(crate) fn new(provider: &Arc<str>) -> Self {
-        Self { provider: Arc::clone(provider), told: AtomicIsize::new(NOTHING) }
+impl Told {
+    fn new(gauge: &'static str, provider: &Arc<str>) -> Self {
+        Self { gauge, provider: Arc::clone(provider), told: AtomicIsize::new(NOTHING) }
     }
 
-    /// `keys` looks under the lock of the counts, so that of two threads the one that looks later tells later.
-    pub(crate) fn are(&self, keys: impl FnOnce() -> usize) {
-        self.tell(|| keys() as isize);
-    }
-
-    pub(crate) fn end(&self) {
-        self.tell(|| ENDED);
-    }
-
-    fn tell(&self, keys: impl FnOnce() -> isize) {
-        let mut counts = Self::counts();
+    /// `count` looks under the lock of the sums, so that of two threads the one that looks later tells later.
+    fn tell(&self, count: impl FnOnce() -> isize) {
+        let mut sums = Self::sums();
         let before = self.told.load(Ordering::Relaxed);
         if before == ENDED {
             return;
         }
-        let keys = keys();
-        self.told.store(keys, Ordering::Relaxed);
-        if keys == ENDED && before == NOTHING {
+        let count = count();
+        self.told.store(count, Ordering::Relaxed);
+        if count == ENDED && before == NOTHING {
             return;
         }
-        let held = counts.get(&self.provider).copied().unwrap_or(0) + keys.max(0) - before.max(0);
-        match held {
-            0 => counts.remove(&self.provider),
-            held => counts.insert(Arc::clone(&self.provider), held),
+        let key = (self.gauge, Arc::clone(&self.provider));
+        let sum = sums.get(&key).copied().unwrap_or(0) + count.max(0) - before.max(0);
+        match sum {
+            0 => sums.remove(&key),
+            sum => sums.insert(key.clone(), sum),
         };
-        drop(counts);
-        let now = || Self::counts().get(&self.provider).copied().unwrap_or(0);
-        until_it_is_so(now, held, |held| gauge!(KEYS, "provider" => shared(&self.provider)).set(held as f64));
+        drop(sums);
+        let now = || Self::sums().get(&key).copied().unwrap_or(0);
+        until_it_is_so(now, sum, |sum| {
+            gauge!(self.gauge, "provider" => shared(&self.provider)).set(sum as f64)
+        });
     }
 
-    fn counts() -> MutexGuard<'static, BTreeMap<Arc<str>, isize>> {
-        HELD_KEYS.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sums() -> MutexGuard<'static, BTreeMap<(&'static str, Arc<str>), isize>> {
+        SUMS.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+pub(crate) fn cooldown_hit(provider: &Arc<str>) {
+    counter!(COOLDOWN_HITS, "provider" => shared(provider)).increment(1);
+}
+
+pub(crate) fn turned_away(provider: &Arc<str>) {
+    counter!(TURNED_AWAY, "provider" => shared(provider)).increment(1);
 }
 
 pub(crate) fn stale_use(provider: &Arc<str>) {

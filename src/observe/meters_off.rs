@@ -54,7 +54,7 @@ impl HeldKeys {
     }
 
     #[inline]
-    pub(crate) fn are(&self, _: impl FnOnce() -> usize) {}
+    pub(crate) fn are(&self, _: impl FnOnce() -> usize, _: impl FnOnce() -> usize) {}
 
     #[inline]
     pub(crate) fn end(&self) {}
@@ -62,6 +62,12 @@ impl HeldKeys {
 
 #[inline]
 pub(crate) fn stale_use(_: &Arc<str>) {}
+
+#[inline]
+pub(crate) fn cooldown_hit(_: &Arc<str>) {}
+
+#[inline]
+pub(crate) fn turned_away(_: &Arc<str>) {}
 
 #[inline]
 pub(crate) fn revocations_held(_: isize) {}

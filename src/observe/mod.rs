@@ -19,12 +19,12 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-pub(crate) use self::events::{About, MayBeLogged};
+pub(crate) use self::events::{About, MayBeLogged, keys_skipped};
 #[cfg(feature = "metrics")]
 pub use self::meters::describe_metrics;
 pub(crate) use self::meters::{
-    HeldKeys, Timer, cache_looked_up, request_accepted, request_passed, request_refused, revocations_held,
-    stale_use,
+    HeldKeys, Timer, cache_looked_up, cooldown_hit, request_accepted, request_passed, request_refused,
+    revocations_held, stale_use, turned_away,
 };
 use crate::kind::AuthErrorKind;
 

@@ -7,15 +7,18 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::algorithms::Algorithms;
+use super::base64url::Buffer;
 use super::cache::{CacheStats, Store, TokenCache};
-use super::jws::{Jws, subtype};
+use super::jws::{Header, Jws, USUAL_HEADER, subtype};
 use super::key_set::KeySet;
-use super::key_source::{KeySource, Refresh};
+use super::key_source::{KeyLookup, KeySource, Refresh};
+use super::key_union::KeyUnion;
 use super::required::RequiredClaim;
-use super::rules::{Refusal, Rules, TOKEN_LIMIT, Types};
+use super::rules::{NewerKey, Refusal, Rules, TOKEN_LIMIT, Types};
 use super::validate::{Expected, Wanted};
 use super::{Verdict, Verify, diagnosis, misfit};
 use crate::claims::Claims;
+use crate::config_error::ConfigError;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::observe::{self, About};
@@ -90,6 +93,53 @@ impl<C> JwtVerifier<C> {
             clock: None,
         };
         Self { keys: Arc::new(keys), rules: Arc::new(rules), cache: None }
+    }
+
+    /// Accepts tokens signed with a key of another source as well: for an issuer that publishes two sets of keys.
+    ///
+    /// Each source fetches its own keys, on its own schedule. A token whose key neither source holds has both look for
+    /// newer keys, and is accepted as soon as one of them has the key. If neither has it and one source cannot be
+    /// reached, the token is answered with 503. The limit of four keys per token counts over both sources, those of the
+    /// first source first: a `kid` in each key keeps it out of the way.
+    ///
+    /// ```
+    /// use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, RegisteredClaims};
+    ///
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// let keys = KeySet::from(Key::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?.kid("new"));
+    /// let others = KeySet::from(Key::hmac(Algorithm::HS256, b"one more for this example, 32 bytes")?.kid("old"));
+    /// let verifier =
+    ///     JwtVerifier::<RegisteredClaims>::new(keys).issuer("https://id.example.com").add_keys(others)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the source [names](KeySource::issuer) an issuer that the verifier does not expect: use
+    /// [`Issuers`](crate::Issuers) for issuers that do not trust each other. A verifier that expects no issuer yet expects
+    /// the source's from then on, and one whose source [leaves it open](KeySource::leaves_issuer_open) needs to be told
+    /// one, as with [`new`](Self::new).
+    ///
+    /// # Security
+    ///
+    /// The keys of both sources may sign for any issuer that the verifier expects.
+    pub fn add_keys(mut self, keys: impl KeySource + 'static) -> Result<Self, ConfigError> {
+        let expected = &self.rules.expected.issuers;
+        let issuer = keys.issuer().map(str::to_owned);
+        if let Some(issuer) =
+            issuer.as_ref().filter(|issuer| !expected.is_empty() && !expected.contains(issuer))
+        {
+            return Err(ConfigError::OtherIssuer { expected: expected.join(" "), got: issuer.clone() });
+        }
+        let leaves_open = keys.leaves_issuer_open();
+        self.keys = Arc::new(KeyUnion::new(self.keys, Arc::new(keys)));
+        Ok(self.set(|rules| {
+            if rules.expected.issuers.is_empty() {
+                rules.expected.issuer_needed |= leaves_open;
+                rules.expected.issuers.extend(issuer);
+            }
+        }))
     }
 
     /// Demands that `iss` is there and exactly this
@@ -370,10 +420,19 @@ where
     fn judge(&self, token: &[u8]) -> Verdict<C> {
         let keys = self.keys.current();
         match self.verify_with(&keys, token) {
-            Err(refusal) if refusal.key_may_be_newer => self.verify_with_newer(&keys, token, refusal.kind),
+            Err(refusal) if self.may_have(refusal.newer_key) => self.verify_with_newer(&keys, token, refusal),
             result => {
                 Verdict::Ready(result.map_err(|refusal| self.explain(refusal.kind.into(), &keys, token)))
             }
+        }
+    }
+
+    /// Says if another look at the keys could find the one that has signed a token.
+    fn may_have(&self, key: NewerKey) -> bool {
+        match key {
+            NewerKey::Impossible => false,
+            NewerKey::Missing => true,
+            NewerKey::Replaced => self.keys.can_refresh(),
         }
     }
 
@@ -394,35 +453,58 @@ where
     }
 
     /// After a look for newer keys, since the token's does not seem to be among those that were held.
-    fn verify_with_newer(&self, keys: &KeySet, token: &[u8], kind: AuthErrorKind) -> Verdict<C> {
+    fn verify_with_newer(&self, keys: &KeySet, token: &[u8], refusal: Refusal) -> Verdict<C> {
+        let Refusal { kind, newer_key } = refusal;
+        let refuse = |error: AuthError| Verdict::Ready(Err(self.explain(error, keys, token)));
         // What is broken in any case is not worth a look.
-        if !Jws::split(token).is_some_and(|jws| jws.has_payload()) {
-            return Verdict::Ready(Err(self.explain(AuthErrorKind::MalformedToken.into(), keys, token)));
+        let Some(jws) = Jws::split(token).filter(Jws::has_payload) else {
+            let is_judged = newer_key == NewerKey::Replaced;
+            return refuse(if is_judged { kind.into() } else { AuthErrorKind::MalformedToken.into() });
+        };
+        if self.keys.can_refresh()
+            && let Err(foreseen) = self.rules.foresee(jws.payload)
+        {
+            // With no keys, the claims are all there is to judge. A developer's first token is explained that way, too.
+            return refuse(match keys.is_empty() {
+                true => foreseen.into(),
+                false => AuthError::from(kind).caused_by(format!("newer keys would not help: {foreseen}")),
+            });
         }
-        let error = match self.keys.refresh() {
+        let refreshed = {
+            let mut buffer = Buffer::<USUAL_HEADER>::new();
+            let header = Header::read(jws.header, &mut buffer).ok();
+            let kid = header.as_ref().and_then(|header| header.kid.as_deref());
+            // Those that are held were tried.
+            let is_held = kind != AuthErrorKind::UnknownKey;
+            self.keys.refresh(if is_held { KeyLookup::replaced(kid) } else { KeyLookup::missing(kid) })
+        };
+        let error = match refreshed {
             Refresh::Unchanged => kind.into(),
             Refresh::Failed(error) => without_newer_keys(kind, error),
             Refresh::Pending(refreshed) => {
                 let (verifier, token) = (self.clone(), token.to_owned());
                 return Verdict::Pending(Box::pin(async move {
-                    if let Err(error) = refreshed.await {
-                        let error = without_newer_keys(kind, error);
-                        return Err(verifier.explain(error, &KeySet::new([]), &token));
-                    }
+                    let failure = refreshed.await.err();
+                    // One of several sources may have brought the key, whatever became of the others.
                     let keys = verifier.keys.current();
-                    let judged = verifier.verify_with(&keys, &token);
-                    judged.map_err(|refusal| verifier.explain(refusal.kind.into(), &keys, &token))
+                    let judged = verifier.verify_with(&keys, &token).map_err(|refusal| match failure {
+                        Some(error) if refusal.newer_key != NewerKey::Impossible => {
+                            without_newer_keys(refusal.kind, error)
+                        }
+                        _ => refusal.kind.into(),
+                    });
+                    judged.map_err(|error| verifier.explain(error, &keys, &token))
                 }));
             }
         };
         // They may have come after the token was judged and before they were asked for.
         let newer = self.keys.current();
         if std::ptr::eq(&*newer, keys) {
-            return Verdict::Ready(Err(self.explain(error, keys, token)));
+            return refuse(error);
         }
-        let judged = self.verify_with(&newer, token).map_err(|refusal| match refusal.key_may_be_newer {
-            true => error,
-            false => refusal.kind.into(),
+        let judged = self.verify_with(&newer, token).map_err(|refusal| match refusal.newer_key {
+            NewerKey::Impossible => refusal.kind.into(),
+            _ => error,
         });
         Verdict::Ready(judged.map_err(|error| self.explain(error, &newer, token)))
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 
 use super::key_set::KeySet;
+use super::merged_keys::MergedKeys;
 use crate::error::AuthError;
 
 /// Where a [`JwtVerifier`](crate::JwtVerifier) gets its keys from: a [`KeySet`] that stays as it is, a [`KeyStore`]
@@ -20,12 +21,19 @@ pub trait KeySource: Send + Sync {
     /// The keys that are held at this moment. It is asked for every token, so it must neither wait nor lock.
     fn current(&self) -> KeysRef<'_>;
 
-    /// Looks for newer keys, after a token has named one that is not held, or has named none and was not signed with any
-    /// of those that are. The verifier then looks once more.
+    /// Looks for newer keys, after a token named a key that is not held, or no key that is held has signed it. The
+    /// verifier then judges the token again.
     ///
-    /// Anyone can send such a token: limit how often this does any work, and share one look among all who ask.
-    fn refresh(&self) -> Refresh {
+    /// Anyone can send such a token: limit how often this does any work, and share one fetch among all who ask.
+    fn refresh(&self, lookup: KeyLookup<'_>) -> Refresh {
+        let _ = lookup;
         Refresh::Unchanged
+    }
+
+    /// Returns false if [`refresh`](Self::refresh) never finds other keys. A verifier then refuses a forged token
+    /// without asking. The default is true.
+    fn can_refresh(&self) -> bool {
+        true
     }
 
     /// The issuer whose keys these are, if that is known. A verifier then demands it, unless it is given another.
@@ -37,6 +45,47 @@ pub trait KeySource: Send + Sync {
     /// it is told the issuer, or that there is to be none.
     fn leaves_issuer_open(&self) -> bool {
         false
+    }
+}
+
+/// The key of a token that none of the held keys has signed.
+///
+/// Its `kid` comes from a token that nobody has vouched for, so that `Debug` does not show it.
+#[derive(Clone, Copy)]
+pub struct KeyLookup<'a> {
+    kid: Option<&'a str>,
+    is_held: bool,
+}
+
+impl<'a> KeyLookup<'a> {
+    /// A lookup of a key that is not held.
+    #[must_use]
+    pub fn missing(kid: Option<&'a str>) -> Self {
+        Self { kid, is_held: false }
+    }
+
+    /// A lookup of a key that may have been replaced: the held keys of this name have not signed the token.
+    #[must_use]
+    pub fn replaced(kid: Option<&'a str>) -> Self {
+        Self { kid, is_held: true }
+    }
+
+    /// The token's `kid`, if it has one.
+    #[must_use]
+    pub fn kid(&self) -> Option<&'a str> {
+        self.kid
+    }
+
+    /// Returns true if keys that are held may have signed the token, by their names, but have not.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.is_held
+    }
+}
+
+impl fmt::Debug for KeyLookup<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyLookup").field("is_held", &self.is_held).finish_non_exhaustive()
     }
 }
 
@@ -71,6 +120,7 @@ enum Held<'a> {
     Borrowed(&'a KeySet),
     Shared(Arc<KeySet>),
     Snapshot(Guard<Arc<KeySet>>),
+    Merged(Guard<Arc<MergedKeys>>),
 }
 
 impl Deref for KeysRef<'_> {
@@ -82,7 +132,24 @@ impl Deref for KeysRef<'_> {
             Held::Borrowed(keys) => keys,
             Held::Shared(keys) => keys,
             Held::Snapshot(keys) => keys,
+            Held::Merged(merged) => merged.keys(),
         }
+    }
+}
+
+impl KeysRef<'_> {
+    /// Keeps shared keys alive, so that no others can be at the same address. Borrowed ones live as long as their source.
+    pub(crate) fn pin(&self) -> Option<Arc<KeySet>> {
+        match &self.0 {
+            Held::Borrowed(_) => None,
+            Held::Shared(keys) => Some(Arc::clone(keys)),
+            Held::Snapshot(keys) => Some(Arc::clone(keys)),
+            Held::Merged(merged) => Some(Arc::clone(merged.keys())),
+        }
+    }
+
+    pub(crate) fn merged(merged: Guard<Arc<MergedKeys>>) -> Self {
+        Self(Held::Merged(merged))
     }
 }
 
@@ -101,6 +168,10 @@ impl From<Arc<KeySet>> for KeysRef<'_> {
 impl KeySource for KeySet {
     fn current(&self) -> KeysRef<'_> {
         self.into()
+    }
+
+    fn can_refresh(&self) -> bool {
+        false
     }
 }
 
@@ -137,5 +208,9 @@ impl KeyStore {
 impl KeySource for KeyStore {
     fn current(&self) -> KeysRef<'_> {
         KeysRef(Held::Snapshot(self.0.load()))
+    }
+
+    fn can_refresh(&self) -> bool {
+        false
     }
 }

@@ -19,6 +19,8 @@ pub(crate) mod key;
 pub(crate) mod key_material;
 mod key_set;
 mod key_source;
+mod key_union;
+mod merged_keys;
 mod misfit;
 pub(crate) mod pem;
 pub(crate) mod private_names;
@@ -40,7 +42,7 @@ pub use self::jwk::{JwksRules, SkippedKey};
 pub use self::jwt::JwtVerifier;
 pub use self::key::Key;
 pub use self::key_set::KeySet;
-pub use self::key_source::{KeySource, KeyStore, KeysRef, Refresh};
+pub use self::key_source::{KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
 pub(crate) use self::required::json_type;
 
 #[cfg(feature = "issue")]

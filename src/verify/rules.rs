@@ -11,7 +11,7 @@ use super::jws::{Header, Jws, TokenType, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::KeySet;
 use super::private_names::has_private_name;
-use super::validate::{Expected, Registered};
+use super::validate::{Expected, Registered, plain};
 use super::{json, jwk, stream};
 use crate::claims::{Claims, TokenInfo};
 use crate::kind::AuthErrorKind;
@@ -76,13 +76,22 @@ pub(crate) struct Judged<'k, C> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal {
     pub(crate) kind: AuthErrorKind,
-    /// Whether it may be signed with a key that is not held yet.
-    pub(crate) key_may_be_newer: bool,
+    pub(crate) newer_key: NewerKey,
+}
+
+/// Says if a key that is not held yet could have signed the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NewerKey {
+    Impossible,
+    /// No key of its name is held, or the token names none.
+    Missing,
+    /// Keys of its name are held and have not signed it: the provider may have replaced one under the same name.
+    Replaced,
 }
 
 impl From<AuthErrorKind> for Refusal {
     fn from(kind: AuthErrorKind) -> Self {
-        Self { kind, key_may_be_newer: false }
+        Self { kind, newer_key: NewerKey::Impossible }
     }
 }
 
@@ -162,6 +171,16 @@ impl Rules {
         Ok(Judged { claims: Claims::of_token(claims, info), signer, expiry, revocable, now })
     }
 
+    /// Judges what a payload says although nothing is known of its signature: a token that these rules refuse in any
+    /// case is not worth a look for its key. The application's type never sees such a payload.
+    #[cold]
+    pub(crate) fn foresee(&self, encoded: &[u8]) -> Result<(), AuthErrorKind> {
+        let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
+        let payload = payload_text(encoded, &mut buffer)?;
+        let registered = plain(payload, &self.expected.wanted)?;
+        self.expected.judge(payload, registered, self.now()).map(|_| ())
+    }
+
     /// Checks the signature with every key that may have made it, but for one that is known not to have.
     fn find_signer<'k>(
         &self,
@@ -178,14 +197,19 @@ impl Rules {
         let mut candidates = keys.candidates(algorithm, kid).peekable();
         if candidates.peek().is_none() {
             return Err(match kid {
-                Some(kid) if keys.has_named(kid) => AuthErrorKind::UnsupportedAlgorithm.into(),
-                _ => Refusal { kind: AuthErrorKind::UnknownKey, key_may_be_newer: true },
+                Some(kid) if keys.has_named(kid) => {
+                    Refusal { kind: AuthErrorKind::UnsupportedAlgorithm, newer_key: NewerKey::Replaced }
+                }
+                _ => Refusal { kind: AuthErrorKind::UnknownKey, newer_key: NewerKey::Missing },
             });
         }
         candidates
             .filter(|key| refused_by.is_none_or(|other| !std::ptr::eq(*key, other)))
             .find(|key| key.verify(signed, signature))
-            .ok_or(Refusal { kind: AuthErrorKind::InvalidSignature, key_may_be_newer: kid.is_none() })
+            .ok_or_else(|| Refusal {
+                kind: AuthErrorKind::InvalidSignature,
+                newer_key: if kid.is_some() { NewerKey::Replaced } else { NewerKey::Missing },
+            })
     }
 
     /// Judges anew, by what it may have been revoked by, a token that was good.

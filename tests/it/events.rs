@@ -301,6 +301,49 @@ async fn a_provider_that_is_away_is_told_of_until_it_is_back() {
     );
 }
 
+#[cfg(feature = "remote-keys")]
+#[tokio::test(start_paused = true)]
+async fn skipped_keys_are_logged_when_they_change() {
+    use http::Response;
+
+    use crate::keys::{jwk_with, set_of};
+    use crate::remote_keys::Provider;
+
+    let named = |kid: &str, purpose| jwk_with(Algorithm::EdDSA, json!({"kid": kid, "use": purpose}));
+    let provider = Provider::new();
+    let serve = |keys: &[Value]| {
+        let set = set_of(keys);
+        provider.answer(move |_| Ok(Response::new(set.clone().into())));
+    };
+    let fetched = async || tokio::time::sleep(std::time::Duration::from_secs(601)).await;
+    let log = Log::begin();
+    let warnings =
+        || log.take().lines().filter(|line| line.contains(" WARN ")).collect::<Vec<_>>().join("\n");
+    serve(&[named("a", "sig"), named("b\nc", "enc")]);
+    provider.keys().ready().await.unwrap();
+    let keys = provider.keys();
+    keys.ready().await.unwrap();
+    log.take();
+
+    // The same, at another place.
+    serve(&[named("new", "sig"), named("a", "sig"), named("b\nc", "enc")]);
+    fetched().await;
+    assert_eq!(warnings(), "");
+    serve(&[named("a", "sig"), named("d", "enc"), named("b\nc", "enc")]);
+    fetched().await;
+    let told = warnings();
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(
+        told.starts_with(" WARN tower_jwt_auth: keys of the provider cannot be used provider="),
+        "{told}"
+    );
+    assert!(told.contains("skipped=2 reasons=\"key 1 (d): "), "{told}");
+    assert!(told.contains("; key 2 (b") && told.contains("its `use` is not `sig`"), "{told}");
+    serve(&[named("a", "sig")]);
+    fetched().await;
+    assert_eq!(warnings(), "");
+}
+
 /// Tried again and again, and said once.
 #[cfg(feature = "shared-revocations")]
 #[tokio::test(start_paused = true)]

@@ -158,6 +158,47 @@ async fn fetches_and_what_came_of_them_are_counted() {
     expect("jwt_auth_jwks_keys{provider=\"https://measured.example.com/jwks\"}", "0");
 }
 
+#[cfg(feature = "remote-keys")]
+#[tokio::test(start_paused = true)]
+async fn lookups_that_are_refused_and_skipped_keys_are_counted() {
+    use http::Response;
+    use tower_jwt_auth::{Algorithm, JwtVerifier, RemoteKeys};
+
+    use crate::keys::{jwk_with, set_of};
+    use crate::remote_keys::{Provider, token_from};
+
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let provider = Provider::new();
+    let set = set_of(&["sig", "enc"].map(|purpose| jwk_with(Algorithm::EdDSA, json!({"use": purpose}))));
+    provider.answer(move |_| Ok(Response::new(set.clone().into())));
+    let keys = RemoteKeys::jwks_with("https://counted.example.com/jwks", provider.clone()).unwrap();
+    let keys = keys.most_waiting(1);
+    let verifier =
+        JwtVerifier::<Value>::new(keys.clone()).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
+    keys.ready().await.unwrap();
+    let counted = |name: &str| lines(&recorder, &format!("{name}{{provider=\"https://counted."));
+    let is = |name: &str, value: u64| {
+        vec![format!("{name}{{provider=\"https://counted.example.com/jwks\"}} {value}")]
+    };
+    assert_eq!(counted("jwt_auth_jwks_skipped_keys"), is("jwt_auth_jwks_skipped_keys", 1));
+    assert_eq!(counted("jwt_auth_jwks_cooldown_hits_total"), [""; 0]);
+
+    let [waiting, turned_away] =
+        ["x", "y"].map(|kid| verifier.verify(&token_from(ISSUER, kid)).into_future());
+    assert!(turned_away.await.is_err());
+    assert!(waiting.await.is_err());
+    for _ in 0..3 {
+        assert!(verifier.verify(&token_from(ISSUER, "x")).await.is_err());
+    }
+    assert_eq!(counted("jwt_auth_jwks_turned_away_total"), is("jwt_auth_jwks_turned_away_total", 1));
+    assert_eq!(counted("jwt_auth_jwks_cooldown_hits_total"), is("jwt_auth_jwks_cooldown_hits_total", 3));
+    let stats = keys.stats();
+    assert_eq!((stats.skipped(), stats.turned_away(), stats.cooldown_hits()), (1, 1, 3));
+    drop((keys, verifier));
+    assert_eq!(counted("jwt_auth_jwks_skipped_keys"), is("jwt_auth_jwks_skipped_keys", 0));
+}
+
 /// A provider with a name of its own: the keys of one are counted in the whole process.
 #[cfg(feature = "remote-keys")]
 #[tokio::test(start_paused = true)]
@@ -277,11 +318,11 @@ fn the_table_names_every_measurement() {
     });
     let rendered = recorder.handle().render();
     let names: Vec<_> = TABLE.lines().filter_map(name_and_type).map(|(name, _)| name).collect();
-    assert_eq!(names.len(), 10);
+    assert_eq!(names.len(), 13);
     for name in names {
         assert!(rendered.contains(&format!("# HELP {name} ")), "{name}: {rendered}");
     }
-    assert_eq!(rendered.matches("# HELP ").count(), 10);
+    assert_eq!(rendered.matches("# HELP ").count(), 13);
 }
 
 const TABLE: &str = include_str!("../../src/observability.md");

@@ -1,10 +1,12 @@
 //! Keys that are fetched: by a client that answers as it is told, in time that only passes where nothing else is to be
 //! done; `faults` has a real server and a real client.
 
+mod added;
 mod discovery;
 #[cfg(feature = "http-client")]
 mod faults;
 mod jwks_rules;
+mod looks;
 mod outage;
 mod rotation;
 mod runtime;

@@ -15,8 +15,8 @@ use tower::limit::ConcurrencyLimitLayer;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{
-    Algorithm, AuthError, AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, KeySet, KeySource, KeyStore,
-    KeysRef, Refresh, Verdict, Verify,
+    Algorithm, AuthError, AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, KeyLookup, KeySet, KeySource,
+    KeyStore, KeysRef, Refresh, Verdict, Verify,
 };
 use tower_test::mock;
 
@@ -270,7 +270,7 @@ impl KeySource for Late {
         self.keys.current()
     }
 
-    fn refresh(&self) -> Refresh {
+    fn refresh(&self, _: KeyLookup<'_>) -> Refresh {
         let (keys, fetched) = (self.keys.clone(), self.fetched.clone());
         Refresh::Pending(Box::pin(async move {
             tokio::task::yield_now().await;

@@ -5,7 +5,7 @@ use std::{fs, process};
 
 use serde_json::{Value, json};
 use tower_jwt_auth::{
-    Algorithm, AuthErrorKind, ConfigError, Key, KeySet, KeySource, KeyStore, KeysRef, Refresh, jwk,
+    Algorithm, AuthErrorKind, ConfigError, Key, KeyLookup, KeySet, KeySource, KeyStore, KeysRef, Refresh, jwk,
 };
 
 use super::{assert_error, fixture, jwk_of, jwk_with, read_set, refused, set_of, token};
@@ -167,7 +167,7 @@ async fn keys_are_replaced_while_they_are_in_use() {
     // Who is in the middle of a token keeps what there was at its beginning.
     assert_eq!(format!("{:?}", *held), format!("{:?}", pem(Algorithm::ES256, "p256.public.pem")));
 
-    assert!(matches!(store.refresh(), Refresh::Unchanged));
+    assert!(matches!(store.refresh(KeyLookup::missing(None)), Refresh::Unchanged));
     assert_eq!(store.issuer(), None);
 }
 

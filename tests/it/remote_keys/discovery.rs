@@ -220,3 +220,22 @@ async fn keys_from_a_bare_address_need_an_issuer_or_that_it_is_waived() {
     assert_eq!(refusal(&open.clone().issuer("https://other.example.com"), "a").await, Some(WrongIssuer));
     assert_eq!(refusal(&open.insecure_any_issuer(), "a").await, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn redirected_discovery_says_where_it_leads() {
+    let provider = Provider::new();
+    provider.answer(|_| {
+        let response =
+            Response::builder().status(301).header("location", "https://id.example.net/?session=1");
+        Ok(response.body(Vec::new()).unwrap())
+    });
+    let keys = RemoteKeys::discover_with(ISSUER, provider).unwrap();
+    keys.ready().await.unwrap_err();
+    assert_eq!(
+        keys.last_error().unwrap().to_string(),
+        format!(
+            "{OPENID}: it answered with status 301, a redirect to `https://id.example.net/?..`: \
+             redirects are not followed"
+        )
+    );
+}

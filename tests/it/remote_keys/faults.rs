@@ -289,7 +289,7 @@ async fn a_proxy_is_asked_if_there_is_one() {
         (tls.requests(), asked_for().as_slice()),
         (0, &["CONNECT id.example.com:443 HTTP/1.1".into()][..])
     );
-    // It would ask the proxy again in the background.
+    // It would ask again after a second.
     drop(elsewhere);
 
     // What is on this machine may be without TLS, so that it is asked itself.
@@ -329,6 +329,48 @@ fn what_is_no_proxy_is_refused_at_set_up() {
     ] {
         assert_eq!(client().proxy(address).unwrap_err().to_string(), expected);
     }
+}
+
+/// Runs itself again in a process that has no certificates of authorities.
+#[tokio::test]
+async fn machine_without_certificate_authorities_fetches_by_plain_http() {
+    const CHILD: &str = "TOWER_JWT_AUTH_WITHOUT_CERTIFICATES";
+    if std::env::var_os(CHILD).is_none() {
+        let test = "remote_keys::faults::machine_without_certificate_authorities_fetches_by_plain_http";
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test])
+            .env(CHILD, "1")
+            .env("SSL_CERT_FILE", "/nonexistent/certificates.pem")
+            .env("SSL_CERT_DIR", "/nonexistent/certificates")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && told.contains("1 passed"), "{told}");
+        return;
+    }
+    let plain = Server::start(ok(&jwks(&["a"]))).await;
+    let tls = Server::start_with(ok(&jwks(&["a"])), Some(tls())).await;
+    let proxied = HttpsClient::new().proxy("http://proxy.example.com:3128").unwrap();
+    for client in [HttpsClient::new(), proxied] {
+        let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", plain.address), client.clone()).unwrap();
+        assert_eq!(refusal(&verifier(&keys), "a").await, None);
+
+        let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", tls.address), client).unwrap();
+        assert_eq!(refusal(&verifier(&keys), "a").await, Some(KeysUnavailable));
+        let error = keys.last_error().unwrap();
+        let mut causes = Vec::new();
+        let mut next: Option<&dyn std::error::Error> = Some(&*error);
+        while let Some(error) = next {
+            causes.push(error.to_string());
+            next = error.source();
+        }
+        assert!(causes[1].contains("package `ca-certificates`"), "{causes:?}");
+        assert!(causes.last().unwrap().contains("No CA certificates were loaded"), "{causes:?}");
+    }
+    assert!(RemoteKeys::discover("https://id.example.com").is_ok());
+    // With a certificate of its own, none of the system's is needed.
+    let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", tls.address), client()).unwrap();
+    assert_eq!(refusal(&verifier(&keys), "a").await, None);
 }
 
 #[test]

@@ -61,6 +61,29 @@ async fn promise_3_given_keys_serve_at_once_and_no_longer_than_fetched_ones() {
     assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
 }
 
+fn with_status_302() -> Response<Vec<u8>> {
+    Response::builder().status(302).body(Vec::new()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn documents_have_a_limit_that_can_be_set() {
+    let padded = format!("{}{}", jwks(&["a"]), " ".repeat(512 * 1024));
+    let length = padded.len();
+    for (limit, expected) in [
+        (None, Some("its answer has more than 524288 bytes".to_owned())),
+        (Some(length), None),
+        (Some(length - 1), Some(format!("its answer has more than {} bytes", length - 1))),
+    ] {
+        let provider = Provider::new();
+        let body = padded.clone();
+        provider.answer(move |_| Ok(Response::new(body.clone().into())));
+        let keys = limit.into_iter().fold(provider.keys(), |keys, limit| keys.document_limit(limit));
+        assert_eq!(refusal(&verifier(&keys), "a").await.is_some(), expected.is_some());
+        let error = keys.last_error().map(|error| error.to_string());
+        assert_eq!(error, expected.map(|text| format!("https://id.example.com/jwks.json: {text}")));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn promise_4_and_8_a_bad_answer_never_replaces_a_good_set() {
     let ok = |body: &str| Response::new(body.as_bytes().to_vec());
@@ -74,6 +97,11 @@ async fn promise_4_and_8_a_bad_answer_never_replaces_a_good_set() {
         *response.status_mut() = status.try_into().unwrap();
         response
     };
+    let redirect = |to: &str| {
+        let mut response = with_status_302();
+        response.headers_mut().insert("location", to.parse().unwrap());
+        response
+    };
     let other = jwks(&["b"]);
     let many: Vec<_> = (0..101).map(|n| jwk_with(Algorithm::EdDSA, json!({"kid": n.to_string()}))).collect();
     let padded = format!("{other}{}", " ".repeat(512 * 1024));
@@ -83,6 +111,25 @@ async fn promise_4_and_8_a_bad_answer_never_replaces_a_good_set() {
         ("status 204", status(204, ""), "it answered with status 204"),
         ("status 206", status(206, &other), "it answered with status 206"),
         ("redirect", status(302, &other), "it answered with status 302"),
+        (
+            "redirect elsewhere",
+            redirect("https://user:word@login.example.com/jwks?key=s3cret"),
+            "it answered with status 302, a redirect to `https://..@login.example.com/jwks?..`: \
+             redirects are not followed",
+        ),
+        (
+            "redirect to a path",
+            redirect("/login"),
+            "it answered with status 302, a redirect to `/login`: redirects are not followed",
+        ),
+        (
+            "redirect to something long",
+            redirect(&format!("/{}", "x".repeat(1000))),
+            &*format!(
+                "it answered with status 302, a redirect to `/{}`: redirects are not followed",
+                "x".repeat(199)
+            ),
+        ),
         ("unasked for 304", status(304, ""), "it answered with status 304"),
         ("empty", ok(""), "its answer has no keys that can be used"),
         ("no JSON", ok("<html>"), "its answer has no keys that can be used"),

@@ -1,0 +1,115 @@
+//! Two sources as one: for an issuer that publishes two.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use arc_swap::ArcSwap;
+
+use super::key_source::{KeyLookup, KeySource, KeysRef, Refresh};
+use super::merged_keys::MergedKeys;
+use crate::error::AuthError;
+
+/// Two sources, each of which refreshes its own keys.
+pub(crate) struct KeyUnion {
+    sources: [Arc<dyn KeySource>; 2],
+    merged: ArcSwap<MergedKeys>,
+}
+
+impl KeyUnion {
+    pub(crate) fn new(first: Arc<dyn KeySource>, second: Arc<dyn KeySource>) -> Self {
+        // Nothing is asked of the sources before the first token.
+        Self { sources: [first, second], merged: ArcSwap::from_pointee(MergedKeys::none()) }
+    }
+}
+
+impl KeySource for KeyUnion {
+    fn current(&self) -> KeysRef<'_> {
+        let parts = self.sources.each_ref().map(|source| source.current());
+        let merged = self.merged.load();
+        let [first, second] = &parts;
+        if merged.is_of([first, second]) {
+            return KeysRef::merged(merged);
+        }
+        let merged = MergedKeys::of([(first, first.pin()), (second, second.pin())]);
+        let keys = KeysRef::from(Arc::clone(merged.keys()));
+        self.merged.store(Arc::new(merged));
+        keys
+    }
+
+    /// Asks both sources: either may have the key.
+    fn refresh(&self, lookup: KeyLookup<'_>) -> Refresh {
+        let [first, second] = self.sources.each_ref().map(|source| source.refresh(lookup));
+        match (first, second) {
+            (Refresh::Unchanged, other) | (other, Refresh::Unchanged) => other,
+            (Refresh::Failed(error), Refresh::Failed(other)) => Refresh::Failed(sooner(error, other)),
+            // The other source may bring the key. If it does not, nobody knows if the failed one has it.
+            (Refresh::Failed(error), Refresh::Pending(refreshed))
+            | (Refresh::Pending(refreshed), Refresh::Failed(error)) => {
+                Refresh::Pending(Box::pin(async move {
+                    match refreshed.await {
+                        Ok(()) => Err(error),
+                        Err(other) => Err(sooner(error, other)),
+                    }
+                }))
+            }
+            (Refresh::Pending(first), Refresh::Pending(second)) => {
+                let sources = self.sources.clone();
+                let missing = lookup.kid().filter(|_| !lookup.is_held()).map(str::to_owned);
+                let is_found = move || {
+                    let is_in = |kid: &String| sources.iter().any(|source| source.current().has_named(kid));
+                    missing.as_ref().is_some_and(is_in)
+                };
+                Refresh::Pending(Box::pin(both([first, second], is_found)))
+            }
+        }
+    }
+
+    fn can_refresh(&self) -> bool {
+        self.sources.iter().any(|source| source.can_refresh())
+    }
+
+    fn issuer(&self) -> Option<&str> {
+        self.sources.iter().find_map(|source| source.issuer())
+    }
+
+    fn leaves_issuer_open(&self) -> bool {
+        self.issuer().is_none() && self.sources.iter().any(|source| source.leaves_issuer_open())
+    }
+}
+
+type Refreshing = Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>;
+
+/// Waits for both sources, or until one has brought the key: a source that hangs delays no token of the other one.
+async fn both(refreshing: [Refreshing; 2], is_found: impl Fn() -> bool) -> Result<(), AuthError> {
+    let mut refreshing = refreshing.map(Some);
+    let mut failure: Option<AuthError> = None;
+    poll_fn(|cx| {
+        for place in &mut refreshing {
+            let Some(source) = place else { continue };
+            let Poll::Ready(result) = source.as_mut().poll(cx) else { continue };
+            *place = None;
+            match result {
+                Ok(()) if is_found() => return Poll::Ready(Ok(())),
+                Ok(()) => {}
+                Err(error) => {
+                    failure = Some(match failure.take() {
+                        Some(other) => sooner(other, error),
+                        None => error,
+                    });
+                }
+            }
+        }
+        if refreshing.iter().any(Option::is_some) {
+            return Poll::Pending;
+        }
+        Poll::Ready(failure.take().map_or(Ok(()), Err))
+    })
+    .await
+}
+
+/// The failure after which asking again can succeed first.
+fn sooner(one: AuthError, other: AuthError) -> AuthError {
+    if other.retry_after() < one.retry_after() { other } else { one }
+}

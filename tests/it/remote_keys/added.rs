@@ -1,0 +1,125 @@
+//! Two sources of keys for one issuer.
+
+use serde_json::Value;
+use tokio::time::Instant;
+use tower_jwt_auth::AuthErrorKind::{InvalidSignature, KeysUnavailable, UnknownKey, WrongIssuer};
+use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, KeyStore, RemoteKeys, TokenCache};
+
+use super::{Provider, at_once, key_set, pass, refusal, seconds, token};
+use crate::keys::{SECRET, signer};
+use crate::support::{AUDIENCE, ISSUER, NOW, at, good_claims};
+
+fn verifier(first: &Provider, second: &Provider) -> JwtVerifier<Value> {
+    let verifier = super::verifier(&first.keys());
+    verifier.add_keys(second.keys()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_both_sources_serve() {
+    let (first, second) = (Provider::of(&["a"]), Provider::of(&["b"]));
+    let verifier = verifier(&first, &second);
+    assert_eq!((first.requests(), second.requests()), (0, 0), "nothing is fetched before it is needed");
+    assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(refusal(&verifier, "a").await, None);
+    assert!(at_once(verifier.verify(&token("b"))).is_ok());
+    assert_eq!((first.requests(), second.requests()), (1, 1));
+
+    // A rotation of either is found, and both are asked for an unknown key.
+    second.serve(&["b", "c"]);
+    assert_eq!(refusal(&verifier, "c").await, None);
+    first.serve(&["d"]);
+    assert_eq!(refusal(&verifier, "d").await, None);
+    assert_eq!((first.requests(), second.requests()), (3, 3));
+    assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
+
+    // Three of them, one of which is local.
+    let local = KeySet::from(Key::hmac(Algorithm::HS256, SECRET).unwrap().kid("local"));
+    let verifier = verifier.add_keys(local).unwrap();
+    let header = jsonwebtoken::Header { kid: Some("local".into()), ..Default::default() };
+    let signed = jsonwebtoken::encode(&header, &good_claims(), &signer(Algorithm::HS256)).unwrap();
+    assert!(at_once(verifier.verify(&signed)).is_ok());
+    assert!(at_once(verifier.verify(&token("d"))).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn source_that_is_down_does_not_take_the_other_along() {
+    for hangs in [false, true] {
+        let (first, second) = (Provider::new(), Provider::of(&["b"]));
+        if hangs {
+            first.hang();
+        }
+        let verifier = verifier(&first, &second);
+        let start = Instant::now();
+        assert_eq!(refusal(&verifier, "b").await, None);
+        assert_eq!(start.elapsed(), seconds(0), "hangs: {hangs}");
+        second.serve(&["c"]);
+        assert_eq!(refusal(&verifier, "c").await, None);
+        assert_eq!(start.elapsed(), seconds(0), "hangs: {hangs}");
+        // Nobody knows what the other one has.
+        assert_eq!(refusal(&verifier, "x").await, Some(KeysUnavailable), "hangs: {hangs}");
+
+        first.serve(&["a"]);
+        pass(60).await;
+        assert_eq!(refusal(&verifier, "a").await, None);
+        assert_eq!(refusal(&verifier, "x").await, Some(UnknownKey));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn withdrawn_key_of_one_source_is_no_longer_trusted() {
+    let (remote, store) = (Provider::of(&["a"]), KeyStore::new(key_set(&["b"])));
+    let verifier = super::verifier(&remote.keys()).cache(TokenCache::new());
+    let verifier = verifier.add_keys(store.clone()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(refusal(&verifier, "a").await, None);
+        assert_eq!(refusal(&verifier, "b").await, None);
+    }
+    store.replace(key_set(&["c"]));
+    assert_eq!(refusal(&verifier, "b").await, Some(UnknownKey));
+    assert_eq!(refusal(&verifier, "c").await, None);
+    assert_eq!(refusal(&verifier, "a").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn four_keys_are_tried_of_both_sources_together() {
+    let unnamed =
+        |number| Key::hmac(Algorithm::HS256, format!("secret number {number} of thirty-two bytes")).unwrap();
+    let good = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
+    let header = jsonwebtoken::Header::new(Algorithm::HS256);
+    let signed = jsonwebtoken::encode(&header, &good_claims(), &signer(Algorithm::HS256)).unwrap();
+    for (others, expected) in [(3, None), (4, Some(InvalidSignature))] {
+        let others = KeySet::new((0..others).map(unnamed));
+        let verifier = JwtVerifier::<Value>::new(others).issuer(ISSUER).audience(AUDIENCE);
+        let verifier = verifier.clock(|| at(NOW)).add_keys(good.clone()).unwrap();
+        assert_eq!(at_once(verifier.verify(&signed)).err(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_of_two_issuers_are_refused_at_set_up() {
+    let discovered = |issuer| RemoteKeys::discover_with(issuer, Provider::of(&["a"])).unwrap();
+    let bare = || Provider::of(&["a"]).keys();
+    let local = || key_set(&["a"]);
+    let new = |verifier: JwtVerifier<Value>| verifier.audience(AUDIENCE).clock(|| at(NOW));
+
+    let error = JwtVerifier::<Value>::new(discovered(ISSUER)).add_keys(discovered("https://b.example.com"));
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "the added keys are those of issuer `https://b.example.com`, but the verifier expects \
+         `https://id.example.com`: use Issuers, with a verifier for each"
+    );
+    // Whichever names the issuer, tokens need it.
+    for verifier in [
+        new(JwtVerifier::new(local())).add_keys(discovered("https://b.example.com")).unwrap(),
+        new(JwtVerifier::new(discovered("https://b.example.com"))).add_keys(local()).unwrap(),
+        // With none, nothing passes before it is said which.
+        new(JwtVerifier::new(local())).add_keys(bare()).unwrap(),
+        new(JwtVerifier::new(bare())).add_keys(local()).unwrap(),
+    ] {
+        assert_eq!(refusal(&verifier, "a").await, Some(WrongIssuer));
+        assert_eq!(refusal(&verifier.clone().issuer(ISSUER), "a").await, None);
+        assert_eq!(refusal(&verifier.insecure_any_issuer(), "a").await, None);
+    }
+    let verifier = new(JwtVerifier::new(local())).add_keys(local()).unwrap();
+    assert_eq!(refusal(&verifier, "a").await, None, "local keys leave it to the application");
+}

@@ -1,0 +1,289 @@
+//! Which tokens have keys fetched, and how often: a rotation is found, whatever strangers send.
+
+use std::time::Duration;
+
+use http::Response;
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tower_jwt_auth::AuthErrorKind::{
+    Expired, InvalidClaims, InvalidSignature, KeysUnavailable, MissingExpiry, UnknownKey, WrongAudience,
+    WrongIssuer,
+};
+use tower_jwt_auth::{Algorithm, KeySet, Verdict};
+
+use super::{Provider, at_once, jwks, key_set, pass, refusal, seconds, token, verifier};
+use crate::keys::{fixture, jwk_by, jwk_with, set_of, signer};
+use crate::support::{NOW, base64url, claims_but, good_claims};
+
+/// A token that nobody has signed.
+fn unsigned(header: &Value, payload: &str) -> String {
+    format!("{}.{}.{}", base64url(header.to_string()), base64url(payload), base64url([7; 64]))
+}
+
+/// One that looks good but for that.
+fn forged(kid: &str) -> String {
+    unsigned(&json!({"alg": "EdDSA", "kid": kid}), &good_claims().to_string())
+}
+
+/// Asserts that a new key is used at once, two seconds after a fetch and one after these tokens of strangers. Returns
+/// how many fetches all of it took.
+async fn fetches_of_rotation_after(name: &str, strangers: &[String]) -> usize {
+    let provider = Provider::of(&["old"]);
+    let verifier = verifier(&provider.keys());
+    assert_eq!(refusal(&verifier, "old").await, None, "{name}");
+    pass(1).await;
+    for stranger in strangers {
+        assert!(crate::support::refusal(&verifier, stranger).await.is_some(), "{name}");
+    }
+    pass(1).await;
+    provider.serve(&["old", "new"]);
+    for _ in 0..10 {
+        assert_eq!(refusal(&verifier, "new").await, None, "{name}");
+        assert_eq!(refusal(&verifier, "old").await, None, "{name}");
+    }
+    provider.requests()
+}
+
+#[tokio::test(start_paused = true)]
+async fn rotation_right_after_a_fetch_is_not_visible() {
+    assert_eq!(fetches_of_rotation_after("no stranger", &[]).await, 2);
+    assert_eq!(fetches_of_rotation_after("one stranger", &[forged("x")]).await, 3);
+    assert_eq!(fetches_of_rotation_after("a thousand, one name", &vec![forged("x"); 1000]).await, 3);
+    // Forged tokens of a key that is held, and of none, have looks of their own.
+    assert_eq!(fetches_of_rotation_after("a real name", &vec![forged("old"); 1000]).await, 3);
+    let unnamed = unsigned(&json!({"alg": "EdDSA"}), &good_claims().to_string());
+    assert_eq!(fetches_of_rotation_after("no name", &vec![unnamed; 1000]).await, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_refused_in_any_case_cause_no_fetch() {
+    let past = claims_but("exp", json!(NOW - 3600)).to_string();
+    for (name, typ, payload) in [
+        ("wrong issuer", "JWT", claims_but("iss", json!("https://evil.example")).to_string()),
+        ("no issuer", "JWT", claims_but("iss", Value::Null).to_string()),
+        ("wrong audience", "JWT", claims_but("aud", json!("https://other.example.com")).to_string()),
+        ("no audience", "JWT", claims_but("aud", Value::Null).to_string()),
+        ("expired", "JWT", past.clone()),
+        ("no expiry", "JWT", claims_but("exp", Value::Null).to_string()),
+        ("not valid yet", "JWT", claims_but("nbf", json!(NOW + 3600)).to_string()),
+        ("bound to its sender", "JWT", claims_but("cnf", json!({"jkt": "x"})).to_string()),
+        ("claims of another type", "JWT", claims_but("exp", json!("soon")).to_string()),
+        ("no JSON", "JWT", "hello".to_owned()),
+        ("an array", "JWT", "[]".to_owned()),
+        ("another type of token", "logout+jwt", good_claims().to_string()),
+    ] {
+        let header = |kid: String| json!({"alg": "EdDSA", "kid": kid, "typ": typ});
+        let mut strangers: Vec<_> =
+            (0..100).map(|number| unsigned(&header(format!("x-{number}")), &payload)).collect();
+        strangers.push(unsigned(&header("old".to_owned()), &payload));
+        assert_eq!(fetches_of_rotation_after(name, &strangers).await, 2, "{name}");
+    }
+
+    // The cause says what else is wrong, and the client is told no more than before.
+    let provider = Provider::of(&["old"]);
+    let verifier = verifier(&provider.keys());
+    assert_eq!(refusal(&verifier, "old").await, None);
+    let error = verifier.verify(&unsigned(&json!({"alg": "EdDSA", "kid": "x"}), &past)).await.unwrap_err();
+    assert_eq!(error.kind(), UnknownKey);
+    let cause = std::error::Error::source(&error).unwrap();
+    assert_eq!(cause.to_string(), "newer keys would not help: the token has expired");
+}
+
+#[tokio::test(start_paused = true)]
+async fn claims_are_judged_at_once_while_no_keys_are_held() {
+    let provider = Provider::new();
+    provider.hang();
+    let keys = provider.keys();
+    let verifier = verifier(&keys);
+    for (expected, claims) in [
+        (WrongIssuer, claims_but("iss", json!("https://evil.example"))),
+        (WrongAudience, claims_but("aud", json!("https://other.example.com"))),
+        (Expired, claims_but("exp", json!(NOW - 3600))),
+        (MissingExpiry, claims_but("exp", Value::Null)),
+        (InvalidClaims, json!([])),
+    ] {
+        let token = unsigned(&json!({"alg": "EdDSA", "kid": "x"}), &claims.to_string());
+        assert_eq!(at_once(verifier.verify(&token)).err(), Some(expected));
+    }
+    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+}
+
+#[tokio::test(start_paused = true)]
+async fn invented_names_delay_a_rotation_by_one_cooldown() {
+    let provider = Provider::of(&["old"]);
+    let keys = provider.keys().refresh_between(seconds(3600), seconds(3600));
+    let verifier = verifier(&keys);
+    assert_eq!(refusal(&verifier, "old").await, None);
+    let start = Instant::now();
+    let mut number = 0;
+    // Strangers are always first.
+    while start.elapsed() < seconds(300) {
+        for _ in 0..10 {
+            number += 1;
+            assert!(crate::support::refusal(&verifier, &forged(&format!("x-{number}"))).await.is_some());
+        }
+        // The new key is there as soon as they have used up what there was.
+        provider.serve(&["old", "new"]);
+        let expected = (start.elapsed() < seconds(30)).then_some(UnknownKey);
+        assert_eq!(refusal(&verifier, "new").await, expected);
+        pass(1).await;
+    }
+    // The first, a burst of two, and one in each cooldown.
+    assert!(provider.requests() <= 1 + 2 + 10, "{}", provider.requests());
+}
+
+#[tokio::test(start_paused = true)]
+async fn fetches_stay_bounded_under_every_sort_of_flood() {
+    for fails in [false, true] {
+        let provider = Provider::of(&["old"]);
+        let keys = provider.keys().refresh_between(seconds(3600), seconds(3600));
+        let keys = keys.retry_between(seconds(3600), seconds(3600));
+        let verifier = verifier(&keys);
+        assert_eq!(refusal(&verifier, "old").await, None);
+        if fails {
+            provider.fail();
+        }
+        let start = Instant::now();
+        let mut number = 0;
+        let unnamed = unsigned(&json!({"alg": "EdDSA"}), &good_claims().to_string());
+        while start.elapsed() < seconds(600) {
+            number += 1;
+            for token in [&forged(&format!("x-{number}")), &forged("x"), &forged("old"), &unnamed] {
+                assert!(crate::support::refusal(&verifier, token).await.is_some());
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        // The first; bursts of two and of one; one of each sort in each cooldown.
+        let most = if fails { 1 + 20 } else { 1 + 2 + 1 + 2 * 20 };
+        let requests = provider.requests();
+        assert!(requests <= most && requests >= most - 4, "{fails}: {requests}");
+    }
+}
+
+/// Keys of the same name: three different ones.
+fn replaced() -> [(String, String); 3] {
+    let other = EncodingKey::from_rsa_pem(fixture("rsa2048-other.private.pem").as_bytes()).unwrap();
+    let rsa = |key: &EncodingKey| {
+        let mut jwk = jwk_by(key, Algorithm::RS256);
+        jwk["kid"] = "same".into();
+        let header = Header { kid: Some("same".to_owned()), ..Header::new(Algorithm::RS256) };
+        (set_of(&[jwk]), jsonwebtoken::encode(&header, &good_claims(), key).unwrap())
+    };
+    [rsa(&signer(Algorithm::RS256)), rsa(&other), (jwks(&["same"]), token("same"))]
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_key_under_an_old_name_is_used() {
+    let [(old, old_token), (new, new_token), (other, other_token)] = replaced();
+    let provider = Provider::new();
+    let serve = |set: &String| {
+        let set = set.clone();
+        provider.answer(move |_| Ok(Response::new(set.clone().into())));
+    };
+    serve(&old);
+    let verifier = verifier(&provider.keys());
+    let refused = async |token: &str| crate::support::refusal(&verifier, token).await;
+    assert_eq!(refused(&old_token).await, None);
+    serve(&new);
+    pass(2).await;
+    assert_eq!(refused(&new_token).await, None);
+    // The old key is gone. Its tokens have no fetch left in this cooldown.
+    assert_eq!(refused(&old_token).await, Some(InvalidSignature));
+    assert_eq!(provider.requests(), 2);
+
+    // A key for another algorithm, too.
+    serve(&other);
+    pass(31).await;
+    assert_eq!(refused(&other_token).await, None);
+
+    // The keys that are held have judged the token, so that it is refused while the provider is down.
+    provider.fail();
+    pass(31).await;
+    assert_eq!(refused(&forged("same")).await, Some(InvalidSignature));
+    assert_eq!(refused(&forged("same")).await, Some(InvalidSignature));
+}
+
+#[tokio::test(start_paused = true)]
+async fn local_keys_refuse_a_forged_token_at_once() {
+    let [(old, _), (_, new_token), _] = replaced();
+    let local = tower_jwt_auth::JwtVerifier::<Value>::new(KeySet::jwks(old).unwrap());
+    assert_eq!(at_once(local.verify(&new_token)).err(), Some(InvalidSignature));
+}
+
+#[tokio::test(start_paused = true)]
+async fn forged_tokens_leave_half_the_places_to_others() {
+    let provider = Provider::of(&["old"]);
+    let keys = provider.keys().most_waiting(10);
+    let verifier = verifier(&keys);
+    assert_eq!(refusal(&verifier, "old").await, None);
+    provider.hang();
+    let forgeries: Vec<_> = (0..5).map(|_| verifier.verify(&forged("old"))).collect();
+    assert!(forgeries.iter().all(|verdict| matches!(verdict, Verdict::Pending(_))));
+    assert_eq!(at_once(verifier.verify(&forged("old"))).err(), Some(InvalidSignature));
+    let others: Vec<_> = (0..5).map(|_| verifier.verify(&token("new"))).collect();
+    assert!(others.iter().all(|verdict| matches!(verdict, Verdict::Pending(_))));
+    assert_eq!(at_once(verifier.verify(&token("new"))).err(), Some(KeysUnavailable));
+    assert_eq!(keys.stats().turned_away(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_published_during_a_fetch_is_fetched_again() {
+    let provider = Provider::of(&["old"]);
+    let verifier = verifier(&provider.keys());
+    assert_eq!(refusal(&verifier, "old").await, None);
+    provider.delay(seconds(1));
+    let stranger = verifier.verify(&forged("x"));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    // The answer that is on its way has the old keys.
+    provider.serve(&["old", "new"]);
+    assert_eq!(refusal(&verifier, "new").await, None);
+    assert_eq!(provider.requests(), 3);
+    assert_eq!(stranger.await.unwrap_err().kind(), UnknownKey);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_the_next_moment_that_can_succeed() {
+    let provider = Provider::new();
+    let keys = provider.keys().cooldown(seconds(2)).retry_between(seconds(60), seconds(60));
+    let verifier = verifier(&keys);
+    let retry = async |kid: &str| verifier.verify(&token(kid)).await.unwrap_err().retry_after().unwrap();
+    for _ in 0..20 {
+        // The one that waited for the attempt, and those that come before there can be another one.
+        let requests = provider.requests();
+        assert_eq!(retry("a").await, seconds(2));
+        assert_eq!(retry("a").await, seconds(2));
+        pass(1).await;
+        assert_eq!(retry("a").await, seconds(1));
+        assert_eq!(provider.requests(), requests + 1);
+        pass(1).await;
+    }
+    let wait = retry("a").await;
+    provider.serve(&["a"]);
+    tokio::time::sleep(wait).await;
+    assert_eq!(refusal(&verifier, "a").await, None);
+
+    // While an attempt is being made, its answer may be there at any moment.
+    let keys = provider.keys().most_waiting(1).seed(key_set(&["z"]));
+    let verifier = super::verifier(&keys);
+    provider.hang();
+    let waiting = verifier.verify(&token("a"));
+    let turned_away = verifier.verify(&token("a")).await.unwrap_err();
+    assert_eq!(turned_away.retry_after(), Some(seconds(1)));
+    assert_eq!(waiting.await.unwrap_err().retry_after(), Some(seconds(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn skipped_keys_are_listed() {
+    let set = set_of(&[
+        jwk_with(Algorithm::EdDSA, json!({"kid": "a"})),
+        jwk_with(Algorithm::EdDSA, json!({"kid": "b", "use": "enc"})),
+    ]);
+    let provider = Provider::new();
+    provider.answer(move |_| Ok(Response::new(set.clone().into())));
+    let keys = provider.keys();
+    assert!(keys.skipped().is_empty());
+    keys.ready().await.unwrap();
+    let [skipped] = &keys.skipped()[..] else { panic!("{:?}", keys.skipped()) };
+    assert_eq!((skipped.position(), skipped.kid()), (1, Some("b")));
+}
