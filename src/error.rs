@@ -77,7 +77,7 @@ impl AuthError {
     }
 
     /// The token could not be judged, because of something that has to be fetched or looked up first.
-    #[cfg(any(feature = "issuer-resolver", feature = "remote-keys"))]
+    #[cfg(feature = "remote-keys")]
     pub(crate) fn keys_unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(AuthErrorKind::KeysUnavailable).caused_by(cause)
     }

@@ -42,7 +42,7 @@
 //!    [`Reject`] makes the response, and the service never sees the request.
 //!
 //! A request waits only where the token's key is not held and the [`KeySource`] can look for newer ones, or where an
-//! `IssuerResolver` (feature `issuer-resolver`) has to look up its issuer.
+//! `IssuerResolver` (feature `remote-keys`) has to look up its issuer.
 //! [`PrincipalLayer`] stands inside and turns the claims into your application's own user.
 //!
 //! # Keys from a provider
@@ -143,9 +143,8 @@
 //! | `rust-crypto` | no | they are checked by the [RustCrypto](https://github.com/RustCrypto) crates: Rust alone |
 //! | `graviola` | no | they are checked by [graviola](https://docs.rs/graviola): no C compiler, x86-64 and aarch64 only |
 //! | `jwks` | no | `RemoteKeys`: keys from any OpenID provider; the two that follow, together |
-//! | `remote-keys` | no | `RemoteKeys` with no HTTP client, for those who have one of their own |
+//! | `remote-keys` | no | `RemoteKeys` with no HTTP client, for those who have one of their own; `IssuerResolver`: tenants that are looked up, in a database for example |
 //! | `http-client` | no | `HttpsClient`, which brings its own TLS (rustls on aws-lc-rs, so that it builds a C library) |
-//! | `issuer-resolver` | no | `IssuerResolver`: tenants that are looked up, in a database for example |
 //! | `issue` | no | `TokenIssuer`: tokens of one's own, and keys that rotate; a kit for tests |
 //! | `shared-revocations` | no | `SharedRevocations`: what is revoked in one process is in all of them, by a store of your own |
 //! | `redis` | no | `RedisStore`: the same by [Redis](https://redis.io) or [Valkey](https://valkey.io) |
@@ -250,7 +249,7 @@ pub use self::revocation::{
 };
 pub use self::service::JwtAuth;
 pub use self::token_source::TokenSource;
-#[cfg(feature = "issuer-resolver")]
+#[cfg(feature = "remote-keys")]
 pub use self::verify::IssuerResolver;
 pub use self::verify::{
     CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeyLookup, KeySet, KeySource, KeyStore, KeysRef,

@@ -2,6 +2,7 @@
 
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tower_jwt_auth::policy::{HasScope, Scopes};
 use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, KeySource};
@@ -118,7 +119,10 @@ impl Issuer {
     }
 
     /// One that reads the claims into another type.
-    pub(crate) fn verifier_into<C>(&self) -> JwtVerifier<C> {
+    pub(crate) fn verifier_into<C>(&self) -> JwtVerifier<C>
+    where
+        C: DeserializeOwned + Send + Sync + 'static,
+    {
         let key = match self.algorithm {
             Algorithm::HS256 => Key::hmac(self.algorithm, self.key),
             _ => Key::pem(self.algorithm, self.key),
@@ -127,7 +131,10 @@ impl Issuer {
     }
 
     /// One that gets its keys from elsewhere.
-    pub(crate) fn verifier_of<C>(&self, keys: impl KeySource + 'static) -> JwtVerifier<C> {
+    pub(crate) fn verifier_of<C>(&self, keys: impl KeySource + 'static) -> JwtVerifier<C>
+    where
+        C: DeserializeOwned + Send + Sync + 'static,
+    {
         JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE)
     }
 

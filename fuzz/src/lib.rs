@@ -117,7 +117,7 @@ pub fn keys() -> KeySet {
 }
 
 /// Demands issuer and audience.
-pub fn verifier<C: 'static>(keys: KeySet) -> JwtVerifier<C> {
+pub fn verifier<C: DeserializeOwned + Send + Sync + 'static>(keys: KeySet) -> JwtVerifier<C> {
     JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
 }
 

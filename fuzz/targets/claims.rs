@@ -43,7 +43,7 @@ enum Demands {
 }
 
 impl Demands {
-    fn verifier<C: 'static>(self) -> JwtVerifier<C> {
+    fn verifier<C: DeserializeOwned + Send + Sync + 'static>(self) -> JwtVerifier<C> {
         let verifier = verifier::<C>(hs256().public.clone().into());
         match self {
             Self::IssuerAndAudience => verifier,

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use serde::de::DeserializeOwned;
 
 use super::base64url::Buffer;
-#[cfg(feature = "issuer-resolver")]
+#[cfg(feature = "remote-keys")]
 use super::issuer_resolver::IssuerResolver;
 use super::issuer_resolver::Resolver;
 use super::json::Text;
@@ -27,7 +27,7 @@ use crate::kind::AuthErrorKind;
 /// Clones share the verifiers, which can be added and removed at any time.
 ///
 /// A refusal tells clients whether an issuer is held: [`WrongIssuer`](AuthErrorKind::WrongIssuer) where it is not. Set an
-/// `IssuerResolver` (feature `issuer-resolver`) where tenants are confidential: then it does not.
+/// `IssuerResolver` (feature `remote-keys`) where tenants are confidential: then it does not.
 ///
 /// ```
 /// use tower_jwt_auth::{Algorithm, Issuers, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
@@ -88,7 +88,7 @@ impl<C> Issuers<C> {
     /// most, unless one of the verifiers that are held allows more.
     ///
     /// From then on, a refusal does not tell clients whether an issuer exists: see [`IssuerResolver`].
-    #[cfg(feature = "issuer-resolver")]
+    #[cfg(feature = "remote-keys")]
     pub fn resolver(self, resolver: IssuerResolver<C>) -> Self {
         Self::of(self.current(), self.shared.most_issuers, Some(Arc::new(Resolver::new(resolver))))
     }

@@ -5,9 +5,9 @@ pub(crate) mod base64url;
 mod cache;
 pub(crate) mod crypto;
 mod diagnosis;
-#[cfg(feature = "issuer-resolver")]
+#[cfg(feature = "remote-keys")]
 mod issuer_resolver;
-#[cfg(not(feature = "issuer-resolver"))]
+#[cfg(not(feature = "remote-keys"))]
 #[path = "issuer_resolver/none.rs"]
 mod issuer_resolver;
 mod issuers;
@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub use self::cache::{CacheStats, TokenCache};
-#[cfg(feature = "issuer-resolver")]
+#[cfg(feature = "remote-keys")]
 pub use self::issuer_resolver::IssuerResolver;
 pub use self::issuers::Issuers;
 pub use self::jwk::{JwksRules, SkippedKey};

@@ -10,7 +10,7 @@ use tower_jwt_auth::policy::{claim, scope, span_field};
 use tower_jwt_auth::{
     Algorithm, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet, PrincipalLayer, RequireLayer,
 };
-#[cfg(feature = "issuer-resolver")]
+#[cfg(feature = "remote-keys")]
 use tower_jwt_auth::{IssuerResolver, Issuers};
 use tracing::subscriber::DefaultGuard;
 
@@ -162,7 +162,7 @@ async fn what_a_policy_refuses_is_told_with_the_issuer_only_if_it_is_configured(
 const LINE: &str = "x\n INFO tower_jwt_auth: a user signed in\u{1b}[2J";
 
 /// What a resolver is asked for is what a stranger has written.
-#[cfg(feature = "issuer-resolver")]
+#[cfg(feature = "remote-keys")]
 #[tokio::test]
 async fn no_issuer_can_write_a_line_of_its_own_into_the_log() {
     let log = Log::begin();
@@ -184,7 +184,7 @@ async fn no_issuer_can_write_a_line_of_its_own_into_the_log() {
     }
 }
 
-#[cfg(feature = "issuer-resolver")]
+#[cfg(feature = "remote-keys")]
 #[tokio::test(start_paused = true)]
 async fn a_failed_renewal_is_logged() {
     use std::sync::atomic::{AtomicBool, Ordering};

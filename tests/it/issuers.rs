@@ -1,8 +1,8 @@
 //! Several issuers: which verifier a token is given to, and what comes of one that none is for.
 
-#[cfg(feature = "issuer-resolver")]
+#[cfg(feature = "remote-keys")]
 mod resolver;
-#[cfg(feature = "issuer-resolver")]
+#[cfg(feature = "remote-keys")]
 mod strangers;
 
 use jsonwebtoken::{EncodingKey, Header};
