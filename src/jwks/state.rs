@@ -89,7 +89,8 @@ impl State {
             Some(kid) if !lookup.is_held() => Look::Named(self.names.hash_one(kid)),
             _ => Look::Replaced,
         };
-        let (attempt, has_begun) = match self.ask(look, can_wait) {
+        let missing = lookup.kid().filter(|_| !lookup.is_held());
+        let (attempt, has_begun) = match self.ask(look, missing, can_wait) {
             Ask::Wait { .. } if !can_wait => {
                 return Refresh::Failed(AuthError::keys_unavailable(NO_RUNTIME));
             }
@@ -110,8 +111,7 @@ impl State {
             return Refresh::Failed(unavailable_for(cause, Duration::ZERO));
         };
         let state = Arc::clone(self);
-        let missing =
-            (has_begun && look != Look::Replaced).then(|| lookup.kid().map(str::to_owned)).flatten();
+        let missing = missing.filter(|_| has_begun).map(str::to_owned);
         Refresh::Pending(Box::pin(async move {
             let _place = place;
             state.wait(attempt, look, missing.as_deref()).await
@@ -133,13 +133,18 @@ impl State {
     }
 
     /// Decides about a request that asks, and has an attempt made if that is what it takes.
-    fn ask(&self, look: Look, can_wait: bool) -> Ask {
+    fn ask(&self, look: Look, missing: Option<&str>, can_wait: bool) -> Ask {
         let (now, cooldown) = (Instant::now(), self.pace.cooldown);
+        // It may have come after the token was judged. Keys are replaced under the lock of the progress.
+        let ask = |progress: &Progress| match missing {
+            Some(kid) if self.keys.current().has_named(kid) => Some(Ask::Settled),
+            _ => progress.ask(look, now, cooldown),
+        };
         // Most requests get an answer without keeping others from asking.
-        if let Some(answer) = self.progress.borrow().ask(look, now, cooldown) {
+        if let Some(answer) = ask(&self.progress.borrow()) {
             return answer;
         }
-        let answer = self.note(|progress| match progress.ask(look, now, cooldown) {
+        let answer = self.note(|progress| match ask(progress) {
             Some(answer) => answer,
             None if can_wait => progress.look(look, now, cooldown),
             None => Ask::Wait { attempt: progress.ended + 1, has_begun: false },
@@ -170,7 +175,7 @@ impl State {
         let ended = async {
             self.until_ended(attempt).await?;
             match missing {
-                Some(kid) if !self.keys.current().has_named(kid) => match self.ask(look, true) {
+                Some(kid) if !self.keys.current().has_named(kid) => match self.ask(look, missing, true) {
                     Ask::Wait { attempt, .. } => self.until_ended(attempt).await,
                     Ask::Settled => Ok(()),
                     Ask::Failed(error, retry) => Err(unavailable_for(error, retry)),
