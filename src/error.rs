@@ -32,6 +32,8 @@ pub struct AuthError {
     scope: Option<Arc<NeededScope>>,
     /// Whether it is a scope that is missing, so that whoever knows which ones adds them.
     lacks_scope: bool,
+    /// True if the claims were judged without a key, so that anyone may have written them.
+    is_unproven: bool,
     /// Whether the policy could not tell, so that its opposite does not permit the request either.
     is_undecided: bool,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
@@ -52,6 +54,7 @@ impl AuthError {
             retry_after: None,
             scope: None,
             lacks_scope: false,
+            is_unproven: false,
             is_undecided: false,
             source: None,
             fixed_cause: None,
@@ -69,6 +72,15 @@ impl AuthError {
     /// The same as an error of a policy that cannot read a claim. The cause names the claim and says nothing of its value.
     pub(crate) fn undecided(self, cause: String) -> Self {
         Self { is_undecided: true, ..self }.caused_by(cause)
+    }
+
+    /// The same for claims whose signature nobody has checked.
+    pub(crate) fn unproven(self) -> Self {
+        Self { is_unproven: true, ..self }
+    }
+
+    pub(crate) fn is_unproven(&self) -> bool {
+        self.is_unproven
     }
 
     /// Returns true if the policy was decided, and refuses.

@@ -191,6 +191,7 @@ fn alike<C: 'static>(verdict: Verdict<C>) -> Verdict<C> {
 #[cold]
 fn hide(error: AuthError) -> AuthError {
     match error.kind() {
+        _ if error.is_unproven() => error.answered_as(AuthErrorKind::UnknownKey),
         AuthErrorKind::TokenTooLarge
         | AuthErrorKind::MalformedToken
         | AuthErrorKind::UnsupportedToken

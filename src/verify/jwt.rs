@@ -466,7 +466,7 @@ where
         {
             // With no keys, the claims are all there is to judge. A developer's first token is explained that way, too.
             return refuse(match keys.is_empty() {
-                true => foreseen.into(),
+                true => AuthError::from(foreseen).unproven(),
                 false => AuthError::from(kind).caused_by(format!("newer keys would not help: {foreseen}")),
             });
         }

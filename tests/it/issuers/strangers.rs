@@ -7,7 +7,7 @@ use http::Response;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tower_jwt_auth::AuthErrorKind::{InvalidClaims, KeysUnavailable, UnknownKey, WrongIssuer};
-use tower_jwt_auth::{AuthError, Issuers, JwtAuthLayer, Verdict, Verify};
+use tower_jwt_auth::{AuthError, IssuerResolver, Issuers, JwtAuthLayer, Verdict, Verify};
 
 use super::resolver::{Directory, Mode, TENANT, resolved};
 use super::*;
@@ -194,6 +194,29 @@ async fn all_tenants_are_back_soon_after_an_outage_at_start() {
 /// Everything that a client sees of a refusal.
 fn seen(response: &Response<String>) -> String {
     format!("{:?} {:?} {}", response.status(), response.headers(), response.body())
+}
+
+#[tokio::test(start_paused = true)]
+async fn claims_judged_without_keys_tell_no_issuer() {
+    let provider = crate::remote_keys::Provider::new();
+    provider.hang();
+    let keys = provider.keys();
+    let resolver = IssuerResolver::new(move |issuer: String| {
+        let verifier = JwtVerifier::<Value>::new(keys.clone()).issuer(&issuer).audience(AUDIENCE);
+        async move { Ok::<_, ConfigError>((issuer == TENANT).then_some(verifier)) }
+    });
+    let issuers = Issuers::new([]).unwrap().resolver(resolver);
+    let layer = JwtAuthLayer::new(issuers);
+    for (name, value) in [("exp", json!(1)), ("aud", json!("another")), ("nbf", json!(u32::MAX))] {
+        let forged = |issuer| {
+            let claims = base64url(with_issuer(issuer, name, value.clone()).to_string());
+            format!("{}.{claims}.{}", base64url(r#"{"alg":"RS256","kid":"a"}"#), base64url([0; 256]))
+        };
+        let answers =
+            [TENANT, "https://nobody.example.com"].map(|issuer| ask(&layer, bearer(&forged(issuer))));
+        let [known, unknown] = answers;
+        assert_eq!(seen(&known.await), seen(&unknown.await), "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use tower_jwt_auth::{
 };
 
 use super::{jwk_with, read_set, set_of, signer, token};
-use crate::support::{NOW, ask, at, base64url, bearer};
+use crate::support::{NOW, ask, at, base64url, bearer, secret};
 
 fn verifier(keys: &[Value]) -> JwtVerifier<Value> {
     JwtVerifier::new(read_set(set_of(keys)).unwrap()).clock(|| at(NOW))
@@ -135,7 +135,7 @@ async fn algorithm_that_is_not_accepted_names_the_setting() {
 #[tokio::test]
 async fn limit_of_tries_is_named() {
     let keys = |number: u8, kid: &str| {
-        KeySet::new((0..number).map(|n| Key::hmac(Algorithm::HS256, [n | 0x40; 64]).unwrap().kid(kid)))
+        KeySet::new((0..number).map(|n| Key::hmac(Algorithm::HS256, secret::<64>(n)).unwrap().kid(kid)))
     };
     for (name, number, kid, expected) in [
         ("four", 4, None, ""),
