@@ -2,15 +2,17 @@
 //! application has written itself, since nothing of a token is for logs.
 
 use std::any::type_name;
+use std::collections::BTreeMap;
 
 use serde::de::value::Error;
-use serde::de::{DeserializeOwned, Error as _, Visitor};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
 use super::base64url::Buffer;
 use super::json;
 use super::private_names::has_private_name;
 use super::required;
+use super::respelled::{USUAL_NAMES, meant_field};
 use super::rules::{USUAL_PAYLOAD, payload_text};
 use super::validate::{AudienceClaim, Expected, Wanted, plain, plain_or_culprit};
 
@@ -33,12 +35,18 @@ pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> S
             None => "the payload is no JSON object".to_owned(),
         };
     }
+    let whole = type_name::<C>();
+    let known = fields_of::<C>();
+    let names = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(payload).unwrap_or_default();
+    if let Some(field) = names.keys().find_map(|name| meant_field(name, known)) {
+        return format!(
+            "a claim differs from `{field}`, which `{whole}` reads, only in upper and lower case"
+        );
+    }
     let Err(error) = serde_json::from_str::<C>(payload) else {
         return "a claim that is required stands there twice".to_owned();
     };
-    let whole = type_name::<C>();
     let message = error.to_string();
-    let known = fields_of::<C>();
     let member = member_at(payload, offset(payload, &error));
     let claim = member.filter(|name| known.contains(name));
     match (claim, missing(&message, known, payload)) {
@@ -52,16 +60,13 @@ pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> S
             format!("the claim `{claim}` stands there twice")
         }
         (Some(claim), None) => format!("the claim `{claim}` does not fit `{whole}`"),
+        // A type that does not tell which claims it reads, since something is flattened into it.
         (None, None) => match member.and_then(|name| USUAL_NAMES.into_iter().find(|usual| *usual == name)) {
             Some(claim) => format!("the claim `{claim}` does not fit `{whole}`"),
             None => format!("the claims do not fit `{whole}`"),
         },
     }
 }
-
-/// Where roles and scopes usually are: named also for a type that does not tell which claims it reads.
-const USUAL_NAMES: [&str; 7] =
-    ["groups", "permissions", "realm_access", "resource_access", "roles", "scope", "scp"];
 
 /// Why the `aud` of a payload is not the right one.
 pub(crate) fn audience(encoded: &[u8], expected: &Expected) -> String {

@@ -25,6 +25,7 @@ mod misfit;
 pub(crate) mod pem;
 pub(crate) mod private_names;
 mod required;
+mod respelled;
 mod rules;
 mod stream;
 mod validate;

@@ -522,6 +522,58 @@ fn roles_may_be_member_names() {
 }
 
 /// What is not understood must not be taken for nothing: `not` would let it pass.
+/// To the type such a claim is absent, so that the opposite of a rule would permit.
+#[test]
+fn roles_in_another_case_are_refused() {
+    #[derive(Deserialize)]
+    struct Plain {
+        #[serde(default)]
+        roles: Roles,
+    }
+
+    impl HasRole for Plain {
+        fn has_role(&self, role: &str) -> bool {
+            self.roles.contains(role)
+        }
+    }
+
+    #[derive(Deserialize)]
+    struct Renamed {
+        #[serde(default, rename = "Roles")]
+        roles: Roles,
+    }
+
+    impl HasRole for Renamed {
+        fn has_role(&self, role: &str) -> bool {
+            self.roles.contains(role)
+        }
+    }
+
+    fn layer<C>() -> impl Fn(&str, serde_json::Value) -> Response<String>
+    where
+        C: HasRole + serde::de::DeserializeOwned + Send + Sync + 'static,
+    {
+        let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
+        let verifier = JwtVerifier::<C>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
+        let layer = JwtAuthLayer::new(verifier).require(role("suspended").not());
+        move |name, roles| now(ask(&layer, bearer(&token(&claims_but(name, roles)))))
+    }
+
+    let (plain, renamed) = (layer::<Plain>(), layer::<Renamed>());
+    for name in ["Roles", "ROLES", "rOles"] {
+        let response = plain(name, json!(["suspended"]));
+        assert_eq!(response.status(), 401, "{name}");
+        let error = response.extensions().get::<AuthError>().unwrap();
+        assert_eq!(error.kind(), InvalidClaims, "{name}");
+        let cause = std::error::Error::source(error).unwrap().to_string();
+        assert!(cause.starts_with("a claim differs from `roles`, which `"), "{cause}");
+    }
+    assert_eq!(plain("roles", json!(["suspended"])).status(), 403);
+    assert_eq!(plain("Groups", json!(["suspended"])).status(), 200, "no field of that name");
+    assert_eq!(renamed("Roles", json!(["suspended"])).status(), 403);
+    assert_eq!(renamed("roles", json!(["suspended"])).status(), 401);
+}
+
 #[test]
 fn roles_that_cannot_be_read_are_named() {
     #[derive(Deserialize)]

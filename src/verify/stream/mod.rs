@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 
 use self::watched::{Watch, Watched};
 use super::json::Text;
+use super::respelled::meant_field;
 use super::validate::{AudienceClaim, Claim, Registered, Wanted, plain};
 use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
@@ -50,6 +51,8 @@ where
 struct Seen<'e, 'de> {
     wanted: &'e Wanted,
     registered: &'e mut Registered<'de>,
+    /// The claims that the application's type reads, if it is a struct.
+    fields: &'static [&'static str],
     /// One bit for each registered claim that has come by.
     claims: u16,
     /// Whether the members of the payload were read one by one at all.
@@ -60,7 +63,7 @@ struct Seen<'e, 'de> {
 
 impl<'e, 'de> Seen<'e, 'de> {
     fn new(wanted: &'e Wanted, registered: &'e mut Registered<'de>) -> Self {
-        Self { wanted, registered, claims: 0, entered: false, doubt: false }
+        Self { wanted, registered, fields: &[], claims: 0, entered: false, doubt: false }
     }
 
     /// Whether all registered claims are seen, where the payload could be read.
@@ -68,7 +71,15 @@ impl<'e, 'de> Seen<'e, 'de> {
         self.entered && !self.doubt
     }
 
-    fn name(&mut self, name: &str) -> Option<Claim> {
+    /// Notes a name, and returns the registered claim of that name.
+    fn name<E: de::Error>(&mut self, name: &str) -> Result<Option<Claim>, E> {
+        if meant_field(name, self.fields).is_some() {
+            return Err(E::custom("a claim differs in case from a field"));
+        }
+        Ok(self.registered(name))
+    }
+
+    fn registered(&mut self, name: &str) -> Option<Claim> {
         let claim = Claim::from_name(name)?;
         let bit = 1 << claim as u16;
         self.doubt |= self.claims & bit != 0;
@@ -128,6 +139,7 @@ impl<'de> Deserializer<'de> for Payload<'_, '_, '_, 'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
+        self.seen.fields = fields;
         self.json.deserialize_struct(name, fields, PayloadVisitor { visitor, seen: self.seen })
     }
 
@@ -278,12 +290,12 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Name<'_, '_, 'de, V> {
 
     #[inline]
     fn visit_borrowed_str<E: de::Error>(self, name: &'de str) -> Result<V::Value, E> {
-        *self.claim = self.seen.name(name);
+        *self.claim = self.seen.name(name)?;
         self.inner.visit_borrowed_str(name)
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<V::Value, E> {
-        *self.claim = self.seen.name(name);
+        *self.claim = self.seen.name(name)?;
         self.inner.visit_str(name)
     }
 }
