@@ -210,7 +210,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims, TokenSource};
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, [7; 32])?);
+    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
     /// // The header counts. A cookie counts only in requests without it.
     /// let layer = JwtAuthLayer::new(verifier)
     ///     .add_token_source(TokenSource::cookie("__Host-token")?)
