@@ -171,7 +171,7 @@
 //!   key into a secret, and `none` selects nothing.
 //! - No address and no key out of a token (`jku`, `x5u`, `jwk`, `iss`) is ever used, and none that is not `https` (but for
 //!   this machine's), unless the client is told to. The number of fetches that tokens can cause is bounded by a cooldown.
-//! - `exp` is required. `iss` and `aud` are required, and compared byte for byte, where they are configured: configure
+//! - `exp` is required, unless [`insecure_allow_missing_expiry`](JwtVerifier::insecure_allow_missing_expiry) is set. `iss` and `aud` are required, and compared byte for byte, where they are configured: configure
 //!   both. A token that is for some audience is refused where none is configured.
 //! - A policy that could not decide never becomes a yes, and a rule that names nothing permits nobody.
 //! - What could be read in two ways is refused: claims that stand there twice, base64url that is not canonical, two

@@ -77,7 +77,10 @@ impl Display for FetchError {
                 status.as_u16()
             ),
             Problem::Encoded => f.write_str("its answer is compressed, which was not asked for"),
-            Problem::TooLarge { limit } => write!(f, "its answer has more than {limit} bytes"),
+            Problem::TooLarge { limit } => write!(
+                f,
+                "its answer has more than {limit} bytes: RemoteKeys::document_limit sets how many it may have"
+            ),
             Problem::CutShort => f.write_str("its answer is not as long as it says"),
             Problem::NotMetadata => {
                 f.write_str("its answer is no JSON object with one `issuer` and one `jwks_uri`")
@@ -88,7 +91,7 @@ impl Display for FetchError {
                 write!(f, "it is the metadata of `{}`, not of `{expected}`", got.escape_debug())
             }
             Problem::KeysAddress(_) => f.write_str("the address of the keys cannot be used"),
-            Problem::Keys(_) => f.write_str("its answer has no keys that can be used"),
+            Problem::Keys(_) => f.write_str("its JWK set cannot be used"),
             Problem::OtherVersion => f.write_str(
                 "it says that the keys have not changed, and means others than those it was asked about",
             ),

@@ -192,7 +192,10 @@ async fn read(
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(reqwest::Error::without_url)? {
         if body.len() + chunk.len() > limit {
-            return Err(format!("it has more than {limit} bytes").into());
+            return Err(format!(
+                "it has more than {limit} bytes: RemoteKeys::document_limit sets how many it may have"
+            )
+            .into());
         }
         body.extend_from_slice(&chunk);
     }

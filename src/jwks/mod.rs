@@ -149,7 +149,7 @@ impl RemoteKeys {
         Ok(Self::new(Settings::new(Arc::new(client), Origin::Jwks(address))))
     }
 
-    /// Sets how the JWK set is read where it leaves something open.
+    /// Sets rules for reading the JWK set. Symmetric keys are skipped whatever the rules say, since a fetched set is public.
     #[must_use]
     pub fn rules(self, rules: JwksRules) -> Self {
         self.set(|settings| settings.rules = rules)

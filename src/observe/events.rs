@@ -116,7 +116,7 @@ pub(crate) fn keys_skipped(provider: &str, skipped: &[impl Display]) {
         provider,
         skipped = skipped.len(),
         reasons = reasons.as_str(),
-        "keys of the provider cannot be used"
+        "unusable keys of the provider were skipped"
     );
 }
 

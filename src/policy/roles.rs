@@ -67,6 +67,11 @@ pub trait HasRole {
 /// That includes an object with other members than Keycloak's `roles` and `verify_caller`, such as `Roles` or the whole of
 /// `resource_access`. For roles that are the names of an object's members, as Zitadel has them, there is
 /// [`from_member_names`](Self::from_member_names).
+///
+/// Claim names are case-sensitive: a field `roles` does not read a claim `Roles`. A verifier rejects a token with such a
+/// claim if the claims type is a struct that has the field, and the field is named `groups`, `permissions`, `realm_access`,
+/// `resource_access`, `role`, `roles`, `scope` or `scp`. It cannot tell for other names, and for a struct with
+/// `#[serde(flatten)]`: there the claim counts as missing, and `not` permits the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roles(Vec<Box<str>>);
 

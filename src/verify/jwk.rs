@@ -13,7 +13,7 @@ use super::json::{self, Loose, Text};
 use super::key::Key;
 use crate::config_error::ConfigError;
 
-/// How a JWK set is read where the set itself does not say.
+/// Rules for reading a JWK set: which keys are accepted, how many, and for which algorithm.
 ///
 /// ```
 /// use tower_jwt_auth::{Algorithm, JwksRules};
@@ -95,7 +95,8 @@ impl JwksRules {
     /// The same for a set that everybody can read, and whose size somebody else decides on.
     pub(crate) fn for_public_sets(&self) -> Self {
         let max_keys = self.max_keys.or(Some(MAX_FETCHED_KEYS));
-        let no_symmetric_keys = Some("a secret that everybody can read is none");
+        let no_symmetric_keys =
+            Some("it is a symmetric key, and a fetched set is public: a secret in it is none");
         Self { max_keys, no_symmetric_keys, ..self.clone() }
     }
 }

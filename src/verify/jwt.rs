@@ -99,8 +99,8 @@ impl<C> JwtVerifier<C> {
     ///
     /// Each source fetches its own keys, on its own schedule. A token whose key neither source holds has both look for
     /// newer keys, and is accepted as soon as one of them has the key. If neither has it and one source cannot be
-    /// reached, the token is answered with 503. The limit of four keys per token counts over both sources, those of the
-    /// first source first: a `kid` in each key keeps it out of the way.
+    /// reached, the token is answered with 503. Without a `kid`, a token is tried against four keys of both sources together,
+    /// those of the first source first. At start-up, await `ready` of both.
     ///
     /// ```
     /// use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, RegisteredClaims};
@@ -528,7 +528,7 @@ where
                        or insecure_any_issuer"
                         .to_owned()
                 }
-                issuers => format!("the verifier expects the issuer {}", misfit::listed(issuers)),
+                issuers => misfit::issuer(payload(), issuers, &expected.wanted),
             }),
             AuthErrorKind::RequiredClaim => error.caused_by(misfit::required_claim(payload(), expected)),
             AuthErrorKind::SenderConstrained => error.caused_by(

@@ -46,7 +46,7 @@ impl KeySet {
         Self { keys: keys.into_iter().collect(), skipped: Vec::new() }
     }
 
-    /// One secret; short for [`Key::hmac`].
+    /// One secret; short for [`Key::hmac`]. A secret that is shown in Base64 may have to be decoded first.
     ///
     /// # Errors
     ///

@@ -96,6 +96,15 @@ pub(crate) fn audience(encoded: &[u8], expected: &Expected) -> String {
     }
 }
 
+/// Why the `iss` of a payload is not the right one.
+pub(crate) fn issuer(encoded: &[u8], expected: &[String], wanted: &Wanted) -> String {
+    let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
+    let registered = payload_text(encoded, &mut buffer).and_then(|payload| plain(payload, wanted));
+    let is_missing = registered.is_ok_and(|registered| registered.issuer.is_none());
+    let start = if is_missing { "the token has no `iss`, and " } else { "" };
+    format!("{start}the verifier expects the issuer {}", listed(expected))
+}
+
 /// Which claim is not as required, and how.
 pub(crate) fn required_claim(encoded: &[u8], expected: &Expected) -> String {
     let mut buffer = Buffer::<USUAL_PAYLOAD>::new();

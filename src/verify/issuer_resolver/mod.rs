@@ -27,18 +27,26 @@ use crate::error::AuthError;
 ///     Algorithm, ConfigError, IssuerResolver, Issuers, JwtVerifier, KeySet, RegisteredClaims,
 /// };
 ///
-/// /// Stands for a query to a database.
-/// async fn secret_of(issuer: &str) -> Option<[u8; 32]> {
-///     (issuer == "https://tenant-1.example.com").then_some(*b"the secret of tenant-1, 32 bytes")
+/// #[derive(Clone)]
+/// struct Database; // a connection pool
+///
+/// impl Database {
+///     async fn secret_of(&self, issuer: &str) -> Option<[u8; 32]> {
+///         (issuer == "https://tenant-1.example.com").then_some(*b"the secret of tenant-1, 32 bytes")
+///     }
 /// }
 ///
 /// # fn main() -> Result<(), ConfigError> {
-/// let resolver = IssuerResolver::new(async |issuer: String| {
-///     let Some(secret) = secret_of(&issuer).await else {
-///         return Ok(None);
-///     };
-///     let keys = KeySet::hmac(Algorithm::HS256, secret)?;
-///     Ok::<_, ConfigError>(Some(JwtVerifier::<RegisteredClaims>::new(keys).issuer(issuer)))
+/// # let database = Database;
+/// let resolver = IssuerResolver::new(move |issuer: String| {
+///     let database = database.clone(); // for each look-up
+///     async move {
+///         let Some(secret) = database.secret_of(&issuer).await else {
+///             return Ok(None);
+///         };
+///         let keys = KeySet::hmac(Algorithm::HS256, secret)?;
+///         Ok::<_, ConfigError>(Some(JwtVerifier::<RegisteredClaims>::new(keys).issuer(issuer)))
+///     }
 /// })
 /// .filter(|issuer| issuer.starts_with("https://tenant-") && issuer.ends_with(".example.com"));
 /// let issuers = Issuers::new([])?.resolver(resolver);
@@ -101,9 +109,9 @@ impl<C> IssuerResolver<C> {
     /// A look-up goes on if the client that caused it goes away.
     pub fn new<F, Fut, E>(resolve: F) -> Self
     where
-        F: Fn(String) -> Fut + Send + Sync + 'static,
+        F: Fn(String) -> Fut + Send + Sync + 'static, // Clone what you capture: `move |issuer| { let db = db.clone(); async move { .. } }`.
         Fut: Future<Output = Result<Option<JwtVerifier<C>>, E>> + Send + 'static,
-        E: Into<Box<dyn Error + Send + Sync>>,
+        E: Into<Box<dyn Error + Send + Sync>>, // Name it: `Ok::<_, YourError>(..)`.
     {
         Self {
             resolve: Arc::new(move |issuer| {
