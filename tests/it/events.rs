@@ -334,7 +334,7 @@ async fn skipped_keys_are_logged_when_they_change() {
     let told = warnings();
     assert_eq!(told.lines().count(), 1, "{told}");
     assert!(
-        told.starts_with(" WARN tower_jwt_auth: keys of the provider cannot be used provider="),
+        told.starts_with(" WARN tower_jwt_auth: unusable keys of the provider were skipped provider="),
         "{told}"
     );
     assert!(told.contains("skipped=2 reasons=\"key 1 (d): "), "{told}");
