@@ -105,7 +105,7 @@ impl Kept {
             Self::Grpc(form) => reject.reject(&error, OwnedHead::of_grpc(*form).head()),
             Self::Head(request) => reject.reject(&error, request.head()),
         };
-        replace(response, rendered);
+        replace(response, rendered, &error.response(()));
         response.extensions_mut().remove::<Unrendered>();
         response.extensions_mut().insert(error);
     }
@@ -148,10 +148,10 @@ fn has_other_body<B>(response: &Response<B>, error: &AuthError) -> bool {
     response.status() != error.status() || headers.contains_key(CONTENT_TYPE) || (has_length && !has_hint)
 }
 
-/// Puts `rendered` in the place of a response. Headers that `rendered` does not set stay, except those that describe the
-/// old body.
-fn replace<B>(response: &mut Response<B>, rendered: Response<B>) {
-    let (parts, body) = rendered.into_parts();
+/// Puts `rendered` in the place of a response that was `unrendered` at first. Headers that a handler or a layer between
+/// has set or changed stay, except those that describe the old body.
+fn replace<B>(response: &mut Response<B>, rendered: Response<B>, unrendered: &Response<()>) {
+    let (mut parts, body) = rendered.into_parts();
     *response.body_mut() = body;
     *response.status_mut() = parts.status;
     response.extensions_mut().extend(parts.extensions);
@@ -159,8 +159,15 @@ fn replace<B>(response: &mut Response<B>, rendered: Response<B>) {
     for name in OF_BODY {
         headers.remove(name);
     }
-    for name in parts.headers.keys().filter(|name| !is_added(name)) {
-        headers.remove(name);
+    let names: Vec<_> = parts.headers.keys().filter(|name| !is_added(name)).cloned().collect();
+    for name in names {
+        let values = || headers.get_all(&name).iter();
+        let is_changed = values().next().is_some() && values().ne(unrendered.headers().get_all(&name));
+        if is_changed {
+            parts.headers.remove(&name);
+        } else {
+            headers.remove(&name);
+        }
     }
     add(headers, parts.headers);
 }

@@ -29,7 +29,9 @@ use crate::error::AuthError;
 /// Handlers and extractors refuse requests as well, with an [`AuthError`]. Its response has no body. On the way out, the
 /// layer that accepted the request makes the body with its `Reject`. It does the same for a
 /// [`RequireLayer`](crate::RequireLayer), a [`PrincipalLayer`](crate::PrincipalLayer) or a `JwtAuthLayer` inside that has the
-/// default. Headers that layers between have set stay. A response that already has a body is left as it is.
+/// default. Headers that a handler or a layer between has set or changed stay, such as a `WWW-Authenticate` of another scheme. A
+/// response with another status, a `Content-Type` or a `Content-Length` has a body of its own, and is left as it is. For a body
+/// without these headers start from [`AuthError::response`], not from `Response::from`.
 ///
 /// The request is gone by then, so the layer keeps the parts that [`reads`](Self::reads) names. Closures get a copy of
 /// method, URI and headers, as the service inside saw them.

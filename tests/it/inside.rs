@@ -163,6 +163,32 @@ async fn headers_of_layers_between_are_kept() {
     assert_eq!(lines(response.headers()), expected);
 }
 
+#[tokio::test]
+async fn changed_headers_of_a_refusal_are_kept() {
+    let changed = |error| {
+        let mut response = Response::<String>::from(error);
+        let headers = response.headers_mut();
+        headers.append("www-authenticate", HeaderValue::from_static("DPoP algs=\"ES256\""));
+        headers.insert("cache-control", HeaderValue::from_static("private, no-cache"));
+        headers.insert("retry-after", HeaderValue::from_static("7"));
+        response
+    };
+    let layer = shop().reject_with(|error, _| {
+        let mut response = error.response("why".to_owned());
+        response.headers_mut().insert("retry-after", HeaderValue::from_static("5"));
+        response
+    });
+    let response = through(layer, Handler(changed), good()).await;
+    assert_eq!((response.status().as_u16(), response.body().as_str()), (403, "why"));
+    let expected = [
+        "cache-control: private, no-cache",
+        "retry-after: 7",
+        &format!("www-authenticate: {FORBIDDEN}"),
+        "www-authenticate: DPoP algs=\"ES256\"",
+    ];
+    assert_eq!(lines(response.headers()), expected);
+}
+
 fn lines(headers: &HeaderMap) -> Vec<String> {
     let mut lines: Vec<_> =
         headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();

@@ -6,9 +6,11 @@ mod formats;
 mod jwk;
 mod jwk_set;
 mod kid;
+#[cfg(feature = "issue")]
 mod material;
 mod numbers;
 mod odd_sets;
+#[cfg(feature = "issue")]
 mod pem;
 
 use std::fs;

@@ -115,7 +115,7 @@ impl ApiError {
             Self::TimedOut => (Status::REQUEST_TIMEOUT, "timed_out", "the request took too long"),
             Self::TooBusy => (Status::SERVICE_UNAVAILABLE, "too_busy", "the server is too busy right now"),
             Self::TooManyAtOnce => {
-                (Status::TOO_MANY_REQUESTS, "too_many_at_once", "too many requests from your network at once")
+                (Status::TOO_MANY_REQUESTS, "too_many_at_once", "many requests from your network are waiting")
             }
             Self::TooManyAttempts { .. } => {
                 (Status::TOO_MANY_REQUESTS, "too_many_attempts", "too many attempts have failed")

@@ -119,7 +119,7 @@ async fn from_one_address_leaves_places_to_others() {
 #[track_caller]
 fn assert_too_many_at_once(answer: &Answer) {
     assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")), "{answer:?}");
-    let message = "too many requests from your network at once";
+    let message = "many requests from your network are waiting";
     assert_eq!(answer.json(), json!({ "error": "too_many_at_once", "message": message }));
 }
 
