@@ -463,6 +463,7 @@ fn roles_are_read_from_what_providers_have() {
         (r#"["a", "b c"]"#, vec!["a", "b c"]),
         (r#""b c""#, vec!["b c"]),
         (r#"{"roles": ["a"]}"#, vec!["a"]),
+        (r#"["CN=a,OU=b; c"]"#, vec!["CN=a,OU=b; c"]),
         (r#"{"verify_caller": true, "roles": ["a"]}"#, vec!["a"]),
         ("{}", vec![]),
         ("[]", vec![]),
@@ -488,6 +489,11 @@ fn roles_are_read_from_what_providers_have() {
         r#"{"shop": {"roles": ["a"]}}"#,
         r#"{"a": true}"#,
         r#"{"roles": {"org": "x"}}"#,
+        r#""admin,suspended""#,
+        r#""admin;suspended""#,
+        r#""admin\nsuspended""#,
+        r#"["admin\tsuspended"]"#,
+        r#"{"roles": ["admin\u0000suspended"]}"#,
     ] {
         assert!(serde_json::from_str::<Roles>(json).is_err(), "{json}");
     }
@@ -658,6 +664,8 @@ fn a_scope_that_cannot_be_read_passes_no_opposite() {
         (json!({"scope": "a", "scp": {"suspended": true}}), "scp"),
         (json!({"Scope": "suspended"}), "scope"),
         (json!({"SCP": ["suspended"]}), "scp"),
+        (json!({"scope": "a", "Scope": "suspended"}), "scope"),
+        (json!({"scp": [], "Scp": ["suspended"]}), "scp"),
     ] {
         for answers in [
             both(scope("suspended"), &claims),
@@ -744,6 +752,57 @@ fn a_claim_of_another_type_passes_no_opposite() {
         (claim(["realm_access", "roles"], "suspended"), json!({"realm_access": {}})),
     ] {
         assert!(matches!(both(rule, &claims), [Some(_), None]), "{claims}");
+    }
+}
+
+#[test]
+fn claims_in_another_case_pass_no_opposite() {
+    let nested = || claim(["realm_access", "roles"], "suspended");
+    for (rule, claims, expected) in [
+        (claim("roles", "suspended"), json!({"Roles": ["suspended"]}), "the token spells `roles` in"),
+        (claim("roles", "suspended"), json!({"rOLES": []}), "the token spells `roles` in"),
+        (claim("roles", "suspended"), json!({"roles": null, "ROLES": []}), "the token spells `roles` in"),
+        (nested(), json!({"realm_access": {"Roles": ["suspended"]}}), "the token spells `roles` in"),
+        (nested(), json!({"Realm_Access": {"roles": []}}), "the token spells `realm_access` in"),
+        (
+            claim(ClaimPath::from_iter::<[&str; 0]>([]), "suspended"),
+            json!({}),
+            "the path of the claim is empty",
+        ),
+        (claim(ClaimPath::dotted(""), "suspended"), json!({}), "the path of the claim is empty"),
+    ] {
+        for error in both(rule, &claims) {
+            let error = error.unwrap_or_else(|| panic!("{claims}"));
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(cause.contains(expected), "{claims}: {cause}");
+        }
+    }
+    for claims in [
+        json!({"roles": ["clerk"], "Roles": ["suspended"]}),
+        json!({"role": "suspended", "realm_access": {"Roles": ["suspended"]}}),
+    ] {
+        assert!(matches!(both(claim("roles", "suspended"), &claims), [Some(_), None]), "{claims}");
+    }
+    let claims = json!({"realm_access": {}, "Roles": ["suspended"]});
+    assert!(matches!(both(nested(), &claims), [Some(_), None]), "elsewhere");
+}
+
+/// A type that implements only what it must.
+#[test]
+fn delegated_claims_in_another_case_pass_no_opposite() {
+    struct Delegates(Map<String, Value>);
+
+    impl HasClaim for Delegates {
+        fn claim(&self, name: &str) -> Option<&Value> {
+            self.0.get(name)
+        }
+    }
+
+    let request = Request::new(());
+    for (name, permitted) in [("Roles", false), ("ROLES", false), ("groups", true)] {
+        let claims = Claims::new(Delegates(Map::from_iter([(name.to_owned(), json!(["suspended"]))])));
+        let answer = claim("roles", "suspended").not().check(&claims, Head::from(&request));
+        assert_eq!(answer.is_ok(), permitted, "{name}");
     }
 }
 
