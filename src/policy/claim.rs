@@ -26,6 +26,10 @@ use crate::verify::json_type;
 ///     fn claim(&self, name: &str) -> Option<&Value> {
 ///         self.other.get(name)
 ///     }
+///
+///     fn has_in_another_case(&self, name: &str) -> bool {
+///         self.other.has_in_another_case(name)
+///     }
 /// }
 /// ```
 ///
@@ -38,17 +42,37 @@ use crate::verify::json_type;
 pub trait HasClaim {
     /// The claim of that name, if the token has it.
     fn claim(&self, name: &str) -> Option<&Value>;
+
+    /// Returns true if there is a claim whose name differs from this one only in case, such as `Roles` for `roles`. A rule that
+    /// does not find the claim then refuses the request, and so does its [`not`](Rule::not).
+    ///
+    /// By default, the name is looked up in lower case, in upper case and capitalized. If you delegate [`claim`](Self::claim) to a
+    /// map, delegate this method as well: it knows all spellings.
+    fn has_in_another_case(&self, name: &str) -> bool {
+        let (lower, upper) = (name.to_ascii_lowercase(), name.to_ascii_uppercase());
+        let mut capitalized = lower.clone();
+        capitalized.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
+        [lower, upper, capitalized].iter().any(|other| other != name && self.claim(other).is_some())
+    }
 }
 
 impl HasClaim for Value {
     fn claim(&self, name: &str) -> Option<&Value> {
         self.get(name)
     }
+
+    fn has_in_another_case(&self, name: &str) -> bool {
+        self.as_object().is_some_and(|claims| claims.has_in_another_case(name))
+    }
 }
 
 impl HasClaim for Map<String, Value> {
     fn claim(&self, name: &str) -> Option<&Value> {
         self.get(name)
+    }
+
+    fn has_in_another_case(&self, name: &str) -> bool {
+        self.keys().any(|other| other != name && other.eq_ignore_ascii_case(name))
     }
 }
 
@@ -86,6 +110,21 @@ impl ClaimPath {
             };
         }
         Ok(found)
+    }
+
+    /// Returns the first name of the path that the claims lack, if they have it in another case.
+    fn respelled(&self, claims: &impl HasClaim) -> Option<&str> {
+        let (first, rest) = self.0.split_first()?;
+        let Some(mut found) = claims.claim(first).filter(|value| !value.is_null()) else {
+            return claims.has_in_another_case(first).then_some(first);
+        };
+        for name in rest {
+            let Some(member) = found.get(&**name).filter(|value| !value.is_null()) else {
+                return found.has_in_another_case(name).then_some(name);
+            };
+            found = member;
+        }
+        None
     }
 }
 
@@ -127,6 +166,7 @@ impl<const N: usize> From<[&str; N]> for ClaimPath {
 ///
 /// Values are compared as JSON: `1` is neither `"1"` nor `1.0`. A claim that is not there has no value, not even `null`. Where
 /// a claim is of another type than the value, the rule does not permit the request, and neither does its [`not`](Rule::not).
+/// The same goes for a claim that the token has only in another case, such as `Roles` for `roles`, and for an empty path.
 ///
 /// ```
 /// use serde_json::Value;
@@ -155,13 +195,13 @@ impl<C: HasClaim> Policy<C> for ClaimEquals {
             Ok(found) => found == Some(&self.value),
             Err(_) => false,
         };
-        if permitted { Ok(()) } else { Err(self.refusal(found)) }
+        if permitted { Ok(()) } else { Err(self.refusal(&**claims, found)) }
     }
 }
 
 impl ClaimEquals {
     #[cold]
-    fn refusal(&self, found: Result<Option<&Value>, &Value>) -> AuthError {
+    fn refusal(&self, claims: &impl HasClaim, found: Result<Option<&Value>, &Value>) -> AuthError {
         let error = AuthError::new(AuthErrorKind::InsufficientScope);
         let path = || self.path.0.join(".");
         match found {
@@ -170,7 +210,16 @@ impl ClaimEquals {
                 path(),
                 json_type(other)
             )),
-            Ok(None | Some(Value::Null)) => error,
+            Ok(None | Some(Value::Null)) if self.path.0.iter().all(|name| name.is_empty()) => {
+                error.undecided("the path of the claim is empty".to_owned())
+            }
+            Ok(None | Some(Value::Null)) => match self.path.respelled(claims) {
+                Some(name) => error.undecided(format!(
+                    "there is no claim `{}`: the token spells `{name}` in another case",
+                    path()
+                )),
+                None => error,
+            },
             Ok(Some(value)) if self.differs_from(value) => error,
             Ok(Some(value)) => error.undecided(format!(
                 "the claim `{}` is {} that cannot be compared with {}",

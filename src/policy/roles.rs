@@ -48,7 +48,7 @@ use crate::reject::Head;
     message = "`{Self}` does not say which roles it has",
     note = "implement it: `impl HasRole for {Self} {{ fn has_role(&self, role: &str) -> bool {{ self.roles.contains(role) }} }}`",
     note = "with a field `roles: tower_jwt_auth::policy::Roles`: in a `String`, `contains` finds parts of other roles, too",
-    note = "for `RegisteredClaims`, take a type of your own with it flattened",
+    note = "for `RegisteredClaims`, take a struct of your own with the claims that you need as fields",
     note = "for claims that are kept as JSON there is `claim([..], \"role\")`, since where roles are differs"
 )]
 pub trait HasRole {
@@ -68,10 +68,13 @@ pub trait HasRole {
 /// `resource_access`. For roles that are the names of an object's members, as Zitadel has them, there is
 /// [`from_member_names`](Self::from_member_names).
 ///
+/// A string with a comma, a semicolon or a control character is also an error, since it may be a list. In an array, only control
+/// characters are.
+///
 /// Claim names are case-sensitive: a field `roles` does not read a claim `Roles`. A verifier rejects a token with such a
-/// claim if the claims type is a struct that has the field, and the field is named `groups`, `permissions`, `realm_access`,
-/// `resource_access`, `role`, `roles`, `scope` or `scp`. It cannot tell for other names, and for a struct with
-/// `#[serde(flatten)]`: there the claim counts as missing, and `not` permits the request.
+/// claim if the claims type reads the usual name: `groups`, `permissions`, `realm_access`, `resource_access`, `role`, `roles`,
+/// `scope` or `scp`. For other names, the claim counts as missing, and `not` permits the request. The same goes for a type that
+/// accepts roles that it cannot read, such as an untagged enum with another variant that fits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roles(Vec<Box<str>>);
 
@@ -143,11 +146,14 @@ impl<'de> Visitor<'de> for RolesVisitor {
     }
 
     fn visit_str<E: Error>(self, role: &str) -> Result<Roles, E> {
-        Ok(Roles(vec![role.into()]))
+        if role.contains([',', ';']) {
+            return Err(E::custom("a role in a string contains no comma and no semicolon"));
+        }
+        checked(vec![role.into()])
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Roles, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Roles)
+        Vec::deserialize(SeqAccessDeserializer::new(seq)).and_then(checked)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Roles, A::Error> {
@@ -160,7 +166,7 @@ impl<'de> Visitor<'de> for RolesVisitor {
             _verify_caller: IgnoredAny,
         }
 
-        Access::deserialize(MapAccessDeserializer::new(map)).map(|access| Roles(access.roles))
+        Access::deserialize(MapAccessDeserializer::new(map)).and_then(|access| checked(access.roles))
     }
 }
 
@@ -185,8 +191,16 @@ impl<'de> Visitor<'de> for NamesVisitor {
             }
             roles.push(role);
         }
-        Ok(Roles(roles))
+        checked(roles)
     }
+}
+
+/// Rejects control characters: a text with a line break or a tab may be a list.
+fn checked<E: Error>(roles: Vec<Box<str>>) -> Result<Roles, E> {
+    if roles.iter().any(|role| role.contains(char::is_control)) {
+        return Err(E::custom("a role contains no control character"));
+    }
+    Ok(Roles(roles))
 }
 
 impl Serialize for Roles {

@@ -35,7 +35,7 @@ use crate::reject::Head;
     message = "`{Self}` does not say which scopes it has",
     note = "implement it: `impl HasScope for {Self} {{ fn has_scope(&self, scope: &str) -> bool {{ self.scope.contains(scope) }} }}`",
     note = "with a field `scope: tower_jwt_auth::policy::Scopes`: in a `String`, `contains` finds parts of other scopes, too",
-    note = "for `RegisteredClaims`, take a type of your own with it flattened, or `serde_json::Value`"
+    note = "for `RegisteredClaims`, take a struct of your own with the claims that you need as fields, or `serde_json::Value`"
 )]
 pub trait HasScope {
     /// Whether `scope`, a single one, is among them.
@@ -44,7 +44,18 @@ pub trait HasScope {
     /// The name of a claim that ought to hold scopes, but in a form that cannot be read: for claims that are kept as they are. A
     /// rule that finds no scope then refuses the request, and so does its [`not`](Rule::not).
     ///
-    /// By default there is none: [`Scopes`] refuses what it cannot read with the token.
+    /// By default there is none: [`Scopes`] refuses what it cannot read with the token. If you delegate
+    /// [`has_scope`](Self::has_scope) to a map or a [`Value`], delegate both methods, or else `not` permits what cannot be read:
+    ///
+    /// ```
+    /// # use serde_json::{Map, Value};
+    /// # use tower_jwt_auth::policy::HasScope;
+    /// # struct User { other: Map<String, Value> }
+    /// # impl HasScope for User {
+    /// fn has_scope(&self, scope: &str) -> bool { self.other.has_scope(scope) }
+    /// fn unreadable_scopes(&self) -> Option<&'static str> { self.other.unreadable_scopes() }
+    /// # }
+    /// ```
     fn unreadable_scopes(&self) -> Option<&'static str> {
         None
     }
@@ -76,9 +87,10 @@ impl HasScope for Map<String, Value> {
     fn unreadable_scopes(&self) -> Option<&'static str> {
         let is_scope = |item: &Value| item.as_str().is_some_and(|scope| !scope.contains(' '));
         CLAIMS.into_iter().find(|claim| match self.get(*claim) {
-            None => self.keys().any(|name| name.eq_ignore_ascii_case(claim)),
-            Some(Value::Null | Value::String(_)) => false,
-            Some(Value::Array(scopes)) => !scopes.iter().all(is_scope),
+            Some(Value::Array(scopes)) if !scopes.iter().all(is_scope) => true,
+            None | Some(Value::Null | Value::String(_) | Value::Array(_)) => {
+                self.keys().any(|name| name != claim && name.eq_ignore_ascii_case(claim))
+            }
             Some(_) => true,
         })
     }

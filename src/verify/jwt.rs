@@ -119,7 +119,8 @@ impl<C> JwtVerifier<C> {
     /// If the source [names](KeySource::issuer) an issuer that the verifier does not expect: use
     /// [`Issuers`](crate::Issuers) for issuers that do not trust each other. A verifier that expects no issuer yet expects
     /// the source's from then on, and one whose source [leaves it open](KeySource::leaves_issuer_open) needs to be told
-    /// one, as with [`new`](Self::new).
+    /// one, as with [`new`](Self::new). If you also call
+    /// [`insecure_any_issuer`](Self::insecure_any_issuer), the later call wins.
     ///
     /// # Security
     ///
@@ -538,6 +539,9 @@ where
             AuthErrorKind::MissingExpiry => error.caused_by(
                 "the token has no `exp`: have the issuer set one, or set JwtVerifier::insecure_allow_missing_expiry",
             ),
+            AuthErrorKind::InvalidClaims if error.is_unproven() => {
+                error.caused_by(misfit::explain_unproven(payload(), &expected.wanted))
+            }
             AuthErrorKind::InvalidClaims => {
                 error.caused_by(misfit::explain::<C>(payload(), &expected.wanted))
             }

@@ -12,39 +12,62 @@ use super::base64url::Buffer;
 use super::json;
 use super::private_names::has_private_name;
 use super::required;
-use super::respelled::{USUAL_NAMES, meant_field};
+use super::respelled::{USUAL_NAMES, meant_field, probe};
 use super::rules::{USUAL_PAYLOAD, payload_text};
 use super::validate::{AudienceClaim, Expected, Wanted, plain, plain_or_culprit};
 
 /// What is wrong with the payload of a token that was refused for it.
 pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> String {
     let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-    let Ok(payload) = payload_text(encoded, &mut buffer) else {
+    match well_formed(encoded, wanted, &mut buffer) {
+        Ok(payload) => explain_misfit::<C>(payload),
+        Err(cause) => cause,
+    }
+}
+
+/// Does the same for a payload that nobody may have signed: the application's type does not see it.
+pub(crate) fn explain_unproven(encoded: &[u8], wanted: &Wanted) -> String {
+    let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
+    well_formed(encoded, wanted, &mut buffer).err().unwrap_or_else(|| REQUIRED_TWICE.to_owned())
+}
+
+const REQUIRED_TWICE: &str = "a claim that is required stands there twice";
+
+/// Returns the payload, or what is wrong with it whatever type it is read into.
+fn well_formed<'b, const N: usize>(
+    encoded: &[u8],
+    wanted: &Wanted,
+    buffer: &'b mut Buffer<N>,
+) -> Result<&'b str, String> {
+    let payload = payload_text(encoded, buffer).map_err(|_| {
         let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-        return match buffer.decode(encoded).and_then(json::object_text) {
+        match buffer.decode(encoded).and_then(json::object_text) {
             Some(payload) if has_private_name(payload) => {
                 "a member is named `$serde_json::private::..`, by which serde_json reads another value than the token has"
                     .to_owned()
             }
             _ => "the payload is no JSON object, or has too many others in it".to_owned(),
-        };
-    };
-    if let Err(culprit) = plain_or_culprit(payload, wanted) {
-        return match culprit {
-            Some(claim) => format!("the claim `{}` is malformed, or stands there twice", claim.name()),
-            None => "the payload is no JSON object".to_owned(),
-        };
+        }
+    })?;
+    match plain_or_culprit(payload, wanted) {
+        Ok(_) => Ok(payload),
+        Err(Some(claim)) => Err(format!("the claim `{}` is malformed, or stands there twice", claim.name())),
+        Err(None) => Err("the payload is no JSON object".to_owned()),
     }
+}
+
+fn explain_misfit<C: DeserializeOwned>(payload: &str) -> String {
     let whole = type_name::<C>();
     let known = fields_of::<C>();
     let names = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(payload).unwrap_or_default();
+    let respelled = |field| {
+        format!("a claim differs from `{field}`, which `{whole}` reads, only in upper and lower case")
+    };
     if let Some(field) = names.keys().find_map(|name| meant_field(name, known)) {
-        return format!(
-            "a claim differs from `{field}`, which `{whole}` reads, only in upper and lower case"
-        );
+        return respelled(field);
     }
     let Err(error) = serde_json::from_str::<C>(payload) else {
-        return "a claim that is required stands there twice".to_owned();
+        return probe::<C>(payload).map_or_else(|| REQUIRED_TWICE.to_owned(), respelled);
     };
     let message = error.to_string();
     let member = member_at(payload, offset(payload, &error));

@@ -6,7 +6,7 @@
 
 use memchr::{memchr2, memmem};
 
-const PREFIX: &str = "$serde_json::private::";
+pub(crate) const PREFIX: &str = "$serde_json::private::";
 
 /// Returns true if a member of this JSON text, at any depth and in any spelling, has such a name.
 #[inline]

@@ -1,5 +1,9 @@
 //! Claims that say what a caller may do, under a name that differs in case from the field that should read them.
 
+use std::collections::BTreeMap;
+
+use serde::de::{DeserializeOwned, IgnoredAny};
+
 /// The names under which providers have roles and scopes.
 pub(crate) const USUAL_NAMES: [&str; 8] =
     ["groups", "permissions", "realm_access", "resource_access", "role", "roles", "scope", "scp"];
@@ -8,9 +12,35 @@ pub(crate) const USUAL_NAMES: [&str; 8] =
 /// so that `role("suspended").not()` would permit what it must not.
 #[inline]
 pub(crate) fn meant_field<'f>(name: &str, fields: &[&'f str]) -> Option<&'f str> {
-    let is_usual = USUAL_NAMES.iter().any(|usual| usual.eq_ignore_ascii_case(name));
-    if !is_usual || fields.contains(&name) {
+    if usual_name(name).is_none() || fields.contains(&name) {
         return None;
     }
     fields.iter().copied().find(|field| field.eq_ignore_ascii_case(name))
+}
+
+/// Returns true if a name differs from a usual one, and only in case.
+#[inline]
+pub(crate) fn is_respelled(name: &str) -> bool {
+    usual_name(name).is_some_and(|usual| usual != name)
+}
+
+#[inline]
+fn usual_name(name: &str) -> Option<&'static str> {
+    USUAL_NAMES.into_iter().find(|usual| usual.eq_ignore_ascii_case(name))
+}
+
+/// Returns the usual name of a respelled claim that the type reads: for types that do not tell their fields, such as those with
+/// `#[serde(flatten)]` and enums.
+///
+/// The type must accept the payload as it is. It is then given the claim under its usual name, twice and as `[[0]]`, which holds no
+/// roles and no scopes. A map accepts this; a type that reads the claim does not.
+#[cold]
+pub(crate) fn probe<C: DeserializeOwned>(payload: &str) -> Option<&'static str> {
+    let names: BTreeMap<String, IgnoredAny> = serde_json::from_str(payload).ok()?;
+    let members = payload.trim_end().strip_suffix('}')?;
+    let is_read = |usual: &&str| {
+        let claim = format!(r#""{usual}":[[0]]"#);
+        serde_json::from_str::<C>(&format!("{members},{claim},{claim}}}")).is_err()
+    };
+    names.keys().filter(|name| is_respelled(name)).filter_map(|name| usual_name(name)).find(is_read)
 }

@@ -105,7 +105,7 @@ impl Rules {
         to_remember: bool,
     ) -> Result<Judged<'k, C>, Refusal>
     where
-        C: DeserializeOwned,
+        C: DeserializeOwned + 'static,
     {
         if token.len() > self.token_limit {
             return Err(AuthErrorKind::TokenTooLarge.into());
@@ -122,7 +122,7 @@ impl Rules {
         to_remember: bool,
     ) -> Result<Judged<'k, C>, Refusal>
     where
-        C: DeserializeOwned,
+        C: DeserializeOwned + 'static,
     {
         let mut buffer = Buffer::<LONGEST_SIGNATURE>::new();
         let signature = buffer.decode(jws.signature).ok_or(AuthErrorKind::MalformedToken)?;

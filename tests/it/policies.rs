@@ -1,8 +1,10 @@
 //! Who may do what: every rule, on a route and in the layer.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use http::{Method, Request, Response};
@@ -463,6 +465,7 @@ fn roles_are_read_from_what_providers_have() {
         (r#"["a", "b c"]"#, vec!["a", "b c"]),
         (r#""b c""#, vec!["b c"]),
         (r#"{"roles": ["a"]}"#, vec!["a"]),
+        (r#"["CN=a,OU=b; c"]"#, vec!["CN=a,OU=b; c"]),
         (r#"{"verify_caller": true, "roles": ["a"]}"#, vec!["a"]),
         ("{}", vec![]),
         ("[]", vec![]),
@@ -488,6 +491,11 @@ fn roles_are_read_from_what_providers_have() {
         r#"{"shop": {"roles": ["a"]}}"#,
         r#"{"a": true}"#,
         r#"{"roles": {"org": "x"}}"#,
+        r#""admin,suspended""#,
+        r#""admin;suspended""#,
+        r#""admin\nsuspended""#,
+        r#"["admin\tsuspended"]"#,
+        r#"{"roles": ["admin\u0000suspended"]}"#,
     ] {
         assert!(serde_json::from_str::<Roles>(json).is_err(), "{json}");
     }
@@ -521,22 +529,21 @@ fn roles_may_be_member_names() {
     }
 }
 
+/// Sends a token with one more claim past `role("suspended").not()`.
+fn unless_suspended<C>() -> impl Fn(&str, Value) -> Response<String>
+where
+    C: HasRole + serde::de::DeserializeOwned + Send + Sync + 'static,
+{
+    let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
+    let verifier = JwtVerifier::<C>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
+    let layer = JwtAuthLayer::new(verifier).require(role("suspended").not());
+    move |name, roles| now(ask(&layer, bearer(&token(&claims_but(name, roles)))))
+}
+
 /// What is not understood must not be taken for nothing: `not` would let it pass.
 /// To the type such a claim is absent, so that the opposite of a rule would permit.
 #[test]
 fn roles_in_another_case_are_refused() {
-    #[derive(Deserialize)]
-    struct Plain {
-        #[serde(default)]
-        roles: Roles,
-    }
-
-    impl HasRole for Plain {
-        fn has_role(&self, role: &str) -> bool {
-            self.roles.contains(role)
-        }
-    }
-
     #[derive(Deserialize)]
     struct Renamed {
         #[serde(default, rename = "Roles")]
@@ -549,17 +556,7 @@ fn roles_in_another_case_are_refused() {
         }
     }
 
-    fn layer<C>() -> impl Fn(&str, serde_json::Value) -> Response<String>
-    where
-        C: HasRole + serde::de::DeserializeOwned + Send + Sync + 'static,
-    {
-        let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
-        let verifier = JwtVerifier::<C>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
-        let layer = JwtAuthLayer::new(verifier).require(role("suspended").not());
-        move |name, roles| now(ask(&layer, bearer(&token(&claims_but(name, roles)))))
-    }
-
-    let (plain, renamed) = (layer::<Plain>(), layer::<Renamed>());
+    let (plain, renamed) = (unless_suspended::<Plain>(), unless_suspended::<Renamed>());
     for name in ["Roles", "ROLES", "rOles"] {
         let response = plain(name, json!(["suspended"]));
         assert_eq!(response.status(), 401, "{name}");
@@ -574,20 +571,166 @@ fn roles_in_another_case_are_refused() {
     assert_eq!(renamed("roles", json!(["suspended"])).status(), 401);
 }
 
-#[test]
-fn roles_that_cannot_be_read_are_named() {
-    #[derive(Deserialize)]
-    struct Plain {
+macro_rules! has_roles {
+    ($($claims:ident => |$user:pat_param| $roles:expr,)*) => {$(
+        impl HasRole for $claims {
+            fn has_role(&self, role: &str) -> bool {
+                let $user = self;
+                $roles.contains(role)
+            }
+        }
+    )*};
+}
+
+#[derive(Deserialize)]
+struct Plain {
+    #[serde(default)]
+    roles: Roles,
+}
+
+#[derive(Deserialize)]
+struct NewType(Plain);
+
+#[derive(Deserialize)]
+struct Flattened {
+    #[serde(default)]
+    roles: Roles,
+    #[serde(flatten)]
+    _other: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct FlattenedFields {
+    #[serde(flatten)]
+    inner: Plain,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Untagged {
+    User {
         #[serde(default)]
         roles: Roles,
-    }
+    },
+}
 
-    impl HasRole for Plain {
-        fn has_role(&self, role: &str) -> bool {
-            self.roles.contains(role)
+#[derive(Deserialize)]
+#[serde(tag = "email")]
+enum Tagged {
+    #[serde(rename = "eze@example.com")]
+    User {
+        #[serde(default)]
+        roles: Roles,
+    },
+}
+
+/// Takes any value, and the claim at its word.
+#[derive(Deserialize)]
+struct AnyValue {
+    #[serde(default)]
+    roles: Value,
+    #[serde(flatten)]
+    _other: Map<String, Value>,
+}
+
+/// Is read by way of its text.
+struct Raw(Plain);
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<serde_json::value::RawValue>::deserialize(deserializer)?;
+        serde_json::from_str(text.get()).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+#[derive(Deserialize)]
+struct FlattenedRenamed {
+    #[serde(default, rename = "Roles")]
+    roles: Roles,
+    #[serde(flatten)]
+    _other: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Kept(HashMap<String, Value>);
+
+has_roles! {
+    Plain => |user| user.roles,
+    NewType => |user| user.0.roles,
+    Flattened => |user| user.roles,
+    FlattenedFields => |user| user.inner.roles,
+    Untagged => |Self::User { roles }| roles,
+    Tagged => |Self::User { roles }| roles,
+    AnyValue => |user| user.roles.to_string(),
+    Raw => |user| user.0.roles,
+    FlattenedRenamed => |user| user.roles,
+    Kept => |user| user.0.get("Roles").map_or(String::new(), Value::to_string),
+}
+
+/// Such types do not tell which claims they read.
+#[test]
+fn types_without_known_fields_refuse_respelled_roles() {
+    for (name, ask) in [
+        ("NewType", Box::new(unless_suspended::<NewType>()) as Box<dyn Fn(&str, Value) -> Response<String>>),
+        ("Flattened", Box::new(unless_suspended::<Flattened>())),
+        ("FlattenedFields", Box::new(unless_suspended::<FlattenedFields>())),
+        ("Untagged", Box::new(unless_suspended::<Untagged>())),
+        ("Tagged", Box::new(unless_suspended::<Tagged>())),
+        ("AnyValue", Box::new(unless_suspended::<AnyValue>())),
+        ("Raw", Box::new(unless_suspended::<Raw>())),
+    ] {
+        for claim in ["Roles", "ROLES"] {
+            let response = ask(claim, json!(["suspended"]));
+            assert_eq!(response.status(), 401, "{name}, {claim}");
+            let error = response.extensions().get::<AuthError>().unwrap();
+            assert_eq!(error.kind(), InvalidClaims, "{name}, {claim}");
+            let cause = std::error::Error::source(error).unwrap().to_string();
+            assert!(cause.starts_with("a claim differs from `roles`, which `"), "{name}: {cause}");
         }
+        assert_eq!(ask("roles", json!(["suspended"])).status(), 403, "{name}");
+        assert_eq!(ask("roles", json!(["clerk"])).status(), 200, "{name}");
+        assert_eq!(ask("Groups", json!(["suspended"])).status(), 200, "{name}: no field of that name");
     }
+    let renamed = unless_suspended::<FlattenedRenamed>();
+    assert_eq!(renamed("Roles", json!(["suspended"])).status(), 403);
+    assert_eq!(renamed("Roles", json!(["clerk"])).status(), 200);
+    let kept = unless_suspended::<Kept>();
+    assert_eq!(kept("Roles", json!(["suspended"])).status(), 403);
+    assert_eq!(kept("Roles", json!(["clerk"])).status(), 200);
+}
 
+/// Counts how often it is read.
+struct Counted;
+
+static READ: AtomicUsize = AtomicUsize::new(0);
+
+impl<'de> Deserialize<'de> for Counted {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        READ.fetch_add(1, Ordering::Relaxed);
+        Map::<String, Value>::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+#[test]
+fn respelled_claims_of_forged_tokens_are_not_read() {
+    let verifier = JwtVerifier::<Counted>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
+        .audience(AUDIENCE)
+        .clock(|| at(NOW));
+    let read = |token: &str| {
+        READ.store(0, Ordering::Relaxed);
+        let accepted = now(async { verifier.verify(token).await.is_ok() });
+        (accepted, READ.load(Ordering::Relaxed))
+    };
+    assert_eq!(read(&good_token()), (true, 1));
+    assert_eq!(read(&token(&claims_but("roles", json!(["a"])))), (true, 1));
+    let respelled = token(&claims_but("Roles", json!(["a"])));
+    assert_eq!(read(&respelled), (true, 2));
+    let (signed, _) = respelled.rsplit_once('.').unwrap();
+    assert_eq!(read(&format!("{signed}.{}", base64url([0; 32]))), (false, 0));
+}
+
+#[test]
+fn roles_that_cannot_be_read_are_named() {
     let keys = || KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let plain = JwtVerifier::<Plain>::new(keys()).audience(AUDIENCE).clock(|| at(NOW));
     let plain = JwtAuthLayer::new(plain).require(role("suspended").not());
@@ -658,6 +801,8 @@ fn a_scope_that_cannot_be_read_passes_no_opposite() {
         (json!({"scope": "a", "scp": {"suspended": true}}), "scp"),
         (json!({"Scope": "suspended"}), "scope"),
         (json!({"SCP": ["suspended"]}), "scp"),
+        (json!({"scope": "a", "Scope": "suspended"}), "scope"),
+        (json!({"scp": [], "Scp": ["suspended"]}), "scp"),
     ] {
         for answers in [
             both(scope("suspended"), &claims),
@@ -744,6 +889,57 @@ fn a_claim_of_another_type_passes_no_opposite() {
         (claim(["realm_access", "roles"], "suspended"), json!({"realm_access": {}})),
     ] {
         assert!(matches!(both(rule, &claims), [Some(_), None]), "{claims}");
+    }
+}
+
+#[test]
+fn claims_in_another_case_pass_no_opposite() {
+    let nested = || claim(["realm_access", "roles"], "suspended");
+    for (rule, claims, expected) in [
+        (claim("roles", "suspended"), json!({"Roles": ["suspended"]}), "the token spells `roles` in"),
+        (claim("roles", "suspended"), json!({"rOLES": []}), "the token spells `roles` in"),
+        (claim("roles", "suspended"), json!({"roles": null, "ROLES": []}), "the token spells `roles` in"),
+        (nested(), json!({"realm_access": {"Roles": ["suspended"]}}), "the token spells `roles` in"),
+        (nested(), json!({"Realm_Access": {"roles": []}}), "the token spells `realm_access` in"),
+        (
+            claim(ClaimPath::from_iter::<[&str; 0]>([]), "suspended"),
+            json!({}),
+            "the path of the claim is empty",
+        ),
+        (claim(ClaimPath::dotted(""), "suspended"), json!({}), "the path of the claim is empty"),
+    ] {
+        for error in both(rule, &claims) {
+            let error = error.unwrap_or_else(|| panic!("{claims}"));
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(cause.contains(expected), "{claims}: {cause}");
+        }
+    }
+    for claims in [
+        json!({"roles": ["clerk"], "Roles": ["suspended"]}),
+        json!({"role": "suspended", "realm_access": {"Roles": ["suspended"]}}),
+    ] {
+        assert!(matches!(both(claim("roles", "suspended"), &claims), [Some(_), None]), "{claims}");
+    }
+    let claims = json!({"realm_access": {}, "Roles": ["suspended"]});
+    assert!(matches!(both(nested(), &claims), [Some(_), None]), "elsewhere");
+}
+
+/// A type that implements only what it must.
+#[test]
+fn delegated_claims_in_another_case_pass_no_opposite() {
+    struct Delegates(Map<String, Value>);
+
+    impl HasClaim for Delegates {
+        fn claim(&self, name: &str) -> Option<&Value> {
+            self.0.get(name)
+        }
+    }
+
+    let request = Request::new(());
+    for (name, permitted) in [("Roles", false), ("ROLES", false), ("groups", true)] {
+        let claims = Claims::new(Delegates(Map::from_iter([(name.to_owned(), json!(["suspended"]))])));
+        let answer = claim("roles", "suspended").not().check(&claims, Head::from(&request));
+        assert_eq!(answer.is_ok(), permitted, "{name}");
     }
 }
 

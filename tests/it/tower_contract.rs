@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -334,5 +335,35 @@ async fn only_a_token_that_lacks_nothing_but_its_key_is_waited_for() {
     let layer = JwtAuthLayer::new(none);
     for header in [parts("AAAA", "aaa,bbb"), parts("AAAA", "AAAA x")] {
         assert_eq!(ask(&layer, bearer(&header)).await.status(), 400, "{header}");
+    }
+}
+
+/// A type that says when it is read.
+struct Watched;
+
+static WATCHED_IS_READ: AtomicBool = AtomicBool::new(false);
+
+impl<'de> serde::Deserialize<'de> for Watched {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        WATCHED_IS_READ.store(true, Ordering::Relaxed);
+        Ok(Self)
+    }
+}
+
+#[tokio::test]
+async fn unsigned_claims_never_reach_the_claims_type() {
+    let source = Late { keys: KeyStore::new(KeySet::new([])), fetched: None };
+    let verifier = JwtVerifier::<Watched>::new(source)
+        .audience(AUDIENCE)
+        .clock(|| at(NOW))
+        .require_claim("groups", "staff");
+    let claims = good_claims().to_string();
+    let twice = claims.replacen('{', r#"{"groups":"staff","groups":"staff","#, 1);
+    for payload in [&twice, &claims.replace(&(NOW + 300).to_string(), "null")] {
+        let error = verifier.verify(&token_of(r#"{"alg":"HS256"}"#, payload)).await.err().unwrap();
+        assert_eq!(error.kind(), InvalidClaims, "{payload}");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("stands there twice"), "{cause}");
+        assert!(!WATCHED_IS_READ.load(Ordering::Relaxed), "{payload}");
     }
 }

@@ -7,15 +7,18 @@
 mod tests;
 mod watched;
 
+use std::any::TypeId;
 use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 
-use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
+use serde_json::{Map, Value};
 
 use self::watched::{Watch, Watched};
 use super::json::Text;
-use super::respelled::meant_field;
+use super::private_names::PREFIX;
+use super::respelled::{is_respelled, meant_field, probe};
 use super::validate::{AudienceClaim, Claim, Registered, Wanted, plain};
 use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
@@ -27,14 +30,20 @@ pub(crate) fn read<'de, C>(
     registered: &mut Registered<'de>,
 ) -> Result<Option<C>, AuthErrorKind>
 where
-    C: Deserialize<'de>,
+    C: DeserializeOwned + 'static,
 {
     let mut seen = Seen::new(wanted, registered);
     let claims = watch(payload, &mut seen).ok();
+    let respelled = seen.respelled || !seen.entered;
     if claims.is_none() || !seen.is_certain() {
         *registered = plain(payload, wanted)?;
     }
-    Ok(claims)
+    Ok(claims.filter(|_| !respelled || is_json::<C>() || probe::<C>(payload).is_none()))
+}
+
+/// Returns true for types that have all claims by the names that the token has.
+fn is_json<C: 'static>() -> bool {
+    [TypeId::of::<Value>(), TypeId::of::<Map<String, Value>>()].contains(&TypeId::of::<C>())
 }
 
 fn watch<'de, C>(payload: &'de str, seen: &mut Seen<'_, 'de>) -> Result<C, serde_json::Error>
@@ -53,6 +62,8 @@ struct Seen<'e, 'de> {
     registered: &'e mut Registered<'de>,
     /// The claims that the application's type reads, if it is a struct.
     fields: &'static [&'static str],
+    /// Whether a claim differs in case from a usual name, and the type does not tell which claims it reads.
+    respelled: bool,
     /// One bit for each registered claim that has come by.
     claims: u16,
     /// Whether the members of the payload were read one by one at all.
@@ -63,7 +74,7 @@ struct Seen<'e, 'de> {
 
 impl<'e, 'de> Seen<'e, 'de> {
     fn new(wanted: &'e Wanted, registered: &'e mut Registered<'de>) -> Self {
-        Self { wanted, registered, fields: &[], claims: 0, entered: false, doubt: false }
+        Self { wanted, registered, fields: &[], respelled: false, claims: 0, entered: false, doubt: false }
     }
 
     /// Whether all registered claims are seen, where the payload could be read.
@@ -73,7 +84,9 @@ impl<'e, 'de> Seen<'e, 'de> {
 
     /// Notes a name, and returns the registered claim of that name.
     fn name<E: de::Error>(&mut self, name: &str) -> Result<Option<Claim>, E> {
-        if meant_field(name, self.fields).is_some() {
+        if self.fields.is_empty() {
+            self.respelled |= is_respelled(name);
+        } else if meant_field(name, self.fields).is_some() {
             return Err(E::custom("a claim differs in case from a field"));
         }
         Ok(self.registered(name))
@@ -147,15 +160,19 @@ impl<'de> Deserializer<'de> for Payload<'_, '_, '_, 'de> {
         visitor.visit_some(self)
     }
 
-    // These three do not read the members one by one, so that nothing is seen.
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
-        self.json.deserialize_newtype_struct(name, visitor)
+        // serde_json itself makes a `RawValue`.
+        if name.starts_with(PREFIX) {
+            return self.json.deserialize_newtype_struct(name, visitor);
+        }
+        visitor.visit_newtype_struct(self)
     }
 
+    // These two do not read the members one by one, so that nothing is seen.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,

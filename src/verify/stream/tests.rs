@@ -5,7 +5,6 @@ use std::fmt::Debug;
 
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::*;
@@ -302,6 +301,7 @@ fn ordinary_claims_are_seen() {
     assert!(assert_agrees::<Option<RegisteredClaims>>(payload).unwrap());
     assert!(assert_agrees::<Email>(payload).unwrap());
     assert!(assert_agrees::<Borrowed<'_>>(payload).unwrap());
+    assert!(assert_agrees::<NewType>(payload).unwrap());
     assert!(assert_agrees::<Flattened>(payload).unwrap());
     assert!(assert_agrees::<Untagged>(payload).unwrap());
     assert!(!assert_agrees::<Raw>(payload).unwrap(), "left to the plain pass");
