@@ -7,6 +7,9 @@ use jsonwebtoken::Algorithm;
 
 use crate::verify::SkippedKey;
 
+/// How many items of a list an error shows.
+pub(crate) const MOST_LISTED: usize = 5;
+
 /// A setting that cannot be used: what is wrong with it, and what is needed.
 ///
 /// `Display` is one line, and never contains a secret or key.
@@ -20,7 +23,7 @@ pub enum ConfigError {
         algorithm: Algorithm,
         /// How many bytes it needs.
         needed: usize,
-        /// How many it has, without zero bytes at its end and with a repeated pattern counted once.
+        /// How many it has, without white space, `=` and zero bytes at its end, and with a repeated pattern counted once.
         got: usize,
         /// How many it was given.
         length: usize,
@@ -189,7 +192,7 @@ impl Display for ConfigError {
                 if got == length {
                     return Ok(());
                 }
-                let rule = "zero bytes at the end and repetitions do not count; use random bytes";
+                let rule = "white space, `=` and zero bytes at the end, and repetitions, do not count; use random bytes";
                 write!(f, " of {length}: {rule}")
             }
             Self::WrongKeyType { algorithm, key } => write!(f, "{algorithm:?} cannot be used with {key}"),
@@ -228,11 +231,14 @@ impl Display for ConfigError {
             Self::NoUsableKey { skipped } if skipped.is_empty() => f.write_str("the JWK set is empty"),
             Self::NoUsableKey { skipped } => {
                 f.write_str("the JWK set has no usable key: ")?;
-                for (position, key) in skipped.iter().enumerate() {
+                for (position, key) in skipped.iter().take(MOST_LISTED).enumerate() {
                     let separator = if position == 0 { "" } else { "; " };
                     write!(f, "{separator}{key}")?;
                 }
-                Ok(())
+                match skipped.len().saturating_sub(MOST_LISTED) {
+                    0 => Ok(()),
+                    more => write!(f, "; and {more} more"),
+                }
             }
             Self::TooManyKeys { most, got } => {
                 write!(f, "a JWK set may have {most} keys, this one has {got}: JwksRules::max_keys sets how many")

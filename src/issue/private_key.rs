@@ -4,7 +4,7 @@ use pkcs1::{RsaPrivateKeyRef, RsaPublicKeyRef};
 use pkcs8::PrivateKeyInfoRef;
 use sec1::{EcParameters, EcPrivateKey};
 use spki::der::Decode;
-use spki::der::asn1::OctetStringRef;
+use spki::der::asn1::{AnyRef, OctetStringRef};
 use spki::der::zeroize::Zeroizing;
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
@@ -35,8 +35,8 @@ pub(crate) fn from_pem(pem: &[u8]) -> Result<(Form, Zeroizing<Vec<u8>>), ConfigE
 
 pub(crate) const PRIVATE: Expected = Expected {
     labels: &["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"],
-    // OpenSSL writes the curve in front of a key that names it, too; many servers keep key and certificate in one file.
-    ignored: &["EC PARAMETERS", "CERTIFICATE"],
+    // OpenSSL writes the curve in front; many servers keep certificates, requests or parameters in the same file.
+    is_key: |label| label.ends_with("PRIVATE KEY"),
     refuse: not_private,
     error: |reason| ConfigError::MalformedKey { reason },
     not_pem: "it is not a private key in PEM; it needs to begin with `-----BEGIN PRIVATE KEY-----`, \
@@ -65,7 +65,7 @@ pub(crate) fn from_der<'a>(form: &Form, der: &'a [u8]) -> Result<PrivateMaterial
         Form::Sec1 => sec1(der, None),
         Form::Any if SubjectPublicKeyInfoRef::from_der(der).is_ok() => Err(Reason::Public),
         Form::Any if RsaPublicKeyRef::from_der(der).is_ok() => Err(Reason::Public),
-        Form::Any if RsaPrivateKeyRef::from_der(der).is_ok() => pkcs1(der),
+        Form::Any if RsaPrivateKeyRef::from_der(der).is_ok() || is_multi_prime(der) => pkcs1(der),
         Form::Any if EcPrivateKey::from_der(der).is_ok() => sec1(der, None),
         Form::Any => pkcs8(der),
     }
@@ -75,6 +75,7 @@ pub(crate) fn from_der<'a>(form: &Form, der: &'a [u8]) -> Result<PrivateMaterial
 pub(crate) enum Reason {
     Public,
     Malformed,
+    MultiPrime,
     OtherCurve,
     OtherType,
 }
@@ -94,8 +95,16 @@ fn pkcs8(der: &[u8]) -> Result<PrivateMaterial<'_>, Reason> {
 }
 
 fn pkcs1(der: &[u8]) -> Result<PrivateMaterial<'_>, Reason> {
+    if is_multi_prime(der) {
+        return Err(Reason::MultiPrime);
+    }
     let key = RsaPrivateKeyRef::from_der(der).map_err(|_| Reason::Malformed)?;
     Ok(PrivateMaterial::Rsa(key.into()))
+}
+
+/// Whether it begins with version 1 and an integer (RFC 8017, appendix A.1.2).
+fn is_multi_prime(der: &[u8]) -> bool {
+    AnyRef::from_der(der).is_ok_and(|key| key.value().starts_with(&[2, 1, 1, 2]))
 }
 
 /// The curve is named by the key, by what is around it, or by both.

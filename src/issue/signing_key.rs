@@ -60,7 +60,8 @@ impl SigningKey {
     /// ([RFC 5915](https://www.rfc-editor.org/rfc/rfc5915)). Its `kid` is its thumbprint
     /// ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)), until it is [given another](Self::kid).
     ///
-    /// Lines may have any length and end in LF, CR LF or CR; text around the key and certificates beside it are ignored.
+    /// Lines may have any length and end in LF, CR LF or CR; text around the key and blocks that are not private
+    /// keys are ignored.
     ///
     /// # Errors
     ///
@@ -153,6 +154,9 @@ impl SigningKey {
         let material = private_key::from_der(form, der).map_err(|reason| match reason {
             Reason::Public => ConfigError::PublicKey,
             Reason::Malformed => private_key::PRIVATE.explain_der(der),
+            Reason::MultiPrime => ConfigError::MalformedKey {
+                reason: "it is an RSA key with more than two primes, which is not supported; generate one with two",
+            },
             Reason::OtherCurve => {
                 ConfigError::WrongKeyType { algorithm, key: "a key on a curve other than P-256 and P-384" }
             }

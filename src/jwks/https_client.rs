@@ -121,7 +121,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ConfigError> {
 
 const CERTIFICATES: Expected = Expected {
     labels: &["CERTIFICATE", "X509 CERTIFICATE"],
-    ignored: &[],
+    is_key: |_| true,
     refuse: |_| None,
     error: |reason| ConfigError::MalformedCertificate { reason },
     not_pem: "there is none in PEM; it needs to begin with `-----BEGIN CERTIFICATE-----`",

@@ -311,7 +311,7 @@ impl RemoteKeys {
     /// # use tower_jwt_auth::RemoteKeys;
     /// fn print_skipped(keys: &RemoteKeys) {
     ///     for key in keys.skipped() {
-    ///         eprintln!("{key}"); // key 1 (k2): the JWK cannot be used: its `use` is not `sig`
+    ///         eprintln!("{key}"); // key 1 (`k2`): the JWK cannot be used: its `use` is not `sig`
     ///     }
     /// }
     /// ```

@@ -15,6 +15,7 @@ use super::key::Key;
 use super::key_set::{KeySet, MOST_CANDIDATES};
 use super::rules::{Rules, Types};
 use super::{json, jwk};
+use crate::config_error::MOST_LISTED;
 use crate::error::{AuthError, FixedCause};
 use crate::kind::AuthErrorKind;
 
@@ -138,15 +139,22 @@ fn wrong_type(header: &Header<'_>, types: &Types) -> String {
     expected + none
 }
 
+const UNSUPPORTED_ALGORITHM: &FixedCause = &FixedCause(
+    "the token's `alg` is not supported by this crate; names are case-sensitive (RFC 7515, section 4.1.1)",
+);
+
 fn unsupported_algorithm(error: AuthError, header: &Header<'_>, rules: &Rules, keys: &KeySet) -> AuthError {
     let Some(algorithm) = jwk::algorithm(&header.alg) else {
-        let is_unsigned = header.alg.eq_ignore_ascii_case("none");
-        return error.because(match is_unsigned {
-            true => &FixedCause("the token is not signed: its `alg` is `none`"),
-            false => &FixedCause(
-                "the token's `alg` is not supported by this crate; names are case-sensitive (RFC 7515, section 4.1.1)",
-            ),
-        });
+        if header.alg.eq_ignore_ascii_case("none") {
+            return error.because(&FixedCause("the token is not signed: its `alg` is `none`"));
+        }
+        return match skipped_of(keys, header) {
+            Some(skipped) => error.caused_by(format!(
+                "{}; the key that the token names is skipped: {skipped}",
+                UNSUPPORTED_ALGORITHM.0
+            )),
+            None => error.because(UNSUPPORTED_ALGORITHM),
+        };
     };
     if rules.algorithms.is_empty() {
         return error
@@ -157,7 +165,7 @@ fn unsupported_algorithm(error: AuthError, header: &Header<'_>, rules: &Rules, k
     }
     let named = |key: &&Key| header.kid.as_deref().is_some_and(|kid| key.is_named(kid));
     let named = || keys.keys().iter().filter(named);
-    let (list, hint) = (listed(named().map(shown)), assumption(algorithm, named()));
+    let (list, hint) = (listed(named(), shown), assumption(algorithm, named()));
     let skipped = skipped_of(keys, header).map(|list| format!("; skipped: {list}")).unwrap_or_default();
     error.caused_by(format!("the key that the token names serves another algorithm: {list}{hint}{skipped}"))
 }
@@ -174,7 +182,7 @@ fn unknown_key(header: &Header<'_>, keys: &KeySet) -> String {
         None => "the token has no `kid`, and no key serves its algorithm",
     };
     let all = keys.keys();
-    let held = listed(all.iter().map(shown));
+    let held = listed(all.iter(), shown);
     let hint = jwk::algorithm(&header.alg).map(|algorithm| assumption(algorithm, all.iter()));
     let hint = hint.unwrap_or_default();
     let is_nameless = |key: &Key| key.name().is_none() && !key.serves(header.kid.as_deref());
@@ -184,7 +192,7 @@ fn unknown_key(header: &Header<'_>, keys: &KeySet) -> String {
     };
     let skipped = match keys.skipped() {
         [] => String::new(),
-        skipped => format!("; skipped: {}", listed(skipped.iter().map(SkippedKey::to_string))),
+        skipped => format!("; skipped: {}", listed(skipped.iter(), SkippedKey::to_string)),
     };
     format!("{problem}; the verifier has {held}{hint}{nameless}{skipped}")
 }
@@ -219,7 +227,7 @@ fn skipped_of(keys: &KeySet, header: &Header<'_>) -> Option<String> {
     let kid = header.kid.as_deref()?;
     let mut named = keys.skipped().iter().filter(|key| key.kid() == Some(kid)).peekable();
     named.peek()?;
-    Some(listed(named.map(SkippedKey::to_string)))
+    Some(listed(named, SkippedKey::to_string))
 }
 
 fn shown(key: &Key) -> String {
@@ -229,23 +237,11 @@ fn shown(key: &Key) -> String {
     }
 }
 
-/// The first of them, and how many more there are.
-fn listed(items: impl Iterator<Item = String>) -> String {
-    const MOST: usize = 5;
-    let mut list = String::new();
-    let mut more = 0;
-    for (position, item) in items.enumerate() {
-        if position >= MOST {
-            more += 1;
-            continue;
-        }
-        if position > 0 {
-            list.push_str(", ");
-        }
-        list.push_str(&item);
+/// The first of them, and how many more there are. Formats only those that are shown.
+fn listed<T>(mut items: impl Iterator<Item = T>, show: fn(T) -> String) -> String {
+    let first: Vec<_> = items.by_ref().take(MOST_LISTED).map(show).collect();
+    match items.count() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
     }
-    if more > 0 {
-        list.push_str(&format!(" and {more} more"));
-    }
-    list
 }

@@ -32,12 +32,40 @@ pub(crate) fn elements<'a>(json: &'a [u8], name: &str) -> Option<Vec<&'a str>> {
     serde_json::from_str::<IgnoredAny>(text).ok()?;
     let mut array = None;
     for member in parts(text)?.chunks_exact(2) {
-        let is_named = *serde_json::from_str::<Text<'_>>(member[0]).ok()? == *name;
+        // A name with a lone surrogate is another name.
+        let is_named = serde_json::from_str::<Text<'_>>(member[0]).is_ok_and(|text| *text == *name);
         if is_named && array.replace(member[1]).is_some() {
             return None;
         }
     }
     array.filter(|array| array.starts_with('[')).and_then(parts)
+}
+
+/// Without a byte order mark, which a parser may ignore (RFC 8259, section 8.1).
+pub(crate) fn without_mark(json: &[u8]) -> &[u8] {
+    json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json)
+}
+
+/// Replaces each byte that is not UTF-8, and each control character in a string, with the escape of a lone surrogate: a
+/// string that has one cannot be read either, but [`elements`] finds its end.
+pub(crate) fn with_unreadable_marked(json: &[u8]) -> String {
+    const MARK: &str = "\\ud800";
+    let mut marked = String::with_capacity(json.len());
+    let (mut in_string, mut is_escaped) = (false, false);
+    for chunk in json.utf8_chunks() {
+        let invalid = (!chunk.invalid().is_empty()).then_some('\0');
+        for character in chunk.valid().chars().chain(invalid) {
+            match character {
+                // Behind a backslash, which the mark begins with, too.
+                '\0'..='\x1f' if is_escaped => marked.push_str(&MARK[1..]),
+                '\0'..='\x1f' if in_string => marked.push_str(MARK),
+                _ => marked.push(character),
+            }
+            in_string ^= character == '"' && !is_escaped;
+            is_escaped = in_string && character == '\\' && !is_escaped;
+        }
+    }
+    marked
 }
 
 /// Splits the text of an array into its elements, or that of an object into names and values. The text must be JSON.

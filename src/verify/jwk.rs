@@ -139,8 +139,7 @@ impl Display for SkippedKey {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "key {}", self.position)?;
         if let Some(kid) = &self.kid {
-            // Whoever wrote the set may have put a line break in.
-            write!(f, " ({})", kid.escape_debug())?;
+            write!(f, " ({})", quoted(kid))?;
         }
         write!(f, ": {}", self.reason)
     }
@@ -193,7 +192,16 @@ impl TryFrom<&jwk::Jwk> for Key {
 
 /// Reads a JWK set: the keys that can be used, and the others.
 pub(crate) fn read_set(json: &[u8], rules: &JwksRules) -> Result<(Vec<Key>, Vec<SkippedKey>), ConfigError> {
-    let texts = json::elements(json, "keys").ok_or(ConfigError::MalformedJwk { expected: "a JWK set" })?;
+    let json = json::without_mark(json);
+    let marked;
+    let texts = match json::elements(json, "keys") {
+        Some(texts) => texts,
+        None => {
+            marked = json::with_unreadable_marked(json);
+            json::elements(marked.as_bytes(), "keys")
+                .ok_or(ConfigError::MalformedJwk { expected: "a JWK set" })?
+        }
+    };
     if let Some(most) = rules.max_keys.filter(|most| texts.len() > *most) {
         return Err(ConfigError::TooManyKeys { most, got: texts.len() });
     }
@@ -234,7 +242,8 @@ impl<'a> Jwk<'a> {
     fn parse_element(text: &'a str) -> Result<Self, ConfigError> {
         Self::parse(text.as_bytes()).map_err(|error| match text.starts_with('{') {
             true => unusable(
-                "one of its members cannot be read: a lone surrogate, a number out of range or more than 128 levels",
+                "one of its members cannot be read: a lone surrogate, a control character, a byte that is not UTF-8, a number \
+                 out of range or more than 128 levels",
             ),
             false => error,
         })

@@ -63,8 +63,9 @@ impl Key {
     /// A secret for HS256, HS384 or HS512.
     ///
     /// Trailing zero bytes do not count, because HMAC pads short secrets with zeros
-    /// ([RFC 2104, section 2](https://www.rfc-editor.org/rfc/rfc2104#section-2)), and a repeated pattern counts once. One
-    /// random secret in 256 ends in a zero byte: generate some bytes more than the minimum.
+    /// ([RFC 2104, section 2](https://www.rfc-editor.org/rfc/rfc2104#section-2)), and a repeated pattern counts once. In
+    /// text, white space and `=` at the end do not count either. One random secret in 256 ends in a zero byte: generate some
+    /// bytes more than the minimum.
     ///
     /// The bytes are used as they are. Where a provider shows a secret in Base64 and signs with the decoded bytes, decode it
     /// first, for example with the crate `base64`: `Key::hmac(Algorithm::HS256, STANDARD.decode(text)?)`. Most
@@ -74,8 +75,9 @@ impl Key {
     ///
     /// - The secret is shorter than the hash: 32, 48 or 64 bytes
     ///   ([RFC 7518, section 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)).
-    /// - The secret is a key or certificate, in any usual encoding: PEM, DER, JWK, SSH or PGP, also as base64, hex or
-    ///   UTF-16. Bare numbers, such as the `n` of a JWK, look random and are not detected.
+    /// - The secret is a key or certificate, in any usual encoding: PEM, DER, JWK, XML, SSH or PGP, also as base64, hex, a
+    ///   list of bytes or UTF-16. Bare numbers look random and are not detected: the `n` of a JWK, the 32 bytes of an
+    ///   Ed25519 key, the 65 bytes of an uncompressed EC point.
     /// - The algorithm is not an HMAC.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::local(algorithm, Material::Secret(secret.as_ref()))
@@ -269,7 +271,7 @@ pub(crate) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.1
 
 const PUBLIC: Expected = Expected {
     labels: &["PUBLIC KEY", "RSA PUBLIC KEY"],
-    ignored: &["EC PARAMETERS"],
+    is_key: |label| label != "EC PARAMETERS",
     refuse: not_public,
     error: |reason| ConfigError::MalformedKey { reason },
     not_pem: "it is not a public key in PEM; it needs to begin with `-----BEGIN PUBLIC KEY-----` or \

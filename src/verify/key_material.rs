@@ -47,13 +47,17 @@ pub(crate) enum Wrapping {
     Hex,
     Utf16,
     Percent,
+    Numbers,
+    /// Text in front of it or behind it, such as the name of a variable.
+    Text,
 }
 
 impl KeyMaterial {
     /// Detects key material; `None` for a secret. Random bytes and their base64 or hex pass: what is searched for has 38
     /// bits or more.
     ///
-    /// Bare numbers, such as the `n` of a JWK or the 32 bytes of an Ed25519 key, look random and are not detected.
+    /// Bare numbers look random and are not detected: the `n` of a JWK, the 32 bytes of an Ed25519 key, the 65 bytes of an
+    /// uncompressed EC point.
     pub(crate) fn detect(bytes: &[u8]) -> Option<Self> {
         Self::detect_within(bytes, 4)
     }
@@ -70,16 +74,21 @@ impl KeyMaterial {
         if let Some(kind) = der_kind(bytes) {
             return Some(found(kind, Form::Der));
         }
-        let unwrap: [(Wrapping, Unwrap); 4] = [
+        let unwrap: [(Wrapping, Unwrap); 6] = [
             (Wrapping::Utf16, from_utf16),
             (Wrapping::Percent, from_percent),
             (Wrapping::Hex, from_hex),
             (Wrapping::Base64, from_base64),
+            (Wrapping::Numbers, from_numbers),
+            (Wrapping::Text, longest_value),
         ];
-        unwrap.into_iter().filter(|_| most_wrappings > 0).find_map(|(wrapping, unwrap)| {
+        let unwrapped = unwrap.into_iter().filter(|_| most_wrappings > 0).find_map(|(wrapping, unwrap)| {
             let inner = Self::detect_within(&unwrap(bytes)?, most_wrappings - 1)?;
-            Some(Self { wrapping: Some(wrapping), ..inner })
-        })
+            let outermost =
+                if wrapping == Wrapping::Text { inner.wrapping.unwrap_or(wrapping) } else { wrapping };
+            Some(Self { wrapping: Some(outermost), ..inner })
+        });
+        unwrapped.or_else(|| is_part_of_pem(bytes).then_some(found(Kind::OtherPem, Form::Own)))
     }
 }
 
@@ -102,7 +111,7 @@ impl Kind {
 type Unwrap = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// Texts that only key files contain.
-const MARKS: [(&[u8], Kind); 19] = [
+const MARKS: &[(&[u8], Kind)] = &[
     // The name in front of a key in `authorized_keys`, `known_hosts` and `*.pub`, and inside its binary form.
     (b"ssh-rsa ", Kind::SshPublicKey),
     (b"ssh-dss ", Kind::SshPublicKey),
@@ -111,6 +120,7 @@ const MARKS: [(&[u8], Kind); 19] = [
     (b"\0\0\0\x07ssh-rsa", Kind::SshPublicKey),
     (b"\0\0\0\x07ssh-dss", Kind::SshPublicKey),
     (b"\0\0\0\x0bssh-ed25519", Kind::SshPublicKey),
+    (b"\0\0\0\x09ssh-ed448", Kind::SshPublicKey),
     (b"ecdsa-sha2-", Kind::SshPublicKey),
     (b"sk-ssh-ed25519", Kind::SshPublicKey),
     (b"-cert-v01@openssh.com", Kind::SshPublicKey),
@@ -124,6 +134,19 @@ const MARKS: [(&[u8], Kind); 19] = [
     (b"'kty'", Kind::Jwk),
     (b"\"x5c\"", Kind::Certificate),
     (b"\\\"x5c\\\"", Kind::Certificate),
+    // The same in YAML and JavaScript.
+    (b"kty: ", Kind::Jwk),
+    (b"kty:\"", Kind::Jwk),
+    (b"kty:'", Kind::Jwk),
+    // The usual `e`, for a JWK that has lost its `kty`.
+    (b"\"AQAB\"", Kind::Jwk),
+    (b"AQAB\\\"", Kind::Jwk),
+    (b"'AQAB'", Kind::Jwk),
+    // XML (XML-Signature, section 4.5); .NET writes private keys in the same way.
+    (b"<InverseQ>", Kind::PrivateKey),
+    (b"RSAKeyValue>", Kind::PublicKey),
+    (b"ECKeyValue>", Kind::PublicKey),
+    (b"X509Certificate>", Kind::Certificate),
     // A PEM out of a form.
     (b"-----BEGIN+", Kind::OtherPem),
 ];
@@ -145,6 +168,19 @@ fn pem_kind(text: &[u8]) -> Kind {
     LABELS.iter().find(|(label, _)| contains(text, label)).map_or(Kind::OtherPem, |(_, kind)| *kind)
 }
 
+/// Finds what is left of a BEGIN or END line that has lost its dashes or spaces, or the other of the two lines.
+fn is_part_of_pem(text: &[u8]) -> bool {
+    const TYPES: [&[u8]; 7] = [b"", b"RSA ", b"EC ", b"DSA ", b"ENCRYPTED ", b"TRUSTED ", b"X509 "];
+    const NAMES: [&[u8]; 3] = [b"PUBLIC KEY", b"PRIVATE KEY", b"CERTIFICATE"];
+    let words = [&b"BEGIN "[..], b"END "].into_iter();
+    let mut labels = words.flat_map(|word| memmem::find_iter(text, word).map(|at| &text[at + word.len()..]));
+    let has_label = labels.any(|label| {
+        let mut names = TYPES.iter().filter_map(|kind| label.strip_prefix(*kind));
+        names.any(|name| NAMES.iter().any(|wanted| name.starts_with(wanted)))
+    });
+    has_label || contains(text, b"-----BEGIN") || contains(text, b"-----END")
+}
+
 /// Recognises DER by the types of its first elements. Bytes after it are ignored.
 fn der_kind(bytes: &[u8]) -> Option<Kind> {
     let outer = AnyRef::decode(&mut SliceReader::new(bytes).ok()?).ok()?;
@@ -164,7 +200,10 @@ fn der_kind(bytes: &[u8]) -> Option<Kind> {
         (Tag::Sequence, Tag::Sequence, Some(Tag::BitString)) if has_oid(second) => Some(Kind::Certificate),
         (Tag::Sequence, Tag::OctetString, None) if has_oid(first) => Some(Kind::EncryptedPrivateKey),
         // An `RSAPrivateKey`, a `PrivateKeyInfo` and an `ECPrivateKey`.
-        (Tag::Integer, Tag::Integer, Some(Tag::Integer)) if first.value() == [0] => Some(Kind::PrivateKey),
+        // The version of an `RSAPrivateKey` with more than two primes is 1.
+        (Tag::Integer, Tag::Integer, Some(Tag::Integer)) if matches!(first.value(), [0 | 1]) => {
+            Some(Kind::PrivateKey)
+        }
         (Tag::Integer, Tag::Sequence, Some(Tag::OctetString)) if has_oid(second) => Some(Kind::PrivateKey),
         (Tag::Integer, Tag::OctetString, _) if first.value() == [1] => Some(Kind::PrivateKey),
         (Tag::ObjectIdentifier, Tag::ContextSpecific { number: TagNumber(0), .. }, None) => {
@@ -196,13 +235,40 @@ fn from_percent(bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// Decodes pairs of digits, also as `30-82`, `0x30, 0x82` and `\x30\x82`.
 fn from_hex(bytes: &[u8]) -> Option<Vec<u8>> {
-    let digits = without(bytes, b":");
-    let digits = digits.strip_prefix(b"0x").unwrap_or(&digits);
-    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let mut digits = Vec::with_capacity(bytes.len());
+    let kept = without(bytes, b":-{}();");
+    let mut rest = &*kept;
+    while let [first, after @ ..] = rest {
+        rest = match rest {
+            // In front of a pair.
+            [b'0', b'x' | b'X', after @ ..] | [b'x', after @ ..] if digits.len() % 2 == 0 => after,
+            _ => {
+                digits.push(char::from(*first).to_digit(16)?);
+                after
+            }
+        };
+    }
     // An odd digit at the end is left out.
-    let byte = |pair: &[u8]| u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok();
-    digits.chunks_exact(2).map(byte).collect()
+    digits.chunks_exact(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).ok()).collect()
+}
+
+/// Decodes a list of decimal bytes, signed or not: the one in square brackets, if there are any.
+fn from_numbers(bytes: &[u8]) -> Option<Vec<u8>> {
+    let text = str::from_utf8(bytes).ok()?;
+    let list = text.split_once('[').map_or(text, |(_, list)| list);
+    let list = list.split_once(']').map_or(list, |(list, _)| list);
+    let numbers =
+        list.split(|c: char| c == ',' || c.is_ascii_whitespace()).filter(|number| !number.is_empty());
+    numbers.map(|number| number.parse().or_else(|_| number.parse().map(i8::cast_unsigned)).ok()).collect()
+}
+
+/// The longest part of a text between delimiters, as in `KEY=MII..`, `data:;base64,MII..` and `<Key>MII..</Key>`.
+fn longest_value(bytes: &[u8]) -> Option<Vec<u8>> {
+    let values = bytes.split(|byte| b":=,;<>(){}[]\"'`".contains(byte));
+    let longest = values.max_by_key(|value| value.len())?;
+    (longest.len() < bytes.len()).then(|| longest.to_vec())
 }
 
 /// Decodes either alphabet up to the first padding; whether there is any does not matter.

@@ -29,7 +29,7 @@ pub(crate) const MOST_CANDIDATES: usize = 4;
 ///     {"kty": "RSA", "use": "enc", "kid": "k2", "n": "AQAB", "e": "AQAB"}
 /// ]}"#)?;
 /// assert_eq!(keys.len(), 1);
-/// assert_eq!(keys.skipped()[0].to_string(), "key 1 (k2): the JWK cannot be used: its `use` is not `sig`");
+/// assert_eq!(keys.skipped()[0].to_string(), "key 1 (`k2`): the JWK cannot be used: its `use` is not `sig`");
 /// # Ok(())
 /// # }
 /// ```

@@ -10,14 +10,14 @@ use crate::config_error::ConfigError;
 /// A BEGIN line, an END line, and the base64 between them.
 pub(crate) struct Block<'a> {
     pub(crate) label: &'a str,
-    body: &'a str,
+    body: &'a [u8],
 }
 
 /// The blocks that a caller reads, and its errors for everything else.
 pub(crate) struct Expected {
     pub(crate) labels: &'static [&'static str],
-    /// Labels of blocks that may stand beside the one that is read.
-    pub(crate) ignored: &'static [&'static str],
+    /// Whether a block with this label counts as a key; others may stand beside the one that is read.
+    pub(crate) is_key: fn(&str) -> bool,
     /// The error for a kind of key that cannot be used, whatever its encoding.
     pub(crate) refuse: fn(Kind) -> Option<ConfigError>,
     pub(crate) error: fn(&'static str) -> ConfigError,
@@ -29,7 +29,7 @@ impl Expected {
     /// Reads the only block with one of the labels: its label and DER.
     pub(crate) fn read<'a>(&self, pem: &'a [u8]) -> Result<(&'a str, Vec<u8>), ConfigError> {
         let mut blocks = blocks(pem).map_err(|broken| self.explain(pem, broken))?;
-        blocks.retain(|block| !self.ignored.contains(&block.label));
+        blocks.retain(|block| (self.is_key)(block.label));
         match &*blocks {
             [block] if self.labels.contains(&block.label) => {
                 let der = block.decode().ok_or_else(|| self.explain(pem, DAMAGED))?;
@@ -57,13 +57,14 @@ impl Expected {
             (_, Some(Wrapping::Utf16), _) => "it is UTF-16; save it as UTF-8",
             (_, Some(Wrapping::Percent), _) => "it is percent-encoded; decode it first",
             (_, Some(Wrapping::Hex), _) => "it is hex; decode it first",
+            (_, Some(Wrapping::Numbers), _) => "it is a list of numbers; decode it first",
             (_, Some(Wrapping::Base64), Form::Der) => {
                 "it is base64 without BEGIN and END lines; add them, or decode it and use `der`"
             }
             (_, Some(Wrapping::Base64), _) => "it is the base64 of a PEM; decode it first",
             (_, None, Form::Der) => "it is DER, not PEM; use `der`",
             (_, None, Form::Pem) => misplaced(pem).unwrap_or(reason),
-            (_, None, Form::Own) => reason,
+            (_, None, Form::Own) | (_, Some(Wrapping::Text), _) => reason,
         })
     }
 
@@ -86,19 +87,18 @@ impl Block<'_> {
     /// The bytes between the lines; `None` where they are not base64. Makes no copy that would be left in memory.
     pub(crate) fn decode(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::with_capacity(self.body.len());
-        bytes.extend(self.body.bytes().filter(|byte| !byte.is_ascii_whitespace()));
+        bytes.extend(self.body.iter().filter(|byte| !byte.is_ascii_whitespace()));
         let len = STANDARD.decode_inplace(&mut bytes).ok()?.len();
         bytes.truncate(len);
         Some(bytes)
     }
 }
 
-/// The blocks of a text, in order; or why they cannot be told apart.
+/// The blocks of a text, in order; or why they cannot be told apart. Text around them may be in any encoding.
 pub(crate) fn blocks(pem: &[u8]) -> Result<Vec<Block<'_>>, &'static str> {
-    let text = str::from_utf8(pem).map_err(|_| "it is not UTF-8; check that it is the right file")?;
-    let text = text.trim_start_matches('\u{feff}');
+    let text = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem);
     let (mut blocks, mut open, mut end) = (Vec::new(), None, 0);
-    for line in text.split_inclusive(['\n', '\r']) {
+    for line in text.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
         let start = end;
         end += line.len();
         match (open, boundary(line, "BEGIN "), boundary(line, "END ")) {
@@ -123,8 +123,9 @@ const NOT_WHOLE: &str = "the text between its BEGIN and END lines is not a whole
 pub(crate) const DAMAGED: &str = "the text between its BEGIN and END lines is not base64; copy it again";
 
 /// The label of a line that has nothing else in it (RFC 7468, section 3).
-fn boundary<'a>(line: &'a str, word: &str) -> Option<&'a str> {
-    let label = line.trim().strip_prefix("-----")?.strip_prefix(word)?.strip_suffix("-----")?;
+fn boundary<'a>(line: &'a [u8], word: &str) -> Option<&'a str> {
+    let label =
+        str::from_utf8(line).ok()?.trim().strip_prefix("-----")?.strip_prefix(word)?.strip_suffix("-----")?;
     (!label.contains("-----")).then_some(label)
 }
 
@@ -132,7 +133,7 @@ fn boundary<'a>(line: &'a str, word: &str) -> Option<&'a str> {
 fn misplaced(pem: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(pem);
     let text = text.trim_start_matches('\u{feff}').trim();
-    let has_begin = text.split(['\n', '\r']).any(|line| boundary(line, "BEGIN ").is_some());
+    let has_begin = text.split(['\n', '\r']).any(|line| boundary(line.as_bytes(), "BEGIN ").is_some());
     if text.contains("\\n") {
         Some("its line breaks are escaped as `\\n`; replace them with line breaks")
     } else if text.starts_with(['"', '\'', '`']) || text.contains(['"', '\'', '`']) && !has_begin {
@@ -148,7 +149,10 @@ fn misplaced(pem: &[u8]) -> Option<&'static str> {
 fn unknown(text: &[u8]) -> Option<&'static str> {
     const NAMES: [&str; 12] =
         [".pem", ".key", ".pub", ".crt", ".cer", ".der", ".p8", ".p12", ".pfx", ".pk8", ".txt", ".json"];
-    let text = str::from_utf8(text).ok()?.trim().trim_matches(['"', '\'']);
+    let Ok(text) = str::from_utf8(text) else {
+        return Some("it is not UTF-8; check that it is the right file");
+    };
+    let text = text.trim().trim_matches(['"', '\'']);
     if text.is_empty() {
         return Some("it is empty; check the file or variable that it comes from");
     }

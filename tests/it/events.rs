@@ -337,8 +337,8 @@ async fn skipped_keys_are_logged_when_they_change() {
         told.starts_with(" WARN tower_jwt_auth: unusable keys of the provider were skipped provider="),
         "{told}"
     );
-    assert!(told.contains("skipped=2 reasons=\"key 1 (d): "), "{told}");
-    assert!(told.contains("; key 2 (b") && told.contains("its `use` is not `sig`"), "{told}");
+    assert!(told.contains("skipped=2 reasons=\"key 1 (`d`): "), "{told}");
+    assert!(told.contains("; key 2 (`b") && told.contains("its `use` is not `sig`"), "{told}");
     serve(&[named("a", "sig")]);
     fetched().await;
     assert_eq!(warnings(), "");

@@ -69,10 +69,20 @@ pub(crate) fn check(secret: &[u8], algorithm: Algorithm, needed: usize) -> Resul
     }
 }
 
-/// The bytes that count: not the zeros at the end, which HMAC adds to any short secret (RFC 2104, section 2), and a pattern
-/// shorter than `needed` only once.
+/// The number of bytes that count. A pattern shorter than `needed` counts once. Trailing zeros do not count, because HMAC
+/// adds them to any short secret (RFC 2104, section 2).
+///
+/// Trailing white space and `=` do not count in text. In random bytes they do, unless a pattern is in front of them.
 fn counted(secret: &[u8], needed: usize) -> usize {
-    let len = secret.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    let is_pattern = |part: &usize| secret[*part..len] == secret[..len - part];
-    (1..needed.min(len / 2 + 1)).find(is_pattern).unwrap_or(len)
+    let up_to =
+        |counts: fn(&u8) -> bool| &secret[..secret.iter().rposition(counts).map_or(0, |last| last + 1)];
+    let unpadded = up_to(|byte| !matches!(byte, 0 | b'=') && !byte.is_ascii_whitespace());
+    let counting = if str::from_utf8(secret).is_ok() { unpadded } else { up_to(|byte| *byte != 0) };
+    [unpadded, counting].into_iter().find_map(|part| pattern(part, needed)).unwrap_or(counting.len())
+}
+
+/// The length of the pattern shorter than `needed` that the bytes repeat, if there is one.
+fn pattern(bytes: &[u8], needed: usize) -> Option<usize> {
+    let repeats = |len: &usize| bytes[*len..] == bytes[..bytes.len() - len];
+    (1..needed.min(bytes.len() / 2 + 1)).find(repeats)
 }

@@ -43,22 +43,57 @@ async fn kid_of_a_skipped_key_names_it_and_the_reason() {
     ];
     let verifier = verifier(&odd);
     for (kid, expected) in [
-        ("es512", "key 0 (es512): the JWK cannot be used: its `alg` `ES512` is not supported"),
-        ("enc", "key 1 (enc): the JWK cannot be used: its `use` is not `sig`"),
+        ("es512", "key 0 (`es512`): the JWK cannot be used: its `alg` `ES512` is not supported"),
+        ("enc", "key 1 (`enc`): the JWK cannot be used: its `use` is not `sig`"),
         (
             "svid",
-            "key 2 (svid): the JWK cannot be used: its `use` is `jwt-svid`, which JwksRules::add_use would accept",
+            "key 2 (`svid`): the JWK cannot be used: its `use` is `jwt-svid`, which JwksRules::add_use would accept",
         ),
-        ("broken", "key 3 (broken): the JWK cannot be used: its `n` is missing or not base64url"),
+        ("broken", "key 3 (`broken`): the JWK cannot be used: its `n` is missing or not base64url"),
         (
             "again",
-            "key 4 (again): the JWK cannot be used: its `n` is missing or not base64url, \
-             key 5 (again): the JWK cannot be used: its `x` is missing or not base64url",
+            "key 4 (`again`): the JWK cannot be used: its `n` is missing or not base64url, \
+             key 5 (`again`): the JWK cannot be used: its `x` is missing or not base64url",
         ),
     ] {
         let expected = format!("the key that the token names is skipped: {expected}");
         assert_eq!(cause(&verifier, &token(Algorithm::RS256, Some(kid))).await, (UnknownKey, expected));
     }
+}
+
+#[tokio::test]
+async fn token_of_a_skipped_es512_key_names_it() {
+    let odd = [
+        json!({"kty": "EC", "crv": "P-521", "alg": "ES512", "kid": "es512", "x": "AA", "y": "AA"}),
+        jwk_with(Algorithm::ES256, json!({"kid": "good"})),
+    ];
+    let verifier = verifier(&odd);
+    let unsupported = "the token's `alg` is not supported by this crate; names are case-sensitive (RFC 7515, section 4.1.1)";
+    let skipped = "; the key that the token names is skipped: \
+                   key 0 (`es512`): the JWK cannot be used: its `alg` `ES512` is not supported";
+    for (header, expected) in [
+        (json!({"alg": "ES512", "kid": "es512"}), [unsupported, skipped].concat()),
+        (json!({"alg": "ES512", "kid": "good"}), unsupported.to_owned()),
+        (json!({"alg": "ES512"}), unsupported.to_owned()),
+        (json!({"alg": "none", "kid": "es512"}), "the token is not signed: its `alg` is `none`".to_owned()),
+    ] {
+        let found = cause(&verifier, &with_header(Algorithm::ES256, &header)).await;
+        assert_eq!(found, (UnsupportedAlgorithm, expected), "{header}");
+    }
+}
+
+#[test]
+fn cause_formats_only_the_keys_it_shows() {
+    let good = |n: usize| jwk_with(Algorithm::EdDSA, json!({"kid": n.to_string()}));
+    let enc = |n: usize| jwk_with(Algorithm::EdDSA, json!({"kid": n.to_string(), "use": "enc"}));
+    let token = token(Algorithm::EdDSA, Some("stranger"));
+    let allocations = |number: usize| {
+        let keys: Vec<_> = (0..number).map(good).chain((0..number).map(enc)).collect();
+        let verifier = verifier(&keys);
+        allocation_counter::measure(|| drop(verifier.verify(&token))).count_total
+    };
+    let (few, many) = (allocations(10), allocations(1000));
+    assert!(many <= few + 4, "{few} for 10 keys, {many} for 1000");
 }
 
 #[tokio::test]
@@ -167,7 +202,7 @@ async fn kid_shared_with_a_skipped_key_is_named() {
     let token = token(Algorithm::ES256, Some("k1"));
     let forged = format!("{}.{}", token.rsplit_once('.').unwrap().0, base64url([1; 64]));
     let expected = "another key with the `kid` of the token is skipped: \
-                    key 1 (k1): the JWK cannot be used: its `use` is not `sig`";
+                    key 1 (`k1`): the JWK cannot be used: its `use` is not `sig`";
     assert_eq!(cause(&verifier(&odd), &forged).await, (InvalidSignature, expected.to_owned()));
     assert_eq!(cause(&verifier(&odd[..1]), &forged).await, (InvalidSignature, String::new()));
 }

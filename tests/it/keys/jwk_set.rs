@@ -48,7 +48,7 @@ async fn an_odd_key_spoils_no_other() {
             let [skipped] = keys.skipped() else { panic!("{name}: {:?}", keys.skipped()) };
             assert_eq!((skipped.position(), skipped.kid()), (position, kid), "{name}");
             assert_eq!(skipped.reason().to_string(), reason, "{name}");
-            let shown = kid.map(|kid| format!(" ({kid})")).unwrap_or_default();
+            let shown = kid.map(|kid| format!(" (`{kid}`)")).unwrap_or_default();
             assert_eq!(skipped.to_string(), format!("key {position}{shown}: {reason}"), "{name}");
             assert_eq!(refused(keys, &token(Algorithm::ES256, Some("good"))).await, None, "{name}");
         }
@@ -62,8 +62,33 @@ fn a_skipped_key_is_shown_in_one_line() {
     assert_eq!(keys.skipped()[0].kid(), Some("k1\r\nlevel=info"));
     assert_eq!(
         keys.skipped()[0].to_string(),
-        r"key 0 (k1\r\nlevel=info): the JWK cannot be used: its `kty` `AKP` is not supported",
+        r"key 0 (`k1\r\nlevel=info`): the JWK cannot be used: its `kty` `AKP` is not supported",
     );
+}
+
+#[test]
+fn long_kid_of_a_skipped_key_is_cut() {
+    let odd = json!({"kty": "AKP", "kid": "\u{1}".repeat(80_000)});
+    let keys = KeySet::jwks(set_of(&[odd, good()])).unwrap();
+    let shown = keys.skipped()[0].to_string();
+    let kid = format!("key 0 (`{}..`): ", r"\u{1}".repeat(40));
+    assert!(shown.starts_with(&kid) && shown.len() < 400, "{shown}");
+}
+
+#[test]
+fn set_of_many_unusable_keys_lists_five() {
+    let odd = |kid: usize| json!({"kty": "AKP", "kid": kid.to_string()});
+    let shown = |number: usize| {
+        KeySet::jwks(set_of(&(0..number).map(odd).collect::<Vec<_>>())).unwrap_err().to_string()
+    };
+    let five = "the JWK set has no usable key: \
+         key 0 (`0`): the JWK cannot be used: its `kty` `AKP` is not supported; \
+         key 1 (`1`): the JWK cannot be used: its `kty` `AKP` is not supported; \
+         key 2 (`2`): the JWK cannot be used: its `kty` `AKP` is not supported; \
+         key 3 (`3`): the JWK cannot be used: its `kty` `AKP` is not supported; \
+         key 4 (`4`): the JWK cannot be used: its `kty` `AKP` is not supported";
+    assert_eq!(shown(5), five);
+    assert_eq!(shown(1000), format!("{five}; and 995 more"));
 }
 
 #[tokio::test]
@@ -98,6 +123,7 @@ fn what_is_no_jwk_set_is_refused() {
         ("HTML", "<html><body>Service unavailable</body></html>".to_owned(), not_a_set),
         ("null", "null".to_owned(), not_a_set),
         ("empty", String::new(), not_a_set),
+        ("a control character outside of a string", format!("\u{1}{set}"), not_a_set),
     ] {
         assert_error(name, KeySet::jwks(text), expected);
     }
@@ -119,7 +145,7 @@ fn a_set_without_a_usable_key_says_why() {
         "three odd keys",
         result,
         "the JWK set has no usable key: \
-         key 0 (k1): the JWK cannot be used: its `use` is not `sig`; \
+         key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`; \
          key 1: the JWK cannot be used: its `crv` `P-521` is not supported; \
          key 2: the text is not a JWK",
     );
@@ -130,14 +156,14 @@ async fn sets_of_jsonwebtoken_can_be_used() {
     let odd = jwk_with(Algorithm::RS256, json!({"use": "enc", "kid": "k1"}));
     let parsed: jwk::JwkSet = serde_json::from_str(&set_of(&[odd.clone(), good()])).unwrap();
     let keys = KeySet::try_from(&parsed).unwrap();
-    assert_eq!(keys.skipped()[0].to_string(), "key 0 (k1): the JWK cannot be used: its `use` is not `sig`");
+    assert_eq!(keys.skipped()[0].to_string(), "key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`");
     assert_eq!(refused(keys, &token(Algorithm::ES256, Some("good"))).await, None);
 
     let parsed: jwk::JwkSet = serde_json::from_str(&set_of(&[odd])).unwrap();
     assert_error(
         "no usable key",
         KeySet::try_from(&parsed),
-        "the JWK set has no usable key: key 0 (k1): the JWK cannot be used: its `use` is not `sig`",
+        "the JWK set has no usable key: key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`",
     );
     assert_error("no key", KeySet::try_from(&jwk::JwkSet { keys: Vec::new() }), "the JWK set is empty");
 }

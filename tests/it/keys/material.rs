@@ -36,8 +36,8 @@ fn counts_neither_trailing_zeros_nor_repetitions() {
     ] {
         let len = secret.len();
         let expected = format!(
-            "HS256 needs a secret of at least 32 bytes, got {got} of {len}: zero bytes at the end and repetitions \
-             do not count; use random bytes"
+            "HS256 needs a secret of at least 32 bytes, got {got} of {len}: white space, `=` and zero bytes at the end, \
+             and repetitions, do not count; use random bytes"
         );
         assert_refused(name, &secret, &expected);
     }
@@ -52,9 +52,94 @@ fn counts_neither_trailing_zeros_nor_repetitions() {
     assert_error(
         "HS512",
         Key::hmac(Algorithm::HS512, SECRET[..48].repeat(2)),
-        "HS512 needs a secret of at least 64 bytes, got 48 of 96: zero bytes at the end and repetitions do not \
-         count; use random bytes",
+        "HS512 needs a secret of at least 64 bytes, got 48 of 96: white space, `=` and zero bytes at the end, and \
+         repetitions, do not count; use random bytes",
     );
+}
+
+#[test]
+fn padding_of_text_does_not_count() {
+    let with_end = |secret: &[u8], end: &str| [secret, end.as_bytes()].concat();
+    for (name, secret, got) in [
+        ("base64 of 32 zeros", STANDARD.encode([0; 32]).into_bytes(), 1),
+        ("one character and LF", with_end(&[b'x'; 32], "\n"), 1),
+        ("a pattern and CR LF", with_end(&b"changeme".repeat(4), "\r\n"), 8),
+        ("zeros and LF", with_end(&[0; 32], "\n"), 0),
+        ("one byte and LF", with_end(&[0xff; 32], "\n"), 1),
+        ("spaces after a short secret", with_end(b"changeme", &" ".repeat(24)), 8),
+        ("spaces after one that is not ASCII", with_end("pässword".as_bytes(), &" ".repeat(24)), 9),
+        ("spaces and zeros", with_end(b"changeme", &" \0".repeat(12)), 8),
+        ("exactly long enough with LF", with_end(&SECRET[..31], "\n"), 31),
+        ("exactly long enough with padding", with_end(&SECRET[..31], "="), 31),
+    ] {
+        let len = secret.len();
+        let expected = format!(
+            "HS256 needs a secret of at least 32 bytes, got {got} of {len}: white space, `=` and zero bytes at the end, \
+             and repetitions, do not count; use random bytes"
+        );
+        assert_refused(name, &secret, &expected);
+    }
+    let random: Vec<_> = (0..31).map(|n| 255 - 7 * n).collect();
+    for (name, secret) in [
+        ("base64 of 32 bytes", STANDARD.encode(&SECRET[..32]).into_bytes()),
+        ("32 bytes and LF", with_end(&SECRET[..32], "\n")),
+        ("random bytes that end in LF", with_end(&random, "\n")),
+        ("random bytes that end in a space", with_end(&random, " ")),
+        ("random bytes that end in `=`", with_end(&random, "=")),
+    ] {
+        assert!(Key::hmac(Algorithm::HS256, secret).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn refuses_key_material_in_more_notations() {
+    let spki = der(&fixture("rsa2048.public.pem"));
+    let base64 = STANDARD.encode(&spki);
+    let certificate = STANDARD.encode(der(&fixture("rsa2048.certificate.pem")));
+    let modulus = STANDARD.encode(&spki[33..289]);
+    let list = |bytes: &[u8], show: fn(&u8) -> String| bytes.iter().map(show).collect::<Vec<_>>();
+    let decimal = list(&spki, u8::to_string);
+    let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc";
+    let rows = [
+        (
+            "an RSA key in XML",
+            format!("<RSAKeyValue><Modulus>{modulus}</Modulus><Exponent>AQAB</Exponent></RSAKeyValue>"),
+        ),
+        ("a certificate in XML", format!("<ds:X509Certificate>{certificate}</ds:X509Certificate>")),
+        ("hex with hyphens", hex(&spki, "-").to_uppercase()),
+        ("hex in C", list(&spki, |byte| format!("0x{byte:02x}")).join(", ")),
+        (
+            "hex in C with braces",
+            format!("{{ {} }};", list(&spki, |byte| format!("0x{byte:02X}")).join(",\n")),
+        ),
+        ("hex escapes", list(&spki, |byte| format!("\\x{byte:02x}")).concat()),
+        ("bytes in JSON", format!("[{}]", decimal.join(","))),
+        ("a buffer of Node.js", format!(r#"{{"type":"Buffer","data":[{}]}}"#, decimal.join(","))),
+        ("signed bytes", format!("[{}]", list(&spki, |byte| byte.cast_signed().to_string()).join(", "))),
+        ("a data URL", format!("data:application/x-pem-file;base64,{base64}")),
+        ("a prefix", format!("base64:{base64}")),
+        ("a variable", format!("PUBLIC_KEY={base64}")),
+        ("a variable of base64url in quotes", format!("PUBLIC_KEY='{}'\n", URL_SAFE_NO_PAD.encode(&spki))),
+        ("a member of YAML", format!("key: {}\n", wrapped(&base64, 64, "\n  "))),
+        ("a member of JSON", json!({"key": base64, "alg": "RS256"}).to_string()),
+        ("a variable of hex", format!("PUBLIC_KEY={}", hex(&spki, ""))),
+        ("PEM without dashes", format!("BEGIN PUBLIC KEY\n{base64}\nEND PUBLIC KEY\n")),
+        ("PEM without spaces", format!("-----BEGINPUBLICKEY-----{base64}")),
+        ("PEM without its beginning", format!("{}\n-----END PUBLIC KEY-----\n", &base64[64..])),
+        ("a certificate without dashes", format!("BEGIN CERTIFICATE {}", &certificate[..200])),
+        ("a JWK in YAML", format!("kty: RSA\nn: {n}\ne: AQAB\n")),
+        ("a JWK in JavaScript", format!(r#"{{kty:"RSA", n:"{n}", e:"AQAB"}}"#)),
+        ("a JWK without kty", format!(r#"{{"n":"{n}","e":"AQAB"}}"#)),
+        ("the same in a string", json!(format!(r#"{{"n":"{n}","e":"AQAB"}}"#)).to_string()),
+        ("a JWK of Python without kty", format!("{{'n': '{n}', 'e': 'AQAB'}}")),
+    ];
+    let ed448 = ssh_key(&[b"ssh-ed448", &[0x5a; 57]]);
+    let rows = rows.into_iter().map(|(name, text)| (name, text.into_bytes()));
+    for (name, secret) in rows.chain([("a binary Ed448 key of SSH", ed448)]) {
+        let error = Key::hmac(Algorithm::HS256, &secret).map(|_| "accepted").unwrap_err().to_string();
+        assert!(error.starts_with("HS256 cannot be used with a"), "{name}: {error}");
+        assert!(Key::hmac(Algorithm::HS256, STANDARD.encode(&secret)).is_err(), "base64 of {name}");
+    }
 }
 
 #[test]
@@ -243,6 +328,11 @@ fn accepts_secrets_that_resemble_keys() {
         "https://id.example.com/%7Eme?secret=a%20b%20c",
         "ssh-rsa-is-not-what-this-passphrase-is-about",
         "{\"secret\": \"correct horse battery staple\"}",
+        "SECRET=0vx7agoebGcQSuuPiLJXZptN9nndrQmb",
+        "[17, 204, 91, 3, 250, 66, 129, 8, 77, 31, 9, 1]",
+        "<secret>correct horse battery staple</secret>",
+        "the keyboard: qwerty and: so forth, until the end of it",
+        "IN THE BEGINNING AND THE END WAS A PUBLIC KEY",
     ] {
         assert!(Key::hmac(Algorithm::HS256, secret).is_ok(), "{secret}");
         assert!(Key::hmac(Algorithm::HS256, utf16(secret, u16::to_le_bytes)).is_ok(), "{secret} in UTF-16");
@@ -266,5 +356,24 @@ proptest! {
     fn accepts_random_secrets_that_begin_like_der(secret in prop::collection::vec(any::<u8>(), 30..130)) {
         let secret = [&[0x30, secret.len() as u8], &*secret, &[1]].concat();
         prop_assert!(Key::hmac(Algorithm::HS256, &secret).is_ok(), "{:?}", secret);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn accepts_random_secrets_in_other_notations(secret in prop::collection::vec(any::<u8>(), 33..100)) {
+        let base64 = STANDARD.encode(&secret);
+        let decimal = secret.iter().map(u8::to_string).collect::<Vec<_>>().join(",");
+        for text in [
+            format!("SECRET={base64}"),
+            format!("base64:{base64}\n"),
+            hex(&secret, "-"),
+            format!("\\x{}", hex(&secret, "\\x")),
+            format!("[{decimal}]"),
+        ] {
+            prop_assert!(Key::hmac(Algorithm::HS256, &text).is_ok(), "{}", text);
+        }
     }
 }

@@ -65,14 +65,18 @@ async fn null_in_a_header_means_absent_where_that_only_narrows() {
 
 #[tokio::test]
 async fn unreadable_member_spoils_only_its_key() {
-    let unreadable = "the JWK cannot be used: one of its members cannot be read: a lone surrogate, a number out of \
-                      range or more than 128 levels";
+    let unreadable = "the JWK cannot be used: one of its members cannot be read: a lone surrogate, a control character, \
+                      a byte that is not UTF-8, a number out of range or more than 128 levels";
     let deep = format!(r#""x":{}1{}"#, "[".repeat(200), "]".repeat(200));
     let good = jwk_with(Algorithm::EdDSA, json!({"kid": "good"})).to_string();
     for (name, odd, kid, reason) in [
         ("surrogate in kid", with(r#""kid":"\ud800""#), None, unreadable),
         ("surrogate elsewhere", with(r#""note":"\udfff""#), Some("k1"), unreadable),
         ("surrogate in a name", with(r#""\ud800":1"#), None, unreadable),
+        ("control character in kid", with("\"kid\":\"a\u{1}\""), None, unreadable),
+        ("line break in kid", with("\"kid\":\"a\nb\""), None, unreadable),
+        ("control character after an escape", with("\"note\":\"\\\\\u{1}\""), Some("k1"), unreadable),
+        ("escaped control character", with("\"note\":\"\\\u{1}\""), Some("k1"), unreadable),
         ("number out of range", with(r#""exp":1e400"#), Some("k1"), unreadable),
         ("too deep", with(&deep), Some("k1"), unreadable),
         (
@@ -85,6 +89,8 @@ async fn unreadable_member_spoils_only_its_key() {
     ] {
         for (set, position) in [
             (format!(r#"{{"keys":[{odd},{good}]}}"#), 0),
+            (format!(r#"{{"\ud800":1,"keys":[{odd},{good}]}}"#), 0),
+            (format!("\u{feff}{{\"keys\":[{odd},{good}]}}"), 0),
             (format!(r#" {{ "a" : 1e400 , "keys" : [ {good} , {odd} ] , "b" : "\ud800" }} "#), 1),
         ] {
             let keys = KeySet::jwks(&set).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -93,6 +99,19 @@ async fn unreadable_member_spoils_only_its_key() {
             assert_eq!(skipped.reason().to_string(), reason, "{name}");
             assert_eq!(refused(keys, &token(Algorithm::EdDSA, Some("good"))).await, None, "{name}");
         }
+    }
+}
+
+#[tokio::test]
+async fn byte_that_is_not_utf8_spoils_only_its_key() {
+    let good = jwk_with(Algorithm::EdDSA, json!({"kid": "good"})).to_string();
+    let set = format!(r#"{{"note":"?","keys":[{},{good}]}}"#, with(r#""note":"?""#));
+    // Alone, after a backslash, and as part of a character.
+    for bytes in [&b"J\xf6rg"[..], b"\\\xff", b"\xe2\x82"] {
+        let set = set.as_bytes().split(|byte| *byte == b'?').collect::<Vec<_>>().join(bytes);
+        let keys = KeySet::jwks(set).unwrap_or_else(|error| panic!("{bytes:?}: {error}"));
+        assert_eq!((keys.len(), keys.skipped().len()), (1, 1), "{bytes:?}");
+        assert_eq!(refused(keys, &token(Algorithm::EdDSA, Some("good"))).await, None, "{bytes:?}");
     }
 }
 
@@ -141,7 +160,7 @@ async fn symmetric_keys_are_skipped_unless_allowed() {
     let allowed = [KeySet::jwks_with(&set, &allowing), KeySet::jwks_file_with(&path, &allowing)];
     fs::remove_file(&path).unwrap();
     for keys in skipping.map(Result::unwrap) {
-        assert_eq!(keys.skipped()[0].to_string(), format!("key 0 (s): {SYMMETRIC}"));
+        assert_eq!(keys.skipped()[0].to_string(), format!("key 0 (`s`): {SYMMETRIC}"));
         assert_eq!(refused(keys.clone(), &mac).await, Some(AuthErrorKind::UnknownKey));
         assert_eq!(refused(keys, &token(Algorithm::ES256, Some("k1"))).await, None);
     }
@@ -152,7 +171,7 @@ async fn symmetric_keys_are_skipped_unless_allowed() {
     assert_error(
         "no other key",
         KeySet::jwks(set_of(std::slice::from_ref(&secret))),
-        &format!("the JWK set has no usable key: key 0 (s): {SYMMETRIC}"),
+        &format!("the JWK set has no usable key: key 0 (`s`): {SYMMETRIC}"),
     );
 }
 
@@ -179,7 +198,7 @@ async fn other_uses_serve_if_added() {
         KeySet::jwks(&bundle),
         "the JWK set has no usable key: \
          key 0: the JWK cannot be used: its `use` is `x509-svid`, which JwksRules::add_use would accept; \
-         key 1 (k1): the JWK cannot be used: its `use` is `jwt-svid`, which JwksRules::add_use would accept",
+         key 1 (`k1`): the JWK cannot be used: its `use` is `jwt-svid`, which JwksRules::add_use would accept",
     );
     let rules = JwksRules::new().add_use("jwt-svid");
     let keys = KeySet::jwks_with(&bundle, &rules).unwrap();
@@ -216,8 +235,8 @@ fn keys_that_are_only_certificates_say_so() {
         "x5c",
         KeySet::jwks(set_of(&[rsa, bare])),
         "the JWK set has no usable key: \
-         key 0 (a): the JWK cannot be used: its `n` is missing, and a certificate in `x5c` is not read; \
-         key 1 (b): the JWK cannot be used: its `kty` is missing",
+         key 0 (`a`): the JWK cannot be used: its `n` is missing, and a certificate in `x5c` is not read; \
+         key 1 (`b`): the JWK cannot be used: its `kty` is missing",
     );
 }
 

@@ -67,6 +67,62 @@ fn reads_public_keys_as_openssl_does() {
 }
 
 #[test]
+fn ignores_latin1_text_around_keys() {
+    let text = b"Bag Attributes\n    friendlyName: J\xf6rg\n";
+    let with_text = |pem: String| [text, pem.as_bytes(), text].concat();
+    for (algorithm, name) in PUBLIC {
+        assert!(Key::pem(algorithm, with_text(fixture(name))).is_ok(), "{name}");
+    }
+    let certificate = fixture("rsa2048.certificate.pem").into_bytes();
+    for (algorithm, name) in PRIVATE {
+        let pem = with_text(fixture(name));
+        for pem in [pem.clone(), [&*certificate, &pem].concat(), [&*pem, &certificate].concat()] {
+            assert!(SigningKey::pem(algorithm, pem).is_ok(), "{name}");
+        }
+    }
+    let damaged = fixture("rsa2048.public.pem").replacen("\nM", "\n?", 1).into_bytes();
+    let damaged: Vec<_> = damaged.iter().map(|byte| if *byte == b'?' { 0xf6 } else { *byte }).collect();
+    assert_error(
+        "in a key",
+        Key::pem(Algorithm::RS256, damaged),
+        "the key cannot be read: the text between its BEGIN and END lines is not base64; copy it again",
+    );
+}
+
+#[test]
+fn ignores_other_blocks_beside_a_private_key() {
+    let block = |label: &str| format!("-----BEGIN {label}-----\nMIIB\n-----END {label}-----\n");
+    for (algorithm, name) in PRIVATE {
+        let pem = fixture(name);
+        for label in [
+            "DH PARAMETERS",
+            "CERTIFICATE REQUEST",
+            "X509 CRL",
+            "EC PARAMETERS",
+            "TRUSTED CERTIFICATE",
+            "PUBLIC KEY",
+        ] {
+            for text in [block(label) + &pem, pem.clone() + &block(label)] {
+                let key = SigningKey::pem(algorithm, text);
+                assert!(key.is_ok(), "{name} with {label}: {}", key.unwrap_err());
+            }
+        }
+        for label in ["ENCRYPTED PRIVATE KEY", "OPENSSH PRIVATE KEY", "DSA PRIVATE KEY"] {
+            assert!(SigningKey::pem(algorithm, block(label) + &pem).is_err(), "{name} with {label}");
+        }
+    }
+}
+
+#[test]
+fn says_that_multi_prime_keys_are_not_supported() {
+    let expected = "the key cannot be read: it is an RSA key with more than two primes, which is not supported; generate \
+                    one with two";
+    let pem = fixture("rsa2048-three-primes.pkcs1-private.pem");
+    assert_error("PEM", SigningKey::pem(Algorithm::RS256, &pem), expected);
+    assert_error("DER", SigningKey::der(Algorithm::RS256, der(&pem)), expected);
+}
+
+#[test]
 fn reads_private_keys_as_openssl_does() {
     for (algorithm, name) in PRIVATE {
         let pem = fixture(name);
