@@ -22,7 +22,7 @@ use crate::error::AuthError;
 use crate::observe::{self, HeldKeys};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::verify::{KeyLookup, KeySet, KeySource, KeyStore, Refresh, SkippedKey};
+use crate::verify::{Key, KeyLookup, KeySet, KeySource, KeyStore, Refresh, SkippedKey};
 
 pub(super) const NO_RUNTIME: &str = "keys are fetched in a tokio runtime, and there is none here";
 
@@ -373,8 +373,12 @@ impl State {
         }
         match fetched {
             Ok(fetched) => {
+                let look = progress.end_look();
                 progress.succeed(now, after(now, self.pace.until_refresh(fetched.lifetime)));
                 if let Some(keys) = fetched.keys {
+                    if let Some(look) = look.filter(|look| self.has_found(*look, &keys)) {
+                        progress.give_back(look, now, self.pace.cooldown);
+                    }
                     self.keys.replace(keys);
                 }
             }
@@ -383,6 +387,17 @@ impl State {
         let is_stale = progress.failures > 0 && progress.confirmed.is_some();
         self.is_stale.store(is_stale, Ordering::Relaxed);
         true
+    }
+
+    /// Returns true if the fetched keys have the one that was looked for, or may have it.
+    fn has_found(&self, look: Look, fetched: &KeySet) -> bool {
+        match look {
+            Look::Named(name) => {
+                let mut names = fetched.keys().iter().filter_map(Key::name);
+                names.any(|kid| self.names.hash_one(kid) == name)
+            }
+            Look::Replaced => fetched.has_other(&self.keys.current(), None),
+        }
     }
 
     fn fail(&self, progress: &mut Progress, error: FetchError) {
