@@ -111,10 +111,15 @@ impl State {
             return Refresh::Failed(unavailable_for(cause, Duration::ZERO));
         };
         let state = Arc::clone(self);
-        let missing = missing.filter(|_| has_begun).map(str::to_owned);
+        let sought = has_begun.then(|| match missing {
+            Some(kid) => Sought::Missing(kid.to_owned()),
+            None => {
+                Sought::Replaced { kid: lookup.kid().map(str::to_owned), held: self.keys.current().pin() }
+            }
+        });
         Refresh::Pending(Box::pin(async move {
             let _place = place;
-            state.wait(attempt, look, missing.as_deref()).await
+            state.wait(attempt, look, sought).await
         }))
     }
 
@@ -163,8 +168,8 @@ impl State {
         result.expect("the closure is called once")
     }
 
-    /// Waits for an attempt, and for the next one where a `missing` key may have been published after the first began.
-    async fn wait(&self, attempt: u64, look: Look, missing: Option<&str>) -> Result<(), AuthError> {
+    /// Waits for an attempt. If that began before the request came and has not brought the key, waits for the next one.
+    async fn wait(&self, attempt: u64, look: Look, sought: Option<Sought>) -> Result<(), AuthError> {
         // With no keys at all, every request needs this fetch, so that it is worth the time it may take.
         let holds_none = self.progress.borrow().confirmed.is_none();
         let limit = match holds_none {
@@ -174,13 +179,13 @@ impl State {
         };
         let ended = async {
             self.until_ended(attempt).await?;
-            match missing {
-                Some(kid) if !self.keys.current().has_named(kid) => match self.ask(look, missing, true) {
-                    Ask::Wait { attempt, .. } => self.until_ended(attempt).await,
-                    Ask::Settled => Ok(()),
-                    Ask::Failed(error, retry) => Err(unavailable_for(error, retry)),
-                },
-                _ => Ok(()),
+            let Some(sought) = sought.filter(|sought| !sought.may_be_in(&self.keys.current())) else {
+                return Ok(());
+            };
+            match self.ask(look, sought.missing(), true) {
+                Ask::Wait { attempt, .. } => self.until_ended(attempt).await,
+                Ask::Settled => Ok(()),
+                Ask::Failed(error, retry) => Err(unavailable_for(error, retry)),
             }
         };
         match timeout(limit, ended).await {
@@ -403,6 +408,32 @@ impl State {
     fn fail(&self, progress: &mut Progress, error: FetchError) {
         let retry = self.pace.until_retry(progress.failures.saturating_add(1));
         progress.fail(error, after(Instant::now(), retry));
+    }
+}
+
+/// The key for which a request has joined a fetch.
+enum Sought {
+    /// A key of this name.
+    Missing(String),
+    /// Another key than those that are `held`.
+    Replaced { kid: Option<String>, held: Option<Arc<KeySet>> },
+}
+
+impl Sought {
+    fn missing(&self) -> Option<&str> {
+        match self {
+            Self::Missing(kid) => Some(kid),
+            Self::Replaced { .. } => None,
+        }
+    }
+
+    fn may_be_in(&self, keys: &KeySet) -> bool {
+        match self {
+            Self::Missing(kid) => keys.has_named(kid),
+            Self::Replaced { kid, held } => {
+                held.as_ref().is_none_or(|held| keys.has_other(held, kid.as_deref()))
+            }
+        }
     }
 }
 

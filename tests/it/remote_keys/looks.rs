@@ -269,6 +269,29 @@ async fn keys_that_change_at_each_fetch_do_not_unbound_fetches() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn replaced_key_published_during_a_fetch_is_fetched_again() {
+    for kid in [Some("same"), None] {
+        let [(old, old_token), (new, new_token)] = old_and_new(kid);
+        let provider = Provider::new();
+        provider.serve_set(&old);
+        let verifier = verifier(&provider.keys().refresh_between(seconds(60), seconds(60)));
+        assert_eq!(crate::support::refusal(&verifier, &old_token).await, None);
+        // The answer to the scheduled fetch is on its way, and has the old key.
+        let (first, later) = (std::sync::atomic::AtomicBool::new(true), new.clone());
+        provider.answer(move |_| {
+            let is_first = first.swap(false, std::sync::atomic::Ordering::Relaxed);
+            Ok(Response::new(if is_first { old.clone() } else { later.clone() }.into()))
+        });
+        provider.delay(Duration::from_millis(500));
+        while provider.requests() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(crate::support::refusal(&verifier, &new_token).await, None, "{kid:?}");
+        assert_eq!(provider.requests(), 3);
+    }
+}
+
 /// Keys of the same name: three different ones.
 fn replaced() -> [(String, String); 3] {
     let [old, new] = old_and_new(Some("same"));
