@@ -319,6 +319,8 @@ impl State {
             progress.has_begun = true;
             (progress.purges, progress.failures, progress.confirmed.is_some())
         });
+        // Errors hold values of the client, whose drop may ask for the lock: none is dropped while it is held.
+        let before = self.progress.borrow().outcome.clone();
         let mut fetch = pin!(caught(fetcher.fetch(holds_any)));
         let fetched = loop {
             tokio::select! {
@@ -330,9 +332,11 @@ impl State {
         if fetched.is_err() {
             self.counts.failures.add();
         }
-        if self.progress.send_if_modified(|progress| self.conclude(progress, purges, fetched)) {
+        let mut fetched = Some(fetched);
+        if self.progress.send_if_modified(|progress| self.conclude(progress, purges, &mut fetched)) {
             self.report(failures);
         }
+        drop((before, fetched));
     }
 
     /// Has it logged and counted how an attempt has ended, before which so many had failed in a row.
@@ -367,17 +371,22 @@ impl State {
     }
 
     /// Notes how an attempt has ended. Whether there is anything to tell those who wait.
-    fn conclude(&self, progress: &mut Progress, purges: u64, fetched: Result<Fetched, FetchError>) -> bool {
+    fn conclude(
+        &self,
+        progress: &mut Progress,
+        purges: u64,
+        fetched: &mut Option<Result<Fetched, FetchError>>,
+    ) -> bool {
         let now = Instant::now();
         // It may hold what was to be purged, or speak of keys that grew too old meanwhile: another one follows at once.
         let was_purged = progress.purges != purges;
-        let is_unchanged = matches!(fetched, Ok(Fetched { keys: None, .. }));
+        let is_unchanged = matches!(fetched, Some(Ok(Fetched { keys: None, .. })));
         if was_purged || (is_unchanged && progress.confirmed.is_none()) {
             progress.want(now);
             return false;
         }
-        match fetched {
-            Ok(fetched) => {
+        match fetched.take() {
+            Some(Ok(fetched)) => {
                 let look = progress.end_look();
                 progress.succeed(now, after(now, self.pace.until_refresh(fetched.lifetime)));
                 if let Some(keys) = fetched.keys {
@@ -387,7 +396,8 @@ impl State {
                     self.keys.replace(keys);
                 }
             }
-            Err(error) => self.fail(progress, error),
+            Some(Err(error)) => self.fail(progress, error),
+            None => {}
         }
         let is_stale = progress.failures > 0 && progress.confirmed.is_some();
         self.is_stale.store(is_stale, Ordering::Relaxed);
@@ -457,6 +467,7 @@ impl TaskGuard {
 impl Drop for TaskGuard {
     fn drop(&mut self) {
         let state = &self.0;
+        let _before = state.progress.borrow().outcome.clone();
         state.has_task.store(false, Ordering::Release);
         state.progress.send_modify(|progress| {
             if progress.is_under_way {
