@@ -67,9 +67,10 @@ impl Display for FetchError {
         }
         match &self.problem {
             Problem::Transport(_) => f.write_str("it could not be fetched"),
-            Problem::Deadline(limit) => {
-                write!(f, "its answer was not there when the {limit:?} of an attempt were over")
-            }
+            Problem::Deadline(limit) => write!(
+                f,
+                "timed out after {limit:?}: RemoteKeys::fetch_limit sets how long an attempt may take"
+            ),
             Problem::Status(status, None) => write!(f, "it answered with status {}", status.as_u16()),
             Problem::Status(status, Some(target)) => write!(
                 f,

@@ -177,16 +177,21 @@ impl RemoteKeys {
 
     /// Sets how often tokens can have keys fetched. The default is 30 s.
     ///
-    /// Tokens with an unknown `kid` can cause two fetches at once, and one more per cooldown; a `kid` that was not found
+    /// Tokens with an unknown `kid` can cause two fetches at once, and one more per cooldown. A `kid` that was not found
     /// is not looked for again within a cooldown. Tokens that no held key of their `kid` has signed, or that have no
-    /// `kid`, can cause one per cooldown besides. The first fetch and scheduled ones do not count. After an attempt that
-    /// failed, a token can cause the next one a cooldown after that began.
+    /// `kid`, have as many fetches of their own. Not counted are the first fetch, scheduled ones, and once per cooldown
+    /// and sort of token a fetch that finds the `kid`, or a key that was not held. After an attempt that failed, a token
+    /// can cause the next one a cooldown after that began.
     ///
     /// So a key that the provider starts to sign with is found by its first token, also right after a fetch, and also if
-    /// a stranger has sent tokens with an invented `kid` before. What is left: anyone who knows the issuer and the
-    /// audience can send tokens that look good with two invented names per cooldown. Then it takes a cooldown at most
-    /// until a new key is found; its tokens are answered with 401 until then. A provider that publishes a key before it
-    /// signs with it is not affected.
+    /// a stranger sends one bad token per cooldown. Two things are left, for anyone who knows the issuer and the audience:
+    ///
+    /// - Tokens that look good with two invented names per cooldown delay a key with a new `kid`.
+    /// - Two tokens with a bad signature per cooldown delay a key that has no `kid`, or the `kid` of another one. A client
+    ///   that repeats a token of a withdrawn key counts as well.
+    ///
+    /// It then takes a cooldown at most until the new key is found; its tokens are answered with 401 until then. A
+    /// provider that publishes a key before it signs with it is not affected.
     #[must_use]
     pub fn cooldown(self, cooldown: Duration) -> Self {
         self.set(|settings| settings.pace.cooldown = cooldown)

@@ -31,6 +31,8 @@ pub(crate) struct Progress {
     /// The fetches that tokens may still cause, by the two sorts of [`Look`].
     named: Bucket,
     replaced: Bucket,
+    /// The look that the attempt under way is made for, if one was taken from a bucket.
+    looked: Option<Look>,
     /// The last names that were looked for, and when. No more than these can be looked for within one cooldown.
     names: [Option<(u64, Instant)>; MOST_NAMES],
 }
@@ -68,7 +70,8 @@ impl Progress {
             due: now,
             purges: 0,
             named: Bucket::of(NAMED_LOOKS),
-            replaced: Bucket::of(1),
+            replaced: Bucket::of(REPLACED_LOOKS),
+            looked: None,
             names: [None; MOST_NAMES],
         }
     }
@@ -116,9 +119,31 @@ impl Progress {
                 }
                 Look::Replaced => self.replaced.take(now, cooldown),
             }
+            self.looked = Some(look);
         }
         self.want(now);
         Ask::Wait { attempt: self.ended + 1, has_begun: false }
+    }
+
+    /// The look that the attempt which has just ended was made for.
+    pub(crate) fn end_look(&mut self) -> Option<Look> {
+        self.looked.take()
+    }
+
+    /// A look that found what it was for does not count, since a rotation needed it. Once per cooldown: a provider whose keys
+    /// change at each fetch gives strangers no more than that.
+    pub(crate) fn give_back(&mut self, look: Look, now: Instant, cooldown: Duration) {
+        match look {
+            Look::Named(name) => {
+                if self.named.give_back(now, cooldown)
+                    && let Some(place) =
+                        self.names.iter_mut().find(|place| place.is_some_and(|(other, _)| other == name))
+                {
+                    *place = None;
+                }
+            }
+            Look::Replaced => drop(self.replaced.give_back(now, cooldown)),
+        }
     }
 
     /// Asks for an attempt.
@@ -130,6 +155,7 @@ impl Progress {
     /// An attempt has failed.
     pub(crate) fn fail(&mut self, error: FetchError, retry: Instant) {
         self.is_under_way = false;
+        self.looked = None;
         self.ended += 1;
         self.failures = self.failures.saturating_add(1);
         self.outcome = Err(Arc::new(error));
@@ -150,7 +176,10 @@ impl Progress {
 /// How many unknown names can be looked for in a row: one that a stranger has invented, and that of the new key.
 const NAMED_LOOKS: u32 = 2;
 
-/// As many as can be looked for within one cooldown: the burst, and one more when it is over.
+/// How many keys that are held can be looked for again in a row: one for a bad signature, and one for a new key.
+const REPLACED_LOOKS: u32 = 2;
+
+/// As many as can be looked for and not found within one cooldown: the burst, and one more when it is over.
 const MOST_NAMES: usize = NAMED_LOOKS as usize + 1;
 
 /// A token bucket: holds a few looks, and gets one back in each cooldown.
@@ -159,11 +188,13 @@ struct Bucket {
     size: u32,
     /// When it is full again.
     full: Option<Instant>,
+    /// When a look was last given back.
+    given_back: Option<Instant>,
 }
 
 impl Bucket {
     fn of(size: u32) -> Self {
-        Self { size, full: None }
+        Self { size, full: None, given_back: None }
     }
 
     fn has_any(&self, now: Instant, cooldown: Duration) -> bool {
@@ -172,6 +203,16 @@ impl Bucket {
 
     fn take(&mut self, now: Instant, cooldown: Duration) {
         self.full = Some(after(self.full.map_or(now, |full| full.max(now)), cooldown));
+    }
+
+    /// Returns false if one was given back within this cooldown.
+    fn give_back(&mut self, now: Instant, cooldown: Duration) -> bool {
+        if self.given_back.is_some_and(|last| now < after(last, cooldown)) {
+            return false;
+        }
+        self.given_back = Some(now);
+        self.full = self.full.and_then(|full| full.checked_sub(cooldown));
+        true
     }
 }
 
@@ -222,7 +263,11 @@ mod tests {
     #[test]
     fn each_sort_of_look_has_a_budget() {
         let start = Instant::now();
-        for (sort, burst) in [(Look::Named as fn(u64) -> Look, 2), (|_| Look::Replaced, 1)] {
+        let sorts = [Look::Named as fn(u64) -> Look, |_| Look::Replaced];
+        // What each fetch finds is given back, or nothing is found: how many looks there are at once, and then in each cooldown.
+        for (sort, finds, burst, refill) in
+            sorts.into_iter().flat_map(|sort| [(sort, false, 2, 1), (sort, true, 3, 2)])
+        {
             let mut progress = Progress::new(start, true);
             progress.want(start);
             progress.succeed(start, start);
@@ -233,12 +278,17 @@ mod tests {
                     let look = sort(second * 10 + number);
                     if progress.ask(look, now, COOLDOWN).is_none() {
                         progress.look(look, now, COOLDOWN);
+                        assert_eq!(progress.end_look(), Some(look));
                         progress.succeed(now, now);
+                        if finds {
+                            progress.give_back(look, now, COOLDOWN);
+                        }
                         looks.push(second);
                     }
                 }
             }
-            let expected: Vec<_> = std::iter::repeat_n(0, burst).chain((1..=10).map(|n| n * 30)).collect();
+            let later = (1..=10).flat_map(|n| std::iter::repeat_n(n * 30, refill));
+            let expected: Vec<_> = std::iter::repeat_n(0, burst).chain(later).collect();
             assert_eq!(looks, expected);
         }
     }

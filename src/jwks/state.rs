@@ -22,7 +22,7 @@ use crate::error::AuthError;
 use crate::observe::{self, HeldKeys};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::verify::{KeyLookup, KeySet, KeySource, KeyStore, Refresh, SkippedKey};
+use crate::verify::{Key, KeyLookup, KeySet, KeySource, KeyStore, Refresh, SkippedKey};
 
 pub(super) const NO_RUNTIME: &str = "keys are fetched in a tokio runtime, and there is none here";
 
@@ -111,10 +111,15 @@ impl State {
             return Refresh::Failed(unavailable_for(cause, Duration::ZERO));
         };
         let state = Arc::clone(self);
-        let missing = missing.filter(|_| has_begun).map(str::to_owned);
+        let sought = has_begun.then(|| match missing {
+            Some(kid) => Sought::Missing(kid.to_owned()),
+            None => {
+                Sought::Replaced { kid: lookup.kid().map(str::to_owned), held: self.keys.current().pin() }
+            }
+        });
         Refresh::Pending(Box::pin(async move {
             let _place = place;
-            state.wait(attempt, look, missing.as_deref()).await
+            state.wait(attempt, look, sought).await
         }))
     }
 
@@ -163,8 +168,8 @@ impl State {
         result.expect("the closure is called once")
     }
 
-    /// Waits for an attempt, and for the next one where a `missing` key may have been published after the first began.
-    async fn wait(&self, attempt: u64, look: Look, missing: Option<&str>) -> Result<(), AuthError> {
+    /// Waits for an attempt. If that began before the request came and has not brought the key, waits for the next one.
+    async fn wait(&self, attempt: u64, look: Look, sought: Option<Sought>) -> Result<(), AuthError> {
         // With no keys at all, every request needs this fetch, so that it is worth the time it may take.
         let holds_none = self.progress.borrow().confirmed.is_none();
         let limit = match holds_none {
@@ -174,13 +179,13 @@ impl State {
         };
         let ended = async {
             self.until_ended(attempt).await?;
-            match missing {
-                Some(kid) if !self.keys.current().has_named(kid) => match self.ask(look, missing, true) {
-                    Ask::Wait { attempt, .. } => self.until_ended(attempt).await,
-                    Ask::Settled => Ok(()),
-                    Ask::Failed(error, retry) => Err(unavailable_for(error, retry)),
-                },
-                _ => Ok(()),
+            let Some(sought) = sought.filter(|sought| !sought.may_be_in(&self.keys.current())) else {
+                return Ok(());
+            };
+            match self.ask(look, sought.missing(), true) {
+                Ask::Wait { attempt, .. } => self.until_ended(attempt).await,
+                Ask::Settled => Ok(()),
+                Ask::Failed(error, retry) => Err(unavailable_for(error, retry)),
             }
         };
         match timeout(limit, ended).await {
@@ -314,6 +319,8 @@ impl State {
             progress.has_begun = true;
             (progress.purges, progress.failures, progress.confirmed.is_some())
         });
+        // Errors hold values of the client, whose drop may ask for the lock: none is dropped while it is held.
+        let before = self.progress.borrow().outcome.clone();
         let mut fetch = pin!(caught(fetcher.fetch(holds_any)));
         let fetched = loop {
             tokio::select! {
@@ -325,9 +332,11 @@ impl State {
         if fetched.is_err() {
             self.counts.failures.add();
         }
-        if self.progress.send_if_modified(|progress| self.conclude(progress, purges, fetched)) {
+        let mut fetched = Some(fetched);
+        if self.progress.send_if_modified(|progress| self.conclude(progress, purges, &mut fetched)) {
             self.report(failures);
         }
+        drop((before, fetched));
     }
 
     /// Has it logged and counted how an attempt has ended, before which so many had failed in a row.
@@ -362,32 +371,79 @@ impl State {
     }
 
     /// Notes how an attempt has ended. Whether there is anything to tell those who wait.
-    fn conclude(&self, progress: &mut Progress, purges: u64, fetched: Result<Fetched, FetchError>) -> bool {
+    fn conclude(
+        &self,
+        progress: &mut Progress,
+        purges: u64,
+        fetched: &mut Option<Result<Fetched, FetchError>>,
+    ) -> bool {
         let now = Instant::now();
         // It may hold what was to be purged, or speak of keys that grew too old meanwhile: another one follows at once.
         let was_purged = progress.purges != purges;
-        let is_unchanged = matches!(fetched, Ok(Fetched { keys: None, .. }));
+        let is_unchanged = matches!(fetched, Some(Ok(Fetched { keys: None, .. })));
         if was_purged || (is_unchanged && progress.confirmed.is_none()) {
             progress.want(now);
             return false;
         }
-        match fetched {
-            Ok(fetched) => {
+        match fetched.take() {
+            Some(Ok(fetched)) => {
+                let look = progress.end_look();
                 progress.succeed(now, after(now, self.pace.until_refresh(fetched.lifetime)));
                 if let Some(keys) = fetched.keys {
+                    if let Some(look) = look.filter(|look| self.has_found(*look, &keys)) {
+                        progress.give_back(look, now, self.pace.cooldown);
+                    }
                     self.keys.replace(keys);
                 }
             }
-            Err(error) => self.fail(progress, error),
+            Some(Err(error)) => self.fail(progress, error),
+            None => {}
         }
         let is_stale = progress.failures > 0 && progress.confirmed.is_some();
         self.is_stale.store(is_stale, Ordering::Relaxed);
         true
     }
 
+    /// Returns true if the fetched keys have the one that was looked for, or may have it.
+    fn has_found(&self, look: Look, fetched: &KeySet) -> bool {
+        match look {
+            Look::Named(name) => {
+                let mut names = fetched.keys().iter().filter_map(Key::name);
+                names.any(|kid| self.names.hash_one(kid) == name)
+            }
+            Look::Replaced => fetched.has_other(&self.keys.current(), None),
+        }
+    }
+
     fn fail(&self, progress: &mut Progress, error: FetchError) {
         let retry = self.pace.until_retry(progress.failures.saturating_add(1));
         progress.fail(error, after(Instant::now(), retry));
+    }
+}
+
+/// The key for which a request has joined a fetch.
+enum Sought {
+    /// A key of this name.
+    Missing(String),
+    /// Another key than those that are `held`.
+    Replaced { kid: Option<String>, held: Option<Arc<KeySet>> },
+}
+
+impl Sought {
+    fn missing(&self) -> Option<&str> {
+        match self {
+            Self::Missing(kid) => Some(kid),
+            Self::Replaced { .. } => None,
+        }
+    }
+
+    fn may_be_in(&self, keys: &KeySet) -> bool {
+        match self {
+            Self::Missing(kid) => keys.has_named(kid),
+            Self::Replaced { kid, held } => {
+                held.as_ref().is_none_or(|held| keys.has_other(held, kid.as_deref()))
+            }
+        }
     }
 }
 
@@ -411,6 +467,7 @@ impl TaskGuard {
 impl Drop for TaskGuard {
     fn drop(&mut self) {
         let state = &self.0;
+        let _before = state.progress.borrow().outcome.clone();
         state.has_task.store(false, Ordering::Release);
         state.progress.send_modify(|progress| {
             if progress.is_under_way {

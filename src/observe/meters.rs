@@ -49,7 +49,7 @@ pub fn describe_metrics() {
     describe_counter!(
         COOLDOWN_HITS,
         Unit::Count,
-        "Tokens that had no newer keys fetched, since enough others had lately."
+        "Tokens with an unknown key or a bad signature that caused no fetch, because of the cooldown."
     );
     describe_counter!(
         TURNED_AWAY,

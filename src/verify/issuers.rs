@@ -164,7 +164,12 @@ where
         let mut buffer = Buffer::new();
         let issuer = match issuer_of(token, &mut buffer) {
             Ok(Some(issuer)) => issuer,
-            Ok(None) => return refuse(AuthErrorKind::WrongIssuer),
+            Ok(None) => {
+                let cause = &FixedCause(
+                    "the token has no `iss`, which chooses one of the verifiers that Issuers::new or Issuers::add was given",
+                );
+                return Verdict::Ready(Err(AuthError::new(AuthErrorKind::WrongIssuer).because(cause)));
+            }
             Err(kind @ (AuthErrorKind::MalformedToken | AuthErrorKind::UnsupportedToken)) => {
                 return Verdict::Ready(Err(diagnosis::explain_form(kind.into(), token)));
             }
@@ -174,7 +179,12 @@ where
             (Some(verifier), None) => verifier.verify_bytes(token),
             (Some(verifier), Some(_)) => alike(verifier.verify_bytes(token)),
             (None, Some(resolver)) => alike(resolver.verify(&issuer, token)),
-            (None, None) => refuse(AuthErrorKind::WrongIssuer),
+            (None, None) => {
+                let cause = &FixedCause(
+                    "no verifier is for the token's `iss`: add one by Issuers::new or Issuers::add",
+                );
+                Verdict::Ready(Err(AuthError::new(AuthErrorKind::WrongIssuer).because(cause)))
+            }
         }
     }
 }

@@ -180,6 +180,14 @@ impl KeySet {
         header.kid.as_deref().filter(|kid| self.has_named(kid)).map(str::to_owned)
     }
 
+    /// Returns true if there is a key that may have signed a token with this `kid`, and that is not in `held`.
+    pub(crate) fn has_other(&self, held: &Self, kid: Option<&str>) -> bool {
+        let is_same =
+            |key: &Key, other: &Key| key.fingerprint() == other.fingerprint() && key.name() == other.name();
+        let mut keys = self.keys.iter().filter(|key| key.serves(kid));
+        keys.any(|key| !held.keys.iter().any(|other| is_same(key, other)))
+    }
+
     /// Whether there is a key of this name, for whatever algorithm.
     pub(crate) fn has_named(&self, kid: &str) -> bool {
         self.keys.iter().any(|key| key.is_named(kid))

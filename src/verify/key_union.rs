@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use arc_swap::ArcSwap;
 
+use super::key_set::KeySet;
 use super::key_source::{KeyLookup, KeySource, KeysRef, Refresh};
 use super::merged_keys::MergedKeys;
 use crate::error::AuthError;
@@ -55,11 +56,12 @@ impl KeySource for KeyUnion {
                 }))
             }
             (Refresh::Pending(first), Refresh::Pending(second)) => {
-                let sources = self.sources.clone();
-                let missing = lookup.kid().filter(|_| !lookup.is_held()).map(str::to_owned);
-                let is_found = move || {
-                    let is_in = |kid: &String| sources.iter().any(|source| source.current().has_named(kid));
-                    missing.as_ref().is_some_and(is_in)
+                let (sources, kid) = (self.sources.clone(), lookup.kid().map(str::to_owned));
+                let is_missing = kid.is_some() && !lookup.is_held();
+                let held = self.sources.each_ref().map(|source| pinned(&source.current()));
+                let is_found = move |place: usize| match kid.as_deref() {
+                    Some(kid) if is_missing => sources.iter().any(|source| source.current().has_named(kid)),
+                    kid => sources[place].current().has_other(&held[place], kid),
                 };
                 Refresh::Pending(Box::pin(both([first, second], is_found)))
             }
@@ -81,17 +83,22 @@ impl KeySource for KeyUnion {
 
 type Refreshing = Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>;
 
-/// Waits for both sources, or until one has brought the key: a source that hangs delays no token of the other one.
-async fn both(refreshing: [Refreshing; 2], is_found: impl Fn() -> bool) -> Result<(), AuthError> {
+/// The keys as they are now, also once their source has others.
+fn pinned(keys: &KeysRef<'_>) -> Arc<KeySet> {
+    keys.pin().unwrap_or_else(|| Arc::new(KeySet::clone(keys)))
+}
+
+/// Waits for both sources, or until one has brought the key or may have: a source that hangs delays no token of the other one.
+async fn both(refreshing: [Refreshing; 2], is_found: impl Fn(usize) -> bool) -> Result<(), AuthError> {
     let mut refreshing = refreshing.map(Some);
     let mut failure: Option<AuthError> = None;
     poll_fn(|cx| {
-        for place in &mut refreshing {
+        for (number, place) in refreshing.iter_mut().enumerate() {
             let Some(source) = place else { continue };
             let Poll::Ready(result) = source.as_mut().poll(cx) else { continue };
             *place = None;
             match result {
-                Ok(()) if is_found() => return Poll::Ready(Ok(())),
+                Ok(()) if is_found(number) => return Poll::Ready(Ok(())),
                 Ok(()) => {}
                 Err(error) => {
                     failure = Some(match failure.take() {

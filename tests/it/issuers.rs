@@ -42,6 +42,25 @@ async fn refusal(issuers: &Issuers<Value>, token: &str) -> Option<AuthErrorKind>
 }
 
 #[tokio::test]
+async fn unknown_issuers_are_explained() {
+    let issuers = Issuers::new([verifier(A, 1)]).unwrap();
+    for (claims, expected) in [
+        (
+            claims_but("iss", json!("https://c.example.com")),
+            "no verifier is for the token's `iss`: add one by Issuers::new or Issuers::add",
+        ),
+        (
+            claims_but("iss", Value::Null),
+            "the token has no `iss`, which chooses one of the verifiers that Issuers::new or Issuers::add was given",
+        ),
+    ] {
+        let error = issuers.verify(&sign(&claims, 1)).await.unwrap_err();
+        assert_eq!(error.kind(), WrongIssuer);
+        assert_eq!(std::error::Error::source(&error).expect("a cause").to_string(), expected);
+    }
+}
+
+#[tokio::test]
 async fn each_token_is_judged_by_the_verifier_of_its_issuer_alone() {
     let issuers = Issuers::new([verifier(A, 1), verifier(B, 2)]).unwrap();
     let header = base64url(r#"{"alg":"HS256"}"#);

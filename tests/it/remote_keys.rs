@@ -63,7 +63,11 @@ impl Provider {
     }
 
     pub(crate) fn serve(&self, kids: &[&str]) {
-        let body = jwks(kids);
+        self.serve_set(&jwks(kids));
+    }
+
+    fn serve_set(&self, set: &str) {
+        let body = set.to_owned();
         self.answer(move |_| Ok(Response::new(body.clone().into())));
     }
 

@@ -158,3 +158,15 @@ pub(crate) fn assert_refused<B>(
     let error = response.extensions().get::<AuthError>().unwrap_or_else(|| panic!("{name}: no AuthError"));
     assert_eq!(error.kind(), kind, "{name}");
 }
+
+/// Runs this in a thread and a runtime of its own. A deadlock fails the test, and does not hang it.
+#[cfg(feature = "remote-keys")]
+pub(crate) fn without_deadlock<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
+    let (done, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        runtime.unwrap().block_on(test());
+        done.send(()).unwrap();
+    });
+    end.recv_timeout(std::time::Duration::from_secs(20)).expect("it ends, and does not panic");
+}

@@ -105,23 +105,25 @@ impl<C> Known<C> {
     pub(super) fn conclude(&self, outcome: &Outcome<C>, now: Instant, limits: Limits) -> bool {
         let mut progress = self.progress();
         progress.lookup = None;
-        let verifier = match outcome {
+        let (verifier, failed) = match outcome {
             Outcome::Found(verifier) => {
                 progress.answered = now;
                 progress.next = after(now, until_renewal(limits));
-                progress.failed = None;
-                verifier.clone()
+                (verifier.clone(), progress.failed.take())
             }
             Outcome::Absent => return !progress.is_removed,
             Outcome::Failed(error) => {
                 progress.next = after(now, RETRY.min(limits.max_age));
-                progress.failed = Some((error.clone(), now));
-                self.verifier()
+                (self.verifier(), progress.failed.replace((error.clone(), now)))
             }
         };
         let until = progress.next.min(after(progress.answered, limits.outage_limit));
-        self.serving.store(Serving { verifier, until }.into());
-        !progress.is_removed
+        let old = self.serving.swap(Serving { verifier, until }.into());
+        let is_removed = progress.is_removed;
+        // The old ones hold values of the application, whose drop may ask for the lock.
+        drop(progress);
+        drop((old, failed));
+        !is_removed
     }
 
     /// The time until asking again can succeed.

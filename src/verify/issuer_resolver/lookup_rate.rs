@@ -11,6 +11,9 @@ pub(super) struct LookupRate {
     updated: Instant,
 }
 
+/// Without a refill, only a look-up that finds its issuer makes room for another one, and nobody knows when.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
 impl LookupRate {
     pub(super) fn new(burst: u32, per_second: u32, now: Instant) -> Self {
         let burst = f64::from(burst);
@@ -29,7 +32,7 @@ impl LookupRate {
         let delay = if missing > 0.0 { missing / self.per_second } else { 0.0 };
         let delay = Duration::try_from_secs_f64(delay).unwrap_or(Duration::MAX);
         if delay > longest {
-            return Err(delay - longest);
+            return Err((delay - longest).min(LONGEST_RETRY));
         }
         self.available -= 1.0;
         Ok(delay)

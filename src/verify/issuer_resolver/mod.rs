@@ -69,7 +69,8 @@ use crate::error::AuthError;
 ///
 /// - **Cost.** All requests for one issuer share one look-up. Look-ups that find no issuer are limited by the
 ///   [`lookup_rate`](Self::lookup_rate), and remembered for up to a minute. Known issuers have room of their own: no
-///   number of unknown ones evicts or delays them.
+///   number of unknown ones evicts or delays them. With more tenants than [`entries`](Self::entries), tokens that name
+///   real tenants cause look-ups that no rate limits, so allow as many entries as there are tenants.
 /// - **Waiting.** A request waits for the [`wait_limit`](Self::wait_limit) at most. The first request for an issuer
 ///   always has a place, later ones share [`most_waiting`](Self::most_waiting).
 /// - **Disclosure.** Clients get the same response for an unknown issuer as for a known one whose signature does not

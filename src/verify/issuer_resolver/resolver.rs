@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{OptionsBuilder, UnitWeighter};
+use quick_cache::{Lifecycle, OptionsBuilder, UnitWeighter};
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -33,6 +33,9 @@ pub(crate) struct Resolver<C> {
 }
 
 type Remembered<T> = Cache<Arc<str>, T, UnitWeighter, RandomState>;
+
+/// What an insertion has displaced.
+type Displaced<T> = <DefaultLifecycle<Arc<str>, T> as Lifecycle<Arc<str>, T>>::RequestState;
 
 /// The look-ups of unknown issuers.
 struct Unknown<C> {
@@ -66,12 +69,15 @@ impl<C> Resolver<C> {
     /// Forgets an issuer, and ignores what a look-up in progress says of it.
     pub(crate) fn forget(&self, issuer: &str) -> bool {
         let mut unknown = self.unknown();
-        unknown.lookups.remove(issuer);
-        self.refused.remove(issuer);
+        let lookup = unknown.lookups.remove(issuer);
+        let refused = self.refused.remove(issuer);
         let known = self.known.remove(issuer);
         if let Some((_, known)) = &known {
             known.remove();
         }
+        // They hold values of the application, whose drop may ask for the lock.
+        drop(unknown);
+        drop((lookup, refused));
         known.is_some()
     }
 
@@ -93,13 +99,24 @@ impl<C> Resolver<C> {
         })
     }
 
-    fn refuse(&self, issuer: &Arc<str>, error: AuthError, age: Duration) {
-        self.refused.insert(Arc::clone(issuer), (error, Instant::now() + age));
+    /// Remembers why there is no verifier. The caller drops what is `displaced` when no lock is held.
+    fn refuse(
+        &self,
+        issuer: &Arc<str>,
+        error: AuthError,
+        age: Duration,
+        displaced: &mut Displaced<(AuthError, Instant)>,
+    ) {
+        let refused = (error, Instant::now() + age);
+        self.refused.insert_with_lifecycle(Arc::clone(issuer), refused, displaced);
     }
 
     /// Records the outcome of a look-up. Returns `false` if the application has removed the issuer meanwhile.
     fn conclude(&self, issuer: &Arc<str>, subject: &Subject<C>, outcome: &Outcome<C>) -> bool {
         let (now, limits) = (Instant::now(), self.settings.limits);
+        // Declared before the guards, so that they are dropped after them: their drop may run code of the application.
+        let mut known_before: Displaced<Arc<Known<C>>> = Displaced::default();
+        let mut refused_before = Displaced::default();
         match subject {
             Subject::Unknown(number) => {
                 let mut unknown = self.unknown();
@@ -113,10 +130,15 @@ impl<C> Resolver<C> {
                 match outcome {
                     Outcome::Found(verifier) => {
                         let known = Known::new(verifier.clone(), now, limits);
-                        self.known.insert(Arc::clone(issuer), Arc::new(known));
+                        let known = Arc::new(known);
+                        self.known.insert_with_lifecycle(Arc::clone(issuer), known, &mut known_before);
                     }
-                    Outcome::Absent => self.refuse(issuer, no_such_issuer(), self.absence()),
-                    Outcome::Failed(error) => self.refuse(issuer, error.clone(), SHORT_WHILE),
+                    Outcome::Absent => {
+                        self.refuse(issuer, no_such_issuer(), self.absence(), &mut refused_before);
+                    }
+                    Outcome::Failed(error) => {
+                        self.refuse(issuer, error.clone(), SHORT_WHILE, &mut refused_before);
+                    }
                 }
                 true
             }
@@ -130,7 +152,7 @@ impl<C> Resolver<C> {
                         let _unknown = self.unknown();
                         let removed = self.known.remove_if(&**issuer, |other| Arc::ptr_eq(other, known));
                         if removed.is_some() {
-                            self.refuse(issuer, no_such_issuer(), self.absence());
+                            self.refuse(issuer, no_such_issuer(), self.absence(), &mut refused_before);
                         }
                     }
                     _ => {}

@@ -10,6 +10,7 @@ use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey, WrongAudience};
 use tower_jwt_auth::{AuthErrorKind, IssuerResolver, Issuers, JwtVerifier, Verdict, Verify};
 
 use super::*;
+use crate::support::without_deadlock;
 
 pub(super) const TENANT: &str = "https://tenant-1.example.com";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -543,4 +544,107 @@ fn without_a_runtime_nothing_panics() {
     directory.set(Mode::Up);
     std::thread::sleep(Duration::from_millis(1100));
     assert_eq!(run(Box::pin(refusal(&issuers, &other))), None);
+}
+
+/// Keys whose drop removes an issuer, as an application's own clean-up may.
+struct RemovesOnDrop(KeySet, Arc<std::sync::OnceLock<Issuers<Value>>>, String);
+
+impl tower_jwt_auth::KeySource for RemovesOnDrop {
+    fn current(&self) -> tower_jwt_auth::KeysRef<'_> {
+        (&self.0).into()
+    }
+}
+
+impl Drop for RemovesOnDrop {
+    fn drop(&mut self) {
+        if let Some(issuers) = self.1.get() {
+            issuers.remove(&self.2);
+        }
+    }
+}
+
+/// An error of the resolver, or of a store, whose drop does the same.
+struct ErrorRemovesOnDrop(RemovesOnDrop);
+
+impl std::fmt::Debug for ErrorRemovesOnDrop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.2)
+    }
+}
+
+impl std::fmt::Display for ErrorRemovesOnDrop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the database is down")
+    }
+}
+
+impl std::error::Error for ErrorRemovesOnDrop {}
+
+/// Issuers that remember one tenant, whose verifiers call back when they are dropped.
+fn calling_back(mode: &Arc<Mutex<Mode>>) -> Issuers<Value> {
+    let cell = Arc::new(std::sync::OnceLock::new());
+    let (issuers, mode) = (Arc::clone(&cell), Arc::clone(mode));
+    let resolver = IssuerResolver::new(move |issuer: String| {
+        let (issuers, mode) = (Arc::clone(&issuers), *mode.lock().unwrap());
+        async move {
+            let keys = KeySet::hmac(Algorithm::HS256, secret::<32>(9)).unwrap();
+            let keys = RemovesOnDrop(keys, issuers, issuer.clone());
+            match mode {
+                Mode::Up => {
+                    Ok(Some(JwtVerifier::new(keys).issuer(issuer).audience(AUDIENCE).clock(|| at(NOW))))
+                }
+                Mode::Empty => Ok(None),
+                _ => Err(ErrorRemovesOnDrop(keys)),
+            }
+        }
+    });
+    let issuers = resolved(resolver.entries(1).max_age(MINUTE).outage_limit(HOUR));
+    assert!(cell.set(issuers.clone()).is_ok());
+    issuers
+}
+
+#[test]
+fn dropped_verifiers_and_errors_may_remove_issuers() {
+    // In each step all is dropped that the one before has left.
+    for (name, first, second) in [
+        ("evicted", (TENANT, Mode::Up), ("https://tenant-2.example.com", Mode::Up)),
+        ("renewed", (TENANT, Mode::Up), (TENANT, Mode::Up)),
+        ("gone", (TENANT, Mode::Up), (TENANT, Mode::Empty)),
+        ("failure", (TENANT, Mode::Up), (TENANT, Mode::Down)),
+        ("failed tenants", (TENANT, Mode::Down), ("https://tenant-2.example.com", Mode::Down)),
+    ] {
+        println!("{name}");
+        without_deadlock(move || async move {
+            let mode = Arc::new(Mutex::new(Mode::Up));
+            let issuers = calling_back(&mode);
+            for (issuer, is) in [first, second, second, first] {
+                *mode.lock().unwrap() = is;
+                let _ = refusal(&issuers, &token(issuer, 9)).await;
+                // All are due to be renewed.
+                sleep(2 * MINUTE).await;
+                let _ = refusal(&issuers, &token(issuer, 9)).await;
+                sleep(Duration::from_secs(40)).await;
+            }
+            let _ = issuers.remove(first.0);
+            let _ = issuers.remove(second.0);
+        });
+    }
+}
+
+#[test]
+fn removed_and_replaced_verifiers_may_remove_issuers() {
+    without_deadlock(|| async {
+        let mode = Arc::new(Mutex::new(Mode::Up));
+        let issuers = calling_back(&mode);
+        assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
+        assert!(issuers.remove(TENANT));
+
+        // Those that are added, too.
+        let cell = Arc::new(std::sync::OnceLock::from(issuers.clone()));
+        let keys = || KeySet::hmac(Algorithm::HS256, secret::<32>(9)).unwrap();
+        let added = || JwtVerifier::new(RemovesOnDrop(keys(), Arc::clone(&cell), B.to_owned())).issuer(A);
+        issuers.add(added()).unwrap();
+        issuers.add(added()).unwrap();
+        assert!(issuers.remove(A));
+    });
 }

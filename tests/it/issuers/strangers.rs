@@ -71,6 +71,13 @@ async fn invented_issuers_are_looked_up_at_a_limited_rate() {
     assert!(error.retry_after().is_some_and(|delay| delay <= Duration::from_secs(1)), "{error:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_sensible_without_a_refill() {
+    let issuers = resolved(Directory::new().resolver().lookup_rate(0, 0));
+    let error = invent_one(&issuers).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry_after()), (KeysUnavailable, Some(Duration::from_secs(60))));
+}
+
 fn invent_one(issuers: &Issuers<Value>) -> Verdict<Value> {
     issuers.verify(&unsigned("https://one-more.example.com"))
 }

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use tower_jwt_auth::AuthErrorKind::{InvalidSignature, KeysUnavailable, UnknownKey, WrongIssuer};
 use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, KeyStore, RemoteKeys, TokenCache};
 
+use super::looks::old_and_new;
 use super::{Provider, at_once, key_set, pass, refusal, seconds, token};
 use crate::keys::{SECRET, signer};
 use crate::support::{AUDIENCE, ISSUER, NOW, at, good_claims};
@@ -62,6 +63,32 @@ async fn source_that_is_down_does_not_take_the_other_along() {
         pass(60).await;
         assert_eq!(refusal(&verifier, "a").await, None);
         assert_eq!(refusal(&verifier, "x").await, Some(UnknownKey));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn source_that_hangs_does_not_delay_replaced_keys() {
+    for kid in [Some("same"), None] {
+        // While the other source has keys fetched, and after that.
+        for (hanging, tenths) in (0..16).map(|number| (number % 2, 5 * number as u64)) {
+            let [(old, old_token), (new, new_token)] = old_and_new(kid);
+            let providers = [Provider::new(), Provider::new()];
+            providers[hanging].hang();
+            let up = &providers[1 - hanging];
+            up.serve_set(&old);
+            let verifier = verifier(&providers[0], &providers[1]);
+            if kid.is_some() {
+                assert_eq!(crate::support::refusal(&verifier, &old_token).await, None);
+            } else {
+                let _ = crate::support::refusal(&verifier, &old_token).await;
+                assert!(at_once(verifier.verify(&old_token)).is_ok());
+            }
+            up.serve_set(&new);
+            tokio::time::sleep(std::time::Duration::from_millis(100 * tenths)).await;
+            let start = Instant::now();
+            assert_eq!(crate::support::refusal(&verifier, &new_token).await, None, "{kid:?} {tenths}");
+            assert_eq!(start.elapsed(), seconds(0), "{kid:?} {tenths}");
+        }
     }
 }
 

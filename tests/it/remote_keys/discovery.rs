@@ -126,7 +126,9 @@ async fn an_attempt_that_ran_out_of_time_says_what_it_waited_for() {
         let waited_for = asked.last().unwrap();
         assert_eq!(
             keys.last_error().unwrap().to_string(),
-            format!("{waited_for}: its answer was not there when the 5s of an attempt were over")
+            format!(
+                "{waited_for}: timed out after 5s: RemoteKeys::fetch_limit sets how long an attempt may take"
+            )
         );
     }
 }

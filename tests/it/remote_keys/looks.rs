@@ -51,9 +51,9 @@ async fn rotation_right_after_a_fetch_is_not_visible() {
     assert_eq!(fetches_of_rotation_after("one stranger", &[forged("x")]).await, 3);
     assert_eq!(fetches_of_rotation_after("a thousand, one name", &vec![forged("x"); 1000]).await, 3);
     // Forged tokens of a key that is held, and of none, have looks of their own.
-    assert_eq!(fetches_of_rotation_after("a real name", &vec![forged("old"); 1000]).await, 3);
+    assert_eq!(fetches_of_rotation_after("a real name", &vec![forged("old"); 1000]).await, 4);
     let unnamed = unsigned(&json!({"alg": "EdDSA"}), &good_claims().to_string());
-    assert_eq!(fetches_of_rotation_after("no name", &vec![unnamed; 1000]).await, 3);
+    assert_eq!(fetches_of_rotation_after("no name", &vec![unnamed; 1000]).await, 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,46 +154,169 @@ async fn fetches_stay_bounded_under_every_sort_of_flood() {
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        // The first; bursts of two and of one; one of each sort in each cooldown.
-        let most = if fails { 1 + 20 } else { 1 + 2 + 1 + 2 * 20 };
+        // The first; bursts of two; one of each sort in each cooldown.
+        let most = if fails { 1 + 20 } else { 1 + 2 + 2 + 2 * 20 };
         let requests = provider.requests();
         assert!(requests <= most && requests >= most - 4, "{fails}: {requests}");
     }
 }
 
+/// A key of this name, or of none, as a set with a token that it has signed.
+fn rsa_key(key: &EncodingKey, kid: Option<&str>) -> (String, String) {
+    let mut jwk = jwk_by(key, Algorithm::RS256);
+    match kid {
+        Some(kid) => jwk["kid"] = kid.into(),
+        None => drop(jwk.as_object_mut().unwrap().remove("kid")),
+    }
+    let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::RS256) };
+    (set_of(&[jwk]), jsonwebtoken::encode(&header, &good_claims(), key).unwrap())
+}
+
+/// Two keys that nothing but their signatures tells apart.
+pub(super) fn old_and_new(kid: Option<&str>) -> [(String, String); 2] {
+    let other = EncodingKey::from_rsa_pem(fixture("rsa2048-other.private.pem").as_bytes()).unwrap();
+    [rsa_key(&signer(Algorithm::RS256), kid), rsa_key(&other, kid)]
+}
+
+fn forged_rs256(kid: Option<&str>) -> String {
+    let mut header = json!({"alg": "RS256"});
+    if let Some(kid) = kid {
+        header["kid"] = kid.into();
+    }
+    format!(
+        "{}.{}.{}",
+        base64url(header.to_string()),
+        base64url(good_claims().to_string()),
+        base64url([7; 256])
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_stranger_per_cooldown_hides_no_rotation() {
+    let provider = Provider::of(&["k0"]);
+    let keys = provider.keys().refresh_between(seconds(3600), seconds(3600));
+    let verifier = verifier(&keys);
+    assert_eq!(refusal(&verifier, "k0").await, None);
+    let mut current = "k0".to_owned();
+    for second in 0..2400 {
+        if second % 30 == 0 {
+            assert!(crate::support::refusal(&verifier, &forged("x")).await.is_some());
+        }
+        if [101, 901, 1701].contains(&second) {
+            current = format!("k{second}");
+            provider.serve(&[&current]);
+        }
+        assert_eq!(refusal(&verifier, &current).await, None, "{second}");
+        pass(1).await;
+    }
+    // The first, one for each key, and one of the stranger in each cooldown.
+    assert!(provider.requests() <= 1 + 3 + 80, "{}", provider.requests());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_bad_signature_per_cooldown_hides_no_replaced_key() {
+    for kid in [Some("same"), None] {
+        let keys = old_and_new(kid);
+        let provider = Provider::new();
+        provider.serve_set(&keys[0].0);
+        let remote = provider.keys().refresh_between(seconds(3600), seconds(3600));
+        let verifier = verifier(&remote);
+        let refused = async |token: &str| crate::support::refusal(&verifier, token).await;
+        assert_eq!(refused(&keys[0].1).await, None);
+        let mut current = 0;
+        for second in 0..600 {
+            // A forged token, or one of a client that has kept a token of the withdrawn key.
+            let (bad, withdrawn) = (forged_rs256(kid), &keys[1 - current].1);
+            if second % 30 == 0 {
+                let token = if second < 300 { &bad } else { withdrawn };
+                assert_eq!(refused(token).await, Some(InvalidSignature), "{kid:?} {second}");
+            }
+            if second % 100 == 1 {
+                current = 1 - current;
+                provider.serve_set(&keys[current].0);
+            }
+            assert_eq!(refused(&keys[current].1).await, None, "{kid:?} {second}");
+            pass(1).await;
+        }
+        assert!(provider.requests() <= 1 + 6 + 20, "{}", provider.requests());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_change_at_each_fetch_do_not_unbound_fetches() {
+    for kid in [Some("same"), None] {
+        // Two instances of the provider disagree about its keys.
+        let [(one, one_token), (other, other_token)] = old_and_new(kid);
+        let named = [jwks(&["a"]), jwks(&["b"])];
+        for (sets, tokens) in [([one, other], [one_token, other_token]), (named, [token("a"), token("b")])] {
+            let provider = Provider::new();
+            let asked = std::sync::atomic::AtomicUsize::new(0);
+            provider.answer(move |_| {
+                let number = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Ok(Response::new(sets[number % 2].clone().into()))
+            });
+            let keys = provider.keys().refresh_between(seconds(3600), seconds(3600));
+            let verifier = verifier(&keys);
+            for _ in 0..600 {
+                for token in &tokens {
+                    let _ = crate::support::refusal(&verifier, token).await;
+                }
+                pass(1).await;
+            }
+            // The first, a burst of three, and then two in each cooldown.
+            assert!(provider.requests() <= 1 + 3 + 2 * 20, "{}", provider.requests());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn replaced_key_published_during_a_fetch_is_fetched_again() {
+    for kid in [Some("same"), None] {
+        let [(old, old_token), (new, new_token)] = old_and_new(kid);
+        let provider = Provider::new();
+        provider.serve_set(&old);
+        let verifier = verifier(&provider.keys().refresh_between(seconds(60), seconds(60)));
+        assert_eq!(crate::support::refusal(&verifier, &old_token).await, None);
+        // The answer to the scheduled fetch is on its way, and has the old key.
+        let (first, later) = (std::sync::atomic::AtomicBool::new(true), new.clone());
+        provider.answer(move |_| {
+            let is_first = first.swap(false, std::sync::atomic::Ordering::Relaxed);
+            Ok(Response::new(if is_first { old.clone() } else { later.clone() }.into()))
+        });
+        provider.delay(Duration::from_millis(500));
+        while provider.requests() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(crate::support::refusal(&verifier, &new_token).await, None, "{kid:?}");
+        assert_eq!(provider.requests(), 3);
+    }
+}
+
 /// Keys of the same name: three different ones.
 fn replaced() -> [(String, String); 3] {
-    let other = EncodingKey::from_rsa_pem(fixture("rsa2048-other.private.pem").as_bytes()).unwrap();
-    let rsa = |key: &EncodingKey| {
-        let mut jwk = jwk_by(key, Algorithm::RS256);
-        jwk["kid"] = "same".into();
-        let header = Header { kid: Some("same".to_owned()), ..Header::new(Algorithm::RS256) };
-        (set_of(&[jwk]), jsonwebtoken::encode(&header, &good_claims(), key).unwrap())
-    };
-    [rsa(&signer(Algorithm::RS256)), rsa(&other), (jwks(&["same"]), token("same"))]
+    let [old, new] = old_and_new(Some("same"));
+    [old, new, (jwks(&["same"]), token("same"))]
 }
 
 #[tokio::test(start_paused = true)]
 async fn new_key_under_an_old_name_is_used() {
     let [(old, old_token), (new, new_token), (other, other_token)] = replaced();
     let provider = Provider::new();
-    let serve = |set: &String| {
-        let set = set.clone();
-        provider.answer(move |_| Ok(Response::new(set.clone().into())));
-    };
-    serve(&old);
+    provider.serve_set(&old);
     let verifier = verifier(&provider.keys());
     let refused = async |token: &str| crate::support::refusal(&verifier, token).await;
     assert_eq!(refused(&old_token).await, None);
-    serve(&new);
+    provider.serve_set(&new);
     pass(2).await;
     assert_eq!(refused(&new_token).await, None);
-    // The old key is gone. Its tokens have no fetch left in this cooldown.
-    assert_eq!(refused(&old_token).await, Some(InvalidSignature));
-    assert_eq!(provider.requests(), 2);
+    // The old key is gone. Its tokens cause two fetches, and then no more in this cooldown.
+    for expected in [3, 4, 4] {
+        assert_eq!(refused(&old_token).await, Some(InvalidSignature));
+        assert_eq!(provider.requests(), expected);
+    }
 
     // A key for another algorithm, too.
-    serve(&other);
+    provider.serve_set(&other);
     pass(31).await;
     assert_eq!(refused(&other_token).await, None);
 

@@ -197,7 +197,7 @@ async fn promise_8_an_attempt_has_a_deadline() {
     pass(4).await;
     assert_eq!(
         keys.last_error().unwrap().to_string(),
-        "https://id.example.com/jwks.json: its answer was not there when the 5s of an attempt were over"
+        "https://id.example.com/jwks.json: timed out after 5s: RemoteKeys::fetch_limit sets how long an attempt may take"
     );
     assert_eq!(keys.stats().failures(), 1);
 }
@@ -300,4 +300,60 @@ async fn promise_13_the_wall_clock_ends_tokens_and_not_keys() {
     }
     pass(100).await;
     assert_eq!((keys.is_ready(), provider.requests()), (true, 1));
+}
+
+/// An error of the client whose drop looks at the keys.
+struct LooksOnDrop(std::sync::Arc<std::sync::OnceLock<tower_jwt_auth::RemoteKeys>>);
+
+impl std::fmt::Debug for LooksOnDrop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LooksOnDrop")
+    }
+}
+
+impl std::fmt::Display for LooksOnDrop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("down")
+    }
+}
+
+impl std::error::Error for LooksOnDrop {}
+
+impl Drop for LooksOnDrop {
+    fn drop(&mut self) {
+        if let Some(keys) = self.0.get() {
+            keys.purge();
+        }
+    }
+}
+
+struct FailingClient(std::sync::Arc<std::sync::OnceLock<tower_jwt_auth::RemoteKeys>>);
+
+impl tower_jwt_auth::HttpClient for FailingClient {
+    fn fetch(&self, _: http::Request<()>, _: usize) -> tower_jwt_auth::ClientFuture {
+        let error = LooksOnDrop(std::sync::Arc::clone(&self.0));
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Err(error.into())
+        })
+    }
+}
+
+#[test]
+fn dropped_client_errors_may_use_the_keys() {
+    crate::support::without_deadlock(|| async {
+        let cell = std::sync::Arc::new(std::sync::OnceLock::new());
+        let client = FailingClient(std::sync::Arc::clone(&cell));
+        let keys = tower_jwt_auth::RemoteKeys::jwks_with(super::JWKS, client).unwrap();
+        assert!(cell.set(keys.clone()).is_ok());
+        for _ in 0..3 {
+            // The second of two errors replaces the first; one that is purged meanwhile replaces none.
+            let _ = refusal(&verifier(&keys), "a").await;
+            pass(20).await;
+            keys.purge();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            keys.purge();
+        }
+        assert!(keys.stats().failures() > 3);
+    });
 }

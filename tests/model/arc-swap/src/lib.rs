@@ -28,8 +28,11 @@ impl<T> ArcSwap<T> {
     }
 
     pub fn store(&self, value: Arc<T>) {
-        let old = std::mem::replace(&mut *self.0.write().unwrap(), value);
-        drop(old);
+        drop(self.swap(value));
+    }
+
+    pub fn swap(&self, value: Arc<T>) -> Arc<T> {
+        std::mem::replace(&mut *self.0.write().unwrap(), value)
     }
 
     pub fn rcu<R: Into<Arc<T>>>(&self, mut change: impl FnMut(&Arc<T>) -> R) -> Arc<T> {
