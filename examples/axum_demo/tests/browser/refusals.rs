@@ -27,7 +27,7 @@ async fn each_refusal_is_one_sentence() {
             429,
             "1",
             "many requests from your network are waiting",
-            "Too many requests from your network at once: try again in 1 second.",
+            "Many requests from your network are waiting: try again in 1 second.",
         ),
         (503, "1", "the server is too busy", "The server is too busy: try again in 1 second."),
         (503, "", "the users cannot be looked up", "The users cannot be looked up: try again in a moment."),
