@@ -49,7 +49,7 @@
 //!
 //! `RemoteKeys` (feature `jwks`) is the [`KeySource`] for any OpenID provider: it finds the keys, fetches them ahead of
 //! time, and keeps them through outages. Await its `ready` at start-up, before you listen, so that no request waits for the
-//! first fetch. [`JwtVerifier::add_keys`] adds a second set of the same issuer's; [`Issuers`] holds a verifier for each of
+//! first fetch. [`JwtVerifier::add_keys`] adds a second key set of the same issuer. [`Issuers`] holds a verifier for each of
 //! several issuers.
 //!
 #![doc = include_str!("providers.md")]
@@ -114,7 +114,7 @@
 //!   `Result<Claims<C>, AuthError>` to answer itself; the user of a [`PrincipalLayer`] is an `Extension<User>`.
 //! - In tests of a router, `.layer(Extension(Claims::new(user)))` stands in for the layer, with no token.
 //! - The same line is a development switch: `if development { app.layer(Extension(Claims::new(developer))) } else {
-//!   app.layer(layer) }`. Do not leave the layer out instead, as tower's `option_layer` does: without it every extractor, also
+//!   app.layer(layer) }`. It lets everybody in as that user. Do not leave the layer out instead, as tower's `option_layer` does: without it every extractor, also
 //!   `Option<Claims<C>>`, answers 500.
 //! - With [aide](https://docs.rs/aide), a handler takes `Extension<Claims<C>>`, which aide knows as an extractor without
 //!   parameters of its own.
