@@ -1,17 +1,23 @@
 //! What a refusal says: status, error code and `WWW-Authenticate` (RFC 6750, section 3; RFC 9110, section 11.6.1).
 
 use std::fmt::{self, Formatter};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use http::{HeaderValue, StatusCode};
 
 use crate::address::public_url;
+use crate::challenges::{Challenges, Offer, quoted};
 use crate::config_error::ConfigError;
+use crate::credential::Scheme;
 use crate::kind::AuthErrorKind;
 
-/// What a layer tells the clients that it refuses, with the header of every kind of refusal made ready.
+/// The challenge of a layer to clients that use one of its schemes, with the headers of every kind of refusal rendered.
 pub(crate) struct Challenge {
     settings: Settings,
+    offered: Challenges,
+    /// The position of the scheme that the client used. Its field has the error.
+    used: usize,
+    /// For each kind of refusal, one value for each scheme.
     prepared: Vec<HeaderValue>,
 }
 
@@ -25,12 +31,14 @@ pub(crate) struct Settings {
 }
 
 /// What a layer uses that was given no settings.
-static DEFAULT: LazyLock<Challenge> = LazyLock::new(|| Challenge::new(Settings::default()));
+static DEFAULT: LazyLock<Challenge> =
+    LazyLock::new(|| Challenge::new(Settings::default(), Challenges::bearer(), 0));
 
 impl Challenge {
-    pub(crate) fn new(settings: Settings) -> Self {
-        let mut challenge = Self { settings, prepared: Vec::new() };
-        challenge.prepared = AuthErrorKind::ALL.map(|kind| challenge.render(kind, None)).into();
+    fn new(settings: Settings, offered: Challenges, used: usize) -> Self {
+        let mut challenge = Self { settings, offered, used, prepared: Vec::new() };
+        let values = AuthErrorKind::ALL.into_iter().flat_map(|kind| challenge.render(kind, None));
+        challenge.prepared = values.collect();
         challenge
     }
 
@@ -38,41 +46,81 @@ impl Challenge {
         challenge.unwrap_or(&DEFAULT)
     }
 
-    pub(crate) fn settings(&self) -> Settings {
-        self.settings.clone()
-    }
-
-    /// The value of `WWW-Authenticate` for a refusal.
-    pub(crate) fn header(&self, kind: AuthErrorKind) -> HeaderValue {
-        self.prepared[kind as usize].clone()
+    /// The values of `WWW-Authenticate` for a refusal.
+    pub(crate) fn headers(&self, kind: AuthErrorKind) -> &[HeaderValue] {
+        let schemes = self.offered.offers().len();
+        &self.prepared[kind as usize * schemes..][..schemes]
     }
 
     /// The same for a refusal that asks for scopes of its own.
-    pub(crate) fn render(&self, kind: AuthErrorKind, needed_scope: Option<&str>) -> HeaderValue {
+    pub(crate) fn render(&self, kind: AuthErrorKind, needed_scope: Option<&str>) -> Vec<HeaderValue> {
         let Settings { realm, scope, resource_metadata } = &self.settings;
         let Answer { status, code } = kind.answer();
-        let scope = needed_scope.or(scope.as_deref().filter(|_| status == StatusCode::UNAUTHORIZED));
+        let default_scope = scope.as_deref().filter(|_| status == StatusCode::UNAUTHORIZED);
 
-        let mut text = format!("Bearer realm={realm}");
-        if let Some(code) = code {
-            text += &format!(", error=\"{code}\", error_description=\"{kind}\"");
+        let render = |(position, offer): (usize, &Offer)| {
+            let is_used = position == self.used;
+            let mut text = format!("{} realm={realm}", offer.scheme);
+            if let Some(code) = code.filter(|_| is_used) {
+                text += &format!(", error=\"{code}\", error_description=\"{kind}\"");
+            }
+            if let Some(scope) = needed_scope.filter(|_| is_used).or(default_scope) {
+                text += &format!(", scope=\"{scope}\"");
+            }
+            if let Some(address) = resource_metadata {
+                text += &format!(", resource_metadata=\"{address}\"");
+            }
+            text += &offer.params;
+            HeaderValue::try_from(text).expect("what is in it was checked when it was set")
+        };
+        self.offered.offers().iter().enumerate().map(render).collect()
+    }
+}
+
+/// The challenges of a layer, by the scheme that the client used.
+#[derive(Clone)]
+pub(crate) struct LayerChallenges {
+    offered: Challenges,
+    /// Empty if all are the default.
+    by_scheme: Vec<Arc<Challenge>>,
+}
+
+impl LayerChallenges {
+    pub(crate) fn new(settings: Option<&Settings>, offered: Challenges) -> Self {
+        if settings.is_none() && offered == Challenges::bearer() {
+            return Self { offered, by_scheme: Vec::new() };
         }
-        if let Some(scope) = scope {
-            text += &format!(", scope=\"{scope}\"");
-        }
-        if let Some(address) = resource_metadata {
-            text += &format!(", resource_metadata=\"{address}\"");
-        }
-        HeaderValue::try_from(text).expect("what is in it was checked when it was set")
+        let settings = settings.cloned().unwrap_or_default();
+        let challenge = |used| Arc::new(Challenge::new(settings.clone(), offered.clone(), used));
+        let by_scheme = (0..offered.offers().len()).map(challenge).collect();
+        Self { offered, by_scheme }
+    }
+
+    /// The schemes that a client may use.
+    #[inline]
+    pub(crate) fn offers(&self) -> &[Offer] {
+        self.offered.offers()
+    }
+
+    /// The challenge to a client that used `scheme`; `None` for the default.
+    #[inline]
+    pub(crate) fn to(&self, scheme: Scheme<'_>) -> Option<&Arc<Challenge>> {
+        if self.by_scheme.is_empty() { None } else { self.to_one_of_several(scheme) }
+    }
+
+    fn to_one_of_several(&self, scheme: Scheme<'_>) -> Option<&Arc<Challenge>> {
+        self.by_scheme.get(self.offered.position(scheme).unwrap_or(0))
+    }
+
+    /// The challenge to a client that used no scheme, or more than one.
+    pub(crate) fn to_any(&self) -> Option<&Arc<Challenge>> {
+        self.by_scheme.first()
     }
 }
 
 impl Settings {
     pub(crate) fn set_realm(&mut self, realm: &str) -> Result<(), ConfigError> {
-        if !realm.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return Err(ConfigError::InvalidRealm { realm: realm.to_owned() });
-        }
-        self.realm = quoted(realm);
+        self.realm = quoted(realm).ok_or_else(|| ConfigError::InvalidRealm { realm: realm.to_owned() })?;
         Ok(())
     }
 
@@ -89,7 +137,7 @@ impl Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { realm: quoted("api"), scope: None, resource_metadata: None }
+        Self { realm: "\"api\"".to_owned(), scope: None, resource_metadata: None }
     }
 }
 
@@ -148,14 +196,9 @@ impl AuthErrorKind {
     }
 }
 
-/// A quoted-string of RFC 9110, section 5.6.4.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', r"\\").replace('"', r#"\""#))
-}
-
-impl fmt::Debug for Challenge {
+impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Challenge").field("realm", &self.settings.realm).finish_non_exhaustive()
+        f.debug_struct("Challenge").field("realm", &self.realm).finish_non_exhaustive()
     }
 }
 
@@ -165,10 +208,11 @@ mod tests {
 
     #[test]
     fn every_kind_finds_its_own_header() {
-        let challenge = Challenge::new(Settings::default());
+        let offered = Challenges::bearer().add(Scheme::DPOP);
+        let challenge = Challenge::new(Settings::default(), offered, 1);
         for (position, kind) in AuthErrorKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, position);
-            assert_eq!(challenge.header(kind), challenge.render(kind, None));
+            assert_eq!(challenge.headers(kind), challenge.render(kind, None));
         }
     }
 
@@ -176,8 +220,8 @@ mod tests {
     fn a_realm_is_quoted() {
         let mut settings = Settings::default();
         settings.set_realm(r#"a "b" \c"#).unwrap();
-        let challenge = Challenge::new(settings);
-        assert_eq!(challenge.header(AuthErrorKind::MissingCredential), r#"Bearer realm="a \"b\" \\c""#);
+        let challenge = Challenge::new(settings, Challenges::bearer(), 0);
+        assert_eq!(challenge.headers(AuthErrorKind::MissingCredential), [r#"Bearer realm="a \"b\" \\c""#]);
     }
 
     /// In a quoted-string, and as a `grpc-message`.

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::Extensions;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
 
@@ -42,6 +42,8 @@ use crate::observe::{About, MayBeLogged};
 pub struct Claims<C> {
     verified: Arc<Verified<C>>,
     challenge: Option<Arc<Challenge>>,
+    /// For the response, until the layer takes them.
+    response_headers: Option<Box<HeaderMap>>,
 }
 
 struct Verified<C> {
@@ -60,7 +62,7 @@ impl<C> Claims<C> {
     /// Claims with what is known of their token: for a [`Verify`](crate::Verify) of your own.
     #[must_use]
     pub fn of_token(claims: C, token: TokenInfo) -> Self {
-        Self { verified: Arc::new(Verified { claims, token }), challenge: None }
+        Self { verified: Arc::new(Verified { claims, token }), challenge: None, response_headers: None }
     }
 
     /// When the token expires: its `exp`, without any leeway. A connection that outlives a request (a WebSocket, a
@@ -113,6 +115,31 @@ impl<C> Claims<C> {
     #[must_use]
     pub fn refuse(&self, kind: AuthErrorKind) -> AuthError {
         self.error(AuthError::new(kind))
+    }
+
+    /// Adds a header to the response, for a [`Verify`](crate::Verify) of your own that tells the client something although it
+    /// accepts the credential.
+    ///
+    /// The layer adds it to the response of the service inside, in place of a header of the same name there. `Set-Cookie` and
+    /// `Vary` are added beside those that are there.
+    ///
+    /// ```
+    /// use http::{HeaderName, HeaderValue};
+    /// use tower_jwt_auth::Claims;
+    ///
+    /// let (name, value) = (HeaderName::from_static("dpop-nonce"), HeaderValue::from_static("eyJ7S_zG"));
+    /// let claims = Claims::with_response_header(Claims::new("Eze"), name, value);
+    /// ```
+    #[must_use]
+    pub fn with_response_header(mut claims: Self, name: HeaderName, value: HeaderValue) -> Self {
+        claims.response_headers.get_or_insert_default().append(name, value);
+        claims
+    }
+
+    /// Takes the headers that the verifier wants on the response.
+    #[inline]
+    pub(crate) fn take_response_headers(&mut self) -> Option<Box<HeaderMap>> {
+        self.response_headers.take()
     }
 
     /// An error about these claims: it is answered as their layer answers, and logs say what is known of the token.
@@ -201,7 +228,11 @@ impl<C: Serialize> Serialize for Claims<C> {
 
 impl<C> Clone for Claims<C> {
     fn clone(&self) -> Self {
-        Self { verified: Arc::clone(&self.verified), challenge: self.challenge.clone() }
+        Self {
+            verified: Arc::clone(&self.verified),
+            challenge: self.challenge.clone(),
+            response_headers: self.response_headers.clone(),
+        }
     }
 }
 

@@ -151,6 +151,11 @@ pub enum ConfigError {
         /// The issuer.
         issuer: String,
     },
+    /// Two verifiers of an `AnyOf` are for the same scheme or prefix.
+    RouteTwice {
+        /// The scheme or prefix.
+        route: String,
+    },
     /// There are more issuers than there may be.
     TooManyIssuers {
         /// How many there may be.
@@ -269,6 +274,9 @@ impl Display for ConfigError {
             ),
             Self::IssuerTwice { issuer } => {
                 write!(f, "there are two verifiers for the issuer `{}`", issuer.escape_debug())
+            }
+            Self::RouteTwice { route } => {
+                write!(f, "there are two verifiers for the scheme or prefix `{}`", route.escape_debug())
             }
             Self::TooManyIssuers { most } => write!(f, "there may be {most} issuers, and this would be one more"),
             Self::UnreadableFile { path, .. } => write!(f, "{} cannot be read", path.display()),

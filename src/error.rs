@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 use std::time::Duration;
@@ -206,11 +207,11 @@ impl AuthError {
         self.scope.as_deref().map(NeededScope::as_str)
     }
 
-    /// The value of `WWW-Authenticate`, whatever the status.
-    pub(crate) fn challenge_header(&self) -> HeaderValue {
+    /// The values of `WWW-Authenticate`, one for each scheme, whatever the status.
+    pub(crate) fn challenge_headers(&self) -> Cow<'_, [HeaderValue]> {
         match &self.scope {
-            Some(scope) => scope.header(self.kind, self.challenge.as_ref()),
-            None => Challenge::or_default(self.challenge.as_deref()).header(self.kind),
+            Some(scope) => scope.headers(self.kind, self.challenge.as_ref()),
+            None => Cow::Borrowed(Challenge::or_default(self.challenge.as_deref()).headers(self.kind)),
         }
     }
 

@@ -8,8 +8,8 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::caching::Caching;
-use crate::gate::{Gate, Outgoing};
+use crate::challenge::Challenge;
+use crate::gate::{ForResponse, Gate, Outgoing, Waited};
 use crate::policy::Policy;
 use crate::reject::Reject;
 use crate::verify::{PendingVerdict, Verify};
@@ -47,7 +47,8 @@ struct Waiting<S, V: Verify, R, P, B> {
     request: Request<B>,
     inner: S,
     gate: Arc<Gate<V, R, P>>,
-    caching: Option<Arc<Caching>>,
+    challenge: Option<Arc<Challenge>>,
+    added: ForResponse,
 }
 
 impl<S, V, R, P, B> ResponseFuture<S, V, R, P, B>
@@ -64,13 +65,14 @@ where
     }
 
     pub(crate) fn waiting(
-        verdict: PendingVerdict<V::Claims>,
+        waited: Waited<V::Claims>,
         request: Request<B>,
         inner: S,
         gate: Arc<Gate<V, R, P>>,
-        caching: Option<Arc<Caching>>,
     ) -> Self {
-        let waiting = Box::new(Waiting { verdict: Some(verdict), request, inner, gate, caching });
+        let Waited { verdict, challenge, caching } = waited;
+        let added = ForResponse { caching, headers: None };
+        let waiting = Box::new(Waiting { verdict: Some(verdict), request, inner, gate, challenge, added });
         Self { state: State::Waiting { waiting: Some(waiting) } }
     }
 }
@@ -88,8 +90,9 @@ where
         if let Some(verdict) = &mut self.verdict {
             let result = ready!(verdict.as_mut().poll(cx));
             self.verdict = None;
-            if let Err(error) = self.gate.finish(&mut self.request, result) {
-                return Poll::Ready(Ok(Some(self.gate.refuse(error, &self.request))));
+            match self.gate.finish(&mut self.request, result, self.challenge.as_ref()) {
+                Ok(headers) => self.added.headers = headers,
+                Err(error) => return Poll::Ready(Ok(Some(self.gate.refuse(error, &self.request)))),
             }
         }
         self.inner.poll_ready(cx).map_ok(|()| None)
@@ -126,7 +129,7 @@ where
                     if let Some(response) = refusal {
                         return Poll::Ready(Ok(response));
                     }
-                    let outgoing = accepted.gate.outgoing(&accepted.request, accepted.caching);
+                    let outgoing = accepted.gate.outgoing(&accepted.request, accepted.added);
                     let response = accepted.inner.call(accepted.request);
                     state.set(State::Calling { response, outgoing });
                 }

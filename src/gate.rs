@@ -1,20 +1,22 @@
 //! The decision about a request, in one place: find the token, have it judged, put the claims in or refuse.
 
-use std::borrow::Cow;
 use std::fmt::{self, Formatter};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 
 use crate::caching::Caching;
-use crate::challenge::Challenge;
+use crate::challenge::{Challenge, LayerChallenges, Settings};
+use crate::challenges::Challenges;
 use crate::claims::{Claims, NoClaims};
+use crate::credential::Credential;
 use crate::error::AuthError;
+use crate::head::Head;
 use crate::kind::AuthErrorKind;
 use crate::observe::{self, Timer};
 use crate::policy::Policy;
-use crate::reject::{self, Head, Kept, Reject};
-use crate::token_source::TokenSource;
+use crate::reject::{self, Kept, Reject};
+use crate::token_source::{FoundCredential, TokenSource};
 use crate::verify::{PendingVerdict, Verdict, Verify};
 
 /// What a layer is made of, but for the service inside.
@@ -27,17 +29,25 @@ pub(crate) struct Gate<V, R, P> {
     pub(crate) passes_unread: Option<Arc<Predicate>>,
     pub(crate) removes_credential: bool,
     pub(crate) policy: P,
-    pub(crate) challenge: Option<Arc<Challenge>>,
+    pub(crate) settings: Option<Settings>,
     pub(crate) reject: R,
-    /// Set by [`prepared`](Self::prepared).
-    pub(crate) caching: CachingBySource,
+    pub(crate) prepared: Prepared,
 }
 
-/// What responses tell caches, by where the token was; `None` if it was in `Authorization`.
-#[derive(Clone, Default)]
-pub(crate) struct CachingBySource {
+/// What is made of the settings once all of them are known. It is made once for all services of a layer.
+#[derive(Clone)]
+pub(crate) struct Prepared {
+    challenges: LayerChallenges,
+    /// What responses tell caches, by where the token was; `None` if it was in `Authorization`.
     with_token: Option<Arc<Caching>>,
     without_token: Option<Arc<Caching>>,
+}
+
+impl Default for Prepared {
+    fn default() -> Self {
+        let challenges = LayerChallenges::new(None, Challenges::bearer());
+        Self { challenges, with_token: None, without_token: None }
+    }
 }
 
 /// Who may pass without good claims.
@@ -53,31 +63,49 @@ pub(crate) type Predicate = dyn Fn(Head<'_>) -> bool + Send + Sync;
 /// How far a request has come.
 pub(crate) enum Step<C> {
     /// The extensions are as the service inside expects them, with claims or without.
-    MayPass(Option<Arc<Caching>>),
+    MayPass(ForResponse),
     Refused(AuthError),
     /// It has to wait for the verdict, and then be [finished](Gate::finish).
-    Waiting(PendingVerdict<C>, Option<Arc<Caching>>),
+    Waiting(Waited<C>),
+}
+
+/// A verdict that is waited for, with what is needed then.
+pub(crate) struct Waited<C> {
+    pub(crate) verdict: PendingVerdict<C>,
+    pub(crate) challenge: Option<Arc<Challenge>>,
+    pub(crate) caching: Option<Arc<Caching>>,
+}
+
+/// The headers that are added to the response of the service inside.
+#[derive(Default)]
+pub(crate) struct ForResponse {
+    pub(crate) caching: Option<Arc<Caching>>,
+    /// Those of the verifier.
+    pub(crate) headers: Option<Box<HeaderMap>>,
 }
 
 /// What is left to do once the service inside has responded.
 pub(crate) struct Outgoing<R> {
     reject: R,
     kept: Kept,
-    caching: Option<Arc<Caching>>,
+    added: ForResponse,
 }
 
 impl<R> Outgoing<R> {
     #[inline]
-    pub(crate) fn finish<B>(&self, response: &mut Response<B>)
+    pub(crate) fn finish<B>(&mut self, response: &mut Response<B>)
     where
         R: Reject<B>,
     {
         self.kept.render(&self.reject, response);
-        if let Some(caching) = &self.caching {
+        if let Some(caching) = &self.added.caching {
             // The response to an upgrade is never cached.
             if !response.status().is_informational() {
                 caching.add_to(response.headers_mut());
             }
+        }
+        if let Some(headers) = self.added.headers.take() {
+            reject::set_headers(response.headers_mut(), *headers);
         }
     }
 }
@@ -94,32 +122,33 @@ impl<V, R, P> Gate<V, R, P> {
             passes_unread: self.passes_unread,
             removes_credential: self.removes_credential,
             policy,
-            challenge: self.challenge,
+            settings: self.settings,
             reject,
-            caching: self.caching,
+            prepared: self.prepared,
         }
     }
 
-    /// The same once all sources are known, as services use it.
-    pub(crate) fn prepared(mut self) -> Self {
-        self.caching = CachingBySource {
+    /// The same once all settings are known, as services use it.
+    pub(crate) fn prepared(mut self, once: &OnceLock<Prepared>) -> Self
+    where
+        V: Verify,
+    {
+        let prepare = || Prepared {
+            challenges: LayerChallenges::new(self.settings.as_ref(), self.verifier.challenges()),
             with_token: Caching::with_token(&self.sources).map(Arc::new),
             without_token: Caching::without_token(&self.sources).map(Arc::new),
         };
+        self.prepared = once.get_or_init(prepare).clone();
         self
     }
 
     /// Keeps what is needed of a request that may pass until its response is there.
     #[inline]
-    pub(crate) fn outgoing<B, ResBody>(
-        &self,
-        request: &Request<B>,
-        caching: Option<Arc<Caching>>,
-    ) -> Outgoing<R>
+    pub(crate) fn outgoing<B, ResBody>(&self, request: &Request<B>, added: ForResponse) -> Outgoing<R>
     where
         R: Reject<ResBody> + Clone,
     {
-        Outgoing { reject: self.reject.clone(), kept: Kept::of(request, self.reject.reads()), caching }
+        Outgoing { reject: self.reject.clone(), kept: Kept::of(request, self.reject.reads()), added }
     }
 
     /// The `Debug` output of whatever is made of a gate.
@@ -128,7 +157,7 @@ impl<V, R, P> Gate<V, R, P> {
             .field("sources", &self.sources)
             .field("prefers_first_source", &self.prefers_first_source)
             .field("lets_pass", &self.lets_pass)
-            .field("challenge", &Challenge::or_default(self.challenge.as_deref()))
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }
@@ -147,71 +176,80 @@ where
         }
         let missing = || AuthError::new(AuthErrorKind::MissingCredential);
         if self.passes_unread.as_ref().is_some_and(|passes| passes((&*request).into())) {
-            self.pass(request, self.error(missing()));
-            return Step::MayPass(None);
+            self.pass(request, missing().in_challenge(self.prepared.challenges.to_any()));
+            return Step::MayPass(ForResponse::default());
         }
-        let found = self.credential((&*request).into());
+        let head: Head<'_> = (&*request).into();
+        let found = self.credential(head);
         let caching = self.caching(&found);
+        let mut challenge = self.prepared.challenges.to_any();
         let judged = match found {
             Ok(None) if self.lets_pass == LetsPass::WithoutCredential => {
-                self.pass(request, self.error(missing()));
-                return Step::MayPass(caching);
+                self.pass(request, missing().in_challenge(challenge));
+                return Step::MayPass(ForResponse { caching, headers: None });
             }
             Ok(None) => Err(missing()),
-            Ok(Some(Credential { token, .. })) if token.is_empty() => {
-                Err(AuthErrorKind::MalformedCredential.into())
-            }
-            Ok(Some(Credential { source, token })) => {
-                let timer = Timer::start();
-                match self.verifier.verify_bytes(&token) {
-                    Verdict::Ready(judged) => {
-                        timer.stop(&judged);
-                        judged.map_err(|error| reconsider(source, &token, error))
+            Ok(Some(Found { source, credential: FoundCredential { token, scheme } })) => {
+                challenge = self.prepared.challenges.to(scheme);
+                if token.is_empty() {
+                    Err(AuthErrorKind::MalformedCredential.into())
+                } else {
+                    let timer = Timer::start();
+                    match self.verifier.verify(Credential::new(scheme, &token).with_request(head)) {
+                        Verdict::Ready(judged) => {
+                            timer.stop(&judged);
+                            judged.map_err(|error| reconsider(source, &token, error))
+                        }
+                        Verdict::Pending(_) if !source.is_well_formed(&token) => {
+                            let judged = Err(AuthErrorKind::MalformedCredential.into());
+                            timer.stop(&judged);
+                            judged
+                        }
+                        Verdict::Pending(verdict) => {
+                            let verdict = timer.until(verdict);
+                            return Step::Waiting(Waited { verdict, challenge: challenge.cloned(), caching });
+                        }
                     }
-                    Verdict::Pending(_) if !source.is_well_formed(&token) => {
-                        let judged = Err(AuthErrorKind::MalformedCredential.into());
-                        timer.stop(&judged);
-                        judged
-                    }
-                    Verdict::Pending(verdict) => return Step::Waiting(timer.until(verdict), caching),
                 }
             }
             Err(kind) => Err(kind.into()),
         };
-        match self.finish(request, judged) {
-            Ok(()) => Step::MayPass(caching),
+        match self.finish(request, judged, challenge) {
+            Ok(headers) => Step::MayPass(ForResponse { caching, headers }),
             Err(error) => Step::Refused(error),
         }
     }
 
-    /// Puts the claims of a judged token into the request, or says why not.
+    /// Puts the claims of a judged token into the request, or says why not. Returns the verifier's headers for the response.
     #[inline]
     pub(crate) fn finish<B>(
         &self,
         request: &mut Request<B>,
         judged: Result<Claims<V::Claims>, AuthError>,
-    ) -> Result<(), AuthError> {
+        challenge: Option<&Arc<Challenge>>,
+    ) -> Result<Option<Box<HeaderMap>>, AuthError> {
         let error = match judged {
-            Ok(claims) => match self.policy.check(&claims, (&*request).into()) {
+            Ok(mut claims) => match self.policy.check(&claims, (&*request).into()) {
                 Ok(()) => {
+                    let headers = claims.take_response_headers();
+                    claims.set_challenge(challenge.cloned());
                     self.accept(request, claims);
-                    return Ok(());
+                    return Ok(headers);
                 }
                 Err(error) => claims.error(error),
             },
             Err(error) => error,
         };
-        let error = self.error(error);
+        let error = error.in_challenge(challenge);
         if self.lets_pass == LetsPass::Everybody {
             self.pass(request, error);
-            return Ok(());
+            return Ok(None);
         }
         Err(error)
     }
 
     #[inline]
-    fn accept<B>(&self, request: &mut Request<B>, mut claims: Claims<V::Claims>) {
-        claims.set_challenge(self.challenge.clone());
+    fn accept<B>(&self, request: &mut Request<B>, claims: Claims<V::Claims>) {
         if self.lets_pass == LetsPass::Everybody {
             // One that is there already comes from somewhere else.
             request.extensions_mut().remove::<AuthError>();
@@ -238,14 +276,9 @@ where
     fn take_out_credential<B>(&self, request: &mut Request<B>) {
         for source in &self.sources {
             if self.removes_credential || source.is_always_taken_out() {
-                source.take_out(request);
+                source.take_out(request, self.prepared.challenges.offers());
             }
         }
-    }
-
-    /// An error that is answered as this layer answers.
-    fn error(&self, error: AuthError) -> AuthError {
-        error.in_challenge(self.challenge.as_ref())
     }
 
     /// The response that tells a client of a refusal.
@@ -259,16 +292,17 @@ where
 
     /// The credential of a request: the only one, or the first one where that is preferred.
     #[inline]
-    fn credential<'s, 'r>(&'s self, request: Head<'r>) -> Result<Option<Credential<'s, 'r>>, AuthErrorKind> {
-        let mut found: Option<Credential<'s, 'r>> = None;
+    fn credential<'s, 'r>(&'s self, request: Head<'r>) -> Result<Option<Found<'s, 'r>>, AuthErrorKind> {
+        let offered = self.prepared.challenges.offers();
+        let mut found: Option<Found<'s, 'r>> = None;
         for source in &self.sources {
             let Some(first) = &found else {
-                found = source.find(request)?.map(|token| Credential { source, token });
+                found = source.find(request, offered)?.map(|credential| Found { source, credential });
                 continue;
             };
             let is_second = match self.prefers_first_source {
-                true => source.is_ambiguous(request),
-                false => source.find(request)?.is_some(),
+                true => source.is_ambiguous(request, offered),
+                false => source.find(request, offered)?.is_some(),
             };
             if is_second && !first.source.is_same_place(source) {
                 return Err(AuthErrorKind::MultipleCredentials);
@@ -278,19 +312,19 @@ where
     }
 
     #[inline]
-    fn caching(&self, found: &Result<Option<Credential<'_, '_>>, AuthErrorKind>) -> Option<Arc<Caching>> {
+    fn caching(&self, found: &Result<Option<Found<'_, '_>>, AuthErrorKind>) -> Option<Arc<Caching>> {
         match found {
-            Ok(Some(credential)) if credential.source.is_in_authorization() => None,
-            Ok(None) => self.caching.without_token.clone(),
-            Ok(Some(_)) | Err(_) => self.caching.with_token.clone(),
+            Ok(Some(found)) if found.source.is_in_authorization() => None,
+            Ok(None) => self.prepared.without_token.clone(),
+            Ok(Some(_)) | Err(_) => self.prepared.with_token.clone(),
         }
     }
 }
 
-/// A token and the source that found it.
-struct Credential<'s, 'r> {
+/// A credential and the source that found it.
+struct Found<'s, 'r> {
     source: &'s TokenSource,
-    token: Cow<'r, [u8]>,
+    credential: FoundCredential<'s, 'r>,
 }
 
 /// A token that was refused may have been no token at all: then the request is at fault, not the token.

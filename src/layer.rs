@@ -1,15 +1,16 @@
 use std::fmt::{self, Formatter};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::Response;
 use tower_layer::Layer;
 
-use crate::challenge::{Challenge, Settings};
+use crate::challenge::Settings;
 use crate::config_error::ConfigError;
 use crate::error::AuthError;
-use crate::gate::{CachingBySource, Gate, LetsPass};
+use crate::gate::{Gate, LetsPass, Prepared};
+use crate::head::Head;
 use crate::policy::Policy;
-use crate::reject::{EmptyBody, Head};
+use crate::reject::EmptyBody;
 use crate::service::JwtAuth;
 use crate::token_source::TokenSource;
 use crate::verify::Verify;
@@ -41,26 +42,26 @@ use crate::verify::Verify;
 #[must_use]
 pub struct JwtAuthLayer<V, R = EmptyBody, P = ()> {
     gate: Gate<V, R, P>,
+    /// Shared by the clones of a layer: axum makes one for each route.
+    prepared: Arc<OnceLock<Prepared>>,
 }
 
 impl<V> JwtAuthLayer<V> {
     /// A layer that has tokens judged by `verifier`, ordinarily a [`JwtVerifier`](crate::JwtVerifier). One of your own
     /// has to be `Clone`, or in an [`Arc`].
     pub fn new(verifier: V) -> Self {
-        Self {
-            gate: Gate {
-                verifier,
-                sources: vec![TokenSource::authorization()],
-                prefers_first_source: false,
-                lets_pass: LetsPass::Nobody,
-                passes_unread: None,
-                removes_credential: false,
-                policy: (),
-                challenge: None,
-                reject: EmptyBody,
-                caching: CachingBySource::default(),
-            },
-        }
+        Self::of(Gate {
+            verifier,
+            sources: vec![TokenSource::authorization()],
+            prefers_first_source: false,
+            lets_pass: LetsPass::Nobody,
+            passes_unread: None,
+            removes_credential: false,
+            policy: (),
+            settings: None,
+            reject: EmptyBody,
+            prepared: Prepared::default(),
+        })
     }
 }
 
@@ -98,19 +99,28 @@ impl<V, R> JwtAuthLayer<V, R> {
         V: Verify,
         P: Policy<V::Claims>,
     {
-        JwtAuthLayer { gate: self.gate.with(|reject, ()| (reject, policy)) }
+        JwtAuthLayer::of(self.gate.with(|reject, ()| (reject, policy)))
     }
 }
 
 impl<V, R, P> JwtAuthLayer<V, R, P> {
+    fn of(gate: Gate<V, R, P>) -> Self {
+        Self { gate, prepared: Arc::default() }
+    }
+
+    fn set(self, change: impl FnOnce(&mut Gate<V, R, P>)) -> Self {
+        let mut gate = self.gate;
+        change(&mut gate);
+        Self::of(gate)
+    }
+
     /// Lets requests without a credential pass, too. One with a credential that is not good is still refused, and only one
     /// with a good one is asked what [`require`](Self::require) demands.
     ///
     /// The service inside finds no claims then; in axum, take `Option<Claims<C>>`. What needs claims after all (a
     /// [`RequireLayer`](crate::RequireLayer), an extractor of `Claims<C>`) asks for a credential, as this layer would have done.
-    pub fn optional(mut self) -> Self {
-        self.gate.lets_pass = LetsPass::WithoutCredential;
-        self
+    pub fn optional(self) -> Self {
+        self.set(|gate| gate.lets_pass = LetsPass::WithoutCredential)
     }
 
     /// Lets all requests pass, also with a credential that is not good, or with claims that do not permit the request.
@@ -147,9 +157,8 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn allow_failed(mut self) -> Self {
-        self.gate.lets_pass = LetsPass::Everybody;
-        self
+    pub fn allow_failed(self) -> Self {
+        self.set(|gate| gate.lets_pass = LetsPass::Everybody)
     }
 
     /// Lets requests for which `passes` says so pass unread: a health check, say. They have no claims, as if they had come
@@ -171,28 +180,27 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn pass_unread<F>(mut self, passes: F) -> Self
+    pub fn pass_unread<F>(self, passes: F) -> Self
     where
         F: Fn(Head<'_>) -> bool + Send + Sync + 'static,
     {
-        self.gate.passes_unread = Some(Arc::new(passes));
-        self
+        self.set(|gate| gate.passes_unread = Some(Arc::new(passes)))
     }
 
     /// Sets where the token is. The default is [`TokenSource::authorization`].
-    pub fn token_source(mut self, source: TokenSource) -> Self {
-        self.gate.sources = vec![source];
-        self
+    pub fn token_source(self, source: TokenSource) -> Self {
+        self.set(|gate| gate.sources = vec![source])
     }
 
     /// Adds a place where the token may be. The layer rejects a request with a credential in two places with 400, unless it
     /// [prefers the first](Self::prefer_first_token_source).
-    pub fn add_token_source(mut self, source: TokenSource) -> Self {
-        // The same place twice would find two credentials in every request.
-        if !self.gate.sources.contains(&source) {
-            self.gate.sources.push(source);
-        }
-        self
+    pub fn add_token_source(self, source: TokenSource) -> Self {
+        self.set(|gate| {
+            // The same place twice would find two credentials in every request.
+            if !gate.sources.contains(&source) {
+                gate.sources.push(source);
+            }
+        })
     }
 
     /// Uses the credential of the first token source that has one, and ignores the others.
@@ -231,9 +239,8 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// - A proxy, log or rate limiter that reads another source sees another user. Set
     ///   [`remove_credential`](Self::remove_credential) so that nothing inside reads the ignored one.
     /// - A request with the cookie alone is still accepted, so the [defence against CSRF](TokenSource::cookie) stays necessary.
-    pub fn prefer_first_token_source(mut self) -> Self {
-        self.gate.prefers_first_source = true;
-        self
+    pub fn prefer_first_token_source(self) -> Self {
+        self.set(|gate| gate.prefers_first_source = true)
     }
 
     /// Takes the credential out of a request before the service inside sees it, so that nothing inside can log it or pass
@@ -244,9 +251,8 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// [reading](TokenSource::reading). What it finds elsewhere stays.
     ///
     /// Without this the credential stays where it is, marked as sensitive if it is in a header.
-    pub fn remove_credential(mut self) -> Self {
-        self.gate.removes_credential = true;
-        self
+    pub fn remove_credential(self) -> Self {
+        self.set(|gate| gate.removes_credential = true)
     }
 
     /// Sets the realm that clients are told of
@@ -293,13 +299,12 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     }
 
     fn challenge(
-        mut self,
+        self,
         set: impl FnOnce(&mut Settings) -> Result<(), ConfigError>,
     ) -> Result<Self, ConfigError> {
-        let mut settings = Challenge::or_default(self.gate.challenge.as_deref()).settings();
+        let mut settings = self.gate.settings.clone().unwrap_or_default();
         set(&mut settings)?;
-        self.gate.challenge = Some(Arc::new(Challenge::new(settings)));
-        Ok(self)
+        Ok(self.set(|gate| gate.settings = Some(settings)))
     }
 
     /// Sets what makes the responses to refused requests. The default is [`EmptyBody`]. For a closure use
@@ -312,7 +317,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     ///
     /// [`Reject`]: crate::Reject
     pub fn on_reject<R2>(self, reject: R2) -> JwtAuthLayer<V, R2, P> {
-        JwtAuthLayer { gate: self.gate.with(|_, policy| (reject, policy)) }
+        JwtAuthLayer::of(self.gate.with(|_, policy| (reject, policy)))
     }
 
     /// The same as [`on_reject`](Self::on_reject) for a closure, which needs no annotations here.
@@ -356,14 +361,14 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
 
 impl<S, V, R, P> Layer<S> for JwtAuthLayer<V, R, P>
 where
-    V: Clone,
+    V: Verify + Clone,
     R: Clone,
     P: Clone,
 {
     type Service = JwtAuth<S, V, R, P>;
 
     fn layer(&self, inner: S) -> JwtAuth<S, V, R, P> {
-        JwtAuth::new(inner, Arc::new(self.gate.clone().prepared()))
+        JwtAuth::new(inner, Arc::new(self.gate.clone().prepared(&self.prepared)))
     }
 }
 

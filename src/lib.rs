@@ -183,13 +183,16 @@
 mod address;
 mod caching;
 mod challenge;
+mod challenges;
 mod claims;
 mod config_error;
+mod credential;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
 mod future;
 mod gate;
+mod head;
 #[cfg(feature = "issue")]
 mod issue;
 #[cfg(feature = "remote-keys")]
@@ -218,12 +221,15 @@ mod verify;
 
 pub use jsonwebtoken::{Algorithm, jwk};
 
+pub use self::challenges::Challenges;
 pub use self::claims::{Claims, TokenInfo};
 pub use self::config_error::ConfigError;
+pub use self::credential::{Credential, Scheme};
 pub use self::error::AuthError;
 #[cfg(feature = "axum")]
 pub use self::extract::Permitted;
 pub use self::future::ResponseFuture;
+pub use self::head::Head;
 #[cfg(feature = "issue")]
 pub use self::issue::{IssueError, IssuedToken, JwksService, SigningKey, TokenIssuer};
 #[cfg(feature = "http-client")]
@@ -236,7 +242,7 @@ pub use self::layer::JwtAuthLayer;
 pub use self::observe::describe_metrics;
 pub use self::principal::{PrincipalFuture, PrincipalLayer, PrincipalService};
 pub use self::registered::{Audience, NumericDate, RegisteredClaims};
-pub use self::reject::{EmptyBody, Grpc, Head, ProblemJson, Reads, Reject};
+pub use self::reject::{EmptyBody, Grpc, ProblemJson, Reads, Reject};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::resource::{ProtectedResource, ProtectedResourceService};
 #[cfg(feature = "redis")]
@@ -252,7 +258,7 @@ pub use self::token_source::TokenSource;
 #[cfg(feature = "remote-keys")]
 pub use self::verify::IssuerResolver;
 pub use self::verify::{
-    CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeyLookup, KeySet, KeySource, KeyStore, KeysRef,
+    AnyOf, CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeyLookup, KeySet, KeySource, KeyStore, KeysRef,
     PendingVerdict, Refresh, SkippedKey, TokenCache, Verdict, VerdictFuture, Verify,
 };
 

@@ -1,5 +1,6 @@
 //! The scopes that a refusal asks for (RFC 6750, section 3).
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
@@ -17,7 +18,7 @@ pub(crate) struct NeededScope {
 struct Sent {
     kind: AuthErrorKind,
     challenge: Option<Arc<Challenge>>,
-    value: HeaderValue,
+    values: Vec<HeaderValue>,
 }
 
 impl NeededScope {
@@ -30,15 +31,19 @@ impl NeededScope {
         &self.list
     }
 
-    /// The value of `WWW-Authenticate` for a refusal that is about these scopes.
-    pub(crate) fn header(&self, kind: AuthErrorKind, challenge: Option<&Arc<Challenge>>) -> HeaderValue {
+    /// The values of `WWW-Authenticate` for a refusal that is about these scopes.
+    pub(crate) fn headers(
+        &self,
+        kind: AuthErrorKind,
+        challenge: Option<&Arc<Challenge>>,
+    ) -> Cow<'_, [HeaderValue]> {
         let render = || Challenge::or_default(challenge.map(Arc::as_ref)).render(kind, Some(&self.list));
-        let sent = self.sent.get_or_init(|| Sent { kind, challenge: challenge.cloned(), value: render() });
+        let sent = self.sent.get_or_init(|| Sent { kind, challenge: challenge.cloned(), values: render() });
         let same_challenge = match (&sent.challenge, challenge) {
             (Some(sent), Some(asked)) => Arc::ptr_eq(sent, asked),
             (None, None) => true,
             _ => false,
         };
-        if same_challenge && sent.kind == kind { sent.value.clone() } else { render() }
+        if same_challenge && sent.kind == kind { Cow::Borrowed(&sent.values) } else { Cow::Owned(render()) }
     }
 }

@@ -15,9 +15,10 @@ use tower_service::Service;
 use crate::challenge::Challenge;
 use crate::claims::Claims;
 use crate::error::AuthError;
+use crate::head::Head;
 use crate::kind::AuthErrorKind;
 use crate::observe::About;
-use crate::reject::{self, EmptyBody, Head, Reject};
+use crate::reject::{self, EmptyBody, Reject};
 
 /// Turns the claims of a verified token into the application's own user, and puts that into the request's extensions.
 ///
@@ -37,13 +38,14 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 ///
 /// use http::{Request, Response, StatusCode};
 /// use tower::{ServiceBuilder, ServiceExt};
-/// use tower_jwt_auth::{Claims, JwtAuthLayer, PrincipalLayer, Verdict, Verify};
+/// use tower_jwt_auth::{Claims, Credential, JwtAuthLayer, PrincipalLayer, Verdict, Verify};
 /// # #[derive(Clone)]
 /// # struct EveryToken;
 /// # impl Verify for EveryToken {
 /// #     type Claims = Subject;
-/// #     fn verify(&self, token: &str) -> Verdict<Subject> {
-/// #         Verdict::Ready(Ok(Claims::new(Subject { sub: token.to_owned() })))
+/// #     fn verify(&self, credential: Credential<'_>) -> Verdict<Subject> {
+/// #         let sub = credential.token_str().map(str::to_owned);
+/// #         Verdict::Ready(sub.map(|sub| Claims::new(Subject { sub })))
 /// #     }
 /// # }
 ///

@@ -14,8 +14,9 @@ use tower_service::Service;
 
 use crate::claims::Claims;
 use crate::error::AuthError;
+use crate::head::Head;
 use crate::policy::Policy;
-use crate::reject::{self, EmptyBody, Head, Reject};
+use crate::reject::{self, EmptyBody, Reject};
 
 /// Lets only requests through to the service inside that a [`Policy`] permits.
 ///

@@ -42,17 +42,17 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.gate.begin(&mut request) {
-            Step::MayPass(caching) => {
-                let outgoing = self.gate.outgoing(&request, caching);
+            Step::MayPass(added) => {
+                let outgoing = self.gate.outgoing(&request, added);
                 ResponseFuture::calling(self.inner.call(request), outgoing)
             }
             Step::Refused(error) => ResponseFuture::refused(self.gate.refuse(error, &request)),
-            Step::Waiting(verdict, caching) => {
+            Step::Waiting(waited) => {
                 // The request waits with a clone that is not ready yet, and the ready service is given up: tokens that
                 // have not been judged hold none of the capacity inside.
                 let waiting = self.inner.clone();
                 self.inner = waiting.clone();
-                ResponseFuture::waiting(verdict, request, waiting, Arc::clone(&self.gate), caching)
+                ResponseFuture::waiting(waited, request, waiting, Arc::clone(&self.gate))
             }
         }
     }

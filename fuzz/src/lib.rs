@@ -19,9 +19,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tower::{Layer, Service, ServiceExt};
-use tower_jwt_auth::{
-    Algorithm, AuthErrorKind, Claims, JwtVerifier, Key, KeySet, TokenSource, Verdict, Verify,
-};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, Claims, Credential, JwtVerifier, Key, KeySet, Scheme, TokenSource, Verdict, Verify};
 
 /// The moment at which everything happens, in seconds since 1970.
 pub const NOW: u64 = 1_800_000_000;
@@ -274,7 +272,7 @@ impl Reading<'_> {
             Self::Broken => (400, refusal("invalid_request", AuthErrorKind::MalformedCredential)),
             Self::Several => (400, refusal("invalid_request", AuthErrorKind::MultipleCredentials)),
             Self::Token(token) => {
-                let Verdict::Ready(Err(error)) = HS256.verify_bytes(token) else {
+                let Verdict::Ready(Err(error)) = HS256.verify(Credential::new(Scheme::BEARER, token)) else {
                     panic!("another token than the good one is accepted, or waited for");
                 };
                 (401, refusal("invalid_token", error.kind()))

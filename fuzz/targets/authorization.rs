@@ -9,7 +9,7 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::Value;
-use tower_jwt_auth::{JwtAuthLayer, JwtVerifier, TokenSource};
+use tower_jwt_auth::{JwtAuthLayer, JwtVerifier, Scheme, TokenSource};
 use tower_jwt_auth_fuzz::{Outcome, Reading, ask, good_source, header_lines, hs256, verifier};
 
 type Auth = JwtAuthLayer<JwtVerifier<Value>>;
@@ -18,7 +18,7 @@ type Auth = JwtAuthLayer<JwtVerifier<Value>>;
 static LAYERS: LazyLock<[(&str, Auth); 2]> = LazyLock::new(|| {
     ["Bearer", "Token"].map(|scheme| {
         let layer = JwtAuthLayer::new(verifier(hs256().public.clone().into()));
-        let source = TokenSource::header_with_scheme(AUTHORIZATION, scheme).unwrap();
+        let source = TokenSource::header_with_scheme(AUTHORIZATION, Scheme::new(scheme).unwrap());
         (scheme, if scheme == "Bearer" { layer } else { layer.token_source(source) })
     })
 });
@@ -80,7 +80,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         assert_eq!(ask(&header_first, &AUTHORIZATION, &values), expected, "{scheme}, header first");
 
         let expected = if reading == Reading::Several { refused } else { accepted(left) };
-        let source = TokenSource::header_with_scheme(AUTHORIZATION, scheme).unwrap();
+        let source = TokenSource::header_with_scheme(AUTHORIZATION, Scheme::new(scheme).unwrap());
         let header_last = layer.clone().token_source(good_source()).add_token_source(source);
         let header_last = header_last.prefer_first_token_source().remove_credential();
         assert_eq!(ask(&header_last, &AUTHORIZATION, &values), expected, "{scheme}, header last");

@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 use super::{Policy, Rule};
 use crate::claims::Claims;
 use crate::error::AuthError;
+use crate::head::Head;
 use crate::kind::AuthErrorKind;
-use crate::reject::Head;
 use crate::verify::json_type;
 
 /// Claims that can be asked for by name, because they are, or hold, JSON.

@@ -48,7 +48,7 @@ use std::sync::Arc;
 
 use crate::claims::Claims;
 use crate::error::AuthError;
-use crate::reject::Head;
+use crate::head::Head;
 
 /// Decides whether a request is permitted to whoever has these claims.
 ///

@@ -11,8 +11,8 @@ use serde::{Serialize, Serializer};
 use super::{Policy, Rule};
 use crate::claims::Claims;
 use crate::error::AuthError;
+use crate::head::Head;
 use crate::kind::AuthErrorKind;
-use crate::reject::Head;
 
 /// Claims that may have roles.
 ///

@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 use super::Policy;
 use crate::claims::Claims;
 use crate::error::AuthError;
+use crate::head::Head;
 use crate::kind::AuthErrorKind;
 use crate::needed_scope::NeededScope;
-use crate::reject::Head;
 
 /// A [`Policy`] that others can be added to.
 ///

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{Policy, Rule};
 use crate::claims::Claims;
 use crate::error::AuthError;
-use crate::reject::Head;
+use crate::head::Head;
 
 /// Claims that may have scopes.
 ///

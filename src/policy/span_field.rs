@@ -6,7 +6,7 @@ use tracing::Span;
 use super::{Policy, Rule};
 use crate::claims::Claims;
 use crate::error::AuthError;
-use crate::reject::Head;
+use crate::head::Head;
 
 /// A rule that permits everything, and records something of the claims in the current span of `tracing`: whose request it
 /// is, say. Put it first, so that it is recorded also where what comes after refuses the request.

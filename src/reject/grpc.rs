@@ -1,8 +1,9 @@
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use super::{EmptyBody, Head, Reads, Reject};
+use super::{EmptyBody, Reads, Reject};
 use crate::error::AuthError;
+use crate::head::Head;
 
 /// A [`Reject`] for gRPC: the answer is a status of gRPC, and not of HTTP.
 ///

@@ -4,11 +4,12 @@ use http::header::{
     CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
     SET_COOKIE, TRANSFER_ENCODING, VARY,
 };
-use http::{Method, Request, Response, Uri};
+use http::{Method, Request, Response};
 
 use super::grpc::Form;
-use super::{EmptyBody, Head, Reject};
+use super::{EmptyBody, Reject};
 use crate::error::AuthError;
+use crate::head::OwnedHead;
 
 /// What a [`Reject`] reads to make a response.
 ///
@@ -42,29 +43,6 @@ pub(crate) enum Kept {
     Head(Box<OwnedHead>),
 }
 
-#[derive(Default)]
-pub(crate) struct OwnedHead {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-}
-
-impl OwnedHead {
-    fn copy(request: Head<'_>) -> Self {
-        let Head { method, uri, headers } = request;
-        Self { method: method.clone(), uri: uri.clone(), headers: headers.clone() }
-    }
-
-    fn of_grpc(form: Form) -> Self {
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, form.content_type())]);
-        Self { method: Method::POST, headers, ..Self::default() }
-    }
-
-    fn head(&self) -> Head<'_> {
-        Head { method: &self.method, uri: &self.uri, headers: &self.headers }
-    }
-}
-
 impl Kept {
     #[inline]
     pub(crate) fn of<B>(request: &Request<B>, reads: Reads) -> Self {
@@ -72,7 +50,7 @@ impl Kept {
             Reads::Nothing => Self::Nothing,
             Reads::Error => Self::Error,
             Reads::Grpc => Form::of(request.into()).map_or(Self::Error, Self::Grpc),
-            Reads::Head => Self::Head(Box::new(OwnedHead::copy(request.into()))),
+            Reads::Head => Self::Head(Box::new(OwnedHead::copy_without_extensions(request.into()))),
         }
     }
 
@@ -102,7 +80,7 @@ impl Kept {
         let rendered = match self {
             Self::Nothing => return,
             Self::Error => reject.reject(&error, OwnedHead::default().head()),
-            Self::Grpc(form) => reject.reject(&error, OwnedHead::of_grpc(*form).head()),
+            Self::Grpc(form) => reject.reject(&error, of_grpc(*form).head()),
             Self::Head(request) => reject.reject(&error, request.head()),
         };
         replace(response, rendered, &error.response(()));
@@ -138,6 +116,10 @@ impl<B: Default> From<AuthError> for Response<B> {
     fn from(error: AuthError) -> Self {
         super::refuse(&EmptyBody, error, OwnedHead::default().head())
     }
+}
+
+fn of_grpc(form: Form) -> OwnedHead {
+    OwnedHead::new(Method::POST, HeaderMap::from_iter([(CONTENT_TYPE, form.content_type())]))
 }
 
 /// A middleware may have made a body of its own and kept the extensions.
@@ -178,6 +160,14 @@ const OF_BODY: [HeaderName; 5] =
 /// Several layers set these, each for itself.
 fn is_added(name: &HeaderName) -> bool {
     *name == SET_COOKIE || *name == VARY
+}
+
+/// Puts `more` in the place of headers of the same names.
+pub(crate) fn set_headers(headers: &mut HeaderMap, more: HeaderMap) {
+    for name in more.keys().filter(|name| !is_added(name)) {
+        headers.remove(name);
+    }
+    add(headers, more);
 }
 
 fn add(headers: &mut HeaderMap, more: HeaderMap) {

@@ -7,16 +7,16 @@ mod problem_json;
 use std::borrow::Cow;
 
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Response, StatusCode};
 
 pub use self::grpc::Grpc;
-pub(crate) use self::inside::Kept;
 pub use self::inside::Reads;
 use self::inside::Unrendered;
+pub(crate) use self::inside::{Kept, set_headers};
 pub use self::problem_json::ProblemJson;
 
 use crate::error::AuthError;
+use crate::head::Head;
 
 /// Makes the response to a request that is refused.
 ///
@@ -114,65 +114,6 @@ impl<B: Default> Reject<B> for EmptyBody {
     }
 }
 
-/// What can be looked at of a request while it is judged: method, URI and headers.
-#[derive(Clone, Copy, Debug)]
-pub struct Head<'a> {
-    method: &'a Method,
-    uri: &'a Uri,
-    headers: &'a HeaderMap,
-}
-
-impl<'a> Head<'a> {
-    /// The method of the request.
-    #[must_use]
-    pub fn method(&self) -> &'a Method {
-        self.method
-    }
-
-    /// The URI of the request, as the layer sees it: inside of axum's `nest`, without the part of the path that has led
-    /// there.
-    #[must_use]
-    pub fn uri(&self) -> &'a Uri {
-        self.uri
-    }
-
-    /// A part of the path between slashes, counted from 0, percent-decoded as axum's `Path` is: of `/users/42/orders` the
-    /// part 1 is `42`. `None` if there is none, or if it is not UTF-8; do not compare it with another `Option`, since two that are
-    /// missing are equal. Inside of axum's `nest` the count begins behind what has led there: part 1 of `/users/42/orders/7` is
-    /// `7` inside of `nest("/users/{sub}", ..)`.
-    ///
-    /// ```
-    /// use tower_jwt_auth::Head;
-    ///
-    /// let request = http::Request::get("/users/auth0%7C42/orders").body(()).unwrap();
-    /// assert_eq!(Head::from(&request).path_segment(1).as_deref(), Some("auth0|42"));
-    /// assert_eq!(Head::from(&request).path_segment(3), None);
-    /// ```
-    #[must_use]
-    pub fn path_segment(&self, index: usize) -> Option<Cow<'a, str>> {
-        let segment = self.uri.path().strip_prefix('/')?.split('/').nth(index)?;
-        percent_encoding::percent_decode_str(segment).decode_utf8().ok()
-    }
-
-    /// The headers of the request. Those that carry a credential are marked sensitive.
-    #[must_use]
-    pub fn headers(&self) -> &'a HeaderMap {
-        self.headers
-    }
-}
-
-impl<'a, B> From<&'a Request<B>> for Head<'a> {
-    fn from(request: &'a Request<B>) -> Self {
-        Self { method: request.method(), uri: request.uri(), headers: request.headers() }
-    }
-}
-
-impl<'a> From<&'a Parts> for Head<'a> {
-    fn from(request: &'a Parts) -> Self {
-        Self { method: &request.method, uri: &request.uri, headers: &request.headers }
-    }
-}
-
 impl AuthError {
     /// The status that tells a client of this error; the README has the table.
     #[must_use]
@@ -180,11 +121,13 @@ impl AuthError {
         self.kind().answer().status
     }
 
-    /// The value of `WWW-Authenticate`, for the statuses that have one: 400, 401 and 403
-    /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
+    /// The values of `WWW-Authenticate`, one field for each scheme that the verifier
+    /// [offers](crate::Verify::challenges) ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
+    ///
+    /// Statuses 400, 401 and 403 have them. For all others the result is empty.
     #[must_use]
-    pub fn www_authenticate(&self) -> Option<HeaderValue> {
-        self.status().is_client_error().then(|| self.challenge_header())
+    pub fn www_authenticate(&self) -> Cow<'_, [HeaderValue]> {
+        if self.status().is_client_error() { self.challenge_headers() } else { Cow::Borrowed(&[]) }
     }
 
     /// A response with the right status and headers, and with a body of your own.
@@ -195,8 +138,8 @@ impl AuthError {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, NO_STORE);
-        if let Some(challenge) = self.www_authenticate() {
-            headers.insert(WWW_AUTHENTICATE, challenge);
+        for challenge in &*self.www_authenticate() {
+            headers.append(WWW_AUTHENTICATE, challenge.clone());
         }
         if let Some(delay) = self.retry_after() {
             let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));

@@ -2,8 +2,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use serde::Serialize;
 
-use super::{Head, Reads, Reject};
+use super::{Reads, Reject};
 use crate::error::AuthError;
+use crate::head::Head;
 
 /// A [`Reject`] that says what is wrong as problem details
 /// ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)): `application/problem+json`.

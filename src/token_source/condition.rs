@@ -1,7 +1,7 @@
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
 
-use crate::reject::Head;
+use crate::head::Head;
 
 type Predicate = dyn Fn(Head<'_>) -> bool + Send + Sync;
 

@@ -2,9 +2,9 @@
 
 mod condition;
 mod cookie;
-mod credential;
 mod custom;
 mod query;
+mod syntax;
 mod websocket;
 
 use std::borrow::Cow;
@@ -14,11 +14,13 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOC
 use http::{Request, Uri, header};
 
 use self::condition::Condition;
-use self::credential::{checked_name, credential, is_b64token};
 use self::custom::Custom;
+use self::syntax::{checked_name, credential, is_b64token};
+use crate::challenges::Offer;
 use crate::config_error::ConfigError;
+use crate::credential::Scheme;
+use crate::head::Head;
 use crate::kind::AuthErrorKind;
-use crate::reject::Head;
 
 /// A place where a request may carry its token.
 ///
@@ -51,13 +53,10 @@ use crate::reject::Head;
 ///
 /// ```
 /// use http::HeaderName;
-/// use tower_jwt_auth::{ConfigError, TokenSource};
+/// use tower_jwt_auth::{Scheme, TokenSource};
 ///
-/// # fn main() -> Result<(), ConfigError> {
 /// let behind_a_proxy = TokenSource::header(HeaderName::from_static("x-access-token"));
-/// let own_scheme = TokenSource::header_with_scheme(http::header::AUTHORIZATION, "Token")?;
-/// # Ok(())
-/// # }
+/// let own_scheme = TokenSource::header_with_scheme(http::header::AUTHORIZATION, Scheme::from_static("Token"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -80,12 +79,20 @@ enum Place {
 /// The token in a place, if there is one; it may be empty.
 type Found<'a> = Result<Option<Cow<'a, [u8]>>, AuthErrorKind>;
 
+/// The credential in a place: a token, which may be empty, and its scheme.
+pub(crate) struct FoundCredential<'s, 'r> {
+    pub(crate) token: Cow<'r, [u8]>,
+    pub(crate) scheme: Scheme<'s>,
+}
+
 impl TokenSource {
     fn at(place: Place) -> Self {
         Self { place, conditions: Vec::new() }
     }
 
-    /// The header `Authorization`, with the scheme `Bearer` in any case
+    /// The header `Authorization`, with a scheme that the verifier [offers](crate::Verify::challenges), in any case.
+    ///
+    /// A [`JwtVerifier`](crate::JwtVerifier) offers `Bearer`
     /// ([RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     pub fn authorization() -> Self {
         Self::at(Place::Authorization)
@@ -97,14 +104,12 @@ impl TokenSource {
         Self::at(Place::Header { name, scheme: None })
     }
 
-    /// A header in which this scheme, in any case, stands before the token, as it does in `Authorization`. What a client
-    /// is told stays `Bearer`.
+    /// A header in which this scheme, in any case, stands before the token, as it does in `Authorization`.
     ///
-    /// # Errors
-    ///
-    /// If `scheme` is not one word ([RFC 9110, section 11.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.1)).
-    pub fn header_with_scheme(name: HeaderName, scheme: &str) -> Result<Self, ConfigError> {
-        Ok(Self::at(Place::Header { name, scheme: Some(checked_name("a scheme", scheme)?) }))
+    /// The challenge names the schemes that the [verifier offers](crate::Verify::challenges), which is `Bearer` by default.
+    /// A scheme that it offers is read from `Authorization` without this.
+    pub fn header_with_scheme(name: HeaderName, scheme: Scheme<'_>) -> Self {
+        Self::at(Place::Header { name, scheme: Some(scheme.as_str().into()) })
     }
 
     /// A cookie whose value is the token ([RFC 6265, section 4.2](https://www.rfc-editor.org/rfc/rfc6265#section-4.2)). An empty
@@ -304,25 +309,45 @@ impl TokenSource {
         self
     }
 
-    /// The token in this place, if there is one.
+    /// The credential in this place, if there is one. In `Authorization` it may have any of the `offered` schemes.
     #[inline]
-    pub(crate) fn find<'a>(&self, request: Head<'a>) -> Found<'a> {
+    pub(crate) fn find<'s, 'r>(
+        &'s self,
+        request: Head<'r>,
+        offered: &'s [Offer],
+    ) -> Result<Option<FoundCredential<'s, 'r>>, AuthErrorKind> {
         if !self.conditions.iter().all(|condition| condition.holds(request)) {
             return Ok(None);
         }
-        match &self.place {
+        let headers = request.headers();
+        let found = match &self.place {
             Place::Authorization => {
-                only_value(request.headers(), &AUTHORIZATION, |value| credential(value, "Bearer"))
+                let Some(value) = only_value(headers, &AUTHORIZATION)? else {
+                    return Ok(None);
+                };
+                for scheme in offered.iter().map(Offer::scheme) {
+                    if let Some(token) = credential(value, scheme.as_str())? {
+                        return Ok(Some(FoundCredential { token: Cow::Borrowed(token), scheme }));
+                    }
+                }
+                return Ok(None);
             }
-            Place::Header { name, scheme } => only_value(request.headers(), name, |value| match scheme {
-                Some(scheme) => credential(value, scheme),
-                None => Ok(Some(value.as_bytes())),
-            }),
-            Place::Cookie(name) => cookie::find(request.headers(), name),
-            Place::Query(name) => query::find(request.uri(), name),
-            Place::WebSocketProtocol(marker) => websocket::find(request.headers(), marker),
-            Place::Custom(custom) => Ok(custom.find(request)),
-        }
+            Place::Header { name, scheme: Some(scheme) } => {
+                let Some(value) = only_value(headers, name)? else {
+                    return Ok(None);
+                };
+                let token = credential(value, scheme)?.map(Cow::Borrowed);
+                return Ok(token.map(|token| FoundCredential { token, scheme: Scheme::trusted(scheme) }));
+            }
+            Place::Header { name, scheme: None } => {
+                only_value(headers, name)?.map(|value| Cow::Borrowed(value.as_bytes()))
+            }
+            Place::Cookie(name) => cookie::find(headers, name)?,
+            Place::Query(name) => query::find(request.uri(), name)?,
+            Place::WebSocketProtocol(marker) => websocket::find(headers, marker)?,
+            Place::Custom(custom) => custom.find(request),
+        };
+        Ok(found.map(|token| FoundCredential { token, scheme: Scheme::BEARER }))
     }
 
     /// Returns true for sources that read the same place, for whichever requests.
@@ -331,8 +356,9 @@ impl TokenSource {
     }
 
     /// Returns true for two `Authorization` headers: no other source is preferred to a message that is ambiguous itself.
-    pub(crate) fn is_ambiguous(&self, request: Head<'_>) -> bool {
-        self.is_in_authorization() && matches!(self.find(request), Err(AuthErrorKind::MultipleCredentials))
+    pub(crate) fn is_ambiguous(&self, request: Head<'_>, offered: &[Offer]) -> bool {
+        self.is_in_authorization()
+            && matches!(self.find(request, offered), Err(AuthErrorKind::MultipleCredentials))
     }
 
     /// Checks that a token has the form that its source requires.
@@ -380,14 +406,17 @@ impl TokenSource {
 
     /// Takes every token out of this place, and leaves what else is there. Conditions do not matter: a token that was not
     /// read is a secret, too.
-    pub(crate) fn take_out<B>(&self, request: &mut Request<B>) {
+    pub(crate) fn take_out<B>(&self, request: &mut Request<B>, offered: &[Offer]) {
         let headers = request.headers_mut();
         match &self.place {
             Place::Authorization => {
-                rewrite(headers, &AUTHORIZATION, |value| other_credential(value, "Bearer"))
+                let is_other = |value: &HeaderValue| {
+                    offered.iter().all(|offer| is_of_other_scheme(value, &offer.scheme))
+                };
+                rewrite(headers, &AUTHORIZATION, |value| is_other(value).then(|| value.clone()));
             }
             Place::Header { name, scheme: Some(scheme) } => {
-                rewrite(headers, name, |value| other_credential(value, scheme));
+                rewrite(headers, name, |value| is_of_other_scheme(value, scheme).then(|| value.clone()));
             }
             Place::Header { name, scheme: None } => {
                 headers.remove(name);
@@ -414,21 +443,18 @@ impl TokenSource {
     }
 }
 
-/// The token in the value of a header. If it has several, it cannot be told which one counts.
+/// The value of a header. If it has several, it cannot be told which one counts.
 #[inline]
 fn only_value<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
-    read: impl FnOnce(&'a HeaderValue) -> Result<Option<&'a [u8]>, AuthErrorKind>,
-) -> Found<'a> {
+) -> Result<Option<&'a HeaderValue>, AuthErrorKind> {
     let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
+    let value = values.next();
+    if value.is_some() && values.next().is_some() {
         return Err(AuthErrorKind::MultipleCredentials);
     }
-    Ok(read(value)?.map(Cow::Borrowed))
+    Ok(value)
 }
 
 /// Of several tokens it cannot be told which one counts.
@@ -452,7 +478,7 @@ fn rewrite(
     }
 }
 
-/// A value that holds a credential of another scheme.
-fn other_credential(value: &HeaderValue, scheme: &str) -> Option<HeaderValue> {
-    matches!(credential(value, scheme), Ok(None)).then(|| value.clone())
+/// Returns true if a header holds a credential of another scheme.
+fn is_of_other_scheme(value: &HeaderValue, scheme: &str) -> bool {
+    matches!(credential(value, scheme), Ok(None))
 }

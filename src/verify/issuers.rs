@@ -2,27 +2,27 @@ use std::collections::HashMap;
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use serde::de::DeserializeOwned;
-
 use super::base64url::Buffer;
 #[cfg(feature = "remote-keys")]
 use super::issuer_resolver::IssuerResolver;
 use super::issuer_resolver::Resolver;
 use super::json::Text;
 use super::jws::Jws;
-use super::jwt::JwtVerifier;
 use super::rules::{TOKEN_LIMIT, USUAL_PAYLOAD, payload_text};
 use super::validate::{Wanted, plain};
-use super::{Verdict, Verify, diagnosis};
+use super::{AnyVerifier, Verdict, Verify, diagnosis};
+use crate::challenges::Challenges;
 use crate::config_error::ConfigError;
+use crate::credential::Credential;
 use crate::error::{AuthError, FixedCause};
 use crate::kind::AuthErrorKind;
+use arc_swap::ArcSwap;
 
-/// Several issuers, each with a [`JwtVerifier`] of its own: with its own keys, audience, limits and cache.
+/// Several issuers of JWTs, each with a verifier of its own: with its own keys, audience, limits and cache.
 ///
-/// A token's `iss` is read before anything is known of it, and only to choose among these verifiers; nothing is fetched
-/// for one that none of them is for. The one that is chosen then demands that `iss`, as if it were alone.
+/// The `iss` of a token is read before anything else is known of it, and only to choose among these verifiers. Nothing is
+/// fetched for an issuer that none of them is for. The one that is chosen judges the token as if it were alone. It can be
+/// any [`Verify`] that says which [issuers](Verify::issuers) it is for, ordinarily a [`JwtVerifier`](super::JwtVerifier).
 ///
 /// Clones share the verifiers, which can be added and removed at any time.
 ///
@@ -55,51 +55,62 @@ pub struct Issuers<C> {
 struct Shared<C> {
     verifiers: ArcSwap<Verifiers<C>>,
     most_issuers: usize,
+    token_limit: usize,
     resolver: Option<Arc<Resolver<C>>>,
 }
 
-type Verifiers<C> = HashMap<String, JwtVerifier<C>>;
+type Verifiers<C> = HashMap<String, AnyVerifier<C>>;
 
 const MOST_ISSUERS: usize = 1000;
 
 impl<C> Issuers<C> {
-    /// These verifiers, each for the [issuers](JwtVerifier::issuer) that it demands.
+    /// These verifiers, each for the [issuers](Verify::issuers) that it names. To begin with none, use `Issuers::default()`.
     ///
     /// # Errors
     ///
-    /// If one demands none, two demand the same, or there are more than 1,000 issuers.
-    pub fn new(verifiers: impl IntoIterator<Item = JwtVerifier<C>>) -> Result<Self, ConfigError> {
+    /// If one names no issuer, two name the same, or there are more than 1,000 issuers.
+    pub fn new<V>(verifiers: impl IntoIterator<Item = V>) -> Result<Self, ConfigError>
+    where
+        V: Verify<Claims = C> + 'static,
+    {
         let mut known = Verifiers::new();
         for verifier in verifiers {
-            if let Some(issuer) = verifier.issuers().iter().find(|issuer| known.contains_key(*issuer)) {
-                return Err(ConfigError::IssuerTwice { issuer: issuer.clone() });
+            if let Some(issuer) = verifier.issuers().into_iter().find(|issuer| known.contains_key(issuer)) {
+                return Err(ConfigError::IssuerTwice { issuer });
             }
-            enter(&mut known, &verifier, MOST_ISSUERS)?;
+            enter(&mut known, &(Arc::new(verifier) as AnyVerifier<C>), MOST_ISSUERS)?;
         }
-        Ok(Self::of(known, MOST_ISSUERS, None))
+        Ok(Self::of(Shared { verifiers: ArcSwap::from_pointee(known), ..Shared::default() }))
     }
 
     /// Sets how many issuers there may be, besides those that a resolver looks up. The default is 1,000.
-    pub fn most_issuers(self, most: usize) -> Self {
-        Self::of(self.current(), most, self.shared.resolver.clone())
+    pub fn most_issuers(self, most_issuers: usize) -> Self {
+        Self::of(Shared { most_issuers, ..self.copy() })
     }
 
-    /// Sets the resolver that looks up all other issuers, for example tenants in a database. Their tokens have 16 KiB at
-    /// most, unless one of the verifiers that are held allows more.
+    /// Sets how many bytes a token may have for its `iss` to be read. The default is 16 KiB.
+    ///
+    /// The verifier that is chosen has a [limit of its own](super::JwtVerifier::token_limit). To accept longer tokens, raise
+    /// both.
+    pub fn token_limit(self, token_limit: usize) -> Self {
+        Self::of(Shared { token_limit, ..self.copy() })
+    }
+
+    /// Sets the resolver that looks up all other issuers, for example tenants in a database.
     ///
     /// From then on, a refusal does not tell clients whether an issuer exists: see [`IssuerResolver`].
     #[cfg(feature = "remote-keys")]
     pub fn resolver(self, resolver: IssuerResolver<C>) -> Self {
-        Self::of(self.current(), self.shared.most_issuers, Some(Arc::new(Resolver::new(resolver))))
+        Self::of(Shared { resolver: Some(Arc::new(Resolver::new(resolver))), ..self.copy() })
     }
 
-    /// Adds a verifier, in place of any that there is for an issuer which it demands.
+    /// Adds a verifier. It replaces the verifiers of the issuers that it [names](Verify::issuers).
     ///
     /// # Errors
     ///
-    /// If it demands no issuer, or there would be too many.
-    #[expect(clippy::needless_pass_by_value, reason = "it is taken as `new` takes them")]
-    pub fn add(&self, verifier: JwtVerifier<C>) -> Result<(), ConfigError> {
+    /// If it names no issuer, or there would be too many.
+    pub fn add(&self, verifier: impl Verify<Claims = C> + 'static) -> Result<(), ConfigError> {
+        let verifier: AnyVerifier<C> = Arc::new(verifier);
         let mut result = Ok(());
         self.shared.verifiers.rcu(|known| {
             let mut known = Verifiers::clone(known);
@@ -122,16 +133,40 @@ impl<C> Issuers<C> {
         known.contains_key(issuer) || was_resolved
     }
 
-    fn of(known: Verifiers<C>, most_issuers: usize, resolver: Option<Arc<Resolver<C>>>) -> Self {
-        Self { shared: Arc::new(Shared { verifiers: ArcSwap::from_pointee(known), most_issuers, resolver }) }
+    fn of(shared: Shared<C>) -> Self {
+        Self { shared: Arc::new(shared) }
     }
 
-    fn current(&self) -> Verifiers<C> {
-        Verifiers::clone(&self.shared.verifiers.load())
+    fn copy(&self) -> Shared<C> {
+        let Shared { verifiers, most_issuers, token_limit, resolver } = &*self.shared;
+        Shared {
+            verifiers: ArcSwap::new(verifiers.load_full()),
+            most_issuers: *most_issuers,
+            token_limit: *token_limit,
+            resolver: resolver.clone(),
+        }
     }
 }
 
-fn enter<C>(known: &mut Verifiers<C>, verifier: &JwtVerifier<C>, most: usize) -> Result<(), ConfigError> {
+impl<C> Default for Shared<C> {
+    fn default() -> Self {
+        Self {
+            verifiers: ArcSwap::default(),
+            most_issuers: MOST_ISSUERS,
+            token_limit: TOKEN_LIMIT,
+            resolver: None,
+        }
+    }
+}
+
+impl<C> Default for Issuers<C> {
+    /// No issuer yet.
+    fn default() -> Self {
+        Self::of(Shared::default())
+    }
+}
+
+fn enter<C>(known: &mut Verifiers<C>, verifier: &AnyVerifier<C>, most: usize) -> Result<(), ConfigError> {
     let issuers = verifier.issuers();
     if issuers.is_empty() {
         return Err(ConfigError::NoIssuer);
@@ -140,52 +175,72 @@ fn enter<C>(known: &mut Verifiers<C>, verifier: &JwtVerifier<C>, most: usize) ->
     if known.len().saturating_add(new) > most {
         return Err(ConfigError::TooManyIssuers { most });
     }
-    known.extend(issuers.iter().map(|issuer| (issuer.clone(), verifier.clone())));
+    known.extend(issuers.into_iter().map(|issuer| (issuer, Arc::clone(verifier))));
     Ok(())
 }
 
-impl<C> Verify for Issuers<C>
-where
-    C: DeserializeOwned + Send + Sync + 'static,
-{
-    type Claims = C;
-
-    fn verify(&self, token: &str) -> Verdict<C> {
-        self.verify_bytes(token.as_bytes())
+impl<C: Send + Sync + 'static> Issuers<C> {
+    /// Verifies a token, or the credential that a layer has found. No request is needed.
+    ///
+    /// # Errors
+    ///
+    /// The verdict is that of the verifier for the token's issuer.
+    /// [`WrongIssuer`](AuthErrorKind::WrongIssuer) if there is none.
+    pub fn verify<'a>(&self, credential: impl Into<Credential<'a>>) -> Verdict<C> {
+        self.judge(credential.into())
     }
 
-    fn verify_bytes(&self, token: &[u8]) -> Verdict<C> {
-        let known = self.shared.verifiers.load();
-        let refuse = |kind: AuthErrorKind| Verdict::Ready(Err(kind.into()));
-        if token.len() > TOKEN_LIMIT && known.values().all(|verifier| token.len() > verifier.limit()) {
-            let cause = &FixedCause("JwtVerifier::token_limit allows fewer bytes for each of the issuers");
-            return Verdict::Ready(Err(AuthError::new(AuthErrorKind::TokenTooLarge).because(cause)));
+    fn judge(&self, credential: Credential<'_>) -> Verdict<C> {
+        let token = credential.token();
+        let refuse = |kind: AuthErrorKind, cause| Verdict::Ready(Err(AuthError::new(kind).because(cause)));
+        if token.len() > self.shared.token_limit {
+            const CAUSE: &FixedCause = &FixedCause("the token is longer than Issuers::token_limit");
+            return refuse(AuthErrorKind::TokenTooLarge, CAUSE);
         }
         let mut buffer = Buffer::new();
-        let issuer = match issuer_of(token, &mut buffer) {
-            Ok(Some(issuer)) => issuer,
-            Ok(None) => {
-                let cause = &FixedCause(
+        let (payload, issuer) = match read(token, &mut buffer) {
+            Ok((payload, Some(issuer))) => (payload, issuer),
+            Ok((_, None)) => {
+                const CAUSE: &FixedCause = &FixedCause(
                     "the token has no `iss`, which chooses one of the verifiers that Issuers::new or Issuers::add was given",
                 );
-                return Verdict::Ready(Err(AuthError::new(AuthErrorKind::WrongIssuer).because(cause)));
+                return refuse(AuthErrorKind::WrongIssuer, CAUSE);
             }
             Err(kind @ (AuthErrorKind::MalformedToken | AuthErrorKind::UnsupportedToken)) => {
                 return Verdict::Ready(Err(diagnosis::explain_form(kind.into(), token)));
             }
-            Err(kind) => return refuse(kind),
+            Err(kind) => return Verdict::Ready(Err(kind.into())),
         };
+        let credential = credential.with_payload(payload);
+        let known = self.shared.verifiers.load();
         match (known.get(&*issuer), &self.shared.resolver) {
-            (Some(verifier), None) => verifier.verify_bytes(token),
-            (Some(verifier), Some(_)) => alike(verifier.verify_bytes(token)),
-            (None, Some(resolver)) => alike(resolver.verify(&issuer, token)),
+            (Some(verifier), None) => verifier.verify(credential),
+            (Some(verifier), Some(_)) => alike(verifier.verify(credential)),
+            (None, Some(resolver)) => alike(resolver.verify(&issuer, credential)),
             (None, None) => {
-                let cause = &FixedCause(
+                const CAUSE: &FixedCause = &FixedCause(
                     "no verifier is for the token's `iss`: add one by Issuers::new or Issuers::add",
                 );
-                Verdict::Ready(Err(AuthError::new(AuthErrorKind::WrongIssuer).because(cause)))
+                refuse(AuthErrorKind::WrongIssuer, CAUSE)
             }
         }
+    }
+}
+
+impl<C: Send + Sync + 'static> Verify for Issuers<C> {
+    type Claims = C;
+
+    fn verify(&self, credential: Credential<'_>) -> Verdict<C> {
+        self.judge(credential)
+    }
+
+    fn issuers(&self) -> Vec<String> {
+        self.shared.verifiers.load().keys().cloned().collect()
+    }
+
+    fn challenges(&self) -> Challenges {
+        let known = self.shared.verifiers.load();
+        Challenges::all(known.values().flat_map(|verifier| verifier.challenges().offers().to_vec()))
     }
 }
 
@@ -212,17 +267,18 @@ fn hide(error: AuthError) -> AuthError {
     }
 }
 
-/// The `iss` of a token that nothing else is known of, read as a verifier reads it later.
-fn issuer_of<'b>(
+/// The payload and the `iss` of a token that nothing else is known of, read as a verifier reads it later.
+#[expect(clippy::type_complexity, reason = "it is used once")]
+fn read<'b>(
     token: &[u8],
     buffer: &'b mut Buffer<USUAL_PAYLOAD>,
-) -> Result<Option<Text<'b>>, AuthErrorKind> {
+) -> Result<(&'b str, Option<Text<'b>>), AuthErrorKind> {
     let jws = Jws::split(token).ok_or(AuthErrorKind::MalformedToken)?;
     if let Some(kind) = jws.misshapen() {
         return Err(kind);
     }
     let payload = payload_text(jws.payload, buffer)?;
-    plain(payload, &Wanted::default()).map(|registered| registered.issuer)
+    Ok((payload, plain(payload, &Wanted::default())?.issuer))
 }
 
 impl<C> Clone for Issuers<C> {

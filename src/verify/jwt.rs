@@ -19,6 +19,7 @@ use super::validate::{Expected, Wanted};
 use super::{Verdict, Verify, diagnosis, misfit};
 use crate::claims::Claims;
 use crate::config_error::ConfigError;
+use crate::credential::{Credential, OwnedCredential};
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::observe::{self, About};
@@ -381,16 +382,6 @@ impl<C> JwtVerifier<C> {
         self.cache.as_ref().map(|cache| cache.stats())
     }
 
-    /// The issuers that it demands, one of which a token needs.
-    pub(crate) fn issuers(&self) -> &[String] {
-        &self.rules.expected.issuers
-    }
-
-    /// How many bytes a token may have.
-    pub(crate) fn limit(&self) -> usize {
-        self.rules.token_limit
-    }
-
     fn set(mut self, change: impl FnOnce(&mut Rules)) -> Self {
         let rules = Arc::make_mut(&mut self.rules);
         change(rules);
@@ -409,22 +400,24 @@ impl<C> JwtVerifier<C>
 where
     C: DeserializeOwned + Send + Sync + 'static,
 {
-    /// Verifies a token in compact serialisation.
+    /// Verifies a token in compact serialization, or the credential that a layer has found. No request is needed.
     ///
     /// # Errors
     ///
     /// The verdict is an [`AuthError`] whose kind says which check the token failed first.
-    pub fn verify(&self, token: &str) -> Verdict<C> {
-        self.judge(token.as_bytes())
+    pub fn verify<'a>(&self, credential: impl Into<Credential<'a>>) -> Verdict<C> {
+        self.judge(credential.into())
     }
 
-    fn judge(&self, token: &[u8]) -> Verdict<C> {
+    fn judge(&self, credential: Credential<'_>) -> Verdict<C> {
         let keys = self.keys.current();
-        match self.verify_with(&keys, token) {
-            Err(refusal) if self.may_have(refusal.newer_key) => self.verify_with_newer(&keys, token, refusal),
-            result => {
-                Verdict::Ready(result.map_err(|refusal| self.explain(refusal.kind.into(), &keys, token)))
+        match self.verify_with(&keys, credential) {
+            Err(refusal) if self.may_have(refusal.newer_key) => {
+                self.verify_with_newer(&keys, credential, refusal)
             }
+            result => Verdict::Ready(
+                result.map_err(|refusal| self.explain(refusal.kind.into(), &keys, credential.token())),
+            ),
         }
     }
 
@@ -438,23 +431,25 @@ where
     }
 
     /// With keys that are held.
-    fn verify_with(&self, keys: &KeySet, token: &[u8]) -> Result<Claims<C>, Refusal> {
+    fn verify_with(&self, keys: &KeySet, credential: Credential<'_>) -> Result<Claims<C>, Refusal> {
         let Some(cache) = &self.cache else {
-            return self.rules.judge(keys, token, false).map(|judged| judged.claims);
+            return self.rules.judge(keys, credential, false).map(|judged| judged.claims);
         };
+        let token = credential.token();
         let remembered = cache.find(token, keys, || self.rules.now());
         observe::cache_looked_up(remembered.is_some());
         if let Some((claims, revocable)) = remembered {
             self.rules.judge_remembered(&revocable)?;
             return Ok(claims);
         }
-        let judged = self.rules.judge(keys, token, true)?;
+        let judged = self.rules.judge(keys, credential, true)?;
         cache.keep(token, &judged);
         Ok(judged.claims)
     }
 
     /// After a look for newer keys, since the token's does not seem to be among those that were held.
-    fn verify_with_newer(&self, keys: &KeySet, token: &[u8], refusal: Refusal) -> Verdict<C> {
+    fn verify_with_newer(&self, keys: &KeySet, credential: Credential<'_>, refusal: Refusal) -> Verdict<C> {
+        let token = credential.token();
         let Refusal { kind, newer_key } = refusal;
         let refuse = |error: AuthError| Verdict::Ready(Err(self.explain(error, keys, token)));
         // What is broken in any case is not worth a look.
@@ -483,18 +478,19 @@ where
             Refresh::Unchanged => kind.into(),
             Refresh::Failed(error) => without_newer_keys(kind, error),
             Refresh::Pending(refreshed) => {
-                let (verifier, token) = (self.clone(), token.to_owned());
+                let (verifier, credential) = (self.clone(), OwnedCredential::copy(credential));
                 return Verdict::Pending(Box::pin(async move {
                     let failure = refreshed.await.err();
                     // One of several sources may have brought the key, whatever became of the others.
                     let keys = verifier.keys.current();
-                    let judged = verifier.verify_with(&keys, &token).map_err(|refusal| match failure {
+                    let credential = credential.get();
+                    let judged = verifier.verify_with(&keys, credential).map_err(|refusal| match failure {
                         Some(error) if refusal.newer_key != NewerKey::Impossible => {
                             without_newer_keys(refusal.kind, error)
                         }
                         _ => refusal.kind.into(),
                     });
-                    judged.map_err(|error| verifier.explain(error, &keys, &token))
+                    judged.map_err(|error| verifier.explain(error, &keys, credential.token()))
                 }));
             }
         };
@@ -503,7 +499,7 @@ where
         if std::ptr::eq(&*newer, keys) {
             return refuse(error);
         }
-        let judged = self.verify_with(&newer, token).map_err(|refusal| match refusal.newer_key {
+        let judged = self.verify_with(&newer, credential).map_err(|refusal| match refusal.newer_key {
             NewerKey::Impossible => refusal.kind.into(),
             _ => error,
         });
@@ -562,12 +558,12 @@ where
 {
     type Claims = C;
 
-    fn verify(&self, token: &str) -> Verdict<C> {
-        self.judge(token.as_bytes())
+    fn verify(&self, credential: Credential<'_>) -> Verdict<C> {
+        self.judge(credential)
     }
 
-    fn verify_bytes(&self, token: &[u8]) -> Verdict<C> {
-        self.judge(token)
+    fn issuers(&self) -> Vec<String> {
+        self.rules.expected.issuers.clone()
     }
 }
 

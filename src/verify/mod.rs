@@ -1,6 +1,7 @@
 //! Deciding whether a token is to be trusted.
 
 mod algorithms;
+mod any_of;
 pub(crate) mod base64url;
 mod cache;
 pub(crate) mod crypto;
@@ -35,6 +36,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+pub use self::any_of::AnyOf;
 pub use self::cache::{CacheStats, TokenCache};
 #[cfg(feature = "remote-keys")]
 pub use self::issuer_resolver::IssuerResolver;
@@ -49,16 +51,17 @@ pub(crate) use self::required::json_type;
 #[cfg(feature = "issue")]
 pub(crate) use self::key_set::MOST_CANDIDATES;
 
+use crate::challenges::Challenges;
 use crate::claims::Claims;
+use crate::credential::Credential;
 use crate::error::AuthError;
-use crate::kind::AuthErrorKind;
 
-/// Decides whether a token is to be trusted, and turns it into claims.
+/// Judges a credential, and turns it into claims.
 ///
-/// [`JwtVerifier`] is the one for JWTs. Implement it for tokens of another kind:
+/// [`JwtVerifier`] verifies JWTs, and [`AnyOf`] chooses between verifiers. Implement it for credentials of another kind:
 ///
 /// ```
-/// use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, Verdict, Verify};
+/// use tower_jwt_auth::{AuthErrorKind, Claims, Credential, Verdict, Verify};
 ///
 /// /// Knows one opaque token, and whose it is.
 /// struct OneToken;
@@ -66,27 +69,54 @@ use crate::kind::AuthErrorKind;
 /// impl Verify for OneToken {
 ///     type Claims = &'static str;
 ///
-///     fn verify(&self, token: &str) -> Verdict<&'static str> {
-///         match token {
-///             "2YotnFZFEjr1zCsicMWpAA" => Verdict::Ready(Ok(Claims::new("Eze"))),
-///             _ => Verdict::Ready(Err(AuthError::new(AuthErrorKind::UnknownKey))),
+///     fn verify(&self, credential: Credential<'_>) -> Verdict<&'static str> {
+///         match credential.token() {
+///             b"2YotnFZFEjr1zCsicMWpAA" => Verdict::Ready(Ok(Claims::new("Eze"))),
+///             _ => Verdict::Ready(Err(AuthErrorKind::UnknownKey.into())),
 ///         }
 ///     }
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// assert_eq!(*OneToken.verify("2YotnFZFEjr1zCsicMWpAA").await.unwrap(), "Eze");
+/// assert_eq!(*OneToken.verify("2YotnFZFEjr1zCsicMWpAA".into()).await.unwrap(), "Eze");
 /// # }
 /// ```
 ///
-/// One that has to ask somebody for each token, such as its provider
-/// ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)), sees to it by itself that it does not take too long, that not too
-/// many wait, and that an answer is remembered for a while:
+/// # Other sources of identity
+///
+/// The credential has the request that it came in. This verifier also requires the TLS certificate of the client, which the
+/// server has put into the extensions:
+///
+/// ```
+/// use tower_jwt_auth::{AuthErrorKind, Credential, JwtVerifier, Verdict, Verify};
+///
+/// #[derive(Clone)]
+/// struct ClientCertificate(Vec<u8>);
+///
+/// struct Bound(JwtVerifier<serde_json::Value>);
+///
+/// impl Verify for Bound {
+///     type Claims = serde_json::Value;
+///
+///     fn verify(&self, credential: Credential<'_>) -> Verdict<serde_json::Value> {
+///         match credential.request().and_then(|request| request.extensions().get::<ClientCertificate>()) {
+///             Some(certificate) if certificate.0.starts_with(b"0\x82") => self.0.verify(credential),
+///             _ => Verdict::Ready(Err(AuthErrorKind::SenderConstrained.into())),
+///         }
+///     }
+/// }
+/// ```
+///
+/// # Verdicts that wait
+///
+/// A verifier that asks another service for each token, such as its provider
+/// ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)), must limit how long it takes and how many requests wait. It
+/// should also cache the answer for a while:
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
-/// use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, TokenInfo, Verdict, Verify};
+/// use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, Credential, TokenInfo, Verdict, Verify};
 ///
 /// /// What the provider says of a token that is good.
 /// struct Active {
@@ -94,10 +124,10 @@ use crate::kind::AuthErrorKind;
 ///     exp: SystemTime,
 /// }
 ///
-/// async fn introspect(token: String) -> std::io::Result<Option<Active>> {
+/// async fn introspect(token: Vec<u8>) -> std::io::Result<Option<Active>> {
 ///     // ..
 /// #   let exp = SystemTime::now() + Duration::from_secs(60);
-/// #   Ok((token == "2YotnFZFEjr1zCsicMWpAA").then(|| Active { sub: "eze".to_owned(), exp }))
+/// #   Ok((token == b"2YotnFZFEjr1zCsicMWpAA").then(|| Active { sub: "eze".to_owned(), exp }))
 /// }
 ///
 /// struct Introspection;
@@ -105,8 +135,8 @@ use crate::kind::AuthErrorKind;
 /// impl Verify for Introspection {
 ///     type Claims = String;
 ///
-///     fn verify(&self, token: &str) -> Verdict<String> {
-///         let asking = tokio::time::timeout(Duration::from_secs(2), introspect(token.to_owned()));
+///     fn verify(&self, credential: Credential<'_>) -> Verdict<String> {
+///         let asking = tokio::time::timeout(Duration::from_secs(2), introspect(credential.token().to_owned()));
 ///         Verdict::Pending(Box::pin(async move {
 ///             let unavailable = || AuthError::new(AuthErrorKind::KeysUnavailable); // 503: it was not judged
 ///             let answer = asking.await.map_err(|_| unavailable())?.map_err(|error| unavailable().caused_by(error))?;
@@ -118,50 +148,53 @@ use crate::kind::AuthErrorKind;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// assert_eq!(*Introspection.verify("2YotnFZFEjr1zCsicMWpAA").await.unwrap(), "eze");
-/// assert_eq!(Introspection.verify("another").await.unwrap_err().kind(), AuthErrorKind::Revoked);
+/// assert_eq!(*Introspection.verify("2YotnFZFEjr1zCsicMWpAA".into()).await.unwrap(), "eze");
+/// assert_eq!(Introspection.verify("another".into()).await.unwrap_err().kind(), AuthErrorKind::Revoked);
 /// # }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not verify tokens",
+    message = "`{Self}` does not verify credentials",
     note = "for keys, write `JwtAuthLayer::new(JwtVerifier::<YourClaims>::new(keys))`",
     note = "for a `Result`, add `?`"
 )]
 pub trait Verify: Send + Sync {
-    /// What a token's claims are turned into.
+    /// The type that a credential is turned into.
     type Claims;
 
-    /// Judges `token`, the text that the layer's [`TokenSource`](crate::TokenSource) has found.
-    ///
-    /// It is valid UTF-8 and not empty, and not checked in any other way. Sources that carry bearer tokens, such as
-    /// `Authorization: Bearer`, require the form of a bearer token
-    /// ([RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)); [`TokenSource`](crate::TokenSource) has the
-    /// list. The layer checks the form only of a token that is not accepted at once. If it is wrong, the client gets 400 in
-    /// place of 401, and the layer drops a pending verdict without waiting for it. Other sources require no form, and the
-    /// verdict alone decides.
-    fn verify(&self, token: &str) -> Verdict<Self::Claims>;
+    /// Judges a credential that the layer's [`TokenSource`](crate::TokenSource) has found.
+    fn verify(&self, credential: Credential<'_>) -> Verdict<Self::Claims>;
 
-    /// The same for a token that has not been found to be UTF-8: this is what the layer asks for. It need not be
-    /// implemented; doing so spares the look for UTF-8 where it is of no use.
-    fn verify_bytes(&self, token: &[u8]) -> Verdict<Self::Claims> {
-        match std::str::from_utf8(token) {
-            Ok(token) => self.verify(token),
-            Err(_) => Verdict::Ready(Err(AuthErrorKind::MalformedCredential.into())),
-        }
+    /// The schemes that clients may use, which a layer offers in `WWW-Authenticate` and reads from `Authorization`. It asks
+    /// once, when it is set up. The default is `Bearer`.
+    fn challenges(&self) -> Challenges {
+        Challenges::bearer()
+    }
+
+    /// The issuers whose tokens this verifier is for. [`Issuers`] and an `IssuerResolver` choose by them. The default is
+    /// none, for a verifier that is not chosen by issuer.
+    fn issuers(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
 impl<V: Verify + ?Sized> Verify for Arc<V> {
     type Claims = V::Claims;
 
-    fn verify(&self, token: &str) -> Verdict<V::Claims> {
-        (**self).verify(token)
+    fn verify(&self, credential: Credential<'_>) -> Verdict<V::Claims> {
+        (**self).verify(credential)
     }
 
-    fn verify_bytes(&self, token: &[u8]) -> Verdict<V::Claims> {
-        (**self).verify_bytes(token)
+    fn challenges(&self) -> Challenges {
+        (**self).challenges()
+    }
+
+    fn issuers(&self) -> Vec<String> {
+        (**self).issuers()
     }
 }
+
+/// A verifier of any kind.
+type AnyVerifier<C> = Arc<dyn Verify<Claims = C>>;
 
 /// What a [`Verify`] says of a token: at once, or after something that it has to wait for.
 ///

@@ -14,6 +14,7 @@ use super::private_names::has_private_name;
 use super::validate::{Expected, Registered, plain};
 use super::{json, jwk, stream};
 use crate::claims::{Claims, TokenInfo};
+use crate::credential::Credential;
 use crate::kind::AuthErrorKind;
 use crate::observe::MayBeLogged;
 use crate::registered::NumericDate;
@@ -101,17 +102,18 @@ impl Rules {
     pub(crate) fn judge<'k, C>(
         &self,
         keys: &'k KeySet,
-        token: &[u8],
+        credential: Credential<'_>,
         to_remember: bool,
     ) -> Result<Judged<'k, C>, Refusal>
     where
         C: DeserializeOwned + 'static,
     {
+        let token = credential.token();
         if token.len() > self.token_limit {
             return Err(AuthErrorKind::TokenTooLarge.into());
         }
         let jws = Jws::split(token).ok_or(AuthErrorKind::MalformedToken)?;
-        self.judge_parts(keys, &jws, to_remember)
+        self.judge_parts(keys, &jws, credential.payload(), to_remember)
             .map_err(|refusal| jws.misshapen().map_or(refusal, Refusal::from))
     }
 
@@ -119,6 +121,7 @@ impl Rules {
         &self,
         keys: &'k KeySet,
         jws: &Jws<'_>,
+        decoded: Option<&str>,
         to_remember: bool,
     ) -> Result<Judged<'k, C>, Refusal>
     where
@@ -147,7 +150,10 @@ impl Rules {
 
         // From here on the token is what its issuer made.
         let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-        let payload = payload_text(jws.payload, &mut buffer)?;
+        let payload = match decoded {
+            Some(payload) => payload,
+            None => payload_text(jws.payload, &mut buffer)?,
+        };
         let mut registered = Registered::default();
         let claims = stream::read(payload, &self.expected.wanted, &mut registered)?;
         let now = self.now();

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, VARY};
 use http::{HeaderName, Request, Response, StatusCode};
 use tower::{ServiceBuilder, ServiceExt};
-use tower_jwt_auth::{JwtAuthLayer, JwtVerifier, TokenSource, Verdict, Verify};
+use tower_jwt_auth::{Credential, JwtAuthLayer, JwtVerifier, Scheme, TokenSource, Verdict, Verify};
 
 use crate::support::*;
 
@@ -58,7 +58,7 @@ type Row<'a> = (&'a str, Auth, &'a str, &'a [(HeaderName, &'a str)], &'a str);
 async fn each_source_tells_caches_what_they_need() {
     let custom =
         || TokenSource::custom(|request| Some(request.headers().get("x-token")?.to_str().ok()?.into()));
-    let scheme = |name| TokenSource::header_with_scheme(name, "Token").unwrap();
+    let scheme = |name| TokenSource::header_with_scheme(name, Scheme::from_static("Token"));
     let websocket = || TokenSource::websocket_protocol("bearer").unwrap();
     let protocol = HeaderName::from_static("sec-websocket-protocol");
     let rows: [Row<'_>; 11] = [
@@ -145,8 +145,8 @@ async fn waiting_does_not_change_what_caches_are_told() {
     impl Verify for Late {
         type Claims = serde_json::Value;
 
-        fn verify(&self, token: &str) -> Verdict<serde_json::Value> {
-            let verdict = self.0.verify(token);
+        fn verify(&self, credential: Credential<'_>) -> Verdict<serde_json::Value> {
+            let verdict = self.0.verify(credential);
             Verdict::Pending(Box::pin(async move {
                 tokio::task::yield_now().await;
                 verdict.await

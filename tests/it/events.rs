@@ -169,7 +169,7 @@ async fn no_issuer_can_write_a_line_of_its_own_into_the_log() {
     let resolver = IssuerResolver::new(async |issuer: String| {
         Err::<Option<JwtVerifier<Value>>, _>(io::Error::other(format!("no tenant {issuer}")))
     });
-    let layer = JwtAuthLayer::new(Issuers::new([]).unwrap().resolver(resolver));
+    let layer = JwtAuthLayer::new(Issuers::default().resolver(resolver));
     for (name, issuer, longest) in
         [("a line", LINE.to_owned(), 300), ("a long one", "\u{1b}".repeat(1000), 7000)]
     {
@@ -197,7 +197,7 @@ async fn a_failed_renewal_is_logged() {
             state.load(Ordering::SeqCst).then(verifier).ok_or(io::Error::other("the database is away"));
         async { answer.map(Some) }
     });
-    let layer = JwtAuthLayer::new(Issuers::new([]).unwrap().resolver(resolver));
+    let layer = JwtAuthLayer::new(Issuers::default().resolver(resolver));
     assert_eq!(ask(&layer, bearer(&good_token())).await.status(), 200);
     is_up.store(false, Ordering::SeqCst);
     tokio::time::sleep(std::time::Duration::from_secs(600)).await;

@@ -17,7 +17,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::policy::{claim, scope};
-use tower_jwt_auth::{Claims, Grpc, JwtAuthLayer, RequireLayer, Verdict, Verify};
+use tower_jwt_auth::{Claims, Credential, Grpc, JwtAuthLayer, RequireLayer, Verdict, Verify};
 
 use crate::support::*;
 
@@ -68,7 +68,7 @@ async fn a_client_is_told_that_it_is_not_its_fault() {
     impl Verify for NoKeys {
         type Claims = Value;
 
-        fn verify(&self, _: &str) -> Verdict<Value> {
+        fn verify(&self, _: Credential<'_>) -> Verdict<Value> {
             Verdict::Pending(Box::pin(async {
                 tokio::task::yield_now().await;
                 Err(KeysUnavailable.into())

@@ -9,8 +9,8 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::policy::{HasScope, scope};
 use tower_jwt_auth::{
-    AuthError, AuthErrorKind, Claims, Grpc, Head, JwtAuthLayer, PrincipalLayer, ProblemJson, Reads, Reject,
-    RequireLayer, Verdict, Verify,
+    AuthError, AuthErrorKind, Claims, Credential, Grpc, Head, JwtAuthLayer, PrincipalLayer, ProblemJson,
+    Reads, Reject, RequireLayer, Verdict, Verify,
 };
 
 use crate::support::*;
@@ -261,7 +261,7 @@ async fn a_request_that_waited_is_rendered_as_well() {
     impl Verify for Late {
         type Claims = Value;
 
-        fn verify(&self, _: &str) -> Verdict<Value> {
+        fn verify(&self, _: Credential<'_>) -> Verdict<Value> {
             Verdict::Pending(Box::pin(async {
                 tokio::task::yield_now().await;
                 Ok(Claims::new(json!({})))
@@ -290,7 +290,7 @@ struct AsNobody;
 impl Verify for AsNobody {
     type Claims = Nobody;
 
-    fn verify(&self, _: &str) -> Verdict<Nobody> {
+    fn verify(&self, _: Credential<'_>) -> Verdict<Nobody> {
         Verdict::Ready(Ok(Claims::new(Nobody)))
     }
 }

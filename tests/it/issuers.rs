@@ -12,7 +12,7 @@ use tower_jwt_auth::AuthErrorKind::{
     WrongIssuer,
 };
 use tower_jwt_auth::{
-    Algorithm, AuthErrorKind, ConfigError, Issuers, JwtAuthLayer, JwtVerifier, KeySet, TokenCache, Verify,
+    Algorithm, AuthErrorKind, ConfigError, Issuers, JwtAuthLayer, JwtVerifier, KeySet, TokenCache,
 };
 
 use crate::support::{AUDIENCE, NOW, SECRET, ask, at, base64url, bearer, claims_but, secret};
@@ -108,7 +108,8 @@ fn with_issuer(issuer: &str, name: &str, value: Value) -> Value {
 #[tokio::test]
 async fn each_verifier_has_its_own_limits_and_cache() {
     let cached = verifier(A, 1).cache(TokenCache::new());
-    let issuers = Issuers::new([cached.clone(), verifier(B, 2).token_limit(40_000)]).unwrap();
+    let issuers =
+        Issuers::new([cached.clone(), verifier(B, 2).token_limit(40_000)]).unwrap().token_limit(40_000);
     for _ in 0..2 {
         assert_eq!(refusal(&issuers, &token(A, 1)).await, None);
     }
@@ -119,7 +120,9 @@ async fn each_verifier_has_its_own_limits_and_cache() {
 
     let long = long(B, 2);
     for (limit, expected) in [(long.len(), None), (long.len() - 1, Some(TokenTooLarge))] {
-        let issuers = Issuers::new([cached.clone(), verifier(B, 2).token_limit(limit)]).unwrap();
+        let issuers = Issuers::new([verifier(B, 2).token_limit(limit)]).unwrap().token_limit(40_000);
+        assert_eq!(refusal(&issuers, &long).await, expected, "{limit}");
+        let issuers = Issuers::new([verifier(B, 2).token_limit(40_000)]).unwrap().token_limit(limit);
         assert_eq!(refusal(&issuers, &long).await, expected, "{limit}");
     }
 }
@@ -152,7 +155,7 @@ fn what_cannot_be_chosen_among_is_refused_at_set_up() {
         ),
         (
             "no issuer, added",
-            Issuers::new([]).unwrap().add(anonymous),
+            Issuers::default().add(anonymous),
             "a verifier among several needs an issuer to be chosen by: set JwtVerifier::issuer",
         ),
         (
@@ -162,7 +165,7 @@ fn what_cannot_be_chosen_among_is_refused_at_set_up() {
         ),
         (
             "too many",
-            Issuers::new([]).unwrap().most_issuers(1).add(several),
+            Issuers::default().most_issuers(1).add(several),
             "there may be 1 issuers, and this would be one more",
         ),
     ] {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_jwt_auth::policy::scope;
 use tower_jwt_auth::{
-    JwtAuthLayer, RequireLayer, Revocations, TokenCache, Verdict, Verify, describe_metrics,
+    Credential, JwtAuthLayer, RequireLayer, Revocations, TokenCache, Verdict, Verify, describe_metrics,
 };
 
 use crate::support::*;
@@ -70,7 +70,7 @@ struct Slow;
 impl Verify for Slow {
     type Claims = Value;
 
-    fn verify(&self, _: &str) -> Verdict<Value> {
+    fn verify(&self, _: Credential<'_>) -> Verdict<Value> {
         let real_time = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(100)));
         Verdict::Pending(Box::pin(async {
             real_time.await.unwrap();

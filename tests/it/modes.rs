@@ -6,7 +6,9 @@ use http::{Method, Request, Response};
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::policy::{Policy, claim};
-use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, JwtAuthLayer, PrincipalLayer, Verdict, Verify};
+use tower_jwt_auth::{
+    AuthError, AuthErrorKind, Claims, Credential, JwtAuthLayer, PrincipalLayer, Verdict, Verify,
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -181,7 +183,7 @@ struct Slow(AuthErrorKind);
 impl Verify for Slow {
     type Claims = Value;
 
-    fn verify(&self, _: &str) -> Verdict<Value> {
+    fn verify(&self, _: Credential<'_>) -> Verdict<Value> {
         let kind = self.0;
         Verdict::Pending(Box::pin(async move {
             tokio::task::yield_now().await;

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{
-    AuthError, AuthErrorKind, Claims, Head, JwtAuthLayer, JwtVerifier, TokenSource, Verdict, Verify,
+    AuthError, AuthErrorKind, Claims, Credential, Head, JwtAuthLayer, JwtVerifier, Scheme, TokenSource,
+    Verdict, Verify,
 };
 
 use crate::support::*;
@@ -73,7 +74,7 @@ async fn assert_answers(layer: &Auth, rows: &[Row<'_>]) {
 #[tokio::test]
 async fn a_header_with_a_scheme() {
     assert_answers(
-        &from(TokenSource::header_with_scheme(AUTHORIZATION, "Token").unwrap()),
+        &from(TokenSource::header_with_scheme(AUTHORIZATION, Scheme::from_static("Token"))),
         &[
             ("/", &[(AUTHORIZATION, "Token {}")], None),
             ("/", &[(AUTHORIZATION, "TOKEN   {}")], None),
@@ -91,7 +92,7 @@ async fn a_header_with_a_scheme() {
     .await;
     for scheme in ["", " ", "Bearer ", "a b", "a,b", "Bärer", "\"Bearer\""] {
         let needed = "must be one word of letters, digits and `!#$%&'*+-.^_`|~`, got";
-        let error = TokenSource::header_with_scheme(X_TOKEN, scheme).unwrap_err();
+        let error = Scheme::new(scheme).unwrap_err();
         assert_eq!(error.to_string(), format!("a scheme {needed} {scheme:?}"));
         let error = TokenSource::websocket_protocol(scheme).unwrap_err();
         assert_eq!(error.to_string(), format!("a subprotocol {needed} {scheme:?}"));
@@ -256,9 +257,9 @@ struct ApiKeys {
 impl Verify for ApiKeys {
     type Claims = Value;
 
-    fn verify(&self, key: &str) -> Verdict<Value> {
-        let judged = match key {
-            "id:secret" => Ok(Claims::new(json!({"email": "eze@example.com"}))),
+    fn verify(&self, key: Credential<'_>) -> Verdict<Value> {
+        let judged = match key.token() {
+            b"id:secret" => Ok(Claims::new(json!({"email": "eze@example.com"}))),
             _ => Err(UnknownKey.into()),
         };
         match self.waits {
@@ -308,7 +309,12 @@ fn sources() -> Vec<Example> {
     vec![
         ("authorization", TokenSource::authorization(), "/", vec![(AUTHORIZATION, "Bearer {}")]),
         ("header", TokenSource::header(X_TOKEN), "/", vec![(X_TOKEN, "{}")]),
-        ("scheme", TokenSource::header_with_scheme(X_OTHER, "JWT").unwrap(), "/", vec![(X_OTHER, "JWT {}")]),
+        (
+            "scheme",
+            TokenSource::header_with_scheme(X_OTHER, Scheme::from_static("JWT")),
+            "/",
+            vec![(X_OTHER, "JWT {}")],
+        ),
         ("cookie", TokenSource::cookie("token").unwrap(), "/", vec![(COOKIE, "a=b; token={}")]),
         ("query", TokenSource::query("t"), "/?a=b&t={}", vec![]),
         (
@@ -684,7 +690,7 @@ async fn the_first_token_source_with_a_credential_wins() {
 
 #[tokio::test]
 async fn two_authorization_headers_are_never_ignored() {
-    let token_scheme = TokenSource::header_with_scheme(AUTHORIZATION, "Token").unwrap();
+    let token_scheme = TokenSource::header_with_scheme(AUTHORIZATION, Scheme::from_static("Token"));
     let cookie = TokenSource::cookie("token").unwrap();
     let layers = [
         preferring(),

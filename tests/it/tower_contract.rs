@@ -16,8 +16,8 @@ use tower::limit::ConcurrencyLimitLayer;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{
-    Algorithm, AuthError, AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, KeyLookup, KeySet, KeySource,
-    KeyStore, KeysRef, Refresh, Verdict, Verify,
+    Algorithm, AuthError, AuthErrorKind, Claims, Credential, JwtAuthLayer, JwtVerifier, KeyLookup, KeySet,
+    KeySource, KeyStore, KeysRef, Refresh, Verdict, Verify,
 };
 use tower_test::mock;
 
@@ -33,12 +33,12 @@ struct Waits(Arc<Notify>);
 impl Verify for Waits {
     type Claims = Value;
 
-    fn verify(&self, token: &str) -> Verdict<Value> {
-        let (told, token) = (Arc::clone(&self.0), token.to_owned());
+    fn verify(&self, credential: Credential<'_>) -> Verdict<Value> {
+        let (told, token) = (Arc::clone(&self.0), credential.token().to_owned());
         Verdict::Pending(Box::pin(async move {
             told.notified().await;
-            match token.as_str() {
-                "bad" => Err(AuthError::new(AuthErrorKind::UnknownKey)),
+            match token.as_slice() {
+                b"bad" => Err(AuthError::new(AuthErrorKind::UnknownKey)),
                 _ => Ok(Claims::new(json!({"email": "late@example.com"}))),
             }
         }))

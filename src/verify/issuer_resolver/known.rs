@@ -1,4 +1,4 @@
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::lookup::{Lookup, Outcome, SHORT_WHILE, Teller};
 use crate::error::AuthError;
 use crate::sync::{Mutex, MutexGuard};
-use crate::verify::JwtVerifier;
+use crate::verify::AnyVerifier;
 
 /// How long verifiers are used, and for how long requests wait for newer ones.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Known<C> {
 }
 
 pub(super) struct Serving<C> {
-    pub(super) verifier: JwtVerifier<C>,
+    pub(super) verifier: AnyVerifier<C>,
     /// Until then, no request looks at anything else.
     pub(super) until: Instant,
 }
@@ -60,15 +60,15 @@ const RETRY: Duration = Duration::from_secs(10);
 const FOREVER: Duration = Duration::from_secs(1_000_000_000);
 
 impl<C> Known<C> {
-    pub(super) fn new(verifier: JwtVerifier<C>, now: Instant, limits: Limits) -> Self {
+    pub(super) fn new(verifier: AnyVerifier<C>, now: Instant, limits: Limits) -> Self {
         let next = after(now, until_renewal(limits));
         let progress = Progress { answered: now, lookup: None, next, failed: None, is_removed: false };
         let serving = Serving { verifier, until: next.min(after(now, limits.outage_limit)) };
         Self { serving: ArcSwap::from_pointee(serving), progress: Mutex::new(progress) }
     }
 
-    pub(super) fn verifier(&self) -> JwtVerifier<C> {
-        self.serving.load().verifier.clone()
+    pub(super) fn verifier(&self) -> AnyVerifier<C> {
+        Arc::clone(&self.serving.load().verifier)
     }
 
     /// Decides what a request does. If it returns a `Teller`, the caller must make the look-up.
@@ -109,7 +109,7 @@ impl<C> Known<C> {
             Outcome::Found(verifier) => {
                 progress.answered = now;
                 progress.next = after(now, until_renewal(limits));
-                (verifier.clone(), progress.failed.take())
+                (Arc::clone(verifier), progress.failed.take())
             }
             Outcome::Absent => return !progress.is_removed,
             Outcome::Failed(error) => {

@@ -1,18 +1,19 @@
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::AuthError;
-use crate::verify::JwtVerifier;
+use crate::verify::AnyVerifier;
 
 /// How long a client waits before it asks again, where the look-up may have ended by then.
 pub(super) const SHORT_WHILE: Duration = Duration::from_secs(1);
 
 /// The outcome of a look-up.
 pub(super) enum Outcome<C> {
-    Found(JwtVerifier<C>),
+    Found(AnyVerifier<C>),
     Absent,
     Failed(AuthError),
 }
@@ -26,7 +27,7 @@ impl<C> Outcome<C> {
 impl<C> Clone for Outcome<C> {
     fn clone(&self) -> Self {
         match self {
-            Self::Found(verifier) => Self::Found(verifier.clone()),
+            Self::Found(verifier) => Self::Found(Arc::clone(verifier)),
             Self::Absent => Self::Absent,
             Self::Failed(error) => Self::Failed(error.clone()),
         }

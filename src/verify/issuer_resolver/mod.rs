@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use self::known::Limits;
 pub(crate) use self::resolver::Resolver;
-use super::jwt::JwtVerifier;
+use super::{AnyVerifier, Verify};
 use crate::error::AuthError;
 
 /// Looks up the verifiers of issuers that [`Issuers`](crate::Issuers) does not hold, and remembers them.
@@ -49,7 +49,7 @@ use crate::error::AuthError;
 ///     }
 /// })
 /// .filter(|issuer| issuer.starts_with("https://tenant-") && issuer.ends_with(".example.com"));
-/// let issuers = Issuers::new([])?.resolver(resolver);
+/// let issuers = Issuers::default().resolver(resolver);
 /// # Ok(())
 /// # }
 /// ```
@@ -99,25 +99,30 @@ pub struct IssuerResolver<C> {
 type Filter = dyn Fn(&str) -> bool + Send + Sync;
 
 type Resolving<C> =
-    Pin<Box<dyn Future<Output = Result<Option<JwtVerifier<C>>, Box<dyn Error + Send + Sync>>> + Send>>;
+    Pin<Box<dyn Future<Output = Result<Option<AnyVerifier<C>>, Box<dyn Error + Send + Sync>>> + Send>>;
 
 impl<C> IssuerResolver<C> {
     /// A resolver that asks `resolve` for the verifier of an issuer.
     ///
     /// `resolve` returns `None` for an issuer that does not exist, and an error if it cannot tell: the request is then
-    /// answered with 503. The verifier must demand that very [issuer](JwtVerifier::issuer).
+    /// answered with 503. The verifier must name that very [issuer](Verify::issuers), as a
+    /// [`JwtVerifier`](super::JwtVerifier) does that [requires](super::JwtVerifier::issuer) it.
     ///
     /// A look-up goes on if the client that caused it goes away.
-    pub fn new<F, Fut, E>(resolve: F) -> Self
+    pub fn new<F, Fut, V, E>(resolve: F) -> Self
     where
         F: Fn(String) -> Fut + Send + Sync + 'static, // Clone what you capture: `move |issuer| { let db = db.clone(); async move { .. } }`.
-        Fut: Future<Output = Result<Option<JwtVerifier<C>>, E>> + Send + 'static,
+        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        V: Verify<Claims = C> + 'static,
         E: Into<Box<dyn Error + Send + Sync>>, // Name it: `Ok::<_, YourError>(..)`.
     {
         Self {
             resolve: Arc::new(move |issuer| {
                 let resolving = resolve(issuer);
-                Box::pin(async move { resolving.await.map_err(Into::into) })
+                Box::pin(async move {
+                    let verifier = resolving.await.map_err(Into::into)?;
+                    Ok(verifier.map(|verifier| Arc::new(verifier) as AnyVerifier<C>))
+                })
             }),
             filter: None,
             entries: 1000,

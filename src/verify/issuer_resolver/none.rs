@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::credential::Credential;
 use crate::verify::Verdict;
 
 pub(crate) struct Resolver<C> {
@@ -16,7 +17,7 @@ impl<C> Resolver<C> {
         match self.never {}
     }
 
-    pub(crate) fn verify(self: &Arc<Self>, _: &str, _: &[u8]) -> Verdict<C> {
+    pub(crate) fn verify(self: &Arc<Self>, _: &str, _: Credential<'_>) -> Verdict<C> {
         match self.never {}
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Lifecycle, OptionsBuilder, UnitWeighter};
-use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
@@ -15,11 +14,12 @@ use super::known::{Aged, Known, after};
 use super::lookup::{Lookup, Outcome, SHORT_WHILE, Teller};
 use super::lookup_rate::LookupRate;
 use super::{IssuerResolver, no_runtime};
+use crate::credential::{Credential, OwnedCredential};
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::observe;
 use crate::sync::{Mutex, MutexGuard};
-use crate::verify::{Verdict, Verify};
+use crate::verify::Verdict;
 
 /// A resolver in use, with the issuers that it remembers.
 pub(crate) struct Resolver<C> {
@@ -129,7 +129,7 @@ impl<C> Resolver<C> {
                 unknown.lookups.remove(issuer);
                 match outcome {
                     Outcome::Found(verifier) => {
-                        let known = Known::new(verifier.clone(), now, limits);
+                        let known = Known::new(Arc::clone(verifier), now, limits);
                         let known = Arc::new(known);
                         self.known.insert_with_lifecycle(Arc::clone(issuer), known, &mut known_before);
                     }
@@ -169,33 +169,39 @@ impl<C> Resolver<C> {
 
 impl<C> Resolver<C>
 where
-    C: DeserializeOwned + Send + Sync + 'static,
+    C: Send + Sync + 'static,
 {
-    pub(crate) fn verify(self: &Arc<Self>, issuer: &str, token: &[u8]) -> Verdict<C> {
+    pub(crate) fn verify(self: &Arc<Self>, issuer: &str, credential: Credential<'_>) -> Verdict<C> {
         let now = Instant::now();
         let Some(known) = self.known.get(issuer) else {
-            return self.verify_unknown(issuer, token, now);
+            return self.verify_unknown(issuer, credential, now);
         };
         let serving = known.serving.load();
         if now < serving.until {
-            return serving.verifier.verify_bytes(token);
+            return serving.verifier.verify(credential);
         }
         drop(serving);
-        self.verify_aged(known, issuer, token, now)
+        self.verify_aged(known, issuer, credential, now)
     }
 
-    fn verify_unknown(self: &Arc<Self>, issuer: &str, token: &[u8], now: Instant) -> Verdict<C> {
+    fn verify_unknown(
+        self: &Arc<Self>,
+        issuer: &str,
+        credential: Credential<'_>,
+        now: Instant,
+    ) -> Verdict<C> {
         let (lookup, place) = match self.look_up(issuer, now) {
-            Ok(Asked::Known(known)) => return known.verifier().verify_bytes(token),
+            Ok(Asked::Known(known)) => return known.verifier().verify(credential),
             Ok(Asked::Waiting(lookup, place)) => (lookup, place),
             Err(error) => return Verdict::Ready(Err(error)),
         };
-        let (end, token) = (after(now, self.settings.limits.wait_limit), token.to_owned());
+        let end = after(now, self.settings.limits.wait_limit);
+        let credential = OwnedCredential::copy(credential);
         Verdict::Pending(Box::pin(async move {
             let outcome = lookup.wait(end).await;
             drop(place);
             match outcome {
-                Outcome::Found(verifier) => verifier.verify_bytes(&token).await,
+                Outcome::Found(verifier) => verifier.verify(credential.get()).await,
                 Outcome::Absent => Err(no_such_issuer()),
                 Outcome::Failed(error) => Err(error),
             }
@@ -242,7 +248,7 @@ where
         self: &Arc<Self>,
         known: Arc<Known<C>>,
         issuer: &str,
-        token: &[u8],
+        credential: Credential<'_>,
         now: Instant,
     ) -> Verdict<C> {
         let (runtime, limits) = (Handle::try_current(), self.settings.limits);
@@ -253,26 +259,26 @@ where
             runtime.spawn(task.run(Duration::ZERO));
         }
         let (lookup, end, may_serve) = match aged {
-            Aged::Serve => return known.verifier().verify_bytes(token),
+            Aged::Serve => return known.verifier().verify(credential),
             Aged::Refuse(error) => return Verdict::Ready(Err(error)),
             Aged::Wait { lookup, end, may_serve } => (lookup, end, may_serve),
         };
         let place = if is_first { None } else { self.place() };
         if place.is_none() && !is_first {
             return match may_serve {
-                true => known.verifier().verify_bytes(token),
+                true => known.verifier().verify(credential),
                 false => Verdict::Ready(Err(turned_away())),
             };
         }
-        let token = token.to_owned();
+        let credential = OwnedCredential::copy(credential);
         Verdict::Pending(Box::pin(async move {
             let outcome = lookup.wait(end).await;
             drop(place);
             match outcome {
-                Outcome::Found(verifier) => verifier.verify_bytes(&token).await,
+                Outcome::Found(verifier) => verifier.verify(credential.get()).await,
                 Outcome::Absent => Err(no_such_issuer()),
                 Outcome::Failed(_) if may_serve && !known.is_removed() => {
-                    known.verifier().verify_bytes(&token).await
+                    known.verifier().verify(credential.get()).await
                 }
                 Outcome::Failed(error) => Err(error.retry_in(known.retry_after())),
             }
@@ -317,7 +323,7 @@ impl<C> Task<C> {
                 Outcome::Found(verifier)
             }
             Ok(Ok(Some(_))) => Outcome::failed(
-                "the resolved verifier does not demand the issuer it is for: set JwtVerifier::issuer",
+                "the resolved verifier does not name the issuer it is for: set JwtVerifier::issuer",
             ),
             Ok(Ok(None)) => Outcome::Absent,
             Ok(Err(cause)) => Outcome::failed(cause),

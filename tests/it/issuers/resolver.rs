@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey, WrongAudience};
-use tower_jwt_auth::{AuthErrorKind, IssuerResolver, Issuers, JwtVerifier, Verdict, Verify};
+use tower_jwt_auth::{AuthErrorKind, IssuerResolver, Issuers, JwtVerifier, Verdict};
 
 use super::*;
 use crate::support::without_deadlock;
@@ -100,7 +100,7 @@ impl Directory {
 }
 
 pub(super) fn resolved(resolver: IssuerResolver<Value>) -> Issuers<Value> {
-    Issuers::new([]).unwrap().resolver(resolver)
+    Issuers::default().resolver(resolver)
 }
 
 /// The refusal of a token, if it is told at once.

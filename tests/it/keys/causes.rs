@@ -18,7 +18,7 @@ fn verifier(keys: &[Value]) -> JwtVerifier<Value> {
 
 /// The kind and the cause of a refusal.
 async fn cause(verifier: &impl Verify<Claims = Value>, token: &str) -> (AuthErrorKind, String) {
-    let error = verifier.verify(token).await.err().unwrap_or_else(|| panic!("accepted: {token}"));
+    let error = verifier.verify(token.into()).await.err().unwrap_or_else(|| panic!("accepted: {token}"));
     (error.kind(), error.source().map(ToString::to_string).unwrap_or_default())
 }
 

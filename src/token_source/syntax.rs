@@ -1,9 +1,10 @@
-//! What a header or parameter says: scheme and token.
+//! The syntax of credentials in headers (RFC 9110, section 11.4; RFC 6750, section 2.1).
 
 use base64_simd::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 
 use crate::config_error::ConfigError;
+use crate::credential::{is_token, is_token_char};
 use crate::kind::AuthErrorKind;
 
 /// The token of a credential of this scheme; nothing where the scheme is another, or there is none.
@@ -39,7 +40,7 @@ fn other_scheme<'a>(value: &[u8], scheme: &str) -> Result<Option<&'a [u8]>, Auth
 
 /// A name that can stand in a header: a `token` (RFC 9110, section 5.6.2).
 pub(super) fn checked_name(of: &'static str, name: &str) -> Result<Box<str>, ConfigError> {
-    if name.is_empty() || !name.bytes().all(is_token_char) {
+    if !is_token(name.as_bytes()) {
         return Err(ConfigError::InvalidName { of, name: name.to_owned() });
     }
     Ok(name.into())
@@ -58,11 +59,6 @@ pub(super) fn is_b64token(token: &[u8]) -> bool {
         && body.iter().fold(true, |good, byte| {
             good & ((byte | 0x20).is_ascii_lowercase() | matches!(byte, b'-'..=b'9' | b'_' | b'~' | b'+'))
         })
-}
-
-/// A `tchar` (RFC 9110, section 5.6.2).
-fn is_token_char(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

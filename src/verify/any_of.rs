@@ -1,0 +1,248 @@
+use std::fmt::{self, Formatter};
+use std::sync::Arc;
+
+use memchr::memchr_iter;
+
+use super::{AnyVerifier, Verdict, Verify};
+use crate::challenges::{Challenges, Offer};
+use crate::config_error::ConfigError;
+use crate::credential::{Credential, Scheme};
+use crate::error::{AuthError, FixedCause};
+use crate::kind::AuthErrorKind;
+
+/// Several verifiers of any kind, of which each credential is given to exactly one.
+///
+/// The first of these that fits chooses the verifier:
+///
+/// 1. the scheme in front of the token ([`scheme`](Self::scheme)),
+/// 2. how the token begins ([`prefix`](Self::prefix); the longest prefix wins),
+/// 3. its form: three parts of base64url with dots between them ([`jwt`](Self::jwt)), or anything else
+///    ([`opaque`](Self::opaque)).
+///
+/// To choose among JWTs by their `iss`, give [`jwt`](Self::jwt) an [`Issuers`](super::Issuers). If nothing fits, the
+/// credential is refused with no verifier asked. A verifier that refuses has the last word: no other one is tried.
+///
+/// All of them have the same claims type, so policies, extractors and rejections are the same for all.
+///
+/// ```
+/// use tower_jwt_auth::{
+///     Algorithm, AnyOf, AuthErrorKind, Claims, Credential, JwtAuthLayer, JwtVerifier, KeySet, Scheme, Verdict, Verify,
+/// };
+///
+/// #[derive(serde::Deserialize)]
+/// struct User {
+///     sub: String,
+/// }
+///
+/// /// Finds API keys in a table, for example.
+/// struct ApiKeys;
+///
+/// impl Verify for ApiKeys {
+///     type Claims = User;
+///
+///     fn verify(&self, credential: Credential<'_>) -> Verdict<User> {
+///         Verdict::Ready(match credential.token() {
+///             b"key_4f8a" => Ok(Claims::new(User { sub: "robot".to_owned() })),
+///             _ => Err(AuthErrorKind::UnknownKey.into()),
+///         })
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let keys = KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?;
+/// let verifier = AnyOf::new()
+///     .prefix("key_", ApiKeys)? // Authorization: Bearer key_4f8a
+///     .scheme(Scheme::from_static("ApiKey"), ApiKeys)? // Authorization: ApiKey key_4f8a
+///     .jwt(JwtVerifier::<User>::new(keys));
+///
+/// assert_eq!(verifier.verify("key_4f8a").await?.sub, "robot");
+/// let layer = JwtAuthLayer::new(verifier);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct AnyOf<C> {
+    routes: Arc<Routes<C>>,
+}
+
+struct Routes<C> {
+    schemes: Vec<Route<C>>,
+    /// The longest first.
+    prefixes: Vec<Route<C>>,
+    jwt: Option<AnyVerifier<C>>,
+    opaque: Option<AnyVerifier<C>>,
+}
+
+/// A scheme or prefix, and the verifier for it.
+type Route<C> = (Box<str>, AnyVerifier<C>);
+
+impl<C> AnyOf<C> {
+    /// No verifier yet, so that every credential is refused.
+    pub fn new() -> Self {
+        let routes = Routes { schemes: Vec::new(), prefixes: Vec::new(), jwt: None, opaque: None };
+        Self { routes: Arc::new(routes) }
+    }
+
+    /// Gives all credentials of a scheme to `verifier`. The layer offers the scheme and reads it from `Authorization`.
+    ///
+    /// Tokens from cookies, query parameters and headers without a scheme count as [`Bearer`](Scheme::BEARER).
+    ///
+    /// # Errors
+    ///
+    /// If the scheme has a verifier already.
+    pub fn scheme<V>(self, scheme: Scheme<'_>, verifier: V) -> Result<Self, ConfigError>
+    where
+        V: Verify<Claims = C> + 'static,
+    {
+        if self.routes.schemes.iter().any(|(name, _)| Scheme::trusted(name) == scheme) {
+            return Err(ConfigError::RouteTwice { route: scheme.to_string() });
+        }
+        Ok(self.set(|routes| routes.schemes.push((scheme.as_str().into(), Arc::new(verifier)))))
+    }
+
+    /// Gives all tokens that begin with `prefix` to `verifier`, such as `ghp_` or `sk_live_`. Case matters.
+    ///
+    /// # Errors
+    ///
+    /// If the prefix is empty, or has a verifier already.
+    pub fn prefix<V>(self, prefix: &str, verifier: V) -> Result<Self, ConfigError>
+    where
+        V: Verify<Claims = C> + 'static,
+    {
+        if prefix.is_empty() {
+            return Err(ConfigError::InvalidName { of: "a prefix of tokens", name: String::new() });
+        }
+        if self.routes.prefixes.iter().any(|(known, _)| **known == *prefix) {
+            return Err(ConfigError::RouteTwice { route: prefix.to_owned() });
+        }
+        Ok(self.set(|routes| {
+            routes.prefixes.push((prefix.into(), Arc::new(verifier)));
+            routes.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        }))
+    }
+
+    /// Sets the verifier for tokens of the form of a signed JWT: three parts of base64url with dots between them
+    /// ([RFC 7515, section 3.1](https://www.rfc-editor.org/rfc/rfc7515#section-3.1)).
+    pub fn jwt<V>(self, verifier: V) -> Self
+    where
+        V: Verify<Claims = C> + 'static,
+    {
+        self.set(|routes| routes.jwt = Some(Arc::new(verifier)))
+    }
+
+    /// Sets the verifier for all other tokens.
+    pub fn opaque<V>(self, verifier: V) -> Self
+    where
+        V: Verify<Claims = C> + 'static,
+    {
+        self.set(|routes| routes.opaque = Some(Arc::new(verifier)))
+    }
+
+    /// Verifies a token, or the credential that a layer has found. No request is needed.
+    ///
+    /// # Errors
+    ///
+    /// The verdict is that of the verifier that fits. [`UnknownKey`](AuthErrorKind::UnknownKey) if there is none.
+    pub fn verify<'a>(&self, credential: impl Into<Credential<'a>>) -> Verdict<C> {
+        let credential = credential.into();
+        match self.routes.choose(credential) {
+            Ok(verifier) => verifier.verify(credential),
+            Err(cause) => Verdict::Ready(Err(AuthError::new(AuthErrorKind::UnknownKey).because(cause))),
+        }
+    }
+
+    fn set(mut self, change: impl FnOnce(&mut Routes<C>)) -> Self {
+        change(Arc::make_mut(&mut self.routes));
+        self
+    }
+}
+
+impl<C> Routes<C> {
+    /// The only verifier that is given this credential.
+    fn choose(&self, credential: Credential<'_>) -> Result<&AnyVerifier<C>, &'static FixedCause> {
+        let scheme = credential.scheme();
+        if let Some((_, verifier)) = self.schemes.iter().find(|(name, _)| Scheme::trusted(name) == scheme) {
+            return Ok(verifier);
+        }
+        let token = credential.token();
+        if let Some((_, verifier)) =
+            self.prefixes.iter().find(|(prefix, _)| token.starts_with(prefix.as_bytes()))
+        {
+            return Ok(verifier);
+        }
+        if has_jwt_form(token) {
+            self.jwt.as_ref().ok_or(&FixedCause("the token has the form of a JWT, and AnyOf::jwt is not set"))
+        } else {
+            let cause = &FixedCause("no AnyOf::prefix fits the token, and AnyOf::opaque is not set");
+            self.opaque.as_ref().ok_or(cause)
+        }
+    }
+
+    fn offers(&self) -> impl Iterator<Item = Offer> {
+        let others = self.jwt.iter().chain(self.prefixes.iter().map(|(_, verifier)| verifier));
+        let others = others.chain(&self.opaque).flat_map(|verifier| verifier.challenges().offers().to_vec());
+        let schemes = self.schemes.iter().map(|(name, verifier)| {
+            let (scheme, challenges) = (Scheme::trusted(name), verifier.challenges());
+            let own = challenges.offers().iter().find(|offer| offer.scheme() == scheme);
+            own.cloned().unwrap_or_else(|| Offer::new(scheme))
+        });
+        others.chain(schemes)
+    }
+}
+
+impl<C> Verify for AnyOf<C> {
+    type Claims = C;
+
+    fn verify(&self, credential: Credential<'_>) -> Verdict<C> {
+        self.verify(credential)
+    }
+
+    fn challenges(&self) -> Challenges {
+        Challenges::all(self.routes.offers())
+    }
+}
+
+/// Three parts of base64url. Whether they mean something is for the verifier to say.
+fn has_jwt_form(token: &[u8]) -> bool {
+    let is_of_jwt =
+        |byte: u8| (byte | 0x20).is_ascii_lowercase() | matches!(byte, b'0'..=b'9' | b'-' | b'_' | b'.');
+    // No early end, so that several bytes are looked at at once.
+    memchr_iter(b'.', token).count() == 2 && token.iter().fold(true, |fits, byte| fits & is_of_jwt(*byte))
+}
+
+impl<C> Default for AnyOf<C> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<C> Clone for AnyOf<C> {
+    fn clone(&self) -> Self {
+        Self { routes: Arc::clone(&self.routes) }
+    }
+}
+
+impl<C> Clone for Routes<C> {
+    fn clone(&self) -> Self {
+        let Self { schemes, prefixes, jwt, opaque } = self;
+        Self {
+            schemes: schemes.clone(),
+            prefixes: prefixes.clone(),
+            jwt: jwt.clone(),
+            opaque: opaque.clone(),
+        }
+    }
+}
+
+impl<C> fmt::Debug for AnyOf<C> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let names = |routes: &[Route<C>]| routes.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        f.debug_struct("AnyOf")
+            .field("schemes", &names(&self.routes.schemes))
+            .field("prefixes", &names(&self.routes.prefixes))
+            .field("jwt", &self.routes.jwt.is_some())
+            .field("opaque", &self.routes.opaque.is_some())
+            .finish()
+    }
+}
