@@ -225,13 +225,13 @@ fn call(authorization: Option<&str>) -> tonic::Request<HealthCheckRequest> {
 }
 
 /// What a socket has to say, or a failure where it says nothing.
-async fn soon<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), future).await.unwrap()
 }
 
 /// A service that says who asks, and has one stream to give.
 #[derive(Default)]
-struct Watched(Mutex<Option<mpsc::Receiver<Result<HealthCheckResponse, Status>>>>);
+pub(crate) struct Watched(Mutex<Option<mpsc::Receiver<Result<HealthCheckResponse, Status>>>>);
 
 #[tonic::async_trait]
 impl Health for Watched {

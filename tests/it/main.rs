@@ -8,6 +8,8 @@ mod auto_traits;
 mod cache;
 mod caching;
 mod claims;
+#[cfg(feature = "axum")]
+mod credentials;
 mod differential;
 #[cfg(feature = "tracing")]
 mod events;

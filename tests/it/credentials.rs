@@ -1,0 +1,361 @@
+//! Verifiers of several kinds behind one layer, over real sockets: axum, hyper and tonic.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use axum::routing::get;
+use axum::{Extension, Router};
+use http::{HeaderName, HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Endpoint, Server};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::health_server::HealthServer;
+use tower::{ServiceBuilder, ServiceExt};
+use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::{
+    AnyOf, Challenges, Claims, Credential, Grpc, JwtAuthLayer, ProblemJson, Scheme, TokenSource, Verdict,
+    Verify,
+};
+
+use crate::grpc::{Watched, soon};
+use crate::support::*;
+
+/// The certificate of a peer, as a TLS server puts it into the extensions of each request of a connection.
+#[derive(Clone)]
+struct PeerCertificate(&'static str);
+
+/// Accepts the token that belongs to the certificate of the peer.
+struct Certificates;
+
+impl Verify for Certificates {
+    type Claims = Value;
+
+    fn verify(&self, credential: Credential<'_>) -> Verdict<Value> {
+        let certificate =
+            credential.request().and_then(|request| request.extensions().get::<PeerCertificate>());
+        Verdict::Ready(match certificate {
+            Some(PeerCertificate(name)) if credential.token() == format!("cert_{name}").as_bytes() => {
+                Ok(Claims::new(json!({"email": name})))
+            }
+            _ => Err(SenderConstrained.into()),
+        })
+    }
+}
+
+/// Accepts every token, now or later, and gives the client a nonce.
+#[derive(Clone)]
+struct Nonces {
+    waits: bool,
+}
+
+impl Verify for Nonces {
+    type Claims = Value;
+
+    fn verify(&self, _: Credential<'_>) -> Verdict<Value> {
+        let nonce = (HeaderName::from_static("dpop-nonce"), HeaderValue::from_static("n-42"));
+        let claims = Claims::new(json!({"email": "nonce"}));
+        let claims = Claims::with_response_header(claims, nonce.0, nonce.1);
+        match self.waits {
+            true => Verdict::Pending(Box::pin(async {
+                tokio::task::yield_now().await;
+                Ok(claims)
+            })),
+            false => Verdict::Ready(Ok(claims)),
+        }
+    }
+}
+
+/// Knows one key.
+struct Keys(&'static str);
+
+impl Verify for Keys {
+    type Claims = Value;
+
+    fn verify(&self, credential: Credential<'_>) -> Verdict<Value> {
+        Verdict::Ready(match credential.token() == self.0.as_bytes() {
+            true => Ok(Claims::new(json!({"email": self.0}))),
+            false => Err(Revoked.into()),
+        })
+    }
+}
+
+fn any_of() -> AnyOf<Value> {
+    AnyOf::new()
+        .scheme(Scheme::from_static("ApiKey"), Keys("secret"))
+        .unwrap()
+        .prefix("cert_", Certificates)
+        .unwrap()
+        .prefix("nonce_", Nonces { waits: false })
+        .unwrap()
+        .prefix("nonce_later_", Nonces { waits: true })
+        .unwrap()
+        .jwt(verifier())
+        .opaque(Keys("opaque"))
+}
+
+/// `Authorization`, and then status, user and nonce of the response, or how `Bearer` and `ApiKey` continue in the challenges.
+type Row =
+    (&'static str, String, Result<(&'static str, Option<&'static str>), (u16, &'static str, &'static str)>);
+
+const INVALID: &str = r#", error="invalid_token", error_description="#;
+
+fn rows() -> Vec<Row> {
+    const REVOKED: &str = r#""the token has been revoked""#;
+    vec![
+        ("JWT", format!("Bearer {}", good_token()), Ok(("eze@example.com", None))),
+        ("opaque", "Bearer opaque".to_owned(), Ok(("opaque", None))),
+        ("a key with its scheme", "apikey secret".to_owned(), Ok(("secret", None))),
+        ("the certificate of the peer", "Bearer cert_eze".to_owned(), Ok(("eze", None))),
+        ("a nonce", "Bearer nonce_1".to_owned(), Ok(("nonce", Some("n-42")))),
+        ("a nonce, later", "Bearer nonce_later_1".to_owned(), Ok(("nonce", Some("n-42")))),
+        ("nothing", String::new(), Err((401, "", ""))),
+        ("another scheme", "Basic ZXpl".to_owned(), Err((401, "", ""))),
+        ("unknown opaque", "Bearer other".to_owned(), Err((401, REVOKED, ""))),
+        ("key of the scheme as bearer", "Bearer secret".to_owned(), Err((401, REVOKED, ""))),
+        ("opaque token as key", "ApiKey opaque".to_owned(), Err((401, "", REVOKED))),
+        (
+            "JWT with a broken signature",
+            format!("Bearer {}A", good_token()),
+            Err((401, r#""the signature of the token is not valid""#, "")),
+        ),
+        (
+            "the certificate of somebody else",
+            "Bearer cert_other".to_owned(),
+            Err((401, r#""the token is bound to a key and cannot be used as a bearer token""#, "")),
+        ),
+    ]
+}
+
+fn challenge(scheme: &str, description: &str) -> String {
+    let error = if description.is_empty() { String::new() } else { format!("{INVALID}{description}") };
+    format!(r#"{scheme} realm="api"{error}"#)
+}
+
+/// Asks over a socket and checks each row.
+async fn assert_rows(name: &str, address: SocketAddr) {
+    for (row, authorization, expected) in rows() {
+        let header = match authorization.as_str() {
+            "" => String::new(),
+            value => format!("authorization: {value}\r\n"),
+        };
+        let text =
+            send(address, &format!("GET / HTTP/1.1\r\nhost: x\r\n{header}connection: close\r\n\r\n")).await;
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let values = |name: &str| -> Vec<&str> {
+            let lines = head.lines().filter_map(|line| line.split_once(": "));
+            lines.filter(|(header, _)| *header == name).map(|(_, value)| value).collect()
+        };
+        let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
+        match expected {
+            Ok((user, nonce)) => {
+                assert_eq!((status, body), (200, user), "{name}, {row}");
+                assert_eq!(values("dpop-nonce"), Vec::from_iter(nonce), "{name}, {row}");
+            }
+            Err((expected, bearer, api_key)) => {
+                assert_eq!(status, expected, "{name}, {row}");
+                let challenges = [challenge("Bearer", bearer), challenge("ApiKey", api_key)];
+                assert_eq!(values("www-authenticate"), challenges, "{name}, {row}");
+            }
+        }
+    }
+}
+
+async fn send(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    soon(stream.read_to_string(&mut text)).await.unwrap();
+    text
+}
+
+async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+#[tokio::test]
+async fn axum_serves_every_kind_of_credential() {
+    let (listener, address) = listen().await;
+    let hello = async |user: Claims<Value>| user["email"].as_str().unwrap().to_owned();
+    let app = Router::new()
+        .route("/", get(hello))
+        .layer(JwtAuthLayer::new(any_of()))
+        .layer(Extension(PeerCertificate("eze")));
+    tokio::spawn(axum::serve(listener, app).into_future());
+    assert_rows("axum", address).await;
+}
+
+#[tokio::test]
+async fn hyper_serves_every_kind_of_credential() {
+    let (listener, address) = listen().await;
+    let service = ServiceBuilder::new()
+        .map_request(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(PeerCertificate("eze"));
+            request
+        })
+        .layer(JwtAuthLayer::new(any_of()))
+        .service_fn(async |request: Request<Incoming>| {
+            let user = Claims::<Value>::find(request.extensions()).unwrap();
+            Ok::<_, Infallible>(Response::new(user["email"].as_str().unwrap().to_owned()))
+        });
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let service = TowerToHyperService::new(service.clone());
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    assert_rows("hyper", address).await;
+}
+
+#[tokio::test]
+async fn tonic_serves_every_kind_of_credential() {
+    let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = format!("http://{}", incoming.local_addr().unwrap());
+    let mut client = HealthClient::new(Endpoint::try_from(address).unwrap().connect_lazy());
+    let layers = ServiceBuilder::new()
+        .map_request(|mut request: Request<tonic::body::Body>| {
+            request.extensions_mut().insert(PeerCertificate("eze"));
+            request
+        })
+        .layer(JwtAuthLayer::new(any_of()).on_reject(Grpc))
+        .into_inner();
+    let server = Server::builder().layer(layers).add_service(HealthServer::new(Watched::default()));
+    tokio::spawn(server.serve_with_incoming(incoming));
+
+    for (row, authorization, expected) in rows() {
+        let mut call = tonic::Request::new(HealthCheckRequest::default());
+        if !authorization.is_empty() {
+            call.metadata_mut().insert("authorization", authorization.parse().unwrap());
+        }
+        let answer = soon(client.check(call)).await;
+        match expected {
+            Ok((user, nonce)) => {
+                let answer = answer.unwrap_or_else(|status| panic!("{row}: {status}"));
+                assert_eq!(answer.metadata().get("x-user").unwrap(), user, "{row}");
+                let given = answer.metadata().get("dpop-nonce").map(|nonce| nonce.to_str().unwrap());
+                assert_eq!(given, nonce, "{row}");
+            }
+            Err((_, bearer, api_key)) => {
+                let status = answer.map(drop).unwrap_err();
+                assert_eq!(status.code(), tonic::Code::Unauthenticated, "{row}");
+                let told = status.metadata().get_all("www-authenticate");
+                let told: Vec<_> = told.iter().map(|value| value.to_str().unwrap()).collect();
+                let challenges = [challenge("Bearer", bearer), challenge("ApiKey", api_key)];
+                assert_eq!(told, challenges, "{row}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn refusals_from_inside_keep_every_scheme() {
+    let refuses = async |user: Claims<Value>| Err::<(), _>(Claims::refuse(&user, InsufficientScope));
+    let layer = JwtAuthLayer::new(any_of()).realm("shop").unwrap().on_reject(ProblemJson);
+    let app = Router::<()>::new().route("/", get(refuses)).layer(layer);
+    let request = Request::get("/").header("authorization", "ApiKey secret");
+    let response = app.oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 403);
+    let challenges: Vec<_> = response.headers().get_all("www-authenticate").iter().collect();
+    let forbidden = r#"ApiKey realm="shop", error="insufficient_scope", error_description="the token does not permit this request""#;
+    assert_eq!(challenges, [r#"Bearer realm="shop""#, forbidden]);
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+}
+
+#[tokio::test]
+async fn headers_of_the_verifier_replace_those_of_the_service() {
+    let layer = JwtAuthLayer::new(Nonces { waits: false });
+    let mut service = ServiceBuilder::new().layer(layer).service_fn(async |_: Request<String>| {
+        let response = Response::builder().header("dpop-nonce", "other").header("vary", "accept");
+        Ok::<_, Infallible>(response.body(String::new()).unwrap())
+    });
+    let response = service.ready().await.unwrap();
+    let response = tower::Service::call(response, bearer("x")).await.unwrap();
+    assert_eq!(response.headers().get_all("dpop-nonce").iter().collect::<Vec<_>>(), ["n-42"]);
+    assert_eq!(response.headers()["vary"], "accept");
+}
+
+#[tokio::test]
+async fn a_credential_goes_to_exactly_one_verifier() {
+    let jwt = good_token();
+    let kind = async |verifier: &AnyOf<Value>, token: &str| {
+        verifier.verify(token).await.err().map(|error| error.kind())
+    };
+    // It fits nothing: nobody is asked.
+    for token in [&*jwt, "opaque", "key_1", "..", "a.b", "a.b.c.d.e", "a.b.c+"] {
+        assert_eq!(kind(&AnyOf::new(), token).await, Some(UnknownKey), "{token}");
+    }
+    let jwt_alone = AnyOf::new().jwt(verifier());
+    assert_eq!(kind(&jwt_alone, &jwt).await, None);
+    assert_eq!(kind(&jwt_alone, "opaque").await, Some(UnknownKey));
+    assert_eq!(kind(&jwt_alone, "..").await, Some(MalformedToken), "of the form of a JWT");
+    // The longest prefix wins, in whatever order they come; a prefix comes before the form.
+    let nested = AnyOf::new().prefix("a_b_", Keys("a_b_1")).unwrap().prefix("a_", Keys("a_1")).unwrap();
+    assert_eq!((kind(&nested, "a_1").await, kind(&nested, "a_b_1").await), (None, None));
+    let before = jwt_alone.prefix("eyJ", Keys("eyJ")).unwrap();
+    assert_eq!(kind(&before, &jwt).await, Some(Revoked));
+    // The scheme comes first.
+    let schemes = AnyOf::new().scheme(Scheme::BEARER, Keys("x")).unwrap().jwt(verifier());
+    assert_eq!(kind(&schemes, &jwt).await, Some(Revoked));
+}
+
+#[test]
+fn two_verifiers_for_one_route_are_an_error() {
+    let error = AnyOf::new().prefix("a_", Keys("")).unwrap().prefix("a_", Keys("")).unwrap_err();
+    assert_eq!(error.to_string(), "there are two verifiers for the scheme or prefix `a_`");
+    let api_key = |name| Scheme::from_static(name);
+    let error = AnyOf::new()
+        .scheme(api_key("ApiKey"), Keys(""))
+        .unwrap()
+        .scheme(api_key("APIKEY"), Keys(""))
+        .unwrap_err();
+    assert_eq!(error.to_string(), "there are two verifiers for the scheme or prefix `APIKEY`");
+    AnyOf::new().prefix("", Keys("")).unwrap_err();
+}
+
+#[tokio::test]
+async fn verifiers_offer_schemes_with_parameters() {
+    struct Dpop;
+    impl Verify for Dpop {
+        type Claims = Value;
+
+        fn verify(&self, credential: Credential<'_>) -> Verdict<Value> {
+            let scheme = credential.scheme().to_string();
+            Verdict::Ready(Ok(Claims::new(json!({"email": scheme}))))
+        }
+
+        fn challenges(&self) -> Challenges {
+            Challenges::bearer().add(Scheme::DPOP).param("algs", "ES256 EdDSA").unwrap()
+        }
+    }
+
+    let layer = JwtAuthLayer::new(std::sync::Arc::new(Dpop)).token_source(TokenSource::authorization());
+    let response = ask(&layer, with_authorization("dpop x")).await;
+    assert_eq!(response.body(), "Hello DPoP");
+    let response = ask(&layer.challenge_scope("read").unwrap(), with_authorization("dpop ")).await;
+    assert_eq!(response.status(), 400);
+    let challenges = response.headers().get_all("www-authenticate").iter();
+    let challenges: Vec<_> = challenges.map(|value| value.to_str().unwrap()).collect();
+    let error = r#"error="invalid_request", error_description="the credential is not a single well-formed bearer token""#;
+    assert_eq!(
+        challenges,
+        [r#"Bearer realm="api""#, &format!(r#"DPoP realm="api", {error}, algs="ES256 EdDSA""#)]
+    );
+
+    for (name, value) in [("realm", "x"), ("Error", "x"), ("a b", "x"), ("algs", "\u{7f}"), ("algs", "ä")] {
+        Challenges::bearer().param(name, value).unwrap_err();
+    }
+}
+
+fn with_authorization(value: &str) -> Request<String> {
+    Request::get("/").header("authorization", value).body(String::new()).unwrap()
+}
