@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 
 use http::{HeaderValue, StatusCode};
 
-use crate::address::public_url;
 use crate::config_error::ConfigError;
 use crate::kind::AuthErrorKind;
+use crate::url::public_url;
 
 /// What a layer tells the clients that it refuses, with the header of every kind of refusal made ready.
 pub(crate) struct Challenge {

@@ -180,7 +180,6 @@
 //! - A bearer token is as good as a password to whoever holds it: serve it over TLS only, and keep its life short.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod address;
 mod caching;
 mod challenge;
 mod claims;
@@ -214,6 +213,7 @@ mod service;
 #[cfg_attr(tower_jwt_auth_model, path = "../tests/model/sync.rs")]
 mod sync;
 mod token_source;
+mod url;
 mod verify;
 
 pub use jsonwebtoken::{Algorithm, jwk};

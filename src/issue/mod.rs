@@ -7,7 +7,7 @@ mod jwks_service;
 mod payload;
 mod private_key;
 mod public_jwk;
-mod published;
+mod rotation;
 mod signing_key;
 mod test_kit;
 
@@ -23,7 +23,7 @@ pub use self::jwks_service::JwksService;
 pub use self::signing_key::SigningKey;
 
 use self::payload::OwnClaims;
-use self::published::Keys;
+use self::rotation::Keys;
 use crate::config_error::ConfigError;
 use crate::registered::{Audience, since_epoch};
 use crate::verify::base64url::{encode, encode_onto};

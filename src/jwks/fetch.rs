@@ -8,12 +8,12 @@ use http::{Request, Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::address::{Address, PlainHttp};
 use super::client::HttpClient;
 use super::fetch_error::{FetchError, Problem};
+use super::fetch_url::{Address, PlainHttp};
 use super::freshness;
-use super::pace::after;
-use crate::address::without_secrets;
+use super::schedule::after;
+use crate::url::without_secrets;
 use crate::verify::{JwksRules, KeySet, json};
 
 /// Where keys come from.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::address::Address;
+use super::fetch_url::Address;
 use crate::config_error::ConfigError;
 
 /// Why keys could not be fetched.

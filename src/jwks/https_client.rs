@@ -9,8 +9,8 @@ use reqwest::tls::Certificate;
 use reqwest::{NoProxy, Proxy};
 
 use super::client::{ClientFuture, HttpClient};
-use crate::address::without_secrets;
 use crate::config_error::ConfigError;
+use crate::url::without_secrets;
 use crate::verify::key_material::{KeyMaterial, Kind};
 use crate::verify::pem::{self, Block, Expected};
 

@@ -1,14 +1,14 @@
 //! Keys fetched from an OpenID provider, and kept through its outages.
 
-mod address;
 mod client;
 mod fetch;
 mod fetch_error;
+mod fetch_url;
 mod freshness;
 #[cfg(feature = "http-client")]
 mod https_client;
-mod pace;
 mod progress;
+mod schedule;
 mod state;
 mod stats;
 
@@ -24,9 +24,9 @@ pub use self::client::{ClientFuture, HttpClient};
 pub use self::https_client::HttpsClient;
 pub use self::stats::RemoteKeysStats;
 
-use self::address::{Address, PlainHttp, metadata_addresses};
 use self::fetch::{Fetcher, Origin};
-use self::pace::Pace;
+use self::fetch_url::{Address, PlainHttp, metadata_addresses};
+use self::schedule::Pace;
 use self::state::{NO_RUNTIME, State, TaskGuard};
 use crate::config_error::ConfigError;
 use crate::error::AuthError;
@@ -219,7 +219,7 @@ impl RemoteKeys {
     /// fetched anew after half of it, whatever the provider says.
     #[must_use]
     pub fn outage_limit(self, limit: Duration) -> Self {
-        self.set(|settings| settings.pace.outage_limit = limit.max(pace::LEAST_WAIT))
+        self.set(|settings| settings.pace.outage_limit = limit.max(schedule::LEAST_WAIT))
     }
 
     /// Sets how long a request waits at most whose key is not held, while others are. The default is 2 s. It is then

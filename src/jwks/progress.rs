@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::fetch_error::FetchError;
-use super::pace::after;
+use super::schedule::after;
 
 /// How far fetching has come.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::fetch::{Fetched, Fetcher};
 use super::fetch_error::{FetchError, Problem};
-use super::pace::{LEAST_WAIT, Pace, after};
 use super::progress::{Ask, Look, Progress};
+use super::schedule::{LEAST_WAIT, Pace, after};
 use super::stats::Counts;
 use crate::error::AuthError;
 use crate::observe::{self, HeldKeys};

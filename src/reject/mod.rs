@@ -1,7 +1,7 @@
 //! Responses to requests that are refused.
 
 mod grpc;
-mod inside;
+mod inner;
 mod problem_json;
 
 use std::borrow::Cow;
@@ -11,9 +11,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 pub use self::grpc::Grpc;
-pub(crate) use self::inside::Kept;
-pub use self::inside::Reads;
-use self::inside::Unrendered;
+pub(crate) use self::inner::Kept;
+pub use self::inner::Reads;
+use self::inner::Unrendered;
 pub use self::problem_json::ProblemJson;
 
 use crate::error::AuthError;

@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::names::Name;
+use super::fingerprint::Name;
 use super::seconds;
 use crate::registered::{NumericDate, since_epoch};
 

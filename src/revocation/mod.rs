@@ -1,15 +1,15 @@
 //! Tokens that are no longer good, though they have not expired.
 
 #[cfg(not(feature = "shared-revocations"))]
-#[path = "alone.rs"]
+#[path = "shared_off.rs"]
 mod shared;
 #[cfg(feature = "shared-revocations")]
 mod shared;
 
+mod bit_filter;
 mod entry;
-mod held;
-mod marks;
-mod names;
+mod fingerprint;
+mod list;
 mod recorded;
 
 use std::fmt::{self, Formatter};
@@ -17,9 +17,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use self::entry::Revocation;
-use self::held::Held;
-pub(crate) use self::held::Revocable;
-pub(crate) use self::names::Identity;
+pub(crate) use self::fingerprint::Identity;
+use self::list::Held;
+pub(crate) use self::list::Revocable;
 pub use self::recorded::{NotRecorded, Recorded};
 use self::shared::Link;
 #[cfg(feature = "redis")]

@@ -1,14 +1,14 @@
 //! What is revoked, on more than one machine.
 
 mod conformance;
-mod follow;
+mod follower;
 #[cfg(feature = "redis")]
 mod redis;
 mod state;
 mod stats;
 mod store;
-mod two_clocks;
-mod write;
+mod timestamp;
+mod writer;
 
 use std::error::Error;
 use std::fmt::{self, Formatter};
@@ -27,9 +27,9 @@ pub use self::redis::RedisStore;
 pub use self::stats::SharedRevocationsStats;
 pub use self::store::{RevocationPage, RevocationStore, StoreFuture};
 
-use self::follow::Follower;
+use self::follower::Follower;
 use self::state::State;
-use self::write::{Outgoing, Writer};
+use self::writer::{Outgoing, Writer};
 use super::{NotRecorded, Recorded, Revocation, Revocations};
 use crate::config_error::ConfigError;
 use crate::error::AuthError;

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::two_clocks::Time;
+use super::timestamp::Time;
 use super::{SharedRevocationsStats, StoreError};
 use crate::observe;
 use crate::sync::Mutex;

@@ -1,8 +1,8 @@
 //! The tokens that a verifier has found good, remembered.
 
 mod count;
-mod marks;
 mod settings;
+mod tag_filter;
 
 use std::hash::{Hash, Hasher, RandomState};
 use std::mem::size_of;
@@ -14,8 +14,8 @@ use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 use smallvec::SmallVec;
 
 use self::count::Count;
-use self::marks::Marks;
 pub use self::settings::{CacheStats, TokenCache};
+use self::tag_filter::Marks;
 use super::crypto::Fingerprint;
 use super::key_set::KeySet;
 use super::rules::Judged;
@@ -211,7 +211,7 @@ impl Weigh {
     fn bytes_of<C>(token: usize) -> usize {
         // A slot of the table with what it is found by, of which there may be twice as many as there have to be; its
         // part of the marks; what the claims are held in; the token; and what is in the claims.
-        let slots = 2 * (size_of::<Token>() + size_of::<Remembered<C>>() + 48) + 2 * marks::BYTES_EACH;
+        let slots = 2 * (size_of::<Token>() + size_of::<Remembered<C>>() + 48) + 2 * tag_filter::BYTES_EACH;
         slots + Claims::<C>::HELD_BYTES + token + token / 4 * 3
     }
 }

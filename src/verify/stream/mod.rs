@@ -3,9 +3,9 @@
 //! Only what is plainly as it should be is seen here. Whatever is not (a claim that stands there twice, one of another
 //! type, one read in a way that cannot be watched) is left to the plain pass in `validate.rs`, which alone refuses.
 
+mod observed;
 #[cfg(test)]
 mod tests;
-mod watched;
 
 use std::any::TypeId;
 use std::borrow::Cow;
@@ -15,10 +15,10 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 use serde_json::{Map, Value};
 
-use self::watched::{Watch, Watched};
+use self::observed::{Watch, Watched};
+use super::claim_name_case::{is_respelled, meant_field, probe};
 use super::json::Text;
 use super::private_names::PREFIX;
-use super::respelled::{is_respelled, meant_field, probe};
 use super::validate::{AudienceClaim, Claim, Registered, Wanted, plain};
 use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;

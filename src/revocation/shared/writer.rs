@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::state::{Attempt, State};
 use super::{RevocationStore, attempt, pause};
 use crate::revocation::Revocation;
-use crate::revocation::held::Held;
+use crate::revocation::list::Held;
 use crate::sync::atomic::Ordering;
 
 /// An entry on its way, and whoever waits for its arrival.

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use siphasher::sip128::{Hash128, SipHasher13};
 use smallvec::SmallVec;
 
-use super::marks::Mark;
+use super::bit_filter::Mark;
 use crate::registered::NumericDate;
 
 /// What a token can be revoked by.

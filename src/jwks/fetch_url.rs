@@ -5,8 +5,8 @@ use std::fmt::{self, Formatter};
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::address;
 use crate::config_error::ConfigError;
+use crate::url;
 
 /// An address that may be fetched.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,12 +30,11 @@ impl PlainHttp {
 
 impl Address {
     pub(crate) fn parse(text: &str, plain_http: PlainHttp) -> Result<Self, ConfigError> {
-        let unusable =
-            |reason| ConfigError::InvalidAddress { address: address::without_secrets(text), reason };
-        let uri = address::parse(text).map_err(unusable)?;
+        let unusable = |reason| ConfigError::InvalidAddress { address: url::without_secrets(text), reason };
+        let uri = url::parse(text).map_err(unusable)?;
         let plain_is_fine = match plain_http {
             PlainHttp::Nothing => false,
-            PlainHttp::Loopback => uri.host().is_some_and(address::is_loopback),
+            PlainHttp::Loopback => uri.host().is_some_and(url::is_loopback),
             PlainHttp::Anything => true,
         };
         match uri.scheme() {
@@ -47,7 +46,7 @@ impl Address {
 
     /// What logs and errors show of it: a query may hold a key to the address.
     pub(crate) fn without_query(&self) -> String {
-        address::without_query(&self.0.to_string())
+        url::without_query(&self.0.to_string())
     }
 
     pub(crate) fn uri(&self) -> &Uri {
@@ -80,7 +79,7 @@ pub(crate) fn metadata_addresses(issuer: &str, plain_http: PlainHttp) -> Result<
     let address = Address::parse(issuer, plain_http)?;
     if issuer.contains('?') {
         let reason = "an issuer has no query";
-        return Err(ConfigError::InvalidAddress { address: address::without_secrets(issuer), reason });
+        return Err(ConfigError::InvalidAddress { address: url::without_secrets(issuer), reason });
     }
     let path = address.uri().path().trim_end_matches('/');
     let host = &issuer[..issuer.trim_end_matches('/').len() - path.len()];

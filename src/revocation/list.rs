@@ -6,9 +6,9 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
+use super::bit_filter::{Mark, Marks, PARTS};
 use super::entry::{Revocation, millis};
-use super::marks::{Mark, Marks, PARTS};
-use super::names::{Fingerprint, Identity, Name, Print, Printer};
+use super::fingerprint::{Fingerprint, Identity, Name, Print, Printer};
 use super::seconds;
 use crate::observe;
 use crate::sync::RwLock;

@@ -8,9 +8,9 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::state::{Attempt, State};
-use super::two_clocks::Time;
+use super::timestamp::Time;
 use super::{RevocationStore, attempt, pause};
-use crate::revocation::held::Held;
+use crate::revocation::list::Held;
 
 pub(super) struct Follower {
     pub(super) store: Arc<dyn RevocationStore>,

@@ -9,10 +9,10 @@ use serde::de::{DeserializeOwned, Error as _, IgnoredAny, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
 use super::base64url::Buffer;
+use super::claim_name_case::{USUAL_NAMES, meant_field, probe};
 use super::json;
 use super::private_names::has_private_name;
 use super::required;
-use super::respelled::{USUAL_NAMES, meant_field, probe};
 use super::rules::{USUAL_PAYLOAD, payload_text};
 use super::validate::{AudienceClaim, Expected, Wanted, plain, plain_or_culprit};
 
