@@ -6,7 +6,7 @@ use http::header::{
 };
 use http::{Method, Request, Response, Uri};
 
-use super::grpc::Form;
+use super::grpc_form::Form;
 use super::{EmptyBody, Head, Reject};
 use crate::error::AuthError;
 

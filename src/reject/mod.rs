@@ -1,6 +1,7 @@
 //! Responses to requests that are refused.
 
 mod grpc;
+mod grpc_form;
 mod inner;
 mod problem_json;
 
