@@ -24,10 +24,11 @@ pub use self::recorded::{NotRecorded, Recorded};
 #[cfg(feature = "redis")]
 pub use self::shared::RedisStore;
 use self::shared::StoreLink;
+#[cfg(all(feature = "shared-revocations", feature = "test-util"))]
+pub use self::shared::check_revocation_store;
 #[cfg(feature = "shared-revocations")]
 pub use self::shared::{
     RevocationPage, RevocationStore, SharedRevocations, SharedRevocationsStats, StoreFuture,
-    check_revocation_store,
 };
 use crate::kind::AuthErrorKind;
 use crate::registered::since_epoch;

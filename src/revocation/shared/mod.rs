@@ -1,5 +1,6 @@
 //! What is revoked, on more than one machine.
 
+#[cfg(feature = "test-util")]
 mod conformance;
 mod follower;
 #[cfg(feature = "redis")]
@@ -21,6 +22,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+#[cfg(feature = "test-util")]
 pub use self::conformance::check_revocation_store;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
