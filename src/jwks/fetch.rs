@@ -144,7 +144,7 @@ impl Fetcher {
         etag: Option<&HeaderValue>,
         end: Instant,
     ) -> Result<Response<Vec<u8>>, FetchError> {
-        let mut request = Request::new(());
+        let mut request = Request::new(Vec::new());
         *request.uri_mut() = address.uri().clone();
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json"));

@@ -266,7 +266,7 @@ fn keys(seen: &mut Seen) {
 struct Talkative;
 
 impl HttpClient for Talkative {
-    fn fetch(&self, request: Request<()>, _: usize) -> ClientFuture {
+    fn fetch(&self, request: Request<Vec<u8>>, _: usize) -> ClientFuture {
         let body = match request.uri().path().ends_with(".json") {
             true => json!({"keys": [{"kty": "oct", "k": base64url(MARK), "alg": "HS256"}]}),
             false => {
