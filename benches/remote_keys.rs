@@ -20,7 +20,7 @@ struct Provider {
 }
 
 impl HttpClient for Provider {
-    fn fetch(&self, _: Request<()>, _: usize) -> ClientFuture {
+    fn fetch(&self, _: Request<Vec<u8>>, _: usize) -> ClientFuture {
         if self.hangs.load(Ordering::Relaxed) {
             return Box::pin(std::future::pending());
         }

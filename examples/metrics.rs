@@ -14,7 +14,9 @@ use axum::routing::get;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tower_jwt_auth::policy::span_field;
-use tower_jwt_auth::{Claims, JwtAuthLayer, RegisteredClaims, TokenIssuer, describe_metrics};
+use tower_jwt_auth::{
+    Algorithm, Claims, ConfigError, JwtAuthLayer, RegisteredClaims, SigningKey, TokenIssuer, describe_metrics,
+};
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
@@ -37,6 +39,10 @@ fn record() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError>
         }
     });
     Ok(handle)
+}
+
+fn issuer() -> Result<TokenIssuer, ConfigError> {
+    Ok(TokenIssuer::new(SigningKey::generate(Algorithm::EdDSA)?, "https://id.example.com"))
 }
 
 fn service(issuer: &TokenIssuer) -> Router {
@@ -66,7 +72,7 @@ fn measurements(handle: PrometheusHandle) -> Router {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().init();
     let handle = record()?;
-    let issuer = TokenIssuer::for_tests();
+    let issuer = issuer()?;
     let service_listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 3000)).await?;
     let metrics_listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 9000)).await?;
     let token = issuer.issue(&serde_json::json!({ "sub": "eze" }))?;
@@ -98,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn what_happens_can_be_read_at_the_endpoint() {
         let handle = record().unwrap();
-        let issuer = TokenIssuer::for_tests();
+        let issuer = issuer().unwrap();
         let (app, endpoint) = (service(&issuer), measurements(handle));
         let token = issuer.issue(&serde_json::json!({ "sub": "eze" })).unwrap();
         let good = format!("Bearer {}", token.as_str());

@@ -5,11 +5,11 @@ use std::sync::{Arc, LazyLock};
 
 use http::{HeaderValue, StatusCode};
 
-use crate::address::public_url;
 use crate::challenges::{Challenges, Offer, quoted};
 use crate::config_error::ConfigError;
 use crate::credential::Scheme;
 use crate::kind::AuthErrorKind;
+use crate::url::public_url;
 
 /// The challenge of a layer to clients that use one of its schemes, with the headers of every kind of refusal rendered.
 pub(crate) struct Challenge {

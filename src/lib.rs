@@ -84,8 +84,8 @@
 //! # Tokens of one's own
 //!
 //! A `TokenIssuer` (feature `issue`) signs claims of your own, publishes the public keys as a JWK set, and rotates them so that
-//! no verifier refuses a good token. In the tests of a service, `TokenIssuer::for_tests()` is an issuer with a key of its
-//! own, and its `verifier()` the verifier that trusts it.
+//! no verifier refuses a good token. In the tests of a service, `TokenIssuer::for_tests()` (feature
+//! `test-util`) is an issuer with a key of its own, and its `verifier()` the verifier that trusts it.
 //!
 //! # Tokens that end early
 //!
@@ -145,9 +145,10 @@
 //! | `jwks` | no | `RemoteKeys`: keys from any OpenID provider; the two that follow, together |
 //! | `remote-keys` | no | `RemoteKeys` with no HTTP client, for those who have one of their own; `IssuerResolver`: tenants that are looked up, in a database for example |
 //! | `http-client` | no | `HttpsClient`, which brings its own TLS (rustls on aws-lc-rs, so that it builds a C library) |
-//! | `issue` | no | `TokenIssuer`: tokens of one's own, and keys that rotate; a kit for tests |
+//! | `issue` | no | `TokenIssuer`: tokens of one's own, and keys that rotate |
 //! | `shared-revocations` | no | `SharedRevocations`: what is revoked in one process is in all of them, by a store of your own |
 //! | `redis` | no | `RedisStore`: the same by [Redis](https://redis.io) or [Valkey](https://valkey.io) |
+//! | `test-util` | no | for tests: `TokenIssuer::for_tests`, and `check_revocation_store` for a store of your own. Switch it on under `[dev-dependencies]`; includes `issue` |
 //! | `tracing` | no | an event for each refusal, and for what goes wrong in the background, by [`tracing`](https://docs.rs/tracing) |
 //! | `metrics` | no | counts and times, by [`metrics`](https://docs.rs/metrics) |
 //! | `axum` | yes | [`Claims`], `Option<Claims<C>>` and `Permitted<C, P>` are extractors of axum 0.8 |
@@ -180,7 +181,6 @@
 //! - A bearer token is as good as a password to whoever holds it: serve it over TLS only, and keep its life short.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod address;
 mod caching;
 mod challenge;
 mod challenges;
@@ -217,6 +217,7 @@ mod service;
 #[cfg_attr(tower_jwt_auth_model, path = "../tests/model/sync.rs")]
 mod sync;
 mod token_source;
+mod url;
 mod verify;
 
 pub use jsonwebtoken::{Algorithm, jwk};
@@ -247,11 +248,12 @@ pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::resource::{ProtectedResource, ProtectedResourceService};
 #[cfg(feature = "redis")]
 pub use self::revocation::RedisStore;
+#[cfg(all(feature = "shared-revocations", feature = "test-util"))]
+pub use self::revocation::check_revocation_store;
 pub use self::revocation::{NotRecorded, Recorded, Revocation, Revocations};
 #[cfg(feature = "shared-revocations")]
 pub use self::revocation::{
     RevocationPage, RevocationStore, SharedRevocations, SharedRevocationsStats, StoreFuture,
-    check_revocation_store,
 };
 pub use self::service::JwtAuth;
 pub use self::token_source::TokenSource;
@@ -269,6 +271,7 @@ pub use self::verify::{
     feature = "issue",
     feature = "jwks",
     feature = "redis",
+    feature = "test-util",
     feature = "tracing"
 ))]
 #[doc = include_str!("../README.md")]

@@ -175,8 +175,10 @@ where
         let inner = std::mem::replace(&mut self.inner, fresh);
         let about = |request: &Extensions| request.get().map(Claims::<C>::about).unwrap_or_default();
         let challenge = claims.challenge().cloned();
-        let held = Held { request, challenge, about, inner, reject: self.layer.reject.clone() };
-        PrincipalFuture { state: State::Finding { lookup: (self.layer.find)(claims), held: Some(held) } }
+        let pending = Pending { request, challenge, about, inner, reject: self.layer.reject.clone() };
+        PrincipalFuture {
+            state: State::Finding { lookup: (self.layer.find)(claims), pending: Some(pending) },
+        }
     }
 }
 
@@ -197,14 +199,14 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        Finding { #[pin] lookup: Lookup, held: Option<Held<S, R, B>> },
+        Finding { #[pin] lookup: Lookup, pending: Option<Pending<S, R, B>> },
         Calling { #[pin] response: S::Future },
         Refused { response: Option<S::Response> },
     }
 }
 
-/// What waits until the user is found.
-struct Held<S, R, B> {
+/// The request and the service, until the user is found.
+struct Pending<S, R, B> {
     request: Request<B>,
     challenge: Option<Arc<Challenge>>,
     /// What logs may say of the token whose claims are in these extensions, unless the user took their place.
@@ -229,21 +231,25 @@ where
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
-                StateProj::Finding { lookup, held } => {
+                StateProj::Finding { lookup, pending } => {
                     let found = ready!(lookup.poll(cx));
-                    let mut held = held.take().expect(DONE);
+                    let mut pending = pending.take().expect(DONE);
                     let error = match found {
                         Ok(Some(user)) => {
-                            held.request.extensions_mut().insert(user);
-                            state.set(State::Calling { response: held.inner.call(held.request) });
+                            pending.request.extensions_mut().insert(user);
+                            state.set(State::Calling { response: pending.inner.call(pending.request) });
                             continue;
                         }
                         Ok(None) => AuthError::new(AuthErrorKind::UnknownPrincipal),
                         Err(error) => AuthError::new(AuthErrorKind::PrincipalUnavailable).caused_by(error),
                     };
-                    let about = (held.about)(held.request.extensions());
-                    let error = error.in_challenge(held.challenge.as_ref()).about(about);
-                    return Poll::Ready(Ok(reject::refuse(&held.reject, error, (&held.request).into())));
+                    let about = (pending.about)(pending.request.extensions());
+                    let error = error.in_challenge(pending.challenge.as_ref()).about(about);
+                    return Poll::Ready(Ok(reject::refuse(
+                        &pending.reject,
+                        error,
+                        (&pending.request).into(),
+                    )));
                 }
                 StateProj::Calling { response } => return response.poll(cx),
                 StateProj::Refused { response } => return Poll::Ready(Ok(response.take().expect(DONE))),

@@ -9,10 +9,10 @@ use http::{HeaderValue, Request, Response};
 use serde::Serialize;
 use tower_service::Service;
 
-use crate::address::{public_url, without_secrets};
 use crate::challenge::checked_scopes;
 use crate::config_error::ConfigError;
 use crate::public_json;
+use crate::url::{public_url, without_secrets};
 
 /// What an API says of itself to clients that want a token for it: OAuth 2.0 Protected Resource Metadata
 /// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)).

@@ -75,7 +75,7 @@ enum Key {
 }
 
 impl HttpClient for Provider {
-    fn fetch(&self, request: Request<()>, limit: usize) -> ClientFuture {
+    fn fetch(&self, request: Request<Vec<u8>>, limit: usize) -> ClientFuture {
         let uri = request.uri();
         let line = self.answers.lock().unwrap().pop_front().unwrap_or_default();
         let mut seen = self.seen.lock().unwrap();

@@ -7,10 +7,11 @@ use std::time::SystemTime;
 /// does not show it.
 ///
 /// ```
-/// use tower_jwt_auth::TokenIssuer;
+/// use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
 ///
-/// # fn main() -> Result<(), tower_jwt_auth::IssueError> {
-/// let token = TokenIssuer::for_tests().issue(&serde_json::json!({"sub": "42"}))?;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let issuer = TokenIssuer::new(SigningKey::generate(Algorithm::EdDSA)?, "https://id.example.com");
+/// let token = issuer.issue(&serde_json::json!({"sub": "42"}))?;
 /// assert_eq!(format!("Bearer {token}"), ["Bearer ", token.as_str()].concat());
 /// assert_eq!(token.jti().len(), 22);
 /// # Ok(())

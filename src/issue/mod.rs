@@ -7,9 +7,11 @@ mod jwks_service;
 mod payload;
 mod private_key;
 mod public_jwk;
-mod published;
+mod rotation;
 mod signing_key;
+#[cfg(feature = "test-util")]
 mod test_kit;
+mod verifier;
 
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
@@ -23,7 +25,7 @@ pub use self::jwks_service::JwksService;
 pub use self::signing_key::SigningKey;
 
 use self::payload::OwnClaims;
-use self::published::Keys;
+use self::rotation::Keys;
 use crate::config_error::ConfigError;
 use crate::registered::{Audience, since_epoch};
 use crate::verify::base64url::{encode, encode_onto};
@@ -143,7 +145,8 @@ impl TokenIssuer {
     ///
     /// ```
     /// # use serde_json::json;
-    /// # let issuer = tower_jwt_auth::TokenIssuer::for_tests();
+    /// # use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
+    /// # let issuer = TokenIssuer::new(SigningKey::generate(Algorithm::EdDSA).unwrap(), "https://id.example.com");
     /// let error = issuer.issue(&json!({"sub": "42", "exp": 1_800_000_000})).unwrap_err();
     /// assert_eq!(error.to_string(), "the claims have a member `exp`, which the issuer sets");
     /// ```
@@ -202,13 +205,17 @@ impl TokenIssuer {
     ///
     /// ```
     /// use http::Request;
-    /// use tower_jwt_auth::TokenIssuer;
+    /// use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
     /// use tower_service::Service;
     ///
-    /// let mut service = TokenIssuer::for_tests().jwks_service();
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// let issuer = TokenIssuer::new(SigningKey::generate(Algorithm::EdDSA)?, "https://id.example.com");
+    /// let mut service = issuer.jwks_service();
     /// let answer = service.call(Request::new(())).into_inner().unwrap();
     /// assert_eq!(answer.headers()["cache-control"], "public, max-age=300");
     /// assert!(answer.body().starts_with(r#"{"keys":[{"alg":"EdDSA","#));
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn jwks_service(&self) -> JwksService {
         JwksService { issuer: self.clone() }

@@ -1,11 +1,9 @@
-//! An issuer and the verifier that trusts it, in one process.
+//! An issuer for the tests of a service.
 
 use jsonwebtoken::Algorithm;
-use serde::de::DeserializeOwned;
 
 use super::TokenIssuer;
 use super::signing_key::SigningKey;
-use crate::verify::{JwtVerifier, KeySource, KeysRef};
 
 impl TokenIssuer {
     /// An issuer for the tests of a service that takes tokens: with an Ed25519 key of its own, the name
@@ -41,39 +39,5 @@ impl TokenIssuer {
     pub fn for_tests() -> Self {
         let key = SigningKey::generate(Algorithm::EdDSA).expect("this machine can make a key");
         Self::new(key, "https://issuer.test").audience("https://api.test")
-    }
-
-    /// A verifier in the same process that trusts this issuer's tokens, whatever keys it is given later. It demands the
-    /// issuer and one of the audiences, and `at+jwt` where the issuer makes only such; it goes by the same clock.
-    pub fn verifier<C>(&self) -> JwtVerifier<C>
-    where
-        C: DeserializeOwned + Send + Sync + 'static,
-    {
-        let mut verifier = JwtVerifier::new(OwnKeys(self.clone()));
-        for audience in self.settings.audience.iter() {
-            verifier = verifier.add_audience(audience);
-        }
-        if self.settings.access_tokens {
-            verifier = verifier.access_tokens_only();
-        }
-        match self.settings.clock.clone() {
-            Some(clock) => verifier.clock(move || clock()),
-            None => verifier,
-        }
-    }
-}
-
-/// The keys of an issuer, and for HMAC the secrets.
-struct OwnKeys(TokenIssuer);
-
-impl KeySource for OwnKeys {
-    fn current(&self) -> KeysRef<'_> {
-        let Self(issuer) = self;
-        let published = issuer.keys.at(issuer.now(), issuer.settings.lifetime);
-        KeysRef::from(published.verifying.clone())
-    }
-
-    fn issuer(&self) -> Option<&str> {
-        Some(&self.0.settings.issuer)
     }
 }

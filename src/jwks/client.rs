@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use http::{Request, Response};
 
-/// Fetches the documents that [`RemoteKeys`](crate::RemoteKeys) asks for.
+/// Sends the requests of [`RemoteKeys`](crate::RemoteKeys).
 ///
 /// `HttpsClient` (feature `http-client`) is the one that comes with this crate. Implement it to use a client that
 /// your application has anyway, or to have no network in a test:
@@ -16,7 +16,7 @@ use http::{Request, Response};
 /// struct Fake;
 ///
 /// impl HttpClient for Fake {
-///     fn fetch(&self, request: Request<()>, _: usize) -> ClientFuture {
+///     fn fetch(&self, request: Request<Vec<u8>>, _: usize) -> ClientFuture {
 ///         assert_eq!(request.uri(), "https://id.example.com/jwks.json");
 ///         let keys = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k1",
 ///             "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
@@ -46,7 +46,7 @@ use http::{Request, Response};
 /// struct InCluster(HttpsClient);
 ///
 /// impl HttpClient for InCluster {
-///     fn fetch(&self, mut request: Request<()>, limit: usize) -> ClientFuture {
+///     fn fetch(&self, mut request: Request<Vec<u8>>, limit: usize) -> ClientFuture {
 ///         let client = self.0.clone();
 ///         Box::pin(async move {
 ///             // Read for each fetch, since Kubernetes replaces the file before the token expires.
@@ -60,7 +60,7 @@ use http::{Request, Response};
 /// }
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = InCluster(HttpsClient::with_root_certificates(std::fs::read(format!("{ACCOUNT}/ca.crt"))?)?);
+/// let client = InCluster(HttpsClient::new().add_root_certificates(std::fs::read(format!("{ACCOUNT}/ca.crt"))?)?);
 /// let keys = RemoteKeys::jwks_with("https://kubernetes.default.svc/openid/v1/jwks", client)?;
 /// let verifier = JwtVerifier::<serde_json::Value>::new(keys)
 ///     .issuer("https://kubernetes.default.svc.cluster.local")
@@ -69,11 +69,11 @@ use http::{Request, Response};
 /// # }
 /// ```
 pub trait HttpClient: Send + Sync {
-    /// Sends a request, and reads the whole answer, whatever its status.
+    /// Sends a request with its body, and reads the whole answer, whatever its status. The body of a `GET` is empty.
     ///
     /// It must not follow redirects, and must end with an error where the body has more than `limit` bytes, so that no
     /// provider can fill the memory. It need not set a limit of time: the future is dropped when there is no more of it.
-    fn fetch(&self, request: Request<()>, limit: usize) -> ClientFuture;
+    fn fetch(&self, request: Request<Vec<u8>>, limit: usize) -> ClientFuture;
 
     /// Whether addresses may begin with `http://`, and not only those of this machine: because something else keeps
     /// others from changing what comes back. Whoever can, can sign tokens.

@@ -8,24 +8,24 @@ use http::{Request, Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::address::{Address, PlainHttp};
 use super::client::HttpClient;
 use super::fetch_error::{FetchError, Problem};
+use super::fetch_url::{FetchUrl, PlainHttp};
 use super::freshness;
-use super::pace::after;
-use crate::address::without_secrets;
+use super::schedule::after;
+use crate::url::without_secrets;
 use crate::verify::{JwksRules, KeySet, json};
 
 /// Where keys come from.
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
     /// Straight from this address.
-    Jwks(Address),
+    Jwks(FetchUrl),
     /// From the address that the metadata of this issuer name.
     Issuer {
         issuer: String,
         /// Where the metadata may be.
-        metadata: Vec<Address>,
+        metadata: Vec<FetchUrl>,
         /// What the address in them may be.
         plain_http: PlainHttp,
     },
@@ -55,7 +55,7 @@ pub(crate) struct Fetcher {
 
 /// What the keys that are held were marked with.
 struct Version {
-    address: Address,
+    address: FetchUrl,
     etag: HeaderValue,
     lifetime: Option<Duration>,
 }
@@ -117,10 +117,10 @@ impl Fetcher {
     async fn discover(
         &self,
         issuer: &str,
-        places: &[Address],
+        places: &[FetchUrl],
         plain_http: PlainHttp,
         end: Instant,
-    ) -> Result<Address, FetchError> {
+    ) -> Result<FetchUrl, FetchError> {
         let mut first_error = None;
         for place in places {
             let read = async {
@@ -140,11 +140,11 @@ impl Fetcher {
 
     async fn get(
         &self,
-        address: &Address,
+        address: &FetchUrl,
         etag: Option<&HeaderValue>,
         end: Instant,
     ) -> Result<Response<Vec<u8>>, FetchError> {
-        let mut request = Request::new(());
+        let mut request = Request::new(Vec::new());
         *request.uri_mut() = address.uri().clone();
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json"));
@@ -162,7 +162,7 @@ impl Fetcher {
     /// The body of an answer that is whole and as it was asked for.
     fn body_of<'r>(
         &self,
-        address: &Address,
+        address: &FetchUrl,
         response: &'r Response<Vec<u8>>,
     ) -> Result<&'r [u8], FetchError> {
         let (body, headers, limit) = (response.body(), response.headers(), self.document_limit);
@@ -204,11 +204,11 @@ fn opaque(etag: &HeaderValue) -> &[u8] {
 }
 
 fn read_metadata(
-    place: &Address,
+    place: &FetchUrl,
     body: &[u8],
     issuer: &str,
     plain_http: PlainHttp,
-) -> Result<Address, FetchError> {
+) -> Result<FetchUrl, FetchError> {
     /// OpenID Connect Discovery 1.0, section 3; RFC 8414, section 2.
     #[derive(Deserialize)]
     struct Metadata {
@@ -222,5 +222,5 @@ fn read_metadata(
     if metadata.issuer != issuer {
         return Err(fail(Problem::OtherIssuer { expected: issuer.to_owned(), got: metadata.issuer }));
     }
-    Address::parse(&metadata.jwks_uri, plain_http).map_err(|error| fail(Problem::KeysAddress(error)))
+    FetchUrl::parse(&metadata.jwks_uri, plain_http).map_err(|error| fail(Problem::KeysAddress(error)))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::address::Address;
+use super::fetch_url::FetchUrl;
 use crate::config_error::ConfigError;
 
 /// Why keys could not be fetched.
@@ -43,7 +43,7 @@ pub(crate) enum Problem {
 }
 
 impl FetchError {
-    pub(crate) fn new(address: &Address, problem: Problem) -> Self {
+    pub(crate) fn new(address: &FetchUrl, problem: Problem) -> Self {
         Self { address: Some(address.without_query()), problem }
     }
 

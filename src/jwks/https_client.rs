@@ -9,8 +9,8 @@ use reqwest::tls::Certificate;
 use reqwest::{NoProxy, Proxy};
 
 use super::client::{ClientFuture, HttpClient};
-use crate::address::without_secrets;
 use crate::config_error::ConfigError;
+use crate::url::without_secrets;
 use crate::verify::key_material::{KeyMaterial, Kind};
 use crate::verify::pem::{self, Block, Expected};
 
@@ -21,7 +21,7 @@ use crate::verify::pem::{self, Block, Expected};
 /// use tower_jwt_auth::{HttpsClient, RemoteKeys};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = HttpsClient::with_root_certificates(std::fs::read("ca.pem")?)?;
+/// let client = HttpsClient::new().add_root_certificates(std::fs::read("ca.pem")?)?;
 /// let keys = RemoteKeys::discover_with("https://id.internal.example", client)?;
 /// # Ok(())
 /// # }
@@ -41,20 +41,21 @@ impl HttpsClient {
     ///
     /// Minimal container images often have none. Each fetch by `https` then fails, and the error says so, while plain
     /// `http` to this machine works: install the package `ca-certificates`, or use
-    /// [`with_root_certificates`](Self::with_root_certificates).
+    /// [`add_root_certificates`](Self::add_root_certificates).
     pub fn new() -> Self {
         Self { client: build(&[], None, Tls::System), roots: Vec::new(), proxy: None, plain_http: false }
     }
 
-    /// A client that trusts these certificates (PEM, one or more) as well. It needs none of the operating system's.
+    /// Trusts these certificates as well: one or more in PEM. The client then works without any certificate of the operating
+    /// system.
     ///
     /// # Errors
     ///
     /// If the text has no certificate, or one that cannot be read. The error says what was found instead.
-    pub fn with_root_certificates(pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        let roots = certificates(pem.as_ref())?;
-        let client = Ok(build(&roots, None, Tls::System)?);
-        Ok(Self { client, roots, ..Self::new() })
+    pub fn add_root_certificates(mut self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        self.roots.extend(certificates(pem.as_ref())?);
+        self.client = Ok(build(&self.roots, self.proxy.clone(), Tls::System)?);
+        Ok(self)
     }
 
     /// Sends all requests, but for those to this machine, through the proxy at this address: `http://` or `https://`, a host,
@@ -166,13 +167,16 @@ fn build(roots: &[Certificate], proxy: Option<Proxy>, tls: Tls) -> Result<reqwes
 }
 
 impl HttpClient for HttpsClient {
-    fn fetch(&self, request: Request<()>, limit: usize) -> ClientFuture {
-        let (parts, ()) = request.into_parts();
+    fn fetch(&self, request: Request<Vec<u8>>, limit: usize) -> ClientFuture {
+        let (parts, body) = request.into_parts();
         let client = match self.client_for(&parts.uri) {
             Ok(client) => client,
             Err(error) => return Box::pin(async move { Err(error.into()) }),
         };
-        let request = client.request(parts.method, parts.uri.to_string()).headers(parts.headers);
+        let mut request = client.request(parts.method, parts.uri.to_string()).headers(parts.headers);
+        if !body.is_empty() {
+            request = request.body(body);
+        }
         Box::pin(async move {
             // Whose address it is, is said by what asks; a query in it is not for logs.
             let answer = request.send().await.map_err(reqwest::Error::without_url)?;

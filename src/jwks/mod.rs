@@ -1,14 +1,14 @@
 //! Keys fetched from an OpenID provider, and kept through its outages.
 
-mod address;
 mod client;
 mod fetch;
 mod fetch_error;
+mod fetch_url;
 mod freshness;
 #[cfg(feature = "http-client")]
 mod https_client;
-mod pace;
 mod progress;
+mod schedule;
 mod state;
 mod stats;
 
@@ -24,9 +24,9 @@ pub use self::client::{ClientFuture, HttpClient};
 pub use self::https_client::HttpsClient;
 pub use self::stats::RemoteKeysStats;
 
-use self::address::{Address, PlainHttp, metadata_addresses};
 use self::fetch::{Fetcher, Origin};
-use self::pace::Pace;
+use self::fetch_url::{FetchUrl, PlainHttp, metadata_addresses};
+use self::schedule::Schedule;
 use self::state::{NO_RUNTIME, State, TaskGuard};
 use crate::config_error::ConfigError;
 use crate::error::AuthError;
@@ -93,7 +93,7 @@ struct Settings {
     origin: Origin,
     rules: JwksRules,
     seed: KeySet,
-    pace: Pace,
+    schedule: Schedule,
     wait_limit: Duration,
     most_waiting: usize,
     ready_limit: Duration,
@@ -145,7 +145,7 @@ impl RemoteKeys {
     ///
     /// If the address is not one that may be fetched.
     pub fn jwks_with(url: &str, client: impl HttpClient + 'static) -> Result<Self, ConfigError> {
-        let address = Address::parse(url, PlainHttp::for_settings(client.allows_plain_http()))?;
+        let address = FetchUrl::parse(url, PlainHttp::for_settings(client.allows_plain_http()))?;
         Ok(Self::new(Settings::new(Arc::new(client), Origin::Jwks(address))))
     }
 
@@ -170,8 +170,8 @@ impl RemoteKeys {
     #[must_use]
     pub fn refresh_between(self, floor: Duration, ceiling: Duration) -> Self {
         self.set(|settings| {
-            settings.pace.refresh_floor = floor;
-            settings.pace.refresh_ceiling = ceiling;
+            settings.schedule.refresh_floor = floor;
+            settings.schedule.refresh_ceiling = ceiling;
         })
     }
 
@@ -194,7 +194,7 @@ impl RemoteKeys {
     /// provider that publishes a key before it signs with it is not affected.
     #[must_use]
     pub fn cooldown(self, cooldown: Duration) -> Self {
-        self.set(|settings| settings.pace.cooldown = cooldown)
+        self.set(|settings| settings.schedule.cooldown = cooldown)
     }
 
     /// Sets how soon another attempt follows one that has failed: after `floor` at first, then each time twice as long,
@@ -202,8 +202,8 @@ impl RemoteKeys {
     #[must_use]
     pub fn retry_between(self, floor: Duration, ceiling: Duration) -> Self {
         self.set(|settings| {
-            settings.pace.retry_floor = floor;
-            settings.pace.retry_ceiling = ceiling;
+            settings.schedule.retry_floor = floor;
+            settings.schedule.retry_ceiling = ceiling;
         })
     }
 
@@ -211,7 +211,7 @@ impl RemoteKeys {
     /// While no keys are held, at a start or after a [purge](Self::purge), requests wait for this long.
     #[must_use]
     pub fn fetch_limit(self, limit: Duration) -> Self {
-        self.set(|settings| settings.pace.deadline = limit)
+        self.set(|settings| settings.schedule.deadline = limit)
     }
 
     /// Sets for how long keys serve that cannot be fetched anew, from when they were last fetched. The default is 24
@@ -219,7 +219,7 @@ impl RemoteKeys {
     /// fetched anew after half of it, whatever the provider says.
     #[must_use]
     pub fn outage_limit(self, limit: Duration) -> Self {
-        self.set(|settings| settings.pace.outage_limit = limit.max(pace::LEAST_WAIT))
+        self.set(|settings| settings.schedule.outage_limit = limit.max(schedule::LEAST_WAIT))
     }
 
     /// Sets how long a request waits at most whose key is not held, while others are. The default is 2 s. It is then
@@ -333,8 +333,8 @@ impl RemoteKeys {
     }
 
     fn new(settings: Settings) -> Self {
-        let Settings { origin, seed, pace, wait_limit, most_waiting, .. } = &settings;
-        let state = State::new(origin.name(), seed.clone(), pace.clone(), *wait_limit, *most_waiting);
+        let Settings { origin, seed, schedule, wait_limit, most_waiting, .. } = &settings;
+        let state = State::new(origin.name(), seed.clone(), schedule.clone(), *wait_limit, *most_waiting);
         let state = Arc::new(state);
         Self(Arc::new(Shared { settings, state, task: Mutex::new(None) }))
     }
@@ -358,8 +358,8 @@ impl RemoteKeys {
         };
         let mut task = task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(guard) = TaskGuard::begin(state) {
-            let Settings { client, origin, rules, pace, document_limit, .. } = settings.clone();
-            let fetcher = Fetcher::new(client, origin, rules, pace.deadline, document_limit);
+            let Settings { client, origin, rules, schedule, document_limit, .. } = settings.clone();
+            let fetcher = Fetcher::new(client, origin, rules, schedule.deadline, document_limit);
             *task = Some(runtime.spawn(Arc::clone(state).run(fetcher, guard)).abort_handle());
             drop(task);
             state.tell_held();
@@ -407,7 +407,7 @@ impl Settings {
             origin,
             rules: JwksRules::new(),
             seed: KeySet::new([]),
-            pace: Pace::new(),
+            schedule: Schedule::new(),
             wait_limit: Duration::from_secs(2),
             most_waiting: 1000,
             ready_limit: Duration::from_secs(30),
@@ -427,7 +427,10 @@ impl Drop for Shared {
 
 impl fmt::Debug for RemoteKeys {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Settings { origin, pace, .. } = &self.0.settings;
-        f.debug_struct("RemoteKeys").field("origin", origin).field("pace", pace).finish_non_exhaustive()
+        let Settings { origin, schedule, .. } = &self.0.settings;
+        f.debug_struct("RemoteKeys")
+            .field("origin", origin)
+            .field("schedule", schedule)
+            .finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::fetch_error::FetchError;
-use super::pace::after;
+use super::schedule::after;
 
 /// How far fetching has come.
 #[derive(Debug)]
@@ -28,27 +28,27 @@ pub(crate) struct Progress {
     pub(crate) due: Instant,
     /// Counts the purges: what was being fetched then is not to be used.
     pub(crate) purges: u64,
-    /// The fetches that tokens may still cause, by the two sorts of [`Look`].
+    /// The fetches that tokens may still cause, by the two sorts of [`Lookup`].
     named: Bucket,
     replaced: Bucket,
-    /// The look that the attempt under way is made for, if one was taken from a bucket.
-    looked: Option<Look>,
+    /// The lookup that the attempt under way is made for, if one was taken from a bucket.
+    lookup: Option<Lookup>,
     /// The last names that were looked for, and when. No more than these can be looked for within one cooldown.
     names: [Option<(u64, Instant)>; MOST_NAMES],
 }
 
 /// What a token has keys fetched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(crate) enum Lookup {
     /// A key that is not held, by a hash of its name.
     Named(u64),
-    /// A key that has no name, or whose name is held: strangers who use up these looks leave the other ones.
+    /// A key that has no name, or whose name is held: strangers who use up these lookups leave the others.
     Replaced,
 }
 
 /// What becomes of a request that asks for newer keys.
 #[derive(Debug)]
-pub(crate) enum Ask {
+pub(crate) enum Answer {
     /// Wait until so many attempts have ended, the last of which may have begun before the request came.
     Wait { attempt: u64, has_begun: bool },
     /// There are no newer ones, as of an attempt that is not long ago.
@@ -71,23 +71,22 @@ impl Progress {
             purges: 0,
             named: Bucket::of(NAMED_LOOKS),
             replaced: Bucket::of(REPLACED_LOOKS),
-            looked: None,
+            lookup: None,
             names: [None; MOST_NAMES],
         }
     }
 
-    /// Decides about a request that asks now; `None` where a new attempt is to be [made](Self::look) first.
-    pub(crate) fn ask(&self, look: Look, now: Instant, cooldown: Duration) -> Option<Ask> {
+    /// Decides about a request that asks now; `None` where a new attempt is to be [made](Self::start_lookup) first.
+    pub(crate) fn ask(&self, lookup: Lookup, now: Instant, cooldown: Duration) -> Option<Answer> {
         if self.is_under_way {
-            return Some(Ask::Wait { attempt: self.ended + 1, has_begun: self.has_begun });
+            return Some(Answer::Wait { attempt: self.ended + 1, has_begun: self.has_begun });
         }
         let next = after(self.asked?, cooldown);
         match &self.outcome {
             Err(_) if now >= next => None,
-            Err(error) => Some(Ask::Failed(Arc::clone(error), self.next_chance(now, cooldown))),
-            Ok(()) => {
-                (self.confirmed.is_some() && !self.may_look(look, now, cooldown)).then_some(Ask::Settled)
-            }
+            Err(error) => Some(Answer::Failed(Arc::clone(error), self.next_chance(now, cooldown))),
+            Ok(()) => (self.confirmed.is_some() && !self.may_look_up(lookup, now, cooldown))
+                .then_some(Answer::Settled),
         }
     }
 
@@ -97,44 +96,44 @@ impl Progress {
         next.min(self.due).saturating_duration_since(now)
     }
 
-    fn may_look(&self, look: Look, now: Instant, cooldown: Duration) -> bool {
-        match look {
-            Look::Named(name) => {
+    fn may_look_up(&self, lookup: Lookup, now: Instant, cooldown: Duration) -> bool {
+        match lookup {
+            Lookup::Named(name) => {
                 let was_looked_for = |(other, at)| other == name && now < after(at, cooldown);
                 self.named.has_any(now, cooldown) && !self.names.into_iter().flatten().any(was_looked_for)
             }
-            Look::Replaced => self.replaced.has_any(now, cooldown),
+            Lookup::Replaced => self.replaced.has_any(now, cooldown),
         }
     }
 
     /// Has an attempt made for a token, for which [`ask`](Self::ask) has no other answer.
-    pub(crate) fn look(&mut self, look: Look, now: Instant, cooldown: Duration) -> Ask {
+    pub(crate) fn start_lookup(&mut self, lookup: Lookup, now: Instant, cooldown: Duration) -> Answer {
         // The first fetch, and those after a failure, are none that a rotation needs.
         if self.asked.is_some() && self.outcome.is_ok() && self.confirmed.is_some() {
-            match look {
-                Look::Named(name) => {
+            match lookup {
+                Lookup::Named(name) => {
                     self.named.take(now, cooldown);
                     self.names.rotate_right(1);
                     self.names[0] = Some((name, now));
                 }
-                Look::Replaced => self.replaced.take(now, cooldown),
+                Lookup::Replaced => self.replaced.take(now, cooldown),
             }
-            self.looked = Some(look);
+            self.lookup = Some(lookup);
         }
         self.want(now);
-        Ask::Wait { attempt: self.ended + 1, has_begun: false }
+        Answer::Wait { attempt: self.ended + 1, has_begun: false }
     }
 
-    /// The look that the attempt which has just ended was made for.
-    pub(crate) fn end_look(&mut self) -> Option<Look> {
-        self.looked.take()
+    /// The lookup that the attempt which has just ended was made for.
+    pub(crate) fn end_lookup(&mut self) -> Option<Lookup> {
+        self.lookup.take()
     }
 
-    /// A look that found what it was for does not count, since a rotation needed it. Once per cooldown: a provider whose keys
+    /// A lookup that found what it was for does not count, since a rotation needed it. Once per cooldown: a provider whose keys
     /// change at each fetch gives strangers no more than that.
-    pub(crate) fn give_back(&mut self, look: Look, now: Instant, cooldown: Duration) {
-        match look {
-            Look::Named(name) => {
+    pub(crate) fn give_back(&mut self, lookup: Lookup, now: Instant, cooldown: Duration) {
+        match lookup {
+            Lookup::Named(name) => {
                 if self.named.give_back(now, cooldown)
                     && let Some(place) =
                         self.names.iter_mut().find(|place| place.is_some_and(|(other, _)| other == name))
@@ -142,7 +141,7 @@ impl Progress {
                     *place = None;
                 }
             }
-            Look::Replaced => drop(self.replaced.give_back(now, cooldown)),
+            Lookup::Replaced => drop(self.replaced.give_back(now, cooldown)),
         }
     }
 
@@ -155,7 +154,7 @@ impl Progress {
     /// An attempt has failed.
     pub(crate) fn fail(&mut self, error: FetchError, retry: Instant) {
         self.is_under_way = false;
-        self.looked = None;
+        self.lookup = None;
         self.ended += 1;
         self.failures = self.failures.saturating_add(1);
         self.outcome = Err(Arc::new(error));
@@ -182,13 +181,13 @@ const REPLACED_LOOKS: u32 = 2;
 /// As many as can be looked for and not found within one cooldown: the burst, and one more when it is over.
 const MOST_NAMES: usize = NAMED_LOOKS as usize + 1;
 
-/// A token bucket: holds a few looks, and gets one back in each cooldown.
+/// A token bucket: holds a few lookups, and gets one back in each cooldown.
 #[derive(Debug)]
 struct Bucket {
     size: u32,
     /// When it is full again.
     full: Option<Instant>,
-    /// When a look was last given back.
+    /// When a lookup was last given back.
     given_back: Option<Instant>,
 }
 
@@ -225,11 +224,11 @@ mod tests {
 
     /// What becomes of a request that asks so many seconds after an attempt was asked for.
     fn ask_after(progress: &Progress, asked: Instant, seconds: u64) -> Option<String> {
-        let answer = progress.ask(Look::Named(1), asked + Duration::from_secs(seconds), COOLDOWN);
+        let answer = progress.ask(Lookup::Named(1), asked + Duration::from_secs(seconds), COOLDOWN);
         answer.map(|answer| match answer {
-            Ask::Wait { attempt, .. } => format!("wait for {attempt}"),
-            Ask::Settled => "settled".to_owned(),
-            Ask::Failed(_, retry) => format!("failed, again in {} s", retry.as_secs()),
+            Answer::Wait { attempt, .. } => format!("wait for {attempt}"),
+            Answer::Settled => "settled".to_owned(),
+            Answer::Failed(_, retry) => format!("failed, again in {} s", retry.as_secs()),
         })
     }
 
@@ -250,7 +249,7 @@ mod tests {
         // No token has had keys fetched yet.
         progress.succeed(now, later(600));
         assert_eq!(ask_after(&progress, now, 1), None);
-        progress.look(Look::Named(1), later(1), COOLDOWN);
+        progress.start_lookup(Lookup::Named(1), later(1), COOLDOWN);
         progress.succeed(later(2), later(600));
         assert_eq!(ask_after(&progress, now, 30).as_deref(), Some("settled"));
         assert_eq!(ask_after(&progress, now, 31), None);
@@ -263,7 +262,7 @@ mod tests {
     #[test]
     fn each_sort_of_look_has_a_budget() {
         let start = Instant::now();
-        let sorts = [Look::Named as fn(u64) -> Look, |_| Look::Replaced];
+        let sorts = [Lookup::Named as fn(u64) -> Lookup, |_| Lookup::Replaced];
         // What each fetch finds is given back, or nothing is found: how many looks there are at once, and then in each cooldown.
         for (sort, finds, burst, refill) in
             sorts.into_iter().flat_map(|sort| [(sort, false, 2, 1), (sort, true, 3, 2)])
@@ -275,13 +274,13 @@ mod tests {
             for second in 0..301 {
                 let now = start + Duration::from_secs(second);
                 for number in 0..10 {
-                    let look = sort(second * 10 + number);
-                    if progress.ask(look, now, COOLDOWN).is_none() {
-                        progress.look(look, now, COOLDOWN);
-                        assert_eq!(progress.end_look(), Some(look));
+                    let lookup = sort(second * 10 + number);
+                    if progress.ask(lookup, now, COOLDOWN).is_none() {
+                        progress.start_lookup(lookup, now, COOLDOWN);
+                        assert_eq!(progress.end_lookup(), Some(lookup));
                         progress.succeed(now, now);
                         if finds {
-                            progress.give_back(look, now, COOLDOWN);
+                            progress.give_back(lookup, now, COOLDOWN);
                         }
                         looks.push(second);
                     }
@@ -302,12 +301,12 @@ mod tests {
         let mut looks = 0;
         for second in 0..1000 {
             let now = start + Duration::from_secs(second);
-            if progress.ask(Look::Named(1), now, COOLDOWN).is_none() {
-                progress.look(Look::Named(1), now, COOLDOWN);
+            if progress.ask(Lookup::Named(1), now, COOLDOWN).is_none() {
+                progress.start_lookup(Lookup::Named(1), now, COOLDOWN);
                 progress.succeed(now, now);
                 looks += 1;
             }
-            assert!(progress.ask(Look::Named(2), now, COOLDOWN).is_none(), "{second}");
+            assert!(progress.ask(Lookup::Named(2), now, COOLDOWN).is_none(), "{second}");
         }
         assert_eq!(looks, 34);
     }

@@ -15,8 +15,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::fetch::{Fetched, Fetcher};
 use super::fetch_error::{FetchError, Problem};
-use super::pace::{LEAST_WAIT, Pace, after};
-use super::progress::{Ask, Look, Progress};
+use super::progress::{Answer, Lookup, Progress};
+use super::schedule::{LEAST_WAIT, Schedule, after};
 use super::stats::Counts;
 use crate::error::AuthError;
 use crate::observe::{self, HeldKeys};
@@ -49,7 +49,7 @@ pub(crate) struct State {
     pub(super) counts: Counts,
     /// What is measured of the keys that are held.
     pub(super) held: HeldKeys,
-    pace: Pace,
+    schedule: Schedule,
     wait_limit: Duration,
 }
 
@@ -57,7 +57,7 @@ impl State {
     pub(super) fn new(
         provider: Arc<str>,
         seed: KeySet,
-        pace: Pace,
+        schedule: Schedule,
         wait_limit: Duration,
         most_waiting: usize,
     ) -> Self {
@@ -75,7 +75,7 @@ impl State {
             names: RandomState::new(),
             warned: Mutex::new(Vec::new()),
             counts: Counts::default(),
-            pace,
+            schedule,
             wait_limit,
         }
     }
@@ -85,24 +85,24 @@ impl State {
         if !lookup.is_held() {
             self.counts.unknown_keys.add();
         }
-        let look = match lookup.kid() {
-            Some(kid) if !lookup.is_held() => Look::Named(self.names.hash_one(kid)),
-            _ => Look::Replaced,
+        let wanted = match lookup.kid() {
+            Some(kid) if !lookup.is_held() => Lookup::Named(self.names.hash_one(kid)),
+            _ => Lookup::Replaced,
         };
         let missing = lookup.kid().filter(|_| !lookup.is_held());
-        let (attempt, has_begun) = match self.ask(look, missing, can_wait) {
-            Ask::Wait { .. } if !can_wait => {
+        let (attempt, has_begun) = match self.ask(wanted, missing, can_wait) {
+            Answer::Wait { .. } if !can_wait => {
                 return Refresh::Failed(AuthError::keys_unavailable(NO_RUNTIME));
             }
-            Ask::Settled => {
+            Answer::Settled => {
                 self.count_cooldown_hit();
                 return Refresh::Unchanged;
             }
-            Ask::Failed(error, retry) => {
+            Answer::Failed(error, retry) => {
                 self.count_cooldown_hit();
                 return Refresh::Failed(unavailable_for(error, retry));
             }
-            Ask::Wait { attempt, has_begun } => (attempt, has_begun),
+            Answer::Wait { attempt, has_begun } => (attempt, has_begun),
         };
         let Some(place) = self.place(lookup.is_held()) else {
             self.counts.turned_away.add();
@@ -119,7 +119,7 @@ impl State {
         });
         Refresh::Pending(Box::pin(async move {
             let _place = place;
-            state.wait(attempt, look, sought).await
+            state.wait(attempt, wanted, sought).await
         }))
     }
 
@@ -138,12 +138,12 @@ impl State {
     }
 
     /// Decides about a request that asks, and has an attempt made if that is what it takes.
-    fn ask(&self, look: Look, missing: Option<&str>, can_wait: bool) -> Ask {
-        let (now, cooldown) = (Instant::now(), self.pace.cooldown);
+    fn ask(&self, wanted: Lookup, missing: Option<&str>, can_wait: bool) -> Answer {
+        let (now, cooldown) = (Instant::now(), self.schedule.cooldown);
         // It may have come after the token was judged. Keys are replaced under the lock of the progress.
         let ask = |progress: &Progress| match missing {
-            Some(kid) if self.keys.current().has_named(kid) => Some(Ask::Settled),
-            _ => progress.ask(look, now, cooldown),
+            Some(kid) if self.keys.current().has_named(kid) => Some(Answer::Settled),
+            _ => progress.ask(wanted, now, cooldown),
         };
         // Most requests get an answer without keeping others from asking.
         if let Some(answer) = ask(&self.progress.borrow()) {
@@ -151,8 +151,8 @@ impl State {
         }
         let answer = self.note(|progress| match ask(progress) {
             Some(answer) => answer,
-            None if can_wait => progress.look(look, now, cooldown),
-            None => Ask::Wait { attempt: progress.ended + 1, has_begun: false },
+            None if can_wait => progress.start_lookup(wanted, now, cooldown),
+            None => Answer::Wait { attempt: progress.ended + 1, has_begun: false },
         });
         self.wanted.notify_one();
         answer
@@ -169,12 +169,12 @@ impl State {
     }
 
     /// Waits for an attempt. If that began before the request came and has not brought the key, waits for the next one.
-    async fn wait(&self, attempt: u64, look: Look, sought: Option<Sought>) -> Result<(), AuthError> {
+    async fn wait(&self, attempt: u64, wanted: Lookup, sought: Option<Sought>) -> Result<(), AuthError> {
         // With no keys at all, every request needs this fetch, so that it is worth the time it may take.
         let holds_none = self.progress.borrow().confirmed.is_none();
         let limit = match holds_none {
             // The attempt itself ends at its deadline, and then says why.
-            true => self.pace.deadline.saturating_add(LEAST_WAIT).max(self.wait_limit),
+            true => self.schedule.deadline.saturating_add(LEAST_WAIT).max(self.wait_limit),
             false => self.wait_limit,
         };
         let ended = async {
@@ -182,10 +182,10 @@ impl State {
             let Some(sought) = sought.filter(|sought| !sought.may_be_in(&self.keys.current())) else {
                 return Ok(());
             };
-            match self.ask(look, sought.missing(), true) {
-                Ask::Wait { attempt, .. } => self.until_ended(attempt).await,
-                Ask::Settled => Ok(()),
-                Ask::Failed(error, retry) => Err(unavailable_for(error, retry)),
+            match self.ask(wanted, sought.missing(), true) {
+                Answer::Wait { attempt, .. } => self.until_ended(attempt).await,
+                Answer::Settled => Ok(()),
+                Answer::Failed(error, retry) => Err(unavailable_for(error, retry)),
             }
         };
         match timeout(limit, ended).await {
@@ -207,7 +207,7 @@ impl State {
             }
             Ok(()) => Ok(()),
             Err(error) => {
-                let retry = progress.next_chance(Instant::now(), self.pace.cooldown);
+                let retry = progress.next_chance(Instant::now(), self.schedule.cooldown);
                 Err(unavailable_for(Arc::clone(error), retry))
             }
         }
@@ -268,7 +268,7 @@ impl State {
 
     /// When the keys that are held have to be given up, unless they are fetched anew before.
     fn serve_until(&self, progress: &Progress) -> Option<Instant> {
-        progress.confirmed.map(|confirmed| after(confirmed, self.pace.outage_limit))
+        progress.confirmed.map(|confirmed| after(confirmed, self.schedule.outage_limit))
     }
 
     /// What the task does for as long as there are handles.
@@ -387,11 +387,11 @@ impl State {
         }
         match fetched.take() {
             Some(Ok(fetched)) => {
-                let look = progress.end_look();
-                progress.succeed(now, after(now, self.pace.until_refresh(fetched.lifetime)));
+                let wanted = progress.end_lookup();
+                progress.succeed(now, after(now, self.schedule.until_refresh(fetched.lifetime)));
                 if let Some(keys) = fetched.keys {
-                    if let Some(look) = look.filter(|look| self.has_found(*look, &keys)) {
-                        progress.give_back(look, now, self.pace.cooldown);
+                    if let Some(wanted) = wanted.filter(|wanted| self.has_found(*wanted, &keys)) {
+                        progress.give_back(wanted, now, self.schedule.cooldown);
                     }
                     self.keys.replace(keys);
                 }
@@ -405,18 +405,18 @@ impl State {
     }
 
     /// Returns true if the fetched keys have the one that was looked for, or may have it.
-    fn has_found(&self, look: Look, fetched: &KeySet) -> bool {
-        match look {
-            Look::Named(name) => {
+    fn has_found(&self, wanted: Lookup, fetched: &KeySet) -> bool {
+        match wanted {
+            Lookup::Named(name) => {
                 let mut names = fetched.keys().iter().filter_map(Key::name);
                 names.any(|kid| self.names.hash_one(kid) == name)
             }
-            Look::Replaced => fetched.has_other(&self.keys.current(), None),
+            Lookup::Replaced => fetched.has_other(&self.keys.current(), None),
         }
     }
 
     fn fail(&self, progress: &mut Progress, error: FetchError) {
-        let retry = self.pace.until_retry(progress.failures.saturating_add(1));
+        let retry = self.schedule.until_retry(progress.failures.saturating_add(1));
         progress.fail(error, after(Instant::now(), retry));
     }
 }

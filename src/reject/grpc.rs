@@ -1,6 +1,7 @@
 use http::header::CONTENT_TYPE;
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 
+use super::grpc_form::Form;
 use super::{EmptyBody, Reads, Reject};
 use crate::error::AuthError;
 use crate::head::Head;
@@ -75,39 +76,6 @@ impl<B: Default> Reject<B> for Grpc {
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-
-/// The forms of gRPC, by content type.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Form {
-    Native,
-    Web,
-    WebText,
-}
-
-impl Form {
-    /// The form of a gRPC request: a `POST` of one of the three types, alone or followed by `+` or `;`.
-    pub(super) fn of(request: Head<'_>) -> Option<Self> {
-        let asked =
-            request.headers().get(CONTENT_TYPE).filter(|_| request.method() == Method::POST)?.as_bytes();
-        [Self::Native, Self::Web, Self::WebText].into_iter().find(|form| {
-            let (name, known) = (form.name().as_bytes(), form.name().len());
-            asked.get(..known).is_some_and(|start| start.eq_ignore_ascii_case(name))
-                && matches!(asked.get(known), None | Some(b'+' | b';'))
-        })
-    }
-
-    pub(super) fn content_type(self) -> HeaderValue {
-        HeaderValue::from_static(self.name())
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Native => "application/grpc",
-            Self::Web => "application/grpc-web",
-            Self::WebText => "application/grpc-web-text",
-        }
-    }
-}
 
 impl AuthError {
     /// The [status code of gRPC](https://grpc.io/docs/guides/status-codes/) that tells a client of this error; [`Grpc`] has

@@ -1,7 +1,8 @@
 //! Responses to requests that are refused.
 
 mod grpc;
-mod inside;
+mod grpc_form;
+mod inner;
 mod problem_json;
 
 use std::borrow::Cow;
@@ -10,9 +11,9 @@ use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
 pub use self::grpc::Grpc;
-pub use self::inside::Reads;
-use self::inside::Unrendered;
-pub(crate) use self::inside::{Kept, set_headers};
+pub use self::inner::Reads;
+use self::inner::Unrendered;
+pub(crate) use self::inner::{Kept, set_headers};
 pub use self::problem_json::ProblemJson;
 
 use crate::error::AuthError;

@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::names::Name;
+use super::fingerprint::IdKind;
 use super::seconds;
 use crate::registered::{NumericDate, since_epoch};
 
@@ -80,11 +80,11 @@ impl Revocation {
         }
     }
 
-    pub(super) fn name(&self) -> (Name, &str) {
+    pub(super) fn id(&self) -> (IdKind, &str) {
         match self {
-            Self::Token { jti, .. } => (Name::Token, jti),
-            Self::Session { sid, .. } => (Name::Session, sid),
-            Self::Subject { sub, .. } => (Name::Subject, sub),
+            Self::Token { jti, .. } => (IdKind::Token, jti),
+            Self::Session { sid, .. } => (IdKind::Session, sid),
+            Self::Subject { sub, .. } => (IdKind::Subject, sub),
         }
     }
 }

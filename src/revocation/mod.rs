@@ -1,15 +1,15 @@
 //! Tokens that are no longer good, though they have not expired.
 
 #[cfg(not(feature = "shared-revocations"))]
-#[path = "alone.rs"]
+#[path = "shared_off.rs"]
 mod shared;
 #[cfg(feature = "shared-revocations")]
 mod shared;
 
+mod bit_filter;
 mod entry;
-mod held;
-mod marks;
-mod names;
+mod fingerprint;
+mod list;
 mod recorded;
 
 use std::fmt::{self, Formatter};
@@ -17,17 +17,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use self::entry::Revocation;
-use self::held::Held;
-pub(crate) use self::held::Revocable;
-pub(crate) use self::names::Identity;
+pub(crate) use self::fingerprint::TokenIds;
+pub(crate) use self::list::Revocable;
+use self::list::RevocationList;
 pub use self::recorded::{NotRecorded, Recorded};
-use self::shared::Link;
 #[cfg(feature = "redis")]
 pub use self::shared::RedisStore;
+use self::shared::StoreLink;
+#[cfg(all(feature = "shared-revocations", feature = "test-util"))]
+pub use self::shared::check_revocation_store;
 #[cfg(feature = "shared-revocations")]
 pub use self::shared::{
     RevocationPage, RevocationStore, SharedRevocations, SharedRevocationsStats, StoreFuture,
-    check_revocation_store,
 };
 use crate::kind::AuthErrorKind;
 use crate::registered::since_epoch;
@@ -66,23 +67,23 @@ use crate::registered::since_epoch;
 /// ```
 #[derive(Clone)]
 pub struct Revocations {
-    held: Arc<Held>,
+    list: Arc<RevocationList>,
     /// To the store, if there is one.
-    link: Option<Arc<Link>>,
+    link: Option<Arc<StoreLink>>,
 }
 
 impl Revocations {
     /// An empty list, of this process alone.
     #[must_use]
     pub fn new() -> Self {
-        Self { held: Arc::new(Held::new()), link: None }
+        Self { list: Arc::new(RevocationList::new()), link: None }
     }
 
     /// Replaces the system's clock, for all clones: for tests. The system's clocks are needed all the same: on a target without
     /// them, such as `wasm32-unknown-unknown`, [`new`](Self::new) panics.
     #[must_use]
     pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.held.set_clock(Box::new(now));
+        self.list.set_clock(Box::new(now));
         self
     }
 
@@ -129,14 +130,14 @@ impl Revocations {
 
     /// Revokes what an entry says.
     pub fn revoke(&self, revocation: Revocation) -> Recorded {
-        self.held.add(&revocation, self.held.now());
+        self.list.add(&revocation, self.list.now());
         self.link.as_ref().map_or(Recorded::HERE, |link| link.record(revocation))
     }
 
     /// How many entries are held. Some may have expired: they leave with later revocations.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.held.len()
+        self.list.len()
     }
 
     /// Whether nothing is held.
@@ -147,32 +148,32 @@ impl Revocations {
 
     /// Has entries held for this much longer than the tokens that they name live: as long as a verifier may accept these.
     pub(crate) fn hold_beyond_expiry(&self, leeway: Duration) {
-        self.held.hold_beyond_expiry(leeway.as_secs().saturating_add(1));
+        self.list.hold_beyond_expiry(leeway.as_secs().saturating_add(1));
     }
 
     /// Judges a token by its names.
     #[inline]
-    pub(crate) fn judge(&self, identity: &Identity<'_>) -> Result<(), AuthErrorKind> {
-        self.judge_with(|held| held.has(identity))
+    pub(crate) fn judge(&self, ids: &TokenIds<'_>) -> Result<(), AuthErrorKind> {
+        self.judge_with(|list| list.contains(ids))
     }
 
     /// By which names it may be revoked later.
-    pub(crate) fn revocable(&self, identity: &Identity<'_>) -> Revocable {
-        self.held.revocable(identity)
+    pub(crate) fn revocable(&self, ids: &TokenIds<'_>) -> Revocable {
+        self.list.revocable(ids)
     }
 
     /// Judges it by these.
     #[inline]
     pub(crate) fn judge_revocable(&self, token: &Revocable) -> Result<(), AuthErrorKind> {
-        self.judge_with(|held| held.has_revocable(token))
+        self.judge_with(|list| list.has_revocable(token))
     }
 
     /// What is not on a list that may be out of date may have been revoked.
     #[inline]
-    fn judge_with(&self, is_held: impl FnOnce(&Held) -> bool) -> Result<(), AuthErrorKind> {
+    fn judge_with(&self, is_held: impl FnOnce(&RevocationList) -> bool) -> Result<(), AuthErrorKind> {
         // Asked first: what makes the list current may come after the look at it.
         let is_current = self.link.as_ref().is_none_or(|link| link.is_current());
-        if is_held(&self.held) {
+        if is_held(&self.list) {
             Err(AuthErrorKind::Revoked)
         } else if is_current {
             Ok(())

@@ -16,7 +16,7 @@ use super::key_union::KeyUnion;
 use super::required::RequiredClaim;
 use super::rules::{NewerKey, Refusal, Rules, TOKEN_LIMIT, Types};
 use super::validate::{Expected, Wanted};
-use super::{Verdict, Verify, diagnosis, misfit};
+use super::{Verdict, Verify, claim_diagnosis, diagnosis};
 use crate::claims::Claims;
 use crate::config_error::ConfigError;
 use crate::credential::{Credential, OwnedCredential};
@@ -518,16 +518,16 @@ where
         let payload = || Jws::split(token).map(|jws| jws.payload).unwrap_or_default();
         match error.kind() {
             AuthErrorKind::RevocationsUnavailable => error.retry_in(Duration::from_secs(1)),
-            AuthErrorKind::WrongAudience => error.caused_by(misfit::audience(payload(), expected)),
+            AuthErrorKind::WrongAudience => error.caused_by(claim_diagnosis::audience(payload(), expected)),
             AuthErrorKind::WrongIssuer => error.caused_by(match &expected.issuers[..] {
                 [] => {
                     "the keys are from an address that does not say whose they are: set JwtVerifier::issuer, \
                        or insecure_any_issuer"
                         .to_owned()
                 }
-                issuers => misfit::issuer(payload(), issuers, &expected.wanted),
+                issuers => claim_diagnosis::issuer(payload(), issuers, &expected.wanted),
             }),
-            AuthErrorKind::RequiredClaim => error.caused_by(misfit::required_claim(payload(), expected)),
+            AuthErrorKind::RequiredClaim => error.caused_by(claim_diagnosis::required_claim(payload(), expected)),
             AuthErrorKind::SenderConstrained => error.caused_by(
                 "the token has a `cnf` claim (RFC 7800), and the verifier does not check that its sender has the key: where \
                  something else does, set JwtVerifier::insecure_ignore_confirmation",
@@ -536,10 +536,10 @@ where
                 "the token has no `exp`: have the issuer set one, or set JwtVerifier::insecure_allow_missing_expiry",
             ),
             AuthErrorKind::InvalidClaims if error.is_unproven() => {
-                error.caused_by(misfit::explain_unproven(payload(), &expected.wanted))
+                error.caused_by(claim_diagnosis::explain_unproven(payload(), &expected.wanted))
             }
             AuthErrorKind::InvalidClaims => {
-                error.caused_by(misfit::explain::<C>(payload(), &expected.wanted))
+                error.caused_by(claim_diagnosis::explain::<C>(payload(), &expected.wanted))
             }
             _ => diagnosis::explain(error, &self.rules, keys, token),
         }

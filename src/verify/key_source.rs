@@ -113,10 +113,10 @@ impl fmt::Debug for Refresh {
 
 /// The keys that a [`KeySource`] holds at one moment.
 #[derive(Debug)]
-pub struct KeysRef<'a>(Held<'a>);
+pub struct KeysRef<'a>(Inner<'a>);
 
 #[derive(Debug)]
-enum Held<'a> {
+enum Inner<'a> {
     Borrowed(&'a KeySet),
     Shared(Arc<KeySet>),
     Snapshot(Guard<Arc<KeySet>>),
@@ -129,10 +129,10 @@ impl Deref for KeysRef<'_> {
     #[inline]
     fn deref(&self) -> &KeySet {
         match &self.0 {
-            Held::Borrowed(keys) => keys,
-            Held::Shared(keys) => keys,
-            Held::Snapshot(keys) => keys,
-            Held::Merged(merged) => merged.keys(),
+            Inner::Borrowed(keys) => keys,
+            Inner::Shared(keys) => keys,
+            Inner::Snapshot(keys) => keys,
+            Inner::Merged(merged) => merged.keys(),
         }
     }
 }
@@ -141,27 +141,27 @@ impl KeysRef<'_> {
     /// Keeps shared keys alive, so that no others can be at the same address. Borrowed ones live as long as their source.
     pub(crate) fn pin(&self) -> Option<Arc<KeySet>> {
         match &self.0 {
-            Held::Borrowed(_) => None,
-            Held::Shared(keys) => Some(Arc::clone(keys)),
-            Held::Snapshot(keys) => Some(Arc::clone(keys)),
-            Held::Merged(merged) => Some(Arc::clone(merged.keys())),
+            Inner::Borrowed(_) => None,
+            Inner::Shared(keys) => Some(Arc::clone(keys)),
+            Inner::Snapshot(keys) => Some(Arc::clone(keys)),
+            Inner::Merged(merged) => Some(Arc::clone(merged.keys())),
         }
     }
 
     pub(crate) fn merged(merged: Guard<Arc<MergedKeys>>) -> Self {
-        Self(Held::Merged(merged))
+        Self(Inner::Merged(merged))
     }
 }
 
 impl<'a> From<&'a KeySet> for KeysRef<'a> {
     fn from(keys: &'a KeySet) -> Self {
-        Self(Held::Borrowed(keys))
+        Self(Inner::Borrowed(keys))
     }
 }
 
 impl From<Arc<KeySet>> for KeysRef<'_> {
     fn from(keys: Arc<KeySet>) -> Self {
-        Self(Held::Shared(keys))
+        Self(Inner::Shared(keys))
     }
 }
 
@@ -207,7 +207,7 @@ impl KeyStore {
 
 impl KeySource for KeyStore {
     fn current(&self) -> KeysRef<'_> {
-        KeysRef(Held::Snapshot(self.0.load()))
+        KeysRef(Inner::Snapshot(self.0.load()))
     }
 
     fn can_refresh(&self) -> bool {

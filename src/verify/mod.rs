@@ -4,12 +4,14 @@ mod algorithms;
 mod any_of;
 pub(crate) mod base64url;
 mod cache;
+mod claim_diagnosis;
+mod claim_name_case;
 pub(crate) mod crypto;
 mod diagnosis;
 #[cfg(feature = "remote-keys")]
 mod issuer_resolver;
 #[cfg(not(feature = "remote-keys"))]
-#[path = "issuer_resolver/none.rs"]
+#[path = "issuer_resolver_off.rs"]
 mod issuer_resolver;
 mod issuers;
 pub(crate) mod json;
@@ -22,11 +24,9 @@ mod key_set;
 mod key_source;
 mod key_union;
 mod merged_keys;
-mod misfit;
 pub(crate) mod pem;
 pub(crate) mod private_names;
 mod required;
-mod respelled;
 mod rules;
 mod stream;
 mod validate;

@@ -9,7 +9,7 @@ use super::json::Text;
 use super::required::{self, RequiredClaim};
 use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
-use crate::revocation::Identity;
+use crate::revocation::TokenIds;
 
 /// What is looked at of the claims while they are read.
 #[derive(Clone, Debug, Default)]
@@ -44,8 +44,8 @@ pub(crate) struct Accepted<'a> {
 
 impl Accepted<'_> {
     /// What the token may have been revoked by.
-    pub(crate) fn identity(&self) -> Identity<'_> {
-        Identity {
+    pub(crate) fn identity(&self) -> TokenIds<'_> {
+        TokenIds {
             issuer: self.issuer.as_deref().unwrap_or_default(),
             token: self.names.token.as_deref(),
             session: self.names.session.as_deref(),

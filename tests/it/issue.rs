@@ -6,7 +6,9 @@ mod rotation;
 #[cfg(feature = "http-client")]
 mod rotation_over_http;
 mod service;
+#[cfg(feature = "test-util")]
 mod test_kit;
+mod verifier;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -46,7 +46,7 @@ struct Asked {
     headers: HeaderMap,
 }
 
-type Answer = Arc<dyn Fn(&Request<()>) -> Result<Response<Vec<u8>>, String> + Send + Sync>;
+type Answer = Arc<dyn Fn(&Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> + Send + Sync>;
 
 impl Provider {
     pub(crate) fn new() -> Self {
@@ -82,7 +82,7 @@ impl Provider {
 
     pub(crate) fn answer(
         &self,
-        answer: impl Fn(&Request<()>) -> Result<Response<Vec<u8>>, String> + Send + Sync + 'static,
+        answer: impl Fn(&Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> + Send + Sync + 'static,
     ) {
         let mut told = self.0.lock().unwrap();
         (told.answer, told.delay) = (Arc::new(answer), Duration::ZERO);
@@ -103,7 +103,7 @@ impl Provider {
 }
 
 impl HttpClient for Provider {
-    fn fetch(&self, request: Request<()>, _: usize) -> ClientFuture {
+    fn fetch(&self, request: Request<Vec<u8>>, _: usize) -> ClientFuture {
         let mut told = self.0.lock().unwrap();
         let asked =
             Asked { at: Instant::now(), uri: request.uri().to_string(), headers: request.headers().clone() };

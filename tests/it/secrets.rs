@@ -232,7 +232,7 @@ fn keys(seen: &mut Seen) {
         seen.error(&SigningKey::pem(algorithm, pem.replace("M", "N")).unwrap_err());
         seen.error(&Key::hmac(Algorithm::HS256, pem).unwrap_err());
     }
-    let issuer = TokenIssuer::for_tests();
+    let issuer = TokenIssuer::new(SigningKey::hmac(Algorithm::HS256, SECRET).unwrap(), ISSUER);
     seen.error(&issuer.issue(&json!({"exp": MARK})).unwrap_err());
     seen.error(&issuer.issue(&json!([MARK])).unwrap_err());
     // A set in which somebody has left private members and secrets.
@@ -266,7 +266,7 @@ fn keys(seen: &mut Seen) {
 struct Talkative;
 
 impl HttpClient for Talkative {
-    fn fetch(&self, request: Request<()>, _: usize) -> ClientFuture {
+    fn fetch(&self, request: Request<Vec<u8>>, _: usize) -> ClientFuture {
         let body = match request.uri().path().ends_with(".json") {
             true => json!({"keys": [{"kty": "oct", "k": base64url(MARK), "alg": "HS256"}]}),
             false => {

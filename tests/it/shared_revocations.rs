@@ -1,7 +1,10 @@
 //! Revocations that several processes share, by a store of the test's own.
 
+#[cfg(feature = "test-util")]
+mod conformance;
+
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
@@ -11,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{
     AuthErrorKind, ConfigError, JwtAuthLayer, JwtVerifier, Recorded, Revocation, RevocationPage,
-    RevocationStore, Revocations, SharedRevocations, StoreFuture, TokenCache, check_revocation_store,
+    RevocationStore, Revocations, SharedRevocations, StoreFuture, TokenCache,
 };
 
 use crate::support::*;
@@ -696,103 +699,6 @@ async fn a_list_of_one_process_is_always_ready() {
     assert!(revocations.is_ready() && revocations.shared_stats().is_none());
     revocations.ready().await.unwrap();
     end(&revocations, "a").await.unwrap();
-}
-
-/// Stores that do not keep to what is demanded, and what the test for stores says of them.
-#[tokio::test(start_paused = true)]
-async fn the_test_for_stores_finds_what_is_wrong() {
-    let good = Store::default();
-    check_revocation_store(|| good.clone()).await;
-
-    #[derive(Clone)]
-    struct Wrong(Store, &'static str, Arc<AtomicU64>);
-    impl RevocationStore for Wrong {
-        fn write(&self, mut revocations: Vec<Revocation>) -> StoreFuture<()> {
-            match self.1 {
-                "loses the last of many" if revocations.len() > 5 => drop(revocations.pop()),
-                "keeps to itself" => return Box::pin(async { Ok(()) }),
-                "keeps the first of a name" => {
-                    let held = self.0.0.log.lock().unwrap();
-                    let name = |one: &Revocation| {
-                        let mut json = serde_json::to_value(one).unwrap();
-                        json["exp"].take();
-                        json
-                    };
-                    let names: Vec<_> = held.iter().take(150).map(name).collect();
-                    revocations.retain(|one| !names.contains(&name(one)));
-                }
-                "drops what has expired" => {
-                    revocations.retain(|one| one.expires_at() > std::time::SystemTime::now())
-                }
-                "fails when it is busy" if self.2.fetch_add(1, Ordering::Relaxed) == 60 => {
-                    return Box::pin(async { Err("too busy".into()) });
-                }
-                "is late" => {
-                    let store = self.0.clone();
-                    return Box::pin(async move {
-                        tokio::spawn(async move {
-                            sleep(Duration::from_millis(10)).await;
-                            store.write(revocations).await
-                        });
-                        Ok(())
-                    });
-                }
-                _ => {}
-            }
-            self.0.write(revocations)
-        }
-
-        fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
-            let (name, page) = (self.1, self.0.read(position.clone()));
-            let misses = Arc::clone(&self.2);
-            let from = position.and_then(|at| at.parse::<usize>().ok()).unwrap_or(0);
-            Box::pin(async move {
-                let page = page.await?;
-                let mut entries = page.revocations().to_vec();
-                match name {
-                    "begins anew each time" => {}
-                    // In the midst of many that are written at once.
-                    "misses some on the way" if from > 130 && !entries.is_empty() => {
-                        if misses.fetch_add(1, Ordering::Relaxed) == 5 {
-                            entries.clear();
-                        }
-                    }
-                    "calls every page the last" => {
-                        entries.truncate(1000);
-                        let position = (from + entries.len()).to_string();
-                        return Ok(RevocationPage::last(entries, position));
-                    }
-                    "calls no page the last" => {
-                        return Ok(RevocationPage::more(entries, page.position().to_owned()));
-                    }
-                    "waits too long" => sleep(seconds(4)).await,
-                    _ => return Ok(page),
-                }
-                let position = if name == "begins anew each time" { "" } else { page.position() };
-                Ok(RevocationPage::last(entries, position.to_owned()))
-            })
-        }
-    }
-    for (name, says) in [
-        ("loses the last of many", "the store was given"),
-        ("keeps to itself", "the store was given"),
-        ("drops what has expired", "the store was given"),
-        ("is late", "the store was given"),
-        ("keeps the first of a name", "has to keep until the later time"),
-        ("calls every page the last", "less is read than was on the way"),
-        ("calls no page the last", "the store never says that a page is the last"),
-        ("begins anew each time", "after the last position there is nothing new"),
-        ("misses some on the way", "not in time"),
-        ("waits too long", "a read of nothing takes longer"),
-        ("fails when it is busy", "the store cannot be written: too busy"),
-    ] {
-        let store = Wrong(Store::default(), name, Arc::default());
-        let panic =
-            tokio::spawn(check_revocation_store(move || store.clone())).await.unwrap_err().into_panic();
-        let said =
-            panic.downcast_ref::<String>().cloned().or(panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-        assert!(said.as_ref().is_some_and(|said| said.contains(says)), "{name}: {said:?}");
-    }
 }
 
 #[cfg(feature = "redis")]

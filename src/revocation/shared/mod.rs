@@ -1,14 +1,15 @@
 //! What is revoked, on more than one machine.
 
+#[cfg(feature = "test-util")]
 mod conformance;
-mod follow;
+mod follower;
 #[cfg(feature = "redis")]
 mod redis;
 mod state;
 mod stats;
 mod store;
-mod two_clocks;
-mod write;
+mod timestamp;
+mod writer;
 
 use std::error::Error;
 use std::fmt::{self, Formatter};
@@ -21,15 +22,16 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+#[cfg(feature = "test-util")]
 pub use self::conformance::check_revocation_store;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
 pub use self::stats::SharedRevocationsStats;
 pub use self::store::{RevocationPage, RevocationStore, StoreFuture};
 
-use self::follow::Follower;
+use self::follower::Follower;
 use self::state::State;
-use self::write::{Outgoing, Writer};
+use self::writer::{Outgoing, Writer};
 use super::{NotRecorded, Recorded, Revocation, Revocations};
 use crate::config_error::ConfigError;
 use crate::error::AuthError;
@@ -125,7 +127,7 @@ impl SharedRevocations {
         let runtime = Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;
         let state = Arc::new(State::new(self.outage_limit));
         let (sender, outbox) = mpsc::channel(MOST_WAITING);
-        let link = Link {
+        let link = StoreLink {
             state: Arc::clone(&state),
             outbox: sender,
             write_limit: self.write_limit,
@@ -135,12 +137,12 @@ impl SharedRevocations {
         let back_in_touch = Arc::new(Notify::new());
         let follower = Follower {
             store: Arc::clone(&self.store),
-            held: Arc::clone(&revocations.held),
+            list: Arc::clone(&revocations.list),
             state: Arc::clone(&state),
             back_in_touch: Arc::clone(&back_in_touch),
         };
-        let held = Arc::clone(&revocations.held);
-        let writer = Writer::new(self.store, held, state, back_in_touch, outbox);
+        let list = Arc::clone(&revocations.list);
+        let writer = Writer::new(self.store, list, state, back_in_touch, outbox);
         runtime.spawn(async {
             tokio::select! {
                 () = follower.run() => {}
@@ -161,8 +163,8 @@ impl fmt::Debug for SharedRevocations {
     }
 }
 
-/// What ties a list to the task that follows its store.
-pub(crate) struct Link {
+/// Connects a list to the task that reads and writes its store.
+pub(crate) struct StoreLink {
     state: Arc<State>,
     outbox: mpsc::Sender<Outgoing>,
     write_limit: Duration,
@@ -172,7 +174,7 @@ pub(crate) struct Link {
 /// How many entries may wait for a store, besides as many that it did not take when it was asked.
 const MOST_WAITING: usize = 100_000;
 
-impl Link {
+impl StoreLink {
     #[inline]
     pub(super) fn is_current(&self) -> bool {
         self.state.is_current()

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::two_clocks::Time;
+use super::timestamp::Timestamp;
 use super::{SharedRevocationsStats, StoreError};
 use crate::observe;
 use crate::sync::Mutex;
@@ -15,7 +15,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Shared by those who ask the list and the task that follows the store.
 pub(super) struct State {
-    began: Time,
+    began: Timestamp,
     /// For how long the list counts after it was last found to be complete.
     outage_limit: Duration,
     /// When it was last found to be complete, in milliseconds after `began` by each clock; [`NEVER`], if it was not.
@@ -39,14 +39,14 @@ struct Count {
     in_a_row: AtomicU64,
 }
 
-/// Of what.
+/// The operation on the store that an attempt was for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Attempt {
+pub(super) enum Operation {
     Read,
     Write,
 }
 
-impl Attempt {
+impl Operation {
     fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -58,7 +58,7 @@ impl Attempt {
 impl State {
     pub(super) fn new(outage_limit: Duration) -> Self {
         Self {
-            began: Time::now(),
+            began: Timestamp::now(),
             outage_limit,
             complete: AtomicU64::new(NEVER),
             complete_on_the_wall: AtomicU64::new(0),
@@ -78,7 +78,7 @@ impl State {
     }
 
     /// Everything that was in the store at this time is on the list.
-    pub(super) fn complete_as_of(&self, time: Time) {
+    pub(super) fn complete_as_of(&self, time: Timestamp) {
         let wall = time.wall.duration_since(self.began.wall).unwrap_or_default();
         self.complete_on_the_wall.store(millis(wall), Ordering::Relaxed);
         // After the entries themselves, for those who see that the list counts again.
@@ -97,7 +97,7 @@ impl State {
         // Not before what was read from the store: with the `Release` above. And before the clock.
         let complete = self.complete.load(Ordering::Acquire);
         let wall = self.complete_on_the_wall.load(Ordering::Relaxed);
-        let at = || Time {
+        let at = || Timestamp {
             wall: self.began.wall + Duration::from_millis(wall),
             steady: self.began.steady + Duration::from_millis(complete),
         };
@@ -122,14 +122,14 @@ impl State {
     }
 
     /// An attempt was good. Tells whether others had failed just before.
-    pub(super) fn succeeded(&self, attempt: Attempt) -> bool {
+    pub(super) fn succeeded(&self, attempt: Operation) -> bool {
         let failures = self.count(attempt).in_a_row.swap(0, Ordering::Relaxed);
         observe::store_answered(attempt.name(), failures);
         failures > 0
     }
 
     /// An attempt has failed. Tells how many have in a row.
-    pub(super) fn failed(&self, attempt: Attempt, error: StoreError) -> u64 {
+    pub(super) fn failed(&self, attempt: Operation, error: StoreError) -> u64 {
         let error = Arc::new(error);
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&error));
         let count = self.count(attempt);
@@ -141,10 +141,10 @@ impl State {
 
     /// Whether the last attempt of one sort or the other has failed.
     pub(super) fn is_out_of_touch(&self) -> bool {
-        self.is_failing(Attempt::Read) || self.is_failing(Attempt::Write)
+        self.is_failing(Operation::Read) || self.is_failing(Operation::Write)
     }
 
-    pub(super) fn is_failing(&self, attempt: Attempt) -> bool {
+    pub(super) fn is_failing(&self, attempt: Operation) -> bool {
         self.count(attempt).in_a_row.load(Ordering::Relaxed) > 0
     }
 
@@ -171,10 +171,10 @@ impl State {
         }
     }
 
-    fn count(&self, attempt: Attempt) -> &Count {
+    fn count(&self, attempt: Operation) -> &Count {
         match attempt {
-            Attempt::Read => &self.reads,
-            Attempt::Write => &self.writes,
+            Operation::Read => &self.reads,
+            Operation::Write => &self.writes,
         }
     }
 }

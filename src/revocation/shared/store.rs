@@ -5,12 +5,13 @@ use std::pin::Pin;
 use crate::revocation::Revocation;
 
 /// Where several processes share what is revoked. `RedisStore` (feature `redis`) is one; implement it for a database or a
-/// message queue of yours, and hold it against [`check_revocation_store`](crate::check_revocation_store) in its tests.
+/// message queue of yours, and test it with `check_revocation_store` (feature `test-util`).
 ///
 /// It is never asked for a token: each process has a list of its own ([`Revocations`](crate::Revocations)) and follows the store. A
 /// store is a log that is read from its beginning and then on, with no gap:
 ///
-/// ```
+#[cfg_attr(feature = "test-util", doc = "```")]
+#[cfg_attr(not(feature = "test-util"), doc = "```ignore")]
 /// use std::sync::{Arc, Mutex};
 /// use tower_jwt_auth::{Revocation, RevocationPage, RevocationStore, StoreFuture};
 ///

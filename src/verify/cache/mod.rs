@@ -1,8 +1,8 @@
 //! The tokens that a verifier has found good, remembered.
 
 mod count;
-mod marks;
 mod settings;
+mod tag_filter;
 
 use std::hash::{Hash, Hasher, RandomState};
 use std::mem::size_of;
@@ -14,8 +14,8 @@ use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 use smallvec::SmallVec;
 
 use self::count::Count;
-use self::marks::Marks;
 pub use self::settings::{CacheStats, TokenCache};
+use self::tag_filter::TagFilter;
 use super::crypto::Fingerprint;
 use super::key_set::KeySet;
 use super::rules::Judged;
@@ -29,14 +29,14 @@ pub(crate) struct Store<C> {
     tokens: Cache<Token, Remembered<C>, Weigh, RandomState, Displaced>,
     /// How many have had to make room for others.
     evictions: AtomicU64,
-    /// Marks of those tokens, asked before them: for most others it says no with no lock taken.
-    kept: Marks,
+    /// Tags of those tokens, asked before them: for most others it says no with no lock taken.
+    kept: TagFilter,
     /// How many it said no to.
     strangers: Count,
     /// How many were found, but were no longer good for that.
     stale: AtomicU64,
-    /// Marks of all tokens that were found good lately, remembered or not.
-    recent: Marks,
+    /// Tags of all tokens that were found good lately, remembered or not.
+    recent: TagFilter,
     /// Until when, in seconds since 1970, only what comes again is remembered.
     full_until: AtomicU64,
 }
@@ -61,10 +61,10 @@ impl<C> Store<C> {
         Self {
             tokens: Cache::with_options(options, weigh, RandomState::new(), Displaced),
             evictions: AtomicU64::new(0),
-            kept: Marks::with_room_for(most),
+            kept: TagFilter::with_room_for(most),
             strangers: Count::default(),
             stale: AtomicU64::new(0),
-            recent: Marks::with_room_for(most),
+            recent: TagFilter::with_room_for(most),
             full_until: AtomicU64::new(0),
             settings,
         }
@@ -210,8 +210,8 @@ impl Weigh {
     /// How many bytes a token of this length takes.
     fn bytes_of<C>(token: usize) -> usize {
         // A slot of the table with what it is found by, of which there may be twice as many as there have to be; its
-        // part of the marks; what the claims are held in; the token; and what is in the claims.
-        let slots = 2 * (size_of::<Token>() + size_of::<Remembered<C>>() + 48) + 2 * marks::BYTES_EACH;
+        // part of the tags; what the claims are held in; the token; and what is in the claims.
+        let slots = 2 * (size_of::<Token>() + size_of::<Remembered<C>>() + 48) + 2 * tag_filter::BYTES_EACH;
         slots + Claims::<C>::HELD_BYTES + token + token / 4 * 3
     }
 }

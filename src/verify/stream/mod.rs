@@ -3,9 +3,9 @@
 //! Only what is plainly as it should be is seen here. Whatever is not (a claim that stands there twice, one of another
 //! type, one read in a way that cannot be watched) is left to the plain pass in `validate.rs`, which alone refuses.
 
+mod observed;
 #[cfg(test)]
 mod tests;
-mod watched;
 
 use std::any::TypeId;
 use std::borrow::Cow;
@@ -15,10 +15,10 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 use serde_json::{Map, Value};
 
-use self::watched::{Watch, Watched};
+use self::observed::{Observed, Observer};
+use super::claim_name_case::{is_respelled, meant_field, probe};
 use super::json::Text;
 use super::private_names::PREFIX;
-use super::respelled::{is_respelled, meant_field, probe};
 use super::validate::{AudienceClaim, Claim, Registered, Wanted, plain};
 use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
@@ -33,7 +33,7 @@ where
     C: DeserializeOwned + 'static,
 {
     let mut seen = Seen::new(wanted, registered);
-    let claims = watch(payload, &mut seen).ok();
+    let claims = observe(payload, &mut seen).ok();
     let respelled = seen.respelled || !seen.entered;
     if claims.is_none() || !seen.is_certain() {
         *registered = plain(payload, wanted)?;
@@ -46,7 +46,7 @@ fn is_json<C: 'static>() -> bool {
     [TypeId::of::<Value>(), TypeId::of::<Map<String, Value>>()].contains(&TypeId::of::<C>())
 }
 
-fn watch<'de, C>(payload: &'de str, seen: &mut Seen<'_, 'de>) -> Result<C, serde_json::Error>
+fn observe<'de, C>(payload: &'de str, seen: &mut Seen<'_, 'de>) -> Result<C, serde_json::Error>
 where
     C: Deserialize<'de>,
 {
@@ -237,8 +237,8 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, '_, 'de, A> {
             None => self.members.next_value_seed(seed),
             Some(claim) => {
                 noted = false;
-                let watch = Watch { claim, item: false, seen: self.seen, noted: &mut noted };
-                self.members.next_value_seed(Watched { inner: seed, watch })
+                let observer = Observer { claim, item: false, seen: self.seen, noted: &mut noted };
+                self.members.next_value_seed(Observed { inner: seed, observer })
             }
         };
         self.seen.doubt |= value.is_err() || !noted;

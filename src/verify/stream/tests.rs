@@ -176,7 +176,7 @@ where
     let plain = plain(payload, &wanted);
     let mut registered = Registered::default();
     let mut seen = Seen::new(&wanted, &mut registered);
-    match watch::<C>(payload, &mut seen) {
+    match observe::<C>(payload, &mut seen) {
         Ok(claims) => {
             let certain = seen.is_certain();
             if certain {

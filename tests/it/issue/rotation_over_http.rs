@@ -63,7 +63,7 @@ async fn a_verifier_follows_a_rotation_and_trusts_no_key_that_is_not_published()
     };
     let old_key = key("old");
     let issuer = issuer_with(old_key.clone());
-    let client = HttpsClient::with_root_certificates(fixture("tls-ca.pem")).unwrap();
+    let client = HttpsClient::new().add_root_certificates(fixture("tls-ca.pem")).unwrap();
     // No token has keys fetched: they have to be there before it comes.
     let keys = RemoteKeys::jwks_with(&serve(&issuer).await, client)
         .unwrap()

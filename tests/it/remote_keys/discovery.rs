@@ -49,7 +49,7 @@ async fn the_metadata_say_where_the_keys_are_and_the_verifier_demands_the_issuer
 
     // The keys move, and the old address goes on as before. Both mark their first version in the same way.
     let moved = |to: &'static str| {
-        move |request: &http::Request<()>| {
+        move |request: &http::Request<Vec<u8>>| {
             let mut response = Response::new(Vec::new());
             response.headers_mut().insert("etag", "\"1\"".parse().unwrap());
             match request.uri().path() {
@@ -193,7 +193,7 @@ fn an_address_that_may_not_be_fetched_is_refused_at_set_up() {
     struct Guarded(Provider);
 
     impl HttpClient for Guarded {
-        fn fetch(&self, request: http::Request<()>, limit: usize) -> tower_jwt_auth::ClientFuture {
+        fn fetch(&self, request: http::Request<Vec<u8>>, limit: usize) -> tower_jwt_auth::ClientFuture {
             self.0.fetch(request, limit)
         }
 

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
-use tower_jwt_auth::{Algorithm, ConfigError, HttpsClient, RemoteKeys};
+use tower_jwt_auth::{Algorithm, ConfigError, HttpClient, HttpsClient, RemoteKeys};
 
 use super::{jwks, refusal, verifier};
 use crate::keys::{fixture, jwk_with, set_of};
@@ -91,7 +91,7 @@ async fn play(stream: &mut (impl AsyncWrite + Unpin), script: &Mutex<(Script, us
 
 /// It trusts a certificate of its own besides the operating system's, of which there may be none here.
 fn client() -> HttpsClient {
-    HttpsClient::with_root_certificates(fixture("tls-ca.pem")).unwrap()
+    HttpsClient::new().add_root_certificates(fixture("tls-ca.pem")).unwrap()
 }
 
 /// As `localhost`.
@@ -224,10 +224,44 @@ async fn a_server_is_trusted_if_its_certificate_is() {
     let server = Server::start_with(ok(&jwks(&["a"])), Some(tls())).await;
     assert_eq!(refusal(&verifier(&server.keys()), "a").await, None);
 
-    let stranger = HttpsClient::with_root_certificates(fixture("rsa2048.certificate.pem")).unwrap();
+    let stranger = HttpsClient::new().add_root_certificates(fixture("rsa2048.certificate.pem")).unwrap();
     let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", server.address), stranger).unwrap();
     assert_eq!(refusal(&verifier(&keys), "a").await, Some(KeysUnavailable));
     assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
+async fn added_certificates_keep_earlier_settings() {
+    let server = Server::start_with(ok(&jwks(&["a"])), Some(tls())).await;
+    let stranger = fixture("rsa2048.certificate.pem");
+    let keys = |client| RemoteKeys::jwks_with(&format!("{}/jwks.json", server.address), client).unwrap();
+    let both = client().add_root_certificates(&stranger).unwrap();
+    assert_eq!(refusal(&verifier(&keys(both)), "a").await, None);
+
+    let asked = Arc::<Mutex<Vec<String>>>::default();
+    let proxy = proxy(String::new(), Arc::clone(&asked)).await;
+    let client = HttpsClient::new().proxy(&format!("http://user:hunter2@{proxy}")).unwrap();
+    let client = client.add_root_certificates(&stranger).unwrap();
+    let elsewhere = RemoteKeys::jwks_with("https://id.example.com/jwks.json", client).unwrap();
+    assert_eq!(refusal(&verifier(&elsewhere), "a").await, Some(KeysUnavailable));
+    assert_eq!(*asked.lock().unwrap(), ["CONNECT id.example.com:443 HTTP/1.1"]);
+}
+
+/// A client for other requests than those of `RemoteKeys`.
+#[tokio::test]
+async fn client_sends_the_body_of_a_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let request = http::Request::post(address).body(b"token=abc".to_vec()).unwrap();
+    let answer = tokio::spawn(client().fetch(request, 100));
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut sent = Vec::new();
+    let all = async {
+        while !sent.ends_with(b"\r\n\r\ntoken=abc") && stream.read_buf(&mut sent).await.unwrap() > 0 {}
+    };
+    timeout(Duration::from_secs(2), all).await.unwrap();
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+    assert_eq!(answer.await.unwrap().unwrap().body(), b"{}");
 }
 
 /// A proxy that needs a password, and has one server for every host. Notes what it is asked for.
@@ -393,7 +427,7 @@ fn what_is_no_certificate_is_refused_at_set_up() {
         (ca.replace("MII", "AAA"), "one of them is damaged; copy it again"),
         (format!("{ca}{}", &ca[..ca.len() / 2]), "it has no END line; copy it again to its last line"),
     ] {
-        let error = HttpsClient::with_root_certificates(pem).unwrap_err();
+        let error = HttpsClient::new().add_root_certificates(pem).unwrap_err();
         assert!(matches!(error, ConfigError::MalformedCertificate { .. }), "{error}");
         assert_eq!(error.to_string(), format!("the certificates cannot be read: {expected}"));
     }
@@ -409,7 +443,7 @@ fn reads_certificates_as_openssl_does() {
         ("white space at line ends", ca.replace('\n', " \t\n")),
         ("a bundle", format!("The first\n=========\n{ca}\nThe second\n{ca}")),
     ] {
-        assert!(HttpsClient::with_root_certificates(pem).is_ok(), "{name}");
+        assert!(HttpsClient::new().add_root_certificates(pem).is_ok(), "{name}");
     }
 }
 

@@ -330,7 +330,7 @@ impl Drop for LooksOnDrop {
 struct FailingClient(std::sync::Arc<std::sync::OnceLock<tower_jwt_auth::RemoteKeys>>);
 
 impl tower_jwt_auth::HttpClient for FailingClient {
-    fn fetch(&self, _: http::Request<()>, _: usize) -> tower_jwt_auth::ClientFuture {
+    fn fetch(&self, _: http::Request<Vec<u8>>, _: usize) -> tower_jwt_auth::ClientFuture {
         let error = LooksOnDrop(std::sync::Arc::clone(&self.0));
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -48,7 +48,7 @@ impl Provider {
 struct Client(Arc<Provider>);
 
 impl HttpClient for Client {
-    fn fetch(&self, _: Request<()>, _: usize) -> ClientFuture {
+    fn fetch(&self, _: Request<Vec<u8>>, _: usize) -> ClientFuture {
         let provider = Arc::clone(&self.0);
         Box::pin(async move {
             let _asked = Asked::begin(&provider);

@@ -6,7 +6,7 @@ use http::header::{
 };
 use http::{Method, Request, Response};
 
-use super::grpc::Form;
+use super::grpc_form::Form;
 use super::{EmptyBody, Reject};
 use crate::error::AuthError;
 use crate::head::OwnedHead;

@@ -1,4 +1,4 @@
-//! What is revoked, as fingerprints in a table of many parts, so that growing one holds up nobody for long.
+//! The list of what is revoked: fingerprints in a table of many parts, so that growing one part blocks nobody for long.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -6,29 +6,29 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
+use super::bit_filter::{BitFilter, FilterBit, PARTS};
 use super::entry::{Revocation, millis};
-use super::marks::{Mark, Marks, PARTS};
-use super::names::{Fingerprint, Identity, Name, Print, Printer};
+use super::fingerprint::{Fingerprint, HashedId, IdHasher, IdKind, TokenIds};
 use super::seconds;
 use crate::observe;
 use crate::sync::RwLock;
 
 type Table<V> = HashMap<Fingerprint, V, BuildHasherDefault<AsItIs>>;
 
-/// All names of a token by which it may have been revoked.
+/// The hashed IDs of a token, by any of which it may be revoked later.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Revocable {
-    prints: [Option<Print>; Name::ALL.len()],
+    ids: [Option<HashedId>; IdKind::ALL.len()],
     /// In milliseconds since 1970.
     issued_at: u64,
 }
 
-pub(crate) struct Held {
-    printer: Printer,
-    marks: Marks,
+pub(crate) struct RevocationList {
+    hasher: IdHasher,
+    filter: BitFilter,
     parts: Box<[RwLock<Part>]>,
     /// How many entries there are of each sort, so that where there are none nothing has to be looked up.
-    counts: [AtomicUsize; Name::ALL.len()],
+    counts: [AtomicUsize; IdKind::ALL.len()],
     /// How much longer than the tokens that they name entries stay, in seconds.
     beyond_expiry: AtomicU64,
     /// The part that is looked through next for what has expired.
@@ -56,7 +56,7 @@ struct Part {
 struct Entry {
     /// Until when it is held, in seconds since 1970.
     expiry: u32,
-    /// Which of the part's marks is its.
+    /// Its bit within the part.
     bit: u16,
 }
 
@@ -71,11 +71,11 @@ struct SubjectEntry {
 /// How often a part is looked through at most, in seconds.
 const PAUSE: u32 = 60;
 
-impl Held {
+impl RevocationList {
     pub(super) fn new() -> Self {
         Self {
-            printer: Printer::new(),
-            marks: Marks::default(),
+            hasher: IdHasher::new(),
+            filter: BitFilter::default(),
             parts: (0..PARTS).map(|_| RwLock::default()).collect(),
             counts: Default::default(),
             // More than clocks are apart: a list is read, as a rule, before there is a verifier with a leeway.
@@ -108,22 +108,21 @@ impl Held {
     }
 
     pub(super) fn add(&self, revocation: &Revocation, now: u32) {
-        let (name, value) = revocation.name();
-        let print = self.printer.print(revocation.issuer(), name, value);
-        let entry = Entry { expiry: seconds(revocation.expires_at()), bit: print.mark.bit() };
-        self.change(print.mark.part(), |part| {
+        let (kind, value) = revocation.id();
+        let id = self.hasher.hash(revocation.issuer(), kind, value);
+        let entry = Entry { expiry: seconds(revocation.expires_at()), bit: id.filter_bit.bit() };
+        self.change(id.filter_bit.part(), |part| {
             match revocation {
-                Revocation::Token { .. } => prolong(&mut part.tokens, print.fingerprint, entry),
-                Revocation::Session { .. } => prolong(&mut part.sessions, print.fingerprint, entry),
+                Revocation::Token { .. } => prolong(&mut part.tokens, id.fingerprint, entry),
+                Revocation::Session { .. } => prolong(&mut part.sessions, id.fingerprint, entry),
                 Revocation::Subject { issued_until, .. } => {
                     let until = millis(*issued_until);
-                    let held =
-                        part.subjects.entry(print.fingerprint).or_insert(SubjectEntry { entry, until });
+                    let held = part.subjects.entry(id.fingerprint).or_insert(SubjectEntry { entry, until });
                     *held = SubjectEntry { entry: held.entry.or_later(entry), until: until.max(held.until) };
                 }
             }
-            // While the part is locked, or whoever clears up its marks could miss this one.
-            self.marks.add(print.mark);
+            // While the part is locked, or clearing its bits could miss this one.
+            self.filter.add(id.filter_bit);
         });
         self.forget_some(now);
     }
@@ -144,49 +143,49 @@ impl Held {
     }
 
     /// Of a token that may be asked about later.
-    pub(super) fn revocable(&self, identity: &Identity<'_>) -> Revocable {
-        let print = |name| Some(self.printer.print(identity.issuer, name, identity.value(name)?));
-        Revocable { prints: Name::ALL.map(print), issued_at: identity.issued_at_millis() }
+    pub(super) fn revocable(&self, ids: &TokenIds<'_>) -> Revocable {
+        let id = |kind| Some(self.hasher.hash(ids.issuer, kind, ids.value(kind)?));
+        Revocable { ids: IdKind::ALL.map(id), issued_at: ids.issued_at_millis() }
     }
 
     /// Of a token that is asked about now: what is certainly not held is not hashed.
     #[inline]
-    pub(super) fn has(&self, identity: &Identity<'_>) -> bool {
+    pub(super) fn contains(&self, ids: &TokenIds<'_>) -> bool {
         // All places first, so that the processor fetches them together.
-        let marks = Name::ALL.map(|name| {
-            let value = identity.value(name).filter(|_| self.holds(name))?;
-            Some(self.printer.mark(name, value))
+        let bits = IdKind::ALL.map(|kind| {
+            let value = ids.value(kind).filter(|_| self.holds(kind))?;
+            Some(self.hasher.filter_bit(kind, value))
         });
-        let is_marked = |mark: Option<Mark>| mark.is_some_and(|mark| self.marks.has(mark));
-        let [token, session, subject] = marks.map(is_marked);
-        (token | session | subject) && self.has_revocable(&self.revocable(identity))
+        let is_set = |bit: Option<FilterBit>| bit.is_some_and(|bit| self.filter.contains(bit));
+        let [token, session, subject] = bits.map(is_set);
+        (token | session | subject) && self.has_revocable(&self.revocable(ids))
     }
 
     #[inline]
     pub(super) fn has_revocable(&self, token: &Revocable) -> bool {
-        Name::ALL.into_iter().zip(token.prints).any(|(name, print)| {
-            print.is_some_and(|print| {
-                self.holds(name) && self.marks.has(print.mark) && self.has_print(name, print, token.issued_at)
+        IdKind::ALL.into_iter().zip(token.ids).any(|(kind, id)| {
+            id.is_some_and(|id| {
+                self.holds(kind)
+                    && self.filter.contains(id.filter_bit)
+                    && self.holds_id(kind, id, token.issued_at)
             })
         })
     }
 
     /// Whether it is really held.
     #[cold]
-    fn has_print(&self, name: Name, print: Print, issued_at: u64) -> bool {
-        let part = self.parts[print.mark.part()].read().unwrap_or_else(PoisonError::into_inner);
-        match name {
-            Name::Token => part.tokens.contains_key(&print.fingerprint),
-            Name::Session => part.sessions.contains_key(&print.fingerprint),
-            Name::Subject => {
-                part.subjects.get(&print.fingerprint).is_some_and(|held| issued_at <= held.until)
-            }
+    fn holds_id(&self, kind: IdKind, id: HashedId, issued_at: u64) -> bool {
+        let part = self.parts[id.filter_bit.part()].read().unwrap_or_else(PoisonError::into_inner);
+        match kind {
+            IdKind::Token => part.tokens.contains_key(&id.fingerprint),
+            IdKind::Session => part.sessions.contains_key(&id.fingerprint),
+            IdKind::Subject => part.subjects.get(&id.fingerprint).is_some_and(|held| issued_at <= held.until),
         }
     }
 
     #[inline]
-    fn holds(&self, name: Name) -> bool {
-        self.counts[name as usize].load(Ordering::Relaxed) > 0
+    fn holds(&self, kind: IdKind) -> bool {
+        self.counts[kind as usize].load(Ordering::Relaxed) > 0
     }
 
     fn change(&self, part: usize, change: impl FnOnce(&mut Part)) {
@@ -215,25 +214,25 @@ impl Held {
                 retain(&mut part.sessions, |entry| is_needed(*entry));
                 retain(&mut part.subjects, |held| is_needed(held.entry));
                 part.looked_through = now;
-                self.marks.leave(index, part.bits());
+                self.filter.leave(index, part.bits());
             }
         });
     }
 }
 
-impl Drop for Held {
+impl Drop for RevocationList {
     fn drop(&mut self) {
         observe::revocations_held(-(self.len() as isize));
     }
 }
 
 impl Part {
-    /// In the order of [`Name`].
-    fn lens(&self) -> [usize; Name::ALL.len()] {
+    /// In the order of [`IdKind`].
+    fn lens(&self) -> [usize; IdKind::ALL.len()] {
         [self.tokens.len(), self.sessions.len(), self.subjects.len()]
     }
 
-    /// The marks of all its entries.
+    /// The bits of all its entries.
     fn bits(&self) -> impl Iterator<Item = u16> {
         let subjects = self.subjects.values().map(|held| held.entry);
         self.tokens.values().chain(self.sessions.values()).copied().chain(subjects).map(|entry| entry.bit)

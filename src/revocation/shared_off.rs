@@ -1,11 +1,11 @@
-//! In place of `shared`, where its feature is off.
+//! Replaces `shared` if its feature is off.
 
 use super::{Recorded, Revocation};
 
 /// There is none.
-pub(crate) enum Link {}
+pub(crate) enum StoreLink {}
 
-impl Link {
+impl StoreLink {
     pub(super) fn is_current(&self) -> bool {
         match *self {}
     }

@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 #[derive(Clone, Copy)]
-pub(super) struct Time {
+pub(super) struct Timestamp {
     pub(super) wall: SystemTime,
     pub(super) steady: Instant,
 }
 
-impl Time {
+impl Timestamp {
     pub(super) fn now() -> Self {
         Self { wall: SystemTime::now(), steady: Instant::now() }
     }
@@ -36,11 +36,11 @@ mod tests {
 
     #[test]
     fn what_passes_while_the_machine_sleeps_counts() {
-        let now = Time::now();
-        let before_sleep = Time { wall: now.wall - HOUR, ..now };
+        let now = Timestamp::now();
+        let before_sleep = Timestamp { wall: now.wall - HOUR, ..now };
         assert!(before_sleep.elapsed() >= HOUR);
         assert!(!before_sleep.was_put_back());
-        let put_back = Time { wall: now.wall + HOUR, ..now };
+        let put_back = Timestamp { wall: now.wall + HOUR, ..now };
         assert!(put_back.elapsed() < HOUR);
         assert!(put_back.was_put_back());
     }

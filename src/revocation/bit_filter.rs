@@ -1,15 +1,15 @@
-//! What is certainly not revoked, by a look that takes no lock.
+//! A filter in front of the list: answers "certainly not revoked" without a lock.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A bit for each name that is held: where a name's bit is not set, it is not held. (Where it is, it may be another's.)
+/// A Bloom filter with one hash: an ID whose bit is clear is not on the list. A set bit may belong to another ID.
 #[derive(Default)]
-pub(super) struct Marks(OnceLock<Box<[AtomicU64]>>);
+pub(super) struct BitFilter(OnceLock<Box<[AtomicU64]>>);
 
-/// Where the bit of a name is: which part's, and which of the part's bits.
+/// The position of an ID's bit: the part of the list, and the bit within that part.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark(u32);
+pub(super) struct FilterBit(u32);
 
 /// The parts that names are held in, each under a lock of its own. With a million names each has three thousand, which are
 /// copied in some 30 us when it grows, and which fill its table well: it doubles at 3,584.
@@ -20,8 +20,8 @@ pub(super) const PARTS: usize = 320;
 const BITS_EACH: usize = 1 << 13;
 const WORDS_EACH: usize = BITS_EACH / 64;
 
-impl Mark {
-    /// Mixed with a seed, and good enough for a guess: whoever made many names of one mark would only have them looked up.
+impl FilterBit {
+    /// Mixed with a seed, and good enough for a guess: many IDs made to share one bit only cost look-ups.
     #[inline]
     pub(super) fn of(seed: u64, value: &[u8]) -> Self {
         let mut mixed = seed ^ (value.len() as u64).rotate_left(32);
@@ -61,15 +61,15 @@ fn mix(state: u64, chunk: [u8; 16]) -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 
-impl Marks {
+impl BitFilter {
     #[inline]
-    pub(super) fn has(&self, mark: Mark) -> bool {
-        let bit = 1 << (mark.0 % 64);
-        self.0.get().is_some_and(|words| words[mark.word()].load(Ordering::Relaxed) & bit != 0)
+    pub(super) fn contains(&self, bit: FilterBit) -> bool {
+        let mask = 1 << (bit.0 % 64);
+        self.0.get().is_some_and(|words| words[bit.word()].load(Ordering::Relaxed) & mask != 0)
     }
 
-    pub(super) fn add(&self, mark: Mark) {
-        self.words()[mark.word()].fetch_or(1 << (mark.0 % 64), Ordering::Relaxed);
+    pub(super) fn add(&self, bit: FilterBit) {
+        self.words()[bit.word()].fetch_or(1 << (bit.0 % 64), Ordering::Relaxed);
     }
 
     /// Leaves only these bits of a part, while nothing is added to it. At no moment is one of them missing.
@@ -92,17 +92,17 @@ impl Marks {
 mod tests {
     use super::*;
 
-    fn mark(n: u32) -> Mark {
-        Mark::of(1, n.to_string().as_bytes())
+    fn of(n: u32) -> FilterBit {
+        FilterBit::of(1, n.to_string().as_bytes())
     }
 
     #[test]
     fn what_is_added_is_there_and_little_else() {
-        let marks = Marks::default();
-        assert!(!marks.has(mark(0)));
-        (0..100_000).for_each(|n| marks.add(mark(n)));
-        assert!((0..100_000).all(|n| marks.has(mark(n))));
-        let others = (100_000..200_000).filter(|n| marks.has(mark(*n))).count();
+        let filter = BitFilter::default();
+        assert!(!filter.contains(of(0)));
+        (0..100_000).for_each(|n| filter.add(of(n)));
+        assert!((0..100_000).all(|n| filter.contains(of(n))));
+        let others = (100_000..200_000).filter(|n| filter.contains(of(*n))).count();
         assert!(others < 6000, "{others}");
     }
 
@@ -112,20 +112,20 @@ mod tests {
         for position in 0..name.len() {
             let mut other = name;
             other[position] = b'b';
-            assert_ne!(Mark::of(7, &name).0, Mark::of(7, &other).0, "{position}");
+            assert_ne!(FilterBit::of(7, &name).0, FilterBit::of(7, &other).0, "{position}");
         }
-        assert_ne!(Mark::of(7, b"a").0, Mark::of(7, b"a\0").0);
+        assert_ne!(FilterBit::of(7, b"a").0, FilterBit::of(7, b"a\0").0);
     }
 
     #[test]
     fn what_is_left_of_a_part_stays() {
-        let marks = Marks::default();
-        (0..1000).for_each(|n| marks.add(mark(n)));
-        let part = mark(0).part();
-        marks.leave(part, [mark(0).bit()].into_iter());
-        assert!(marks.has(mark(0)));
+        let filter = BitFilter::default();
+        (0..1000).for_each(|n| filter.add(of(n)));
+        let part = of(0).part();
+        filter.leave(part, [of(0).bit()].into_iter());
+        assert!(filter.contains(of(0)));
         for n in 1..1000 {
-            assert_eq!(marks.has(mark(n)), mark(n).part() != part || mark(n).0 == mark(0).0, "{n}");
+            assert_eq!(filter.contains(of(n)), of(n).part() != part || of(n).0 == of(0).0, "{n}");
         }
     }
 }

@@ -9,10 +9,10 @@ use serde::de::{DeserializeOwned, Error as _, IgnoredAny, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
 use super::base64url::Buffer;
+use super::claim_name_case::{USUAL_NAMES, meant_field, probe};
 use super::json;
 use super::private_names::has_private_name;
 use super::required;
-use super::respelled::{USUAL_NAMES, meant_field, probe};
 use super::rules::{USUAL_PAYLOAD, payload_text};
 use super::validate::{AudienceClaim, Expected, Wanted, plain, plain_or_culprit};
 
@@ -20,7 +20,7 @@ use super::validate::{AudienceClaim, Expected, Wanted, plain, plain_or_culprit};
 pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> String {
     let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
     match well_formed(encoded, wanted, &mut buffer) {
-        Ok(payload) => explain_misfit::<C>(payload),
+        Ok(payload) => explain_mismatch::<C>(payload),
         Err(cause) => cause,
     }
 }
@@ -56,7 +56,7 @@ fn well_formed<'b, const N: usize>(
     }
 }
 
-fn explain_misfit<C: DeserializeOwned>(payload: &str) -> String {
+fn explain_mismatch<C: DeserializeOwned>(payload: &str) -> String {
     let whole = type_name::<C>();
     let known = fields_of::<C>();
     let names = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(payload).unwrap_or_default();

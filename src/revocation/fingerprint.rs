@@ -1,16 +1,16 @@
-//! The names that a token can be revoked by, and what is held in place of them.
+//! The IDs that a token can be revoked by, and the fingerprints that the list keeps of them.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 use siphasher::sip128::{Hash128, SipHasher13};
 use smallvec::SmallVec;
 
-use super::marks::Mark;
+use super::bit_filter::FilterBit;
 use crate::registered::NumericDate;
 
-/// What a token can be revoked by.
+/// The claims that a token can be revoked by.
 #[derive(Debug, Default)]
-pub(crate) struct Identity<'a> {
+pub(crate) struct TokenIds<'a> {
     pub(crate) issuer: &'a str,
     pub(crate) token: Option<&'a str>,
     pub(crate) session: Option<&'a str>,
@@ -18,24 +18,24 @@ pub(crate) struct Identity<'a> {
     pub(crate) issued_at: Option<NumericDate>,
 }
 
-/// Which claim names a token.
+/// The claim that an ID comes from: `jti`, `sid` or `sub`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Name {
+pub(crate) enum IdKind {
     Token,
     Session,
     Subject,
 }
 
-impl Name {
+impl IdKind {
     pub(crate) const ALL: [Self; 3] = [Self::Token, Self::Session, Self::Subject];
 }
 
-impl Identity<'_> {
-    pub(super) fn value(&self, name: Name) -> Option<&str> {
-        match name {
-            Name::Token => self.token,
-            Name::Session => self.session,
-            Name::Subject => self.subject,
+impl TokenIds<'_> {
+    pub(super) fn value(&self, kind: IdKind) -> Option<&str> {
+        match kind {
+            IdKind::Token => self.token,
+            IdKind::Session => self.session,
+            IdKind::Subject => self.subject,
         }
     }
 
@@ -45,7 +45,7 @@ impl Identity<'_> {
     }
 }
 
-/// A name of a token, hashed with a key that nobody outside knows, so that no two can be made to have the same.
+/// An ID hashed with a secret random key, so that nobody can make two IDs collide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(Rust, packed(2))]
 pub(super) struct Fingerprint(u64, u64);
@@ -56,42 +56,45 @@ impl Hash for Fingerprint {
     }
 }
 
-/// What is held of a name: by the mark most are told apart, by the fingerprint all.
+/// The filter bit tells most IDs apart, the fingerprint all of them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Print {
-    pub(super) mark: Mark,
+pub(crate) struct HashedId {
+    pub(super) filter_bit: FilterBit,
     pub(super) fingerprint: Fingerprint,
 }
 
-/// What makes prints of names, and no other makes the same.
-pub(super) struct Printer {
+/// Hashes IDs with keys of its own: no two lists hash alike.
+pub(super) struct IdHasher {
     /// A hasher that has been given its key.
     keyed: SipHasher13,
     seed: u64,
 }
 
-impl Printer {
+impl IdHasher {
     pub(super) fn new() -> Self {
         // Keyed by the operating system's random numbers.
         let random = || RandomState::new().build_hasher().finish();
         Self { keyed: SipHasher13::new_with_keys(random(), random()), seed: random() }
     }
 
-    pub(super) fn print(&self, issuer: &str, name: Name, value: &str) -> Print {
-        Print { mark: self.mark(name, value), fingerprint: self.fingerprint(issuer, name, value) }
+    pub(super) fn hash(&self, issuer: &str, kind: IdKind, value: &str) -> HashedId {
+        HashedId {
+            filter_bit: self.filter_bit(kind, value),
+            fingerprint: self.fingerprint(issuer, kind, value),
+        }
     }
 
     #[inline]
-    pub(super) fn mark(&self, name: Name, value: &str) -> Mark {
-        Mark::of(self.seed ^ name as u64, value.as_bytes())
+    pub(super) fn filter_bit(&self, kind: IdKind, value: &str) -> FilterBit {
+        FilterBit::of(self.seed ^ kind as u64, value.as_bytes())
     }
 
-    pub(super) fn fingerprint(&self, issuer: &str, name: Name, value: &str) -> Fingerprint {
+    pub(super) fn fingerprint(&self, issuer: &str, kind: IdKind, value: &str) -> Fingerprint {
         // Hashed at once, which is twice as fast as part by part.
         let mut text = SmallVec::<[u8; 256]>::with_capacity(issuer.len() + 2 + value.len());
         text.extend_from_slice(issuer.as_bytes());
         // No string has it, so that no other issuer and value are written alike.
-        text.extend_from_slice(&[0xff, name as u8]);
+        text.extend_from_slice(&[0xff, kind as u8]);
         text.extend_from_slice(value.as_bytes());
         let Hash128 { h1, h2 } = self.keyed.hash(&text);
         Fingerprint(h1, h2)

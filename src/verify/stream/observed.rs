@@ -12,12 +12,12 @@ use crate::verify::json::Text;
 use crate::verify::validate::{AudienceClaim, AudienceSeed, Claim};
 
 /// Reads the value of a claim that is judged, and notes it: around the seed, the deserializer and the visitor alike.
-pub(super) struct Watched<'s, 'e, 'de, T> {
+pub(super) struct Observed<'s, 'e, 'de, T> {
     pub(super) inner: T,
-    pub(super) watch: Watch<'s, 'e, 'de>,
+    pub(super) observer: Observer<'s, 'e, 'de>,
 }
 
-pub(super) struct Watch<'s, 'e, 'de> {
+pub(super) struct Observer<'s, 'e, 'de> {
     pub(super) claim: Claim,
     /// Whether the value is one of an array.
     pub(super) item: bool,
@@ -26,7 +26,7 @@ pub(super) struct Watch<'s, 'e, 'de> {
     pub(super) noted: &'s mut bool,
 }
 
-impl<'de> Watch<'_, '_, 'de> {
+impl<'de> Observer<'_, '_, 'de> {
     fn text(&mut self, text: Cow<'de, str>) {
         *self.noted = self.seen.text(self.claim, text);
     }
@@ -36,31 +36,31 @@ impl<'de> Watch<'_, '_, 'de> {
     }
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Watched<'_, '_, 'de, S> {
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Observed<'_, '_, 'de, S> {
     type Value = S::Value;
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        self.inner.deserialize(Watched { inner: deserializer, watch: self.watch })
+        self.inner.deserialize(Observed { inner: deserializer, observer: self.observer })
     }
 }
 
 /// The same hint for the deserializer inside, since what it hands out may depend on it.
-macro_rules! watch_with_the_same_hint {
+macro_rules! observe_with_the_same_hint {
     ($($method:ident)*) => {
         $(
             #[inline]
             fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-                self.inner.$method(Watched { inner: visitor, watch: self.watch })
+                self.inner.$method(Observed { inner: visitor, observer: self.observer })
             }
         )*
     };
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watched<'_, '_, 'de, D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Observed<'_, '_, 'de, D> {
     type Error = D::Error;
 
-    watch_with_the_same_hint! {
+    observe_with_the_same_hint! {
         deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
         deserialize_i128 deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
         deserialize_f64 deserialize_char deserialize_str deserialize_string deserialize_bytes
@@ -70,16 +70,16 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watched<'_, '_, 'de, D> {
 
     /// The application's type does not want the value, so it is read for our sake alone.
     fn deserialize_ignored_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, D::Error> {
-        match self.watch.claim {
-            Claim::Audience if !self.watch.item => {
-                let audience = AudienceSeed(&self.watch.seen.wanted.audiences).deserialize(self.inner)?;
-                self.watch.seen.registered.audience = audience;
-                *self.watch.noted = true;
+        match self.observer.claim {
+            Claim::Audience if !self.observer.item => {
+                let audience = AudienceSeed(&self.observer.seen.wanted.audiences).deserialize(self.inner)?;
+                self.observer.seen.registered.audience = audience;
+                *self.observer.noted = true;
             }
             Claim::Expiry | Claim::NotBefore | Claim::IssuedAt => {
-                self.watch.date(NumericDate::deserialize(self.inner)?);
+                self.observer.date(NumericDate::deserialize(self.inner)?);
             }
-            _ => self.watch.text(Text::deserialize(self.inner)?.0),
+            _ => self.observer.text(Text::deserialize(self.inner)?.0),
         }
         visitor.visit_unit()
     }
@@ -137,7 +137,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watched<'_, '_, 'de, D> {
     }
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Watched<'_, '_, 'de, V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for Observed<'_, '_, 'de, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -146,43 +146,43 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watched<'_, '_, 'de, V> {
 
     #[inline]
     fn visit_borrowed_str<E: de::Error>(mut self, text: &'de str) -> Result<V::Value, E> {
-        self.watch.text(Cow::Borrowed(text));
+        self.observer.text(Cow::Borrowed(text));
         self.inner.visit_borrowed_str(text)
     }
 
     fn visit_str<E: de::Error>(mut self, text: &str) -> Result<V::Value, E> {
-        self.watch.text(Cow::Owned(text.to_owned()));
+        self.observer.text(Cow::Owned(text.to_owned()));
         self.inner.visit_str(text)
     }
 
     #[inline]
     fn visit_u64<E: de::Error>(mut self, seconds: u64) -> Result<V::Value, E> {
-        self.watch.date(NumericDate::from_secs(seconds));
+        self.observer.date(NumericDate::from_secs(seconds));
         self.inner.visit_u64(seconds)
     }
 
     fn visit_i64<E: de::Error>(mut self, seconds: i64) -> Result<V::Value, E> {
-        self.watch.date(NumericDate::from_signed_secs(seconds));
+        self.observer.date(NumericDate::from_signed_secs(seconds));
         self.inner.visit_i64(seconds)
     }
 
     fn visit_f64<E: de::Error>(mut self, seconds: f64) -> Result<V::Value, E> {
-        self.watch.date(NumericDate::from_fractional_secs(seconds));
+        self.observer.date(NumericDate::from_fractional_secs(seconds));
         self.inner.visit_f64(seconds)
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.inner.visit_some(Watched { inner: deserializer, watch: self.watch })
+        self.inner.visit_some(Observed { inner: deserializer, observer: self.observer })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<V::Value, A::Error> {
-        if self.watch.claim != Claim::Audience || self.watch.item {
+        if self.observer.claim != Claim::Audience || self.observer.item {
             return self.inner.visit_seq(items);
         }
         // An empty array is an audience, too, in which nobody is expected.
-        self.watch.seen.registered.audience = AudienceClaim::Nobody;
-        *self.watch.noted = true;
-        self.inner.visit_seq(Items { items, seen: self.watch.seen })
+        self.observer.seen.registered.audience = AudienceClaim::Nobody;
+        *self.observer.noted = true;
+        self.inner.visit_seq(Items { items, seen: self.observer.seen })
     }
 
     // What follows is handed on as it is, and is left to the plain pass.
@@ -230,8 +230,8 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Items<'_, '_, 'de, A> {
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
         let mut noted = false;
-        let watch = Watch { claim: Claim::Audience, item: true, seen: self.seen, noted: &mut noted };
-        let item = self.items.next_element_seed(Watched { inner: seed, watch });
+        let observer = Observer { claim: Claim::Audience, item: true, seen: self.seen, noted: &mut noted };
+        let item = self.items.next_element_seed(Observed { inner: seed, observer });
         let at_end = matches!(item, Ok(None));
         self.seen.doubt |= item.is_err() || !(noted || at_end);
         item

@@ -5,12 +5,12 @@ use std::fmt::{self, Formatter};
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::address;
 use crate::config_error::ConfigError;
+use crate::url;
 
 /// An address that may be fetched.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Address(Uri);
+pub(crate) struct FetchUrl(Uri);
 
 /// What may be fetched without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +28,13 @@ impl PlainHttp {
     }
 }
 
-impl Address {
+impl FetchUrl {
     pub(crate) fn parse(text: &str, plain_http: PlainHttp) -> Result<Self, ConfigError> {
-        let unusable =
-            |reason| ConfigError::InvalidAddress { address: address::without_secrets(text), reason };
-        let uri = address::parse(text).map_err(unusable)?;
+        let unusable = |reason| ConfigError::InvalidAddress { address: url::without_secrets(text), reason };
+        let uri = url::parse(text).map_err(unusable)?;
         let plain_is_fine = match plain_http {
             PlainHttp::Nothing => false,
-            PlainHttp::Loopback => uri.host().is_some_and(address::is_loopback),
+            PlainHttp::Loopback => uri.host().is_some_and(url::is_loopback),
             PlainHttp::Anything => true,
         };
         match uri.scheme() {
@@ -47,7 +46,7 @@ impl Address {
 
     /// What logs and errors show of it: a query may hold a key to the address.
     pub(crate) fn without_query(&self) -> String {
-        address::without_query(&self.0.to_string())
+        url::without_query(&self.0.to_string())
     }
 
     pub(crate) fn uri(&self) -> &Uri {
@@ -65,7 +64,7 @@ impl Address {
     }
 }
 
-impl fmt::Debug for Address {
+impl fmt::Debug for FetchUrl {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.without_query().fmt(f)
     }
@@ -73,14 +72,14 @@ impl fmt::Debug for Address {
 
 /// Where the metadata of an issuer may be: as OpenID Connect Discovery 1.0, section 4 says, then as RFC 8414, section 3
 /// does, which puts a path of the issuer's behind the well-known part; and each the other's way, as some providers have it.
-pub(crate) fn metadata_addresses(issuer: &str, plain_http: PlainHttp) -> Result<Vec<Address>, ConfigError> {
+pub(crate) fn metadata_addresses(issuer: &str, plain_http: PlainHttp) -> Result<Vec<FetchUrl>, ConfigError> {
     const OPENID: &str = "/.well-known/openid-configuration";
     const OAUTH: &str = "/.well-known/oauth-authorization-server";
 
-    let address = Address::parse(issuer, plain_http)?;
+    let address = FetchUrl::parse(issuer, plain_http)?;
     if issuer.contains('?') {
         let reason = "an issuer has no query";
-        return Err(ConfigError::InvalidAddress { address: address::without_secrets(issuer), reason });
+        return Err(ConfigError::InvalidAddress { address: url::without_secrets(issuer), reason });
     }
     let path = address.uri().path().trim_end_matches('/');
     let host = &issuer[..issuer.trim_end_matches('/').len() - path.len()];
@@ -91,7 +90,7 @@ pub(crate) fn metadata_addresses(issuer: &str, plain_http: PlainHttp) -> Result<
         format!("{host}{path}{OAUTH}"),
         format!("{host}{OPENID}{path}"),
     ] {
-        let address = Address::parse(&text, plain_http)?;
+        let address = FetchUrl::parse(&text, plain_http)?;
         // Two and two are the same where the issuer has no path.
         if !addresses.contains(&address) {
             addresses.push(address);
@@ -133,7 +132,7 @@ mod tests {
             ("https://", PlainHttp::Anything, Err("it is not a URL")),
             ("", PlainHttp::Anything, Err("it is not a URL")),
         ] {
-            let result = Address::parse(text, plain_http).map(|_| ()).map_err(|error| match error {
+            let result = FetchUrl::parse(text, plain_http).map(|_| ()).map_err(|error| match error {
                 ConfigError::InvalidAddress { reason, .. } => reason,
                 error => panic!("{error}"),
             });

@@ -7,14 +7,14 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use super::state::{Attempt, State};
-use super::two_clocks::Time;
+use super::state::{Operation, State};
+use super::timestamp::Timestamp;
 use super::{RevocationStore, attempt, pause};
-use crate::revocation::held::Held;
+use crate::revocation::list::RevocationList;
 
 pub(super) struct Follower {
     pub(super) store: Arc<dyn RevocationStore>,
-    pub(super) held: Arc<Held>,
+    pub(super) list: Arc<RevocationList>,
     pub(super) state: Arc<State>,
     /// Told when the store can be read again.
     pub(super) back_in_touch: Arc<Notify>,
@@ -32,30 +32,30 @@ const TURN: usize = 500;
 impl Follower {
     pub(super) async fn run(self) {
         let mut position = None;
-        let mut began = Time::now();
+        let mut began = Timestamp::now();
         loop {
             if began.was_put_back() {
                 // What was over by the clock as it was, is not.
                 position = None;
                 self.state.is_incomplete();
             }
-            began = Time::now();
+            began = Timestamp::now();
             let (store, from) = (Arc::clone(&self.store), position.clone());
             let page = match attempt(LIMIT, async move { store.read(from).await }).await {
                 Ok(page) => page,
                 Err(error) => {
-                    pause(self.state.failed(Attempt::Read, error)).await;
+                    pause(self.state.failed(Operation::Read, error)).await;
                     continue;
                 }
             };
             // Told before it can be seen: until then nothing is forgotten that may have to be written again.
-            if self.state.is_failing(Attempt::Read) {
+            if self.state.is_failing(Operation::Read) {
                 self.back_in_touch.notify_one();
             }
-            self.state.succeeded(Attempt::Read);
+            self.state.succeeded(Operation::Read);
             for revocations in page.revocations.chunks(TURN) {
-                let now = self.held.now();
-                revocations.iter().for_each(|revocation| self.held.add_unless_over(revocation, now));
+                let now = self.list.now();
+                revocations.iter().for_each(|revocation| self.list.add_unless_over(revocation, now));
                 yield_now().await;
             }
             position = Some(page.position);

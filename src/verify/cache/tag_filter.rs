@@ -1,21 +1,21 @@
-//! Which tokens have been seen, by a guess that costs a few instructions.
+//! A filter that guesses in a few instructions whether a token has been seen.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Marks of tokens, of sixteen bits each, in buckets of four: a fifth pushes the first one out.
+/// Holds a tag of sixteen bits for each token, in buckets of four: a fifth tag evicts the oldest.
 ///
-/// Only a guess: a token's mark may have been pushed out, or be another's. Only tokens that were found good leave marks,
+/// Only a guess: a token's tag may have been evicted, or be another's. Only tokens that were found good leave tags,
 /// and nobody can choose the signatures of those. (Whoever has a good token can make bad ones that end like it, and are
 /// taken for it here. That costs a look into the cache, which tells them apart.)
-pub(super) struct Marks {
+pub(super) struct TagFilter {
     buckets: Box<[AtomicU64]>,
     /// Makes the places differ from those in any other store.
     seed: u64,
 }
 
-impl Marks {
-    /// With a bucket, and so with four marks, for each of so many tokens: few of them push each other out.
+impl TagFilter {
+    /// With a bucket, and so with four tags, for each of so many tokens: few of them push each other out.
     pub(super) fn with_room_for(tokens: usize) -> Self {
         let buckets = tokens.clamp(1, MOST_BUCKETS).next_power_of_two();
         Self {
@@ -24,21 +24,21 @@ impl Marks {
         }
     }
 
-    /// Whether this token seems to have left its mark.
+    /// Returns true if this token has probably been added.
     #[inline]
     pub(super) fn has(&self, token: &[u8]) -> bool {
-        let (bucket, mark) = self.place(token);
-        contains(bucket.load(Ordering::Relaxed), mark)
+        let (bucket, tag) = self.place(token);
+        contains(bucket.load(Ordering::Relaxed), tag)
     }
 
-    /// Has a token leave its mark. Tells whether it seems to have done so before.
+    /// Adds a token. Returns true if it has probably been added before.
     pub(super) fn add(&self, token: &[u8]) -> bool {
-        let (bucket, mark) = self.place(token);
-        let marks = bucket.load(Ordering::Relaxed);
-        let before = contains(marks, mark);
+        let (bucket, tag) = self.place(token);
+        let tags = bucket.load(Ordering::Relaxed);
+        let before = contains(tags, tag);
         if !before {
-            // Of two threads that come here at once, one's mark may be lost.
-            bucket.store((marks << 16) | mark, Ordering::Relaxed);
+            // Of two threads that come here at once, one's tag may be lost.
+            bucket.store((tags << 16) | tag, Ordering::Relaxed);
         }
         before
     }
@@ -52,14 +52,14 @@ impl Marks {
         let product = u128::from(upper) * u128::from(lower);
         let mixed = (product >> 64) as u64 ^ product as u64;
         let bucket = (mixed >> 16) as usize & (self.buckets.len() - 1);
-        // None is zero, as the marks of no token are.
+        // None is zero, as the tags of no token are.
         (&self.buckets[bucket], mixed & 0xffff | 1)
     }
 }
 
 #[inline]
-fn contains(marks: u64, mark: u64) -> bool {
-    let differences = marks ^ (mark * EACH);
+fn contains(tags: u64, tag: u64) -> bool {
+    let differences = tags ^ (tag * EACH);
     // Whether one of the four is zero: only there a subtraction of one reaches the highest bit first.
     differences.wrapping_sub(EACH) & !differences & (EACH << 15) != 0
 }
@@ -80,39 +80,39 @@ mod tests {
 
     #[test]
     fn the_last_four_of_a_bucket_are_known() {
-        let marks = Marks::with_room_for(100);
-        let in_first = |token: &[u8; 16]| std::ptr::eq(marks.place(token).0, &marks.buckets[0]);
+        let filter = TagFilter::with_room_for(100);
+        let in_first = |token: &[u8; 16]| std::ptr::eq(filter.place(token).0, &filter.buckets[0]);
         let tokens: Vec<_> = (0_u128..).map(u128::to_le_bytes).filter(in_first).take(5).collect();
         for (count, token) in tokens.iter().enumerate() {
-            assert!(!marks.has(token));
-            assert!(!marks.add(token));
-            assert!(marks.add(token));
+            assert!(!filter.has(token));
+            assert!(!filter.add(token));
+            assert!(filter.add(token));
             for (place, earlier) in tokens[..=count].iter().enumerate() {
-                assert_eq!(marks.has(earlier), count - place < 4, "{place} of {count}");
+                assert_eq!(filter.has(earlier), count - place < 4, "{place} of {count}");
             }
         }
     }
 
     #[test]
     fn few_tokens_are_taken_for_others() {
-        let marks = Marks::with_room_for(1000);
+        let filter = TagFilter::with_room_for(1000);
         let token = |n: u64| Sha256::digest(n.to_le_bytes());
         for n in 0..1000 {
-            marks.add(&token(n));
+            filter.add(&token(n));
         }
-        assert!((0..1000).filter(|n| marks.has(&token(*n))).count() > 980);
-        assert!((1000..101_000).filter(|n| marks.has(&token(*n))).count() < 20);
+        assert!((0..1000).filter(|n| filter.has(&token(*n))).count() > 980);
+        assert!((1000..101_000).filter(|n| filter.has(&token(*n))).count() < 20);
     }
 
     #[test]
     fn tokens_and_rooms_of_any_size_will_do() {
-        let marks = Marks::with_room_for(1000);
-        assert!(!marks.has(b"") && !marks.has(b"a.b.c"));
+        let filter = TagFilter::with_room_for(1000);
+        assert!(!filter.has(b"") && !filter.has(b"a.b.c"));
         for room in [0, 1, 2, usize::MAX] {
-            let marks = Marks::with_room_for(room);
+            let filter = TagFilter::with_room_for(room);
             for token in [&b""[..], b".", b"a.b.c", &[0xff; 100]] {
-                marks.add(token);
-                assert!(marks.has(token));
+                filter.add(token);
+                assert!(filter.has(token));
             }
         }
     }

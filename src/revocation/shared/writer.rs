@@ -10,10 +10,10 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::state::{Attempt, State};
+use super::state::{Operation, State};
 use super::{RevocationStore, attempt, pause};
 use crate::revocation::Revocation;
-use crate::revocation::held::Held;
+use crate::revocation::list::RevocationList;
 use crate::sync::atomic::Ordering;
 
 /// An entry on its way, and whoever waits for its arrival.
@@ -25,7 +25,7 @@ pub(super) struct Outgoing {
 
 pub(super) struct Writer {
     store: Arc<dyn RevocationStore>,
-    held: Arc<Held>,
+    list: Arc<RevocationList>,
     state: Arc<State>,
     back_in_touch: Arc<Notify>,
     outbox: Receiver<Outgoing>,
@@ -88,14 +88,14 @@ const LAST_TRIES: Duration = Duration::from_secs(30);
 impl Writer {
     pub(super) fn new(
         store: Arc<dyn RevocationStore>,
-        held: Arc<Held>,
+        list: Arc<RevocationList>,
         state: Arc<State>,
         back_in_touch: Arc<Notify>,
         outbox: Receiver<Outgoing>,
     ) -> Self {
         Self {
             store,
-            held,
+            list,
             state,
             back_in_touch,
             outbox,
@@ -138,7 +138,7 @@ impl Writer {
     async fn wait(&mut self) -> bool {
         let (rewrite, retry) = (self.rewrite, self.retry);
         let is_done = self.is_drained && self.refused.is_empty() && rewrite.is_none();
-        let may_have_lost = !self.recent.is_empty() && self.state.is_failing(Attempt::Read);
+        let may_have_lost = !self.recent.is_empty() && self.state.is_failing(Operation::Read);
         tokio::select! {
             biased;
             () = self.back_in_touch.notified() => {
@@ -195,13 +195,13 @@ impl Writer {
 
     /// Tries those again that have waited for it the longest.
     async fn retry_refused(&mut self) {
-        let now = self.held.now();
+        let now = self.list.now();
         let some = self.refused.drain(..BATCH.min(self.refused.len()));
         let (over, some): (Vec<_>, Vec<_>) =
-            some.partition(|outgoing| self.held.is_over(&outgoing.revocation, now));
+            some.partition(|outgoing| self.list.is_over(&outgoing.revocation, now));
         // No store need hold them any more.
         self.state.waiting.fetch_sub(over.len() as u64, Ordering::Relaxed);
-        let takes_others = std::mem::take(&mut self.takes) && !self.state.is_failing(Attempt::Read);
+        let takes_others = std::mem::take(&mut self.takes) && !self.state.is_failing(Operation::Read);
         let together = self.retry_together && some.len() > 1;
         if some.is_empty() || (together && self.write(revocations(&some)).await) {
             some.into_iter().for_each(|outgoing| self.confirm(outgoing));
@@ -221,7 +221,7 @@ impl Writer {
     /// In this order. Gives back those that it has not come to: what is tried again makes way for what is new.
     async fn write_one_by_one(&mut self, entries: Vec<Outgoing>, again: bool) -> Vec<Outgoing> {
         let (began, before) = (Instant::now(), self.refused.len());
-        let is_there = self.is_picky && !self.state.is_failing(Attempt::Read);
+        let is_there = self.is_picky && !self.state.is_failing(Operation::Read);
         let mut takes_some = false;
         let mut left = entries.into_iter();
         while began.elapsed() < TURN
@@ -260,11 +260,11 @@ impl Writer {
 
     /// For some seconds, then others have their turn. Where it fails it goes on later, with less at once.
     async fn write_recent_again(&mut self) {
-        let (began, now) = (Instant::now(), self.held.now());
+        let (began, now) = (Instant::now(), self.list.now());
         if self.to_rewrite.is_empty() {
             self.to_rewrite = self.recent.iter().map(|(_, revocation)| revocation.clone()).collect();
         }
-        self.to_rewrite.retain(|revocation| !self.held.is_over(revocation, now));
+        self.to_rewrite.retain(|revocation| !self.list.is_over(revocation, now));
         while !self.to_rewrite.is_empty() {
             let count = self.rewrite_together.min(self.to_rewrite.len());
             if began.elapsed() >= TURN {
@@ -293,13 +293,13 @@ impl Writer {
         match attempt(LIMIT, async move { store.write(revocations).await }).await {
             Ok(()) => {
                 // What is recent is being written again already.
-                if self.state.succeeded(Attempt::Write) && !self.is_picky && self.to_rewrite.is_empty() {
+                if self.state.succeeded(Operation::Write) && !self.is_picky && self.to_rewrite.is_empty() {
                     self.back_in_touch.notify_one();
                 }
                 true
             }
             Err(error) => {
-                self.state.failed(Attempt::Write, error);
+                self.state.failed(Operation::Write, error);
                 false
             }
         }
@@ -308,8 +308,8 @@ impl Writer {
     /// Not before it is known whether the store was away: what it may have lost is to be written again first, as far as there is
     /// room for it.
     fn forget_old(&mut self) {
-        let is_away =
-            self.state.is_failing(Attempt::Read) || (self.state.is_failing(Attempt::Write) && !self.is_picky);
+        let is_away = self.state.is_failing(Operation::Read)
+            || (self.state.is_failing(Operation::Write) && !self.is_picky);
         if !is_away && self.rewrite.is_none() {
             while self.recent.front().is_some_and(|(written, _)| written.elapsed() >= LATELY) {
                 self.recent.pop_front();

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often keys are fetched, and for how long they serve.
+/// The intervals at which keys are fetched, and how long they are used.
 #[derive(Clone, Debug)]
-pub(crate) struct Pace {
+pub(crate) struct Schedule {
     /// Between these, keys are fetched anew as often as their provider says.
     pub(crate) refresh_floor: Duration,
     pub(crate) refresh_ceiling: Duration,
@@ -30,7 +30,7 @@ pub(crate) const LEAST_WAIT: Duration = Duration::from_millis(100);
 /// Some thirty years, which no clock overflows by.
 const LONGEST_WAIT: Duration = Duration::from_secs(1_000_000_000);
 
-impl Pace {
+impl Schedule {
     pub(crate) fn new() -> Self {
         Self {
             refresh_floor: Duration::from_secs(60),
@@ -78,40 +78,40 @@ mod tests {
 
     #[test]
     fn refreshes_keep_within_the_life_of_an_answer_and_are_spread() {
-        let pace = Pace::new();
+        let schedule = Schedule::new();
         for (lifetime, expected) in
             [(None, 600), (Some(0), 60), (Some(300), 300), (Some(86_400), 3600), (Some(u64::MAX), 3600)]
         {
             let (lifetime, longest) = (lifetime.map(Duration::from_secs), Duration::from_secs(expected));
-            assert_spread(|| pace.until_refresh(lifetime), longest.mul_f64(0.8), longest);
+            assert_spread(|| schedule.until_refresh(lifetime), longest.mul_f64(0.8), longest);
         }
     }
 
     #[test]
     fn retries_back_off_up_to_a_cap_and_are_spread() {
-        let pace = Pace::new();
+        let schedule = Schedule::new();
         for (failures, expected) in
             [(1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (100, 300), (u32::MAX, 300), (0, 1)]
         {
             let longest = Duration::from_secs(expected);
-            assert_spread(|| pace.until_retry(failures), longest / 2, longest);
+            assert_spread(|| schedule.until_retry(failures), longest / 2, longest);
         }
     }
 
     #[test]
     fn extremes_do_not_overflow() {
         for extreme in [Duration::ZERO, Duration::MAX] {
-            let pace = Pace {
+            let schedule = Schedule {
                 refresh_floor: extreme,
                 refresh_ceiling: extreme,
                 retry_floor: extreme,
                 retry_ceiling: extreme,
-                ..Pace::new()
+                ..Schedule::new()
             };
             for _ in 0..1000 {
                 let now = Instant::now();
-                assert!(after(now, pace.until_refresh(Some(Duration::MAX))) >= now);
-                assert!(after(now, pace.until_retry(u32::MAX)) >= now);
+                assert!(after(now, schedule.until_refresh(Some(Duration::MAX))) >= now);
+                assert!(after(now, schedule.until_retry(u32::MAX)) >= now);
             }
         }
     }

@@ -1,0 +1,26 @@
+//! The verifier that trusts an issuer of the same process.
+
+use serde_json::json;
+use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
+
+use crate::support::{SECRET, refusal};
+
+#[tokio::test]
+async fn the_verifier_demands_what_the_issuer_says() {
+    let key = || SigningKey::hmac(Algorithm::HS256, SECRET).unwrap();
+    let issuer = TokenIssuer::new(key(), "https://a.test");
+    let token = |issuer: &TokenIssuer| issuer.issue(&json!({})).unwrap();
+    let refused =
+        async |by: &TokenIssuer, of: &TokenIssuer| refusal(&by.verifier(), token(of).as_str()).await;
+    assert_eq!(refused(&issuer, &issuer).await, None);
+    assert_eq!(refused(&issuer, &TokenIssuer::new(key(), "https://b.test")).await, Some(WrongIssuer));
+    let for_two = issuer.clone().audience("x").add_audience("y");
+    assert_eq!(refused(&for_two, &for_two).await, None);
+    assert_eq!(refused(&for_two, &issuer.clone().audience("y")).await, None);
+    assert_eq!(refused(&for_two, &issuer).await, Some(WrongAudience));
+    let access = issuer.clone().access_tokens();
+    assert_eq!(refused(&access, &access).await, None);
+    assert_eq!(refused(&issuer, &access).await, None);
+    assert_eq!(refused(&access, &issuer).await, Some(WrongType));
+}
