@@ -17,8 +17,9 @@ use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{
     Algorithm, AuthError, AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, KeyIssuer, KeyLookup, KeySet,
-    KeySource, KeyStore, KeysRef, Refresh, Verdict, Verify,
+    KeySource, KeyStore, KeysRef, PrincipalLayer, Refresh, RequireLayer, Verdict, Verify,
 };
+use tower_layer::Layer;
 use tower_test::mock;
 
 use crate::support::*;
