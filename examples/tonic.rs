@@ -67,7 +67,7 @@ async fn serve(incoming: TcpIncoming) -> Result<(), Box<dyn Error + Send + Sync>
     let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, SECRET)?).audience(AUDIENCE);
     // `Check` is for whoever has a good token; all else, also what the service may be given later, asks for a scope.
     let is_check = when(|_: &Claims<User>, call| call.uri().path() == "/grpc.health.v1.Health/Check");
-    let policy = RequireLayer::<User, _>::new(is_check.or(scope("health:watch")));
+    let policy = RequireLayer::<User>::new(is_check.or(scope("health:watch")));
     Server::builder()
         .layer(JwtAuthLayer::new(verifier).on_reject(Grpc))
         // A layer on one service: tonic finds the service by its name, which `named_layer` keeps.
@@ -92,7 +92,8 @@ impl Health for Beating {
 
     async fn watch(&self, call: Request<HealthCheckRequest>) -> Answer<Self::WatchStream> {
         // The layer judges a token once, when a call begins. A stream goes on, and has to see for itself when to end.
-        let left = user(&call)?.expires_at().and_then(|end| end.duration_since(SystemTime::now()).ok());
+        let left =
+            user(&call)?.token().expires_at().and_then(|end| end.duration_since(SystemTime::now()).ok());
         let expiry = interval_at(Instant::now() + left.unwrap_or_default(), BEAT);
         let end = IntervalStream::new(expiry).map(|_| Err(Status::unauthenticated("the token has expired")));
         let beats = IntervalStream::new(interval(BEAT)).map(|_| Ok(serving()));

@@ -20,6 +20,9 @@ use crate::verify::Verify;
 /// The claims are put into the request's extensions as [`Claims<C>`](crate::Claims). Every other request is answered
 /// as [RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3) demands, and never reaches the service.
 ///
+/// The inner service must be `Clone`: a request that waits for a key waits with a clone. A request whose token is judged at once
+/// clones nothing. For a service without `Clone` use tower's `Buffer`.
+///
 /// ```
 /// use http::{Request, Response, StatusCode};
 /// use tower::{ServiceBuilder, ServiceExt};
@@ -247,8 +250,8 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// it on. Whatever else is in the same place (other cookies, other parameters) stays.
     ///
     /// This covers all sources of the layer, also those that were not read or were ignored. A [custom](TokenSource::custom)
-    /// source says itself what to take out: with [`removing`](TokenSource::removing), or by naming the headers that it is
-    /// [reading](TokenSource::reading). What it finds elsewhere stays.
+    /// source says itself what to take out: by naming the headers that it reads, or with [`removing`](TokenSource::removing).
+    /// What it finds elsewhere stays.
     ///
     /// Without this the credential stays where it is, marked as sensitive if it is in a header.
     pub fn remove_credential(self) -> Self {

@@ -63,7 +63,7 @@
 //! use tower_jwt_auth::RequireLayer;
 //! use tower_jwt_auth::policy::claim;
 //!
-//! let layer = RequireLayer::<serde_json::Value, _>::new(claim("email_verified", true).and(claim("tenant", "acme")));
+//! let layer = RequireLayer::<serde_json::Value>::new(claim("email_verified", true).and(claim("tenant", "acme")));
 //! ```
 //!
 //! # Tokens from elsewhere, and none at all
@@ -125,7 +125,7 @@
 //!   first runs first. For a layer on one service there is `tonic::service::LayerExt`: `layer.named_layer(service)`.
 //! - A handler finds its claims with [`Claims::find(request.extensions())`](Claims::find). A policy sees
 //!   `/package.Service/Method` as the path.
-//! - A stream outlives the moment in which its token was judged: end it at [`Claims::expires_at`].
+//! - A stream outlives the moment in which its token was judged: end it at [`TokenInfo::expires_at`].
 //!
 //! # In MCP servers
 //!
@@ -260,8 +260,8 @@ pub use self::token_source::TokenSource;
 #[cfg(feature = "remote-keys")]
 pub use self::verify::IssuerResolver;
 pub use self::verify::{
-    AnyOf, CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeyLookup, KeySet, KeySource, KeyStore, KeysRef,
-    PendingVerdict, Refresh, SkippedKey, TokenCache, Verdict, VerdictFuture, Verify,
+    AnyOf, CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeyIssuer, KeyLookup, KeySet, KeySource, KeyStore,
+    KeysRef, PendingVerdict, Refresh, SkippedKey, TokenCache, Verdict, VerdictFuture, Verify,
 };
 
 /// The snippets of the README are tested with the documentation.

@@ -45,7 +45,7 @@ pub use self::jwk::{JwksRules, SkippedKey};
 pub use self::jwt::JwtVerifier;
 pub use self::key::Key;
 pub use self::key_set::KeySet;
-pub use self::key_source::{KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
+pub use self::key_source::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
 pub(crate) use self::required::json_type;
 
 #[cfg(feature = "issue")]
@@ -141,7 +141,7 @@ use crate::error::AuthError;
 ///             let unavailable = || AuthError::new(AuthErrorKind::KeysUnavailable); // 503: it was not judged
 ///             let answer = asking.await.map_err(|_| unavailable())?.map_err(|error| unavailable().caused_by(error))?;
 ///             let active = answer.ok_or(AuthErrorKind::Revoked)?;
-///             Ok(Claims::of_token(active.sub, TokenInfo::new().expiry(active.exp)))
+///             Ok(Claims::with_token(active.sub, TokenInfo::new().with_expires_at(active.exp)))
 ///         }))
 ///     }
 /// }

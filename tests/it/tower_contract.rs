@@ -16,9 +16,10 @@ use tower::limit::ConcurrencyLimitLayer;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{
-    Algorithm, AuthError, AuthErrorKind, Claims, Credential, JwtAuthLayer, JwtVerifier, KeyLookup, KeySet,
-    KeySource, KeyStore, KeysRef, Refresh, Verdict, Verify,
+    Algorithm, AuthError, AuthErrorKind, Claims, Credential, JwtAuthLayer, JwtVerifier, KeyIssuer, KeyLookup,
+    KeySet, KeySource, KeyStore, KeysRef, PrincipalLayer, Refresh, RequireLayer, Verdict, Verify,
 };
+use tower_layer::Layer;
 use tower_test::mock;
 
 use crate::support::*;
@@ -260,6 +261,22 @@ async fn an_accepted_request_does_not_clone_the_service() {
     assert_eq!(service.ready().await.unwrap().call(bearer("a.b.c")).await.unwrap().status(), 401);
 }
 
+#[test]
+fn services_give_access_to_the_inner_one() {
+    let mut auth = JwtAuthLayer::new(verifier()).layer(1);
+    *auth.get_mut() += 1;
+    assert_eq!((*auth.get_ref(), auth.into_inner()), (2, 2));
+
+    let mut require = RequireLayer::<Value>::new(()).layer(1);
+    *require.get_mut() += 1;
+    assert_eq!((*require.get_ref(), require.into_inner()), (2, 2));
+
+    let find = async |_: Claims<Value>| Ok::<_, Infallible>(Some(()));
+    let mut principal = PrincipalLayer::new(find).layer(1);
+    *principal.get_mut() += 1;
+    assert_eq!((*principal.get_ref(), principal.into_inner()), (2, 2));
+}
+
 /// Has no key until it is asked to refresh.
 struct Late {
     keys: KeyStore,
@@ -285,8 +302,8 @@ impl KeySource for Late {
         }))
     }
 
-    fn issuer(&self) -> Option<&str> {
-        Some(ISSUER)
+    fn issuer(&self) -> KeyIssuer<'_> {
+        KeyIssuer::Known(ISSUER)
     }
 }
 
@@ -310,6 +327,20 @@ async fn a_key_that_is_not_held_is_waited_for() {
 
     let response = ask(&JwtAuthLayer::new(late(None)), bearer(&good_token())).await;
     assert_refused("not fetched", &response, 503, KeysUnavailable, &[("retry-after", "7")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn verifiers_share_one_key_source() {
+    let fetched = Some(KeySet::hmac(Algorithm::HS256, SECRET).unwrap());
+    let source: Arc<dyn KeySource> = Arc::new(Late { keys: KeyStore::new(KeySet::new([])), fetched });
+    let verifier = || JwtVerifier::<Value>::new(Arc::clone(&source)).audience(AUDIENCE).clock(|| at(NOW));
+    assert_eq!(refusal(&verifier(), &good_token()).await, None);
+    assert!(matches!(verifier().verify(&good_token()), Verdict::Ready(Ok(_))), "fetched by the other one");
+    let stranger = token(&claims_but("iss", json!("https://other.example.com")));
+    assert_eq!(refusal(&verifier(), &stranger).await, Some(WrongIssuer), "the source brings its issuer");
+
+    let fixed: Arc<dyn KeySource> = Arc::new(KeySet::new([]));
+    assert!(source.can_refresh() && !fixed.can_refresh());
 }
 
 #[tokio::test(start_paused = true)]

@@ -111,7 +111,7 @@ impl<C> IssuerResolver<C> {
     /// A look-up goes on if the client that caused it goes away.
     pub fn new<F, Fut, V, E>(resolve: F) -> Self
     where
-        F: Fn(String) -> Fut + Send + Sync + 'static, // Clone what you capture: `move |issuer| { let db = db.clone(); async move { .. } }`.
+        F: Fn(String) -> Fut + Send + Sync + 'static, // Clone first: `move |issuer| { let db = db.clone(); async move { .. } }`.
         Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
         V: Verify<Claims = C> + 'static,
         E: Into<Box<dyn Error + Send + Sync>>, // Name it: `Ok::<_, YourError>(..)`.

@@ -1,5 +1,5 @@
-use hyper::body::Incoming;
 use http::{Request, Response};
+use hyper::body::Incoming;
 use tower::{Layer, Service};
 use tower_jwt_auth::{JwtAuthLayer, JwtVerifier, RegisteredClaims};
 

@@ -2,7 +2,9 @@ use axum::{Router, routing::get};
 use tower_jwt_auth::{JwtAuthLayer, JwtVerifier, RegisteredClaims};
 
 fn app(verifier: JwtVerifier<RegisteredClaims>) -> Router {
-    Router::new().route("/", get(async || "hello")).layer(JwtAuthLayer::new(verifier).realm("orders").optional())
+    Router::new()
+        .route("/", get(async || "hello"))
+        .layer(JwtAuthLayer::new(verifier).realm("orders").optional())
 }
 
 fn main() {}

@@ -1,1 +1,0 @@
-//! Holds the dependencies of the cases.
