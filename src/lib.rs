@@ -225,7 +225,7 @@ pub use self::error::AuthError;
 pub use self::extract::Permitted;
 pub use self::future::ResponseFuture;
 #[cfg(feature = "issue")]
-pub use self::issue::{IssueError, IssuedToken, JwksService, SigningKey, TokenIssuer};
+pub use self::issue::{IssueError, IssueErrorKind, IssuedToken, JwksService, SigningKey, TokenIssuer};
 #[cfg(feature = "http-client")]
 pub use self::jwks::HttpsClient;
 #[cfg(feature = "remote-keys")]
