@@ -241,7 +241,7 @@ pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::resource::{ProtectedResource, ProtectedResourceService};
 #[cfg(feature = "redis")]
 pub use self::revocation::RedisStore;
-pub use self::revocation::{NotRecorded, Recorded, Revocation, Revocations};
+pub use self::revocation::{Revocation, RevocationWrite, RevocationWriteError, Revocations};
 #[cfg(feature = "shared-revocations")]
 pub use self::revocation::{
     RevocationPage, RevocationStore, SharedRevocations, SharedRevocationsStats, StoreFuture,

@@ -1,6 +1,6 @@
 //! In place of `shared`, where its feature is off.
 
-use super::{Recorded, Revocation};
+use super::{Revocation, RevocationWrite};
 
 /// There is none.
 pub(crate) enum Link {}
@@ -10,7 +10,7 @@ impl Link {
         match *self {}
     }
 
-    pub(super) fn record(&self, _: Revocation) -> Recorded {
+    pub(super) fn record(&self, _: Revocation) -> RevocationWrite {
         match *self {}
     }
 }

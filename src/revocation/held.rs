@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
-use super::entry::{Revocation, millis};
+use super::entry::{Revocation, Target, millis};
 use super::marks::{Mark, Marks, PARTS};
 use super::names::{Fingerprint, Identity, Name, Print, Printer};
 use super::seconds;
@@ -112,10 +112,10 @@ impl Held {
         let print = self.printer.print(revocation.issuer(), name, value);
         let entry = Entry { expiry: seconds(revocation.expires_at()), bit: print.mark.bit() };
         self.change(print.mark.part(), |part| {
-            match revocation {
-                Revocation::Token { .. } => prolong(&mut part.tokens, print.fingerprint, entry),
-                Revocation::Session { .. } => prolong(&mut part.sessions, print.fingerprint, entry),
-                Revocation::Subject { issued_until, .. } => {
+            match revocation.target() {
+                Target::Token { .. } => prolong(&mut part.tokens, print.fingerprint, entry),
+                Target::Session { .. } => prolong(&mut part.sessions, print.fingerprint, entry),
+                Target::Subject { issued_until, .. } => {
                     let until = millis(*issued_until);
                     let held =
                         part.subjects.entry(print.fingerprint).or_insert(SubjectEntry { entry, until });

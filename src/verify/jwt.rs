@@ -360,7 +360,7 @@ impl<C> JwtVerifier<C> {
     ///     .issuer("https://id.example.com")
     ///     .insecure_allow_missing_expiry()
     ///     .revocations(revocations.clone());
-    /// revocations.revoke_token("https://id.example.com", "t-42", None);
+    /// drop(revocations.revoke_token("https://id.example.com", "t-42", None));
     /// # Ok(())
     /// # }
     /// ```
