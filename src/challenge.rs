@@ -127,25 +127,27 @@ impl AuthErrorKind {
             Self::TokenTooLarge
             | Self::MalformedToken
             | Self::UnsupportedToken
-            | Self::WrongType
+            | Self::WrongTokenType
             | Self::UnsupportedAlgorithm
             | Self::UnknownKey
             | Self::InvalidSignature
             | Self::InvalidClaims
             | Self::WrongIssuer
             | Self::WrongAudience
-            | Self::RequiredClaim
+            | Self::WrongClaim
             | Self::SenderConstrained
             | Self::MissingExpiry
             | Self::NotYetValid
             | Self::Expired
             | Self::Revoked
+            | Self::InvalidToken
             | Self::UnknownPrincipal => (StatusCode::UNAUTHORIZED, Some("invalid_token")),
             Self::InsufficientScope => (StatusCode::FORBIDDEN, Some("insufficient_scope")),
             // The token was not judged, so nothing is said about it.
-            Self::KeysUnavailable | Self::RevocationsUnavailable | Self::PrincipalUnavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, None)
-            }
+            Self::KeysUnavailable
+            | Self::RevocationsUnavailable
+            | Self::PrincipalUnavailable
+            | Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None),
             Self::MissingLayer => (StatusCode::INTERNAL_SERVER_ERROR, None),
         };
         Answer { status, code }

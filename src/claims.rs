@@ -99,7 +99,7 @@ impl<C> Claims<C> {
     ///
     /// async fn purge(user: Claims<User>) -> Result<&'static str, AuthError> {
     ///     if !user.admin {
-    ///         return Err(user.refuse(AuthErrorKind::InsufficientScope).needed_scope("admin"));
+    ///         return Err(user.refuse(AuthErrorKind::InsufficientScope).with_required_scope("admin"));
     ///     }
     ///     Ok("done")
     /// }

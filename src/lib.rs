@@ -196,7 +196,6 @@ mod issue;
 mod jwks;
 mod kind;
 mod layer;
-mod needed_scope;
 #[cfg_attr(
     not(all(feature = "remote-keys", feature = "shared-revocations")),
     allow(dead_code, unused_imports, reason = "it tells of all parts, of which some are off")

@@ -237,7 +237,7 @@ where
                             continue;
                         }
                         Ok(None) => AuthError::new(AuthErrorKind::UnknownPrincipal),
-                        Err(error) => AuthError::new(AuthErrorKind::PrincipalUnavailable).caused_by(error),
+                        Err(error) => AuthError::new(AuthErrorKind::PrincipalUnavailable).with_source(error),
                     };
                     let about = (held.about)(held.request.extensions());
                     let error = error.in_challenge(held.challenge.as_ref()).about(about);

@@ -108,7 +108,7 @@ impl Demands {
             let is_met =
                 |value: &Value| is_one(value) || value.as_array().is_some_and(|all| all.iter().any(is_one));
             if !tenant.as_ref().is_some_and(is_met) {
-                return Err(RequiredClaim);
+                return Err(WrongClaim);
             }
         } else if claims.count("cnf") > 0 {
             return Err(SenderConstrained);

@@ -451,7 +451,7 @@ impl Sought {
 /// The answer to a token that was not judged, after which asking again can succeed in so much time. Less than a second
 /// counts as one: no client is told to ask again at once.
 fn unavailable_for(cause: impl Into<Box<dyn Error + Send + Sync>>, retry: Duration) -> AuthError {
-    AuthError::keys_unavailable(cause).retry_in(retry.max(Duration::from_secs(1)))
+    AuthError::keys_unavailable(cause).with_retry_after(retry.max(Duration::from_secs(1)))
 }
 
 /// That there is a task: where it ends, those who wait are told, and the next one who asks begins another.

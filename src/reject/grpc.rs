@@ -107,18 +107,3 @@ impl Form {
         }
     }
 }
-
-impl AuthError {
-    /// The [status code of gRPC](https://grpc.io/docs/guides/status-codes/) that tells a client of this error; [`Grpc`] has
-    /// the table.
-    #[must_use]
-    pub fn grpc_status(&self) -> i32 {
-        match self.status() {
-            StatusCode::BAD_REQUEST => 3,
-            StatusCode::UNAUTHORIZED => 16,
-            StatusCode::FORBIDDEN => 7,
-            StatusCode::SERVICE_UNAVAILABLE => 14,
-            _ => 13,
-        }
-    }
-}

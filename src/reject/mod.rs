@@ -6,9 +6,9 @@ mod problem_json;
 
 use std::borrow::Cow;
 
-use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::CACHE_CONTROL;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri};
 
 pub use self::grpc::Grpc;
 pub(crate) use self::inside::Kept;
@@ -16,7 +16,7 @@ pub use self::inside::Reads;
 use self::inside::Unrendered;
 pub use self::problem_json::ProblemJson;
 
-use crate::error::AuthError;
+use crate::error::{AuthError, NO_STORE};
 
 /// Makes the response to a request that is refused.
 ///
@@ -172,42 +172,6 @@ impl<'a> From<&'a Parts> for Head<'a> {
         Self { method: &request.method, uri: &request.uri, headers: &request.headers }
     }
 }
-
-impl AuthError {
-    /// The status that tells a client of this error; the README has the table.
-    #[must_use]
-    pub fn status(&self) -> StatusCode {
-        self.kind().answer().status
-    }
-
-    /// The value of `WWW-Authenticate`, for the statuses that have one: 400, 401 and 403
-    /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
-    #[must_use]
-    pub fn www_authenticate(&self) -> Option<HeaderValue> {
-        self.status().is_client_error().then(|| self.challenge_header())
-    }
-
-    /// A response with the right status and headers, and with a body of your own.
-    ///
-    /// The headers are `WWW-Authenticate` or `Retry-After`, as the status demands, and `Cache-Control: no-store`.
-    pub fn response<B>(&self, body: B) -> Response<B> {
-        let mut response = Response::new(body);
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, NO_STORE);
-        if let Some(challenge) = self.www_authenticate() {
-            headers.insert(WWW_AUTHENTICATE, challenge);
-        }
-        if let Some(delay) = self.retry_after() {
-            let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
-    }
-}
-
-/// A refusal is about one request and its credential (RFC 9111, section 5.2.2.5).
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Makes the response with `reject`, adds what every refusal has, and has it logged and counted.
 pub(crate) fn refuse<R, B>(reject: &R, mut error: AuthError, request: Head<'_>) -> Response<B>

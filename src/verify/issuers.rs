@@ -205,7 +205,7 @@ fn hide(error: AuthError) -> AuthError {
         AuthErrorKind::TokenTooLarge
         | AuthErrorKind::MalformedToken
         | AuthErrorKind::UnsupportedToken
-        | AuthErrorKind::WrongType
+        | AuthErrorKind::WrongTokenType
         | AuthErrorKind::UnsupportedAlgorithm
         | AuthErrorKind::InvalidSignature => error.answered_as(AuthErrorKind::UnknownKey),
         _ => error,

@@ -470,7 +470,7 @@ where
             // With no keys, the claims are all there is to judge. A developer's first token is explained that way, too.
             return refuse(match keys.is_empty() {
                 true => AuthError::from(foreseen).unproven(),
-                false => AuthError::from(kind).caused_by(format!("newer keys would not help: {foreseen}")),
+                false => AuthError::from(kind).with_source(format!("newer keys would not help: {foreseen}")),
             });
         }
         let refreshed = {
@@ -523,9 +523,9 @@ where
         let error = error.about(About::new(issuer, kid));
         let payload = || Jws::split(token).map(|jws| jws.payload).unwrap_or_default();
         match error.kind() {
-            AuthErrorKind::RevocationsUnavailable => error.retry_in(Duration::from_secs(1)),
-            AuthErrorKind::WrongAudience => error.caused_by(misfit::audience(payload(), expected)),
-            AuthErrorKind::WrongIssuer => error.caused_by(match &expected.issuers[..] {
+            AuthErrorKind::RevocationsUnavailable => error.with_retry_after(Duration::from_secs(1)),
+            AuthErrorKind::WrongAudience => error.with_source(misfit::audience(payload(), expected)),
+            AuthErrorKind::WrongIssuer => error.with_source(match &expected.issuers[..] {
                 [] => {
                     "the keys are from an address that does not say whose they are: set JwtVerifier::issuer, \
                        or insecure_any_issuer"
@@ -533,19 +533,19 @@ where
                 }
                 issuers => misfit::issuer(payload(), issuers, &expected.wanted),
             }),
-            AuthErrorKind::RequiredClaim => error.caused_by(misfit::required_claim(payload(), expected)),
-            AuthErrorKind::SenderConstrained => error.caused_by(
+            AuthErrorKind::WrongClaim => error.with_source(misfit::required_claim(payload(), expected)),
+            AuthErrorKind::SenderConstrained => error.with_source(
                 "the token has a `cnf` claim (RFC 7800), and the verifier does not check that its sender has the key: where \
                  something else does, set JwtVerifier::insecure_ignore_confirmation",
             ),
-            AuthErrorKind::MissingExpiry => error.caused_by(
+            AuthErrorKind::MissingExpiry => error.with_source(
                 "the token has no `exp`: have the issuer set one, or set JwtVerifier::insecure_allow_missing_expiry",
             ),
             AuthErrorKind::InvalidClaims if error.is_unproven() => {
-                error.caused_by(misfit::explain_unproven(payload(), &expected.wanted))
+                error.with_source(misfit::explain_unproven(payload(), &expected.wanted))
             }
             AuthErrorKind::InvalidClaims => {
-                error.caused_by(misfit::explain::<C>(payload(), &expected.wanted))
+                error.with_source(misfit::explain::<C>(payload(), &expected.wanted))
             }
             _ => diagnosis::explain(error, &self.rules, keys, token),
         }

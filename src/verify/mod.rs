@@ -69,7 +69,7 @@ use crate::kind::AuthErrorKind;
 ///     fn verify(&self, token: &str) -> Verdict<&'static str> {
 ///         match token {
 ///             "2YotnFZFEjr1zCsicMWpAA" => Verdict::Ready(Ok(Claims::new("Eze"))),
-///             _ => Verdict::Ready(Err(AuthError::new(AuthErrorKind::UnknownKey))),
+///             _ => Verdict::Ready(Err(AuthError::new(AuthErrorKind::InvalidToken))),
 ///         }
 ///     }
 /// }
@@ -108,9 +108,9 @@ use crate::kind::AuthErrorKind;
 ///     fn verify(&self, token: &str) -> Verdict<String> {
 ///         let asking = tokio::time::timeout(Duration::from_secs(2), introspect(token.to_owned()));
 ///         Verdict::Pending(Box::pin(async move {
-///             let unavailable = || AuthError::new(AuthErrorKind::KeysUnavailable); // 503: it was not judged
-///             let answer = asking.await.map_err(|_| unavailable())?.map_err(|error| unavailable().caused_by(error))?;
-///             let active = answer.ok_or(AuthErrorKind::Revoked)?;
+///             let unavailable = || AuthError::new(AuthErrorKind::Unavailable); // 503: it was not judged
+///             let answer = asking.await.map_err(|_| unavailable())?.map_err(|error| unavailable().with_source(error))?;
+///             let active = answer.ok_or(AuthErrorKind::InvalidToken)?;
 ///             Ok(Claims::of_token(active.sub, TokenInfo::new().expiry(active.exp)))
 ///         }))
 ///     }
@@ -119,7 +119,7 @@ use crate::kind::AuthErrorKind;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// assert_eq!(*Introspection.verify("2YotnFZFEjr1zCsicMWpAA").await.unwrap(), "eze");
-/// assert_eq!(Introspection.verify("another").await.unwrap_err().kind(), AuthErrorKind::Revoked);
+/// assert_eq!(Introspection.verify("another").await.unwrap_err().kind(), AuthErrorKind::InvalidToken);
 /// # }
 /// ```
 #[diagnostic::on_unimplemented(

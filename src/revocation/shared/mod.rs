@@ -227,7 +227,7 @@ impl Revocations {
         }
         let error = AuthError::new(AuthErrorKind::RevocationsUnavailable);
         Err(match link.state.last_error() {
-            Some(cause) => error.caused_by(cause.to_string()),
+            Some(cause) => error.with_source(cause.to_string()),
             None => error,
         })
     }
