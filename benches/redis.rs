@@ -27,12 +27,9 @@ async fn main() {
     let expires_at = SystemTime::now() + Duration::from_secs(900);
     let entries: Vec<_> = (0..ENTRIES).collect();
     for batch in entries.chunks(500) {
-        let session = |n: &usize| Revocation::Session {
-            issuer: "https://id.example.com".to_owned(),
-            // As long as 128 random bits in hexadecimal digits.
-            sid: format!("{n:032x}"),
-            expires_at,
-        };
+        // As long as 128 random bits in hexadecimal digits.
+        let session =
+            |n: &usize| Revocation::session("https://id.example.com", format!("{n:032x}"), expires_at);
         store.write(batch.iter().map(session).collect()).await.expect("it is written");
     }
     println!("writing {ENTRIES} sessions: {:.1} s", start.elapsed().as_secs_f64());

@@ -42,11 +42,11 @@ fn list(len: usize, sort: impl Fn(usize) -> usize) -> Revocations {
     let expiry = now + Duration::from_secs(900);
     for n in 0..len {
         let name = format!("revoked-{n}");
-        match sort(n) {
+        drop(match sort(n) {
             0 => revocations.revoke_token(ISSUER, &name, expiry),
             1 => revocations.revoke_session(ISSUER, &name, expiry),
             _ => revocations.revoke_subject(ISSUER, &name, now, expiry),
-        };
+        });
     }
     revocations
 }

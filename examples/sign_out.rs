@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use tower_jwt_auth::{
-    Algorithm, Claims, IssueError, JwtAuthLayer, Recorded, Revocations, SigningKey, TokenIssuer,
+    Algorithm, Claims, IssueError, JwtAuthLayer, RevocationWrite, Revocations, SigningKey, TokenIssuer,
 };
 
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
@@ -60,7 +60,7 @@ impl App {
 
     /// No token of the session is good from now on. The entry is held until the last of them has expired: one that is issued
     /// at this very moment.
-    fn sign_out(&self, session: &Claims<Session>) -> Option<Recorded> {
+    fn sign_out(&self, session: &Claims<Session>) -> Option<RevocationWrite> {
         // The verifier demands one: `None` are claims that a test has made.
         let issuer = session.token().issuer()?;
         Some(self.revocations.revoke_session(issuer, &session.sid, SystemTime::now() + LIFETIME))

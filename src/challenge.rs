@@ -6,9 +6,9 @@ use std::sync::{Arc, LazyLock};
 use http::{HeaderValue, StatusCode};
 
 use crate::challenges::{Challenges, Offer, quoted};
-use crate::config_error::ConfigError;
-use crate::credential::Scheme;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::kind::AuthErrorKind;
+use crate::scheme::Scheme;
 use crate::url::public_url;
 
 /// The challenge of a layer to clients that use one of its schemes, with the headers of every kind of refusal rendered.
@@ -120,7 +120,8 @@ impl LayerChallenges {
 
 impl Settings {
     pub(crate) fn set_realm(&mut self, realm: &str) -> Result<(), ConfigError> {
-        self.realm = quoted(realm).ok_or_else(|| ConfigError::InvalidRealm { realm: realm.to_owned() })?;
+        let invalid = || ConfigProblem::InvalidRealm { realm: realm.to_owned() };
+        self.realm = quoted(realm).ok_or_else(invalid)?;
         Ok(())
     }
 
@@ -143,7 +144,11 @@ impl Default for Settings {
 
 /// A text out of the settings that is one or more scopes.
 pub(crate) fn checked_scopes(text: &str) -> Result<&str, ConfigError> {
-    if is_scope_list(text) { Ok(text) } else { Err(ConfigError::InvalidScope { scope: text.to_owned() }) }
+    if is_scope_list(text) {
+        Ok(text)
+    } else {
+        Err(ConfigProblem::InvalidScope { scope: text.to_owned() }.into())
+    }
 }
 
 /// Whether a text is one or more scopes with a space between them (RFC 6749, section 3.3).
@@ -171,25 +176,27 @@ impl AuthErrorKind {
             Self::TokenTooLarge
             | Self::MalformedToken
             | Self::UnsupportedToken
-            | Self::WrongType
+            | Self::WrongTokenType
             | Self::UnsupportedAlgorithm
             | Self::UnknownKey
             | Self::InvalidSignature
             | Self::InvalidClaims
             | Self::WrongIssuer
             | Self::WrongAudience
-            | Self::RequiredClaim
+            | Self::WrongClaim
             | Self::SenderConstrained
             | Self::MissingExpiry
             | Self::NotYetValid
             | Self::Expired
             | Self::Revoked
+            | Self::InvalidToken
             | Self::UnknownPrincipal => (StatusCode::UNAUTHORIZED, Some("invalid_token")),
             Self::InsufficientScope => (StatusCode::FORBIDDEN, Some("insufficient_scope")),
             // The token was not judged, so nothing is said about it.
-            Self::KeysUnavailable | Self::RevocationsUnavailable | Self::PrincipalUnavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, None)
-            }
+            Self::KeysUnavailable
+            | Self::RevocationsUnavailable
+            | Self::PrincipalUnavailable
+            | Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None),
             Self::MissingLayer => (StatusCode::INTERNAL_SERVER_ERROR, None),
         };
         Answer { status, code }

@@ -1,7 +1,7 @@
 //! The schemes that a verifier offers (RFC 9110, section 11.6.1).
 
-use crate::config_error::ConfigError;
-use crate::credential::{Scheme, is_token};
+use crate::config_error::{ConfigError, ConfigProblem};
+use crate::scheme::{Scheme, is_token};
 
 /// The authentication schemes that a [`Verify`](crate::Verify) accepts, as a layer offers them in `WWW-Authenticate`.
 ///
@@ -62,9 +62,13 @@ impl Challenges {
     pub fn param(mut self, name: &str, value: &str) -> Result<Self, ConfigError> {
         let is_reserved = RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved));
         if !is_token(name.as_bytes()) || is_reserved {
-            return Err(ConfigError::InvalidName { of: "a parameter of a challenge", name: name.to_owned() });
+            return Err(ConfigProblem::InvalidName {
+                of: "a parameter of a challenge",
+                name: name.to_owned(),
+            }
+            .into());
         }
-        let value = quoted(value).ok_or_else(|| ConfigError::InvalidName {
+        let value = quoted(value).ok_or_else(|| ConfigProblem::InvalidName {
             of: "the value of a parameter of a challenge",
             name: value.to_owned(),
         })?;

@@ -89,7 +89,7 @@ impl<C> Claims<C> {
     ///
     /// async fn purge(user: Claims<User>) -> Result<&'static str, AuthError> {
     ///     if !user.admin {
-    ///         return Err(Claims::refuse(&user, AuthErrorKind::InsufficientScope).needed_scope("admin"));
+    ///         return Err(Claims::refuse(&user, AuthErrorKind::InsufficientScope).with_required_scope("admin"));
     ///     }
     ///     Ok("done")
     /// }

@@ -1,9 +1,16 @@
 use std::fmt::{self, Display, Formatter};
 
-/// Why a request was refused.
+/// The category of an [`AuthError`](crate::AuthError): why a request was refused.
 ///
 /// `Display` gives one plain sentence; it is also the `error_description` that the client is told. It never contains
 /// anything of the token.
+///
+/// # Custom verifiers and policies
+///
+/// Use [`InvalidToken`](Self::InvalidToken) for a token that is unknown or inactive, [`Unavailable`](Self::Unavailable) if you
+/// could not find out, and [`InsufficientScope`](Self::InsufficientScope) in a policy that refuses. Use a more specific kind
+/// where it is true, such as [`Expired`](Self::Expired). [`JwtVerifier`](crate::JwtVerifier) and
+/// [`Issuers`](crate::Issuers) always give a specific kind, and never the first two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthErrorKind {
@@ -35,7 +42,7 @@ pub enum AuthErrorKind {
     /// The header's `typ` is not one that the verifier accepts.
     ///
     /// Answered with 401 `invalid_token`.
-    WrongType,
+    WrongTokenType,
     /// The header's `alg` is `none`, unknown, not the algorithm of the key that the token names, or not one of
     /// [`JwtVerifier::algorithms`](crate::JwtVerifier::algorithms).
     ///
@@ -63,10 +70,10 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     WrongAudience,
-    /// A claim that the verifier requires is missing or has another value.
+    /// A claim of [`JwtVerifier::require_claim`](crate::JwtVerifier::require_claim) is missing or has another value.
     ///
     /// Answered with 401 `invalid_token`.
-    RequiredClaim,
+    WrongClaim,
     /// The token is bound to a key of its sender (`cnf`) and was presented as a plain bearer token.
     ///
     /// Answered with 401 `invalid_token`.
@@ -87,6 +94,11 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     Revoked,
+    /// The token is unknown or inactive: an opaque token that introspection rejects, or an API key that nobody has. For
+    /// [custom verifiers](#custom-verifiers-and-policies).
+    ///
+    /// Answered with 401 `invalid_token`.
+    InvalidToken,
     /// The token is good, but the application knows no such user.
     ///
     /// Answered with 401 `invalid_token`.
@@ -109,6 +121,11 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 503.
     PrincipalUnavailable,
+    /// The token was not judged: the service that decides, such as an introspection endpoint or a database, failed or did not
+    /// answer in time. For [custom verifiers and policies](#custom-verifiers-and-policies).
+    ///
+    /// Answered with 503.
+    Unavailable,
     /// Something that needs claims runs without a [`JwtAuthLayer`](crate::JwtAuthLayer) in front of it: a mistake in
     /// the application.
     ///
@@ -117,31 +134,33 @@ pub enum AuthErrorKind {
 }
 
 impl AuthErrorKind {
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::MissingCredential,
         Self::MalformedCredential,
         Self::MultipleCredentials,
         Self::TokenTooLarge,
         Self::MalformedToken,
         Self::UnsupportedToken,
-        Self::WrongType,
+        Self::WrongTokenType,
         Self::UnsupportedAlgorithm,
         Self::UnknownKey,
         Self::InvalidSignature,
         Self::InvalidClaims,
         Self::WrongIssuer,
         Self::WrongAudience,
-        Self::RequiredClaim,
+        Self::WrongClaim,
         Self::SenderConstrained,
         Self::MissingExpiry,
         Self::NotYetValid,
         Self::Expired,
         Self::Revoked,
+        Self::InvalidToken,
         Self::UnknownPrincipal,
         Self::InsufficientScope,
         Self::KeysUnavailable,
         Self::RevocationsUnavailable,
         Self::PrincipalUnavailable,
+        Self::Unavailable,
         Self::MissingLayer,
     ];
 
@@ -159,24 +178,26 @@ impl AuthErrorKind {
             Self::TokenTooLarge => "token_too_large",
             Self::MalformedToken => "malformed_token",
             Self::UnsupportedToken => "unsupported_token",
-            Self::WrongType => "wrong_type",
+            Self::WrongTokenType => "wrong_token_type",
             Self::UnsupportedAlgorithm => "unsupported_algorithm",
             Self::UnknownKey => "unknown_key",
             Self::InvalidSignature => "invalid_signature",
             Self::InvalidClaims => "invalid_claims",
             Self::WrongIssuer => "wrong_issuer",
             Self::WrongAudience => "wrong_audience",
-            Self::RequiredClaim => "required_claim",
+            Self::WrongClaim => "wrong_claim",
             Self::SenderConstrained => "sender_constrained",
             Self::MissingExpiry => "missing_expiry",
             Self::NotYetValid => "not_yet_valid",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::InvalidToken => "invalid_token",
             Self::UnknownPrincipal => "unknown_principal",
             Self::InsufficientScope => "insufficient_scope",
             Self::KeysUnavailable => "keys_unavailable",
             Self::RevocationsUnavailable => "revocations_unavailable",
             Self::PrincipalUnavailable => "principal_unavailable",
+            Self::Unavailable => "unavailable",
             Self::MissingLayer => "missing_layer",
         }
     }
@@ -189,24 +210,26 @@ impl AuthErrorKind {
             Self::TokenTooLarge => "the token is too large",
             Self::MalformedToken => "the token is not a well-formed JWT",
             Self::UnsupportedToken => "the token uses an extension that is not supported",
-            Self::WrongType => "the token is of the wrong type",
+            Self::WrongTokenType => "the token is of the wrong type",
             Self::UnsupportedAlgorithm => "the token is signed with an algorithm that is not accepted",
             Self::UnknownKey => "the token is not signed with a known key",
             Self::InvalidSignature => "the signature of the token is not valid",
             Self::InvalidClaims => "the claims of the token are not well-formed",
             Self::WrongIssuer => "the token is not from the expected issuer",
             Self::WrongAudience => "the token is not for this audience",
-            Self::RequiredClaim => "the token lacks a required claim",
+            Self::WrongClaim => "the token lacks a required claim",
             Self::SenderConstrained => "the token is bound to a key and cannot be used as a bearer token",
             Self::MissingExpiry => "the token has no expiry",
             Self::NotYetValid => "the token is not valid yet",
             Self::Expired => "the token has expired",
             Self::Revoked => "the token has been revoked",
+            Self::InvalidToken => "the token is not valid",
             Self::UnknownPrincipal => "the token does not belong to a known user",
             Self::InsufficientScope => "the token does not permit this request",
             Self::KeysUnavailable => "the keys to check the token with are not available",
             Self::RevocationsUnavailable => "whether the token has been revoked cannot be told",
             Self::PrincipalUnavailable => "the user of the token cannot be looked up",
+            Self::Unavailable => "the token cannot be checked at this time",
             Self::MissingLayer => "the server is not set up to authenticate this request",
         }
     }

@@ -199,7 +199,6 @@ mod issue;
 mod jwks;
 mod kind;
 mod layer;
-mod needed_scope;
 #[cfg_attr(
     not(all(feature = "remote-keys", feature = "shared-revocations")),
     allow(dead_code, unused_imports, reason = "it tells of all parts, of which some are off")
@@ -213,6 +212,7 @@ mod reject;
 mod require;
 mod resource;
 mod revocation;
+mod scheme;
 mod service;
 #[cfg_attr(tower_jwt_auth_model, path = "../tests/model/sync.rs")]
 mod sync;
@@ -224,15 +224,15 @@ pub use jsonwebtoken::{Algorithm, jwk};
 
 pub use self::challenges::Challenges;
 pub use self::claims::{Claims, TokenInfo};
-pub use self::config_error::ConfigError;
-pub use self::credential::{Credential, Scheme};
+pub use self::config_error::{ConfigError, ConfigErrorKind, SkippedKey};
+pub use self::credential::Credential;
 pub use self::error::AuthError;
 #[cfg(feature = "axum")]
 pub use self::extract::Permitted;
 pub use self::future::ResponseFuture;
 pub use self::head::Head;
 #[cfg(feature = "issue")]
-pub use self::issue::{IssueError, IssuedToken, JwksService, SigningKey, TokenIssuer};
+pub use self::issue::{IssueError, IssueErrorKind, IssuedToken, JwksService, SigningKey, TokenIssuer};
 #[cfg(feature = "http-client")]
 pub use self::jwks::HttpsClient;
 #[cfg(feature = "remote-keys")]
@@ -250,18 +250,19 @@ pub use self::resource::{ProtectedResource, ProtectedResourceService};
 pub use self::revocation::RedisStore;
 #[cfg(all(feature = "shared-revocations", feature = "test-util"))]
 pub use self::revocation::check_revocation_store;
-pub use self::revocation::{NotRecorded, Recorded, Revocation, Revocations};
+pub use self::revocation::{Revocation, RevocationWrite, RevocationWriteError, Revocations};
 #[cfg(feature = "shared-revocations")]
 pub use self::revocation::{
     RevocationPage, RevocationStore, SharedRevocations, SharedRevocationsStats, StoreFuture,
 };
+pub use self::scheme::Scheme;
 pub use self::service::JwtAuth;
 pub use self::token_source::TokenSource;
 #[cfg(feature = "remote-keys")]
 pub use self::verify::IssuerResolver;
 pub use self::verify::{
-    AnyOf, CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeyIssuer, KeyLookup, KeySet, KeySource, KeyStore,
-    KeysRef, PendingVerdict, Refresh, SkippedKey, TokenCache, Verdict, VerdictFuture, Verify,
+    AnyOf, CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeyIssuer, KeyLookup, KeySet, KeySource,
+    KeyStore, KeysRef, PendingVerdict, Refresh, TokenCache, Verdict, VerdictFuture, Verify,
 };
 
 /// The snippets of the README are tested with the documentation.

@@ -261,7 +261,7 @@ where
                             continue;
                         }
                         Ok(None) => AuthError::new(AuthErrorKind::UnknownPrincipal),
-                        Err(error) => AuthError::new(AuthErrorKind::PrincipalUnavailable).caused_by(error),
+                        Err(error) => AuthError::new(AuthErrorKind::PrincipalUnavailable).with_source(error),
                     };
                     let about = (pending.about)(pending.request.extensions());
                     let error = error.in_challenge(pending.challenge.as_ref()).about(about);

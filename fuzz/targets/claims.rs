@@ -24,11 +24,11 @@ const OTHER_ISSUER: &str = "https://other.example.com";
 static REVOKED: LazyLock<Revocations> = LazyLock::new(|| {
     let revocations = Revocations::new().clock(|| at(NOW));
     let expiry = at(NOW + 1_000_000);
-    revocations.revoke_token(ISSUER, "t1", expiry);
-    revocations.revoke_token(OTHER_ISSUER, "t2", expiry);
-    revocations.revoke_token("", "t3", expiry);
-    revocations.revoke_session(ISSUER, "s1", expiry);
-    revocations.revoke_subject(ISSUER, "u1", at(REVOKED_UNTIL), expiry);
+    drop(revocations.revoke_token(ISSUER, "t1", expiry));
+    drop(revocations.revoke_token(OTHER_ISSUER, "t2", expiry));
+    drop(revocations.revoke_token("", "t3", expiry));
+    drop(revocations.revoke_session(ISSUER, "s1", expiry));
+    drop(revocations.revoke_subject(ISSUER, "u1", at(REVOKED_UNTIL), expiry));
     revocations
 });
 
@@ -108,7 +108,7 @@ impl Demands {
             let is_met =
                 |value: &Value| is_one(value) || value.as_array().is_some_and(|all| all.iter().any(is_one));
             if !tenant.as_ref().is_some_and(is_met) {
-                return Err(RequiredClaim);
+                return Err(WrongClaim);
             }
         } else if claims.count("cnf") > 0 {
             return Err(SenderConstrained);

@@ -83,7 +83,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
             Ok(_) => assert!(theirs || has_ignored_member(token), "they refuse what we accept"),
             // All that it does not look at, or reads in another way.
             Err(
-                TokenTooLarge | MalformedToken | UnsupportedToken | WrongType | UnknownKey
+                TokenTooLarge | MalformedToken | UnsupportedToken | WrongTokenType | UnknownKey
                 | UnsupportedAlgorithm,
             ) => {}
             Err(kind) => assert!(!theirs, "they accept what we refuse: {kind}"),
@@ -143,7 +143,7 @@ fn refusal(signer: &Signer, header: &[u8]) -> Option<AuthErrorKind> {
     }
     let typ = text("typ").map(|typ| typ.to_ascii_lowercase());
     if typ.is_some_and(|typ| !["jwt", "at+jwt"].contains(&typ.strip_prefix("application/").unwrap_or(&typ))) {
-        return Some(WrongType);
+        return Some(WrongTokenType);
     }
     let known = ["HS384", "HS512", "RS384", "RS512", "PS256", "PS384", "PS512", "ES384", "Ed25519"];
     let of_alg =

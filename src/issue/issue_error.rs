@@ -1,59 +1,78 @@
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
-/// Why no token was issued.
+/// A token that was not issued, and why.
 #[derive(Clone, Debug)]
+pub struct IssueError {
+    kind: IssueErrorKind,
+    /// The claim that the text names.
+    claim: Option<Cow<'static, str>>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// The category of an [`IssueError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum IssueError {
+pub enum IssueErrorKind {
     /// The claims are not a JSON object ([RFC 7519, section 4](https://www.rfc-editor.org/rfc/rfc7519#section-4)).
     NotAnObject,
     /// The claims have a member that the issuer sets: `iss`, `aud`, `iat`, `exp` or `jti`.
-    ReservedClaim {
-        /// Its name.
-        name: &'static str,
-    },
+    ReservedClaim,
     /// The claims have two members of the same name.
-    ClaimTwice {
-        /// The name.
-        name: String,
-    },
+    DuplicateClaim,
     /// A member of the claims, at any depth, has a name that begins with `$serde_json::private::`. serde_json may read another
     /// value there than the claims have, so a [`JwtVerifier`](crate::JwtVerifier) rejects the token.
-    PrivateName,
-    /// The claims cannot be turned into JSON.
-    Serialize {
-        /// Why.
-        source: Arc<dyn Error + Send + Sync>,
-    },
-    /// The operating system gave no random numbers.
+    ReservedName,
+    /// The claims cannot be serialized. The error's source is that of serde_json.
+    Serialization,
+    /// The operating system returned no random numbers.
     NoRandomness,
+}
+
+impl IssueError {
+    pub(crate) fn claim(kind: IssueErrorKind, name: impl Into<Cow<'static, str>>) -> Self {
+        Self { claim: Some(name.into()), ..kind.into() }
+    }
+
+    pub(crate) fn serialization(source: serde_json::Error) -> Self {
+        Self { source: Some(Arc::new(source)), ..IssueErrorKind::Serialization.into() }
+    }
+
+    /// Returns the category of the error.
+    #[must_use]
+    pub fn kind(&self) -> IssueErrorKind {
+        self.kind
+    }
+}
+
+impl From<IssueErrorKind> for IssueError {
+    fn from(kind: IssueErrorKind) -> Self {
+        Self { kind, claim: None, source: None }
+    }
 }
 
 impl Display for IssueError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAnObject => f.write_str("the claims are not a JSON object"),
-            Self::ReservedClaim { name } => {
-                write!(f, "the claims have a member `{name}`, which the issuer sets")
+        let claim = self.claim.as_deref().unwrap_or_default().escape_debug();
+        match self.kind {
+            IssueErrorKind::NotAnObject => f.write_str("the claims are not a JSON object"),
+            IssueErrorKind::ReservedClaim => {
+                write!(f, "the claims have a member `{claim}`, which the issuer sets")
             }
-            Self::ClaimTwice { name } => {
-                write!(f, "the claims have two members `{}`", name.escape_debug())
-            }
-            Self::PrivateName => {
+            IssueErrorKind::DuplicateClaim => write!(f, "the claims have two members `{claim}`"),
+            IssueErrorKind::ReservedName => {
                 f.write_str("the claims have a member `$serde_json::private::..`, which serde_json reads as another value")
             }
-            Self::Serialize { .. } => f.write_str("the claims cannot be turned into JSON"),
-            Self::NoRandomness => f.write_str("the operating system gave no random numbers"),
+            IssueErrorKind::Serialization => f.write_str("the claims cannot be turned into JSON"),
+            IssueErrorKind::NoRandomness => f.write_str("the operating system returned no random numbers"),
         }
     }
 }
 
 impl Error for IssueError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Serialize { source } => Some(source),
-            _ => None,
-        }
+        self.source.as_deref().map(|source| source as _)
     }
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-pub use self::issue_error::IssueError;
+pub use self::issue_error::{IssueError, IssueErrorKind};
 pub use self::issued_token::IssuedToken;
 pub use self::jwks_service::JwksService;
 pub use self::signing_key::SigningKey;
@@ -172,7 +172,7 @@ impl TokenIssuer {
     ) -> Result<IssuedToken, IssueError> {
         let now = self.now();
         let mut jti = [0; 16];
-        getrandom::fill(&mut jti).map_err(|_| IssueError::NoRandomness)?;
+        getrandom::fill(&mut jti).map_err(|_| IssueErrorKind::NoRandomness)?;
         let jti = encode(&jti);
         let exp = now.saturating_add(lifetime).as_secs().min(LATEST);
         let settings = &*self.settings;
@@ -186,7 +186,7 @@ impl TokenIssuer {
         let mut token = signer.header(settings.access_tokens).to_owned();
         token.push('.');
         encode_onto(&mut token, &payload);
-        let signature = signer.key.sign(token.as_bytes()).ok_or(IssueError::NoRandomness)?;
+        let signature = signer.key.sign(token.as_bytes()).ok_or(IssueErrorKind::NoRandomness)?;
         token.push('.');
         encode_onto(&mut token, &signature);
         Ok(IssuedToken { token, jti, expires_at: UNIX_EPOCH + Duration::from_secs(exp) })

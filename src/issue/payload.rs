@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 use std::fmt::{self, Formatter};
-use std::sync::Arc;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::issue_error::IssueError;
+use super::issue_error::{IssueError, IssueErrorKind};
 use crate::registered::Audience;
 use crate::verify::json::{self, Text};
 use crate::verify::private_names::has_private_name;
@@ -28,23 +27,22 @@ const RESERVED: [&str; 5] = ["iss", "aud", "iat", "exp", "jti"];
 impl OwnClaims<'_> {
     /// One JSON object of both, in which no claim stands twice.
     pub(crate) fn with<C: Serialize + ?Sized>(&self, claims: &C) -> Result<Vec<u8>, IssueError> {
-        let failed = |error: serde_json::Error| IssueError::Serialize { source: Arc::new(error) };
-        let mut payload = serde_json::to_vec(self).map_err(failed)?;
+        let mut payload = serde_json::to_vec(self).map_err(IssueError::serialization)?;
         payload.pop();
         let start = payload.len();
-        serde_json::to_writer(&mut payload, claims).map_err(failed)?;
-        let Names(names) = json::object(&payload[start..]).ok_or(IssueError::NotAnObject)?;
+        serde_json::to_writer(&mut payload, claims).map_err(IssueError::serialization)?;
+        let Names(names) = json::object(&payload[start..]).ok_or(IssueErrorKind::NotAnObject)?;
         let mut seen = HashSet::with_capacity(names.len());
         for name in &names {
             if let Some(name) = RESERVED.into_iter().find(|reserved| *reserved == &**name) {
-                return Err(IssueError::ReservedClaim { name });
+                return Err(IssueError::claim(IssueErrorKind::ReservedClaim, name));
             }
             if !seen.insert(&**name) {
-                return Err(IssueError::ClaimTwice { name: name.to_string() });
+                return Err(IssueError::claim(IssueErrorKind::DuplicateClaim, name.to_string()));
             }
         }
         if json::object_text(&payload[start..]).is_some_and(has_private_name) {
-            return Err(IssueError::PrivateName);
+            return Err(IssueErrorKind::ReservedName.into());
         }
         if names.is_empty() {
             payload.truncate(start);

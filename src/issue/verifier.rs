@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::TokenIssuer;
-use crate::verify::{JwtVerifier, KeySource, KeysRef};
+use crate::verify::{JwtVerifier, KeyIssuer, KeySource, KeysRef};
 
 impl TokenIssuer {
     /// A verifier in the same process that trusts this issuer's tokens, whatever keys it is given later. It demands the
@@ -36,7 +36,7 @@ impl KeySource for OwnKeys {
         KeysRef::from(published.verifying.clone())
     }
 
-    fn issuer(&self) -> Option<&str> {
-        Some(&self.0.settings.issuer)
+    fn issuer(&self) -> KeyIssuer<'_> {
+        KeyIssuer::Known(&self.0.settings.issuer)
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Formatter};
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::url;
 
 /// An address that may be fetched.
@@ -30,7 +30,7 @@ impl PlainHttp {
 
 impl FetchUrl {
     pub(crate) fn parse(text: &str, plain_http: PlainHttp) -> Result<Self, ConfigError> {
-        let unusable = |reason| ConfigError::InvalidAddress { address: url::without_secrets(text), reason };
+        let unusable = |reason| ConfigProblem::InvalidAddress { address: url::without_secrets(text), reason };
         let uri = url::parse(text).map_err(unusable)?;
         let plain_is_fine = match plain_http {
             PlainHttp::Nothing => false,
@@ -40,7 +40,7 @@ impl FetchUrl {
         match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => Ok(Self(uri)),
             Some(scheme) if *scheme == Scheme::HTTP && plain_is_fine => Ok(Self(uri)),
-            _ => Err(unusable("it needs to begin with `https://`, or the client to allow plain http")),
+            _ => Err(unusable("it needs to begin with `https://`, or the client to allow plain http").into()),
         }
     }
 
@@ -79,7 +79,7 @@ pub(crate) fn metadata_addresses(issuer: &str, plain_http: PlainHttp) -> Result<
     let address = FetchUrl::parse(issuer, plain_http)?;
     if issuer.contains('?') {
         let reason = "an issuer has no query";
-        return Err(ConfigError::InvalidAddress { address: url::without_secrets(issuer), reason });
+        return Err(ConfigProblem::InvalidAddress { address: url::without_secrets(issuer), reason }.into());
     }
     let path = address.uri().path().trim_end_matches('/');
     let host = &issuer[..issuer.trim_end_matches('/').len() - path.len()];
@@ -132,9 +132,9 @@ mod tests {
             ("https://", PlainHttp::Anything, Err("it is not a URL")),
             ("", PlainHttp::Anything, Err("it is not a URL")),
         ] {
-            let result = FetchUrl::parse(text, plain_http).map(|_| ()).map_err(|error| match error {
-                ConfigError::InvalidAddress { reason, .. } => reason,
-                error => panic!("{error}"),
+            let result = FetchUrl::parse(text, plain_http).map(|_| ()).map_err(|error| error.to_string());
+            let expected = expected.map_err(|reason: &str| {
+                format!("cannot fetch keys from `{}`: {reason}", url::without_secrets(text))
             });
             assert_eq!(result, expected, "{text}");
         }

@@ -18,11 +18,12 @@ use super::fetch_error::{FetchError, Problem};
 use super::progress::{Answer, Lookup, Progress};
 use super::schedule::{LEAST_WAIT, Schedule, after};
 use super::stats::Counts;
+use crate::config_error::SkippedKey;
 use crate::error::AuthError;
 use crate::observe::{self, HeldKeys};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::verify::{Key, KeyLookup, KeySet, KeySource, KeyStore, Refresh, SkippedKey};
+use crate::verify::{Key, KeyLookup, KeySet, KeySource, KeyStore, Refresh};
 
 pub(super) const NO_RUNTIME: &str = "keys are fetched in a tokio runtime, and there is none here";
 
@@ -450,7 +451,7 @@ impl Sought {
 /// The answer to a token that was not judged, after which asking again can succeed in so much time. Less than a second
 /// counts as one: no client is told to ask again at once.
 fn unavailable_for(cause: impl Into<Box<dyn Error + Send + Sync>>, retry: Duration) -> AuthError {
-    AuthError::keys_unavailable(cause).retry_in(retry.max(Duration::from_secs(1)))
+    AuthError::keys_unavailable(cause).with_retry_after(retry.max(Duration::from_secs(1)))
 }
 
 /// That there is a task: where it ends, those who wait are told, and the next one who asks begins another.

@@ -7,10 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use super::Policy;
 use crate::claims::Claims;
-use crate::error::AuthError;
+use crate::error::{AuthError, RequiredScope};
 use crate::head::Head;
 use crate::kind::AuthErrorKind;
-use crate::needed_scope::NeededScope;
 
 /// A [`Policy`] that others can be added to.
 ///
@@ -23,7 +22,7 @@ pub struct Rule<P> {
     /// The scopes it names, separated by spaces; or nothing.
     scopes: Cow<'static, str>,
     /// Made ready by the first refusal that is about scopes.
-    needed: OnceLock<Option<Arc<NeededScope>>>,
+    needed: OnceLock<Option<Arc<RequiredScope>>>,
 }
 
 impl<P> Rule<P> {
@@ -81,7 +80,7 @@ impl<P> Rule<P> {
 
     #[cold]
     fn name_scopes(&self, error: AuthError) -> AuthError {
-        let needed = self.needed.get_or_init(|| NeededScope::new(&self.scopes).map(Arc::new));
+        let needed = self.needed.get_or_init(|| RequiredScope::new(&self.scopes).map(Arc::new));
         error.needing(needed.as_ref())
     }
 }

@@ -76,18 +76,3 @@ impl<B: Default> Reject<B> for Grpc {
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-
-impl AuthError {
-    /// The [status code of gRPC](https://grpc.io/docs/guides/status-codes/) that tells a client of this error; [`Grpc`] has
-    /// the table.
-    #[must_use]
-    pub fn grpc_status(&self) -> i32 {
-        match self.status() {
-            StatusCode::BAD_REQUEST => 3,
-            StatusCode::UNAUTHORIZED => 16,
-            StatusCode::FORBIDDEN => 7,
-            StatusCode::SERVICE_UNAVAILABLE => 14,
-            _ => 13,
-        }
-    }
-}

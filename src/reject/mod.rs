@@ -5,10 +5,8 @@ mod grpc_form;
 mod inner;
 mod problem_json;
 
-use std::borrow::Cow;
-
-use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::Response;
+use http::header::CACHE_CONTROL;
 
 pub use self::grpc::Grpc;
 pub use self::inner::Reads;
@@ -16,7 +14,7 @@ use self::inner::Unrendered;
 pub(crate) use self::inner::{Kept, set_headers};
 pub use self::problem_json::ProblemJson;
 
-use crate::error::AuthError;
+use crate::error::{AuthError, NO_STORE};
 use crate::head::Head;
 
 /// Makes the response to a request that is refused.
@@ -114,44 +112,6 @@ impl<B: Default> Reject<B> for EmptyBody {
         Reads::Nothing
     }
 }
-
-impl AuthError {
-    /// The status that tells a client of this error; the README has the table.
-    #[must_use]
-    pub fn status(&self) -> StatusCode {
-        self.kind().answer().status
-    }
-
-    /// The values of `WWW-Authenticate`, one field for each scheme that the verifier
-    /// [offers](crate::Verify::challenges) ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
-    ///
-    /// Statuses 400, 401 and 403 have them. For all others the result is empty.
-    #[must_use]
-    pub fn www_authenticate(&self) -> Cow<'_, [HeaderValue]> {
-        if self.status().is_client_error() { self.challenge_headers() } else { Cow::Borrowed(&[]) }
-    }
-
-    /// A response with the right status and headers, and with a body of your own.
-    ///
-    /// The headers are `WWW-Authenticate` or `Retry-After`, as the status demands, and `Cache-Control: no-store`.
-    pub fn response<B>(&self, body: B) -> Response<B> {
-        let mut response = Response::new(body);
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, NO_STORE);
-        for challenge in &*self.www_authenticate() {
-            headers.append(WWW_AUTHENTICATE, challenge.clone());
-        }
-        if let Some(delay) = self.retry_after() {
-            let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
-    }
-}
-
-/// A refusal is about one request and its credential (RFC 9111, section 5.2.2.5).
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Makes the response with `reject`, adds what every refusal has, and has it logged and counted.
 pub(crate) fn refuse<R, B>(reject: &R, mut error: AuthError, request: Head<'_>) -> Response<B>

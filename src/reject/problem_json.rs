@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Reads, Reject};
 use crate::error::AuthError;
 use crate::head::Head;
+use crate::kind::AuthErrorKind;
 
 /// A [`Reject`] that says what is wrong as problem details
 /// ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)): `application/problem+json`.
@@ -52,11 +53,11 @@ struct Problem<'a> {
 impl<B: From<String>> Reject<B> for ProblemJson {
     fn reject(&self, error: &AuthError, _: Head<'_>) -> Response<B> {
         let problem = Problem {
-            r#type: format!("{KINDS}#variant.{:?}", error.kind()),
+            r#type: format!("{KINDS}#variant.{}", variant(error.kind())),
             title: error.kind().description(),
             status: error.status().as_u16(),
             detail: error.hint(cfg!(debug_assertions)),
-            scope: error.scope(),
+            scope: error.required_scope(),
         };
         let body = serde_json::to_string(&problem).expect("texts and a number are JSON");
         let mut response = error.response(B::from(body));
@@ -69,4 +70,26 @@ impl<B: From<String>> Reject<B> for ProblemJson {
     }
 }
 
+/// The name of the variant: that of the kind without underscores, in upper camel case.
+fn variant(kind: AuthErrorKind) -> String {
+    let mut words: Vec<_> = kind.name().split('_').map(str::to_owned).collect();
+    for word in &mut words {
+        word[..1].make_ascii_uppercase();
+    }
+    words.concat()
+}
+
 const KINDS: &str = "https://docs.rs/tower-jwt-auth/latest/tower_jwt_auth/enum.AuthErrorKind.html";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The documentation has an anchor for each variant.
+    #[test]
+    fn type_names_the_variant() {
+        for kind in AuthErrorKind::ALL {
+            assert_eq!(variant(kind), format!("{kind:?}"));
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use super::bit_filter::{BitFilter, FilterBit, PARTS};
-use super::entry::{Revocation, millis};
+use super::entry::{Revocation, Target, millis};
 use super::fingerprint::{Fingerprint, HashedId, IdHasher, IdKind, TokenIds};
 use super::seconds;
 use crate::observe;
@@ -112,10 +112,10 @@ impl RevocationList {
         let id = self.hasher.hash(revocation.issuer(), kind, value);
         let entry = Entry { expiry: seconds(revocation.expires_at()), bit: id.filter_bit.bit() };
         self.change(id.filter_bit.part(), |part| {
-            match revocation {
-                Revocation::Token { .. } => prolong(&mut part.tokens, id.fingerprint, entry),
-                Revocation::Session { .. } => prolong(&mut part.sessions, id.fingerprint, entry),
-                Revocation::Subject { issued_until, .. } => {
+            match revocation.target() {
+                Target::Token { .. } => prolong(&mut part.tokens, id.fingerprint, entry),
+                Target::Session { .. } => prolong(&mut part.sessions, id.fingerprint, entry),
+                Target::Subject { issued_until, .. } => {
                     let until = millis(*issued_until);
                     let held = part.subjects.entry(id.fingerprint).or_insert(SubjectEntry { entry, until });
                     *held = SubjectEntry { entry: held.entry.or_later(entry), until: until.max(held.until) };

@@ -10,17 +10,17 @@ mod bit_filter;
 mod entry;
 mod fingerprint;
 mod list;
-mod recorded;
+mod revocation_write;
 
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 pub use self::entry::Revocation;
 pub(crate) use self::fingerprint::TokenIds;
 pub(crate) use self::list::Revocable;
 use self::list::RevocationList;
-pub use self::recorded::{NotRecorded, Recorded};
+pub use self::revocation_write::{RevocationWrite, RevocationWriteError};
 #[cfg(feature = "redis")]
 pub use self::shared::RedisStore;
 use self::shared::StoreLink;
@@ -60,7 +60,7 @@ use crate::registered::since_epoch;
 ///
 /// // When somebody signs out: their session, until the last of its tokens has expired.
 /// let last_expiry = SystemTime::now() + Duration::from_secs(900);
-/// revocations.revoke_session("https://id.example.com", "s-42", last_expiry);
+/// drop(revocations.revoke_session("https://id.example.com", "s-42", last_expiry));
 /// assert_eq!(revocations.len(), 1);
 /// # Ok(())
 /// # }
@@ -94,9 +94,8 @@ impl Revocations {
         issuer: &str,
         jti: &str,
         expires_at: impl Into<Option<SystemTime>>,
-    ) -> Recorded {
-        let (issuer, jti, expires_at) = (issuer.to_owned(), jti.to_owned(), or_never(expires_at));
-        self.revoke(Revocation::Token { issuer, jti, expires_at })
+    ) -> RevocationWrite {
+        self.revoke(Revocation::token(issuer, jti, expires_at))
     }
 
     /// Revokes all tokens of a session: those with this `sid`
@@ -107,9 +106,8 @@ impl Revocations {
         issuer: &str,
         sid: &str,
         last_expiry: impl Into<Option<SystemTime>>,
-    ) -> Recorded {
-        let (issuer, sid, expires_at) = (issuer.to_owned(), sid.to_owned(), or_never(last_expiry));
-        self.revoke(Revocation::Session { issuer, sid, expires_at })
+    ) -> RevocationWrite {
+        self.revoke(Revocation::session(issuer, sid, last_expiry))
     }
 
     /// Revokes all tokens of a subject that were issued at this time or before: those with this `sub` and an `iat` that is not
@@ -123,15 +121,14 @@ impl Revocations {
         sub: &str,
         issued_until: SystemTime,
         last_expiry: impl Into<Option<SystemTime>>,
-    ) -> Recorded {
-        let (issuer, sub, expires_at) = (issuer.to_owned(), sub.to_owned(), or_never(last_expiry));
-        self.revoke(Revocation::Subject { issuer, sub, issued_until, expires_at })
+    ) -> RevocationWrite {
+        self.revoke(Revocation::subject(issuer, sub, issued_until, last_expiry))
     }
 
     /// Revokes what an entry says.
-    pub fn revoke(&self, revocation: Revocation) -> Recorded {
+    pub fn revoke(&self, revocation: Revocation) -> RevocationWrite {
         self.list.add(&revocation, self.list.now());
-        self.link.as_ref().map_or(Recorded::HERE, |link| link.record(revocation))
+        self.link.as_ref().map_or(RevocationWrite::NO_STORE, |link| link.record(revocation))
     }
 
     /// How many entries are held. Some may have expired: they leave with later revocations.
@@ -193,11 +190,6 @@ impl fmt::Debug for Revocations {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("Revocations").field("len", &self.len()).finish_non_exhaustive()
     }
-}
-
-/// The expiry of what may never expire: in the year 2106, beyond which no list counts.
-fn or_never(expires_at: impl Into<Option<SystemTime>>) -> SystemTime {
-    expires_at.into().unwrap_or(UNIX_EPOCH + Duration::from_secs(u32::MAX.into()))
 }
 
 /// Rounded up; what lies beyond 2106 never comes.

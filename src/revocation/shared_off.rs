@@ -1,6 +1,6 @@
 //! Replaces `shared` if its feature is off.
 
-use super::{Recorded, Revocation};
+use super::{Revocation, RevocationWrite};
 
 /// There is none.
 pub(crate) enum StoreLink {}
@@ -10,7 +10,7 @@ impl StoreLink {
         match *self {}
     }
 
-    pub(super) fn record(&self, _: Revocation) -> Recorded {
+    pub(super) fn record(&self, _: Revocation) -> RevocationWrite {
         match *self {}
     }
 }

@@ -18,9 +18,9 @@ use self::custom::Custom;
 use self::syntax::{checked_name, credential, is_b64token};
 use crate::challenges::Offer;
 use crate::config_error::ConfigError;
-use crate::credential::Scheme;
 use crate::head::Head;
 use crate::kind::AuthErrorKind;
+use crate::scheme::Scheme;
 
 /// A place where a request may carry its token.
 ///

@@ -5,10 +5,11 @@ use memchr::memchr_iter;
 
 use super::{AnyVerifier, Verdict, Verify};
 use crate::challenges::{Challenges, Offer};
-use crate::config_error::ConfigError;
-use crate::credential::{Credential, Scheme};
+use crate::config_error::{ConfigError, ConfigProblem};
+use crate::credential::Credential;
 use crate::error::{AuthError, FixedCause};
 use crate::kind::AuthErrorKind;
+use crate::scheme::Scheme;
 
 /// Several verifiers of any kind, of which each credential is given to exactly one.
 ///
@@ -43,7 +44,7 @@ use crate::kind::AuthErrorKind;
 ///     fn verify(&self, credential: Credential<'_>) -> Verdict<User> {
 ///         Verdict::Ready(match credential.token() {
 ///             b"key_4f8a" => Ok(Claims::new(User { sub: "robot".to_owned() })),
-///             _ => Err(AuthErrorKind::UnknownKey.into()),
+///             _ => Err(AuthErrorKind::InvalidToken.into()),
 ///         })
 ///     }
 /// }
@@ -96,7 +97,7 @@ impl<C> AnyOf<C> {
         V: Verify<Claims = C> + 'static,
     {
         if self.routes.schemes.iter().any(|(name, _)| Scheme::trusted(name) == scheme) {
-            return Err(ConfigError::RouteTwice { route: scheme.to_string() });
+            return Err(ConfigProblem::DuplicateRoute { route: scheme.to_string() }.into());
         }
         Ok(self.set(|routes| routes.schemes.push((scheme.as_str().into(), Arc::new(verifier)))))
     }
@@ -111,10 +112,10 @@ impl<C> AnyOf<C> {
         V: Verify<Claims = C> + 'static,
     {
         if prefix.is_empty() {
-            return Err(ConfigError::InvalidName { of: "a prefix of tokens", name: String::new() });
+            return Err(ConfigProblem::EmptyPrefix.into());
         }
         if self.routes.prefixes.iter().any(|(known, _)| **known == *prefix) {
-            return Err(ConfigError::RouteTwice { route: prefix.to_owned() });
+            return Err(ConfigProblem::DuplicateRoute { route: prefix.to_owned() }.into());
         }
         Ok(self.set(|routes| {
             routes.prefixes.push((prefix.into(), Arc::new(verifier)));
@@ -143,12 +144,12 @@ impl<C> AnyOf<C> {
     ///
     /// # Errors
     ///
-    /// The verdict is that of the verifier that fits. [`UnknownKey`](AuthErrorKind::UnknownKey) if there is none.
+    /// The verdict is that of the verifier that fits. [`InvalidToken`](AuthErrorKind::InvalidToken) if there is none.
     pub fn verify<'a>(&self, credential: impl Into<Credential<'a>>) -> Verdict<C> {
         let credential = credential.into();
         match self.routes.choose(credential) {
             Ok(verifier) => verifier.verify(credential),
-            Err(cause) => Verdict::Ready(Err(AuthError::new(AuthErrorKind::UnknownKey).because(cause))),
+            Err(cause) => Verdict::Ready(Err(AuthError::new(AuthErrorKind::InvalidToken).because(cause))),
         }
     }
 

@@ -9,13 +9,12 @@ use memchr::memchr_iter;
 use serde::de::IgnoredAny;
 
 use super::base64url::{Buffer, decode_to_vec, is_canonical};
-use super::jwk::{SkippedKey, quoted};
 use super::jws::{Header, Jws, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::{KeySet, MOST_CANDIDATES};
 use super::rules::{Rules, Types};
 use super::{json, jwk};
-use crate::config_error::MOST_LISTED;
+use crate::config_error::{MOST_LISTED, SkippedKey, quoted};
 use crate::error::{AuthError, FixedCause};
 use crate::kind::AuthErrorKind;
 
@@ -27,13 +26,13 @@ pub(crate) fn explain(error: AuthError, rules: &Rules, keys: &KeySet, token: &[u
     }
     match error.kind() {
         AuthErrorKind::TokenTooLarge => {
-            error.caused_by(format!("JwtVerifier::token_limit allows {} bytes", rules.token_limit))
+            error.with_source(format!("JwtVerifier::token_limit allows {} bytes", rules.token_limit))
         }
         AuthErrorKind::MalformedToken | AuthErrorKind::UnsupportedToken => explain_form(error, token),
         AuthErrorKind::InvalidSignature if keys.len() <= MOST_CANDIDATES && keys.skipped().is_empty() => {
             error
         }
-        AuthErrorKind::WrongType
+        AuthErrorKind::WrongTokenType
         | AuthErrorKind::UnsupportedAlgorithm
         | AuthErrorKind::UnknownKey
         | AuthErrorKind::InvalidSignature => {
@@ -49,11 +48,11 @@ pub(crate) fn explain(error: AuthError, rules: &Rules, keys: &KeySet, token: &[u
 
 fn explain_header(error: AuthError, rules: &Rules, keys: &KeySet, header: &Header<'_>) -> AuthError {
     match error.kind() {
-        AuthErrorKind::WrongType => error.caused_by(wrong_type(header, &rules.types)),
+        AuthErrorKind::WrongTokenType => error.with_source(wrong_type(header, &rules.types)),
         AuthErrorKind::UnsupportedAlgorithm => unsupported_algorithm(error, header, rules, keys),
-        AuthErrorKind::UnknownKey => error.caused_by(unknown_key(header, keys)),
+        AuthErrorKind::UnknownKey => error.with_source(unknown_key(header, keys)),
         _ => match invalid_signature(header, keys) {
-            Some(cause) => error.caused_by(cause),
+            Some(cause) => error.with_source(cause),
             None => error,
         },
     }
@@ -149,7 +148,7 @@ fn unsupported_algorithm(error: AuthError, header: &Header<'_>, rules: &Rules, k
             return error.because(&FixedCause("the token is not signed: its `alg` is `none`"));
         }
         return match skipped_of(keys, header) {
-            Some(skipped) => error.caused_by(format!(
+            Some(skipped) => error.with_source(format!(
                 "{}; the key that the token names is skipped: {skipped}",
                 UNSUPPORTED_ALGORITHM.0
             )),
@@ -161,13 +160,13 @@ fn unsupported_algorithm(error: AuthError, header: &Header<'_>, rules: &Rules, k
             .because(&FixedCause("JwtVerifier::algorithms was given no algorithm, so no token is accepted"));
     }
     if !rules.algorithms.contain(algorithm) {
-        return error.caused_by(format!("JwtVerifier::algorithms accepts only {}", rules.algorithms));
+        return error.with_source(format!("JwtVerifier::algorithms accepts only {}", rules.algorithms));
     }
     let named = |key: &&Key| header.kid.as_deref().is_some_and(|kid| key.is_named(kid));
     let named = || keys.keys().iter().filter(named);
     let (list, hint) = (listed(named(), shown), assumption(algorithm, named()));
     let skipped = skipped_of(keys, header).map(|list| format!("; skipped: {list}")).unwrap_or_default();
-    error.caused_by(format!("the key that the token names serves another algorithm: {list}{hint}{skipped}"))
+    error.with_source(format!("the key that the token names serves another algorithm: {list}{hint}{skipped}"))
 }
 
 fn unknown_key(header: &Header<'_>, keys: &KeySet) -> String {

@@ -12,7 +12,7 @@ use super::rules::{TOKEN_LIMIT, USUAL_PAYLOAD, payload_text};
 use super::validate::{Wanted, plain};
 use super::{AnyVerifier, Verdict, Verify, diagnosis};
 use crate::challenges::Challenges;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::credential::Credential;
 use crate::error::{AuthError, FixedCause};
 use crate::kind::AuthErrorKind;
@@ -76,7 +76,7 @@ impl<C> Issuers<C> {
         let mut known = Verifiers::new();
         for verifier in verifiers {
             if let Some(issuer) = verifier.issuers().into_iter().find(|issuer| known.contains_key(issuer)) {
-                return Err(ConfigError::IssuerTwice { issuer });
+                return Err(ConfigProblem::DuplicateIssuer { issuer }.into());
             }
             enter(&mut known, &(Arc::new(verifier) as AnyVerifier<C>), MOST_ISSUERS)?;
         }
@@ -169,11 +169,11 @@ impl<C> Default for Issuers<C> {
 fn enter<C>(known: &mut Verifiers<C>, verifier: &AnyVerifier<C>, most: usize) -> Result<(), ConfigError> {
     let issuers = verifier.issuers();
     if issuers.is_empty() {
-        return Err(ConfigError::NoIssuer);
+        return Err(ConfigProblem::MissingIssuer.into());
     }
     let new = issuers.iter().filter(|issuer| !known.contains_key(*issuer)).count();
     if known.len().saturating_add(new) > most {
-        return Err(ConfigError::TooManyIssuers { most });
+        return Err(ConfigProblem::TooManyIssuers { max: most }.into());
     }
     known.extend(issuers.into_iter().map(|issuer| (issuer, Arc::clone(verifier))));
     Ok(())
@@ -260,7 +260,7 @@ fn hide(error: AuthError) -> AuthError {
         AuthErrorKind::TokenTooLarge
         | AuthErrorKind::MalformedToken
         | AuthErrorKind::UnsupportedToken
-        | AuthErrorKind::WrongType
+        | AuthErrorKind::WrongTokenType
         | AuthErrorKind::UnsupportedAlgorithm
         | AuthErrorKind::InvalidSignature => error.answered_as(AuthErrorKind::UnknownKey),
         _ => error,

@@ -18,7 +18,7 @@ use super::rules::{NewerKey, Refusal, Rules, TOKEN_LIMIT, Types};
 use super::validate::{Expected, Wanted};
 use super::{Verdict, Verify, claim_diagnosis, diagnosis};
 use crate::claims::Claims;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::credential::{Credential, OwnedCredential};
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
@@ -132,7 +132,9 @@ impl<C> JwtVerifier<C> {
         if let Some(issuer) =
             issuer.as_ref().filter(|issuer| !expected.is_empty() && !expected.contains(issuer))
         {
-            return Err(ConfigError::OtherIssuer { expected: expected.join(" "), got: issuer.clone() });
+            return Err(
+                ConfigProblem::IssuerMismatch { expected: expected.join(" "), got: issuer.clone() }.into()
+            );
         }
         let must_be_set = keys.issuer() == KeyIssuer::MustBeSet;
         self.keys = Arc::new(KeyUnion::new(self.keys, Arc::new(keys)));
@@ -359,7 +361,7 @@ impl<C> JwtVerifier<C> {
     ///     .issuer("https://id.example.com")
     ///     .insecure_allow_missing_expiry()
     ///     .revocations(revocations.clone());
-    /// revocations.revoke_token("https://id.example.com", "t-42", None);
+    /// drop(revocations.revoke_token("https://id.example.com", "t-42", None));
     /// # Ok(())
     /// # }
     /// ```
@@ -463,7 +465,7 @@ where
             // With no keys, the claims are all there is to judge. A developer's first token is explained that way, too.
             return refuse(match keys.is_empty() {
                 true => AuthError::from(foreseen).unproven(),
-                false => AuthError::from(kind).caused_by(format!("newer keys would not help: {foreseen}")),
+                false => AuthError::from(kind).with_source(format!("newer keys would not help: {foreseen}")),
             });
         }
         let refreshed = {
@@ -517,9 +519,9 @@ where
         let error = error.about(About::new(issuer, kid));
         let payload = || Jws::split(token).map(|jws| jws.payload).unwrap_or_default();
         match error.kind() {
-            AuthErrorKind::RevocationsUnavailable => error.retry_in(Duration::from_secs(1)),
-            AuthErrorKind::WrongAudience => error.caused_by(claim_diagnosis::audience(payload(), expected)),
-            AuthErrorKind::WrongIssuer => error.caused_by(match &expected.issuers[..] {
+            AuthErrorKind::RevocationsUnavailable => error.with_retry_after(Duration::from_secs(1)),
+            AuthErrorKind::WrongAudience => error.with_source(claim_diagnosis::audience(payload(), expected)),
+            AuthErrorKind::WrongIssuer => error.with_source(match &expected.issuers[..] {
                 [] => {
                     "the keys are from an address that does not say whose they are: set JwtVerifier::issuer, \
                        or insecure_any_issuer"
@@ -527,19 +529,19 @@ where
                 }
                 issuers => claim_diagnosis::issuer(payload(), issuers, &expected.wanted),
             }),
-            AuthErrorKind::RequiredClaim => error.caused_by(claim_diagnosis::required_claim(payload(), expected)),
-            AuthErrorKind::SenderConstrained => error.caused_by(
+            AuthErrorKind::WrongClaim => error.with_source(claim_diagnosis::required_claim(payload(), expected)),
+            AuthErrorKind::SenderConstrained => error.with_source(
                 "the token has a `cnf` claim (RFC 7800), and the verifier does not check that its sender has the key: where \
                  something else does, set JwtVerifier::insecure_ignore_confirmation",
             ),
-            AuthErrorKind::MissingExpiry => error.caused_by(
+            AuthErrorKind::MissingExpiry => error.with_source(
                 "the token has no `exp`: have the issuer set one, or set JwtVerifier::insecure_allow_missing_expiry",
             ),
             AuthErrorKind::InvalidClaims if error.is_unproven() => {
-                error.caused_by(claim_diagnosis::explain_unproven(payload(), &expected.wanted))
+                error.with_source(claim_diagnosis::explain_unproven(payload(), &expected.wanted))
             }
             AuthErrorKind::InvalidClaims => {
-                error.caused_by(claim_diagnosis::explain::<C>(payload(), &expected.wanted))
+                error.with_source(claim_diagnosis::explain::<C>(payload(), &expected.wanted))
             }
             _ => diagnosis::explain(error, &self.rules, keys, token),
         }

@@ -41,7 +41,7 @@ pub use self::cache::{CacheStats, TokenCache};
 #[cfg(feature = "remote-keys")]
 pub use self::issuer_resolver::IssuerResolver;
 pub use self::issuers::Issuers;
-pub use self::jwk::{JwksRules, SkippedKey};
+pub use self::jwk::JwksRules;
 pub use self::jwt::JwtVerifier;
 pub use self::key::Key;
 pub use self::key_set::KeySet;
@@ -72,7 +72,7 @@ use crate::error::AuthError;
 ///     fn verify(&self, credential: Credential<'_>) -> Verdict<&'static str> {
 ///         match credential.token() {
 ///             b"2YotnFZFEjr1zCsicMWpAA" => Verdict::Ready(Ok(Claims::new("Eze"))),
-///             _ => Verdict::Ready(Err(AuthErrorKind::UnknownKey.into())),
+///             _ => Verdict::Ready(Err(AuthErrorKind::InvalidToken.into())),
 ///         }
 ///     }
 /// }
@@ -138,9 +138,9 @@ use crate::error::AuthError;
 ///     fn verify(&self, credential: Credential<'_>) -> Verdict<String> {
 ///         let asking = tokio::time::timeout(Duration::from_secs(2), introspect(credential.token().to_owned()));
 ///         Verdict::Pending(Box::pin(async move {
-///             let unavailable = || AuthError::new(AuthErrorKind::KeysUnavailable); // 503: it was not judged
-///             let answer = asking.await.map_err(|_| unavailable())?.map_err(|error| unavailable().caused_by(error))?;
-///             let active = answer.ok_or(AuthErrorKind::Revoked)?;
+///             let unavailable = || AuthError::new(AuthErrorKind::Unavailable); // 503: it was not judged
+///             let answer = asking.await.map_err(|_| unavailable())?.map_err(|error| unavailable().with_source(error))?;
+///             let active = answer.ok_or(AuthErrorKind::InvalidToken)?;
 ///             Ok(Claims::with_token(active.sub, TokenInfo::new().with_expires_at(active.exp)))
 ///         }))
 ///     }
@@ -149,7 +149,7 @@ use crate::error::AuthError;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// assert_eq!(*Introspection.verify("2YotnFZFEjr1zCsicMWpAA".into()).await.unwrap(), "eze");
-/// assert_eq!(Introspection.verify("another".into()).await.unwrap_err().kind(), AuthErrorKind::Revoked);
+/// assert_eq!(Introspection.verify("another".into()).await.unwrap_err().kind(), AuthErrorKind::InvalidToken);
 /// # }
 /// ```
 #[diagnostic::on_unimplemented(

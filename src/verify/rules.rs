@@ -139,7 +139,7 @@ impl Rules {
             _ => {
                 header = Header::read(jws.header, &mut buffer)?;
                 if !self.types.accept(&header) {
-                    return Err(AuthErrorKind::WrongType.into());
+                    return Err(AuthErrorKind::WrongTokenType.into());
                 }
                 let refused_by = known.map(|(key, _)| key);
                 let signer = self.find_signer(keys, &header, refused_by, jws.signed, signature)?;

@@ -76,7 +76,7 @@ impl Expected {
         }
         self.judge_audience(registered.audience)?;
         if !self.claims.is_empty() && !required::are_met(payload, &self.claims)? {
-            return Err(AuthErrorKind::RequiredClaim);
+            return Err(AuthErrorKind::WrongClaim);
         }
         if registered.sender_constrained && !self.ignore_confirmation {
             return Err(AuthErrorKind::SenderConstrained);

@@ -202,7 +202,7 @@ async fn every_sort_of_bad_token_is_named() {
         (
             "typ",
             with_header(r#"{"alg":"HS256","typ":"dpop+jwt"}"#),
-            WrongType,
+            WrongTokenType,
             "the token is of the wrong type",
         ),
         ("forged", format!("{unsigned}.{}", base64url([0; 32])), InvalidSignature, forged),
@@ -253,7 +253,7 @@ async fn every_sort_of_bad_token_is_named() {
 
     let layer = JwtAuthLayer::new(verifier().require_claim("client_id", "web"));
     let response = ask(&layer, bearer(&good)).await;
-    assert_bad_token("client_id", &response, RequiredClaim, "the token lacks a required claim");
+    assert_bad_token("client_id", &response, WrongClaim, "the token lacks a required claim");
 }
 
 /// Answers every token with one error.
@@ -270,14 +270,14 @@ impl Verify for Always {
 
 #[tokio::test]
 async fn a_good_token_that_does_not_permit_the_request_is_forbidden() {
-    let scoped = AuthError::new(InsufficientScope).needed_scope("orders:write");
+    let scoped = AuthError::new(InsufficientScope).with_required_scope("orders:write");
     let response = ask(&JwtAuthLayer::new(Always(scoped)), bearer("x")).await;
     let expected = r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request", scope="orders:write""#;
     assert_refused("scope", &response, 403, InsufficientScope, &[("www-authenticate", expected)]);
 
     let expected = challenge("insufficient_scope", "the token does not permit this request");
     for odd in ["a\"\r\nx: y", "", " ", "a  b", " a", "é"] {
-        let error = AuthError::new(InsufficientScope).needed_scope(odd);
+        let error = AuthError::new(InsufficientScope).with_required_scope(odd);
         let response = ask(&JwtAuthLayer::new(Always(error)), bearer("x")).await;
         assert_refused(odd, &response, 403, InsufficientScope, &[("www-authenticate", &expected)]);
     }
@@ -289,9 +289,38 @@ async fn keys_that_cannot_be_had_are_no_fault_of_the_client() {
     let response = ask(&JwtAuthLayer::new(Always(error.clone())), bearer("x")).await;
     assert_refused("default", &response, 503, KeysUnavailable, &[("retry-after", "5")]);
 
-    let later = error.retry_in(std::time::Duration::from_millis(29_001));
+    let later = error.with_retry_after(std::time::Duration::from_millis(29_001));
     let response = ask(&JwtAuthLayer::new(Always(later)), bearer("x")).await;
     assert_refused("set", &response, 503, KeysUnavailable, &[("retry-after", "30")]);
+}
+
+/// Knows no token, and times out for one.
+#[derive(Clone)]
+struct Introspection;
+
+impl Verify for Introspection {
+    type Claims = Value;
+
+    fn verify(&self, credential: Credential<'_>) -> Verdict<Value> {
+        let answer = match credential.token() {
+            b"slow" => AuthError::new(Unavailable).with_source("timed out after 2 s"),
+            _ => AuthError::new(InvalidToken),
+        };
+        Verdict::Pending(Box::pin(std::future::ready(Err(answer))))
+    }
+}
+
+#[tokio::test]
+async fn custom_verifier_answers_with_general_kinds() {
+    let layer = JwtAuthLayer::new(Introspection);
+    let response = ask(&layer, bearer("unknown")).await;
+    assert_bad_token("unknown", &response, InvalidToken, "the token is not valid");
+
+    let response = ask(&layer, bearer("slow")).await;
+    assert_refused("slow", &response, 503, Unavailable, &[("retry-after", "5")]);
+    let error = response.extensions().get::<AuthError>().unwrap();
+    assert_eq!(error.to_string(), "the token cannot be checked at this time");
+    assert_eq!(std::error::Error::source(error).unwrap().to_string(), "timed out after 2 s");
 }
 
 #[tokio::test]
@@ -329,7 +358,7 @@ async fn the_realm_is_told() {
     assert_refused("realm", &response, 401, MissingCredential, &expected);
 
     let error = JwtAuthLayer::new(verifier()).realm("a\r\nb").unwrap_err();
-    assert_eq!(error.to_string(), r#"a realm must be printable ASCII, got "a\r\nb""#);
+    assert_eq!(error.to_string(), r"a realm must be printable ASCII, got `a\r\nb`");
 }
 
 #[tokio::test]

@@ -228,8 +228,8 @@ async fn no_setting_shares_what_another_has_found_good() {
     for (name, changed, expected) in [
         ("audience", cached.clone().audience("https://other.example.com"), AuthErrorKind::WrongAudience),
         ("issuer", cached.clone().issuer("https://other.example.com"), AuthErrorKind::WrongIssuer),
-        ("claim", cached.clone().require_claim("client_id", "x"), AuthErrorKind::RequiredClaim),
-        ("type", cached.clone().access_tokens_only(), AuthErrorKind::WrongType),
+        ("claim", cached.clone().require_claim("client_id", "x"), AuthErrorKind::WrongClaim),
+        ("type", cached.clone().access_tokens_only(), AuthErrorKind::WrongTokenType),
         ("limit", cached.clone().token_limit(100), AuthErrorKind::TokenTooLarge),
         ("clock", cached.clone().clock(|| at(NOW + 3600)), AuthErrorKind::Expired),
     ] {

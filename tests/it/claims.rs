@@ -362,22 +362,22 @@ async fn the_audience_is_compared_exactly() {
 async fn other_claims_can_be_required() {
     let required = verifier().require_claim("client_id", "web").require_claim("client_id", "mobile");
     let rows = [
-        ("missing", good_token(), Some(RequiredClaim)),
+        ("missing", good_token(), Some(WrongClaim)),
         ("one", but("client_id", json!("web")), None),
         ("the other", but("client_id", json!("mobile")), None),
-        ("neither", but("client_id", json!("web2")), Some(RequiredClaim)),
+        ("neither", but("client_id", json!("web2")), Some(WrongClaim)),
         ("an array with one", but("client_id", json!(["other", "web"])), None),
-        ("an array in an array", but("client_id", json!([["web"]])), Some(RequiredClaim)),
-        ("an array without", but("client_id", json!(["web2", 1, null])), Some(RequiredClaim)),
-        ("an empty array", but("client_id", json!([])), Some(RequiredClaim)),
-        ("an object", but("client_id", json!({"web": "web"})), Some(RequiredClaim)),
-        ("a number", but("client_id", json!(1)), Some(RequiredClaim)),
-        ("null", with(r#""client_id":null"#), Some(RequiredClaim)),
-        ("deeper down", but("x", json!({"client_id": "web"})), Some(RequiredClaim)),
+        ("an array in an array", but("client_id", json!([["web"]])), Some(WrongClaim)),
+        ("an array without", but("client_id", json!(["web2", 1, null])), Some(WrongClaim)),
+        ("an empty array", but("client_id", json!([])), Some(WrongClaim)),
+        ("an object", but("client_id", json!({"web": "web"})), Some(WrongClaim)),
+        ("a number", but("client_id", json!(1)), Some(WrongClaim)),
+        ("null", with(r#""client_id":null"#), Some(WrongClaim)),
+        ("deeper down", but("x", json!({"client_id": "web"})), Some(WrongClaim)),
     ];
     assert_rows(&required, &rows).await;
     let both = required.require_claim("token_use", "access");
-    assert_eq!(refusal(&both, &but("client_id", json!("web"))).await, Some(RequiredClaim), "all are needed");
+    assert_eq!(refusal(&both, &but("client_id", json!("web"))).await, Some(WrongClaim), "all are needed");
 }
 
 #[tokio::test]
@@ -417,14 +417,14 @@ async fn required_values_are_compared_as_json() {
         (Value::Null, "null"),
         (Value::Null, "[null]"),
     ];
-    let rows = met.iter().map(|row| (row, None)).chain(unmet.iter().map(|row| (row, Some(RequiredClaim))));
+    let rows = met.iter().map(|row| (row, None)).chain(unmet.iter().map(|row| (row, Some(WrongClaim))));
     for ((required, found), expected) in rows {
         let verifier = verifier().require_claim("x", required.clone());
         let token = with(&format!(r#""x":{found}"#));
         assert_eq!(refusal(&verifier, &token).await, expected, "{required} required, {found} found");
     }
     let null = verifier().require_claim("x", None::<String>);
-    assert_eq!(refusal(&null, &good_token()).await, Some(RequiredClaim), "no value is no permission");
+    assert_eq!(refusal(&null, &good_token()).await, Some(WrongClaim), "no value is no permission");
     let unreadable = with(r#""x":true,"y":1e999"#);
     assert_eq!(refusal(&verifier().require_claim("x", 1), &with(r#""x":1e999"#)).await, Some(InvalidClaims));
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
@@ -447,7 +447,7 @@ async fn the_type_is_checked() {
         let token = with_header(&format!(r#"{{"alg":"HS256"{typ}}}"#));
         assert_eq!(refusal(&verifier(), &token).await, None, "{typ}");
         let strict = verifier().access_tokens_only();
-        let expected = (!typ.to_lowercase().contains("at+jwt")).then_some(WrongType);
+        let expected = (!typ.to_lowercase().contains("at+jwt")).then_some(WrongTokenType);
         assert_eq!(refusal(&strict, &token).await, expected, "{typ}, access tokens only");
     }
     for typ in [
@@ -464,11 +464,15 @@ async fn the_type_is_checked() {
         "é",
     ] {
         let token = with_header(&format!(r#"{{"alg":"HS256","typ":"{typ}"}}"#));
-        assert_eq!(refusal(&verifier(), &token).await, Some(WrongType), "{typ}");
+        assert_eq!(refusal(&verifier(), &token).await, Some(WrongTokenType), "{typ}");
     }
     let null = with_header(r#"{"alg":"HS256","typ":null}"#);
     assert_eq!(refusal(&verifier(), &null).await, None, "null means absent");
-    assert_eq!(refusal(&verifier().access_tokens_only(), &null).await, Some(WrongType), "null means absent");
+    assert_eq!(
+        refusal(&verifier().access_tokens_only(), &null).await,
+        Some(WrongTokenType),
+        "null means absent"
+    );
 }
 
 #[tokio::test]
@@ -484,10 +488,10 @@ async fn a_type_of_its_own_is_the_only_one() {
             let written = with_type(r#","typ":"APPLICATION/Logout+jwt""#);
             assert_eq!(refusal(&of_type(typ), &written).await, None, "{typ}, round {round}");
             for other in [&plain, &with_type(r#","typ":"JWT""#), &with_type(r#","typ":"at+jwt""#)] {
-                assert_eq!(refusal(&of_type(typ), other).await, Some(WrongType), "{typ}, round {round}");
+                assert_eq!(refusal(&of_type(typ), other).await, Some(WrongTokenType), "{typ}, round {round}");
             }
         }
-        assert_eq!(refusal(&usual, &logout).await, Some(WrongType), "round {round}");
+        assert_eq!(refusal(&usual, &logout).await, Some(WrongTokenType), "round {round}");
         assert_eq!(refusal(&usual, &plain).await, None, "round {round}");
         assert_eq!(
             refusal(&of_type("at+jwt"), &with_type(r#","typ":"at+jwt""#)).await,
@@ -495,8 +499,8 @@ async fn a_type_of_its_own_is_the_only_one() {
             "round {round}"
         );
         assert_eq!(refusal(&of_type("JWT"), &with_type(r#","typ":"JWT""#)).await, None, "round {round}");
-        assert_eq!(refusal(&of_type("JWT"), &plain).await, Some(WrongType), "round {round}");
-        assert_eq!(refusal(&of_type("logout+jwt").access_tokens_only(), &logout).await, Some(WrongType));
+        assert_eq!(refusal(&of_type("JWT"), &plain).await, Some(WrongTokenType), "round {round}");
+        assert_eq!(refusal(&of_type("logout+jwt").access_tokens_only(), &logout).await, Some(WrongTokenType));
         let mut forged = logout.clone();
         forged.replace_range(forged.len() - 8..forged.len() - 7, "-");
         assert!(refusal(&of_type("logout+jwt"), &forged).await.is_some(), "round {round}");
@@ -670,7 +674,7 @@ fn hides_no_method_of_the_application() {
             Some("a child")
         }
         fn refuse(&self, kind: AuthErrorKind) -> AuthError {
-            AuthError::new(kind).needed_scope("passport")
+            AuthError::new(kind).with_required_scope("passport")
         }
     }
 
@@ -679,7 +683,8 @@ fn hides_no_method_of_the_application() {
     assert_eq!(claims.issuer(), Some("Genosha"));
     assert_eq!(claims.expires_at(), Some(at(9)));
     assert_eq!(claims.kid(), Some("a child"));
-    let challenge = claims.refuse(InsufficientScope).www_authenticate().unwrap();
+    let refusal = claims.refuse(InsufficientScope);
+    let challenge = &refusal.www_authenticate()[0];
     assert!(challenge.to_str().unwrap().ends_with(r#"scope="passport""#), "{challenge:?}");
 }
 

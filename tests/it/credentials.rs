@@ -82,7 +82,7 @@ impl Verify for Keys {
     fn verify(&self, credential: Credential<'_>) -> Verdict<Value> {
         Verdict::Ready(match credential.token() == self.0.as_bytes() {
             true => Ok(Claims::new(json!({"email": self.0}))),
-            false => Err(Revoked.into()),
+            false => Err(InvalidToken.into()),
         })
     }
 }
@@ -108,7 +108,7 @@ type Row =
 const INVALID: &str = r#", error="invalid_token", error_description="#;
 
 fn rows() -> Vec<Row> {
-    const REVOKED: &str = r#""the token has been revoked""#;
+    const UNKNOWN: &str = r#""the token is not valid""#;
     vec![
         ("JWT", format!("Bearer {}", good_token()), Ok(("eze@example.com", None))),
         ("opaque", "Bearer opaque".to_owned(), Ok(("opaque", None))),
@@ -118,9 +118,9 @@ fn rows() -> Vec<Row> {
         ("a nonce, later", "Bearer nonce_later_1".to_owned(), Ok(("nonce", Some("n-42")))),
         ("nothing", String::new(), Err((401, "", ""))),
         ("another scheme", "Basic ZXpl".to_owned(), Err((401, "", ""))),
-        ("unknown opaque", "Bearer other".to_owned(), Err((401, REVOKED, ""))),
-        ("key of the scheme as bearer", "Bearer secret".to_owned(), Err((401, REVOKED, ""))),
-        ("opaque token as key", "ApiKey opaque".to_owned(), Err((401, "", REVOKED))),
+        ("unknown opaque", "Bearer other".to_owned(), Err((401, UNKNOWN, ""))),
+        ("key of the scheme as bearer", "Bearer secret".to_owned(), Err((401, UNKNOWN, ""))),
+        ("opaque token as key", "ApiKey opaque".to_owned(), Err((401, "", UNKNOWN))),
         (
             "JWT with a broken signature",
             format!("Bearer {}A", good_token()),
@@ -292,20 +292,20 @@ async fn a_credential_goes_to_exactly_one_verifier() {
     };
     // It fits nothing: nobody is asked.
     for token in [&*jwt, "opaque", "key_1", "..", "a.b", "a.b.c.d.e", "a.b.c+"] {
-        assert_eq!(kind(&AnyOf::new(), token).await, Some(UnknownKey), "{token}");
+        assert_eq!(kind(&AnyOf::new(), token).await, Some(InvalidToken), "{token}");
     }
     let jwt_alone = AnyOf::new().jwt(verifier());
     assert_eq!(kind(&jwt_alone, &jwt).await, None);
-    assert_eq!(kind(&jwt_alone, "opaque").await, Some(UnknownKey));
+    assert_eq!(kind(&jwt_alone, "opaque").await, Some(InvalidToken));
     assert_eq!(kind(&jwt_alone, "..").await, Some(MalformedToken), "of the form of a JWT");
     // The longest prefix wins, in whatever order they come; a prefix comes before the form.
     let nested = AnyOf::new().prefix("a_b_", Keys("a_b_1")).unwrap().prefix("a_", Keys("a_1")).unwrap();
     assert_eq!((kind(&nested, "a_1").await, kind(&nested, "a_b_1").await), (None, None));
     let before = jwt_alone.prefix("eyJ", Keys("eyJ")).unwrap();
-    assert_eq!(kind(&before, &jwt).await, Some(Revoked));
+    assert_eq!(kind(&before, &jwt).await, Some(InvalidToken));
     // The scheme comes first.
     let schemes = AnyOf::new().scheme(Scheme::BEARER, Keys("x")).unwrap().jwt(verifier());
-    assert_eq!(kind(&schemes, &jwt).await, Some(Revoked));
+    assert_eq!(kind(&schemes, &jwt).await, Some(InvalidToken));
 }
 
 #[test]

@@ -92,12 +92,12 @@ impl Sample {
         let twice = |name: &str| self.payload.matches(&format!("\"{name}\":")).count() > 1;
         match kind {
             AuthErrorKind::MalformedToken if !is_object(&self.header) => Some(Stricter::NoObject),
-            AuthErrorKind::MalformedToken | AuthErrorKind::UnsupportedToken | AuthErrorKind::WrongType => {
-                ["crit", "b64", "typ", "kid"]
-                    .iter()
-                    .any(|name| Self::member(&self.header, name).is_some())
-                    .then_some(Stricter::Header)
-            }
+            AuthErrorKind::MalformedToken
+            | AuthErrorKind::UnsupportedToken
+            | AuthErrorKind::WrongTokenType => ["crit", "b64", "typ", "kid"]
+                .iter()
+                .any(|name| Self::member(&self.header, name).is_some())
+                .then_some(Stricter::Header),
             AuthErrorKind::InvalidClaims if !is_object(&self.payload) => Some(Stricter::NoObject),
             AuthErrorKind::InvalidClaims if REGISTERED.iter().any(|name| twice(name)) => {
                 Some(Stricter::Duplicate)

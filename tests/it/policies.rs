@@ -316,7 +316,7 @@ fn a_policy_of_ones_own_chooses_the_answer() {
     let response = decide("503", never(PrincipalUnavailable), clerks_request);
     assert_refused("503", &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
 
-    let named = Never(AuthError::new(InsufficientScope).needed_scope("a b"));
+    let named = Never(AuthError::new(InsufficientScope).with_required_scope("a b"));
     assert_forbidden("scopes of its own", named.clone(), Some("a b"));
     assert_forbidden("kept in a rule", Rule::new(named.clone()).and(scope("profile")), Some("a b"));
     assert_forbidden("kept beside another", role("admin").or(Rule::new(named.clone())), Some("a b"));
@@ -817,7 +817,7 @@ fn a_scope_that_cannot_be_read_passes_no_opposite() {
             }
         }
         let [_, opposite] = both(scope("suspended"), &claims);
-        assert_eq!(opposite.unwrap().scope(), None, "a challenge names no scope to get");
+        assert_eq!(opposite.unwrap().required_scope(), None, "a challenge names no scope to get");
     }
     for claims in [
         json!({}),

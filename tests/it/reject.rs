@@ -31,31 +31,33 @@ fn sorted(headers: &HeaderMap) -> Vec<String> {
     lines
 }
 
-const EVERY_KIND: [AuthErrorKind; 25] = [
+const EVERY_KIND: [AuthErrorKind; 27] = [
     MissingCredential,
     MalformedCredential,
     MultipleCredentials,
     TokenTooLarge,
     MalformedToken,
     UnsupportedToken,
-    WrongType,
+    WrongTokenType,
     UnsupportedAlgorithm,
     UnknownKey,
     InvalidSignature,
     InvalidClaims,
     WrongIssuer,
     WrongAudience,
-    RequiredClaim,
+    WrongClaim,
     SenderConstrained,
     MissingExpiry,
     NotYetValid,
     Expired,
     Revoked,
+    InvalidToken,
     UnknownPrincipal,
     InsufficientScope,
     KeysUnavailable,
     RevocationsUnavailable,
     PrincipalUnavailable,
+    Unavailable,
     MissingLayer,
 ];
 
@@ -65,7 +67,7 @@ fn expected(kind: AuthErrorKind) -> (u16, Option<&'static str>, &'static str) {
         MissingCredential => (401, Some(""), "16"),
         MalformedCredential | MultipleCredentials => (400, Some("invalid_request"), "3"),
         InsufficientScope => (403, Some("insufficient_scope"), "7"),
-        KeysUnavailable | RevocationsUnavailable | PrincipalUnavailable => (503, None, "14"),
+        KeysUnavailable | RevocationsUnavailable | PrincipalUnavailable | Unavailable => (503, None, "14"),
         MissingLayer => (500, None, "13"),
         _ => (401, Some("invalid_token"), "16"),
     }
@@ -114,7 +116,7 @@ fn every_kind_as_problem_details() {
 
 #[test]
 fn problem_details_name_scopes() {
-    let error = AuthError::new(InsufficientScope).needed_scope("orders:read orders:write");
+    let error = AuthError::new(InsufficientScope).with_required_scope("orders:read orders:write");
     let response = answer(&ProblemJson, &error, Method::GET, "");
     let problem: Value = serde_json::from_str(response.body()).unwrap();
     let kind = "https://docs.rs/tower-jwt-auth/latest/tower_jwt_auth/enum.AuthErrorKind.html#variant.InsufficientScope";
@@ -225,7 +227,7 @@ fn settings_of_a_challenge_are_checked() {
     let scopes = "scopes must be printable ASCII without `\"` and `\\`, with one space between them, got ";
     for scope in ["", " ", "a  b", "a ", "a\"b", "a\\b", "ä", "a\nb"] {
         let error = layer().challenge_scope(scope).unwrap_err();
-        assert_eq!(error.to_string(), format!("{scopes}{scope:?}"));
+        assert_eq!(error.to_string(), format!("{scopes}`{}`", scope.escape_debug()));
     }
     for (url, reason) in [
         ("", "it is not a URL"),
@@ -241,7 +243,7 @@ fn settings_of_a_challenge_are_checked() {
         let error = layer().resource_metadata(url).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("clients cannot be told of `{}`: {reason}", url.escape_debug())
+            format!("invalid URL `{}`: {reason}", url.escape_debug())
                 .replace("me@", "..@")
                 .replace("#b", "#..")
         );

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{
-    Algorithm, JwtAuthLayer, JwtVerifier, KeySet, Recorded, Revocation, Revocations, TokenCache,
+    Algorithm, JwtAuthLayer, JwtVerifier, KeySet, Revocation, RevocationWrite, Revocations, TokenCache,
 };
 
 use crate::support::*;
@@ -35,9 +35,9 @@ const EXPIRY: u64 = NOW + 300;
 #[tokio::test]
 async fn a_token_is_revoked_by_each_of_its_names() {
     let (revocations, verifier, _) = listed();
-    revocations.revoke_token(ISSUER, "t1", at(EXPIRY));
-    revocations.revoke_session(ISSUER, "s1", at(EXPIRY));
-    revocations.revoke_subject(ISSUER, "u1", at(NOW - 10), at(EXPIRY));
+    drop(revocations.revoke_token(ISSUER, "t1", at(EXPIRY)));
+    drop(revocations.revoke_session(ISSUER, "s1", at(EXPIRY)));
+    drop(revocations.revoke_subject(ISSUER, "u1", at(NOW - 10), at(EXPIRY)));
     for (name, more, revoked) in [
         ("no names", json!({}), false),
         ("other names", json!({"jti": "t2", "sid": "s2", "sub": "u2", "iat": NOW - 10}), false),
@@ -56,7 +56,7 @@ async fn a_token_is_revoked_by_each_of_its_names() {
         assert_eq!(refused, revoked.then_some(Revoked), "{name}");
     }
     let long = format!("{}1", "t".repeat(300));
-    revocations.revoke_token(ISSUER, &long, at(EXPIRY));
+    drop(revocations.revoke_token(ISSUER, &long, at(EXPIRY)));
     assert_eq!(refusal(&verifier, &claims(&json!({"jti": long}))).await, Some(Revoked), "a long name");
     let escaped = good_claims().to_string().replace("\"sub\"", "\"jti\":\"\\u00741\",\"sub\"");
     let escaped = token_of(r#"{"alg":"HS256"}"#, &escaped);
@@ -66,7 +66,7 @@ async fn a_token_is_revoked_by_each_of_its_names() {
 #[tokio::test]
 async fn a_client_is_told() {
     let (revocations, verifier, _) = listed();
-    revocations.revoke_token(ISSUER, "t1", at(EXPIRY));
+    drop(revocations.revoke_token(ISSUER, "t1", at(EXPIRY)));
     let response = ask(&JwtAuthLayer::new(verifier), bearer(&claims(&json!({"jti": "t1"})))).await;
     let challenge =
         r#"Bearer realm="api", error="invalid_token", error_description="the token has been revoked""#;
@@ -76,8 +76,8 @@ async fn a_client_is_told() {
 #[tokio::test]
 async fn names_belong_to_their_issuer() {
     let (revocations, verifier, _) = listed();
-    revocations.revoke_token("https://other.example", "t1", at(EXPIRY));
-    revocations.revoke_token(&ISSUER[..ISSUER.len() - 1], "mt1", at(EXPIRY));
+    drop(revocations.revoke_token("https://other.example", "t1", at(EXPIRY)));
+    drop(revocations.revoke_token(&ISSUER[..ISSUER.len() - 1], "mt1", at(EXPIRY)));
     for jti in ["t1", "mt1"] {
         assert_eq!(refusal(&verifier, &claims(&json!({"jti": jti}))).await, None, "{jti}");
     }
@@ -89,7 +89,7 @@ async fn names_belong_to_their_issuer() {
     };
     assert_eq!(refusal(&anyone, &of(json!("https://other.example"))).await, Some(Revoked));
     assert_eq!(refusal(&anyone, &of(Value::Null)).await, None);
-    revocations.revoke_token("", "t1", at(EXPIRY));
+    drop(revocations.revoke_token("", "t1", at(EXPIRY)));
     assert_eq!(refusal(&anyone, &of(Value::Null)).await, Some(Revoked), "no issuer is the empty one");
 }
 
@@ -97,7 +97,8 @@ async fn names_belong_to_their_issuer() {
 async fn a_remembered_token_is_revoked_as_well() {
     let names = json!({"jti": "t1", "sid": "s1", "sub": "u1", "iat": NOW - 60});
     for revoke in [
-        (|list: &Revocations| list.revoke_token(ISSUER, "t1", at(EXPIRY))) as fn(&Revocations) -> Recorded,
+        (|list: &Revocations| list.revoke_token(ISSUER, "t1", at(EXPIRY)))
+            as fn(&Revocations) -> RevocationWrite,
         |list| list.revoke_session(ISSUER, "s1", at(EXPIRY)),
         |list| list.revoke_subject(ISSUER, "u1", at(NOW), at(EXPIRY)),
     ] {
@@ -116,12 +117,12 @@ async fn a_remembered_token_is_revoked_as_well() {
 async fn an_entry_leaves_with_its_tokens_and_not_before() {
     let (revocations, verifier, time) = listed();
     let verifier = verifier.leeway(Duration::from_secs(7200));
-    revocations.revoke_token(ISSUER, "t1", at(EXPIRY));
+    drop(revocations.revoke_token(ISSUER, "t1", at(EXPIRY)));
     let token = claims(&json!({"jti": "t1"}));
     let others = |from: usize| {
         // Every revocation clears a part of the list.
         for n in from..from + 400 {
-            revocations.revoke_session(ISSUER, &n.to_string(), at(NOW));
+            drop(revocations.revoke_session(ISSUER, &n.to_string(), at(NOW)));
         }
     };
     time.store(EXPIRY + 7199, Ordering::Relaxed);
@@ -140,12 +141,12 @@ async fn what_stays_is_refused_after_others_have_left() {
     let (revocations, verifier, time) = listed();
     let verifier = verifier.leeway(Duration::from_secs(7200));
     for n in 0..2000 {
-        revocations.revoke_token(ISSUER, &n.to_string(), at(EXPIRY - 100 * (n % 2)));
-        revocations.revoke_session(ISSUER, &n.to_string(), at(EXPIRY - 100 * (n % 2)));
+        drop(revocations.revoke_token(ISSUER, &n.to_string(), at(EXPIRY - 100 * (n % 2))));
+        drop(revocations.revoke_session(ISSUER, &n.to_string(), at(EXPIRY - 100 * (n % 2))));
     }
     time.store(EXPIRY + 7150, Ordering::Relaxed);
     for n in 0..400 {
-        revocations.revoke_subject(ISSUER, &format!("other-{n}"), at(NOW), at(EXPIRY));
+        drop(revocations.revoke_subject(ISSUER, &format!("other-{n}"), at(NOW), at(EXPIRY)));
     }
     assert_eq!(revocations.len(), 2000 + 400, "half of them have left");
     for n in 0..2000 {
@@ -160,7 +161,7 @@ async fn what_stays_is_refused_after_others_have_left() {
 async fn a_list_may_be_read_before_there_is_a_verifier() {
     let revocations = Revocations::new().clock(|| at(EXPIRY + 50));
     for n in 0..600 {
-        revocations.revoke_token(ISSUER, &n.to_string(), at(EXPIRY));
+        drop(revocations.revoke_token(ISSUER, &n.to_string(), at(EXPIRY)));
     }
     let verifier = verifier().clock(|| at(EXPIRY + 50)).revocations(revocations);
     for n in 0..600 {
@@ -185,15 +186,15 @@ async fn what_never_expires_stays_revoked() {
     for token in &tokens {
         assert_eq!(refusal(&cached, token).await, None);
     }
-    revocations.revoke_token(ISSUER, "t1", at(NOW + 1));
-    revocations.revoke_session(ISSUER, "s1", at(NOW + 1));
-    revocations.revoke_subject(ISSUER, "u1", at(NOW), None);
+    drop(revocations.revoke_token(ISSUER, "t1", at(NOW + 1)));
+    drop(revocations.revoke_session(ISSUER, "s1", at(NOW + 1)));
+    drop(revocations.revoke_subject(ISSUER, "u1", at(NOW), None));
     let claims = verifier.verify(&tokens[3]).await.unwrap();
-    revocations.revoke_token(ISSUER, "t2", claims.token().expires_at());
+    drop(revocations.revoke_token(ISSUER, "t2", claims.token().expires_at()));
     for later in [0, 3600, 86_400 * 365, 86_400 * 365 * 40] {
         time.store(NOW + later, Ordering::Relaxed);
         for n in 0..400 {
-            revocations.revoke_session(ISSUER, &format!("{later}-{n}"), at(NOW + later));
+            drop(revocations.revoke_session(ISSUER, &format!("{later}-{n}"), at(NOW + later)));
         }
         for token in &tokens {
             assert_eq!(refusal(&verifier, token).await, Some(Revoked), "{later}");
@@ -206,11 +207,11 @@ async fn what_never_expires_stays_revoked() {
 #[tokio::test]
 async fn an_entry_without_an_expiry_stays() {
     let (revocations, verifier, time) = listed();
-    revocations.revoke_session(ISSUER, "s1", None);
-    revocations.revoke_session(ISSUER, "s2", at(EXPIRY));
+    drop(revocations.revoke_session(ISSUER, "s1", None));
+    drop(revocations.revoke_session(ISSUER, "s2", at(EXPIRY)));
     time.store(NOW + 86_400 * 365 * 40, Ordering::Relaxed);
     for n in 0..400 {
-        revocations.revoke_subject(ISSUER, &format!("other-{n}"), at(NOW), at(EXPIRY));
+        drop(revocations.revoke_subject(ISSUER, &format!("other-{n}"), at(NOW), at(EXPIRY)));
     }
     time.store(NOW, Ordering::Relaxed);
     assert_eq!(refusal(&verifier, &claims(&json!({"sid": "s1"}))).await, Some(Revoked));
@@ -220,8 +221,8 @@ async fn an_entry_without_an_expiry_stays() {
 #[tokio::test]
 async fn revoking_twice_forgets_nothing() {
     let (revocations, verifier, _) = listed();
-    revocations.revoke_subject(ISSUER, "u1", at(NOW), at(EXPIRY));
-    revocations.revoke_subject(ISSUER, "u1", at(NOW - 100), at(NOW));
+    drop(revocations.revoke_subject(ISSUER, "u1", at(NOW), at(EXPIRY)));
+    drop(revocations.revoke_subject(ISSUER, "u1", at(NOW - 100), at(NOW)));
     assert_eq!(refusal(&verifier, &claims(&json!({"sub": "u1", "iat": NOW}))).await, Some(Revoked));
     assert_eq!(revocations.len(), 1);
     assert!(!revocations.is_empty() && Revocations::new().is_empty());
@@ -260,7 +261,7 @@ async fn a_claims_type_need_not_have_the_names() {
         .revocations(revocations.clone());
     let token = claims(&json!({"sid": "s1"}));
     assert!(verifier.verify(&token).await.is_ok());
-    revocations.revoke_session(ISSUER, "s1", at(EXPIRY));
+    drop(revocations.revoke_session(ISSUER, "s1", at(EXPIRY)));
     assert_eq!(verifier.verify(&token).await.err().unwrap().kind(), Revoked);
 }
 
@@ -269,7 +270,7 @@ fn a_long_list_is_quick() {
     let revocations = Revocations::new().clock(|| at(NOW));
     let start = Instant::now();
     for n in 0..100_000 {
-        revocations.revoke_token(ISSUER, &n.to_string(), at(EXPIRY));
+        drop(revocations.revoke_token(ISSUER, &n.to_string(), at(EXPIRY)));
     }
     assert_eq!(revocations.len(), 100_000);
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
@@ -304,4 +305,19 @@ fn an_entry_is_json_with_a_date_as_others_write_it() {
     }
     let text = r#"{"iss":"a","sub":"b","until":18446744073709551615,"exp":1}"#;
     assert!(serde_json::from_str::<Revocation>(text).unwrap().expires_at() == at(1));
+}
+
+#[test]
+fn an_entry_says_what_it_revokes() {
+    let names = |one: &Revocation| [one.jti(), one.sid(), one.sub()].map(|name| name.map(str::to_owned));
+    let name = || Some("a".to_owned());
+    for (entry, expected, issued_until) in [
+        (Revocation::token(ISSUER, "a", at(EXPIRY)), [name(), None, None], None),
+        (Revocation::session(ISSUER, "a", at(EXPIRY)), [None, name(), None], None),
+        (Revocation::subject(ISSUER, "a", at(NOW), at(EXPIRY)), [None, None, name()], Some(at(NOW))),
+    ] {
+        assert_eq!((names(&entry), entry.issued_until()), (expected, issued_until));
+        assert_eq!((entry.issuer(), entry.expires_at()), (ISSUER, at(EXPIRY)));
+    }
+    assert_eq!(Revocation::token(ISSUER, "a", None).expires_at(), at(u32::MAX.into()), "without an expiry");
 }

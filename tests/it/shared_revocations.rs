@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{
-    AuthErrorKind, ConfigError, JwtAuthLayer, JwtVerifier, Recorded, Revocation, RevocationPage,
-    RevocationStore, Revocations, SharedRevocations, StoreFuture, TokenCache,
+    AuthErrorKind, ConfigErrorKind, JwtAuthLayer, JwtVerifier, Revocation, RevocationPage, RevocationStore,
+    RevocationWrite, Revocations, SharedRevocations, StoreFuture, TokenCache,
 };
 
 use crate::support::*;
@@ -50,10 +50,7 @@ impl Store {
 
     /// The sessions in it.
     fn names(&self) -> Vec<String> {
-        let name = |one: &Revocation| match one {
-            Revocation::Session { sid, .. } => sid.clone(),
-            _ => String::new(),
-        };
+        let name = |one: &Revocation| one.sid().unwrap_or_default().to_owned();
         let mut names: Vec<_> = self.0.log.lock().unwrap().iter().map(name).collect();
         names.sort_unstable();
         names.dedup();
@@ -99,7 +96,7 @@ impl RevocationStore for Store {
 /// In 2096: the lists go by the system's clock.
 const EXPIRY: u64 = 4_000_000_000;
 
-fn end(revocations: &Revocations, sid: &str) -> Recorded {
+fn end(revocations: &Revocations, sid: &str) -> RevocationWrite {
     revocations.revoke_session(ISSUER, sid, at(EXPIRY))
 }
 
@@ -184,11 +181,7 @@ async fn a_list_counts_when_all_pages_have_been_read() {
             })
         }
     }
-    let session = |n: u64, expiry| Revocation::Session {
-        issuer: ISSUER.to_owned(),
-        sid: n.to_string(),
-        expires_at: at(expiry),
-    };
+    let session = |n: u64, expiry| Revocation::session(ISSUER, n.to_string(), at(expiry));
     // Half of them have been over for longer than an hour.
     let entries = (0..100).map(|n| session(n, if n % 2 == 0 { EXPIRY } else { NOW - 3700 }));
     let store = Slow(Arc::new(entries.collect()));
@@ -254,12 +247,12 @@ async fn what_is_revoked_meanwhile_reaches_the_store_when_it_is_back() {
         let start = Instant::now();
         let error = end(&first, "a").await.unwrap_err();
         assert_eq!(start.elapsed(), seconds(2));
-        let text = "the revocation counts in this process, but is not known to have reached the others";
+        let text = "the revocation counts in this process, but the shared store has not confirmed it";
         assert_eq!(error.to_string(), text);
         assert!(std::error::Error::source(&error).is_some());
         assert_eq!(judge(&verifiers[0], "a").await, Some(Revoked), "in this process it counts at once");
         assert_eq!(judge(&verifiers[1], "a").await, None);
-        assert!(error.is_tried_on());
+        assert!(error.will_retry());
         let stats = first.shared_stats().unwrap();
         assert_eq!((stats.waiting(), stats.oldest_waiting()), (1, Some(seconds(2))));
         let later = end(&first, "b");
@@ -281,7 +274,7 @@ async fn a_store_is_waited_for_as_long_as_is_said() {
     for limit in [0, 1, 10].map(seconds) {
         let list = SharedRevocations::new(store.clone()).write_limit(limit).start().unwrap();
         let start = Instant::now();
-        assert!(end(&list, "a").await.unwrap_err().is_tried_on());
+        assert!(end(&list, "a").await.unwrap_err().will_retry());
         assert_eq!(start.elapsed(), limit);
     }
 }
@@ -298,7 +291,7 @@ fn outside_of_a_runtime_a_revocation_counts_and_is_not_waited_for() {
         std::error::Error::source(&error).unwrap().to_string(),
         "it can be waited for only inside of a tokio runtime"
     );
-    assert!(error.is_tried_on());
+    assert!(error.will_retry());
     let verifier = verifier().revocations(list);
     assert_eq!(runtime.block_on(judge(&verifier, "a")), Some(Revoked));
 }
@@ -626,7 +619,7 @@ async fn as_many_wait_as_there_is_room_for() {
     let error = end(&revocations, "one more").await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(cause, "too many others wait for the store");
-    assert!(!error.is_tried_on());
+    assert!(!error.will_retry());
     assert!(revocations.shared_stats().unwrap().waiting() <= 100_500);
     store.behave(Behaviour::Good);
     revocations.ready().await.unwrap();
@@ -663,8 +656,8 @@ async fn the_last_handle_has_the_rest_written_and_then_nothing_is_left() {
 #[test]
 fn without_its_runtime_a_list_grows_too_old() {
     let error = SharedRevocations::new(Store::default()).start().unwrap_err();
-    assert!(matches!(error, ConfigError::NoRuntime));
-    let text = "what works in the background has to be begun inside of a tokio runtime";
+    assert_eq!(error.kind(), ConfigErrorKind::NoRuntime);
+    let text = "no tokio runtime: the background task needs one; start it inside a runtime";
     assert_eq!(error.to_string(), text);
 
     let runtime =
@@ -682,7 +675,7 @@ fn without_its_runtime_a_list_grows_too_old() {
         let error = end(&revocations, "a").await.unwrap_err();
         let cause = std::error::Error::source(&error).unwrap().to_string();
         assert_eq!(cause, "the runtime of the task that writes has ended");
-        assert!(!error.is_tried_on());
+        assert!(!error.will_retry());
         // No task is left that could say so.
         sleep(seconds(5)).await;
         assert_eq!(judge(&verifier, "b").await, Some(RevocationsUnavailable));
@@ -705,8 +698,8 @@ async fn a_list_of_one_process_is_always_ready() {
 #[test]
 fn an_address_of_redis_is_checked_and_never_shown() {
     use tower_jwt_auth::RedisStore;
-    let plain = "the address of the Redis server cannot be used: it needs to be as in redis://user:password@host:6379";
-    let tls = "the address of the Redis server cannot be used: it needs to be as in rediss://host:6379, \
+    let plain = "invalid Redis URL: it needs to be as in redis://user:password@host:6379";
+    let tls = "invalid Redis URL: it needs to be as in rediss://host:6379, \
                and the crate `redis` its feature `tokio-rustls-comp`";
     for (url, expected) in [
         ("", plain),

@@ -261,7 +261,8 @@ fn every_row_of_the_table_names_tests_that_are_there() {
             let (module, name) =
                 test.trim_matches('`').rsplit_once("::").unwrap_or_else(|| panic!("no test: {row}"));
             let path = module.replace("::", "/");
-            let files = [format!("{root}/tests/it/{path}.rs"), format!("{root}/src/{path}.rs")];
+            let files = ["tests/it/{}.rs", "src/{}.rs", "src/{}/mod.rs"]
+                .map(|file| format!("{root}/{}", file.replace("{}", &path)));
             let is_there = files
                 .iter()
                 .filter_map(|file| std::fs::read_to_string(file).ok())

@@ -297,7 +297,7 @@ impl KeySource for Late {
                     keys.replace(fetched);
                     Ok(())
                 }
-                None => Err(AuthError::new(KeysUnavailable).retry_in(Duration::from_secs(7))),
+                None => Err(AuthError::new(KeysUnavailable).with_retry_after(Duration::from_secs(7))),
             }
         }))
     }

@@ -70,7 +70,7 @@ impl Tokens {
         panic!("{sid} is not {expected:?} within {limit:?}, after {:?}: {stats:?}", start.elapsed());
     }
 
-    fn end(&self, process: &Process, sid: &str) -> tower_jwt_auth::Recorded {
+    fn end(&self, process: &Process, sid: &str) -> tower_jwt_auth::RevocationWrite {
         process.revocations.revoke_session(ISSUER, sid, in_a_while())
     }
 }
@@ -84,7 +84,7 @@ fn in_a_while() -> SystemTime {
 }
 
 fn session(sid: &str, expires_at: SystemTime) -> Revocation {
-    Revocation::Session { issuer: ISSUER.to_owned(), sid: sid.to_owned(), expires_at }
+    Revocation::session(ISSUER, sid, expires_at)
 }
 
 fn tell<T: redis::FromRedisValue>(server: &Server, command: &[&str]) -> T {

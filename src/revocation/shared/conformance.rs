@@ -54,8 +54,7 @@ async fn holds_what_it_is_told(first: &dyn RevocationStore, second: &dyn Revocat
 async fn prolongs_what_is_given_again(first: &dyn RevocationStore, second: &dyn RevocationStore) {
     for minutes in [5, 60, 10] {
         let expires_at = in_seconds(60 * minutes);
-        let (issuer, sid) = ("https://id.example.com".to_owned(), "prolonged".to_owned());
-        write(first, &[Revocation::Session { issuer, sid, expires_at }]).await;
+        write(first, &[Revocation::session("https://id.example.com", "prolonged", expires_at)]).await;
     }
     let seen = Reader::of(second).until_the_end().await.seen;
     let last = seen.iter().filter(|one| one.id().1 == "prolonged").map(Revocation::expires_at).max();
@@ -230,11 +229,7 @@ async fn write(store: &dyn RevocationStore, revocations: &[Revocation]) {
 }
 
 fn session(sid: &str) -> Revocation {
-    Revocation::Session {
-        issuer: "https://id.example.com".to_owned(),
-        sid: sid.to_owned(),
-        expires_at: in_seconds(900),
-    }
+    Revocation::session("https://id.example.com", sid, in_seconds(900))
 }
 
 /// Names, issuers and times of every sort.
@@ -244,25 +239,12 @@ fn odd_revocations() -> Vec<Revocation> {
     let mut revocations = Vec::new();
     for name in names {
         for issuer in ["https://id.example.com", ""] {
-            let (issuer, name) = (issuer.to_owned(), name.to_owned());
-            revocations.push(Revocation::Token {
-                issuer: issuer.clone(),
-                jti: name.clone(),
-                expires_at: in_seconds(900),
-            });
-            revocations.push(Revocation::Session {
-                issuer: issuer.clone(),
-                sid: name.clone(),
-                expires_at: in_seconds(u32::MAX.into()),
-            });
+            revocations.push(Revocation::token(issuer, name, in_seconds(900)));
+            revocations.push(Revocation::session(issuer, name, in_seconds(u32::MAX.into())));
             for millis in [0, 1_700_000_000_123, 253_402_300_799_000] {
-                revocations.push(Revocation::Subject {
-                    issuer: issuer.clone(),
-                    sub: name.clone(),
-                    issued_until: UNIX_EPOCH + Duration::from_millis(millis),
-                    // Expired, but not for an hour.
-                    expires_at: in_seconds(-3590),
-                });
+                let issued_until = UNIX_EPOCH + Duration::from_millis(millis);
+                // Expired, but not for an hour.
+                revocations.push(Revocation::subject(issuer, name, issued_until, in_seconds(-3590)));
             }
         }
     }

@@ -32,8 +32,8 @@ pub use self::store::{RevocationPage, RevocationStore, StoreFuture};
 use self::follower::Follower;
 use self::state::State;
 use self::writer::{Outgoing, Writer};
-use super::{NotRecorded, Recorded, Revocation, Revocations};
-use crate::config_error::ConfigError;
+use super::{Revocation, RevocationWrite, RevocationWriteError, Revocations};
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::sync::atomic::Ordering;
@@ -103,7 +103,7 @@ impl SharedRevocations {
         self
     }
 
-    /// Sets how long [`Recorded`] waits at most for the store. The default is 2 s.
+    /// Sets how long [`RevocationWrite`] waits at most for the store. The default is 2 s.
     pub fn write_limit(mut self, limit: Duration) -> Self {
         self.write_limit = limit;
         self
@@ -124,7 +124,7 @@ impl SharedRevocations {
     ///
     /// If this is no tokio runtime.
     pub fn start(self) -> Result<Revocations, ConfigError> {
-        let runtime = Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;
+        let runtime = Handle::try_current().map_err(|_| ConfigProblem::NoRuntime)?;
         let state = Arc::new(State::new(self.outage_limit));
         let (sender, outbox) = mpsc::channel(MOST_WAITING);
         let link = StoreLink {
@@ -180,7 +180,7 @@ impl StoreLink {
         self.state.is_current()
     }
 
-    pub(super) fn record(&self, revocation: Revocation) -> Recorded {
+    pub(super) fn record(&self, revocation: Revocation) -> RevocationWrite {
         let (arrived, arrival) = oneshot::channel();
         // Counted first, since it may have arrived a moment later.
         self.state.waiting.fetch_add(1, Ordering::Relaxed);
@@ -189,22 +189,26 @@ impl StoreLink {
         if sent.is_err() {
             state.waiting.fetch_sub(1, Ordering::Relaxed);
         }
-        Recorded::waiting(async move {
+        RevocationWrite::pending(async move {
             if let Err(error) = sent {
-                return Err(NotRecorded::for_good(match error {
+                return Err(RevocationWriteError::final_failure(match error {
                     mpsc::error::TrySendError::Full(_) => "too many others wait for the store",
                     mpsc::error::TrySendError::Closed(_) => "the runtime of the task that writes has ended",
                 }));
             }
             if Handle::try_current().is_err() {
-                return Err(NotRecorded::so_far("it can be waited for only inside of a tokio runtime"));
+                return Err(RevocationWriteError::retrying(
+                    "it can be waited for only inside of a tokio runtime",
+                ));
             }
             match timeout(limit, arrival).await {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) => Err(NotRecorded::for_good("it is over, or the task that writes has ended")),
+                Ok(Err(_)) => {
+                    Err(RevocationWriteError::final_failure("it is over, or the task that writes has ended"))
+                }
                 Err(_) => Err(match state.last_error().filter(|_| state.is_out_of_touch()) {
-                    Some(error) => NotRecorded::so_far(error.to_string()),
-                    None => NotRecorded::so_far("the store has not answered yet"),
+                    Some(error) => RevocationWriteError::retrying(error.to_string()),
+                    None => RevocationWriteError::retrying("the store has not answered yet"),
                 }),
             }
         })
@@ -225,7 +229,7 @@ impl Revocations {
         }
         let error = AuthError::new(AuthErrorKind::RevocationsUnavailable);
         Err(match link.state.last_error() {
-            Some(cause) => error.caused_by(cause.to_string()),
+            Some(cause) => error.with_source(cause.to_string()),
             None => error,
         })
     }

@@ -158,7 +158,7 @@ impl<C> Progress<C> {
 
     fn refusal(&self, now: Instant) -> AuthError {
         let error = self.failed.as_ref().map_or_else(super::no_runtime, |(error, _)| error.clone());
-        error.retry_in(self.next.saturating_duration_since(now))
+        error.with_retry_after(self.next.saturating_duration_since(now))
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) enum Outcome<C> {
 
 impl<C> Outcome<C> {
     pub(super) fn failed(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Failed(AuthError::keys_unavailable(cause).retry_in(SHORT_WHILE))
+        Self::Failed(AuthError::keys_unavailable(cause).with_retry_after(SHORT_WHILE))
     }
 }
 

@@ -94,7 +94,7 @@ impl<C> Resolver<C> {
     fn refusal(&self, issuer: &str, now: Instant) -> Option<AuthError> {
         let (error, until) = self.refused.get(issuer).filter(|(_, until)| now < *until)?;
         Some(match error.kind() {
-            AuthErrorKind::KeysUnavailable => error.retry_in(until - now),
+            AuthErrorKind::KeysUnavailable => error.with_retry_after(until - now),
             _ => error,
         })
     }
@@ -231,7 +231,7 @@ where
         }
         let delay = unknown.rate.take(now, self.settings.limits.wait_limit).map_err(|retry| {
             let cause = "too many unknown issuers are being looked up: see IssuerResolver::lookup_rate";
-            AuthError::keys_unavailable(cause).retry_in(retry)
+            AuthError::keys_unavailable(cause).with_retry_after(retry)
         })?;
         let (lookup, teller) = Lookup::begin(now);
         unknown.begun += 1;
@@ -280,7 +280,7 @@ where
                 Outcome::Failed(_) if may_serve && !known.is_removed() => {
                     known.verifier().verify(credential.get()).await
                 }
-                Outcome::Failed(error) => Err(error.retry_in(known.retry_after())),
+                Outcome::Failed(error) => Err(error.with_retry_after(known.retry_after())),
             }
         }))
     }
@@ -351,12 +351,12 @@ fn no_such_issuer() -> AuthError {
 }
 
 fn unknown_key(cause: impl Into<Box<dyn Error + Send + Sync>>) -> AuthError {
-    AuthError::new(AuthErrorKind::UnknownKey).caused_by(cause)
+    AuthError::new(AuthErrorKind::UnknownKey).with_source(cause)
 }
 
 fn turned_away() -> AuthError {
     let cause = "too many requests are waiting for issuers to be looked up: see IssuerResolver::most_waiting";
-    AuthError::keys_unavailable(cause).retry_in(SHORT_WHILE)
+    AuthError::keys_unavailable(cause).with_retry_after(SHORT_WHILE)
 }
 
 fn remember<T: Clone>(entries: usize) -> Remembered<T> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use tower_jwt_auth::{Algorithm, RegisteredClaims, TokenIssuer};
+use tower_jwt_auth::{Algorithm, IssueErrorKind, RegisteredClaims, TokenIssuer};
 
 use super::{issuer_of, json_parts, parts, signing_key};
 use crate::support::{AUDIENCE, ISSUER, NOW, at};
@@ -14,20 +14,20 @@ fn issuer() -> TokenIssuer {
 }
 
 #[track_caller]
-fn assert_refused<C: Serialize>(claims: &C, expected: &str) {
+fn assert_refused<C: Serialize>(claims: &C, kind: IssueErrorKind, expected: &str) {
     match issuer().issue(claims) {
         Ok(token) => panic!("{}", parts(&token).1),
-        Err(error) => assert_eq!(error.to_string(), expected),
+        Err(error) => assert_eq!((error.kind(), &*error.to_string()), (kind, expected)),
     }
 }
 
 #[test]
 fn claims_that_are_no_object_are_refused() {
     for claims in [json!(null), json!("42"), json!(42), json!([["sub", "42"]]), json!(true)] {
-        assert_refused(&claims, "the claims are not a JSON object");
+        assert_refused(&claims, IssueErrorKind::NotAnObject, "the claims are not a JSON object");
     }
-    assert_refused(&(), "the claims are not a JSON object");
-    assert_refused(&Some("sub"), "the claims are not a JSON object");
+    assert_refused(&(), IssueErrorKind::NotAnObject, "the claims are not a JSON object");
+    assert_refused(&Some("sub"), IssueErrorKind::NotAnObject, "the claims are not a JSON object");
 }
 
 #[test]
@@ -35,15 +35,27 @@ fn claims_that_the_issuer_sets_are_refused() {
     for name in ["iss", "aud", "iat", "exp", "jti"] {
         let expected = format!("the claims have a member `{name}`, which the issuer sets");
         for value in [json!("x"), json!(null), json!(1)] {
-            assert_refused(&json!({"sub": "42", name: value}), &expected);
+            assert_refused(&json!({"sub": "42", name: value}), IssueErrorKind::ReservedClaim, &expected);
         }
     }
     let registered = RegisteredClaims { iss: Some(ISSUER.to_owned()), ..RegisteredClaims::default() };
-    assert_refused(&registered, "the claims have a member `iss`, which the issuer sets");
+    assert_refused(
+        &registered,
+        IssueErrorKind::ReservedClaim,
+        "the claims have a member `iss`, which the issuer sets",
+    );
     // However it is written.
     let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
-    assert_refused(&raw(r#"{"\u0065xp": 1}"#), "the claims have a member `exp`, which the issuer sets");
-    assert_refused(&raw(r#"{"a": 1, "\u0061": 2}"#), "the claims have two members `a`");
+    assert_refused(
+        &raw(r#"{"\u0065xp": 1}"#),
+        IssueErrorKind::ReservedClaim,
+        "the claims have a member `exp`, which the issuer sets",
+    );
+    assert_refused(
+        &raw(r#"{"a": 1, "\u0061": 2}"#),
+        IssueErrorKind::DuplicateClaim,
+        "the claims have two members `a`",
+    );
 }
 
 #[test]
@@ -54,7 +66,11 @@ fn claims_that_stand_there_twice_are_refused() {
         #[serde(flatten)]
         more: Value,
     }
-    assert_refused(&Twice { role: "a", more: json!({"role": "b"}) }, "the claims have two members `role`");
+    assert_refused(
+        &Twice { role: "a", more: json!({"role": "b"}) },
+        IssueErrorKind::DuplicateClaim,
+        "the claims have two members `role`",
+    );
 }
 
 #[test]
@@ -65,7 +81,7 @@ fn claims_that_cannot_be_json_are_refused() {
             Err(serde::ser::Error::custom("the database is down"))
         }
     }
-    assert_refused(&Broken, "the claims cannot be turned into JSON");
+    assert_refused(&Broken, IssueErrorKind::Serialization, "the claims cannot be turned into JSON");
     let error = issuer().issue(&Broken).unwrap_err();
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the database is down");
 }
@@ -81,7 +97,7 @@ fn private_names_of_serde_json_are_refused() {
         r#"{"a":[{"\u0024serde_json::private::Number":"1"}]}"#,
         r#"{"$serde_json::private::RawValue":"1"}"#,
     ] {
-        assert_refused(&raw(claims), expected);
+        assert_refused(&raw(claims), IssueErrorKind::ReservedName, expected);
     }
     let claims = json!({"text": "$serde_json::private::RawValue"});
     assert_eq!(json_parts(&issuer().issue(&claims).unwrap()).1["text"], claims["text"]);

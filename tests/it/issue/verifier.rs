@@ -22,5 +22,5 @@ async fn the_verifier_demands_what_the_issuer_says() {
     let access = issuer.clone().access_tokens();
     assert_eq!(refused(&access, &access).await, None);
     assert_eq!(refused(&issuer, &access).await, None);
-    assert_eq!(refused(&access, &issuer).await, Some(WrongType));
+    assert_eq!(refused(&access, &issuer).await, Some(WrongTokenType));
 }

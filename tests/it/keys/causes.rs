@@ -305,7 +305,7 @@ async fn wrong_type_names_the_setting() {
             "the verifier expects the `typ` `logout+jwt`, by JwtVerifier::token_type; the token has none",
         ),
     ] {
-        assert_eq!(cause(verifier, &token).await, (WrongType, expected.to_owned()));
+        assert_eq!(cause(verifier, &token).await, (WrongTokenType, expected.to_owned()));
     }
 }
 

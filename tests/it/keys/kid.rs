@@ -233,7 +233,7 @@ async fn a_header_that_was_seen_before_is_read_the_same() {
     let strict = verifier.clone().access_tokens_only();
     assert_eq!(
         refusal(&strict, &of(1, Some("k1"))).await,
-        Some(AuthErrorKind::WrongType),
+        Some(AuthErrorKind::WrongTokenType),
         "the settings still hold"
     );
 

@@ -67,7 +67,7 @@ fn first_answer(verifier: &JwtVerifier<RegisteredClaims>, signed: &Signed) -> Re
 
 fn revocation(sid: &str) -> Revocation {
     let expires_at = SystemTime::now() + Duration::from_secs(3600);
-    Revocation::Session { issuer: ISSUER.to_owned(), sid: sid.to_owned(), expires_at }
+    Revocation::session(ISSUER, sid, expires_at)
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::challenge::{Challenge, is_scope_list};
 use crate::kind::AuthErrorKind;
 
 /// A list of scopes that can stand in a challenge.
-pub(crate) struct NeededScope {
+pub(crate) struct RequiredScope {
     list: Box<str>,
     /// The challenge that was sent first; a route has the same one nearly always.
     sent: OnceLock<Sent>,
@@ -21,7 +21,7 @@ struct Sent {
     values: Vec<HeaderValue>,
 }
 
-impl NeededScope {
+impl RequiredScope {
     /// `None` if it is no list of scopes.
     pub(crate) fn new(list: &str) -> Option<Self> {
         is_scope_list(list).then(|| Self { list: list.into(), sent: OnceLock::new() })

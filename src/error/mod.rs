@@ -1,0 +1,285 @@
+//! Errors that refuse a request, and the response to them.
+
+mod cause;
+mod decision;
+mod required_scope;
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+
+pub(crate) use self::cause::FixedCause;
+use self::cause::MissingClaims;
+pub(crate) use self::required_scope::RequiredScope;
+use crate::challenge::Challenge;
+use crate::kind::AuthErrorKind;
+use crate::observe::{self, About};
+
+/// How long a client is asked to wait before it tries again, where nothing better is known.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// A refusal is about one request and its credential (RFC 9111, section 5.2.2.5).
+pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// Why a request was refused, with what an answer needs to say so.
+///
+/// It is put into the extensions of every response that refuses a request, for logs and metrics, whatever made the
+/// response. Nothing of the token is in it. Its text may be sent to clients. Its [source](std::error::Error::source) is for
+/// logs only.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_jwt_auth::{AuthError, AuthErrorKind};
+///
+/// let error = AuthError::new(AuthErrorKind::Expired);
+/// assert_eq!(error.to_string(), "the token has expired");
+/// assert_eq!(error.status(), 401);
+///
+/// // A verifier of your own that has asked in vain:
+/// let error = AuthError::new(AuthErrorKind::Unavailable)
+///     .with_source("the introspection endpoint timed out after 2 s")
+///     .with_retry_after(Duration::from_secs(10));
+/// assert_eq!(error.status(), 503);
+/// assert_eq!(error.response(()).headers()["retry-after"], "10");
+/// ```
+#[derive(Clone)]
+pub struct AuthError {
+    kind: AuthErrorKind,
+    retry_after: Option<Duration>,
+    scope: Option<Arc<RequiredScope>>,
+    /// True if a scope is missing; the rule then adds the scopes it requires.
+    lacks_scope: bool,
+    /// True if the claims were judged without a key, so that anyone may have written them.
+    is_unproven: bool,
+    /// True if the policy could not decide, so that `not` does not permit the request either.
+    is_undecided: bool,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+    /// Stands in for `source` where there is none.
+    fixed_cause: Option<&'static FixedCause>,
+    challenge: Option<Arc<Challenge>>,
+    about: About,
+    /// Whether it has been logged and counted.
+    is_reported: bool,
+}
+
+impl AuthError {
+    /// Creates an error of a kind, for a custom [`Verify`](crate::Verify) or [`Policy`](crate::policy::Policy).
+    #[must_use]
+    pub fn new(kind: AuthErrorKind) -> Self {
+        Self {
+            kind,
+            retry_after: None,
+            scope: None,
+            lacks_scope: false,
+            is_unproven: false,
+            is_undecided: false,
+            source: None,
+            fixed_cause: None,
+            challenge: None,
+            about: About::default(),
+            is_reported: false,
+        }
+    }
+
+    /// Sets the [source](std::error::Error::source): the reason, for logs. No response contains it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// Sets when the client may try again: `Retry-After` of a response with status 503, in whole seconds, rounded up. The default
+    /// is 5 s.
+    #[must_use]
+    pub fn with_retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+
+    /// Sets the scopes that the request requires, separated by spaces: the challenge's `scope`
+    /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)). A text that is no such list is left out
+    /// of the challenge.
+    #[must_use]
+    pub fn with_required_scope(mut self, scope: &str) -> Self {
+        self.scope = RequiredScope::new(scope).map(Arc::new);
+        self
+    }
+
+    /// Returns the category of the error.
+    #[must_use]
+    pub fn kind(&self) -> AuthErrorKind {
+        self.kind
+    }
+
+    /// Returns when the client may try again. Only errors with status 503 have it.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        (self.status() == StatusCode::SERVICE_UNAVAILABLE)
+            .then(|| self.retry_after.unwrap_or(DEFAULT_RETRY_AFTER))
+    }
+
+    /// Returns the scopes that the request requires, separated by spaces, if the challenge names them.
+    #[must_use]
+    pub fn required_scope(&self) -> Option<&str> {
+        self.scope.as_deref().map(RequiredScope::as_str)
+    }
+
+    /// Returns the HTTP status; the README has the table.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.kind.answer().status
+    }
+
+    /// Returns the [status code of gRPC](https://grpc.io/docs/guides/status-codes/); [`Grpc`](crate::Grpc) has the table.
+    #[must_use]
+    pub fn grpc_status(&self) -> i32 {
+        match self.status() {
+            StatusCode::BAD_REQUEST => 3,
+            StatusCode::UNAUTHORIZED => 16,
+            StatusCode::FORBIDDEN => 7,
+            StatusCode::SERVICE_UNAVAILABLE => 14,
+            _ => 13,
+        }
+    }
+
+    /// Returns the values of `WWW-Authenticate`, one for each scheme that the verifier
+    /// [offers](crate::Verify::challenges) ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
+    ///
+    /// Statuses 400, 401 and 403 have them. For other statuses the result is empty.
+    #[must_use]
+    pub fn www_authenticate(&self) -> Cow<'_, [HeaderValue]> {
+        match &self.scope {
+            _ if !self.status().is_client_error() => Cow::Borrowed(&[]),
+            Some(scope) => scope.headers(self.kind, self.challenge.as_ref()),
+            None => Cow::Borrowed(Challenge::or_default(self.challenge.as_deref()).headers(self.kind)),
+        }
+    }
+
+    /// Makes a response with the right status and headers, and with a body of your own.
+    ///
+    /// The headers are `WWW-Authenticate` or `Retry-After`, as the status requires, and `Cache-Control: no-store`.
+    pub fn response<B>(&self, body: B) -> Response<B> {
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, NO_STORE);
+        for challenge in &*self.www_authenticate() {
+            headers.append(WWW_AUTHENTICATE, challenge.clone());
+        }
+        if let Some(delay) = self.retry_after() {
+            let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl AuthError {
+    /// The token could not be judged, because of something that has to be fetched or looked up first.
+    #[cfg(feature = "remote-keys")]
+    pub(crate) fn keys_unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(AuthErrorKind::KeysUnavailable).with_source(cause)
+    }
+
+    /// Nothing has put `Claims` of type `C` before what needs them.
+    pub(crate) fn missing_layer<C>() -> Self {
+        Self::new(AuthErrorKind::MissingLayer).with_source(MissingClaims::of::<C>())
+    }
+
+    /// The same for claims whose signature nobody has checked.
+    pub(crate) fn unproven(self) -> Self {
+        Self { is_unproven: true, ..self }
+    }
+
+    pub(crate) fn is_unproven(&self) -> bool {
+        self.is_unproven
+    }
+
+    /// The same with a cause that costs no allocation: for what a stranger can cause without end.
+    pub(crate) fn because(mut self, cause: &'static FixedCause) -> Self {
+        self.fixed_cause = Some(cause);
+        self
+    }
+
+    /// Answers with another kind, and keeps this error as its cause.
+    pub(crate) fn answered_as(self, kind: AuthErrorKind) -> Self {
+        let about = self.about.clone();
+        Self::new(kind).with_source(self).about(about)
+    }
+
+    /// Has it answered as the layer does whose settings these are.
+    pub(crate) fn in_challenge(mut self, challenge: Option<&Arc<Challenge>>) -> Self {
+        self.challenge = challenge.cloned();
+        self
+    }
+
+    /// Adds what is known of the token, for logs alone.
+    pub(crate) fn about(mut self, token: About) -> Self {
+        self.about = token;
+        self
+    }
+
+    /// Has it logged and counted that a request is answered with this, once.
+    pub(crate) fn report(&mut self) {
+        if !std::mem::replace(&mut self.is_reported, true) {
+            let cause = self.source();
+            observe::refusal_answered(self.kind, self.status(), &self.about, self, cause);
+        }
+    }
+
+    /// The fix for a missing layer, as a response may show it: only to developers, never in a release build.
+    pub(crate) fn hint(&self, is_debug_build: bool) -> Option<String> {
+        let cause = self.source.as_deref().filter(|_| is_debug_build)?;
+        cause.downcast_ref::<MissingClaims>().map(MissingClaims::to_string)
+    }
+}
+
+impl From<AuthErrorKind> for AuthError {
+    fn from(kind: AuthErrorKind) -> Self {
+        Self::new(kind)
+    }
+}
+
+impl Display for AuthError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl fmt::Debug for AuthError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthError")
+            .field("kind", &self.kind)
+            .field("source", &self.source())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Error for AuthError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.source {
+            Some(source) => Some(&**source),
+            None => self.fixed_cause.map(|cause| cause as _),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn release_builds_send_no_hint() {
+        let error = AuthError::missing_layer::<Duration>();
+        let hint = error.hint(true).unwrap();
+        assert!(hint.starts_with("no claims of type `core::time::Duration` in this request"), "{hint}");
+        assert_eq!(error.hint(false), None);
+        assert_eq!(AuthError::new(AuthErrorKind::MissingLayer).hint(true), None);
+        assert_eq!(AuthError::new(AuthErrorKind::Expired).with_source("a secret").hint(true), None);
+    }
+}
