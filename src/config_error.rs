@@ -3,8 +3,7 @@ use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jsonwebtoken::Algorithm;
-
+use crate::algorithm::Algorithm;
 use crate::verify::SkippedKey;
 
 /// How many items of a list an error shows.
@@ -188,14 +187,14 @@ impl Display for ConfigError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::SecretTooShort { algorithm, needed, got, length } => {
-                write!(f, "{algorithm:?} needs a secret of at least {needed} bytes, got {got}")?;
+                write!(f, "{algorithm} needs a secret of at least {needed} bytes, got {got}")?;
                 if got == length {
                     return Ok(());
                 }
                 let rule = "white space, `=` and zero bytes at the end, and repetitions, do not count; use random bytes";
                 write!(f, " of {length}: {rule}")
             }
-            Self::WrongKeyType { algorithm, key } => write!(f, "{algorithm:?} cannot be used with {key}"),
+            Self::WrongKeyType { algorithm, key } => write!(f, "{algorithm} cannot be used with {key}"),
             Self::PrivateKey => f.write_str(
                 "a private key was given where a public key is needed; `openssl pkey -pubout` extracts the public key",
             ),
@@ -223,7 +222,7 @@ impl Display for ConfigError {
                 write!(f, "an RSA key needs a modulus of 2048 to 8192 bits, got {bits}")
             }
             Self::UnsupportedByBackEnd { back_end, algorithm, needed, got } => {
-                write!(f, "{back_end} needs {needed} for {algorithm:?}, got {got}")
+                write!(f, "{back_end} needs {needed} for {algorithm}, got {got}")
             }
             Self::MalformedKey { reason } => write!(f, "the key cannot be read: {reason}"),
             Self::UnusableJwk { reason } => write!(f, "the JWK cannot be used: {reason}"),

@@ -150,11 +150,11 @@
 //! | `redis` | no | `RedisStore`: the same by [Redis](https://redis.io) or [Valkey](https://valkey.io) |
 //! | `tracing` | no | an event for each refusal, and for what goes wrong in the background, by [`tracing`](https://docs.rs/tracing) |
 //! | `metrics` | no | counts and times, by [`metrics`](https://docs.rs/metrics) |
+//! | `jsonwebtoken-12` | no | conversions from and to the algorithms and JWKs of [jsonwebtoken](https://docs.rs/jsonwebtoken/12) 12 |
 //! | `axum` | yes | [`Claims`], `Option<Claims<C>>` and `Permitted<C, P>` are extractors of axum 0.8 |
 //!
 //! At least one of the first three is needed; of several that are on, the first in this list is used. None sets anything
-//! for the whole process, and none switches on a back end of [jsonwebtoken](https://docs.rs/jsonwebtoken), whose [`Algorithm`]
-//! and [`jwk`] types are used here.
+//! for the whole process.
 //!
 //! Choose `aws-lc-rs` where a C compiler is at hand: it is the fastest on the whole. Choose `graviola` where none is, and
 //! the processor is of the last ten years: it needs Rust 1.89, takes RSA keys of a multiple of 64 bits only, and is young.
@@ -181,6 +181,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
+mod algorithm;
 mod caching;
 mod challenge;
 mod claims;
@@ -192,6 +193,8 @@ mod future;
 mod gate;
 #[cfg(feature = "issue")]
 mod issue;
+#[cfg(feature = "jsonwebtoken-12")]
+mod jsonwebtoken_12;
 #[cfg(feature = "remote-keys")]
 mod jwks;
 mod kind;
@@ -216,8 +219,7 @@ mod sync;
 mod token_source;
 mod verify;
 
-pub use jsonwebtoken::{Algorithm, jwk};
-
+pub use self::algorithm::{Algorithm, UnknownAlgorithm};
 pub use self::claims::{Claims, TokenInfo};
 pub use self::config_error::ConfigError;
 pub use self::error::AuthError;

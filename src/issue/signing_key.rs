@@ -1,11 +1,10 @@
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
 
-use jsonwebtoken::{Algorithm, AlgorithmFamily};
-
 use super::crypto::{PrivateKey, PrivateMaterial, Sign};
 use super::private_key::{self, Form, Reason};
 use super::public_jwk::{Jwk, PublicNumbers};
+use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
 use crate::verify::Key;
 use crate::verify::crypto::secret::Secret;
@@ -99,10 +98,10 @@ impl SigningKey {
             }
             Self::hmac(algorithm, bytes)
         };
-        match algorithm.family() {
-            AlgorithmFamily::Hmac if algorithm == Algorithm::HS256 => secret(&mut [0; 32]),
-            AlgorithmFamily::Hmac if algorithm == Algorithm::HS384 => secret(&mut [0; 48]),
-            AlgorithmFamily::Hmac => secret(&mut [0; 64]),
+        match algorithm {
+            Algorithm::HS256 => secret(&mut [0; 32]),
+            Algorithm::HS384 => secret(&mut [0; 48]),
+            Algorithm::HS512 => secret(&mut [0; 64]),
             _ => {
                 PrivateKey::supports(algorithm)?;
                 let der = PrivateKey::generate(algorithm).ok_or(ConfigError::NoRandomness)?;

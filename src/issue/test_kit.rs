@@ -1,10 +1,10 @@
 //! An issuer and the verifier that trusts it, in one process.
 
-use jsonwebtoken::Algorithm;
 use serde::de::DeserializeOwned;
 
 use super::TokenIssuer;
 use super::signing_key::SigningKey;
+use crate::algorithm::Algorithm;
 use crate::verify::{JwtVerifier, KeySource, KeysRef};
 
 impl TokenIssuer {

@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
-use std::str::FromStr;
 
-use jsonwebtoken::{Algorithm, jwk};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::base64url::decode_to_vec;
 use super::crypto::Material;
 use super::json::{self, Loose, Text};
 use super::key::Key;
+use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
 
 /// Rules for reading a JWK set: which keys are accepted, how many, and for which algorithm.
@@ -179,14 +179,12 @@ impl Key {
     }
 }
 
-/// From the types of jsonwebtoken; the same as [`Key::jwk`] with the text of the JWK. They forget an `alg` that they do
-/// not know, such as `Ed25519`, and all private members: the former are refused here, the latter go unnoticed.
-impl TryFrom<&jwk::Jwk> for Key {
+/// From parsed JSON. The same as [`Key::jwk`] with its text.
+impl TryFrom<&Value> for Key {
     type Error = ConfigError;
 
-    fn try_from(jwk: &jwk::Jwk) -> Result<Self, ConfigError> {
-        let json = serde_json::to_vec(jwk).map_err(|_| ConfigError::MalformedJwk { expected: "a JWK" })?;
-        Self::jwk(json)
+    fn try_from(jwk: &Value) -> Result<Self, ConfigError> {
+        Self::jwk(jwk.to_string())
     }
 }
 
@@ -270,7 +268,8 @@ impl<'a> Jwk<'a> {
         if self.member("d")?.is_some() {
             return Err(ConfigError::PrivateKey);
         }
-        let stated = stated.map(|name| algorithm(name).ok_or_else(|| unsupported(name))).transpose()?;
+        let stated =
+            stated.map(|name| Algorithm::named(name).ok_or_else(|| unsupported(name))).transpose()?;
         match (kty, crv) {
             ("RSA", _) => {
                 let (n, e) = (self.number("n")?, self.number("e")?);
@@ -364,20 +363,11 @@ fn stripped(number: &[u8]) -> &[u8] {
     &number[zeros..]
 }
 
-/// The algorithm of that exact name, of a JWK or of a token's header.
-pub(crate) fn algorithm(name: &str) -> Option<Algorithm> {
-    match name {
-        // RFC 9864, section 2.2.
-        "Ed25519" => Some(Algorithm::EdDSA),
-        name => Algorithm::from_str(name).ok(),
-    }
-}
-
 fn unsupported(name: &str) -> ConfigError {
     // RFC 7515, section 4.1.1.
-    let hint = match Algorithm::from_str(&name.to_ascii_uppercase()) {
-        Ok(meant) => format!(": names are case-sensitive, `{meant:?}` is"),
-        Err(_) => String::new(),
+    let hint = match Algorithm::meant_by(name) {
+        Some(meant) => format!(": names are case-sensitive, `{meant}` is"),
+        None => String::new(),
     };
     unusable(format!("its `alg` {} is not supported{hint}", quoted(name)))
 }

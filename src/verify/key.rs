@@ -1,7 +1,6 @@
 use std::fmt::{self, Formatter};
 use std::sync::OnceLock;
 
-use jsonwebtoken::Algorithm;
 use pkcs1::RsaPublicKeyRef;
 use spki::der::Decode;
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
@@ -10,6 +9,7 @@ use super::crypto::{Fingerprint, Material, VerifyingKey};
 use super::jws::{Header, TokenType};
 use super::key_material::Kind;
 use super::pem::Expected;
+use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
 
 /// A key that signatures are checked with, made ready for one algorithm.

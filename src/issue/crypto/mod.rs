@@ -37,9 +37,9 @@ pub(crate) use self::none::PrivateKey;
 #[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
 pub(crate) use self::rust_crypto::PrivateKey;
 
-use jsonwebtoken::Algorithm;
 use pkcs1::RsaPrivateKeyRef;
 
+use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
 
 /// A private key as its bytes, before a back end has made it ready.

@@ -1,8 +1,7 @@
 //! No back end: `verify/crypto/none.rs` has said so.
 
-use jsonwebtoken::Algorithm;
-
 use super::{PrivateMaterial, Sign};
+use crate::algorithm::Algorithm;
 
 /// A key that cannot exist.
 pub(crate) enum PrivateKey {}

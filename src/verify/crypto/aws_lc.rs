@@ -3,9 +3,9 @@
 use aws_lc_rs::signature::{
     self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
 };
-use jsonwebtoken::Algorithm;
 
 use super::{Check, Material};
+use crate::algorithm::Algorithm;
 
 /// A public key made ready for one algorithm.
 #[derive(Clone)]

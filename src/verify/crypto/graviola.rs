@@ -6,11 +6,11 @@ use graviola::hashing::{Sha256, Sha384};
 use graviola::signing::ecdsa::{self, P256, P384};
 use graviola::signing::eddsa::Ed25519VerifyingKey;
 use graviola::signing::rsa;
-use jsonwebtoken::Algorithm;
 use pkcs1::UintRef;
 use spki::der::Encode;
 
 use super::{Check, Material, bits};
+use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
 
 /// A public key made ready for one algorithm. graviola's keys cannot be copied, so that copies share one.

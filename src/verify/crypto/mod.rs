@@ -40,10 +40,10 @@ use self::none::PublicKey;
 #[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
 use self::rust_crypto::PublicKey;
 
-use jsonwebtoken::Algorithm;
 use sha2::{Digest, Sha256};
 
 use self::secret::Secret;
+use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
 
 /// A key made ready for one algorithm, and for no other.
@@ -122,7 +122,7 @@ impl Material<'_> {
         // The lengths keep the parts apart; an algorithm goes with one sort of key only.
         let lengths = [first.len() as u64, second.len() as u64].map(u64::to_be_bytes).concat();
         let hash = Sha256::new().chain_update(lengths).chain_update(first).chain_update(second);
-        hash.chain_update(format!("{algorithm:?}")).finalize().into()
+        hash.chain_update(algorithm.as_str()).finalize().into()
     }
 
     /// What every back end demands of a key, in one place.

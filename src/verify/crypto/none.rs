@@ -1,8 +1,7 @@
 //! No back end: what to do about it, and a type that keeps this error the only one.
 
-use jsonwebtoken::Algorithm;
-
 use super::{Check, Material};
+use crate::algorithm::Algorithm;
 
 compile_error!(
     "tower-jwt-auth needs something to check signatures with: \

@@ -1,11 +1,11 @@
 //! Signatures checked by the RustCrypto crates.
 
-use jsonwebtoken::Algorithm;
 use rsa::signature::Verifier;
 use rsa::{BoxedUint, pkcs1v15, pss};
 use sha2::{Sha256, Sha384, Sha512};
 
 use super::{Check, Material};
+use crate::algorithm::Algorithm;
 
 /// A public key made ready for one algorithm.
 #[derive(Clone)]

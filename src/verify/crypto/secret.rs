@@ -2,9 +2,9 @@
 //! copied for each token in a few instructions, while AWS-LC sets up a whole context.
 
 use hmac::{Hmac, KeyInit, Mac};
-use jsonwebtoken::Algorithm;
 use sha2::{Sha256, Sha384, Sha512};
 
+use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
 use crate::verify::key_material::KeyMaterial;
 
