@@ -3,7 +3,7 @@
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 
 /// A URL whose host is plain to see, with whatever scheme; or what is wrong with it.
 pub(crate) fn parse(text: &str) -> Result<Uri, &'static str> {
@@ -21,16 +21,16 @@ pub(crate) fn parse(text: &str) -> Result<Uri, &'static str> {
 
 /// A URL that clients are told of: with TLS, unless it is this machine's own.
 pub(crate) fn public_url(text: &str) -> Result<Uri, ConfigError> {
-    let invalid = |reason| ConfigError::InvalidUrl { url: without_secrets(text), reason };
+    let invalid = |reason| ConfigProblem::InvalidUrl { url: without_secrets(text), reason };
     let uri = parse(text).map_err(invalid)?;
     let is_url_character = |byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
     if !text.bytes().all(is_url_character) {
-        return Err(invalid("it has a character that no URL has"));
+        return Err(invalid("it has a character that no URL has").into());
     }
     match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTPS => Ok(uri),
         Some(scheme) if *scheme == Scheme::HTTP && uri.host().is_some_and(is_loopback) => Ok(uri),
-        _ => Err(invalid("it needs to begin with `https://`")),
+        _ => Err(invalid("it needs to begin with `https://`").into()),
     }
 }
 

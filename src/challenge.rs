@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use http::{HeaderValue, StatusCode};
 
 use crate::address::public_url;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::kind::AuthErrorKind;
 
 /// What a layer tells the clients that it refuses, with the header of every kind of refusal made ready.
@@ -70,7 +70,7 @@ impl Challenge {
 impl Settings {
     pub(crate) fn set_realm(&mut self, realm: &str) -> Result<(), ConfigError> {
         if !realm.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return Err(ConfigError::InvalidRealm { realm: realm.to_owned() });
+            return Err(ConfigProblem::InvalidRealm { realm: realm.to_owned() }.into());
         }
         self.realm = quoted(realm);
         Ok(())
@@ -95,7 +95,11 @@ impl Default for Settings {
 
 /// A text out of the settings that is one or more scopes.
 pub(crate) fn checked_scopes(text: &str) -> Result<&str, ConfigError> {
-    if is_scope_list(text) { Ok(text) } else { Err(ConfigError::InvalidScope { scope: text.to_owned() }) }
+    if is_scope_list(text) {
+        Ok(text)
+    } else {
+        Err(ConfigProblem::InvalidScope { scope: text.to_owned() }.into())
+    }
 }
 
 /// Whether a text is one or more scopes with a space between them (RFC 6749, section 3.3).

@@ -3,7 +3,7 @@
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 
 use crate::algorithm::{Algorithm, UnknownAlgorithm};
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::verify::{Key, KeySet};
 
 impl TryFrom<jsonwebtoken::Algorithm> for Algorithm {
@@ -37,7 +37,7 @@ impl TryFrom<&Jwk> for Key {
     type Error = ConfigError;
 
     fn try_from(jwk: &Jwk) -> Result<Self, ConfigError> {
-        let json = serde_json::to_vec(jwk).map_err(|_| ConfigError::MalformedJwk { expected: "a JWK" })?;
+        let json = serde_json::to_vec(jwk).map_err(|_| ConfigProblem::MalformedJwk { expected: "a JWK" })?;
         Self::jwk(json)
     }
 }
@@ -48,7 +48,7 @@ impl TryFrom<&JwkSet> for KeySet {
 
     fn try_from(set: &JwkSet) -> Result<Self, ConfigError> {
         let json =
-            serde_json::to_vec(set).map_err(|_| ConfigError::MalformedJwk { expected: "a JWK set" })?;
+            serde_json::to_vec(set).map_err(|_| ConfigProblem::MalformedJwk { expected: "a JWK set" })?;
         Self::jwks(json)
     }
 }

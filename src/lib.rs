@@ -221,7 +221,7 @@ mod verify;
 
 pub use self::algorithm::{Algorithm, UnknownAlgorithm};
 pub use self::claims::{Claims, TokenInfo};
-pub use self::config_error::ConfigError;
+pub use self::config_error::{ConfigError, ConfigErrorKind, SkippedKey};
 pub use self::error::AuthError;
 #[cfg(feature = "axum")]
 pub use self::extract::Permitted;
@@ -255,7 +255,7 @@ pub use self::token_source::TokenSource;
 pub use self::verify::IssuerResolver;
 pub use self::verify::{
     CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeyLookup, KeySet, KeySource, KeyStore, KeysRef,
-    PendingVerdict, Refresh, SkippedKey, TokenCache, Verdict, VerdictFuture, Verify,
+    PendingVerdict, Refresh, TokenCache, Verdict, VerdictFuture, Verify,
 };
 
 /// The snippets of the README are tested with the documentation.

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use crate::address::{public_url, without_secrets};
 use crate::challenge::checked_scopes;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::public_json;
 
 /// What an API says of itself to clients that want a token for it: OAuth 2.0 Protected Resource Metadata
@@ -79,10 +79,11 @@ impl ProtectedResource {
     pub fn new(identifier: &str) -> Result<Self, ConfigError> {
         let uri = public_url(identifier)?;
         if uri.query().is_some() {
-            return Err(ConfigError::InvalidUrl {
+            return Err(ConfigProblem::InvalidUrl {
                 url: without_secrets(identifier),
                 reason: "it has a query",
-            });
+            }
+            .into());
         }
         let path = uri.path();
         // `Uri` gives a path to a URL that has none.

@@ -11,7 +11,7 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use tower_jwt_auth::{ConfigError, JwksRules, JwtVerifier, KeySet};
+use tower_jwt_auth::{ConfigErrorKind, JwksRules, JwtVerifier, KeySet};
 use tower_jwt_auth_fuzz::{Members, NOW, SIGNERS, Signer, at, base64url, bounded, good_payload, judge};
 
 /// What makes up the key of a signer.
@@ -178,11 +178,11 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let texts = serde_json::from_str::<Set<'_>>(&json).ok().filter(|_| is_object).map(|set| set.keys);
     let plain: Option<Vec<_>> = texts.as_ref().map(|keys| keys.iter().map(|jwk| read(jwk.get())).collect());
     let (keys, skipped) = match (&set, &plain) {
-        (Err(ConfigError::MalformedJwk { .. }), None) => return Corpus::Keep,
+        (Err(error), None) if error.kind() == ConfigErrorKind::InvalidKey => return Corpus::Keep,
         (_, None) if is_mended(&json) => return Corpus::Keep,
         (_, None) => panic!("this is no JWK set, but is read: {set:?}"),
         (Ok(set), Some(_)) => (set.len(), set.skipped()),
-        (Err(ConfigError::NoUsableKey { skipped }), Some(_)) => (0, &**skipped),
+        (Err(error), Some(_)) if error.kind() == ConfigErrorKind::NoUsableKeys => (0, error.skipped_keys()),
         (Err(error), Some(_)) => panic!("this is a JWK set, but is not read: {error}"),
     };
     let plain = plain.expect("it has been read");

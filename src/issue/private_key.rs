@@ -9,7 +9,7 @@ use spki::der::zeroize::Zeroizing;
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use super::crypto::PrivateMaterial;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::verify::key::{EC, ED25519, P256, P384, RSA};
 use crate::verify::key_material::Kind;
 use crate::verify::pem::Expected;
@@ -38,16 +38,16 @@ pub(crate) const PRIVATE: Expected = Expected {
     // OpenSSL writes the curve in front; many servers keep certificates, requests or parameters in the same file.
     is_key: |label| label.ends_with("PRIVATE KEY"),
     refuse: not_private,
-    error: |reason| ConfigError::MalformedKey { reason },
+    error: |reason| ConfigProblem::MalformedKey { reason },
     not_pem: "it is not a private key in PEM; it needs to begin with `-----BEGIN PRIVATE KEY-----`, \
         `-----BEGIN RSA PRIVATE KEY-----` or `-----BEGIN EC PRIVATE KEY-----`",
     not_der: "it is not a private key in DER; `openssl pkey -outform der` writes one",
 };
 
-fn not_private(kind: Kind) -> Option<ConfigError> {
-    let malformed = |reason| Some(ConfigError::MalformedKey { reason });
+fn not_private(kind: Kind) -> Option<ConfigProblem> {
+    let malformed = |reason| Some(ConfigProblem::MalformedKey { reason });
     match kind {
-        Kind::PublicKey | Kind::Certificate | Kind::SshPublicKey => Some(ConfigError::PublicKey),
+        Kind::PublicKey | Kind::Certificate | Kind::SshPublicKey => Some(ConfigProblem::PublicKey),
         Kind::EncryptedPrivateKey => malformed("it is encrypted; `openssl pkey` decrypts it"),
         Kind::SshPrivateKey => {
             malformed("it is a private SSH key; `ssh-keygen -p -m PKCS8 -f FILE` converts it to PEM")

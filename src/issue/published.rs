@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::public_jwk::Jwk;
 use super::signing_key::SigningKey;
 use crate::algorithm::Algorithm;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::verify::base64url::encode;
 use crate::verify::{KeySet, MOST_CANDIDATES};
 
@@ -97,14 +97,14 @@ impl Keys {
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut keys = lasting(&self.published.load().all, now, lifetime);
         if let Some(kid) = key.name().filter(|kid| keys.iter().any(|held| held.key.name() == Some(*kid))) {
-            return Err(ConfigError::KidTwice { kid: kid.to_owned() });
+            return Err(ConfigProblem::DuplicateKeyId { kid: kid.to_owned() }.into());
         }
         let place = keys.partition_point(|held| held.from <= from);
         let algorithm = key.algorithm();
         keys.insert(place, Arc::new(Signer::new(key, from)));
         let alike = || keys.iter().filter(|held| held.key.algorithm() == algorithm);
         if alike().count() > MOST_CANDIDATES && alike().any(|held| held.key.name().is_none()) {
-            return Err(ConfigError::KidNeeded { limit: MOST_CANDIDATES });
+            return Err(ConfigProblem::TooManyUnnamedKeys { max: MOST_CANDIDATES }.into());
         }
         self.published.store(Arc::new(Published::of(keys)));
         Ok(())

@@ -5,7 +5,7 @@ use super::crypto::{PrivateKey, PrivateMaterial, Sign};
 use super::private_key::{self, Form, Reason};
 use super::public_jwk::{Jwk, PublicNumbers};
 use crate::algorithm::Algorithm;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::verify::Key;
 use crate::verify::crypto::secret::Secret;
 
@@ -94,7 +94,7 @@ impl SigningKey {
         let secret = |bytes: &mut [u8]| {
             // Zero bytes at the end of a secret do not count.
             while bytes.last() == Some(&0) {
-                getrandom::fill(bytes).map_err(|_| ConfigError::NoRandomness)?;
+                getrandom::fill(bytes).map_err(|_| ConfigProblem::NoRandomness)?;
             }
             Self::hmac(algorithm, bytes)
         };
@@ -104,7 +104,7 @@ impl SigningKey {
             Algorithm::HS512 => secret(&mut [0; 64]),
             _ => {
                 PrivateKey::supports(algorithm)?;
-                let der = PrivateKey::generate(algorithm).ok_or(ConfigError::NoRandomness)?;
+                let der = PrivateKey::generate(algorithm).ok_or(ConfigProblem::NoRandomness)?;
                 Self::read(algorithm, &Form::Pkcs8, &der)
             }
         }
@@ -151,23 +151,23 @@ impl SigningKey {
 
     fn read(algorithm: Algorithm, form: &Form, der: &[u8]) -> Result<Self, ConfigError> {
         let material = private_key::from_der(form, der).map_err(|reason| match reason {
-            Reason::Public => ConfigError::PublicKey,
+            Reason::Public => ConfigProblem::PublicKey,
             Reason::Malformed => private_key::PRIVATE.explain_der(der),
-            Reason::MultiPrime => ConfigError::MalformedKey {
+            Reason::MultiPrime => ConfigProblem::MalformedKey {
                 reason: "it is an RSA key with more than two primes, which is not supported; generate one with two",
             },
             Reason::OtherCurve => {
-                ConfigError::WrongKeyType { algorithm, key: "a key on a curve other than P-256 and P-384" }
+                ConfigProblem::WrongKeyType { algorithm, key: "a key on a curve other than P-256 and P-384" }
             }
             Reason::OtherType => {
-                ConfigError::WrongKeyType { algorithm, key: "a key that is neither RSA, EC nor Ed25519" }
+                ConfigProblem::WrongKeyType { algorithm, key: "a key that is neither RSA, EC nor Ed25519" }
             }
         })?;
         Self::prepare(algorithm, &material)
     }
 
     fn prepare(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Result<Self, ConfigError> {
-        let halves = ConfigError::MalformedKey { reason: "its numbers are not those of a private key" };
+        let halves = || ConfigProblem::MalformedKey { reason: "its numbers are not those of a private key" };
         PrivateKey::supports(algorithm)?;
         if let PrivateMaterial::Rsa(key) = material {
             // What a public key has to be, before any library looks at the private one.
@@ -176,15 +176,16 @@ impl SigningKey {
                 e: key.public_exponent.as_bytes().to_vec(),
             };
             let verifying = Key::from_jwk(algorithm, None, public.material())?;
-            let private = PrivateKey::prepare(algorithm, material).ok_or(halves)?;
+            let private = PrivateKey::prepare(algorithm, material).ok_or_else(halves)?;
             return Self::of_halves(algorithm, private, public, verifying);
         }
-        let private = PrivateKey::prepare(algorithm, material).ok_or(halves.clone())?;
-        let bytes = private.public().ok_or(halves)?;
+        let private = PrivateKey::prepare(algorithm, material).ok_or_else(halves)?;
+        let bytes = private.public().ok_or_else(halves)?;
         if material.is_one_byte_repeated() {
-            return Err(ConfigError::MalformedKey {
+            return Err(ConfigProblem::MalformedKey {
                 reason: "it is one byte repeated, which anyone can guess; generate a random key",
-            });
+            }
+            .into());
         }
         let public = match material {
             PrivateMaterial::P256(_) => PublicNumbers::P256(bytes),
@@ -205,7 +206,9 @@ impl SigningKey {
         let message = b"a signature to try the key with";
         // Some libraries find out by themselves.
         if !private.sign(message).is_some_and(|signature| verifying.verify(message, &signature)) {
-            return Err(ConfigError::MalformedKey { reason: "its two halves do not belong together" });
+            return Err(
+                ConfigProblem::MalformedKey { reason: "its two halves do not belong together" }.into()
+            );
         }
         let kid = public.thumbprint();
         let signer = Signer::Private(Arc::new(private));

@@ -6,7 +6,7 @@ use http::Uri;
 use http::uri::Scheme;
 
 use crate::address;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 
 /// An address that may be fetched.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl PlainHttp {
 impl Address {
     pub(crate) fn parse(text: &str, plain_http: PlainHttp) -> Result<Self, ConfigError> {
         let unusable =
-            |reason| ConfigError::InvalidAddress { address: address::without_secrets(text), reason };
+            |reason| ConfigProblem::InvalidAddress { address: address::without_secrets(text), reason };
         let uri = address::parse(text).map_err(unusable)?;
         let plain_is_fine = match plain_http {
             PlainHttp::Nothing => false,
@@ -41,7 +41,7 @@ impl Address {
         match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => Ok(Self(uri)),
             Some(scheme) if *scheme == Scheme::HTTP && plain_is_fine => Ok(Self(uri)),
-            _ => Err(unusable("it needs to begin with `https://`, or the client to allow plain http")),
+            _ => Err(unusable("it needs to begin with `https://`, or the client to allow plain http").into()),
         }
     }
 
@@ -80,7 +80,9 @@ pub(crate) fn metadata_addresses(issuer: &str, plain_http: PlainHttp) -> Result<
     let address = Address::parse(issuer, plain_http)?;
     if issuer.contains('?') {
         let reason = "an issuer has no query";
-        return Err(ConfigError::InvalidAddress { address: address::without_secrets(issuer), reason });
+        return Err(
+            ConfigProblem::InvalidAddress { address: address::without_secrets(issuer), reason }.into()
+        );
     }
     let path = address.uri().path().trim_end_matches('/');
     let host = &issuer[..issuer.trim_end_matches('/').len() - path.len()];
@@ -133,9 +135,9 @@ mod tests {
             ("https://", PlainHttp::Anything, Err("it is not a URL")),
             ("", PlainHttp::Anything, Err("it is not a URL")),
         ] {
-            let result = Address::parse(text, plain_http).map(|_| ()).map_err(|error| match error {
-                ConfigError::InvalidAddress { reason, .. } => reason,
-                error => panic!("{error}"),
+            let result = Address::parse(text, plain_http).map(|_| ()).map_err(|error| error.to_string());
+            let expected = expected.map_err(|reason: &str| {
+                format!("cannot fetch keys from `{}`: {reason}", address::without_secrets(text))
             });
             assert_eq!(result, expected, "{text}");
         }

@@ -1,6 +1,5 @@
 use std::error::Error;
 use std::fmt::{self, Formatter};
-use std::sync::Arc;
 
 use http::uri::Scheme;
 use http::{Request, Response, Uri};
@@ -10,7 +9,7 @@ use reqwest::{NoProxy, Proxy};
 
 use super::client::{ClientFuture, HttpClient};
 use crate::address::without_secrets;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::verify::key_material::{KeyMaterial, Kind};
 use crate::verify::pem::{self, Block, Expected};
 
@@ -74,10 +73,10 @@ impl HttpsClient {
     ///
     /// If it is not such an address.
     pub fn proxy(self, address: &str) -> Result<Self, ConfigError> {
-        let invalid = |reason| ConfigError::InvalidProxy { address: without_secrets(address), reason };
+        let invalid = |reason| ConfigProblem::InvalidProxy { address: without_secrets(address), reason };
         let uri: Uri = address.parse().map_err(|_| invalid("it is not a URL"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err(invalid("it needs to begin with `http://` or `https://`"));
+            return Err(invalid("it needs to begin with `http://` or `https://`").into());
         }
         let proxy = Proxy::all(address).map_err(|_| invalid("it is not a URL"))?;
         // What this machine serves itself may be plain http, which nobody else is to answer.
@@ -116,14 +115,14 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ConfigError> {
         certificate.ok_or_else(|| malformed(CERTIFICATES.not_der))
     };
     let roots: Vec<_> = wanted.map(read).collect::<Result<_, _>>()?;
-    if roots.is_empty() { Err(malformed(CERTIFICATES.not_pem)) } else { Ok(roots) }
+    if roots.is_empty() { Err(malformed(CERTIFICATES.not_pem).into()) } else { Ok(roots) }
 }
 
 const CERTIFICATES: Expected = Expected {
     labels: &["CERTIFICATE", "X509 CERTIFICATE"],
     is_key: |_| true,
     refuse: |_| None,
-    error: |reason| ConfigError::MalformedCertificate { reason },
+    error: |reason| ConfigProblem::MalformedCertificate { reason },
     not_pem: "there is none in PEM; it needs to begin with `-----BEGIN CERTIFICATE-----`",
     not_der: "one of them is damaged; copy it again",
 };
@@ -162,7 +161,7 @@ fn build(roots: &[Certificate], proxy: Option<Proxy>, tls: Tls) -> Result<reqwes
         .pool_max_idle_per_host(0)
         .user_agent(concat!("tower-jwt-auth/", env!("CARGO_PKG_VERSION")));
     let builder = proxy.into_iter().fold(builder, reqwest::ClientBuilder::proxy);
-    builder.build().map_err(|error| ConfigError::HttpClient { source: Arc::new(error) })
+    builder.build().map_err(|error| ConfigProblem::HttpClient { source: error.into() }.into())
 }
 
 impl HttpClient for HttpsClient {

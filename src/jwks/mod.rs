@@ -28,12 +28,12 @@ use self::address::{Address, PlainHttp, metadata_addresses};
 use self::fetch::{Fetcher, Origin};
 use self::pace::Pace;
 use self::state::{NO_RUNTIME, State, TaskGuard};
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, SkippedKey};
 use crate::error::AuthError;
 use crate::observe;
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
-use crate::verify::{JwksRules, KeyLookup, KeySet, KeySource, KeysRef, Refresh, SkippedKey};
+use crate::verify::{JwksRules, KeyLookup, KeySet, KeySource, KeysRef, Refresh};
 
 /// Keys that an OpenID provider publishes, fetched when they are first needed and then ahead of time, in the background.
 ///
@@ -72,7 +72,7 @@ use crate::verify::{JwksRules, KeyLookup, KeySet, KeySource, KeysRef, Refresh, S
 /// let error = RemoteKeys::discover("http://id.example.com").unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "keys cannot be fetched from `http://id.example.com`: \
+///     "cannot fetch keys from `http://id.example.com`: \
 ///      it needs to begin with `https://`, or the client to allow plain http"
 /// );
 /// # Ok(())

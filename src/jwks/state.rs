@@ -18,11 +18,12 @@ use super::fetch_error::{FetchError, Problem};
 use super::pace::{LEAST_WAIT, Pace, after};
 use super::progress::{Ask, Look, Progress};
 use super::stats::Counts;
+use crate::config_error::SkippedKey;
 use crate::error::AuthError;
 use crate::observe::{self, HeldKeys};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::verify::{Key, KeyLookup, KeySet, KeySource, KeyStore, Refresh, SkippedKey};
+use crate::verify::{Key, KeyLookup, KeySet, KeySource, KeyStore, Refresh};
 
 pub(super) const NO_RUNTIME: &str = "keys are fetched in a tokio runtime, and there is none here";
 

@@ -3,7 +3,7 @@
 use base64_simd::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::kind::AuthErrorKind;
 
 /// The token of a credential of this scheme; nothing where the scheme is another, or there is none.
@@ -40,7 +40,7 @@ fn other_scheme<'a>(value: &[u8], scheme: &str) -> Result<Option<&'a [u8]>, Auth
 /// A name that can stand in a header: a `token` (RFC 9110, section 5.6.2).
 pub(super) fn checked_name(of: &'static str, name: &str) -> Result<Box<str>, ConfigError> {
     if name.is_empty() || !name.bytes().all(is_token_char) {
-        return Err(ConfigError::InvalidName { of, name: name.to_owned() });
+        return Err(ConfigProblem::InvalidName { of, name: name.to_owned() }.into());
     }
     Ok(name.into())
 }

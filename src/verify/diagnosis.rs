@@ -9,13 +9,12 @@ use serde::de::IgnoredAny;
 
 use super::base64url::{Buffer, decode_to_vec, is_canonical};
 use super::json;
-use super::jwk::{SkippedKey, quoted};
 use super::jws::{Header, Jws, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::{KeySet, MOST_CANDIDATES};
 use super::rules::{Rules, Types};
 use crate::algorithm::{Algorithm, KeyType};
-use crate::config_error::MOST_LISTED;
+use crate::config_error::{MOST_LISTED, SkippedKey, quoted};
 use crate::error::{AuthError, FixedCause};
 use crate::kind::AuthErrorKind;
 

@@ -15,7 +15,7 @@ use super::jwt::JwtVerifier;
 use super::rules::{TOKEN_LIMIT, USUAL_PAYLOAD, payload_text};
 use super::validate::{Wanted, plain};
 use super::{Verdict, Verify, diagnosis};
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::error::{AuthError, FixedCause};
 use crate::kind::AuthErrorKind;
 
@@ -72,7 +72,7 @@ impl<C> Issuers<C> {
         let mut known = Verifiers::new();
         for verifier in verifiers {
             if let Some(issuer) = verifier.issuers().iter().find(|issuer| known.contains_key(*issuer)) {
-                return Err(ConfigError::IssuerTwice { issuer: issuer.clone() });
+                return Err(ConfigProblem::DuplicateIssuer { issuer: issuer.clone() }.into());
             }
             enter(&mut known, &verifier, MOST_ISSUERS)?;
         }
@@ -134,11 +134,11 @@ impl<C> Issuers<C> {
 fn enter<C>(known: &mut Verifiers<C>, verifier: &JwtVerifier<C>, most: usize) -> Result<(), ConfigError> {
     let issuers = verifier.issuers();
     if issuers.is_empty() {
-        return Err(ConfigError::NoIssuer);
+        return Err(ConfigProblem::MissingIssuer.into());
     }
     let new = issuers.iter().filter(|issuer| !known.contains_key(*issuer)).count();
     if known.len().saturating_add(new) > most {
-        return Err(ConfigError::TooManyIssuers { most });
+        return Err(ConfigProblem::TooManyIssuers { max: most }.into());
     }
     known.extend(issuers.iter().map(|issuer| (issuer.clone(), verifier.clone())));
     Ok(())

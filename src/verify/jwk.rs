@@ -1,7 +1,6 @@
 //! JSON Web Keys, read one by one, so that an odd one cannot spoil the others (RFC 7517).
 
 use std::borrow::Cow;
-use std::fmt::{self, Display, Formatter};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,7 +10,7 @@ use super::crypto::Material;
 use super::json::{self, Loose, Text};
 use super::key::Key;
 use crate::algorithm::Algorithm;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem, SkippedKey, quoted};
 
 /// Rules for reading a JWK set: which keys are accepted, how many, and for which algorithm.
 ///
@@ -107,44 +106,6 @@ impl Default for JwksRules {
     }
 }
 
-/// A key of a JWK set that is not used, and why.
-#[derive(Clone, Debug)]
-pub struct SkippedKey {
-    position: usize,
-    kid: Option<String>,
-    reason: Box<ConfigError>,
-}
-
-impl SkippedKey {
-    /// Its place in the set, from 0.
-    #[must_use]
-    pub fn position(&self) -> usize {
-        self.position
-    }
-
-    /// Its `kid`, if it has one that can be read.
-    #[must_use]
-    pub fn kid(&self) -> Option<&str> {
-        self.kid.as_deref()
-    }
-
-    /// Why it is not used.
-    #[must_use]
-    pub fn reason(&self) -> &ConfigError {
-        &self.reason
-    }
-}
-
-impl Display for SkippedKey {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "key {}", self.position)?;
-        if let Some(kid) = &self.kid {
-            write!(f, " ({})", quoted(kid))?;
-        }
-        write!(f, ": {}", self.reason)
-    }
-}
-
 impl Key {
     /// A JWK as JSON text ([RFC 7517, section 4](https://www.rfc-editor.org/rfc/rfc7517#section-4)). It serves what
     /// its `kid` says, or any token where it has none; an RSA key without `alg` serves RS256.
@@ -197,17 +158,17 @@ pub(crate) fn read_set(json: &[u8], rules: &JwksRules) -> Result<(Vec<Key>, Vec<
         None => {
             marked = json::with_unreadable_marked(json);
             json::elements(marked.as_bytes(), "keys")
-                .ok_or(ConfigError::MalformedJwk { expected: "a JWK set" })?
+                .ok_or(ConfigProblem::MalformedJwk { expected: "a JWK set" })?
         }
     };
-    if let Some(most) = rules.max_keys.filter(|most| texts.len() > *most) {
-        return Err(ConfigError::TooManyKeys { most, got: texts.len() });
+    if let Some(max) = rules.max_keys.filter(|max| texts.len() > *max) {
+        return Err(ConfigProblem::TooManyKeys { max, got: texts.len() }.into());
     }
     let (mut keys, mut skipped) = (Vec::new(), Vec::new());
     for (position, text) in texts.into_iter().enumerate() {
         match Jwk::parse_element(text).and_then(|jwk| jwk.read(rules)) {
             Ok(key) => keys.push(key),
-            Err(reason) => skipped.push(SkippedKey { position, kid: kid_of(text), reason: reason.into() }),
+            Err(reason) => skipped.push(SkippedKey::new(position, kid_of(text), reason)),
         }
     }
     Ok((keys, skipped))
@@ -229,47 +190,50 @@ fn kid_of(jwk: &str) -> Option<String> {
 #[serde(transparent)]
 pub(crate) struct Jwk<'a>(#[serde(borrow)] Loose<'a>);
 
-const MALFORMED: ConfigError = ConfigError::MalformedJwk { expected: "a JWK" };
+const MALFORMED: ConfigProblem = ConfigProblem::MalformedJwk { expected: "a JWK" };
 
 impl<'a> Jwk<'a> {
     pub(crate) fn parse(json: &'a [u8]) -> Result<Self, ConfigError> {
-        json::object(json).ok_or(MALFORMED)
+        Ok(json::object(json).ok_or(MALFORMED)?)
     }
 
     /// The same of one that is known to be JSON.
     fn parse_element(text: &'a str) -> Result<Self, ConfigError> {
         Self::parse(text.as_bytes()).map_err(|error| match text.starts_with('{') {
-            true => unusable(
+            true => invalid(
                 "one of its members cannot be read: a lone surrogate, a control character, a byte that is not UTF-8, a number \
                  out of range or more than 128 levels",
-            ),
+            )
+            .into(),
             false => error,
         })
     }
 
     /// Makes the key ready, if it is one that signatures can be checked with.
     pub(crate) fn read(&self, rules: &JwksRules) -> Result<Key, ConfigError> {
-        let (kty, crv) = (self.text("kty")?.ok_or(unusable("its `kty` is missing"))?, self.text("crv")?);
+        let (kty, crv) = (self.text("kty")?.ok_or(invalid("its `kty` is missing"))?, self.text("crv")?);
         let kid = self.text("kid")?.map(str::to_owned);
         let (stated, operations) = (self.text("alg")?, self.array("key_ops")?);
         match self.text("use")? {
-            Some("enc") if !rules.serve("enc") => return Err(unusable("its `use` is not `sig`")),
+            Some("enc") if !rules.serve("enc") => return Err(unsupported("its `use` is not `sig`").into()),
             Some(other) if !rules.serve(other) => {
                 let purpose = quoted(other);
-                return Err(unusable(format!(
+                return Err(unsupported(format!(
                     "its `use` is {purpose}, which JwksRules::add_use would accept"
-                )));
+                ))
+                .into());
             }
             _ => {}
         }
         if operations.is_some_and(|operations| !operations.contains(&"verify")) {
-            return Err(unusable("its `key_ops` do not have `verify`"));
+            return Err(unsupported("its `key_ops` do not have `verify`").into());
         }
         if self.member("d")?.is_some() {
-            return Err(ConfigError::PrivateKey);
+            return Err(ConfigProblem::PrivateKey.into());
         }
-        let stated =
-            stated.map(|name| Algorithm::named(name).ok_or_else(|| unsupported(name))).transpose()?;
+        let stated = stated
+            .map(|name| Algorithm::named(name).ok_or_else(|| unsupported_algorithm(name)))
+            .transpose()?;
         match (kty, crv) {
             ("RSA", _) => {
                 let (n, e) = (self.number("n")?, self.number("e")?);
@@ -287,16 +251,18 @@ impl<'a> Jwk<'a> {
                 Key::from_jwk(stated.unwrap_or(Algorithm::EdDSA), kid, Material::Ed25519(&self.number("x")?))
             }
             ("oct", _) => match rules.no_symmetric_keys {
-                Some(reason) => Err(unusable(reason)),
+                Some(reason) => Err(unsupported(reason).into()),
                 None => {
                     let secret = self.number("k")?;
-                    let stated = stated.ok_or(unusable("a symmetric key needs an `alg`"))?;
+                    let stated = stated.ok_or(invalid("a symmetric key needs an `alg`"))?;
                     Key::from_jwk(stated, kid, Material::Secret(&secret))
                 }
             },
-            ("EC" | "OKP", None) => Err(unusable("its `crv` is missing")),
-            ("EC" | "OKP", Some(crv)) => Err(unusable(format!("its `crv` {} is not supported", quoted(crv)))),
-            (kty, _) => Err(unusable(format!("its `kty` {} is not supported", quoted(kty)))),
+            ("EC" | "OKP", None) => Err(invalid("its `crv` is missing").into()),
+            ("EC" | "OKP", Some(crv)) => {
+                Err(unsupported(format!("its `crv` {} is not supported", quoted(crv))).into())
+            }
+            (kty, _) => Err(unsupported(format!("its `kty` {} is not supported", quoted(kty))).into()),
         }
     }
 
@@ -307,9 +273,10 @@ impl<'a> Jwk<'a> {
         for (name, coordinate) in [("x", &x), ("y", &y)] {
             let got = coordinate.len();
             if got != length {
-                return Err(unusable(format!(
+                return Err(invalid(format!(
                     "its `{name}` needs {length} bytes, got {got} (RFC 7518, section 6.2.1.2)"
-                )));
+                ))
+                .into());
             }
         }
         Ok([&[4], &*x, &*y].concat())
@@ -318,22 +285,24 @@ impl<'a> Jwk<'a> {
     fn number(&self, name: &str) -> Result<Vec<u8>, ConfigError> {
         let text = self.text(name)?;
         if text.is_none() && self.member("x5c")?.is_some() {
-            return Err(unusable(format!("its `{name}` is missing, and a certificate in `x5c` is not read")));
+            return Err(
+                invalid(format!("its `{name}` is missing, and a certificate in `x5c` is not read")).into()
+            );
         }
-        text.and_then(|text| decode_to_vec(text.as_bytes()))
-            .ok_or_else(|| unusable(format!("its `{name}` is missing or not base64url")))
+        let number = text.and_then(|text| decode_to_vec(text.as_bytes()));
+        Ok(number.ok_or_else(|| invalid(format!("its `{name}` is missing or not base64url")))?)
     }
 
     fn text(&self, name: &str) -> Result<Option<&str>, ConfigError> {
         match self.member(name)? {
             None => Ok(None),
             Some(Loose::Text(text)) => Ok(Some(text)),
-            Some(_) => Err(unusable(format!("its `{name}` is not a string"))),
+            Some(_) => Err(invalid(format!("its `{name}` is not a string")).into()),
         }
     }
 
     fn array(&self, name: &str) -> Result<Option<Vec<&str>>, ConfigError> {
-        let mistyped = || unusable(format!("its `{name}` is not an array of strings"));
+        let mistyped = || ConfigError::from(invalid(format!("its `{name}` is not an array of strings")));
         match self.member(name)? {
             None => Ok(None),
             Some(Loose::Array(items)) => {
@@ -347,12 +316,12 @@ impl<'a> Jwk<'a> {
     /// A member of this name, which must not appear twice (RFC 7517, section 4). `null` means absent.
     fn member(&self, name: &str) -> Result<Option<&Loose<'a>>, ConfigError> {
         let Loose::Object(members) = &self.0 else {
-            return Err(MALFORMED);
+            return Err(MALFORMED.into());
         };
         let mut found = members.iter().filter(|(other, _)| **other == *name).map(|(_, member)| member);
         match (found.next(), found.next()) {
             (member, None) => Ok(member.filter(|member| !matches!(member, Loose::Null))),
-            _ => Err(unusable(format!("its `{name}` appears twice"))),
+            _ => Err(invalid(format!("its `{name}` appears twice")).into()),
         }
     }
 }
@@ -363,24 +332,19 @@ fn stripped(number: &[u8]) -> &[u8] {
     &number[zeros..]
 }
 
-fn unsupported(name: &str) -> ConfigError {
+fn unsupported_algorithm(name: &str) -> ConfigProblem {
     // RFC 7515, section 4.1.1.
     let hint = match Algorithm::meant_by(name) {
         Some(meant) => format!(": names are case-sensitive, `{meant}` is"),
         None => String::new(),
     };
-    unusable(format!("its `alg` {} is not supported{hint}", quoted(name)))
+    unsupported(format!("its `alg` {} is not supported{hint}", quoted(name)))
 }
 
-/// A text out of a JWK, for a sentence.
-pub(crate) fn quoted(text: &str) -> String {
-    const LONGEST: usize = 40;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("`{}..`", text[..end].escape_debug()),
-        None => format!("`{}`", text.escape_debug()),
-    }
+fn invalid(reason: impl Into<Cow<'static, str>>) -> ConfigProblem {
+    ConfigProblem::InvalidJwk { reason: reason.into() }
 }
 
-fn unusable(reason: impl Into<Cow<'static, str>>) -> ConfigError {
-    ConfigError::UnusableJwk { reason: reason.into() }
+fn unsupported(reason: impl Into<Cow<'static, str>>) -> ConfigProblem {
+    ConfigProblem::UnsupportedJwk { reason: reason.into() }
 }

@@ -18,7 +18,7 @@ use super::validate::{Expected, Wanted};
 use super::{Verdict, Verify, diagnosis, misfit};
 use crate::algorithm::Algorithm;
 use crate::claims::Claims;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::observe::{self, About};
@@ -131,7 +131,9 @@ impl<C> JwtVerifier<C> {
         if let Some(issuer) =
             issuer.as_ref().filter(|issuer| !expected.is_empty() && !expected.contains(issuer))
         {
-            return Err(ConfigError::OtherIssuer { expected: expected.join(" "), got: issuer.clone() });
+            return Err(
+                ConfigProblem::IssuerMismatch { expected: expected.join(" "), got: issuer.clone() }.into()
+            );
         }
         let leaves_open = keys.leaves_issuer_open();
         self.keys = Arc::new(KeyUnion::new(self.keys, Arc::new(keys)));

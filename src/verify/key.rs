@@ -10,7 +10,7 @@ use super::jws::{Header, TokenType};
 use super::key_material::Kind;
 use super::pem::Expected;
 use crate::algorithm::Algorithm;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 
 /// A key that signatures are checked with, made ready for one algorithm.
 ///
@@ -226,7 +226,7 @@ impl Key {
 
     fn pkcs1(algorithm: Algorithm, der: &[u8]) -> Result<Self, ConfigError> {
         let key = RsaPublicKeyRef::from_der(der)
-            .map_err(|_| ConfigError::MalformedKey { reason: "it is not an RSA public key" })?;
+            .map_err(|_| ConfigProblem::MalformedKey { reason: "it is not an RSA public key" })?;
         Self::local(algorithm, Material::Rsa { n: key.modulus.as_bytes(), e: key.public_exponent.as_bytes() })
     }
 
@@ -240,14 +240,17 @@ impl Key {
             EC => match info.algorithm.parameters_oid() {
                 Ok(P256) => Self::local(algorithm, Material::P256(bits)),
                 Ok(P384) => Self::local(algorithm, Material::P384(bits)),
-                _ => Err(ConfigError::WrongKeyType {
+                _ => Err(ConfigProblem::WrongKeyType {
                     algorithm,
                     key: "a key on a curve other than P-256 and P-384",
-                }),
+                }
+                .into()),
             },
-            _ => {
-                Err(ConfigError::WrongKeyType { algorithm, key: "a key that is neither RSA, EC nor Ed25519" })
+            _ => Err(ConfigProblem::WrongKeyType {
+                algorithm,
+                key: "a key that is neither RSA, EC nor Ed25519",
             }
+            .into()),
         }
     }
 }
@@ -273,17 +276,17 @@ const PUBLIC: Expected = Expected {
     labels: &["PUBLIC KEY", "RSA PUBLIC KEY"],
     is_key: |label| label != "EC PARAMETERS",
     refuse: not_public,
-    error: |reason| ConfigError::MalformedKey { reason },
+    error: |reason| ConfigProblem::MalformedKey { reason },
     not_pem: "it is not a public key in PEM; it needs to begin with `-----BEGIN PUBLIC KEY-----` or \
         `-----BEGIN RSA PUBLIC KEY-----`",
     not_der: "it is not a public key in DER; `openssl pkey -pubin -outform der` writes one",
 };
 
-fn not_public(kind: Kind) -> Option<ConfigError> {
-    let malformed = |reason| Some(ConfigError::MalformedKey { reason });
+fn not_public(kind: Kind) -> Option<ConfigProblem> {
+    let malformed = |reason| Some(ConfigProblem::MalformedKey { reason });
     match kind {
-        Kind::PrivateKey | Kind::EncryptedPrivateKey => Some(ConfigError::PrivateKey),
-        Kind::Certificate => Some(ConfigError::Certificate),
+        Kind::PrivateKey | Kind::EncryptedPrivateKey => Some(ConfigProblem::PrivateKey),
+        Kind::Certificate => Some(ConfigProblem::Certificate),
         Kind::SshPublicKey => {
             malformed("it is an SSH key; `ssh-keygen -e -m PKCS8 -f FILE` converts it to PEM")
         }

@@ -1,16 +1,15 @@
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::base64url::Buffer;
 use super::crypto::Fingerprint;
-use super::jwk::{JwksRules, SkippedKey, read_set};
+use super::jwk::{JwksRules, read_set};
 use super::jws::{Header, Jws, USUAL_HEADER};
 use super::key::{Key, KnownHeader};
 use crate::algorithm::Algorithm;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem, SkippedKey};
 
 /// How many keys a token is tried against at the most: a signature check is the dearest thing a stranger can ask for.
 pub(crate) const MOST_CANDIDATES: usize = 4;
@@ -85,7 +84,7 @@ impl KeySet {
     pub fn jwks_with(json: impl AsRef<[u8]>, rules: &JwksRules) -> Result<Self, ConfigError> {
         let (keys, skipped) = read_set(json.as_ref(), rules)?;
         if keys.is_empty() {
-            return Err(ConfigError::NoUsableKey { skipped });
+            return Err(ConfigProblem::NoUsableKeys { skipped }.into());
         }
         Ok(Self { keys, skipped })
     }
@@ -107,7 +106,7 @@ impl KeySet {
     pub fn jwks_file_with(path: impl AsRef<Path>, rules: &JwksRules) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let json = fs::read(path)
-            .map_err(|error| ConfigError::UnreadableFile { path: path.into(), source: Arc::new(error) })?;
+            .map_err(|error| ConfigProblem::UnreadableFile { path: path.into(), source: error })?;
         Self::jwks_with(json, rules)
     }
 

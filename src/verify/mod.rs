@@ -39,7 +39,7 @@ pub use self::cache::{CacheStats, TokenCache};
 #[cfg(feature = "remote-keys")]
 pub use self::issuer_resolver::IssuerResolver;
 pub use self::issuers::Issuers;
-pub use self::jwk::{JwksRules, SkippedKey};
+pub use self::jwk::JwksRules;
 pub use self::jwt::JwtVerifier;
 pub use self::key::Key;
 pub use self::key_set::KeySet;

@@ -5,7 +5,7 @@ use std::str;
 use base64_simd::STANDARD;
 
 use super::key_material::{Form, KeyMaterial, Kind, Wrapping};
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 
 /// A BEGIN line, an END line, and the base64 between them.
 pub(crate) struct Block<'a> {
@@ -19,8 +19,8 @@ pub(crate) struct Expected {
     /// Whether a block with this label counts as a key; others may stand beside the one that is read.
     pub(crate) is_key: fn(&str) -> bool,
     /// The error for a kind of key that cannot be used, whatever its encoding.
-    pub(crate) refuse: fn(Kind) -> Option<ConfigError>,
-    pub(crate) error: fn(&'static str) -> ConfigError,
+    pub(crate) refuse: fn(Kind) -> Option<ConfigProblem>,
+    pub(crate) error: fn(&'static str) -> ConfigProblem,
     pub(crate) not_pem: &'static str,
     pub(crate) not_der: &'static str,
 }
@@ -34,17 +34,19 @@ impl Expected {
             [block] if self.labels.contains(&block.label) => {
                 let der = block.decode().ok_or_else(|| self.explain(pem, DAMAGED))?;
                 if KeyMaterial::detect(&der).is_none() {
-                    return Err(self.explain(pem, NOT_WHOLE));
+                    return Err(self.explain(pem, NOT_WHOLE).into());
                 }
                 Ok((block.label, der))
             }
-            [] | [_] => Err(self.explain(pem, self.not_pem)),
-            [_, _, ..] => Err(self.explain(pem, "there is more than one key in it; give it one at a time")),
+            [] | [_] => Err(self.explain(pem, self.not_pem).into()),
+            [_, _, ..] => {
+                Err(self.explain(pem, "there is more than one key in it; give it one at a time").into())
+            }
         }
     }
 
     /// The error for a PEM that cannot be read because of `reason`, which a text that is no PEM at all overrules.
-    pub(crate) fn explain(&self, pem: &[u8], reason: &'static str) -> ConfigError {
+    pub(crate) fn explain(&self, pem: &[u8], reason: &'static str) -> ConfigProblem {
         let Some(found) = KeyMaterial::detect(pem) else {
             return (self.error)(unknown(pem).unwrap_or(reason));
         };
@@ -69,7 +71,7 @@ impl Expected {
     }
 
     /// The error for bytes that are not the DER of such a key.
-    pub(crate) fn explain_der(&self, der: &[u8]) -> ConfigError {
+    pub(crate) fn explain_der(&self, der: &[u8]) -> ConfigProblem {
         let found = KeyMaterial::detect(der);
         if let Some(error) = found.and_then(|found| (self.refuse)(found.kind)) {
             return error;

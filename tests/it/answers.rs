@@ -327,7 +327,7 @@ async fn the_realm_is_told() {
     assert_refused("realm", &response, 401, MissingCredential, &expected);
 
     let error = JwtAuthLayer::new(verifier()).realm("a\r\nb").unwrap_err();
-    assert_eq!(error.to_string(), r#"a realm must be printable ASCII, got "a\r\nb""#);
+    assert_eq!(error.to_string(), r"a realm must be printable ASCII, got `a\r\nb`");
 }
 
 #[tokio::test]

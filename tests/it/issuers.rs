@@ -149,12 +149,12 @@ fn what_cannot_be_chosen_among_is_refused_at_set_up() {
         (
             "no issuer",
             Issuers::new([anonymous.clone()]).map(|_| ()),
-            "a verifier among several needs an issuer to be chosen by: set JwtVerifier::issuer",
+            "a verifier has no issuer: each of several verifiers needs one; set JwtVerifier::issuer",
         ),
         (
             "no issuer, added",
             Issuers::new([]).unwrap().add(anonymous),
-            "a verifier among several needs an issuer to be chosen by: set JwtVerifier::issuer",
+            "a verifier has no issuer: each of several verifiers needs one; set JwtVerifier::issuer",
         ),
         (
             "twice",
@@ -164,13 +164,17 @@ fn what_cannot_be_chosen_among_is_refused_at_set_up() {
         (
             "too many",
             Issuers::new([]).unwrap().most_issuers(1).add(several),
-            "there may be 1 issuers, and this would be one more",
+            "at most 1 issuers can be configured: Issuers::most_issuers sets how many",
         ),
     ] {
         assert_eq!(result.unwrap_err().to_string(), expected, "{name}");
     }
     let issuers = Issuers::new((0..1000).map(|n| verifier(&n.to_string(), 1))).unwrap();
-    assert!(matches!(issuers.add(verifier(A, 1)), Err(ConfigError::TooManyIssuers { most: 1000 })));
+    let error: ConfigError = issuers.add(verifier(A, 1)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "at most 1000 issuers can be configured: Issuers::most_issuers sets how many"
+    );
     assert!(issuers.remove("7"));
     issuers.add(verifier(A, 1)).unwrap();
 }

@@ -225,7 +225,7 @@ fn settings_of_a_challenge_are_checked() {
     let scopes = "scopes must be printable ASCII without `\"` and `\\`, with one space between them, got ";
     for scope in ["", " ", "a  b", "a ", "a\"b", "a\\b", "ä", "a\nb"] {
         let error = layer().challenge_scope(scope).unwrap_err();
-        assert_eq!(error.to_string(), format!("{scopes}{scope:?}"));
+        assert_eq!(error.to_string(), format!("{scopes}`{}`", scope.escape_debug()));
     }
     for (url, reason) in [
         ("", "it is not a URL"),
@@ -241,7 +241,7 @@ fn settings_of_a_challenge_are_checked() {
         let error = layer().resource_metadata(url).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("clients cannot be told of `{}`: {reason}", url.escape_debug())
+            format!("invalid URL `{}`: {reason}", url.escape_debug())
                 .replace("me@", "..@")
                 .replace("#b", "#..")
         );

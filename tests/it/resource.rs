@@ -101,7 +101,7 @@ fn a_resource_is_checked() {
         ("https://api.example.com/?secret", "it has a query"),
         ("https://api.example.com/#secret", "it has a user name or a fragment"),
     ] {
-        let expected = format!("clients cannot be told of `{}`: {reason}", url.replace("secret", ".."));
+        let expected = format!("invalid URL `{}`: {reason}", url.replace("secret", ".."));
         assert_eq!(ProtectedResource::new(url).unwrap_err().to_string(), expected);
     }
     let resource = || ProtectedResource::new("https://api.example.com").unwrap();

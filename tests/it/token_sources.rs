@@ -91,13 +91,14 @@ async fn a_header_with_a_scheme() {
     .await;
     for scheme in ["", " ", "Bearer ", "a b", "a,b", "Bärer", "\"Bearer\""] {
         let needed = "must be one word of letters, digits and `!#$%&'*+-.^_`|~`, got";
+        let shown = format!("`{}`", scheme.escape_debug());
         let error = TokenSource::header_with_scheme(X_TOKEN, scheme).unwrap_err();
-        assert_eq!(error.to_string(), format!("a scheme {needed} {scheme:?}"));
+        assert_eq!(error.to_string(), format!("a scheme {needed} {shown}"));
         let error = TokenSource::websocket_protocol(scheme).unwrap_err();
-        assert_eq!(error.to_string(), format!("a subprotocol {needed} {scheme:?}"));
+        assert_eq!(error.to_string(), format!("a subprotocol {needed} {shown}"));
         assert_eq!(
             TokenSource::cookie(scheme).unwrap_err().to_string(),
-            format!("a cookie's name {needed} {scheme:?}")
+            format!("a cookie's name {needed} {shown}")
         );
     }
 }

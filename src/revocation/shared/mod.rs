@@ -31,7 +31,7 @@ use self::follow::Follower;
 use self::state::State;
 use self::write::{Outgoing, Writer};
 use super::{NotRecorded, Recorded, Revocation, Revocations};
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::sync::atomic::Ordering;
@@ -122,7 +122,7 @@ impl SharedRevocations {
     ///
     /// If this is no tokio runtime.
     pub fn start(self) -> Result<Revocations, ConfigError> {
-        let runtime = Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;
+        let runtime = Handle::try_current().map_err(|_| ConfigProblem::NoRuntime)?;
         let state = Arc::new(State::new(self.outage_limit));
         let (sender, outbox) = mpsc::channel(MOST_WAITING);
         let link = Link {

@@ -11,7 +11,7 @@ use siphasher::sip::SipHasher13;
 use tokio::time::{Instant, timeout};
 
 use super::store::{RevocationPage, RevocationStore, StoreFuture};
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::revocation::{Revocation, seconds};
 
 /// Revocations that are shared by [Redis](https://redis.io) 5 or [Valkey](https://valkey.io): by the one server that takes
@@ -104,7 +104,7 @@ impl RedisStore {
     ///
     /// If it is no such address.
     pub fn new(url: &str) -> Result<Self, ConfigError> {
-        let client = Client::open(url).map_err(|_| ConfigError::RedisAddress { needed: needed(url) })?;
+        let client = Client::open(url).map_err(|_| ConfigProblem::InvalidRedisUrl { needed: needed(url) })?;
         Ok(Self::of(client, "tower-jwt-auth"))
     }
 

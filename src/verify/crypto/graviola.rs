@@ -11,7 +11,7 @@ use spki::der::Encode;
 
 use super::{Check, Material, bits};
 use crate::algorithm::Algorithm;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 
 /// A public key made ready for one algorithm. graviola's keys cannot be copied, so that copies share one.
 #[derive(Clone)]
@@ -101,7 +101,7 @@ fn check_processor(algorithm: Algorithm, features: &[Feature]) -> Result<(), Con
 }
 
 fn unsupported(algorithm: Algorithm, needed: &'static str, got: String) -> ConfigError {
-    ConfigError::UnsupportedByBackEnd { back_end: "graviola", algorithm, needed, got }
+    ConfigProblem::UnsupportedByBackEnd { back_end: "graviola", algorithm, needed, got }.into()
 }
 
 /// What graviola asks of a processor, and whether this one has it.

@@ -44,7 +44,7 @@ use sha2::{Digest, Sha256};
 
 use self::secret::Secret;
 use crate::algorithm::Algorithm;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 
 /// A key made ready for one algorithm, and for no other.
 #[derive(Clone)]
@@ -65,7 +65,9 @@ impl<P: Check> VerifyingKey<P> {
                 P::prepare(algorithm, public).map(Self::Public)
             }
         };
-        key.ok_or(ConfigError::MalformedKey { reason: "its numbers are not those of a key of its type" })
+        let not_a_key =
+            ConfigProblem::MalformedKey { reason: "its numbers are not those of a key of its type" };
+        Ok(key.ok_or(not_a_key)?)
     }
 
     /// Whether `signature` is what the key's owner made of `message`.
@@ -127,7 +129,7 @@ impl Material<'_> {
 
     /// What every back end demands of a key, in one place.
     fn check(self, algorithm: Algorithm) -> Result<(), ConfigError> {
-        let wrong_type = ConfigError::WrongKeyType { algorithm, key: self.name() };
+        let wrong_type = ConfigProblem::WrongKeyType { algorithm, key: self.name() };
         match (self, algorithm) {
             (Self::Secret(secret), Algorithm::HS256) => secret::check(secret, algorithm, 32),
             (Self::Secret(secret), Algorithm::HS384) => secret::check(secret, algorithm, 48),
@@ -144,7 +146,7 @@ impl Material<'_> {
             (Self::P256(point), Algorithm::ES256) => check_point(point, 32),
             (Self::P384(point), Algorithm::ES384) => check_point(point, 48),
             (Self::Ed25519(key), Algorithm::EdDSA) => check_ed25519(key),
-            _ => Err(wrong_type),
+            _ => Err(wrong_type.into()),
         }
     }
 
@@ -161,25 +163,26 @@ impl Material<'_> {
 
 fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), ConfigError> {
     let Some(last) = n.last() else {
-        return Err(ConfigError::MalformedKey { reason: "the RSA modulus is empty" });
+        return Err(ConfigProblem::MalformedKey { reason: "the RSA modulus is empty" }.into());
     };
     // One text for every number: RFC 7518, section 6.3.1.1.
     if n.first() == Some(&0) || e.first() == Some(&0) {
-        return Err(ConfigError::MalformedKey { reason: "an RSA number begins with a zero byte" });
+        return Err(ConfigProblem::MalformedKey { reason: "an RSA number begins with a zero byte" }.into());
     }
     let bits = bits(n);
     if !(2048..=8192).contains(&bits) {
-        return Err(ConfigError::RsaKeySize { bits });
+        return Err(ConfigProblem::RsaKeySize { bits }.into());
     }
     if last % 2 == 0 {
-        return Err(ConfigError::MalformedKey { reason: "the RSA modulus is even" });
+        return Err(ConfigProblem::MalformedKey { reason: "the RSA modulus is even" }.into());
     }
     let exponent = e.iter().try_fold(0_u64, |value, &byte| value.checked_mul(256)?.checked_add(byte.into()));
     match exponent {
         Some(value) if value >= 3 && value % 2 == 1 && value < 1 << 33 => Ok(()),
-        _ => {
-            Err(ConfigError::MalformedKey { reason: "the RSA exponent is not an odd number from 3 to 2^33" })
+        _ => Err(ConfigProblem::MalformedKey {
+            reason: "the RSA exponent is not an odd number from 3 to 2^33",
         }
+        .into()),
     }
 }
 
@@ -192,23 +195,25 @@ fn check_point(point: &[u8], coordinate: usize) -> Result<(), ConfigError> {
     if point.first() == Some(&4) && point.len() == 1 + 2 * coordinate {
         Ok(())
     } else {
-        Err(ConfigError::MalformedKey {
+        Err(ConfigProblem::MalformedKey {
             reason: "the point is not uncompressed, or not of its curve's length",
-        })
+        }
+        .into())
     }
 }
 
 fn check_ed25519(key: &[u8]) -> Result<(), ConfigError> {
     let Ok(mut y) = <[u8; 32]>::try_from(key) else {
-        return Err(ConfigError::MalformedKey { reason: "an Ed25519 key has 32 bytes" });
+        return Err(ConfigProblem::MalformedKey { reason: "an Ed25519 key has 32 bytes" }.into());
     };
     // The sign of x changes neither of what follows.
     y[31] &= 0x7f;
     let not_reduced = y[0] >= 0xed && y[1..31].iter().all(|byte| *byte == 0xff) && y[31] == 0x7f;
     if not_reduced || SMALL_ORDER.contains(&y) {
-        return Err(ConfigError::MalformedKey {
+        return Err(ConfigProblem::MalformedKey {
             reason: "anyone can sign for this Ed25519 key: its point is of small order",
-        });
+        }
+        .into());
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha384, Sha512};
 
 use crate::algorithm::Algorithm;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigProblem};
 use crate::verify::key_material::KeyMaterial;
 
 /// A secret made ready for one algorithm: the hash has taken in the key.
@@ -61,10 +61,10 @@ fn is_mac<M: Mac + Clone>(key: &M, message: &[u8], signature: &[u8]) -> bool {
 pub(crate) fn check(secret: &[u8], algorithm: Algorithm, needed: usize) -> Result<(), ConfigError> {
     let got = counted(secret, needed);
     if got < needed {
-        return Err(ConfigError::SecretTooShort { algorithm, needed, got, length: secret.len() });
+        return Err(ConfigProblem::SecretTooShort { algorithm, needed, got, length: secret.len() }.into());
     }
     match KeyMaterial::detect(secret) {
-        Some(found) => Err(ConfigError::WrongKeyType { algorithm, key: found.kind.as_secret() }),
+        Some(found) => Err(ConfigProblem::WrongKeyType { algorithm, key: found.kind.as_secret() }.into()),
         None => Ok(()),
     }
 }

@@ -164,7 +164,7 @@ fn a_name_is_published_once() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
     let error = issuer.rotate(key("a")).unwrap_err();
-    assert_eq!(error.to_string(), "a key with the `kid` `a` is published already");
+    assert_eq!(error.to_string(), "a key with the `kid` `a` is already published");
     assert_eq!(published(&issuer), ["a"]);
     // Once it is gone it may come again.
     issuer.rotate_at(key("b"), at(NOW)).unwrap();

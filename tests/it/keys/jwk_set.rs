@@ -5,7 +5,7 @@ use std::{fs, process};
 
 use serde_json::{Value, json};
 use tower_jwt_auth::{
-    Algorithm, AuthErrorKind, ConfigError, Key, KeyLookup, KeySet, KeySource, KeyStore, KeysRef, Refresh,
+    Algorithm, AuthErrorKind, ConfigErrorKind, Key, KeyLookup, KeySet, KeySource, KeyStore, KeysRef, Refresh,
 };
 
 use super::{assert_error, fixture, jwk_of, jwk_with, read_set, refused, set_of, token};
@@ -139,8 +139,9 @@ fn a_set_without_a_usable_key_says_why() {
         json!(7),
     ];
     let result = KeySet::jwks(set_of(&odd));
-    let Err(ConfigError::NoUsableKey { skipped }) = &result else { panic!("{result:?}") };
-    assert_eq!(skipped.iter().map(|key| key.position()).collect::<Vec<_>>(), [0, 1, 2]);
+    let error = result.as_ref().unwrap_err();
+    assert_eq!(error.kind(), ConfigErrorKind::NoUsableKeys);
+    assert_eq!(error.skipped_keys().iter().map(|key| key.position()).collect::<Vec<_>>(), [0, 1, 2]);
     assert_error(
         "three odd keys",
         result,

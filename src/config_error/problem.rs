@@ -1,0 +1,269 @@
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::io;
+use std::path::PathBuf;
+
+use super::{ConfigErrorKind, SkippedKey};
+use crate::algorithm::Algorithm;
+
+/// How many items of a list an error shows.
+pub(crate) const MOST_LISTED: usize = 5;
+
+/// The problem behind a [`ConfigError`](super::ConfigError), with what its text needs.
+#[allow(dead_code, reason = "some belong to a feature or a back end that may be off")]
+#[derive(Debug)]
+pub(crate) enum ConfigProblem {
+    /// `got` leaves out padding and repetitions, `length` is the whole length.
+    SecretTooShort {
+        algorithm: Algorithm,
+        needed: usize,
+        got: usize,
+        length: usize,
+    },
+    WrongKeyType {
+        algorithm: Algorithm,
+        key: &'static str,
+    },
+    PrivateKey,
+    PublicKey,
+    Certificate,
+    MalformedKey {
+        reason: &'static str,
+    },
+    RsaKeySize {
+        bits: usize,
+    },
+    UnsupportedByBackEnd {
+        back_end: &'static str,
+        algorithm: Algorithm,
+        needed: &'static str,
+        got: String,
+    },
+    MalformedJwk {
+        expected: &'static str,
+    },
+    InvalidJwk {
+        reason: Cow<'static, str>,
+    },
+    UnsupportedJwk {
+        reason: Cow<'static, str>,
+    },
+    NoUsableKeys {
+        skipped: Vec<SkippedKey>,
+    },
+    TooManyKeys {
+        max: usize,
+        got: usize,
+    },
+    TooManyUnnamedKeys {
+        max: usize,
+    },
+    DuplicateKeyId {
+        kid: String,
+    },
+    MissingIssuer,
+    IssuerMismatch {
+        expected: String,
+        got: String,
+    },
+    DuplicateIssuer {
+        issuer: String,
+    },
+    TooManyIssuers {
+        max: usize,
+    },
+    /// An address that keys are fetched from, without its secrets, as in the next two.
+    InvalidAddress {
+        address: String,
+        reason: &'static str,
+    },
+    InvalidProxy {
+        address: String,
+        reason: &'static str,
+    },
+    /// A URL that clients are told.
+    InvalidUrl {
+        url: String,
+        reason: &'static str,
+    },
+    /// The address itself may contain a password anywhere.
+    InvalidRedisUrl {
+        needed: &'static str,
+    },
+    InvalidName {
+        of: &'static str,
+        name: String,
+    },
+    InvalidScope {
+        scope: String,
+    },
+    InvalidRealm {
+        realm: String,
+    },
+    MalformedCertificate {
+        reason: &'static str,
+    },
+    UnreadableFile {
+        path: PathBuf,
+        source: io::Error,
+    },
+    HttpClient {
+        source: Box<dyn Error + Send + Sync>,
+    },
+    NoRuntime,
+    NoRandomness,
+}
+
+impl ConfigProblem {
+    pub(super) fn kind(&self) -> ConfigErrorKind {
+        match self {
+            Self::SecretTooShort { .. } => ConfigErrorKind::WeakSecret,
+            Self::WrongKeyType { .. } | Self::PrivateKey | Self::PublicKey | Self::Certificate => {
+                ConfigErrorKind::WrongKeyType
+            }
+            Self::MalformedKey { .. } | Self::MalformedJwk { .. } | Self::InvalidJwk { .. } => {
+                ConfigErrorKind::InvalidKey
+            }
+            Self::RsaKeySize { .. } | Self::UnsupportedByBackEnd { .. } | Self::UnsupportedJwk { .. } => {
+                ConfigErrorKind::UnsupportedKey
+            }
+            Self::NoUsableKeys { .. } => ConfigErrorKind::NoUsableKeys,
+            Self::DuplicateKeyId { .. } => ConfigErrorKind::DuplicateKeyId,
+            Self::TooManyKeys { .. } | Self::TooManyUnnamedKeys { .. } | Self::TooManyIssuers { .. } => {
+                ConfigErrorKind::LimitExceeded
+            }
+            Self::MissingIssuer => ConfigErrorKind::MissingIssuer,
+            Self::IssuerMismatch { .. } => ConfigErrorKind::IssuerMismatch,
+            Self::DuplicateIssuer { .. } => ConfigErrorKind::DuplicateIssuer,
+            Self::InvalidAddress { .. }
+            | Self::InvalidProxy { .. }
+            | Self::InvalidUrl { .. }
+            | Self::InvalidRedisUrl { .. } => ConfigErrorKind::InvalidUrl,
+            Self::InvalidName { .. } | Self::InvalidRealm { .. } => ConfigErrorKind::InvalidName,
+            Self::InvalidScope { .. } => ConfigErrorKind::InvalidScope,
+            Self::MalformedCertificate { .. } => ConfigErrorKind::InvalidCertificate,
+            Self::UnreadableFile { .. } => ConfigErrorKind::UnreadableFile,
+            Self::HttpClient { .. } => ConfigErrorKind::HttpClientSetup,
+            Self::NoRuntime => ConfigErrorKind::NoRuntime,
+            Self::NoRandomness => ConfigErrorKind::NoRandomness,
+        }
+    }
+
+    pub(super) fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::UnreadableFile { source, .. } => Some(source),
+            Self::HttpClient { source } => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+impl Display for ConfigProblem {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SecretTooShort { algorithm, needed, got, length } => {
+                write!(f, "{algorithm} needs a secret of at least {needed} bytes, got {got}")?;
+                if got == length {
+                    return Ok(());
+                }
+                let rule = "white space, `=` and zero bytes at the end, and repetitions, do not count; use random bytes";
+                write!(f, " of {length}: {rule}")
+            }
+            Self::WrongKeyType { algorithm, key } => write!(f, "{algorithm} cannot be used with {key}"),
+            Self::PrivateKey => f.write_str(
+                "a private key was given where a public key is needed; `openssl pkey -pubout` extracts the public key",
+            ),
+            Self::PublicKey => {
+                f.write_str("a public key was given where a private key is needed; only a private key can sign")
+            }
+            Self::Certificate => f.write_str(
+                "a certificate was given where a public key is needed; \
+                 `openssl x509 -noout -pubkey` extracts the public key",
+            ),
+            Self::MalformedKey { reason } => write!(f, "the key cannot be read: {reason}"),
+            Self::RsaKeySize { bits } => {
+                write!(f, "an RSA key needs a modulus of 2048 to 8192 bits, got {bits}")
+            }
+            Self::UnsupportedByBackEnd { back_end, algorithm, needed, got } => {
+                write!(f, "{back_end} needs {needed} for {algorithm}, got {got}")
+            }
+            Self::MalformedJwk { expected } => write!(f, "the text is not {expected}"),
+            Self::InvalidJwk { reason } | Self::UnsupportedJwk { reason } => {
+                write!(f, "the JWK cannot be used: {reason}")
+            }
+            Self::NoUsableKeys { skipped } if skipped.is_empty() => f.write_str("the JWK set is empty"),
+            Self::NoUsableKeys { skipped } => {
+                f.write_str("the JWK set has no usable key: ")?;
+                for (position, key) in skipped.iter().take(MOST_LISTED).enumerate() {
+                    let separator = if position == 0 { "" } else { "; " };
+                    write!(f, "{separator}{key}")?;
+                }
+                match skipped.len().saturating_sub(MOST_LISTED) {
+                    0 => Ok(()),
+                    more => write!(f, "; and {more} more"),
+                }
+            }
+            Self::TooManyKeys { max, got } => {
+                write!(f, "a JWK set may have {max} keys, this one has {got}: JwksRules::max_keys sets how many")
+            }
+            Self::TooManyUnnamedKeys { max } => write!(
+                f,
+                "{max} keys of this algorithm are published, and a token without `kid` is tried against no more: \
+                 give each key a `kid`"
+            ),
+            Self::DuplicateKeyId { kid } => {
+                write!(f, "a key with the `kid` `{}` is already published", kid.escape_debug())
+            }
+            Self::MissingIssuer => f.write_str(
+                "a verifier has no issuer: each of several verifiers needs one; set JwtVerifier::issuer",
+            ),
+            Self::IssuerMismatch { expected, got } => write!(
+                f,
+                "issuer mismatch: the added keys are from `{}`, but the verifier expects `{}`; \
+                 use Issuers, with a verifier for each",
+                got.escape_debug(),
+                expected.escape_debug()
+            ),
+            Self::DuplicateIssuer { issuer } => {
+                write!(f, "there are two verifiers for the issuer `{}`", issuer.escape_debug())
+            }
+            Self::TooManyIssuers { max } => {
+                write!(f, "at most {max} issuers can be configured: Issuers::most_issuers sets how many")
+            }
+            Self::InvalidAddress { address, reason } => {
+                write!(f, "cannot fetch keys from `{}`: {reason}", address.escape_debug())
+            }
+            Self::InvalidProxy { address, reason } => {
+                write!(f, "invalid proxy URL `{}`: {reason}", address.escape_debug())
+            }
+            Self::InvalidUrl { url, reason } => write!(f, "invalid URL `{}`: {reason}", url.escape_debug()),
+            Self::InvalidRedisUrl { needed } => write!(f, "invalid Redis URL: {needed}"),
+            Self::InvalidName { of, name } => write!(
+                f,
+                "{of} must be one word of letters, digits and `!#$%&'*+-.^_`|~`, got `{}`",
+                name.escape_debug()
+            ),
+            Self::InvalidScope { scope } => write!(
+                f,
+                "scopes must be printable ASCII without `\"` and `\\`, with one space between them, got `{}`",
+                scope.escape_debug()
+            ),
+            Self::InvalidRealm { realm } => {
+                write!(f, "a realm must be printable ASCII, got `{}`", realm.escape_debug())
+            }
+            Self::MalformedCertificate { reason } => write!(f, "the certificates cannot be read: {reason}"),
+            Self::UnreadableFile { path, .. } => write!(f, "{} cannot be read", path.display()),
+            Self::HttpClient { .. } => f.write_str(
+                "cannot create the HTTP client: it needs the root certificates of the operating system \
+                 (package `ca-certificates`), or your own",
+            ),
+            Self::NoRuntime => {
+                f.write_str("no tokio runtime: the background task needs one; start it inside a runtime")
+            }
+            Self::NoRandomness => {
+                f.write_str("cannot generate a key: the operating system returned no random numbers")
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+use std::fmt::{self, Display, Formatter};
+
+use super::ConfigError;
+
+/// A key of a JWK set that is not used, and why.
+#[derive(Clone, Debug)]
+pub struct SkippedKey {
+    position: usize,
+    kid: Option<String>,
+    reason: ConfigError,
+}
+
+impl SkippedKey {
+    pub(crate) fn new(position: usize, kid: Option<String>, reason: ConfigError) -> Self {
+        Self { position, kid, reason }
+    }
+
+    /// Its place in the set, from 0.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Its `kid`, if it has one that can be read.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// Why it is not used.
+    #[must_use]
+    pub fn reason(&self) -> &ConfigError {
+        &self.reason
+    }
+}
+
+impl Display for SkippedKey {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "key {}", self.position)?;
+        if let Some(kid) = &self.kid {
+            write!(f, " ({})", quoted(kid))?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+/// A text out of a JWK, for a sentence.
+pub(crate) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 40;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("`{}..`", text[..end].escape_debug()),
+        None => format!("`{}`", text.escape_debug()),
+    }
+}
