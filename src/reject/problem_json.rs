@@ -4,11 +4,12 @@ use serde::Serialize;
 
 use super::{Head, Reads, Reject};
 use crate::error::AuthError;
+use crate::kind::AuthErrorKind;
 
 /// A [`Reject`] that says what is wrong as problem details
 /// ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)): `application/problem+json`.
 ///
-/// Status and headers are those of the default. `type` is one URL for each [`AuthErrorKind`](crate::AuthErrorKind), that of
+/// Status and headers are those of the default. `type` is one URL for each [`AuthErrorKind`], that of
 /// its documentation, and stays as it is; `title` is what the kind says of itself; `scope` is there if scopes are needed;
 /// and `detail` is there if a layer is missing, for the developer, in builds with debug assertions only.
 ///
@@ -51,7 +52,7 @@ struct Problem<'a> {
 impl<B: From<String>> Reject<B> for ProblemJson {
     fn reject(&self, error: &AuthError, _: Head<'_>) -> Response<B> {
         let problem = Problem {
-            r#type: format!("{KINDS}#variant.{:?}", error.kind()),
+            r#type: format!("{KINDS}#variant.{}", variant(error.kind())),
             title: error.kind().description(),
             status: error.status().as_u16(),
             detail: error.hint(cfg!(debug_assertions)),
@@ -69,3 +70,21 @@ impl<B: From<String>> Reject<B> for ProblemJson {
 }
 
 const KINDS: &str = "https://docs.rs/tower-jwt-auth/latest/tower_jwt_auth/enum.AuthErrorKind.html";
+
+/// The name of the variant in the documentation: `InvalidClaims` for `invalid_claims`.
+fn variant(kind: AuthErrorKind) -> String {
+    let capitalized = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
+    kind.name().split('_').map(capitalized).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_each_kind_to_its_variant() {
+        for kind in AuthErrorKind::ALL {
+            assert_eq!(variant(kind), format!("{kind:?}"));
+        }
+    }
+}

@@ -190,7 +190,7 @@ async fn first_fetch_that_hangs_holds_a_bounded_number_until_its_deadline() {
     assert_eq!((start.elapsed(), provider.requests()), (seconds(5), 1));
     assert_eq!(keys.stats().turned_away(), 500);
     let cause = keys.last_error().unwrap().to_string();
-    assert!(cause.contains("timed out after 5s"), "{cause}");
+    assert!(cause.contains("timed out after 5 s"), "{cause}");
 }
 
 #[tokio::test(start_paused = true)]
