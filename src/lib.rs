@@ -186,6 +186,7 @@ mod caching;
 mod challenge;
 mod claims;
 mod config_error;
+mod crypto;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;

@@ -1,47 +1,58 @@
-//! The signature check itself: everything that touches cryptography is a library's, behind `VerifyingKey`.
+//! Signatures: checking them, and with `issue` making them. Cryptography itself is a library's.
 //!
-//! Secrets are one library's whatever the back end; public keys are the back end's.
+//! The back end checks and makes signatures with public and private keys. Secrets are used by the same library whatever the
+//! back end.
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc;
-// Where another back end is used, this one and `rust_crypto` are only tested.
+// A back end that is on but not used is only tested.
 #[cfg(all(
     feature = "graviola",
     any(target_arch = "x86_64", target_arch = "aarch64"),
     any(test, not(any(feature = "aws-lc-rs", feature = "rust-crypto"))),
 ))]
-pub(crate) mod graviola;
+mod graviola;
+pub(crate) mod key_detection;
+mod material;
 #[cfg(not(any(
     feature = "aws-lc-rs",
     feature = "rust-crypto",
     all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")),
 )))]
 mod none;
+pub(crate) mod oid;
 #[cfg(all(feature = "rust-crypto", any(test, not(feature = "aws-lc-rs"))))]
 mod rust_crypto;
 pub(crate) mod secret;
+#[cfg(feature = "issue")]
+mod sign;
 #[cfg(test)]
 mod tests;
 
 #[cfg(feature = "aws-lc-rs")]
-use self::aws_lc::PublicKey;
+use self::aws_lc as back_end;
 #[cfg(all(
     feature = "graviola",
     any(target_arch = "x86_64", target_arch = "aarch64"),
     not(any(feature = "aws-lc-rs", feature = "rust-crypto")),
 ))]
-use self::graviola::PublicKey;
+use self::graviola as back_end;
 #[cfg(not(any(
     feature = "aws-lc-rs",
     feature = "rust-crypto",
     all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")),
 )))]
-use self::none::PublicKey;
+use self::none as back_end;
 #[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
-use self::rust_crypto::PublicKey;
+use self::rust_crypto as back_end;
 
-use sha2::{Digest, Sha256};
+#[cfg(feature = "issue")]
+pub(crate) use self::back_end::PrivateKey;
+pub(crate) use self::material::{Fingerprint, Material};
+#[cfg(feature = "issue")]
+pub(crate) use self::sign::{PrivateMaterial, Sign};
 
+use self::back_end::PublicKey;
 use self::secret::Secret;
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
@@ -80,21 +91,6 @@ impl<P: Check> VerifyingKey<P> {
     }
 }
 
-/// A key as its bytes, before a back end has made it ready.
-#[derive(Clone, Copy)]
-pub(crate) enum Material<'a> {
-    Secret(&'a [u8]),
-    /// Modulus and exponent, big-endian, with no leading zeros.
-    Rsa {
-        n: &'a [u8],
-        e: &'a [u8],
-    },
-    /// A point on the curve, uncompressed (SEC 1, section 2.3.3).
-    P256(&'a [u8]),
-    P384(&'a [u8]),
-    Ed25519(&'a [u8]),
-}
-
 /// What any back end is asked for; each gives a type of public keys with this one constructor and this one method.
 pub(crate) trait Check: Sized {
     /// Whether the back end can use such a key, here, for this algorithm: those that can use whatever has been
@@ -108,135 +104,4 @@ pub(crate) trait Check: Sized {
     fn prepare(algorithm: Algorithm, material: Material<'_>) -> Option<Self>;
 
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool;
-}
-
-/// Tells whether two keys check the same signatures: made of the algorithm and the key's bytes.
-pub(crate) type Fingerprint = [u8; 32];
-
-impl Material<'_> {
-    pub(crate) fn fingerprint(self, algorithm: Algorithm) -> Fingerprint {
-        let (first, second): (&[u8], &[u8]) = match self {
-            Self::Rsa { n, e } => (n, e),
-            Self::Secret(bytes) | Self::P256(bytes) | Self::P384(bytes) | Self::Ed25519(bytes) => {
-                (bytes, &[])
-            }
-        };
-        // The lengths keep the parts apart; an algorithm goes with one sort of key only.
-        let lengths = [first.len() as u64, second.len() as u64].map(u64::to_be_bytes).concat();
-        let hash = Sha256::new().chain_update(lengths).chain_update(first).chain_update(second);
-        hash.chain_update(algorithm.as_str()).finalize().into()
-    }
-
-    /// What every back end demands of a key, in one place.
-    fn check(self, algorithm: Algorithm) -> Result<(), ConfigError> {
-        let wrong_type = ConfigProblem::WrongKeyType { algorithm, key: self.name() };
-        match (self, algorithm) {
-            (Self::Secret(secret), Algorithm::HS256) => secret::check(secret, algorithm, 32),
-            (Self::Secret(secret), Algorithm::HS384) => secret::check(secret, algorithm, 48),
-            (Self::Secret(secret), Algorithm::HS512) => secret::check(secret, algorithm, 64),
-            (
-                Self::Rsa { n, e },
-                Algorithm::RS256
-                | Algorithm::RS384
-                | Algorithm::RS512
-                | Algorithm::PS256
-                | Algorithm::PS384
-                | Algorithm::PS512,
-            ) => check_rsa(n, e),
-            (Self::P256(point), Algorithm::ES256) => check_point(point, 32),
-            (Self::P384(point), Algorithm::ES384) => check_point(point, 48),
-            (Self::Ed25519(key), Algorithm::EdDSA) => check_ed25519(key),
-            _ => Err(wrong_type.into()),
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Secret(_) => "a symmetric secret",
-            Self::Rsa { .. } => "an RSA key",
-            Self::P256(_) => "a P-256 key",
-            Self::P384(_) => "a P-384 key",
-            Self::Ed25519(_) => "an Ed25519 key",
-        }
-    }
-}
-
-fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), ConfigError> {
-    let Some(last) = n.last() else {
-        return Err(ConfigProblem::MalformedKey { reason: "the RSA modulus is empty" }.into());
-    };
-    // One text for every number: RFC 7518, section 6.3.1.1.
-    if n.first() == Some(&0) || e.first() == Some(&0) {
-        return Err(ConfigProblem::MalformedKey { reason: "an RSA number begins with a zero byte" }.into());
-    }
-    let bits = bits(n);
-    if !(2048..=8192).contains(&bits) {
-        return Err(ConfigProblem::RsaKeySize { bits }.into());
-    }
-    if last % 2 == 0 {
-        return Err(ConfigProblem::MalformedKey { reason: "the RSA modulus is even" }.into());
-    }
-    let exponent = e.iter().try_fold(0_u64, |value, &byte| value.checked_mul(256)?.checked_add(byte.into()));
-    match exponent {
-        Some(value) if value >= 3 && value % 2 == 1 && value < 1 << 33 => Ok(()),
-        _ => Err(ConfigProblem::MalformedKey {
-            reason: "the RSA exponent is not an odd number from 3 to 2^33",
-        }
-        .into()),
-    }
-}
-
-/// The length of a big-endian number with no leading zero byte.
-fn bits(number: &[u8]) -> usize {
-    number.len() * 8 - number.first().map_or(0, |first| first.leading_zeros() as usize)
-}
-
-fn check_point(point: &[u8], coordinate: usize) -> Result<(), ConfigError> {
-    if point.first() == Some(&4) && point.len() == 1 + 2 * coordinate {
-        Ok(())
-    } else {
-        Err(ConfigProblem::MalformedKey {
-            reason: "the point is not uncompressed, or not of its curve's length",
-        }
-        .into())
-    }
-}
-
-fn check_ed25519(key: &[u8]) -> Result<(), ConfigError> {
-    let Ok(mut y) = <[u8; 32]>::try_from(key) else {
-        return Err(ConfigProblem::MalformedKey { reason: "an Ed25519 key has 32 bytes" }.into());
-    };
-    // The sign of x changes neither of what follows.
-    y[31] &= 0x7f;
-    let not_reduced = y[0] >= 0xed && y[1..31].iter().all(|byte| *byte == 0xff) && y[31] == 0x7f;
-    if not_reduced || SMALL_ORDER.contains(&y) {
-        return Err(ConfigProblem::MalformedKey {
-            reason: "anyone can sign for this Ed25519 key: its point is of small order",
-        }
-        .into());
-    }
-    Ok(())
-}
-
-/// The y coordinates of the eight points on edwards25519 whose order divides the cofactor (RFC 7748, section 6.1 tells
-/// of the same on curve25519), little-endian: 0, 1, -1, and the two of order eight.
-const SMALL_ORDER: [[u8; 32]; 5] = [
-    [0; 32],
-    small(1, 0, 0),
-    small(0xec, 0xff, 0x7f),
-    [
-        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
-        0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
-    ],
-    [
-        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
-        0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
-    ],
-];
-
-const fn small(first: u8, middle: u8, last: u8) -> [u8; 32] {
-    let mut bytes = [middle; 32];
-    bytes[0] = first;
-    bytes[31] = last;
-    bytes
 }

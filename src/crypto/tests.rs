@@ -12,30 +12,32 @@ use serde_json::Value;
 use super::{Check, Material, VerifyingKey};
 use crate::algorithm::{Algorithm, KeyType};
 use crate::config_error::ConfigError;
-use crate::verify::jwk::{Jwk, JwksRules};
+use crate::verify::{JwksRules, Key};
 
 macro_rules! with_every_back_end {
     ($($test:ident)*) => {
         #[cfg(feature = "aws-lc-rs")]
         mod with_aws_lc {
-            use crate::verify::crypto::aws_lc::PublicKey;
+            use crate::crypto::aws_lc::PublicKey;
             $(#[test] fn $test() { super::$test::<PublicKey>(); })*
         }
 
         #[cfg(all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")))]
         mod with_graviola {
-            use crate::verify::crypto::graviola::PublicKey;
+            use crate::crypto::graviola::PublicKey;
             $(#[test] fn $test() { super::$test::<PublicKey>(); })*
         }
 
         #[cfg(feature = "rust-crypto")]
         mod with_rust_crypto {
-            use crate::verify::crypto::rust_crypto::PublicKey;
+            use crate::crypto::rust_crypto::PublicKey;
             $(#[test] fn $test() { super::$test::<PublicKey>(); })*
         }
     };
 }
 
+#[cfg(feature = "issue")]
+mod signing;
 mod wycheproof;
 
 with_every_back_end! {
@@ -71,20 +73,20 @@ const LACKING_IN_GRAVIOLA: [(&str, &str); 2] = [
 
 /// What RFC 7515, 7520 and 8037 sign, but for ES512, which is not supported (RFC 7515, A.4; RFC 7520, 4.3
 /// and the second signature of 4.8), and for repetitions. Of the keys only the public members.
-const RFC_SIGNATURES: &str = include_str!("../../../tests/fixtures/rfc-signatures.json");
+const RFC_SIGNATURES: &str = include_str!("../../tests/fixtures/rfc-signatures.json");
 
 /// Made with the private keys below, by rules that are not quite those of RFC 7518.
-const ODD_SIGNATURES: &str = include_str!("../../../tests/fixtures/odd-signatures.json");
+const ODD_SIGNATURES: &str = include_str!("../../tests/fixtures/odd-signatures.json");
 
 const SECRET: &[u8; 64] = b"correct horse battery staple, and as many as HS512 asks for: 64.";
-const RSA_2048: &[u8] = include_bytes!("../../../tests/fixtures/rsa2048.private.pem");
+const RSA_2048: &[u8] = include_bytes!("../../tests/fixtures/rsa2048.private.pem");
 /// A modulus of whole words, though of an odd number of them.
-const RSA_2112: &[u8] = include_bytes!("../../../tests/fixtures/rsa2112.private.pem");
+const RSA_2112: &[u8] = include_bytes!("../../tests/fixtures/rsa2112.private.pem");
 /// A modulus of whole bytes and one bit: PSS then encodes into one byte less (RFC 8017, section 8.1.1).
-const RSA_2049: &[u8] = include_bytes!("../../../tests/fixtures/rsa2049.private.pem");
-const P256: &[u8] = include_bytes!("../../../tests/fixtures/p256.private.pem");
-const P384: &[u8] = include_bytes!("../../../tests/fixtures/p384.private.pem");
-const ED25519: &[u8] = include_bytes!("../../../tests/fixtures/ed25519.private.pem");
+const RSA_2049: &[u8] = include_bytes!("../../tests/fixtures/rsa2049.private.pem");
+const P256: &[u8] = include_bytes!("../../tests/fixtures/p256.private.pem");
+const P384: &[u8] = include_bytes!("../../tests/fixtures/p384.private.pem");
+const ED25519: &[u8] = include_bytes!("../../tests/fixtures/ed25519.private.pem");
 
 fn examples_of_the_rfcs<P: Check>() {
     for row in rows(RFC_SIGNATURES) {
@@ -117,8 +119,8 @@ fn examples_of_the_rfcs_as_jwk() {
             KeyType::Rsa => JwksRules::new().rsa_algorithm(row.alg),
             _ => JwksRules::new().allow_symmetric_keys(),
         };
-        let (json, mut signature) = (row.jwk.to_string(), row.signature());
-        let key = Jwk::parse(json.as_bytes()).unwrap().read(&rules).unwrap();
+        let mut signature = row.signature();
+        let key = Key::jwk_with(row.jwk.to_string(), &rules).unwrap();
         assert_eq!(key.algorithm(), row.alg, "{}", row.name);
         assert!(key.verify(row.message(), &signature), "{}", row.name);
         signature[0] ^= 1;

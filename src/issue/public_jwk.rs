@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use crate::algorithm::Algorithm;
+use crate::crypto::Material;
 use crate::verify::base64url::encode;
-use crate::verify::crypto::Material;
 
 /// A public key as its bytes.
 #[derive(Clone)]

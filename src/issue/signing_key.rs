@@ -1,13 +1,13 @@
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
 
-use super::crypto::{PrivateKey, PrivateMaterial, Sign};
 use super::private_key::{self, Form, Reason};
 use super::public_jwk::{Jwk, PublicNumbers};
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
+use crate::crypto::secret::Secret;
+use crate::crypto::{PrivateKey, PrivateMaterial, Sign};
 use crate::verify::Key;
-use crate::verify::crypto::secret::Secret;
 
 /// A key that tokens are signed with, made ready for one algorithm: of all that the crate verifies. Clones share it.
 ///

@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::base64url::decode_to_vec;
-use super::crypto::Material;
 use super::json::{self, Loose, Text};
 use super::key::Key;
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem, SkippedKey, quoted};
+use crate::crypto::Material;
 
 /// Rules for reading a JWK set: which keys are accepted, how many, and for which algorithm.
 ///
@@ -188,12 +188,12 @@ fn kid_of(jwk: &str) -> Option<String> {
 /// The members of a JWK, of which none is judged before the JWK is [read](Self::read).
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Jwk<'a>(#[serde(borrow)] Loose<'a>);
+struct Jwk<'a>(#[serde(borrow)] Loose<'a>);
 
 const MALFORMED: ConfigProblem = ConfigProblem::MalformedJwk { expected: "a JWK" };
 
 impl<'a> Jwk<'a> {
-    pub(crate) fn parse(json: &'a [u8]) -> Result<Self, ConfigError> {
+    fn parse(json: &'a [u8]) -> Result<Self, ConfigError> {
         Ok(json::object(json).ok_or(MALFORMED)?)
     }
 
@@ -210,7 +210,7 @@ impl<'a> Jwk<'a> {
     }
 
     /// Makes the key ready, if it is one that signatures can be checked with.
-    pub(crate) fn read(&self, rules: &JwksRules) -> Result<Key, ConfigError> {
+    fn read(&self, rules: &JwksRules) -> Result<Key, ConfigError> {
         let (kty, crv) = (self.text("kty")?.ok_or(invalid("its `kty` is missing"))?, self.text("crv")?);
         let kid = self.text("kid")?.map(str::to_owned);
         let (stated, operations) = (self.text("alg")?, self.array("key_ops")?);

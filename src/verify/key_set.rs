@@ -4,12 +4,12 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::base64url::Buffer;
-use super::crypto::Fingerprint;
 use super::jwk::{JwksRules, read_set};
 use super::jws::{Header, Jws, USUAL_HEADER};
 use super::key::{Key, KnownHeader};
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem, SkippedKey};
+use crate::crypto::Fingerprint;
 
 /// How many keys a token is tried against at the most: a signature check is the dearest thing a stranger can ask for.
 pub(crate) const MOST_CANDIDATES: usize = 4;

@@ -3,7 +3,6 @@
 mod algorithms;
 pub(crate) mod base64url;
 mod cache;
-pub(crate) mod crypto;
 mod diagnosis;
 #[cfg(feature = "remote-keys")]
 mod issuer_resolver;
@@ -15,8 +14,7 @@ pub(crate) mod json;
 mod jwk;
 mod jws;
 mod jwt;
-pub(crate) mod key;
-pub(crate) mod key_material;
+mod key;
 mod key_set;
 mod key_source;
 mod key_union;

@@ -7,9 +7,9 @@ use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519Key
 use sec1::der::Encode;
 use spki::ObjectIdentifier;
 
-use super::{PrivateMaterial, Sign};
+use super::super::{PrivateMaterial, Sign};
 use crate::algorithm::{Algorithm, KeyType};
-use crate::verify::key::{P256, P384};
+use crate::crypto::oid::{P256, P384};
 
 /// A private key made ready for one algorithm.
 pub(crate) enum PrivateKey {

@@ -6,10 +6,10 @@ use graviola::signing::eddsa::Ed25519SigningKey;
 use graviola::signing::rsa::{self, KeySize};
 use sec1::der::Encode;
 
-use super::{PrivateMaterial, Sign};
+use super::super::{PrivateMaterial, Sign};
+use super::processor::usable_here;
 use crate::algorithm::{Algorithm, KeyType};
 use crate::config_error::ConfigError;
-use crate::verify::crypto::graviola::usable_here;
 
 /// A private key made ready for one algorithm.
 pub(crate) enum PrivateKey {

@@ -1,4 +1,7 @@
-//! Signatures checked by the RustCrypto crates.
+//! Signatures checked and made by the RustCrypto crates.
+
+#[cfg(feature = "issue")]
+mod sign;
 
 use rsa::signature::Verifier;
 use rsa::{BoxedUint, pkcs1v15, pss};
@@ -6,6 +9,9 @@ use sha2::{Sha256, Sha384, Sha512};
 
 use super::{Check, Material};
 use crate::algorithm::Algorithm;
+
+#[cfg(feature = "issue")]
+pub(crate) use self::sign::PrivateKey;
 
 /// A public key made ready for one algorithm.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use rsa::signature::{RandomizedSigner, SignatureEncoding, Signer};
 use rsa::{BoxedUint, pkcs1v15, pss};
 use sha2::{Sha256, Sha384, Sha512};
 
-use super::{PrivateMaterial, Sign};
+use super::super::{PrivateMaterial, Sign};
 use crate::algorithm::{Algorithm, KeyType};
 
 /// A private key made ready for one algorithm.
