@@ -71,6 +71,6 @@ fn demo_token() -> jsonwebtoken::errors::Result<String> {
         exp: get_current_timestamp() + 3600,
         email: "eze@example.com".to_owned(),
     };
-    let key = EncodingKey::from_secret(SECRET);
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
+    let key = EncodingKey::from_secret(SECRET)?;
+    jsonwebtoken::encode(&Header::default(), &claims, &key)
 }

@@ -18,10 +18,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jsonwebtoken::{EncodingKey, Header, get_current_timestamp};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, get_current_timestamp};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, RegisteredClaims, RemoteKeys};
+use tower_jwt_auth::{Claims, JwtAuthLayer, JwtVerifier, RegisteredClaims, RemoteKeys};
 
 const AUDIENCE: &str = "https://api.example.com";
 

@@ -121,7 +121,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn demo_token(sub: &str, scope: &str, roles: &[&str]) -> jsonwebtoken::errors::Result<String> {
     let (exp, roles) = (get_current_timestamp() + 3600, roles.iter().copied().collect());
     let claims = User { aud: AUDIENCE.to_owned(), exp, sub: sub.to_owned(), scope: scope.into(), roles };
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET))
+    jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET)?)
 }
 
 #[cfg(test)]

@@ -115,8 +115,8 @@ fn serving() -> HealthCheckResponse {
 fn call_with(scope: &str) -> Result<Request<HealthCheckRequest>, Box<dyn Error>> {
     let exp = get_current_timestamp() + 2;
     let claims = json!({"aud": AUDIENCE, "exp": exp, "email": "eze@example.com", "scope": scope});
-    let key = EncodingKey::from_secret(SECRET);
-    let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)?;
+    let key = EncodingKey::from_secret(SECRET)?;
+    let token = jsonwebtoken::encode(&Header::default(), &claims, &key)?;
     let mut call = Request::new(HealthCheckRequest::default());
     call.metadata_mut().insert("authorization", format!("Bearer {token}").parse()?);
     Ok(call)

@@ -101,5 +101,5 @@ async fn try_it(addr: SocketAddr) -> Result<(), Box<dyn Error>> {
 fn demo_token(seconds: u64) -> jsonwebtoken::errors::Result<String> {
     let exp = get_current_timestamp() + seconds;
     let claims = User { aud: AUDIENCE.to_owned(), exp, email: "eze@example.com".to_owned() };
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET))
+    jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET)?)
 }

@@ -151,11 +151,11 @@
 //! | `test-util` | no | for tests: `TokenIssuer::for_tests`, and `check_revocation_store` for a store of your own. Switch it on under `[dev-dependencies]`; includes `issue` |
 //! | `tracing` | no | an event for each refusal, and for what goes wrong in the background, by [`tracing`](https://docs.rs/tracing) |
 //! | `metrics` | no | counts and times, by [`metrics`](https://docs.rs/metrics) |
+//! | `jsonwebtoken-12` | no | conversions from and to the algorithms and JWKs of [jsonwebtoken](https://docs.rs/jsonwebtoken/12) 12 |
 //! | `axum` | yes | [`Claims`], `Option<Claims<C>>` and `Permitted<C, P>` are extractors of axum 0.8 |
 //!
 //! At least one of the first three is needed; of several that are on, the first in this list is used. None sets anything
-//! for the whole process, and none switches on a back end of [jsonwebtoken](https://docs.rs/jsonwebtoken), whose [`Algorithm`]
-//! and [`jwk`] types are used here.
+//! for the whole process.
 //!
 //! Choose `aws-lc-rs` where a C compiler is at hand: it is the fastest on the whole. Choose `graviola` where none is, and
 //! the processor is of the last ten years: it needs Rust 1.89, takes RSA keys of a multiple of 64 bits only, and is young.
@@ -181,12 +181,14 @@
 //! - A bearer token is as good as a password to whoever holds it: serve it over TLS only, and keep its life short.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod algorithm;
 mod caching;
 mod challenge;
 mod challenges;
 mod claims;
 mod config_error;
 mod credential;
+mod crypto;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
@@ -195,6 +197,8 @@ mod gate;
 mod head;
 #[cfg(feature = "issue")]
 mod issue;
+#[cfg(feature = "jsonwebtoken-12")]
+mod jsonwebtoken_12;
 #[cfg(feature = "remote-keys")]
 mod jwks;
 mod kind;
@@ -220,8 +224,7 @@ mod token_source;
 mod url;
 mod verify;
 
-pub use jsonwebtoken::{Algorithm, jwk};
-
+pub use self::algorithm::{Algorithm, UnknownAlgorithm};
 pub use self::challenges::Challenges;
 pub use self::claims::{Claims, TokenInfo};
 pub use self::config_error::{ConfigError, ConfigErrorKind, SkippedKey};

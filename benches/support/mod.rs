@@ -6,7 +6,7 @@ mod requests;
 mod tokens;
 
 pub(crate) use self::requests::{authorization, request, scoped_service, send, service};
-pub(crate) use self::tokens::{ISSUER, Issuer, ScopedUser, User};
+pub(crate) use self::tokens::{ISSUER, Issuer, ScopedUser, User, for_peer};
 
 /// The middle one of what was measured.
 pub(crate) fn median(mut times: Vec<f64>) -> f64 {

@@ -80,7 +80,11 @@ impl Issuer {
     }
 
     fn with_secret(secret: &'static [u8; 32]) -> Self {
-        Self { algorithm: Algorithm::HS256, signing: EncodingKey::from_secret(secret), key: secret }
+        Self {
+            algorithm: Algorithm::HS256,
+            signing: EncodingKey::from_secret(secret).expect("it is not empty"),
+            key: secret,
+        }
     }
 
     pub(crate) fn rs256() -> Self {
@@ -140,7 +144,8 @@ impl Issuer {
 
     /// The public key as a provider publishes it.
     pub(crate) fn jwks(&self) -> Vec<u8> {
-        let mut jwk = Jwk::from_encoding_key(&self.signing, self.algorithm).expect("the fixture is a key");
+        let jwk = Jwk::from_encoding_key(&self.signing, for_peer(self.algorithm));
+        let mut jwk = jwk.expect("the fixture is a key");
         jwk.common.key_id = Some(KID.to_owned());
         serde_json::to_vec(&JwkSet { keys: vec![jwk] }).expect("a key is JSON")
     }
@@ -148,12 +153,12 @@ impl Issuer {
     /// What `jsonwebtoken::decode` takes, with the same checks on.
     pub(crate) fn decoding(&self) -> (DecodingKey, Validation) {
         let key = match self.algorithm {
-            Algorithm::HS256 => Ok(DecodingKey::from_secret(self.key)),
+            Algorithm::HS256 => DecodingKey::from_secret(self.key),
             Algorithm::RS256 => DecodingKey::from_rsa_pem(self.key),
             Algorithm::ES256 => DecodingKey::from_ec_pem(self.key),
             _ => DecodingKey::from_ed_pem(self.key),
         };
-        let mut validation = Validation::new(self.algorithm);
+        let mut validation = Validation::new(for_peer(self.algorithm));
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.validate_nbf = true;
@@ -178,12 +183,17 @@ impl Issuer {
     }
 
     fn token(&self, claims: &User) -> String {
-        let mut header = Header::new(self.algorithm);
+        let mut header = Header::new(for_peer(self.algorithm));
         header.kid = Some(KID.to_owned());
         let token = jsonwebtoken::encode(&header, claims, &self.signing).expect("the key can sign");
         assert_eq!(token.rfind('.'), Some(SIGNED_LEN));
         token
     }
+}
+
+/// The algorithm by its name in jsonwebtoken.
+pub(crate) fn for_peer(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    algorithm.as_str().parse().expect("both have the same names")
 }
 
 /// The claims of the `n`th user. They differ in length, too, and `jti` makes up for it.

@@ -61,7 +61,7 @@ pub static SIGNERS: LazyLock<[Signer; 4]> = LazyLock::new(|| {
         signer(
             Algorithm::HS256,
             "HS256",
-            Ok(EncodingKey::from_secret(SECRET)),
+            EncodingKey::from_secret(SECRET),
             Key::hmac(Algorithm::HS256, SECRET),
         ),
         signer(
@@ -85,17 +85,22 @@ pub static SIGNERS: LazyLock<[Signer; 4]> = LazyLock::new(|| {
     ]
 });
 
+/// The algorithm by its name in jsonwebtoken, the oracle.
+pub fn for_oracle(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    algorithm.as_str().parse().unwrap()
+}
+
 impl Signer {
     /// A token of just these two texts.
     pub fn token(&self, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
         let signed = format!("{}.{}", base64url(header), base64url(payload));
-        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &self.private, self.algorithm).unwrap();
+        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &self.private, for_oracle(self.algorithm)).unwrap();
         format!("{signed}.{signature}")
     }
 
     /// The public half as a JWK, of HS256 the secret.
     pub fn jwk(&self) -> Value {
-        json!(Jwk::from_encoding_key(&self.private, self.algorithm).unwrap())
+        json!(Jwk::from_encoding_key(&self.private, for_oracle(self.algorithm)).unwrap())
     }
 
     /// The header that its tokens have as a rule.

@@ -256,9 +256,9 @@ fn unpadded(text: &[u8]) -> usize {
 }
 
 fn hs256_token(secret: &[u8]) -> String {
-    let key = jsonwebtoken::EncodingKey::from_secret(secret);
+    let key = jsonwebtoken::EncodingKey::from_secret(secret).unwrap();
     let signed = format!("{}.{}", base64url(r#"{"alg":"HS256"}"#), base64url(good_payload()));
     let signature =
-        jsonwebtoken::crypto::sign(signed.as_bytes(), &key, tower_jwt_auth::Algorithm::HS256).unwrap();
+        jsonwebtoken::crypto::sign(signed.as_bytes(), &key, jsonwebtoken::Algorithm::HS256).unwrap();
     format!("{signed}.{signature}")
 }

@@ -162,9 +162,9 @@ fn refusal(signer: &Signer, header: &[u8]) -> Option<AuthErrorKind> {
 fn jsonwebtoken_accepts(token: &str) -> Option<bool> {
     let header = URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?;
     let alg = Members::read(&header)?.read_member::<String>("alg")?;
-    let algorithm: Algorithm = alg.parse().ok()?;
+    let algorithm: jsonwebtoken::Algorithm = alg.parse().ok()?;
     let key = match algorithm.family() {
-        AlgorithmFamily::Hmac => DecodingKey::from_secret(SECRET),
+        AlgorithmFamily::Hmac => DecodingKey::from_secret(SECRET).ok()?,
         AlgorithmFamily::Rsa => {
             DecodingKey::from_rsa_pem(include_bytes!("../../tests/fixtures/rsa2048.public.pem")).ok()?
         }

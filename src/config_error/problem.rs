@@ -4,9 +4,8 @@ use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::path::PathBuf;
 
-use jsonwebtoken::Algorithm;
-
 use super::{ConfigErrorKind, SkippedKey};
+use crate::algorithm::Algorithm;
 
 /// How many items of a list an error shows.
 pub(crate) const MOST_LISTED: usize = 5;
@@ -170,14 +169,14 @@ impl Display for ConfigProblem {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::SecretTooShort { algorithm, needed, got, length } => {
-                write!(f, "{algorithm:?} needs a secret of at least {needed} bytes, got {got}")?;
+                write!(f, "{algorithm} needs a secret of at least {needed} bytes, got {got}")?;
                 if got == length {
                     return Ok(());
                 }
                 let rule = "white space, `=` and zero bytes at the end, and repetitions, do not count; use random bytes";
                 write!(f, " of {length}: {rule}")
             }
-            Self::WrongKeyType { algorithm, key } => write!(f, "{algorithm:?} cannot be used with {key}"),
+            Self::WrongKeyType { algorithm, key } => write!(f, "{algorithm} cannot be used with {key}"),
             Self::PrivateKey => f.write_str(
                 "a private key was given where a public key is needed; `openssl pkey -pubout` extracts the public key",
             ),
@@ -193,7 +192,7 @@ impl Display for ConfigProblem {
                 write!(f, "an RSA key needs a modulus of 2048 to 8192 bits, got {bits}")
             }
             Self::UnsupportedByBackEnd { back_end, algorithm, needed, got } => {
-                write!(f, "{back_end} needs {needed} for {algorithm:?}, got {got}")
+                write!(f, "{back_end} needs {needed} for {algorithm}, got {got}")
             }
             Self::MalformedJwk { expected } => write!(f, "the text is not {expected}"),
             Self::InvalidJwk { reason } | Self::UnsupportedJwk { reason } => {

@@ -2,9 +2,8 @@ use std::error::Error;
 use std::io;
 use std::mem::size_of;
 
-use jsonwebtoken::Algorithm;
-
 use super::{ConfigError, ConfigErrorKind as Kind, ConfigProblem, SkippedKey};
+use crate::algorithm::Algorithm;
 
 fn issuer() -> String {
     "https://id.example.com".to_owned()

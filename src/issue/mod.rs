@@ -1,11 +1,10 @@
 //! Tokens of one's own.
 
-mod crypto;
 mod issue_error;
 mod issued_token;
 mod jwks_service;
 mod payload;
-mod private_key;
+pub(crate) mod private_key;
 mod public_jwk;
 mod rotation;
 mod signing_key;

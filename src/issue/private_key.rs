@@ -8,10 +8,10 @@ use spki::der::asn1::{AnyRef, OctetStringRef};
 use spki::der::zeroize::Zeroizing;
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
-use super::crypto::PrivateMaterial;
 use crate::config_error::{ConfigError, ConfigProblem};
-use crate::verify::key::{EC, ED25519, P256, P384, RSA};
-use crate::verify::key_material::Kind;
+use crate::crypto::PrivateMaterial;
+use crate::crypto::key_detection::Kind;
+use crate::crypto::oid::{EC, ED25519, P256, P384, RSA};
 use crate::verify::pem::Expected;
 
 /// What kind of thing a PEM says it holds.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use jsonwebtoken::Algorithm;
 use sha2::{Digest, Sha256};
 
+use crate::algorithm::Algorithm;
+use crate::crypto::Material;
 use crate::verify::base64url::encode;
-use crate::verify::crypto::Material;
 
 /// A public key as its bytes.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ impl PublicNumbers {
     /// The key as it is published.
     pub(crate) fn jwk(&self, algorithm: Algorithm, kid: Option<&str>) -> Jwk {
         let mut jwk = self.required();
-        jwk.extend([("alg", format!("{algorithm:?}")), ("use", "sig".to_owned())]);
+        jwk.extend([("alg", algorithm.to_string()), ("use", "sig".to_owned())]);
         jwk.extend(kid.map(|kid| ("kid", kid.to_owned())));
         jwk
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::public_jwk::Jwk;
 use super::signing_key::SigningKey;
+use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::verify::base64url::encode;
 use crate::verify::{KeySet, MOST_CANDIDATES};
@@ -169,14 +170,14 @@ impl Signer {
     fn new(key: SigningKey, from: Duration) -> Self {
         #[derive(Serialize)]
         struct Header<'a> {
-            alg: String,
+            alg: Algorithm,
             typ: &'a str,
             #[serde(skip_serializing_if = "Option::is_none")]
             kid: Option<&'a str>,
         }
 
         let headers = ["JWT", "at+jwt"].map(|typ| {
-            let header = Header { alg: format!("{:?}", key.algorithm()), typ, kid: key.name() };
+            let header = Header { alg: key.algorithm(), typ, kid: key.name() };
             encode(&serde_json::to_vec(&header).expect("texts are JSON"))
         });
         Self { key, from, last_expiry: AtomicU64::new(0), headers }

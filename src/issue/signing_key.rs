@@ -1,14 +1,13 @@
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
 
-use jsonwebtoken::{Algorithm, AlgorithmFamily};
-
-use super::crypto::{PrivateKey, PrivateMaterial, Sign};
 use super::private_key::{self, Form, Reason};
 use super::public_jwk::{Jwk, PublicNumbers};
+use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
+use crate::crypto::secret::Secret;
+use crate::crypto::{PrivateKey, PrivateMaterial, Sign};
 use crate::verify::Key;
-use crate::verify::crypto::secret::Secret;
 
 /// A key that tokens are signed with, made ready for one algorithm: of all that the crate verifies. Clones share it.
 ///
@@ -99,10 +98,10 @@ impl SigningKey {
             }
             Self::hmac(algorithm, bytes)
         };
-        match algorithm.family() {
-            AlgorithmFamily::Hmac if algorithm == Algorithm::HS256 => secret(&mut [0; 32]),
-            AlgorithmFamily::Hmac if algorithm == Algorithm::HS384 => secret(&mut [0; 48]),
-            AlgorithmFamily::Hmac => secret(&mut [0; 64]),
+        match algorithm {
+            Algorithm::HS256 => secret(&mut [0; 32]),
+            Algorithm::HS384 => secret(&mut [0; 48]),
+            Algorithm::HS512 => secret(&mut [0; 64]),
             _ => {
                 PrivateKey::supports(algorithm)?;
                 let der = PrivateKey::generate(algorithm).ok_or(ConfigProblem::NoRandomness)?;

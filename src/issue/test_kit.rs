@@ -1,9 +1,8 @@
 //! An issuer for the tests of a service.
 
-use jsonwebtoken::Algorithm;
-
 use super::TokenIssuer;
 use super::signing_key::SigningKey;
+use crate::algorithm::Algorithm;
 
 impl TokenIssuer {
     /// An issuer for the tests of a service that takes tokens: with an Ed25519 key of its own, the name

@@ -69,7 +69,8 @@ impl Display for FetchError {
             Problem::Transport(_) => f.write_str("it could not be fetched"),
             Problem::Deadline(limit) => write!(
                 f,
-                "timed out after {limit:?}: RemoteKeys::fetch_limit sets how long an attempt may take"
+                "timed out after {} s: RemoteKeys::fetch_limit sets how long an attempt may take",
+                limit.as_secs_f64()
             ),
             Problem::Status(status, None) => write!(f, "it answered with status {}", status.as_u16()),
             Problem::Status(status, Some(target)) => write!(

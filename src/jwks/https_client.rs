@@ -9,8 +9,8 @@ use reqwest::{NoProxy, Proxy};
 
 use super::client::{ClientFuture, HttpClient};
 use crate::config_error::{ConfigError, ConfigProblem};
+use crate::crypto::key_detection::{KeyMaterial, Kind};
 use crate::url::without_secrets;
-use crate::verify::key_material::{KeyMaterial, Kind};
 use crate::verify::pem::{self, Block, Expected};
 
 /// The [`HttpClient`] that comes with this crate: HTTP/1.1, and TLS by rustls, which trusts whom the operating system

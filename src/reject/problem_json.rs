@@ -10,7 +10,7 @@ use crate::kind::AuthErrorKind;
 /// A [`Reject`] that says what is wrong as problem details
 /// ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)): `application/problem+json`.
 ///
-/// Status and headers are those of the default. `type` is one URL for each [`AuthErrorKind`](crate::AuthErrorKind), that of
+/// Status and headers are those of the default. `type` is one URL for each [`AuthErrorKind`], that of
 /// its documentation, and stays as it is; `title` is what the kind says of itself; `scope` is there if scopes are needed;
 /// and `detail` is there if a layer is missing, for the developer, in builds with debug assertions only.
 ///

@@ -4,16 +4,16 @@
 
 use std::error::Error;
 
-use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use memchr::memchr_iter;
 use serde::de::IgnoredAny;
 
 use super::base64url::{Buffer, decode_to_vec, is_canonical};
+use super::json;
 use super::jws::{Header, Jws, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::{KeySet, MOST_CANDIDATES};
 use super::rules::{Rules, Types};
-use super::{json, jwk};
+use crate::algorithm::{Algorithm, KeyType};
 use crate::config_error::{MOST_LISTED, SkippedKey, quoted};
 use crate::error::{AuthError, FixedCause};
 use crate::kind::AuthErrorKind;
@@ -143,7 +143,7 @@ const UNSUPPORTED_ALGORITHM: &FixedCause = &FixedCause(
 );
 
 fn unsupported_algorithm(error: AuthError, header: &Header<'_>, rules: &Rules, keys: &KeySet) -> AuthError {
-    let Some(algorithm) = jwk::algorithm(&header.alg) else {
+    let Some(algorithm) = Algorithm::named(&header.alg) else {
         if header.alg.eq_ignore_ascii_case("none") {
             return error.because(&FixedCause("the token is not signed: its `alg` is `none`"));
         }
@@ -182,7 +182,7 @@ fn unknown_key(header: &Header<'_>, keys: &KeySet) -> String {
     };
     let all = keys.keys();
     let held = listed(all.iter(), shown);
-    let hint = jwk::algorithm(&header.alg).map(|algorithm| assumption(algorithm, all.iter()));
+    let hint = Algorithm::named(&header.alg).map(|algorithm| assumption(algorithm, all.iter()));
     let hint = hint.unwrap_or_default();
     let is_nameless = |key: &Key| key.name().is_none() && !key.serves(header.kid.as_deref());
     let nameless = match all.iter().any(is_nameless) {
@@ -200,7 +200,7 @@ fn invalid_signature(header: &Header<'_>, keys: &KeySet) -> Option<String> {
     if let Some(skipped) = skipped_of(keys, header) {
         return Some(format!("another key with the `kid` of the token is skipped: {skipped}"));
     }
-    let (algorithm, kid) = (jwk::algorithm(&header.alg)?, header.kid.as_deref());
+    let (algorithm, kid) = (Algorithm::named(&header.alg)?, header.kid.as_deref());
     let serving = keys.keys().iter().filter(|key| key.algorithm() == algorithm && key.serves(kid)).count();
     let of = if kid.is_some() { "and `kid` of the token" } else { "of the token, which has no `kid`" };
     (serving > MOST_CANDIDATES).then(|| {
@@ -213,8 +213,8 @@ fn invalid_signature(header: &Header<'_>, keys: &KeySet) -> Option<String> {
 /// Names the setting for keys that serve an algorithm because it says so.
 fn assumption<'k>(algorithm: Algorithm, mut keys: impl Iterator<Item = &'k Key>) -> String {
     match keys.find(|key| key.algorithm_is_assumed()) {
-        Some(key) if algorithm.family() == AlgorithmFamily::Rsa => format!(
-            "; an RSA key without `alg` serves {:?}, which JwksRules::rsa_algorithm sets",
+        Some(key) if algorithm.key_type() == KeyType::Rsa => format!(
+            "; an RSA key without `alg` serves {}, which JwksRules::rsa_algorithm sets",
             key.algorithm()
         ),
         _ => String::new(),
@@ -231,8 +231,8 @@ fn skipped_of(keys: &KeySet, header: &Header<'_>) -> Option<String> {
 
 fn shown(key: &Key) -> String {
     match key.name() {
-        Some(kid) => format!("{} ({:?})", quoted(kid), key.algorithm()),
-        None => format!("one without `kid` ({:?})", key.algorithm()),
+        Some(kid) => format!("{} ({})", quoted(kid), key.algorithm()),
+        None => format!("one without `kid` ({})", key.algorithm()),
     }
 }
 

@@ -1,16 +1,16 @@
 //! JSON Web Keys, read one by one, so that an odd one cannot spoil the others (RFC 7517).
 
 use std::borrow::Cow;
-use std::str::FromStr;
 
-use jsonwebtoken::{Algorithm, jwk};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::base64url::decode_to_vec;
-use super::crypto::Material;
 use super::json::{self, Loose, Text};
 use super::key::Key;
+use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem, SkippedKey, quoted};
+use crate::crypto::Material;
 
 /// Rules for reading a JWK set: which keys are accepted, how many, and for which algorithm.
 ///
@@ -140,14 +140,12 @@ impl Key {
     }
 }
 
-/// From the types of jsonwebtoken; the same as [`Key::jwk`] with the text of the JWK. They forget an `alg` that they do
-/// not know, such as `Ed25519`, and all private members: the former are refused here, the latter go unnoticed.
-impl TryFrom<&jwk::Jwk> for Key {
+/// From parsed JSON. The same as [`Key::jwk`] with its text.
+impl TryFrom<&Value> for Key {
     type Error = ConfigError;
 
-    fn try_from(jwk: &jwk::Jwk) -> Result<Self, ConfigError> {
-        let json = serde_json::to_vec(jwk).map_err(|_| ConfigProblem::MalformedJwk { expected: "a JWK" })?;
-        Self::jwk(json)
+    fn try_from(jwk: &Value) -> Result<Self, ConfigError> {
+        Self::jwk(jwk.to_string())
     }
 }
 
@@ -190,12 +188,12 @@ fn kid_of(jwk: &str) -> Option<String> {
 /// The members of a JWK, of which none is judged before the JWK is [read](Self::read).
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Jwk<'a>(#[serde(borrow)] Loose<'a>);
+struct Jwk<'a>(#[serde(borrow)] Loose<'a>);
 
 const MALFORMED: ConfigProblem = ConfigProblem::MalformedJwk { expected: "a JWK" };
 
 impl<'a> Jwk<'a> {
-    pub(crate) fn parse(json: &'a [u8]) -> Result<Self, ConfigError> {
+    fn parse(json: &'a [u8]) -> Result<Self, ConfigError> {
         Ok(json::object(json).ok_or(MALFORMED)?)
     }
 
@@ -212,7 +210,7 @@ impl<'a> Jwk<'a> {
     }
 
     /// Makes the key ready, if it is one that signatures can be checked with.
-    pub(crate) fn read(&self, rules: &JwksRules) -> Result<Key, ConfigError> {
+    fn read(&self, rules: &JwksRules) -> Result<Key, ConfigError> {
         let (kty, crv) = (self.text("kty")?.ok_or(invalid("its `kty` is missing"))?, self.text("crv")?);
         let kid = self.text("kid")?.map(str::to_owned);
         let (stated, operations) = (self.text("alg")?, self.array("key_ops")?);
@@ -233,8 +231,9 @@ impl<'a> Jwk<'a> {
         if self.member("d")?.is_some() {
             return Err(ConfigProblem::PrivateKey.into());
         }
-        let stated =
-            stated.map(|name| algorithm(name).ok_or_else(|| unsupported_algorithm(name))).transpose()?;
+        let stated = stated
+            .map(|name| Algorithm::named(name).ok_or_else(|| unsupported_algorithm(name)))
+            .transpose()?;
         match (kty, crv) {
             ("RSA", _) => {
                 let (n, e) = (self.number("n")?, self.number("e")?);
@@ -333,20 +332,11 @@ fn stripped(number: &[u8]) -> &[u8] {
     &number[zeros..]
 }
 
-/// The algorithm of that exact name, of a JWK or of a token's header.
-pub(crate) fn algorithm(name: &str) -> Option<Algorithm> {
-    match name {
-        // RFC 9864, section 2.2.
-        "Ed25519" => Some(Algorithm::EdDSA),
-        name => Algorithm::from_str(name).ok(),
-    }
-}
-
 fn unsupported_algorithm(name: &str) -> ConfigProblem {
     // RFC 7515, section 4.1.1.
-    let hint = match Algorithm::from_str(&name.to_ascii_uppercase()) {
-        Ok(meant) => format!(": names are case-sensitive, `{meant:?}` is"),
-        Err(_) => String::new(),
+    let hint = match Algorithm::meant_by(name) {
+        Some(meant) => format!(": names are case-sensitive, `{meant}` is"),
+        None => String::new(),
     };
     unsupported(format!("its `alg` {} is not supported{hint}", quoted(name)))
 }

@@ -2,7 +2,6 @@ use std::fmt::{self, Formatter};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use jsonwebtoken::Algorithm;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -17,6 +16,7 @@ use super::required::RequiredClaim;
 use super::rules::{NewerKey, Refusal, Rules, TOKEN_LIMIT, Types};
 use super::validate::{Expected, Wanted};
 use super::{Verdict, Verify, claim_diagnosis, diagnosis};
+use crate::algorithm::Algorithm;
 use crate::claims::Claims;
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::credential::{Credential, OwnedCredential};

@@ -1,16 +1,17 @@
 use std::fmt::{self, Formatter};
 use std::sync::OnceLock;
 
-use jsonwebtoken::Algorithm;
 use pkcs1::RsaPublicKeyRef;
+use spki::SubjectPublicKeyInfoRef;
 use spki::der::Decode;
-use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
-use super::crypto::{Fingerprint, Material, VerifyingKey};
 use super::jws::{Header, TokenType};
-use super::key_material::Kind;
 use super::pem::Expected;
+use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
+use crate::crypto::key_detection::Kind;
+use crate::crypto::oid::{EC, ED25519, P256, P384, RSA};
+use crate::crypto::{Fingerprint, Material, VerifyingKey};
 
 /// A key that signatures are checked with, made ready for one algorithm.
 ///
@@ -265,12 +266,6 @@ impl fmt::Debug for Key {
 }
 
 const LONGEST_KNOWN_HEADER: usize = 512;
-
-pub(crate) const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-pub(crate) const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-pub(crate) const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-pub(crate) const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-pub(crate) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 const PUBLIC: Expected = Expected {
     labels: &["PUBLIC KEY", "RSA PUBLIC KEY"],

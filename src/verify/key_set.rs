@@ -1,14 +1,15 @@
 use std::fs;
 use std::path::Path;
 
-use jsonwebtoken::{Algorithm, jwk};
+use serde_json::Value;
 
 use super::base64url::Buffer;
-use super::crypto::Fingerprint;
 use super::jwk::{JwksRules, read_set};
 use super::jws::{Header, Jws, USUAL_HEADER};
 use super::key::{Key, KnownHeader};
+use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem, SkippedKey};
+use crate::crypto::Fingerprint;
 
 /// How many keys a token is tried against at the most: a signature check is the dearest thing a stranger can ask for.
 pub(crate) const MOST_CANDIDATES: usize = 4;
@@ -199,13 +200,11 @@ impl From<Key> for KeySet {
     }
 }
 
-/// From the types of jsonwebtoken; the same as [`KeySet::jwks`] with the text of the set.
-impl TryFrom<&jwk::JwkSet> for KeySet {
+/// From parsed JSON. The same as [`KeySet::jwks`] with its text.
+impl TryFrom<&Value> for KeySet {
     type Error = ConfigError;
 
-    fn try_from(set: &jwk::JwkSet) -> Result<Self, ConfigError> {
-        let json =
-            serde_json::to_vec(set).map_err(|_| ConfigProblem::MalformedJwk { expected: "a JWK set" })?;
-        Self::jwks(json)
+    fn try_from(set: &Value) -> Result<Self, ConfigError> {
+        Self::jwks(set.to_string())
     }
 }

@@ -6,7 +6,6 @@ pub(crate) mod base64url;
 mod cache;
 mod claim_diagnosis;
 mod claim_name_case;
-pub(crate) mod crypto;
 mod diagnosis;
 #[cfg(feature = "remote-keys")]
 mod issuer_resolver;
@@ -18,8 +17,7 @@ pub(crate) mod json;
 mod jwk;
 mod jws;
 mod jwt;
-pub(crate) mod key;
-pub(crate) mod key_material;
+mod key;
 mod key_set;
 mod key_source;
 mod key_union;

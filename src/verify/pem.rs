@@ -4,8 +4,8 @@ use std::str;
 
 use base64_simd::STANDARD;
 
-use super::key_material::{Form, KeyMaterial, Kind, Wrapping};
 use crate::config_error::{ConfigError, ConfigProblem};
+use crate::crypto::key_detection::{Form, KeyMaterial, Kind, Wrapping};
 
 /// A BEGIN line, an END line, and the base64 between them.
 pub(crate) struct Block<'a> {

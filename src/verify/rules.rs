@@ -12,7 +12,8 @@ use super::key::Key;
 use super::key_set::KeySet;
 use super::private_names::has_private_name;
 use super::validate::{Expected, Registered, plain};
-use super::{json, jwk, stream};
+use super::{json, stream};
+use crate::algorithm::Algorithm;
 use crate::claims::{Claims, TokenInfo};
 use crate::credential::Credential;
 use crate::kind::AuthErrorKind;
@@ -197,7 +198,7 @@ impl Rules {
         signature: &[u8],
     ) -> Result<&'k Key, Refusal> {
         let kid = header.kid.as_deref();
-        let algorithm = jwk::algorithm(&header.alg)
+        let algorithm = Algorithm::named(&header.alg)
             .filter(|algorithm| self.algorithms.contain(*algorithm))
             .ok_or(AuthErrorKind::UnsupportedAlgorithm)?;
         let mut candidates = keys.candidates(algorithm, kid).peekable();

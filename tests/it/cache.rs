@@ -16,8 +16,8 @@ use tower_jwt_auth::{
 use tower_layer::Layer;
 
 use crate::support::{
-    AUDIENCE, ISSUER, NOW, SECRET, at, base64url, bearer, claims_but, good_claims, good_token, refusal,
-    token, token_of, verifier,
+    AUDIENCE, ISSUER, NOW, SECRET, at, base64url, bearer, claims_but, for_oracle, good_claims, good_token,
+    refusal, token, token_of, verifier,
 };
 
 /// A clock that tests put forward and back.
@@ -182,8 +182,8 @@ async fn an_expired_token_leaves_when_it_is_asked_for() {
 
 /// Signed with a secret of [`secret`], and named after it.
 fn token_by(n: u8, kid: Option<&str>) -> String {
-    let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::HS256) };
-    jsonwebtoken::encode(&header, &good_claims(), &EncodingKey::from_secret(&secret(n))).unwrap()
+    let header = Header { kid: kid.map(str::to_owned), ..Header::new(for_oracle(Algorithm::HS256)) };
+    jsonwebtoken::encode(&header, &good_claims(), &EncodingKey::from_secret(&secret(n)).unwrap()).unwrap()
 }
 
 fn secret(n: u8) -> [u8; 32] {
@@ -521,8 +521,8 @@ proptest! {
         }
         for (name, value) in [("nbf", NOW - 20), ("nbf", NOW + 100), ("exp", NOW + 20)] {
             let claims = claims_but(name, json!(value));
-            let key = EncodingKey::from_secret(&secret(1));
-            tokens.push(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap());
+            let key = EncodingKey::from_secret(&secret(1)).unwrap();
+            tokens.push(jsonwebtoken::encode(&Header::new(for_oracle(Algorithm::HS256)), &claims, &key).unwrap());
         }
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for event in events {

@@ -7,20 +7,21 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, KeySet, Verdict};
 
-use crate::support::{AUDIENCE, ISSUER, SECRET, base64url, sign_parts};
+use crate::support::{AUDIENCE, ISSUER, SECRET, base64url, for_oracle, sign_parts};
 
 /// Why we refuse what `jsonwebtoken` accepts.
 #[derive(Debug, PartialEq)]
 enum Stricter {
-    /// It requires only what is listed as required, and then does not look at a type; we require what is configured.
+    /// It requires only what is listed as required; we require what is configured.
     IssuerOrAudience,
     /// It takes an array of issuers.
     IssuerArray,
-    /// It does not look at `crit`, `b64` or `typ`.
+    /// It does not look at `typ`, accepts a `crit` that names only `b64`, and takes `null` for a member that is missing.
     Header,
-    /// It takes a JSON array in place of the header or the claims.
+    /// It takes a JSON array in place of the claims.
     NoObject,
-    /// It looks at `nbf` only as an integer or not at all, and takes `null` for a claim that is missing.
+    /// It reads no claim that it is not told to check: `iat`, `jti`, `sub` and `cnf`. It takes `null` for an `iss` or `aud` that
+    /// is missing.
     WrongType,
     /// It takes the last of several claims of one name.
     Duplicate,
@@ -105,10 +106,13 @@ impl Sample {
             AuthErrorKind::InvalidClaims if self.claim("iss").is_some_and(|iss| iss.is_array()) => {
                 Some(Stricter::IssuerArray)
             }
-            AuthErrorKind::InvalidClaims => REGISTERED
-                .iter()
-                .any(|name| self.claim(name).is_some_and(|value| !value.is_string()))
-                .then_some(Stricter::WrongType),
+            AuthErrorKind::InvalidClaims => {
+                let is = |name, right: fn(&Value) -> bool| self.claim(name).as_ref().is_none_or(right);
+                let no_null = ["iss", "aud"].into_iter().all(|name| is(name, |value| !value.is_null()));
+                let texts = ["sub", "jti"].into_iter().all(|name| is(name, Value::is_string));
+                let is_right = no_null && texts && is("iat", Value::is_number) && is("cnf", Value::is_object);
+                (!is_right).then_some(Stricter::WrongType)
+            }
             AuthErrorKind::WrongIssuer if self.claim("iss").is_none() => Some(Stricter::IssuerOrAudience),
             AuthErrorKind::WrongAudience if self.claim("aud").is_none() => Some(Stricter::IssuerOrAudience),
             AuthErrorKind::SenderConstrained => self.claim("cnf").map(|_| Stricter::SenderConstrained),
@@ -159,8 +163,12 @@ fn ours() -> JwtVerifier<Value> {
     JwtVerifier::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap()).issuer(ISSUER).audience(AUDIENCE)
 }
 
+fn their_key() -> DecodingKey {
+    DecodingKey::from_secret(SECRET).unwrap()
+}
+
 fn theirs() -> Validation {
-    let mut validation = Validation::new(Algorithm::HS256);
+    let mut validation = Validation::new(for_oracle(Algorithm::HS256));
     validation.set_issuer(&[ISSUER]);
     validation.set_audience(&[AUDIENCE]);
     validation.validate_nbf = true;
@@ -172,7 +180,7 @@ fn assert_same_or_named(sample: &Sample) -> Result<(), TestCaseError> {
     let Verdict::Ready(ours) = ours().verify(&token) else {
         return Err(TestCaseError::fail("local keys are never waited for"));
     };
-    let theirs = decode::<Value>(&token, &DecodingKey::from_secret(SECRET), &theirs());
+    let theirs = decode::<Value>(&token, &their_key(), &theirs());
     match (ours, theirs) {
         (Ok(ours), Ok(theirs)) => prop_assert_eq!(&*ours, &theirs.claims, "{:?}", sample),
         (Err(_), Err(_)) => {}
@@ -326,11 +334,12 @@ fn every_reason_is_needed() {
             Stricter::IssuerArray,
             sample(plain, &good.replace(&format!("\"{ISSUER}\""), &format!("[\"{ISSUER}\"]"))),
         ),
-        (Stricter::Header, sample(r#"{"alg":"HS256","crit":["x"]}"#, &good)),
-        (Stricter::Header, sample(r#"{"alg":"HS256","b64":false}"#, &good)),
+        (Stricter::Header, sample(r#"{"alg":"HS256","crit":["b64"],"b64":true}"#, &good)),
+        (Stricter::Header, sample(r#"{"alg":"HS256","crit":null}"#, &good)),
         (Stricter::Header, sample(r#"{"alg":"HS256","typ":"secevent+jwt"}"#, &good)),
-        (Stricter::Header, sample(r#"{"alg":"HS256","b64":null}"#, &good)),
-        (Stricter::WrongType, sample(plain, &claims(&format!(r#"{exp},"nbf":null"#)))),
+        (Stricter::NoObject, sample(plain, &format!(r#"[{},1,null,"{ISSUER}","{AUDIENCE}"]"#, now + 300))),
+        (Stricter::WrongType, sample(plain, &claims(&format!(r#"{exp},"iat":null"#)))),
+        (Stricter::WrongType, sample(plain, &good.replace(&format!("\"{ISSUER}\""), "null"))),
         (Stricter::Duplicate, sample(plain, &claims(&format!(r#"{exp},"jti":"a","jti":"b""#)))),
         (Stricter::Fraction, sample(plain, &claims(&format!(r#","exp":{}.6"#, now - 61)))),
         (Stricter::LastSecond, sample(plain, &claims(&format!(r#","exp":{}"#, now - 60)))),
@@ -340,6 +349,8 @@ fn every_reason_is_needed() {
         let Verdict::Ready(Err(error)) = ours().verify(&sample.token()) else {
             panic!("{reason:?}: we accept {sample:?}");
         };
+        let theirs = decode::<Value>(sample.token(), &their_key(), &theirs());
+        assert!(theirs.is_ok(), "{reason:?}: they refuse {sample:?}");
         assert_eq!(sample.stricter(error.kind()), Some(reason), "{sample:?}");
     }
     let rows = [
@@ -350,7 +361,7 @@ fn every_reason_is_needed() {
     ];
     for (reason, sample) in rows {
         assert!(matches!(ours().verify(&sample.token()), Verdict::Ready(Ok(_))), "{reason:?}: we refuse");
-        let theirs = decode::<Value>(sample.token(), &DecodingKey::from_secret(SECRET), &theirs());
+        let theirs = decode::<Value>(sample.token(), &their_key(), &theirs());
         assert!(theirs.is_err(), "{reason:?}: they accept");
         assert_eq!(sample.laxer(), Some(reason));
     }

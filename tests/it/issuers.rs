@@ -15,7 +15,7 @@ use tower_jwt_auth::{
     Algorithm, AuthErrorKind, ConfigError, Issuers, JwtAuthLayer, JwtVerifier, KeySet, TokenCache,
 };
 
-use crate::support::{AUDIENCE, NOW, SECRET, ask, at, base64url, bearer, claims_but, secret};
+use crate::support::{AUDIENCE, NOW, SECRET, ask, at, base64url, bearer, claims_but, for_oracle, secret};
 
 const A: &str = "https://a.example.com";
 const B: &str = "https://b.example.com";
@@ -29,8 +29,8 @@ fn verifier(issuer: &str, number: u8) -> JwtVerifier<Value> {
 }
 
 fn sign(claims: &Value, number: u8) -> String {
-    let key = EncodingKey::from_secret(&secret::<32>(number));
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &key).unwrap()
+    let key = EncodingKey::from_secret(&secret::<32>(number)).unwrap();
+    jsonwebtoken::encode(&Header::new(for_oracle(Algorithm::HS256)), claims, &key).unwrap()
 }
 
 fn token(issuer: &str, number: u8) -> String {
@@ -94,8 +94,9 @@ async fn each_token_is_judged_by_the_verifier_of_its_issuer_alone() {
     }
     let escaped = format!(r#"{{"iss":"\u0068ttps://a.example.com","aud":"{AUDIENCE}","exp":{}}}"#, NOW + 9);
     let signed = format!("{header}.{}", base64url(escaped));
-    let key = EncodingKey::from_secret(&secret::<32>(1));
-    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
+    let key = EncodingKey::from_secret(&secret::<32>(1)).unwrap();
+    let signature =
+        jsonwebtoken::crypto::sign(signed.as_bytes(), &key, for_oracle(Algorithm::HS256)).unwrap();
     assert_eq!(refusal(&issuers, &format!("{signed}.{signature}")).await, None);
 }
 

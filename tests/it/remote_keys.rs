@@ -24,7 +24,7 @@ use tower_jwt_auth::{
 };
 
 use crate::keys::{jwk_with, set_of, signer};
-use crate::support::{AUDIENCE, ISSUER, NOW, at, claims_but};
+use crate::support::{AUDIENCE, ISSUER, NOW, at, claims_but, for_oracle};
 
 const JWKS: &str = "https://id.example.com/jwks.json";
 
@@ -139,7 +139,7 @@ fn token(kid: &str) -> String {
 }
 
 pub(crate) fn token_from(issuer: &str, kid: &str) -> String {
-    let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
+    let header = Header { kid: Some(kid.to_owned()), ..Header::new(for_oracle(Algorithm::EdDSA)) };
     jsonwebtoken::encode(&header, &claims_but("iss", json!(issuer)), &signer(Algorithm::EdDSA)).unwrap()
 }
 

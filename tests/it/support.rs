@@ -66,10 +66,16 @@ pub(crate) fn token_of(header: &str, payload: &str) -> String {
     sign_parts(&format!("{}.{}", base64url(header), base64url(payload)))
 }
 
+/// The algorithm by its name in jsonwebtoken, the oracle.
+pub(crate) fn for_oracle(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    algorithm.as_str().parse().unwrap()
+}
+
 /// Adds the signature to the first two parts of a token.
 pub(crate) fn sign_parts(signed: &str) -> String {
-    let key = EncodingKey::from_secret(SECRET);
-    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
+    let key = EncodingKey::from_secret(SECRET).unwrap();
+    let signature =
+        jsonwebtoken::crypto::sign(signed.as_bytes(), &key, for_oracle(Algorithm::HS256)).unwrap();
     format!("{signed}.{signature}")
 }
 

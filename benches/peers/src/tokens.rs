@@ -2,8 +2,9 @@
 //! own benches, byte for byte.
 
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use tower_jwt_auth::Algorithm;
 
 pub(crate) const ISSUER: &str = "https://id.example.com/realms/shop";
 pub(crate) const AUDIENCE: &str = "https://api.example.com/orders";
@@ -79,7 +80,7 @@ impl Issuer {
         let secret = "a secret for the benches, 32 byt";
         Self {
             algorithm: Algorithm::HS256,
-            signing: EncodingKey::from_secret(secret.as_bytes()),
+            signing: EncodingKey::from_secret(secret.as_bytes()).expect("it is not empty"),
             key: secret,
         }
     }
@@ -112,20 +113,20 @@ impl Issuer {
     }
 
     /// The algorithm as tokens and keys call it.
-    pub(crate) fn alg(&self) -> String {
-        format!("{:?}", self.algorithm)
+    pub(crate) fn alg(&self) -> &'static str {
+        self.algorithm.as_str()
     }
 
     /// What `jsonwebtoken::decode` takes, with all checks on.
     pub(crate) fn decoding(&self) -> (DecodingKey, Validation) {
         let key = self.key.as_bytes();
         let key = match self.algorithm {
-            Algorithm::HS256 => Ok(DecodingKey::from_secret(key)),
+            Algorithm::HS256 => DecodingKey::from_secret(key),
             Algorithm::RS256 => DecodingKey::from_rsa_pem(key),
             Algorithm::ES256 => DecodingKey::from_ec_pem(key),
             _ => DecodingKey::from_ed_pem(key),
         };
-        let mut validation = Validation::new(self.algorithm);
+        let mut validation = Validation::new(for_jsonwebtoken(self.algorithm));
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.validate_nbf = true;
@@ -134,7 +135,7 @@ impl Issuer {
 
     /// The key as a JWK set, for those that take nothing else.
     pub(crate) fn jwks(&self) -> String {
-        let jwk = Jwk::from_encoding_key(&self.signing, self.algorithm);
+        let jwk = Jwk::from_encoding_key(&self.signing, for_jsonwebtoken(self.algorithm));
         let mut jwk = jwk.expect("the fixture is a key");
         jwk.common.key_id = Some(KID.to_owned());
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
@@ -181,7 +182,7 @@ impl Issuer {
 
     /// With the very secret, but by HS384; or the public key taken for a secret.
     fn signed_otherwise(&self, claims: &User) -> String {
-        let key = EncodingKey::from_secret(self.key.as_bytes());
+        let key = EncodingKey::from_secret(self.key.as_bytes()).expect("it is not empty");
         let algorithm = match self.algorithm {
             Algorithm::HS256 => Algorithm::HS384,
             _ => Algorithm::HS256,
@@ -190,8 +191,13 @@ impl Issuer {
     }
 }
 
+/// The algorithm by its name in jsonwebtoken.
+fn for_jsonwebtoken(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    algorithm.as_str().parse().expect("both have the same names")
+}
+
 fn encode(algorithm: Algorithm, claims: &User, key: &EncodingKey) -> String {
-    let mut header = Header::new(algorithm);
+    let mut header = Header::new(for_jsonwebtoken(algorithm));
     header.kid = Some(KID.to_owned());
     jsonwebtoken::encode(&header, claims, key).expect("the key can sign")
 }

@@ -16,10 +16,10 @@ use smallvec::SmallVec;
 use self::count::Count;
 pub use self::settings::{CacheStats, TokenCache};
 use self::tag_filter::TagFilter;
-use super::crypto::Fingerprint;
 use super::key_set::KeySet;
 use super::rules::Judged;
 use crate::claims::Claims;
+use crate::crypto::Fingerprint;
 use crate::registered::NumericDate;
 use crate::revocation::Revocable;
 

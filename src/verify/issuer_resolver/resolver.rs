@@ -328,8 +328,8 @@ impl<C> Task<C> {
             Ok(Ok(None)) => Outcome::Absent,
             Ok(Err(cause)) => Outcome::failed(cause),
             Err(_) => Outcome::failed(format!(
-                "the resolver did not answer within {:?}: see IssuerResolver::lookup_limit",
-                settings.lookup_limit
+                "the resolver did not answer within {} s: see IssuerResolver::lookup_limit",
+                settings.lookup_limit.as_secs_f64()
             )),
         };
         self.outcome = Some(outcome);

@@ -5,8 +5,8 @@ use serde_json::json;
 use tower_jwt_auth::{Algorithm, SigningKey};
 
 use super::{issuer_of, signing_key, verifier_of};
-use crate::keys::{ALGORITHMS, GRAVIOLA, SECRET, assert_error, der, fixture};
-use crate::support::{base64url, refusal};
+use crate::keys::{GRAVIOLA, SECRET, assert_error, der, fixture};
+use crate::support::{base64url, for_oracle, refusal};
 
 const PRIVATE: [(Algorithm, &str, &str); 6] = [
     (Algorithm::RS256, "rsa2048.private.pem", "rsa2048.public.pem"),
@@ -157,21 +157,21 @@ fn refuses_private_keys_of_one_repeated_byte() {
 
 #[tokio::test]
 async fn keys_of_every_algorithm_are_generated_and_none_twice() {
-    for algorithm in ALGORITHMS {
+    for &algorithm in Algorithm::ALL {
         // One RSA key is enough; and with no optimisation, RustCrypto takes a quarter of a minute to find it.
         let slow = cfg!(all(feature = "rust-crypto", not(feature = "aws-lc-rs")));
-        if algorithm.family() == AlgorithmFamily::Rsa && (slow || algorithm != Algorithm::RS256) {
+        if for_oracle(algorithm).family() == AlgorithmFamily::Rsa && (slow || algorithm != Algorithm::RS256) {
             continue;
         }
         let issuer = issuer_of(SigningKey::generate(algorithm).unwrap());
         let token = issuer.issue(&json!({})).unwrap();
         assert_eq!(refusal(&issuer.verifier(), token.as_str()).await, None, "{algorithm:?}");
-        if algorithm.family() == AlgorithmFamily::Hmac {
+        if for_oracle(algorithm).family() == AlgorithmFamily::Hmac {
             assert_eq!(issuer.jwks(), r#"{"keys":[]}"#);
         } else {
             assert_eq!(refusal(&verifier_of(&issuer.jwks()), token.as_str()).await, None, "{algorithm:?}");
         }
-        if algorithm.family() != AlgorithmFamily::Rsa {
+        if for_oracle(algorithm).family() != AlgorithmFamily::Rsa {
             let other = issuer_of(SigningKey::generate(algorithm).unwrap());
             assert!(refusal(&other.verifier(), token.as_str()).await.is_some(), "{algorithm:?}");
         }

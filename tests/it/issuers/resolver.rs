@@ -301,7 +301,7 @@ async fn a_hanging_lookup_holds_no_request_for_long() {
     directory.set(Mode::Up);
     let error = issuers.verify(&token).await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(cause, "the resolver did not answer within 5s: see IssuerResolver::lookup_limit");
+    assert_eq!(cause, "the resolver did not answer within 5 s: see IssuerResolver::lookup_limit");
     assert_eq!(error.retry_after(), Some(Duration::from_millis(500)), "when it is looked up again");
     sleep(Duration::from_millis(500)).await;
     assert_eq!(refusal(&issuers, &token).await, None);

@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, KeySet, TokenCache};
 
-use super::{ALGORITHMS, jwk_with, read_set, set_of, token};
+use super::{jwk_with, read_set, set_of, token};
 use crate::support::{NOW, at, refusal};
 
 const UNSUPPORTED: Option<AuthErrorKind> = Some(AuthErrorKind::UnsupportedAlgorithm);
 
 /// One key for each algorithm, of that name.
 fn all_keys() -> KeySet {
-    let named = |algorithm: Algorithm| jwk_with(algorithm, json!({"kid": format!("{algorithm:?}")}));
-    read_set(set_of(&ALGORITHMS.map(named))).unwrap()
+    let named = |algorithm: Algorithm| jwk_with(algorithm, json!({"kid": algorithm}));
+    read_set(set_of(&Algorithm::ALL.iter().copied().map(named).collect::<Vec<_>>())).unwrap()
 }
 
 fn verifier() -> JwtVerifier<Value> {
@@ -19,7 +19,7 @@ fn verifier() -> JwtVerifier<Value> {
 }
 
 fn named_token(algorithm: Algorithm) -> String {
-    token(algorithm, Some(&format!("{algorithm:?}")))
+    token(algorithm, Some(algorithm.as_str()))
 }
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn accepts_each_algorithm_unless_restricted() {
     let two = verifier().algorithms([Algorithm::RS256, Algorithm::EdDSA]);
     let none = verifier().algorithms([]);
     let replaced = none.clone().algorithms([Algorithm::HS256]);
-    for algorithm in ALGORITHMS {
+    for &algorithm in Algorithm::ALL {
         for token in [named_token(algorithm), token(algorithm, None)] {
             let in_two = [Algorithm::RS256, Algorithm::EdDSA].contains(&algorithm);
             assert_eq!(refusal(&all, &token).await, None, "{algorithm:?}");
@@ -65,4 +65,32 @@ async fn restricts_tokens_that_are_cached() {
         assert_eq!(refusal(&restricted, &token).await, UNSUPPORTED);
         assert_eq!(refusal(&cached, &token).await, None);
     }
+}
+
+#[test]
+fn reads_and_writes_names() {
+    for algorithm in Algorithm::ALL {
+        let json = serde_json::to_string(algorithm).unwrap();
+        assert_eq!(json, format!("\"{algorithm}\""));
+        assert_eq!(serde_json::from_str::<Algorithm>(&json).unwrap(), *algorithm);
+        assert_eq!(algorithm.as_str().parse(), Ok(*algorithm));
+    }
+    // RFC 9864, section 2.2.
+    assert_eq!("Ed25519".parse(), Ok(Algorithm::EdDSA));
+    assert_eq!(serde_json::from_value::<Algorithm>(json!("Ed25519")).unwrap(), Algorithm::EdDSA);
+    assert_eq!(Algorithm::EdDSA.to_string(), "EdDSA");
+
+    for (name, expected) in [
+        ("eddsa", "unknown algorithm `eddsa`: names are case-sensitive, use `EdDSA`"),
+        ("hs256", "unknown algorithm `hs256`: names are case-sensitive, use `HS256`"),
+        (
+            "none\n",
+            "unknown algorithm `none\\n`: use one of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, \
+             ES384, EdDSA",
+        ),
+    ] {
+        assert_eq!(name.parse::<Algorithm>().unwrap_err().to_string(), expected);
+        assert_eq!(serde_json::from_value::<Algorithm>(json!(name)).unwrap_err().to_string(), expected);
+    }
+    assert!(serde_json::from_value::<Algorithm>(json!({"HS256": null})).is_err());
 }

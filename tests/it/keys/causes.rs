@@ -10,7 +10,7 @@ use tower_jwt_auth::{
 };
 
 use super::{jwk_with, read_set, set_of, signer, token};
-use crate::support::{NOW, ask, at, base64url, bearer, secret};
+use crate::support::{NOW, ask, at, base64url, bearer, for_oracle, secret};
 
 fn verifier(keys: &[Value]) -> JwtVerifier<Value> {
     JwtVerifier::new(read_set(set_of(keys)).unwrap()).clock(|| at(NOW))
@@ -26,7 +26,8 @@ async fn cause(verifier: &impl Verify<Claims = Value>, token: &str) -> (AuthErro
 fn with_header(algorithm: Algorithm, header: &Value) -> String {
     let claims = base64url(json!({"exp": NOW + 300}).to_string());
     let signed = format!("{}.{claims}", base64url(header.to_string()));
-    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &signer(algorithm), algorithm).unwrap();
+    let signature =
+        jsonwebtoken::crypto::sign(signed.as_bytes(), &signer(algorithm), for_oracle(algorithm)).unwrap();
     format!("{signed}.{signature}")
 }
 

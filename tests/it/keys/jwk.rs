@@ -2,10 +2,10 @@
 
 use jsonwebtoken::AlgorithmFamily;
 use serde_json::{Value, json};
-use tower_jwt_auth::{Algorithm, AuthErrorKind, JwksRules, Key, KeySet, jwk};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, JwksRules, Key, KeySet};
 
-use super::{ALGORITHMS, SECRET, assert_error, fixture, jwk_of, jwk_with, read_jwk, refused, set_of, token};
-use crate::support::base64url;
+use super::{SECRET, assert_error, fixture, jwk_of, jwk_with, read_jwk, refused, set_of, token};
+use crate::support::{base64url, for_oracle};
 
 const NOT_A_JWK: &str = "the text is not a JWK";
 const PRIVATE: &str =
@@ -13,7 +13,7 @@ const PRIVATE: &str =
 
 #[tokio::test]
 async fn each_algorithm_verifies_what_is_signed_with_it() {
-    for algorithm in ALGORITHMS {
+    for &algorithm in Algorithm::ALL {
         let key = read_jwk(jwk_of(algorithm).to_string()).unwrap();
         assert_eq!(key.algorithm(), algorithm);
         let refusal = refused(KeySet::from(key), &token(algorithm, None)).await;
@@ -226,26 +226,22 @@ fn members_are_exact() {
 }
 
 #[tokio::test]
-async fn keys_of_jsonwebtoken_can_be_used() {
-    for algorithm in ALGORITHMS {
-        if algorithm.family() == AlgorithmFamily::Hmac {
+async fn reads_keys_from_parsed_json() {
+    for &algorithm in Algorithm::ALL {
+        if for_oracle(algorithm).family() == AlgorithmFamily::Hmac {
             continue;
         }
         let json = jwk_with(algorithm, json!({"kid": "k1"}));
-        let parsed: jwk::Jwk = serde_json::from_value(json.clone()).unwrap();
-        let key = Key::try_from(&parsed).unwrap();
+        let key = Key::try_from(&json).unwrap();
         assert_eq!(format!("{key:?}"), format!("{:?}", read_jwk(json.to_string()).unwrap()));
         assert_eq!(refused(KeySet::from(key), &token(algorithm, Some("k1"))).await, None, "{algorithm:?}");
     }
-    let parse = |changes| serde_json::from_value::<jwk::Jwk>(jwk_with(Algorithm::RS256, changes)).unwrap();
+    let rsa = |changes| jwk_with(Algorithm::RS256, changes);
     for (name, jwk, expected) in [
-        ("enc", parse(json!({"use": "enc"})), "the JWK cannot be used: its `use` is not `sig`"),
-        (
-            "alg forgotten",
-            parse(json!({"alg": "RS1"})),
-            "the JWK cannot be used: its `alg` `UNKNOWN_ALGORITHM` is not supported",
-        ),
-        ("n", parse(json!({"n": "AQ=="})), "the JWK cannot be used: its `n` is missing or not base64url"),
+        ("enc", rsa(json!({"use": "enc"})), "the JWK cannot be used: its `use` is not `sig`"),
+        ("alg", rsa(json!({"alg": "RS1"})), "the JWK cannot be used: its `alg` `RS1` is not supported"),
+        ("an array", json!([]), "the text is not a JWK"),
+        ("n", rsa(json!({"n": "AQ=="})), "the JWK cannot be used: its `n` is missing or not base64url"),
     ] {
         assert_error(name, Key::try_from(&jwk), expected);
     }

@@ -6,7 +6,7 @@ use std::{fs, process};
 use serde_json::{Value, json};
 use tower_jwt_auth::{
     Algorithm, AuthErrorKind, ConfigErrorKind, Key, KeyIssuer, KeyLookup, KeySet, KeySource, KeyStore,
-    KeysRef, Refresh, jwk,
+    KeysRef, Refresh,
 };
 
 use super::{assert_error, fixture, jwk_of, jwk_with, read_set, refused, set_of, token};
@@ -154,20 +154,18 @@ fn a_set_without_a_usable_key_says_why() {
 }
 
 #[tokio::test]
-async fn sets_of_jsonwebtoken_can_be_used() {
+async fn reads_sets_from_parsed_json() {
     let odd = jwk_with(Algorithm::RS256, json!({"use": "enc", "kid": "k1"}));
-    let parsed: jwk::JwkSet = serde_json::from_str(&set_of(&[odd.clone(), good()])).unwrap();
-    let keys = KeySet::try_from(&parsed).unwrap();
+    let keys = KeySet::try_from(&json!({"keys": [odd, good()]})).unwrap();
     assert_eq!(keys.skipped()[0].to_string(), "key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`");
     assert_eq!(refused(keys, &token(Algorithm::ES256, Some("good"))).await, None);
 
-    let parsed: jwk::JwkSet = serde_json::from_str(&set_of(&[odd])).unwrap();
     assert_error(
         "no usable key",
-        KeySet::try_from(&parsed),
+        KeySet::try_from(&json!({"keys": [odd]})),
         "the JWK set has no usable key: key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`",
     );
-    assert_error("no key", KeySet::try_from(&jwk::JwkSet { keys: Vec::new() }), "the JWK set is empty");
+    assert_error("no key", KeySet::try_from(&json!({"keys": []})), "the JWK set is empty");
 }
 
 #[tokio::test]

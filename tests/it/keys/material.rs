@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tower_jwt_auth::{Algorithm, Key, KeySet, SigningKey};
 
-use super::{ALGORITHMS, SECRET, assert_error, der, fixture, jwk_of, read_jwk, set_of};
+use super::{SECRET, assert_error, der, fixture, jwk_of, read_jwk, set_of};
 use crate::support::base64url;
 
 /// Gives a secret to everything that takes one.
@@ -287,7 +287,7 @@ fn refuses_key_material_in_every_encoding() {
         materials.push((kind, "an SSH key", line.into_bytes()));
         materials.push((kind, "an SSH key", key));
     }
-    for algorithm in ALGORITHMS {
+    for &algorithm in Algorithm::ALL {
         let jwk = jwk_of(algorithm);
         materials.push(("a JWK", "a JWK", serde_json::to_vec_pretty(&jwk).unwrap()));
         materials.push(("a JWK set", "a JWK", set_of(&[jwk]).into_bytes()));

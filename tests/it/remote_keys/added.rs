@@ -8,7 +8,7 @@ use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, KeyStore, RemoteKeys, 
 use super::looks::old_and_new;
 use super::{Provider, at_once, key_set, pass, refusal, seconds, token};
 use crate::keys::{SECRET, signer};
-use crate::support::{AUDIENCE, ISSUER, NOW, at, good_claims};
+use crate::support::{AUDIENCE, ISSUER, NOW, at, for_oracle, good_claims};
 
 fn verifier(first: &Provider, second: &Provider) -> JwtVerifier<Value> {
     let verifier = super::verifier(&first.keys());
@@ -112,7 +112,7 @@ async fn four_keys_are_tried_of_both_sources_together() {
     let unnamed =
         |number| Key::hmac(Algorithm::HS256, format!("secret number {number} of thirty-two bytes")).unwrap();
     let good = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
-    let header = jsonwebtoken::Header::new(Algorithm::HS256);
+    let header = jsonwebtoken::Header::new(for_oracle(Algorithm::HS256));
     let signed = jsonwebtoken::encode(&header, &good_claims(), &signer(Algorithm::HS256)).unwrap();
     for (others, expected) in [(3, None), (4, Some(InvalidSignature))] {
         let others = KeySet::new((0..others).map(unnamed));

@@ -127,7 +127,7 @@ async fn an_attempt_that_ran_out_of_time_says_what_it_waited_for() {
         assert_eq!(
             keys.last_error().unwrap().to_string(),
             format!(
-                "{waited_for}: timed out after 5s: RemoteKeys::fetch_limit sets how long an attempt may take"
+                "{waited_for}: timed out after 5 s: RemoteKeys::fetch_limit sets how long an attempt may take"
             )
         );
     }

@@ -14,7 +14,7 @@ use tower_jwt_auth::{Algorithm, KeySet, Verdict};
 
 use super::{Provider, at_once, jwks, key_set, pass, refusal, seconds, token, verifier};
 use crate::keys::{fixture, jwk_by, jwk_with, set_of, signer};
-use crate::support::{NOW, base64url, claims_but, good_claims};
+use crate::support::{NOW, base64url, claims_but, for_oracle, good_claims};
 
 /// A token that nobody has signed.
 fn unsigned(header: &Value, payload: &str) -> String {
@@ -168,7 +168,7 @@ fn rsa_key(key: &EncodingKey, kid: Option<&str>) -> (String, String) {
         Some(kid) => jwk["kid"] = kid.into(),
         None => drop(jwk.as_object_mut().unwrap().remove("kid")),
     }
-    let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::RS256) };
+    let header = Header { kid: kid.map(str::to_owned), ..Header::new(for_oracle(Algorithm::RS256)) };
     (set_of(&[jwk]), jsonwebtoken::encode(&header, &good_claims(), key).unwrap())
 }
 

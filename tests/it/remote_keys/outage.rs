@@ -197,7 +197,7 @@ async fn promise_8_an_attempt_has_a_deadline() {
     pass(4).await;
     assert_eq!(
         keys.last_error().unwrap().to_string(),
-        "https://id.example.com/jwks.json: timed out after 5s: RemoteKeys::fetch_limit sets how long an attempt may take"
+        "https://id.example.com/jwks.json: timed out after 5 s: RemoteKeys::fetch_limit sets how long an attempt may take"
     );
     assert_eq!(keys.stats().failures(), 1);
 }

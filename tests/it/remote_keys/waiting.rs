@@ -11,7 +11,7 @@ use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Verdict};
 
 use super::{JWKS, Provider, at_once, key_set, pass, refusal, seconds, token, verifier};
 use crate::keys::{jwk_of, signer};
-use crate::support::{base64url, claims_but, good_claims};
+use crate::support::{base64url, claims_but, for_oracle, good_claims};
 
 /// The answers to so many requests that come at once, with tokens that name one key each.
 async fn all_at_once(
@@ -53,7 +53,8 @@ async fn no_address_but_that_of_the_settings_is_asked() {
         let claims = if place == "iss" { claims_but("iss", value.clone()) } else { good_claims() };
         let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
         let key = signer(Algorithm::EdDSA);
-        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::EdDSA).unwrap();
+        let signature =
+            jsonwebtoken::crypto::sign(signed.as_bytes(), &key, for_oracle(Algorithm::EdDSA)).unwrap();
         let token = format!("{signed}.{signature}");
         assert_eq!(crate::support::refusal(&verifier, &token).await, Some(UnknownKey), "{place}");
     }
@@ -189,7 +190,7 @@ async fn first_fetch_that_hangs_holds_a_bounded_number_until_its_deadline() {
     assert_eq!((start.elapsed(), provider.requests()), (seconds(5), 1));
     assert_eq!(keys.stats().turned_away(), 500);
     let cause = keys.last_error().unwrap().to_string();
-    assert!(cause.contains("timed out after 5s"), "{cause}");
+    assert!(cause.contains("timed out after 5 s"), "{cause}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,9 +19,9 @@ use crate::tokens::{AUDIENCE, ISSUER, Issuer};
 
 pub(super) fn open(issuer: &Issuer) -> Option<Box<dyn Peer>> {
     let algorithm = match issuer.algorithm {
-        jsonwebtoken::Algorithm::HS256 => Algorithm::HS256,
-        jsonwebtoken::Algorithm::RS256 => Algorithm::RS256,
-        jsonwebtoken::Algorithm::ES256 => Algorithm::ES256,
+        tower_jwt_auth::Algorithm::HS256 => Algorithm::HS256,
+        tower_jwt_auth::Algorithm::RS256 => Algorithm::RS256,
+        tower_jwt_auth::Algorithm::ES256 => Algorithm::ES256,
         _ => return None,
     };
     let jwks: Jwks = serde_json::from_str(&issuer.jwks()).expect("the JWK set is well-formed");

@@ -1,10 +1,10 @@
 //! `jwt_authorizer::AuthorizationLayer` with one static key, the only one its algorithm list admits.
 
 use axum07::body::Body;
-use jsonwebtoken::Algorithm;
 use jsonwebtoken9::TokenData;
 use jwt_authorizer::{IntoLayer, JwtAuthorizer, Validation};
 use tower::Layer;
+use tower_jwt_auth::Algorithm;
 
 use super::jsonwebtoken9::algorithm;
 use crate::peer::{Layered, Peer, now, orders};

@@ -33,7 +33,7 @@ pub(crate) const ROWS: [Row; 11] = [
     Row {
         package: "jsonwebtoken",
         beside: "`decode` alone",
-        note: "No request around the token. Here, and in all that use its versions 10 and 11, RustCrypto checks HS256 and \
+        note: "No request around the token. Here, and in all that use its versions 10 to 12, RustCrypto checks HS256 and \
                AWS-LC the rest: the faster of its back ends for each.",
         open: |issuer| Some(jsonwebtoken::open(issuer)),
     },

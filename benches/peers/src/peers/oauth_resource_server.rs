@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use jsonwebtoken::Algorithm;
 use oauth_resource_server::http_layer::HttpAuthLayer;
 use oauth_resource_server::{AuthorizedToken, KeyNaming, OAuthConfig, OAuthValidator};
 use tower::Layer;
+use tower_jwt_auth::Algorithm;
 
 use crate::peer::{Layered, Peer, orders};
 use crate::tokens::{AUDIENCE, ISSUER, Issuer};
@@ -20,7 +20,7 @@ pub(super) fn open(issuer: &Issuer) -> Option<Box<dyn Peer>> {
         jwks_uri: Some(format!("{ISSUER}/jwks")),
         audience: AUDIENCE.to_owned(),
         resource: AUDIENCE.to_owned(),
-        algorithms: vec![issuer.alg()],
+        algorithms: vec![issuer.alg().to_owned()],
         allow_unscoped_tokens: true,
         ..OAuthConfig::default()
     };

@@ -19,6 +19,6 @@ pub(crate) fn bearer(secret: &str, header: &Header, changes: &Value) -> String {
     for (name, value) in changes.as_object().unwrap() {
         claims[name] = value.clone();
     }
-    let key = EncodingKey::from_secret(secret.as_bytes());
+    let key = EncodingKey::from_secret(secret.as_bytes()).unwrap();
     format!("Bearer {}", jsonwebtoken::encode(header, &claims, &key).unwrap())
 }

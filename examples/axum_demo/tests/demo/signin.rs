@@ -51,7 +51,8 @@ fn claims(answer: &Answer) -> Value {
     let token = answer["access_token"].as_str().unwrap();
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_audience(&["axum_demo"]);
-    jsonwebtoken::decode(token, &DecodingKey::from_secret(SECRET.as_bytes()), &validation).unwrap().claims
+    let key = DecodingKey::from_secret(SECRET.as_bytes()).unwrap();
+    jsonwebtoken::decode(token, &key, &validation).unwrap().claims
 }
 
 /// Of an office that has one address, or one network of IPv6.

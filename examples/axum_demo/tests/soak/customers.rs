@@ -86,8 +86,8 @@ async fn show_forged(site: &Site, server: usize, tokens: &VecDeque<Token>, rando
         }
         _ => {
             let header = Header { kid: Some(random.u64(..).to_string()), ..Header::new(Algorithm::HS256) };
-            let token =
-                jsonwebtoken::encode(&header, &json!({"sub": "eze"}), &EncodingKey::from_secret(b"key"));
+            let key = EncodingKey::from_secret(b"key").unwrap();
+            let token = jsonwebtoken::encode(&header, &json!({"sub": "eze"}), &key);
             ("fetched keys, unknown key", token.unwrap())
         }
     };

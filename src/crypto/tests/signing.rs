@@ -2,7 +2,14 @@
 
 use std::fs;
 
-use super::*;
+use crate::algorithm::Algorithm;
+#[cfg(feature = "aws-lc-rs")]
+use crate::crypto::aws_lc;
+#[cfg(all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")))]
+use crate::crypto::graviola;
+#[cfg(feature = "rust-crypto")]
+use crate::crypto::rust_crypto;
+use crate::crypto::{Material, PrivateMaterial, Sign};
 use crate::issue::private_key::{Form, from_der, from_pem};
 use crate::verify::Key;
 
@@ -22,7 +29,7 @@ fn fixture(name: &str) -> String {
     fs::read_to_string(format!("{}/tests/fixtures/{name}.private.pem", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-fn check<K: Sign>(of: &str) {
+fn signs<K: Sign>(of: &str) {
     for (algorithm, name) in PRIVATE {
         let (form, document) = from_pem(fixture(name).as_bytes()).unwrap();
         let Ok(material) = from_der(&form, &document) else { panic!("{of}, {name}") };
@@ -44,13 +51,12 @@ fn generates<K: Sign>(of: &str, algorithms: &[Algorithm]) {
 fn assert_signs<K: Sign>(of: &str, algorithm: Algorithm, key: &K, material: &PrivateMaterial<'_>) {
     let public = key.public();
     let public = match (material, &public) {
-        (PrivateMaterial::Rsa(key), None) => crate::verify::crypto::Material::Rsa {
-            n: key.modulus.as_bytes(),
-            e: key.public_exponent.as_bytes(),
-        },
-        (PrivateMaterial::P256(_), Some(point)) => crate::verify::crypto::Material::P256(point),
-        (PrivateMaterial::P384(_), Some(point)) => crate::verify::crypto::Material::P384(point),
-        (PrivateMaterial::Ed25519(_), Some(key)) => crate::verify::crypto::Material::Ed25519(key),
+        (PrivateMaterial::Rsa(key), None) => {
+            Material::Rsa { n: key.modulus.as_bytes(), e: key.public_exponent.as_bytes() }
+        }
+        (PrivateMaterial::P256(_), Some(point)) => Material::P256(point),
+        (PrivateMaterial::P384(_), Some(point)) => Material::P384(point),
+        (PrivateMaterial::Ed25519(_), Some(key)) => Material::Ed25519(key),
         _ => panic!("{of}, {algorithm:?}: no public key, or one too many"),
     };
     let public = Key::from_jwk(algorithm, None, public).unwrap();
@@ -67,7 +73,7 @@ const QUICK: [Algorithm; 3] = [Algorithm::ES256, Algorithm::ES384, Algorithm::Ed
 #[cfg(feature = "aws-lc-rs")]
 #[test]
 fn aws_lc_signs() {
-    check::<aws_lc::PrivateKey>("aws-lc-rs");
+    signs::<aws_lc::PrivateKey>("aws-lc-rs");
     generates::<aws_lc::PrivateKey>("aws-lc-rs", &QUICK);
     generates::<aws_lc::PrivateKey>("aws-lc-rs", &[Algorithm::RS256]);
 }
@@ -75,7 +81,7 @@ fn aws_lc_signs() {
 #[cfg(feature = "rust-crypto")]
 #[test]
 fn rust_crypto_signs() {
-    check::<rust_crypto::PrivateKey>("rust-crypto");
+    signs::<rust_crypto::PrivateKey>("rust-crypto");
     // With no optimisation, RSA keys take it long to find.
     generates::<rust_crypto::PrivateKey>("rust-crypto", &QUICK);
 }
@@ -83,7 +89,7 @@ fn rust_crypto_signs() {
 #[cfg(all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[test]
 fn graviola_signs() {
-    check::<graviola::PrivateKey>("graviola");
+    signs::<graviola::PrivateKey>("graviola");
     generates::<graviola::PrivateKey>("graviola", &QUICK);
     generates::<graviola::PrivateKey>("graviola", &[Algorithm::RS256]);
 }

@@ -2,11 +2,11 @@
 //! copied for each token in a few instructions, while AWS-LC sets up a whole context.
 
 use hmac::{Hmac, KeyInit, Mac};
-use jsonwebtoken::Algorithm;
 use sha2::{Sha256, Sha384, Sha512};
 
+use super::key_detection::KeyMaterial;
+use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
-use crate::verify::key_material::KeyMaterial;
 
 /// A secret made ready for one algorithm: the hash has taken in the key.
 #[derive(Clone)]

@@ -1,11 +1,17 @@
-//! Signatures checked by AWS-LC.
+//! Signatures checked and made by AWS-LC.
+
+#[cfg(feature = "issue")]
+mod sign;
 
 use aws_lc_rs::signature::{
     self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
 };
-use jsonwebtoken::Algorithm;
 
 use super::{Check, Material};
+use crate::algorithm::Algorithm;
+
+#[cfg(feature = "issue")]
+pub(crate) use self::sign::PrivateKey;
 
 /// A public key made ready for one algorithm.
 #[derive(Clone)]

@@ -1,7 +1,6 @@
 //! Signatures made by the RustCrypto crates.
 
 use getrandom::SysRng;
-use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use p256::elliptic_curve::Generate;
 use pkcs1::UintRef;
 use pkcs8::EncodePrivateKey;
@@ -9,7 +8,8 @@ use rsa::signature::{RandomizedSigner, SignatureEncoding, Signer};
 use rsa::{BoxedUint, pkcs1v15, pss};
 use sha2::{Sha256, Sha384, Sha512};
 
-use super::{PrivateMaterial, Sign};
+use super::super::{PrivateMaterial, Sign};
+use crate::algorithm::{Algorithm, KeyType};
 
 /// A private key made ready for one algorithm.
 pub(crate) enum PrivateKey {
@@ -55,14 +55,12 @@ impl Sign for PrivateKey {
     }
 
     fn generate(algorithm: Algorithm) -> Option<Vec<u8>> {
-        let document = match algorithm.family() {
-            AlgorithmFamily::Hmac => return None,
-            AlgorithmFamily::Rsa => rsa::PrivateKey::new(&mut SysRng, 2048).ok()?.to_pkcs8_der(),
-            AlgorithmFamily::Ec if algorithm == Algorithm::ES256 => {
-                p256::SecretKey::try_generate_from_rng(&mut SysRng).ok()?.to_pkcs8_der()
-            }
-            AlgorithmFamily::Ec => p384::SecretKey::try_generate_from_rng(&mut SysRng).ok()?.to_pkcs8_der(),
-            AlgorithmFamily::Ed => {
+        let document = match algorithm.key_type() {
+            KeyType::Secret => return None,
+            KeyType::Rsa => rsa::PrivateKey::new(&mut SysRng, 2048).ok()?.to_pkcs8_der(),
+            KeyType::P256 => p256::SecretKey::try_generate_from_rng(&mut SysRng).ok()?.to_pkcs8_der(),
+            KeyType::P384 => p384::SecretKey::try_generate_from_rng(&mut SysRng).ok()?.to_pkcs8_der(),
+            KeyType::Ed25519 => {
                 let mut seed = [0; 32];
                 getrandom::fill(&mut seed).ok()?;
                 ed25519_dalek::SigningKey::from_bytes(&seed).to_pkcs8_der()

@@ -4,12 +4,12 @@ use graviola::hashing::{Sha256, Sha384};
 use graviola::signing::ecdsa::{self, Curve, P256, P384};
 use graviola::signing::eddsa::Ed25519SigningKey;
 use graviola::signing::rsa::{self, KeySize};
-use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use sec1::der::Encode;
 
-use super::{PrivateMaterial, Sign};
+use super::super::{PrivateMaterial, Sign};
+use super::processor::usable_here;
+use crate::algorithm::{Algorithm, KeyType};
 use crate::config_error::ConfigError;
-use crate::verify::crypto::graviola::usable_here;
 
 /// A private key made ready for one algorithm.
 pub(crate) enum PrivateKey {
@@ -41,14 +41,12 @@ impl Sign for PrivateKey {
 
     fn generate(algorithm: Algorithm) -> Option<Vec<u8>> {
         let mut room = [0; 2048];
-        let der = match algorithm.family() {
-            AlgorithmFamily::Hmac => return None,
-            AlgorithmFamily::Rsa => rsa::SigningKey::generate(KeySize::Rsa2048).ok()?.to_pkcs8_der(&mut room),
-            AlgorithmFamily::Ec if algorithm == Algorithm::ES256 => {
-                ecdsa::SigningKey::<P256>::generate().ok()?.to_pkcs8_der(&mut room)
-            }
-            AlgorithmFamily::Ec => ecdsa::SigningKey::<P384>::generate().ok()?.to_pkcs8_der(&mut room),
-            AlgorithmFamily::Ed => Ed25519SigningKey::generate().ok()?.to_pkcs8_der(&mut room),
+        let der = match algorithm.key_type() {
+            KeyType::Secret => return None,
+            KeyType::Rsa => rsa::SigningKey::generate(KeySize::Rsa2048).ok()?.to_pkcs8_der(&mut room),
+            KeyType::P256 => ecdsa::SigningKey::<P256>::generate().ok()?.to_pkcs8_der(&mut room),
+            KeyType::P384 => ecdsa::SigningKey::<P384>::generate().ok()?.to_pkcs8_der(&mut room),
+            KeyType::Ed25519 => Ed25519SigningKey::generate().ok()?.to_pkcs8_der(&mut room),
         };
         der.ok().map(<[u8]>::to_vec)
     }

@@ -4,12 +4,12 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{self, KeySize};
 use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding};
-use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use sec1::der::Encode;
 use spki::ObjectIdentifier;
 
-use super::{PrivateMaterial, Sign};
-use crate::verify::key::{P256, P384};
+use super::super::{PrivateMaterial, Sign};
+use crate::algorithm::{Algorithm, KeyType};
+use crate::crypto::oid::{P256, P384};
 
 /// A private key made ready for one algorithm.
 pub(crate) enum PrivateKey {
@@ -34,17 +34,15 @@ impl Sign for PrivateKey {
     }
 
     fn generate(algorithm: Algorithm) -> Option<Vec<u8>> {
-        let document = match algorithm.family() {
-            AlgorithmFamily::Hmac => return None,
-            AlgorithmFamily::Rsa => {
+        let document = match algorithm.key_type() {
+            KeyType::Secret => return None,
+            KeyType::Rsa => {
                 let key = rsa::KeyPair::generate(KeySize::Rsa2048).ok()?;
                 return Some(key.as_der().ok()?.as_ref().to_vec());
             }
-            AlgorithmFamily::Ec if algorithm == Algorithm::ES256 => {
-                EcdsaKeyPair::generate(ES256).ok()?.to_pkcs8v1()
-            }
-            AlgorithmFamily::Ec => EcdsaKeyPair::generate(ES384).ok()?.to_pkcs8v1(),
-            AlgorithmFamily::Ed => Ed25519KeyPair::generate().ok()?.to_pkcs8v1(),
+            KeyType::P256 => EcdsaKeyPair::generate(ES256).ok()?.to_pkcs8v1(),
+            KeyType::P384 => EcdsaKeyPair::generate(ES384).ok()?.to_pkcs8v1(),
+            KeyType::Ed25519 => Ed25519KeyPair::generate().ok()?.to_pkcs8v1(),
         };
         Some(document.ok()?.as_ref().to_vec())
     }

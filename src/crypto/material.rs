@@ -1,84 +1,10 @@
-//! The signature check itself: everything that touches cryptography is a library's, behind `VerifyingKey`.
-//!
-//! Secrets are one library's whatever the back end; public keys are the back end's.
+//! Keys as their bytes, and what every back end demands of them, in one place.
 
-#[cfg(feature = "aws-lc-rs")]
-mod aws_lc;
-// Where another back end is used, this one and `rust_crypto` are only tested.
-#[cfg(all(
-    feature = "graviola",
-    any(target_arch = "x86_64", target_arch = "aarch64"),
-    any(test, not(any(feature = "aws-lc-rs", feature = "rust-crypto"))),
-))]
-pub(crate) mod graviola;
-#[cfg(not(any(
-    feature = "aws-lc-rs",
-    feature = "rust-crypto",
-    all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")),
-)))]
-mod none;
-#[cfg(all(feature = "rust-crypto", any(test, not(feature = "aws-lc-rs"))))]
-mod rust_crypto;
-pub(crate) mod secret;
-#[cfg(test)]
-mod tests;
-
-#[cfg(feature = "aws-lc-rs")]
-use self::aws_lc::PublicKey;
-#[cfg(all(
-    feature = "graviola",
-    any(target_arch = "x86_64", target_arch = "aarch64"),
-    not(any(feature = "aws-lc-rs", feature = "rust-crypto")),
-))]
-use self::graviola::PublicKey;
-#[cfg(not(any(
-    feature = "aws-lc-rs",
-    feature = "rust-crypto",
-    all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")),
-)))]
-use self::none::PublicKey;
-#[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
-use self::rust_crypto::PublicKey;
-
-use jsonwebtoken::Algorithm;
 use sha2::{Digest, Sha256};
 
-use self::secret::Secret;
+use super::secret;
+use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
-
-/// A key made ready for one algorithm, and for no other.
-#[derive(Clone)]
-pub(crate) enum VerifyingKey<P = PublicKey> {
-    Secret(Box<Secret>),
-    Public(P),
-}
-
-impl<P: Check> VerifyingKey<P> {
-    pub(crate) fn prepare(algorithm: Algorithm, material: Material<'_>) -> Result<Self, ConfigError> {
-        material.check(algorithm)?;
-        let key = match material {
-            Material::Secret(secret) => {
-                Secret::prepare(algorithm, secret).map(|secret| Self::Secret(secret.into()))
-            }
-            public => {
-                P::supports(algorithm, public)?;
-                P::prepare(algorithm, public).map(Self::Public)
-            }
-        };
-        let not_a_key =
-            ConfigProblem::MalformedKey { reason: "its numbers are not those of a key of its type" };
-        Ok(key.ok_or(not_a_key)?)
-    }
-
-    /// Whether `signature` is what the key's owner made of `message`.
-    #[inline]
-    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        match self {
-            Self::Secret(key) => key.verify(message, signature),
-            Self::Public(key) => key.verify(message, signature),
-        }
-    }
-}
 
 /// A key as its bytes, before a back end has made it ready.
 #[derive(Clone, Copy)]
@@ -95,21 +21,6 @@ pub(crate) enum Material<'a> {
     Ed25519(&'a [u8]),
 }
 
-/// What any back end is asked for; each gives a type of public keys with this one constructor and this one method.
-pub(crate) trait Check: Sized {
-    /// Whether the back end can use such a key, here, for this algorithm: those that can use whatever has been
-    /// [checked](Material::check), and anywhere, leave this as it is.
-    fn supports(_: Algorithm, _: Material<'_>) -> Result<(), ConfigError> {
-        Ok(())
-    }
-
-    /// Makes a public key ready for one algorithm; `None` where the bytes are no such key. The material has been
-    /// [checked](Material::check), and is [supported](Self::supports).
-    fn prepare(algorithm: Algorithm, material: Material<'_>) -> Option<Self>;
-
-    fn verify(&self, message: &[u8], signature: &[u8]) -> bool;
-}
-
 /// Tells whether two keys check the same signatures: made of the algorithm and the key's bytes.
 pub(crate) type Fingerprint = [u8; 32];
 
@@ -124,11 +35,11 @@ impl Material<'_> {
         // The lengths keep the parts apart; an algorithm goes with one sort of key only.
         let lengths = [first.len() as u64, second.len() as u64].map(u64::to_be_bytes).concat();
         let hash = Sha256::new().chain_update(lengths).chain_update(first).chain_update(second);
-        hash.chain_update(format!("{algorithm:?}")).finalize().into()
+        hash.chain_update(algorithm.as_str()).finalize().into()
     }
 
-    /// What every back end demands of a key, in one place.
-    fn check(self, algorithm: Algorithm) -> Result<(), ConfigError> {
+    /// What every back end demands of a key.
+    pub(super) fn check(self, algorithm: Algorithm) -> Result<(), ConfigError> {
         let wrong_type = ConfigProblem::WrongKeyType { algorithm, key: self.name() };
         match (self, algorithm) {
             (Self::Secret(secret), Algorithm::HS256) => secret::check(secret, algorithm, 32),
@@ -187,7 +98,7 @@ fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), ConfigError> {
 }
 
 /// The length of a big-endian number with no leading zero byte.
-fn bits(number: &[u8]) -> usize {
+pub(super) fn bits(number: &[u8]) -> usize {
     number.len() * 8 - number.first().map_or(0, |first| first.leading_zeros() as usize)
 }
 

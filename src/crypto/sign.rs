@@ -1,45 +1,8 @@
-//! Signing itself: the counterpart of `verify/crypto`, by the same libraries.
+//! Private keys, and what a back end has to do to sign.
 
-#[cfg(feature = "aws-lc-rs")]
-mod aws_lc;
-// Where another back end is used, this one and `rust_crypto` are only tested.
-#[cfg(all(
-    feature = "graviola",
-    any(target_arch = "x86_64", target_arch = "aarch64"),
-    any(test, not(any(feature = "aws-lc-rs", feature = "rust-crypto"))),
-))]
-mod graviola;
-#[cfg(not(any(
-    feature = "aws-lc-rs",
-    feature = "rust-crypto",
-    all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")),
-)))]
-mod none;
-#[cfg(all(feature = "rust-crypto", any(test, not(feature = "aws-lc-rs"))))]
-mod rust_crypto;
-#[cfg(test)]
-mod tests;
-
-#[cfg(feature = "aws-lc-rs")]
-pub(crate) use self::aws_lc::PrivateKey;
-#[cfg(all(
-    feature = "graviola",
-    any(target_arch = "x86_64", target_arch = "aarch64"),
-    not(any(feature = "aws-lc-rs", feature = "rust-crypto")),
-))]
-pub(crate) use self::graviola::PrivateKey;
-#[cfg(not(any(
-    feature = "aws-lc-rs",
-    feature = "rust-crypto",
-    all(feature = "graviola", any(target_arch = "x86_64", target_arch = "aarch64")),
-)))]
-pub(crate) use self::none::PrivateKey;
-#[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
-pub(crate) use self::rust_crypto::PrivateKey;
-
-use jsonwebtoken::Algorithm;
 use pkcs1::RsaPrivateKeyRef;
 
+use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
 
 /// A private key as its bytes, before a back end has made it ready.
@@ -65,7 +28,7 @@ impl PrivateMaterial<'_> {
     }
 }
 
-/// What any back end is asked for.
+/// A private key of a back end.
 pub(crate) trait Sign: Sized {
     /// Whether the back end can sign at all, here.
     fn supports(_: Algorithm) -> Result<(), ConfigError> {

@@ -1,11 +1,17 @@
-//! Signatures checked by the RustCrypto crates.
+//! Signatures checked and made by the RustCrypto crates.
 
-use jsonwebtoken::Algorithm;
+#[cfg(feature = "issue")]
+mod sign;
+
 use rsa::signature::Verifier;
 use rsa::{BoxedUint, pkcs1v15, pss};
 use sha2::{Sha256, Sha384, Sha512};
 
 use super::{Check, Material};
+use crate::algorithm::Algorithm;
+
+#[cfg(feature = "issue")]
+pub(crate) use self::sign::PrivateKey;
 
 /// A public key made ready for one algorithm.
 #[derive(Clone)]

@@ -1,0 +1,199 @@
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A signature algorithm, by its name in the `alg` of a token or a JWK
+/// ([RFC 7518, section 3.1](https://www.rfc-editor.org/rfc/rfc7518#section-3.1)).
+///
+/// ```
+/// use tower_jwt_auth::Algorithm;
+///
+/// let algorithm: Algorithm = "ES256".parse()?;
+/// assert_eq!(algorithm, Algorithm::ES256);
+/// assert_eq!(algorithm.to_string(), "ES256");
+///
+/// let error = "es256".parse::<Algorithm>().unwrap_err();
+/// assert_eq!(error.to_string(), "unknown algorithm `es256`: names are case-sensitive, use `ES256`");
+/// # Ok::<(), tower_jwt_auth::UnknownAlgorithm>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// HMAC with SHA-256.
+    HS256,
+    /// HMAC with SHA-384.
+    HS384,
+    /// HMAC with SHA-512.
+    HS512,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    RS256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    RS384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    RS512,
+    /// RSASSA-PSS with SHA-256.
+    PS256,
+    /// RSASSA-PSS with SHA-384.
+    PS384,
+    /// RSASSA-PSS with SHA-512.
+    PS512,
+    /// ECDSA with the curve P-256 and SHA-256.
+    ES256,
+    /// ECDSA with the curve P-384 and SHA-384.
+    ES384,
+    /// EdDSA with the curve Ed25519 ([RFC 8037, section 3.1](https://www.rfc-editor.org/rfc/rfc8037#section-3.1)). The name
+    /// `Ed25519` ([RFC 9864, section 2.2](https://www.rfc-editor.org/rfc/rfc9864#section-2.2)) is read as this one.
+    EdDSA,
+}
+
+/// The type of key that an algorithm needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyType {
+    Secret,
+    Rsa,
+    P256,
+    P384,
+    Ed25519,
+}
+
+impl Algorithm {
+    /// All algorithms that this version of the crate supports.
+    pub const ALL: &[Self] = &[
+        Self::HS256,
+        Self::HS384,
+        Self::HS512,
+        Self::RS256,
+        Self::RS384,
+        Self::RS512,
+        Self::PS256,
+        Self::PS384,
+        Self::PS512,
+        Self::ES256,
+        Self::ES384,
+        Self::EdDSA,
+    ];
+
+    /// The registered name, which is case-sensitive.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::HS256 => "HS256",
+            Self::HS384 => "HS384",
+            Self::HS512 => "HS512",
+            Self::RS256 => "RS256",
+            Self::RS384 => "RS384",
+            Self::RS512 => "RS512",
+            Self::PS256 => "PS256",
+            Self::PS384 => "PS384",
+            Self::PS512 => "PS512",
+            Self::ES256 => "ES256",
+            Self::ES384 => "ES384",
+            Self::EdDSA => "EdDSA",
+        }
+    }
+
+    /// The algorithm of exactly this name, without the allocation that an error takes.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "HS256" => Some(Self::HS256),
+            "HS384" => Some(Self::HS384),
+            "HS512" => Some(Self::HS512),
+            "RS256" => Some(Self::RS256),
+            "RS384" => Some(Self::RS384),
+            "RS512" => Some(Self::RS512),
+            "PS256" => Some(Self::PS256),
+            "PS384" => Some(Self::PS384),
+            "PS512" => Some(Self::PS512),
+            "ES256" => Some(Self::ES256),
+            "ES384" => Some(Self::ES384),
+            "EdDSA" | "Ed25519" => Some(Self::EdDSA),
+            _ => None,
+        }
+    }
+
+    /// The algorithm that a name in another case probably means.
+    pub(crate) fn meant_by(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(name))
+    }
+
+    pub(crate) const fn key_type(self) -> KeyType {
+        match self {
+            Self::HS256 | Self::HS384 | Self::HS512 => KeyType::Secret,
+            Self::RS256 | Self::RS384 | Self::RS512 | Self::PS256 | Self::PS384 | Self::PS512 => KeyType::Rsa,
+            Self::ES256 => KeyType::P256,
+            Self::ES384 => KeyType::P384,
+            Self::EdDSA => KeyType::Ed25519,
+        }
+    }
+}
+
+impl Display for Algorithm {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
+        Self::named(name).ok_or_else(|| UnknownAlgorithm::new(name))
+    }
+}
+
+impl Serialize for Algorithm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Algorithm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// The error for a name that is not that of a supported [`Algorithm`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownAlgorithm {
+    name: String,
+}
+
+impl UnknownAlgorithm {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned() }
+    }
+}
+
+impl Display for UnknownAlgorithm {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown algorithm `{}`: ", self.name.escape_debug())?;
+        match Algorithm::meant_by(&self.name) {
+            Some(meant) => write!(f, "names are case-sensitive, use `{meant}`"),
+            None => {
+                let names: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
+                write!(f, "use one of {}", names.join(", "))
+            }
+        }
+    }
+}
+
+impl Error for UnknownAlgorithm {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_every_algorithm_once() {
+        // A new variant comes last or is seen here.
+        assert_eq!(Algorithm::ALL.len(), Algorithm::EdDSA as usize + 1);
+        for (position, algorithm) in Algorithm::ALL.iter().enumerate() {
+            assert_eq!(*algorithm as usize, position);
+            assert_eq!(Algorithm::named(algorithm.as_str()), Some(*algorithm));
+        }
+    }
+}

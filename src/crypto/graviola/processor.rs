@@ -1,0 +1,78 @@
+//! Which processors graviola can be used on.
+
+use super::unsupported;
+use crate::algorithm::Algorithm;
+use crate::config_error::ConfigError;
+
+/// Whether graviola can be used on this machine; it panics otherwise.
+pub(super) fn usable_here(algorithm: Algorithm) -> Result<(), ConfigError> {
+    check_processor(algorithm, &processor())
+}
+
+/// Whether the processor has all of its features that graviola asks for.
+fn check_processor(algorithm: Algorithm, features: &[Feature]) -> Result<(), ConfigError> {
+    match features.iter().find(|(_, present)| !present) {
+        Some((missing, _)) => Err(unsupported(algorithm, PROCESSOR, format!("one without {missing}"))),
+        None => Ok(()),
+    }
+}
+
+/// What graviola asks of a processor, and whether this one has it.
+type Feature = (&'static str, bool);
+
+#[cfg(target_arch = "x86_64")]
+const PROCESSOR: &str = "a processor with adx, aes, avx2, bmi1, bmi2 and pclmulqdq";
+#[cfg(target_arch = "aarch64")]
+const PROCESSOR: &str = "a processor with aes, neon, pmull and sha2";
+
+/// graviola itself looks for all of these but bmi2, which its assembler uses all the same, and panics at each use where
+/// it misses one. The last stands for what a later version may look for.
+#[cfg(target_arch = "x86_64")]
+fn processor() -> [Feature; 7] {
+    use std::arch::is_x86_feature_detected;
+    [
+        ("adx", is_x86_feature_detected!("adx")),
+        ("aes", is_x86_feature_detected!("aes")),
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("bmi1", is_x86_feature_detected!("bmi1")),
+        ("bmi2", is_x86_feature_detected!("bmi2")),
+        ("pclmulqdq", is_x86_feature_detected!("pclmulqdq")),
+        ("what else graviola asks for", graviola::util::is_cpu_supported()),
+    ]
+}
+
+/// The last stands for what a later version may look for.
+#[cfg(target_arch = "aarch64")]
+fn processor() -> [Feature; 5] {
+    use std::arch::is_aarch64_feature_detected;
+    [
+        ("aes", is_aarch64_feature_detected!("aes")),
+        ("neon", is_aarch64_feature_detected!("neon")),
+        ("pmull", is_aarch64_feature_detected!("pmull")),
+        ("sha2", is_aarch64_feature_detected!("sha2")),
+        ("what else graviola asks for", graviola::util::is_cpu_supported()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_processor_lacks_is_named() {
+        let error =
+            |features: &[Feature]| check_processor(Algorithm::ES256, features).unwrap_err().to_string();
+        let expected = |feature| format!("graviola needs {PROCESSOR} for ES256, got one without {feature}");
+        assert_eq!(error(&[("adx", false)]), expected("adx"));
+        assert_eq!(error(&[("aes", true), ("bmi2", false), ("sha2", true)]), expected("bmi2"));
+        assert_eq!(error(&[("aes", false), ("adx", false)]), expected("aes"));
+        assert!(check_processor(Algorithm::ES256, &[("adx", true), ("aes", true)]).is_ok());
+    }
+
+    #[test]
+    fn what_is_asked_of_a_processor_is_said() {
+        let names = processor().map(|(name, _)| name);
+        let [first @ .., last, _] = &names[..] else { panic!("there are features") };
+        assert_eq!(PROCESSOR, format!("a processor with {} and {last}", first.join(", ")));
+    }
+}

@@ -1,0 +1,48 @@
+//! No back end: what to do about it, and a type that keeps this error the only one.
+
+use super::{Check, Material};
+#[cfg(feature = "issue")]
+use super::{PrivateMaterial, Sign};
+use crate::algorithm::Algorithm;
+
+compile_error!(
+    "tower-jwt-auth needs something to check signatures with: \
+     switch on its feature `aws-lc-rs` (the default), `rust-crypto` or, for x86-64 and aarch64 alone, `graviola`"
+);
+
+/// A public key that cannot exist.
+#[derive(Clone)]
+pub(crate) enum PublicKey {}
+
+impl Check for PublicKey {
+    fn prepare(_: Algorithm, _: Material<'_>) -> Option<Self> {
+        None
+    }
+
+    fn verify(&self, _: &[u8], _: &[u8]) -> bool {
+        match *self {}
+    }
+}
+
+/// A private key that cannot exist.
+#[cfg(feature = "issue")]
+pub(crate) enum PrivateKey {}
+
+#[cfg(feature = "issue")]
+impl Sign for PrivateKey {
+    fn prepare(_: Algorithm, _: &PrivateMaterial<'_>) -> Option<Self> {
+        None
+    }
+
+    fn generate(_: Algorithm) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn public(&self) -> Option<Vec<u8>> {
+        match *self {}
+    }
+
+    fn sign(&self, _: &[u8]) -> Option<Vec<u8>> {
+        match *self {}
+    }
+}

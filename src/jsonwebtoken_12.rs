@@ -1,0 +1,54 @@
+//! Conversions from and to the types of jsonwebtoken 12.
+
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+
+use crate::algorithm::{Algorithm, UnknownAlgorithm};
+use crate::config_error::{ConfigError, ConfigProblem};
+use crate::verify::{Key, KeySet};
+
+impl TryFrom<jsonwebtoken::Algorithm> for Algorithm {
+    type Error = UnknownAlgorithm;
+
+    fn try_from(algorithm: jsonwebtoken::Algorithm) -> Result<Self, UnknownAlgorithm> {
+        // jsonwebtoken gives the name only to a serializer.
+        serde_json::to_value(algorithm)
+            .ok()
+            .as_ref()
+            .and_then(|name| name.as_str())
+            .unwrap_or_default()
+            .parse()
+    }
+}
+
+impl TryFrom<Algorithm> for jsonwebtoken::Algorithm {
+    type Error = UnknownAlgorithm;
+
+    fn try_from(algorithm: Algorithm) -> Result<Self, UnknownAlgorithm> {
+        let name = algorithm.as_str();
+        name.parse().map_err(|_| UnknownAlgorithm::new(name))
+    }
+}
+
+/// The same as [`Key::jwk`] with the text of the JWK.
+///
+/// jsonwebtoken drops an `alg` that it does not know, such as `Ed25519`, and the private members of a key: the conversion
+/// rejects the former and cannot detect the latter.
+impl TryFrom<&Jwk> for Key {
+    type Error = ConfigError;
+
+    fn try_from(jwk: &Jwk) -> Result<Self, ConfigError> {
+        let json = serde_json::to_vec(jwk).map_err(|_| ConfigProblem::MalformedJwk { expected: "a JWK" })?;
+        Self::jwk(json)
+    }
+}
+
+/// The same as [`KeySet::jwks`] with the text of the set.
+impl TryFrom<&JwkSet> for KeySet {
+    type Error = ConfigError;
+
+    fn try_from(set: &JwkSet) -> Result<Self, ConfigError> {
+        let json =
+            serde_json::to_vec(set).map_err(|_| ConfigProblem::MalformedJwk { expected: "a JWK set" })?;
+        Self::jwks(json)
+    }
+}

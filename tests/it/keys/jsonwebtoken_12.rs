@@ -1,0 +1,75 @@
+//! Conversions from and to the types of jsonwebtoken.
+
+use jsonwebtoken::AlgorithmFamily;
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+use serde_json::{Value, json};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, Key, KeySet};
+
+use super::{assert_error, jwk_of, jwk_with, read_jwk, refused, token};
+use crate::support::for_oracle;
+
+fn parse(jwk: Value) -> Jwk {
+    serde_json::from_value(jwk).unwrap()
+}
+
+#[test]
+fn converts_algorithms_both_ways() {
+    for &ours in Algorithm::ALL {
+        let theirs = jsonwebtoken::Algorithm::try_from(ours).unwrap();
+        assert_eq!(theirs, for_oracle(ours));
+        assert_eq!(Algorithm::try_from(theirs), Ok(ours));
+    }
+}
+
+#[tokio::test]
+async fn converts_public_keys() {
+    for &algorithm in Algorithm::ALL {
+        if for_oracle(algorithm).family() == AlgorithmFamily::Hmac {
+            continue;
+        }
+        let json = jwk_with(algorithm, json!({"kid": "k1"}));
+        let key = Key::try_from(&parse(json.clone())).unwrap();
+        assert_eq!(format!("{key:?}"), format!("{:?}", read_jwk(json.to_string()).unwrap()));
+        assert_eq!(refused(KeySet::from(key), &token(algorithm, Some("k1"))).await, None, "{algorithm}");
+    }
+}
+
+#[test]
+fn rejects_unusable_keys() {
+    let rsa = |changes| parse(jwk_with(Algorithm::RS256, changes));
+    for (name, jwk, expected) in [
+        ("enc", rsa(json!({"use": "enc"})), "the JWK cannot be used: its `use` is not `sig`"),
+        (
+            "alg forgotten",
+            rsa(json!({"alg": "RS1"})),
+            "the JWK cannot be used: its `alg` `UNKNOWN_ALGORITHM` is not supported",
+        ),
+        ("n", rsa(json!({"n": "AQ=="})), "the JWK cannot be used: its `n` is missing or not base64url"),
+        (
+            "symmetric",
+            parse(jwk_of(Algorithm::HS512)),
+            "the JWK cannot be used: it is a symmetric key, which JwksRules::allow_symmetric_keys would accept",
+        ),
+    ] {
+        assert_error(name, Key::try_from(&jwk), expected);
+    }
+}
+
+#[tokio::test]
+async fn converts_sets() {
+    let odd = jwk_with(Algorithm::RS256, json!({"use": "enc", "kid": "k1"}));
+    let good = jwk_with(Algorithm::ES256, json!({"kid": "good"}));
+    let parsed = JwkSet { keys: vec![parse(odd.clone()), parse(good)] };
+    let keys = KeySet::try_from(&parsed).unwrap();
+    assert_eq!(keys.skipped()[0].to_string(), "key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`");
+    assert_eq!(refused(keys.clone(), &token(Algorithm::ES256, Some("good"))).await, None);
+    let other = refused(keys, &token(Algorithm::ES256, Some("k1"))).await;
+    assert_eq!(other, Some(AuthErrorKind::UnknownKey));
+
+    assert_error(
+        "no usable key",
+        KeySet::try_from(&JwkSet { keys: vec![parse(odd)] }),
+        "the JWK set has no usable key: key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`",
+    );
+    assert_error("no key", KeySet::try_from(&JwkSet { keys: Vec::new() }), "the JWK set is empty");
+}
