@@ -84,7 +84,7 @@ fn service(issuer: &str, audience: &str) -> Result<(Router, RemoteKeys), Box<dyn
 }
 
 async fn hello(claims: Claims<RegisteredClaims>) -> String {
-    let (subject, key) = (claims.sub.as_deref(), claims.kid());
+    let (subject, key) = (claims.sub.as_deref(), claims.token().kid());
     format!("Hello {}, signed with key {}\n", subject.unwrap_or("nobody"), key.unwrap_or("without a name"))
 }
 

@@ -62,7 +62,7 @@ impl App {
     /// at this very moment.
     fn sign_out(&self, session: &Claims<Session>) -> Option<Recorded> {
         // The verifier demands one: `None` are claims that a test has made.
-        let issuer = session.issuer()?;
+        let issuer = session.token().issuer()?;
         Some(self.revocations.revoke_session(issuer, &session.sid, SystemTime::now() + LIFETIME))
     }
 }

@@ -92,7 +92,8 @@ impl Health for Beating {
 
     async fn watch(&self, call: Request<HealthCheckRequest>) -> Answer<Self::WatchStream> {
         // The layer judges a token once, when a call begins. A stream goes on, and has to see for itself when to end.
-        let left = user(&call)?.expires_at().and_then(|end| end.duration_since(SystemTime::now()).ok());
+        let left =
+            user(&call)?.token().expires_at().and_then(|end| end.duration_since(SystemTime::now()).ok());
         let expiry = interval_at(Instant::now() + left.unwrap_or_default(), BEAT);
         let end = IntervalStream::new(expiry).map(|_| Err(Status::unauthenticated("the token has expired")));
         let beats = IntervalStream::new(interval(BEAT)).map(|_| Ok(serving()));

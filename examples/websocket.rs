@@ -44,7 +44,7 @@ async fn open(user: Claims<User>, upgrade: WebSocketUpgrade) -> Response {
 
 /// The layer has judged the token once. That it expires while the connection stays open is noticed here or nowhere.
 async fn serve(mut socket: WebSocket, user: Claims<User>) {
-    let lifetime = user.expires_at().and_then(|end| end.duration_since(SystemTime::now()).ok());
+    let lifetime = user.token().expires_at().and_then(|end| end.duration_since(SystemTime::now()).ok());
     // The limit is around reading and sending alike, so that a client that reads nothing does not stay either.
     if timeout(lifetime.unwrap_or_default(), echo(&mut socket, &user)).await.is_err() {
         let reason = CloseFrame { code: close_code::POLICY, reason: "the token has expired".into() };

@@ -17,8 +17,11 @@ use crate::observe::{About, MayBeLogged};
 ///
 /// [`JwtAuthLayer`](crate::JwtAuthLayer) puts it into the request's extensions. It dereferences to `C` and is cheap to
 /// clone; what it holds is shared, so that fields are borrowed or cloned, not moved out. It serializes as `C` does, so a
-/// handler can answer with axum's `Json(claims)`. It also tells what a handler
-/// may need to know of the token itself; a method of `C` with one of these names is reached as `(*claims).issuer()`.
+/// handler can answer with axum's `Json(claims)`.
+///
+/// Its one method is [`token`](Self::token), which tells when the token expires and who issued it. The rest are associated
+/// functions, so that no method of `C` is hidden: write `Claims::refuse(&claims, kind)`. A method `token` of `C` is
+/// `(*claims).token()`.
 ///
 /// In a test, claims are made by hand, with no token:
 ///
@@ -50,41 +53,26 @@ struct Verified<C> {
 }
 
 impl<C> Claims<C> {
-    /// Claims that no token was needed for: for tests. They have no issuer and no expiry; those that
-    /// [`of_token`](Self::of_token) makes can.
+    /// Creates claims without a token, for tests. Nothing is known of their token; see
+    /// [`with_token`](Self::with_token).
     #[must_use]
     pub fn new(claims: C) -> Self {
-        Self::of_token(claims, TokenInfo::default())
+        Self::with_token(claims, TokenInfo::default())
     }
 
-    /// Claims with what is known of their token: for a [`Verify`](crate::Verify) of your own.
+    /// Creates claims with what is known of their token, for your own [`Verify`](crate::Verify).
     #[must_use]
-    pub fn of_token(claims: C, token: TokenInfo) -> Self {
+    pub fn with_token(claims: C, token: TokenInfo) -> Self {
         Self { verified: Arc::new(Verified { claims, token }), challenge: None }
     }
 
-    /// When the token expires: its `exp`, without any leeway. A connection that outlives a request (a WebSocket, a
-    /// stream) must end then; a token that was accepted by the verifier's leeway has passed it already. `None` where
-    /// nothing is known of a token, its `exp` is too far ahead for a [`SystemTime`] (some 292 billion years), or it has none
-    /// ([`insecure_allow_missing_expiry`](crate::JwtVerifier::insecure_allow_missing_expiry)).
+    /// Returns what is known of the token besides its claims: expiry, issuer and key ID.
     #[must_use]
-    pub fn expires_at(&self) -> Option<SystemTime> {
-        self.verified.token.expires_at
+    pub fn token(&self) -> &TokenInfo {
+        &self.verified.token
     }
 
-    /// Who issued the token: its `iss`.
-    #[must_use]
-    pub fn issuer(&self) -> Option<&str> {
-        self.verified.token.issuer()
-    }
-
-    /// The key ID in the token's header: its `kid`.
-    #[must_use]
-    pub fn kid(&self) -> Option<&str> {
-        self.verified.token.kid()
-    }
-
-    /// An error about these claims, for a handler that finds they are not enough.
+    /// Creates an error about these claims, for a handler that finds they are not enough.
     ///
     /// An axum handler returns it as its error. Any other handler makes a response of it with `Response::from(error)`. The
     /// layer that verified the claims then makes the body, as its [`on_reject`](crate::JwtAuthLayer::on_reject) says, and the
@@ -99,7 +87,7 @@ impl<C> Claims<C> {
     ///
     /// async fn purge(user: Claims<User>) -> Result<&'static str, AuthError> {
     ///     if !user.admin {
-    ///         return Err(user.refuse(AuthErrorKind::InsufficientScope).needed_scope("admin"));
+    ///         return Err(Claims::refuse(&user, AuthErrorKind::InsufficientScope).needed_scope("admin"));
     ///     }
     ///     Ok("done")
     /// }
@@ -111,8 +99,8 @@ impl<C> Claims<C> {
     /// # }
     /// ```
     #[must_use]
-    pub fn refuse(&self, kind: AuthErrorKind) -> AuthError {
-        self.error(AuthError::new(kind))
+    pub fn refuse(claims: &Self, kind: AuthErrorKind) -> AuthError {
+        claims.error(AuthError::new(kind))
     }
 
     /// An error about these claims: it is answered as their layer answers, and logs say what is known of the token.
@@ -219,9 +207,10 @@ impl<C: fmt::Debug> fmt::Debug for Claims<C> {
 /// use tower_jwt_auth::{Claims, TokenInfo};
 ///
 /// let expiry = SystemTime::now() + Duration::from_secs(300);
-/// let claims = Claims::of_token("Eze", TokenInfo::new().expiry(expiry).issued_by("https://id.example.com"));
-/// assert_eq!(claims.expires_at(), Some(expiry));
-/// assert_eq!(claims.issuer(), Some("https://id.example.com"));
+/// let token = TokenInfo::new().with_expires_at(expiry).with_issuer("https://id.example.com");
+/// let claims = Claims::with_token("Eze", token);
+/// assert_eq!(claims.token().expires_at(), Some(expiry));
+/// assert_eq!(claims.token().issuer(), Some("https://id.example.com"));
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct TokenInfo {
@@ -242,21 +231,21 @@ impl TokenInfo {
 
     /// Sets when the token expires.
     #[must_use]
-    pub fn expiry(mut self, expires_at: SystemTime) -> Self {
+    pub fn with_expires_at(mut self, expires_at: SystemTime) -> Self {
         self.expires_at = Some(expires_at);
         self
     }
 
     /// Sets who issued the token.
     #[must_use]
-    pub fn issued_by(self, issuer: &str) -> Self {
+    pub fn with_issuer(self, issuer: &str) -> Self {
         let kid = self.kid().map(str::to_owned);
         Self::with(self.expires_at, Some(issuer), kid.as_deref(), self.may_be_logged)
     }
 
     /// Sets the ID of the key that signed the token.
     #[must_use]
-    pub fn signed_with(self, kid: &str) -> Self {
+    pub fn with_kid(self, kid: &str) -> Self {
         let issuer = self.issuer().map(str::to_owned);
         Self::with(self.expires_at, issuer.as_deref(), Some(kid), self.may_be_logged)
     }
@@ -273,11 +262,26 @@ impl TokenInfo {
         Self { expires_at, text, issuer_len: issuer.map(str::len), has_kid: kid.is_some(), may_be_logged }
     }
 
-    fn issuer(&self) -> Option<&str> {
+    /// Returns when the token expires: its `exp`, without leeway.
+    ///
+    /// A connection that outlives its request (a WebSocket, a stream) must end then. A token that was accepted within the
+    /// verifier's leeway has already passed it. `None` if nothing is known of the token, if it has no `exp`
+    /// ([`insecure_allow_missing_expiry`](crate::JwtVerifier::insecure_allow_missing_expiry)), or if that is too far ahead for a
+    /// [`SystemTime`] (292 billion years).
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.expires_at
+    }
+
+    /// Returns who issued the token: its `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
         self.issuer_len.map(|len| utf8(&self.text[..len]))
     }
 
-    fn kid(&self) -> Option<&str> {
+    /// Returns the key ID in the token's header: its `kid`.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
         self.has_kid.then(|| utf8(&self.text[self.issuer_len.unwrap_or(0)..]))
     }
 }

@@ -125,7 +125,7 @@
 //!   first runs first. For a layer on one service there is `tonic::service::LayerExt`: `layer.named_layer(service)`.
 //! - A handler finds its claims with [`Claims::find(request.extensions())`](Claims::find). A policy sees
 //!   `/package.Service/Method` as the path.
-//! - A stream outlives the moment in which its token was judged: end it at [`Claims::expires_at`].
+//! - A stream outlives the moment in which its token was judged: end it at [`TokenInfo::expires_at`].
 //!
 //! # In MCP servers
 //!

@@ -87,7 +87,7 @@ impl Revocations {
     }
 
     /// Revokes the token with this `jti` ([RFC 7519, section 4.1.7](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.7)).
-    /// `expires_at` is its `exp`, or `None` if it has none: [`Claims::expires_at`](crate::Claims::expires_at) fits.
+    /// `expires_at` is its `exp`, or `None` if it has none: [`TokenInfo::expires_at`](crate::TokenInfo::expires_at) fits.
     pub fn revoke_token(
         &self,
         issuer: &str,

@@ -165,7 +165,7 @@ impl TokenSource {
     ///
     /// The token is always taken out of the list before the service inside sees it. Which of the other entries to
     /// pick stays the service's choice, and the response is left as it is; a browser gives up if none is picked. A token
-    /// is judged once, when the connection is opened: end it when [`Claims::expires_at`](crate::Claims::expires_at) says.
+    /// is judged once, when the connection is opened: end it when [`TokenInfo::expires_at`](crate::TokenInfo::expires_at) says.
     ///
     /// # Errors
     ///

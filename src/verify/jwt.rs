@@ -259,7 +259,7 @@ impl<C> JwtVerifier<C> {
     /// ) -> Result<(), AuthError> {
     ///     let logout = verifier.verify(token).await?;
     ///     // An entry without one would revoke nothing.
-    ///     let issuer = logout.issuer().ok_or(AuthErrorKind::WrongIssuer)?;
+    ///     let issuer = logout.token().issuer().ok_or(AuthErrorKind::WrongIssuer)?;
     ///     // For as long as access tokens live.
     ///     let last_expiry = SystemTime::now() + Duration::from_secs(60 * 60);
     ///     let recorded = revocations.revoke_session(issuer, &logout.sid, last_expiry);
@@ -342,11 +342,11 @@ impl<C> JwtVerifier<C> {
     /// Such a token is good for as long as its key is: a leaked one cannot be waited out. Give the verifier a list of
     /// [`revocations`](Self::revocations), and rotate the key.
     ///
-    /// - [`Claims::expires_at`] is `None`, so that a WebSocket or a stream has no end either.
+    /// - [`TokenInfo::expires_at`](crate::TokenInfo::expires_at) is `None`, so that a WebSocket or a stream has no end either.
     /// - A [`cache`](Self::cache) keeps the token for its `max_age`.
     /// - A list of revocations keeps its entries for as long as the process runs, at 26 to 71 bytes each. A store that processes
     ///   share drops an entry at its expiry, and a process that starts later does not know of it: revoke with `None` as the
-    ///   expiry, or with `claims.expires_at()`.
+    ///   expiry, or with `claims.token().expires_at()`.
     ///
     /// ```
     /// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims, Revocations};

@@ -111,7 +111,7 @@ use crate::kind::AuthErrorKind;
 ///             let unavailable = || AuthError::new(AuthErrorKind::KeysUnavailable); // 503: it was not judged
 ///             let answer = asking.await.map_err(|_| unavailable())?.map_err(|error| unavailable().caused_by(error))?;
 ///             let active = answer.ok_or(AuthErrorKind::Revoked)?;
-///             Ok(Claims::of_token(active.sub, TokenInfo::new().expiry(active.exp)))
+///             Ok(Claims::with_token(active.sub, TokenInfo::new().with_expires_at(active.exp)))
 ///         }))
 ///     }
 /// }

@@ -1,12 +1,12 @@
 //! What the claims and the header of a well-signed token must say.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{
-    Algorithm, Audience, AuthErrorKind, Claims, JwtVerifier, KeySet, NumericDate, RegisteredClaims,
-    TokenInfo, Verdict,
+    Algorithm, Audience, AuthError, AuthErrorKind, Claims, JwtVerifier, KeySet, NumericDate,
+    RegisteredClaims, TokenInfo, Verdict,
 };
 
 use crate::support::*;
@@ -228,7 +228,7 @@ async fn an_expiry_can_be_done_without() {
     assert_rows(&lasting, &rows).await;
     assert_rows(&lasting.clone().cache(tower_jwt_auth::TokenCache::new()), &rows).await;
     let claims = lasting.verify(&none).await.unwrap();
-    assert_eq!((claims.expires_at(), claims.issuer()), (None, Some(ISSUER)));
+    assert_eq!((claims.token().expires_at(), claims.token().issuer()), (None, Some(ISSUER)));
 }
 
 #[tokio::test]
@@ -636,21 +636,51 @@ async fn claims_are_typed() {
 async fn claims_tell_of_their_token() {
     let token = token_of(r#"{"alg":"HS256","kid":"k\u00311"}"#, &good_claims().to_string());
     let claims = verifier().verify(&token).await.unwrap();
-    assert_eq!(claims.expires_at(), Some(at(NOW + 300)));
-    assert_eq!(claims.issuer(), Some(ISSUER));
-    assert_eq!(claims.kid(), Some("k11"));
+    assert_eq!(claims.token().expires_at(), Some(at(NOW + 300)));
+    assert_eq!(claims.token().issuer(), Some(ISSUER));
+    assert_eq!(claims.token().kid(), Some("k11"));
     assert_eq!(format!("{:?}", claims.clone()), format!("Claims({:?})", *claims));
 
     let claims = verifier().verify(&good_token()).await.unwrap();
-    assert_eq!(claims.kid(), None);
+    assert_eq!(claims.token().kid(), None);
     let claims = verifier().verify(&with_header(r#"{"alg":"HS256","kid":""}"#)).await.unwrap();
-    assert_eq!(claims.kid(), Some(""));
+    assert_eq!(claims.token().kid(), Some(""));
 
     let claims = Claims::new(1);
-    assert_eq!((claims.expires_at(), claims.issuer(), claims.kid(), *claims), (None, None, None, 1));
-    let info = TokenInfo::new().signed_with("k1").expiry(at(1)).issued_by("me");
-    let claims = Claims::of_token(1, info);
-    assert_eq!((claims.expires_at(), claims.issuer(), claims.kid()), (Some(at(1)), Some("me"), Some("k1")));
+    let token = claims.token();
+    assert_eq!((token.expires_at(), token.issuer(), token.kid(), *claims), (None, None, None, 1));
+    let info = TokenInfo::new().with_kid("k1").with_expires_at(at(1)).with_issuer("me");
+    let claims = Claims::with_token(1, info);
+    let token = claims.token();
+    assert_eq!((token.expires_at(), token.issuer(), token.kid()), (Some(at(1)), Some("me"), Some("k1")));
+}
+
+#[test]
+fn hides_no_method_of_the_application() {
+    struct Passport;
+
+    impl Passport {
+        fn issuer(&self) -> Option<&'static str> {
+            Some("Genosha")
+        }
+        fn expires_at(&self) -> Option<SystemTime> {
+            Some(at(9))
+        }
+        fn kid(&self) -> Option<&'static str> {
+            Some("a child")
+        }
+        fn refuse(&self, kind: AuthErrorKind) -> AuthError {
+            AuthError::new(kind).needed_scope("passport")
+        }
+    }
+
+    let token = TokenInfo::new().with_kid("k1").with_expires_at(at(1)).with_issuer(ISSUER);
+    let claims = Claims::with_token(Passport, token);
+    assert_eq!(claims.issuer(), Some("Genosha"));
+    assert_eq!(claims.expires_at(), Some(at(9)));
+    assert_eq!(claims.kid(), Some("a child"));
+    let challenge = claims.refuse(InsufficientScope).www_authenticate().unwrap();
+    assert!(challenge.to_str().unwrap().ends_with(r#"scope="passport""#), "{challenge:?}");
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ impl Service<Request<String>> for Handler {
 
     fn call(&mut self, request: Request<String>) -> Self::Future {
         let error = match Claims::<Value>::find(request.extensions()) {
-            Ok(claims) => claims.refuse(InsufficientScope).needed_scope("admin"),
+            Ok(claims) => Claims::refuse(claims, InsufficientScope).needed_scope("admin"),
             Err(error) => error,
         };
         ready(Ok((self.0)(error)))

@@ -222,7 +222,7 @@ fn a_closure_may_look_at_claims_and_request() {
         request.method() == Method::GET
             && request.headers().contains_key("x-reason")
             && owner == user.other["sub"].as_str()
-            && user.issuer() == Some(ISSUER)
+            && user.token().issuer() == Some(ISSUER)
     });
     let request = |method: &str, path: &str, reason| {
         let mut request = clerks_request();

@@ -162,7 +162,7 @@ impl<C> Remembered<C> {
     /// Looks at all that may have changed since.
     #[inline]
     fn is_good(&self, keys: &KeySet, now: Duration) -> bool {
-        (self.since..self.until).contains(&now) && keys.still_trusts(&self.signer, self.claims.kid())
+        (self.since..self.until).contains(&now) && keys.still_trusts(&self.signer, self.claims.token().kid())
     }
 }
 

@@ -117,7 +117,7 @@ async fn start_service(
     let verifier = JwtVerifier::new(keys.clone()).audience(AUDIENCE).cache(TokenCache::new().entries(100));
     let issue = async move || issuer.issue(&json!({"sub": "eze"})).unwrap().into_string();
     let service = Router::new()
-        .route("/", get(async |claims: Claims<RegisteredClaims>| claims.kid().unwrap().to_owned()))
+        .route("/", get(async |claims: Claims<RegisteredClaims>| claims.token().kid().unwrap().to_owned()))
         .layer(JwtAuthLayer::new(verifier.clone()))
         .route("/token", post(issue));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
