@@ -252,8 +252,8 @@ pub use self::token_source::TokenSource;
 #[cfg(feature = "remote-keys")]
 pub use self::verify::IssuerResolver;
 pub use self::verify::{
-    CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeyLookup, KeySet, KeySource, KeyStore, KeysRef,
-    PendingVerdict, Refresh, SkippedKey, TokenCache, Verdict, VerdictFuture, Verify,
+    CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeyIssuer, KeyLookup, KeySet, KeySource, KeyStore,
+    KeysRef, PendingVerdict, Refresh, SkippedKey, TokenCache, Verdict, VerdictFuture, Verify,
 };
 
 /// The snippets of the README are tested with the documentation.

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::TokenIssuer;
 use super::signing_key::SigningKey;
-use crate::verify::{JwtVerifier, KeySource, KeysRef};
+use crate::verify::{JwtVerifier, KeyIssuer, KeySource, KeysRef};
 
 impl TokenIssuer {
     /// An issuer for the tests of a service that takes tokens: with an Ed25519 key of its own, the name
@@ -73,7 +73,7 @@ impl KeySource for OwnKeys {
         KeysRef::from(published.verifying.clone())
     }
 
-    fn issuer(&self) -> Option<&str> {
-        Some(&self.0.settings.issuer)
+    fn issuer(&self) -> KeyIssuer<'_> {
+        KeyIssuer::Known(&self.0.settings.issuer)
     }
 }

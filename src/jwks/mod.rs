@@ -33,7 +33,7 @@ use crate::error::AuthError;
 use crate::observe;
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
-use crate::verify::{JwksRules, KeyLookup, KeySet, KeySource, KeysRef, Refresh, SkippedKey};
+use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySet, KeySource, KeysRef, Refresh, SkippedKey};
 
 /// Keys that an OpenID provider publishes, fetched when they are first needed and then ahead of time, in the background.
 ///
@@ -388,15 +388,11 @@ impl KeySource for RemoteKeys {
         self.0.state.refresh(lookup, can_wait)
     }
 
-    fn issuer(&self) -> Option<&str> {
+    fn issuer(&self) -> KeyIssuer<'_> {
         match &self.0.settings.origin {
-            Origin::Issuer { issuer, .. } => Some(issuer),
-            Origin::Jwks(_) => None,
+            Origin::Issuer { issuer, .. } => KeyIssuer::Known(issuer),
+            Origin::Jwks(_) => KeyIssuer::MustBeSet,
         }
-    }
-
-    fn leaves_issuer_open(&self) -> bool {
-        self.issuer().is_none()
     }
 }
 

@@ -11,7 +11,7 @@ use super::base64url::Buffer;
 use super::cache::{CacheStats, Store, TokenCache};
 use super::jws::{Header, Jws, USUAL_HEADER, subtype};
 use super::key_set::KeySet;
-use super::key_source::{KeyLookup, KeySource, Refresh};
+use super::key_source::{KeyIssuer, KeyLookup, KeySource, Refresh};
 use super::key_union::KeyUnion;
 use super::required::RequiredClaim;
 use super::rules::{NewerKey, Refusal, Rules, TOKEN_LIMIT, Types};
@@ -75,8 +75,8 @@ impl<C> JwtVerifier<C> {
         C: DeserializeOwned + Send + Sync + 'static, // Name it: `JwtVerifier::<User>::new(..)`. It owns its fields.
     {
         let expected = Expected {
-            issuers: keys.issuer().map(str::to_owned).into_iter().collect(),
-            issuer_needed: keys.leaves_issuer_open(),
+            issuers: keys.issuer().known().map(str::to_owned).into_iter().collect(),
+            issuer_needed: keys.issuer() == KeyIssuer::MustBeSet,
             wanted: Wanted::default(),
             claims: Vec::new(),
             leeway: Duration::from_secs(60),
@@ -118,7 +118,7 @@ impl<C> JwtVerifier<C> {
     ///
     /// If the source [names](KeySource::issuer) an issuer that the verifier does not expect: use
     /// [`Issuers`](crate::Issuers) for issuers that do not trust each other. A verifier that expects no issuer yet expects
-    /// the source's from then on, and one whose source [leaves it open](KeySource::leaves_issuer_open) needs to be told
+    /// the source's from then on, and one whose source says [`MustBeSet`](KeyIssuer::MustBeSet) needs to be told
     /// one, as with [`new`](Self::new). If you also call
     /// [`insecure_any_issuer`](Self::insecure_any_issuer), the later call wins.
     ///
@@ -127,17 +127,17 @@ impl<C> JwtVerifier<C> {
     /// The keys of both sources may sign for any issuer that the verifier expects.
     pub fn add_keys(mut self, keys: impl KeySource + 'static) -> Result<Self, ConfigError> {
         let expected = &self.rules.expected.issuers;
-        let issuer = keys.issuer().map(str::to_owned);
+        let issuer = keys.issuer().known().map(str::to_owned);
         if let Some(issuer) =
             issuer.as_ref().filter(|issuer| !expected.is_empty() && !expected.contains(issuer))
         {
             return Err(ConfigError::OtherIssuer { expected: expected.join(" "), got: issuer.clone() });
         }
-        let leaves_open = keys.leaves_issuer_open();
+        let must_be_set = keys.issuer() == KeyIssuer::MustBeSet;
         self.keys = Arc::new(KeyUnion::new(self.keys, Arc::new(keys)));
         Ok(self.set(|rules| {
             if rules.expected.issuers.is_empty() {
-                rules.expected.issuer_needed |= leaves_open;
+                rules.expected.issuer_needed |= must_be_set;
                 rules.expected.issuers.extend(issuer);
             }
         }))

@@ -36,15 +36,50 @@ pub trait KeySource: Send + Sync {
         true
     }
 
-    /// The issuer whose keys these are, if that is known. A verifier then demands it, unless it is given another.
-    fn issuer(&self) -> Option<&str> {
-        None
+    /// Tells whose keys these are. The verifier asks once, when it is created. The default is [`KeyIssuer::Any`].
+    fn issuer(&self) -> KeyIssuer<'_> {
+        KeyIssuer::Any
+    }
+}
+
+impl<K: KeySource + ?Sized> KeySource for Arc<K> {
+    #[inline]
+    fn current(&self) -> KeysRef<'_> {
+        (**self).current()
     }
 
-    /// Whether these keys came from somewhere that does not say whose they are. A verifier then refuses all tokens until
-    /// it is told the issuer, or that there is to be none.
-    fn leaves_issuer_open(&self) -> bool {
-        false
+    fn refresh(&self, lookup: KeyLookup<'_>) -> Refresh {
+        (**self).refresh(lookup)
+    }
+
+    fn can_refresh(&self) -> bool {
+        (**self).can_refresh()
+    }
+
+    fn issuer(&self) -> KeyIssuer<'_> {
+        (**self).issuer()
+    }
+}
+
+/// The issuer of the keys of a [`KeySource`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyIssuer<'a> {
+    /// The keys belong to this issuer. The verifier requires it as `iss`, unless you set another issuer.
+    Known(&'a str),
+    /// The source cannot tell whose keys it has, such as keys from a bare JWKS URL. The verifier rejects all tokens until you call
+    /// [`issuer`](crate::JwtVerifier::issuer) or [`insecure_any_issuer`](crate::JwtVerifier::insecure_any_issuer).
+    MustBeSet,
+    /// The application itself chose the keys, such as a shared secret. The verifier accepts any `iss`, unless you set an issuer.
+    Any,
+}
+
+impl<'a> KeyIssuer<'a> {
+    pub(crate) fn known(self) -> Option<&'a str> {
+        match self {
+            Self::Known(issuer) => Some(issuer),
+            Self::MustBeSet | Self::Any => None,
+        }
     }
 }
 

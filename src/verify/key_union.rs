@@ -71,14 +71,6 @@ impl KeySource for KeyUnion {
     fn can_refresh(&self) -> bool {
         self.sources.iter().any(|source| source.can_refresh())
     }
-
-    fn issuer(&self) -> Option<&str> {
-        self.sources.iter().find_map(|source| source.issuer())
-    }
-
-    fn leaves_issuer_open(&self) -> bool {
-        self.issuer().is_none() && self.sources.iter().any(|source| source.leaves_issuer_open())
-    }
 }
 
 type Refreshing = Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>;

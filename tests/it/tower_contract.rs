@@ -16,8 +16,8 @@ use tower::limit::ConcurrencyLimitLayer;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{
-    Algorithm, AuthError, AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, KeyLookup, KeySet, KeySource,
-    KeyStore, KeysRef, Refresh, Verdict, Verify,
+    Algorithm, AuthError, AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, KeyIssuer, KeyLookup, KeySet,
+    KeySource, KeyStore, KeysRef, Refresh, Verdict, Verify,
 };
 use tower_test::mock;
 
@@ -285,8 +285,8 @@ impl KeySource for Late {
         }))
     }
 
-    fn issuer(&self) -> Option<&str> {
-        Some(ISSUER)
+    fn issuer(&self) -> KeyIssuer<'_> {
+        KeyIssuer::Known(ISSUER)
     }
 }
 
@@ -310,6 +310,20 @@ async fn a_key_that_is_not_held_is_waited_for() {
 
     let response = ask(&JwtAuthLayer::new(late(None)), bearer(&good_token())).await;
     assert_refused("not fetched", &response, 503, KeysUnavailable, &[("retry-after", "7")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn verifiers_share_one_key_source() {
+    let fetched = Some(KeySet::hmac(Algorithm::HS256, SECRET).unwrap());
+    let source: Arc<dyn KeySource> = Arc::new(Late { keys: KeyStore::new(KeySet::new([])), fetched });
+    let verifier = || JwtVerifier::<Value>::new(Arc::clone(&source)).audience(AUDIENCE).clock(|| at(NOW));
+    assert_eq!(refusal(&verifier(), &good_token()).await, None);
+    assert!(matches!(verifier().verify(&good_token()), Verdict::Ready(Ok(_))), "fetched by the other one");
+    let stranger = token(&claims_but("iss", json!("https://other.example.com")));
+    assert_eq!(refusal(&verifier(), &stranger).await, Some(WrongIssuer), "the source brings its issuer");
+
+    let fixed: Arc<dyn KeySource> = Arc::new(KeySet::new([]));
+    assert!(source.can_refresh() && !fixed.can_refresh());
 }
 
 #[tokio::test(start_paused = true)]

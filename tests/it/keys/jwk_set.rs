@@ -5,7 +5,8 @@ use std::{fs, process};
 
 use serde_json::{Value, json};
 use tower_jwt_auth::{
-    Algorithm, AuthErrorKind, ConfigError, Key, KeyLookup, KeySet, KeySource, KeyStore, KeysRef, Refresh, jwk,
+    Algorithm, AuthErrorKind, ConfigError, Key, KeyIssuer, KeyLookup, KeySet, KeySource, KeyStore, KeysRef,
+    Refresh, jwk,
 };
 
 use super::{assert_error, fixture, jwk_of, jwk_with, read_set, refused, set_of, token};
@@ -194,7 +195,7 @@ async fn keys_are_replaced_while_they_are_in_use() {
     assert_eq!(format!("{:?}", *held), format!("{:?}", pem(Algorithm::ES256, "p256.public.pem")));
 
     assert!(matches!(store.refresh(KeyLookup::missing(None)), Refresh::Unchanged));
-    assert_eq!(store.issuer(), None);
+    assert_eq!(store.issuer(), KeyIssuer::Any);
 }
 
 #[tokio::test]
