@@ -130,7 +130,7 @@ pub static GOOD_TOKEN: LazyLock<String> = LazyLock::new(|| hs256().token(hs256()
 
 /// Finds the good token in every request.
 pub fn good_source() -> TokenSource {
-    TokenSource::custom(|_| Some(GOOD_TOKEN.as_str().into()))
+    TokenSource::custom([], |_| Some(GOOD_TOKEN.as_str().into()))
 }
 
 /// What a verifier with local keys says.

@@ -21,11 +21,11 @@ pub(super) struct Custom {
 }
 
 impl Custom {
-    pub(super) fn new<F>(find: F) -> Self
+    pub(super) fn new<F>(headers: Vec<HeaderName>, find: F) -> Self
     where
         F: for<'a> Fn(Head<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
     {
-        Self { find: Arc::new(find), headers: Vec::new(), take_out: None }
+        Self { find: Arc::new(find), headers, take_out: None }
     }
 
     pub(super) fn find<'a>(&self, request: Head<'a>) -> Option<Cow<'a, [u8]>> {

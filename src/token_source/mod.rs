@@ -176,39 +176,27 @@ impl TokenSource {
 
     /// The place where your own function finds the token.
     ///
-    /// Name the headers that it reads with [`reading`](Self::reading), and say with [`removing`](Self::removing) how to take
-    /// the token out. Without either, [`remove_credential`](crate::JwtAuthLayer::remove_credential) leaves the token where it
-    /// is.
+    /// `headers` are the headers that `find` reads. The layer marks them as sensitive, and
+    /// [`remove_credential`](crate::JwtAuthLayer::remove_credential) removes them as a whole. If it should remove less, or if the
+    /// token is not in a header, say how to remove it with [`removing`](Self::removing). Without headers and without `removing`
+    /// the token stays where it is.
     ///
     /// ```
     /// use http::HeaderName;
     /// use tower_jwt_auth::TokenSource;
     ///
     /// // `X-Forwarded-Access: user=42; token=eyJ0...`
-    /// let name = HeaderName::from_static("x-forwarded-access");
-    /// let source = TokenSource::custom(|request| {
-    ///     let value = request.headers().get("x-forwarded-access")?.to_str().ok()?;
+    /// const ACCESS: HeaderName = HeaderName::from_static("x-forwarded-access");
+    /// let source = TokenSource::custom([ACCESS], |request| {
+    ///     let value = request.headers().get(ACCESS)?.to_str().ok()?;
     ///     value.split("; ").find_map(|part| part.strip_prefix("token=")).map(Into::into)
     /// });
-    /// let source = source.reading(name);
     /// ```
-    pub fn custom<F>(find: F) -> Self
+    pub fn custom<F>(headers: impl IntoIterator<Item = HeaderName>, find: F) -> Self
     where
         F: for<'a> Fn(Head<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
     {
-        Self::at(Place::Custom(Custom::new(find)))
-    }
-
-    /// Names a header that a [custom](Self::custom) source reads.
-    ///
-    /// The layer marks the header as sensitive. [`remove_credential`](crate::JwtAuthLayer::remove_credential) removes it as a
-    /// whole, unless [`removing`](Self::removing) says how to remove less. Does nothing to the other sources, which know their
-    /// headers.
-    pub fn reading(mut self, name: HeaderName) -> Self {
-        if let Place::Custom(custom) = &mut self.place {
-            custom.headers.push(name);
-        }
-        self
+        Self::at(Place::Custom(Custom::new(headers.into_iter().collect(), find)))
     }
 
     /// Says how to take out what a [custom](Self::custom) source finds.
@@ -229,7 +217,7 @@ impl TokenSource {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?);
     /// // A calendar program cannot send headers: `/feeds/eyJ0...`
-    /// let source = TokenSource::custom(|request| request.uri().path().strip_prefix("/feeds/").map(Into::into))
+    /// let source = TokenSource::custom([], |request| request.uri().path().strip_prefix("/feeds/").map(Into::into))
     ///     .removing(|_headers, uri| {
     ///         if uri.path().starts_with("/feeds/") {
     ///             *uri = Uri::from_static("/feeds/");

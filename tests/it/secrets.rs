@@ -163,8 +163,9 @@ fn sources() -> Vec<TokenSource> {
         TokenSource::cookie("token").unwrap(),
         TokenSource::websocket_protocol("bearer").unwrap(),
         TokenSource::query("token"),
-        TokenSource::custom(|request| Some(request.headers().get("x-custom")?.to_str().ok()?.into()))
-            .reading("x-custom".parse().unwrap()),
+        TokenSource::custom(["x-custom".parse().unwrap()], |request| {
+            Some(request.headers().get("x-custom")?.to_str().ok()?.into())
+        }),
     ]
 }
 

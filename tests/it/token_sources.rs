@@ -223,7 +223,7 @@ async fn a_subprotocol_of_a_websocket() {
 
 #[tokio::test]
 async fn a_function() {
-    let source = TokenSource::custom(|request| {
+    let source = TokenSource::custom([], |request| {
         let path = request.uri().path().strip_prefix("/feeds/")?;
         path.strip_suffix(".ics").map(Into::into)
     });
@@ -239,7 +239,7 @@ async fn a_function() {
     )
     .await;
 
-    let decoding = TokenSource::custom(|request| {
+    let decoding = TokenSource::custom([], |request| {
         let text = request.headers().get("x-token")?.to_str().ok()?;
         Some(text.chars().rev().collect::<String>().into())
     });
@@ -319,8 +319,9 @@ fn sources() -> Vec<Example> {
         ),
         (
             "custom",
-            TokenSource::custom(|request| Some(request.headers().get("x-custom")?.to_str().ok()?.into()))
-                .reading(HeaderName::from_static("x-custom")),
+            TokenSource::custom([HeaderName::from_static("x-custom")], |request| {
+                Some(request.headers().get("x-custom")?.to_str().ok()?.into())
+            }),
             "/",
             vec![(HeaderName::from_static("x-custom"), "{}")],
         ),
@@ -479,15 +480,16 @@ async fn the_same_source_twice_is_one() {
 
 #[tokio::test]
 async fn two_functions_are_two_sources() {
-    let layer = from(TokenSource::custom(|_| None)).add_token_source(TokenSource::custom(|request| {
-        Some(request.headers().get(X_TOKEN)?.to_str().ok()?.into())
-    }));
+    let layer = from(TokenSource::custom([], |_| None))
+        .add_token_source(TokenSource::custom([], |request| {
+            Some(request.headers().get(X_TOKEN)?.to_str().ok()?.into())
+        }));
     assert_answers(&layer, &[("/", &[(X_TOKEN, "{}")], None), ("/", &[], Some(MissingCredential))]).await;
 }
 
 #[test]
 fn a_source_shows_no_function() {
-    let source = TokenSource::custom(|_| None).reading(X_TOKEN);
+    let source = TokenSource::custom([X_TOKEN], |_| None);
     let shown = r#"TokenSource { place: Custom(Custom { headers: ["x-token"], .. }), conditions: [] }"#;
     assert_eq!(format!("{source:?}"), shown);
     let limited = TokenSource::authorization().only_if(|_| true);
@@ -502,7 +504,7 @@ fn member_of_header() -> TokenSource {
         let value = request.headers().get(NAME)?.to_str().ok()?;
         value.split("; ").find_map(|part| part.strip_prefix("token=")).map(str::to_owned)
     };
-    let source = TokenSource::custom(move |request| find(request).map(Into::into)).reading(NAME);
+    let source = TokenSource::custom([NAME], move |request| find(request).map(Into::into));
     source.removing(|headers, _| {
         let Some(value) = headers.remove(NAME) else {
             return;
@@ -514,7 +516,8 @@ fn member_of_header() -> TokenSource {
 
 /// Reads and removes the last segment of `/feeds/eyJ0`.
 fn segment_of_path() -> TokenSource {
-    let source = TokenSource::custom(|request| request.uri().path().strip_prefix("/feeds/").map(Into::into));
+    let source =
+        TokenSource::custom([], |request| request.uri().path().strip_prefix("/feeds/").map(Into::into));
     source.removing(|_, uri| {
         if uri.path().starts_with("/feeds/") {
             *uri = "/feeds/".parse().unwrap();
@@ -772,7 +775,7 @@ proptest! {
 
 #[tokio::test]
 async fn a_function_is_given_claims_of_its_own_token_only() {
-    let layer = from(TokenSource::custom(|_| None)).optional();
+    let layer = from(TokenSource::custom([], |_| None)).optional();
     let mut request = bearer(&good_token());
     request.extensions_mut().insert(Claims::new(json!({"email": "smuggled@example.com"})));
     assert_eq!(ask(&layer, request).await.body(), "Hello stranger");
