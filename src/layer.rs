@@ -19,6 +19,9 @@ use crate::verify::Verify;
 /// The claims are put into the request's extensions as [`Claims<C>`](crate::Claims). Every other request is answered
 /// as [RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3) demands, and never reaches the service.
 ///
+/// The inner service must be `Clone`: a request that waits for a key waits with a clone. A request whose token is judged at once
+/// clones nothing. For a service without `Clone` use tower's `Buffer`.
+///
 /// ```
 /// use http::{Request, Response, StatusCode};
 /// use tower::{ServiceBuilder, ServiceExt};

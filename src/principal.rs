@@ -27,6 +27,9 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 /// [source](std::error::Error::source) of the [`AuthError`]). Where the layer outside lets a request pass without good
 /// claims, it passes here without a user.
 ///
+/// The inner service must be `Clone`: the layer clones it for each request that has claims. For a service without `Clone` use
+/// tower's `Buffer`.
+///
 /// In axum a handler takes the user as `Extension<User>`. Behind an optional layer that answers a stranger with 500: take
 /// `Option<Extension<User>>` there, or `(Claims<C>, Extension<User>)`, which asks for a token first.
 ///
@@ -136,9 +139,26 @@ pub struct PrincipalService<S, C, F, R = EmptyBody> {
     layer: PrincipalLayer<C, F, R>,
 }
 
+impl<S, C, F, R> PrincipalService<S, C, F, R> {
+    /// Returns a reference to the inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// Returns a mutable reference to the inner service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Returns the inner service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
 impl<S, C, F, R, B, ResBody, Lookup, U, E> Service<Request<B>> for PrincipalService<S, C, F, R>
 where
-    S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone, // For a service without `Clone` use `tower::buffer::Buffer`.
     C: Send + Sync + 'static,
     F: Fn(Claims<C>) -> Lookup,
     Lookup: Future<Output = Result<Option<U>, E>>,

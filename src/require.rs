@@ -117,6 +117,21 @@ where
 }
 
 impl<S, C, P, R> RequireService<S, C, P, R> {
+    /// Returns a reference to the inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// Returns a mutable reference to the inner service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Returns the inner service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
     #[cold]
     fn refused<F, B, ResBody>(&self, error: AuthError, request: &Request<B>) -> RequireFuture<F, ResBody>
     where

@@ -22,11 +22,26 @@ impl<S, V, R, P> JwtAuth<S, V, R, P> {
     pub(crate) fn new(inner: S, gate: Arc<Gate<V, R, P>>) -> Self {
         Self { inner, gate }
     }
+
+    /// Returns a reference to the inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// Returns a mutable reference to the inner service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Returns the inner service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S, V, R, P, B, ResBody> Service<Request<B>> for JwtAuth<S, V, R, P>
 where
-    S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone, // For a service without `Clone` use `tower::buffer::Buffer`.
     V: Verify,
     V::Claims: Send + Sync + 'static,
     R: Reject<ResBody> + Clone,

@@ -17,8 +17,9 @@ use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::{
     Algorithm, AuthError, AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, KeyIssuer, KeyLookup, KeySet,
-    KeySource, KeyStore, KeysRef, Refresh, Verdict, Verify,
+    KeySource, KeyStore, KeysRef, PrincipalLayer, Refresh, RequireLayer, Verdict, Verify,
 };
+use tower_layer::Layer;
 use tower_test::mock;
 
 use crate::support::*;
@@ -258,6 +259,22 @@ async fn an_accepted_request_does_not_clone_the_service() {
     let mut service = tower_layer::Layer::layer(&JwtAuthLayer::new(verifier()), NoClone);
     assert_eq!(service.ready().await.unwrap().call(bearer(&good_token())).await.unwrap().status(), 200);
     assert_eq!(service.ready().await.unwrap().call(bearer("a.b.c")).await.unwrap().status(), 401);
+}
+
+#[test]
+fn services_give_access_to_the_inner_one() {
+    let mut auth = JwtAuthLayer::new(verifier()).layer(1);
+    *auth.get_mut() += 1;
+    assert_eq!((*auth.get_ref(), auth.into_inner()), (2, 2));
+
+    let mut require = RequireLayer::<Value, _>::new(()).layer(1);
+    *require.get_mut() += 1;
+    assert_eq!((*require.get_ref(), require.into_inner()), (2, 2));
+
+    let find = async |_: Claims<Value>| Ok::<_, Infallible>(Some(()));
+    let mut principal = PrincipalLayer::new(find).layer(1);
+    *principal.get_mut() += 1;
+    assert_eq!((*principal.get_ref(), principal.into_inner()), (2, 2));
 }
 
 /// Has no key until it is asked to refresh.
