@@ -51,10 +51,10 @@ fn api() -> Result<Router, ConfigError> {
     let may_read_of = scope("orders:read").and(when(is_owner).or(role("admin")));
     let may_purge = role("admin");
     let members = Router::new()
-        .route("/orders", get(list).layer(RequireLayer::<User, _>::new(may_read)))
-        .route("/orders", delete(purge).layer(RequireLayer::<User, _>::new(may_purge)))
+        .route("/orders", get(list).layer(RequireLayer::<User>::new(may_read)))
+        .route("/orders", delete(purge).layer(RequireLayer::<User>::new(may_purge)))
         .route("/orders", post(create)) // its signature says what it demands
-        .route("/users/{sub}/orders", get(list_of).layer(RequireLayer::<User, _>::new(may_read_of)))
+        .route("/users/{sub}/orders", get(list_of).layer(RequireLayer::<User>::new(may_read_of)))
         .layer(layer.clone());
     let everyone = Router::new().route("/", get(welcome)).layer(layer.optional());
     // The last route stands beside both layers: a probe has no token, and none is looked for.

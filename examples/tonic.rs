@@ -67,7 +67,7 @@ async fn serve(incoming: TcpIncoming) -> Result<(), Box<dyn Error + Send + Sync>
     let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, SECRET)?).audience(AUDIENCE);
     // `Check` is for whoever has a good token; all else, also what the service may be given later, asks for a scope.
     let is_check = when(|_: &Claims<User>, call| call.uri().path() == "/grpc.health.v1.Health/Check");
-    let policy = RequireLayer::<User, _>::new(is_check.or(scope("health:watch")));
+    let policy = RequireLayer::<User>::new(is_check.or(scope("health:watch")));
     Server::builder()
         .layer(JwtAuthLayer::new(verifier).on_reject(Grpc))
         // A layer on one service: tonic finds the service by its name, which `named_layer` keeps.

@@ -63,7 +63,7 @@
 //! use tower_jwt_auth::RequireLayer;
 //! use tower_jwt_auth::policy::claim;
 //!
-//! let layer = RequireLayer::<serde_json::Value, _>::new(claim("email_verified", true).and(claim("tenant", "acme")));
+//! let layer = RequireLayer::<serde_json::Value>::new(claim("email_verified", true).and(claim("tenant", "acme")));
 //! ```
 //!
 //! # Tokens from elsewhere, and none at all

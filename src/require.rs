@@ -32,7 +32,7 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 /// # use axum::{Router, routing::get};
 /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer, policy::scope};
 /// # type User = serde_json::Value;
-/// type Require<P> = RequireLayer<User, P>; // the claims' type once, for all routes
+/// type Require = RequireLayer<User>; // names the claims type once, for all routes
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
 /// # let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
@@ -44,21 +44,21 @@ use crate::reject::{self, EmptyBody, Head, Reject};
 /// # }
 /// ```
 #[must_use]
-pub struct RequireLayer<YourClaims, P, R = EmptyBody> {
+pub struct RequireLayer<YourClaims, P = (), R = EmptyBody> {
     policy: P,
     reject: R,
     // The compiler shows this name where it cannot infer the type.
     claims: PhantomData<fn() -> YourClaims>,
 }
 
-impl<C, P> RequireLayer<C, P> {
-    /// A layer that checks `policy` for claims of type `C`. Name that type, since the compiler cannot infer it from a rule:
-    /// `RequireLayer::<User, _>::new(scope("orders:read"))`.
-    pub fn new(policy: P) -> Self
+impl<C> RequireLayer<C> {
+    /// Creates a layer that checks `policy` for claims of type `C`. Name that type, since the compiler cannot infer it from a
+    /// rule: `RequireLayer::<User>::new(scope("orders:read"))`.
+    pub fn new<P>(policy: P) -> RequireLayer<C, P>
     where
-        P: Policy<C>, // Name the claims type: `RequireLayer::<User, _>::new(..)`.
+        P: Policy<C>, // Name the claims type: `RequireLayer::<User>::new(..)`.
     {
-        Self { policy, reject: EmptyBody, claims: PhantomData }
+        RequireLayer { policy, reject: EmptyBody, claims: PhantomData }
     }
 }
 

@@ -174,7 +174,7 @@ impl<const N: usize> From<[&str; N]> for ClaimPath {
 /// use tower_jwt_auth::policy::claim;
 ///
 /// let rule = claim("email_verified", true).and(claim(["realm_access", "roles"], "admin"));
-/// let layer = RequireLayer::<Value, _>::new(rule);
+/// let layer = RequireLayer::<Value>::new(rule);
 /// ```
 pub fn claim(path: impl Into<ClaimPath>, value: impl Into<Value>) -> Rule<ClaimEquals> {
     Rule::new(ClaimEquals { path: path.into(), value: value.into() })

@@ -18,7 +18,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let inner = tower::service_fn(async |_: Request<String>| Ok::<_, std::io::Error>(Response::new(String::new())));
 //! let rule = scope("orders:write").or(claim(["realm_access", "roles"], "admin"));
-//! let service = ServiceBuilder::new().layer(RequireLayer::<serde_json::Value, _>::new(rule)).service(inner);
+//! let service = ServiceBuilder::new().layer(RequireLayer::<serde_json::Value>::new(rule)).service(inner);
 //!
 //! // A JwtAuthLayer outside puts the claims there; in a test they are made by hand.
 //! let mut request = Request::new(String::new());

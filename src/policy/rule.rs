@@ -163,7 +163,7 @@ impl<C, P: Policy<C>> Policy<C> for Not<P> {
 ///
 /// // `/users/{sub}/...`
 /// let owner = when(|user: &Claims<User>, request| request.path_segment(1).is_some_and(|owner| owner == user.sub));
-/// let layer = RequireLayer::<User, _>::new(owner);
+/// let layer = RequireLayer::<User>::new(owner);
 /// ```
 pub fn when<C, F>(permits: F) -> Rule<When<C, F>>
 where

@@ -75,7 +75,7 @@ fn a_policy_allocates_nothing_but_its_refusal() {
     let keys = KeySet::hmac(tower_jwt_auth::Algorithm::HS256, SECRET).unwrap();
     let verifier = JwtVerifier::<Expiry>::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
     let layer = || JwtAuthLayer::new(verifier.clone());
-    let route = |name| RequireLayer::<Expiry, _>::new(scope(name).or(scope("other")));
+    let route = |name| RequireLayer::<Expiry>::new(scope(name).or(scope("other")));
     let good = good_token();
 
     // Four of an accepted request, or but the claims' own; and five of a refusal, with or without settings.

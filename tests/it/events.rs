@@ -132,7 +132,7 @@ async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
          kind=\"principal_unavailable\" status=503 issuer=\"https://id.example.com\" cause=\"the database is away\"\n"
     );
 
-    let layer = RequireLayer::<Value, _>::new(scope("read"));
+    let layer = RequireLayer::<Value>::new(scope("read"));
     ask(&layer, Request::new(String::new())).await;
     let line = log.take();
     let told =
@@ -143,7 +143,7 @@ async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
 
 #[tokio::test]
 async fn what_a_policy_refuses_is_told_with_the_issuer_only_if_it_is_configured() {
-    let rule = || RequireLayer::<Value, _>::new(scope("read"));
+    let rule = || RequireLayer::<Value>::new(scope("read"));
     let log = Log::begin();
     let layers = ServiceBuilder::new().layer(JwtAuthLayer::new(named())).layer(rule());
     let request = bearer(&named_token("k1", &good_claims()));

@@ -173,7 +173,7 @@ async fn the_layer_makes_the_body_of_every_refusal() {
         .route("/page", get(page))
         .route("/others", get(of_others))
         .route("/hello", get(hello))
-        .route("/route", get(hello).layer(RequireLayer::<User, _>::new(when(|_: &Claims<User>, _| false))))
+        .route("/route", get(hello).layer(RequireLayer::<User>::new(when(|_: &Claims<User>, _| false))))
         .layer(CorsLayer::permissive());
     let app =
         routes.layer(JwtAuthLayer::new(users()).realm("pages").unwrap().optional().on_reject(ProblemJson));
@@ -232,7 +232,7 @@ async fn a_nested_router_sees_the_rest_of_the_path() {
     let rule =
         |path: &'static str| when(move |_: &Claims<User>, request: Head<'_>| request.uri().path() == path);
     let page =
-        |path| Router::new().route("/page", get(async || "")).layer(RequireLayer::<User, _>::new(rule(path)));
+        |path| Router::new().route("/page", get(async || "")).layer(RequireLayer::<User>::new(rule(path)));
     let app = Router::new()
         .nest("/outer", page("/page"))
         .nest("/whole", page("/whole/page"))

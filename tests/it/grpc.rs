@@ -32,7 +32,7 @@ const FORBIDDEN: &str = r#"Bearer realm="api", error="insufficient_scope", error
 async fn a_client_is_told_why_it_is_refused() {
     let (incoming, client) = socket();
     let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc);
-    let eze_only = RequireLayer::<Value, _>::new(claim("email", "eze@example.com").or(scope("watch")));
+    let eze_only = RequireLayer::<Value>::new(claim("email", "eze@example.com").or(scope("watch")));
     let service = eze_only.named_layer(HealthServer::new(Watched::default()));
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
 
@@ -85,7 +85,7 @@ async fn a_client_is_told_that_it_is_not_its_fault() {
     assert_told("no keys", &client, Some("Bearer x"), Code::Unavailable, message, &retry).await;
 
     let (incoming, client) = socket();
-    let layer = RequireLayer::<Value, _>::new(()).on_reject(Grpc);
+    let layer = RequireLayer::<Value>::new(()).on_reject(Grpc);
     let service = HealthServer::new(Watched::default());
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
     let good = format!("Bearer {}", good_token());

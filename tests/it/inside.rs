@@ -298,7 +298,7 @@ impl Verify for AsNobody {
 #[tokio::test]
 async fn layers_inside_leave_the_body_to_the_one_outside() {
     let outside = || JwtAuthLayer::new(AsNobody).realm("shop").unwrap().on_reject(ProblemJson);
-    let require = || RequireLayer::<Nobody, _>::new(scope("admin"));
+    let require = || RequireLayer::<Nobody>::new(scope("admin"));
     let service = ServiceBuilder::new().layer(outside()).layer(require()).service(REFUSES);
     let Ok(response) = service.oneshot(good()).await;
     assert_eq!(*response.body(), forbidden());

@@ -32,7 +32,7 @@ async fn requests_are_counted_by_outcome_and_kind() {
         ask(&layer, request).await;
     }
     ask(&JwtAuthLayer::new(verifier()).optional(), Request::new(String::new())).await;
-    let guarded = ServiceBuilder::new().layer(layer).layer(RequireLayer::<Value, _>::new(scope("read")));
+    let guarded = ServiceBuilder::new().layer(layer).layer(RequireLayer::<Value>::new(scope("read")));
     guarded.service(Inside(hello)).oneshot(bearer(&good_token())).await.unwrap();
 
     assert_eq!(

@@ -83,7 +83,7 @@ fn decide<P>(name: &str, policy: P, request: impl Fn() -> Request<String>) -> Re
 where
     P: Policy<User> + Clone,
 {
-    let route = Stack::new(RequireLayer::<User, _>::new(policy.clone()), JwtAuthLayer::new(users()));
+    let route = Stack::new(RequireLayer::<User>::new(policy.clone()), JwtAuthLayer::new(users()));
     let layer = JwtAuthLayer::new(users()).require(policy);
     let (on_route, in_layer) = (now(ask(&route, request())), now(ask(&layer, request())));
     assert_eq!(on_route.status(), in_layer.status(), "{name}");
@@ -349,7 +349,7 @@ fn what_could_not_decide_never_becomes_a_yes() {
 
 #[tokio::test]
 async fn a_route_asks_after_the_layer() {
-    let guarded = |auth| Stack::new(RequireLayer::<User, _>::new(()), auth);
+    let guarded = |auth| Stack::new(RequireLayer::<User>::new(()), auth);
     let strict = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap());
     let optional = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().optional());
     let lenient = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().allow_failed());
@@ -371,7 +371,7 @@ async fn a_route_asks_after_the_layer() {
 
 #[tokio::test]
 async fn a_route_without_a_layer_is_the_developers_mistake() {
-    let response = ask(&RequireLayer::<User, _>::new(scope("profile")), clerks_request()).await;
+    let response = ask(&RequireLayer::<User>::new(scope("profile")), clerks_request()).await;
     assert_refused("no layer", &response, 500, MissingLayer, &[]);
     let hint =
         std::error::Error::source(response.extensions().get::<AuthError>().unwrap()).unwrap().to_string();
@@ -384,7 +384,7 @@ async fn a_route_without_a_layer_is_the_developers_mistake() {
 #[tokio::test]
 async fn a_route_answers_as_its_layer_does() {
     let layer = Stack::new(
-        RequireLayer::<User, _>::new(scope("admin"))
+        RequireLayer::<User>::new(scope("admin"))
             .reject_with(|error, request| error.response(format!("{}: {error}", request.uri()))),
         JwtAuthLayer::new(users())
             .realm("shop")
@@ -403,7 +403,7 @@ async fn a_route_answers_as_its_layer_does() {
 
 #[tokio::test]
 async fn one_rule_may_stand_behind_two_layers() {
-    let route = RequireLayer::<User, _>::new(scope("admin")).layer(Inside(hello));
+    let route = RequireLayer::<User>::new(scope("admin")).layer(Inside(hello));
     for (name, realm) in [("the first", "shop"), ("the second", "bank"), ("the first again", "shop")] {
         let service = JwtAuthLayer::new(users()).realm(realm).unwrap().layer(route.clone());
         let challenge = INSUFFICIENT.replace("\"api\"", &format!("{realm:?}")) + r#", scope="admin""#;

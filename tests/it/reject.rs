@@ -137,7 +137,7 @@ impl HasScope for Nobody {
 
 #[tokio::test]
 async fn problem_details_tell_the_developer_what_is_missing() {
-    let layer = RequireLayer::<Nobody, _>::new(scope("a")).on_reject(ProblemJson);
+    let layer = RequireLayer::<Nobody>::new(scope("a")).on_reject(ProblemJson);
     let response = ask(&layer, get("")).await;
     assert_refused("no layer", &response, 500, MissingLayer, &[("content-type", "application/problem+json")]);
     let problem: Value = serde_json::from_str(response.body()).unwrap();
@@ -184,7 +184,7 @@ async fn a_refusal_is_never_stored() {
     let response = ask(&behind_another, get("")).await;
     assert_eq!(sorted(response.headers()), ["cache-control: private", "x-request-id: 1"]);
 
-    let route = RequireLayer::<Nobody, _>::new(scope("a")).reject_with(|_, _| Response::new(String::new()));
+    let route = RequireLayer::<Nobody>::new(scope("a")).reject_with(|_, _| Response::new(String::new()));
     let mut request = get("");
     request.extensions_mut().insert(Claims::new(Nobody));
     let response = ask(&route, request).await;

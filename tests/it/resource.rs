@@ -159,7 +159,7 @@ async fn an_mcp_server_answers_as_its_specification_asks() {
     assert_eq!(ask(&layer, bearer(&mine)).await.status(), 200);
 
     // A scope that is missing can be asked for.
-    let tool = Stack::new(RequireLayer::<User, _>::new(scope("mcp:admin")), layer);
+    let tool = Stack::new(RequireLayer::<User>::new(scope("mcp:admin")), layer);
     let response = ask(&tool, bearer(&mine)).await;
     let challenge = format!(
         r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request", scope="mcp:admin", {metadata}"#

@@ -189,7 +189,7 @@ async fn requests(seen: &mut Seen, log: &Log) {
     let rules = scope("orders:read").or(claim("tenant", "acme")).and(when(|_: &Claims<Value>, _| false));
     seen.debug(&rules);
     through(seen, &layer(verifier.clone()).require(rules)).await;
-    let refused = RequireLayer::<Value, _>::new(claim("email", "nobody").not().not());
+    let refused = RequireLayer::<Value>::new(claim("email", "nobody").not().not());
     through(seen, &ServiceBuilder::new().layer(layer(verifier.clone())).layer(refused)).await;
     let nobody = PrincipalLayer::new(|_: Claims<Value>| async { Ok::<_, std::io::Error>(None::<u8>) });
     through(seen, &ServiceBuilder::new().layer(layer(verifier.clone())).layer(nobody)).await;

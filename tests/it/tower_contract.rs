@@ -267,7 +267,7 @@ fn services_give_access_to_the_inner_one() {
     *auth.get_mut() += 1;
     assert_eq!((*auth.get_ref(), auth.into_inner()), (2, 2));
 
-    let mut require = RequireLayer::<Value, _>::new(()).layer(1);
+    let mut require = RequireLayer::<Value>::new(()).layer(1);
     *require.get_mut() += 1;
     assert_eq!((*require.get_ref(), require.into_inner()), (2, 2));
 
