@@ -37,7 +37,8 @@ use crate::verify::json_type;
 /// request: ask for it by [`when`](super::when).
 #[diagnostic::on_unimplemented(
     message = "the claims of `{Self}` cannot be asked for by name",
-    note = "use `when(|claims: &Claims<{Self}>, _| ..)`, or implement it for a type that holds its claims as JSON"
+    note = "for a field, use `when(|claims: &Claims<{Self}>, _| claims.field == ..)`",
+    note = "if `{Self}` holds its claims as JSON, implement `HasClaim` for it"
 )]
 pub trait HasClaim {
     /// The claim of that name, if the token has it.
