@@ -40,7 +40,7 @@ pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// assert_eq!(error.to_string(), "the token has expired");
 /// assert_eq!(error.status(), 401);
 ///
-/// // A verifier of your own that has asked in vain:
+/// // A custom verifier whose endpoint did not answer:
 /// let error = AuthError::new(AuthErrorKind::Unavailable)
 ///     .with_source("the introspection endpoint timed out after 2 s")
 ///     .with_retry_after(Duration::from_secs(10));
