@@ -8,7 +8,8 @@ use std::time::{Instant, SystemTime};
 
 use jsonwebtoken::{EncodingKey, Header};
 use serde::Serialize;
-use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
+use tower_jwt_auth::Algorithm;
+use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
 
 use self::support::{ISSUER, for_peer, median};
 

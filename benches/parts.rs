@@ -15,7 +15,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::Extensions;
 use serde::Deserialize;
 use sha2::Sha256;
-use tower_jwt_auth::{Claims, Credential, TokenCache, Verdict, Verify};
+use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::{Claims, Credential, Verdict, Verify};
 
 use self::support::{Issuer, User, authorization, request, send, service};
 

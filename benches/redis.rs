@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 use std::{env, fs, thread};
 
-use tower_jwt_auth::{RedisStore, Revocation, RevocationStore, SharedRevocations};
+use tower_jwt_auth::revocation::{RedisStore, Revocation, RevocationStore, SharedRevocations};
 
 const ENTRIES: usize = 1_000_000;
 const FOLLOW: &str = "TOWER_JWT_AUTH_BENCH_FOLLOW";
@@ -50,7 +50,7 @@ async fn main() {
 async fn follow(url: &str) {
     let start = Instant::now();
     let store = RedisStore::new(url).expect("an address");
-    let revocations = SharedRevocations::new(store).ready_limit(Duration::MAX).start().expect("a runtime");
+    let revocations = SharedRevocations::new(store).ready_timeout(Duration::MAX).start().expect("a runtime");
     revocations.ready().await.expect("it is read");
     let elapsed = start.elapsed();
     assert_eq!(revocations.len(), ENTRIES);

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response, StatusCode};
 use tokio::runtime::Runtime;
-use tower_jwt_auth::{ClientFuture, HttpClient, JwtVerifier, RemoteKeys, TokenCache, Verdict};
+use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::jwks::{ClientFuture, HttpClient, RemoteKeys};
+use tower_jwt_auth::{JwtVerifier, Verdict};
 
 use self::support::{Issuer, User, authorization, median, request, send, service};
 

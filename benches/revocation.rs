@@ -6,7 +6,9 @@ mod support;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderValue, StatusCode};
-use tower_jwt_auth::{JwtVerifier, Revocations, TokenCache};
+use tower_jwt_auth::JwtVerifier;
+use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::revocation::Revocations;
 
 use self::support::{ISSUER, Issuer, User, authorization, median, request, send, service};
 

@@ -12,7 +12,7 @@ use std::{hint, thread};
 
 use http::{HeaderValue, Request, Response, StatusCode};
 use tower::Service;
-use tower_jwt_auth::TokenCache;
+use tower_jwt_auth::cache::TokenCache;
 
 use self::support::{Issuer, authorization, median, request, send, service};
 

@@ -1,5 +1,5 @@
 //! A service that trusts the tokens of any OpenID provider, by its issuer address:
-//! `cargo run --example jwks --features jwks`.
+//! `cargo run --example jwks --features remote-keys`.
 //!
 //! `ISSUER=https://id.example.com AUDIENCE=https://api.example.com` name a real provider and what its tokens are for.
 //! Without `ISSUER` the example starts a small provider of its own, and prints what to try: get a token, use it, have the
@@ -21,7 +21,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, get_current_timestamp};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tower_jwt_auth::{Claims, JwtAuthLayer, JwtVerifier, RegisteredClaims, RemoteKeys};
+use tower_jwt_auth::jwks::RemoteKeys;
+use tower_jwt_auth::{Claims, JwtAuthLayer, JwtVerifier, RegisteredClaims};
 
 const AUDIENCE: &str = "https://api.example.com";
 
@@ -61,7 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// The service: what is here is all that it takes.
 fn service(issuer: &str, audience: &str) -> Result<(Router, RemoteKeys), Box<dyn Error>> {
     // Nothing is fetched yet.
-    let keys = RemoteKeys::discover(issuer)?.ready_limit(Duration::from_secs(5));
+    let keys = RemoteKeys::discover(issuer)?.ready_timeout(Duration::from_secs(5));
     let verifier = JwtVerifier::<RegisteredClaims>::new(keys.clone()).audience(audience);
     let asked = keys.clone();
     let router = Router::new()

@@ -13,10 +13,10 @@ use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
+use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
+use tower_jwt_auth::observability::describe_metrics;
 use tower_jwt_auth::policy::span_field;
-use tower_jwt_auth::{
-    Algorithm, Claims, ConfigError, JwtAuthLayer, RegisteredClaims, SigningKey, TokenIssuer, describe_metrics,
-};
+use tower_jwt_auth::{Algorithm, Claims, ConfigError, JwtAuthLayer, RegisteredClaims};
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 

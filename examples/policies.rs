@@ -13,9 +13,10 @@ use axum::routing::{delete, get, post};
 use jsonwebtoken::{EncodingKey, Header, get_current_timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
+use tower_jwt_auth::RequireLayer;
+use tower_jwt_auth::extract::Permitted;
 use tower_jwt_auth::policy::{HasRole, HasScope, Policy, Roles, Scopes, role, scope, when};
 use tower_jwt_auth::{Algorithm, AuthError, Claims, ConfigError, Head, JwtAuthLayer, JwtVerifier, KeySet};
-use tower_jwt_auth::{Permitted, RequireLayer};
 
 const AUDIENCE: &str = "https://api.example.com";
 const SECRET: &[u8] = b"a secret that every reader knows";

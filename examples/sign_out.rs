@@ -12,9 +12,9 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use tower_jwt_auth::{
-    Algorithm, Claims, IssueError, JwtAuthLayer, RevocationWrite, Revocations, SigningKey, TokenIssuer,
-};
+use tower_jwt_auth::issue::{IssueError, SigningKey, TokenIssuer};
+use tower_jwt_auth::revocation::{RevocationWrite, Revocations};
+use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer};
 
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 

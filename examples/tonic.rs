@@ -27,7 +27,8 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower_jwt_auth::policy::{HasScope, Scopes, scope, when};
-use tower_jwt_auth::{Algorithm, Claims, Grpc, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer};
+use tower_jwt_auth::reject::Grpc;
+use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer};
 
 const AUDIENCE: &str = "https://api.example.com";
 const SECRET: &[u8] = b"a secret that every reader knows";

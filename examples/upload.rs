@@ -22,9 +22,8 @@ use http_body_util::{BodyExt, Limited};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use tower_jwt_auth::{
-    Algorithm, Claims, ConfigError, JwtAuthLayer, JwtVerifier, KeySet, ProblemJson, RegisteredClaims,
-};
+use tower_jwt_auth::reject::ProblemJson;
+use tower_jwt_auth::{Algorithm, Claims, ConfigError, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
 
 const SECRET: &[u8] = b"a secret that every reader knows";
 
@@ -40,7 +39,7 @@ fn service() -> Result<Router, ConfigError> {
         .route("/upload", post(async |body: Bytes| format!("{} bytes", body.len())))
         .layer(DefaultBodyLimit::max(LARGEST_UPLOAD))
         .layer(from_fn(refuse_after_upload))
-        .layer(JwtAuthLayer::new(verifier).allow_failed().on_reject(ProblemJson)))
+        .layer(JwtAuthLayer::new(verifier).allow_invalid().on_reject(ProblemJson)))
 }
 
 async fn refuse_after_upload(request: Request, next: Next) -> Response {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 ///
 /// let error = "es256".parse::<Algorithm>().unwrap_err();
 /// assert_eq!(error.to_string(), "unknown algorithm `es256`: names are case-sensitive, use `ES256`");
-/// # Ok::<(), tower_jwt_auth::UnknownAlgorithm>(())
+/// # Ok::<(), tower_jwt_auth::keys::UnknownAlgorithm>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -11,7 +11,7 @@ use crate::scheme::{Scheme, is_token};
 /// and no others, from [`Authorization`](crate::TokenSource::authorization).
 ///
 /// ```
-/// use tower_jwt_auth::{Challenges, Scheme};
+/// use tower_jwt_auth::verifiers::{Challenges, Scheme};
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
 /// // `Bearer realm="api"` and `DPoP realm="api", algs="ES256 EdDSA"`

@@ -235,7 +235,8 @@ impl<C: fmt::Debug> fmt::Debug for Claims<C> {
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use tower_jwt_auth::{Claims, TokenInfo};
+/// use tower_jwt_auth::token::TokenInfo;
+/// use tower_jwt_auth::Claims;
 ///
 /// let expiry = SystemTime::now() + Duration::from_secs(300);
 /// let token = TokenInfo::new().with_expires_at(expiry).with_issuer("https://id.example.com");

@@ -12,7 +12,8 @@ use crate::scheme::Scheme;
 /// A [`Verify`](crate::Verify) of your own judges it. A bare token is a bearer credential without a request:
 ///
 /// ```
-/// use tower_jwt_auth::{Credential, Scheme};
+/// use tower_jwt_auth::verifiers::Scheme;
+/// use tower_jwt_auth::Credential;
 ///
 /// let credential = Credential::from("2YotnFZFEjr1zCsicMWpAA");
 /// assert_eq!(credential.token(), b"2YotnFZFEjr1zCsicMWpAA");

@@ -1,4 +1,13 @@
-//! `Claims<C>` as an axum extractor.
+//! Extractors for axum: [`Claims<C>`](Claims), `Option<Claims<C>>`, `Result<Claims<C>, AuthError>`, and [`Permitted`].
+//!
+//! ```
+//! use tower_jwt_auth::{AuthError, Claims};
+//!
+//! # type User = serde_json::Value;
+//! async fn private(user: Claims<User>) {} // requires a credential
+//! async fn public(user: Option<Claims<User>>) {} // behind an optional layer
+//! async fn explains(user: Result<Claims<User>, AuthError>) {}
+//! ```
 
 use std::fmt::{self, Formatter};
 use std::marker::PhantomData;
@@ -90,7 +99,8 @@ where
 /// ```
 /// # use axum::{Router, routing::post};
 /// # use tower_jwt_auth::policy::{Policy, scope};
-/// # use tower_jwt_auth::{Algorithm, AuthError, Claims, Head, JwtAuthLayer, JwtVerifier, KeySet, Permitted};
+/// # use tower_jwt_auth::extract::Permitted;
+/// # use tower_jwt_auth::{Algorithm, AuthError, Claims, Head, JwtAuthLayer, JwtVerifier, KeySet};
 /// # type User = serde_json::Value;
 /// #[derive(Default)]
 /// struct WriteOrders;

@@ -7,7 +7,7 @@ use http::{Extensions, HeaderMap, Method, Request, Uri};
 
 /// The head of a request: method, URI, headers and extensions.
 ///
-/// A [`Verify`](crate::Verify), a [`Policy`](crate::policy::Policy), a [`Reject`](crate::Reject) and the predicates of a layer
+/// A [`Verify`](crate::Verify), a [`Policy`](crate::policy::Policy), a [`Reject`](crate::reject::Reject) and the predicates of a layer
 /// see a request this way.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
@@ -58,7 +58,7 @@ impl<'a> Head<'a> {
     /// The extensions of the request: what the server and the layers outside have added, such as the address or the TLS
     /// certificate of the peer, or axum's `MatchedPath`.
     ///
-    /// They are empty for a [`Reject`](crate::Reject) that makes the body of a refusal from inside.
+    /// They are empty for a [`Reject`](crate::reject::Reject) that makes the body of a refusal from inside.
     #[must_use]
     pub fn extensions(&self) -> &'a Extensions {
         self.extensions

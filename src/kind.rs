@@ -10,7 +10,7 @@ use std::fmt::{self, Display, Formatter};
 /// Use [`InvalidToken`](Self::InvalidToken) for a token that is unknown or inactive, [`Unavailable`](Self::Unavailable) if you
 /// could not find out, and [`InsufficientScope`](Self::InsufficientScope) in a policy that refuses. Use a more specific kind
 /// where it is true, such as [`Expired`](Self::Expired). [`JwtVerifier`](crate::JwtVerifier) and
-/// [`Issuers`](crate::Issuers) always give a specific kind, and never the first two.
+/// [`Issuers`](crate::verifiers::Issuers) always give a specific kind, and never the first two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthErrorKind {
@@ -90,7 +90,7 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     Expired,
-    /// The token has been revoked: it is on the verifier's list of [revocations](crate::Revocations).
+    /// The token has been revoked: it is on the verifier's list of [revocations](crate::revocation::Revocations).
     ///
     /// Answered with 401 `invalid_token`.
     Revoked,
@@ -112,7 +112,7 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 503.
     KeysUnavailable,
-    /// The token is good, unless it has been revoked: the list of [revocations](crate::Revocations) has been out of touch
+    /// The token is good, unless it has been revoked: the list of [revocations](crate::revocation::Revocations) has been out of touch
     /// with the others for too long to tell.
     ///
     /// Answered with 503.

@@ -148,7 +148,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
     /// let service = ServiceBuilder::new()
-    ///     .layer(JwtAuthLayer::new(verifier).allow_failed())
+    ///     .layer(JwtAuthLayer::new(verifier).allow_invalid())
     ///     .service_fn(async |request: Request<String>| {
     ///         let user = Claims::<RegisteredClaims>::find(request.extensions());
     ///         let text = user.map_or_else(|why_not| why_not.to_string(), |_| "welcome".to_owned());
@@ -160,7 +160,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn allow_failed(self) -> Self {
+    pub fn allow_invalid(self) -> Self {
         self.set(|gate| gate.lets_pass = LetsPass::Everybody)
     }
 
@@ -179,11 +179,11 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
     /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
     /// let layer = JwtAuthLayer::new(verifier)
-    ///     .pass_unread(|request| request.method() == Method::GET && request.uri().path() == "/health");
+    ///     .skip_when(|request| request.method() == Method::GET && request.uri().path() == "/health");
     /// # Ok(())
     /// # }
     /// ```
-    pub fn pass_unread<F>(self, passes: F) -> Self
+    pub fn skip_when<F>(self, passes: F) -> Self
     where
         F: Fn(Head<'_>) -> bool + Send + Sync + 'static,
     {
@@ -213,10 +213,10 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// [`TokenSource::authorization`] comes first unless [`token_source`](Self::token_source) replaces it.
     ///
     /// The first credential alone decides. If it is malformed, empty or not good, the layer rejects the request (or passes it
-    /// on without claims, with [`allow_failed`](Self::allow_failed)), even if a later source has a good one. An empty cookie, a
+    /// on without claims, with [`allow_invalid`](Self::allow_invalid)), even if a later source has a good one. An empty cookie, a
     /// credential of another scheme and a source that is [not read](TokenSource::only_if) are no credential. Two credentials in
     /// the first place are rejected with 400. So are two `Authorization` headers, even where that source comes later.
-    /// [`remove_credential`](Self::remove_credential) removes the ignored credentials, too.
+    /// [`strip_credential`](Self::strip_credential) removes the ignored credentials, too.
     ///
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims, TokenSource};
@@ -226,7 +226,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// let layer = JwtAuthLayer::new(verifier)
     ///     .add_token_source(TokenSource::cookie("__Host-token")?)
     ///     .prefer_first_token_source()
-    ///     .remove_credential();
+    ///     .strip_credential();
     /// # Ok(())
     /// # }
     /// ```
@@ -240,7 +240,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     ///   Put the sources first that a browser sends only from a script, such as `Authorization`, and give cookies a name with
     ///   the prefix `__Host-`.
     /// - A proxy, log or rate limiter that reads another source sees another user. Set
-    ///   [`remove_credential`](Self::remove_credential) so that nothing inside reads the ignored one.
+    ///   [`strip_credential`](Self::strip_credential) so that nothing inside reads the ignored one.
     /// - A request with the cookie alone is still accepted, so the [defence against CSRF](TokenSource::cookie) stays necessary.
     pub fn prefer_first_token_source(self) -> Self {
         self.set(|gate| gate.prefers_first_source = true)
@@ -254,7 +254,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// What it finds elsewhere stays.
     ///
     /// Without this the credential stays where it is, marked as sensitive if it is in a header.
-    pub fn remove_credential(self) -> Self {
+    pub fn strip_credential(self) -> Self {
         self.set(|gate| gate.removes_credential = true)
     }
 
@@ -292,7 +292,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
 
     /// Sets where a client finds out which authorization servers to ask for a token: the challenge's `resource_metadata`
     /// ([RFC 9728, section 5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)). By default it is not told.
-    /// [`ProtectedResource`](crate::ProtectedResource) is the service for that address, and shows both.
+    /// [`ProtectedResource`](crate::resource_metadata::ProtectedResource) is the service for that address, and shows both.
     ///
     /// # Errors
     ///
@@ -315,10 +315,10 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     ///
     /// It also makes the bodies for handlers and extractors that refuse a request, and for a
     /// [`RequireLayer`](crate::RequireLayer) or a [`PrincipalLayer`](crate::PrincipalLayer) inside that has no [`Reject`] of its
-    /// own ([details](crate::Reject#refusals-from-inside)). The layer clones it for each accepted request: keep large values
+    /// own ([details](crate::reject::Reject#refusals-from-inside)). The layer clones it for each accepted request: keep large values
     /// in an [`Arc`].
     ///
-    /// [`Reject`]: crate::Reject
+    /// [`Reject`]: crate::reject::Reject
     pub fn on_reject<R2>(self, reject: R2) -> JwtAuthLayer<V, R2, P> {
         JwtAuthLayer::of(self.gate.with(|_, policy| (reject, policy)))
     }
@@ -326,7 +326,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// The same as [`on_reject`](Self::on_reject) for a closure, which needs no annotations here.
     ///
     /// The closure may read the request, so the layer copies method, URI and headers of each request that it accepts. A type
-    /// that implements [`Reject`](crate::Reject) and [reads](crate::Reject::reads) only the error needs no copy.
+    /// that implements [`Reject`](crate::reject::Reject) and [reads](crate::reject::Reject::reads) only the error needs no copy.
     ///
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};

@@ -47,7 +47,7 @@
 //!
 //! # Keys from a provider
 //!
-//! `RemoteKeys` (feature `jwks`) is the [`KeySource`] for any OpenID provider: it finds the keys, fetches them ahead of
+//! `RemoteKeys` (feature `remote-keys`) is the [`KeySource`] for any OpenID provider: it finds the keys, fetches them ahead of
 //! time, and keeps them through outages. Await its `ready` at start-up, before you listen, so that no request waits for the
 //! first fetch. [`JwtVerifier::add_keys`] adds a second key set of the same issuer. [`Issuers`] holds a verifier for each of
 //! several issuers.
@@ -70,8 +70,8 @@
 //!
 //! [`TokenSource`] reads a token from other headers, cookies, the query, the subprotocols of a WebSocket, or wherever a
 //! function finds it. A request with two credentials is rejected, unless you let the [first source
-//! win](JwtAuthLayer::prefer_first_token_source). [`JwtAuthLayer::optional`], [`allow_failed`](JwtAuthLayer::allow_failed) and
-//! [`pass_unread`](JwtAuthLayer::pass_unread) let requests pass without good claims.
+//! win](JwtAuthLayer::prefer_first_token_source). [`JwtAuthLayer::optional`], [`allow_invalid`](JwtAuthLayer::allow_invalid) and
+//! [`skip_when`](JwtAuthLayer::skip_when) let requests pass without good claims.
 //!
 //! # Answers
 //!
@@ -142,9 +142,8 @@
 //! | `aws-lc-rs` | yes | RSA, EC and Ed25519 signatures are checked by [AWS-LC](https://docs.rs/aws-lc-rs): the fastest; builds a C library |
 //! | `rust-crypto` | no | they are checked by the [RustCrypto](https://github.com/RustCrypto) crates: Rust alone |
 //! | `graviola` | no | they are checked by [graviola](https://docs.rs/graviola): no C compiler, x86-64 and aarch64 only |
-//! | `jwks` | no | `RemoteKeys`: keys from any OpenID provider; the two that follow, together |
-//! | `remote-keys` | no | `RemoteKeys` with no HTTP client, for those who have one of their own; `IssuerResolver`: tenants that are looked up, in a database for example |
-//! | `http-client` | no | `HttpsClient`, which brings its own TLS (rustls on aws-lc-rs, so that it builds a C library) |
+//! | `remote-keys` | no | `RemoteKeys`: keys from any OpenID provider, fetched by `HttpsClient`, which brings its own TLS (rustls on aws-lc-rs, so that it builds a C library) |
+//! | `remote-keys-core` | no | `RemoteKeys` without an HTTP client, for an `HttpClient` of your own; `IssuerResolver`: tenants that are looked up, in a database for example |
 //! | `issue` | no | `TokenIssuer`: tokens of one's own, and keys that rotate |
 //! | `shared-revocations` | no | `SharedRevocations`: what is revoked in one process is in all of them, by a store of your own |
 //! | `redis` | no | `RedisStore`: the same by [Redis](https://redis.io) or [Valkey](https://valkey.io) |
@@ -182,6 +181,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod algorithm;
+pub mod cache;
 mod caching;
 mod challenge;
 mod challenges;
@@ -191,20 +191,23 @@ mod credential;
 mod crypto;
 mod error;
 #[cfg(feature = "axum")]
-mod extract;
+pub mod extract;
 mod future;
 mod gate;
 mod head;
 #[cfg(feature = "issue")]
-mod issue;
+pub mod issue;
 #[cfg(feature = "jsonwebtoken-12")]
 mod jsonwebtoken_12;
-#[cfg(feature = "remote-keys")]
-mod jwks;
+#[cfg(feature = "remote-keys-core")]
+pub mod jwks;
+pub mod keys;
 mod kind;
 mod layer;
+#[cfg(feature = "metrics")]
+pub mod observability;
 #[cfg_attr(
-    not(all(feature = "remote-keys", feature = "shared-revocations")),
+    not(all(feature = "remote-keys-core", feature = "shared-revocations")),
     allow(dead_code, unused_imports, reason = "it tells of all parts, of which some are off")
 )]
 mod observe;
@@ -212,68 +215,42 @@ pub mod policy;
 mod principal;
 mod public_json;
 mod registered;
-mod reject;
+pub mod reject;
 mod require;
-mod resource;
-mod revocation;
+pub mod resource_metadata;
+pub mod revocation;
 mod scheme;
 mod service;
+pub mod services;
 #[cfg_attr(tower_jwt_auth_model, path = "../tests/model/sync.rs")]
 mod sync;
+pub mod token;
 mod token_source;
 mod url;
+pub mod verifiers;
 mod verify;
 
-pub use self::algorithm::{Algorithm, UnknownAlgorithm};
-pub use self::challenges::Challenges;
-pub use self::claims::{Claims, TokenInfo};
-pub use self::config_error::{ConfigError, ConfigErrorKind, SkippedKey};
+pub use self::algorithm::Algorithm;
+pub use self::claims::Claims;
+pub use self::config_error::{ConfigError, ConfigErrorKind};
 pub use self::credential::Credential;
 pub use self::error::AuthError;
-#[cfg(feature = "axum")]
-pub use self::extract::Permitted;
-pub use self::future::ResponseFuture;
 pub use self::head::Head;
-#[cfg(feature = "issue")]
-pub use self::issue::{IssueError, IssueErrorKind, IssuedToken, JwksService, SigningKey, TokenIssuer};
-#[cfg(feature = "http-client")]
-pub use self::jwks::HttpsClient;
-#[cfg(feature = "remote-keys")]
-pub use self::jwks::{ClientFuture, HttpClient, RemoteKeys, RemoteKeysStats};
 pub use self::kind::AuthErrorKind;
 pub use self::layer::JwtAuthLayer;
-#[cfg(feature = "metrics")]
-pub use self::observe::describe_metrics;
-pub use self::principal::{PrincipalFuture, PrincipalLayer, PrincipalService};
-pub use self::registered::{Audience, NumericDate, RegisteredClaims};
-pub use self::reject::{EmptyBody, Grpc, ProblemJson, Reads, Reject};
-pub use self::require::{RequireFuture, RequireLayer, RequireService};
-pub use self::resource::{ProtectedResource, ProtectedResourceService};
-#[cfg(feature = "redis")]
-pub use self::revocation::RedisStore;
-#[cfg(all(feature = "shared-revocations", feature = "test-util"))]
-pub use self::revocation::check_revocation_store;
-pub use self::revocation::{Revocation, RevocationWrite, RevocationWriteError, Revocations};
-#[cfg(feature = "shared-revocations")]
-pub use self::revocation::{
-    RevocationPage, RevocationStore, SharedRevocations, SharedRevocationsStats, StoreFuture,
-};
-pub use self::scheme::Scheme;
+pub use self::principal::PrincipalLayer;
+pub use self::registered::{Audience, RegisteredClaims};
+pub use self::require::RequireLayer;
 pub use self::service::JwtAuth;
 pub use self::token_source::TokenSource;
-#[cfg(feature = "remote-keys")]
-pub use self::verify::IssuerResolver;
-pub use self::verify::{
-    AnyOf, CacheStats, Issuers, JwksRules, JwtVerifier, Key, KeyIssuer, KeyLookup, KeySet, KeySource,
-    KeyStore, KeysRef, PendingVerdict, Refresh, TokenCache, Verdict, VerdictFuture, Verify,
-};
+pub use self::verify::{JwtVerifier, Key, KeySet, Verdict, Verify};
 
 /// The snippets of the README are tested with the documentation.
 #[cfg(all(
     doctest,
     feature = "axum",
     feature = "issue",
-    feature = "jwks",
+    feature = "remote-keys",
     feature = "redis",
     feature = "test-util",
     feature = "tracing"
@@ -282,6 +259,6 @@ pub use self::verify::{
 mod readme {}
 
 /// And those of the page about other crates.
-#[cfg(all(doctest, feature = "axum", feature = "jwks"))]
+#[cfg(all(doctest, feature = "axum", feature = "remote-keys"))]
 #[doc = include_str!("../MIGRATING.md")]
 mod migrating {}

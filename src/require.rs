@@ -31,7 +31,8 @@ use crate::reject::{self, EmptyBody, Reject};
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
 /// # use axum::{Router, routing::get};
-/// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer, policy::scope};
+/// # use tower_jwt_auth::policy::scope;
+/// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer};
 /// # type User = serde_json::Value;
 /// type Require = RequireLayer<User>; // names the claims type once, for all routes
 ///

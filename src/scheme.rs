@@ -8,7 +8,7 @@ use crate::config_error::{ConfigError, ConfigProblem};
 /// front of the token in `Authorization`. Schemes are compared without regard to case.
 ///
 /// ```
-/// use tower_jwt_auth::Scheme;
+/// use tower_jwt_auth::verifiers::Scheme;
 ///
 /// assert_eq!(Scheme::from_static("bearer"), Scheme::BEARER);
 /// assert!(Scheme::new("Api Key").is_err());

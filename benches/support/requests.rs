@@ -11,7 +11,8 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, USER_AGENT};
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, Service};
 use tower_jwt_auth::policy::{AllScopes, HasScope, Rule, scope};
-use tower_jwt_auth::{Claims, JwtAuth, JwtAuthLayer, RequireLayer, RequireService, Verify};
+use tower_jwt_auth::services::RequireService;
+use tower_jwt_auth::{Claims, JwtAuth, JwtAuthLayer, RequireLayer, Verify};
 
 /// A service that reads the claims, of this type.
 pub(crate) struct Inner<C>(PhantomData<fn() -> C>);

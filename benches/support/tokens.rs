@@ -4,8 +4,9 @@ use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tower_jwt_auth::keys::KeySource;
 use tower_jwt_auth::policy::{HasScope, Scopes};
-use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, KeySource};
+use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet};
 
 use super::requests::Email;
 

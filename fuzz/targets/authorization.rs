@@ -9,7 +9,8 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::Value;
-use tower_jwt_auth::{JwtAuthLayer, JwtVerifier, Scheme, TokenSource};
+use tower_jwt_auth::verifiers::Scheme;
+use tower_jwt_auth::{JwtAuthLayer, JwtVerifier, TokenSource};
 use tower_jwt_auth_fuzz::{Outcome, Reading, ask, good_source, header_lines, hs256, verifier};
 
 type Auth = JwtAuthLayer<JwtVerifier<Value>>;
@@ -68,7 +69,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         assert_eq!(ask(&optional, &AUTHORIZATION, &values), expected, "{scheme}, optional");
 
         // Nothing of a credential is left, but what belongs to another scheme.
-        let everybody = layer.clone().allow_failed().remove_credential();
+        let everybody = layer.clone().allow_invalid().strip_credential();
         let is_other = |value: &&HeaderValue| read(std::slice::from_ref(value), scheme) == Reading::Nothing;
         let left: Vec<_> = values.iter().filter(is_other).map(|value| value.as_bytes().to_vec()).collect();
         assert_eq!(ask(&everybody, &AUTHORIZATION, &values), passed(left.clone()), "{scheme}, everybody");
@@ -82,7 +83,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let expected = if reading == Reading::Several { refused } else { accepted(left) };
         let source = TokenSource::header_with_scheme(AUTHORIZATION, Scheme::new(scheme).unwrap());
         let header_last = layer.clone().token_source(good_source()).add_token_source(source);
-        let header_last = header_last.prefer_first_token_source().remove_credential();
+        let header_last = header_last.prefer_first_token_source().strip_credential();
         assert_eq!(ask(&header_last, &AUTHORIZATION, &values), expected, "{scheme}, header last");
     }
     Corpus::Keep

@@ -11,7 +11,8 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use tower_jwt_auth::{ConfigErrorKind, JwksRules, JwtVerifier, KeySet};
+use tower_jwt_auth::keys::JwksRules;
+use tower_jwt_auth::{ConfigErrorKind, JwtVerifier, KeySet};
 use tower_jwt_auth_fuzz::{Members, NOW, SIGNERS, Signer, at, base64url, bounded, good_payload, judge};
 
 /// What makes up the key of a signer.

@@ -27,7 +27,7 @@ pub enum ConfigErrorKind {
     IssuerMismatch,
     /// Two of several verifiers are for the same issuer.
     DuplicateIssuer,
-    /// Two verifiers of an [`AnyOf`](crate::AnyOf) are for the same scheme or prefix.
+    /// Two verifiers of an [`AnyOf`](crate::verifiers::AnyOf) are for the same scheme or prefix.
     DuplicateRoute,
     /// A URL is malformed or not allowed: of an issuer, a JWK set, a proxy, a Redis server, or one that clients are told.
     InvalidUrl,

@@ -239,7 +239,7 @@ impl Display for ConfigProblem {
                 write!(f, "there are two verifiers for the issuer `{}`", issuer.escape_debug())
             }
             Self::TooManyIssuers { max } => {
-                write!(f, "at most {max} issuers can be configured: Issuers::most_issuers sets how many")
+                write!(f, "at most {max} issuers can be configured: Issuers::max_issuers sets how many")
             }
             Self::InvalidAddress { address, reason } => {
                 write!(f, "cannot fetch keys from `{}`: {reason}", address.escape_debug())

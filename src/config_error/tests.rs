@@ -145,7 +145,7 @@ fn each_problem_has_a_kind_and_a_text() {
         (
             ConfigProblem::TooManyIssuers { max: 16 },
             Kind::LimitExceeded,
-            "at most 16 issuers can be configured: Issuers::most_issuers sets how many",
+            "at most 16 issuers can be configured: Issuers::max_issuers sets how many",
         ),
         (
             ConfigProblem::InvalidAddress { address: issuer(), reason: "it names no host" },

@@ -135,7 +135,7 @@ impl AuthError {
         self.kind.answer().status
     }
 
-    /// Returns the [status code of gRPC](https://grpc.io/docs/guides/status-codes/); [`Grpc`](crate::Grpc) has the table.
+    /// Returns the [status code of gRPC](https://grpc.io/docs/guides/status-codes/); [`Grpc`](crate::reject::Grpc) has the table.
     #[must_use]
     pub fn grpc_status(&self) -> i32 {
         match self.status() {
@@ -181,7 +181,7 @@ impl AuthError {
 
 impl AuthError {
     /// The token could not be judged, because of something that has to be fetched or looked up first.
-    #[cfg(feature = "remote-keys")]
+    #[cfg(feature = "remote-keys-core")]
     pub(crate) fn keys_unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(AuthErrorKind::KeysUnavailable).with_source(cause)
     }

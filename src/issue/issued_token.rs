@@ -7,7 +7,8 @@ use std::time::SystemTime;
 /// does not show it.
 ///
 /// ```
-/// use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
+/// use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
+/// use tower_jwt_auth::Algorithm;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let issuer = TokenIssuer::new(SigningKey::generate(Algorithm::EdDSA)?, "https://id.example.com");

@@ -39,7 +39,8 @@ use crate::verify::base64url::{encode, encode_onto};
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
+/// use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
+/// use tower_jwt_auth::Algorithm;
 ///
 /// #[derive(serde::Deserialize, serde::Serialize)]
 /// struct User {
@@ -144,7 +145,8 @@ impl TokenIssuer {
     ///
     /// ```
     /// # use serde_json::json;
-    /// # use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
+    /// # use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
+    /// # use tower_jwt_auth::Algorithm;
     /// # let issuer = TokenIssuer::new(SigningKey::generate(Algorithm::EdDSA).unwrap(), "https://id.example.com");
     /// let error = issuer.issue(&json!({"sub": "42", "exp": 1_800_000_000})).unwrap_err();
     /// assert_eq!(error.to_string(), "the claims have a member `exp`, which the issuer sets");
@@ -204,7 +206,8 @@ impl TokenIssuer {
     ///
     /// ```
     /// use http::Request;
-    /// use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
+    /// use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
+    /// use tower_jwt_auth::Algorithm;
     /// use tower_service::Service;
     ///
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
@@ -243,7 +246,8 @@ impl TokenIssuer {
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
-    /// use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
+    /// use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
+    /// use tower_jwt_auth::Algorithm;
     ///
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
     /// let [old, new] = [SigningKey::generate(Algorithm::EdDSA)?, SigningKey::generate(Algorithm::EdDSA)?];
@@ -270,7 +274,8 @@ impl TokenIssuer {
     ///
     /// ```
     /// use std::time::SystemTime;
-    /// use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
+    /// use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
+    /// use tower_jwt_auth::Algorithm;
     ///
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
     /// let [stolen, new] = [SigningKey::generate(Algorithm::EdDSA)?.kid("a"), SigningKey::generate(Algorithm::EdDSA)?.kid("b")];

@@ -15,7 +15,8 @@ use crate::verify::Key;
 /// Neither its secret nor its private half can be had from it again, and `Debug` shows none of them.
 ///
 /// ```
-/// use tower_jwt_auth::{Algorithm, SigningKey};
+/// use tower_jwt_auth::issue::SigningKey;
+/// use tower_jwt_auth::Algorithm;
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
 /// let key = SigningKey::generate(Algorithm::EdDSA)?.kid("2026-01");

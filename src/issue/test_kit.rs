@@ -11,7 +11,8 @@ impl TokenIssuer {
     /// ```
     /// use std::time::{Duration, SystemTime};
     /// use serde_json::{Value, json};
-    /// use tower_jwt_auth::{AuthErrorKind, JwtAuthLayer, TokenIssuer};
+    /// use tower_jwt_auth::issue::TokenIssuer;
+    /// use tower_jwt_auth::{AuthErrorKind, JwtAuthLayer};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -4,14 +4,15 @@ use std::pin::Pin;
 
 use http::{Request, Response};
 
-/// Sends the requests of [`RemoteKeys`](crate::RemoteKeys).
+/// Sends the requests of [`RemoteKeys`](crate::jwks::RemoteKeys).
 ///
 /// `HttpsClient` (feature `http-client`) is the one that comes with this crate. Implement it to use a client that
 /// your application has anyway, or to have no network in a test:
 ///
 /// ```
 /// use http::{Request, Response};
-/// use tower_jwt_auth::{ClientFuture, HttpClient, JwtVerifier, RegisteredClaims, RemoteKeys};
+/// use tower_jwt_auth::jwks::{ClientFuture, HttpClient, RemoteKeys};
+/// use tower_jwt_auth::{JwtVerifier, RegisteredClaims};
 ///
 /// struct Fake;
 ///
@@ -35,11 +36,12 @@ use http::{Request, Response};
 ///
 /// A client that adds a token of its own to each request, here that of the pod, for the API server of a Kubernetes cluster:
 ///
-#[cfg_attr(feature = "http-client", doc = "```no_run")]
-#[cfg_attr(not(feature = "http-client"), doc = "```ignore")]
+#[cfg_attr(feature = "remote-keys", doc = "```no_run")]
+#[cfg_attr(not(feature = "remote-keys"), doc = "```ignore")]
 /// use http::header::{AUTHORIZATION, HeaderValue};
 /// use http::Request;
-/// use tower_jwt_auth::{ClientFuture, HttpClient, HttpsClient, JwtVerifier, RemoteKeys};
+/// use tower_jwt_auth::jwks::{ClientFuture, HttpClient, HttpsClient, RemoteKeys};
+/// use tower_jwt_auth::JwtVerifier;
 ///
 /// const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 ///

@@ -49,7 +49,7 @@ pub(crate) struct Fetcher {
     /// How long an attempt may take.
     limit: Duration,
     /// How many bytes a document may have.
-    document_limit: usize,
+    max_document_bytes: usize,
     held: Option<Version>,
 }
 
@@ -74,9 +74,9 @@ impl Fetcher {
         origin: Origin,
         rules: JwksRules,
         limit: Duration,
-        document_limit: usize,
+        max_document_bytes: usize,
     ) -> Self {
-        Self { client, origin, rules, limit, document_limit, held: None }
+        Self { client, origin, rules, limit, max_document_bytes, held: None }
     }
 
     /// Makes one attempt; `holds_any` says whether keys of an earlier one are still held.
@@ -151,7 +151,7 @@ impl Fetcher {
         if let Some(etag) = etag {
             headers.insert(IF_NONE_MATCH, etag.clone());
         }
-        let problem = match timeout_at(end, self.client.fetch(request, self.document_limit)).await {
+        let problem = match timeout_at(end, self.client.fetch(request, self.max_document_bytes)).await {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => Problem::Transport(error),
             Err(_) => Problem::Deadline(self.limit),
@@ -165,7 +165,7 @@ impl Fetcher {
         address: &FetchUrl,
         response: &'r Response<Vec<u8>>,
     ) -> Result<&'r [u8], FetchError> {
-        let (body, headers, limit) = (response.body(), response.headers(), self.document_limit);
+        let (body, headers, limit) = (response.body(), response.headers(), self.max_document_bytes);
         let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         let problem = if response.status() != StatusCode::OK {
             Problem::Status(response.status(), redirect_target(response))

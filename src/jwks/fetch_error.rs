@@ -69,7 +69,7 @@ impl Display for FetchError {
             Problem::Transport(_) => f.write_str("it could not be fetched"),
             Problem::Deadline(limit) => write!(
                 f,
-                "timed out after {} s: RemoteKeys::fetch_limit sets how long an attempt may take",
+                "timed out after {} s: RemoteKeys::fetch_timeout sets how long an attempt may take",
                 limit.as_secs_f64()
             ),
             Problem::Status(status, None) => write!(f, "it answered with status {}", status.as_u16()),
@@ -81,7 +81,7 @@ impl Display for FetchError {
             Problem::Encoded => f.write_str("its answer is compressed, which was not asked for"),
             Problem::TooLarge { limit } => write!(
                 f,
-                "its answer has more than {limit} bytes: RemoteKeys::document_limit sets how many it may have"
+                "its answer has more than {limit} bytes: RemoteKeys::max_document_bytes sets how many it may have"
             ),
             Problem::CutShort => f.write_str("its answer is not as long as it says"),
             Problem::NotMetadata => {

@@ -17,7 +17,7 @@ use crate::verify::pem::{self, Block, Expected};
 /// trusts. It follows no redirect, goes through no [proxy](Self::proxy) unless it is told to, and needs a tokio runtime.
 ///
 /// ```no_run
-/// use tower_jwt_auth::{HttpsClient, RemoteKeys};
+/// use tower_jwt_auth::jwks::{HttpsClient, RemoteKeys};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let client = HttpsClient::new().add_root_certificates(std::fs::read("ca.pem")?)?;
@@ -62,7 +62,7 @@ impl HttpsClient {
     /// cannot read. By default there is none, whatever the environment says.
     ///
     /// ```
-    /// use tower_jwt_auth::HttpsClient;
+    /// use tower_jwt_auth::jwks::HttpsClient;
     ///
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
     /// let client = HttpsClient::new().proxy("http://proxy.internal.example:3128")?;
@@ -196,7 +196,7 @@ async fn read(
     while let Some(chunk) = answer.chunk().await.map_err(reqwest::Error::without_url)? {
         if body.len() + chunk.len() > limit {
             return Err(format!(
-                "it has more than {limit} bytes: RemoteKeys::document_limit sets how many it may have"
+                "it has more than {limit} bytes: RemoteKeys::max_document_bytes sets how many it may have"
             )
             .into());
         }

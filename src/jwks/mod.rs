@@ -5,7 +5,7 @@ mod fetch;
 mod fetch_error;
 mod fetch_url;
 mod freshness;
-#[cfg(feature = "http-client")]
+#[cfg(feature = "remote-keys")]
 mod https_client;
 mod progress;
 mod schedule;
@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 pub use self::client::{ClientFuture, HttpClient};
-#[cfg(feature = "http-client")]
+#[cfg(feature = "remote-keys")]
 pub use self::https_client::HttpsClient;
 pub use self::stats::RemoteKeysStats;
 
@@ -41,9 +41,9 @@ use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySet, KeySource, KeysRef,
 /// [`discover_with`](Self::discover_with) or [`jwks_with`](Self::jwks_with).
 ///
 /// While its key is held, no request waits. A token whose key is not held has newer keys fetched, for all that ask
-/// together. It waits a [short time](Self::wait_limit) and no longer, and is answered with 401 if the keys came without
+/// together. It waits a [short time](Self::wait_timeout) and no longer, and is answered with 401 if the keys came without
 /// its key. So does a token that the held key of its `kid` has not signed: a provider that starts over may use a name
-/// again. With no keys at all, a request waits for as long as an [attempt may take](Self::fetch_limit): await
+/// again. With no keys at all, a request waits for as long as an [attempt may take](Self::fetch_timeout): await
 /// [`ready`](Self::ready) at start-up, and none has to.
 ///
 /// The number of these fetches is bounded by the [cooldown](Self::cooldown). A token that its claims would have refused
@@ -52,7 +52,7 @@ use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySet, KeySource, KeysRef,
 /// An answer that is no good never replaces keys that are; where no good one comes, the keys that are held serve on for
 /// [as long as they may](Self::outage_limit). What cannot be judged meanwhile is answered with 503, not with 401.
 ///
-/// One attempt fetches the metadata and the set, of [512 KiB](Self::document_limit) at most each; a set of more than 100
+/// One attempt fetches the metadata and the set, of [512 KiB](Self::max_document_bytes) at most each; a set of more than 100
 /// keys is a bad answer.
 ///
 /// Clones share the keys: keep one for [`ready`](Self::ready), probes and [`stats`](Self::stats). What fetches them, and
@@ -60,9 +60,10 @@ use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySet, KeySource, KeysRef,
 /// for as long as they are used, with its timers enabled, and its I/O for the client that comes with the crate. The task
 /// ends with the last clone. Settings that are changed begin with nothing fetched: make them before the first use.
 ///
-#[cfg_attr(feature = "http-client", doc = "```")]
-#[cfg_attr(not(feature = "http-client"), doc = "```ignore")]
-/// use tower_jwt_auth::{JwtVerifier, RegisteredClaims, RemoteKeys};
+#[cfg_attr(feature = "remote-keys", doc = "```")]
+#[cfg_attr(not(feature = "remote-keys"), doc = "```ignore")]
+/// use tower_jwt_auth::jwks::RemoteKeys;
+/// use tower_jwt_auth::{JwtVerifier, RegisteredClaims};
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
 /// // Nothing is fetched yet: the provider may be down.
@@ -94,13 +95,13 @@ struct Settings {
     rules: JwksRules,
     seed: KeySet,
     schedule: Schedule,
-    wait_limit: Duration,
-    most_waiting: usize,
-    ready_limit: Duration,
-    document_limit: usize,
+    wait_timeout: Duration,
+    max_waiting: usize,
+    ready_timeout: Duration,
+    max_document_bytes: usize,
 }
 
-#[cfg(feature = "http-client")]
+#[cfg(feature = "remote-keys")]
 impl RemoteKeys {
     /// The keys of an issuer, whose metadata say where they are
     /// ([OpenID Connect Discovery 1.0, section 4](https://openid.net/specs/openid-connect-discovery-1_0.html), then
@@ -210,7 +211,7 @@ impl RemoteKeys {
     /// Sets how long one attempt may take, with all its requests from the first byte to the last. The default is 5 s.
     /// While no keys are held, at a start or after a [purge](Self::purge), requests wait for this long.
     #[must_use]
-    pub fn fetch_limit(self, limit: Duration) -> Self {
+    pub fn fetch_timeout(self, limit: Duration) -> Self {
         self.set(|settings| settings.schedule.deadline = limit)
     }
 
@@ -225,35 +226,35 @@ impl RemoteKeys {
     /// Sets how long a request waits at most whose key is not held, while others are. The default is 2 s. It is then
     /// answered with 503; the fetch goes on.
     #[must_use]
-    pub fn wait_limit(self, limit: Duration) -> Self {
-        self.set(|settings| settings.wait_limit = limit)
+    pub fn wait_timeout(self, limit: Duration) -> Self {
+        self.set(|settings| settings.wait_timeout = limit)
     }
 
     /// Sets how many requests may wait at once. The default is 1,000. More of them are answered with 503 at once. At most
     /// half of them wait with a token that the held keys have not signed; more of those are answered with 401.
     #[must_use]
-    pub fn most_waiting(self, requests: usize) -> Self {
-        self.set(|settings| settings.most_waiting = requests)
+    pub fn max_waiting(self, requests: usize) -> Self {
+        self.set(|settings| settings.max_waiting = requests)
     }
 
     /// Sets how many bytes the metadata and the JWK set may have, each. The default is 512 KiB. A larger document is a
     /// failed attempt.
     #[must_use]
-    pub fn document_limit(self, bytes: usize) -> Self {
-        self.set(|settings| settings.document_limit = bytes)
+    pub fn max_document_bytes(self, bytes: usize) -> Self {
+        self.set(|settings| settings.max_document_bytes = bytes)
     }
 
     /// Sets how long [`ready`](Self::ready) waits at most. The default is 30 s.
     #[must_use]
-    pub fn ready_limit(self, limit: Duration) -> Self {
-        self.set(|settings| settings.ready_limit = limit)
+    pub fn ready_timeout(self, limit: Duration) -> Self {
+        self.set(|settings| settings.ready_timeout = limit)
     }
 
-    /// Waits until keys are held, at most for the [limit](Self::ready_limit). Await it at start-up, before you listen: no
+    /// Waits until keys are held, at most for the [limit](Self::ready_timeout). Await it at start-up, before you listen: no
     /// request then waits for the first fetch.
     ///
     /// ```
-    /// use tower_jwt_auth::RemoteKeys;
+    /// use tower_jwt_auth::jwks::RemoteKeys;
     ///
     /// /// Goes on in any case: the service answers with 503 until the provider is back.
     /// async fn wait_for_keys(keys: &RemoteKeys) {
@@ -273,7 +274,7 @@ impl RemoteKeys {
         if !self.ensure_task() {
             return Err(AuthError::keys_unavailable(NO_RUNTIME));
         }
-        self.0.state.ready(self.0.settings.ready_limit).await
+        self.0.state.ready(self.0.settings.ready_timeout).await
     }
 
     /// Whether keys are held at this moment: for a probe. The first call has them fetched, and says `false`, unless there is
@@ -313,7 +314,7 @@ impl RemoteKeys {
     /// warning (feature `tracing`).
     ///
     /// ```
-    /// # use tower_jwt_auth::RemoteKeys;
+    /// # use tower_jwt_auth::jwks::RemoteKeys;
     /// fn print_skipped(keys: &RemoteKeys) {
     ///     for key in keys.skipped() {
     ///         eprintln!("{key}"); // key 1 (`k2`): the JWK cannot be used: its `use` is not `sig`
@@ -333,8 +334,8 @@ impl RemoteKeys {
     }
 
     fn new(settings: Settings) -> Self {
-        let Settings { origin, seed, schedule, wait_limit, most_waiting, .. } = &settings;
-        let state = State::new(origin.name(), seed.clone(), schedule.clone(), *wait_limit, *most_waiting);
+        let Settings { origin, seed, schedule, wait_timeout, max_waiting, .. } = &settings;
+        let state = State::new(origin.name(), seed.clone(), schedule.clone(), *wait_timeout, *max_waiting);
         let state = Arc::new(state);
         Self(Arc::new(Shared { settings, state, task: Mutex::new(None) }))
     }
@@ -358,8 +359,8 @@ impl RemoteKeys {
         };
         let mut task = task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(guard) = TaskGuard::begin(state) {
-            let Settings { client, origin, rules, schedule, document_limit, .. } = settings.clone();
-            let fetcher = Fetcher::new(client, origin, rules, schedule.deadline, document_limit);
+            let Settings { client, origin, rules, schedule, max_document_bytes, .. } = settings.clone();
+            let fetcher = Fetcher::new(client, origin, rules, schedule.deadline, max_document_bytes);
             *task = Some(runtime.spawn(Arc::clone(state).run(fetcher, guard)).abort_handle());
             drop(task);
             state.tell_held();
@@ -404,10 +405,10 @@ impl Settings {
             rules: JwksRules::new(),
             seed: KeySet::new([]),
             schedule: Schedule::new(),
-            wait_limit: Duration::from_secs(2),
-            most_waiting: 1000,
-            ready_limit: Duration::from_secs(30),
-            document_limit: 512 * 1024,
+            wait_timeout: Duration::from_secs(2),
+            max_waiting: 1000,
+            ready_timeout: Duration::from_secs(30),
+            max_document_bytes: 512 * 1024,
         }
     }
 }

@@ -51,7 +51,7 @@ pub(crate) struct State {
     /// What is measured of the keys that are held.
     pub(super) held: HeldKeys,
     schedule: Schedule,
-    wait_limit: Duration,
+    wait_timeout: Duration,
 }
 
 impl State {
@@ -59,8 +59,8 @@ impl State {
         provider: Arc<str>,
         seed: KeySet,
         schedule: Schedule,
-        wait_limit: Duration,
-        most_waiting: usize,
+        wait_timeout: Duration,
+        max_waiting: usize,
     ) -> Self {
         let progress = Progress::new(Instant::now(), !seed.is_empty());
         Self {
@@ -71,13 +71,13 @@ impl State {
             wanted: Notify::new(),
             has_task: AtomicBool::new(false),
             is_stale: AtomicBool::new(false),
-            waiting: Arc::new(Semaphore::new(most_waiting.min(Semaphore::MAX_PERMITS))),
-            waiting_judged: Arc::new(Semaphore::new((most_waiting / 2).min(Semaphore::MAX_PERMITS))),
+            waiting: Arc::new(Semaphore::new(max_waiting.min(Semaphore::MAX_PERMITS))),
+            waiting_judged: Arc::new(Semaphore::new((max_waiting / 2).min(Semaphore::MAX_PERMITS))),
             names: RandomState::new(),
             warned: Mutex::new(Vec::new()),
             counts: Counts::default(),
             schedule,
-            wait_limit,
+            wait_timeout,
         }
     }
 
@@ -175,8 +175,8 @@ impl State {
         let holds_none = self.progress.borrow().confirmed.is_none();
         let limit = match holds_none {
             // The attempt itself ends at its deadline, and then says why.
-            true => self.schedule.deadline.saturating_add(LEAST_WAIT).max(self.wait_limit),
-            false => self.wait_limit,
+            true => self.schedule.deadline.saturating_add(LEAST_WAIT).max(self.wait_timeout),
+            false => self.wait_timeout,
         };
         let ended = async {
             self.until_ended(attempt).await?;

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What has come of [`RemoteKeys`](crate::RemoteKeys) so far.
+/// What has come of [`RemoteKeys`](crate::jwks::RemoteKeys) so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RemoteKeysStats {
     pub(super) fetches: u64,

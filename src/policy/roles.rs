@@ -218,7 +218,8 @@ impl Serialize for Roles {
 /// Of claims that do not say which roles they have, none can be asked for:
 ///
 /// ```compile_fail,E0277
-/// use tower_jwt_auth::{JwtAuthLayer, JwtVerifier, KeySet, policy::role};
+/// use tower_jwt_auth::policy::role;
+/// use tower_jwt_auth::{JwtAuthLayer, JwtVerifier, KeySet};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct User {

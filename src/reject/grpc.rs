@@ -35,7 +35,8 @@ use crate::head::Head;
 /// ```
 /// # use http::{Request, Response};
 /// # use tower::{ServiceBuilder, ServiceExt};
-/// # use tower_jwt_auth::{Algorithm, Grpc, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
+/// # use tower_jwt_auth::reject::Grpc;
+/// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);

@@ -54,7 +54,8 @@ use crate::head::Head;
 ///
 /// ```
 /// use http::Response;
-/// use tower_jwt_auth::{AuthError, Head, Reads, Reject};
+/// use tower_jwt_auth::reject::{Reads, Reject};
+/// use tower_jwt_auth::{AuthError, Head};
 ///
 /// #[derive(Clone)] // as a layer needs it to be
 /// struct PlainText;

@@ -19,7 +19,8 @@ use crate::kind::AuthErrorKind;
 /// ```
 /// use http::{Request, Response};
 /// use tower::{ServiceBuilder, ServiceExt};
-/// use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, ProblemJson, RegisteredClaims};
+/// use tower_jwt_auth::reject::ProblemJson;
+/// use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

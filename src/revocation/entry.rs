@@ -6,7 +6,7 @@ use super::fingerprint::IdKind;
 use super::seconds;
 use crate::registered::{NumericDate, since_epoch};
 
-/// One entry of a list of [`Revocations`](crate::Revocations): which tokens are revoked, and until when that matters.
+/// One entry of a list of [`Revocations`](crate::revocation::Revocations): which tokens are revoked, and until when that matters.
 ///
 /// Serialised, it is an object with `iss`, one of `jti`, `sid`
 /// and `sub`, and `exp` in whole seconds, rounded up, and in the year 2106 at the latest; with a `sub` comes `until`, in
@@ -14,7 +14,7 @@ use crate::registered::{NumericDate, since_epoch};
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
-/// use tower_jwt_auth::Revocation;
+/// use tower_jwt_auth::revocation::Revocation;
 ///
 /// let expires_at = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
 /// let revocation = Revocation::session("https://id.example.com", "s-42", expires_at);
@@ -39,7 +39,7 @@ pub(super) enum Target {
 }
 
 impl Revocation {
-    /// Revokes one token: as by [`revoke_token`](crate::Revocations::revoke_token).
+    /// Revokes one token: as by [`revoke_token`](crate::revocation::Revocations::revoke_token).
     #[must_use]
     pub fn token(
         issuer: impl Into<String>,
@@ -49,7 +49,7 @@ impl Revocation {
         Self::new(issuer, Target::Token { jti: jti.into() }, expires_at)
     }
 
-    /// Revokes the tokens of a session: as by [`revoke_session`](crate::Revocations::revoke_session).
+    /// Revokes the tokens of a session: as by [`revoke_session`](crate::revocation::Revocations::revoke_session).
     #[must_use]
     pub fn session(
         issuer: impl Into<String>,
@@ -59,7 +59,7 @@ impl Revocation {
         Self::new(issuer, Target::Session { sid: sid.into() }, last_expiry)
     }
 
-    /// Revokes the tokens of a subject up to a time: as by [`revoke_subject`](crate::Revocations::revoke_subject). Less than
+    /// Revokes the tokens of a subject up to a time: as by [`revoke_subject`](crate::revocation::Revocations::revoke_subject). Less than
     /// a millisecond of `issued_until` does not count.
     #[must_use]
     pub fn subject(

@@ -49,7 +49,8 @@ use crate::registered::since_epoch;
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims, Revocations};
+/// use tower_jwt_auth::revocation::Revocations;
+/// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
 /// let revocations = Revocations::new();
@@ -88,7 +89,7 @@ impl Revocations {
     }
 
     /// Revokes the token with this `jti` ([RFC 7519, section 4.1.7](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.7)).
-    /// `expires_at` is its `exp`, or `None` if it has none: [`TokenInfo::expires_at`](crate::TokenInfo::expires_at) fits.
+    /// `expires_at` is its `exp`, or `None` if it has none: [`TokenInfo::expires_at`](crate::token::TokenInfo::expires_at) fits.
     pub fn revoke_token(
         &self,
         issuer: &str,

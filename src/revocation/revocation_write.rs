@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 ///
 /// # Errors
 ///
-/// If the store has not confirmed the write within `SharedRevocations::write_limit`. In most cases the write
+/// If the store has not confirmed the write within `SharedRevocations::write_timeout`. In most cases the write
 /// [is retried](RevocationWriteError::will_retry).
 #[must_use = "the revocation counts in this process only until the store has it: await this, or `drop` it if that is enough"]
 pub struct RevocationWrite(Inner);

@@ -53,7 +53,8 @@ use crate::scheme::Scheme;
 ///
 /// ```
 /// use http::HeaderName;
-/// use tower_jwt_auth::{Scheme, TokenSource};
+/// use tower_jwt_auth::verifiers::Scheme;
+/// use tower_jwt_auth::TokenSource;
 ///
 /// let behind_a_proxy = TokenSource::header(HeaderName::from_static("x-access-token"));
 /// let own_scheme = TokenSource::header_with_scheme(http::header::AUTHORIZATION, Scheme::from_static("Token"));
@@ -150,7 +151,7 @@ impl TokenSource {
     ///
     /// The whole address, token included, is in the logs of everything that the request passes, in the browser's history
     /// and perhaps in `Referer`. Keep such tokens short-lived and for one purpose; send `Cache-Control: no-store` with what
-    /// they give access to (the layer says `private` where the service says nothing); and have [the credential taken out](crate::JwtAuthLayer::remove_credential), so that what is
+    /// they give access to (the layer says `private` where the service says nothing); and have [the credential taken out](crate::JwtAuthLayer::strip_credential), so that what is
     /// inside logs an address without it. (Axum's `OriginalUri` is a copy that keeps it, and so is a header such as
     /// `X-Forwarded-Uri` that a proxy adds.)
     /// [`only_if`](Self::only_if) limits it to the requests that need it, such as those of `EventSource`.
@@ -170,7 +171,7 @@ impl TokenSource {
     ///
     /// The token is always taken out of the list before the service inside sees it. Which of the other entries to
     /// pick stays the service's choice, and the response is left as it is; a browser gives up if none is picked. A token
-    /// is judged once, when the connection is opened: end it when [`TokenInfo::expires_at`](crate::TokenInfo::expires_at) says.
+    /// is judged once, when the connection is opened: end it when [`TokenInfo::expires_at`](crate::token::TokenInfo::expires_at) says.
     ///
     /// # Errors
     ///
@@ -182,7 +183,7 @@ impl TokenSource {
     /// The place where your own function finds the token.
     ///
     /// `headers` are the headers that `find` reads. The layer marks them as sensitive, and
-    /// [`remove_credential`](crate::JwtAuthLayer::remove_credential) removes them as a whole. If it should remove less, or if the
+    /// [`strip_credential`](crate::JwtAuthLayer::strip_credential) removes them as a whole. If it should remove less, or if the
     /// token is not in a header, say how to remove it with [`removing`](Self::removing). Without headers and without `removing`
     /// the token stays where it is.
     ///
@@ -206,7 +207,7 @@ impl TokenSource {
 
     /// Says how to take out what a [custom](Self::custom) source finds.
     ///
-    /// [`remove_credential`](crate::JwtAuthLayer::remove_credential) calls `take_out` for every request that reaches the
+    /// [`strip_credential`](crate::JwtAuthLayer::strip_credential) calls `take_out` for every request that reaches the
     /// service inside, also for one without a token, with a bad one or with several. It must remove all of them and leave
     /// other requests as they are. Does nothing to the other sources, which take out their own.
     ///
@@ -228,10 +229,10 @@ impl TokenSource {
     ///             *uri = Uri::from_static("/feeds/");
     ///         }
     ///     });
-    /// let layer = JwtAuthLayer::new(verifier).token_source(source).remove_credential();
+    /// let layer = JwtAuthLayer::new(verifier).token_source(source).strip_credential();
     ///
     /// let service = ServiceBuilder::new()
-    ///     .layer(layer.allow_failed()) // to see the request although the token is not good
+    ///     .layer(layer.allow_invalid()) // to see the request although the token is not good
     ///     .service_fn(async |request: Request<String>| Ok::<_, Infallible>(Response::new(request.uri().to_string())));
     /// let response = service.oneshot(Request::get("/feeds/a.b.c").body(String::new())?).await?;
     /// assert_eq!(response.into_body(), "/feeds/");
@@ -252,7 +253,7 @@ impl TokenSource {
     ///
     /// For all other requests a credential in this place does not count: it proves nothing, and does not make a second
     /// credential of one elsewhere. It is a secret all the same, so the layer still marks its header as sensitive, and
-    /// [`remove_credential`](crate::JwtAuthLayer::remove_credential) still removes it. With several predicates all must match.
+    /// [`strip_credential`](crate::JwtAuthLayer::strip_credential) still removes it. With several predicates all must match.
     ///
     /// The predicate sees the request before anything is removed, as the client wrote it.
     ///
@@ -273,7 +274,7 @@ impl TokenSource {
     ///     let accept = request.headers().get(ACCEPT);
     ///     request.method() == Method::GET && accept.is_some_and(|accept| accept == "text/event-stream")
     /// });
-    /// let layer = JwtAuthLayer::new(verifier).add_token_source(events).remove_credential();
+    /// let layer = JwtAuthLayer::new(verifier).add_token_source(events).strip_credential();
     ///
     /// let service = ServiceBuilder::new()
     ///     .layer(layer)

@@ -26,9 +26,8 @@ use crate::scheme::Scheme;
 /// All of them have the same claims type, so policies, extractors and rejections are the same for all.
 ///
 /// ```
-/// use tower_jwt_auth::{
-///     Algorithm, AnyOf, AuthErrorKind, Claims, Credential, JwtAuthLayer, JwtVerifier, KeySet, Scheme, Verdict, Verify,
-/// };
+/// use tower_jwt_auth::verifiers::{AnyOf, Scheme};
+/// use tower_jwt_auth::{Algorithm, AuthErrorKind, Claims, Credential, JwtAuthLayer, JwtVerifier, KeySet, Verdict, Verify};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct User {

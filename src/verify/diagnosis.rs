@@ -26,7 +26,7 @@ pub(crate) fn explain(error: AuthError, rules: &Rules, keys: &KeySet, token: &[u
     }
     match error.kind() {
         AuthErrorKind::TokenTooLarge => {
-            error.with_source(format!("JwtVerifier::token_limit allows {} bytes", rules.token_limit))
+            error.with_source(format!("JwtVerifier::max_token_bytes allows {} bytes", rules.max_token_bytes))
         }
         AuthErrorKind::MalformedToken | AuthErrorKind::UnsupportedToken => explain_form(error, token),
         AuthErrorKind::InvalidSignature if keys.len() <= MOST_CANDIDATES && keys.skipped().is_empty() => {

@@ -3,7 +3,7 @@ use std::fmt::{self, Formatter};
 use std::sync::Arc;
 
 use super::base64url::Buffer;
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 use super::issuer_resolver::IssuerResolver;
 use super::issuer_resolver::Resolver;
 use super::json::Text;
@@ -30,7 +30,8 @@ use arc_swap::ArcSwap;
 /// `IssuerResolver` (feature `remote-keys`) where tenants are confidential: then it does not.
 ///
 /// ```
-/// use tower_jwt_auth::{Algorithm, Issuers, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
+/// use tower_jwt_auth::verifiers::Issuers;
+/// use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
 /// let staff = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?)
@@ -54,8 +55,8 @@ pub struct Issuers<C> {
 
 struct Shared<C> {
     verifiers: ArcSwap<Verifiers<C>>,
-    most_issuers: usize,
-    token_limit: usize,
+    max_issuers: usize,
+    max_token_bytes: usize,
     resolver: Option<Arc<Resolver<C>>>,
 }
 
@@ -84,22 +85,22 @@ impl<C> Issuers<C> {
     }
 
     /// Sets how many issuers there may be, besides those that a resolver looks up. The default is 1,000.
-    pub fn most_issuers(self, most_issuers: usize) -> Self {
-        Self::of(Shared { most_issuers, ..self.copy() })
+    pub fn max_issuers(self, max_issuers: usize) -> Self {
+        Self::of(Shared { max_issuers, ..self.copy() })
     }
 
     /// Sets how many bytes a token may have for its `iss` to be read. The default is 16 KiB.
     ///
-    /// The verifier that is chosen has a [limit of its own](super::JwtVerifier::token_limit). To accept longer tokens, raise
+    /// The verifier that is chosen has a [limit of its own](super::JwtVerifier::max_token_bytes). To accept longer tokens, raise
     /// both.
-    pub fn token_limit(self, token_limit: usize) -> Self {
-        Self::of(Shared { token_limit, ..self.copy() })
+    pub fn max_token_bytes(self, max_token_bytes: usize) -> Self {
+        Self::of(Shared { max_token_bytes, ..self.copy() })
     }
 
     /// Sets the resolver that looks up all other issuers, for example tenants in a database.
     ///
     /// From then on, a refusal does not tell clients whether an issuer exists: see [`IssuerResolver`].
-    #[cfg(feature = "remote-keys")]
+    #[cfg(feature = "remote-keys-core")]
     pub fn resolver(self, resolver: IssuerResolver<C>) -> Self {
         Self::of(Shared { resolver: Some(Arc::new(Resolver::new(resolver))), ..self.copy() })
     }
@@ -114,7 +115,7 @@ impl<C> Issuers<C> {
         let mut result = Ok(());
         self.shared.verifiers.rcu(|known| {
             let mut known = Verifiers::clone(known);
-            result = enter(&mut known, &verifier, self.shared.most_issuers);
+            result = enter(&mut known, &verifier, self.shared.max_issuers);
             known
         });
         result
@@ -138,11 +139,11 @@ impl<C> Issuers<C> {
     }
 
     fn copy(&self) -> Shared<C> {
-        let Shared { verifiers, most_issuers, token_limit, resolver } = &*self.shared;
+        let Shared { verifiers, max_issuers, max_token_bytes, resolver } = &*self.shared;
         Shared {
             verifiers: ArcSwap::new(verifiers.load_full()),
-            most_issuers: *most_issuers,
-            token_limit: *token_limit,
+            max_issuers: *max_issuers,
+            max_token_bytes: *max_token_bytes,
             resolver: resolver.clone(),
         }
     }
@@ -152,8 +153,8 @@ impl<C> Default for Shared<C> {
     fn default() -> Self {
         Self {
             verifiers: ArcSwap::default(),
-            most_issuers: MOST_ISSUERS,
-            token_limit: TOKEN_LIMIT,
+            max_issuers: MOST_ISSUERS,
+            max_token_bytes: TOKEN_LIMIT,
             resolver: None,
         }
     }
@@ -193,8 +194,8 @@ impl<C: Send + Sync + 'static> Issuers<C> {
     fn judge(&self, credential: Credential<'_>) -> Verdict<C> {
         let token = credential.token();
         let refuse = |kind: AuthErrorKind, cause| Verdict::Ready(Err(AuthError::new(kind).because(cause)));
-        if token.len() > self.shared.token_limit {
-            const CAUSE: &FixedCause = &FixedCause("the token is longer than Issuers::token_limit");
+        if token.len() > self.shared.max_token_bytes {
+            const CAUSE: &FixedCause = &FixedCause("the token is longer than Issuers::max_token_bytes");
             return refuse(AuthErrorKind::TokenTooLarge, CAUSE);
         }
         let mut buffer = Buffer::new();

@@ -15,7 +15,8 @@ use crate::crypto::Material;
 /// Rules for reading a JWK set: which keys are accepted, how many, and for which algorithm.
 ///
 /// ```
-/// use tower_jwt_auth::{Algorithm, JwksRules};
+/// use tower_jwt_auth::keys::JwksRules;
+/// use tower_jwt_auth::Algorithm;
 ///
 /// // The bundle of a SPIFFE trust domain.
 /// let rules = JwksRules::new().add_use("jwt-svid");
@@ -33,7 +34,7 @@ pub struct JwksRules {
 }
 
 /// How many keys a fetched set may have, unless more are allowed.
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 const MAX_FETCHED_KEYS: usize = 100;
 
 impl JwksRules {
@@ -89,7 +90,7 @@ impl JwksRules {
     }
 }
 
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 impl JwksRules {
     /// The same for a set that everybody can read, and whose size somebody else decides on.
     pub(crate) fn for_public_sets(&self) -> Self {
@@ -121,7 +122,8 @@ impl Key {
     /// The same as [`jwk`](Self::jwk), with rules for what the JWK leaves open and for what is accepted.
     ///
     /// ```
-    /// use tower_jwt_auth::{Algorithm, JwksRules, Key};
+    /// use tower_jwt_auth::keys::JwksRules;
+    /// use tower_jwt_auth::{Algorithm, Key};
     ///
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
     /// let jwk = r#"{"kty": "oct", "alg": "HS256", "k": "YSBzZWNyZXQgZm9yIHRoaXMgZXhhbXBsZSwgMzIgYnl0ZXM"}"#;

@@ -87,7 +87,7 @@ impl<C> JwtVerifier<C> {
         };
         let rules = Rules {
             expected,
-            token_limit: TOKEN_LIMIT,
+            max_token_bytes: TOKEN_LIMIT,
             types: Types::Usual,
             algorithms: Algorithms::ALL,
             revocations: None,
@@ -118,7 +118,7 @@ impl<C> JwtVerifier<C> {
     /// # Errors
     ///
     /// If the source [names](KeySource::issuer) an issuer that the verifier does not expect: use
-    /// [`Issuers`](crate::Issuers) for issuers that do not trust each other. A verifier that expects no issuer yet expects
+    /// [`Issuers`](crate::verifiers::Issuers) for issuers that do not trust each other. A verifier that expects no issuer yet expects
     /// the source's from then on, and one whose source says [`MustBeSet`](KeyIssuer::MustBeSet) needs to be told
     /// one, as with [`new`](Self::new). If you also call
     /// [`insecure_any_issuer`](Self::insecure_any_issuer), the later call wins.
@@ -208,8 +208,8 @@ impl<C> JwtVerifier<C> {
 
     /// Sets how many bytes a token may have. The default is 16 KiB. Whatever it is, a payload of more than 2 KiB has 1,024
     /// arrays, objects and backslashes at most (brackets in texts count, too).
-    pub fn token_limit(self, bytes: usize) -> Self {
-        self.set(|rules| rules.token_limit = bytes)
+    pub fn max_token_bytes(self, bytes: usize) -> Self {
+        self.set(|rules| rules.max_token_bytes = bytes)
     }
 
     /// Accepts only tokens that are signed with one of these algorithms
@@ -217,7 +217,8 @@ impl<C> JwtVerifier<C> {
     /// each key serves its one algorithm, and all keys are used. With an empty list no token is accepted.
     ///
     /// ```
-    /// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySource, RegisteredClaims};
+    /// use tower_jwt_auth::keys::KeySource;
+    /// use tower_jwt_auth::{Algorithm, JwtVerifier, RegisteredClaims};
     ///
     /// fn verifier(keys: impl KeySource + 'static) -> JwtVerifier<RegisteredClaims> {
     ///     JwtVerifier::new(keys).algorithms([Algorithm::RS256, Algorithm::ES256])
@@ -242,7 +243,9 @@ impl<C> JwtVerifier<C> {
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
-    /// use tower_jwt_auth::{AuthError, AuthErrorKind, JwtVerifier, KeySource, Revocations};
+    /// use tower_jwt_auth::keys::KeySource;
+    /// use tower_jwt_auth::revocation::Revocations;
+    /// use tower_jwt_auth::{AuthError, AuthErrorKind, JwtVerifier};
     ///
     /// #[derive(serde::Deserialize)]
     /// struct Logout {
@@ -345,14 +348,15 @@ impl<C> JwtVerifier<C> {
     /// Such a token is good for as long as its key is: a leaked one cannot be waited out. Give the verifier a list of
     /// [`revocations`](Self::revocations), and rotate the key.
     ///
-    /// - [`TokenInfo::expires_at`](crate::TokenInfo::expires_at) is `None`, so that a WebSocket or a stream has no end either.
+    /// - [`TokenInfo::expires_at`](crate::token::TokenInfo::expires_at) is `None`, so that a WebSocket or a stream has no end either.
     /// - A [`cache`](Self::cache) keeps the token for its `max_age`.
     /// - A list of revocations keeps its entries for as long as the process runs, at 26 to 71 bytes each. A store that processes
     ///   share drops an entry at its expiry, and a process that starts later does not know of it: revoke with `None` as the
     ///   expiry, or with `claims.token().expires_at()`.
     ///
     /// ```
-    /// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims, Revocations};
+    /// use tower_jwt_auth::revocation::Revocations;
+    /// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
     ///
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
     /// # let keys = KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?;
@@ -515,7 +519,7 @@ where
         let expected = &self.rules.expected;
         let issuer = || (!expected.issuers.is_empty()).then(|| expected.issuers.join(" "));
         // What is too large is not looked at.
-        let kid = || if token.len() > self.rules.token_limit { None } else { keys.name_in(token) };
+        let kid = || if token.len() > self.rules.max_token_bytes { None } else { keys.name_in(token) };
         let error = error.about(About::new(issuer, kid));
         let payload = || Jws::split(token).map(|jws| jws.payload).unwrap_or_default();
         match error.kind() {

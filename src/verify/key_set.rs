@@ -89,7 +89,7 @@ impl KeySet {
         Ok(Self { keys, skipped })
     }
 
-    /// A JWK set from a file. To read it again while the service runs, put it into a [`KeyStore`](crate::KeyStore).
+    /// A JWK set from a file. To read it again while the service runs, put it into a [`KeyStore`](crate::keys::KeyStore).
     ///
     /// # Errors
     ///

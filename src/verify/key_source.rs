@@ -11,7 +11,7 @@ use super::merged_keys::MergedKeys;
 use crate::error::AuthError;
 
 /// Where a [`JwtVerifier`](crate::JwtVerifier) gets its keys from: a [`KeySet`] that stays as it is, a [`KeyStore`]
-/// whose keys can be replaced, `RemoteKeys` (feature `jwks`) that are fetched, or something of your own.
+/// whose keys can be replaced, `RemoteKeys` (feature `remote-keys`) that are fetched, or something of your own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a source of keys",
     note = "for a `Result`, add `?`",
@@ -213,7 +213,8 @@ impl KeySource for KeySet {
 /// Keys that can be replaced while they are in use. Clones share them.
 ///
 /// ```no_run
-/// use tower_jwt_auth::{JwtVerifier, KeySet, KeyStore, RegisteredClaims};
+/// use tower_jwt_auth::keys::KeyStore;
+/// use tower_jwt_auth::{JwtVerifier, KeySet, RegisteredClaims};
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
 /// let keys = KeyStore::new(KeySet::jwks_file("keys.json")?);

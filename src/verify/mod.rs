@@ -7,9 +7,9 @@ mod cache;
 mod claim_diagnosis;
 mod claim_name_case;
 mod diagnosis;
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 mod issuer_resolver;
-#[cfg(not(feature = "remote-keys"))]
+#[cfg(not(feature = "remote-keys-core"))]
 #[path = "issuer_resolver_off.rs"]
 mod issuer_resolver;
 mod issuers;
@@ -36,7 +36,7 @@ use std::task::{Context, Poll};
 
 pub use self::any_of::AnyOf;
 pub use self::cache::{CacheStats, TokenCache};
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 pub use self::issuer_resolver::IssuerResolver;
 pub use self::issuers::Issuers;
 pub use self::jwk::JwksRules;
@@ -114,7 +114,8 @@ use crate::error::AuthError;
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
-/// use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, Credential, TokenInfo, Verdict, Verify};
+/// use tower_jwt_auth::token::TokenInfo;
+/// use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, Credential, Verdict, Verify};
 ///
 /// /// What the provider says of a token that is good.
 /// struct Active {

@@ -25,7 +25,7 @@ use crate::revocation::{Revocable, Revocations};
 #[derive(Clone)]
 pub(crate) struct Rules {
     pub(crate) expected: Expected,
-    pub(crate) token_limit: usize,
+    pub(crate) max_token_bytes: usize,
     pub(crate) types: Types,
     /// Those that a token may be signed with, of those that the keys serve.
     pub(crate) algorithms: Algorithms,
@@ -110,7 +110,7 @@ impl Rules {
         C: DeserializeOwned + 'static,
     {
         let token = credential.token();
-        if token.len() > self.token_limit {
+        if token.len() > self.max_token_bytes {
             return Err(AuthErrorKind::TokenTooLarge.into());
         }
         let jws = Jws::split(token).ok_or(AuthErrorKind::MalformedToken)?;

@@ -9,11 +9,11 @@ use allocation_counter::measure;
 use http::{Request, Response};
 use serde::Deserialize;
 use tower::layer::util::Stack;
+use tower_jwt_auth::cache::TokenCache;
 use tower_jwt_auth::policy::{HasScope, scope};
-use tower_jwt_auth::{
-    AuthErrorKind, Claims, Grpc, JwtAuthLayer, JwtVerifier, KeySet, ProblemJson, RequireLayer, Revocations,
-    TokenCache, Verdict,
-};
+use tower_jwt_auth::reject::{Grpc, ProblemJson};
+use tower_jwt_auth::revocation::Revocations;
+use tower_jwt_auth::{AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer, Verdict};
 use tower_layer::Layer;
 use tower_service::Service;
 

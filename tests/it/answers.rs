@@ -3,8 +3,9 @@
 use http::{HeaderName, HeaderValue, Request};
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::verifiers::Scheme;
 use tower_jwt_auth::{
-    AuthError, AuthErrorKind, Claims, Credential, JwtAuthLayer, Scheme, TokenSource, Verdict, Verify,
+    AuthError, AuthErrorKind, Claims, Credential, JwtAuthLayer, TokenSource, Verdict, Verify,
 };
 
 use crate::support::*;

@@ -4,6 +4,11 @@ use std::fmt::Debug;
 
 use http::{Request, Response};
 use serde_json::Value;
+use tower_jwt_auth::cache::*;
+use tower_jwt_auth::keys::*;
+use tower_jwt_auth::reject::*;
+use tower_jwt_auth::services::*;
+use tower_jwt_auth::verifiers::*;
 use tower_jwt_auth::*;
 
 fn assert_send_sync_unpin<T: Send + Sync + Unpin + 'static>() {}
@@ -42,6 +47,8 @@ fn auto_traits_hold() {
 #[cfg(feature = "issue")]
 #[test]
 fn auto_traits_hold_for_issuing() {
+    use tower_jwt_auth::issue::*;
+
     assert_send_sync_unpin::<TokenIssuer>();
     assert_send_sync_unpin::<SigningKey>();
     assert_send_sync_unpin::<IssuedToken>();

@@ -9,10 +9,9 @@ use jsonwebtoken::{EncodingKey, Header};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower::{ServiceExt, service_fn};
-use tower_jwt_auth::{
-    Algorithm, AuthErrorKind, CacheStats, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet, KeyStore,
-    TokenCache,
-};
+use tower_jwt_auth::cache::{CacheStats, TokenCache};
+use tower_jwt_auth::keys::KeyStore;
+use tower_jwt_auth::{Algorithm, AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet};
 use tower_layer::Layer;
 
 use crate::support::{
@@ -230,7 +229,7 @@ async fn no_setting_shares_what_another_has_found_good() {
         ("issuer", cached.clone().issuer("https://other.example.com"), AuthErrorKind::WrongIssuer),
         ("claim", cached.clone().require_claim("client_id", "x"), AuthErrorKind::WrongClaim),
         ("type", cached.clone().access_tokens_only(), AuthErrorKind::WrongTokenType),
-        ("limit", cached.clone().token_limit(100), AuthErrorKind::TokenTooLarge),
+        ("limit", cached.clone().max_token_bytes(100), AuthErrorKind::TokenTooLarge),
         ("clock", cached.clone().clock(|| at(NOW + 3600)), AuthErrorKind::Expired),
     ] {
         assert_eq!(refusal(&changed, &good_token()).await, Some(expected), "{name}");
@@ -248,7 +247,7 @@ fn tokens(count: usize) -> impl Iterator<Item = String> {
 #[tokio::test]
 async fn there_are_no_more_entries_than_stated() {
     for most in [0, 1, 2, 31, 32, 33, 100, 1000] {
-        let verifier = verifier().cache(TokenCache::new().entries(most));
+        let verifier = verifier().cache(TokenCache::new().max_entries(most));
         let tokens: Vec<_> = tokens(3 * most + 10).collect();
         for token in &tokens {
             // At once while there is room, and the second time where there is none.
@@ -269,7 +268,7 @@ async fn no_setting_is_too_small_or_too_large() {
     for entries in [0, 1, usize::MAX] {
         for bytes in [0, 1, 100, usize::MAX] {
             for age in [Duration::ZERO, Duration::MAX] {
-                let cache = TokenCache::new().entries(entries).bytes(bytes).max_age(age);
+                let cache = TokenCache::new().max_entries(entries).max_bytes(bytes).max_age(age);
                 let verifier = verifier().cache(cache);
                 for token in tokens(3) {
                     assert_eq!(refusal(&verifier, &token).await, None);
@@ -291,7 +290,7 @@ async fn no_setting_is_too_small_or_too_large() {
 #[tokio::test]
 async fn the_bounds_hold_to_the_last_token_and_byte() {
     for (entries, bytes) in [(1023, 1_047_551), (1025, 1_000_001), (2049, 2 * 1024 * 1024)] {
-        let verifier = verifier().cache(TokenCache::new().entries(entries).bytes(bytes));
+        let verifier = verifier().cache(TokenCache::new().max_entries(entries).max_bytes(bytes));
         let tokens: Vec<_> = tokens(entries * 2).collect();
         for token in tokens.iter().flat_map(|token| [token, token]) {
             verifier.verify(token).await.unwrap();
@@ -305,8 +304,8 @@ async fn the_bounds_hold_to_the_last_token_and_byte() {
 async fn nearly_all_that_are_remembered_are_found() {
     for (cache, count) in [
         (TokenCache::new(), 7_000),
-        (TokenCache::new().entries(1_000_000), 9_800),
-        (TokenCache::new().entries(4_096).bytes(usize::MAX), 2_000),
+        (TokenCache::new().max_entries(1_000_000), 9_800),
+        (TokenCache::new().max_entries(4_096).max_bytes(usize::MAX), 2_000),
     ] {
         let verifier = verifier().cache(cache);
         let tokens: Vec<_> = tokens(count).collect();
@@ -320,7 +319,7 @@ async fn nearly_all_that_are_remembered_are_found() {
 
 #[tokio::test]
 async fn a_small_cache_remembers_what_came_last_and_again() {
-    let verifier = verifier().cache(TokenCache::new().entries(1));
+    let verifier = verifier().cache(TokenCache::new().max_entries(1));
     for (number, token) in tokens(4).enumerate() {
         for _ in 0..3 {
             verifier.verify(&token).await.unwrap();
@@ -333,7 +332,7 @@ async fn a_small_cache_remembers_what_came_last_and_again() {
 
 #[tokio::test]
 async fn tokens_that_come_once_push_out_none_that_come_often() {
-    let verifier = verifier().cache(TokenCache::new().entries(100));
+    let verifier = verifier().cache(TokenCache::new().max_entries(100));
     let mut tokens = tokens(5_000);
     let often: Vec<_> = tokens.by_ref().take(50).collect();
     for token in often.iter().chain(&often) {
@@ -357,7 +356,7 @@ async fn tokens_that_come_once_push_out_none_that_come_often() {
 #[tokio::test]
 async fn many_more_tokens_in_turn_than_there_is_room_for_leave_those_that_are_there_in_use() {
     for (room, count) in [(3, 200), (100, 10_000)] {
-        let verifier = verifier().cache(TokenCache::new().entries(room));
+        let verifier = verifier().cache(TokenCache::new().max_entries(room));
         let tokens: Vec<_> = tokens(count).collect();
         for _ in 0..3 {
             for token in &tokens {
@@ -373,7 +372,7 @@ async fn many_more_tokens_in_turn_than_there_is_room_for_leave_those_that_are_th
 async fn once_all_has_been_forgotten_a_token_is_remembered_at_once_again() {
     let clock = Clock::new();
     let verifier =
-        clock.drive(verifier()).cache(TokenCache::new().entries(100).max_age(Duration::from_secs(10)));
+        clock.drive(verifier()).cache(TokenCache::new().max_entries(100).max_age(Duration::from_secs(10)));
     for token in tokens(500) {
         verifier.verify(&token).await.unwrap();
     }
@@ -392,7 +391,7 @@ async fn once_all_has_been_forgotten_a_token_is_remembered_at_once_again() {
 #[tokio::test]
 async fn there_are_no_more_bytes_than_stated() {
     for most in [100_000, 1_000_000] {
-        let verifier = verifier().cache(TokenCache::new().bytes(most));
+        let verifier = verifier().cache(TokenCache::new().max_bytes(most));
         // One by one, since the first token leaves something with its key.
         verifier.verify(&good_token()).await.unwrap();
         let tokens: Vec<_> = tokens(4000).collect();
@@ -423,7 +422,7 @@ fn claims_that_hold_their_text_once_use_what_is_counted() {
         let verifier = JwtVerifier::<Text>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
             .audience(AUDIENCE)
             .clock(|| at(NOW))
-            .cache(TokenCache::new().bytes(most));
+            .cache(TokenCache::new().max_bytes(most));
         let text = |n: usize| format!("{n:04}{}", "x".repeat(length));
         let tokens: Vec<_> = (0..2_000).map(|n| token(&claims_but("sub", json!(text(n))))).collect();
         let used = allocation_counter::measure(|| {
@@ -513,7 +512,7 @@ proptest! {
         let clock = Clock::new();
         let keys = KeyStore::new(key_set(0));
         let plain = clock.drive(JwtVerifier::new(keys.clone()).audience(AUDIENCE));
-        let cache = TokenCache::new().entries(most).max_age(Duration::from_secs(age));
+        let cache = TokenCache::new().max_entries(most).max_age(Duration::from_secs(age));
         let cached = plain.clone().cache(cache);
         let mut tokens = Vec::new();
         for (n, kid) in [(1, Some("1")), (2, Some("2")), (1, None), (2, Some("1")), (3, Some("1"))] {

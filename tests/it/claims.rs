@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::token::{NumericDate, TokenInfo};
 use tower_jwt_auth::{
-    Algorithm, Audience, AuthError, AuthErrorKind, Claims, JwtVerifier, KeySet, NumericDate,
-    RegisteredClaims, TokenInfo, Verdict,
+    Algorithm, Audience, AuthError, AuthErrorKind, Claims, JwtVerifier, KeySet, RegisteredClaims, Verdict,
 };
 
 use crate::support::*;
@@ -226,7 +226,7 @@ async fn an_expiry_can_be_done_without() {
         ),
     ];
     assert_rows(&lasting, &rows).await;
-    assert_rows(&lasting.clone().cache(tower_jwt_auth::TokenCache::new()), &rows).await;
+    assert_rows(&lasting.clone().cache(tower_jwt_auth::cache::TokenCache::new()), &rows).await;
     let claims = lasting.verify(&none).await.unwrap();
     assert_eq!((claims.token().expires_at(), claims.token().issuer()), (None, Some(ISSUER)));
 }
@@ -568,14 +568,14 @@ async fn size_is_limited() {
         (0..len).map(pad).find(|token| token.len() >= len).unwrap()
     };
     let token = padded(1000);
-    assert_eq!(refusal(&verifier().token_limit(token.len()), &token).await, None);
-    assert_eq!(refusal(&verifier().token_limit(token.len() - 1), &token).await, Some(TokenTooLarge));
+    assert_eq!(refusal(&verifier().max_token_bytes(token.len()), &token).await, None);
+    assert_eq!(refusal(&verifier().max_token_bytes(token.len() - 1), &token).await, Some(TokenTooLarge));
 
     let large = token_of(r#"{"alg":"HS256"}"#, &claims_but("pad", json!("x".repeat(11_000))).to_string());
     assert_eq!(refusal(&verifier(), &large).await, None, "15 KB are within the default");
     let larger = token_of(r#"{"alg":"HS256"}"#, &claims_but("pad", json!("x".repeat(100_000))).to_string());
     assert_eq!(refusal(&verifier(), &larger).await, Some(TokenTooLarge));
-    assert_eq!(refusal(&verifier().token_limit(usize::MAX), &larger).await, None);
+    assert_eq!(refusal(&verifier().max_token_bytes(usize::MAX), &larger).await, None);
 }
 
 #[tokio::test]

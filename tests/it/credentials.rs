@@ -20,10 +20,9 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::HealthServer;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::{
-    AnyOf, Challenges, Claims, Credential, Grpc, JwtAuthLayer, ProblemJson, Scheme, TokenSource, Verdict,
-    Verify,
-};
+use tower_jwt_auth::reject::{Grpc, ProblemJson};
+use tower_jwt_auth::verifiers::{AnyOf, Challenges, Scheme};
+use tower_jwt_auth::{Claims, Credential, JwtAuthLayer, TokenSource, Verdict, Verify};
 
 use crate::grpc::{Watched, soon};
 use crate::support::*;

@@ -7,11 +7,11 @@ use http::Request;
 use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_jwt_auth::policy::{claim, scope, span_field};
+#[cfg(feature = "remote-keys-core")]
+use tower_jwt_auth::verifiers::{IssuerResolver, Issuers};
 use tower_jwt_auth::{
     Algorithm, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet, PrincipalLayer, RequireLayer,
 };
-#[cfg(feature = "remote-keys")]
-use tower_jwt_auth::{IssuerResolver, Issuers};
 use tracing::subscriber::DefaultGuard;
 
 use crate::support::*;
@@ -162,7 +162,7 @@ async fn what_a_policy_refuses_is_told_with_the_issuer_only_if_it_is_configured(
 const LINE: &str = "x\n INFO tower_jwt_auth: a user signed in\u{1b}[2J";
 
 /// What a resolver is asked for is what a stranger has written.
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 #[tokio::test]
 async fn no_issuer_can_write_a_line_of_its_own_into_the_log() {
     let log = Log::begin();
@@ -184,7 +184,7 @@ async fn no_issuer_can_write_a_line_of_its_own_into_the_log() {
     }
 }
 
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
 async fn a_failed_renewal_is_logged() {
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -248,7 +248,7 @@ async fn a_refusal_is_told_once() {
     assert_eq!(log.take().matches("request refused").count(), 1);
 
     // The extractor refuses it, and the layer makes the body.
-    let layer = JwtAuthLayer::new(verifier()).optional().on_reject(tower_jwt_auth::ProblemJson);
+    let layer = JwtAuthLayer::new(verifier()).optional().on_reject(tower_jwt_auth::reject::ProblemJson);
     let app = axum::Router::new().route("/", get(handler)).layer(layer);
     let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.headers()["content-type"], "application/problem+json");
@@ -276,7 +276,7 @@ async fn a_claim_is_in_the_span_only_when_asked_for() {
     assert_eq!(log.take(), "");
 }
 
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_is_away_is_told_of_until_it_is_back() {
     use crate::remote_keys::Provider;
@@ -301,7 +301,7 @@ async fn a_provider_that_is_away_is_told_of_until_it_is_back() {
     );
 }
 
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
 async fn skipped_keys_are_logged_when_they_change() {
     use http::Response;
@@ -350,7 +350,9 @@ async fn skipped_keys_are_logged_when_they_change() {
 async fn a_store_of_revocations_that_is_away_is_told_of_until_it_is_back() {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use tower_jwt_auth::{Revocation, RevocationPage, RevocationStore, SharedRevocations, StoreFuture};
+    use tower_jwt_auth::revocation::{
+        Revocation, RevocationPage, RevocationStore, SharedRevocations, StoreFuture,
+    };
 
     struct Store(Arc<AtomicBool>);
 

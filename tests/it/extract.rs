@@ -9,10 +9,12 @@ use serde::Deserialize;
 use tower::ServiceExt;
 use tower_http::cors::CorsLayer;
 use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::extract::Permitted;
 use tower_jwt_auth::policy::{Policy, when};
+use tower_jwt_auth::reject::ProblemJson;
 use tower_jwt_auth::{
-    Algorithm, AuthError, Claims, Head, JwtAuthLayer, JwtVerifier, KeySet, Permitted, PrincipalLayer,
-    ProblemJson, RequireLayer, TokenSource,
+    Algorithm, AuthError, Claims, Head, JwtAuthLayer, JwtVerifier, KeySet, PrincipalLayer, RequireLayer,
+    TokenSource,
 };
 
 use crate::support::*;
@@ -136,7 +138,7 @@ async fn a_policy_can_be_a_type() {
         format!("the page of {}", user.email)
     }
     let routes = || Router::new().route("/pages/{email}", get(page));
-    let app = routes().layer(JwtAuthLayer::new(users()).realm("pages").unwrap().allow_failed());
+    let app = routes().layer(JwtAuthLayer::new(users()).realm("pages").unwrap().allow_invalid());
     let own = "/pages/eze@example.com";
     assert_eq!(send(app.clone(), own, Some(&good_token())).await.1, "the page of eze@example.com");
 
@@ -214,7 +216,7 @@ async fn a_layer_that_lets_all_pass_leaves_the_choice_to_the_handler() {
     async fn why(user: Result<Claims<User>, AuthError>) -> String {
         user.map_or_else(|error| error.to_string(), |user| format!("Hello {}", user.email))
     }
-    let app = routes().route("/why", get(why)).layer(JwtAuthLayer::new(users()).allow_failed());
+    let app = routes().route("/why", get(why)).layer(JwtAuthLayer::new(users()).allow_invalid());
     for (token, welcome, why, status) in [
         (Some(&*good_token()), "Welcome back eze@example.com", "Hello eze@example.com", 200),
         (None, "Welcome", "the request carries no bearer token", 401),

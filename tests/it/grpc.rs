@@ -17,7 +17,8 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::policy::{claim, scope};
-use tower_jwt_auth::{Claims, Credential, Grpc, JwtAuthLayer, RequireLayer, Verdict, Verify};
+use tower_jwt_auth::reject::Grpc;
+use tower_jwt_auth::{Claims, Credential, JwtAuthLayer, RequireLayer, Verdict, Verify};
 
 use crate::support::*;
 

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::policy::{HasScope, scope};
+use tower_jwt_auth::reject::{Grpc, ProblemJson, Reads, Reject};
 use tower_jwt_auth::{
-    AuthError, AuthErrorKind, Claims, Credential, Grpc, Head, JwtAuthLayer, PrincipalLayer, ProblemJson,
-    Reads, Reject, RequireLayer, Verdict, Verify,
+    AuthError, AuthErrorKind, Claims, Credential, Head, JwtAuthLayer, PrincipalLayer, RequireLayer, Verdict,
+    Verify,
 };
 
 use crate::support::*;
@@ -78,7 +79,7 @@ async fn the_layer_renders_what_a_handler_refuses() {
     assert_refused("default", &response, 403, InsufficientScope, &[("www-authenticate", FORBIDDEN)]);
     assert_eq!(response.body(), "");
 
-    let closure = shop().remove_credential().reject_with(|error, request| {
+    let closure = shop().strip_credential().reject_with(|error, request| {
         error.response(format!("{} {}: {error} {:?}", request.method(), request.uri(), request.headers()))
     });
     let response = through(closure, REFUSES, good()).await;
@@ -246,8 +247,8 @@ async fn every_mode_renders_what_is_refused_inside() {
     for (name, layer, request, expected) in [
         ("optional", layer().optional(), get(""), &missing),
         ("optional, with a token", layer().optional(), good(), &forbidden()),
-        ("allow_failed", layer().allow_failed(), bearer("a.b.c"), &malformed),
-        ("unread", layer().pass_unread(|_| true), good(), &missing),
+        ("allow_invalid", layer().allow_invalid(), bearer("a.b.c"), &malformed),
+        ("unread", layer().skip_when(|_| true), good(), &missing),
     ] {
         assert_eq!(through(layer, REFUSES, request).await.body(), expected, "{name}");
     }

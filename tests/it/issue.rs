@@ -3,7 +3,7 @@
 mod claims;
 mod keys;
 mod rotation;
-#[cfg(feature = "http-client")]
+#[cfg(feature = "remote-keys")]
 mod rotation_over_http;
 mod service;
 #[cfg(feature = "test-util")]
@@ -17,7 +17,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{AlgorithmFamily, DecodingKey, Validation};
 use serde_json::{Value, json};
-use tower_jwt_auth::{Algorithm, IssuedToken, JwtVerifier, KeySet, SigningKey, TokenIssuer};
+use tower_jwt_auth::issue::{IssuedToken, SigningKey, TokenIssuer};
+use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet};
 
 use crate::keys::{SECRET, fixture};
 use crate::support::{AUDIENCE, ISSUER, NOW, at, for_oracle, refusal};

@@ -1,8 +1,8 @@
 //! Several issuers: which verifier a token is given to, and what comes of one that none is for.
 
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 mod resolver;
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 mod strangers;
 
 use jsonwebtoken::{EncodingKey, Header};
@@ -11,9 +11,9 @@ use tower_jwt_auth::AuthErrorKind::{
     Expired, InvalidClaims, InvalidSignature, MalformedToken, TokenTooLarge, UnsupportedToken, WrongAudience,
     WrongIssuer,
 };
-use tower_jwt_auth::{
-    Algorithm, AuthErrorKind, ConfigError, Issuers, JwtAuthLayer, JwtVerifier, KeySet, TokenCache,
-};
+use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::verifiers::Issuers;
+use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigError, JwtAuthLayer, JwtVerifier, KeySet};
 
 use crate::support::{AUDIENCE, NOW, SECRET, ask, at, base64url, bearer, claims_but, for_oracle, secret};
 
@@ -109,8 +109,9 @@ fn with_issuer(issuer: &str, name: &str, value: Value) -> Value {
 #[tokio::test]
 async fn each_verifier_has_its_own_limits_and_cache() {
     let cached = verifier(A, 1).cache(TokenCache::new());
-    let issuers =
-        Issuers::new([cached.clone(), verifier(B, 2).token_limit(40_000)]).unwrap().token_limit(40_000);
+    let issuers = Issuers::new([cached.clone(), verifier(B, 2).max_token_bytes(40_000)])
+        .unwrap()
+        .max_token_bytes(40_000);
     for _ in 0..2 {
         assert_eq!(refusal(&issuers, &token(A, 1)).await, None);
     }
@@ -121,9 +122,9 @@ async fn each_verifier_has_its_own_limits_and_cache() {
 
     let long = long(B, 2);
     for (limit, expected) in [(long.len(), None), (long.len() - 1, Some(TokenTooLarge))] {
-        let issuers = Issuers::new([verifier(B, 2).token_limit(limit)]).unwrap().token_limit(40_000);
+        let issuers = Issuers::new([verifier(B, 2).max_token_bytes(limit)]).unwrap().max_token_bytes(40_000);
         assert_eq!(refusal(&issuers, &long).await, expected, "{limit}");
-        let issuers = Issuers::new([verifier(B, 2).token_limit(40_000)]).unwrap().token_limit(limit);
+        let issuers = Issuers::new([verifier(B, 2).max_token_bytes(40_000)]).unwrap().max_token_bytes(limit);
         assert_eq!(refusal(&issuers, &long).await, expected, "{limit}");
     }
 }
@@ -166,8 +167,8 @@ fn what_cannot_be_chosen_among_is_refused_at_set_up() {
         ),
         (
             "too many",
-            Issuers::default().most_issuers(1).add(several),
-            "at most 1 issuers can be configured: Issuers::most_issuers sets how many",
+            Issuers::default().max_issuers(1).add(several),
+            "at most 1 issuers can be configured: Issuers::max_issuers sets how many",
         ),
     ] {
         assert_eq!(result.unwrap_err().to_string(), expected, "{name}");
@@ -176,13 +177,13 @@ fn what_cannot_be_chosen_among_is_refused_at_set_up() {
     let error: ConfigError = issuers.add(verifier(A, 1)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "at most 1000 issuers can be configured: Issuers::most_issuers sets how many"
+        "at most 1000 issuers can be configured: Issuers::max_issuers sets how many"
     );
     assert!(issuers.remove("7"));
     issuers.add(verifier(A, 1)).unwrap();
 }
 
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
 async fn an_issuer_that_hangs_slows_no_other_and_an_unknown_one_has_nothing_fetched() {
     use tower_jwt_auth::AuthErrorKind::KeysUnavailable;

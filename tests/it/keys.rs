@@ -21,9 +21,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{AlgorithmFamily, EncodingKey, Header};
 use serde_json::{Value, json};
-use tower_jwt_auth::{
-    Algorithm, AuthErrorKind, ConfigError, JwksRules, JwtVerifier, Key, KeySet, KeySource, KeyStore,
-};
+use tower_jwt_auth::keys::{JwksRules, KeySource, KeyStore};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigError, JwtVerifier, Key, KeySet};
 
 use crate::support::{NOW, at, base64url, for_oracle, refusal};
 

@@ -28,7 +28,7 @@ mod policies;
 mod principal;
 mod providers;
 mod reject;
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 mod remote_keys;
 mod resource;
 mod revocation;
@@ -36,7 +36,7 @@ mod revocation;
     feature = "issue",
     feature = "metrics",
     feature = "redis",
-    feature = "remote-keys",
+    feature = "remote-keys-core",
     feature = "tracing"
 ))]
 mod secrets;

@@ -6,10 +6,11 @@ use http::Request;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt};
+use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::observability::describe_metrics;
 use tower_jwt_auth::policy::scope;
-use tower_jwt_auth::{
-    Credential, JwtAuthLayer, RequireLayer, Revocations, TokenCache, Verdict, Verify, describe_metrics,
-};
+use tower_jwt_auth::revocation::Revocations;
+use tower_jwt_auth::{Credential, JwtAuthLayer, RequireLayer, Verdict, Verify};
 
 use crate::support::*;
 
@@ -119,10 +120,11 @@ fn revocations_that_are_held_are_counted() {
     assert!(line.rsplit_once(' ').unwrap().1.parse::<u32>().unwrap() >= 2, "{line}");
 }
 
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
 async fn fetches_and_what_came_of_them_are_counted() {
-    use tower_jwt_auth::{JwtVerifier, RemoteKeys};
+    use tower_jwt_auth::JwtVerifier;
+    use tower_jwt_auth::jwks::RemoteKeys;
 
     use crate::remote_keys::Provider;
 
@@ -158,11 +160,12 @@ async fn fetches_and_what_came_of_them_are_counted() {
     expect("jwt_auth_jwks_keys{provider=\"https://measured.example.com/jwks\"}", "0");
 }
 
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
 async fn lookups_that_are_refused_and_skipped_keys_are_counted() {
     use http::Response;
-    use tower_jwt_auth::{Algorithm, JwtVerifier, RemoteKeys};
+    use tower_jwt_auth::jwks::RemoteKeys;
+    use tower_jwt_auth::{Algorithm, JwtVerifier};
 
     use crate::keys::{jwk_with, set_of};
     use crate::remote_keys::{Provider, token_from};
@@ -173,7 +176,7 @@ async fn lookups_that_are_refused_and_skipped_keys_are_counted() {
     let set = set_of(&["sig", "enc"].map(|purpose| jwk_with(Algorithm::EdDSA, json!({"use": purpose}))));
     provider.answer(move |_| Ok(Response::new(set.clone().into())));
     let keys = RemoteKeys::jwks_with("https://counted.example.com/jwks", provider.clone()).unwrap();
-    let keys = keys.most_waiting(1);
+    let keys = keys.max_waiting(1);
     let verifier =
         JwtVerifier::<Value>::new(keys.clone()).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
     keys.ready().await.unwrap();
@@ -200,10 +203,10 @@ async fn lookups_that_are_refused_and_skipped_keys_are_counted() {
 }
 
 /// A provider with a name of its own: the keys of one are counted in the whole process.
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
 async fn the_keys_of_a_provider_are_counted_for_as_long_as_they_are_in_use() {
-    use tower_jwt_auth::RemoteKeys;
+    use tower_jwt_auth::jwks::RemoteKeys;
 
     use crate::remote_keys::{Provider, key_set};
 
@@ -248,7 +251,7 @@ async fn the_keys_of_a_provider_are_counted_for_as_long_as_they_are_in_use() {
 }
 
 /// A recorder may do what it likes: nothing is held up by it that it may ask for.
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 #[test]
 fn no_lock_is_held_while_a_recorder_is_called() {
     use std::sync::Arc;

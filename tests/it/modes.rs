@@ -79,12 +79,12 @@ async fn each_mode_and_each_sort_of_request() {
             ],
         ),
     ];
-    for (request, [required, optional, allow_failed]) in rows {
+    for (request, [required, optional, allow_invalid]) in rows {
         let name = format!("{request:?}");
         assert_eq!(found(&layer(), request.clone()).await, required, "{name}");
         assert_eq!(found(&layer().optional(), request.clone()).await, optional, "{name}");
-        assert_eq!(found(&layer().allow_failed(), request.clone()).await, allow_failed, "{name}");
-        let unread = layer().pass_unread(|_| true);
+        assert_eq!(found(&layer().allow_invalid(), request.clone()).await, allow_invalid, "{name}");
+        let unread = layer().skip_when(|_| true);
         assert_eq!(found(&unread, request).await, "inside: MissingCredential 401, None", "{name}");
     }
 }
@@ -96,7 +96,7 @@ async fn claims_that_do_not_permit_count_as_failed() {
     assert_eq!(found(&layer(), good()).await, "refused: InsufficientScope 403");
     assert_eq!(found(&layer().optional(), good()).await, "refused: InsufficientScope 403");
     assert_eq!(
-        found(&layer().allow_failed(), good()).await,
+        found(&layer().allow_invalid(), good()).await,
         "inside: InsufficientScope 403, Some(InsufficientScope)"
     );
     let admin = token(&claims_but("admin", json!(true)));
@@ -141,13 +141,13 @@ async fn what_comes_from_outside_is_removed() {
         request.extensions_mut().insert(AuthError::new(Expired));
         request
     };
-    let layer = || JwtAuthLayer::new(verifier()).allow_failed();
+    let layer = || JwtAuthLayer::new(verifier()).allow_invalid();
     assert_eq!(found(&layer(), smuggle(bearer(&good_token()))).await, "inside: \"eze@example.com\", None");
     assert_eq!(
         found(&layer(), smuggle(get("Bearer"))).await,
         "inside: MalformedCredential 400, Some(MalformedCredential)"
     );
-    let unread = JwtAuthLayer::new(verifier()).pass_unread(|_| true);
+    let unread = JwtAuthLayer::new(verifier()).skip_when(|_| true);
     let mut request = Request::new(String::new());
     request.extensions_mut().insert(Claims::new(json!({"email": "smuggled@example.com"})));
     assert_eq!(found(&unread, request).await, "inside: MissingCredential 401, None");
@@ -155,7 +155,7 @@ async fn what_comes_from_outside_is_removed() {
 
 #[tokio::test]
 async fn a_predicate_sees_the_request() {
-    let layer = JwtAuthLayer::new(verifier()).pass_unread(|request| {
+    let layer = JwtAuthLayer::new(verifier()).skip_when(|request| {
         request.method() == Method::GET && request.uri().path() == "/health" && request.headers().is_empty()
     });
     let ask = async |method: &str, path: &str, header: bool| {
@@ -194,10 +194,13 @@ impl Verify for Slow {
 
 #[tokio::test]
 async fn waiting_changes_nothing() {
-    let layer = || JwtAuthLayer::new(Slow(UnknownKey)).remove_credential();
+    let layer = || JwtAuthLayer::new(Slow(UnknownKey)).strip_credential();
     assert_eq!(found(&layer(), bearer("x")).await, "refused: UnknownKey 401");
     assert_eq!(found(&layer().optional(), bearer("x")).await, "refused: UnknownKey 401");
-    assert_eq!(found(&layer().allow_failed(), bearer("x")).await, "inside: UnknownKey 401, Some(UnknownKey)");
+    assert_eq!(
+        found(&layer().allow_invalid(), bearer("x")).await,
+        "inside: UnknownKey 401, Some(UnknownKey)"
+    );
 }
 
 #[tokio::test]
@@ -215,7 +218,7 @@ async fn a_principal_layer_lets_pass_whom_the_layer_outside_did() {
     let find = async |_: Claims<Value>| Ok::<_, Infallible>(Some(User));
     let layer = tower::layer::util::Stack::new(
         PrincipalLayer::new(find),
-        JwtAuthLayer::new(verifier()).allow_failed(),
+        JwtAuthLayer::new(verifier()).allow_invalid(),
     );
     assert_eq!(
         found(&layer, get("Bearer")).await,

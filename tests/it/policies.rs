@@ -352,14 +352,14 @@ async fn a_route_asks_after_the_layer() {
     let guarded = |auth| Stack::new(RequireLayer::<User>::new(()), auth);
     let strict = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap());
     let optional = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().optional());
-    let lenient = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().allow_failed());
+    let lenient = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().allow_invalid());
     let bare = [("www-authenticate", r#"Bearer realm="shop""#)];
     let expired = [(
         "www-authenticate",
         r#"Bearer realm="shop", error="invalid_token", error_description="the token has expired""#,
     )];
     let old = token(&claims_but("exp", json!(NOW - 300)));
-    let unread = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().pass_unread(|_| true));
+    let unread = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().skip_when(|_| true));
     assert_refused("unread", &ask(&unread, clerks_request()).await, 401, MissingCredential, &bare);
     for (name, layer) in [("strict", strict), ("optional", optional), ("lenient", lenient)] {
         assert_eq!(ask(&layer, clerks_request()).await.status(), 200, "{name}");

@@ -4,9 +4,8 @@ use http::{HeaderMap, Method, Request, Response};
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::policy::{HasScope, scope};
-use tower_jwt_auth::{
-    AuthError, AuthErrorKind, Claims, EmptyBody, Grpc, Head, JwtAuthLayer, ProblemJson, Reject, RequireLayer,
-};
+use tower_jwt_auth::reject::{EmptyBody, Grpc, ProblemJson, Reject};
+use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, Head, JwtAuthLayer, RequireLayer};
 
 use crate::support::*;
 

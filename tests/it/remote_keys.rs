@@ -3,7 +3,7 @@
 
 mod added;
 mod discovery;
-#[cfg(feature = "http-client")]
+#[cfg(feature = "remote-keys")]
 mod faults;
 mod jwks_rules;
 mod looks;
@@ -19,9 +19,8 @@ use http::{HeaderMap, Request, Response};
 use jsonwebtoken::Header;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
-use tower_jwt_auth::{
-    Algorithm, AuthErrorKind, Claims, ClientFuture, HttpClient, JwtVerifier, KeySet, RemoteKeys, Verdict,
-};
+use tower_jwt_auth::jwks::{ClientFuture, HttpClient, RemoteKeys};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, Claims, JwtVerifier, KeySet, Verdict};
 
 use crate::keys::{jwk_with, set_of, signer};
 use crate::support::{AUDIENCE, ISSUER, NOW, at, claims_but, for_oracle};

@@ -7,7 +7,8 @@ use tower::ServiceExt;
 use tower::layer::util::Stack;
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::policy::{HasScope, Scopes, scope};
-use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, ProtectedResource, RequireLayer};
+use tower_jwt_auth::resource_metadata::ProtectedResource;
+use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer};
 
 use crate::support::*;
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::{
-    Algorithm, JwtAuthLayer, JwtVerifier, KeySet, Revocation, RevocationWrite, Revocations, TokenCache,
-};
+use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::revocation::{Revocation, RevocationWrite, Revocations};
+use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet};
 
 use crate::support::*;
 

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::policy::{claim, scope, when};
 use tower_jwt_auth::*;
+use tower_jwt_auth::{
+    cache::*, issue::*, jwks::*, keys::*, reject::*, resource_metadata::*, revocation::*, verifiers::*,
+};
 
 use crate::events::Log;
 use crate::keys::{fixture, jwk_with, set_of};
@@ -182,7 +185,7 @@ async fn requests(seen: &mut Seen, log: &Log) {
     seen.debug(&layer(verifier.clone()));
     through(seen, &layer(verifier.clone())).await;
     through(seen, &layer(verifier.clone())).await; // the good ones are remembered
-    through(seen, &layer(verifier.clone()).allow_failed()).await;
+    through(seen, &layer(verifier.clone()).allow_invalid()).await;
     through(seen, &layer(verifier.clone()).on_reject(ProblemJson)).await;
     through(seen, &layer(verifier.clone()).on_reject(Grpc)).await;
 
@@ -281,8 +284,8 @@ impl HttpClient for Talkative {
 async fn fetched(seen: &mut Seen, log: &Log) {
     let keyed = RemoteKeys::jwks_with(&format!("{ISSUER}/jwks?key={MARK}"), Talkative).unwrap();
     seen.debug(&keyed);
-    seen.error(&keyed.ready_limit(Duration::from_secs(1)).ready().await.unwrap_err());
-    let keys = RemoteKeys::discover_with(ISSUER, Talkative).unwrap().ready_limit(Duration::from_secs(1));
+    seen.error(&keyed.ready_timeout(Duration::from_secs(1)).ready().await.unwrap_err());
+    let keys = RemoteKeys::discover_with(ISSUER, Talkative).unwrap().ready_timeout(Duration::from_secs(1));
     seen.debug(&keys);
     seen.error(&keys.ready().await.unwrap_err());
     let verifier = JwtVerifier::<Value>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
@@ -304,7 +307,7 @@ impl RevocationStore for Broken {
 }
 
 async fn shared(seen: &mut Seen, log: &Log) {
-    let list = SharedRevocations::new(Broken).ready_limit(Duration::from_secs(1)).start().unwrap();
+    let list = SharedRevocations::new(Broken).ready_timeout(Duration::from_secs(1)).start().unwrap();
     let revoked = list.revoke_session(ISSUER, MARK, at(NOW + 300));
     seen.debug(&revoked);
     seen.error(&revoked.await.unwrap_err());

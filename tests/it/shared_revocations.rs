@@ -12,10 +12,11 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::{
-    AuthErrorKind, ConfigErrorKind, JwtAuthLayer, JwtVerifier, Revocation, RevocationPage, RevocationStore,
-    RevocationWrite, Revocations, SharedRevocations, StoreFuture, TokenCache,
+use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::revocation::{
+    Revocation, RevocationPage, RevocationStore, RevocationWrite, Revocations, SharedRevocations, StoreFuture,
 };
+use tower_jwt_auth::{AuthErrorKind, ConfigErrorKind, JwtAuthLayer, JwtVerifier};
 
 use crate::support::*;
 
@@ -138,7 +139,7 @@ async fn what_one_revokes_the_other_refuses() {
 async fn until_the_store_has_been_read_nothing_passes() {
     let store = Store::default();
     store.behave(Behaviour::Away);
-    let revocations = SharedRevocations::new(store.clone()).ready_limit(seconds(3)).start().unwrap();
+    let revocations = SharedRevocations::new(store.clone()).ready_timeout(seconds(3)).start().unwrap();
     let layer = JwtAuthLayer::new(verifier().revocations(revocations.clone()));
     assert!(!revocations.is_ready());
     let response = ask(&layer, bearer(&good_token())).await;
@@ -272,7 +273,7 @@ async fn a_store_is_waited_for_as_long_as_is_said() {
     let store = Store::default();
     store.behave(Behaviour::Hangs);
     for limit in [0, 1, 10].map(seconds) {
-        let list = SharedRevocations::new(store.clone()).write_limit(limit).start().unwrap();
+        let list = SharedRevocations::new(store.clone()).write_timeout(limit).start().unwrap();
         let start = Instant::now();
         assert!(end(&list, "a").await.unwrap_err().will_retry());
         assert_eq!(start.elapsed(), limit);
@@ -697,7 +698,7 @@ async fn a_list_of_one_process_is_always_ready() {
 #[cfg(feature = "redis")]
 #[test]
 fn an_address_of_redis_is_checked_and_never_shown() {
-    use tower_jwt_auth::RedisStore;
+    use tower_jwt_auth::revocation::RedisStore;
     let plain = "invalid Redis URL: it needs to be as in redis://user:password@host:6379";
     let tls = "invalid Redis URL: it needs to be as in rediss://host:6379, \
                and the crate `redis` its feature `tokio-rustls-comp`";

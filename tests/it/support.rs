@@ -166,7 +166,7 @@ pub(crate) fn assert_refused<B>(
 }
 
 /// Runs this in a thread and a runtime of its own. A deadlock fails the test, and does not hang it.
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 pub(crate) fn without_deadlock<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
     let (done, end) = std::sync::mpsc::channel();
     std::thread::spawn(move || {

@@ -5,9 +5,10 @@ use http::{HeaderName, Method, Request, Response};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::verifiers::Scheme;
 use tower_jwt_auth::{
-    AuthError, AuthErrorKind, Claims, Credential, Head, JwtAuthLayer, JwtVerifier, Scheme, TokenSource,
-    Verdict, Verify,
+    AuthError, AuthErrorKind, Claims, Credential, Head, JwtAuthLayer, JwtVerifier, TokenSource, Verdict,
+    Verify,
 };
 
 use crate::support::*;
@@ -405,7 +406,7 @@ async fn a_credential_can_be_taken_out() {
             "websocket" => "/ sec-websocket-protocol:!chat, bearer",
             _ => "/",
         };
-        let layer = from(source).remove_credential();
+        let layer = from(source).strip_credential();
         assert_eq!(seen(&layer, with(path, &headers)).await, expected, "{name}");
     }
 }
@@ -452,7 +453,7 @@ async fn only_the_credential_is_taken_out() {
         ),
     ];
     for (source, path, headers, expected) in rows {
-        let layer = from(source.clone()).remove_credential();
+        let layer = from(source.clone()).strip_credential();
         assert_eq!(seen(&layer, with(path, headers)).await, *expected, "{source:?} {path} {headers:?}");
     }
 }
@@ -460,10 +461,10 @@ async fn only_the_credential_is_taken_out() {
 #[tokio::test]
 async fn whoever_passes_brings_no_credential_inside() {
     let (name, path, headers) = ("/", "/?t=a.b.c", [(AUTHORIZATION, "Bearer {}"), (X_OTHER, "stays")]);
-    let all = || JwtAuthLayer::new(verifier()).add_token_source(TokenSource::query("t")).remove_credential();
-    let failed = all().allow_failed();
+    let all = || JwtAuthLayer::new(verifier()).add_token_source(TokenSource::query("t")).strip_credential();
+    let failed = all().allow_invalid();
     assert_eq!(seen(&failed, with(path, &headers)).await, format!("{name} x-other:stays"), "two credentials");
-    let unread = all().pass_unread(|_| true);
+    let unread = all().skip_when(|_| true);
     assert_eq!(seen(&unread, with(path, &headers)).await, format!("{name} x-other:stays"), "unread");
     let basic = [(AUTHORIZATION, "Basic abc")];
     let optional = all().optional();
@@ -472,7 +473,7 @@ async fn whoever_passes_brings_no_credential_inside() {
         "/?x=1 authorization:!Basic abc",
         "another scheme"
     );
-    let websocket = from(TokenSource::websocket_protocol("bearer").unwrap()).allow_failed();
+    let websocket = from(TokenSource::websocket_protocol("bearer").unwrap()).allow_invalid();
     let several = [(SEC_WEBSOCKET_PROTOCOL, "a, bearer, x, bearer, y, bearer.{}, {}")];
     assert_eq!(seen(&websocket, with("/", &several)).await, "/", "several, one of them as a protocol, too");
 }
@@ -542,8 +543,8 @@ async fn removes_what_a_custom_source_found() {
         ("no token", segment_of_path(), "/orders?x=1", &[(NAME, "y")], "/orders?x=1 x-custom:y"),
     ];
     for (name, source, path, headers, left) in rows {
-        let layer = || from(source.clone()).remove_credential();
-        for layer in [layer().allow_failed(), layer().pass_unread(|_| true)] {
+        let layer = || from(source.clone()).strip_credential();
+        for layer in [layer().allow_invalid(), layer().skip_when(|_| true)] {
             assert_eq!(seen(&layer, with(path, headers)).await, left, "{name}");
         }
     }
@@ -563,7 +564,7 @@ fn is_event_stream(request: Head<'_>) -> bool {
 async fn reads_a_source_only_where_its_predicate_holds() {
     let layer = JwtAuthLayer::new(verifier())
         .add_token_source(TokenSource::query("t").only_if(is_event_stream))
-        .remove_credential();
+        .strip_credential();
     const SSE: (HeaderName, &str) = (ACCEPT, "text/event-stream");
     const JSON: (HeaderName, &str) = (ACCEPT, "application/json");
     const GOOD: (HeaderName, &str) = (AUTHORIZATION, "Bearer {}");
@@ -597,7 +598,7 @@ async fn removes_and_marks_a_credential_that_is_not_read() {
         assert_eq!(ask(&from(unread.clone()), with(path, &headers)).await.status(), 401, "{name}");
         let kept = seen(&from(unread.clone()).optional(), with(path, &headers)).await;
         assert_eq!(kept.contains(":!"), name != "query", "{name}: {kept}");
-        let left = seen(&from(unread).optional().remove_credential(), with(path, &headers)).await;
+        let left = seen(&from(unread).optional().strip_credential(), with(path, &headers)).await;
         assert!(!left.contains("{}"), "{name}: {left}");
     }
 }
@@ -687,8 +688,8 @@ async fn the_first_token_source_with_a_credential_wins() {
             "optional: {name}"
         );
         let failed = expected.or(stranger);
-        let layer = preferring().allow_failed();
-        assert_eq!(told(&ask(&layer, request()).await), owned(failed), "allow_failed: {name}");
+        let layer = preferring().allow_invalid();
+        assert_eq!(told(&ask(&layer, request()).await), owned(failed), "allow_invalid: {name}");
     }
 }
 
@@ -727,7 +728,7 @@ async fn removes_ignored_credentials() {
     let kept = seen(&preferring(), with("/?t={}&a=1", &headers)).await;
     let marked = "cookie:!a=b; token={}; token=x x-token:!{} x-token:!y x-other:stays";
     assert_eq!(kept, format!("/?t={{}}&a=1 authorization:!Bearer {{}} {marked}"));
-    let left = seen(&preferring().remove_credential(), with("/?t={}&a=1", &headers)).await;
+    let left = seen(&preferring().strip_credential(), with("/?t={}&a=1", &headers)).await;
     assert_eq!(left, "/?a=1 x-other:stays cookie:!a=b");
 }
 
@@ -735,7 +736,7 @@ async fn removes_ignored_credentials() {
 #[tokio::test]
 async fn long_lists_take_no_time() {
     let fast = async |layer: Auth, request: Request<String>| {
-        let layer = layer.allow_failed().remove_credential();
+        let layer = layer.allow_invalid().strip_credential();
         let mut times = Vec::new();
         // A machine busy with other things may stall, but not each time.
         for _ in 0..3 {
@@ -770,8 +771,8 @@ proptest! {
         let layer = sources()
             .into_iter()
             .fold(JwtAuthLayer::new(verifier()), |layer, (_, source, ..)| layer.add_token_source(source))
-            .remove_credential()
-            .allow_failed();
+            .strip_credential()
+            .allow_invalid();
         let mut request = with(&format!("/?{}", query.replace("%?", "%25")), &[(AUTHORIZATION, "Bearer {}")]);
         request.headers_mut().insert(COOKIE, http::HeaderValue::from_bytes(cookie.as_bytes()).unwrap());
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocols.parse().unwrap());

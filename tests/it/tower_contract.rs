@@ -15,9 +15,10 @@ use tokio::time::timeout;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::AuthErrorKind::*;
+use tower_jwt_auth::keys::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
 use tower_jwt_auth::{
-    Algorithm, AuthError, AuthErrorKind, Claims, Credential, JwtAuthLayer, JwtVerifier, KeyIssuer, KeyLookup,
-    KeySet, KeySource, KeyStore, KeysRef, PrincipalLayer, Refresh, RequireLayer, Verdict, Verify,
+    Algorithm, AuthError, AuthErrorKind, Claims, Credential, JwtAuthLayer, JwtVerifier, KeySet,
+    PrincipalLayer, RequireLayer, Verdict, Verify,
 };
 use tower_layer::Layer;
 use tower_test::mock;

@@ -8,10 +8,11 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::time::sleep;
-use tower_jwt_auth::{
-    AuthErrorKind, JwtVerifier, RedisStore, Revocation, RevocationStore, Revocations, SharedRevocations,
-    TokenIssuer, check_revocation_store,
+use tower_jwt_auth::issue::TokenIssuer;
+use tower_jwt_auth::revocation::{
+    RedisStore, Revocation, RevocationStore, Revocations, SharedRevocations, check_revocation_store,
 };
+use tower_jwt_auth::{AuthErrorKind, JwtVerifier};
 
 use self::server::Server;
 
@@ -70,7 +71,7 @@ impl Tokens {
         panic!("{sid} is not {expected:?} within {limit:?}, after {:?}: {stats:?}", start.elapsed());
     }
 
-    fn end(&self, process: &Process, sid: &str) -> tower_jwt_auth::RevocationWrite {
+    fn end(&self, process: &Process, sid: &str) -> tower_jwt_auth::revocation::RevocationWrite {
         process.revocations.revoke_session(ISSUER, sid, in_a_while())
     }
 }
@@ -348,7 +349,8 @@ async fn says_why_it_cannot_be_read() {
     let server = Server::start("password");
     let _: () = tell(&server, &["CONFIG", "SET", "requirepass", "secret"]);
     let store = RedisStore::new(&server.url().replace("redis://", "redis://:wrong@")).unwrap();
-    let revocations = SharedRevocations::new(store).ready_limit(Duration::from_millis(500)).start().unwrap();
+    let revocations =
+        SharedRevocations::new(store).ready_timeout(Duration::from_millis(500)).start().unwrap();
     let start = Instant::now();
     while revocations.shared_stats().unwrap().failed_reads() == 0 {
         assert!(start.elapsed() < Duration::from_secs(20), "it is not refused");

@@ -6,7 +6,8 @@ use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use serde::Serialize;
-use tower_jwt_auth::{Claims, JwtAuthLayer, PrincipalLayer, ProblemJson, Reject};
+use tower_jwt_auth::reject::{ProblemJson, Reject};
+use tower_jwt_auth::{Claims, JwtAuthLayer, PrincipalLayer};
 
 use crate::error::report_database;
 use crate::signed_in::SignIns;

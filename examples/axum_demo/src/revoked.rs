@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use tower_jwt_auth::{Revocations, SharedRevocations};
+use tower_jwt_auth::revocation::{Revocations, SharedRevocations};
 
 use crate::settings::{SettingError, Settings};
 
@@ -16,7 +16,7 @@ pub(crate) async fn list(settings: &Settings) -> Result<Revocations, SettingErro
     let revocations = match &settings.redis {
         None => Revocations::new(),
         Some(store) => {
-            shared(SharedRevocations::new(store.clone()).ready_limit(settings.limits.redis_start)).await?
+            shared(SharedRevocations::new(store.clone()).ready_timeout(settings.limits.redis_start)).await?
         }
     };
     // Where it is the system's, the list sees by itself that it was put ahead.

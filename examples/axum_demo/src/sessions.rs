@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use sqlx::{AnyConnection, AnyPool};
-use tower_jwt_auth::Revocations;
+use tower_jwt_auth::revocation::Revocations;
 
 use crate::clock::{Clock, seconds, time};
 use crate::error::{ApiError, report_database};

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 
-use tower_jwt_auth::{RedisStore, TokenIssuer};
+use tower_jwt_auth::issue::TokenIssuer;
+use tower_jwt_auth::revocation::RedisStore;
 
 use crate::client_address::TrustedProxies;
 use crate::clock::Clock;

@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tower_jwt_auth::{JwtVerifier, TokenIssuer};
+use tower_jwt_auth::JwtVerifier;
+use tower_jwt_auth::issue::TokenIssuer;
 
 use crate::cookies::RefreshCookie;
 use crate::error::ApiError;

@@ -5,7 +5,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use tower_jwt_auth::{Claims, JwtAuthLayer, ProblemJson};
+use tower_jwt_auth::reject::ProblemJson;
+use tower_jwt_auth::{Claims, JwtAuthLayer};
 
 use crate::error::ApiError;
 use crate::signed_in::SignIns;

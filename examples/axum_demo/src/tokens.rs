@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tower_jwt_auth::{Algorithm, ConfigError, SigningKey, TokenIssuer};
+use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
+use tower_jwt_auth::{Algorithm, ConfigError};
 
 use crate::error::ApiError;
 use crate::users::User;

@@ -64,7 +64,8 @@ use crate::sync::atomic::Ordering;
 ///
 #[cfg_attr(feature = "redis", doc = "```no_run")]
 #[cfg_attr(not(feature = "redis"), doc = "```ignore")]
-/// use tower_jwt_auth::{JwtVerifier, RedisStore, RegisteredClaims, SharedRevocations};
+/// use tower_jwt_auth::revocation::{RedisStore, SharedRevocations};
+/// use tower_jwt_auth::{JwtVerifier, RegisteredClaims};
 ///
 /// # async fn example(verifier: JwtVerifier<RegisteredClaims>) -> Result<(), Box<dyn std::error::Error>> {
 /// let store = RedisStore::new("redis://127.0.0.1")?;
@@ -80,8 +81,8 @@ use crate::sync::atomic::Ordering;
 pub struct SharedRevocations {
     store: Arc<dyn RevocationStore>,
     outage_limit: Duration,
-    write_limit: Duration,
-    ready_limit: Duration,
+    write_timeout: Duration,
+    ready_timeout: Duration,
 }
 
 impl SharedRevocations {
@@ -90,8 +91,8 @@ impl SharedRevocations {
         Self {
             store: Arc::new(store),
             outage_limit: Duration::from_secs(60),
-            write_limit: Duration::from_secs(2),
-            ready_limit: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(2),
+            ready_timeout: Duration::from_secs(30),
         }
     }
 
@@ -104,14 +105,14 @@ impl SharedRevocations {
     }
 
     /// Sets how long [`RevocationWrite`] waits at most for the store. The default is 2 s.
-    pub fn write_limit(mut self, limit: Duration) -> Self {
-        self.write_limit = limit;
+    pub fn write_timeout(mut self, limit: Duration) -> Self {
+        self.write_timeout = limit;
         self
     }
 
     /// Sets how long [`Revocations::ready`] waits at most. The default is 30 s.
-    pub fn ready_limit(mut self, limit: Duration) -> Self {
-        self.ready_limit = limit;
+    pub fn ready_timeout(mut self, limit: Duration) -> Self {
+        self.ready_timeout = limit;
         self
     }
 
@@ -130,8 +131,8 @@ impl SharedRevocations {
         let link = StoreLink {
             state: Arc::clone(&state),
             outbox: sender,
-            write_limit: self.write_limit,
-            ready_limit: self.ready_limit,
+            write_timeout: self.write_timeout,
+            ready_timeout: self.ready_timeout,
         };
         let revocations = Revocations { link: Some(Arc::new(link)), ..Revocations::new() };
         let back_in_touch = Arc::new(Notify::new());
@@ -157,8 +158,8 @@ impl fmt::Debug for SharedRevocations {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedRevocations")
             .field("outage_limit", &self.outage_limit)
-            .field("write_limit", &self.write_limit)
-            .field("ready_limit", &self.ready_limit)
+            .field("write_timeout", &self.write_timeout)
+            .field("ready_timeout", &self.ready_timeout)
             .finish_non_exhaustive()
     }
 }
@@ -167,8 +168,8 @@ impl fmt::Debug for SharedRevocations {
 pub(crate) struct StoreLink {
     state: Arc<State>,
     outbox: mpsc::Sender<Outgoing>,
-    write_limit: Duration,
-    ready_limit: Duration,
+    write_timeout: Duration,
+    ready_timeout: Duration,
 }
 
 /// How many entries may wait for a store, besides as many that it did not take when it was asked.
@@ -185,7 +186,7 @@ impl StoreLink {
         // Counted first, since it may have arrived a moment later.
         self.state.waiting.fetch_add(1, Ordering::Relaxed);
         let sent = self.outbox.try_send(Outgoing { revocation, since: Instant::now(), arrived });
-        let (state, limit) = (Arc::clone(&self.state), self.write_limit);
+        let (state, limit) = (Arc::clone(&self.state), self.write_timeout);
         if sent.is_err() {
             state.waiting.fetch_sub(1, Ordering::Relaxed);
         }
@@ -216,7 +217,7 @@ impl StoreLink {
 }
 
 impl Revocations {
-    /// Waits until the list counts, at most for the [limit](SharedRevocations::ready_limit): for those who want to listen only
+    /// Waits until the list counts, at most for the [limit](SharedRevocations::ready_timeout): for those who want to listen only
     /// then. With no store it is ready at once.
     ///
     /// # Errors
@@ -224,7 +225,7 @@ impl Revocations {
     /// If it does not count then. The `source` says why the store could not be read.
     pub async fn ready(&self) -> Result<(), AuthError> {
         let Some(link) = &self.link else { return Ok(()) };
-        if link.state.ready(link.ready_limit).await {
+        if link.state.ready(link.ready_timeout).await {
             return Ok(());
         }
         let error = AuthError::new(AuthErrorKind::RevocationsUnavailable);

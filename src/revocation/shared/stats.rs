@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// How well a list of [`Revocations`](crate::Revocations) and its store are in touch.
+/// How well a list of [`Revocations`](crate::revocation::Revocations) and its store are in touch.
 #[derive(Clone, Debug)]
 pub struct SharedRevocationsStats {
     pub(super) age: Option<Duration>,

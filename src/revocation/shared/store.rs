@@ -7,13 +7,13 @@ use crate::revocation::Revocation;
 /// Where several processes share what is revoked. `RedisStore` (feature `redis`) is one; implement it for a database or a
 /// message queue of yours, and test it with `check_revocation_store` (feature `test-util`).
 ///
-/// It is never asked for a token: each process has a list of its own ([`Revocations`](crate::Revocations)) and follows the store. A
+/// It is never asked for a token: each process has a list of its own ([`Revocations`](crate::revocation::Revocations)) and follows the store. A
 /// store is a log that is read from its beginning and then on, with no gap:
 ///
 #[cfg_attr(feature = "test-util", doc = "```")]
 #[cfg_attr(not(feature = "test-util"), doc = "```ignore")]
 /// use std::sync::{Arc, Mutex};
-/// use tower_jwt_auth::{Revocation, RevocationPage, RevocationStore, StoreFuture};
+/// use tower_jwt_auth::revocation::{Revocation, RevocationPage, RevocationStore, StoreFuture};
 ///
 /// /// For the threads of one process.
 /// #[derive(Clone, Default)]
@@ -36,7 +36,7 @@ use crate::revocation::Revocation;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let log = Log::default();
-/// tower_jwt_auth::check_revocation_store(|| log.clone()).await;
+/// tower_jwt_auth::revocation::check_revocation_store(|| log.clone()).await;
 /// # }
 /// ```
 pub trait RevocationStore: Send + Sync {

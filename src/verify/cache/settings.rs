@@ -11,7 +11,7 @@ use std::time::Duration;
 ///
 /// A token is remembered the first time it comes. Where one has had to make room for another within the last
 /// [`max_age`](Self::max_age), it is remembered when it comes again before too many others have (some four times
-/// [`entries`](Self::entries)), so that tokens that come once push out none that come often. The room is split into
+/// [`max_entries`](Self::max_entries)), so that tokens that come once push out none that come often. The room is split into
 /// parts, so that the first may have to go when two thirds of it are used.
 ///
 /// The tokens and their claims stay in memory, and the claims of one token are shared by its requests. A look that is in
@@ -20,13 +20,14 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims, TokenCache};
+/// use tower_jwt_auth::cache::TokenCache;
+/// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
 /// let keys = KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?;
 /// let verifier = JwtVerifier::<RegisteredClaims>::new(keys)
 ///     .audience("https://api.example.com")
-///     .cache(TokenCache::new().entries(50_000).bytes(64 * 1024 * 1024).max_age(Duration::from_secs(60)));
+///     .cache(TokenCache::new().max_entries(50_000).max_bytes(64 * 1024 * 1024).max_age(Duration::from_secs(60)));
 /// assert_eq!(verifier.cache_stats().unwrap().hits(), 0);
 /// # Ok(())
 /// # }
@@ -46,14 +47,14 @@ impl TokenCache {
     }
 
     /// Sets how many tokens are remembered at most. With none, the cache is of no use.
-    pub fn entries(self, entries: usize) -> Self {
+    pub fn max_entries(self, entries: usize) -> Self {
         Self { entries, ..self }
     }
 
     /// Sets how many bytes are used at most: 0.6 KiB a token and more, with the size of the claims type; the token
     /// itself; and its claims, which are taken to be as large as the token's payload. A claims type that blows its
     /// payload up (a tree of `serde_json::Value`, say) uses more, and long tokens use up to a tenth more.
-    pub fn bytes(self, bytes: usize) -> Self {
+    pub fn max_bytes(self, bytes: usize) -> Self {
         Self { bytes, ..self }
     }
 
@@ -105,7 +106,7 @@ impl CacheStats {
         self.entries
     }
 
-    /// How much of [`TokenCache::bytes`] they take up. A token takes its size or its share, `bytes / entries`,
+    /// How much of [`TokenCache::max_bytes`] they take up. A token takes its size or its share, `bytes / entries`,
     /// whichever is more: where few are allowed, that is far more than the memory in use.
     #[must_use]
     pub fn bytes(&self) -> u64 {

@@ -14,7 +14,7 @@ use crate::verify::AnyVerifier;
 pub(super) struct Limits {
     pub(super) max_age: Duration,
     pub(super) outage_limit: Duration,
-    pub(super) wait_limit: Duration,
+    pub(super) wait_timeout: Duration,
 }
 
 /// An issuer that the resolver has found.
@@ -88,11 +88,11 @@ impl<C> Known<C> {
         let may_serve = age < limits.outage_limit;
         let aged = match progress.lookup.clone().filter(|_| can_look_up) {
             Some(lookup) if !may_serve => {
-                Aged::Wait { lookup, end: after(now, limits.wait_limit), may_serve }
+                Aged::Wait { lookup, end: after(now, limits.wait_timeout), may_serve }
             }
             Some(lookup) if age >= limits.max_age && !progress.has_just_failed(now, limits) => {
                 // A look-up that hangs delays no request for longer than the one that began it.
-                let end = after(lookup.begun, limits.wait_limit);
+                let end = after(lookup.begun, limits.wait_timeout);
                 if now < end { Aged::Wait { lookup, end, may_serve } } else { Aged::Serve }
             }
             _ if may_serve => Aged::Serve,

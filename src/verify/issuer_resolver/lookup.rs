@@ -55,7 +55,9 @@ impl<C> Lookup<C> {
         match timeout_at(end, told).await {
             Ok(Ok(outcome)) => outcome.clone().expect("it was waited for"),
             Ok(Err(_)) => Outcome::failed("the look-up of the issuer was stopped"),
-            Err(_) => Outcome::failed("the issuer is still being looked up: see IssuerResolver::wait_limit"),
+            Err(_) => {
+                Outcome::failed("the issuer is still being looked up: see IssuerResolver::wait_timeout")
+            }
         }
     }
 }

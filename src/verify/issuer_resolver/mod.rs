@@ -17,15 +17,14 @@ pub(crate) use self::resolver::Resolver;
 use super::{AnyVerifier, Verify};
 use crate::error::AuthError;
 
-/// Looks up the verifiers of issuers that [`Issuers`](crate::Issuers) does not hold, and remembers them.
+/// Looks up the verifiers of issuers that [`Issuers`](crate::verifiers::Issuers) does not hold, and remembers them.
 ///
 /// Use it for many tenants, which are in a database for example. It runs each look-up in the tokio runtime that serves
 /// the request, which needs timers enabled.
 ///
 /// ```
-/// use tower_jwt_auth::{
-///     Algorithm, ConfigError, IssuerResolver, Issuers, JwtVerifier, KeySet, RegisteredClaims,
-/// };
+/// use tower_jwt_auth::verifiers::{IssuerResolver, Issuers};
+/// use tower_jwt_auth::{Algorithm, ConfigError, JwtVerifier, KeySet, RegisteredClaims};
 ///
 /// #[derive(Clone)]
 /// struct Database; // a connection pool
@@ -69,10 +68,10 @@ use crate::error::AuthError;
 ///
 /// - **Cost.** All requests for one issuer share one look-up. Look-ups that find no issuer are limited by the
 ///   [`lookup_rate`](Self::lookup_rate), and remembered for up to a minute. Known issuers have room of their own: no
-///   number of unknown ones evicts or delays them. With more tenants than [`entries`](Self::entries), tokens that name
+///   number of unknown ones evicts or delays them. With more tenants than [`max_entries`](Self::max_entries), tokens that name
 ///   real tenants cause look-ups that no rate limits, so allow as many entries as there are tenants.
-/// - **Waiting.** A request waits for the [`wait_limit`](Self::wait_limit) at most. The first request for an issuer
-///   always has a place, later ones share [`most_waiting`](Self::most_waiting).
+/// - **Waiting.** A request waits for the [`wait_timeout`](Self::wait_timeout) at most. The first request for an issuer
+///   always has a place, later ones share [`max_waiting`](Self::max_waiting).
 /// - **Disclosure.** Clients get the same response for an unknown issuer as for a known one whose signature does not
 ///   match: 401 with [`UnknownKey`](crate::AuthErrorKind::UnknownKey). The cause in the error and the log tells them apart.
 ///
@@ -91,9 +90,9 @@ pub struct IssuerResolver<C> {
     filter: Option<Arc<Filter>>,
     entries: usize,
     limits: Limits,
-    lookup_limit: Duration,
+    lookup_timeout: Duration,
     lookup_rate: (u32, u32),
-    most_waiting: usize,
+    max_waiting: usize,
 }
 
 type Filter = dyn Fn(&str) -> bool + Send + Sync;
@@ -129,11 +128,11 @@ impl<C> IssuerResolver<C> {
             limits: Limits {
                 max_age: Duration::from_secs(10 * 60),
                 outage_limit: Duration::from_secs(24 * 60 * 60),
-                wait_limit: Duration::from_secs(2),
+                wait_timeout: Duration::from_secs(2),
             },
-            lookup_limit: Duration::from_secs(5),
+            lookup_timeout: Duration::from_secs(5),
             lookup_rate: (2000, 200),
-            most_waiting: 1000,
+            max_waiting: 1000,
         }
     }
 
@@ -148,13 +147,13 @@ impl<C> IssuerResolver<C> {
     /// Sets how many known issuers are remembered, exactly, and about how many unknown ones. The default is 1,000.
     ///
     /// Allow as many as you have tenants: if there are more, the resolver looks some of them up again and again.
-    pub fn entries(self, entries: usize) -> Self {
+    pub fn max_entries(self, entries: usize) -> Self {
         Self { entries, ..self }
     }
 
     /// Sets how old a verifier may be while the resolver answers. The default is ten minutes.
     ///
-    /// A change or removal of a tenant takes effect within this time, or at once by [`Issuers::remove`](crate::Issuers::remove).
+    /// A change or removal of a tenant takes effect within this time, or at once by [`Issuers::remove`](crate::verifiers::Issuers::remove).
     /// Verifiers in use are renewed in the background, after 70 % to 90 % of it. For one that was not used meanwhile,
     /// requests wait until it is renewed. A failed renewal is repeated after ten seconds, and no request waits for that.
     ///
@@ -172,14 +171,14 @@ impl<C> IssuerResolver<C> {
     }
 
     /// Sets how long one look-up may take before it counts as failed. The default is 5 s.
-    pub fn lookup_limit(self, limit: Duration) -> Self {
-        Self { lookup_limit: limit, ..self }
+    pub fn lookup_timeout(self, limit: Duration) -> Self {
+        Self { lookup_timeout: limit, ..self }
     }
 
     /// Sets how long a request waits at most for its issuer to be looked up. The default is 2 s. It is then answered
     /// with 503; the look-up goes on. A wait for the keys of the issuer (`RemoteKeys`) comes on top.
-    pub fn wait_limit(mut self, limit: Duration) -> Self {
-        self.limits.wait_limit = limit;
+    pub fn wait_timeout(mut self, limit: Duration) -> Self {
+        self.limits.wait_timeout = limit;
         self
     }
 
@@ -188,15 +187,15 @@ impl<C> IssuerResolver<C> {
     ///
     /// Look-ups that find an issuer do not count once they have, so that all tenants are back soon after a restart.
     /// Renewals never count. A request over the limit waits for its turn if that comes within the
-    /// [`wait_limit`](Self::wait_limit), and otherwise is answered with 503 at once.
+    /// [`wait_timeout`](Self::wait_timeout), and otherwise is answered with 503 at once.
     pub fn lookup_rate(self, burst: u32, per_second: u32) -> Self {
         Self { lookup_rate: (burst, per_second), ..self }
     }
 
     /// Sets how many requests may wait at once for a look-up that another request began. The default is 1,000. More of
     /// them are answered with 503 at once, or by the old verifier if it is being renewed.
-    pub fn most_waiting(self, requests: usize) -> Self {
-        Self { most_waiting: requests, ..self }
+    pub fn max_waiting(self, requests: usize) -> Self {
+        Self { max_waiting: requests, ..self }
     }
 }
 

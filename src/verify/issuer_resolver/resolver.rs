@@ -61,7 +61,7 @@ impl<C> Resolver<C> {
             known: remember(settings.entries),
             refused: remember(settings.entries),
             unknown: Mutex::new(Unknown { lookups: HashMap::new(), rate, begun: 0 }),
-            places: Arc::new(Semaphore::new(settings.most_waiting.min(Semaphore::MAX_PERMITS))),
+            places: Arc::new(Semaphore::new(settings.max_waiting.min(Semaphore::MAX_PERMITS))),
             settings,
         }
     }
@@ -195,7 +195,7 @@ where
             Ok(Asked::Waiting(lookup, place)) => (lookup, place),
             Err(error) => return Verdict::Ready(Err(error)),
         };
-        let end = after(now, self.settings.limits.wait_limit);
+        let end = after(now, self.settings.limits.wait_timeout);
         let credential = OwnedCredential::copy(credential);
         Verdict::Pending(Box::pin(async move {
             let outcome = lookup.wait(end).await;
@@ -229,7 +229,7 @@ where
             let place = self.place().ok_or_else(turned_away)?;
             return Ok(Asked::Waiting(lookup.clone(), Some(place)));
         }
-        let delay = unknown.rate.take(now, self.settings.limits.wait_limit).map_err(|retry| {
+        let delay = unknown.rate.take(now, self.settings.limits.wait_timeout).map_err(|retry| {
             let cause = "too many unknown issuers are being looked up: see IssuerResolver::lookup_rate";
             AuthError::keys_unavailable(cause).with_retry_after(retry)
         })?;
@@ -318,7 +318,7 @@ impl<C> Task<C> {
         }
         let settings = &self.resolver.settings;
         let asking = (settings.resolve)((*self.issuer).to_owned());
-        let outcome = match timeout(settings.lookup_limit, asking).await {
+        let outcome = match timeout(settings.lookup_timeout, asking).await {
             Ok(Ok(Some(verifier))) if verifier.issuers().iter().any(|issuer| **issuer == *self.issuer) => {
                 Outcome::Found(verifier)
             }
@@ -328,8 +328,8 @@ impl<C> Task<C> {
             Ok(Ok(None)) => Outcome::Absent,
             Ok(Err(cause)) => Outcome::failed(cause),
             Err(_) => Outcome::failed(format!(
-                "the resolver did not answer within {} s: see IssuerResolver::lookup_limit",
-                settings.lookup_limit.as_secs_f64()
+                "the resolver did not answer within {} s: see IssuerResolver::lookup_timeout",
+                settings.lookup_timeout.as_secs_f64()
             )),
         };
         self.outcome = Some(outcome);
@@ -355,7 +355,7 @@ fn unknown_key(cause: impl Into<Box<dyn Error + Send + Sync>>) -> AuthError {
 }
 
 fn turned_away() -> AuthError {
-    let cause = "too many requests are waiting for issuers to be looked up: see IssuerResolver::most_waiting";
+    let cause = "too many requests are waiting for issuers to be looked up: see IssuerResolver::max_waiting";
     AuthError::keys_unavailable(cause).with_retry_after(SHORT_WHILE)
 }
 

@@ -1,5 +1,5 @@
 use axum::{Router, routing::get};
-use tower_jwt_auth::Permitted;
+use tower_jwt_auth::extract::Permitted;
 
 #[derive(Default)]
 struct ReadOrders;

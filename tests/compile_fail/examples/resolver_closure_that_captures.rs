@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tower_jwt_auth::{ConfigError, IssuerResolver, JwtVerifier, KeySet, RegisteredClaims};
+use tower_jwt_auth::verifiers::IssuerResolver;
+use tower_jwt_auth::{ConfigError, JwtVerifier, KeySet, RegisteredClaims};
 
 fn resolver(keys: Arc<HashMap<String, KeySet>>) -> IssuerResolver<RegisteredClaims> {
     IssuerResolver::new(async move |issuer: String| {

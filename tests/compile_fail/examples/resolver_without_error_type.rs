@@ -1,4 +1,5 @@
-use tower_jwt_auth::{IssuerResolver, JwtVerifier, KeySet, RegisteredClaims};
+use tower_jwt_auth::verifiers::IssuerResolver;
+use tower_jwt_auth::{JwtVerifier, KeySet, RegisteredClaims};
 
 fn resolver() -> IssuerResolver<RegisteredClaims> {
     IssuerResolver::new(async |issuer: String| Ok(Some(JwtVerifier::new(KeySet::new([])).issuer(issuer))))

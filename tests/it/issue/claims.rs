@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use tower_jwt_auth::{Algorithm, IssueErrorKind, RegisteredClaims, TokenIssuer};
+use tower_jwt_auth::issue::{IssueErrorKind, TokenIssuer};
+use tower_jwt_auth::{Algorithm, RegisteredClaims};
 
 use super::{issuer_of, json_parts, parts, signing_key};
 use crate::support::{AUDIENCE, ISSUER, NOW, at};

@@ -2,7 +2,8 @@
 
 use jsonwebtoken::AlgorithmFamily;
 use serde_json::json;
-use tower_jwt_auth::{Algorithm, SigningKey};
+use tower_jwt_auth::Algorithm;
+use tower_jwt_auth::issue::SigningKey;
 
 use super::{issuer_of, signing_key, verifier_of};
 use crate::keys::{GRAVIOLA, SECRET, assert_error, der, fixture};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tower_jwt_auth::{Algorithm, AuthErrorKind, SigningKey, TokenIssuer};
+use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
+use tower_jwt_auth::{Algorithm, AuthErrorKind};
 
 use super::{Hand, kid, published};
 use crate::support::{self, AUDIENCE, ISSUER, NOW, at, refusal};
@@ -194,7 +195,7 @@ async fn secrets_rotate_unseen() {
     assert_eq!(refusal(&verifier, old.as_str()).await, Some(tower_jwt_auth::AuthErrorKind::InvalidSignature));
 }
 
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 mod remote {
     use std::time::SystemTime;
 

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tower_jwt_auth::AuthErrorKind::{InvalidSignature, UnknownKey};
-use tower_jwt_auth::{
-    Algorithm, AuthErrorKind, HttpsClient, JwtAuthLayer, JwtVerifier, RemoteKeys, SigningKey, TokenIssuer,
-};
+use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
+use tower_jwt_auth::jwks::{HttpsClient, RemoteKeys};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtAuthLayer, JwtVerifier};
 
 use super::{Hand, kid, published};
 use crate::keys::fixture;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use tower::ServiceExt;
-use tower_jwt_auth::{Algorithm, TokenIssuer};
+use tower_jwt_auth::Algorithm;
+use tower_jwt_auth::issue::TokenIssuer;
 
 use super::{issuer_of, signing_key};
 

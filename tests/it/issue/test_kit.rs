@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, SigningKey, TokenIssuer};
+use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
+use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier};
 
 use crate::support::{ask, bearer, refusal};
 

@@ -1,8 +1,9 @@
 //! The verifier that trusts an issuer of the same process.
 
 use serde_json::json;
+use tower_jwt_auth::Algorithm;
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::{Algorithm, SigningKey, TokenIssuer};
+use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
 
 use crate::support::{SECRET, refusal};
 

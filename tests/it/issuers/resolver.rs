@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey, WrongAudience};
-use tower_jwt_auth::{AuthErrorKind, IssuerResolver, Issuers, JwtVerifier, Verdict};
+use tower_jwt_auth::verifiers::{IssuerResolver, Issuers};
+use tower_jwt_auth::{AuthErrorKind, JwtVerifier, Verdict};
 
 use super::*;
 use crate::support::without_deadlock;
@@ -174,7 +175,7 @@ async fn waiting_requests_share_one_lookup_and_are_bounded() {
         let directory = Directory::new();
         directory.delay(Duration::from_secs(1));
         directory.set(mode);
-        let issuers = resolved(directory.resolver().most_waiting(50));
+        let issuers = resolved(directory.resolver().max_waiting(50));
         for _ in 0..2 {
             let mut tasks = JoinSet::new();
             for _ in 0..51 {
@@ -196,7 +197,7 @@ async fn waiting_requests_share_one_lookup_and_are_bounded() {
     }
 }
 
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
 async fn a_request_that_waits_for_keys_frees_its_place() {
     let provider = crate::remote_keys::Provider::new();
@@ -209,7 +210,7 @@ async fn a_request_that_waits_for_keys_frees_its_place() {
             Ok::<_, ConfigError>(Some(verifier))
         }
     });
-    let issuers = resolved(resolver.most_waiting(1));
+    let issuers = resolved(resolver.max_waiting(1));
     let ask = |issuer: &str| {
         tokio::spawn(issuers.verify(&crate::remote_keys::token_from(issuer, "a")).into_future())
     };
@@ -223,7 +224,7 @@ async fn a_request_that_waits_for_keys_frees_its_place() {
         assert_eq!(error.kind(), KeysUnavailable);
         let cause = std::error::Error::source(&error).unwrap().to_string();
         // Each waited for its keys until the fetch ended, and none for a place.
-        assert!(!cause.contains("most_waiting"), "{cause}");
+        assert!(!cause.contains("max_waiting"), "{cause}");
     }
 }
 
@@ -274,7 +275,7 @@ async fn a_verifier_that_was_idle_is_renewed_before_it_is_used() {
 #[tokio::test(start_paused = true)]
 async fn a_crowd_that_waits_for_a_renewal_is_bounded() {
     let directory = Directory::new();
-    let issuers = resolved(directory.resolver().most_waiting(10));
+    let issuers = resolved(directory.resolver().max_waiting(10));
     let token = token(TENANT, 9);
     assert_eq!(refusal(&issuers, &token).await, None);
     directory.delay(Duration::from_secs(1));
@@ -301,7 +302,7 @@ async fn a_hanging_lookup_holds_no_request_for_long() {
     directory.set(Mode::Up);
     let error = issuers.verify(&token).await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(cause, "the resolver did not answer within 5 s: see IssuerResolver::lookup_limit");
+    assert_eq!(cause, "the resolver did not answer within 5 s: see IssuerResolver::lookup_timeout");
     assert_eq!(error.retry_after(), Some(Duration::from_millis(500)), "when it is looked up again");
     sleep(Duration::from_millis(500)).await;
     assert_eq!(refusal(&issuers, &token).await, None);
@@ -430,8 +431,9 @@ async fn an_age_of_zero_asks_for_each_request() {
 async fn extreme_settings_overflow_nothing() {
     for extreme in [Duration::ZERO, Duration::MAX] {
         let directory = Directory::new();
-        let resolver = directory.resolver().max_age(extreme).outage_limit(extreme).entries(0);
-        let issuers = resolved(resolver.lookup_limit(extreme).wait_limit(extreme).most_waiting(usize::MAX));
+        let resolver = directory.resolver().max_age(extreme).outage_limit(extreme).max_entries(0);
+        let issuers =
+            resolved(resolver.lookup_timeout(extreme).wait_timeout(extreme).max_waiting(usize::MAX));
         for _ in 0..3 {
             let _ = refusal(&issuers, &token(TENANT, 9)).await;
         }
@@ -442,7 +444,7 @@ async fn extreme_settings_overflow_nothing() {
 async fn remembers_as_many_tenants_as_entries() {
     for tenants in [1, 2, 10, 100, 1000, 10_000] {
         let directory = Directory::new();
-        let issuers = resolved(directory.resolver().entries(tenants));
+        let issuers = resolved(directory.resolver().max_entries(tenants));
         let named: Vec<_> = (0..tenants).map(|n| token(&format!("https://tenant-{n}"), 9)).collect();
         for pass in 0..2 {
             for token in &named {
@@ -457,7 +459,7 @@ async fn remembers_as_many_tenants_as_entries() {
 #[tokio::test(start_paused = true)]
 async fn remembers_no_more_than_entries() {
     let directory = Directory::new();
-    let issuers = resolved(directory.resolver().entries(10));
+    let issuers = resolved(directory.resolver().max_entries(10));
     for n in 0..5 {
         assert_eq!(refusal(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
     }
@@ -549,8 +551,8 @@ fn without_a_runtime_nothing_panics() {
 /// Keys whose drop removes an issuer, as an application's own clean-up may.
 struct RemovesOnDrop(KeySet, Arc<std::sync::OnceLock<Issuers<Value>>>, String);
 
-impl tower_jwt_auth::KeySource for RemovesOnDrop {
-    fn current(&self) -> tower_jwt_auth::KeysRef<'_> {
+impl tower_jwt_auth::keys::KeySource for RemovesOnDrop {
+    fn current(&self) -> tower_jwt_auth::keys::KeysRef<'_> {
         (&self.0).into()
     }
 }
@@ -598,7 +600,7 @@ fn calling_back(mode: &Arc<Mutex<Mode>>) -> Issuers<Value> {
             }
         }
     });
-    let issuers = resolved(resolver.entries(1).max_age(MINUTE).outage_limit(HOUR));
+    let issuers = resolved(resolver.max_entries(1).max_age(MINUTE).outage_limit(HOUR));
     assert!(cell.set(issuers.clone()).is_ok());
     issuers
 }

@@ -7,7 +7,8 @@ use http::Response;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tower_jwt_auth::AuthErrorKind::{InvalidClaims, KeysUnavailable, UnknownKey, WrongIssuer};
-use tower_jwt_auth::{AuthError, IssuerResolver, Issuers, JwtAuthLayer, Verdict};
+use tower_jwt_auth::verifiers::{IssuerResolver, Issuers};
+use tower_jwt_auth::{AuthError, JwtAuthLayer, Verdict};
 
 use super::resolver::{Directory, Mode, TENANT, resolved};
 use super::*;
@@ -164,7 +165,7 @@ async fn all_tenants_are_back_soon_after_a_restart() {
     for (tenants, longest) in [(1000, 1), (10_000, 15)] {
         let directory = Directory::new();
         directory.delay(Duration::from_millis(50));
-        let issuers = resolved(directory.resolver().entries(tenants));
+        let issuers = resolved(directory.resolver().max_entries(tenants));
         let tokens = tokens(tenants);
         let begun = Instant::now();
         loop {

@@ -1,7 +1,8 @@
 //! `JwtVerifier::algorithms`.
 
 use serde_json::{Value, json};
-use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, KeySet, TokenCache};
+use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, KeySet};
 
 use super::{jwk_with, read_set, set_of, token};
 use crate::support::{NOW, at, refusal};

@@ -3,10 +3,11 @@
 use std::error::Error;
 
 use serde_json::{Value, json};
+use tower_jwt_auth::verifiers::Issuers;
 use tower_jwt_auth::{
     Algorithm,
     AuthErrorKind::{self, *},
-    Issuers, JwtAuthLayer, JwtVerifier, Key, KeySet, Verify,
+    JwtAuthLayer, JwtVerifier, Key, KeySet, Verify,
 };
 
 use super::{jwk_with, read_set, set_of, signer, token};
@@ -276,8 +277,8 @@ async fn token_of_another_form_says_which() {
             assert_eq!(cause(&issuers, &token).await, (kind, expected.to_owned()), "{name}, several issuers");
         }
     }
-    let short = verifier.clone().token_limit(10);
-    let expected = "JwtVerifier::token_limit allows 10 bytes".to_owned();
+    let short = verifier.clone().max_token_bytes(10);
+    let expected = "JwtVerifier::max_token_bytes allows 10 bytes".to_owned();
     assert_eq!(cause(&short, &good).await, (TokenTooLarge, expected));
 }
 

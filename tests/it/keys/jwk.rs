@@ -2,7 +2,8 @@
 
 use jsonwebtoken::AlgorithmFamily;
 use serde_json::{Value, json};
-use tower_jwt_auth::{Algorithm, AuthErrorKind, JwksRules, Key, KeySet};
+use tower_jwt_auth::keys::JwksRules;
+use tower_jwt_auth::{Algorithm, AuthErrorKind, Key, KeySet};
 
 use super::{SECRET, assert_error, fixture, jwk_of, jwk_with, read_jwk, refused, set_of, token};
 use crate::support::{base64url, for_oracle};

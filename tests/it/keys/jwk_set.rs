@@ -4,10 +4,8 @@ use std::path::{Path, PathBuf};
 use std::{fs, process};
 
 use serde_json::{Value, json};
-use tower_jwt_auth::{
-    Algorithm, AuthErrorKind, ConfigErrorKind, Key, KeyIssuer, KeyLookup, KeySet, KeySource, KeyStore,
-    KeysRef, Refresh,
-};
+use tower_jwt_auth::keys::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind, Key, KeySet};
 
 use super::{assert_error, fixture, jwk_of, jwk_with, read_set, refused, set_of, token};
 use crate::support::base64url;

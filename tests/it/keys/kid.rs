@@ -2,7 +2,8 @@
 
 use jsonwebtoken::EncodingKey;
 use serde_json::{Value, json};
-use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Key, KeySet, KeySource, KeyStore};
+use tower_jwt_auth::keys::{KeySource, KeyStore};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Key, KeySet};
 
 use super::{
     SECRET, decode, der, fixture, jwk_of, jwk_with, read_jwk, read_set, refused, set_of, signer, token,

@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::json;
-use tower_jwt_auth::{Algorithm, Key, KeySet, SigningKey};
+use tower_jwt_auth::issue::SigningKey;
+use tower_jwt_auth::{Algorithm, Key, KeySet};
 
 use super::{SECRET, assert_error, der, fixture, jwk_of, read_jwk, set_of};
 use crate::support::base64url;

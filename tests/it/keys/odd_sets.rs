@@ -3,7 +3,8 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind, JwksRules, Key, KeySet};
+use tower_jwt_auth::keys::JwksRules;
+use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind, Key, KeySet};
 
 use super::{SECRET, assert_error, decode, jwk_of, jwk_with, read_jwk, refused, set_of, signer, token};
 use crate::support::{base64url, for_oracle};

@@ -2,7 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tower_jwt_auth::{Algorithm, Key, SigningKey};
+use tower_jwt_auth::issue::SigningKey;
+use tower_jwt_auth::{Algorithm, Key};
 
 use super::{assert_error, der, fixture, jwk_of};
 

@@ -3,7 +3,10 @@
 use serde_json::Value;
 use tokio::time::Instant;
 use tower_jwt_auth::AuthErrorKind::{InvalidSignature, KeysUnavailable, UnknownKey, WrongIssuer};
-use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, KeyStore, RemoteKeys, TokenCache};
+use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::jwks::RemoteKeys;
+use tower_jwt_auth::keys::KeyStore;
+use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet};
 
 use super::looks::old_and_new;
 use super::{Provider, at_once, key_set, pass, refusal, seconds, token};

@@ -6,7 +6,8 @@ use http::Response;
 use serde_json::json;
 use tokio::time::sleep;
 use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey, WrongIssuer};
-use tower_jwt_auth::{ConfigErrorKind, HttpClient, JwtVerifier, RemoteKeys};
+use tower_jwt_auth::jwks::{HttpClient, RemoteKeys};
+use tower_jwt_auth::{ConfigErrorKind, JwtVerifier};
 
 use super::{JWKS, Provider, jwks, pass, refusal, token};
 use crate::support::{AUDIENCE, ISSUER, NOW, at};
@@ -127,7 +128,7 @@ async fn an_attempt_that_ran_out_of_time_says_what_it_waited_for() {
         assert_eq!(
             keys.last_error().unwrap().to_string(),
             format!(
-                "{waited_for}: timed out after 5 s: RemoteKeys::fetch_limit sets how long an attempt may take"
+                "{waited_for}: timed out after 5 s: RemoteKeys::fetch_timeout sets how long an attempt may take"
             )
         );
     }
@@ -193,7 +194,7 @@ fn an_address_that_may_not_be_fetched_is_refused_at_set_up() {
     struct Guarded(Provider);
 
     impl HttpClient for Guarded {
-        fn fetch(&self, request: http::Request<Vec<u8>>, limit: usize) -> tower_jwt_auth::ClientFuture {
+        fn fetch(&self, request: http::Request<Vec<u8>>, limit: usize) -> tower_jwt_auth::jwks::ClientFuture {
             self.0.fetch(request, limit)
         }
 

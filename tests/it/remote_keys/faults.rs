@@ -12,7 +12,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
-use tower_jwt_auth::{Algorithm, ConfigErrorKind, HttpClient, HttpsClient, RemoteKeys};
+use tower_jwt_auth::jwks::{HttpClient, HttpsClient, RemoteKeys};
+use tower_jwt_auth::{Algorithm, ConfigErrorKind};
 
 use super::{jwks, refusal, verifier};
 use crate::keys::{fixture, jwk_with, set_of};
@@ -191,7 +192,7 @@ async fn no_fault_of_a_server_takes_the_keys_away_or_stalls_a_request() {
         let takes_its_time = script.iter().any(|(pause, _)| !pause.is_zero());
         let ample = Duration::from_secs(20);
         let limit = if takes_its_time { Duration::from_millis(200) } else { ample };
-        let keys = server.keys().cooldown(Duration::ZERO).fetch_limit(limit).wait_limit(ample);
+        let keys = server.keys().cooldown(Duration::ZERO).fetch_timeout(limit).wait_timeout(ample);
         let verifier = verifier(&keys);
         // It may take more than one attempt.
         keys.ready().await.unwrap();

@@ -2,8 +2,9 @@
 
 use http::Response;
 use serde_json::json;
+use tower_jwt_auth::Algorithm;
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::{Algorithm, JwksRules};
+use tower_jwt_auth::keys::JwksRules;
 
 use super::*;
 

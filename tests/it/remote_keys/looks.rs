@@ -337,7 +337,7 @@ async fn local_keys_refuse_a_forged_token_at_once() {
 #[tokio::test(start_paused = true)]
 async fn forged_tokens_leave_half_the_places_to_others() {
     let provider = Provider::of(&["old"]);
-    let keys = provider.keys().most_waiting(10);
+    let keys = provider.keys().max_waiting(10);
     let verifier = verifier(&keys);
     assert_eq!(refusal(&verifier, "old").await, None);
     provider.hang();
@@ -387,7 +387,7 @@ async fn retry_after_is_the_next_moment_that_can_succeed() {
     assert_eq!(refusal(&verifier, "a").await, None);
 
     // While an attempt is being made, its answer may be there at any moment.
-    let keys = provider.keys().most_waiting(1).seed(key_set(&["z"]));
+    let keys = provider.keys().max_waiting(1).seed(key_set(&["z"]));
     let verifier = super::verifier(&keys);
     provider.hang();
     let waiting = verifier.verify(&token("a"));

@@ -38,7 +38,7 @@ async fn promise_3_the_last_good_set_serves_on_for_a_day_and_no_longer() {
 #[tokio::test(start_paused = true)]
 async fn promise_3_the_maximum_holds_while_a_provider_hangs_too() {
     let provider = Provider::of(&["a"]);
-    let keys = provider.keys().outage_limit(seconds(1000)).fetch_limit(seconds(100_000));
+    let keys = provider.keys().outage_limit(seconds(1000)).fetch_timeout(seconds(100_000));
     keys.ready().await.unwrap();
     let verifier = verifier(&keys);
     provider.hang();
@@ -75,13 +75,13 @@ async fn documents_have_a_limit_that_can_be_set() {
         let provider = Provider::new();
         let body = padded.clone();
         provider.answer(move |_| Ok(Response::new(body.clone().into())));
-        let keys = limit.into_iter().fold(provider.keys(), |keys, limit| keys.document_limit(limit));
+        let keys = limit.into_iter().fold(provider.keys(), |keys, limit| keys.max_document_bytes(limit));
         assert_eq!(refusal(&verifier(&keys), "a").await.is_some(), expected.is_some());
         let error = keys.last_error().map(|error| error.to_string());
         let expected = expected.map(|bytes| {
             format!(
                 "https://id.example.com/jwks.json: its answer has more than {bytes} bytes: \
-                 RemoteKeys::document_limit sets how many it may have"
+                 RemoteKeys::max_document_bytes sets how many it may have"
             )
         });
         assert_eq!(error, expected);
@@ -154,7 +154,7 @@ async fn promise_4_and_8_a_bad_answer_never_replaces_a_good_set() {
         (
             "too large",
             ok(&padded),
-            "its answer has more than 524288 bytes: RemoteKeys::document_limit sets how many it may have",
+            "its answer has more than 524288 bytes: RemoteKeys::max_document_bytes sets how many it may have",
         ),
         (
             "compressed",
@@ -197,7 +197,7 @@ async fn promise_8_an_attempt_has_a_deadline() {
     pass(4).await;
     assert_eq!(
         keys.last_error().unwrap().to_string(),
-        "https://id.example.com/jwks.json: timed out after 5 s: RemoteKeys::fetch_limit sets how long an attempt may take"
+        "https://id.example.com/jwks.json: timed out after 5 s: RemoteKeys::fetch_timeout sets how long an attempt may take"
     );
     assert_eq!(keys.stats().failures(), 1);
 }
@@ -264,7 +264,7 @@ async fn promise_13_extremes_neither_overflow_nor_spin() {
             .retry_between(extreme, extreme)
             .cooldown(extreme)
             .outage_limit(Duration::MAX)
-            .most_waiting(usize::MAX);
+            .max_waiting(usize::MAX);
         let verifier = verifier(&keys);
         assert_eq!(refusal(&verifier, "a").await, None, "{extreme:?}");
         pass(100).await;
@@ -276,8 +276,8 @@ async fn promise_13_extremes_neither_overflow_nor_spin() {
     for extreme in [Duration::ZERO, Duration::MAX] {
         let provider = Provider::of(&["a"]);
         provider.delay(Duration::from_millis(10));
-        let keys = provider.keys().outage_limit(extreme).wait_limit(extreme).fetch_limit(extreme);
-        let keys = keys.ready_limit(extreme);
+        let keys = provider.keys().outage_limit(extreme).wait_timeout(extreme).fetch_timeout(extreme);
+        let keys = keys.ready_timeout(extreme);
         let held = extreme > Duration::ZERO;
         assert_eq!(keys.ready().await.is_ok(), held);
         assert_eq!(refusal(&verifier(&keys), "a").await, (!held).then_some(KeysUnavailable));
@@ -303,7 +303,7 @@ async fn promise_13_the_wall_clock_ends_tokens_and_not_keys() {
 }
 
 /// An error of the client whose drop looks at the keys.
-struct LooksOnDrop(std::sync::Arc<std::sync::OnceLock<tower_jwt_auth::RemoteKeys>>);
+struct LooksOnDrop(std::sync::Arc<std::sync::OnceLock<tower_jwt_auth::jwks::RemoteKeys>>);
 
 impl std::fmt::Debug for LooksOnDrop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -327,10 +327,10 @@ impl Drop for LooksOnDrop {
     }
 }
 
-struct FailingClient(std::sync::Arc<std::sync::OnceLock<tower_jwt_auth::RemoteKeys>>);
+struct FailingClient(std::sync::Arc<std::sync::OnceLock<tower_jwt_auth::jwks::RemoteKeys>>);
 
-impl tower_jwt_auth::HttpClient for FailingClient {
-    fn fetch(&self, _: http::Request<Vec<u8>>, _: usize) -> tower_jwt_auth::ClientFuture {
+impl tower_jwt_auth::jwks::HttpClient for FailingClient {
+    fn fetch(&self, _: http::Request<Vec<u8>>, _: usize) -> tower_jwt_auth::jwks::ClientFuture {
         let error = LooksOnDrop(std::sync::Arc::clone(&self.0));
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -344,7 +344,7 @@ fn dropped_client_errors_may_use_the_keys() {
     crate::support::without_deadlock(|| async {
         let cell = std::sync::Arc::new(std::sync::OnceLock::new());
         let client = FailingClient(std::sync::Arc::clone(&cell));
-        let keys = tower_jwt_auth::RemoteKeys::jwks_with(super::JWKS, client).unwrap();
+        let keys = tower_jwt_auth::jwks::RemoteKeys::jwks_with(super::JWKS, client).unwrap();
         assert!(cell.set(keys.clone()).is_ok());
         for _ in 0..3 {
             // The second of two errors replaces the first; one that is purged meanwhile replaces none.

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::{HeaderValue, Response};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
+use tower_jwt_auth::Algorithm;
 use tower_jwt_auth::AuthErrorKind::{InvalidSignature, KeysUnavailable, UnknownKey, UnsupportedAlgorithm};
-use tower_jwt_auth::{Algorithm, JwksRules, TokenCache};
+use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::keys::JwksRules;
 
 use super::{Provider, at_once, jwks, pass, refusal, seconds, token, verifier};
 use crate::keys::{fixture, jwk_by, jwk_of, jwk_with, set_of, signer};

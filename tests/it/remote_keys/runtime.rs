@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
-use tower_jwt_auth::{JwtVerifier, KeyLookup, KeySource, KeysRef, Refresh, RemoteKeys};
+use tower_jwt_auth::JwtVerifier;
+use tower_jwt_auth::jwks::RemoteKeys;
+use tower_jwt_auth::keys::{KeyLookup, KeySource, KeysRef, Refresh};
 
 use super::{Provider, at_once, key_set, pass, refusal, seconds, token, verifier};
 

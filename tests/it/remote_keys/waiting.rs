@@ -197,7 +197,7 @@ async fn first_fetch_that_hangs_holds_a_bounded_number_until_its_deadline() {
 async fn promise_5_so_many_requests_wait_and_no_more() {
     let provider = Provider::new();
     provider.hang();
-    let keys = provider.keys().seed(key_set(&["b"])).most_waiting(10).wait_limit(Duration::from_millis(700));
+    let keys = provider.keys().seed(key_set(&["b"])).max_waiting(10).wait_timeout(Duration::from_millis(700));
     let verifier = verifier(&keys);
     let waiting: Vec<_> = (0..10).map(|_| verifier.verify(&token("a"))).collect();
     assert!(waiting.iter().all(|verdict| matches!(verdict, Verdict::Pending(_))));
@@ -229,7 +229,7 @@ async fn a_token_that_is_broken_in_any_case_has_nothing_fetched() {
 #[tokio::test(start_paused = true)]
 async fn ready_waits_through_failures_and_not_for_ever() {
     let provider = Provider::new();
-    let keys = provider.keys().ready_limit(seconds(60));
+    let keys = provider.keys().ready_timeout(seconds(60));
     let waiting = Arc::new(keys.clone());
     let ready = tokio::spawn(async move { waiting.ready().await });
     pass(10).await;
@@ -239,7 +239,7 @@ async fn ready_waits_through_failures_and_not_for_ever() {
     assert!(keys.is_ready());
 
     let provider = Provider::new();
-    let keys = provider.keys().ready_limit(seconds(20));
+    let keys = provider.keys().ready_timeout(seconds(20));
     let start = Instant::now();
     let error = keys.ready().await.unwrap_err();
     assert_eq!((error.kind(), start.elapsed()), (KeysUnavailable, seconds(20)));

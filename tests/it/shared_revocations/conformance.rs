@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::sleep;
-use tower_jwt_auth::{Revocation, RevocationPage, RevocationStore, StoreFuture, check_revocation_store};
+use tower_jwt_auth::revocation::{
+    Revocation, RevocationPage, RevocationStore, StoreFuture, check_revocation_store,
+};
 
 use super::{Store, seconds};
 

@@ -1,7 +1,8 @@
 //! This library, as its README shows it.
 
 use tower::Layer;
-use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet, TokenCache};
+use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet};
 
 use crate::peer::{Layered, Peer, orders};
 use crate::tokens::{AUDIENCE, ISSUER, Issuer, KID, User};

@@ -19,10 +19,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use tower_jwt_auth::{
-    Algorithm, Claims, JwtAuthLayer, JwtVerifier, RegisteredClaims, RemoteKeys, SigningKey, TokenCache,
-    TokenIssuer,
-};
+use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
+use tower_jwt_auth::jwks::RemoteKeys;
+use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, RegisteredClaims};
 
 /// What the demo signs with.
 pub(crate) const SECRET: &str = "a secret for soaks, of 32 bytes+";
@@ -114,7 +114,8 @@ async fn start_service(
         .refresh_between(Duration::from_secs(1), Duration::from_secs(1))
         .retry_between(Duration::from_millis(200), Duration::from_secs(1))
         .cooldown(Duration::from_secs(1));
-    let verifier = JwtVerifier::new(keys.clone()).audience(AUDIENCE).cache(TokenCache::new().entries(100));
+    let verifier =
+        JwtVerifier::new(keys.clone()).audience(AUDIENCE).cache(TokenCache::new().max_entries(100));
     let issue = async move || issuer.issue(&json!({"sub": "eze"})).unwrap().into_string();
     let service = Router::new()
         .route("/", get(async |claims: Claims<RegisteredClaims>| claims.token().kid().unwrap().to_owned()))

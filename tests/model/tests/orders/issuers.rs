@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use shuttle::future::{self, block_on, yield_now};
 use shuttle::thread;
-use tower_jwt_auth::{AuthErrorKind, IssuerResolver, Issuers, JwtVerifier, KeySet, RegisteredClaims, Verify};
+use tower_jwt_auth::verifiers::{IssuerResolver, Issuers};
+use tower_jwt_auth::{AuthErrorKind, JwtVerifier, KeySet, RegisteredClaims, Verify};
 
 use crate::{NEW, OLD, Signed, explore, later};
 
@@ -118,7 +119,7 @@ fn renewals_are_shared_and_one_at_a_time() {
 fn a_client_that_leaves_does_not_stop_a_renewal() {
     explore(|| {
         let directory = Arc::new(Directory::default());
-        let issuers = issuers(directory.resolver().max_age(Duration::ZERO).most_waiting(1));
+        let issuers = issuers(directory.resolver().max_age(Duration::ZERO).max_waiting(1));
         assert_eq!(ask(&issuers), Ok(()));
         leave(&issuers, 1);
         assert_eq!(ask(&issuers), Ok(()));
@@ -129,7 +130,7 @@ fn a_client_that_leaves_does_not_stop_a_renewal() {
 fn clients_that_leave_free_their_places() {
     explore(|| {
         let directory = Arc::new(Directory::default());
-        let issuers = issuers(directory.resolver().most_waiting(1));
+        let issuers = issuers(directory.resolver().max_waiting(1));
         leave(&issuers, 2);
         assert_eq!(ask(&issuers), Ok(()));
         assert_eq!(directory.questions(), 1);

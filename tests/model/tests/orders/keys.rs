@@ -9,10 +9,9 @@ use http::{Request, Response};
 use shuttle::future::{self, block_on, yield_now};
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
-use tower_jwt_auth::{
-    AuthErrorKind, ClientFuture, HttpClient, JwtVerifier, KeyLookup, KeySource, Refresh, RegisteredClaims,
-    RemoteKeys,
-};
+use tower_jwt_auth::jwks::{ClientFuture, HttpClient, RemoteKeys};
+use tower_jwt_auth::keys::{KeyLookup, KeySource, Refresh};
+use tower_jwt_auth::{AuthErrorKind, JwtVerifier, RegisteredClaims};
 
 use crate::{ISSUER, NEW, OLD, Signed, ask, explore, later, until};
 
@@ -169,7 +168,7 @@ fn keys_that_were_given_up_do_not_come_back_with_a_fetch_that_was_under_way() {
 fn a_place_to_wait_is_free_again_after_each() {
     explore(|| {
         let provider = Provider::of(&OLD);
-        let keys = keys_of(&provider).cooldown(Duration::ZERO).most_waiting(1);
+        let keys = keys_of(&provider).cooldown(Duration::ZERO).max_waiting(1);
         let answers = ask_at_once(&keys, &[&OLD, &OLD, &OLD]);
         assert!(answers.contains(&Ok(())), "{answers:?}");
         // One who is turned away may still find that the keys have come meanwhile.
@@ -187,7 +186,7 @@ fn a_place_to_wait_is_free_again_after_each() {
 fn a_request_that_is_given_up_takes_nothing_from_the_others() {
     explore(|| {
         let provider = Provider::of(&OLD);
-        let keys = keys_of(&provider).most_waiting(2);
+        let keys = keys_of(&provider).max_waiting(2);
         let given_up = future::spawn({
             let verifier = verifier(&keys);
             async move { verifier.verify(&OLD.token).await.map(|_| ()) }

@@ -10,7 +10,8 @@ use shuttle::future::block_on;
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner, thread};
-use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Key, RegisteredClaims, SigningKey, TokenIssuer};
+use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Key, RegisteredClaims};
 
 const ISSUER: &str = "https://id.example.com";
 

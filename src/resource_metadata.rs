@@ -24,7 +24,9 @@ use crate::url::{public_url, without_secrets};
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
 /// # use axum::{Router, routing::post};
-/// # use tower_jwt_auth::{Algorithm, ConfigError, JwtAuthLayer, JwtVerifier, KeySet, ProtectedResource, policy::scope};
+/// # use tower_jwt_auth::policy::scope;
+/// # use tower_jwt_auth::resource_metadata::ProtectedResource;
+/// # use tower_jwt_auth::{Algorithm, ConfigError, JwtAuthLayer, JwtVerifier, KeySet};
 /// # fn app(verifier: JwtVerifier<serde_json::Value>) -> Result<Router, ConfigError> {
 /// let resource = ProtectedResource::new("https://api.example.com/mcp")?
 ///     .add_authorization_server("https://id.example.com")?;

@@ -1,0 +1,23 @@
+//! The services that the layers make, and the futures of their responses.
+//!
+//! You name them only to store a service in a struct of your own. [`JwtAuth`](crate::JwtAuth) is the service of
+//! [`JwtAuthLayer`](crate::JwtAuthLayer).
+//!
+//! ```
+//! use tower_jwt_auth::RequireLayer;
+//! use tower_jwt_auth::policy::{ClaimEquals, Rule, claim};
+//! use tower_jwt_auth::services::RequireService;
+//! use tower_layer::Layer;
+//!
+//! struct Server<S> {
+//!     service: RequireService<S, serde_json::Value, Rule<ClaimEquals>>,
+//! }
+//!
+//! let layer = RequireLayer::<serde_json::Value>::new(claim("tenant", "acme"));
+//! let server = Server { service: layer.layer("the service inside") };
+//! assert_eq!(*server.service.get_ref(), "the service inside");
+//! ```
+
+pub use crate::future::ResponseFuture;
+pub use crate::principal::{PrincipalFuture, PrincipalService};
+pub use crate::require::{RequireFuture, RequireService};
