@@ -13,7 +13,7 @@ use jsonwebtoken::{AlgorithmFamily, DecodingKey, Validation};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::Value;
 use tower_jwt_auth::AuthErrorKind::{self, *};
-use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, TokenCache};
+use tower_jwt_auth::{JwtVerifier, KeySet, TokenCache};
 use tower_jwt_auth_fuzz::{
     AUDIENCE, ISSUER, Members, SECRET, SIGNERS, Signer, bounded, good_payload, judge, keys, verifier,
 };
