@@ -87,7 +87,7 @@ pub static SIGNERS: LazyLock<[Signer; 4]> = LazyLock::new(|| {
 });
 
 /// The algorithm by its name in jsonwebtoken, the oracle.
-pub fn for_oracle(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+fn for_oracle(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     algorithm.as_str().parse().unwrap()
 }
 
@@ -95,7 +95,8 @@ impl Signer {
     /// A token of just these two texts.
     pub fn token(&self, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
         let signed = format!("{}.{}", base64url(header), base64url(payload));
-        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &self.private, for_oracle(self.algorithm)).unwrap();
+        let signature =
+            jsonwebtoken::crypto::sign(signed.as_bytes(), &self.private, for_oracle(self.algorithm)).unwrap();
         format!("{signed}.{signature}")
     }
 

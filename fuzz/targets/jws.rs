@@ -14,7 +14,7 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::Value;
 use tower_jwt_auth::AuthErrorKind::{self, *};
 use tower_jwt_auth::cache::TokenCache;
-use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet};
+use tower_jwt_auth::{JwtVerifier, KeySet};
 use tower_jwt_auth_fuzz::{
     AUDIENCE, ISSUER, Members, SECRET, SIGNERS, Signer, bounded, good_payload, judge, keys, verifier,
 };
