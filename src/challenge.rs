@@ -120,7 +120,7 @@ impl LayerChallenges {
 
 impl Settings {
     pub(crate) fn set_realm(&mut self, realm: &str) -> Result<(), ConfigError> {
-        let invalid = || ConfigProblem::InvalidRealm { realm: realm.to_owned() };
+        let invalid = || ConfigProblem::InvalidRealm { realm: realm.to_owned() }.into();
         self.realm = quoted(realm).ok_or_else(invalid)?;
         Ok(())
     }

@@ -68,9 +68,9 @@ impl Challenges {
             }
             .into());
         }
-        let value = quoted(value).ok_or_else(|| ConfigProblem::InvalidName {
-            of: "the value of a parameter of a challenge",
-            name: value.to_owned(),
+        let value = quoted(value).ok_or_else(|| {
+            let of = "the value of a parameter of a challenge";
+            ConfigProblem::InvalidName { of, name: value.to_owned() }.into()
         })?;
         if let Some(offer) = self.offers.last_mut() {
             offer.params += &format!(", {name}={value}");

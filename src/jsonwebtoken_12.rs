@@ -37,7 +37,8 @@ impl TryFrom<&Jwk> for Key {
     type Error = ConfigError;
 
     fn try_from(jwk: &Jwk) -> Result<Self, ConfigError> {
-        let json = serde_json::to_vec(jwk).map_err(|_| ConfigProblem::MalformedJwk { expected: "a JWK" })?;
+        let json =
+            serde_json::to_vec(jwk).map_err(|_| ConfigProblem::MalformedJwk { expected: "a JWK" }.into())?;
         Self::jwk(json)
     }
 }
@@ -47,8 +48,8 @@ impl TryFrom<&JwkSet> for KeySet {
     type Error = ConfigError;
 
     fn try_from(set: &JwkSet) -> Result<Self, ConfigError> {
-        let json =
-            serde_json::to_vec(set).map_err(|_| ConfigProblem::MalformedJwk { expected: "a JWK set" })?;
+        let json = serde_json::to_vec(set)
+            .map_err(|_| ConfigProblem::MalformedJwk { expected: "a JWK set" }.into())?;
         Self::jwks(json)
     }
 }

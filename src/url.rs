@@ -21,16 +21,17 @@ pub(crate) fn parse(text: &str) -> Result<Uri, &'static str> {
 
 /// A URL that clients are told of: with TLS, unless it is this machine's own.
 pub(crate) fn public_url(text: &str) -> Result<Uri, ConfigError> {
-    let invalid = |reason| ConfigProblem::InvalidUrl { url: without_secrets(text), reason };
+    let invalid =
+        |reason| -> ConfigError { ConfigProblem::InvalidUrl { url: without_secrets(text), reason }.into() };
     let uri = parse(text).map_err(invalid)?;
     let is_url_character = |byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
     if !text.bytes().all(is_url_character) {
-        return Err(invalid("it has a character that no URL has").into());
+        return Err(invalid("it has a character that no URL has"));
     }
     match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTPS => Ok(uri),
         Some(scheme) if *scheme == Scheme::HTTP && uri.host().is_some_and(is_loopback) => Ok(uri),
-        _ => Err(invalid("it needs to begin with `https://`").into()),
+        _ => Err(invalid("it needs to begin with `https://`")),
     }
 }
 

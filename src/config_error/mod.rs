@@ -48,9 +48,13 @@ impl ConfigError {
     }
 }
 
-impl From<ConfigProblem> for ConfigError {
-    fn from(problem: ConfigProblem) -> Self {
-        Self(Arc::new(problem))
+#[expect(
+    clippy::from_over_into,
+    reason = "with a second `From`, `?` in a closure would need its error type annotated"
+)]
+impl Into<ConfigError> for ConfigProblem {
+    fn into(self) -> ConfigError {
+        ConfigError(Arc::new(self))
     }
 }
 

@@ -19,7 +19,7 @@ fn each_problem_has_a_kind_and_a_text() {
             ConfigProblem::UnsupportedJwk { reason: "a reason".into() }.into(),
         )
     };
-    let text = |problem: ConfigProblem| ConfigError::from(problem).to_string();
+    let text = |problem: ConfigProblem| Into::<ConfigError>::into(problem).to_string();
     let skipped_text = |kid: &str| format!("key 0 (`{kid}`): the JWK cannot be used: a reason");
     let long_list = ConfigProblem::NoUsableKeys { skipped: vec![skipped("a"); 7] };
     let five =
@@ -212,7 +212,7 @@ fn each_problem_has_a_kind_and_a_text() {
             "cannot generate a key: the operating system returned no random numbers",
         ),
     ] {
-        let error = ConfigError::from(problem);
+        let error: ConfigError = problem.into();
         assert_eq!((error.kind(), &*error.to_string()), (kind, expected));
         let has_source = matches!(kind, Kind::UnreadableFile | Kind::HttpClientSetup);
         assert_eq!(error.source().is_some(), has_source, "{error}");
@@ -229,4 +229,15 @@ fn debug_shows_kind_text_and_source() {
 #[test]
 fn error_is_one_pointer() {
     assert_eq!(size_of::<Result<(), ConfigError>>(), size_of::<usize>());
+}
+
+#[test]
+fn question_mark_in_a_closure_needs_no_annotation() -> Result<(), ConfigError> {
+    let fallible = |fails: bool| {
+        let result: Result<(), ConfigError> =
+            if fails { Err(ConfigProblem::NoRuntime.into()) } else { Ok(()) };
+        Ok(result?)
+    };
+    fallible(false)?;
+    Ok(())
 }

@@ -76,9 +76,9 @@ impl<P: Check> VerifyingKey<P> {
                 P::prepare(algorithm, public).map(Self::Public)
             }
         };
-        let not_a_key =
-            ConfigProblem::MalformedKey { reason: "its numbers are not those of a key of its type" };
-        Ok(key.ok_or(not_a_key)?)
+        key.ok_or_else(|| {
+            ConfigProblem::MalformedKey { reason: "its numbers are not those of a key of its type" }.into()
+        })
     }
 
     /// Whether `signature` is what the key's owner made of `message`.

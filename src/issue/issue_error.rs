@@ -32,24 +32,22 @@ pub enum IssueErrorKind {
 }
 
 impl IssueError {
+    pub(crate) fn new(kind: IssueErrorKind) -> Self {
+        Self { kind, claim: None, source: None }
+    }
+
     pub(crate) fn claim(kind: IssueErrorKind, name: impl Into<Cow<'static, str>>) -> Self {
-        Self { claim: Some(name.into()), ..kind.into() }
+        Self { claim: Some(name.into()), ..Self::new(kind) }
     }
 
     pub(crate) fn serialization(source: serde_json::Error) -> Self {
-        Self { source: Some(Arc::new(source)), ..IssueErrorKind::Serialization.into() }
+        Self { source: Some(Arc::new(source)), ..Self::new(IssueErrorKind::Serialization) }
     }
 
     /// Returns the category of the error.
     #[must_use]
     pub fn kind(&self) -> IssueErrorKind {
         self.kind
-    }
-}
-
-impl From<IssueErrorKind> for IssueError {
-    fn from(kind: IssueErrorKind) -> Self {
-        Self { kind, claim: None, source: None }
     }
 }
 

@@ -173,7 +173,7 @@ impl TokenIssuer {
     ) -> Result<IssuedToken, IssueError> {
         let now = self.now();
         let mut jti = [0; 16];
-        getrandom::fill(&mut jti).map_err(|_| IssueErrorKind::NoRandomness)?;
+        getrandom::fill(&mut jti).map_err(|_| IssueError::new(IssueErrorKind::NoRandomness))?;
         let jti = encode(&jti);
         let exp = now.saturating_add(lifetime).as_secs().min(LATEST);
         let settings = &*self.settings;
@@ -187,7 +187,8 @@ impl TokenIssuer {
         let mut token = signer.header(settings.access_tokens).to_owned();
         token.push('.');
         encode_onto(&mut token, &payload);
-        let signature = signer.key.sign(token.as_bytes()).ok_or(IssueErrorKind::NoRandomness)?;
+        let signature =
+            signer.key.sign(token.as_bytes()).ok_or_else(|| IssueError::new(IssueErrorKind::NoRandomness))?;
         token.push('.');
         encode_onto(&mut token, &signature);
         Ok(IssuedToken { token, jti, expires_at: UNIX_EPOCH + Duration::from_secs(exp) })

@@ -31,7 +31,8 @@ impl OwnClaims<'_> {
         payload.pop();
         let start = payload.len();
         serde_json::to_writer(&mut payload, claims).map_err(IssueError::serialization)?;
-        let Names(names) = json::object(&payload[start..]).ok_or(IssueErrorKind::NotAnObject)?;
+        let Names(names) =
+            json::object(&payload[start..]).ok_or_else(|| IssueError::new(IssueErrorKind::NotAnObject))?;
         let mut seen = HashSet::with_capacity(names.len());
         for name in &names {
             if let Some(name) = RESERVED.into_iter().find(|reserved| *reserved == &**name) {
@@ -42,7 +43,7 @@ impl OwnClaims<'_> {
             }
         }
         if json::object_text(&payload[start..]).is_some_and(has_private_name) {
-            return Err(IssueErrorKind::ReservedName.into());
+            return Err(IssueError::new(IssueErrorKind::ReservedName));
         }
         if names.is_empty() {
             payload.truncate(start);

@@ -95,7 +95,7 @@ impl SigningKey {
         let secret = |bytes: &mut [u8]| {
             // Zero bytes at the end of a secret do not count.
             while bytes.last() == Some(&0) {
-                getrandom::fill(bytes).map_err(|_| ConfigProblem::NoRandomness)?;
+                getrandom::fill(bytes).map_err(|_| ConfigProblem::NoRandomness.into())?;
             }
             Self::hmac(algorithm, bytes)
         };
@@ -105,7 +105,8 @@ impl SigningKey {
             Algorithm::HS512 => secret(&mut [0; 64]),
             _ => {
                 PrivateKey::supports(algorithm)?;
-                let der = PrivateKey::generate(algorithm).ok_or(ConfigProblem::NoRandomness)?;
+                let der =
+                    PrivateKey::generate(algorithm).ok_or_else(|| ConfigProblem::NoRandomness.into())?;
                 Self::read(algorithm, &Form::Pkcs8, &der)
             }
         }
@@ -152,23 +153,26 @@ impl SigningKey {
 
     fn read(algorithm: Algorithm, form: &Form, der: &[u8]) -> Result<Self, ConfigError> {
         let material = private_key::from_der(form, der).map_err(|reason| match reason {
-            Reason::Public => ConfigProblem::PublicKey,
+            Reason::Public => ConfigProblem::PublicKey.into(),
             Reason::Malformed => private_key::PRIVATE.explain_der(der),
             Reason::MultiPrime => ConfigProblem::MalformedKey {
                 reason: "it is an RSA key with more than two primes, which is not supported; generate one with two",
-            },
+            }
+            .into(),
             Reason::OtherCurve => {
-                ConfigProblem::WrongKeyType { algorithm, key: "a key on a curve other than P-256 and P-384" }
+                ConfigProblem::WrongKeyType { algorithm, key: "a key on a curve other than P-256 and P-384" }.into()
             }
             Reason::OtherType => {
-                ConfigProblem::WrongKeyType { algorithm, key: "a key that is neither RSA, EC nor Ed25519" }
+                ConfigProblem::WrongKeyType { algorithm, key: "a key that is neither RSA, EC nor Ed25519" }.into()
             }
         })?;
         Self::prepare(algorithm, &material)
     }
 
     fn prepare(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Result<Self, ConfigError> {
-        let halves = || ConfigProblem::MalformedKey { reason: "its numbers are not those of a private key" };
+        let halves = || -> ConfigError {
+            ConfigProblem::MalformedKey { reason: "its numbers are not those of a private key" }.into()
+        };
         PrivateKey::supports(algorithm)?;
         if let PrivateMaterial::Rsa(key) = material {
             // What a public key has to be, before any library looks at the private one.

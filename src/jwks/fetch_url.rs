@@ -30,7 +30,9 @@ impl PlainHttp {
 
 impl FetchUrl {
     pub(crate) fn parse(text: &str, plain_http: PlainHttp) -> Result<Self, ConfigError> {
-        let unusable = |reason| ConfigProblem::InvalidAddress { address: url::without_secrets(text), reason };
+        let unusable = |reason| -> ConfigError {
+            ConfigProblem::InvalidAddress { address: url::without_secrets(text), reason }.into()
+        };
         let uri = url::parse(text).map_err(unusable)?;
         let plain_is_fine = match plain_http {
             PlainHttp::Nothing => false,
@@ -40,7 +42,7 @@ impl FetchUrl {
         match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => Ok(Self(uri)),
             Some(scheme) if *scheme == Scheme::HTTP && plain_is_fine => Ok(Self(uri)),
-            _ => Err(unusable("it needs to begin with `https://`, or the client to allow plain http").into()),
+            _ => Err(unusable("it needs to begin with `https://`, or the client to allow plain http")),
         }
     }
 

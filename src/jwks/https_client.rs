@@ -74,10 +74,12 @@ impl HttpsClient {
     ///
     /// If it is not such an address.
     pub fn proxy(self, address: &str) -> Result<Self, ConfigError> {
-        let invalid = |reason| ConfigProblem::InvalidProxy { address: without_secrets(address), reason };
+        let invalid = |reason| -> ConfigError {
+            ConfigProblem::InvalidProxy { address: without_secrets(address), reason }.into()
+        };
         let uri: Uri = address.parse().map_err(|_| invalid("it is not a URL"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err(invalid("it needs to begin with `http://` or `https://`").into());
+            return Err(invalid("it needs to begin with `http://` or `https://`"));
         }
         let proxy = Proxy::all(address).map_err(|_| invalid("it is not a URL"))?;
         // What this machine serves itself may be plain http, which nobody else is to answer.
@@ -116,7 +118,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ConfigError> {
         certificate.ok_or_else(|| malformed(CERTIFICATES.not_der))
     };
     let roots: Vec<_> = wanted.map(read).collect::<Result<_, _>>()?;
-    if roots.is_empty() { Err(malformed(CERTIFICATES.not_pem).into()) } else { Ok(roots) }
+    if roots.is_empty() { Err(malformed(CERTIFICATES.not_pem)) } else { Ok(roots) }
 }
 
 const CERTIFICATES: Expected = Expected {

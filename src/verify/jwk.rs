@@ -160,7 +160,7 @@ pub(crate) fn read_set(json: &[u8], rules: &JwksRules) -> Result<(Vec<Key>, Vec<
         None => {
             marked = json::with_unreadable_marked(json);
             json::elements(marked.as_bytes(), "keys")
-                .ok_or(ConfigProblem::MalformedJwk { expected: "a JWK set" })?
+                .ok_or_else(|| ConfigProblem::MalformedJwk { expected: "a JWK set" }.into())?
         }
     };
     if let Some(max) = rules.max_keys.filter(|max| texts.len() > *max) {
@@ -196,7 +196,7 @@ const MALFORMED: ConfigProblem = ConfigProblem::MalformedJwk { expected: "a JWK"
 
 impl<'a> Jwk<'a> {
     fn parse(json: &'a [u8]) -> Result<Self, ConfigError> {
-        Ok(json::object(json).ok_or(MALFORMED)?)
+        json::object(json).ok_or_else(|| MALFORMED.into())
     }
 
     /// The same of one that is known to be JSON.
@@ -205,30 +205,29 @@ impl<'a> Jwk<'a> {
             true => invalid(
                 "one of its members cannot be read: a lone surrogate, a control character, a byte that is not UTF-8, a number \
                  out of range or more than 128 levels",
-            )
-            .into(),
+            ),
             false => error,
         })
     }
 
     /// Makes the key ready, if it is one that signatures can be checked with.
     fn read(&self, rules: &JwksRules) -> Result<Key, ConfigError> {
-        let (kty, crv) = (self.text("kty")?.ok_or(invalid("its `kty` is missing"))?, self.text("crv")?);
+        let (kty, crv) =
+            (self.text("kty")?.ok_or_else(|| invalid("its `kty` is missing"))?, self.text("crv")?);
         let kid = self.text("kid")?.map(str::to_owned);
         let (stated, operations) = (self.text("alg")?, self.array("key_ops")?);
         match self.text("use")? {
-            Some("enc") if !rules.serve("enc") => return Err(unsupported("its `use` is not `sig`").into()),
+            Some("enc") if !rules.serve("enc") => return Err(unsupported("its `use` is not `sig`")),
             Some(other) if !rules.serve(other) => {
                 let purpose = quoted(other);
                 return Err(unsupported(format!(
                     "its `use` is {purpose}, which JwksRules::add_use would accept"
-                ))
-                .into());
+                )));
             }
             _ => {}
         }
         if operations.is_some_and(|operations| !operations.contains(&"verify")) {
-            return Err(unsupported("its `key_ops` do not have `verify`").into());
+            return Err(unsupported("its `key_ops` do not have `verify`"));
         }
         if self.member("d")?.is_some() {
             return Err(ConfigProblem::PrivateKey.into());
@@ -253,18 +252,18 @@ impl<'a> Jwk<'a> {
                 Key::from_jwk(stated.unwrap_or(Algorithm::EdDSA), kid, Material::Ed25519(&self.number("x")?))
             }
             ("oct", _) => match rules.no_symmetric_keys {
-                Some(reason) => Err(unsupported(reason).into()),
+                Some(reason) => Err(unsupported(reason)),
                 None => {
                     let secret = self.number("k")?;
-                    let stated = stated.ok_or(invalid("a symmetric key needs an `alg`"))?;
+                    let stated = stated.ok_or_else(|| invalid("a symmetric key needs an `alg`"))?;
                     Key::from_jwk(stated, kid, Material::Secret(&secret))
                 }
             },
-            ("EC" | "OKP", None) => Err(invalid("its `crv` is missing").into()),
+            ("EC" | "OKP", None) => Err(invalid("its `crv` is missing")),
             ("EC" | "OKP", Some(crv)) => {
-                Err(unsupported(format!("its `crv` {} is not supported", quoted(crv))).into())
+                Err(unsupported(format!("its `crv` {} is not supported", quoted(crv))))
             }
-            (kty, _) => Err(unsupported(format!("its `kty` {} is not supported", quoted(kty))).into()),
+            (kty, _) => Err(unsupported(format!("its `kty` {} is not supported", quoted(kty)))),
         }
     }
 
@@ -277,8 +276,7 @@ impl<'a> Jwk<'a> {
             if got != length {
                 return Err(invalid(format!(
                     "its `{name}` needs {length} bytes, got {got} (RFC 7518, section 6.2.1.2)"
-                ))
-                .into());
+                )));
             }
         }
         Ok([&[4], &*x, &*y].concat())
@@ -287,24 +285,22 @@ impl<'a> Jwk<'a> {
     fn number(&self, name: &str) -> Result<Vec<u8>, ConfigError> {
         let text = self.text(name)?;
         if text.is_none() && self.member("x5c")?.is_some() {
-            return Err(
-                invalid(format!("its `{name}` is missing, and a certificate in `x5c` is not read")).into()
-            );
+            return Err(invalid(format!("its `{name}` is missing, and a certificate in `x5c` is not read")));
         }
         let number = text.and_then(|text| decode_to_vec(text.as_bytes()));
-        Ok(number.ok_or_else(|| invalid(format!("its `{name}` is missing or not base64url")))?)
+        number.ok_or_else(|| invalid(format!("its `{name}` is missing or not base64url")))
     }
 
     fn text(&self, name: &str) -> Result<Option<&str>, ConfigError> {
         match self.member(name)? {
             None => Ok(None),
             Some(Loose::Text(text)) => Ok(Some(text)),
-            Some(_) => Err(invalid(format!("its `{name}` is not a string")).into()),
+            Some(_) => Err(invalid(format!("its `{name}` is not a string"))),
         }
     }
 
     fn array(&self, name: &str) -> Result<Option<Vec<&str>>, ConfigError> {
-        let mistyped = || ConfigError::from(invalid(format!("its `{name}` is not an array of strings")));
+        let mistyped = || invalid(format!("its `{name}` is not an array of strings"));
         match self.member(name)? {
             None => Ok(None),
             Some(Loose::Array(items)) => {
@@ -323,7 +319,7 @@ impl<'a> Jwk<'a> {
         let mut found = members.iter().filter(|(other, _)| **other == *name).map(|(_, member)| member);
         match (found.next(), found.next()) {
             (member, None) => Ok(member.filter(|member| !matches!(member, Loose::Null))),
-            _ => Err(invalid(format!("its `{name}` appears twice")).into()),
+            _ => Err(invalid(format!("its `{name}` appears twice"))),
         }
     }
 }
@@ -334,7 +330,7 @@ fn stripped(number: &[u8]) -> &[u8] {
     &number[zeros..]
 }
 
-fn unsupported_algorithm(name: &str) -> ConfigProblem {
+fn unsupported_algorithm(name: &str) -> ConfigError {
     // RFC 7515, section 4.1.1.
     let hint = match Algorithm::meant_by(name) {
         Some(meant) => format!(": names are case-sensitive, `{meant}` is"),
@@ -343,10 +339,10 @@ fn unsupported_algorithm(name: &str) -> ConfigProblem {
     unsupported(format!("its `alg` {} is not supported{hint}", quoted(name)))
 }
 
-fn invalid(reason: impl Into<Cow<'static, str>>) -> ConfigProblem {
-    ConfigProblem::InvalidJwk { reason: reason.into() }
+fn invalid(reason: impl Into<Cow<'static, str>>) -> ConfigError {
+    ConfigProblem::InvalidJwk { reason: reason.into() }.into()
 }
 
-fn unsupported(reason: impl Into<Cow<'static, str>>) -> ConfigProblem {
-    ConfigProblem::UnsupportedJwk { reason: reason.into() }
+fn unsupported(reason: impl Into<Cow<'static, str>>) -> ConfigError {
+    ConfigProblem::UnsupportedJwk { reason: reason.into() }.into()
 }

@@ -227,7 +227,7 @@ impl Key {
 
     fn pkcs1(algorithm: Algorithm, der: &[u8]) -> Result<Self, ConfigError> {
         let key = RsaPublicKeyRef::from_der(der)
-            .map_err(|_| ConfigProblem::MalformedKey { reason: "it is not an RSA public key" })?;
+            .map_err(|_| ConfigProblem::MalformedKey { reason: "it is not an RSA public key" }.into())?;
         Self::local(algorithm, Material::Rsa { n: key.modulus.as_bytes(), e: key.public_exponent.as_bytes() })
     }
 

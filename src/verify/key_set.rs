@@ -106,7 +106,7 @@ impl KeySet {
     pub fn jwks_file_with(path: impl AsRef<Path>, rules: &JwksRules) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let json = fs::read(path)
-            .map_err(|error| ConfigProblem::UnreadableFile { path: path.into(), source: error })?;
+            .map_err(|error| ConfigProblem::UnreadableFile { path: path.into(), source: error }.into())?;
         Self::jwks_with(json, rules)
     }
 

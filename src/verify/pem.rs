@@ -34,24 +34,22 @@ impl Expected {
             [block] if self.labels.contains(&block.label) => {
                 let der = block.decode().ok_or_else(|| self.explain(pem, DAMAGED))?;
                 if KeyMaterial::detect(&der).is_none() {
-                    return Err(self.explain(pem, NOT_WHOLE).into());
+                    return Err(self.explain(pem, NOT_WHOLE));
                 }
                 Ok((block.label, der))
             }
-            [] | [_] => Err(self.explain(pem, self.not_pem).into()),
-            [_, _, ..] => {
-                Err(self.explain(pem, "there is more than one key in it; give it one at a time").into())
-            }
+            [] | [_] => Err(self.explain(pem, self.not_pem)),
+            [_, _, ..] => Err(self.explain(pem, "there is more than one key in it; give it one at a time")),
         }
     }
 
     /// The error for a PEM that cannot be read because of `reason`, which a text that is no PEM at all overrules.
-    pub(crate) fn explain(&self, pem: &[u8], reason: &'static str) -> ConfigProblem {
+    pub(crate) fn explain(&self, pem: &[u8], reason: &'static str) -> ConfigError {
         let Some(found) = KeyMaterial::detect(pem) else {
-            return (self.error)(unknown(pem).unwrap_or(reason));
+            return (self.error)(unknown(pem).unwrap_or(reason)).into();
         };
         if let Some(error) = (self.refuse)(found.kind) {
-            return error;
+            return error.into();
         }
         (self.error)(match (found.kind, found.wrapping, found.form) {
             (Kind::PgpKey, ..) => "it is a PGP key, which JWTs are not signed with; use a key in PEM",
@@ -68,13 +66,14 @@ impl Expected {
             (_, None, Form::Pem) => misplaced(pem).unwrap_or(reason),
             (_, None, Form::Own) | (_, Some(Wrapping::Text), _) => reason,
         })
+        .into()
     }
 
     /// The error for bytes that are not the DER of such a key.
-    pub(crate) fn explain_der(&self, der: &[u8]) -> ConfigProblem {
+    pub(crate) fn explain_der(&self, der: &[u8]) -> ConfigError {
         let found = KeyMaterial::detect(der);
         if let Some(error) = found.and_then(|found| (self.refuse)(found.kind)) {
-            return error;
+            return error.into();
         }
         (self.error)(match found {
             Some(KeyMaterial { form: Form::Pem, wrapping: None, .. }) => "it is PEM, not DER; use `pem`",
@@ -82,6 +81,7 @@ impl Expected {
             Some(KeyMaterial { wrapping: Some(_), .. }) => "it is the base64 or hex of DER; decode it first",
             _ => self.not_der,
         })
+        .into()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::tokens::Issuer;
 /// Costs in nanoseconds, with the ratio to the first row, and allocations; `costs` has a column for each issuer.
 pub(crate) fn costs(issuers: &[Issuer], costs: &[Vec<Option<Cost>>]) -> String {
     let mut head = vec!["nanoseconds a request".to_owned()];
-    head.extend(issuers.iter().map(Issuer::alg));
+    head.extend(issuers.iter().map(|issuer| issuer.alg().to_owned()));
     head.push("allocations".to_owned());
 
     let mut notes = Vec::new();

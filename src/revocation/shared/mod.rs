@@ -125,7 +125,7 @@ impl SharedRevocations {
     ///
     /// If this is no tokio runtime.
     pub fn start(self) -> Result<Revocations, ConfigError> {
-        let runtime = Handle::try_current().map_err(|_| ConfigProblem::NoRuntime)?;
+        let runtime = Handle::try_current().map_err(|_| ConfigProblem::NoRuntime.into())?;
         let state = Arc::new(State::new(self.outage_limit));
         let (sender, outbox) = mpsc::channel(MOST_WAITING);
         let link = StoreLink {

@@ -104,7 +104,8 @@ impl RedisStore {
     ///
     /// If it is no such address.
     pub fn new(url: &str) -> Result<Self, ConfigError> {
-        let client = Client::open(url).map_err(|_| ConfigProblem::InvalidRedisUrl { needed: needed(url) })?;
+        let client =
+            Client::open(url).map_err(|_| ConfigProblem::InvalidRedisUrl { needed: needed(url) }.into())?;
         Ok(Self::of(client, "tower-jwt-auth"))
     }
 

@@ -9,9 +9,10 @@ use crate::peer::{Layered, Peer, now, orders};
 use crate::tokens::{AUDIENCE, ISSUER, Issuer, User};
 
 pub(super) fn open(issuer: &Issuer) -> Box<dyn Peer> {
+    let algorithm = issuer.alg().parse().expect("version 11 has all four");
     let tenant = TenantConfiguration::static_builder(issuer.jwks())
         .claims_validation(ClaimsValidationSpec::recommended(ISSUER, &vec![AUDIENCE.to_owned()]))
-        .allowed_algorithms(&[issuer.algorithm])
+        .allowed_algorithms(&[algorithm])
         .build();
     let server =
         OAuth2ResourceServer::<User>::builder().add_tenant(tenant.expect("the JWK set is well-formed"));
