@@ -35,24 +35,30 @@
 //! 1. [`JwtAuth`] is called with the request, as any tower service is.
 //! 2. A [`TokenSource`] finds the one credential in it, `Authorization: Bearer` by default.
 //! 3. A [`Verify`], ordinarily the [`JwtVerifier`], judges the token: its size and form, the key that the header names
-//!    among those of a [`KeySource`], the signature, and then the claims.
+//!    among those of a [`KeySource`](keys::KeySource), the signature, and then the claims.
 //! 4. A [`Policy`](policy::Policy) may be asked whether the claims permit this request: in the layer
 //!    ([`require`](JwtAuthLayer::require)), or on a route ([`RequireLayer`]).
 //! 5. The [`Claims`] are put into the request's extensions, and the service inside is called at once. Otherwise a
-//!    [`Reject`] makes the response, and the service never sees the request.
+//!    [`Reject`](reject::Reject) makes the response, and the service never sees the request.
 //!
-//! A request waits only where the token's key is not held and the [`KeySource`] can look for newer ones, or where an
+//! A request waits only where the token's key is not held and the [`KeySource`](keys::KeySource) can look for newer ones, or where an
 //! `IssuerResolver` (feature `remote-keys`) has to look up its issuer.
 //! [`PrincipalLayer`] stands inside and turns the claims into your application's own user.
 //!
 //! # Keys from a provider
 //!
-//! `RemoteKeys` (feature `remote-keys`) is the [`KeySource`] for any OpenID provider: it finds the keys, fetches them ahead of
+//! `RemoteKeys` (feature `remote-keys`) is the [`KeySource`](keys::KeySource) for any OpenID provider: it finds the keys, fetches them ahead of
 //! time, and keeps them through outages. Await its `ready` at start-up, before you listen, so that no request waits for the
-//! first fetch. [`JwtVerifier::add_keys`] adds a second key set of the same issuer. [`Issuers`] holds a verifier for each of
+//! first fetch. [`JwtVerifier::add_keys`] adds a second key set of the same issuer. [`Issuers`](verifiers::Issuers) holds a verifier for each of
 //! several issuers.
 //!
 #![doc = include_str!("providers.md")]
+//!
+//! # Other credentials
+//!
+//! [`AnyOf`](verifiers::AnyOf) puts several verifiers behind one layer, for JWTs, API keys and opaque tokens. It chooses by the
+//! scheme, the prefix or the form of the token, and gives each credential to exactly one of them. Your own verifier implements
+//! [`Verify`]: it sees the [`Credential`] with the request around it, and may add headers to the response.
 //!
 //! # Who may do what
 //!
@@ -75,11 +81,11 @@
 //!
 //! # Answers
 //!
-//! A refusal has an empty body, unless a [`Reject`] makes another one: [`ProblemJson`], [`Grpc`] or a closure. It makes the
+//! A refusal has an empty body, unless a [`Reject`](reject::Reject) makes another one: [`ProblemJson`](reject::ProblemJson), [`Grpc`](reject::Grpc) or a closure. It makes the
 //! bodies for handlers and extractors as well. Every refusal
 //! has `Cache-Control: no-store`, and the [`AuthError`] in its extensions for whatever logs and counts outside.
-//! Clients that upload large bodies [may not see a refusal](Reject#uploads).
-//! [`ProtectedResource`] tells clients where to get a token, as MCP servers have to.
+//! Clients that upload large bodies [may not see a refusal](reject::Reject#uploads).
+//! [`ProtectedResource`](resource_metadata::ProtectedResource) tells clients where to get a token, as MCP servers have to.
 //!
 //! # Tokens of one's own
 //!
@@ -89,7 +95,7 @@
 //!
 //! # Tokens that end early
 //!
-//! [`Revocations`] is a list of tokens, sessions and subjects that [`JwtVerifier::revocations`] holds every token against.
+//! [`Revocations`](revocation::Revocations) is a list of tokens, sessions and subjects that [`JwtVerifier::revocations`] holds every token against.
 //! `SharedRevocations` (feature `shared-revocations`) shares it among processes, by a `RevocationStore`, of which `RedisStore` (feature
 //! `redis`) is one.
 //!
@@ -125,11 +131,11 @@
 //!   first runs first. For a layer on one service there is `tonic::service::LayerExt`: `layer.named_layer(service)`.
 //! - A handler finds its claims with [`Claims::find(request.extensions())`](Claims::find). A policy sees
 //!   `/package.Service/Method` as the path.
-//! - A stream outlives the moment in which its token was judged: end it at [`TokenInfo::expires_at`].
+//! - A stream outlives the moment in which its token was judged: end it at [`TokenInfo::expires_at`](token::TokenInfo::expires_at).
 //!
 //! # In MCP servers
 //!
-//! - [`ProtectedResource`] tells clients where to get a token, as the Model Context Protocol requires.
+//! - [`ProtectedResource`](resource_metadata::ProtectedResource) tells clients where to get a token, as the Model Context Protocol requires.
 //! - The streamable HTTP service of [rmcp](https://docs.rs/rmcp) hands the parts of the request to its tools. A tool takes
 //!   `Extension(parts): Extension<http::request::Parts>` (of `rmcp::handler::server::tool`) and finds its claims with
 //!   [`Claims::find(&parts.extensions)`](Claims::find). They are those of the request that carries the call, so they are new
