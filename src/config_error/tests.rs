@@ -233,11 +233,13 @@ fn error_is_one_pointer() {
 
 #[test]
 fn question_mark_in_a_closure_needs_no_annotation() -> Result<(), ConfigError> {
-    let fallible = |fails: bool| {
-        let result: Result<(), ConfigError> =
-            if fails { Err(ConfigProblem::NoRuntime.into()) } else { Ok(()) };
-        Ok(result?)
+    let start = |is_in_runtime: bool| -> Result<(), ConfigError> {
+        if is_in_runtime { Ok(()) } else { Err(ConfigProblem::NoRuntime.into()) }
     };
-    fallible(false)?;
+    let start_both = || {
+        start(true)?;
+        Ok(start(true).is_ok())
+    };
+    assert!(start_both()?);
     Ok(())
 }
