@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn every_kind_finds_its_own_header() {
-        let offered = Challenges::bearer().add(Scheme::DPOP);
+        let offered = Challenges::bearer().add_scheme(Scheme::DPOP);
         let challenge = Challenge::new(Settings::default(), offered, 1);
         for (position, kind) in AuthErrorKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, position);

@@ -15,7 +15,7 @@ use crate::scheme::{Scheme, is_token};
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
 /// // `Bearer realm="api"` and `DPoP realm="api", algs="ES256 EdDSA"`
-/// let challenges = Challenges::bearer().add(Scheme::DPOP).param("algs", "ES256 EdDSA")?;
+/// let challenges = Challenges::bearer().add_scheme(Scheme::DPOP).param("algs", "ES256 EdDSA")?;
 /// # Ok(())
 /// # }
 /// ```
@@ -48,7 +48,7 @@ impl Challenges {
     }
 
     /// Adds a scheme, unless it is there.
-    pub fn add(mut self, scheme: Scheme<'_>) -> Self {
+    pub fn add_scheme(mut self, scheme: Scheme<'_>) -> Self {
         self.insert(Offer::new(scheme));
         self
     }

@@ -263,13 +263,13 @@ fn hide(error: AuthError) -> AuthError {
         | AuthErrorKind::UnsupportedToken
         | AuthErrorKind::WrongTokenType
         | AuthErrorKind::UnsupportedAlgorithm
-        | AuthErrorKind::InvalidSignature => error.answered_as(AuthErrorKind::UnknownKey),
+        | AuthErrorKind::InvalidSignature
+        | AuthErrorKind::InvalidToken => error.answered_as(AuthErrorKind::UnknownKey),
         _ => error,
     }
 }
 
 /// The payload and the `iss` of a token that nothing else is known of, read as a verifier reads it later.
-#[expect(clippy::type_complexity, reason = "it is used once")]
 fn read<'b>(
     token: &[u8],
     buffer: &'b mut Buffer<USUAL_PAYLOAD>,

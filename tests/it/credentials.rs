@@ -333,7 +333,7 @@ async fn verifiers_offer_schemes_with_parameters() {
         }
 
         fn challenges(&self) -> Challenges {
-            Challenges::bearer().add(Scheme::DPOP).param("algs", "ES256 EdDSA").unwrap()
+            Challenges::bearer().add_scheme(Scheme::DPOP).param("algs", "ES256 EdDSA").unwrap()
         }
     }
 
