@@ -1,20 +1,26 @@
-//! Headers that tell caches that a response belongs to a credential.
+//! Headers that a layer adds to the responses of the service inside.
 
+use std::sync::Arc;
+
+use http::Response;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, VARY};
 
+use crate::reject::set_headers;
 use crate::token_source::TokenSource;
 
-/// The headers that a layer adds to responses for caches.
+/// The headers that a layer adds to a response: for caches, and those of the verifier.
 ///
 /// Shared caches do not reuse a response to a request with `Authorization` (RFC 9111, section 3.5). They do not know that a
 /// cookie, another header or a query parameter is a credential as well.
-pub(crate) struct Caching {
+#[derive(Clone, Default)]
+pub(crate) struct Added {
     /// Headers that may hold a token, without `Authorization`.
     vary: Vec<HeaderName>,
     is_private: bool,
+    of_verifier: Option<Box<HeaderMap>>,
 }
 
-impl Caching {
+impl Added {
     /// For responses to requests with a token from one of `sources` that is not in `Authorization`.
     pub(crate) fn with_token(sources: &[TokenSource]) -> Option<Self> {
         let others = || sources.iter().filter(|source| !source.is_in_authorization());
@@ -25,7 +31,7 @@ impl Caching {
                 vary.push(name.clone());
             }
         }
-        Some(Self { vary, is_private: true })
+        Some(Self { vary, is_private: true, of_verifier: None })
     }
 
     /// For responses to requests in which none of `sources` found a token: anybody may see them who sends none either.
@@ -34,9 +40,28 @@ impl Caching {
         (!with_token.vary.is_empty()).then_some(Self { is_private: false, ..with_token })
     }
 
-    /// Adds the headers, unless the service inside has set them.
+    /// The same with the headers that the verifier of this request wants.
     #[cold]
-    pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
+    pub(crate) fn with_headers(caching: Option<Arc<Self>>, headers: Box<HeaderMap>) -> Arc<Self> {
+        let caching = caching.map(Arc::unwrap_or_clone).unwrap_or_default();
+        Arc::new(Self { of_verifier: Some(headers), ..caching })
+    }
+
+    /// Adds the headers. Those for caches are left out if the service inside has set them, or upgrades the connection: the
+    /// response to an upgrade is never cached.
+    #[cold]
+    pub(crate) fn add_to<B>(&self, response: &mut Response<B>) {
+        let is_upgrade = response.status().is_informational();
+        let headers = response.headers_mut();
+        if let Some(of_verifier) = &self.of_verifier {
+            set_headers(headers, HeaderMap::clone(of_verifier));
+        }
+        if !is_upgrade {
+            self.add_caching(headers);
+        }
+    }
+
+    fn add_caching(&self, headers: &mut HeaderMap) {
         if self.is_private && !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
         }

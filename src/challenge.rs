@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use http::{HeaderValue, StatusCode};
 
-use crate::challenges::{Challenges, Offer, quoted};
+use crate::challenges::{Challenges, Offer, OfferedSchemes, quoted};
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::kind::AuthErrorKind;
 use crate::scheme::Scheme;
@@ -81,33 +81,44 @@ impl Challenge {
 #[derive(Clone)]
 pub(crate) struct LayerChallenges {
     offered: Challenges,
+    is_bearer_alone: bool,
     /// Empty if all are the default.
     by_scheme: Vec<Arc<Challenge>>,
 }
 
 impl LayerChallenges {
     pub(crate) fn new(settings: Option<&Settings>, offered: Challenges) -> Self {
-        if settings.is_none() && offered == Challenges::bearer() {
-            return Self { offered, by_scheme: Vec::new() };
+        let is_bearer_alone = offered == Challenges::bearer();
+        if settings.is_none() && is_bearer_alone {
+            return Self { offered, is_bearer_alone, by_scheme: Vec::new() };
         }
         let settings = settings.cloned().unwrap_or_default();
         let challenge = |used| Arc::new(Challenge::new(settings.clone(), offered.clone(), used));
         let by_scheme = (0..offered.offers().len()).map(challenge).collect();
-        Self { offered, by_scheme }
+        Self { offered, is_bearer_alone, by_scheme }
     }
 
     /// The schemes that a client may use.
     #[inline]
-    pub(crate) fn offers(&self) -> &[Offer] {
-        self.offered.offers()
+    pub(crate) fn schemes(&self) -> OfferedSchemes<'_> {
+        if self.is_bearer_alone {
+            OfferedSchemes::Bearer
+        } else {
+            OfferedSchemes::These(self.offered.offers())
+        }
     }
 
     /// The challenge to a client that used `scheme`; `None` for the default.
     #[inline]
     pub(crate) fn to(&self, scheme: Scheme<'_>) -> Option<&Arc<Challenge>> {
-        if self.by_scheme.is_empty() { None } else { self.to_one_of_several(scheme) }
+        match &*self.by_scheme {
+            [] => None,
+            [only] => Some(only),
+            _ => self.to_one_of_several(scheme),
+        }
     }
 
+    #[cold]
     fn to_one_of_several(&self, scheme: Scheme<'_>) -> Option<&Arc<Challenge>> {
         self.by_scheme.get(self.offered.position(scheme).unwrap_or(0))
     }

@@ -33,6 +33,13 @@ pub(crate) struct Offer {
     pub(crate) params: String,
 }
 
+/// The schemes that a layer reads from `Authorization`. Nearly always it is the one that needs no list.
+#[derive(Clone, Copy)]
+pub(crate) enum OfferedSchemes<'a> {
+    Bearer,
+    These(&'a [Offer]),
+}
+
 /// The layer sets these itself.
 const RESERVED: [&str; 5] = ["realm", "error", "error_description", "scope", "resource_metadata"];
 

@@ -8,8 +8,9 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use crate::caching::Added;
 use crate::challenge::Challenge;
-use crate::gate::{ForResponse, Gate, Outgoing, Waited};
+use crate::gate::{Gate, Outgoing, Waited};
 use crate::policy::Policy;
 use crate::reject::Reject;
 use crate::verify::{PendingVerdict, Verify};
@@ -48,7 +49,7 @@ struct Waiting<S, V: Verify, R, P, B> {
     inner: S,
     gate: Arc<Gate<V, R, P>>,
     challenge: Option<Arc<Challenge>>,
-    added: ForResponse,
+    added: Option<Arc<Added>>,
 }
 
 impl<S, V, R, P, B> ResponseFuture<S, V, R, P, B>
@@ -70,8 +71,7 @@ where
         inner: S,
         gate: Arc<Gate<V, R, P>>,
     ) -> Self {
-        let Waited { verdict, challenge, caching } = waited;
-        let added = ForResponse { caching, headers: None };
+        let Waited { verdict, challenge, added } = waited;
         let waiting = Box::new(Waiting { verdict: Some(verdict), request, inner, gate, challenge, added });
         Self { state: State::Waiting { waiting: Some(waiting) } }
     }
@@ -91,7 +91,8 @@ where
             let result = ready!(verdict.as_mut().poll(cx));
             self.verdict = None;
             match self.gate.finish(&mut self.request, result, self.challenge.as_ref()) {
-                Ok(headers) => self.added.headers = headers,
+                Ok(None) => {}
+                Ok(Some(headers)) => self.added = Some(Added::with_headers(self.added.take(), headers)),
                 Err(error) => return Poll::Ready(Ok(Some(self.gate.refuse(error, &self.request)))),
             }
         }

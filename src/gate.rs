@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, Request, Response, StatusCode};
 
-use crate::caching::Caching;
+use crate::caching::Added;
 use crate::challenge::{Challenge, LayerChallenges, Settings};
 use crate::challenges::Challenges;
 use crate::claims::{Claims, NoClaims};
@@ -39,8 +39,8 @@ pub(crate) struct Gate<V, R, P> {
 pub(crate) struct Prepared {
     challenges: LayerChallenges,
     /// What responses tell caches, by where the token was; `None` if it was in `Authorization`.
-    with_token: Option<Arc<Caching>>,
-    without_token: Option<Arc<Caching>>,
+    with_token: Option<Arc<Added>>,
+    without_token: Option<Arc<Added>>,
 }
 
 impl Default for Prepared {
@@ -63,7 +63,7 @@ pub(crate) type Predicate = dyn Fn(Head<'_>) -> bool + Send + Sync;
 /// How far a request has come.
 pub(crate) enum Step<C> {
     /// The extensions are as the service inside expects them, with claims or without.
-    MayPass(ForResponse),
+    MayPass(Option<Arc<Added>>),
     Refused(AuthError),
     /// It has to wait for the verdict, and then be [finished](Gate::finish).
     Waiting(Waited<C>),
@@ -73,39 +73,25 @@ pub(crate) enum Step<C> {
 pub(crate) struct Waited<C> {
     pub(crate) verdict: PendingVerdict<C>,
     pub(crate) challenge: Option<Arc<Challenge>>,
-    pub(crate) caching: Option<Arc<Caching>>,
-}
-
-/// The headers that are added to the response of the service inside.
-#[derive(Default)]
-pub(crate) struct ForResponse {
-    pub(crate) caching: Option<Arc<Caching>>,
-    /// Those of the verifier.
-    pub(crate) headers: Option<Box<HeaderMap>>,
+    pub(crate) added: Option<Arc<Added>>,
 }
 
 /// What is left to do once the service inside has responded.
 pub(crate) struct Outgoing<R> {
     reject: R,
     kept: Kept,
-    added: ForResponse,
+    added: Option<Arc<Added>>,
 }
 
 impl<R> Outgoing<R> {
     #[inline]
-    pub(crate) fn finish<B>(&mut self, response: &mut Response<B>)
+    pub(crate) fn finish<B>(&self, response: &mut Response<B>)
     where
         R: Reject<B>,
     {
         self.kept.render(&self.reject, response);
-        if let Some(caching) = &self.added.caching {
-            // The response to an upgrade is never cached.
-            if !response.status().is_informational() {
-                caching.add_to(response.headers_mut());
-            }
-        }
-        if let Some(headers) = self.added.headers.take() {
-            reject::set_headers(response.headers_mut(), *headers);
+        if let Some(added) = &self.added {
+            added.add_to(response);
         }
     }
 }
@@ -135,8 +121,8 @@ impl<V, R, P> Gate<V, R, P> {
     {
         let prepare = || Prepared {
             challenges: LayerChallenges::new(self.settings.as_ref(), self.verifier.challenges()),
-            with_token: Caching::with_token(&self.sources).map(Arc::new),
-            without_token: Caching::without_token(&self.sources).map(Arc::new),
+            with_token: Added::with_token(&self.sources).map(Arc::new),
+            without_token: Added::without_token(&self.sources).map(Arc::new),
         };
         self.prepared = once.get_or_init(prepare).clone();
         self
@@ -144,7 +130,7 @@ impl<V, R, P> Gate<V, R, P> {
 
     /// Keeps what is needed of a request that may pass until its response is there.
     #[inline]
-    pub(crate) fn outgoing<B, ResBody>(&self, request: &Request<B>, added: ForResponse) -> Outgoing<R>
+    pub(crate) fn outgoing<B, ResBody>(&self, request: &Request<B>, added: Option<Arc<Added>>) -> Outgoing<R>
     where
         R: Reject<ResBody> + Clone,
     {
@@ -177,16 +163,16 @@ where
         let missing = || AuthError::new(AuthErrorKind::MissingCredential);
         if self.passes_unread.as_ref().is_some_and(|passes| passes((&*request).into())) {
             self.pass(request, missing().in_challenge(self.prepared.challenges.to_any()));
-            return Step::MayPass(ForResponse::default());
+            return Step::MayPass(None);
         }
         let head: Head<'_> = (&*request).into();
         let found = self.credential(head);
-        let caching = self.caching(&found);
+        let added = self.caching(&found);
         let mut challenge = self.prepared.challenges.to_any();
         let judged = match found {
             Ok(None) if self.lets_pass == LetsPass::WithoutCredential => {
                 self.pass(request, missing().in_challenge(challenge));
-                return Step::MayPass(ForResponse { caching, headers: None });
+                return Step::MayPass(added);
             }
             Ok(None) => Err(missing()),
             Ok(Some(Found { source, credential: FoundCredential { token, scheme } })) => {
@@ -207,7 +193,7 @@ where
                         }
                         Verdict::Pending(verdict) => {
                             let verdict = timer.until(verdict);
-                            return Step::Waiting(Waited { verdict, challenge: challenge.cloned(), caching });
+                            return Step::Waiting(Waited { verdict, challenge: challenge.cloned(), added });
                         }
                     }
                 }
@@ -215,7 +201,8 @@ where
             Err(kind) => Err(kind.into()),
         };
         match self.finish(request, judged, challenge) {
-            Ok(headers) => Step::MayPass(ForResponse { caching, headers }),
+            Ok(None) => Step::MayPass(added),
+            Ok(Some(headers)) => Step::MayPass(Some(Added::with_headers(added, headers))),
             Err(error) => Step::Refused(error),
         }
     }
@@ -276,7 +263,7 @@ where
     fn take_out_credential<B>(&self, request: &mut Request<B>) {
         for source in &self.sources {
             if self.removes_credential || source.is_always_taken_out() {
-                source.take_out(request, self.prepared.challenges.offers());
+                source.take_out(request, self.prepared.challenges.schemes());
             }
         }
     }
@@ -293,7 +280,7 @@ where
     /// The credential of a request: the only one, or the first one where that is preferred.
     #[inline]
     fn credential<'s, 'r>(&'s self, request: Head<'r>) -> Result<Option<Found<'s, 'r>>, AuthErrorKind> {
-        let offered = self.prepared.challenges.offers();
+        let offered = self.prepared.challenges.schemes();
         let mut found: Option<Found<'s, 'r>> = None;
         for source in &self.sources {
             let Some(first) = &found else {
@@ -312,7 +299,7 @@ where
     }
 
     #[inline]
-    fn caching(&self, found: &Result<Option<Found<'_, '_>>, AuthErrorKind>) -> Option<Arc<Caching>> {
+    fn caching(&self, found: &Result<Option<Found<'_, '_>>, AuthErrorKind>) -> Option<Arc<Added>> {
         match found {
             Ok(Some(found)) if found.source.is_in_authorization() => None,
             Ok(None) => self.prepared.without_token.clone(),

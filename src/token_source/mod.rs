@@ -16,7 +16,7 @@ use http::{Request, Uri, header};
 use self::condition::Condition;
 use self::custom::Custom;
 use self::syntax::{checked_name, credential, is_b64token};
-use crate::challenges::Offer;
+use crate::challenges::{Offer, OfferedSchemes};
 use crate::config_error::ConfigError;
 use crate::head::Head;
 use crate::kind::AuthErrorKind;
@@ -303,7 +303,7 @@ impl TokenSource {
     pub(crate) fn find<'s, 'r>(
         &'s self,
         request: Head<'r>,
-        offered: &'s [Offer],
+        offered: OfferedSchemes<'s>,
     ) -> Result<Option<FoundCredential<'s, 'r>>, AuthErrorKind> {
         if !self.conditions.iter().all(|condition| condition.holds(request)) {
             return Ok(None);
@@ -314,12 +314,10 @@ impl TokenSource {
                 let Some(value) = only_value(headers, &AUTHORIZATION)? else {
                     return Ok(None);
                 };
-                for scheme in offered.iter().map(Offer::scheme) {
-                    if let Some(token) = credential(value, scheme.as_str())? {
-                        return Ok(Some(FoundCredential { token: Cow::Borrowed(token), scheme }));
-                    }
+                match offered {
+                    OfferedSchemes::Bearer => credential(value, "Bearer")?.map(Cow::Borrowed),
+                    OfferedSchemes::These(offers) => return find_any(value, offers),
                 }
-                return Ok(None);
             }
             Place::Header { name, scheme: Some(scheme) } => {
                 let Some(value) = only_value(headers, name)? else {
@@ -345,7 +343,7 @@ impl TokenSource {
     }
 
     /// Returns true for two `Authorization` headers: no other source is preferred to a message that is ambiguous itself.
-    pub(crate) fn is_ambiguous(&self, request: Head<'_>, offered: &[Offer]) -> bool {
+    pub(crate) fn is_ambiguous(&self, request: Head<'_>, offered: OfferedSchemes<'_>) -> bool {
         self.is_in_authorization()
             && matches!(self.find(request, offered), Err(AuthErrorKind::MultipleCredentials))
     }
@@ -395,12 +393,15 @@ impl TokenSource {
 
     /// Takes every token out of this place, and leaves what else is there. Conditions do not matter: a token that was not
     /// read is a secret, too.
-    pub(crate) fn take_out<B>(&self, request: &mut Request<B>, offered: &[Offer]) {
+    pub(crate) fn take_out<B>(&self, request: &mut Request<B>, offered: OfferedSchemes<'_>) {
         let headers = request.headers_mut();
         match &self.place {
             Place::Authorization => {
-                let is_other = |value: &HeaderValue| {
-                    offered.iter().all(|offer| is_of_other_scheme(value, &offer.scheme))
+                let is_other = |value: &HeaderValue| match offered {
+                    OfferedSchemes::Bearer => is_of_other_scheme(value, "Bearer"),
+                    OfferedSchemes::These(offers) => {
+                        offers.iter().all(|offer| is_of_other_scheme(value, &offer.scheme))
+                    }
                 };
                 rewrite(headers, &AUTHORIZATION, |value| is_other(value).then(|| value.clone()));
             }
@@ -430,6 +431,20 @@ impl TokenSource {
             Place::Custom(custom) => &custom.headers,
         }
     }
+}
+
+/// The credential of a header that may have any of these schemes.
+#[cold]
+fn find_any<'s, 'r>(
+    value: &'r HeaderValue,
+    offers: &'s [Offer],
+) -> Result<Option<FoundCredential<'s, 'r>>, AuthErrorKind> {
+    for scheme in offers.iter().map(Offer::scheme) {
+        if let Some(token) = credential(value, scheme.as_str())? {
+            return Ok(Some(FoundCredential { token: Cow::Borrowed(token), scheme }));
+        }
+    }
+    Ok(None)
 }
 
 /// The value of a header. If it has several, it cannot be told which one counts.

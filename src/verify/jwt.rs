@@ -412,10 +412,10 @@ where
     ///
     /// The verdict is an [`AuthError`] whose kind says which check the token failed first.
     pub fn verify<'a>(&self, credential: impl Into<Credential<'a>>) -> Verdict<C> {
-        self.judge(credential.into())
+        self.judge(&credential.into())
     }
 
-    fn judge(&self, credential: Credential<'_>) -> Verdict<C> {
+    fn judge(&self, credential: &Credential<'_>) -> Verdict<C> {
         let keys = self.keys.current();
         match self.verify_with(&keys, credential) {
             Err(refusal) if self.may_have(refusal.newer_key) => {
@@ -437,7 +437,7 @@ where
     }
 
     /// With keys that are held.
-    fn verify_with(&self, keys: &KeySet, credential: Credential<'_>) -> Result<Claims<C>, Refusal> {
+    fn verify_with(&self, keys: &KeySet, credential: &Credential<'_>) -> Result<Claims<C>, Refusal> {
         let Some(cache) = &self.cache else {
             return self.rules.judge(keys, credential, false).map(|judged| judged.claims);
         };
@@ -454,7 +454,7 @@ where
     }
 
     /// After a look for newer keys, since the token's does not seem to be among those that were held.
-    fn verify_with_newer(&self, keys: &KeySet, credential: Credential<'_>, refusal: Refusal) -> Verdict<C> {
+    fn verify_with_newer(&self, keys: &KeySet, credential: &Credential<'_>, refusal: Refusal) -> Verdict<C> {
         let token = credential.token();
         let Refusal { kind, newer_key } = refusal;
         let refuse = |error: AuthError| Verdict::Ready(Err(self.explain(error, keys, token)));
@@ -484,12 +484,12 @@ where
             Refresh::Unchanged => kind.into(),
             Refresh::Failed(error) => without_newer_keys(kind, error),
             Refresh::Pending(refreshed) => {
-                let (verifier, credential) = (self.clone(), OwnedCredential::copy(credential));
+                let (verifier, credential) = (self.clone(), OwnedCredential::copy(*credential));
                 return Verdict::Pending(Box::pin(async move {
                     let failure = refreshed.await.err();
                     // One of several sources may have brought the key, whatever became of the others.
                     let keys = verifier.keys.current();
-                    let credential = credential.get();
+                    let credential = &credential.get();
                     let judged = verifier.verify_with(&keys, credential).map_err(|refusal| match failure {
                         Some(error) if refusal.newer_key != NewerKey::Impossible => {
                             without_newer_keys(refusal.kind, error)
@@ -565,7 +565,7 @@ where
     type Claims = C;
 
     fn verify(&self, credential: Credential<'_>) -> Verdict<C> {
-        self.judge(credential)
+        self.judge(&credential)
     }
 
     fn issuers(&self) -> Vec<String> {

@@ -103,7 +103,7 @@ impl Rules {
     pub(crate) fn judge<'k, C>(
         &self,
         keys: &'k KeySet,
-        credential: Credential<'_>,
+        credential: &Credential<'_>,
         to_remember: bool,
     ) -> Result<Judged<'k, C>, Refusal>
     where
