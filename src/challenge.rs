@@ -111,15 +111,6 @@ impl LayerChallenges {
     /// The challenge to a client that used `scheme`; `None` for the default.
     #[inline]
     pub(crate) fn to(&self, scheme: Scheme<'_>) -> Option<&Arc<Challenge>> {
-        match &*self.by_scheme {
-            [] => None,
-            [only] => Some(only),
-            _ => self.to_one_of_several(scheme),
-        }
-    }
-
-    #[cold]
-    fn to_one_of_several(&self, scheme: Scheme<'_>) -> Option<&Arc<Challenge>> {
         self.by_scheme.get(self.offered.position(scheme).unwrap_or(0))
     }
 

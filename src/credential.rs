@@ -24,7 +24,7 @@ use crate::scheme::Scheme;
 pub struct Credential<'a> {
     token: &'a [u8],
     scheme: Scheme<'a>,
-    request: Option<Head<'a>>,
+    request: Option<&'a Head<'a>>,
     /// The decoded payload of `token`, if it is a JWT that a router has looked at.
     payload: Option<&'a str>,
 }
@@ -38,7 +38,7 @@ impl<'a> Credential<'a> {
 
     /// Sets the request in which the credential was found, which a layer does for each credential.
     #[must_use]
-    pub fn with_request(self, request: Head<'a>) -> Self {
+    pub fn with_request(self, request: &'a Head<'a>) -> Self {
         Self { request: Some(request), ..self }
     }
 
@@ -75,7 +75,7 @@ impl<'a> Credential<'a> {
     /// `None` if there is no request, as in [`JwtVerifier::verify`](crate::JwtVerifier::verify).
     #[must_use]
     pub fn request(&self) -> Option<Head<'a>> {
-        self.request
+        self.request.copied()
     }
 
     /// The decoded payload, if a router has decoded it.
@@ -126,16 +126,16 @@ impl OwnedCredential {
         Self {
             token: credential.token.to_owned(),
             scheme: credential.scheme.as_str().into(),
-            request: credential.request.map(OwnedHead::copy),
+            request: credential.request.copied().map(OwnedHead::copy),
         }
     }
 
-    pub(crate) fn get(&self) -> Credential<'_> {
-        Credential {
-            token: &self.token,
-            scheme: Scheme::trusted(&self.scheme),
-            request: self.request.as_ref().map(OwnedHead::head),
-            payload: None,
-        }
+    pub(crate) fn head(&self) -> Option<Head<'_>> {
+        self.request.as_ref().map(OwnedHead::head)
+    }
+
+    /// The credential, in the request with this [head](Self::head).
+    pub(crate) fn get<'a>(&'a self, request: Option<&'a Head<'a>>) -> Credential<'a> {
+        Credential { token: &self.token, scheme: Scheme::trusted(&self.scheme), request, payload: None }
     }
 }

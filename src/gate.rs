@@ -1,5 +1,6 @@
 //! The decision about a request, in one place: find the token, have it judged, put the claims in or refuse.
 
+use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +17,8 @@ use crate::kind::AuthErrorKind;
 use crate::observe::{self, Timer};
 use crate::policy::Policy;
 use crate::reject::{self, Kept, Reject};
-use crate::token_source::{FoundCredential, TokenSource};
+use crate::scheme::Scheme;
+use crate::token_source::TokenSource;
 use crate::verify::{PendingVerdict, Verdict, Verify};
 
 /// What a layer is made of, but for the service inside.
@@ -38,6 +40,8 @@ pub(crate) struct Gate<V, R, P> {
 #[derive(Clone)]
 pub(crate) struct Prepared {
     challenges: LayerChallenges,
+    /// True if no credential can have another scheme, as nearly always.
+    is_bearer_alone: bool,
     /// What responses tell caches, by where the token was; `None` if it was in `Authorization`.
     with_token: Option<Arc<Added>>,
     without_token: Option<Arc<Added>>,
@@ -46,7 +50,7 @@ pub(crate) struct Prepared {
 impl Default for Prepared {
     fn default() -> Self {
         let challenges = LayerChallenges::new(None, Challenges::bearer());
-        Self { challenges, with_token: None, without_token: None }
+        Self { challenges, is_bearer_alone: true, with_token: None, without_token: None }
     }
 }
 
@@ -120,6 +124,8 @@ impl<V, R, P> Gate<V, R, P> {
         V: Verify,
     {
         let prepare = || Prepared {
+            is_bearer_alone: self.verifier.challenges() == Challenges::bearer()
+                && !self.sources.iter().any(TokenSource::has_own_scheme),
             challenges: LayerChallenges::new(self.settings.as_ref(), self.verifier.challenges()),
             with_token: Added::with_token(&self.sources).map(Arc::new),
             without_token: Added::without_token(&self.sources).map(Arc::new),
@@ -166,7 +172,7 @@ where
             return Step::MayPass(None);
         }
         let head: Head<'_> = (&*request).into();
-        let found = self.credential(head);
+        let found = self.credential(&head);
         let added = self.caching(&found);
         let mut challenge = self.prepared.challenges.to_any();
         let judged = match found {
@@ -175,13 +181,17 @@ where
                 return Step::MayPass(added);
             }
             Ok(None) => Err(missing()),
-            Ok(Some(Found { source, credential: FoundCredential { token, scheme } })) => {
-                challenge = self.prepared.challenges.to(scheme);
+            Ok(Some(Found { source, token })) => {
+                let mut scheme = Scheme::BEARER;
+                if !self.prepared.is_bearer_alone {
+                    scheme = source.scheme(&head, self.prepared.challenges.schemes());
+                    challenge = self.prepared.challenges.to(scheme);
+                }
                 if token.is_empty() {
                     Err(AuthErrorKind::MalformedCredential.into())
                 } else {
                     let timer = Timer::start();
-                    match self.verifier.verify(Credential::new(scheme, &token).with_request(head)) {
+                    match self.verifier.verify(Credential::new(scheme, &token).with_request(&head)) {
                         Verdict::Ready(judged) => {
                             timer.stop(&judged);
                             judged.map_err(|error| reconsider(source, &token, error))
@@ -279,12 +289,12 @@ where
 
     /// The credential of a request: the only one, or the first one where that is preferred.
     #[inline]
-    fn credential<'s, 'r>(&'s self, request: Head<'r>) -> Result<Option<Found<'s, 'r>>, AuthErrorKind> {
+    fn credential<'s, 'r>(&'s self, request: &Head<'r>) -> Result<Option<Found<'s, 'r>>, AuthErrorKind> {
         let offered = self.prepared.challenges.schemes();
         let mut found: Option<Found<'s, 'r>> = None;
         for source in &self.sources {
             let Some(first) = &found else {
-                found = source.find(request, offered)?.map(|credential| Found { source, credential });
+                found = source.find(request, offered)?.map(|token| Found { source, token });
                 continue;
             };
             let is_second = match self.prefers_first_source {
@@ -308,10 +318,10 @@ where
     }
 }
 
-/// A credential and the source that found it.
+/// A token and the source that found it.
 struct Found<'s, 'r> {
     source: &'s TokenSource,
-    credential: FoundCredential<'s, 'r>,
+    token: Cow<'r, [u8]>,
 }
 
 /// A token that was refused may have been no token at all: then the request is at fault, not the token.

@@ -80,12 +80,6 @@ enum Place {
 /// The token in a place, if there is one; it may be empty.
 type Found<'a> = Result<Option<Cow<'a, [u8]>>, AuthErrorKind>;
 
-/// The credential in a place: a token, which may be empty, and its scheme.
-pub(crate) struct FoundCredential<'s, 'r> {
-    pub(crate) token: Cow<'r, [u8]>,
-    pub(crate) scheme: Scheme<'s>,
-}
-
 impl TokenSource {
     fn at(place: Place) -> Self {
         Self { place, conditions: Vec::new() }
@@ -298,43 +292,43 @@ impl TokenSource {
         self
     }
 
-    /// The credential in this place, if there is one. In `Authorization` it may have any of the `offered` schemes.
+    /// The token in this place, if there is one. In `Authorization` it may have any of the `offered` schemes.
     #[inline]
-    pub(crate) fn find<'s, 'r>(
-        &'s self,
-        request: Head<'r>,
-        offered: OfferedSchemes<'s>,
-    ) -> Result<Option<FoundCredential<'s, 'r>>, AuthErrorKind> {
-        if !self.conditions.iter().all(|condition| condition.holds(request)) {
+    pub(crate) fn find<'r>(&self, request: &Head<'r>, offered: OfferedSchemes<'_>) -> Found<'r> {
+        if !self.conditions.iter().all(|condition| condition.holds(*request)) {
             return Ok(None);
         }
         let headers = request.headers();
-        let found = match &self.place {
-            Place::Authorization => {
-                let Some(value) = only_value(headers, &AUTHORIZATION)? else {
-                    return Ok(None);
-                };
-                match offered {
-                    OfferedSchemes::Bearer => credential(value, "Bearer")?.map(Cow::Borrowed),
-                    OfferedSchemes::These(offers) => return find_any(value, offers),
-                }
+        match &self.place {
+            Place::Authorization => only_value(headers, &AUTHORIZATION, |value| match offered {
+                OfferedSchemes::Bearer => credential(value, "Bearer"),
+                OfferedSchemes::These(offers) => Ok(find_any(value, offers)?.map(|(_, token)| token)),
+            }),
+            Place::Header { name, scheme } => only_value(headers, name, |value| match scheme {
+                Some(scheme) => credential(value, scheme),
+                None => Ok(Some(value.as_bytes())),
+            }),
+            Place::Cookie(name) => cookie::find(headers, name),
+            Place::Query(name) => query::find(request.uri(), name),
+            Place::WebSocketProtocol(marker) => websocket::find(headers, marker),
+            Place::Custom(custom) => Ok(custom.find(*request)),
+        }
+    }
+
+    pub(crate) fn has_own_scheme(&self) -> bool {
+        matches!(self.place, Place::Header { scheme: Some(_), .. })
+    }
+
+    /// The scheme of a token that was found here.
+    pub(crate) fn scheme<'s>(&'s self, request: &Head<'_>, offered: OfferedSchemes<'s>) -> Scheme<'s> {
+        match (&self.place, offered) {
+            (Place::Header { scheme: Some(scheme), .. }, _) => Scheme::trusted(scheme),
+            (Place::Authorization, OfferedSchemes::These(offers)) => {
+                let found = request.headers().get(AUTHORIZATION).map(|value| find_any(value, offers));
+                found.and_then(Result::ok).flatten().map_or(Scheme::BEARER, |(scheme, _)| scheme)
             }
-            Place::Header { name, scheme: Some(scheme) } => {
-                let Some(value) = only_value(headers, name)? else {
-                    return Ok(None);
-                };
-                let token = credential(value, scheme)?.map(Cow::Borrowed);
-                return Ok(token.map(|token| FoundCredential { token, scheme: Scheme::trusted(scheme) }));
-            }
-            Place::Header { name, scheme: None } => {
-                only_value(headers, name)?.map(|value| Cow::Borrowed(value.as_bytes()))
-            }
-            Place::Cookie(name) => cookie::find(headers, name)?,
-            Place::Query(name) => query::find(request.uri(), name)?,
-            Place::WebSocketProtocol(marker) => websocket::find(headers, marker)?,
-            Place::Custom(custom) => custom.find(request),
-        };
-        Ok(found.map(|token| FoundCredential { token, scheme: Scheme::BEARER }))
+            _ => Scheme::BEARER,
+        }
     }
 
     /// Returns true for sources that read the same place, for whichever requests.
@@ -343,7 +337,7 @@ impl TokenSource {
     }
 
     /// Returns true for two `Authorization` headers: no other source is preferred to a message that is ambiguous itself.
-    pub(crate) fn is_ambiguous(&self, request: Head<'_>, offered: OfferedSchemes<'_>) -> bool {
+    pub(crate) fn is_ambiguous(&self, request: &Head<'_>, offered: OfferedSchemes<'_>) -> bool {
         self.is_in_authorization()
             && matches!(self.find(request, offered), Err(AuthErrorKind::MultipleCredentials))
     }
@@ -438,27 +432,30 @@ impl TokenSource {
 fn find_any<'s, 'r>(
     value: &'r HeaderValue,
     offers: &'s [Offer],
-) -> Result<Option<FoundCredential<'s, 'r>>, AuthErrorKind> {
+) -> Result<Option<(Scheme<'s>, &'r [u8])>, AuthErrorKind> {
     for scheme in offers.iter().map(Offer::scheme) {
         if let Some(token) = credential(value, scheme.as_str())? {
-            return Ok(Some(FoundCredential { token: Cow::Borrowed(token), scheme }));
+            return Ok(Some((scheme, token)));
         }
     }
     Ok(None)
 }
 
-/// The value of a header. If it has several, it cannot be told which one counts.
+/// The token in the value of a header. If it has several, it cannot be told which one counts.
 #[inline]
 fn only_value<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
-) -> Result<Option<&'a HeaderValue>, AuthErrorKind> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next();
-    if value.is_some() && values.next().is_some() {
+    read: impl FnOnce(&'a HeaderValue) -> Result<Option<&'a [u8]>, AuthErrorKind>,
+) -> Found<'a> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let some_name_has_several = headers.len() > headers.keys_len();
+    if some_name_has_several && headers.get_all(name).iter().nth(1).is_some() {
         return Err(AuthErrorKind::MultipleCredentials);
     }
-    Ok(value)
+    Ok(read(value)?.map(Cow::Borrowed))
 }
 
 /// Of several tokens it cannot be told which one counts.

@@ -489,7 +489,8 @@ where
                     let failure = refreshed.await.err();
                     // One of several sources may have brought the key, whatever became of the others.
                     let keys = verifier.keys.current();
-                    let credential = &credential.get();
+                    let head = credential.head();
+                    let credential = &credential.get(head.as_ref());
                     let judged = verifier.verify_with(&keys, credential).map_err(|refusal| match failure {
                         Some(error) if refusal.newer_key != NewerKey::Impossible => {
                             without_newer_keys(refusal.kind, error)

@@ -19,7 +19,7 @@ use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::observe;
 use crate::sync::{Mutex, MutexGuard};
-use crate::verify::Verdict;
+use crate::verify::{AnyVerifier, Verdict};
 
 /// A resolver in use, with the issuers that it remembers.
 pub(crate) struct Resolver<C> {
@@ -201,7 +201,7 @@ where
             let outcome = lookup.wait(end).await;
             drop(place);
             match outcome {
-                Outcome::Found(verifier) => verifier.verify(credential.get()).await,
+                Outcome::Found(verifier) => verify_owned(&verifier, &credential).await,
                 Outcome::Absent => Err(no_such_issuer()),
                 Outcome::Failed(error) => Err(error),
             }
@@ -275,10 +275,10 @@ where
             let outcome = lookup.wait(end).await;
             drop(place);
             match outcome {
-                Outcome::Found(verifier) => verifier.verify(credential.get()).await,
+                Outcome::Found(verifier) => verify_owned(&verifier, &credential).await,
                 Outcome::Absent => Err(no_such_issuer()),
                 Outcome::Failed(_) if may_serve && !known.is_removed() => {
-                    known.verifier().verify(credential.get()).await
+                    verify_owned(&known.verifier(), &credential).await
                 }
                 Outcome::Failed(error) => Err(error.with_retry_after(known.retry_after())),
             }
@@ -344,6 +344,12 @@ impl<C> Drop for Task<C> {
         let removed = || Outcome::failed("the issuer was removed while it was looked up");
         self.teller.send_replace(Some(if is_current { outcome } else { removed() }));
     }
+}
+
+/// Verifies a credential whose request has waited.
+fn verify_owned<C>(verifier: &AnyVerifier<C>, credential: &OwnedCredential) -> Verdict<C> {
+    let head = credential.head();
+    verifier.verify(credential.get(head.as_ref()))
 }
 
 fn no_such_issuer() -> AuthError {
