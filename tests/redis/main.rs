@@ -359,7 +359,7 @@ async fn says_why_it_cannot_be_read() {
     let error = revocations.ready().await.unwrap_err();
     assert_eq!(error.kind(), RevocationsUnavailable);
     let stats = revocations.shared_stats().unwrap();
-    let cause = stats.last_error().unwrap().to_owned();
+    let cause = stats.last_error().unwrap().to_string();
     assert!(cause.to_lowercase().contains("password") && !cause.contains("wrong@"), "{cause}");
 }
 
