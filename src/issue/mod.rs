@@ -235,7 +235,7 @@ impl TokenIssuer {
     /// # Errors
     ///
     /// If a key of the same `kid` is published already; or if one has no `kid`, as secrets have unless they are
-    /// [given one](SigningKey::kid), and four of the same algorithm are.
+    /// [given one](SigningKey::with_kid), and four of the same algorithm are.
     pub fn rotate(&self, key: SigningKey) -> Result<(), ConfigError> {
         let now = self.now();
         self.keys.add(key, now.saturating_add(self.settings.publish_ahead), now, self.settings.lifetime)
@@ -279,7 +279,7 @@ impl TokenIssuer {
     /// use tower_jwt_auth::Algorithm;
     ///
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-    /// let [stolen, new] = [SigningKey::generate(Algorithm::EdDSA)?.kid("a"), SigningKey::generate(Algorithm::EdDSA)?.kid("b")];
+    /// let [stolen, new] = [SigningKey::generate(Algorithm::EdDSA)?.with_kid("a"), SigningKey::generate(Algorithm::EdDSA)?.with_kid("b")];
     /// let issuer = TokenIssuer::new(stolen, "https://id.example.com");
     /// assert!(!issuer.withdraw("a")); // it is the only one
     /// issuer.rotate_at(new, SystemTime::now())?;

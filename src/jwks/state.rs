@@ -409,7 +409,7 @@ impl State {
     fn has_found(&self, wanted: Lookup, fetched: &KeySet) -> bool {
         match wanted {
             Lookup::Named(name) => {
-                let mut names = fetched.keys().iter().filter_map(Key::name);
+                let mut names = fetched.keys().iter().filter_map(Key::kid);
                 names.any(|kid| self.names.hash_one(kid) == name)
             }
             Lookup::Replaced => fetched.has_other(&self.keys.current(), None),

@@ -10,7 +10,7 @@ use super::{Hand, kid, published};
 use crate::support::{self, AUDIENCE, ISSUER, NOW, at, refusal};
 
 fn key(kid: &str) -> SigningKey {
-    SigningKey::generate(Algorithm::EdDSA).unwrap().kid(kid)
+    SigningKey::generate(Algorithm::EdDSA).unwrap().with_kid(kid)
 }
 
 /// Of tokens that live 100 s; new keys are published 1,000 s ahead.
@@ -282,7 +282,7 @@ async fn no_more_secrets_without_a_name_than_a_token_is_tried_against() {
         "4 keys of this algorithm are published, and a token without `kid` is tried against no more: \
          give each key a `kid`"
     );
-    assert!(issuer.rotate(secret(4).kid("named")).is_err(), "those without a name sign on");
+    assert!(issuer.rotate(secret(4).with_kid("named")).is_err(), "those without a name sign on");
     issuer.rotate(key("of another algorithm")).unwrap();
     // Whichever signs, its tokens are good; and those that have ended make room.
     for time in [0, 2 * 3600 - 1, 2 * 3600, 5 * 3600] {
