@@ -207,14 +207,14 @@ impl TokenIssuer {
     ///
     /// ```
     /// use http::Request;
+    /// use tower::ServiceExt;
     /// use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
     /// use tower_jwt_auth::Algorithm;
-    /// use tower_service::Service;
     ///
-    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let issuer = TokenIssuer::new(SigningKey::generate(Algorithm::EdDSA)?, "https://id.example.com");
-    /// let mut service = issuer.jwks_service();
-    /// let answer = service.call(Request::new(())).into_inner().unwrap();
+    /// let answer = issuer.jwks_service().oneshot(Request::new(())).await?;
     /// assert_eq!(answer.headers()["cache-control"], "public, max-age=300");
     /// assert!(answer.body().starts_with(r#"{"keys":[{"alg":"EdDSA","#));
     /// # Ok(())

@@ -199,6 +199,7 @@ async fn secrets_rotate_unseen() {
 mod remote {
     use std::time::SystemTime;
 
+    use futures_util::FutureExt;
     use http::{Request, Response};
     use tokio::time::Instant;
     use tower_jwt_auth::JwtVerifier;
@@ -221,7 +222,7 @@ mod remote {
         let provider = Provider::new();
         let service = issuer.jwks_service();
         provider.answer(move |_| {
-            let Ok(answer) = service.clone().call(Request::new(())).into_inner();
+            let Ok(answer) = service.clone().call(Request::new(())).now_or_never().unwrap();
             let (parts, body) = answer.into_parts();
             Ok(Response::from_parts(parts, body.into_bytes()))
         });
