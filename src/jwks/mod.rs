@@ -303,7 +303,7 @@ impl RemoteKeys {
             stale_uses: counts.stale_uses.sum(),
             unknown_keys: counts.unknown_keys.sum(),
             cooldown_hits: counts.cooldown_hits.sum(),
-            turned_away: counts.turned_away.sum(),
+            rejected_waiters: counts.rejected_waiters.sum(),
             keys: keys.len(),
             skipped: keys.skipped().len(),
             age: progress.borrow().confirmed.map(|confirmed| confirmed.elapsed()),

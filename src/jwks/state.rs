@@ -106,8 +106,8 @@ impl State {
             Answer::Wait { attempt, has_begun } => (attempt, has_begun),
         };
         let Some(place) = self.place(lookup.is_held()) else {
-            self.counts.turned_away.add();
-            observe::turned_away(&self.provider);
+            self.counts.rejected_waiters.add();
+            observe::rejected_waiter(&self.provider);
             let cause = "as many requests as may wait for keys do so already";
             return Refresh::Failed(unavailable_for(cause, Duration::ZERO));
         };

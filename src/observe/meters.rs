@@ -21,7 +21,7 @@ const CONFIRMED: &str = "jwt_auth_jwks_confirmed_timestamp_seconds";
 const KEYS: &str = "jwt_auth_jwks_keys";
 const SKIPPED: &str = "jwt_auth_jwks_skipped_keys";
 const COOLDOWN_HITS: &str = "jwt_auth_jwks_cooldown_hits_total";
-const TURNED_AWAY: &str = "jwt_auth_jwks_turned_away_total";
+const REJECTED_WAITERS: &str = "jwt_auth_jwks_rejected_waiters_total";
 const STALE_USES: &str = "jwt_auth_jwks_stale_uses_total";
 const REVOCATIONS: &str = "jwt_auth_revocations_held";
 const STORE_CALLS: &str = "jwt_auth_revocation_store_calls_total";
@@ -52,9 +52,9 @@ pub fn describe_metrics() {
         "Tokens with an unknown key or a bad signature that caused no fetch, because of the cooldown."
     );
     describe_counter!(
-        TURNED_AWAY,
+        REJECTED_WAITERS,
         Unit::Count,
-        "Requests refused since as many as may wait for keys did so already."
+        "Requests rejected because as many as RemoteKeys::max_waiting allows were waiting for keys."
     );
     describe_counter!(
         STALE_USES,
@@ -205,8 +205,8 @@ pub(crate) fn cooldown_hit(provider: &Arc<str>) {
     counter!(COOLDOWN_HITS, "provider" => shared(provider)).increment(1);
 }
 
-pub(crate) fn turned_away(provider: &Arc<str>) {
-    counter!(TURNED_AWAY, "provider" => shared(provider)).increment(1);
+pub(crate) fn rejected_waiter(provider: &Arc<str>) {
+    counter!(REJECTED_WAITERS, "provider" => shared(provider)).increment(1);
 }
 
 pub(crate) fn stale_use(provider: &Arc<str>) {

@@ -187,17 +187,19 @@ async fn lookups_that_are_refused_and_skipped_keys_are_counted() {
     assert_eq!(counted("jwt_auth_jwks_skipped_keys"), is("jwt_auth_jwks_skipped_keys", 1));
     assert_eq!(counted("jwt_auth_jwks_cooldown_hits_total"), [""; 0]);
 
-    let [waiting, turned_away] =
-        ["x", "y"].map(|kid| verifier.verify(&token_from(ISSUER, kid)).into_future());
-    assert!(turned_away.await.is_err());
+    let [waiting, rejected] = ["x", "y"].map(|kid| verifier.verify(&token_from(ISSUER, kid)).into_future());
+    assert!(rejected.await.is_err());
     assert!(waiting.await.is_err());
     for _ in 0..3 {
         assert!(verifier.verify(&token_from(ISSUER, "x")).await.is_err());
     }
-    assert_eq!(counted("jwt_auth_jwks_turned_away_total"), is("jwt_auth_jwks_turned_away_total", 1));
+    assert_eq!(
+        counted("jwt_auth_jwks_rejected_waiters_total"),
+        is("jwt_auth_jwks_rejected_waiters_total", 1)
+    );
     assert_eq!(counted("jwt_auth_jwks_cooldown_hits_total"), is("jwt_auth_jwks_cooldown_hits_total", 3));
     let stats = keys.stats();
-    assert_eq!((stats.skipped(), stats.turned_away(), stats.cooldown_hits()), (1, 1, 3));
+    assert_eq!((stats.skipped(), stats.rejected_waiters(), stats.cooldown_hits()), (1, 1, 3));
     drop((keys, verifier));
     assert_eq!(counted("jwt_auth_jwks_skipped_keys"), is("jwt_auth_jwks_skipped_keys", 0));
 }
