@@ -111,7 +111,7 @@ impl Keys {
     }
 
     /// Takes away a key at once, unless there is no other. Tells whether it was there and is gone.
-    pub(crate) fn withdraw(&self, kid: &str, now: Duration, lifetime: Duration) -> bool {
+    pub(crate) fn remove(&self, kid: &str, now: Duration, lifetime: Duration) -> bool {
         let lifetime = self.longest(lifetime);
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let published = self.published.load();

@@ -203,7 +203,7 @@ async fn a_list_counts_when_all_pages_have_been_read() {
                 Ok(if is_last {
                     RevocationPage::last(page, position)
                 } else {
-                    RevocationPage::more(page, position)
+                    RevocationPage::with_more(page, position)
                 })
             })
         }
