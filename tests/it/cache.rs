@@ -459,7 +459,7 @@ async fn a_hit_is_answered_as_the_layer_answers_that_asks() {
         let layer = JwtAuthLayer::new(verifier.clone()).realm(realm).unwrap();
         let service = layer.layer(service_fn(async |request: Request<String>| {
             let claims = request.extensions().get::<Claims<Value>>().unwrap();
-            let error = Claims::refuse(claims, AuthErrorKind::InsufficientScope);
+            let error = Claims::reject(claims, AuthErrorKind::InsufficientScope);
             Ok::<Response<String>, std::convert::Infallible>(error.response(String::new()))
         }));
         let response = service.oneshot(bearer(&good_token())).await.unwrap();
