@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What has come of [`RemoteKeys`](crate::jwks::RemoteKeys) so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RemoteKeysStats {
     pub(super) fetches: u64,
     pub(super) failures: u64,
