@@ -56,7 +56,8 @@ fn main() {
             Algorithm::ES256 => (SigningKey::pem(algorithm, pem()), EncodingKey::from_ec_pem(&pem())),
             _ => (SigningKey::pem(algorithm, pem()), EncodingKey::from_ed_pem(&pem())),
         };
-        let (key, theirs) = (key.expect("the key is good").kid("2026-07"), theirs.expect("the key is good"));
+        let (key, theirs) =
+            (key.expect("the key is good").with_kid("2026-07"), theirs.expect("the key is good"));
         let issuer = TokenIssuer::new(key, ISSUER).audience(AUDIENCE);
         let header = Header { kid: Some("2026-07".to_owned()), ..Header::new(for_peer(algorithm)) };
         let encode = || {

@@ -26,7 +26,7 @@ const BUCKETS: [f64; 8] = [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 1e-3, 0.1, 2.5];
 
 /// Has everything measured from now on, for the whole process.
 fn record() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
-    let verification = Matcher::Full("jwt_auth_verification_seconds".to_owned());
+    let verification = Matcher::Full("jwt_auth_verification_duration_seconds".to_owned());
     let handle =
         PrometheusBuilder::new().set_buckets_for_metric(verification, &BUCKETS)?.install_recorder()?;
     describe_metrics();
@@ -116,10 +116,10 @@ mod tests {
         for line in [
             "# TYPE jwt_auth_requests_total counter",
             r#"jwt_auth_requests_total{outcome="accepted",kind="none"} 1"#,
-            r#"jwt_auth_requests_total{outcome="refused",kind="malformed_token"} 1"#,
-            "# HELP jwt_auth_verification_seconds How long judging a token took, with any wait for keys.",
-            "# TYPE jwt_auth_verification_seconds histogram",
-            r#"jwt_auth_verification_seconds_bucket{outcome="accepted",le="2.5"} 1"#,
+            r#"jwt_auth_requests_total{outcome="rejected",kind="malformed_token"} 1"#,
+            "# HELP jwt_auth_verification_duration_seconds How long judging a token took, with any wait for keys.",
+            "# TYPE jwt_auth_verification_duration_seconds histogram",
+            r#"jwt_auth_verification_duration_seconds_bucket{outcome="accepted",le="2.5"} 1"#,
         ] {
             assert!(text.lines().any(|other| other == line), "{line} is not in:\n{text}");
         }

@@ -20,7 +20,7 @@ use crate::observe::{About, MayBeLogged};
 /// handler can answer with axum's `Json(claims)`.
 ///
 /// Its one method is [`token`](Self::token), which tells when the token expires and who issued it. The rest are associated
-/// functions, so that no method of `C` is hidden: write `Claims::refuse(&claims, kind)`. A method `token` of `C` is
+/// functions, so that no method of `C` is hidden: write `Claims::reject(&claims, kind)`. A method `token` of `C` is
 /// `(*claims).token()`.
 ///
 /// In a test, claims are made by hand, with no token:
@@ -89,7 +89,7 @@ impl<C> Claims<C> {
     ///
     /// async fn purge(user: Claims<User>) -> Result<&'static str, AuthError> {
     ///     if !user.admin {
-    ///         return Err(Claims::refuse(&user, AuthErrorKind::InsufficientScope).with_required_scope("admin"));
+    ///         return Err(Claims::reject(&user, AuthErrorKind::InsufficientScope).with_required_scope("admin"));
     ///     }
     ///     Ok("done")
     /// }
@@ -101,7 +101,7 @@ impl<C> Claims<C> {
     /// # }
     /// ```
     #[must_use]
-    pub fn refuse(claims: &Self, kind: AuthErrorKind) -> AuthError {
+    pub fn reject(claims: &Self, kind: AuthErrorKind) -> AuthError {
         claims.error(AuthError::new(kind))
     }
 

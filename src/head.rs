@@ -1,6 +1,7 @@
 //! The head of a request, for everything that judges it.
 
 use std::borrow::Cow;
+use std::fmt::{self, Formatter};
 
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Uri};
@@ -9,7 +10,7 @@ use http::{Extensions, HeaderMap, Method, Request, Uri};
 ///
 /// A [`Verify`](crate::Verify), a [`Policy`](crate::policy::Policy), a [`Reject`](crate::reject::Reject) and the predicates of a layer
 /// see a request this way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Head<'a> {
     method: &'a Method,
     uri: &'a Uri,
@@ -84,6 +85,17 @@ impl<'a> From<&'a Parts> for Head<'a> {
             headers: &request.headers,
             extensions: &request.extensions,
         }
+    }
+}
+
+/// Shows no query, which may hold a token.
+impl fmt::Debug for Head<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("method", self.method)
+            .field("path", &self.uri.path())
+            .field("headers", self.headers)
+            .finish_non_exhaustive()
     }
 }
 

@@ -250,7 +250,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// it on. Whatever else is in the same place (other cookies, other parameters) stays.
     ///
     /// This covers all sources of the layer, also those that were not read or were ignored. A [custom](TokenSource::custom)
-    /// source says itself what to take out: by naming the headers that it reads, or with [`removing`](TokenSource::removing).
+    /// source says itself what to take out: by naming the headers that it reads, or with [`custom_with_strip`](TokenSource::custom_with_strip).
     /// What it finds elsewhere stays.
     ///
     /// Without this the credential stays where it is, marked as sensitive if it is in a header.

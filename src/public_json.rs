@@ -1,5 +1,10 @@
 //! JSON that everybody may read: the answer to any method.
 
+use std::convert::Infallible;
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
     CACHE_CONTROL, CONTENT_TYPE,
@@ -8,6 +13,26 @@ use http::{HeaderValue, Method, Response, StatusCode};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 const EVERYBODY: HeaderValue = HeaderValue::from_static("*");
+
+/// The future of a [`JwksService`](crate::issue::JwksService) or a
+/// [`ProtectedResourceService`](crate::resource_metadata::ProtectedResourceService). It is ready at once and cannot fail.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct JsonFuture(Ready<Result<Response<String>, Infallible>>);
+
+impl JsonFuture {
+    pub(crate) fn new(response: Response<String>) -> Self {
+        Self(ready(Ok(response)))
+    }
+}
+
+impl Future for JsonFuture {
+    type Output = Result<Response<String>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
 
 /// Answers `GET` and `HEAD` with `json`, for pages of every origin, and `OPTIONS`.
 pub(crate) fn answer(

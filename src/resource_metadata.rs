@@ -1,7 +1,6 @@
 //! What an API says of itself (RFC 9728).
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -11,7 +10,7 @@ use tower_service::Service;
 
 use crate::challenge::checked_scopes;
 use crate::config_error::{ConfigError, ConfigProblem};
-use crate::public_json;
+use crate::public_json::{self, JsonFuture};
 use crate::url::{public_url, without_secrets};
 
 /// What an API says of itself to clients that want a token for it: OAuth 2.0 Protected Resource Metadata
@@ -181,7 +180,7 @@ pub struct ProtectedResourceService {
 impl<B> Service<Request<B>> for ProtectedResourceService {
     type Response = Response<String>;
     type Error = Infallible;
-    type Future = Ready<Result<Response<String>, Infallible>>;
+    type Future = JsonFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -191,6 +190,6 @@ impl<B> Service<Request<B>> for ProtectedResourceService {
         let response = public_json::answer(request.method(), "application/json", CACHE_CONTROL, || {
             self.json.to_string()
         });
-        ready(Ok(response))
+        JsonFuture::new(response)
     }
 }

@@ -20,4 +20,5 @@
 
 pub use crate::future::ResponseFuture;
 pub use crate::principal::{PrincipalFuture, PrincipalService};
+pub use crate::public_json::JsonFuture;
 pub use crate::require::{RequireFuture, RequireService};

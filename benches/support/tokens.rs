@@ -132,7 +132,7 @@ impl Issuer {
             Algorithm::HS256 => Key::hmac(self.algorithm, self.key),
             _ => Key::pem(self.algorithm, self.key),
         };
-        self.verifier_of(KeySet::from(key.expect("the fixture is a key").kid(KID)))
+        self.verifier_of(KeySet::from(key.expect("the fixture is a key").with_kid(KID)))
     }
 
     /// One that gets its keys from elsewhere.

@@ -55,7 +55,7 @@ pub static SIGNERS: LazyLock<[Signer; 4]> = LazyLock::new(|| {
         algorithm,
         name,
         private: private.unwrap(),
-        public: public.unwrap().kid(name),
+        public: public.unwrap().with_kid(name),
     };
     let (rsa, ec, ed) = (pem!("rsa2048.private"), pem!("p256.private"), pem!("ed25519.private"));
     [

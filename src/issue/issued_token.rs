@@ -1,10 +1,10 @@
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Formatter};
 use std::time::SystemTime;
 
 /// A token that has just been issued.
 ///
-/// `Display` writes the token itself, for a header or an answer: whoever reads it can use it, so do not log it. `Debug`
-/// does not show it.
+/// Anyone who reads the token can use it, so do not log it. There is no `Display`, and `Debug` does not show the token:
+/// [`as_str`](Self::as_str) and [`into_string`](Self::into_string) give access to it.
 ///
 /// ```
 /// use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
@@ -13,9 +13,17 @@ use std::time::SystemTime;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let issuer = TokenIssuer::new(SigningKey::generate(Algorithm::EdDSA)?, "https://id.example.com");
 /// let token = issuer.issue(&serde_json::json!({"sub": "42"}))?;
-/// assert_eq!(format!("Bearer {token}"), ["Bearer ", token.as_str()].concat());
-/// assert_eq!(token.jti().len(), 22);
+/// assert_eq!(token.as_str().split('.').count(), 3);
+/// assert!(!format!("{token:?}").contains(token.as_str()));
 /// # Ok(())
+/// # }
+/// ```
+///
+/// This does not compile:
+///
+/// ```compile_fail,E0277
+/// # fn log(token: tower_jwt_auth::issue::IssuedToken) {
+/// println!("{token}");
 /// # }
 /// ```
 #[derive(Clone)]
@@ -48,12 +56,6 @@ impl IssuedToken {
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         self.expires_at
-    }
-}
-
-impl Display for IssuedToken {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.token)
     }
 }
 

@@ -1,12 +1,11 @@
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Request, Response};
 use tower_service::Service;
 
 use super::TokenIssuer;
-use crate::public_json;
+use crate::public_json::{self, JsonFuture};
 
 /// The service that [`TokenIssuer::jwks_service`] makes: answers `GET` and `HEAD` with the JWK set, and `OPTIONS`.
 #[derive(Clone, Debug)]
@@ -18,7 +17,7 @@ pub struct JwksService {
 impl<B> Service<Request<B>> for JwksService {
     type Response = Response<String>;
     type Error = Infallible;
-    type Future = Ready<Result<Response<String>, Infallible>>;
+    type Future = JsonFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -28,6 +27,7 @@ impl<B> Service<Request<B>> for JwksService {
         let cache_control = format!("public, max-age={}", self.issuer.max_age().as_secs());
         let cache_control = HeaderValue::try_from(cache_control).expect("digits can stand in a header");
         let jwks = || self.issuer.jwks();
-        ready(Ok(public_json::answer(request.method(), "application/jwk-set+json", cache_control, jwks)))
+        let media_type = "application/jwk-set+json";
+        JsonFuture::new(public_json::answer(request.method(), media_type, cache_control, jwks))
     }
 }

@@ -157,16 +157,16 @@ impl TokenIssuer {
     /// If the claims are not a JSON object, have one of these members, any other member twice or one named
     /// `$serde_json::private::..` at any depth, or the operating system gives no random numbers.
     pub fn issue<C: Serialize + ?Sized>(&self, claims: &C) -> Result<IssuedToken, IssueError> {
-        self.issue_for(self.settings.lifetime, claims)
+        self.issue_with_lifetime(self.settings.lifetime, claims)
     }
 
-    /// Issues a token that lives as long as is said here. Where it is longer than the [lifetime](Self::lifetime), other processes,
-    /// and this one after a restart, do not know of it when they drop a key that was rotated out.
+    /// Issues a token with a lifetime of its own. If it is longer than the [lifetime](Self::lifetime) of the issuer, other
+    /// processes, and this one after a restart, do not know of it when they drop a key that was rotated out.
     ///
     /// # Errors
     ///
     /// As [`issue`](Self::issue).
-    pub fn issue_for<C: Serialize + ?Sized>(
+    pub fn issue_with_lifetime<C: Serialize + ?Sized>(
         &self,
         lifetime: Duration,
         claims: &C,
@@ -207,14 +207,14 @@ impl TokenIssuer {
     ///
     /// ```
     /// use http::Request;
+    /// use tower::ServiceExt;
     /// use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
     /// use tower_jwt_auth::Algorithm;
-    /// use tower_service::Service;
     ///
-    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let issuer = TokenIssuer::new(SigningKey::generate(Algorithm::EdDSA)?, "https://id.example.com");
-    /// let mut service = issuer.jwks_service();
-    /// let answer = service.call(Request::new(())).into_inner().unwrap();
+    /// let answer = issuer.jwks_service().oneshot(Request::new(())).await?;
     /// assert_eq!(answer.headers()["cache-control"], "public, max-age=300");
     /// assert!(answer.body().starts_with(r#"{"keys":[{"alg":"EdDSA","#));
     /// # Ok(())
@@ -235,7 +235,7 @@ impl TokenIssuer {
     /// # Errors
     ///
     /// If a key of the same `kid` is published already; or if one has no `kid`, as secrets have unless they are
-    /// [given one](SigningKey::kid), and four of the same algorithm are.
+    /// [given one](SigningKey::with_kid), and four of the same algorithm are.
     pub fn rotate(&self, key: SigningKey) -> Result<(), ConfigError> {
         let now = self.now();
         self.keys.add(key, now.saturating_add(self.settings.publish_ahead), now, self.settings.lifetime)
@@ -266,12 +266,12 @@ impl TokenIssuer {
         self.keys.add(key, since_epoch(signs_from), self.now(), self.settings.lifetime)
     }
 
-    /// Withdraws a key at once, and not when its tokens have ended: one that somebody else may have got hold of. Its tokens are
-    /// refused by every verifier that has fetched the keys anew; of a `RemoteKeys` that takes five minutes at most, unless it is
-    /// told to `purge`. If it is the one that signs, the next one does from now on, so bring that in
-    /// [first](Self::rotate_at).
+    /// Removes a key at once, before its tokens have expired, for example because it was stolen.
     ///
-    /// Tells whether it is gone: it is not if there is no key of this `kid`, or no other key.
+    /// Every verifier that fetches the keys again rejects its tokens. A `RemoteKeys` does so within five minutes, or at once after
+    /// `purge`. If the removed key is the one that signs, the next key signs from now on, so [add that one](Self::rotate_at) first.
+    ///
+    /// Returns true if the key is gone, and false if there is no key with this `kid` or no other key.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -279,16 +279,16 @@ impl TokenIssuer {
     /// use tower_jwt_auth::Algorithm;
     ///
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-    /// let [stolen, new] = [SigningKey::generate(Algorithm::EdDSA)?.kid("a"), SigningKey::generate(Algorithm::EdDSA)?.kid("b")];
+    /// let [stolen, new] = [SigningKey::generate(Algorithm::EdDSA)?.with_kid("a"), SigningKey::generate(Algorithm::EdDSA)?.with_kid("b")];
     /// let issuer = TokenIssuer::new(stolen, "https://id.example.com");
-    /// assert!(!issuer.withdraw("a")); // it is the only one
+    /// assert!(!issuer.remove_key("a")); // it is the only one
     /// issuer.rotate_at(new, SystemTime::now())?;
-    /// assert!(issuer.withdraw("a"));
+    /// assert!(issuer.remove_key("a"));
     /// # Ok(())
     /// # }
     /// ```
-    pub fn withdraw(&self, kid: &str) -> bool {
-        self.keys.withdraw(kid, self.now(), self.settings.lifetime)
+    pub fn remove_key(&self, kid: &str) -> bool {
+        self.keys.remove(kid, self.now(), self.settings.lifetime)
     }
 
     /// How long a JWK set may be kept.

@@ -96,14 +96,14 @@ impl Keys {
         let lifetime = self.longest(lifetime);
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut keys = lasting(&self.published.load().all, now, lifetime);
-        if let Some(kid) = key.name().filter(|kid| keys.iter().any(|held| held.key.name() == Some(*kid))) {
+        if let Some(kid) = key.kid().filter(|kid| keys.iter().any(|held| held.key.kid() == Some(*kid))) {
             return Err(ConfigProblem::DuplicateKeyId { kid: kid.to_owned() }.into());
         }
         let place = keys.partition_point(|held| held.from <= from);
         let algorithm = key.algorithm();
         keys.insert(place, Arc::new(Signer::new(key, from)));
         let alike = || keys.iter().filter(|held| held.key.algorithm() == algorithm);
-        if alike().count() > MOST_CANDIDATES && alike().any(|held| held.key.name().is_none()) {
+        if alike().count() > MOST_CANDIDATES && alike().any(|held| held.key.kid().is_none()) {
             return Err(ConfigProblem::TooManyUnnamedKeys { max: MOST_CANDIDATES }.into());
         }
         self.published.store(Arc::new(Published::of(keys)));
@@ -111,17 +111,17 @@ impl Keys {
     }
 
     /// Takes away a key at once, unless there is no other. Tells whether it was there and is gone.
-    pub(crate) fn withdraw(&self, kid: &str, now: Duration, lifetime: Duration) -> bool {
+    pub(crate) fn remove(&self, kid: &str, now: Duration, lifetime: Duration) -> bool {
         let lifetime = self.longest(lifetime);
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let published = self.published.load();
-        if !published.all.iter().any(|held| held.key.name() == Some(kid)) {
+        if !published.all.iter().any(|held| held.key.kid() == Some(kid)) {
             return false;
         }
         // What has ended is not to come back in its place, nor by itself.
         let mut keys = lasting(&published.all, now, lifetime);
         let before = keys.len();
-        keys.retain(|held| held.key.name() != Some(kid));
+        keys.retain(|held| held.key.kid() != Some(kid));
         if keys.is_empty() {
             return false;
         }
@@ -177,7 +177,7 @@ impl Signer {
         }
 
         let headers = ["JWT", "at+jwt"].map(|typ| {
-            let header = Header { alg: key.algorithm(), typ, kid: key.name() };
+            let header = Header { alg: key.algorithm(), typ, kid: key.kid() };
             encode(&serde_json::to_vec(&header).expect("texts are JSON"))
         });
         Self { key, from, last_expiry: AtomicU64::new(0), headers }

@@ -19,7 +19,7 @@ use crate::verify::Key;
 /// use tower_jwt_auth::Algorithm;
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-/// let key = SigningKey::generate(Algorithm::EdDSA)?.kid("2026-01");
+/// let key = SigningKey::generate(Algorithm::EdDSA)?.with_kid("2026-01");
 /// assert_eq!(format!("{key:?}"), r#"SigningKey { kid: Some("2026-01"), algorithm: EdDSA, .. }"#);
 ///
 /// let error = SigningKey::hmac(Algorithm::HS256, b"a short one").unwrap_err();
@@ -44,7 +44,7 @@ enum Signer {
 }
 
 impl SigningKey {
-    /// A secret for HS256, HS384 or HS512. It has no `kid` until it is [given one](Self::kid), and is never published.
+    /// A secret for HS256, HS384 or HS512. It has no `kid` until it is [given one](Self::with_kid), and is never published.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl SigningKey {
     /// A private key in PEM: `PRIVATE KEY` ([RFC 5958](https://www.rfc-editor.org/rfc/rfc5958)), `RSA PRIVATE KEY`
     /// ([RFC 8017, appendix A.1.2](https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.2)) or `EC PRIVATE KEY`
     /// ([RFC 5915](https://www.rfc-editor.org/rfc/rfc5915)). Its `kid` is its thumbprint
-    /// ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)), until it is [given another](Self::kid).
+    /// ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)), until it is [given another](Self::with_kid).
     ///
     /// Lines may have any length and end in LF, CR LF or CR; text around the key and blocks that are not private
     /// keys are ignored.
@@ -112,13 +112,19 @@ impl SigningKey {
         }
     }
 
-    /// Names the key: this stands in the header of every token, and with the public key.
+    /// Sets the `kid`, for the header of every token and for the public key.
     #[must_use]
-    pub fn kid(mut self, kid: impl Into<String>) -> Self {
+    pub fn with_kid(mut self, kid: impl Into<String>) -> Self {
         let kid = kid.into();
-        self.verifying = self.verifying.kid(kid.clone());
+        self.verifying = self.verifying.with_kid(kid.clone());
         self.kid = Some(kid);
         self
+    }
+
+    /// The `kid` of the key, if it has one.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
     }
 
     /// The one algorithm it signs with.
@@ -133,14 +139,9 @@ impl SigningKey {
         self.verifying.clone().forgetful()
     }
 
-    /// What stands in the header of its tokens.
-    pub(crate) fn name(&self) -> Option<&str> {
-        self.kid.as_deref()
-    }
-
     /// The public key, if there is one.
     pub(crate) fn jwk(&self) -> Option<Jwk> {
-        Some(self.public.as_ref()?.jwk(self.algorithm, self.name()))
+        Some(self.public.as_ref()?.jwk(self.algorithm, self.kid()))
     }
 
     /// `None` where the operating system gives no random numbers.
@@ -217,7 +218,7 @@ impl SigningKey {
         }
         let kid = public.thumbprint();
         let signer = Signer::Private(Arc::new(private));
-        Ok(Self { algorithm, kid: None, signer, verifying, public: Some(public) }.kid(kid))
+        Ok(Self { algorithm, kid: None, signer, verifying, public: Some(public) }.with_kid(kid))
     }
 }
 

@@ -303,7 +303,7 @@ impl RemoteKeys {
             stale_uses: counts.stale_uses.sum(),
             unknown_keys: counts.unknown_keys.sum(),
             cooldown_hits: counts.cooldown_hits.sum(),
-            turned_away: counts.turned_away.sum(),
+            rejected_waiters: counts.rejected_waiters.sum(),
             keys: keys.len(),
             skipped: keys.skipped().len(),
             age: progress.borrow().confirmed.map(|confirmed| confirmed.elapsed()),
@@ -326,7 +326,7 @@ impl RemoteKeys {
         self.0.state.keys.current().skipped().to_vec()
     }
 
-    /// Why the last attempt failed, with its chain of `source`s; `None` where it did not.
+    /// Why the last attempt failed, with its chain of `source`s. `None` after a good attempt.
     #[must_use]
     pub fn last_error(&self) -> Option<Arc<dyn std::error::Error + Send + Sync>> {
         let error = self.0.state.progress.borrow().outcome.as_ref().err().cloned();

@@ -106,8 +106,8 @@ impl State {
             Answer::Wait { attempt, has_begun } => (attempt, has_begun),
         };
         let Some(place) = self.place(lookup.is_held()) else {
-            self.counts.turned_away.add();
-            observe::turned_away(&self.provider);
+            self.counts.rejected_waiters.add();
+            observe::rejected_waiter(&self.provider);
             let cause = "as many requests as may wait for keys do so already";
             return Refresh::Failed(unavailable_for(cause, Duration::ZERO));
         };
@@ -409,7 +409,7 @@ impl State {
     fn has_found(&self, wanted: Lookup, fetched: &KeySet) -> bool {
         match wanted {
             Lookup::Named(name) => {
-                let mut names = fetched.keys().iter().filter_map(Key::name);
+                let mut names = fetched.keys().iter().filter_map(Key::kid);
                 names.any(|kid| self.names.hash_one(kid) == name)
             }
             Lookup::Replaced => fetched.has_other(&self.keys.current(), None),

@@ -2,14 +2,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What has come of [`RemoteKeys`](crate::jwks::RemoteKeys) so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RemoteKeysStats {
     pub(super) fetches: u64,
     pub(super) failures: u64,
     pub(super) stale_uses: u64,
     pub(super) unknown_keys: u64,
     pub(super) cooldown_hits: u64,
-    pub(super) turned_away: u64,
+    pub(super) rejected_waiters: u64,
     pub(super) keys: usize,
     pub(super) skipped: usize,
     pub(super) age: Option<Duration>,
@@ -49,10 +49,11 @@ impl RemoteKeysStats {
         self.cooldown_hits
     }
 
-    /// How many requests were refused at once, since as many as may wait did so already.
+    /// How many requests were rejected at once, because as many as
+    /// [`max_waiting`](super::RemoteKeys::max_waiting) allows were already waiting.
     #[must_use]
-    pub fn turned_away(&self) -> u64 {
-        self.turned_away
+    pub fn rejected_waiters(&self) -> u64 {
+        self.rejected_waiters
     }
 
     /// How many keys are held.
@@ -84,7 +85,7 @@ pub(super) struct Counts {
     pub(super) stale_uses: Count,
     pub(super) unknown_keys: Count,
     pub(super) cooldown_hits: Count,
-    pub(super) turned_away: Count,
+    pub(super) rejected_waiters: Count,
 }
 
 #[derive(Debug, Default)]

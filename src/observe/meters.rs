@@ -13,17 +13,17 @@ use metrics::{
 use crate::kind::AuthErrorKind;
 
 const REQUESTS: &str = "jwt_auth_requests_total";
-const REFUSALS: &str = "jwt_auth_refusals_total";
-const VERIFICATION: &str = "jwt_auth_verification_seconds";
+const REJECTIONS: &str = "jwt_auth_rejections_total";
+const VERIFICATION: &str = "jwt_auth_verification_duration_seconds";
 const CACHE_LOOKUPS: &str = "jwt_auth_cache_lookups_total";
 const FETCHES: &str = "jwt_auth_jwks_fetches_total";
-const CONFIRMED: &str = "jwt_auth_jwks_confirmed_timestamp_seconds";
+const LAST_SUCCESS: &str = "jwt_auth_jwks_last_success_timestamp_seconds";
 const KEYS: &str = "jwt_auth_jwks_keys";
 const SKIPPED: &str = "jwt_auth_jwks_skipped_keys";
 const COOLDOWN_HITS: &str = "jwt_auth_jwks_cooldown_hits_total";
-const TURNED_AWAY: &str = "jwt_auth_jwks_turned_away_total";
+const REJECTED_WAITERS: &str = "jwt_auth_jwks_rejected_waiters_total";
 const STALE_USES: &str = "jwt_auth_jwks_stale_uses_total";
-const REVOCATIONS: &str = "jwt_auth_revocations_held";
+const REVOCATIONS: &str = "jwt_auth_revocations";
 const STORE_CALLS: &str = "jwt_auth_revocation_store_calls_total";
 
 /// Tells the recorder that is installed what the measurements are and in which units: for the `HELP` lines of Prometheus, say.
@@ -31,7 +31,7 @@ const STORE_CALLS: &str = "jwt_auth_revocation_store_calls_total";
 /// Call it once, after the recorder was installed. The measurements come without it, too.
 pub fn describe_metrics() {
     describe_counter!(REQUESTS, Unit::Count, "Requests that a JwtAuthLayer has decided about.");
-    describe_counter!(REFUSALS, Unit::Count, "Refusals that were answered, whatever part decided.");
+    describe_counter!(REJECTIONS, Unit::Count, "Rejections that were answered, whatever part decided.");
     describe_histogram!(
         VERIFICATION,
         Unit::Seconds,
@@ -40,7 +40,7 @@ pub fn describe_metrics() {
     describe_counter!(CACHE_LOOKUPS, Unit::Count, "Looks into a cache of tokens.");
     describe_counter!(FETCHES, Unit::Count, "Attempts to fetch keys that have ended.");
     describe_gauge!(
-        CONFIRMED,
+        LAST_SUCCESS,
         Unit::Seconds,
         "Unix time at which the keys were last found to be the provider's."
     );
@@ -52,9 +52,9 @@ pub fn describe_metrics() {
         "Tokens with an unknown key or a bad signature that caused no fetch, because of the cooldown."
     );
     describe_counter!(
-        TURNED_AWAY,
+        REJECTED_WAITERS,
         Unit::Count,
-        "Requests refused since as many as may wait for keys did so already."
+        "Requests rejected because as many as RemoteKeys::max_waiting allows were waiting for keys."
     );
     describe_counter!(
         STALE_USES,
@@ -75,11 +75,11 @@ pub(crate) fn request_passed(kind: AuthErrorKind) {
 }
 
 pub(crate) fn request_refused(kind: AuthErrorKind) {
-    counter!(REQUESTS, "outcome" => "refused", "kind" => kind.name()).increment(1);
+    counter!(REQUESTS, "outcome" => "rejected", "kind" => kind.name()).increment(1);
 }
 
 pub(super) fn refusal_answered(kind: AuthErrorKind) {
-    counter!(REFUSALS, "kind" => kind.name()).increment(1);
+    counter!(REJECTIONS, "kind" => kind.name()).increment(1);
 }
 
 /// What measures how long a token takes.
@@ -95,7 +95,7 @@ impl Timer {
         // Labels that are literals make a static key, so that nothing is allocated.
         let seconds = match judged {
             Ok(_) => histogram!(VERIFICATION, "outcome" => "accepted"),
-            Err(_) => histogram!(VERIFICATION, "outcome" => "refused"),
+            Err(_) => histogram!(VERIFICATION, "outcome" => "rejected"),
         };
         seconds.record(self.0.elapsed());
     }
@@ -121,9 +121,9 @@ pub(crate) fn cache_looked_up(is_hit: bool) {
 }
 
 pub(super) fn keys_fetched(provider: &Arc<str>) {
-    counter!(FETCHES, "provider" => shared(provider), "outcome" => "good").increment(1);
+    counter!(FETCHES, "provider" => shared(provider), "outcome" => "succeeded").increment(1);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    gauge!(CONFIRMED, "provider" => shared(provider)).set(now);
+    gauge!(LAST_SUCCESS, "provider" => shared(provider)).set(now);
 }
 
 pub(super) fn fetch_failed(provider: &Arc<str>) {
@@ -205,8 +205,8 @@ pub(crate) fn cooldown_hit(provider: &Arc<str>) {
     counter!(COOLDOWN_HITS, "provider" => shared(provider)).increment(1);
 }
 
-pub(crate) fn turned_away(provider: &Arc<str>) {
-    counter!(TURNED_AWAY, "provider" => shared(provider)).increment(1);
+pub(crate) fn rejected_waiter(provider: &Arc<str>) {
+    counter!(REJECTED_WAITERS, "provider" => shared(provider)).increment(1);
 }
 
 pub(crate) fn stale_use(provider: &Arc<str>) {
@@ -235,7 +235,7 @@ fn until_it_is_so(count: impl Fn() -> isize, mut held: isize, tell: impl Fn(isiz
 }
 
 pub(super) fn store_answered(call: &'static str) {
-    counter!(STORE_CALLS, "call" => call, "outcome" => "good").increment(1);
+    counter!(STORE_CALLS, "call" => call, "outcome" => "succeeded").increment(1);
 }
 
 pub(super) fn store_failed(call: &'static str) {

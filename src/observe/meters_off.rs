@@ -67,7 +67,7 @@ pub(crate) fn stale_use(_: &Arc<str>) {}
 pub(crate) fn cooldown_hit(_: &Arc<str>) {}
 
 #[inline]
-pub(crate) fn turned_away(_: &Arc<str>) {}
+pub(crate) fn rejected_waiter(_: &Arc<str>) {}
 
 #[inline]
 pub(crate) fn revocations_held(_: isize) {}

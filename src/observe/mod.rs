@@ -23,8 +23,8 @@ pub(crate) use self::events::{About, MayBeLogged, keys_skipped};
 #[cfg(feature = "metrics")]
 pub use self::meters::describe_metrics;
 pub(crate) use self::meters::{
-    HeldKeys, Timer, cache_looked_up, cooldown_hit, request_accepted, request_passed, request_refused,
-    revocations_held, stale_use, turned_away,
+    HeldKeys, Timer, cache_looked_up, cooldown_hit, rejected_waiter, request_accepted, request_passed,
+    request_refused, revocations_held, stale_use,
 };
 use crate::kind::AuthErrorKind;
 

@@ -100,7 +100,7 @@ impl Kept {
 /// async fn purge(request: Request<String>) -> Result<Response<String>, std::convert::Infallible> {
 ///     match Claims::<User>::find(request.extensions()) {
 ///         Ok(user) if user.admin => Ok(Response::new("done".to_owned())),
-///         Ok(user) => Ok(Claims::refuse(user, AuthErrorKind::InsufficientScope).into()),
+///         Ok(user) => Ok(Claims::reject(user, AuthErrorKind::InsufficientScope).into()),
 ///         Err(error) => Ok(error.into()),
 ///     }
 /// }

@@ -9,23 +9,23 @@ use crate::head::Head;
 
 type Find = dyn for<'a> Fn(Head<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 
-type TakeOut = dyn Fn(&mut HeaderMap, &mut Uri) + Send + Sync;
+pub(super) type Strip = dyn Fn(&mut HeaderMap, &mut Uri) + Send + Sync;
 
-/// A function that finds the token, the headers that it reads, and a function that takes the token out.
+/// A function that finds the token, the headers that it reads, and a function that removes the token.
 #[derive(Clone)]
 pub(super) struct Custom {
     find: Arc<Find>,
     pub(super) headers: Vec<HeaderName>,
     /// `None` removes the headers as a whole.
-    pub(super) take_out: Option<Arc<TakeOut>>,
+    strip: Option<Arc<Strip>>,
 }
 
 impl Custom {
-    pub(super) fn new<F>(headers: Vec<HeaderName>, find: F) -> Self
+    pub(super) fn new<F>(headers: Vec<HeaderName>, find: F, strip: Option<Arc<Strip>>) -> Self
     where
         F: for<'a> Fn(Head<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
     {
-        Self { find: Arc::new(find), headers, take_out: None }
+        Self { find: Arc::new(find), headers, strip }
     }
 
     pub(super) fn find<'a>(&self, request: Head<'a>) -> Option<Cow<'a, [u8]>> {
@@ -36,7 +36,7 @@ impl Custom {
     }
 
     pub(super) fn take_out<B>(&self, request: &mut Request<B>) {
-        let Some(take_out) = &self.take_out else {
+        let Some(strip) = &self.strip else {
             for name in &self.headers {
                 request.headers_mut().remove(name);
             }
@@ -44,7 +44,7 @@ impl Custom {
         };
         // `Request` lends its headers and its URI only one after the other.
         let mut uri = mem::take(request.uri_mut());
-        take_out(request.headers_mut(), &mut uri);
+        strip(request.headers_mut(), &mut uri);
         *request.uri_mut() = uri;
     }
 }

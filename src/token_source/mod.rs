@@ -177,9 +177,9 @@ impl TokenSource {
     /// The place where your own function finds the token.
     ///
     /// `headers` are the headers that `find` reads. The layer marks them as sensitive, and
-    /// [`strip_credential`](crate::JwtAuthLayer::strip_credential) removes them as a whole. If it should remove less, or if the
-    /// token is not in a header, say how to remove it with [`removing`](Self::removing). Without headers and without `removing`
-    /// the token stays where it is.
+    /// [`strip_credential`](crate::JwtAuthLayer::strip_credential) removes them as a whole. Without headers the token stays where
+    /// it is. If the layer should remove less, or if the token is not in a header, use
+    /// [`custom_with_strip`](Self::custom_with_strip).
     ///
     /// ```
     /// use http::HeaderName;
@@ -196,14 +196,14 @@ impl TokenSource {
     where
         F: for<'a> Fn(Head<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
     {
-        Self::at(Place::Custom(Custom::new(headers.into_iter().collect(), find)))
+        Self::at(Place::Custom(Custom::new(headers.into_iter().collect(), find, None)))
     }
 
-    /// Says how to take out what a [custom](Self::custom) source finds.
+    /// A [custom](Self::custom) source with a function that removes the token from a request.
     ///
-    /// [`strip_credential`](crate::JwtAuthLayer::strip_credential) calls `take_out` for every request that reaches the
+    /// [`strip_credential`](crate::JwtAuthLayer::strip_credential) calls `strip` for every request that reaches the
     /// service inside, also for one without a token, with a bad one or with several. It must remove all of them and leave
-    /// other requests as they are. Does nothing to the other sources, which take out their own.
+    /// other requests as they are.
     ///
     /// ```
     /// use std::convert::Infallible;
@@ -217,12 +217,15 @@ impl TokenSource {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?);
     /// // A calendar program cannot send headers: `/feeds/eyJ0...`
-    /// let source = TokenSource::custom([], |request| request.uri().path().strip_prefix("/feeds/").map(Into::into))
-    ///     .removing(|_headers, uri| {
+    /// let source = TokenSource::custom_with_strip(
+    ///     [],
+    ///     |request| request.uri().path().strip_prefix("/feeds/").map(Into::into),
+    ///     |_headers, uri| {
     ///         if uri.path().starts_with("/feeds/") {
     ///             *uri = Uri::from_static("/feeds/");
     ///         }
-    ///     });
+    ///     },
+    /// );
     /// let layer = JwtAuthLayer::new(verifier).token_source(source).strip_credential();
     ///
     /// let service = ServiceBuilder::new()
@@ -233,14 +236,12 @@ impl TokenSource {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn removing<F>(mut self, take_out: F) -> Self
+    pub fn custom_with_strip<F, G>(headers: impl IntoIterator<Item = HeaderName>, find: F, strip: G) -> Self
     where
-        F: Fn(&mut HeaderMap, &mut Uri) + Send + Sync + 'static,
+        F: for<'a> Fn(Head<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+        G: Fn(&mut HeaderMap, &mut Uri) + Send + Sync + 'static,
     {
-        if let Place::Custom(custom) = &mut self.place {
-            custom.take_out = Some(Arc::new(take_out));
-        }
-        self
+        Self::at(Place::Custom(Custom::new(headers.into_iter().collect(), find, Some(Arc::new(strip)))))
     }
 
     /// Reads this source only for requests that match `predicate`.

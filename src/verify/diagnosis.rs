@@ -184,7 +184,7 @@ fn unknown_key(header: &Header<'_>, keys: &KeySet) -> String {
     let held = listed(all.iter(), shown);
     let hint = Algorithm::named(&header.alg).map(|algorithm| assumption(algorithm, all.iter()));
     let hint = hint.unwrap_or_default();
-    let is_nameless = |key: &Key| key.name().is_none() && !key.serves(header.kid.as_deref());
+    let is_nameless = |key: &Key| key.kid().is_none() && !key.serves(header.kid.as_deref());
     let nameless = match all.iter().any(is_nameless) {
         true => "; a key without `kid` in a JWK set serves only tokens without one",
         false => "",
@@ -230,7 +230,7 @@ fn skipped_of(keys: &KeySet, header: &Header<'_>) -> Option<String> {
 }
 
 fn shown(key: &Key) -> String {
-    match key.name() {
+    match key.kid() {
         Some(kid) => format!("{} ({})", quoted(kid), key.algorithm()),
         None => format!("one without `kid` ({})", key.algorithm()),
     }

@@ -107,8 +107,8 @@ impl<C> JwtVerifier<C> {
     /// use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, RegisteredClaims};
     ///
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-    /// let keys = KeySet::from(Key::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?.kid("new"));
-    /// let others = KeySet::from(Key::hmac(Algorithm::HS256, b"one more for this example, 32 bytes")?.kid("old"));
+    /// let keys = KeySet::from(Key::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?.with_kid("new"));
+    /// let others = KeySet::from(Key::hmac(Algorithm::HS256, b"one more for this example, 32 bytes")?.with_kid("old"));
     /// let verifier =
     ///     JwtVerifier::<RegisteredClaims>::new(keys).issuer("https://id.example.com").add_keys(others)?;
     /// # Ok(())

@@ -20,8 +20,8 @@ use crate::crypto::{Fingerprint, Material, VerifyingKey};
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
 /// let keys = KeySet::new([
-///     Key::hmac(Algorithm::HS256, b"the secret of this year, 32 bytes")?.kid("2026"),
-///     Key::hmac(Algorithm::HS256, b"the secret of last year, 32 bytes")?.kid("2025"),
+///     Key::hmac(Algorithm::HS256, b"the secret of this year, 32 bytes")?.with_kid("2026"),
+///     Key::hmac(Algorithm::HS256, b"the secret of last year, 32 bytes")?.with_kid("2025"),
 /// ]);
 ///
 /// let error = Key::hmac(Algorithm::HS256, b"a short one").unwrap_err();
@@ -118,10 +118,19 @@ impl Key {
         }
     }
 
-    /// Names the key: from now on it serves tokens whose header has exactly this `kid`, or none.
+    /// Sets the `kid`: the key then serves only tokens whose header has exactly this `kid` or no `kid`.
     #[must_use]
-    pub fn kid(self, kid: impl Into<String>) -> Self {
+    pub fn with_kid(self, kid: impl Into<String>) -> Self {
         Self { name: Name::Kid(kid.into()), ..self }
+    }
+
+    /// The `kid` of the key, if it has one.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        match &self.name {
+            Name::Kid(kid) => Some(kid),
+            _ => None,
+        }
     }
 
     /// The one algorithm the key serves.
@@ -184,14 +193,7 @@ impl Key {
     }
 
     pub(crate) fn is_named(&self, kid: &str) -> bool {
-        self.name() == Some(kid)
-    }
-
-    pub(crate) fn name(&self) -> Option<&str> {
-        match &self.name {
-            Name::Kid(kid) => Some(kid),
-            _ => None,
-        }
+        self.kid() == Some(kid)
     }
 
     /// Whether a token with this `kid` in its header may have been signed with this key.

@@ -183,7 +183,7 @@ impl KeySet {
     /// Returns true if there is a key that may have signed a token with this `kid`, and that is not in `held`.
     pub(crate) fn has_other(&self, held: &Self, kid: Option<&str>) -> bool {
         let is_same =
-            |key: &Key, other: &Key| key.fingerprint() == other.fingerprint() && key.name() == other.name();
+            |key: &Key, other: &Key| key.fingerprint() == other.fingerprint() && key.kid() == other.kid();
         let mut keys = self.keys.iter().filter(|key| key.serves(kid));
         keys.any(|key| !held.keys.iter().any(|other| is_same(key, other)))
     }

@@ -29,6 +29,7 @@ fn auto_traits_hold() {
     assert_send_sync_unpin::<AuthError>();
     assert_send_sync_unpin::<ConfigError>();
     assert_send_sync_unpin::<TokenSource>();
+    assert_send_sync_unpin::<JsonFuture>();
 
     assert_clone_debug::<JwtAuthLayer<JwtVerifier<Value>>>();
     assert_clone_debug::<JwtAuth<(), JwtVerifier<Value>>>();

@@ -51,7 +51,7 @@ fn assert_hits_and_misses(verifier: &JwtVerifier<Value>, hits: u64, misses: u64)
 
 #[tokio::test]
 async fn there_is_none_unless_it_is_asked_for() {
-    assert_eq!(verifier().cache_stats(), None);
+    assert!(verifier().cache_stats().is_none());
 }
 
 #[tokio::test]
@@ -70,8 +70,8 @@ async fn a_token_that_comes_again_is_not_judged_anew_and_shares_its_claims() {
 #[tokio::test]
 async fn a_token_is_found_whichever_of_many_keys_has_signed_it() {
     let mut keys: Vec<_> =
-        (0..6).map(|n| Key::hmac(Algorithm::HS256, secret(n)).unwrap().kid(n.to_string())).collect();
-    keys.push(Key::hmac(Algorithm::HS256, SECRET).unwrap().kid("k1"));
+        (0..6).map(|n| Key::hmac(Algorithm::HS256, secret(n)).unwrap().with_kid(n.to_string())).collect();
+    keys.push(Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("k1"));
     let verifier = JwtVerifier::<Value>::new(KeySet::new(keys)).audience(AUDIENCE).clock(|| at(NOW));
     let verifier = verifier.cache(TokenCache::new());
     let token = token_of(r#"{"alg":"HS256","kid":"k1"}"#, &good_claims().to_string());
@@ -195,7 +195,7 @@ fn key(n: u8) -> Key {
 
 #[tokio::test]
 async fn a_token_whose_key_is_withdrawn_is_refused_at_once() {
-    let keys = KeyStore::new(KeySet::new([key(1).kid("1"), key(2).kid("2")]));
+    let keys = KeyStore::new(KeySet::new([key(1).with_kid("1"), key(2).with_kid("2")]));
     let verifier =
         JwtVerifier::<Value>::new(keys.clone()).audience(AUDIENCE).clock(|| at(NOW)).cache(TokenCache::new());
     let (first, second) = (token_by(1, Some("1")), token_by(2, Some("2")));
@@ -205,16 +205,16 @@ async fn a_token_whose_key_is_withdrawn_is_refused_at_once() {
     assert_hits_and_misses(&verifier, 2, 2);
 
     // Read anew, the other key is still the same.
-    keys.replace(KeySet::new([key(2).kid("2"), key(3).kid("3")]));
+    keys.replace(KeySet::new([key(2).with_kid("2"), key(3).with_kid("3")]));
     assert_eq!(refusal(&verifier, &first).await, Some(AuthErrorKind::UnknownKey));
     assert_eq!(refusal(&verifier, &second).await, None);
     assert_hits_and_misses(&verifier, 3, 3);
 
     // The same bytes under another name are not what the token names.
-    keys.replace(KeySet::new([key(2).kid("other")]));
+    keys.replace(KeySet::new([key(2).with_kid("other")]));
     assert_eq!(refusal(&verifier, &second).await, Some(AuthErrorKind::UnknownKey));
     // Another key under the same name.
-    keys.replace(KeySet::new([key(4).kid("2")]));
+    keys.replace(KeySet::new([key(4).with_kid("2")]));
     assert_eq!(refusal(&verifier, &second).await, Some(AuthErrorKind::InvalidSignature));
     assert_eq!(stats(&verifier).entries(), 0);
 }
@@ -459,7 +459,7 @@ async fn a_hit_is_answered_as_the_layer_answers_that_asks() {
         let layer = JwtAuthLayer::new(verifier.clone()).realm(realm).unwrap();
         let service = layer.layer(service_fn(async |request: Request<String>| {
             let claims = request.extensions().get::<Claims<Value>>().unwrap();
-            let error = Claims::refuse(claims, AuthErrorKind::InsufficientScope);
+            let error = Claims::reject(claims, AuthErrorKind::InsufficientScope);
             Ok::<Response<String>, std::convert::Infallible>(error.response(String::new()))
         }));
         let response = service.oneshot(bearer(&good_token())).await.unwrap();
@@ -489,15 +489,15 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn key_set(n: usize) -> KeySet {
     match n {
-        0 => KeySet::new([key(1).kid("1"), key(2).kid("2")]),
-        1 => KeySet::new([key(2).kid("1"), key(1).kid("2")]),
+        0 => KeySet::new([key(1).with_kid("1"), key(2).with_kid("2")]),
+        1 => KeySet::new([key(2).with_kid("1"), key(1).with_kid("2")]),
         2 => KeySet::new([key(1)]),
-        3 => KeySet::new([key(3).kid("1"), key(2)]),
-        4 => KeySet::new([key(2).kid("2")]),
+        3 => KeySet::new([key(3).with_kid("1"), key(2)]),
+        4 => KeySet::new([key(2).with_kid("2")]),
         // More than are tried.
         5 => KeySet::new((4..8).map(key)).add_key(key(1)),
         6 => KeySet::new([key(1)]).add_keys(KeySet::new((4..8).map(key))),
-        7 => KeySet::new((4..8).map(|n| key(n).kid("1"))).add_key(key(1)),
+        7 => KeySet::new((4..8).map(|n| key(n).with_kid("1"))).add_key(key(1)),
         _ => KeySet::new([]),
     }
 }

@@ -673,7 +673,7 @@ fn hides_no_method_of_the_application() {
         fn kid(&self) -> Option<&'static str> {
             Some("a child")
         }
-        fn refuse(&self, kind: AuthErrorKind) -> AuthError {
+        fn reject(&self, kind: AuthErrorKind) -> AuthError {
             AuthError::new(kind).with_required_scope("passport")
         }
     }
@@ -683,7 +683,7 @@ fn hides_no_method_of_the_application() {
     assert_eq!(claims.issuer(), Some("Genosha"));
     assert_eq!(claims.expires_at(), Some(at(9)));
     assert_eq!(claims.kid(), Some("a child"));
-    let refusal = claims.refuse(InsufficientScope);
+    let refusal = claims.reject(InsufficientScope);
     let challenge = &refusal.www_authenticate()[0];
     assert!(challenge.to_str().unwrap().ends_with(r#"scope="passport""#), "{challenge:?}");
 }

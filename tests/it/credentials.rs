@@ -258,7 +258,7 @@ async fn tonic_serves_every_kind_of_credential() {
 
 #[tokio::test]
 async fn refusals_from_inside_keep_every_scheme() {
-    let refuses = async |user: Claims<Value>| Err::<(), _>(Claims::refuse(&user, InsufficientScope));
+    let refuses = async |user: Claims<Value>| Err::<(), _>(Claims::reject(&user, InsufficientScope));
     let layer = JwtAuthLayer::new(any_of()).realm("shop").unwrap().on_reject(ProblemJson);
     let app = Router::<()>::new().route("/", get(refuses)).layer(layer);
     let request = Request::get("/").header("authorization", "ApiKey secret");

@@ -55,7 +55,7 @@ impl io::Write for Lines {
 
 /// A verifier whose key has a name.
 fn named() -> JwtVerifier<Value> {
-    let key = Key::hmac(Algorithm::HS256, SECRET).unwrap().kid("k1");
+    let key = Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("k1");
     JwtVerifier::new(KeySet::from(key)).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
 }
 

@@ -165,7 +165,7 @@ async fn a_policy_can_be_a_type() {
 #[tokio::test]
 async fn the_layer_makes_the_body_of_every_refusal() {
     async fn purge(user: Claims<User>) -> Result<&'static str, AuthError> {
-        Err(Claims::refuse(&user, InsufficientScope).with_required_scope("admin"))
+        Err(Claims::reject(&user, InsufficientScope).with_required_scope("admin"))
     }
     async fn page(_: Permitted<User, Owner>) {}
     async fn of_others(_: Claims<String>) {}

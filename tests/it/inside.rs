@@ -42,7 +42,7 @@ impl Service<Request<String>> for Handler {
 
     fn call(&mut self, request: Request<String>) -> Self::Future {
         let error = match Claims::<Value>::find(request.extensions()) {
-            Ok(claims) => Claims::refuse(claims, InsufficientScope).with_required_scope("admin"),
+            Ok(claims) => Claims::reject(claims, InsufficientScope).with_required_scope("admin"),
             Err(error) => error,
         };
         ready(Ok((self.0)(error)))

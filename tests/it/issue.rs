@@ -150,9 +150,11 @@ async fn a_published_key_is_the_one_that_jsonwebtoken_makes_of_the_same_file() {
 
 #[test]
 fn header_and_payload_have_these_members_and_no_others() {
-    let token = issuer_of(signing_key(Algorithm::EdDSA)).issue(&json!({"sub": "42"})).unwrap();
-    let (header, payload) = parts(&token);
+    let key = signing_key(Algorithm::EdDSA);
     let kid = "2RAN0H_37V9Fyjy6N2GXIhR0JuSsCggZw5poCrcgRPc";
+    assert_eq!(key.kid(), Some(kid));
+    let token = issuer_of(key).issue(&json!({"sub": "42"})).unwrap();
+    let (header, payload) = parts(&token);
     assert_eq!(header, format!(r#"{{"alg":"EdDSA","typ":"JWT","kid":"{kid}"}}"#));
     let jti = token.jti();
     let expected = format!(
@@ -165,13 +167,14 @@ fn header_and_payload_have_these_members_and_no_others() {
 
     // A secret has no name unless it is given one.
     let secret = || signing_key(Algorithm::HS256);
+    assert_eq!(secret().kid(), None);
     let bare = TokenIssuer::new(secret(), ISSUER).access_tokens().clock(|| at(NOW));
     let token = bare.issue(&json!({})).unwrap();
     let (header, payload) = parts(&token);
     assert_eq!(header, r#"{"alg":"HS256","typ":"at+jwt"}"#);
     let expected = format!(r#"{{"iss":"{ISSUER}","iat":{NOW},"exp":{},"jti":"{}"}}"#, NOW + 900, token.jti());
     assert_eq!(payload, expected);
-    let token = issuer_of(secret().kid("a \"name\"")).add_audience("other").issue(&json!({})).unwrap();
+    let token = issuer_of(secret().with_kid("a \"name\"")).add_audience("other").issue(&json!({})).unwrap();
     let (header, payload) = json_parts(&token);
     assert_eq!(header, json!({"alg": "HS256", "typ": "JWT", "kid": "a \"name\""}));
     assert_eq!(payload["aud"], json!([AUDIENCE, "other"]));

@@ -121,7 +121,7 @@ pub(crate) fn assert_error<T>(name: &str, result: Result<T, ConfigError>, expect
 fn debug_shows_no_secret() {
     let key = Key::hmac(Algorithm::HS512, SECRET).unwrap();
     assert_eq!(format!("{key:?}"), "Key { name: Any, algorithm: HS512, .. }");
-    let keys = KeySet::from(key.kid("k1"));
+    let keys = KeySet::from(key.with_kid("k1"));
     assert_eq!(
         format!("{keys:?}"),
         r#"KeySet { keys: [Key { name: Kid("k1"), algorithm: HS512, .. }], skipped: [] }"#,

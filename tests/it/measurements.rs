@@ -41,25 +41,25 @@ async fn requests_are_counted_by_outcome_and_kind() {
         [
             r#"jwt_auth_requests_total{outcome="accepted",kind="none"} 3"#,
             r#"jwt_auth_requests_total{outcome="passed",kind="missing_credential"} 1"#,
-            r#"jwt_auth_requests_total{outcome="refused",kind="expired"} 1"#,
-            r#"jwt_auth_requests_total{outcome="refused",kind="malformed_credential"} 1"#,
+            r#"jwt_auth_requests_total{outcome="rejected",kind="expired"} 1"#,
+            r#"jwt_auth_requests_total{outcome="rejected",kind="malformed_credential"} 1"#,
         ]
     );
     // What the layer has refused, and what was refused behind it.
     assert_eq!(
-        lines(&recorder, "jwt_auth_refusals_total"),
+        lines(&recorder, "jwt_auth_rejections_total"),
         [
-            r#"jwt_auth_refusals_total{kind="expired"} 1"#,
-            r#"jwt_auth_refusals_total{kind="insufficient_scope"} 1"#,
-            r#"jwt_auth_refusals_total{kind="malformed_credential"} 1"#,
+            r#"jwt_auth_rejections_total{kind="expired"} 1"#,
+            r#"jwt_auth_rejections_total{kind="insufficient_scope"} 1"#,
+            r#"jwt_auth_rejections_total{kind="malformed_credential"} 1"#,
         ]
     );
     // No token was judged where there was none; `a, b` was, before it was told to be none.
     assert_eq!(
-        lines(&recorder, "jwt_auth_verification_seconds_count"),
+        lines(&recorder, "jwt_auth_verification_duration_seconds_count"),
         [
-            r#"jwt_auth_verification_seconds_count{outcome="accepted"} 3"#,
-            r#"jwt_auth_verification_seconds_count{outcome="refused"} 2"#,
+            r#"jwt_auth_verification_duration_seconds_count{outcome="accepted"} 3"#,
+            r#"jwt_auth_verification_duration_seconds_count{outcome="rejected"} 2"#,
         ]
     );
 }
@@ -85,7 +85,7 @@ async fn the_time_of_a_verification_has_any_wait_in_it() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);
     ask(&JwtAuthLayer::new(Slow), bearer("a.b.c")).await;
-    let sum = lines(&recorder, "jwt_auth_verification_seconds_sum").remove(0);
+    let sum = lines(&recorder, "jwt_auth_verification_duration_seconds_sum").remove(0);
     let seconds: f64 = sum.rsplit_once(' ').unwrap().1.parse().unwrap();
     assert!((0.1..10.0).contains(&seconds), "{sum}");
 }
@@ -115,7 +115,7 @@ fn revocations_that_are_held_are_counted() {
     for jti in ["a", "b", "b"] {
         drop(revocations.revoke_token(ISSUER, jti, SystemTime::now() + Duration::from_secs(60)));
     }
-    let line = lines(&recorder, "jwt_auth_revocations_held ").remove(0);
+    let line = lines(&recorder, "jwt_auth_revocations ").remove(0);
     // Those of other tests, too.
     assert!(line.rsplit_once(' ').unwrap().1.parse::<u32>().unwrap() >= 2, "{line}");
 }
@@ -141,9 +141,9 @@ async fn fetches_and_what_came_of_them_are_counted() {
         assert!(lines(&recorder, name).contains(&expected), "{expected}: {:?}", lines(&recorder, name));
     };
     const FETCHES: &str = "jwt_auth_jwks_fetches_total{provider=\"https://measured.example.com/jwks\"";
-    expect(&format!("{FETCHES},outcome=\"good\"}}"), "1");
+    expect(&format!("{FETCHES},outcome=\"succeeded\"}}"), "1");
     expect("jwt_auth_jwks_keys{provider=\"https://measured.example.com/jwks\"}", "2");
-    let confirmed = lines(&recorder, "jwt_auth_jwks_confirmed_timestamp_seconds").remove(0);
+    let confirmed = lines(&recorder, "jwt_auth_jwks_last_success_timestamp_seconds").remove(0);
     let confirmed: f64 = confirmed.rsplit_once(' ').unwrap().1.parse().unwrap();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
     assert!((now - 60.0..=now).contains(&confirmed), "{confirmed}");
@@ -187,17 +187,19 @@ async fn lookups_that_are_refused_and_skipped_keys_are_counted() {
     assert_eq!(counted("jwt_auth_jwks_skipped_keys"), is("jwt_auth_jwks_skipped_keys", 1));
     assert_eq!(counted("jwt_auth_jwks_cooldown_hits_total"), [""; 0]);
 
-    let [waiting, turned_away] =
-        ["x", "y"].map(|kid| verifier.verify(&token_from(ISSUER, kid)).into_future());
-    assert!(turned_away.await.is_err());
+    let [waiting, rejected] = ["x", "y"].map(|kid| verifier.verify(&token_from(ISSUER, kid)).into_future());
+    assert!(rejected.await.is_err());
     assert!(waiting.await.is_err());
     for _ in 0..3 {
         assert!(verifier.verify(&token_from(ISSUER, "x")).await.is_err());
     }
-    assert_eq!(counted("jwt_auth_jwks_turned_away_total"), is("jwt_auth_jwks_turned_away_total", 1));
+    assert_eq!(
+        counted("jwt_auth_jwks_rejected_waiters_total"),
+        is("jwt_auth_jwks_rejected_waiters_total", 1)
+    );
     assert_eq!(counted("jwt_auth_jwks_cooldown_hits_total"), is("jwt_auth_jwks_cooldown_hits_total", 3));
     let stats = keys.stats();
-    assert_eq!((stats.skipped(), stats.turned_away(), stats.cooldown_hits()), (1, 1, 3));
+    assert_eq!((stats.skipped(), stats.rejected_waiters(), stats.cooldown_hits()), (1, 1, 3));
     drop((keys, verifier));
     assert_eq!(counted("jwt_auth_jwks_skipped_keys"), is("jwt_auth_jwks_skipped_keys", 0));
 }

@@ -138,7 +138,7 @@ where
     L::Service: tower_service::Service<Request<String>, Response = Response<String>, Error = std::convert::Infallible>,
 {
     // What the service inside logs of a request does not show the token either.
-    let inside = Inside(|request| format!("{:?}", request.headers()));
+    let inside = Inside(|request| format!("{:?} {:?}", request.headers(), Head::from(request)));
     for token in tokens() {
         for request in [
             Request::get("/").header("authorization", format!("Bearer {token}")),

@@ -149,13 +149,39 @@ async fn until_the_store_has_been_read_nothing_passes() {
     assert_eq!((error.kind(), start.elapsed()), (RevocationsUnavailable, seconds(3)));
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the store is away");
     let stats = revocations.shared_stats().unwrap();
-    assert_eq!((stats.age(), stats.last_error()), (None, Some("the store is away")));
+    assert_eq!(
+        (stats.age(), stats.last_error().unwrap().to_string()),
+        (None, "the store is away".to_owned())
+    );
     assert!(stats.failed_reads() >= 5 && stats.failed_writes() == 0, "{stats:?}");
 
     store.behave(Behaviour::Good);
     revocations.ready().await.unwrap();
     assert!(revocations.is_ready());
     assert_eq!(ask(&layer, bearer(&good_token())).await.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn last_error_is_gone_when_the_store_answers() {
+    let store = Picky::default();
+    let list = SharedRevocations::new(store.clone()).start().unwrap();
+    let last_error = || list.shared_stats().unwrap().last_error().map(|error| error.to_string());
+    list.ready().await.unwrap();
+    assert_eq!(last_error(), None);
+
+    store.cannot_be_written.store(true, Ordering::Relaxed);
+    drop(end(&list, "a"));
+    sleep(seconds(2)).await;
+    assert_eq!(last_error().as_deref(), Some("no NUL, please"), "reads are good");
+    store.store.behave(Behaviour::Away);
+    sleep(seconds(2)).await;
+    assert_eq!(last_error().as_deref(), Some("the store is away"));
+    store.store.behave(Behaviour::Good);
+    sleep(seconds(10)).await;
+    assert_eq!(last_error().as_deref(), Some("no NUL, please"));
+    store.cannot_be_written.store(false, Ordering::Relaxed);
+    sleep(seconds(60)).await;
+    assert_eq!(last_error(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,7 +203,7 @@ async fn a_list_counts_when_all_pages_have_been_read() {
                 Ok(if is_last {
                     RevocationPage::last(page, position)
                 } else {
-                    RevocationPage::more(page, position)
+                    RevocationPage::with_more(page, position)
                 })
             })
         }

@@ -54,7 +54,7 @@ async fn a_key_that_a_token_brings_is_not_used() {
 
 #[tokio::test]
 async fn a_kid_is_compared_and_nothing_else_is_done_with_it() {
-    let verifier = verifier_with(Key::hmac(Algorithm::HS256, SECRET).unwrap().kid("k1").into());
+    let verifier = verifier_with(Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("k1").into());
     for kid in [
         "/dev/null",
         "../../../../etc/passwd",

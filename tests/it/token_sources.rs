@@ -1,7 +1,7 @@
 //! Where tokens come from: every source, alone, in pairs, and taken out.
 
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, COOKIE, SEC_WEBSOCKET_PROTOCOL, VARY};
-use http::{HeaderName, Method, Request, Response};
+use http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
@@ -512,25 +512,27 @@ fn member_of_header() -> TokenSource {
         let value = request.headers().get(NAME)?.to_str().ok()?;
         value.split("; ").find_map(|part| part.strip_prefix("token=")).map(str::to_owned)
     };
-    let source = TokenSource::custom([NAME], move |request| find(request).map(Into::into));
-    source.removing(|headers, _| {
+    let strip = |headers: &mut HeaderMap, _: &mut Uri| {
         let Some(value) = headers.remove(NAME) else {
             return;
         };
         let parts = value.to_str().unwrap().split("; ").filter(|part| !part.starts_with("token="));
         headers.insert(NAME, parts.collect::<Vec<_>>().join("; ").parse().unwrap());
-    })
+    };
+    TokenSource::custom_with_strip([NAME], move |request| find(request).map(Into::into), strip)
 }
 
 /// Reads and removes the last segment of `/feeds/eyJ0`.
 fn segment_of_path() -> TokenSource {
-    let source =
-        TokenSource::custom([], |request| request.uri().path().strip_prefix("/feeds/").map(Into::into));
-    source.removing(|_, uri| {
-        if uri.path().starts_with("/feeds/") {
-            *uri = "/feeds/".parse().unwrap();
-        }
-    })
+    TokenSource::custom_with_strip(
+        [],
+        |request| request.uri().path().strip_prefix("/feeds/").map(Into::into),
+        |_, uri| {
+            if uri.path().starts_with("/feeds/") {
+                *uri = "/feeds/".parse().unwrap();
+            }
+        },
+    )
 }
 
 #[tokio::test]

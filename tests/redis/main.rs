@@ -274,9 +274,9 @@ async fn who_has_missed_too_much_reads_all_of_it() {
 
     // In the midst of it the server is another one, and has lost its stream.
     let page = reading.read(None).await.unwrap();
-    assert!(page.position().starts_with("held "), "{}", page.position());
-    let run_id = page.position().split(' ').nth(1).unwrap();
-    let elsewhere = page.position().replace(run_id, &"0".repeat(run_id.len()));
+    assert!(page.next_position().starts_with("held "), "{}", page.next_position());
+    let run_id = page.next_position().split(' ').nth(1).unwrap();
+    let elsewhere = page.next_position().replace(run_id, &"0".repeat(run_id.len()));
     assert!(read_on(&reading, Some(elsewhere)).await.1.len() >= 6003);
     // The last entry has its id, but is another one: the server is one that has lost it, and gave the id again.
     assert!(position.starts_with("news "), "{position}");
@@ -295,10 +295,10 @@ async fn read_on(store: &RedisStore, mut position: Option<String>) -> (String, H
     loop {
         let page = store.read(position).await.unwrap();
         seen.extend(page.revocations().iter().cloned());
-        if page.is_last() {
-            return (page.position().to_owned(), seen);
+        if !page.has_more() {
+            return (page.next_position().to_owned(), seen);
         }
-        position = Some(page.position().to_owned());
+        position = Some(page.next_position().to_owned());
     }
 }
 
@@ -359,7 +359,7 @@ async fn says_why_it_cannot_be_read() {
     let error = revocations.ready().await.unwrap_err();
     assert_eq!(error.kind(), RevocationsUnavailable);
     let stats = revocations.shared_stats().unwrap();
-    let cause = stats.last_error().unwrap().to_owned();
+    let cause = stats.last_error().unwrap().to_string();
     assert!(cause.to_lowercase().contains("password") && !cause.contains("wrong@"), "{cause}");
 }
 

@@ -52,9 +52,8 @@ async fn watch(revocations: Revocations, mut answers: bool) {
 }
 
 fn report_away(revocations: &Revocations) {
-    let stats = revocations.shared_stats();
-    let cause =
-        stats.as_ref().and_then(|stats| stats.last_error()).unwrap_or("nothing has come of asking it");
+    let cause = revocations.shared_stats().and_then(|stats| stats.last_error());
+    let cause = cause.map_or_else(|| "no answer yet".to_owned(), |error| error.to_string());
     let consequence = match revocations.is_ready() {
         true => {
             "sign-outs do not reach other processes, and in a minute tokens are refused with 503 until it does"

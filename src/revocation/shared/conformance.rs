@@ -169,7 +169,7 @@ impl<'s> Reader<'s> {
 
     async fn until_the_end(mut self) -> Self {
         let began = Instant::now();
-        while !self.page().await.is_last {
+        while self.page().await.has_more {
             assert!(
                 began.elapsed() < Duration::from_secs(60),
                 "the store never says that a page is the last"
@@ -197,7 +197,7 @@ impl<'s> Reader<'s> {
             .unwrap_or_else(|_| panic!("a read takes longer than five seconds"))
             .unwrap_or_else(|error| panic!("the store cannot be read: {error}"));
         assert!(page.revocations.len() <= 20_000, "a page has more than some thousand entries");
-        self.position = Some(page.position.clone());
+        self.position = Some(page.next_position.clone());
         if page.revocations.is_empty() {
             sleep(Duration::from_millis(1)).await;
         }

@@ -58,11 +58,11 @@ impl Follower {
                 revocations.iter().for_each(|revocation| self.list.add_unless_over(revocation, now));
                 yield_now().await;
             }
-            position = Some(page.position);
-            if page.is_last {
+            position = Some(page.next_position);
+            if !page.has_more {
                 self.state.complete_as_of(began);
             }
-            if page.is_last || page.revocations.is_empty() {
+            if !page.has_more || page.revocations.is_empty() {
                 sleep(LEAST_WAIT.saturating_sub(began.elapsed())).await;
             }
         }

@@ -207,7 +207,7 @@ impl StoreLink {
                 Ok(Err(_)) => {
                     Err(RevocationWriteError::final_failure("it is over, or the task that writes has ended"))
                 }
-                Err(_) => Err(match state.last_error().filter(|_| state.is_out_of_touch()) {
+                Err(_) => Err(match state.last_error() {
                     Some(error) => RevocationWriteError::retrying(error.to_string()),
                     None => RevocationWriteError::retrying("the store has not answered yet"),
                 }),

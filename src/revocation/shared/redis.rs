@@ -156,7 +156,7 @@ impl RevocationStore for RedisStore {
             store.at_once.store((at_once / 2).max(LEAST_AT_ONCE), Ordering::Relaxed);
             let began = Instant::now();
             let page = store.read(&mut connection, position, at_once).await?;
-            connection.has_all = page.is_last && began.elapsed() < LATE;
+            connection.has_all = !page.has_more && began.elapsed() < LATE;
             store.at_once.store((at_once * 2).min(AT_ONCE), Ordering::Relaxed);
             put_back(&store.reading, connection);
             Ok(page)
@@ -294,7 +294,7 @@ impl Inner {
         // Every other one is a score.
         let revocations = members.iter().step_by(2).filter_map(|member| parse(member)).collect();
         let position = if cursor == "0" { Position::News(news) } else { Position::Held { cursor, news } };
-        Ok(RevocationPage::more(revocations, position.to_text(&connection.run_id)))
+        Ok(RevocationPage::with_more(revocations, position.to_text(&connection.run_id)))
     }
 
     /// What the stream has after an entry, waiting for it a while; `None` if that entry is gone, and perhaps others with it.
@@ -324,13 +324,13 @@ impl Inner {
             return Ok(None);
         }
         let news: Vec<_> = news.into_iter().flatten().flat_map(|(_, entries)| entries).collect();
-        let is_last = news.len() < at_once;
+        let has_more = news.len() >= at_once;
         let last = news.last().map_or(last, Last::of);
         let fields = news.iter().flat_map(|(_, fields)| fields.chunks_exact(2));
         let revocations =
             fields.filter(|field| field[0] == FIELD).filter_map(|field| parse(&field[1])).collect();
-        let position = Position::News(last).to_text(&connection.run_id);
-        Ok(Some(RevocationPage { revocations, position, is_last }))
+        let next_position = Position::News(last).to_text(&connection.run_id);
+        Ok(Some(RevocationPage { revocations, next_position, has_more }))
     }
 }
 

@@ -1,5 +1,6 @@
 //! How well a list and its store are in touch.
 
+use std::error::Error;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +28,6 @@ pub(super) struct State {
     /// How many entries wait for the store.
     pub(super) waiting: AtomicU64,
     oldest_waiting: Mutex<Option<Instant>>,
-    last_error: Mutex<Option<Arc<StoreError>>>,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -37,6 +37,18 @@ const NEVER: u64 = u64::MAX;
 struct Count {
     failed: AtomicU64,
     in_a_row: AtomicU64,
+    /// Why the last attempt failed, if it did.
+    last_error: Mutex<Option<Arc<dyn Error + Send + Sync>>>,
+}
+
+impl Count {
+    fn last_error(&self) -> Option<Arc<dyn Error + Send + Sync>> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_last_error(&self, error: Option<Arc<dyn Error + Send + Sync>>) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
 }
 
 /// The operation on the store that an attempt was for.
@@ -67,7 +79,6 @@ impl State {
             writes: Count::default(),
             waiting: AtomicU64::new(0),
             oldest_waiting: Mutex::default(),
-            last_error: Mutex::default(),
         }
     }
 
@@ -123,25 +134,24 @@ impl State {
 
     /// An attempt was good. Tells whether others had failed just before.
     pub(super) fn succeeded(&self, attempt: Operation) -> bool {
-        let failures = self.count(attempt).in_a_row.swap(0, Ordering::Relaxed);
+        let count = self.count(attempt);
+        let failures = count.in_a_row.swap(0, Ordering::Relaxed);
+        if failures > 0 {
+            count.set_last_error(None);
+        }
         observe::store_answered(attempt.name(), failures);
         failures > 0
     }
 
     /// An attempt has failed. Tells how many have in a row.
     pub(super) fn failed(&self, attempt: Operation, error: StoreError) -> u64 {
-        let error = Arc::new(error);
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&error));
+        let error = Arc::from(error);
         let count = self.count(attempt);
+        count.set_last_error(Some(Arc::clone(&error)));
         count.failed.fetch_add(1, Ordering::Relaxed);
         let failures = count.in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
-        observe::store_failed(attempt.name(), &**error, failures);
+        observe::store_failed(attempt.name(), &*error, failures);
         failures
-    }
-
-    /// Whether the last attempt of one sort or the other has failed.
-    pub(super) fn is_out_of_touch(&self) -> bool {
-        self.is_failing(Operation::Read) || self.is_failing(Operation::Write)
     }
 
     pub(super) fn is_failing(&self, attempt: Operation) -> bool {
@@ -152,8 +162,9 @@ impl State {
         *self.oldest_waiting.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
-    pub(super) fn last_error(&self) -> Option<Arc<StoreError>> {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Why the last read failed, or else the last write.
+    pub(super) fn last_error(&self) -> Option<Arc<dyn Error + Send + Sync>> {
+        self.reads.last_error().or_else(|| self.writes.last_error())
     }
 
     pub(super) fn stats(&self) -> SharedRevocationsStats {
@@ -167,7 +178,7 @@ impl State {
                 .map(|since| since.elapsed()),
             failed_reads: self.reads.failed.load(Ordering::Relaxed),
             failed_writes: self.writes.failed.load(Ordering::Relaxed),
-            last_error: self.last_error().map(|error| error.to_string()),
+            last_error: self.last_error(),
         }
     }
 

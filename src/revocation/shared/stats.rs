@@ -1,3 +1,5 @@
+use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How well a list of [`Revocations`](crate::revocation::Revocations) and its store are in touch.
@@ -8,7 +10,7 @@ pub struct SharedRevocationsStats {
     pub(super) oldest_waiting: Option<Duration>,
     pub(super) failed_reads: u64,
     pub(super) failed_writes: u64,
-    pub(super) last_error: Option<String>,
+    pub(super) last_error: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl SharedRevocationsStats {
@@ -42,9 +44,9 @@ impl SharedRevocationsStats {
         self.failed_writes
     }
 
-    /// What the last failure was, if there was one; it may be over.
+    /// Why the last read failed, or else the last write. `None` after good attempts.
     #[must_use]
-    pub fn last_error(&self) -> Option<&str> {
-        self.last_error.as_deref()
+    pub fn last_error(&self) -> Option<Arc<dyn Error + Send + Sync>> {
+        self.last_error.clone()
     }
 }

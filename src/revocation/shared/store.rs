@@ -66,38 +66,38 @@ pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, Box<dyn Error + 
 #[derive(Debug)]
 pub struct RevocationPage {
     pub(super) revocations: Vec<Revocation>,
-    pub(super) position: String,
-    pub(super) is_last: bool,
+    pub(super) next_position: String,
+    pub(super) has_more: bool,
 }
 
 impl RevocationPage {
-    /// A page after which there may be more, from `position` on.
+    /// The last page: it ends with the newest entry when the read began, or a later one.
     #[must_use]
-    pub fn more(revocations: Vec<Revocation>, position: String) -> Self {
-        Self { revocations, position, is_last: false }
+    pub fn last(revocations: Vec<Revocation>, next_position: String) -> Self {
+        Self { revocations, next_position, has_more: false }
     }
 
-    /// A page that ends with what was there when the read began, or later.
+    /// A page before the last one: there may be more entries from `next_position` on.
     #[must_use]
-    pub fn last(revocations: Vec<Revocation>, position: String) -> Self {
-        Self { revocations, position, is_last: true }
+    pub fn with_more(revocations: Vec<Revocation>, next_position: String) -> Self {
+        Self { revocations, next_position, has_more: true }
     }
 
-    /// Its entries.
+    /// The entries of the page.
     #[must_use]
     pub fn revocations(&self) -> &[Revocation] {
         &self.revocations
     }
 
-    /// Where the next one begins.
+    /// The position from which the next page is read, also after the last one.
     #[must_use]
-    pub fn position(&self) -> &str {
-        &self.position
+    pub fn next_position(&self) -> &str {
+        &self.next_position
     }
 
-    /// Whether it ends with what was there when the read began, or later.
+    /// Returns true if this is not the last page.
     #[must_use]
-    pub fn is_last(&self) -> bool {
-        self.is_last
+    pub fn has_more(&self) -> bool {
+        self.has_more
     }
 }

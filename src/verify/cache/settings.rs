@@ -71,7 +71,7 @@ impl Default for TokenCache {
 }
 
 /// What has come of a [`TokenCache`] so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct CacheStats {
     pub(super) hits: u64,
     pub(super) misses: u64,

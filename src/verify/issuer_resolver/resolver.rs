@@ -226,7 +226,7 @@ where
             return Err(error);
         }
         if let Some((_, lookup)) = unknown.lookups.get(issuer) {
-            let place = self.place().ok_or_else(turned_away)?;
+            let place = self.place().ok_or_else(too_many_waiting)?;
             return Ok(Asked::Waiting(lookup.clone(), Some(place)));
         }
         let delay = unknown.rate.take(now, self.settings.limits.wait_timeout).map_err(|retry| {
@@ -267,7 +267,7 @@ where
         if place.is_none() && !is_first {
             return match may_serve {
                 true => known.verifier().verify(credential),
-                false => Verdict::Ready(Err(turned_away())),
+                false => Verdict::Ready(Err(too_many_waiting())),
             };
         }
         let credential = OwnedCredential::copy(credential);
@@ -360,7 +360,7 @@ fn unknown_key(cause: impl Into<Box<dyn Error + Send + Sync>>) -> AuthError {
     AuthError::new(AuthErrorKind::UnknownKey).with_source(cause)
 }
 
-fn turned_away() -> AuthError {
+fn too_many_waiting() -> AuthError {
     let cause = "too many requests are waiting for issuers to be looked up: see IssuerResolver::max_waiting";
     AuthError::keys_unavailable(cause).with_retry_after(SHORT_WHILE)
 }

@@ -136,7 +136,7 @@ fn a_token_lives_as_long_as_it_is_told_to() {
     assert_eq!(lasting(Duration::ZERO), NOW);
     // To the end of the year 9999.
     assert_eq!(lasting(Duration::MAX), 253_402_300_799);
-    let token = issuer().issue_for(Duration::from_secs(5), &json!({})).unwrap();
+    let token = issuer().issue_with_lifetime(Duration::from_secs(5), &json!({})).unwrap();
     assert_eq!(json_parts(&token).1["exp"], NOW + 5);
     assert_eq!(token.expires_at(), at(NOW + 5));
     // Fractions of the clock are not rounded up, and a time before 1970 is 1970.

@@ -30,7 +30,7 @@ async fn private_keys_are_read_in_every_form() {
         ] {
             let key = key.unwrap_or_else(|error| panic!("{name}, {form}: {error}"));
             assert_eq!(key.algorithm(), algorithm);
-            let token = issuer_of(key.kid("k")).issue(&json!({})).unwrap();
+            let token = issuer_of(key.with_kid("k")).issue(&json!({})).unwrap();
             let public = tower_jwt_auth::KeySet::pem(algorithm, fixture(public)).unwrap();
             let verifier = tower_jwt_auth::JwtVerifier::new(public).insecure_any_audience();
             let verifier = verifier.clock(|| crate::support::at(crate::support::NOW));
@@ -183,7 +183,7 @@ async fn keys_of_every_algorithm_are_generated_and_none_twice() {
 fn nothing_shows_a_secret() {
     let key = SigningKey::hmac(Algorithm::HS512, SECRET).unwrap();
     assert_eq!(format!("{key:?}"), "SigningKey { kid: None, algorithm: HS512, .. }");
-    let issuer = issuer_of(key.kid("k1"));
+    let issuer = issuer_of(key.with_kid("k1"));
     let token = issuer.issue(&json!({})).unwrap();
     let service = issuer.jwks_service();
     let shown = format!("{issuer:?} {issuer:#?} {token:?} {service:?} {}", issuer.jwks());

@@ -10,7 +10,7 @@ use super::{Hand, kid, published};
 use crate::support::{self, AUDIENCE, ISSUER, NOW, at, refusal};
 
 fn key(kid: &str) -> SigningKey {
-    SigningKey::generate(Algorithm::EdDSA).unwrap().kid(kid)
+    SigningKey::generate(Algorithm::EdDSA).unwrap().with_kid(kid)
 }
 
 /// Of tokens that live 100 s; new keys are published 1,000 s ahead.
@@ -95,7 +95,7 @@ fn a_clone_with_shorter_lives_takes_no_key_from_the_others() {
 fn a_key_stays_for_a_token_that_lives_longer_than_others() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
-    issuer.issue_for(Duration::from_secs(5000), &json!({})).unwrap();
+    issuer.issue_with_lifetime(Duration::from_secs(5000), &json!({})).unwrap();
     issuer.rotate(key("b")).unwrap();
     assert_steps(&issuer, &clock, &[(5059, "b", &["a", "b"]), (5060, "b", &["b"])]);
 }
@@ -113,17 +113,17 @@ fn a_process_that_begins_in_the_midst_of_a_rotation_can_say_so() {
 async fn a_key_is_withdrawn_at_once() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
-    assert!(!issuer.withdraw("a"), "the only one");
+    assert!(!issuer.remove_key("a"), "the only one");
     issuer.rotate(key("b")).unwrap();
-    assert!(!issuer.withdraw("c"), "not there");
+    assert!(!issuer.remove_key("c"), "not there");
     let token = issuer.issue(&json!({})).unwrap();
-    assert!(issuer.clone().withdraw("a"));
+    assert!(issuer.clone().remove_key("a"));
     // The next one signs, though its time has not come.
     assert_steps(&issuer, &clock, &[(0, "b", &["b"]), (1000, "b", &["b"])]);
     assert_eq!(refusal(&issuer.verifier(), token.as_str()).await, Some(AuthErrorKind::UnknownKey));
 
     issuer.rotate_at(key("c"), clock.time()).unwrap();
-    assert!(issuer.withdraw("c"));
+    assert!(issuer.remove_key("c"));
     assert_steps(&issuer, &clock, &[(1000, "b", &["b"])]);
 }
 
@@ -133,10 +133,10 @@ fn what_has_ended_does_not_come_back_when_another_key_is_withdrawn() {
     let issuer = issuer(&clock);
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
     assert_steps(&issuer, &clock, &[(0, "b", &["a", "b"]), (200, "b", &["b"])]);
-    assert!(!issuer.withdraw("b"), "the only one");
-    assert!(!issuer.withdraw("a"), "it has ended");
+    assert!(!issuer.remove_key("b"), "the only one");
+    assert!(!issuer.remove_key("a"), "it has ended");
     issuer.rotate(key("c")).unwrap();
-    assert!(issuer.withdraw("b"));
+    assert!(issuer.remove_key("b"));
     assert_steps(&issuer, &clock, &[(200, "c", &["c"]), (10, "c", &["c"])]);
 }
 
@@ -147,7 +147,7 @@ fn what_ends_after_a_rotation_does_not_come_back_either() {
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
     issuer.rotate(key("c")).unwrap();
     assert_steps(&issuer, &clock, &[(0, "b", &["a", "b", "c"]), (200, "b", &["b", "c"])]);
-    assert!(issuer.withdraw("b"));
+    assert!(issuer.remove_key("b"));
     assert_steps(&issuer, &clock, &[(200, "c", &["c"])]);
 }
 
@@ -199,6 +199,7 @@ async fn secrets_rotate_unseen() {
 mod remote {
     use std::time::SystemTime;
 
+    use futures_util::FutureExt;
     use http::{Request, Response};
     use tokio::time::Instant;
     use tower_jwt_auth::JwtVerifier;
@@ -221,7 +222,7 @@ mod remote {
         let provider = Provider::new();
         let service = issuer.jwks_service();
         provider.answer(move |_| {
-            let Ok(answer) = service.clone().call(Request::new(())).into_inner();
+            let Ok(answer) = service.clone().call(Request::new(())).now_or_never().unwrap();
             let (parts, body) = answer.into_parts();
             Ok(Response::from_parts(parts, body.into_bytes()))
         });
@@ -282,7 +283,7 @@ async fn no_more_secrets_without_a_name_than_a_token_is_tried_against() {
         "4 keys of this algorithm are published, and a token without `kid` is tried against no more: \
          give each key a `kid`"
     );
-    assert!(issuer.rotate(secret(4).kid("named")).is_err(), "those without a name sign on");
+    assert!(issuer.rotate(secret(4).with_kid("named")).is_err(), "those without a name sign on");
     issuer.rotate(key("of another algorithm")).unwrap();
     // Whichever signs, its tokens are good; and those that have ended make room.
     for time in [0, 2 * 3600 - 1, 2 * 3600, 5 * 3600] {

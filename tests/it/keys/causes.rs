@@ -172,7 +172,7 @@ async fn algorithm_that_is_not_accepted_names_the_setting() {
 #[tokio::test]
 async fn limit_of_tries_is_named() {
     let keys = |number: u8, kid: &str| {
-        KeySet::new((0..number).map(|n| Key::hmac(Algorithm::HS256, secret::<64>(n)).unwrap().kid(kid)))
+        KeySet::new((0..number).map(|n| Key::hmac(Algorithm::HS256, secret::<64>(n)).unwrap().with_kid(kid)))
     };
     for (name, number, kid, expected) in [
         ("four", 4, None, ""),

@@ -37,7 +37,7 @@ async fn keys_of_both_sources_serve() {
     assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
 
     // Three of them, one of which is local.
-    let local = KeySet::from(Key::hmac(Algorithm::HS256, SECRET).unwrap().kid("local"));
+    let local = KeySet::from(Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("local"));
     let verifier = verifier.add_keys(local).unwrap();
     let header = jsonwebtoken::Header { kid: Some("local".into()), ..Default::default() };
     let signed = jsonwebtoken::encode(&header, &good_claims(), &signer(Algorithm::HS256)).unwrap();

@@ -347,7 +347,7 @@ async fn forged_tokens_leave_half_the_places_to_others() {
     let others: Vec<_> = (0..5).map(|_| verifier.verify(&token("new"))).collect();
     assert!(others.iter().all(|verdict| matches!(verdict, Verdict::Pending(_))));
     assert_eq!(at_once(verifier.verify(&token("new"))).err(), Some(KeysUnavailable));
-    assert_eq!(keys.stats().turned_away(), 2);
+    assert_eq!(keys.stats().rejected_waiters(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -391,8 +391,8 @@ async fn retry_after_is_the_next_moment_that_can_succeed() {
     let verifier = super::verifier(&keys);
     provider.hang();
     let waiting = verifier.verify(&token("a"));
-    let turned_away = verifier.verify(&token("a")).await.unwrap_err();
-    assert_eq!(turned_away.retry_after(), Some(seconds(1)));
+    let rejected = verifier.verify(&token("a")).await.unwrap_err();
+    assert_eq!(rejected.retry_after(), Some(seconds(1)));
     assert_eq!(waiting.await.unwrap_err().retry_after(), Some(seconds(1)));
 }
 

@@ -188,7 +188,7 @@ async fn first_fetch_that_hangs_holds_a_bounded_number_until_its_deadline() {
     let answers = all_at_once(&verifier, 1500, |number| format!("random-{number}")).await;
     assert_eq!(answers, [Some(KeysUnavailable); 1500]);
     assert_eq!((start.elapsed(), provider.requests()), (seconds(5), 1));
-    assert_eq!(keys.stats().turned_away(), 500);
+    assert_eq!(keys.stats().rejected_waiters(), 500);
     let cause = keys.last_error().unwrap().to_string();
     assert!(cause.contains("timed out after 5 s"), "{cause}");
 }
@@ -204,14 +204,14 @@ async fn promise_5_so_many_requests_wait_and_no_more() {
     for _ in 0..100 {
         assert_eq!(at_once(verifier.verify(&token("a"))).err(), Some(KeysUnavailable));
     }
-    assert_eq!(keys.stats().turned_away(), 100);
+    assert_eq!(keys.stats().rejected_waiters(), 100);
     // Those who leave make room, whether they have waited to the end or not.
     drop(waiting);
     let start = Instant::now();
     let answers = all_at_once(&verifier, 20, |_| "a".to_owned()).await;
     assert_eq!(answers, [Some(KeysUnavailable); 20]);
     assert_eq!(start.elapsed(), Duration::from_millis(700));
-    assert_eq!(keys.stats().turned_away(), 110);
+    assert_eq!(keys.stats().rejected_waiters(), 110);
     assert!(matches!(verifier.verify(&token("a")), Verdict::Pending(_)));
 }
 

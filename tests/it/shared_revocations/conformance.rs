@@ -73,12 +73,12 @@ async fn the_test_for_stores_finds_what_is_wrong() {
                         return Ok(RevocationPage::last(entries, position));
                     }
                     "calls no page the last" => {
-                        return Ok(RevocationPage::more(entries, page.position().to_owned()));
+                        return Ok(RevocationPage::with_more(entries, page.next_position().to_owned()));
                     }
                     "waits too long" => sleep(seconds(4)).await,
                     _ => return Ok(page),
                 }
-                let position = if name == "begins anew each time" { "" } else { page.position() };
+                let position = if name == "begins anew each time" { "" } else { page.next_position() };
                 Ok(RevocationPage::last(entries, position.to_owned()))
             })
         }

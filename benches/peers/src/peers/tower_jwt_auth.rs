@@ -25,6 +25,6 @@ fn verifier(issuer: &Issuer) -> JwtVerifier<User> {
         Algorithm::HS256 => Key::hmac(issuer.algorithm, issuer.key),
         _ => Key::pem(issuer.algorithm, issuer.key),
     };
-    let keys = KeySet::from(key.expect("the fixture is a key").kid(KID));
+    let keys = KeySet::from(key.expect("the fixture is a key").with_kid(KID));
     JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE)
 }

@@ -173,7 +173,7 @@ fn a_place_to_wait_is_free_again_after_each() {
         assert!(answers.contains(&Ok(())), "{answers:?}");
         // One who is turned away may still find that the keys have come meanwhile.
         let refused = answers.iter().filter(|answer| **answer != Ok(())).count() as u64;
-        assert!(refused <= keys.stats().turned_away(), "{answers:?}");
+        assert!(refused <= keys.stats().rejected_waiters(), "{answers:?}");
 
         provider.serve(&NEW);
         // One that was turned away may have left a fetch behind, which began before.

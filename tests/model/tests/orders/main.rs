@@ -34,9 +34,9 @@ impl Signed {
         let result = Arc::clone(&signed);
         // Issuers share something, too, which is nowhere else.
         let sign = move || {
-            let key = SigningKey::generate(Algorithm::EdDSA).unwrap().kid(kid);
+            let key = SigningKey::generate(Algorithm::EdDSA).unwrap().with_kid(kid);
             let (issuer, key) = (TokenIssuer::new(key.clone(), ISSUER), key.verifying_key());
-            let token = issuer.issue(&serde_json::json!({ "sid": kid })).unwrap().to_string();
+            let token = issuer.issue(&serde_json::json!({ "sid": kid })).unwrap().into_string();
             *result.lock().unwrap() = Some(Self { key, jwks: issuer.jwks(), token });
         };
         run(RandomScheduler::new(1), Arc::new(sign));

@@ -37,7 +37,7 @@ impl RevocationStore for Log {
             };
             yield_now().await;
             let to = (from + 1).min(len);
-            let page = if to == len { RevocationPage::last } else { RevocationPage::more };
+            let page = if to == len { RevocationPage::last } else { RevocationPage::with_more };
             Ok(page(next.into_iter().collect(), to.to_string()))
         })
     }
