@@ -15,7 +15,7 @@ use crate::scheme::{Scheme, is_token};
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
 /// // `Bearer realm="api"` and `DPoP realm="api", algs="ES256 EdDSA"`
-/// let challenges = Challenges::bearer().add_scheme(Scheme::DPOP).param("algs", "ES256 EdDSA")?;
+/// let challenges = Challenges::bearer().add_scheme(Scheme::DPOP).add_param(Scheme::DPOP, "algs", "ES256 EdDSA")?;
 /// # Ok(())
 /// # }
 /// ```
@@ -60,28 +60,25 @@ impl Challenges {
         self
     }
 
-    /// Adds a parameter to the scheme that was added last.
+    /// Adds a parameter to the challenge of an offered scheme.
     ///
     /// # Errors
     ///
-    /// If `name` is no name of a parameter, `value` has anything but printable ASCII, or the layer sets this parameter
-    /// itself: `realm`, `error`, `error_description`, `scope` and `resource_metadata`.
-    pub fn param(mut self, name: &str, value: &str) -> Result<Self, ConfigError> {
+    /// If the scheme is not offered, `name` is no name of a parameter or the scheme has one of this name, `value` has anything
+    /// but printable ASCII, or the layer sets this parameter itself: `realm`, `error`, `error_description`, `scope` and
+    /// `resource_metadata`.
+    pub fn add_param(mut self, scheme: Scheme<'_>, name: &str, value: &str) -> Result<Self, ConfigError> {
+        let invalid = |of, name: &str| ConfigProblem::InvalidName { of, name: name.to_owned() }.into();
         let is_reserved = RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved));
-        if !is_token(name.as_bytes()) || is_reserved {
-            return Err(ConfigProblem::InvalidName {
-                of: "a parameter of a challenge",
-                name: name.to_owned(),
-            }
-            .into());
+        let offer = self.position(scheme).map(|position| &mut self.offers[position]);
+        let offer = offer.ok_or_else(|| invalid("a scheme that is offered", scheme.as_str()))?;
+        let start = format!(", {}=\"", name.to_ascii_lowercase());
+        if !is_token(name.as_bytes()) || is_reserved || offer.params.to_ascii_lowercase().contains(&start) {
+            return Err(invalid("a new parameter of a challenge", name));
         }
-        let value = quoted(value).ok_or_else(|| {
-            let of = "the value of a parameter of a challenge";
-            ConfigProblem::InvalidName { of, name: value.to_owned() }.into()
-        })?;
-        if let Some(offer) = self.offers.last_mut() {
-            offer.params += &format!(", {name}={value}");
-        }
+        let quoted =
+            quoted(value).ok_or_else(|| invalid("the value of a parameter of a challenge", value))?;
+        offer.params += &format!(", {name}={quoted}");
         Ok(self)
     }
 

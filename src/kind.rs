@@ -14,7 +14,7 @@ use std::fmt::{self, Display, Formatter};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthErrorKind {
-    /// The request carries no credential, or one of another scheme than `Bearer`.
+    /// The request carries no credential, or one of a scheme that the verifier does not offer.
     ///
     /// Answered with 401, with no error code.
     MissingCredential,

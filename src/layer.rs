@@ -200,7 +200,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     pub fn add_token_source(self, source: TokenSource) -> Self {
         self.set(|gate| {
             // The same place twice would find two credentials in every request.
-            if !gate.sources.contains(&source) {
+            if !gate.sources.iter().any(|other| other.is_same(&source)) {
                 gate.sources.push(source);
             }
         })

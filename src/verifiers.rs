@@ -22,6 +22,6 @@
 
 pub use crate::challenges::Challenges;
 pub use crate::scheme::Scheme;
-#[cfg(feature = "remote-keys")]
+#[cfg(feature = "remote-keys-core")]
 pub use crate::verify::IssuerResolver;
 pub use crate::verify::{AnyOf, Issuers, PendingVerdict, VerdictFuture};

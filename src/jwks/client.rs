@@ -6,7 +6,7 @@ use http::{Request, Response};
 
 /// Sends the requests of [`RemoteKeys`](crate::jwks::RemoteKeys).
 ///
-/// `HttpsClient` (feature `http-client`) is the one that comes with this crate. Implement it to use a client that
+/// `HttpsClient` (feature `remote-keys`) is the one that comes with this crate. Implement it to use a client that
 /// your application has anyway, or to have no network in a test:
 ///
 /// ```

@@ -37,7 +37,7 @@ use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySet, KeySource, KeysRef,
 
 /// Keys that an OpenID provider publishes, fetched when they are first needed and then ahead of time, in the background.
 ///
-/// `discover` and `jwks` are there with the feature `jwks`, which has a client in it; with `remote-keys` alone, bring one of your own to
+/// `discover` and `jwks` need the feature `remote-keys`, which brings a client. With `remote-keys-core` alone, give your own client to
 /// [`discover_with`](Self::discover_with) or [`jwks_with`](Self::jwks_with).
 ///
 /// While its key is held, no request waits. A token whose key is not held has newer keys fetched, for all that ask

@@ -179,9 +179,17 @@ impl<C> Routes<C> {
         }
     }
 
+    /// All but those of a scheme.
+    fn of_any_scheme(&self) -> impl Iterator<Item = &AnyVerifier<C>> {
+        self.jwt.iter().chain(self.prefixes.iter().map(|(_, verifier)| verifier)).chain(&self.opaque)
+    }
+
+    fn verifiers(&self) -> impl Iterator<Item = &AnyVerifier<C>> {
+        self.of_any_scheme().chain(self.schemes.iter().map(|(_, verifier)| verifier))
+    }
+
     fn offers(&self) -> impl Iterator<Item = Offer> {
-        let others = self.jwt.iter().chain(self.prefixes.iter().map(|(_, verifier)| verifier));
-        let others = others.chain(&self.opaque).flat_map(|verifier| verifier.challenges().offers().to_vec());
+        let others = self.of_any_scheme().flat_map(|verifier| verifier.challenges().offers().to_vec());
         let schemes = self.schemes.iter().map(|(name, verifier)| {
             let (scheme, challenges) = (Scheme::trusted(name), verifier.challenges());
             let own = challenges.offers().iter().find(|offer| offer.scheme() == scheme);
@@ -196,6 +204,10 @@ impl<C> Verify for AnyOf<C> {
 
     fn verify(&self, credential: Credential<'_>) -> Verdict<C> {
         self.verify(credential)
+    }
+
+    fn issuers(&self) -> Vec<String> {
+        self.routes.verifiers().flat_map(|verifier| verifier.issuers()).collect()
     }
 
     fn challenges(&self) -> Challenges {

@@ -151,6 +151,11 @@ use crate::error::AuthError;
 /// assert_eq!(Introspection.verify("another".into()).await.unwrap_err().kind(), AuthErrorKind::InvalidToken);
 /// # }
 /// ```
+/// # Security
+///
+/// Check [`Credential::scheme`] if you accept only some schemes. The layer reads only the schemes that you
+/// [offer](Self::challenges) from `Authorization`, but a token from a cookie, a query parameter or another header counts as
+/// `Bearer`, and a router such as [`Issuers`] passes on every scheme that one of its verifiers offers.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not verify credentials",
     note = "for keys, write `JwtAuthLayer::new(JwtVerifier::<YourClaims>::new(keys))`",

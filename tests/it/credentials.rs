@@ -333,7 +333,10 @@ async fn verifiers_offer_schemes_with_parameters() {
         }
 
         fn challenges(&self) -> Challenges {
-            Challenges::bearer().add_scheme(Scheme::DPOP).param("algs", "ES256 EdDSA").unwrap()
+            {
+                let challenges = Challenges::bearer().add_scheme(Scheme::DPOP);
+                challenges.add_param(Scheme::DPOP, "algs", "ES256 EdDSA").unwrap()
+            }
         }
     }
 
@@ -351,8 +354,14 @@ async fn verifiers_offer_schemes_with_parameters() {
     );
 
     for (name, value) in [("realm", "x"), ("Error", "x"), ("a b", "x"), ("algs", "\u{7f}"), ("algs", "ä")] {
-        Challenges::bearer().param(name, value).unwrap_err();
+        Challenges::bearer().add_param(Scheme::BEARER, name, value).unwrap_err();
     }
+    let with = |scheme, name| {
+        Challenges::bearer().add_param(Scheme::BEARER, "a", "1").unwrap().add_param(scheme, name, "2")
+    };
+    with(Scheme::BEARER, "b").unwrap();
+    with(Scheme::BEARER, "A").unwrap_err();
+    with(Scheme::DPOP, "b").unwrap_err();
 }
 
 fn with_authorization(value: &str) -> Request<String> {
