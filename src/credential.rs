@@ -130,6 +130,11 @@ impl OwnedCredential {
         }
     }
 
+    /// Copies token and scheme, for a verifier that does not look at the request.
+    pub(crate) fn without_request(credential: &Credential<'_>) -> Self {
+        Self::copy(Credential { request: None, ..*credential })
+    }
+
     pub(crate) fn head(&self) -> Option<Head<'_>> {
         self.request.as_ref().map(OwnedHead::head)
     }

@@ -123,12 +123,15 @@ impl<V, R, P> Gate<V, R, P> {
     where
         V: Verify,
     {
-        let prepare = || Prepared {
-            is_bearer_alone: self.verifier.challenges() == Challenges::bearer()
-                && !self.sources.iter().any(TokenSource::has_own_scheme),
-            challenges: LayerChallenges::new(self.settings.as_ref(), self.verifier.challenges()),
-            with_token: Added::with_token(&self.sources).map(Arc::new),
-            without_token: Added::without_token(&self.sources).map(Arc::new),
+        let prepare = || {
+            let offered = self.verifier.challenges();
+            let has_own_scheme = self.sources.iter().any(TokenSource::has_own_scheme);
+            Prepared {
+                is_bearer_alone: offered == Challenges::bearer() && !has_own_scheme,
+                challenges: LayerChallenges::new(self.settings.as_ref(), offered),
+                with_token: Added::with_token(&self.sources).map(Arc::new),
+                without_token: Added::without_token(&self.sources).map(Arc::new),
+            }
         };
         self.prepared = once.get_or_init(prepare).clone();
         self

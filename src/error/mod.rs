@@ -56,6 +56,8 @@ pub struct AuthError {
     lacks_scope: bool,
     /// True if the claims were judged without a key, so that anyone may have written them.
     is_unproven: bool,
+    /// True if the issuer has made the token, so that the error discloses nothing to strangers.
+    is_proven: bool,
     /// True if the policy could not decide, so that `not` does not permit the request either.
     is_undecided: bool,
     source: Option<Arc<dyn Error + Send + Sync>>,
@@ -77,6 +79,7 @@ impl AuthError {
             scope: None,
             lacks_scope: false,
             is_unproven: false,
+            is_proven: false,
             is_undecided: false,
             source: None,
             fixed_cause: None,
@@ -198,6 +201,15 @@ impl AuthError {
 
     pub(crate) fn is_unproven(&self) -> bool {
         self.is_unproven
+    }
+
+    /// The same for a token whose signature is valid.
+    pub(crate) fn proven(self) -> Self {
+        Self { is_proven: true, ..self }
+    }
+
+    pub(crate) fn is_proven(&self) -> bool {
+        self.is_proven
     }
 
     /// The same with a cause that costs no allocation: for what a stranger can cause without end.

@@ -337,9 +337,18 @@ impl TokenSource {
         self.place == other.place && self.conditions == other.conditions
     }
 
-    /// Returns true for sources that read the same place, for whichever requests.
+    /// Returns true for sources that read the same place, for whichever requests. `Authorization` holds one credential,
+    /// whatever its scheme.
     pub(crate) fn is_same_place(&self, other: &Self) -> bool {
-        self.place == other.place
+        self.place == other.place || (self.reads_scheme_in_authorization() && other.reads_scheme_in_authorization())
+    }
+
+    fn reads_scheme_in_authorization(&self) -> bool {
+        match &self.place {
+            Place::Authorization => true,
+            Place::Header { name, scheme } => *name == AUTHORIZATION && scheme.is_some(),
+            _ => false,
+        }
     }
 
     /// Returns true for two `Authorization` headers: no other source is preferred to a message that is ambiguous itself.

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use memchr::memchr_iter;
 
-use super::{AnyVerifier, Verdict, Verify};
+use super::member::{Member, OTHER_SCHEME};
+use super::{Verdict, Verify};
 use crate::challenges::{Challenges, Offer};
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::credential::Credential;
@@ -17,8 +18,9 @@ use crate::scheme::Scheme;
 ///
 /// 1. the scheme in front of the token ([`scheme`](Self::scheme)),
 /// 2. how the token begins ([`prefix`](Self::prefix); the longest prefix wins),
-/// 3. its form: three parts of base64url with dots between them ([`jwt`](Self::jwt)), or anything else
-///    ([`opaque`](Self::opaque)).
+/// 3. its form: three parts with dots between them ([`jwt`](Self::jwt)), or anything else ([`opaque`](Self::opaque)).
+///
+/// If the verifier does not [offer](Verify::challenges) the scheme and another one does, the credential is refused.
 ///
 /// To choose among JWTs by their `iss`, give [`jwt`](Self::jwt) an [`Issuers`](super::Issuers). If nothing fits, the
 /// credential is refused with no verifier asked. A verifier that refuses has the last word: no other one is tried.
@@ -70,12 +72,12 @@ struct Routes<C> {
     schemes: Vec<Route<C>>,
     /// The longest first.
     prefixes: Vec<Route<C>>,
-    jwt: Option<AnyVerifier<C>>,
-    opaque: Option<AnyVerifier<C>>,
+    jwt: Option<Member<C>>,
+    opaque: Option<Member<C>>,
 }
 
 /// A scheme or prefix, and the verifier for it.
-type Route<C> = (Box<str>, AnyVerifier<C>);
+type Route<C> = (Box<str>, Member<C>);
 
 impl<C> AnyOf<C> {
     /// No verifier yet, so that every credential is refused.
@@ -98,7 +100,7 @@ impl<C> AnyOf<C> {
         if self.routes.schemes.iter().any(|(name, _)| Scheme::trusted(name) == scheme) {
             return Err(ConfigProblem::DuplicateRoute { route: scheme.to_string() }.into());
         }
-        Ok(self.set(|routes| routes.schemes.push((scheme.as_str().into(), Arc::new(verifier)))))
+        Ok(self.set(|routes| routes.schemes.push((scheme.as_str().into(), Member::new(verifier)))))
     }
 
     /// Gives all tokens that begin with `prefix` to `verifier`, such as `ghp_` or `sk_live_`. Case matters.
@@ -117,18 +119,19 @@ impl<C> AnyOf<C> {
             return Err(ConfigProblem::DuplicateRoute { route: prefix.to_owned() }.into());
         }
         Ok(self.set(|routes| {
-            routes.prefixes.push((prefix.into(), Arc::new(verifier)));
+            routes.prefixes.push((prefix.into(), Member::new(verifier)));
             routes.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         }))
     }
 
-    /// Sets the verifier for tokens of the form of a signed JWT: three parts of base64url with dots between them
-    /// ([RFC 7515, section 3.1](https://www.rfc-editor.org/rfc/rfc7515#section-3.1)).
+    /// Sets the verifier for tokens of the form of a signed JWT: three parts with two dots between them
+    /// ([RFC 7515, section 3.1](https://www.rfc-editor.org/rfc/rfc7515#section-3.1)). For opaque tokens of this form use
+    /// [`prefix`](Self::prefix).
     pub fn jwt<V>(self, verifier: V) -> Self
     where
         V: Verify<Claims = C> + 'static,
     {
-        self.set(|routes| routes.jwt = Some(Arc::new(verifier)))
+        self.set(|routes| routes.jwt = Some(Member::new(verifier)))
     }
 
     /// Sets the verifier for all other tokens.
@@ -136,7 +139,7 @@ impl<C> AnyOf<C> {
     where
         V: Verify<Claims = C> + 'static,
     {
-        self.set(|routes| routes.opaque = Some(Arc::new(verifier)))
+        self.set(|routes| routes.opaque = Some(Member::new(verifier)))
     }
 
     /// Verifies a token, or the credential that a layer has found. No request is needed.
@@ -146,8 +149,8 @@ impl<C> AnyOf<C> {
     /// The verdict is that of the verifier that fits. [`InvalidToken`](AuthErrorKind::InvalidToken) if there is none.
     pub fn verify<'a>(&self, credential: impl Into<Credential<'a>>) -> Verdict<C> {
         let credential = credential.into();
-        match self.routes.choose(credential) {
-            Ok(verifier) => verifier.verify(credential),
+        match self.routes.choose(&credential) {
+            Ok(member) => member.verifier.verify(credential),
             Err(cause) => Verdict::Ready(Err(AuthError::new(AuthErrorKind::InvalidToken).because(cause))),
         }
     }
@@ -160,39 +163,41 @@ impl<C> AnyOf<C> {
 
 impl<C> Routes<C> {
     /// The only verifier that is given this credential.
-    fn choose(&self, credential: Credential<'_>) -> Result<&AnyVerifier<C>, &'static FixedCause> {
+    fn choose(&self, credential: &Credential<'_>) -> Result<&Member<C>, &'static FixedCause> {
         let scheme = credential.scheme();
-        if let Some((_, verifier)) = self.schemes.iter().find(|(name, _)| Scheme::trusted(name) == scheme) {
-            return Ok(verifier);
+        if let Some((_, member)) = self.schemes.iter().find(|(name, _)| Scheme::trusted(name) == scheme) {
+            return Ok(member);
         }
         let token = credential.token();
-        if let Some((_, verifier)) =
-            self.prefixes.iter().find(|(prefix, _)| token.starts_with(prefix.as_bytes()))
-        {
-            return Ok(verifier);
-        }
-        if has_jwt_form(token) {
-            self.jwt.as_ref().ok_or(&FixedCause("the token has the form of a JWT, and AnyOf::jwt is not set"))
-        } else {
-            let cause = &FixedCause("no AnyOf::prefix fits the token, and AnyOf::opaque is not set");
-            self.opaque.as_ref().ok_or(cause)
-        }
+        let by_prefix = self.prefixes.iter().find(|(prefix, _)| token.starts_with(prefix.as_bytes()));
+        let member = match by_prefix {
+            Some((_, member)) => member,
+            None if has_jwt_form(token) => self
+                .jwt
+                .as_ref()
+                .ok_or(&FixedCause("the token has the form of a JWT, and AnyOf::jwt is not set"))?,
+            None => self
+                .opaque
+                .as_ref()
+                .ok_or(&FixedCause("no AnyOf::prefix fits the token, and AnyOf::opaque is not set"))?,
+        };
+        if member.is_for_other_scheme(credential, self.of_any_scheme()) { Err(OTHER_SCHEME) } else { Ok(member) }
     }
 
     /// All but those of a scheme.
-    fn of_any_scheme(&self) -> impl Iterator<Item = &AnyVerifier<C>> {
-        self.jwt.iter().chain(self.prefixes.iter().map(|(_, verifier)| verifier)).chain(&self.opaque)
+    fn of_any_scheme(&self) -> impl Iterator<Item = &Member<C>> {
+        self.jwt.iter().chain(self.prefixes.iter().map(|(_, member)| member)).chain(&self.opaque)
     }
 
-    fn verifiers(&self) -> impl Iterator<Item = &AnyVerifier<C>> {
-        self.of_any_scheme().chain(self.schemes.iter().map(|(_, verifier)| verifier))
+    fn members(&self) -> impl Iterator<Item = &Member<C>> {
+        self.of_any_scheme().chain(self.schemes.iter().map(|(_, member)| member))
     }
 
     fn offers(&self) -> impl Iterator<Item = Offer> {
-        let others = self.of_any_scheme().flat_map(|verifier| verifier.challenges().offers().to_vec());
-        let schemes = self.schemes.iter().map(|(name, verifier)| {
-            let (scheme, challenges) = (Scheme::trusted(name), verifier.challenges());
-            let own = challenges.offers().iter().find(|offer| offer.scheme() == scheme);
+        let others = self.of_any_scheme().flat_map(|member| member.challenges.offers().to_vec());
+        let schemes = self.schemes.iter().map(|(name, member)| {
+            let scheme = Scheme::trusted(name);
+            let own = member.challenges.offers().iter().find(|offer| offer.scheme() == scheme);
             own.cloned().unwrap_or_else(|| Offer::new(scheme))
         });
         others.chain(schemes)
@@ -207,7 +212,7 @@ impl<C> Verify for AnyOf<C> {
     }
 
     fn issuers(&self) -> Vec<String> {
-        self.routes.verifiers().flat_map(|verifier| verifier.issuers()).collect()
+        self.routes.members().flat_map(|member| member.verifier.issuers()).collect()
     }
 
     fn challenges(&self) -> Challenges {
@@ -215,12 +220,9 @@ impl<C> Verify for AnyOf<C> {
     }
 }
 
-/// Three parts of base64url. Whether they mean something is for the verifier to say.
+/// Whatever the parts are: a client must not be able to have a JWT judged as an opaque token.
 fn has_jwt_form(token: &[u8]) -> bool {
-    let is_of_jwt =
-        |byte: u8| (byte | 0x20).is_ascii_lowercase() | matches!(byte, b'0'..=b'9' | b'-' | b'_' | b'.');
-    // No early end, so that several bytes are looked at at once.
-    memchr_iter(b'.', token).count() == 2 && token.iter().fold(true, |fits, byte| fits & is_of_jwt(*byte))
+    memchr_iter(b'.', token).count() == 2
 }
 
 impl<C> Default for AnyOf<C> {

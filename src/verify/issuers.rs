@@ -60,7 +60,7 @@ struct Shared<C> {
     resolver: Option<Arc<Resolver<C>>>,
 }
 
-type Verifiers<C> = HashMap<String, AnyVerifier<C>>;
+type Verifiers<C> = HashMap<String, Member<C>>;
 
 const MOST_ISSUERS: usize = 1000;
 
@@ -215,8 +215,11 @@ impl<C: Send + Sync + 'static> Issuers<C> {
         let credential = credential.with_payload(payload);
         let known = self.shared.verifiers.load();
         match (known.get(&*issuer), &self.shared.resolver) {
-            (Some(verifier), None) => verifier.verify(credential),
-            (Some(verifier), Some(_)) => alike(verifier.verify(credential)),
+            (Some(member), _) if member.is_for_other_scheme(&credential, known.values()) => {
+                refuse(AuthErrorKind::InvalidToken, OTHER_SCHEME)
+            }
+            (Some(member), None) => member.verifier.verify(credential),
+            (Some(member), Some(_)) => alike(member.verifier.verify(credential)),
             (None, Some(resolver)) => alike(resolver.verify(&issuer, credential)),
             (None, None) => {
                 const CAUSE: &FixedCause = &FixedCause(
@@ -241,7 +244,10 @@ impl<C: Send + Sync + 'static> Verify for Issuers<C> {
 
     fn challenges(&self) -> Challenges {
         let known = self.shared.verifiers.load();
-        Challenges::all(known.values().flat_map(|verifier| verifier.challenges().offers().to_vec()))
+        // In the same order at each start.
+        let mut sorted: Vec<_> = known.iter().collect();
+        sorted.sort_unstable_by_key(|(issuer, _)| *issuer);
+        Challenges::all(sorted.into_iter().flat_map(|(_, member)| member.challenges.offers().to_vec()))
     }
 }
 
@@ -256,17 +262,8 @@ fn alike<C: 'static>(verdict: Verdict<C>) -> Verdict<C> {
 
 #[cold]
 fn hide(error: AuthError) -> AuthError {
-    match error.kind() {
-        _ if error.is_unproven() => error.answered_as(AuthErrorKind::UnknownKey),
-        AuthErrorKind::TokenTooLarge
-        | AuthErrorKind::MalformedToken
-        | AuthErrorKind::UnsupportedToken
-        | AuthErrorKind::WrongTokenType
-        | AuthErrorKind::UnsupportedAlgorithm
-        | AuthErrorKind::InvalidSignature
-        | AuthErrorKind::InvalidToken => error.answered_as(AuthErrorKind::UnknownKey),
-        _ => error,
-    }
+    let is_alike = error.is_proven() || error.kind() == AuthErrorKind::UnknownKey || error.status().is_server_error();
+    if is_alike { error } else { error.answered_as(AuthErrorKind::UnknownKey) }
 }
 
 /// The payload and the `iss` of a token that nothing else is known of, read as a verifier reads it later.

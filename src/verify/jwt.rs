@@ -484,13 +484,12 @@ where
             Refresh::Unchanged => kind.into(),
             Refresh::Failed(error) => without_newer_keys(kind, error),
             Refresh::Pending(refreshed) => {
-                let (verifier, credential) = (self.clone(), OwnedCredential::copy(*credential));
+                let (verifier, credential) = (self.clone(), OwnedCredential::without_request(credential));
                 return Verdict::Pending(Box::pin(async move {
                     let failure = refreshed.await.err();
                     // One of several sources may have brought the key, whatever became of the others.
                     let keys = verifier.keys.current();
-                    let head = credential.head();
-                    let credential = &credential.get(head.as_ref());
+                    let credential = &credential.get(None);
                     let judged = verifier.verify_with(&keys, credential).map_err(|refusal| match failure {
                         Some(error) if refusal.newer_key != NewerKey::Impossible => {
                             without_newer_keys(refusal.kind, error)
@@ -522,6 +521,8 @@ where
         // What is too large is not looked at.
         let kid = || if token.len() > self.rules.max_token_bytes { None } else { keys.name_in(token) };
         let error = error.about(About::new(issuer, kid));
+        let is_proven = is_about_claims(error.kind()) && !error.is_unproven();
+        let error = if is_proven { error.proven() } else { error };
         let payload = || Jws::split(token).map(|jws| jws.payload).unwrap_or_default();
         match error.kind() {
             AuthErrorKind::RevocationsUnavailable => error.with_retry_after(Duration::from_secs(1)),
@@ -551,6 +552,22 @@ where
             _ => diagnosis::explain(error, &self.rules, keys, token),
         }
     }
+}
+
+/// Returns true for the kinds that are looked at once the signature is valid.
+fn is_about_claims(kind: AuthErrorKind) -> bool {
+    matches!(
+        kind,
+        AuthErrorKind::InvalidClaims
+            | AuthErrorKind::WrongIssuer
+            | AuthErrorKind::WrongAudience
+            | AuthErrorKind::WrongClaim
+            | AuthErrorKind::SenderConstrained
+            | AuthErrorKind::MissingExpiry
+            | AuthErrorKind::NotYetValid
+            | AuthErrorKind::Expired
+            | AuthErrorKind::Revoked
+    )
 }
 
 /// What to say where newer keys cannot be had. A token that names a key which is not held has not been judged; one that

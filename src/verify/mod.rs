@@ -21,6 +21,7 @@ mod key;
 mod key_set;
 mod key_source;
 mod key_union;
+mod member;
 mod merged_keys;
 pub(crate) mod pem;
 pub(crate) mod private_names;

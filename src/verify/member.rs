@@ -1,0 +1,43 @@
+use std::sync::Arc;
+
+use super::{AnyVerifier, Verify};
+use crate::challenges::Challenges;
+use crate::credential::Credential;
+use crate::error::FixedCause;
+
+/// One of several verifiers.
+pub(super) struct Member<C> {
+    pub(super) verifier: AnyVerifier<C>,
+    pub(super) challenges: Challenges,
+}
+
+/// Why a credential is refused that has the scheme of another verifier.
+pub(super) const OTHER_SCHEME: &FixedCause =
+    &FixedCause("the verifier for this token does not offer the scheme in front of it, which another one does");
+
+impl<C> Member<C> {
+    pub(super) fn new(verifier: impl Verify<Claims = C> + 'static) -> Self {
+        let challenges = verifier.challenges();
+        Self { verifier: Arc::new(verifier), challenges }
+    }
+
+    /// Returns true for a scheme that only others offer, so that the layer reads it for them. A scheme that nobody offers
+    /// comes from a token source of its own, for whichever verifier.
+    pub(super) fn is_for_other_scheme<'m>(
+        &self,
+        credential: &Credential<'_>,
+        others: impl IntoIterator<Item = &'m Self>,
+    ) -> bool
+    where
+        C: 'm,
+    {
+        let offers = |member: &Self| member.challenges.position(credential.scheme()).is_some();
+        !offers(self) && others.into_iter().any(offers)
+    }
+}
+
+impl<C> Clone for Member<C> {
+    fn clone(&self) -> Self {
+        Self { verifier: Arc::clone(&self.verifier), challenges: self.challenges.clone() }
+    }
+}
