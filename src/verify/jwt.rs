@@ -528,7 +528,7 @@ where
             AuthErrorKind::WrongAudience => error.with_source(claim_diagnosis::audience(payload(), expected)),
             AuthErrorKind::WrongIssuer => error.with_source(match &expected.issuers[..] {
                 [] => {
-                    "the keys are from an address that does not say whose they are: set JwtVerifier::issuer, \
+                    "the source of the keys does not say whose they are: set JwtVerifier::issuer, \
                        or insecure_any_issuer"
                         .to_owned()
                 }

@@ -36,9 +36,11 @@ pub trait KeySource: Send + Sync {
         true
     }
 
-    /// Tells whose keys these are. The verifier asks once, when it is created. The default is [`KeyIssuer::Any`].
+    /// Tells whose keys these are. The verifier asks once, when it is created.
+    ///
+    /// The default is [`KeyIssuer::MustBeSet`]: the verifier rejects all tokens until you set an issuer.
     fn issuer(&self) -> KeyIssuer<'_> {
-        KeyIssuer::Any
+        KeyIssuer::MustBeSet
     }
 }
 
@@ -67,10 +69,10 @@ impl<K: KeySource + ?Sized> KeySource for Arc<K> {
 pub enum KeyIssuer<'a> {
     /// The keys belong to this issuer. The verifier requires it as `iss`, unless you set another issuer.
     Known(&'a str),
-    /// The source cannot tell whose keys it has, such as keys from a bare JWKS URL. The verifier rejects all tokens until you call
+    /// The source does not tell whose keys it has: keys from a bare JWKS URL, and by default a custom source. The verifier rejects all tokens until you call
     /// [`issuer`](crate::JwtVerifier::issuer) or [`insecure_any_issuer`](crate::JwtVerifier::insecure_any_issuer).
     MustBeSet,
-    /// The application itself chose the keys, such as a shared secret. The verifier accepts any `iss`, unless you set an issuer.
+    /// The application itself chose the keys, as in a [`KeySet`] or a [`KeyStore`]. The verifier accepts any `iss`, unless you set an issuer.
     Any,
 }
 
@@ -208,6 +210,10 @@ impl KeySource for KeySet {
     fn can_refresh(&self) -> bool {
         false
     }
+
+    fn issuer(&self) -> KeyIssuer<'_> {
+        KeyIssuer::Any
+    }
 }
 
 /// Keys that can be replaced while they are in use. Clones share them.
@@ -248,5 +254,9 @@ impl KeySource for KeyStore {
 
     fn can_refresh(&self) -> bool {
         false
+    }
+
+    fn issuer(&self) -> KeyIssuer<'_> {
+        KeyIssuer::Any
     }
 }

@@ -5,10 +5,10 @@ use std::{fs, process};
 
 use serde_json::{Value, json};
 use tower_jwt_auth::keys::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
-use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind, Key, KeySet};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind, JwtVerifier, Key, KeySet};
 
 use super::{assert_error, fixture, jwk_of, jwk_with, read_set, refused, set_of, token};
-use crate::support::base64url;
+use crate::support::{NOW, at, base64url, refusal};
 
 /// A good key, of the name `good`.
 fn good() -> Value {
@@ -195,20 +195,46 @@ async fn keys_are_replaced_while_they_are_in_use() {
     assert_eq!(store.issuer(), KeyIssuer::Any);
 }
 
-#[tokio::test]
-async fn a_key_source_may_be_anything() {
-    struct Own(std::sync::Arc<KeySet>);
+/// A source of which nothing more is known than its keys.
+struct Own(std::sync::Arc<KeySet>);
 
-    impl KeySource for Own {
+impl Own {
+    fn new() -> Self {
+        Self(KeySet::pem(Algorithm::ES256, fixture("p256.public.pem")).unwrap().into())
+    }
+}
+
+impl KeySource for Own {
+    fn current(&self) -> KeysRef<'_> {
+        self.0.clone().into()
+    }
+}
+
+#[tokio::test]
+async fn custom_key_source_needs_an_issuer() {
+    let token = token(Algorithm::ES256, Some("k1"));
+    assert_eq!(refused(Own::new(), &token).await, Some(AuthErrorKind::WrongIssuer));
+    assert_eq!(refused(std::sync::Arc::new(Own::new()), &token).await, Some(AuthErrorKind::WrongIssuer));
+    let added = JwtVerifier::<Value>::new(KeySet::new([])).add_keys(Own::new()).unwrap().clock(|| at(NOW));
+    assert_eq!(refusal(&added, &token).await, Some(AuthErrorKind::WrongIssuer));
+    assert_eq!(refusal(&added.insecure_any_issuer(), &token).await, None);
+}
+
+#[tokio::test]
+async fn custom_key_source_may_accept_any_issuer() {
+    struct Chosen(Own);
+
+    impl KeySource for Chosen {
         fn current(&self) -> KeysRef<'_> {
-            self.0.clone().into()
+            self.0.current()
+        }
+
+        fn issuer(&self) -> KeyIssuer<'_> {
+            KeyIssuer::Any
         }
     }
 
-    let keys = KeySet::pem(Algorithm::ES256, fixture("p256.public.pem")).unwrap();
-    let own = Own(keys.into());
-    assert_eq!(own.current().len(), 1);
-    assert_eq!(refused(own, &token(Algorithm::ES256, Some("k1"))).await, None);
+    assert_eq!(refused(Chosen(Own::new()), &token(Algorithm::ES256, Some("k1"))).await, None);
 }
 
 #[tokio::test]

@@ -216,7 +216,7 @@ async fn keys_from_a_bare_address_need_an_issuer_or_that_it_is_waived() {
     assert_eq!(error.kind(), WrongIssuer);
     assert_eq!(
         std::error::Error::source(&error).unwrap().to_string(),
-        "the keys are from an address that does not say whose they are: set JwtVerifier::issuer, \
+        "the source of the keys does not say whose they are: set JwtVerifier::issuer, \
          or insecure_any_issuer"
     );
     assert_eq!(refusal(&open.clone().issuer(ISSUER), "a").await, None);
