@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::algorithms::Algorithms;
 use super::base64url::Buffer;
-use super::cache::{CacheStats, Store, TokenCache};
+use super::cache::{CacheSettings, CacheStats, Store};
 use super::jws::{Header, Jws, USUAL_HEADER, subtype};
 use super::key_set::KeySet;
 use super::key_source::{KeyIssuer, KeyLookup, KeySource, Refresh};
@@ -377,7 +377,7 @@ impl<C> JwtVerifier<C> {
     ///
     /// The tokens are remembered by this verifier and its clones. One with any setting changed after this has an empty
     /// cache of its own; those it was cloned from keep theirs.
-    pub fn cache(mut self, cache: TokenCache) -> Self {
+    pub fn cache(mut self, cache: CacheSettings) -> Self {
         self.cache = Some(Arc::new(Store::new(cache)));
         self
     }

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub use self::any_of::AnyOf;
-pub use self::cache::{CacheStats, TokenCache};
+pub use self::cache::{CacheSettings, CacheStats};
 #[cfg(feature = "remote-keys-core")]
 pub use self::issuer_resolver::IssuerResolver;
 pub use self::issuers::Issuers;

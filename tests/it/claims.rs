@@ -226,7 +226,7 @@ async fn an_expiry_can_be_done_without() {
         ),
     ];
     assert_rows(&lasting, &rows).await;
-    assert_rows(&lasting.clone().cache(tower_jwt_auth::cache::TokenCache::new()), &rows).await;
+    assert_rows(&lasting.clone().cache(tower_jwt_auth::cache::CacheSettings::new()), &rows).await;
     let claims = lasting.verify(&none).await.unwrap();
     assert_eq!((claims.token().expires_at(), claims.token().issuer()), (None, Some(ISSUER)));
 }

@@ -11,7 +11,7 @@ use tower_jwt_auth::AuthErrorKind::{
     Expired, InvalidClaims, InvalidSignature, MalformedToken, TokenTooLarge, UnsupportedToken, WrongAudience,
     WrongIssuer,
 };
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::verifiers::Issuers;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigError, JwtAuthLayer, JwtVerifier, KeySet};
 
@@ -108,7 +108,7 @@ fn with_issuer(issuer: &str, name: &str, value: Value) -> Value {
 
 #[tokio::test]
 async fn each_verifier_has_its_own_limits_and_cache() {
-    let cached = verifier(A, 1).cache(TokenCache::new());
+    let cached = verifier(A, 1).cache(CacheSettings::new());
     let issuers = Issuers::new([cached.clone(), verifier(B, 2).max_token_bytes(40_000)])
         .unwrap()
         .max_token_bytes(40_000);

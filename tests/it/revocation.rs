@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::revocation::{Revocation, RevocationWrite, Revocations};
 use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet};
 
@@ -103,7 +103,7 @@ async fn a_remembered_token_is_revoked_as_well() {
         |list| list.revoke_subject(ISSUER, "u1", at(NOW), at(EXPIRY)),
     ] {
         let (revocations, verifier, _) = listed();
-        let verifier = verifier.cache(TokenCache::new());
+        let verifier = verifier.cache(CacheSettings::new());
         let token = claims(&names);
         assert_eq!(refusal(&verifier, &token).await, None);
         assert_eq!(refusal(&verifier, &token).await, None);
@@ -175,7 +175,7 @@ async fn a_list_may_be_read_before_there_is_a_verifier() {
 async fn what_never_expires_stays_revoked() {
     let (revocations, verifier, time) = listed();
     let verifier = verifier.insecure_allow_missing_expiry();
-    let cached = verifier.clone().cache(TokenCache::new());
+    let cached = verifier.clone().cache(CacheSettings::new());
     let lasting = |more: Value| {
         let mut claims = claims_but("exp", Value::Null);
         claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
