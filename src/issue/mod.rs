@@ -119,7 +119,7 @@ impl TokenIssuer {
     /// ([RFC 9068, section 2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1)); by default it is `JWT`. Such
     /// a token also needs an audience, and claims with `sub` and `client_id`
     /// ([section 2.2](https://www.rfc-editor.org/rfc/rfc9068#section-2.2)), which is not checked.
-    pub fn access_tokens(self) -> Self {
+    pub fn access_tokens_only(self) -> Self {
         self.set(|settings| settings.access_tokens = true)
     }
 

@@ -91,20 +91,20 @@ impl<'a> KeyIssuer<'a> {
 #[derive(Clone, Copy)]
 pub struct KeyLookup<'a> {
     kid: Option<&'a str>,
-    is_held: bool,
+    is_replaced: bool,
 }
 
 impl<'a> KeyLookup<'a> {
     /// A lookup of a key that is not held.
     #[must_use]
     pub fn missing(kid: Option<&'a str>) -> Self {
-        Self { kid, is_held: false }
+        Self { kid, is_replaced: false }
     }
 
     /// A lookup of a key that may have been replaced: the held keys of this name have not signed the token.
     #[must_use]
     pub fn replaced(kid: Option<&'a str>) -> Self {
-        Self { kid, is_held: true }
+        Self { kid, is_replaced: true }
     }
 
     /// The token's `kid`, if it has one.
@@ -113,16 +113,16 @@ impl<'a> KeyLookup<'a> {
         self.kid
     }
 
-    /// Returns true if keys that are held may have signed the token, by their names, but have not.
+    /// Returns true if the key may have been [replaced](Self::replaced), and false if it is [missing](Self::missing).
     #[must_use]
-    pub fn is_held(&self) -> bool {
-        self.is_held
+    pub fn is_replaced(&self) -> bool {
+        self.is_replaced
     }
 }
 
 impl fmt::Debug for KeyLookup<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyLookup").field("is_held", &self.is_held).finish_non_exhaustive()
+        f.debug_struct("KeyLookup").field("is_replaced", &self.is_replaced).finish_non_exhaustive()
     }
 }
 

@@ -57,7 +57,7 @@ impl KeySource for KeyUnion {
             }
             (Refresh::Pending(first), Refresh::Pending(second)) => {
                 let (sources, kid) = (self.sources.clone(), lookup.kid().map(str::to_owned));
-                let is_missing = kid.is_some() && !lookup.is_held();
+                let is_missing = kid.is_some() && !lookup.is_replaced();
                 let held = self.sources.each_ref().map(|source| pinned(&source.current()));
                 let is_found = move |place: usize| match kid.as_deref() {
                     Some(kid) if is_missing => sources.iter().any(|source| source.current().has_named(kid)),
