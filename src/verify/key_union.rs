@@ -1,6 +1,6 @@
 //! Two sources as one: for an issuer that publishes two.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
