@@ -5,7 +5,7 @@ mod support;
 use std::time::Instant;
 
 use http::StatusCode;
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 
 use self::support::{Issuer, authorization, median, request, send, service};
 
@@ -32,7 +32,7 @@ fn main() {
 fn report(name: &str, issuer: &Issuer, tokens: &[String], expected: StatusCode) {
     let values: Vec<_> = tokens.iter().map(|token| authorization(token)).collect();
     let mut plain = service(issuer.verifier());
-    let mut cached = service(issuer.verifier().cache(TokenCache::new().max_entries(ROOM)));
+    let mut cached = service(issuer.verifier().cache(CacheSettings::new().max_entries(ROOM)));
     // Full before it is measured.
     for token in issuer.some_tokens(2 * ROOM) {
         send(&mut cached, request(Some(&authorization(&token))));

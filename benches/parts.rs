@@ -15,7 +15,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::Extensions;
 use serde::Deserialize;
 use sha2::Sha256;
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::{Claims, Credential, Verdict, Verify};
 
 use self::support::{Issuer, User, authorization, request, send, service};
@@ -114,7 +114,7 @@ fn wholes(criterion: &mut Criterion, issuer: &Issuer, tokens: &[String]) {
     };
     let verifier = issuer.verifier();
     bench("verifier", &|token| matches!(verifier.verify(token), Verdict::Ready(Ok(_))));
-    let cached = issuer.verifier().cache(TokenCache::new());
+    let cached = issuer.verifier().cache(CacheSettings::new());
     bench("verifier, cached", &|token| matches!(cached.verify(token), Verdict::Ready(Ok(_))));
     let bare = issuer.verifier_into::<Nothing>();
     bench("verifier, with no claims of the application's", &|token| {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response, StatusCode};
 use tokio::runtime::Runtime;
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::jwks::{ClientFuture, HttpClient, RemoteKeys};
 use tower_jwt_auth::{JwtVerifier, Verdict};
 
@@ -49,7 +49,7 @@ fn main() {
 #[expect(clippy::print_stdout, reason = "the table is what it is for")]
 fn overhead(local: &JwtVerifier<User>, remote: &JwtVerifier<User>, tokens: &[String]) {
     println!("{:24}{:>12}{:>12}{:>12}", "ns a request", "local", "fetched", "difference");
-    let cached = |verifier: &JwtVerifier<User>| verifier.clone().cache(TokenCache::new());
+    let cached = |verifier: &JwtVerifier<User>| verifier.clone().cache(CacheSettings::new());
     for (name, local, remote) in [
         ("RS256", local.clone(), remote.clone()),
         // What does not depend on the keys is small here.

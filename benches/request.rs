@@ -16,7 +16,7 @@ use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use http::{HeaderValue, Request, Response, StatusCode};
 use spki::der::Document;
 use tower::Service;
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::{Algorithm, AuthError, AuthErrorKind};
 
 use self::support::{Issuer, ScopedUser, User, authorization, request, scoped_service, send, service};
@@ -60,7 +60,7 @@ fn accept(criterion: &mut Criterion, issuer: &Issuer) {
     });
 
     let tokens = carrying(&tokens);
-    let cached = issuer.verifier().cache(TokenCache::new());
+    let cached = issuer.verifier().cache(CacheSettings::new());
     bench_service(&mut group, "layer", &mut service(issuer.verifier()), &tokens, StatusCode::OK);
     bench_service(&mut group, "layer_cached", &mut service(cached), &tokens, StatusCode::OK);
 }
@@ -80,7 +80,7 @@ fn cached(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("cached");
     let issuer = Issuer::hs256();
     for count in [1, 1_000, 100_000] {
-        let cache = TokenCache::new().max_entries(2 * count).max_bytes(4096 * count.max(100));
+        let cache = CacheSettings::new().max_entries(2 * count).max_bytes(4096 * count.max(100));
         let tokens = carrying(&issuer.some_tokens(count));
         let mut service = service(issuer.verifier().cache(cache));
         bench_service(&mut group, &count.to_string(), &mut service, &tokens, StatusCode::OK);

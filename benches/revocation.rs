@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderValue, StatusCode};
 use tower_jwt_auth::JwtVerifier;
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::revocation::Revocations;
 
 use self::support::{ISSUER, Issuer, User, authorization, median, request, send, service};
@@ -26,7 +26,7 @@ fn main() {
     let all_sorts = list(100_000, |n| n % 3);
     println!("nanoseconds a request, medians of {ROUNDS} rounds");
     println!("{:18}{:>8}{:>8}{:>10}{:>10}", "", "none", "empty", "tokens", "all sorts");
-    for (name, cache) in [("HS256", None), ("HS256, remembered", Some(TokenCache::new()))] {
+    for (name, cache) in [("HS256", None), ("HS256, remembered", Some(CacheSettings::new()))] {
         let verifier = || match &cache {
             None => issuer.verifier(),
             Some(cache) => issuer.verifier().cache(cache.clone()),

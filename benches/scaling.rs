@@ -12,7 +12,7 @@ use std::{hint, thread};
 
 use http::{HeaderValue, Request, Response, StatusCode};
 use tower::Service;
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 
 use self::support::{Issuer, authorization, median, request, send, service};
 
@@ -30,7 +30,7 @@ fn main() {
     }
     for (name, count) in [("cached, 1,000 tokens", 1000), ("cached, one token", 1)] {
         let issuer = Issuer::hs256();
-        let service = service(issuer.verifier().cache(TokenCache::new()));
+        let service = service(issuer.verifier().cache(CacheSettings::new()));
         report(name, &service, &issuer.some_tokens(count));
     }
 

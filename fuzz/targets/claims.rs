@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
 use tower_jwt_auth::AuthErrorKind::{self, *};
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::revocation::Revocations;
 use tower_jwt_auth::{JwtVerifier, RegisteredClaims};
 use tower_jwt_auth_fuzz::{AUDIENCE, ISSUER, Members, NOW, at, bounded, hs256, judge, verifier};
@@ -243,7 +243,7 @@ fuzz_target!(|payload: &[u8]| -> Corpus {
         check::<Option<Wrapped>>(demands, payload, &token);
     }
     // Once remembered, it is judged by its names alone.
-    let cached = Demands::NotRevoked.verifier::<Value>().cache(TokenCache::new().max_entries(2));
+    let cached = Demands::NotRevoked.verifier::<Value>().cache(CacheSettings::new().max_entries(2));
     let [first, second] = [(), ()].map(|()| judge(&cached, &token).map(|claims| (*claims).clone()));
     assert_eq!(first, second, "remembered");
     Corpus::Keep

@@ -182,7 +182,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         (Err(error), None) if error.kind() == ConfigErrorKind::InvalidKey => return Corpus::Keep,
         (_, None) if is_mended(&json) => return Corpus::Keep,
         (_, None) => panic!("this is no JWK set, but is read: {set:?}"),
-        (Ok(set), Some(_)) => (set.len(), set.skipped()),
+        (Ok(set), Some(_)) => (set.len(), set.skipped_keys()),
         (Err(error), Some(_)) if error.kind() == ConfigErrorKind::NoUsableKeys => (0, error.skipped_keys()),
         (Err(error), Some(_)) => panic!("this is a JWK set, but is not read: {error}"),
     };
@@ -190,7 +190,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
 
     assert_eq!(keys + skipped.len(), plain.len(), "each key is used or skipped");
     for (position, key) in plain.iter().enumerate() {
-        let skipped = skipped.iter().find(|skipped| skipped.position() == position);
+        let skipped = skipped.iter().find(|skipped| skipped.index() == position);
         match key.usable {
             Usable::No => assert!(skipped.is_some(), "key {position} is used"),
             Usable::Yes(_) => assert!(skipped.is_none(), "{}", skipped.unwrap()),

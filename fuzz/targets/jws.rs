@@ -13,7 +13,7 @@ use jsonwebtoken::{AlgorithmFamily, DecodingKey, Validation};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::Value;
 use tower_jwt_auth::AuthErrorKind::{self, *};
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::{JwtVerifier, KeySet};
 use tower_jwt_auth_fuzz::{
     AUDIENCE, ISSUER, Members, SECRET, SIGNERS, Signer, bounded, good_payload, judge, keys, verifier,
@@ -30,7 +30,8 @@ static SIGNED: [&str; 4] = [
 /// Keys that remember the header of a token, and a verifier that remembers all of it.
 static WARM: LazyLock<(KeySet, JwtVerifier<Value>)> = LazyLock::new(|| {
     let keys = keys();
-    let (warm, cached) = (verifier::<Value>(keys.clone()), verifier(keys.clone()).cache(TokenCache::new()));
+    let (warm, cached) =
+        (verifier::<Value>(keys.clone()), verifier(keys.clone()).cache(CacheSettings::new()));
     for token in SIGNED {
         judge(&warm, token).unwrap();
         judge(&cached, token).unwrap();

@@ -5,20 +5,20 @@ use super::ConfigError;
 /// A key of a JWK set that is not used, and why.
 #[derive(Clone, Debug)]
 pub struct SkippedKey {
-    position: usize,
+    index: usize,
     kid: Option<String>,
     reason: ConfigError,
 }
 
 impl SkippedKey {
-    pub(crate) fn new(position: usize, kid: Option<String>, reason: ConfigError) -> Self {
-        Self { position, kid, reason }
+    pub(crate) fn new(index: usize, kid: Option<String>, reason: ConfigError) -> Self {
+        Self { index, kid, reason }
     }
 
-    /// Its place in the set, from 0.
+    /// Its index in the set, from 0.
     #[must_use]
-    pub fn position(&self) -> usize {
-        self.position
+    pub fn index(&self) -> usize {
+        self.index
     }
 
     /// Its `kid`, if it has one that can be read.
@@ -36,7 +36,7 @@ impl SkippedKey {
 
 impl Display for SkippedKey {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "key {}", self.position)?;
+        write!(f, "key {}", self.index)?;
         if let Some(kid) = &self.kid {
             write!(f, " ({})", quoted(kid))?;
         }

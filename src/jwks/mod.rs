@@ -305,7 +305,7 @@ impl RemoteKeys {
             cooldown_hits: counts.cooldown_hits.sum(),
             rejected_waiters: counts.rejected_waiters.sum(),
             keys: keys.len(),
-            skipped: keys.skipped().len(),
+            skipped: keys.skipped_keys().len(),
             age: progress.borrow().confirmed.map(|confirmed| confirmed.elapsed()),
         }
     }
@@ -316,14 +316,14 @@ impl RemoteKeys {
     /// ```
     /// # use tower_jwt_auth::jwks::RemoteKeys;
     /// fn print_skipped(keys: &RemoteKeys) {
-    ///     for key in keys.skipped() {
+    ///     for key in keys.skipped_keys() {
     ///         eprintln!("{key}"); // key 1 (`k2`): the JWK cannot be used: its `use` is not `sig`
     ///     }
     /// }
     /// ```
     #[must_use]
-    pub fn skipped(&self) -> Vec<SkippedKey> {
-        self.0.state.keys.current().skipped().to_vec()
+    pub fn skipped_keys(&self) -> Vec<SkippedKey> {
+        self.0.state.keys.current().skipped_keys().to_vec()
     }
 
     /// Why the last attempt failed, with its chain of `source`s. `None` after a good attempt.

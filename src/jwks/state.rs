@@ -83,14 +83,14 @@ impl State {
 
     /// Decides about a token whose key is not held, which `can_wait` for a fetch where there is a runtime.
     pub(super) fn refresh(self: &Arc<Self>, lookup: KeyLookup<'_>, can_wait: bool) -> Refresh {
-        if !lookup.is_held() {
+        if !lookup.is_replaced() {
             self.counts.unknown_keys.add();
         }
         let wanted = match lookup.kid() {
-            Some(kid) if !lookup.is_held() => Lookup::Named(self.names.hash_one(kid)),
+            Some(kid) if !lookup.is_replaced() => Lookup::Named(self.names.hash_one(kid)),
             _ => Lookup::Replaced,
         };
-        let missing = lookup.kid().filter(|_| !lookup.is_held());
+        let missing = lookup.kid().filter(|_| !lookup.is_replaced());
         let (attempt, has_begun) = match self.ask(wanted, missing, can_wait) {
             Answer::Wait { .. } if !can_wait => {
                 return Refresh::Failed(AuthError::keys_unavailable(NO_RUNTIME));
@@ -105,7 +105,7 @@ impl State {
             }
             Answer::Wait { attempt, has_begun } => (attempt, has_begun),
         };
-        let Some(place) = self.place(lookup.is_held()) else {
+        let Some(place) = self.place(lookup.is_replaced()) else {
             self.counts.rejected_waiters.add();
             observe::rejected_waiter(&self.provider);
             let cause = "as many requests as may wait for keys do so already";
@@ -258,7 +258,7 @@ impl State {
 
     /// Has it measured how many keys are held.
     pub(super) fn tell_held(&self) {
-        self.held.are(|| self.keys.current().len(), || self.keys.current().skipped().len());
+        self.held.are(|| self.keys.current().len(), || self.keys.current().skipped_keys().len());
     }
 
     fn give_up(&self, progress: &mut Progress) {
@@ -350,7 +350,7 @@ impl State {
             Ok(()) => {
                 let keys = self.keys.current();
                 observe::keys_fetched(&self.provider, keys.len(), failures);
-                self.warn_of_skipped(keys.skipped());
+                self.warn_of_skipped(keys.skipped_keys());
             }
             Err(error) => observe::fetch_failed(&self.provider, &*error, failures + 1, holds_any),
         }

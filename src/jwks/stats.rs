@@ -62,7 +62,7 @@ impl RemoteKeysStats {
         self.keys
     }
 
-    /// How many keys in the set that is held cannot be used; [`RemoteKeys::skipped`](super::RemoteKeys::skipped) lists
+    /// How many keys in the set that is held cannot be used; [`RemoteKeys::skipped_keys`](super::RemoteKeys::skipped_keys) lists
     /// them.
     #[must_use]
     pub fn skipped(&self) -> usize {

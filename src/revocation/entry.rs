@@ -8,9 +8,11 @@ use crate::registered::{NumericDate, since_epoch};
 
 /// One entry of a list of [`Revocations`](crate::revocation::Revocations): which tokens are revoked, and until when that matters.
 ///
-/// Serialised, it is an object with `iss`, one of `jti`, `sid`
-/// and `sub`, and `exp` in whole seconds, rounded up, and in the year 2106 at the latest; with a `sub` comes `until`, in
-/// milliseconds since 1970, up to which `iat` the tokens are revoked.
+/// Serialised, it is an object with `iss`, one of `jti`, `sid` and `sub`, and `exp` in whole seconds, unless it has no expiry.
+/// With a `sub` comes `until`, in milliseconds since 1970, up to which `iat` the tokens are revoked.
+///
+/// It holds exactly what is written: an expiry is rounded up to whole seconds, and one in the year 2106 or later counts as
+/// none. `issued_until` is rounded down to milliseconds.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -27,15 +29,16 @@ use crate::registered::{NumericDate, since_epoch};
 pub struct Revocation {
     issuer: String,
     target: Target,
-    expires_at: SystemTime,
+    /// In seconds since 1970.
+    expires_at: Option<u32>,
 }
 
-/// The claim that names the revoked tokens.
+/// The claim that names the revoked tokens. `issued_until` is in milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Target {
     Token { jti: String },
     Session { sid: String },
-    Subject { sub: String, issued_until: SystemTime },
+    Subject { sub: String, issued_until: u64 },
 }
 
 impl Revocation {
@@ -59,8 +62,7 @@ impl Revocation {
         Self::new(issuer, Target::Session { sid: sid.into() }, last_expiry)
     }
 
-    /// Revokes the tokens of a subject up to a time: as by [`revoke_subject`](crate::revocation::Revocations::revoke_subject). Less than
-    /// a millisecond of `issued_until` does not count.
+    /// Revokes the tokens of a subject up to a time: as by [`revoke_subject`](crate::revocation::Revocations::revoke_subject).
     #[must_use]
     pub fn subject(
         issuer: impl Into<String>,
@@ -68,13 +70,13 @@ impl Revocation {
         issued_until: SystemTime,
         last_expiry: impl Into<Option<SystemTime>>,
     ) -> Self {
-        Self::new(issuer, Target::Subject { sub: sub.into(), issued_until }, last_expiry)
+        let target = Target::Subject { sub: sub.into(), issued_until: millis(issued_until) };
+        Self::new(issuer, target, last_expiry)
     }
 
     fn new(issuer: impl Into<String>, target: Target, expires_at: impl Into<Option<SystemTime>>) -> Self {
-        // Without an expiry: in the year 2106, beyond which no list counts.
-        let never = UNIX_EPOCH + Duration::from_secs(u32::MAX.into());
-        Self { issuer: issuer.into(), target, expires_at: expires_at.into().unwrap_or(never) }
+        let expires_at = expires_at.into().map(seconds).filter(|second| *second != NEVER);
+        Self { issuer: issuer.into(), target, expires_at }
     }
 
     /// The issuer of the tokens that it revokes.
@@ -114,15 +116,21 @@ impl Revocation {
     #[must_use]
     pub fn issued_until(&self) -> Option<SystemTime> {
         match self.target {
-            Target::Subject { issued_until, .. } => Some(issued_until),
+            Target::Subject { issued_until, .. } => Some(after_epoch(Duration::from_millis(issued_until))),
             _ => None,
         }
     }
 
-    /// When the last of them expires, so that it need not be kept for more than a clock's error longer: an hour, say.
+    /// When the last of them expires, or `None` if one may never expire. Keep the entry for an hour longer, since clocks may
+    /// differ.
     #[must_use]
-    pub fn expires_at(&self) -> SystemTime {
-        self.expires_at
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.expires_at.map(|second| after_epoch(Duration::from_secs(second.into())))
+    }
+
+    /// The same in seconds since 1970, [`NEVER`] if there is none.
+    pub(super) fn expiry_second(&self) -> u32 {
+        self.expires_at.unwrap_or(NEVER)
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -138,6 +146,9 @@ impl Revocation {
     }
 }
 
+/// The second in the year 2106 that stands for no expiry in a list: no list counts further.
+const NEVER: u32 = u32::MAX;
+
 #[derive(Deserialize, Serialize)]
 struct Written {
     iss: String,
@@ -149,19 +160,20 @@ struct Written {
     sub: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<u64>,
-    exp: NumericDate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<NumericDate>,
 }
 
 impl From<Revocation> for Written {
     fn from(revocation: Revocation) -> Self {
         let Revocation { issuer: iss, target, expires_at } = revocation;
-        let exp = NumericDate::from_secs(seconds(expires_at).into());
+        let exp = expires_at.map(|second| NumericDate::from_secs(second.into()));
         let entry = Self { iss, jti: None, sid: None, sub: None, until: None, exp };
         match target {
             Target::Token { jti } => Self { jti: Some(jti), ..entry },
             Target::Session { sid } => Self { sid: Some(sid), ..entry },
             Target::Subject { sub, issued_until } => {
-                Self { sub: Some(sub), until: Some(millis(issued_until)), ..entry }
+                Self { sub: Some(sub), until: Some(issued_until), ..entry }
             }
         }
     }
@@ -172,25 +184,22 @@ impl TryFrom<Written> for Revocation {
 
     fn try_from(written: Written) -> Result<Self, Self::Error> {
         let Written { iss: issuer, jti, sid, sub, until, exp } = written;
-        // In whole seconds, rounded up; what lies beyond 2106 never comes.
-        let exp = exp.to_system_time().map_or(u32::MAX, seconds);
-        let expires_at = UNIX_EPOCH + Duration::from_secs(exp.into());
-        match (jti, sid, sub, until) {
-            (Some(jti), None, None, None) => Ok(Self::token(issuer, jti, expires_at)),
-            (None, Some(sid), None, None) => Ok(Self::session(issuer, sid, expires_at)),
-            (None, None, Some(sub), Some(until)) => {
-                // What cannot be told lies in a far future.
-                let issued_until = UNIX_EPOCH
-                    .checked_add(Duration::from_millis(until))
-                    .unwrap_or(UNIX_EPOCH + Duration::from_secs(u32::MAX.into()));
-                Ok(Self::subject(issuer, sub, issued_until, expires_at))
-            }
-            _ => Err("a revocation has one of `jti`, `sid`, and `sub` with `until`"),
-        }
+        let target = match (jti, sid, sub, until) {
+            (Some(jti), None, None, None) => Target::Token { jti },
+            (None, Some(sid), None, None) => Target::Session { sid },
+            (None, None, Some(sub), Some(issued_until)) => Target::Subject { sub, issued_until },
+            _ => return Err("a revocation has one of `jti`, `sid`, and `sub` with `until`"),
+        };
+        Ok(Self::new(issuer, target, exp.and_then(NumericDate::to_system_time)))
     }
 }
 
-/// Since 1970, rounded down: what `issued_until` is compared by.
-pub(super) fn millis(time: SystemTime) -> u64 {
+/// Since 1970, rounded down.
+fn millis(time: SystemTime) -> u64 {
     since_epoch(time).as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+/// What lies too far ahead for the system's clock is in the year 2106.
+fn after_epoch(duration: Duration) -> SystemTime {
+    UNIX_EPOCH.checked_add(duration).unwrap_or(UNIX_EPOCH + Duration::from_secs(NEVER.into()))
 }

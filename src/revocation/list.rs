@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use super::bit_filter::{BitFilter, FilterBit, PARTS};
-use super::entry::{Revocation, Target, millis};
+use super::entry::{Revocation, Target};
 use super::fingerprint::{Fingerprint, HashedId, IdHasher, IdKind, TokenIds};
 use super::seconds;
 use crate::observe;
@@ -110,13 +110,13 @@ impl RevocationList {
     pub(super) fn add(&self, revocation: &Revocation, now: u32) {
         let (kind, value) = revocation.id();
         let id = self.hasher.hash(revocation.issuer(), kind, value);
-        let entry = Entry { expiry: seconds(revocation.expires_at()), bit: id.filter_bit.bit() };
+        let entry = Entry { expiry: revocation.expiry_second(), bit: id.filter_bit.bit() };
         self.change(id.filter_bit.part(), |part| {
             match revocation.target() {
                 Target::Token { .. } => prolong(&mut part.tokens, id.fingerprint, entry),
                 Target::Session { .. } => prolong(&mut part.sessions, id.fingerprint, entry),
                 Target::Subject { issued_until, .. } => {
-                    let until = millis(*issued_until);
+                    let until = *issued_until;
                     let held = part.subjects.entry(id.fingerprint).or_insert(SubjectEntry { entry, until });
                     *held = SubjectEntry { entry: held.entry.or_later(entry), until: until.max(held.until) };
                 }
@@ -139,7 +139,7 @@ impl RevocationList {
     #[cfg(feature = "shared-revocations")]
     pub(super) fn is_over(&self, revocation: &Revocation, now: u32) -> bool {
         let beyond = self.beyond_expiry.load(Ordering::Relaxed);
-        u64::from(seconds(revocation.expires_at())).saturating_add(beyond) < u64::from(now)
+        u64::from(revocation.expiry_second()).saturating_add(beyond) < u64::from(now)
     }
 
     /// Of a token that may be asked about later.

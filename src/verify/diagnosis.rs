@@ -29,7 +29,9 @@ pub(crate) fn explain(error: AuthError, rules: &Rules, keys: &KeySet, token: &[u
             error.with_source(format!("JwtVerifier::max_token_bytes allows {} bytes", rules.max_token_bytes))
         }
         AuthErrorKind::MalformedToken | AuthErrorKind::UnsupportedToken => explain_form(error, token),
-        AuthErrorKind::InvalidSignature if keys.len() <= MOST_CANDIDATES && keys.skipped().is_empty() => {
+        AuthErrorKind::InvalidSignature
+            if keys.len() <= MOST_CANDIDATES && keys.skipped_keys().is_empty() =>
+        {
             error
         }
         AuthErrorKind::WrongTokenType
@@ -189,7 +191,7 @@ fn unknown_key(header: &Header<'_>, keys: &KeySet) -> String {
         true => "; a key without `kid` in a JWK set serves only tokens without one",
         false => "",
     };
-    let skipped = match keys.skipped() {
+    let skipped = match keys.skipped_keys() {
         [] => String::new(),
         skipped => format!("; skipped: {}", listed(skipped.iter(), SkippedKey::to_string)),
     };
@@ -224,7 +226,7 @@ fn assumption<'k>(algorithm: Algorithm, mut keys: impl Iterator<Item = &'k Key>)
 /// The skipped keys with the `kid` of a token: its provider has published that name.
 fn skipped_of(keys: &KeySet, header: &Header<'_>) -> Option<String> {
     let kid = header.kid.as_deref()?;
-    let mut named = keys.skipped().iter().filter(|key| key.kid() == Some(kid)).peekable();
+    let mut named = keys.skipped_keys().iter().filter(|key| key.kid() == Some(kid)).peekable();
     named.peek()?;
     Some(listed(named, SkippedKey::to_string))
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::algorithms::Algorithms;
 use super::base64url::Buffer;
-use super::cache::{CacheStats, Store, TokenCache};
+use super::cache::{CacheSettings, CacheStats, Store};
 use super::jws::{Header, Jws, USUAL_HEADER, subtype};
 use super::key_set::KeySet;
 use super::key_source::{KeyIssuer, KeyLookup, KeySource, Refresh};
@@ -377,7 +377,7 @@ impl<C> JwtVerifier<C> {
     ///
     /// The tokens are remembered by this verifier and its clones. One with any setting changed after this has an empty
     /// cache of its own; those it was cloned from keep theirs.
-    pub fn cache(mut self, cache: TokenCache) -> Self {
+    pub fn cache(mut self, cache: CacheSettings) -> Self {
         self.cache = Some(Arc::new(Store::new(cache)));
         self
     }
@@ -529,7 +529,7 @@ where
             AuthErrorKind::WrongAudience => error.with_source(claim_diagnosis::audience(payload(), expected)),
             AuthErrorKind::WrongIssuer => error.with_source(match &expected.issuers[..] {
                 [] => {
-                    "the keys are from an address that does not say whose they are: set JwtVerifier::issuer, \
+                    "the source of the keys does not say whose they are: set JwtVerifier::issuer, \
                        or insecure_any_issuer"
                         .to_owned()
                 }

@@ -29,7 +29,7 @@ pub(crate) const MOST_CANDIDATES: usize = 4;
 ///     {"kty": "RSA", "use": "enc", "kid": "k2", "n": "AQAB", "e": "AQAB"}
 /// ]}"#)?;
 /// assert_eq!(keys.len(), 1);
-/// assert_eq!(keys.skipped()[0].to_string(), "key 1 (`k2`): the JWK cannot be used: its `use` is not `sig`");
+/// assert_eq!(keys.skipped_keys()[0].to_string(), "key 1 (`k2`): the JWK cannot be used: its `use` is not `sig`");
 /// # Ok(())
 /// # }
 /// ```
@@ -66,7 +66,7 @@ impl KeySet {
 
     /// A JWK set as JSON text ([RFC 7517, section 5](https://www.rfc-editor.org/rfc/rfc7517#section-5)).
     ///
-    /// A key that cannot be used is left out and [listed](Self::skipped), which is all that tells of it: log the list.
+    /// A key that cannot be used is left out and [listed](Self::skipped_keys), which is all that tells of it: log the list.
     /// Symmetric keys are left out, too, unless [`JwksRules`] allow them.
     ///
     /// # Errors
@@ -138,7 +138,7 @@ impl KeySet {
 
     /// The keys of the JWK set that are not used, and why.
     #[must_use]
-    pub fn skipped(&self) -> &[SkippedKey] {
+    pub fn skipped_keys(&self) -> &[SkippedKey] {
         &self.skipped
     }
 

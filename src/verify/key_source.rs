@@ -36,9 +36,11 @@ pub trait KeySource: Send + Sync {
         true
     }
 
-    /// Tells whose keys these are. The verifier asks once, when it is created. The default is [`KeyIssuer::Any`].
+    /// Tells whose keys these are. The verifier asks once, when it is created.
+    ///
+    /// The default is [`KeyIssuer::MustBeSet`]: the verifier rejects all tokens until you set an issuer.
     fn issuer(&self) -> KeyIssuer<'_> {
-        KeyIssuer::Any
+        KeyIssuer::MustBeSet
     }
 }
 
@@ -67,10 +69,10 @@ impl<K: KeySource + ?Sized> KeySource for Arc<K> {
 pub enum KeyIssuer<'a> {
     /// The keys belong to this issuer. The verifier requires it as `iss`, unless you set another issuer.
     Known(&'a str),
-    /// The source cannot tell whose keys it has, such as keys from a bare JWKS URL. The verifier rejects all tokens until you call
+    /// The source does not tell whose keys it has: keys from a bare JWKS URL, and by default a custom source. The verifier rejects all tokens until you call
     /// [`issuer`](crate::JwtVerifier::issuer) or [`insecure_any_issuer`](crate::JwtVerifier::insecure_any_issuer).
     MustBeSet,
-    /// The application itself chose the keys, such as a shared secret. The verifier accepts any `iss`, unless you set an issuer.
+    /// The application itself chose the keys, as in a [`KeySet`] or a [`KeyStore`]. The verifier accepts any `iss`, unless you set an issuer.
     Any,
 }
 
@@ -89,20 +91,20 @@ impl<'a> KeyIssuer<'a> {
 #[derive(Clone, Copy)]
 pub struct KeyLookup<'a> {
     kid: Option<&'a str>,
-    is_held: bool,
+    is_replaced: bool,
 }
 
 impl<'a> KeyLookup<'a> {
     /// A lookup of a key that is not held.
     #[must_use]
     pub fn missing(kid: Option<&'a str>) -> Self {
-        Self { kid, is_held: false }
+        Self { kid, is_replaced: false }
     }
 
     /// A lookup of a key that may have been replaced: the held keys of this name have not signed the token.
     #[must_use]
     pub fn replaced(kid: Option<&'a str>) -> Self {
-        Self { kid, is_held: true }
+        Self { kid, is_replaced: true }
     }
 
     /// The token's `kid`, if it has one.
@@ -111,16 +113,16 @@ impl<'a> KeyLookup<'a> {
         self.kid
     }
 
-    /// Returns true if keys that are held may have signed the token, by their names, but have not.
+    /// Returns true if the key may have been [replaced](Self::replaced), and false if it is [missing](Self::missing).
     #[must_use]
-    pub fn is_held(&self) -> bool {
-        self.is_held
+    pub fn is_replaced(&self) -> bool {
+        self.is_replaced
     }
 }
 
 impl fmt::Debug for KeyLookup<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyLookup").field("is_held", &self.is_held).finish_non_exhaustive()
+        f.debug_struct("KeyLookup").field("is_replaced", &self.is_replaced).finish_non_exhaustive()
     }
 }
 
@@ -133,8 +135,11 @@ pub enum Refresh {
     /// [`KeysUnavailable`](crate::AuthErrorKind::KeysUnavailable).
     Failed(AuthError),
     /// Newer keys are being fetched.
-    Pending(Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>),
+    Pending(PendingRefresh),
 }
+
+/// A fetch of newer keys that a verifier waits for.
+pub type PendingRefresh = Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>;
 
 impl fmt::Debug for Refresh {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -208,6 +213,10 @@ impl KeySource for KeySet {
     fn can_refresh(&self) -> bool {
         false
     }
+
+    fn issuer(&self) -> KeyIssuer<'_> {
+        KeyIssuer::Any
+    }
 }
 
 /// Keys that can be replaced while they are in use. Clones share them.
@@ -248,5 +257,9 @@ impl KeySource for KeyStore {
 
     fn can_refresh(&self) -> bool {
         false
+    }
+
+    fn issuer(&self) -> KeyIssuer<'_> {
+        KeyIssuer::Any
     }
 }

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub use self::any_of::AnyOf;
-pub use self::cache::{CacheStats, TokenCache};
+pub use self::cache::{CacheSettings, CacheStats};
 #[cfg(feature = "remote-keys-core")]
 pub use self::issuer_resolver::IssuerResolver;
 pub use self::issuers::Issuers;
@@ -44,7 +44,7 @@ pub use self::jwk::JwksRules;
 pub use self::jwt::JwtVerifier;
 pub use self::key::Key;
 pub use self::key_set::KeySet;
-pub use self::key_source::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
+pub use self::key_source::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, PendingRefresh, Refresh};
 pub(crate) use self::required::json_type;
 
 #[cfg(feature = "issue")]

@@ -9,7 +9,7 @@ use allocation_counter::measure;
 use http::{Request, Response};
 use serde::Deserialize;
 use tower::layer::util::Stack;
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::policy::{HasScope, scope};
 use tower_jwt_auth::reject::{Grpc, ProblemJson};
 use tower_jwt_auth::revocation::Revocations;
@@ -95,7 +95,7 @@ fn a_policy_allocates_nothing_but_its_refusal() {
 fn requests_allocate_no_more_than_is_said() {
     let keys = KeySet::hmac(tower_jwt_auth::Algorithm::HS256, SECRET).unwrap();
     let verifier = JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
-    let cached = verifier.clone().cache(TokenCache::new());
+    let cached = verifier.clone().cache(CacheSettings::new());
     let (good, forged) = (good_token(), good_token().replace('.', ".A"));
     let expired = token(&claims_but("exp", (NOW - 300).into()));
     let revocations = Revocations::new();

@@ -21,7 +21,7 @@ fn auto_traits_hold() {
     assert_send_sync_unpin::<JwtAuthLayer<JwtVerifier<Value>>>();
     assert_send_sync_unpin::<JwtAuth<(), JwtVerifier<Value>>>();
     assert_send_sync_unpin::<JwtVerifier<Value>>();
-    assert_send_sync_unpin::<TokenCache>();
+    assert_send_sync_unpin::<CacheSettings>();
     assert_send_sync_unpin::<CacheStats>();
     assert_send_sync_unpin::<Claims<Value>>();
     assert_send_sync_unpin::<KeySet>();

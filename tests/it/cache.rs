@@ -9,7 +9,7 @@ use jsonwebtoken::{EncodingKey, Header};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower::{ServiceExt, service_fn};
-use tower_jwt_auth::cache::{CacheStats, TokenCache};
+use tower_jwt_auth::cache::{CacheSettings, CacheStats};
 use tower_jwt_auth::keys::KeyStore;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet};
 use tower_layer::Layer;
@@ -56,7 +56,7 @@ async fn there_is_none_unless_it_is_asked_for() {
 
 #[tokio::test]
 async fn a_token_that_comes_again_is_not_judged_anew_and_shares_its_claims() {
-    let verifier = verifier().cache(TokenCache::new());
+    let verifier = verifier().cache(CacheSettings::new());
     let first = verifier.verify(&good_token()).await.unwrap();
     assert_hits_and_misses(&verifier, 0, 1);
     let second = verifier.clone().verify(&good_token()).await.unwrap();
@@ -73,7 +73,7 @@ async fn a_token_is_found_whichever_of_many_keys_has_signed_it() {
         (0..6).map(|n| Key::hmac(Algorithm::HS256, secret(n)).unwrap().with_kid(n.to_string())).collect();
     keys.push(Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("k1"));
     let verifier = JwtVerifier::<Value>::new(KeySet::new(keys)).audience(AUDIENCE).clock(|| at(NOW));
-    let verifier = verifier.cache(TokenCache::new());
+    let verifier = verifier.cache(CacheSettings::new());
     let token = token_of(r#"{"alg":"HS256","kid":"k1"}"#, &good_claims().to_string());
     for hits in 0..3 {
         assert_eq!(refusal(&verifier, &token).await, None);
@@ -83,7 +83,7 @@ async fn a_token_is_found_whichever_of_many_keys_has_signed_it() {
 
 #[tokio::test]
 async fn a_token_with_any_byte_changed_is_refused() {
-    let (verifier, good) = (verifier().cache(TokenCache::new()), good_token());
+    let (verifier, good) = (verifier().cache(CacheSettings::new()), good_token());
     verifier.verify(&good).await.unwrap();
     for place in 0..good.len() {
         for other in [b'A', b'B', b'.', b'='] {
@@ -105,7 +105,7 @@ async fn a_token_with_any_byte_changed_is_refused() {
 
 #[tokio::test]
 async fn other_claims_with_the_signature_of_a_remembered_token_are_refused() {
-    let (verifier, good) = (verifier().cache(TokenCache::new()), good_token());
+    let (verifier, good) = (verifier().cache(CacheSettings::new()), good_token());
     verifier.verify(&good).await.unwrap();
     let (signed, signature) = good.rsplit_once('.').unwrap();
     let (header, payload) = signed.split_once('.').unwrap();
@@ -117,7 +117,7 @@ async fn other_claims_with_the_signature_of_a_remembered_token_are_refused() {
 
 #[tokio::test]
 async fn what_is_refused_is_not_remembered() {
-    let verifier = verifier().cache(TokenCache::new());
+    let verifier = verifier().cache(CacheSettings::new());
     let expired = token(&claims_but("exp", json!(NOW - 300)));
     let forged = format!("{}A", &good_token()[..good_token().len() - 1]);
     for bad in [&expired, &forged, "garbage"] {
@@ -132,7 +132,7 @@ async fn what_is_refused_is_not_remembered() {
 #[tokio::test]
 async fn time_is_looked_at_on_every_hit() {
     let clock = Clock::new();
-    let verifier = clock.drive(verifier()).cache(TokenCache::new().max_age(Duration::from_secs(3600)));
+    let verifier = clock.drive(verifier()).cache(CacheSettings::new().max_age(Duration::from_secs(3600)));
     let mut claims = good_claims();
     claims["nbf"] = json!(NOW - 100);
     let token = token(&claims);
@@ -159,7 +159,7 @@ async fn time_is_looked_at_on_every_hit() {
 #[tokio::test]
 async fn a_token_is_remembered_no_longer_than_stated() {
     let clock = Clock::new();
-    let verifier = clock.drive(verifier()).cache(TokenCache::new().max_age(Duration::from_secs(10)));
+    let verifier = clock.drive(verifier()).cache(CacheSettings::new().max_age(Duration::from_secs(10)));
     for (moment, hits) in [(NOW, 0), (NOW + 9, 1), (NOW + 10, 1), (NOW + 19, 2), (NOW + 20, 2)] {
         clock.set(moment);
         verifier.verify(&good_token()).await.unwrap();
@@ -170,7 +170,7 @@ async fn a_token_is_remembered_no_longer_than_stated() {
 #[tokio::test]
 async fn an_expired_token_leaves_when_it_is_asked_for() {
     let clock = Clock::new();
-    let verifier = clock.drive(verifier()).cache(TokenCache::new());
+    let verifier = clock.drive(verifier()).cache(CacheSettings::new());
     verifier.verify(&good_token()).await.unwrap();
     assert_eq!(stats(&verifier).entries(), 1);
     clock.set(NOW + 400);
@@ -196,8 +196,10 @@ fn key(n: u8) -> Key {
 #[tokio::test]
 async fn a_token_whose_key_is_withdrawn_is_refused_at_once() {
     let keys = KeyStore::new(KeySet::new([key(1).with_kid("1"), key(2).with_kid("2")]));
-    let verifier =
-        JwtVerifier::<Value>::new(keys.clone()).audience(AUDIENCE).clock(|| at(NOW)).cache(TokenCache::new());
+    let verifier = JwtVerifier::<Value>::new(keys.clone())
+        .audience(AUDIENCE)
+        .clock(|| at(NOW))
+        .cache(CacheSettings::new());
     let (first, second) = (token_by(1, Some("1")), token_by(2, Some("2")));
     for token in [&first, &second, &first, &second] {
         verifier.verify(token).await.unwrap();
@@ -221,7 +223,7 @@ async fn a_token_whose_key_is_withdrawn_is_refused_at_once() {
 
 #[tokio::test]
 async fn no_setting_shares_what_another_has_found_good() {
-    let cached = verifier().cache(TokenCache::new());
+    let cached = verifier().cache(CacheSettings::new());
     cached.verify(&good_token()).await.unwrap();
 
     for (name, changed, expected) in [
@@ -247,7 +249,7 @@ fn tokens(count: usize) -> impl Iterator<Item = String> {
 #[tokio::test]
 async fn there_are_no_more_entries_than_stated() {
     for most in [0, 1, 2, 31, 32, 33, 100, 1000] {
-        let verifier = verifier().cache(TokenCache::new().max_entries(most));
+        let verifier = verifier().cache(CacheSettings::new().max_entries(most));
         let tokens: Vec<_> = tokens(3 * most + 10).collect();
         for token in &tokens {
             // At once while there is room, and the second time where there is none.
@@ -268,7 +270,7 @@ async fn no_setting_is_too_small_or_too_large() {
     for entries in [0, 1, usize::MAX] {
         for bytes in [0, 1, 100, usize::MAX] {
             for age in [Duration::ZERO, Duration::MAX] {
-                let cache = TokenCache::new().max_entries(entries).max_bytes(bytes).max_age(age);
+                let cache = CacheSettings::new().max_entries(entries).max_bytes(bytes).max_age(age);
                 let verifier = verifier().cache(cache);
                 for token in tokens(3) {
                     assert_eq!(refusal(&verifier, &token).await, None);
@@ -290,7 +292,7 @@ async fn no_setting_is_too_small_or_too_large() {
 #[tokio::test]
 async fn the_bounds_hold_to_the_last_token_and_byte() {
     for (entries, bytes) in [(1023, 1_047_551), (1025, 1_000_001), (2049, 2 * 1024 * 1024)] {
-        let verifier = verifier().cache(TokenCache::new().max_entries(entries).max_bytes(bytes));
+        let verifier = verifier().cache(CacheSettings::new().max_entries(entries).max_bytes(bytes));
         let tokens: Vec<_> = tokens(entries * 2).collect();
         for token in tokens.iter().flat_map(|token| [token, token]) {
             verifier.verify(token).await.unwrap();
@@ -303,9 +305,9 @@ async fn the_bounds_hold_to_the_last_token_and_byte() {
 #[tokio::test]
 async fn nearly_all_that_are_remembered_are_found() {
     for (cache, count) in [
-        (TokenCache::new(), 7_000),
-        (TokenCache::new().max_entries(1_000_000), 9_800),
-        (TokenCache::new().max_entries(4_096).max_bytes(usize::MAX), 2_000),
+        (CacheSettings::new(), 7_000),
+        (CacheSettings::new().max_entries(1_000_000), 9_800),
+        (CacheSettings::new().max_entries(4_096).max_bytes(usize::MAX), 2_000),
     ] {
         let verifier = verifier().cache(cache);
         let tokens: Vec<_> = tokens(count).collect();
@@ -319,7 +321,7 @@ async fn nearly_all_that_are_remembered_are_found() {
 
 #[tokio::test]
 async fn a_small_cache_remembers_what_came_last_and_again() {
-    let verifier = verifier().cache(TokenCache::new().max_entries(1));
+    let verifier = verifier().cache(CacheSettings::new().max_entries(1));
     for (number, token) in tokens(4).enumerate() {
         for _ in 0..3 {
             verifier.verify(&token).await.unwrap();
@@ -332,7 +334,7 @@ async fn a_small_cache_remembers_what_came_last_and_again() {
 
 #[tokio::test]
 async fn tokens_that_come_once_push_out_none_that_come_often() {
-    let verifier = verifier().cache(TokenCache::new().max_entries(100));
+    let verifier = verifier().cache(CacheSettings::new().max_entries(100));
     let mut tokens = tokens(5_000);
     let often: Vec<_> = tokens.by_ref().take(50).collect();
     for token in often.iter().chain(&often) {
@@ -356,7 +358,7 @@ async fn tokens_that_come_once_push_out_none_that_come_often() {
 #[tokio::test]
 async fn many_more_tokens_in_turn_than_there_is_room_for_leave_those_that_are_there_in_use() {
     for (room, count) in [(3, 200), (100, 10_000)] {
-        let verifier = verifier().cache(TokenCache::new().max_entries(room));
+        let verifier = verifier().cache(CacheSettings::new().max_entries(room));
         let tokens: Vec<_> = tokens(count).collect();
         for _ in 0..3 {
             for token in &tokens {
@@ -372,7 +374,7 @@ async fn many_more_tokens_in_turn_than_there_is_room_for_leave_those_that_are_th
 async fn once_all_has_been_forgotten_a_token_is_remembered_at_once_again() {
     let clock = Clock::new();
     let verifier =
-        clock.drive(verifier()).cache(TokenCache::new().max_entries(100).max_age(Duration::from_secs(10)));
+        clock.drive(verifier()).cache(CacheSettings::new().max_entries(100).max_age(Duration::from_secs(10)));
     for token in tokens(500) {
         verifier.verify(&token).await.unwrap();
     }
@@ -391,7 +393,7 @@ async fn once_all_has_been_forgotten_a_token_is_remembered_at_once_again() {
 #[tokio::test]
 async fn there_are_no_more_bytes_than_stated() {
     for most in [100_000, 1_000_000] {
-        let verifier = verifier().cache(TokenCache::new().max_bytes(most));
+        let verifier = verifier().cache(CacheSettings::new().max_bytes(most));
         // One by one, since the first token leaves something with its key.
         verifier.verify(&good_token()).await.unwrap();
         let tokens: Vec<_> = tokens(4000).collect();
@@ -422,7 +424,7 @@ fn claims_that_hold_their_text_once_use_what_is_counted() {
         let verifier = JwtVerifier::<Text>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
             .audience(AUDIENCE)
             .clock(|| at(NOW))
-            .cache(TokenCache::new().max_bytes(most));
+            .cache(CacheSettings::new().max_bytes(most));
         let text = |n: usize| format!("{n:04}{}", "x".repeat(length));
         let tokens: Vec<_> = (0..2_000).map(|n| token(&claims_but("sub", json!(text(n))))).collect();
         let used = allocation_counter::measure(|| {
@@ -439,7 +441,7 @@ fn claims_that_hold_their_text_once_use_what_is_counted() {
 
 #[tokio::test]
 async fn a_flood_of_forged_tokens_leaves_no_trace() {
-    let verifier = verifier().cache(TokenCache::new());
+    let verifier = verifier().cache(CacheSettings::new());
     verifier.verify(&good_token()).await.unwrap();
     let forged: Vec<_> = tokens(2000).map(|token| token.replace('.', ".A")).collect();
     let used = allocation_counter::measure(|| {
@@ -454,7 +456,7 @@ async fn a_flood_of_forged_tokens_leaves_no_trace() {
 
 #[tokio::test]
 async fn a_hit_is_answered_as_the_layer_answers_that_asks() {
-    let verifier = verifier().cache(TokenCache::new());
+    let verifier = verifier().cache(CacheSettings::new());
     for realm in ["orders", "bills", "orders"] {
         let layer = JwtAuthLayer::new(verifier.clone()).realm(realm).unwrap();
         let service = layer.layer(service_fn(async |request: Request<String>| {
@@ -512,7 +514,7 @@ proptest! {
         let clock = Clock::new();
         let keys = KeyStore::new(key_set(0));
         let plain = clock.drive(JwtVerifier::new(keys.clone()).audience(AUDIENCE));
-        let cache = TokenCache::new().max_entries(most).max_age(Duration::from_secs(age));
+        let cache = CacheSettings::new().max_entries(most).max_age(Duration::from_secs(age));
         let cached = plain.clone().cache(cache);
         let mut tokens = Vec::new();
         for (n, kid) in [(1, Some("1")), (2, Some("2")), (1, None), (2, Some("1")), (3, Some("1"))] {

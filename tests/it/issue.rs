@@ -168,7 +168,7 @@ fn header_and_payload_have_these_members_and_no_others() {
     // A secret has no name unless it is given one.
     let secret = || signing_key(Algorithm::HS256);
     assert_eq!(secret().kid(), None);
-    let bare = TokenIssuer::new(secret(), ISSUER).access_tokens().clock(|| at(NOW));
+    let bare = TokenIssuer::new(secret(), ISSUER).access_tokens_only().clock(|| at(NOW));
     let token = bare.issue(&json!({})).unwrap();
     let (header, payload) = parts(&token);
     assert_eq!(header, r#"{"alg":"HS256","typ":"at+jwt"}"#);

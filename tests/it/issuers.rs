@@ -11,7 +11,7 @@ use tower_jwt_auth::AuthErrorKind::{
     Expired, InvalidClaims, InvalidSignature, MalformedToken, TokenTooLarge, UnsupportedToken, WrongAudience,
     WrongIssuer,
 };
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::verifiers::Issuers;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigError, JwtAuthLayer, JwtVerifier, KeySet};
 
@@ -108,7 +108,7 @@ fn with_issuer(issuer: &str, name: &str, value: Value) -> Value {
 
 #[tokio::test]
 async fn each_verifier_has_its_own_limits_and_cache() {
-    let cached = verifier(A, 1).cache(TokenCache::new());
+    let cached = verifier(A, 1).cache(CacheSettings::new());
     let issuers = Issuers::new([cached.clone(), verifier(B, 2).max_token_bytes(40_000)])
         .unwrap()
         .max_token_bytes(40_000);
@@ -181,6 +181,29 @@ fn what_cannot_be_chosen_among_is_refused_at_set_up() {
     );
     assert!(issuers.remove("7"));
     issuers.add(verifier(A, 1)).unwrap();
+}
+
+#[tokio::test]
+async fn clones_share_verifiers_but_not_limits() {
+    let issuers = Issuers::new([verifier(A, 1)]).unwrap();
+    let narrow = issuers.clone().max_issuers(1).max_token_bytes(10);
+    assert!(narrow.add(verifier(B, 2)).is_err());
+    issuers.clone().max_issuers(5).max_token_bytes(20).add(verifier(B, 2)).unwrap();
+    assert_eq!(refusal(&issuers, &token(B, 2)).await, None);
+    assert_eq!(refusal(&narrow, &token(B, 2)).await, Some(AuthErrorKind::TokenTooLarge));
+    narrow.add(verifier(B, 3)).unwrap();
+    assert_eq!(refusal(&issuers, &token(B, 3)).await, None, "replaced, though there are too many");
+    assert!(narrow.remove(B));
+    assert_eq!(refusal(&issuers, &token(B, 3)).await, Some(WrongIssuer));
+}
+
+#[test]
+fn more_than_a_thousand_issuers_can_be_configured() {
+    let issuers = Issuers::new((0..1001).map(|n| verifier(&n.to_string(), 1))).unwrap();
+    assert!(issuers.add(verifier(A, 1)).is_err());
+    issuers.clone().max_issuers(1002).add(verifier(A, 1)).unwrap();
+    let issuers = Issuers::default().max_issuers(1001);
+    (0..1001).for_each(|n| issuers.add(verifier(&n.to_string(), 1)).unwrap());
 }
 
 #[cfg(feature = "remote-keys-core")]

@@ -6,7 +6,7 @@ use http::Request;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt};
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::observability::describe_metrics;
 use tower_jwt_auth::policy::scope;
 use tower_jwt_auth::revocation::Revocations;
@@ -94,7 +94,7 @@ async fn the_time_of_a_verification_has_any_wait_in_it() {
 async fn a_cache_counts_hits_and_misses() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);
-    let layer = JwtAuthLayer::new(verifier().cache(TokenCache::new()));
+    let layer = JwtAuthLayer::new(verifier().cache(CacheSettings::new()));
     for _ in 0..3 {
         ask(&layer, bearer(&good_token())).await;
     }

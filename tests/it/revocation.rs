@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::revocation::{Revocation, RevocationWrite, Revocations};
 use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet};
 
@@ -103,7 +103,7 @@ async fn a_remembered_token_is_revoked_as_well() {
         |list| list.revoke_subject(ISSUER, "u1", at(NOW), at(EXPIRY)),
     ] {
         let (revocations, verifier, _) = listed();
-        let verifier = verifier.cache(TokenCache::new());
+        let verifier = verifier.cache(CacheSettings::new());
         let token = claims(&names);
         assert_eq!(refusal(&verifier, &token).await, None);
         assert_eq!(refusal(&verifier, &token).await, None);
@@ -175,7 +175,7 @@ async fn a_list_may_be_read_before_there_is_a_verifier() {
 async fn what_never_expires_stays_revoked() {
     let (revocations, verifier, time) = listed();
     let verifier = verifier.insecure_allow_missing_expiry();
-    let cached = verifier.clone().cache(TokenCache::new());
+    let cached = verifier.clone().cache(CacheSettings::new());
     let lasting = |more: Value| {
         let mut claims = claims_but("exp", Value::Null);
         claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -280,20 +280,23 @@ fn a_long_list_is_quick() {
 #[test]
 fn an_entry_is_json_with_a_date_as_others_write_it() {
     for (exp, held) in [
-        ("1800000000", "1800000000"),
-        ("1800000000.5", "1800000001"),
-        ("4294967296", "4294967295"),
-        ("253402300799", "4294967295"),
-        ("1e30", "4294967295"),
-        ("-1", "0"),
+        (r#","exp":1800000000"#, r#","exp":1800000000"#),
+        (r#","exp":1800000000.5"#, r#","exp":1800000001"#),
+        (r#","exp":4294967294"#, r#","exp":4294967294"#),
+        (r#","exp":4294967295"#, ""),
+        (r#","exp":253402300799"#, ""),
+        (r#","exp":1e30"#, ""),
+        ("", ""),
+        (r#","exp":-1"#, r#","exp":0"#),
     ] {
-        let text = format!(r#"{{"iss":"a","jti":"b","exp":{exp},"more":1}}"#);
+        let text = format!(r#"{{"iss":"a","jti":"b"{exp},"more":1}}"#);
         let read: Revocation = serde_json::from_str(&text).unwrap();
-        let written = format!(r#"{{"iss":"a","jti":"b","exp":{held}}}"#);
+        assert_eq!(read.expires_at().is_none(), held.is_empty(), "{exp}");
+        let written = format!(r#"{{"iss":"a","jti":"b"{held}}}"#);
         assert_eq!(serde_json::to_string(&read).unwrap(), written, "{exp}");
     }
     for text in [
-        r#"{"iss":"a","jti":"b"}"#,
+        r#"{"iss":"a","jti":"b","exp":"1"}"#,
         r#"{"iss":"a","exp":1}"#,
         r#"{"iss":"a","jti":"b","sid":"c","exp":1}"#,
         r#"{"iss":"a","sub":"b","exp":1}"#,
@@ -304,7 +307,7 @@ fn an_entry_is_json_with_a_date_as_others_write_it() {
         assert!(serde_json::from_str::<Revocation>(text).is_err(), "{text}");
     }
     let text = r#"{"iss":"a","sub":"b","until":18446744073709551615,"exp":1}"#;
-    assert!(serde_json::from_str::<Revocation>(text).unwrap().expires_at() == at(1));
+    assert!(serde_json::from_str::<Revocation>(text).unwrap().expires_at() == Some(at(1)));
 }
 
 #[test]
@@ -317,7 +320,26 @@ fn an_entry_says_what_it_revokes() {
         (Revocation::subject(ISSUER, "a", at(NOW), at(EXPIRY)), [None, None, name()], Some(at(NOW))),
     ] {
         assert_eq!((names(&entry), entry.issued_until()), (expected, issued_until));
-        assert_eq!((entry.issuer(), entry.expires_at()), (ISSUER, at(EXPIRY)));
+        assert_eq!((entry.issuer(), entry.expires_at()), (ISSUER, Some(at(EXPIRY))));
     }
-    assert_eq!(Revocation::token(ISSUER, "a", None).expires_at(), at(u32::MAX.into()), "without an expiry");
+    assert_eq!(Revocation::token(ISSUER, "a", None).expires_at(), None);
+}
+
+#[test]
+fn entries_survive_json_unchanged() {
+    let fraction = Duration::from_nanos(1_500_001);
+    let entries = [
+        Revocation::token(ISSUER, "a", None),
+        Revocation::token(ISSUER, "a", at(u32::MAX.into())),
+        Revocation::session(ISSUER, "a", at(EXPIRY) + fraction),
+        Revocation::subject(ISSUER, "a", at(NOW) + fraction, None),
+        Revocation::subject(ISSUER, "a", at(NOW) + fraction, at(0) - fraction),
+    ];
+    for entry in &entries {
+        let text = serde_json::to_string(entry).unwrap();
+        assert_eq!(&serde_json::from_str::<Revocation>(&text).unwrap(), entry, "{text}");
+    }
+    assert_eq!(entries[0], entries[1], "no list counts beyond 2106");
+    assert_eq!(entries[2].expires_at(), Some(at(EXPIRY + 1)), "rounded up");
+    assert_eq!(entries[3].issued_until(), Some(at(NOW) + Duration::from_millis(1)), "rounded down");
 }

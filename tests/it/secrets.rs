@@ -180,7 +180,7 @@ async fn requests(seen: &mut Seen, log: &Log) {
     let revocations = Revocations::new();
     drop(revocations.revoke_session(ISSUER, &format!("revoked-{MARK}"), at(NOW + 300)));
     seen.debug(&revocations);
-    let verifier = verifier().revocations(revocations.clone()).cache(TokenCache::new());
+    let verifier = verifier().revocations(revocations.clone()).cache(CacheSettings::new());
     seen.debug(&verifier);
     seen.debug(&layer(verifier.clone()));
     through(seen, &layer(verifier.clone())).await;

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::revocation::{
     Revocation, RevocationPage, RevocationStore, RevocationWrite, Revocations, SharedRevocations, StoreFuture,
 };
@@ -237,7 +237,7 @@ async fn while_the_store_is_away_the_list_counts_for_as_long_as_is_said() {
             };
             let revocations = shared.start().unwrap();
             let plain = verifier().revocations(revocations.clone());
-            let verifiers = [plain.clone(), plain.cache(TokenCache::new())];
+            let verifiers = [plain.clone(), plain.cache(CacheSettings::new())];
             revocations.ready().await.unwrap();
             end(&revocations, "a").await.unwrap();
             for verifier in &verifiers {

@@ -216,7 +216,7 @@ impl Inner {
         let mut both = pipe();
         both.atomic().cmd("ZADD").arg(&self.held);
         for (revocation, text) in revocations.iter().zip(&texts) {
-            both.arg(seconds(revocation.expires_at())).arg(text);
+            both.arg(revocation.expiry_second()).arg(text);
         }
         for text in &texts {
             both.cmd("XADD").arg(&self.news).arg("MAXLEN").arg("~").arg(NEWS_KEPT).arg("*");

@@ -14,7 +14,7 @@ use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 use smallvec::SmallVec;
 
 use self::count::Count;
-pub use self::settings::{CacheStats, TokenCache};
+pub use self::settings::{CacheSettings, CacheStats};
 use self::tag_filter::TagFilter;
 use super::key_set::KeySet;
 use super::rules::Judged;
@@ -25,7 +25,7 @@ use crate::revocation::Revocable;
 
 /// The tokens that one verifier has found good by its rules.
 pub(crate) struct Store<C> {
-    settings: TokenCache,
+    settings: CacheSettings,
     tokens: Cache<Token, Remembered<C>, Weigh, RandomState, Displaced>,
     /// How many have had to make room for others.
     evictions: AtomicU64,
@@ -42,7 +42,7 @@ pub(crate) struct Store<C> {
 }
 
 impl<C> Store<C> {
-    pub(crate) fn new(settings: TokenCache) -> Self {
+    pub(crate) fn new(settings: CacheSettings) -> Self {
         // At most more than there is of memory, and still far from overflowing where weights are summed up; and what
         // shards can have equal shares of.
         let bytes = settings.bytes.min(usize::MAX / 4) / SHARDS * SHARDS;

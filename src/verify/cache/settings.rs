@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-/// How much a [`JwtVerifier`](crate::JwtVerifier) remembers of the tokens that it has found good, and for how long.
+/// The settings of the cache of a [`JwtVerifier`](crate::JwtVerifier): how many verified tokens it remembers, and for how long.
+///
+/// They hold no tokens: each verifier that is given them has a cache of its own, which its clones share.
 ///
 /// A token that comes again is then compared byte for byte with what is remembered, and its signature and claims are
 /// not looked at anew. What may change is: the time, so that a token is good from the moment it was found good to its
@@ -20,27 +22,27 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_jwt_auth::cache::TokenCache;
+/// use tower_jwt_auth::cache::CacheSettings;
 /// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
 ///
 /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
 /// let keys = KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?;
 /// let verifier = JwtVerifier::<RegisteredClaims>::new(keys)
 ///     .audience("https://api.example.com")
-///     .cache(TokenCache::new().max_entries(50_000).max_bytes(64 * 1024 * 1024).max_age(Duration::from_secs(60)));
+///     .cache(CacheSettings::new().max_entries(50_000).max_bytes(64 * 1024 * 1024).max_age(Duration::from_secs(60)));
 /// assert_eq!(verifier.cache_stats().unwrap().hits(), 0);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct TokenCache {
+pub struct CacheSettings {
     pub(super) entries: usize,
     pub(super) bytes: usize,
     pub(super) max_age: Duration,
 }
 
-impl TokenCache {
+impl CacheSettings {
     /// At most 10,000 tokens, 16 MiB and 5 minutes.
     pub fn new() -> Self {
         Self { entries: 10_000, bytes: 16 * 1024 * 1024, max_age: Duration::from_secs(300) }
@@ -64,13 +66,13 @@ impl TokenCache {
     }
 }
 
-impl Default for TokenCache {
+impl Default for CacheSettings {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// What has come of a [`TokenCache`] so far.
+/// Statistics of the cache of a [`JwtVerifier`](crate::JwtVerifier).
 #[derive(Clone, Debug)]
 pub struct CacheStats {
     pub(super) hits: u64,
@@ -106,7 +108,7 @@ impl CacheStats {
         self.entries
     }
 
-    /// How much of [`TokenCache::max_bytes`] they take up. A token takes its size or its share, `bytes / entries`,
+    /// How much of [`CacheSettings::max_bytes`] they take up. A token takes its size or its share, `bytes / entries`,
     /// whichever is more: where few are allowed, that is far more than the memory in use.
     #[must_use]
     pub fn bytes(&self) -> u64 {

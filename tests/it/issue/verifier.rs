@@ -20,7 +20,7 @@ async fn the_verifier_demands_what_the_issuer_says() {
     assert_eq!(refused(&for_two, &for_two).await, None);
     assert_eq!(refused(&for_two, &issuer.clone().audience("y")).await, None);
     assert_eq!(refused(&for_two, &issuer).await, Some(WrongAudience));
-    let access = issuer.clone().access_tokens();
+    let access = issuer.clone().access_tokens_only();
     assert_eq!(refused(&access, &access).await, None);
     assert_eq!(refused(&issuer, &access).await, None);
     assert_eq!(refused(&access, &issuer).await, Some(WrongTokenType));

@@ -1,7 +1,7 @@
 //! `JwtVerifier::algorithms`.
 
 use serde_json::{Value, json};
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, KeySet};
 
 use super::{jwk_with, read_set, set_of, token};
@@ -55,7 +55,7 @@ async fn restricts_tokens_whose_header_is_remembered() {
 
 #[tokio::test]
 async fn restricts_tokens_that_are_cached() {
-    let cached = verifier().cache(TokenCache::new());
+    let cached = verifier().cache(CacheSettings::new());
     let token = named_token(Algorithm::HS256);
     for _ in 0..3 {
         assert_eq!(refusal(&cached, &token).await, None);

@@ -61,7 +61,10 @@ async fn converts_sets() {
     let good = jwk_with(Algorithm::ES256, json!({"kid": "good"}));
     let parsed = JwkSet { keys: vec![parse(odd.clone()), parse(good)] };
     let keys = KeySet::try_from(&parsed).unwrap();
-    assert_eq!(keys.skipped()[0].to_string(), "key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`");
+    assert_eq!(
+        keys.skipped_keys()[0].to_string(),
+        "key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`"
+    );
     assert_eq!(refused(keys.clone(), &token(Algorithm::ES256, Some("good"))).await, None);
     let other = refused(keys, &token(Algorithm::ES256, Some("k1"))).await;
     assert_eq!(other, Some(AuthErrorKind::UnknownKey));

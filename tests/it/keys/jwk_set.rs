@@ -5,10 +5,10 @@ use std::{fs, process};
 
 use serde_json::{Value, json};
 use tower_jwt_auth::keys::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
-use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind, Key, KeySet};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind, JwtVerifier, Key, KeySet};
 
 use super::{assert_error, fixture, jwk_of, jwk_with, read_set, refused, set_of, token};
-use crate::support::base64url;
+use crate::support::{NOW, at, base64url, refusal};
 
 /// A good key, of the name `good`.
 fn good() -> Value {
@@ -44,8 +44,8 @@ async fn an_odd_key_spoils_no_other() {
         for (keys, position) in [([odd.clone(), good()], 0), ([good(), odd.clone()], 1)] {
             let keys = read_set(set_of(&keys)).unwrap();
             assert_eq!((keys.len(), keys.is_empty()), (1, false), "{name}");
-            let [skipped] = keys.skipped() else { panic!("{name}: {:?}", keys.skipped()) };
-            assert_eq!((skipped.position(), skipped.kid()), (position, kid), "{name}");
+            let [skipped] = keys.skipped_keys() else { panic!("{name}: {:?}", keys.skipped_keys()) };
+            assert_eq!((skipped.index(), skipped.kid()), (position, kid), "{name}");
             assert_eq!(skipped.reason().to_string(), reason, "{name}");
             let shown = kid.map(|kid| format!(" (`{kid}`)")).unwrap_or_default();
             assert_eq!(skipped.to_string(), format!("key {position}{shown}: {reason}"), "{name}");
@@ -58,9 +58,9 @@ async fn an_odd_key_spoils_no_other() {
 fn a_skipped_key_is_shown_in_one_line() {
     let odd = json!({"kty": "AKP", "kid": "k1\r\nlevel=info"});
     let keys = KeySet::jwks(set_of(&[odd, good()])).unwrap();
-    assert_eq!(keys.skipped()[0].kid(), Some("k1\r\nlevel=info"));
+    assert_eq!(keys.skipped_keys()[0].kid(), Some("k1\r\nlevel=info"));
     assert_eq!(
-        keys.skipped()[0].to_string(),
+        keys.skipped_keys()[0].to_string(),
         r"key 0 (`k1\r\nlevel=info`): the JWK cannot be used: its `kty` `AKP` is not supported",
     );
 }
@@ -69,7 +69,7 @@ fn a_skipped_key_is_shown_in_one_line() {
 fn long_kid_of_a_skipped_key_is_cut() {
     let odd = json!({"kty": "AKP", "kid": "\u{1}".repeat(80_000)});
     let keys = KeySet::jwks(set_of(&[odd, good()])).unwrap();
-    let shown = keys.skipped()[0].to_string();
+    let shown = keys.skipped_keys()[0].to_string();
     let kid = format!("key 0 (`{}..`): ", r"\u{1}".repeat(40));
     assert!(shown.starts_with(&kid) && shown.len() < 400, "{shown}");
 }
@@ -94,7 +94,7 @@ fn set_of_many_unusable_keys_lists_five() {
 async fn all_good_keys_of_a_set_are_used() {
     let algorithms = [Algorithm::HS256, Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
     let keys = read_set(set_of(&algorithms.map(jwk_of))).unwrap();
-    assert_eq!((keys.len(), keys.skipped().len()), (4, 0));
+    assert_eq!((keys.len(), keys.skipped_keys().len()), (4, 0));
     for algorithm in algorithms {
         assert_eq!(refused(keys.clone(), &token(algorithm, None)).await, None, "{algorithm:?}");
     }
@@ -140,7 +140,7 @@ fn a_set_without_a_usable_key_says_why() {
     let result = KeySet::jwks(set_of(&odd));
     let error = result.as_ref().unwrap_err();
     assert_eq!(error.kind(), ConfigErrorKind::NoUsableKeys);
-    assert_eq!(error.skipped_keys().iter().map(|key| key.position()).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(error.skipped_keys().iter().map(|key| key.index()).collect::<Vec<_>>(), [0, 1, 2]);
     assert_error(
         "three odd keys",
         result,
@@ -155,7 +155,10 @@ fn a_set_without_a_usable_key_says_why() {
 async fn reads_sets_from_parsed_json() {
     let odd = jwk_with(Algorithm::RS256, json!({"use": "enc", "kid": "k1"}));
     let keys = KeySet::try_from(&json!({"keys": [odd, good()]})).unwrap();
-    assert_eq!(keys.skipped()[0].to_string(), "key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`");
+    assert_eq!(
+        keys.skipped_keys()[0].to_string(),
+        "key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`"
+    );
     assert_eq!(refused(keys, &token(Algorithm::ES256, Some("good"))).await, None);
 
     assert_error(
@@ -195,20 +198,46 @@ async fn keys_are_replaced_while_they_are_in_use() {
     assert_eq!(store.issuer(), KeyIssuer::Any);
 }
 
-#[tokio::test]
-async fn a_key_source_may_be_anything() {
-    struct Own(std::sync::Arc<KeySet>);
+/// A source of which nothing more is known than its keys.
+struct Own(std::sync::Arc<KeySet>);
 
-    impl KeySource for Own {
+impl Own {
+    fn new() -> Self {
+        Self(KeySet::pem(Algorithm::ES256, fixture("p256.public.pem")).unwrap().into())
+    }
+}
+
+impl KeySource for Own {
+    fn current(&self) -> KeysRef<'_> {
+        self.0.clone().into()
+    }
+}
+
+#[tokio::test]
+async fn custom_key_source_needs_an_issuer() {
+    let token = token(Algorithm::ES256, Some("k1"));
+    assert_eq!(refused(Own::new(), &token).await, Some(AuthErrorKind::WrongIssuer));
+    assert_eq!(refused(std::sync::Arc::new(Own::new()), &token).await, Some(AuthErrorKind::WrongIssuer));
+    let added = JwtVerifier::<Value>::new(KeySet::new([])).add_keys(Own::new()).unwrap().clock(|| at(NOW));
+    assert_eq!(refusal(&added, &token).await, Some(AuthErrorKind::WrongIssuer));
+    assert_eq!(refusal(&added.insecure_any_issuer(), &token).await, None);
+}
+
+#[tokio::test]
+async fn custom_key_source_may_accept_any_issuer() {
+    struct Chosen(Own);
+
+    impl KeySource for Chosen {
         fn current(&self) -> KeysRef<'_> {
-            self.0.clone().into()
+            self.0.current()
+        }
+
+        fn issuer(&self) -> KeyIssuer<'_> {
+            KeyIssuer::Any
         }
     }
 
-    let keys = KeySet::pem(Algorithm::ES256, fixture("p256.public.pem")).unwrap();
-    let own = Own(keys.into());
-    assert_eq!(own.current().len(), 1);
-    assert_eq!(refused(own, &token(Algorithm::ES256, Some("k1"))).await, None);
+    assert_eq!(refused(Chosen(Own::new()), &token(Algorithm::ES256, Some("k1"))).await, None);
 }
 
 #[tokio::test]

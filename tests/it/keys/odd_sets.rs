@@ -98,8 +98,8 @@ async fn unreadable_member_spoils_only_its_key() {
             (format!(r#" {{ "a" : 1e400 , "keys" : [ {good} , {odd} ] , "b" : "\ud800" }} "#), 1),
         ] {
             let keys = KeySet::jwks(&set).unwrap_or_else(|error| panic!("{name}: {error}"));
-            let [skipped] = keys.skipped() else { panic!("{name}: {:?}", keys.skipped()) };
-            assert_eq!((skipped.position(), skipped.kid()), (position, kid), "{name}");
+            let [skipped] = keys.skipped_keys() else { panic!("{name}: {:?}", keys.skipped_keys()) };
+            assert_eq!((skipped.index(), skipped.kid()), (position, kid), "{name}");
             assert_eq!(skipped.reason().to_string(), reason, "{name}");
             assert_eq!(refused(keys, &token(Algorithm::EdDSA, Some("good"))).await, None, "{name}");
         }
@@ -114,7 +114,7 @@ async fn byte_that_is_not_utf8_spoils_only_its_key() {
     for bytes in [&b"J\xf6rg"[..], b"\\\xff", b"\xe2\x82"] {
         let set = set.as_bytes().split(|byte| *byte == b'?').collect::<Vec<_>>().join(bytes);
         let keys = KeySet::jwks(set).unwrap_or_else(|error| panic!("{bytes:?}: {error}"));
-        assert_eq!((keys.len(), keys.skipped().len()), (1, 1), "{bytes:?}");
+        assert_eq!((keys.len(), keys.skipped_keys().len()), (1, 1), "{bytes:?}");
         assert_eq!(refused(keys, &token(Algorithm::EdDSA, Some("good"))).await, None, "{bytes:?}");
     }
 }
@@ -124,7 +124,7 @@ fn texts_in_keys_do_not_split_them() {
     let note = r#"]},{\"keys\":[{"#;
     let set = format!(r#"{{"note":"{note}","keys":[{}]}}"#, with(&format!(r#""note":"{note}""#)));
     let keys = KeySet::jwks(set).unwrap();
-    assert_eq!((keys.len(), keys.skipped().len()), (1, 0));
+    assert_eq!((keys.len(), keys.skipped_keys().len()), (1, 0));
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn values_of_each_sort_are_separate_elements() {
     let error = KeySet::jwks(set).unwrap_err();
     assert_eq!(error.kind(), ConfigErrorKind::NoUsableKeys);
     let skipped = error.skipped_keys();
-    assert_eq!(skipped.iter().map(|key| key.position()).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+    assert_eq!(skipped.iter().map(|key| key.index()).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
     assert_eq!(skipped[9].to_string(), "key 9: the JWK cannot be used: its `kty` `x,y` is not supported");
 }
 
@@ -164,12 +164,12 @@ async fn symmetric_keys_are_skipped_unless_allowed() {
     let allowed = [KeySet::jwks_with(&set, &allowing), KeySet::jwks_file_with(&path, &allowing)];
     fs::remove_file(&path).unwrap();
     for keys in skipping.map(Result::unwrap) {
-        assert_eq!(keys.skipped()[0].to_string(), format!("key 0 (`s`): {SYMMETRIC}"));
+        assert_eq!(keys.skipped_keys()[0].to_string(), format!("key 0 (`s`): {SYMMETRIC}"));
         assert_eq!(refused(keys.clone(), &mac).await, Some(AuthErrorKind::UnknownKey));
         assert_eq!(refused(keys, &token(Algorithm::ES256, Some("k1"))).await, None);
     }
     for keys in allowed.map(Result::unwrap) {
-        assert_eq!((keys.len(), keys.skipped().len()), (2, 0));
+        assert_eq!((keys.len(), keys.skipped_keys().len()), (2, 0));
         assert_eq!(refused(keys, &mac).await, None);
     }
     assert_error(
@@ -205,7 +205,7 @@ async fn other_uses_serve_if_added() {
     );
     let rules = JwksRules::new().add_use("jwt-svid");
     let keys = KeySet::jwks_with(&bundle, &rules).unwrap();
-    assert_eq!((keys.len(), keys.skipped().len()), (1, 1));
+    assert_eq!((keys.len(), keys.skipped_keys().len()), (1, 1));
     assert_eq!(refused(keys, &token(Algorithm::ES256, Some("k1"))).await, None);
     for purpose in [json!("sig"), Value::Null] {
         let set = set_of(&[jwk_with(Algorithm::ES256, json!({"use": purpose}))]);

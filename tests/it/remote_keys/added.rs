@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tokio::time::Instant;
 use tower_jwt_auth::AuthErrorKind::{InvalidSignature, KeysUnavailable, UnknownKey, WrongIssuer};
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::jwks::RemoteKeys;
 use tower_jwt_auth::keys::KeyStore;
 use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet};
@@ -98,7 +98,7 @@ async fn source_that_hangs_does_not_delay_replaced_keys() {
 #[tokio::test(start_paused = true)]
 async fn withdrawn_key_of_one_source_is_no_longer_trusted() {
     let (remote, store) = (Provider::of(&["a"]), KeyStore::new(key_set(&["b"])));
-    let verifier = super::verifier(&remote.keys()).cache(TokenCache::new());
+    let verifier = super::verifier(&remote.keys()).cache(CacheSettings::new());
     let verifier = verifier.add_keys(store.clone()).unwrap();
     for _ in 0..3 {
         assert_eq!(refusal(&verifier, "a").await, None);

@@ -405,8 +405,8 @@ async fn skipped_keys_are_listed() {
     let provider = Provider::new();
     provider.answer(move |_| Ok(Response::new(set.clone().into())));
     let keys = provider.keys();
-    assert!(keys.skipped().is_empty());
+    assert!(keys.skipped_keys().is_empty());
     keys.ready().await.unwrap();
-    let [skipped] = &keys.skipped()[..] else { panic!("{:?}", keys.skipped()) };
-    assert_eq!((skipped.position(), skipped.kid()), (1, Some("b")));
+    let [skipped] = &keys.skipped_keys()[..] else { panic!("{:?}", keys.skipped_keys()) };
+    assert_eq!((skipped.index(), skipped.kid()), (1, Some("b")));
 }

@@ -8,7 +8,7 @@ use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
 use tower_jwt_auth::Algorithm;
 use tower_jwt_auth::AuthErrorKind::{InvalidSignature, KeysUnavailable, UnknownKey, UnsupportedAlgorithm};
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::keys::JwksRules;
 
 use super::{Provider, at_once, jwks, pass, refusal, seconds, token, verifier};
@@ -71,7 +71,7 @@ async fn promise_6_a_new_key_is_used_where_tokens_name_none() {
 async fn promise_7_a_withdrawn_key_dies_within_the_refresh_age_and_its_cached_tokens_with_it() {
     let provider = Provider::of(&["a", "b"]);
     let keys = provider.keys();
-    let verifier = verifier(&keys).cache(TokenCache::new());
+    let verifier = verifier(&keys).cache(CacheSettings::new());
     assert_eq!(refusal(&verifier, "a").await, None);
     assert_eq!(refusal(&verifier, "b").await, None);
     provider.serve(&["b"]);
@@ -86,7 +86,7 @@ async fn promise_7_a_withdrawn_key_dies_within_the_refresh_age_and_its_cached_to
 async fn promise_7_a_purge_ends_a_key_at_once() {
     let provider = Provider::of(&["a", "b"]);
     let keys = provider.keys();
-    let verifier = verifier(&keys).cache(TokenCache::new());
+    let verifier = verifier(&keys).cache(CacheSettings::new());
     assert_eq!(refusal(&verifier, "a").await, None);
     provider.serve(&["b"]);
     // No cooldown is waited for.

@@ -1,7 +1,7 @@
 //! This library, as its README shows it.
 
 use tower::Layer;
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet};
 
 use crate::peer::{Layered, Peer, orders};
@@ -12,7 +12,7 @@ pub(super) fn open(issuer: &Issuer) -> Box<dyn Peer> {
 }
 
 pub(super) fn open_cached(issuer: &Issuer) -> Box<dyn Peer> {
-    layered(verifier(issuer).cache(TokenCache::new()))
+    layered(verifier(issuer).cache(CacheSettings::new()))
 }
 
 fn layered(verifier: JwtVerifier<User>) -> Box<dyn Peer> {

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use tower_jwt_auth::cache::TokenCache;
+use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
 use tower_jwt_auth::jwks::RemoteKeys;
 use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, RegisteredClaims};
@@ -115,7 +115,7 @@ async fn start_service(
         .retry_between(Duration::from_millis(200), Duration::from_secs(1))
         .cooldown(Duration::from_secs(1));
     let verifier =
-        JwtVerifier::new(keys.clone()).audience(AUDIENCE).cache(TokenCache::new().max_entries(100));
+        JwtVerifier::new(keys.clone()).audience(AUDIENCE).cache(CacheSettings::new().max_entries(100));
     let issue = async move || issuer.issue(&json!({"sub": "eze"})).unwrap().into_string();
     let service = Router::new()
         .route("/", get(async |claims: Claims<RegisteredClaims>| claims.token().kid().unwrap().to_owned()))
