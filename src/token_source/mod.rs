@@ -340,7 +340,8 @@ impl TokenSource {
     /// Returns true for sources that read the same place, for whichever requests. `Authorization` holds one credential,
     /// whatever its scheme.
     pub(crate) fn is_same_place(&self, other: &Self) -> bool {
-        self.place == other.place || (self.reads_scheme_in_authorization() && other.reads_scheme_in_authorization())
+        self.place == other.place
+            || (self.reads_scheme_in_authorization() && other.reads_scheme_in_authorization())
     }
 
     fn reads_scheme_in_authorization(&self) -> bool {

@@ -181,7 +181,11 @@ impl<C> Routes<C> {
                 .as_ref()
                 .ok_or(&FixedCause("no AnyOf::prefix fits the token, and AnyOf::opaque is not set"))?,
         };
-        if member.is_for_other_scheme(credential, self.of_any_scheme()) { Err(OTHER_SCHEME) } else { Ok(member) }
+        if member.is_for_other_scheme(credential, self.of_any_scheme()) {
+            Err(OTHER_SCHEME)
+        } else {
+            Ok(member)
+        }
     }
 
     /// All but those of a scheme.

@@ -8,9 +8,10 @@ use super::issuer_resolver::IssuerResolver;
 use super::issuer_resolver::Resolver;
 use super::json::Text;
 use super::jws::Jws;
+use super::member::{Member, OTHER_SCHEME};
 use super::rules::{TOKEN_LIMIT, USUAL_PAYLOAD, payload_text};
 use super::validate::{Wanted, plain};
-use super::{AnyVerifier, Verdict, Verify, diagnosis};
+use super::{Verdict, Verify, diagnosis};
 use crate::challenges::Challenges;
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::credential::Credential;
@@ -51,11 +52,7 @@ use arc_swap::ArcSwap;
 /// ```
 #[must_use]
 pub struct Issuers<C> {
-    shared: Shared<C>,
-}
-
-/// The verifiers, which all clones share, and the settings of one clone.
-struct Shared<C> {
+    /// Shared by all clones.
     verifiers: Arc<ArcSwap<Verifiers<C>>>,
     max_issuers: usize,
     max_token_bytes: usize,
@@ -81,15 +78,15 @@ impl<C> Issuers<C> {
             if let Some(issuer) = verifier.issuers().into_iter().find(|issuer| known.contains_key(issuer)) {
                 return Err(ConfigProblem::DuplicateIssuer { issuer }.into());
             }
-            enter(&mut known, &(Arc::new(verifier) as AnyVerifier<C>), usize::MAX)?;
+            enter(&mut known, &Member::new(verifier), usize::MAX)?;
         }
-        Ok(Self { shared: Shared { verifiers: Arc::new(ArcSwap::from_pointee(known)), ..Shared::default() } })
+        Ok(Self { verifiers: Arc::new(ArcSwap::from_pointee(known)), ..Self::default() })
     }
 
     /// Sets the number of issuers above which [`add`](Self::add) fails. The default is 1,000. Issuers that a resolver looks up do
     /// not count.
     pub fn max_issuers(self, max_issuers: usize) -> Self {
-        Self { shared: Shared { max_issuers, ..self.shared } }
+        Self { max_issuers, ..self }
     }
 
     /// Sets how many bytes a token may have for its `iss` to be read. The default is 16 KiB.
@@ -97,7 +94,7 @@ impl<C> Issuers<C> {
     /// The verifier that is chosen has a [limit of its own](super::JwtVerifier::max_token_bytes). To accept longer tokens, raise
     /// both.
     pub fn max_token_bytes(self, max_token_bytes: usize) -> Self {
-        Self { shared: Shared { max_token_bytes, ..self.shared } }
+        Self { max_token_bytes, ..self }
     }
 
     /// Sets the resolver that looks up all other issuers, for example tenants in a database.
@@ -106,7 +103,7 @@ impl<C> Issuers<C> {
     /// before do not have the resolver: [`remove`](Self::remove) on one of them does not forget what it has looked up.
     #[cfg(feature = "remote-keys-core")]
     pub fn resolver(self, resolver: IssuerResolver<C>) -> Self {
-        Self { shared: Shared { resolver: Some(Arc::new(Resolver::new(resolver))), ..self.shared } }
+        Self { resolver: Some(Arc::new(Resolver::new(resolver))), ..self }
     }
 
     /// Adds a verifier. It replaces the verifiers of the issuers that it [names](Verify::issuers).
@@ -115,11 +112,11 @@ impl<C> Issuers<C> {
     ///
     /// If it names no issuer, or there would be too many.
     pub fn add(&self, verifier: impl Verify<Claims = C> + 'static) -> Result<(), ConfigError> {
-        let verifier: AnyVerifier<C> = Arc::new(verifier);
+        let member = Member::new(verifier);
         let mut result = Ok(());
-        self.shared.verifiers.rcu(|known| {
+        self.verifiers.rcu(|known| {
             let mut known = Verifiers::clone(known);
-            result = enter(&mut known, &verifier, self.shared.max_issuers);
+            result = enter(&mut known, &member, self.max_issuers);
             known
         });
         result
@@ -129,17 +126,18 @@ impl<C> Issuers<C> {
     ///
     /// From then on its tokens are refused, unless the resolver finds it again: by a look-up that begins after this.
     pub fn remove(&self, issuer: &str) -> bool {
-        let known = self.shared.verifiers.rcu(|known| {
+        let known = self.verifiers.rcu(|known| {
             let mut known = Verifiers::clone(known);
             known.remove(issuer);
             known
         });
-        let was_resolved = self.shared.resolver.as_ref().is_some_and(|resolver| resolver.forget(issuer));
+        let was_resolved = self.resolver.as_ref().is_some_and(|resolver| resolver.forget(issuer));
         known.contains_key(issuer) || was_resolved
     }
 }
 
-impl<C> Default for Shared<C> {
+impl<C> Default for Issuers<C> {
+    /// No issuer yet.
     fn default() -> Self {
         Self {
             verifiers: Arc::default(),
@@ -150,15 +148,8 @@ impl<C> Default for Shared<C> {
     }
 }
 
-impl<C> Default for Issuers<C> {
-    /// No issuer yet.
-    fn default() -> Self {
-        Self { shared: Shared::default() }
-    }
-}
-
-fn enter<C>(known: &mut Verifiers<C>, verifier: &AnyVerifier<C>, most: usize) -> Result<(), ConfigError> {
-    let issuers = verifier.issuers();
+fn enter<C>(known: &mut Verifiers<C>, member: &Member<C>, most: usize) -> Result<(), ConfigError> {
+    let issuers = member.verifier.issuers();
     if issuers.is_empty() {
         return Err(ConfigProblem::MissingIssuer.into());
     }
@@ -166,7 +157,7 @@ fn enter<C>(known: &mut Verifiers<C>, verifier: &AnyVerifier<C>, most: usize) ->
     if new > 0 && known.len().saturating_add(new) > most {
         return Err(ConfigProblem::TooManyIssuers { max: most }.into());
     }
-    known.extend(issuers.into_iter().map(|issuer| (issuer, Arc::clone(verifier))));
+    known.extend(issuers.into_iter().map(|issuer| (issuer, member.clone())));
     Ok(())
 }
 
@@ -184,7 +175,7 @@ impl<C: Send + Sync + 'static> Issuers<C> {
     fn judge(&self, credential: Credential<'_>) -> Verdict<C> {
         let token = credential.token();
         let refuse = |kind: AuthErrorKind, cause| Verdict::Ready(Err(AuthError::new(kind).because(cause)));
-        if token.len() > self.shared.max_token_bytes {
+        if token.len() > self.max_token_bytes {
             const CAUSE: &FixedCause = &FixedCause("the token is longer than Issuers::max_token_bytes");
             return refuse(AuthErrorKind::TokenTooLarge, CAUSE);
         }
@@ -203,13 +194,14 @@ impl<C: Send + Sync + 'static> Issuers<C> {
             Err(kind) => return Verdict::Ready(Err(kind.into())),
         };
         let credential = credential.with_payload(payload);
-        let known = self.shared.verifiers.load();
-        match (known.get(&*issuer), &self.shared.resolver) {
-            (Some(member), _) if member.is_for_other_scheme(&credential, known.values()) => {
-                refuse(AuthErrorKind::InvalidToken, OTHER_SCHEME)
-            }
-            (Some(member), None) => member.verifier.verify(credential),
-            (Some(member), Some(_)) => alike(member.verifier.verify(credential)),
+        let known = self.verifiers.load();
+        let judge = |member: &Member<C>| match member.is_for_other_scheme(&credential, known.values()) {
+            true => refuse(AuthErrorKind::InvalidToken, OTHER_SCHEME),
+            false => member.verifier.verify(credential),
+        };
+        match (known.get(&*issuer), &self.resolver) {
+            (Some(member), None) => judge(member),
+            (Some(member), Some(_)) => alike(judge(member)),
             (None, Some(resolver)) => alike(resolver.verify(&issuer, credential)),
             (None, None) => {
                 const CAUSE: &FixedCause = &FixedCause(
@@ -229,11 +221,11 @@ impl<C: Send + Sync + 'static> Verify for Issuers<C> {
     }
 
     fn issuers(&self) -> Vec<String> {
-        self.shared.verifiers.load().keys().cloned().collect()
+        self.verifiers.load().keys().cloned().collect()
     }
 
     fn challenges(&self) -> Challenges {
-        let known = self.shared.verifiers.load();
+        let known = self.verifiers.load();
         // In the same order at each start.
         let mut sorted: Vec<_> = known.iter().collect();
         sorted.sort_unstable_by_key(|(issuer, _)| *issuer);
@@ -252,7 +244,8 @@ fn alike<C: 'static>(verdict: Verdict<C>) -> Verdict<C> {
 
 #[cold]
 fn hide(error: AuthError) -> AuthError {
-    let is_alike = error.is_proven() || error.kind() == AuthErrorKind::UnknownKey || error.status().is_server_error();
+    let is_alike =
+        error.is_proven() || error.kind() == AuthErrorKind::UnknownKey || error.status().is_server_error();
     if is_alike { error } else { error.answered_as(AuthErrorKind::UnknownKey) }
 }
 
@@ -271,13 +264,12 @@ fn read<'b>(
 
 impl<C> Clone for Issuers<C> {
     fn clone(&self) -> Self {
-        let (verifiers, resolver) = (Arc::clone(&self.shared.verifiers), self.shared.resolver.clone());
-        Self { shared: Shared { verifiers, resolver, ..self.shared } }
+        Self { verifiers: Arc::clone(&self.verifiers), resolver: self.resolver.clone(), ..*self }
     }
 }
 
 impl<C> fmt::Debug for Issuers<C> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.shared.verifiers.load().keys()).finish()
+        f.debug_set().entries(self.verifiers.load().keys()).finish()
     }
 }

@@ -12,8 +12,9 @@ pub(super) struct Member<C> {
 }
 
 /// Why a credential is refused that has the scheme of another verifier.
-pub(super) const OTHER_SCHEME: &FixedCause =
-    &FixedCause("the verifier for this token does not offer the scheme in front of it, which another one does");
+pub(super) const OTHER_SCHEME: &FixedCause = &FixedCause(
+    "the verifier for this token does not offer the scheme in front of it, which another one does",
+);
 
 impl<C> Member<C> {
     pub(super) fn new(verifier: impl Verify<Claims = C> + 'static) -> Self {
