@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use axum::routing::get;
 use axum::{Extension, Router};
+use base64::Engine;
 use http::{HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -21,7 +22,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::reject::{Grpc, ProblemJson};
-use tower_jwt_auth::verifiers::{AnyOf, Challenges, Scheme};
+use tower_jwt_auth::verifiers::{AnyOf, Challenges, Issuers, Scheme};
 use tower_jwt_auth::{Claims, Credential, JwtAuthLayer, TokenSource, Verdict, Verify};
 
 use crate::grpc::{Watched, soon};
@@ -359,11 +360,117 @@ async fn verifiers_offer_schemes_with_parameters() {
     let with = |scheme, name| {
         Challenges::bearer().add_param(Scheme::BEARER, "a", "1").unwrap().add_param(scheme, name, "2")
     };
-    with(Scheme::BEARER, "b").unwrap();
+    drop(with(Scheme::BEARER, "b").unwrap());
     with(Scheme::BEARER, "A").unwrap_err();
     with(Scheme::DPOP, "b").unwrap_err();
 }
 
 fn with_authorization(value: &str) -> Request<String> {
     Request::get("/").header("authorization", value).body(String::new()).unwrap()
+}
+
+/// Accepts every token, and offers other schemes than `Bearer`.
+#[derive(Clone)]
+struct Offers(&'static str, Challenges);
+
+impl Verify for Offers {
+    type Claims = Value;
+
+    fn verify(&self, credential: Credential<'_>) -> Verdict<Value> {
+        let scheme = credential.scheme().to_string();
+        Verdict::Ready(Ok(Claims::new(json!({"email": scheme}))))
+    }
+
+    fn challenges(&self) -> Challenges {
+        self.1.clone()
+    }
+
+    fn issuers(&self) -> Vec<String> {
+        vec![self.0.to_owned()]
+    }
+}
+
+fn dpop_alone(issuer: &'static str) -> Offers {
+    Offers(issuer, Challenges::new(Scheme::DPOP))
+}
+
+#[tokio::test]
+async fn routers_give_no_verifier_the_scheme_of_another() {
+    let unsigned = |issuer: &str| {
+        let payload = json!({"iss": issuer}).to_string();
+        format!("e30.{}.AAAA", base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(payload))
+    };
+    let any_of = AnyOf::new().jwt(verifier()).opaque(dpop_alone(""));
+    let issuers = Issuers::default();
+    issuers.add(verifier()).unwrap();
+    issuers.add(dpop_alone("https://dpop.test")).unwrap();
+    let bearer_jwt = good_token();
+    for (name, layer, dpop, stranger) in [
+        ("AnyOf", &ask_layer(any_of), "opaque".to_owned(), bearer_jwt.clone()),
+        ("Issuers", &ask_layer(issuers), unsigned("https://dpop.test"), bearer_jwt.clone()),
+    ] {
+        let status = async |value: String| ask(layer, with_authorization(&value)).await.status().as_u16();
+        assert_eq!(status(format!("Bearer {bearer_jwt}")).await, 200, "{name}");
+        assert_eq!(status(format!("DPoP {dpop}")).await, 200, "{name}");
+        assert_eq!(status(format!("DPoP {stranger}")).await, 401, "{name}: a bearer token without a proof");
+        assert_eq!(status(format!("Bearer {dpop}")).await, 401, "{name}: a bound token as a bearer token");
+    }
+    // A scheme that nobody offers is for whichever verifier.
+    let source = TokenSource::header_with_scheme(http::header::AUTHORIZATION, Scheme::from_static("Token"));
+    let layer = JwtAuthLayer::new(AnyOf::new().jwt(verifier())).token_source(source);
+    assert_eq!(ask(&layer, with_authorization(&format!("Token {bearer_jwt}"))).await.status(), 200);
+}
+
+fn ask_layer(
+    verifier: impl Verify<Claims = Value> + 'static,
+) -> JwtAuthLayer<std::sync::Arc<dyn Verify<Claims = Value>>> {
+    JwtAuthLayer::new(std::sync::Arc::new(verifier))
+}
+
+#[tokio::test]
+async fn clients_cannot_choose_the_opaque_verifier_for_a_jwt() {
+    let verifier = AnyOf::new().jwt(verifier()).opaque(dpop_alone(""));
+    for token in [format!("{}=", good_token()), format!("\"{}\"", good_token())] {
+        let error = verifier.verify(&token).await.unwrap_err();
+        assert_ne!(error.kind(), InvalidToken, "{token}");
+        assert_eq!(error.status(), 401, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn challenges_are_asked_once_and_in_one_order() {
+    struct Changing(std::sync::atomic::AtomicUsize);
+    impl Verify for Changing {
+        type Claims = Value;
+
+        fn verify(&self, credential: Credential<'_>) -> Verdict<Value> {
+            Verdict::Ready(Ok(Claims::new(json!({"email": credential.scheme().as_str()}))))
+        }
+
+        fn challenges(&self) -> Challenges {
+            match self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                0 => Challenges::bearer(),
+                _ => Challenges::bearer().add_scheme(Scheme::DPOP),
+            }
+        }
+    }
+    let layer = ask_layer(Changing(0.into()));
+    assert_eq!(ask(&layer, with_authorization("DPoP x")).await.status(), 401);
+
+    let offers = |issuer, algs| {
+        let challenges = Challenges::new(Scheme::DPOP).add_param(Scheme::DPOP, "algs", algs).unwrap();
+        Offers(issuer, challenges)
+    };
+    for _ in 0..8 {
+        let issuers =
+            Issuers::new([offers("b", "RS256"), offers("a", "ES256"), offers("c", "PS256")]).unwrap();
+        assert_eq!(issuers.challenges(), offers("a", "ES256").1);
+    }
+}
+
+#[tokio::test]
+async fn one_credential_found_by_two_sources_is_one() {
+    let source = TokenSource::header_with_scheme(http::header::AUTHORIZATION, Scheme::DPOP);
+    let layer = ask_layer(dpop_alone("")).add_token_source(source);
+    assert_eq!(ask(&layer, with_authorization("DPoP x")).await.body(), "Hello DPoP");
 }

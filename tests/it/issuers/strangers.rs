@@ -7,8 +7,8 @@ use http::Response;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tower_jwt_auth::AuthErrorKind::{InvalidClaims, KeysUnavailable, UnknownKey, WrongIssuer};
-use tower_jwt_auth::verifiers::{IssuerResolver, Issuers};
-use tower_jwt_auth::{AuthError, JwtAuthLayer, Verdict};
+use tower_jwt_auth::verifiers::{IssuerResolver, Issuers, Scheme};
+use tower_jwt_auth::{AuthError, Credential, JwtAuthLayer, Verdict, Verify};
 
 use super::resolver::{Directory, Mode, TENANT, resolved};
 use super::*;
@@ -325,4 +325,43 @@ async fn a_good_token_costs_no_lookups() {
         assert!(matches!(issuers.verify(&token(TENANT, 9)), Verdict::Ready(Ok(_))));
     }
     assert_eq!(directory.lookups(), 1);
+}
+
+/// A verifier that says more than a signature has proven.
+struct Talkative;
+
+impl Verify for Talkative {
+    type Claims = Value;
+
+    fn verify(&self, credential: Credential<'_>) -> Verdict<Value> {
+        let refusal = match credential.token_str() {
+            Ok(text) if text.len() % 2 == 0 => AuthErrorKind::SenderConstrained.into(),
+            Ok(_) => AuthErrorKind::Expired.into(),
+            Err(error) => error,
+        };
+        Verdict::Ready(Err(refusal))
+    }
+
+    fn issuers(&self) -> Vec<String> {
+        vec!["https://talkative.test".to_owned()]
+    }
+}
+
+#[tokio::test]
+async fn custom_verifiers_and_nested_ones_disclose_no_tenant() {
+    let inner = Issuers::new([verifier(A, 1)]).unwrap();
+    let issuers = Directory::new().issuers();
+    issuers.add(Talkative).unwrap();
+    issuers.add(inner.clone()).unwrap();
+    assert!(inner.remove(A));
+    for issuer in ["https://talkative.test", A, "https://nobody.test"] {
+        let odd_and_even =
+            [unsigned(issuer), format!("{}AA", unsigned(issuer)), format!("{}AAA", unsigned(issuer))];
+        let bytes = odd_and_even.iter().map(|token| token.clone().into_bytes());
+        let no_text = [b"\xff.".as_slice(), unsigned(issuer).split_once('.').unwrap().1.as_bytes()].concat();
+        for token in bytes.chain([no_text]) {
+            let error = issuers.verify(Credential::new(Scheme::BEARER, &token)).await.unwrap_err();
+            assert_eq!((error.kind(), error.status().as_u16()), (UnknownKey, 401), "{issuer}");
+        }
+    }
 }
