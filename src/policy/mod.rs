@@ -100,8 +100,13 @@ impl<C, P: Policy<C> + ?Sized> Policy<C> for Arc<P> {
     }
 }
 
-/// Permits everything to whoever has good claims.
-impl<C> Policy<C> for () {
+/// Permits every request that has valid claims: the policy of a [`JwtAuthLayer`](crate::JwtAuthLayer) without
+/// [`require`](crate::JwtAuthLayer::require).
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "it is written as a value, and has nothing to set")]
+pub struct Anyone;
+
+impl<C> Policy<C> for Anyone {
     #[inline]
     fn check(&self, _: &Claims<C>, _: Head<'_>) -> Result<(), AuthError> {
         Ok(())

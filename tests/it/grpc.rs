@@ -16,7 +16,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::policy::{claim, scope};
+use tower_jwt_auth::policy::{Anyone, claim, scope};
 use tower_jwt_auth::reject::Grpc;
 use tower_jwt_auth::{Claims, Credential, JwtAuthLayer, RequireLayer, Verdict, Verify};
 
@@ -86,7 +86,7 @@ async fn a_client_is_told_that_it_is_not_its_fault() {
     assert_told("no keys", &client, Some("Bearer x"), Code::Unavailable, message, &retry).await;
 
     let (incoming, client) = socket();
-    let layer = RequireLayer::<Value>::new(()).on_reject(Grpc);
+    let layer = RequireLayer::<Value>::new(Anyone).on_reject(Grpc);
     let service = HealthServer::new(Watched::default());
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
     let good = format!("Bearer {}", good_token());

@@ -14,7 +14,7 @@ use tower::ServiceExt;
 use tower::layer::util::Stack;
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::policy::{
-    ClaimPath, HasClaim, HasRole, HasScope, Policy, Roles, Rule, Scopes, all_scopes, any_scope, claim, role,
+    Anyone, ClaimPath, HasClaim, HasRole, HasScope, Policy, Roles, Rule, Scopes, all_scopes, any_scope, claim, role,
     scope, when,
 };
 use tower_jwt_auth::{
@@ -349,7 +349,7 @@ fn what_could_not_decide_never_becomes_a_yes() {
 
 #[tokio::test]
 async fn a_route_asks_after_the_layer() {
-    let guarded = |auth| Stack::new(RequireLayer::<User>::new(()), auth);
+    let guarded = |auth| Stack::new(RequireLayer::<User>::new(Anyone), auth);
     let strict = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap());
     let optional = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().optional());
     let lenient = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().allow_invalid());

@@ -16,6 +16,7 @@ use tower::limit::ConcurrencyLimitLayer;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::keys::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
+use tower_jwt_auth::policy::Anyone;
 use tower_jwt_auth::{
     Algorithm, AuthError, AuthErrorKind, Claims, Credential, JwtAuthLayer, JwtVerifier, KeySet,
     PrincipalLayer, RequireLayer, Verdict, Verify,
@@ -268,7 +269,7 @@ fn services_give_access_to_the_inner_one() {
     *auth.get_mut() += 1;
     assert_eq!((*auth.get_ref(), auth.into_inner()), (2, 2));
 
-    let mut require = RequireLayer::<Value>::new(()).layer(1);
+    let mut require = RequireLayer::<Value>::new(Anyone).layer(1);
     *require.get_mut() += 1;
     assert_eq!((*require.get_ref(), require.into_inner()), (2, 2));
 
