@@ -9,7 +9,7 @@ use crate::config_error::ConfigError;
 use crate::error::AuthError;
 use crate::gate::{Gate, LetsPass, Prepared};
 use crate::head::Head;
-use crate::policy::Policy;
+use crate::policy::{Anyone, Policy};
 use crate::reject::EmptyBody;
 use crate::service::JwtAuth;
 use crate::token_source::TokenSource;
@@ -43,7 +43,7 @@ use crate::verify::Verify;
 /// ```
 #[derive(Clone)]
 #[must_use]
-pub struct JwtAuthLayer<V, R = EmptyBody, P = ()> {
+pub struct JwtAuthLayer<V, R = EmptyBody, P = Anyone> {
     gate: Gate<V, R, P>,
     /// Shared by the clones of a layer: axum makes one for each route.
     prepared: Arc<OnceLock<Prepared>>,
@@ -60,7 +60,7 @@ impl<V> JwtAuthLayer<V> {
             lets_pass: LetsPass::Nobody,
             passes_unread: None,
             removes_credential: false,
-            policy: (),
+            policy: Anyone,
             settings: None,
             reject: EmptyBody,
             prepared: Prepared::default(),
@@ -102,7 +102,7 @@ impl<V, R> JwtAuthLayer<V, R> {
         V: Verify,
         P: Policy<V::Claims>,
     {
-        JwtAuthLayer::of(self.gate.with(|reject, ()| (reject, policy)))
+        JwtAuthLayer::of(self.gate.with(|reject, Anyone| (reject, policy)))
     }
 }
 

@@ -15,7 +15,7 @@ use tower_service::Service;
 use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::head::Head;
-use crate::policy::Policy;
+use crate::policy::{Anyone, Policy};
 use crate::reject::{self, EmptyBody, Reject};
 
 /// Lets only requests through to the service inside that a [`Policy`] permits.
@@ -46,7 +46,7 @@ use crate::reject::{self, EmptyBody, Reject};
 /// # }
 /// ```
 #[must_use]
-pub struct RequireLayer<YourClaims, P = (), R = EmptyBody> {
+pub struct RequireLayer<YourClaims, P = Anyone, R = EmptyBody> {
     policy: P,
     reject: R,
     // The compiler shows this name where it cannot infer the type.

@@ -7,13 +7,13 @@ use tower_service::Service;
 
 use crate::future::ResponseFuture;
 use crate::gate::{Gate, Step};
-use crate::policy::Policy;
+use crate::policy::{Anyone, Policy};
 use crate::reject::{EmptyBody, Reject};
 use crate::verify::Verify;
 
 /// The service that [`JwtAuthLayer`](crate::JwtAuthLayer) makes.
 #[must_use]
-pub struct JwtAuth<S, V, R = EmptyBody, P = ()> {
+pub struct JwtAuth<S, V, R = EmptyBody, P = Anyone> {
     inner: S,
     gate: Arc<Gate<V, R, P>>,
 }

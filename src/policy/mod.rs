@@ -39,7 +39,7 @@ mod span_field;
 
 pub use self::claim::{ClaimEquals, ClaimPath, HasClaim, claim};
 pub use self::roles::{HasRole, RoleNamed, Roles, role};
-pub use self::rule::{And, Not, Or, Rule, When, when};
+pub use self::rule::{And, BoxPolicy, Not, Or, Rule, When, when};
 pub use self::scopes::{AllScopes, AnyScope, HasScope, Scopes, all_scopes, any_scope, scope};
 #[cfg(feature = "tracing")]
 pub use self::span_field::{SpanField, span_field};
@@ -100,8 +100,13 @@ impl<C, P: Policy<C> + ?Sized> Policy<C> for Arc<P> {
     }
 }
 
-/// Permits everything to whoever has good claims.
-impl<C> Policy<C> for () {
+/// Permits every request that has valid claims: the policy of a [`JwtAuthLayer`](crate::JwtAuthLayer) without
+/// [`require`](crate::JwtAuthLayer::require).
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "it is written as a value, and has nothing to set")]
+pub struct Anyone;
+
+impl<C> Policy<C> for Anyone {
     #[inline]
     fn check(&self, _: &Claims<C>, _: Head<'_>) -> Result<(), AuthError> {
         Ok(())

@@ -1,6 +1,5 @@
 //! Roles: what holds them, and a rule about them.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::{self, Formatter};
 
@@ -75,7 +74,7 @@ pub trait HasRole {
 /// claim if the claims type reads the usual name: `groups`, `permissions`, `realm_access`, `resource_access`, `role`, `roles`,
 /// `scope` or `scp`. For other names, the claim counts as missing, and `not` permits the request. The same goes for a type that
 /// accepts roles that it cannot read, such as an untagged enum with another variant that fits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Roles(Vec<Box<str>>);
 
 impl Roles {
@@ -229,13 +228,13 @@ impl Serialize for Roles {
 /// let verifier = JwtVerifier::<User>::new(KeySet::new([]));
 /// let layer = JwtAuthLayer::new(verifier).require(role("admin"));
 /// ```
-pub fn role(role: impl Into<Cow<'static, str>>) -> Rule<RoleNamed> {
+pub fn role(role: impl Into<String>) -> Rule<RoleNamed> {
     Rule::new(RoleNamed(role.into()))
 }
 
 /// The policy of [`role`].
 #[derive(Clone, Debug)]
-pub struct RoleNamed(Cow<'static, str>);
+pub struct RoleNamed(String);
 
 impl<C: HasRole> Policy<C> for RoleNamed {
     #[inline]

@@ -186,15 +186,15 @@ async fn requests(seen: &mut Seen, log: &Log) {
     through(seen, &layer(verifier.clone())).await;
     through(seen, &layer(verifier.clone())).await; // the good ones are remembered
     through(seen, &layer(verifier.clone()).allow_invalid()).await;
-    through(seen, &layer(verifier.clone()).on_reject(ProblemJson)).await;
-    through(seen, &layer(verifier.clone()).on_reject(Grpc)).await;
+    through(seen, &layer(verifier.clone()).on_reject(ProblemJson::new())).await;
+    through(seen, &layer(verifier.clone()).on_reject(Grpc::new())).await;
 
     let rules = scope("orders:read").or(claim("tenant", "acme")).and(when(|_: &Claims<Value>, _| false));
     seen.debug(&rules);
     through(seen, &layer(verifier.clone()).require(rules)).await;
     let refused = RequireLayer::<Value>::new(claim("email", "nobody").not().not());
     through(seen, &ServiceBuilder::new().layer(layer(verifier.clone())).layer(refused)).await;
-    let nobody = PrincipalLayer::new(|_: Claims<Value>| async { Ok::<_, std::io::Error>(None::<u8>) });
+    let nobody = PrincipalLayer::new(|_: Claims<Value>, _| async { Ok::<_, std::io::Error>(None::<u8>) });
     through(seen, &ServiceBuilder::new().layer(layer(verifier.clone())).layer(nobody)).await;
 
     let typed = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap());

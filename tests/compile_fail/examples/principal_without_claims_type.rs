@@ -5,7 +5,10 @@ use tower_jwt_auth::PrincipalLayer;
 struct User(String);
 
 fn app() -> Router {
-    let layer = PrincipalLayer::new(async |claims| Ok::<_, std::io::Error>(Some(User(claims.sub.clone()))));
+    let layer =
+        PrincipalLayer::new(
+            |claims, _| async move { Ok::<_, std::io::Error>(Some(User(claims.sub.clone()))) },
+        );
     Router::new().route("/", get(async || "hello")).layer(layer)
 }
 
