@@ -18,4 +18,6 @@
 
 pub use crate::algorithm::UnknownAlgorithm;
 pub use crate::config_error::SkippedKey;
-pub use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
+pub use crate::verify::{
+    JwksRules, KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, PendingRefresh, Refresh,
+};

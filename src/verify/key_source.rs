@@ -135,8 +135,11 @@ pub enum Refresh {
     /// [`KeysUnavailable`](crate::AuthErrorKind::KeysUnavailable).
     Failed(AuthError),
     /// Newer keys are being fetched.
-    Pending(Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>),
+    Pending(PendingRefresh),
 }
+
+/// A fetch of newer keys that a verifier waits for.
+pub type PendingRefresh = Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>;
 
 impl fmt::Debug for Refresh {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -1,14 +1,13 @@
 //! Two sources as one: for an issuer that publishes two.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
 use arc_swap::ArcSwap;
 
 use super::key_set::KeySet;
-use super::key_source::{KeyLookup, KeySource, KeysRef, Refresh};
+use super::key_source::{KeyLookup, KeySource, KeysRef, PendingRefresh, Refresh};
 use super::merged_keys::MergedKeys;
 use crate::error::AuthError;
 
@@ -73,15 +72,13 @@ impl KeySource for KeyUnion {
     }
 }
 
-type Refreshing = Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>;
-
 /// The keys as they are now, also once their source has others.
 fn pinned(keys: &KeysRef<'_>) -> Arc<KeySet> {
     keys.pin().unwrap_or_else(|| Arc::new(KeySet::clone(keys)))
 }
 
 /// Waits for both sources, or until one has brought the key or may have: a source that hangs delays no token of the other one.
-async fn both(refreshing: [Refreshing; 2], is_found: impl Fn(usize) -> bool) -> Result<(), AuthError> {
+async fn both(refreshing: [PendingRefresh; 2], is_found: impl Fn(usize) -> bool) -> Result<(), AuthError> {
     let mut refreshing = refreshing.map(Some);
     let mut failure: Option<AuthError> = None;
     poll_fn(|cx| {

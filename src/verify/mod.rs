@@ -43,7 +43,7 @@ pub use self::jwk::JwksRules;
 pub use self::jwt::JwtVerifier;
 pub use self::key::Key;
 pub use self::key_set::KeySet;
-pub use self::key_source::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
+pub use self::key_source::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, PendingRefresh, Refresh};
 pub(crate) use self::required::json_type;
 
 #[cfg(feature = "issue")]
