@@ -1,6 +1,7 @@
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use http::{Request, Response};
 
@@ -81,6 +82,16 @@ pub trait HttpClient: Send + Sync {
     /// others from changing what comes back. Whoever can, can sign tokens.
     fn allows_plain_http(&self) -> bool {
         false
+    }
+}
+
+impl<T: HttpClient + ?Sized> HttpClient for Arc<T> {
+    fn fetch(&self, request: Request<Vec<u8>>, limit: usize) -> ClientFuture {
+        (**self).fetch(request, limit)
+    }
+
+    fn allows_plain_http(&self) -> bool {
+        (**self).allows_plain_http()
     }
 }
 

@@ -1,6 +1,7 @@
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::revocation::Revocation;
 
@@ -56,6 +57,16 @@ pub trait RevocationStore: Send + Sync {
     /// If there is nothing more, it may wait for something to be added, up to a second, or say so at once; it is then asked
     /// again, after a tenth of a second. If it takes longer than five seconds, it has failed.
     fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage>;
+}
+
+impl<T: RevocationStore + ?Sized> RevocationStore for Arc<T> {
+    fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()> {
+        (**self).write(revocations)
+    }
+
+    fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
+        (**self).read(position)
+    }
 }
 
 /// What a [`RevocationStore`] answers with.

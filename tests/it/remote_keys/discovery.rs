@@ -1,5 +1,6 @@
 //! Where keys are looked for, and whose they are.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
@@ -9,7 +10,7 @@ use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey, WrongIssuer};
 use tower_jwt_auth::jwks::{HttpClient, RemoteKeys};
 use tower_jwt_auth::{ConfigErrorKind, JwtVerifier};
 
-use super::{JWKS, Provider, jwks, pass, refusal, token};
+use super::{JWKS, Provider, jwks, pass, refusal, token, verifier};
 use crate::support::{AUDIENCE, ISSUER, NOW, at};
 
 fn metadata(issuer: &str, keys: &str) -> Vec<u8> {
@@ -206,6 +207,19 @@ fn an_address_that_may_not_be_fetched_is_refused_at_set_up() {
     assert!(RemoteKeys::discover_with("http://id.example.com", Guarded(Provider::new())).is_ok());
     let error = RemoteKeys::jwks_with("ftp://id.example.com", Guarded(Provider::new())).unwrap_err();
     assert_eq!(error.kind(), ConfigErrorKind::InvalidUrl);
+    let shared: Arc<dyn HttpClient> = Arc::new(Guarded(Provider::new()));
+    assert!(RemoteKeys::discover_with("http://id.example.com", Arc::clone(&shared)).is_ok(), "in an Arc");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_client_may_fetch_several_sets() {
+    let provider = Provider::of(&["a"]);
+    let client: Arc<dyn HttpClient> = Arc::new(provider.clone());
+    for _ in 0..2 {
+        let keys = RemoteKeys::jwks_with(JWKS, Arc::clone(&client)).unwrap();
+        assert_eq!(refusal(&verifier(&keys), "a").await, None);
+    }
+    assert_eq!(provider.requests(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,6 +15,8 @@ use super::{Store, seconds};
 async fn the_test_for_stores_finds_what_is_wrong() {
     let good = Store::default();
     check_revocation_store(|| good.clone()).await;
+    let shared: Arc<dyn RevocationStore> = Arc::new(Store::default());
+    check_revocation_store(|| Arc::clone(&shared)).await;
 
     #[derive(Clone)]
     struct Wrong(Store, &'static str, Arc<AtomicU64>);
