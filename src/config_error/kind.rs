@@ -19,6 +19,10 @@ pub enum ConfigErrorKind {
     NoUsableKeys,
     /// Two keys that are published at the same time have the same `kid`.
     DuplicateKeyId,
+    /// No published key has this `kid`.
+    UnknownKeyId,
+    /// The key cannot be removed: no other key could sign.
+    OnlyKey,
     /// There are more keys or issuers than allowed.
     LimitExceeded,
     /// A verifier that is one of several expects no issuer, so that nothing selects the tokens it is for.

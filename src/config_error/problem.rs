@@ -62,6 +62,12 @@ pub(crate) enum ConfigProblem {
     DuplicateKeyId {
         kid: String,
     },
+    UnknownKeyId {
+        kid: String,
+    },
+    OnlyKey {
+        kid: String,
+    },
     MissingIssuer,
     IssuerMismatch {
         expected: String,
@@ -134,6 +140,8 @@ impl ConfigProblem {
             }
             Self::NoUsableKeys { .. } => ConfigErrorKind::NoUsableKeys,
             Self::DuplicateKeyId { .. } => ConfigErrorKind::DuplicateKeyId,
+            Self::UnknownKeyId { .. } => ConfigErrorKind::UnknownKeyId,
+            Self::OnlyKey { .. } => ConfigErrorKind::OnlyKey,
             Self::TooManyKeys { .. } | Self::TooManyUnnamedKeys { .. } | Self::TooManyIssuers { .. } => {
                 ConfigErrorKind::LimitExceeded
             }
@@ -221,6 +229,14 @@ impl Display for ConfigProblem {
             Self::DuplicateKeyId { kid } => {
                 write!(f, "a key with the `kid` `{}` is already published", kid.escape_debug())
             }
+            Self::UnknownKeyId { kid } => {
+                write!(f, "no key with the `kid` `{}` is published", kid.escape_debug())
+            }
+            Self::OnlyKey { kid } => write!(
+                f,
+                "cannot remove the key `{}`: no other key could sign; add one with TokenIssuer::rotate_at first",
+                kid.escape_debug()
+            ),
             Self::MissingIssuer => f.write_str(
                 "a verifier has no issuer: each of several verifiers needs one; set JwtVerifier::issuer",
             ),

@@ -117,6 +117,16 @@ fn each_problem_has_a_kind_and_a_text() {
             "a key with the `kid` `a` is already published",
         ),
         (
+            ConfigProblem::UnknownKeyId { kid: "a".to_owned() },
+            Kind::UnknownKeyId,
+            "no key with the `kid` `a` is published",
+        ),
+        (
+            ConfigProblem::OnlyKey { kid: "a".to_owned() },
+            Kind::OnlyKey,
+            "cannot remove the key `a`: no other key could sign; add one with TokenIssuer::rotate_at first",
+        ),
+        (
             ConfigProblem::MissingIssuer,
             Kind::MissingIssuer,
             "a verifier has no issuer: each of several verifiers needs one; set JwtVerifier::issuer",

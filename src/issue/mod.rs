@@ -271,8 +271,6 @@ impl TokenIssuer {
     /// Every verifier that fetches the keys again rejects its tokens. A `RemoteKeys` does so within five minutes, or at once after
     /// `purge`. If the removed key is the one that signs, the next key signs from now on, so [add that one](Self::rotate_at) first.
     ///
-    /// Returns true if the key is gone, and false if there is no key with this `kid` or no other key.
-    ///
     /// ```
     /// use std::time::SystemTime;
     /// use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
@@ -281,13 +279,18 @@ impl TokenIssuer {
     /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
     /// let [stolen, new] = [SigningKey::generate(Algorithm::EdDSA)?.with_kid("a"), SigningKey::generate(Algorithm::EdDSA)?.with_kid("b")];
     /// let issuer = TokenIssuer::new(stolen, "https://id.example.com");
-    /// assert!(!issuer.remove_key("a")); // it is the only one
+    /// assert!(issuer.remove_key("a").is_err()); // it is the only one
     /// issuer.rotate_at(new, SystemTime::now())?;
-    /// assert!(issuer.remove_key("a"));
+    /// issuer.remove_key("a")?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn remove_key(&self, kid: &str) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownKeyId`](crate::ConfigErrorKind::UnknownKeyId) if no key with this `kid` is published, and
+    /// [`OnlyKey`](crate::ConfigErrorKind::OnlyKey) if no other key could sign: then the key stays, and goes on signing.
+    pub fn remove_key(&self, kid: &str) -> Result<(), ConfigError> {
         self.keys.remove(kid, self.now(), self.settings.lifetime)
     }
 

@@ -110,24 +110,25 @@ impl Keys {
         Ok(())
     }
 
-    /// Takes away a key at once, unless there is no other. Tells whether it was there and is gone.
-    pub(crate) fn remove(&self, kid: &str, now: Duration, lifetime: Duration) -> bool {
+    /// Takes away a key at once, unless there is no other.
+    pub(crate) fn remove(&self, kid: &str, now: Duration, lifetime: Duration) -> Result<(), ConfigError> {
         let lifetime = self.longest(lifetime);
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = || Err(ConfigProblem::UnknownKeyId { kid: kid.to_owned() }.into());
         let published = self.published.load();
         if !published.all.iter().any(|held| held.key.kid() == Some(kid)) {
-            return false;
+            return unknown();
         }
         // What has ended is not to come back in its place, nor by itself.
         let mut keys = lasting(&published.all, now, lifetime);
         let before = keys.len();
         keys.retain(|held| held.key.kid() != Some(kid));
         if keys.is_empty() {
-            return false;
+            return Err(ConfigProblem::OnlyKey { kid: kid.to_owned() }.into());
         }
         let is_gone = keys.len() < before;
         self.published.store(Arc::new(Published::of(keys)));
-        is_gone
+        if is_gone { Ok(()) } else { unknown() }
     }
 }
 

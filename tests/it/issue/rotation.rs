@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
-use tower_jwt_auth::{Algorithm, AuthErrorKind};
+use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind};
 
 use super::{Hand, kid, published};
 use crate::support::{self, AUDIENCE, ISSUER, NOW, at, refusal};
@@ -109,21 +109,27 @@ fn a_process_that_begins_in_the_midst_of_a_rotation_can_say_so() {
     assert_steps(&issuer, &clock, &[(5000, "b", &["a", "b"]), (5109, "b", &["a", "b"]), (5110, "b", &["b"])]);
 }
 
+/// Why a key is not removed.
+fn kept(issuer: &TokenIssuer, kid: &str) -> ConfigErrorKind {
+    issuer.remove_key(kid).unwrap_err().kind()
+}
+
 #[tokio::test]
 async fn a_key_is_withdrawn_at_once() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
-    assert!(!issuer.remove_key("a"), "the only one");
+    assert_eq!(kept(&issuer, "a"), ConfigErrorKind::OnlyKey);
     issuer.rotate(key("b")).unwrap();
-    assert!(!issuer.remove_key("c"), "not there");
+    assert_eq!(kept(&issuer, "c"), ConfigErrorKind::UnknownKeyId);
     let token = issuer.issue(&json!({})).unwrap();
-    assert!(issuer.clone().remove_key("a"));
+    issuer.clone().remove_key("a").unwrap();
+    assert_eq!(kept(&issuer, "a"), ConfigErrorKind::UnknownKeyId);
     // The next one signs, though its time has not come.
     assert_steps(&issuer, &clock, &[(0, "b", &["b"]), (1000, "b", &["b"])]);
     assert_eq!(refusal(&issuer.verifier(), token.as_str()).await, Some(AuthErrorKind::UnknownKey));
 
     issuer.rotate_at(key("c"), clock.time()).unwrap();
-    assert!(issuer.remove_key("c"));
+    issuer.remove_key("c").unwrap();
     assert_steps(&issuer, &clock, &[(1000, "b", &["b"])]);
 }
 
@@ -133,10 +139,10 @@ fn what_has_ended_does_not_come_back_when_another_key_is_withdrawn() {
     let issuer = issuer(&clock);
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
     assert_steps(&issuer, &clock, &[(0, "b", &["a", "b"]), (200, "b", &["b"])]);
-    assert!(!issuer.remove_key("b"), "the only one");
-    assert!(!issuer.remove_key("a"), "it has ended");
+    assert_eq!(kept(&issuer, "b"), ConfigErrorKind::OnlyKey);
+    assert_eq!(kept(&issuer, "a"), ConfigErrorKind::UnknownKeyId, "it has ended");
     issuer.rotate(key("c")).unwrap();
-    assert!(issuer.remove_key("b"));
+    issuer.remove_key("b").unwrap();
     assert_steps(&issuer, &clock, &[(200, "c", &["c"]), (10, "c", &["c"])]);
 }
 
@@ -147,7 +153,7 @@ fn what_ends_after_a_rotation_does_not_come_back_either() {
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
     issuer.rotate(key("c")).unwrap();
     assert_steps(&issuer, &clock, &[(0, "b", &["a", "b", "c"]), (200, "b", &["b", "c"])]);
-    assert!(issuer.remove_key("b"));
+    issuer.remove_key("b").unwrap();
     assert_steps(&issuer, &clock, &[(200, "c", &["c"])]);
 }
 
