@@ -144,18 +144,24 @@ impl NumericDate {
         self.0
     }
 
+    /// The date in whole seconds, since many verifiers reject a fraction: rounded down, and 1970 for times before.
+    ///
+    /// ```
+    /// use std::time::{Duration, UNIX_EPOCH};
+    /// use tower_jwt_auth::token::NumericDate;
+    ///
+    /// let date = NumericDate::from_system_time(UNIX_EPOCH + Duration::from_millis(1500));
+    /// assert_eq!(date.to_system_time(), Some(UNIX_EPOCH + Duration::from_secs(1)));
+    /// ```
+    #[must_use]
+    pub fn from_system_time(time: SystemTime) -> Self {
+        Self::from_secs(since_epoch(time).as_secs())
+    }
+
     /// As a point in time; `None` where that is too far ahead for a [`SystemTime`].
     #[must_use]
     pub fn to_system_time(self) -> Option<SystemTime> {
         UNIX_EPOCH.checked_add(self.0)
-    }
-}
-
-impl From<SystemTime> for NumericDate {
-    /// Whole seconds: many verifiers refuse a fraction.
-    fn from(time: SystemTime) -> Self {
-        let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(Duration::from_secs(since_epoch.as_secs()))
     }
 }
 

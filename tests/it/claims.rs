@@ -704,9 +704,11 @@ async fn registered_claims_are_ready_to_use() {
     assert_eq!(serde_json::to_value(&*claims).unwrap(), sent, "and written as they were");
 
     let one: Audience = ["a"].into_iter().collect();
+    let exp = NumericDate::from_system_time(at(5) + Duration::from_millis(900));
+    let nbf = NumericDate::from_system_time(at(0) - Duration::from_millis(900));
     let written =
-        RegisteredClaims { aud: Some(one), exp: Some(NumericDate::from(at(5))), ..Default::default() };
-    assert_eq!(serde_json::to_value(written).unwrap(), json!({"aud": "a", "exp": 5}));
+        RegisteredClaims { aud: Some(one), exp: Some(exp), nbf: Some(nbf), ..RegisteredClaims::default() };
+    assert_eq!(serde_json::to_value(written).unwrap(), json!({"aud": "a", "exp": 5, "nbf": 0}));
 }
 
 #[tokio::test]
