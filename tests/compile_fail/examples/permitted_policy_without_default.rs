@@ -1,6 +1,6 @@
 use axum::{Router, routing::get};
-use tower_jwt_auth::policy::{Policy, scope};
 use tower_jwt_auth::extract::Permitted;
+use tower_jwt_auth::policy::{Policy, scope};
 use tower_jwt_auth::{AuthError, Claims, Head};
 
 type User = serde_json::Value;
