@@ -56,15 +56,15 @@ struct Verified<C> {
 
 impl<C> Claims<C> {
     /// Creates claims without a token, for tests. Nothing is known of their token; see
-    /// [`with_token`](Self::with_token).
+    /// [`from_parts`](Self::from_parts).
     #[must_use]
     pub fn new(claims: C) -> Self {
-        Self::with_token(claims, TokenInfo::default())
+        Self::from_parts(claims, TokenInfo::default())
     }
 
     /// Creates claims with what is known of their token, for your own [`Verify`](crate::Verify).
     #[must_use]
-    pub fn with_token(claims: C, token: TokenInfo) -> Self {
+    pub fn from_parts(claims: C, token: TokenInfo) -> Self {
         Self { verified: Arc::new(Verified { claims, token }), challenge: None, response_headers: None }
     }
 
@@ -240,7 +240,7 @@ impl<C: fmt::Debug> fmt::Debug for Claims<C> {
 ///
 /// let expiry = SystemTime::now() + Duration::from_secs(300);
 /// let token = TokenInfo::new().with_expires_at(expiry).with_issuer("https://id.example.com");
-/// let claims = Claims::with_token("Eze", token);
+/// let claims = Claims::from_parts("Eze", token);
 /// assert_eq!(claims.token().expires_at(), Some(expiry));
 /// assert_eq!(claims.token().issuer(), Some("https://id.example.com"));
 /// ```

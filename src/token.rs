@@ -6,7 +6,7 @@
 //! use tower_jwt_auth::token::TokenInfo;
 //!
 //! let token = TokenInfo::new().with_issuer("https://id.example.com").with_expires_at(SystemTime::now());
-//! let claims = Claims::with_token("Eze", token);
+//! let claims = Claims::from_parts("Eze", token);
 //! assert_eq!(claims.token().issuer(), Some("https://id.example.com"));
 //! ```
 

@@ -140,7 +140,7 @@ use crate::error::AuthError;
 ///             let unavailable = || AuthError::new(AuthErrorKind::Unavailable); // 503: it was not judged
 ///             let answer = asking.await.map_err(|_| unavailable())?.map_err(|error| unavailable().with_source(error))?;
 ///             let active = answer.ok_or(AuthErrorKind::InvalidToken)?;
-///             Ok(Claims::with_token(active.sub, TokenInfo::new().with_expires_at(active.exp)))
+///             Ok(Claims::from_parts(active.sub, TokenInfo::new().with_expires_at(active.exp)))
 ///         }))
 ///     }
 /// }

@@ -175,7 +175,7 @@ impl Rules {
             || kid.is_some_and(|kid| signer.is_named(kid)),
         );
         let info = TokenInfo::with(expires_at, accepted.issuer.as_deref(), kid, may_be_logged);
-        Ok(Judged { claims: Claims::with_token(claims, info), signer, expiry, revocable, now })
+        Ok(Judged { claims: Claims::from_parts(claims, info), signer, expiry, revocable, now })
     }
 
     /// Judges what a payload says although nothing is known of its signature: a token that these rules refuse in any

@@ -654,7 +654,7 @@ async fn claims_tell_of_their_token() {
     let token = claims.token();
     assert_eq!((token.expires_at(), token.issuer(), token.kid(), *claims), (None, None, None, 1));
     let info = TokenInfo::new().with_kid("k1").with_expires_at(at(1)).with_issuer("me");
-    let claims = Claims::with_token(1, info);
+    let claims = Claims::from_parts(1, info);
     let token = claims.token();
     assert_eq!((token.expires_at(), token.issuer(), token.kid()), (Some(at(1)), Some("me"), Some("k1")));
 }
@@ -679,7 +679,7 @@ fn hides_no_method_of_the_application() {
     }
 
     let token = TokenInfo::new().with_kid("k1").with_expires_at(at(1)).with_issuer(ISSUER);
-    let claims = Claims::with_token(Passport, token);
+    let claims = Claims::from_parts(Passport, token);
     assert_eq!(claims.issuer(), Some("Genosha"));
     assert_eq!(claims.expires_at(), Some(at(9)));
     assert_eq!(claims.kid(), Some("a child"));
