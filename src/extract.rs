@@ -131,9 +131,13 @@ where
 }
 
 impl<C, P: Policy<C> + Default> Permitted<C, P> {
-    /// Claims that no policy was asked about: for tests.
+    /// Creates the extractor's value without a check by the policy, to call a handler in a test.
+    ///
+    /// # Security
+    ///
+    /// Nothing has permitted these claims. Outside of tests, let axum extract the value.
     #[must_use]
-    pub fn new(claims: Claims<C>) -> Self {
+    pub fn unchecked(claims: Claims<C>) -> Self {
         Self { claims, policy: PhantomData }
     }
 }
@@ -155,13 +159,13 @@ where
     type Rejection = AuthError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthError> {
-        check(&P::default(), &parts.extensions, (&*parts).into()).cloned().map(Self::new)
+        check(&P::default(), &parts.extensions, (&*parts).into()).cloned().map(Self::unchecked)
     }
 }
 
 impl<C, P: Policy<C> + Default> Clone for Permitted<C, P> {
     fn clone(&self) -> Self {
-        Self::new(self.claims.clone())
+        Self::unchecked(self.claims.clone())
     }
 }
 
