@@ -39,7 +39,7 @@ mod span_field;
 
 pub use self::claim::{ClaimEquals, ClaimPath, HasClaim, claim};
 pub use self::roles::{HasRole, RoleNamed, Roles, role};
-pub use self::rule::{And, Not, Or, Rule, When, when};
+pub use self::rule::{And, BoxPolicy, Not, Or, Rule, When, when};
 pub use self::scopes::{AllScopes, AnyScope, HasScope, Scopes, all_scopes, any_scope, scope};
 #[cfg(feature = "tracing")]
 pub use self::span_field::{SpanField, span_field};

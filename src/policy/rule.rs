@@ -59,23 +59,22 @@ impl<P> Rule<P> {
         Rule::new(Not(self.policy))
     }
 
-    /// The same rule without its type, for rules that are made of settings, or kept in one place.
+    /// Erases the type of the policy, for rules that come from settings or are kept in one place.
     ///
     /// ```
-    /// use tower_jwt_auth::policy::{Policy, Rule, claim};
+    /// use serde_json::Value;
+    /// use tower_jwt_auth::policy::{BoxPolicy, Rule, claim};
     ///
-    /// type Shared = Rule<std::sync::Arc<dyn Policy<serde_json::Value> + Send + Sync>>;
-    ///
-    /// fn any_role(roles: &[&str]) -> Option<Shared> {
-    ///     roles.iter().map(|role| claim("roles", *role).shared()).reduce(|one, other| one.or(other).shared())
+    /// fn any_role(roles: &[&str]) -> Option<Rule<BoxPolicy<Value>>> {
+    ///     roles.iter().map(|role| claim("roles", *role).boxed()).reduce(|one, other| one.or(other).boxed())
     /// }
     /// # assert!(any_role(&["clerk", "admin"]).is_some());
     /// ```
-    pub fn shared<C>(self) -> Rule<Arc<dyn Policy<C> + Send + Sync>>
+    pub fn boxed<C>(self) -> Rule<BoxPolicy<C>>
     where
         P: Policy<C> + Send + Sync + 'static,
     {
-        Rule::naming(Arc::new(self.policy), self.scopes)
+        Rule::naming(BoxPolicy(Arc::new(self.policy)), self.scopes)
     }
 
     #[cold]
@@ -107,7 +106,7 @@ fn union(mut left: Cow<'static, str>, right: Cow<'static, str>) -> Cow<'static, 
 }
 
 /// The policy of [`Rule::and`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct And<P, Q>(P, Q);
 
 impl<C, P: Policy<C>, Q: Policy<C>> Policy<C> for And<P, Q> {
@@ -119,7 +118,7 @@ impl<C, P: Policy<C>, Q: Policy<C>> Policy<C> for And<P, Q> {
 }
 
 /// The policy of [`Rule::or`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Or<P, Q>(P, Q);
 
 impl<C, P: Policy<C>, Q: Policy<C>> Policy<C> for Or<P, Q> {
@@ -133,7 +132,7 @@ impl<C, P: Policy<C>, Q: Policy<C>> Policy<C> for Or<P, Q> {
 }
 
 /// The policy of [`Rule::not`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Not<P>(P);
 
 impl<C, P: Policy<C>> Policy<C> for Not<P> {
@@ -143,6 +142,15 @@ impl<C, P: Policy<C>> Policy<C> for Not<P> {
             Err(error) if error.is_refusal() => Ok(()),
             Err(undecided) => Err(undecided.needing_none()),
         }
+    }
+}
+
+/// The policy of [`Rule::boxed`]: any policy for claims of type `C`. Clones share it.
+pub struct BoxPolicy<C>(Arc<dyn Policy<C> + Send + Sync>);
+
+impl<C> Policy<C> for BoxPolicy<C> {
+    fn check(&self, claims: &Claims<C>, request: Head<'_>) -> Result<(), AuthError> {
+        self.0.check(claims, request)
     }
 }
 
@@ -184,6 +192,18 @@ where
     #[inline]
     fn check(&self, claims: &Claims<C>, request: Head<'_>) -> Result<(), AuthError> {
         if (self.permits)(claims, request) { Ok(()) } else { Err(AuthErrorKind::InsufficientScope.into()) }
+    }
+}
+
+impl<C> Clone for BoxPolicy<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<C> fmt::Debug for BoxPolicy<C> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("BoxPolicy(..)")
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
@@ -14,8 +13,8 @@ use tower::ServiceExt;
 use tower::layer::util::Stack;
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::policy::{
-    Anyone, ClaimPath, HasClaim, HasRole, HasScope, Policy, Roles, Rule, Scopes, all_scopes, any_scope, claim, role,
-    scope, when,
+    Anyone, BoxPolicy, ClaimPath, HasClaim, HasRole, HasScope, Policy, Roles, Rule, Scopes, all_scopes,
+    any_scope, claim, role, scope, when,
 };
 use tower_jwt_auth::{
     Algorithm, AuthError, AuthErrorKind, Claims, Head, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer,
@@ -287,14 +286,13 @@ async fn a_rule_that_asks_for_nothing_permits_nobody_whatever_the_claims_say() {
 
 #[test]
 fn rules_of_settings_have_one_type() {
-    type Shared = Rule<Arc<dyn Policy<User> + Send + Sync>>;
-    let rules: Vec<Shared> =
-        vec![scope("admin").shared(), role("admin").shared(), claim("level", 4).shared()];
-    let any = |rules: Vec<Shared>| rules.into_iter().reduce(|one, other| one.or(other).shared()).unwrap();
+    type Boxed = Rule<BoxPolicy<User>>;
+    let rules: Vec<Boxed> = vec![scope("admin").boxed(), role("admin").boxed(), claim("level", 4).boxed()];
+    let any = |rules: Vec<Boxed>| rules.into_iter().reduce(|one, other| one.or(other).boxed()).unwrap();
     assert_forbidden("none of them", any(rules.clone()), Some("admin"));
-    assert_permitted("one of them", any([rules, vec![claim("level", 3).shared()]].concat()));
+    assert_permitted("one of them", any([rules, vec![claim("level", 3).boxed()]].concat()));
     let roles = ClaimPath::from_iter("resource_access/a.b/roles".split('/'));
-    assert_permitted("a path of settings", claim(roles, "dotted").shared());
+    assert_permitted("a path of settings", claim(roles, "dotted").boxed());
 }
 
 /// Answers with one error.
