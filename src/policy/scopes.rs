@@ -48,15 +48,16 @@ pub trait HasScope {
     /// [`has_scope`](Self::has_scope) to a map or a [`Value`], delegate both methods, or else `not` permits what cannot be read:
     ///
     /// ```
+    /// # use std::borrow::Cow;
     /// # use serde_json::{Map, Value};
     /// # use tower_jwt_auth::policy::HasScope;
     /// # struct User { other: Map<String, Value> }
     /// # impl HasScope for User {
     /// fn has_scope(&self, scope: &str) -> bool { self.other.has_scope(scope) }
-    /// fn unreadable_scopes(&self) -> Option<&'static str> { self.other.unreadable_scopes() }
+    /// fn unreadable_scopes(&self) -> Option<Cow<'_, str>> { self.other.unreadable_scopes() }
     /// # }
     /// ```
-    fn unreadable_scopes(&self) -> Option<&'static str> {
+    fn unreadable_scopes(&self) -> Option<Cow<'_, str>> {
         None
     }
 }
@@ -68,8 +69,8 @@ impl HasScope for Value {
         self.as_object().is_some_and(|claims| claims.has_scope(scope))
     }
 
-    fn unreadable_scopes(&self) -> Option<&'static str> {
-        self.as_object().map_or(Some(CLAIMS[0]), HasScope::unreadable_scopes)
+    fn unreadable_scopes(&self) -> Option<Cow<'_, str>> {
+        self.as_object().map_or(Some(CLAIMS[0].into()), HasScope::unreadable_scopes)
     }
 }
 
@@ -84,15 +85,16 @@ impl HasScope for Map<String, Value> {
         is_single(scope) && CLAIMS.into_iter().filter_map(|name| self.get(name)).any(holds)
     }
 
-    fn unreadable_scopes(&self) -> Option<&'static str> {
+    fn unreadable_scopes(&self) -> Option<Cow<'_, str>> {
         let is_scope = |item: &Value| item.as_str().is_some_and(|scope| !scope.contains(' '));
-        CLAIMS.into_iter().find(|claim| match self.get(*claim) {
+        let is_unreadable = |claim: &&str| match self.get(*claim) {
             Some(Value::Array(scopes)) if !scopes.iter().all(is_scope) => true,
             None | Some(Value::Null | Value::String(_) | Value::Array(_)) => {
                 self.keys().any(|name| name != claim && name.eq_ignore_ascii_case(claim))
             }
             Some(_) => true,
-        })
+        };
+        CLAIMS.into_iter().find(is_unreadable).map(Cow::Borrowed)
     }
 }
 
