@@ -6,6 +6,7 @@
 //! have their tokens from elsewhere; and it has TLS.
 
 use std::error::Error;
+use std::sync::LazyLock;
 
 use axum::Router;
 use axum::extract::Path;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tower_jwt_auth::RequireLayer;
 use tower_jwt_auth::extract::Permitted;
-use tower_jwt_auth::policy::{HasRole, HasScope, Policy, Roles, Scopes, role, scope, when};
+use tower_jwt_auth::policy::{AllScopes, HasRole, HasScope, Policy, Roles, Rule, Scopes, role, scope, when};
 use tower_jwt_auth::{Algorithm, AuthError, Claims, ConfigError, Head, JwtAuthLayer, JwtVerifier, KeySet};
 
 const AUDIENCE: &str = "https://api.example.com";
@@ -92,7 +93,8 @@ struct WriteOrders;
 
 impl Policy<User> for WriteOrders {
     fn check(&self, user: &Claims<User>, request: Head<'_>) -> Result<(), AuthError> {
-        scope("orders:write").check(user, request)
+        static RULE: LazyLock<Rule<AllScopes>> = LazyLock::new(|| scope("orders:write"));
+        RULE.check(user, request)
     }
 }
 

@@ -88,8 +88,8 @@ where
 /// The claims of whoever is permitted by a [`Policy`], as an axum extractor: for those who prefer that a handler's
 /// signature says what it demands.
 ///
-/// The policy is made with [`Default`] for each request, so that it is best a unit struct. A rule of literals that it makes
-/// in turn allocates nothing as long as it permits.
+/// The policy is made with [`Default`] for each request, so that it is best a unit struct. A rule that it asks is made once,
+/// in a `static`.
 ///
 /// # Errors
 ///
@@ -98,7 +98,8 @@ where
 ///
 /// ```
 /// # use axum::{Router, routing::post};
-/// # use tower_jwt_auth::policy::{Policy, scope};
+/// # use std::sync::LazyLock;
+/// # use tower_jwt_auth::policy::{AllScopes, Policy, Rule, scope};
 /// # use tower_jwt_auth::extract::Permitted;
 /// # use tower_jwt_auth::{Algorithm, AuthError, Claims, Head, JwtAuthLayer, JwtVerifier, KeySet};
 /// # type User = serde_json::Value;
@@ -107,7 +108,8 @@ where
 ///
 /// impl Policy<User> for WriteOrders {
 ///     fn check(&self, user: &Claims<User>, request: Head<'_>) -> Result<(), AuthError> {
-///         scope("orders:write").check(user, request)
+///         static RULE: LazyLock<Rule<AllScopes>> = LazyLock::new(|| scope("orders:write"));
+///         RULE.check(user, request)
 ///     }
 /// }
 ///

@@ -1,6 +1,5 @@
 //! Roles: what holds them, and a rule about them.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::{self, Formatter};
 
@@ -229,13 +228,13 @@ impl Serialize for Roles {
 /// let verifier = JwtVerifier::<User>::new(KeySet::new([]));
 /// let layer = JwtAuthLayer::new(verifier).require(role("admin"));
 /// ```
-pub fn role(role: impl Into<Cow<'static, str>>) -> Rule<RoleNamed> {
+pub fn role(role: impl Into<String>) -> Rule<RoleNamed> {
     Rule::new(RoleNamed(role.into()))
 }
 
 /// The policy of [`role`].
 #[derive(Clone, Debug)]
-pub struct RoleNamed(Cow<'static, str>);
+pub struct RoleNamed(String);
 
 impl<C: HasRole> Policy<C> for RoleNamed {
     #[inline]

@@ -1,6 +1,5 @@
 //! Rules, and what can be made of them.
 
-use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
@@ -20,7 +19,7 @@ use crate::kind::AuthErrorKind;
 pub struct Rule<P> {
     policy: P,
     /// The scopes it names, separated by spaces; or nothing.
-    scopes: Cow<'static, str>,
+    scopes: String,
     /// Made ready by the first refusal that is about scopes.
     needed: OnceLock<Option<Arc<RequiredScope>>>,
 }
@@ -28,10 +27,10 @@ pub struct Rule<P> {
 impl<P> Rule<P> {
     /// A rule that is just this policy, so that it can be combined with others.
     pub fn new(policy: P) -> Self {
-        Self::naming(policy, Cow::Borrowed(""))
+        Self::naming(policy, String::new())
     }
 
-    pub(super) fn naming(policy: P, scopes: Cow<'static, str>) -> Self {
+    pub(super) fn naming(policy: P, scopes: String) -> Self {
         Self { policy, scopes, needed: OnceLock::new() }
     }
 
@@ -92,14 +91,15 @@ impl<C, P: Policy<C>> Policy<C> for Rule<P> {
 }
 
 /// The scopes of two lists, each once.
-fn union(mut left: Cow<'static, str>, right: Cow<'static, str>) -> Cow<'static, str> {
+fn union(mut left: String, right: String) -> String {
     if left.is_empty() {
         return right;
     }
     for scope in right.split(' ') {
         let is_new = !scope.is_empty() && !left.split(' ').any(|held| held == scope);
         if is_new {
-            left = Cow::Owned(format!("{left} {scope}"));
+            left.push(' ');
+            left.push_str(scope);
         }
     }
     left

@@ -220,13 +220,9 @@ impl Serialize for Scopes {
 /// ```
 /// let rule = tower_jwt_auth::policy::scope("orders:write");
 /// ```
-pub fn scope(scope: impl Into<Cow<'static, str>>) -> Rule<AllScopes> {
+pub fn scope(scope: impl Into<String>) -> Rule<AllScopes> {
     let list = scope.into();
-    let all = match &list {
-        Cow::Borrowed(list) => AllScopes::of(split(list).map(Cow::Borrowed)),
-        Cow::Owned(list) => AllScopes::of(split(list).map(|scope| Cow::Owned(scope.to_owned()))),
-    };
-    Rule::naming(all, list)
+    Rule::naming(AllScopes::of(&list), list)
 }
 
 /// A rule that asks for all of these scopes. If there are none, nobody is permitted.
@@ -248,19 +244,20 @@ pub fn any_scope<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Rule<A
     let mut scopes: Vec<_> = scopes.into_iter().map(Into::into).collect();
     let list = scopes.join(" ");
     scopes.retain(|scope| is_single(scope));
-    Rule::naming(AnyScope(scopes), list.into())
+    Rule::naming(AnyScope(scopes), list)
 }
 
 /// The policy of [`scope`] and [`all_scopes`].
 #[derive(Clone, Debug)]
 pub struct AllScopes {
-    first: Cow<'static, str>,
-    others: Vec<Cow<'static, str>>,
+    first: String,
+    others: Vec<String>,
 }
 
 impl AllScopes {
     /// With no scope, one that nobody has.
-    fn of(mut scopes: impl Iterator<Item = Cow<'static, str>>) -> Self {
+    fn of(list: &str) -> Self {
+        let mut scopes = split(list).map(str::to_owned);
         Self { first: scopes.next().unwrap_or_default(), others: scopes.collect() }
     }
 }

@@ -291,6 +291,8 @@ fn rules_of_settings_have_one_type() {
     let any = |rules: Vec<Boxed>| rules.into_iter().reduce(|one, other| one.or(other).boxed()).unwrap();
     assert_forbidden("none of them", any(rules.clone()), Some("admin"));
     assert_permitted("one of them", any([rules, vec![claim("level", 3).boxed()]].concat()));
+    let [one, other] = ["profile", "admin"].map(str::to_owned);
+    assert_permitted("borrowed names", role(&*other).or(scope(&*one)));
     let roles = ClaimPath::from_iter("resource_access/a.b/roles".split('/'));
     assert_permitted("a path of settings", claim(roles, "dotted").boxed());
 }
