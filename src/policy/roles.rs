@@ -74,7 +74,7 @@ pub trait HasRole {
 /// claim if the claims type reads the usual name: `groups`, `permissions`, `realm_access`, `resource_access`, `role`, `roles`,
 /// `scope` or `scp`. For other names, the claim counts as missing, and `not` permits the request. The same goes for a type that
 /// accepts roles that it cannot read, such as an untagged enum with another variant that fits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Roles(Vec<Box<str>>);
 
 impl Roles {

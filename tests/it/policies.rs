@@ -473,7 +473,6 @@ fn roles_are_read_from_what_providers_have() {
     ] {
         let roles: Roles = serde_json::from_str(json).unwrap();
         assert_eq!(roles.iter().collect::<Vec<_>>(), expected, "{json}");
-        assert_eq!(roles, expected.into_iter().collect(), "{json}");
     }
     for json in [
         "1",
@@ -511,7 +510,7 @@ fn roles_may_be_member_names() {
         ("{}", vec![]),
         ("null", vec![]),
     ] {
-        assert_eq!(read(json).unwrap(), expected.into_iter().collect(), "{json}");
+        assert_eq!(read(json).unwrap().iter().collect::<Vec<_>>(), expected, "{json}");
     }
     for json in [
         r#"{"a": true}"#,
