@@ -5,6 +5,8 @@ mod grpc_form;
 mod inner;
 mod problem_json;
 
+use std::sync::Arc;
+
 use http::Response;
 use http::header::CACHE_CONTROL;
 
@@ -94,6 +96,16 @@ where
 {
     fn reject(&self, error: &AuthError, request: Head<'_>) -> Response<B> {
         self(error, request)
+    }
+}
+
+impl<B, R: Reject<B> + ?Sized> Reject<B> for Arc<R> {
+    fn reject(&self, error: &AuthError, request: Head<'_>) -> Response<B> {
+        (**self).reject(error, request)
+    }
+
+    fn reads(&self) -> Reads {
+        (**self).reads()
     }
 }
 

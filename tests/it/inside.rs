@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use serde_json::{Value, json};
@@ -107,6 +108,16 @@ async fn nothing_of_the_request_is_kept_where_nothing_is_read() {
     let mut request = good();
     *request.method_mut() = http::Method::PUT;
     let response = through(shop().on_reject(PlainText), REFUSES, request).await;
+    assert_eq!(response.body(), "GET /: the token does not permit this request");
+}
+
+/// A copy of the head would show `PUT`.
+#[tokio::test]
+async fn shared_reject_reads_what_the_inner_one_reads() {
+    let shared: Arc<dyn Reject<String> + Send + Sync> = Arc::new(PlainText);
+    let mut request = good();
+    *request.method_mut() = http::Method::PUT;
+    let response = through(shop().on_reject(shared), REFUSES, request).await;
     assert_eq!(response.body(), "GET /: the token does not permit this request");
 }
 
