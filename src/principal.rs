@@ -35,8 +35,8 @@ use crate::reject::{self, EmptyBody, Reject};
 /// `Option<Extension<User>>` there, or `(Claims<C>, Extension<User>)`, which asks for a token first.
 ///
 /// The future cannot borrow from the request or from the closure. Let the closure clone what the look-up needs and return an
-/// `async move` block, as here. An `async` closure borrows both, and does not compile. For an `async fn` that takes only the
-/// claims, write `PrincipalLayer::new(|claims, _| find_user(claims))`.
+/// `async move` block, as here. An `async` closure borrows both: the compiler rejects it, with "one type is more general than
+/// the other". For an `async fn` that takes only the claims, write `PrincipalLayer::new(|claims, _| find_user(claims))`.
 ///
 /// ```
 /// use std::collections::HashMap;
