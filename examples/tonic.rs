@@ -70,7 +70,7 @@ async fn serve(incoming: TcpIncoming) -> Result<(), Box<dyn Error + Send + Sync>
     let is_check = when(|_: &Claims<User>, call| call.uri().path() == "/grpc.health.v1.Health/Check");
     let policy = RequireLayer::<User>::new(is_check.or(scope("health:watch")));
     Server::builder()
-        .layer(JwtAuthLayer::new(verifier).on_reject(Grpc))
+        .layer(JwtAuthLayer::new(verifier).on_reject(Grpc::new()))
         // A layer on one service: tonic finds the service by its name, which `named_layer` keeps.
         .add_service(policy.named_layer(HealthServer::new(Beating)))
         .serve_with_incoming(incoming)

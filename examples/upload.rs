@@ -39,7 +39,7 @@ fn service() -> Result<Router, ConfigError> {
         .route("/upload", post(async |body: Bytes| format!("{} bytes", body.len())))
         .layer(DefaultBodyLimit::max(LARGEST_UPLOAD))
         .layer(from_fn(refuse_after_upload))
-        .layer(JwtAuthLayer::new(verifier).allow_invalid().on_reject(ProblemJson)))
+        .layer(JwtAuthLayer::new(verifier).allow_invalid().on_reject(ProblemJson::new())))
 }
 
 async fn refuse_after_upload(request: Request, next: Next) -> Response {

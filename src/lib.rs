@@ -127,7 +127,7 @@
 //!
 //! # In tonic
 //!
-//! - `Server::builder().layer(JwtAuthLayer::new(verifier).on_reject(Grpc))` guards all services; here the layer that is added
+//! - `Server::builder().layer(JwtAuthLayer::new(verifier).on_reject(Grpc::new()))` guards all services; here the layer that is added
 //!   first runs first. For a layer on one service there is `tonic::service::LayerExt`: `layer.named_layer(service)`.
 //! - A handler finds its claims with [`Claims::find(request.extensions())`](Claims::find). A policy sees
 //!   `/package.Service/Method` as the path.

@@ -41,7 +41,7 @@ use crate::head::Head;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
 /// let service = ServiceBuilder::new()
-///     .layer(JwtAuthLayer::new(verifier).on_reject(Grpc))
+///     .layer(JwtAuthLayer::new(verifier).on_reject(Grpc::new()))
 ///     .service_fn(async |_: Request<String>| Ok::<_, std::io::Error>(Response::new(String::new())));
 ///
 /// let call = Request::post("/orders.Orders/List").header("content-type", "application/grpc").body(String::new())?;
@@ -52,9 +52,16 @@ use crate::head::Head;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "it is written as a value, and has nothing to set")]
-pub struct Grpc;
+#[derive(Clone, Debug, Default)]
+pub struct Grpc(());
+
+impl Grpc {
+    /// Creates the value to pass to [`on_reject`](crate::JwtAuthLayer::on_reject).
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
 
 impl<B: Default> Reject<B> for Grpc {
     fn reject(&self, error: &AuthError, request: Head<'_>) -> Response<B> {

@@ -26,7 +26,7 @@ use crate::kind::AuthErrorKind;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
 /// let service = ServiceBuilder::new()
-///     .layer(JwtAuthLayer::new(verifier).on_reject(ProblemJson))
+///     .layer(JwtAuthLayer::new(verifier).on_reject(ProblemJson::new()))
 ///     .service_fn(async |_: Request<String>| Ok::<_, std::io::Error>(Response::new(String::new())));
 ///
 /// let response = service.oneshot(Request::new(String::new())).await?;
@@ -35,9 +35,16 @@ use crate::kind::AuthErrorKind;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "it is written as a value, and has nothing to set")]
-pub struct ProblemJson;
+#[derive(Clone, Debug, Default)]
+pub struct ProblemJson(());
+
+impl ProblemJson {
+    /// Creates the value to pass to [`on_reject`](crate::JwtAuthLayer::on_reject).
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
 
 /// In the order in which they are written.
 #[derive(Serialize)]

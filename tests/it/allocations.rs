@@ -112,8 +112,8 @@ fn requests_allocate_no_more_than_is_said() {
     assert_eq!(allocations(&listed_cached, || bearer(&good), 200), 3, "remembered, held against a list");
     // Only a closure may read the request once a handler refuses it.
     let layer = || JwtAuthLayer::new(verifier.clone());
-    assert_eq!(through(&layer().on_reject(ProblemJson), || bearer(&good), 200), 4, "problem details");
-    assert_eq!(through(&layer().on_reject(Grpc), || bearer(&good), 200), 4, "gRPC");
+    assert_eq!(through(&layer().on_reject(ProblemJson::new()), || bearer(&good), 200), 4, "problem details");
+    assert_eq!(through(&layer().on_reject(Grpc::new()), || bearer(&good), 200), 4, "gRPC");
     let closure = layer().reject_with(|error, _| error.response(String::new()));
     assert_eq!(through(&closure, || bearer(&good), 200), 4 + 5, "a copy of the head");
     assert_refused_with("no token", allocations(&verifier, || Request::new(String::new()), 401), 5);

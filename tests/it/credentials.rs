@@ -226,7 +226,7 @@ async fn tonic_serves_every_kind_of_credential() {
             request.extensions_mut().insert(PeerCertificate("eze"));
             request
         })
-        .layer(JwtAuthLayer::new(any_of()).on_reject(Grpc))
+        .layer(JwtAuthLayer::new(any_of()).on_reject(Grpc::new()))
         .into_inner();
     let server = Server::builder().layer(layers).add_service(HealthServer::new(Watched::default()));
     tokio::spawn(server.serve_with_incoming(incoming));
@@ -259,7 +259,7 @@ async fn tonic_serves_every_kind_of_credential() {
 #[tokio::test]
 async fn refusals_from_inside_keep_every_scheme() {
     let refuses = async |user: Claims<Value>| Err::<(), _>(Claims::reject(&user, InsufficientScope));
-    let layer = JwtAuthLayer::new(any_of()).realm("shop").unwrap().on_reject(ProblemJson);
+    let layer = JwtAuthLayer::new(any_of()).realm("shop").unwrap().on_reject(ProblemJson::new());
     let app = Router::<()>::new().route("/", get(refuses)).layer(layer);
     let request = Request::get("/").header("authorization", "ApiKey secret");
     let response = app.oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();

@@ -121,7 +121,9 @@ async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
          insecure_any_audience\"\n"
     );
 
-    let lookup = |_: Claims<Value>, _: Head<'_>| async { Err::<Option<u8>, _>(io::Error::other("the database is away")) };
+    let lookup = |_: Claims<Value>, _: Head<'_>| async {
+        Err::<Option<u8>, _>(io::Error::other("the database is away"))
+    };
     let layers =
         ServiceBuilder::new().layer(JwtAuthLayer::new(verifier())).layer(PrincipalLayer::new(lookup));
     let response = layers.service(Inside(hello)).oneshot(bearer(&good_token())).await.unwrap();
@@ -248,7 +250,8 @@ async fn a_refusal_is_told_once() {
     assert_eq!(log.take().matches("request refused").count(), 1);
 
     // The extractor refuses it, and the layer makes the body.
-    let layer = JwtAuthLayer::new(verifier()).optional().on_reject(tower_jwt_auth::reject::ProblemJson);
+    let layer =
+        JwtAuthLayer::new(verifier()).optional().on_reject(tower_jwt_auth::reject::ProblemJson::new());
     let app = axum::Router::new().route("/", get(handler)).layer(layer);
     let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.headers()["content-type"], "application/problem+json");

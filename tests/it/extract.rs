@@ -177,8 +177,8 @@ async fn the_layer_makes_the_body_of_every_refusal() {
         .route("/hello", get(hello))
         .route("/route", get(hello).layer(RequireLayer::<User>::new(when(|_: &Claims<User>, _| false))))
         .layer(CorsLayer::permissive());
-    let app =
-        routes.layer(JwtAuthLayer::new(users()).realm("pages").unwrap().optional().on_reject(ProblemJson));
+    let app = routes
+        .layer(JwtAuthLayer::new(users()).realm("pages").unwrap().optional().on_reject(ProblemJson::new()));
 
     let token = good_token();
     for (path, token, status, kind) in [

@@ -32,7 +32,7 @@ const FORBIDDEN: &str = r#"Bearer realm="api", error="insufficient_scope", error
 #[tokio::test]
 async fn a_client_is_told_why_it_is_refused() {
     let (incoming, client) = socket();
-    let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc);
+    let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc::new());
     let eze_only = RequireLayer::<Value>::new(claim("email", "eze@example.com").or(scope("watch")));
     let service = eze_only.named_layer(HealthServer::new(Watched::default()));
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
@@ -78,7 +78,7 @@ async fn a_client_is_told_that_it_is_not_its_fault() {
     }
 
     let (incoming, client) = socket();
-    let layer = JwtAuthLayer::new(NoKeys).on_reject(Grpc);
+    let layer = JwtAuthLayer::new(NoKeys).on_reject(Grpc::new());
     let service = HealthServer::new(Watched::default());
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
     let message = "the keys to check the token with are not available";
@@ -86,7 +86,7 @@ async fn a_client_is_told_that_it_is_not_its_fault() {
     assert_told("no keys", &client, Some("Bearer x"), Code::Unavailable, message, &retry).await;
 
     let (incoming, client) = socket();
-    let layer = RequireLayer::<Value>::new(Anyone).on_reject(Grpc);
+    let layer = RequireLayer::<Value>::new(Anyone).on_reject(Grpc::new());
     let service = HealthServer::new(Watched::default());
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
     let good = format!("Bearer {}", good_token());
@@ -98,7 +98,7 @@ async fn a_client_is_told_that_it_is_not_its_fault() {
 async fn claims_reach_the_service_and_messages_the_client_one_by_one() {
     let (changes, watched) = mpsc::channel(1);
     let (incoming, mut client) = socket();
-    let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc);
+    let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc::new());
     let service = HealthServer::new(Watched(Mutex::new(Some(watched))));
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
     let good = format!("Bearer {}", good_token());
@@ -123,7 +123,7 @@ async fn claims_reach_the_service_and_messages_the_client_one_by_one() {
 
 #[tokio::test]
 async fn every_form_of_grpc_is_answered_in_headers_alone() {
-    let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc);
+    let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc::new());
     for (asked, answered) in [
         ("application/grpc", "application/grpc"),
         ("application/grpc+proto", "application/grpc"),
@@ -154,7 +154,7 @@ async fn every_form_of_grpc_is_answered_in_headers_alone() {
 
 #[tokio::test]
 async fn what_is_not_grpc_is_answered_as_by_default() {
-    let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc);
+    let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc::new());
     for (method, content_type) in [
         ("POST", None),
         ("POST", Some("application/json")),

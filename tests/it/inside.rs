@@ -71,7 +71,7 @@ fn good() -> Request<String> {
 
 #[tokio::test]
 async fn the_layer_renders_what_a_handler_refuses() {
-    let response = through(shop().on_reject(ProblemJson), REFUSES, good()).await;
+    let response = through(shop().on_reject(ProblemJson::new()), REFUSES, good()).await;
     let headers = [("www-authenticate", FORBIDDEN), ("content-type", "application/problem+json")];
     assert_refused("problem", &response, 403, InsufficientScope, &headers);
     assert_eq!(*response.body(), forbidden());
@@ -131,7 +131,7 @@ async fn grpc_requests_get_a_grpc_status_from_inside() {
         let mut request = good();
         *request.method_mut() = http::Method::POST;
         request.headers_mut().insert("content-type", content_type.parse().unwrap());
-        let response = through(shop().on_reject(Grpc), REFUSES, request).await;
+        let response = through(shop().on_reject(Grpc::new()), REFUSES, request).await;
         let headers = response.headers();
         let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
         assert_eq!((response.status().as_u16(), text("content-type")), (status, answered), "{content_type}");
@@ -240,7 +240,7 @@ async fn another_body_is_not_overwritten() {
         }),
     ];
     for (name, refuse) in rows {
-        let response = through(shop().on_reject(ProblemJson), Handler(refuse), good()).await;
+        let response = through(shop().on_reject(ProblemJson::new()), Handler(refuse), good()).await;
         assert_eq!(response.body(), "own", "{name}");
         assert_ne!(
             response.headers().get("content-type"),
@@ -254,7 +254,7 @@ async fn another_body_is_not_overwritten() {
 async fn every_mode_renders_what_is_refused_inside() {
     let missing = problem("MissingCredential", "the request carries no bearer token", 401, "");
     let malformed = problem("MalformedToken", "the token is not a well-formed JWT", 401, "");
-    let layer = || shop().on_reject(ProblemJson);
+    let layer = || shop().on_reject(ProblemJson::new());
     for (name, layer, request, expected) in [
         ("optional", layer().optional(), get(""), &missing),
         ("optional, with a token", layer().optional(), good(), &forbidden()),
@@ -282,7 +282,7 @@ async fn a_request_that_waited_is_rendered_as_well() {
     }
 
     let layer = JwtAuthLayer::new(Late).realm("shop").unwrap();
-    let response = through(layer.clone().on_reject(ProblemJson), REFUSES, good()).await;
+    let response = through(layer.clone().on_reject(ProblemJson::new()), REFUSES, good()).await;
     assert_eq!(*response.body(), forbidden());
     let layer = layer.reject_with(|error, request| error.response(request.uri().to_string()));
     assert_eq!(through(layer, REFUSES, good()).await.body(), "/orders");
@@ -309,7 +309,7 @@ impl Verify for AsNobody {
 
 #[tokio::test]
 async fn layers_inside_leave_the_body_to_the_one_outside() {
-    let outside = || JwtAuthLayer::new(AsNobody).realm("shop").unwrap().on_reject(ProblemJson);
+    let outside = || JwtAuthLayer::new(AsNobody).realm("shop").unwrap().on_reject(ProblemJson::new());
     let require = || RequireLayer::<Nobody>::new(scope("admin"));
     let service = ServiceBuilder::new().layer(outside()).layer(require()).service(REFUSES);
     let Ok(response) = service.oneshot(good()).await;
@@ -338,7 +338,7 @@ async fn layers_inside_leave_the_body_to_the_one_outside() {
 
 #[tokio::test]
 async fn the_innermost_layer_that_makes_bodies_makes_this_one() {
-    let outer = || JwtAuthLayer::new(AsNobody).on_reject(ProblemJson);
+    let outer = || JwtAuthLayer::new(AsNobody).on_reject(ProblemJson::new());
     let service = ServiceBuilder::new().layer(outer()).layer(shop()).service(REFUSES);
     let Ok(response) = service.clone().oneshot(good()).await;
     assert_eq!(*response.body(), forbidden(), "refused by the handler");

@@ -99,7 +99,7 @@ fn every_kind_with_an_empty_body() {
 #[test]
 fn every_kind_as_problem_details() {
     for kind in EVERY_KIND {
-        let response = answer(&ProblemJson, &kind.into(), Method::GET, "");
+        let response = answer(&ProblemJson::new(), &kind.into(), Method::GET, "");
         let status = expected(kind).0;
         assert_eq!(response.status().as_u16(), status, "{kind:?}");
         let mut headers = headers_of(kind);
@@ -116,7 +116,7 @@ fn every_kind_as_problem_details() {
 #[test]
 fn problem_details_name_scopes() {
     let error = AuthError::new(InsufficientScope).with_required_scope("orders:read orders:write");
-    let response = answer(&ProblemJson, &error, Method::GET, "");
+    let response = answer(&ProblemJson::new(), &error, Method::GET, "");
     let problem: Value = serde_json::from_str(response.body()).unwrap();
     let kind = "https://docs.rs/tower-jwt-auth/latest/tower_jwt_auth/enum.AuthErrorKind.html#variant.InsufficientScope";
     let expected = json!({
@@ -138,7 +138,7 @@ impl HasScope for Nobody {
 
 #[tokio::test]
 async fn problem_details_tell_the_developer_what_is_missing() {
-    let layer = RequireLayer::<Nobody>::new(scope("a")).on_reject(ProblemJson);
+    let layer = RequireLayer::<Nobody>::new(scope("a")).on_reject(ProblemJson::new());
     let response = ask(&layer, get("")).await;
     assert_refused("no layer", &response, 500, MissingLayer, &[("content-type", "application/problem+json")]);
     let problem: Value = serde_json::from_str(response.body()).unwrap();
@@ -153,7 +153,7 @@ async fn problem_details_tell_the_developer_what_is_missing() {
 #[test]
 fn every_kind_as_a_status_of_grpc() {
     for kind in EVERY_KIND {
-        let response = answer(&Grpc, &kind.into(), Method::POST, "application/grpc");
+        let response = answer(&Grpc::new(), &kind.into(), Method::POST, "application/grpc");
         assert_eq!(response.status().as_u16(), 200, "{kind:?}");
         let mut headers = headers_of(kind);
         headers.push("content-type: application/grpc".to_owned());

@@ -186,8 +186,8 @@ async fn requests(seen: &mut Seen, log: &Log) {
     through(seen, &layer(verifier.clone())).await;
     through(seen, &layer(verifier.clone())).await; // the good ones are remembered
     through(seen, &layer(verifier.clone()).allow_invalid()).await;
-    through(seen, &layer(verifier.clone()).on_reject(ProblemJson)).await;
-    through(seen, &layer(verifier.clone()).on_reject(Grpc)).await;
+    through(seen, &layer(verifier.clone()).on_reject(ProblemJson::new())).await;
+    through(seen, &layer(verifier.clone()).on_reject(Grpc::new())).await;
 
     let rules = scope("orders:read").or(claim("tenant", "acme")).and(when(|_: &Claims<Value>, _| false));
     seen.debug(&rules);

@@ -22,7 +22,7 @@ struct Profile {
 }
 
 pub(crate) fn routes(users: Users, sign_ins: &SignIns) -> Router {
-    let signed_in = JwtAuthLayer::new(sign_ins.verifier()).on_reject(ProblemJson);
+    let signed_in = JwtAuthLayer::new(sign_ins.verifier()).on_reject(ProblemJson::new());
     let current_user = PrincipalLayer::new(move |claims: Claims<AccessToken>, _| {
         let users = users.clone();
         async move { users.by_id(&claims.sub).await }
@@ -32,7 +32,7 @@ pub(crate) fn routes(users: Users, sign_ins: &SignIns) -> Router {
         if let Some(cause) = error.source() {
             report_database(cause);
         }
-        ProblemJson.reject(error, request)
+        ProblemJson::new().reject(error, request)
     });
     // The layer added last is the outermost: the token is checked before the user is looked up.
     Router::new().route("/protected/", get(protected)).layer(current_user).layer(signed_in)
