@@ -5,17 +5,10 @@ use tower_jwt_auth::PrincipalLayer;
 struct User(String);
 
 fn app() -> Router {
-<<<<<<< ours
-    let layer =
-        PrincipalLayer::new(
-            |claims, _| async move { Ok::<_, std::io::Error>(Some(User(claims.sub.clone()))) },
-        );
-=======
     let layer = PrincipalLayer::new(|claims, _| {
         let name = claims.sub.clone();
         async move { Ok::<_, std::io::Error>(Some(User(name))) }
     });
->>>>>>> theirs
     Router::new().route("/", get(async || "hello")).layer(layer)
 }
 
