@@ -22,7 +22,7 @@ use crate::reject::{self, EmptyBody, Reject};
 
 /// Turns the claims of a verified token into the application's own user, and puts that into the request's extensions.
 ///
-/// It stands inside a [`JwtAuthLayer`](crate::JwtAuthLayer). Its function is given the claims and the request's head and answers with the
+/// It stands inside a [`JwtAuthLayer`](crate::JwtAuthLayer). Its function is given the claims and answers with the
 /// user (any type that is `Clone + Send + Sync + 'static`), with `None` if there is no such user (the request is
 /// refused with 401 `invalid_token`), or with an error if it could not find out (503; the error is only in the
 /// [source](std::error::Error::source) of the [`AuthError`]). Where the layer outside lets a request pass without good
@@ -34,9 +34,7 @@ use crate::reject::{self, EmptyBody, Reject};
 /// In axum a handler takes the user as `Extension<User>`. Behind an optional layer that answers a stranger with 500: take
 /// `Option<Extension<User>>` there, or `(Claims<C>, Extension<User>)`, which asks for a token first.
 ///
-/// The future cannot borrow from the request or from the closure. Let the closure clone what the look-up needs and return an
-/// `async move` block, as here. An `async` closure borrows both: the compiler rejects it, with "one type is more general than
-/// the other". For an `async fn` that takes only the claims, write `PrincipalLayer::new(|claims, _| find_user(claims))`.
+/// An `async` closure that captures something is no `Fn`: let a closure clone it and return an `async move` block, as here.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -69,12 +67,14 @@ use crate::reject::{self, EmptyBody, Reject};
 /// # let verifier = EveryToken;
 /// // Whatever the look-up needs is cloned for each call: here the users, elsewhere a connection pool.
 /// let users = HashMap::from([("42".to_owned(), User { name: "Eze" })]);
+/// let find_user = move |claims: Claims<Subject>| {
+///     let users = users.clone();
+///     async move { Ok::<_, std::io::Error>(users.get(&claims.sub).cloned()) }
+/// };
+///
 /// let service = ServiceBuilder::new()
 ///     .layer(JwtAuthLayer::new(verifier))
-///     .layer(PrincipalLayer::new(move |claims: Claims<Subject>, _| {
-///         let users = users.clone();
-///         async move { Ok::<_, std::io::Error>(users.get(&claims.sub).cloned()) }
-///     }))
+///     .layer(PrincipalLayer::new(find_user))
 ///     .service_fn(async |request: Request<String>| {
 ///         let user = request.extensions().get::<User>().expect("the layer puts it there");
 ///         Ok::<_, std::io::Error>(Response::new(format!("Hello {}", user.name)))
@@ -97,29 +97,13 @@ pub struct PrincipalLayer<YourClaims, F, R = EmptyBody> {
 }
 
 impl<C, F> PrincipalLayer<C, F> {
-    /// Creates a layer that looks up the user with `find`, which it calls for each request that has claims.
+    /// A layer that looks up the user with `find`.
     ///
-    /// The future cannot borrow from the request's head. Clone what it needs first, such as a connection pool that a layer
-    /// outside has put into the extensions:
-    ///
-    /// ```
-    /// # use tower_jwt_auth::{Claims, PrincipalLayer};
-    /// # struct Subject { sub: String }
-    /// # #[derive(Clone)]
-    /// # struct User;
-    /// # #[derive(Clone)]
-    /// # struct Database;
-    /// # impl Database {
-    /// #     async fn user(&self, sub: &str) -> Result<Option<User>, std::io::Error> { Ok(None) }
-    /// # }
-    /// let layer = PrincipalLayer::new(|claims: Claims<Subject>, request| {
-    ///     let database = request.extensions().get::<Database>().cloned();
-    ///     async move { database.ok_or(std::io::ErrorKind::NotConnected)?.user(&claims.sub).await }
-    /// });
-    /// ```
+    /// `find` is called for each request. It may not give away what it captures, and an `async` closure that captures
+    /// something is no `Fn`: clone first, then return an `async move` block.
     pub fn new<Lookup, U, E>(find: F) -> Self
     where
-        F: Fn(Claims<C>, Head<'_>) -> Lookup, // Clone first: `move |claims, _| { let db = db.clone(); async move { .. } }`.
+        F: Fn(Claims<C>) -> Lookup, // Clone what you capture: `move |claims| { let db = db.clone(); async move { .. } }`.
         Lookup: Future<Output = Result<Option<U>, E>>,
     {
         Self { find, reject: EmptyBody, claims: PhantomData }
@@ -178,7 +162,7 @@ impl<S, C, F, R, B, ResBody, Lookup, U, E> Service<Request<B>> for PrincipalServ
 where
     S: Service<Request<B>, Response = Response<ResBody>> + Clone, // For a service without `Clone` use `tower::buffer::Buffer`.
     C: Send + Sync + 'static,
-    F: Fn(Claims<C>, Head<'_>) -> Lookup,
+    F: Fn(Claims<C>) -> Lookup,
     Lookup: Future<Output = Result<Option<U>, E>>,
     U: Clone + Send + Sync + 'static,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -211,9 +195,10 @@ where
         let inner = std::mem::replace(&mut self.inner, fresh);
         let about = |request: &Extensions| request.get().map(Claims::<C>::about).unwrap_or_default();
         let challenge = claims.challenge().cloned();
-        let lookup = (self.layer.find)(claims, (&request).into());
         let pending = Pending { request, challenge, about, inner, reject: self.layer.reject.clone() };
-        PrincipalFuture { state: State::Finding { lookup, pending: Some(pending) } }
+        PrincipalFuture {
+            state: State::Finding { lookup: (self.layer.find)(claims), pending: Some(pending) },
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use tower_jwt_auth::policy::{claim, scope, span_field};
 #[cfg(feature = "remote-keys-core")]
 use tower_jwt_auth::verifiers::{IssuerResolver, Issuers};
 use tower_jwt_auth::{
-    Algorithm, Claims, Head, JwtAuthLayer, JwtVerifier, Key, KeySet, PrincipalLayer, RequireLayer,
+    Algorithm, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet, PrincipalLayer, RequireLayer,
 };
 use tracing::subscriber::DefaultGuard;
 
@@ -121,9 +121,7 @@ async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
          insecure_any_audience\"\n"
     );
 
-    let lookup = |_: Claims<Value>, _: Head<'_>| async {
-        Err::<Option<u8>, _>(io::Error::other("the database is away"))
-    };
+    let lookup = |_: Claims<Value>| async { Err::<Option<u8>, _>(io::Error::other("the database is away")) };
     let layers =
         ServiceBuilder::new().layer(JwtAuthLayer::new(verifier())).layer(PrincipalLayer::new(lookup));
     let response = layers.service(Inside(hello)).oneshot(bearer(&good_token())).await.unwrap();

@@ -307,7 +307,7 @@ async fn the_principal_is_an_extension() {
         user.0
     }
 
-    let find = |claims: Claims<User>, _: Head<'_>| async move {
+    let find = |claims: Claims<User>| async move {
         Ok::<_, std::io::Error>(Some(CurrentUser(format!("the user {}", claims.email))))
     };
     let app = Router::new()

@@ -327,7 +327,7 @@ async fn layers_inside_leave_the_body_to_the_one_outside() {
     let Ok(response) = service.oneshot(good()).await;
     assert_eq!(response.body(), "own", "made of an empty response");
 
-    let find = |_: Claims<Nobody>, _: Head<'_>| async { Ok::<Option<u8>, Infallible>(None) };
+    let find = async |_: Claims<Nobody>| Ok::<Option<u8>, Infallible>(None);
     let service = ServiceBuilder::new().layer(outside()).layer(PrincipalLayer::new(find)).service(REFUSES);
     let Ok(response) = service.oneshot(good()).await;
     assert_eq!(

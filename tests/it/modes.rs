@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::policy::{Policy, claim};
 use tower_jwt_auth::{
-    AuthError, AuthErrorKind, Claims, Credential, Head, JwtAuthLayer, PrincipalLayer, Verdict, Verify,
+    AuthError, AuthErrorKind, Claims, Credential, JwtAuthLayer, PrincipalLayer, Verdict, Verify,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -215,7 +215,7 @@ async fn what_is_no_token_is_not_waited_for() {
 async fn a_principal_layer_lets_pass_whom_the_layer_outside_did() {
     #[derive(Clone)]
     struct User;
-    let find = |_: Claims<Value>, _: Head<'_>| async { Ok::<_, Infallible>(Some(User)) };
+    let find = async |_: Claims<Value>| Ok::<_, Infallible>(Some(User));
     let layer = tower::layer::util::Stack::new(
         PrincipalLayer::new(find),
         JwtAuthLayer::new(verifier()).allow_invalid(),

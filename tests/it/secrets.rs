@@ -194,7 +194,7 @@ async fn requests(seen: &mut Seen, log: &Log) {
     through(seen, &layer(verifier.clone()).require(rules)).await;
     let refused = RequireLayer::<Value>::new(claim("email", "nobody").not().not());
     through(seen, &ServiceBuilder::new().layer(layer(verifier.clone())).layer(refused)).await;
-    let nobody = PrincipalLayer::new(|_: Claims<Value>, _| async { Ok::<_, std::io::Error>(None::<u8>) });
+    let nobody = PrincipalLayer::new(|_: Claims<Value>| async { Ok::<_, std::io::Error>(None::<u8>) });
     through(seen, &ServiceBuilder::new().layer(layer(verifier.clone())).layer(nobody)).await;
 
     let typed = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap());

@@ -18,7 +18,7 @@ use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::keys::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
 use tower_jwt_auth::policy::Anyone;
 use tower_jwt_auth::{
-    Algorithm, AuthError, AuthErrorKind, Claims, Credential, Head, JwtAuthLayer, JwtVerifier, KeySet,
+    Algorithm, AuthError, AuthErrorKind, Claims, Credential, JwtAuthLayer, JwtVerifier, KeySet,
     PrincipalLayer, RequireLayer, Verdict, Verify,
 };
 use tower_layer::Layer;
@@ -273,7 +273,7 @@ fn services_give_access_to_the_inner_one() {
     *require.get_mut() += 1;
     assert_eq!((*require.get_ref(), require.into_inner()), (2, 2));
 
-    let find = |_: Claims<Value>, _: Head<'_>| async { Ok::<_, Infallible>(Some(())) };
+    let find = async |_: Claims<Value>| Ok::<_, Infallible>(Some(()));
     let mut principal = PrincipalLayer::new(find).layer(1);
     *principal.get_mut() += 1;
     assert_eq!((*principal.get_ref(), principal.into_inner()), (2, 2));

@@ -23,7 +23,7 @@ struct Profile {
 
 pub(crate) fn routes(users: Users, sign_ins: &SignIns) -> Router {
     let signed_in = JwtAuthLayer::new(sign_ins.verifier()).on_reject(ProblemJson::new());
-    let current_user = PrincipalLayer::new(move |claims: Claims<AccessToken>, _| {
+    let current_user = PrincipalLayer::new(move |claims: Claims<AccessToken>| {
         let users = users.clone();
         async move { users.by_id(&claims.sub).await }
     })

@@ -13,7 +13,7 @@ struct Subject {
 struct User;
 
 fn app(users: Arc<HashMap<String, User>>) -> Router {
-    let layer = PrincipalLayer::new(async move |claims: Claims<Subject>, _| {
+    let layer = PrincipalLayer::new(async move |claims: Claims<Subject>| {
         Ok::<_, std::io::Error>(users.get(&claims.sub).cloned())
     });
     Router::new().route("/", get(async || "hello")).layer(layer)

@@ -13,7 +13,7 @@ struct Subject {
 struct User;
 
 fn app(users: Arc<HashMap<String, User>>) -> Router {
-    let layer = PrincipalLayer::new(move |claims: Claims<Subject>, _| async move {
+    let layer = PrincipalLayer::new(move |claims: Claims<Subject>| async move {
         Ok::<_, std::io::Error>(users.get(&claims.sub).cloned())
     });
     Router::new().route("/", get(async || "hello")).layer(layer)

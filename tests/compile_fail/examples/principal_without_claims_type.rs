@@ -5,10 +5,7 @@ use tower_jwt_auth::PrincipalLayer;
 struct User(String);
 
 fn app() -> Router {
-    let layer = PrincipalLayer::new(|claims, _| {
-        let name = claims.sub.clone();
-        async move { Ok::<_, std::io::Error>(Some(User(name))) }
-    });
+    let layer = PrincipalLayer::new(async |claims| Ok::<_, std::io::Error>(Some(User(claims.sub.clone()))));
     Router::new().route("/", get(async || "hello")).layer(layer)
 }
 

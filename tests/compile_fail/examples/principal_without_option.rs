@@ -10,7 +10,7 @@ struct Subject {
 struct User(String);
 
 fn app() -> Router {
-    let layer = PrincipalLayer::new(|claims: Claims<Subject>, _| async move {
+    let layer = PrincipalLayer::new(async |claims: Claims<Subject>| {
         Ok::<_, std::io::Error>(User(claims.sub.clone()))
     });
     Router::new().route("/", get(async || "hello")).layer(layer)
