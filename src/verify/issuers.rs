@@ -24,7 +24,8 @@ use arc_swap::ArcSwap;
 /// fetched for an issuer that none of them is for. The one that is chosen judges the token as if it were alone. It can be
 /// any [`Verify`] that says which [issuers](Verify::issuers) it is for, ordinarily a [`JwtVerifier`](super::JwtVerifier).
 ///
-/// Clones share the verifiers, which can be added and removed at any time.
+/// Clones share the verifiers, which can be added and removed at any time. Each clone has its own limits and resolver: a
+/// setter changes only the value that it returns.
 ///
 /// A refusal tells clients whether an issuer is held: [`WrongIssuer`](AuthErrorKind::WrongIssuer) where it is not. Set an
 /// `IssuerResolver` (feature `remote-keys`) where tenants are confidential: then it does not.
@@ -50,11 +51,12 @@ use arc_swap::ArcSwap;
 /// ```
 #[must_use]
 pub struct Issuers<C> {
-    shared: Arc<Shared<C>>,
+    shared: Shared<C>,
 }
 
+/// The verifiers, which all clones share, and the settings of one clone.
 struct Shared<C> {
-    verifiers: ArcSwap<Verifiers<C>>,
+    verifiers: Arc<ArcSwap<Verifiers<C>>>,
     max_issuers: usize,
     max_token_bytes: usize,
     resolver: Option<Arc<Resolver<C>>>,
@@ -69,7 +71,7 @@ impl<C> Issuers<C> {
     ///
     /// # Errors
     ///
-    /// If one names no issuer, two name the same, or there are more than 1,000 issuers.
+    /// If one names no issuer, or two name the same.
     pub fn new<V>(verifiers: impl IntoIterator<Item = V>) -> Result<Self, ConfigError>
     where
         V: Verify<Claims = C> + 'static,
@@ -79,14 +81,15 @@ impl<C> Issuers<C> {
             if let Some(issuer) = verifier.issuers().into_iter().find(|issuer| known.contains_key(issuer)) {
                 return Err(ConfigProblem::DuplicateIssuer { issuer }.into());
             }
-            enter(&mut known, &(Arc::new(verifier) as AnyVerifier<C>), MOST_ISSUERS)?;
+            enter(&mut known, &(Arc::new(verifier) as AnyVerifier<C>), usize::MAX)?;
         }
-        Ok(Self::of(Shared { verifiers: ArcSwap::from_pointee(known), ..Shared::default() }))
+        Ok(Self { shared: Shared { verifiers: Arc::new(ArcSwap::from_pointee(known)), ..Shared::default() } })
     }
 
-    /// Sets how many issuers there may be, besides those that a resolver looks up. The default is 1,000.
+    /// Sets the number of issuers above which [`add`](Self::add) fails. The default is 1,000. Issuers that a resolver looks up do
+    /// not count.
     pub fn max_issuers(self, max_issuers: usize) -> Self {
-        Self::of(Shared { max_issuers, ..self.copy() })
+        Self { shared: Shared { max_issuers, ..self.shared } }
     }
 
     /// Sets how many bytes a token may have for its `iss` to be read. The default is 16 KiB.
@@ -94,15 +97,16 @@ impl<C> Issuers<C> {
     /// The verifier that is chosen has a [limit of its own](super::JwtVerifier::max_token_bytes). To accept longer tokens, raise
     /// both.
     pub fn max_token_bytes(self, max_token_bytes: usize) -> Self {
-        Self::of(Shared { max_token_bytes, ..self.copy() })
+        Self { shared: Shared { max_token_bytes, ..self.shared } }
     }
 
     /// Sets the resolver that looks up all other issuers, for example tenants in a database.
     ///
-    /// From then on, a refusal does not tell clients whether an issuer exists: see [`IssuerResolver`].
+    /// From then on, a refusal does not tell clients whether an issuer exists: see [`IssuerResolver`]. Clones that were made
+    /// before do not have the resolver: [`remove`](Self::remove) on one of them does not forget what it has looked up.
     #[cfg(feature = "remote-keys-core")]
     pub fn resolver(self, resolver: IssuerResolver<C>) -> Self {
-        Self::of(Shared { resolver: Some(Arc::new(Resolver::new(resolver))), ..self.copy() })
+        Self { shared: Shared { resolver: Some(Arc::new(Resolver::new(resolver))), ..self.shared } }
     }
 
     /// Adds a verifier. It replaces the verifiers of the issuers that it [names](Verify::issuers).
@@ -133,26 +137,12 @@ impl<C> Issuers<C> {
         let was_resolved = self.shared.resolver.as_ref().is_some_and(|resolver| resolver.forget(issuer));
         known.contains_key(issuer) || was_resolved
     }
-
-    fn of(shared: Shared<C>) -> Self {
-        Self { shared: Arc::new(shared) }
-    }
-
-    fn copy(&self) -> Shared<C> {
-        let Shared { verifiers, max_issuers, max_token_bytes, resolver } = &*self.shared;
-        Shared {
-            verifiers: ArcSwap::new(verifiers.load_full()),
-            max_issuers: *max_issuers,
-            max_token_bytes: *max_token_bytes,
-            resolver: resolver.clone(),
-        }
-    }
 }
 
 impl<C> Default for Shared<C> {
     fn default() -> Self {
         Self {
-            verifiers: ArcSwap::default(),
+            verifiers: Arc::default(),
             max_issuers: MOST_ISSUERS,
             max_token_bytes: TOKEN_LIMIT,
             resolver: None,
@@ -163,7 +153,7 @@ impl<C> Default for Shared<C> {
 impl<C> Default for Issuers<C> {
     /// No issuer yet.
     fn default() -> Self {
-        Self::of(Shared::default())
+        Self { shared: Shared::default() }
     }
 }
 
@@ -173,7 +163,7 @@ fn enter<C>(known: &mut Verifiers<C>, verifier: &AnyVerifier<C>, most: usize) ->
         return Err(ConfigProblem::MissingIssuer.into());
     }
     let new = issuers.iter().filter(|issuer| !known.contains_key(*issuer)).count();
-    if known.len().saturating_add(new) > most {
+    if new > 0 && known.len().saturating_add(new) > most {
         return Err(ConfigProblem::TooManyIssuers { max: most }.into());
     }
     known.extend(issuers.into_iter().map(|issuer| (issuer, Arc::clone(verifier))));
@@ -284,7 +274,8 @@ fn read<'b>(
 
 impl<C> Clone for Issuers<C> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        let (verifiers, resolver) = (Arc::clone(&self.shared.verifiers), self.shared.resolver.clone());
+        Self { shared: Shared { verifiers, resolver, ..self.shared } }
     }
 }
 

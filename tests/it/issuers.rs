@@ -183,6 +183,29 @@ fn what_cannot_be_chosen_among_is_refused_at_set_up() {
     issuers.add(verifier(A, 1)).unwrap();
 }
 
+#[tokio::test]
+async fn clones_share_verifiers_but_not_limits() {
+    let issuers = Issuers::new([verifier(A, 1)]).unwrap();
+    let narrow = issuers.clone().max_issuers(1).max_token_bytes(10);
+    assert!(narrow.add(verifier(B, 2)).is_err());
+    issuers.clone().max_issuers(5).max_token_bytes(20).add(verifier(B, 2)).unwrap();
+    assert_eq!(refusal(&issuers, &token(B, 2)).await, None);
+    assert_eq!(refusal(&narrow, &token(B, 2)).await, Some(AuthErrorKind::TokenTooLarge));
+    narrow.add(verifier(B, 3)).unwrap();
+    assert_eq!(refusal(&issuers, &token(B, 3)).await, None, "replaced, though there are too many");
+    assert!(narrow.remove(B));
+    assert_eq!(refusal(&issuers, &token(B, 3)).await, Some(WrongIssuer));
+}
+
+#[test]
+fn more_than_a_thousand_issuers_can_be_configured() {
+    let issuers = Issuers::new((0..1001).map(|n| verifier(&n.to_string(), 1))).unwrap();
+    assert!(issuers.add(verifier(A, 1)).is_err());
+    issuers.max_issuers(1002).add(verifier(A, 1)).unwrap();
+    let issuers = Issuers::default().max_issuers(1001);
+    (0..1001).for_each(|n| issuers.add(verifier(&n.to_string(), 1)).unwrap());
+}
+
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
 async fn an_issuer_that_hangs_slows_no_other_and_an_unknown_one_has_nothing_fetched() {
