@@ -201,7 +201,7 @@ async fn clones_share_verifiers_but_not_limits() {
 fn more_than_a_thousand_issuers_can_be_configured() {
     let issuers = Issuers::new((0..1001).map(|n| verifier(&n.to_string(), 1))).unwrap();
     assert!(issuers.add(verifier(A, 1)).is_err());
-    issuers.clone().max_issuers(1002).add(verifier(A, 1)).unwrap();
+    issuers.max_issuers(1002).add(verifier(A, 1)).unwrap();
     let issuers = Issuers::default().max_issuers(1001);
     (0..1001).for_each(|n| issuers.add(verifier(&n.to_string(), 1)).unwrap());
 }
