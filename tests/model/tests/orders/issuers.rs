@@ -60,7 +60,7 @@ impl Drop for Asked<'_> {
 }
 
 fn issuers(resolver: IssuerResolver<RegisteredClaims>) -> Issuers<RegisteredClaims> {
-    Issuers::new([]).unwrap().resolver(resolver)
+    Issuers::default().resolver(resolver)
 }
 
 fn ask(issuers: &Issuers<RegisteredClaims>) -> Result<(), AuthErrorKind> {
