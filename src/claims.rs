@@ -55,7 +55,7 @@ struct Verified<C> {
 }
 
 impl<C> Claims<C> {
-    /// Creates claims without a token, for tests. Nothing is known of their token; see
+    /// Creates claims for tests, and for credentials of which nothing more is known. To tell issuer or expiry, use
     /// [`from_parts`](Self::from_parts).
     #[must_use]
     pub fn new(claims: C) -> Self {
@@ -108,7 +108,8 @@ impl<C> Claims<C> {
     /// Adds a header to the response, for a [`Verify`](crate::Verify) of your own that tells the client something although it
     /// accepts the credential.
     ///
-    /// The layer adds it to the response of the service inside, in place of a header of the same name there. `Set-Cookie` and
+    /// The layer adds it to the response of the service inside, and not where [`require`](crate::JwtAuthLayer::require) refuses the
+    /// request. It takes the place of a header of the same name. `Set-Cookie` and
     /// `Vary` are added beside those that are there.
     ///
     /// ```

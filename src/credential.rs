@@ -3,7 +3,7 @@
 use std::fmt::{self, Formatter};
 
 use crate::error::AuthError;
-use crate::head::{Head, OwnedHead};
+use crate::head::Head;
 use crate::kind::AuthErrorKind;
 use crate::scheme::Scheme;
 
@@ -111,36 +111,5 @@ impl<'a> From<&'a String> for Credential<'a> {
 impl fmt::Debug for Credential<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credential").field("scheme", &self.scheme).finish_non_exhaustive()
-    }
-}
-
-/// A credential that outlives its request, for verdicts that have to wait.
-pub(crate) struct OwnedCredential {
-    token: Vec<u8>,
-    scheme: Box<str>,
-    request: Option<OwnedHead>,
-}
-
-impl OwnedCredential {
-    pub(crate) fn copy(credential: Credential<'_>) -> Self {
-        Self {
-            token: credential.token.to_owned(),
-            scheme: credential.scheme.as_str().into(),
-            request: credential.request.copied().map(OwnedHead::copy),
-        }
-    }
-
-    /// Copies token and scheme, for a verifier that does not look at the request.
-    pub(crate) fn without_request(credential: &Credential<'_>) -> Self {
-        Self::copy(Credential { request: None, ..*credential })
-    }
-
-    pub(crate) fn head(&self) -> Option<Head<'_>> {
-        self.request.as_ref().map(OwnedHead::head)
-    }
-
-    /// The credential, in the request with this [head](Self::head).
-    pub(crate) fn get<'a>(&'a self, request: Option<&'a Head<'a>>) -> Credential<'a> {
-        Credential { token: &self.token, scheme: Scheme::trusted(&self.scheme), request, payload: None }
     }
 }

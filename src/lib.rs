@@ -54,6 +54,25 @@
 //!
 #![doc = include_str!("providers.md")]
 //!
+//! # Modules
+//!
+//! The root has what nearly every application names. The rest is in the module of its capability:
+//!
+//! | module | names |
+//! |---|---|
+//! | [`verifiers`] | `AnyOf`, `Issuers`, `IssuerResolver`, `Scheme`, `Challenges` |
+//! | [`keys`] | `KeyStore`, `KeySource`, `JwksRules`, `SkippedKey` |
+//! | `jwks` | `RemoteKeys`, `HttpsClient`, `HttpClient` |
+//! | [`policy`] | `scope`, `role`, `claim`, `when`, `Policy`, `Rule`, `Scopes`, `Roles` |
+//! | [`reject`] | `Reject`, `ProblemJson`, `Grpc`, `EmptyBody` |
+//! | `extract` | `Permitted` |
+//! | [`token`] | `TokenInfo`, `NumericDate` |
+//! | [`cache`] | `CacheSettings`, `CacheStats` |
+//! | [`revocation`] | `Revocations`, `Revocation`, `SharedRevocations`, `RedisStore` |
+//! | `issue` | `TokenIssuer`, `SigningKey`, `JwksService` |
+//! | [`resource_metadata`] | `ProtectedResource` |
+//! | [`services`] | the services and futures of the layers |
+//!
 //! # Other credentials
 //!
 //! [`AnyOf`](verifiers::AnyOf) puts several verifiers behind one layer, for JWTs, API keys and opaque tokens. It chooses by the

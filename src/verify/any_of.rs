@@ -20,7 +20,8 @@ use crate::scheme::Scheme;
 /// 2. how the token begins ([`prefix`](Self::prefix); the longest prefix wins),
 /// 3. its form: three parts with dots between them ([`jwt`](Self::jwt)), or anything else ([`opaque`](Self::opaque)).
 ///
-/// If the verifier does not [offer](Verify::challenges) the scheme and another one does, the credential is refused.
+/// If a verifier that is chosen by 2 or 3 does not [offer](Verify::challenges) the scheme and another one does, the credential
+/// is refused.
 ///
 /// To choose among JWTs by their `iss`, give [`jwt`](Self::jwt) an [`Issuers`](super::Issuers). If nothing fits, the
 /// credential is refused with no verifier asked. A verifier that refuses has the last word: no other one is tried.
@@ -88,7 +89,9 @@ impl<C> AnyOf<C> {
 
     /// Gives all credentials of a scheme to `verifier`. The layer offers the scheme and reads it from `Authorization`.
     ///
-    /// Tokens from cookies, query parameters and headers without a scheme count as [`Bearer`](Scheme::BEARER).
+    /// Tokens from cookies, query parameters and headers without a scheme, such as `X-Api-Key`, count as
+    /// [`Bearer`](Scheme::BEARER): choose those by a [`prefix`](Self::prefix). A scheme has a name of its own,
+    /// `Scheme::from_static("ApiKey")`.
     ///
     /// # Errors
     ///
@@ -103,7 +106,8 @@ impl<C> AnyOf<C> {
         Ok(self.set(|routes| routes.schemes.push((scheme.as_str().into(), Member::new(verifier)))))
     }
 
-    /// Gives all tokens that begin with `prefix` to `verifier`, such as `ghp_` or `sk_live_`. Case matters.
+    /// Gives all tokens that begin with `prefix` to `verifier`, such as `ghp_` or `sk_live_`. Case matters. Tokens of a
+    /// [`scheme`](Self::scheme) that has a verifier are not asked for their prefix.
     ///
     /// # Errors
     ///
@@ -124,7 +128,7 @@ impl<C> AnyOf<C> {
         }))
     }
 
-    /// Sets the verifier for tokens of the form of a signed JWT: three parts with two dots between them
+    /// Sets or replaces the verifier for tokens of the form of a signed JWT: three parts with two dots between them
     /// ([RFC 7515, section 3.1](https://www.rfc-editor.org/rfc/rfc7515#section-3.1)). For opaque tokens of this form use
     /// [`prefix`](Self::prefix).
     pub fn jwt<V>(self, verifier: V) -> Self
@@ -134,7 +138,7 @@ impl<C> AnyOf<C> {
         self.set(|routes| routes.jwt = Some(Member::new(verifier)))
     }
 
-    /// Sets the verifier for all other tokens.
+    /// Sets or replaces the verifier for all other tokens.
     pub fn opaque<V>(self, verifier: V) -> Self
     where
         V: Verify<Claims = C> + 'static,

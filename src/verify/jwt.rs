@@ -19,11 +19,12 @@ use super::{Verdict, Verify, claim_diagnosis, diagnosis};
 use crate::algorithm::Algorithm;
 use crate::claims::Claims;
 use crate::config_error::{ConfigError, ConfigProblem};
-use crate::credential::{Credential, OwnedCredential};
+use crate::credential::Credential;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::observe::{self, About};
 use crate::revocation::Revocations;
+use crate::scheme::Scheme;
 
 /// Verifies JWTs ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)) that are signed
 /// ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515)), and reads their claims into `C`.
@@ -484,12 +485,13 @@ where
             Refresh::Unchanged => kind.into(),
             Refresh::Failed(error) => without_newer_keys(kind, error),
             Refresh::Pending(refreshed) => {
-                let (verifier, credential) = (self.clone(), OwnedCredential::without_request(credential));
+                let (verifier, scheme, token) =
+                    (self.clone(), credential.scheme().to_string(), token.to_owned());
                 return Verdict::Pending(Box::pin(async move {
                     let failure = refreshed.await.err();
                     // One of several sources may have brought the key, whatever became of the others.
                     let keys = verifier.keys.current();
-                    let credential = &credential.get(None);
+                    let credential = &Credential::new(Scheme::trusted(&scheme), &token);
                     let judged = verifier.verify_with(&keys, credential).map_err(|refusal| match failure {
                         Some(error) if refusal.newer_key != NewerKey::Impossible => {
                             without_newer_keys(refusal.kind, error)

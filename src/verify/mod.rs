@@ -85,10 +85,11 @@ use crate::error::AuthError;
 /// # Other sources of identity
 ///
 /// The credential has the request that it came in. This verifier also requires the TLS certificate of the client, which the
-/// server has put into the extensions:
+/// server has put into the extensions. A verifier around another one passes on all three methods:
 ///
 /// ```
-/// use tower_jwt_auth::{AuthErrorKind, Credential, JwtVerifier, Verdict, Verify};
+/// use tower_jwt_auth::verifiers::Challenges;
+/// use tower_jwt_auth::{AuthError, AuthErrorKind, Credential, JwtVerifier, Verdict, Verify};
 ///
 /// #[derive(Clone)]
 /// struct ClientCertificate(Vec<u8>);
@@ -101,8 +102,19 @@ use crate::error::AuthError;
 ///     fn verify(&self, credential: Credential<'_>) -> Verdict<serde_json::Value> {
 ///         match credential.request().and_then(|request| request.extensions().get::<ClientCertificate>()) {
 ///             Some(certificate) if certificate.0.starts_with(b"0\x82") => self.0.verify(credential),
-///             _ => Verdict::Ready(Err(AuthErrorKind::SenderConstrained.into())),
+///             _ => {
+///                 let error = AuthError::new(AuthErrorKind::InvalidToken);
+///                 Verdict::Ready(Err(error.with_source("no client certificate")))
+///             }
 ///         }
+///     }
+///
+///     fn challenges(&self) -> Challenges {
+///         self.0.challenges()
+///     }
+///
+///     fn issuers(&self) -> Vec<String> {
+///         self.0.issuers()
 ///     }
 /// }
 /// ```
@@ -160,7 +172,8 @@ use crate::error::AuthError;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not verify credentials",
     note = "for keys, write `JwtAuthLayer::new(JwtVerifier::<YourClaims>::new(keys))`",
-    note = "for a `Result`, add `?`"
+    note = "for a `Result`, add `?`",
+    note = "a closure is no verifier: implement `Verify` for a type"
 )]
 pub trait Verify: Send + Sync {
     /// The type that a credential is turned into.
@@ -210,7 +223,8 @@ pub enum Verdict<C> {
     /// The token has been judged.
     Ready(Result<Claims<C>, AuthError>),
     /// The token can only be judged after waiting, for a key that is not held, say. The layer waits as long as this
-    /// takes and for as many requests as come: whoever makes one sets the limits.
+    /// takes and for as many requests as come: whoever makes one sets the limits. The future owns what it uses: copy the
+    /// token, and clone a client or an [`Arc`].
     Pending(PendingVerdict<C>),
 }
 

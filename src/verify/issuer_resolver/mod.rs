@@ -3,6 +3,7 @@
 mod known;
 mod lookup;
 mod lookup_rate;
+mod owned_credential;
 mod resolver;
 
 use std::error::Error;
