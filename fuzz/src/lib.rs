@@ -20,7 +20,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tower::{Layer, Service, ServiceExt};
 use tower_jwt_auth::verifiers::Scheme;
-use tower_jwt_auth::{Algorithm, AuthErrorKind, Claims, Credential, JwtVerifier, Key, KeySet, TokenSource, Verdict, Verify};
+use tower_jwt_auth::{
+    Algorithm, AuthErrorKind, Claims, Credential, JwtVerifier, Key, KeySet, TokenSource, Verdict, Verify,
+};
 
 /// The moment at which everything happens, in seconds since 1970.
 pub const NOW: u64 = 1_800_000_000;

@@ -15,8 +15,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey, UnsupportedAlgorithm, WrongIssuer};
-use tower_jwt_auth::jwks::{ClientFuture, HttpClient, RemoteKeys};
 use tower_jwt_auth::JwtVerifier;
+use tower_jwt_auth::jwks::{ClientFuture, HttpClient, RemoteKeys};
 use tower_jwt_auth_fuzz::{AUDIENCE, Members, NOW, SIGNERS, Signer, at};
 
 /// What good keys are served as: the ES256 key.

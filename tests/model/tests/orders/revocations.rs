@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use shuttle::future::{block_on, yield_now};
 use shuttle::thread;
-use tower_jwt_auth::revocation::{Revocation, RevocationPage, RevocationStore, Revocations, SharedRevocations, StoreFuture};
+use tower_jwt_auth::revocation::{
+    Revocation, RevocationPage, RevocationStore, Revocations, SharedRevocations, StoreFuture,
+};
 use tower_jwt_auth::{AuthErrorKind, JwtVerifier, KeySet, RegisteredClaims};
 
 use crate::{ISSUER, NEW, OLD, Signed, ask, explore};
