@@ -3,7 +3,7 @@
 use std::fmt::{self, Formatter};
 use std::sync::{Arc, LazyLock};
 
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::challenges::{Challenges, Offer, OfferedSchemes, quoted};
 use crate::config_error::{ConfigError, ConfigProblem};
@@ -12,6 +12,7 @@ use crate::scheme::Scheme;
 use crate::url::public_url;
 
 /// The challenge of a layer to clients that use one of its schemes, with the headers of every kind of refusal rendered.
+#[derive(Clone)]
 pub(crate) struct Challenge {
     settings: Settings,
     offered: Challenges,
@@ -19,6 +20,8 @@ pub(crate) struct Challenge {
     used: usize,
     /// For each kind of refusal, one value for each scheme.
     prepared: Vec<HeaderValue>,
+    /// Headers that a verifier sends to the layer.
+    carried: Option<Box<HeaderMap>>,
 }
 
 /// What can be set of a challenge; all of it can stand in a header as it is.
@@ -36,7 +39,7 @@ static DEFAULT: LazyLock<Challenge> =
 
 impl Challenge {
     fn new(settings: Settings, offered: Challenges, used: usize) -> Self {
-        let mut challenge = Self { settings, offered, used, prepared: Vec::new() };
+        let mut challenge = Self { settings, offered, used, prepared: Vec::new(), carried: None };
         let values = AuthErrorKind::ALL.into_iter().flat_map(|kind| challenge.render(kind, None));
         challenge.prepared = values.collect();
         challenge
@@ -44,6 +47,17 @@ impl Challenge {
 
     pub(crate) fn or_default(challenge: Option<&Self>) -> &Self {
         challenge.unwrap_or(&DEFAULT)
+    }
+
+    /// The same with one more header that is carried to the layer.
+    pub(crate) fn carrying(&self, name: HeaderName, value: HeaderValue) -> Self {
+        let mut carrying = self.clone();
+        carrying.carried.get_or_insert_default().append(name, value);
+        carrying
+    }
+
+    pub(crate) fn carried(&self) -> Option<Box<HeaderMap>> {
+        self.carried.clone()
     }
 
     /// The values of `WWW-Authenticate` for a refusal.

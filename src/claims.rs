@@ -44,9 +44,9 @@ use crate::observe::{About, MayBeLogged};
 /// ```
 pub struct Claims<C> {
     verified: Arc<Verified<C>>,
+    /// The layer's. Until the layer sets it, it carries the verifier's headers for the response: a field of their own would
+    /// make every copy of the claims larger.
     challenge: Option<Arc<Challenge>>,
-    /// For the response, until the layer takes them.
-    response_headers: Option<Box<HeaderMap>>,
 }
 
 struct Verified<C> {
@@ -65,7 +65,7 @@ impl<C> Claims<C> {
     /// Creates claims with what is known of their token, for your own [`Verify`](crate::Verify).
     #[must_use]
     pub fn from_parts(claims: C, token: TokenInfo) -> Self {
-        Self { verified: Arc::new(Verified { claims, token }), challenge: None, response_headers: None }
+        Self { verified: Arc::new(Verified { claims, token }), challenge: None }
     }
 
     /// Returns what is known of the token besides its claims: expiry, issuer and key ID.
@@ -121,14 +121,15 @@ impl<C> Claims<C> {
     /// ```
     #[must_use]
     pub fn with_response_header(mut claims: Self, name: HeaderName, value: HeaderValue) -> Self {
-        claims.response_headers.get_or_insert_default().append(name, value);
+        let challenge = Challenge::or_default(claims.challenge.as_deref());
+        claims.challenge = Some(Arc::new(challenge.carrying(name, value)));
         claims
     }
 
-    /// Takes the headers that the verifier wants on the response.
+    /// The headers that the verifier wants on the response.
     #[inline]
-    pub(crate) fn take_response_headers(&mut self) -> Option<Box<HeaderMap>> {
-        self.response_headers.take()
+    pub(crate) fn response_headers(&self) -> Option<Box<HeaderMap>> {
+        self.challenge.as_ref().and_then(|challenge| challenge.carried())
     }
 
     /// An error about these claims: it is answered as their layer answers, and logs say what is known of the token.
@@ -217,11 +218,7 @@ impl<C: Serialize> Serialize for Claims<C> {
 
 impl<C> Clone for Claims<C> {
     fn clone(&self) -> Self {
-        Self {
-            verified: Arc::clone(&self.verified),
-            challenge: self.challenge.clone(),
-            response_headers: self.response_headers.clone(),
-        }
+        Self { verified: Arc::clone(&self.verified), challenge: self.challenge.clone() }
     }
 }
 

@@ -231,7 +231,7 @@ where
         let error = match judged {
             Ok(mut claims) => match self.policy.check(&claims, (&*request).into()) {
                 Ok(()) => {
-                    let headers = claims.take_response_headers();
+                    let headers = claims.response_headers();
                     claims.set_challenge(challenge.cloned());
                     self.accept(request, claims);
                     return Ok(headers);
