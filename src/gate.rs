@@ -18,7 +18,7 @@ use crate::observe::{self, Timer};
 use crate::policy::Policy;
 use crate::reject::{self, Kept, Reject};
 use crate::scheme::Scheme;
-use crate::token_source::TokenSource;
+use crate::token_source::{TokenSource, attempted_scheme};
 use crate::verify::{PendingVerdict, Verdict, Verify};
 
 /// What a layer is made of, but for the service inside.
@@ -211,7 +211,12 @@ where
                     }
                 }
             }
-            Err(kind) => Err(kind.into()),
+            Err(kind) => {
+                if !self.prepared.is_bearer_alone {
+                    challenge = self.prepared.challenges.to(attempted_scheme(&head));
+                }
+                Err(kind.into())
+            }
         };
         match self.finish(request, judged, challenge) {
             Ok(None) => Step::MayPass(added),

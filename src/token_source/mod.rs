@@ -20,7 +20,7 @@ use crate::challenges::{Offer, OfferedSchemes};
 use crate::config_error::ConfigError;
 use crate::head::Head;
 use crate::kind::AuthErrorKind;
-use crate::scheme::Scheme;
+use crate::scheme::{Scheme, is_token_char};
 
 /// A place where a request may carry its token.
 ///
@@ -441,6 +441,14 @@ impl TokenSource {
             Place::Custom(custom) => &custom.headers,
         }
     }
+}
+
+/// The scheme of a malformed `Authorization`, so that the client is told of the one that it has tried.
+#[cold]
+pub(crate) fn attempted_scheme<'r>(request: &Head<'r>) -> Scheme<'r> {
+    let value = request.headers().get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
+    let end = value.iter().position(|byte| !is_token_char(*byte)).unwrap_or(value.len());
+    Scheme::trusted(std::str::from_utf8(&value[..end]).expect("a token is ASCII"))
 }
 
 /// The credential of a header that may have any of these schemes.

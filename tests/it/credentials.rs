@@ -344,15 +344,24 @@ async fn verifiers_offer_schemes_with_parameters() {
     let layer = JwtAuthLayer::new(std::sync::Arc::new(Dpop)).token_source(TokenSource::authorization());
     let response = ask(&layer, with_authorization("dpop x")).await;
     assert_eq!(response.body(), "Hello DPoP");
-    let response = ask(&layer.challenge_scope("read").unwrap(), with_authorization("dpop ")).await;
-    assert_eq!(response.status(), 400);
-    let challenges = response.headers().get_all("www-authenticate").iter();
-    let challenges: Vec<_> = challenges.map(|value| value.to_str().unwrap()).collect();
+    let layer = layer.challenge_scope("read").unwrap();
     let error = r#"error="invalid_request", error_description="the credential is not a single well-formed bearer token""#;
-    assert_eq!(
-        challenges,
-        [r#"Bearer realm="api""#, &format!(r#"DPoP realm="api", {error}, algs="ES256 EdDSA""#)]
-    );
+    let dpop = format!(r#"DPoP realm="api", {error}, algs="ES256 EdDSA""#);
+    let bearer = format!(r#"Bearer realm="api", {error}"#);
+    let bare = [r#"Bearer realm="api""#, r#"DPoP realm="api", algs="ES256 EdDSA""#];
+    for (value, expected) in [
+        ("dpop ", [bare[0], &dpop]),
+        ("DPoP", [bare[0], &dpop]),
+        ("dPoP;x", [bare[0], &dpop]),
+        ("Bearer", [&bearer, bare[1]]),
+        (",", [&bearer, bare[1]]),
+    ] {
+        let response = ask(&layer, with_authorization(value)).await;
+        assert_eq!(response.status(), 400, "{value}");
+        let challenges = response.headers().get_all("www-authenticate").iter();
+        let challenges: Vec<_> = challenges.map(|value| value.to_str().unwrap()).collect();
+        assert_eq!(challenges, expected, "{value}");
+    }
 
     for (name, value) in [("realm", "x"), ("Error", "x"), ("a b", "x"), ("algs", "\u{7f}"), ("algs", "ä")] {
         Challenges::bearer().add_param(Scheme::BEARER, name, value).unwrap_err();
