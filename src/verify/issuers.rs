@@ -140,7 +140,7 @@ impl<C> Default for Issuers<C> {
     /// No issuer yet.
     fn default() -> Self {
         Self {
-            verifiers: Arc::default(),
+            verifiers: Arc::new(ArcSwap::from_pointee(Verifiers::new())),
             max_issuers: MOST_ISSUERS,
             max_token_bytes: TOKEN_LIMIT,
             resolver: None,
