@@ -7,7 +7,7 @@ use std::time::Duration;
 use shuttle::future::{self, block_on, yield_now};
 use shuttle::thread;
 use tower_jwt_auth::verifiers::{IssuerResolver, Issuers};
-use tower_jwt_auth::{AuthErrorKind, JwtVerifier, KeySet, RegisteredClaims, Verify};
+use tower_jwt_auth::{AuthErrorKind, JwtVerifier, KeySet, RegisteredClaims};
 
 use crate::{NEW, OLD, Signed, explore, later};
 
