@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tower::{Layer, Service, ServiceExt};
 use tower_jwt_auth::verifiers::Scheme;
 use tower_jwt_auth::{
-    Algorithm, AuthErrorKind, Claims, Credential, JwtVerifier, Key, KeySet, TokenSource, Verdict, Verify,
+    Algorithm, AuthErrorKind, Claims, Credential, JwtVerifier, Key, KeySet, TokenSource, Verdict,
 };
 
 /// The moment at which everything happens, in seconds since 1970.
