@@ -257,6 +257,8 @@ fn unpadded(text: &[u8]) -> usize {
 }
 
 fn hs256_token(secret: &[u8]) -> String {
+    // It takes no empty secret. To an HMAC, one zero is the same.
+    let secret = if secret.is_empty() { &[0] } else { secret };
     let key = jsonwebtoken::EncodingKey::from_secret(secret).unwrap();
     let signed = format!("{}.{}", base64url(r#"{"alg":"HS256"}"#), base64url(good_payload()));
     let signature =
