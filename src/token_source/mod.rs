@@ -15,12 +15,12 @@ use http::{Request, Uri, header};
 
 use self::condition::Condition;
 use self::custom::Custom;
-use self::syntax::{checked_name, credential, is_b64token};
+use self::syntax::{checked_name, credential, is_b64token, split_word};
 use crate::challenges::{Offer, OfferedSchemes};
 use crate::config_error::ConfigError;
 use crate::head::Head;
 use crate::kind::AuthErrorKind;
-use crate::scheme::{Scheme, is_token_char};
+use crate::scheme::Scheme;
 
 /// A place where a request may carry its token.
 ///
@@ -447,8 +447,7 @@ impl TokenSource {
 #[cold]
 pub(crate) fn attempted_scheme<'r>(request: &Head<'r>) -> Scheme<'r> {
     let value = request.headers().get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
-    let end = value.iter().position(|byte| !is_token_char(*byte)).unwrap_or(value.len());
-    Scheme::trusted(std::str::from_utf8(&value[..end]).expect("a token is ASCII"))
+    Scheme::trusted(std::str::from_utf8(split_word(value).0).expect("a token is ASCII"))
 }
 
 /// The credential of a header that may have any of these schemes.

@@ -28,14 +28,18 @@ pub(super) fn credential<'a>(
 
 /// Tells what is a credential of another scheme from what is none at all (RFC 9110, section 11.4).
 fn other_scheme<'a>(value: &[u8], scheme: &str) -> Result<Option<&'a [u8]>, AuthErrorKind> {
-    let end = value.iter().position(|byte| !is_token_char(*byte)).unwrap_or(value.len());
-    let (word, rest) = value.split_at(end);
+    let (word, rest) = split_word(value);
     let is_other = !word.is_empty() && !word.eq_ignore_ascii_case(scheme.as_bytes());
     if value.is_empty() || (is_other && matches!(rest.first(), None | Some(b' '))) {
         Ok(None)
     } else {
         Err(AuthErrorKind::MalformedCredential)
     }
+}
+
+/// Splits a value behind the `token` that it begins with, which may be empty.
+pub(super) fn split_word(value: &[u8]) -> (&[u8], &[u8]) {
+    value.split_at(value.iter().position(|byte| !is_token_char(*byte)).unwrap_or(value.len()))
 }
 
 /// A name that can stand in a header: a `token` (RFC 9110, section 5.6.2).
