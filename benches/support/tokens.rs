@@ -19,8 +19,8 @@ const YEAR_2100: u64 = 4_102_444_800;
 /// How long header, dot and payload of every token are together.
 const SIGNED_LEN: usize = 442;
 
-/// The claims, all of them owned.
-#[derive(Deserialize, Serialize)]
+/// The claims, all of them owned. `Clone` because a request's extensions ask for it.
+#[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct User {
     iss: String,
     sub: String,
