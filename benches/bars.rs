@@ -95,11 +95,11 @@ fn misses(name: &str, tokens: usize, warm_up: usize) {
     });
 }
 
-/// Only here is the cache switched.
 fn uncached(issuer: &Issuer) -> JwtVerifier<User> {
     issuer.verifier()
 }
 
+/// A verifier with the default cache.
 fn cached(issuer: &Issuer) -> JwtVerifier<User> {
     issuer.verifier().cache(CacheSettings::new())
 }

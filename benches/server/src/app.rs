@@ -60,7 +60,7 @@ fn handler(route: Route, issuer: &Issuer) -> MethodRouter {
     }
 }
 
-/// Only here is the cache switched.
+/// The default cache, or none.
 fn verifier(issuer: &Issuer, cached: bool) -> JwtVerifier<User> {
     match cached {
         true => issuer.verifier().cache(CacheSettings::new()),
