@@ -354,7 +354,7 @@ impl<C> JwtVerifier<C> {
     ///
     /// - [`TokenInfo::expires_at`](crate::token::TokenInfo::expires_at) is `None`, so that a WebSocket or a stream has no end either.
     /// - A [`cache`](Self::cache) keeps the token for its `max_age`.
-    /// - A list of revocations keeps its entries for as long as the process runs, at 26 to 71 bytes each. A store that processes
+    /// - A list of revocations keeps its entries for as long as the process runs, at 24 to 66 bytes each. A store that processes
     ///   share drops an entry at its expiry, and a process that starts later does not know of it: revoke with `None` as the
     ///   expiry, or with `claims.token().expires_at()`.
     ///
