@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::key_type::{Curve, KeyType};
+
 /// A signature algorithm, by its name in the `alg` of a token or a JWK
 /// ([RFC 7518, section 3.1](https://www.rfc-editor.org/rfc/rfc7518#section-3.1)).
 ///
@@ -44,19 +46,11 @@ pub enum Algorithm {
     ES256,
     /// ECDSA with the curve P-384 and SHA-384.
     ES384,
+    /// ECDSA with the curve P-521 and SHA-512. The back end `graviola` does not support it.
+    ES512,
     /// EdDSA with the curve Ed25519 ([RFC 8037, section 3.1](https://www.rfc-editor.org/rfc/rfc8037#section-3.1)). The name
     /// `Ed25519` ([RFC 9864, section 2.2](https://www.rfc-editor.org/rfc/rfc9864#section-2.2)) is read as this one.
     EdDSA,
-}
-
-/// The type of key that an algorithm needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyType {
-    Secret,
-    Rsa,
-    P256,
-    P384,
-    Ed25519,
 }
 
 impl Algorithm {
@@ -73,6 +67,7 @@ impl Algorithm {
         Self::PS512,
         Self::ES256,
         Self::ES384,
+        Self::ES512,
         Self::EdDSA,
     ];
 
@@ -91,6 +86,7 @@ impl Algorithm {
             Self::PS512 => "PS512",
             Self::ES256 => "ES256",
             Self::ES384 => "ES384",
+            Self::ES512 => "ES512",
             Self::EdDSA => "EdDSA",
         }
     }
@@ -109,6 +105,7 @@ impl Algorithm {
             "PS512" => Some(Self::PS512),
             "ES256" => Some(Self::ES256),
             "ES384" => Some(Self::ES384),
+            "ES512" => Some(Self::ES512),
             "EdDSA" | "Ed25519" => Some(Self::EdDSA),
             _ => None,
         }
@@ -119,12 +116,22 @@ impl Algorithm {
         Self::ALL.iter().copied().find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(name))
     }
 
+    /// The one algorithm that a key on this curve serves.
+    pub(crate) const fn of_curve(curve: Curve) -> Self {
+        match curve {
+            Curve::P256 => Self::ES256,
+            Curve::P384 => Self::ES384,
+            Curve::P521 => Self::ES512,
+        }
+    }
+
     pub(crate) const fn key_type(self) -> KeyType {
         match self {
             Self::HS256 | Self::HS384 | Self::HS512 => KeyType::Secret,
             Self::RS256 | Self::RS384 | Self::RS512 | Self::PS256 | Self::PS384 | Self::PS512 => KeyType::Rsa,
-            Self::ES256 => KeyType::P256,
-            Self::ES384 => KeyType::P384,
+            Self::ES256 => KeyType::Ec(Curve::P256),
+            Self::ES384 => KeyType::Ec(Curve::P384),
+            Self::ES512 => KeyType::Ec(Curve::P521),
             Self::EdDSA => KeyType::Ed25519,
         }
     }
@@ -156,20 +163,32 @@ impl<'de> Deserialize<'de> for Algorithm {
     }
 }
 
-/// The error for a name that is not that of a supported [`Algorithm`].
+/// The error for a name that is not that of a supported [`Algorithm`], or for an algorithm that another library lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownAlgorithm {
     name: String,
+    /// The library that does not have it, if it is not this one.
+    library: Option<&'static str>,
 }
 
 impl UnknownAlgorithm {
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned() }
+        Self { name: name.to_owned(), library: None }
+    }
+}
+
+#[cfg(feature = "jsonwebtoken-12")]
+impl UnknownAlgorithm {
+    pub(crate) fn to(library: &'static str, algorithm: Algorithm) -> Self {
+        Self { library: Some(library), ..Self::new(algorithm.as_str()) }
     }
 }
 
 impl Display for UnknownAlgorithm {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(library) = self.library {
+            return write!(f, "{library} does not support {}", self.name);
+        }
         write!(f, "unknown algorithm `{}`: ", self.name.escape_debug())?;
         match Algorithm::meant_by(&self.name) {
             Some(meant) => write!(f, "names are case-sensitive, use `{meant}`"),

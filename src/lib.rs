@@ -226,6 +226,7 @@ pub mod issue;
 mod jsonwebtoken_12;
 #[cfg(feature = "remote-keys-core")]
 pub mod jwks;
+mod key_type;
 pub mod keys;
 mod kind;
 mod layer;

@@ -4,14 +4,14 @@ use pkcs1::RsaPrivateKeyRef;
 
 use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
+use crate::key_type::Curve;
 
 /// A private key as its bytes, before a back end has made it ready.
 pub(crate) enum PrivateMaterial<'a> {
     /// RFC 8017, appendix A.1.2.
     Rsa(Box<RsaPrivateKeyRef<'a>>),
     /// A number, big-endian, of the curve's length.
-    P256(&'a [u8]),
-    P384(&'a [u8]),
+    Ec(Curve, &'a [u8]),
     /// The seed (RFC 8032, section 5.1.5).
     Ed25519(&'a [u8]),
 }
@@ -21,9 +21,7 @@ impl PrivateMaterial<'_> {
     pub(crate) fn is_one_byte_repeated(&self) -> bool {
         match self {
             Self::Rsa(_) => false,
-            Self::P256(bytes) | Self::P384(bytes) | Self::Ed25519(bytes) => {
-                bytes.windows(2).all(|pair| pair[0] == pair[1])
-            }
+            Self::Ec(_, bytes) | Self::Ed25519(bytes) => bytes.windows(2).all(|pair| pair[0] == pair[1]),
         }
     }
 }

@@ -11,7 +11,8 @@ use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::crypto::PrivateMaterial;
 use crate::crypto::key_detection::Kind;
-use crate::crypto::oid::{EC, ED25519, P256, P384, RSA};
+use crate::crypto::oid::{EC, ED25519, RSA};
+use crate::key_type::Curve;
 use crate::verify::pem::Expected;
 
 /// What kind of thing a PEM says it holds.
@@ -114,10 +115,9 @@ fn sec1(der: &[u8], around: Option<ObjectIdentifier>) -> Result<PrivateMaterial<
     if own.is_some() && around.is_some() && own != around {
         return Err(Reason::Malformed);
     }
-    match own.or(around) {
-        Some(P256) if key.private_key.len() == 32 => Ok(PrivateMaterial::P256(key.private_key)),
-        Some(P384) if key.private_key.len() == 48 => Ok(PrivateMaterial::P384(key.private_key)),
-        Some(P256 | P384) => Err(Reason::Malformed),
-        _ => Err(Reason::OtherCurve),
+    let curve = own.or(around).and_then(Curve::of_oid).ok_or(Reason::OtherCurve)?;
+    if key.private_key.len() != curve.bytes() {
+        return Err(Reason::Malformed);
     }
+    Ok(PrivateMaterial::Ec(curve, key.private_key))
 }

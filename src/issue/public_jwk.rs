@@ -6,14 +6,14 @@ use sha2::{Digest, Sha256};
 
 use crate::algorithm::Algorithm;
 use crate::crypto::Material;
+use crate::key_type::Curve;
 use crate::verify::base64url::encode;
 
 /// A public key as its bytes.
 #[derive(Clone)]
 pub(crate) enum PublicNumbers {
     Rsa { n: Vec<u8>, e: Vec<u8> },
-    P256(Vec<u8>),
-    P384(Vec<u8>),
+    Ec(Curve, Vec<u8>),
     Ed25519(Vec<u8>),
 }
 
@@ -24,8 +24,7 @@ impl PublicNumbers {
     pub(crate) fn material(&self) -> Material<'_> {
         match self {
             Self::Rsa { n, e } => Material::Rsa { n, e },
-            Self::P256(point) => Material::P256(point),
-            Self::P384(point) => Material::P384(point),
+            Self::Ec(curve, point) => Material::Ec(*curve, point),
             Self::Ed25519(key) => Material::Ed25519(key),
         }
     }
@@ -51,15 +50,14 @@ impl PublicNumbers {
         };
         match self {
             Self::Rsa { n, e } => texts(&[("kty", "RSA"), ("n", &encode(n)), ("e", &encode(e))]),
-            Self::P256(point) => ec("P-256", point),
-            Self::P384(point) => ec("P-384", point),
+            Self::Ec(curve, point) => ec(*curve, point),
             Self::Ed25519(key) => texts(&[("kty", "OKP"), ("crv", "Ed25519"), ("x", &encode(key))]),
         }
     }
 }
 
 /// Of an uncompressed point: a byte that says so, and its two halves.
-fn ec(curve: &str, point: &[u8]) -> Jwk {
+fn ec(curve: Curve, point: &[u8]) -> Jwk {
     let (x, y) = point[1..].split_at(point.len() / 2);
-    [("kty", "EC".to_owned()), ("crv", curve.to_owned()), ("x", encode(x)), ("y", encode(y))].into()
+    [("kty", "EC".to_owned()), ("crv", curve.name().to_owned()), ("x", encode(x)), ("y", encode(y))].into()
 }

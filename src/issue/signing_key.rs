@@ -5,6 +5,7 @@ use super::private_key::{self, Form, Reason};
 use super::public_jwk::{Jwk, PublicNumbers};
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
+use crate::crypto::oid::{OTHER_CURVE, OTHER_TYPE};
 use crate::crypto::secret::Secret;
 use crate::crypto::{PrivateKey, PrivateMaterial, Sign};
 use crate::verify::Key;
@@ -161,10 +162,10 @@ impl SigningKey {
             }
             .into(),
             Reason::OtherCurve => {
-                ConfigProblem::WrongKeyType { algorithm, key: "a key on a curve other than P-256 and P-384" }.into()
+                ConfigProblem::WrongKeyType { algorithm, key: OTHER_CURVE }.into()
             }
             Reason::OtherType => {
-                ConfigProblem::WrongKeyType { algorithm, key: "a key that is neither RSA, EC nor Ed25519" }.into()
+                ConfigProblem::WrongKeyType { algorithm, key: OTHER_TYPE }.into()
             }
         })?;
         Self::prepare(algorithm, &material)
@@ -194,8 +195,7 @@ impl SigningKey {
             .into());
         }
         let public = match material {
-            PrivateMaterial::P256(_) => PublicNumbers::P256(bytes),
-            PrivateMaterial::P384(_) => PublicNumbers::P384(bytes),
+            PrivateMaterial::Ec(curve, _) => PublicNumbers::Ec(*curve, bytes),
             PrivateMaterial::Ed25519(_) | PrivateMaterial::Rsa(_) => PublicNumbers::Ed25519(bytes),
         };
         let verifying = Key::from_jwk(algorithm, None, public.material())?;

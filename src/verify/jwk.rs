@@ -11,6 +11,7 @@ use super::key::Key;
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem, SkippedKey, quoted};
 use crate::crypto::Material;
+use crate::key_type::Curve;
 
 /// Rules for reading a JWK set: which keys are accepted, how many, and for which algorithm.
 ///
@@ -242,11 +243,11 @@ impl<'a> Jwk<'a> {
                 Key::from_jwk(stated.unwrap_or(rules.rsa_algorithm), kid, material)
                     .map(|key| key.assume_algorithm(stated.is_none()))
             }
-            ("EC", Some("P-256")) => {
-                Key::from_jwk(stated.unwrap_or(Algorithm::ES256), kid, Material::P256(&self.point(32)?))
-            }
-            ("EC", Some("P-384")) => {
-                Key::from_jwk(stated.unwrap_or(Algorithm::ES384), kid, Material::P384(&self.point(48)?))
+            ("EC", Some(crv)) => {
+                let curve = Curve::ALL.into_iter().find(|curve| curve.name() == crv);
+                let curve = curve.ok_or_else(|| unsupported_curve(crv))?;
+                let algorithm = stated.unwrap_or(Algorithm::of_curve(curve));
+                Key::from_jwk(algorithm, kid, Material::Ec(curve, &self.point(curve.bytes())?))
             }
             ("OKP", Some("Ed25519")) => {
                 Key::from_jwk(stated.unwrap_or(Algorithm::EdDSA), kid, Material::Ed25519(&self.number("x")?))
@@ -260,9 +261,7 @@ impl<'a> Jwk<'a> {
                 }
             },
             ("EC" | "OKP", None) => Err(invalid("its `crv` is missing")),
-            ("EC" | "OKP", Some(crv)) => {
-                Err(unsupported(format!("its `crv` {} is not supported", quoted(crv))))
-            }
+            ("OKP", Some(crv)) => Err(unsupported_curve(crv)),
             (kty, _) => Err(unsupported(format!("its `kty` {} is not supported", quoted(kty)))),
         }
     }
@@ -328,6 +327,10 @@ impl<'a> Jwk<'a> {
 fn stripped(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     &number[zeros..]
+}
+
+fn unsupported_curve(crv: &str) -> ConfigError {
+    unsupported(format!("its `crv` {} is not supported", quoted(crv)))
 }
 
 fn unsupported_algorithm(name: &str) -> ConfigError {

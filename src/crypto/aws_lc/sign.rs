@@ -5,11 +5,10 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{self, KeySize};
 use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding};
 use sec1::der::Encode;
-use spki::ObjectIdentifier;
 
 use super::super::{PrivateMaterial, Sign};
-use crate::algorithm::{Algorithm, KeyType};
-use crate::crypto::oid::{P256, P384};
+use crate::algorithm::Algorithm;
+use crate::key_type::{Curve, KeyType};
 
 /// A private key made ready for one algorithm.
 pub(crate) enum PrivateKey {
@@ -25,8 +24,7 @@ impl Sign for PrivateKey {
                 let key = rsa::KeyPair::from_der(&key.to_der().ok()?).ok()?;
                 Some(Self::Rsa(key, rsa_encoding(algorithm)?))
             }
-            PrivateMaterial::P256(number) => ec(ES256, P256, number),
-            PrivateMaterial::P384(number) => ec(ES384, P384, number),
+            PrivateMaterial::Ec(curve, number) => ec(*curve, number),
             PrivateMaterial::Ed25519(seed) => {
                 Ed25519KeyPair::from_seed_unchecked(seed).ok().map(Self::Ed25519)
             }
@@ -40,8 +38,7 @@ impl Sign for PrivateKey {
                 let key = rsa::KeyPair::generate(KeySize::Rsa2048).ok()?;
                 return Some(key.as_der().ok()?.as_ref().to_vec());
             }
-            KeyType::P256 => EcdsaKeyPair::generate(ES256).ok()?.to_pkcs8v1(),
-            KeyType::P384 => EcdsaKeyPair::generate(ES384).ok()?.to_pkcs8v1(),
+            KeyType::Ec(curve) => EcdsaKeyPair::generate(ecdsa(curve)).ok()?.to_pkcs8v1(),
             KeyType::Ed25519 => Ed25519KeyPair::generate().ok()?.to_pkcs8v1(),
         };
         Some(document.ok()?.as_ref().to_vec())
@@ -70,21 +67,22 @@ impl Sign for PrivateKey {
     }
 }
 
-static ES256: &EcdsaSigningAlgorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
-static ES384: &EcdsaSigningAlgorithm = &signature::ECDSA_P384_SHA384_FIXED_SIGNING;
+fn ecdsa(curve: Curve) -> &'static EcdsaSigningAlgorithm {
+    match curve {
+        Curve::P256 => &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+        Curve::P384 => &signature::ECDSA_P384_SHA384_FIXED_SIGNING,
+        Curve::P521 => &signature::ECDSA_P521_SHA512_FIXED_SIGNING,
+    }
+}
 
-/// AWS-LC works out the public key only where it reads DER.
-fn ec(
-    algorithm: &'static EcdsaSigningAlgorithm,
-    curve: ObjectIdentifier,
-    number: &[u8],
-) -> Option<PrivateKey> {
+/// AWS-LC computes the public key only where it reads DER.
+fn ec(curve: Curve, number: &[u8]) -> Option<PrivateKey> {
     let key = sec1::EcPrivateKey {
         private_key: number,
-        parameters: Some(sec1::EcParameters::NamedCurve(curve)),
+        parameters: Some(sec1::EcParameters::NamedCurve(curve.oid())),
         public_key: None,
     };
-    EcdsaKeyPair::from_private_key_der(algorithm, &key.to_der().ok()?).ok().map(PrivateKey::Ec)
+    EcdsaKeyPair::from_private_key_der(ecdsa(curve), &key.to_der().ok()?).ok().map(PrivateKey::Ec)
 }
 
 fn rsa_encoding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {

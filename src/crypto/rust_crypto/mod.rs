@@ -9,6 +9,7 @@ use sha2::{Sha256, Sha384, Sha512};
 
 use super::{Check, Material};
 use crate::algorithm::Algorithm;
+use crate::key_type::Curve;
 
 #[cfg(feature = "issue")]
 pub(crate) use self::sign::PrivateKey;
@@ -24,6 +25,7 @@ pub(crate) enum PublicKey {
     Ps512(pss::VerifyingKey<Sha512>),
     Es256(p256::ecdsa::VerifyingKey),
     Es384(p384::ecdsa::VerifyingKey),
+    Es512(p521::ecdsa::VerifyingKey),
     Ed25519(ed25519_dalek::VerifyingKey),
 }
 
@@ -43,8 +45,15 @@ impl Check for PublicKey {
                     _ => None,
                 }
             }
-            Material::P256(point) => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Self::Es256),
-            Material::P384(point) => p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Self::Es384),
+            Material::Ec(Curve::P256, point) => {
+                p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Self::Es256)
+            }
+            Material::Ec(Curve::P384, point) => {
+                p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Self::Es384)
+            }
+            Material::Ec(Curve::P521, point) => {
+                p521::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Self::Es512)
+            }
             Material::Ed25519(key) => {
                 ed25519_dalek::VerifyingKey::from_bytes(key.try_into().ok()?).ok().map(Self::Ed25519)
             }
@@ -61,6 +70,7 @@ impl Check for PublicKey {
             Self::Ps512(key) => public(key, message, pss::Signature::try_from(signature).ok()),
             Self::Es256(key) => public(key, message, p256::ecdsa::Signature::from_slice(signature).ok()),
             Self::Es384(key) => public(key, message, p384::ecdsa::Signature::from_slice(signature).ok()),
+            Self::Es512(key) => public(key, message, p521::ecdsa::Signature::from_slice(signature).ok()),
             Self::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
         }

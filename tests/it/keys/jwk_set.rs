@@ -22,7 +22,7 @@ async fn an_odd_key_spoils_no_other() {
     for (name, odd, kid, reason) in [
         ("use", jwk_with(Algorithm::RS256, json!({"use": "enc", "kid": "k1"})), "k1", unusable("its `use` is not `sig`")),
         ("kty", json!({"kty": "AKP", "kid": "k1"}), "k1", unusable("its `kty` `AKP` is not supported")),
-        ("crv", json!({"kty": "EC", "crv": "P-521", "kid": "k1"}), "k1", unusable("its `crv` `P-521` is not supported")),
+        ("crv", json!({"kty": "EC", "crv": "secp256k1", "kid": "k1"}), "k1", unusable("its `crv` `secp256k1` is not supported")),
         ("alg", jwk_with(Algorithm::RS256, json!({"alg": "RSA-OAEP", "kid": "k1"})), "k1", unusable("its `alg` `RSA-OAEP` is not supported")),
         ("wrong alg", jwk_with(Algorithm::RS256, json!({"alg": "ES256", "kid": "k1"})), "k1", "ES256 cannot be used with an RSA key".into()),
         ("no number", json!({"kty": "RSA", "kid": "k1"}), "k1", unusable("its `n` is missing or not base64url")),
@@ -134,7 +134,7 @@ fn what_is_no_jwk_set_is_refused() {
 fn a_set_without_a_usable_key_says_why() {
     let odd = [
         jwk_with(Algorithm::RS256, json!({"kid": "k1", "use": "enc"})),
-        json!({"kty": "EC", "crv": "P-521"}),
+        json!({"kty": "EC", "crv": "secp256k1"}),
         json!(7),
     ];
     let result = KeySet::jwks(set_of(&odd));
@@ -146,7 +146,7 @@ fn a_set_without_a_usable_key_says_why() {
         result,
         "the JWK set has no usable key: \
          key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`; \
-         key 1: the JWK cannot be used: its `crv` `P-521` is not supported; \
+         key 1: the JWK cannot be used: its `crv` `secp256k1` is not supported; \
          key 2: the text is not a JWK",
     );
 }
