@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::key_type::{Curve, KeyType};
+use crate::key_type::{Curve, KeyType, ParameterSet};
 
 /// A signature algorithm, by its name in the `alg` of a token or a JWK
 /// ([RFC 7518, section 3.1](https://www.rfc-editor.org/rfc/rfc7518#section-3.1)).
@@ -21,6 +21,18 @@ use crate::key_type::{Curve, KeyType};
 /// assert_eq!(error.to_string(), "unknown algorithm `es256`: names are case-sensitive, use `ES256`");
 /// # Ok::<(), tower_jwt_auth::keys::UnknownAlgorithm>(())
 /// ```
+///
+/// # Size of ML-DSA tokens
+///
+/// An ML-DSA token is several times as long as others: its signature alone takes 3,227, 4,412 or 6,170 characters. The
+/// default of [`max_token_bytes`](crate::JwtVerifier::max_token_bytes) leaves room for 7,500 bytes of claims, but other
+/// programs have limits of their own:
+///
+/// - Browsers store cookies of up to 4,096 bytes
+///   ([RFC 6265, section 6.1](https://www.rfc-editor.org/rfc/rfc6265#section-6.1)). Only a short ML-DSA-44 token fits.
+/// - Proxies limit request headers. nginx allows 8 KiB a field (`large_client_header_buffers`) and Apache 8,190 bytes
+///   (`LimitRequestFieldSize`): with ML-DSA-87 that leaves about 1.4 kB for claims.
+/// - hyper limits all HTTP/2 request headers together to 16 KiB (`max_header_list_size`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -51,10 +63,17 @@ pub enum Algorithm {
     /// EdDSA with the curve Ed25519 ([RFC 8037, section 3.1](https://www.rfc-editor.org/rfc/rfc8037#section-3.1)). The name
     /// `Ed25519` ([RFC 9864, section 2.2](https://www.rfc-editor.org/rfc/rfc9864#section-2.2)) is read as this one.
     EdDSA,
+    /// ML-DSA-44 ([RFC 9964](https://www.rfc-editor.org/rfc/rfc9964)), which resists quantum computers. Only the back end
+    /// `aws-lc-rs` supports it, as the next two. The signature takes 3,227 characters of a token.
+    MlDsa44,
+    /// ML-DSA-65. The signature takes 4,412 characters of a token.
+    MlDsa65,
+    /// ML-DSA-87. The signature takes 6,170 characters of a token.
+    MlDsa87,
 }
 
 impl Algorithm {
-    /// All algorithms that this version of the crate supports.
+    /// All algorithms that this version of the crate supports. Not every [back end](crate#features) has all of them.
     pub const ALL: &[Self] = &[
         Self::HS256,
         Self::HS384,
@@ -69,6 +88,9 @@ impl Algorithm {
         Self::ES384,
         Self::ES512,
         Self::EdDSA,
+        Self::MlDsa44,
+        Self::MlDsa65,
+        Self::MlDsa87,
     ];
 
     /// The registered name, which is case-sensitive.
@@ -88,6 +110,9 @@ impl Algorithm {
             Self::ES384 => "ES384",
             Self::ES512 => "ES512",
             Self::EdDSA => "EdDSA",
+            Self::MlDsa44 => "ML-DSA-44",
+            Self::MlDsa65 => "ML-DSA-65",
+            Self::MlDsa87 => "ML-DSA-87",
         }
     }
 
@@ -107,6 +132,9 @@ impl Algorithm {
             "ES384" => Some(Self::ES384),
             "ES512" => Some(Self::ES512),
             "EdDSA" | "Ed25519" => Some(Self::EdDSA),
+            "ML-DSA-44" => Some(Self::MlDsa44),
+            "ML-DSA-65" => Some(Self::MlDsa65),
+            "ML-DSA-87" => Some(Self::MlDsa87),
             _ => None,
         }
     }
@@ -133,6 +161,9 @@ impl Algorithm {
             Self::ES384 => KeyType::Ec(Curve::P384),
             Self::ES512 => KeyType::Ec(Curve::P521),
             Self::EdDSA => KeyType::Ed25519,
+            Self::MlDsa44 => KeyType::MlDsa(ParameterSet::MlDsa44),
+            Self::MlDsa65 => KeyType::MlDsa(ParameterSet::MlDsa65),
+            Self::MlDsa87 => KeyType::MlDsa(ParameterSet::MlDsa87),
         }
     }
 }
@@ -209,7 +240,7 @@ mod tests {
     #[test]
     fn lists_every_algorithm_once() {
         // A new variant comes last or is seen here.
-        assert_eq!(Algorithm::ALL.len(), Algorithm::EdDSA as usize + 1);
+        assert_eq!(Algorithm::ALL.len(), Algorithm::MlDsa87 as usize + 1);
         for (position, algorithm) in Algorithm::ALL.iter().enumerate() {
             assert_eq!(*algorithm as usize, position);
             assert_eq!(Algorithm::named(algorithm.as_str()), Some(*algorithm));

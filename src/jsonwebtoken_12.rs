@@ -20,7 +20,7 @@ impl TryFrom<jsonwebtoken::Algorithm> for Algorithm {
     }
 }
 
-/// jsonwebtoken 12 does not support ES512.
+/// jsonwebtoken 12 supports neither ES512 nor ML-DSA.
 impl TryFrom<Algorithm> for jsonwebtoken::Algorithm {
     type Error = UnknownAlgorithm;
 

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use super::secret;
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
-use crate::key_type::{Curve, KeyType};
+use crate::key_type::{Curve, KeyType, ParameterSet};
 
 /// A key as its bytes, before a back end has made it ready.
 #[derive(Clone, Copy)]
@@ -19,6 +19,8 @@ pub(crate) enum Material<'a> {
     /// A point on the curve, uncompressed (SEC 1, section 2.3.3).
     Ec(Curve, &'a [u8]),
     Ed25519(&'a [u8]),
+    /// FIPS 204, section 7.2.
+    MlDsa(ParameterSet, &'a [u8]),
 }
 
 /// Tells whether two keys check the same signatures: made of the algorithm and the key's bytes.
@@ -28,7 +30,9 @@ impl Material<'_> {
     pub(crate) fn fingerprint(self, algorithm: Algorithm) -> Fingerprint {
         let (first, second): (&[u8], &[u8]) = match self {
             Self::Rsa { n, e } => (n, e),
-            Self::Secret(bytes) | Self::Ec(_, bytes) | Self::Ed25519(bytes) => (bytes, &[]),
+            Self::Secret(bytes) | Self::Ec(_, bytes) | Self::Ed25519(bytes) | Self::MlDsa(_, bytes) => {
+                (bytes, &[])
+            }
         };
         // The lengths keep the parts apart; an algorithm goes with one sort of key only.
         let lengths = [first.len() as u64, second.len() as u64].map(u64::to_be_bytes).concat();
@@ -46,6 +50,7 @@ impl Material<'_> {
             Self::Rsa { n, e } => check_rsa(n, e),
             Self::Ec(curve, point) => check_point(point, curve.bytes()),
             Self::Ed25519(key) => check_ed25519(key),
+            Self::MlDsa(set, key) => check_ml_dsa(set, key),
         }
     }
 
@@ -55,6 +60,7 @@ impl Material<'_> {
             Self::Rsa { .. } => KeyType::Rsa,
             Self::Ec(curve, _) => KeyType::Ec(curve),
             Self::Ed25519(_) => KeyType::Ed25519,
+            Self::MlDsa(set, _) => KeyType::MlDsa(set),
         }
     }
 }
@@ -114,6 +120,21 @@ fn check_ed25519(key: &[u8]) -> Result<(), ConfigError> {
         .into());
     }
     Ok(())
+}
+
+/// Every string of the right length is a public key: ten bits for each coefficient (FIPS 204, algorithm 23).
+fn check_ml_dsa(set: ParameterSet, key: &[u8]) -> Result<(), ConfigError> {
+    if key.len() == set.public_key_bytes() {
+        return Ok(());
+    }
+    Err(ConfigProblem::MalformedKey {
+        reason: match set {
+            ParameterSet::MlDsa44 => "an ML-DSA-44 key has 1312 bytes",
+            ParameterSet::MlDsa65 => "an ML-DSA-65 key has 1952 bytes",
+            ParameterSet::MlDsa87 => "an ML-DSA-87 key has 2592 bytes",
+        },
+    }
+    .into())
 }
 
 /// The y coordinates of the eight points on edwards25519 whose order divides the cofactor (RFC 7748, section 6.1 tells

@@ -1,7 +1,10 @@
 //! Signatures that are known to be good, and what is nearly but not quite one, with every back end that is on.
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING,
+    ML_DSA_87_SIGNING, PqdsaKeyPair,
+};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, jwk};
@@ -14,7 +17,7 @@ use serde_json::Value;
 use super::{Check, Material, VerifyingKey};
 use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
-use crate::key_type::{Curve, KeyType};
+use crate::key_type::{Curve, KeyType, ParameterSet};
 use crate::verify::{JwksRules, Key};
 
 macro_rules! with_every_back_end {
@@ -70,16 +73,25 @@ impl BackEnd for super::graviola::PublicKey {
 }
 
 #[cfg(feature = "rust-crypto")]
-impl BackEnd for super::rust_crypto::PublicKey {}
+impl BackEnd for super::rust_crypto::PublicKey {
+    const LACKING: &[(&str, &str)] = &[
+        ("ML-DSA-44", "rust-crypto does not support ML-DSA-44; enable the feature `aws-lc-rs`"),
+        ("ML-DSA-65", "rust-crypto does not support ML-DSA-65; enable the feature `aws-lc-rs`"),
+        ("ML-DSA-87", "rust-crypto does not support ML-DSA-87; enable the feature `aws-lc-rs`"),
+    ];
+}
 
 #[cfg_attr(not(feature = "graviola"), expect(dead_code, reason = "the other back ends lack nothing"))]
-const LACKING_IN_GRAVIOLA: [(&str, &str); 3] = [
+const LACKING_IN_GRAVIOLA: [(&str, &str); 6] = [
     ("ES512", "graviola does not support ES512; enable the feature `aws-lc-rs` or `rust-crypto`"),
+    ("ML-DSA-44", "graviola does not support ML-DSA-44; enable the feature `aws-lc-rs`"),
+    ("ML-DSA-65", "graviola does not support ML-DSA-65; enable the feature `aws-lc-rs`"),
+    ("ML-DSA-87", "graviola does not support ML-DSA-87; enable the feature `aws-lc-rs`"),
     ("RS256 of 2049 bits", "graviola needs an RSA modulus of a multiple of 64 bits for RS256, got 2049"),
     ("PS256 of 2049 bits", "graviola needs an RSA modulus of a multiple of 64 bits for PS256, got 2049"),
 ];
 
-/// The signatures of RFC 7515, 7520 and 8037, without repetitions. Of the keys only the public members.
+/// The signatures of RFC 7515, 7520, 8037 and 9964, without repetitions. Of the keys only the public members.
 const RFC_SIGNATURES: &str = include_str!("../../tests/fixtures/rfc-signatures.json");
 
 /// Made with the private keys below, by rules that are not quite those of RFC 7518.
@@ -95,6 +107,9 @@ const P256: &[u8] = include_bytes!("../../tests/fixtures/p256.private.pem");
 const P384: &[u8] = include_bytes!("../../tests/fixtures/p384.private.pem");
 const P521: &[u8] = include_bytes!("../../tests/fixtures/p521.private.pem");
 const ED25519: &[u8] = include_bytes!("../../tests/fixtures/ed25519.private.pem");
+const ML_DSA_44: &[u8] = include_bytes!("../../tests/fixtures/mldsa44.private.pem");
+const ML_DSA_65: &[u8] = include_bytes!("../../tests/fixtures/mldsa65.private.pem");
+const ML_DSA_87: &[u8] = include_bytes!("../../tests/fixtures/mldsa87.private.pem");
 
 fn examples_of_the_rfcs<P: BackEnd>() {
     for row in rows(RFC_SIGNATURES) {
@@ -267,6 +282,7 @@ struct Signer {
 enum PrivateHalf {
     Jsonwebtoken(EncodingKey),
     P521(EcdsaKeyPair),
+    MlDsa(ParameterSet, PqdsaKeyPair),
 }
 
 impl PrivateHalf {
@@ -276,6 +292,11 @@ impl PrivateHalf {
                 decode(&jsonwebtoken::crypto::sign(message, key, for_signer(algorithm)).unwrap())
             }
             Self::P521(key) => key.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec(),
+            Self::MlDsa(_, key) => {
+                let mut signature = vec![0; key.algorithm().signature_len()];
+                key.sign(message, &mut signature).unwrap();
+                signature
+            }
         }
     }
 
@@ -287,6 +308,9 @@ impl PrivateHalf {
             }
             Self::P521(key) => {
                 VerifyingKey::prepare(algorithm, Material::Ec(Curve::P521, key.public_key().as_ref()))
+            }
+            Self::MlDsa(set, key) => {
+                VerifyingKey::prepare(algorithm, Material::MlDsa(*set, key.public_key().as_ref()))
             }
         }
     }
@@ -338,6 +362,14 @@ fn signer(algorithm: Algorithm) -> PrivateHalf {
             return PrivateHalf::P521(key.unwrap());
         }
         KeyType::Ed25519 => EncodingKey::from_ed_pem(ED25519),
+        KeyType::MlDsa(set) => {
+            let (parameters, pem) = match set {
+                ParameterSet::MlDsa44 => (&ML_DSA_44_SIGNING, ML_DSA_44),
+                ParameterSet::MlDsa65 => (&ML_DSA_65_SIGNING, ML_DSA_65),
+                ParameterSet::MlDsa87 => (&ML_DSA_87_SIGNING, ML_DSA_87),
+            };
+            return PrivateHalf::MlDsa(set, PqdsaKeyPair::from_pkcs8(parameters, &der(pem)).unwrap());
+        }
     };
     PrivateHalf::Jsonwebtoken(key.unwrap())
 }
@@ -364,6 +396,11 @@ fn key_of<P: Check>(algorithm: Algorithm, jwk: &Value) -> Result<VerifyingKey<P>
         "P-384" => VerifyingKey::prepare(algorithm, Material::Ec(Curve::P384, &point())),
         "P-521" => VerifyingKey::prepare(algorithm, Material::Ec(Curve::P521, &point())),
         "Ed25519" => VerifyingKey::prepare(algorithm, Material::Ed25519(&number("x"))),
+        "AKP" => {
+            let of: Algorithm = jwk["alg"].as_str().unwrap().parse().unwrap();
+            let KeyType::MlDsa(set) = of.key_type() else { panic!("{of} has no AKP key") };
+            VerifyingKey::prepare(algorithm, Material::MlDsa(set, &number("pub")))
+        }
         other => panic!("no row has a key of {other}"),
     }
 }

@@ -11,7 +11,7 @@ use super::key::Key;
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem, SkippedKey, quoted};
 use crate::crypto::Material;
-use crate::key_type::Curve;
+use crate::key_type::{Curve, KeyType};
 
 /// Rules for reading a JWK set: which keys are accepted, how many, and for which algorithm.
 ///
@@ -230,7 +230,8 @@ impl<'a> Jwk<'a> {
         if operations.is_some_and(|operations| !operations.contains(&"verify")) {
             return Err(unsupported("its `key_ops` do not have `verify`"));
         }
-        if self.member("d")?.is_some() {
+        let private = if kty == "AKP" { "priv" } else { "d" };
+        if self.member(private)?.is_some() {
             return Err(ConfigProblem::PrivateKey.into());
         }
         let stated = stated
@@ -251,6 +252,16 @@ impl<'a> Jwk<'a> {
             }
             ("OKP", Some("Ed25519")) => {
                 Key::from_jwk(stated.unwrap_or(Algorithm::EdDSA), kid, Material::Ed25519(&self.number("x")?))
+            }
+            ("AKP", _) => {
+                let stated =
+                    stated.ok_or_else(|| invalid("an AKP key needs an `alg` (RFC 9964, section 3)"))?;
+                match stated.key_type() {
+                    KeyType::MlDsa(set) => {
+                        Key::from_jwk(stated, kid, Material::MlDsa(set, &self.number("pub")?))
+                    }
+                    _ => Err(ConfigProblem::WrongKeyType { algorithm: stated, key: "an AKP key" }.into()),
+                }
             }
             ("oct", _) => match rules.no_symmetric_keys {
                 Some(reason) => Err(unsupported(reason)),

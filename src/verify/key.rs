@@ -12,7 +12,7 @@ use crate::config_error::{ConfigError, ConfigProblem};
 use crate::crypto::key_detection::Kind;
 use crate::crypto::oid::{EC, ED25519, OTHER_CURVE, OTHER_TYPE, RSA};
 use crate::crypto::{Fingerprint, Material, VerifyingKey};
-use crate::key_type::Curve;
+use crate::key_type::{Curve, ParameterSet};
 
 /// A key that signatures are checked with, made ready for one algorithm.
 ///
@@ -245,7 +245,10 @@ impl Key {
                 Some(curve) => Self::local(algorithm, Material::Ec(curve, bits)),
                 None => Err(ConfigProblem::WrongKeyType { algorithm, key: OTHER_CURVE }.into()),
             },
-            _ => Err(ConfigProblem::WrongKeyType { algorithm, key: OTHER_TYPE }.into()),
+            other => match ParameterSet::of_oid(other) {
+                Some(set) => Self::local(algorithm, Material::MlDsa(set, bits)),
+                None => Err(ConfigProblem::WrongKeyType { algorithm, key: OTHER_TYPE }.into()),
+            },
         }
     }
 }

@@ -50,6 +50,9 @@ fn signing_key(algorithm: Algorithm) -> SigningKey {
         Algorithm::ES384 => "p384.private.pem",
         Algorithm::ES512 => "p521.private.pem",
         Algorithm::EdDSA => "ed25519.private.pem",
+        Algorithm::MlDsa44 => "mldsa44.private.pem",
+        Algorithm::MlDsa65 => "mldsa65.private.pem",
+        Algorithm::MlDsa87 => "mldsa87.private.pem",
         _ => "rsa2048.private.pem",
     };
     SigningKey::pem(algorithm, fixture(name)).unwrap()

@@ -11,6 +11,7 @@ mod jwk_set;
 mod kid;
 #[cfg(feature = "issue")]
 mod material;
+mod ml_dsa;
 mod numbers;
 mod odd_sets;
 #[cfg(feature = "issue")]
@@ -41,10 +42,16 @@ async fn refused(keys: impl KeySource + 'static, token: &str) -> Option<AuthErro
 
 /// A good token, signed with the one private key of the fixtures that is for this algorithm.
 fn token(algorithm: Algorithm, kid: Option<&str>) -> String {
-    match WITH_ORACLE.contains(&algorithm) {
-        true => token_by(&signer(algorithm), algorithm, kid),
-        false => aws_signer::token(algorithm, kid),
+    token_with(algorithm, kid, &json!({"sub": "42", "exp": NOW + 300}))
+}
+
+/// The same with these claims.
+pub(crate) fn token_with(algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
+    if !WITH_ORACLE.contains(&algorithm) {
+        return aws_signer::token(algorithm, kid, claims);
     }
+    let header = Header { kid: kid.map(str::to_owned), ..Header::new(for_oracle(algorithm)) };
+    jsonwebtoken::encode(&header, claims, &signer(algorithm)).unwrap()
 }
 
 pub(crate) fn token_by(key: &EncodingKey, algorithm: Algorithm, kid: Option<&str>) -> String {

@@ -89,8 +89,11 @@ pub(crate) const WITH_ORACLE: [Algorithm; 12] = [
 
 /// The algorithms that the back end has.
 pub(crate) fn supported() -> impl Iterator<Item = Algorithm> {
-    let lacking: &[_] = if crate::keys::GRAVIOLA { &[Algorithm::ES512] } else { &[] };
-    Algorithm::ALL.iter().copied().filter(|algorithm| !lacking.contains(algorithm))
+    Algorithm::ALL.iter().copied().filter(|algorithm| match algorithm {
+        Algorithm::ES512 => !crate::keys::GRAVIOLA,
+        Algorithm::MlDsa44 | Algorithm::MlDsa65 | Algorithm::MlDsa87 => cfg!(feature = "aws-lc-rs"),
+        _ => true,
+    })
 }
 
 pub(crate) fn is_hmac(algorithm: Algorithm) -> bool {

@@ -3,18 +3,22 @@
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{self, KeySize};
-use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, PqdsaKeyPair, PqdsaSigningAlgorithm,
+    RsaEncoding,
+};
 use sec1::der::Encode;
 
 use super::super::{PrivateMaterial, Sign};
 use crate::algorithm::Algorithm;
-use crate::key_type::{Curve, KeyType};
+use crate::key_type::{Curve, KeyType, ParameterSet};
 
 /// A private key made ready for one algorithm.
 pub(crate) enum PrivateKey {
     Rsa(rsa::KeyPair, &'static dyn RsaEncoding),
     Ec(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
+    MlDsa(PqdsaKeyPair),
 }
 
 impl Sign for PrivateKey {
@@ -28,6 +32,9 @@ impl Sign for PrivateKey {
             PrivateMaterial::Ed25519(seed) => {
                 Ed25519KeyPair::from_seed_unchecked(seed).ok().map(Self::Ed25519)
             }
+            PrivateMaterial::MlDsa { set, pkcs8, .. } => {
+                PqdsaKeyPair::from_pkcs8(ml_dsa(*set), pkcs8).ok().map(Self::MlDsa)
+            }
         }
     }
 
@@ -40,6 +47,7 @@ impl Sign for PrivateKey {
             }
             KeyType::Ec(curve) => EcdsaKeyPair::generate(ecdsa(curve)).ok()?.to_pkcs8v1(),
             KeyType::Ed25519 => Ed25519KeyPair::generate().ok()?.to_pkcs8v1(),
+            KeyType::MlDsa(set) => PqdsaKeyPair::generate(ml_dsa(set)).ok()?.to_pkcs8v1(),
         };
         Some(document.ok()?.as_ref().to_vec())
     }
@@ -49,6 +57,7 @@ impl Sign for PrivateKey {
             Self::Rsa(..) => None,
             Self::Ec(key) => Some(key.public_key().as_ref().to_vec()),
             Self::Ed25519(key) => Some(key.public_key().as_ref().to_vec()),
+            Self::MlDsa(key) => Some(key.public_key().as_ref().to_vec()),
         }
     }
 
@@ -63,6 +72,11 @@ impl Sign for PrivateKey {
             }
             Self::Ec(key) => Some(key.sign(&random, message).ok()?.as_ref().to_vec()),
             Self::Ed25519(key) => Some(key.try_sign(message).ok()?.as_ref().to_vec()),
+            Self::MlDsa(key) => {
+                let mut signature = vec![0; key.algorithm().signature_len()];
+                key.sign(message, &mut signature).ok()?;
+                Some(signature)
+            }
         }
     }
 }
@@ -72,6 +86,14 @@ fn ecdsa(curve: Curve) -> &'static EcdsaSigningAlgorithm {
         Curve::P256 => &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
         Curve::P384 => &signature::ECDSA_P384_SHA384_FIXED_SIGNING,
         Curve::P521 => &signature::ECDSA_P521_SHA512_FIXED_SIGNING,
+    }
+}
+
+fn ml_dsa(set: ParameterSet) -> &'static PqdsaSigningAlgorithm {
+    match set {
+        ParameterSet::MlDsa44 => &signature::ML_DSA_44_SIGNING,
+        ParameterSet::MlDsa65 => &signature::ML_DSA_65_SIGNING,
+        ParameterSet::MlDsa87 => &signature::ML_DSA_87_SIGNING,
     }
 }
 

@@ -53,7 +53,7 @@ impl Check for PublicKey {
 
     fn prepare(algorithm: Algorithm, material: Material<'_>) -> Option<Self> {
         match material {
-            Material::Secret(_) => None,
+            Material::Secret(_) | Material::MlDsa(..) => None,
             Material::Rsa { n, e } => {
                 let (modulus, public_exponent) = (UintRef::new(n).ok()?, UintRef::new(e).ok()?);
                 let der = pkcs1::RsaPublicKeyRef { modulus, public_exponent }.to_der().ok()?;
@@ -103,6 +103,7 @@ fn rsa_check(algorithm: Algorithm) -> Option<RsaCheck> {
 fn has(algorithm: Algorithm) -> Result<(), ConfigError> {
     let instead = match algorithm.key_type() {
         KeyType::Ec(Curve::P521) => "`aws-lc-rs` or `rust-crypto`",
+        KeyType::MlDsa(_) => "`aws-lc-rs`",
         _ => return Ok(()),
     };
     Err(ConfigProblem::NotInBackEnd { back_end: "graviola", algorithm, instead }.into())

@@ -42,13 +42,14 @@ impl Sign for PrivateKey {
                 Curve::P521 => None,
             },
             PrivateMaterial::Ed25519(seed) => Ed25519SigningKey::from_bytes(seed).ok().map(Self::Ed25519),
+            PrivateMaterial::MlDsa { .. } => None,
         }
     }
 
     fn generate(algorithm: Algorithm) -> Option<Vec<u8>> {
         let mut room = [0; 2048];
         let der = match algorithm.key_type() {
-            KeyType::Secret | KeyType::Ec(Curve::P521) => return None,
+            KeyType::Secret | KeyType::Ec(Curve::P521) | KeyType::MlDsa(_) => return None,
             KeyType::Rsa => rsa::SigningKey::generate(KeySize::Rsa2048).ok()?.to_pkcs8_der(&mut room),
             KeyType::Ec(Curve::P256) => ecdsa::SigningKey::<P256>::generate().ok()?.to_pkcs8_der(&mut room),
             KeyType::Ec(Curve::P384) => ecdsa::SigningKey::<P384>::generate().ok()?.to_pkcs8_der(&mut room),

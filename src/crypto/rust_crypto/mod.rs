@@ -9,7 +9,8 @@ use sha2::{Sha256, Sha384, Sha512};
 
 use super::{Check, Material};
 use crate::algorithm::Algorithm;
-use crate::key_type::Curve;
+use crate::config_error::{ConfigError, ConfigProblem};
+use crate::key_type::{Curve, KeyType};
 
 #[cfg(feature = "issue")]
 pub(crate) use self::sign::PrivateKey;
@@ -29,10 +30,25 @@ pub(crate) enum PublicKey {
     Ed25519(ed25519_dalek::VerifyingKey),
 }
 
+/// Rejects algorithms that the RustCrypto crates of this back end do not implement.
+fn has(algorithm: Algorithm) -> Result<(), ConfigError> {
+    match algorithm.key_type() {
+        KeyType::MlDsa(_) => {
+            let back_end = "rust-crypto";
+            Err(ConfigProblem::NotInBackEnd { back_end, algorithm, instead: "`aws-lc-rs`" }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Check for PublicKey {
+    fn supports(algorithm: Algorithm, _: Material<'_>) -> Result<(), ConfigError> {
+        has(algorithm)
+    }
+
     fn prepare(algorithm: Algorithm, material: Material<'_>) -> Option<Self> {
         match material {
-            Material::Secret(_) => None,
+            Material::Secret(_) | Material::MlDsa(..) => None,
             Material::Rsa { n, e } => {
                 let key = rsa::PublicKey::new(unsigned(n), unsigned(e)).ok()?;
                 match algorithm {

@@ -9,7 +9,9 @@ use rsa::{BoxedUint, pkcs1v15, pss};
 use sha2::{Sha256, Sha384, Sha512};
 
 use super::super::{PrivateMaterial, Sign};
+use super::has;
 use crate::algorithm::Algorithm;
+use crate::config_error::ConfigError;
 use crate::key_type::{Curve, KeyType};
 
 /// A private key made ready for one algorithm.
@@ -27,6 +29,10 @@ pub(crate) enum PrivateKey {
 }
 
 impl Sign for PrivateKey {
+    fn supports(algorithm: Algorithm) -> Result<(), ConfigError> {
+        has(algorithm)
+    }
+
     fn prepare(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Option<Self> {
         match material {
             PrivateMaterial::Rsa(key) => {
@@ -56,12 +62,13 @@ impl Sign for PrivateKey {
             PrivateMaterial::Ed25519(seed) => {
                 ed25519_dalek::SigningKey::try_from(*seed).ok().map(Self::Ed25519)
             }
+            PrivateMaterial::MlDsa { .. } => None,
         }
     }
 
     fn generate(algorithm: Algorithm) -> Option<Vec<u8>> {
         let document = match algorithm.key_type() {
-            KeyType::Secret => return None,
+            KeyType::Secret | KeyType::MlDsa(_) => return None,
             KeyType::Rsa => rsa::PrivateKey::new(&mut SysRng, 2048).ok()?.to_pkcs8_der(),
             KeyType::Ec(Curve::P256) => {
                 p256::SecretKey::try_generate_from_rng(&mut SysRng).ok()?.to_pkcs8_der()

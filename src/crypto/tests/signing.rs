@@ -13,7 +13,7 @@ use crate::crypto::{Material, PrivateMaterial, Sign};
 use crate::issue::private_key::{Form, from_der, from_pem};
 use crate::verify::Key;
 
-const PRIVATE: [(Algorithm, &str); 10] = [
+const PRIVATE: [(Algorithm, &str); 13] = [
     (Algorithm::RS256, "rsa2048"),
     (Algorithm::RS384, "rsa2048"),
     (Algorithm::RS512, "rsa2048"),
@@ -24,6 +24,9 @@ const PRIVATE: [(Algorithm, &str); 10] = [
     (Algorithm::ES384, "p384"),
     (Algorithm::ES512, "p521"),
     (Algorithm::EdDSA, "ed25519"),
+    (Algorithm::MlDsa44, "mldsa44"),
+    (Algorithm::MlDsa65, "mldsa65"),
+    (Algorithm::MlDsa87, "mldsa87"),
 ];
 
 fn fixture(name: &str) -> String {
@@ -65,6 +68,7 @@ fn assert_signs<K: Sign>(of: &str, algorithm: Algorithm, key: &K, material: &Pri
         }
         (PrivateMaterial::Ec(curve, _), Some(point)) => Material::Ec(*curve, point),
         (PrivateMaterial::Ed25519(_), Some(key)) => Material::Ed25519(key),
+        (PrivateMaterial::MlDsa { set, .. }, Some(key)) => Material::MlDsa(*set, key),
         _ => panic!("{of}, {algorithm:?}: no public key, or one too many"),
     };
     let public = Key::from_jwk(algorithm, None, public).unwrap();
@@ -76,7 +80,15 @@ fn assert_signs<K: Sign>(of: &str, algorithm: Algorithm, key: &K, material: &Pri
     }
 }
 
-const QUICK: [Algorithm; 4] = [Algorithm::ES256, Algorithm::ES384, Algorithm::ES512, Algorithm::EdDSA];
+const QUICK: [Algorithm; 7] = [
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::ES512,
+    Algorithm::EdDSA,
+    Algorithm::MlDsa44,
+    Algorithm::MlDsa65,
+    Algorithm::MlDsa87,
+];
 
 #[cfg(feature = "aws-lc-rs")]
 #[test]

@@ -8,7 +8,7 @@ use super::{issuer_of, signing_key, verifier_of};
 use crate::keys::{GRAVIOLA, SECRET, assert_error, der, fixture};
 use crate::support::{base64url, is_hmac, refusal, supported};
 
-const PRIVATE: [(Algorithm, &str, &str); 7] = [
+const PRIVATE: [(Algorithm, &str, &str); 10] = [
     (Algorithm::RS256, "rsa2048.private.pem", "rsa2048.public.pem"),
     (Algorithm::PS256, "rsa2048.pkcs1-private.pem", "rsa2048.public.pem"),
     (Algorithm::ES256, "p256.private.pem", "p256.public.pem"),
@@ -16,6 +16,9 @@ const PRIVATE: [(Algorithm, &str, &str); 7] = [
     (Algorithm::ES384, "p384.private.pem", "p384.public.pem"),
     (Algorithm::ES512, "p521.private.pem", "p521.public.pem"),
     (Algorithm::EdDSA, "ed25519.private.pem", "ed25519.public.pem"),
+    (Algorithm::MlDsa44, "mldsa44.private.pem", "mldsa44.public.pem"),
+    (Algorithm::MlDsa65, "mldsa65.private.pem", "mldsa65.public.pem"),
+    (Algorithm::MlDsa87, "mldsa87.private.pem", "mldsa87.public.pem"),
 ];
 
 #[tokio::test]
@@ -82,7 +85,11 @@ fn what_is_no_private_key_for_the_algorithm_is_refused_and_said_to_be_so() {
             "secp256k1.private.pem",
             "ES256 cannot be used with a key on a curve other than P-256, P-384 and P-521",
         ),
-        (EdDSA, "x25519.private.pem", "EdDSA cannot be used with a key that is neither RSA, EC nor Ed25519"),
+        (
+            EdDSA,
+            "x25519.private.pem",
+            "EdDSA cannot be used with a key that is neither RSA, EC, Ed25519 nor ML-DSA",
+        ),
         (EdDSA, "ed25519.encrypted-private.pem", ENCRYPTED),
     ] {
         let pem = fixture(name);

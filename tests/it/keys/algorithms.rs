@@ -87,7 +87,7 @@ fn reads_and_writes_names() {
         (
             "none\n",
             "unknown algorithm `none\\n`: use one of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, \
-             ES384, ES512, EdDSA",
+             ES384, ES512, EdDSA, ML-DSA-44, ML-DSA-65, ML-DSA-87",
         ),
     ] {
         assert_eq!(name.parse::<Algorithm>().unwrap_err().to_string(), expected);

@@ -205,7 +205,7 @@ fn what_is_no_public_key_in_der_is_refused() {
 #[test]
 fn a_key_and_its_algorithm_go_together() {
     let other_curve = "a key on a curve other than P-256, P-384 and P-521";
-    let other_sort = "a key that is neither RSA, EC nor Ed25519";
+    let other_sort = "a key that is neither RSA, EC, Ed25519 nor ML-DSA";
     for (algorithm, name, key) in [
         (Algorithm::HS256, "rsa2048.public.pem", "an RSA key"),
         (Algorithm::HS512, "rsa2048.pkcs1.pem", "an RSA key"),
