@@ -119,7 +119,7 @@ impl Rules {
     where
         C: DeserializeOwned + 'static,
     {
-        let mut buffer = Buffer::<LONGEST_SIGNATURE>::new();
+        let mut buffer = Buffer::<USUAL_SIGNATURE>::new();
         let signature = buffer.decode(jws.signature).ok_or(AuthErrorKind::MalformedToken)?;
         let mut buffer = Buffer::<USUAL_HEADER>::new();
         let header;
@@ -249,5 +249,6 @@ pub(crate) const TOKEN_LIMIT: usize = 16 * 1024;
 
 /// What is longer is decoded on the heap.
 pub(crate) const USUAL_PAYLOAD: usize = 4096;
-/// That of an RSA key of 8192 bits, and what a decoder may ask for beyond it.
-const LONGEST_SIGNATURE: usize = 8192 / 8 + 2;
+/// That of an RSA key of 8192 bits, and what a decoder may ask for beyond it. One of ML-DSA is decoded on the heap: it is
+/// checked in the time of a hundred allocations.
+const USUAL_SIGNATURE: usize = 8192 / 8 + 2;
