@@ -1,9 +1,10 @@
 //! The registered claims, seen on their way into the application's type: one pass over the payload instead of two.
 //!
 //! Only what is plainly as it should be is seen here. Whatever is not (a claim that stands there twice, one of another
-//! type, one read in a way that cannot be watched) is left to the plain pass in `validate.rs`, which alone refuses.
+//! type, one read in a way that cannot be watched) is left to the plain pass, which alone refuses.
 
 mod observed;
+mod plain;
 #[cfg(test)]
 mod tests;
 
@@ -16,11 +17,11 @@ use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 use serde_json::{Map, Value};
 
 use self::observed::{Observed, Observer};
+use self::plain::Claim;
+pub(crate) use self::plain::{AudienceClaim, Malformed, Names, Registered, Wanted, plain};
 use super::claim_name_case::{is_respelled, meant_field, probe};
 use super::json::Text;
 use super::private_names::PREFIX;
-use super::validate::{AudienceClaim, Claim, Registered, Wanted, plain};
-use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
 
 /// Reads the payload as the application's type, if it fits that, and the registered claims, whether it does or not.
@@ -28,7 +29,7 @@ pub(crate) fn read<'de, C>(
     payload: &'de str,
     wanted: &Wanted,
     registered: &mut Registered<'de>,
-) -> Result<Option<C>, AuthErrorKind>
+) -> Result<Option<C>, Malformed>
 where
     C: DeserializeOwned + 'static,
 {

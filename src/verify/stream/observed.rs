@@ -7,9 +7,9 @@ use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::Seen;
+use super::plain::{AudienceClaim, AudienceSeed, Claim};
 use crate::registered::NumericDate;
 use crate::verify::json::Text;
-use crate::verify::validate::{AudienceClaim, AudienceSeed, Claim};
 
 /// Reads the value of a claim that is judged, and notes it: around the seed, the deserializer and the visitor alike.
 pub(super) struct Observed<'s, 'e, 'de, T> {
