@@ -4,8 +4,7 @@ use std::fmt::{self, Formatter};
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::registered::NumericDate;
-use crate::verify::json::Text;
+use super::{NumericDate, Text};
 
 /// What is looked at of the claims while they are read.
 #[derive(Clone, Debug, Default)]
