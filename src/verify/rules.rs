@@ -7,12 +7,13 @@ use serde::de::DeserializeOwned;
 
 use super::algorithms::Algorithms;
 use super::base64url::Buffer;
+use super::json;
 use super::jws::{Header, Jws, TokenType, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::KeySet;
 use super::private_names::has_private_name;
-use super::validate::{Expected, Registered, plain};
-use super::{json, stream};
+use super::stream::{self, plain};
+use super::validate::Expected;
 use crate::algorithm::Algorithm;
 use crate::claims::{Claims, TokenInfo};
 use crate::conditions::Conditions;
@@ -146,8 +147,8 @@ impl Rules {
             Some(payload) => payload,
             None => payload_text(jws.payload, &mut buffer)?,
         };
-        let mut registered = Registered::default();
-        let claims = stream::read(payload, &self.expected.wanted, &mut registered)?;
+        let (registered, claims) =
+            stream::read(payload, &self.expected.wanted).map_err(AuthErrorKind::from)?;
         let now = self.now();
         let accepted = self.expected.judge(payload, registered, now)?;
         let revocable = match &self.revocations {
