@@ -40,13 +40,13 @@ pub(crate) const ROWS: [Row; 12] = [
     },
     Row {
         package: "tower-jwt-auth",
-        beside: "",
+        beside: "without its cache",
         note: "",
         open: |issuer| Some(tower_jwt_auth::open(issuer)),
     },
     Row {
         package: "tower-jwt-auth",
-        beside: "with its cache",
+        beside: "",
         note: "Each token comes again after 1,023 others, and all of them fit.",
         open: |issuer| Some(tower_jwt_auth::open_cached(issuer)),
     },
