@@ -61,7 +61,9 @@ mod tests {
     #[test]
     fn forgets_tokens_that_many_others_followed() {
         let doorkeeper = Doorkeeper::new(100);
-        (0..10_000).for_each(|n| drop(doorkeeper.admits(&token(n))));
+        for n in 0..10_000 {
+            doorkeeper.admits(&token(n));
+        }
         assert!((0..100).filter(|n| doorkeeper.admits(&token(*n))).count() < 5);
     }
 
