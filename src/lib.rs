@@ -172,6 +172,7 @@
 //! | `issue` | no | `TokenIssuer`: tokens of one's own, and keys that rotate |
 //! | `shared-revocations` | no | `SharedRevocations`: what is revoked in one process is in all of them, by a store of your own |
 //! | `redis` | no | `RedisStore`: the same by [Redis](https://redis.io) or [Valkey](https://valkey.io) |
+//! | `redis-tls` | no | TLS for it (`rediss://`): rustls on aws-lc-rs, so that it builds a C library |
 //! | `test-util` | no | for tests: `TokenIssuer::for_tests`, and `check_revocation_store` for a store of your own. Switch it on under `[dev-dependencies]`; includes `issue` |
 //! | `tracing` | no | an event for each refusal, and for what goes wrong in the background, by [`tracing`](https://docs.rs/tracing) |
 //! | `metrics` | no | counts and times, by [`metrics`](https://docs.rs/metrics) |

@@ -726,19 +726,49 @@ async fn a_list_of_one_process_is_always_ready() {
 fn an_address_of_redis_is_checked_and_never_shown() {
     use tower_jwt_auth::revocation::RedisStore;
     let plain = "invalid Redis URL: it needs to be as in redis://user:password@host:6379";
-    let tls = "invalid Redis URL: it needs to be as in rediss://host:6379, \
-               and the crate `redis` its feature `tokio-rustls-comp`";
+    let tls = if cfg!(feature = "redis-tls") {
+        "invalid Redis URL: it needs to be as in rediss://user:password@host:6379"
+    } else {
+        "invalid Redis URL: `rediss://` needs TLS, which is off; switch on the feature `redis-tls`"
+    };
     for (url, expected) in [
         ("", plain),
         ("127.0.0.1:6379", plain),
         ("http://:secret@host", plain),
         ("redis://:secret@host:65536", plain),
         ("redis://:secret@host/database", plain),
-        ("rediss://:secret@host", tls),
+        ("rediss://:secret@host:65536", tls),
     ] {
         assert_eq!(RedisStore::new(url).unwrap_err().to_string(), expected, "{url}");
     }
+    assert_eq!(RedisStore::new("rediss://:secret@host").is_ok(), cfg!(feature = "redis-tls"));
     let store = RedisStore::new("redis://user:secret@host:6379/1").unwrap();
     let text = format!("{store:?} {:?}", SharedRevocations::new(store.clone()));
     assert!(!text.contains("secret"), "{text}");
+}
+
+#[cfg(feature = "redis-tls")]
+#[test]
+fn root_certificates_are_checked() {
+    use crate::keys::fixture;
+    use tower_jwt_auth::revocation::RedisStore;
+
+    let none = "the certificates cannot be read: there is none in PEM; \
+                it needs to begin with `-----BEGIN CERTIFICATE-----`";
+    let damaged = "the certificates cannot be read: one of them is damaged; copy it again";
+    let url = "invalid Redis URL: it needs to be as in rediss://user:password@host:6379";
+    let ca = fixture("tls-ca.pem");
+    let other = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned();
+    for (address, pem, expected) in [
+        ("rediss://host", ca.clone(), None),
+        ("rediss://host", format!("{ca}{ca}"), None),
+        ("rediss://host", String::new(), Some(none)),
+        ("rediss://host", fixture("p256.public.pem"), Some(none)),
+        ("rediss://host", other.clone(), Some(damaged)),
+        ("rediss://host", format!("{ca}{other}"), Some(damaged)),
+        ("redis://host", ca, Some(url)),
+    ] {
+        let refused = RedisStore::new(address).unwrap().root_certificates(&pem).err();
+        assert_eq!(refused.map(|error| error.to_string()).as_deref(), expected, "{address} {pem}");
+    }
 }

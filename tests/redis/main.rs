@@ -429,3 +429,28 @@ async fn clones_of_a_store_do_not_wait_for_each_other() {
         tokens.within_a_second(process, "a", Some(Revoked)).await;
     }
 }
+
+#[cfg(feature = "redis-tls")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs redis-server: .ci/run runs it"]
+async fn a_store_is_reached_over_tls() {
+    let (_server, port) = Server::start_with_tls("tls");
+    let store = |host: &str| RedisStore::new(&format!("rediss://{host}:{port}")).unwrap();
+    let ca = include_str!("../fixtures/tls-ca.pem");
+    let other = include_str!("../fixtures/rsa2048.certificate.pem");
+    let error = store("localhost").read(None).await.unwrap_err().to_string();
+    assert!(error.contains("UnknownIssuer") || error.contains("certificate"), "{error}");
+    let error = store("localhost").root_certificates(other).unwrap().read(None).await.unwrap_err();
+    assert!(error.to_string().contains("UnknownIssuer"), "{error}");
+    // An address that is not in the certificate.
+    let error = store("127.0.0.2").root_certificates(ca).unwrap().read(None).await.unwrap_err();
+    assert!(error.to_string().contains("not valid for name"), "{error}");
+
+    let trusted = store("localhost").root_certificates(ca).unwrap().key_prefix("tls");
+    check_revocation_store(|| trusted.clone()).await;
+    let (tokens, by_address) = (Tokens::new(), store("127.0.0.1").root_certificates(ca).unwrap());
+    let [first, second] = [0, 1].map(|_| tokens.process_with(SharedRevocations::new(by_address.clone())));
+    second.revocations.ready().await.unwrap();
+    tokens.end(&first, "a").await.unwrap();
+    tokens.within_a_second(&second, "a", Some(Revoked)).await;
+}

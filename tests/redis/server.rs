@@ -11,21 +11,40 @@ use std::{env, fs, thread};
 pub(crate) struct Server {
     port: u16,
     directory: PathBuf,
-    options: &'static [&'static str],
+    options: Vec<String>,
     process: Child,
 }
+
+/// A certificate for `localhost`, and the authority that has signed it.
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
 
 impl Server {
     pub(crate) fn start(name: &str) -> Self {
         Self::start_with(name, &[])
     }
 
-    pub(crate) fn start_with(name: &str, options: &'static [&'static str]) -> Self {
+    /// One that speaks TLS as well, on the port that comes with it.
+    pub(crate) fn start_with_tls(name: &str) -> (Self, u16) {
+        let port = free_port();
+        let [certificate, key, ca] = ["tls-localhost.pem", "tls-localhost.private.pem", "tls-ca.pem"]
+            .map(|file| format!("{FIXTURES}/{file}"));
+        let options = [
+            ["--tls-port", &port.to_string()],
+            ["--tls-cert-file", &certificate],
+            ["--tls-key-file", &key],
+            ["--tls-ca-cert-file", &ca],
+            ["--tls-auth-clients", "no"],
+        ];
+        (Self::start_with(name, options.as_flattened()), port)
+    }
+
+    pub(crate) fn start_with(name: &str, options: &[&str]) -> Self {
         let port = free_port();
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("redis-{name}"));
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();
-        let process = run(port, &directory, options);
+        let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
+        let process = run(port, &directory, &options);
         let mut server = Self { port, directory, options, process };
         server.wait();
         server
@@ -48,7 +67,7 @@ impl Server {
     }
 
     pub(crate) fn restart(&mut self) {
-        self.process = run(self.port, &self.directory, self.options);
+        self.process = run(self.port, &self.directory, &self.options);
         self.wait();
     }
 
@@ -98,7 +117,7 @@ pub(crate) fn free_port() -> u16 {
     ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port is free")
 }
 
-fn run(port: u16, directory: &PathBuf, options: &[&str]) -> Child {
+fn run(port: u16, directory: &PathBuf, options: &[String]) -> Child {
     let program = env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
     Command::new(program)
         .args(["--port", &port.to_string(), "--appendonly", "yes", "--appendfsync", "no", "--save", ""])

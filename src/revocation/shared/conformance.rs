@@ -233,7 +233,7 @@ fn session(sid: &str) -> Revocation {
     Revocation::session("https://id.example.com", sid, in_seconds(900))
 }
 
-/// Names, issuers and times of every sort.
+/// Names, issuers and times of every sort, all of which a store has to accept.
 fn odd_revocations() -> Vec<Revocation> {
     let long = "x".repeat(2000);
     let names = ["", " ", "a b", "a\0b", "\n\r\t\"'\\{}%", "ö 漢 🦀", "-1", "NULL", "; DROP TABLE", &long];

@@ -5,6 +5,11 @@ mod conformance;
 mod follower;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "redis-tls")]
+mod redis_tls;
+#[cfg(all(feature = "redis", not(feature = "redis-tls")))]
+#[path = "redis_tls_off.rs"]
+mod redis_tls;
 mod state;
 mod stats;
 mod store;
@@ -20,7 +25,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 #[cfg(feature = "test-util")]
 pub use self::conformance::check_revocation_store;

@@ -10,6 +10,7 @@ use redis::{AsyncConnectionConfig, Client, InfoDict, cmd, pipe};
 use siphasher::sip::SipHasher13;
 use tokio::time::{Instant, timeout};
 
+use super::redis_tls;
 use super::store::{RevocationPage, RevocationStore, StoreFuture};
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::revocation::{Revocation, seconds};
@@ -32,6 +33,7 @@ pub struct RedisStore(Arc<Inner>);
 
 struct Inner {
     client: Client,
+    prefix: String,
     held: String,
     news: String,
     /// Connections that nobody uses at the moment. Reading and writing each have their own, since reading waits for news.
@@ -96,9 +98,10 @@ impl RedisStore {
     /// The server at this address, `redis://user:password@host:port/database`, of which all but the host may be left out. Nothing
     /// is connected yet.
     ///
-    /// `rediss://`, which is TLS, needs the feature `tokio-rustls-comp` of the crate `redis`, and a
-    /// [provider](https://docs.rs/rustls/latest/rustls/crypto/struct.CryptoProvider.html) of rustls that the application has
-    /// installed.
+    /// `rediss://` is TLS by rustls, and needs the feature `redis-tls`. The store trusts the certificate authorities of the
+    /// operating system, or your own: `root_certificates` sets them. If the process has no default
+    /// [provider](https://docs.rs/rustls/latest/rustls/crypto/struct.CryptoProvider.html) of rustls when the store first
+    /// connects, it installs the one of aws-lc-rs. To use another one, install it before.
     ///
     /// # Errors
     ///
@@ -121,12 +124,36 @@ impl RedisStore {
         let key = |name| format!("{{{prefix}}}:{name}");
         Self(Arc::new(Inner {
             client,
+            prefix: prefix.to_owned(),
             held: key("held"),
             news: key("news"),
             reading: Mutex::default(),
             writing: Mutex::default(),
             at_once: AtomicUsize::new(AT_ONCE),
         }))
+    }
+}
+
+#[cfg(feature = "redis-tls")]
+impl RedisStore {
+    /// Trusts only these certificate authorities: one or more certificates in PEM. By default the store trusts those of the
+    /// operating system, or those that `SSL_CERT_FILE` or `SSL_CERT_DIR` name.
+    ///
+    /// ```no_run
+    /// use tower_jwt_auth::revocation::RedisStore;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = RedisStore::new("rediss://redis.internal.example:6380")?.root_certificates(std::fs::read("ca.pem")?)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the text has no certificate, or a damaged one, or if the URL of the store is not a `rediss://` URL.
+    pub fn root_certificates(self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let client = redis_tls::with_root_certificates(&self.0.client, pem.as_ref())?;
+        Ok(Self::of(client, &self.0.prefix))
     }
 }
 
@@ -198,6 +225,7 @@ impl Inner {
     }
 
     async fn connect(&self) -> Outcome<Connection> {
+        redis_tls::prepare(&self.client);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECTION_LIMIT))
             .set_response_timeout(Some(ANSWER_LIMIT));
@@ -388,7 +416,7 @@ fn parse(text: &[u8]) -> Option<Revocation> {
 /// The client's own errors say less.
 fn needed(url: &str) -> &'static str {
     if url.starts_with("rediss:") {
-        "it needs to be as in rediss://host:6379, and the crate `redis` its feature `tokio-rustls-comp`"
+        redis_tls::NEEDED
     } else {
         "it needs to be as in redis://user:password@host:6379"
     }

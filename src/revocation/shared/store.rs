@@ -47,6 +47,11 @@ pub trait RevocationStore: Send + Sync {
     ///
     /// There are 500 entries at most. If it takes longer than two seconds, it has failed, and is asked again.
     ///
+    /// A store has to accept every entry. A name may have any characters, among them U+0000, which PostgreSQL's `text` cannot
+    /// hold ([PostgreSQL, section 8.3](https://www.postgresql.org/docs/current/datatype-character.html)). Keep the JSON of
+    /// the entry, which escapes them. The process that revokes tries a refused entry again every second, until its tokens
+    /// have expired, and writes the others meanwhile.
+    ///
     /// It may be called again before the future is ready, and the future may be dropped before it is. Neither this nor
     /// [`read`](Self::read) may block a thread.
     fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()>;
