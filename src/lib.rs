@@ -211,6 +211,7 @@ mod caching;
 mod challenge;
 mod challenges;
 mod claims;
+mod conditions;
 mod config_error;
 mod credential;
 mod crypto;
