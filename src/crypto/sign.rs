@@ -15,7 +15,12 @@ pub(crate) enum PrivateMaterial<'a> {
     /// The seed (RFC 8032, section 5.1.5).
     Ed25519(&'a [u8]),
     /// The whole PKCS #8 document, since not every one has the seed (RFC 9881, section 6).
-    MlDsa { set: ParameterSet, pkcs8: &'a [u8], seed: Option<&'a [u8]> },
+    MlDsa {
+        set: ParameterSet,
+        #[allow(dead_code, reason = "not every back end has ML-DSA")]
+        pkcs8: &'a [u8],
+        seed: Option<&'a [u8]>,
+    },
 }
 
 impl PrivateMaterial<'_> {
