@@ -4,7 +4,7 @@ use pkcs1::RsaPrivateKeyRef;
 
 use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
-use crate::key_type::{Curve, ParameterSet};
+use crate::key_type::{Curve, KeyType, ParameterSet};
 
 /// A private key as its bytes, before a back end has made it ready.
 pub(crate) enum PrivateMaterial<'a> {
@@ -15,10 +15,24 @@ pub(crate) enum PrivateMaterial<'a> {
     /// The seed (RFC 8032, section 5.1.5).
     Ed25519(&'a [u8]),
     /// The whole PKCS #8 document, since not every one has the seed (RFC 9881, section 6).
-    MlDsa { set: ParameterSet, pkcs8: &'a [u8], seed: Option<&'a [u8]> },
+    MlDsa {
+        set: ParameterSet,
+        #[allow(dead_code, reason = "not every back end has ML-DSA")]
+        pkcs8: &'a [u8],
+        seed: Option<&'a [u8]>,
+    },
 }
 
 impl PrivateMaterial<'_> {
+    pub(crate) fn key_type(&self) -> KeyType {
+        match self {
+            Self::Rsa(_) => KeyType::Rsa,
+            Self::Ec(curve, _) => KeyType::Ec(*curve),
+            Self::Ed25519(_) => KeyType::Ed25519,
+            Self::MlDsa { set, .. } => KeyType::MlDsa(*set),
+        }
+    }
+
     /// True for a placeholder such as `[7; 32]`.
     pub(crate) fn is_one_byte_repeated(&self) -> bool {
         match self {

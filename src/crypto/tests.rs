@@ -143,6 +143,9 @@ fn examples_of_the_rfcs_with_other_keys<P: BackEnd>() {
 #[test]
 fn examples_of_the_rfcs_as_jwk() {
     for row in rows(RFC_SIGNATURES) {
+        if <super::PublicKey as BackEnd>::lacks(row.alg) {
+            continue;
+        }
         // Those of RFC 7520 name no `alg`.
         let rules = match row.alg.key_type() {
             KeyType::Rsa => JwksRules::new().rsa_algorithm(row.alg),

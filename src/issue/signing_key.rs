@@ -178,6 +178,10 @@ impl SigningKey {
         let halves = || -> ConfigError {
             ConfigProblem::MalformedKey { reason: "its numbers are not those of a private key" }.into()
         };
+        let key_type = material.key_type();
+        if key_type != algorithm.key_type() {
+            return Err(ConfigProblem::WrongKeyType { algorithm, key: key_type.name() }.into());
+        }
         PrivateKey::supports(algorithm)?;
         if let PrivateMaterial::Rsa(key) = material {
             // What a public key has to be, before any library looks at the private one.

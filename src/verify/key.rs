@@ -93,8 +93,8 @@ impl Key {
     /// # Errors
     ///
     /// If the text is something else, such as a private key or a certificate: the error says what was found and how
-    /// to get a public key. Also if the key does not fit the algorithm, or an RSA key has less than 2048 or more than
-    /// 8192 bits.
+    /// to get a public key. Also if the key does not fit the algorithm, the [back end](crate#features) does not support
+    /// the algorithm, or an RSA key has less than 2048 or more than 8192 bits.
     pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let (label, der) = PUBLIC.read(pem.as_ref())?;
         match label {

@@ -1,5 +1,7 @@
 //! Tokens and keys of the npm package `jose`, read here, and ours, read there. `.ci/jose` installs it and runs this.
 
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
 use std::env;
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -146,6 +146,10 @@ mod private {
         ] {
             assert_error(name, SigningKey::der(Algorithm::MlDsa44, key), expected);
         }
+    }
+
+    #[test]
+    fn a_private_key_and_its_algorithm_go_together() {
         for (algorithm, name, expected) in [
             (Algorithm::MlDsa65, "mldsa44.private.pem", "ML-DSA-65 cannot be used with an ML-DSA-44 key"),
             (Algorithm::ES256, "mldsa44.private.pem", "ES256 cannot be used with an ML-DSA-44 key"),
