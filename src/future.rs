@@ -93,7 +93,7 @@ where
             match self.gate.finish(&mut self.request, result, self.challenge.as_ref()) {
                 Ok(None) => {}
                 Ok(Some(headers)) => self.added = Some(Added::with_headers(self.added.take(), headers)),
-                Err(error) => return Poll::Ready(Ok(Some(self.gate.refuse(error, &self.request)))),
+                Err(error) => return Poll::Ready(Ok(Some(self.gate.refuse(error, &mut self.request)))),
             }
         }
         self.inner.poll_ready(cx).map_ok(|()| None)

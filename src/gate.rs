@@ -287,12 +287,12 @@ where
     }
 
     /// The response that tells a client of a refusal.
-    pub(crate) fn refuse<B, ResBody>(&self, error: AuthError, request: &Request<B>) -> Response<ResBody>
+    pub(crate) fn refuse<B, ResBody>(&self, error: AuthError, request: &mut Request<B>) -> Response<ResBody>
     where
         R: Reject<ResBody>,
     {
         observe::request_refused(error.kind());
-        reject::refuse(&self.reject, error, request.into())
+        reject::refuse(&self.reject, error, request)
     }
 
     /// The credential of a request: the only one, or the first one where that is preferred.

@@ -186,7 +186,7 @@ where
                 return PrincipalFuture { state: State::Calling { response: self.inner.call(request) } };
             }
             Err(error) => {
-                let response = reject::refuse(&self.layer.reject, error, (&request).into());
+                let response = reject::refuse(&self.layer.reject, error, &mut request);
                 return PrincipalFuture { state: State::Refused { response: Some(response) } };
             }
         };
@@ -265,11 +265,7 @@ where
                     };
                     let about = (pending.about)(pending.request.extensions());
                     let error = error.in_challenge(pending.challenge.as_ref()).about(about);
-                    return Poll::Ready(Ok(reject::refuse(
-                        &pending.reject,
-                        error,
-                        (&pending.request).into(),
-                    )));
+                    return Poll::Ready(Ok(reject::refuse(&pending.reject, error, &mut pending.request)));
                 }
                 StateProj::Calling { response } => return response.poll(cx),
                 StateProj::Refused { response } => return Poll::Ready(Ok(response.take().expect(DONE))),

@@ -110,9 +110,9 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         if let Err(error) = check(&self.layer.policy, request.extensions(), (&request).into()) {
-            return self.refused(error, &request);
+            return self.refused(error, &mut request);
         }
         RequireFuture { state: State::Calling { response: self.inner.call(request) } }
     }
@@ -135,11 +135,11 @@ impl<S, C, P, R> RequireService<S, C, P, R> {
     }
 
     #[cold]
-    fn refused<F, B, ResBody>(&self, error: AuthError, request: &Request<B>) -> RequireFuture<F, ResBody>
+    fn refused<F, B, ResBody>(&self, error: AuthError, request: &mut Request<B>) -> RequireFuture<F, ResBody>
     where
         R: Reject<ResBody>,
     {
-        let response = reject::refuse(&self.layer.reject, error, request.into());
+        let response = reject::refuse(&self.layer.reject, error, request);
         RequireFuture { state: State::Refused { response: Some(response) } }
     }
 }

@@ -61,7 +61,7 @@ where
                 let outgoing = self.gate.outgoing(&request, added);
                 ResponseFuture::calling(self.inner.call(request), outgoing)
             }
-            Step::Refused(error) => ResponseFuture::refused(self.gate.refuse(error, &request)),
+            Step::Refused(error) => ResponseFuture::refused(self.gate.refuse(error, &mut request)),
             Step::Waiting(waited) => {
                 // The request waits with a clone that is not ready yet, and the ready service is given up: tokens that
                 // have not been judged hold none of the capacity inside.

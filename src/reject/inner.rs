@@ -114,7 +114,7 @@ impl Kept {
 /// ```
 impl<B: Default> From<AuthError> for Response<B> {
     fn from(error: AuthError) -> Self {
-        super::refuse(&EmptyBody, error, OwnedHead::default().head())
+        super::refuse(&EmptyBody, error, &mut Request::new(()))
     }
 }
 

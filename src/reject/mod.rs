@@ -7,8 +7,8 @@ mod problem_json;
 
 use std::sync::Arc;
 
-use http::Response;
 use http::header::CACHE_CONTROL;
+use http::{Request, Response};
 
 pub use self::grpc::Grpc;
 pub use self::inner::Reads;
@@ -55,7 +55,7 @@ use crate::head::Head;
 /// # Example
 ///
 /// ```
-/// use http::Response;
+/// use http::{Request, Response};
 /// use tower_jwt_auth::reject::{Reads, Reject};
 /// use tower_jwt_auth::{AuthError, Head};
 ///
@@ -126,19 +126,24 @@ impl<B: Default> Reject<B> for EmptyBody {
     }
 }
 
-/// Makes the response with `reject`, adds what every refusal has, and has it logged and counted.
-pub(crate) fn refuse<R, B>(reject: &R, mut error: AuthError, request: Head<'_>) -> Response<B>
+/// Makes the response with `reject`, adds what every refusal has, and has it logged and counted. The request ends here.
+pub(crate) fn refuse<R, B, T>(reject: &R, mut error: AuthError, request: &mut Request<T>) -> Response<B>
 where
     R: Reject<B>,
 {
     error.report();
-    let mut response = reject.reject(&error, request);
+    let mut response = reject.reject(&error, (&*request).into());
     let headers = response.headers_mut();
     // It is the first one where the error has made the response: that look is the cheaper one.
     if headers.keys().next() != Some(&CACHE_CONTROL) && !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, NO_STORE);
     }
     let extensions = response.extensions_mut();
+    if extensions.is_empty() {
+        // The memory of the request's extensions serves the response: two allocations fewer.
+        *extensions = std::mem::take(request.extensions_mut());
+        extensions.clear();
+    }
     extensions.insert(error);
     if reject.reads() == Reads::Nothing {
         extensions.insert(Unrendered);

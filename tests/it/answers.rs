@@ -352,6 +352,28 @@ async fn claims_from_outside_are_removed() {
 }
 
 #[tokio::test]
+async fn refusals_have_no_extensions_of_the_request() {
+    let from_a_peer = || Request::builder().extension("a peer").body(String::new()).unwrap();
+    let refusals = [
+        ask(&JwtAuthLayer::new(verifier()), from_a_peer()).await,
+        ask(
+            &JwtAuthLayer::new(verifier()).reject_with(|error, _| {
+                let mut response = error.response(String::new());
+                response.extensions_mut().insert(7_u8);
+                response
+            }),
+            from_a_peer(),
+        )
+        .await,
+    ];
+    for response in &refusals {
+        assert_eq!(response.extensions().get::<&str>(), None);
+        assert_eq!(response.extensions().get::<AuthError>().unwrap().kind(), MissingCredential);
+    }
+    assert_eq!(refusals[1].extensions().get::<u8>(), Some(&7));
+}
+
+#[tokio::test]
 async fn the_realm_is_told() {
     let layer = JwtAuthLayer::new(verifier()).realm(r#"the "orders" api"#).unwrap();
     let response = ask(&layer, Request::new(String::new())).await;
