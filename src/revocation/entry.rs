@@ -2,7 +2,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::fingerprint::IdKind;
 use super::seconds;
 use crate::registered::{NumericDate, since_epoch};
 
@@ -135,14 +134,6 @@ impl Revocation {
 
     pub(super) fn target(&self) -> &Target {
         &self.target
-    }
-
-    pub(super) fn id(&self) -> (IdKind, &str) {
-        match &self.target {
-            Target::Token { jti } => (IdKind::Token, jti),
-            Target::Session { sid } => (IdKind::Session, sid),
-            Target::Subject { sub, .. } => (IdKind::Subject, sub),
-        }
     }
 }
 

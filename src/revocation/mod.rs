@@ -6,11 +6,11 @@ mod shared;
 #[cfg(feature = "shared-revocations")]
 mod shared;
 
-mod bit_filter;
 mod entry;
 mod fingerprint;
 mod list;
 mod revocation_write;
+mod table;
 
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ use crate::registered::since_epoch;
 /// without the claim cannot be named by it: have the verifier's claims type demand the ones you revoke by. Both are compared
 /// byte for byte; a name that no token has is held like any other.
 ///
-/// Clones share one list. It is held in memory, as fingerprints of 128 bits that are made with a random key, 26 to 71
+/// Clones share one list. It is held in memory, as fingerprints of 128 bits that are made with a random key, 24 to 66
 /// bytes each; an entry leaves an hour after the tokens that it names have expired (later if a verifier's leeway is longer, or if the clock was
 /// behind when the process began; never if a verifier of this process [accepts tokens without
 /// `exp`](crate::JwtVerifier::insecure_allow_missing_expiry)), so that the list is bounded by how much is revoked within the life of a token. It ends with the process; `SharedRevocations`

@@ -57,7 +57,8 @@ async fn prolongs_what_is_given_again(first: &dyn RevocationStore, second: &dyn 
         write(first, &[Revocation::session("https://id.example.com", "prolonged", expires_at)]).await;
     }
     let seen = Reader::of(second).until_the_end().await.seen;
-    let last = seen.iter().filter(|one| one.id().1 == "prolonged").filter_map(Revocation::expires_at).max();
+    let last =
+        seen.iter().filter(|one| one.sid() == Some("prolonged")).filter_map(Revocation::expires_at).max();
     let needed = in_seconds(60 * 60 - 60);
     assert!(last >= Some(needed), "what is given twice, the store has to keep until the later time");
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -127,7 +127,7 @@ impl SharedRevocations {
     pub fn start(self) -> Result<Revocations, ConfigError> {
         let runtime = Handle::try_current().map_err(|_| ConfigProblem::NoRuntime.into())?;
         let state = Arc::new(State::new(self.outage_limit));
-        let (sender, outbox) = mpsc::channel(MOST_WAITING);
+        let (sender, outbox) = mpsc::unbounded_channel();
         let link = StoreLink {
             state: Arc::clone(&state),
             outbox: sender,
@@ -167,12 +167,12 @@ impl fmt::Debug for SharedRevocations {
 /// Connects a list to the task that reads and writes its store.
 pub(crate) struct StoreLink {
     state: Arc<State>,
-    outbox: mpsc::Sender<Outgoing>,
+    outbox: mpsc::UnboundedSender<Outgoing>,
     write_timeout: Duration,
     ready_timeout: Duration,
 }
 
-/// How many entries may wait for a store, besides as many that it did not take when it was asked.
+/// How many entries may wait for a store.
 const MOST_WAITING: usize = 100_000;
 
 impl StoreLink {
@@ -182,27 +182,17 @@ impl StoreLink {
     }
 
     pub(super) fn record(&self, revocation: Revocation) -> RevocationWrite {
-        let (arrived, arrival) = oneshot::channel();
-        // Counted first, since it may have arrived a moment later.
-        self.state.waiting.fetch_add(1, Ordering::Relaxed);
-        let sent = self.outbox.try_send(Outgoing { revocation, since: Instant::now(), arrived });
+        let (outgoing, confirmation) = Outgoing::new(revocation);
+        let sent = self.send(outgoing);
         let (state, limit) = (Arc::clone(&self.state), self.write_timeout);
-        if sent.is_err() {
-            state.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
         RevocationWrite::pending(async move {
-            if let Err(error) = sent {
-                return Err(RevocationWriteError::final_failure(match error {
-                    mpsc::error::TrySendError::Full(_) => "too many others wait for the store",
-                    mpsc::error::TrySendError::Closed(_) => "the runtime of the task that writes has ended",
-                }));
-            }
+            sent.map_err(RevocationWriteError::final_failure)?;
             if Handle::try_current().is_err() {
                 return Err(RevocationWriteError::retrying(
                     "it can be waited for only inside of a tokio runtime",
                 ));
             }
-            match timeout(limit, arrival).await {
+            match timeout(limit, confirmation).await {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(_)) => {
                     Err(RevocationWriteError::final_failure("it is over, or the task that writes has ended"))
@@ -213,6 +203,22 @@ impl StoreLink {
                 }),
             }
         })
+    }
+}
+
+impl StoreLink {
+    fn send(&self, outgoing: Outgoing) -> Result<(), &'static str> {
+        // Counted first, since the store may confirm it a moment later.
+        let others = self.state.waiting.fetch_add(1, Ordering::Relaxed);
+        let sent = if others >= MOST_WAITING as u64 {
+            Err("too many others wait for the store")
+        } else {
+            self.outbox.send(outgoing).map_err(|_| "the runtime of the task that writes has ended")
+        };
+        if sent.is_err() {
+            self.state.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        sent
     }
 }
 

@@ -132,18 +132,17 @@ impl State {
         timeout(limit, current).await.is_ok()
     }
 
-    /// An attempt was good. Tells whether others had failed just before.
-    pub(super) fn succeeded(&self, attempt: Operation) -> bool {
+    /// Records a good attempt.
+    pub(super) fn succeeded(&self, attempt: Operation) {
         let count = self.count(attempt);
         let failures = count.in_a_row.swap(0, Ordering::Relaxed);
         if failures > 0 {
             count.set_last_error(None);
         }
         observe::store_answered(attempt.name(), failures);
-        failures > 0
     }
 
-    /// An attempt has failed. Tells how many have in a row.
+    /// Records a failed attempt. Returns how many have failed in a row.
     pub(super) fn failed(&self, attempt: Operation, error: StoreError) -> u64 {
         let error = Arc::from(error);
         let count = self.count(attempt);
