@@ -1,6 +1,6 @@
 //! Decides which new tokens a full cache admits.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Remembers a tag of each accepted token, in one of many slots. A later tag in the same slot takes its place.
@@ -24,9 +24,8 @@ impl Doorkeeper {
     }
 
     /// Returns true if the token has probably been seen before, and remembers it.
-    pub(super) fn admits(&self, token: &[u8]) -> bool {
-        // The end of the signature: see the hash of the cache.
-        let hash = self.hasher.hash_one(token.last_chunk::<16>().map_or(token, |end| end));
+    pub(super) fn admits(&self, token: &impl Hash) -> bool {
+        let hash = self.hasher.hash_one(token);
         let tag = (hash >> 48) as u16;
         let slot = &self.tags[hash as usize & (self.tags.len() - 1)];
         // A busy slot is only read.
@@ -41,40 +40,32 @@ impl Doorkeeper {
 mod tests {
     use super::*;
 
-    fn token(n: u32) -> [u8; 20] {
-        let mut token = [0; 20];
-        token[10..14].copy_from_slice(&n.to_be_bytes());
-        token
-    }
-
     #[test]
     fn admits_a_token_the_second_time() {
         let doorkeeper = Doorkeeper::new(1000);
-        let admitted = (0..1000).filter(|n| doorkeeper.admits(&token(*n))).count();
+        let admitted = (0..1000).filter(|n| doorkeeper.admits(n)).count();
         assert!(admitted < 5, "{admitted}");
         // Some lost their slot to a later token.
-        let admitted = (0..1000).filter(|n| doorkeeper.admits(&token(*n))).count();
+        let admitted = (0..1000).filter(|n| doorkeeper.admits(n)).count();
         assert!((350..900).contains(&admitted), "{admitted}");
-        assert!(doorkeeper.admits(&token(999)));
+        assert!(doorkeeper.admits(&999));
     }
 
     #[test]
     fn forgets_tokens_that_many_others_followed() {
         let doorkeeper = Doorkeeper::new(100);
         for n in 0..10_000 {
-            doorkeeper.admits(&token(n));
+            doorkeeper.admits(&n);
         }
-        assert!((0..100).filter(|n| doorkeeper.admits(&token(*n))).count() < 5);
+        assert!((0..100).filter(|n| doorkeeper.admits(n)).count() < 5);
     }
 
     #[test]
-    fn any_size_and_any_token_will_do() {
+    fn any_size_will_do() {
         for entries in [0, 1, 3, usize::MAX] {
             let doorkeeper = Doorkeeper::new(entries);
-            for token in [&b""[..], b"a", &[0xff; 100]] {
-                doorkeeper.admits(token);
-                assert!(doorkeeper.admits(token));
-            }
+            doorkeeper.admits(&7);
+            assert!(doorkeeper.admits(&7), "{entries}");
         }
     }
 }

@@ -152,7 +152,7 @@ impl<C> Store<C> {
         }
         if let Some(doorkeeper) = self.doorkeeper.get()
             && !was_cached
-            && !doorkeeper.admits(token)
+            && !doorkeeper.admits(&Presented(token))
         {
             return;
         }
@@ -230,10 +230,15 @@ impl Hash for Token {
 }
 
 impl Hash for Presented<'_> {
-    /// Hashes only the last 16 bytes: they belong to the signature and are effectively random. A forged token with the same
-    /// end finds the same entry, and then differs from it.
+    /// Hashes 32 bytes of the last quarter. They belong to the signature and are effectively random: with most algorithms the
+    /// last 16, with ML-DSA the first, since its signatures end in counts. A forged token that has the same bytes there finds
+    /// the same entry, and then differs from it.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(self.0.last_chunk::<16>().map_or(self.0, |end| end));
+        let quarter = &self.0[self.0.len() - self.0.len() / 4..];
+        match (quarter.first_chunk::<16>(), quarter.last_chunk::<16>()) {
+            (Some(first), Some(last)) => [*first, *last].as_flattened().hash(state),
+            _ => self.0.hash(state),
+        }
     }
 }
 
@@ -268,5 +273,35 @@ impl<C> Lifecycle<Token, Claims<C>> for Evicted {
 
     fn on_evict(&self, evicted: &mut Self::RequestState, token: Token, claims: Claims<C>) {
         evicted.push((token, claims));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::hash::BuildHasher;
+
+    use super::*;
+
+    #[test]
+    fn hashes_bytes_that_differ_between_signatures() {
+        let hasher = RandomState::new();
+        // (length of what is signed, of the random part of the signature, of its constant end)
+        for (signed, random, end) in
+            [(400, 43, 0), (60, 86, 0), (2000, 342, 0), (400, 3100, 120), (6000, 6000, 120)]
+        {
+            let hashes: HashSet<_> = (0..1000_u32)
+                .map(|n| {
+                    let digest = format!("{:016x}", u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                    let signature: String = digest.chars().cycle().take(random).collect();
+                    let token = format!("{}{signature}{}", "h".repeat(signed), "0".repeat(end));
+                    hasher.hash_one(Presented(token.as_bytes()))
+                })
+                .collect();
+            assert_eq!(hashes.len(), 1000, "{signed}, {random}, {end}");
+        }
+        for short in [&b""[..], b"a", b"a.b.c"] {
+            hasher.hash_one(Presented(short));
+        }
     }
 }

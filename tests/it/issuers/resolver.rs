@@ -686,3 +686,26 @@ async fn tenants_share_one_cache() {
     }
     assert!(COUNTED.load(Ordering::Relaxed) > 30);
 }
+
+#[tokio::test]
+async fn renewed_verifier_does_not_use_verdicts_of_the_old_one() {
+    let audience = Arc::new(Mutex::new(AUDIENCE));
+    let current = Arc::clone(&audience);
+    let resolver = IssuerResolver::new(move |issuer: String| {
+        let audience = *current.lock().unwrap();
+        async move {
+            let verifier = JwtVerifier::<Value>::new(KeySet::hmac(Algorithm::HS256, secret::<32>(1))?);
+            Ok::<_, ConfigError>(Some(verifier.clock(|| at(NOW)).issuer(issuer).audience(audience)))
+        }
+    });
+    let (issuers, token) = (Issuers::default().resolver(resolver), token(TENANT, 1));
+    for _ in 0..2 {
+        assert_eq!(refusal(&issuers, &token).await, None);
+    }
+    *audience.lock().unwrap() = "https://other.example.com";
+    assert_eq!(refusal(&issuers, &token).await, None);
+    assert!(issuers.remove(TENANT));
+    for _ in 0..2 {
+        assert_eq!(refusal(&issuers, &token).await, Some(WrongAudience));
+    }
+}
