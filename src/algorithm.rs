@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::key_type::{Curve, KeyType, ParameterSet};
+
 /// A signature algorithm, by its name in the `alg` of a token or a JWK
 /// ([RFC 7518, section 3.1](https://www.rfc-editor.org/rfc/rfc7518#section-3.1)).
 ///
@@ -19,6 +21,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// assert_eq!(error.to_string(), "unknown algorithm `es256`: names are case-sensitive, use `ES256`");
 /// # Ok::<(), tower_jwt_auth::keys::UnknownAlgorithm>(())
 /// ```
+///
+/// # Size of ML-DSA tokens
+///
+/// An ML-DSA token is several times as long as others: its signature alone takes 3,227, 4,412 or 6,170 characters. The
+/// default of [`max_token_bytes`](crate::JwtVerifier::max_token_bytes) leaves room for 7,500 bytes of claims, but other
+/// programs have limits of their own:
+///
+/// - Browsers store cookies of up to 4,096 bytes
+///   ([RFC 6265, section 6.1](https://www.rfc-editor.org/rfc/rfc6265#section-6.1)). Only a short ML-DSA-44 token fits.
+/// - Proxies limit request headers. nginx allows 8 KiB a field (`large_client_header_buffers`) and Apache 8,190 bytes
+///   (`LimitRequestFieldSize`): with ML-DSA-87 that leaves about 1.4 kB for claims.
+/// - hyper limits all HTTP/2 request headers together to 16 KiB (`max_header_list_size`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -44,23 +58,22 @@ pub enum Algorithm {
     ES256,
     /// ECDSA with the curve P-384 and SHA-384.
     ES384,
+    /// ECDSA with the curve P-521 and SHA-512. The back end `graviola` does not support it.
+    ES512,
     /// EdDSA with the curve Ed25519 ([RFC 8037, section 3.1](https://www.rfc-editor.org/rfc/rfc8037#section-3.1)). The name
     /// `Ed25519` ([RFC 9864, section 2.2](https://www.rfc-editor.org/rfc/rfc9864#section-2.2)) is read as this one.
     EdDSA,
-}
-
-/// The type of key that an algorithm needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyType {
-    Secret,
-    Rsa,
-    P256,
-    P384,
-    Ed25519,
+    /// ML-DSA-44 ([RFC 9964](https://www.rfc-editor.org/rfc/rfc9964)), which resists quantum computers. Only the back end
+    /// `aws-lc-rs` supports it, as the next two. The signature takes 3,227 characters of a token.
+    MlDsa44,
+    /// ML-DSA-65. The signature takes 4,412 characters of a token.
+    MlDsa65,
+    /// ML-DSA-87. The signature takes 6,170 characters of a token.
+    MlDsa87,
 }
 
 impl Algorithm {
-    /// All algorithms that this version of the crate supports.
+    /// All algorithms that this version of the crate supports. Not every [back end](crate#features) has all of them.
     pub const ALL: &[Self] = &[
         Self::HS256,
         Self::HS384,
@@ -73,7 +86,11 @@ impl Algorithm {
         Self::PS512,
         Self::ES256,
         Self::ES384,
+        Self::ES512,
         Self::EdDSA,
+        Self::MlDsa44,
+        Self::MlDsa65,
+        Self::MlDsa87,
     ];
 
     /// The registered name, which is case-sensitive.
@@ -91,7 +108,11 @@ impl Algorithm {
             Self::PS512 => "PS512",
             Self::ES256 => "ES256",
             Self::ES384 => "ES384",
+            Self::ES512 => "ES512",
             Self::EdDSA => "EdDSA",
+            Self::MlDsa44 => "ML-DSA-44",
+            Self::MlDsa65 => "ML-DSA-65",
+            Self::MlDsa87 => "ML-DSA-87",
         }
     }
 
@@ -109,7 +130,11 @@ impl Algorithm {
             "PS512" => Some(Self::PS512),
             "ES256" => Some(Self::ES256),
             "ES384" => Some(Self::ES384),
+            "ES512" => Some(Self::ES512),
             "EdDSA" | "Ed25519" => Some(Self::EdDSA),
+            "ML-DSA-44" => Some(Self::MlDsa44),
+            "ML-DSA-65" => Some(Self::MlDsa65),
+            "ML-DSA-87" => Some(Self::MlDsa87),
             _ => None,
         }
     }
@@ -119,13 +144,26 @@ impl Algorithm {
         Self::ALL.iter().copied().find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(name))
     }
 
+    /// The one algorithm that a key on this curve serves.
+    pub(crate) const fn of_curve(curve: Curve) -> Self {
+        match curve {
+            Curve::P256 => Self::ES256,
+            Curve::P384 => Self::ES384,
+            Curve::P521 => Self::ES512,
+        }
+    }
+
     pub(crate) const fn key_type(self) -> KeyType {
         match self {
             Self::HS256 | Self::HS384 | Self::HS512 => KeyType::Secret,
             Self::RS256 | Self::RS384 | Self::RS512 | Self::PS256 | Self::PS384 | Self::PS512 => KeyType::Rsa,
-            Self::ES256 => KeyType::P256,
-            Self::ES384 => KeyType::P384,
+            Self::ES256 => KeyType::Ec(Curve::P256),
+            Self::ES384 => KeyType::Ec(Curve::P384),
+            Self::ES512 => KeyType::Ec(Curve::P521),
             Self::EdDSA => KeyType::Ed25519,
+            Self::MlDsa44 => KeyType::MlDsa(ParameterSet::MlDsa44),
+            Self::MlDsa65 => KeyType::MlDsa(ParameterSet::MlDsa65),
+            Self::MlDsa87 => KeyType::MlDsa(ParameterSet::MlDsa87),
         }
     }
 }
@@ -156,20 +194,32 @@ impl<'de> Deserialize<'de> for Algorithm {
     }
 }
 
-/// The error for a name that is not that of a supported [`Algorithm`].
+/// The error for a name that is not that of a supported [`Algorithm`], or for an algorithm that another library lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownAlgorithm {
     name: String,
+    /// The library that does not have it, if it is not this one.
+    library: Option<&'static str>,
 }
 
 impl UnknownAlgorithm {
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned() }
+        Self { name: name.to_owned(), library: None }
+    }
+}
+
+#[cfg(feature = "jsonwebtoken-12")]
+impl UnknownAlgorithm {
+    pub(crate) fn to(library: &'static str, algorithm: Algorithm) -> Self {
+        Self { library: Some(library), ..Self::new(algorithm.as_str()) }
     }
 }
 
 impl Display for UnknownAlgorithm {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(library) = self.library {
+            return write!(f, "{library} does not support {}", self.name);
+        }
         write!(f, "unknown algorithm `{}`: ", self.name.escape_debug())?;
         match Algorithm::meant_by(&self.name) {
             Some(meant) => write!(f, "names are case-sensitive, use `{meant}`"),
@@ -190,7 +240,7 @@ mod tests {
     #[test]
     fn lists_every_algorithm_once() {
         // A new variant comes last or is seen here.
-        assert_eq!(Algorithm::ALL.len(), Algorithm::EdDSA as usize + 1);
+        assert_eq!(Algorithm::ALL.len(), Algorithm::MlDsa87 as usize + 1);
         for (position, algorithm) in Algorithm::ALL.iter().enumerate() {
             assert_eq!(*algorithm as usize, position);
             assert_eq!(Algorithm::named(algorithm.as_str()), Some(*algorithm));

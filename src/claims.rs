@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::challenge::Challenge;
+use crate::conditions::Conditions;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::observe::{About, MayBeLogged};
@@ -50,6 +51,7 @@ pub struct Claims<C> {
 }
 
 struct Verified<C> {
+    conditions: Conditions,
     claims: C,
     token: TokenInfo,
 }
@@ -65,7 +67,12 @@ impl<C> Claims<C> {
     /// Creates claims with what is known of their token, for your own [`Verify`](crate::Verify).
     #[must_use]
     pub fn from_parts(claims: C, token: TokenInfo) -> Self {
-        Self { verified: Arc::new(Verified { claims, token }), challenge: None }
+        Self::verified(claims, token, Conditions::default())
+    }
+
+    #[inline]
+    pub(crate) fn verified(claims: C, token: TokenInfo, conditions: Conditions) -> Self {
+        Self { verified: Arc::new(Verified { conditions, claims, token }), challenge: None }
     }
 
     /// Returns what is known of the token besides its claims: expiry, issuer and key ID.
@@ -143,7 +150,12 @@ impl<C> Claims<C> {
         token.may_be_logged.about(|| token.issuer(), || token.kid())
     }
 
-    /// What the clones of one `Claims` share, besides what is on the heap for `C`.
+    #[inline]
+    pub(crate) fn conditions(&self) -> &Conditions {
+        &self.verified.conditions
+    }
+
+    /// Size of the allocation shared by all clones, excluding heap data owned by `C`.
     pub(crate) const HELD_BYTES: usize = size_of::<Verified<C>>() + 2 * size_of::<usize>();
 
     pub(crate) fn challenge(&self) -> Option<&Arc<Challenge>> {

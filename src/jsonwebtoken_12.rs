@@ -20,12 +20,12 @@ impl TryFrom<jsonwebtoken::Algorithm> for Algorithm {
     }
 }
 
+/// jsonwebtoken 12 supports neither ES512 nor ML-DSA.
 impl TryFrom<Algorithm> for jsonwebtoken::Algorithm {
     type Error = UnknownAlgorithm;
 
     fn try_from(algorithm: Algorithm) -> Result<Self, UnknownAlgorithm> {
-        let name = algorithm.as_str();
-        name.parse().map_err(|_| UnknownAlgorithm::new(name))
+        algorithm.as_str().parse().map_err(|_| UnknownAlgorithm::to("jsonwebtoken 12", algorithm))
     }
 }
 

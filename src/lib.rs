@@ -164,9 +164,9 @@
 //!
 //! | feature | default | what it does |
 //! |---|---|---|
-//! | `aws-lc-rs` | yes | RSA, EC and Ed25519 signatures are checked by [AWS-LC](https://docs.rs/aws-lc-rs): the fastest; builds a C library |
-//! | `rust-crypto` | no | they are checked by the [RustCrypto](https://github.com/RustCrypto) crates: Rust alone |
-//! | `graviola` | no | they are checked by [graviola](https://docs.rs/graviola): no C compiler, x86-64 and aarch64 only |
+//! | `aws-lc-rs` | yes | RSA, EC, Ed25519 and ML-DSA signatures are checked by [AWS-LC](https://docs.rs/aws-lc-rs): the fastest; builds a C library |
+//! | `rust-crypto` | no | they are checked by the [RustCrypto](https://github.com/RustCrypto) crates: Rust alone; no ML-DSA |
+//! | `graviola` | no | they are checked by [graviola](https://docs.rs/graviola): no C compiler, x86-64 and aarch64 only; no ES512, no ML-DSA |
 //! | `remote-keys` | no | `RemoteKeys`: keys from any OpenID provider, fetched by `HttpsClient`, which brings its own TLS (rustls on aws-lc-rs, so that it builds a C library) |
 //! | `remote-keys-core` | no | `RemoteKeys` without an HTTP client, for an `HttpClient` of your own; `IssuerResolver`: tenants that are looked up, in a database for example |
 //! | `issue` | no | `TokenIssuer`: tokens of one's own, and keys that rotate |
@@ -212,6 +212,7 @@ mod caching;
 mod challenge;
 mod challenges;
 mod claims;
+mod conditions;
 mod config_error;
 mod credential;
 mod crypto;
@@ -227,6 +228,7 @@ pub mod issue;
 mod jsonwebtoken_12;
 #[cfg(feature = "remote-keys-core")]
 pub mod jwks;
+mod key_type;
 pub mod keys;
 mod kind;
 mod layer;

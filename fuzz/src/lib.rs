@@ -8,8 +8,12 @@ use std::fmt::{self, Formatter};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ML_DSA_44_SIGNING, PqdsaKeyPair,
+};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Request, Response, Uri};
 use jsonwebtoken::EncodingKey;
@@ -38,52 +42,70 @@ pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// One key of each family, with the private half to sign with.
+/// One key of each type, with the private half to sign with.
 pub struct Signer {
     pub algorithm: Algorithm,
     /// Both its `kid` and the `alg` of its tokens.
     pub name: &'static str,
-    pub private: EncodingKey,
+    private: Private,
     pub public: Key,
 }
 
-pub static SIGNERS: LazyLock<[Signer; 4]> = LazyLock::new(|| {
+/// AWS-LC has the algorithms that jsonwebtoken lacks.
+enum Private {
+    Jsonwebtoken(EncodingKey),
+    Es512(EcdsaKeyPair),
+    MlDsa44(PqdsaKeyPair),
+}
+
+/// The DER in a PEM.
+fn der(pem: &[u8]) -> Vec<u8> {
+    let pem = std::str::from_utf8(pem).unwrap();
+    STANDARD.decode(pem.lines().filter(|line| !line.starts_with("-----")).collect::<String>()).unwrap()
+}
+
+pub static SIGNERS: LazyLock<[Signer; 6]> = LazyLock::new(|| {
     macro_rules! pem {
         ($name:literal) => {
             include_bytes!(concat!("../../tests/fixtures/", $name, ".pem"))
         };
     }
-    let signer = |algorithm, name, private: Result<_, _>, public: Result<Key, _>| Signer {
-        algorithm,
-        name,
-        private: private.unwrap(),
-        public: public.unwrap().with_kid(name),
+    let signer_by = |algorithm: Algorithm, private, public: Result<Key, _>| {
+        let name = algorithm.as_str();
+        Signer { algorithm, name, private, public: public.unwrap().with_kid(name) }
     };
+    let signer = |algorithm, private: Result<_, _>, public| {
+        signer_by(algorithm, Private::Jsonwebtoken(private.unwrap()), public)
+    };
+    let p521 = EcdsaKeyPair::from_pkcs8(&ECDSA_P521_SHA512_FIXED_SIGNING, &der(pem!("p521.private")));
+    let ml_dsa = PqdsaKeyPair::from_pkcs8(&ML_DSA_44_SIGNING, &der(pem!("mldsa44.private")));
     let (rsa, ec, ed) = (pem!("rsa2048.private"), pem!("p256.private"), pem!("ed25519.private"));
     [
-        signer(
-            Algorithm::HS256,
-            "HS256",
-            EncodingKey::from_secret(SECRET),
-            Key::hmac(Algorithm::HS256, SECRET),
-        ),
+        signer(Algorithm::HS256, EncodingKey::from_secret(SECRET), Key::hmac(Algorithm::HS256, SECRET)),
         signer(
             Algorithm::ES256,
-            "ES256",
             EncodingKey::from_ec_pem(ec),
             Key::pem(Algorithm::ES256, pem!("p256.public")),
         ),
         signer(
             Algorithm::EdDSA,
-            "EdDSA",
             EncodingKey::from_ed_pem(ed),
             Key::pem(Algorithm::EdDSA, pem!("ed25519.public")),
         ),
         signer(
             Algorithm::RS256,
-            "RS256",
             EncodingKey::from_rsa_pem(rsa),
             Key::pem(Algorithm::RS256, pem!("rsa2048.public")),
+        ),
+        signer_by(
+            Algorithm::ES512,
+            Private::Es512(p521.unwrap()),
+            Key::pem(Algorithm::ES512, pem!("p521.public")),
+        ),
+        signer_by(
+            Algorithm::MlDsa44,
+            Private::MlDsa44(ml_dsa.unwrap()),
+            Key::pem(Algorithm::MlDsa44, pem!("mldsa44.public")),
         ),
     ]
 });
@@ -97,14 +119,33 @@ impl Signer {
     /// A token of just these two texts.
     pub fn token(&self, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
         let signed = format!("{}.{}", base64url(header), base64url(payload));
-        let signature =
-            jsonwebtoken::crypto::sign(signed.as_bytes(), &self.private, for_oracle(self.algorithm)).unwrap();
+        let message = signed.as_bytes();
+        let signature = match &self.private {
+            Private::Jsonwebtoken(key) => {
+                jsonwebtoken::crypto::sign(message, key, for_oracle(self.algorithm)).unwrap()
+            }
+            Private::Es512(key) => base64url(key.sign(&SystemRandom::new(), message).unwrap()),
+            Private::MlDsa44(key) => {
+                let mut signature = vec![0; ML_DSA_44_SIGNING.signature_len()];
+                key.sign(message, &mut signature).unwrap();
+                base64url(signature)
+            }
+        };
         format!("{signed}.{signature}")
     }
 
     /// The public half as a JWK, of HS256 the secret.
     pub fn jwk(&self) -> Value {
-        json!(Jwk::from_encoding_key(&self.private, for_oracle(self.algorithm)).unwrap())
+        match &self.private {
+            Private::Jsonwebtoken(key) => {
+                json!(Jwk::from_encoding_key(key, for_oracle(self.algorithm)).unwrap())
+            }
+            Private::Es512(key) => {
+                let (x, y) = key.public_key().as_ref()[1..].split_at(66);
+                json!({"kty": "EC", "crv": "P-521", "x": base64url(x), "y": base64url(y)})
+            }
+            Private::MlDsa44(key) => json!({"kty": "AKP", "pub": base64url(key.public_key())}),
+        }
     }
 
     /// The header that its tokens have as a rule.

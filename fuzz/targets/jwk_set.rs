@@ -1,6 +1,6 @@
 //! JWK sets, against a plain reading of RFC 7517: which keys are used, which tokens they let pass.
 //!
-//! An input is the set. `{HS256}`, `{ES256}`, `{EdDSA}` and `{RS256}` stand for the members of a key that has signed a token.
+//! An input is the set. `{HS256}`, `{ES256}`, `{EdDSA}`, `{RS256}`, `{ES512}` and `{ML-DSA-44}` stand for the members of a key that has signed a token.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -26,7 +26,7 @@ static MATERIALS: LazyLock<Vec<Material>> = LazyLock::new(|| {
         let Value::Object(mut members) = signer.jwk() else {
             unreachable!("a JWK is an object");
         };
-        members.retain(|name, _| ["kty", "crv", "x", "y", "n", "e", "k"].contains(&&**name));
+        members.retain(|name, _| ["kty", "crv", "x", "y", "n", "e", "k", "pub"].contains(&&**name));
         Material { signer: signer.name, members }
     };
     SIGNERS.iter().map(material).collect()
@@ -53,6 +53,8 @@ static FORGED: LazyLock<Vec<String>> = LazyLock::new(|| {
         ("ES256", vec![0; 64]),
         ("RS256", vec![0; 256]),
         ("HS256", vec![]),
+        ("ES512", vec![0; 132]),
+        ("ML-DSA-44", vec![0; 2420]),
     ];
     let forged = |(alg, signature): (&str, Vec<u8>)| {
         let header = json!({"alg": alg}).to_string();
@@ -91,7 +93,8 @@ fn read(jwk: &str) -> Plain {
     let kid = text("kid").filter(|_| members.count("kid") == 1);
     let strings = ["kty", "crv", "kid", "alg", "use"];
     let (kty, crv, alg) = (text("kty"), text("crv"), text("alg"));
-    let used = [&strings[..], &["key_ops", "d"]].concat();
+    let private = if kty.as_deref() == Some("AKP") { "priv" } else { "d" };
+    let used = [&strings[..], &["key_ops", private]].concat();
     let is_there = |name| members.get(name).is_some_and(|value| value != "null");
     // Lone surrogates, numbers out of range, more than 128 levels.
     let is_readable = serde_json::from_str::<Value>(jwk).is_ok();
@@ -99,7 +102,7 @@ fn read(jwk: &str) -> Plain {
         || used.iter().any(|name| members.count(name) > 1)
         || strings.iter().any(|name| is_there(name) && text(name).is_none())
         || text("use").is_some_and(|usage| usage != "sig")
-        || is_there("d")
+        || is_there(private)
     {
         return no(kid);
     }
@@ -114,6 +117,8 @@ fn read(jwk: &str) -> Plain {
         }
         (Some("EC"), Some("P-256")) => (&["ES256"], Some("ES256"), &["x", "y"]),
         (Some("EC"), Some("P-384")) => (&["ES384"], Some("ES384"), &["x", "y"]),
+        (Some("EC"), Some("P-521")) => (&["ES512"], Some("ES512"), &["x", "y"]),
+        (Some("AKP"), _) => (&["ML-DSA-44", "ML-DSA-65", "ML-DSA-87"], None, &["pub"]),
         (Some("OKP"), Some("Ed25519")) => (&["EdDSA", "Ed25519"], Some("EdDSA"), &["x"]),
         (Some("oct"), _) => (&["HS256", "HS384", "HS512"], None, &["k"]),
         _ => return no(kid),
@@ -141,6 +146,10 @@ fn read(jwk: &str) -> Plain {
         "HS512" => len >= 64,
         "ES256" => numbers.iter().all(|number| number.len() == 32),
         "ES384" => numbers.iter().all(|number| number.len() == 48),
+        "ES512" => numbers.iter().all(|number| number.len() == 66),
+        "ML-DSA-44" => len == 1312,
+        "ML-DSA-65" => len == 1952,
+        "ML-DSA-87" => len == 2592,
         "EdDSA" | "Ed25519" => len == 32,
         _ => (256..=1024).contains(&len),
     };
@@ -223,7 +232,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let texts = texts.expect("it has been read");
     let jwks: Vec<_> = texts.iter().filter_map(|jwk| serde_json::from_str::<Value>(jwk.get()).ok()).collect();
     let secrets: Vec<_> = jwks.iter().filter_map(|jwk| decode(jwk["k"].as_str()?)).collect();
-    for (jwk, name) in jwks.iter().take(4).flat_map(|jwk| ["x", "n", "kid"].map(|name| (jwk, name))) {
+    for (jwk, name) in jwks.iter().take(4).flat_map(|jwk| ["x", "n", "pub", "kid"].map(|name| (jwk, name))) {
         let Some(text) = jwk[name].as_str() else {
             continue;
         };

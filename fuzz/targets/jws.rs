@@ -20,11 +20,13 @@ use tower_jwt_auth_fuzz::{
 };
 
 /// The good tokens, one of each algorithm. They are files, since no two ECDSA signatures are the same.
-static SIGNED: [&str; 4] = [
+static SIGNED: [&str; 6] = [
     include_str!("../seeds/jws/token-hs256"),
     include_str!("../seeds/jws/token-es256"),
     include_str!("../seeds/jws/token-eddsa"),
     include_str!("../seeds/jws/token-rs256"),
+    include_str!("../seeds/jws/token-es512"),
+    include_str!("../seeds/jws/token-ml-dsa-44"),
 ];
 
 /// Keys that remember the header of a token, and a verifier that remembers all of it.
@@ -147,7 +149,19 @@ fn refusal(signer: &Signer, header: &[u8]) -> Option<AuthErrorKind> {
     if typ.is_some_and(|typ| !["jwt", "at+jwt"].contains(&typ.strip_prefix("application/").unwrap_or(&typ))) {
         return Some(WrongTokenType);
     }
-    let known = ["HS384", "HS512", "RS384", "RS512", "PS256", "PS384", "PS512", "ES384", "Ed25519"];
+    let known = [
+        "HS384",
+        "HS512",
+        "RS384",
+        "RS512",
+        "PS256",
+        "PS384",
+        "PS512",
+        "ES384",
+        "Ed25519",
+        "ML-DSA-65",
+        "ML-DSA-87",
+    ];
     let of_alg =
         SIGNERS.iter().find(|signer| signer.name == alg || (alg == "Ed25519" && signer.name == "EdDSA"));
     let of_kid = text("kid").map(|kid| SIGNERS.iter().find(|signer| signer.name == kid));

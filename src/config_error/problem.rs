@@ -40,6 +40,12 @@ pub(crate) enum ConfigProblem {
         needed: &'static str,
         got: String,
     },
+    /// `instead` names features of this crate.
+    NotInBackEnd {
+        back_end: &'static str,
+        algorithm: Algorithm,
+        instead: &'static str,
+    },
     MalformedJwk {
         expected: &'static str,
     },
@@ -135,9 +141,10 @@ impl ConfigProblem {
             Self::MalformedKey { .. } | Self::MalformedJwk { .. } | Self::InvalidJwk { .. } => {
                 ConfigErrorKind::InvalidKey
             }
-            Self::RsaKeySize { .. } | Self::UnsupportedByBackEnd { .. } | Self::UnsupportedJwk { .. } => {
-                ConfigErrorKind::UnsupportedKey
-            }
+            Self::RsaKeySize { .. }
+            | Self::UnsupportedByBackEnd { .. }
+            | Self::NotInBackEnd { .. }
+            | Self::UnsupportedJwk { .. } => ConfigErrorKind::UnsupportedKey,
             Self::NoUsableKeys { .. } => ConfigErrorKind::NoUsableKeys,
             Self::DuplicateKeyId { .. } => ConfigErrorKind::DuplicateKeyId,
             Self::UnknownKeyId { .. } => ConfigErrorKind::UnknownKeyId,
@@ -201,6 +208,9 @@ impl Display for ConfigProblem {
             }
             Self::UnsupportedByBackEnd { back_end, algorithm, needed, got } => {
                 write!(f, "{back_end} needs {needed} for {algorithm}, got {got}")
+            }
+            Self::NotInBackEnd { back_end, algorithm, instead } => {
+                write!(f, "{back_end} does not support {algorithm}; enable the feature {instead}")
             }
             Self::MalformedJwk { expected } => write!(f, "the text is not {expected}"),
             Self::InvalidJwk { reason } | Self::UnsupportedJwk { reason } => {

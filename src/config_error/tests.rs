@@ -79,6 +79,15 @@ fn each_problem_has_a_kind_and_a_text() {
             "graviola needs a processor with aes and sha2 for ES256, got one without sha2",
         ),
         (
+            ConfigProblem::NotInBackEnd {
+                back_end: "graviola",
+                algorithm: Algorithm::ES512,
+                instead: "`aws-lc-rs` or `rust-crypto`",
+            },
+            Kind::UnsupportedKey,
+            "graviola does not support ES512; enable the feature `aws-lc-rs` or `rust-crypto`",
+        ),
+        (
             ConfigProblem::MalformedJwk { expected: "a JWK set" },
             Kind::InvalidKey,
             "the text is not a JWK set",

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use super::secret;
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
+use crate::key_type::{Curve, KeyType, ParameterSet};
 
 /// A key as its bytes, before a back end has made it ready.
 #[derive(Clone, Copy)]
@@ -16,9 +17,10 @@ pub(crate) enum Material<'a> {
         e: &'a [u8],
     },
     /// A point on the curve, uncompressed (SEC 1, section 2.3.3).
-    P256(&'a [u8]),
-    P384(&'a [u8]),
+    Ec(Curve, &'a [u8]),
     Ed25519(&'a [u8]),
+    /// FIPS 204, section 7.2.
+    MlDsa(ParameterSet, &'a [u8]),
 }
 
 /// Tells whether two keys check the same signatures: made of the algorithm and the key's bytes.
@@ -28,7 +30,7 @@ impl Material<'_> {
     pub(crate) fn fingerprint(self, algorithm: Algorithm) -> Fingerprint {
         let (first, second): (&[u8], &[u8]) = match self {
             Self::Rsa { n, e } => (n, e),
-            Self::Secret(bytes) | Self::P256(bytes) | Self::P384(bytes) | Self::Ed25519(bytes) => {
+            Self::Secret(bytes) | Self::Ec(_, bytes) | Self::Ed25519(bytes) | Self::MlDsa(_, bytes) => {
                 (bytes, &[])
             }
         };
@@ -40,34 +42,25 @@ impl Material<'_> {
 
     /// What every back end demands of a key.
     pub(super) fn check(self, algorithm: Algorithm) -> Result<(), ConfigError> {
-        let wrong_type = ConfigProblem::WrongKeyType { algorithm, key: self.name() };
-        match (self, algorithm) {
-            (Self::Secret(secret), Algorithm::HS256) => secret::check(secret, algorithm, 32),
-            (Self::Secret(secret), Algorithm::HS384) => secret::check(secret, algorithm, 48),
-            (Self::Secret(secret), Algorithm::HS512) => secret::check(secret, algorithm, 64),
-            (
-                Self::Rsa { n, e },
-                Algorithm::RS256
-                | Algorithm::RS384
-                | Algorithm::RS512
-                | Algorithm::PS256
-                | Algorithm::PS384
-                | Algorithm::PS512,
-            ) => check_rsa(n, e),
-            (Self::P256(point), Algorithm::ES256) => check_point(point, 32),
-            (Self::P384(point), Algorithm::ES384) => check_point(point, 48),
-            (Self::Ed25519(key), Algorithm::EdDSA) => check_ed25519(key),
-            _ => Err(wrong_type.into()),
+        if self.key_type() != algorithm.key_type() {
+            return Err(ConfigProblem::WrongKeyType { algorithm, key: self.key_type().name() }.into());
+        }
+        match self {
+            Self::Secret(secret) => secret::check(secret, algorithm),
+            Self::Rsa { n, e } => check_rsa(n, e),
+            Self::Ec(curve, point) => check_point(point, curve.bytes()),
+            Self::Ed25519(key) => check_ed25519(key),
+            Self::MlDsa(set, key) => check_ml_dsa(set, key),
         }
     }
 
-    fn name(self) -> &'static str {
+    fn key_type(self) -> KeyType {
         match self {
-            Self::Secret(_) => "a symmetric secret",
-            Self::Rsa { .. } => "an RSA key",
-            Self::P256(_) => "a P-256 key",
-            Self::P384(_) => "a P-384 key",
-            Self::Ed25519(_) => "an Ed25519 key",
+            Self::Secret(_) => KeyType::Secret,
+            Self::Rsa { .. } => KeyType::Rsa,
+            Self::Ec(curve, _) => KeyType::Ec(curve),
+            Self::Ed25519(_) => KeyType::Ed25519,
+            Self::MlDsa(set, _) => KeyType::MlDsa(set),
         }
     }
 }
@@ -127,6 +120,21 @@ fn check_ed25519(key: &[u8]) -> Result<(), ConfigError> {
         .into());
     }
     Ok(())
+}
+
+/// Every string of the right length is a public key: ten bits for each coefficient (FIPS 204, algorithm 23).
+fn check_ml_dsa(set: ParameterSet, key: &[u8]) -> Result<(), ConfigError> {
+    if key.len() == set.public_key_bytes() {
+        return Ok(());
+    }
+    Err(ConfigProblem::MalformedKey {
+        reason: match set {
+            ParameterSet::MlDsa44 => "an ML-DSA-44 key has 1312 bytes",
+            ParameterSet::MlDsa65 => "an ML-DSA-65 key has 1952 bytes",
+            ParameterSet::MlDsa87 => "an ML-DSA-87 key has 2592 bytes",
+        },
+    }
+    .into())
 }
 
 /// The y coordinates of the eight points on edwards25519 whose order divides the cofactor (RFC 7748, section 6.1 tells

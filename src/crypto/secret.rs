@@ -58,7 +58,8 @@ fn is_mac<M: Mac + Clone>(key: &M, message: &[u8], signature: &[u8]) -> bool {
 }
 
 /// Refuses a secret that is too short, and key material, which others may be able to read.
-pub(crate) fn check(secret: &[u8], algorithm: Algorithm, needed: usize) -> Result<(), ConfigError> {
+pub(crate) fn check(secret: &[u8], algorithm: Algorithm) -> Result<(), ConfigError> {
+    let needed = hash_bytes(algorithm);
     let got = counted(secret, needed);
     if got < needed {
         return Err(ConfigProblem::SecretTooShort { algorithm, needed, got, length: secret.len() }.into());
@@ -66,6 +67,15 @@ pub(crate) fn check(secret: &[u8], algorithm: Algorithm, needed: usize) -> Resul
     match KeyMaterial::detect(secret) {
         Some(found) => Err(ConfigProblem::WrongKeyType { algorithm, key: found.kind.as_secret() }.into()),
         None => Ok(()),
+    }
+}
+
+/// The length of the hash, and the least of a secret (RFC 7518, section 3.2).
+pub(crate) const fn hash_bytes(algorithm: Algorithm) -> usize {
+    match algorithm {
+        Algorithm::HS384 => 48,
+        Algorithm::HS512 => 64,
+        _ => 32,
     }
 }
 

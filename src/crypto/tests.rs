@@ -1,7 +1,12 @@
 //! Signatures that are known to be good, and what is nearly but not quite one, with every back end that is on.
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING,
+    ML_DSA_87_SIGNING, PqdsaKeyPair,
+};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, jwk};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -10,8 +15,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Check, Material, VerifyingKey};
-use crate::algorithm::{Algorithm, KeyType};
+use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
+use crate::key_type::{Curve, KeyType, ParameterSet};
 use crate::verify::{JwksRules, Key};
 
 macro_rules! with_every_back_end {
@@ -52,6 +58,10 @@ with_every_back_end! {
 trait BackEnd: Check {
     /// [Signers](signers) by name, and what is said of their public keys.
     const LACKING: &[(&str, &str)] = &[];
+
+    fn lacks(algorithm: Algorithm) -> bool {
+        Self::LACKING.iter().any(|(name, _)| *name == algorithm.as_str())
+    }
 }
 
 #[cfg(feature = "aws-lc-rs")]
@@ -63,16 +73,25 @@ impl BackEnd for super::graviola::PublicKey {
 }
 
 #[cfg(feature = "rust-crypto")]
-impl BackEnd for super::rust_crypto::PublicKey {}
+impl BackEnd for super::rust_crypto::PublicKey {
+    const LACKING: &[(&str, &str)] = &[
+        ("ML-DSA-44", "rust-crypto does not support ML-DSA-44; enable the feature `aws-lc-rs`"),
+        ("ML-DSA-65", "rust-crypto does not support ML-DSA-65; enable the feature `aws-lc-rs`"),
+        ("ML-DSA-87", "rust-crypto does not support ML-DSA-87; enable the feature `aws-lc-rs`"),
+    ];
+}
 
 #[cfg_attr(not(feature = "graviola"), expect(dead_code, reason = "the other back ends lack nothing"))]
-const LACKING_IN_GRAVIOLA: [(&str, &str); 2] = [
+const LACKING_IN_GRAVIOLA: [(&str, &str); 6] = [
+    ("ES512", "graviola does not support ES512; enable the feature `aws-lc-rs` or `rust-crypto`"),
+    ("ML-DSA-44", "graviola does not support ML-DSA-44; enable the feature `aws-lc-rs`"),
+    ("ML-DSA-65", "graviola does not support ML-DSA-65; enable the feature `aws-lc-rs`"),
+    ("ML-DSA-87", "graviola does not support ML-DSA-87; enable the feature `aws-lc-rs`"),
     ("RS256 of 2049 bits", "graviola needs an RSA modulus of a multiple of 64 bits for RS256, got 2049"),
     ("PS256 of 2049 bits", "graviola needs an RSA modulus of a multiple of 64 bits for PS256, got 2049"),
 ];
 
-/// What RFC 7515, 7520 and 8037 sign, but for ES512, which is not supported (RFC 7515, A.4; RFC 7520, 4.3
-/// and the second signature of 4.8), and for repetitions. Of the keys only the public members.
+/// The signatures of RFC 7515, 7520, 8037 and 9964, without repetitions. Of the keys only the public members.
 const RFC_SIGNATURES: &str = include_str!("../../tests/fixtures/rfc-signatures.json");
 
 /// Made with the private keys below, by rules that are not quite those of RFC 7518.
@@ -86,17 +105,27 @@ const RSA_2112: &[u8] = include_bytes!("../../tests/fixtures/rsa2112.private.pem
 const RSA_2049: &[u8] = include_bytes!("../../tests/fixtures/rsa2049.private.pem");
 const P256: &[u8] = include_bytes!("../../tests/fixtures/p256.private.pem");
 const P384: &[u8] = include_bytes!("../../tests/fixtures/p384.private.pem");
+const P521: &[u8] = include_bytes!("../../tests/fixtures/p521.private.pem");
 const ED25519: &[u8] = include_bytes!("../../tests/fixtures/ed25519.private.pem");
+const ML_DSA_44: &[u8] = include_bytes!("../../tests/fixtures/mldsa44.private.pem");
+const ML_DSA_65: &[u8] = include_bytes!("../../tests/fixtures/mldsa65.private.pem");
+const ML_DSA_87: &[u8] = include_bytes!("../../tests/fixtures/mldsa87.private.pem");
 
-fn examples_of_the_rfcs<P: Check>() {
+fn examples_of_the_rfcs<P: BackEnd>() {
     for row in rows(RFC_SIGNATURES) {
+        if P::lacks(row.alg) {
+            continue;
+        }
         let key: VerifyingKey<P> = key_of(row.alg, &row.jwk).unwrap();
         assert_sound(&row.name, &key, row.message(), &row.signature());
     }
 }
 
-fn examples_of_the_rfcs_with_other_keys<P: Check>() {
+fn examples_of_the_rfcs_with_other_keys<P: BackEnd>() {
     for row in rows(RFC_SIGNATURES) {
+        if P::lacks(row.alg) {
+            continue;
+        }
         let fits = |algorithm, jwk: &Value| {
             key_of::<P>(algorithm, jwk).is_ok_and(|key| key.verify(row.message(), &row.signature()))
         };
@@ -114,6 +143,9 @@ fn examples_of_the_rfcs_with_other_keys<P: Check>() {
 #[test]
 fn examples_of_the_rfcs_as_jwk() {
     for row in rows(RFC_SIGNATURES) {
+        if <super::PublicKey as BackEnd>::lacks(row.alg) {
+            continue;
+        }
         // Those of RFC 7520 name no `alg`.
         let rules = match row.alg.key_type() {
             KeyType::Rsa => JwksRules::new().rsa_algorithm(row.alg),
@@ -131,14 +163,14 @@ fn examples_of_the_rfcs_as_jwk() {
 fn signatures_of_jsonwebtoken<P: BackEnd>() {
     for (Signer { name, algorithm, key }, public) in supported_signers::<P>() {
         let message = b"header.payload";
-        assert_sound(&name, &public, message, &sign(algorithm, &key, message));
+        assert_sound(&name, &public, message, &key.sign(algorithm, message));
     }
 }
 
 fn tampered_signatures_of_jsonwebtoken<P: BackEnd>() {
     for (Signer { name, algorithm, key }, public) in supported_signers::<P>() {
         let message = b"header.payload";
-        let signature = sign(algorithm, &key, message);
+        let signature = key.sign(algorithm, message);
         assert!(public.verify(message, &signature), "{name}");
 
         let len = signature.len();
@@ -172,8 +204,8 @@ fn tampered_signatures_of_jsonwebtoken<P: BackEnd>() {
 fn odd_signatures<P: Check>() {
     for row in rows(ODD_SIGNATURES) {
         let (key, message, signature) = (signer(row.alg), row.message(), row.signature());
-        let public: VerifyingKey<P> = public_half(row.alg, &key).unwrap();
-        assert!(public.verify(message, &sign(row.alg, &key, message)), "{}: good", row.name);
+        let public: VerifyingKey<P> = key.public(row.alg).unwrap();
+        assert!(public.verify(message, &key.sign(row.alg, message)), "{}: good", row.name);
         assert!(!public.verify(message, &signature), "{}", row.name);
         // One lacks nothing but a zero.
         let good = public.verify(message, &[&[0], &*signature].concat());
@@ -246,14 +278,52 @@ fn rows(table: &str) -> Vec<Row> {
 struct Signer {
     name: String,
     algorithm: Algorithm,
-    key: EncodingKey,
+    key: PrivateHalf,
+}
+
+/// A private key of another library than the one that is tested; AWS-LC has those that jsonwebtoken lacks.
+enum PrivateHalf {
+    Jsonwebtoken(EncodingKey),
+    P521(EcdsaKeyPair),
+    MlDsa(ParameterSet, PqdsaKeyPair),
+}
+
+impl PrivateHalf {
+    fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Jsonwebtoken(key) => {
+                decode(&jsonwebtoken::crypto::sign(message, key, for_signer(algorithm)).unwrap())
+            }
+            Self::P521(key) => key.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec(),
+            Self::MlDsa(_, key) => {
+                let mut signature = vec![0; key.algorithm().signature_len()];
+                key.sign(message, &mut signature).unwrap();
+                signature
+            }
+        }
+    }
+
+    fn public<P: Check>(&self, algorithm: Algorithm) -> Result<VerifyingKey<P>, ConfigError> {
+        match self {
+            Self::Jsonwebtoken(key) => {
+                let jwk = jwk::Jwk::from_encoding_key(key, for_signer(algorithm)).unwrap();
+                key_of(algorithm, &serde_json::to_value(jwk).unwrap())
+            }
+            Self::P521(key) => {
+                VerifyingKey::prepare(algorithm, Material::Ec(Curve::P521, key.public_key().as_ref()))
+            }
+            Self::MlDsa(set, key) => {
+                VerifyingKey::prepare(algorithm, Material::MlDsa(*set, key.public_key().as_ref()))
+            }
+        }
+    }
 }
 
 /// Those whose keys the back end takes, each with its public half; demands that it refuses just the others.
 fn supported_signers<P: BackEnd>() -> Vec<(Signer, VerifyingKey<P>)> {
     let supported = signers().into_iter().filter_map(|signer| {
         let lacking = P::LACKING.iter().find(|(name, _)| *name == signer.name);
-        match public_half(signer.algorithm, &signer.key) {
+        match signer.key.public(signer.algorithm) {
             Ok(public) => {
                 assert_eq!(lacking, None, "{} is taken", signer.name);
                 Some((signer, public))
@@ -278,35 +348,44 @@ fn signers() -> Vec<Signer> {
         [Algorithm::RS256, Algorithm::PS256].map(|algorithm| Signer {
             name: format!("{algorithm} of {bits} bits"),
             algorithm,
-            key: EncodingKey::from_rsa_pem(pem).unwrap(),
+            key: PrivateHalf::Jsonwebtoken(EncodingKey::from_rsa_pem(pem).unwrap()),
         })
     });
     ordinary.chain(uneven).collect()
 }
 
-fn signer(algorithm: Algorithm) -> EncodingKey {
+fn signer(algorithm: Algorithm) -> PrivateHalf {
     let key = match algorithm.key_type() {
         KeyType::Secret => EncodingKey::from_secret(SECRET),
         KeyType::Rsa => EncodingKey::from_rsa_pem(RSA_2048),
-        KeyType::P256 => EncodingKey::from_ec_pem(P256),
-        KeyType::P384 => EncodingKey::from_ec_pem(P384),
+        KeyType::Ec(Curve::P256) => EncodingKey::from_ec_pem(P256),
+        KeyType::Ec(Curve::P384) => EncodingKey::from_ec_pem(P384),
+        KeyType::Ec(Curve::P521) => {
+            let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P521_SHA512_FIXED_SIGNING, &der(P521));
+            return PrivateHalf::P521(key.unwrap());
+        }
         KeyType::Ed25519 => EncodingKey::from_ed_pem(ED25519),
+        KeyType::MlDsa(set) => {
+            let (parameters, pem) = match set {
+                ParameterSet::MlDsa44 => (&ML_DSA_44_SIGNING, ML_DSA_44),
+                ParameterSet::MlDsa65 => (&ML_DSA_65_SIGNING, ML_DSA_65),
+                ParameterSet::MlDsa87 => (&ML_DSA_87_SIGNING, ML_DSA_87),
+            };
+            return PrivateHalf::MlDsa(set, PqdsaKeyPair::from_pkcs8(parameters, &der(pem)).unwrap());
+        }
     };
-    key.unwrap()
+    PrivateHalf::Jsonwebtoken(key.unwrap())
+}
+
+/// The DER in a PEM.
+fn der(pem: &[u8]) -> Vec<u8> {
+    let pem = std::str::from_utf8(pem).unwrap();
+    STANDARD.decode(pem.lines().filter(|line| !line.starts_with("-----")).collect::<String>()).unwrap()
 }
 
 /// The algorithm by its name in jsonwebtoken, which signs.
 fn for_signer(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     algorithm.as_str().parse().unwrap()
-}
-
-fn sign(algorithm: Algorithm, key: &EncodingKey, message: &[u8]) -> Vec<u8> {
-    decode(&jsonwebtoken::crypto::sign(message, key, for_signer(algorithm)).unwrap())
-}
-
-fn public_half<P: Check>(algorithm: Algorithm, key: &EncodingKey) -> Result<VerifyingKey<P>, ConfigError> {
-    let jwk = jwk::Jwk::from_encoding_key(key, for_signer(algorithm)).unwrap();
-    key_of(algorithm, &serde_json::to_value(jwk).unwrap())
 }
 
 /// Reads a JWK without what is to be tested.
@@ -316,9 +395,15 @@ fn key_of<P: Check>(algorithm: Algorithm, jwk: &Value) -> Result<VerifyingKey<P>
     match jwk.get("crv").unwrap_or(&jwk["kty"]).as_str().unwrap() {
         "oct" => VerifyingKey::prepare(algorithm, Material::Secret(&number("k"))),
         "RSA" => VerifyingKey::prepare(algorithm, Material::Rsa { n: &number("n"), e: &number("e") }),
-        "P-256" => VerifyingKey::prepare(algorithm, Material::P256(&point())),
-        "P-384" => VerifyingKey::prepare(algorithm, Material::P384(&point())),
+        "P-256" => VerifyingKey::prepare(algorithm, Material::Ec(Curve::P256, &point())),
+        "P-384" => VerifyingKey::prepare(algorithm, Material::Ec(Curve::P384, &point())),
+        "P-521" => VerifyingKey::prepare(algorithm, Material::Ec(Curve::P521, &point())),
         "Ed25519" => VerifyingKey::prepare(algorithm, Material::Ed25519(&number("x"))),
+        "AKP" => {
+            let of: Algorithm = jwk["alg"].as_str().unwrap().parse().unwrap();
+            let KeyType::MlDsa(set) = of.key_type() else { panic!("{of} has no AKP key") };
+            VerifyingKey::prepare(algorithm, Material::MlDsa(set, &number("pub")))
+        }
         other => panic!("no row has a key of {other}"),
     }
 }

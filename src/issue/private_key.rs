@@ -3,15 +3,16 @@
 use pkcs1::{RsaPrivateKeyRef, RsaPublicKeyRef};
 use pkcs8::PrivateKeyInfoRef;
 use sec1::{EcParameters, EcPrivateKey};
-use spki::der::Decode;
 use spki::der::asn1::{AnyRef, OctetStringRef};
 use spki::der::zeroize::Zeroizing;
+use spki::der::{Decode, SliceReader, Tag, Tagged};
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::crypto::PrivateMaterial;
 use crate::crypto::key_detection::Kind;
-use crate::crypto::oid::{EC, ED25519, P256, P384, RSA};
+use crate::crypto::oid::{EC, ED25519, RSA};
+use crate::key_type::{Curve, ParameterSet};
 use crate::verify::pem::Expected;
 
 /// What kind of thing a PEM says it holds.
@@ -90,7 +91,20 @@ fn pkcs8(der: &[u8]) -> Result<PrivateMaterial<'_>, Reason> {
             Ok(PrivateMaterial::Ed25519(seed.as_bytes()))
         }
         EC => sec1(key, Some(info.algorithm.parameters_oid().map_err(|_| Reason::OtherCurve)?)),
-        _ => Err(Reason::OtherType),
+        other => {
+            let set = ParameterSet::of_oid(other).ok_or(Reason::OtherType)?;
+            Ok(PrivateMaterial::MlDsa { set, pkcs8: der, seed: ml_dsa_seed(key) })
+        }
+    }
+}
+
+/// The seed of an ML-DSA key: alone with the tag `[0]`, or the first of a sequence. An expanded key has none.
+fn ml_dsa_seed(key: &[u8]) -> Option<&[u8]> {
+    let key: AnyRef<'_> = Decode::from_der(key).ok()?;
+    match key.tag() {
+        Tag::ContextSpecific { .. } => Some(key.value()),
+        Tag::Sequence => Some(AnyRef::decode(&mut SliceReader::new(key.value()).ok()?).ok()?.value()),
+        _ => None,
     }
 }
 
@@ -114,10 +128,9 @@ fn sec1(der: &[u8], around: Option<ObjectIdentifier>) -> Result<PrivateMaterial<
     if own.is_some() && around.is_some() && own != around {
         return Err(Reason::Malformed);
     }
-    match own.or(around) {
-        Some(P256) if key.private_key.len() == 32 => Ok(PrivateMaterial::P256(key.private_key)),
-        Some(P384) if key.private_key.len() == 48 => Ok(PrivateMaterial::P384(key.private_key)),
-        Some(P256 | P384) => Err(Reason::Malformed),
-        _ => Err(Reason::OtherCurve),
+    let curve = own.or(around).and_then(Curve::of_oid).ok_or(Reason::OtherCurve)?;
+    if key.private_key.len() != curve.bytes() {
+        return Err(Reason::Malformed);
     }
+    Ok(PrivateMaterial::Ec(curve, key.private_key))
 }

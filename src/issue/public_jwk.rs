@@ -6,15 +6,16 @@ use sha2::{Digest, Sha256};
 
 use crate::algorithm::Algorithm;
 use crate::crypto::Material;
+use crate::key_type::{Curve, ParameterSet};
 use crate::verify::base64url::encode;
 
 /// A public key as its bytes.
 #[derive(Clone)]
 pub(crate) enum PublicNumbers {
     Rsa { n: Vec<u8>, e: Vec<u8> },
-    P256(Vec<u8>),
-    P384(Vec<u8>),
+    Ec(Curve, Vec<u8>),
     Ed25519(Vec<u8>),
+    MlDsa(ParameterSet, Vec<u8>),
 }
 
 /// The members of a JWK, which are all strings, in the order of their names.
@@ -24,42 +25,67 @@ impl PublicNumbers {
     pub(crate) fn material(&self) -> Material<'_> {
         match self {
             Self::Rsa { n, e } => Material::Rsa { n, e },
-            Self::P256(point) => Material::P256(point),
-            Self::P384(point) => Material::P384(point),
+            Self::Ec(curve, point) => Material::Ec(*curve, point),
             Self::Ed25519(key) => Material::Ed25519(key),
+            Self::MlDsa(set, key) => Material::MlDsa(*set, key),
         }
     }
 
     /// The key as it is published.
     pub(crate) fn jwk(&self, algorithm: Algorithm, kid: Option<&str>) -> Jwk {
-        let mut jwk = self.required();
+        let mut jwk = self.required(algorithm);
         jwk.extend([("alg", algorithm.to_string()), ("use", "sig".to_owned())]);
         jwk.extend(kid.map(|kid| ("kid", kid.to_owned())));
         jwk
     }
 
-    /// A name that follows from the key alone (RFC 7638, section 3; RFC 8037, section 2).
-    pub(crate) fn thumbprint(&self) -> String {
-        let json = serde_json::to_vec(&self.required()).expect("texts are JSON");
+    /// A name that follows from the key alone (RFC 7638, section 3; RFC 8037, section 2; RFC 9964, section 6).
+    pub(crate) fn thumbprint(&self, algorithm: Algorithm) -> String {
+        let json = serde_json::to_vec(&self.required(algorithm)).expect("texts are JSON");
         encode(&Sha256::digest(json))
     }
 
     /// What makes the key: the members that a thumbprint is of.
-    fn required(&self) -> Jwk {
+    fn required(&self, algorithm: Algorithm) -> Jwk {
         let texts = |members: &[(&'static str, &str)]| {
             members.iter().map(|(name, value)| (*name, (*value).to_owned())).collect::<Jwk>()
         };
         match self {
             Self::Rsa { n, e } => texts(&[("kty", "RSA"), ("n", &encode(n)), ("e", &encode(e))]),
-            Self::P256(point) => ec("P-256", point),
-            Self::P384(point) => ec("P-384", point),
+            Self::Ec(curve, point) => ec(*curve, point),
             Self::Ed25519(key) => texts(&[("kty", "OKP"), ("crv", "Ed25519"), ("x", &encode(key))]),
+            Self::MlDsa(_, key) => {
+                texts(&[("kty", "AKP"), ("alg", algorithm.as_str()), ("pub", &encode(key))])
+            }
         }
     }
 }
 
 /// Of an uncompressed point: a byte that says so, and its two halves.
-fn ec(curve: &str, point: &[u8]) -> Jwk {
+fn ec(curve: Curve, point: &[u8]) -> Jwk {
     let (x, y) = point[1..].split_at(point.len() / 2);
-    [("kty", "EC".to_owned()), ("crv", curve.to_owned()), ("x", encode(x)), ("y", encode(y))].into()
+    [("kty", "EC".to_owned()), ("crv", curve.name().to_owned()), ("x", encode(x)), ("y", encode(y))].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::verify::base64url::decode_to_vec;
+
+    #[test]
+    fn computes_the_thumbprints_of_rfc_9964() {
+        let rows: Value =
+            serde_json::from_str(include_str!("../../tests/fixtures/rfc-signatures.json")).unwrap();
+        let rows = rows.as_array().unwrap().iter().map(|row| &row["jwk"]);
+        let keys: Vec<_> = rows.filter(|jwk| jwk["kty"] == "AKP").collect();
+        assert_eq!(keys.len(), 3);
+        let sets = ParameterSet::ALL.into_iter();
+        let algorithms = [Algorithm::MlDsa44, Algorithm::MlDsa65, Algorithm::MlDsa87];
+        for ((jwk, set), algorithm) in keys.into_iter().zip(sets).zip(algorithms) {
+            let public = decode_to_vec(jwk["pub"].as_str().unwrap().as_bytes()).unwrap();
+            assert_eq!(PublicNumbers::MlDsa(set, public).thumbprint(algorithm), jwk["kid"], "{algorithm}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use super::private_key::{self, Form, Reason};
 use super::public_jwk::{Jwk, PublicNumbers};
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
+use crate::crypto::oid::{OTHER_CURVE, OTHER_TYPE};
 use crate::crypto::secret::Secret;
 use crate::crypto::{PrivateKey, PrivateMaterial, Sign};
 use crate::verify::Key;
@@ -60,6 +61,9 @@ impl SigningKey {
     /// ([RFC 5915](https://www.rfc-editor.org/rfc/rfc5915)). Its `kid` is its thumbprint
     /// ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)), until it is [given another](Self::with_kid).
     ///
+    /// An ML-DSA key may be a seed, an expanded key or both
+    /// ([RFC 9881, section 6](https://www.rfc-editor.org/rfc/rfc9881#section-6)); prefer the seed.
+    ///
     /// Lines may have any length and end in LF, CR LF or CR; text around the key and blocks that are not private
     /// keys are ignored.
     ///
@@ -70,7 +74,7 @@ impl SigningKey {
     /// - The key does not fit the algorithm, or the back end that signs cannot use it.
     /// - The halves of an RSA key do not belong together, or it has less than 2048 or more than 8192 bits. For other
     ///   keys the public half is computed.
-    /// - An EC or Ed25519 key is one byte repeated.
+    /// - An EC or Ed25519 key, or the seed of an ML-DSA key, is one byte repeated.
     pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let (form, document) = private_key::from_pem(pem.as_ref())?;
         Self::read(algorithm, &form, &document)
@@ -161,10 +165,10 @@ impl SigningKey {
             }
             .into(),
             Reason::OtherCurve => {
-                ConfigProblem::WrongKeyType { algorithm, key: "a key on a curve other than P-256 and P-384" }.into()
+                ConfigProblem::WrongKeyType { algorithm, key: OTHER_CURVE }.into()
             }
             Reason::OtherType => {
-                ConfigProblem::WrongKeyType { algorithm, key: "a key that is neither RSA, EC nor Ed25519" }.into()
+                ConfigProblem::WrongKeyType { algorithm, key: OTHER_TYPE }.into()
             }
         })?;
         Self::prepare(algorithm, &material)
@@ -174,6 +178,10 @@ impl SigningKey {
         let halves = || -> ConfigError {
             ConfigProblem::MalformedKey { reason: "its numbers are not those of a private key" }.into()
         };
+        let key_type = material.key_type();
+        if key_type != algorithm.key_type() {
+            return Err(ConfigProblem::WrongKeyType { algorithm, key: key_type.name() }.into());
+        }
         PrivateKey::supports(algorithm)?;
         if let PrivateMaterial::Rsa(key) = material {
             // What a public key has to be, before any library looks at the private one.
@@ -194,8 +202,8 @@ impl SigningKey {
             .into());
         }
         let public = match material {
-            PrivateMaterial::P256(_) => PublicNumbers::P256(bytes),
-            PrivateMaterial::P384(_) => PublicNumbers::P384(bytes),
+            PrivateMaterial::Ec(curve, _) => PublicNumbers::Ec(*curve, bytes),
+            PrivateMaterial::MlDsa { set, .. } => PublicNumbers::MlDsa(*set, bytes),
             PrivateMaterial::Ed25519(_) | PrivateMaterial::Rsa(_) => PublicNumbers::Ed25519(bytes),
         };
         let verifying = Key::from_jwk(algorithm, None, public.material())?;
@@ -216,7 +224,7 @@ impl SigningKey {
                 ConfigProblem::MalformedKey { reason: "its two halves do not belong together" }.into()
             );
         }
-        let kid = public.thumbprint();
+        let kid = public.thumbprint(algorithm);
         let signer = Signer::Private(Arc::new(private));
         Ok(Self { algorithm, kid: None, signer, verifying, public: Some(public) }.with_kid(kid))
     }

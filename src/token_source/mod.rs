@@ -132,6 +132,9 @@ impl TokenSource {
     /// # }
     /// ```
     ///
+    /// Browsers store cookies of up to 4,096 bytes, and most
+    /// [ML-DSA tokens](crate::Algorithm#size-of-ml-dsa-tokens) are longer.
+    ///
     /// # Errors
     ///
     /// If no cookie can have this name ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).

@@ -4,6 +4,8 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::algorithm::Algorithm;
 
+const _: () = assert!(Algorithm::ALL.len() <= u16::BITS as usize);
+
 /// One bit for each algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Algorithms(u16);

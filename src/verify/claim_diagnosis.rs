@@ -14,7 +14,8 @@ use super::json;
 use super::private_names::has_private_name;
 use super::required;
 use super::rules::{USUAL_PAYLOAD, payload_text};
-use super::validate::{AudienceClaim, Expected, Wanted, plain, plain_or_culprit};
+use super::stream::{AudienceClaim, Malformed, Wanted, plain};
+use super::validate::Expected;
 
 /// What is wrong with the payload of a token that was refused for it.
 pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> String {
@@ -49,10 +50,12 @@ fn well_formed<'b, const N: usize>(
             _ => "the payload is no JSON object, or has too many others in it".to_owned(),
         }
     })?;
-    match plain_or_culprit(payload, wanted) {
+    match plain(payload, wanted) {
         Ok(_) => Ok(payload),
-        Err(Some(claim)) => Err(format!("the claim `{}` is malformed, or stands there twice", claim.name())),
-        Err(None) => Err("the payload is no JSON object".to_owned()),
+        Err(Malformed { claim: Some(claim) }) => {
+            Err(format!("the claim `{}` is malformed, or stands there twice", claim.name()))
+        }
+        Err(Malformed { claim: None }) => Err("the payload is no JSON object".to_owned()),
     }
 }
 
@@ -94,7 +97,8 @@ fn explain_mismatch<C: DeserializeOwned>(payload: &str) -> String {
 /// Why the `aud` of a payload is not the right one.
 pub(crate) fn audience(encoded: &[u8], expected: &Expected) -> String {
     let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-    let registered = payload_text(encoded, &mut buffer).and_then(|payload| plain(payload, &expected.wanted));
+    let registered =
+        payload_text(encoded, &mut buffer).and_then(|payload| Ok(plain(payload, &expected.wanted)?));
     let found = registered.map_or(AudienceClaim::Stranger, |registered| registered.audience);
     let wanted = || listed(&expected.wanted.audiences);
     match (found, expected.wanted.audiences.is_empty()) {
@@ -122,7 +126,7 @@ pub(crate) fn audience(encoded: &[u8], expected: &Expected) -> String {
 /// Why the `iss` of a payload is not the right one.
 pub(crate) fn issuer(encoded: &[u8], expected: &[String], wanted: &Wanted) -> String {
     let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-    let registered = payload_text(encoded, &mut buffer).and_then(|payload| plain(payload, wanted));
+    let registered = payload_text(encoded, &mut buffer).and_then(|payload| Ok(plain(payload, wanted)?));
     let is_missing = registered.is_ok_and(|registered| registered.issuer.is_none());
     let start = if is_missing { "the token has no `iss`, and " } else { "" };
     format!("{start}the verifier expects the issuer {}", listed(expected))

@@ -13,9 +13,10 @@ use super::jws::{Header, Jws, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::{KeySet, MOST_CANDIDATES};
 use super::rules::{Rules, Types};
-use crate::algorithm::{Algorithm, KeyType};
+use crate::algorithm::Algorithm;
 use crate::config_error::{MOST_LISTED, SkippedKey, quoted};
 use crate::error::{AuthError, FixedCause};
+use crate::key_type::KeyType;
 use crate::kind::AuthErrorKind;
 
 /// Adds the cause, unless there is one already.

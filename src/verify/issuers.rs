@@ -10,7 +10,7 @@ use super::json::Text;
 use super::jws::Jws;
 use super::member::{Member, OTHER_SCHEME};
 use super::rules::{TOKEN_LIMIT, USUAL_PAYLOAD, payload_text};
-use super::validate::{Wanted, plain};
+use super::stream::{Wanted, plain};
 use super::{Verdict, Verify, diagnosis};
 use crate::challenges::Challenges;
 use crate::config_error::{ConfigError, ConfigProblem};

@@ -11,6 +11,7 @@ use super::key::Key;
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem, SkippedKey, quoted};
 use crate::crypto::Material;
+use crate::key_type::{Curve, KeyType};
 
 /// Rules for reading a JWK set: which keys are accepted, how many, and for which algorithm.
 ///
@@ -229,7 +230,8 @@ impl<'a> Jwk<'a> {
         if operations.is_some_and(|operations| !operations.contains(&"verify")) {
             return Err(unsupported("its `key_ops` do not have `verify`"));
         }
-        if self.member("d")?.is_some() {
+        let private = if kty == "AKP" { "priv" } else { "d" };
+        if self.member(private)?.is_some() {
             return Err(ConfigProblem::PrivateKey.into());
         }
         let stated = stated
@@ -242,14 +244,24 @@ impl<'a> Jwk<'a> {
                 Key::from_jwk(stated.unwrap_or(rules.rsa_algorithm), kid, material)
                     .map(|key| key.assume_algorithm(stated.is_none()))
             }
-            ("EC", Some("P-256")) => {
-                Key::from_jwk(stated.unwrap_or(Algorithm::ES256), kid, Material::P256(&self.point(32)?))
-            }
-            ("EC", Some("P-384")) => {
-                Key::from_jwk(stated.unwrap_or(Algorithm::ES384), kid, Material::P384(&self.point(48)?))
+            ("EC", Some(crv)) => {
+                let curve = Curve::ALL.into_iter().find(|curve| curve.name() == crv);
+                let curve = curve.ok_or_else(|| unsupported_curve(crv))?;
+                let algorithm = stated.unwrap_or(Algorithm::of_curve(curve));
+                Key::from_jwk(algorithm, kid, Material::Ec(curve, &self.point(curve.bytes())?))
             }
             ("OKP", Some("Ed25519")) => {
                 Key::from_jwk(stated.unwrap_or(Algorithm::EdDSA), kid, Material::Ed25519(&self.number("x")?))
+            }
+            ("AKP", _) => {
+                let stated =
+                    stated.ok_or_else(|| invalid("an AKP key needs an `alg` (RFC 9964, section 3)"))?;
+                match stated.key_type() {
+                    KeyType::MlDsa(set) => {
+                        Key::from_jwk(stated, kid, Material::MlDsa(set, &self.number("pub")?))
+                    }
+                    _ => Err(ConfigProblem::WrongKeyType { algorithm: stated, key: "an AKP key" }.into()),
+                }
             }
             ("oct", _) => match rules.no_symmetric_keys {
                 Some(reason) => Err(unsupported(reason)),
@@ -260,9 +272,7 @@ impl<'a> Jwk<'a> {
                 }
             },
             ("EC" | "OKP", None) => Err(invalid("its `crv` is missing")),
-            ("EC" | "OKP", Some(crv)) => {
-                Err(unsupported(format!("its `crv` {} is not supported", quoted(crv))))
-            }
+            ("OKP", Some(crv)) => Err(unsupported_curve(crv)),
             (kty, _) => Err(unsupported(format!("its `kty` {} is not supported", quoted(kty)))),
         }
     }
@@ -328,6 +338,10 @@ impl<'a> Jwk<'a> {
 fn stripped(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     &number[zeros..]
+}
+
+fn unsupported_curve(crv: &str) -> ConfigError {
+    unsupported(format!("its `crv` {} is not supported", quoted(crv)))
 }
 
 fn unsupported_algorithm(name: &str) -> ConfigError {

@@ -7,17 +7,19 @@ use serde_json::Value;
 
 use super::algorithms::Algorithms;
 use super::base64url::Buffer;
-use super::cache::{CacheSettings, CacheStats, Store};
+use super::cache::{CacheSettings, CacheStats, Found, TokenCache};
 use super::jws::{Header, Jws, USUAL_HEADER, subtype};
 use super::key_set::KeySet;
 use super::key_source::{KeyIssuer, KeyLookup, KeySource, Refresh};
 use super::key_union::KeyUnion;
 use super::required::RequiredClaim;
 use super::rules::{NewerKey, Refusal, Rules, TOKEN_LIMIT, Types};
-use super::validate::{Expected, Wanted};
+use super::stream::Wanted;
+use super::validate::Expected;
 use super::{Verdict, Verify, claim_diagnosis, diagnosis};
 use crate::algorithm::Algorithm;
 use crate::claims::Claims;
+use crate::conditions::unique_id;
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::credential::Credential;
 use crate::error::AuthError;
@@ -33,7 +35,7 @@ use crate::scheme::Scheme;
 /// required and compared exactly where they are configured; a token that is for some audience is refused where none is;
 /// what weakens any of this is named `insecure_*`. Settings that take one value replace it; those named `add_*` add one.
 ///
-/// It can be used with no HTTP around it. It is cheap to clone.
+/// It can be used with no HTTP around it. It is cheap to clone. It [caches](Self::cache) the tokens that it has accepted.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -64,7 +66,7 @@ use crate::scheme::Scheme;
 pub struct JwtVerifier<C> {
     keys: Arc<dyn KeySource>,
     rules: Arc<Rules>,
-    cache: Option<Arc<Store<C>>>,
+    cache: Option<TokenCache<C>>,
 }
 
 impl<C> JwtVerifier<C> {
@@ -87,6 +89,7 @@ impl<C> JwtVerifier<C> {
             ignore_confirmation: false,
         };
         let rules = Rules {
+            id: unique_id(),
             expected,
             max_token_bytes: TOKEN_LIMIT,
             types: Types::Usual,
@@ -94,7 +97,8 @@ impl<C> JwtVerifier<C> {
             revocations: None,
             clock: None,
         };
-        Self { keys: Arc::new(keys), rules: Arc::new(rules), cache: None }
+        let cache = Some(TokenCache::new(CacheSettings::new()));
+        Self { keys: Arc::new(keys), rules: Arc::new(rules), cache }
     }
 
     /// Accepts tokens signed with a key of another source as well: for an issuer that publishes two sets of keys.
@@ -374,31 +378,59 @@ impl<C> JwtVerifier<C> {
         self.set(|rules| rules.expected.allow_missing_expiry = true)
     }
 
-    /// Remembers tokens that were found good. It is off by default.
+    /// Sets how many verified tokens the verifier caches, and for how long. The default is [`CacheSettings::new`].
     ///
-    /// The tokens are remembered by this verifier and its clones. One with any setting changed after this has an empty
-    /// cache of its own; those it was cloned from keep theirs.
-    pub fn cache(mut self, cache: CacheSettings) -> Self {
-        self.cache = Some(Arc::new(Store::new(cache)));
+    /// The verifier and its clones share one cache. If a setting is changed afterwards, the changed verifier begins with an
+    /// empty cache, and those that it was cloned from keep theirs.
+    pub fn cache(mut self, settings: CacheSettings) -> Self {
+        self.cache = Some(TokenCache::new(settings));
         self
     }
 
-    /// What has come of the cache so far, if there is one. It is shared by the clones of a verifier.
+    /// Caches tokens in the store of another cache. A verifier without a cache stays so.
+    #[cfg(feature = "remote-keys-core")]
+    pub(super) fn share_cache(&mut self, other: &TokenCache<C>) {
+        if let Some(cache) = &mut self.cache {
+            cache.share(other);
+        }
+    }
+
+    /// Turns the cache off: every request has its token verified and its claims deserialized again.
+    ///
+    /// Do so if the claims type depends on anything but the token, such as the time or a counter, if one request changes
+    /// what its claims hold (by a `Mutex` or a `Cell` inside), or if tokens must not stay in memory. Where each token is sent
+    /// once, the cache is of no use, and costs up to a tenth of an HS256 check.
+    ///
+    /// ```
+    /// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// # let keys = KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?;
+    /// let verifier = JwtVerifier::<RegisteredClaims>::new(keys).without_cache();
+    /// assert!(verifier.cache_stats().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn without_cache(mut self) -> Self {
+        self.cache = None;
+        self
+    }
+
+    /// Returns the statistics of the cache, or `None` if it is off. Clones share one cache.
     #[must_use]
     pub fn cache_stats(&self) -> Option<CacheStats> {
-        self.cache.as_ref().map(|cache| cache.stats())
+        self.cache.as_ref().map(TokenCache::stats)
     }
 
     fn set(mut self, change: impl FnOnce(&mut Rules)) -> Self {
         let rules = Arc::make_mut(&mut self.rules);
         change(rules);
+        rules.id = unique_id();
         if let Some(revocations) = &rules.revocations {
             // What never expires must stay revoked for ever.
             let forever = rules.expected.allow_missing_expiry;
             revocations.hold_beyond_expiry(if forever { Duration::MAX } else { rules.expected.leeway });
         }
-        // What was good by the old rules need not be by the new ones.
-        self.cache = self.cache.map(|cache| Arc::new(cache.emptied()));
+        self.cache = self.cache.map(|cache| cache.emptied());
         self
     }
 }
@@ -440,18 +472,22 @@ where
     /// With keys that are held.
     fn verify_with(&self, keys: &KeySet, credential: &Credential<'_>) -> Result<Claims<C>, Refusal> {
         let Some(cache) = &self.cache else {
-            return self.rules.judge(keys, credential, false).map(|judged| judged.claims);
+            return self.rules.judge(keys, credential, false);
         };
         let token = credential.token();
-        let remembered = cache.find(token, keys, || self.rules.now());
-        observe::cache_looked_up(remembered.is_some());
-        if let Some((claims, revocable)) = remembered {
-            self.rules.judge_remembered(&revocable)?;
-            return Ok(claims);
-        }
-        let judged = self.rules.judge(keys, credential, true)?;
-        cache.keep(token, &judged);
-        Ok(judged.claims)
+        let found = cache.find(token, self.rules.id, keys, || self.rules.now());
+        observe::cache_looked_up(matches!(found, Found::Good(_)));
+        let was_cached = match found {
+            Found::Good(claims) => {
+                self.rules.judge_again(claims.conditions())?;
+                return Ok(claims);
+            }
+            Found::Stale => true,
+            Found::Nothing => false,
+        };
+        let claims = self.rules.judge(keys, credential, true)?;
+        cache.keep(token, &claims, was_cached);
+        Ok(claims)
     }
 
     /// After a look for newer keys, since the token's does not seem to be among those that were held.

@@ -10,8 +10,9 @@ use super::pem::Expected;
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::crypto::key_detection::Kind;
-use crate::crypto::oid::{EC, ED25519, P256, P384, RSA};
+use crate::crypto::oid::{EC, ED25519, OTHER_CURVE, OTHER_TYPE, RSA};
 use crate::crypto::{Fingerprint, Material, VerifyingKey};
+use crate::key_type::{Curve, ParameterSet};
 
 /// A key that signatures are checked with, made ready for one algorithm.
 ///
@@ -92,8 +93,8 @@ impl Key {
     /// # Errors
     ///
     /// If the text is something else, such as a private key or a certificate: the error says what was found and how
-    /// to get a public key. Also if the key does not fit the algorithm, or an RSA key has less than 2048 or more than
-    /// 8192 bits.
+    /// to get a public key. Also if the key does not fit the algorithm, the [back end](crate#features) does not support
+    /// the algorithm, or an RSA key has less than 2048 or more than 8192 bits.
     pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let (label, der) = PUBLIC.read(pem.as_ref())?;
         match label {
@@ -240,20 +241,14 @@ impl Key {
         match info.algorithm.oid {
             RSA => Self::pkcs1(algorithm, bits),
             ED25519 => Self::local(algorithm, Material::Ed25519(bits)),
-            EC => match info.algorithm.parameters_oid() {
-                Ok(P256) => Self::local(algorithm, Material::P256(bits)),
-                Ok(P384) => Self::local(algorithm, Material::P384(bits)),
-                _ => Err(ConfigProblem::WrongKeyType {
-                    algorithm,
-                    key: "a key on a curve other than P-256 and P-384",
-                }
-                .into()),
+            EC => match info.algorithm.parameters_oid().ok().and_then(Curve::of_oid) {
+                Some(curve) => Self::local(algorithm, Material::Ec(curve, bits)),
+                None => Err(ConfigProblem::WrongKeyType { algorithm, key: OTHER_CURVE }.into()),
             },
-            _ => Err(ConfigProblem::WrongKeyType {
-                algorithm,
-                key: "a key that is neither RSA, EC nor Ed25519",
-            }
-            .into()),
+            other => match ParameterSet::of_oid(other) {
+                Some(set) => Self::local(algorithm, Material::MlDsa(set, bits)),
+                None => Err(ConfigProblem::WrongKeyType { algorithm, key: OTHER_TYPE }.into()),
+            },
         }
     }
 }

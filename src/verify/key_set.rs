@@ -1,3 +1,4 @@
+use std::fmt::{self, Formatter};
 use std::fs;
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use super::jwk::{JwksRules, read_set};
 use super::jws::{Header, Jws, USUAL_HEADER};
 use super::key::{Key, KnownHeader};
 use crate::algorithm::Algorithm;
+use crate::conditions::unique_id;
 use crate::config_error::{ConfigError, ConfigProblem, SkippedKey};
 use crate::crypto::Fingerprint;
 
@@ -33,8 +35,10 @@ pub(crate) const MOST_CANDIDATES: usize = 4;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct KeySet {
+    /// The same for clones alone.
+    id: u64,
     keys: Vec<Key>,
     skipped: Vec<SkippedKey>,
 }
@@ -43,7 +47,7 @@ impl KeySet {
     /// Keys that were made ready one by one. With none of them, every token is refused.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Self {
-        Self { keys: keys.into_iter().collect(), skipped: Vec::new() }
+        Self { id: unique_id(), keys: keys.into_iter().collect(), skipped: Vec::new() }
     }
 
     /// One secret; short for [`Key::hmac`]. A secret that is shown in Base64 may have to be decoded first.
@@ -86,7 +90,7 @@ impl KeySet {
         if keys.is_empty() {
             return Err(ConfigProblem::NoUsableKeys { skipped }.into());
         }
-        Ok(Self { keys, skipped })
+        Ok(Self { id: unique_id(), keys, skipped })
     }
 
     /// A JWK set from a file. To read it again while the service runs, put it into a [`KeyStore`](crate::keys::KeyStore).
@@ -121,7 +125,7 @@ impl KeySet {
     pub fn add_keys(mut self, other: Self) -> Self {
         self.skipped.extend(other.skipped);
         let keys = self.keys.into_iter().chain(other.keys).map(Key::forgetful);
-        Self { keys: keys.collect(), skipped: self.skipped }
+        Self { id: unique_id(), keys: keys.collect(), skipped: self.skipped }
     }
 
     /// How many keys can be used.
@@ -149,6 +153,11 @@ impl KeySet {
             keys.filter(move |key| kid.is_some_and(|kid| key.is_named(kid)) == wanted)
         };
         of_name(true).chain(of_name(false)).take(MOST_CANDIDATES)
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(crate) fn keys(&self) -> &[Key] {
@@ -191,6 +200,12 @@ impl KeySet {
     /// Whether there is a key of this name, for whatever algorithm.
     pub(crate) fn has_named(&self, kid: &str) -> bool {
         self.keys.iter().any(|key| key.is_named(kid))
+    }
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySet").field("keys", &self.keys).field("skipped", &self.skipped).finish()
     }
 }
 

@@ -7,14 +7,16 @@ use serde::de::DeserializeOwned;
 
 use super::algorithms::Algorithms;
 use super::base64url::Buffer;
+use super::json;
 use super::jws::{Header, Jws, TokenType, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::KeySet;
 use super::private_names::has_private_name;
-use super::validate::{Expected, Registered, plain};
-use super::{json, stream};
+use super::stream::{self, plain};
+use super::validate::Expected;
 use crate::algorithm::Algorithm;
 use crate::claims::{Claims, TokenInfo};
+use crate::conditions::Conditions;
 use crate::credential::Credential;
 use crate::kind::AuthErrorKind;
 use crate::observe::MayBeLogged;
@@ -24,6 +26,8 @@ use crate::revocation::{Revocable, Revocations};
 /// What a verifier demands of a token.
 #[derive(Clone)]
 pub(crate) struct Rules {
+    /// Another one whenever a setting changes.
+    pub(crate) id: u64,
     pub(crate) expected: Expected,
     pub(crate) max_token_bytes: usize,
     pub(crate) types: Types,
@@ -63,17 +67,6 @@ impl Types {
     }
 }
 
-/// A token that was found good.
-pub(crate) struct Judged<'k, C> {
-    pub(crate) claims: Claims<C>,
-    pub(crate) signer: &'k Key,
-    pub(crate) expiry: Option<NumericDate>,
-    /// What it may be revoked by, if there is a list.
-    pub(crate) revocable: Revocable,
-    /// The time it was judged at, since 1970.
-    pub(crate) now: Duration,
-}
-
 /// Why a token was not found good.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal {
@@ -98,14 +91,13 @@ impl From<AuthErrorKind> for Refusal {
 }
 
 impl Rules {
-    /// Judges a token in compact serialisation. Of one that is to be remembered it is kept what it may be revoked
-    /// by.
-    pub(crate) fn judge<'k, C>(
+    /// Judges a token in compact serialization. If it is to be cached, the claims get the IDs by which it may be revoked.
+    pub(crate) fn judge<C>(
         &self,
-        keys: &'k KeySet,
+        keys: &KeySet,
         credential: &Credential<'_>,
-        to_remember: bool,
-    ) -> Result<Judged<'k, C>, Refusal>
+        to_cache: bool,
+    ) -> Result<Claims<C>, Refusal>
     where
         C: DeserializeOwned + 'static,
     {
@@ -114,21 +106,21 @@ impl Rules {
             return Err(AuthErrorKind::TokenTooLarge.into());
         }
         let jws = Jws::split(token).ok_or(AuthErrorKind::MalformedToken)?;
-        self.judge_parts(keys, &jws, credential.payload(), to_remember)
+        self.judge_parts(keys, &jws, credential.payload(), to_cache)
             .map_err(|refusal| jws.misshapen().map_or(refusal, Refusal::from))
     }
 
-    fn judge_parts<'k, C>(
+    fn judge_parts<C>(
         &self,
-        keys: &'k KeySet,
+        keys: &KeySet,
         jws: &Jws<'_>,
         decoded: Option<&str>,
-        to_remember: bool,
-    ) -> Result<Judged<'k, C>, Refusal>
+        to_cache: bool,
+    ) -> Result<Claims<C>, Refusal>
     where
         C: DeserializeOwned + 'static,
     {
-        let mut buffer = Buffer::<LONGEST_SIGNATURE>::new();
+        let mut buffer = Buffer::<USUAL_SIGNATURE>::new();
         let signature = buffer.decode(jws.signature).ok_or(AuthErrorKind::MalformedToken)?;
         let mut buffer = Buffer::<USUAL_HEADER>::new();
         let header;
@@ -155,15 +147,15 @@ impl Rules {
             Some(payload) => payload,
             None => payload_text(jws.payload, &mut buffer)?,
         };
-        let mut registered = Registered::default();
-        let claims = stream::read(payload, &self.expected.wanted, &mut registered)?;
+        let (registered, claims) =
+            stream::read(payload, &self.expected.wanted).map_err(AuthErrorKind::from)?;
         let now = self.now();
         let accepted = self.expected.judge(payload, registered, now)?;
         let revocable = match &self.revocations {
             Some(revocations) => {
                 let identity = accepted.identity();
                 revocations.judge(&identity)?;
-                if to_remember { revocations.revocable(&identity) } else { Revocable::default() }
+                if to_cache { revocations.revocable(&identity) } else { Revocable::default() }
             }
             None => Revocable::default(),
         };
@@ -175,7 +167,15 @@ impl Rules {
             || kid.is_some_and(|kid| signer.is_named(kid)),
         );
         let info = TokenInfo::with(expires_at, accepted.issuer.as_deref(), kid, may_be_logged);
-        Ok(Judged { claims: Claims::from_parts(claims, info), signer, expiry, revocable, now })
+        let conditions = Conditions {
+            rules: self.id,
+            keys: keys.id(),
+            judged_at: now,
+            expires_at: expiry.map_or(Duration::MAX, NumericDate::since_epoch),
+            signer: *signer.fingerprint(),
+            revocable,
+        };
+        Ok(Claims::verified(claims, info, conditions))
     }
 
     /// Judges what a payload says although nothing is known of its signature: a token that these rules refuse in any
@@ -219,10 +219,11 @@ impl Rules {
             })
     }
 
-    /// Judges anew, by what it may have been revoked by, a token that was good.
+    /// Judges whether a cached token has been revoked.
     #[inline]
-    pub(crate) fn judge_remembered(&self, token: &Revocable) -> Result<(), AuthErrorKind> {
-        self.revocations.as_ref().map_or(Ok(()), |revocations| revocations.judge_revocable(token))
+    pub(crate) fn judge_again(&self, conditions: &Conditions) -> Result<(), AuthErrorKind> {
+        let revocations = self.revocations.as_ref();
+        revocations.map_or(Ok(()), |revocations| revocations.judge_revocable(&conditions.revocable))
     }
 
     /// The time since 1970. A clock that stands before then is wrong in an unknown way, so no token is valid.
@@ -249,5 +250,6 @@ pub(crate) const TOKEN_LIMIT: usize = 16 * 1024;
 
 /// What is longer is decoded on the heap.
 pub(crate) const USUAL_PAYLOAD: usize = 4096;
-/// That of an RSA key of 8192 bits, and what a decoder may ask for beyond it.
-const LONGEST_SIGNATURE: usize = 8192 / 8 + 2;
+/// That of an RSA key of 8192 bits, and what a decoder may ask for beyond it. One of ML-DSA is decoded on the heap: it is
+/// checked in the time of a hundred allocations.
+const USUAL_SIGNATURE: usize = 8192 / 8 + 2;

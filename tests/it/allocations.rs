@@ -9,7 +9,6 @@ use allocation_counter::measure;
 use http::{Request, Response};
 use serde::Deserialize;
 use tower::layer::util::Stack;
-use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::policy::{HasScope, scope};
 use tower_jwt_auth::reject::{Grpc, ProblemJson};
 use tower_jwt_auth::revocation::Revocations;
@@ -73,7 +72,8 @@ fn answer(request: &Request<String>) -> String {
 #[test]
 fn a_policy_allocates_nothing_but_its_refusal() {
     let keys = KeySet::hmac(tower_jwt_auth::Algorithm::HS256, SECRET).unwrap();
-    let verifier = JwtVerifier::<Expiry>::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
+    let verifier =
+        JwtVerifier::<Expiry>::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW)).without_cache();
     let layer = || JwtAuthLayer::new(verifier.clone());
     let route = |name| RequireLayer::<Expiry>::new(scope(name).or(scope("other")));
     let good = good_token();
@@ -94,8 +94,8 @@ fn a_policy_allocates_nothing_but_its_refusal() {
 #[test]
 fn requests_allocate_no_more_than_is_said() {
     let keys = KeySet::hmac(tower_jwt_auth::Algorithm::HS256, SECRET).unwrap();
-    let verifier = JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
-    let cached = verifier.clone().cache(CacheSettings::new());
+    let cached = JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
+    let verifier = cached.clone().without_cache();
     let (good, forged) = (good_token(), good_token().replace('.', ".A"));
     let expired = token(&claims_but("exp", (NOW - 300).into()));
     let revocations = Revocations::new();

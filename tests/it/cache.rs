@@ -50,8 +50,30 @@ fn assert_hits_and_misses(verifier: &JwtVerifier<Value>, hits: u64, misses: u64)
 }
 
 #[tokio::test]
-async fn there_is_none_unless_it_is_asked_for() {
-    assert!(verifier().cache_stats().is_none());
+async fn caches_by_default_and_not_without_cache() {
+    let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
+    let verifier = JwtVerifier::<Value>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
+    for hits in [0, 1] {
+        verifier.verify(&good_token()).await.unwrap();
+        assert_hits_and_misses(&verifier, hits, 1);
+    }
+    let verifier = verifier.without_cache();
+    let first = verifier.verify(&good_token()).await.unwrap();
+    let second = verifier.verify(&good_token()).await.unwrap();
+    assert!(!std::ptr::eq(&*first, &*second));
+    assert!(verifier.cache_stats().is_none());
+}
+
+#[test]
+fn idle_verifier_costs_at_most_4_kib() {
+    let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
+    let mut verifiers = Vec::with_capacity(10);
+    let used = allocation_counter::measure(|| {
+        for keys in std::iter::repeat_n(keys, 10) {
+            verifiers.push(JwtVerifier::<Value>::new(keys).audience(AUDIENCE).issuer(ISSUER));
+        }
+    });
+    assert!(used.bytes_current < 10 * 4096, "{}", used.bytes_current);
 }
 
 #[tokio::test]
@@ -371,22 +393,22 @@ async fn many_more_tokens_in_turn_than_there_is_room_for_leave_those_that_are_th
 }
 
 #[tokio::test]
-async fn once_all_has_been_forgotten_a_token_is_remembered_at_once_again() {
+async fn a_full_cache_renews_what_it_holds_at_once() {
     let clock = Clock::new();
     let verifier =
         clock.drive(verifier()).cache(CacheSettings::new().max_entries(100).max_age(Duration::from_secs(10)));
+    let often = good_token();
     for token in tokens(500) {
+        verifier.verify(&often).await.unwrap();
         verifier.verify(&token).await.unwrap();
     }
-    let new = token(&claims_but("sub", json!("new")));
-    let newer = token(&claims_but("sub", json!("newer")));
-    for (moment, token, hits) in [(NOW + 9, &new, 0), (NOW + 30, &newer, 1)] {
-        clock.set(moment);
+    for round in 1..5 {
+        clock.set(NOW + 10 * round);
         let before = stats(&verifier).hits();
-        for _ in 0..2 {
-            verifier.verify(token).await.unwrap();
+        for _ in 0..3 {
+            verifier.verify(&often).await.unwrap();
         }
-        assert_eq!(stats(&verifier).hits() - before, hits, "{moment}");
+        assert_eq!(stats(&verifier).hits() - before, 2, "{round}");
     }
 }
 
@@ -513,7 +535,7 @@ proptest! {
     ) {
         let clock = Clock::new();
         let keys = KeyStore::new(key_set(0));
-        let plain = clock.drive(JwtVerifier::new(keys.clone()).audience(AUDIENCE));
+        let plain = clock.drive(JwtVerifier::new(keys.clone()).audience(AUDIENCE)).without_cache();
         let cache = CacheSettings::new().max_entries(most).max_age(Duration::from_secs(age));
         let cached = plain.clone().cache(cache);
         let mut tokens = Vec::new();

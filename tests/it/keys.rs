@@ -1,6 +1,7 @@
 //! Keys: what is taken for one, which tokens it serves, and what is said of everything else.
 
 mod algorithms;
+mod aws_signer;
 mod causes;
 mod formats;
 #[cfg(feature = "jsonwebtoken-12")]
@@ -10,6 +11,7 @@ mod jwk_set;
 mod kid;
 #[cfg(feature = "issue")]
 mod material;
+mod ml_dsa;
 mod numbers;
 mod odd_sets;
 #[cfg(feature = "issue")]
@@ -24,7 +26,7 @@ use serde_json::{Value, json};
 use tower_jwt_auth::keys::{JwksRules, KeySource, KeyStore};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigError, JwtVerifier, Key, KeySet};
 
-use crate::support::{NOW, at, base64url, for_oracle, refusal};
+use crate::support::{NOW, WITH_ORACLE, at, base64url, for_oracle, refusal};
 
 /// Long enough for each HMAC.
 pub(crate) const SECRET: &[u8; 64] = b"correct horse battery staple, and as many as HS512 asks for: 64.";
@@ -40,7 +42,16 @@ async fn refused(keys: impl KeySource + 'static, token: &str) -> Option<AuthErro
 
 /// A good token, signed with the one private key of the fixtures that is for this algorithm.
 fn token(algorithm: Algorithm, kid: Option<&str>) -> String {
-    token_by(&signer(algorithm), algorithm, kid)
+    token_with(algorithm, kid, &json!({"sub": "42", "exp": NOW + 300}))
+}
+
+/// The same with these claims.
+pub(crate) fn token_with(algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
+    if !WITH_ORACLE.contains(&algorithm) {
+        return aws_signer::token(algorithm, kid, claims);
+    }
+    let header = Header { kid: kid.map(str::to_owned), ..Header::new(for_oracle(algorithm)) };
+    jsonwebtoken::encode(&header, claims, &signer(algorithm)).unwrap()
 }
 
 pub(crate) fn token_by(key: &EncodingKey, algorithm: Algorithm, kid: Option<&str>) -> String {
@@ -63,7 +74,10 @@ pub(crate) fn signer(algorithm: Algorithm) -> EncodingKey {
 
 /// What [`signer`]'s signatures are checked with, as a JWK with `alg` and without `kid`.
 pub(crate) fn jwk_of(algorithm: Algorithm) -> Value {
-    jwk_by(&signer(algorithm), algorithm)
+    match WITH_ORACLE.contains(&algorithm) {
+        true => jwk_by(&signer(algorithm), algorithm),
+        false => aws_signer::jwk(algorithm),
+    }
 }
 
 /// The same for another private key.

@@ -34,6 +34,8 @@ pub(crate) fn verifier() -> JwtVerifier<Value> {
         .issuer(ISSUER)
         .audience(AUDIENCE)
         .clock(|| at(NOW))
+        // Every test checks the whole verdict; those of the cache turn it on.
+        .without_cache()
 }
 
 /// The claims of a token that [`verifier`] accepts.
@@ -69,6 +71,35 @@ pub(crate) fn token_of(header: &str, payload: &str) -> String {
 /// The algorithm by its name in jsonwebtoken, the oracle.
 pub(crate) fn for_oracle(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     algorithm.as_str().parse().unwrap()
+}
+
+/// The algorithms that the oracle has as well.
+pub(crate) const WITH_ORACLE: [Algorithm; 12] = [
+    Algorithm::HS256,
+    Algorithm::HS384,
+    Algorithm::HS512,
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// The algorithms that the back end has.
+pub(crate) fn supported() -> impl Iterator<Item = Algorithm> {
+    Algorithm::ALL.iter().copied().filter(|algorithm| match algorithm {
+        Algorithm::ES512 => !crate::keys::GRAVIOLA,
+        Algorithm::MlDsa44 | Algorithm::MlDsa65 | Algorithm::MlDsa87 => cfg!(feature = "aws-lc-rs"),
+        _ => true,
+    })
+}
+
+pub(crate) fn is_hmac(algorithm: Algorithm) -> bool {
+    algorithm.as_str().starts_with("HS")
 }
 
 /// Adds the signature to the first two parts of a token.

@@ -1,5 +1,5 @@
-//! The back ends of jsonwebtoken. An application has one for the whole process, and may put one together: here each
-//! algorithm has the faster of the two that the crate brings.
+//! The back ends of jsonwebtoken's older versions. An application has one for the whole process, and may put one
+//! together: here each algorithm has the faster of the two that the crate brings.
 
 /// Installs the back ends of one version.
 macro_rules! install {
@@ -19,7 +19,7 @@ macro_rules! install {
     }};
 }
 
-/// For all peers that are built on version 10, 11 or 12. Version 9 knows ring alone.
+/// For all peers that are built on version 10 or 11. Version 9 knows ring alone, and version 12 has one back end here.
 ///
 /// # Panics
 ///
@@ -27,5 +27,4 @@ macro_rules! install {
 pub(crate) fn install() {
     install!(jsonwebtoken10);
     install!(jsonwebtoken11);
-    install!(jsonwebtoken);
 }

@@ -9,6 +9,7 @@ use aws_lc_rs::signature::{
 
 use super::{Check, Material};
 use crate::algorithm::Algorithm;
+use crate::key_type::{Curve, ParameterSet};
 
 #[cfg(feature = "issue")]
 pub(crate) use self::sign::PrivateKey;
@@ -25,9 +26,13 @@ impl Check for PublicKey {
                 .to_parsed_public_key(rsa_parameters(algorithm)?)
                 .ok()
                 .map(Self),
-            Material::P256(point) => parse(&signature::ECDSA_P256_SHA256_FIXED, point),
-            Material::P384(point) => parse(&signature::ECDSA_P384_SHA384_FIXED, point),
+            Material::Ec(Curve::P256, point) => parse(&signature::ECDSA_P256_SHA256_FIXED, point),
+            Material::Ec(Curve::P384, point) => parse(&signature::ECDSA_P384_SHA384_FIXED, point),
+            Material::Ec(Curve::P521, point) => parse(&signature::ECDSA_P521_SHA512_FIXED, point),
             Material::Ed25519(key) => parse(&signature::ED25519, key),
+            Material::MlDsa(ParameterSet::MlDsa44, key) => parse(&signature::ML_DSA_44, key),
+            Material::MlDsa(ParameterSet::MlDsa65, key) => parse(&signature::ML_DSA_65, key),
+            Material::MlDsa(ParameterSet::MlDsa87, key) => parse(&signature::ML_DSA_87, key),
         }
     }
 

@@ -3,19 +3,22 @@
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{self, KeySize};
-use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, PqdsaKeyPair, PqdsaSigningAlgorithm,
+    RsaEncoding,
+};
 use sec1::der::Encode;
-use spki::ObjectIdentifier;
 
 use super::super::{PrivateMaterial, Sign};
-use crate::algorithm::{Algorithm, KeyType};
-use crate::crypto::oid::{P256, P384};
+use crate::algorithm::Algorithm;
+use crate::key_type::{Curve, KeyType, ParameterSet};
 
 /// A private key made ready for one algorithm.
 pub(crate) enum PrivateKey {
     Rsa(rsa::KeyPair, &'static dyn RsaEncoding),
     Ec(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
+    MlDsa(PqdsaKeyPair),
 }
 
 impl Sign for PrivateKey {
@@ -25,10 +28,12 @@ impl Sign for PrivateKey {
                 let key = rsa::KeyPair::from_der(&key.to_der().ok()?).ok()?;
                 Some(Self::Rsa(key, rsa_encoding(algorithm)?))
             }
-            PrivateMaterial::P256(number) => ec(ES256, P256, number),
-            PrivateMaterial::P384(number) => ec(ES384, P384, number),
+            PrivateMaterial::Ec(curve, number) => ec(*curve, number),
             PrivateMaterial::Ed25519(seed) => {
                 Ed25519KeyPair::from_seed_unchecked(seed).ok().map(Self::Ed25519)
+            }
+            PrivateMaterial::MlDsa { set, pkcs8, .. } => {
+                PqdsaKeyPair::from_pkcs8(ml_dsa(*set), pkcs8).ok().map(Self::MlDsa)
             }
         }
     }
@@ -40,9 +45,9 @@ impl Sign for PrivateKey {
                 let key = rsa::KeyPair::generate(KeySize::Rsa2048).ok()?;
                 return Some(key.as_der().ok()?.as_ref().to_vec());
             }
-            KeyType::P256 => EcdsaKeyPair::generate(ES256).ok()?.to_pkcs8v1(),
-            KeyType::P384 => EcdsaKeyPair::generate(ES384).ok()?.to_pkcs8v1(),
+            KeyType::Ec(curve) => EcdsaKeyPair::generate(ecdsa(curve)).ok()?.to_pkcs8v1(),
             KeyType::Ed25519 => Ed25519KeyPair::generate().ok()?.to_pkcs8v1(),
+            KeyType::MlDsa(set) => PqdsaKeyPair::generate(ml_dsa(set)).ok()?.to_pkcs8v1(),
         };
         Some(document.ok()?.as_ref().to_vec())
     }
@@ -52,6 +57,7 @@ impl Sign for PrivateKey {
             Self::Rsa(..) => None,
             Self::Ec(key) => Some(key.public_key().as_ref().to_vec()),
             Self::Ed25519(key) => Some(key.public_key().as_ref().to_vec()),
+            Self::MlDsa(key) => Some(key.public_key().as_ref().to_vec()),
         }
     }
 
@@ -66,25 +72,39 @@ impl Sign for PrivateKey {
             }
             Self::Ec(key) => Some(key.sign(&random, message).ok()?.as_ref().to_vec()),
             Self::Ed25519(key) => Some(key.try_sign(message).ok()?.as_ref().to_vec()),
+            Self::MlDsa(key) => {
+                let mut signature = vec![0; key.algorithm().signature_len()];
+                key.sign(message, &mut signature).ok()?;
+                Some(signature)
+            }
         }
     }
 }
 
-static ES256: &EcdsaSigningAlgorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
-static ES384: &EcdsaSigningAlgorithm = &signature::ECDSA_P384_SHA384_FIXED_SIGNING;
+fn ecdsa(curve: Curve) -> &'static EcdsaSigningAlgorithm {
+    match curve {
+        Curve::P256 => &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+        Curve::P384 => &signature::ECDSA_P384_SHA384_FIXED_SIGNING,
+        Curve::P521 => &signature::ECDSA_P521_SHA512_FIXED_SIGNING,
+    }
+}
 
-/// AWS-LC works out the public key only where it reads DER.
-fn ec(
-    algorithm: &'static EcdsaSigningAlgorithm,
-    curve: ObjectIdentifier,
-    number: &[u8],
-) -> Option<PrivateKey> {
+fn ml_dsa(set: ParameterSet) -> &'static PqdsaSigningAlgorithm {
+    match set {
+        ParameterSet::MlDsa44 => &signature::ML_DSA_44_SIGNING,
+        ParameterSet::MlDsa65 => &signature::ML_DSA_65_SIGNING,
+        ParameterSet::MlDsa87 => &signature::ML_DSA_87_SIGNING,
+    }
+}
+
+/// AWS-LC computes the public key only where it reads DER.
+fn ec(curve: Curve, number: &[u8]) -> Option<PrivateKey> {
     let key = sec1::EcPrivateKey {
         private_key: number,
-        parameters: Some(sec1::EcParameters::NamedCurve(curve)),
+        parameters: Some(sec1::EcParameters::NamedCurve(curve.oid())),
         public_key: None,
     };
-    EcdsaKeyPair::from_private_key_der(algorithm, &key.to_der().ok()?).ok().map(PrivateKey::Ec)
+    EcdsaKeyPair::from_private_key_der(ecdsa(curve), &key.to_der().ok()?).ok().map(PrivateKey::Ec)
 }
 
 fn rsa_encoding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {

@@ -18,6 +18,7 @@ use super::material::bits;
 use super::{Check, Material};
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
+use crate::key_type::{Curve, KeyType};
 
 #[cfg(feature = "issue")]
 pub(crate) use self::sign::PrivateKey;
@@ -36,6 +37,7 @@ type RsaCheck = fn(&rsa::VerifyingKey, &[u8], &[u8]) -> Result<(), graviola::Err
 
 impl Check for PublicKey {
     fn supports(algorithm: Algorithm, material: Material<'_>) -> Result<(), ConfigError> {
+        has(algorithm)?;
         usable_here(algorithm)?;
         match material {
             // It takes others, too, but compares in whole words, and so refuses good signatures.
@@ -51,21 +53,22 @@ impl Check for PublicKey {
 
     fn prepare(algorithm: Algorithm, material: Material<'_>) -> Option<Self> {
         match material {
-            Material::Secret(_) => None,
+            Material::Secret(_) | Material::MlDsa(..) => None,
             Material::Rsa { n, e } => {
                 let (modulus, public_exponent) = (UintRef::new(n).ok()?, UintRef::new(e).ok()?);
                 let der = pkcs1::RsaPublicKeyRef { modulus, public_exponent }.to_der().ok()?;
                 let key = rsa::VerifyingKey::from_pkcs1_der(&der).ok()?;
                 Some(Self::Rsa(key.into(), rsa_check(algorithm)?))
             }
-            Material::P256(point) => {
+            Material::Ec(Curve::P256, point) => {
                 let key = ecdsa::VerifyingKey::from_x962_uncompressed(point).ok()?;
                 Some(Self::Es256(key.into()))
             }
-            Material::P384(point) => {
+            Material::Ec(Curve::P384, point) => {
                 let key = ecdsa::VerifyingKey::from_x962_uncompressed(point).ok()?;
                 Some(Self::Es384(key.into()))
             }
+            Material::Ec(Curve::P521, _) => None,
             Material::Ed25519(key) => {
                 let key = Ed25519VerifyingKey::from_bytes(key).ok()?;
                 Some(Self::Ed25519(key.into()))
@@ -94,6 +97,16 @@ fn rsa_check(algorithm: Algorithm) -> Option<RsaCheck> {
         Algorithm::PS512 => Some(rsa::VerifyingKey::verify_pss_sha512),
         _ => None,
     }
+}
+
+/// Rejects algorithms that graviola does not implement.
+fn has(algorithm: Algorithm) -> Result<(), ConfigError> {
+    let instead = match algorithm.key_type() {
+        KeyType::Ec(Curve::P521) => "`aws-lc-rs` or `rust-crypto`",
+        KeyType::MlDsa(_) => "`aws-lc-rs`",
+        _ => return Ok(()),
+    };
+    Err(ConfigProblem::NotInBackEnd { back_end: "graviola", algorithm, instead }.into())
 }
 
 fn unsupported(algorithm: Algorithm, needed: &'static str, got: String) -> ConfigError {

@@ -1,15 +1,17 @@
 //! Signatures made by graviola.
 
 use graviola::hashing::{Sha256, Sha384};
-use graviola::signing::ecdsa::{self, Curve, P256, P384};
+use graviola::signing::ecdsa::{self, P256, P384};
 use graviola::signing::eddsa::Ed25519SigningKey;
 use graviola::signing::rsa::{self, KeySize};
 use sec1::der::Encode;
 
 use super::super::{PrivateMaterial, Sign};
+use super::has;
 use super::processor::usable_here;
-use crate::algorithm::{Algorithm, KeyType};
+use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
+use crate::key_type::{Curve, KeyType};
 
 /// A private key made ready for one algorithm.
 pub(crate) enum PrivateKey {
@@ -24,6 +26,7 @@ type RsaSign = for<'a> fn(&rsa::SigningKey, &'a mut [u8], &[u8]) -> Result<&'a [
 
 impl Sign for PrivateKey {
     fn supports(algorithm: Algorithm) -> Result<(), ConfigError> {
+        has(algorithm)?;
         usable_here(algorithm)
     }
 
@@ -33,19 +36,23 @@ impl Sign for PrivateKey {
                 let key = rsa::SigningKey::from_pkcs1_der(&key.to_der().ok()?).ok()?;
                 Some(Self::Rsa(key.into(), rsa_sign(algorithm)?))
             }
-            PrivateMaterial::P256(number) => ec(number).map(Self::Es256),
-            PrivateMaterial::P384(number) => ec(number).map(Self::Es384),
+            PrivateMaterial::Ec(curve, number) => match curve {
+                Curve::P256 => ec(number).map(Self::Es256),
+                Curve::P384 => ec(number).map(Self::Es384),
+                Curve::P521 => None,
+            },
             PrivateMaterial::Ed25519(seed) => Ed25519SigningKey::from_bytes(seed).ok().map(Self::Ed25519),
+            PrivateMaterial::MlDsa { .. } => None,
         }
     }
 
     fn generate(algorithm: Algorithm) -> Option<Vec<u8>> {
         let mut room = [0; 2048];
         let der = match algorithm.key_type() {
-            KeyType::Secret => return None,
+            KeyType::Secret | KeyType::Ec(Curve::P521) | KeyType::MlDsa(_) => return None,
             KeyType::Rsa => rsa::SigningKey::generate(KeySize::Rsa2048).ok()?.to_pkcs8_der(&mut room),
-            KeyType::P256 => ecdsa::SigningKey::<P256>::generate().ok()?.to_pkcs8_der(&mut room),
-            KeyType::P384 => ecdsa::SigningKey::<P384>::generate().ok()?.to_pkcs8_der(&mut room),
+            KeyType::Ec(Curve::P256) => ecdsa::SigningKey::<P256>::generate().ok()?.to_pkcs8_der(&mut room),
+            KeyType::Ec(Curve::P384) => ecdsa::SigningKey::<P384>::generate().ok()?.to_pkcs8_der(&mut room),
             KeyType::Ed25519 => Ed25519SigningKey::generate().ok()?.to_pkcs8_der(&mut room),
         };
         der.ok().map(<[u8]>::to_vec)
@@ -74,13 +81,13 @@ impl Sign for PrivateKey {
     }
 }
 
-fn ec<C: Curve>(number: &[u8]) -> Option<ecdsa::SigningKey<C>> {
+fn ec<C: ecdsa::Curve>(number: &[u8]) -> Option<ecdsa::SigningKey<C>> {
     let key = sec1::EcPrivateKey { private_key: number, parameters: None, public_key: None };
     ecdsa::SigningKey::from_sec1_der(&key.to_der().ok()?).ok()
 }
 
 /// graviola gives the public key in DER only.
-fn point<C: Curve>(key: &ecdsa::SigningKey<C>) -> Option<Vec<u8>> {
+fn point<C: ecdsa::Curve>(key: &ecdsa::SigningKey<C>) -> Option<Vec<u8>> {
     let mut room = [0; 256];
     let info = spki::SubjectPublicKeyInfoRef::try_from(key.to_spki_der(&mut room).ok()?).ok()?;
     info.subject_public_key.as_bytes().map(<[u8]>::to_vec)

@@ -9,6 +9,8 @@ use sha2::{Sha256, Sha384, Sha512};
 
 use super::{Check, Material};
 use crate::algorithm::Algorithm;
+use crate::config_error::{ConfigError, ConfigProblem};
+use crate::key_type::{Curve, KeyType};
 
 #[cfg(feature = "issue")]
 pub(crate) use self::sign::PrivateKey;
@@ -24,13 +26,29 @@ pub(crate) enum PublicKey {
     Ps512(pss::VerifyingKey<Sha512>),
     Es256(p256::ecdsa::VerifyingKey),
     Es384(p384::ecdsa::VerifyingKey),
+    Es512(p521::ecdsa::VerifyingKey),
     Ed25519(ed25519_dalek::VerifyingKey),
 }
 
+/// Rejects algorithms that the RustCrypto crates of this back end do not implement.
+fn has(algorithm: Algorithm) -> Result<(), ConfigError> {
+    match algorithm.key_type() {
+        KeyType::MlDsa(_) => {
+            let back_end = "rust-crypto";
+            Err(ConfigProblem::NotInBackEnd { back_end, algorithm, instead: "`aws-lc-rs`" }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Check for PublicKey {
+    fn supports(algorithm: Algorithm, _: Material<'_>) -> Result<(), ConfigError> {
+        has(algorithm)
+    }
+
     fn prepare(algorithm: Algorithm, material: Material<'_>) -> Option<Self> {
         match material {
-            Material::Secret(_) => None,
+            Material::Secret(_) | Material::MlDsa(..) => None,
             Material::Rsa { n, e } => {
                 let key = rsa::PublicKey::new(unsigned(n), unsigned(e)).ok()?;
                 match algorithm {
@@ -43,8 +61,15 @@ impl Check for PublicKey {
                     _ => None,
                 }
             }
-            Material::P256(point) => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Self::Es256),
-            Material::P384(point) => p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Self::Es384),
+            Material::Ec(Curve::P256, point) => {
+                p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Self::Es256)
+            }
+            Material::Ec(Curve::P384, point) => {
+                p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Self::Es384)
+            }
+            Material::Ec(Curve::P521, point) => {
+                p521::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(Self::Es512)
+            }
             Material::Ed25519(key) => {
                 ed25519_dalek::VerifyingKey::from_bytes(key.try_into().ok()?).ok().map(Self::Ed25519)
             }
@@ -61,6 +86,7 @@ impl Check for PublicKey {
             Self::Ps512(key) => public(key, message, pss::Signature::try_from(signature).ok()),
             Self::Es256(key) => public(key, message, p256::ecdsa::Signature::from_slice(signature).ok()),
             Self::Es384(key) => public(key, message, p384::ecdsa::Signature::from_slice(signature).ok()),
+            Self::Es512(key) => public(key, message, p521::ecdsa::Signature::from_slice(signature).ok()),
             Self::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
         }

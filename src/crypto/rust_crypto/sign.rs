@@ -9,7 +9,10 @@ use rsa::{BoxedUint, pkcs1v15, pss};
 use sha2::{Sha256, Sha384, Sha512};
 
 use super::super::{PrivateMaterial, Sign};
-use crate::algorithm::{Algorithm, KeyType};
+use super::has;
+use crate::algorithm::Algorithm;
+use crate::config_error::ConfigError;
+use crate::key_type::{Curve, KeyType};
 
 /// A private key made ready for one algorithm.
 pub(crate) enum PrivateKey {
@@ -21,10 +24,15 @@ pub(crate) enum PrivateKey {
     Ps512(pss::SigningKey<Sha512>),
     Es256(p256::ecdsa::SigningKey),
     Es384(p384::ecdsa::SigningKey),
+    Es512(p521::ecdsa::SigningKey),
     Ed25519(ed25519_dalek::SigningKey),
 }
 
 impl Sign for PrivateKey {
+    fn supports(algorithm: Algorithm) -> Result<(), ConfigError> {
+        has(algorithm)
+    }
+
     fn prepare(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Option<Self> {
         match material {
             PrivateMaterial::Rsa(key) => {
@@ -42,24 +50,35 @@ impl Sign for PrivateKey {
                     _ => None,
                 }
             }
-            PrivateMaterial::P256(number) => {
+            PrivateMaterial::Ec(Curve::P256, number) => {
                 p256::ecdsa::SigningKey::from_slice(number).ok().map(Self::Es256)
             }
-            PrivateMaterial::P384(number) => {
+            PrivateMaterial::Ec(Curve::P384, number) => {
                 p384::ecdsa::SigningKey::from_slice(number).ok().map(Self::Es384)
+            }
+            PrivateMaterial::Ec(Curve::P521, number) => {
+                p521::ecdsa::SigningKey::from_slice(number).ok().map(Self::Es512)
             }
             PrivateMaterial::Ed25519(seed) => {
                 ed25519_dalek::SigningKey::try_from(*seed).ok().map(Self::Ed25519)
             }
+            PrivateMaterial::MlDsa { .. } => None,
         }
     }
 
     fn generate(algorithm: Algorithm) -> Option<Vec<u8>> {
         let document = match algorithm.key_type() {
-            KeyType::Secret => return None,
+            KeyType::Secret | KeyType::MlDsa(_) => return None,
             KeyType::Rsa => rsa::PrivateKey::new(&mut SysRng, 2048).ok()?.to_pkcs8_der(),
-            KeyType::P256 => p256::SecretKey::try_generate_from_rng(&mut SysRng).ok()?.to_pkcs8_der(),
-            KeyType::P384 => p384::SecretKey::try_generate_from_rng(&mut SysRng).ok()?.to_pkcs8_der(),
+            KeyType::Ec(Curve::P256) => {
+                p256::SecretKey::try_generate_from_rng(&mut SysRng).ok()?.to_pkcs8_der()
+            }
+            KeyType::Ec(Curve::P384) => {
+                p384::SecretKey::try_generate_from_rng(&mut SysRng).ok()?.to_pkcs8_der()
+            }
+            KeyType::Ec(Curve::P521) => {
+                p521::SecretKey::try_generate_from_rng(&mut SysRng).ok()?.to_pkcs8_der()
+            }
             KeyType::Ed25519 => {
                 let mut seed = [0; 32];
                 getrandom::fill(&mut seed).ok()?;
@@ -73,6 +92,7 @@ impl Sign for PrivateKey {
         match self {
             Self::Es256(key) => Some(key.verifying_key().to_sec1_point(false).as_bytes().to_vec()),
             Self::Es384(key) => Some(key.verifying_key().to_sec1_point(false).as_bytes().to_vec()),
+            Self::Es512(key) => Some(key.verifying_key().to_sec1_point(false).as_bytes().to_vec()),
             Self::Ed25519(key) => Some(key.verifying_key().as_bytes().to_vec()),
             _ => None,
         }
@@ -91,6 +111,9 @@ impl Sign for PrivateKey {
             }
             Self::Es384(key) => {
                 key.try_sign(message).ok().map(|signature: p384::ecdsa::Signature| signature.to_vec())
+            }
+            Self::Es512(key) => {
+                key.try_sign(message).ok().map(|signature: p521::ecdsa::Signature| signature.to_vec())
             }
             Self::Ed25519(key) => key.try_sign(message).ok().map(|signature| signature.to_vec()),
         }

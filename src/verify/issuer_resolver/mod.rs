@@ -6,6 +6,7 @@ mod lookup_rate;
 mod owned_credential;
 mod resolver;
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt::{self, Formatter};
 use std::future::Future;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 use self::known::Limits;
 pub(crate) use self::resolver::Resolver;
+use super::cache::{CacheSettings, TokenCache};
+use super::jwt::JwtVerifier;
 use super::{AnyVerifier, Verify};
 use crate::error::AuthError;
 
@@ -59,7 +62,7 @@ use crate::error::AuthError;
 /// The resolver renews a verifier before it reaches [`max_age`](Self::max_age), in the background. If the renewal fails
 /// or hangs, the verifier serves on until the [`outage_limit`](Self::outage_limit).
 ///
-/// A new verifier starts with an empty cache and without fetched keys. Keep the `RemoteKeys` of each tenant in a map of
+/// A new verifier verifies every token again, and starts without fetched keys. Keep the `RemoteKeys` of each tenant in a map of
 /// your own, and give the verifier a clone.
 ///
 /// # Security
@@ -87,7 +90,8 @@ use crate::error::AuthError;
 ///   some issuers only: return `None` for each that does not exist.
 #[must_use]
 pub struct IssuerResolver<C> {
-    resolve: Arc<dyn Fn(String) -> Resolving<C> + Send + Sync>,
+    resolve: Arc<Resolve<C>>,
+    cache: TokenCache<C>,
     filter: Option<Arc<Filter>>,
     entries: usize,
     limits: Limits,
@@ -95,6 +99,8 @@ pub struct IssuerResolver<C> {
     lookup_rate: (u32, u32),
     max_waiting: usize,
 }
+
+type Resolve<C> = dyn Fn(String, &TokenCache<C>) -> Resolving<C> + Send + Sync;
 
 type Filter = dyn Fn(&str) -> bool + Send + Sync;
 
@@ -115,15 +121,17 @@ impl<C> IssuerResolver<C> {
         Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
         V: Verify<Claims = C> + 'static,
         E: Into<Box<dyn Error + Send + Sync>>, // Name it: `Ok::<_, YourError>(..)`.
+        C: Send + Sync + 'static,
     {
         Self {
-            resolve: Arc::new(move |issuer| {
-                let resolving = resolve(issuer);
+            resolve: Arc::new(move |issuer, cache| {
+                let (resolving, cache) = (resolve(issuer), cache.clone());
                 Box::pin(async move {
                     let verifier = resolving.await.map_err(Into::into)?;
-                    Ok(verifier.map(|verifier| Arc::new(verifier) as AnyVerifier<C>))
+                    Ok(verifier.map(|verifier| Arc::new(sharing(verifier, &cache)) as AnyVerifier<C>))
                 })
             }),
+            cache: TokenCache::new(CacheSettings::new()),
             filter: None,
             entries: 1000,
             limits: Limits {
@@ -150,6 +158,15 @@ impl<C> IssuerResolver<C> {
     /// Allow as many as you have tenants: if there are more, the resolver looks some of them up again and again.
     pub fn max_entries(self, entries: usize) -> Self {
         Self { entries, ..self }
+    }
+
+    /// Sets how many verified tokens are cached for all issuers together. The default is [`CacheSettings::new`].
+    ///
+    /// Each [`JwtVerifier`] that the resolver finds uses this cache instead of one of its own. It keeps its own
+    /// [`max_age`](CacheSettings::max_age), and [`without_cache`](JwtVerifier::without_cache). A verifier of your own that
+    /// contains a `JwtVerifier` does not share the cache: give that a small one.
+    pub fn cache(self, settings: CacheSettings) -> Self {
+        Self { cache: TokenCache::new(settings), ..self }
     }
 
     /// Sets how old a verifier may be while the resolver answers. The default is ten minutes.
@@ -207,6 +224,14 @@ impl<C> fmt::Debug for IssuerResolver<C> {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
+}
+
+/// Has a `JwtVerifier` use this cache. Verifiers of other types are left as they are.
+fn sharing<V: 'static, C: 'static>(mut verifier: V, cache: &TokenCache<C>) -> V {
+    if let Some(verifier) = (&mut verifier as &mut dyn Any).downcast_mut::<JwtVerifier<C>>() {
+        verifier.share_cache(cache);
+    }
+    verifier
 }
 
 fn no_runtime() -> AuthError {

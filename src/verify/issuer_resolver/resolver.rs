@@ -318,7 +318,7 @@ impl<C> Task<C> {
             sleep(delay).await;
         }
         let settings = &self.resolver.settings;
-        let asking = (settings.resolve)((*self.issuer).to_owned());
+        let asking = (settings.resolve)((*self.issuer).to_owned(), &settings.cache);
         let outcome = match timeout(settings.lookup_timeout, asking).await {
             Ok(Ok(Some(verifier))) if verifier.issuers().iter().any(|issuer| **issuer == *self.issuer) => {
                 Outcome::Found(verifier)

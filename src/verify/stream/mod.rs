@@ -1,9 +1,53 @@
-//! The registered claims, seen on their way into the application's type: one pass over the payload instead of two.
+//! Reads the registered claims and the application's claims of a payload in one pass.
 //!
-//! Only what is plainly as it should be is seen here. Whatever is not (a claim that stands there twice, one of another
-//! type, one read in a way that cannot be watched) is left to the plain pass in `validate.rs`, which alone refuses.
+//! # Interface
+//!
+//! [`read`] takes a payload, the application's type `C` and what the verifier [wants](Wanted). It returns the [registered
+//! claims](Registered), and `C` if the payload fits it.
+//!
+//! # Guarantee
+//!
+//! The result is that of two passes, [`plain`] and `serde_json::from_str::<C>`: the same values and the same error. There is one
+//! exception, which refuses more: `C` counts as not fitting if a claim about roles or scopes differs in case from the field that
+//! should read it (`claim_name_case`).
+//!
+//! # How it works
+//!
+//! serde_json reads `C` through wrappers around the deserializer, the visitor and the map of the payload's members. A wrapper
+//! passes each call on with the same hint, and each value unchanged. On the way it notes the names of members and the values of
+//! registered claims. If `C` skips a value, the wrapper reads it instead, into the type of the plain pass.
+//!
+//! # When it falls back
+//!
+//! A wrapper never decides that a token is bad. It notes only what it has seen to be plainly right; otherwise it sets
+//! [`Seen::doubt`], and [`read`] runs the plain pass, which alone can refuse. There is doubt if
+//!
+//! - a registered claim appears twice;
+//! - a name or the value of a registered claim was not noted: it has another type, or `C` reads it in a way that is not watched,
+//!   such as an `f32` (rounded), an `enum`, a newtype or a `RawValue`;
+//! - an error occurred below a member, which a type can swallow.
+//!
+//! The plain pass also runs if `C` does not fit, or did not read the payload as a map or a struct.
+//!
+//! # Why it is right
+//!
+//! - The application's claims: `C` sees the calls and the values that serde_json makes without the wrappers.
+//! - The registered claims, without a fallback: the name of each member was noted, each registered claim appeared once, and each
+//!   value was noted by the conversion that the plain pass uses. `C` read all members, since serde_json fails on those that are
+//!   left.
+//!
+//! `tests.rs` and the fuzz target `stream` compare [`read`] with the two passes for many types.
+//!
+//! # What it needs
+//!
+//! serde and serde_json, and what this file imports from outside: [`Text`], a string that is borrowed if it can be;
+//! [`NumericDate`]; the check for names in another case; and the prefix of serde_json's private names. The fuzz target compiles
+//! the module with nothing else.
+//!
+//! The payload must not be nested too deeply ([`is_shallow`](super::json::is_shallow)), nor have a private name.
 
 mod observed;
+mod plain;
 #[cfg(test)]
 mod tests;
 
@@ -15,30 +59,31 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 use serde_json::{Map, Value};
 
-use self::observed::{Observed, Observer};
+use self::observed::{Observed, Observer, Target};
+use self::plain::Claim;
+pub(crate) use self::plain::{AudienceClaim, Malformed, Names, Registered, Wanted, plain};
 use super::claim_name_case::{is_respelled, meant_field, probe};
 use super::json::Text;
 use super::private_names::PREFIX;
-use super::validate::{AudienceClaim, Claim, Registered, Wanted, plain};
-use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
 
-/// Reads the payload as the application's type, if it fits that, and the registered claims, whether it does or not.
+/// Reads the registered claims, and the payload as the application's type if it fits that.
 pub(crate) fn read<'de, C>(
     payload: &'de str,
     wanted: &Wanted,
-    registered: &mut Registered<'de>,
-) -> Result<Option<C>, AuthErrorKind>
+) -> Result<(Registered<'de>, Option<C>), Malformed>
 where
     C: DeserializeOwned + 'static,
 {
-    let mut seen = Seen::new(wanted, registered);
-    let claims = observe(payload, &mut seen).ok();
-    let respelled = seen.respelled || !seen.entered;
-    if claims.is_none() || !seen.is_certain() {
-        *registered = plain(payload, wanted)?;
+    let mut seen = Seen::new(wanted);
+    let mut claims = observe::<C>(payload, &mut seen).ok();
+    let is_respelled = seen.is_respelled || !seen.entered;
+    let registered =
+        if claims.is_some() && seen.is_certain() { seen.registered } else { plain(payload, wanted)? };
+    if is_respelled && claims.is_some() && !is_json::<C>() && probe::<C>(payload).is_some() {
+        claims = None;
     }
-    Ok(claims.filter(|_| !respelled || is_json::<C>() || probe::<C>(payload).is_none()))
+    Ok((registered, claims))
 }
 
 /// Returns true for types that have all claims by the names that the token has.
@@ -59,49 +104,82 @@ where
 /// What has been seen so far.
 struct Seen<'e, 'de> {
     wanted: &'e Wanted,
-    registered: &'e mut Registered<'de>,
+    registered: Registered<'de>,
     /// The claims that the application's type reads, if it is a struct.
     fields: &'static [&'static str],
-    /// Whether a claim differs in case from a usual name, and the type does not tell which claims it reads.
-    respelled: bool,
-    /// One bit for each registered claim that has come by.
+    /// True if a claim differs in case from a usual name, and the type does not tell which claims it reads.
+    is_respelled: bool,
+    /// The registered claim whose value comes next.
+    claim: Option<Claim>,
+    /// One bit for each registered claim whose name was read.
     claims: u16,
-    /// Whether the members of the payload were read one by one at all.
+    /// True once the members of the payload are read one by one.
     entered: bool,
-    /// Whether something has to be looked at by the plain pass.
+    /// True if only the plain pass can tell the registered claims.
     doubt: bool,
 }
 
 impl<'e, 'de> Seen<'e, 'de> {
-    fn new(wanted: &'e Wanted, registered: &'e mut Registered<'de>) -> Self {
-        Self { wanted, registered, fields: &[], respelled: false, claims: 0, entered: false, doubt: false }
+    fn new(wanted: &'e Wanted) -> Self {
+        Self {
+            wanted,
+            registered: Registered::default(),
+            fields: &[],
+            is_respelled: false,
+            claim: None,
+            claims: 0,
+            entered: false,
+            doubt: false,
+        }
     }
 
-    /// Whether all registered claims are seen, where the payload could be read.
+    /// Returns true if all registered claims were seen, provided that the whole payload could be read.
     fn is_certain(&self) -> bool {
         self.entered && !self.doubt
     }
 
-    /// Notes a name, and returns the registered claim of that name.
-    fn name<E: de::Error>(&mut self, name: &str) -> Result<Option<Claim>, E> {
-        if self.fields.is_empty() {
-            self.respelled |= is_respelled(name);
-        } else if meant_field(name, self.fields).is_some() {
-            return Err(E::custom("a claim differs in case from a field"));
-        }
-        Ok(self.registered(name))
+    /// Has something read with an observer. There is doubt unless it is noted, or is the end of what is read.
+    #[inline]
+    fn watch<T, E>(
+        &mut self,
+        target: Target,
+        is_end: impl FnOnce(&T) -> bool,
+        read: impl FnOnce(Observer<'_, 'e, 'de>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut noted = false;
+        let result = read(Observer { target, seen: self, noted: &mut noted });
+        self.doubt |= match &result {
+            Ok(value) => !noted && !is_end(value),
+            // The type may go on as if there had been none.
+            Err(_) => true,
+        };
+        result
     }
 
-    fn registered(&mut self, name: &str) -> Option<Claim> {
-        let claim = Claim::from_name(name)?;
+    /// Notes the name of a member.
+    fn name<E: de::Error>(&mut self, name: &str) -> Result<(), E> {
+        self.claim = Claim::from_name(name);
+        let Some(claim) = self.claim else {
+            return self.other_name(name);
+        };
         let bit = 1 << claim as u16;
         self.doubt |= self.claims & bit != 0;
         self.claims |= bit;
         self.registered.sender_constrained |= claim == Claim::Confirmation;
-        Some(claim)
+        Ok(())
     }
 
-    /// Notes a string, if the claim is one.
+    /// Looks for a claim about roles or scopes in another case.
+    fn other_name<E: de::Error>(&mut self, name: &str) -> Result<(), E> {
+        if self.fields.is_empty() {
+            self.is_respelled |= is_respelled(name);
+        } else if meant_field(name, self.fields).is_some() {
+            return Err(E::custom("a claim differs in case from a field"));
+        }
+        Ok(())
+    }
+
+    /// Notes a string, and returns true if the claim is one.
     fn text(&mut self, claim: Claim, text: Cow<'de, str>) -> bool {
         match claim {
             Claim::Issuer => self.registered.issuer = Some(Text(text)),
@@ -117,7 +195,7 @@ impl<'e, 'de> Seen<'e, 'de> {
         true
     }
 
-    /// Notes a date, if the claim is one.
+    /// Notes a date, and returns true if the claim is one.
     fn date(&mut self, claim: Claim, date: NumericDate) -> bool {
         match claim {
             Claim::Expiry => self.registered.expiry = Some(date),
@@ -186,6 +264,7 @@ impl<'de> Deserializer<'de> for Payload<'_, '_, '_, 'de> {
         self.json.deserialize_ignored_any(visitor)
     }
 
+    // An object fits none of these, whatever the hint.
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
         unit unit_struct seq tuple tuple_struct identifier
@@ -206,7 +285,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for PayloadVisitor<'_, '_, 'de, V> {
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<V::Value, A::Error> {
         self.seen.entered = true;
-        self.visitor.visit_map(Members { members, seen: self.seen, claim: None })
+        self.visitor.visit_map(Members { members, seen: self.seen })
     }
 }
 
@@ -214,8 +293,6 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for PayloadVisitor<'_, '_, 'de, V> {
 struct Members<'s, 'e, 'de, A> {
     members: A,
     seen: &'s mut Seen<'e, 'de>,
-    /// The registered claim whose value comes next.
-    claim: Option<Claim>,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, '_, 'de, A> {
@@ -223,96 +300,25 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, '_, 'de, A> {
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        self.claim = None;
-        let key = self.members.next_key_seed(Name { inner: seed, seen: self.seen, claim: &mut self.claim });
-        // The type may go on after an error as if there had been none: here and wherever something is read.
-        self.seen.doubt |= key.is_err();
-        key
+        self.seen.claim = None;
+        self.seen.watch(Target::Name, Option::is_none, |observer| {
+            self.members.next_key_seed(Observed { inner: seed, observer })
+        })
     }
 
     #[inline]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        let mut noted = true;
-        let value = match self.claim.filter(|claim| claim.is_judged(self.seen.wanted)) {
-            None => self.members.next_value_seed(seed),
-            Some(claim) => {
-                noted = false;
-                let observer = Observer { claim, item: false, seen: self.seen, noted: &mut noted };
-                self.members.next_value_seed(Observed { inner: seed, observer })
+        match self.seen.claim.filter(|claim| claim.is_judged(self.seen.wanted)) {
+            Some(claim) => self.seen.watch(
+                Target::Value(claim),
+                |_| false,
+                |observer| self.members.next_value_seed(Observed { inner: seed, observer }),
+            ),
+            None => {
+                let value = self.members.next_value_seed(seed);
+                self.seen.doubt |= value.is_err();
+                value
             }
-        };
-        self.seen.doubt |= value.is_err() || !noted;
-        value
-    }
-}
-
-/// Reads a name, and notes which registered claim it is.
-struct Name<'s, 'e, 'de, T> {
-    inner: T,
-    seen: &'s mut Seen<'e, 'de>,
-    claim: &'s mut Option<Claim>,
-}
-
-impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for Name<'_, '_, 'de, K> {
-    type Value = K::Value;
-
-    #[inline]
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<K::Value, D::Error> {
-        self.inner.deserialize(Name { inner: deserializer, seen: self.seen, claim: self.claim })
-    }
-}
-
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Name<'_, '_, 'de, D> {
-    type Error = D::Error;
-
-    #[inline]
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_str(Name { inner: visitor, seen: self.seen, claim: self.claim })
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.seen.doubt = true;
-        self.inner.deserialize_enum(name, variants, visitor)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
-    }
-}
-
-impl<'de, V: Visitor<'de>> Visitor<'de> for Name<'_, '_, 'de, V> {
-    type Value = V::Value;
-
-    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.inner.expecting(f)
-    }
-
-    #[inline]
-    fn visit_borrowed_str<E: de::Error>(self, name: &'de str) -> Result<V::Value, E> {
-        *self.claim = self.seen.name(name)?;
-        self.inner.visit_borrowed_str(name)
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<V::Value, E> {
-        *self.claim = self.seen.name(name)?;
-        self.inner.visit_str(name)
+        }
     }
 }

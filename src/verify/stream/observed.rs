@@ -1,4 +1,4 @@
-//! The value of a claim, noted on its way to whoever reads it.
+//! The wrapper that notes the name of a member or the value of a registered claim while the application's type reads it.
 
 use std::borrow::Cow;
 use std::fmt::{self, Formatter};
@@ -6,33 +6,47 @@ use std::fmt::{self, Formatter};
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::Seen;
-use crate::registered::NumericDate;
-use crate::verify::json::Text;
-use crate::verify::validate::{AudienceClaim, AudienceSeed, Claim};
+use super::plain::{AudienceClaim, AudienceSeed, Claim};
+use super::{NumericDate, Seen, Text};
 
-/// Reads the value of a claim that is judged, and notes it: around the seed, the deserializer and the visitor alike.
+/// Wraps the seed, the deserializer and the visitor of one read.
 pub(super) struct Observed<'s, 'e, 'de, T> {
     pub(super) inner: T,
     pub(super) observer: Observer<'s, 'e, 'de>,
 }
 
 pub(super) struct Observer<'s, 'e, 'de> {
-    pub(super) claim: Claim,
-    /// Whether the value is one of an array.
-    pub(super) item: bool,
+    pub(super) target: Target,
     pub(super) seen: &'s mut Seen<'e, 'de>,
-    /// Set once the value has been noted.
+    /// True once the target has been noted.
     pub(super) noted: &'s mut bool,
 }
 
+/// The thing that is read.
+#[derive(Clone, Copy)]
+pub(super) enum Target {
+    /// The name of a member.
+    Name,
+    /// The value of a registered claim that is judged.
+    Value(Claim),
+    /// An element of an array in `aud`.
+    Element,
+}
+
 impl<'de> Observer<'_, '_, 'de> {
-    fn text(&mut self, text: Cow<'de, str>) {
-        *self.noted = self.seen.text(self.claim, text);
+    /// `kept` is the text as it is stored.
+    #[inline]
+    fn text<E: de::Error>(&mut self, text: &str, kept: impl FnOnce() -> Cow<'de, str>) -> Result<(), E> {
+        *self.noted = match self.target {
+            Target::Name => self.seen.name(text).map(|()| true)?,
+            Target::Value(claim) => self.seen.text(claim, kept()),
+            Target::Element => self.seen.text(Claim::Audience, kept()),
+        };
+        Ok(())
     }
 
     fn date(&mut self, date: NumericDate) {
-        *self.noted = self.seen.date(self.claim, date);
+        *self.noted = matches!(self.target, Target::Value(claim) if self.seen.date(claim, date));
     }
 }
 
@@ -45,8 +59,8 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Observed<'_, '_, 'de
     }
 }
 
-/// The same hint for the deserializer inside, since what it hands out may depend on it.
-macro_rules! observe_with_the_same_hint {
+/// Methods of a deserializer that keep the hint, since the value may depend on it, and wrap the visitor.
+macro_rules! observe {
     ($($method:ident)*) => {
         $(
             #[inline]
@@ -57,10 +71,21 @@ macro_rules! observe_with_the_same_hint {
     };
 }
 
+/// Methods of a deserializer that note nothing, so that the plain pass follows.
+macro_rules! pass_on {
+    ($($method:ident($($hint:ident: $type:ty),*))*) => {
+        $(
+            fn $method<V: Visitor<'de>>(self, $($hint: $type,)* visitor: V) -> Result<V::Value, D::Error> {
+                self.inner.$method($($hint,)* visitor)
+            }
+        )*
+    };
+}
+
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Observed<'_, '_, 'de, D> {
     type Error = D::Error;
 
-    observe_with_the_same_hint! {
+    observe! {
         deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
         deserialize_i128 deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
         deserialize_f64 deserialize_char deserialize_str deserialize_string deserialize_bytes
@@ -68,73 +93,45 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Observed<'_, '_, 'de, D> {
         deserialize_identifier
     }
 
-    /// The application's type does not want the value, so it is read for our sake alone.
+    // An `f32` may be rounded.
+    pass_on! {
+        deserialize_f32()
+        deserialize_newtype_struct(name: &'static str)
+        deserialize_unit_struct(name: &'static str)
+        deserialize_tuple(len: usize)
+        deserialize_tuple_struct(name: &'static str, len: usize)
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
+        deserialize_enum(name: &'static str, variants: &'static [&'static str])
+    }
+
+    /// The application's type skips it, so that it is read into the type of the plain pass instead.
     fn deserialize_ignored_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, D::Error> {
-        match self.observer.claim {
-            Claim::Audience if !self.observer.item => {
-                let audience = AudienceSeed(&self.observer.seen.wanted.audiences).deserialize(self.inner)?;
-                self.observer.seen.registered.audience = audience;
-                *self.observer.noted = true;
+        let Observer { target, seen, noted } = &mut self.observer;
+        **noted = match *target {
+            Target::Name => return self.inner.deserialize_ignored_any(visitor),
+            Target::Value(Claim::Audience) => {
+                seen.registered.audience = AudienceSeed(&seen.wanted.audiences).deserialize(self.inner)?;
+                true
             }
-            Claim::Expiry | Claim::NotBefore | Claim::IssuedAt => {
-                self.observer.date(NumericDate::deserialize(self.inner)?);
+            Target::Value(claim @ (Claim::Expiry | Claim::NotBefore | Claim::IssuedAt)) => {
+                seen.date(claim, NumericDate::deserialize(self.inner)?)
             }
-            _ => self.observer.text(Text::deserialize(self.inner)?.0),
-        }
+            Target::Value(claim) => seen.text(claim, Text::deserialize(self.inner)?.0),
+            Target::Element => seen.text(Claim::Audience, Text::deserialize(self.inner)?.0),
+        };
         visitor.visit_unit()
     }
+}
 
-    // What is read in one of these ways is left to the plain pass: an `f32` because it may be rounded.
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_f32(visitor)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_newtype_struct(name, visitor)
-    }
-
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_unit_struct(name, visitor)
-    }
-
-    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_tuple(len, visitor)
-    }
-
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_tuple_struct(name, len, visitor)
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_struct(name, fields, visitor)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_enum(name, variants, visitor)
-    }
+/// Methods of a visitor that note nothing, so that the plain pass follows.
+macro_rules! hand_on {
+    ($($method:ident($type:ty))*) => {
+        $(
+            fn $method<E: de::Error>(self, value: $type) -> Result<V::Value, E> {
+                self.inner.$method(value)
+            }
+        )*
+    };
 }
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Observed<'_, '_, 'de, V> {
@@ -146,12 +143,12 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Observed<'_, '_, 'de, V> {
 
     #[inline]
     fn visit_borrowed_str<E: de::Error>(mut self, text: &'de str) -> Result<V::Value, E> {
-        self.observer.text(Cow::Borrowed(text));
+        self.observer.text(text, || Cow::Borrowed(text))?;
         self.inner.visit_borrowed_str(text)
     }
 
     fn visit_str<E: de::Error>(mut self, text: &str) -> Result<V::Value, E> {
-        self.observer.text(Cow::Owned(text.to_owned()));
+        self.observer.text(text, || Cow::Owned(text.to_owned()))?;
         self.inner.visit_str(text)
     }
 
@@ -176,7 +173,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Observed<'_, '_, 'de, V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<V::Value, A::Error> {
-        if self.observer.claim != Claim::Audience || self.observer.item {
+        if !matches!(self.observer.target, Target::Value(Claim::Audience)) {
             return self.inner.visit_seq(items);
         }
         // An empty array is an audience, too, in which nobody is expected.
@@ -185,26 +182,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Observed<'_, '_, 'de, V> {
         self.inner.visit_seq(Items { items, seen: self.observer.seen })
     }
 
-    // What follows is handed on as it is, and is left to the plain pass.
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<V::Value, E> {
-        self.inner.visit_bool(value)
-    }
-
-    fn visit_i128<E: de::Error>(self, value: i128) -> Result<V::Value, E> {
-        self.inner.visit_i128(value)
-    }
-
-    fn visit_u128<E: de::Error>(self, value: u128) -> Result<V::Value, E> {
-        self.inner.visit_u128(value)
-    }
-
-    fn visit_bytes<E: de::Error>(self, value: &[u8]) -> Result<V::Value, E> {
-        self.inner.visit_bytes(value)
-    }
-
-    fn visit_borrowed_bytes<E: de::Error>(self, value: &'de [u8]) -> Result<V::Value, E> {
-        self.inner.visit_borrowed_bytes(value)
-    }
+    hand_on! { visit_bool(bool) visit_i128(i128) visit_u128(u128) visit_bytes(&[u8]) visit_borrowed_bytes(&'de [u8]) }
 
     fn visit_none<E: de::Error>(self) -> Result<V::Value, E> {
         self.inner.visit_none()
@@ -229,11 +207,8 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Items<'_, '_, 'de, A> {
     type Error = A::Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        let mut noted = false;
-        let observer = Observer { claim: Claim::Audience, item: true, seen: self.seen, noted: &mut noted };
-        let item = self.items.next_element_seed(Observed { inner: seed, observer });
-        let at_end = matches!(item, Ok(None));
-        self.seen.doubt |= item.is_err() || !(noted || at_end);
-        item
+        self.seen.watch(Target::Element, Option::is_none, |observer| {
+            self.items.next_element_seed(Observed { inner: seed, observer })
+        })
     }
 }

@@ -650,3 +650,39 @@ fn removed_and_replaced_verifiers_may_remove_issuers() {
         assert!(issuers.remove(A));
     });
 }
+
+/// Counts how many of its kind exist.
+struct Counted;
+
+static COUNTED: AtomicUsize = AtomicUsize::new(0);
+
+impl<'de> serde::Deserialize<'de> for Counted {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer)?;
+        COUNTED.fetch_add(1, Ordering::Relaxed);
+        Ok(Self)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        COUNTED.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn tenants_share_one_cache() {
+    let resolver = IssuerResolver::new(async |issuer: String| {
+        let keys = KeySet::hmac(Algorithm::HS256, secret::<32>(1)).unwrap();
+        let verifier = JwtVerifier::<Counted>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
+        let verifier = if issuer.ends_with('9') { verifier.without_cache() } else { verifier };
+        Ok::<_, std::convert::Infallible>(Some(verifier.issuer(issuer)))
+    });
+    let issuers = Issuers::default().resolver(resolver.cache(CacheSettings::new().max_entries(40)));
+    let tokens: Vec<_> = (0..100).map(|n| token(&format!("https://tenant-{n}"), 1)).collect();
+    for token in tokens.iter().flat_map(|token| [token, token]) {
+        issuers.verify(token).await.unwrap();
+        assert!(COUNTED.load(Ordering::Relaxed) <= 40);
+    }
+    assert!(COUNTED.load(Ordering::Relaxed) > 30);
+}

@@ -5,14 +5,14 @@ use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, KeySet};
 
 use super::{jwk_with, read_set, set_of, token};
-use crate::support::{NOW, at, refusal};
+use crate::support::{NOW, at, refusal, supported};
 
 const UNSUPPORTED: Option<AuthErrorKind> = Some(AuthErrorKind::UnsupportedAlgorithm);
 
 /// One key for each algorithm, of that name.
 fn all_keys() -> KeySet {
     let named = |algorithm: Algorithm| jwk_with(algorithm, json!({"kid": algorithm}));
-    read_set(set_of(&Algorithm::ALL.iter().copied().map(named).collect::<Vec<_>>())).unwrap()
+    read_set(set_of(&supported().map(named).collect::<Vec<_>>())).unwrap()
 }
 
 fn verifier() -> JwtVerifier<Value> {
@@ -29,7 +29,7 @@ async fn accepts_each_algorithm_unless_restricted() {
     let two = verifier().algorithms([Algorithm::RS256, Algorithm::EdDSA]);
     let none = verifier().algorithms([]);
     let replaced = none.clone().algorithms([Algorithm::HS256]);
-    for &algorithm in Algorithm::ALL {
+    for algorithm in supported() {
         for token in [named_token(algorithm), token(algorithm, None)] {
             let in_two = [Algorithm::RS256, Algorithm::EdDSA].contains(&algorithm);
             assert_eq!(refusal(&all, &token).await, None, "{algorithm:?}");
@@ -87,7 +87,7 @@ fn reads_and_writes_names() {
         (
             "none\n",
             "unknown algorithm `none\\n`: use one of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, \
-             ES384, EdDSA",
+             ES384, ES512, EdDSA, ML-DSA-44, ML-DSA-65, ML-DSA-87",
         ),
     ] {
         assert_eq!(name.parse::<Algorithm>().unwrap_err().to_string(), expected);

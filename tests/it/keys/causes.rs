@@ -35,7 +35,7 @@ fn with_header(algorithm: Algorithm, header: &Value) -> String {
 #[tokio::test]
 async fn kid_of_a_skipped_key_names_it_and_the_reason() {
     let odd = [
-        json!({"kty": "EC", "crv": "P-521", "alg": "ES512", "kid": "es512", "x": "AA", "y": "AA"}),
+        json!({"kty": "EC", "crv": "secp256k1", "alg": "ES256K", "kid": "es256k", "x": "AA", "y": "AA"}),
         jwk_with(Algorithm::RS256, json!({"kid": "enc", "use": "enc"})),
         jwk_with(Algorithm::RS256, json!({"kid": "svid", "use": "jwt-svid"})),
         jwk_with(Algorithm::RS256, json!({"kid": "broken", "n": "A+B"})),
@@ -45,7 +45,7 @@ async fn kid_of_a_skipped_key_names_it_and_the_reason() {
     ];
     let verifier = verifier(&odd);
     for (kid, expected) in [
-        ("es512", "key 0 (`es512`): the JWK cannot be used: its `alg` `ES512` is not supported"),
+        ("es256k", "key 0 (`es256k`): the JWK cannot be used: its `alg` `ES256K` is not supported"),
         ("enc", "key 1 (`enc`): the JWK cannot be used: its `use` is not `sig`"),
         (
             "svid",
@@ -64,20 +64,20 @@ async fn kid_of_a_skipped_key_names_it_and_the_reason() {
 }
 
 #[tokio::test]
-async fn token_of_a_skipped_es512_key_names_it() {
+async fn token_of_a_skipped_es256k_key_names_it() {
     let odd = [
-        json!({"kty": "EC", "crv": "P-521", "alg": "ES512", "kid": "es512", "x": "AA", "y": "AA"}),
+        json!({"kty": "EC", "crv": "secp256k1", "alg": "ES256K", "kid": "es256k", "x": "AA", "y": "AA"}),
         jwk_with(Algorithm::ES256, json!({"kid": "good"})),
     ];
     let verifier = verifier(&odd);
     let unsupported = "the token's `alg` is not supported by this crate; names are case-sensitive (RFC 7515, section 4.1.1)";
     let skipped = "; the key that the token names is skipped: \
-                   key 0 (`es512`): the JWK cannot be used: its `alg` `ES512` is not supported";
+                   key 0 (`es256k`): the JWK cannot be used: its `alg` `ES256K` is not supported";
     for (header, expected) in [
-        (json!({"alg": "ES512", "kid": "es512"}), [unsupported, skipped].concat()),
-        (json!({"alg": "ES512", "kid": "good"}), unsupported.to_owned()),
-        (json!({"alg": "ES512"}), unsupported.to_owned()),
-        (json!({"alg": "none", "kid": "es512"}), "the token is not signed: its `alg` is `none`".to_owned()),
+        (json!({"alg": "ES256K", "kid": "es256k"}), [unsupported, skipped].concat()),
+        (json!({"alg": "ES256K", "kid": "good"}), unsupported.to_owned()),
+        (json!({"alg": "ES256K"}), unsupported.to_owned()),
+        (json!({"alg": "none", "kid": "es256k"}), "the token is not signed: its `alg` is `none`".to_owned()),
     ] {
         let found = cause(&verifier, &with_header(Algorithm::ES256, &header)).await;
         assert_eq!(found, (UnsupportedAlgorithm, expected), "{header}");
@@ -163,7 +163,7 @@ async fn algorithm_that_is_not_accepted_names_the_setting() {
         (&usual, alg("none"), "the token is not signed: its `alg` is `none`"),
         (&usual, alg("NONE"), "the token is not signed: its `alg` is `none`"),
         (&usual, alg("rs256"), unsupported),
-        (&two, alg("ES512"), unsupported),
+        (&two, alg("ES256K"), unsupported),
     ] {
         assert_eq!(cause(verifier, &token).await, (UnsupportedAlgorithm, expected.to_owned()));
     }

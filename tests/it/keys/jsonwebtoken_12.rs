@@ -1,12 +1,11 @@
 //! Conversions from and to the types of jsonwebtoken.
 
-use jsonwebtoken::AlgorithmFamily;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use serde_json::{Value, json};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, Key, KeySet};
 
 use super::{assert_error, jwk_of, jwk_with, read_jwk, refused, token};
-use crate::support::for_oracle;
+use crate::support::{WITH_ORACLE, for_oracle, is_hmac};
 
 fn parse(jwk: Value) -> Jwk {
     serde_json::from_value(jwk).unwrap()
@@ -15,16 +14,23 @@ fn parse(jwk: Value) -> Jwk {
 #[test]
 fn converts_algorithms_both_ways() {
     for &ours in Algorithm::ALL {
-        let theirs = jsonwebtoken::Algorithm::try_from(ours).unwrap();
-        assert_eq!(theirs, for_oracle(ours));
-        assert_eq!(Algorithm::try_from(theirs), Ok(ours));
+        match jsonwebtoken::Algorithm::try_from(ours) {
+            Ok(theirs) => {
+                assert_eq!(theirs, for_oracle(ours));
+                assert_eq!(Algorithm::try_from(theirs), Ok(ours));
+            }
+            Err(error) => {
+                assert!(!WITH_ORACLE.contains(&ours), "{ours}");
+                assert_eq!(error.to_string(), format!("jsonwebtoken 12 does not support {ours}"));
+            }
+        }
     }
 }
 
 #[tokio::test]
 async fn converts_public_keys() {
-    for &algorithm in Algorithm::ALL {
-        if for_oracle(algorithm).family() == AlgorithmFamily::Hmac {
+    for algorithm in WITH_ORACLE {
+        if is_hmac(algorithm) {
             continue;
         }
         let json = jwk_with(algorithm, json!({"kid": "k1"}));

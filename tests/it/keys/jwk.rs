@@ -1,12 +1,11 @@
 //! JSON Web Keys, one by one.
 
-use jsonwebtoken::AlgorithmFamily;
 use serde_json::{Value, json};
 use tower_jwt_auth::keys::JwksRules;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, Key, KeySet};
 
 use super::{SECRET, assert_error, fixture, jwk_of, jwk_with, read_jwk, refused, set_of, token};
-use crate::support::{base64url, for_oracle};
+use crate::support::{base64url, is_hmac, supported};
 
 const NOT_A_JWK: &str = "the text is not a JWK";
 const PRIVATE: &str =
@@ -14,7 +13,7 @@ const PRIVATE: &str =
 
 #[tokio::test]
 async fn each_algorithm_verifies_what_is_signed_with_it() {
-    for &algorithm in Algorithm::ALL {
+    for algorithm in supported() {
         let key = read_jwk(jwk_of(algorithm).to_string()).unwrap();
         assert_eq!(key.algorithm(), algorithm);
         let refusal = refused(KeySet::from(key), &token(algorithm, None)).await;
@@ -106,7 +105,7 @@ fn what_a_jwk_says_of_its_use_is_obeyed() {
         ),
         ("alg with a space", json!({"alg": "RS256 "}), &not_supported("RS256 ")),
         ("alg empty", json!({"alg": ""}), &not_supported("")),
-        ("alg ES512", json!({"alg": "ES512"}), &not_supported("ES512")),
+        ("alg ES256K", json!({"alg": "ES256K"}), &not_supported("ES256K")),
         ("alg of another kty", json!({"alg": "ES256"}), "ES256 cannot be used with an RSA key"),
         ("alg of HMAC", json!({"alg": "HS256"}), "HS256 cannot be used with an RSA key"),
         ("private", json!({"d": "AQAB"}), PRIVATE),
@@ -132,13 +131,17 @@ fn a_jwk_of_another_sort_is_refused() {
     let kty = |kty: &str| format!("the JWK cannot be used: its `kty` `{kty}` is not supported");
     let crv = |crv: &str| format!("the JWK cannot be used: its `crv` `{crv}` is not supported");
     for (name, changes, expected) in [
-        ("kty AKP", json!({"kty": "AKP"}), &*kty("AKP")),
-        ("kty of another case", json!({"kty": "ec"}), &kty("ec")),
+        ("kty AKP", json!({"kty": "AKP"}), "ES256 cannot be used with an AKP key"),
+        ("kty of another case", json!({"kty": "ec"}), &*kty("ec")),
         ("kty empty", json!({"kty": ""}), &kty("")),
         ("kty RSA", json!({"kty": "RSA"}), "the JWK cannot be used: its `n` is missing or not base64url"),
         ("kty OKP", json!({"kty": "OKP"}), &crv("P-256")),
         ("kty missing", json!({"kty": null}), "the JWK cannot be used: its `kty` is missing"),
-        ("crv P-521", json!({"crv": "P-521"}), &crv("P-521")),
+        (
+            "crv of a larger curve",
+            json!({"crv": "P-521", "alg": null}),
+            "the JWK cannot be used: its `x` needs 66 bytes, got 32 (RFC 7518, section 6.2.1.2)",
+        ),
         ("crv secp256k1", json!({"crv": "secp256k1"}), &crv("secp256k1")),
         ("crv of another kty", json!({"crv": "Ed25519"}), &crv("Ed25519")),
         ("crv of another case", json!({"crv": "p-256"}), &crv("p-256")),
@@ -228,8 +231,8 @@ fn members_are_exact() {
 
 #[tokio::test]
 async fn reads_keys_from_parsed_json() {
-    for &algorithm in Algorithm::ALL {
-        if for_oracle(algorithm).family() == AlgorithmFamily::Hmac {
+    for algorithm in supported() {
+        if is_hmac(algorithm) {
             continue;
         }
         let json = jwk_with(algorithm, json!({"kid": "k1"}));

@@ -21,8 +21,8 @@ async fn an_odd_key_spoils_no_other() {
     let short = json!({"kty": "oct", "alg": "HS256", "k": base64url(&super::SECRET[..31]), "kid": "k1"});
     for (name, odd, kid, reason) in [
         ("use", jwk_with(Algorithm::RS256, json!({"use": "enc", "kid": "k1"})), "k1", unusable("its `use` is not `sig`")),
-        ("kty", json!({"kty": "AKP", "kid": "k1"}), "k1", unusable("its `kty` `AKP` is not supported")),
-        ("crv", json!({"kty": "EC", "crv": "P-521", "kid": "k1"}), "k1", unusable("its `crv` `P-521` is not supported")),
+        ("kty", json!({"kty": "ANY", "kid": "k1"}), "k1", unusable("its `kty` `ANY` is not supported")),
+        ("crv", json!({"kty": "EC", "crv": "secp256k1", "kid": "k1"}), "k1", unusable("its `crv` `secp256k1` is not supported")),
         ("alg", jwk_with(Algorithm::RS256, json!({"alg": "RSA-OAEP", "kid": "k1"})), "k1", unusable("its `alg` `RSA-OAEP` is not supported")),
         ("wrong alg", jwk_with(Algorithm::RS256, json!({"alg": "ES256", "kid": "k1"})), "k1", "ES256 cannot be used with an RSA key".into()),
         ("no number", json!({"kty": "RSA", "kid": "k1"}), "k1", unusable("its `n` is missing or not base64url")),
@@ -34,7 +34,7 @@ async fn an_odd_key_spoils_no_other() {
             "a private key was given where a public key is needed; `openssl pkey -pubout` extracts the public key".into(),
         ),
         ("kid a number", jwk_with(Algorithm::RS256, json!({"kid": 1})), "", unusable("its `kid` is not a string")),
-        ("no kid", json!({"kty": "AKP"}), "", unusable("its `kty` `AKP` is not supported")),
+        ("no kid", json!({"kty": "ANY"}), "", unusable("its `kty` `ANY` is not supported")),
         ("no members", json!({}), "", unusable("its `kty` is missing")),
         ("null", json!(null), "", "the text is not a JWK".into()),
         ("a string", json!("k1"), "", "the text is not a JWK".into()),
@@ -56,18 +56,18 @@ async fn an_odd_key_spoils_no_other() {
 
 #[test]
 fn a_skipped_key_is_shown_in_one_line() {
-    let odd = json!({"kty": "AKP", "kid": "k1\r\nlevel=info"});
+    let odd = json!({"kty": "ANY", "kid": "k1\r\nlevel=info"});
     let keys = KeySet::jwks(set_of(&[odd, good()])).unwrap();
     assert_eq!(keys.skipped_keys()[0].kid(), Some("k1\r\nlevel=info"));
     assert_eq!(
         keys.skipped_keys()[0].to_string(),
-        r"key 0 (`k1\r\nlevel=info`): the JWK cannot be used: its `kty` `AKP` is not supported",
+        r"key 0 (`k1\r\nlevel=info`): the JWK cannot be used: its `kty` `ANY` is not supported",
     );
 }
 
 #[test]
 fn long_kid_of_a_skipped_key_is_cut() {
-    let odd = json!({"kty": "AKP", "kid": "\u{1}".repeat(80_000)});
+    let odd = json!({"kty": "ANY", "kid": "\u{1}".repeat(80_000)});
     let keys = KeySet::jwks(set_of(&[odd, good()])).unwrap();
     let shown = keys.skipped_keys()[0].to_string();
     let kid = format!("key 0 (`{}..`): ", r"\u{1}".repeat(40));
@@ -76,16 +76,16 @@ fn long_kid_of_a_skipped_key_is_cut() {
 
 #[test]
 fn set_of_many_unusable_keys_lists_five() {
-    let odd = |kid: usize| json!({"kty": "AKP", "kid": kid.to_string()});
+    let odd = |kid: usize| json!({"kty": "ANY", "kid": kid.to_string()});
     let shown = |number: usize| {
         KeySet::jwks(set_of(&(0..number).map(odd).collect::<Vec<_>>())).unwrap_err().to_string()
     };
     let five = "the JWK set has no usable key: \
-         key 0 (`0`): the JWK cannot be used: its `kty` `AKP` is not supported; \
-         key 1 (`1`): the JWK cannot be used: its `kty` `AKP` is not supported; \
-         key 2 (`2`): the JWK cannot be used: its `kty` `AKP` is not supported; \
-         key 3 (`3`): the JWK cannot be used: its `kty` `AKP` is not supported; \
-         key 4 (`4`): the JWK cannot be used: its `kty` `AKP` is not supported";
+         key 0 (`0`): the JWK cannot be used: its `kty` `ANY` is not supported; \
+         key 1 (`1`): the JWK cannot be used: its `kty` `ANY` is not supported; \
+         key 2 (`2`): the JWK cannot be used: its `kty` `ANY` is not supported; \
+         key 3 (`3`): the JWK cannot be used: its `kty` `ANY` is not supported; \
+         key 4 (`4`): the JWK cannot be used: its `kty` `ANY` is not supported";
     assert_eq!(shown(5), five);
     assert_eq!(shown(1000), format!("{five}; and 995 more"));
 }
@@ -134,7 +134,7 @@ fn what_is_no_jwk_set_is_refused() {
 fn a_set_without_a_usable_key_says_why() {
     let odd = [
         jwk_with(Algorithm::RS256, json!({"kid": "k1", "use": "enc"})),
-        json!({"kty": "EC", "crv": "P-521"}),
+        json!({"kty": "EC", "crv": "secp256k1"}),
         json!(7),
     ];
     let result = KeySet::jwks(set_of(&odd));
@@ -146,7 +146,7 @@ fn a_set_without_a_usable_key_says_why() {
         result,
         "the JWK set has no usable key: \
          key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`; \
-         key 1: the JWK cannot be used: its `crv` `P-521` is not supported; \
+         key 1: the JWK cannot be used: its `crv` `secp256k1` is not supported; \
          key 2: the text is not a JWK",
     );
 }

@@ -31,6 +31,17 @@ async fn number_of_keys_can_be_set() {
     }
 }
 
+#[cfg(feature = "aws-lc-rs")]
+#[tokio::test(start_paused = true)]
+async fn hundred_of_the_longest_keys_fit() {
+    let named = |n: usize| jwk_with(Algorithm::MlDsa87, json!({"kid": n.to_string(), "use": "sig"}));
+    let set = set_of(&(0..100).map(named).collect::<Vec<_>>());
+    let provider = Provider::new();
+    provider.answer(move |_| Ok(Response::new(set.clone().into())));
+    let token = crate::keys::token_with(Algorithm::MlDsa87, Some("99"), &crate::support::good_claims());
+    assert_eq!(crate::support::refusal(&verifier(&provider.keys()), &token).await, None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn symmetric_keys_are_skipped_whatever_the_rules() {
     let set = set_of(&[

@@ -1,18 +1,17 @@
 //! This library, as its README shows it.
 
 use tower::Layer;
-use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet};
 
 use crate::peer::{Layered, Peer, orders};
 use crate::tokens::{AUDIENCE, ISSUER, Issuer, KID, User};
 
 pub(super) fn open(issuer: &Issuer) -> Box<dyn Peer> {
-    layered(verifier(issuer))
+    layered(verifier(issuer).without_cache())
 }
 
 pub(super) fn open_cached(issuer: &Issuer) -> Box<dyn Peer> {
-    layered(verifier(issuer).cache(CacheSettings::new()))
+    layered(verifier(issuer))
 }
 
 fn layered(verifier: JwtVerifier<User>) -> Box<dyn Peer> {

@@ -1,0 +1,213 @@
+//! The costs of requests relative to each other, as a table: without and with the cache, accepted and refused, beside
+//! `jsonwebtoken::decode` and the bare signature check.
+//!
+//! ```sh
+//! taskset -c 1 cargo bench --bench bars
+//! ```
+//!
+//! The first row of each block is the baseline of the others. All rows of a block take turns in each round, so that other
+//! load on the machine affects them alike. Times and ratios are medians of five runs, which set everything up again.
+//! The last column has the lowest and the highest ratio.
+
+#[path = "support/raw.rs"]
+mod raw;
+mod support;
+
+use std::hint::black_box;
+use std::iter::{self, zip};
+use std::time::Instant;
+
+use http::{HeaderValue, StatusCode};
+use tower_jwt_auth::JwtVerifier;
+use tower_jwt_auth::cache::CacheSettings;
+
+use self::raw::{bare_check, signed_and_signature};
+use self::support::{Issuer, User, authorization, median, request, send, service};
+
+const RUNS: usize = 5;
+/// Requests in a turn, which is short so that few turns are interrupted.
+const TURN: usize = 100;
+/// Requests are made outside of what is timed, a few at a time, so that they are as warm as those a server has just read.
+const BATCH: usize = 20;
+
+/// A row of the table.
+struct Subject<'a> {
+    name: String,
+    /// Returns the nanoseconds of a request.
+    turn: Box<dyn FnMut() -> f64 + 'a>,
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+fn main() {
+    println!("| {:37} | {:>8} | {:>5} | {:11} |", "", "ns", "ratio", "in all runs");
+    println!("|---|---|---|---|");
+    hits();
+    signature();
+    // Many more than the cache holds.
+    misses("each token once", 140_000, 400);
+    misses("100,000 tokens in turn", 100_000, 2_000);
+    misses("20,000 tokens in turn", 20_000, 400);
+    misses("12,000 tokens in turn", 12_000, 240);
+}
+
+/// Requests that need no signature check.
+fn hits() {
+    let [hs256, others @ ..] = Issuer::all();
+    let tokens = hs256.some_tokens(1_000);
+    let others = others.map(|issuer| (issuer.some_tokens(1_000), issuer));
+    compare(20, 1_000, || {
+        let mut subjects = vec![
+            decode("HS256, jsonwebtoken", &hs256, &tokens),
+            accepted("HS256, without cache", uncached(&hs256), shared(&tokens)),
+            refused("no token", uncached(&hs256)),
+            accepted("HS256, cached, 1 token", cached(&hs256), shared(&tokens[..1])),
+            accepted("HS256, cached, 1,000 tokens", cached(&hs256), shared(&tokens)),
+        ];
+        subjects.extend(others.iter().map(|(tokens, issuer)| {
+            let name = format!("{}, cached, 1,000 tokens", issuer.algorithm);
+            accepted(&name, cached(issuer), shared(tokens))
+        }));
+        subjects
+    });
+}
+
+/// Requests whose cost is the signature check.
+fn signature() {
+    let rs256 = Issuer::rs256();
+    let tokens = rs256.some_tokens(1_000);
+    compare(10, 300, || {
+        vec![
+            raw("RS256, signature alone", &rs256, &tokens),
+            accepted("RS256, without cache", uncached(&rs256), shared(&tokens)),
+        ]
+    });
+}
+
+/// Requests that the cache is of no use for, or of little. The cache is full after so many rounds.
+fn misses(name: &str, tokens: usize, warm_up: usize) {
+    let hs256 = Issuer::hs256();
+    let tokens = hs256.some_tokens(tokens);
+    compare(warm_up, 1_000, || {
+        vec![
+            accepted(&format!("{name}, without cache"), uncached(&hs256), copied(&tokens)),
+            accepted(&format!("{name}, cache on"), cached(&hs256), copied(&tokens)),
+        ]
+    });
+}
+
+fn uncached(issuer: &Issuer) -> JwtVerifier<User> {
+    issuer.verifier()
+}
+
+/// A verifier with the default cache.
+fn cached(issuer: &Issuer) -> JwtVerifier<User> {
+    issuer.verifier().cache(CacheSettings::new())
+}
+
+/// Headers whose bytes are the same each time a token comes again.
+fn shared(tokens: &[String]) -> impl Iterator<Item = Option<HeaderValue>> + use<> {
+    let values: Vec<_> = tokens.iter().map(|token| Some(authorization(token))).collect();
+    (0..).map(move |n| values[n % values.len()].clone())
+}
+
+/// Headers whose bytes have just been written, as a server's have: the tokens are more than the processor's caches hold.
+fn copied(tokens: &[String]) -> impl Iterator<Item = Option<HeaderValue>> {
+    tokens.iter().cycle().map(|token| Some(authorization(token)))
+}
+
+fn accepted<'a>(
+    name: &str,
+    verifier: JwtVerifier<User>,
+    values: impl Iterator<Item = Option<HeaderValue>> + 'a,
+) -> Subject<'a> {
+    layer(name, verifier, values, StatusCode::OK)
+}
+
+fn refused(name: &str, verifier: JwtVerifier<User>) -> Subject<'static> {
+    layer(name, verifier, iter::repeat(None), StatusCode::UNAUTHORIZED)
+}
+
+fn layer<'a>(
+    name: &str,
+    verifier: JwtVerifier<User>,
+    mut values: impl Iterator<Item = Option<HeaderValue>> + 'a,
+    expected: StatusCode,
+) -> Subject<'a> {
+    let mut service = service(verifier);
+    subject(name, move || {
+        let values: Vec<_> = values.by_ref().take(BATCH).collect();
+        let requests: Vec<_> = values.iter().map(|value| request(value.as_ref())).collect();
+        let start = Instant::now();
+        for request in requests {
+            assert_eq!(send(&mut service, request).status(), expected);
+        }
+        start.elapsed().as_nanos()
+    })
+}
+
+fn decode<'a>(name: &str, issuer: &Issuer, tokens: &'a [String]) -> Subject<'a> {
+    let (key, validation) = issuer.decoding();
+    let mut tokens = tokens.iter().cycle();
+    subject(name, move || {
+        let start = Instant::now();
+        for token in tokens.by_ref().take(BATCH) {
+            black_box(jsonwebtoken::decode::<User>(token, &key, &validation).expect("the token is good"));
+        }
+        start.elapsed().as_nanos()
+    })
+}
+
+fn raw<'a>(name: &str, issuer: &Issuer, tokens: &'a [String]) -> Subject<'a> {
+    let check = bare_check(issuer);
+    let parts: Vec<_> = tokens.iter().map(|token| signed_and_signature(token)).collect();
+    let mut turns = (0..parts.len()).cycle();
+    subject(name, move || {
+        let start = Instant::now();
+        for n in turns.by_ref().take(BATCH) {
+            let (signed, signature) = &parts[n];
+            assert!(check(signed, signature));
+        }
+        start.elapsed().as_nanos()
+    })
+}
+
+/// `batch` returns the nanoseconds that a batch has taken.
+fn subject<'a>(name: &str, mut batch: impl FnMut() -> u128 + 'a) -> Subject<'a> {
+    let turn = move || (0..TURN / BATCH).map(|_| batch()).sum::<u128>() as f64 / TURN as f64;
+    Subject { name: name.to_owned(), turn: Box::new(turn) }
+}
+
+/// Prints a block of the table.
+#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+fn compare<'a>(warm_up: usize, rounds: usize, subjects: impl Fn() -> Vec<Subject<'a>>) {
+    let runs: Vec<_> = (0..RUNS).map(|_| run(warm_up, rounds, subjects())).collect();
+    for (n, Subject { name, .. }) in subjects().iter().enumerate() {
+        let mut ratios: Vec<_> = runs.iter().map(|times| times[n] / times[0]).collect();
+        ratios.sort_by(f64::total_cmp);
+        let (low, high) = (ratios[0], ratios[RUNS - 1]);
+        let (time, ratio) = (median(runs.iter().map(|times| times[n]).collect()), median(ratios));
+        println!("| {name:37} | {time:>8.0} | {ratio:>5.3} | {low:.3}-{high:.3} |");
+    }
+}
+
+/// The means of the rounds that follow the warm-up.
+fn run(warm_up: usize, rounds: usize, mut subjects: Vec<Subject<'_>>) -> Vec<f64> {
+    let mut times = vec![Vec::new(); subjects.len()];
+    for round in 0..warm_up + rounds {
+        for (subject, times) in zip(&mut subjects, &mut times) {
+            let time = (subject.turn)();
+            if round >= warm_up {
+                times.push(time);
+            }
+        }
+    }
+    times.into_iter().map(mean).collect()
+}
+
+/// Leaves out the slowest tenth, which the system has interrupted. A median would show either hits or misses where tokens
+/// in turn are some of each.
+fn mean(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.truncate(times.len() * 9 / 10);
+    times.iter().sum::<f64>() / times.len() as f64
+}

@@ -1,0 +1,96 @@
+//! The routes that are compared.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get};
+use axum::{Extension, Router};
+use http::StatusCode;
+use http::header::AUTHORIZATION;
+use jsonwebtoken::{DecodingKey, Validation};
+use tower_jwt_auth::cache::CacheSettings;
+use tower_jwt_auth::{Claims, JwtAuthLayer, JwtVerifier};
+
+use crate::support::{Issuer, User};
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Route {
+    /// No authentication.
+    Open,
+    Uncached,
+    Cached,
+    /// `axum::middleware::from_fn_with_state` and `jsonwebtoken::decode`, as tutorials have it.
+    FromFn,
+}
+
+impl Route {
+    /// The others are compared with the first.
+    pub(crate) const ALL: [Self; 4] = [Self::Open, Self::Cached, Self::Uncached, Self::FromFn];
+
+    /// The names have the same length, so that the requests have, too.
+    pub(crate) fn path(self, issuer: &Issuer) -> String {
+        let name = match self {
+            Self::Open => "op",
+            Self::Uncached => "un",
+            Self::Cached => "ca",
+            Self::FromFn => "fn",
+        };
+        format!("/{}/{name}", issuer.algorithm)
+    }
+}
+
+pub(crate) fn app() -> Router {
+    let routes = Issuer::all().map(|issuer| {
+        Route::ALL
+            .iter()
+            .fold(Router::new(), |app, route| app.route(&route.path(&issuer), handler(*route, &issuer)))
+    });
+    routes.into_iter().fold(Router::new(), Router::merge)
+}
+
+fn handler(route: Route, issuer: &Issuer) -> MethodRouter {
+    match route {
+        Route::Open => get(async || BODY),
+        Route::Uncached => get(claims).layer(JwtAuthLayer::new(verifier(issuer, false))),
+        Route::Cached => get(claims).layer(JwtAuthLayer::new(verifier(issuer, true))),
+        Route::FromFn => get(extension).layer(from_fn_with_state(Arc::new(issuer.decoding()), authorize)),
+    }
+}
+
+/// The default cache, or none.
+fn verifier(issuer: &Issuer, cached: bool) -> JwtVerifier<User> {
+    match cached {
+        true => issuer.verifier().cache(CacheSettings::new()),
+        false => issuer.verifier(),
+    }
+}
+
+/// All handlers have the same response.
+const BODY: &str = "Hello";
+
+async fn claims(user: Claims<User>) -> &'static str {
+    black_box(&user.email);
+    BODY
+}
+
+async fn extension(Extension(user): Extension<User>) -> &'static str {
+    black_box(&user.email);
+    BODY
+}
+
+async fn authorize(
+    State(decoding): State<Arc<(DecodingKey, Validation)>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, StatusCode> {
+    let value = request.headers().get(AUTHORIZATION).ok_or(StatusCode::UNAUTHORIZED)?;
+    let value = value.to_str().map_err(|_| StatusCode::UNAUTHORIZED)?;
+    let token = value.strip_prefix("Bearer ").ok_or(StatusCode::UNAUTHORIZED)?;
+    let (key, validation) = &*decoding;
+    let data = jsonwebtoken::decode::<User>(token, key, validation).map_err(|_| StatusCode::UNAUTHORIZED)?;
+    request.extensions_mut().insert(data.claims);
+    Ok(next.run(request).await)
+}
