@@ -424,6 +424,6 @@ fn needed(url: &str) -> &'static str {
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStore").field("held", &self.0.held).finish_non_exhaustive()
+        f.debug_struct("RedisStore").field("key_prefix", &self.0.prefix).finish_non_exhaustive()
     }
 }
