@@ -108,7 +108,7 @@ impl RevocationList {
         now.saturating_sub(beyond.try_into().unwrap_or(u32::MAX))
     }
 
-    /// Hashes the IDs of a token that is looked up again later.
+    /// Hashes the IDs of a token.
     pub(super) fn revocable(&self, ids: &TokenIds<'_>) -> Revocable {
         let hasher = self.hasher.with_issuer(ids.issuer);
         let hash = |id: &str| hasher.fingerprint(id);
@@ -120,21 +120,8 @@ impl RevocationList {
         }
     }
 
-    /// Looks up a token once. Hashes only IDs of a kind that is held.
     #[inline]
-    pub(super) fn contains(&self, ids: &TokenIds<'_>) -> bool {
-        let ids = TokenIds {
-            token: ids.token.filter(|_| !self.tokens.is_empty()),
-            session: ids.session.filter(|_| !self.sessions.is_empty()),
-            subject: ids.subject.filter(|_| !self.subjects.is_empty()),
-            ..*ids
-        };
-        let is_candidate = ids.token.or(ids.session).or(ids.subject).is_some();
-        is_candidate && self.has_revocable(&self.revocable(&ids))
-    }
-
-    #[inline]
-    pub(super) fn has_revocable(&self, token: &Revocable) -> bool {
+    pub(super) fn contains(&self, token: &Revocable) -> bool {
         token.token.is_some_and(|id| self.tokens.contains(id, ()))
             || token.session.is_some_and(|id| self.sessions.contains(id, ()))
             || token.subject.is_some_and(|id| self.subjects.contains(id, token.issued_at))

@@ -149,29 +149,17 @@ impl Revocations {
         self.list.hold_beyond_expiry(leeway.as_secs().saturating_add(1));
     }
 
-    /// Judges a token by its names.
-    #[inline]
-    pub(crate) fn judge(&self, ids: &TokenIds<'_>) -> Result<(), AuthErrorKind> {
-        self.judge_with(|list| list.contains(ids))
-    }
-
-    /// By which names it may be revoked later.
+    /// Returns the IDs by which a token may be revoked, now or later.
     pub(crate) fn revocable(&self, ids: &TokenIds<'_>) -> Revocable {
         self.list.revocable(ids)
     }
 
-    /// Judges it by these.
+    /// Judges a token by these IDs. One that is not on a list that may be out of date may have been revoked.
     #[inline]
-    pub(crate) fn judge_revocable(&self, token: &Revocable) -> Result<(), AuthErrorKind> {
-        self.judge_with(|list| list.has_revocable(token))
-    }
-
-    /// What is not on a list that may be out of date may have been revoked.
-    #[inline]
-    fn judge_with(&self, is_held: impl FnOnce(&RevocationList) -> bool) -> Result<(), AuthErrorKind> {
+    pub(crate) fn judge(&self, token: &Revocable) -> Result<(), AuthErrorKind> {
         // Asked first: what makes the list current may come after the look at it.
         let is_current = self.link.as_ref().is_none_or(|link| link.is_current());
-        if is_held(&self.list) {
+        if self.list.contains(token) {
             Err(AuthErrorKind::Revoked)
         } else if is_current {
             Ok(())

@@ -472,20 +472,20 @@ where
     /// With keys that are held.
     fn verify_with(&self, keys: &KeySet, credential: &Credential<'_>) -> Result<Claims<C>, Refusal> {
         let Some(cache) = &self.cache else {
-            return self.rules.judge(keys, credential, false);
+            return self.rules.judge(keys, credential);
         };
         let token = credential.token();
         let found = cache.find(token, self.rules.id, keys, || self.rules.now());
         observe::cache_looked_up(matches!(found, Found::Good(_)));
         let was_cached = match found {
             Found::Good(claims) => {
-                self.rules.judge_again(claims.conditions())?;
+                self.rules.judge_revocations(&claims.conditions().revocable)?;
                 return Ok(claims);
             }
             Found::Stale => true,
             Found::Nothing => false,
         };
-        let claims = self.rules.judge(keys, credential, true)?;
+        let claims = self.rules.judge(keys, credential)?;
         cache.keep(token, &claims, was_cached);
         Ok(claims)
     }

@@ -91,13 +91,8 @@ impl From<AuthErrorKind> for Refusal {
 }
 
 impl Rules {
-    /// Judges a token in compact serialization. If it is to be cached, the claims get the IDs by which it may be revoked.
-    pub(crate) fn judge<C>(
-        &self,
-        keys: &KeySet,
-        credential: &Credential<'_>,
-        to_cache: bool,
-    ) -> Result<Claims<C>, Refusal>
+    /// Judges a token in compact serialization.
+    pub(crate) fn judge<C>(&self, keys: &KeySet, credential: &Credential<'_>) -> Result<Claims<C>, Refusal>
     where
         C: DeserializeOwned + 'static,
     {
@@ -106,7 +101,7 @@ impl Rules {
             return Err(AuthErrorKind::TokenTooLarge.into());
         }
         let jws = Jws::split(token).ok_or(AuthErrorKind::MalformedToken)?;
-        self.judge_parts(keys, &jws, credential.payload(), to_cache)
+        self.judge_parts(keys, &jws, credential.payload())
             .map_err(|refusal| jws.misshapen().map_or(refusal, Refusal::from))
     }
 
@@ -115,7 +110,6 @@ impl Rules {
         keys: &KeySet,
         jws: &Jws<'_>,
         decoded: Option<&str>,
-        to_cache: bool,
     ) -> Result<Claims<C>, Refusal>
     where
         C: DeserializeOwned + 'static,
@@ -152,13 +146,10 @@ impl Rules {
         let now = self.now();
         let accepted = self.expected.judge(payload, registered, now)?;
         let revocable = match &self.revocations {
-            Some(revocations) => {
-                let identity = accepted.identity();
-                revocations.judge(&identity)?;
-                if to_cache { revocations.revocable(&identity) } else { Revocable::default() }
-            }
+            Some(revocations) => revocations.revocable(&accepted.identity()),
             None => Revocable::default(),
         };
+        self.judge_revocations(&revocable)?;
         let claims = claims.ok_or(AuthErrorKind::InvalidClaims)?;
         let expiry = accepted.expiry;
         let expires_at = expiry.and_then(NumericDate::to_system_time);
@@ -219,11 +210,10 @@ impl Rules {
             })
     }
 
-    /// Judges whether a cached token has been revoked.
+    /// Judges whether a token has been revoked.
     #[inline]
-    pub(crate) fn judge_again(&self, conditions: &Conditions) -> Result<(), AuthErrorKind> {
-        let revocations = self.revocations.as_ref();
-        revocations.map_or(Ok(()), |revocations| revocations.judge_revocable(&conditions.revocable))
+    pub(crate) fn judge_revocations(&self, token: &Revocable) -> Result<(), AuthErrorKind> {
+        self.revocations.as_ref().map_or(Ok(()), |revocations| revocations.judge(token))
     }
 
     /// The time since 1970. A clock that stands before then is wrong in an unknown way, so no token is valid.
