@@ -166,7 +166,7 @@ pub fn keys() -> KeySet {
 
 /// Demands issuer and audience.
 pub fn verifier<C: DeserializeOwned + Send + Sync + 'static>(keys: KeySet) -> JwtVerifier<C> {
-    JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
+    JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW)).without_cache()
 }
 
 /// The payload of a token that [`verifier`] accepts.

@@ -51,6 +51,7 @@ impl Demands {
             Self::IssuerAndAudience => verifier,
             Self::NotRevoked => JwtVerifier::new(tower_jwt_auth::KeySet::from(hs256().public.clone()))
                 .clock(|| at(NOW))
+                .without_cache()
                 .revocations(REVOKED.clone()),
             Self::Tenant => verifier
                 .insecure_any_audience()
