@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 pub(crate) use self::cause::FixedCause;
 use self::cause::MissingClaims;
@@ -167,9 +167,11 @@ impl AuthError {
     ///
     /// The headers are `WWW-Authenticate` or `Retry-After`, as the status requires, and `Cache-Control: no-store`.
     pub fn response<B>(&self, body: B) -> Response<B> {
-        let mut response = Response::new(body);
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
+        self.response_in(HeaderMap::new(), body)
+    }
+
+    /// The same in the memory of these headers, which are empty.
+    pub(crate) fn response_in<B>(&self, mut headers: HeaderMap, body: B) -> Response<B> {
         headers.insert(CACHE_CONTROL, NO_STORE);
         for challenge in &*self.www_authenticate() {
             headers.append(WWW_AUTHENTICATE, challenge.clone());
@@ -178,6 +180,9 @@ impl AuthError {
             let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status();
+        *response.headers_mut() = headers;
         response
     }
 }

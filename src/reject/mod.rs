@@ -88,6 +88,14 @@ pub trait Reject<B> {
     fn reads(&self) -> Reads {
         Reads::Head
     }
+
+    /// Returns the body, if it is the same for every error and request.
+    ///
+    /// The layer then makes [`AuthError::response`] with it, in the memory of the request's headers, and does not call
+    /// [`reject`](Self::reject) for requests that it refuses itself.
+    fn constant_body(&self) -> Option<B> {
+        None
+    }
 }
 
 impl<B, F> Reject<B> for F
@@ -107,6 +115,10 @@ impl<B, R: Reject<B> + ?Sized> Reject<B> for Arc<R> {
     fn reads(&self) -> Reads {
         (**self).reads()
     }
+
+    fn constant_body(&self) -> Option<B> {
+        (**self).constant_body()
+    }
 }
 
 /// The default [`Reject`]: status and headers as [`AuthError::response`] sets them, and an empty body.
@@ -124,6 +136,10 @@ impl<B: Default> Reject<B> for EmptyBody {
     fn reads(&self) -> Reads {
         Reads::Nothing
     }
+
+    fn constant_body(&self) -> Option<B> {
+        Some(B::default())
+    }
 }
 
 /// Makes the response with `reject`, adds what every refusal has, and has it logged and counted. The request ends here.
@@ -132,7 +148,15 @@ where
     R: Reject<B>,
 {
     error.report();
-    let mut response = reject.reject(&error, (&*request).into());
+    let mut response = match reject.constant_body() {
+        Some(body) => {
+            // The memory of the request's headers serves the response: two allocations fewer.
+            let mut headers = std::mem::take(request.headers_mut());
+            headers.clear();
+            error.response_in(headers, body)
+        }
+        None => reject.reject(&error, (&*request).into()),
+    };
     let headers = response.headers_mut();
     // It is the first one where the error has made the response: that look is the cheaper one.
     if headers.keys().next() != Some(&CACHE_CONTROL) && !headers.contains_key(CACHE_CONTROL) {
