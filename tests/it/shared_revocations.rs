@@ -680,6 +680,72 @@ async fn the_last_handle_has_the_rest_written_and_then_nothing_is_left() {
     assert_eq!(Arc::strong_count(&store.0), 1, "the task has ended");
 }
 
+/// Takes its time for a write, and hangs on a session of the name "hangs".
+#[derive(Clone)]
+struct Slow(Store, Duration);
+
+impl RevocationStore for Slow {
+    fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()> {
+        let hangs = revocations.iter().any(|one| one.sid() == Some("hangs"));
+        let time = if hangs { seconds(60) } else { self.1 };
+        let written = self.0.write(revocations);
+        Box::pin(async move {
+            sleep(time).await;
+            written.await
+        })
+    }
+
+    fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
+        self.0.read(position)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_store_gets_everything_after_the_last_handle() {
+    let store = Store::default();
+    let revocations =
+        SharedRevocations::new(Slow(store.clone(), Duration::from_millis(900))).start().unwrap();
+    for n in 0..25_000 {
+        drop(end(&revocations, &n.to_string()));
+    }
+    drop(revocations);
+    sleep(seconds(120)).await;
+    assert_eq!(store.names().len(), 25_000);
+    assert_eq!(Arc::strong_count(&store.0), 1, "the task has ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn entry_on_which_a_store_hangs_is_found_by_halving() {
+    for position in [0, 250, 499] {
+        let store = Store::default();
+        let revocations = SharedRevocations::new(Slow(store.clone(), Duration::ZERO)).start().unwrap();
+        revocations.ready().await.unwrap();
+        for n in 0..500 {
+            drop(end(&revocations, &if n == position { "hangs".to_owned() } else { n.to_string() }));
+        }
+        // Nine halvings, of two seconds each.
+        sleep(seconds(20)).await;
+        assert_eq!(store.names().len(), 499, "{position}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn store_that_cannot_be_written_is_asked_at_most_twenty_times_a_second() {
+    let store = Picky::default();
+    store.cannot_be_written.store(true, Ordering::Relaxed);
+    let revocations = SharedRevocations::new(store.clone()).start().unwrap();
+    for n in 0..1000 {
+        drop(end(&revocations, &n.to_string()));
+    }
+    sleep(seconds(60)).await;
+    let failed = revocations.shared_stats().unwrap().failed_writes();
+    // Besides the first try of each.
+    assert!((60..60 * 20 + 1100).contains(&failed), "{failed}");
+    store.cannot_be_written.store(false, Ordering::Relaxed);
+    sleep(seconds(5)).await;
+    assert_eq!(store.store.names().len(), 1000);
+}
+
 #[test]
 fn without_its_runtime_a_list_grows_too_old() {
     let error = SharedRevocations::new(Store::default()).start().unwrap_err();

@@ -48,6 +48,8 @@ pub(super) struct Writer {
     at_once: usize,
     /// The entries that the store has confirmed lately, and when.
     recent: VecDeque<(Instant, Revocation)>,
+    /// When the store last confirmed entries, or the task began.
+    written_at: Instant,
     /// When these go back to the queue.
     rewrite_at: Option<Instant>,
     rewritten_at: Option<Instant>,
@@ -62,6 +64,9 @@ const BATCH: usize = 500;
 const BETWEEN_WRITES: Duration = Duration::from_millis(10);
 const BETWEEN_RETRIES: Duration = Duration::from_secs(1);
 
+/// The pause after an entry has failed alone once more, however many there are of them.
+const BETWEEN_REPEATS: Duration = Duration::from_millis(50);
+
 /// Entries are recent for this long before the newest one. Redis saves once a second; others may save less often.
 const LATELY: Duration = Duration::from_secs(60);
 const MOST_RECENT: usize = 10_000;
@@ -69,7 +74,7 @@ const MOST_RECENT: usize = 10_000;
 /// How often recent entries are written again at most, if a store comes and goes.
 const BETWEEN_REWRITES: Duration = Duration::from_secs(10);
 
-/// How long the task goes on when nobody uses the list any more.
+/// How long the task goes on without success when nobody uses the list any more.
 const LAST_TRIES: Duration = Duration::from_secs(30);
 
 impl Outgoing {
@@ -106,6 +111,7 @@ impl Writer {
             queue: VecDeque::new(),
             at_once: BATCH,
             recent: VecDeque::new(),
+            written_at: Instant::now(),
             rewrite_at: None,
             rewritten_at: None,
         }
@@ -117,7 +123,7 @@ impl Writer {
         while self.wait().await {
             self.write_batch().await;
             let unused = self.outbox.is_closed().then(|| *unused_since.get_or_insert_with(Instant::now));
-            if unused.is_some_and(|since| since.elapsed() >= LAST_TRIES) {
+            if unused.is_some_and(|since| since.max(self.written_at).elapsed() >= LAST_TRIES) {
                 return;
             }
         }
@@ -163,12 +169,17 @@ impl Writer {
         match attempt(LIMIT, async move { store.write(revocations).await }).await {
             Ok(()) => {
                 self.state.succeeded(Operation::Write);
-                self.at_once = (2 * self.at_once).min(BATCH);
+                self.written_at = Instant::now();
+                // What is left of a failed batch is halved until the entry that fails is alone.
+                if !self.queue.front().is_some_and(|next| next.has_failed && next.retry_at.is_none()) {
+                    self.at_once = (2 * self.at_once).min(BATCH);
+                }
                 self.confirm(batch);
             }
             Err(error) => {
                 let failures = self.state.failed(Operation::Write, error);
                 self.at_once = (batch.len() / 2).max(1);
+                let was_put_off = batch[0].retry_at.is_some();
                 if batch.len() == 1 {
                     self.put_off(batch.remove(0));
                 } else {
@@ -178,7 +189,7 @@ impl Writer {
                 if self.state.is_failing(Operation::Read) {
                     pause(failures).await;
                 } else {
-                    sleep(BETWEEN_WRITES).await;
+                    sleep(if was_put_off { BETWEEN_REPEATS } else { BETWEEN_WRITES }).await;
                 }
             }
         }
