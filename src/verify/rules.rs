@@ -13,7 +13,7 @@ use super::key::Key;
 use super::key_set::KeySet;
 use super::private_names::has_private_name;
 use super::stream::{self, plain};
-use super::validate::Expected;
+use super::validate::{Expected, UNKNOWN_TIME};
 use crate::algorithm::Algorithm;
 use crate::claims::{Claims, TokenInfo};
 use crate::conditions::Conditions;
@@ -219,7 +219,7 @@ impl Rules {
     /// The time since 1970. A clock that stands before then is wrong in an unknown way, so no token is valid.
     pub(crate) fn now(&self) -> Duration {
         let now = self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock());
-        now.duration_since(UNIX_EPOCH).unwrap_or(Duration::MAX)
+        now.duration_since(UNIX_EPOCH).unwrap_or(UNKNOWN_TIME)
     }
 }
 

@@ -45,6 +45,9 @@ impl Accepted<'_> {
     }
 }
 
+/// The time of a clock that stands before 1970, and is wrong in an unknown way. No token is valid then.
+pub(crate) const UNKNOWN_TIME: Duration = Duration::MAX;
+
 impl Expected {
     /// Judges the claims of a payload at `now`, the time since 1970.
     pub(crate) fn judge<'a>(
@@ -80,6 +83,9 @@ impl Expected {
         }
         if expiry.is_some_and(|end| now >= end.since_epoch().saturating_add(self.leeway)) {
             return Err(AuthErrorKind::Expired);
+        }
+        if now == UNKNOWN_TIME {
+            return Err(AuthErrorKind::NotYetValid);
         }
         Ok(Accepted { expiry, issuer: registered.issuer, names: registered.names })
     }

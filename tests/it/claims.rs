@@ -71,6 +71,13 @@ async fn time_is_checked_with_leeway() {
 
     let before_1970 = verifier().clock(|| UNIX_EPOCH - Duration::from_secs(1));
     assert_eq!(refusal(&before_1970, &good_token()).await, Some(Expired), "a clock that is plainly wrong");
+    let lasting = before_1970.insecure_allow_missing_expiry();
+    for not_before in [Value::Null, json!(NOW), json!(u64::MAX)] {
+        let mut claims = claims_but("exp", Value::Null);
+        claims["nbf"] = not_before;
+        claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        assert_eq!(refusal(&lasting, &token(&claims)).await, Some(NotYetValid), "{claims}");
+    }
 }
 
 #[tokio::test]
