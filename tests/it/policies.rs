@@ -710,6 +710,35 @@ impl<'de> Deserialize<'de> for Counted {
     }
 }
 
+/// Reading the payload again for each of them would take time that grows with its square.
+#[test]
+fn many_respelled_claims_are_read_few_times() {
+    let mut claims = good_claims();
+    for n in 0..700_u32 {
+        let spell = |(place, letter): (usize, char)| {
+            if n >> place & 1 == 0 { letter } else { letter.to_ascii_uppercase() }
+        };
+        let name: String = "permissions".chars().enumerate().map(spell).collect();
+        claims[name] = json!([]);
+    }
+    let token = token(&claims);
+    let used = allocation_counter::measure(|| {
+        let verdict = JwtVerifier::<RegisteredAndOther>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
+            .issuer(ISSUER)
+            .audience(AUDIENCE)
+            .clock(|| at(NOW))
+            .verify(token.as_str());
+        assert!(matches!(verdict, tower_jwt_auth::Verdict::Ready(Ok(_))));
+    });
+    assert!(used.bytes_total < 40 * token.len() as u64, "{used:?}");
+}
+
+#[derive(serde::Deserialize)]
+struct RegisteredAndOther {
+    #[serde(flatten)]
+    _registered: tower_jwt_auth::RegisteredClaims,
+}
+
 #[test]
 fn respelled_claims_of_forged_tokens_are_not_read() {
     let verifier = JwtVerifier::<Counted>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
