@@ -79,7 +79,7 @@ impl Key {
     ///   ([RFC 7518, section 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)).
     /// - The secret is a key or certificate, in any usual encoding: PEM, DER, JWK, XML, SSH or PGP, also as base64, hex, a
     ///   list of bytes or UTF-16. Bare numbers look random and are not detected: the `n` of a JWK, the 32 bytes of an
-    ///   Ed25519 key, the 65 bytes of an uncompressed EC point.
+    ///   Ed25519 key, the 65 bytes of an uncompressed EC point, the `pub` of an ML-DSA key.
     /// - The algorithm is not an HMAC.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::local(algorithm, Material::Secret(secret.as_ref()))

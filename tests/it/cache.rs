@@ -413,6 +413,35 @@ async fn a_full_cache_renews_what_it_holds_at_once() {
 }
 
 #[tokio::test]
+async fn expired_tokens_do_not_keep_others_out() {
+    let clock = Clock::new();
+    let verifier = clock.drive(verifier()).cache(CacheSettings::new().max_entries(1000));
+    for token in tokens(4000) {
+        for _ in 0..4 {
+            verifier.verify(&token).await.unwrap();
+        }
+    }
+    clock.set(NOW + 3600);
+    let live = |n: usize| {
+        let mut claims = claims_but("sub", json!(format!("live-{n}")));
+        claims["exp"] = json!(NOW + 7200);
+        token(&claims)
+    };
+    let live: Vec<_> = (0..800).map(live).collect();
+    for round in 0..10_u64 {
+        clock.set(NOW + 3600 + 10 * round);
+        for token in &live {
+            verifier.verify(token).await.unwrap();
+        }
+    }
+    let before = stats(&verifier).hits();
+    for token in &live {
+        verifier.verify(token).await.unwrap();
+    }
+    assert!(stats(&verifier).hits() - before > 700, "{:?}", stats(&verifier));
+}
+
+#[tokio::test]
 async fn there_are_no_more_bytes_than_stated() {
     for most in [100_000, 1_000_000] {
         let verifier = verifier().cache(CacheSettings::new().max_bytes(most));

@@ -6,6 +6,7 @@
 mod doorkeeper;
 mod settings;
 
+use std::cell::RefCell;
 use std::hash::{Hash, Hasher, RandomState};
 use std::mem::size_of;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -81,8 +82,9 @@ impl<C> TokenCache<C> {
 
     /// Caches an accepted token, or only notes that it was seen: see [`Store::insert`].
     pub(crate) fn keep(&self, token: &[u8], claims: &Claims<C>, was_cached: bool) {
-        let conditions = claims.conditions();
-        if self.end(claims) > conditions.judged_at {
+        let now = claims.conditions().judged_at;
+        if self.end(claims) > now {
+            self.store.sweep(now, |claims| self.end(claims) > now);
             self.store.insert(token, claims, was_cached);
         }
     }
@@ -123,6 +125,8 @@ pub(crate) struct Store<C> {
     tokens: OnceLock<Tokens<C>>,
     /// Made at the first eviction.
     doorkeeper: OnceLock<Doorkeeper>,
+    /// When expired entries were removed last, in seconds since 1970.
+    swept_at: AtomicU64,
     evictions: AtomicU64,
     /// Look-ups before there were tokens.
     early_misses: AtomicU64,
@@ -138,6 +142,7 @@ impl<C> Store<C> {
             settings,
             tokens: OnceLock::new(),
             doorkeeper: OnceLock::new(),
+            swept_at: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
             early_misses: AtomicU64::new(0),
             stale: AtomicU64::new(0),
@@ -167,6 +172,29 @@ impl<C> Store<C> {
         }
     }
 
+    /// Removes ended entries from a cache that has been full, once a minute. They are never sent again, so that eviction would
+    /// take long to find them, and new tokens would share the small part that is left.
+    fn sweep(&self, now: Duration, is_needed: impl Fn(&Claims<C>) -> bool) {
+        let (now, last) = (now.as_secs(), self.swept_at.load(Ordering::Relaxed));
+        let (Some(tokens), Some(_)) = (self.tokens.get(), self.doorkeeper.get()) else {
+            return;
+        };
+        if now.abs_diff(last) < SWEEP_PAUSE
+            || self.swept_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        {
+            return;
+        }
+        // Claims are dropped when no lock is held: they hold values of the application.
+        let ended = RefCell::new(Vec::new());
+        tokens.retain(|_, claims| {
+            let is_needed = is_needed(claims);
+            if !is_needed {
+                ended.borrow_mut().push(claims.clone());
+            }
+            is_needed
+        });
+    }
+
     fn stats(&self) -> CacheStats {
         let stale = self.stale.load(Ordering::Relaxed);
         let tokens = self.tokens.get();
@@ -182,6 +210,9 @@ impl<C> Store<C> {
 
 /// Each shard has a lock and an equal part of the room. More of them would fill less evenly.
 const SHARDS: usize = 16;
+
+/// The least time between two sweeps, in seconds.
+const SWEEP_PAUSE: u64 = 60;
 
 /// The weight of an ordinary token in bytes.
 const USUAL_WEIGHT: usize = 2048;
@@ -230,12 +261,12 @@ impl Hash for Token {
 }
 
 impl Hash for Presented<'_> {
-    /// Hashes 32 bytes of the last quarter. They belong to the signature and are effectively random: with most algorithms the
-    /// last 16, with ML-DSA the first, since its signatures end in counts. A forged token that has the same bytes there finds
-    /// the same entry, and then differs from it.
+    /// Hashes 32 bytes, of which 16 are the signature's and effectively random: the last ones with most algorithms. ML-DSA
+    /// signatures end in counts and have 3,227 characters or more, which the first ones are among. A forged token that has the
+    /// same bytes there finds the same entry, and then differs from it.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let quarter = &self.0[self.0.len() - self.0.len() / 4..];
-        match (quarter.first_chunk::<16>(), quarter.last_chunk::<16>()) {
+        let end = &self.0[self.0.len() - (self.0.len() / 4).min(3000)..];
+        match (end.first_chunk::<16>(), end.last_chunk::<16>()) {
             (Some(first), Some(last)) => [*first, *last].as_flattened().hash(state),
             _ => self.0.hash(state),
         }
@@ -287,9 +318,14 @@ mod tests {
     fn hashes_bytes_that_differ_between_signatures() {
         let hasher = RandomState::new();
         // (length of what is signed, of the random part of the signature, of its constant end)
-        for (signed, random, end) in
-            [(400, 43, 0), (60, 86, 0), (2000, 342, 0), (400, 3100, 120), (6000, 6000, 120)]
-        {
+        for (signed, random, end) in [
+            (400, 43, 0),
+            (60, 86, 0),
+            (2000, 342, 0),
+            (400, 3100, 120),
+            (6000, 6000, 120),
+            (14_000, 3100, 120),
+        ] {
             let hashes: HashSet<_> = (0..1000_u32)
                 .map(|n| {
                     let digest = format!("{:016x}", u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15));

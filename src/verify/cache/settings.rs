@@ -95,7 +95,7 @@ pub struct CacheStats {
 }
 
 impl CacheStats {
-    /// How many look-ups found a cached token that was still valid.
+    /// How many look-ups found a cached token that was still valid. Tokens that were revoked meanwhile are included.
     #[must_use]
     pub fn hits(&self) -> u64 {
         self.hits

@@ -163,8 +163,15 @@ impl<C> IssuerResolver<C> {
     /// Sets how many verified tokens are cached for all issuers together. The default is [`CacheSettings::new`].
     ///
     /// Each [`JwtVerifier`] that the resolver finds uses this cache instead of one of its own. It keeps its own
-    /// [`max_age`](CacheSettings::max_age), and [`without_cache`](JwtVerifier::without_cache). A verifier of your own that
-    /// contains a `JwtVerifier` does not share the cache: give that a small one.
+    /// [`max_age`](CacheSettings::max_age), and [`without_cache`](JwtVerifier::without_cache). The statistics of a clone that
+    /// you have kept are those of its own cache, which stays empty.
+    ///
+    /// A `JwtVerifier` inside another verifier (`AnyOf`, or one of your own) keeps its own cache: give it a small one.
+    ///
+    /// # Security
+    ///
+    /// Tenants compete for the cache. One that sends many valid tokens often evicts those of others, which then cost a signature
+    /// check again.
     pub fn cache(self, settings: CacheSettings) -> Self {
         Self { cache: TokenCache::new(settings), ..self }
     }
@@ -228,8 +235,11 @@ impl<C> fmt::Debug for IssuerResolver<C> {
 
 /// Has a `JwtVerifier` use this cache. Verifiers of other types are left as they are.
 fn sharing<V: 'static, C: 'static>(mut verifier: V, cache: &TokenCache<C>) -> V {
-    if let Some(verifier) = (&mut verifier as &mut dyn Any).downcast_mut::<JwtVerifier<C>>() {
+    let any = &mut verifier as &mut dyn Any;
+    if let Some(verifier) = any.downcast_mut::<JwtVerifier<C>>() {
         verifier.share_cache(cache);
+    } else if let Some(verifier) = any.downcast_mut::<Arc<JwtVerifier<C>>>() {
+        Arc::make_mut(verifier).share_cache(cache);
     }
     verifier
 }

@@ -31,7 +31,8 @@
 //!
 //! # Why it is right
 //!
-//! - The application's claims: `C` sees the calls and the values that serde_json makes without the wrappers.
+//! - The application's claims: `C` sees the calls and the values that serde_json makes without the wrappers. (Except that a type
+//!   which asks for anything but a map, such as a sequence, and takes a map all the same, gets it.)
 //! - The registered claims, without a fallback: the name of each member was noted, each registered claim appeared once, and each
 //!   value was noted by the conversion that the plain pass uses. `C` read all members, since serde_json fails on those that are
 //!   left.

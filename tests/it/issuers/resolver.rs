@@ -676,7 +676,7 @@ async fn tenants_share_one_cache() {
         let keys = KeySet::hmac(Algorithm::HS256, secret::<32>(1)).unwrap();
         let verifier = JwtVerifier::<Counted>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
         let verifier = if issuer.ends_with('9') { verifier.without_cache() } else { verifier };
-        Ok::<_, std::convert::Infallible>(Some(verifier.issuer(issuer)))
+        Ok::<_, std::convert::Infallible>(Some(Arc::new(verifier.issuer(issuer))))
     });
     let issuers = Issuers::default().resolver(resolver.cache(CacheSettings::new().max_entries(40)));
     let tokens: Vec<_> = (0..100).map(|n| token(&format!("https://tenant-{n}"), 1)).collect();
