@@ -35,7 +35,8 @@
 //! 1. [`JwtAuth`] is called with the request, as any tower service is.
 //! 2. A [`TokenSource`] finds the one credential in it, `Authorization: Bearer` by default.
 //! 3. A [`Verify`], ordinarily the [`JwtVerifier`], judges the token: its size and form, the key that the header names
-//!    among those of a [`KeySource`](keys::KeySource), the signature, and then the claims.
+//!    among those of a [`KeySource`](keys::KeySource), the signature, and then the claims. A token that was accepted before is
+//!    found in the [`cache`], which is on by default.
 //! 4. A [`Policy`](policy::Policy) may be asked whether the claims permit this request: in the layer
 //!    ([`require`](JwtAuthLayer::require)), or on a route ([`RequireLayer`]).
 //! 5. The [`Claims`] are put into the request's extensions, and the service inside is called at once. Otherwise a
@@ -179,8 +180,8 @@
 //! | `jsonwebtoken-12` | no | conversions from and to the algorithms and JWKs of [jsonwebtoken](https://docs.rs/jsonwebtoken/12) 12 |
 //! | `axum` | yes | [`Claims`], `Option<Claims<C>>` and `Permitted<C, P>` are extractors of axum 0.8 |
 //!
-//! At least one of the first three is needed; of several that are on, the first in this list is used. None sets anything
-//! for the whole process.
+//! At least one of the first three is needed; of several that are on, the first in this list is used. No back
+//! end sets anything for the whole process. (`redis-tls` may install a provider for rustls: see `RedisStore::new`.)
 //!
 //! Choose `aws-lc-rs` where a C compiler is at hand: it is the fastest on the whole. Choose `graviola` where none is, and
 //! the processor is of the last ten years: it needs Rust 1.89, takes RSA keys of a multiple of 64 bits only, and is young.

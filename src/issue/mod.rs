@@ -34,6 +34,9 @@ use crate::verify::base64url::{encode, encode_onto};
 /// A token says who issued it and for whom, when it was issued and when it ends, and has a `jti` of its own
 /// ([RFC 7519, section 4.1](https://www.rfc-editor.org/rfc/rfc7519#section-4.1)); all else is in the claims.
 ///
+/// The keys may have different algorithms: [rotate](Self::rotate) to move from `ES512` to `MlDsa65`, say. To sign with two
+/// algorithms at the same time, use two issuers of one name and publish both sets.
+///
 /// It is cheap to clone. Clones share the keys, so that a [rotation](Self::rotate) is one of all; settings that are
 /// changed are the clone's own.
 ///

@@ -10,9 +10,9 @@ use crate::crypto::secret::Secret;
 use crate::crypto::{PrivateKey, PrivateMaterial, Sign};
 use crate::verify::Key;
 
-/// A key that tokens are signed with, made ready for one algorithm: of all that the crate verifies. Clones share it.
+/// A private key or secret that signs tokens with one algorithm. Clones share it.
 ///
-/// What [checks signatures](crate#features) makes them, too; HMACs are made by the crates `hmac` and `sha2`.
+/// The [back end](crate#features) that checks signatures makes them, too; HMACs are made by the crates `hmac` and `sha2`.
 /// Neither its secret nor its private half can be had from it again, and `Debug` shows none of them.
 ///
 /// ```
@@ -94,7 +94,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// If the operating system gives no random numbers, or what signs here cannot use this machine's processor.
+    /// If the back end does not support the algorithm or this processor, or the operating system gives no random numbers.
     pub fn generate(algorithm: Algorithm) -> Result<Self, ConfigError> {
         let secret = |bytes: &mut [u8]| {
             // Zero bytes at the end of a secret do not count.

@@ -37,7 +37,7 @@ use crate::registered::since_epoch;
 ///
 /// A token is named by its issuer and its `jti`, by its issuer and its `sid` (the session it belongs to), or by its issuer and
 /// its `sub`; never by its bytes, of which the same token can have many. A [`JwtVerifier`](crate::JwtVerifier) that is given the
-/// list asks it for every token, remembered or not, and refuses those that are on it with 401 `invalid_token`. A token
+/// list asks it for every token, cached or not, and refuses those that are on it with 401 `invalid_token`. A token
 /// without the claim cannot be named by it: have the verifier's claims type demand the ones you revoke by. Both are compared
 /// byte for byte; a name that no token has is held like any other.
 ///

@@ -415,7 +415,9 @@ impl<C> JwtVerifier<C> {
         self
     }
 
-    /// Returns the statistics of the cache, or `None` if it is off. Clones share one cache.
+    /// Returns the statistics of the cache, or `None` if it is off.
+    ///
+    /// Clones share one cache. A clone that was made before the last setting has another one, which stays empty.
     #[must_use]
     pub fn cache_stats(&self) -> Option<CacheStats> {
         self.cache.as_ref().map(TokenCache::stats)

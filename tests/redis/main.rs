@@ -430,11 +430,27 @@ async fn clones_of_a_store_do_not_wait_for_each_other() {
     }
 }
 
+/// A server that speaks TLS as well, on the port that comes with it, with a certificate for `localhost`.
+#[cfg(feature = "redis-tls")]
+fn start_with_tls(name: &str) -> (Server, u16) {
+    let port = server::free_port();
+    let [certificate, key, ca] = ["tls-localhost.pem", "tls-localhost.private.pem", "tls-ca.pem"]
+        .map(|file| format!("{}/tests/fixtures/{file}", env!("CARGO_MANIFEST_DIR")));
+    let options = [
+        ["--tls-port", &port.to_string()],
+        ["--tls-cert-file", &certificate],
+        ["--tls-key-file", &key],
+        ["--tls-ca-cert-file", &ca],
+        ["--tls-auth-clients", "no"],
+    ];
+    (Server::start_with(name, options.as_flattened()), port)
+}
+
 #[cfg(feature = "redis-tls")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server: .ci/run runs it"]
 async fn a_store_is_reached_over_tls() {
-    let (_server, port) = Server::start_with_tls("tls");
+    let (_server, port) = start_with_tls("tls");
     let store = |host: &str| RedisStore::new(&format!("rediss://{host}:{port}")).unwrap();
     let ca = include_str!("../fixtures/tls-ca.pem");
     let other = include_str!("../fixtures/rsa2048.certificate.pem");

@@ -15,27 +15,9 @@ pub(crate) struct Server {
     process: Child,
 }
 
-/// A certificate for `localhost`, and the authority that has signed it.
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
-
 impl Server {
     pub(crate) fn start(name: &str) -> Self {
         Self::start_with(name, &[])
-    }
-
-    /// One that speaks TLS as well, on the port that comes with it.
-    pub(crate) fn start_with_tls(name: &str) -> (Self, u16) {
-        let port = free_port();
-        let [certificate, key, ca] = ["tls-localhost.pem", "tls-localhost.private.pem", "tls-ca.pem"]
-            .map(|file| format!("{FIXTURES}/{file}"));
-        let options = [
-            ["--tls-port", &port.to_string()],
-            ["--tls-cert-file", &certificate],
-            ["--tls-key-file", &key],
-            ["--tls-ca-cert-file", &ca],
-            ["--tls-auth-clients", "no"],
-        ];
-        (Self::start_with(name, options.as_flattened()), port)
     }
 
     pub(crate) fn start_with(name: &str, options: &[&str]) -> Self {

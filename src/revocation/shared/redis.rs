@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, InfoDict, cmd, pipe};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, InfoDict, cmd, pipe};
 use siphasher::sip::SipHasher13;
 use tokio::time::{Instant, timeout};
 
@@ -95,8 +95,8 @@ const BEYOND_EXPIRY: u64 = 3600;
 const FIELD: &[u8] = b"revocation";
 
 impl RedisStore {
-    /// The server at this address, `redis://user:password@host:port/database`, of which all but the host may be left out. Nothing
-    /// is connected yet.
+    /// The server at this address, `redis://user:password@host:port/database`. All but the host may be left out: the default port
+    /// is 6379, the default database 0. `valkey://` and `valkeys://` mean the same. Nothing is connected yet.
     ///
     /// `rediss://` is TLS by rustls, and needs the feature `redis-tls`. The store trusts the certificate authorities of the
     /// operating system, or your own: `root_certificates` sets them. If the process has no default
@@ -105,10 +105,13 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// If it is no such address.
+    /// If it is no such address, if it begins with `rediss://` and the feature `redis-tls` is off, or if it ends in `#insecure`.
     pub fn new(url: &str) -> Result<Self, ConfigError> {
-        let client =
-            Client::open(url).map_err(|_| ConfigProblem::InvalidRedisUrl { needed: needed(url) }.into())?;
+        let invalid = |needed| -> ConfigError { ConfigProblem::InvalidRedisUrl { needed }.into() };
+        let client = Client::open(url).map_err(|_| invalid(needed(url)))?;
+        if let ConnectionAddr::TcpTls { insecure: true, .. } = client.get_connection_info().addr() {
+            return Err(invalid("it must not end in `#insecure`: any certificate would pass"));
+        }
         Ok(Self::of(client, "tower-jwt-auth"))
     }
 
@@ -415,7 +418,8 @@ fn parse(text: &[u8]) -> Option<Revocation> {
 
 /// The client's own errors say less.
 fn needed(url: &str) -> &'static str {
-    if url.starts_with("rediss:") {
+    let is_tls = |scheme| url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    if is_tls("rediss:") || is_tls("valkeys") {
         redis_tls::NEEDED
     } else {
         "it needs to be as in redis://user:password@host:6379"

@@ -26,7 +26,9 @@ fn is_tls(client: &Client) -> bool {
 pub(super) fn with_root_certificates(client: &Client, pem: &[u8]) -> Result<Client, ConfigError> {
     let malformed = |reason| -> ConfigError { ConfigProblem::MalformedCertificate { reason }.into() };
     if !is_tls(client) {
-        return Err(ConfigProblem::InvalidRedisUrl { needed: NEEDED }.into());
+        return Err(
+            ConfigProblem::InvalidRedisUrl { needed: "root certificates need a `rediss://` URL" }.into()
+        );
     }
     if CertificateDer::from_pem_slice(pem).is_err() {
         return Err(malformed("there is none in PEM; it needs to begin with `-----BEGIN CERTIFICATE-----`"));

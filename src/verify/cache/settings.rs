@@ -27,8 +27,9 @@ use std::time::Duration;
 /// # Eviction
 ///
 /// The cache is split into 16 parts, each with its share of the bounds, so that it may evict a token when it is two thirds
-/// full. From then on it caches a new token the second time it is sent, if not too many others (about
-/// [`max_entries`](Self::max_entries)) came in between. Tokens that are sent once therefore evict few that are sent often.
+/// full. Once it has evicted a token, it caches a new one the second time it is sent, if not too many other new ones (about
+/// twice [`max_entries`](Self::max_entries)) came in between. Tokens that are sent once therefore evict few that are sent
+/// often. Expired tokens are removed from a full cache once a minute.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,7 +40,7 @@ use std::time::Duration;
 /// let keys = KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?;
 /// let verifier = JwtVerifier::<RegisteredClaims>::new(keys)
 ///     .audience("https://api.example.com")
-///     .cache(CacheSettings::new().max_entries(50_000).max_bytes(64 * 1024 * 1024).max_age(Duration::from_secs(60)));
+///     .cache(CacheSettings::new().max_entries(50_000).max_bytes(128 * 1024 * 1024).max_age(Duration::from_secs(60)));
 /// assert_eq!(verifier.cache_stats().unwrap().hits(), 0);
 /// # Ok(())
 /// # }
@@ -58,16 +59,17 @@ impl CacheSettings {
         Self { entries: 10_000, bytes: 16 * 1024 * 1024, max_age: Duration::from_secs(300) }
     }
 
-    /// Sets how many tokens are cached at most. With 0 none is.
+    /// Sets how many tokens are cached at most. With 0 none is. Raise [`max_bytes`](Self::max_bytes) as well: 16 MiB hold 8,000 to
+    /// 11,000 tokens of 500 to 800 bytes, and 1,100 to 2,000 with an ML-DSA signature.
     pub fn max_entries(self, entries: usize) -> Self {
         Self { entries, ..self }
     }
 
     /// Sets how many bytes are used at most.
     ///
-    /// An entry counts as 0.6 KiB, the size of the claims type, the token, and what the claims own. The latter is taken to be
-    /// as large as the payload: a claims type that is larger in memory (a tree of `serde_json::Value`) uses more, and long
-    /// tokens use up to a tenth more.
+    /// An entry counts as 0.6 KiB, the size of the claims type, the token, and three quarters of the token's length for what the
+    /// claims own. A claims type that is larger in memory (a tree of `serde_json::Value`) uses more, and long tokens use up to
+    /// a tenth more.
     pub fn max_bytes(self, bytes: usize) -> Self {
         Self { bytes, ..self }
     }
@@ -109,6 +111,9 @@ impl CacheStats {
     }
 
     /// How many tokens were evicted to make room for others.
+    ///
+    /// Few evictions do not mean that there is room: a full cache admits a new token only the second time. If the misses keep
+    /// rising and the entries do not, make the cache larger.
     #[must_use]
     pub fn evictions(&self) -> u64 {
         self.evictions
