@@ -804,10 +804,15 @@ fn an_address_of_redis_is_checked_and_never_shown() {
         ("redis://:secret@host:65536", plain),
         ("redis://:secret@host/database", plain),
         ("rediss://:secret@host:65536", tls),
+        ("REDISS://:secret@host:65536", tls),
+        ("valkeys://:secret@host:65536", tls),
     ] {
         assert_eq!(RedisStore::new(url).unwrap_err().to_string(), expected, "{url}");
     }
     assert_eq!(RedisStore::new("rediss://:secret@host").is_ok(), cfg!(feature = "redis-tls"));
+    let insecure = RedisStore::new("rediss://:secret@host/#insecure").unwrap_err().to_string();
+    let text = "invalid Redis URL: it must not end in `#insecure`: any certificate would pass";
+    assert_eq!(insecure, if cfg!(feature = "redis-tls") { text } else { tls });
     let store = RedisStore::new("redis://user:secret@host:6379/1").unwrap();
     let text = format!("{store:?} {:?}", SharedRevocations::new(store.clone()));
     assert!(!text.contains("secret"), "{text}");
