@@ -3,6 +3,7 @@
 //! An entry is found by the whole token, compared byte for byte. Its value is the claims, which hold the
 //! [`Conditions`](crate::conditions::Conditions) of the verdict. They are checked again at each hit.
 
+mod counts;
 mod doorkeeper;
 mod settings;
 
@@ -17,6 +18,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 use smallvec::SmallVec;
 
+use self::counts::Counts;
 use self::doorkeeper::Doorkeeper;
 pub use self::settings::{CacheSettings, CacheStats};
 use super::key_set::KeySet;
@@ -62,19 +64,21 @@ impl<C> TokenCache<C> {
         keys: &KeySet,
         now: impl Fn() -> Duration,
     ) -> Found<C> {
-        let Some(tokens) = self.store.tokens.get() else {
+        let Some(Table { tokens, counts }) = self.store.table.get() else {
             self.store.early_misses.fetch_add(1, Ordering::Relaxed);
             return Found::Nothing;
         };
         let Some(claims) = tokens.get(&Presented(token)) else {
+            counts.add(false);
             return Found::Nothing;
         };
         let now = now();
         let is_good = |claims: &Claims<C>| self.is_good(claims, rules, keys, now);
-        if is_good(&claims) {
+        let is_hit = is_good(&claims);
+        counts.add(is_hit);
+        if is_hit {
             return Found::Good(claims);
         }
-        self.store.stale.fetch_add(1, Ordering::Relaxed);
         // Another thread may have cached it again meanwhile.
         tokens.remove_if(&Presented(token), |claims| !is_good(claims));
         Found::Stale
@@ -122,16 +126,19 @@ impl<C> Clone for TokenCache<C> {
 pub(crate) struct Store<C> {
     settings: CacheSettings,
     /// Made for the first token.
-    tokens: OnceLock<Tokens<C>>,
+    table: OnceLock<Table<C>>,
     /// Made at the first eviction.
     doorkeeper: OnceLock<Doorkeeper>,
     /// When expired entries were removed last, in seconds since 1970.
     swept_at: AtomicU64,
     evictions: AtomicU64,
-    /// Look-ups before there were tokens.
+    /// Look-ups before there was a table.
     early_misses: AtomicU64,
-    /// Look-ups that found an entry whose conditions no longer held.
-    stale: AtomicU64,
+}
+
+struct Table<C> {
+    tokens: Tokens<C>,
+    counts: Counts,
 }
 
 type Tokens<C> = Cache<Token, Claims<C>, Weigh, RandomState, Evicted>;
@@ -140,12 +147,11 @@ impl<C> Store<C> {
     fn new(settings: CacheSettings) -> Self {
         Self {
             settings,
-            tokens: OnceLock::new(),
+            table: OnceLock::new(),
             doorkeeper: OnceLock::new(),
             swept_at: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
             early_misses: AtomicU64::new(0),
-            stale: AtomicU64::new(0),
         }
     }
 
@@ -162,7 +168,8 @@ impl<C> Store<C> {
             return;
         }
         let mut evicted = SmallVec::new();
-        let tokens = self.tokens.get_or_init(|| tokens(&self.settings));
+        let table = || Table { tokens: tokens(&self.settings), counts: Counts::default() };
+        let Table { tokens, .. } = self.table.get_or_init(table);
         tokens.insert_with_lifecycle(Token(token.into()), claims.clone(), &mut evicted);
         // The token itself is there if another thread has just cached it, or if it is too large.
         let others = evicted.iter().filter(|(other, _)| *other.0 != *token).count();
@@ -176,7 +183,7 @@ impl<C> Store<C> {
     /// take long to find them, and new tokens would share the small part that is left.
     fn sweep(&self, now: Duration, is_needed: impl Fn(&Claims<C>) -> bool) {
         let (now, last) = (now.as_secs(), self.swept_at.load(Ordering::Relaxed));
-        let (Some(tokens), Some(_)) = (self.tokens.get(), self.doorkeeper.get()) else {
+        let (Some(Table { tokens, .. }), Some(_)) = (self.table.get(), self.doorkeeper.get()) else {
             return;
         };
         if now.abs_diff(last) < SWEEP_PAUSE
@@ -196,11 +203,11 @@ impl<C> Store<C> {
     }
 
     fn stats(&self) -> CacheStats {
-        let stale = self.stale.load(Ordering::Relaxed);
-        let tokens = self.tokens.get();
+        let tokens = self.table.get().map(|table| &table.tokens);
+        let counts = self.table.get().map(|table| &table.counts);
         CacheStats {
-            hits: tokens.map_or(0, Cache::hits).saturating_sub(stale),
-            misses: self.early_misses.load(Ordering::Relaxed) + tokens.map_or(0, Cache::misses) + stale,
+            hits: counts.map_or(0, Counts::hits),
+            misses: self.early_misses.load(Ordering::Relaxed) + counts.map_or(0, Counts::misses),
             evictions: self.evictions.load(Ordering::Relaxed),
             entries: tokens.map_or(0, Cache::len),
             bytes: tokens.map_or(0, Cache::weight),
