@@ -827,7 +827,7 @@ fn root_certificates_are_checked() {
     let none = "the certificates cannot be read: there is none in PEM; \
                 it needs to begin with `-----BEGIN CERTIFICATE-----`";
     let damaged = "the certificates cannot be read: one of them is damaged; copy it again";
-    let url = "invalid Redis URL: it needs to be as in rediss://user:password@host:6379";
+    let url = "invalid Redis URL: root certificates need a `rediss://` URL";
     let ca = fixture("tls-ca.pem");
     let other = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned();
     for (address, pem, expected) in [
