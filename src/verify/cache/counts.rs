@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Hits and misses, in as many parts as there are threads, up to 16. A shared counter would make each hit wait for the cache
 /// line that another core has written.
-#[derive(Default)]
-pub(super) struct Counts([Part; PARTS]);
+pub(super) struct Counts(Box<[Part]>);
 
 const PARTS: usize = 16;
 
@@ -18,6 +17,10 @@ struct Part {
 }
 
 impl Counts {
+    pub(super) fn new() -> Self {
+        Self((0..PARTS).map(|_| Part::default()).collect())
+    }
+
     #[inline]
     pub(super) fn add(&self, is_hit: bool) {
         let part = &self.0[own_part()];

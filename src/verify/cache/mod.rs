@@ -88,7 +88,7 @@ impl<C> TokenCache<C> {
     pub(crate) fn keep(&self, token: &[u8], claims: &Claims<C>, was_cached: bool) {
         let now = claims.conditions().judged_at;
         if self.end(claims) > now {
-            self.store.sweep(now, |claims| self.end(claims) > now);
+            self.store.sweep(now);
             self.store.insert(token, claims, was_cached);
         }
     }
@@ -111,9 +111,13 @@ impl<C> TokenCache<C> {
     /// Returns when the entry ends: at `exp`, without leeway, or at the maximum age.
     #[inline]
     fn end(&self, claims: &Claims<C>) -> Duration {
-        let conditions = claims.conditions();
-        conditions.expires_at.min(conditions.judged_at.saturating_add(self.max_age))
+        end(claims, self.max_age)
     }
+}
+
+fn end<C>(claims: &Claims<C>, max_age: Duration) -> Duration {
+    let conditions = claims.conditions();
+    conditions.expires_at.min(conditions.judged_at.saturating_add(max_age))
 }
 
 impl<C> Clone for TokenCache<C> {
@@ -168,7 +172,7 @@ impl<C> Store<C> {
             return;
         }
         let mut evicted = SmallVec::new();
-        let table = || Table { tokens: tokens(&self.settings), counts: Counts::default() };
+        let table = || Table { tokens: tokens(&self.settings), counts: Counts::new() };
         let Table { tokens, .. } = self.table.get_or_init(table);
         tokens.insert_with_lifecycle(Token(token.into()), claims.clone(), &mut evicted);
         // The token itself is there if another thread has just cached it, or if it is too large.
@@ -181,20 +185,20 @@ impl<C> Store<C> {
 
     /// Removes ended entries from a cache that has been full, once a minute. They are never sent again, so that eviction would
     /// take long to find them, and new tokens would share the small part that is left.
-    fn sweep(&self, now: Duration, is_needed: impl Fn(&Claims<C>) -> bool) {
-        let (now, last) = (now.as_secs(), self.swept_at.load(Ordering::Relaxed));
+    fn sweep(&self, now: Duration) {
+        let (second, last) = (now.as_secs(), self.swept_at.load(Ordering::Relaxed));
         let (Some(Table { tokens, .. }), Some(_)) = (self.table.get(), self.doorkeeper.get()) else {
             return;
         };
-        if now.abs_diff(last) < SWEEP_PAUSE
-            || self.swept_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        if second.abs_diff(last) < SWEEP_PAUSE
+            || self.swept_at.compare_exchange(last, second, Ordering::Relaxed, Ordering::Relaxed).is_err()
         {
             return;
         }
         // Claims are dropped when no lock is held: they hold values of the application.
         let ended = RefCell::new(Vec::new());
         tokens.retain(|_, claims| {
-            let is_needed = is_needed(claims);
+            let is_needed = end(claims, self.settings.max_age) > now;
             if !is_needed {
                 ended.borrow_mut().push(claims.clone());
             }
