@@ -11,6 +11,7 @@ use axum::{Extension, Router};
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 use jsonwebtoken::{DecodingKey, Validation};
+use tower::layer::util::Identity;
 use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::{Claims, JwtAuthLayer, JwtVerifier};
 
@@ -20,6 +21,8 @@ use crate::support::{Issuer, User};
 pub(crate) enum Route {
     /// No authentication.
     Open,
+    /// No authentication, and a layer that does nothing: axum boxes the service and the future of each layer.
+    EmptyLayer,
     Uncached,
     Cached,
     /// `axum::middleware::from_fn_with_state` and `jsonwebtoken::decode`, as tutorials have it.
@@ -28,12 +31,14 @@ pub(crate) enum Route {
 
 impl Route {
     /// The others are compared with the first.
-    pub(crate) const ALL: [Self; 4] = [Self::Open, Self::Cached, Self::Uncached, Self::FromFn];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Open, Self::EmptyLayer, Self::Cached, Self::Uncached, Self::FromFn];
 
     /// The names have the same length, so that the requests have, too.
     pub(crate) fn path(self, issuer: &Issuer) -> String {
         let name = match self {
             Self::Open => "op",
+            Self::EmptyLayer => "em",
             Self::Uncached => "un",
             Self::Cached => "ca",
             Self::FromFn => "fn",
@@ -54,6 +59,7 @@ pub(crate) fn app() -> Router {
 fn handler(route: Route, issuer: &Issuer) -> MethodRouter {
     match route {
         Route::Open => get(async || BODY),
+        Route::EmptyLayer => get(async || BODY).layer(Identity::new()),
         Route::Uncached => get(claims).layer(JwtAuthLayer::new(verifier(issuer, false))),
         Route::Cached => get(claims).layer(JwtAuthLayer::new(verifier(issuer, true))),
         Route::FromFn => get(extension).layer(from_fn_with_state(Arc::new(issuer.decoding()), authorize)),

@@ -29,6 +29,7 @@ fn line(first: &str, cells: impl Iterator<Item = String>) -> String {
 fn name(route: Route) -> String {
     match route {
         Route::Open => "no authentication".to_owned(),
+        Route::EmptyLayer => "an empty layer".to_owned(),
         Route::Cached => "`JwtAuthLayer`".to_owned(),
         Route::Uncached => "`JwtAuthLayer`, without its cache".to_owned(),
         Route::FromFn => format!("`from_fn` and jsonwebtoken {}", version("jsonwebtoken")),
