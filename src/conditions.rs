@@ -13,7 +13,7 @@ use crate::revocation::Revocable;
 pub(crate) struct Conditions {
     /// The [ID](unique_id) of the rules that accepted it.
     pub(crate) rules: u64,
-    /// The [ID](unique_id) of the key set. The same keys in another set are known by the next field.
+    /// The [ID](unique_id) of the key set. In another set, the key is known by `signer`.
     pub(crate) keys: u64,
     /// When it was accepted, since 1970.
     pub(crate) judged_at: Duration,

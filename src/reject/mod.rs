@@ -91,8 +91,8 @@ pub trait Reject<B> {
 
     /// Returns the body, if it is the same for every error and request.
     ///
-    /// The layer then makes [`AuthError::response`] with it, in the memory of the request's headers, and does not call
-    /// [`reject`](Self::reject) for requests that it refuses itself.
+    /// A layer that refuses a request then makes [`AuthError::response`] with it, in the memory of the request's headers, and does
+    /// not call [`reject`](Self::reject).
     fn constant_body(&self) -> Option<B> {
         None
     }

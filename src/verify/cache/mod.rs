@@ -160,7 +160,7 @@ impl<C> Store<C> {
     }
 
     /// Caches a token. Once the cache has had to evict one, a new token is cached when it is seen for the second time, so
-    /// that tokens which are sent once evict none that are sent often. Inserting and evicting costs half of a HS256 check.
+    /// that tokens which are sent once evict none that are sent often. Inserting and evicting costs half of an HS256 check.
     fn insert(&self, token: &[u8], claims: &Claims<C>, was_cached: bool) {
         if self.settings.entries == 0 {
             return;
@@ -207,8 +207,7 @@ impl<C> Store<C> {
     }
 
     fn stats(&self) -> CacheStats {
-        let tokens = self.table.get().map(|table| &table.tokens);
-        let counts = self.table.get().map(|table| &table.counts);
+        let (tokens, counts) = self.table.get().map(|Table { tokens, counts }| (tokens, counts)).unzip();
         CacheStats {
             hits: counts.map_or(0, Counts::hits),
             misses: self.early_misses.load(Ordering::Relaxed) + counts.map_or(0, Counts::misses),
