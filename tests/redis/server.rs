@@ -3,8 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 /// It saves what it is told, but does not wait for the disk: when it crashes, the machine does not.
@@ -93,10 +94,14 @@ impl Drop for Server {
 }
 
 /// Below those that are given to clients, one of which could take it before the server does.
+/// No port is given twice: another test may have stopped its server and mean to start it again.
 pub(crate) fn free_port() -> u16 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
-    let ports = (0..1000).map(|n| (20_000 + (now / 100 + 7 * n) % 10_000) as u16);
-    ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port is free")
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let of_this_process = process::id() * 100;
+    (0..1000)
+        .map(|_| (20_000 + (of_this_process + GIVEN.fetch_add(1, Ordering::Relaxed)) % 10_000) as u16)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a port is free")
 }
 
 fn run(port: u16, directory: &PathBuf, options: &[String]) -> Child {
