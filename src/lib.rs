@@ -53,7 +53,7 @@
 //! first fetch. [`JwtVerifier::add_keys`] adds a second key set of the same issuer. [`Issuers`](verifiers::Issuers) holds a verifier for each of
 //! several issuers.
 //!
-#![doc = include_str!("providers.md")]
+#![doc = include_str!("guide/providers.md")]
 //!
 //! # Modules
 //!
@@ -121,7 +121,7 @@
 //!
 //! # Logs and measurements
 //!
-#![doc = include_str!("observability.md")]
+#![doc = include_str!("guide/observability.md")]
 //!
 //! The example `metrics` has a log and an endpoint for Prometheus. With both features off nothing of this is compiled.
 //!
@@ -222,6 +222,19 @@ mod error;
 pub mod extract;
 mod future;
 mod gate;
+// Its pages link to items of all these features.
+#[cfg(all(
+    doc,
+    feature = "axum",
+    feature = "issue",
+    feature = "metrics",
+    feature = "redis",
+    feature = "remote-keys",
+    feature = "test-util",
+    feature = "tracing"
+))]
+#[cfg_attr(docsrs, doc(auto_cfg = false))]
+pub mod guide;
 mod head;
 #[cfg(feature = "issue")]
 pub mod issue;
@@ -286,8 +299,3 @@ pub use self::verify::{JwtVerifier, Key, KeySet, Verdict, Verify};
 ))]
 #[doc = include_str!("../README.md")]
 mod readme {}
-
-/// And those of the page about other crates.
-#[cfg(all(doctest, feature = "axum", feature = "remote-keys"))]
-#[doc = include_str!("../MIGRATING.md")]
-mod migrating {}

@@ -330,7 +330,7 @@ fn the_table_names_every_measurement() {
     assert_eq!(rendered.matches("# HELP ").count(), 13);
 }
 
-const TABLE: &str = include_str!("../../src/observability.md");
+const TABLE: &str = include_str!("../../src/guide/observability.md");
 
 fn name_and_type(line: &'static str) -> Option<(&'static str, &'static str)> {
     let mut cells = line.strip_prefix("| `")?.split(" | ");
