@@ -27,6 +27,7 @@ mod modes;
 mod policies;
 mod principal;
 mod providers;
+mod readme;
 mod reject;
 #[cfg(feature = "remote-keys-core")]
 mod remote_keys;
