@@ -859,8 +859,8 @@ async fn what_the_verifier_demands_is_named() {
         ),
         (
             with(r#""token_use":"access","cnf":{"jkt":"x"}"#),
-            "the token has a `cnf` claim (RFC 7800), and the verifier does not check that its sender has the key: where \
-             something else does, set JwtVerifier::insecure_ignore_confirmation",
+            "the token has a `cnf` claim (RFC 7800), and the verifier does not check the sender's key: if something else \
+             does, set JwtVerifier::insecure_ignore_confirmation",
         ),
         (
             {
@@ -868,7 +868,7 @@ async fn what_the_verifier_demands_is_named() {
                 claims["token_use"] = json!("access");
                 token(&claims)
             },
-            "the token has no `exp`: have the issuer set one, or set JwtVerifier::insecure_allow_missing_expiry",
+            "the token has no `exp`: set one at the issuer, or set JwtVerifier::insecure_allow_missing_expiry",
         ),
         (but("iat", json!("now")), "the claim `iat` is malformed, or stands there twice"),
         (
