@@ -179,7 +179,8 @@ async fn private_names_of_serde_json_are_refused() {
     }
 
     type Map = std::collections::HashMap<String, Value>;
-    let expected = "a member is named `$serde_json::private::..`, by which serde_json reads another value than the token has";
+    let expected =
+        "a member is named `$serde_json::private::..`, which serde_json would read as another value";
     for members in [
         r#""profile":{"$serde_json::private::RawValue":"{\"role\":\"admin\"}"}"#,
         r#""profile":{"\u0024serde_json::private::RawValue":"1"}"#,
@@ -797,12 +798,12 @@ async fn what_does_not_fit_is_named() {
             r#""email":"a","realm_access":{"roles":[],"roles":[]}"#,
             "the claim `realm_access` does not fit `C`",
         ),
-        (r#""email":"a","email":"a""#, "the claim `email` stands there twice"),
-        (r#""email":"a","exp":1"#, "the claim `exp` is malformed, or stands there twice"),
-        (r#""email":"a","nbf":"x""#, "the claim `nbf` is malformed, or stands there twice"),
-        (r#""email":"a","tenant":"acme""#, "a claim that is required stands there twice"),
-        (r#""email":a"#, "the payload is no JSON object"),
-        (r#""email":"a","sub":"s"} x {"#, "the payload is no JSON object"),
+        (r#""email":"a","email":"a""#, "the claim `email` appears twice"),
+        (r#""email":"a","exp":1"#, "the claim `exp` is malformed or appears twice"),
+        (r#""email":"a","nbf":"x""#, "the claim `nbf` is malformed or appears twice"),
+        (r#""email":"a","tenant":"acme""#, "a required claim appears twice"),
+        (r#""email":a"#, "the payload is not a JSON object"),
+        (r#""email":"a","sub":"s"} x {"#, "the payload is not a JSON object"),
     ] {
         assert_eq!(cause::<Staff>(&acme(members)).await, expected, "{members}");
         assert_eq!(cause::<Wrapped>(&acme(members)).await, expected, "{members}, wrapped");
@@ -819,7 +820,10 @@ async fn what_does_not_fit_is_named() {
     assert_eq!(cause::<Map>(&acme(r#""email":1"#)).await, "the claims do not fit `C`");
     assert_eq!(cause::<Vec<u8>>(&acme(r#""email":1"#)).await, "the claims do not fit `C`");
     let many = format!(r#""email":"a","many":[{}[]]"#, "[],".repeat(2000));
-    assert_eq!(cause::<Staff>(&many).await, "the payload is no JSON object, or has too many others in it");
+    assert_eq!(
+        cause::<Staff>(&many).await,
+        "the payload is not a JSON object, or has too many nested values"
+    );
 }
 
 /// A wrong setting is the most frequent reason, so the developer is told what the verifier demands.
@@ -832,11 +836,8 @@ async fn what_the_verifier_demands_is_named() {
             "the verifier expects the issuer `https://id.example.com`",
         ),
         (but("aud", json!("order")), "the verifier expects the audience `https://api.example.com`, `orders`"),
-        (good_token(), "the token has no claim `token_use`, of which the verifier requires a certain value"),
-        (
-            but("token_use", json!("id")),
-            "the verifier requires a certain value of the claim `token_use`, and the token has another",
-        ),
+        (good_token(), "the token has no claim `token_use`, and the verifier requires one"),
+        (but("token_use", json!("id")), "the claim `token_use` has another value than the verifier requires"),
         (
             but("token_use", json!(1)),
             "the claim `token_use` is an integer, and the verifier requires a string",
@@ -870,7 +871,7 @@ async fn what_the_verifier_demands_is_named() {
             },
             "the token has no `exp`: set one at the issuer, or set JwtVerifier::insecure_allow_missing_expiry",
         ),
-        (but("iat", json!("now")), "the claim `iat` is malformed, or stands there twice"),
+        (but("iat", json!("now")), "the claim `iat` is malformed or appears twice"),
         (
             with_header(r#"{"alg":"HS256","typ":"x"}"#),
             "the verifier expects no `typ`, or `JWT` or `at+jwt`: JwtVerifier::token_type accepts another",
@@ -908,7 +909,7 @@ async fn what_the_verifier_demands_is_named() {
         (
             verifier.clone().require_claim("tenant", None::<String>),
             with(r#""token_use":"access""#),
-            "the verifier requires `null` as the claim `tenant`, which no token meets: `null` is no value",
+            "the verifier requires `null` as the claim `tenant`, which no token can meet",
         ),
     ] {
         let error = verifier.verify(&token).await.err().unwrap();
