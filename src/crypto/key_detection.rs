@@ -1,6 +1,7 @@
-//! Detects keys and certificates in bytes that were given as something else, in every usual encoding.
+//! Detects keys and certificates in any usual encoding.
 //!
-//! An HMAC secret must not be something that others can read, and an error about a PEM says what was given instead.
+//! They are rejected as HMAC secrets, because others may be able to read them. Errors about a PEM name the kind that
+//! was detected.
 
 use std::borrow::Cow;
 
@@ -9,12 +10,12 @@ use percent_encoding::percent_decode;
 use spki::der::asn1::AnyRef;
 use spki::der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
 
-/// A key or certificate, and how it is encoded.
+/// A detected key or certificate, with its encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyMaterial {
     pub(crate) kind: Kind,
     pub(crate) form: Form,
-    /// The outermost encoding around `form`, if there is one.
+    /// The outermost encoding around `form`, if any.
     pub(crate) wrapping: Option<Wrapping>,
 }
 
@@ -37,7 +38,7 @@ pub(crate) enum Kind {
 pub(crate) enum Form {
     Pem,
     Der,
-    /// A form that only one `Kind` has.
+    /// A format specific to one `Kind`.
     Own,
 }
 
@@ -48,16 +49,18 @@ pub(crate) enum Wrapping {
     Utf16,
     Percent,
     Numbers,
-    /// Text in front of it or behind it, such as the name of a variable.
+    /// Other text before or after the key, such as the name of a variable.
     Text,
 }
 
 impl KeyMaterial {
-    /// Detects key material; `None` for a secret. Random bytes and their base64 or hex pass: what is searched for has 38
-    /// bits or more.
+    /// Detects key material. Returns `None` for a secret.
     ///
-    /// Bare numbers look random and are not detected: the `n` of a JWK, the 32 bytes of an Ed25519 key, the 65 bytes of an
-    /// uncompressed EC point.
+    /// Random bytes, also in base64 or hex, are practically never mistaken for a key: every pattern has at least 38
+    /// bits.
+    ///
+    /// Bare numbers look random and are not detected: the `n` of a JWK, the 32 bytes of an Ed25519 key, the 65 bytes of
+    /// an uncompressed EC point.
     pub(crate) fn detect(bytes: &[u8]) -> Option<Self> {
         Self::detect_within(bytes, 4)
     }
@@ -93,7 +96,7 @@ impl KeyMaterial {
 }
 
 impl Kind {
-    /// The kind as the end of the sentence "HS256 cannot be used with ...".
+    /// Returns the end of the sentence "HS256 cannot be used with ...".
     pub(crate) fn as_secret(self) -> &'static str {
         match self {
             Self::PublicKey => "a public key as its secret; use random bytes",
@@ -112,7 +115,7 @@ type Unwrap = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// Texts that only key files contain.
 const MARKS: &[(&[u8], Kind)] = &[
-    // The name in front of a key in `authorized_keys`, `known_hosts` and `*.pub`, and inside its binary form.
+    // The key type in `authorized_keys`, `known_hosts` and `*.pub`, and in the binary format.
     (b"ssh-rsa ", Kind::SshPublicKey),
     (b"ssh-dss ", Kind::SshPublicKey),
     (b"ssh-ed25519 ", Kind::SshPublicKey),
@@ -134,30 +137,30 @@ const MARKS: &[(&[u8], Kind)] = &[
     (b"'kty'", Kind::Jwk),
     (b"\"x5c\"", Kind::Certificate),
     (b"\\\"x5c\\\"", Kind::Certificate),
-    // The same in YAML and JavaScript.
+    // The same member in YAML and JavaScript.
     (b"kty: ", Kind::Jwk),
     (b"kty:\"", Kind::Jwk),
     (b"kty:'", Kind::Jwk),
-    // The usual `e`, for a JWK that has lost its `kty`.
+    // The usual `e`, for a JWK without `kty`.
     (b"\"AQAB\"", Kind::Jwk),
     (b"AQAB\\\"", Kind::Jwk),
     (b"'AQAB'", Kind::Jwk),
-    // XML (XML-Signature, section 4.5); .NET writes private keys in the same way.
+    // XML (XML-Signature, section 4.5). .NET writes private keys in the same format.
     (b"<InverseQ>", Kind::PrivateKey),
     (b"RSAKeyValue>", Kind::PublicKey),
     (b"ECKeyValue>", Kind::PublicKey),
     (b"X509Certificate>", Kind::Certificate),
-    // A PEM out of a form.
+    // A PEM from an HTML form.
     (b"-----BEGIN+", Kind::OtherPem),
 ];
 
-/// The kind of the first label in this order that a PEM contains.
+/// Returns the kind of the first label in this list that the PEM contains.
 fn pem_kind(text: &[u8]) -> Kind {
     const LABELS: [(&[u8], Kind); 9] = [
         (b"BEGIN SSH2 ", Kind::SshPublicKey),
         (b"BEGIN PGP ", Kind::PgpKey),
         (b"OPENSSH PRIVATE KEY-----", Kind::SshPrivateKey),
-        // As a label, and as a header (RFC 1421, section 4.6.1.1).
+        // Matches a label and a header (RFC 1421, section 4.6.1.1).
         (b"ENCRYPTED", Kind::EncryptedPrivateKey),
         (b"PRIVATE KEY-----", Kind::PrivateKey),
         (b"PUBLIC KEY-----", Kind::PublicKey),
@@ -168,7 +171,7 @@ fn pem_kind(text: &[u8]) -> Kind {
     LABELS.iter().find(|(label, _)| contains(text, label)).map_or(Kind::OtherPem, |(_, kind)| *kind)
 }
 
-/// Finds what is left of a BEGIN or END line that has lost its dashes or spaces, or the other of the two lines.
+/// Returns true for the rest of a PEM: a BEGIN or END line without its dashes or spaces, or only one of the two lines.
 fn is_part_of_pem(text: &[u8]) -> bool {
     const TYPES: [&[u8]; 7] = [b"", b"RSA ", b"EC ", b"DSA ", b"ENCRYPTED ", b"TRUSTED ", b"X509 "];
     const NAMES: [&[u8]; 3] = [b"PUBLIC KEY", b"PRIVATE KEY", b"CERTIFICATE"];
@@ -181,7 +184,7 @@ fn is_part_of_pem(text: &[u8]) -> bool {
     has_label || contains(text, b"-----BEGIN") || contains(text, b"-----END")
 }
 
-/// Recognises DER by the types of its first elements. Bytes after it are ignored.
+/// Recognizes DER by the types of its first elements. Ignores bytes after it.
 fn der_kind(bytes: &[u8]) -> Option<Kind> {
     let outer = AnyRef::decode(&mut SliceReader::new(bytes).ok()?).ok()?;
     let mut elements = (outer.tag() == Tag::Sequence).then(|| SliceReader::new(outer.value()).ok())??;
@@ -191,7 +194,7 @@ fn der_kind(bytes: &[u8]) -> Option<Kind> {
         true => None,
         false => Some(AnyRef::decode(&mut elements).ok()?.tag()),
     };
-    // An `AlgorithmIdentifier` and a `ContentInfo` begin with an OID.
+    // An `AlgorithmIdentifier` or a `ContentInfo` starts with an OID.
     let has_oid = |element: AnyRef<'_>| element.value().first() == Some(&0x06);
     match (first.tag(), second.tag(), third) {
         (Tag::Sequence, Tag::BitString, None) if has_oid(first) => Some(Kind::PublicKey),
@@ -199,8 +202,8 @@ fn der_kind(bytes: &[u8]) -> Option<Kind> {
         (Tag::Integer, Tag::Integer, None) => Some(Kind::PublicKey),
         (Tag::Sequence, Tag::Sequence, Some(Tag::BitString)) if has_oid(second) => Some(Kind::Certificate),
         (Tag::Sequence, Tag::OctetString, None) if has_oid(first) => Some(Kind::EncryptedPrivateKey),
-        // An `RSAPrivateKey`, a `PrivateKeyInfo` and an `ECPrivateKey`.
-        // The version of an `RSAPrivateKey` with more than two primes is 1.
+        // The next three are an `RSAPrivateKey`, a `PrivateKeyInfo` and an `ECPrivateKey`. An `RSAPrivateKey` with more
+        // than two primes has version 1.
         (Tag::Integer, Tag::Integer, Some(Tag::Integer)) if matches!(first.value(), [0 | 1]) => {
             Some(Kind::PrivateKey)
         }
@@ -214,7 +217,7 @@ fn der_kind(bytes: &[u8]) -> Option<Kind> {
     }
 }
 
-/// The text in UTF-16: with a byte order mark, or where half of the characters are of Latin scripts.
+/// Decodes UTF-16 if the text has a byte order mark, or if at least half of its characters are Latin.
 fn from_utf16(bytes: &[u8]) -> Option<Vec<u8>> {
     let zeros = |from| bytes.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
     let read = match bytes {
@@ -235,14 +238,14 @@ fn from_percent(bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Decodes pairs of digits, also as `30-82`, `0x30, 0x82` and `\x30\x82`.
+/// Decodes pairs of hex digits, also in formats like `30-82`, `0x30, 0x82` and `\x30\x82`.
 fn from_hex(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut digits = Vec::with_capacity(bytes.len());
     let kept = without(bytes, b":-{}();");
     let mut rest = &*kept;
     while let [first, after @ ..] = rest {
         rest = match rest {
-            // In front of a pair.
+            // A prefix of a pair.
             [b'0', b'x' | b'X', after @ ..] | [b'x', after @ ..] if digits.len() % 2 == 0 => after,
             _ => {
                 digits.push(char::from(*first).to_digit(16)?);
@@ -250,11 +253,12 @@ fn from_hex(bytes: &[u8]) -> Option<Vec<u8>> {
             }
         };
     }
-    // An odd digit at the end is left out.
+    // Ignores a single digit at the end.
     digits.chunks_exact(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).ok()).collect()
 }
 
-/// Decodes a list of decimal bytes, signed or not: the one in square brackets, if there are any.
+/// Decodes a list of decimal bytes, signed or unsigned. If the text has square brackets, reads only the list inside
+/// them.
 fn from_numbers(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = str::from_utf8(bytes).ok()?;
     let list = text.split_once('[').map_or(text, |(_, list)| list);
@@ -264,14 +268,15 @@ fn from_numbers(bytes: &[u8]) -> Option<Vec<u8>> {
     numbers.map(|number| number.parse().or_else(|_| number.parse().map(i8::cast_unsigned)).ok()).collect()
 }
 
-/// The longest part of a text between delimiters, as in `KEY=MII..`, `data:;base64,MII..` and `<Key>MII..</Key>`.
+/// Returns the longest text between delimiters, such as `MII..` in `KEY=MII..`, `data:;base64,MII..` and
+/// `<Key>MII..</Key>`.
 fn longest_value(bytes: &[u8]) -> Option<Vec<u8>> {
     let values = bytes.split(|byte| b":=,;<>(){}[]\"'`".contains(byte));
     let longest = values.max_by_key(|value| value.len())?;
     (longest.len() < bytes.len()).then(|| longest.to_vec())
 }
 
-/// Decodes either alphabet up to the first padding; whether there is any does not matter.
+/// Decodes either base64 alphabet up to the first `=`. The padding is optional.
 fn from_base64(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = without(bytes, b"");
     let digits = text.split(|byte| *byte == b'=').next()?.iter().map(|byte| match byte {
@@ -280,15 +285,15 @@ fn from_base64(bytes: &[u8]) -> Option<Vec<u8>> {
         byte => *byte,
     });
     let mut digits: Vec<_> = digits.collect();
-    // A single digit at the end does not make a byte.
+    // Ignores a single digit at the end, which is less than a byte.
     if digits.len() % 4 == 1 {
         digits.pop();
     }
     base64_simd::forgiving_decode_to_vec(&digits).ok()
 }
 
-/// Removes what may stand between and around the digits of a key: white space, also escaped, quotes, array syntax, zero
-/// bytes, and `more`.
+/// Removes characters that may surround or separate the digits of a key: white space, also escaped, quotes, array
+/// syntax, zero bytes, and `more`.
 fn without(bytes: &[u8], more: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(bytes.len());
     let mut rest = bytes;

@@ -1,4 +1,4 @@
-//! Keys as their bytes, and what every back end demands of them, in one place.
+//! The bytes of keys, and the checks that apply to every back end.
 
 use sha2::{Digest, Sha256};
 
@@ -7,23 +7,23 @@ use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::key_type::{Curve, KeyType, ParameterSet};
 
-/// A key as its bytes, before a back end has made it ready.
+/// The bytes of a key, before a back end prepares it.
 #[derive(Clone, Copy)]
 pub(crate) enum Material<'a> {
     Secret(&'a [u8]),
-    /// Modulus and exponent, big-endian, with no leading zeros.
+    /// Modulus and exponent, big-endian, without leading zeros.
     Rsa {
         n: &'a [u8],
         e: &'a [u8],
     },
-    /// A point on the curve, uncompressed (SEC 1, section 2.3.3).
+    /// An uncompressed point on the curve (SEC 1, section 2.3.3).
     Ec(Curve, &'a [u8]),
     Ed25519(&'a [u8]),
-    /// FIPS 204, section 7.2.
+    /// The encoding of FIPS 204, section 7.2.
     MlDsa(ParameterSet, &'a [u8]),
 }
 
-/// Tells whether two keys check the same signatures: made of the algorithm and the key's bytes.
+/// A hash of the algorithm and the key bytes. Keys with equal fingerprints verify the same signatures.
 pub(crate) type Fingerprint = [u8; 32];
 
 impl Material<'_> {
@@ -34,13 +34,13 @@ impl Material<'_> {
                 (bytes, &[])
             }
         };
-        // The lengths keep the parts apart; an algorithm goes with one sort of key only.
+        // The lengths separate the parts. The algorithm implies the type of the key.
         let lengths = [first.len() as u64, second.len() as u64].map(u64::to_be_bytes).concat();
         let hash = Sha256::new().chain_update(lengths).chain_update(first).chain_update(second);
         hash.chain_update(algorithm.as_str()).finalize().into()
     }
 
-    /// What every back end demands of a key.
+    /// Checks the requirements that every back end has.
     pub(super) fn check(self, algorithm: Algorithm) -> Result<(), ConfigError> {
         if self.key_type() != algorithm.key_type() {
             return Err(ConfigProblem::WrongKeyType { algorithm, key: self.key_type().name() }.into());
@@ -69,7 +69,7 @@ fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), ConfigError> {
     let Some(last) = n.last() else {
         return Err(ConfigProblem::MalformedKey { reason: "the RSA modulus is empty" }.into());
     };
-    // One text for every number: RFC 7518, section 6.3.1.1.
+    // Every number has only one encoding (RFC 7518, section 6.3.1.1).
     if n.first() == Some(&0) || e.first() == Some(&0) {
         return Err(ConfigProblem::MalformedKey { reason: "an RSA number begins with a zero byte" }.into());
     }
@@ -90,7 +90,7 @@ fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), ConfigError> {
     }
 }
 
-/// The length of a big-endian number with no leading zero byte.
+/// Returns the length in bits of a big-endian number without leading zero bytes.
 pub(super) fn bits(number: &[u8]) -> usize {
     number.len() * 8 - number.first().map_or(0, |first| first.leading_zeros() as usize)
 }
@@ -100,7 +100,7 @@ fn check_point(point: &[u8], coordinate: usize) -> Result<(), ConfigError> {
         Ok(())
     } else {
         Err(ConfigProblem::MalformedKey {
-            reason: "the point is not uncompressed, or not of its curve's length",
+            reason: "the point must be uncompressed and have the length of its curve",
         }
         .into())
     }
@@ -110,19 +110,20 @@ fn check_ed25519(key: &[u8]) -> Result<(), ConfigError> {
     let Ok(mut y) = <[u8; 32]>::try_from(key) else {
         return Err(ConfigProblem::MalformedKey { reason: "an Ed25519 key has 32 bytes" }.into());
     };
-    // The sign of x changes neither of what follows.
+    // Neither of the two checks depends on the sign of x.
     y[31] &= 0x7f;
     let not_reduced = y[0] >= 0xed && y[1..31].iter().all(|byte| *byte == 0xff) && y[31] == 0x7f;
     if not_reduced || SMALL_ORDER.contains(&y) {
         return Err(ConfigProblem::MalformedKey {
-            reason: "anyone can sign for this Ed25519 key: its point is of small order",
+            reason: "the Ed25519 point has small order: anyone can forge its signatures",
         }
         .into());
     }
     Ok(())
 }
 
-/// Every string of the right length is a public key: ten bits for each coefficient (FIPS 204, algorithm 23).
+/// Checks only the length: all bytes of the right length are a public key, with ten bits for each coefficient (FIPS
+/// 204, algorithm 23).
 fn check_ml_dsa(set: ParameterSet, key: &[u8]) -> Result<(), ConfigError> {
     if key.len() == set.public_key_bytes() {
         return Ok(());
@@ -137,8 +138,8 @@ fn check_ml_dsa(set: ParameterSet, key: &[u8]) -> Result<(), ConfigError> {
     .into())
 }
 
-/// The y coordinates of the eight points on edwards25519 whose order divides the cofactor (RFC 7748, section 6.1 tells
-/// of the same on curve25519), little-endian: 0, 1, -1, and the two of order eight.
+/// The y coordinates, little-endian, of the eight points on edwards25519 whose order divides the cofactor: 0, 1, -1,
+/// and the two of order eight. RFC 7748, section 6.1 describes the same points on curve25519.
 const SMALL_ORDER: [[u8; 32]; 5] = [
     [0; 32],
     small(1, 0, 0),

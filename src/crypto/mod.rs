@@ -1,11 +1,10 @@
-//! Signatures: checking them, and with `issue` making them. Cryptography itself is a library's.
+//! Verification of signatures, and signing with the feature `issue`. A library does the cryptography.
 //!
-//! The back end checks and makes signatures with public and private keys. Secrets are used by the same library whatever the
-//! back end.
+//! The back end verifies and signs with asymmetric keys. HMAC uses the same library with every back end.
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc;
-// A back end that is on but not used is only tested.
+// An enabled back end that is not the selected one is compiled only for tests.
 #[cfg(all(
     feature = "graviola",
     any(target_arch = "x86_64", target_arch = "aarch64"),
@@ -57,7 +56,7 @@ use self::secret::Secret;
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
 
-/// A key made ready for one algorithm, and for no other.
+/// A key, ready to verify signatures of exactly one algorithm.
 #[derive(Clone)]
 pub(crate) enum VerifyingKey<P = PublicKey> {
     Secret(Box<Secret>),
@@ -77,11 +76,11 @@ impl<P: Check> VerifyingKey<P> {
             }
         };
         key.ok_or_else(|| {
-            ConfigProblem::MalformedKey { reason: "its numbers are not those of a key of its type" }.into()
+            ConfigProblem::MalformedKey { reason: "its numbers do not form a valid key of its type" }.into()
         })
     }
 
-    /// Whether `signature` is what the key's owner made of `message`.
+    /// Returns true if `signature` is a valid signature of `message`.
     #[inline]
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
@@ -91,16 +90,18 @@ impl<P: Check> VerifyingKey<P> {
     }
 }
 
-/// What any back end is asked for; each gives a type of public keys with this one constructor and this one method.
+/// The public key type of a back end.
 pub(crate) trait Check: Sized {
-    /// Whether the back end can use such a key, here, for this algorithm: those that can use whatever has been
-    /// [checked](Material::check), and anywhere, leave this as it is.
+    /// Rejects keys, algorithms and processors that the back end does not support.
+    ///
+    /// The default accepts everything that [`Material::check`] accepts.
     fn supports(_: Algorithm, _: Material<'_>) -> Result<(), ConfigError> {
         Ok(())
     }
 
-    /// Makes a public key ready for one algorithm; `None` where the bytes are no such key. The material has been
-    /// [checked](Material::check), and is [supported](Self::supports).
+    /// Prepares a public key for one algorithm. Returns `None` if the bytes are no valid key.
+    ///
+    /// The caller has already called [`Material::check`] and [`supports`](Self::supports).
     fn prepare(algorithm: Algorithm, material: Material<'_>) -> Option<Self>;
 
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool;

@@ -1,4 +1,4 @@
-//! No back end: what to do about it, and a type that keeps this error the only one.
+//! The error for a build without a back end. The types below prevent further compile errors.
 
 use super::{Check, Material};
 #[cfg(feature = "issue")]
@@ -6,8 +6,8 @@ use super::{PrivateMaterial, Sign};
 use crate::algorithm::Algorithm;
 
 compile_error!(
-    "tower-jwt-auth needs something to check signatures with: \
-     switch on its feature `aws-lc-rs` (the default), `rust-crypto` or, for x86-64 and aarch64 alone, `graviola`"
+    "tower-jwt-auth has no cryptographic back end: enable its feature `aws-lc-rs` (the default), `rust-crypto` or \
+     `graviola` (only on x86-64 and aarch64)"
 );
 
 /// A public key that cannot exist.

@@ -1,4 +1,4 @@
-//! Types of keys and curves, as PEM and DER name them (RFC 8017, RFC 5480, RFC 8410, RFC 9881).
+//! Object identifiers of key types and curves in PEM and DER (RFC 8017, RFC 5480, RFC 8410, RFC 9881).
 
 use spki::ObjectIdentifier;
 
@@ -8,7 +8,7 @@ pub(crate) const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.1
 pub(crate) const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 pub(crate) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
-/// The keys that have none of these, for a sentence.
+/// Describes keys of other types, for error texts.
 pub(crate) const OTHER_TYPE: &str = "a key that is neither RSA, EC, Ed25519 nor ML-DSA";
 pub(crate) const OTHER_CURVE: &str = "a key on a curve other than P-256, P-384 and P-521";
 

@@ -1,4 +1,4 @@
-//! Private keys, and what a back end has to do to sign.
+//! Private keys and the signing interface of a back end.
 
 use pkcs1::RsaPrivateKeyRef;
 
@@ -6,15 +6,15 @@ use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
 use crate::key_type::{Curve, KeyType, ParameterSet};
 
-/// A private key as its bytes, before a back end has made it ready.
+/// The bytes of a private key, before a back end prepares it.
 pub(crate) enum PrivateMaterial<'a> {
-    /// RFC 8017, appendix A.1.2.
+    /// An `RSAPrivateKey` (RFC 8017, appendix A.1.2).
     Rsa(Box<RsaPrivateKeyRef<'a>>),
-    /// A number, big-endian, of the curve's length.
+    /// A big-endian number with the length of the curve.
     Ec(Curve, &'a [u8]),
     /// The seed (RFC 8032, section 5.1.5).
     Ed25519(&'a [u8]),
-    /// The whole PKCS #8 document, since not every one has the seed (RFC 9881, section 6).
+    /// The whole PKCS #8 document, because the seed is optional (RFC 9881, section 6).
     MlDsa {
         set: ParameterSet,
         #[allow(dead_code, reason = "not every back end has ML-DSA")]
@@ -33,7 +33,7 @@ impl PrivateMaterial<'_> {
         }
     }
 
-    /// True for a placeholder such as `[7; 32]`.
+    /// Returns true for a placeholder such as `[7; 32]`.
     pub(crate) fn is_one_byte_repeated(&self) -> bool {
         match self {
             Self::Rsa(_) | Self::MlDsa { seed: None, .. } => false,
@@ -44,23 +44,26 @@ impl PrivateMaterial<'_> {
     }
 }
 
-/// A private key of a back end.
+/// The private key type of a back end.
 pub(crate) trait Sign: Sized {
-    /// Whether the back end can sign at all, here.
+    /// Rejects algorithms and processors that the back end does not support.
     fn supports(_: Algorithm) -> Result<(), ConfigError> {
         Ok(())
     }
 
-    /// Makes a private key ready; `None` where the bytes are no such key. `algorithm` says how an RSA key signs.
+    /// Prepares a private key. Returns `None` if the bytes are no valid key.
+    ///
+    /// `algorithm` selects the padding and the hash of an RSA key.
     fn prepare(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Option<Self>;
 
-    /// A new private key as PKCS #8; `None` where there are no random numbers. It is not asked for HMAC.
+    /// Generates a private key as PKCS #8. Returns `None` without random numbers. It is not called for HMAC.
     fn generate(algorithm: Algorithm) -> Option<Vec<u8>>;
 
-    /// The public key that belongs to it: a point, uncompressed, or the bytes of Ed25519 or ML-DSA. An RSA key has it in its
-    /// material.
+    /// Returns the public key: an uncompressed point, or the bytes of an Ed25519 or ML-DSA key.
+    ///
+    /// Returns `None` for RSA, whose material contains the public key.
     fn public(&self) -> Option<Vec<u8>>;
 
-    /// `None` where there are no random numbers.
+    /// Signs a message. Returns `None` without random numbers.
     fn sign(&self, message: &[u8]) -> Option<Vec<u8>>;
 }

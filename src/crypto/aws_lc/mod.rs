@@ -1,4 +1,4 @@
-//! Signatures checked and made by AWS-LC.
+//! Verification and signing with AWS-LC.
 
 #[cfg(feature = "issue")]
 mod sign;
@@ -14,7 +14,7 @@ use crate::key_type::{Curve, ParameterSet};
 #[cfg(feature = "issue")]
 pub(crate) use self::sign::PrivateKey;
 
-/// A public key made ready for one algorithm.
+/// A public key, ready to verify signatures of one algorithm.
 #[derive(Clone)]
 pub(crate) struct PublicKey(ParsedPublicKey);
 

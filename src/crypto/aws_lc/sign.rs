@@ -1,4 +1,4 @@
-//! Signatures made by AWS-LC.
+//! Signing with AWS-LC.
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
@@ -13,7 +13,7 @@ use super::super::{PrivateMaterial, Sign};
 use crate::algorithm::Algorithm;
 use crate::key_type::{Curve, KeyType, ParameterSet};
 
-/// A private key made ready for one algorithm.
+/// A private key, ready to sign with one algorithm.
 pub(crate) enum PrivateKey {
     Rsa(rsa::KeyPair, &'static dyn RsaEncoding),
     Ec(EcdsaKeyPair),
@@ -62,7 +62,7 @@ impl Sign for PrivateKey {
     }
 
     fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
-        // AWS-LC uses its own source of random numbers whatever it is given.
+        // AWS-LC ignores this argument and uses its own random numbers.
         let random = SystemRandom::new();
         match self {
             Self::Rsa(key, encoding) => {
@@ -97,7 +97,7 @@ fn ml_dsa(set: ParameterSet) -> &'static PqdsaSigningAlgorithm {
     }
 }
 
-/// AWS-LC computes the public key only where it reads DER.
+/// Reads the private key from DER: AWS-LC computes the public key only for this format.
 fn ec(curve: Curve, number: &[u8]) -> Option<PrivateKey> {
     let key = sec1::EcPrivateKey {
         private_key: number,

@@ -1,4 +1,4 @@
-//! Signatures checked and made by graviola.
+//! Verification and signing with graviola.
 
 mod processor;
 #[cfg(feature = "issue")]
@@ -23,7 +23,8 @@ use crate::key_type::{Curve, KeyType};
 #[cfg(feature = "issue")]
 pub(crate) use self::sign::PrivateKey;
 
-/// A public key made ready for one algorithm. graviola's keys cannot be copied, so that copies share one.
+/// A public key, ready to verify signatures of one algorithm. Clones share the key, because graviola's types are not
+/// `Clone`.
 #[derive(Clone)]
 pub(crate) enum PublicKey {
     Rsa(Arc<rsa::VerifyingKey>, RsaCheck),
@@ -32,7 +33,7 @@ pub(crate) enum PublicKey {
     Ed25519(Arc<Ed25519VerifyingKey>),
 }
 
-/// Takes the signature, then the message.
+/// The arguments are the key, the signature and the message.
 type RsaCheck = fn(&rsa::VerifyingKey, &[u8], &[u8]) -> Result<(), graviola::Error>;
 
 impl Check for PublicKey {
@@ -40,7 +41,7 @@ impl Check for PublicKey {
         has(algorithm)?;
         usable_here(algorithm)?;
         match material {
-            // It takes others, too, but compares in whole words, and so refuses good signatures.
+            // graviola accepts other lengths, but compares whole words and then rejects valid signatures.
             Material::Rsa { n, .. } if !bits(n).is_multiple_of(64) => {
                 Err(unsupported(algorithm, "an RSA modulus of a multiple of 64 bits", bits(n).to_string()))
             }

@@ -1,15 +1,15 @@
-//! Which processors graviola can be used on.
+//! The processor features that graviola requires.
 
 use super::unsupported;
 use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
 
-/// Whether graviola can be used on this machine; it panics otherwise.
+/// Rejects processors on which graviola would panic.
 pub(super) fn usable_here(algorithm: Algorithm) -> Result<(), ConfigError> {
     check_processor(algorithm, &processor())
 }
 
-/// Whether the processor has all of its features that graviola asks for.
+/// Rejects a processor that lacks one of the features, and names the first one.
 fn check_processor(algorithm: Algorithm, features: &[Feature]) -> Result<(), ConfigError> {
     match features.iter().find(|(_, present)| !present) {
         Some((missing, _)) => Err(unsupported(algorithm, PROCESSOR, format!("one without {missing}"))),
@@ -17,7 +17,7 @@ fn check_processor(algorithm: Algorithm, features: &[Feature]) -> Result<(), Con
     }
 }
 
-/// What graviola asks of a processor, and whether this one has it.
+/// The name of a required feature, and true if this processor has it.
 type Feature = (&'static str, bool);
 
 #[cfg(target_arch = "x86_64")]
@@ -25,8 +25,8 @@ const PROCESSOR: &str = "a processor with adx, aes, avx2, bmi1, bmi2 and pclmulq
 #[cfg(target_arch = "aarch64")]
 const PROCESSOR: &str = "a processor with aes, neon, pmull and sha2";
 
-/// graviola itself looks for all of these but bmi2, which its assembler uses all the same, and panics at each use where
-/// it misses one. The last stands for what a later version may look for.
+/// Lists the required features. graviola panics at each use if it misses one of them. It does not check bmi2, but its
+/// assembler uses it. The last entry covers features that a later version may check.
 #[cfg(target_arch = "x86_64")]
 fn processor() -> [Feature; 7] {
     use std::arch::is_x86_feature_detected;
@@ -37,11 +37,11 @@ fn processor() -> [Feature; 7] {
         ("bmi1", is_x86_feature_detected!("bmi1")),
         ("bmi2", is_x86_feature_detected!("bmi2")),
         ("pclmulqdq", is_x86_feature_detected!("pclmulqdq")),
-        ("what else graviola asks for", graviola::util::is_cpu_supported()),
+        ("another feature that graviola requires", graviola::util::is_cpu_supported()),
     ]
 }
 
-/// The last stands for what a later version may look for.
+/// Lists the required features. The last entry covers features that a later version may check.
 #[cfg(target_arch = "aarch64")]
 fn processor() -> [Feature; 5] {
     use std::arch::is_aarch64_feature_detected;
@@ -50,7 +50,7 @@ fn processor() -> [Feature; 5] {
         ("neon", is_aarch64_feature_detected!("neon")),
         ("pmull", is_aarch64_feature_detected!("pmull")),
         ("sha2", is_aarch64_feature_detected!("sha2")),
-        ("what else graviola asks for", graviola::util::is_cpu_supported()),
+        ("another feature that graviola requires", graviola::util::is_cpu_supported()),
     ]
 }
 
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_processor_lacks_is_named() {
+    fn names_the_missing_processor_feature() {
         let error =
             |features: &[Feature]| check_processor(Algorithm::ES256, features).unwrap_err().to_string();
         let expected = |feature| format!("graviola needs {PROCESSOR} for ES256, got one without {feature}");
@@ -70,9 +70,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_of_a_processor_is_said() {
+    fn error_lists_all_required_features() {
         let names = processor().map(|(name, _)| name);
-        let [first @ .., last, _] = &names[..] else { panic!("there are features") };
+        let [first @ .., last, _] = &names[..] else { panic!("graviola requires several features") };
         assert_eq!(PROCESSOR, format!("a processor with {} and {last}", first.join(", ")));
     }
 }

@@ -1,4 +1,4 @@
-//! Signatures made by graviola.
+//! Signing with graviola.
 
 use graviola::hashing::{Sha256, Sha384};
 use graviola::signing::ecdsa::{self, P256, P384};
@@ -13,7 +13,7 @@ use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
 use crate::key_type::{Curve, KeyType};
 
-/// A private key made ready for one algorithm.
+/// A private key, ready to sign with one algorithm.
 pub(crate) enum PrivateKey {
     Rsa(Box<rsa::SigningKey>, RsaSign),
     Es256(ecdsa::SigningKey<P256>),
@@ -21,7 +21,7 @@ pub(crate) enum PrivateKey {
     Ed25519(Ed25519SigningKey),
 }
 
-/// Takes room for the signature, then the message.
+/// The arguments are the key, the buffer for the signature and the message.
 type RsaSign = for<'a> fn(&rsa::SigningKey, &'a mut [u8], &[u8]) -> Result<&'a [u8], graviola::Error>;
 
 impl Sign for PrivateKey {
@@ -86,7 +86,7 @@ fn ec<C: ecdsa::Curve>(number: &[u8]) -> Option<ecdsa::SigningKey<C>> {
     ecdsa::SigningKey::from_sec1_der(&key.to_der().ok()?).ok()
 }
 
-/// graviola gives the public key in DER only.
+/// Returns the public point. graviola exports public keys only as DER.
 fn point<C: ecdsa::Curve>(key: &ecdsa::SigningKey<C>) -> Option<Vec<u8>> {
     let mut room = [0; 256];
     let info = spki::SubjectPublicKeyInfoRef::try_from(key.to_spki_der(&mut room).ok()?).ok()?;

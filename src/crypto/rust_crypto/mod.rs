@@ -1,4 +1,4 @@
-//! Signatures checked and made by the RustCrypto crates.
+//! Verification and signing with the RustCrypto crates.
 
 #[cfg(feature = "issue")]
 mod sign;
@@ -15,7 +15,7 @@ use crate::key_type::{Curve, KeyType};
 #[cfg(feature = "issue")]
 pub(crate) use self::sign::PrivateKey;
 
-/// A public key made ready for one algorithm.
+/// A public key, ready to verify signatures of one algorithm.
 #[derive(Clone)]
 pub(crate) enum PublicKey {
     Rs256(pkcs1v15::VerifyingKey<Sha256>),
@@ -30,7 +30,7 @@ pub(crate) enum PublicKey {
     Ed25519(ed25519_dalek::VerifyingKey),
 }
 
-/// Rejects algorithms that the RustCrypto crates of this back end do not implement.
+/// Rejects algorithms that this back end does not implement.
 fn has(algorithm: Algorithm) -> Result<(), ConfigError> {
     match algorithm.key_type() {
         KeyType::MlDsa(_) => {

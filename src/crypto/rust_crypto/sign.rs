@@ -1,4 +1,4 @@
-//! Signatures made by the RustCrypto crates.
+//! Signing with the RustCrypto crates.
 
 use getrandom::SysRng;
 use p256::elliptic_curve::Generate;
@@ -14,7 +14,7 @@ use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
 use crate::key_type::{Curve, KeyType};
 
-/// A private key made ready for one algorithm.
+/// A private key, ready to sign with one algorithm.
 pub(crate) enum PrivateKey {
     Rs256(pkcs1v15::SigningKey<Sha256>),
     Rs384(pkcs1v15::SigningKey<Sha384>),
@@ -120,7 +120,7 @@ impl Sign for PrivateKey {
     }
 }
 
-/// RSA with random numbers mixed in, also where the signature needs none, so that the time it takes tells nothing of the
+/// Signs with RSA blinding, even for PKCS #1 v1.5, which needs no random numbers. Otherwise the timing could reveal the
 /// key.
 fn blinded<S: SignatureEncoding, K: RandomizedSigner<S>>(key: &K, message: &[u8]) -> Option<Vec<u8>> {
     key.try_sign_with_rng(&mut SysRng, message).ok().map(|signature| signature.to_vec())

@@ -242,12 +242,12 @@ fn rsa_keys_have_2048_bits_and_more() {
 
 #[test]
 fn points_are_whole_and_on_their_curve() {
-    let numbers = "the key cannot be read: its numbers are not those of a key of its type";
+    let numbers = "the key cannot be read: its numbers do not form a valid key of its type";
     let mut off = der(&fixture("p256.public.pem"));
     *off.last_mut().unwrap() ^= 1;
     assert_error("off the curve", Key::der(Algorithm::ES256, off), numbers);
 
-    let length = "the key cannot be read: the point is not uncompressed, or not of its curve's length";
+    let length = "the key cannot be read: the point must be uncompressed and have the length of its curve";
     // As `openssl ec -conv_form compressed` writes it: 33 bytes of bit string in place of 65.
     let whole = der(&fixture("p256.public.pem"));
     let compressed = [&[0x30, 0x39], &whole[2..23], &[0x03, 0x22, 0x00, 0x02], &whole[27..59]].concat();

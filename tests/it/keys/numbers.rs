@@ -50,7 +50,7 @@ fn numbers_make_a_key_of_their_type() {
             "the JWK cannot be used: its `{name}` needs {needed} bytes, got {got} (RFC 7518, section 6.2.1.2)"
         )
     };
-    let numbers = malformed("its numbers are not those of a key of its type");
+    let numbers = malformed("its numbers do not form a valid key of its type");
     let ed25519 = malformed("an Ed25519 key has 32 bytes");
     let size = |bits| format!("an RSA key needs a modulus of 2048 to 8192 bits, got {bits}");
 
@@ -175,7 +175,7 @@ fn keys_that_anyone_can_sign_for_are_refused() {
     ] {
         let jwk = format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}"#);
         let expected =
-            "the key cannot be read: anyone can sign for this Ed25519 key: its point is of small order";
+            "the key cannot be read: the Ed25519 point has small order: anyone can forge its signatures";
         assert_error(name, Key::jwk(jwk), expected);
     }
     // One in 128 keys ends like those.
