@@ -99,7 +99,7 @@ pub(crate) trait Check: Sized {
         Ok(())
     }
 
-    /// Prepares a public key for one algorithm. Returns `None` if the bytes are no valid key.
+    /// Prepares a public key for one algorithm. Returns `None` if the bytes are not a valid key.
     ///
     /// The caller has already called [`Material::check`] and [`supports`](Self::supports).
     fn prepare(algorithm: Algorithm, material: Material<'_>) -> Option<Self>;

@@ -51,7 +51,7 @@ pub(crate) trait Sign: Sized {
         Ok(())
     }
 
-    /// Prepares a private key. Returns `None` if the bytes are no valid key.
+    /// Prepares a private key. Returns `None` if the bytes are not a valid key.
     ///
     /// `algorithm` selects the padding and the hash of an RSA key.
     fn prepare(algorithm: Algorithm, material: &PrivateMaterial<'_>) -> Option<Self>;

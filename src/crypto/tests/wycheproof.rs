@@ -33,7 +33,7 @@ with_every_back_end! {
 /// The reason for an outcome that differs from the result of the vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Why {
-    /// The secret is shorter than the hash, so it is no valid key (RFC 7518, section 3.2).
+    /// The secret is shorter than the hash, so it is not a valid key (RFC 7518, section 3.2).
     SecretTooShort,
     /// The HMAC is truncated to half of its length, which RFC 7518, section 3.2 does not allow.
     CutShort,
@@ -43,7 +43,7 @@ enum Why {
     OtherParameters,
     /// The signature is accepted: it has the parameters of RFC 7518, and is invalid only because its set has others.
     OurParameters,
-    /// The public key does not have the length of its parameter set, so it is no valid key.
+    /// The public key does not have the length of its parameter set, so it is not a valid key.
     OtherLength,
     /// The signature has a context string, which a JWS does not use (RFC 9964, section 5).
     OtherContext,
