@@ -1,4 +1,4 @@
-//! The conditions of a verdict.
+//! The conditions under which a token was accepted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,24 +8,24 @@ use crate::revocation::Revocable;
 
 /// The conditions under which a token was accepted. The cache checks them again at each hit.
 ///
-/// They are kept beside the claims, so that a hit touches as few cache lines as possible.
+/// They are next to the claims in memory, so that a hit touches few cache lines.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions {
-    /// The [ID](unique_id) of the rules that accepted it.
+    /// The [ID](unique_id) of the rules that accepted the token.
     pub(crate) rules: u64,
-    /// The [ID](unique_id) of the key set. In another set, the key is known by `signer`.
+    /// The [ID](unique_id) of the key set. `signer` identifies the key in other sets.
     pub(crate) keys: u64,
-    /// When it was accepted, since 1970.
+    /// The time of the verdict, since 1970.
     pub(crate) judged_at: Duration,
-    /// Its `exp`, since 1970.
+    /// The `exp` of the token, since 1970.
     pub(crate) expires_at: Duration,
-    /// The key that signed it.
+    /// The key that signed the token.
     pub(crate) signer: Fingerprint,
-    /// The IDs by which it may be revoked later.
+    /// The IDs by which the token may be revoked later.
     pub(crate) revocable: Revocable,
 }
 
-/// Returns a number that this process has not given out before. It is not 0.
+/// Returns a nonzero number that is unique in this process.
 pub(crate) fn unique_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! A credential, as a verifier sees it.
+//! The credential that a verifier checks.
 
 use std::fmt::{self, Formatter};
 
@@ -7,9 +7,10 @@ use crate::head::Head;
 use crate::kind::AuthErrorKind;
 use crate::scheme::Scheme;
 
-/// A credential that a [`TokenSource`](crate::TokenSource) found in a request, with the request it came in.
+/// A token with its authentication scheme and the request that contains it.
 ///
-/// A [`Verify`](crate::Verify) of your own judges it. A bare token is a bearer credential without a request:
+/// A [`TokenSource`](crate::TokenSource) finds it, and a custom [`Verify`](crate::Verify) checks it. A bare token
+/// converts to a bearer credential without a request:
 ///
 /// ```
 /// use tower_jwt_auth::verifiers::Scheme;
@@ -25,66 +26,70 @@ pub struct Credential<'a> {
     token: &'a [u8],
     scheme: Scheme<'a>,
     request: Option<&'a Head<'a>>,
-    /// The decoded payload of `token`, if it is a JWT that a router has looked at.
+    /// The decoded payload of a JWT, if a router has already decoded it.
     payload: Option<&'a str>,
 }
 
 impl<'a> Credential<'a> {
-    /// A token of this scheme, outside a request.
+    /// Creates a credential of this scheme, without a request.
     #[must_use]
     pub fn new(scheme: Scheme<'a>, token: &'a [u8]) -> Self {
         Self { token, scheme, request: None, payload: None }
     }
 
-    /// Sets the request in which the credential was found, which a layer does for each credential.
+    /// Sets the request that contains the credential.
+    ///
+    /// A layer does this for each credential.
     #[must_use]
     pub fn with_request(self, request: &'a Head<'a>) -> Self {
         Self { request: Some(request), ..self }
     }
 
-    /// The bytes of the token. It is never empty if a layer found it.
+    /// Returns the bytes of the token. A layer never passes an empty token.
     ///
-    /// It need not be UTF-8, and its form is not checked. Token sources that carry bearer tokens require the form of a bearer
-    /// token ([RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)), but the layer checks it only if the
-    /// verifier does not accept the token at once. If the form is wrong, the client gets 400 instead of 401, and the layer
-    /// drops a pending verdict.
+    /// The token may have any form, and need not be UTF-8. Bearer token sources require the form of a bearer token
+    /// ([RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)). The layer checks this form only
+    /// if the verifier does not accept the token at once. If the form is wrong, the client gets 400 instead of 401, and
+    /// the layer drops a pending verdict.
     #[must_use]
     pub fn token(&self) -> &'a [u8] {
         self.token
     }
 
-    /// The token as text.
+    /// Returns the token as text.
     ///
     /// # Errors
     ///
-    /// [`MalformedCredential`](AuthErrorKind::MalformedCredential) if it is not UTF-8.
+    /// [`MalformedCredential`](AuthErrorKind::MalformedCredential) if the token is not UTF-8.
     pub fn token_str(&self) -> Result<&'a str, AuthError> {
         std::str::from_utf8(self.token).map_err(|_| AuthErrorKind::MalformedCredential.into())
     }
 
-    /// The scheme in front of the token, spelled as it is configured.
+    /// Returns the scheme in front of the token, in its configured spelling.
     ///
-    /// It is [`Bearer`](Scheme::BEARER) for sources without a scheme, such as cookies, query parameters and other headers.
+    /// It is [`Bearer`](Scheme::BEARER) for sources without a scheme, such as cookies, query parameters and other
+    /// headers.
     #[must_use]
     pub fn scheme(&self) -> Scheme<'a> {
         self.scheme
     }
 
-    /// The head of the request: method, URI, headers, and the extensions with the certificate or the address of the peer.
+    /// Returns the head of the request: its method, URI, headers and extensions.
     ///
-    /// `None` if there is no request, as in [`JwtVerifier::verify`](crate::JwtVerifier::verify).
+    /// The extensions may contain the certificate or the address of the peer. Returns `None` without a request, as in
+    /// [`JwtVerifier::verify`](crate::JwtVerifier::verify).
     #[must_use]
     pub fn request(&self) -> Option<Head<'a>> {
         self.request.copied()
     }
 
-    /// The decoded payload, if a router has decoded it.
+    /// Returns the decoded payload, if a router has set it.
     #[inline]
     pub(crate) fn payload(&self) -> Option<&'a str> {
         self.payload
     }
 
-    /// Passes on the decoded payload of this very token, so that its verifier need not decode it again.
+    /// Sets the decoded payload of this token, so that the verifier does not decode it again.
     pub(crate) fn with_payload<'b>(self, payload: &'b str) -> Credential<'b>
     where
         'a: 'b,
@@ -94,14 +99,14 @@ impl<'a> Credential<'a> {
 }
 
 impl<'a> From<&'a str> for Credential<'a> {
-    /// A bearer token outside a request.
+    /// Creates a bearer credential without a request.
     fn from(token: &'a str) -> Self {
         Self::new(Scheme::BEARER, token.as_bytes())
     }
 }
 
 impl<'a> From<&'a String> for Credential<'a> {
-    /// A bearer token outside a request.
+    /// Creates a bearer credential without a request.
     fn from(token: &'a String) -> Self {
         token.as_str().into()
     }

@@ -1,4 +1,4 @@
-//! The claims that RFC 7519, section 4.1 registers, ready to use.
+//! The registered claims of RFC 7519, section 4.1.
 
 use std::fmt::{self, Formatter};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,8 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The claims of [RFC 7519, section 4.1](https://www.rfc-editor.org/rfc/rfc7519#section-4.1): for a
-/// [`JwtVerifier`](crate::JwtVerifier) where no others are needed, or flattened into a type of your own.
+/// The registered claims of a JWT, such as `iss`, `sub` and `exp`.
+///
+/// [RFC 7519, section 4.1](https://www.rfc-editor.org/rfc/rfc7519#section-4.1) defines them. Use this type as the
+/// claims of a [`JwtVerifier`](crate::JwtVerifier), or flatten it into your own type:
 ///
 /// ```
 /// use tower_jwt_auth::RegisteredClaims;
@@ -25,30 +27,30 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[expect(clippy::exhaustive_structs, reason = "RFC 7519 lists these seven")]
 pub struct RegisteredClaims {
-    /// Who issued the token.
+    /// The issuer of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
-    /// Whom the token is about.
+    /// The subject of the token, for example a user ID.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
-    /// Whom the token is for.
+    /// The audience: the APIs this token is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aud: Option<Audience>,
-    /// When the token ends.
+    /// The time when the token expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exp: Option<NumericDate>,
-    /// When the token begins to be valid.
+    /// The time when the token becomes valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nbf: Option<NumericDate>,
-    /// When the token was issued.
+    /// The time when the token was issued.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<NumericDate>,
-    /// What tells this token from all others.
+    /// The unique ID of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
 }
 
-/// An `aud` claim: one string or an array of them
+/// An `aud` claim: one string or an array of strings
 /// ([RFC 7519, section 4.1.3](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3)).
 ///
 /// ```
@@ -62,13 +64,13 @@ pub struct RegisteredClaims {
 pub struct Audience(Vec<String>);
 
 impl Audience {
-    /// Whether `name` is one of those the token is for, compared exactly.
+    /// Returns true if the claim contains exactly this name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|member| member == name)
     }
 
-    /// All that the token is for, in the order of the token.
+    /// Returns the names in the order of the token.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
@@ -117,11 +119,11 @@ impl Serialize for Audience {
     }
 }
 
-/// Seconds since 1970, with or without a fraction
+/// A time in seconds since 1970, with or without a fraction
 /// ([RFC 7519, section 2](https://www.rfc-editor.org/rfc/rfc7519#section-2)).
 ///
-/// What lies before 1970 reads as 1970, and what lies too far ahead for a [`Duration`] as the last moment that it can
-/// hold: neither changes whether a token is valid.
+/// Times before 1970 become 1970. Times beyond the range of [`Duration`] become its maximum. Neither changes whether a
+/// token is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NumericDate(Duration);
 
@@ -138,13 +140,15 @@ impl NumericDate {
         Self(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
     }
 
-    /// The time since 1970.
+    /// Returns the time since 1970.
     #[must_use]
     pub fn since_epoch(self) -> Duration {
         self.0
     }
 
-    /// The date in whole seconds, since many verifiers reject a fraction: rounded down, and 1970 for times before.
+    /// Creates a date in whole seconds, rounded down. Times before 1970 become 1970.
+    ///
+    /// Many verifiers reject a fraction.
     ///
     /// ```
     /// use std::time::{Duration, UNIX_EPOCH};
@@ -158,14 +162,14 @@ impl NumericDate {
         Self::from_secs(since_epoch(time).as_secs())
     }
 
-    /// As a point in time; `None` where that is too far ahead for a [`SystemTime`].
+    /// Returns the date as a [`SystemTime`], or `None` if it is out of range.
     #[must_use]
     pub fn to_system_time(self) -> Option<SystemTime> {
         UNIX_EPOCH.checked_add(self.0)
     }
 }
 
-/// How long after 1970 a point in time is; nothing for what is before.
+/// Returns the time since 1970, or zero for times before.
 pub(crate) fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
@@ -194,8 +198,8 @@ impl<'de> Deserialize<'de> for NumericDate {
             }
         }
 
-        // With no hint, serde_json hands out numbers in another shape where `arbitrary_precision` is on. With the hint
-        // of an integer, serde refuses a fraction inside of what is flattened.
+        // `deserialize_any` gets a map instead of a number with serde_json's feature `arbitrary_precision`. An integer
+        // hint makes serde reject fractions in flattened structs.
         deserializer.deserialize_f64(Seconds)
     }
 }

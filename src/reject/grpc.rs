@@ -6,31 +6,7 @@ use super::{EmptyBody, Reads, Reject};
 use crate::error::AuthError;
 use crate::head::Head;
 
-/// A [`Reject`] for gRPC: the answer is a status of gRPC, and not of HTTP.
-///
-/// A gRPC request is a `POST` whose content type is `application/grpc`, `application/grpc-web` or
-/// `application/grpc-web-text`, alone or followed by `+` or `;`. Its response has headers only ("Trailers-Only" in the
-/// [protocol](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)): HTTP status 200, `grpc-status` and
-/// `grpc-message`, beside the headers of the default, which a client finds in the metadata. Every other request is answered
-/// as by [`EmptyBody`]. The client chooses the content type, so count refusals by the [`AuthError`] in the response or by the
-/// metrics, and not by the HTTP status.
-///
-/// | HTTP | gRPC |
-/// |---|---|
-/// | 401 | 16, `UNAUTHENTICATED` |
-/// | 403 | 7, `PERMISSION_DENIED` |
-/// | 400 | 3, `INVALID_ARGUMENT` |
-/// | 503 | 14, `UNAVAILABLE` |
-/// | 500 | 13, `INTERNAL` |
-///
-/// A layer without it answers a gRPC client, too: of most statuses of HTTP such a client makes the same code by itself, but has
-/// no message. A [`RequireLayer`](crate::RequireLayer) inside needs none of its own.
-///
-/// A handler says the same with `Status::new(error.grpc_status().into(), error.to_string())`.
-///
-/// gRPC-web is answered alike, in its own content type; its clients read a status in the headers. Where they are in a browser
-/// and of another origin, CORS has to expose `grpc-status` and `grpc-message`. `tonic_web`'s layer can stand on either
-/// side of this one.
+/// A [`Reject`] that answers gRPC requests with a gRPC status.
 ///
 /// ```
 /// # use http::{Request, Response};
@@ -52,6 +28,36 @@ use crate::head::Head;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Response
+///
+/// A gRPC request is a `POST` whose content type is `application/grpc`, `application/grpc-web` or
+/// `application/grpc-web-text`, alone or followed by `+` or `;`. Its response has HTTP status 200 and no body
+/// ("Trailers-Only" in the [protocol](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)). It has the
+/// headers `grpc-status` and `grpc-message`, and those of [`EmptyBody`], which clients find in the metadata.
+///
+/// | HTTP | gRPC |
+/// |---|---|
+/// | 401 | 16, `UNAUTHENTICATED` |
+/// | 403 | 7, `PERMISSION_DENIED` |
+/// | 400 | 3, `INVALID_ARGUMENT` |
+/// | 503 | 14, `UNAVAILABLE` |
+/// | 500 | 13, `INTERNAL` |
+///
+/// Every other request gets the response of [`EmptyBody`]. The client chooses the content type, so count rejections by
+/// the metrics or by the [`AuthError`] in the response, not by the HTTP status.
+///
+/// # Where it is needed
+///
+/// - The default works for gRPC clients, too: they derive the same code from most HTTP statuses, but have no message.
+/// - A [`RequireLayer`](crate::RequireLayer) inside the layer does not need it again.
+/// - A handler returns the same status with `Status::new(error.grpc_status().into(), error.to_string())`.
+///
+/// # gRPC-web
+///
+/// The response is the same, with the content type of gRPC-web. Its clients read the status from the headers. For
+/// browser clients of another origin, CORS must expose `grpc-status` and `grpc-message`. The layer of `tonic_web` can
+/// be inside or outside this one.
 #[derive(Clone, Debug, Default)]
 pub struct Grpc(());
 
@@ -71,7 +77,7 @@ impl<B: Default> Reject<B> for Grpc {
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, form.content_type());
             headers.insert(GRPC_STATUS, HeaderValue::from(error.grpc_status()));
-            // It may be sent as it is: printable ASCII without `%`.
+            // Descriptions need no percent-encoding: they are printable ASCII without `%`.
             headers.insert(GRPC_MESSAGE, HeaderValue::from_static(error.kind().description()));
         }
         response

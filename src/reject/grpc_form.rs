@@ -1,11 +1,11 @@
-//! The form of gRPC that a request has.
+//! Detection of gRPC requests.
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 
 use crate::head::Head;
 
-/// The forms of gRPC, by content type.
+/// A variant of gRPC, by its content type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Form {
     Native,
@@ -14,7 +14,7 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// The form of a gRPC request: a `POST` of one of the three types, alone or followed by `+` or `;`.
+    /// Returns the form of a gRPC request: a `POST` with one of the three types, alone or followed by `+` or `;`.
     pub(super) fn of(request: Head<'_>) -> Option<Self> {
         let asked =
             request.headers().get(CONTENT_TYPE).filter(|_| request.method() == Method::POST)?.as_bytes();

@@ -7,14 +7,7 @@ use crate::error::AuthError;
 use crate::head::Head;
 use crate::kind::AuthErrorKind;
 
-/// A [`Reject`] that says what is wrong as problem details
-/// ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)): `application/problem+json`.
-///
-/// Status and headers are those of the default. `type` is one URL for each [`AuthErrorKind`], that of
-/// its documentation, and stays as it is; `title` is what the kind says of itself; `scope` is there if scopes are needed;
-/// and `detail` is there if a layer is missing, for the developer, in builds with debug assertions only.
-///
-/// It makes any body that can be made of a [`String`]: axum's, `http_body_util::Full`, a `String`.
+/// A [`Reject`] that sends problem details as `application/problem+json`.
 ///
 /// ```
 /// use http::{Request, Response};
@@ -35,6 +28,19 @@ use crate::kind::AuthErrorKind;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// The body is a JSON object ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). The status and the other headers are
+/// those of [`EmptyBody`](super::EmptyBody).
+///
+/// | Member | Value |
+/// |---|---|
+/// | `type` | the URL of the documentation of the [`AuthErrorKind`]; it never changes |
+/// | `title` | the description of the kind |
+/// | `status` | the HTTP status |
+/// | `detail` | only if a layer is missing, in builds with debug assertions: the fix, for the developer |
+/// | `scope` | only if the request requires scopes: their names |
+///
+/// It supports every body type that is `From<String>`: the one of axum, `http_body_util::Full`, `String`.
 #[derive(Clone, Debug, Default)]
 pub struct ProblemJson(());
 
@@ -46,7 +52,7 @@ impl ProblemJson {
     }
 }
 
-/// In the order in which they are written.
+/// The members in the order of the JSON.
 #[derive(Serialize)]
 struct Problem<'a> {
     r#type: String,
@@ -67,7 +73,7 @@ impl<B: From<String>> Reject<B> for ProblemJson {
             detail: error.hint(cfg!(debug_assertions)),
             scope: error.required_scope(),
         };
-        let body = serde_json::to_string(&problem).expect("texts and a number are JSON");
+        let body = serde_json::to_string(&problem).expect("strings and a number serialize");
         let mut response = error.response(B::from(body));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
@@ -78,7 +84,7 @@ impl<B: From<String>> Reject<B> for ProblemJson {
     }
 }
 
-/// The name of the variant: that of the kind without underscores, in upper camel case.
+/// Returns the name of the variant: the name of the kind in upper camel case.
 fn variant(kind: AuthErrorKind) -> String {
     let mut words: Vec<_> = kind.name().split('_').map(str::to_owned).collect();
     for word in &mut words {
@@ -93,7 +99,7 @@ const KINDS: &str = "https://docs.rs/tower-jwt-auth/latest/tower_jwt_auth/enum.A
 mod tests {
     use super::*;
 
-    /// The documentation has an anchor for each variant.
+    /// The documentation has an anchor with the name of each variant.
     #[test]
     fn type_names_the_variant() {
         for kind in AuthErrorKind::ALL {
