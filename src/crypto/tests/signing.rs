@@ -1,4 +1,4 @@
-//! Signing with every enabled back end. The selected back end verifies the signatures.
+//! All back ends that are switched on, each asked for the same, and checked by the one that is used.
 
 use std::fs;
 
@@ -102,7 +102,7 @@ fn aws_lc_signs() {
 #[test]
 fn rust_crypto_signs() {
     signs::<rust_crypto::PrivateKey>("rust-crypto");
-    // Without optimization it takes long to generate an RSA key.
+    // With no optimisation, RSA keys take it long to find.
     generates::<rust_crypto::PrivateKey>("rust-crypto", &QUICK);
 }
 

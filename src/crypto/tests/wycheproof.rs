@@ -1,13 +1,9 @@
-//! The test vectors of project Wycheproof, with every enabled back end. They cover known errors of libraries.
+//! The test vectors of project Wycheproof, which are made of what libraries have got wrong, with every back end that is on.
 //!
-//! Each vector has a result:
-//!
-//! - *valid*: it must be accepted.
-//! - *invalid*: it must be rejected.
-//! - *acceptable*: no signer produces it and some verifiers accept it. It must be rejected.
-//!
-//! [`Why`] lists the exceptions. The tests assert how many vectors have each outcome. They fail if an exception no
-//! longer applies, and if a set becomes smaller.
+//! A vector is *valid*, *invalid* or *acceptable*. Valid ones have to be accepted, and invalid ones refused. Acceptable ones
+//! are what no signer makes and some verifiers let pass: they have to be refused. Whatever is judged otherwise has its
+//! reason in [`Why`]. The number of each sort is asserted: where a reason does not hold any more, the test fails, as it
+//! does where a set has got smaller.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -30,28 +26,28 @@ with_every_back_end! {
     rsa_pss_signatures_with_other_parameters
 }
 
-/// The reason for an outcome that differs from the result of the vector.
+/// Why a vector is judged in another way than it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Why {
-    /// The secret is shorter than the hash, so it is not a valid key (RFC 7518, section 3.2).
+    /// The secret is shorter than the hash, so that there is no key: RFC 7518, section 3.2.
     SecretTooShort,
-    /// The HMAC is truncated to half of its length, which RFC 7518, section 3.2 does not allow.
+    /// It is half of an HMAC: RFC 7518, section 3.2 knows whole ones only.
     CutShort,
-    /// The signed hash identifier has no NULL parameter. Signers write the NULL (RFC 8017, appendix A.2.4).
+    /// What is signed names the hash without a NULL behind it. Signers write the NULL: RFC 8017, appendix A.2.4.
     NoNull,
-    /// The salt is not as long as the hash, or the mask uses another hash (RFC 7518, section 3.5).
+    /// The salt is not as long as the hash, or the mask is made with another hash: RFC 7518, section 3.5.
     OtherParameters,
-    /// The signature is accepted: it has the parameters of RFC 7518, and is invalid only because its set has others.
+    /// It is accepted: it is invalid because its parameters are not those of its set, and they are those of RFC 7518.
     OurParameters,
-    /// The public key does not have the length of its parameter set, so it is not a valid key.
+    /// The public key is not as long as its parameter set says, so that there is no key.
     OtherLength,
-    /// The signature has a context string, which a JWS does not use (RFC 9964, section 5).
+    /// It is signed with a context string, which a JWS does not have: RFC 9964, section 5.
     OtherContext,
 }
 
 fn ecdsa_signatures<P: BackEnd>() {
     use ecdsa::{TestName, TestSet};
-    for (name, algorithm, accepted, rejected) in [
+    for (name, algorithm, accepted, refused) in [
         (TestName::EcdsaSecp256r1Sha256P1363, Algorithm::ES256, 173, 89),
         (TestName::EcdsaSecp384r1Sha384P1363, Algorithm::ES384, 193, 87),
         (TestName::EcdsaSecp521r1Sha512P1363, Algorithm::ES512, 231, 87),
@@ -67,7 +63,7 @@ fn ecdsa_signatures<P: BackEnd>() {
                 tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
             }
         }
-        tally.assert(accepted, rejected, []);
+        tally.assert(accepted, refused, []);
     }
 }
 
@@ -101,7 +97,7 @@ fn hmacs<P: Check>() {
 
 fn ml_dsa_signatures<P: BackEnd>() {
     use mldsa_verify::{TestName, TestSet};
-    for (name, algorithm, accepted, rejected, other_lengths, contexts) in [
+    for (name, algorithm, accepted, refused, other_lengths, contexts) in [
         (TestName::MlDsa44Verify, Algorithm::MlDsa44, 75, 99, 4, 2),
         (TestName::MlDsa65Verify, Algorithm::MlDsa65, 77, 127, 4, 2),
         (TestName::MlDsa87Verify, Algorithm::MlDsa87, 69, 166, 4, 2),
@@ -117,13 +113,13 @@ fn ml_dsa_signatures<P: BackEnd>() {
                 tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
             }
         }
-        tally.assert(accepted, rejected, [(Why::OtherLength, other_lengths), (Why::OtherContext, contexts)]);
+        tally.assert(accepted, refused, [(Why::OtherLength, other_lengths), (Why::OtherContext, contexts)]);
     }
 }
 
 fn rsa_pkcs1_signatures<P: Check>() {
     use rsa_pkcs1_verify::{TestName, TestSet};
-    for (name, algorithm, accepted, rejected) in [
+    for (name, algorithm, accepted, refused) in [
         (TestName::Rsa2048Sha256, Algorithm::RS256, 9, 249),
         (TestName::Rsa2048Sha384, Algorithm::RS384, 7, 250),
         (TestName::Rsa2048Sha512, Algorithm::RS512, 8, 250),
@@ -144,13 +140,13 @@ fn rsa_pkcs1_signatures<P: Check>() {
                 tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
             }
         }
-        tally.assert(accepted, rejected, [(Why::NoNull, 1)]);
+        tally.assert(accepted, refused, [(Why::NoNull, 1)]);
     }
 }
 
 fn rsa_pss_signatures<P: Check>() {
     use rsa_pss_verify::TestName;
-    for (name, algorithm, accepted, rejected) in [
+    for (name, algorithm, accepted, refused) in [
         (TestName::RsaPss2048Sha256Mgf1SaltLen32, Algorithm::PS256, 63, 45),
         (TestName::RsaPss2048Sha384Mgf1SaltLen48, Algorithm::PS384, 95, 46),
         (TestName::RsaPss3072Sha256Mgf1SaltLen32, Algorithm::PS256, 63, 45),
@@ -158,13 +154,13 @@ fn rsa_pss_signatures<P: Check>() {
         (TestName::RsaPss4096Sha384Mgf1SaltLen48, Algorithm::PS384, 95, 46),
         (TestName::RsaPss4096Sha512Mgf1SaltLen64, Algorithm::PS512, 132, 47),
     ] {
-        pss::<P>(name, algorithm, None).assert(accepted, rejected, []);
+        pss::<P>(name, algorithm, None).assert(accepted, refused, []);
     }
 }
 
 fn rsa_pss_signatures_with_other_parameters<P: Check>() {
     use rsa_pss_verify::TestName;
-    for (name, algorithm, rejected, others, ours) in [
+    for (name, algorithm, refused, others, ours) in [
         (TestName::RsaPss2048Sha256Mgf1SaltLen0, Algorithm::PS256, 41, 61, Some(1)),
         (TestName::RsaPss2048Sha256Mgf1Sha1_20, Algorithm::PS256, 45, 63, None),
         (TestName::RsaPss2048Sha512Mgf1Sha256SaltLen32WithParams, Algorithm::PS512, 46, 132, None),
@@ -172,12 +168,12 @@ fn rsa_pss_signatures_with_other_parameters<P: Check>() {
     ] {
         let ours = ours.map(|ours| (Why::OurParameters, ours));
         let otherwise = [(Why::OtherParameters, others)].into_iter().chain(ours);
-        pss::<P>(name, algorithm, Some(Why::OtherParameters)).assert(0, rejected, otherwise);
+        pss::<P>(name, algorithm, Some(Why::OtherParameters)).assert(0, refused, otherwise);
     }
 }
 
-fn pss<P: Check>(name: rsa_pss_verify::TestName, algorithm: Algorithm, rejection: Option<Why>) -> Tally {
-    let mut tally = Tally::new(name, rejection);
+fn pss<P: Check>(name: rsa_pss_verify::TestName, algorithm: Algorithm, refusal: Option<Why>) -> Tally {
+    let mut tally = Tally::new(name, refusal);
     for group in rsa_pss_verify::TestSet::load(name).unwrap().test_groups {
         let key = VerifyingKey::<P>::prepare(algorithm, rsa(&group.key.n, &group.key.e));
         for test in group.tests {
@@ -187,26 +183,26 @@ fn pss<P: Check>(name: rsa_pss_verify::TestName, algorithm: Algorithm, rejection
     tally
 }
 
-/// Removes the leading zeros that some numbers have.
+/// A key whose numbers begin with zeros here and there.
 fn rsa<'a>(n: &'a [u8], e: &'a [u8]) -> Material<'a> {
     let zeros = |number: &[u8]| number.iter().take_while(|byte| **byte == 0).count();
     Material::Rsa { n: &n[zeros(n)..], e: &e[zeros(e)..] }
 }
 
-/// The number of vectors of a set with each outcome.
+/// What has become of the vectors of a set.
 struct Tally {
     name: String,
-    /// The reason why a valid vector may be rejected.
-    rejection: Option<Why>,
+    /// Why one may be refused that is valid.
+    refusal: Option<Why>,
     accepted: usize,
-    rejected: usize,
+    refused: usize,
     otherwise: BTreeMap<Why, usize>,
 }
 
 impl Tally {
-    fn new(name: impl Debug, rejection: Option<Why>) -> Self {
+    fn new(name: impl Debug, refusal: Option<Why>) -> Self {
         let (name, otherwise) = (format!("{name:?}"), BTreeMap::new());
-        Self { name, rejection, accepted: 0, rejected: 0, otherwise }
+        Self { name, refusal, accepted: 0, refused: 0, otherwise }
     }
 
     fn count<P: Check>(
@@ -220,10 +216,10 @@ impl Tally {
         let why = match key {
             Ok(key) => match (expected, key.verify(message, signature)) {
                 (TestResult::Valid, true) => return self.accepted += 1,
-                (TestResult::Invalid, false) => return self.rejected += 1,
-                (TestResult::Valid, false) => self.rejection,
+                (TestResult::Invalid, false) => return self.refused += 1,
+                (TestResult::Valid, false) => self.refusal,
                 (TestResult::Acceptable, false) => Some(Why::NoNull),
-                (TestResult::Invalid, true) if self.rejection == Some(Why::OtherParameters) => {
+                (TestResult::Invalid, true) if self.refusal == Some(Why::OtherParameters) => {
                     Some(Why::OurParameters)
                 }
                 (TestResult::Invalid | TestResult::Acceptable, true) => None,
@@ -234,14 +230,14 @@ impl Tally {
             }
             Err(error) => panic!("{}, {id}: {error}", self.name),
         };
-        let why = why.unwrap_or_else(|| panic!("{}, {id}: the outcome is not {expected:?}", self.name));
+        let why = why.unwrap_or_else(|| panic!("{}, {id}: {expected:?}, and that is not so", self.name));
         *self.otherwise.entry(why).or_default() += 1;
     }
 
     #[track_caller]
-    fn assert(&self, accepted: usize, rejected: usize, otherwise: impl IntoIterator<Item = (Why, usize)>) {
+    fn assert(&self, accepted: usize, refused: usize, otherwise: impl IntoIterator<Item = (Why, usize)>) {
         let otherwise: BTreeMap<_, _> = otherwise.into_iter().collect();
-        let counts = (self.accepted, self.rejected, &self.otherwise);
-        assert_eq!(counts, (accepted, rejected, &otherwise), "{}", self.name);
+        let counts = (self.accepted, self.refused, &self.otherwise);
+        assert_eq!(counts, (accepted, refused, &otherwise), "{}", self.name);
     }
 }
