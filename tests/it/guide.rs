@@ -18,6 +18,6 @@ fn kinds() -> Vec<&'static str> {
 fn faq_explains_every_error_kind() {
     let heading = |line: &'static str| line.strip_prefix("## `")?.strip_suffix('`');
     let headings: Vec<_> = FAQ.lines().filter_map(heading).collect();
-    assert_eq!(headings.len(), 27);
+    assert!(!headings.is_empty());
     assert_eq!(headings, kinds());
 }
