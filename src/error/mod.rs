@@ -7,6 +7,7 @@ mod required_scope;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -167,11 +168,16 @@ impl AuthError {
     ///
     /// The headers are `WWW-Authenticate` or `Retry-After`, as the status requires, and `Cache-Control: no-store`.
     pub fn response<B>(&self, body: B) -> Response<B> {
-        self.response_in(HeaderMap::new(), body)
+        self.response_in(&mut HeaderMap::new(), body)
     }
 
-    /// The same in the memory of these headers, which are empty.
-    pub(crate) fn response_in<B>(&self, mut headers: HeaderMap, body: B) -> Response<B> {
+    /// The same in the memory of these headers, which are dropped.
+    pub(crate) fn response_in<B>(&self, memory: &mut HeaderMap, body: B) -> Response<B> {
+        memory.clear();
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        mem::swap(headers, memory);
         headers.insert(CACHE_CONTROL, NO_STORE);
         for challenge in &*self.www_authenticate() {
             headers.append(WWW_AUTHENTICATE, challenge.clone());
@@ -180,9 +186,6 @@ impl AuthError {
             let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        let mut response = Response::new(body);
-        *response.status_mut() = self.status();
-        *response.headers_mut() = headers;
         response
     }
 }
@@ -243,7 +246,7 @@ impl AuthError {
 
     /// Has it logged and counted that a request is answered with this, once.
     pub(crate) fn report(&mut self) {
-        if !std::mem::replace(&mut self.is_reported, true) {
+        if !mem::replace(&mut self.is_reported, true) {
             let cause = self.source();
             observe::refusal_answered(self.kind, self.status(), &self.about, self, cause);
         }

@@ -149,12 +149,8 @@ where
 {
     error.report();
     let mut response = match reject.constant_body() {
-        Some(body) => {
-            // The memory of the request's headers serves the response: two allocations fewer.
-            let mut headers = std::mem::take(request.headers_mut());
-            headers.clear();
-            error.response_in(headers, body)
-        }
+        // The memory of the request's headers serves the response: two allocations fewer.
+        Some(body) => error.response_in(request.headers_mut(), body),
         None => reject.reject(&error, (&*request).into()),
     };
     let headers = response.headers_mut();
@@ -165,7 +161,7 @@ where
     let extensions = response.extensions_mut();
     if extensions.is_empty() {
         // The memory of the request's extensions serves the response: two allocations fewer.
-        *extensions = std::mem::take(request.extensions_mut());
+        std::mem::swap(extensions, request.extensions_mut());
         extensions.clear();
     }
     extensions.insert(error);
