@@ -151,13 +151,12 @@ where
     let mut response = match reject.constant_body() {
         // The memory of the request's headers serves the response: two allocations fewer.
         Some(body) => error.response_in(request.headers_mut(), body),
-        None => reject.reject(&error, (&*request).into()),
+        None => {
+            let mut response = reject.reject(&error, (&*request).into());
+            response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
+            response
+        }
     };
-    let headers = response.headers_mut();
-    // It is the first one where the error has made the response: that look is the cheaper one.
-    if headers.keys().next() != Some(&CACHE_CONTROL) && !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, NO_STORE);
-    }
     let extensions = response.extensions_mut();
     if extensions.is_empty() {
         // The memory of the request's extensions serves the response: two allocations fewer.
