@@ -68,6 +68,19 @@ pub struct AuthError {
     about: About,
     /// Whether it has been logged and counted.
     is_reported: bool,
+    unrendered: Unrendered,
+}
+
+/// True for the error in the extensions of a response whose body is still to be made.
+///
+/// A copy is false, since an application may put it into a response of its own. That includes copies of all extensions:
+/// a response with these keeps its empty body. An error that moves stays true, since it may move with its response.
+struct Unrendered(bool);
+
+impl Clone for Unrendered {
+    fn clone(&self) -> Self {
+        Self(false)
+    }
 }
 
 impl AuthError {
@@ -87,6 +100,7 @@ impl AuthError {
             challenge: None,
             about: About::default(),
             is_reported: false,
+            unrendered: Unrendered(false),
         }
     }
 
@@ -250,6 +264,15 @@ impl AuthError {
             let cause = self.source();
             observe::refusal_answered(self.kind, self.status(), &self.about, self, cause);
         }
+    }
+
+    /// Sets whether the body of the response that gets this error is still to be made.
+    pub(crate) fn set_unrendered(&mut self, is_unrendered: bool) {
+        self.unrendered = Unrendered(is_unrendered);
+    }
+
+    pub(crate) fn is_unrendered(&self) -> bool {
+        self.unrendered.0
     }
 
     /// The fix for a missing layer, as a response may show it: only to developers, never in a release build.

@@ -12,7 +12,6 @@ use http::{Request, Response};
 
 pub use self::grpc::Grpc;
 pub use self::inner::Reads;
-use self::inner::Unrendered;
 pub(crate) use self::inner::{Kept, set_headers};
 pub use self::problem_json::ProblemJson;
 
@@ -163,11 +162,7 @@ where
         std::mem::swap(extensions, request.extensions_mut());
         extensions.clear();
     }
+    error.set_unrendered(reject.reads() == Reads::Nothing);
     extensions.insert(error);
-    if reject.reads() == Reads::Nothing {
-        extensions.insert(Unrendered);
-    } else {
-        extensions.remove::<Unrendered>();
-    }
     response
 }
