@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::settings::SettingError;
 
-/// The address of a database. `Debug` omits it, because it may contain a password.
+/// The address of a database. `Debug` shows only the kind, because the address may contain a password.
 #[derive(Clone)]
 pub(crate) struct DatabaseUrl {
     pub(crate) url: String,
