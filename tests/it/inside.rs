@@ -211,9 +211,16 @@ fn lines(headers: &HeaderMap) -> Vec<String> {
 #[tokio::test]
 async fn another_body_is_not_overwritten() {
     type Refuse = fn(AuthError) -> Response<String>;
-    let rows: [(&str, Refuse); 6] = [
+    let rows: [(&str, Refuse); 7] = [
         ("a response of its own", |error| error.response("own".to_owned())),
         ("an error beside it", |error| {
+            let mut response = error.response("own".to_owned());
+            response.extensions_mut().insert(error);
+            response
+        }),
+        ("a copy of a refusal's error beside it", |error| {
+            let refusal = Response::<String>::from(error);
+            let error = refusal.extensions().get::<AuthError>().unwrap().clone();
             let mut response = error.response("own".to_owned());
             response.extensions_mut().insert(error);
             response

@@ -16,6 +16,7 @@ mod events;
 #[cfg(feature = "axum")]
 mod extract;
 mod grpc;
+mod guide;
 mod inside;
 #[cfg(feature = "issue")]
 mod issue;
