@@ -16,7 +16,7 @@ use crate::reject::Reject;
 use crate::verify::{PendingVerdict, Verify};
 
 pin_project! {
-    /// The future of [`JwtAuth`](crate::JwtAuth)'s response.
+    /// The response future of [`JwtAuth`](crate::JwtAuth).
     pub struct ResponseFuture<S, V, R, P, B>
     where
         S: Service<Request<B>>,
@@ -35,15 +35,14 @@ pin_project! {
         V: Verify,
     {
         Calling { #[pin] response: S::Future, outgoing: Outgoing<R> },
-        Refused { response: Option<S::Response> },
+        Rejected { response: Option<S::Response> },
         Waiting { waiting: Option<Box<Waiting<S, V, R, P, B>>> },
     }
 }
 
-/// A request whose token is not judged yet, or whose service is not ready yet. Boxed, so that the futures of all other
-/// requests stay small.
+/// A request that waits for its verdict or for the inner service. Boxed, to keep the future of other requests small.
 struct Waiting<S, V: Verify, R, P, B> {
-    /// `None` once the token has been accepted.
+    /// `None` after the token has been accepted.
     verdict: Option<PendingVerdict<V::Claims>>,
     request: Request<B>,
     inner: S,
@@ -61,8 +60,8 @@ where
         Self { state: State::Calling { response, outgoing } }
     }
 
-    pub(crate) fn refused(response: S::Response) -> Self {
-        Self { state: State::Refused { response: Some(response) } }
+    pub(crate) fn rejected(response: S::Response) -> Self {
+        Self { state: State::Rejected { response: Some(response) } }
     }
 
     pub(crate) fn waiting(
@@ -85,7 +84,7 @@ where
     R: Reject<ResBody>,
     P: Policy<V::Claims>,
 {
-    /// Waits until the request is refused or may be called.
+    /// Polls until the request is rejected or the inner service is ready for it.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<S::Response>, S::Error>> {
         if let Some(verdict) = &mut self.verdict {
             let result = ready!(verdict.as_mut().poll(cx));
@@ -93,7 +92,7 @@ where
             match self.gate.finish(&mut self.request, result, self.challenge.as_ref()) {
                 Ok(None) => {}
                 Ok(Some(headers)) => self.added = Some(Added::with_headers(self.added.take(), headers)),
-                Err(error) => return Poll::Ready(Ok(Some(self.gate.refuse(error, &mut self.request)))),
+                Err(error) => return Poll::Ready(Ok(Some(self.gate.reject(error, &mut self.request)))),
             }
         }
         self.inner.poll_ready(cx).map_ok(|()| None)
@@ -111,7 +110,7 @@ where
     type Output = Result<S::Response, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        const DONE: &str = "a future is not polled after it is done";
+        const DONE: &str = "the future is not polled after completion";
 
         let mut state = self.project().state;
         loop {
@@ -123,11 +122,11 @@ where
                     }
                     return polled;
                 }
-                StateProj::Refused { response } => return Poll::Ready(Ok(response.take().expect(DONE))),
+                StateProj::Rejected { response } => return Poll::Ready(Ok(response.take().expect(DONE))),
                 StateProj::Waiting { waiting } => {
-                    let refusal = ready!(waiting.as_mut().expect(DONE).poll(cx)?);
+                    let rejection = ready!(waiting.as_mut().expect(DONE).poll(cx)?);
                     let mut accepted = waiting.take().expect(DONE);
-                    if let Some(response) = refusal {
+                    if let Some(response) = rejection {
                         return Poll::Ready(Ok(response));
                     }
                     let outgoing = accepted.gate.outgoing(&accepted.request, accepted.added);
@@ -147,7 +146,7 @@ where
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Calling { .. } => "Calling",
-            State::Refused { .. } => "Refused",
+            State::Rejected { .. } => "Rejected",
             State::Waiting { .. } => "Waiting",
         };
         f.debug_tuple("ResponseFuture").field(&state).finish()

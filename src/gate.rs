@@ -1,4 +1,4 @@
-//! The decision about a request, in one place: find the token, have it judged, put the claims in or refuse.
+//! Authenticates a request: finds the token, calls the verifier, and then inserts the claims or rejects the request.
 
 use std::borrow::Cow;
 use std::fmt::{self, Formatter};
@@ -21,7 +21,7 @@ use crate::scheme::Scheme;
 use crate::token_source::{TokenSource, attempted_scheme};
 use crate::verify::{PendingVerdict, Verdict, Verify};
 
-/// What a layer is made of, but for the service inside.
+/// The configuration shared by all services that one layer creates.
 #[derive(Clone)]
 pub(crate) struct Gate<V, R, P> {
     pub(crate) verifier: V,
@@ -36,13 +36,13 @@ pub(crate) struct Gate<V, R, P> {
     pub(crate) prepared: Prepared,
 }
 
-/// What is made of the settings once all of them are known. It is made once for all services of a layer.
+/// Values derived from the complete settings, once for all services of a layer.
 #[derive(Clone)]
 pub(crate) struct Prepared {
     challenges: LayerChallenges,
-    /// True if no credential can have another scheme, as nearly always.
+    /// True if `Bearer` is the only possible scheme, which is the usual case.
     is_bearer_alone: bool,
-    /// What responses tell caches, by where the token was; `None` if it was in `Authorization`.
+    /// The caching headers of responses, depending on the place of the token. `None` if it was in `Authorization`.
     with_token: Option<Arc<Added>>,
     without_token: Option<Arc<Added>>,
 }
@@ -54,7 +54,7 @@ impl Default for Prepared {
     }
 }
 
-/// Who may pass without good claims.
+/// The requests that may pass without valid claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LetsPass {
     Nobody,
@@ -64,23 +64,23 @@ pub(crate) enum LetsPass {
 
 pub(crate) type Predicate = dyn Fn(Head<'_>) -> bool + Send + Sync;
 
-/// How far a request has come.
+/// The result of the synchronous part of authentication.
 pub(crate) enum Step<C> {
-    /// The extensions are as the service inside expects them, with claims or without.
+    /// The request is ready for the inner service, with or without claims.
     MayPass(Option<Arc<Added>>),
-    Refused(AuthError),
-    /// It has to wait for the verdict, and then be [finished](Gate::finish).
+    Rejected(AuthError),
+    /// The request must wait for the verdict. Then call [`finish`](Gate::finish).
     Waiting(Waited<C>),
 }
 
-/// A verdict that is waited for, with what is needed then.
+/// A pending verdict, with the values needed after it.
 pub(crate) struct Waited<C> {
     pub(crate) verdict: PendingVerdict<C>,
     pub(crate) challenge: Option<Arc<Challenge>>,
     pub(crate) added: Option<Arc<Added>>,
 }
 
-/// What is left to do once the service inside has responded.
+/// The work that remains after the response of the inner service.
 pub(crate) struct Outgoing<R> {
     reject: R,
     kept: Kept,
@@ -101,7 +101,7 @@ impl<R> Outgoing<R> {
 }
 
 impl<V, R, P> Gate<V, R, P> {
-    /// The same with another policy or another sort of answer.
+    /// Replaces the policy or the rejection.
     pub(crate) fn with<R2, P2>(self, change: impl FnOnce(R, P) -> (R2, P2)) -> Gate<V, R2, P2> {
         let (reject, policy) = change(self.reject, self.policy);
         Gate {
@@ -118,7 +118,7 @@ impl<V, R, P> Gate<V, R, P> {
         }
     }
 
-    /// The same once all settings are known, as services use it.
+    /// Derives the [prepared values](Prepared) of the settings. Services use a gate only after this.
     pub(crate) fn prepared(mut self, once: &OnceLock<Prepared>) -> Self
     where
         V: Verify,
@@ -137,7 +137,7 @@ impl<V, R, P> Gate<V, R, P> {
         self
     }
 
-    /// Keeps what is needed of a request that may pass until its response is there.
+    /// Keeps the parts of an accepted request that its response needs.
     #[inline]
     pub(crate) fn outgoing<B, ResBody>(&self, request: &Request<B>, added: Option<Arc<Added>>) -> Outgoing<R>
     where
@@ -146,7 +146,7 @@ impl<V, R, P> Gate<V, R, P> {
         Outgoing { reject: self.reject.clone(), kept: Kept::of(request, self.reject.reads()), added }
     }
 
-    /// The `Debug` output of whatever is made of a gate.
+    /// Writes the `Debug` output of a type that contains a gate.
     pub(crate) fn describe(&self, f: &mut Formatter<'_>, name: &str) -> fmt::Result {
         f.debug_struct(name)
             .field("sources", &self.sources)
@@ -163,7 +163,7 @@ where
     V::Claims: Send + Sync + 'static,
     P: Policy<V::Claims>,
 {
-    /// Takes a request as far as it goes without waiting.
+    /// Runs the synchronous part of authentication.
     #[inline]
     pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> Step<V::Claims> {
         let mut has_header = false;
@@ -222,11 +222,11 @@ where
         match self.finish(request, judged, challenge) {
             Ok(None) => Step::MayPass(added),
             Ok(Some(headers)) => Step::MayPass(Some(Added::with_headers(added, headers))),
-            Err(error) => Step::Refused(error),
+            Err(error) => Step::Rejected(error),
         }
     }
 
-    /// Puts the claims of a judged token into the request, or says why not. Returns the verifier's headers for the response.
+    /// Applies the policy and inserts the claims into the request. Returns the verifier's headers for the response.
     #[inline]
     pub(crate) fn finish<B>(
         &self,
@@ -257,7 +257,7 @@ where
     #[inline]
     fn accept<B>(&self, request: &mut Request<B>, claims: Claims<V::Claims>) {
         if self.lets_pass == LetsPass::Everybody {
-            // One that is there already comes from somewhere else.
+            // Another layer may have inserted an error.
             request.extensions_mut().remove::<AuthError>();
         }
         request.extensions_mut().insert(claims);
@@ -269,7 +269,7 @@ where
     fn pass<B>(&self, request: &mut Request<B>, error: AuthError) {
         observe::request_passed(error.kind());
         let extensions = request.extensions_mut();
-        // Claims that are there already come from somewhere else, and say nothing of this request.
+        // Another layer may have inserted claims, which do not apply here.
         extensions.remove::<Claims<V::Claims>>();
         if self.lets_pass == LetsPass::Everybody {
             extensions.insert(error.clone());
@@ -287,8 +287,8 @@ where
         }
     }
 
-    /// The response that tells a client of a refusal.
-    pub(crate) fn refuse<B, ResBody>(&self, error: AuthError, request: &mut Request<B>) -> Response<ResBody>
+    /// Creates the response to a rejected request.
+    pub(crate) fn reject<B, ResBody>(&self, error: AuthError, request: &mut Request<B>) -> Response<ResBody>
     where
         R: Reject<ResBody>,
     {
@@ -296,7 +296,7 @@ where
         reject::refuse(&self.reject, error, request)
     }
 
-    /// The credential of a request: the only one, or the first one where that is preferred.
+    /// Finds the only credential of a request, or the first one if the settings prefer it.
     #[inline]
     fn credential<'s, 'r>(
         &'s self,
@@ -340,7 +340,7 @@ struct Found<'s, 'r> {
     token: Cow<'r, [u8]>,
 }
 
-/// A token that was refused may have been no token at all: then the request is at fault, not the token.
+/// Changes the error if the rejected token is malformed: the request is then invalid, not the token.
 fn reconsider(source: &TokenSource, token: &[u8], error: AuthError) -> AuthError {
     if error.status() == StatusCode::UNAUTHORIZED && !source.is_well_formed(token) {
         return AuthErrorKind::MalformedCredential.into();

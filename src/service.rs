@@ -11,7 +11,7 @@ use crate::policy::{Anyone, Policy};
 use crate::reject::{EmptyBody, Reject};
 use crate::verify::Verify;
 
-/// The service that [`JwtAuthLayer`](crate::JwtAuthLayer) makes.
+/// A service that authenticates requests, created by [`JwtAuthLayer`](crate::JwtAuthLayer).
 #[must_use]
 pub struct JwtAuth<S, V, R = EmptyBody, P = Anyone> {
     inner: S,
@@ -61,10 +61,10 @@ where
                 let outgoing = self.gate.outgoing(&request, added);
                 ResponseFuture::calling(self.inner.call(request), outgoing)
             }
-            Step::Refused(error) => ResponseFuture::refused(self.gate.refuse(error, &mut request)),
+            Step::Rejected(error) => ResponseFuture::rejected(self.gate.reject(error, &mut request)),
             Step::Waiting(waited) => {
-                // The request waits with a clone that is not ready yet, and the ready service is given up: tokens that
-                // have not been judged hold none of the capacity inside.
+                // The request waits with a clone that is not ready yet. Dropping the ready service releases its
+                // capacity, so that unverified tokens hold none.
                 let waiting = self.inner.clone();
                 self.inner = waiting.clone();
                 ResponseFuture::waiting(waited, request, waiting, Arc::clone(&self.gate))
