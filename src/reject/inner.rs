@@ -1,4 +1,4 @@
-//! Refusals that come out of the service inside: a layer renders them on their way out.
+//! Rejections by the inner service, whose bodies the layer creates.
 
 use http::header::{
     CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
@@ -11,28 +11,32 @@ use super::{EmptyBody, Reject};
 use crate::error::AuthError;
 use crate::head::OwnedHead;
 
-/// What a [`Reject`] reads to make a response.
+/// The parts of the error and the request that a [`Reject`] reads.
 ///
-/// A handler may refuse a request after consuming it. A layer therefore keeps what its [`Reject`] reads, for each
-/// request that it accepts.
+/// A handler may reject a request after consuming it. A layer therefore keeps these parts of each accepted request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reads {
-    /// Nothing, because it makes no body. A layer outside, if there is one, makes the body.
+    /// Nothing, because it creates no body. An outer layer creates the body, if there is one.
     Nothing,
-    /// The error only. For a refusal from inside, [`Head`](crate::Head) is that of an empty `GET /`.
+    /// The error only.
+    ///
+    /// For rejections by the inner service, [`Head`](crate::Head) is that of an empty `GET /`.
     Error,
-    /// The error, and the form of gRPC that the request has. For a refusal from inside, [`Head`](crate::Head) has only the method
-    /// `POST` and the content type. If the request is not gRPC, it is that of an empty `GET /`.
+    /// The error and the gRPC variant of the request.
+    ///
+    /// For rejections by the inner service, [`Head`](crate::Head) has only the method `POST` and the content type. If
+    /// the request is not gRPC, it is that of an empty `GET /`.
     Grpc,
-    /// The error and the request. The layer copies method, URI and headers of each request that it accepts: three to five
-    /// allocations.
+    /// The error and the request.
+    ///
+    /// The layer copies the method, URI and headers of each accepted request, which needs three to five allocations.
     Head,
 }
 
-/// The part of an accepted request that is kept in case the service inside refuses it.
+/// The part of an accepted request that is kept in case the inner service rejects it.
 pub(crate) enum Kept {
-    /// Refusals from inside stay as they are.
+    /// Rejections by the inner service stay unchanged.
     Nothing,
     Error,
     Grpc(Form),
@@ -50,7 +54,7 @@ impl Kept {
         }
     }
 
-    /// Makes the body of a response that refuses a request, if nothing has made one yet.
+    /// Creates the body of a rejection that has none yet.
     #[inline]
     pub(crate) fn render<R, B>(&self, reject: &R, response: &mut Response<B>)
     where
@@ -87,8 +91,10 @@ impl Kept {
     }
 }
 
-/// A response without a body, for a handler outside axum. The layer that accepted the request makes the body, as its
-/// [`on_reject`](crate::JwtAuthLayer::on_reject) says. For a body of your own use [`AuthError::response`].
+/// Creates a response without a body, for a handler outside axum.
+///
+/// The layer that accepted the request creates the body, according to its
+/// [`on_reject`](crate::JwtAuthLayer::on_reject). Use [`AuthError::response`] for your own body.
 ///
 /// ```
 /// use http::{Request, Response};
@@ -120,7 +126,7 @@ fn of_grpc(form: Form) -> OwnedHead {
     OwnedHead::new(Method::POST, HeaderMap::from_iter([(CONTENT_TYPE, form.content_type())]))
 }
 
-/// A middleware may have made a body of its own and kept the extensions.
+/// Detects a body from a middleware that replaced the response and kept its extensions.
 fn has_other_body<B>(response: &Response<B>, error: &AuthError) -> bool {
     let headers = response.headers();
     let has_length = headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
@@ -128,8 +134,10 @@ fn has_other_body<B>(response: &Response<B>, error: &AuthError) -> bool {
     response.status() != error.status() || headers.contains_key(CONTENT_TYPE) || (has_length && !has_hint)
 }
 
-/// Puts `rendered` in the place of a response that was `unrendered` at first. Headers that a handler or a layer between
-/// has set or changed stay, except those that describe the old body.
+/// Replaces the response by `rendered`.
+///
+/// Keeps headers that differ from `unrendered`, because a handler or a layer in between has set them. Removes headers
+/// that describe the old body.
 fn replace<B>(response: &mut Response<B>, rendered: Response<B>, unrendered: &Response<()>) {
     let (mut parts, body) = rendered.into_parts();
     *response.body_mut() = body;
@@ -155,12 +163,12 @@ fn replace<B>(response: &mut Response<B>, rendered: Response<B>, unrendered: &Re
 const OF_BODY: [HeaderName; 5] =
     [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, ETAG, TRANSFER_ENCODING];
 
-/// Several layers set these, each for itself.
+/// Returns true for headers that several layers add independently.
 fn is_added(name: &HeaderName) -> bool {
     *name == SET_COOKIE || *name == VARY
 }
 
-/// Puts `more` in the place of headers of the same names.
+/// Adds headers, which replace others of the same names. Appends values of `Set-Cookie` and `Vary`.
 pub(crate) fn set_headers(headers: &mut HeaderMap, more: HeaderMap) {
     for name in more.keys().filter(|name| !is_added(name)) {
         headers.remove(name);

@@ -1,4 +1,4 @@
-//! Responses to requests that are refused.
+//! Responses to rejected requests.
 
 mod grpc;
 mod grpc_form;
@@ -18,59 +18,61 @@ pub use self::problem_json::ProblemJson;
 use crate::error::{AuthError, NO_STORE};
 use crate::head::Head;
 
-/// Makes the response to a request that is refused.
+/// Creates the response to a rejected request.
 ///
-/// The default is [`EmptyBody`]; there are [`ProblemJson`] and [`Grpc`], and a closure of the same form implements it
-/// too. Whatever it returns, the layer adds the [`AuthError`] to the response's extensions, and `Cache-Control: no-store`
-/// where the response says nothing of caches.
-///
-/// # Refusals from inside
-///
-/// Handlers and extractors refuse requests as well, with an [`AuthError`]. Its response has no body. On the way out, the
-/// layer that accepted the request makes the body with its `Reject`. It does the same for a
-/// [`RequireLayer`](crate::RequireLayer), a [`PrincipalLayer`](crate::PrincipalLayer) or a `JwtAuthLayer` inside that has the
-/// default. Headers that a handler or a layer between has set or changed stay, such as a `WWW-Authenticate` of another scheme. A
-/// response with another status, a `Content-Type` or a `Content-Length` has a body of its own, and is left as it is. For a body
-/// without these headers start from [`AuthError::response`], not from `Response::from`.
-///
-/// The request is gone by then, so the layer keeps the parts that [`reads`](Self::reads) names. Closures get a copy of
-/// method, URI and headers, as the service inside saw them.
-///
-/// # Uploads
-///
-/// The layer refuses a request before its body is read. With HTTP/1.1 the server then closes the connection. A client
-/// that sends the whole body before it reads the response, such as Python's `http.client`, sees a broken pipe instead of
-/// the 401. (curl, reqwest and Python's `requests` read the response all the same.) Any one of these helps:
-///
-/// - A client that reads the response after the error: with `http.client`, catch `BrokenPipeError` and call `getresponse()`.
-///   On a slow network the response may be lost.
-/// - A reverse proxy that reads the request before it passes it on. nginx does, unless `proxy_request_buffering` is `off`.
-/// - A client that sends `Expect: 100-continue`, as curl does with large bodies, or that uses HTTP/2.
-/// - Reading the rest of the body, within limits, before the refusal: see the example `upload`. Any stranger can use up
-///   that bandwidth.
-///
-/// `Connection: close` in the response does not help.
-///
-/// # Example
+/// The default is [`EmptyBody`]. Others are [`ProblemJson`], [`Grpc`], closures with the signature of
+/// [`reject`](Self::reject), and your own types:
 ///
 /// ```
 /// use http::{Request, Response};
 /// use tower_jwt_auth::reject::{Reads, Reject};
 /// use tower_jwt_auth::{AuthError, Head};
 ///
-/// #[derive(Clone)] // as a layer needs it to be
+/// #[derive(Clone)] // A layer requires this.
 /// struct PlainText;
 ///
-/// impl<B: From<String>> Reject<B> for PlainText { // whatever the bodies are: axum's, a `String`
+/// impl<B: From<String>> Reject<B> for PlainText { // For any body type: the one of axum, a `String`.
 ///     fn reject(&self, error: &AuthError, _: Head<'_>) -> Response<B> {
 ///         error.response(format!("{}\n", error.kind()).into())
 ///     }
 ///
-///     fn reads(&self) -> Reads { // no request, so the layer copies none
+///     fn reads(&self) -> Reads { // Only the error, so the layer need not copy requests.
 ///         Reads::Error
 ///     }
 /// }
 /// ```
+///
+/// The layer adds the [`AuthError`] to the extensions of every response. It adds `Cache-Control: no-store` if the
+/// response has no `Cache-Control`.
+///
+/// # Rejections by handlers
+///
+/// Handlers and extractors also reject requests, with an [`AuthError`]. Its response has no body. The layer that
+/// accepted the request then creates the body with its `Reject`. It does the same for a
+/// [`RequireLayer`](crate::RequireLayer), a [`PrincipalLayer`](crate::PrincipalLayer) or a `JwtAuthLayer` inside it
+/// that uses the default.
+///
+/// - Headers set or changed by a handler or by a layer in between stay, such as a `WWW-Authenticate` of another scheme.
+/// - A response with another status, a `Content-Type` or a `Content-Length` has its own body. The layer does not change
+///   it. To send a body without these headers, create the response with [`AuthError::response`], not with
+///   `Response::from`.
+/// - The handler has consumed the request by then. The layer therefore keeps the parts that [`reads`](Self::reads)
+///   names. Closures get a copy of the method, URI and headers, as the inner service received them.
+///
+/// # Uploads
+///
+/// The layer rejects a request before its body is read. With HTTP/1.1 the server then closes the connection. A client
+/// that sends the whole body first, such as Python's `http.client`, sees a broken pipe instead of the 401. curl,
+/// reqwest and Python's `requests` still read the response. Any one of these solutions helps:
+///
+/// - The client reads the response after the error. With `http.client`, catch `BrokenPipeError` and call
+///   `getresponse()`. On a slow network the response may be lost.
+/// - A reverse proxy buffers the request. nginx does, unless `proxy_request_buffering` is `off`.
+/// - The client sends `Expect: 100-continue`, as curl does with large bodies, or uses HTTP/2.
+/// - The server reads the rest of the body, within limits, before it rejects: see the example `upload`. Anyone can then
+///   consume this bandwidth.
+///
+/// `Connection: close` in the response does not help.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot make a response with a body of type `{B}`",
     note = "the inner service sets the type of the body; in axum it is `axum::body::Body`",
@@ -79,19 +81,21 @@ use crate::head::Head;
             bodies of the inner service first, as `http_body_util::BodyExt::boxed` does"
 )]
 pub trait Reject<B> {
-    /// Makes the response to a request that is refused because of `error`.
+    /// Creates the response to a request that was rejected with `error`.
     fn reject(&self, error: &AuthError, request: Head<'_>) -> Response<B>;
 
-    /// Says what [`reject`](Self::reject) reads. A layer keeps that of each request that it accepts, for handlers and
-    /// extractors that refuse it. [`Reads::Error`] spares the layer the copy that the default needs.
+    /// Returns the parts that [`reject`](Self::reject) reads. The default is [`Reads::Head`].
+    ///
+    /// The layer keeps these parts of each accepted request, for rejections by handlers and extractors.
+    /// [`Reads::Error`] saves the copy that the default needs.
     fn reads(&self) -> Reads {
         Reads::Head
     }
 
     /// Returns the body, if it is the same for every error and request.
     ///
-    /// A layer that refuses a request then makes [`AuthError::response`] with it, in the memory of the request's headers, and does
-    /// not call [`reject`](Self::reject).
+    /// The layer then calls [`AuthError::response`] with this body instead of [`reject`](Self::reject), and reuses the
+    /// memory of the request headers.
     fn constant_body(&self) -> Option<B> {
         None
     }
@@ -120,11 +124,11 @@ impl<B, R: Reject<B> + ?Sized> Reject<B> for Arc<R> {
     }
 }
 
-/// The default [`Reject`]: status and headers as [`AuthError::response`] sets them, and an empty body.
+/// The default [`Reject`]: the response of [`AuthError::response`] with an empty body.
 ///
-/// Inside another layer it leaves the body to the [`Reject`] of that layer.
+/// Inside another layer, the [`Reject`] of that layer creates the body.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "it is written as a value, and has nothing to set")]
+#[expect(clippy::exhaustive_structs, reason = "it is used as a value and has no settings")]
 pub struct EmptyBody;
 
 impl<B: Default> Reject<B> for EmptyBody {
@@ -141,14 +145,14 @@ impl<B: Default> Reject<B> for EmptyBody {
     }
 }
 
-/// Makes the response with `reject`, adds what every refusal has, and has it logged and counted. The request ends here.
+/// Creates the response with `reject`, adds the common headers and extensions, and logs and counts the rejection.
 pub(crate) fn refuse<R, B, T>(reject: &R, mut error: AuthError, request: &mut Request<T>) -> Response<B>
 where
     R: Reject<B>,
 {
     error.report();
     let mut response = match reject.constant_body() {
-        // The memory of the request's headers serves the response: two allocations fewer.
+        // Reuses the memory of the request headers, which saves two allocations.
         Some(body) => error.response_in(request.headers_mut(), body),
         None => {
             let mut response = reject.reject(&error, (&*request).into());
@@ -158,7 +162,7 @@ where
     };
     let extensions = response.extensions_mut();
     if extensions.is_empty() {
-        // The memory of the request's extensions serves the response: two allocations fewer.
+        // Reuses the memory of the request extensions, which saves two allocations.
         std::mem::swap(extensions, request.extensions_mut());
         extensions.clear();
     }
