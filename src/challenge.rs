@@ -1,4 +1,4 @@
-//! What a refusal says: status, error code and `WWW-Authenticate` (RFC 6750, section 3; RFC 9110, section 11.6.1).
+//! The status, error code and `WWW-Authenticate` of a rejection (RFC 6750, section 3; RFC 9110, section 11.6.1).
 
 use std::fmt::{self, Formatter};
 use std::sync::{Arc, LazyLock};
@@ -11,35 +11,35 @@ use crate::kind::AuthErrorKind;
 use crate::scheme::Scheme;
 use crate::url::public_url;
 
-/// The challenge of a layer to clients that use one of its schemes, with the headers of every kind of refusal rendered.
+/// The challenge of a layer to clients that use one of its schemes, with rendered headers for every kind of error.
 #[derive(Clone)]
 pub(crate) struct Challenge {
     settings: Settings,
     offered: Challenges,
-    /// The position of the scheme that the client used. Its field has the error.
+    /// The position of the scheme that the client used. The error is in the field of this scheme.
     used: usize,
-    /// For each kind of refusal, one value for each scheme.
+    /// One value for each scheme, for each kind of error.
     prepared: Vec<HeaderValue>,
-    /// Headers that a verifier sends to the layer.
+    /// Headers that the verifier passes to the layer.
     carried: Option<Box<HeaderMap>>,
 }
 
-/// What can be set of a challenge; all of it can stand in a header as it is.
+/// The settings of a challenge. Their texts are valid in a header.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    /// With its quotes.
+    /// Includes the quotes.
     realm: String,
     scope: Option<String>,
     resource_metadata: Option<String>,
 }
 
-/// What a layer uses that was given no settings.
+/// The challenge of a layer without settings.
 ///
-/// Its headers are leaked, once in a process: copies of them then write to no counter that all cores share.
+/// Its headers are leaked once in a process. Cloning them then does not write to a counter shared by all cores.
 static DEFAULT: LazyLock<Challenge> = LazyLock::new(|| {
     let mut challenge = Challenge::new(Settings::default(), Challenges::bearer(), 0);
     for value in &mut challenge.prepared {
-        let text = value.to_str().expect("it is made of ASCII").to_owned();
+        let text = value.to_str().expect("a rendered challenge is ASCII").to_owned();
         *value = HeaderValue::from_static(text.leak());
     }
     challenge
@@ -57,7 +57,7 @@ impl Challenge {
         challenge.unwrap_or(&DEFAULT)
     }
 
-    /// The same with one more header that is carried to the layer.
+    /// Adds a header that the verifier passes to the layer.
     pub(crate) fn carrying(&self, name: HeaderName, value: HeaderValue) -> Self {
         let mut carrying = self.clone();
         carrying.carried.get_or_insert_default().append(name, value);
@@ -68,13 +68,13 @@ impl Challenge {
         self.carried.clone()
     }
 
-    /// The values of `WWW-Authenticate` for a refusal.
+    /// Returns the values of `WWW-Authenticate` for a kind of error.
     pub(crate) fn headers(&self, kind: AuthErrorKind) -> &[HeaderValue] {
         let schemes = self.offered.offers().len();
         &self.prepared[kind as usize * schemes..][..schemes]
     }
 
-    /// The same for a refusal that asks for scopes of its own.
+    /// Renders the values of `WWW-Authenticate`, with the scopes that the request requires.
     pub(crate) fn render(&self, kind: AuthErrorKind, needed_scope: Option<&str>) -> Vec<HeaderValue> {
         let Settings { realm, scope, resource_metadata } = &self.settings;
         let Answer { status, code } = kind.answer();
@@ -93,7 +93,7 @@ impl Challenge {
                 text += &format!(", resource_metadata=\"{address}\"");
             }
             text += &offer.params;
-            HeaderValue::try_from(text).expect("what is in it was checked when it was set")
+            HeaderValue::try_from(text).expect("the settings and parameters were checked")
         };
         self.offered.offers().iter().enumerate().map(render).collect()
     }
@@ -104,7 +104,7 @@ impl Challenge {
 pub(crate) struct LayerChallenges {
     offered: Challenges,
     is_bearer_alone: bool,
-    /// Empty if all are the default.
+    /// Empty if every scheme uses the default.
     by_scheme: Vec<Arc<Challenge>>,
 }
 
@@ -120,7 +120,7 @@ impl LayerChallenges {
         Self { offered, is_bearer_alone, by_scheme }
     }
 
-    /// The schemes that a client may use.
+    /// Returns the schemes that a client may use.
     #[inline]
     pub(crate) fn schemes(&self) -> OfferedSchemes<'_> {
         if self.is_bearer_alone {
@@ -130,13 +130,13 @@ impl LayerChallenges {
         }
     }
 
-    /// The challenge to a client that used `scheme`; `None` for the default.
+    /// Returns the challenge to a client that used `scheme`, or `None` for the default.
     #[inline]
     pub(crate) fn to(&self, scheme: Scheme<'_>) -> Option<&Arc<Challenge>> {
         self.by_scheme.get(self.offered.position(scheme).unwrap_or(0))
     }
 
-    /// The challenge to a client that used no scheme, or more than one.
+    /// Returns the challenge to a client that used no scheme or several.
     pub(crate) fn to_any(&self) -> Option<&Arc<Challenge>> {
         self.by_scheme.first()
     }
@@ -166,7 +166,7 @@ impl Default for Settings {
     }
 }
 
-/// A text out of the settings that is one or more scopes.
+/// Rejects a setting that is not a list of scopes.
 pub(crate) fn checked_scopes(text: &str) -> Result<&str, ConfigError> {
     if is_scope_list(text) {
         Ok(text)
@@ -175,7 +175,7 @@ pub(crate) fn checked_scopes(text: &str) -> Result<&str, ConfigError> {
     }
 }
 
-/// Whether a text is one or more scopes with a space between them (RFC 6749, section 3.3).
+/// Returns true for one or more scopes separated by single spaces (RFC 6749, section 3.3).
 pub(crate) fn is_scope_list(text: &str) -> bool {
     let is_scope = |scope: &str| {
         !scope.is_empty() && scope.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'))
@@ -183,14 +183,14 @@ pub(crate) fn is_scope_list(text: &str) -> bool {
     text.split(' ').all(is_scope)
 }
 
-/// Status and error code of a refusal; only a 400, 401 or 403 challenges the client.
+/// The status and error code of a rejection. Only statuses 400, 401 and 403 have a challenge.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) code: Option<&'static str>,
 }
 
 impl AuthErrorKind {
-    /// The one place that decides how each kind of refusal is answered.
+    /// Returns the status and error code of each kind of error. No other code decides this.
     pub(crate) const fn answer(self) -> Answer {
         let (status, code) = match self {
             Self::MissingCredential => (StatusCode::UNAUTHORIZED, None),
@@ -216,7 +216,7 @@ impl AuthErrorKind {
             | Self::InvalidToken
             | Self::UnknownPrincipal => (StatusCode::UNAUTHORIZED, Some("invalid_token")),
             Self::InsufficientScope => (StatusCode::FORBIDDEN, Some("insufficient_scope")),
-            // The token was not judged, so nothing is said about it.
+            // The token was not verified, so there is no error code.
             Self::KeysUnavailable
             | Self::RevocationsUnavailable
             | Self::PrincipalUnavailable
@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_finds_its_own_header() {
+    fn finds_the_header_of_every_kind() {
         let offered = Challenges::bearer().add_scheme(Scheme::DPOP);
         let challenge = Challenge::new(Settings::default(), offered, 1);
         for (position, kind) in AuthErrorKind::ALL.into_iter().enumerate() {
@@ -248,16 +248,16 @@ mod tests {
     }
 
     #[test]
-    fn a_realm_is_quoted() {
+    fn quotes_the_realm() {
         let mut settings = Settings::default();
         settings.set_realm(r#"a "b" \c"#).unwrap();
         let challenge = Challenge::new(settings, Challenges::bearer(), 0);
         assert_eq!(challenge.headers(AuthErrorKind::MissingCredential), [r#"Bearer realm="a \"b\" \\c""#]);
     }
 
-    /// In a quoted-string, and as a `grpc-message`.
+    /// A quoted-string and a `grpc-message` contain the descriptions.
     #[test]
-    fn descriptions_can_be_sent_as_they_are() {
+    fn descriptions_need_no_escaping() {
         for kind in AuthErrorKind::ALL {
             let fits = |byte| matches!(byte, b' '..=b'~') && !b"\"\\%".contains(&byte);
             assert!(kind.description().bytes().all(fits), "{kind}");

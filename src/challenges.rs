@@ -1,14 +1,9 @@
-//! The schemes that a verifier offers (RFC 9110, section 11.6.1).
+//! The authentication schemes of a verifier (RFC 9110, section 11.6.1).
 
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::scheme::{Scheme, is_token};
 
-/// The authentication schemes that a [`Verify`](crate::Verify) accepts, as a layer offers them in `WWW-Authenticate`.
-///
-/// A refusal has one field for each scheme ([RFC 9110, section
-/// 11.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1)), in this order. The layer adds its realm and its other
-/// settings to each of them, and the error to that of the scheme which the client used. The layer also reads these schemes,
-/// and no others, from [`Authorization`](crate::TokenSource::authorization).
+/// The authentication schemes that a [`Verify`](crate::Verify) accepts.
 ///
 /// ```
 /// use tower_jwt_auth::verifiers::{Challenges, Scheme};
@@ -19,6 +14,12 @@ use crate::scheme::{Scheme, is_token};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A rejection has one `WWW-Authenticate` field for each scheme, in this order ([RFC 9110, section
+/// 11.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1)). The layer adds its realm and its other settings to
+/// each field. It adds the error only to the field of the scheme that the client used.
+///
+/// The layer reads only these schemes from [`Authorization`](crate::TokenSource::authorization).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Challenges {
@@ -26,35 +27,35 @@ pub struct Challenges {
     offers: Vec<Offer>,
 }
 
-/// One scheme, with its parameters as they stand in the header.
+/// A scheme with its parameters in the syntax of the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub(crate) scheme: Box<str>,
     pub(crate) params: String,
 }
 
-/// The schemes that a layer reads from `Authorization`. Nearly always it is the one that needs no list.
+/// The schemes that a layer reads from `Authorization`. `Bearer` alone is the usual case and needs no list.
 #[derive(Clone, Copy)]
 pub(crate) enum OfferedSchemes<'a> {
     Bearer,
     These(&'a [Offer]),
 }
 
-/// The layer sets these itself.
+/// Parameters that the layer sets itself.
 const RESERVED: [&str; 5] = ["realm", "error", "error_description", "scope", "resource_metadata"];
 
 impl Challenges {
-    /// The scheme `Bearer` alone, which is the default.
+    /// Creates the default: only the scheme `Bearer`.
     pub fn bearer() -> Self {
         Self::new(Scheme::BEARER)
     }
 
-    /// This scheme alone.
+    /// Creates challenges with only this scheme.
     pub fn new(scheme: Scheme<'_>) -> Self {
         Self { offers: vec![Offer::new(scheme)] }
     }
 
-    /// Adds a scheme, unless it is there.
+    /// Adds a scheme, unless it already is there.
     pub fn add_scheme(mut self, scheme: Scheme<'_>) -> Self {
         self.insert(Offer::new(scheme));
         self
@@ -64,9 +65,10 @@ impl Challenges {
     ///
     /// # Errors
     ///
-    /// If the scheme is not offered, `name` is no name of a parameter or the scheme has one of this name, `value` has anything
-    /// but printable ASCII, or the layer sets this parameter itself: `realm`, `error`, `error_description`, `scope` and
-    /// `resource_metadata`.
+    /// - The scheme has not been added.
+    /// - `name` is not a valid parameter name, or the scheme already has this parameter.
+    /// - `value` contains other characters than printable ASCII.
+    /// - The layer itself sets this parameter: `realm`, `error`, `error_description`, `scope` or `resource_metadata`.
     pub fn add_param(mut self, scheme: Scheme<'_>, name: &str, value: &str) -> Result<Self, ConfigError> {
         let invalid = |of, name: &str| ConfigProblem::InvalidName { of, name: name.to_owned() }.into();
         let is_reserved = RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved));
@@ -90,14 +92,14 @@ impl Challenges {
         self.offers.iter().position(|offer| offer.scheme() == scheme)
     }
 
-    /// Adds an offer, unless its scheme is there.
+    /// Adds an offer, unless its scheme already is there.
     pub(crate) fn insert(&mut self, offer: Offer) {
         if self.position(offer.scheme()).is_none() {
             self.offers.push(offer);
         }
     }
 
-    /// All of several verifiers, in the order in which they come; `Bearer` if there are none.
+    /// Combines the offers of several verifiers in their order. Without offers returns `Bearer`.
     pub(crate) fn all(offers: impl IntoIterator<Item = Offer>) -> Self {
         let mut all = Self { offers: Vec::new() };
         offers.into_iter().for_each(|offer| all.insert(offer));
@@ -115,7 +117,7 @@ impl Offer {
     }
 }
 
-/// A quoted-string of RFC 9110, section 5.6.4; `None` if something in it is not printable ASCII.
+/// Returns a quoted-string (RFC 9110, section 5.6.4), or `None` unless all characters are printable ASCII.
 pub(crate) fn quoted(text: &str) -> Option<String> {
     let is_printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     is_printable.then(|| format!("\"{}\"", text.replace('\\', r"\\").replace('"', r#"\""#)))

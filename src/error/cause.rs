@@ -1,9 +1,9 @@
-//! Causes that the crate itself gives.
+//! Error sources of this crate.
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
 
-/// The cause of a missing layer. It names a type of the application, so it is for logs and developers only.
+/// The cause of a missing layer. Only for logs and developers, because it names a type of the application.
 #[derive(Debug)]
 pub(super) struct MissingClaims {
     of: &'static str,
@@ -20,16 +20,16 @@ impl Display for MissingClaims {
         let Self { of } = self;
         write!(
             f,
-            "no claims of type `{of}` in this request: put a JwtAuthLayer outside of what needs them, whose verifier \
-             is a `JwtVerifier::<{of}>` (in axum, `.layer` covers only the routes that stand before it, and the layer \
-             that is added last runs first)"
+            "no claims of type `{of}` in this request: put a JwtAuthLayer outside the service that needs them, with a \
+             `JwtVerifier::<{of}>` (in axum, `.layer` covers only the routes added before it, and the layer added last \
+             runs first)"
         )
     }
 }
 
 impl Error for MissingClaims {}
 
-/// A cause of always the same text.
+/// A cause with a constant text.
 pub(crate) struct FixedCause(pub(crate) &'static str);
 
 impl Display for FixedCause {

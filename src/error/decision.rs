@@ -1,4 +1,4 @@
-//! The errors of policies, and how `and`, `or` and `not` combine them.
+//! The errors of policies, and their combination by `and`, `or` and `not`.
 
 use std::sync::Arc;
 
@@ -6,22 +6,22 @@ use super::{AuthError, RequiredScope};
 use crate::kind::AuthErrorKind;
 
 impl AuthError {
-    /// The token lacks a scope; [which](Self::needing), the rule knows that asked for it.
+    /// Creates the error for a missing scope. The rule then adds its scopes with [`needing`](Self::needing).
     pub(crate) fn lacking_scope() -> Self {
         Self { lacks_scope: true, ..Self::new(AuthErrorKind::InsufficientScope) }
     }
 
-    /// The same as an error of a policy that cannot read a claim. The cause names the claim and says nothing of its value.
+    /// Marks the error of a policy that cannot read a claim. The cause names the claim, but not its value.
     pub(crate) fn undecided(self, cause: String) -> Self {
         Self { is_undecided: true, ..self }.with_source(cause)
     }
 
-    /// Returns true if the policy was decided, and refuses.
+    /// Returns true if the policy reached a decision and rejects.
     pub(crate) fn is_refusal(&self) -> bool {
         self.kind == AuthErrorKind::InsufficientScope && !self.is_undecided
     }
 
-    /// The same for a rule's scopes, if a scope is what was missing.
+    /// Adds the scopes of a rule, if a scope is missing.
     pub(crate) fn needing(mut self, rule: Option<&Arc<RequiredScope>>) -> Self {
         if self.lacks_scope {
             self.lacks_scope = false;
@@ -35,13 +35,14 @@ impl AuthError {
         self
     }
 
-    /// The same for the opposite of a rule, which no scope helps to meet.
+    /// Removes the mark of a missing scope, for a negated rule: no scope can satisfy it.
     pub(crate) fn needing_none(mut self) -> Self {
         self.lacks_scope = false;
         self
     }
 
-    /// What neither of two policies permitted: one that could not decide comes first, since it might have.
+    /// Combines the errors of two policies that both reject. A policy that could not decide takes precedence, because
+    /// it might have permitted the request.
     pub(crate) fn or(mut self, other: Self) -> Self {
         if other.kind != AuthErrorKind::InsufficientScope && self.kind == AuthErrorKind::InsufficientScope {
             return other;

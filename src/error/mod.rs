@@ -1,4 +1,4 @@
-//! Errors that refuse a request, and the response to them.
+//! The error for rejected requests, and its response.
 
 mod cause;
 mod decision;
@@ -21,17 +21,15 @@ use crate::challenge::Challenge;
 use crate::kind::AuthErrorKind;
 use crate::observe::{self, About};
 
-/// How long a client is asked to wait before it tries again, where nothing better is known.
+/// The default of `Retry-After`.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A refusal is about one request and its credential (RFC 9111, section 5.2.2.5).
+/// Prevents caching, because a rejection applies to one request and its credential (RFC 9111, section 5.2.2.5).
 pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Why a request was refused, with what an answer needs to say so.
+/// The reason why a request was rejected.
 ///
-/// It is put into the extensions of every response that refuses a request, for logs and metrics, whatever made the
-/// response. Nothing of the token is in it. Its text may be sent to clients. Its [source](std::error::Error::source) is for
-/// logs only.
+/// The layer inserts it into the extensions of every rejection, for logs and metrics. Clients may see its text.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,33 +46,39 @@ pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// assert_eq!(error.status(), 503);
 /// assert_eq!(error.response(()).headers()["retry-after"], "10");
 /// ```
+///
+/// # Security
+///
+/// The error contains no part of the token. Its [source](std::error::Error::source) is only for logs: do not send it to
+/// clients.
 #[derive(Clone)]
 pub struct AuthError {
     kind: AuthErrorKind,
     retry_after: Option<Duration>,
     scope: Option<Arc<RequiredScope>>,
-    /// True if a scope is missing; the rule then adds the scopes it requires.
+    /// True if a scope is missing. The rule then adds the scopes that it requires.
     lacks_scope: bool,
-    /// True if the claims were judged without a key, so that anyone may have written them.
+    /// True if the claims were checked before the signature, so that anyone may have written them.
     is_unproven: bool,
-    /// True if the issuer has made the token, so that the error discloses nothing to strangers.
+    /// True if the signature is valid, so that the error discloses nothing to strangers.
     is_proven: bool,
     /// True if the policy could not decide, so that `not` does not permit the request either.
     is_undecided: bool,
     source: Option<Arc<dyn Error + Send + Sync>>,
-    /// Stands in for `source` where there is none.
+    /// The source if `source` is `None`.
     fixed_cause: Option<&'static FixedCause>,
     challenge: Option<Arc<Challenge>>,
     about: About,
-    /// Whether it has been logged and counted.
+    /// True after it has been logged and counted.
     is_reported: bool,
     unrendered: Unrendered,
 }
 
-/// True for the error in the extensions of a response whose body is still to be made.
+/// True for the error in the extensions of a response whose body has not been created yet.
 ///
-/// A copy is false, since an application may put it into a response of its own. That includes copies of all extensions:
-/// a response with these keeps its empty body. An error that moves stays true, since it may move with its response.
+/// A clone is false, because an application may insert it into its own response. This includes clones of all
+/// extensions: a response with them keeps its empty body. A moved error stays true, because it may move with its
+/// response.
 struct Unrendered(bool);
 
 impl Clone for Unrendered {
@@ -104,24 +108,28 @@ impl AuthError {
         }
     }
 
-    /// Sets the [source](std::error::Error::source): the reason, for logs. No response contains it.
+    /// Sets the [source](std::error::Error::source), the detailed reason for logs.
+    ///
+    /// No response contains it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(source.into()));
         self
     }
 
-    /// Sets when the client may try again: `Retry-After` of a response with status 503, in whole seconds, rounded up. The default
-    /// is 5 s.
+    /// Sets the delay after which the client may retry. The default is 5 s.
+    ///
+    /// Responses with status 503 send it as `Retry-After`, rounded up to whole seconds.
     #[must_use]
     pub fn with_retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
         self
     }
 
-    /// Sets the scopes that the request requires, separated by spaces: the challenge's `scope`
-    /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)). A text that is no such list is left out
-    /// of the challenge.
+    /// Sets the scopes that the request requires, separated by spaces.
+    ///
+    /// The challenge sends them as `scope` ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
+    /// It omits a text that is not a list of scopes.
     #[must_use]
     pub fn with_required_scope(mut self, scope: &str) -> Self {
         self.scope = RequiredScope::new(scope).map(Arc::new);
@@ -134,26 +142,30 @@ impl AuthError {
         self.kind
     }
 
-    /// Returns when the client may try again. Only errors with status 503 have it.
+    /// Returns the delay after which the client may retry.
+    ///
+    /// Only errors with status 503 have it.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         (self.status() == StatusCode::SERVICE_UNAVAILABLE)
             .then(|| self.retry_after.unwrap_or(DEFAULT_RETRY_AFTER))
     }
 
-    /// Returns the scopes that the request requires, separated by spaces, if the challenge names them.
+    /// Returns the required scopes, separated by spaces, if the challenge names them.
     #[must_use]
     pub fn required_scope(&self) -> Option<&str> {
         self.scope.as_deref().map(RequiredScope::as_str)
     }
 
-    /// Returns the HTTP status; the README has the table.
+    /// Returns the HTTP status. The README lists them all.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.kind.answer().status
     }
 
-    /// Returns the [status code of gRPC](https://grpc.io/docs/guides/status-codes/); [`Grpc`](crate::reject::Grpc) has the table.
+    /// Returns the [gRPC status code](https://grpc.io/docs/guides/status-codes/).
+    ///
+    /// The docs of [`Grpc`](crate::reject::Grpc) list them all.
     #[must_use]
     pub fn grpc_status(&self) -> i32 {
         match self.status() {
@@ -165,10 +177,10 @@ impl AuthError {
         }
     }
 
-    /// Returns the values of `WWW-Authenticate`, one for each scheme that the verifier
-    /// [offers](crate::Verify::challenges) ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
+    /// Returns the values of `WWW-Authenticate` for statuses 400, 401 and 403.
     ///
-    /// Statuses 400, 401 and 403 have them. For other statuses the result is empty.
+    /// There is one value for each scheme that the verifier [offers](crate::Verify::challenges) ([RFC 6750, section
+    /// 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)). For other statuses the result is empty.
     #[must_use]
     pub fn www_authenticate(&self) -> Cow<'_, [HeaderValue]> {
         match &self.scope {
@@ -178,14 +190,14 @@ impl AuthError {
         }
     }
 
-    /// Makes a response with the right status and headers, and with a body of your own.
+    /// Creates a response with the status and headers of this error and your own body.
     ///
-    /// The headers are `WWW-Authenticate` or `Retry-After`, as the status requires, and `Cache-Control: no-store`.
+    /// The headers are `Cache-Control: no-store`, and `WWW-Authenticate` or `Retry-After` if the status requires it.
     pub fn response<B>(&self, body: B) -> Response<B> {
         self.response_in(&mut HeaderMap::new(), body)
     }
 
-    /// The same in the memory of these headers, which are dropped.
+    /// Creates the same response in the memory of other headers, whose values are dropped.
     pub(crate) fn response_in<B>(&self, memory: &mut HeaderMap, body: B) -> Response<B> {
         memory.clear();
         let mut response = Response::new(body);
@@ -205,18 +217,18 @@ impl AuthError {
 }
 
 impl AuthError {
-    /// The token could not be judged, because of something that has to be fetched or looked up first.
+    /// Creates the error for a token that cannot be verified yet, because a fetch or lookup failed.
     #[cfg(feature = "remote-keys-core")]
     pub(crate) fn keys_unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(AuthErrorKind::KeysUnavailable).with_source(cause)
     }
 
-    /// Nothing has put `Claims` of type `C` before what needs them.
+    /// Creates the error for a service without a layer that inserts `Claims<C>`.
     pub(crate) fn missing_layer<C>() -> Self {
         Self::new(AuthErrorKind::MissingLayer).with_source(MissingClaims::of::<C>())
     }
 
-    /// The same for claims whose signature nobody has checked.
+    /// Marks the error as found before the signature was checked.
     pub(crate) fn unproven(self) -> Self {
         Self { is_unproven: true, ..self }
     }
@@ -225,7 +237,7 @@ impl AuthError {
         self.is_unproven
     }
 
-    /// The same for a token whose signature is valid.
+    /// Marks the error as about a token with a valid signature.
     pub(crate) fn proven(self) -> Self {
         Self { is_proven: true, ..self }
     }
@@ -234,31 +246,31 @@ impl AuthError {
         self.is_proven
     }
 
-    /// The same with a cause that costs no allocation: for what a stranger can cause without end.
+    /// Sets a cause that needs no allocation, for errors that anyone can cause in any number.
     pub(crate) fn because(mut self, cause: &'static FixedCause) -> Self {
         self.fixed_cause = Some(cause);
         self
     }
 
-    /// Answers with another kind, and keeps this error as its cause.
+    /// Creates an error of another kind with this error as its source.
     pub(crate) fn answered_as(self, kind: AuthErrorKind) -> Self {
         let about = self.about.clone();
         Self::new(kind).with_source(self).about(about)
     }
 
-    /// Has it answered as the layer does whose settings these are.
+    /// Sets the challenge, which contains the settings of a layer.
     pub(crate) fn in_challenge(mut self, challenge: Option<&Arc<Challenge>>) -> Self {
         self.challenge = challenge.cloned();
         self
     }
 
-    /// Adds what is known of the token, for logs alone.
+    /// Adds the known facts about the token, only for logs.
     pub(crate) fn about(mut self, token: About) -> Self {
         self.about = token;
         self
     }
 
-    /// Has it logged and counted that a request is answered with this, once.
+    /// Logs and counts the rejection, but only once.
     pub(crate) fn report(&mut self) {
         if !mem::replace(&mut self.is_reported, true) {
             let cause = self.source();
@@ -266,7 +278,7 @@ impl AuthError {
         }
     }
 
-    /// Sets whether the body of the response that gets this error is still to be made.
+    /// Marks the response with this error as having no body yet, or removes the mark.
     pub(crate) fn set_unrendered(&mut self, is_unrendered: bool) {
         self.unrendered = Unrendered(is_unrendered);
     }
@@ -275,7 +287,7 @@ impl AuthError {
         self.unrendered.0
     }
 
-    /// The fix for a missing layer, as a response may show it: only to developers, never in a release build.
+    /// Returns the fix for a missing layer, for the response. Only debug builds show it, never a release build.
     pub(crate) fn hint(&self, is_debug_build: bool) -> Option<String> {
         let cause = self.source.as_deref().filter(|_| is_debug_build)?;
         cause.downcast_ref::<MissingClaims>().map(MissingClaims::to_string)

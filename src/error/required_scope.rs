@@ -1,4 +1,4 @@
-//! The scopes that a refusal asks for (RFC 6750, section 3).
+//! The required scopes in a challenge (RFC 6750, section 3).
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -8,10 +8,10 @@ use http::HeaderValue;
 use crate::challenge::{Challenge, is_scope_list};
 use crate::kind::AuthErrorKind;
 
-/// A list of scopes that can stand in a challenge.
+/// A valid list of scopes, with its rendered challenge.
 pub(crate) struct RequiredScope {
     list: Box<str>,
-    /// The challenge that was sent first; a route has the same one nearly always.
+    /// The first challenge that was sent. It almost always is the only one of a route.
     sent: OnceLock<Sent>,
 }
 
@@ -22,7 +22,7 @@ struct Sent {
 }
 
 impl RequiredScope {
-    /// `None` if it is no list of scopes.
+    /// Returns `None` if the text is not a list of scopes.
     pub(crate) fn new(list: &str) -> Option<Self> {
         is_scope_list(list).then(|| Self { list: list.into(), sent: OnceLock::new() })
     }
@@ -31,7 +31,7 @@ impl RequiredScope {
         &self.list
     }
 
-    /// The values of `WWW-Authenticate` for a refusal that is about these scopes.
+    /// Returns the values of `WWW-Authenticate` for an error about these scopes.
     pub(crate) fn headers(
         &self,
         kind: AuthErrorKind,

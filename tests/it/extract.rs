@@ -100,9 +100,9 @@ async fn without_a_layer_the_developer_is_told() {
     let other = JwtVerifier::<serde_json::Value>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
         .insecure_any_audience()
         .clock(|| at(NOW));
-    let expected = "no claims of type `it::extract::User` in this request: put a JwtAuthLayer outside of what needs \
-                    them, whose verifier is a `JwtVerifier::<it::extract::User>` (in axum, `.layer` covers only the \
-                    routes that stand before it, and the layer that is added last runs first)";
+    let expected = "no claims of type `it::extract::User` in this request: put a JwtAuthLayer outside the service that \
+                    needs them, with a `JwtVerifier::<it::extract::User>` (in axum, `.layer` covers only the routes \
+                    added before it, and the layer added last runs first)";
     let expected = if cfg!(debug_assertions) { expected } else { "" };
     for (name, app) in [("none", routes()), ("of another type", routes().layer(JwtAuthLayer::new(other)))] {
         for path in ["/hello", "/welcome"] {
