@@ -14,17 +14,10 @@ use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::observe::{About, MayBeLogged};
 
-/// The claims of a verified token, as the application's own type `C`.
+/// The claims of a verified token, as a type `C` of the application.
 ///
-/// [`JwtAuthLayer`](crate::JwtAuthLayer) puts it into the request's extensions. It dereferences to `C` and is cheap to
-/// clone; what it holds is shared, so that fields are borrowed or cloned, not moved out. It serializes as `C` does, so a
-/// handler can answer with axum's `Json(claims)`.
-///
-/// Its one method is [`token`](Self::token), which tells when the token expires and who issued it. The rest are associated
-/// functions, so that no method of `C` is hidden: write `Claims::reject(&claims, kind)`. A method `token` of `C` is
-/// `(*claims).token()`.
-///
-/// In a test, claims are made by hand, with no token:
+/// [`JwtAuthLayer`](crate::JwtAuthLayer) inserts them into the extensions of the request. A test creates them without a
+/// token:
 ///
 /// ```
 /// use tower_jwt_auth::Claims;
@@ -43,10 +36,16 @@ use crate::observe::{About, MayBeLogged};
 /// assert_eq!(hello(user).await, "Hello eze@example.com");
 /// # }
 /// ```
+///
+/// - `Claims<C>` dereferences to `C`. Clones are cheap and share one value, so borrow or clone its fields.
+/// - It serializes as `C`, so a handler can return axum's `Json(claims)`.
+/// - The method [`token`](Self::token) returns the expiry and the issuer of the token. If `C` has a method `token`,
+///   call it with `(*claims).token()`.
+/// - The other functions are not methods, so that they hide no method of `C`: write `Claims::reject(&claims, kind)`.
 pub struct Claims<C> {
     verified: Arc<Verified<C>>,
-    /// The layer's. Until the layer sets it, it carries the verifier's headers for the response: a field of their own would
-    /// make every copy of the claims larger.
+    /// The challenge of the layer. Until the layer sets it, it contains the verifier's headers for the response: a
+    /// separate field would make every copy of the claims larger.
     challenge: Option<Arc<Challenge>>,
 }
 
@@ -57,36 +56,37 @@ struct Verified<C> {
 }
 
 impl<C> Claims<C> {
-    /// Creates claims for tests, and for credentials of which nothing more is known. To tell issuer or expiry, use
-    /// [`from_parts`](Self::from_parts).
+    /// Creates claims without token information, for example in tests.
+    ///
+    /// Use [`from_parts`](Self::from_parts) to set the issuer or the expiry.
     #[must_use]
     pub fn new(claims: C) -> Self {
         Self::from_parts(claims, TokenInfo::default())
     }
 
-    /// Creates claims with what is known of their token, for your own [`Verify`](crate::Verify).
+    /// Creates claims with token information, for a custom [`Verify`](crate::Verify).
     #[must_use]
     pub fn from_parts(claims: C, token: TokenInfo) -> Self {
         Self::verified(claims, token, Conditions::default())
     }
 
-    // Always: otherwise the claims are moved once more.
+    // Without inlining the claims would be moved once more.
     #[inline(always)]
     pub(crate) fn verified(claims: C, token: TokenInfo, conditions: Conditions) -> Self {
         Self { verified: Arc::new(Verified { conditions, claims, token }), challenge: None }
     }
 
-    /// Returns what is known of the token besides its claims: expiry, issuer and key ID.
+    /// Returns the expiry, the issuer and the key ID of the token.
     #[must_use]
     pub fn token(&self) -> &TokenInfo {
         &self.verified.token
     }
 
-    /// Creates an error about these claims, for a handler that finds they are not enough.
+    /// Creates an error about these claims, for a handler that rejects the request.
     ///
-    /// An axum handler returns it as its error. Any other handler makes a response of it with `Response::from(error)`. The
-    /// layer that verified the claims then makes the body, as its [`on_reject`](crate::JwtAuthLayer::on_reject) says, and the
-    /// challenge has that layer's realm.
+    /// An axum handler returns it as its error. Any other handler creates the response with `Response::from(error)`.
+    /// The layer that verified the claims then creates the body, according to its
+    /// [`on_reject`](crate::JwtAuthLayer::on_reject). The challenge has the realm of this layer.
     ///
     /// ```
     /// use tower_jwt_auth::{AuthError, AuthErrorKind, Claims};
@@ -113,12 +113,11 @@ impl<C> Claims<C> {
         claims.error(AuthError::new(kind))
     }
 
-    /// Adds a header to the response, for a [`Verify`](crate::Verify) of your own that tells the client something although it
-    /// accepts the credential.
+    /// Adds a header to the response, for a custom [`Verify`](crate::Verify).
     ///
-    /// The layer adds it to the response of the service inside, and not where [`require`](crate::JwtAuthLayer::require) refuses the
-    /// request. It takes the place of a header of the same name. `Set-Cookie` and
-    /// `Vary` are added beside those that are there.
+    /// The layer adds it to the response of the inner service. It replaces headers of the same name, except
+    /// `Set-Cookie` and `Vary`, which are appended. If [`require`](crate::JwtAuthLayer::require) rejects the request,
+    /// the header is not sent.
     ///
     /// ```
     /// use http::{HeaderName, HeaderValue};
@@ -134,18 +133,18 @@ impl<C> Claims<C> {
         claims
     }
 
-    /// The headers that the verifier wants on the response.
+    /// Returns the headers that the verifier adds to the response.
     #[inline]
     pub(crate) fn response_headers(&self) -> Option<Box<HeaderMap>> {
         self.challenge.as_ref().and_then(|challenge| challenge.carried())
     }
 
-    /// An error about these claims: it is answered as their layer answers, and logs say what is known of the token.
+    /// Adds the challenge of the layer and the loggable facts about the token to an error.
     pub(crate) fn error(&self, error: AuthError) -> AuthError {
         error.in_challenge(self.challenge()).about(self.about())
     }
 
-    /// What logs may say of the token.
+    /// Returns the facts about the token that may be logged.
     pub(crate) fn about(&self) -> About {
         let token = &self.verified.token;
         token.may_be_logged.about(|| token.issuer(), || token.kid())
@@ -172,14 +171,14 @@ impl<C> Claims<C>
 where
     C: Send + Sync + 'static,
 {
-    /// The claims that a layer put into the extensions of a request.
+    /// Returns the claims that a layer inserted into the extensions of a request.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use tower_jwt_auth::Claims;
     ///
     /// let mut request = http::Request::new("");
-    /// request.extensions_mut().insert(Claims::new("Eze")); // as a layer does
+    /// request.extensions_mut().insert(Claims::new("Eze")); // A layer does this.
     /// assert_eq!(**Claims::<&str>::find(request.extensions())?, "Eze");
     /// # Ok(())
     /// # }
@@ -187,8 +186,8 @@ where
     ///
     /// # Errors
     ///
-    /// Where the layer let the request pass without good claims, the error with which it would have refused it; where there
-    /// is no layer for these claims, [`MissingLayer`](AuthErrorKind::MissingLayer).
+    /// - The layer let the request pass without valid claims: returns the error of the rejection that it omitted.
+    /// - No layer inserts claims of this type: [`MissingLayer`](AuthErrorKind::MissingLayer).
     pub fn find(extensions: &Extensions) -> Result<&Self, AuthError> {
         match extensions.get::<Self>() {
             Some(claims) => Ok(claims),
@@ -204,7 +203,7 @@ where
         }
     }
 
-    /// The same where a request may do without: `None` if the layer let it pass without good claims.
+    /// Returns `None` if the layer let the request pass without valid claims.
     pub(crate) fn find_optional(extensions: &Extensions) -> Result<Option<&Self>, AuthError> {
         match Self::find(extensions) {
             Ok(claims) => Ok(Some(claims)),
@@ -222,7 +221,7 @@ impl<C> Deref for Claims<C> {
     }
 }
 
-/// Serializes as `C` does: in axum, a handler can answer with `Json(claims)`.
+/// Serializes as `C`, so an axum handler can return `Json(claims)`.
 impl<C: Serialize> Serialize for Claims<C> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.verified.claims.serialize(serializer)
@@ -237,12 +236,12 @@ impl<C> Clone for Claims<C> {
 
 impl<C: fmt::Debug> fmt::Debug for Claims<C> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        // What the claims show of themselves is the application's choice.
+        // The application decides what its own `Debug` reveals.
         f.debug_tuple("Claims").field(&self.verified.claims).finish()
     }
 }
 
-/// What is known of a token besides its claims.
+/// The expiry, issuer and key ID of a token.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -258,7 +257,8 @@ impl<C: fmt::Debug> fmt::Debug for Claims<C> {
 #[derive(Clone, Debug, Default)]
 pub struct TokenInfo {
     expires_at: Option<SystemTime>,
-    /// The issuer, then the `kid`: held here, so that a request neither allocates for them nor shares a counter.
+    /// The issuer, followed by the `kid`. They are stored inline, so that a request neither allocates nor shares a
+    /// counter.
     text: SmallVec<[u8; 128]>,
     issuer_len: Option<usize>,
     has_kid: bool,
@@ -266,20 +266,20 @@ pub struct TokenInfo {
 }
 
 impl TokenInfo {
-    /// Nothing known yet.
+    /// Creates an empty value.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets when the token expires.
+    /// Sets the time when the token expires.
     #[must_use]
     pub fn with_expires_at(mut self, expires_at: SystemTime) -> Self {
         self.expires_at = Some(expires_at);
         self
     }
 
-    /// Sets who issued the token.
+    /// Sets the issuer of the token.
     #[must_use]
     pub fn with_issuer(self, issuer: &str) -> Self {
         let kid = self.kid().map(str::to_owned);
@@ -312,24 +312,29 @@ impl TokenInfo {
         info
     }
 
-    /// Returns when the token expires: its `exp`, without leeway.
+    /// Returns the time when the token expires: its `exp`, without leeway.
     ///
-    /// A connection that outlives its request (a WebSocket, a stream) must end then. A token that was accepted within the
-    /// verifier's leeway has already passed it. `None` if nothing is known of the token, if it has no `exp`
-    /// ([`insecure_allow_missing_expiry`](crate::JwtVerifier::insecure_allow_missing_expiry)), or if that is too far ahead for a
-    /// [`SystemTime`] (292 billion years).
+    /// Close a connection that outlives its request at this time, for example a WebSocket or a stream. The time has
+    /// already passed if the verifier accepted the token within its leeway.
+    ///
+    /// Returns `None` in these cases:
+    ///
+    /// - The expiry is not known.
+    /// - The token has no `exp`
+    ///   ([`insecure_allow_missing_expiry`](crate::JwtVerifier::insecure_allow_missing_expiry)).
+    /// - The `exp` is out of range for a [`SystemTime`] (292 billion years).
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
     }
 
-    /// Returns who issued the token: its `iss`.
+    /// Returns the issuer of the token: its `iss`.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         self.issuer_len.map(|len| utf8(&self.text[..len]))
     }
 
-    /// Returns the key ID in the token's header: its `kid`.
+    /// Returns the key ID in the header of the token: its `kid`.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.has_kid.then(|| utf8(&self.text[self.issuer_len.unwrap_or(0)..]))
@@ -337,12 +342,12 @@ impl TokenInfo {
 }
 
 fn utf8(text: &[u8]) -> &str {
-    std::str::from_utf8(text).expect("the bytes were copied from a str")
+    std::str::from_utf8(text).expect("the bytes are copied from a str")
 }
 
-/// Left in the extensions in place of `Claims<C>` by a layer that let a request pass without good claims.
+/// An extension instead of `Claims<C>`, for requests that passed a layer without valid claims.
 pub(crate) struct NoClaims<C> {
-    /// What the request is told where it cannot do without claims.
+    /// The error for a handler that needs claims.
     error: AuthError,
     claims: PhantomData<fn() -> C>,
 }

@@ -1,5 +1,6 @@
-//! HMAC (RFC 2104), by RustCrypto's `hmac` and `sha2` whatever checks the other signatures: a ready key of theirs is
-//! copied for each token in a few instructions, while AWS-LC sets up a whole context.
+//! HMAC (RFC 2104) with RustCrypto's `hmac` and `sha2`, for every back end.
+//!
+//! Copying their prepared key for each token takes a few instructions. AWS-LC would create a whole context.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha384, Sha512};
@@ -8,7 +9,7 @@ use super::key_detection::KeyMaterial;
 use crate::algorithm::Algorithm;
 use crate::config_error::{ConfigError, ConfigProblem};
 
-/// A secret made ready for one algorithm: the hash has taken in the key.
+/// A secret, prepared for one algorithm: the hash state already includes the key.
 #[derive(Clone)]
 pub(crate) enum Secret {
     Hs256(Hmac<Sha256>),
@@ -59,7 +60,7 @@ fn is_mac<M: Mac + Clone>(key: &M, message: &[u8], signature: &[u8]) -> bool {
     mac.verify_slice(signature).is_ok()
 }
 
-/// Refuses a secret that is too short, and key material, which others may be able to read.
+/// Rejects secrets that are too short, and keys and certificates, which others may be able to read.
 pub(crate) fn check(secret: &[u8], algorithm: Algorithm) -> Result<(), ConfigError> {
     let needed = hash_bytes(algorithm);
     let got = counted(secret, needed);
@@ -72,7 +73,7 @@ pub(crate) fn check(secret: &[u8], algorithm: Algorithm) -> Result<(), ConfigErr
     }
 }
 
-/// The length of the hash, and the least of a secret (RFC 7518, section 3.2).
+/// Returns the length of the hash, which is the minimum length of a secret (RFC 7518, section 3.2).
 pub(crate) const fn hash_bytes(algorithm: Algorithm) -> usize {
     match algorithm {
         Algorithm::HS384 => 48,
@@ -81,10 +82,12 @@ pub(crate) const fn hash_bytes(algorithm: Algorithm) -> usize {
     }
 }
 
-/// The number of bytes that count. A pattern shorter than `needed` counts once. Trailing zeros do not count, because HMAC
-/// adds them to any short secret (RFC 2104, section 2).
+/// Returns the number of bytes that count toward the minimum.
 ///
-/// Trailing white space and `=` do not count in text. In random bytes they do, unless a pattern is in front of them.
+/// - A repeated pattern shorter than `needed` counts once.
+/// - Trailing zeros do not count, because HMAC pads short secrets with zeros (RFC 2104, section 2).
+/// - Trailing white space and `=` do not count in text. They do not count in other bytes either, if they follow a
+///   pattern.
 fn counted(secret: &[u8], needed: usize) -> usize {
     let up_to =
         |counts: fn(&u8) -> bool| &secret[..secret.iter().rposition(counts).map_or(0, |last| last + 1)];
@@ -93,7 +96,7 @@ fn counted(secret: &[u8], needed: usize) -> usize {
     [unpadded, counting].into_iter().find_map(|part| pattern(part, needed)).unwrap_or(counting.len())
 }
 
-/// The length of the pattern shorter than `needed` that the bytes repeat, if there is one.
+/// Returns the length of a repeated pattern that is shorter than `needed`, if there is one.
 fn pattern(bytes: &[u8], needed: usize) -> Option<usize> {
     let repeats = |len: &usize| bytes[*len..] == bytes[..bytes.len() - len];
     (1..needed.min(bytes.len() / 2 + 1)).find(repeats)
