@@ -1,4 +1,4 @@
-//! The judgement itself: a token, the keys that are held, and what is demanded of it.
+//! Verification of a token with the available keys and the rules of a verifier.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,27 +23,27 @@ use crate::observe::MayBeLogged;
 use crate::registered::NumericDate;
 use crate::revocation::{Revocable, Revocations};
 
-/// What a verifier demands of a token.
+/// The requirements of a verifier.
 #[derive(Clone)]
 pub(crate) struct Rules {
-    /// Another one whenever a setting changes.
+    /// Changes with every setting.
     pub(crate) id: u64,
     pub(crate) expected: Expected,
     pub(crate) max_token_bytes: usize,
     pub(crate) types: Types,
-    /// Those that a token may be signed with, of those that the keys serve.
+    /// The accepted algorithms, among those of the keys.
     pub(crate) algorithms: Algorithms,
     pub(crate) revocations: Option<Revocations>,
     pub(crate) clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
 }
 
-/// Which tokens are accepted, by their header's `typ`.
+/// The accepted values of `typ` in the header.
 #[derive(Clone, Debug)]
 pub(crate) enum Types {
-    /// All but those that are of another type.
+    /// All tokens, except those with the `typ` of another kind of token.
     Usual,
     AccessTokens,
-    /// This one alone, without `application/`.
+    /// Only this type, without `application/`.
     Only(String),
 }
 
@@ -57,7 +57,7 @@ impl Types {
         }
     }
 
-    /// Of a header that was seen before. Where it takes more than what is remembered of it, it is read again.
+    /// Checks a known header. Returns false if the stored type is not enough to decide: the header is then read again.
     fn accept_known(&self, token_type: TokenType) -> bool {
         match token_type {
             TokenType::AccessToken => !matches!(self, Self::Only(_)),
@@ -67,20 +67,20 @@ impl Types {
     }
 }
 
-/// Why a token was not found good.
+/// The reason why a token was rejected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal {
     pub(crate) kind: AuthErrorKind,
     pub(crate) newer_key: NewerKey,
 }
 
-/// Says if a key that is not held yet could have signed the token.
+/// The possibility that a newer key, not fetched yet, has signed the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NewerKey {
     Impossible,
-    /// No key of its name is held, or the token names none.
+    /// No known key has the `kid` of the token, or the token has no `kid`.
     Missing,
-    /// Keys of its name are held and have not signed it: the provider may have replaced one under the same name.
+    /// No known key with this `kid` has signed the token. The provider may have replaced a key and reused its `kid`.
     Replaced,
 }
 
@@ -91,7 +91,7 @@ impl From<AuthErrorKind> for Refusal {
 }
 
 impl Rules {
-    /// Judges a token in compact serialization.
+    /// Verifies a token in compact serialization.
     pub(crate) fn judge<C>(&self, keys: &KeySet, credential: &Credential<'_>) -> Result<Claims<C>, Refusal>
     where
         C: DeserializeOwned + 'static,
@@ -128,14 +128,14 @@ impl Rules {
                 if !self.types.accept(&header) {
                     return Err(AuthErrorKind::WrongTokenType.into());
                 }
-                let refused_by = known.map(|(key, _)| key);
-                let signer = self.find_signer(keys, &header, refused_by, jws.signed, signature)?;
+                let failed = known.map(|(key, _)| key);
+                let signer = self.find_signer(keys, &header, failed, jws.signed, signature)?;
                 signer.remember(jws.header, &header);
                 (signer, header.kid.as_deref())
             }
         };
 
-        // From here on the token is what its issuer made.
+        // The signature is valid.
         let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
         let payload = match decoded {
             Some(payload) => payload,
@@ -172,8 +172,9 @@ impl Rules {
         }
     }
 
-    /// Judges what a payload says although nothing is known of its signature: a token that these rules refuse in any
-    /// case is not worth a look for its key. The application's type never sees such a payload.
+    /// Checks a payload before its signature: a token that the rules reject anyway needs no fetch of its key.
+    ///
+    /// The application's type is not deserialized from such a payload.
     #[cold]
     pub(crate) fn foresee(&self, encoded: &[u8]) -> Result<(), AuthErrorKind> {
         let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
@@ -182,12 +183,12 @@ impl Rules {
         self.expected.judge(payload, &registered, self.now())
     }
 
-    /// Checks the signature with every key that may have made it, but for one that is known not to have.
+    /// Finds the key that signed the token. Skips `failed`, the key that was already tried.
     fn find_signer<'k>(
         &self,
         keys: &'k KeySet,
         header: &Header<'_>,
-        refused_by: Option<&Key>,
+        failed: Option<&Key>,
         signed: &[u8],
         signature: &[u8],
     ) -> Result<&'k Key, Refusal> {
@@ -205,7 +206,7 @@ impl Rules {
             });
         }
         candidates
-            .filter(|key| refused_by.is_none_or(|other| !std::ptr::eq(*key, other)))
+            .filter(|key| failed.is_none_or(|other| !std::ptr::eq(*key, other)))
             .find(|key| key.verify(signed, signature))
             .ok_or_else(|| Refusal {
                 kind: AuthErrorKind::InvalidSignature,
@@ -213,20 +214,20 @@ impl Rules {
             })
     }
 
-    /// Judges whether a token has been revoked.
+    /// Rejects a revoked token.
     #[inline]
     pub(crate) fn judge_revocations(&self, token: &Revocable) -> Result<(), AuthErrorKind> {
         self.revocations.as_ref().map_or(Ok(()), |revocations| revocations.judge(token))
     }
 
-    /// The time since 1970. A clock that stands before then is wrong in an unknown way, so no token is valid.
+    /// Returns the time since 1970. If the clock is set before 1970, no token is valid.
     pub(crate) fn now(&self) -> Duration {
         let now = self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock());
         now.duration_since(UNIX_EPOCH).unwrap_or(UNKNOWN_TIME)
     }
 }
 
-/// The JSON of a payload that it is safe to read.
+/// Decodes a payload, and rejects JSON that is not safe to deserialize.
 #[inline]
 pub(crate) fn payload_text<'b, const N: usize>(
     encoded: &[u8],
@@ -238,11 +239,11 @@ pub(crate) fn payload_text<'b, const N: usize>(
         .ok_or(AuthErrorKind::InvalidClaims)
 }
 
-/// How many bytes a token may have, unless more are allowed.
+/// The default of the maximum length of a token in bytes.
 pub(crate) const TOKEN_LIMIT: usize = 16 * 1024;
 
-/// What is longer is decoded on the heap.
+/// Longer payloads are decoded on the heap.
 pub(crate) const USUAL_PAYLOAD: usize = 4096;
-/// That of an RSA key of 8192 bits, and what a decoder may ask for beyond it. One of ML-DSA is decoded on the heap: it is
-/// checked in the time of a hundred allocations.
+/// The length of a signature of an RSA key of 8192 bits, and the extra room of the decoder. ML-DSA signatures are
+/// decoded on the heap: their check takes the time of a hundred allocations.
 const USUAL_SIGNATURE: usize = 8192 / 8 + 2;

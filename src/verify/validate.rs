@@ -1,4 +1,4 @@
-//! What the claims of a token must say (RFC 7519, section 4.1).
+//! Validation of the registered claims (RFC 7519, section 4.1).
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use super::stream::{AudienceClaim, Malformed, Registered, Wanted};
 use crate::kind::AuthErrorKind;
 use crate::revocation::TokenIds;
 
-/// What a verifier demands of the claims.
+/// The requirements of a verifier for the claims.
 #[derive(Clone, Debug)]
 pub(crate) struct Expected {
     pub(crate) issuers: Vec<String>,
-    /// Whether no token will do where there are none.
+    /// True if every token is rejected while `issuers` is empty.
     pub(crate) issuer_needed: bool,
     pub(crate) wanted: Wanted,
     pub(crate) claims: Vec<RequiredClaim>,
@@ -22,7 +22,7 @@ pub(crate) struct Expected {
 }
 
 impl Registered<'_> {
-    /// What the token may have been revoked by.
+    /// Returns the IDs by which the token may be revoked.
     pub(crate) fn identity(&self) -> TokenIds<'_> {
         TokenIds {
             issuer: self.issuer.as_deref().unwrap_or_default(),
@@ -34,11 +34,11 @@ impl Registered<'_> {
     }
 }
 
-/// The time of a clock that stands before 1970, and is wrong in an unknown way. No token is valid then.
+/// The time of a clock that is set before 1970. No token is valid then, because the real time is unknown.
 pub(crate) const UNKNOWN_TIME: Duration = Duration::MAX;
 
 impl Expected {
-    /// Judges the claims of a payload at `now`, the time since 1970.
+    /// Validates the claims of a payload at `now`, the time since 1970.
     pub(crate) fn judge(
         &self,
         payload: &str,
@@ -83,7 +83,7 @@ impl Expected {
         let good = match audience {
             _ if self.any_audience => true,
             AudienceClaim::Missing => self.wanted.audiences.is_empty(),
-            // A token that is for somebody is for nobody else: RFC 7519, section 4.1.3.
+            // A token with an audience is valid only for that audience (RFC 7519, section 4.1.3).
             AudienceClaim::Nobody | AudienceClaim::Stranger => false,
             AudienceClaim::Expected => true,
         };

@@ -1,14 +1,14 @@
-//! Counters that threads do not contend for.
+//! Counters without contention between threads.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Hits and misses, in as many parts as there are threads, up to 16. A shared counter would make each hit wait for the cache
+/// Hits and misses, in separate counters for up to 16 threads. With a shared counter, each hit would wait for the cache
 /// line that another core has written.
 pub(super) struct Counts(Box<[Part]>);
 
 const PARTS: usize = 16;
 
-/// As far from the next one as cores share memory by.
+/// Aligned so that no two parts share a cache line.
 #[derive(Default)]
 #[repr(align(128))]
 struct Part {
@@ -36,11 +36,11 @@ impl Counts {
     }
 }
 
-/// The part that this thread writes to.
+/// Returns the index of the part of this thread.
 #[inline]
 fn own_part() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local!(static PART: usize = NEXT.fetch_add(1, Ordering::Relaxed) % PARTS);
-    // A thread that is ending may have none.
+    // A terminating thread may have lost its index.
     PART.try_with(|part| *part).unwrap_or_default()
 }

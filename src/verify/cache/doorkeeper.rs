@@ -3,16 +3,16 @@
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Remembers a tag of each accepted token, in one of many buckets of four. A fifth tag replaces the oldest.
+/// Remembers a tag of each accepted token, in buckets of four. A fifth tag replaces the oldest.
 ///
-/// It may be wrong: a tag may have been replaced, or belong to another token. That costs a signature check or an entry,
-/// never a verdict. Only accepted tokens leave tags, and no client can choose their signatures.
+/// Its answer may be wrong, because a tag was replaced or belongs to another token. This costs a signature check or an
+/// entry, but never changes a verdict. Only accepted tokens leave tags, and no client can choose their signatures.
 pub(super) struct Doorkeeper {
     buckets: Box<[AtomicU64]>,
     hasher: RandomState,
 }
 
-/// There is a bucket for one or two entries: their number is a power of two.
+/// The number of buckets is a power of two. There is one for every one or two entries.
 pub(super) const BYTES_EACH: usize = size_of::<AtomicU64>();
 
 const MAX_BUCKETS: usize = 1 << 24;
@@ -31,7 +31,7 @@ impl Doorkeeper {
         let tags = bucket.load(Ordering::Relaxed);
         let is_known = [0, 16, 32, 48].into_iter().any(|shift| (tags >> shift) as u16 == tag);
         if !is_known {
-            // Of two threads that come here at once, one's tag may be lost.
+            // Two threads may store at the same time: then one tag is lost.
             bucket.store(tags << 16 | u64::from(tag), Ordering::Relaxed);
         }
         is_known
@@ -47,7 +47,7 @@ mod tests {
         let doorkeeper = Doorkeeper::new(1000);
         let admitted = (0..1000).filter(|n| doorkeeper.admits(n)).count();
         assert!(admitted < 10, "{admitted}");
-        // Few have lost their place to later ones.
+        // Later tags have replaced only a few.
         let admitted = (0..1000).filter(|n| doorkeeper.admits(n)).count();
         assert!(admitted > 750, "{admitted}");
         assert!(doorkeeper.admits(&999));
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn any_size_will_do() {
+    fn supports_any_number_of_entries() {
         for entries in [0, 1, 3, usize::MAX] {
             let doorkeeper = Doorkeeper::new(entries);
             doorkeeper.admits(&7);

@@ -1,7 +1,7 @@
 //! A cache of verified tokens.
 //!
-//! An entry is found by the whole token, compared byte for byte. Its value is the claims, which hold the
-//! [`Conditions`](crate::conditions::Conditions) of the verdict. They are checked again at each hit.
+//! The key of an entry is the whole token, compared byte for byte. The value is the claims, which contain the
+//! [`Conditions`](crate::conditions::Conditions) of the verdict. Each hit checks them again.
 
 mod counts;
 mod doorkeeper;
@@ -26,15 +26,15 @@ use crate::claims::Claims;
 
 /// The cache of one verifier and its clones.
 pub(crate) struct TokenCache<C> {
-    /// May be shared with verifiers of other rules.
+    /// Verifiers with other rules may share it.
     store: Arc<Store<C>>,
     max_age: Duration,
 }
 
-/// The result of a look-up.
+/// The result of a lookup.
 pub(crate) enum Found<C> {
     Good(Claims<C>),
-    /// The token was cached, but its conditions no longer hold. It is no longer cached.
+    /// The token was cached, but its conditions no longer hold. It has been removed.
     Stale,
     Nothing,
 }
@@ -55,7 +55,7 @@ impl<C> TokenCache<C> {
         self.store = Arc::clone(&other.store);
     }
 
-    /// Looks up the claims of a token that the rules with this ID have accepted.
+    /// Looks up the claims of a token accepted by the rules with this ID.
     #[inline]
     pub(crate) fn find(
         &self,
@@ -79,12 +79,12 @@ impl<C> TokenCache<C> {
         if is_hit {
             return Found::Good(claims);
         }
-        // Another thread may have cached it again meanwhile.
+        // Another thread may have cached the token again.
         tokens.remove_if(&Presented(token), |claims| !is_good(claims));
         Found::Stale
     }
 
-    /// Caches an accepted token, or only notes that it was seen: see [`Store::insert`].
+    /// Caches an accepted token, or only remembers that it was seen: see [`Store::insert`].
     pub(crate) fn keep(&self, token: &[u8], claims: &Claims<C>, was_cached: bool) {
         let now = claims.conditions().judged_at;
         if self.end(claims) > now {
@@ -101,7 +101,7 @@ impl<C> TokenCache<C> {
     #[inline]
     fn is_good(&self, claims: &Claims<C>, rules: u64, keys: &KeySet, now: Duration) -> bool {
         let conditions = claims.conditions();
-        // `nbf` had been reached when the token was judged, and has been since, unless the clock was put back.
+        // `nbf` had passed at the time of the verdict. It still has, unless the clock was set back.
         let is_in_time = (conditions.judged_at..self.end(claims)).contains(&now);
         let is_trusted =
             || conditions.keys == keys.id() || keys.still_trusts(&conditions.signer, claims.token().kid());
@@ -126,17 +126,17 @@ impl<C> Clone for TokenCache<C> {
     }
 }
 
-/// Verified tokens within one bound on memory.
+/// Verified tokens within a common limit on memory.
 pub(crate) struct Store<C> {
     settings: CacheSettings,
-    /// Made for the first token.
+    /// Created for the first token.
     table: OnceLock<Table<C>>,
-    /// Made at the first eviction.
+    /// Created at the first eviction.
     doorkeeper: OnceLock<Doorkeeper>,
-    /// When expired entries were removed last, in seconds since 1970.
+    /// The last removal of expired entries, in seconds since 1970.
     swept_at: AtomicU64,
     evictions: AtomicU64,
-    /// Look-ups before there was a table.
+    /// Lookups before the table existed.
     early_misses: AtomicU64,
 }
 
@@ -159,8 +159,10 @@ impl<C> Store<C> {
         }
     }
 
-    /// Caches a token. Once the cache has had to evict one, a new token is cached when it is seen for the second time, so
-    /// that tokens which are sent once evict none that are sent often. Inserting and evicting costs half of an HS256 check.
+    /// Caches a token.
+    ///
+    /// After the first eviction, a new token is cached only when it is seen for the second time. Tokens that are sent
+    /// once then evict none that are sent often. Inserting and evicting costs half of an HS256 check.
     fn insert(&self, token: &[u8], claims: &Claims<C>, was_cached: bool) {
         if self.settings.entries == 0 {
             return;
@@ -175,7 +177,7 @@ impl<C> Store<C> {
         let table = || Table { tokens: tokens(&self.settings), counts: Counts::new() };
         let Table { tokens, .. } = self.table.get_or_init(table);
         tokens.insert_with_lifecycle(Token(token.into()), claims.clone(), &mut evicted);
-        // The token itself is there if another thread has just cached it, or if it is too large.
+        // `evicted` contains this token if another thread has just cached it, or if it is too large.
         let others = evicted.iter().filter(|(other, _)| *other.0 != *token).count();
         if others > 0 {
             self.evictions.fetch_add(others as u64, Ordering::Relaxed);
@@ -183,8 +185,10 @@ impl<C> Store<C> {
         }
     }
 
-    /// Removes ended entries from a cache that has been full, once a minute. They are never sent again, so that eviction would
-    /// take long to find them, and new tokens would share the small part that is left.
+    /// Removes expired entries once a minute from a cache that has been full.
+    ///
+    /// Clients do not send expired tokens again. Eviction would find them late, and new tokens would share the small
+    /// rest.
     fn sweep(&self, now: Duration) {
         let (second, last) = (now.as_secs(), self.swept_at.load(Ordering::Relaxed));
         let (Some(Table { tokens, .. }), Some(_)) = (self.table.get(), self.doorkeeper.get()) else {
@@ -195,7 +199,7 @@ impl<C> Store<C> {
         {
             return;
         }
-        // Claims are dropped when no lock is held: they hold values of the application.
+        // Claims contain values of the application, so they are dropped without holding a lock.
         let ended = RefCell::new(Vec::new());
         tokens.retain(|_, claims| {
             let is_needed = end(claims, self.settings.max_age) > now;
@@ -218,23 +222,23 @@ impl<C> Store<C> {
     }
 }
 
-/// Each shard has a lock and an equal part of the room. More of them would fill less evenly.
+/// Each shard has a lock and an equal part of the capacity. More shards would fill less evenly.
 const SHARDS: usize = 16;
 
-/// The least time between two sweeps, in seconds.
+/// The minimum time between two sweeps, in seconds.
 const SWEEP_PAUSE: u64 = 60;
 
-/// The weight of an ordinary token in bytes.
+/// The weight of a typical token in bytes.
 const USUAL_WEIGHT: usize = 2048;
 
 fn tokens<C>(settings: &CacheSettings) -> Tokens<C> {
     let bytes = capacity(settings);
     let options = OptionsBuilder::new()
         .weight_capacity(bytes as u64)
-        // Decides the number of shards, and how many evicted tokens are kept track of.
+        // Determines the number of shards and of tracked evicted tokens.
         .estimated_items_capacity(settings.entries.min(bytes / USUAL_WEIGHT))
         .shards(SHARDS)
-        // The rest is for new tokens, until they are seen again. A cache of a few has no room to spare for them.
+        // The rest is for new tokens until they are seen again. A very small cache has no room for it.
         .hot_allocation(if settings.entries < 32 { 1.0 } else { 0.97 })
         .build()
         .expect("both capacities are set");
@@ -242,7 +246,8 @@ fn tokens<C>(settings: &CacheSettings) -> Tokens<C> {
     Cache::with_options(options, weigh, RandomState::new(), Evicted)
 }
 
-/// The capacity in bytes: a multiple of the number of shards, and so far from `usize::MAX` that sums of weights do not overflow.
+/// Returns the capacity in bytes: a multiple of the number of shards, and small enough that sums of weights do not
+/// overflow.
 fn capacity(settings: &CacheSettings) -> usize {
     settings.bytes.min(usize::MAX / 4) / SHARDS * SHARDS
 }
@@ -271,9 +276,11 @@ impl Hash for Token {
 }
 
 impl Hash for Presented<'_> {
-    /// Hashes 32 bytes, of which 16 are the signature's and effectively random: the last ones with most algorithms. ML-DSA
-    /// signatures end in counts and have 3,227 characters or more, which the first ones are among. A forged token that has the
-    /// same bytes there finds the same entry, and then differs from it.
+    /// Hashes two groups of 16 bytes, at least one of which belongs to the signature and is effectively random.
+    ///
+    /// With most algorithms it is the last group. ML-DSA signatures end in counts, but have at least 3,227 characters,
+    /// so the first group is inside them. A forged token with the same bytes finds the same entry and then fails the
+    /// full comparison.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let end = &self.0[self.0.len() - (self.0.len() / 4).min(3000)..];
         match (end.first_chunk::<16>(), end.last_chunk::<16>()) {
@@ -286,14 +293,14 @@ impl Hash for Presented<'_> {
 /// Weighs an entry in bytes.
 #[derive(Clone, Copy)]
 struct Weigh {
-    /// Keeps the number of entries within its bound.
+    /// The minimum weight, which limits the number of entries.
     least: u64,
 }
 
 impl Weigh {
     fn bytes_of<C>(token: usize) -> usize {
-        // A slot of the table, of which there may be twice as many as entries; the allocation of the claims; the token; and
-        // what the claims own, which is about as much as the payload.
+        // The table has up to two slots for each entry. The rest is the allocation of the claims, the token, and the
+        // heap data of the claims, which is about as large as the payload.
         let slots = 2 * (size_of::<Token>() + size_of::<Claims<C>>() + 48) + doorkeeper::BYTES_EACH;
         slots + Claims::<C>::HELD_BYTES + token + token / 4 * 3
     }
@@ -305,7 +312,7 @@ impl<C> Weighter<Token, Claims<C>> for Weigh {
     }
 }
 
-/// Hands out evicted entries, so that they are dropped when the lock is free again.
+/// Returns evicted entries to the caller, which drops them without holding the lock.
 #[derive(Clone)]
 struct Evicted;
 
@@ -327,7 +334,7 @@ mod tests {
     #[test]
     fn hashes_bytes_that_differ_between_signatures() {
         let hasher = RandomState::new();
-        // (length of what is signed, of the random part of the signature, of its constant end)
+        // The lengths of the signed part, of the random part of the signature, and of its constant end.
         for (signed, random, end) in [
             (400, 43, 0),
             (60, 86, 0),

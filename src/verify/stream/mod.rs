@@ -2,50 +2,54 @@
 //!
 //! # Interface
 //!
-//! A [`Pass`] goes over a payload with what the verifier [wants](Wanted). First it reads [the application's
+//! A [`Pass`] reads a payload with the [settings](Wanted) of the verifier. First it reads [the application's
 //! type](Pass::claims) `C`, if the payload fits it. Then it returns the [registered claims](Pass::registered).
 //!
 //! # Guarantee
 //!
-//! The result is that of two passes, [`plain`] and `serde_json::from_str::<C>`: the same values and the same error. There is one
-//! exception, which refuses more: `C` counts as not fitting if a claim about roles or scopes differs in case from the field that
-//! should read it (`claim_name_case`).
+//! The result equals that of two passes, [`plain`] and `serde_json::from_str::<C>`: the same values and the same error.
+//! There is one exception, which rejects more. `C` does not fit if a claim about roles or scopes differs in case from
+//! the field that should read it (`claim_name_case`).
 //!
 //! # How it works
 //!
-//! serde_json reads `C` through wrappers around the deserializer, the visitor and the map of the payload's members. A wrapper
-//! passes each call on with the same hint, and each value unchanged. On the way it notes the names of members and the values of
-//! registered claims. If `C` skips a value, the wrapper reads it instead, into the type of the plain pass.
+//! serde_json reads `C` through wrappers around the deserializer, the visitor and the map of the payload's members. A
+//! wrapper forwards each call with the same hint, and each value unchanged. It records the names of members and the
+//! values of registered claims. If `C` skips a value, the wrapper reads it into the type of the plain pass.
 //!
 //! # When it falls back
 //!
-//! A wrapper never decides that a token is bad. It notes only what it has seen to be plainly right; otherwise it sets
-//! [`Seen::doubt`], and the [`Pass`] runs the plain pass, which alone can refuse. There is doubt if
+//! A wrapper never rejects a token. It records only clearly valid values, and otherwise sets [`Seen::doubt`]. The
+//! [`Pass`] then runs the plain pass, which alone can reject. There is doubt in these cases:
 //!
-//! - a registered claim appears twice;
-//! - a name or the value of a registered claim was not noted: it has another type, or `C` reads it in a way that is not watched,
-//!   such as an `f32` (rounded), an `enum`, a newtype or a `RawValue`;
-//! - an error occurred below a member, which a type can swallow.
+//! - A registered claim appears twice.
+//! - A name or the value of a registered claim was not recorded. It has another type, or `C` reads it in a way that is
+//!   not observed: as an `f32` (rounded), an `enum`, a newtype or a `RawValue`.
+//! - An error occurred inside a member. A type can ignore such an error.
 //!
 //! The plain pass also runs if `C` does not fit, or did not read the payload as a map or a struct.
 //!
-//! # Why it is right
+//! # Why it is correct
 //!
-//! - The application's claims: `C` sees the calls and the values that serde_json makes without the wrappers. (Except that a type
-//!   which asks for anything but a map, such as a sequence, and takes a map all the same, gets it.)
-//! - The registered claims, without a fallback: the name of each member was noted, each registered claim appeared once, and each
-//!   value was noted by the conversion that the plain pass uses. `C` read all members, since serde_json fails on those that are
-//!   left.
+//! - The application's claims: `C` gets the same calls and values as without the wrappers. There is one exception: a
+//!   type that requests something else than a map, such as a sequence, but accepts a map, gets the map.
+//! - The registered claims, without a fallback: the wrapper recorded the name of each member, and each registered claim
+//!   appeared once. It recorded each value with the conversion of the plain pass. `C` read all members, because
+//!   serde_json fails if some are left.
 //!
 //! `tests.rs` and the fuzz target `stream` compare a [`Pass`] with the two passes for many types.
 //!
-//! # What it needs
+//! # Requirements
 //!
-//! serde and serde_json, and what this file imports from outside: [`Text`], a string that is borrowed if it can be;
-//! [`NumericDate`]; the check for names in another case; and the prefix of serde_json's private names. The fuzz target compiles
-//! the module with nothing else.
+//! The payload must not be nested too deeply ([`is_shallow`](super::json::is_shallow)), and must not contain a private
+//! name.
 //!
-//! The payload must not be nested too deeply ([`is_shallow`](super::json::is_shallow)), nor have a private name.
+//! The module needs only serde, serde_json and the imports of this file, because the fuzz target compiles it alone:
+//!
+//! - [`Text`], a string that is borrowed if possible
+//! - [`NumericDate`]
+//! - the check for names in another case
+//! - the prefix of serde_json's private names
 
 mod observed;
 mod plain;
@@ -68,7 +72,7 @@ use super::json::Text;
 use super::private_names::PREFIX;
 use crate::registered::NumericDate;
 
-/// One pass over a payload.
+/// A single pass over a payload.
 pub(crate) struct Pass<'e, 'de> {
     payload: &'de str,
     seen: Seen<'e, 'de>,
@@ -79,14 +83,14 @@ impl<'e, 'de> Pass<'e, 'de> {
         Self { payload, seen: Seen::new(wanted) }
     }
 
-    /// Reads the payload as the application's type, and notes the registered claims.
+    /// Reads the payload as the application's type, and records the registered claims.
     #[inline]
     pub(crate) fn claims<C>(&mut self) -> serde_json::Result<C>
     where
         C: DeserializeOwned + 'static,
     {
         let mut json = serde_json::Deserializer::from_str(self.payload);
-        // Changed in place and not passed through `?`, since moving the claims costs more than many checks.
+        // Changes the result in place instead of using `?`: moving the claims costs more than many checks.
         let mut claims = C::deserialize(Payload { json: &mut json, seen: &mut self.seen });
         if claims.is_ok()
             && let Err(error) = self.finish::<C>(json)
@@ -97,7 +101,7 @@ impl<'e, 'de> Pass<'e, 'de> {
         claims
     }
 
-    /// Checks what remains once the type has taken its claims.
+    /// Runs the checks that follow after the type has read its claims.
     fn finish<C>(
         &mut self,
         mut json: serde_json::Deserializer<serde_json::de::StrRead<'de>>,
@@ -113,7 +117,7 @@ impl<'e, 'de> Pass<'e, 'de> {
         Ok(())
     }
 
-    /// Returns the registered claims, once the payload has been read.
+    /// Returns the registered claims. Call it after [`claims`](Self::claims).
     #[inline]
     pub(crate) fn registered(&mut self) -> Result<&Registered<'de>, Malformed> {
         if !self.seen.is_certain() {
@@ -123,26 +127,26 @@ impl<'e, 'de> Pass<'e, 'de> {
     }
 }
 
-/// Returns true for types that have all claims by the names that the token has.
+/// Returns true for types that keep all claims with the names of the token.
 fn is_json<C: 'static>() -> bool {
     [TypeId::of::<Value>(), TypeId::of::<Map<String, Value>>()].contains(&TypeId::of::<C>())
 }
 
-/// What has been seen so far.
+/// The claims recorded so far.
 struct Seen<'e, 'de> {
     wanted: &'e Wanted,
     registered: Registered<'de>,
     /// The claims that the application's type reads, if it is a struct.
     fields: &'static [&'static str],
-    /// True if a claim differs in case from a usual name, and the type does not tell which claims it reads.
+    /// True if a claim differs in case from a usual name, and the type does not list its fields.
     is_respelled: bool,
     /// The registered claim whose value comes next.
     claim: Option<Claim>,
-    /// One bit for each registered claim whose name was read.
+    /// One bit for each registered claim that has appeared.
     claims: u16,
-    /// True once the members of the payload are read one by one.
+    /// True after the type has begun to read the members one by one.
     entered: bool,
-    /// True if only the plain pass can tell the registered claims.
+    /// True if the plain pass must read the registered claims.
     doubt: bool,
 }
 
@@ -160,12 +164,12 @@ impl<'e, 'de> Seen<'e, 'de> {
         }
     }
 
-    /// Returns true if all registered claims were seen, provided that the whole payload could be read.
+    /// Returns true if all registered claims were recorded, provided that the whole payload was read.
     fn is_certain(&self) -> bool {
         self.entered && !self.doubt
     }
 
-    /// Has something read with an observer. There is doubt unless it is noted, or is the end of what is read.
+    /// Calls `read` with an observer. There is doubt unless the observer records something, or the result is the end.
     #[inline]
     fn watch<T, E>(
         &mut self,
@@ -177,13 +181,13 @@ impl<'e, 'de> Seen<'e, 'de> {
         let result = read(Observer { target, seen: self, noted: &mut noted });
         self.doubt |= match &result {
             Ok(value) => !noted && !is_end(value),
-            // The type may go on as if there had been none.
+            // The type may ignore the error.
             Err(_) => true,
         };
         result
     }
 
-    /// Notes the name of a member.
+    /// Records the name of a member.
     fn name<E: de::Error>(&mut self, name: &str) -> Result<(), E> {
         self.claim = Claim::from_name(name);
         let Some(claim) = self.claim else {
@@ -196,7 +200,7 @@ impl<'e, 'de> Seen<'e, 'de> {
         Ok(())
     }
 
-    /// Looks for a claim about roles or scopes in another case.
+    /// Detects a claim about roles or scopes in another case.
     fn other_name<E: de::Error>(&mut self, name: &str) -> Result<(), E> {
         if self.fields.is_empty() {
             self.is_respelled |= is_respelled(name);
@@ -206,7 +210,7 @@ impl<'e, 'de> Seen<'e, 'de> {
         Ok(())
     }
 
-    /// Notes a string, and returns true if the claim is one.
+    /// Records a string. Returns false if the claim is not a string.
     fn text(&mut self, claim: Claim, text: Cow<'de, str>) -> bool {
         match claim {
             Claim::Issuer => self.registered.issuer = Some(Text(text)),
@@ -222,7 +226,7 @@ impl<'e, 'de> Seen<'e, 'de> {
         true
     }
 
-    /// Notes a date, and returns true if the claim is one.
+    /// Records a date. Returns false if the claim is not a date.
     fn date(&mut self, claim: Claim, date: NumericDate) -> bool {
         match claim {
             Claim::Expiry => self.registered.expiry = Some(date),
@@ -234,7 +238,7 @@ impl<'e, 'de> Seen<'e, 'de> {
     }
 }
 
-/// The payload as a whole.
+/// The deserializer of the whole payload.
 struct Payload<'j, 's, 'e, 'de> {
     json: &'j mut serde_json::Deserializer<serde_json::de::StrRead<'de>>,
     seen: &'s mut Seen<'e, 'de>,
@@ -270,14 +274,14 @@ impl<'de> Deserializer<'de> for Payload<'_, '_, '_, 'de> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
-        // serde_json itself makes a `RawValue`.
+        // serde_json itself creates a `RawValue`.
         if name.starts_with(PREFIX) {
             return self.json.deserialize_newtype_struct(name, visitor);
         }
         visitor.visit_newtype_struct(self)
     }
 
-    // These two do not read the members one by one, so that nothing is seen.
+    // These two do not read the members one by one, so nothing is recorded.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -291,7 +295,7 @@ impl<'de> Deserializer<'de> for Payload<'_, '_, '_, 'de> {
         self.json.deserialize_ignored_any(visitor)
     }
 
-    // An object fits none of these, whatever the hint.
+    // An object fits none of these hints.
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
         unit unit_struct seq tuple tuple_struct identifier
@@ -316,7 +320,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for PayloadVisitor<'_, '_, 'de, V> {
     }
 }
 
-/// The members of the payload, one by one.
+/// The map access of the payload.
 struct Members<'s, 'e, 'de, A> {
     members: A,
     seen: &'s mut Seen<'e, 'de>,

@@ -1,4 +1,4 @@
-//! The wrapper that notes the name of a member or the value of a registered claim while the application's type reads it.
+//! The wrapper that records a member name or a registered claim while the application's type reads it.
 
 use std::borrow::Cow;
 use std::fmt::{self, Formatter};
@@ -18,23 +18,23 @@ pub(super) struct Observed<'s, 'e, 'de, T> {
 pub(super) struct Observer<'s, 'e, 'de> {
     pub(super) target: Target,
     pub(super) seen: &'s mut Seen<'e, 'de>,
-    /// True once the target has been noted.
+    /// True after the target has been recorded.
     pub(super) noted: &'s mut bool,
 }
 
-/// The thing that is read.
+/// The kind of text or value that is read.
 #[derive(Clone, Copy)]
 pub(super) enum Target {
     /// The name of a member.
     Name,
-    /// The value of a registered claim that is judged.
+    /// The value of a registered claim that the verifier checks.
     Value(Claim),
-    /// An element of an array in `aud`.
+    /// An element of an `aud` array.
     Element,
 }
 
 impl<'de> Observer<'_, '_, 'de> {
-    /// `kept` is the text as it is stored.
+    /// Records a text. `kept` creates the stored copy.
     #[inline]
     fn text<E: de::Error>(&mut self, text: &str, kept: impl FnOnce() -> Cow<'de, str>) -> Result<(), E> {
         *self.noted = match self.target {
@@ -59,7 +59,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Observed<'_, '_, 'de
     }
 }
 
-/// Methods of a deserializer that keep the hint, since the value may depend on it, and wrap the visitor.
+/// Deserializer methods that wrap the visitor. They keep the hint, because the value may depend on it.
 macro_rules! observe {
     ($($method:ident)*) => {
         $(
@@ -71,7 +71,7 @@ macro_rules! observe {
     };
 }
 
-/// Methods of a deserializer that note nothing, so that the plain pass follows.
+/// Deserializer methods that record nothing, so that the plain pass follows.
 macro_rules! pass_on {
     ($($method:ident($($hint:ident: $type:ty),*))*) => {
         $(
@@ -93,7 +93,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Observed<'_, '_, 'de, D> {
         deserialize_identifier
     }
 
-    // An `f32` may be rounded.
+    // An `f32` would be rounded.
     pass_on! {
         deserialize_f32()
         deserialize_newtype_struct(name: &'static str)
@@ -104,7 +104,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Observed<'_, '_, 'de, D> {
         deserialize_enum(name: &'static str, variants: &'static [&'static str])
     }
 
-    /// The application's type skips it, so that it is read into the type of the plain pass instead.
+    /// Reads a value that the application's type skips, into the type of the plain pass.
     fn deserialize_ignored_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, D::Error> {
         let Observer { target, seen, noted } = &mut self.observer;
         **noted = match *target {
@@ -123,7 +123,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Observed<'_, '_, 'de, D> {
     }
 }
 
-/// Methods of a visitor that note nothing, so that the plain pass follows.
+/// Visitor methods that record nothing, so that the plain pass follows.
 macro_rules! hand_on {
     ($($method:ident($type:ty))*) => {
         $(
@@ -176,7 +176,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Observed<'_, '_, 'de, V> {
         if !matches!(self.observer.target, Target::Value(Claim::Audience)) {
             return self.inner.visit_seq(items);
         }
-        // An empty array is an audience, too, in which nobody is expected.
+        // An empty array is an audience that matches nobody.
         self.observer.seen.registered.audience = AudienceClaim::Nobody;
         *self.observer.noted = true;
         self.inner.visit_seq(Items { items, seen: self.observer.seen })
@@ -197,7 +197,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Observed<'_, '_, 'de, V> {
     }
 }
 
-/// The members of an `aud` array, one by one.
+/// The sequence access of an `aud` array.
 struct Items<'s, 'e, 'de, A> {
     items: A,
     seen: &'s mut Seen<'e, 'de>,

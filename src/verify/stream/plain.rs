@@ -1,4 +1,4 @@
-//! The registered claims, and the plain pass that reads them by themselves.
+//! The registered claims, and the plain pass that reads only them.
 
 use std::fmt::{self, Formatter};
 
@@ -6,15 +6,15 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 
 use super::{NumericDate, Text};
 
-/// What is looked at of the claims while they are read.
+/// The settings for reading registered claims.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
     pub(crate) audiences: Vec<String>,
-    /// Whether the claims that a token may have been revoked by are read.
+    /// True if the claims for revocation are read.
     pub(crate) identity: bool,
 }
 
-/// The registered claims as the token has them, with `aud` already compared.
+/// The registered claims of a token. Its `aud` has already been compared.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Registered<'a> {
     pub(crate) issuer: Option<Text<'a>>,
@@ -25,7 +25,7 @@ pub(crate) struct Registered<'a> {
     pub(crate) names: Names<'a>,
 }
 
-/// What a token can be revoked by, where that is wanted.
+/// The claims by which a token can be revoked, if they are [wanted](Wanted::identity).
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Names<'a> {
     pub(crate) token: Option<Text<'a>>,
@@ -34,7 +34,7 @@ pub(crate) struct Names<'a> {
     pub(crate) issued_at: Option<NumericDate>,
 }
 
-/// Whom a token is for. Of several names in one token the greatest counts.
+/// The result of comparing `aud`. If a token has several names, the greatest result counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AudienceClaim {
     #[default]
@@ -51,7 +51,7 @@ impl AudienceClaim {
     }
 }
 
-/// The claims that must not stand there twice, whether they are judged or not.
+/// The claims that must not appear twice, even if the verifier does not check them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
     Issuer,
@@ -68,7 +68,7 @@ pub(crate) enum Claim {
 impl Claim {
     #[inline]
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        // Compared byte by byte, and not one name after the other: it is asked for every member of every payload.
+        // Matching bytes is faster than comparing with each name. This runs for every member of every payload.
         let &[first, second, third] = name.as_bytes() else {
             return None;
         };
@@ -100,26 +100,26 @@ impl Claim {
         }
     }
 
-    /// Whether its value decides something.
+    /// Returns true if the verifier checks the value.
     pub(crate) fn is_judged(self, wanted: &Wanted) -> bool {
         match self {
-            // `iat` must be a number, whoever looks at it: RFC 7519, section 4.1.6.
+            // `iat` must be a number even if it is not used (RFC 7519, section 4.1.6).
             Self::Issuer | Self::Audience | Self::Expiry | Self::NotBefore | Self::IssuedAt => true,
-            // Many issuers have numbers here, which can do no harm where nothing is revoked by them.
+            // Many issuers send numbers here. They are harmless if the verifier has no revocations.
             Self::Subject | Self::TokenId | Self::Session => wanted.identity,
             Self::Confirmation => false,
         }
     }
 }
 
-/// The registered claims cannot be read.
+/// The error for registered claims that cannot be read.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Malformed {
-    /// The claim that is malformed, or appears twice. `None` if the payload is no JSON object.
+    /// The claim that is malformed or appears twice. `None` if the payload is not a JSON object.
     pub(crate) claim: Option<Claim>,
 }
 
-/// Reads the registered claims by themselves, whatever the application's type makes of the payload.
+/// Reads the registered claims without the application's type.
 pub(crate) fn plain<'a>(payload: &'a str, wanted: &Wanted) -> Result<Registered<'a>, Malformed> {
     let mut json = serde_json::Deserializer::from_str(payload);
     let mut claim = None;
@@ -152,7 +152,7 @@ impl<'de> Visitor<'de> for RegisteredVisitor<'_> {
             };
             let bit = 1 << claim as u16;
             if seen & bit != 0 {
-                return Err(de::Error::custom("a claim stands there twice"));
+                return Err(de::Error::custom("a claim appears twice"));
             }
             seen |= bit;
             if !claim.is_judged(self.wanted) {
@@ -180,7 +180,7 @@ impl<'de> Visitor<'de> for RegisteredVisitor<'_> {
     }
 }
 
-/// Reads `aud` and compares it on the way, so that nothing has to be kept.
+/// Compares `aud` while reading it, so that it is not stored.
 pub(crate) struct AudienceSeed<'e>(pub(crate) &'e [String]);
 
 impl<'de> DeserializeSeed<'de> for AudienceSeed<'_> {
