@@ -290,7 +290,7 @@ async fn a_provider_that_is_away_is_told_of_until_it_is_back() {
     assert_eq!(
         log.take(),
         " WARN tower_jwt_auth: the keys could not be fetched provider=\"https://id.example.com/jwks.json\" failures=1 \
-         serve_on=false cause=\"https://id.example.com/jwks.json: it could not be fetched: down\"\n"
+         serve_on=false cause=\"cannot fetch `https://id.example.com/jwks.json`: the request failed: down\"\n"
     );
 
     provider.serve(&["k1", "k2"]);

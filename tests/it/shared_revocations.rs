@@ -824,9 +824,9 @@ fn root_certificates_are_checked() {
     use crate::keys::fixture;
     use tower_jwt_auth::revocation::RedisStore;
 
-    let none = "the certificates cannot be read: there is none in PEM; \
+    let none = "the certificates cannot be read: no certificate in PEM found; \
                 it needs to begin with `-----BEGIN CERTIFICATE-----`";
-    let damaged = "the certificates cannot be read: one of them is damaged; copy it again";
+    let damaged = "the certificates cannot be read: a certificate is damaged; copy it again";
     let url = "invalid Redis URL: root certificates need a `rediss://` URL";
     let ca = fixture("tls-ca.pem");
     let other = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned();

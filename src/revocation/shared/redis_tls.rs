@@ -31,9 +31,11 @@ pub(super) fn with_root_certificates(client: &Client, pem: &[u8]) -> Result<Clie
         );
     }
     if CertificateDer::from_pem_slice(pem).is_err() {
-        return Err(malformed("there is none in PEM; it needs to begin with `-----BEGIN CERTIFICATE-----`"));
+        return Err(malformed(
+            "no certificate in PEM found; it needs to begin with `-----BEGIN CERTIFICATE-----`",
+        ));
     }
     let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.to_vec()) };
     Client::build_with_tls(client.get_connection_info().clone(), certificates)
-        .map_err(|_| malformed("one of them is damaged; copy it again"))
+        .map_err(|_| malformed("a certificate is damaged; copy it again"))
 }
