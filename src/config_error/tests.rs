@@ -182,9 +182,9 @@ fn each_problem_has_a_kind_and_a_text() {
             "invalid URL `https://id.example.com`: it has a query",
         ),
         (
-            ConfigProblem::InvalidRedisUrl { needed: "it needs to be as in redis://host:6379" },
+            ConfigProblem::InvalidRedisUrl { needed: "it needs the form redis://host:6379" },
             Kind::InvalidUrl,
-            "invalid Redis URL: it needs to be as in redis://host:6379",
+            "invalid Redis URL: it needs the form redis://host:6379",
         ),
         (
             ConfigProblem::InvalidName { of: "a scheme", name: "a\tb".to_owned() },
