@@ -1,3 +1,3 @@
-//! Descriptions for the metrics (feature `metrics`), whose names are in [the crate's documentation](crate#logs-and-measurements).
+//! Descriptions for the metrics (feature `metrics`). The [crate docs](crate#logs-and-measurements) list their names.
 
 pub use crate::observe::describe_metrics;
