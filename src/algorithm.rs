@@ -79,7 +79,9 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// All algorithms that this version of the crate supports. Not every [back end](crate#features) has all of them.
+    /// All algorithms of this version of the crate.
+    ///
+    /// Not every [back end](crate#features) supports all of them.
     pub const ALL: &[Self] = &[
         Self::HS256,
         Self::HS384,
@@ -200,7 +202,9 @@ impl<'de> Deserialize<'de> for Algorithm {
     }
 }
 
-/// The error for an unknown algorithm name, or for an algorithm that another library does not support.
+/// The error for an unknown algorithm name.
+///
+/// Conversions also return it for an algorithm that the other library does not support.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownAlgorithm {
     name: String,

@@ -25,7 +25,9 @@ impl<'a> Head<'a> {
         self.method
     }
 
-    /// Returns the URI as the layer sees it. Inside axum's `nest` the prefix is missing from the path.
+    /// Returns the URI as the layer sees it.
+    ///
+    /// Inside axum's `nest` the prefix is missing from the path.
     #[must_use]
     pub fn uri(&self) -> &'a Uri {
         self.uri

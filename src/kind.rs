@@ -16,11 +16,11 @@ use std::fmt::{self, Display, Formatter};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthErrorKind {
-    /// The request carries no credential, or one of a scheme that the verifier does not offer.
+    /// The request has no credential, or one with a scheme that is not offered.
     ///
     /// Answered with 401, without an error code.
     MissingCredential,
-    /// The credential is empty, or does not have the form that its [`TokenSource`](crate::TokenSource) requires.
+    /// The credential is empty or malformed for its [`TokenSource`](crate::TokenSource).
     ///
     /// The form of a bearer token is in [RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1).
     ///
@@ -79,7 +79,9 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     WrongIssuer,
-    /// `aud` is missing or has no expected audience. Also if the token has `aud` and the verifier expects no audience.
+    /// `aud` is missing or has no expected audience.
+    ///
+    /// Also if the token has `aud` and the verifier expects no audience.
     ///
     /// Answered with 401 `invalid_token`.
     WrongAudience,
@@ -87,7 +89,7 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     WrongClaim,
-    /// The token is bound to a key of the client (`cnf`), but was presented as a plain bearer token.
+    /// The token is bound to a key (`cnf`), but was sent as a plain bearer token.
     ///
     /// Answered with 401 `invalid_token`.
     SenderConstrained,
@@ -107,7 +109,9 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     Revoked,
-    /// The token is unknown or inactive, for example an opaque token that introspection rejects, or an unknown API key.
+    /// The token is unknown or inactive.
+    ///
+    /// Examples are an opaque token that introspection rejects, and an unknown API key.
     ///
     /// For [custom verifiers](#custom-verifiers-and-policies).
     ///
@@ -138,13 +142,17 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 503.
     PrincipalUnavailable,
-    /// The token could not be checked: a service such as an introspection endpoint or a database failed or timed out.
+    /// The token could not be checked at this time.
+    ///
+    /// A service such as an introspection endpoint or a database failed or timed out.
     ///
     /// For [custom verifiers and policies](#custom-verifiers-and-policies).
     ///
     /// Answered with 503.
     Unavailable,
-    /// Claims are needed, but there is no [`JwtAuthLayer`](crate::JwtAuthLayer). This is a bug in the application.
+    /// Claims are needed, but there is no [`JwtAuthLayer`](crate::JwtAuthLayer).
+    ///
+    /// This is a bug in the application.
     ///
     /// Answered with 500.
     MissingLayer,

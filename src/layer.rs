@@ -178,10 +178,10 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
         self.set(|gate| gate.lets_pass = LetsPass::Everybody)
     }
 
-    /// Passes requests without reading their credential if `passes` returns true, for example health checks.
+    /// Passes matching requests unread, for example health checks.
     ///
-    /// They have no claims, as if they had come without a credential. A [`RequireLayer`](crate::RequireLayer) or an
-    /// extractor of `Claims<C>` inside rejects them.
+    /// If `passes` returns true, the request has no claims, as if it had come without a credential. A
+    /// [`RequireLayer`](crate::RequireLayer) or an extractor of `Claims<C>` inside rejects it.
     ///
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
@@ -229,10 +229,10 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
         })
     }
 
-    /// Uses the credential of the first token source that has one, and ignores the others.
+    /// Uses the credential of the first token source that has one.
     ///
-    /// By default a request with two credentials is rejected with 400. Browsers send cookies by themselves, so a script
-    /// that also sends the header would always be rejected.
+    /// The others are ignored. By default a request with two credentials is rejected with 400. Browsers send cookies by
+    /// themselves, so a script that also sends the header would always be rejected.
     ///
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims, TokenSource};
@@ -273,7 +273,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
         self.set(|gate| gate.prefers_first_source = true)
     }
 
-    /// Removes the credential from the request, so that the inner service cannot log or forward it.
+    /// Removes the credential, so that the inner service cannot log or forward it.
     ///
     /// - Everything else in the same place stays, such as other cookies and parameters.
     /// - All sources of the layer are covered, also those that were not read or were ignored.
@@ -306,9 +306,9 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
         self.challenge(|settings| settings.set_realm(realm))
     }
 
-    /// Sets the scopes in the challenge of a 401, separated by spaces. By default there are none.
+    /// Sets the scopes in the challenge of a 401. By default there are none.
     ///
-    /// They tell a client which scopes to request
+    /// The scopes are separated by spaces. They tell a client which scopes to request
     /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)). To require scopes, use
     /// [`require`](Self::require).
     ///
@@ -341,7 +341,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
         Ok(self.set(|gate| gate.settings = Some(settings)))
     }
 
-    /// Sets the type that creates the responses for rejections. The default is [`EmptyBody`].
+    /// Sets the type that creates the rejections. The default is [`EmptyBody`].
     ///
     /// For a closure use [`reject_with`](Self::reject_with). The type also creates the bodies for rejections from
     /// inside: by handlers, by extractors, and by a [`RequireLayer`](crate::RequireLayer) or

@@ -20,7 +20,7 @@ use crate::kind::AuthErrorKind;
 use crate::observe::About;
 use crate::reject::{self, EmptyBody, Reject};
 
-/// Looks up the application's user for a verified token, and inserts it into the request's extensions.
+/// Looks up the application's user for a verified token.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -75,7 +75,8 @@ use crate::reject::{self, EmptyBody, Reject};
 /// # }
 /// ```
 ///
-/// The layer belongs inside a [`JwtAuthLayer`](crate::JwtAuthLayer). The function gets the claims and returns a future
+/// The layer inserts the user into the request's extensions. It belongs inside a
+/// [`JwtAuthLayer`](crate::JwtAuthLayer). The function gets the claims and returns a future
 /// with one of these results:
 ///
 /// | result | response |

@@ -14,10 +14,11 @@ use http::{HeaderValue, Method, Response, StatusCode};
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
-/// The response future of [`JwksService`](crate::issue::JwksService) and
-/// [`ProtectedResourceService`](crate::resource_metadata::ProtectedResourceService).
+/// The response future of services with a public JSON document.
 ///
-/// It is ready at once and cannot fail.
+/// These are [`JwksService`](crate::issue::JwksService) and
+/// [`ProtectedResourceService`](crate::resource_metadata::ProtectedResourceService). The future is ready at once and
+/// cannot fail.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct JsonFuture(Ready<Result<Response<String>, Infallible>>);

@@ -69,7 +69,7 @@ struct Metadata {
 }
 
 impl ProtectedResource {
-    /// Creates the metadata for the API with this resource identifier, which is its URL.
+    /// Creates the metadata for the API with this resource identifier (its URL).
     ///
     /// The identifier is also the audience of its tokens, if the provider supports `resource`
     /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)). The [crate docs](crate) list the providers.
@@ -113,7 +113,9 @@ impl ProtectedResource {
         Ok(self)
     }
 
-    /// Sets the scopes that a client may request, separated by spaces. By default none are listed.
+    /// Sets the scopes that a client may request. By default none are listed.
+    ///
+    /// The scopes are separated by spaces.
     ///
     /// # Errors
     ///
@@ -140,17 +142,18 @@ impl ProtectedResource {
         Ok(self)
     }
 
-    /// Returns the identifier. Pass it to [`JwtVerifier::audience`](crate::JwtVerifier::audience) if it is the
-    /// audience.
+    /// Returns the identifier.
+    ///
+    /// Pass it to [`JwtVerifier::audience`](crate::JwtVerifier::audience) if tokens name it as their audience.
     #[must_use]
     pub fn identifier(&self) -> &str {
         &self.metadata.resource
     }
 
-    /// Returns the URL of the metadata, for
-    /// [`JwtAuthLayer::resource_metadata`](crate::JwtAuthLayer::resource_metadata).
+    /// Returns the URL of the metadata.
     ///
-    /// It is `/.well-known/oauth-protected-resource`, followed by the path of the identifier
+    /// Pass it to [`JwtAuthLayer::resource_metadata`](crate::JwtAuthLayer::resource_metadata). It is
+    /// `/.well-known/oauth-protected-resource`, followed by the path of the identifier
     /// ([RFC 9728, section 3.1](https://www.rfc-editor.org/rfc/rfc9728#section-3.1)).
     #[must_use]
     pub fn metadata_url(&self) -> String {
@@ -176,9 +179,9 @@ impl ProtectedResource {
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
-/// Serves the metadata of a [`ProtectedResource`]. Created by [`ProtectedResource::service`].
+/// The service that [`ProtectedResource::service`] creates.
 ///
-/// It answers `GET` and `HEAD` with the JSON, and also answers `OPTIONS`.
+/// It answers `GET` and `HEAD` with the metadata as JSON, and also answers `OPTIONS`.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ProtectedResourceService {

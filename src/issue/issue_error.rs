@@ -22,7 +22,7 @@ pub enum IssueErrorKind {
     ReservedClaim,
     /// The claims have two members of the same name.
     DuplicateClaim,
-    /// A member of the claims, at any depth, has a name that begins with `$serde_json::private::`.
+    /// A member at any depth has a name that begins with `$serde_json::private::`.
     ///
     /// serde_json may read it as another value, so a [`JwtVerifier`](crate::JwtVerifier) rejects the token.
     ReservedName,

@@ -48,7 +48,9 @@ impl IssuedToken {
         self.token
     }
 
-    /// Returns the `jti`: 128 random bits in base64url, unique to this token. Keep it to revoke the token later.
+    /// Returns the `jti`. Keep it to revoke the token later.
+    ///
+    /// It is 128 random bits in base64url, unique to this token.
     #[must_use]
     pub fn jti(&self) -> &str {
         &self.jti

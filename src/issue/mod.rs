@@ -83,7 +83,9 @@ struct Settings {
 const LATEST: u64 = 253_402_300_799;
 
 impl TokenIssuer {
-    /// Creates an issuer with this name and signing key. The name is usually an `https` URL.
+    /// Creates an issuer with this name and signing key.
+    ///
+    /// The name is usually an `https` URL.
     pub fn new(key: SigningKey, issuer: impl Into<String>) -> Self {
         let settings = Settings {
             issuer: issuer.into(),
@@ -282,7 +284,9 @@ impl TokenIssuer {
         self.keys.add(key, since_epoch(signs_from), self.now(), self.settings.lifetime)
     }
 
-    /// Removes a key at once, before its tokens have expired. Use it when a key was stolen.
+    /// Removes a key at once, before its tokens have expired.
+    ///
+    /// Use it when a key was stolen.
     ///
     /// Verifiers reject its tokens once they have fetched the keys again. A `RemoteKeys` does so within five minutes,
     /// or at once after `purge`. If the removed key is the one that signs, the next one signs from now on.

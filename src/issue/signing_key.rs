@@ -146,7 +146,7 @@ impl SigningKey {
         self.algorithm
     }
 
-    /// Returns the key that verifies its signatures: the public key, or the secret itself.
+    /// Returns the verifying key: the public key, or the secret itself.
     #[must_use]
     pub fn verifying_key(&self) -> Key {
         self.verifying.clone().forgetful()

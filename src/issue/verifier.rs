@@ -6,7 +6,7 @@ use super::TokenIssuer;
 use crate::verify::{JwtVerifier, KeyIssuer, KeySource, KeysRef};
 
 impl TokenIssuer {
-    /// Creates a verifier in the same process that trusts this issuer's keys, also after a rotation.
+    /// Creates a verifier that trusts this issuer's keys, also after a rotation.
     ///
     /// It requires the issuer and one of the audiences, and `at+jwt` if the issuer creates only access tokens. It uses
     /// the issuer's clock.

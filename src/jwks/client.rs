@@ -80,7 +80,9 @@ pub trait HttpClient: Send + Sync {
     /// - No timeout is needed: the caller drops the future when its own timeout ends.
     fn fetch(&self, request: Request<Vec<u8>>, limit: usize) -> ClientFuture;
 
-    /// Returns true if URLs with `http://` are allowed for hosts other than this machine. The default is false.
+    /// Returns true if `http://` is allowed for hosts other than this machine.
+    ///
+    /// The default is false.
     ///
     /// # Security
     ///

@@ -38,7 +38,7 @@ pub struct HttpsClient {
 }
 
 impl HttpsClient {
-    /// Creates a client that trusts the certificate authorities of the operating system.
+    /// Creates a client with the trusted certificates of the operating system.
     ///
     /// Minimal container images often have none. Each `https` fetch then fails with an error that says so, while plain
     /// `http` to this machine works. Install the package `ca-certificates`, or use

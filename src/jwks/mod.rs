@@ -35,7 +35,7 @@ use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
 use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySet, KeySource, KeysRef, Refresh};
 
-/// Signing keys that are fetched from an OpenID provider and refreshed in the background.
+/// Signing keys of an OpenID provider, fetched and refreshed in the background.
 ///
 #[cfg_attr(feature = "remote-keys", doc = "```")]
 #[cfg_attr(not(feature = "remote-keys"), doc = "```ignore")]
@@ -174,7 +174,7 @@ impl RemoteKeys {
         self.set(|settings| settings.rules = rules)
     }
 
-    /// Sets keys to use until the first fetch, for example from a file shipped with the application.
+    /// Sets keys to use until the first fetch, for example from a file.
     ///
     /// The [outage limit](Self::outage_limit) applies to them as if they had been fetched at the start. With a seed,
     /// [`ready`](Self::ready) and [`is_ready`](Self::is_ready) say nothing about the provider.
@@ -183,7 +183,7 @@ impl RemoteKeys {
         self.set(|settings| settings.seed = keys)
     }
 
-    /// Sets the limits for the interval between refreshes. Defaults: one minute and one hour.
+    /// Sets the limits for the refresh interval. Defaults: one minute and one hour.
     ///
     /// The provider's `Cache-Control` decides within these limits. Without one, the interval is ten minutes. Up to a
     /// fifth is subtracted at random. A key that the provider withdraws is used for at most this long, unless there is
@@ -224,9 +224,10 @@ impl RemoteKeys {
         self.set(|settings| settings.schedule.cooldown = cooldown)
     }
 
-    /// Sets the limits for the backoff after failed attempts. Defaults: one second and five minutes.
+    /// Sets the limits for the backoff. Defaults: one second and five minutes.
     ///
-    /// The delay starts at `floor` and doubles up to `ceiling`. Up to half is subtracted at random.
+    /// After a failed attempt the delay starts at `floor` and doubles up to `ceiling`. Up to half is subtracted at
+    /// random.
     #[must_use]
     pub fn retry_between(self, floor: Duration, ceiling: Duration) -> Self {
         self.set(|settings| {
@@ -270,7 +271,9 @@ impl RemoteKeys {
         self.set(|settings| settings.max_waiting = requests)
     }
 
-    /// Sets the maximum size of the discovery document and of the JWK set. The default is 512 KiB.
+    /// Sets the maximum size of a fetched document. The default is 512 KiB.
+    ///
+    /// It applies to the discovery document and to the JWK set.
     ///
     /// A larger document makes the attempt fail.
     #[must_use]

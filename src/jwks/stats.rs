@@ -44,9 +44,9 @@ impl RemoteKeysStats {
         self.unknown_keys
     }
 
-    /// Returns the number of tokens that needed newer keys but were answered at once because of the cooldown.
+    /// Returns the number of tokens that started no fetch because of the cooldown.
     ///
-    /// Their key was not held, or had not signed them.
+    /// Their key was not held, or had not signed them. They were answered at once.
     #[must_use]
     pub fn cooldown_hits(&self) -> u64 {
         self.cooldown_hits
@@ -74,9 +74,9 @@ impl RemoteKeysStats {
         self.skipped
     }
 
-    /// Returns the time since the provider last confirmed the held keys. `None` if no keys are held.
+    /// Returns the time since the provider last confirmed the held keys.
     ///
-    /// For a [seed](super::RemoteKeys::seed) the time counts from its configuration.
+    /// `None` if no keys are held. For a [seed](super::RemoteKeys::seed) the time counts from its configuration.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         self.age

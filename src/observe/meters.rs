@@ -26,7 +26,9 @@ const STALE_USES: &str = "jwt_auth_jwks_stale_uses_total";
 const REVOCATIONS: &str = "jwt_auth_revocations";
 const STORE_CALLS: &str = "jwt_auth_revocation_store_calls_total";
 
-/// Describes the metrics and their units to the installed recorder, for example for Prometheus's `HELP` lines.
+/// Describes the metrics and their units to the installed recorder.
+///
+/// Prometheus shows the descriptions in `HELP` lines.
 ///
 /// Call it once, after you have installed the recorder. The metrics are recorded without it as well.
 pub fn describe_metrics() {

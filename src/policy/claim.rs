@@ -44,7 +44,7 @@ pub trait HasClaim {
     /// Returns the claim with this name, if the token has it.
     fn claim(&self, name: &str) -> Option<&Value>;
 
-    /// Returns true if there is a claim whose name differs only in case, such as `Roles` for `roles`.
+    /// Returns true if a claim's name differs only in case, like `Roles` for `roles`.
     ///
     /// A rule that does not find its claim then rejects the request, and so does its [`not`](Rule::not).
     ///
@@ -151,7 +151,6 @@ impl<const N: usize> From<[&str; N]> for ClaimPath {
 }
 
 /// Requires a claim with this value, or an array that contains it.
-///
 ///
 /// ```
 /// use serde_json::Value;

@@ -99,7 +99,7 @@ impl<C, P: Policy<C> + ?Sized> Policy<C> for Arc<P> {
     }
 }
 
-/// Permits every request that has valid claims: the default policy of a [`JwtAuthLayer`](crate::JwtAuthLayer).
+/// Permits every request with valid claims. The default of [`JwtAuthLayer`](crate::JwtAuthLayer).
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "it is written as a value and has no settings")]
 pub struct Anyone;

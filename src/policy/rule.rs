@@ -34,12 +34,16 @@ impl<P> Rule<P> {
         Self { policy, scopes, needed: OnceLock::new() }
     }
 
-    /// Requires both rules. The second one is checked only if the first one permits the request.
+    /// Requires both rules.
+    ///
+    /// The second one is checked only if the first one permits the request.
     pub fn and<Q>(self, other: Rule<Q>) -> Rule<And<P, Q>> {
         Rule::naming(And(self.policy, other.policy), union(self.scopes, other.scopes))
     }
 
-    /// Requires one of the rules. The second one is checked only if the first one does not permit the request.
+    /// Requires one of the rules.
+    ///
+    /// The second one is checked only if the first one does not permit the request.
     pub fn or<Q>(self, other: Rule<Q>) -> Rule<Or<P, Q>> {
         Rule::naming(Or(self.policy, other.policy), union(self.scopes, other.scopes))
     }
@@ -62,7 +66,7 @@ impl<P> Rule<P> {
         Rule::new(Not(self.policy))
     }
 
-    /// Erases the type of the policy, for rules from a configuration or in a collection.
+    /// Erases the type of the policy, for rules from a configuration or a collection.
     ///
     /// ```
     /// use serde_json::Value;

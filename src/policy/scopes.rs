@@ -41,7 +41,7 @@ pub trait HasScope {
     /// Returns true if the claims include this one scope.
     fn has_scope(&self, scope: &str) -> bool;
 
-    /// Returns the name of a claim that should contain scopes, but has an unreadable form.
+    /// Returns the name of a scope claim that has an unreadable form.
     ///
     /// A rule that does not find its scope then rejects the request, and so does its [`not`](Rule::not). The default is
     /// `None`, which is right for [`Scopes`]: the verifier rejects tokens that it cannot read.
@@ -103,7 +103,7 @@ impl HasScope for Map<String, Value> {
 /// The names of scope claims: RFC 8693, section 4.2; Entra ID and Okta.
 const CLAIMS: [&str; 2] = ["scope", "scp"];
 
-/// The scopes of a token, for a field of a claims type: `scope`, or `scp` with Entra ID and Okta.
+/// The scopes of a token, for a field of a claims type.
 ///
 /// ```
 /// use tower_jwt_auth::policy::Scopes;
@@ -118,7 +118,7 @@ const CLAIMS: [&str; 2] = ["scope", "scp"];
 /// # }
 /// ```
 ///
-/// It deserializes from:
+/// The field is `scope`, or `scp` with Entra ID and Okta. It deserializes from:
 ///
 /// - a string with U+0020 as the only separator
 ///   ([RFC 6749, section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)),

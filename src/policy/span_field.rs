@@ -8,8 +8,7 @@ use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::head::Head;
 
-/// Records a value from the claims in the current `tracing` span, such as the user ID. Permits everything.
-///
+/// Records a value from the claims in the current `tracing` span.
 ///
 /// ```
 /// use tower_jwt_auth::policy::{scope, span_field};
@@ -26,8 +25,9 @@ use crate::head::Head;
 /// # }
 /// ```
 ///
-/// The span is that of an outer layer, such as tower-http's `TraceLayer`. It must declare the field as empty. Otherwise
-/// nothing is recorded. Put this rule first, so that it also records requests that a later rule rejects.
+/// The rule permits everything. The span is that of an outer layer, such as tower-http's `TraceLayer`. It must declare
+/// the field as empty. Otherwise nothing is recorded. Put this rule first, so that it also records requests that a
+/// later rule rejects.
 ///
 /// This is the only way in which the crate logs values that are known only from a token.
 pub fn span_field<C, F, T>(name: &'static str, value: F) -> Rule<SpanField<C, F>>
@@ -53,7 +53,7 @@ where
     fn check(&self, claims: &Claims<C>, _: Head<'_>) -> Result<(), AuthError> {
         let span = Span::current();
         if span.has_field(self.name) {
-            // As a string, so that subscribers escape it: an attacker may have chosen the value.
+            // Recorded as a string, so that subscribers escape it: an attacker may have chosen the value.
             span.record(self.name, (self.value)(claims).to_string().as_str());
         }
         Ok(())

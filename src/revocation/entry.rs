@@ -64,8 +64,7 @@ impl Revocation {
         Self::new(issuer, Target::Session { sid: sid.into() }, last_expiry)
     }
 
-    /// Revokes a subject's tokens up to a time, like
-    /// [`revoke_subject`](crate::revocation::Revocations::revoke_subject).
+    /// Revokes a subject's tokens, like [`revoke_subject`](crate::revocation::Revocations::revoke_subject).
     #[must_use]
     pub fn subject(
         issuer: impl Into<String>,

@@ -152,7 +152,9 @@ impl Revocations {
         self.link.as_ref().map_or(RevocationWrite::NO_STORE, |link| link.record(revocation))
     }
 
-    /// Returns the number of entries. It may include expired ones, which later revocations remove.
+    /// Returns the number of entries.
+    ///
+    /// It may include expired ones, which later revocations remove.
     #[must_use]
     pub fn len(&self) -> usize {
         self.list.len()

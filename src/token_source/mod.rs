@@ -114,7 +114,9 @@ impl TokenSource {
         Self::at(Place::Header { name, scheme: None })
     }
 
-    /// Reads a header that contains a scheme and the token, like `Authorization`. The scheme may be in any case.
+    /// Reads a header that contains a scheme and the token, like `Authorization`.
+    ///
+    /// The scheme may be in any case.
     ///
     /// The challenge still names the schemes that the [verifier offers](crate::Verify::challenges), `Bearer` by
     /// default. If the verifier offers the scheme, [`authorization`](Self::authorization) reads it already.
@@ -122,7 +124,7 @@ impl TokenSource {
         Self::at(Place::Header { name, scheme: Some(scheme.as_str().into()) })
     }
 
-    /// Reads a cookie. An empty one counts as none, since many sign-outs leave an empty cookie.
+    /// Reads a cookie. An empty one counts as none.
     ///
     #[cfg_attr(feature = "axum", doc = "```")]
     #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
@@ -140,8 +142,8 @@ impl TokenSource {
     /// # Ok(())
     /// # }
     /// ```
-    /// Browsers store cookies of up to 4,096 bytes, and most
-    /// [ML-DSA tokens](crate::Algorithm#size-of-ml-dsa-tokens) are longer. See
+    /// Many sign-outs leave an empty cookie, so it counts as no credential. Browsers store cookies of up to 4,096
+    /// bytes, and most [ML-DSA tokens](crate::Algorithm#size-of-ml-dsa-tokens) are longer. See
     /// [RFC 6265, section 4.2](https://www.rfc-editor.org/rfc/rfc6265#section-4.2).
     ///
     /// # Security
@@ -180,7 +182,9 @@ impl TokenSource {
         Self::at(Place::Query(name.into()))
     }
 
-    /// Reads the subprotocols of a WebSocket handshake. Browsers cannot send other headers with it.
+    /// Reads the subprotocols of a WebSocket handshake.
+    ///
+    /// Browsers cannot send other headers with it.
     ///
     /// See [RFC 6455, section 11.3.4](https://www.rfc-editor.org/rfc/rfc6455#section-11.3.4). With the marker `bearer`
     /// the token is either in an entry `bearer.<token>`, or the entry after `bearer`:

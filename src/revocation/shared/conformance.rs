@@ -9,10 +9,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use super::store::{RevocationPage, RevocationStore};
 use crate::revocation::Revocation;
 
-/// Checks that your store keeps the contract of [`RevocationStore`], for use in its tests.
+/// Checks that a store keeps the contract of [`RevocationStore`].
 ///
-/// Each call of `connect` returns another process's connection to the same store. The store must be empty at first. The
-/// check takes some seconds.
+/// Use it in the tests of your store. Each call of `connect` returns another process's connection to the same store.
+/// The store must be empty at first. The check takes some seconds.
 ///
 /// # Panics
 ///

@@ -109,11 +109,11 @@ impl SharedRevocations {
         }
     }
 
-    /// Sets how long the list is used while the store cannot be read. The default is one minute.
+    /// Sets how long the list is used during an outage. The default is one minute.
     ///
-    /// Afterwards, tokens that are not on the list get 503: they may have been revoked. The time counts from the last
-    /// complete read and includes time in which the machine sleeps. Values below 2 s count as 2 s, since a store
-    /// without news may be read only once a second.
+    /// If the store cannot be read for longer, tokens that are not on the list get 503: they may have been revoked. The
+    /// time counts from the last complete read and includes time in which the machine sleeps. Values below 2 s count as
+    /// 2 s, since a store without news may be read only once a second.
     pub fn outage_limit(mut self, limit: Duration) -> Self {
         self.outage_limit = limit.max(Duration::from_secs(2));
         self
@@ -256,10 +256,11 @@ impl Revocations {
         })
     }
 
-    /// Returns true if the list is up to date. Use it in a readiness probe. Always true without a store.
+    /// Returns true if the list is up to date. Use it in a readiness probe.
     ///
-    /// It is about revocations by other processes. Those of this process may still wait for a store that can be read
-    /// but not written. Check [`oldest_waiting`](SharedRevocationsStats::oldest_waiting) for that.
+    /// It is always true without a store. It is about revocations by other processes. Those of this process may still
+    /// wait for a store that can be read but not written. Check
+    /// [`oldest_waiting`](SharedRevocationsStats::oldest_waiting) for that.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.link.as_ref().is_none_or(|link| link.is_current())

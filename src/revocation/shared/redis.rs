@@ -103,10 +103,11 @@ const BEYOND_EXPIRY: u64 = 3600;
 const FIELD: &[u8] = b"revocation";
 
 impl RedisStore {
-    /// Creates a store for the Redis server at this URL: `redis://user:password@host:port/database`.
+    /// Creates a store for the Redis server at this URL.
     ///
-    /// Only the host is required. The default port is 6379, and the default database is 0. `valkey://` and `valkeys://`
-    /// are accepted too. The store connects later, when it is used.
+    /// The form is `redis://user:password@host:port/database`. Only the host is required. The default port is 6379, and
+    /// the default database is 0. `valkey://` and `valkeys://` are accepted too. The store connects later, when it is
+    /// used.
     ///
     /// `rediss://` uses TLS by rustls and needs the feature `redis-tls`. The store trusts the certificate authorities
     /// of the operating system, or the ones that you pass to `root_certificates`. It needs a default

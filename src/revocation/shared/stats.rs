@@ -14,21 +14,24 @@ pub struct SharedRevocationsStats {
 }
 
 impl SharedRevocationsStats {
-    /// Returns the time since the list contained everything in the store, if it ever did.
+    /// Returns the time since the list was last complete, if it ever was.
     ///
-    /// It is hardly more than a second, except during an outage of the store.
+    /// A complete list contains everything in the store. The time is hardly more than a second, except during an outage
+    /// of the store.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         self.age
     }
 
-    /// Returns the number of entries of this process that the store has not confirmed yet.
+    /// Returns the number of this process's entries that are not confirmed yet.
     #[must_use]
     pub fn waiting(&self) -> u64 {
         self.waiting
     }
 
-    /// Returns how long the oldest of them has waited. If it is long, other processes do not know these revocations.
+    /// Returns how long the oldest of them has waited.
+    ///
+    /// If it is long, other processes do not know these revocations.
     #[must_use]
     pub fn oldest_waiting(&self) -> Option<Duration> {
         self.oldest_waiting
@@ -46,7 +49,9 @@ impl SharedRevocationsStats {
         self.failed_writes
     }
 
-    /// Returns the error of the last read, or else of the last write. `None` after successful attempts.
+    /// Returns the error of the last read, or else of the last write.
+    ///
+    /// `None` after successful attempts.
     #[must_use]
     pub fn last_error(&self) -> Option<Arc<dyn Error + Send + Sync>> {
         self.last_error.clone()

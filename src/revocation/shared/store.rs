@@ -93,13 +93,17 @@ pub struct RevocationPage {
 }
 
 impl RevocationPage {
-    /// Creates the last page. It includes the entry that was newest when the read began, or a later one.
+    /// Creates the last page.
+    ///
+    /// It ends with the entry that was newest when the read began, or with a later one.
     #[must_use]
     pub fn last(revocations: Vec<Revocation>, next_position: String) -> Self {
         Self { revocations, next_position, has_more: false }
     }
 
-    /// Creates a page before the last one. There may be more entries from `next_position` on.
+    /// Creates a page before the last one.
+    ///
+    /// There may be more entries from `next_position` on.
     #[must_use]
     pub fn with_more(revocations: Vec<Revocation>, next_position: String) -> Self {
         Self { revocations, next_position, has_more: true }
