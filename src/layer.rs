@@ -261,8 +261,8 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     ///
     /// A request can then carry two identities, and only this layer knows which one counts.
     ///
-    /// - An attacker who can add a credential of higher precedence to another user's requests chooses the account, for
-    ///   example with a cookie set from a sibling domain. The user's data can then end up in the attacker's account.
+    /// - An attacker who can add a credential of higher precedence to another user's requests chooses the account. An
+    ///   example is a cookie set from a sibling domain. The user's data can then end up in the attacker's account.
     ///   Put sources first that a browser sends only from a script, such as `Authorization`. Give cookies a name with
     ///   the prefix `__Host-`.
     /// - A proxy, log or rate limiter that reads another source sees another user. Set

@@ -116,16 +116,17 @@ struct Settings {
 impl RemoteKeys {
     /// Fetches the keys of an issuer, found through its discovery document.
     ///
-    /// The discovery document is looked for as [OpenID Connect Discovery 1.0, section 4][oidc] says, then as [RFC 8414,
-    /// section 3](https://www.rfc-editor.org/rfc/rfc8414#section-3) says. It must name exactly this issuer. A verifier
-    /// with these keys requires this issuer of tokens, unless you set another one.
+    /// The client looks in the place of [OpenID Connect Discovery 1.0, section 4][oidc], then in that of
+    /// [RFC 8414, section 3][rfc8414]. The document must name exactly this issuer. A verifier with these keys requires
+    /// this issuer of tokens, unless you set another one.
     ///
     /// [oidc]: https://openid.net/specs/openid-connect-discovery-1_0.html
+    /// [rfc8414]: https://www.rfc-editor.org/rfc/rfc8414#section-3
     ///
     /// # Errors
     ///
-    /// Returns an error if the issuer is not an `https` URL or a URL of this machine. Also if it has a query, a
-    /// fragment or a user name.
+    /// - The issuer is not an `https` URL or a URL of this machine.
+    /// - It has a query, a fragment or a user name.
     pub fn discover(issuer: &str) -> Result<Self, ConfigError> {
         Self::discover_with(issuer, HttpsClient::new())
     }
@@ -294,7 +295,7 @@ impl RemoteKeys {
     /// ```
     /// use tower_jwt_auth::jwks::RemoteKeys;
     ///
-    ///     /// Continues in any case: the service answers with 503 until the provider is back.
+    /// /// Continues in any case: the service answers with 503 until the provider is back.
     /// async fn wait_for_keys(keys: &RemoteKeys) {
     ///     if let Err(error) = keys.ready().await {
     ///         eprintln!("no keys yet: {error}");

@@ -17,7 +17,7 @@ pub(super) struct Follower {
     pub(super) list: Arc<RevocationList>,
     pub(super) state: Arc<State>,
     /// Notified when the store can be read again.
-    store_returned: Arc<Notify>,
+    pub(super) store_returned: Arc<Notify>,
 }
 
 /// Timeout of a read, including the time that the store waits for new entries.

@@ -10,6 +10,11 @@ use redis::{AsyncConnectionConfig, Client, ConnectionAddr, InfoDict, cmd, pipe};
 use siphasher::sip::SipHasher13;
 use tokio::time::{Instant, timeout};
 
+use super::redis_tls;
+use super::store::{RevocationPage, RevocationStore, StoreFuture};
+use crate::config_error::{ConfigError, ConfigProblem};
+use crate::revocation::{Revocation, seconds};
+
 /// A [`RevocationStore`] in [Redis](https://redis.io) 5 or [Valkey](https://valkey.io).
 ///
 /// Connect it to the primary. A replica is rejected, since it may lag behind without knowing it.
@@ -31,11 +36,6 @@ use tokio::time::{Instant, timeout};
 ///
 /// If Redis loses entries, running processes still have them, but processes that start later do not. After an outage
 /// each process writes its revocations of the last minute again, because `appendfsync everysec` may lose a second.
-///
-/// Have the server save what it is told (`appendonly yes`), and not forget it to make room (`maxmemory-policy
-/// noeviction`): what it has lost is held by the processes that run, but not by those that start. What a process has
-/// revoked within the last minute, it writes again after the server was away, since `appendfsync everysec` may lose a
-/// second of it.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Inner>);
 
@@ -360,8 +360,8 @@ impl Inner {
             all.arg("BLOCK").arg(WAIT);
         }
         all.arg(&["STREAMS", &self.news, &last.id]);
-        // After it: what is there then has been there all the time.
         // Read after the news: if the entry is still there, it was there all the time, so nothing is missing.
+        all.cmd("XRANGE").arg(&[&self.news, &last.id, &last.id]);
         // The server may have become a replica.
         all.cmd("INFO").arg("replication");
         type Streams = Option<Vec<(String, Vec<Entry>)>>;

@@ -4,8 +4,8 @@
 //! entry that fails alone is retried after a second, until it no longer matters: the store may reject it, or be down.
 //! New entries come first and are never batched with failed ones.
 //!
-//! A store that crashes may lose confirmed entries that it had not saved yet. So recent entries are kept, and return to
-//! the queue when the store is back: when it can be read again, or accepts an entry that had failed alone.
+//! A store that crashes may lose confirmed entries that it had not saved yet. So recent entries are kept.
+//! They return to the queue when the store can be read again, or accepts an entry that had failed alone.
 
 use std::collections::VecDeque;
 use std::future::ready;
