@@ -180,7 +180,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
 
     /// Passes matching requests unread, for example health checks.
     ///
-    /// If `passes` returns true, the request has no claims, as if it had come without a credential. A
+    /// If `passes` returns true, the request has no claims, whatever credential it carries. A
     /// [`RequireLayer`](crate::RequireLayer) or an extractor of `Claims<C>` inside rejects it.
     ///
     /// ```
