@@ -73,31 +73,31 @@ async fn each_refusal_is_one_event_that_says_why() {
         (
             "none",
             Request::new(String::new()),
-            " INFO tower_jwt_auth: request refused: the request carries no bearer token \
+            " INFO tower_jwt_auth: request rejected: the request carries no bearer token \
              kind=\"missing_credential\" status=401\n",
         ),
         (
             "two in one header",
             get("Bearer a, Bearer b"),
-            " INFO tower_jwt_auth: request refused: the credential is not a single well-formed bearer token \
+            " INFO tower_jwt_auth: request rejected: the credential is not a single well-formed bearer token \
              kind=\"malformed_credential\" status=400\n",
         ),
         (
             "expired",
             bearer(&named_token("k1", &expired)),
-            " INFO tower_jwt_auth: request refused: the token has expired kind=\"expired\" status=401 \
+            " INFO tower_jwt_auth: request rejected: the token has expired kind=\"expired\" status=401 \
              issuer=\"https://id.example.com\" kid=\"k1\"\n",
         ),
         (
             "forged, with the name of a key that is held",
             bearer(&forged),
-            " INFO tower_jwt_auth: request refused: the signature of the token is not valid \
+            " INFO tower_jwt_auth: request rejected: the signature of the token is not valid \
              kind=\"invalid_signature\" status=401 issuer=\"https://id.example.com\" kid=\"k1\"\n",
         ),
         (
             "a name that a stranger has thought of",
             bearer(&named_token("\u{1b}[2Jmine", &good_claims())),
-            " INFO tower_jwt_auth: request refused: the token is not signed with a known key \
+            " INFO tower_jwt_auth: request rejected: the token is not signed with a known key \
              kind=\"unknown_key\" status=401 issuer=\"https://id.example.com\" \
              cause=\"no key has the `kid` of the token; the verifier has `k1` (HS256)\"\n",
         ),
@@ -116,7 +116,7 @@ async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
     ask(&JwtAuthLayer::new(no_audience), bearer(&good_token())).await;
     assert_eq!(
         log.take(),
-        " INFO tower_jwt_auth: request refused: the token is not for this audience kind=\"wrong_audience\" status=401 \
+        " INFO tower_jwt_auth: request rejected: the token is not for this audience kind=\"wrong_audience\" status=401 \
          cause=\"the token names an audience and the verifier expects none: set JwtVerifier::audience, or \
          insecure_any_audience\"\n"
     );
@@ -128,7 +128,7 @@ async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
     assert_eq!(response.status(), 503);
     assert_eq!(
         log.take(),
-        " WARN tower_jwt_auth: request refused: the user of the token cannot be looked up \
+        " WARN tower_jwt_auth: request rejected: the user of the token cannot be looked up \
          kind=\"principal_unavailable\" status=503 issuer=\"https://id.example.com\" cause=\"the database is away\"\n"
     );
 
@@ -136,7 +136,7 @@ async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
     ask(&layer, Request::new(String::new())).await;
     let line = log.take();
     let told =
-        "ERROR tower_jwt_auth: request refused: the server is not set up to authenticate this request ";
+        "ERROR tower_jwt_auth: request rejected: the server is not set up to authenticate this request ";
     assert!(line.starts_with(told) && line.contains("cause=\"no claims of type"), "{line}");
     assert_eq!(line.lines().count(), 1);
 }
@@ -148,7 +148,7 @@ async fn what_a_policy_refuses_is_told_with_the_issuer_only_if_it_is_configured(
     let layers = ServiceBuilder::new().layer(JwtAuthLayer::new(named())).layer(rule());
     let request = bearer(&named_token("k1", &good_claims()));
     layers.service(Inside(hello)).oneshot(request).await.unwrap();
-    let refused = " INFO tower_jwt_auth: request refused: the token does not permit this request kind=\"insufficient_scope\" status=403";
+    let refused = " INFO tower_jwt_auth: request rejected: the token does not permit this request kind=\"insufficient_scope\" status=403";
     assert_eq!(log.take(), format!("{refused} issuer=\"https://id.example.com\" kid=\"k1\"\n"));
 
     // Otherwise it would be a claim's value.
@@ -204,7 +204,7 @@ async fn a_failed_renewal_is_logged() {
     for _ in 0..3 {
         assert_eq!(ask(&layer, bearer(&good_token())).await.status(), 200);
     }
-    let expected = " WARN tower_jwt_auth: the verifier of an issuer could not be renewed \
+    let expected = " WARN tower_jwt_auth: cannot renew the verifier of an issuer \
                     issuer=\"https://id.example.com\" cause=\"the database is away\"\n";
     assert_eq!(log.take(), expected);
 }
@@ -239,13 +239,13 @@ async fn a_refusal_is_told_once() {
     let layer = JwtAuthLayer::new(verifier()).reject_with(by_hand);
     let app = axum::Router::new().route("/", get(handler)).layer(layer);
     app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
-    assert_eq!(log.take().matches("request refused").count(), 1);
+    assert_eq!(log.take().matches("request rejected").count(), 1);
 
     // The layer lets it pass, the extractor does not.
     let app = axum::Router::new().route("/", get(handler)).layer(JwtAuthLayer::new(verifier()).optional());
     let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.status(), 401);
-    assert_eq!(log.take().matches("request refused").count(), 1);
+    assert_eq!(log.take().matches("request rejected").count(), 1);
 
     // The extractor refuses it, and the layer makes the body.
     let layer =
@@ -253,7 +253,7 @@ async fn a_refusal_is_told_once() {
     let app = axum::Router::new().route("/", get(handler)).layer(layer);
     let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.headers()["content-type"], "application/problem+json");
-    assert_eq!(log.take().matches("request refused").count(), 1);
+    assert_eq!(log.take().matches("request rejected").count(), 1);
 }
 
 #[tokio::test]
@@ -268,7 +268,7 @@ async fn a_claim_is_in_the_span_only_when_asked_for() {
     };
     let log = Log::begin();
     let told = in_span(JwtAuthLayer::new(verifier()).require(subject.and(scope("read"))), &log).await;
-    assert!(told.starts_with(" INFO request{user.id=\"42\"}: tower_jwt_auth: request refused"), "{told}");
+    assert!(told.starts_with(" INFO request{user.id=\"42\"}: tower_jwt_auth: request rejected"), "{told}");
 
     let span = tracing::info_span!("request", other = tracing::field::Empty);
     let _entered = span.enter();
@@ -289,15 +289,15 @@ async fn a_provider_that_is_away_is_told_of_until_it_is_back() {
     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     assert_eq!(
         log.take(),
-        " WARN tower_jwt_auth: the keys could not be fetched provider=\"https://id.example.com/jwks.json\" failures=1 \
-         serve_on=false cause=\"https://id.example.com/jwks.json: it could not be fetched: down\"\n"
+        " WARN tower_jwt_auth: cannot fetch keys provider=\"https://id.example.com/jwks.json\" failures=1 \
+         serve_on=false cause=\"cannot fetch `https://id.example.com/jwks.json`: the request failed: down\"\n"
     );
 
     provider.serve(&["k1", "k2"]);
     keys.ready().await.unwrap();
     assert_eq!(
         log.take(),
-        " INFO tower_jwt_auth: the keys were fetched, after failures provider=\"https://id.example.com/jwks.json\" \
+        " INFO tower_jwt_auth: fetched keys after failures provider=\"https://id.example.com/jwks.json\" \
          keys=2 failures=1\n"
     );
 }
@@ -335,7 +335,7 @@ async fn skipped_keys_are_logged_when_they_change() {
     let told = warnings();
     assert_eq!(told.lines().count(), 1, "{told}");
     assert!(
-        told.starts_with(" WARN tower_jwt_auth: unusable keys of the provider were skipped provider="),
+        told.starts_with(" WARN tower_jwt_auth: skipped unusable keys of the provider provider="),
         "{told}"
     );
     assert!(told.contains("skipped=2 reasons=\"key 1 (`d`): "), "{told}");
@@ -376,8 +376,7 @@ async fn a_store_of_revocations_that_is_away_is_told_of_until_it_is_back() {
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     let told = log.take();
     let (first, rest) = told.split_once('\n').unwrap();
-    let expected =
-        " WARN tower_jwt_auth: a call of the store of revocations has failed call=\"read\" cause=\"away\"";
+    let expected = " WARN tower_jwt_auth: the revocation store failed call=\"read\" cause=\"away\"";
     assert_eq!(first, expected);
     assert!(rest.lines().count() > 5 && rest.lines().all(|line| line.starts_with("DEBUG ")), "{rest}");
 
@@ -386,9 +385,7 @@ async fn a_store_of_revocations_that_is_away_is_told_of_until_it_is_back() {
     let told = log.take();
     let last = told.lines().last().unwrap();
     assert!(
-        last.starts_with(
-            " INFO tower_jwt_auth: a call of the store of revocations is good again call=\"read\""
-        ),
+        last.starts_with(" INFO tower_jwt_auth: the revocation store works again call=\"read\""),
         "{last}"
     );
 }

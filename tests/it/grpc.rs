@@ -81,7 +81,7 @@ async fn a_client_is_told_that_it_is_not_its_fault() {
     let layer = JwtAuthLayer::new(NoKeys).on_reject(Grpc::new());
     let service = HealthServer::new(Watched::default());
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
-    let message = "the keys to check the token with are not available";
+    let message = "the signing keys are temporarily unavailable";
     let retry = [("retry-after", "5")];
     assert_told("no keys", &client, Some("Bearer x"), Code::Unavailable, message, &retry).await;
 

@@ -168,7 +168,7 @@ fn what_cannot_be_chosen_among_is_refused_at_set_up() {
         (
             "too many",
             Issuers::default().max_issuers(1).add(several),
-            "at most 1 issuers can be configured: Issuers::max_issuers sets how many",
+            "at most 1 issuers can be configured; Issuers::max_issuers sets the limit",
         ),
     ] {
         assert_eq!(result.unwrap_err().to_string(), expected, "{name}");
@@ -177,7 +177,7 @@ fn what_cannot_be_chosen_among_is_refused_at_set_up() {
     let error: ConfigError = issuers.add(verifier(A, 1)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "at most 1000 issuers can be configured: Issuers::max_issuers sets how many"
+        "at most 1000 issuers can be configured; Issuers::max_issuers sets the limit"
     );
     assert!(issuers.remove("7"));
     issuers.add(verifier(A, 1)).unwrap();

@@ -428,11 +428,11 @@ fn scopes_are_read_from_a_string_or_an_array() {
         assert_eq!(scopes.iter().collect::<Vec<_>>(), expected, "{json}");
     }
     for (json, expected) in [
-        (r#"["a b"]"#, "a scope in an array contains no space at line 1 column 7"),
+        (r#"["a b"]"#, "a scope in an array must not contain a space at line 1 column 7"),
         (r#"["a", 1]"#, "invalid type: integer `1`, expected a string at line 1 column 7"),
         (
             "1",
-            "invalid type: integer `1`, expected scopes: a string with spaces between them, or an array of strings at line 1 column 1",
+            "invalid type: integer `1`, expected scopes: a space-separated string or an array of strings at line 1 column 1",
         ),
     ] {
         assert_eq!(serde_json::from_str::<Scopes>(json).unwrap_err().to_string(), expected, "{json}");
@@ -929,12 +929,8 @@ fn claims_in_another_case_pass_no_opposite() {
         (claim("roles", "suspended"), json!({"roles": null, "ROLES": []}), "the token spells `roles` in"),
         (nested(), json!({"realm_access": {"Roles": ["suspended"]}}), "the token spells `roles` in"),
         (nested(), json!({"Realm_Access": {"roles": []}}), "the token spells `realm_access` in"),
-        (
-            claim(ClaimPath::from_iter::<[&str; 0]>([]), "suspended"),
-            json!({}),
-            "the path of the claim is empty",
-        ),
-        (claim(ClaimPath::dotted(""), "suspended"), json!({}), "the path of the claim is empty"),
+        (claim(ClaimPath::from_iter::<[&str; 0]>([]), "suspended"), json!({}), "the claim path is empty"),
+        (claim(ClaimPath::dotted(""), "suspended"), json!({}), "the claim path is empty"),
     ] {
         for error in both(rule, &claims) {
             let error = error.unwrap_or_else(|| panic!("{claims}"));

@@ -237,7 +237,7 @@ fn settings_of_a_challenge_are_checked() {
         ("https://me@example.com/", "it has a user name or a fragment"),
         ("https://example.com/#b", "it has a user name or a fragment"),
         ("https://example.com:x/", "its port is not a number"),
-        ("https://example.com/\"", "it has a character that no URL has"),
+        ("https://example.com/\"", "it has a character that is not valid in a URL"),
     ] {
         let error = layer().resource_metadata(url).unwrap_err();
         assert_eq!(

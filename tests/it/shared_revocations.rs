@@ -274,7 +274,7 @@ async fn what_is_revoked_meanwhile_reaches_the_store_when_it_is_back() {
         let start = Instant::now();
         let error = end(&first, "a").await.unwrap_err();
         assert_eq!(start.elapsed(), seconds(2));
-        let text = "the revocation counts in this process, but the shared store has not confirmed it";
+        let text = "the shared store has not confirmed the revocation; it applies in this process only";
         assert_eq!(error.to_string(), text);
         assert!(std::error::Error::source(&error).is_some());
         assert_eq!(judge(&verifiers[0], "a").await, Some(Revoked), "in this process it counts at once");
@@ -316,7 +316,7 @@ fn outside_of_a_runtime_a_revocation_counts_and_is_not_waited_for() {
     let error = futures_util::FutureExt::now_or_never(end(&list, "a")).unwrap().unwrap_err();
     assert_eq!(
         std::error::Error::source(&error).unwrap().to_string(),
-        "it can be waited for only inside of a tokio runtime"
+        "no tokio runtime: awaiting the write needs one"
     );
     assert!(error.will_retry());
     let verifier = verifier().revocations(list);
@@ -645,7 +645,7 @@ async fn as_many_wait_as_there_is_room_for() {
     }
     let error = end(&revocations, "one more").await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(cause, "too many others wait for the store");
+    assert_eq!(cause, "too many revocations are waiting for the store");
     assert!(!error.will_retry());
     assert!(revocations.shared_stats().unwrap().waiting() <= 100_500);
     store.behave(Behaviour::Good);
@@ -767,7 +767,7 @@ fn without_its_runtime_a_list_grows_too_old() {
     runtime().block_on(async {
         let error = end(&revocations, "a").await.unwrap_err();
         let cause = std::error::Error::source(&error).unwrap().to_string();
-        assert_eq!(cause, "the runtime of the task that writes has ended");
+        assert_eq!(cause, "the tokio runtime of the background task has shut down");
         assert!(!error.will_retry());
         // No task is left that could say so.
         sleep(seconds(5)).await;
@@ -791,11 +791,11 @@ async fn a_list_of_one_process_is_always_ready() {
 #[test]
 fn an_address_of_redis_is_checked_and_never_shown() {
     use tower_jwt_auth::revocation::RedisStore;
-    let plain = "invalid Redis URL: it needs to be as in redis://user:password@host:6379";
+    let plain = "invalid Redis URL: it needs the form redis://user:password@host:6379";
     let tls = if cfg!(feature = "redis-tls") {
-        "invalid Redis URL: it needs to be as in rediss://user:password@host:6379"
+        "invalid Redis URL: it needs the form rediss://user:password@host:6379"
     } else {
-        "invalid Redis URL: `rediss://` needs TLS, which is off; switch on the feature `redis-tls`"
+        "invalid Redis URL: `rediss://` needs TLS; enable the feature `redis-tls`"
     };
     for (url, expected) in [
         ("", plain),
@@ -811,7 +811,7 @@ fn an_address_of_redis_is_checked_and_never_shown() {
     }
     assert_eq!(RedisStore::new("rediss://:secret@host").is_ok(), cfg!(feature = "redis-tls"));
     let insecure = RedisStore::new("rediss://:secret@host/#insecure").unwrap_err().to_string();
-    let text = "invalid Redis URL: it must not end in `#insecure`: any certificate would pass";
+    let text = "invalid Redis URL: it must not end in `#insecure`; any certificate would be accepted";
     assert_eq!(insecure, if cfg!(feature = "redis-tls") { text } else { tls });
     let store = RedisStore::new("redis://user:secret@host:6379/1").unwrap();
     let text = format!("{store:?} {:?}", SharedRevocations::new(store.clone()));
@@ -824,9 +824,9 @@ fn root_certificates_are_checked() {
     use crate::keys::fixture;
     use tower_jwt_auth::revocation::RedisStore;
 
-    let none = "the certificates cannot be read: there is none in PEM; \
+    let none = "the certificates cannot be read: no certificate in PEM found; \
                 it needs to begin with `-----BEGIN CERTIFICATE-----`";
-    let damaged = "the certificates cannot be read: one of them is damaged; copy it again";
+    let damaged = "the certificates cannot be read: a certificate is damaged; copy it again";
     let url = "invalid Redis URL: root certificates need a `rediss://` URL";
     let ca = fixture("tls-ca.pem");
     let other = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned();

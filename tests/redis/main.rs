@@ -145,7 +145,10 @@ async fn nothing_is_lost_when_the_server_crashes() {
         tokens.end(&first, &before).await.unwrap();
         server.kill();
         let error = tokens.end(&first, &during).await.unwrap_err();
-        assert!(error.to_string().starts_with("the revocation counts in this process"), "{error}");
+        assert!(
+            error.to_string().starts_with("the shared store has not confirmed the revocation"),
+            "{error}"
+        );
         assert!(std::error::Error::source(&error).is_some());
         assert_eq!(first.revocations.shared_stats().unwrap().waiting(), 1);
         assert_eq!(tokens.judge(&first, &during).await, Some(Revoked));
@@ -371,13 +374,13 @@ async fn a_replica_is_refused() {
     let address = other.url().replace("redis://127.0.0.1:", "");
     let _: () = tell(&server, &["REPLICAOF", "127.0.0.1", &address]);
     let error = store.read(None).await.unwrap_err().to_string();
-    assert_eq!(error, "the server is a replica, which may be behind");
+    assert_eq!(error, "the server is a replica, which may lag behind");
     let _: () = tell(&server, &["REPLICAOF", "NO", "ONE"]);
     let (position, _) = read_on(&store, None).await;
     // Over a connection that was there before it was made one.
     let _: () = tell(&server, &["REPLICAOF", "127.0.0.1", &address]);
     let error = store.read(Some(position)).await.unwrap_err().to_string();
-    assert_eq!(error, "the server is a replica, which may be behind");
+    assert_eq!(error, "the server is a replica, which may lag behind");
 }
 
 #[tokio::test]

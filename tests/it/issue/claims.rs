@@ -82,7 +82,7 @@ fn claims_that_cannot_be_json_are_refused() {
             Err(serde::ser::Error::custom("the database is down"))
         }
     }
-    assert_refused(&Broken, IssueErrorKind::Serialization, "the claims cannot be turned into JSON");
+    assert_refused(&Broken, IssueErrorKind::Serialization, "the claims cannot be serialized as JSON");
     let error = issuer().issue(&Broken).unwrap_err();
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the database is down");
 }

@@ -286,7 +286,7 @@ async fn no_more_secrets_without_a_name_than_a_token_is_tried_against() {
     let error = issuer.rotate(secret(4)).unwrap_err().to_string();
     assert_eq!(
         error,
-        "4 keys of this algorithm are published, and a token without `kid` is tried against no more: \
+        "too many keys of this algorithm: a token without `kid` is checked against at most 4; \
          give each key a `kid`"
     );
     assert!(issuer.rotate(secret(4).with_kid("named")).is_err(), "those without a name sign on");

@@ -255,7 +255,7 @@ async fn a_bad_file_leaves_the_keys_as_they_were() {
     assert_error("empty", reload(), "the JWK set is empty");
     assert_eq!(refused(store.clone(), &good).await, None);
     fs::remove_file(&file.0).unwrap();
-    assert_error("gone", reload(), &format!("{} cannot be read", file.0.display()));
+    assert_error("gone", reload(), &format!("cannot read `{}`", file.0.display()));
     assert_eq!(refused(store.clone(), &good).await, None);
 
     fs::write(&file.0, set_of(&[jwk_with(Algorithm::EdDSA, json!({"kid": "new"}))])).unwrap();
@@ -268,7 +268,7 @@ async fn a_bad_file_leaves_the_keys_as_they_were() {
 fn a_file_that_cannot_be_read_says_why_in_its_source() {
     let path = Path::new("/no/such/jwks.json");
     let error = KeySet::jwks_file(path).unwrap_err();
-    assert_eq!(error.to_string(), "/no/such/jwks.json cannot be read");
+    assert_eq!(error.to_string(), "cannot read `/no/such/jwks.json`");
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.starts_with("No such file or directory"), "{source}");
 }

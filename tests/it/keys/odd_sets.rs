@@ -226,7 +226,7 @@ fn number_of_keys_in_a_text_is_limited_if_set() {
     assert_error(
         "one fewer",
         KeySet::jwks_with(&set, &JwksRules::new().max_keys(299)),
-        "a JWK set may have 299 keys, this one has 300: JwksRules::max_keys sets how many",
+        "the JWK set has 300 keys, but at most 299 are allowed; JwksRules::max_keys sets the limit",
     );
 }
 

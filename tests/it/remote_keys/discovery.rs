@@ -129,7 +129,7 @@ async fn an_attempt_that_ran_out_of_time_says_what_it_waited_for() {
         assert_eq!(
             keys.last_error().unwrap().to_string(),
             format!(
-                "{waited_for}: timed out after 5 s: RemoteKeys::fetch_timeout sets how long an attempt may take"
+                "cannot fetch `{waited_for}`: timed out after 5 s; RemoteKeys::fetch_timeout sets the limit"
             )
         );
     }
@@ -137,13 +137,14 @@ async fn an_attempt_that_ran_out_of_time_says_what_it_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn metadata_that_cannot_be_trusted_are_refused_with_the_reason() {
-    let not_metadata = "its answer is no JSON object with one `issuer` and one `jwks_uri`";
-    let bad_address = "the address of the keys cannot be used";
+    let not_metadata = "the discovery document has no valid `issuer` and `jwks_uri`";
+    let bad_address = "the discovery document has an invalid `jwks_uri`";
     for (name, answer, expected) in [
         (
             "another issuer",
             metadata("https://id.example.com/", JWKS),
-            "it is the metadata of `https://id.example.com/`, not of `https://id.example.com`",
+            "issuer mismatch: the discovery document says `https://id.example.com/`, \
+             expected `https://id.example.com`",
         ),
         ("no issuer", json!({ "jwks_uri": JWKS }).to_string().into(), not_metadata),
         ("no keys", json!({ "issuer": ISSUER }).to_string().into(), not_metadata),
@@ -168,17 +169,21 @@ async fn metadata_that_cannot_be_trusted_are_refused_with_the_reason() {
         let keys = RemoteKeys::discover_with(ISSUER, provider).unwrap();
         let error = keys.ready().await.unwrap_err();
         assert_eq!(error.kind(), KeysUnavailable, "{name}");
-        assert_eq!(keys.last_error().unwrap().to_string(), format!("{OPENID}: {expected}"), "{name}");
+        assert_eq!(
+            keys.last_error().unwrap().to_string(),
+            format!("cannot fetch `{OPENID}`: {expected}"),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn an_address_that_may_not_be_fetched_is_refused_at_set_up() {
     for (issuer, reason) in [
-        ("http://id.example.com", "it needs to begin with `https://`, or the client to allow plain http"),
+        ("http://id.example.com", "it needs to begin with `https://`, unless the client allows plain http"),
         ("https://id.example.com/?tenant=1", "an issuer has no query"),
         ("https://id.example.com/#1", "it has a user name or a fragment"),
-        ("id.example.com", "it needs to begin with `https://`, or the client to allow plain http"),
+        ("id.example.com", "it needs to begin with `https://`, unless the client allows plain http"),
         ("", "it is not a URL"),
     ] {
         let error = RemoteKeys::discover_with(issuer, Provider::new()).unwrap_err();
@@ -250,7 +255,7 @@ async fn redirected_discovery_says_where_it_leads() {
     assert_eq!(
         keys.last_error().unwrap().to_string(),
         format!(
-            "{OPENID}: it answered with status 301, a redirect to `https://id.example.net/?..`: \
+            "cannot fetch `{OPENID}`: the response has status 301 and redirects to `https://id.example.net/?..`; \
              redirects are not followed"
         )
     );

@@ -411,7 +411,7 @@ async fn machine_without_certificate_authorities_fetches_by_plain_http() {
 #[test]
 fn what_is_no_certificate_is_refused_at_set_up() {
     let ca = fixture("tls-ca.pem");
-    let not_pem = "there is none in PEM; it needs to begin with `-----BEGIN CERTIFICATE-----`";
+    let not_pem = "no certificate in PEM found; it needs to begin with `-----BEGIN CERTIFICATE-----`";
     for (pem, expected) in [
         (String::new(), "it is empty; check the file or variable that it comes from"),
         ("no PEM".to_owned(), not_pem),
@@ -425,7 +425,7 @@ fn what_is_no_certificate_is_refused_at_set_up() {
             "its line breaks are escaped as `\\n`; replace them with line breaks",
         ),
         (ca.replace("MII", "M-I"), "the text between its BEGIN and END lines is not base64; copy it again"),
-        (ca.replace("MII", "AAA"), "one of them is damaged; copy it again"),
+        (ca.replace("MII", "AAA"), "a certificate is damaged; copy it again"),
         (format!("{ca}{}", &ca[..ca.len() / 2]), "it has no END line; copy it again to its last line"),
     ] {
         let error = HttpsClient::new().add_root_certificates(pem).unwrap_err();

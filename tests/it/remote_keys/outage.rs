@@ -80,8 +80,8 @@ async fn documents_have_a_limit_that_can_be_set() {
         let error = keys.last_error().map(|error| error.to_string());
         let expected = expected.map(|bytes| {
             format!(
-                "https://id.example.com/jwks.json: its answer has more than {bytes} bytes: \
-                 RemoteKeys::max_document_bytes sets how many it may have"
+                "cannot fetch `https://id.example.com/jwks.json`: the response is larger than {bytes} bytes; \
+                 RemoteKeys::max_document_bytes sets the limit"
             )
         });
         assert_eq!(error, expected);
@@ -110,56 +110,60 @@ async fn promise_4_and_8_a_bad_answer_never_replaces_a_good_set() {
     let many: Vec<_> = (0..101).map(|n| jwk_with(Algorithm::EdDSA, json!({"kid": n.to_string()}))).collect();
     let padded = format!("{other}{}", " ".repeat(512 * 1024));
     for (name, answer, expected) in [
-        ("status 500", status(500, &other), "it answered with status 500"),
-        ("status 404", status(404, &other), "it answered with status 404"),
-        ("status 204", status(204, ""), "it answered with status 204"),
-        ("status 206", status(206, &other), "it answered with status 206"),
-        ("redirect", status(302, &other), "it answered with status 302"),
+        ("status 500", status(500, &other), "the response has status 500"),
+        ("status 404", status(404, &other), "the response has status 404"),
+        ("status 204", status(204, ""), "the response has status 204"),
+        ("status 206", status(206, &other), "the response has status 206"),
+        ("redirect", status(302, &other), "the response has status 302"),
         (
             "redirect elsewhere",
             redirect("https://user:word@login.example.com/jwks?key=s3cret"),
-            "it answered with status 302, a redirect to `https://..@login.example.com/jwks?..`: \
+            "the response has status 302 and redirects to `https://..@login.example.com/jwks?..`; \
              redirects are not followed",
         ),
         (
             "redirect to a path",
             redirect("/login"),
-            "it answered with status 302, a redirect to `/login`: redirects are not followed",
+            "the response has status 302 and redirects to `/login`; redirects are not followed",
         ),
         (
             "redirect to something long",
             redirect(&format!("/{}", "x".repeat(1000))),
             &*format!(
-                "it answered with status 302, a redirect to `/{}`: redirects are not followed",
+                "the response has status 302 and redirects to `/{}`; redirects are not followed",
                 "x".repeat(199)
             ),
         ),
-        ("unasked for 304", status(304, ""), "it answered with status 304"),
-        ("empty", ok(""), "its JWK set cannot be used"),
-        ("no JSON", ok("<html>"), "its JWK set cannot be used"),
-        ("cut short", ok(&other[..other.len() - 1]), "its JWK set cannot be used"),
+        ("unasked for 304", status(304, ""), "the response has status 304"),
+        ("empty", ok(""), "the JWK set is invalid"),
+        ("no JSON", ok("<html>"), "the JWK set is invalid"),
+        ("cut short", ok(&other[..other.len() - 1]), "the JWK set is invalid"),
         (
             "shorter than said",
             with("content-length", "10000", &other),
-            "its answer is not as long as it says",
+            "the length of the response differs from its `Content-Length`",
         ),
-        ("longer than said", with("content-length", "10", &other), "its answer is not as long as it says"),
-        ("an array", ok("[]"), "its JWK set cannot be used"),
-        ("no keys", ok("{}"), "its JWK set cannot be used"),
-        ("empty set", ok(r#"{"keys":[]}"#), "its JWK set cannot be used"),
-        ("an error", ok(r#"{"error":"server_error"}"#), "its JWK set cannot be used"),
-        ("twice keys", ok(r#"{"keys":[],"keys":[]}"#), "its JWK set cannot be used"),
-        ("only odd keys", ok(r#"{"keys":[{"kty":"x"},7]}"#), "its JWK set cannot be used"),
-        ("101 keys", ok(&set_of(&many)), "its JWK set cannot be used"),
+        (
+            "longer than said",
+            with("content-length", "10", &other),
+            "the length of the response differs from its `Content-Length`",
+        ),
+        ("an array", ok("[]"), "the JWK set is invalid"),
+        ("no keys", ok("{}"), "the JWK set is invalid"),
+        ("empty set", ok(r#"{"keys":[]}"#), "the JWK set is invalid"),
+        ("an error", ok(r#"{"error":"server_error"}"#), "the JWK set is invalid"),
+        ("twice keys", ok(r#"{"keys":[],"keys":[]}"#), "the JWK set is invalid"),
+        ("only odd keys", ok(r#"{"keys":[{"kty":"x"},7]}"#), "the JWK set is invalid"),
+        ("101 keys", ok(&set_of(&many)), "the JWK set is invalid"),
         (
             "too large",
             ok(&padded),
-            "its answer has more than 524288 bytes: RemoteKeys::max_document_bytes sets how many it may have",
+            "the response is larger than 524288 bytes; RemoteKeys::max_document_bytes sets the limit",
         ),
         (
             "compressed",
             with("content-encoding", "gzip", &other),
-            "its answer is compressed, which was not asked for",
+            "the response is compressed, but the request did not allow it",
         ),
     ] {
         let provider = Provider::of(&["a"]);
@@ -172,7 +176,7 @@ async fn promise_4_and_8_a_bad_answer_never_replaces_a_good_set() {
         assert!(at_once(verifier.verify(&token("a"))).is_ok(), "{name}");
         assert_eq!(refusal(&verifier, "b").await, Some(KeysUnavailable), "{name}");
         let error = keys.last_error().unwrap().to_string();
-        assert_eq!(error, format!("https://id.example.com/jwks.json: {expected}"), "{name}");
+        assert_eq!(error, format!("cannot fetch `https://id.example.com/jwks.json`: {expected}"), "{name}");
         // It goes on as if nothing had been.
         provider.serve(&["a", "b"]);
         pass(600).await;
@@ -197,7 +201,8 @@ async fn promise_8_an_attempt_has_a_deadline() {
     pass(4).await;
     assert_eq!(
         keys.last_error().unwrap().to_string(),
-        "https://id.example.com/jwks.json: timed out after 5 s: RemoteKeys::fetch_timeout sets how long an attempt may take"
+        "cannot fetch `https://id.example.com/jwks.json`: timed out after 5 s; \
+         RemoteKeys::fetch_timeout sets the limit"
     );
     assert_eq!(keys.stats().failures(), 1);
 }

@@ -244,6 +244,6 @@ async fn ready_waits_through_failures_and_not_for_ever() {
     let error = keys.ready().await.unwrap_err();
     assert_eq!((error.kind(), start.elapsed()), (KeysUnavailable, seconds(20)));
     let cause = std::error::Error::source(&error).unwrap();
-    assert_eq!(cause.to_string(), "https://id.example.com/jwks.json: it could not be fetched");
+    assert_eq!(cause.to_string(), "cannot fetch `https://id.example.com/jwks.json`: the request failed");
     assert_eq!(cause.source().unwrap().to_string(), "down");
 }

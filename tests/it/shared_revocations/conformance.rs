@@ -88,16 +88,16 @@ async fn the_test_for_stores_finds_what_is_wrong() {
         }
     }
     for (name, says) in [
-        ("loses the last of many", "the store was given"),
-        ("keeps to itself", "the store was given"),
-        ("drops what has expired", "the store was given"),
-        ("is late", "the store was given"),
-        ("keeps the first of a name", "has to keep until the later time"),
-        ("calls every page the last", "less is read than was on the way"),
-        ("calls no page the last", "the store never says that a page is the last"),
-        ("begins anew each time", "after the last position there is nothing new"),
-        ("misses some on the way", "not in time"),
-        ("waits too long", "a read of nothing takes longer"),
+        ("loses the last of many", "the store does not return"),
+        ("keeps to itself", "the store does not return"),
+        ("drops what has expired", "the store does not return"),
+        ("is late", "the store does not return"),
+        ("keeps the first of a name", "must keep an entry that is written twice until the later expiry"),
+        ("calls every page the last", "a full read returns fewer entries"),
+        ("calls no page the last", "the store never returns a last page"),
+        ("begins anew each time", "the store returns entries after the last position"),
+        ("misses some on the way", "does not return all written entries in time"),
+        ("waits too long", "a read without new entries takes longer"),
         ("fails when it is busy", "the store cannot be written: too busy"),
     ] {
         let store = Wrong(Store::default(), name, Arc::default());
