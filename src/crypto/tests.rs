@@ -47,11 +47,11 @@ mod signing;
 mod wycheproof;
 
 with_every_back_end! {
-    examples_of_the_rfcs
-    examples_of_the_rfcs_with_other_keys
-    signatures_of_jsonwebtoken
-    tampered_signatures_of_jsonwebtoken
-    odd_signatures
+    accepts_rfc_examples
+    rejects_rfc_examples_with_other_keys
+    accepts_jsonwebtoken_signatures
+    rejects_tampered_jsonwebtoken_signatures
+    rejects_odd_signatures
 }
 
 /// A back end, and what of the following it refuses.
@@ -111,7 +111,7 @@ const ML_DSA_44: &[u8] = include_bytes!("../../tests/fixtures/mldsa44.private.pe
 const ML_DSA_65: &[u8] = include_bytes!("../../tests/fixtures/mldsa65.private.pem");
 const ML_DSA_87: &[u8] = include_bytes!("../../tests/fixtures/mldsa87.private.pem");
 
-fn examples_of_the_rfcs<P: BackEnd>() {
+fn accepts_rfc_examples<P: BackEnd>() {
     for row in rows(RFC_SIGNATURES) {
         if P::lacks(row.alg) {
             continue;
@@ -121,7 +121,7 @@ fn examples_of_the_rfcs<P: BackEnd>() {
     }
 }
 
-fn examples_of_the_rfcs_with_other_keys<P: BackEnd>() {
+fn rejects_rfc_examples_with_other_keys<P: BackEnd>() {
     for row in rows(RFC_SIGNATURES) {
         if P::lacks(row.alg) {
             continue;
@@ -141,7 +141,7 @@ fn examples_of_the_rfcs_with_other_keys<P: BackEnd>() {
 }
 
 #[test]
-fn examples_of_the_rfcs_as_jwk() {
+fn reads_keys_of_rfc_examples_as_jwk() {
     for row in rows(RFC_SIGNATURES) {
         if <super::PublicKey as BackEnd>::lacks(row.alg) {
             continue;
@@ -160,14 +160,14 @@ fn examples_of_the_rfcs_as_jwk() {
     }
 }
 
-fn signatures_of_jsonwebtoken<P: BackEnd>() {
+fn accepts_jsonwebtoken_signatures<P: BackEnd>() {
     for (Signer { name, algorithm, key }, public) in supported_signers::<P>() {
         let message = b"header.payload";
         assert_sound(&name, &public, message, &key.sign(algorithm, message));
     }
 }
 
-fn tampered_signatures_of_jsonwebtoken<P: BackEnd>() {
+fn rejects_tampered_jsonwebtoken_signatures<P: BackEnd>() {
     for (Signer { name, algorithm, key }, public) in supported_signers::<P>() {
         let message = b"header.payload";
         let signature = key.sign(algorithm, message);
@@ -201,7 +201,7 @@ fn tampered_signatures_of_jsonwebtoken<P: BackEnd>() {
     }
 }
 
-fn odd_signatures<P: Check>() {
+fn rejects_odd_signatures<P: Check>() {
     for row in rows(ODD_SIGNATURES) {
         let (key, message, signature) = (signer(row.alg), row.message(), row.signature());
         let public: VerifyingKey<P> = key.public(row.alg).unwrap();

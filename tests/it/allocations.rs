@@ -74,7 +74,7 @@ fn answer(request: &Request<String>) -> String {
 }
 
 #[test]
-fn a_policy_allocates_nothing_but_its_refusal() {
+fn policy_allocates_only_for_its_rejection() {
     let keys = KeySet::hmac(tower_jwt_auth::Algorithm::HS256, SECRET).unwrap();
     let verifier =
         JwtVerifier::<Expiry>::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW)).without_cache();
@@ -97,7 +97,7 @@ fn a_policy_allocates_nothing_but_its_refusal() {
 }
 
 #[test]
-fn requests_allocate_no_more_than_is_said() {
+fn requests_stay_within_documented_allocations() {
     let keys = KeySet::hmac(tower_jwt_auth::Algorithm::HS256, SECRET).unwrap();
     let cached = JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
     let verifier = cached.clone().without_cache();
@@ -136,7 +136,7 @@ fn requests_allocate_no_more_than_is_said() {
 
 /// Whatever is told of it.
 #[test]
-fn what_is_too_large_is_not_read() {
+fn oversized_token_is_not_read() {
     let keys = KeySet::hmac(tower_jwt_auth::Algorithm::HS256, SECRET).unwrap();
     let verifier = JwtVerifier::<Expiry>::new(keys).clock(|| at(NOW));
     let header = format!(r#"{{"alg":"HS256","x":"{}"}}"#, "a".repeat(300_000));

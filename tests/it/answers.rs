@@ -30,7 +30,7 @@ fn assert_bad_request<B>(name: &str, response: &http::Response<B>, kind: AuthErr
 }
 
 #[tokio::test]
-async fn a_good_token_is_let_through() {
+async fn accepts_good_token() {
     let layer = JwtAuthLayer::new(verifier());
     for scheme in ["Bearer ", "bearer ", "BEARER ", "bEARER   "] {
         let response = ask(&layer, get(&format!("{scheme}{}", good_token()))).await;
@@ -44,7 +44,7 @@ async fn a_good_token_is_let_through() {
 }
 
 #[tokio::test]
-async fn no_credential_or_another_scheme_is_asked_for_one() {
+async fn missing_or_foreign_credential_gets_bare_challenge() {
     let layer = JwtAuthLayer::new(verifier());
     let response = ask(&layer, Request::new(String::new())).await;
     assert_refused("no header", &response, 401, MissingCredential, BARE);
@@ -57,7 +57,7 @@ async fn no_credential_or_another_scheme_is_asked_for_one() {
 }
 
 #[tokio::test]
-async fn broken_grammar_is_a_bad_request() {
+async fn malformed_credential_is_a_bad_request() {
     let layer = JwtAuthLayer::new(verifier());
     let token = good_token();
     let broken = [
@@ -94,7 +94,7 @@ async fn broken_grammar_is_a_bad_request() {
 }
 
 #[tokio::test]
-async fn two_credentials_are_a_bad_request() {
+async fn rejects_two_credentials() {
     let description = "the request carries more than one credential";
     let layer = JwtAuthLayer::new(verifier());
     let good = format!("Bearer {}", good_token());
@@ -119,7 +119,7 @@ async fn two_credentials_are_a_bad_request() {
 }
 
 #[tokio::test]
-async fn a_token_can_be_in_a_header_of_its_own() {
+async fn reads_token_from_custom_header() {
     let name = HeaderName::from_static("x-access-token");
     let layer = JwtAuthLayer::new(verifier()).token_source(TokenSource::header(name.clone()));
     let with = |value: &str| Request::get("/").header(&name, value).body(String::new()).unwrap();
@@ -139,7 +139,7 @@ async fn a_token_can_be_in_a_header_of_its_own() {
 }
 
 #[tokio::test]
-async fn every_sort_of_bad_token_is_named() {
+async fn rejects_each_bad_token_with_its_kind() {
     let layer = JwtAuthLayer::new(verifier());
     let good = good_token();
     let (unsigned, signature) = good.rsplit_once('.').unwrap();
@@ -270,7 +270,7 @@ impl Verify for Always {
 }
 
 #[tokio::test]
-async fn a_good_token_that_does_not_permit_the_request_is_forbidden() {
+async fn good_token_without_permission_is_forbidden() {
     let scoped = AuthError::new(InsufficientScope).with_required_scope("orders:write");
     let response = ask(&JwtAuthLayer::new(Always(scoped)), bearer("x")).await;
     let expected = r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request", scope="orders:write""#;
@@ -285,7 +285,7 @@ async fn a_good_token_that_does_not_permit_the_request_is_forbidden() {
 }
 
 #[tokio::test]
-async fn keys_that_cannot_be_had_are_no_fault_of_the_client() {
+async fn unavailable_keys_give_503_and_retry_after() {
     let error = AuthError::new(KeysUnavailable);
     let response = ask(&JwtAuthLayer::new(Always(error.clone())), bearer("x")).await;
     assert_refused("default", &response, 503, KeysUnavailable, &[("retry-after", "5")]);
@@ -312,7 +312,7 @@ impl Verify for Introspection {
 }
 
 #[tokio::test]
-async fn custom_verifier_answers_with_general_kinds() {
+async fn custom_verifier_uses_general_kinds() {
     let layer = JwtAuthLayer::new(Introspection);
     let response = ask(&layer, bearer("unknown")).await;
     assert_bad_token("unknown", &response, InvalidToken, "the token is not valid");
@@ -325,7 +325,7 @@ async fn custom_verifier_answers_with_general_kinds() {
 }
 
 #[tokio::test]
-async fn an_optional_layer_lets_only_strangers_pass() {
+async fn optional_layer_only_admits_missing_credentials() {
     let layer = JwtAuthLayer::new(verifier()).optional();
     for request in [Request::new(String::new()), get("Basic abc"), get("")] {
         let response = ask(&layer, request).await;
@@ -340,7 +340,7 @@ async fn an_optional_layer_lets_only_strangers_pass() {
 }
 
 #[tokio::test]
-async fn claims_from_outside_are_removed() {
+async fn removes_claims_set_outside_the_layer() {
     let layer = JwtAuthLayer::new(verifier()).optional();
     let mut request = Request::new(String::new());
     request.extensions_mut().insert(Claims::new(json!({"email": "smuggled@example.com"})));
@@ -352,7 +352,7 @@ async fn claims_from_outside_are_removed() {
 }
 
 #[tokio::test]
-async fn refusals_have_no_extensions_of_the_request() {
+async fn rejections_drop_request_extensions() {
     let from_a_peer = || Request::builder().extension("a peer").body(String::new()).unwrap();
     let refusals = [
         ask(&JwtAuthLayer::new(verifier()), from_a_peer()).await,
@@ -374,7 +374,7 @@ async fn refusals_have_no_extensions_of_the_request() {
 }
 
 #[tokio::test]
-async fn the_realm_is_told() {
+async fn challenge_contains_the_realm() {
     let layer = JwtAuthLayer::new(verifier()).realm(r#"the "orders" api"#).unwrap();
     let response = ask(&layer, Request::new(String::new())).await;
     let expected = [("www-authenticate", r#"Bearer realm="the \"orders\" api""#)];
@@ -385,7 +385,7 @@ async fn the_realm_is_told() {
 }
 
 #[tokio::test]
-async fn a_closure_can_make_the_answer() {
+async fn closure_builds_the_response() {
     let layer = JwtAuthLayer::new(verifier()).reject_with(|error, request| {
         error.response(format!("{} {}: {error}", request.method(), request.uri()))
     });
@@ -406,7 +406,7 @@ async fn a_closure_can_make_the_answer() {
 }
 
 #[tokio::test]
-async fn the_credential_is_marked_sensitive() {
+async fn marks_credential_sensitive() {
     let name = HeaderName::from_static("x-access-token");
     let tells = JwtAuthLayer::new(verifier())
         .reject_with(|_, request| http::Response::new(format!("{:?}", request.headers())));
@@ -440,7 +440,7 @@ async fn the_credential_is_marked_sensitive() {
 }
 
 #[tokio::test]
-async fn a_verifier_of_ones_own_may_take_any_token() {
+async fn custom_verifier_may_accept_any_token() {
     struct Opaque;
     impl Verify for Opaque {
         type Claims = Value;

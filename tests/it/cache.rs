@@ -50,7 +50,7 @@ fn assert_hits_and_misses(verifier: &JwtVerifier<Value>, hits: u64, misses: u64)
 }
 
 #[tokio::test]
-async fn caches_by_default_and_not_without_cache() {
+async fn caches_unless_turned_off() {
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let verifier = JwtVerifier::<Value>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
     for hits in [0, 1] {
@@ -77,7 +77,7 @@ fn idle_verifier_costs_at_most_4_kib() {
 }
 
 #[tokio::test]
-async fn a_token_that_comes_again_is_not_judged_anew_and_shares_its_claims() {
+async fn repeated_token_is_cached_and_shares_claims() {
     let verifier = verifier().cache(CacheSettings::new());
     let first = verifier.verify(&good_token()).await.unwrap();
     assert_hits_and_misses(&verifier, 0, 1);
@@ -90,7 +90,7 @@ async fn a_token_that_comes_again_is_not_judged_anew_and_shares_its_claims() {
 }
 
 #[tokio::test]
-async fn a_token_is_found_whichever_of_many_keys_has_signed_it() {
+async fn finds_cached_tokens_of_every_key() {
     let mut keys: Vec<_> =
         (0..6).map(|n| Key::hmac(Algorithm::HS256, secret(n)).unwrap().with_kid(n.to_string())).collect();
     keys.push(Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("k1"));
@@ -104,7 +104,7 @@ async fn a_token_is_found_whichever_of_many_keys_has_signed_it() {
 }
 
 #[tokio::test]
-async fn a_token_with_any_byte_changed_is_refused() {
+async fn rejects_cached_token_with_a_changed_byte() {
     let (verifier, good) = (verifier().cache(CacheSettings::new()), good_token());
     verifier.verify(&good).await.unwrap();
     for place in 0..good.len() {
@@ -126,7 +126,7 @@ async fn a_token_with_any_byte_changed_is_refused() {
 }
 
 #[tokio::test]
-async fn other_claims_with_the_signature_of_a_remembered_token_are_refused() {
+async fn rejects_other_claims_with_cached_signature() {
     let (verifier, good) = (verifier().cache(CacheSettings::new()), good_token());
     verifier.verify(&good).await.unwrap();
     let (signed, signature) = good.rsplit_once('.').unwrap();
@@ -138,7 +138,7 @@ async fn other_claims_with_the_signature_of_a_remembered_token_are_refused() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_not_remembered() {
+async fn rejected_tokens_are_not_cached() {
     let verifier = verifier().cache(CacheSettings::new());
     let expired = token(&claims_but("exp", json!(NOW - 300)));
     let forged = format!("{}A", &good_token()[..good_token().len() - 1]);
@@ -152,7 +152,7 @@ async fn what_is_refused_is_not_remembered() {
 }
 
 #[tokio::test]
-async fn time_is_looked_at_on_every_hit() {
+async fn every_hit_checks_the_time() {
     let clock = Clock::new();
     let verifier = clock.drive(verifier()).cache(CacheSettings::new().max_age(Duration::from_secs(3600)));
     let mut claims = good_claims();
@@ -179,7 +179,7 @@ async fn time_is_looked_at_on_every_hit() {
 }
 
 #[tokio::test]
-async fn a_token_is_remembered_no_longer_than_stated() {
+async fn cached_token_lives_no_longer_than_max_age() {
     let clock = Clock::new();
     let verifier = clock.drive(verifier()).cache(CacheSettings::new().max_age(Duration::from_secs(10)));
     for (moment, hits) in [(NOW, 0), (NOW + 9, 1), (NOW + 10, 1), (NOW + 19, 2), (NOW + 20, 2)] {
@@ -190,7 +190,7 @@ async fn a_token_is_remembered_no_longer_than_stated() {
 }
 
 #[tokio::test]
-async fn an_expired_token_leaves_when_it_is_asked_for() {
+async fn lookup_evicts_an_expired_token() {
     let clock = Clock::new();
     let verifier = clock.drive(verifier()).cache(CacheSettings::new());
     verifier.verify(&good_token()).await.unwrap();
@@ -216,7 +216,7 @@ fn key(n: u8) -> Key {
 }
 
 #[tokio::test]
-async fn a_token_whose_key_is_withdrawn_is_refused_at_once() {
+async fn withdrawn_key_ends_its_cached_tokens_at_once() {
     let keys = KeyStore::new(KeySet::new([key(1).with_kid("1"), key(2).with_kid("2")]));
     let verifier = JwtVerifier::<Value>::new(keys.clone())
         .audience(AUDIENCE)
@@ -244,7 +244,7 @@ async fn a_token_whose_key_is_withdrawn_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn no_setting_shares_what_another_has_found_good() {
+async fn different_settings_share_no_verdicts() {
     let cached = verifier().cache(CacheSettings::new());
     cached.verify(&good_token()).await.unwrap();
 
@@ -269,7 +269,7 @@ fn tokens(count: usize) -> impl Iterator<Item = String> {
 }
 
 #[tokio::test]
-async fn there_are_no_more_entries_than_stated() {
+async fn cache_stays_within_max_entries() {
     for most in [0, 1, 2, 31, 32, 33, 100, 1000] {
         let verifier = verifier().cache(CacheSettings::new().max_entries(most));
         let tokens: Vec<_> = tokens(3 * most + 10).collect();
@@ -288,7 +288,7 @@ async fn there_are_no_more_entries_than_stated() {
 }
 
 #[tokio::test]
-async fn no_setting_is_too_small_or_too_large() {
+async fn accepts_extreme_cache_settings() {
     for entries in [0, 1, usize::MAX] {
         for bytes in [0, 1, 100, usize::MAX] {
             for age in [Duration::ZERO, Duration::MAX] {
@@ -312,7 +312,7 @@ async fn no_setting_is_too_small_or_too_large() {
 }
 
 #[tokio::test]
-async fn the_bounds_hold_to_the_last_token_and_byte() {
+async fn cache_bounds_are_exact() {
     for (entries, bytes) in [(1023, 1_047_551), (1025, 1_000_001), (2049, 2 * 1024 * 1024)] {
         let verifier = verifier().cache(CacheSettings::new().max_entries(entries).max_bytes(bytes));
         let tokens: Vec<_> = tokens(entries * 2).collect();
@@ -325,7 +325,7 @@ async fn the_bounds_hold_to_the_last_token_and_byte() {
 }
 
 #[tokio::test]
-async fn nearly_all_that_are_remembered_are_found() {
+async fn finds_nearly_all_cached_tokens() {
     for (cache, count) in [
         (CacheSettings::new(), 7_000),
         (CacheSettings::new().max_entries(1_000_000), 9_800),
@@ -342,7 +342,7 @@ async fn nearly_all_that_are_remembered_are_found() {
 }
 
 #[tokio::test]
-async fn a_small_cache_remembers_what_came_last_and_again() {
+async fn small_cache_keeps_recent_and_repeated_tokens() {
     let verifier = verifier().cache(CacheSettings::new().max_entries(1));
     for (number, token) in tokens(4).enumerate() {
         for _ in 0..3 {
@@ -355,7 +355,7 @@ async fn a_small_cache_remembers_what_came_last_and_again() {
 }
 
 #[tokio::test]
-async fn tokens_that_come_once_push_out_none_that_come_often() {
+async fn one_time_tokens_do_not_evict_frequent_ones() {
     let verifier = verifier().cache(CacheSettings::new().max_entries(100));
     let mut tokens = tokens(5_000);
     let often: Vec<_> = tokens.by_ref().take(50).collect();
@@ -378,7 +378,7 @@ async fn tokens_that_come_once_push_out_none_that_come_often() {
 }
 
 #[tokio::test]
-async fn many_more_tokens_in_turn_than_there_is_room_for_leave_those_that_are_there_in_use() {
+async fn cycling_through_many_tokens_keeps_entries_in_use() {
     for (room, count) in [(3, 200), (100, 10_000)] {
         let verifier = verifier().cache(CacheSettings::new().max_entries(room));
         let tokens: Vec<_> = tokens(count).collect();
@@ -393,7 +393,7 @@ async fn many_more_tokens_in_turn_than_there_is_room_for_leave_those_that_are_th
 }
 
 #[tokio::test]
-async fn a_full_cache_renews_what_it_holds_at_once() {
+async fn full_cache_renews_its_entries_at_once() {
     let clock = Clock::new();
     let verifier =
         clock.drive(verifier()).cache(CacheSettings::new().max_entries(100).max_age(Duration::from_secs(10)));
@@ -413,7 +413,7 @@ async fn a_full_cache_renews_what_it_holds_at_once() {
 }
 
 #[tokio::test]
-async fn expired_tokens_do_not_keep_others_out() {
+async fn expired_tokens_do_not_block_new_ones() {
     let clock = Clock::new();
     let verifier = clock.drive(verifier()).cache(CacheSettings::new().max_entries(1000));
     for token in tokens(4000) {
@@ -442,7 +442,7 @@ async fn expired_tokens_do_not_keep_others_out() {
 }
 
 #[tokio::test]
-async fn there_are_no_more_bytes_than_stated() {
+async fn cache_stays_within_max_bytes() {
     for most in [100_000, 1_000_000] {
         let verifier = verifier().cache(CacheSettings::new().max_bytes(most));
         // One by one, since the first token leaves something with its key.
@@ -464,7 +464,7 @@ async fn there_are_no_more_bytes_than_stated() {
 }
 
 #[test]
-fn claims_that_hold_their_text_once_use_what_is_counted() {
+fn counted_bytes_match_used_memory() {
     #[derive(serde::Deserialize)]
     struct Text {
         #[serde(rename = "sub")]
@@ -491,7 +491,7 @@ fn claims_that_hold_their_text_once_use_what_is_counted() {
 }
 
 #[tokio::test]
-async fn a_flood_of_forged_tokens_leaves_no_trace() {
+async fn forged_tokens_leave_no_trace() {
     let verifier = verifier().cache(CacheSettings::new());
     verifier.verify(&good_token()).await.unwrap();
     let forged: Vec<_> = tokens(2000).map(|token| token.replace('.', ".A")).collect();
@@ -506,7 +506,7 @@ async fn a_flood_of_forged_tokens_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn a_hit_is_answered_as_the_layer_answers_that_asks() {
+async fn cache_hit_uses_settings_of_the_calling_layer() {
     let verifier = verifier().cache(CacheSettings::new());
     for realm in ["orders", "bills", "orders"] {
         let layer = JwtAuthLayer::new(verifier.clone()).realm(realm).unwrap();
@@ -557,7 +557,7 @@ fn key_set(n: usize) -> KeySet {
 
 proptest! {
     #[test]
-    fn whatever_happens_the_answer_is_that_of_a_verifier_without_one(
+    fn cached_verifier_agrees_with_uncached_one(
         events in proptest::collection::vec(event(), 1..60),
         most in 1..12_usize,
         age in 1..400_u64,

@@ -56,7 +56,7 @@ where
 type Row<'a> = (&'a str, Auth, &'a str, &'a [(HeaderName, &'a str)], &'a str);
 
 #[tokio::test]
-async fn each_source_tells_caches_what_they_need() {
+async fn each_source_sets_cache_control_and_vary() {
     let custom = |headers: &[HeaderName]| {
         TokenSource::custom(headers.to_vec(), |request| {
             Some(request.headers().get("x-token")?.to_str().ok()?.into())
@@ -110,7 +110,7 @@ async fn each_source_tells_caches_what_they_need() {
 }
 
 #[tokio::test]
-async fn the_service_may_say_something_else() {
+async fn service_may_set_its_own_cache_headers() {
     let query = || from(TokenSource::query("token"));
     for (name, layer, own, expected) in [
         ("query", query(), &[(CACHE_CONTROL, "no-store")][..], "200 [no-store] []"),
@@ -129,7 +129,7 @@ async fn the_service_may_say_something_else() {
 
 /// A page that was stored for a stranger must not be shown to a user, nor the other way round.
 #[tokio::test]
-async fn strangers_of_optional_layers_vary_too() {
+async fn responses_without_credential_vary_too() {
     let stranger = || with("/", &[]);
     let expired = || with("/", &[(COOKIE, "token=a.b.c")]);
     assert_eq!(told(cookie().optional(), stranger(), &[]).await, "200 [] [cookie]");
@@ -142,7 +142,7 @@ async fn strangers_of_optional_layers_vary_too() {
 }
 
 #[tokio::test]
-async fn waiting_does_not_change_what_caches_are_told() {
+async fn waiting_requests_get_the_same_cache_headers() {
     #[derive(Clone)]
     struct Late(JwtVerifier<serde_json::Value>);
 
@@ -163,7 +163,7 @@ async fn waiting_does_not_change_what_caches_are_told() {
 }
 
 #[tokio::test]
-async fn an_upgrade_is_left_as_it_is() {
+async fn upgrade_response_is_unchanged() {
     let service = ServiceBuilder::new().layer(cookie()).service_fn(async |_: Request<String>| {
         let mut response = Response::new(String::new());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

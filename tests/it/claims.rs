@@ -81,7 +81,7 @@ async fn time_is_checked_with_leeway() {
 }
 
 #[tokio::test]
-async fn numbers_of_any_size_are_read() {
+async fn reads_numbers_of_any_size() {
     let payload = |exp: &str| good_claims().to_string().replace(&(NOW + 300).to_string(), exp);
     let of = |exp: &str| token_of(r#"{"alg":"HS256"}"#, &payload(exp));
     let rows = [
@@ -99,7 +99,7 @@ async fn numbers_of_any_size_are_read() {
 }
 
 #[tokio::test]
-async fn claims_of_the_wrong_type_are_refused() {
+async fn rejects_claims_of_the_wrong_type() {
     let rows = [
         ("exp a string", but("exp", json!((NOW + 300).to_string())), Some(InvalidClaims)),
         ("exp true", but("exp", json!(true)), Some(InvalidClaims)),
@@ -141,7 +141,7 @@ async fn claims_of_the_wrong_type_are_refused() {
 
 /// Whatever type the claims are read into, and whether it wants an `iat` or not.
 #[tokio::test]
-async fn an_issue_date_is_a_number_for_every_type() {
+async fn iat_must_be_a_number_for_every_type() {
     async fn kind<C: serde::de::DeserializeOwned + Send + Sync + 'static>(
         iat: Value,
     ) -> Option<AuthErrorKind> {
@@ -169,7 +169,7 @@ async fn an_issue_date_is_a_number_for_every_type() {
 
 /// serde_json reads such a member as another value where an application has its features on.
 #[tokio::test]
-async fn private_names_of_serde_json_are_refused() {
+async fn rejects_private_names_of_serde_json() {
     async fn cause<C: serde::de::DeserializeOwned + Send + Sync + 'static>(members: &str) -> Option<String> {
         let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
         let verifier = JwtVerifier::<C>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
@@ -211,7 +211,7 @@ async fn private_names_of_serde_json_are_refused() {
 }
 
 #[tokio::test]
-async fn an_expiry_can_be_done_without() {
+async fn expiry_can_be_optional() {
     let lasting = verifier().insecure_allow_missing_expiry();
     let none = but("exp", Value::Null);
     assert_eq!(refusal(&verifier(), &none).await, Some(MissingExpiry), "only by name");
@@ -239,7 +239,7 @@ async fn an_expiry_can_be_done_without() {
 }
 
 #[tokio::test]
-async fn the_name_of_a_claim_is_compared_exactly() {
+async fn compares_claim_names_exactly() {
     let renamed = |name: &str, other: &str| {
         let mut claims = good_claims();
         let value = claims.as_object_mut().unwrap().remove(name).unwrap();
@@ -266,7 +266,7 @@ fn with_null(name: &str) -> String {
 }
 
 #[tokio::test]
-async fn claims_that_stand_there_twice_are_refused() {
+async fn rejects_duplicate_claims() {
     for name in ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf"] {
         let value = claims_but("x", json!(1)).get(name).cloned().unwrap_or(json!(NOW));
         let twice = with(&format!(r#""{name}":{value},"{name}":{value}"#));
@@ -288,20 +288,20 @@ async fn claims_that_stand_there_twice_are_refused() {
 }
 
 #[tokio::test]
-async fn of_other_claims_the_last_one_counts() {
+async fn last_duplicate_of_other_claims_counts() {
     let claims = verifier().verify(&with(r#""role":"clerk","role":"admin""#)).await.unwrap();
     assert_eq!(claims["role"], "admin");
 }
 
 #[tokio::test]
-async fn a_bound_token_is_taken_only_by_name() {
+async fn sender_constrained_tokens_need_explicit_opt_in() {
     let bound = but("cnf", json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}));
     assert_eq!(refusal(&verifier(), &bound).await, Some(SenderConstrained));
     assert_eq!(refusal(&verifier().insecure_ignore_confirmation(), &bound).await, None);
 }
 
 #[tokio::test]
-async fn the_issuer_is_compared_exactly() {
+async fn compares_issuer_exactly() {
     let rows = [
         ("missing", but("iss", Value::Null), Some(WrongIssuer)),
         ("empty", but("iss", json!("")), Some(WrongIssuer)),
@@ -334,7 +334,7 @@ async fn the_issuer_is_compared_exactly() {
 }
 
 #[tokio::test]
-async fn the_audience_is_compared_exactly() {
+async fn compares_audience_exactly() {
     let rows = [
         ("missing", but("aud", Value::Null), Some(WrongAudience)),
         ("empty", but("aud", json!("")), Some(WrongAudience)),
@@ -388,7 +388,7 @@ async fn other_claims_can_be_required() {
 }
 
 #[tokio::test]
-async fn required_values_are_compared_as_json() {
+async fn compares_required_values_as_json() {
     let met: [(Value, &str); 11] = [
         (json!(true), "true"),
         (json!(false), "[null,1,false]"),
@@ -440,7 +440,7 @@ async fn required_values_are_compared_as_json() {
 }
 
 #[tokio::test]
-async fn the_type_is_checked() {
+async fn checks_token_type() {
     let rows = [
         "",
         r#","typ":"JWT""#,
@@ -483,7 +483,7 @@ async fn the_type_is_checked() {
 }
 
 #[tokio::test]
-async fn a_type_of_its_own_is_the_only_one() {
+async fn custom_token_type_replaces_the_default() {
     // They share the keys, and what those know of headers.
     let usual = verifier();
     let of_type = |typ: &str| usual.clone().token_type(typ);
@@ -515,7 +515,7 @@ async fn a_type_of_its_own_is_the_only_one() {
 }
 
 #[tokio::test]
-async fn what_is_not_understood_in_a_header_is_ignored() {
+async fn ignores_unknown_header_members() {
     let header = r#" {"alg" : "HS256", "jku":"https://evil.example/keys", "jwk":{"kty":"oct","k":"AAAA"}, "x5u":"https://evil.example", "b64":true, "cty":"x"} "#;
     assert_eq!(refusal(&verifier(), &with_header(header)).await, None);
     let escaped = with_header(r#"{"\u0061lg":"HS\u003256"}"#);
@@ -523,7 +523,7 @@ async fn what_is_not_understood_in_a_header_is_ignored() {
 }
 
 #[tokio::test]
-async fn base64url_that_is_not_canonical_is_refused() {
+async fn rejects_noncanonical_base64url() {
     let token = good_token();
     let parts: Vec<_> = token.split('.').collect();
     // 32 bytes leave two bits that must be zero; any other value of them decodes to the same bytes.
@@ -569,7 +569,7 @@ async fn base64url_that_is_not_canonical_is_refused() {
 }
 
 #[tokio::test]
-async fn size_is_limited() {
+async fn limits_token_size() {
     let padded = |len: usize| {
         let pad = |n: usize| token(&claims_but("pad", json!("x".repeat(n))));
         (0..len).map(pad).find(|token| token.len() >= len).unwrap()
@@ -620,7 +620,7 @@ fn nesting_in_strings_does_not_exhaust_the_stack() {
 }
 
 #[tokio::test]
-async fn claims_are_typed() {
+async fn reads_claims_into_the_application_type() {
     #[derive(Debug, serde::Deserialize)]
     struct User {
         email: String,
@@ -644,7 +644,7 @@ async fn claims_are_typed() {
 }
 
 #[tokio::test]
-async fn claims_tell_of_their_token() {
+async fn claims_describe_their_token() {
     let token = token_of(r#"{"alg":"HS256","kid":"k\u00311"}"#, &good_claims().to_string());
     let claims = verifier().verify(&token).await.unwrap();
     assert_eq!(claims.token().expires_at(), Some(at(NOW + 300)));
@@ -667,7 +667,7 @@ async fn claims_tell_of_their_token() {
 }
 
 #[test]
-fn hides_no_method_of_the_application() {
+fn claims_hide_no_application_methods() {
     struct Passport;
 
     impl Passport {
@@ -696,7 +696,7 @@ fn hides_no_method_of_the_application() {
 }
 
 #[tokio::test]
-async fn registered_claims_are_ready_to_use() {
+async fn reads_registered_claims() {
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let verifier = JwtVerifier::<RegisteredClaims>::new(keys).audience("a").clock(|| at(NOW));
     let sent = json!({"iss": "i", "sub": "s", "aud": ["a", "b"], "exp": NOW + 1, "nbf": NOW - 1, "iat": 1.5, "jti": "j"});
@@ -770,7 +770,7 @@ struct Flat {
 
 /// The developer is told which claim does not fit, in names of the application's, and with nothing of the token.
 #[tokio::test]
-async fn what_does_not_fit_is_named() {
+async fn error_names_the_mismatched_claim() {
     async fn cause<C: serde::de::DeserializeOwned + Send + Sync + 'static>(members: &str) -> String {
         let verifier = JwtVerifier::<C>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
             .issuer(ISSUER)
@@ -824,7 +824,7 @@ async fn what_does_not_fit_is_named() {
 
 /// A wrong setting is the most frequent reason, so the developer is told what the verifier demands.
 #[tokio::test]
-async fn what_the_verifier_demands_is_named() {
+async fn error_names_the_verifier_requirement() {
     let verifier = verifier().add_audience("orders").require_claim("token_use", "access");
     for (token, expected) in [
         (

@@ -258,7 +258,7 @@ async fn tonic_serves_every_kind_of_credential() {
 }
 
 #[tokio::test]
-async fn refusals_from_inside_keep_every_scheme() {
+async fn inner_rejections_keep_every_scheme() {
     let refuses = async |user: Claims<Value>| Err::<(), _>(Claims::reject(&user, InsufficientScope));
     let layer = JwtAuthLayer::new(any_of()).realm("shop").unwrap().on_reject(ProblemJson::new());
     let app = Router::<()>::new().route("/", get(refuses)).layer(layer);
@@ -272,7 +272,7 @@ async fn refusals_from_inside_keep_every_scheme() {
 }
 
 #[tokio::test]
-async fn headers_of_the_verifier_replace_those_of_the_service() {
+async fn verifier_headers_replace_service_headers() {
     let layer = JwtAuthLayer::new(Nonces { waits: false });
     let mut service = ServiceBuilder::new().layer(layer).service_fn(async |_: Request<String>| {
         let response = Response::builder().header("dpop-nonce", "other").header("vary", "accept");
@@ -285,7 +285,7 @@ async fn headers_of_the_verifier_replace_those_of_the_service() {
 }
 
 #[tokio::test]
-async fn a_credential_goes_to_exactly_one_verifier() {
+async fn credential_goes_to_exactly_one_verifier() {
     let jwt = good_token();
     let kind = async |verifier: &AnyOf<Value>, token: &str| {
         verifier.verify(token).await.err().map(|error| error.kind())
@@ -309,7 +309,7 @@ async fn a_credential_goes_to_exactly_one_verifier() {
 }
 
 #[test]
-fn two_verifiers_for_one_route_are_an_error() {
+fn rejects_two_verifiers_for_one_route() {
     let error = AnyOf::new().prefix("a_", Keys("")).unwrap().prefix("a_", Keys("")).unwrap_err();
     assert_eq!(error.to_string(), "there are two verifiers for the scheme or prefix `a_`");
     let api_key = |name| Scheme::from_static(name);
@@ -404,7 +404,7 @@ fn dpop_alone(issuer: &'static str) -> Offers {
 }
 
 #[tokio::test]
-async fn routers_give_no_verifier_the_scheme_of_another() {
+async fn routers_match_verifiers_by_scheme() {
     let unsigned = |issuer: &str| {
         let payload = json!({"iss": issuer}).to_string();
         format!("e30.{}.AAAA", base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(payload))
@@ -437,7 +437,7 @@ fn ask_layer(
 }
 
 #[tokio::test]
-async fn clients_cannot_choose_the_opaque_verifier_for_a_jwt() {
+async fn opaque_verifier_never_gets_a_jwt() {
     let verifier = AnyOf::new().jwt(verifier()).opaque(dpop_alone(""));
     for token in [format!("{}=", good_token()), format!("\"{}\"", good_token())] {
         let error = verifier.verify(&token).await.unwrap_err();
@@ -447,7 +447,7 @@ async fn clients_cannot_choose_the_opaque_verifier_for_a_jwt() {
 }
 
 #[tokio::test]
-async fn challenges_are_asked_once_and_in_one_order() {
+async fn challenges_are_read_once_in_fixed_order() {
     struct Changing(std::sync::atomic::AtomicUsize);
     impl Verify for Changing {
         type Claims = Value;
@@ -478,7 +478,7 @@ async fn challenges_are_asked_once_and_in_one_order() {
 }
 
 #[tokio::test]
-async fn one_credential_found_by_two_sources_is_one() {
+async fn credential_found_by_two_sources_counts_once() {
     let source = TokenSource::header_with_scheme(http::header::AUTHORIZATION, Scheme::DPOP);
     let layer = ask_layer(dpop_alone("")).add_token_source(source);
     assert_eq!(ask(&layer, with_authorization("DPoP x")).await.body(), "Hello DPoP");

@@ -308,14 +308,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn we_differ_from_jsonwebtoken_only_for_a_reason(sample in samples()) {
+    fn differs_from_jsonwebtoken_only_for_named_reasons(sample in samples()) {
         assert_same_or_named(&sample)?;
     }
 }
 
 /// Each named reason is real: a token where the two differ because of it.
 #[test]
-fn every_reason_is_needed() {
+fn every_named_reason_occurs() {
     let now = now();
     let sample = |header: &str, payload: &str| Sample {
         header: header.to_owned(),

@@ -64,7 +64,7 @@ fn named_token(kid: &str, claims: &Value) -> String {
 }
 
 #[tokio::test]
-async fn each_refusal_is_one_event_that_says_why() {
+async fn each_rejection_logs_one_event_with_its_cause() {
     let layer = JwtAuthLayer::new(named());
     let expired = claims_but("exp", json!(NOW - 100));
     let forged = format!("{}.AAAA", named_token("k1", &good_claims()).rsplit_once('.').unwrap().0);
@@ -109,7 +109,7 @@ async fn each_refusal_is_one_event_that_says_why() {
 }
 
 #[tokio::test]
-async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
+async fn event_names_faulty_settings_or_service() {
     let log = Log::begin();
     let no_audience =
         JwtVerifier::<Value>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap()).clock(|| at(NOW));
@@ -142,7 +142,7 @@ async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
 }
 
 #[tokio::test]
-async fn what_a_policy_refuses_is_told_with_the_issuer_only_if_it_is_configured() {
+async fn policy_rejection_logs_only_configured_issuers() {
     let rule = || RequireLayer::<Value>::new(scope("read"));
     let log = Log::begin();
     let layers = ServiceBuilder::new().layer(JwtAuthLayer::new(named())).layer(rule());
@@ -164,7 +164,7 @@ const LINE: &str = "x\n INFO tower_jwt_auth: a user signed in\u{1b}[2J";
 /// What a resolver is asked for is what a stranger has written.
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test]
-async fn no_issuer_can_write_a_line_of_its_own_into_the_log() {
+async fn issuer_names_cannot_inject_log_lines() {
     let log = Log::begin();
     let resolver = IssuerResolver::new(async |issuer: String| {
         Err::<Option<JwtVerifier<Value>>, _>(io::Error::other(format!("no tenant {issuer}")))
@@ -186,7 +186,7 @@ async fn no_issuer_can_write_a_line_of_its_own_into_the_log() {
 
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn a_failed_renewal_is_logged() {
+async fn logs_failed_renewal() {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     let log = Log::begin();
@@ -210,7 +210,7 @@ async fn a_failed_renewal_is_logged() {
 }
 
 #[tokio::test]
-async fn nobody_can_write_a_line_of_their_own_into_the_log() {
+async fn span_fields_cannot_inject_log_lines() {
     let log = Log::begin();
     let subject = span_field("user.id", |claims: &Claims<Value>| claims["sub"].as_str().unwrap().to_owned());
     let span = tracing::info_span!("request", user.id = tracing::field::Empty);
@@ -224,7 +224,7 @@ async fn nobody_can_write_a_line_of_their_own_into_the_log() {
 /// However the answer is made, and although an extractor's error is an answer by itself.
 #[cfg(feature = "axum")]
 #[tokio::test]
-async fn a_refusal_is_told_once() {
+async fn logs_each_rejection_once() {
     use axum::body::Body;
     use axum::response::{IntoResponse, Response};
     use axum::routing::get;
@@ -257,7 +257,7 @@ async fn a_refusal_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_claim_is_in_the_span_only_when_asked_for() {
+async fn span_contains_only_requested_claims() {
     let subject = span_field("user.id", |claims: &Claims<Value>| claims["sub"].as_str().unwrap().to_owned());
     let in_span = async |layer: JwtAuthLayer<_, _, _>, log: &Log| {
         let span = tracing::info_span!("request", user.id = tracing::field::Empty);
@@ -279,7 +279,7 @@ async fn a_claim_is_in_the_span_only_when_asked_for() {
 
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_is_away_is_told_of_until_it_is_back() {
+async fn logs_provider_outage_and_recovery() {
     use crate::remote_keys::Provider;
 
     let log = Log::begin();
@@ -304,7 +304,7 @@ async fn a_provider_that_is_away_is_told_of_until_it_is_back() {
 
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn skipped_keys_are_logged_when_they_change() {
+async fn logs_skipped_keys_when_they_change() {
     use http::Response;
 
     use crate::keys::{jwk_with, set_of};
@@ -348,7 +348,7 @@ async fn skipped_keys_are_logged_when_they_change() {
 /// Tried again and again, and said once.
 #[cfg(feature = "shared-revocations")]
 #[tokio::test(start_paused = true)]
-async fn a_store_of_revocations_that_is_away_is_told_of_until_it_is_back() {
+async fn logs_store_outage_and_recovery() {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use tower_jwt_auth::revocation::{

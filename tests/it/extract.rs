@@ -53,7 +53,7 @@ async fn send(app: Router, path: &str, token: Option<&str>) -> (Response<()>, St
 }
 
 #[tokio::test]
-async fn answers_with_claims_as_json() {
+async fn serializes_claims_as_json() {
     async fn me(claims: Claims<serde_json::Value>) -> Json<Claims<serde_json::Value>> {
         Json(claims)
     }
@@ -63,7 +63,7 @@ async fn answers_with_claims_as_json() {
 }
 
 #[tokio::test]
-async fn claims_are_extracted() {
+async fn extracts_claims() {
     let app = routes().layer(JwtAuthLayer::new(users()));
     assert_eq!(send(app.clone(), "/hello", Some(&good_token())).await.1, "Hello eze@example.com");
     assert_eq!(send(app.clone(), "/welcome", Some(&good_token())).await.1, "Welcome back eze@example.com");
@@ -83,7 +83,7 @@ fn without(mut response: Response<()>, header: &str) -> Response<()> {
 }
 
 #[tokio::test]
-async fn an_optional_layer_lets_the_handler_choose() {
+async fn handler_decides_behind_optional_layer() {
     let app = routes().layer(JwtAuthLayer::new(users()).optional().realm("members").unwrap());
     assert_eq!(send(app.clone(), "/welcome", Some(&good_token())).await.1, "Welcome back eze@example.com");
     assert_eq!(send(app.clone(), "/welcome", None).await.1, "Welcome");
@@ -96,7 +96,7 @@ async fn an_optional_layer_lets_the_handler_choose() {
 }
 
 #[tokio::test]
-async fn without_a_layer_the_developer_is_told() {
+async fn missing_layer_is_explained() {
     let other = JwtVerifier::<serde_json::Value>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
         .insecure_any_audience()
         .clock(|| at(NOW));
@@ -133,7 +133,7 @@ impl Policy<User> for Owner {
 }
 
 #[tokio::test]
-async fn a_policy_can_be_a_type() {
+async fn policy_can_be_a_type() {
     async fn page(user: Permitted<User, Owner>) -> String {
         format!("the page of {}", user.email)
     }
@@ -163,7 +163,7 @@ async fn a_policy_can_be_a_type() {
 
 /// Whatever refuses, a client gets one form of body.
 #[tokio::test]
-async fn the_layer_makes_the_body_of_every_refusal() {
+async fn layer_makes_the_body_of_every_rejection() {
     async fn purge(user: Claims<User>) -> Result<&'static str, AuthError> {
         Err(Claims::reject(&user, InsufficientScope).with_required_scope("admin"))
     }
@@ -212,7 +212,7 @@ async fn the_layer_makes_the_body_of_every_refusal() {
 }
 
 #[tokio::test]
-async fn a_layer_that_lets_all_pass_leaves_the_choice_to_the_handler() {
+async fn handler_decides_behind_permissive_layer() {
     async fn why(user: Result<Claims<User>, AuthError>) -> String {
         user.map_or_else(|error| error.to_string(), |user| format!("Hello {}", user.email))
     }
@@ -230,7 +230,7 @@ async fn a_layer_that_lets_all_pass_leaves_the_choice_to_the_handler() {
 
 /// How layers stand to each other in a router.
 #[tokio::test]
-async fn a_nested_router_sees_the_rest_of_the_path() {
+async fn nested_router_sees_the_rest_of_the_path() {
     let rule =
         |path: &'static str| when(move |_: &Claims<User>, request: Head<'_>| request.uri().path() == path);
     let page =
@@ -250,7 +250,7 @@ async fn a_nested_router_sees_the_rest_of_the_path() {
 }
 
 #[tokio::test]
-async fn cors_stands_outside() {
+async fn cors_layer_works_outside() {
     let preflight = || {
         Request::options("/hello")
             .header("origin", "https://app.example.com")
@@ -281,7 +281,7 @@ async fn cors_stands_outside() {
 }
 
 #[tokio::test]
-async fn csrf_stands_outside_of_a_cookie() {
+async fn csrf_layer_works_outside_cookie_authentication() {
     let app = Router::new()
         .route("/transfer", axum::routing::post(async || "done"))
         .layer(JwtAuthLayer::new(users()).token_source(TokenSource::cookie("token").unwrap()))
@@ -299,7 +299,7 @@ async fn csrf_stands_outside_of_a_cookie() {
 }
 
 #[tokio::test]
-async fn the_principal_is_an_extension() {
+async fn principal_is_a_request_extension() {
     #[derive(Clone)]
     struct CurrentUser(String);
 

@@ -30,7 +30,7 @@ const EXPIRED: &str =
 const FORBIDDEN: &str = r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request", scope="watch""#;
 
 #[tokio::test]
-async fn a_client_is_told_why_it_is_refused() {
+async fn client_gets_status_and_reason_of_rejection() {
     let (incoming, client) = socket();
     let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc::new());
     let eze_only = RequireLayer::<Value>::new(claim("email", "eze@example.com").or(scope("watch")));
@@ -61,7 +61,7 @@ async fn a_client_is_told_why_it_is_refused() {
 }
 
 #[tokio::test]
-async fn a_client_is_told_that_it_is_not_its_fault() {
+async fn server_faults_have_their_own_grpc_status() {
     /// Waits before it says that it has no keys.
     #[derive(Clone)]
     struct NoKeys;
@@ -95,7 +95,7 @@ async fn a_client_is_told_that_it_is_not_its_fault() {
 }
 
 #[tokio::test]
-async fn claims_reach_the_service_and_messages_the_client_one_by_one() {
+async fn streams_messages_with_claims_one_by_one() {
     let (changes, watched) = mpsc::channel(1);
     let (incoming, mut client) = socket();
     let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc::new());
@@ -122,7 +122,7 @@ async fn claims_reach_the_service_and_messages_the_client_one_by_one() {
 }
 
 #[tokio::test]
-async fn every_form_of_grpc_is_answered_in_headers_alone() {
+async fn every_grpc_form_gets_a_trailers_only_response() {
     let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc::new());
     for (asked, answered) in [
         ("application/grpc", "application/grpc"),
@@ -153,7 +153,7 @@ async fn every_form_of_grpc_is_answered_in_headers_alone() {
 }
 
 #[tokio::test]
-async fn what_is_not_grpc_is_answered_as_by_default() {
+async fn non_grpc_requests_get_the_default_response() {
     let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc::new());
     for (method, content_type) in [
         ("POST", None),

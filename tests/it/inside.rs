@@ -70,7 +70,7 @@ fn good() -> Request<String> {
 }
 
 #[tokio::test]
-async fn the_layer_renders_what_a_handler_refuses() {
+async fn layer_renders_handler_rejections() {
     let response = through(shop().on_reject(ProblemJson::new()), REFUSES, good()).await;
     let headers = [("www-authenticate", FORBIDDEN), ("content-type", "application/problem+json")];
     assert_refused("problem", &response, 403, InsufficientScope, &headers);
@@ -104,7 +104,7 @@ impl<B: From<String>> Reject<B> for PlainText {
 }
 
 #[tokio::test]
-async fn nothing_of_the_request_is_kept_where_nothing_is_read() {
+async fn keeps_no_request_data_that_is_not_read() {
     let mut request = good();
     *request.method_mut() = http::Method::PUT;
     let response = through(shop().on_reject(PlainText), REFUSES, request).await;
@@ -113,7 +113,7 @@ async fn nothing_of_the_request_is_kept_where_nothing_is_read() {
 
 /// A copy of the head would show `PUT`.
 #[tokio::test]
-async fn shared_reject_reads_what_the_inner_one_reads() {
+async fn shared_reject_reads_the_same_as_the_inner() {
     let shared: Arc<dyn Reject<String> + Send + Sync> = Arc::new(PlainText);
     let mut request = good();
     *request.method_mut() = http::Method::PUT;
@@ -122,7 +122,7 @@ async fn shared_reject_reads_what_the_inner_one_reads() {
 }
 
 #[tokio::test]
-async fn grpc_requests_get_a_grpc_status_from_inside() {
+async fn inner_rejections_get_a_grpc_status() {
     for (content_type, status, answered) in [
         ("application/grpc+proto", 200, Some("application/grpc")),
         ("application/grpc-web-text", 200, Some("application/grpc-web-text")),
@@ -141,7 +141,7 @@ async fn grpc_requests_get_a_grpc_status_from_inside() {
 }
 
 #[tokio::test]
-async fn headers_of_layers_between_are_kept() {
+async fn keeps_headers_of_layers_between() {
     let between = |error| {
         let mut response = Response::<String>::from(error);
         for (name, value) in [
@@ -176,7 +176,7 @@ async fn headers_of_layers_between_are_kept() {
 }
 
 #[tokio::test]
-async fn changed_headers_of_a_refusal_are_kept() {
+async fn keeps_changed_headers_of_rejections() {
     let changed = |error| {
         let mut response = Response::<String>::from(error);
         let headers = response.headers_mut();
@@ -209,7 +209,7 @@ fn lines(headers: &HeaderMap) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn another_body_is_not_overwritten() {
+async fn does_not_overwrite_another_body() {
     type Refuse = fn(AuthError) -> Response<String>;
     let rows: [(&str, Refuse); 6] = [
         ("a response of its own", |error| error.response("own".to_owned())),
@@ -251,7 +251,7 @@ async fn another_body_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn every_mode_renders_what_is_refused_inside() {
+async fn every_mode_renders_inner_rejections() {
     let missing = problem("MissingCredential", "the request carries no bearer token", 401, "");
     let malformed = problem("MalformedToken", "the token is not a well-formed JWT", 401, "");
     let layer = || shop().on_reject(ProblemJson::new());
@@ -266,7 +266,7 @@ async fn every_mode_renders_what_is_refused_inside() {
 }
 
 #[tokio::test]
-async fn a_request_that_waited_is_rendered_as_well() {
+async fn renders_rejections_after_waiting() {
     #[derive(Clone)]
     struct Late;
 
@@ -308,7 +308,7 @@ impl Verify for AsNobody {
 }
 
 #[tokio::test]
-async fn layers_inside_leave_the_body_to_the_one_outside() {
+async fn inner_layers_leave_the_body_to_the_outer() {
     let outside = || JwtAuthLayer::new(AsNobody).realm("shop").unwrap().on_reject(ProblemJson::new());
     let require = || RequireLayer::<Nobody>::new(scope("admin"));
     let service = ServiceBuilder::new().layer(outside()).layer(require()).service(REFUSES);
@@ -337,7 +337,7 @@ async fn layers_inside_leave_the_body_to_the_one_outside() {
 }
 
 #[tokio::test]
-async fn the_innermost_layer_that_makes_bodies_makes_this_one() {
+async fn innermost_rendering_layer_makes_the_body() {
     let outer = || JwtAuthLayer::new(AsNobody).on_reject(ProblemJson::new());
     let service = ServiceBuilder::new().layer(outer()).layer(shop()).service(REFUSES);
     let Ok(response) = service.clone().oneshot(good()).await;
@@ -356,7 +356,7 @@ async fn the_innermost_layer_that_makes_bodies_makes_this_one() {
 
 /// It is the text that `reject_with` is shown with, so it must be fit for strangers.
 #[test]
-fn the_text_of_an_error_names_no_type() {
+fn error_text_names_no_type() {
     let error = Claims::<Nobody>::find(&http::Extensions::new()).err().unwrap();
     assert_eq!(error.kind(), AuthErrorKind::MissingLayer);
     assert_eq!(error.to_string(), MissingLayer.to_string());

@@ -42,7 +42,7 @@ async fn refusal(issuers: &Issuers<Value>, token: &str) -> Option<AuthErrorKind>
 }
 
 #[tokio::test]
-async fn unknown_issuers_are_explained() {
+async fn explains_unknown_issuers() {
     let issuers = Issuers::new([verifier(A, 1)]).unwrap();
     for (claims, expected) in [
         (
@@ -61,7 +61,7 @@ async fn unknown_issuers_are_explained() {
 }
 
 #[tokio::test]
-async fn each_token_is_judged_by_the_verifier_of_its_issuer_alone() {
+async fn each_token_goes_only_to_its_issuers_verifier() {
     let issuers = Issuers::new([verifier(A, 1), verifier(B, 2)]).unwrap();
     let header = base64url(r#"{"alg":"HS256"}"#);
     let of_payload = |payload: &str| format!("{header}.{}.{}", base64url(payload), base64url([0; 32]));
@@ -130,7 +130,7 @@ async fn each_verifier_has_its_own_limits_and_cache() {
 }
 
 #[tokio::test]
-async fn issuers_come_and_go_while_they_are_in_use() {
+async fn issuers_can_change_while_in_use() {
     let issuers = Issuers::new([verifier(A, 1)]).unwrap();
     let layer = JwtAuthLayer::new(issuers.clone());
     let status = async |token: &str| ask(&layer, bearer(token)).await.status().as_u16();
@@ -146,7 +146,7 @@ async fn issuers_come_and_go_while_they_are_in_use() {
 }
 
 #[test]
-fn what_cannot_be_chosen_among_is_refused_at_set_up() {
+fn rejects_ambiguous_issuers() {
     let anonymous = JwtVerifier::<Value>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap());
     let several = verifier(A, 1).add_issuer(B);
     for (name, result, expected) in [
@@ -208,7 +208,7 @@ fn more_than_a_thousand_issuers_can_be_configured() {
 
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn an_issuer_that_hangs_slows_no_other_and_an_unknown_one_has_nothing_fetched() {
+async fn hanging_issuer_does_not_delay_others() {
     use tower_jwt_auth::AuthErrorKind::KeysUnavailable;
     use tower_jwt_auth::Verdict;
 

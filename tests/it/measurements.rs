@@ -24,7 +24,7 @@ fn lines(recorder: &PrometheusRecorder, name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn requests_are_counted_by_outcome_and_kind() {
+async fn counts_requests_by_outcome_and_kind() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);
     let layer = JwtAuthLayer::new(verifier());
@@ -81,7 +81,7 @@ impl Verify for Slow {
 }
 
 #[tokio::test]
-async fn the_time_of_a_verification_has_any_wait_in_it() {
+async fn verification_time_includes_waiting() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);
     ask(&JwtAuthLayer::new(Slow), bearer("a.b.c")).await;
@@ -91,7 +91,7 @@ async fn the_time_of_a_verification_has_any_wait_in_it() {
 }
 
 #[tokio::test]
-async fn a_cache_counts_hits_and_misses() {
+async fn counts_cache_hits_and_misses() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);
     let layer = JwtAuthLayer::new(verifier().cache(CacheSettings::new()));
@@ -108,7 +108,7 @@ async fn a_cache_counts_hits_and_misses() {
 }
 
 #[test]
-fn revocations_that_are_held_are_counted() {
+fn counts_held_revocations() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);
     let revocations = Revocations::new();
@@ -122,7 +122,7 @@ fn revocations_that_are_held_are_counted() {
 
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn fetches_and_what_came_of_them_are_counted() {
+async fn counts_fetches_by_outcome() {
     use tower_jwt_auth::JwtVerifier;
     use tower_jwt_auth::jwks::RemoteKeys;
 
@@ -162,7 +162,7 @@ async fn fetches_and_what_came_of_them_are_counted() {
 
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn lookups_that_are_refused_and_skipped_keys_are_counted() {
+async fn counts_rejected_lookups_and_skipped_keys() {
     use http::Response;
     use tower_jwt_auth::jwks::RemoteKeys;
     use tower_jwt_auth::{Algorithm, JwtVerifier};
@@ -207,7 +207,7 @@ async fn lookups_that_are_refused_and_skipped_keys_are_counted() {
 /// A provider with a name of its own: the keys of one are counted in the whole process.
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn the_keys_of_a_provider_are_counted_for_as_long_as_they_are_in_use() {
+async fn counts_provider_keys_while_in_use() {
     use tower_jwt_auth::jwks::RemoteKeys;
 
     use crate::remote_keys::{Provider, key_set};
@@ -255,7 +255,7 @@ async fn the_keys_of_a_provider_are_counted_for_as_long_as_they_are_in_use() {
 /// A recorder may do what it likes: nothing is held up by it that it may ask for.
 #[cfg(feature = "remote-keys-core")]
 #[test]
-fn no_lock_is_held_while_a_recorder_is_called() {
+fn holds_no_lock_while_calling_a_recorder() {
     use std::sync::Arc;
 
     use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
@@ -306,7 +306,7 @@ fn no_lock_is_held_while_a_recorder_is_called() {
 
 /// The table in the documentation has what is described to a recorder, and the other way round.
 #[test]
-fn the_table_names_every_measurement() {
+fn documentation_lists_every_metric() {
     let recorder = PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, || {
         describe_metrics();

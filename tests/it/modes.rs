@@ -35,7 +35,7 @@ where
 }
 
 #[tokio::test]
-async fn each_mode_and_each_sort_of_request() {
+async fn each_mode_handles_each_type_of_request() {
     let layer = || JwtAuthLayer::new(verifier());
     let expired = token(&claims_but("exp", json!(NOW - 300)));
     let mut two = bearer(&good_token());
@@ -90,7 +90,7 @@ async fn each_mode_and_each_sort_of_request() {
 }
 
 #[tokio::test]
-async fn claims_that_do_not_permit_count_as_failed() {
+async fn insufficient_claims_count_as_failed() {
     let layer = || JwtAuthLayer::new(verifier()).require(claim("admin", true));
     let good = || bearer(&good_token());
     assert_eq!(found(&layer(), good()).await, "refused: InsufficientScope 403");
@@ -104,7 +104,7 @@ async fn claims_that_do_not_permit_count_as_failed() {
 }
 
 #[tokio::test]
-async fn only_a_request_without_a_credential_is_one() {
+async fn only_absent_credentials_count_as_missing() {
     let nobody_home = JwtAuthLayer::new(Slow(MissingCredential)).optional();
     assert_eq!(
         found(&nobody_home, bearer("x")).await,
@@ -135,7 +135,7 @@ where
 }
 
 #[tokio::test]
-async fn what_comes_from_outside_is_removed() {
+async fn removes_extensions_set_outside_the_layer() {
     let smuggle = |mut request: Request<String>| {
         request.extensions_mut().insert(Claims::new(json!({"email": "smuggled@example.com"})));
         request.extensions_mut().insert(AuthError::new(Expired));
@@ -154,7 +154,7 @@ async fn what_comes_from_outside_is_removed() {
 }
 
 #[tokio::test]
-async fn a_predicate_sees_the_request() {
+async fn predicate_sees_the_request() {
     let layer = JwtAuthLayer::new(verifier()).skip_when(|request| {
         request.method() == Method::GET && request.uri().path() == "/health" && request.headers().is_empty()
     });
@@ -193,7 +193,7 @@ impl Verify for Slow {
 }
 
 #[tokio::test]
-async fn waiting_changes_nothing() {
+async fn waiting_does_not_change_the_outcome() {
     let layer = || JwtAuthLayer::new(Slow(UnknownKey)).strip_credential();
     assert_eq!(found(&layer(), bearer("x")).await, "refused: UnknownKey 401");
     assert_eq!(found(&layer().optional(), bearer("x")).await, "refused: UnknownKey 401");
@@ -204,7 +204,7 @@ async fn waiting_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_no_token_is_not_waited_for() {
+async fn does_not_wait_for_malformed_tokens() {
     let layer = JwtAuthLayer::new(Slow(UnknownKey));
     for broken in ["Bearer a b c", "Bearer a,b", "Bearer \"a\"", "Bearer =a"] {
         assert_eq!(found(&layer, get(broken)).await, "refused: MalformedCredential 400", "{broken}");
@@ -212,7 +212,7 @@ async fn what_is_no_token_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_principal_layer_lets_pass_whom_the_layer_outside_did() {
+async fn principal_layer_follows_the_outer_layer() {
     #[derive(Clone)]
     struct User;
     let find = async |_: Claims<Value>| Ok::<_, Infallible>(Some(User));

@@ -122,7 +122,7 @@ fn assert_forbidden<P: Policy<User> + Clone>(name: &str, policy: P, scope: Optio
 const INSUFFICIENT: &str = r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request""#;
 
 #[test]
-fn scopes() {
+fn checks_scopes() {
     assert_permitted("the first", scope("orders:read"));
     assert_permitted("the last", scope("profile"));
     assert_permitted("a list", scope("profile orders:read"));
@@ -148,7 +148,7 @@ fn scopes() {
 }
 
 #[test]
-fn roles() {
+fn checks_roles() {
     assert_permitted("one of them", role("clerk"));
     assert_permitted("with spaces", role("head of sales"));
     assert_forbidden("another", role("admin"), None);
@@ -158,7 +158,7 @@ fn roles() {
 }
 
 #[test]
-fn claims_by_name() {
+fn checks_claims_by_name() {
     assert_permitted("a string", claim("sub", "42"));
     assert_permitted("a boolean", claim("email_verified", true));
     assert_permitted("a number", claim("level", 3));
@@ -215,7 +215,7 @@ fn rules_combine() {
 }
 
 #[test]
-fn a_closure_may_look_at_claims_and_request() {
+fn closure_sees_claims_and_request() {
     let owner = when(|user: &Claims<User>, request: Head<'_>| {
         let owner = request.uri().path().split('/').nth(2);
         request.method() == Method::GET
@@ -267,7 +267,7 @@ impl HasScope for Careless {
 }
 
 #[tokio::test]
-async fn a_rule_that_asks_for_nothing_permits_nobody_whatever_the_claims_say() {
+async fn empty_rule_permits_nobody() {
     let verifier = || {
         JwtVerifier::<Careless>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
             .issuer(ISSUER)
@@ -285,7 +285,7 @@ async fn a_rule_that_asks_for_nothing_permits_nobody_whatever_the_claims_say() {
 }
 
 #[test]
-fn rules_of_settings_have_one_type() {
+fn boxed_rules_have_one_type() {
     type Boxed = Rule<BoxPolicy<User>>;
     let rules: Vec<Boxed> = vec![scope("admin").boxed(), role("admin").boxed(), claim("level", 4).boxed()];
     let any = |rules: Vec<Boxed>| rules.into_iter().reduce(|one, other| one.or(other).boxed()).unwrap();
@@ -312,7 +312,7 @@ fn never(kind: AuthErrorKind) -> Rule<Never> {
 }
 
 #[test]
-fn a_policy_of_ones_own_chooses_the_answer() {
+fn custom_policy_chooses_the_response() {
     let response = decide("503", never(PrincipalUnavailable), clerks_request);
     assert_refused("503", &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
 
@@ -331,7 +331,7 @@ fn a_policy_of_ones_own_chooses_the_answer() {
 }
 
 #[test]
-fn what_could_not_decide_never_becomes_a_yes() {
+fn undecided_policy_never_permits() {
     let undecided = || never(PrincipalUnavailable);
     let refused = || scope("admin");
     let rows = [
@@ -348,7 +348,7 @@ fn what_could_not_decide_never_becomes_a_yes() {
 }
 
 #[tokio::test]
-async fn a_route_asks_after_the_layer() {
+async fn route_policy_runs_after_the_layer() {
     let guarded = |auth| Stack::new(RequireLayer::<User>::new(Anyone), auth);
     let strict = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap());
     let optional = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().optional());
@@ -370,7 +370,7 @@ async fn a_route_asks_after_the_layer() {
 }
 
 #[tokio::test]
-async fn a_route_without_a_layer_is_the_developers_mistake() {
+async fn route_without_layer_is_a_server_error() {
     let response = ask(&RequireLayer::<User>::new(scope("profile")), clerks_request()).await;
     assert_refused("no layer", &response, 500, MissingLayer, &[]);
     let hint =
@@ -382,7 +382,7 @@ async fn a_route_without_a_layer_is_the_developers_mistake() {
 }
 
 #[tokio::test]
-async fn a_route_answers_as_its_layer_does() {
+async fn route_rejects_like_its_layer() {
     let layer = Stack::new(
         RequireLayer::<User>::new(scope("admin"))
             .reject_with(|error, request| error.response(format!("{}: {error}", request.uri()))),
@@ -402,7 +402,7 @@ async fn a_route_answers_as_its_layer_does() {
 }
 
 #[tokio::test]
-async fn one_rule_may_stand_behind_two_layers() {
+async fn one_rule_works_behind_two_layers() {
     let route = RequireLayer::<User>::new(scope("admin")).layer(Inside(hello));
     for (name, realm) in [("the first", "shop"), ("the second", "bank"), ("the first again", "shop")] {
         let service = JwtAuthLayer::new(users()).realm(realm).unwrap().layer(route.clone());
@@ -413,7 +413,7 @@ async fn one_rule_may_stand_behind_two_layers() {
 }
 
 #[test]
-fn scopes_are_read_from_a_string_or_an_array() {
+fn reads_scopes_from_string_or_array() {
     for (json, expected) in [
         (r#""a b""#, vec!["a", "b"]),
         (r#"["a", "b"]"#, vec!["a", "b"]),
@@ -441,7 +441,7 @@ fn scopes_are_read_from_a_string_or_an_array() {
 }
 
 #[test]
-fn json_has_scopes() {
+fn reads_scopes_of_json_claims() {
     for (claims, expected) in [
         (json!({"scope": "a b"}), true),
         (json!({"scp": "b a"}), true),
@@ -460,7 +460,7 @@ fn json_has_scopes() {
 }
 
 #[test]
-fn roles_are_read_from_what_providers_have() {
+fn reads_roles_of_each_provider() {
     for (json, expected) in [
         (r#"["a", "b c"]"#, vec!["a", "b c"]),
         (r#""b c""#, vec!["b c"]),
@@ -502,7 +502,7 @@ fn roles_are_read_from_what_providers_have() {
 }
 
 #[test]
-fn roles_may_be_member_names() {
+fn reads_roles_from_member_names() {
     let read = |json: &str| Roles::from_member_names(&mut serde_json::Deserializer::from_str(json));
     for (json, expected) in [
         (r#"{"a": {"1": "x.example"}, "b": {"1": "x.example", "2": "y.example"}}"#, vec!["a", "b"]),
@@ -542,7 +542,7 @@ where
 /// What is not understood must not be taken for nothing: `not` would let it pass.
 /// To the type such a claim is absent, so that the opposite of a rule would permit.
 #[test]
-fn roles_in_another_case_are_refused() {
+fn rejects_roles_in_another_case() {
     #[derive(Deserialize)]
     struct Renamed {
         #[serde(default, rename = "Roles")]
@@ -668,7 +668,7 @@ has_roles! {
 
 /// Such types do not tell which claims they read.
 #[test]
-fn types_without_known_fields_refuse_respelled_roles() {
+fn types_without_known_fields_reject_respelled_roles() {
     for (name, ask) in [
         ("NewType", Box::new(unless_suspended::<NewType>()) as Box<dyn Fn(&str, Value) -> Response<String>>),
         ("Flattened", Box::new(unless_suspended::<Flattened>())),
@@ -758,7 +758,7 @@ fn respelled_claims_of_forged_tokens_are_not_read() {
 }
 
 #[test]
-fn roles_that_cannot_be_read_are_named() {
+fn names_roles_that_cannot_be_read() {
     let keys = || KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let plain = JwtVerifier::<Plain>::new(keys()).audience(AUDIENCE).clock(|| at(NOW));
     let plain = JwtAuthLayer::new(plain).require(role("suspended").not());
@@ -817,7 +817,7 @@ fn both<P: Policy<Value> + Clone>(rule: Rule<P>, claims: &Value) -> [Option<Auth
 }
 
 #[test]
-fn a_scope_that_cannot_be_read_passes_no_opposite() {
+fn unreadable_scope_satisfies_no_negation() {
     for (claims, name) in [
         (json!({"scope": {"suspended": true}}), "scope"),
         (json!({"scope": 1}), "scope"),
@@ -861,7 +861,7 @@ fn a_scope_that_cannot_be_read_passes_no_opposite() {
 }
 
 #[test]
-fn a_claim_of_another_type_passes_no_opposite() {
+fn claim_of_another_type_satisfies_no_negation() {
     let unclear = [
         (
             claim("status", "suspended"),
@@ -921,7 +921,7 @@ fn a_claim_of_another_type_passes_no_opposite() {
 }
 
 #[test]
-fn claims_in_another_case_pass_no_opposite() {
+fn claims_in_another_case_satisfy_no_negation() {
     let nested = || claim(["realm_access", "roles"], "suspended");
     for (rule, claims, expected) in [
         (claim("roles", "suspended"), json!({"Roles": ["suspended"]}), "the token spells `roles` in"),
@@ -954,7 +954,7 @@ fn claims_in_another_case_pass_no_opposite() {
 
 /// A type that implements only what it must.
 #[test]
-fn delegated_claims_in_another_case_pass_no_opposite() {
+fn delegated_claims_satisfy_no_negation() {
     struct Delegates(Map<String, Value>);
 
     impl HasClaim for Delegates {
@@ -973,7 +973,7 @@ fn delegated_claims_in_another_case_pass_no_opposite() {
 
 /// As a handler's router reads them: decoded, and counted without the first slash.
 #[test]
-fn segments_of_a_path_are_what_a_router_makes_of_them() {
+fn path_segments_match_those_of_a_router() {
     for (uri, index, expected) in [
         ("/users/42/orders", 0, Some("users")),
         ("/users/42/orders", 1, Some("42")),

@@ -87,7 +87,7 @@ fn headers_of(kind: AuthErrorKind) -> Vec<String> {
 }
 
 #[test]
-fn every_kind_with_an_empty_body() {
+fn renders_every_kind_with_an_empty_body() {
     for kind in EVERY_KIND {
         let response = answer(&EmptyBody, &kind.into(), Method::GET, "");
         assert_eq!(response.status().as_u16(), expected(kind).0, "{kind:?}");
@@ -97,7 +97,7 @@ fn every_kind_with_an_empty_body() {
 }
 
 #[test]
-fn every_kind_as_problem_details() {
+fn renders_every_kind_as_problem_details() {
     for kind in EVERY_KIND {
         let response = answer(&ProblemJson::new(), &kind.into(), Method::GET, "");
         let status = expected(kind).0;
@@ -137,7 +137,7 @@ impl HasScope for Nobody {
 }
 
 #[tokio::test]
-async fn problem_details_tell_the_developer_what_is_missing() {
+async fn problem_details_explain_what_is_missing() {
     let layer = RequireLayer::<Nobody>::new(scope("a")).on_reject(ProblemJson::new());
     let response = ask(&layer, get("")).await;
     assert_refused("no layer", &response, 500, MissingLayer, &[("content-type", "application/problem+json")]);
@@ -151,7 +151,7 @@ async fn problem_details_tell_the_developer_what_is_missing() {
 }
 
 #[test]
-fn every_kind_as_a_status_of_grpc() {
+fn renders_every_kind_as_a_grpc_status() {
     for kind in EVERY_KIND {
         let response = answer(&Grpc::new(), &kind.into(), Method::POST, "application/grpc");
         assert_eq!(response.status().as_u16(), 200, "{kind:?}");
@@ -167,7 +167,7 @@ fn every_kind_as_a_status_of_grpc() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_never_stored() {
+async fn rejections_are_never_stored() {
     let silent = JwtAuthLayer::new(verifier()).reject_with(|_, _| Response::new(String::new()));
     let response = ask(&silent, get("")).await;
     assert_eq!(sorted(response.headers()), ["cache-control: no-store"]);
@@ -194,7 +194,7 @@ async fn a_refusal_is_never_stored() {
 }
 
 #[tokio::test]
-async fn a_challenge_says_where_to_get_a_token() {
+async fn challenge_names_resource_metadata_and_scope() {
     let layer = JwtAuthLayer::new(verifier())
         .resource_metadata("https://api.example.com/.well-known/oauth-protected-resource/mcp")
         .unwrap()
@@ -221,7 +221,7 @@ async fn a_challenge_says_where_to_get_a_token() {
 }
 
 #[test]
-fn settings_of_a_challenge_are_checked() {
+fn checks_challenge_settings() {
     let layer = || JwtAuthLayer::new(verifier());
     let scopes = "scopes must be printable ASCII without `\"` and `\\`, with one space between them, got ";
     for scope in ["", " ", "a  b", "a ", "a\"b", "a\\b", "ä", "a\nb"] {

@@ -19,7 +19,7 @@ async fn ask_for(resource: &ProtectedResource, method: &str) -> Response<String>
 }
 
 #[tokio::test]
-async fn the_metadata_are_served() {
+async fn serves_the_metadata() {
     let resource = ProtectedResource::new("https://api.example.com/mcp")
         .unwrap()
         .add_authorization_server("https://id.example.com/realms/shop")
@@ -75,7 +75,7 @@ async fn the_metadata_are_served() {
 }
 
 #[test]
-fn the_path_of_the_metadata_follows_that_of_the_resource() {
+fn metadata_path_follows_the_resource_path() {
     for (resource, url) in [
         ("https://api.example.com", "https://api.example.com/.well-known/oauth-protected-resource"),
         ("https://api.example.com/", "https://api.example.com/.well-known/oauth-protected-resource"),
@@ -95,7 +95,7 @@ fn the_path_of_the_metadata_follows_that_of_the_resource() {
 }
 
 #[test]
-fn a_resource_is_checked() {
+fn checks_resource_settings() {
     for (url, reason) in [
         ("urn:example:api", "it is not a URL"),
         ("http://api.example.com", "it needs to begin with `https://`"),
@@ -125,7 +125,7 @@ impl HasScope for User {
 
 /// The authorization section of the Model Context Protocol, 2025-11-25.
 #[tokio::test]
-async fn an_mcp_server_answers_as_its_specification_asks() {
+async fn mcp_server_follows_its_specification() {
     let resource = ProtectedResource::new("https://api.example.com/mcp")
         .unwrap()
         .add_authorization_server(ISSUER)

@@ -33,7 +33,7 @@ fn claims(more: &Value) -> String {
 const EXPIRY: u64 = NOW + 300;
 
 #[tokio::test]
-async fn a_token_is_revoked_by_each_of_its_names() {
+async fn revokes_a_token_by_jti_sid_or_sub() {
     let (revocations, verifier, _) = listed();
     drop(revocations.revoke_token(ISSUER, "t1", at(EXPIRY)));
     drop(revocations.revoke_session(ISSUER, "s1", at(EXPIRY)));
@@ -64,7 +64,7 @@ async fn a_token_is_revoked_by_each_of_its_names() {
 }
 
 #[tokio::test]
-async fn a_client_is_told() {
+async fn client_gets_401_for_a_revoked_token() {
     let (revocations, verifier, _) = listed();
     drop(revocations.revoke_token(ISSUER, "t1", at(EXPIRY)));
     let response = ask(&JwtAuthLayer::new(verifier), bearer(&claims(&json!({"jti": "t1"})))).await;
@@ -74,7 +74,7 @@ async fn a_client_is_told() {
 }
 
 #[tokio::test]
-async fn names_belong_to_their_issuer() {
+async fn revocations_apply_to_one_issuer() {
     let (revocations, verifier, _) = listed();
     drop(revocations.revoke_token("https://other.example", "t1", at(EXPIRY)));
     drop(revocations.revoke_token(&ISSUER[..ISSUER.len() - 1], "mt1", at(EXPIRY)));
@@ -94,7 +94,7 @@ async fn names_belong_to_their_issuer() {
 }
 
 #[tokio::test]
-async fn a_remembered_token_is_revoked_as_well() {
+async fn cached_token_is_revoked_too() {
     let names = json!({"jti": "t1", "sid": "s1", "sub": "u1", "iat": NOW - 60});
     for revoke in [
         (|list: &Revocations| list.revoke_token(ISSUER, "t1", at(EXPIRY)))
@@ -114,7 +114,7 @@ async fn a_remembered_token_is_revoked_as_well() {
 }
 
 #[tokio::test]
-async fn an_entry_leaves_with_its_tokens_and_not_before() {
+async fn entry_is_evicted_after_its_tokens_expire() {
     let (revocations, verifier, time) = listed();
     let verifier = verifier.leeway(Duration::from_secs(7200));
     drop(revocations.revoke_token(ISSUER, "t1", at(EXPIRY)));
@@ -137,7 +137,7 @@ async fn an_entry_leaves_with_its_tokens_and_not_before() {
 
 /// What makes the look at the list quick is made anew when entries leave.
 #[tokio::test]
-async fn what_stays_is_refused_after_others_have_left() {
+async fn remaining_entries_work_after_an_eviction() {
     let (revocations, verifier, time) = listed();
     let verifier = verifier.leeway(Duration::from_secs(7200));
     for n in 0..2000 {
@@ -158,7 +158,7 @@ async fn what_stays_is_refused_after_others_have_left() {
 }
 
 #[tokio::test]
-async fn a_list_may_be_read_before_there_is_a_verifier() {
+async fn list_may_be_read_before_any_verifier_exists() {
     let revocations = Revocations::new().clock(|| at(EXPIRY + 50));
     for n in 0..600 {
         drop(revocations.revoke_token(ISSUER, &n.to_string(), at(EXPIRY)));
@@ -172,7 +172,7 @@ async fn a_list_may_be_read_before_there_is_a_verifier() {
 
 /// A token without an `exp` outlives every entry with one.
 #[tokio::test]
-async fn what_never_expires_stays_revoked() {
+async fn token_without_expiry_stays_revoked() {
     let (revocations, verifier, time) = listed();
     let verifier = verifier.insecure_allow_missing_expiry();
     let cached = verifier.clone().cache(CacheSettings::new());
@@ -205,7 +205,7 @@ async fn what_never_expires_stays_revoked() {
 
 /// A list that is shared is read by processes that hold no entry for longer than it says.
 #[tokio::test]
-async fn an_entry_without_an_expiry_stays() {
+async fn entry_without_expiry_stays() {
     let (revocations, verifier, time) = listed();
     drop(revocations.revoke_session(ISSUER, "s1", None));
     drop(revocations.revoke_session(ISSUER, "s2", at(EXPIRY)));
@@ -229,7 +229,7 @@ async fn revoking_twice_forgets_nothing() {
 }
 
 #[tokio::test]
-async fn names_that_cannot_be_read_are_no_way_out() {
+async fn unreadable_claims_do_not_evade_revocation() {
     let (_, verifier, _) = listed();
     for (name, value) in
         [("jti", json!(1)), ("sid", json!(["s1"])), ("sub", json!(null)), ("iat", json!("1"))]
@@ -247,7 +247,7 @@ async fn names_that_cannot_be_read_are_no_way_out() {
 }
 
 #[tokio::test]
-async fn a_claims_type_need_not_have_the_names() {
+async fn claims_type_needs_no_revocation_fields() {
     #[derive(serde::Deserialize)]
     struct Email {
         #[expect(dead_code, reason = "it is there to be read")]
@@ -266,7 +266,7 @@ async fn a_claims_type_need_not_have_the_names() {
 }
 
 #[test]
-fn a_long_list_is_quick() {
+fn long_list_is_fast() {
     let revocations = Revocations::new().clock(|| at(NOW));
     let start = Instant::now();
     for n in 0..100_000 {
@@ -278,7 +278,7 @@ fn a_long_list_is_quick() {
 }
 
 #[test]
-fn an_entry_is_json_with_a_date_as_others_write_it() {
+fn reads_and_writes_entries_as_json() {
     for (exp, held) in [
         (r#","exp":1800000000"#, r#","exp":1800000000"#),
         (r#","exp":1800000000.5"#, r#","exp":1800000001"#),
@@ -311,7 +311,7 @@ fn an_entry_is_json_with_a_date_as_others_write_it() {
 }
 
 #[test]
-fn an_entry_says_what_it_revokes() {
+fn entry_describes_what_it_revokes() {
     let names = |one: &Revocation| [one.jti(), one.sid(), one.sub()].map(|name| name.map(str::to_owned));
     let name = || Some("a".to_owned());
     for (entry, expected, issued_until) in [

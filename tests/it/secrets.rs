@@ -318,7 +318,7 @@ async fn shared(seen: &mut Seen, log: &Log) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_secret_is_in_anything_that_is_seen() {
+async fn no_output_contains_a_secret() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);
     let log = Log::begin();

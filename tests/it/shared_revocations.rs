@@ -112,7 +112,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_one_revokes_the_other_refuses() {
+async fn revocation_reaches_other_processes() {
     let store = Store::default();
     let (first, second) = (store.lists(), store.lists());
     let verifier = verifier().revocations(second.clone());
@@ -136,7 +136,7 @@ async fn what_one_revokes_the_other_refuses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn until_the_store_has_been_read_nothing_passes() {
+async fn nothing_passes_before_the_store_is_read() {
     let store = Store::default();
     store.behave(Behaviour::Away);
     let revocations = SharedRevocations::new(store.clone()).ready_timeout(seconds(3)).start().unwrap();
@@ -162,7 +162,7 @@ async fn until_the_store_has_been_read_nothing_passes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn last_error_is_gone_when_the_store_answers() {
+async fn last_error_clears_when_the_store_answers() {
     let store = Picky::default();
     let list = SharedRevocations::new(store.clone()).start().unwrap();
     let last_error = || list.shared_stats().unwrap().last_error().map(|error| error.to_string());
@@ -185,7 +185,7 @@ async fn last_error_is_gone_when_the_store_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_counts_when_all_pages_have_been_read() {
+async fn list_is_ready_after_reading_all_pages() {
     #[derive(Clone)]
     struct Slow(Arc<Vec<Revocation>>);
     impl RevocationStore for Slow {
@@ -226,7 +226,7 @@ async fn a_list_counts_when_all_pages_have_been_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_store_is_away_the_list_counts_for_as_long_as_is_said() {
+async fn list_stays_valid_until_the_outage_limit() {
     for (limit, counts_for) in [(None, 60), (Some(seconds(600)), 600), (Some(Duration::ZERO), 2)] {
         for behaviour in [Behaviour::Away, Behaviour::Hangs, Behaviour::Panics] {
             let store = Store::default();
@@ -264,7 +264,7 @@ async fn while_the_store_is_away_the_list_counts_for_as_long_as_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_revoked_meanwhile_reaches_the_store_when_it_is_back() {
+async fn revocations_of_an_outage_are_written_later() {
     for behaviour in [Behaviour::Away, Behaviour::Hangs, Behaviour::Panics] {
         let store = Store::default();
         let (first, second) = (store.lists(), store.lists());
@@ -295,7 +295,7 @@ async fn what_is_revoked_meanwhile_reaches_the_store_when_it_is_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_is_waited_for_as_long_as_is_said() {
+async fn waits_for_a_write_up_to_the_timeout() {
     let store = Store::default();
     store.behave(Behaviour::Hangs);
     for limit in [0, 1, 10].map(seconds) {
@@ -307,7 +307,7 @@ async fn a_store_is_waited_for_as_long_as_is_said() {
 }
 
 #[test]
-fn outside_of_a_runtime_a_revocation_counts_and_is_not_waited_for() {
+fn revocation_takes_effect_without_a_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let list = {
         let _inside = runtime.enter();
@@ -346,7 +346,7 @@ impl RevocationStore for Picky {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_store_does_not_take_holds_up_nothing_else() {
+async fn rejected_entry_does_not_block_others() {
     let picky = Picky::default();
     let store = &picky.store;
     let revocations = SharedRevocations::new(picky.clone()).start().unwrap();
@@ -381,7 +381,7 @@ async fn what_a_store_does_not_take_holds_up_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn thousands_that_a_store_does_not_take_hold_up_nothing_either() {
+async fn rejected_entries_do_not_block_later_ones() {
     let store = Picky::default();
     let revocations = SharedRevocations::new(store.clone()).start().unwrap();
     for n in 0..7000 {
@@ -400,7 +400,7 @@ async fn thousands_that_a_store_does_not_take_hold_up_nothing_either() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_store_does_not_take_is_given_up_when_it_is_over() {
+async fn rejected_entry_is_dropped_after_expiry() {
     let revocations = SharedRevocations::new(Picky::default()).start().unwrap();
     let ago = |hours: u64| SystemTime::now() - seconds(3600 * hours);
     for (sid, hours, waiting) in [("\0a", 2, 0), ("\0b", 0, 1), ("\0c", 2, 1)] {
@@ -412,7 +412,7 @@ async fn what_a_store_does_not_take_is_given_up_when_it_is_over() {
 
 /// A store that is back, in which some that came later are never taken.
 #[tokio::test(start_paused = true)]
-async fn what_failed_in_an_outage_is_not_behind_what_is_never_taken() {
+async fn failed_entries_do_not_wait_for_rejected_ones() {
     let picky = Picky::default();
     let revocations = SharedRevocations::new(picky.clone()).start().unwrap();
     revocations.ready().await.unwrap();
@@ -430,7 +430,7 @@ async fn what_failed_in_an_outage_is_not_behind_what_is_never_taken() {
 
 /// Whoever stops while the store is away and has lost something waits a while for it.
 #[tokio::test(start_paused = true)]
-async fn what_a_store_has_lost_is_written_again_also_at_the_end() {
+async fn lost_entries_are_rewritten_at_shutdown() {
     for expected in [&["lately", "meanwhile"][..], &["lately"]] {
         let store = Store::default();
         let revocations = store.lists();
@@ -452,7 +452,7 @@ async fn what_a_store_has_lost_is_written_again_also_at_the_end() {
 
 /// It breaks down again before it has saved what was written again.
 #[tokio::test(start_paused = true)]
-async fn what_a_store_loses_twice_is_written_again_twice() {
+async fn entries_lost_twice_are_rewritten_twice() {
     let store = Store::default();
     let revocations = store.lists();
     end(&revocations, "lately").await.unwrap();
@@ -469,7 +469,7 @@ async fn what_a_store_loses_twice_is_written_again_twice() {
 
 /// It takes fewer at once than there are, and does not say so.
 #[tokio::test(start_paused = true)]
-async fn what_a_store_has_lost_is_written_again_with_less_at_once() {
+async fn lost_entries_are_rewritten_in_smaller_batches() {
     #[derive(Clone, Default)]
     struct Slow(Store, Arc<AtomicBool>);
     impl RevocationStore for Slow {
@@ -507,7 +507,7 @@ async fn what_a_store_has_lost_is_written_again_with_less_at_once() {
 
 /// It is not known of an entry that it is never taken, only that it was not.
 #[tokio::test(start_paused = true)]
-async fn what_failed_in_an_outage_is_written_after_it_however_much_it_is() {
+async fn all_failed_entries_are_written_after_an_outage() {
     let store = Store::default();
     let revocations = store.lists();
     revocations.ready().await.unwrap();
@@ -528,7 +528,7 @@ async fn what_failed_in_an_outage_is_written_after_it_however_much_it_is() {
 
 /// The store is back, but its first write fails, and goes on failing for longer than it is known what was written lately.
 #[tokio::test(start_paused = true)]
-async fn what_a_store_has_lost_is_written_again_though_that_fails_at_first() {
+async fn failed_rewrite_of_lost_entries_is_retried() {
     let picky = Picky::default();
     let store = &picky.store;
     let revocations = SharedRevocations::new(picky.clone()).start().unwrap();
@@ -546,7 +546,7 @@ async fn what_a_store_has_lost_is_written_again_though_that_fails_at_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_holds_up_no_new_entry_for_longer_than_need_be() {
+async fn hanging_store_does_not_delay_new_entries() {
     /// Never answers, but to the one that is quick.
     #[derive(Clone, Default)]
     struct Slow(Store);
@@ -583,7 +583,7 @@ async fn a_store_that_hangs_holds_up_no_new_entry_for_longer_than_need_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_comes_and_goes_is_not_flooded() {
+async fn flapping_store_is_not_flooded() {
     let store = Store::default();
     let revocations = store.lists();
     for n in 0..5000 {
@@ -605,7 +605,7 @@ async fn a_store_that_comes_and_goes_is_not_flooded() {
 
 /// Redis, say, confirms what it has not saved yet.
 #[tokio::test(start_paused = true)]
-async fn a_store_that_breaks_down_is_told_once_more_what_it_was_told_lately() {
+async fn recent_entries_are_rewritten_after_an_outage() {
     let store = Store::default();
     let revocations = store.lists();
     revocations.ready().await.unwrap();
@@ -636,7 +636,7 @@ async fn a_store_that_breaks_down_is_told_once_more_what_it_was_told_lately() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn as_many_wait_as_there_is_room_for() {
+async fn waiting_entries_are_bounded() {
     let store = Store::default();
     store.behave(Behaviour::Away);
     let revocations = store.lists();
@@ -658,7 +658,7 @@ async fn as_many_wait_as_there_is_room_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_handle_has_the_rest_written_and_then_nothing_is_left() {
+async fn last_handle_writes_the_rest_then_ends() {
     let store = Store::default();
     let revocations = store.lists();
     for n in 0..1200 {
@@ -715,7 +715,7 @@ async fn slow_store_gets_everything_after_the_last_handle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn entry_on_which_a_store_hangs_is_found_by_halving() {
+async fn halving_finds_the_entry_that_hangs_a_store() {
     for position in [0, 250, 499] {
         let store = Store::default();
         let revocations = SharedRevocations::new(Slow(store.clone(), Duration::ZERO)).start().unwrap();
@@ -730,7 +730,7 @@ async fn entry_on_which_a_store_hangs_is_found_by_halving() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn store_that_cannot_be_written_is_asked_at_most_twenty_times_a_second() {
+async fn failing_writes_are_limited_to_twenty_per_second() {
     let store = Picky::default();
     store.cannot_be_written.store(true, Ordering::Relaxed);
     let revocations = SharedRevocations::new(store.clone()).start().unwrap();
@@ -747,7 +747,7 @@ async fn store_that_cannot_be_written_is_asked_at_most_twenty_times_a_second() {
 }
 
 #[test]
-fn without_its_runtime_a_list_grows_too_old() {
+fn list_becomes_outdated_without_its_runtime() {
     let error = SharedRevocations::new(Store::default()).start().unwrap_err();
     assert_eq!(error.kind(), ConfigErrorKind::NoRuntime);
     let text = "no tokio runtime: the background task needs one; start it inside a runtime";
@@ -780,7 +780,7 @@ fn without_its_runtime_a_list_grows_too_old() {
 }
 
 #[tokio::test]
-async fn a_list_of_one_process_is_always_ready() {
+async fn list_of_one_process_is_always_ready() {
     let revocations = Revocations::new();
     assert!(revocations.is_ready() && revocations.shared_stats().is_none());
     revocations.ready().await.unwrap();
@@ -789,7 +789,7 @@ async fn a_list_of_one_process_is_always_ready() {
 
 #[cfg(feature = "redis")]
 #[test]
-fn an_address_of_redis_is_checked_and_never_shown() {
+fn redis_url_is_checked_and_never_shown() {
     use tower_jwt_auth::revocation::RedisStore;
     let plain = "invalid Redis URL: it needs to be as in redis://user:password@host:6379";
     let tls = if cfg!(feature = "redis-tls") {
@@ -820,7 +820,7 @@ fn an_address_of_redis_is_checked_and_never_shown() {
 
 #[cfg(feature = "redis-tls")]
 #[test]
-fn root_certificates_are_checked() {
+fn checks_root_certificates() {
     use crate::keys::fixture;
     use tower_jwt_auth::revocation::RedisStore;
 

@@ -37,7 +37,7 @@ fn with_its_own_key(place: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_key_that_a_token_brings_is_not_used() {
+async fn ignores_keys_inside_the_token() {
     let pem = |name| KeySet::pem(Algorithm::RS256, fixture(name)).unwrap();
     let named = jwk_with(Algorithm::EdDSA, json!({ "kid": "k1" }));
     for place in ["nothing", "jwk", "jku", "x5u", "x5c"] {
@@ -53,7 +53,7 @@ async fn a_key_that_a_token_brings_is_not_used() {
 }
 
 #[tokio::test]
-async fn a_kid_is_compared_and_nothing_else_is_done_with_it() {
+async fn kid_is_only_compared() {
     let verifier = verifier_with(Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("k1").into());
     for kid in [
         "/dev/null",
@@ -75,7 +75,7 @@ async fn a_kid_is_compared_and_nothing_else_is_done_with_it() {
 }
 
 #[tokio::test]
-async fn a_signature_of_nothing_signs_nothing() {
+async fn rejects_empty_and_constant_signatures() {
     for (algorithm, alg, len) in [
         (Algorithm::HS256, "HS256", 32),
         (Algorithm::HS512, "HS512", 64),
@@ -98,7 +98,7 @@ async fn a_signature_of_nothing_signs_nothing() {
 }
 
 #[tokio::test]
-async fn another_form_of_a_jws_is_no_token() {
+async fn rejects_other_jws_serializations() {
     let good = good_token();
     let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else {
         panic!("it has three parts");
@@ -129,7 +129,7 @@ async fn another_form_of_a_jws_is_no_token() {
 }
 
 #[tokio::test]
-async fn what_is_encrypted_or_compressed_is_not_opened() {
+async fn rejects_encrypted_and_compressed_tokens() {
     for alg in ["RSA-OAEP", "RSA1_5", "dir", "A256KW", "ECDH-ES", "PBES2-HS256+A128KW"] {
         let header = json!({ "alg": alg, "enc": "A256GCM", "zip": "DEF", "p2c": u32::MAX }).to_string();
         let expected = Some(UnsupportedAlgorithm);
@@ -148,7 +148,7 @@ async fn what_is_encrypted_or_compressed_is_not_opened() {
 }
 
 #[tokio::test]
-async fn text_that_is_not_utf_8_is_refused() {
+async fn rejects_invalid_utf8() {
     let header = base64url(r#"{"alg":"HS256"}"#);
     let payload = base64url(good_claims().to_string());
     let utf_16 = |text: &str| base64url(text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>());
@@ -179,7 +179,7 @@ async fn text_that_is_not_utf_8_is_refused() {
 }
 
 #[tokio::test]
-async fn a_refusal_does_not_say_what_would_have_been_right() {
+async fn rejection_reveals_no_right_signature() {
     let good = good_token();
     let (unsigned, signature) = good.rsplit_once('.').unwrap();
     let forged = format!("{unsigned}.{}", base64url([7; 32]));
@@ -209,7 +209,7 @@ async fn a_refusal_does_not_say_what_would_have_been_right() {
 }
 
 #[test]
-fn dots_cost_nothing() {
+fn many_dots_cost_nothing() {
     let verifier = verifier();
     for token in [".".repeat(16 * 1024), format!("a{}", ".a".repeat(8000))] {
         let measured = allocation_counter::measure(|| {
@@ -222,7 +222,7 @@ fn dots_cost_nothing() {
 }
 
 #[test]
-fn a_public_key_in_pem_is_no_secret_whatever_stands_before_it() {
+fn rejects_pem_as_secret_after_any_prefix() {
     for before in ["", " ", "\n", "\r\n\t ", "\u{b}", "\u{c}", "\u{a0}", "\u{feff}", "# the key\n"] {
         for name in ["rsa2048.public.pem", "rsa2048.pkcs1.pem", "p256.public.pem", "ed25519.public.pem"] {
             let secret = Key::hmac(Algorithm::HS256, format!("{before}{}", fixture(name)));
@@ -251,7 +251,7 @@ fn is_test(code: &str, name: &str) -> bool {
 
 /// A table of what is tested must not outlive the tests.
 #[test]
-fn every_row_of_the_table_names_tests_that_are_there() {
+fn security_table_names_existing_tests() {
     let root = env!("CARGO_MANIFEST_DIR");
     let table = std::fs::read_to_string(format!("{root}/SECURITY.md")).unwrap();
     let rows: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")).collect();

@@ -73,7 +73,7 @@ async fn assert_answers(layer: &Auth, rows: &[Row<'_>]) {
 }
 
 #[tokio::test]
-async fn a_header_with_a_scheme() {
+async fn reads_header_with_a_scheme() {
     assert_answers(
         &from(TokenSource::header_with_scheme(AUTHORIZATION, Scheme::from_static("Token"))),
         &[
@@ -106,7 +106,7 @@ async fn a_header_with_a_scheme() {
 }
 
 #[tokio::test]
-async fn a_cookie() {
+async fn reads_cookie() {
     assert_answers(
         &from(TokenSource::cookie("__Host-token").unwrap()),
         &[
@@ -141,7 +141,7 @@ async fn a_cookie() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_in_a_cookie() {
+async fn reads_cookie_beside_bytes_that_are_not_text() {
     let layer = from(TokenSource::cookie("token").unwrap());
     let with = |start: &[u8], end: &[u8]| {
         let bytes = [start, good_token().as_bytes(), end].concat();
@@ -154,7 +154,7 @@ async fn bytes_that_are_no_text_in_a_cookie() {
 }
 
 #[tokio::test]
-async fn a_parameter_of_the_query() {
+async fn reads_query_parameter() {
     assert_answers(
         &from(TokenSource::query("access_token")),
         &[
@@ -184,7 +184,7 @@ async fn a_parameter_of_the_query() {
 }
 
 #[tokio::test]
-async fn a_subprotocol_of_a_websocket() {
+async fn reads_websocket_subprotocol() {
     assert_answers(
         &from(TokenSource::websocket_protocol("bearer").unwrap()),
         &[
@@ -225,7 +225,7 @@ async fn a_subprotocol_of_a_websocket() {
 }
 
 #[tokio::test]
-async fn a_function() {
+async fn reads_token_by_function() {
     let source = TokenSource::custom([], |request| {
         let path = request.uri().path().strip_prefix("/feeds/")?;
         path.strip_suffix(".ics").map(Into::into)
@@ -337,7 +337,7 @@ fn sources() -> Vec<Example> {
 }
 
 #[tokio::test]
-async fn any_two_credentials_are_a_bad_request() {
+async fn rejects_any_two_credentials() {
     let all = sources()
         .into_iter()
         .fold(JwtAuthLayer::new(verifier()), |layer, (_, source, ..)| layer.add_token_source(source));
@@ -382,7 +382,7 @@ async fn seen(layer: &Auth, request: Request<String>) -> String {
 }
 
 #[tokio::test]
-async fn a_credential_stays_but_is_marked() {
+async fn keeps_the_credential_but_marks_it_sensitive() {
     for (name, source, path, headers) in sources() {
         let expected = match name {
             "authorization" => "/ authorization:!Bearer {}",
@@ -398,7 +398,7 @@ async fn a_credential_stays_but_is_marked() {
 }
 
 #[tokio::test]
-async fn a_credential_can_be_taken_out() {
+async fn strip_credential_removes_the_credential() {
     for (name, source, path, headers) in sources() {
         let expected = match name {
             "cookie" => "/ cookie:!a=b",
@@ -412,7 +412,7 @@ async fn a_credential_can_be_taken_out() {
 }
 
 #[tokio::test]
-async fn only_the_credential_is_taken_out() {
+async fn strip_credential_removes_nothing_else() {
     /// Source, path, headers, what is left.
     type Left<'a> = (TokenSource, &'a str, &'a [(HeaderName, &'a str)], &'a str);
     let rows: &[Left<'_>] = &[
@@ -459,7 +459,7 @@ async fn only_the_credential_is_taken_out() {
 }
 
 #[tokio::test]
-async fn whoever_passes_brings_no_credential_inside() {
+async fn strips_credentials_in_every_mode() {
     let (name, path, headers) = ("/", "/?t=a.b.c", [(AUTHORIZATION, "Bearer {}"), (X_OTHER, "stays")]);
     let all = || JwtAuthLayer::new(verifier()).add_token_source(TokenSource::query("t")).strip_credential();
     let failed = all().allow_invalid();
@@ -479,7 +479,7 @@ async fn whoever_passes_brings_no_credential_inside() {
 }
 
 #[tokio::test]
-async fn the_same_source_twice_is_one() {
+async fn duplicate_source_counts_once() {
     for (name, source, path, headers) in sources() {
         let layer = from(source.clone()).add_token_source(source);
         assert_eq!(ask(&layer, with(path, &headers)).await.status(), 200, "{name}");
@@ -496,7 +496,7 @@ async fn two_functions_are_two_sources() {
 }
 
 #[test]
-fn a_source_shows_no_function() {
+fn debug_of_a_source_shows_no_function() {
     let source = TokenSource::custom([X_TOKEN], |_| None);
     let shown = r#"TokenSource { place: Custom(Custom { headers: ["x-token"], .. }), conditions: [] }"#;
     assert_eq!(format!("{source:?}"), shown);
@@ -536,7 +536,7 @@ fn segment_of_path() -> TokenSource {
 }
 
 #[tokio::test]
-async fn removes_what_a_custom_source_found() {
+async fn strips_what_a_custom_source_found() {
     const NAME: HeaderName = HeaderName::from_static("x-custom");
     let rows: [CustomRow<'_>; 4] = [
         ("part of a header", member_of_header(), "/", &[(NAME, "user=42; token={}")], "/ x-custom:!user=42"),
@@ -563,7 +563,7 @@ fn is_event_stream(request: Head<'_>) -> bool {
 }
 
 #[tokio::test]
-async fn reads_a_source_only_where_its_predicate_holds() {
+async fn reads_a_source_only_if_its_predicate_holds() {
     let layer = JwtAuthLayer::new(verifier())
         .add_token_source(TokenSource::query("t").only_if(is_event_stream))
         .strip_credential();
@@ -594,7 +594,7 @@ async fn reads_a_source_only_where_its_predicate_holds() {
 }
 
 #[tokio::test]
-async fn removes_and_marks_a_credential_that_is_not_read() {
+async fn strips_and_marks_unread_credentials() {
     for (name, source, path, headers) in sources() {
         let unread = source.only_if(|_| false);
         assert_eq!(ask(&from(unread.clone()), with(path, &headers)).await.status(), 401, "{name}");
@@ -606,7 +606,7 @@ async fn removes_and_marks_a_credential_that_is_not_read() {
 }
 
 #[tokio::test]
-async fn one_place_under_two_predicates_is_one_source() {
+async fn one_place_with_two_predicates_is_one_source() {
     let is = |method: Method| TokenSource::query("t").only_if(move |request| request.method() == method);
     let any_get = TokenSource::query("t").only_if(|request| request.method() == Method::GET);
     let layer = from(is(Method::GET)).add_token_source(is(Method::POST)).add_token_source(any_get);
@@ -645,7 +645,7 @@ fn preferring() -> Auth {
 }
 
 #[tokio::test]
-async fn the_first_token_source_with_a_credential_wins() {
+async fn first_source_with_a_credential_wins() {
     let eze = Ok("Hello eze@example.com");
     let ann = Ok("Hello ann@example.com");
     let stranger = Ok("Hello stranger");
@@ -696,7 +696,7 @@ async fn the_first_token_source_with_a_credential_wins() {
 }
 
 #[tokio::test]
-async fn two_authorization_headers_are_never_ignored() {
+async fn rejects_two_authorization_headers() {
     let token_scheme = TokenSource::header_with_scheme(AUTHORIZATION, Scheme::from_static("Token"));
     let cookie = TokenSource::cookie("token").unwrap();
     let layers = [
@@ -719,7 +719,7 @@ async fn two_authorization_headers_are_never_ignored() {
 }
 
 #[tokio::test]
-async fn removes_ignored_credentials() {
+async fn strips_ignored_credentials() {
     let headers = [
         (AUTHORIZATION, "Bearer {}"),
         (COOKIE, "a=b; token={}; token=x"),
@@ -736,7 +736,7 @@ async fn removes_ignored_credentials() {
 
 /// A client that has no token must not be able to keep a server busy.
 #[tokio::test]
-async fn long_lists_take_no_time() {
+async fn long_lists_are_read_quickly() {
     let fast = async |layer: Auth, request: Request<String>| {
         let layer = layer.allow_invalid().strip_credential();
         let mut times = Vec::new();
@@ -764,7 +764,7 @@ async fn long_lists_take_no_time() {
 proptest! {
     /// Whatever a client writes, the layer answers, and nothing inside has the token.
     #[test]
-    fn no_request_gets_the_token_inside_or_stalls(
+    fn no_request_passes_its_token_on_or_stalls(
         query in "[t=&%7476?/+a;]{0,20}",
         cookie in "[token=;, \"\\u{e9}]{0,24}",
         protocols in "[bear,. \\t]{0,24}",
@@ -784,7 +784,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_function_is_given_claims_of_its_own_token_only() {
+async fn custom_source_gets_no_claims_set_outside() {
     let layer = from(TokenSource::custom([], |_| None)).optional();
     let mut request = bearer(&good_token());
     request.extensions_mut().insert(Claims::new(json!({"email": "smuggled@example.com"})));

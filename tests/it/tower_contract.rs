@@ -65,7 +65,7 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readiness_is_that_of_the_service_inside() {
+async fn readiness_follows_the_inner_service() {
     let (mut service, mut handle) = mocked(verifier());
     handle.allow(0);
     assert!(service.poll_ready().is_pending());
@@ -76,7 +76,7 @@ async fn readiness_is_that_of_the_service_inside() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_accepted_request_is_called_at_once_and_errors_pass_unchanged() {
+async fn calls_inner_service_at_once_and_keeps_errors() {
     let (mut service, mut handle) = mocked(verifier());
     handle.allow(1);
     assert!(service.poll_ready().is_ready());
@@ -88,7 +88,7 @@ async fn an_accepted_request_is_called_at_once_and_errors_pass_unchanged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_request_never_reaches_the_service() {
+async fn rejected_request_never_reaches_the_service() {
     let (mut service, mut handle) = mocked(verifier());
     handle.allow(1);
     assert!(service.poll_ready().is_ready());
@@ -104,7 +104,7 @@ async fn tokio_test_pending<F: Future>(future: F) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiting_request_is_called_on_a_service_that_is_ready() {
+async fn waiting_request_calls_a_ready_service() {
     let verifier = Waits::default();
     let (mut service, mut handle) = mocked(verifier.clone());
     handle.allow(1);
@@ -125,7 +125,7 @@ async fn a_waiting_request_is_called_on_a_service_that_is_ready() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiting_request_can_be_refused() {
+async fn waiting_request_can_be_rejected() {
     let verifier = Waits::default();
     let service = JwtAuthLayer::new(verifier.clone());
     verifier.0.notify_one();
@@ -135,7 +135,7 @@ async fn a_waiting_request_can_be_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_readiness_after_waiting_is_passed_on() {
+async fn passes_on_readiness_errors_after_waiting() {
     let verifier = Waits::default();
     let (mut service, mut handle) = mocked(verifier.clone());
     handle.allow(1);
@@ -147,7 +147,7 @@ async fn an_error_of_readiness_after_waiting_is_passed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_that_wait_hold_none_of_the_capacity_inside() {
+async fn waiting_tokens_hold_no_inner_capacity() {
     let waits = Waits::default();
     let limited = ServiceBuilder::new().layer(ConcurrencyLimitLayer::new(1)).service(Inside(hello));
     let layer = JwtAuthLayer::new(waits.clone());
@@ -174,7 +174,7 @@ async fn tokens_that_wait_hold_none_of_the_capacity_inside() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_works_around_a_buffer() {
+async fn works_around_a_buffer() {
     let service = ServiceBuilder::new().layer(JwtAuthLayer::new(verifier())).buffer(4).service(Inside(hello));
     for _ in 0..20 {
         let response = service.clone().oneshot(bearer(&good_token())).await.unwrap();
@@ -221,7 +221,7 @@ impl Service<Request<String>> for Strict {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_service_is_never_called_unready() {
+async fn never_calls_an_unready_service() {
     let waits = Waits::default();
     let both = tower_layer::Layer::layer(&JwtAuthLayer::new(waits.clone()), Strict { ready: false });
     let mut at_once = tower_layer::Layer::layer(&JwtAuthLayer::new(verifier()), Strict { ready: false });
@@ -236,7 +236,7 @@ async fn the_service_is_never_called_unready() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_accepted_request_does_not_clone_the_service() {
+async fn accepted_request_does_not_clone_the_service() {
     #[derive(Debug)]
     struct NoClone;
     impl Clone for NoClone {
@@ -315,7 +315,7 @@ fn late(fetched: Option<KeySet>) -> JwtVerifier<Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_not_held_is_waited_for() {
+async fn waits_for_a_missing_key() {
     let good = late(Some(KeySet::hmac(Algorithm::HS256, SECRET).unwrap()));
     assert!(matches!(good.verify(&good_token()), Verdict::Pending(_)));
     let layer = JwtAuthLayer::new(good.clone());
@@ -346,7 +346,7 @@ async fn verifiers_share_one_key_source() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_token_that_lacks_nothing_but_its_key_is_waited_for() {
+async fn waits_only_for_otherwise_good_tokens() {
     let none = late(None);
     let none_alg = format!("{}.{}.", base64url(r#"{"alg":"none"}"#), base64url("{}"));
     let parts =

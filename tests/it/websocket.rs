@@ -86,7 +86,7 @@ fn sent<B>(response: &Response<B>) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test]
-async fn a_client_with_a_token_is_let_in_and_nothing_inside_sees_the_token() {
+async fn accepts_client_and_hides_its_token() {
     let address = start().await;
     for (name, list, picked, left) in [
         ("a pair", "bearer, <T>", "bearer", r#"["bearer"]"#),
@@ -113,7 +113,7 @@ async fn a_client_with_a_token_is_let_in_and_nothing_inside_sees_the_token() {
 }
 
 #[tokio::test]
-async fn the_header_is_read_beside_the_list() {
+async fn reads_the_header_beside_the_list() {
     let address = start().await;
     let headers = [("authorization", &*filled("Bearer <T>")), (NAME, "orders.v1")];
     let (mut socket, response) = open(address, "/picks", &headers).await.unwrap();
@@ -122,7 +122,7 @@ async fn the_header_is_read_beside_the_list() {
 }
 
 #[tokio::test]
-async fn no_protocol_is_picked_in_place_of_the_service() {
+async fn layer_selects_no_protocol() {
     let error = open(start().await, "/picks-none", &[(NAME, &filled("bearer, <T>"))]).await.unwrap_err();
     // The answer was 101: what a client that keeps to RFC 6455 finds wrong is that no protocol is named.
     let expected = ProtocolError::SecWebSocketSubProtocolError(SubProtocolError::NoSubProtocol);
@@ -130,7 +130,7 @@ async fn no_protocol_is_picked_in_place_of_the_service() {
 }
 
 #[tokio::test]
-async fn a_client_without_one_good_token_is_refused_at_the_handshake() {
+async fn rejects_handshake_without_one_good_token() {
     let address = start().await;
     let missing = (401, MissingCredential, r#"Bearer realm="api""#.to_owned());
     let invalid = |status, kind, code, why| {
@@ -192,7 +192,7 @@ fn filled(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn of_an_accepted_list_all_but_the_token_is_left() {
+async fn removes_only_the_token_from_the_list() {
     let answer = async |request: Request<String>| {
         request.extensions().get::<Claims<Value>>().expect("it was accepted");
         Ok::<_, Infallible>(Response::new(lines(request.headers())))

@@ -53,7 +53,7 @@ fn forged(token: &str) -> String {
 
 #[tokio::test]
 #[ignore = "it needs npm's jose: run .ci/jose"]
-async fn jose_and_this_crate_accept_tokens_of_each_other() {
+async fn jose_and_this_crate_accept_each_others_tokens() {
     let (mut jwks, mut tokens) = (Vec::new(), Map::new());
     for algorithm in ALGORITHMS {
         let key = SigningKey::generate(algorithm).unwrap();

@@ -97,7 +97,7 @@ use AuthErrorKind::{RevocationsUnavailable, Revoked};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn keeps_to_what_is_demanded_of_a_store() {
+async fn passes_the_conformance_test_for_stores() {
     let server = Server::start("conformance");
     check_revocation_store(|| RedisStore::new(&server.url()).unwrap()).await;
     let store = RedisStore::new(&server.url()).unwrap().key_prefix("other");
@@ -109,7 +109,7 @@ async fn keeps_to_what_is_demanded_of_a_store() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn what_one_process_revokes_the_others_refuse_within_a_second() {
+async fn revocation_reaches_others_within_a_second() {
     let (server, tokens) = (Server::start("within-a-second"), Tokens::new());
     let (first, second) = (tokens.process(&server), tokens.process(&server));
     // Until it is known what is revoked, nothing passes.
@@ -133,7 +133,7 @@ async fn what_one_process_revokes_the_others_refuse_within_a_second() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn nothing_is_lost_when_the_server_crashes() {
+async fn server_crash_loses_no_revocation() {
     let (mut server, tokens) = (Server::start("crash"), Tokens::new());
     let (first, second) = (tokens.process(&server), tokens.process(&server));
     first.revocations.ready().await.unwrap();
@@ -165,7 +165,7 @@ async fn nothing_is_lost_when_the_server_crashes() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn what_the_server_forgets_is_still_held_by_those_who_run() {
+async fn running_processes_keep_what_the_server_loses() {
     let (mut server, tokens) = (Server::start("forgets"), Tokens::new());
     let (first, second) = (tokens.process(&server), tokens.process(&server));
     first.revocations.ready().await.unwrap();
@@ -188,7 +188,7 @@ async fn what_the_server_forgets_is_still_held_by_those_who_run() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn a_list_that_is_too_old_refuses_what_it_does_not_know() {
+async fn outdated_list_rejects_unknown_tokens() {
     let (server, tokens) = (Server::start("outage"), Tokens::new());
     let store = RedisStore::new(&server.url()).unwrap();
     let process = tokens.process_with(SharedRevocations::new(store).outage_limit(Duration::ZERO));
@@ -214,7 +214,7 @@ async fn a_list_that_is_too_old_refuses_what_it_does_not_know() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn a_list_counts_as_soon_as_its_store_answers() {
+async fn list_recovers_as_soon_as_its_store_answers() {
     let (server, tokens) = (Server::start("soon"), Tokens::new());
     let start = async || {
         let store = RedisStore::new(&server.url()).unwrap();
@@ -248,7 +248,7 @@ async fn a_list_counts_as_soon_as_its_store_answers() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn who_has_missed_too_much_reads_all_of_it() {
+async fn lagging_reader_reads_everything_again() {
     let server = Server::start("missed");
     let (reading, writing) =
         (RedisStore::new(&server.url()).unwrap(), RedisStore::new(&server.url()).unwrap());
@@ -304,7 +304,7 @@ async fn read_on(store: &RedisStore, mut position: Option<String>) -> (String, H
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn the_server_keeps_an_entry_an_hour_longer_than_its_tokens_and_no_more() {
+async fn server_keeps_an_entry_one_hour_past_expiry() {
     let server = Server::start("expiry");
     let store = RedisStore::new(&server.url()).unwrap();
     let ago = |minutes: u64| SystemTime::now() - Duration::from_secs(60 * minutes);
@@ -329,7 +329,7 @@ async fn the_server_keeps_an_entry_an_hour_longer_than_its_tokens_and_no_more() 
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn a_list_that_ends_has_its_last_entries_written() {
+async fn ending_list_writes_its_last_entries() {
     let (server, tokens) = (Server::start("last"), Tokens::new());
     let (first, second) = (tokens.process(&server), tokens.process(&server));
     second.revocations.ready().await.unwrap();
@@ -345,7 +345,7 @@ async fn a_list_that_ends_has_its_last_entries_written() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn says_why_it_cannot_be_read() {
+async fn explains_why_the_server_cannot_be_read() {
     let server = Server::start("password");
     let _: () = tell(&server, &["CONFIG", "SET", "requirepass", "secret"]);
     let store = RedisStore::new(&server.url().replace("redis://", "redis://:wrong@")).unwrap();
@@ -365,7 +365,7 @@ async fn says_why_it_cannot_be_read() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn a_replica_is_refused() {
+async fn rejects_a_replica() {
     let (server, other) = (Server::start("replica"), Server::start("primary"));
     let store = RedisStore::new(&server.url()).unwrap();
     let address = other.url().replace("redis://127.0.0.1:", "");
@@ -382,7 +382,7 @@ async fn a_replica_is_refused() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn what_a_server_repeats_of_a_command_is_not_in_the_error() {
+async fn error_omits_the_command_that_a_server_repeats() {
     let server = Server::start_with("unknown", &["--rename-command", "ZADD", ""]);
     let store = RedisStore::new(&server.url()).unwrap();
     let error = store.write(vec![session("a secret", in_a_while())]).await.unwrap_err();
@@ -392,7 +392,7 @@ async fn what_a_server_repeats_of_a_command_is_not_in_the_error() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn what_cannot_be_cleared_up_is_written_all_the_same() {
+async fn writes_entries_without_permission_to_clean_up() {
     let server = Server::start("acl");
     let _: () = tell(&server, &["ACL", "SETUSER", "default", "-zrangebyscore"]);
     let store = RedisStore::new(&server.url()).unwrap();
@@ -404,7 +404,7 @@ async fn what_cannot_be_cleared_up_is_written_all_the_same() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn clones_of_a_store_do_not_wait_for_each_other() {
+async fn store_clones_do_not_wait_for_each_other() {
     let (server, tokens) = (Server::start("clones"), Tokens::new());
     let store = RedisStore::new(&server.url()).unwrap();
     let shared = || SharedRevocations::new(store.clone()).outage_limit(Duration::ZERO);
@@ -449,7 +449,7 @@ fn start_with_tls(name: &str) -> (Server, u16) {
 #[cfg(feature = "redis-tls")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn a_store_is_reached_over_tls() {
+async fn connects_over_tls() {
     let (_server, port) = start_with_tls("tls");
     let store = |host: &str| RedisStore::new(&format!("rediss://{host}:{port}")).unwrap();
     let ca = include_str!("../fixtures/tls-ca.pem");

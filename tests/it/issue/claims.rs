@@ -23,7 +23,7 @@ fn assert_refused<C: Serialize>(claims: &C, kind: IssueErrorKind, expected: &str
 }
 
 #[test]
-fn claims_that_are_no_object_are_refused() {
+fn rejects_claims_that_are_not_an_object() {
     for claims in [json!(null), json!("42"), json!(42), json!([["sub", "42"]]), json!(true)] {
         assert_refused(&claims, IssueErrorKind::NotAnObject, "the claims are not a JSON object");
     }
@@ -32,7 +32,7 @@ fn claims_that_are_no_object_are_refused() {
 }
 
 #[test]
-fn claims_that_the_issuer_sets_are_refused() {
+fn rejects_claims_that_the_issuer_sets() {
     for name in ["iss", "aud", "iat", "exp", "jti"] {
         let expected = format!("the claims have a member `{name}`, which the issuer sets");
         for value in [json!("x"), json!(null), json!(1)] {
@@ -60,7 +60,7 @@ fn claims_that_the_issuer_sets_are_refused() {
 }
 
 #[test]
-fn claims_that_stand_there_twice_are_refused() {
+fn rejects_duplicate_claims() {
     #[derive(Serialize)]
     struct Twice {
         role: &'static str,
@@ -75,7 +75,7 @@ fn claims_that_stand_there_twice_are_refused() {
 }
 
 #[test]
-fn claims_that_cannot_be_json_are_refused() {
+fn rejects_claims_that_cannot_be_json() {
     struct Broken;
     impl Serialize for Broken {
         fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
@@ -89,7 +89,7 @@ fn claims_that_cannot_be_json_are_refused() {
 
 /// A verifier would refuse the token.
 #[test]
-fn private_names_of_serde_json_are_refused() {
+fn rejects_private_names_of_serde_json() {
     let expected =
         "the claims have a member `$serde_json::private::..`, which serde_json reads as another value";
     let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
@@ -105,7 +105,7 @@ fn private_names_of_serde_json_are_refused() {
 }
 
 #[test]
-fn all_else_is_said_as_it_is() {
+fn writes_other_claims_unchanged() {
     let claims = json!({
         "sub": "42", "nbf": NOW, "exp.": 1, "EXP": 2, "nested": {"exp": 3, "iss": ["x"]}, "empty": {}, "text": "}{\"\\",
     });
@@ -126,7 +126,7 @@ fn all_else_is_said_as_it_is() {
 }
 
 #[test]
-fn a_token_lives_as_long_as_it_is_told_to() {
+fn token_has_the_configured_lifetime() {
     let exp =
         |issuer: &TokenIssuer| json_parts(&issuer.issue(&json!({})).unwrap()).1["exp"].as_u64().unwrap();
     let lasting = |lifetime| exp(&issuer().lifetime(lifetime));
@@ -148,7 +148,7 @@ fn a_token_lives_as_long_as_it_is_told_to() {
 }
 
 #[test]
-fn clones_have_settings_of_their_own() {
+fn clones_have_independent_settings() {
     let issuer = issuer();
     let other = issuer.clone().audience("other").lifetime(Duration::from_secs(1));
     let claims = |issuer: &TokenIssuer| json_parts(&issuer.issue(&json!({})).unwrap()).1;

@@ -22,7 +22,7 @@ const PRIVATE: [(Algorithm, &str, &str); 10] = [
 ];
 
 #[tokio::test]
-async fn private_keys_are_read_in_every_form() {
+async fn reads_private_keys_in_every_form() {
     for (algorithm, name, public) in PRIVATE {
         if !supported().any(|other| other == algorithm) {
             continue;
@@ -54,7 +54,7 @@ fn is_rsa(algorithm: Algorithm) -> bool {
 }
 
 #[test]
-fn what_is_no_private_key_for_the_algorithm_is_refused_and_said_to_be_so() {
+fn explains_unusable_private_keys() {
     use Algorithm::*;
 
     const PUBLIC: &str = "a public key was given where a private key is needed; only a private key can sign";
@@ -111,7 +111,7 @@ fn what_is_no_private_key_for_the_algorithm_is_refused_and_said_to_be_so() {
 }
 
 #[test]
-fn secrets_are_what_they_are_for_verifying() {
+fn signing_secrets_follow_verification_rules() {
     use Algorithm::*;
 
     for (algorithm, secret, expected) in [
@@ -132,7 +132,7 @@ fn secrets_are_what_they_are_for_verifying() {
 }
 
 #[test]
-fn a_key_whose_halves_do_not_belong_together_is_refused() {
+fn rejects_mismatched_key_halves() {
     // One bit of the modulus, of the first prime and of the private exponent, which graviola makes no use of.
     let good = der(&fixture("rsa2048.pkcs1-private.pem"));
     for place in [40, 600, 300].into_iter().take(if GRAVIOLA { 2 } else { 3 }) {
@@ -157,7 +157,7 @@ fn a_key_whose_halves_do_not_belong_together_is_refused() {
 }
 
 #[test]
-fn refuses_private_keys_of_one_repeated_byte() {
+fn rejects_private_keys_of_one_repeated_byte() {
     for (algorithm, name, place) in
         [(Algorithm::EdDSA, "ed25519.private.pem", 16), (Algorithm::ES256, "p256.sec1-private.pem", 7)]
     {
@@ -171,7 +171,7 @@ fn refuses_private_keys_of_one_repeated_byte() {
 }
 
 #[tokio::test]
-async fn keys_of_every_algorithm_are_generated_and_none_twice() {
+async fn generates_distinct_keys_for_every_algorithm() {
     for algorithm in supported() {
         // One RSA key is enough; and with no optimisation, RustCrypto takes a quarter of a minute to find it.
         let slow = cfg!(all(feature = "rust-crypto", not(feature = "aws-lc-rs")));
@@ -194,7 +194,7 @@ async fn keys_of_every_algorithm_are_generated_and_none_twice() {
 }
 
 #[test]
-fn nothing_shows_a_secret() {
+fn debug_and_jwks_show_no_secret() {
     let key = SigningKey::hmac(Algorithm::HS512, SECRET).unwrap();
     assert_eq!(format!("{key:?}"), "SigningKey { kid: None, algorithm: HS512, .. }");
     let issuer = issuer_of(key.with_kid("k1"));

@@ -34,7 +34,7 @@ fn assert_steps(issuer: &TokenIssuer, clock: &Hand, steps: &[(u64, &str, &[&str]
 }
 
 #[test]
-fn a_new_key_is_published_at_once_signs_later_and_the_old_one_stays_until_its_tokens_have_ended() {
+fn rotation_overlaps_old_and_new_keys() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
     assert_steps(&issuer, &clock, &[(0, "a", &["a"])]);
@@ -53,7 +53,7 @@ fn a_new_key_is_published_at_once_signs_later_and_the_old_one_stays_until_its_to
 }
 
 #[test]
-fn rotations_in_a_row_give_each_key_its_time() {
+fn consecutive_rotations_give_each_key_its_time() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
     issuer.rotate(key("b")).unwrap();
@@ -80,7 +80,7 @@ fn rotations_in_a_row_give_each_key_its_time() {
 }
 
 #[test]
-fn a_clone_with_shorter_lives_takes_no_key_from_the_others() {
+fn clone_with_shorter_lifetime_removes_no_keys() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
     let hasty = issuer.clone().lifetime(Duration::from_secs(1));
@@ -92,7 +92,7 @@ fn a_clone_with_shorter_lives_takes_no_key_from_the_others() {
 }
 
 #[test]
-fn a_key_stays_for_a_token_that_lives_longer_than_others() {
+fn key_stays_for_its_longest_lived_token() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
     issuer.issue_with_lifetime(Duration::from_secs(5000), &json!({})).unwrap();
@@ -101,7 +101,7 @@ fn a_key_stays_for_a_token_that_lives_longer_than_others() {
 }
 
 #[test]
-fn a_process_that_begins_in_the_midst_of_a_rotation_can_say_so() {
+fn process_can_start_during_a_rotation() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
     clock.set(5000);
@@ -115,7 +115,7 @@ fn kept(issuer: &TokenIssuer, kid: &str) -> ConfigErrorKind {
 }
 
 #[tokio::test]
-async fn a_key_is_withdrawn_at_once() {
+async fn withdraws_a_key_at_once() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
     assert_eq!(kept(&issuer, "a"), ConfigErrorKind::OnlyKey);
@@ -134,7 +134,7 @@ async fn a_key_is_withdrawn_at_once() {
 }
 
 #[test]
-fn what_has_ended_does_not_come_back_when_another_key_is_withdrawn() {
+fn retired_key_stays_gone_after_a_withdrawal() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
@@ -147,7 +147,7 @@ fn what_has_ended_does_not_come_back_when_another_key_is_withdrawn() {
 }
 
 #[test]
-fn what_ends_after_a_rotation_does_not_come_back_either() {
+fn retired_key_stays_gone_after_a_rotation() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
@@ -167,7 +167,7 @@ fn clones_share_their_keys() {
 }
 
 #[test]
-fn a_name_is_published_once() {
+fn publishes_each_kid_once() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
     let error = issuer.rotate(key("a")).unwrap_err();
@@ -181,7 +181,7 @@ fn a_name_is_published_once() {
 }
 
 #[tokio::test]
-async fn secrets_rotate_unseen() {
+async fn rotates_secrets_without_publishing_them() {
     let clock = Hand::new();
     let secret = || SigningKey::generate(Algorithm::HS256).unwrap();
     let issuer = TokenIssuer::new(secret(), ISSUER).clock({
@@ -216,7 +216,7 @@ mod remote {
 
     /// Two verifiers see every token the moment it is issued, and once more just before it ends.
     #[tokio::test(start_paused = true)]
-    async fn a_verifier_that_fetches_keys_follows_and_refuses_no_good_token() {
+    async fn fetching_verifier_accepts_every_rotated_token() {
         let start = Instant::now();
         let clock = move || SystemTime::UNIX_EPOCH + Duration::from_secs(NOW) + start.elapsed();
         let lifetime = Duration::from_secs(120);
@@ -263,7 +263,7 @@ mod remote {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_ahead_for_a_moment_takes_no_key_away() {
+async fn clock_jump_removes_no_key() {
     let clock = Hand::new();
     let issuer = issuer(&clock);
     issuer.rotate(key("b")).unwrap();
@@ -275,7 +275,7 @@ async fn a_clock_that_was_ahead_for_a_moment_takes_no_key_away() {
 }
 
 #[tokio::test]
-async fn no_more_secrets_without_a_name_than_a_token_is_tried_against() {
+async fn secrets_without_kid_stay_within_the_try_limit() {
     let secret = |n: u8| SigningKey::hmac(Algorithm::HS256, support::secret::<32>(n)).unwrap();
     let clock = Hand::new();
     let time = clock.clone();

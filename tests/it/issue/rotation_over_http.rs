@@ -50,7 +50,7 @@ fn assert_unfit(name: &str, response: &Response<String>, kind: AuthErrorKind, de
 }
 
 #[tokio::test]
-async fn a_verifier_follows_a_rotation_and_trusts_no_key_that_is_not_published() {
+async fn verifier_trusts_only_published_keys() {
     let clock = Hand::new();
     let key = |kid: &str| SigningKey::generate(Algorithm::EdDSA).unwrap().with_kid(kid);
     let issuer_with = |key: SigningKey| {

@@ -10,7 +10,7 @@ use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier};
 use crate::support::{ask, bearer, refusal};
 
 #[tokio::test]
-async fn a_service_is_tested_in_two_lines() {
+async fn tests_a_service_in_two_lines() {
     let app = |verifier: JwtVerifier<Value>| JwtAuthLayer::new(verifier);
 
     let issuer = TokenIssuer::for_tests();
@@ -21,7 +21,7 @@ async fn a_service_is_tested_in_two_lines() {
 }
 
 #[tokio::test]
-async fn tokens_that_are_no_good_are_as_easy() {
+async fn issues_bad_tokens_for_tests() {
     let issuer = TokenIssuer::for_tests();
     let verifier = issuer.verifier();
     let claims = json!({"sub": "42"});

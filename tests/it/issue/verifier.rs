@@ -8,7 +8,7 @@ use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
 use crate::support::{SECRET, refusal};
 
 #[tokio::test]
-async fn the_verifier_demands_what_the_issuer_says() {
+async fn verifier_requires_the_claims_of_the_issuer() {
     let key = || SigningKey::hmac(Algorithm::HS256, SECRET).unwrap();
     let issuer = TokenIssuer::new(key(), "https://a.test");
     let token = |issuer: &TokenIssuer| issuer.issue(&json!({})).unwrap();

@@ -113,7 +113,7 @@ fn at_once(issuers: &Issuers<Value>, token: &str) -> Option<Option<AuthErrorKind
 }
 
 #[tokio::test(start_paused = true)]
-async fn asks_once_for_each_issuer() {
+async fn looks_up_each_issuer_once() {
     let directory = Directory::new();
     let issuers = Issuers::new([verifier(A, 1)]).unwrap().resolver(directory.resolver());
     for (name, mode, token, expected, lookups) in [
@@ -147,7 +147,7 @@ async fn asks_once_for_each_issuer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_absent_issuer_is_remembered_for_a_minute() {
+async fn remembers_an_absent_issuer_for_a_minute() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     directory.set(Mode::Empty);
@@ -199,7 +199,7 @@ async fn waiting_requests_share_one_lookup_and_are_bounded() {
 
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn a_request_that_waits_for_keys_frees_its_place() {
+async fn request_waiting_for_keys_frees_its_place() {
     let provider = crate::remote_keys::Provider::new();
     provider.hang();
     let keys = provider.keys();
@@ -230,7 +230,7 @@ async fn a_request_that_waits_for_keys_frees_its_place() {
 
 /// Nobody who is busy waits for a renewal.
 #[tokio::test(start_paused = true)]
-async fn renews_ahead_of_time_in_the_background() {
+async fn renews_early_in_the_background() {
     let directory = Directory::new();
     directory.delay(Duration::from_secs(1));
     let issuers = directory.issuers();
@@ -247,7 +247,7 @@ async fn renews_ahead_of_time_in_the_background() {
 
 /// For as long as the resolver answers, no verifier is older than `max_age`, however seldom it is used.
 #[tokio::test(start_paused = true)]
-async fn a_verifier_that_was_idle_is_renewed_before_it_is_used() {
+async fn idle_verifier_is_renewed_before_use() {
     let directory = Directory::new();
     directory.delay(Duration::from_millis(100));
     let issuers = directory.issuers();
@@ -273,7 +273,7 @@ async fn a_verifier_that_was_idle_is_renewed_before_it_is_used() {
 
 /// With no room to wait, requests are served as in an outage.
 #[tokio::test(start_paused = true)]
-async fn a_crowd_that_waits_for_a_renewal_is_bounded() {
+async fn requests_waiting_for_renewal_are_bounded() {
     let directory = Directory::new();
     let issuers = resolved(directory.resolver().max_waiting(10));
     let token = token(TENANT, 9);
@@ -286,7 +286,7 @@ async fn a_crowd_that_waits_for_a_renewal_is_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hanging_lookup_holds_no_request_for_long() {
+async fn hanging_lookup_does_not_hold_requests_for_long() {
     let directory = Directory::new();
     directory.set(Mode::Hangs);
     let issuers = directory.issuers();
@@ -363,7 +363,7 @@ async fn failed_renewals_end_at_the_outage_limit() {
 
 /// A failing database is not asked for each request.
 #[tokio::test(start_paused = true)]
-async fn failed_renewals_are_repeated_every_ten_seconds() {
+async fn retries_failed_renewals_every_ten_seconds() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     let token = token(TENANT, 9);
@@ -396,7 +396,7 @@ async fn failed_renewals_are_repeated_every_ten_seconds() {
 
 /// Otherwise anyone could keep a replaced secret in use, by ending the requests that ask for the new one.
 #[tokio::test(start_paused = true)]
-async fn clients_that_leave_do_not_stop_a_renewal() {
+async fn leaving_clients_do_not_stop_a_renewal() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     let (old, new) = (token(TENANT, 9), token(TENANT, 8));
@@ -413,7 +413,7 @@ async fn clients_that_leave_do_not_stop_a_renewal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_age_of_zero_asks_for_each_request() {
+async fn max_age_of_zero_looks_up_each_request() {
     let directory = Directory::new();
     let issuers = resolved(directory.resolver().max_age(Duration::ZERO));
     for _ in 0..3 {
@@ -428,7 +428,7 @@ async fn an_age_of_zero_asks_for_each_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn extreme_settings_overflow_nothing() {
+async fn extreme_settings_do_not_overflow() {
     for extreme in [Duration::ZERO, Duration::MAX] {
         let directory = Directory::new();
         let resolver = directory.resolver().max_age(extreme).outage_limit(extreme).max_entries(0);
@@ -441,7 +441,7 @@ async fn extreme_settings_overflow_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn remembers_as_many_tenants_as_entries() {
+async fn remembers_as_many_tenants_as_max_entries() {
     for tenants in [1, 2, 10, 100, 1000, 10_000] {
         let directory = Directory::new();
         let issuers = resolved(directory.resolver().max_entries(tenants));
@@ -457,7 +457,7 @@ async fn remembers_as_many_tenants_as_entries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn remembers_no_more_than_entries() {
+async fn remembers_no_more_than_max_entries() {
     let directory = Directory::new();
     let issuers = resolved(directory.resolver().max_entries(10));
     for n in 0..5 {
@@ -480,7 +480,7 @@ async fn remembers_no_more_than_entries() {
 
 /// By a look-up that began before the removal.
 #[tokio::test(start_paused = true)]
-async fn what_was_removed_does_not_come_back() {
+async fn removed_issuer_does_not_come_back() {
     for (name, is_known, mode) in [
         ("a first look-up", false, Mode::Up),
         ("a renewal", true, Mode::Up),
@@ -513,7 +513,7 @@ async fn what_was_removed_does_not_come_back() {
 
 /// What a good signature proves is told as ever.
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_signed_is_refused_with_the_reason() {
+async fn signed_token_is_rejected_with_the_reason() {
     let issuers = Directory::new().issuers();
     let token = sign(&with_issuer(TENANT, "aud", json!("https://x")), 9);
     for _ in 0..2 {
@@ -522,7 +522,7 @@ async fn a_token_that_is_signed_is_refused_with_the_reason() {
 }
 
 #[test]
-fn without_a_runtime_nothing_panics() {
+fn does_not_panic_without_a_runtime() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     let token = token(TENANT, 9);
@@ -688,7 +688,7 @@ async fn tenants_share_one_cache() {
 }
 
 #[tokio::test]
-async fn renewed_verifier_does_not_use_verdicts_of_the_old_one() {
+async fn renewed_verifier_ignores_cached_old_verdicts() {
     let audience = Arc::new(Mutex::new(AUDIENCE));
     let current = Arc::clone(&audience);
     let resolver = IssuerResolver::new(move |issuer: String| {

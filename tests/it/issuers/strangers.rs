@@ -44,7 +44,7 @@ async fn ask_tenants(issuers: &Issuers<Value>, tokens: &[String]) -> (usize, Dur
 }
 
 #[tokio::test(start_paused = true)]
-async fn invented_issuers_are_looked_up_at_a_limited_rate() {
+async fn lookups_of_unknown_issuers_are_rate_limited() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     let mut waiting = JoinSet::new();
@@ -84,7 +84,7 @@ fn invent_one(issuers: &Issuers<Value>) -> Verdict<Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn known_tenants_are_served_in_a_flood() {
+async fn serves_known_tenants_during_a_flood() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     assert_eq!(ask_tenants(&issuers, &tokens(1000)).await.0, 0);
@@ -101,7 +101,7 @@ async fn known_tenants_are_served_in_a_flood() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waves_of_strangers_do_not_starve_new_tenants() {
+async fn unknown_issuers_do_not_starve_new_tenants() {
     for (strangers, tenants, longest) in [(1000, 100, 200), (2000, 200, 1200)] {
         let directory = Directory::new();
         directory.delay(Duration::from_millis(200));
@@ -116,7 +116,7 @@ async fn waves_of_strangers_do_not_starve_new_tenants() {
 
 /// Strangers who ask again as soon as they are answered.
 #[tokio::test(start_paused = true)]
-async fn filtered_strangers_do_not_delay_new_tenants() {
+async fn filtered_issuers_do_not_delay_new_tenants() {
     let directory = Directory::new();
     directory.delay(Duration::from_millis(200));
     let issuers = resolved(directory.resolver().filter(|issuer| issuer.starts_with("https://tenant-")));
@@ -129,7 +129,7 @@ async fn filtered_strangers_do_not_delay_new_tenants() {
 
 /// Many requests for one invented issuer take the places of those who join, and of nobody else.
 #[tokio::test(start_paused = true)]
-async fn a_crowd_for_one_issuer_takes_no_first_place() {
+async fn crowd_for_one_issuer_leaves_first_places_free() {
     let directory = Directory::new();
     directory.delay(Duration::from_millis(200));
     let issuers = directory.issuers();
@@ -141,7 +141,7 @@ async fn a_crowd_for_one_issuer_takes_no_first_place() {
 
 /// In a flood that never ends, new tenants come in by and by: those that have been looked up are known.
 #[tokio::test(start_paused = true)]
-async fn new_tenants_come_in_although_a_flood_goes_on() {
+async fn admits_new_tenants_during_a_flood() {
     let directory = Directory::new();
     directory.delay(Duration::from_millis(5));
     let issuers = directory.issuers();
@@ -161,7 +161,7 @@ async fn new_tenants_come_in_although_a_flood_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_tenants_are_back_soon_after_a_restart() {
+async fn all_tenants_return_soon_after_a_restart() {
     for (tenants, longest) in [(1000, 1), (10_000, 15)] {
         let directory = Directory::new();
         directory.delay(Duration::from_millis(50));
@@ -182,7 +182,7 @@ async fn all_tenants_are_back_soon_after_a_restart() {
 
 /// An outage at the start does not use up what the tenants need when it is over.
 #[tokio::test(start_paused = true)]
-async fn all_tenants_are_back_soon_after_an_outage_at_start() {
+async fn all_tenants_return_after_an_outage_at_start() {
     let directory = Directory::new();
     directory.set(Mode::Down);
     let issuers = directory.issuers();
@@ -205,7 +205,7 @@ fn seen(response: &Response<String>) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn claims_judged_without_keys_tell_no_issuer() {
+async fn unverified_claims_disclose_no_issuer() {
     let provider = crate::remote_keys::Provider::new();
     provider.hang();
     let keys = provider.keys();
@@ -228,7 +228,7 @@ async fn claims_judged_without_keys_tell_no_issuer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_does_not_tell_which_issuers_exist() {
+async fn rejections_do_not_disclose_issuers() {
     let directory = Directory::new();
     let resolver = directory.resolver().filter(|issuer| !issuer.contains("filtered"));
     let issuers = Issuers::new([verifier(A, 1)]).unwrap().resolver(resolver);
@@ -317,7 +317,7 @@ fn layer(issuers: &Issuers<Value>) -> JwtAuthLayer<Issuers<Value>> {
 
 /// What one good token can cause is no more than what a stranger can.
 #[tokio::test(start_paused = true)]
-async fn a_good_token_costs_no_lookups() {
+async fn good_token_costs_no_lookups() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
@@ -348,7 +348,7 @@ impl Verify for Talkative {
 }
 
 #[tokio::test]
-async fn custom_verifiers_and_nested_ones_disclose_no_tenant() {
+async fn custom_and_nested_verifiers_disclose_no_tenant() {
     let inner = Issuers::new([verifier(A, 1)]).unwrap();
     let issuers = Directory::new().issuers();
     issuers.add(Talkative).unwrap();

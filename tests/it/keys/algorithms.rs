@@ -42,7 +42,7 @@ async fn accepts_each_algorithm_unless_restricted() {
 }
 
 #[tokio::test]
-async fn restricts_tokens_whose_header_is_remembered() {
+async fn restricts_tokens_with_a_remembered_header() {
     let usual = verifier();
     // They share the keys, and what those know of headers.
     let restricted = usual.clone().algorithms([Algorithm::RS256]);
@@ -54,7 +54,7 @@ async fn restricts_tokens_whose_header_is_remembered() {
 }
 
 #[tokio::test]
-async fn restricts_tokens_that_are_cached() {
+async fn restricts_cached_tokens() {
     let cached = verifier().cache(CacheSettings::new());
     let token = named_token(Algorithm::HS256);
     for _ in 0..3 {

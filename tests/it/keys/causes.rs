@@ -33,7 +33,7 @@ fn with_header(algorithm: Algorithm, header: &Value) -> String {
 }
 
 #[tokio::test]
-async fn kid_of_a_skipped_key_names_it_and_the_reason() {
+async fn cause_names_skipped_key_and_reason() {
     let odd = [
         json!({"kty": "EC", "crv": "secp256k1", "alg": "ES256K", "kid": "es256k", "x": "AA", "y": "AA"}),
         jwk_with(Algorithm::RS256, json!({"kid": "enc", "use": "enc"})),
@@ -64,7 +64,7 @@ async fn kid_of_a_skipped_key_names_it_and_the_reason() {
 }
 
 #[tokio::test]
-async fn token_of_a_skipped_es256k_key_names_it() {
+async fn cause_names_skipped_es256k_key() {
     let odd = [
         json!({"kty": "EC", "crv": "secp256k1", "alg": "ES256K", "kid": "es256k", "x": "AA", "y": "AA"}),
         jwk_with(Algorithm::ES256, json!({"kid": "good"})),
@@ -99,7 +99,7 @@ fn cause_formats_only_the_keys_it_shows() {
 }
 
 #[tokio::test]
-async fn unknown_kid_lists_the_keys_that_there_are() {
+async fn cause_of_unknown_kid_lists_known_keys() {
     let named = |kid: &str| jwk_with(Algorithm::ES256, json!({"kid": kid}));
     let unknown = token(Algorithm::ES256, Some("\u{1b}[2Jmine"));
     for (name, keys, expected) in [
@@ -130,7 +130,7 @@ async fn unknown_kid_lists_the_keys_that_there_are() {
 }
 
 #[tokio::test]
-async fn other_algorithm_names_the_key_and_the_setting() {
+async fn cause_of_other_algorithm_names_key_and_setting() {
     let open = jwk_with(Algorithm::RS256, json!({"alg": null, "kid": "k1"}));
     let stated = jwk_with(Algorithm::RS256, json!({"kid": "k1"}));
     let other = "the key that the token names serves another algorithm: `k1` (RS256)";
@@ -151,7 +151,7 @@ async fn other_algorithm_names_the_key_and_the_setting() {
 }
 
 #[tokio::test]
-async fn algorithm_that_is_not_accepted_names_the_setting() {
+async fn cause_of_disabled_algorithm_names_the_setting() {
     let usual = verifier(&[jwk_with(Algorithm::RS256, json!({"kid": "k1"}))]);
     let two = usual.clone().algorithms([Algorithm::EdDSA, Algorithm::ES256]);
     let none = usual.clone().algorithms([]);
@@ -170,7 +170,7 @@ async fn algorithm_that_is_not_accepted_names_the_setting() {
 }
 
 #[tokio::test]
-async fn limit_of_tries_is_named() {
+async fn cause_names_the_try_limit() {
     let keys = |number: u8, kid: &str| {
         KeySet::new((0..number).map(|n| Key::hmac(Algorithm::HS256, secret::<64>(n)).unwrap().with_kid(kid)))
     };
@@ -196,7 +196,7 @@ async fn limit_of_tries_is_named() {
 }
 
 #[tokio::test]
-async fn kid_shared_with_a_skipped_key_is_named() {
+async fn cause_names_kid_shared_with_skipped_key() {
     let odd = [
         jwk_with(Algorithm::ES256, json!({"kid": "k1"})),
         jwk_with(Algorithm::ES256, json!({"kid": "k1", "use": "enc"})),
@@ -210,7 +210,7 @@ async fn kid_shared_with_a_skipped_key_is_named() {
 }
 
 #[tokio::test]
-async fn token_of_another_form_says_which() {
+async fn cause_names_other_token_forms() {
     let verifier = verifier(&[jwk_with(Algorithm::ES256, json!({}))]);
     let good = token(Algorithm::ES256, None);
     let [header, payload, signature] = good.split('.').collect::<Vec<_>>().try_into().unwrap();
@@ -283,7 +283,7 @@ async fn token_of_another_form_says_which() {
 }
 
 #[tokio::test]
-async fn wrong_type_names_the_setting() {
+async fn cause_of_wrong_type_names_the_setting() {
     let usual = verifier(&[jwk_with(Algorithm::ES256, json!({}))]);
     let access = usual.clone().access_tokens_only();
     let logout = usual.clone().token_type("logout+jwt");
@@ -312,7 +312,7 @@ async fn wrong_type_names_the_setting() {
 }
 
 #[tokio::test]
-async fn client_is_told_no_cause_and_log_nothing_of_the_token() {
+async fn client_gets_no_cause_and_log_no_token() {
     const MARK: &str = "hunter2";
     let odd = [
         jwk_with(Algorithm::RS256, json!({"kid": "published", "use": "enc"})),

@@ -12,7 +12,7 @@ const PRIVATE: &str =
     "a private key was given where a public key is needed; `openssl pkey -pubout` extracts the public key";
 
 #[tokio::test]
-async fn each_algorithm_verifies_what_is_signed_with_it() {
+async fn each_algorithm_verifies_its_signatures() {
     for algorithm in supported() {
         let key = read_jwk(jwk_of(algorithm).to_string()).unwrap();
         assert_eq!(key.algorithm(), algorithm);
@@ -22,7 +22,7 @@ async fn each_algorithm_verifies_what_is_signed_with_it() {
 }
 
 #[test]
-fn the_algorithm_is_what_the_jwk_says() {
+fn algorithm_comes_from_the_jwk() {
     let without_alg = |algorithm| jwk_with(algorithm, json!({"alg": null}));
     for (name, jwk, expected) in [
         ("RSA without alg", without_alg(Algorithm::PS512), Algorithm::RS256),
@@ -52,7 +52,7 @@ fn the_algorithm_is_what_the_jwk_says() {
 }
 
 #[tokio::test]
-async fn an_rsa_key_without_alg_serves_one_algorithm() {
+async fn rsa_key_without_alg_serves_one_algorithm() {
     let (stated, open) = (jwk_of(Algorithm::RS256), jwk_with(Algorithm::RS256, json!({"alg": null})));
     let (usual, pss) = (JwksRules::default(), JwksRules::new().rsa_algorithm(Algorithm::PS256));
     let unknown = Some(AuthErrorKind::UnknownKey);
@@ -69,7 +69,7 @@ async fn an_rsa_key_without_alg_serves_one_algorithm() {
 }
 
 #[test]
-fn an_algorithm_for_rsa_keys_must_be_one_of_rsa() {
+fn algorithm_for_rsa_keys_must_be_rsa() {
     let open = jwk_with(Algorithm::RS256, json!({"alg": null}));
     let rules = JwksRules::new().rsa_algorithm(Algorithm::HS256);
     assert_error(
@@ -80,7 +80,7 @@ fn an_algorithm_for_rsa_keys_must_be_one_of_rsa() {
 }
 
 #[test]
-fn what_a_jwk_says_of_its_use_is_obeyed() {
+fn respects_the_declared_use_of_a_jwk() {
     let not_sig = "the JWK cannot be used: its `use` is not `sig`";
     let no_verify = "the JWK cannot be used: its `key_ops` do not have `verify`";
     let unused = |purpose: &str| {
@@ -127,7 +127,7 @@ fn what_a_jwk_says_of_its_use_is_obeyed() {
 }
 
 #[test]
-fn a_jwk_of_another_sort_is_refused() {
+fn rejects_unsupported_jwk_types() {
     let kty = |kty: &str| format!("the JWK cannot be used: its `kty` `{kty}` is not supported");
     let crv = |crv: &str| format!("the JWK cannot be used: its `crv` `{crv}` is not supported");
     for (name, changes, expected) in [
@@ -156,7 +156,7 @@ fn a_jwk_of_another_sort_is_refused() {
 }
 
 #[test]
-fn a_symmetric_jwk_needs_alg_and_length() {
+fn symmetric_jwk_needs_alg_and_length() {
     for (name, changes, expected) in [
         ("no alg", json!({"alg": null}), "the JWK cannot be used: a symmetric key needs an `alg`"),
         ("no k", json!({"k": null}), "the JWK cannot be used: its `k` is missing or not base64url"),
@@ -182,7 +182,7 @@ fn a_symmetric_jwk_needs_alg_and_length() {
 }
 
 #[test]
-fn members_are_exact() {
+fn rejects_malformed_jwk_members() {
     let text = jwk_of(Algorithm::EdDSA).to_string();
     let with = |member: &str| format!("{{{member},{}", &text[1..]);
     assert!(read_jwk(with(r#""kid":"k1""#)).is_ok());

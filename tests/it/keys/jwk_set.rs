@@ -16,7 +16,7 @@ fn good() -> Value {
 }
 
 #[tokio::test]
-async fn an_odd_key_spoils_no_other() {
+async fn odd_key_does_not_spoil_others() {
     let unusable = |reason: &str| format!("the JWK cannot be used: {reason}");
     let short = json!({"kty": "oct", "alg": "HS256", "k": base64url(&super::SECRET[..31]), "kid": "k1"});
     for (name, odd, kid, reason) in [
@@ -55,7 +55,7 @@ async fn an_odd_key_spoils_no_other() {
 }
 
 #[test]
-fn a_skipped_key_is_shown_in_one_line() {
+fn shows_a_skipped_key_on_one_line() {
     let odd = json!({"kty": "ANY", "kid": "k1\r\nlevel=info"});
     let keys = KeySet::jwks(set_of(&[odd, good()])).unwrap();
     assert_eq!(keys.skipped_keys()[0].kid(), Some("k1\r\nlevel=info"));
@@ -66,7 +66,7 @@ fn a_skipped_key_is_shown_in_one_line() {
 }
 
 #[test]
-fn long_kid_of_a_skipped_key_is_cut() {
+fn truncates_long_kid_of_a_skipped_key() {
     let odd = json!({"kty": "ANY", "kid": "\u{1}".repeat(80_000)});
     let keys = KeySet::jwks(set_of(&[odd, good()])).unwrap();
     let shown = keys.skipped_keys()[0].to_string();
@@ -75,7 +75,7 @@ fn long_kid_of_a_skipped_key_is_cut() {
 }
 
 #[test]
-fn set_of_many_unusable_keys_lists_five() {
+fn error_lists_at_most_five_unusable_keys() {
     let odd = |kid: usize| json!({"kty": "ANY", "kid": kid.to_string()});
     let shown = |number: usize| {
         KeySet::jwks(set_of(&(0..number).map(odd).collect::<Vec<_>>())).unwrap_err().to_string()
@@ -91,7 +91,7 @@ fn set_of_many_unusable_keys_lists_five() {
 }
 
 #[tokio::test]
-async fn all_good_keys_of_a_set_are_used() {
+async fn uses_all_good_keys_of_a_set() {
     let algorithms = [Algorithm::HS256, Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
     let keys = read_set(set_of(&algorithms.map(jwk_of))).unwrap();
     assert_eq!((keys.len(), keys.skipped_keys().len()), (4, 0));
@@ -101,7 +101,7 @@ async fn all_good_keys_of_a_set_are_used() {
 }
 
 #[test]
-fn what_is_no_jwk_set_is_refused() {
+fn rejects_text_that_is_not_a_jwk_set() {
     let not_a_set = "the text is not a JWK set";
     let set = set_of(&[good()]);
     for (name, text, expected) in [
@@ -131,7 +131,7 @@ fn what_is_no_jwk_set_is_refused() {
 }
 
 #[test]
-fn a_set_without_a_usable_key_says_why() {
+fn explains_a_set_without_usable_keys() {
     let odd = [
         jwk_with(Algorithm::RS256, json!({"kid": "k1", "use": "enc"})),
         json!({"kty": "EC", "crv": "secp256k1"}),
@@ -170,7 +170,7 @@ async fn reads_sets_from_parsed_json() {
 }
 
 #[tokio::test]
-async fn a_set_of_no_keys_accepts_nothing() {
+async fn empty_set_accepts_nothing() {
     let token = token(Algorithm::HS256, None);
     assert!(KeySet::new([]).is_empty());
     assert_eq!(refused(KeySet::new([]), &token).await, Some(AuthErrorKind::UnknownKey));
@@ -180,7 +180,7 @@ async fn a_set_of_no_keys_accepts_nothing() {
 }
 
 #[tokio::test]
-async fn keys_are_replaced_while_they_are_in_use() {
+async fn replaces_keys_while_in_use() {
     let pem = |algorithm, name| KeySet::pem(algorithm, fixture(name)).unwrap();
     let store = KeyStore::new(pem(Algorithm::ES256, "p256.public.pem"));
     let (old, new) = (token(Algorithm::ES256, None), token(Algorithm::EdDSA, None));
@@ -241,7 +241,7 @@ async fn custom_key_source_may_accept_any_issuer() {
 }
 
 #[tokio::test]
-async fn a_bad_file_leaves_the_keys_as_they_were() {
+async fn bad_file_leaves_the_keys_unchanged() {
     let file = TempFile::new("jwks.json");
     fs::write(&file.0, set_of(&[good()])).unwrap();
     let store = KeyStore::new(KeySet::jwks_file(&file.0).unwrap());
@@ -265,7 +265,7 @@ async fn a_bad_file_leaves_the_keys_as_they_were() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_says_why_in_its_source() {
+fn unreadable_file_error_has_a_source() {
     let path = Path::new("/no/such/jwks.json");
     let error = KeySet::jwks_file(path).unwrap_err();
     assert_eq!(error.to_string(), "/no/such/jwks.json cannot be read");

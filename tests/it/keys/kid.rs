@@ -16,7 +16,7 @@ const UNSUPPORTED: Option<AuthErrorKind> = Some(AuthErrorKind::UnsupportedAlgori
 const INVALID: Option<AuthErrorKind> = Some(AuthErrorKind::InvalidSignature);
 
 #[tokio::test]
-async fn a_name_is_compared_exactly() {
+async fn compares_kid_exactly() {
     let local = Key::hmac(Algorithm::HS256, SECRET).unwrap();
     let in_set = |kid: &str| read_set(set_of(&[jwk_with(Algorithm::HS256, json!({"kid": kid}))])).unwrap();
     let single = |kid: &str| read_jwk(jwk_with(Algorithm::HS256, json!({"kid": kid})).to_string()).unwrap();
@@ -51,7 +51,7 @@ async fn a_name_is_compared_exactly() {
 }
 
 #[tokio::test]
-async fn a_key_without_a_name_serves_any_token_or_in_a_set_those_without() {
+async fn only_local_keys_without_kid_serve_every_token() {
     let jwk = jwk_of(Algorithm::HS256);
     let local = [
         Key::hmac(Algorithm::HS256, SECRET).unwrap().into(),
@@ -69,7 +69,7 @@ async fn a_key_without_a_name_serves_any_token_or_in_a_set_those_without() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_pushed_back_in_a_larger_set_is_not_tried_because_it_was_before() {
+async fn remembered_key_stays_within_the_try_limit() {
     let key = |n: u8| Key::hmac(Algorithm::HS256, secret::<64>(n)).unwrap();
     let token = token_by(&EncodingKey::from_secret(&secret::<64>(9)).unwrap(), Algorithm::HS256, Some("x"));
     let store = KeyStore::new(KeySet::new([key(9)]));
@@ -80,7 +80,7 @@ async fn a_key_that_is_pushed_back_in_a_larger_set_is_not_tried_because_it_was_b
 }
 
 #[tokio::test]
-async fn a_token_without_a_name_is_tried_against_four_keys_of_its_algorithm() {
+async fn tries_four_keys_for_a_token_without_kid() {
     let keys: Vec<_> = (1..=5_u8)
         .flat_map(|number| {
             let kid = format!("k{number}");
@@ -102,7 +102,7 @@ async fn a_token_without_a_name_is_tried_against_four_keys_of_its_algorithm() {
 }
 
 #[tokio::test]
-async fn several_keys_may_share_a_name() {
+async fn several_keys_may_share_a_kid() {
     let named = |byte: u8| Key::hmac(Algorithm::HS256, secret::<32>(byte)).unwrap().with_kid("k1");
     let keys = KeySet::new([1, 2, 3, 4, 5].map(named));
     for (byte, expected) in [(1, None), (2, None), (3, None), (4, None), (5, INVALID), (6, INVALID)] {
@@ -113,7 +113,7 @@ async fn several_keys_may_share_a_name() {
 }
 
 #[tokio::test]
-async fn keys_of_several_algorithms_may_share_a_name() {
+async fn keys_of_several_algorithms_may_share_a_kid() {
     let kinds = [Algorithm::HS256, Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA];
     let keys = kinds.map(|algorithm| jwk_with(algorithm, json!({"kid": "k1"})));
     let keys = read_set(set_of(&keys)).unwrap();
@@ -125,7 +125,7 @@ async fn keys_of_several_algorithms_may_share_a_name() {
 }
 
 #[tokio::test]
-async fn the_header_never_decides_how_a_key_is_used() {
+async fn header_never_decides_how_a_key_is_used() {
     let pem = fixture("rsa2048.public.pem");
     let jwk = jwk_with(Algorithm::RS256, json!({"kid": "k1"}));
     let local = KeySet::pem(Algorithm::RS256, &pem).unwrap();
@@ -156,7 +156,7 @@ async fn the_header_never_decides_how_a_key_is_used() {
 }
 
 #[tokio::test]
-async fn a_header_that_names_another_algorithm_finds_no_key() {
+async fn header_with_another_algorithm_finds_no_key() {
     let claims = base64url(json!({"exp": NOW + 300}).to_string());
     for (algorithm, alg, expected) in [
         (Algorithm::RS256, "RS256", None),
@@ -187,7 +187,7 @@ async fn a_header_that_names_another_algorithm_finds_no_key() {
 }
 
 #[tokio::test]
-async fn a_key_of_the_very_name_is_tried_first() {
+async fn key_with_the_exact_kid_is_tried_first() {
     let others = (0..4).map(|n| Key::hmac(Algorithm::HS256, secret::<32>(n)).unwrap());
     let keys =
         KeySet::new(others).add_keys(Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("k1").into());
@@ -212,7 +212,7 @@ async fn a_key_of_the_very_name_is_tried_first() {
 
 /// A key remembers the header of the first token it has signed; nothing may change by it.
 #[tokio::test]
-async fn a_header_that_was_seen_before_is_read_the_same() {
+async fn repeated_header_is_read_the_same() {
     let named = |number: u8| Key::hmac(Algorithm::HS256, secret::<32>(number)).unwrap().with_kid("k1");
     let key = |number: u8| EncodingKey::from_secret(&secret::<32>(number)).unwrap();
     let of = |number: u8, kid: Option<&str>| token_by(&key(number), Algorithm::HS256, kid);

@@ -21,7 +21,7 @@ fn assert_refused(name: &str, secret: &[u8], expected: &str) {
 }
 
 #[test]
-fn counts_neither_trailing_zeros_nor_repetitions() {
+fn secret_length_ignores_zeros_and_repetitions() {
     let padded = |secret: &[u8], len: usize| [secret, &vec![0; len - secret.len()]].concat();
     for (name, secret, got) in [
         ("zeros", vec![0; 32], 0),
@@ -59,7 +59,7 @@ fn counts_neither_trailing_zeros_nor_repetitions() {
 }
 
 #[test]
-fn padding_of_text_does_not_count() {
+fn secret_length_ignores_text_padding() {
     let with_end = |secret: &[u8], end: &str| [secret, end.as_bytes()].concat();
     for (name, secret, got) in [
         ("base64 of 32 zeros", STANDARD.encode([0; 32]).into_bytes(), 1),
@@ -93,7 +93,7 @@ fn padding_of_text_does_not_count() {
 }
 
 #[test]
-fn refuses_key_material_in_more_notations() {
+fn rejects_key_material_in_more_notations() {
     let spki = der(&fixture("rsa2048.public.pem"));
     let base64 = STANDARD.encode(&spki);
     let certificate = STANDARD.encode(der(&fixture("rsa2048.certificate.pem")));
@@ -144,7 +144,7 @@ fn refuses_key_material_in_more_notations() {
 }
 
 #[test]
-fn generates_no_secret_that_is_refused() {
+fn generated_secrets_are_accepted() {
     // One in 256 random secrets ends in a zero.
     for _ in 0..3000 {
         SigningKey::generate(Algorithm::HS256).unwrap();
@@ -224,7 +224,7 @@ fn ssh_key(parts: &[&[u8]]) -> Vec<u8> {
 }
 
 #[test]
-fn refuses_key_material_in_every_encoding() {
+fn rejects_key_material_in_every_encoding() {
     let number = &[0x5a; 40][..];
     let mut materials = vec![
         ("a PKCS #7 file", "a PKCS #7 or PKCS #12 file", pkcs7()),
@@ -314,7 +314,7 @@ fn pkcs12() -> Vec<u8> {
 }
 
 #[test]
-fn says_of_each_place_what_was_given() {
+fn names_a_certificate_given_as_secret() {
     let expected = "HS256 cannot be used with a certificate as its secret; use random bytes";
     let x5c = STANDARD.encode(der(&fixture("rsa2048.certificate.pem")));
     assert_refused("x5c", x5c.as_bytes(), expected);

@@ -39,7 +39,7 @@ async fn null_means_absent_in_each_optional_member() {
 }
 
 #[tokio::test]
-async fn null_in_a_header_means_absent_where_that_only_narrows() {
+async fn null_header_member_is_absent_unless_unsafe() {
     use AuthErrorKind::*;
 
     let keys = KeySet::jwks(set_of(&[jwk_of(Algorithm::EdDSA)])).unwrap();
@@ -107,7 +107,7 @@ async fn unreadable_member_spoils_only_its_key() {
 }
 
 #[tokio::test]
-async fn byte_that_is_not_utf8_spoils_only_its_key() {
+async fn non_utf8_byte_spoils_only_its_key() {
     let good = jwk_with(Algorithm::EdDSA, json!({"kid": "good"})).to_string();
     let set = format!(r#"{{"note":"?","keys":[{},{good}]}}"#, with(r#""note":"?""#));
     // Alone, after a backslash, and as part of a character.
@@ -128,7 +128,7 @@ fn texts_in_keys_do_not_split_them() {
 }
 
 #[test]
-fn values_of_each_sort_are_separate_elements() {
+fn values_of_each_type_are_separate_elements() {
     let set = r#"{"keys":[1,-2.5e3,"a,b]",null,true,[1,{}],{},"",[],{"kty":"x,y"}]}"#;
     let error = KeySet::jwks(set).unwrap_err();
     assert_eq!(error.kind(), ConfigErrorKind::NoUsableKeys);
@@ -138,7 +138,7 @@ fn values_of_each_sort_are_separate_elements() {
 }
 
 #[tokio::test]
-async fn leading_zeros_of_rsa_numbers_are_stripped() {
+async fn strips_leading_zeros_of_rsa_numbers() {
     let (n, e) = (decode(&jwk_of(Algorithm::RS256)["n"]), [0, 1, 0, 1]);
     let odd = json!({"n": base64url([&[0], &*n].concat()), "e": base64url(e), "kid": "k1"});
     let odd = jwk_with(Algorithm::RS256, odd);
@@ -180,7 +180,7 @@ async fn symmetric_keys_are_skipped_unless_allowed() {
 }
 
 #[tokio::test]
-async fn single_symmetric_jwk_needs_to_be_asked_for() {
+async fn single_symmetric_jwk_must_be_allowed() {
     let secret = jwk_of(Algorithm::HS512);
     assert_error("Key::jwk", Key::jwk(secret.to_string()), SYMMETRIC);
     assert_error("parsed", Key::try_from(&secret), SYMMETRIC);
@@ -192,7 +192,7 @@ async fn single_symmetric_jwk_needs_to_be_asked_for() {
 }
 
 #[tokio::test]
-async fn other_uses_serve_if_added() {
+async fn accepts_keys_with_an_added_use() {
     let svid = jwk_with(Algorithm::ES256, json!({"kid": "k1", "use": "jwt-svid"}));
     let tls = json!({"kty": "EC", "crv": "P-256", "use": "x509-svid", "x5c": ["MIIB"]});
     let bundle = json!({"spiffe_sequence": 1, "spiffe_refresh_hint": 300, "keys": [tls, svid]}).to_string();
@@ -218,7 +218,7 @@ async fn other_uses_serve_if_added() {
 }
 
 #[test]
-fn number_of_keys_in_a_text_is_limited_if_set() {
+fn key_limit_applies_to_texts_if_set() {
     let key = jwk_with(Algorithm::EdDSA, json!({"kid": "k1"}));
     let set = set_of(&vec![key; 300]);
     assert_eq!(KeySet::jwks(&set).unwrap().len(), 300);
@@ -231,7 +231,7 @@ fn number_of_keys_in_a_text_is_limited_if_set() {
 }
 
 #[test]
-fn keys_that_are_only_certificates_say_so() {
+fn explains_keys_that_are_only_certificates() {
     let rsa = json!({"kty": "RSA", "kid": "a", "x5c": ["MIIB"]});
     let bare = json!({"kid": "b", "x5c": ["MIIB"]});
     assert_error(
@@ -244,7 +244,7 @@ fn keys_that_are_only_certificates_say_so() {
 }
 
 #[test]
-fn text_out_of_a_set_is_shortened_and_on_one_line() {
+fn quotes_set_text_shortened_on_one_line() {
     let odd = json!({"kty": format!("A\n{}", "x".repeat(10_000))});
     let shown = KeySet::jwks(set_of(&[odd])).unwrap_err().to_string();
     let expected = format!("its `kty` `A\\n{}..` is not supported", "x".repeat(38));

@@ -115,7 +115,7 @@ fn ignores_other_blocks_beside_a_private_key() {
 }
 
 #[test]
-fn says_that_multi_prime_keys_are_not_supported() {
+fn explains_that_multi_prime_keys_are_unsupported() {
     let expected = "the key cannot be read: it is an RSA key with more than two primes, which is not supported; generate \
                     one with two";
     let pem = fixture("rsa2048-three-primes.pkcs1-private.pem");
@@ -212,7 +212,7 @@ fn spoiled(pem: &str) -> Vec<(&'static str, Vec<u8>, &'static str)> {
 }
 
 #[test]
-fn says_what_is_given_for_a_public_key() {
+fn names_what_was_given_as_a_public_key() {
     let pem = fixture("rsa2048.public.pem");
     let ssh = "it is an SSH key; `ssh-keygen -e -m PKCS8 -f FILE` converts it to PEM";
     let mut cases = spoiled(&pem);
@@ -244,7 +244,7 @@ fn says_what_is_given_for_a_public_key() {
 }
 
 #[test]
-fn says_what_is_given_for_a_private_key() {
+fn names_what_was_given_as_a_private_key() {
     let pem = fixture("rsa2048.private.pem");
     let mut cases = spoiled(&pem);
     let encrypted = "it is encrypted; `openssl pkey` decrypts it";
@@ -311,7 +311,7 @@ fn tells_private_from_public_in_every_encoding() {
 }
 
 #[test]
-fn says_what_is_given_for_der() {
+fn names_what_was_given_as_der() {
     let (public, private) = (fixture("rsa2048.public.pem"), fixture("rsa2048.private.pem"));
     let pem = "the key cannot be read: it is PEM, not DER; use `pem`";
     assert_error("PEM", Key::der(Algorithm::RS256, &public), pem);

@@ -19,7 +19,7 @@ fn verifier(first: &Provider, second: &Provider) -> JwtVerifier<Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_of_both_sources_serve() {
+async fn uses_keys_of_both_sources() {
     let (first, second) = (Provider::of(&["a"]), Provider::of(&["b"]));
     let verifier = verifier(&first, &second);
     assert_eq!((first.requests(), second.requests()), (0, 0), "nothing is fetched before it is needed");
@@ -46,7 +46,7 @@ async fn keys_of_both_sources_serve() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn source_that_is_down_does_not_take_the_other_along() {
+async fn source_outage_does_not_affect_the_other() {
     for hangs in [false, true] {
         let (first, second) = (Provider::new(), Provider::of(&["b"]));
         if hangs {
@@ -70,7 +70,7 @@ async fn source_that_is_down_does_not_take_the_other_along() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn source_that_hangs_does_not_delay_replaced_keys() {
+async fn hanging_source_does_not_delay_replaced_keys() {
     for kid in [Some("same"), None] {
         // While the other source has keys fetched, and after that.
         for (hanging, tenths) in (0..16).map(|number| (number % 2, 5 * number as u64)) {
@@ -96,7 +96,7 @@ async fn source_that_hangs_does_not_delay_replaced_keys() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn withdrawn_key_of_one_source_is_no_longer_trusted() {
+async fn withdrawn_key_of_one_source_is_not_trusted() {
     let (remote, store) = (Provider::of(&["a"]), KeyStore::new(key_set(&["b"])));
     let verifier = super::verifier(&remote.keys()).cache(CacheSettings::new());
     let verifier = verifier.add_keys(store.clone()).unwrap();
@@ -111,7 +111,7 @@ async fn withdrawn_key_of_one_source_is_no_longer_trusted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn four_keys_are_tried_of_both_sources_together() {
+async fn tries_four_keys_of_both_sources_together() {
     let unnamed =
         |number| Key::hmac(Algorithm::HS256, format!("secret number {number} of thirty-two bytes")).unwrap();
     let good = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
@@ -126,7 +126,7 @@ async fn four_keys_are_tried_of_both_sources_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sources_of_two_issuers_are_refused_at_set_up() {
+async fn rejects_sources_of_two_issuers() {
     let discovered = |issuer| RemoteKeys::discover_with(issuer, Provider::of(&["a"])).unwrap();
     let bare = || Provider::of(&["a"]).keys();
     let local = || key_set(&["a"]);

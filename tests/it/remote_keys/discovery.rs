@@ -40,7 +40,7 @@ fn uris(provider: &Provider) -> Vec<String> {
 const OPENID: &str = "https://id.example.com/.well-known/openid-configuration";
 
 #[tokio::test(start_paused = true)]
-async fn the_metadata_say_where_the_keys_are_and_the_verifier_demands_the_issuer() {
+async fn metadata_sets_key_url_and_required_issuer() {
     let provider = provider_at(OPENID, ISSUER, "https://keys.example.net/jwks?v=1");
     let keys = RemoteKeys::discover_with(ISSUER, provider.clone()).unwrap();
     let verifier = JwtVerifier::<serde_json::Value>::new(keys.clone()).audience(AUDIENCE).clock(|| at(NOW));
@@ -76,7 +76,7 @@ async fn the_metadata_say_where_the_keys_are_and_the_verifier_demands_the_issuer
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_that_cannot_be_read_is_none_to_stop_at() {
+async fn unreadable_metadata_does_not_stop_discovery() {
     let provider = Provider::new();
     provider.answer(|request| match request.uri().path() {
         "/.well-known/openid-configuration" => Err("it has more than 524288 bytes".into()),
@@ -87,7 +87,7 @@ async fn a_place_that_cannot_be_read_is_none_to_stop_at() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_are_found_in_each_place_that_is_in_use() {
+async fn finds_metadata_at_each_known_location() {
     for (issuer, place, tried) in [
         (ISSUER, OPENID, 1),
         (ISSUER, "https://id.example.com/.well-known/oauth-authorization-server", 2),
@@ -113,7 +113,7 @@ async fn metadata_are_found_in_each_place_that_is_in_use() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_ran_out_of_time_says_what_it_waited_for() {
+async fn timeout_names_the_unanswered_request() {
     const SECOND: &str = "https://id.example.com/.well-known/oauth-authorization-server";
     for (place, seconds, asked) in
         [(OPENID, 6, &[OPENID][..]), (OPENID, 3, &[OPENID, JWKS]), (SECOND, 3, &[OPENID, SECOND])]
@@ -136,7 +136,7 @@ async fn an_attempt_that_ran_out_of_time_says_what_it_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_that_cannot_be_trusted_are_refused_with_the_reason() {
+async fn rejects_untrusted_metadata_with_the_reason() {
     let not_metadata = "its answer is no JSON object with one `issuer` and one `jwks_uri`";
     let bad_address = "the address of the keys cannot be used";
     for (name, answer, expected) in [
@@ -173,7 +173,7 @@ async fn metadata_that_cannot_be_trusted_are_refused_with_the_reason() {
 }
 
 #[test]
-fn an_address_that_may_not_be_fetched_is_refused_at_set_up() {
+fn rejects_urls_that_may_not_be_fetched() {
     for (issuer, reason) in [
         ("http://id.example.com", "it needs to begin with `https://`, or the client to allow plain http"),
         ("https://id.example.com/?tenant=1", "an issuer has no query"),
@@ -223,7 +223,7 @@ async fn one_client_may_fetch_several_sets() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_from_a_bare_address_need_an_issuer_or_that_it_is_waived() {
+async fn keys_without_discovery_need_an_issuer_setting() {
     let keys = Provider::of(&["a"]).keys();
     let open = JwtVerifier::<serde_json::Value>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
     let error = open.verify(&token("a")).await.unwrap_err();
@@ -239,7 +239,7 @@ async fn keys_from_a_bare_address_need_an_issuer_or_that_it_is_waived() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn redirected_discovery_says_where_it_leads() {
+async fn redirect_error_names_its_target() {
     let provider = Provider::new();
     provider.answer(|_| {
         let response =

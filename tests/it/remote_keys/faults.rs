@@ -135,7 +135,7 @@ fn drip(script: Script) -> Script {
 }
 
 #[tokio::test]
-async fn no_fault_of_a_server_takes_the_keys_away_or_stalls_a_request() {
+async fn server_faults_neither_drop_keys_nor_stall_requests() {
     let other = jwks(&["b"]);
     let long = other.len() + 1000;
     let chunked = |chunks: usize| {
@@ -208,7 +208,7 @@ async fn no_fault_of_a_server_takes_the_keys_away_or_stalls_a_request() {
 }
 
 #[tokio::test]
-async fn keys_are_found_by_discovery_over_http() {
+async fn finds_keys_by_discovery_over_http() {
     let server = Server::start(Vec::new()).await;
     let metadata = json!({"issuer": server.address, "jwks_uri": format!("{}/jwks.json", server.address)});
     // One script serves both requests: what is no metadata is no key set, either.
@@ -221,7 +221,7 @@ async fn keys_are_found_by_discovery_over_http() {
 }
 
 #[tokio::test]
-async fn a_server_is_trusted_if_its_certificate_is() {
+async fn trusts_a_server_with_a_trusted_certificate() {
     let server = Server::start_with(ok(&jwks(&["a"])), Some(tls())).await;
     assert_eq!(refusal(&verifier(&server.keys()), "a").await, None);
 
@@ -250,7 +250,7 @@ async fn added_certificates_keep_earlier_settings() {
 
 /// A client for other requests than those of `RemoteKeys`.
 #[tokio::test]
-async fn client_sends_the_body_of_a_request() {
+async fn client_sends_the_request_body() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let request = http::Request::post(address).body(b"token=abc".to_vec()).unwrap();
@@ -302,7 +302,7 @@ async fn proxy(server: String, asked: Arc<Mutex<Vec<String>>>) -> String {
 }
 
 #[tokio::test]
-async fn a_proxy_is_asked_if_there_is_one() {
+async fn uses_the_configured_proxy() {
     let (plain, tls) = (Server::start(ok(&jwks(&["a"]))).await, Some(tls()));
     let tls = Server::start_with(ok(&jwks(&["a"])), tls).await;
     let host_of = |server: &Server| server.address.split_once("://").unwrap().1.to_owned();
@@ -349,7 +349,7 @@ async fn a_proxy_is_asked_if_there_is_one() {
 }
 
 #[test]
-fn what_is_no_proxy_is_refused_at_set_up() {
+fn rejects_invalid_proxies() {
     for (address, expected) in [
         ("", "invalid proxy URL ``: it is not a URL"),
         (
@@ -368,10 +368,10 @@ fn what_is_no_proxy_is_refused_at_set_up() {
 
 /// Runs itself again in a process that has no certificates of authorities.
 #[tokio::test]
-async fn machine_without_certificate_authorities_fetches_by_plain_http() {
+async fn fetches_plain_http_without_certificate_authorities() {
     const CHILD: &str = "TOWER_JWT_AUTH_WITHOUT_CERTIFICATES";
     if std::env::var_os(CHILD).is_none() {
-        let test = "remote_keys::faults::machine_without_certificate_authorities_fetches_by_plain_http";
+        let test = "remote_keys::faults::fetches_plain_http_without_certificate_authorities";
         let output = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", test])
             .env(CHILD, "1")
@@ -409,7 +409,7 @@ async fn machine_without_certificate_authorities_fetches_by_plain_http() {
 }
 
 #[test]
-fn what_is_no_certificate_is_refused_at_set_up() {
+fn rejects_invalid_certificates() {
     let ca = fixture("tls-ca.pem");
     let not_pem = "there is none in PEM; it needs to begin with `-----BEGIN CERTIFICATE-----`";
     for (pem, expected) in [
@@ -449,7 +449,7 @@ fn reads_certificates_as_openssl_does() {
 }
 
 #[test]
-fn plain_http_has_to_be_allowed_by_name() {
+fn plain_http_needs_explicit_opt_in() {
     let url = "http://id.example.com/jwks.json";
     assert!(RemoteKeys::jwks_with(url, client()).is_err());
     assert!(RemoteKeys::jwks_with(url, client().insecure_allow_plain_http()).is_ok());

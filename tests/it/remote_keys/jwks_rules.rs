@@ -17,7 +17,7 @@ fn provider_of(keys: usize) -> Provider {
 }
 
 #[tokio::test(start_paused = true)]
-async fn number_of_keys_can_be_set() {
+async fn maximum_number_of_keys_can_be_set() {
     for (keys, rules, expected) in [
         (100, JwksRules::new(), None),
         (101, JwksRules::new(), Some(KeysUnavailable)),
@@ -33,7 +33,7 @@ async fn number_of_keys_can_be_set() {
 
 #[cfg(feature = "aws-lc-rs")]
 #[tokio::test(start_paused = true)]
-async fn hundred_of_the_longest_keys_fit() {
+async fn hundred_longest_keys_fit() {
     let named = |n: usize| jwk_with(Algorithm::MlDsa87, json!({"kid": n.to_string(), "use": "sig"}));
     let set = set_of(&(0..100).map(named).collect::<Vec<_>>());
     let provider = Provider::new();
@@ -43,7 +43,7 @@ async fn hundred_of_the_longest_keys_fit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn symmetric_keys_are_skipped_whatever_the_rules() {
+async fn fetched_symmetric_keys_are_always_skipped() {
     let set = set_of(&[
         jwk_with(Algorithm::HS256, json!({"kid": "s"})),
         jwk_with(Algorithm::EdDSA, json!({"kid": "a"})),
@@ -56,7 +56,7 @@ async fn symmetric_keys_are_skipped_whatever_the_rules() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn algorithm_that_is_not_accepted_causes_no_fetch() {
+async fn disabled_algorithm_causes_no_fetch() {
     let provider = provider_of(1);
     let keys = provider.keys();
     let verifier = verifier(&keys).algorithms([Algorithm::RS256]);
@@ -66,7 +66,7 @@ async fn algorithm_that_is_not_accepted_causes_no_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unreadable_members_of_metadata_are_ignored() {
+async fn ignores_unreadable_metadata_members() {
     let provider = Provider::new();
     provider.answer(|request| {
         Ok(Response::new(match request.uri().path() {

@@ -46,7 +46,7 @@ async fn fetches_of_rotation_after(name: &str, strangers: &[String]) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rotation_right_after_a_fetch_is_not_visible() {
+async fn clients_do_not_notice_rotation_after_a_fetch() {
     assert_eq!(fetches_of_rotation_after("no stranger", &[]).await, 2);
     assert_eq!(fetches_of_rotation_after("one stranger", &[forged("x")]).await, 3);
     assert_eq!(fetches_of_rotation_after("a thousand, one name", &vec![forged("x"); 1000]).await, 3);
@@ -57,7 +57,7 @@ async fn rotation_right_after_a_fetch_is_not_visible() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_refused_in_any_case_cause_no_fetch() {
+async fn tokens_with_bad_claims_cause_no_fetch() {
     let past = claims_but("exp", json!(NOW - 3600)).to_string();
     for (name, typ, payload) in [
         ("wrong issuer", "JWT", claims_but("iss", json!("https://evil.example")).to_string()),
@@ -91,7 +91,7 @@ async fn tokens_refused_in_any_case_cause_no_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn claims_are_judged_at_once_while_no_keys_are_held() {
+async fn checks_claims_at_once_while_holding_no_keys() {
     let provider = Provider::new();
     provider.hang();
     let keys = provider.keys();
@@ -110,7 +110,7 @@ async fn claims_are_judged_at_once_while_no_keys_are_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn invented_names_delay_a_rotation_by_one_cooldown() {
+async fn unknown_kids_delay_a_rotation_by_one_cooldown() {
     let provider = Provider::of(&["old"]);
     let keys = provider.keys().refresh_between(seconds(3600), seconds(3600));
     let verifier = verifier(&keys);
@@ -134,7 +134,7 @@ async fn invented_names_delay_a_rotation_by_one_cooldown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn fetches_stay_bounded_under_every_sort_of_flood() {
+async fn fetches_stay_bounded_under_every_flood() {
     for fails in [false, true] {
         let provider = Provider::of(&["old"]);
         let keys = provider.keys().refresh_between(seconds(3600), seconds(3600));
@@ -192,7 +192,7 @@ fn forged_rs256(kid: Option<&str>) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_stranger_per_cooldown_hides_no_rotation() {
+async fn one_unknown_kid_per_cooldown_hides_no_rotation() {
     let provider = Provider::of(&["k0"]);
     let keys = provider.keys().refresh_between(seconds(3600), seconds(3600));
     let verifier = verifier(&keys);
@@ -214,7 +214,7 @@ async fn one_stranger_per_cooldown_hides_no_rotation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_bad_signature_per_cooldown_hides_no_replaced_key() {
+async fn one_bad_signature_hides_no_replaced_key() {
     for kid in [Some("same"), None] {
         let keys = old_and_new(kid);
         let provider = Provider::new();
@@ -243,7 +243,7 @@ async fn one_bad_signature_per_cooldown_hides_no_replaced_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_change_at_each_fetch_do_not_unbound_fetches() {
+async fn constantly_changing_keys_keep_fetches_bounded() {
     for kid in [Some("same"), None] {
         // Two instances of the provider disagree about its keys.
         let [(one, one_token), (other, other_token)] = old_and_new(kid);
@@ -270,7 +270,7 @@ async fn keys_that_change_at_each_fetch_do_not_unbound_fetches() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn replaced_key_published_during_a_fetch_is_fetched_again() {
+async fn key_replaced_during_a_fetch_is_fetched_again() {
     for kid in [Some("same"), None] {
         let [(old, old_token), (new, new_token)] = old_and_new(kid);
         let provider = Provider::new();
@@ -299,7 +299,7 @@ fn replaced() -> [(String, String); 3] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn new_key_under_an_old_name_is_used() {
+async fn uses_a_new_key_with_an_old_kid() {
     let [(old, old_token), (new, new_token), (other, other_token)] = replaced();
     let provider = Provider::new();
     provider.serve_set(&old);
@@ -328,7 +328,7 @@ async fn new_key_under_an_old_name_is_used() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn local_keys_refuse_a_forged_token_at_once() {
+async fn local_keys_reject_a_forged_token_at_once() {
     let [(old, _), (_, new_token), _] = replaced();
     let local = tower_jwt_auth::JwtVerifier::<Value>::new(KeySet::jwks(old).unwrap());
     assert_eq!(at_once(local.verify(&new_token)).err(), Some(InvalidSignature));
@@ -366,7 +366,7 @@ async fn key_published_during_a_fetch_is_fetched_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_is_the_next_moment_that_can_succeed() {
+async fn retry_after_names_the_next_useful_moment() {
     let provider = Provider::new();
     let keys = provider.keys().cooldown(seconds(2)).retry_between(seconds(60), seconds(60));
     let verifier = verifier(&keys);
@@ -397,7 +397,7 @@ async fn retry_after_is_the_next_moment_that_can_succeed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn skipped_keys_are_listed() {
+async fn lists_skipped_keys() {
     let set = set_of(&[
         jwk_with(Algorithm::EdDSA, json!({"kid": "a"})),
         jwk_with(Algorithm::EdDSA, json!({"kid": "b", "use": "enc"})),

@@ -14,7 +14,7 @@ use crate::support::{ask, assert_refused, bearer};
 const DAY: u64 = 24 * 60 * 60;
 
 #[tokio::test(start_paused = true)]
-async fn promise_3_the_last_good_set_serves_on_for_a_day_and_no_longer() {
+async fn keeps_stale_keys_for_a_day_of_outage() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     keys.ready().await.unwrap();
@@ -36,7 +36,7 @@ async fn promise_3_the_last_good_set_serves_on_for_a_day_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_3_the_maximum_holds_while_a_provider_hangs_too() {
+async fn outage_limit_holds_while_the_provider_hangs() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys().outage_limit(seconds(1000)).fetch_timeout(seconds(100_000));
     keys.ready().await.unwrap();
@@ -49,7 +49,7 @@ async fn promise_3_the_maximum_holds_while_a_provider_hangs_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_3_given_keys_serve_at_once_and_no_longer_than_fetched_ones() {
+async fn seeded_keys_serve_at_once_until_outage_limit() {
     let provider = Provider::new();
     let keys = provider.keys().seed(key_set(&["a"])).outage_limit(seconds(1000));
     let verifier = verifier(&keys);
@@ -66,7 +66,7 @@ fn with_status_302() -> Response<Vec<u8>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn documents_have_a_limit_that_can_be_set() {
+async fn document_size_limit_can_be_set() {
     let padded = format!("{}{}", jwks(&["a"]), " ".repeat(512 * 1024));
     let length = padded.len();
     for (limit, expected) in
@@ -89,7 +89,7 @@ async fn documents_have_a_limit_that_can_be_set() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_4_and_8_a_bad_answer_never_replaces_a_good_set() {
+async fn bad_response_never_replaces_good_keys() {
     let ok = |body: &str| Response::new(body.as_bytes().to_vec());
     let with = |name: &'static str, value: &'static str, body: &str| {
         let mut response = ok(body);
@@ -188,7 +188,7 @@ async fn promise_4_and_8_a_bad_answer_never_replaces_a_good_set() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_8_an_attempt_has_a_deadline() {
+async fn each_fetch_attempt_has_a_deadline() {
     let provider = Provider::of(&["a"]);
     provider.delay(seconds(6));
     let keys = provider.keys();
@@ -203,7 +203,7 @@ async fn promise_8_an_attempt_has_a_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_9_failures_back_off_with_jitter_up_to_a_cap() {
+async fn failures_back_off_with_jitter_to_a_cap() {
     let mut firsts = Vec::new();
     for _ in 0..20 {
         let provider = Provider::new();
@@ -226,7 +226,7 @@ async fn promise_9_failures_back_off_with_jitter_up_to_a_cap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_10_what_cannot_be_judged_is_503_and_what_can_is_401() {
+async fn undecidable_token_is_503_and_bad_token_401() {
     const FORGED: &str = r#"Bearer realm="api", error="invalid_token", error_description="the token is not signed with a known key""#;
 
     let provider = Provider::new();
@@ -255,7 +255,7 @@ async fn promise_10_what_cannot_be_judged_is_503_and_what_can_is_401() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_13_extremes_neither_overflow_nor_spin() {
+async fn extreme_durations_neither_overflow_nor_spin() {
     for extreme in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
         let provider = Provider::of(&["a"]);
         let keys = provider
@@ -287,7 +287,7 @@ async fn promise_13_extremes_neither_overflow_nor_spin() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_13_the_wall_clock_ends_tokens_and_not_keys() {
+async fn wall_clock_ends_tokens_but_not_keys() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     keys.ready().await.unwrap();

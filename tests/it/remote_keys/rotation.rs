@@ -16,7 +16,7 @@ use crate::keys::{fixture, jwk_by, jwk_of, jwk_with, set_of, signer, token_with}
 use crate::support::{for_oracle, good_claims, is_hmac, supported};
 
 #[tokio::test(start_paused = true)]
-async fn promise_6_a_new_key_is_used_within_one_cooldown_of_its_first_token() {
+async fn new_key_is_used_within_one_cooldown() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     let verifier = verifier(&keys);
@@ -40,7 +40,7 @@ async fn promise_6_a_new_key_is_used_within_one_cooldown_of_its_first_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_6_a_new_key_is_used_where_tokens_name_none() {
+async fn new_key_is_used_for_tokens_without_kid() {
     let other =
         jsonwebtoken::EncodingKey::from_rsa_pem(fixture("rsa2048-other.private.pem").as_bytes()).unwrap();
     let set = |key: &EncodingKey| set_of(&[jwk_by(key, Algorithm::RS256)]);
@@ -68,7 +68,7 @@ async fn promise_6_a_new_key_is_used_where_tokens_name_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_7_a_withdrawn_key_dies_within_the_refresh_age_and_its_cached_tokens_with_it() {
+async fn withdrawn_key_ends_within_the_refresh_age() {
     let provider = Provider::of(&["a", "b"]);
     let keys = provider.keys();
     let verifier = verifier(&keys).cache(CacheSettings::new());
@@ -83,7 +83,7 @@ async fn promise_7_a_withdrawn_key_dies_within_the_refresh_age_and_its_cached_to
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_7_a_purge_ends_a_key_at_once() {
+async fn purge_ends_a_key_at_once() {
     let provider = Provider::of(&["a", "b"]);
     let keys = provider.keys();
     let verifier = verifier(&keys).cache(CacheSettings::new());
@@ -103,7 +103,7 @@ async fn promise_7_a_purge_ends_a_key_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_7_a_purge_has_an_attempt_of_its_own_whatever_becomes_of_another() {
+async fn purge_starts_its_own_fetch() {
     let provider = Provider::new();
     provider.hang();
     let keys = provider.keys().cooldown(seconds(3600)).retry_between(seconds(3600), seconds(3600));
@@ -117,7 +117,7 @@ async fn promise_7_a_purge_has_an_attempt_of_its_own_whatever_becomes_of_another
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_10_one_who_has_waited_for_keys_that_are_gone_again_is_not_refused() {
+async fn keys_purged_while_waiting_count_as_unavailable() {
     let provider = Provider::of(&["a"]);
     provider.delay(seconds(1));
     let keys = provider.keys();
@@ -140,7 +140,7 @@ async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> std::task
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_7_what_was_being_fetched_before_a_purge_is_not_used() {
+async fn purge_discards_a_fetch_in_flight() {
     let provider = Provider::of(&["a", "b"]);
     provider.delay(seconds(1));
     let keys = provider.keys();
@@ -159,7 +159,7 @@ async fn promise_7_what_was_being_fetched_before_a_purge_is_not_used() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_11_odd_keys_are_skipped_and_counted_and_no_key_serves_what_it_is_not_for() {
+async fn odd_keys_are_skipped_and_counted() {
     let eddsa = |changes| jwk_with(Algorithm::EdDSA, changes);
     let set = set_of(&[
         eddsa(json!({"kid": "good"})),
@@ -189,7 +189,7 @@ async fn promise_11_odd_keys_are_skipped_and_counted_and_no_key_serves_what_it_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_set_of_all_algorithms_serves_each_and_none_for_another() {
+async fn each_key_serves_only_its_own_algorithm() {
     let all: Vec<_> = supported().filter(|algorithm| !is_hmac(*algorithm)).collect();
     let named = |algorithm: &Algorithm| jwk_with(*algorithm, json!({"kid": algorithm}));
     let set = set_of(&all.iter().map(named).collect::<Vec<_>>());
@@ -206,7 +206,7 @@ async fn one_set_of_all_algorithms_serves_each_and_none_for_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_rsa_key_without_an_algorithm_serves_the_one_that_the_rules_say() {
+async fn rules_choose_algorithm_of_rsa_keys_without_alg() {
     let mut jwk = jwk_of(Algorithm::RS256);
     jwk.as_object_mut().unwrap().remove("alg");
     let set = set_of(&[jwk]);
@@ -246,7 +246,7 @@ async fn until_refresh(headers: &[(&'static str, &'static str)]) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_12_the_provider_says_how_long_its_keys_stay_between_a_floor_and_a_ceiling() {
+async fn provider_sets_refresh_age_within_bounds() {
     for (headers, longest) in [
         (&[][..], 600),
         (&[("cache-control", "max-age=300")], 300),
@@ -278,7 +278,7 @@ fn with_etag(provider: &Provider, kid: &'static str, etag: &'static str, unchang
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_12_unchanged_keys_live_as_long_again_as_they_did() {
+async fn unchanged_keys_get_their_lifetime_again() {
     let provider = Provider::new();
     with_etag(&provider, "a", "\"1\"", "W/\"1\"");
     let keys = provider.keys();
@@ -289,7 +289,7 @@ async fn promise_12_unchanged_keys_live_as_long_again_as_they_did() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_12_other_keys_that_have_not_changed_are_asked_for_themselves() {
+async fn not_modified_with_other_etag_causes_full_fetch() {
     let provider = Provider::new();
     with_etag(&provider, "a", "\"1\"", "\"2\"");
     let keys = provider.keys();
@@ -302,7 +302,7 @@ async fn promise_12_other_keys_that_have_not_changed_are_asked_for_themselves() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_12_keys_that_have_not_changed_are_not_sent_again() {
+async fn unchanged_keys_are_not_sent_again() {
     let provider = Provider::new();
     let unchanged = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&unchanged);
@@ -334,7 +334,7 @@ async fn promise_12_keys_that_have_not_changed_are_not_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_keys_of_one_name_are_all_tried() {
+async fn tries_all_keys_that_share_a_kid() {
     let other = EncodingKey::from_rsa_pem(fixture("rsa2048-other.private.pem").as_bytes()).unwrap();
     let rsa = |key: &EncodingKey| {
         let mut jwk = jwk_by(key, Algorithm::RS256);

@@ -12,7 +12,7 @@ use tower_jwt_auth::keys::{KeyLookup, KeySource, KeysRef, Refresh};
 use super::{Provider, at_once, key_set, pass, refusal, seconds, token, verifier};
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_fetched_before_it_is_needed() {
+async fn fetches_nothing_before_first_use() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys().cooldown(seconds(10));
     let _verifier = verifier(&keys);
@@ -24,7 +24,7 @@ async fn nothing_is_fetched_before_it_is_needed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_14_the_task_ends_with_the_last_handle() {
+async fn task_ends_with_the_last_handle() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     let verifier = verifier(&keys);
@@ -43,7 +43,7 @@ async fn promise_14_the_task_ends_with_the_last_handle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_14_a_fetch_that_hangs_ends_with_the_last_handle_too() {
+async fn hanging_fetch_ends_with_the_last_handle() {
     let provider = Provider::new();
     provider.hang();
     let keys = provider.keys();
@@ -56,7 +56,7 @@ async fn promise_14_a_fetch_that_hangs_ends_with_the_last_handle_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_15_all_of_it_can_be_counted() {
+async fn stats_count_fetches_lookups_and_stale_uses() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys().refresh_between(seconds(60), seconds(60));
     let verifier = verifier(&keys);
@@ -84,7 +84,7 @@ async fn promise_15_all_of_it_can_be_counted() {
 }
 
 #[test]
-fn with_no_runtime_nothing_panics_and_given_keys_serve() {
+fn seeded_keys_serve_without_a_runtime() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     let verifier = verifier(&keys);
@@ -100,7 +100,7 @@ fn with_no_runtime_nothing_panics_and_given_keys_serve() {
 }
 
 #[test]
-fn with_no_runtime_what_is_settled_is_said() {
+fn decides_settled_tokens_without_a_runtime() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     let verifier = verifier(&keys);
@@ -114,7 +114,7 @@ fn with_no_runtime_what_is_settled_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_were_given_too_long_ago_do_not_serve_even_once() {
+async fn outdated_seed_never_serves() {
     let provider = Provider::new();
     let keys = provider.keys().seed(key_set(&["a"])).outage_limit(seconds(1000));
     pass(1001).await;
@@ -141,7 +141,7 @@ impl KeySource for JustFetched {
 }
 
 #[test]
-fn a_token_whose_key_comes_just_after_it_was_looked_for_is_not_refused() {
+fn key_fetched_just_after_a_lookup_is_used() {
     let provider = Provider::of(&["a"]);
     let just_fetched = JustFetched(provider.keys());
     let verifier = JwtVerifier::<serde_json::Value>::new(just_fetched)
@@ -152,7 +152,7 @@ fn a_token_whose_key_comes_just_after_it_was_looked_for_is_not_refused() {
 }
 
 #[test]
-fn keys_outlive_the_runtime_they_were_fetched_in() {
+fn keys_outlive_their_runtime() {
     let runtime = || Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
@@ -176,7 +176,7 @@ fn keys_outlive_the_runtime_they_were_fetched_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_panics_is_a_failure_like_any_other() {
+async fn client_panic_counts_as_a_failure() {
     let provider = Provider::new();
     provider.answer(|_| panic!("a bug of the application's"));
     let keys = provider.keys();

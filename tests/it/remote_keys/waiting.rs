@@ -28,7 +28,7 @@ async fn all_at_once(
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_1_one_fetch_serves_all_who_wait() {
+async fn one_fetch_serves_all_waiting_requests() {
     let provider = Provider::of(&["a"]);
     provider.delay(Duration::from_millis(100));
     let verifier = verifier(&provider.keys());
@@ -38,7 +38,7 @@ async fn promise_1_one_fetch_serves_all_who_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_address_but_that_of_the_settings_is_asked() {
+async fn fetches_only_from_configured_urls() {
     let provider = Provider::of(&["a"]);
     let verifier = verifier(&provider.keys());
     assert_eq!(refusal(&verifier, "a").await, None);
@@ -64,7 +64,7 @@ async fn no_address_but_that_of_the_settings_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_1_all_who_wait_share_a_failure() {
+async fn waiting_requests_share_a_failure() {
     let provider = Provider::new();
     provider.delay(Duration::from_millis(100));
     let verifier = verifier(&provider.keys());
@@ -74,7 +74,7 @@ async fn promise_1_all_who_wait_share_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_1_a_request_that_is_given_up_does_not_end_the_fetch() {
+async fn cancelled_request_does_not_end_the_fetch() {
     let provider = Provider::of(&["a"]);
     provider.delay(Duration::from_secs(1));
     let verifier = verifier(&provider.keys());
@@ -87,7 +87,7 @@ async fn promise_1_a_request_that_is_given_up_does_not_end_the_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_2_no_request_waits_while_its_key_is_held() {
+async fn request_with_a_held_key_never_waits() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     keys.ready().await.unwrap();
@@ -101,7 +101,7 @@ async fn promise_2_no_request_waits_while_its_key_is_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_5_unknown_names_cost_two_fetches_and_one_in_each_cooldown() {
+async fn unknown_kids_cause_bounded_fetches_per_cooldown() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     keys.ready().await.unwrap();
@@ -124,7 +124,7 @@ async fn promise_5_unknown_names_cost_two_fetches_and_one_in_each_cooldown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_5_random_names_leave_nothing_behind() {
+async fn random_kids_leave_nothing_behind() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     keys.ready().await.unwrap();
@@ -142,7 +142,7 @@ async fn promise_5_random_names_leave_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_5_a_provider_that_hangs_holds_a_request_for_two_seconds_at_most() {
+async fn hanging_provider_holds_requests_two_seconds() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     keys.ready().await.unwrap();
@@ -156,7 +156,7 @@ async fn promise_5_a_provider_that_hangs_holds_a_request_for_two_seconds_at_most
 }
 
 #[tokio::test(start_paused = true)]
-async fn first_fetch_is_waited_for_until_its_deadline() {
+async fn requests_wait_for_first_fetch_until_deadline() {
     let provider = Provider::of(&["a"]);
     provider.delay(seconds(3));
     let keys = provider.keys();
@@ -179,7 +179,7 @@ async fn first_fetch_is_waited_for_until_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn first_fetch_that_hangs_holds_a_bounded_number_until_its_deadline() {
+async fn hanging_first_fetch_holds_bounded_requests() {
     let provider = Provider::new();
     provider.hang();
     let keys = provider.keys();
@@ -194,7 +194,7 @@ async fn first_fetch_that_hangs_holds_a_bounded_number_until_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_5_so_many_requests_wait_and_no_more() {
+async fn max_waiting_bounds_waiting_requests() {
     let provider = Provider::new();
     provider.hang();
     let keys = provider.keys().seed(key_set(&["b"])).max_waiting(10).wait_timeout(Duration::from_millis(700));
@@ -216,7 +216,7 @@ async fn promise_5_so_many_requests_wait_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_broken_in_any_case_has_nothing_fetched() {
+async fn broken_token_causes_no_fetch() {
     let provider = Provider::of(&["a"]);
     let verifier = verifier(&provider.keys());
     let good = token("a");
@@ -227,7 +227,7 @@ async fn a_token_that_is_broken_in_any_case_has_nothing_fetched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ready_waits_through_failures_and_not_for_ever() {
+async fn ready_waits_through_failures_up_to_a_limit() {
     let provider = Provider::new();
     let keys = provider.keys().ready_timeout(seconds(60));
     let waiting = Arc::new(keys.clone());

@@ -12,7 +12,7 @@ use tower_jwt_auth::revocation::{
 use super::{Store, seconds};
 
 #[tokio::test(start_paused = true)]
-async fn the_test_for_stores_finds_what_is_wrong() {
+async fn store_test_finds_each_fault() {
     let good = Store::default();
     check_revocation_store(|| good.clone()).await;
     let shared: Arc<dyn RevocationStore> = Arc::new(Store::default());

@@ -8,7 +8,7 @@ use super::ALL;
 use crate::support::{NOW, base64url};
 
 #[tokio::test]
-async fn accepts_tokens_in_every_form_of_the_key() {
+async fn accepts_tokens_of_every_key_form() {
     for (algorithm, name, signature_bytes) in ALL {
         let pem = fixture(name);
         let token = token(algorithm, None);
@@ -31,7 +31,7 @@ async fn accepts_tokens_in_every_form_of_the_key() {
 }
 
 #[tokio::test]
-async fn default_token_limit_leaves_seven_kilobytes_for_claims() {
+async fn default_limit_leaves_seven_kilobytes_for_claims() {
     let keys = KeySet::pem(Algorithm::MlDsa87, fixture("mldsa87.public.pem")).unwrap();
     let claims = |bytes: usize| json!({"exp": NOW + 300, "groups": "g".repeat(bytes)});
     let good = token_with(Algorithm::MlDsa87, Some("a name"), &claims(7_500));

@@ -85,7 +85,7 @@ fn ask_at_once(issuers: &Issuers<RegisteredClaims>, requests: usize) -> Vec<Resu
 }
 
 #[test]
-fn all_who_ask_share_one_question() {
+fn concurrent_requests_share_one_lookup() {
     explore(|| {
         let directory = Arc::new(Directory::default());
         assert_eq!(ask_at_once(&issuers(directory.resolver()), 3), [Ok(()); 3]);
@@ -94,7 +94,7 @@ fn all_who_ask_share_one_question() {
 }
 
 #[test]
-fn all_who_ask_share_a_failure() {
+fn concurrent_requests_share_a_failure() {
     explore(|| {
         let directory = Arc::new(Directory { is_down: true, ..Directory::default() });
         let answers = ask_at_once(&issuers(directory.resolver()), 3);
@@ -105,7 +105,7 @@ fn all_who_ask_share_a_failure() {
 
 /// Each waits for a renewal, since none may be older than it is.
 #[test]
-fn renewals_are_shared_and_one_at_a_time() {
+fn renewals_are_shared_and_never_overlap() {
     explore(|| {
         let directory = Arc::new(Directory::default());
         let issuers = issuers(directory.resolver().max_age(Duration::ZERO));
@@ -116,7 +116,7 @@ fn renewals_are_shared_and_one_at_a_time() {
 }
 
 #[test]
-fn a_client_that_leaves_does_not_stop_a_renewal() {
+fn leaving_client_does_not_stop_a_renewal() {
     explore(|| {
         let directory = Arc::new(Directory::default());
         let issuers = issuers(directory.resolver().max_age(Duration::ZERO).max_waiting(1));
@@ -127,7 +127,7 @@ fn a_client_that_leaves_does_not_stop_a_renewal() {
 }
 
 #[test]
-fn clients_that_leave_free_their_places() {
+fn leaving_clients_free_their_places() {
     explore(|| {
         let directory = Arc::new(Directory::default());
         let issuers = issuers(directory.resolver().max_waiting(1));
@@ -154,7 +154,7 @@ fn leave(issuers: &Issuers<RegisteredClaims>, requests: usize) {
 
 /// By a look-up that read the old key before it was replaced.
 #[test]
-fn what_was_removed_does_not_come_back() {
+fn removed_issuer_does_not_come_back() {
     for max_age in [Duration::MAX, Duration::ZERO] {
         explore(move || {
             let is_replaced = Arc::new(AtomicBool::new(false));

@@ -107,7 +107,7 @@ fn ask_at_once(keys: &RemoteKeys, tokens: &[&'static Signed]) -> Vec<Result<(), 
 }
 
 #[test]
-fn all_who_ask_at_first_share_one_fetch_and_its_keys() {
+fn first_requests_share_one_fetch() {
     explore(|| {
         let provider = Provider::of(&OLD);
         let keys = keys_of(&provider);
@@ -117,7 +117,7 @@ fn all_who_ask_at_first_share_one_fetch_and_its_keys() {
 }
 
 #[test]
-fn all_who_ask_share_a_failure() {
+fn concurrent_requests_share_a_failure() {
     explore(|| {
         let provider = Arc::new(Provider::default());
         let keys = keys_of(&provider);
@@ -128,7 +128,7 @@ fn all_who_ask_share_a_failure() {
 }
 
 #[test]
-fn a_key_that_is_new_is_found_while_the_old_one_serves_or_is_gone() {
+fn finds_new_key_while_old_one_ends() {
     explore(|| {
         let provider = Provider::of(&OLD);
         let keys = keys_of(&provider).cooldown(Duration::ZERO);
@@ -142,7 +142,7 @@ fn a_key_that_is_new_is_found_while_the_old_one_serves_or_is_gone() {
 }
 
 #[test]
-fn keys_that_were_given_up_do_not_come_back_with_a_fetch_that_was_under_way() {
+fn fetch_in_flight_does_not_restore_purged_keys() {
     explore(|| {
         let provider = Provider::of(&OLD);
         let keys = keys_of(&provider);
@@ -165,7 +165,7 @@ fn keys_that_were_given_up_do_not_come_back_with_a_fetch_that_was_under_way() {
 }
 
 #[test]
-fn a_place_to_wait_is_free_again_after_each() {
+fn waiting_place_is_freed_after_each_request() {
     explore(|| {
         let provider = Provider::of(&OLD);
         let keys = keys_of(&provider).cooldown(Duration::ZERO).max_waiting(1);
@@ -183,7 +183,7 @@ fn a_place_to_wait_is_free_again_after_each() {
 }
 
 #[test]
-fn a_request_that_is_given_up_takes_nothing_from_the_others() {
+fn cancelled_request_does_not_affect_others() {
     explore(|| {
         let provider = Provider::of(&OLD);
         let keys = keys_of(&provider).max_waiting(2);
@@ -203,7 +203,7 @@ fn a_request_that_is_given_up_takes_nothing_from_the_others() {
 }
 
 #[test]
-fn with_the_last_handle_the_task_ends_and_those_who_wait_are_told() {
+fn last_handle_ends_the_task_and_wakes_waiters() {
     explore(|| {
         let provider = Arc::new(Provider { hangs: true, ..Provider::default() });
         let keys = keys_of(&provider);

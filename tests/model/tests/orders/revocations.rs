@@ -71,7 +71,7 @@ fn revocation(sid: &str) -> Revocation {
 }
 
 #[test]
-fn a_process_that_starts_lets_nothing_pass_that_another_has_revoked() {
+fn starting_process_accepts_no_revoked_token() {
     explore(|| {
         let log = Log::default();
         log.0.lock().unwrap().extend([revocation("another"), revocation("old")]);
@@ -92,7 +92,7 @@ fn a_process_that_starts_lets_nothing_pass_that_another_has_revoked() {
 }
 
 #[test]
-fn what_is_recorded_reaches_a_process_that_starts_then() {
+fn recorded_revocation_reaches_a_starting_process() {
     explore(|| {
         let log = Log::default();
         let revoking = start(&log);
