@@ -1,5 +1,5 @@
-//! What a list of revocations costs a request: none, an empty one, one of 100,000 tokens, and one with as many tokens, sessions
-//! and subjects together, all three of which are then looked for.
+//! The cost of a revocation list for a request: no list, an empty one, one with 100,000 tokens, and one
+//! with as many tokens, sessions and subjects together. The last one causes three lookups.
 
 mod support;
 
@@ -53,7 +53,7 @@ fn list(len: usize, sort: impl Fn(usize) -> usize) -> Revocations {
     revocations
 }
 
-/// The medians of rounds in which all take turns.
+/// Returns the medians of rounds in which all take turns.
 fn measure(verifiers: &[JwtVerifier<User>; 4], tokens: &[HeaderValue]) -> [f64; 4] {
     let mut services = verifiers.each_ref().map(|verifier| service(verifier.clone()));
     let mut times = [const { Vec::new() }; 4];

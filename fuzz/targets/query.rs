@@ -1,4 +1,5 @@
-//! A token in the query, against a reading of RFC 6750, section 2.3 and of `application/x-www-form-urlencoded`.
+//! A token in the query, compared to a simple reader of RFC 6750, section 2.3 and of
+//! `application/x-www-form-urlencoded`.
 //!
 //! An input is the query, with `{}` for the good token.
 #![no_main]
@@ -20,14 +21,14 @@ fn source() -> TokenSource {
     TokenSource::query(std::str::from_utf8(NAME).unwrap())
 }
 
-/// What stands before the query, and how it is written where there is no path.
+/// The text before the query, and its normal form if there is no path.
 const ADDRESSES: [(&str, &str); 3] = [
     ("/access_token={}", "/access_token={}"),
     ("https://api.example.com:8443", "https://api.example.com:8443/"),
     ("http://api.example.com/a", "http://api.example.com/a"),
 ];
 
-/// Name and value of a parameter. What is not encoded as it should be stands for itself.
+/// Decodes the name and value of a parameter. Invalid encoding stands for itself.
 fn parameter(text: &str) -> (Vec<u8>, Vec<u8>) {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
     (decoded(name.as_bytes()), decoded(value.as_bytes()))
@@ -62,7 +63,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
             return Corpus::Reject;
         };
         let written = String::from_utf8(filled(written.as_bytes())).expect("it is ASCII");
-        // What follows a `#` is no part of it.
+        // The query ends at a `#`.
         let query = uri.query().expect("there is a question mark");
         let parts: Vec<_> = query.split('&').map(|part| (part, parameter(part))).collect();
         let is_own = |(name, _): &(Vec<u8>, Vec<u8>)| name == NAME;
@@ -99,7 +100,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let query_last = query_last.prefer_first_token_source().strip_credential();
         assert_eq!(ask_for(&query_last, &uri), accepted(left.clone()), "query last");
 
-        // The same where the query is not read.
+        // The same if the query is not read.
         let unread = LAYER.clone().token_source(good_source()).add_token_source(source().only_if(|_| false));
         assert_eq!(ask_for(&unread.strip_credential(), &uri), accepted(left), "query unread");
     }

@@ -1,7 +1,7 @@
-//! A token in the list of subprotocols of a WebSocket, against a reading of RFC 6455, section 11.3.4 and of what
-//! `TokenSource::websocket_protocol` promises.
+//! A token in the subprotocols of a WebSocket, compared to a simple reader of RFC 6455, section 11.3.4 and
+//! to the documentation of `TokenSource::websocket_protocol`.
 //!
-//! An input is a line for each `Sec-WebSocket-Protocol` header, with `{}` for the good token.
+//! An input has a line for each `Sec-WebSocket-Protocol` header, with `{}` for the good token.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -22,7 +22,7 @@ fn source() -> TokenSource {
     TokenSource::websocket_protocol(std::str::from_utf8(MARKER).unwrap()).unwrap()
 }
 
-/// The entries of a list, for which several lines are the same as one.
+/// Returns the entries of the list. Several lines count as one.
 fn entries(values: &[HeaderValue]) -> Vec<Vec<u8>> {
     let lines: Vec<_> = values.iter().map(HeaderValue::as_bytes).collect();
     let mut entries = Vec::new();
@@ -37,7 +37,7 @@ fn entries(values: &[HeaderValue]) -> Vec<Vec<u8>> {
     entries
 }
 
-/// The tokens of a list, and the entries that neither are nor hold one.
+/// Returns the tokens of a list, and the entries that neither are nor contain one.
 fn tokens(entries: &[Vec<u8>]) -> (Vec<&[u8]>, Vec<&[u8]>) {
     let (mut tokens, mut others) = (Vec::new(), Vec::new());
     for (position, entry) in entries.iter().enumerate() {
@@ -53,9 +53,9 @@ fn tokens(entries: &[Vec<u8>]) -> (Vec<&[u8]>, Vec<&[u8]>) {
     (tokens, others)
 }
 
-/// What the service inside finds in place of the list.
+/// Returns the list that the inner service sees.
 fn left(tokens: &[&[u8]], others: &[&[u8]]) -> Vec<Vec<u8>> {
-    // With several, whatever is there may be a part of one.
+    // If there are several tokens, any entry may be a part of one.
     let is_left = |entry: &&&[u8]| tokens.len() <= 1 && !tokens.contains(entry);
     let left: Vec<_> = others.iter().filter(is_left).copied().collect();
     if left.is_empty() { Vec::new() } else { vec![left.join(&b", "[..])] }
