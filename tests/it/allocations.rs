@@ -1,4 +1,4 @@
-//! How often a request allocates: part of what is promised.
+//! Allocations per request, a documented guarantee.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,13 +18,13 @@ use tower_service::Service;
 
 use crate::support::*;
 
-/// Claims that allocate nothing.
+/// Claims without allocations.
 #[derive(Deserialize)]
 struct Expiry {
     exp: u64,
 }
 
-/// What a server puts into the extensions of a request.
+/// A value that a server inserts into the extensions of a request.
 #[derive(Clone)]
 struct Peer;
 
@@ -34,7 +34,7 @@ impl HasScope for Expiry {
     }
 }
 
-/// How often the second of two equal requests allocates: the first one makes ready what lasts.
+/// Counts the allocations of the second of two equal requests: the first one initializes long-lived state.
 fn allocations(verifier: &JwtVerifier<Expiry>, request: impl Fn() -> Request<String>, status: u16) -> u64 {
     through(&JwtAuthLayer::new(verifier.clone()), request, status)
 }
@@ -50,7 +50,7 @@ where
         assert!(service.poll_ready(&mut context).is_ready());
         match pin!(service.call(request)).poll(&mut context) {
             Poll::Ready(Ok(response)) => assert_eq!(response.status(), status),
-            Poll::Pending => panic!("nothing has to be waited for"),
+            Poll::Pending => panic!("the future must be ready at once"),
         }
     };
     send(request());
@@ -58,7 +58,7 @@ where
     measure(|| send(second)).count_total
 }
 
-/// Where it is told of, a refusal allocates for that as well: how often is not promised.
+/// Logging or counting a rejection may allocate more. That number is not documented.
 #[track_caller]
 fn assert_refused_with(name: &str, allocations: u64, expected: u64) {
     if cfg!(any(feature = "metrics", feature = "tracing")) {
@@ -82,8 +82,8 @@ fn policy_allocates_only_for_its_rejection() {
     let route = |name| RequireLayer::<Expiry>::new(scope(name).or(scope("other")));
     let good = good_token();
 
-    // Four of an accepted request, or the claims' own alone. A refusal has three, with or without settings, and one if the request
-    // has extensions, such as the claims.
+    // An accepted request allocates four times, or once for its claims alone. A rejection allocates three
+    // times with or without settings. It allocates once if the request has extensions, such as the claims.
     let on_route = |name, layer| Stack::new(route(name), layer);
     assert_eq!(through(&on_route("held", layer()), || bearer(&good), 200), 4, "on a route");
     assert_eq!(through(&layer().require(scope("held")), || bearer(&good), 200), 4, "in the layer");
@@ -115,13 +115,14 @@ fn requests_stay_within_documented_allocations() {
     assert_eq!(allocations(&cached, || bearer(&good), 200), 3, "accepted, remembered");
     assert_eq!(allocations(&listed, || bearer(&good), 200), 4, "held against a list");
     assert_eq!(allocations(&listed_cached, || bearer(&good), 200), 3, "remembered, held against a list");
-    // Only a closure may read the request once a handler refuses it.
+    // With a closure the layer keeps a copy of the request head for rejections by handlers.
     let layer = || JwtAuthLayer::new(verifier.clone());
     assert_eq!(through(&layer().on_reject(ProblemJson::new()), || bearer(&good), 200), 4, "problem details");
     assert_eq!(through(&layer().on_reject(Grpc::new()), || bearer(&good), 200), 4, "gRPC");
     let closure = layer().reject_with(|error, _| error.response(String::new()));
     assert_eq!(through(&closure, || bearer(&good), 200), 4 + 5, "a copy of the head");
-    // Two for headers, unless the request has some, and three for the error, or one if the request has extensions.
+    // Two for headers, unless the request has some. Three for the error, or one if the request has
+    // extensions.
     assert_refused_with("no header", allocations(&verifier, || Request::new(String::new()), 401), 5);
     let with_header = || Request::builder().header("host", "api.example.com");
     let without_token = || with_header().body(String::new()).unwrap();
@@ -134,7 +135,7 @@ fn requests_stay_within_documented_allocations() {
     assert_refused_with("garbage", allocations(&verifier, || bearer("garbage"), 401), 3);
 }
 
-/// Whatever is told of it.
+/// With or without logging and metrics.
 #[test]
 fn oversized_token_is_not_read() {
     let keys = KeySet::hmac(tower_jwt_auth::Algorithm::HS256, SECRET).unwrap();

@@ -1,4 +1,4 @@
-//! The table of answers, row by row: status, every header, kind.
+//! The table of responses, row by row: status, every header, kind.
 
 use http::{HeaderName, HeaderValue, Request};
 use serde_json::{Value, json};
@@ -257,7 +257,7 @@ async fn rejects_each_bad_token_with_its_kind() {
     assert_bad_token("client_id", &response, WrongClaim, "the token lacks a required claim");
 }
 
-/// Answers every token with one error.
+/// Rejects every token with one error.
 #[derive(Clone)]
 struct Always(AuthError);
 
@@ -295,7 +295,7 @@ async fn unavailable_keys_give_503_and_retry_after() {
     assert_refused("set", &response, 503, KeysUnavailable, &[("retry-after", "30")]);
 }
 
-/// Knows no token, and times out for one.
+/// Rejects every token as unknown, and times out for one.
 #[derive(Clone)]
 struct Introspection;
 
@@ -459,7 +459,7 @@ async fn custom_verifier_may_accept_any_token() {
     let response = ask(&layer, bearer("other")).await;
     assert_bad_token("other", &response, UnknownKey, "the token is not signed with a known key");
 
-    // It need not look at bytes that are no text, nor at nothing, which is no token whatever it says.
+    // The verifier need not handle bytes that are not text, or an empty credential.
     let bytes = HeaderValue::from_bytes(b"Bearer opa\xe9que").unwrap();
     let request = Request::get("/").header("authorization", bytes).body(String::new()).unwrap();
     assert_eq!(ask(&layer, request).await.status(), 400);

@@ -1,4 +1,4 @@
-//! What can be sent, shared, cloned and printed: part of what users build on.
+//! Auto traits, `Clone` and `Debug` of public types, which users depend on.
 
 use std::fmt::Debug;
 

@@ -1,4 +1,4 @@
-//! Tokens that are remembered: what is spared, and what is looked at every time.
+//! Caching verified tokens: which work is saved, and which checks run on every hit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,7 @@ use crate::support::{
     refusal, token, token_of, verifier,
 };
 
-/// A clock that tests put forward and back.
+/// A clock that tests set forward and back.
 #[derive(Clone)]
 struct Clock(Arc<AtomicU64>);
 
@@ -161,13 +161,13 @@ async fn every_hit_checks_the_time() {
     for (moment, expected, is_hit) in [
         (NOW, None, false),
         (NOW + 299, None, true),
-        // Leeway is granted by the full check.
+        // Only the full check grants leeway.
         (NOW + 300, None, false),
         (NOW + 359, None, false),
         (NOW + 360, Some(AuthErrorKind::Expired), false),
         (NOW, None, false),
         (NOW + 1, None, true),
-        // The clock is put back.
+        // The clock is set back.
         (NOW - 160, None, false),
         (NOW - 161, Some(AuthErrorKind::NotYetValid), false),
     ] {
@@ -201,7 +201,7 @@ async fn lookup_evicts_an_expired_token() {
     assert_eq!(stats(&verifier).bytes(), 0);
 }
 
-/// Signed with a secret of [`secret`], and named after it.
+/// Returns a token signed with a secret of [`secret`] and named after it.
 fn token_by(n: u8, kid: Option<&str>) -> String {
     let header = Header { kid: kid.map(str::to_owned), ..Header::new(for_oracle(Algorithm::HS256)) };
     jsonwebtoken::encode(&header, &good_claims(), &EncodingKey::from_secret(&secret(n)).unwrap()).unwrap()
@@ -228,13 +228,13 @@ async fn withdrawn_key_ends_its_cached_tokens_at_once() {
     }
     assert_hits_and_misses(&verifier, 2, 2);
 
-    // Read anew, the other key is still the same.
+    // The second key is unchanged after the reload.
     keys.replace(KeySet::new([key(2).with_kid("2"), key(3).with_kid("3")]));
     assert_eq!(refusal(&verifier, &first).await, Some(AuthErrorKind::UnknownKey));
     assert_eq!(refusal(&verifier, &second).await, None);
     assert_hits_and_misses(&verifier, 3, 3);
 
-    // The same bytes under another name are not what the token names.
+    // The same key under another name does not match the token's `kid`.
     keys.replace(KeySet::new([key(2).with_kid("other")]));
     assert_eq!(refusal(&verifier, &second).await, Some(AuthErrorKind::UnknownKey));
     // Another key under the same name.
@@ -263,7 +263,7 @@ async fn different_settings_share_no_verdicts() {
     assert_hits_and_misses(&cached, 1, 1);
 }
 
-/// Many good tokens that differ.
+/// Returns different good tokens.
 fn tokens(count: usize) -> impl Iterator<Item = String> {
     (0..count).map(|n| token(&claims_but("sub", json!(n.to_string()))))
 }
@@ -274,7 +274,7 @@ async fn cache_stays_within_max_entries() {
         let verifier = verifier().cache(CacheSettings::new().max_entries(most));
         let tokens: Vec<_> = tokens(3 * most + 10).collect();
         for token in &tokens {
-            // At once while there is room, and the second time where there is none.
+            // A token is cached at once while there is room, and the second time if there is none.
             for _ in 0..2 {
                 verifier.verify(token).await.unwrap();
                 assert!(stats(&verifier).entries() <= most, "{most}");
@@ -300,7 +300,7 @@ async fn accepts_extreme_cache_settings() {
                 }
                 let stats = stats(&verifier);
                 let is_room = entries > 0 && bytes == usize::MAX && age == Duration::MAX;
-                // Of three that come twice, the third finds a room for one token taken, and would have to come again.
+                // Each token comes twice. With room for one, the third is not cached before its third use.
                 let hits = match entries {
                     1 => 2,
                     _ => 3,
@@ -350,7 +350,8 @@ async fn small_cache_keeps_recent_and_repeated_tokens() {
         }
         assert_eq!(stats(&verifier).entries(), 1, "{number}");
     }
-    // The first two find room, the second one the last of it; those after them are let in when they come again.
+    // The first token is cached at once, and so is the second. Later ones are cached when they are
+    // repeated.
     assert_hits_and_misses(&verifier, 2 + 2 + 1 + 1, 1 + 1 + 2 + 2);
 }
 
@@ -445,7 +446,7 @@ async fn expired_tokens_do_not_block_new_ones() {
 async fn cache_stays_within_max_bytes() {
     for most in [100_000, 1_000_000] {
         let verifier = verifier().cache(CacheSettings::new().max_bytes(most));
-        // One by one, since the first token leaves something with its key.
+        // One by one, because the first token stores something with its key.
         verifier.verify(&good_token()).await.unwrap();
         let tokens: Vec<_> = tokens(4000).collect();
         let used = allocation_counter::measure(|| {
@@ -457,7 +458,7 @@ async fn cache_stays_within_max_bytes() {
         let counted = stats(&verifier).bytes();
         assert!(counted <= most as u64, "{counted} of {most}");
         assert!(counted >= most as u64 * 8 / 10, "{counted} of {most}");
-        // A `Value` is a tree: it uses more than its text.
+        // A `Value` is a tree and uses more memory than its text.
         let used = used.bytes_current as u64;
         assert!(used < counted * 2, "{used} in truth, {counted} counted");
     }
@@ -484,7 +485,7 @@ fn counted_bytes_match_used_memory() {
             }
         });
         let (used, counted) = (used.bytes_current as u64, verifier.cache_stats().unwrap().bytes());
-        // The table's slots are made for tokens of 2 KiB: of longer ones, some stay empty.
+        // The table has slots for tokens of 2 KiB. With longer ones, some slots stay empty.
         assert!(used < counted * 11 / 10, "{length}: {used} in truth, {counted} counted");
         assert!(used > counted * 6 / 10, "{length}: {used} in truth, {counted} counted");
     }
@@ -523,7 +524,7 @@ async fn cache_hit_uses_settings_of_the_calling_layer() {
     assert_hits_and_misses(&verifier, 2, 1);
 }
 
-/// What may happen between two requests.
+/// An event between two requests.
 #[derive(Clone, Debug)]
 enum Event {
     Clock(u64),
@@ -547,7 +548,7 @@ fn key_set(n: usize) -> KeySet {
         2 => KeySet::new([key(1)]),
         3 => KeySet::new([key(3).with_kid("1"), key(2)]),
         4 => KeySet::new([key(2).with_kid("2")]),
-        // More than are tried.
+        // More keys than are tried.
         5 => KeySet::new((4..8).map(key)).add_key(key(1)),
         6 => KeySet::new([key(1)]).add_keys(KeySet::new((4..8).map(key))),
         7 => KeySet::new((4..8).map(|n| key(n).with_kid("1"))).add_key(key(1)),

@@ -1,4 +1,4 @@
-//! What accepted responses tell caches about the token that they belong to.
+//! `Cache-Control` and `Vary` of accepted responses.
 
 use std::convert::Infallible;
 
@@ -22,7 +22,7 @@ fn cookie() -> Auth {
     from(TokenSource::cookie("token").unwrap())
 }
 
-/// A request with the good token in the path or headers that say `{}`.
+/// Returns a request with the good token in place of `{}` in its path and headers.
 fn with(path: &str, headers: &[(HeaderName, &str)]) -> Request<String> {
     let fill = |text: &str| text.replace("{}", &good_token());
     let mut request = Request::get(fill(path)).body(String::new()).unwrap();
@@ -32,7 +32,7 @@ fn with(path: &str, headers: &[(HeaderName, &str)]) -> Request<String> {
     request
 }
 
-/// Status, `Cache-Control` and `Vary` of the response to a request, whose service sets these headers itself.
+/// Returns status, `Cache-Control` and `Vary` of a response whose service sets the headers `own` itself.
 async fn told<V>(layer: JwtAuthLayer<V>, request: Request<String>, own: &[(HeaderName, &str)]) -> String
 where
     V: Verify<Claims = serde_json::Value> + Clone,
@@ -52,7 +52,7 @@ where
     format!("{} [{}] [{}]", response.status().as_u16(), lines(CACHE_CONTROL), lines(VARY))
 }
 
-/// Name, layer, path, headers, and what the response tells.
+/// Name, layer, path, headers, and the expected result.
 type Row<'a> = (&'a str, Auth, &'a str, &'a [(HeaderName, &'a str)], &'a str);
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn service_may_set_its_own_cache_headers() {
     }
 }
 
-/// A page that was stored for a stranger must not be shown to a user, nor the other way round.
+/// A page stored for an anonymous client must not be shown to a user, and vice versa.
 #[tokio::test]
 async fn responses_without_credential_vary_too() {
     let stranger = || with("/", &[]);

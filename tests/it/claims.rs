@@ -1,4 +1,4 @@
-//! What the claims and the header of a well-signed token must say.
+//! The checks of claims and header of a token with a good signature.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -19,12 +19,12 @@ async fn assert_rows(verifier: &JwtVerifier<Value>, rows: &[Row<'_>]) {
     }
 }
 
-/// A good token but for one claim.
+/// Returns a good token with one claim changed.
 fn but(name: &str, value: Value) -> String {
     token(&claims_but(name, value))
 }
 
-/// A good token with a text in front of its claims: for what JSON values cannot say.
+/// Returns a good token with text inserted before its claims, for values that JSON values cannot express.
 fn with(members: &str) -> String {
     let claims = good_claims().to_string();
     token_of(r#"{"alg":"HS256"}"#, &format!("{{{members},{}", &claims[1..]))
@@ -124,7 +124,7 @@ async fn rejects_claims_of_the_wrong_type() {
         ("aud an array in an array", but("aud", json!([[AUDIENCE]])), Some(InvalidClaims)),
     ];
     assert_rows(&verifier(), &rows).await;
-    // Nor where nothing is expected of them.
+    // Also if the verifier has no requirements for them.
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let expects_nothing = JwtVerifier::new(keys).insecure_any_audience().clock(|| at(NOW));
     assert_rows(&expects_nothing, &rows).await;
@@ -139,7 +139,7 @@ async fn rejects_claims_of_the_wrong_type() {
     assert_rows(&verifier(), &rows).await;
 }
 
-/// Whatever type the claims are read into, and whether it wants an `iat` or not.
+/// For any claims type, with or without an `iat`.
 #[tokio::test]
 async fn iat_must_be_a_number_for_every_type() {
     async fn kind<C: serde::de::DeserializeOwned + Send + Sync + 'static>(
@@ -167,7 +167,7 @@ async fn iat_must_be_a_number_for_every_type() {
     assert_eq!(kind::<Staff>(json!(NOW)).await, None);
 }
 
-/// serde_json reads such a member as another value where an application has its features on.
+/// serde_json reads such a member as another value if some of its features are on.
 #[tokio::test]
 async fn rejects_private_names_of_serde_json() {
     async fn cause<C: serde::de::DeserializeOwned + Send + Sync + 'static>(members: &str) -> Option<String> {
@@ -258,7 +258,7 @@ async fn compares_claim_names_exactly() {
     assert_rows(&verifier(), &rows).await;
 }
 
-/// A good token with one claim set to `null`.
+/// Returns a good token with one claim set to `null`.
 fn with_null(name: &str) -> String {
     let mut claims = good_claims();
     claims[name] = Value::Null;
@@ -484,7 +484,7 @@ async fn checks_token_type() {
 
 #[tokio::test]
 async fn custom_token_type_replaces_the_default() {
-    // They share the keys, and what those know of headers.
+    // Both share their keys, which remember headers.
     let usual = verifier();
     let of_type = |typ: &str| usual.clone().token_type(typ);
     let with_type = |typ: &str| with_header(&format!(r#"{{"alg":"HS256"{typ}}}"#));
@@ -526,7 +526,7 @@ async fn ignores_unknown_header_members() {
 async fn rejects_noncanonical_base64url() {
     let token = good_token();
     let parts: Vec<_> = token.split('.').collect();
-    // 32 bytes leave two bits that must be zero; any other value of them decodes to the same bytes.
+    // 32 bytes leave two bits that must be zero. Other values of them decode to the same bytes.
     let last = parts[2].chars().last().unwrap();
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let place = alphabet.find(last).unwrap();
@@ -544,7 +544,8 @@ async fn rejects_noncanonical_base64url() {
         let refusal = refusal(&verifier(), variant).await;
         assert!(matches!(refusal, Some(MalformedToken | InvalidSignature)), "{variant}: {refusal:?}");
     }
-    // One byte more than a multiple of three leaves four bits, two bytes more leave two; in `-_` and `+/` there are no others.
+    // One byte beyond a multiple of three leaves four spare bits, two bytes leave two. `-_` and `+/` differ
+    // in these.
     let of_length =
         |text: &str, rest: usize| format!("{text}{}", " ".repeat((3 + rest - text.len() % 3) % 3));
     let claims = format!(r#"{}"x":"~~~???"}}"#, &good_claims().to_string().replace('}', ","));
@@ -596,7 +597,8 @@ async fn nesting_does_not_exhaust_the_stack() {
 
 #[test]
 fn nesting_in_strings_does_not_exhaust_the_stack() {
-    // serde_json reads such a string as JSON if its feature `raw_value` is on, and begins to count the depth anew.
+    // With serde_json's feature `raw_value` such a string is read as JSON, and the depth is counted from
+    // zero again.
     let mut nested = "[".repeat(120) + &"]".repeat(120);
     for _ in 0..10 {
         let text = Value::from(nested).to_string();
@@ -609,7 +611,7 @@ fn nesting_in_strings_does_not_exhaust_the_stack() {
         Verdict::Ready(result) => result.err().map(|error| error.kind()),
         Verdict::Pending(_) => None,
     };
-    // As much as a worker of tokio has.
+    // The stack size of a tokio worker.
     let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(judge);
     assert_eq!(thread.unwrap().join().unwrap(), Some(InvalidClaims));
 
@@ -768,7 +770,7 @@ struct Flat {
     _registered: RegisteredClaims,
 }
 
-/// The developer is told which claim does not fit, in names of the application's, and with nothing of the token.
+/// The cause names the mismatched claim in the application's terms, and contains nothing of the token.
 #[tokio::test]
 async fn error_names_the_mismatched_claim() {
     async fn cause<C: serde::de::DeserializeOwned + Send + Sync + 'static>(members: &str) -> String {
@@ -807,7 +809,7 @@ async fn error_names_the_mismatched_claim() {
         assert_eq!(cause::<Staff>(&acme(members)).await, expected, "{members}");
         assert_eq!(cause::<Wrapped>(&acme(members)).await, expected, "{members}, wrapped");
     }
-    // Which claims such a type reads is not known, and no name is taken from the token.
+    // The claims of such a type are unknown, and no name is taken from the token.
     assert_eq!(cause::<Flat>(&acme(r#""a":1"#)).await, "there is no `email`, which `C` needs");
     assert_eq!(
         cause::<Flat>(&acme(r#""email":"a","realm_access":{}"#)).await,
@@ -822,7 +824,7 @@ async fn error_names_the_mismatched_claim() {
     assert_eq!(cause::<Staff>(&many).await, "the payload is no JSON object, or has too many others in it");
 }
 
-/// A wrong setting is the most frequent reason, so the developer is told what the verifier demands.
+/// A wrong setting is the most frequent reason, so the cause names the verifier's requirement.
 #[tokio::test]
 async fn error_names_the_verifier_requirement() {
     let verifier = verifier().add_audience("orders").require_claim("token_use", "access");

@@ -1,4 +1,4 @@
-//! Verifiers of several kinds behind one layer, over real sockets: axum, hyper and tonic.
+//! Verifiers of several kinds behind one layer, over real sockets with axum, hyper and tonic.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -28,11 +28,11 @@ use tower_jwt_auth::{Claims, Credential, JwtAuthLayer, TokenSource, Verdict, Ver
 use crate::grpc::{Watched, soon};
 use crate::support::*;
 
-/// The certificate of a peer, as a TLS server puts it into the extensions of each request of a connection.
+/// A peer certificate. A TLS server inserts it into the extensions of each request on a connection.
 #[derive(Clone)]
 struct PeerCertificate(&'static str);
 
-/// Accepts the token that belongs to the certificate of the peer.
+/// Accepts the token that belongs to the peer's certificate.
 struct Certificates;
 
 impl Verify for Certificates {
@@ -50,7 +50,7 @@ impl Verify for Certificates {
     }
 }
 
-/// Accepts every token, now or later, and gives the client a nonce.
+/// Accepts every token, at once or later, and sends the client a nonce.
 #[derive(Clone)]
 struct Nonces {
     waits: bool,
@@ -73,7 +73,7 @@ impl Verify for Nonces {
     }
 }
 
-/// Knows one key.
+/// Accepts one API key.
 struct Keys(&'static str);
 
 impl Verify for Keys {
@@ -101,7 +101,8 @@ fn any_of() -> AnyOf<Value> {
         .opaque(Keys("opaque"))
 }
 
-/// `Authorization`, and then status, user and nonce of the response, or how `Bearer` and `ApiKey` continue in the challenges.
+/// `Authorization`, then status, user and nonce of the response, or the rest of the `Bearer` and `ApiKey`
+/// challenges.
 type Row =
     (&'static str, String, Result<(&'static str, Option<&'static str>), (u16, &'static str, &'static str)>);
 
@@ -139,7 +140,7 @@ fn challenge(scheme: &str, description: &str) -> String {
     format!(r#"{scheme} realm="api"{error}"#)
 }
 
-/// Asks over a socket and checks each row.
+/// Sends each row over a socket and checks the response.
 async fn assert_rows(name: &str, address: SocketAddr) {
     for (row, authorization, expected) in rows() {
         let header = match authorization.as_str() {
@@ -290,7 +291,7 @@ async fn credential_goes_to_exactly_one_verifier() {
     let kind = async |verifier: &AnyOf<Value>, token: &str| {
         verifier.verify(token).await.err().map(|error| error.kind())
     };
-    // It fits nothing: nobody is asked.
+    // No verifier matches these.
     for token in [&*jwt, "opaque", "key_1", "..", "a.b", "a.b.c.d.e", "a.b.c+"] {
         assert_eq!(kind(&AnyOf::new(), token).await, Some(InvalidToken), "{token}");
     }
@@ -298,12 +299,12 @@ async fn credential_goes_to_exactly_one_verifier() {
     assert_eq!(kind(&jwt_alone, &jwt).await, None);
     assert_eq!(kind(&jwt_alone, "opaque").await, Some(InvalidToken));
     assert_eq!(kind(&jwt_alone, "..").await, Some(MalformedToken), "of the form of a JWT");
-    // The longest prefix wins, in whatever order they come; a prefix comes before the form.
+    // The longest prefix wins in any order, and a prefix wins over the form of the token.
     let nested = AnyOf::new().prefix("a_b_", Keys("a_b_1")).unwrap().prefix("a_", Keys("a_1")).unwrap();
     assert_eq!((kind(&nested, "a_1").await, kind(&nested, "a_b_1").await), (None, None));
     let before = jwt_alone.prefix("eyJ", Keys("eyJ")).unwrap();
     assert_eq!(kind(&before, &jwt).await, Some(InvalidToken));
-    // The scheme comes first.
+    // The scheme is matched first.
     let schemes = AnyOf::new().scheme(Scheme::BEARER, Keys("x")).unwrap().jwt(verifier());
     assert_eq!(kind(&schemes, &jwt).await, Some(InvalidToken));
 }
@@ -378,7 +379,7 @@ fn with_authorization(value: &str) -> Request<String> {
     Request::get("/").header("authorization", value).body(String::new()).unwrap()
 }
 
-/// Accepts every token, and offers other schemes than `Bearer`.
+/// Accepts every token, and offers schemes other than `Bearer`.
 #[derive(Clone)]
 struct Offers(&'static str, Challenges);
 
@@ -424,7 +425,7 @@ async fn routers_match_verifiers_by_scheme() {
         assert_eq!(status(format!("DPoP {stranger}")).await, 401, "{name}: a bearer token without a proof");
         assert_eq!(status(format!("Bearer {dpop}")).await, 401, "{name}: a bound token as a bearer token");
     }
-    // A scheme that nobody offers is for whichever verifier.
+    // A scheme that no verifier offers may go to any of them.
     let source = TokenSource::header_with_scheme(http::header::AUTHORIZATION, Scheme::from_static("Token"));
     let layer = JwtAuthLayer::new(AnyOf::new().jwt(verifier())).token_source(source);
     assert_eq!(ask(&layer, with_authorization(&format!("Token {bearer_jwt}"))).await.status(), 200);

@@ -1,4 +1,4 @@
-//! What is logged, as lines of `tracing_subscriber::fmt`.
+//! Log output, as lines of `tracing_subscriber::fmt`.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use tracing::subscriber::DefaultGuard;
 
 use crate::support::*;
 
-/// Whatever is logged in this thread, for as long as it lives.
+/// The log output of this thread while this value lives.
 pub(crate) struct Log {
     lines: Arc<Mutex<Vec<u8>>>,
     _guard: DefaultGuard,
@@ -35,7 +35,7 @@ impl Log {
         Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
     }
 
-    /// What has been logged since the last look.
+    /// Returns the log output since the last call.
     pub(crate) fn take(&self) -> String {
         String::from_utf8(std::mem::take(&mut self.lines.lock().unwrap())).unwrap()
     }
@@ -53,7 +53,7 @@ impl io::Write for Lines {
     }
 }
 
-/// A verifier whose key has a name.
+/// Returns a verifier whose key has a `kid`.
 fn named() -> JwtVerifier<Value> {
     let key = Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("k1");
     JwtVerifier::new(KeySet::from(key)).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
@@ -151,7 +151,7 @@ async fn policy_rejection_logs_only_configured_issuers() {
     let refused = " INFO tower_jwt_auth: request refused: the token does not permit this request kind=\"insufficient_scope\" status=403";
     assert_eq!(log.take(), format!("{refused} issuer=\"https://id.example.com\" kid=\"k1\"\n"));
 
-    // Otherwise it would be a claim's value.
+    // Otherwise the issuer would be the value of a claim.
     let anyone = JwtAuthLayer::new(named().insecure_any_issuer());
     let layers = ServiceBuilder::new().layer(anyone.require(claim("tenant", "acme")));
     let request = bearer(&named_token("k1", &good_claims()));
@@ -161,7 +161,7 @@ async fn policy_rejection_logs_only_configured_issuers() {
 
 const LINE: &str = "x\n INFO tower_jwt_auth: a user signed in\u{1b}[2J";
 
-/// What a resolver is asked for is what a stranger has written.
+/// The resolver is asked for an issuer that the client has written.
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test]
 async fn issuer_names_cannot_inject_log_lines() {
@@ -221,7 +221,7 @@ async fn span_fields_cannot_inject_log_lines() {
     assert!(told.lines().count() == 1 && !told.contains('\u{1b}'), "{told:?}");
 }
 
-/// However the answer is made, and although an extractor's error is an answer by itself.
+/// However the response is made, and even though an extractor's error is itself a response.
 #[cfg(feature = "axum")]
 #[tokio::test]
 async fn logs_each_rejection_once() {
@@ -241,13 +241,13 @@ async fn logs_each_rejection_once() {
     app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(log.take().matches("request refused").count(), 1);
 
-    // The layer lets it pass, the extractor does not.
+    // The layer accepts the request, the extractor does not.
     let app = axum::Router::new().route("/", get(handler)).layer(JwtAuthLayer::new(verifier()).optional());
     let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.status(), 401);
     assert_eq!(log.take().matches("request refused").count(), 1);
 
-    // The extractor refuses it, and the layer makes the body.
+    // The extractor rejects the request, and the layer makes the body.
     let layer =
         JwtAuthLayer::new(verifier()).optional().on_reject(tower_jwt_auth::reject::ProblemJson::new());
     let app = axum::Router::new().route("/", get(handler)).layer(layer);
@@ -272,7 +272,7 @@ async fn span_contains_only_requested_claims() {
 
     let span = tracing::info_span!("request", other = tracing::field::Empty);
     let _entered = span.enter();
-    let subject = span_field("user.id", |_: &Claims<Value>| -> &str { panic!("nobody wants it") });
+    let subject = span_field("user.id", |_: &Claims<Value>| -> &str { panic!("no span has this field") });
     ask(&JwtAuthLayer::new(verifier()).require(subject), bearer(&good_token())).await;
     assert_eq!(log.take(), "");
 }
@@ -326,7 +326,7 @@ async fn logs_skipped_keys_when_they_change() {
     keys.ready().await.unwrap();
     log.take();
 
-    // The same, at another place.
+    // The same skipped key at another position.
     serve(&[named("new", "sig"), named("a", "sig"), named("b\nc", "enc")]);
     fetched().await;
     assert_eq!(warnings(), "");
@@ -345,7 +345,7 @@ async fn logs_skipped_keys_when_they_change() {
     assert_eq!(warnings(), "");
 }
 
-/// Tried again and again, and said once.
+/// The store is retried many times, and the outage is logged once.
 #[cfg(feature = "shared-revocations")]
 #[tokio::test(start_paused = true)]
 async fn logs_store_outage_and_recovery() {

@@ -76,7 +76,7 @@ async fn extracts_claims() {
     }
 }
 
-/// A response without a header that axum adds to every empty body.
+/// Returns the response without a header that axum adds to every empty body.
 fn without(mut response: Response<()>, header: &str) -> Response<()> {
     response.headers_mut().remove(header);
     response
@@ -119,7 +119,7 @@ async fn handlers_can_be_tested_without_a_token() {
     assert_eq!(hello(user).await, "Hello eze@example.com");
 }
 
-/// Only for whoever's address is in the path.
+/// Permits only the user whose address is in the path.
 #[derive(Default)]
 struct Owner;
 
@@ -161,7 +161,7 @@ async fn policy_can_be_a_type() {
     assert!(body.starts_with(hint), "{body}");
 }
 
-/// Whatever refuses, a client gets one form of body.
+/// Every rejection has the same form of body.
 #[tokio::test]
 async fn layer_makes_the_body_of_every_rejection() {
     async fn purge(user: Claims<User>) -> Result<&'static str, AuthError> {
@@ -228,7 +228,7 @@ async fn handler_decides_behind_permissive_layer() {
     }
 }
 
-/// How layers stand to each other in a router.
+/// The order of layers in a router.
 #[tokio::test]
 async fn nested_router_sees_the_rest_of_the_path() {
     let rule =

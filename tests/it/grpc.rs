@@ -1,4 +1,4 @@
-//! gRPC: what a real client (tonic's) makes of the answers, and what they are on the wire.
+//! gRPC: how a real client (tonic's) reads the responses, and their form on the wire.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -62,7 +62,7 @@ async fn client_gets_status_and_reason_of_rejection() {
 
 #[tokio::test]
 async fn server_faults_have_their_own_grpc_status() {
-    /// Waits before it says that it has no keys.
+    /// Waits, then reports that no keys are available.
     #[derive(Clone)]
     struct NoKeys;
 
@@ -111,7 +111,7 @@ async fn streams_messages_with_claims_one_by_one() {
     assert_eq!(answer.metadata().get("x-user").unwrap(), "eze@example.com");
     let mut messages = answer.into_inner();
     for status in [ServingStatus::Serving, ServingStatus::NotServing, ServingStatus::Serving] {
-        // The next one is sent only when this one has arrived.
+        // The next message is sent only after this one has arrived.
         changes.send(Ok(HealthCheckResponse { status: status.into() })).await.unwrap();
         let message = soon(messages.message()).await.unwrap();
         assert_eq!(message.map(|message| message.status()), Some(status));
@@ -184,8 +184,7 @@ async fn non_grpc_requests_get_the_default_response() {
     }
 }
 
-/// Asserts what a client is told of a refusal, in a call with one answer and in one with a stream of them: code, message
-/// and metadata.
+/// Asserts the code, message and metadata of a rejection, for a unary call and a streaming call.
 async fn assert_told(
     name: &str,
     client: &HealthClient<Channel>,
@@ -210,7 +209,7 @@ async fn assert_told(
     }
 }
 
-/// A socket, and a client of whatever serves it.
+/// Returns a socket and a client for its server.
 fn socket() -> (TcpIncoming, HealthClient<Channel>) {
     let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = format!("http://{}", incoming.local_addr().unwrap());
@@ -225,12 +224,12 @@ fn call(authorization: Option<&str>) -> tonic::Request<HealthCheckRequest> {
     call
 }
 
-/// What a socket has to say, or a failure where it says nothing.
+/// Waits for a future, and fails the test if it takes too long.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), future).await.unwrap()
 }
 
-/// A service that says who asks, and has one stream to give.
+/// A service that returns the user, and has one stream.
 #[derive(Default)]
 pub(crate) struct Watched(Mutex<Option<mpsc::Receiver<Result<HealthCheckResponse, Status>>>>);
 
@@ -254,7 +253,7 @@ impl Health for Watched {
     }
 }
 
-/// An answer that names the user in its metadata.
+/// Returns a response with the user in its metadata.
 fn answer<T>(call: &tonic::Request<HealthCheckRequest>, message: T) -> Result<Response<T>, Status> {
     let user = Claims::<Value>::find(call.extensions())
         .map_err(|error| Status::internal(error.kind().to_string()))?;

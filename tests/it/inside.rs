@@ -1,4 +1,5 @@
-//! Refusals from inside a layer: by handlers, extractors and other layers. The layer's `Reject` makes their bodies.
+//! Rejections inside a layer: by handlers, extractors and other layers. The layer's `Reject` makes their
+//! bodies.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -28,7 +29,7 @@ fn forbidden() -> String {
     problem("InsufficientScope", "the token does not permit this request", 403, r#","scope":"admin""#)
 }
 
-/// A handler that refuses whoever asks, with the error that a layer left or one about the claims.
+/// A handler that rejects every request, with the error from a layer or with one about the claims.
 #[derive(Clone, Copy)]
 struct Handler(fn(AuthError) -> Response<String>);
 
@@ -89,7 +90,7 @@ async fn layer_renders_handler_rejections() {
     assert_eq!(response.body(), told, "the request as the service inside saw it");
 }
 
-/// Reads no request, and says so.
+/// Does not read the request, and says so in `reads`.
 #[derive(Clone)]
 struct PlainText;
 
@@ -111,7 +112,7 @@ async fn keeps_no_request_data_that_is_not_read() {
     assert_eq!(response.body(), "GET /: the token does not permit this request");
 }
 
-/// A copy of the head would show `PUT`.
+/// A copy of the head would contain `PUT`.
 #[tokio::test]
 async fn shared_reject_reads_the_same_as_the_inner() {
     let shared: Arc<dyn Reject<String> + Send + Sync> = Arc::new(PlainText);
@@ -354,7 +355,7 @@ async fn innermost_rendering_layer_makes_the_body() {
     assert_eq!(response.body(), "GET /orders: the token is not a well-formed JWT");
 }
 
-/// It is the text that `reject_with` is shown with, so it must be fit for strangers.
+/// `reject_with` shows this text, so it must be safe for untrusted clients.
 #[test]
 fn error_text_names_no_type() {
     let error = Claims::<Nobody>::find(&http::Extensions::new()).err().unwrap();

@@ -1,4 +1,4 @@
-//! Several issuers: which verifier a token is given to, and what comes of one that none is for.
+//! Several issuers: which verifier gets a token, and the rejection if there is none.
 
 #[cfg(feature = "remote-keys-core")]
 mod resolver;
@@ -20,7 +20,7 @@ use crate::support::{AUDIENCE, NOW, SECRET, ask, at, base64url, bearer, claims_b
 const A: &str = "https://a.example.com";
 const B: &str = "https://b.example.com";
 
-/// The verifier for an issuer with one of the numbered secrets.
+/// Returns the verifier for an issuer with one of the numbered secrets.
 fn verifier(issuer: &str, number: u8) -> JwtVerifier<Value> {
     JwtVerifier::new(KeySet::hmac(Algorithm::HS256, secret::<32>(number)).unwrap())
         .issuer(issuer)
@@ -140,7 +140,7 @@ async fn issuers_can_change_while_in_use() {
     assert!(issuers.remove(A));
     assert!(!issuers.remove(A));
     assert_eq!((status(&token(A, 1)).await, status(&token(B, 2)).await), (401, 200));
-    // In place of the one that there is.
+    // Replaces the verifier of `B`.
     issuers.add(verifier(B, 3)).unwrap();
     assert_eq!((status(&token(B, 3)).await, status(&token(B, 2)).await), (200, 401));
 }

@@ -1,4 +1,4 @@
-//! What is measured, as lines of a Prometheus endpoint.
+//! Metrics, as lines of a Prometheus endpoint.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use tower_jwt_auth::{Credential, JwtAuthLayer, RequireLayer, Verdict, Verify};
 
 use crate::support::*;
 
-/// The lines of one measurement, sorted.
+/// Returns the lines of one metric, sorted.
 fn lines(recorder: &PrometheusRecorder, name: &str) -> Vec<String> {
     let rendered = recorder.handle().render();
     let mut lines: Vec<_> =
@@ -45,7 +45,7 @@ async fn counts_requests_by_outcome_and_kind() {
             r#"jwt_auth_requests_total{outcome="rejected",kind="malformed_credential"} 1"#,
         ]
     );
-    // What the layer has refused, and what was refused behind it.
+    // Rejections by the layer and behind it.
     assert_eq!(
         lines(&recorder, "jwt_auth_rejections_total"),
         [
@@ -54,7 +54,7 @@ async fn counts_requests_by_outcome_and_kind() {
             r#"jwt_auth_rejections_total{kind="malformed_credential"} 1"#,
         ]
     );
-    // No token was judged where there was none; `a, b` was, before it was told to be none.
+    // Requests without a token are not verified. `a, b` is verified before it turns out to be malformed.
     assert_eq!(
         lines(&recorder, "jwt_auth_verification_duration_seconds_count"),
         [
@@ -64,7 +64,7 @@ async fn counts_requests_by_outcome_and_kind() {
     );
 }
 
-/// Accepts nothing, after a tenth of a second.
+/// Rejects every token after a tenth of a second.
 #[derive(Clone)]
 struct Slow;
 
@@ -116,7 +116,7 @@ fn counts_held_revocations() {
         drop(revocations.revoke_token(ISSUER, jti, SystemTime::now() + Duration::from_secs(60)));
     }
     let line = lines(&recorder, "jwt_auth_revocations ").remove(0);
-    // Those of other tests, too.
+    // Other tests may hold entries too.
     assert!(line.rsplit_once(' ').unwrap().1.parse::<u32>().unwrap() >= 2, "{line}");
 }
 
@@ -155,7 +155,7 @@ async fn counts_fetches_by_outcome() {
     verifier.verify(&token).await.unwrap();
     expect("jwt_auth_jwks_stale_uses_total{provider=\"https://measured.example.com/jwks\"}", "1");
 
-    // A day later they are given up.
+    // Keys are dropped after a day.
     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
     expect("jwt_auth_jwks_keys{provider=\"https://measured.example.com/jwks\"}", "0");
 }
@@ -204,7 +204,7 @@ async fn counts_rejected_lookups_and_skipped_keys() {
     assert_eq!(counted("jwt_auth_jwks_skipped_keys"), is("jwt_auth_jwks_skipped_keys", 0));
 }
 
-/// A provider with a name of its own: the keys of one are counted in the whole process.
+/// The provider has a unique name, because keys of one provider are counted across the process.
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
 async fn counts_provider_keys_while_in_use() {
@@ -222,7 +222,7 @@ async fn counts_provider_keys_while_in_use() {
         [format!(r#"jwt_auth_jwks_keys{{provider="https://{name}.example.com/jwks"}} {keys}"#)]
     };
 
-    // Nobody listens yet.
+    // No recorder is installed yet.
     let never = of("never", &down);
     drop(never.ready().await);
     let _here = metrics::set_default_local_recorder(&recorder);
@@ -237,7 +237,7 @@ async fn counts_provider_keys_while_in_use() {
     let keys = of("busy", &up);
     keys.ready().await.unwrap();
     assert_eq!(held("busy"), are("busy", 2));
-    // Settings are changed, and others come and go.
+    // Another value with changed settings counts too.
     let other = of("busy", &up).cooldown(Duration::from_secs(5));
     assert_eq!(held("busy"), are("busy", 2));
     other.ready().await.unwrap();
@@ -252,7 +252,7 @@ async fn counts_provider_keys_while_in_use() {
     assert_eq!(held("busy"), are("busy", 0), "not used any more");
 }
 
-/// A recorder may do what it likes: nothing is held up by it that it may ask for.
+/// A recorder may call back into the library, so no lock may be held.
 #[cfg(feature = "remote-keys-core")]
 #[test]
 fn holds_no_lock_while_calling_a_recorder() {
@@ -301,16 +301,16 @@ fn holds_no_lock_while_calling_a_recorder() {
         });
         done.send(()).unwrap();
     });
-    is_done.recv_timeout(Duration::from_secs(20)).expect("a recorder that looks back is waited for");
+    is_done.recv_timeout(Duration::from_secs(20)).expect("a recorder that calls back causes a deadlock");
 }
 
-/// The table in the documentation has what is described to a recorder, and the other way round.
+/// The table in the documentation and the described metrics are the same.
 #[test]
 fn documentation_lists_every_metric() {
     let recorder = PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, || {
         describe_metrics();
-        // A description is shown with a value only.
+        // A description is rendered only with a value.
         for line in TABLE.lines() {
             match name_and_type(line) {
                 Some((name, "counter")) => metrics::counter!(name).increment(1),

@@ -1,4 +1,4 @@
-//! Who passes without good claims: the four modes, and requests that pass unread.
+//! The four modes, and requests that skip authentication.
 
 use std::convert::Infallible;
 
@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use crate::support::*;
 
-/// What the service inside finds in the extensions, or what the layer refuses with.
+/// Returns what the inner service finds in the extensions, or the layer's rejection.
 async fn found<L>(layer: &L, request: Request<String>) -> String
 where
     L: Layer<Inside>,
@@ -121,7 +121,7 @@ async fn only_absent_credentials_count_as_missing() {
     );
 }
 
-/// A policy that is a function.
+/// A policy made from a closure.
 #[derive(Clone)]
 struct Asks<F>(F);
 
@@ -176,7 +176,7 @@ async fn predicate_sees_the_request() {
     }
 }
 
-/// Takes a while to say no.
+/// Rejects every token after a delay.
 #[derive(Clone)]
 struct Slow(AuthErrorKind);
 

@@ -1,4 +1,4 @@
-//! Who may do what: every rule, on a route and in the layer.
+//! Authorization: every rule, on a route and in the layer.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -51,7 +51,7 @@ impl HasClaim for User {
     }
 }
 
-/// Reads and writes orders, is a clerk, owns the page of user 42.
+/// Returns claims with scopes to read and write orders, and the role of a clerk, for user 42.
 fn clerk() -> Value {
     let mut claims = good_claims();
     let more = json!({
@@ -76,7 +76,7 @@ fn users() -> JwtVerifier<User> {
         .clock(|| at(NOW))
 }
 
-/// Sends the clerk's request past a policy, once on a route and once in the layer, and asserts that both answer alike.
+/// Sends the clerk's request through a policy on a route and in the layer, and asserts equal responses.
 #[track_caller]
 fn decide<P>(name: &str, policy: P, request: impl Fn() -> Request<String>) -> Response<String>
 where
@@ -91,11 +91,11 @@ where
     on_route
 }
 
-/// What a future is that has nothing to wait for.
+/// Polls a future that is ready at once.
 fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => panic!("nothing has to be waited for"),
+        Poll::Pending => panic!("the future must be ready at once"),
     }
 }
 
@@ -109,7 +109,7 @@ fn assert_permitted<P: Policy<User> + Clone>(name: &str, policy: P) {
     assert_eq!((response.status().as_u16(), response.headers().len()), (200, 0), "{name}");
 }
 
-/// Asserts a 403 with all its headers; `scope` is what the challenge names.
+/// Asserts a 403 with all its headers. `scope` is the scope in the challenge.
 #[track_caller]
 fn assert_forbidden<P: Policy<User> + Clone>(name: &str, policy: P, scope: Option<&str>) {
     let response = decide(name, policy, clerks_request);
@@ -243,7 +243,7 @@ fn closure_sees_claims_and_request() {
     }
 }
 
-/// A policy that is a function.
+/// A policy made from a closure.
 #[derive(Clone)]
 struct Asks<F>(F);
 
@@ -256,7 +256,7 @@ where
     }
 }
 
-/// Claims that say yes to no scope at all, as a careless split of no text does.
+/// Claims that contain every scope, like a careless split of an empty text.
 #[derive(Deserialize)]
 struct Careless {}
 
@@ -297,7 +297,7 @@ fn boxed_rules_have_one_type() {
     assert_permitted("a path of settings", claim(roles, "dotted").boxed());
 }
 
-/// Answers with one error.
+/// Rejects with one error.
 #[derive(Clone)]
 struct Never(AuthError);
 
@@ -393,7 +393,7 @@ async fn route_rejects_like_its_layer() {
             .unwrap(),
     );
     let challenge = r#"Bearer realm="shop", error="insufficient_scope", error_description="the token does not permit this request", scope="admin", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource""#;
-    // The second one finds the header made ready.
+    // The second request finds a prepared header.
     for name in ["first", "second"] {
         let response = ask(&layer, clerks_request()).await;
         assert_refused(name, &response, 403, InsufficientScope, &[("www-authenticate", challenge)]);
@@ -528,7 +528,7 @@ fn reads_roles_from_member_names() {
     }
 }
 
-/// Sends a token with one more claim past `role("suspended").not()`.
+/// Sends a token with an additional claim through `role("suspended").not()`.
 fn unless_suspended<C>() -> impl Fn(&str, Value) -> Response<String>
 where
     C: HasRole + serde::de::DeserializeOwned + Send + Sync + 'static,
@@ -539,8 +539,7 @@ where
     move |name, roles| now(ask(&layer, bearer(&token(&claims_but(name, roles)))))
 }
 
-/// What is not understood must not be taken for nothing: `not` would let it pass.
-/// To the type such a claim is absent, so that the opposite of a rule would permit.
+/// The claims type does not see such a claim, so a negated rule would permit the request.
 #[test]
 fn rejects_roles_in_another_case() {
     #[derive(Deserialize)]
@@ -623,7 +622,7 @@ enum Tagged {
     },
 }
 
-/// Takes any value, and the claim at its word.
+/// Accepts any value of the claim.
 #[derive(Deserialize)]
 struct AnyValue {
     #[serde(default)]
@@ -632,7 +631,7 @@ struct AnyValue {
     _other: Map<String, Value>,
 }
 
-/// Is read by way of its text.
+/// Reads the claims through their raw text.
 struct Raw(Plain);
 
 impl<'de> Deserialize<'de> for Raw {
@@ -666,7 +665,7 @@ has_roles! {
     Kept => |user| user.0.get("Roles").map_or(String::new(), Value::to_string),
 }
 
-/// Such types do not tell which claims they read.
+/// Such types do not reveal which claims they read.
 #[test]
 fn types_without_known_fields_reject_respelled_roles() {
     for (name, ask) in [
@@ -698,7 +697,7 @@ fn types_without_known_fields_reject_respelled_roles() {
     assert_eq!(kept("Roles", json!(["clerk"])).status(), 200);
 }
 
-/// Counts how often it is read.
+/// Counts how often it is deserialized.
 struct Counted;
 
 static READ: AtomicUsize = AtomicUsize::new(0);
@@ -710,7 +709,7 @@ impl<'de> Deserialize<'de> for Counted {
     }
 }
 
-/// Reading the payload again for each of them would take time that grows with its square.
+/// Reading the payload again for each of them would take quadratic time.
 #[test]
 fn many_respelled_claims_are_read_few_times() {
     let mut claims = good_claims();
@@ -802,7 +801,7 @@ fn names_roles_that_cannot_be_read() {
     assert_eq!(now(ask(&plain, bearer(&good_token()))).status(), 200, "none at all");
 }
 
-/// Asks a rule and its opposite about claims that are kept as JSON.
+/// Checks a rule and its negation with claims kept as JSON.
 #[track_caller]
 fn both<P: Policy<Value> + Clone>(rule: Rule<P>, claims: &Value) -> [Option<AuthError>; 2] {
     let request = Request::new(());
@@ -952,7 +951,7 @@ fn claims_in_another_case_satisfy_no_negation() {
     assert!(matches!(both(nested(), &claims), [Some(_), None]), "elsewhere");
 }
 
-/// A type that implements only what it must.
+/// A type that implements only the required method.
 #[test]
 fn delegated_claims_satisfy_no_negation() {
     struct Delegates(Map<String, Value>);
@@ -971,7 +970,7 @@ fn delegated_claims_satisfy_no_negation() {
     }
 }
 
-/// As a handler's router reads them: decoded, and counted without the first slash.
+/// Segments are decoded and counted without the first slash, as in a handler's router.
 #[test]
 fn path_segments_match_those_of_a_router() {
     for (uri, index, expected) in [

@@ -1,4 +1,4 @@
-//! From claims to the application's own user.
+//! The application's own user, loaded for the claims.
 
 use std::error::Error;
 
@@ -63,7 +63,7 @@ async fn rejects_a_deleted_user() {
     assert_refused("gone", &response, 401, UnknownPrincipal, &[("www-authenticate", expected)]);
 }
 
-/// Claims that are looked up are no other user than any.
+/// The claims are loaded like any other user.
 #[tokio::test]
 async fn user_may_replace_the_claims() {
     let find = async |claims: Claims<Value>| {

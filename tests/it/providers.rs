@@ -1,4 +1,4 @@
-//! Tokens of the shapes that providers issue, with the settings that `providers.md` names for them.
+//! Tokens in the form that providers issue, with the settings documented in `providers.md`.
 
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::{self, *};
@@ -9,9 +9,9 @@ use crate::support::*;
 struct Case {
     name: &'static str,
     settings: fn(JwtVerifier<Value>) -> JwtVerifier<Value>,
-    /// The claims of a token for this service, besides `exp` and `iat`.
+    /// The claims of a token for this service, without `exp` and `iat`.
     claims: Value,
-    /// What another caller's token says instead, and why it is rejected.
+    /// The changed claim in a token of another caller, and the kind of rejection.
     other: (&'static str, Value, AuthErrorKind),
 }
 

@@ -1,4 +1,4 @@
-//! Answers for clients of every sort: problem details, closures, and what every refusal has.
+//! Response formats: problem details, closures, and the headers of every rejection.
 
 use http::{HeaderMap, Method, Request, Response};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, Head, JwtAuthLayer, Requi
 
 use crate::support::*;
 
-/// The answer of a [`Reject`] to a request of this method and content type.
+/// Returns the response of a [`Reject`] for this method and content type.
 fn answer(
     reject: &impl Reject<String>,
     error: &AuthError,
@@ -60,7 +60,7 @@ const EVERY_KIND: [AuthErrorKind; 27] = [
     MissingLayer,
 ];
 
-/// Status, error code of RFC 6750 (or `Retry-After`), status of gRPC.
+/// Returns the status, the error code of RFC 6750 (or `Retry-After`), and the gRPC status.
 fn expected(kind: AuthErrorKind) -> (u16, Option<&'static str>, &'static str) {
     match kind {
         MissingCredential => (401, Some(""), "16"),
@@ -72,7 +72,7 @@ fn expected(kind: AuthErrorKind) -> (u16, Option<&'static str>, &'static str) {
     }
 }
 
-/// The headers that every answer to this kind has.
+/// Returns the headers of every response with this kind.
 fn headers_of(kind: AuthErrorKind) -> Vec<String> {
     let mut headers = vec!["cache-control: no-store".to_owned()];
     match expected(kind) {

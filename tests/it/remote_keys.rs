@@ -1,5 +1,4 @@
-//! Keys that are fetched: by a client that answers as it is told, in time that only passes where nothing else is to be
-//! done; `faults` has a real server and a real client.
+//! Fetched keys, with a fake client and paused time. `faults` has a real server and a real client.
 
 mod added;
 mod discovery;
@@ -27,18 +26,18 @@ use crate::support::{AUDIENCE, ISSUER, NOW, at, claims_but, for_oracle};
 
 const JWKS: &str = "https://id.example.com/jwks.json";
 
-/// A provider, and the client that asks it.
+/// A provider, and the client that fetches from it.
 #[derive(Clone)]
 pub(crate) struct Provider(Arc<Mutex<Told>>);
 
 struct Told {
     answer: Answer,
-    /// How long an answer takes.
+    /// The time until a response.
     delay: Duration,
     requests: Vec<Asked>,
 }
 
-/// A request that was made.
+/// A request sent to the provider.
 struct Asked {
     at: Instant,
     uri: String,
@@ -54,7 +53,7 @@ impl Provider {
         Self(Arc::new(Mutex::new(told)))
     }
 
-    /// One that serves keys of these names.
+    /// Returns a provider that serves keys with these names.
     pub(crate) fn of(kids: &[&str]) -> Self {
         let provider = Self::new();
         provider.serve(kids);
@@ -91,7 +90,7 @@ impl Provider {
         self.0.lock().unwrap().delay = delay;
     }
 
-    /// How many requests it has had.
+    /// Returns the number of requests so far.
     pub(crate) fn requests(&self) -> usize {
         self.0.lock().unwrap().requests.len()
     }
@@ -109,7 +108,7 @@ impl HttpClient for Provider {
         told.requests.push(asked);
         let (answer, delay) = (Arc::clone(&told.answer), told.delay);
         Box::pin(async move {
-            // Not even for no time: that would not be over at once.
+            // A sleep of zero would still yield.
             if delay > Duration::ZERO {
                 sleep(delay).await;
             }
@@ -123,7 +122,7 @@ fn jwks(kids: &[&str]) -> String {
     set_of(&keys)
 }
 
-/// The keys of these names.
+/// Returns keys with these names.
 pub(crate) fn key_set(kids: &[&str]) -> KeySet {
     KeySet::jwks(jwks(kids)).unwrap()
 }
@@ -132,7 +131,7 @@ fn verifier(keys: &RemoteKeys) -> JwtVerifier<Value> {
     JwtVerifier::new(keys.clone()).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
 }
 
-/// A good token, signed with the key of this name.
+/// Returns a good token, signed with the key of this name.
 fn token(kid: &str) -> String {
     token_from(ISSUER, kid)
 }
@@ -142,21 +141,21 @@ pub(crate) fn token_from(issuer: &str, kid: &str) -> String {
     jsonwebtoken::encode(&header, &claims_but("iss", json!(issuer)), &signer(Algorithm::EdDSA)).unwrap()
 }
 
-/// Why a token with the key of this name is refused; `None` if it is not.
+/// Returns why a token with the key of this name is rejected; `None` if it is accepted.
 async fn refusal(verifier: &JwtVerifier<Value>, kid: &str) -> Option<AuthErrorKind> {
     crate::support::refusal(verifier, &token(kid)).await
 }
 
-/// What a verifier says at once; it must not wait.
+/// Returns a verdict that must be ready at once.
 #[track_caller]
 fn at_once(verdict: Verdict<Value>) -> Result<Claims<Value>, AuthErrorKind> {
     match verdict {
         Verdict::Ready(result) => result.map_err(|error| error.kind()),
-        Verdict::Pending(_) => panic!("it waits"),
+        Verdict::Pending(_) => panic!("the verdict is pending"),
     }
 }
 
-/// Has time pass, and all that is due in it done.
+/// Lets time pass, with everything that is due in it.
 async fn pass(seconds: u64) {
     sleep(Duration::from_secs(seconds)).await;
 }

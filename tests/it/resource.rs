@@ -1,4 +1,4 @@
-//! What an API says of itself (RFC 9728), and what an MCP server needs.
+//! Resource metadata (RFC 9728), and the requirements of an MCP server.
 
 use http::{Request, Response};
 use serde::Deserialize;
@@ -143,12 +143,12 @@ async fn mcp_server_follows_its_specification() {
         .unwrap();
     let metadata = r#"resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp""#;
 
-    // A client without a token is told where to get one, and for which scopes.
+    // A client without a token learns where to get one, and for which scopes.
     let response = ask(&layer, Request::new(String::new())).await;
     let challenge = format!(r#"Bearer realm="api", scope="mcp:tools", {metadata}"#);
     assert_refused("no token", &response, 401, MissingCredential, &[("www-authenticate", &challenge)]);
 
-    // A token for another resource is refused, and one in the address is not looked for.
+    // A token for another resource is rejected, and a token in the query is ignored.
     let response = ask(&layer, bearer(&good_token())).await;
     let challenge = format!(
         r#"Bearer realm="api", error="invalid_token", error_description="the token is not for this audience", scope="mcp:tools", {metadata}"#
@@ -159,7 +159,7 @@ async fn mcp_server_follows_its_specification() {
     assert_eq!(ask(&layer, in_address).await.status(), 401);
     assert_eq!(ask(&layer, bearer(&mine)).await.status(), 200);
 
-    // A scope that is missing can be asked for.
+    // The challenge names the missing scope.
     let tool = Stack::new(RequireLayer::<User>::new(scope("mcp:admin")), layer);
     let response = ask(&tool, bearer(&mine)).await;
     let challenge = format!(

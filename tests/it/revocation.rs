@@ -1,4 +1,4 @@
-//! Tokens that are revoked before they expire.
+//! Revocation: tokens that are rejected before they expire.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet};
 
 use crate::support::*;
 
-/// A list, and a verifier that asks it; both go by a clock that can be set.
+/// Returns a list, and a verifier that uses it. Both share a clock that can be set.
 fn listed() -> (Revocations, JwtVerifier<Value>, Arc<AtomicU64>) {
     let time = Arc::new(AtomicU64::new(NOW));
     let clock = || {
@@ -120,7 +120,7 @@ async fn entry_is_evicted_after_its_tokens_expire() {
     drop(revocations.revoke_token(ISSUER, "t1", at(EXPIRY)));
     let token = claims(&json!({"jti": "t1"}));
     let others = |from: usize| {
-        // Every revocation clears a part of the list.
+        // Every revocation evicts from a part of the list.
         for n in from..from + 400 {
             drop(revocations.revoke_session(ISSUER, &n.to_string(), at(NOW)));
         }
@@ -135,7 +135,7 @@ async fn entry_is_evicted_after_its_tokens_expire() {
     assert_eq!(refusal(&verifier, &token).await, None, "it has been forgotten");
 }
 
-/// What makes the look at the list quick is made anew when entries leave.
+/// Eviction rebuilds the filter that makes lookups fast.
 #[tokio::test]
 async fn remaining_entries_work_after_an_eviction() {
     let (revocations, verifier, time) = listed();
@@ -170,7 +170,7 @@ async fn list_may_be_read_before_any_verifier_exists() {
     }
 }
 
-/// A token without an `exp` outlives every entry with one.
+/// A token without `exp` outlives every entry with one.
 #[tokio::test]
 async fn token_without_expiry_stays_revoked() {
     let (revocations, verifier, time) = listed();
@@ -203,7 +203,7 @@ async fn token_without_expiry_stays_revoked() {
     }
 }
 
-/// A list that is shared is read by processes that hold no entry for longer than it says.
+/// Other processes hold an entry of a shared list no longer than it says.
 #[tokio::test]
 async fn entry_without_expiry_stays() {
     let (revocations, verifier, time) = listed();
@@ -238,7 +238,7 @@ async fn unreadable_claims_do_not_evade_revocation() {
         claims[name] = value;
         let odd = token(&claims);
         assert_eq!(refusal(&verifier, &odd).await, Some(InvalidClaims), "{name}");
-        // An `iat` must be a number in any case (RFC 7519, section 4.1.6).
+        // `iat` must always be a number (RFC 7519, section 4.1.6).
         let with_no_list = (name == "iat").then_some(InvalidClaims);
         assert_eq!(refusal(&crate::support::verifier(), &odd).await, with_no_list, "{name}, with no list");
     }

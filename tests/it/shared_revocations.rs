@@ -1,4 +1,4 @@
-//! Revocations that several processes share, by a store of the test's own.
+//! Revocations shared between processes, with a store for tests.
 
 #[cfg(feature = "test-util")]
 mod conformance;
@@ -20,7 +20,7 @@ use tower_jwt_auth::{AuthErrorKind, ConfigErrorKind, JwtAuthLayer, JwtVerifier};
 
 use crate::support::*;
 
-/// A log in memory, which can be made to behave badly.
+/// A log in memory that can be made to fail.
 #[derive(Clone, Default)]
 struct Store(Arc<Inner>);
 
@@ -49,7 +49,7 @@ impl Store {
         self.0.log.lock().unwrap().len()
     }
 
-    /// The sessions in it.
+    /// Returns the sessions in the log.
     fn names(&self) -> Vec<String> {
         let name = |one: &Revocation| one.sid().unwrap_or_default().to_owned();
         let mut names: Vec<_> = self.0.log.lock().unwrap().iter().map(name).collect();
@@ -70,7 +70,7 @@ impl Store {
                 Behaviour::Good => Ok(good(&inner)),
                 Behaviour::Away => Err("the store is away".into()),
                 Behaviour::Hangs => std::future::pending().await,
-                Behaviour::Panics => panic!("the store panics, as the test wants it"),
+                Behaviour::Panics => panic!("the store panics as part of this test"),
             }
         })
     }
@@ -94,7 +94,7 @@ impl RevocationStore for Store {
     }
 }
 
-/// In 2096: the lists go by the system's clock.
+/// A time in 2096, because the lists use the system's clock.
 const EXPIRY: u64 = 4_000_000_000;
 
 fn end(revocations: &Revocations, sid: &str) -> RevocationWrite {
@@ -209,7 +209,7 @@ async fn list_is_ready_after_reading_all_pages() {
         }
     }
     let session = |n: u64, expiry| Revocation::session(ISSUER, n.to_string(), at(expiry));
-    // Half of them have been over for longer than an hour.
+    // Half of them expired more than an hour ago.
     let entries = (0..100).map(|n| session(n, if n % 2 == 0 { EXPIRY } else { NOW - 3700 }));
     let store = Slow(Arc::new(entries.collect()));
     let revocations = SharedRevocations::new(store).start().unwrap().clock(|| at(NOW));
@@ -254,7 +254,7 @@ async fn list_stays_valid_until_the_outage_limit() {
                 assert_eq!(judge(verifier, "a").await, Some(Revoked), "what is known stays so");
             }
             store.behave(Behaviour::Good);
-            // What hangs is given up after five seconds.
+            // A hanging read times out after five seconds.
             sleep(seconds(6)).await;
             for verifier in &verifiers {
                 assert_eq!(judge(verifier, "b").await, None, "it is back");
@@ -323,7 +323,7 @@ fn revocation_takes_effect_without_a_runtime() {
     assert_eq!(runtime.block_on(judge(&verifier, "a")), Some(Revoked));
 }
 
-/// Takes no NUL, as PostgreSQL does not, and nothing at all while it cannot be written.
+/// Rejects NUL, as PostgreSQL does, and everything while it cannot be written.
 #[derive(Clone, Default)]
 struct Picky {
     store: Store,
@@ -361,13 +361,13 @@ async fn rejected_entry_does_not_block_others() {
     end(&revocations, "later").await.unwrap();
     assert!(revocations.is_ready());
 
-    // It is tried on, and nothing else is written because of that.
+    // Retries of the rejected entry cause no other writes.
     sleep(seconds(20)).await;
     let writes = store.0.writes.load(Ordering::Relaxed);
     sleep(seconds(120)).await;
     assert_eq!(store.0.writes.load(Ordering::Relaxed), writes);
 
-    // What a store that breaks down has lost is written again all the same.
+    // Entries lost in an outage are still rewritten.
     for outage in [5, 100] {
         end(&revocations, "last").await.unwrap();
         store.behave(Behaviour::Away);
@@ -410,7 +410,7 @@ async fn rejected_entry_is_dropped_after_expiry() {
     }
 }
 
-/// A store that is back, in which some that came later are never taken.
+/// The store is back, and later entries are never accepted.
 #[tokio::test(start_paused = true)]
 async fn failed_entries_do_not_wait_for_rejected_ones() {
     let picky = Picky::default();
@@ -428,7 +428,7 @@ async fn failed_entries_do_not_wait_for_rejected_ones() {
     assert_eq!(picky.store.names(), ["good"]);
 }
 
-/// Whoever stops while the store is away and has lost something waits a while for it.
+/// A process that ends during an outage waits a while for the store.
 #[tokio::test(start_paused = true)]
 async fn lost_entries_are_rewritten_at_shutdown() {
     for expected in [&["lately", "meanwhile"][..], &["lately"]] {
@@ -450,7 +450,7 @@ async fn lost_entries_are_rewritten_at_shutdown() {
     }
 }
 
-/// It breaks down again before it has saved what was written again.
+/// The store fails again before it has saved the rewritten entries.
 #[tokio::test(start_paused = true)]
 async fn entries_lost_twice_are_rewritten_twice() {
     let store = Store::default();
@@ -467,7 +467,7 @@ async fn entries_lost_twice_are_rewritten_twice() {
     }
 }
 
-/// It takes fewer at once than there are, and does not say so.
+/// The store accepts fewer entries at once than there are, and does not report it.
 #[tokio::test(start_paused = true)]
 async fn lost_entries_are_rewritten_in_smaller_batches() {
     #[derive(Clone, Default)]
@@ -498,14 +498,14 @@ async fn lost_entries_are_rewritten_in_smaller_batches() {
     slow.0.behave(Behaviour::Good);
     sleep(seconds(300)).await;
     assert_eq!(slow.0.names().len(), 1000);
-    // And then it is done.
+    // Then the rewriting ends.
     let writes = slow.0.0.writes.load(Ordering::Relaxed);
     sleep(seconds(300)).await;
     assert_eq!(slow.0.0.writes.load(Ordering::Relaxed), writes);
     assert!(slow.0.len() < 2000, "{}", slow.0.len());
 }
 
-/// It is not known of an entry that it is never taken, only that it was not.
+/// A failed entry is not known to be rejected forever.
 #[tokio::test(start_paused = true)]
 async fn all_failed_entries_are_written_after_an_outage() {
     let store = Store::default();
@@ -526,7 +526,8 @@ async fn all_failed_entries_are_written_after_an_outage() {
     assert_eq!(revocations.shared_stats().unwrap().waiting(), 0);
 }
 
-/// The store is back, but its first write fails, and goes on failing for longer than it is known what was written lately.
+/// The store is back, but its first writes fail. They keep failing for longer than recent entries are
+/// remembered.
 #[tokio::test(start_paused = true)]
 async fn failed_rewrite_of_lost_entries_is_retried() {
     let picky = Picky::default();
@@ -547,7 +548,7 @@ async fn failed_rewrite_of_lost_entries_is_retried() {
 
 #[tokio::test(start_paused = true)]
 async fn hanging_store_does_not_delay_new_entries() {
-    /// Never answers, but to the one that is quick.
+    /// Responds only to the quick entry.
     #[derive(Clone, Default)]
     struct Slow(Store);
     impl RevocationStore for Slow {
@@ -569,7 +570,7 @@ async fn hanging_store_does_not_delay_new_entries() {
     for n in 0..300 {
         drop(end(&revocations, &n.to_string()));
     }
-    // By now they are written one by one, which would take ten minutes.
+    // By now entries are written one by one, which would take ten minutes.
     sleep(seconds(10)).await;
     drop(end(&revocations, "quick"));
     sleep(seconds(20)).await;
@@ -597,13 +598,13 @@ async fn flapping_store_is_not_flooded() {
         store.behave(Behaviour::Good);
         sleep(Duration::from_millis(400)).await;
     }
-    // In 80 seconds: once in ten.
+    // In 80 seconds: at most once every ten.
     assert!(store.len() <= 10 * 5000, "{}", store.len());
     sleep(seconds(15)).await;
     assert!(store.len() >= 2 * 5000, "{}", store.len());
 }
 
-/// Redis, say, confirms what it has not saved yet.
+/// A store such as Redis may confirm entries before it saves them.
 #[tokio::test(start_paused = true)]
 async fn recent_entries_are_rewritten_after_an_outage() {
     let store = Store::default();
@@ -612,7 +613,7 @@ async fn recent_entries_are_rewritten_after_an_outage() {
     end(&revocations, "long ago").await.unwrap();
     sleep(seconds(100)).await;
     end(&revocations, "lately").await.unwrap();
-    // It forgets everything, and is away for long.
+    // The store loses everything, and is away for a long time.
     store.behave(Behaviour::Away);
     store.0.log.lock().unwrap().clear();
     sleep(seconds(600)).await;
@@ -621,7 +622,7 @@ async fn recent_entries_are_rewritten_after_an_outage() {
     lost_in_between.await.unwrap();
     sleep(seconds(2)).await;
     assert_eq!(store.names(), ["lately", "meanwhile"]);
-    // What it has lost for good is known to those who run, and not to those who start.
+    // Running processes still know the lost entries. Those that start later do not.
     let started = store.lists();
     started.ready().await.unwrap();
     for (list, expected) in [(&revocations, Some(Revoked)), (&started, None)] {
@@ -629,7 +630,7 @@ async fn recent_entries_are_rewritten_after_an_outage() {
     }
     drop(started);
 
-    // While it is in touch, nothing is told twice.
+    // Without an outage nothing is written twice.
     let writes = store.0.writes.load(Ordering::Relaxed);
     sleep(seconds(100)).await;
     assert_eq!(store.0.writes.load(Ordering::Relaxed), writes);
@@ -669,7 +670,7 @@ async fn last_handle_writes_the_rest_then_ends() {
     assert_eq!(store.len(), 1200);
     assert_eq!(Arc::strong_count(&store.0), 1, "the task has ended");
 
-    // For good, also where it is away.
+    // The task also ends if the store is away.
     let revocations = store.lists();
     revocations.ready().await.unwrap();
     store.behave(Behaviour::Away);
@@ -680,7 +681,7 @@ async fn last_handle_writes_the_rest_then_ends() {
     assert_eq!(Arc::strong_count(&store.0), 1, "the task has ended");
 }
 
-/// Takes its time for a write, and hangs on a session of the name "hangs".
+/// Delays each write, and hangs on a session named "hangs".
 #[derive(Clone)]
 struct Slow(Store, Duration);
 
@@ -723,7 +724,7 @@ async fn halving_finds_the_entry_that_hangs_a_store() {
         for n in 0..500 {
             drop(end(&revocations, &if n == position { "hangs".to_owned() } else { n.to_string() }));
         }
-        // Nine halvings, of two seconds each.
+        // Nine halvings of two seconds each.
         sleep(seconds(20)).await;
         assert_eq!(store.names().len(), 499, "{position}");
     }
@@ -739,7 +740,7 @@ async fn failing_writes_are_limited_to_twenty_per_second() {
     }
     sleep(seconds(60)).await;
     let failed = revocations.shared_stats().unwrap().failed_writes();
-    // Besides the first try of each.
+    // In addition to the first attempt for each entry.
     assert!((60..60 * 20 + 1100).contains(&failed), "{failed}");
     store.cannot_be_written.store(false, Ordering::Relaxed);
     sleep(seconds(5)).await;
@@ -769,11 +770,11 @@ fn list_becomes_outdated_without_its_runtime() {
         let cause = std::error::Error::source(&error).unwrap().to_string();
         assert_eq!(cause, "the runtime of the task that writes has ended");
         assert!(!error.will_retry());
-        // No task is left that could say so.
+        // No task is left to report it.
         sleep(seconds(5)).await;
         assert_eq!(judge(&verifier, "b").await, Some(RevocationsUnavailable));
     });
-    // And no runtime is needed to hear it.
+    // Reading the error needs no runtime.
     let answer = pin!(unread.ready()).poll(&mut Context::from_waker(Waker::noop()));
     let Poll::Ready(Err(error)) = answer else { panic!("{answer:?}") };
     assert_eq!(error.kind(), RevocationsUnavailable);

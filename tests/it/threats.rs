@@ -1,4 +1,4 @@
-//! Attacks that have worked on others, and that no other topic here is about. `SECURITY.md` lists all.
+//! Attacks known from other libraries that no other module covers. `SECURITY.md` lists all.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -14,7 +14,7 @@ fn verifier_with(keys: KeySet) -> JwtVerifier<Value> {
     JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
 }
 
-/// A token with these members in its header beside `alg`, signed by a stranger's key.
+/// Returns a token with these header members, signed with an unknown key.
 fn by_a_stranger(header: &Value) -> String {
     let secret = EncodingKey::from_secret(b"of a stranger, who has it of himself").unwrap();
     let signed = format!("{}.{}", base64url(header.to_string()), base64url(good_claims().to_string()));
@@ -23,7 +23,7 @@ fn by_a_stranger(header: &Value) -> String {
     format!("{signed}.{signature}")
 }
 
-/// A token that brings the very key it is signed with, in one of the ways of RFC 7515, section 4.1.
+/// Returns a token that contains its own key, in one of the ways of RFC 7515, section 4.1.
 fn with_its_own_key(place: &str) -> String {
     let mut header = Header { kid: Some("own".into()), ..Header::new(for_oracle(Algorithm::RS256)) };
     match place {
@@ -42,7 +42,7 @@ async fn ignores_keys_inside_the_token() {
     let named = jwk_with(Algorithm::EdDSA, json!({ "kid": "k1" }));
     for place in ["nothing", "jwk", "jku", "x5u", "x5c"] {
         let token = with_its_own_key(place);
-        // Nothing else is wrong with it.
+        // The token is good in every other respect.
         let trusted = verifier_with(pem("rsa2048.public.pem"));
         assert_eq!(refusal(&trusted, &token).await, None, "{place}");
         let other = verifier_with(pem("rsa2048-other.public.pem"));
@@ -107,11 +107,11 @@ async fn rejects_other_jws_serializations() {
     let flattened = json!({ "protected": header, "payload": payload, "signature": signature });
     let general =
         json!({ "payload": payload, "signatures": [{ "protected": header, "signature": signature }] });
-    // What one library reads as JSON and the next one by its dots.
+    // Some libraries read this as JSON, others split it at the dots.
     let both = format!(
         r#"{{"  {header}.{forged}.":"","protected":"{header}","payload":"{payload}","signature":"{signature}"}}"#
     );
-    // Without a dot that would divide it.
+    // Without a dot that would split it.
     let claims = good_claims().to_string().replace('.', "\\u002e");
     for (name, token, expected) in [
         ("flattened", flattened.to_string(), MalformedToken),
@@ -137,8 +137,8 @@ async fn rejects_encrypted_and_compressed_tokens() {
         let five = format!("{}.a.b.c.d", base64url(&header));
         assert_eq!(refusal(&verifier(), &five).await, Some(UnsupportedToken), "{alg}, five parts");
     }
-    // `zip` means nothing in a token that is signed only. Unpacked, these claims would be good: one block of DEFLATE (RFC 1951,
-    // section 3.2.4), stored as it is.
+    // `zip` has no meaning in a signed token. Decompressed, these claims would be good: they are one stored
+    // DEFLATE block (RFC 1951, section 3.2.4).
     let claims = good_claims().to_string();
     let len = u16::try_from(claims.len()).unwrap();
     let deflated = [&[1][..], &len.to_le_bytes(), &(!len).to_le_bytes(), claims.as_bytes()].concat();
@@ -216,7 +216,7 @@ fn many_dots_cost_nothing() {
             let Verdict::Ready(Err(error)) = verifier.verify(&token) else { panic!("it is no token") };
             assert!(matches!(error.kind(), MalformedToken | UnsupportedToken), "{error:?}");
         });
-        // As often as any other refusal, and not once a dot.
+        // As many allocations as for any other rejection, and not one for each dot.
         assert!(measured.count_total <= 2 && measured.bytes_total < 1024, "{measured:?}");
     }
 }
@@ -235,7 +235,7 @@ fn rejects_pem_as_secret_after_any_prefix() {
     }
 }
 
-/// Whether there is a function of this name with an attribute that runs it, or in a list of a macro that does.
+/// Returns true if a function of this name is a test, or is listed in a macro that makes tests.
 fn is_test(code: &str, name: &str) -> bool {
     let mut lines = code.lines().map(str::trim);
     let mut is_marked = false;
@@ -249,7 +249,7 @@ fn is_test(code: &str, name: &str) -> bool {
     })
 }
 
-/// A table of what is tested must not outlive the tests.
+/// The table in `SECURITY.md` must not name tests that no longer exist.
 #[test]
 fn security_table_names_existing_tests() {
     let root = env!("CARGO_MANIFEST_DIR");

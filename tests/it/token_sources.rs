@@ -1,4 +1,4 @@
-//! Where tokens come from: every source, alone, in pairs, and taken out.
+//! Token sources: each one alone, in pairs, and with the credential removed.
 
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, COOKIE, SEC_WEBSOCKET_PROTOCOL, VARY};
 use http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
@@ -22,7 +22,7 @@ fn from(source: TokenSource) -> Auth {
     JwtAuthLayer::new(verifier()).token_source(source)
 }
 
-/// A request whose path and headers have the good token where they say `{}`.
+/// Returns a request with the good token in place of `{}` in its path and headers.
 fn with(path: &str, headers: &[(HeaderName, &str)]) -> Request<String> {
     let fill = |text: &str| text.replace("{}", &good_token());
     let mut request = Request::get(fill(path)).body(String::new()).unwrap();
@@ -46,7 +46,7 @@ fn expected(kind: Option<AuthErrorKind>) -> (u16, Vec<(&'static str, String)>) {
     (challenge.0, vec![("www-authenticate", challenge.1)])
 }
 
-/// Path, headers, and why it is refused.
+/// Path, headers, and the expected kind of rejection.
 type Row<'a> = (&'a str, &'a [(HeaderName, &'a str)], Option<AuthErrorKind>);
 
 async fn assert_answers(layer: &Auth, rows: &[Row<'_>]) {
@@ -178,7 +178,7 @@ async fn reads_query_parameter() {
         ],
     )
     .await;
-    // Nowhere else is it looked for there.
+    // No other source reads the query.
     let ordinary = from(TokenSource::authorization());
     assert_answers(&ordinary, &[("/?access_token={}", &[], Some(MissingCredential))]).await;
 }
@@ -236,7 +236,7 @@ async fn reads_token_by_function() {
             ("/feeds/{}.ics", &[], None),
             ("/feeds/{}", &[], Some(MissingCredential)),
             ("/feeds/a.b.c.ics", &[], Some(MalformedToken)),
-            ("/feeds/.ics", &[], Some(MalformedCredential)), // an empty one
+            ("/feeds/.ics", &[], Some(MalformedCredential)), // an empty token
             ("/feeds/a,b.ics", &[], Some(MalformedToken)),
         ],
     )
@@ -250,7 +250,7 @@ async fn reads_token_by_function() {
     assert_answers(&from(decoding), &[("/", &[(X_TOKEN, &backwards)], None)]).await;
 }
 
-/// Accepts the API key `id:secret`, at once or after waiting.
+/// Accepts the API key `id:secret`, at once or later.
 #[derive(Clone)]
 struct ApiKeys {
     waits: bool,
@@ -306,7 +306,7 @@ async fn only_bearer_sources_require_the_bearer_grammar() {
 /// Name, source, path, headers.
 type Example = (&'static str, TokenSource, &'static str, Vec<(HeaderName, &'static str)>);
 
-/// Every source, and a request with the good token in its place.
+/// Returns every source, and a request with the good token in its place.
 fn sources() -> Vec<Example> {
     vec![
         ("authorization", TokenSource::authorization(), "/", vec![(AUTHORIZATION, "Bearer {}")]),
@@ -369,7 +369,7 @@ async fn rejects_any_two_credentials() {
     }
 }
 
-/// What the service inside sees of a request: path, query and headers, and whether they are sensitive.
+/// Returns the path, query and headers that the inner service sees, and whether the headers are sensitive.
 async fn seen(layer: &Auth, request: Request<String>) -> String {
     let show = |request: &Request<String>| {
         let headers = request.headers().iter().map(|(name, value)| {
@@ -413,7 +413,7 @@ async fn strip_credential_removes_the_credential() {
 
 #[tokio::test]
 async fn strip_credential_removes_nothing_else() {
-    /// Source, path, headers, what is left.
+    /// Source, path, headers, and the rest of the request.
     type Left<'a> = (TokenSource, &'a str, &'a [(HeaderName, &'a str)], &'a str);
     let rows: &[Left<'_>] = &[
         (
@@ -554,7 +554,7 @@ async fn strips_what_a_custom_source_found() {
     assert_eq!(seen(&layer, with("/feeds/{}", &[])).await, "/feeds/{}", "only where it is asked for");
 }
 
-/// Name, source, path, headers, what the service inside sees.
+/// Name, source, path, headers, and the request that the inner service sees.
 type CustomRow<'a> = (&'a str, TokenSource, &'a str, &'a [(HeaderName, &'a str)], &'a str);
 
 fn is_event_stream(request: Head<'_>) -> bool {
@@ -587,7 +587,7 @@ async fn reads_a_source_only_if_its_predicate_holds() {
     *post.method_mut() = Method::POST;
     assert_eq!(ask(&layer, post).await.status(), 401, "another method");
 
-    // A token that does not count is a secret all the same.
+    // An ignored token is still a secret.
     assert_eq!(seen(&layer, with("/?t={}&x=1", &[GOOD])).await, "/?x=1");
     let optional = layer.clone().optional();
     assert_eq!(seen(&optional, with("/?t={}", &[JSON])).await, "/ accept:application/json");
@@ -621,7 +621,7 @@ async fn one_place_with_two_predicates_is_one_source() {
     assert_eq!(ask(&both, with("/?t={}", &headers)).await.status(), 200, "all predicates hold");
 }
 
-/// A token for somebody else, and one that is not good.
+/// A token of another user, and an expired one.
 const ANN: &str = "<ann>";
 const OLD: &str = "<old>";
 
@@ -635,7 +635,7 @@ fn with_others(path: &str, headers: &[(HeaderName, &str)]) -> Request<String> {
     with(&fill(path), &headers)
 }
 
-/// `Authorization`, a cookie, the query and a header, in this order.
+/// Reads `Authorization`, a cookie, the query and a header, in this order of preference.
 fn preferring() -> Auth {
     JwtAuthLayer::new(verifier())
         .add_token_source(TokenSource::cookie("token").unwrap())
@@ -649,7 +649,7 @@ async fn first_source_with_a_credential_wins() {
     let eze = Ok("Hello eze@example.com");
     let ann = Ok("Hello ann@example.com");
     let stranger = Ok("Hello stranger");
-    /// Path, headers, and what is told.
+    /// Path, headers, and the expected response.
     type Told<'a> = (&'a str, &'a [(HeaderName, &'a str)], Result<&'a str, AuthErrorKind>);
     let rows: &[Told<'_>] = &[
         ("/", &[(AUTHORIZATION, "Bearer {}"), (COOKIE, "token=<ann>")], eze),
@@ -657,16 +657,16 @@ async fn first_source_with_a_credential_wins() {
         ("/?t=<ann>", &[(COOKIE, "token={}")], eze),
         ("/?t=<ann>", &[(X_TOKEN, "{}")], ann),
         ("/", &[(X_TOKEN, "{}")], eze),
-        // A loser may be expired, malformed or there twice.
+        // An ignored credential may be expired, malformed or a duplicate.
         ("/", &[(AUTHORIZATION, "Bearer {}"), (COOKIE, "token=<old>")], eze),
         ("/?t=&t=", &[(AUTHORIZATION, "Bearer {}"), (COOKIE, "token=a; token=b"), (X_TOKEN, "")], eze),
         ("/", &[(COOKIE, "token={}"), (X_TOKEN, "a"), (X_TOKEN, "b")], eze),
-        // A source without a credential does not win.
+        // A source without a credential is passed over.
         ("/", &[(AUTHORIZATION, ""), (COOKIE, "token={}")], eze),
         ("/", &[(AUTHORIZATION, "Basic abc"), (COOKIE, "token={}")], eze),
         ("/?t={}", &[(COOKIE, "token=")], eze),
         ("/", &[(AUTHORIZATION, "Basic abc"), (COOKIE, "token=")], Err(MissingCredential)),
-        // A winner that is not good is not replaced by a good one.
+        // A bad preferred credential is not replaced by a good one.
         ("/", &[(AUTHORIZATION, "Bearer <old>"), (COOKIE, "token={}")], Err(Expired)),
         ("/", &[(AUTHORIZATION, "Bearer"), (COOKIE, "token={}")], Err(MalformedCredential)),
         ("/", &[(AUTHORIZATION, "Bearer "), (COOKIE, "token={}")], Err(MalformedCredential)),
@@ -734,13 +734,13 @@ async fn strips_ignored_credentials() {
     assert_eq!(left, "/?a=1 x-other:stays cookie:!a=b");
 }
 
-/// A client that has no token must not be able to keep a server busy.
+/// An unauthenticated client must not be able to keep a server busy.
 #[tokio::test]
 async fn long_lists_are_read_quickly() {
     let fast = async |layer: Auth, request: Request<String>| {
         let layer = layer.allow_invalid().strip_credential();
         let mut times = Vec::new();
-        // A machine busy with other things may stall, but not each time.
+        // A busy machine may stall, but not every time.
         for _ in 0..3 {
             let start = std::time::Instant::now();
             seen(&layer, request.clone()).await;
@@ -762,7 +762,7 @@ async fn long_lists_are_read_quickly() {
 }
 
 proptest! {
-    /// Whatever a client writes, the layer answers, and nothing inside has the token.
+    /// The layer responds to any input, and the inner service never sees the token.
     #[test]
     fn no_request_passes_its_token_on_or_stalls(
         query in "[t=&%7476?/+a;]{0,20}",

@@ -1,4 +1,4 @@
-//! What tower demands of a middleware, and what it must not take from the service inside.
+//! tower's contract for middleware: readiness, clones, errors and capacity of the inner service.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -29,7 +29,7 @@ use crate::support::*;
 type Mock = mock::Mock<Request<String>, Response<String>>;
 type Handle = mock::Handle<Request<String>, Response<String>>;
 
-/// Accepts every token, once it is told to.
+/// Accepts every token after a notification.
 #[derive(Clone, Default)]
 struct Waits(Arc<Notify>);
 
@@ -54,12 +54,13 @@ fn mocked<V: Verify<Claims = Value> + Clone>(
     mock::spawn_layer(JwtAuthLayer::new(verifier))
 }
 
-/// The call that the service inside has got by now.
+/// Returns the call that the inner service has received.
 pub(crate) async fn call_of(handle: &mut Handle) -> (Request<String>, mock::SendResponse<Response<String>>) {
     soon(handle.next_request()).await.expect("the service is there")
 }
 
-/// A mock that is not called, or not answered, would be waited for without end. In time that is paused it is over at once.
+/// Limits a wait for a mock that is never called or never responds. With paused time the limit costs
+/// nothing.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(5), future).await.expect("it is over soon")
 }
@@ -97,7 +98,7 @@ async fn rejected_request_never_reaches_the_service() {
     assert!(tokio_test_pending(handle.next_request()).await);
 }
 
-/// Whether a future is not done yet.
+/// Polls a future once. Returns true if it is pending.
 async fn tokio_test_pending<F: Future>(future: F) -> bool {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
@@ -153,14 +154,14 @@ async fn waiting_tokens_hold_no_inner_capacity() {
     let layer = JwtAuthLayer::new(waits.clone());
     let mut service = tower_layer::Layer::layer(&layer, limited);
 
-    // The same service waits with ten requests, and stays alive itself.
+    // One service waits with ten requests and stays in use itself.
     let mut waiting = Vec::new();
     for _ in 0..10 {
         let mut response = Box::pin(service.ready().await.unwrap().call(bearer("late")));
         assert!(tokio_test_pending(&mut response).await);
         waiting.push(response);
     }
-    // A stranger is answered and a permit is free, although the limit is one.
+    // A request without a token gets a response and a permit is free, although the limit is one.
     let other = service.clone();
     let answered =
         tokio::time::timeout(Duration::from_millis(200), other.oneshot(Request::new(String::new()))).await;
@@ -193,7 +194,7 @@ async fn works_around_a_buffer() {
     assert_eq!((first.unwrap().status().as_u16(), second.unwrap().status().as_u16()), (200, 200));
 }
 
-/// Panics if it is called without having been polled ready first, and its clones are not ready.
+/// Panics if it is called before it is polled ready. Its clones are not ready.
 struct Strict {
     ready: bool,
 }
@@ -279,7 +280,7 @@ fn services_give_access_to_the_inner_one() {
     assert_eq!((*principal.get_ref(), principal.into_inner()), (2, 2));
 }
 
-/// Has no key until it is asked to refresh.
+/// Has no key until it is refreshed.
 struct Late {
     keys: KeyStore,
     fetched: Option<KeySet>,
@@ -371,7 +372,7 @@ async fn waits_only_for_otherwise_good_tokens() {
     }
 }
 
-/// A type that says when it is read.
+/// A type that records when it is deserialized.
 struct Watched;
 
 static WATCHED_IS_READ: AtomicBool = AtomicBool::new(false);

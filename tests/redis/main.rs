@@ -1,4 +1,4 @@
-//! Revocations that are shared by a real Redis server, which each test starts for itself.
+//! Revocations shared through a real Redis server, which each test starts for itself.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
@@ -21,13 +21,13 @@ struct Session {
     sid: String,
 }
 
-/// What one process has.
+/// One process: its list and its verifier.
 struct Process {
     revocations: Revocations,
     verifier: JwtVerifier<Session>,
 }
 
-/// The tokens of all processes.
+/// Issues the tokens for all processes.
 struct Tokens(TokenIssuer);
 
 impl Tokens {
@@ -52,12 +52,12 @@ impl Tokens {
         process.verifier.verify(&self.of(sid)).await.err().map(|error| error.kind())
     }
 
-    /// Waits until a session is judged so, for a second.
+    /// Waits up to a second for this verdict.
     async fn within_a_second(&self, process: &Process, sid: &str, expected: Option<AuthErrorKind>) {
         self.within(Duration::from_secs(1), process, sid, expected).await;
     }
 
-    /// A time in which the machine gives this process no turn counts as one look.
+    /// Counts attempts, not time: if the machine stalls this process, that counts as one attempt.
     async fn within(&self, limit: Duration, process: &Process, sid: &str, expected: Option<AuthErrorKind>) {
         const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
         let start = Instant::now();
@@ -78,7 +78,7 @@ impl Tokens {
 
 const ISSUER: &str = "https://issuer.test";
 
-/// In whole seconds, as it is written.
+/// In whole seconds, as entries are stored.
 fn in_a_while() -> SystemTime {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     UNIX_EPOCH + Duration::from_secs(now + 900)
@@ -112,7 +112,7 @@ async fn passes_the_conformance_test_for_stores() {
 async fn revocation_reaches_others_within_a_second() {
     let (server, tokens) = (Server::start("within-a-second"), Tokens::new());
     let (first, second) = (tokens.process(&server), tokens.process(&server));
-    // Until it is known what is revoked, nothing passes.
+    // Nothing passes before the list has been read.
     assert_eq!(tokens.judge(&first, "a").await, Some(RevocationsUnavailable));
     first.revocations.ready().await.unwrap();
     second.revocations.ready().await.unwrap();
@@ -141,7 +141,7 @@ async fn server_crash_loses_no_revocation() {
     for round in ["one", "two"] {
         let (before, during, after) =
             (format!("before {round}"), format!("during {round}"), format!("after {round}"));
-        // The server may not have saved this one yet.
+        // The server may not have saved this entry yet.
         tokens.end(&first, &before).await.unwrap();
         server.kill();
         let error = tokens.end(&first, &during).await.unwrap_err();
@@ -194,9 +194,9 @@ async fn outdated_list_rejects_unknown_tokens() {
     let process = tokens.process_with(SharedRevocations::new(store).outage_limit(Duration::ZERO));
     process.revocations.ready().await.unwrap();
     tokens.end(&process, "a").await.unwrap();
-    // It hangs: the connections stay open.
+    // The server hangs with open connections.
     server.signal("-STOP");
-    // Four seconds, of which a time in which the machine gives this process no turn counts as one look.
+    // At most four seconds, counted in attempts: a stall of this process counts as one.
     let mut looks = 0;
     while tokens.judge(&process, "b").await.is_none() {
         assert!(looks < 80, "it is served on for good");
@@ -229,7 +229,7 @@ async fn list_recovers_as_soon_as_its_store_answers() {
     }
     assert!(soonest < Duration::from_millis(400), "it has waited for news: {soonest:?}");
 
-    // Short outages, in which no attempt fails, but answers come too late to say what is known now.
+    // Short outages without a failed attempt, but with responses that come too late to be current.
     const OUTAGE: Duration = Duration::from_millis(1600);
     let (mut looks, mut refused) = (0, 0);
     for _ in 0..4 {
@@ -242,7 +242,7 @@ async fn list_recovers_as_soon_as_its_store_answers() {
             sleep(Duration::from_millis(5)).await;
         }
     }
-    // A second of more than five.
+    // At most one second of more than five.
     assert!(refused * 5 < looks, "{refused} of {looks} in four times");
 }
 
@@ -254,7 +254,7 @@ async fn lagging_reader_reads_everything_again() {
         (RedisStore::new(&server.url()).unwrap(), RedisStore::new(&server.url()).unwrap());
     writing.write(vec![session("first", in_a_while())]).await.unwrap();
     let position = read_on(&reading, None).await.0;
-    // More than the stream keeps.
+    // More entries than the stream keeps.
     let missed: Vec<_> = (0..6000).map(|n| session(&format!("missed {n}"), in_a_while())).collect();
     for batch in missed.chunks(500) {
         writing.write(batch.to_vec()).await.unwrap();
@@ -264,7 +264,7 @@ async fn lagging_reader_reads_everything_again() {
     let others = "for n = 1, 110000 do redis.call('XADD', KEYS[1], '*', 'other', n) end";
     let _: () = tell(&server, &["EVAL", others, "1", "{tower-jwt-auth}:news"]);
     for sid in ["second", "third"] {
-        // Each takes some of what is too much.
+        // Each write removes some of the surplus.
         writing.write(vec![session(sid, in_a_while())]).await.unwrap();
     }
     let kept: u64 = tell(&server, &["XLEN", "{tower-jwt-auth}:news"]);
@@ -272,13 +272,13 @@ async fn lagging_reader_reads_everything_again() {
     let (position, seen) = read_on(&reading, Some(position)).await;
     assert!(missed.iter().all(|one| seen.contains(one)), "{}", seen.len());
 
-    // In the midst of it the server is another one, and has lost its stream.
+    // Midway the server is replaced by one that has lost the stream.
     let page = reading.read(None).await.unwrap();
     assert!(page.next_position().starts_with("held "), "{}", page.next_position());
     let run_id = page.next_position().split(' ').nth(1).unwrap();
     let elsewhere = page.next_position().replace(run_id, &"0".repeat(run_id.len()));
     assert!(read_on(&reading, Some(elsewhere)).await.1.len() >= 6003);
-    // The last entry has its id, but is another one: the server is one that has lost it, and gave the id again.
+    // The last entry has the same id but is another one: the server lost it and used the id again.
     assert!(position.starts_with("news "), "{position}");
     let digit = if position.ends_with('1') { "2" } else { "1" };
     let another = format!("{}{digit}", &position[..position.len() - 1]);
@@ -338,7 +338,7 @@ async fn ending_list_writes_its_last_entries() {
     }
     drop(first);
     for n in [0, 1000, 1999] {
-        // It is tried for half a minute. That it takes a second where nothing goes wrong is another test's affair.
+        // The list tries for half a minute. Another test checks that a second is enough normally.
         tokens.within(Duration::from_secs(10), &second, &n.to_string(), Some(Revoked)).await;
     }
 }
@@ -374,7 +374,7 @@ async fn rejects_a_replica() {
     assert_eq!(error, "the server is a replica, which may be behind");
     let _: () = tell(&server, &["REPLICAOF", "NO", "ONE"]);
     let (position, _) = read_on(&store, None).await;
-    // Over a connection that was there before it was made one.
+    // Over a connection that existed before it became a replica.
     let _: () = tell(&server, &["REPLICAOF", "127.0.0.1", &address]);
     let error = store.read(Some(position)).await.unwrap_err().to_string();
     assert_eq!(error, "the server is a replica, which may be behind");
@@ -416,7 +416,7 @@ async fn store_clones_do_not_wait_for_each_other() {
     for n in 0..50 {
         sleep(Duration::from_millis(60)).await;
         if last.elapsed() > Duration::from_millis(500) {
-            // The machine gave this process no turn: a list may be too old then, until the store has answered again.
+            // The machine stalled this process, so a list may be outdated until the store responds again.
             for process in &processes {
                 process.revocations.ready().await.unwrap();
             }
@@ -430,7 +430,7 @@ async fn store_clones_do_not_wait_for_each_other() {
     }
 }
 
-/// A server that speaks TLS as well, on the port that comes with it, with a certificate for `localhost`.
+/// Starts a server that also accepts TLS on the next port, with a certificate for `localhost`.
 #[cfg(feature = "redis-tls")]
 fn start_with_tls(name: &str) -> (Server, u16) {
     let port = server::free_port();
@@ -458,7 +458,7 @@ async fn connects_over_tls() {
     assert!(error.contains("UnknownIssuer") || error.contains("certificate"), "{error}");
     let error = store("localhost").root_certificates(other).unwrap().read(None).await.unwrap_err();
     assert!(error.to_string().contains("UnknownIssuer"), "{error}");
-    // An address that is not in the certificate.
+    // An address that the certificate does not contain.
     let error = store("127.0.0.2").root_certificates(ca).unwrap().read(None).await.unwrap_err();
     assert!(error.to_string().contains("not valid for name"), "{error}");
 

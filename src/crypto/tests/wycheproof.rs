@@ -1,9 +1,10 @@
-//! The test vectors of project Wycheproof, which are made of what libraries have got wrong, with every back end that is on.
+//! The test vectors of project Wycheproof, which collect known bugs of libraries, with every enabled back
+//! end.
 //!
-//! A vector is *valid*, *invalid* or *acceptable*. Valid ones have to be accepted, and invalid ones refused. Acceptable ones
-//! are what no signer makes and some verifiers let pass: they have to be refused. Whatever is judged otherwise has its
-//! reason in [`Why`]. The number of each sort is asserted: where a reason does not hold any more, the test fails, as it
-//! does where a set has got smaller.
+//! A vector is *valid*, *invalid* or *acceptable*. Valid ones must be accepted and invalid ones rejected.
+//! Acceptable ones are signatures that no signer makes and some verifiers accept: they must be rejected.
+//! Every exception has a reason in [`Why`]. The number of vectors for each reason is asserted: the test
+//! fails if a reason no longer holds or a set has become smaller.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -26,22 +27,23 @@ with_every_back_end! {
     rsa_pss_signatures_with_other_parameters
 }
 
-/// Why a vector is judged in another way than it says.
+/// The reason for a verdict other than the vector's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Why {
-    /// The secret is shorter than the hash, so that there is no key: RFC 7518, section 3.2.
+    /// The secret is shorter than the hash, so it is not a key: RFC 7518, section 3.2.
     SecretTooShort,
-    /// It is half of an HMAC: RFC 7518, section 3.2 knows whole ones only.
+    /// Half of an HMAC: RFC 7518, section 3.2 allows only whole ones.
     CutShort,
-    /// What is signed names the hash without a NULL behind it. Signers write the NULL: RFC 8017, appendix A.2.4.
+    /// The signed data names the hash without a NULL after it. Signers write the NULL: RFC 8017, appendix
+    /// A.2.4.
     NoNull,
-    /// The salt is not as long as the hash, or the mask is made with another hash: RFC 7518, section 3.5.
+    /// The salt is not as long as the hash, or the mask uses another hash: RFC 7518, section 3.5.
     OtherParameters,
-    /// It is accepted: it is invalid because its parameters are not those of its set, and they are those of RFC 7518.
+    /// Accepted: invalid because its parameters are not those of its set, but they are those of RFC 7518.
     OurParameters,
-    /// The public key is not as long as its parameter set says, so that there is no key.
+    /// The length of the public key does not match its parameter set, so it is not a key.
     OtherLength,
-    /// It is signed with a context string, which a JWS does not have: RFC 9964, section 5.
+    /// Signed with a context string, which a JWS does not have: RFC 9964, section 5.
     OtherContext,
 }
 
@@ -183,16 +185,16 @@ fn pss<P: Check>(name: rsa_pss_verify::TestName, algorithm: Algorithm, refusal: 
     tally
 }
 
-/// A key whose numbers begin with zeros here and there.
+/// Returns a key whose numbers have leading zeros in some cases.
 fn rsa<'a>(n: &'a [u8], e: &'a [u8]) -> Material<'a> {
     let zeros = |number: &[u8]| number.iter().take_while(|byte| **byte == 0).count();
     Material::Rsa { n: &n[zeros(n)..], e: &e[zeros(e)..] }
 }
 
-/// What has become of the vectors of a set.
+/// The verdicts for the vectors of a set.
 struct Tally {
     name: String,
-    /// Why one may be refused that is valid.
+    /// The reason for which valid vectors may be rejected.
     refusal: Option<Why>,
     accepted: usize,
     refused: usize,

@@ -1,4 +1,4 @@
-//! What may be said in a token, and what the issuer says itself.
+//! Claims that an application may set, and claims that the issuer sets.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ fn rejects_claims_that_the_issuer_sets() {
         IssueErrorKind::ReservedClaim,
         "the claims have a member `iss`, which the issuer sets",
     );
-    // However it is written.
+    // In any spelling.
     let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
     assert_refused(
         &raw(r#"{"\u0065xp": 1}"#),
@@ -87,7 +87,7 @@ fn rejects_claims_that_cannot_be_json() {
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the database is down");
 }
 
-/// A verifier would refuse the token.
+/// A verifier would reject the token.
 #[test]
 fn rejects_private_names_of_serde_json() {
     let expected =
@@ -114,12 +114,12 @@ fn writes_other_claims_unchanged() {
         assert_eq!(payload[name], *value, "{name}");
     }
     assert_eq!(payload.as_object().unwrap().len(), 7 + 5);
-    // A type of one's own, and one that says nothing.
+    // A custom type, and one without claims.
     let registered = RegisteredClaims { sub: Some("42".to_owned()), ..RegisteredClaims::default() };
     assert_eq!(json_parts(&issuer().issue(&registered).unwrap()).1["sub"], "42");
     let (_, payload) = json_parts(&issuer().issue(&RegisteredClaims::default()).unwrap());
     assert_eq!(payload.as_object().unwrap().len(), 5);
-    // In a box of any type.
+    // In a box of an unsized type.
     let unsized_claims: &serde_json::value::RawValue =
         serde_json::from_str(" { \"sub\" : \"42\" } ").unwrap();
     assert_eq!(json_parts(&issuer().issue(unsized_claims).unwrap()).1["sub"], "42");
@@ -134,12 +134,12 @@ fn token_has_the_configured_lifetime() {
     assert_eq!(lasting(Duration::from_secs(60)), NOW + 60);
     assert_eq!(lasting(Duration::from_millis(1999)), NOW + 1);
     assert_eq!(lasting(Duration::ZERO), NOW);
-    // To the end of the year 9999.
+    // Up to the end of the year 9999.
     assert_eq!(lasting(Duration::MAX), 253_402_300_799);
     let token = issuer().issue_with_lifetime(Duration::from_secs(5), &json!({})).unwrap();
     assert_eq!(json_parts(&token).1["exp"], NOW + 5);
     assert_eq!(token.expires_at(), at(NOW + 5));
-    // Fractions of the clock are not rounded up, and a time before 1970 is 1970.
+    // Fractions of a second are rounded down, and a time before 1970 counts as 1970.
     let late = issuer().clock(|| at(NOW) + Duration::from_millis(999));
     let (_, payload) = json_parts(&late.issue(&json!({})).unwrap());
     assert_eq!((&payload["iat"], &payload["exp"]), (&json!(NOW), &json!(NOW + 900)));

@@ -1,4 +1,4 @@
-//! What is taken for a private key, and what is said of everything else.
+//! Private keys in every form, and the errors for everything else.
 
 use serde_json::json;
 use tower_jwt_auth::Algorithm;
@@ -43,7 +43,7 @@ async fn reads_private_keys_in_every_form() {
             assert_eq!(refusal(&verifier, token.as_str()).await, None, "{name}, {form}");
         }
     }
-    // OpenSSL writes the curve in front.
+    // OpenSSL writes the curve first.
     let curve = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
     let pem = format!("{curve}{}", fixture("p256.sec1-private.pem"));
     assert!(SigningKey::pem(Algorithm::ES256, pem).is_ok());
@@ -133,7 +133,8 @@ fn signing_secrets_follow_verification_rules() {
 
 #[test]
 fn rejects_mismatched_key_halves() {
-    // One bit of the modulus, of the first prime and of the private exponent, which graviola makes no use of.
+    // Flips one bit of the modulus, of the first prime, and of the private exponent, which graviola
+    // ignores.
     let good = der(&fixture("rsa2048.pkcs1-private.pem"));
     for place in [40, 600, 300].into_iter().take(if GRAVIOLA { 2 } else { 3 }) {
         let mut key = good.clone();
@@ -143,7 +144,7 @@ fn rejects_mismatched_key_halves() {
     }
     assert!(SigningKey::der(Algorithm::RS256, good).is_ok());
 
-    // Numbers that are none on the curve: nothing, and the order of its points.
+    // Private numbers out of range: zero, and the order of the curve.
     let good = der(&fixture("p256.sec1-private.pem"));
     let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
     for number in ["00".repeat(32), order.to_owned(), "ff".repeat(32)] {
@@ -173,7 +174,7 @@ fn rejects_private_keys_of_one_repeated_byte() {
 #[tokio::test]
 async fn generates_distinct_keys_for_every_algorithm() {
     for algorithm in supported() {
-        // One RSA key is enough; and with no optimisation, RustCrypto takes a quarter of a minute to find it.
+        // One RSA key is enough. Without optimization, RustCrypto needs a quarter of a minute to find it.
         let slow = cfg!(all(feature = "rust-crypto", not(feature = "aws-lc-rs")));
         if is_rsa(algorithm) && (slow || algorithm != Algorithm::RS256) {
             continue;

@@ -1,4 +1,4 @@
-//! New keys: published before they sign, and for as long as their tokens live.
+//! Key rotation: new keys are published before they sign, and old ones stay while their tokens live.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn key(kid: &str) -> SigningKey {
     SigningKey::generate(Algorithm::EdDSA).unwrap().with_kid(kid)
 }
 
-/// Of tokens that live 100 s; new keys are published 1,000 s ahead.
+/// Returns an issuer whose tokens live 100 s and whose new keys are published 1,000 s ahead.
 fn issuer(clock: &Hand) -> TokenIssuer {
     let clock = clock.clone();
     TokenIssuer::new(key("a"), ISSUER)
@@ -23,7 +23,7 @@ fn issuer(clock: &Hand) -> TokenIssuer {
         .clock(move || clock.time())
 }
 
-/// At each time: which key signs, and which are published.
+/// Asserts for each time which key signs and which keys are published.
 #[track_caller]
 fn assert_steps(issuer: &TokenIssuer, clock: &Hand, steps: &[(u64, &str, &[&str])]) {
     for (time, signs, expected) in steps {
@@ -44,7 +44,8 @@ fn rotation_overlaps_old_and_new_keys() {
         (999, "a", &["a", "b"]),
         (1000, "b", &["a", "b"]),
         (1158, "b", &["a", "b"]),
-        // The last token of `a` was issued at 999, and ended at 1099; but another process may have signed until 1000.
+        // The last token of `a` was issued at 999 and ended at 1099. Another process may have signed until
+        // 1000.
         (1159, "b", &["a", "b"]),
         (1160, "b", &["b"]),
         (1_000_000, "b", &["b"]),
@@ -61,7 +62,7 @@ fn consecutive_rotations_give_each_key_its_time() {
     issuer.rotate(key("c")).unwrap();
     clock.set(500);
     issuer.rotate(key("d")).unwrap();
-    // One that is to begin before others that were brought in earlier: in an emergency, say.
+    // An emergency: this key starts before others that were added earlier.
     issuer.rotate_at(key("e"), at(NOW + 600)).unwrap();
     let steps: &[(u64, &str, &[&str])] = &[
         (599, "a", &["a", "e", "b", "c", "d"]),
@@ -109,7 +110,7 @@ fn process_can_start_during_a_rotation() {
     assert_steps(&issuer, &clock, &[(5000, "b", &["a", "b"]), (5109, "b", &["a", "b"]), (5110, "b", &["b"])]);
 }
 
-/// Why a key is not removed.
+/// Returns the reason why a key is not removed.
 fn kept(issuer: &TokenIssuer, kid: &str) -> ConfigErrorKind {
     issuer.remove_key(kid).unwrap_err().kind()
 }
@@ -124,7 +125,7 @@ async fn withdraws_a_key_at_once() {
     let token = issuer.issue(&json!({})).unwrap();
     issuer.clone().remove_key("a").unwrap();
     assert_eq!(kept(&issuer, "a"), ConfigErrorKind::UnknownKeyId);
-    // The next one signs, though its time has not come.
+    // The next key signs before its scheduled time.
     assert_steps(&issuer, &clock, &[(0, "b", &["b"]), (1000, "b", &["b"])]);
     assert_eq!(refusal(&issuer.verifier(), token.as_str()).await, Some(AuthErrorKind::UnknownKey));
 
@@ -173,7 +174,7 @@ fn publishes_each_kid_once() {
     let error = issuer.rotate(key("a")).unwrap_err();
     assert_eq!(error.to_string(), "a key with the `kid` `a` is already published");
     assert_eq!(published(&issuer), ["a"]);
-    // Once it is gone it may come again.
+    // A removed `kid` may be used again.
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
     clock.set(160);
     issuer.rotate(key("a")).unwrap();
@@ -214,7 +215,7 @@ mod remote {
     use super::*;
     use crate::remote_keys::Provider;
 
-    /// Two verifiers see every token the moment it is issued, and once more just before it ends.
+    /// Two verifications of every token: when it is issued, and just before it expires.
     #[tokio::test(start_paused = true)]
     async fn fetching_verifier_accepts_every_rotated_token() {
         let start = Instant::now();
@@ -232,7 +233,7 @@ mod remote {
             let (parts, body) = answer.into_parts();
             Ok(Response::from_parts(parts, body.into_bytes()))
         });
-        // With no look for newer keys on account of a token: the keys have to be there before their tokens.
+        // No token causes a fetch, so keys must arrive before their tokens.
         let keys = provider.keys().cooldown(Duration::from_secs(1_000_000));
         let verifier = JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(clock);
 
@@ -245,7 +246,7 @@ mod remote {
             assert_eq!(refusal(&verifier, token.as_str()).await, None, "new at {minute}");
             signers.push(kid(&token));
             held.push_back(token);
-            // Tokens of two minutes ago have just ended, and are good for a minute more.
+            // Tokens issued two minutes ago have just expired, and the leeway lasts a minute more.
             if held.len() > 3 {
                 let oldest = held.pop_front().unwrap();
                 assert_eq!(
@@ -291,7 +292,7 @@ async fn secrets_without_kid_stay_within_the_try_limit() {
     );
     assert!(issuer.rotate(secret(4).with_kid("named")).is_err(), "those without a name sign on");
     issuer.rotate(key("of another algorithm")).unwrap();
-    // Whichever signs, its tokens are good; and those that have ended make room.
+    // Tokens of every key are good, and removed keys make room.
     for time in [0, 2 * 3600 - 1, 2 * 3600, 5 * 3600] {
         clock.set(time);
         let token = issuer.issue(&json!({})).unwrap();

@@ -1,4 +1,4 @@
-//! An issuer for the tests of services.
+//! An issuer for tests of services.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! The verifier that trusts an issuer of the same process.
+//! The verifier for an issuer in the same process.
 
 use serde_json::json;
 use tower_jwt_auth::Algorithm;

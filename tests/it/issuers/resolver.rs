@@ -1,4 +1,4 @@
-//! Issuers that are looked up: one look-up for all who ask, renewal, and outages.
+//! Issuers that are looked up: shared lookups, renewal, and outages.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,13 +17,13 @@ pub(super) const TENANT: &str = "https://tenant-1.example.com";
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// Where tenants are looked up: their issuers begin with `https://tenant-`.
+/// The application's list of tenants. Their issuers begin with `https://tenant-`.
 #[derive(Clone)]
 pub(super) struct Directory(Arc<State>);
 
 struct State {
     mode: Mutex<Mode>,
-    /// How long an answer takes.
+    /// The time until a response.
     delay: Mutex<Duration>,
     secret: AtomicU8,
     lookups: AtomicUsize,
@@ -38,7 +38,7 @@ pub(super) enum Mode {
     Panics,
     /// No tenant exists.
     Empty,
-    /// The verifier demands another issuer.
+    /// The verifier requires another issuer.
     MixedUp,
 }
 
@@ -65,7 +65,7 @@ impl Directory {
         self.0.secret.store(secret, Ordering::SeqCst);
     }
 
-    /// How many look-ups have begun since this was last called.
+    /// Returns how many lookups have begun since the last call.
     pub(super) fn lookups(&self) -> usize {
         self.0.lookups.swap(0, Ordering::SeqCst)
     }
@@ -85,7 +85,7 @@ impl Directory {
                 match mode {
                     Mode::Down => Err("the database is down"),
                     Mode::Hangs => std::future::pending().await,
-                    Mode::Panics => panic!("the resolver panics, as this test has it"),
+                    Mode::Panics => panic!("the resolver panics as part of this test"),
                     Mode::Empty => Ok(None),
                     Mode::MixedUp => Ok(Some(verifier(A, secret))),
                     Mode::Up if issuer.starts_with("https://tenant-") => Ok(Some(verifier(&issuer, secret))),
@@ -104,7 +104,7 @@ pub(super) fn resolved(resolver: IssuerResolver<Value>) -> Issuers<Value> {
     Issuers::default().resolver(resolver)
 }
 
-/// The refusal of a token, if it is told at once.
+/// Returns the rejection of a token, if the verdict is ready.
 fn at_once(issuers: &Issuers<Value>, token: &str) -> Option<Option<AuthErrorKind>> {
     match issuers.verify(token) {
         Verdict::Ready(result) => Some(result.err().map(|error| error.kind())),
@@ -166,7 +166,7 @@ async fn remembers_an_absent_issuer_for_a_minute() {
     assert_eq!(directory.lookups(), 1);
 }
 
-/// The first request for an issuer has a place of its own.
+/// The first request for each issuer has a reserved place.
 #[tokio::test(start_paused = true)]
 async fn waiting_requests_share_one_lookup_and_are_bounded() {
     for (mode, expected) in
@@ -184,7 +184,7 @@ async fn waiting_requests_share_one_lookup_and_are_bounded() {
             }
             tokio::task::yield_now().await;
             assert_eq!(at_once(&issuers, &token(TENANT, 9)), Some(Some(KeysUnavailable)), "one more");
-            // All clients go away. The look-up goes on, and others take their places.
+            // All clients leave. The lookup goes on, and others take their places.
             tasks.abort_all();
             while tasks.join_next().await.is_some() {}
         }
@@ -223,12 +223,12 @@ async fn request_waiting_for_keys_frees_its_place() {
         let error = answer.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), KeysUnavailable);
         let cause = std::error::Error::source(&error).unwrap().to_string();
-        // Each waited for its keys until the fetch ended, and none for a place.
+        // Each request waited for its keys until the fetch ended, and none waited for a place.
         assert!(!cause.contains("max_waiting"), "{cause}");
     }
 }
 
-/// Nobody who is busy waits for a renewal.
+/// A verifier in constant use is renewed without a wait.
 #[tokio::test(start_paused = true)]
 async fn renews_early_in_the_background() {
     let directory = Directory::new();
@@ -245,7 +245,7 @@ async fn renews_early_in_the_background() {
     assert!((7..=10).contains(&lookups), "{lookups} look-ups in an hour, of one in 7 to 9 minutes");
 }
 
-/// For as long as the resolver answers, no verifier is older than `max_age`, however seldom it is used.
+/// While the resolver answers, no verifier is older than `max_age`, however rarely it is used.
 #[tokio::test(start_paused = true)]
 async fn idle_verifier_is_renewed_before_use() {
     let directory = Directory::new();
@@ -271,7 +271,7 @@ async fn idle_verifier_is_renewed_before_use() {
     assert_eq!(at_once(&issuers, &new), Some(Some(UnknownKey)), "as of a moment ago");
 }
 
-/// With no room to wait, requests are served as in an outage.
+/// Without room to wait, requests are served as in an outage.
 #[tokio::test(start_paused = true)]
 async fn requests_waiting_for_renewal_are_bounded() {
     let directory = Directory::new();
@@ -297,7 +297,7 @@ async fn hanging_lookup_does_not_hold_requests_for_long() {
     assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
     assert_eq!(directory.lookups(), 1);
 
-    // The look-up is given up after five seconds.
+    // The lookup times out after five seconds.
     sleep(Duration::from_millis(3500)).await;
     directory.set(Mode::Up);
     let error = issuers.verify(&token).await.unwrap_err();
@@ -307,7 +307,7 @@ async fn hanging_lookup_does_not_hold_requests_for_long() {
     sleep(Duration::from_millis(500)).await;
     assert_eq!(refusal(&issuers, &token).await, None);
 
-    // A slow one is used by those who come again.
+    // A slow lookup serves requests that come later.
     let slow = super::token("https://tenant-slow", 9);
     directory.delay(Duration::from_secs(4));
     assert_eq!(refusal(&issuers, &slow).await, Some(KeysUnavailable));
@@ -315,7 +315,7 @@ async fn hanging_lookup_does_not_hold_requests_for_long() {
     assert_eq!(refusal(&issuers, &slow).await, None);
     assert_eq!(begun.elapsed(), Duration::from_secs(10));
 
-    // A renewal that hangs holds up those of the first two seconds.
+    // A hanging renewal delays requests during its first two seconds.
     directory.set(Mode::Hangs);
     sleep(HOUR).await;
     let begun = Instant::now();
@@ -328,14 +328,14 @@ async fn hanging_lookup_does_not_hold_requests_for_long() {
         assert_eq!(at_once(&issuers, &slow), Some(None), "after {:?}", begun.elapsed());
     }
 
-    // One that failed long ago is no reason not to wait.
+    // A renewal that failed long ago is waited for again.
     sleep(HOUR).await;
     directory.set(Mode::Empty);
     directory.delay(Duration::from_secs(1));
     assert_eq!(refusal(&issuers, &slow).await, Some(UnknownKey));
 }
 
-/// 24 hours are 144 times the age of a verifier.
+/// 24 hours are 144 times the maximum age of a verifier.
 #[tokio::test(start_paused = true)]
 async fn failed_renewals_end_at_the_outage_limit() {
     for mode in [Mode::Down, Mode::Hangs, Mode::Panics, Mode::MixedUp] {
@@ -361,7 +361,7 @@ async fn failed_renewals_end_at_the_outage_limit() {
     }
 }
 
-/// A failing database is not asked for each request.
+/// Requests do not reach a failing database.
 #[tokio::test(start_paused = true)]
 async fn retries_failed_renewals_every_ten_seconds() {
     let directory = Directory::new();
@@ -378,7 +378,7 @@ async fn retries_failed_renewals_every_ten_seconds() {
     let lookups = directory.lookups();
     assert!((6..=7).contains(&lookups), "{lookups} look-ups in a minute");
 
-    // Where nothing serves any more, the response says when the next look-up may begin.
+    // If no verifier is left, the response says when the next lookup may begin.
     let issuers = resolved(directory.resolver().outage_limit(MINUTE));
     directory.set(Mode::Up);
     assert_eq!(refusal(&issuers, &token).await, None);
@@ -394,7 +394,7 @@ async fn retries_failed_renewals_every_ten_seconds() {
     assert_eq!(refusal(&issuers, &token).await, None);
 }
 
-/// Otherwise anyone could keep a replaced secret in use, by ending the requests that ask for the new one.
+/// Otherwise a client could keep a replaced secret in use by cancelling the requests that renew it.
 #[tokio::test(start_paused = true)]
 async fn leaving_clients_do_not_stop_a_renewal() {
     let directory = Directory::new();
@@ -463,7 +463,7 @@ async fn remembers_no_more_than_max_entries() {
     for n in 0..5 {
         assert_eq!(refusal(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
     }
-    // Those that do not exist evict none that do.
+    // Unknown issuers evict no known ones.
     for n in 0..500 {
         assert_eq!(refusal(&issuers, &token(&format!("https://x-{n}"), 9)).await, Some(UnknownKey));
     }
@@ -478,7 +478,7 @@ async fn remembers_no_more_than_max_entries() {
     assert!(lookups >= 190 - 5, "no more than ten are remembered: {lookups}");
 }
 
-/// By a look-up that began before the removal.
+/// A lookup in flight began before the removal.
 #[tokio::test(start_paused = true)]
 async fn removed_issuer_does_not_come_back() {
     for (name, is_known, mode) in [
@@ -499,7 +499,7 @@ async fn removed_issuer_does_not_come_back() {
         let waiting = tokio::spawn(issuers.verify(&old).into_future());
         tokio::task::yield_now().await;
 
-        // The old secret is in the wrong hands.
+        // The old secret is compromised.
         directory.secret(8);
         directory.set(Mode::Up);
         directory.delay(Duration::from_millis(100));
@@ -511,7 +511,7 @@ async fn removed_issuer_does_not_come_back() {
     }
 }
 
-/// What a good signature proves is told as ever.
+/// A good signature is proof of the issuer, so the reason is given as usual.
 #[tokio::test(start_paused = true)]
 async fn signed_token_is_rejected_with_the_reason() {
     let issuers = Directory::new().issuers();
@@ -533,7 +533,7 @@ fn does_not_panic_without_a_runtime() {
     assert_eq!(run(Box::pin(refusal(&issuers, &token))), None);
     assert_eq!(at_once(&issuers, &token), Some(None), "it is known");
 
-    // A look-up ends with its runtime, and another one begins in the next.
+    // A lookup ends with its runtime, and another one begins in the next.
     let other = super::token("https://tenant-2", 9);
     directory.set(Mode::Hangs);
     let is_begun = AtomicBool::new(false);
@@ -548,7 +548,7 @@ fn does_not_panic_without_a_runtime() {
     assert_eq!(run(Box::pin(refusal(&issuers, &other))), None);
 }
 
-/// Keys whose drop removes an issuer, as an application's own clean-up may.
+/// Keys whose drop removes an issuer, as an application's cleanup may do.
 struct RemovesOnDrop(KeySet, Arc<std::sync::OnceLock<Issuers<Value>>>, String);
 
 impl tower_jwt_auth::keys::KeySource for RemovesOnDrop {
@@ -565,7 +565,7 @@ impl Drop for RemovesOnDrop {
     }
 }
 
-/// An error of the resolver, or of a store, whose drop does the same.
+/// An error of the resolver or a store, whose drop removes an issuer too.
 struct ErrorRemovesOnDrop(RemovesOnDrop);
 
 impl std::fmt::Debug for ErrorRemovesOnDrop {
@@ -582,7 +582,7 @@ impl std::fmt::Display for ErrorRemovesOnDrop {
 
 impl std::error::Error for ErrorRemovesOnDrop {}
 
-/// Issuers that remember one tenant, whose verifiers call back when they are dropped.
+/// Returns issuers that remember one tenant and whose verifiers call back when dropped.
 fn calling_back(mode: &Arc<Mutex<Mode>>) -> Issuers<Value> {
     let cell = Arc::new(std::sync::OnceLock::new());
     let (issuers, mode) = (Arc::clone(&cell), Arc::clone(mode));
@@ -607,7 +607,7 @@ fn calling_back(mode: &Arc<Mutex<Mode>>) -> Issuers<Value> {
 
 #[test]
 fn dropped_verifiers_and_errors_may_remove_issuers() {
-    // In each step all is dropped that the one before has left.
+    // Each step drops everything that the previous one has left.
     for (name, first, second) in [
         ("evicted", (TENANT, Mode::Up), ("https://tenant-2.example.com", Mode::Up)),
         ("renewed", (TENANT, Mode::Up), (TENANT, Mode::Up)),
@@ -622,7 +622,7 @@ fn dropped_verifiers_and_errors_may_remove_issuers() {
             for (issuer, is) in [first, second, second, first] {
                 *mode.lock().unwrap() = is;
                 let _ = refusal(&issuers, &token(issuer, 9)).await;
-                // All are due to be renewed.
+                // All verifiers are due for renewal.
                 sleep(2 * MINUTE).await;
                 let _ = refusal(&issuers, &token(issuer, 9)).await;
                 sleep(Duration::from_secs(40)).await;
@@ -641,7 +641,7 @@ fn removed_and_replaced_verifiers_may_remove_issuers() {
         assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
         assert!(issuers.remove(TENANT));
 
-        // Those that are added, too.
+        // Added verifiers too.
         let cell = Arc::new(std::sync::OnceLock::from(issuers.clone()));
         let keys = || KeySet::hmac(Algorithm::HS256, secret::<32>(9)).unwrap();
         let added = || JwtVerifier::new(RemovesOnDrop(keys(), Arc::clone(&cell), B.to_owned())).issuer(A);
@@ -651,7 +651,7 @@ fn removed_and_replaced_verifiers_may_remove_issuers() {
     });
 }
 
-/// Counts how many of its kind exist.
+/// Counts its instances.
 struct Counted;
 
 static COUNTED: AtomicUsize = AtomicUsize::new(0);

@@ -1,4 +1,4 @@
-//! What strangers can cause who name issuers that they have invented, and what they can find out.
+//! Clients that invent issuers: the work they can cause, and what they can find out.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,13 +13,13 @@ use tower_jwt_auth::{AuthError, Credential, JwtAuthLayer, Verdict, Verify};
 use super::resolver::{Directory, Mode, TENANT, resolved};
 use super::*;
 
-/// A token that nobody has signed.
+/// Returns a token without a valid signature.
 fn unsigned(issuer: &str) -> String {
     let claims = claims_but("iss", json!(issuer)).to_string();
     format!("{}.{}.{}", base64url(r#"{"alg":"HS256"}"#), base64url(claims), base64url([0; 32]))
 }
 
-/// Asks for so many issuers at once, each invented, and returns the requests that wait.
+/// Sends requests for this many invented issuers at once, and returns those that wait.
 fn invent(issuers: &Issuers<Value>, strangers: usize) -> Vec<Verdict<Value>> {
     static INVENTED: AtomicUsize = AtomicUsize::new(0);
     let name = || format!("https://invented-{}.example.com", INVENTED.fetch_add(1, Ordering::SeqCst));
@@ -27,12 +27,12 @@ fn invent(issuers: &Issuers<Value>, strangers: usize) -> Vec<Verdict<Value>> {
     verdicts.filter(|verdict| matches!(verdict, Verdict::Pending(_))).collect()
 }
 
-/// A good token of each of so many tenants.
+/// Returns a good token for each of this many tenants.
 fn tokens(tenants: usize) -> Vec<String> {
     (0..tenants).map(|n| token(&format!("https://tenant-{n}.example.com"), 9)).collect()
 }
 
-/// Asks with each token at once. Returns how many were refused, and the time it took.
+/// Verifies all tokens at once. Returns how many were rejected, and the time it took.
 async fn ask_tenants(issuers: &Issuers<Value>, tokens: &[String]) -> (usize, Duration) {
     let begun = Instant::now();
     let mut waiting = JoinSet::new();
@@ -65,7 +65,7 @@ async fn lookups_of_unknown_issuers_are_rate_limited() {
     let lookups = directory.lookups();
     assert!((200 * 20..=200 * 23).contains(&lookups), "{lookups} in 20 s");
 
-    // Over the rate, the response says when to ask again.
+    // Over the rate, the response says when to retry.
     drop(invent(&issuers, 1000));
     let error = invent_one(&issuers).await.unwrap_err();
     assert_eq!(error.kind(), KeysUnavailable);
@@ -114,7 +114,7 @@ async fn unknown_issuers_do_not_starve_new_tenants() {
     }
 }
 
-/// Strangers who ask again as soon as they are answered.
+/// These clients ask again as soon as they get a response.
 #[tokio::test(start_paused = true)]
 async fn filtered_issuers_do_not_delay_new_tenants() {
     let directory = Directory::new();
@@ -127,7 +127,7 @@ async fn filtered_issuers_do_not_delay_new_tenants() {
     assert_eq!(directory.lookups(), 200);
 }
 
-/// Many requests for one invented issuer take the places of those who join, and of nobody else.
+/// Many requests for one invented issuer use only the places of those who join a lookup.
 #[tokio::test(start_paused = true)]
 async fn crowd_for_one_issuer_leaves_first_places_free() {
     let directory = Directory::new();
@@ -139,7 +139,7 @@ async fn crowd_for_one_issuer_leaves_first_places_free() {
     assert_eq!(ask_tenants(&issuers, &tokens(100)).await, (0, Duration::from_millis(200)));
 }
 
-/// In a flood that never ends, new tenants come in by and by: those that have been looked up are known.
+/// During an endless flood, new tenants are admitted over time: once looked up, they are known.
 #[tokio::test(start_paused = true)]
 async fn admits_new_tenants_during_a_flood() {
     let directory = Directory::new();
@@ -149,7 +149,7 @@ async fn admits_new_tenants_during_a_flood() {
     let tenants = tokens(20);
     let is_known = |token: &String| matches!(issuers.verify(token), Verdict::Ready(Ok(_)));
     for round in 0..1000 {
-        // Twenty times as many strangers as are looked up, and tenants that are the first in one round of ten.
+        // Twenty times as many invented issuers as lookups. Tenants come first in one round of ten.
         drop(invent(&issuers, if round % 10 == 0 { 0 } else { 40 }));
         if tenants.iter().filter(|token| is_known(token)).count() == tenants.len() {
             return;
@@ -157,7 +157,7 @@ async fn admits_new_tenants_during_a_flood() {
         drop(invent(&issuers, 40));
         sleep(Duration::from_millis(10)).await;
     }
-    panic!("not all tenants are known after ten seconds");
+    panic!("some tenants are unknown after ten seconds");
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,7 +180,7 @@ async fn all_tenants_return_soon_after_a_restart() {
     }
 }
 
-/// An outage at the start does not use up what the tenants need when it is over.
+/// An outage at the start does not use up the lookups that the tenants need afterwards.
 #[tokio::test(start_paused = true)]
 async fn all_tenants_return_after_an_outage_at_start() {
     let directory = Directory::new();
@@ -199,7 +199,7 @@ async fn all_tenants_return_after_an_outage_at_start() {
     assert!(begun.elapsed() <= Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
-/// Everything that a client sees of a refusal.
+/// Returns all parts of a rejection that a client sees.
 fn seen(response: &Response<String>) -> String {
     format!("{:?} {:?} {}", response.status(), response.headers(), response.body())
 }
@@ -283,7 +283,7 @@ async fn rejections_do_not_disclose_issuers() {
         }
     }
 
-    // While look-ups fail, or are over the rate, issuers that are unknown are all the same.
+    // If lookups fail or exceed the rate, all unknown issuers look the same.
     directory.set(Mode::Down);
     let mut answers = Vec::new();
     for issuer in ["https://tenant-new.example.com", "https://nobody-new.example.com"] {
@@ -292,7 +292,7 @@ async fn rejections_do_not_disclose_issuers() {
     assert_eq!(answers[0], answers[1]);
     assert!(answers[0].starts_with("503 "), "{}", answers[0]);
 
-    // The cause is for logs.
+    // The cause is only for logs.
     let cause = |error: AuthError| std::error::Error::source(&error).unwrap().to_string();
     let error = issuers.verify(&token(TENANT, 7)).await.unwrap_err();
     assert_eq!(cause(error), "the signature of the token is not valid");
@@ -301,7 +301,7 @@ async fn rejections_do_not_disclose_issuers() {
     let error = issuers.verify(&token("https://filtered.example.com", 7)).await.unwrap_err();
     assert_eq!(cause(error), "IssuerResolver::filter rejected the issuer");
 
-    // Of what is broken whatever the issuer, the client is told the reason.
+    // If a token is broken for every issuer, the client gets the reason.
     for (name, token, expected) in [
         ("no issuer", sign(&claims_but("iss", Value::Null), 9), WrongIssuer),
         ("two issuers", sign(&claims_but("iss", json!([TENANT, A])), 9), InvalidClaims),
@@ -315,7 +315,7 @@ fn layer(issuers: &Issuers<Value>) -> JwtAuthLayer<Issuers<Value>> {
     JwtAuthLayer::new(issuers.clone())
 }
 
-/// What one good token can cause is no more than what a stranger can.
+/// One good token can cause no more work than an unknown client can.
 #[tokio::test(start_paused = true)]
 async fn good_token_costs_no_lookups() {
     let directory = Directory::new();
@@ -327,7 +327,7 @@ async fn good_token_costs_no_lookups() {
     assert_eq!(directory.lookups(), 1);
 }
 
-/// A verifier that says more than a signature has proven.
+/// A verifier that discloses more than a signature has proven.
 struct Talkative;
 
 impl Verify for Talkative {

@@ -9,7 +9,7 @@ use crate::support::{NOW, at, refusal, supported};
 
 const UNSUPPORTED: Option<AuthErrorKind> = Some(AuthErrorKind::UnsupportedAlgorithm);
 
-/// One key for each algorithm, of that name.
+/// Returns a key for each algorithm, with the algorithm's name as `kid`.
 fn all_keys() -> KeySet {
     let named = |algorithm: Algorithm| jwk_with(algorithm, json!({"kid": algorithm}));
     read_set(set_of(&supported().map(named).collect::<Vec<_>>())).unwrap()
@@ -44,7 +44,7 @@ async fn accepts_each_algorithm_unless_restricted() {
 #[tokio::test]
 async fn restricts_tokens_with_a_remembered_header() {
     let usual = verifier();
-    // They share the keys, and what those know of headers.
+    // Both share their keys, which remember headers.
     let restricted = usual.clone().algorithms([Algorithm::RS256]);
     let token = named_token(Algorithm::HS256);
     for _ in 0..2 {

@@ -1,4 +1,5 @@
-//! The causes of refusals that lie in the token's form, in its header, in keys or in settings: for the log, not for the client.
+//! Causes of rejections that concern the token's form, its header, keys or settings. They are for the log,
+//! not for the client.
 
 use std::error::Error;
 
@@ -17,13 +18,13 @@ fn verifier(keys: &[Value]) -> JwtVerifier<Value> {
     JwtVerifier::new(read_set(set_of(keys)).unwrap()).clock(|| at(NOW))
 }
 
-/// The kind and the cause of a refusal.
+/// Returns the kind and the cause of a rejection.
 async fn cause(verifier: &impl Verify<Claims = Value>, token: &str) -> (AuthErrorKind, String) {
     let error = verifier.verify(token.into()).await.err().unwrap_or_else(|| panic!("accepted: {token}"));
     (error.kind(), error.source().map(ToString::to_string).unwrap_or_default())
 }
 
-/// A token with this header, signed for an algorithm of the fixtures.
+/// Returns a token with this header, signed with a key of the fixtures.
 fn with_header(algorithm: Algorithm, header: &Value) -> String {
     let claims = base64url(json!({"exp": NOW + 300}).to_string());
     let signed = format!("{}.{claims}", base64url(header.to_string()));
@@ -272,7 +273,7 @@ async fn cause_names_other_token_forms() {
     let issuers = Issuers::new([verifier.clone().issuer("https://id.example.com")]).unwrap();
     for (name, token, kind, expected) in rows {
         assert_eq!(cause(&verifier, &token).await, (kind, expected.to_owned()), "{name}");
-        // Those that no issuer can be read of.
+        // No issuer can be read from these.
         if token.split('.').count() != 3 {
             assert_eq!(cause(&issuers, &token).await, (kind, expected.to_owned()), "{name}, several issuers");
         }

@@ -222,7 +222,7 @@ fn key_type_must_match_algorithm() {
         (Algorithm::ES256, "p521.public.pem", "a P-521 key"),
         (Algorithm::ES512, "p384.public.pem", "a P-384 key"),
         (Algorithm::ES256, "secp256k1.public.pem", other_curve),
-        // With the numbers of the curve in place of its name, which anyone could choose.
+        // With explicit curve parameters in place of the curve's name, which an attacker could choose.
         (Algorithm::ES256, "p256-explicit.public.pem", other_curve),
         (Algorithm::EdDSA, "x25519.public.pem", other_sort),
     ] {
@@ -248,7 +248,7 @@ fn points_must_be_whole_and_on_their_curve() {
     assert_error("off the curve", Key::der(Algorithm::ES256, off), numbers);
 
     let length = "the key cannot be read: the point is not uncompressed, or not of its curve's length";
-    // As `openssl ec -conv_form compressed` writes it: 33 bytes of bit string in place of 65.
+    // `openssl ec -conv_form compressed` writes 33 bytes of bit string in place of 65.
     let whole = der(&fixture("p256.public.pem"));
     let compressed = [&[0x30, 0x39], &whole[2..23], &[0x03, 0x22, 0x00, 0x02], &whole[27..59]].concat();
     assert_error("compressed", Key::der(Algorithm::ES256, compressed), length);

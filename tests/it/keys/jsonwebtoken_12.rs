@@ -1,4 +1,4 @@
-//! Conversions from and to the types of jsonwebtoken.
+//! Conversions to and from the types of jsonwebtoken.
 
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! JSON Web Keys, one by one.
+//! Single JSON Web Keys.
 
 use serde_json::{Value, json};
 use tower_jwt_auth::keys::JwksRules;

@@ -1,4 +1,4 @@
-//! Sets of JSON Web Keys, and keys that are replaced.
+//! Sets of JSON Web Keys, and replaced keys.
 
 use std::path::{Path, PathBuf};
 use std::{fs, process};
@@ -10,7 +10,7 @@ use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind, JwtVerifier, Key
 use super::{assert_error, fixture, jwk_of, jwk_with, read_set, refused, set_of, token};
 use crate::support::{NOW, at, base64url, refusal};
 
-/// A good key, of the name `good`.
+/// Returns a good key with the `kid` `good`.
 fn good() -> Value {
     jwk_with(Algorithm::ES256, json!({"kid": "good"}))
 }
@@ -191,14 +191,14 @@ async fn replaces_keys_while_in_use() {
     store.clone().replace(pem(Algorithm::EdDSA, "ed25519.public.pem"));
     assert_eq!(refused(store.clone(), &old).await, Some(AuthErrorKind::UnknownKey));
     assert_eq!(refused(store.clone(), &new).await, None);
-    // Who is in the middle of a token keeps what there was at its beginning.
+    // A guard taken earlier keeps the old keys.
     assert_eq!(format!("{:?}", *held), format!("{:?}", pem(Algorithm::ES256, "p256.public.pem")));
 
     assert!(matches!(store.refresh(KeyLookup::missing(None)), Refresh::Unchanged));
     assert_eq!(store.issuer(), KeyIssuer::Any);
 }
 
-/// A source of which nothing more is known than its keys.
+/// A key source that implements only the required method.
 struct Own(std::sync::Arc<KeySet>);
 
 impl Own {
@@ -273,7 +273,7 @@ fn unreadable_file_error_has_a_source() {
     assert!(source.starts_with("No such file or directory"), "{source}");
 }
 
-/// A file of this process, in the folder for such, that goes when the test ends.
+/// A file for this process in the temporary folder. Dropping it deletes the file.
 struct TempFile(PathBuf);
 
 impl TempFile {

@@ -1,4 +1,4 @@
-//! Which keys a token is tried against.
+//! Which keys are tried for a token.
 
 use jsonwebtoken::EncodingKey;
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ async fn compares_kid_exactly() {
         ("", Some(""), None),
         ("", Some("Key-1"), UNKNOWN),
         ("", None, None),
-        // One letter, and a letter with an accent behind it.
+        // A precomposed letter, and the same letter with a combining accent.
         ("cl\u{e9}", Some("cl\u{e9}"), None),
         ("cl\u{e9}", Some("cle\u{301}"), UNKNOWN),
         ("\"\\\n", Some("\"\\\n"), None),
@@ -132,7 +132,7 @@ async fn header_never_decides_how_a_key_is_used() {
     let named = read_set(set_of(std::slice::from_ref(&jwk))).unwrap();
     let open = jwk_with(Algorithm::RS256, json!({"kid": "k1", "alg": null}));
     let open = read_set(set_of(std::slice::from_ref(&open))).unwrap();
-    // All that one might take for a secret where only the public key is known.
+    // Every text that could serve as a secret if only the public key is known.
     for secret in [
         pem.clone().into_bytes(),
         pem.trim_end().as_bytes().to_vec(),
@@ -141,7 +141,7 @@ async fn header_never_decides_how_a_key_is_used() {
         decode(&jwk["n"]),
         jwk["n"].as_str().unwrap().as_bytes().to_vec(),
         jwk.to_string().into_bytes(),
-        // HMAC pads with zeros, so this is also the empty secret, which jsonwebtoken refuses.
+        // HMAC pads with zeros, so this is also the empty secret, which jsonwebtoken rejects.
         vec![0],
     ] {
         let secret = EncodingKey::from_secret(&secret).unwrap();
@@ -210,7 +210,7 @@ async fn key_with_the_exact_kid_is_tried_first() {
     );
 }
 
-/// A key remembers the header of the first token it has signed; nothing may change by it.
+/// A key remembers the header of the first token that it verifies. This must not change any verdict.
 #[tokio::test]
 async fn repeated_header_is_read_the_same() {
     let named = |number: u8| Key::hmac(Algorithm::HS256, secret::<32>(number)).unwrap().with_kid("k1");

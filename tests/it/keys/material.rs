@@ -1,4 +1,4 @@
-//! Secrets that are too weak, and keys that are given as secrets.
+//! Weak secrets, and keys given as secrets.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -10,7 +10,7 @@ use tower_jwt_auth::{Algorithm, Key, KeySet};
 use super::{SECRET, assert_error, der, fixture, jwk_of, read_jwk, set_of};
 use crate::support::base64url;
 
-/// Gives a secret to everything that takes one.
+/// Passes a secret to every constructor that takes one.
 #[track_caller]
 fn assert_refused(name: &str, secret: &[u8], expected: &str) {
     let jwk = json!({"kty": "oct", "alg": "HS256", "k": base64url(secret)}).to_string();
@@ -151,7 +151,7 @@ fn generated_secrets_are_accepted() {
     }
 }
 
-/// Text in UTF-16.
+/// Encodes text as UTF-16.
 fn utf16(text: &str, bytes_of: fn(u16) -> [u8; 2]) -> Vec<u8> {
     text.encode_utf16().flat_map(bytes_of).collect()
 }
@@ -165,7 +165,7 @@ fn wrapped(text: &str, width: usize, line_end: &str) -> String {
     lines.join(line_end)
 }
 
-/// The bytes themselves and every usual way to write them down.
+/// Returns the bytes in every usual encoding.
 fn encodings(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let base64 = STANDARD.encode(bytes);
     let mut texts = vec![
@@ -215,7 +215,7 @@ fn percent_encoding(text: &str) -> String {
         .collect()
 }
 
-/// A key of OpenSSH: parts with their lengths in front (RFC 4253, section 6.6).
+/// Encodes an OpenSSH key: parts with length prefixes (RFC 4253, section 6.6).
 fn ssh_key(parts: &[&[u8]]) -> Vec<u8> {
     parts
         .iter()

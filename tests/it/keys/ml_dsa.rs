@@ -1,4 +1,4 @@
-//! Keys of ML-DSA, which are longer than others and of which only one back end knows.
+//! ML-DSA keys. They are longer than others, and only one back end supports them.
 
 use serde_json::{Value, json};
 use tower_jwt_auth::{Algorithm, Key};
@@ -90,7 +90,7 @@ fn rejects_other_jwks() {
     }
 }
 
-/// A `d` is private in other types only.
+/// `d` is a private member only in other key types.
 #[cfg(feature = "aws-lc-rs")]
 #[test]
 fn ignores_members_of_other_types() {

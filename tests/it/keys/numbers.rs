@@ -1,4 +1,4 @@
-//! The numbers in a JSON Web Key.
+//! The numbers of JSON Web Keys.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -22,7 +22,7 @@ fn numbers_must_be_canonical_base64url() {
         let good = jwk_of(algorithm);
         let text = good[member].as_str().unwrap();
         let bytes = decode(&good[member]);
-        // The last of two characters has four bits to spare, which must be zero.
+        // The last of two characters has four spare bits, which must be zero.
         let spare_bits = format!("{}AB", &text[..text.len() / 4 * 4]);
         for (name, value) in [
             ("missing", Value::Null),
@@ -178,7 +178,7 @@ fn rejects_keys_that_anyone_can_sign_for() {
             "the key cannot be read: anyone can sign for this Ed25519 key: its point is of small order";
         assert_error(name, Key::jwk(jwk), expected);
     }
-    // One in 128 keys ends like those.
+    // One in 128 good keys ends like those.
     let good = r#"{"kty":"OKP","crv":"Ed25519","x":"lTlNrMOs0VpZOeS8CGpuDq1a1bgvfp63sqqm_f78nP8"}"#;
     assert!(Key::jwk(good).is_ok());
 }

@@ -1,4 +1,4 @@
-//! Sets as providers write them, and the rules that a set is read by.
+//! Sets as providers write them, and the rules for reading a set.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use crate::support::{base64url, for_oracle};
 const SYMMETRIC: &str =
     "the JWK cannot be used: it is a symmetric key, which JwksRules::allow_symmetric_keys would accept";
 
-/// A key with these members before those of a good one of the name `k1`.
+/// Returns a good key named `k1` with these members inserted first.
 fn with(members: &str) -> String {
     let good = jwk_with(Algorithm::ES256, json!({"kid": "k1"})).to_string();
     format!("{{{members},{}", &good[1..])
@@ -110,7 +110,7 @@ async fn unreadable_member_spoils_only_its_key() {
 async fn non_utf8_byte_spoils_only_its_key() {
     let good = jwk_with(Algorithm::EdDSA, json!({"kid": "good"})).to_string();
     let set = format!(r#"{{"note":"?","keys":[{},{good}]}}"#, with(r#""note":"?""#));
-    // Alone, after a backslash, and as part of a character.
+    // A single byte, one after a backslash, and an incomplete character.
     for bytes in [&b"J\xf6rg"[..], b"\\\xff", b"\xe2\x82"] {
         let set = set.as_bytes().split(|byte| *byte == b'?').collect::<Vec<_>>().join(bytes);
         let keys = KeySet::jwks(set).unwrap_or_else(|error| panic!("{bytes:?}: {error}"));
@@ -186,7 +186,7 @@ async fn single_symmetric_jwk_must_be_allowed() {
     assert_error("parsed", Key::try_from(&secret), SYMMETRIC);
     let key = Key::jwk_with(secret.to_string(), &JwksRules::new().allow_symmetric_keys()).unwrap();
     assert_eq!(refused(KeySet::from(key), &token(Algorithm::HS512, Some("any"))).await, None);
-    // The same secret, given as one.
+    // The same secret, given directly.
     let key = Key::hmac(Algorithm::HS512, SECRET).unwrap();
     assert_eq!(refused(KeySet::from(key), &token(Algorithm::HS512, None)).await, None);
 }

@@ -1,4 +1,4 @@
-//! Two sources of keys for one issuer.
+//! Two key sources for one issuer.
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -28,7 +28,7 @@ async fn uses_keys_of_both_sources() {
     assert!(at_once(verifier.verify(&token("b"))).is_ok());
     assert_eq!((first.requests(), second.requests()), (1, 1));
 
-    // A rotation of either is found, and both are asked for an unknown key.
+    // A rotation of either source is found, and an unknown key is looked up at both.
     second.serve(&["b", "c"]);
     assert_eq!(refusal(&verifier, "c").await, None);
     first.serve(&["d"]);
@@ -36,7 +36,7 @@ async fn uses_keys_of_both_sources() {
     assert_eq!((first.requests(), second.requests()), (3, 3));
     assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
 
-    // Three of them, one of which is local.
+    // Three sources, one of which is local.
     let local = KeySet::from(Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("local"));
     let verifier = verifier.add_keys(local).unwrap();
     let header = jsonwebtoken::Header { kid: Some("local".into()), ..Default::default() };
@@ -59,7 +59,7 @@ async fn source_outage_does_not_affect_the_other() {
         second.serve(&["c"]);
         assert_eq!(refusal(&verifier, "c").await, None);
         assert_eq!(start.elapsed(), seconds(0), "hangs: {hangs}");
-        // Nobody knows what the other one has.
+        // The hanging source may have this key.
         assert_eq!(refusal(&verifier, "x").await, Some(KeysUnavailable), "hangs: {hangs}");
 
         first.serve(&["a"]);
@@ -72,7 +72,7 @@ async fn source_outage_does_not_affect_the_other() {
 #[tokio::test(start_paused = true)]
 async fn hanging_source_does_not_delay_replaced_keys() {
     for kid in [Some("same"), None] {
-        // While the other source has keys fetched, and after that.
+        // During a fetch of the other source, and after it.
         for (hanging, tenths) in (0..16).map(|number| (number % 2, 5 * number as u64)) {
             let [(old, old_token), (new, new_token)] = old_and_new(kid);
             let providers = [Provider::new(), Provider::new()];
@@ -138,11 +138,11 @@ async fn rejects_sources_of_two_issuers() {
         "issuer mismatch: the added keys are from `https://b.example.com`, but the verifier expects \
          `https://id.example.com`; use Issuers, with a verifier for each"
     );
-    // Whichever names the issuer, tokens need it.
+    // Either source may name the issuer, and tokens need it.
     for verifier in [
         new(JwtVerifier::new(local())).add_keys(discovered("https://b.example.com")).unwrap(),
         new(JwtVerifier::new(discovered("https://b.example.com"))).add_keys(local()).unwrap(),
-        // With none, nothing passes before it is said which.
+        // If neither does, every token is rejected until the verifier names one.
         new(JwtVerifier::new(local())).add_keys(bare()).unwrap(),
         new(JwtVerifier::new(bare())).add_keys(local()).unwrap(),
     ] {

@@ -1,4 +1,4 @@
-//! Where keys are looked for, and whose they are.
+//! Discovery: where keys are looked for, and which issuer they belong to.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn metadata(issuer: &str, keys: &str) -> Vec<u8> {
     json!({"issuer": issuer, "jwks_uri": keys, "token_endpoint": 7}).to_string().into()
 }
 
-/// A provider that has metadata in one place only.
+/// Returns a provider with metadata at one location only.
 fn provider_at(place: &'static str, issuer: &'static str, keys: &'static str) -> Provider {
     let provider = Provider::new();
     provider.answer(move |request| {
@@ -49,7 +49,7 @@ async fn metadata_sets_key_url_and_required_issuer() {
     let other = verifier.clone().issuer("https://other.example.com");
     assert_eq!(refusal(&other, "a").await, Some(WrongIssuer));
 
-    // The keys move, and the old address goes on as before. Both mark their first version in the same way.
+    // The keys move, and the old URL keeps responding. Both use the same ETag for their first version.
     let moved = |to: &'static str| {
         move |request: &http::Request<Vec<u8>>| {
             let mut response = Response::new(Vec::new());
@@ -191,7 +191,7 @@ fn rejects_urls_that_may_not_be_fetched() {
     assert!(RemoteKeys::jwks_with("https://id.example.com/keys?tenant=1", Provider::new()).is_ok());
     assert!(RemoteKeys::discover_with("http://localhost:8080", Provider::new()).is_ok());
 
-    /// Behind a proxy on this machine that has the TLS, say.
+    /// For example a proxy on this machine that terminates TLS.
     struct Guarded(Provider);
 
     impl HttpClient for Guarded {

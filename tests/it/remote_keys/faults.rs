@@ -1,4 +1,4 @@
-//! The same with a real client and a real server on this machine, which answers in every way that a server should not.
+//! Key fetching with a real client, and a real server on this machine that responds in every wrong way.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,10 +18,10 @@ use tower_jwt_auth::{Algorithm, ConfigErrorKind};
 use super::{jwks, refusal, verifier};
 use crate::keys::{fixture, jwk_with, set_of};
 
-/// How a server answers: what it sends, bit by bit, with a pause before each; then it closes the connection.
+/// A response: the bytes to send, with a pause before each part. The server then closes the connection.
 type Script = Vec<(Duration, Vec<u8>)>;
 
-/// A server that goes by a script, which can be changed, and counts the requests it has had.
+/// A server that follows a script, which tests can change. It counts its requests.
 struct Server {
     address: String,
     script: Arc<Mutex<(Script, usize)>>,
@@ -90,12 +90,12 @@ async fn play(stream: &mut (impl AsyncWrite + Unpin), script: &Mutex<(Script, us
     let _ = stream.shutdown().await;
 }
 
-/// It trusts a certificate of its own besides the operating system's, of which there may be none here.
+/// Trusts a test certificate in addition to the system's, which may be missing here.
 fn client() -> HttpsClient {
     HttpsClient::new().add_root_certificates(fixture("tls-ca.pem")).unwrap()
 }
 
-/// As `localhost`.
+/// With a certificate for `localhost`.
 fn tls() -> TlsAcceptor {
     let certificates: Vec<_> = ["tls-localhost.pem"]
         .map(|name| CertificateDer::from_pem_slice(fixture(name).as_bytes()).unwrap())
@@ -117,7 +117,7 @@ fn ok(body: &str) -> Script {
     http("200 OK", "content-type: application/json\r\n", body)
 }
 
-/// In the format of RFC 1952, with nothing made smaller.
+/// Encodes bytes in the format of RFC 1952, without compression.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let crc = bytes.iter().fold(!0_u32, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
@@ -128,7 +128,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     [&head, &*lens, bytes, &(!crc).to_le_bytes(), &u32::from(len).to_le_bytes()].concat()
 }
 
-/// One byte every ten milliseconds: each of them in time, all of them together not.
+/// Sends one byte every ten milliseconds: each arrives in time, all of them together do not.
 fn drip(script: Script) -> Script {
     let bytes = script.into_iter().flat_map(|(_, bytes)| bytes);
     bytes.map(|byte| (Duration::from_millis(10), vec![byte])).collect()
@@ -142,7 +142,8 @@ async fn server_faults_neither_drop_keys_nor_stall_requests() {
         let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
         format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{}", chunk.repeat(chunks))
     };
-    // A megabyte of zeros, compressed to a kilobyte: what is behind the header does not matter, since nobody unpacks it.
+    // A megabyte of zeros in a kilobyte. The content after the header does not matter, because nothing is
+    // decompressed.
     let bomb = [
         b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 20\r\n\r\n\x1f\x8b\x08",
         &[0; 17][..],
@@ -182,24 +183,24 @@ async fn server_faults_neither_drop_keys_nor_stall_requests() {
         ),
         ("10,000 keys", ok(&set_of(&many)), refused),
         ("empty set", ok(r#"{"keys":[]}"#), refused),
-        // The body decides: keys that are published as a file often have no better type.
+        // The body decides: files are often served with a wrong type.
         ("wrong content type", http("200 OK", "content-type: text/html\r\n", &jwks(&["a", "b"])), None),
         ("duplicate kid", ok(&jwks(&["a", "a", "b", "b"])), None),
         ("no such key", ok(&jwks(&["a"])), Some(UnknownKey)),
     ] {
         let server = Server::start(ok(&jwks(&["a"]))).await;
-        // Short only for a server that takes its time: on a busy machine the others may need more.
+        // A short limit only for slow responses: on a busy machine the others may need more time.
         let takes_its_time = script.iter().any(|(pause, _)| !pause.is_zero());
         let ample = Duration::from_secs(20);
         let limit = if takes_its_time { Duration::from_millis(200) } else { ample };
         let keys = server.keys().cooldown(Duration::ZERO).fetch_timeout(limit).wait_timeout(ample);
         let verifier = verifier(&keys);
-        // It may take more than one attempt.
+        // This may take more than one attempt.
         keys.ready().await.unwrap();
         server.play(script);
         let (start, before) = (Instant::now(), server.requests());
         assert_eq!(refusal(&verifier, "b").await, expected, "{name}");
-        // Less than an attempt takes with the limit that is the default.
+        // Less time than the default limit of an attempt.
         assert!(start.elapsed() < Duration::from_secs(4), "{name}: {:?}", start.elapsed());
         assert_eq!(server.requests(), before + 1, "{name}");
         assert_eq!(refusal(&verifier, "a").await, None, "{name}");
@@ -211,7 +212,7 @@ async fn server_faults_neither_drop_keys_nor_stall_requests() {
 async fn finds_keys_by_discovery_over_http() {
     let server = Server::start(Vec::new()).await;
     let metadata = json!({"issuer": server.address, "jwks_uri": format!("{}/jwks.json", server.address)});
-    // One script serves both requests: what is no metadata is no key set, either.
+    // One script serves both requests: metadata is not a key set, and vice versa.
     let mut both = metadata;
     both["keys"] = json!([jwk_with(Algorithm::EdDSA, json!({"kid": "a"}))]);
     server.play(ok(&both.to_string()));
@@ -248,7 +249,7 @@ async fn added_certificates_keep_earlier_settings() {
     assert_eq!(*asked.lock().unwrap(), ["CONNECT id.example.com:443 HTTP/1.1"]);
 }
 
-/// A client for other requests than those of `RemoteKeys`.
+/// A client for requests other than those of `RemoteKeys`.
 #[tokio::test]
 async fn client_sends_the_request_body() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -265,7 +266,7 @@ async fn client_sends_the_request_body() {
     assert_eq!(answer.await.unwrap().unwrap().body(), b"{}");
 }
 
-/// A proxy that needs a password, and has one server for every host. Notes what it is asked for.
+/// A proxy that requires a password and sends every host to one server. Records its requests.
 async fn proxy(server: String, asked: Arc<Mutex<Vec<String>>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -280,7 +281,7 @@ async fn proxy(server: String, asked: Arc<Mutex<Vec<String>>>) -> String {
                 }
                 let head = String::from_utf8(head).unwrap();
                 let line = head.lines().next().unwrap().to_owned();
-                // `user:word`, as RFC 7617 has it.
+                // `user:word`, encoded as in RFC 7617.
                 let is_known = head.to_ascii_lowercase().contains("proxy-authorization: basic dxnlcjp3b3jk");
                 let is_tunnel = line.starts_with("CONNECT ");
                 asked.lock().unwrap().push(line);
@@ -317,17 +318,17 @@ async fn uses_the_configured_proxy() {
     assert_eq!(refusal(&verifier(&through), "a").await, None);
     assert_eq!(asked_for(), ["GET http://id.example.com/jwks.json HTTP/1.1"]);
 
-    // With TLS it only passes on, and cannot answer for another host.
+    // With TLS the proxy only forwards, and cannot respond for another host.
     let elsewhere = keys(&tls, "user:word", "https://id.example.com/jwks.json").await;
     assert_eq!(refusal(&verifier(&elsewhere), "a").await, Some(KeysUnavailable));
     assert_eq!(
         (tls.requests(), asked_for().as_slice()),
         (0, &["CONNECT id.example.com:443 HTTP/1.1".into()][..])
     );
-    // It would ask again after a second.
+    // It would retry after a second.
     drop(elsewhere);
 
-    // What is on this machine may be without TLS, so that it is asked itself.
+    // This machine may be reached without TLS and without the proxy.
     for address in
         [plain.address.clone(), plain.address.replace("localhost", "127.0.0.1"), tls.address.clone()]
     {
@@ -366,7 +367,7 @@ fn rejects_invalid_proxies() {
     }
 }
 
-/// Runs itself again in a process that has no certificates of authorities.
+/// Runs this test again in a process without certificates of authorities.
 #[tokio::test]
 async fn fetches_plain_http_without_certificate_authorities() {
     const CHILD: &str = "TOWER_JWT_AUTH_WITHOUT_CERTIFICATES";
@@ -403,7 +404,7 @@ async fn fetches_plain_http_without_certificate_authorities() {
         assert!(causes.last().unwrap().contains("No CA certificates were loaded"), "{causes:?}");
     }
     assert!(RemoteKeys::discover("https://id.example.com").is_ok());
-    // With a certificate of its own, none of the system's is needed.
+    // With an added certificate, none of the system's is required.
     let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", tls.address), client()).unwrap();
     assert_eq!(refusal(&verifier(&keys), "a").await, None);
 }

@@ -1,4 +1,4 @@
-//! The rules that a fetched set is read by.
+//! The rules for reading a fetched set.
 
 use http::Response;
 use serde_json::json;
@@ -8,7 +8,7 @@ use tower_jwt_auth::keys::JwksRules;
 
 use super::*;
 
-/// A provider of this many keys, of the names 0, 1 and so on.
+/// Returns a provider with this many keys, named 0, 1 and so on.
 fn provider_of(keys: usize) -> Provider {
     let keys: Vec<_> = (0..keys).map(|n| jwk_with(Algorithm::EdDSA, json!({"kid": n.to_string()}))).collect();
     let (provider, set) = (Provider::new(), set_of(&keys));

@@ -1,4 +1,4 @@
-//! Which tokens have keys fetched, and how often: a rotation is found, whatever strangers send.
+//! Which tokens cause fetches, and how many: rotations are found despite tokens from unknown clients.
 
 use std::time::Duration;
 
@@ -16,18 +16,18 @@ use super::{Provider, at_once, jwks, key_set, pass, refusal, seconds, token, ver
 use crate::keys::{fixture, jwk_by, jwk_with, set_of, signer};
 use crate::support::{NOW, base64url, claims_but, for_oracle, good_claims};
 
-/// A token that nobody has signed.
+/// Returns a token without a valid signature.
 fn unsigned(header: &Value, payload: &str) -> String {
     format!("{}.{}.{}", base64url(header.to_string()), base64url(payload), base64url([7; 64]))
 }
 
-/// One that looks good but for that.
+/// Returns a token that is good except for its signature.
 fn forged(kid: &str) -> String {
     unsigned(&json!({"alg": "EdDSA", "kid": kid}), &good_claims().to_string())
 }
 
-/// Asserts that a new key is used at once, two seconds after a fetch and one after these tokens of strangers. Returns
-/// how many fetches all of it took.
+/// Asserts that a new key is used at once, two seconds after a fetch and one second after these tokens of
+/// unknown clients. Returns the total number of fetches.
 async fn fetches_of_rotation_after(name: &str, strangers: &[String]) -> usize {
     let provider = Provider::of(&["old"]);
     let verifier = verifier(&provider.keys());
@@ -50,7 +50,7 @@ async fn clients_do_not_notice_rotation_after_a_fetch() {
     assert_eq!(fetches_of_rotation_after("no stranger", &[]).await, 2);
     assert_eq!(fetches_of_rotation_after("one stranger", &[forged("x")]).await, 3);
     assert_eq!(fetches_of_rotation_after("a thousand, one name", &vec![forged("x"); 1000]).await, 3);
-    // Forged tokens of a key that is held, and of none, have looks of their own.
+    // Forged tokens with a held key and without a `kid` have separate budgets.
     assert_eq!(fetches_of_rotation_after("a real name", &vec![forged("old"); 1000]).await, 4);
     let unnamed = unsigned(&json!({"alg": "EdDSA"}), &good_claims().to_string());
     assert_eq!(fetches_of_rotation_after("no name", &vec![unnamed; 1000]).await, 4);
@@ -80,7 +80,7 @@ async fn tokens_with_bad_claims_cause_no_fetch() {
         assert_eq!(fetches_of_rotation_after(name, &strangers).await, 2, "{name}");
     }
 
-    // The cause says what else is wrong, and the client is told no more than before.
+    // The cause says what else is wrong, and the client learns no more than before.
     let provider = Provider::of(&["old"]);
     let verifier = verifier(&provider.keys());
     assert_eq!(refusal(&verifier, "old").await, None);
@@ -117,19 +117,19 @@ async fn unknown_kids_delay_a_rotation_by_one_cooldown() {
     assert_eq!(refusal(&verifier, "old").await, None);
     let start = Instant::now();
     let mut number = 0;
-    // Strangers are always first.
+    // Unknown clients always come first.
     while start.elapsed() < seconds(300) {
         for _ in 0..10 {
             number += 1;
             assert!(crate::support::refusal(&verifier, &forged(&format!("x-{number}"))).await.is_some());
         }
-        // The new key is there as soon as they have used up what there was.
+        // The new key is used as soon as the unknown clients have used up the budget.
         provider.serve(&["old", "new"]);
         let expected = (start.elapsed() < seconds(30)).then_some(UnknownKey);
         assert_eq!(refusal(&verifier, "new").await, expected);
         pass(1).await;
     }
-    // The first, a burst of two, and one in each cooldown.
+    // The first fetch, a burst of two, and one per cooldown.
     assert!(provider.requests() <= 1 + 2 + 10, "{}", provider.requests());
 }
 
@@ -154,14 +154,14 @@ async fn fetches_stay_bounded_under_every_flood() {
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        // The first; bursts of two; one of each sort in each cooldown.
+        // The first fetch, bursts of two, and one of each type per cooldown.
         let most = if fails { 1 + 20 } else { 1 + 2 + 2 + 2 * 20 };
         let requests = provider.requests();
         assert!(requests <= most && requests >= most - 4, "{fails}: {requests}");
     }
 }
 
-/// A key of this name, or of none, as a set with a token that it has signed.
+/// Returns a set with a key of this name, or without one, and a token signed with the key.
 fn rsa_key(key: &EncodingKey, kid: Option<&str>) -> (String, String) {
     let mut jwk = jwk_by(key, Algorithm::RS256);
     match kid {
@@ -172,7 +172,7 @@ fn rsa_key(key: &EncodingKey, kid: Option<&str>) -> (String, String) {
     (set_of(&[jwk]), jsonwebtoken::encode(&header, &good_claims(), key).unwrap())
 }
 
-/// Two keys that nothing but their signatures tells apart.
+/// Returns two keys that differ only in their signatures.
 pub(super) fn old_and_new(kid: Option<&str>) -> [(String, String); 2] {
     let other = EncodingKey::from_rsa_pem(fixture("rsa2048-other.private.pem").as_bytes()).unwrap();
     [rsa_key(&signer(Algorithm::RS256), kid), rsa_key(&other, kid)]
@@ -209,7 +209,7 @@ async fn one_unknown_kid_per_cooldown_hides_no_rotation() {
         assert_eq!(refusal(&verifier, &current).await, None, "{second}");
         pass(1).await;
     }
-    // The first, one for each key, and one of the stranger in each cooldown.
+    // The first fetch, one for each key, and one of the unknown client per cooldown.
     assert!(provider.requests() <= 1 + 3 + 80, "{}", provider.requests());
 }
 
@@ -225,7 +225,7 @@ async fn one_bad_signature_hides_no_replaced_key() {
         assert_eq!(refused(&keys[0].1).await, None);
         let mut current = 0;
         for second in 0..600 {
-            // A forged token, or one of a client that has kept a token of the withdrawn key.
+            // A forged token, or one of a client that kept a token of the withdrawn key.
             let (bad, withdrawn) = (forged_rs256(kid), &keys[1 - current].1);
             if second % 30 == 0 {
                 let token = if second < 300 { &bad } else { withdrawn };
@@ -263,7 +263,7 @@ async fn constantly_changing_keys_keep_fetches_bounded() {
                 }
                 pass(1).await;
             }
-            // The first, a burst of three, and then two in each cooldown.
+            // The first fetch, a burst of three, and then two per cooldown.
             assert!(provider.requests() <= 1 + 3 + 2 * 20, "{}", provider.requests());
         }
     }
@@ -277,7 +277,7 @@ async fn key_replaced_during_a_fetch_is_fetched_again() {
         provider.serve_set(&old);
         let verifier = verifier(&provider.keys().refresh_between(seconds(60), seconds(60)));
         assert_eq!(crate::support::refusal(&verifier, &old_token).await, None);
-        // The answer to the scheduled fetch is on its way, and has the old key.
+        // The response to the scheduled fetch is in flight and has the old key.
         let (first, later) = (std::sync::atomic::AtomicBool::new(true), new.clone());
         provider.answer(move |_| {
             let is_first = first.swap(false, std::sync::atomic::Ordering::Relaxed);
@@ -292,7 +292,7 @@ async fn key_replaced_during_a_fetch_is_fetched_again() {
     }
 }
 
-/// Keys of the same name: three different ones.
+/// Returns three different keys with the same name.
 fn replaced() -> [(String, String); 3] {
     let [old, new] = old_and_new(Some("same"));
     [old, new, (jwks(&["same"]), token("same"))]
@@ -309,18 +309,18 @@ async fn uses_a_new_key_with_an_old_kid() {
     provider.serve_set(&new);
     pass(2).await;
     assert_eq!(refused(&new_token).await, None);
-    // The old key is gone. Its tokens cause two fetches, and then no more in this cooldown.
+    // The old key is gone. Its tokens cause two fetches, and then none in this cooldown.
     for expected in [3, 4, 4] {
         assert_eq!(refused(&old_token).await, Some(InvalidSignature));
         assert_eq!(provider.requests(), expected);
     }
 
-    // A key for another algorithm, too.
+    // Also a key for another algorithm.
     provider.serve_set(&other);
     pass(31).await;
     assert_eq!(refused(&other_token).await, None);
 
-    // The keys that are held have judged the token, so that it is refused while the provider is down.
+    // The held keys have judged the token, so it is rejected during an outage of the provider.
     provider.fail();
     pass(31).await;
     assert_eq!(refused(&forged("same")).await, Some(InvalidSignature));
@@ -358,7 +358,7 @@ async fn key_published_during_a_fetch_is_fetched_again() {
     provider.delay(seconds(1));
     let stranger = verifier.verify(&forged("x"));
     tokio::time::sleep(Duration::from_millis(500)).await;
-    // The answer that is on its way has the old keys.
+    // The response in flight has the old keys.
     provider.serve(&["old", "new"]);
     assert_eq!(refusal(&verifier, "new").await, None);
     assert_eq!(provider.requests(), 3);
@@ -372,7 +372,7 @@ async fn retry_after_names_the_next_useful_moment() {
     let verifier = verifier(&keys);
     let retry = async |kid: &str| verifier.verify(&token(kid)).await.unwrap_err().retry_after().unwrap();
     for _ in 0..20 {
-        // The one that waited for the attempt, and those that come before there can be another one.
+        // The request that waited for the attempt, and those before the next attempt.
         let requests = provider.requests();
         assert_eq!(retry("a").await, seconds(2));
         assert_eq!(retry("a").await, seconds(2));
@@ -386,7 +386,7 @@ async fn retry_after_names_the_next_useful_moment() {
     tokio::time::sleep(wait).await;
     assert_eq!(refusal(&verifier, "a").await, None);
 
-    // While an attempt is being made, its answer may be there at any moment.
+    // During an attempt the response may arrive at any moment.
     let keys = provider.keys().max_waiting(1).seed(key_set(&["z"]));
     let verifier = super::verifier(&keys);
     provider.hang();

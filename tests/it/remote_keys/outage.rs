@@ -1,4 +1,4 @@
-//! What happens while the provider is gone, or answers with what is no good.
+//! Outages of the provider, and unusable responses.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn keeps_stale_keys_for_a_day_of_outage() {
     assert_eq!((keys.is_ready(), keys.stats().age()), (false, None));
     assert_eq!(keys.stats().stale_uses(), stale_uses, "there are none that could be");
 
-    // And when it is back, so are its keys.
+    // Recovery restores the keys.
     provider.serve(&["a"]);
     pass(5 * 60).await;
     assert!(at_once(verifier.verify(&token("a"))).is_ok());
@@ -173,7 +173,7 @@ async fn bad_response_never_replaces_good_keys() {
         assert_eq!(refusal(&verifier, "b").await, Some(KeysUnavailable), "{name}");
         let error = keys.last_error().unwrap().to_string();
         assert_eq!(error, format!("https://id.example.com/jwks.json: {expected}"), "{name}");
-        // It goes on as if nothing had been.
+        // It recovers completely.
         provider.serve(&["a", "b"]);
         pass(600).await;
         assert!(at_once(verifier.verify(&token("b"))).is_ok(), "{name}");
@@ -214,7 +214,7 @@ async fn failures_back_off_with_jitter_to_a_cap() {
         let gaps: Vec<_> = told.requests.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
         for (number, gap) in gaps.iter().enumerate() {
             let longest = seconds((1 << number.min(16)).min(300));
-            // Timers go by whole milliseconds.
+            // Timers have a resolution of one millisecond.
             let slack = Duration::from_millis(2);
             assert!(*gap >= longest / 2 && *gap <= longest + slack, "{number}: {gap:?} of {longest:?}");
         }
@@ -302,7 +302,7 @@ async fn wall_clock_ends_tokens_but_not_keys() {
     assert_eq!((keys.is_ready(), provider.requests()), (true, 1));
 }
 
-/// An error of the client whose drop looks at the keys.
+/// An error of the client whose drop reads the keys.
 struct LooksOnDrop(std::sync::Arc<std::sync::OnceLock<tower_jwt_auth::jwks::RemoteKeys>>);
 
 impl std::fmt::Debug for LooksOnDrop {
@@ -347,7 +347,7 @@ fn dropped_client_errors_may_use_the_keys() {
         let keys = tower_jwt_auth::jwks::RemoteKeys::jwks_with(super::JWKS, client).unwrap();
         assert!(cell.set(keys.clone()).is_ok());
         for _ in 0..3 {
-            // The second of two errors replaces the first; one that is purged meanwhile replaces none.
+            // The second error replaces the first. A purge during a fetch replaces none.
             let _ = refusal(&verifier(&keys), "a").await;
             pass(20).await;
             keys.purge();

@@ -1,4 +1,4 @@
-//! Keys that come and go while the provider answers.
+//! Key rotation while the provider responds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,19 +21,19 @@ async fn new_key_is_used_within_one_cooldown() {
     let keys = provider.keys();
     let verifier = verifier(&keys);
     assert_eq!(refusal(&verifier, "a").await, None);
-    // The worst moment: it is published just after it was looked for.
+    // The worst case: the key is published just after a lookup.
     assert_eq!(refusal(&verifier, "b").await, Some(UnknownKey));
     provider.serve(&["a", "b"]);
     pass(29).await;
     assert_eq!(refusal(&verifier, "b").await, Some(UnknownKey));
     pass(1).await;
     assert_eq!(refusal(&verifier, "b").await, None);
-    // During the overlap both work.
+    // During the overlap both keys work.
     assert!(at_once(verifier.verify(&token("a"))).is_ok());
     assert!(at_once(verifier.verify(&token("b"))).is_ok());
     assert_eq!(provider.requests(), 3);
 
-    // And at once where the last attempt is long ago.
+    // At once if the last attempt was long ago.
     provider.serve(&["b", "c"]);
     pass(100).await;
     assert_eq!(refusal(&verifier, "c").await, None);
@@ -60,7 +60,7 @@ async fn new_key_is_used_for_tokens_without_kid() {
     pass(31).await;
     assert_eq!(refused(&other).await, None);
 
-    // It was judged, by the keys that are held: nothing else is said while there are no newer ones.
+    // The held keys have judged the token, so the verdict is the same without newer keys.
     provider.fail();
     pass(31).await;
     assert_eq!(refused(&signer(Algorithm::RS256)).await, Some(InvalidSignature));
@@ -89,14 +89,14 @@ async fn purge_ends_a_key_at_once() {
     let verifier = verifier(&keys).cache(CacheSettings::new());
     assert_eq!(refusal(&verifier, "a").await, None);
     provider.serve(&["b"]);
-    // No cooldown is waited for.
+    // A purge does not wait for a cooldown.
     keys.purge();
     assert!(!keys.is_ready());
     assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
     assert_eq!(refusal(&verifier, "b").await, None);
     assert_eq!(provider.requests(), 2);
 
-    // While the provider is down there are no keys then.
+    // Without a response from the provider there are no keys.
     provider.fail();
     keys.purge();
     assert_eq!(refusal(&verifier, "b").await, Some(KeysUnavailable));
@@ -134,7 +134,7 @@ async fn keys_purged_while_waiting_count_as_unavailable() {
     assert_eq!(waiting.await.unwrap_err().kind(), KeysUnavailable);
 }
 
-/// Polls once.
+/// Polls a future once.
 async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
     std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx))).await
 }
@@ -225,7 +225,7 @@ async fn rules_choose_algorithm_of_rsa_keys_without_alg() {
     }
 }
 
-/// How long it takes until keys are fetched again that came with these headers.
+/// Returns the seconds until keys fetched with these headers are fetched again.
 async fn until_refresh(headers: &[(&'static str, &'static str)]) -> u64 {
     let headers = headers.to_vec();
     let provider = Provider::new();
@@ -260,7 +260,7 @@ async fn provider_sets_refresh_age_within_bounds() {
     }
 }
 
-/// Answers with keys of these names and this ETag, or that they have not changed, with the ETag that is given for that.
+/// Serves keys with this name and ETag, or 304 with the ETag `unchanged`.
 fn with_etag(provider: &Provider, kid: &'static str, etag: &'static str, unchanged: &'static str) {
     provider.answer(move |request| {
         let mut response = Response::new(Vec::new());
@@ -328,7 +328,7 @@ async fn unchanged_keys_are_not_sent_again() {
     assert!(keys.stats().age().unwrap() <= seconds(600));
     assert_eq!(keys.stats().failures(), 0);
 
-    // Once they are given up, they are asked for themselves.
+    // After a purge the fetch is unconditional.
     keys.purge();
     assert_eq!(refusal(&verifier, "a").await, None);
 }

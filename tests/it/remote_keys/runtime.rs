@@ -1,4 +1,4 @@
-//! The task behind the keys, and what it counts.
+//! The background task, and its statistics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,8 +69,8 @@ async fn stats_count_fetches_lookups_and_stale_uses() {
     assert_eq!(refusal(&verifier, "a").await, None);
     let stats = keys.stats();
     assert!(stats.fetches() > 1 && stats.failures() == stats.fetches() - 2, "{stats:?}");
-    // The first token found no key, the second one another's and had it looked for, the third one that it had been, and
-    // the fourth one stale keys.
+    // The first token found no key. The second one found another key and caused a fetch, the third one hit
+    // the cooldown, and the fourth one used stale keys.
     assert_eq!(
         (stats.unknown_keys(), stats.cooldown_hits(), stats.rejected_waiters()),
         (3, 1, 0),
@@ -78,7 +78,7 @@ async fn stats_count_fetches_lookups_and_stale_uses() {
     );
     assert_eq!((stats.stale_uses(), stats.keys(), stats.skipped()), (1, 1, 0), "{stats:?}");
     assert_eq!(stats.age(), Some(seconds(65)), "{stats:?}");
-    // A probe judges no token.
+    // A readiness probe verifies no token.
     assert!(keys.is_ready());
     assert_eq!(keys.clone().stats().fetches(), stats.fetches());
 }
@@ -105,7 +105,7 @@ fn decides_settled_tokens_without_a_runtime() {
     let keys = provider.keys();
     let verifier = verifier(&keys);
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
-    // The first fetch, and a look for it.
+    // The first fetch, and a lookup of this key.
     for _ in 0..2 {
         assert_eq!(runtime.block_on(refusal(&verifier, "b")), Some(UnknownKey));
     }
@@ -121,7 +121,7 @@ async fn outdated_seed_never_serves() {
     assert_eq!(refusal(&verifier(&keys), "a").await, Some(KeysUnavailable));
 }
 
-/// Keys that are fetched just after somebody has looked at those that were held.
+/// Keys that are fetched just after the held ones were read.
 struct JustFetched(RemoteKeys);
 
 impl KeySource for JustFetched {
@@ -162,12 +162,12 @@ fn keys_outlive_their_runtime() {
         provider.hang();
         pass(605).await;
     });
-    // Its last fetch was cut short. The next one who asks has a new task begun.
+    // Its last fetch was interrupted. The next request starts a new task.
     assert!(at_once(verifier.verify(&token("a"))).is_ok());
     provider.serve(&["b"]);
     runtime().block_on(async {
         assert!(at_once(verifier.verify(&token("a"))).is_ok());
-        // The time that has passed in the other one was not real: here it has yet to come.
+        // Paused time in the other runtime was not real, so it has yet to pass here.
         pass(700).await;
         assert_eq!(refusal(&verifier, "b").await, None);
     });
@@ -178,7 +178,7 @@ fn keys_outlive_their_runtime() {
 #[tokio::test(start_paused = true)]
 async fn client_panic_counts_as_a_failure() {
     let provider = Provider::new();
-    provider.answer(|_| panic!("a bug of the application's"));
+    provider.answer(|_| panic!("a bug in the application"));
     let keys = provider.keys();
     let verifier = verifier(&keys);
     assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));

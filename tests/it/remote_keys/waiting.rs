@@ -1,4 +1,4 @@
-//! Who waits for a fetch, and for how long.
+//! Requests that wait for a fetch, and for how long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::{JWKS, Provider, at_once, key_set, pass, refusal, seconds, token, ver
 use crate::keys::{jwk_of, signer};
 use crate::support::{base64url, claims_but, for_oracle, good_claims};
 
-/// The answers to so many requests that come at once, with tokens that name one key each.
+/// Sends requests for tokens with one key each at once, and returns the verdicts.
 async fn all_at_once(
     verifier: &JwtVerifier<serde_json::Value>,
     count: usize,
@@ -112,7 +112,7 @@ async fn unknown_kids_cause_bounded_fetches_per_cooldown() {
         assert_eq!(refusal(&verifier, &format!("random-{number}")).await, Some(UnknownKey));
         assert!(at_once(verifier.verify(&token("a"))).is_ok());
     }
-    // 150 s: two at once, after 30, 60, 90, 120 and perhaps 150 s; none of them is due by itself.
+    // 150 s: two fetches at once, then after 30, 60, 90, 120 and possibly 150 s. None of them is scheduled.
     assert!((7..=8).contains(&provider.requests()), "{}", provider.requests());
     for three in provider.0.lock().unwrap().requests[1..].windows(3) {
         assert!(three[2].at - three[0].at >= seconds(30));
@@ -165,7 +165,7 @@ async fn requests_wait_for_first_fetch_until_deadline() {
     assert_eq!(all_at_once(&verifier, 1000, |_| "a".to_owned()).await, [None; 1000]);
     assert_eq!((start.elapsed(), provider.requests()), (seconds(3), 1));
 
-    // Also after one that has failed, and after a purge.
+    // Also after a failed fetch, and after a purge.
     let provider = Provider::new();
     let keys = provider.keys().retry_between(seconds(1), seconds(1)).cooldown(seconds(1));
     let verifier = super::verifier(&keys);
@@ -205,7 +205,7 @@ async fn max_waiting_bounds_waiting_requests() {
         assert_eq!(at_once(verifier.verify(&token("a"))).err(), Some(KeysUnavailable));
     }
     assert_eq!(keys.stats().rejected_waiters(), 100);
-    // Those who leave make room, whether they have waited to the end or not.
+    // Requests that leave make room, whether they waited to the end or not.
     drop(waiting);
     let start = Instant::now();
     let answers = all_at_once(&verifier, 20, |_| "a".to_owned()).await;

@@ -1,4 +1,4 @@
-//! The conformance test for stores, which finds what is wrong with each of several bad ones.
+//! The conformance test for stores finds the fault of each of several bad ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,7 +65,7 @@ async fn store_test_finds_each_fault() {
                 let mut entries = page.revocations().to_vec();
                 match name {
                     "begins anew each time" => {}
-                    // In the midst of many that are written at once.
+                    // In the middle of many entries written at once.
                     "misses some on the way" if from > 130 && !entries.is_empty() => {
                         if misses.fetch_add(1, Ordering::Relaxed) == 5 {
                             entries.clear();

@@ -1,4 +1,4 @@
-//! Tokens that are signed with ML-DSA.
+//! Tokens signed with ML-DSA.
 
 use serde_json::json;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, Key, KeySet};

@@ -1,4 +1,4 @@
-//! Issuers that are looked up: one look-up for all who wait, and an answer for each.
+//! Issuers that are looked up: concurrent requests share one lookup, and each gets a response.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use tower_jwt_auth::{AuthErrorKind, JwtVerifier, KeySet, RegisteredClaims};
 
 use crate::{NEW, OLD, Signed, explore, later};
 
-/// What is asked, and how often.
+/// The application's list of issuers, which counts its lookups.
 #[derive(Default)]
 struct Directory {
     is_down: bool,
@@ -42,7 +42,7 @@ impl Directory {
     }
 }
 
-/// A question that is being answered: there is never a second one for the same issuer.
+/// A lookup in flight. There is never a second one for the same issuer.
 struct Asked<'a>(&'a Directory);
 
 impl<'a> Asked<'a> {
@@ -103,7 +103,7 @@ fn concurrent_requests_share_a_failure() {
     });
 }
 
-/// Each waits for a renewal, since none may be older than it is.
+/// Each request waits for a renewal, because the maximum age is zero.
 #[test]
 fn renewals_are_shared_and_never_overlap() {
     explore(|| {
@@ -137,7 +137,7 @@ fn leaving_clients_free_their_places() {
     });
 }
 
-/// So many requests are given up, at whatever point they are.
+/// Cancels this many requests, each at any point of its progress.
 fn leave(issuers: &Issuers<RegisteredClaims>, requests: usize) {
     let requests: Vec<_> = (0..requests)
         .map(|_| {
@@ -152,7 +152,7 @@ fn leave(issuers: &Issuers<RegisteredClaims>, requests: usize) {
     }
 }
 
-/// By a look-up that read the old key before it was replaced.
+/// A lookup in flight has read the old key before it was replaced.
 #[test]
 fn removed_issuer_does_not_come_back() {
     for max_age in [Duration::MAX, Duration::ZERO] {

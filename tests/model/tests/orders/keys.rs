@@ -1,4 +1,4 @@
-//! Keys that are fetched: one fetch for all who ask, and an answer for each.
+//! Fetched keys: concurrent requests share one fetch, and each gets a response.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,13 +15,13 @@ use tower_jwt_auth::{AuthErrorKind, JwtVerifier, RegisteredClaims};
 
 use crate::{ISSUER, NEW, OLD, Signed, ask, explore, later, until};
 
-/// So long that nothing happens by itself.
+/// So long that nothing is scheduled.
 const NEVER: Duration = Duration::from_secs(1_000_000_000);
 
-/// What is fetched, and how that went.
+/// The set that is served, and the fetches so far.
 #[derive(Default)]
 struct Provider {
-    /// `None` where it is down.
+    /// `None` if the provider is down.
     jwks: Mutex<Option<&'static str>>,
     hangs: bool,
     is_asked: AtomicBool,
@@ -66,7 +66,7 @@ impl HttpClient for Client {
     }
 }
 
-/// A fetch that is under way: there is never a second one.
+/// A fetch in flight. There is never a second one.
 struct Asked<'a>(&'a Provider);
 
 impl<'a> Asked<'a> {
@@ -83,7 +83,7 @@ impl Drop for Asked<'_> {
     }
 }
 
-/// Keys that are fetched when somebody asks for them, and at no other time.
+/// Returns keys that are fetched only on demand.
 fn keys_of(provider: &Arc<Provider>) -> RemoteKeys {
     let keys =
         RemoteKeys::jwks_with("https://id.example.com/jwks.json", Client(Arc::clone(provider))).unwrap();
@@ -94,7 +94,7 @@ fn verifier(keys: &RemoteKeys) -> JwtVerifier<RegisteredClaims> {
     JwtVerifier::new(keys.clone()).issuer(ISSUER)
 }
 
-/// What comes of these tokens, each in a thread of its own.
+/// Verifies these tokens, each in its own thread.
 fn ask_at_once(keys: &RemoteKeys, tokens: &[&'static Signed]) -> Vec<Result<(), AuthErrorKind>> {
     let threads: Vec<_> = tokens
         .iter()
@@ -157,9 +157,9 @@ fn fetch_in_flight_does_not_restore_purged_keys() {
         assert_eq!(ask(&verifier(&keys), &OLD), Err(AuthErrorKind::UnknownKey));
         assert_eq!(ask(&verifier(&keys), &NEW), Ok(()));
 
-        // Whatever it is told, it is told something.
+        // It gets some response.
         let _ = asking.join().unwrap();
-        // One before, unless the purge came first, one after, and one that looks for the key that is gone.
+        // One before, unless the purge came first; one after; and one that looks for the purged key.
         assert!((1..=3).contains(&provider.fetches()), "{}", provider.fetches());
     });
 }
@@ -171,12 +171,12 @@ fn waiting_place_is_freed_after_each_request() {
         let keys = keys_of(&provider).cooldown(Duration::ZERO).max_waiting(1);
         let answers = ask_at_once(&keys, &[&OLD, &OLD, &OLD]);
         assert!(answers.contains(&Ok(())), "{answers:?}");
-        // One who is turned away may still find that the keys have come meanwhile.
+        // A request that found no place may still see that the keys have arrived.
         let refused = answers.iter().filter(|answer| **answer != Ok(())).count() as u64;
         assert!(refused <= keys.stats().rejected_waiters(), "{answers:?}");
 
         provider.serve(&NEW);
-        // One that was turned away may have left a fetch behind, which began before.
+        // A rejected request may have left a fetch in flight, which began earlier.
         let _ = ask(&verifier(&keys), &NEW);
         assert_eq!(ask(&verifier(&keys), &NEW), Ok(()));
     });
