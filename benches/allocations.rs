@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use self::support::{Issuer, User, authorization, request, send, service};
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn main() {
     println!("{:30}{:>12}{:>8}", "", "allocations", "bytes");
     let print = |name: &str, counted: AllocationInfo| {

@@ -38,7 +38,7 @@ struct Subject<'a> {
     turn: Box<dyn FnMut() -> f64 + 'a>,
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn main() {
     println!("| {:37} | {:>8} | {:>5} | {:11} |", "", "ns", "ratio", "in all runs");
     println!("|---|---|---|---|");
@@ -178,7 +178,7 @@ fn subject<'a>(name: &str, mut batch: impl FnMut() -> u128 + 'a) -> Subject<'a> 
 }
 
 /// Prints a block of the table.
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn compare<'a>(warm_up: usize, rounds: usize, subjects: impl Fn() -> Vec<Subject<'a>>) {
     let runs: Vec<_> = (0..RUNS).map(|_| run(warm_up, rounds, subjects())).collect();
     for (n, Subject { name, .. }) in subjects().iter().enumerate() {

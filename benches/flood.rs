@@ -15,7 +15,7 @@ const ROOM: usize = 2_000;
 const BATCH: usize = 2_000;
 const ROUNDS: usize = 400;
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn main() {
     println!("{:24}{:>12}{:>12}{:>8}", "ns a request", "no cache", "cache", "ratio");
     for issuer in Issuer::all() {
@@ -28,7 +28,7 @@ fn main() {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn report(name: &str, issuer: &Issuer, tokens: &[String], expected: StatusCode) {
     let values: Vec<_> = tokens.iter().map(|token| authorization(token)).collect();
     let mut plain = service(issuer.verifier());

@@ -40,7 +40,7 @@ struct Whole {
     user: &'static User,
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn main() {
     println!("{:8}{:>16}{:>16}{:>8}", "ns", "TokenIssuer", "jsonwebtoken", "ratio");
     for (algorithm, name, rounds) in [

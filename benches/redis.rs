@@ -12,7 +12,7 @@ const ENTRIES: usize = 1_000_000;
 const FOLLOW: &str = "TOWER_JWT_AUTH_BENCH_FOLLOW";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints figures")]
 async fn main() {
     if let Ok(url) = env::var(FOLLOW) {
         return follow(&url).await;
@@ -46,7 +46,7 @@ async fn main() {
 }
 
 /// Runs one process from its start until it holds all revocations.
-#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints figures")]
 async fn follow(url: &str) {
     let start = Instant::now();
     let store = RedisStore::new(url).expect("an address");

@@ -46,7 +46,7 @@ fn main() {
     hang(&runtime, &remote, &tokens, &hangs);
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn overhead(local: &JwtVerifier<User>, remote: &JwtVerifier<User>, tokens: &[String]) {
     println!("{:24}{:>12}{:>12}{:>12}", "ns a request", "local", "fetched", "difference");
     let cached = |verifier: &JwtVerifier<User>| verifier.clone().cache(CacheSettings::new());
@@ -75,7 +75,7 @@ fn overhead(local: &JwtVerifier<User>, remote: &JwtVerifier<User>, tokens: &[Str
 }
 
 /// Measures the time of a thousand tasks with a good token while others send tokens with an unknown key.
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn hang(runtime: &Runtime, verifier: &JwtVerifier<User>, tokens: &[String], hangs: &AtomicBool) {
     println!("\n{:24}{:>12}{:>12}{:>12}", "1,000 tasks, us a token", "median", "p99", "p99.9");
     let tokens: Arc<[String]> = tokens.into();

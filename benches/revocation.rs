@@ -15,7 +15,7 @@ use self::support::{ISSUER, Issuer, User, authorization, median, request, send, 
 const ROUNDS: usize = 400;
 const BATCH: usize = 16;
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn main() {
     let issuer = Issuer::hs256();
     let tokens: Vec<_> = issuer.tokens().iter().map(|token| authorization(token)).collect();
@@ -26,7 +26,7 @@ fn main() {
     let all_sorts = list(100_000, |n| n % 3);
     println!("nanoseconds a request, medians of {ROUNDS} rounds");
     println!("{:18}{:>8}{:>8}{:>10}{:>10}", "", "none", "empty", "tokens", "all sorts");
-    for (name, cache) in [("HS256", None), ("HS256, remembered", Some(CacheSettings::new()))] {
+    for (name, cache) in [("HS256", None), ("HS256, cached", Some(CacheSettings::new()))] {
         let verifier = || match &cache {
             None => issuer.verifier(),
             Some(cache) => issuer.verifier().cache(cache.clone()),

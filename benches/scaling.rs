@@ -23,7 +23,7 @@ use self::support::{Issuer, authorization, median, request, send, service};
 const BATCH: usize = 512;
 const ROUNDS: usize = 400;
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn main() {
     println!("{:32}{:>12}{:>12}{:>8}", "ns a request", "1 thread", "2 threads", "ratio");
     for issuer in Issuer::all() {

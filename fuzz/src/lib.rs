@@ -237,7 +237,7 @@ where
     let len = values.iter().map(|value| value.len() + 32).sum();
     send(layer, &request, len, |request| {
         let seen = request.headers().get_all(name);
-        assert!(seen.iter().all(HeaderValue::is_sensitive), "what is left of a credential is marked");
+        assert!(seen.iter().all(HeaderValue::is_sensitive), "the rest of a credential is marked sensitive");
         seen.iter().map(|value| value.as_bytes().to_vec()).collect()
     })
 }
@@ -267,12 +267,12 @@ where
 {
     let service = || layer.layer(tower::service_fn(inside as fn(_) -> _));
     let answer = bounded(len, 64, || service().oneshot(request.clone()).now_or_never());
-    let Ok(response) = answer.expect("nothing is waited for");
+    let Ok(response) = answer.expect("the service is ready at once");
     let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     let (status, challenge) = (response.status().as_u16(), header("www-authenticate"));
     let stored = header("cache-control");
     let Some(request) = response.into_body() else {
-        assert_eq!(stored.as_deref(), Some("no-store"), "a refusal must not be kept");
+        assert_eq!(stored.as_deref(), Some("no-store"), "a rejection must not be stored");
         return Outcome { inside: None, claims: false, status, challenge };
     };
     let claims = request.extensions().get::<Claims<Value>>().is_some();
@@ -407,7 +407,7 @@ pub fn bounded<T>(len: usize, share: usize, mut judge: impl FnMut() -> T) -> T {
         let used = allocation_counter::measure(|| result = Some(judge()));
         assert!(used.bytes_max <= bytes as u64, "{} bytes at once for {len}", used.bytes_max);
         if start.elapsed() <= time {
-            return result.expect("it has been judged");
+            return result.expect("at least one run");
         }
     }
     panic!("{len} bytes take longer than {time:?} every time");

@@ -247,6 +247,6 @@ fuzz_target!(|payload: &[u8]| -> Corpus {
     // A cached token is judged only by its revocable claims.
     let cached = Requirements::NotRevoked.verifier::<Value>().cache(CacheSettings::new().max_entries(2));
     let [first, second] = [(), ()].map(|()| judge(&cached, &token).map(|claims| (*claims).clone()));
-    assert_eq!(first, second, "remembered");
+    assert_eq!(first, second, "cached");
     Corpus::Keep
 });

@@ -85,7 +85,7 @@ impl HttpClient for Provider {
         assert!(limit <= 1024 * 1024, "a provider must not fill the memory");
         let places = places(&self.issuer);
         let is_for_keys = seen.named.take() == Some((uri.clone(), Instant::now()));
-        assert!(is_for_keys || places.contains(uri), "{uri} is asked for, and nobody has named it");
+        assert!(is_for_keys || places.contains(uri), "{uri} is fetched, and no metadata named it");
         let issuer_is_here = self.issuer.parse::<Uri>().is_ok_and(|issuer| is_loopback(&issuer));
         let is_safe = uri.scheme_str() == Some("https") || (issuer_is_here && is_loopback(uri));
         assert!(is_safe, "{uri} is asked for without TLS");
@@ -142,7 +142,7 @@ impl Seen {
 
     /// Notes a response from the URL of the keys.
     fn note_keys(&mut self, line: &str) {
-        let attempt = self.last.as_mut().expect("it is under way");
+        let attempt = self.last.as_mut().expect("an attempt is in flight");
         let body = good_body(line);
         let is_good = body == Some(&*KEYS.to_string());
         attempt.outcome = match body {
@@ -285,7 +285,7 @@ async fn watch(keys: RemoteKeys, seen: &Mutex<Seen>, issuer: &str, begins_well: 
             match verdict.map_err(|error| error.kind()) {
                 Ok(_) => {
                     assert!(token != &foreign, "this is another issuer's");
-                    assert!(key() != Key::Unknown, "nobody has served this key");
+                    assert!(key() != Key::Unknown, "the key was never served");
                     assert!(
                         token == &good || key() == Key::Unclear,
                         "this key is not the one that was served"
@@ -293,7 +293,7 @@ async fn watch(keys: RemoteKeys, seen: &Mutex<Seen>, issuer: &str, begins_well: 
                     assert!(!is_first || waited.is_zero(), "{waited:?} for a provider that answers at once");
                 }
                 Err(kind) if token == &good && (must_pass || is_first) => {
-                    panic!("{kind}, and the key is there")
+                    panic!("{kind}, and the key is served")
                 }
                 Err(KeysUnavailable | UnknownKey | UnsupportedAlgorithm) => {}
                 Err(WrongIssuer) if token == &foreign => {}

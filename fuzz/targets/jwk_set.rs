@@ -197,7 +197,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         (Err(error), Some(_)) if error.kind() == ConfigErrorKind::NoUsableKeys => (0, error.skipped_keys()),
         (Err(error), Some(_)) => panic!("this is a JWK set but was rejected: {error}"),
     };
-    let plain = plain.expect("it has been read");
+    let plain = plain.expect("the set was accepted");
 
     assert_eq!(keys + skipped.len(), plain.len(), "each key is used or skipped");
     for (position, key) in plain.iter().enumerate() {
@@ -231,7 +231,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         assert!(judge(&verifier, token).is_err(), "{token} is signed with nothing");
     }
     // Nobody can sign with publicly readable keys.
-    let texts = texts.expect("it has been read");
+    let texts = texts.expect("the set was accepted");
     let jwks: Vec<_> = texts.iter().filter_map(|jwk| serde_json::from_str::<Value>(jwk.get()).ok()).collect();
     let secrets: Vec<_> = jwks.iter().filter_map(|jwk| decode(jwk["k"].as_str()?)).collect();
     for (jwk, name) in jwks.iter().take(4).flat_map(|jwk| ["x", "n", "pub", "kid"].map(|name| (jwk, name))) {
@@ -242,7 +242,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
             let forged = hs256_token(&known);
             // HMAC ignores zeros at the end of its key.
             let is_secret = secrets.iter().any(|secret| trimmed(secret) == trimmed(&known));
-            assert!(is_secret || judge(&verifier, &forged).is_err(), "whoever knows `{name}` can sign");
+            assert!(is_secret || judge(&verifier, &forged).is_err(), "anyone who knows `{name}` can sign");
         }
     }
     Corpus::Keep

@@ -80,18 +80,18 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     }
     if verdict.is_ok() {
         for other in respelled(token) {
-            assert!(judge(&fresh, &other).is_err(), "{other} is not what was signed");
+            assert!(judge(&fresh, &other).is_err(), "{other} was not signed");
         }
     }
     if let Some(theirs) = jsonwebtoken_accepts(token) {
         match verdict {
-            Ok(_) => assert!(theirs || has_ignored_member(token), "they refuse what we accept"),
+            Ok(_) => assert!(theirs || has_ignored_member(token), "jsonwebtoken rejects what we accept"),
             // Checks that jsonwebtoken does not make, or makes in another way.
             Err(
                 TokenTooLarge | MalformedToken | UnsupportedToken | WrongTokenType | UnknownKey
                 | UnsupportedAlgorithm,
             ) => {}
-            Err(kind) => assert!(!theirs, "they accept what we refuse: {kind}"),
+            Err(kind) => assert!(!theirs, "jsonwebtoken accepts what we reject: {kind}"),
         }
     }
     Corpus::Keep
@@ -118,7 +118,7 @@ fn respelled(token: &str) -> Vec<String> {
     let respelled = ends.flat_map(|end| {
         let value = ALPHABET.iter().position(|letter| *letter == token.as_bytes()[end - 1]);
         (1..16).map(move |bits| {
-            let letter = char::from(ALPHABET[value.expect("it has been decoded") ^ bits]);
+            let letter = char::from(ALPHABET[value.expect("the letter is in the alphabet") ^ bits]);
             format!("{}{letter}{}", &token[..end - 1], &token[end..])
         })
     });

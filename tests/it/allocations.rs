@@ -112,9 +112,9 @@ fn requests_stay_within_documented_allocations() {
         (verifier.clone().revocations(revocations.clone()), cached.clone().revocations(revocations));
 
     assert_eq!(allocations(&verifier, || bearer(&good), 200), 4, "accepted");
-    assert_eq!(allocations(&cached, || bearer(&good), 200), 3, "accepted, remembered");
-    assert_eq!(allocations(&listed, || bearer(&good), 200), 4, "held against a list");
-    assert_eq!(allocations(&listed_cached, || bearer(&good), 200), 3, "remembered, held against a list");
+    assert_eq!(allocations(&cached, || bearer(&good), 200), 3, "accepted, cached");
+    assert_eq!(allocations(&listed, || bearer(&good), 200), 4, "with a revocation list");
+    assert_eq!(allocations(&listed_cached, || bearer(&good), 200), 3, "cached, with a revocation list");
     // With a closure the layer keeps a copy of the request head for rejections by handlers.
     let layer = || JwtAuthLayer::new(verifier.clone());
     assert_eq!(through(&layer().on_reject(ProblemJson::new()), || bearer(&good), 200), 4, "problem details");
@@ -143,7 +143,7 @@ fn oversized_token_is_not_read() {
     let header = format!(r#"{{"alg":"HS256","x":"{}"}}"#, "a".repeat(300_000));
     let long = format!("{}.e30.AAAA", base64url(header));
     let measured = measure(|| {
-        let Verdict::Ready(Err(error)) = verifier.verify(&long) else { panic!("it is too large") };
+        let Verdict::Ready(Err(error)) = verifier.verify(&long) else { panic!("the token is too large") };
         assert_eq!(error.kind(), AuthErrorKind::TokenTooLarge);
     });
     assert!(measured.bytes_total < 1024, "{measured:?}");

@@ -163,7 +163,7 @@ async fn rejects_each_bad_token_with_its_kind() {
         ("only dots", "..".into(), MalformedToken, malformed),
         ("no base64url", "!a.b.c".replace('!', "~"), MalformedToken, malformed),
         ("padding", format!("{good}="), MalformedToken, malformed),
-        ("header no JSON", with_header("hello"), MalformedToken, malformed),
+        ("header not JSON", with_header("hello"), MalformedToken, malformed),
         ("header an array", with_header(r#"["HS256"]"#), MalformedToken, malformed),
         ("header twice", with_header(r#"{"alg":"HS256"}{"alg":"HS256"}"#), MalformedToken, malformed),
         ("alg missing", with_header(r#"{"typ":"JWT"}"#), MalformedToken, malformed),
@@ -210,7 +210,7 @@ async fn rejects_each_bad_token_with_its_kind() {
         ("no signature", format!("{unsigned}."), InvalidSignature, forged),
         ("short signature", format!("{unsigned}.{}", &signature[..40]), InvalidSignature, forged),
         ("tampered claims", tampered_claims, InvalidSignature, forged),
-        ("payload no JSON", token_of(r#"{"alg":"HS256"}"#, "hello"), InvalidClaims, claims),
+        ("payload not JSON", token_of(r#"{"alg":"HS256"}"#, "hello"), InvalidClaims, claims),
         ("payload an array", token_of(r#"{"alg":"HS256"}"#, "[]"), InvalidClaims, claims),
         ("payload empty", token_of(r#"{"alg":"HS256"}"#, ""), InvalidClaims, claims),
         (

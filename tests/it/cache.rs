@@ -460,7 +460,7 @@ async fn cache_stays_within_max_bytes() {
         assert!(counted >= most as u64 * 8 / 10, "{counted} of {most}");
         // A `Value` is a tree and uses more memory than its text.
         let used = used.bytes_current as u64;
-        assert!(used < counted * 2, "{used} in truth, {counted} counted");
+        assert!(used < counted * 2, "{used} used, {counted} counted");
     }
 }
 
@@ -486,8 +486,8 @@ fn counted_bytes_match_used_memory() {
         });
         let (used, counted) = (used.bytes_current as u64, verifier.cache_stats().unwrap().bytes());
         // The table has slots for tokens of 2 KiB. With longer ones, some slots stay empty.
-        assert!(used < counted * 11 / 10, "{length}: {used} in truth, {counted} counted");
-        assert!(used > counted * 6 / 10, "{length}: {used} in truth, {counted} counted");
+        assert!(used < counted * 11 / 10, "{length}: {used} used, {counted} counted");
+        assert!(used > counted * 6 / 10, "{length}: {used} used, {counted} counted");
     }
 }
 

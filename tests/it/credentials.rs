@@ -128,7 +128,7 @@ fn rows() -> Vec<Row> {
             Err((401, r#""the signature of the token is not valid""#, "")),
         ),
         (
-            "the certificate of somebody else",
+            "the certificate of another client",
             "Bearer cert_other".to_owned(),
             Err((401, r#""the token is bound to a key and cannot be used as a bearer token""#, "")),
         ),
@@ -298,7 +298,7 @@ async fn credential_goes_to_exactly_one_verifier() {
     let jwt_alone = AnyOf::new().jwt(verifier());
     assert_eq!(kind(&jwt_alone, &jwt).await, None);
     assert_eq!(kind(&jwt_alone, "opaque").await, Some(InvalidToken));
-    assert_eq!(kind(&jwt_alone, "..").await, Some(MalformedToken), "of the form of a JWT");
+    assert_eq!(kind(&jwt_alone, "..").await, Some(MalformedToken), "it has the form of a JWT");
     // The longest prefix wins in any order, and a prefix wins over the form of the token.
     let nested = AnyOf::new().prefix("a_b_", Keys("a_b_1")).unwrap().prefix("a_", Keys("a_1")).unwrap();
     assert_eq!((kind(&nested, "a_1").await, kind(&nested, "a_b_1").await), (None, None));

@@ -187,7 +187,7 @@ fn assert_same_or_named(sample: &Sample) -> Result<(), TestCaseError> {
         (Ok(ours), Ok(theirs)) => prop_assert_eq!(&*ours, &theirs.claims, "{:?}", sample),
         (Err(_), Err(_)) => {}
         (Err(error), Ok(_)) => {
-            prop_assert!(sample.stricter(error.kind()).is_some(), "we refuse: {:?}, {:?}", error, sample);
+            prop_assert!(sample.stricter(error.kind()).is_some(), "we reject: {:?}, {:?}", error, sample);
         }
         (Ok(_), Err(error)) => {
             prop_assert!(sample.laxer().is_some(), "we accept, they say {:?}: {:?}", error, sample);
@@ -352,7 +352,7 @@ fn every_named_reason_occurs() {
             panic!("{reason:?}: we accept {sample:?}");
         };
         let theirs = decode::<Value>(sample.token(), &their_key(), &theirs());
-        assert!(theirs.is_ok(), "{reason:?}: they refuse {sample:?}");
+        assert!(theirs.is_ok(), "{reason:?}: they reject {sample:?}");
         assert_eq!(sample.stricter(error.kind()), Some(reason), "{sample:?}");
     }
     let rows = [
@@ -362,7 +362,7 @@ fn every_named_reason_occurs() {
         (Laxer::ExtremeDate, sample(plain, &claims(&format!(r#"{exp},"nbf":-5"#)))),
     ];
     for (reason, sample) in rows {
-        assert!(matches!(ours().verify(&sample.token()), Verdict::Ready(Ok(_))), "{reason:?}: we refuse");
+        assert!(matches!(ours().verify(&sample.token()), Verdict::Ready(Ok(_))), "{reason:?}: we reject");
         let theirs = decode::<Value>(sample.token(), &their_key(), &theirs());
         assert!(theirs.is_err(), "{reason:?}: they accept");
         assert_eq!(sample.laxer(), Some(reason));

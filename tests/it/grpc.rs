@@ -91,7 +91,7 @@ async fn server_faults_have_their_own_grpc_status() {
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
     let good = format!("Bearer {}", good_token());
     let message = "the server is not set up to authenticate this request";
-    assert_told("no layer outside", &client, Some(&good), Code::Internal, message, &[]).await;
+    assert_told("no outer layer", &client, Some(&good), Code::Internal, message, &[]).await;
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ async fn layer_renders_handler_rejections() {
     let response = through(closure, REFUSES, good()).await;
     assert_refused("closure", &response, 403, InsufficientScope, &[("www-authenticate", FORBIDDEN)]);
     let told = "GET /orders: the token does not permit this request {}";
-    assert_eq!(response.body(), told, "the request as the service inside saw it");
+    assert_eq!(response.body(), told, "the request that the inner service saw");
 }
 
 /// Does not read the request, and says so in `reads`.
@@ -213,7 +213,7 @@ fn lines(headers: &HeaderMap) -> Vec<String> {
 async fn does_not_overwrite_another_body() {
     type Refuse = fn(AuthError) -> Response<String>;
     let rows: [(&str, Refuse); 6] = [
-        ("a response of its own", |error| error.response("own".to_owned())),
+        ("a custom response", |error| error.response("own".to_owned())),
         ("an error beside it", |error| {
             let mut response = error.response("own".to_owned());
             response.extensions_mut().insert(error);
@@ -342,10 +342,10 @@ async fn innermost_rendering_layer_makes_the_body() {
     let outer = || JwtAuthLayer::new(AsNobody).on_reject(ProblemJson::new());
     let service = ServiceBuilder::new().layer(outer()).layer(shop()).service(REFUSES);
     let Ok(response) = service.clone().oneshot(good()).await;
-    assert_eq!(*response.body(), forbidden(), "refused by the handler");
+    assert_eq!(*response.body(), forbidden(), "rejected by the handler");
     let Ok(response) = service.oneshot(bearer("a.b.c")).await;
     let malformed = problem("MalformedToken", "the token is not a well-formed JWT", 401, "");
-    assert_eq!(*response.body(), malformed, "refused by the inner layer");
+    assert_eq!(*response.body(), malformed, "rejected by the inner layer");
 
     let text = shop().on_reject(PlainText);
     let service = ServiceBuilder::new().layer(outer()).layer(text).service(REFUSES);

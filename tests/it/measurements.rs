@@ -227,12 +227,12 @@ async fn counts_provider_keys_while_in_use() {
     drop(never.ready().await);
     let _here = metrics::set_default_local_recorder(&recorder);
     tokio::time::sleep(Duration::from_secs(600)).await;
-    assert_eq!(held("never"), are("never", 0), "it could never be reached");
+    assert_eq!(held("never"), are("never", 0), "never reached");
 
     let seeded = of("seeded", &down).seed(key_set(&["k1"]));
     assert_eq!(held("seeded"), [""; 0], "not used yet");
     seeded.ready().await.unwrap();
-    assert_eq!(held("seeded"), are("seeded", 1), "those that it begins with");
+    assert_eq!(held("seeded"), are("seeded", 1), "seeded keys");
 
     let keys = of("busy", &up);
     keys.ready().await.unwrap();
@@ -243,13 +243,13 @@ async fn counts_provider_keys_while_in_use() {
     other.ready().await.unwrap();
     assert_eq!(held("busy"), are("busy", 4), "in two places");
     keys.purge();
-    assert_eq!(held("busy"), are("busy", 2), "given up in one");
+    assert_eq!(held("busy"), are("busy", 2), "purged in one");
     drop(other);
-    assert_eq!(held("busy"), are("busy", 0), "not used in the other");
+    assert_eq!(held("busy"), are("busy", 0), "dropped in the other");
     keys.ready().await.unwrap();
-    assert_eq!(held("busy"), are("busy", 2), "fetched anew");
+    assert_eq!(held("busy"), are("busy", 2), "fetched again");
     drop(keys);
-    assert_eq!(held("busy"), are("busy", 0), "not used any more");
+    assert_eq!(held("busy"), are("busy", 0), "no longer used");
 }
 
 /// A recorder may call back into the library, so no lock may be held.

@@ -135,7 +135,7 @@ fn checks_scopes() {
     assert_forbidden("the beginning of one", scope("orders"), Some("orders"));
     assert_forbidden("the end of one", scope("write"), Some("write"));
     assert_forbidden("in other case", scope("Profile"), Some("Profile"));
-    assert_forbidden("a tab is no separator", scope("orders:read\torders:write"), None);
+    assert_forbidden("a tab is not a separator", scope("orders:read\torders:write"), None);
     assert_forbidden("one of a list", scope("profile admin"), Some("profile admin"));
     assert_forbidden("one of all", all_scopes(["orders:read", "admin"]), Some("orders:read admin"));
     assert_forbidden("none of any", any_scope(["admin", "root"]), Some("admin root"));
@@ -317,7 +317,7 @@ fn custom_policy_chooses_the_response() {
     assert_refused("503", &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
 
     let named = Never(AuthError::new(InsufficientScope).with_required_scope("a b"));
-    assert_forbidden("scopes of its own", named.clone(), Some("a b"));
+    assert_forbidden("custom scopes", named.clone(), Some("a b"));
     assert_forbidden("kept in a rule", Rule::new(named.clone()).and(scope("profile")), Some("a b"));
     assert_forbidden("kept beside another", role("admin").or(Rule::new(named.clone())), Some("a b"));
     assert_forbidden("beside a rule's", scope("admin").or(Rule::new(named)), Some("admin a b"));

@@ -144,7 +144,7 @@ async fn problem_details_explain_what_is_missing() {
     let problem: Value = serde_json::from_str(response.body()).unwrap();
     let hint = "no claims of type `it::reject::Nobody` in this request: put a JwtAuthLayer";
     let detail = problem["detail"].as_str();
-    assert_eq!(detail.is_some(), cfg!(debug_assertions), "only a developer is told");
+    assert_eq!(detail.is_some(), cfg!(debug_assertions), "only debug builds explain");
     assert!(detail.unwrap_or(hint).starts_with(hint), "{detail:?}");
     let error = response.extensions().get::<AuthError>().unwrap();
     assert!(std::error::Error::source(error).unwrap().to_string().starts_with(hint));

@@ -209,7 +209,7 @@ async fn requests(seen: &mut Seen, log: &Log) {
     through(seen, &layer(issuers)).await;
 
     let logged = log.take();
-    assert!(logged.lines().count() > 500, "the refusals are not logged");
+    assert!(logged.lines().count() > 500, "the rejections are not logged");
     seen.0 += &logged;
 }
 

@@ -251,7 +251,7 @@ async fn list_stays_valid_until_the_outage_limit() {
             sleep(seconds(2)).await;
             for verifier in &verifiers {
                 assert_eq!(judge(verifier, "b").await, Some(RevocationsUnavailable), "after {limit:?}");
-                assert_eq!(judge(verifier, "a").await, Some(Revoked), "what is known stays so");
+                assert_eq!(judge(verifier, "a").await, Some(Revoked), "known revocations stay");
             }
             store.behave(Behaviour::Good);
             // A hanging read times out after five seconds.
@@ -277,7 +277,7 @@ async fn revocations_of_an_outage_are_written_later() {
         let text = "the revocation counts in this process, but the shared store has not confirmed it";
         assert_eq!(error.to_string(), text);
         assert!(std::error::Error::source(&error).is_some());
-        assert_eq!(judge(&verifiers[0], "a").await, Some(Revoked), "in this process it counts at once");
+        assert_eq!(judge(&verifiers[0], "a").await, Some(Revoked), "it takes effect at once in this process");
         assert_eq!(judge(&verifiers[1], "a").await, None);
         assert!(error.will_retry());
         let stats = first.shared_stats().unwrap();
@@ -375,7 +375,7 @@ async fn rejected_entry_does_not_block_others() {
         sleep(seconds(outage)).await;
         store.behave(Behaviour::Good);
         sleep(seconds(15)).await;
-        assert_eq!(store.names(), ["last"], "of what was written within a minute, {outage} s");
+        assert_eq!(store.names(), ["last"], "entries written within a minute, {outage} s");
         sleep(seconds(100)).await;
     }
 }
@@ -396,7 +396,7 @@ async fn rejected_entries_do_not_block_later_ones() {
     sleep(seconds(30)).await;
     assert!(store.store.names().contains(&"later".to_owned()));
     assert_eq!(store.store.names().len(), 7000 / 250 + 1);
-    assert_eq!(revocations.shared_stats().unwrap().waiting(), 7000, "all are tried on");
+    assert_eq!(revocations.shared_stats().unwrap().waiting(), 7000, "all are retried");
 }
 
 #[tokio::test(start_paused = true)]
@@ -574,7 +574,7 @@ async fn hanging_store_does_not_delay_new_entries() {
     sleep(seconds(10)).await;
     drop(end(&revocations, "quick"));
     sleep(seconds(20)).await;
-    assert!(store.0.len() >= 1, "it does not wait for the others");
+    assert!(store.0.len() >= 1, "the quick entry does not wait for the others");
     let start = Instant::now();
     drop(revocations);
     while Arc::strong_count(&store.0.0) > 1 {

@@ -213,7 +213,7 @@ fn many_dots_cost_nothing() {
     let verifier = verifier();
     for token in [".".repeat(16 * 1024), format!("a{}", ".a".repeat(8000))] {
         let measured = allocation_counter::measure(|| {
-            let Verdict::Ready(Err(error)) = verifier.verify(&token) else { panic!("it is no token") };
+            let Verdict::Ready(Err(error)) = verifier.verify(&token) else { panic!("it is not a token") };
             assert!(matches!(error.kind(), MalformedToken | UnsupportedToken), "{error:?}");
         });
         // As many allocations as for any other rejection, and not one for each dot.

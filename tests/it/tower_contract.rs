@@ -62,7 +62,7 @@ pub(crate) async fn call_of(handle: &mut Handle) -> (Request<String>, mock::Send
 /// Limits a wait for a mock that is never called or never responds. With paused time the limit costs
 /// nothing.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(5), future).await.expect("it is over soon")
+    timeout(Duration::from_secs(5), future).await.expect("it ends in time")
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,9 +116,9 @@ async fn waiting_request_calls_a_ready_service() {
     // The mock panics if it is called without having been polled ready.
     handle.allow(0);
     verifier.0.notify_one();
-    assert!(tokio_test_pending(&mut response).await, "accepted, but the service inside is not ready");
+    assert!(tokio_test_pending(&mut response).await, "accepted, but the inner service is not ready");
     handle.allow(1);
-    assert!(tokio_test_pending(&mut response).await, "called, but not answered");
+    assert!(tokio_test_pending(&mut response).await, "called, but no response yet");
     let (request, reply) = call_of(&mut handle).await;
     assert_eq!(request.extensions().get::<Claims<Value>>().unwrap()["email"], "late@example.com");
     reply.send_response(Response::new("done".to_owned()));

@@ -151,8 +151,8 @@ async fn rejects_handshake_without_one_good_token() {
         ("no token", Some("orders.v1"), None, &missing),
         ("another case", Some("Bearer, <T>"), None, &missing),
         ("a token alone", Some("<T>"), None, &missing),
-        ("no JWT", Some("bearer, a.b.c"), None, &no_jwt),
-        ("no JWT, joined", Some("orders.v1, bearer.a.b.c"), None, &no_jwt),
+        ("not a JWT", Some("bearer, a.b.c"), None, &no_jwt),
+        ("not a JWT, joined", Some("orders.v1, bearer.a.b.c"), None, &no_jwt),
         ("expired", Some("bearer, <old>"), None, &expired),
         ("two pairs", Some("bearer, <T>, bearer, <T>"), None, &several),
         ("a pair and joined", Some("bearer, <T>, bearer.<T>"), None, &several),
@@ -168,7 +168,7 @@ async fn rejects_handshake_without_one_good_token() {
         let headers = [(NAME, list.as_deref()), ("authorization", authorization.as_deref())];
         let headers: Vec<_> = headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         let Error::Http(response) = open(address, "/picks", &headers).await.expect_err(name) else {
-            panic!("{name}: not refused by an answer");
+            panic!("{name}: not rejected by a response");
         };
         assert_eq!(response.status(), *status, "{name}");
         let expected =
@@ -194,7 +194,7 @@ fn filled(text: &str) -> String {
 #[tokio::test]
 async fn removes_only_the_token_from_the_list() {
     let answer = async |request: Request<String>| {
-        request.extensions().get::<Claims<Value>>().expect("it was accepted");
+        request.extensions().get::<Claims<Value>>().expect("the request was accepted");
         Ok::<_, Infallible>(Response::new(lines(request.headers())))
     };
     let service = ServiceBuilder::new().layer(layer()).service_fn(answer);
@@ -250,7 +250,7 @@ async fn preference_decides_between_header_and_list() {
         .add_token_source(TokenSource::authorization())
         .prefer_first_token_source();
     let answer = async |request: Request<String>| {
-        request.extensions().get::<Claims<Value>>().expect("it was accepted");
+        request.extensions().get::<Claims<Value>>().expect("the request was accepted");
         Ok::<_, Infallible>(Response::new(lines(request.headers()).concat()))
     };
     let told = async |layer: &JwtAuthLayer<JwtVerifier<Value>>, list: &str, authorization: &str| {

@@ -125,7 +125,7 @@ async fn revocation_reaches_others_within_a_second() {
     }
     let third = tokens.process(&server);
     third.revocations.ready().await.unwrap();
-    assert_eq!(tokens.judge(&third, "a").await, Some(Revoked), "what was before it");
+    assert_eq!(tokens.judge(&third, "a").await, Some(Revoked), "a revocation before its start");
     assert_eq!(tokens.judge(&third, "d").await, None);
     let age = third.revocations.shared_stats().unwrap().age().unwrap();
     assert!(age < Duration::from_secs(2), "{age:?}");
@@ -149,7 +149,7 @@ async fn server_crash_loses_no_revocation() {
         assert!(std::error::Error::source(&error).is_some());
         assert_eq!(first.revocations.shared_stats().unwrap().waiting(), 1);
         assert_eq!(tokens.judge(&first, &during).await, Some(Revoked));
-        assert_eq!(tokens.judge(&second, &during).await, None, "it serves on meanwhile");
+        assert_eq!(tokens.judge(&second, &during).await, None, "it keeps serving during the outage");
         server.restart();
         tokens.within_a_second(&second, &during, Some(Revoked)).await;
         tokens.end(&second, &after).await.unwrap();
@@ -199,14 +199,14 @@ async fn outdated_list_rejects_unknown_tokens() {
     // At most four seconds, counted in attempts: a stall of this process counts as one.
     let mut looks = 0;
     while tokens.judge(&process, "b").await.is_none() {
-        assert!(looks < 80, "it is served on for good");
+        assert!(looks < 80, "the list never becomes outdated");
         sleep(Duration::from_millis(50)).await;
         looks += 1;
     }
     let age = process.revocations.shared_stats().unwrap().age().unwrap();
-    assert!(age >= Duration::from_secs(2), "it is served on for a while: {age:?}");
+    assert!(age >= Duration::from_secs(2), "the list is outdated too soon: {age:?}");
     assert_eq!(tokens.judge(&process, "b").await, Some(RevocationsUnavailable));
-    assert_eq!(tokens.judge(&process, "a").await, Some(Revoked), "what is known stays so");
+    assert_eq!(tokens.judge(&process, "a").await, Some(Revoked), "known revocations stay");
     assert!(!process.revocations.is_ready());
     server.signal("-CONT");
     tokens.within_a_second(&process, "b", None).await;
@@ -227,7 +227,7 @@ async fn list_recovers_as_soon_as_its_store_answers() {
     for _ in 0..3 {
         soonest = soonest.min(start().await.0);
     }
-    assert!(soonest < Duration::from_millis(400), "it has waited for news: {soonest:?}");
+    assert!(soonest < Duration::from_millis(400), "the first read waits for new entries: {soonest:?}");
 
     // Short outages without a failed attempt, but with responses that come too late to be current.
     const OUTAGE: Duration = Duration::from_millis(1600);
@@ -243,7 +243,7 @@ async fn list_recovers_as_soon_as_its_store_answers() {
         }
     }
     // At most one second of more than five.
-    assert!(refused * 5 < looks, "{refused} of {looks} in four times");
+    assert!(refused * 5 < looks, "{refused} of {looks} in four outages");
 }
 
 #[tokio::test]
@@ -260,7 +260,7 @@ async fn lagging_reader_reads_everything_again() {
         writing.write(batch.to_vec()).await.unwrap();
     }
     let (_, seen) = read_on(&reading, Some(position.clone())).await;
-    assert_eq!(seen.len(), 6000, "what is new, and all of it");
+    assert_eq!(seen.len(), 6000, "everything, including new entries");
     let others = "for n = 1, 110000 do redis.call('XADD', KEYS[1], '*', 'other', n) end";
     let _: () = tell(&server, &["EVAL", others, "1", "{tower-jwt-auth}:news"]);
     for sid in ["second", "third"] {
@@ -322,7 +322,7 @@ async fn server_keeps_an_entry_one_hour_past_expiry() {
                  redis.call('XADD', KEYS[2], '*', 'revocation', '\\255\\254', '\\255', 'x')";
     let _: () = tell(&server, &["EVAL", bytes, "2", "{tower-jwt-auth}:held", "{tower-jwt-auth}:news"]);
     let (position, seen) = read_on(&store, None).await;
-    assert_eq!(seen.len(), 500, "what others put there does no harm");
+    assert_eq!(seen.len(), 500, "foreign entries are skipped");
     store.write(vec![session("after it", in_a_while())]).await.unwrap();
     assert_eq!(read_on(&store, Some(position)).await.1.len(), 1);
 }
@@ -353,7 +353,7 @@ async fn explains_why_the_server_cannot_be_read() {
         SharedRevocations::new(store).ready_timeout(Duration::from_millis(500)).start().unwrap();
     let start = Instant::now();
     while revocations.shared_stats().unwrap().failed_reads() == 0 {
-        assert!(start.elapsed() < Duration::from_secs(20), "it is not refused");
+        assert!(start.elapsed() < Duration::from_secs(20), "the password is not rejected");
         sleep(Duration::from_millis(5)).await;
     }
     let error = revocations.ready().await.unwrap_err();

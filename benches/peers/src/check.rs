@@ -14,7 +14,7 @@ use crate::tokens::{Fault, Issuer};
 /// Panics if a peer rejects a good token or accepts a bad one. A peer that cannot make one of the checks
 /// would need a note in the table and an exception here. None does at present.
 pub(crate) fn check(issuers: &[Issuer]) -> String {
-    let mut head = vec!["refused with".to_owned()];
+    let mut head = vec!["rejected with".to_owned()];
     head.extend(Fault::ALL.map(|fault| fault.name().to_owned()));
     let issuers: Vec<_> = issuers.iter().map(|issuer| (issuer, issuer.tokens())).collect();
     let rows: Vec<_> = ROWS.iter().map(|row| refusals(row, &issuers)).collect();

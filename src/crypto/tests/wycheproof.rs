@@ -232,7 +232,7 @@ impl Tally {
             }
             Err(error) => panic!("{}, {id}: {error}", self.name),
         };
-        let why = why.unwrap_or_else(|| panic!("{}, {id}: {expected:?}, and that is not so", self.name));
+        let why = why.unwrap_or_else(|| panic!("{}, {id}: {expected:?}, but the verdict differs", self.name));
         *self.otherwise.entry(why).or_default() += 1;
     }
 

@@ -141,7 +141,7 @@ fn retired_key_stays_gone_after_a_withdrawal() {
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
     assert_steps(&issuer, &clock, &[(0, "b", &["a", "b"]), (200, "b", &["b"])]);
     assert_eq!(kept(&issuer, "b"), ConfigErrorKind::OnlyKey);
-    assert_eq!(kept(&issuer, "a"), ConfigErrorKind::UnknownKeyId, "it has ended");
+    assert_eq!(kept(&issuer, "a"), ConfigErrorKind::UnknownKeyId, "the key is already gone");
     issuer.rotate(key("c")).unwrap();
     issuer.remove_key("b").unwrap();
     assert_steps(&issuer, &clock, &[(200, "c", &["c"]), (10, "c", &["c"])]);
@@ -290,7 +290,7 @@ async fn secrets_without_kid_stay_within_the_try_limit() {
         "4 keys of this algorithm are published, and a token without `kid` is tried against no more: \
          give each key a `kid`"
     );
-    assert!(issuer.rotate(secret(4).with_kid("named")).is_err(), "those without a name sign on");
+    assert!(issuer.rotate(secret(4).with_kid("named")).is_err(), "keys without a kid keep signing");
     issuer.rotate(key("of another algorithm")).unwrap();
     // Tokens of every key are good, and removed keys make room.
     for time in [0, 2 * 3600 - 1, 2 * 3600, 5 * 3600] {

@@ -155,7 +155,7 @@ async fn remembers_an_absent_issuer_for_a_minute() {
     directory.set(Mode::Up);
     sleep(MINUTE - Duration::from_secs(1)).await;
     assert_eq!(at_once(&issuers, &token(TENANT, 9)), Some(Some(UnknownKey)));
-    assert!(!issuers.remove(TENANT), "it was absent, which is forgotten");
+    assert!(!issuers.remove(TENANT), "its absence is no longer remembered");
     assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
 
     directory.set(Mode::Empty);
@@ -303,7 +303,7 @@ async fn hanging_lookup_does_not_hold_requests_for_long() {
     let error = issuers.verify(&token).await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(cause, "the resolver did not answer within 5 s: see IssuerResolver::lookup_timeout");
-    assert_eq!(error.retry_after(), Some(Duration::from_millis(500)), "when it is looked up again");
+    assert_eq!(error.retry_after(), Some(Duration::from_millis(500)), "the next lookup");
     sleep(Duration::from_millis(500)).await;
     assert_eq!(refusal(&issuers, &token).await, None);
 
@@ -421,7 +421,7 @@ async fn max_age_of_zero_looks_up_each_request() {
         assert_eq!(directory.lookups(), 1);
     }
     directory.set(Mode::Down);
-    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None, "it serves on");
+    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None, "it keeps serving");
     directory.set(Mode::Up);
     directory.secret(8);
     assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, Some(UnknownKey));

@@ -54,7 +54,7 @@ async fn lookups_of_unknown_issuers_are_rate_limited() {
     for answer in waiting.join_all().await {
         assert_eq!(answer.unwrap_err().kind(), UnknownKey);
     }
-    assert_eq!(directory.lookups(), 2000 + 2 * 200, "the burst, and what waited for its turn");
+    assert_eq!(directory.lookups(), 2000 + 2 * 200, "the burst, and lookups that waited");
 
     let error = invent_one(&issuers).await.unwrap_err();
     assert_eq!(error.kind(), UnknownKey, "its turn has come");
@@ -109,7 +109,7 @@ async fn unknown_issuers_do_not_starve_new_tenants() {
         let waiting = invent(&issuers, strangers);
         assert_eq!(waiting.len(), strangers);
         let (refused, took) = ask_tenants(&issuers, &tokens(tenants)).await;
-        assert_eq!(refused, 0, "of {tenants}, with {strangers} strangers");
+        assert_eq!(refused, 0, "of {tenants}, with {strangers} unknown issuers");
         assert!(took <= Duration::from_millis(longest + 5), "{took:?}");
     }
 }
@@ -252,13 +252,13 @@ async fn rejections_do_not_disclose_issuers() {
         ("no algorithm", with_header(r#"{"alg":"none"}"#)),
         ("another type", with_header(r#"{"alg":"HS256","typ":"dpop+jwt"}"#)),
         ("a critical extension", with_header(r#"{"alg":"HS256","crit":["x"]}"#)),
-        ("a header that is no object", with_header("[]")),
+        ("a header that is not an object", with_header("[]")),
         (
             "an empty signature",
             Box::new(|issuer| format!("{}.{}.", base64url(r#"{"alg":"HS256"}"#), claims(issuer))),
         ),
         (
-            "a signature that is no base64url",
+            "a signature that is not base64url",
             Box::new(|issuer| format!("{}.{}.A", base64url(r#"{"alg":"HS256"}"#), claims(issuer))),
         ),
         ("large", Box::new(|issuer| sign(&with_issuer(issuer, "x", json!("x".repeat(11_000))), 7))),

@@ -264,7 +264,7 @@ async fn cause_names_other_token_forms() {
         ),
         ("header", format!("~.{payload}.{signature}"), MalformedToken, "the token's header is not base64url"),
         ("signature", format!("{good}~"), MalformedToken, "the token's signature is not base64url"),
-        ("no JSON", header_of("hello"), MalformedToken, "the token's header is not a JSON object"),
+        ("not JSON", header_of("hello"), MalformedToken, "the token's header is not a JSON object"),
         ("no alg", header_of("{}"), MalformedToken, members),
         ("kid a number", header_of(r#"{"alg":"ES256","kid":1}"#), MalformedToken, members),
         ("crit", header_of(r#"{"alg":"ES256","crit":["b64"]}"#), UnsupportedToken, extension),

@@ -122,7 +122,7 @@ fn rejects_text_that_is_not_a_jwk_set() {
         ("HTML", "<html><body>Service unavailable</body></html>".to_owned(), not_a_set),
         ("null", "null".to_owned(), not_a_set),
         ("empty", String::new(), not_a_set),
-        ("a control character outside of a string", format!("\u{1}{set}"), not_a_set),
+        ("a control character outside a string", format!("\u{1}{set}"), not_a_set),
     ] {
         assert_error(name, KeySet::jwks(text), expected);
     }

@@ -201,12 +201,12 @@ async fn key_with_the_exact_kid_is_tried_first() {
     assert_eq!(
         refused(after_use, &unnamed).await,
         Some(AuthErrorKind::InvalidSignature),
-        "whatever it has seen"
+        "also with a remembered header"
     );
     assert_eq!(
         refused(keys, &unnamed).await,
         Some(AuthErrorKind::InvalidSignature),
-        "the fifth of its algorithm"
+        "the fifth key of its algorithm"
     );
 }
 
@@ -251,6 +251,6 @@ async fn repeated_header_is_read_the_same() {
     assert_eq!(
         refused(keys, &of(1, Some("k1"))).await,
         Some(AuthErrorKind::UnknownKey),
-        "a name is no longer known"
+        "the kid is no longer known"
     );
 }

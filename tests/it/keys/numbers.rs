@@ -80,7 +80,7 @@ fn numbers_must_form_a_valid_key() {
             &malformed("the RSA modulus is empty"),
         ),
         (
-            "n short but for zeros",
+            "n short after leading zeros",
             Algorithm::RS256,
             json!({"n": base64url([&[0; 32], &n[..224]].concat())}),
             &size(1792),

@@ -147,7 +147,7 @@ async fn rejects_untrusted_metadata_with_the_reason() {
         ),
         ("no issuer", json!({ "jwks_uri": JWKS }).to_string().into(), not_metadata),
         ("no keys", json!({ "issuer": ISSUER }).to_string().into(), not_metadata),
-        ("no JSON", b"<html>".to_vec(), not_metadata),
+        ("not JSON", b"<html>".to_vec(), not_metadata),
         ("an array", json!([ISSUER, JWKS]).to_string().into(), not_metadata),
         (
             "two issuers",

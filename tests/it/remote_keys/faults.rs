@@ -168,7 +168,7 @@ async fn server_faults_neither_drop_keys_nor_stall_requests() {
         ("reset", Vec::new(), refused),
         ("500", http("500 Internal Server Error", "", &other), refused),
         ("garbage", at_once("\0\u{1}\u{2} no HTTP at all\r\n\r\n"), refused),
-        ("no JSON", ok("<!doctype html>"), refused),
+        ("not JSON", ok("<!doctype html>"), refused),
         ("truncated", at_once(format!("HTTP/1.1 200 OK\r\ncontent-length: {long}\r\n\r\n{other}")), refused),
         ("truncated chunks", at_once(chunked(1)), refused),
         ("huge", at_once(chunked(9)), refused),
@@ -415,7 +415,7 @@ fn rejects_invalid_certificates() {
     let not_pem = "there is none in PEM; it needs to begin with `-----BEGIN CERTIFICATE-----`";
     for (pem, expected) in [
         (String::new(), "it is empty; check the file or variable that it comes from"),
-        ("no PEM".to_owned(), not_pem),
+        ("not PEM".to_owned(), not_pem),
         (fixture("p256.public.pem"), not_pem),
         (
             "/etc/ssl/ca.pem".to_owned(),

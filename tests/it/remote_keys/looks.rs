@@ -47,8 +47,8 @@ async fn fetches_of_rotation_after(name: &str, strangers: &[String]) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn clients_do_not_notice_rotation_after_a_fetch() {
-    assert_eq!(fetches_of_rotation_after("no stranger", &[]).await, 2);
-    assert_eq!(fetches_of_rotation_after("one stranger", &[forged("x")]).await, 3);
+    assert_eq!(fetches_of_rotation_after("no unknown client", &[]).await, 2);
+    assert_eq!(fetches_of_rotation_after("one unknown client", &[forged("x")]).await, 3);
     assert_eq!(fetches_of_rotation_after("a thousand, one name", &vec![forged("x"); 1000]).await, 3);
     // Forged tokens with a held key and without a `kid` have separate budgets.
     assert_eq!(fetches_of_rotation_after("a real name", &vec![forged("old"); 1000]).await, 4);
@@ -69,7 +69,7 @@ async fn tokens_with_bad_claims_cause_no_fetch() {
         ("not valid yet", "JWT", claims_but("nbf", json!(NOW + 3600)).to_string()),
         ("bound to its sender", "JWT", claims_but("cnf", json!({"jkt": "x"})).to_string()),
         ("claims of another type", "JWT", claims_but("exp", json!("soon")).to_string()),
-        ("no JSON", "JWT", "hello".to_owned()),
+        ("not JSON", "JWT", "hello".to_owned()),
         ("an array", "JWT", "[]".to_owned()),
         ("another type of token", "logout+jwt", good_claims().to_string()),
     ] {

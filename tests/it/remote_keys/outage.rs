@@ -136,7 +136,7 @@ async fn bad_response_never_replaces_good_keys() {
         ),
         ("unasked for 304", status(304, ""), "it answered with status 304"),
         ("empty", ok(""), "its JWK set cannot be used"),
-        ("no JSON", ok("<html>"), "its JWK set cannot be used"),
+        ("not JSON", ok("<html>"), "its JWK set cannot be used"),
         ("cut short", ok(&other[..other.len() - 1]), "its JWK set cannot be used"),
         (
             "shorter than said",
@@ -184,7 +184,7 @@ async fn bad_response_never_replaces_good_keys() {
     provider.answer(move |_| Ok(ok(&set_of(&many[1..]))));
     let keys = provider.keys();
     keys.ready().await.unwrap();
-    assert_eq!(keys.stats().keys(), 100, "as many as there may be");
+    assert_eq!(keys.stats().keys(), 100, "the maximum number");
 }
 
 #[tokio::test(start_paused = true)]

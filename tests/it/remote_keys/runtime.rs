@@ -110,7 +110,7 @@ fn decides_settled_tokens_without_a_runtime() {
         assert_eq!(runtime.block_on(refusal(&verifier, "b")), Some(UnknownKey));
     }
     assert_eq!(at_once(verifier.verify(&token("b"))).err(), Some(UnknownKey));
-    assert_eq!(at_once(verifier.verify(&token("c"))).err(), Some(KeysUnavailable), "nobody can look");
+    assert_eq!(at_once(verifier.verify(&token("c"))).err(), Some(KeysUnavailable), "no runtime for a lookup");
 }
 
 #[tokio::test(start_paused = true)]

@@ -130,7 +130,7 @@ async fn random_kids_leave_nothing_behind() {
     keys.ready().await.unwrap();
     let verifier = verifier(&keys);
     for kid in ["b", "c"] {
-        assert_eq!(refusal(&verifier, kid).await, Some(UnknownKey), "a look is left for it");
+        assert_eq!(refusal(&verifier, kid).await, Some(UnknownKey), "its own budget is unused");
     }
     let tokens: Vec<_> = (0..500).map(|number| token(&format!("random-{number}"))).collect();
     let used = allocation_counter::measure(|| {

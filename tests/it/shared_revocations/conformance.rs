@@ -24,7 +24,7 @@ async fn store_test_finds_each_fault() {
         fn write(&self, mut revocations: Vec<Revocation>) -> StoreFuture<()> {
             match self.1 {
                 "loses the last of many" if revocations.len() > 5 => drop(revocations.pop()),
-                "keeps to itself" => return Box::pin(async { Ok(()) }),
+                "stores nothing" => return Box::pin(async { Ok(()) }),
                 "keeps the first of a name" => {
                     let held = self.0.0.log.lock().unwrap();
                     let name = |one: &Revocation| {
@@ -35,7 +35,7 @@ async fn store_test_finds_each_fault() {
                     let names: Vec<_> = held.iter().take(150).map(name).collect();
                     revocations.retain(|one| !names.contains(&name(one)));
                 }
-                "drops what has expired" => {
+                "drops expired entries" => {
                     revocations.retain(|one| one.expires_at().is_none_or(|end| end > SystemTime::now()))
                 }
                 "fails when it is busy" if self.2.fetch_add(1, Ordering::Relaxed) == 60 => {
@@ -64,9 +64,9 @@ async fn store_test_finds_each_fault() {
                 let page = page.await?;
                 let mut entries = page.revocations().to_vec();
                 match name {
-                    "begins anew each time" => {}
+                    "starts over each time" => {}
                     // In the middle of many entries written at once.
-                    "misses some on the way" if from > 130 && !entries.is_empty() => {
+                    "skips some entries" if from > 130 && !entries.is_empty() => {
                         if misses.fetch_add(1, Ordering::Relaxed) == 5 {
                             entries.clear();
                         }
@@ -82,21 +82,21 @@ async fn store_test_finds_each_fault() {
                     "waits too long" => sleep(seconds(4)).await,
                     _ => return Ok(page),
                 }
-                let position = if name == "begins anew each time" { "" } else { page.next_position() };
+                let position = if name == "starts over each time" { "" } else { page.next_position() };
                 Ok(RevocationPage::last(entries, position.to_owned()))
             })
         }
     }
     for (name, says) in [
         ("loses the last of many", "the store was given"),
-        ("keeps to itself", "the store was given"),
-        ("drops what has expired", "the store was given"),
+        ("stores nothing", "the store was given"),
+        ("drops expired entries", "the store was given"),
         ("is late", "the store was given"),
         ("keeps the first of a name", "has to keep until the later time"),
         ("calls every page the last", "less is read than was on the way"),
         ("calls no page the last", "the store never says that a page is the last"),
-        ("begins anew each time", "after the last position there is nothing new"),
-        ("misses some on the way", "not in time"),
+        ("starts over each time", "after the last position there is nothing new"),
+        ("skips some entries", "not in time"),
         ("waits too long", "a read of nothing takes longer"),
         ("fails when it is busy", "the store cannot be written: too busy"),
     ] {

@@ -103,7 +103,7 @@ pub(crate) const ROWS: [Row; 12] = [
     Row {
         package: "aliri_tower",
         beside: "",
-        note: "Built on ring. Does not know EdDSA. Some claims are of its own types.",
+        note: "Built on ring. Does not support EdDSA. Some claims have its own types.",
         open: aliri_tower::open,
     },
 ];

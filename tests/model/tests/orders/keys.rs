@@ -210,7 +210,7 @@ fn last_handle_ends_the_task_and_wakes_waiters() {
         let waiting: Vec<_> = (0..2)
             .map(|_| {
                 let Refresh::Pending(refreshed) = keys.refresh(KeyLookup::missing(None)) else {
-                    panic!("nothing is held")
+                    panic!("no key is held")
                 };
                 thread::spawn(move || block_on(refreshed).unwrap_err().kind())
             })
