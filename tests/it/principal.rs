@@ -92,7 +92,11 @@ async fn failed_lookup_is_a_server_error() {
     assert_eq!(response.body(), "", "no details for the client");
     let error = response.extensions().get::<AuthError>().unwrap();
     assert_eq!(error.to_string(), "the user of the token cannot be looked up");
-    assert_eq!(error.source().unwrap().to_string(), "connection to db-7.internal refused", "only for the log");
+    assert_eq!(
+        error.source().unwrap().to_string(),
+        "connection to db-7.internal refused",
+        "only for the log"
+    );
 }
 
 #[tokio::test]
