@@ -48,7 +48,7 @@ struct Asked<'a>(&'a Directory);
 impl<'a> Asked<'a> {
     fn begin(directory: &'a Directory) -> Self {
         directory.questions.fetch_add(1, Ordering::Relaxed);
-        assert!(!directory.is_asked.swap(true, Ordering::Relaxed), "two at once");
+        assert!(!directory.is_asked.swap(true, Ordering::Relaxed), "two lookups at once");
         Self(directory)
     }
 }
