@@ -60,7 +60,7 @@ fn hits() {
         let mut subjects = vec![
             decode("HS256, jsonwebtoken", &hs256, &tokens),
             accepted("HS256, without cache", uncached(&hs256), shared(&tokens)),
-            refused("no token", uncached(&hs256)),
+            rejected("no token", uncached(&hs256)),
             accepted("HS256, cached, 1 token", cached(&hs256), shared(&tokens[..1])),
             accepted("HS256, cached, 1,000 tokens", cached(&hs256), shared(&tokens)),
         ];
@@ -123,7 +123,7 @@ fn accepted<'a>(
     layer(name, verifier, values, StatusCode::OK)
 }
 
-fn refused(name: &str, verifier: JwtVerifier<User>) -> Subject<'static> {
+fn rejected(name: &str, verifier: JwtVerifier<User>) -> Subject<'static> {
     layer(name, verifier, iter::repeat(None), StatusCode::UNAUTHORIZED)
 }
 

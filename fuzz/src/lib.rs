@@ -313,19 +313,19 @@ impl Reading<'_> {
 
     /// Returns the expected status and challenge.
     pub fn answer(&self) -> (u16, Option<String>) {
-        let refusal = |code: &str, kind: AuthErrorKind| {
+        let rejection = |code: &str, kind: AuthErrorKind| {
             Some(format!(r#"Bearer realm="api", error="{code}", error_description="{kind}""#))
         };
         match self {
             Self::Token(token) if *token == GOOD_TOKEN.as_bytes() => (200, None),
             Self::Nothing => (401, Some(r#"Bearer realm="api""#.to_owned())),
-            Self::Broken => (400, refusal("invalid_request", AuthErrorKind::MalformedCredential)),
-            Self::Several => (400, refusal("invalid_request", AuthErrorKind::MultipleCredentials)),
+            Self::Broken => (400, rejection("invalid_request", AuthErrorKind::MalformedCredential)),
+            Self::Several => (400, rejection("invalid_request", AuthErrorKind::MultipleCredentials)),
             Self::Token(token) => {
                 let Verdict::Ready(Err(error)) = HS256.verify(Credential::new(Scheme::BEARER, token)) else {
                     panic!("the layer accepts or waits for a token other than the good one");
                 };
-                (401, refusal("invalid_token", error.kind()))
+                (401, rejection("invalid_token", error.kind()))
             }
         }
     }
@@ -395,9 +395,9 @@ static KIB: LazyLock<Duration> = LazyLock::new(|| {
 /// Asserts that judging `len` bytes of input takes proportionate time, and at most `share` bytes of memory
 /// at once for each byte.
 ///
-/// The limit is 25 times as long as to read that much JSON, and a KiB more. The slowest good inputs take a
-/// tenth of that: claims with many members, and tokens with an RSA signature. Quadratic work takes longer
-/// from a few KiB on. A busy machine may pause for as long, so only work that is slow every time counts.
+/// The limit is 25 times the time to read that much JSON plus one KiB. The slowest good inputs take a tenth of
+/// that: claims with many members, and tokens with an RSA signature. Quadratic work exceeds it from a few KiB
+/// on. A busy machine may pause for as long, so only work that is slow every time counts.
 pub fn bounded<T>(len: usize, share: usize, mut judge: impl FnMut() -> T) -> T {
     let time = KIB.mul_f64(25.0 * (1.0 + len as f64 / 1024.0));
     let bytes = 64 * 1024 + share * len;

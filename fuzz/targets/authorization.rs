@@ -55,18 +55,18 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let all: Vec<_> = values.iter().map(|value| value.as_bytes().to_vec()).collect();
         let (good, none) = (status == 200, reading == Reading::Nothing);
 
-        let refused = Outcome { inside: None, claims: false, status, challenge };
+        let rejected = Outcome { inside: None, claims: false, status, challenge };
         let passed = |values: Vec<Vec<u8>>| Outcome {
             inside: Some(values),
             claims: good,
             status: 200,
             challenge: None,
         };
-        let expected = if good { passed(all.clone()) } else { refused.clone() };
+        let expected = if good { passed(all.clone()) } else { rejected.clone() };
         assert_eq!(ask(layer, &AUTHORIZATION, &values), expected, "{scheme}");
 
         let optional = layer.clone().optional();
-        let expected = if good || none { passed(all.clone()) } else { refused.clone() };
+        let expected = if good || none { passed(all.clone()) } else { rejected.clone() };
         assert_eq!(ask(&optional, &AUTHORIZATION, &values), expected, "{scheme}, optional");
 
         // The credential is removed, and a credential of another scheme is not.
@@ -77,11 +77,11 @@ fuzz_target!(|input: &[u8]| -> Corpus {
 
         // Two headers are rejected with every order of preference.
         let accepted = |values| Outcome { inside: Some(values), claims: true, status: 200, challenge: None };
-        let expected = if good || none { accepted(all) } else { refused.clone() };
+        let expected = if good || none { accepted(all) } else { rejected.clone() };
         let header_first = layer.clone().add_token_source(good_source()).prefer_first_token_source();
         assert_eq!(ask(&header_first, &AUTHORIZATION, &values), expected, "{scheme}, header first");
 
-        let expected = if reading == Reading::Several { refused } else { accepted(left) };
+        let expected = if reading == Reading::Several { rejected } else { accepted(left) };
         let source = TokenSource::header_with_scheme(AUTHORIZATION, Scheme::new(scheme).unwrap());
         let header_last = layer.clone().token_source(good_source()).add_token_source(source);
         let header_last = header_last.prefer_first_token_source().strip_credential();

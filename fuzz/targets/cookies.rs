@@ -72,13 +72,13 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let good = status == 200;
     let passed =
         |values: Vec<Vec<u8>>| Outcome { inside: Some(values), claims: good, status: 200, challenge: None };
-    let refused = Outcome { inside: None, claims: false, status, challenge };
+    let rejected = Outcome { inside: None, claims: false, status, challenge };
     let all = || values.iter().map(|value| value.as_bytes().to_vec()).collect();
 
-    let expected = if good { passed(all()) } else { refused.clone() };
+    let expected = if good { passed(all()) } else { rejected.clone() };
     assert_eq!(ask(&*LAYER, &COOKIE, &values), expected);
 
-    let expected = if good || reading == Reading::Nothing { passed(all()) } else { refused.clone() };
+    let expected = if good || reading == Reading::Nothing { passed(all()) } else { rejected.clone() };
     assert_eq!(ask(&LAYER.clone().optional(), &COOKIE, &values), expected, "optional");
 
     let expected = passed(values.iter().filter_map(|value| without(value.as_bytes())).collect());
@@ -89,7 +89,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     );
 
     let accepted = |values| Outcome { inside: Some(values), claims: true, status: 200, challenge: None };
-    let expected = if good || reading == Reading::Nothing { accepted(all()) } else { refused };
+    let expected = if good || reading == Reading::Nothing { accepted(all()) } else { rejected };
     let cookie_first = LAYER.clone().add_token_source(good_source()).prefer_first_token_source();
     assert_eq!(ask(&cookie_first, &COOKIE, &values), expected, "cookie first");
 

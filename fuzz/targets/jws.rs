@@ -70,7 +70,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         Some(Some((signer, header, token))) => {
             let is_too_large = token.len() > 16 * 1024;
             let expected =
-                if is_too_large { Some(TokenTooLarge) } else { refusal(signer, header.as_bytes()) };
+                if is_too_large { Some(TokenTooLarge) } else { rejection(signer, header.as_bytes()) };
             assert_eq!(verdict.as_ref().err(), expected.as_ref(), "{header}");
         }
         _ => {
@@ -126,7 +126,7 @@ fn respelled(token: &str) -> Vec<String> {
 }
 
 /// Returns why a token with this header and a good signature of this signer is rejected, or `None`.
-fn refusal(signer: &Signer, header: &[u8]) -> Option<AuthErrorKind> {
+fn rejection(signer: &Signer, header: &[u8]) -> Option<AuthErrorKind> {
     const MEMBERS: [&str; 5] = ["alg", "kid", "typ", "crit", "b64"];
 
     let Some(members) = Members::read(header).filter(|_| std::str::from_utf8(header).is_ok()) else {

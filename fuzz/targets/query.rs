@@ -75,14 +75,14 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         };
         let (status, challenge) = reading.answer();
         let good = status == 200;
-        let refused = Outcome { inside: None, claims: false, status, challenge };
+        let rejected = Outcome { inside: None, claims: false, status, challenge };
         let passed = |uri: String| Outcome { inside: Some(uri), claims: good, status: 200, challenge: None };
         let all = || format!("{written}?{query}");
 
-        let expected = if good { passed(all()) } else { refused.clone() };
+        let expected = if good { passed(all()) } else { rejected.clone() };
         assert_eq!(ask_for(&*LAYER, &uri), expected);
 
-        let expected = if good || reading == Reading::Nothing { passed(all()) } else { refused.clone() };
+        let expected = if good || reading == Reading::Nothing { passed(all()) } else { rejected.clone() };
         assert_eq!(ask_for(&LAYER.clone().optional(), &uri), expected, "optional");
 
         let others: Vec<_> = parts.iter().filter(|(_, pair)| !is_own(pair)).map(|(part, _)| *part).collect();
@@ -92,7 +92,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         assert_eq!(ask_for(&everybody, &uri), passed(left.clone()), "everybody");
 
         let accepted = |uri| Outcome { inside: Some(uri), claims: true, status: 200, challenge: None };
-        let expected = if good || reading == Reading::Nothing { accepted(all()) } else { refused };
+        let expected = if good || reading == Reading::Nothing { accepted(all()) } else { rejected };
         let query_first = LAYER.clone().add_token_source(good_source()).prefer_first_token_source();
         assert_eq!(ask_for(&query_first, &uri), expected, "query first");
 

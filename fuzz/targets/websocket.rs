@@ -75,13 +75,13 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     };
     let (status, challenge) = reading.answer();
     let good = status == 200;
-    let refused = Outcome { inside: None, claims: false, status, challenge };
+    let rejected = Outcome { inside: None, claims: false, status, challenge };
     let passed = Outcome { inside: Some(left(&tokens, &others)), claims: good, status: 200, challenge: None };
 
-    let expected = if good { &passed } else { &refused };
+    let expected = if good { &passed } else { &rejected };
     assert_eq!(ask(&*LAYER, &SEC_WEBSOCKET_PROTOCOL, &values), *expected);
 
-    let expected = if good || reading == Reading::Nothing { &passed } else { &refused };
+    let expected = if good || reading == Reading::Nothing { &passed } else { &rejected };
     assert_eq!(ask(&LAYER.clone().optional(), &SEC_WEBSOCKET_PROTOCOL, &values), *expected, "optional");
 
     for everybody in [LAYER.clone().allow_invalid(), LAYER.clone().allow_invalid().strip_credential()] {
@@ -89,7 +89,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     }
 
     let accepted = Outcome { claims: true, ..passed };
-    let expected = if good || reading == Reading::Nothing { &accepted } else { &refused };
+    let expected = if good || reading == Reading::Nothing { &accepted } else { &rejected };
     let list_first = LAYER.clone().add_token_source(good_source()).prefer_first_token_source();
     assert_eq!(ask(&list_first, &SEC_WEBSOCKET_PROTOCOL, &values), *expected, "list first");
 

@@ -41,10 +41,10 @@ fn allocations(verifier: &JwtVerifier<Expiry>, request: impl Fn() -> Request<Str
 
 fn through<L>(layer: &L, request: impl Fn() -> Request<String>, status: u16) -> u64
 where
-    L: Layer<Inside>,
+    L: Layer<InnerService>,
     L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
 {
-    let mut service = layer.layer(Inside(answer));
+    let mut service = layer.layer(InnerService(answer));
     let mut send = |request| {
         let mut context = Context::from_waker(Waker::noop());
         assert!(service.poll_ready(&mut context).is_ready());
@@ -60,7 +60,7 @@ where
 
 /// Logging or counting a rejection may allocate more. That number is not documented.
 #[track_caller]
-fn assert_refused_with(name: &str, allocations: u64, expected: u64) {
+fn assert_rejected_with(name: &str, allocations: u64, expected: u64) {
     if cfg!(any(feature = "metrics", feature = "tracing")) {
         assert!(allocations >= expected, "{name}: {allocations}");
     } else {
@@ -87,13 +87,13 @@ fn policy_allocates_only_for_its_rejection() {
     let on_route = |name, layer| Stack::new(route(name), layer);
     assert_eq!(through(&on_route("held", layer()), || bearer(&good), 200), 4, "on a route");
     assert_eq!(through(&layer().require(scope("held")), || bearer(&good), 200), 4, "in the layer");
-    let refused = through(&on_route("needed", layer()), || bearer(&good), 403);
-    assert_refused_with("on a route", refused, 4 + 1);
-    let refused = through(&layer().require(scope("needed")), || bearer(&good), 403);
-    assert_refused_with("in the layer", refused, 1 + 3);
+    let rejected = through(&on_route("needed", layer()), || bearer(&good), 403);
+    assert_rejected_with("on a route", rejected, 4 + 1);
+    let rejected = through(&layer().require(scope("needed")), || bearer(&good), 403);
+    assert_rejected_with("in the layer", rejected, 1 + 3);
     let settled = layer().realm("shop").unwrap();
-    let refused = through(&on_route("needed", settled), || bearer(&good), 403);
-    assert_refused_with("with a realm", refused, 4 + 1);
+    let rejected = through(&on_route("needed", settled), || bearer(&good), 403);
+    assert_rejected_with("with a realm", rejected, 4 + 1);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn requests_stay_within_documented_allocations() {
     let cached = JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
     let verifier = cached.clone().without_cache();
     let (good, forged) = (good_token(), good_token().replace('.', ".A"));
-    let expired = token(&claims_but("exp", (NOW - 300).into()));
+    let expired = token(&claims_with("exp", (NOW - 300).into()));
     let revocations = Revocations::new();
     for n in 0..1000 {
         drop(revocations.revoke_token(ISSUER, &format!("revoked-{n}"), at(NOW + 300)));
@@ -123,16 +123,16 @@ fn requests_stay_within_documented_allocations() {
     assert_eq!(through(&closure, || bearer(&good), 200), 4 + 5, "a copy of the head");
     // Two for headers, unless the request has some. Three for the error, or one if the request has
     // extensions.
-    assert_refused_with("no header", allocations(&verifier, || Request::new(String::new()), 401), 5);
+    assert_rejected_with("no header", allocations(&verifier, || Request::new(String::new()), 401), 5);
     let with_header = || Request::builder().header("host", "api.example.com");
     let without_token = || with_header().body(String::new()).unwrap();
-    assert_refused_with("no token", allocations(&verifier, without_token, 401), 3);
+    assert_rejected_with("no token", allocations(&verifier, without_token, 401), 3);
     let from_a_peer = || with_header().extension(Peer).body(String::new()).unwrap();
-    assert_refused_with("request with extensions", allocations(&verifier, from_a_peer, 401), 1);
-    assert_refused_with("forged", allocations(&verifier, || bearer(&forged), 401), 3);
-    assert_refused_with("forged, with a cache", allocations(&cached, || bearer(&forged), 401), 3);
-    assert_refused_with("expired", allocations(&verifier, || bearer(&expired), 401), 3);
-    assert_refused_with("garbage", allocations(&verifier, || bearer("garbage"), 401), 3);
+    assert_rejected_with("request with extensions", allocations(&verifier, from_a_peer, 401), 1);
+    assert_rejected_with("forged", allocations(&verifier, || bearer(&forged), 401), 3);
+    assert_rejected_with("forged, with a cache", allocations(&cached, || bearer(&forged), 401), 3);
+    assert_rejected_with("expired", allocations(&verifier, || bearer(&expired), 401), 3);
+    assert_rejected_with("garbage", allocations(&verifier, || bearer("garbage"), 401), 3);
 }
 
 /// With or without logging and metrics.

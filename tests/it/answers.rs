@@ -20,13 +20,13 @@ fn challenge(code: &str, description: &str) -> String {
 #[track_caller]
 fn assert_bad_token<B>(name: &str, response: &http::Response<B>, kind: AuthErrorKind, description: &str) {
     let challenge = challenge("invalid_token", description);
-    assert_refused(name, response, 401, kind, &[("www-authenticate", &challenge)]);
+    assert_rejected(name, response, 401, kind, &[("www-authenticate", &challenge)]);
 }
 
 #[track_caller]
 fn assert_bad_request<B>(name: &str, response: &http::Response<B>, kind: AuthErrorKind, description: &str) {
     let challenge = challenge("invalid_request", description);
-    assert_refused(name, response, 400, kind, &[("www-authenticate", &challenge)]);
+    assert_rejected(name, response, 400, kind, &[("www-authenticate", &challenge)]);
 }
 
 #[tokio::test]
@@ -47,12 +47,12 @@ async fn accepts_good_token() {
 async fn missing_or_foreign_credential_gets_bare_challenge() {
     let layer = JwtAuthLayer::new(verifier());
     let response = ask(&layer, Request::new(String::new())).await;
-    assert_refused("no header", &response, 401, MissingCredential, BARE);
+    assert_rejected("no header", &response, 401, MissingCredential, BARE);
 
     let other =
         ["Basic ZXplOm9rb24=", "Digest a=\"b\", c=\"d\"", "Negotiate", "BearerToken abc", "DPoP abc", ""];
     for header in other {
-        assert_refused(header, &ask(&layer, get(header)).await, 401, MissingCredential, BARE);
+        assert_rejected(header, &ask(&layer, get(header)).await, 401, MissingCredential, BARE);
     }
 }
 
@@ -126,7 +126,7 @@ async fn reads_token_from_custom_header() {
 
     assert_eq!(ask(&layer, with(&good_token())).await.status(), 200);
     let response = ask(&layer, bearer(&good_token())).await;
-    assert_refused("a source that was not asked for", &response, 401, MissingCredential, BARE);
+    assert_rejected("a source that was not asked for", &response, 401, MissingCredential, BARE);
     assert_bad_request("empty", &ask(&layer, with("")).await, MalformedCredential, BROKEN);
     for bad in ["a b", "Bearer a.b.c"] {
         assert_bad_token(
@@ -145,7 +145,7 @@ async fn rejects_each_bad_token_with_its_kind() {
     let (unsigned, signature) = good.rsplit_once('.').unwrap();
     let with_header = |header: &str| token_of(header, &good_claims().to_string());
     let tampered_claims = {
-        let payload = base64url(claims_but("sub", json!("1")).to_string());
+        let payload = base64url(claims_with("sub", json!("1")).to_string());
         let header = good.split('.').next().unwrap();
         format!("{header}.{payload}.{signature}")
     };
@@ -219,30 +219,30 @@ async fn rejects_each_bad_token_with_its_kind() {
             InvalidClaims,
             claims,
         ),
-        ("exp a string", token(&claims_but("exp", json!("1800000300"))), InvalidClaims, claims),
-        ("no exp", token(&claims_but("exp", Value::Null)), MissingExpiry, "the token has no expiry"),
-        ("expired", token(&claims_but("exp", json!(NOW - 60))), Expired, "the token has expired"),
+        ("exp a string", token(&claims_with("exp", json!("1800000300"))), InvalidClaims, claims),
+        ("no exp", token(&claims_with("exp", Value::Null)), MissingExpiry, "the token has no expiry"),
+        ("expired", token(&claims_with("exp", json!(NOW - 60))), Expired, "the token has expired"),
         (
             "not yet valid",
-            token(&claims_but("nbf", json!(NOW + 61))),
+            token(&claims_with("nbf", json!(NOW + 61))),
             NotYetValid,
             "the token is not valid yet",
         ),
         (
             "iss",
-            token(&claims_but("iss", json!("https://evil.example"))),
+            token(&claims_with("iss", json!("https://evil.example"))),
             WrongIssuer,
             "the token is not from the expected issuer",
         ),
         (
             "aud",
-            token(&claims_but("aud", json!("other"))),
+            token(&claims_with("aud", json!("other"))),
             WrongAudience,
             "the token is not for this audience",
         ),
         (
             "cnf",
-            token(&claims_but("cnf", json!({"jkt": "x"}))),
+            token(&claims_with("cnf", json!({"jkt": "x"}))),
             SenderConstrained,
             "the token is bound to a key and cannot be used as a bearer token",
         ),
@@ -274,13 +274,13 @@ async fn good_token_without_permission_is_forbidden() {
     let scoped = AuthError::new(InsufficientScope).with_required_scope("orders:write");
     let response = ask(&JwtAuthLayer::new(Always(scoped)), bearer("x")).await;
     let expected = r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request", scope="orders:write""#;
-    assert_refused("scope", &response, 403, InsufficientScope, &[("www-authenticate", expected)]);
+    assert_rejected("scope", &response, 403, InsufficientScope, &[("www-authenticate", expected)]);
 
     let expected = challenge("insufficient_scope", "the token does not permit this request");
     for odd in ["a\"\r\nx: y", "", " ", "a  b", " a", "é"] {
         let error = AuthError::new(InsufficientScope).with_required_scope(odd);
         let response = ask(&JwtAuthLayer::new(Always(error)), bearer("x")).await;
-        assert_refused(odd, &response, 403, InsufficientScope, &[("www-authenticate", &expected)]);
+        assert_rejected(odd, &response, 403, InsufficientScope, &[("www-authenticate", &expected)]);
     }
 }
 
@@ -288,11 +288,11 @@ async fn good_token_without_permission_is_forbidden() {
 async fn unavailable_keys_give_503_and_retry_after() {
     let error = AuthError::new(KeysUnavailable);
     let response = ask(&JwtAuthLayer::new(Always(error.clone())), bearer("x")).await;
-    assert_refused("default", &response, 503, KeysUnavailable, &[("retry-after", "5")]);
+    assert_rejected("default", &response, 503, KeysUnavailable, &[("retry-after", "5")]);
 
     let later = error.with_retry_after(std::time::Duration::from_millis(29_001));
     let response = ask(&JwtAuthLayer::new(Always(later)), bearer("x")).await;
-    assert_refused("set", &response, 503, KeysUnavailable, &[("retry-after", "30")]);
+    assert_rejected("set", &response, 503, KeysUnavailable, &[("retry-after", "30")]);
 }
 
 /// Rejects every token as unknown, and times out for one.
@@ -318,7 +318,7 @@ async fn custom_verifier_uses_general_kinds() {
     assert_bad_token("unknown", &response, InvalidToken, "the token is not valid");
 
     let response = ask(&layer, bearer("slow")).await;
-    assert_refused("slow", &response, 503, Unavailable, &[("retry-after", "5")]);
+    assert_rejected("slow", &response, 503, Unavailable, &[("retry-after", "5")]);
     let error = response.extensions().get::<AuthError>().unwrap();
     assert_eq!(error.to_string(), "the token cannot be checked at this time");
     assert_eq!(std::error::Error::source(error).unwrap().to_string(), "timed out after 2 s");
@@ -354,7 +354,7 @@ async fn removes_claims_set_outside_the_layer() {
 #[tokio::test]
 async fn rejections_drop_request_extensions() {
     let from_a_peer = || Request::builder().extension("a peer").body(String::new()).unwrap();
-    let refusals = [
+    let rejections = [
         ask(&JwtAuthLayer::new(verifier()), from_a_peer()).await,
         ask(
             &JwtAuthLayer::new(verifier()).reject_with(|error, _| {
@@ -366,11 +366,11 @@ async fn rejections_drop_request_extensions() {
         )
         .await,
     ];
-    for response in &refusals {
+    for response in &rejections {
         assert_eq!(response.extensions().get::<&str>(), None);
         assert_eq!(response.extensions().get::<AuthError>().unwrap().kind(), MissingCredential);
     }
-    assert_eq!(refusals[1].extensions().get::<u8>(), Some(&7));
+    assert_eq!(rejections[1].extensions().get::<u8>(), Some(&7));
 }
 
 #[tokio::test]
@@ -378,7 +378,7 @@ async fn challenge_contains_the_realm() {
     let layer = JwtAuthLayer::new(verifier()).realm(r#"the "orders" api"#).unwrap();
     let response = ask(&layer, Request::new(String::new())).await;
     let expected = [("www-authenticate", r#"Bearer realm="the \"orders\" api""#)];
-    assert_refused("realm", &response, 401, MissingCredential, &expected);
+    assert_rejected("realm", &response, 401, MissingCredential, &expected);
 
     let error = JwtAuthLayer::new(verifier()).realm("a\r\nb").unwrap_err();
     assert_eq!(error.to_string(), r"a realm must be printable ASCII, got `a\r\nb`");

@@ -15,8 +15,8 @@ use tower_jwt_auth::{Algorithm, AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier
 use tower_layer::Layer;
 
 use crate::support::{
-    AUDIENCE, ISSUER, NOW, SECRET, at, base64url, bearer, claims_but, for_oracle, good_claims, good_token,
-    refusal, token, token_of, verifier,
+    AUDIENCE, ISSUER, NOW, SECRET, at, base64url, bearer, claims_with, for_oracle, good_claims, good_token,
+    rejection, token, token_of, verifier,
 };
 
 /// A clock that tests set forward and back.
@@ -98,7 +98,7 @@ async fn finds_cached_tokens_of_every_key() {
     let verifier = verifier.cache(CacheSettings::new());
     let token = token_of(r#"{"alg":"HS256","kid":"k1"}"#, &good_claims().to_string());
     for hits in 0..3 {
-        assert_eq!(refusal(&verifier, &token).await, None);
+        assert_eq!(rejection(&verifier, &token).await, None);
         assert_hits_and_misses(&verifier, hits, 1);
     }
 }
@@ -131,16 +131,16 @@ async fn rejects_other_claims_with_cached_signature() {
     verifier.verify(&good).await.unwrap();
     let (signed, signature) = good.rsplit_once('.').unwrap();
     let (header, payload) = signed.split_once('.').unwrap();
-    let other = claims_but("sub", json!("43")).to_string();
+    let other = claims_with("sub", json!("43")).to_string();
     assert_eq!(base64url(&other).len(), payload.len());
     let forged = format!("{header}.{}.{signature}", base64url(other));
-    assert_eq!(refusal(&verifier, &forged).await, Some(AuthErrorKind::InvalidSignature));
+    assert_eq!(rejection(&verifier, &forged).await, Some(AuthErrorKind::InvalidSignature));
 }
 
 #[tokio::test]
 async fn rejected_tokens_are_not_cached() {
     let verifier = verifier().cache(CacheSettings::new());
-    let expired = token(&claims_but("exp", json!(NOW - 300)));
+    let expired = token(&claims_with("exp", json!(NOW - 300)));
     let forged = format!("{}A", &good_token()[..good_token().len() - 1]);
     for bad in [&expired, &forged, "garbage"] {
         for _ in 0..2 {
@@ -173,7 +173,7 @@ async fn every_hit_checks_the_time() {
     ] {
         clock.set(moment);
         let hits = stats(&verifier).hits();
-        assert_eq!(refusal(&verifier, &token).await, expected, "{moment}");
+        assert_eq!(rejection(&verifier, &token).await, expected, "{moment}");
         assert_eq!(stats(&verifier).hits() - hits, u64::from(is_hit), "{moment}");
     }
 }
@@ -196,7 +196,7 @@ async fn lookup_evicts_an_expired_token() {
     verifier.verify(&good_token()).await.unwrap();
     assert_eq!(stats(&verifier).entries(), 1);
     clock.set(NOW + 400);
-    assert_eq!(refusal(&verifier, &good_token()).await, Some(AuthErrorKind::Expired));
+    assert_eq!(rejection(&verifier, &good_token()).await, Some(AuthErrorKind::Expired));
     assert_eq!(stats(&verifier).entries(), 0);
     assert_eq!(stats(&verifier).bytes(), 0);
 }
@@ -230,16 +230,16 @@ async fn withdrawn_key_ends_its_cached_tokens_at_once() {
 
     // The second key is unchanged after the reload.
     keys.replace(KeySet::new([key(2).with_kid("2"), key(3).with_kid("3")]));
-    assert_eq!(refusal(&verifier, &first).await, Some(AuthErrorKind::UnknownKey));
-    assert_eq!(refusal(&verifier, &second).await, None);
+    assert_eq!(rejection(&verifier, &first).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection(&verifier, &second).await, None);
     assert_hits_and_misses(&verifier, 3, 3);
 
     // The same key under another name does not match the token's `kid`.
     keys.replace(KeySet::new([key(2).with_kid("other")]));
-    assert_eq!(refusal(&verifier, &second).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection(&verifier, &second).await, Some(AuthErrorKind::UnknownKey));
     // Another key under the same name.
     keys.replace(KeySet::new([key(4).with_kid("2")]));
-    assert_eq!(refusal(&verifier, &second).await, Some(AuthErrorKind::InvalidSignature));
+    assert_eq!(rejection(&verifier, &second).await, Some(AuthErrorKind::InvalidSignature));
     assert_eq!(stats(&verifier).entries(), 0);
 }
 
@@ -256,16 +256,16 @@ async fn different_settings_share_no_verdicts() {
         ("limit", cached.clone().max_token_bytes(100), AuthErrorKind::TokenTooLarge),
         ("clock", cached.clone().clock(|| at(NOW + 3600)), AuthErrorKind::Expired),
     ] {
-        assert_eq!(refusal(&changed, &good_token()).await, Some(expected), "{name}");
+        assert_eq!(rejection(&changed, &good_token()).await, Some(expected), "{name}");
         assert_eq!(stats(&changed).hits(), 0, "{name}");
     }
-    assert_eq!(refusal(&cached, &good_token()).await, None);
+    assert_eq!(rejection(&cached, &good_token()).await, None);
     assert_hits_and_misses(&cached, 1, 1);
 }
 
 /// Returns different good tokens.
 fn tokens(count: usize) -> impl Iterator<Item = String> {
-    (0..count).map(|n| token(&claims_but("sub", json!(n.to_string()))))
+    (0..count).map(|n| token(&claims_with("sub", json!(n.to_string()))))
 }
 
 #[tokio::test]
@@ -295,12 +295,12 @@ async fn accepts_extreme_cache_settings() {
                 let cache = CacheSettings::new().max_entries(entries).max_bytes(bytes).max_age(age);
                 let verifier = verifier().cache(cache);
                 for token in tokens(3) {
-                    assert_eq!(refusal(&verifier, &token).await, None);
-                    assert_eq!(refusal(&verifier, &token).await, None);
+                    assert_eq!(rejection(&verifier, &token).await, None);
+                    assert_eq!(rejection(&verifier, &token).await, None);
                 }
                 let stats = stats(&verifier);
                 let is_room = entries > 0 && bytes == usize::MAX && age == Duration::MAX;
-                // Each token comes twice. With room for one, the third is not cached before its third use.
+                // Each token comes twice. With room for one, the third token would hit only on its third use.
                 let hits = match entries {
                     1 => 2,
                     _ => 3,
@@ -424,7 +424,7 @@ async fn expired_tokens_do_not_block_new_ones() {
     }
     clock.set(NOW + 3600);
     let live = |n: usize| {
-        let mut claims = claims_but("sub", json!(format!("live-{n}")));
+        let mut claims = claims_with("sub", json!(format!("live-{n}")));
         claims["exp"] = json!(NOW + 7200);
         token(&claims)
     };
@@ -478,7 +478,7 @@ fn counted_bytes_match_used_memory() {
             .clock(|| at(NOW))
             .cache(CacheSettings::new().max_bytes(most));
         let text = |n: usize| format!("{n:04}{}", "x".repeat(length));
-        let tokens: Vec<_> = (0..2_000).map(|n| token(&claims_but("sub", json!(text(n))))).collect();
+        let tokens: Vec<_> = (0..2_000).map(|n| token(&claims_with("sub", json!(text(n))))).collect();
         let used = allocation_counter::measure(|| {
             for token in tokens.iter().flat_map(|token| [token, token]) {
                 assert!(matches!(verifier.verify(token), tower_jwt_auth::Verdict::Ready(Ok(_))));
@@ -573,7 +573,7 @@ proptest! {
             tokens.push(token_by(n, kid));
         }
         for (name, value) in [("nbf", NOW - 20), ("nbf", NOW + 100), ("exp", NOW + 20)] {
-            let claims = claims_but(name, json!(value));
+            let claims = claims_with(name, json!(value));
             let key = EncodingKey::from_secret(&secret(1)).unwrap();
             tokens.push(jsonwebtoken::encode(&Header::new(for_oracle(Algorithm::HS256)), &claims, &key).unwrap());
         }
@@ -583,8 +583,8 @@ proptest! {
                 Event::Clock(seconds) => clock.set(seconds),
                 Event::Keys(n) => keys.replace(key_set(n)),
                 Event::Token(n) => {
-                    let expected = runtime.block_on(refusal(&plain, &tokens[n]));
-                    prop_assert_eq!(runtime.block_on(refusal(&cached, &tokens[n])), expected);
+                    let expected = runtime.block_on(rejection(&plain, &tokens[n]));
+                    prop_assert_eq!(runtime.block_on(rejection(&cached, &tokens[n])), expected);
                 }
             }
         }

@@ -33,7 +33,11 @@ fn with(path: &str, headers: &[(HeaderName, &str)]) -> Request<String> {
 }
 
 /// Returns status, `Cache-Control` and `Vary` of a response whose service sets the headers `own` itself.
-async fn told<V>(layer: JwtAuthLayer<V>, request: Request<String>, own: &[(HeaderName, &str)]) -> String
+async fn cache_headers<V>(
+    layer: JwtAuthLayer<V>,
+    request: Request<String>,
+    own: &[(HeaderName, &str)],
+) -> String
 where
     V: Verify<Claims = serde_json::Value> + Clone,
 {
@@ -105,7 +109,7 @@ async fn each_source_sets_cache_control_and_vary() {
         ),
     ];
     for (name, layer, path, headers, expected) in rows {
-        assert_eq!(told(layer, with(path, headers), &[]).await, expected, "{name}");
+        assert_eq!(cache_headers(layer, with(path, headers), &[]).await, expected, "{name}");
     }
 }
 
@@ -123,7 +127,7 @@ async fn service_may_set_its_own_cache_headers() {
         ("both", cookie(), &[(CACHE_CONTROL, "public"), (VARY, "cookie")], "200 [public] [cookie]"),
     ] {
         let request = with("/?token={}", &[(COOKIE, "token={}")]);
-        assert_eq!(told(layer, request, own).await, expected, "{name}");
+        assert_eq!(cache_headers(layer, request, own).await, expected, "{name}");
     }
 }
 
@@ -132,13 +136,20 @@ async fn service_may_set_its_own_cache_headers() {
 async fn responses_without_credential_vary_too() {
     let stranger = || with("/", &[]);
     let expired = || with("/", &[(COOKIE, "token=a.b.c")]);
-    assert_eq!(told(cookie().optional(), stranger(), &[]).await, "200 [] [cookie]");
-    assert_eq!(told(cookie().allow_invalid(), stranger(), &[]).await, "200 [] [cookie]");
-    assert_eq!(told(cookie().allow_invalid(), expired(), &[]).await, "200 [private] [cookie]");
-    assert_eq!(told(from(TokenSource::query("token")).optional(), stranger(), &[]).await, "200 [] []");
-    assert_eq!(told(cookie().skip_when(|_| true), expired(), &[]).await, "200 [] []", "no token was read");
-    assert_eq!(told(cookie().optional(), expired(), &[]).await, "401 [no-store] []");
-    assert_eq!(told(JwtAuthLayer::new(verifier()).optional(), stranger(), &[]).await, "200 [] []");
+    assert_eq!(cache_headers(cookie().optional(), stranger(), &[]).await, "200 [] [cookie]");
+    assert_eq!(cache_headers(cookie().allow_invalid(), stranger(), &[]).await, "200 [] [cookie]");
+    assert_eq!(cache_headers(cookie().allow_invalid(), expired(), &[]).await, "200 [private] [cookie]");
+    assert_eq!(
+        cache_headers(from(TokenSource::query("token")).optional(), stranger(), &[]).await,
+        "200 [] []"
+    );
+    assert_eq!(
+        cache_headers(cookie().skip_when(|_| true), expired(), &[]).await,
+        "200 [] []",
+        "no token was read"
+    );
+    assert_eq!(cache_headers(cookie().optional(), expired(), &[]).await, "401 [no-store] []");
+    assert_eq!(cache_headers(JwtAuthLayer::new(verifier()).optional(), stranger(), &[]).await, "200 [] []");
 }
 
 #[tokio::test]
@@ -159,7 +170,7 @@ async fn waiting_requests_get_the_same_cache_headers() {
     }
 
     let layer = JwtAuthLayer::new(Late(verifier())).token_source(TokenSource::cookie("token").unwrap());
-    assert_eq!(told(layer, with("/", &[(COOKIE, "token={}")]), &[]).await, "200 [private] [cookie]");
+    assert_eq!(cache_headers(layer, with("/", &[(COOKIE, "token={}")]), &[]).await, "200 [private] [cookie]");
 }
 
 #[tokio::test]

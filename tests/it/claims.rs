@@ -15,13 +15,13 @@ type Row<'a> = (&'a str, String, Option<AuthErrorKind>);
 
 async fn assert_rows(verifier: &JwtVerifier<Value>, rows: &[Row<'_>]) {
     for (name, token, expected) in rows {
-        assert_eq!(refusal(verifier, token).await, *expected, "{name}");
+        assert_eq!(rejection(verifier, token).await, *expected, "{name}");
     }
 }
 
 /// Returns a good token with one claim changed.
-fn but(name: &str, value: Value) -> String {
-    token(&claims_but(name, value))
+fn with_claim(name: &str, value: Value) -> String {
+    token(&claims_with(name, value))
 }
 
 /// Returns a good token with text inserted before its claims, for values that JSON values cannot express.
@@ -38,45 +38,45 @@ fn with_header(header: &str) -> String {
 async fn time_is_checked_with_leeway() {
     let exact = verifier().leeway(Duration::ZERO);
     let rows = [
-        ("one second left", but("exp", json!(NOW + 1)), None),
-        ("a fraction of a second left", but("exp", json!(NOW as f64 + 0.5)), None),
-        ("expired to the second", but("exp", json!(NOW)), Some(Expired)),
-        ("a fraction is not rounded up", but("exp", json!(NOW as f64 - 0.4)), Some(Expired)),
-        ("valid from now on", but("nbf", json!(NOW)), None),
-        ("valid from the next second on", but("nbf", json!(NOW + 1)), Some(NotYetValid)),
-        ("valid a fraction of a second later", but("nbf", json!(NOW as f64 + 0.4)), Some(NotYetValid)),
-        ("issued in the future", but("iat", json!(NOW + 1000)), None),
+        ("one second left", with_claim("exp", json!(NOW + 1)), None),
+        ("a fraction of a second left", with_claim("exp", json!(NOW as f64 + 0.5)), None),
+        ("expired to the second", with_claim("exp", json!(NOW)), Some(Expired)),
+        ("a fraction is not rounded up", with_claim("exp", json!(NOW as f64 - 0.4)), Some(Expired)),
+        ("valid from now on", with_claim("nbf", json!(NOW)), None),
+        ("valid from the next second on", with_claim("nbf", json!(NOW + 1)), Some(NotYetValid)),
+        ("valid a fraction of a second later", with_claim("nbf", json!(NOW as f64 + 0.4)), Some(NotYetValid)),
+        ("issued in the future", with_claim("iat", json!(NOW + 1000)), None),
     ];
     assert_rows(&exact, &rows).await;
 
     let rows = [
-        ("exp, within the default", but("exp", json!(NOW - 59)), None),
-        ("exp, at the end of the default", but("exp", json!(NOW - 60)), Some(Expired)),
-        ("nbf, within the default", but("nbf", json!(NOW + 60)), None),
-        ("nbf, past the default", but("nbf", json!(NOW + 61)), Some(NotYetValid)),
-        ("exp before 1970", but("exp", json!(-1)), Some(Expired)),
-        ("exp before 1970, with a fraction", but("exp", json!(-1.5)), Some(Expired)),
-        ("exp 0", but("exp", json!(0)), Some(Expired)),
-        ("exp far ahead", but("exp", json!(u64::MAX)), None),
-        ("nbf far ahead", but("nbf", json!(u64::MAX)), Some(NotYetValid)),
-        ("nbf before 1970", but("nbf", json!(-1e18)), None),
+        ("exp, within the default", with_claim("exp", json!(NOW - 59)), None),
+        ("exp, at the end of the default", with_claim("exp", json!(NOW - 60)), Some(Expired)),
+        ("nbf, within the default", with_claim("nbf", json!(NOW + 60)), None),
+        ("nbf, past the default", with_claim("nbf", json!(NOW + 61)), Some(NotYetValid)),
+        ("exp before 1970", with_claim("exp", json!(-1)), Some(Expired)),
+        ("exp before 1970, with a fraction", with_claim("exp", json!(-1.5)), Some(Expired)),
+        ("exp 0", with_claim("exp", json!(0)), Some(Expired)),
+        ("exp far ahead", with_claim("exp", json!(u64::MAX)), None),
+        ("nbf far ahead", with_claim("nbf", json!(u64::MAX)), Some(NotYetValid)),
+        ("nbf before 1970", with_claim("nbf", json!(-1e18)), None),
     ];
     assert_rows(&verifier(), &rows).await;
 
     let rows = [
-        ("longest leeway, expired", but("exp", json!(0)), None),
-        ("longest leeway, far ahead", but("nbf", json!(u64::MAX)), None),
+        ("longest leeway, expired", with_claim("exp", json!(0)), None),
+        ("longest leeway, far ahead", with_claim("nbf", json!(u64::MAX)), None),
     ];
     assert_rows(&verifier().leeway(Duration::MAX), &rows).await;
 
     let before_1970 = verifier().clock(|| UNIX_EPOCH - Duration::from_secs(1));
-    assert_eq!(refusal(&before_1970, &good_token()).await, Some(Expired), "a clock far off");
+    assert_eq!(rejection(&before_1970, &good_token()).await, Some(Expired), "a clock far off");
     let lasting = before_1970.insecure_allow_missing_expiry();
     for not_before in [Value::Null, json!(NOW), json!(u64::MAX)] {
-        let mut claims = claims_but("exp", Value::Null);
+        let mut claims = claims_with("exp", Value::Null);
         claims["nbf"] = not_before;
         claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        assert_eq!(refusal(&lasting, &token(&claims)).await, Some(NotYetValid), "{claims}");
+        assert_eq!(rejection(&lasting, &token(&claims)).await, Some(NotYetValid), "{claims}");
     }
 }
 
@@ -101,27 +101,27 @@ async fn reads_numbers_of_any_size() {
 #[tokio::test]
 async fn rejects_claims_of_the_wrong_type() {
     let rows = [
-        ("exp a string", but("exp", json!((NOW + 300).to_string())), Some(InvalidClaims)),
-        ("exp true", but("exp", json!(true)), Some(InvalidClaims)),
-        ("exp an array", but("exp", json!([NOW + 300])), Some(InvalidClaims)),
+        ("exp a string", with_claim("exp", json!((NOW + 300).to_string())), Some(InvalidClaims)),
+        ("exp true", with_claim("exp", json!(true)), Some(InvalidClaims)),
+        ("exp an array", with_claim("exp", json!([NOW + 300])), Some(InvalidClaims)),
         ("exp null", with_null("exp"), Some(InvalidClaims)),
-        ("nbf a string", but("nbf", json!("0")), Some(InvalidClaims)),
+        ("nbf a string", with_claim("nbf", json!("0")), Some(InvalidClaims)),
         ("nbf null", with(r#""nbf":null"#), Some(InvalidClaims)),
-        ("iat a string", but("iat", json!("2026-11-29T08:00:00Z")), Some(InvalidClaims)),
-        ("iat digits in a string", but("iat", json!(NOW.to_string())), Some(InvalidClaims)),
-        ("iat an array", but("iat", json!([NOW])), Some(InvalidClaims)),
-        ("iat an object", but("iat", json!({})), Some(InvalidClaims)),
-        ("iat false", but("iat", json!(false)), Some(InvalidClaims)),
+        ("iat a string", with_claim("iat", json!("2026-11-29T08:00:00Z")), Some(InvalidClaims)),
+        ("iat digits in a string", with_claim("iat", json!(NOW.to_string())), Some(InvalidClaims)),
+        ("iat an array", with_claim("iat", json!([NOW])), Some(InvalidClaims)),
+        ("iat an object", with_claim("iat", json!({})), Some(InvalidClaims)),
+        ("iat false", with_claim("iat", json!(false)), Some(InvalidClaims)),
         ("iat null", with(r#""iat":null"#), Some(InvalidClaims)),
         ("iat too large for a float", with(r#""iat":1e999"#), Some(InvalidClaims)),
-        ("iss an array", but("iss", json!([ISSUER])), Some(InvalidClaims)),
-        ("iss a number", but("iss", json!(1)), Some(InvalidClaims)),
+        ("iss an array", with_claim("iss", json!([ISSUER])), Some(InvalidClaims)),
+        ("iss a number", with_claim("iss", json!(1)), Some(InvalidClaims)),
         ("iss null", with_null("iss"), Some(InvalidClaims)),
-        ("aud a number", but("aud", json!(1)), Some(InvalidClaims)),
+        ("aud a number", with_claim("aud", json!(1)), Some(InvalidClaims)),
         ("aud null", with_null("aud"), Some(InvalidClaims)),
-        ("aud an object", but("aud", json!({AUDIENCE: AUDIENCE})), Some(InvalidClaims)),
-        ("aud an array with a number", but("aud", json!([AUDIENCE, 1])), Some(InvalidClaims)),
-        ("aud an array in an array", but("aud", json!([[AUDIENCE]])), Some(InvalidClaims)),
+        ("aud an object", with_claim("aud", json!({AUDIENCE: AUDIENCE})), Some(InvalidClaims)),
+        ("aud an array with a number", with_claim("aud", json!([AUDIENCE, 1])), Some(InvalidClaims)),
+        ("aud an array in an array", with_claim("aud", json!([[AUDIENCE]])), Some(InvalidClaims)),
     ];
     assert_rows(&verifier(), &rows).await;
     // Also if the verifier has no requirements for them.
@@ -130,10 +130,10 @@ async fn rejects_claims_of_the_wrong_type() {
     assert_rows(&expects_nothing, &rows).await;
 
     let rows = [
-        ("iat a fraction", but("iat", json!(NOW as f64 + 0.5)), None),
-        ("iat before 1970", but("iat", json!(-1)), None),
-        ("sub a number", but("sub", json!(42)), None),
-        ("jti a number", but("jti", json!(42)), None),
+        ("iat a fraction", with_claim("iat", json!(NOW as f64 + 0.5)), None),
+        ("iat before 1970", with_claim("iat", json!(-1)), None),
+        ("sub a number", with_claim("sub", json!(42)), None),
+        ("jti a number", with_claim("jti", json!(42)), None),
         ("sid null", with(r#""sid":null"#), None),
     ];
     assert_rows(&verifier(), &rows).await;
@@ -147,7 +147,7 @@ async fn iat_must_be_a_number_for_every_type() {
     ) -> Option<AuthErrorKind> {
         let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
         let verifier = JwtVerifier::<C>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
-        verifier.verify(&but("iat", iat)).await.err().map(|error| error.kind())
+        verifier.verify(&with_claim("iat", iat)).await.err().map(|error| error.kind())
     }
 
     #[derive(serde::Deserialize)]
@@ -213,19 +213,19 @@ async fn rejects_private_names_of_serde_json() {
 #[tokio::test]
 async fn expiry_can_be_optional() {
     let lasting = verifier().insecure_allow_missing_expiry();
-    let none = but("exp", Value::Null);
-    assert_eq!(refusal(&verifier(), &none).await, Some(MissingExpiry), "only by name");
+    let none = with_claim("exp", Value::Null);
+    assert_eq!(rejection(&verifier(), &none).await, Some(MissingExpiry), "only by name");
     let rows = [
         ("none", none.clone(), None),
         ("one to come", good_token(), None),
-        ("one that has passed", but("exp", json!(NOW - 60)), Some(Expired)),
-        ("within the leeway", but("exp", json!(NOW - 59)), None),
+        ("one that has passed", with_claim("exp", json!(NOW - 60)), Some(Expired)),
+        ("within the leeway", with_claim("exp", json!(NOW - 59)), None),
         ("null", with_null("exp"), Some(InvalidClaims)),
-        ("a string", but("exp", json!("never")), Some(InvalidClaims)),
+        ("a string", with_claim("exp", json!("never")), Some(InvalidClaims)),
         (
             "not valid yet",
             {
-                let mut claims = claims_but("exp", Value::Null);
+                let mut claims = claims_with("exp", Value::Null);
                 claims["nbf"] = json!(NOW + 61);
                 token(&claims)
             },
@@ -268,13 +268,13 @@ fn with_null(name: &str) -> String {
 #[tokio::test]
 async fn rejects_duplicate_claims() {
     for name in ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf"] {
-        let value = claims_but("x", json!(1)).get(name).cloned().unwrap_or(json!(NOW));
+        let value = claims_with("x", json!(1)).get(name).cloned().unwrap_or(json!(NOW));
         let twice = with(&format!(r#""{name}":{value},"{name}":{value}"#));
-        assert_eq!(refusal(&verifier(), &twice).await, Some(InvalidClaims), "{name}");
+        assert_eq!(rejection(&verifier(), &twice).await, Some(InvalidClaims), "{name}");
     }
     let escaped = with(&format!(r#""\u0065xp":{}"#, NOW + 300));
     assert_eq!(
-        refusal(&verifier(), &escaped).await,
+        rejection(&verifier(), &escaped).await,
         Some(InvalidClaims),
         "one of the two written with an escape"
     );
@@ -295,72 +295,73 @@ async fn last_duplicate_of_other_claims_counts() {
 
 #[tokio::test]
 async fn sender_constrained_tokens_need_explicit_opt_in() {
-    let bound = but("cnf", json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}));
-    assert_eq!(refusal(&verifier(), &bound).await, Some(SenderConstrained));
-    assert_eq!(refusal(&verifier().insecure_ignore_confirmation(), &bound).await, None);
+    let bound = with_claim("cnf", json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}));
+    assert_eq!(rejection(&verifier(), &bound).await, Some(SenderConstrained));
+    assert_eq!(rejection(&verifier().insecure_ignore_confirmation(), &bound).await, None);
 }
 
 #[tokio::test]
 async fn compares_issuer_exactly() {
     let rows = [
-        ("missing", but("iss", Value::Null), Some(WrongIssuer)),
-        ("empty", but("iss", json!("")), Some(WrongIssuer)),
-        ("slash at the end", but("iss", json!(format!("{ISSUER}/"))), Some(WrongIssuer)),
-        ("space at the end", but("iss", json!(format!("{ISSUER} "))), Some(WrongIssuer)),
-        ("other case", but("iss", json!(ISSUER.to_uppercase())), Some(WrongIssuer)),
-        ("a zero byte at the end", but("iss", json!(format!("{ISSUER}\0"))), Some(WrongIssuer)),
-        ("a part of it", but("iss", json!(ISSUER[..ISSUER.len() - 1])), Some(WrongIssuer)),
-        ("its host", but("iss", json!("id.example.com")), Some(WrongIssuer)),
-        ("more before it", but("iss", json!(format!("x{ISSUER}"))), Some(WrongIssuer)),
+        ("missing", with_claim("iss", Value::Null), Some(WrongIssuer)),
+        ("empty", with_claim("iss", json!("")), Some(WrongIssuer)),
+        ("slash at the end", with_claim("iss", json!(format!("{ISSUER}/"))), Some(WrongIssuer)),
+        ("space at the end", with_claim("iss", json!(format!("{ISSUER} "))), Some(WrongIssuer)),
+        ("other case", with_claim("iss", json!(ISSUER.to_uppercase())), Some(WrongIssuer)),
+        ("a zero byte at the end", with_claim("iss", json!(format!("{ISSUER}\0"))), Some(WrongIssuer)),
+        ("a part of it", with_claim("iss", json!(ISSUER[..ISSUER.len() - 1])), Some(WrongIssuer)),
+        ("its host", with_claim("iss", json!("id.example.com")), Some(WrongIssuer)),
+        ("more before it", with_claim("iss", json!(format!("x{ISSUER}"))), Some(WrongIssuer)),
     ];
     assert_rows(&verifier(), &rows).await;
 
     let two = verifier().add_issuer("https://other.example.com");
     let rows = [
         ("the first", good_token(), None),
-        ("the second", but("iss", json!("https://other.example.com")), None),
-        ("neither", but("iss", json!("https://third.example.com")), Some(WrongIssuer)),
+        ("the second", with_claim("iss", json!("https://other.example.com")), None),
+        ("neither", with_claim("iss", json!("https://third.example.com")), Some(WrongIssuer)),
     ];
     assert_rows(&two, &rows).await;
 
     let replaced = verifier().issuer("https://other.example.com");
-    assert_eq!(refusal(&replaced, &good_token()).await, Some(WrongIssuer));
+    assert_eq!(rejection(&replaced, &good_token()).await, Some(WrongIssuer));
 
     let none = JwtVerifier::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
         .audience(AUDIENCE)
         .clock(|| at(NOW));
-    let rows = [("any will do", good_token(), None), ("or none", but("iss", Value::Null), None)];
+    let rows = [("any will do", good_token(), None), ("or none", with_claim("iss", Value::Null), None)];
     assert_rows(&none, &rows).await;
 }
 
 #[tokio::test]
 async fn compares_audience_exactly() {
     let rows = [
-        ("missing", but("aud", Value::Null), Some(WrongAudience)),
-        ("empty", but("aud", json!("")), Some(WrongAudience)),
-        ("empty array", but("aud", json!([])), Some(WrongAudience)),
-        ("one of several", but("aud", json!(["other", AUDIENCE])), None),
-        ("none of several", but("aud", json!(["other", "another"])), Some(WrongAudience)),
-        ("slash at the end", but("aud", json!(format!("{AUDIENCE}/"))), Some(WrongAudience)),
-        ("the beginning", but("aud", json!("https://api")), Some(WrongAudience)),
-        ("two in one string", but("aud", json!(format!("{AUDIENCE} other"))), Some(WrongAudience)),
+        ("missing", with_claim("aud", Value::Null), Some(WrongAudience)),
+        ("empty", with_claim("aud", json!("")), Some(WrongAudience)),
+        ("empty array", with_claim("aud", json!([])), Some(WrongAudience)),
+        ("one of several", with_claim("aud", json!(["other", AUDIENCE])), None),
+        ("none of several", with_claim("aud", json!(["other", "another"])), Some(WrongAudience)),
+        ("slash at the end", with_claim("aud", json!(format!("{AUDIENCE}/"))), Some(WrongAudience)),
+        ("the beginning", with_claim("aud", json!("https://api")), Some(WrongAudience)),
+        ("two in one string", with_claim("aud", json!(format!("{AUDIENCE} other"))), Some(WrongAudience)),
     ];
     assert_rows(&verifier(), &rows).await;
-    assert_rows(&verifier().add_audience("other"), &[("added", but("aud", json!("other")), None)]).await;
+    assert_rows(&verifier().add_audience("other"), &[("added", with_claim("aud", json!("other")), None)])
+        .await;
 
     let none =
         JwtVerifier::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap()).issuer(ISSUER).clock(|| at(NOW));
     let rows = [
         ("other audience", good_token(), Some(WrongAudience)),
-        ("no audience", but("aud", json!([])), Some(WrongAudience)),
-        ("not for anybody in particular", but("aud", Value::Null), None),
+        ("no audience", with_claim("aud", json!([])), Some(WrongAudience)),
+        ("not for anybody in particular", with_claim("aud", Value::Null), None),
     ];
     assert_rows(&none, &rows).await;
     let rows = [
         ("other audience", good_token(), None),
-        ("no audience", but("aud", json!([])), None),
-        ("not for anybody in particular", but("aud", Value::Null), None),
-        ("still no number", but("aud", json!(1)), Some(InvalidClaims)),
+        ("no audience", with_claim("aud", json!([])), None),
+        ("not for anybody in particular", with_claim("aud", Value::Null), None),
+        ("still no number", with_claim("aud", json!(1)), Some(InvalidClaims)),
     ];
     assert_rows(&none.insecure_any_audience(), &rows).await;
 }
@@ -370,21 +371,25 @@ async fn other_claims_can_be_required() {
     let required = verifier().require_claim("client_id", "web").require_claim("client_id", "mobile");
     let rows = [
         ("missing", good_token(), Some(WrongClaim)),
-        ("one", but("client_id", json!("web")), None),
-        ("the other", but("client_id", json!("mobile")), None),
-        ("neither", but("client_id", json!("web2")), Some(WrongClaim)),
-        ("an array with one", but("client_id", json!(["other", "web"])), None),
-        ("an array in an array", but("client_id", json!([["web"]])), Some(WrongClaim)),
-        ("an array without", but("client_id", json!(["web2", 1, null])), Some(WrongClaim)),
-        ("an empty array", but("client_id", json!([])), Some(WrongClaim)),
-        ("an object", but("client_id", json!({"web": "web"})), Some(WrongClaim)),
-        ("a number", but("client_id", json!(1)), Some(WrongClaim)),
+        ("one", with_claim("client_id", json!("web")), None),
+        ("the other", with_claim("client_id", json!("mobile")), None),
+        ("neither", with_claim("client_id", json!("web2")), Some(WrongClaim)),
+        ("an array with one", with_claim("client_id", json!(["other", "web"])), None),
+        ("an array in an array", with_claim("client_id", json!([["web"]])), Some(WrongClaim)),
+        ("an array without", with_claim("client_id", json!(["web2", 1, null])), Some(WrongClaim)),
+        ("an empty array", with_claim("client_id", json!([])), Some(WrongClaim)),
+        ("an object", with_claim("client_id", json!({"web": "web"})), Some(WrongClaim)),
+        ("a number", with_claim("client_id", json!(1)), Some(WrongClaim)),
         ("null", with(r#""client_id":null"#), Some(WrongClaim)),
-        ("deeper down", but("x", json!({"client_id": "web"})), Some(WrongClaim)),
+        ("deeper down", with_claim("x", json!({"client_id": "web"})), Some(WrongClaim)),
     ];
     assert_rows(&required, &rows).await;
     let both = required.require_claim("token_use", "access");
-    assert_eq!(refusal(&both, &but("client_id", json!("web"))).await, Some(WrongClaim), "all are needed");
+    assert_eq!(
+        rejection(&both, &with_claim("client_id", json!("web"))).await,
+        Some(WrongClaim),
+        "all are needed"
+    );
 }
 
 #[tokio::test]
@@ -428,12 +433,15 @@ async fn compares_required_values_as_json() {
     for ((required, found), expected) in rows {
         let verifier = verifier().require_claim("x", required.clone());
         let token = with(&format!(r#""x":{found}"#));
-        assert_eq!(refusal(&verifier, &token).await, expected, "{required} required, {found} found");
+        assert_eq!(rejection(&verifier, &token).await, expected, "{required} required, {found} found");
     }
     let null = verifier().require_claim("x", None::<String>);
-    assert_eq!(refusal(&null, &good_token()).await, Some(WrongClaim), "`null` permits nothing");
+    assert_eq!(rejection(&null, &good_token()).await, Some(WrongClaim), "`null` permits nothing");
     let unreadable = with(r#""x":true,"y":1e999"#);
-    assert_eq!(refusal(&verifier().require_claim("x", 1), &with(r#""x":1e999"#)).await, Some(InvalidClaims));
+    assert_eq!(
+        rejection(&verifier().require_claim("x", 1), &with(r#""x":1e999"#)).await,
+        Some(InvalidClaims)
+    );
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let typed = JwtVerifier::<RegisteredClaims>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
     assert!(typed.require_claim("x", true).verify(&unreadable).await.is_ok(), "an unread claim");
@@ -452,10 +460,10 @@ async fn checks_token_type() {
     ];
     for typ in rows {
         let token = with_header(&format!(r#"{{"alg":"HS256"{typ}}}"#));
-        assert_eq!(refusal(&verifier(), &token).await, None, "{typ}");
+        assert_eq!(rejection(&verifier(), &token).await, None, "{typ}");
         let strict = verifier().access_tokens_only();
         let expected = (!typ.to_lowercase().contains("at+jwt")).then_some(WrongTokenType);
-        assert_eq!(refusal(&strict, &token).await, expected, "{typ}, access tokens only");
+        assert_eq!(rejection(&strict, &token).await, expected, "{typ}, access tokens only");
     }
     for typ in [
         "",
@@ -471,12 +479,12 @@ async fn checks_token_type() {
         "é",
     ] {
         let token = with_header(&format!(r#"{{"alg":"HS256","typ":"{typ}"}}"#));
-        assert_eq!(refusal(&verifier(), &token).await, Some(WrongTokenType), "{typ}");
+        assert_eq!(rejection(&verifier(), &token).await, Some(WrongTokenType), "{typ}");
     }
     let null = with_header(r#"{"alg":"HS256","typ":null}"#);
-    assert_eq!(refusal(&verifier(), &null).await, None, "null means absent");
+    assert_eq!(rejection(&verifier(), &null).await, None, "null means absent");
     assert_eq!(
-        refusal(&verifier().access_tokens_only(), &null).await,
+        rejection(&verifier().access_tokens_only(), &null).await,
         Some(WrongTokenType),
         "null means absent"
     );
@@ -491,35 +499,42 @@ async fn custom_token_type_replaces_the_default() {
     let (logout, plain) = (with_type(r#","typ":"logout+jwt""#), with_type(""));
     for round in 0..3 {
         for typ in ["logout+jwt", "Logout+JWT", "application/logout+jwt"] {
-            assert_eq!(refusal(&of_type(typ), &logout).await, None, "{typ}, round {round}");
+            assert_eq!(rejection(&of_type(typ), &logout).await, None, "{typ}, round {round}");
             let written = with_type(r#","typ":"APPLICATION/Logout+jwt""#);
-            assert_eq!(refusal(&of_type(typ), &written).await, None, "{typ}, round {round}");
+            assert_eq!(rejection(&of_type(typ), &written).await, None, "{typ}, round {round}");
             for other in [&plain, &with_type(r#","typ":"JWT""#), &with_type(r#","typ":"at+jwt""#)] {
-                assert_eq!(refusal(&of_type(typ), other).await, Some(WrongTokenType), "{typ}, round {round}");
+                assert_eq!(
+                    rejection(&of_type(typ), other).await,
+                    Some(WrongTokenType),
+                    "{typ}, round {round}"
+                );
             }
         }
-        assert_eq!(refusal(&usual, &logout).await, Some(WrongTokenType), "round {round}");
-        assert_eq!(refusal(&usual, &plain).await, None, "round {round}");
+        assert_eq!(rejection(&usual, &logout).await, Some(WrongTokenType), "round {round}");
+        assert_eq!(rejection(&usual, &plain).await, None, "round {round}");
         assert_eq!(
-            refusal(&of_type("at+jwt"), &with_type(r#","typ":"at+jwt""#)).await,
+            rejection(&of_type("at+jwt"), &with_type(r#","typ":"at+jwt""#)).await,
             None,
             "round {round}"
         );
-        assert_eq!(refusal(&of_type("JWT"), &with_type(r#","typ":"JWT""#)).await, None, "round {round}");
-        assert_eq!(refusal(&of_type("JWT"), &plain).await, Some(WrongTokenType), "round {round}");
-        assert_eq!(refusal(&of_type("logout+jwt").access_tokens_only(), &logout).await, Some(WrongTokenType));
+        assert_eq!(rejection(&of_type("JWT"), &with_type(r#","typ":"JWT""#)).await, None, "round {round}");
+        assert_eq!(rejection(&of_type("JWT"), &plain).await, Some(WrongTokenType), "round {round}");
+        assert_eq!(
+            rejection(&of_type("logout+jwt").access_tokens_only(), &logout).await,
+            Some(WrongTokenType)
+        );
         let mut forged = logout.clone();
         forged.replace_range(forged.len() - 8..forged.len() - 7, "-");
-        assert!(refusal(&of_type("logout+jwt"), &forged).await.is_some(), "round {round}");
+        assert!(rejection(&of_type("logout+jwt"), &forged).await.is_some(), "round {round}");
     }
 }
 
 #[tokio::test]
 async fn ignores_unknown_header_members() {
     let header = r#" {"alg" : "HS256", "jku":"https://evil.example/keys", "jwk":{"kty":"oct","k":"AAAA"}, "x5u":"https://evil.example", "b64":true, "cty":"x"} "#;
-    assert_eq!(refusal(&verifier(), &with_header(header)).await, None);
+    assert_eq!(rejection(&verifier(), &with_header(header)).await, None);
     let escaped = with_header(r#"{"\u0061lg":"HS\u003256"}"#);
-    assert_eq!(refusal(&verifier(), &escaped).await, None, "escapes are another way to write the same");
+    assert_eq!(rejection(&verifier(), &escaped).await, None, "escapes are another way to write the same");
 }
 
 #[tokio::test]
@@ -541,8 +556,8 @@ async fn rejects_noncanonical_base64url() {
         format!("{}\n", token),
     ];
     for variant in variants.iter().filter(|variant| **variant != token) {
-        let refusal = refusal(&verifier(), variant).await;
-        assert!(matches!(refusal, Some(MalformedToken | InvalidSignature)), "{variant}: {refusal:?}");
+        let rejection = rejection(&verifier(), variant).await;
+        assert!(matches!(rejection, Some(MalformedToken | InvalidSignature)), "{variant}: {rejection:?}");
     }
     // One byte beyond a multiple of three leaves four spare bits, two bytes leave two. `-_` and `+/` differ
     // in these.
@@ -552,7 +567,7 @@ async fn rejects_noncanonical_base64url() {
     for rest in [1, 2] {
         let good =
             [of_length(r#"{"alg":"HS256","x":"~~~???"}"#, rest), of_length(&claims, rest)].map(base64url);
-        assert_eq!(refusal(&verifier(), &sign_parts(&good.join("."))).await, None);
+        assert_eq!(rejection(&verifier(), &sign_parts(&good.join("."))).await, None);
         for (place, what) in [(0, "header"), (1, "payload")] {
             let part = &good[place];
             let last = alphabet.find(part.chars().last().unwrap()).unwrap();
@@ -562,8 +577,8 @@ async fn rejects_noncanonical_base64url() {
             for variant in [format!("{part}="), spare, base64, format!("{part} ")] {
                 let mut signed = good.clone();
                 signed[place].clone_from(&variant);
-                let refusal = refusal(&verifier(), &sign_parts(&signed.join("."))).await;
-                assert_eq!(refusal, Some(MalformedToken), "{what} {variant}, with a good signature");
+                let rejection = rejection(&verifier(), &sign_parts(&signed.join("."))).await;
+                assert_eq!(rejection, Some(MalformedToken), "{what} {variant}, with a good signature");
             }
         }
     }
@@ -572,27 +587,27 @@ async fn rejects_noncanonical_base64url() {
 #[tokio::test]
 async fn limits_token_size() {
     let padded = |len: usize| {
-        let pad = |n: usize| token(&claims_but("pad", json!("x".repeat(n))));
+        let pad = |n: usize| token(&claims_with("pad", json!("x".repeat(n))));
         (0..len).map(pad).find(|token| token.len() >= len).unwrap()
     };
     let token = padded(1000);
-    assert_eq!(refusal(&verifier().max_token_bytes(token.len()), &token).await, None);
-    assert_eq!(refusal(&verifier().max_token_bytes(token.len() - 1), &token).await, Some(TokenTooLarge));
+    assert_eq!(rejection(&verifier().max_token_bytes(token.len()), &token).await, None);
+    assert_eq!(rejection(&verifier().max_token_bytes(token.len() - 1), &token).await, Some(TokenTooLarge));
 
-    let large = token_of(r#"{"alg":"HS256"}"#, &claims_but("pad", json!("x".repeat(11_000))).to_string());
-    assert_eq!(refusal(&verifier(), &large).await, None, "15 KB are within the default");
-    let larger = token_of(r#"{"alg":"HS256"}"#, &claims_but("pad", json!("x".repeat(100_000))).to_string());
-    assert_eq!(refusal(&verifier(), &larger).await, Some(TokenTooLarge));
-    assert_eq!(refusal(&verifier().max_token_bytes(usize::MAX), &larger).await, None);
+    let large = token_of(r#"{"alg":"HS256"}"#, &claims_with("pad", json!("x".repeat(11_000))).to_string());
+    assert_eq!(rejection(&verifier(), &large).await, None, "15 KB are within the default");
+    let larger = token_of(r#"{"alg":"HS256"}"#, &claims_with("pad", json!("x".repeat(100_000))).to_string());
+    assert_eq!(rejection(&verifier(), &larger).await, Some(TokenTooLarge));
+    assert_eq!(rejection(&verifier().max_token_bytes(usize::MAX), &larger).await, None);
 }
 
 #[tokio::test]
 async fn nesting_does_not_exhaust_the_stack() {
     let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
     let claims = with(&format!(r#""x":{}"#, deep(5000)));
-    assert_eq!(refusal(&verifier(), &claims).await, Some(InvalidClaims));
+    assert_eq!(rejection(&verifier(), &claims).await, Some(InvalidClaims));
     let header = with_header(&format!(r#"{{"alg":"HS256","x":{}}}"#, deep(5000)));
-    assert_eq!(refusal(&verifier(), &header).await, None, "ignored members use no stack");
+    assert_eq!(rejection(&verifier(), &header).await, None, "ignored members use no stack");
 }
 
 #[test]
@@ -636,8 +651,8 @@ async fn reads_claims_into_the_application_type() {
     assert_eq!((user.email.as_str(), user.admin), ("eze@example.com", false));
 
     for (name, token) in [
-        ("member missing", but("email", Value::Null)),
-        ("of another type", but("email", json!(1))),
+        ("member missing", with_claim("email", Value::Null)),
+        ("of another type", with_claim("email", json!(1))),
         ("twice", with(r#""email":"a""#)),
         ("null", with_null("email")),
     ] {
@@ -692,8 +707,8 @@ fn claims_hide_no_application_methods() {
     assert_eq!(claims.issuer(), Some("Genosha"));
     assert_eq!(claims.expires_at(), Some(at(9)));
     assert_eq!(claims.kid(), Some("a child"));
-    let refusal = claims.reject(InsufficientScope);
-    let challenge = &refusal.www_authenticate()[0];
+    let rejection = claims.reject(InsufficientScope);
+    let challenge = &rejection.www_authenticate()[0];
     assert!(challenge.to_str().unwrap().ends_with(r#"scope="passport""#), "{challenge:?}");
 }
 
@@ -732,7 +747,7 @@ async fn registered_claims_can_be_flattened() {
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let verifier = JwtVerifier::<User>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
     for exp in [json!(NOW + 300), json!(NOW as f64 + 0.5), json!(1.9e9)] {
-        let user = verifier.verify(&but("exp", exp.clone())).await.unwrap();
+        let user = verifier.verify(&with_claim("exp", exp.clone())).await.unwrap();
         assert_eq!(
             (user.email.as_str(), user.registered.sub.as_deref()),
             ("eze@example.com", Some("42")),
@@ -830,32 +845,35 @@ async fn error_names_the_verifier_requirement() {
     let verifier = verifier().add_audience("orders").require_claim("token_use", "access");
     for (token, expected) in [
         (
-            but("iss", json!("https://id.example.com/")),
+            with_claim("iss", json!("https://id.example.com/")),
             "the verifier expects the issuer `https://id.example.com`",
         ),
-        (but("aud", json!("order")), "the verifier expects the audience `https://api.example.com`, `orders`"),
+        (
+            with_claim("aud", json!("order")),
+            "the verifier expects the audience `https://api.example.com`, `orders`",
+        ),
         (good_token(), "the token has no claim `token_use`, of which the verifier requires a certain value"),
         (
-            but("token_use", json!("id")),
+            with_claim("token_use", json!("id")),
             "the verifier requires a certain value of the claim `token_use`, and the token has another",
         ),
         (
-            but("token_use", json!(1)),
+            with_claim("token_use", json!(1)),
             "the claim `token_use` is an integer, and the verifier requires a string",
         ),
         (
-            but("token_use", json!(["id"])),
+            with_claim("token_use", json!(["id"])),
             "the claim `token_use` is an array without a string that the verifier requires",
         ),
         (with(r#""token_use":null"#), "the claim `token_use` is `null`, and the verifier requires a string"),
         (
-            but("aud", Value::Null),
+            with_claim("aud", Value::Null),
             "the token has no `aud`, and the verifier expects the audience `https://api.example.com`, `orders`: if the \
              issuer says by another claim whom a token is for, set JwtVerifier::require_claim for that and \
              insecure_any_audience",
         ),
         (
-            but("aud", json!([])),
+            with_claim("aud", json!([])),
             "the token has an `aud` that names nobody, and the verifier expects the audience \
              `https://api.example.com`, `orders`",
         ),
@@ -866,13 +884,13 @@ async fn error_names_the_verifier_requirement() {
         ),
         (
             {
-                let mut claims = claims_but("exp", Value::Null);
+                let mut claims = claims_with("exp", Value::Null);
                 claims["token_use"] = json!("access");
                 token(&claims)
             },
             "the token has no `exp`: have the issuer set one, or set JwtVerifier::insecure_allow_missing_expiry",
         ),
-        (but("iat", json!("now")), "the claim `iat` is malformed, or stands there twice"),
+        (with_claim("iat", json!("now")), "the claim `iat` is malformed, or stands there twice"),
         (
             with_header(r#"{"alg":"HS256","typ":"x"}"#),
             "the verifier expects no `typ`, or `JWT` or `at+jwt`: JwtVerifier::token_type accepts another",
@@ -893,7 +911,7 @@ async fn error_names_the_verifier_requirement() {
         ),
         (
             bare(),
-            but("aud", json!([])),
+            with_claim("aud", json!([])),
             "the token has an `aud` that names nobody, and the verifier accepts no `aud` at all: set \
              JwtVerifier::insecure_any_audience if the issuer means none by it",
         ),

@@ -249,10 +249,10 @@ async fn tonic_serves_every_kind_of_credential() {
             Err((_, bearer, api_key)) => {
                 let status = answer.map(drop).unwrap_err();
                 assert_eq!(status.code(), tonic::Code::Unauthenticated, "{row}");
-                let told = status.metadata().get_all("www-authenticate");
-                let told: Vec<_> = told.iter().map(|value| value.to_str().unwrap()).collect();
+                let seen = status.metadata().get_all("www-authenticate");
+                let seen: Vec<_> = seen.iter().map(|value| value.to_str().unwrap()).collect();
                 let challenges = [challenge("Bearer", bearer), challenge("ApiKey", api_key)];
-                assert_eq!(told, challenges, "{row}");
+                assert_eq!(seen, challenges, "{row}");
             }
         }
     }
@@ -260,9 +260,9 @@ async fn tonic_serves_every_kind_of_credential() {
 
 #[tokio::test]
 async fn inner_rejections_keep_every_scheme() {
-    let refuses = async |user: Claims<Value>| Err::<(), _>(Claims::reject(&user, InsufficientScope));
+    let rejects = async |user: Claims<Value>| Err::<(), _>(Claims::reject(&user, InsufficientScope));
     let layer = JwtAuthLayer::new(any_of()).realm("shop").unwrap().on_reject(ProblemJson::new());
-    let app = Router::<()>::new().route("/", get(refuses)).layer(layer);
+    let app = Router::<()>::new().route("/", get(rejects)).layer(layer);
     let request = Request::get("/").header("authorization", "ApiKey secret");
     let response = app.oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.status(), 403);

@@ -66,7 +66,7 @@ fn named_token(kid: &str, claims: &Value) -> String {
 #[tokio::test]
 async fn each_rejection_logs_one_event_with_its_cause() {
     let layer = JwtAuthLayer::new(named());
-    let expired = claims_but("exp", json!(NOW - 100));
+    let expired = claims_with("exp", json!(NOW - 100));
     let forged = format!("{}.AAAA", named_token("k1", &good_claims()).rsplit_once('.').unwrap().0);
     for (name, request, expected) in [
         ("good", bearer(&named_token("k1", &good_claims())), ""),
@@ -124,7 +124,7 @@ async fn event_names_faulty_settings_or_service() {
     let lookup = |_: Claims<Value>| async { Err::<Option<u8>, _>(io::Error::other("the database is away")) };
     let layers =
         ServiceBuilder::new().layer(JwtAuthLayer::new(verifier())).layer(PrincipalLayer::new(lookup));
-    let response = layers.service(Inside(hello)).oneshot(bearer(&good_token())).await.unwrap();
+    let response = layers.service(InnerService(hello)).oneshot(bearer(&good_token())).await.unwrap();
     assert_eq!(response.status(), 503);
     assert_eq!(
         log.take(),
@@ -135,9 +135,9 @@ async fn event_names_faulty_settings_or_service() {
     let layer = RequireLayer::<Value>::new(scope("read"));
     ask(&layer, Request::new(String::new())).await;
     let line = log.take();
-    let told =
+    let logged =
         "ERROR tower_jwt_auth: request refused: the server is not set up to authenticate this request ";
-    assert!(line.starts_with(told) && line.contains("cause=\"no claims of type"), "{line}");
+    assert!(line.starts_with(logged) && line.contains("cause=\"no claims of type"), "{line}");
     assert_eq!(line.lines().count(), 1);
 }
 
@@ -147,16 +147,16 @@ async fn policy_rejection_logs_only_configured_issuers() {
     let log = Log::begin();
     let layers = ServiceBuilder::new().layer(JwtAuthLayer::new(named())).layer(rule());
     let request = bearer(&named_token("k1", &good_claims()));
-    layers.service(Inside(hello)).oneshot(request).await.unwrap();
-    let refused = " INFO tower_jwt_auth: request refused: the token does not permit this request kind=\"insufficient_scope\" status=403";
-    assert_eq!(log.take(), format!("{refused} issuer=\"https://id.example.com\" kid=\"k1\"\n"));
+    layers.service(InnerService(hello)).oneshot(request).await.unwrap();
+    let rejected = " INFO tower_jwt_auth: request refused: the token does not permit this request kind=\"insufficient_scope\" status=403";
+    assert_eq!(log.take(), format!("{rejected} issuer=\"https://id.example.com\" kid=\"k1\"\n"));
 
     // Otherwise the issuer would be the value of a claim.
     let anyone = JwtAuthLayer::new(named().insecure_any_issuer());
     let layers = ServiceBuilder::new().layer(anyone.require(claim("tenant", "acme")));
     let request = bearer(&named_token("k1", &good_claims()));
-    layers.service(Inside(hello)).oneshot(request).await.unwrap();
-    assert_eq!(log.take(), format!("{refused} kid=\"k1\"\n"));
+    layers.service(InnerService(hello)).oneshot(request).await.unwrap();
+    assert_eq!(log.take(), format!("{rejected} kid=\"k1\"\n"));
 }
 
 const LINE: &str = "x\n INFO tower_jwt_auth: a user signed in\u{1b}[2J";
@@ -173,13 +173,13 @@ async fn issuer_names_cannot_inject_log_lines() {
     for (name, issuer, longest) in
         [("a line", LINE.to_owned(), 300), ("a long one", "\u{1b}".repeat(1000), 7000)]
     {
-        let claims = claims_but("iss", json!(issuer)).to_string();
+        let claims = claims_with("iss", json!(issuer)).to_string();
         let unsigned = format!("{}.{}.AAAA", base64url(r#"{"alg":"HS256"}"#), base64url(claims));
         assert_eq!(ask(&layer, bearer(&unsigned)).await.status(), 503);
-        let told = log.take();
+        let logged = log.take();
         assert!(
-            told.lines().count() == 1 && !told.contains('\u{1b}') && told.len() < longest,
-            "{name}: {told:?}"
+            logged.lines().count() == 1 && !logged.contains('\u{1b}') && logged.len() < longest,
+            "{name}: {logged:?}"
         );
     }
 }
@@ -215,10 +215,10 @@ async fn span_fields_cannot_inject_log_lines() {
     let subject = span_field("user.id", |claims: &Claims<Value>| claims["sub"].as_str().unwrap().to_owned());
     let span = tracing::info_span!("request", user.id = tracing::field::Empty);
     let _entered = span.enter();
-    let request = bearer(&token(&claims_but("sub", json!(LINE))));
+    let request = bearer(&token(&claims_with("sub", json!(LINE))));
     ask(&JwtAuthLayer::new(verifier()).require(subject.and(scope("read"))), request).await;
-    let told = log.take();
-    assert!(told.lines().count() == 1 && !told.contains('\u{1b}'), "{told:?}");
+    let logged = log.take();
+    assert!(logged.lines().count() == 1 && !logged.contains('\u{1b}'), "{logged:?}");
 }
 
 /// However the response is made, and even though an extractor's error is itself a response.
@@ -267,8 +267,8 @@ async fn span_contains_only_requested_claims() {
         log.take()
     };
     let log = Log::begin();
-    let told = in_span(JwtAuthLayer::new(verifier()).require(subject.and(scope("read"))), &log).await;
-    assert!(told.starts_with(" INFO request{user.id=\"42\"}: tower_jwt_auth: request refused"), "{told}");
+    let logged = in_span(JwtAuthLayer::new(verifier()).require(subject.and(scope("read"))), &log).await;
+    assert!(logged.starts_with(" INFO request{user.id=\"42\"}: tower_jwt_auth: request refused"), "{logged}");
 
     let span = tracing::info_span!("request", other = tracing::field::Empty);
     let _entered = span.enter();
@@ -332,14 +332,14 @@ async fn logs_skipped_keys_when_they_change() {
     assert_eq!(warnings(), "");
     serve(&[named("a", "sig"), named("d", "enc"), named("b\nc", "enc")]);
     fetched().await;
-    let told = warnings();
-    assert_eq!(told.lines().count(), 1, "{told}");
+    let logged = warnings();
+    assert_eq!(logged.lines().count(), 1, "{logged}");
     assert!(
-        told.starts_with(" WARN tower_jwt_auth: unusable keys of the provider were skipped provider="),
-        "{told}"
+        logged.starts_with(" WARN tower_jwt_auth: unusable keys of the provider were skipped provider="),
+        "{logged}"
     );
-    assert!(told.contains("skipped=2 reasons=\"key 1 (`d`): "), "{told}");
-    assert!(told.contains("; key 2 (`b") && told.contains("its `use` is not `sig`"), "{told}");
+    assert!(logged.contains("skipped=2 reasons=\"key 1 (`d`): "), "{logged}");
+    assert!(logged.contains("; key 2 (`b") && logged.contains("its `use` is not `sig`"), "{logged}");
     serve(&[named("a", "sig")]);
     fetched().await;
     assert_eq!(warnings(), "");
@@ -374,8 +374,8 @@ async fn logs_store_outage_and_recovery() {
     let is_away = Arc::new(AtomicBool::new(true));
     let list = SharedRevocations::new(Store(Arc::clone(&is_away))).start().unwrap();
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-    let told = log.take();
-    let (first, rest) = told.split_once('\n').unwrap();
+    let logged = log.take();
+    let (first, rest) = logged.split_once('\n').unwrap();
     let expected =
         " WARN tower_jwt_auth: a call of the store of revocations has failed call=\"read\" cause=\"away\"";
     assert_eq!(first, expected);
@@ -383,8 +383,8 @@ async fn logs_store_outage_and_recovery() {
 
     is_away.store(false, Ordering::Relaxed);
     list.ready().await.unwrap();
-    let told = log.take();
-    let last = told.lines().last().unwrap();
+    let logged = log.take();
+    let last = logged.lines().last().unwrap();
     assert!(
         last.starts_with(
             " INFO tower_jwt_auth: a call of the store of revocations is good again call=\"read\""

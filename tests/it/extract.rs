@@ -71,7 +71,7 @@ async fn extracts_claims() {
     for path in ["/hello", "/welcome"] {
         let (response, body) = send(app.clone(), path, None).await;
         let without_length: Response<()> = without(response, "content-length");
-        assert_refused(path, &without_length, 401, MissingCredential, &bare);
+        assert_rejected(path, &without_length, 401, MissingCredential, &bare);
         assert_eq!(body, "");
     }
 }
@@ -92,7 +92,7 @@ async fn handler_decides_behind_optional_layer() {
 
     let (response, _) = send(app, "/hello", None).await;
     let expected = [("www-authenticate", r#"Bearer realm="members""#)];
-    assert_refused("needs claims", &without(response, "content-length"), 401, MissingCredential, &expected);
+    assert_rejected("needs claims", &without(response, "content-length"), 401, MissingCredential, &expected);
 }
 
 #[tokio::test]
@@ -145,16 +145,16 @@ async fn policy_can_be_a_type() {
     let forbidden = r#"Bearer realm="pages", error="insufficient_scope", error_description="the token does not permit this request", scope="any_page""#;
     let (response, body) = send(app.clone(), "/pages/ada@example.com", Some(&good_token())).await;
     let response = without(response, "content-length");
-    assert_refused("another's", &response, 403, InsufficientScope, &[("www-authenticate", forbidden)]);
+    assert_rejected("another's", &response, 403, InsufficientScope, &[("www-authenticate", forbidden)]);
     assert_eq!(body, "");
 
     let (response, _) = send(app.clone(), own, None).await;
     let expected = [("www-authenticate", r#"Bearer realm="pages""#)];
-    assert_refused("none", &without(response, "content-length"), 401, MissingCredential, &expected);
+    assert_rejected("none", &without(response, "content-length"), 401, MissingCredential, &expected);
     let (response, _) = send(app, own, Some("a.b.c")).await;
     let expected = r#"Bearer realm="pages", error="invalid_token", error_description="the token is not a well-formed JWT""#;
     let expected = [("www-authenticate", expected)];
-    assert_refused("bad", &without(response, "content-length"), 401, MalformedToken, &expected);
+    assert_rejected("bad", &without(response, "content-length"), 401, MalformedToken, &expected);
     let (response, body) = send(routes(), own, Some(&good_token())).await;
     assert_eq!(response.status(), 500);
     let hint = if cfg!(debug_assertions) { "no claims of type `it::extract::User`" } else { "" };

@@ -38,8 +38,8 @@ async fn client_gets_status_and_reason_of_rejection() {
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
 
     let bearer = |claims: Value| format!("Bearer {}", token(&claims));
-    let expired = bearer(claims_but("exp", json!(NOW - 60)));
-    let other = bearer(claims_but("email", json!("other@example.com")));
+    let expired = bearer(claims_with("exp", json!(NOW - 60)));
+    let other = bearer(claims_with("email", json!("other@example.com")));
     let broken = "the credential is not a single well-formed bearer token";
     let rows = [
         ("no token", None, Code::Unauthenticated, NO_TOKEN, BARE),
@@ -55,7 +55,7 @@ async fn client_gets_status_and_reason_of_rejection() {
         ),
     ];
     for (name, authorization, code, message, challenge) in rows {
-        assert_told(name, &client, authorization, code, message, &[("www-authenticate", challenge)]).await;
+        assert_status(name, &client, authorization, code, message, &[("www-authenticate", challenge)]).await;
     }
     soon(client.clone().check(call(Some(&bearer(good_claims()))))).await.expect("the token is good");
 }
@@ -83,7 +83,7 @@ async fn server_faults_have_their_own_grpc_status() {
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
     let message = "the keys to check the token with are not available";
     let retry = [("retry-after", "5")];
-    assert_told("no keys", &client, Some("Bearer x"), Code::Unavailable, message, &retry).await;
+    assert_status("no keys", &client, Some("Bearer x"), Code::Unavailable, message, &retry).await;
 
     let (incoming, client) = socket();
     let layer = RequireLayer::<Value>::new(Anyone).on_reject(Grpc::new());
@@ -91,7 +91,7 @@ async fn server_faults_have_their_own_grpc_status() {
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
     let good = format!("Bearer {}", good_token());
     let message = "the server is not set up to authenticate this request";
-    assert_told("no outer layer", &client, Some(&good), Code::Internal, message, &[]).await;
+    assert_status("no outer layer", &client, Some(&good), Code::Internal, message, &[]).await;
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn every_grpc_form_gets_a_trailers_only_response() {
             ("grpc-status", "16"),
             ("grpc-message", NO_TOKEN),
         ];
-        assert_refused(asked, &response, 200, MissingCredential, &headers);
+        assert_rejected(asked, &response, 200, MissingCredential, &headers);
         assert_eq!(response.body(), "", "{asked}");
     }
 }
@@ -179,13 +179,13 @@ async fn non_grpc_requests_get_the_default_response() {
         }
         let name = format!("{method}, {content_type:?}");
         let response = ask(&layer, request).await;
-        assert_refused(&name, &response, 401, MissingCredential, &[("www-authenticate", BARE)]);
+        assert_rejected(&name, &response, 401, MissingCredential, &[("www-authenticate", BARE)]);
         assert_eq!(response.body(), "", "{name}");
     }
 }
 
 /// Asserts the code, message and metadata of a rejection, for a unary call and a streaming call.
-async fn assert_told(
+async fn assert_status(
     name: &str,
     client: &HealthClient<Channel>,
     authorization: Option<&str>,
@@ -201,11 +201,11 @@ async fn assert_told(
     for status in [one, stream] {
         assert_eq!((status.code(), status.message()), (code, message), "{name}");
         let headers = status.metadata().clone().into_headers();
-        let mut told: Vec<_> =
+        let mut received: Vec<_> =
             headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-        told.retain(|(name, _)| *name != "date");
-        told.sort_unstable();
-        assert_eq!(told, expected, "{name}");
+        received.retain(|(name, _)| *name != "date");
+        received.sort_unstable();
+        assert_eq!(received, expected, "{name}");
     }
 }
 

@@ -51,7 +51,7 @@ impl Service<Request<String>> for Handler {
     }
 }
 
-const REFUSES: Handler = Handler(Response::from);
+const REJECTS: Handler = Handler(Response::from);
 
 async fn through<L>(layer: L, inner: Handler, request: Request<String>) -> Response<String>
 where
@@ -72,22 +72,22 @@ fn good() -> Request<String> {
 
 #[tokio::test]
 async fn layer_renders_handler_rejections() {
-    let response = through(shop().on_reject(ProblemJson::new()), REFUSES, good()).await;
+    let response = through(shop().on_reject(ProblemJson::new()), REJECTS, good()).await;
     let headers = [("www-authenticate", FORBIDDEN), ("content-type", "application/problem+json")];
-    assert_refused("problem", &response, 403, InsufficientScope, &headers);
+    assert_rejected("problem", &response, 403, InsufficientScope, &headers);
     assert_eq!(*response.body(), forbidden());
 
-    let response = through(shop(), REFUSES, good()).await;
-    assert_refused("default", &response, 403, InsufficientScope, &[("www-authenticate", FORBIDDEN)]);
+    let response = through(shop(), REJECTS, good()).await;
+    assert_rejected("default", &response, 403, InsufficientScope, &[("www-authenticate", FORBIDDEN)]);
     assert_eq!(response.body(), "");
 
     let closure = shop().strip_credential().reject_with(|error, request| {
         error.response(format!("{} {}: {error} {:?}", request.method(), request.uri(), request.headers()))
     });
-    let response = through(closure, REFUSES, good()).await;
-    assert_refused("closure", &response, 403, InsufficientScope, &[("www-authenticate", FORBIDDEN)]);
-    let told = "GET /orders: the token does not permit this request {}";
-    assert_eq!(response.body(), told, "the request that the inner service saw");
+    let response = through(closure, REJECTS, good()).await;
+    assert_rejected("closure", &response, 403, InsufficientScope, &[("www-authenticate", FORBIDDEN)]);
+    let expected = "GET /orders: the token does not permit this request {}";
+    assert_eq!(response.body(), expected, "the request that the inner service saw");
 }
 
 /// Does not read the request, and says so in `reads`.
@@ -108,7 +108,7 @@ impl<B: From<String>> Reject<B> for PlainText {
 async fn keeps_no_request_data_that_is_not_read() {
     let mut request = good();
     *request.method_mut() = http::Method::PUT;
-    let response = through(shop().on_reject(PlainText), REFUSES, request).await;
+    let response = through(shop().on_reject(PlainText), REJECTS, request).await;
     assert_eq!(response.body(), "GET /: the token does not permit this request");
 }
 
@@ -118,7 +118,7 @@ async fn shared_reject_reads_the_same_as_the_inner() {
     let shared: Arc<dyn Reject<String> + Send + Sync> = Arc::new(PlainText);
     let mut request = good();
     *request.method_mut() = http::Method::PUT;
-    let response = through(shop().on_reject(shared), REFUSES, request).await;
+    let response = through(shop().on_reject(shared), REJECTS, request).await;
     assert_eq!(response.body(), "GET /: the token does not permit this request");
 }
 
@@ -132,7 +132,7 @@ async fn inner_rejections_get_a_grpc_status() {
         let mut request = good();
         *request.method_mut() = http::Method::POST;
         request.headers_mut().insert("content-type", content_type.parse().unwrap());
-        let response = through(shop().on_reject(Grpc::new()), REFUSES, request).await;
+        let response = through(shop().on_reject(Grpc::new()), REJECTS, request).await;
         let headers = response.headers();
         let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
         assert_eq!((response.status().as_u16(), text("content-type")), (status, answered), "{content_type}");
@@ -211,8 +211,8 @@ fn lines(headers: &HeaderMap) -> Vec<String> {
 
 #[tokio::test]
 async fn does_not_overwrite_another_body() {
-    type Refuse = fn(AuthError) -> Response<String>;
-    let rows: [(&str, Refuse); 6] = [
+    type Respond = fn(AuthError) -> Response<String>;
+    let rows: [(&str, Respond); 6] = [
         ("a custom response", |error| error.response("own".to_owned())),
         ("an error beside it", |error| {
             let mut response = error.response("own".to_owned());
@@ -240,8 +240,8 @@ async fn does_not_overwrite_another_body() {
             response
         }),
     ];
-    for (name, refuse) in rows {
-        let response = through(shop().on_reject(ProblemJson::new()), Handler(refuse), good()).await;
+    for (name, respond) in rows {
+        let response = through(shop().on_reject(ProblemJson::new()), Handler(respond), good()).await;
         assert_eq!(response.body(), "own", "{name}");
         assert_ne!(
             response.headers().get("content-type"),
@@ -262,7 +262,7 @@ async fn every_mode_renders_inner_rejections() {
         ("allow_invalid", layer().allow_invalid(), bearer("a.b.c"), &malformed),
         ("unread", layer().skip_when(|_| true), good(), &missing),
     ] {
-        assert_eq!(through(layer, REFUSES, request).await.body(), expected, "{name}");
+        assert_eq!(through(layer, REJECTS, request).await.body(), expected, "{name}");
     }
 }
 
@@ -283,10 +283,10 @@ async fn renders_rejections_after_waiting() {
     }
 
     let layer = JwtAuthLayer::new(Late).realm("shop").unwrap();
-    let response = through(layer.clone().on_reject(ProblemJson::new()), REFUSES, good()).await;
+    let response = through(layer.clone().on_reject(ProblemJson::new()), REJECTS, good()).await;
     assert_eq!(*response.body(), forbidden());
     let layer = layer.reject_with(|error, request| error.response(request.uri().to_string()));
-    assert_eq!(through(layer, REFUSES, good()).await.body(), "/orders");
+    assert_eq!(through(layer, REJECTS, good()).await.body(), "/orders");
 }
 
 struct Nobody;
@@ -312,24 +312,24 @@ impl Verify for AsNobody {
 async fn inner_layers_leave_the_body_to_the_outer() {
     let outside = || JwtAuthLayer::new(AsNobody).realm("shop").unwrap().on_reject(ProblemJson::new());
     let require = || RequireLayer::<Nobody>::new(scope("admin"));
-    let service = ServiceBuilder::new().layer(outside()).layer(require()).service(REFUSES);
+    let service = ServiceBuilder::new().layer(outside()).layer(require()).service(REJECTS);
     let Ok(response) = service.oneshot(good()).await;
     assert_eq!(*response.body(), forbidden());
 
     let own = require().reject_with(|error, _| error.response("own".to_owned()));
-    let service = ServiceBuilder::new().layer(outside()).layer(own).service(REFUSES);
+    let service = ServiceBuilder::new().layer(outside()).layer(own).service(REJECTS);
     let Ok(response) = service.oneshot(good()).await;
     assert_eq!(response.body(), "own");
 
     let from_default =
         |error: &AuthError, _: Head<'_>| Response::from(error.clone()).map(|_: String| "own".to_owned());
     let service =
-        ServiceBuilder::new().layer(outside()).layer(require().reject_with(from_default)).service(REFUSES);
+        ServiceBuilder::new().layer(outside()).layer(require().reject_with(from_default)).service(REJECTS);
     let Ok(response) = service.oneshot(good()).await;
     assert_eq!(response.body(), "own", "made of an empty response");
 
     let find = async |_: Claims<Nobody>| Ok::<Option<u8>, Infallible>(None);
-    let service = ServiceBuilder::new().layer(outside()).layer(PrincipalLayer::new(find)).service(REFUSES);
+    let service = ServiceBuilder::new().layer(outside()).layer(PrincipalLayer::new(find)).service(REJECTS);
     let Ok(response) = service.oneshot(good()).await;
     assert_eq!(
         *response.body(),
@@ -340,7 +340,7 @@ async fn inner_layers_leave_the_body_to_the_outer() {
 #[tokio::test]
 async fn innermost_rendering_layer_makes_the_body() {
     let outer = || JwtAuthLayer::new(AsNobody).on_reject(ProblemJson::new());
-    let service = ServiceBuilder::new().layer(outer()).layer(shop()).service(REFUSES);
+    let service = ServiceBuilder::new().layer(outer()).layer(shop()).service(REJECTS);
     let Ok(response) = service.clone().oneshot(good()).await;
     assert_eq!(*response.body(), forbidden(), "rejected by the handler");
     let Ok(response) = service.oneshot(bearer("a.b.c")).await;
@@ -348,7 +348,7 @@ async fn innermost_rendering_layer_makes_the_body() {
     assert_eq!(*response.body(), malformed, "rejected by the inner layer");
 
     let text = shop().on_reject(PlainText);
-    let service = ServiceBuilder::new().layer(outer()).layer(text).service(REFUSES);
+    let service = ServiceBuilder::new().layer(outer()).layer(text).service(REJECTS);
     let Ok(response) = service.clone().oneshot(good()).await;
     assert_eq!(response.body(), "GET /: the token does not permit this request");
     let Ok(response) = service.oneshot(bearer("a.b.c")).await;

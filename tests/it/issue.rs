@@ -21,13 +21,13 @@ use tower_jwt_auth::issue::{IssuedToken, SigningKey, TokenIssuer};
 use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet};
 
 use crate::keys::{SECRET, fixture};
-use crate::support::{AUDIENCE, ISSUER, NOW, WITH_ORACLE, at, for_oracle, is_hmac, refusal, supported};
+use crate::support::{AUDIENCE, ISSUER, NOW, WITH_ORACLE, at, for_oracle, is_hmac, rejection, supported};
 
 /// A clock that tests set.
 #[derive(Clone)]
-struct Hand(Arc<AtomicU64>);
+struct ManualClock(Arc<AtomicU64>);
 
-impl Hand {
+impl ManualClock {
     fn new() -> Self {
         Self(Arc::new(AtomicU64::new(NOW)))
     }
@@ -108,13 +108,13 @@ async fn published_keys_verify_tokens_of_every_algorithm() {
         let claims =
             verifier.verify(token.as_str()).await.unwrap_or_else(|error| panic!("{algorithm:?}: {error}"));
         assert_eq!(claims["sub"], "42", "{algorithm:?}");
-        assert_eq!(refusal(&issuer.verifier(), token.as_str()).await, None, "{algorithm:?}");
+        assert_eq!(rejection(&issuer.verifier(), token.as_str()).await, None, "{algorithm:?}");
 
         // Rejects the signature of other claims.
         let other = issuer.issue(&json!({"sub": "43"})).unwrap();
         let (signed, _) = token.as_str().rsplit_once('.').unwrap();
         let (_, signature) = other.as_str().rsplit_once('.').unwrap();
-        assert!(refusal(&verifier, &format!("{signed}.{signature}")).await.is_some(), "{algorithm:?}");
+        assert!(rejection(&verifier, &format!("{signed}.{signature}")).await.is_some(), "{algorithm:?}");
     }
 }
 

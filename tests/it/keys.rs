@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use tower_jwt_auth::keys::{JwksRules, KeySource, KeyStore};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigError, JwtVerifier, Key, KeySet};
 
-use crate::support::{NOW, WITH_ORACLE, at, base64url, for_oracle, refusal};
+use crate::support::{NOW, WITH_ORACLE, at, base64url, for_oracle, rejection};
 
 /// A secret long enough for each HMAC.
 pub(crate) const SECRET: &[u8; 64] = b"correct horse battery staple, and as many as HS512 asks for: 64.";
@@ -35,9 +35,9 @@ pub(crate) const SECRET: &[u8; 64] = b"correct horse battery staple, and as many
 pub(crate) const GRAVIOLA: bool = cfg!(not(any(feature = "aws-lc-rs", feature = "rust-crypto")));
 
 /// Returns why a verifier with these keys rejects a token; `None` if it accepts it.
-async fn refused(keys: impl KeySource + 'static, token: &str) -> Option<AuthErrorKind> {
+async fn rejection_with(keys: impl KeySource + 'static, token: &str) -> Option<AuthErrorKind> {
     let verifier = JwtVerifier::<Value>::new(keys).clock(|| at(NOW));
-    refusal(&verifier, token).await
+    rejection(&verifier, token).await
 }
 
 /// Returns a good token, signed with the private key of the fixtures for this algorithm.

@@ -28,13 +28,13 @@ async fn counts_requests_by_outcome_and_kind() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);
     let layer = JwtAuthLayer::new(verifier());
-    let expired = token(&claims_but("exp", json!(NOW - 100)));
+    let expired = token(&claims_with("exp", json!(NOW - 100)));
     for request in [bearer(&good_token()), bearer(&good_token()), bearer(&expired), get("Bearer a, b")] {
         ask(&layer, request).await;
     }
     ask(&JwtAuthLayer::new(verifier()).optional(), Request::new(String::new())).await;
     let guarded = ServiceBuilder::new().layer(layer).layer(RequireLayer::<Value>::new(scope("read")));
-    guarded.service(Inside(hello)).oneshot(bearer(&good_token())).await.unwrap();
+    guarded.service(InnerService(hello)).oneshot(bearer(&good_token())).await.unwrap();
 
     assert_eq!(
         lines(&recorder, "jwt_auth_requests_total"),
@@ -292,7 +292,7 @@ fn holds_no_lock_while_calling_a_recorder() {
 
             let revocations = Revocations::new();
             let (verifier, token) =
-                (verifier().revocations(revocations.clone()), token(&claims_but("jti", json!("a"))));
+                (verifier().revocations(revocations.clone()), token(&claims_with("jti", json!("a"))));
             drop(revocations.revoke_token(ISSUER, "another", at(NOW + 300)));
             let recorder = Curious(Arc::new(move || drop(verifier.verify(&token))));
             metrics::with_local_recorder(&recorder, || {

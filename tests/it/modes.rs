@@ -17,7 +17,7 @@ use crate::support::*;
 /// Returns what the inner service finds in the extensions, or the layer's rejection.
 async fn found<L>(layer: &L, request: Request<String>) -> String
 where
-    L: Layer<Inside>,
+    L: Layer<InnerService>,
     L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
 {
     let look = |request: &Request<String>| {
@@ -27,9 +27,9 @@ where
         };
         format!("inside: {claims}, {:?}", request.extensions().get::<AuthError>().map(AuthError::kind))
     };
-    let response = ask_what(look, layer, request).await;
+    let response = ask_service(look, layer, request).await;
     match response.extensions().get::<AuthError>() {
-        Some(error) => format!("refused: {:?} {}", error.kind(), response.status().as_u16()),
+        Some(error) => format!("rejected: {:?} {}", error.kind(), response.status().as_u16()),
         None => response.into_body(),
     }
 }
@@ -37,7 +37,7 @@ where
 #[tokio::test]
 async fn each_mode_handles_each_type_of_request() {
     let layer = || JwtAuthLayer::new(verifier());
-    let expired = token(&claims_but("exp", json!(NOW - 300)));
+    let expired = token(&claims_with("exp", json!(NOW - 300)));
     let mut two = bearer(&good_token());
     two.headers_mut().append("authorization", "Bearer x".parse().unwrap());
     let rows = [
@@ -45,7 +45,7 @@ async fn each_mode_handles_each_type_of_request() {
         (
             Request::new(String::new()),
             [
-                "refused: MissingCredential 401",
+                "rejected: MissingCredential 401",
                 "inside: MissingCredential 401, None",
                 "inside: MissingCredential 401, Some(MissingCredential)",
             ],
@@ -53,28 +53,28 @@ async fn each_mode_handles_each_type_of_request() {
         (
             get("Basic abc"),
             [
-                "refused: MissingCredential 401",
+                "rejected: MissingCredential 401",
                 "inside: MissingCredential 401, None",
                 "inside: MissingCredential 401, Some(MissingCredential)",
             ],
         ),
         (
             bearer(&expired),
-            ["refused: Expired 401", "refused: Expired 401", "inside: Expired 401, Some(Expired)"],
+            ["rejected: Expired 401", "rejected: Expired 401", "inside: Expired 401, Some(Expired)"],
         ),
         (
             get("Bearer"),
             [
-                "refused: MalformedCredential 400",
-                "refused: MalformedCredential 400",
+                "rejected: MalformedCredential 400",
+                "rejected: MalformedCredential 400",
                 "inside: MalformedCredential 400, Some(MalformedCredential)",
             ],
         ),
         (
             two,
             [
-                "refused: MultipleCredentials 400",
-                "refused: MultipleCredentials 400",
+                "rejected: MultipleCredentials 400",
+                "rejected: MultipleCredentials 400",
                 "inside: MultipleCredentials 400, Some(MultipleCredentials)",
             ],
         ),
@@ -93,13 +93,13 @@ async fn each_mode_handles_each_type_of_request() {
 async fn insufficient_claims_count_as_failed() {
     let layer = || JwtAuthLayer::new(verifier()).require(claim("admin", true));
     let good = || bearer(&good_token());
-    assert_eq!(found(&layer(), good()).await, "refused: InsufficientScope 403");
-    assert_eq!(found(&layer().optional(), good()).await, "refused: InsufficientScope 403");
+    assert_eq!(found(&layer(), good()).await, "rejected: InsufficientScope 403");
+    assert_eq!(found(&layer().optional(), good()).await, "rejected: InsufficientScope 403");
     assert_eq!(
         found(&layer().allow_invalid(), good()).await,
         "inside: InsufficientScope 403, Some(InsufficientScope)"
     );
-    let admin = token(&claims_but("admin", json!(true)));
+    let admin = token(&claims_with("admin", json!(true)));
     assert_eq!(found(&layer(), bearer(&admin)).await, "inside: \"eze@example.com\", None");
 }
 
@@ -108,7 +108,7 @@ async fn only_absent_credentials_count_as_missing() {
     let nobody_home = JwtAuthLayer::new(Slow(MissingCredential)).optional();
     assert_eq!(
         found(&nobody_home, bearer("x")).await,
-        "refused: MissingCredential 401",
+        "rejected: MissingCredential 401",
         "the verifier says so"
     );
 
@@ -116,7 +116,7 @@ async fn only_absent_credentials_count_as_missing() {
     let layer = JwtAuthLayer::new(verifier()).optional().require(Asks(sign_in_again));
     assert_eq!(
         found(&layer, bearer(&good_token())).await,
-        "refused: MissingCredential 401",
+        "rejected: MissingCredential 401",
         "the policy says so"
     );
 }
@@ -172,7 +172,7 @@ async fn predicate_sees_the_request() {
         ("GET", "/health/../orders", false),
         ("GET", "/health", true),
     ] {
-        assert_eq!(ask(method, path, header).await, "refused: MissingCredential 401", "{method} {path}");
+        assert_eq!(ask(method, path, header).await, "rejected: MissingCredential 401", "{method} {path}");
     }
 }
 
@@ -195,8 +195,8 @@ impl Verify for Slow {
 #[tokio::test]
 async fn waiting_does_not_change_the_outcome() {
     let layer = || JwtAuthLayer::new(Slow(UnknownKey)).strip_credential();
-    assert_eq!(found(&layer(), bearer("x")).await, "refused: UnknownKey 401");
-    assert_eq!(found(&layer().optional(), bearer("x")).await, "refused: UnknownKey 401");
+    assert_eq!(found(&layer(), bearer("x")).await, "rejected: UnknownKey 401");
+    assert_eq!(found(&layer().optional(), bearer("x")).await, "rejected: UnknownKey 401");
     assert_eq!(
         found(&layer().allow_invalid(), bearer("x")).await,
         "inside: UnknownKey 401, Some(UnknownKey)"
@@ -207,7 +207,7 @@ async fn waiting_does_not_change_the_outcome() {
 async fn does_not_wait_for_malformed_tokens() {
     let layer = JwtAuthLayer::new(Slow(UnknownKey));
     for broken in ["Bearer a b c", "Bearer a,b", "Bearer \"a\"", "Bearer =a"] {
-        assert_eq!(found(&layer, get(broken)).await, "refused: MalformedCredential 400", "{broken}");
+        assert_eq!(found(&layer, get(broken)).await, "rejected: MalformedCredential 400", "{broken}");
     }
 }
 

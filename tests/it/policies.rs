@@ -115,7 +115,7 @@ fn assert_forbidden<P: Policy<User> + Clone>(name: &str, policy: P, scope: Optio
     let response = decide(name, policy, clerks_request);
     let scope = scope.map_or(String::new(), |scope| format!(r#", scope="{scope}""#));
     let challenge = format!("{INSUFFICIENT}{scope}");
-    assert_refused(name, &response, 403, InsufficientScope, &[("www-authenticate", &challenge)]);
+    assert_rejected(name, &response, 403, InsufficientScope, &[("www-authenticate", &challenge)]);
     assert_eq!(response.body(), "", "{name}");
 }
 
@@ -314,7 +314,7 @@ fn never(kind: AuthErrorKind) -> Rule<Never> {
 #[test]
 fn custom_policy_chooses_the_response() {
     let response = decide("503", never(PrincipalUnavailable), clerks_request);
-    assert_refused("503", &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
+    assert_rejected("503", &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
 
     let named = Never(AuthError::new(InsufficientScope).with_required_scope("a b"));
     assert_forbidden("custom scopes", named.clone(), Some("a b"));
@@ -333,16 +333,16 @@ fn custom_policy_chooses_the_response() {
 #[test]
 fn undecided_policy_never_permits() {
     let undecided = || never(PrincipalUnavailable);
-    let refused = || scope("admin");
+    let rejected = || scope("admin");
     let rows = [
         ("not", decide("not", undecided().not(), clerks_request)),
-        ("not or", decide("not or", undecided().or(refused()).not(), clerks_request)),
-        ("or, before", decide("or, before", undecided().or(refused()), clerks_request)),
-        ("or, behind", decide("or, behind", refused().or(undecided()), clerks_request)),
-        ("and", decide("and", undecided().and(refused()), clerks_request)),
+        ("not or", decide("not or", undecided().or(rejected()).not(), clerks_request)),
+        ("or, before", decide("or, before", undecided().or(rejected()), clerks_request)),
+        ("or, behind", decide("or, behind", rejected().or(undecided()), clerks_request)),
+        ("and", decide("and", undecided().and(rejected()), clerks_request)),
     ];
     for (name, response) in rows {
-        assert_refused(name, &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
+        assert_rejected(name, &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
     }
     assert_permitted("or yes", undecided().or(scope("profile")));
 }
@@ -358,21 +358,21 @@ async fn route_policy_runs_after_the_layer() {
         "www-authenticate",
         r#"Bearer realm="shop", error="invalid_token", error_description="the token has expired""#,
     )];
-    let old = token(&claims_but("exp", json!(NOW - 300)));
+    let old = token(&claims_with("exp", json!(NOW - 300)));
     let unread = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().skip_when(|_| true));
-    assert_refused("unread", &ask(&unread, clerks_request()).await, 401, MissingCredential, &bare);
+    assert_rejected("unread", &ask(&unread, clerks_request()).await, 401, MissingCredential, &bare);
     for (name, layer) in [("strict", strict), ("optional", optional), ("lenient", lenient)] {
         assert_eq!(ask(&layer, clerks_request()).await.status(), 200, "{name}");
         let response = ask(&layer, Request::new(String::new())).await;
-        assert_refused(name, &response, 401, MissingCredential, &bare);
-        assert_refused(name, &ask(&layer, bearer(&old)).await, 401, Expired, &expired);
+        assert_rejected(name, &response, 401, MissingCredential, &bare);
+        assert_rejected(name, &ask(&layer, bearer(&old)).await, 401, Expired, &expired);
     }
 }
 
 #[tokio::test]
 async fn route_without_layer_is_a_server_error() {
     let response = ask(&RequireLayer::<User>::new(scope("profile")), clerks_request()).await;
-    assert_refused("no layer", &response, 500, MissingLayer, &[]);
+    assert_rejected("no layer", &response, 500, MissingLayer, &[]);
     let hint =
         std::error::Error::source(response.extensions().get::<AuthError>().unwrap()).unwrap().to_string();
     assert!(
@@ -396,19 +396,19 @@ async fn route_rejects_like_its_layer() {
     // The second request finds a prepared header.
     for name in ["first", "second"] {
         let response = ask(&layer, clerks_request()).await;
-        assert_refused(name, &response, 403, InsufficientScope, &[("www-authenticate", challenge)]);
+        assert_rejected(name, &response, 403, InsufficientScope, &[("www-authenticate", challenge)]);
         assert_eq!(response.body(), "/orders: the token does not permit this request");
     }
 }
 
 #[tokio::test]
 async fn one_rule_works_behind_two_layers() {
-    let route = RequireLayer::<User>::new(scope("admin")).layer(Inside(hello));
+    let route = RequireLayer::<User>::new(scope("admin")).layer(InnerService(hello));
     for (name, realm) in [("the first", "shop"), ("the second", "bank"), ("the first again", "shop")] {
         let service = JwtAuthLayer::new(users()).realm(realm).unwrap().layer(route.clone());
         let challenge = INSUFFICIENT.replace("\"api\"", &format!("{realm:?}")) + r#", scope="admin""#;
         let Ok(response) = service.oneshot(clerks_request()).await;
-        assert_refused(name, &response, 403, InsufficientScope, &[("www-authenticate", &challenge)]);
+        assert_rejected(name, &response, 403, InsufficientScope, &[("www-authenticate", &challenge)]);
     }
 }
 
@@ -536,7 +536,7 @@ where
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let verifier = JwtVerifier::<C>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
     let layer = JwtAuthLayer::new(verifier).require(role("suspended").not());
-    move |name, roles| now(ask(&layer, bearer(&token(&claims_but(name, roles)))))
+    move |name, roles| now(ask(&layer, bearer(&token(&claims_with(name, roles)))))
 }
 
 /// The claims type does not see such a claim, so a negated rule would permit the request.
@@ -749,8 +749,8 @@ fn respelled_claims_of_forged_tokens_are_not_read() {
         (accepted, READ.load(Ordering::Relaxed))
     };
     assert_eq!(read(&good_token()), (true, 1));
-    assert_eq!(read(&token(&claims_but("roles", json!(["a"])))), (true, 1));
-    let respelled = token(&claims_but("Roles", json!(["a"])));
+    assert_eq!(read(&token(&claims_with("roles", json!(["a"])))), (true, 1));
+    let respelled = token(&claims_with("Roles", json!(["a"])));
     assert_eq!(read(&respelled), (true, 2));
     let (signed, _) = respelled.rsplit_once('.').unwrap();
     assert_eq!(read(&format!("{signed}.{}", base64url([0; 32]))), (false, 0));
@@ -773,7 +773,7 @@ fn names_roles_that_cannot_be_read() {
         json!(1),
         json!(true),
     ] {
-        let request = || bearer(&token(&claims_but("roles", roles.clone())));
+        let request = || bearer(&token(&claims_with("roles", roles.clone())));
         for (response, claims) in
             [(now(ask(&plain, request())), "Plain"), (now(ask(&flattened, request())), "User")]
         {
@@ -795,7 +795,7 @@ fn names_roles_that_cannot_be_read() {
         (json!("suspended"), 403),
         (json!({"roles": ["suspended"]}), 403),
     ] {
-        let token = token(&claims_but("roles", roles.clone()));
+        let token = token(&claims_with("roles", roles.clone()));
         assert_eq!(now(ask(&plain, bearer(&token))).status(), status, "{roles}");
     }
     assert_eq!(now(ask(&plain, bearer(&good_token()))).status(), 200, "none at all");

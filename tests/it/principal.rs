@@ -48,7 +48,7 @@ async fn ask_for_user(optional: bool, request: Request<String>) -> Response<Stri
 }
 
 fn of(subject: &str) -> Request<String> {
-    bearer(&token(&claims_but("sub", subject.into())))
+    bearer(&token(&claims_with("sub", subject.into())))
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn user_is_in_the_extensions() {
 async fn rejects_a_deleted_user() {
     let response = ask_for_user(false, of("43")).await;
     let expected = r#"Bearer realm="users", error="invalid_token", error_description="the token does not belong to a known user""#;
-    assert_refused("gone", &response, 401, UnknownPrincipal, &[("www-authenticate", expected)]);
+    assert_rejected("gone", &response, 401, UnknownPrincipal, &[("www-authenticate", expected)]);
 }
 
 /// The claims are loaded like any other user.
@@ -82,13 +82,13 @@ async fn user_may_replace_the_claims() {
     assert_eq!(response.body(), r#"Hello "Eze, a member of staff""#);
     let Ok(response) = service.oneshot(of("43")).await;
     let expected = r#"Bearer realm="users", error="invalid_token", error_description="the token does not belong to a known user""#;
-    assert_refused("gone", &response, 401, UnknownPrincipal, &[("www-authenticate", expected)]);
+    assert_rejected("gone", &response, 401, UnknownPrincipal, &[("www-authenticate", expected)]);
 }
 
 #[tokio::test]
 async fn failed_lookup_is_a_server_error() {
     let response = ask_for_user(false, of("broken")).await;
-    assert_refused("down", &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
+    assert_rejected("down", &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
     assert_eq!(response.body(), "", "no details for the client");
     let error = response.extensions().get::<AuthError>().unwrap();
     assert_eq!(error.to_string(), "the user of the token cannot be looked up");
@@ -114,7 +114,7 @@ async fn removes_user_set_outside_the_layer() {
 async fn missing_outer_layer_is_explained() {
     let service = ServiceBuilder::new().layer(PrincipalLayer::new(find)).service_fn(greet);
     let response = service.oneshot(of("42")).await.unwrap();
-    assert_refused("no layer", &response, 500, MissingLayer, &[]);
+    assert_rejected("no layer", &response, 500, MissingLayer, &[]);
     let error = response.extensions().get::<AuthError>().unwrap();
     assert_eq!(error.to_string(), "the server is not set up to authenticate this request", "may be sent");
     let hint = error.source().unwrap().to_string();

@@ -227,8 +227,8 @@ async fn documented_settings_fit_each_provider() {
         let verifier = settings(JwtVerifier::new(keys).clock(|| at(NOW)));
         claims["exp"] = json!(NOW + 300);
         claims["iat"] = json!(NOW);
-        assert_eq!(refusal(&verifier, &token(&claims)).await, None, "{name}");
+        assert_eq!(rejection(&verifier, &token(&claims)).await, None, "{name}");
         claims[claim] = value;
-        assert_eq!(refusal(&verifier, &token(&claims)).await, Some(kind), "{name}");
+        assert_eq!(rejection(&verifier, &token(&claims)).await, Some(kind), "{name}");
     }
 }

@@ -140,7 +140,13 @@ impl HasScope for Nobody {
 async fn problem_details_explain_what_is_missing() {
     let layer = RequireLayer::<Nobody>::new(scope("a")).on_reject(ProblemJson::new());
     let response = ask(&layer, get("")).await;
-    assert_refused("no layer", &response, 500, MissingLayer, &[("content-type", "application/problem+json")]);
+    assert_rejected(
+        "no layer",
+        &response,
+        500,
+        MissingLayer,
+        &[("content-type", "application/problem+json")],
+    );
     let problem: Value = serde_json::from_str(response.body()).unwrap();
     let hint = "no claims of type `it::reject::Nobody` in this request: put a JwtAuthLayer";
     let detail = problem["detail"].as_str();
@@ -205,19 +211,19 @@ async fn challenge_names_resource_metadata_and_scope() {
     let metadata = r#"resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp""#;
     let response = ask(&layer, Request::new(String::new())).await;
     let challenge = format!(r#"Bearer realm="mcp", scope="mcp:tools profile", {metadata}"#);
-    assert_refused("no token", &response, 401, MissingCredential, &[("www-authenticate", &challenge)]);
+    assert_rejected("no token", &response, 401, MissingCredential, &[("www-authenticate", &challenge)]);
 
     let response = ask(&layer, bearer("a.b.c")).await;
     let challenge = format!(
         r#"Bearer realm="mcp", error="invalid_token", error_description="the token is not a well-formed JWT", scope="mcp:tools profile", {metadata}"#
     );
-    assert_refused("bad token", &response, 401, MalformedToken, &[("www-authenticate", &challenge)]);
+    assert_rejected("bad token", &response, 401, MalformedToken, &[("www-authenticate", &challenge)]);
 
     let response = ask(&layer, get("Bearer")).await;
     let challenge = format!(
         r#"Bearer realm="mcp", error="invalid_request", error_description="the credential is not a single well-formed bearer token", {metadata}"#
     );
-    assert_refused("no grammar", &response, 400, MalformedCredential, &[("www-authenticate", &challenge)]);
+    assert_rejected("no grammar", &response, 400, MalformedCredential, &[("www-authenticate", &challenge)]);
 }
 
 #[test]

@@ -22,23 +22,23 @@ use tower_jwt_auth::jwks::{ClientFuture, HttpClient, RemoteKeys};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, Claims, JwtVerifier, KeySet, Verdict};
 
 use crate::keys::{jwk_with, set_of, signer};
-use crate::support::{AUDIENCE, ISSUER, NOW, at, claims_but, for_oracle};
+use crate::support::{AUDIENCE, ISSUER, NOW, at, claims_with, for_oracle};
 
 const JWKS: &str = "https://id.example.com/jwks.json";
 
 /// A provider, and the client that fetches from it.
 #[derive(Clone)]
-pub(crate) struct Provider(Arc<Mutex<Told>>);
+pub(crate) struct Provider(Arc<Mutex<State>>);
 
-struct Told {
+struct State {
     answer: Answer,
     /// The time until a response.
     delay: Duration,
-    requests: Vec<Asked>,
+    requests: Vec<Received>,
 }
 
 /// A request sent to the provider.
-struct Asked {
+struct Received {
     at: Instant,
     uri: String,
     headers: HeaderMap,
@@ -48,9 +48,9 @@ type Answer = Arc<dyn Fn(&Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String>
 
 impl Provider {
     pub(crate) fn new() -> Self {
-        let told =
-            Told { answer: Arc::new(|_| Err("down".into())), delay: Duration::ZERO, requests: Vec::new() };
-        Self(Arc::new(Mutex::new(told)))
+        let state =
+            State { answer: Arc::new(|_| Err("down".into())), delay: Duration::ZERO, requests: Vec::new() };
+        Self(Arc::new(Mutex::new(state)))
     }
 
     /// Returns a provider that serves keys with these names.
@@ -82,8 +82,8 @@ impl Provider {
         &self,
         answer: impl Fn(&Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> + Send + Sync + 'static,
     ) {
-        let mut told = self.0.lock().unwrap();
-        (told.answer, told.delay) = (Arc::new(answer), Duration::ZERO);
+        let mut state = self.0.lock().unwrap();
+        (state.answer, state.delay) = (Arc::new(answer), Duration::ZERO);
     }
 
     fn delay(&self, delay: Duration) {
@@ -102,11 +102,14 @@ impl Provider {
 
 impl HttpClient for Provider {
     fn fetch(&self, request: Request<Vec<u8>>, _: usize) -> ClientFuture {
-        let mut told = self.0.lock().unwrap();
-        let asked =
-            Asked { at: Instant::now(), uri: request.uri().to_string(), headers: request.headers().clone() };
-        told.requests.push(asked);
-        let (answer, delay) = (Arc::clone(&told.answer), told.delay);
+        let mut state = self.0.lock().unwrap();
+        let asked = Received {
+            at: Instant::now(),
+            uri: request.uri().to_string(),
+            headers: request.headers().clone(),
+        };
+        state.requests.push(asked);
+        let (answer, delay) = (Arc::clone(&state.answer), state.delay);
         Box::pin(async move {
             // A sleep of zero would still yield.
             if delay > Duration::ZERO {
@@ -138,12 +141,12 @@ fn token(kid: &str) -> String {
 
 pub(crate) fn token_from(issuer: &str, kid: &str) -> String {
     let header = Header { kid: Some(kid.to_owned()), ..Header::new(for_oracle(Algorithm::EdDSA)) };
-    jsonwebtoken::encode(&header, &claims_but("iss", json!(issuer)), &signer(Algorithm::EdDSA)).unwrap()
+    jsonwebtoken::encode(&header, &claims_with("iss", json!(issuer)), &signer(Algorithm::EdDSA)).unwrap()
 }
 
 /// Returns why a token with the key of this name is rejected; `None` if it is accepted.
-async fn refusal(verifier: &JwtVerifier<Value>, kid: &str) -> Option<AuthErrorKind> {
-    crate::support::refusal(verifier, &token(kid)).await
+async fn rejection(verifier: &JwtVerifier<Value>, kid: &str) -> Option<AuthErrorKind> {
+    crate::support::rejection(verifier, &token(kid)).await
 }
 
 /// Returns a verdict that must be ready at once.

@@ -146,15 +146,15 @@ async fn mcp_server_follows_its_specification() {
     // A client without a token learns where to get one, and for which scopes.
     let response = ask(&layer, Request::new(String::new())).await;
     let challenge = format!(r#"Bearer realm="api", scope="mcp:tools", {metadata}"#);
-    assert_refused("no token", &response, 401, MissingCredential, &[("www-authenticate", &challenge)]);
+    assert_rejected("no token", &response, 401, MissingCredential, &[("www-authenticate", &challenge)]);
 
     // A token for another resource is rejected, and a token in the query is ignored.
     let response = ask(&layer, bearer(&good_token())).await;
     let challenge = format!(
         r#"Bearer realm="api", error="invalid_token", error_description="the token is not for this audience", scope="mcp:tools", {metadata}"#
     );
-    assert_refused("another's token", &response, 401, WrongAudience, &[("www-authenticate", &challenge)]);
-    let mine = token(&claims_but("aud", json!("https://api.example.com/mcp")));
+    assert_rejected("another's token", &response, 401, WrongAudience, &[("www-authenticate", &challenge)]);
+    let mine = token(&claims_with("aud", json!("https://api.example.com/mcp")));
     let in_address = Request::get(format!("/mcp?access_token={mine}")).body(String::new()).unwrap();
     assert_eq!(ask(&layer, in_address).await.status(), 401);
     assert_eq!(ask(&layer, bearer(&mine)).await.status(), 200);
@@ -165,7 +165,7 @@ async fn mcp_server_follows_its_specification() {
     let challenge = format!(
         r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request", scope="mcp:admin", {metadata}"#
     );
-    assert_refused(
+    assert_rejected(
         "a scope is missing",
         &response,
         403,

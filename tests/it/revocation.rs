@@ -52,15 +52,15 @@ async fn revokes_a_token_by_jti_sid_or_sub() {
         ("a part of a name", json!({"jti": "t"}), false),
         ("written with an escape", json!({"jti": "t\u{31}"}), true),
     ] {
-        let refused = refusal(&verifier, &claims(&more)).await;
-        assert_eq!(refused, revoked.then_some(Revoked), "{name}");
+        let rejected = rejection(&verifier, &claims(&more)).await;
+        assert_eq!(rejected, revoked.then_some(Revoked), "{name}");
     }
     let long = format!("{}1", "t".repeat(300));
     drop(revocations.revoke_token(ISSUER, &long, at(EXPIRY)));
-    assert_eq!(refusal(&verifier, &claims(&json!({"jti": long}))).await, Some(Revoked), "a long name");
+    assert_eq!(rejection(&verifier, &claims(&json!({"jti": long}))).await, Some(Revoked), "a long name");
     let escaped = good_claims().to_string().replace("\"sub\"", "\"jti\":\"\\u00741\",\"sub\"");
     let escaped = token_of(r#"{"alg":"HS256"}"#, &escaped);
-    assert_eq!(refusal(&verifier, &escaped).await, Some(Revoked), "an escape in the token");
+    assert_eq!(rejection(&verifier, &escaped).await, Some(Revoked), "an escape in the token");
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn client_gets_401_for_a_revoked_token() {
     let response = ask(&JwtAuthLayer::new(verifier), bearer(&claims(&json!({"jti": "t1"})))).await;
     let challenge =
         r#"Bearer realm="api", error="invalid_token", error_description="the token has been revoked""#;
-    assert_refused("revoked", &response, 401, Revoked, &[("www-authenticate", challenge)]);
+    assert_rejected("revoked", &response, 401, Revoked, &[("www-authenticate", challenge)]);
 }
 
 #[tokio::test]
@@ -79,18 +79,18 @@ async fn revocations_apply_to_one_issuer() {
     drop(revocations.revoke_token("https://other.example", "t1", at(EXPIRY)));
     drop(revocations.revoke_token(&ISSUER[..ISSUER.len() - 1], "mt1", at(EXPIRY)));
     for jti in ["t1", "mt1"] {
-        assert_eq!(refusal(&verifier, &claims(&json!({"jti": jti}))).await, None, "{jti}");
+        assert_eq!(rejection(&verifier, &claims(&json!({"jti": jti}))).await, None, "{jti}");
     }
     let anyone = verifier.insecure_any_issuer();
     let of = |issuer: Value| {
-        let mut claims = claims_but("iss", issuer);
+        let mut claims = claims_with("iss", issuer);
         claims["jti"] = json!("t1");
         token(&claims)
     };
-    assert_eq!(refusal(&anyone, &of(json!("https://other.example"))).await, Some(Revoked));
-    assert_eq!(refusal(&anyone, &of(Value::Null)).await, None);
+    assert_eq!(rejection(&anyone, &of(json!("https://other.example"))).await, Some(Revoked));
+    assert_eq!(rejection(&anyone, &of(Value::Null)).await, None);
     drop(revocations.revoke_token("", "t1", at(EXPIRY)));
-    assert_eq!(refusal(&anyone, &of(Value::Null)).await, Some(Revoked), "no issuer is the empty one");
+    assert_eq!(rejection(&anyone, &of(Value::Null)).await, Some(Revoked), "no issuer is the empty one");
 }
 
 #[tokio::test]
@@ -105,11 +105,11 @@ async fn cached_token_is_revoked_too() {
         let (revocations, verifier, _) = listed();
         let verifier = verifier.cache(CacheSettings::new());
         let token = claims(&names);
-        assert_eq!(refusal(&verifier, &token).await, None);
-        assert_eq!(refusal(&verifier, &token).await, None);
+        assert_eq!(rejection(&verifier, &token).await, None);
+        assert_eq!(rejection(&verifier, &token).await, None);
         assert_eq!(verifier.cache_stats().unwrap().hits(), 1);
         drop(revoke(&revocations));
-        assert_eq!(refusal(&verifier, &token).await, Some(Revoked));
+        assert_eq!(rejection(&verifier, &token).await, Some(Revoked));
     }
 }
 
@@ -127,12 +127,12 @@ async fn entry_is_evicted_after_its_tokens_expire() {
     };
     time.store(EXPIRY + 7199, Ordering::Relaxed);
     others(0);
-    assert_eq!(refusal(&verifier, &token).await, Some(Revoked), "as long as the leeway lasts");
+    assert_eq!(rejection(&verifier, &token).await, Some(Revoked), "as long as the leeway lasts");
     time.store(EXPIRY + 7300, Ordering::Relaxed);
     others(1000);
     assert!(revocations.len() <= 401, "{}", revocations.len());
     time.store(NOW, Ordering::Relaxed);
-    assert_eq!(refusal(&verifier, &token).await, None, "the entry has been evicted");
+    assert_eq!(rejection(&verifier, &token).await, None, "the entry has been evicted");
 }
 
 /// Eviction rebuilds the filter that makes lookups fast.
@@ -151,8 +151,8 @@ async fn remaining_entries_work_after_an_eviction() {
     assert_eq!(revocations.len(), 2000 + 400, "half of them are evicted");
     for n in 0..2000 {
         for name in ["jti", "sid"] {
-            let refused = refusal(&verifier, &claims(&json!({name: n.to_string()}))).await;
-            assert_eq!(refused, (n % 2 == 0).then_some(Revoked), "{name} {n}");
+            let rejected = rejection(&verifier, &claims(&json!({name: n.to_string()}))).await;
+            assert_eq!(rejected, (n % 2 == 0).then_some(Revoked), "{name} {n}");
         }
     }
 }
@@ -166,7 +166,7 @@ async fn list_may_be_read_before_any_verifier_exists() {
     let verifier = verifier().clock(|| at(EXPIRY + 50)).revocations(revocations);
     for n in 0..600 {
         let token = claims(&json!({"jti": n.to_string()}));
-        assert_eq!(refusal(&verifier, &token).await, Some(Revoked), "{n}");
+        assert_eq!(rejection(&verifier, &token).await, Some(Revoked), "{n}");
     }
 }
 
@@ -177,14 +177,14 @@ async fn token_without_expiry_stays_revoked() {
     let verifier = verifier.insecure_allow_missing_expiry();
     let cached = verifier.clone().cache(CacheSettings::new());
     let lasting = |more: Value| {
-        let mut claims = claims_but("exp", Value::Null);
+        let mut claims = claims_with("exp", Value::Null);
         claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         token(&claims)
     };
     let tokens =
         [json!({"jti": "t1"}), json!({"sid": "s1"}), json!({"sub": "u1"}), json!({"jti": "t2"})].map(lasting);
     for token in &tokens {
-        assert_eq!(refusal(&cached, token).await, None);
+        assert_eq!(rejection(&cached, token).await, None);
     }
     drop(revocations.revoke_token(ISSUER, "t1", at(NOW + 1)));
     drop(revocations.revoke_session(ISSUER, "s1", at(NOW + 1)));
@@ -197,8 +197,8 @@ async fn token_without_expiry_stays_revoked() {
             drop(revocations.revoke_session(ISSUER, &format!("{later}-{n}"), at(NOW + later)));
         }
         for token in &tokens {
-            assert_eq!(refusal(&verifier, token).await, Some(Revoked), "{later}");
-            assert_eq!(refusal(&cached, token).await, Some(Revoked), "{later}, cached");
+            assert_eq!(rejection(&verifier, token).await, Some(Revoked), "{later}");
+            assert_eq!(rejection(&cached, token).await, Some(Revoked), "{later}, cached");
         }
     }
 }
@@ -214,8 +214,12 @@ async fn entry_without_expiry_stays() {
         drop(revocations.revoke_subject(ISSUER, &format!("other-{n}"), at(NOW), at(EXPIRY)));
     }
     time.store(NOW, Ordering::Relaxed);
-    assert_eq!(refusal(&verifier, &claims(&json!({"sid": "s1"}))).await, Some(Revoked));
-    assert_eq!(refusal(&verifier, &claims(&json!({"sid": "s2"}))).await, None, "the entry has been evicted");
+    assert_eq!(rejection(&verifier, &claims(&json!({"sid": "s1"}))).await, Some(Revoked));
+    assert_eq!(
+        rejection(&verifier, &claims(&json!({"sid": "s2"}))).await,
+        None,
+        "the entry has been evicted"
+    );
 }
 
 #[tokio::test]
@@ -223,7 +227,7 @@ async fn revoking_twice_forgets_nothing() {
     let (revocations, verifier, _) = listed();
     drop(revocations.revoke_subject(ISSUER, "u1", at(NOW), at(EXPIRY)));
     drop(revocations.revoke_subject(ISSUER, "u1", at(NOW - 100), at(NOW)));
-    assert_eq!(refusal(&verifier, &claims(&json!({"sub": "u1", "iat": NOW}))).await, Some(Revoked));
+    assert_eq!(rejection(&verifier, &claims(&json!({"sub": "u1", "iat": NOW}))).await, Some(Revoked));
     assert_eq!(revocations.len(), 1);
     assert!(!revocations.is_empty() && Revocations::new().is_empty());
 }
@@ -237,13 +241,13 @@ async fn unreadable_claims_do_not_evade_revocation() {
         let mut claims = good_claims();
         claims[name] = value;
         let odd = token(&claims);
-        assert_eq!(refusal(&verifier, &odd).await, Some(InvalidClaims), "{name}");
+        assert_eq!(rejection(&verifier, &odd).await, Some(InvalidClaims), "{name}");
         // `iat` must always be a number (RFC 7519, section 4.1.6).
         let with_no_list = (name == "iat").then_some(InvalidClaims);
-        assert_eq!(refusal(&crate::support::verifier(), &odd).await, with_no_list, "{name}, with no list");
+        assert_eq!(rejection(&crate::support::verifier(), &odd).await, with_no_list, "{name}, with no list");
     }
     let twice = good_claims().to_string().replace("\"sub\"", "\"sid\":\"a\",\"sid\":\"b\",\"sub\"");
-    assert_eq!(refusal(&verifier, &token_of(r#"{"alg":"HS256"}"#, &twice)).await, Some(InvalidClaims));
+    assert_eq!(rejection(&verifier, &token_of(r#"{"alg":"HS256"}"#, &twice)).await, Some(InvalidClaims));
 }
 
 #[tokio::test]

@@ -134,11 +134,11 @@ struct User {
 
 async fn through<L>(seen: &mut Seen, layer: &L)
 where
-    L: Layer<Inside>,
+    L: Layer<InnerService>,
     L::Service: tower_service::Service<Request<String>, Response = Response<String>, Error = std::convert::Infallible>,
 {
     // The inner service logs the request without the token.
-    let inside = Inside(|request| format!("{:?} {:?}", request.headers(), Head::from(request)));
+    let inside = InnerService(|request| format!("{:?} {:?}", request.headers(), Head::from(request)));
     for token in tokens() {
         for request in [
             Request::get("/").header("authorization", format!("Bearer {token}")),
@@ -192,8 +192,8 @@ async fn requests(seen: &mut Seen, log: &Log) {
     let rules = scope("orders:read").or(claim("tenant", "acme")).and(when(|_: &Claims<Value>, _| false));
     seen.debug(&rules);
     through(seen, &layer(verifier.clone()).require(rules)).await;
-    let refused = RequireLayer::<Value>::new(claim("email", "nobody").not().not());
-    through(seen, &ServiceBuilder::new().layer(layer(verifier.clone())).layer(refused)).await;
+    let rejected = RequireLayer::<Value>::new(claim("email", "nobody").not().not());
+    through(seen, &ServiceBuilder::new().layer(layer(verifier.clone())).layer(rejected)).await;
     let nobody = PrincipalLayer::new(|_: Claims<Value>| async { Ok::<_, std::io::Error>(None::<u8>) });
     through(seen, &ServiceBuilder::new().layer(layer(verifier.clone())).layer(nobody)).await;
 

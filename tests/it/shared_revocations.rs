@@ -104,7 +104,7 @@ fn end(revocations: &Revocations, sid: &str) -> RevocationWrite {
 async fn judge(verifier: &JwtVerifier<Value>, sid: &str) -> Option<AuthErrorKind> {
     let mut claims = good_claims();
     claims["sid"] = json!(sid);
-    refusal(verifier, &token(&claims)).await
+    rejection(verifier, &token(&claims)).await
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -130,7 +130,7 @@ async fn revocation_reaches_other_processes() {
     for names in [json!({"jti": "t1"}), json!({"sub": "u1"})] {
         let mut claims = good_claims();
         claims.as_object_mut().unwrap().extend(names.as_object().unwrap().clone());
-        assert_eq!(refusal(&verifier, &token(&claims)).await, Some(Revoked), "{names}");
+        assert_eq!(rejection(&verifier, &token(&claims)).await, Some(Revoked), "{names}");
     }
     assert_eq!(judge(&verifier, "b").await, None);
 }
@@ -143,7 +143,7 @@ async fn nothing_passes_before_the_store_is_read() {
     let layer = JwtAuthLayer::new(verifier().revocations(revocations.clone()));
     assert!(!revocations.is_ready());
     let response = ask(&layer, bearer(&good_token())).await;
-    assert_refused("not read", &response, 503, RevocationsUnavailable, &[("retry-after", "1")]);
+    assert_rejected("not read", &response, 503, RevocationsUnavailable, &[("retry-after", "1")]);
     let start = Instant::now();
     let error = revocations.ready().await.unwrap_err();
     assert_eq!((error.kind(), start.elapsed()), (RevocationsUnavailable, seconds(3)));
@@ -332,9 +332,9 @@ struct Picky {
 
 impl RevocationStore for Picky {
     fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()> {
-        let is_refused =
+        let is_rejected =
             revocations.iter().any(|one| serde_json::to_string(one).unwrap().contains("\\u0000"));
-        if is_refused || self.cannot_be_written.load(Ordering::Relaxed) {
+        if is_rejected || self.cannot_be_written.load(Ordering::Relaxed) {
             return Box::pin(async { Err("no NUL, please".into()) });
         }
         self.store.write(revocations)
@@ -350,12 +350,12 @@ async fn rejected_entry_does_not_block_others() {
     let picky = Picky::default();
     let store = &picky.store;
     let revocations = SharedRevocations::new(picky.clone()).start().unwrap();
-    let refused = end(&revocations, "\0");
+    let rejected = end(&revocations, "\0");
     let others: Vec<_> = (0..1000).map(|n| end(&revocations, &n.to_string())).collect();
     for other in others {
         other.await.unwrap();
     }
-    let error = refused.await.unwrap_err();
+    let error = rejected.await.unwrap_err();
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no NUL, please");
     assert_eq!(revocations.shared_stats().unwrap().waiting(), 1);
     end(&revocations, "later").await.unwrap();
@@ -840,7 +840,7 @@ fn checks_root_certificates() {
         ("rediss://host", format!("{ca}{other}"), Some(damaged)),
         ("redis://host", ca, Some(url)),
     ] {
-        let refused = RedisStore::new(address).unwrap().root_certificates(&pem).err();
-        assert_eq!(refused.map(|error| error.to_string()).as_deref(), expected, "{address} {pem}");
+        let rejected = RedisStore::new(address).unwrap().root_certificates(&pem).err();
+        assert_eq!(rejected.map(|error| error.to_string()).as_deref(), expected, "{address} {pem}");
     }
 }

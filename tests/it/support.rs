@@ -44,7 +44,7 @@ pub(crate) fn good_claims() -> Value {
 }
 
 /// Returns the claims of a good token with one changed; `null` removes it.
-pub(crate) fn claims_but(name: &str, value: Value) -> Value {
+pub(crate) fn claims_with(name: &str, value: Value) -> Value {
     let mut claims = good_claims();
     let members = claims.as_object_mut().unwrap();
     match value {
@@ -115,7 +115,7 @@ pub(crate) fn base64url(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// Returns why a verifier rejects a token; `None` if it accepts it.
-pub(crate) async fn refusal(verifier: &JwtVerifier<Value>, token: &str) -> Option<AuthErrorKind> {
+pub(crate) async fn rejection(verifier: &JwtVerifier<Value>, token: &str) -> Option<AuthErrorKind> {
     verifier.verify(token).await.err().map(|error| error.kind())
 }
 
@@ -130,29 +130,29 @@ pub(crate) fn bearer(token: &str) -> Request<String> {
 /// Sends a request through a layer to a service that returns the email in the claims.
 pub(crate) async fn ask<L>(layer: &L, request: Request<String>) -> Response<String>
 where
-    L: Layer<Inside>,
+    L: Layer<InnerService>,
     L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
 {
-    ask_what(hello, layer, request).await
+    ask_service(hello, layer, request).await
 }
 
 /// Like [`ask`], with a service that returns a text about the request.
-pub(crate) async fn ask_what<L>(
+pub(crate) async fn ask_service<L>(
     answer: fn(&Request<String>) -> String,
     layer: &L,
     request: Request<String>,
 ) -> Response<String>
 where
-    L: Layer<Inside>,
+    L: Layer<InnerService>,
     L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
 {
-    let Ok(response) = layer.layer(Inside(answer)).oneshot(request).await;
+    let Ok(response) = layer.layer(InnerService(answer)).oneshot(request).await;
     response
 }
 
 /// The inner service in most tests. It returns a text about the request at once.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Inside(pub(crate) fn(&Request<String>) -> String);
+pub(crate) struct InnerService(pub(crate) fn(&Request<String>) -> String);
 
 pub(crate) fn hello(request: &Request<String>) -> String {
     let name = request
@@ -162,7 +162,7 @@ pub(crate) fn hello(request: &Request<String>) -> String {
     format!("Hello {name}")
 }
 
-impl Service<Request<String>> for Inside {
+impl Service<Request<String>> for InnerService {
     type Response = Response<String>;
     type Error = Infallible;
     type Future = std::future::Ready<Result<Response<String>, Infallible>>;
@@ -179,7 +179,7 @@ impl Service<Request<String>> for Inside {
 /// Asserts status, kind and all headers of a rejection. The header texts are spelled out because clients
 /// see them.
 #[track_caller]
-pub(crate) fn assert_refused<B>(
+pub(crate) fn assert_rejected<B>(
     name: &str,
     response: &Response<B>,
     status: u16,

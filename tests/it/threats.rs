@@ -15,7 +15,7 @@ fn verifier_with(keys: KeySet) -> JwtVerifier<Value> {
 }
 
 /// Returns a token with these header members, signed with an unknown key.
-fn by_a_stranger(header: &Value) -> String {
+fn signed_by_unknown_key(header: &Value) -> String {
     let secret = EncodingKey::from_secret(b"of a stranger, who has it of himself").unwrap();
     let signed = format!("{}.{}", base64url(header.to_string()), base64url(good_claims().to_string()));
     let signature =
@@ -44,11 +44,11 @@ async fn ignores_keys_inside_the_token() {
         let token = with_its_own_key(place);
         // The token is good in every other respect.
         let trusted = verifier_with(pem("rsa2048.public.pem"));
-        assert_eq!(refusal(&trusted, &token).await, None, "{place}");
+        assert_eq!(rejection(&trusted, &token).await, None, "{place}");
         let other = verifier_with(pem("rsa2048-other.public.pem"));
-        assert_eq!(refusal(&other, &token).await, Some(InvalidSignature), "{place}");
+        assert_eq!(rejection(&other, &token).await, Some(InvalidSignature), "{place}");
         let named = verifier_with(KeySet::jwks(set_of(std::slice::from_ref(&named))).unwrap());
-        assert_eq!(refusal(&named, &token).await, Some(UnknownKey), "{place}");
+        assert_eq!(rejection(&named, &token).await, Some(UnknownKey), "{place}");
     }
 }
 
@@ -65,13 +65,13 @@ async fn kid_is_only_compared() {
         " k1",
         "",
     ] {
-        let token = by_a_stranger(&json!({ "alg": "HS256", "kid": kid }));
-        assert_eq!(refusal(&verifier, &token).await, Some(UnknownKey), "{kid:?}");
+        let token = signed_by_unknown_key(&json!({ "alg": "HS256", "kid": kid }));
+        assert_eq!(rejection(&verifier, &token).await, Some(UnknownKey), "{kid:?}");
         let token = token_of(&json!({ "alg": "HS256", "kid": kid }).to_string(), &good_claims().to_string());
-        assert_eq!(refusal(&verifier, &token).await, Some(UnknownKey), "{kid:?}, although well signed");
+        assert_eq!(rejection(&verifier, &token).await, Some(UnknownKey), "{kid:?}, although well signed");
     }
-    let token = by_a_stranger(&json!({ "alg": "HS256", "kid": "k1" }));
-    assert_eq!(refusal(&verifier, &token).await, Some(InvalidSignature));
+    let token = signed_by_unknown_key(&json!({ "alg": "HS256", "kid": "k1" }));
+    assert_eq!(rejection(&verifier, &token).await, Some(InvalidSignature));
 }
 
 #[tokio::test]
@@ -91,8 +91,8 @@ async fn rejects_empty_and_constant_signatures() {
             verifier_with(read_set(set_of(&[jwk_with(algorithm, json!({ "kid": "k1" }))])).unwrap());
         for signature in [vec![], vec![0], vec![0; len], vec![1; len], vec![0xff; len], vec![0; len + 1]] {
             let token = format!("{signed}.{}", base64url(&signature));
-            let refusal = refusal(&verifier, &token).await;
-            assert_eq!(refusal, Some(InvalidSignature), "{alg}, {signature:?}");
+            let rejection = rejection(&verifier, &token).await;
+            assert_eq!(rejection, Some(InvalidSignature), "{alg}, {signature:?}");
         }
     }
 }
@@ -103,7 +103,7 @@ async fn rejects_other_jws_serializations() {
     let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else {
         panic!("it has three parts");
     };
-    let forged = base64url(claims_but("sub", json!("1")).to_string());
+    let forged = base64url(claims_with("sub", json!("1")).to_string());
     let flattened = json!({ "protected": header, "payload": payload, "signature": signature });
     let general =
         json!({ "payload": payload, "signatures": [{ "protected": header, "signature": signature }] });
@@ -124,7 +124,7 @@ async fn rejects_other_jws_serializations() {
         ("four parts", sign_parts(&format!("{header}.{payload}.{payload}")), MalformedToken),
         ("five parts", sign_parts(&format!("{header}.{payload}.{payload}.{payload}")), UnsupportedToken),
     ] {
-        assert_eq!(refusal(&verifier(), &token).await, Some(expected), "{name}");
+        assert_eq!(rejection(&verifier(), &token).await, Some(expected), "{name}");
     }
 }
 
@@ -133,9 +133,9 @@ async fn rejects_encrypted_and_compressed_tokens() {
     for alg in ["RSA-OAEP", "RSA1_5", "dir", "A256KW", "ECDH-ES", "PBES2-HS256+A128KW"] {
         let header = json!({ "alg": alg, "enc": "A256GCM", "zip": "DEF", "p2c": u32::MAX }).to_string();
         let expected = Some(UnsupportedAlgorithm);
-        assert_eq!(refusal(&verifier(), &token_of(&header, "{}")).await, expected, "{alg}, three parts");
+        assert_eq!(rejection(&verifier(), &token_of(&header, "{}")).await, expected, "{alg}, three parts");
         let five = format!("{}.a.b.c.d", base64url(&header));
-        assert_eq!(refusal(&verifier(), &five).await, Some(UnsupportedToken), "{alg}, five parts");
+        assert_eq!(rejection(&verifier(), &five).await, Some(UnsupportedToken), "{alg}, five parts");
     }
     // `zip` has no meaning in a signed token. Decompressed, these claims would be good: they are one stored
     // DEFLATE block (RFC 1951, section 3.2.4).
@@ -144,7 +144,7 @@ async fn rejects_encrypted_and_compressed_tokens() {
     let deflated = [&[1][..], &len.to_le_bytes(), &(!len).to_le_bytes(), claims.as_bytes()].concat();
     let signed =
         sign_parts(&format!("{}.{}", base64url(r#"{"alg":"HS256","zip":"DEF"}"#), base64url(deflated)));
-    assert_eq!(refusal(&verifier(), &signed).await, Some(InvalidClaims));
+    assert_eq!(rejection(&verifier(), &signed).await, Some(InvalidClaims));
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn rejects_invalid_utf8() {
             Some(InvalidClaims),
         ),
     ] {
-        assert_eq!(refusal(&verifier(), &sign_parts(&signed)).await, expected, "{name}");
+        assert_eq!(rejection(&verifier(), &sign_parts(&signed)).await, expected, "{name}");
     }
 }
 

@@ -66,7 +66,7 @@ async fn assert_answers(layer: &Auth, rows: &[Row<'_>]) {
             }
             Some(kind) => {
                 let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                assert_refused(&name, &response, status, *kind, &headers);
+                assert_rejected(&name, &response, status, *kind, &headers);
             }
         }
     }
@@ -296,9 +296,9 @@ async fn only_bearer_sources_require_the_bearer_grammar() {
             let layer = JwtAuthLayer::new(ApiKeys { waits }).token_source(source.clone());
             let response = ask(&layer, request).await;
             let error = response.extensions().get::<AuthError>().map(|error| format!("{:?}", error.kind()));
-            let told = error.unwrap_or_else(|| response.body().clone());
+            let outcome = error.unwrap_or_else(|| response.body().clone());
             let name = format!("{name}, {key}, waits: {waits}");
-            assert_eq!((response.status().as_u16(), told), (status, text(status)), "{name}");
+            assert_eq!((response.status().as_u16(), outcome), (status, text(status)), "{name}");
         }
     }
 }
@@ -358,7 +358,7 @@ async fn rejects_any_two_credentials() {
             let response = ask(&all, with(path, &both)).await;
             let (status, challenge) = expected(Some(MultipleCredentials));
             let challenge = [("www-authenticate", challenge[0].1.as_str())];
-            assert_refused(
+            assert_rejected(
                 &format!("{name} and {other}"),
                 &response,
                 status,
@@ -378,7 +378,7 @@ async fn seen(layer: &Auth, request: Request<String>) -> String {
         });
         format!("{}{}", request.uri(), headers.collect::<String>())
     };
-    ask_what(show, layer, request).await.into_body().replace(&good_token(), "{}")
+    ask_service(show, layer, request).await.into_body().replace(&good_token(), "{}")
 }
 
 #[tokio::test]
@@ -627,8 +627,8 @@ const OLD: &str = "<old>";
 
 /// Like [`with`], with more tokens.
 fn with_others(path: &str, headers: &[(HeaderName, &str)]) -> Request<String> {
-    let ann = token(&claims_but("email", "ann@example.com".into()));
-    let old = token(&claims_but("exp", (NOW - 3600).into()));
+    let ann = token(&claims_with("email", "ann@example.com".into()));
+    let old = token(&claims_with("exp", (NOW - 3600).into()));
     let fill = |text: &str| text.replace(ANN, &ann).replace(OLD, &old);
     let headers: Vec<_> = headers.iter().map(|(name, value)| (name.clone(), fill(value))).collect();
     let headers: Vec<_> = headers.iter().map(|(name, value)| (name.clone(), &**value)).collect();
@@ -650,8 +650,8 @@ async fn first_source_with_a_credential_wins() {
     let ann = Ok("Hello ann@example.com");
     let stranger = Ok("Hello stranger");
     /// Path, headers, and the expected response.
-    type Told<'a> = (&'a str, &'a [(HeaderName, &'a str)], Result<&'a str, AuthErrorKind>);
-    let rows: &[Told<'_>] = &[
+    type Outcome<'a> = (&'a str, &'a [(HeaderName, &'a str)], Result<&'a str, AuthErrorKind>);
+    let rows: &[Outcome<'_>] = &[
         ("/", &[(AUTHORIZATION, "Bearer {}"), (COOKIE, "token=<ann>")], eze),
         ("/", &[(AUTHORIZATION, "Bearer <ann>"), (COOKIE, "token={}")], ann),
         ("/?t=<ann>", &[(COOKIE, "token={}")], eze),
@@ -677,21 +677,21 @@ async fn first_source_with_a_credential_wins() {
     for (path, headers, expected) in rows {
         let name = format!("{path} {headers:?}");
         let request = || with_others(path, headers);
-        let told = |response: &Response<String>| match response.extensions().get::<AuthError>() {
+        let outcome = |response: &Response<String>| match response.extensions().get::<AuthError>() {
             Some(error) => Err(error.kind()),
             None => Ok(response.body().clone()),
         };
         let owned = |expected: Result<&str, AuthErrorKind>| expected.map(str::to_owned);
-        assert_eq!(told(&ask(&preferring(), request()).await), owned(*expected), "{name}");
+        assert_eq!(outcome(&ask(&preferring(), request()).await), owned(*expected), "{name}");
         let optional = if *expected == Err(MissingCredential) { stranger } else { *expected };
         assert_eq!(
-            told(&ask(&preferring().optional(), request()).await),
+            outcome(&ask(&preferring().optional(), request()).await),
             owned(optional),
             "optional: {name}"
         );
         let failed = expected.or(stranger);
         let layer = preferring().allow_invalid();
-        assert_eq!(told(&ask(&layer, request()).await), owned(failed), "allow_invalid: {name}");
+        assert_eq!(outcome(&ask(&layer, request()).await), owned(failed), "allow_invalid: {name}");
     }
 }
 

@@ -37,9 +37,9 @@ impl Verify for Waits {
     type Claims = Value;
 
     fn verify(&self, credential: Credential<'_>) -> Verdict<Value> {
-        let (told, token) = (Arc::clone(&self.0), credential.token().to_owned());
+        let (notify, token) = (Arc::clone(&self.0), credential.token().to_owned());
         Verdict::Pending(Box::pin(async move {
-            told.notified().await;
+            notify.notified().await;
             match token.as_slice() {
                 b"bad" => Err(AuthError::new(AuthErrorKind::UnknownKey)),
                 _ => Ok(Claims::new(json!({"email": "late@example.com"}))),
@@ -95,11 +95,11 @@ async fn rejected_request_never_reaches_the_service() {
     assert!(service.poll_ready().is_ready());
     let response = soon(service.call(bearer("a.b.c"))).await.unwrap();
     assert_eq!(response.status(), 401);
-    assert!(tokio_test_pending(handle.next_request()).await);
+    assert!(is_pending(handle.next_request()).await);
 }
 
 /// Polls a future once. Returns true if it is pending.
-async fn tokio_test_pending<F: Future>(future: F) -> bool {
+async fn is_pending<F: Future>(future: F) -> bool {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
 }
@@ -111,14 +111,14 @@ async fn waiting_request_calls_a_ready_service() {
     handle.allow(1);
     assert!(service.poll_ready().is_ready());
     let mut response = pin!(service.call(bearer("late")));
-    assert!(tokio_test_pending(&mut response).await);
+    assert!(is_pending(&mut response).await);
 
     // The mock panics if it is called without having been polled ready.
     handle.allow(0);
     verifier.0.notify_one();
-    assert!(tokio_test_pending(&mut response).await, "accepted, but the inner service is not ready");
+    assert!(is_pending(&mut response).await, "accepted, but the inner service is not ready");
     handle.allow(1);
-    assert!(tokio_test_pending(&mut response).await, "called, but no response yet");
+    assert!(is_pending(&mut response).await, "called, but no response yet");
     let (request, reply) = call_of(&mut handle).await;
     assert_eq!(request.extensions().get::<Claims<Value>>().unwrap()["email"], "late@example.com");
     reply.send_response(Response::new("done".to_owned()));
@@ -132,7 +132,7 @@ async fn waiting_request_can_be_rejected() {
     verifier.0.notify_one();
     let response = ask(&service, bearer("bad")).await;
     let expected = r#"Bearer realm="api", error="invalid_token", error_description="the token is not signed with a known key""#;
-    assert_refused("after waiting", &response, 401, UnknownKey, &[("www-authenticate", expected)]);
+    assert_rejected("after waiting", &response, 401, UnknownKey, &[("www-authenticate", expected)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,7 +150,7 @@ async fn passes_on_readiness_errors_after_waiting() {
 #[tokio::test(start_paused = true)]
 async fn waiting_tokens_hold_no_inner_capacity() {
     let waits = Waits::default();
-    let limited = ServiceBuilder::new().layer(ConcurrencyLimitLayer::new(1)).service(Inside(hello));
+    let limited = ServiceBuilder::new().layer(ConcurrencyLimitLayer::new(1)).service(InnerService(hello));
     let layer = JwtAuthLayer::new(waits.clone());
     let mut service = tower_layer::Layer::layer(&layer, limited);
 
@@ -158,7 +158,7 @@ async fn waiting_tokens_hold_no_inner_capacity() {
     let mut waiting = Vec::new();
     for _ in 0..10 {
         let mut response = Box::pin(service.ready().await.unwrap().call(bearer("late")));
-        assert!(tokio_test_pending(&mut response).await);
+        assert!(is_pending(&mut response).await);
         waiting.push(response);
     }
     // A request without a token gets a response and a permit is free, although the limit is one.
@@ -176,14 +176,15 @@ async fn waiting_tokens_hold_no_inner_capacity() {
 
 #[tokio::test(start_paused = true)]
 async fn works_around_a_buffer() {
-    let service = ServiceBuilder::new().layer(JwtAuthLayer::new(verifier())).buffer(4).service(Inside(hello));
+    let service =
+        ServiceBuilder::new().layer(JwtAuthLayer::new(verifier())).buffer(4).service(InnerService(hello));
     for _ in 0..20 {
         let response = service.clone().oneshot(bearer(&good_token())).await.unwrap();
         assert_eq!(response.body(), "Hello eze@example.com");
     }
     let waits = Waits::default();
     let service =
-        ServiceBuilder::new().layer(JwtAuthLayer::new(waits.clone())).buffer(1).service(Inside(hello));
+        ServiceBuilder::new().layer(JwtAuthLayer::new(waits.clone())).buffer(1).service(InnerService(hello));
     let (first, second) = (service.clone().oneshot(bearer("a")), service.oneshot(bearer("b")));
     let tell = async {
         waits.0.notify_one();
@@ -322,14 +323,14 @@ async fn waits_for_a_missing_key() {
     let layer = JwtAuthLayer::new(good.clone());
     assert_eq!(ask(&layer, bearer(&good_token())).await.body(), "Hello eze@example.com");
     assert!(matches!(good.verify(&good_token()), Verdict::Ready(Ok(_))), "held from now on");
-    let stranger = token(&claims_but("iss", json!("https://other.example.com")));
-    assert_eq!(refusal(&good, &stranger).await, Some(WrongIssuer), "the source brings its issuer");
+    let stranger = token(&claims_with("iss", json!("https://other.example.com")));
+    assert_eq!(rejection(&good, &stranger).await, Some(WrongIssuer), "the source brings its issuer");
 
     let other = late(Some(KeySet::hmac(Algorithm::HS512, secret::<64>(7)).unwrap()));
-    assert_eq!(refusal(&other, &good_token()).await, Some(UnknownKey), "fetched, and still not there");
+    assert_eq!(rejection(&other, &good_token()).await, Some(UnknownKey), "fetched, and still not there");
 
     let response = ask(&JwtAuthLayer::new(late(None)), bearer(&good_token())).await;
-    assert_refused("not fetched", &response, 503, KeysUnavailable, &[("retry-after", "7")]);
+    assert_rejected("not fetched", &response, 503, KeysUnavailable, &[("retry-after", "7")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -337,10 +338,10 @@ async fn verifiers_share_one_key_source() {
     let fetched = Some(KeySet::hmac(Algorithm::HS256, SECRET).unwrap());
     let source: Arc<dyn KeySource> = Arc::new(Late { keys: KeyStore::new(KeySet::new([])), fetched });
     let verifier = || JwtVerifier::<Value>::new(Arc::clone(&source)).audience(AUDIENCE).clock(|| at(NOW));
-    assert_eq!(refusal(&verifier(), &good_token()).await, None);
+    assert_eq!(rejection(&verifier(), &good_token()).await, None);
     assert!(matches!(verifier().verify(&good_token()), Verdict::Ready(Ok(_))), "fetched by the other one");
-    let stranger = token(&claims_but("iss", json!("https://other.example.com")));
-    assert_eq!(refusal(&verifier(), &stranger).await, Some(WrongIssuer), "the source brings its issuer");
+    let stranger = token(&claims_with("iss", json!("https://other.example.com")));
+    assert_eq!(rejection(&verifier(), &stranger).await, Some(WrongIssuer), "the source brings its issuer");
 
     let fixed: Arc<dyn KeySource> = Arc::new(KeySet::new([]));
     assert!(source.can_refresh() && !fixed.can_refresh());

@@ -181,13 +181,13 @@ async fn rejects_handshake_without_one_good_token() {
             request = request.header(name, value);
         }
         let response = ask(&layer(), request.body(String::new()).unwrap()).await;
-        assert_refused(name, &response, *status, *kind, &[("www-authenticate", challenge)]);
+        assert_rejected(name, &response, *status, *kind, &[("www-authenticate", challenge)]);
     }
 }
 
 /// Replaces `<T>` by a good token and `<old>` by an expired one.
 fn filled(text: &str) -> String {
-    let old = token(&claims_but("exp", (NOW - 3600).into()));
+    let old = token(&claims_with("exp", (NOW - 3600).into()));
     text.replace("<T>", &good_token()).replace("<old>", &old)
 }
 
@@ -253,7 +253,7 @@ async fn preference_decides_between_header_and_list() {
         request.extensions().get::<Claims<Value>>().expect("the request was accepted");
         Ok::<_, Infallible>(Response::new(lines(request.headers()).concat()))
     };
-    let told = async |layer: &JwtAuthLayer<JwtVerifier<Value>>, list: &str, authorization: &str| {
+    let outcome = async |layer: &JwtAuthLayer<JwtVerifier<Value>>, list: &str, authorization: &str| {
         let request =
             Request::builder().header(NAME, filled(list)).header("authorization", filled(authorization));
         let service = ServiceBuilder::new().layer(layer.clone()).service_fn(answer);
@@ -271,7 +271,7 @@ async fn preference_decides_between_header_and_list() {
         ("orders.v1, bearer", "orders.v1, bearer"),
         ("orders.v1, bearer.<T>, bearer.<old>", ""),
     ] {
-        assert_eq!(told(&header_first, list, "Bearer <T>").await, Ok(left.to_owned()), "{list}");
+        assert_eq!(outcome(&header_first, list, "Bearer <T>").await, Ok(left.to_owned()), "{list}");
     }
     for (list, authorization, expected) in [
         ("orders.v1, bearer.<T>", "Bearer <old>", Ok("orders.v1")),
@@ -282,6 +282,6 @@ async fn preference_decides_between_header_and_list() {
         ("bearer.<T>, bearer.<T>", "Bearer <T>", Err(MultipleCredentials)),
     ] {
         let expected = expected.map(str::to_owned);
-        assert_eq!(told(&list_first, list, authorization).await, expected, "{list}, {authorization}");
+        assert_eq!(outcome(&list_first, list, authorization).await, expected, "{list}, {authorization}");
     }
 }

@@ -88,7 +88,7 @@ fn session(sid: &str, expires_at: SystemTime) -> Revocation {
     Revocation::session(ISSUER, sid, expires_at)
 }
 
-fn tell<T: redis::FromRedisValue>(server: &Server, command: &[&str]) -> T {
+fn execute<T: redis::FromRedisValue>(server: &Server, command: &[&str]) -> T {
     let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     redis::cmd(command[0]).arg(&command[1..]).query(&mut connection).unwrap()
 }
@@ -102,7 +102,7 @@ async fn passes_the_conformance_test_for_stores() {
     check_revocation_store(|| RedisStore::new(&server.url()).unwrap()).await;
     let store = RedisStore::new(&server.url()).unwrap().key_prefix("other");
     check_revocation_store(|| store.clone()).await;
-    let mut keys: Vec<String> = tell(&server, &["KEYS", "*"]);
+    let mut keys: Vec<String> = execute(&server, &["KEYS", "*"]);
     keys.sort_unstable();
     assert_eq!(keys, ["{other}:held", "{other}:news", "{tower-jwt-auth}:held", "{tower-jwt-auth}:news"]);
 }
@@ -172,7 +172,7 @@ async fn running_processes_keep_what_the_server_loses() {
     second.revocations.ready().await.unwrap();
     tokens.end(&first, "a").await.unwrap();
     tokens.within_a_second(&second, "a", Some(Revoked)).await;
-    let _: () = tell(&server, &["FLUSHALL"]);
+    let _: () = execute(&server, &["FLUSHALL"]);
     tokens.end(&first, "b").await.unwrap();
     tokens.within_a_second(&second, "b", Some(Revoked)).await;
     server.kill();
@@ -231,19 +231,19 @@ async fn list_recovers_as_soon_as_its_store_answers() {
 
     // Short outages without a failed attempt, but with responses that come too late to be current.
     const OUTAGE: Duration = Duration::from_millis(1600);
-    let (mut looks, mut refused) = (0, 0);
+    let (mut looks, mut rejected) = (0, 0);
     for _ in 0..4 {
-        let _: () = tell(&server, &["CLIENT", "PAUSE", &OUTAGE.as_millis().to_string(), "ALL"]);
+        let _: () = execute(&server, &["CLIENT", "PAUSE", &OUTAGE.as_millis().to_string(), "ALL"]);
         sleep(OUTAGE).await;
         let back = Instant::now();
         while back.elapsed() < Duration::from_millis(1300) {
             looks += 1;
-            refused += u32::from(tokens.judge(&process, "a").await.is_some());
+            rejected += u32::from(tokens.judge(&process, "a").await.is_some());
             sleep(Duration::from_millis(5)).await;
         }
     }
     // At most one second of more than five.
-    assert!(refused * 5 < looks, "{refused} of {looks} in four outages");
+    assert!(rejected * 5 < looks, "{rejected} of {looks} in four outages");
 }
 
 #[tokio::test]
@@ -262,12 +262,12 @@ async fn lagging_reader_reads_everything_again() {
     let (_, seen) = read_on(&reading, Some(position.clone())).await;
     assert_eq!(seen.len(), 6000, "everything, including new entries");
     let others = "for n = 1, 110000 do redis.call('XADD', KEYS[1], '*', 'other', n) end";
-    let _: () = tell(&server, &["EVAL", others, "1", "{tower-jwt-auth}:news"]);
+    let _: () = execute(&server, &["EVAL", others, "1", "{tower-jwt-auth}:news"]);
     for sid in ["second", "third"] {
         // Each write removes some of the surplus.
         writing.write(vec![session(sid, in_a_while())]).await.unwrap();
     }
-    let kept: u64 = tell(&server, &["XLEN", "{tower-jwt-auth}:news"]);
+    let kept: u64 = execute(&server, &["XLEN", "{tower-jwt-auth}:news"]);
     assert!(kept < 100_500, "the stream has a limit: {kept}");
     let (position, seen) = read_on(&reading, Some(position)).await;
     assert!(missed.iter().all(|one| seen.contains(one)), "{}", seen.len());
@@ -283,7 +283,7 @@ async fn lagging_reader_reads_everything_again() {
     let digit = if position.ends_with('1') { "2" } else { "1" };
     let another = format!("{}{digit}", &position[..position.len() - 1]);
     assert!(read_on(&reading, Some(another)).await.1.len() >= 6003);
-    let _: () = tell(&server, &["DEL", "{tower-jwt-auth}:news"]);
+    let _: () = execute(&server, &["DEL", "{tower-jwt-auth}:news"]);
     let (position, seen) = read_on(&reading, Some(position)).await;
     assert!(seen.len() >= 6003);
     writing.write(vec![session("last", in_a_while())]).await.unwrap();
@@ -312,15 +312,15 @@ async fn server_keeps_an_entry_one_hour_past_expiry() {
     let recent: Vec<_> = (0..500).map(|n| session(&format!("recent {n}"), ago(58))).collect();
     store.write(old).await.unwrap();
     store.write(recent).await.unwrap();
-    let held: u64 = tell(&server, &["ZCARD", "{tower-jwt-auth}:held"]);
+    let held: u64 = execute(&server, &["ZCARD", "{tower-jwt-auth}:held"]);
     assert_eq!(held, 500);
     for member in ["not JSON", "{\"iss\":\"a\"}", "{\"iss\":\"a\",\"jti\":\"b\",\"sid\":\"c\",\"exp\":1}"] {
-        let _: () = tell(&server, &["ZADD", "{tower-jwt-auth}:held", "4000000000", member]);
-        let _: () = tell(&server, &["XADD", "{tower-jwt-auth}:news", "*", "revocation", member]);
+        let _: () = execute(&server, &["ZADD", "{tower-jwt-auth}:held", "4000000000", member]);
+        let _: () = execute(&server, &["XADD", "{tower-jwt-auth}:news", "*", "revocation", member]);
     }
     let bytes = "redis.call('ZADD', KEYS[1], 4000000000, '\\255\\254'); redis.call('ZADD', KEYS[1], 1, '\\255'); \
                  redis.call('XADD', KEYS[2], '*', 'revocation', '\\255\\254', '\\255', 'x')";
-    let _: () = tell(&server, &["EVAL", bytes, "2", "{tower-jwt-auth}:held", "{tower-jwt-auth}:news"]);
+    let _: () = execute(&server, &["EVAL", bytes, "2", "{tower-jwt-auth}:held", "{tower-jwt-auth}:news"]);
     let (position, seen) = read_on(&store, None).await;
     assert_eq!(seen.len(), 500, "foreign entries are skipped");
     store.write(vec![session("after it", in_a_while())]).await.unwrap();
@@ -347,7 +347,7 @@ async fn ending_list_writes_its_last_entries() {
 #[ignore = "needs redis-server: .ci/run runs it"]
 async fn explains_why_the_server_cannot_be_read() {
     let server = Server::start("password");
-    let _: () = tell(&server, &["CONFIG", "SET", "requirepass", "secret"]);
+    let _: () = execute(&server, &["CONFIG", "SET", "requirepass", "secret"]);
     let store = RedisStore::new(&server.url().replace("redis://", "redis://:wrong@")).unwrap();
     let revocations =
         SharedRevocations::new(store).ready_timeout(Duration::from_millis(500)).start().unwrap();
@@ -369,13 +369,13 @@ async fn rejects_a_replica() {
     let (server, other) = (Server::start("replica"), Server::start("primary"));
     let store = RedisStore::new(&server.url()).unwrap();
     let address = other.url().replace("redis://127.0.0.1:", "");
-    let _: () = tell(&server, &["REPLICAOF", "127.0.0.1", &address]);
+    let _: () = execute(&server, &["REPLICAOF", "127.0.0.1", &address]);
     let error = store.read(None).await.unwrap_err().to_string();
     assert_eq!(error, "the server is a replica, which may be behind");
-    let _: () = tell(&server, &["REPLICAOF", "NO", "ONE"]);
+    let _: () = execute(&server, &["REPLICAOF", "NO", "ONE"]);
     let (position, _) = read_on(&store, None).await;
     // Over a connection that existed before it became a replica.
-    let _: () = tell(&server, &["REPLICAOF", "127.0.0.1", &address]);
+    let _: () = execute(&server, &["REPLICAOF", "127.0.0.1", &address]);
     let error = store.read(Some(position)).await.unwrap_err().to_string();
     assert_eq!(error, "the server is a replica, which may be behind");
 }
@@ -394,7 +394,7 @@ async fn error_omits_the_command_that_a_server_repeats() {
 #[ignore = "needs redis-server: .ci/run runs it"]
 async fn writes_entries_without_permission_to_clean_up() {
     let server = Server::start("acl");
-    let _: () = tell(&server, &["ACL", "SETUSER", "default", "-zrangebyscore"]);
+    let _: () = execute(&server, &["ACL", "SETUSER", "default", "-zrangebyscore"]);
     let store = RedisStore::new(&server.url()).unwrap();
     for n in 0..3 {
         store.write(vec![session(&n.to_string(), in_a_while())]).await.unwrap();

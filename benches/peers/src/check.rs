@@ -17,11 +17,11 @@ pub(crate) fn check(issuers: &[Issuer]) -> String {
     let mut head = vec!["rejected with".to_owned()];
     head.extend(Fault::ALL.map(|fault| fault.name().to_owned()));
     let issuers: Vec<_> = issuers.iter().map(|issuer| (issuer, issuer.tokens())).collect();
-    let rows: Vec<_> = ROWS.iter().map(|row| refusals(row, &issuers)).collect();
+    let rows: Vec<_> = ROWS.iter().map(|row| rejections(row, &issuers)).collect();
     table::markdown(&head, &rows)
 }
 
-fn refusals(row: &Row, issuers: &[(&Issuer, Vec<String>)]) -> Vec<String> {
+fn rejections(row: &Row, issuers: &[(&Issuer, Vec<String>)]) -> Vec<String> {
     let mut cells = vec![table::name(row)];
     let mut statuses = Fault::ALL.map(|_| Vec::new());
     for (issuer, tokens) in issuers {

@@ -18,13 +18,13 @@ pub(crate) async fn check() -> io::Result<()> {
         let forged = forged(&tokens);
         for route in Route::ALL {
             let path = route.path(&issuer);
-            let refused = if matches!(route, Route::Open | Route::EmptyLayer) { 200 } else { 401 };
+            let rejected = if matches!(route, Route::Open | Route::EmptyLayer) { 200 } else { 401 };
             // The second time, each token is in the cache.
             for token in tokens.iter().chain(&tokens) {
                 assert_eq!(connection.status(&request(&path, Some(token))).await?, 200, "{path}");
             }
-            assert_eq!(connection.status(&request(&path, Some(&forged))).await?, refused, "{path}, forged");
-            assert_eq!(connection.status(&request(&path, None)).await?, refused, "{path}, no token");
+            assert_eq!(connection.status(&request(&path, Some(&forged))).await?, rejected, "{path}, forged");
+            assert_eq!(connection.status(&request(&path, None)).await?, rejected, "{path}, no token");
         }
     }
     println!("all statuses are right");

@@ -49,7 +49,7 @@ enum Why {
 
 fn ecdsa_signatures<P: BackEnd>() {
     use ecdsa::{TestName, TestSet};
-    for (name, algorithm, accepted, refused) in [
+    for (name, algorithm, accepted, rejected) in [
         (TestName::EcdsaSecp256r1Sha256P1363, Algorithm::ES256, 173, 89),
         (TestName::EcdsaSecp384r1Sha384P1363, Algorithm::ES384, 193, 87),
         (TestName::EcdsaSecp521r1Sha512P1363, Algorithm::ES512, 231, 87),
@@ -65,7 +65,7 @@ fn ecdsa_signatures<P: BackEnd>() {
                 tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
             }
         }
-        tally.assert(accepted, refused, []);
+        tally.assert(accepted, rejected, []);
     }
 }
 
@@ -99,7 +99,7 @@ fn hmacs<P: Check>() {
 
 fn ml_dsa_signatures<P: BackEnd>() {
     use mldsa_verify::{TestName, TestSet};
-    for (name, algorithm, accepted, refused, other_lengths, contexts) in [
+    for (name, algorithm, accepted, rejected, other_lengths, contexts) in [
         (TestName::MlDsa44Verify, Algorithm::MlDsa44, 75, 99, 4, 2),
         (TestName::MlDsa65Verify, Algorithm::MlDsa65, 77, 127, 4, 2),
         (TestName::MlDsa87Verify, Algorithm::MlDsa87, 69, 166, 4, 2),
@@ -115,13 +115,13 @@ fn ml_dsa_signatures<P: BackEnd>() {
                 tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
             }
         }
-        tally.assert(accepted, refused, [(Why::OtherLength, other_lengths), (Why::OtherContext, contexts)]);
+        tally.assert(accepted, rejected, [(Why::OtherLength, other_lengths), (Why::OtherContext, contexts)]);
     }
 }
 
 fn rsa_pkcs1_signatures<P: Check>() {
     use rsa_pkcs1_verify::{TestName, TestSet};
-    for (name, algorithm, accepted, refused) in [
+    for (name, algorithm, accepted, rejected) in [
         (TestName::Rsa2048Sha256, Algorithm::RS256, 9, 249),
         (TestName::Rsa2048Sha384, Algorithm::RS384, 7, 250),
         (TestName::Rsa2048Sha512, Algorithm::RS512, 8, 250),
@@ -142,13 +142,13 @@ fn rsa_pkcs1_signatures<P: Check>() {
                 tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
             }
         }
-        tally.assert(accepted, refused, [(Why::NoNull, 1)]);
+        tally.assert(accepted, rejected, [(Why::NoNull, 1)]);
     }
 }
 
 fn rsa_pss_signatures<P: Check>() {
     use rsa_pss_verify::TestName;
-    for (name, algorithm, accepted, refused) in [
+    for (name, algorithm, accepted, rejected) in [
         (TestName::RsaPss2048Sha256Mgf1SaltLen32, Algorithm::PS256, 63, 45),
         (TestName::RsaPss2048Sha384Mgf1SaltLen48, Algorithm::PS384, 95, 46),
         (TestName::RsaPss3072Sha256Mgf1SaltLen32, Algorithm::PS256, 63, 45),
@@ -156,13 +156,13 @@ fn rsa_pss_signatures<P: Check>() {
         (TestName::RsaPss4096Sha384Mgf1SaltLen48, Algorithm::PS384, 95, 46),
         (TestName::RsaPss4096Sha512Mgf1SaltLen64, Algorithm::PS512, 132, 47),
     ] {
-        pss::<P>(name, algorithm, None).assert(accepted, refused, []);
+        pss::<P>(name, algorithm, None).assert(accepted, rejected, []);
     }
 }
 
 fn rsa_pss_signatures_with_other_parameters<P: Check>() {
     use rsa_pss_verify::TestName;
-    for (name, algorithm, refused, others, ours) in [
+    for (name, algorithm, rejected, others, ours) in [
         (TestName::RsaPss2048Sha256Mgf1SaltLen0, Algorithm::PS256, 41, 61, Some(1)),
         (TestName::RsaPss2048Sha256Mgf1Sha1_20, Algorithm::PS256, 45, 63, None),
         (TestName::RsaPss2048Sha512Mgf1Sha256SaltLen32WithParams, Algorithm::PS512, 46, 132, None),
@@ -170,12 +170,12 @@ fn rsa_pss_signatures_with_other_parameters<P: Check>() {
     ] {
         let ours = ours.map(|ours| (Why::OurParameters, ours));
         let otherwise = [(Why::OtherParameters, others)].into_iter().chain(ours);
-        pss::<P>(name, algorithm, Some(Why::OtherParameters)).assert(0, refused, otherwise);
+        pss::<P>(name, algorithm, Some(Why::OtherParameters)).assert(0, rejected, otherwise);
     }
 }
 
-fn pss<P: Check>(name: rsa_pss_verify::TestName, algorithm: Algorithm, refusal: Option<Why>) -> Tally {
-    let mut tally = Tally::new(name, refusal);
+fn pss<P: Check>(name: rsa_pss_verify::TestName, algorithm: Algorithm, rejection: Option<Why>) -> Tally {
+    let mut tally = Tally::new(name, rejection);
     for group in rsa_pss_verify::TestSet::load(name).unwrap().test_groups {
         let key = VerifyingKey::<P>::prepare(algorithm, rsa(&group.key.n, &group.key.e));
         for test in group.tests {
@@ -195,16 +195,16 @@ fn rsa<'a>(n: &'a [u8], e: &'a [u8]) -> Material<'a> {
 struct Tally {
     name: String,
     /// The reason for which valid vectors may be rejected.
-    refusal: Option<Why>,
+    rejection: Option<Why>,
     accepted: usize,
-    refused: usize,
+    rejected: usize,
     otherwise: BTreeMap<Why, usize>,
 }
 
 impl Tally {
-    fn new(name: impl Debug, refusal: Option<Why>) -> Self {
+    fn new(name: impl Debug, rejection: Option<Why>) -> Self {
         let (name, otherwise) = (format!("{name:?}"), BTreeMap::new());
-        Self { name, refusal, accepted: 0, refused: 0, otherwise }
+        Self { name, rejection, accepted: 0, rejected: 0, otherwise }
     }
 
     fn count<P: Check>(
@@ -218,10 +218,10 @@ impl Tally {
         let why = match key {
             Ok(key) => match (expected, key.verify(message, signature)) {
                 (TestResult::Valid, true) => return self.accepted += 1,
-                (TestResult::Invalid, false) => return self.refused += 1,
-                (TestResult::Valid, false) => self.refusal,
+                (TestResult::Invalid, false) => return self.rejected += 1,
+                (TestResult::Valid, false) => self.rejection,
                 (TestResult::Acceptable, false) => Some(Why::NoNull),
-                (TestResult::Invalid, true) if self.refusal == Some(Why::OtherParameters) => {
+                (TestResult::Invalid, true) if self.rejection == Some(Why::OtherParameters) => {
                     Some(Why::OurParameters)
                 }
                 (TestResult::Invalid | TestResult::Acceptable, true) => None,
@@ -237,9 +237,9 @@ impl Tally {
     }
 
     #[track_caller]
-    fn assert(&self, accepted: usize, refused: usize, otherwise: impl IntoIterator<Item = (Why, usize)>) {
+    fn assert(&self, accepted: usize, rejected: usize, otherwise: impl IntoIterator<Item = (Why, usize)>) {
         let otherwise: BTreeMap<_, _> = otherwise.into_iter().collect();
-        let counts = (self.accepted, self.refused, &self.otherwise);
-        assert_eq!(counts, (accepted, refused, &otherwise), "{}", self.name);
+        let counts = (self.accepted, self.rejected, &self.otherwise);
+        assert_eq!(counts, (accepted, rejected, &otherwise), "{}", self.name);
     }
 }

@@ -15,7 +15,7 @@ fn issuer() -> TokenIssuer {
 }
 
 #[track_caller]
-fn assert_refused<C: Serialize>(claims: &C, kind: IssueErrorKind, expected: &str) {
+fn assert_rejected<C: Serialize>(claims: &C, kind: IssueErrorKind, expected: &str) {
     match issuer().issue(claims) {
         Ok(token) => panic!("{}", parts(&token).1),
         Err(error) => assert_eq!((error.kind(), &*error.to_string()), (kind, expected)),
@@ -25,10 +25,10 @@ fn assert_refused<C: Serialize>(claims: &C, kind: IssueErrorKind, expected: &str
 #[test]
 fn rejects_claims_that_are_not_an_object() {
     for claims in [json!(null), json!("42"), json!(42), json!([["sub", "42"]]), json!(true)] {
-        assert_refused(&claims, IssueErrorKind::NotAnObject, "the claims are not a JSON object");
+        assert_rejected(&claims, IssueErrorKind::NotAnObject, "the claims are not a JSON object");
     }
-    assert_refused(&(), IssueErrorKind::NotAnObject, "the claims are not a JSON object");
-    assert_refused(&Some("sub"), IssueErrorKind::NotAnObject, "the claims are not a JSON object");
+    assert_rejected(&(), IssueErrorKind::NotAnObject, "the claims are not a JSON object");
+    assert_rejected(&Some("sub"), IssueErrorKind::NotAnObject, "the claims are not a JSON object");
 }
 
 #[test]
@@ -36,23 +36,23 @@ fn rejects_claims_that_the_issuer_sets() {
     for name in ["iss", "aud", "iat", "exp", "jti"] {
         let expected = format!("the claims have a member `{name}`, which the issuer sets");
         for value in [json!("x"), json!(null), json!(1)] {
-            assert_refused(&json!({"sub": "42", name: value}), IssueErrorKind::ReservedClaim, &expected);
+            assert_rejected(&json!({"sub": "42", name: value}), IssueErrorKind::ReservedClaim, &expected);
         }
     }
     let registered = RegisteredClaims { iss: Some(ISSUER.to_owned()), ..RegisteredClaims::default() };
-    assert_refused(
+    assert_rejected(
         &registered,
         IssueErrorKind::ReservedClaim,
         "the claims have a member `iss`, which the issuer sets",
     );
     // In any spelling.
     let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
-    assert_refused(
+    assert_rejected(
         &raw(r#"{"\u0065xp": 1}"#),
         IssueErrorKind::ReservedClaim,
         "the claims have a member `exp`, which the issuer sets",
     );
-    assert_refused(
+    assert_rejected(
         &raw(r#"{"a": 1, "\u0061": 2}"#),
         IssueErrorKind::DuplicateClaim,
         "the claims have two members `a`",
@@ -67,7 +67,7 @@ fn rejects_duplicate_claims() {
         #[serde(flatten)]
         more: Value,
     }
-    assert_refused(
+    assert_rejected(
         &Twice { role: "a", more: json!({"role": "b"}) },
         IssueErrorKind::DuplicateClaim,
         "the claims have two members `role`",
@@ -82,7 +82,7 @@ fn rejects_claims_that_cannot_be_json() {
             Err(serde::ser::Error::custom("the database is down"))
         }
     }
-    assert_refused(&Broken, IssueErrorKind::Serialization, "the claims cannot be turned into JSON");
+    assert_rejected(&Broken, IssueErrorKind::Serialization, "the claims cannot be turned into JSON");
     let error = issuer().issue(&Broken).unwrap_err();
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the database is down");
 }
@@ -98,7 +98,7 @@ fn rejects_private_names_of_serde_json() {
         r#"{"a":[{"\u0024serde_json::private::Number":"1"}]}"#,
         r#"{"$serde_json::private::RawValue":"1"}"#,
     ] {
-        assert_refused(&raw(claims), IssueErrorKind::ReservedName, expected);
+        assert_rejected(&raw(claims), IssueErrorKind::ReservedName, expected);
     }
     let claims = json!({"text": "$serde_json::private::RawValue"});
     assert_eq!(json_parts(&issuer().issue(&claims).unwrap()).1["text"], claims["text"]);

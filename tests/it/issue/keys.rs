@@ -6,7 +6,7 @@ use tower_jwt_auth::issue::SigningKey;
 
 use super::{issuer_of, signing_key, verifier_of};
 use crate::keys::{GRAVIOLA, SECRET, assert_error, der, fixture};
-use crate::support::{base64url, is_hmac, refusal, supported};
+use crate::support::{base64url, is_hmac, rejection, supported};
 
 const PRIVATE: [(Algorithm, &str, &str); 10] = [
     (Algorithm::RS256, "rsa2048.private.pem", "rsa2048.public.pem"),
@@ -40,7 +40,7 @@ async fn reads_private_keys_in_every_form() {
             let public = tower_jwt_auth::KeySet::pem(algorithm, fixture(public)).unwrap();
             let verifier = tower_jwt_auth::JwtVerifier::new(public).insecure_any_audience();
             let verifier = verifier.clock(|| crate::support::at(crate::support::NOW));
-            assert_eq!(refusal(&verifier, token.as_str()).await, None, "{name}, {form}");
+            assert_eq!(rejection(&verifier, token.as_str()).await, None, "{name}, {form}");
         }
     }
     // OpenSSL writes the curve first.
@@ -181,15 +181,15 @@ async fn generates_distinct_keys_for_every_algorithm() {
         }
         let issuer = issuer_of(SigningKey::generate(algorithm).unwrap());
         let token = issuer.issue(&json!({})).unwrap();
-        assert_eq!(refusal(&issuer.verifier(), token.as_str()).await, None, "{algorithm:?}");
+        assert_eq!(rejection(&issuer.verifier(), token.as_str()).await, None, "{algorithm:?}");
         if is_hmac(algorithm) {
             assert_eq!(issuer.jwks(), r#"{"keys":[]}"#);
         } else {
-            assert_eq!(refusal(&verifier_of(&issuer.jwks()), token.as_str()).await, None, "{algorithm:?}");
+            assert_eq!(rejection(&verifier_of(&issuer.jwks()), token.as_str()).await, None, "{algorithm:?}");
         }
         if !is_rsa(algorithm) {
             let other = issuer_of(SigningKey::generate(algorithm).unwrap());
-            assert!(refusal(&other.verifier(), token.as_str()).await.is_some(), "{algorithm:?}");
+            assert!(rejection(&other.verifier(), token.as_str()).await.is_some(), "{algorithm:?}");
         }
     }
 }

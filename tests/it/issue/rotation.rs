@@ -6,15 +6,15 @@ use serde_json::json;
 use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind};
 
-use super::{Hand, kid, published};
-use crate::support::{self, AUDIENCE, ISSUER, NOW, at, refusal};
+use super::{ManualClock, kid, published};
+use crate::support::{self, AUDIENCE, ISSUER, NOW, at, rejection};
 
 fn key(kid: &str) -> SigningKey {
     SigningKey::generate(Algorithm::EdDSA).unwrap().with_kid(kid)
 }
 
 /// Returns an issuer whose tokens live 100 s and whose new keys are published 1,000 s ahead.
-fn issuer(clock: &Hand) -> TokenIssuer {
+fn issuer(clock: &ManualClock) -> TokenIssuer {
     let clock = clock.clone();
     TokenIssuer::new(key("a"), ISSUER)
         .audience(AUDIENCE)
@@ -25,7 +25,7 @@ fn issuer(clock: &Hand) -> TokenIssuer {
 
 /// Asserts for each time which key signs and which keys are published.
 #[track_caller]
-fn assert_steps(issuer: &TokenIssuer, clock: &Hand, steps: &[(u64, &str, &[&str])]) {
+fn assert_steps(issuer: &TokenIssuer, clock: &ManualClock, steps: &[(u64, &str, &[&str])]) {
     for (time, signs, expected) in steps {
         clock.set(*time);
         assert_eq!(kid(&issuer.issue(&json!({})).unwrap()), *signs, "{time}");
@@ -35,7 +35,7 @@ fn assert_steps(issuer: &TokenIssuer, clock: &Hand, steps: &[(u64, &str, &[&str]
 
 #[test]
 fn rotation_overlaps_old_and_new_keys() {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     assert_steps(&issuer, &clock, &[(0, "a", &["a"])]);
     issuer.rotate(key("b")).unwrap();
@@ -55,7 +55,7 @@ fn rotation_overlaps_old_and_new_keys() {
 
 #[test]
 fn consecutive_rotations_give_each_key_its_time() {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     issuer.rotate(key("b")).unwrap();
     clock.set(10);
@@ -82,7 +82,7 @@ fn consecutive_rotations_give_each_key_its_time() {
 
 #[test]
 fn clone_with_shorter_lifetime_removes_no_keys() {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     let hasty = issuer.clone().lifetime(Duration::from_secs(1));
     issuer.rotate_at(key("b"), at(NOW + 10)).unwrap();
@@ -94,7 +94,7 @@ fn clone_with_shorter_lifetime_removes_no_keys() {
 
 #[test]
 fn key_stays_for_its_longest_lived_token() {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     issuer.issue_with_lifetime(Duration::from_secs(5000), &json!({})).unwrap();
     issuer.rotate(key("b")).unwrap();
@@ -103,7 +103,7 @@ fn key_stays_for_its_longest_lived_token() {
 
 #[test]
 fn process_can_start_during_a_rotation() {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     clock.set(5000);
     issuer.rotate_at(key("b"), at(NOW + 4950)).unwrap();
@@ -117,7 +117,7 @@ fn kept(issuer: &TokenIssuer, kid: &str) -> ConfigErrorKind {
 
 #[tokio::test]
 async fn withdraws_a_key_at_once() {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     assert_eq!(kept(&issuer, "a"), ConfigErrorKind::OnlyKey);
     issuer.rotate(key("b")).unwrap();
@@ -127,7 +127,7 @@ async fn withdraws_a_key_at_once() {
     assert_eq!(kept(&issuer, "a"), ConfigErrorKind::UnknownKeyId);
     // The next key signs before its scheduled time.
     assert_steps(&issuer, &clock, &[(0, "b", &["b"]), (1000, "b", &["b"])]);
-    assert_eq!(refusal(&issuer.verifier(), token.as_str()).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection(&issuer.verifier(), token.as_str()).await, Some(AuthErrorKind::UnknownKey));
 
     issuer.rotate_at(key("c"), clock.time()).unwrap();
     issuer.remove_key("c").unwrap();
@@ -136,7 +136,7 @@ async fn withdraws_a_key_at_once() {
 
 #[test]
 fn retired_key_stays_gone_after_a_withdrawal() {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
     assert_steps(&issuer, &clock, &[(0, "b", &["a", "b"]), (200, "b", &["b"])]);
@@ -149,7 +149,7 @@ fn retired_key_stays_gone_after_a_withdrawal() {
 
 #[test]
 fn retired_key_stays_gone_after_a_rotation() {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
     issuer.rotate(key("c")).unwrap();
@@ -160,7 +160,7 @@ fn retired_key_stays_gone_after_a_rotation() {
 
 #[test]
 fn clones_share_their_keys() {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     let other = issuer.clone().audience("other");
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
@@ -169,7 +169,7 @@ fn clones_share_their_keys() {
 
 #[test]
 fn publishes_each_kid_once() {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     let error = issuer.rotate(key("a")).unwrap_err();
     assert_eq!(error.to_string(), "a key with the `kid` `a` is already published");
@@ -183,7 +183,7 @@ fn publishes_each_kid_once() {
 
 #[tokio::test]
 async fn rotates_secrets_without_publishing_them() {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let secret = || SigningKey::generate(Algorithm::HS256).unwrap();
     let issuer = TokenIssuer::new(secret(), ISSUER).clock({
         let clock = clock.clone();
@@ -194,12 +194,15 @@ async fn rotates_secrets_without_publishing_them() {
     issuer.rotate_at(secret(), at(NOW)).unwrap();
     let new = issuer.issue(&json!({})).unwrap();
     assert_eq!(issuer.jwks(), r#"{"keys":[]}"#);
-    assert_eq!(refusal(&verifier, old.as_str()).await, None);
-    assert_eq!(refusal(&verifier, new.as_str()).await, None);
+    assert_eq!(rejection(&verifier, old.as_str()).await, None);
+    assert_eq!(rejection(&verifier, new.as_str()).await, None);
     clock.set(900 + 59);
-    assert_eq!(refusal(&verifier, old.as_str()).await, None);
+    assert_eq!(rejection(&verifier, old.as_str()).await, None);
     clock.set(900 + 60);
-    assert_eq!(refusal(&verifier, old.as_str()).await, Some(tower_jwt_auth::AuthErrorKind::InvalidSignature));
+    assert_eq!(
+        rejection(&verifier, old.as_str()).await,
+        Some(tower_jwt_auth::AuthErrorKind::InvalidSignature)
+    );
 }
 
 #[cfg(feature = "remote-keys-core")]
@@ -243,17 +246,17 @@ mod remote {
                 issuer.rotate(key(&minute.to_string())).unwrap();
             }
             let token = issuer.issue(&json!({})).unwrap();
-            assert_eq!(refusal(&verifier, token.as_str()).await, None, "new at {minute}");
+            assert_eq!(rejection(&verifier, token.as_str()).await, None, "new at {minute}");
             signers.push(kid(&token));
             held.push_back(token);
             // Tokens issued two minutes ago have just expired, and the leeway lasts a minute more.
             if held.len() > 3 {
                 let oldest = held.pop_front().unwrap();
                 assert_eq!(
-                    refusal(&verifier, oldest.as_str()).await,
+                    rejection(&verifier, oldest.as_str()).await,
                     Some(tower_jwt_auth::AuthErrorKind::Expired)
                 );
-                assert_eq!(refusal(&verifier, held[0].as_str()).await, None, "old at {minute}");
+                assert_eq!(rejection(&verifier, held[0].as_str()).await, None, "old at {minute}");
             }
             tokio::time::sleep(Duration::from_secs(60)).await;
         }
@@ -265,20 +268,20 @@ mod remote {
 
 #[tokio::test]
 async fn clock_jump_removes_no_key() {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     issuer.rotate(key("b")).unwrap();
     let token = issuer.issue(&json!({})).unwrap();
     let steps: &[(u64, &str, &[&str])] = &[(2000, "b", &["b"]), (10, "a", &["a", "b"]), (2000, "b", &["b"])];
     assert_steps(&issuer, &clock, steps);
     clock.set(20);
-    assert_eq!(refusal(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None);
+    assert_eq!(rejection(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None);
 }
 
 #[tokio::test]
 async fn secrets_without_kid_stay_within_the_try_limit() {
     let secret = |n: u8| SigningKey::hmac(Algorithm::HS256, support::secret::<32>(n)).unwrap();
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let time = clock.clone();
     let issuer = TokenIssuer::new(secret(0), ISSUER).clock(move || time.time());
     for n in 1..4 {
@@ -296,7 +299,7 @@ async fn secrets_without_kid_stay_within_the_try_limit() {
     for time in [0, 2 * 3600 - 1, 2 * 3600, 5 * 3600] {
         clock.set(time);
         let token = issuer.issue(&json!({})).unwrap();
-        assert_eq!(refusal(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None, "{time}");
+        assert_eq!(rejection(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None, "{time}");
     }
     issuer.rotate(secret(5)).unwrap();
 }

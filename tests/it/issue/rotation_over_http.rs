@@ -14,9 +14,9 @@ use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
 use tower_jwt_auth::jwks::{HttpsClient, RemoteKeys};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtAuthLayer, JwtVerifier};
 
-use super::{Hand, kid, published};
+use super::{ManualClock, kid, published};
 use crate::keys::fixture;
-use crate::support::{AUDIENCE, ISSUER, ask, assert_refused, bearer};
+use crate::support::{AUDIENCE, ISSUER, ask, assert_rejected, bearer};
 
 /// Serves the keys on this machine and returns their URL.
 async fn serve(issuer: &TokenIssuer) -> String {
@@ -33,7 +33,7 @@ async fn serve(issuer: &TokenIssuer) -> String {
 }
 
 /// Waits until keys are fetched that were published after this call.
-async fn fetched_anew(keys: &RemoteKeys) {
+async fn fetched_again(keys: &RemoteKeys) {
     let (start, begun) = (Instant::now(), keys.stats().fetches());
     // The next fetch may already be in flight.
     while keys.stats().fetches() < begun + 2 {
@@ -46,12 +46,12 @@ async fn fetched_anew(keys: &RemoteKeys) {
 fn assert_unfit(name: &str, response: &Response<String>, kind: AuthErrorKind, description: &str) {
     let challenge =
         format!(r#"Bearer realm="api", error="invalid_token", error_description="{description}""#);
-    assert_refused(name, response, 401, kind, &[("www-authenticate", &challenge)]);
+    assert_rejected(name, response, 401, kind, &[("www-authenticate", &challenge)]);
 }
 
 #[tokio::test]
 async fn verifier_trusts_only_published_keys() {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let key = |kid: &str| SigningKey::generate(Algorithm::EdDSA).unwrap().with_kid(kid);
     let issuer_with = |key: SigningKey| {
         let clock = clock.clone();
@@ -85,7 +85,7 @@ async fn verifier_trusts_only_published_keys() {
     assert_unfit("never published", &early, UnknownKey, "the token is not signed with a known key");
 
     issuer.rotate(key("new")).unwrap();
-    fetched_anew(&keys).await;
+    fetched_again(&keys).await;
     let mut last_of_the_old = None;
     for (time, signs) in [(0, "old"), (999, "old"), (1000, "new"), (1098, "new")] {
         clock.set(time);
@@ -102,7 +102,7 @@ async fn verifier_trusts_only_published_keys() {
 
     clock.set(1160);
     assert_eq!(published(&issuer), ["new"]);
-    fetched_anew(&keys).await;
+    fetched_again(&keys).await;
     assert_eq!(ask(&layer, request(&issuer).1).await.status(), 200);
     // A process may still have the old key.
     let (named, late) = request(&issuer_with(old_key));

@@ -132,17 +132,21 @@ async fn looks_up_each_issuer_once() {
         ("a panic", Mode::Panics, token("https://tenant-5", 9), Some(KeysUnavailable), 1),
     ] {
         directory.set(mode);
-        assert_eq!(refusal(&issuers, &token).await, expected, "{name}");
+        assert_eq!(rejection(&issuers, &token).await, expected, "{name}");
         assert_eq!(directory.lookups(), lookups, "{name}");
     }
     directory.set(Mode::Up);
     sleep(Duration::from_secs(1)).await;
     for issuer in ["https://tenant-3", "https://tenant-4", "https://tenant-5"] {
-        assert_eq!(refusal(&issuers, &token(issuer, 9)).await, None, "{issuer}: a failure is soon forgotten");
+        assert_eq!(
+            rejection(&issuers, &token(issuer, 9)).await,
+            None,
+            "{issuer}: a failure is soon forgotten"
+        );
     }
     directory.lookups();
     assert!(issuers.remove("https://tenant-1"));
-    assert_eq!(refusal(&issuers, &token("https://tenant-1", 9)).await, None);
+    assert_eq!(rejection(&issuers, &token("https://tenant-1", 9)).await, None);
     assert_eq!(directory.lookups(), 1);
 }
 
@@ -151,18 +155,18 @@ async fn remembers_an_absent_issuer_for_a_minute() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     directory.set(Mode::Empty);
-    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, Some(UnknownKey));
+    assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, Some(UnknownKey));
     directory.set(Mode::Up);
     sleep(MINUTE - Duration::from_secs(1)).await;
     assert_eq!(at_once(&issuers, &token(TENANT, 9)), Some(Some(UnknownKey)));
     assert!(!issuers.remove(TENANT), "its absence is no longer remembered");
-    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
+    assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, None);
 
     directory.set(Mode::Empty);
-    assert_eq!(refusal(&issuers, &token(B, 9)).await, Some(UnknownKey));
+    assert_eq!(rejection(&issuers, &token(B, 9)).await, Some(UnknownKey));
     directory.lookups();
     sleep(MINUTE).await;
-    assert_eq!(refusal(&issuers, &token(B, 9)).await, Some(UnknownKey));
+    assert_eq!(rejection(&issuers, &token(B, 9)).await, Some(UnknownKey));
     assert_eq!(directory.lookups(), 1);
 }
 
@@ -180,7 +184,7 @@ async fn waiting_requests_share_one_lookup_and_are_bounded() {
             let mut tasks = JoinSet::new();
             for _ in 0..51 {
                 let issuers = issuers.clone();
-                tasks.spawn(async move { refusal(&issuers, &token(TENANT, 9)).await });
+                tasks.spawn(async move { rejection(&issuers, &token(TENANT, 9)).await });
             }
             tokio::task::yield_now().await;
             assert_eq!(at_once(&issuers, &token(TENANT, 9)), Some(Some(KeysUnavailable)), "one more");
@@ -235,7 +239,7 @@ async fn renews_early_in_the_background() {
     directory.delay(Duration::from_secs(1));
     let issuers = directory.issuers();
     let token = token(TENANT, 9);
-    assert_eq!(refusal(&issuers, &token).await, None);
+    assert_eq!(rejection(&issuers, &token).await, None);
     let begun = Instant::now();
     while begun.elapsed() < HOUR {
         sleep(Duration::from_secs(1)).await;
@@ -252,7 +256,7 @@ async fn idle_verifier_is_renewed_before_use() {
     directory.delay(Duration::from_millis(100));
     let issuers = directory.issuers();
     let (old, new) = (token(TENANT, 9), token(TENANT, 8));
-    assert_eq!(refusal(&issuers, &old).await, None);
+    assert_eq!(rejection(&issuers, &old).await, None);
     directory.secret(8);
     sleep(HOUR).await;
     directory.lookups();
@@ -267,7 +271,7 @@ async fn idle_verifier_is_renewed_before_use() {
 
     directory.set(Mode::Empty);
     sleep(HOUR).await;
-    assert_eq!(refusal(&issuers, &new).await, Some(UnknownKey));
+    assert_eq!(rejection(&issuers, &new).await, Some(UnknownKey));
     assert_eq!(at_once(&issuers, &new), Some(Some(UnknownKey)), "as of a moment ago");
 }
 
@@ -277,7 +281,7 @@ async fn requests_waiting_for_renewal_are_bounded() {
     let directory = Directory::new();
     let issuers = resolved(directory.resolver().max_waiting(10));
     let token = token(TENANT, 9);
-    assert_eq!(refusal(&issuers, &token).await, None);
+    assert_eq!(rejection(&issuers, &token).await, None);
     directory.delay(Duration::from_secs(1));
     sleep(HOUR).await;
     let waiting: Vec<_> = (0..11).map(|_| issuers.verify(&token)).collect();
@@ -305,14 +309,14 @@ async fn hanging_lookup_does_not_hold_requests_for_long() {
     assert_eq!(cause, "the resolver did not answer within 5 s: see IssuerResolver::lookup_timeout");
     assert_eq!(error.retry_after(), Some(Duration::from_millis(500)), "the next lookup");
     sleep(Duration::from_millis(500)).await;
-    assert_eq!(refusal(&issuers, &token).await, None);
+    assert_eq!(rejection(&issuers, &token).await, None);
 
     // A slow lookup serves requests that come later.
     let slow = super::token("https://tenant-slow", 9);
     directory.delay(Duration::from_secs(4));
-    assert_eq!(refusal(&issuers, &slow).await, Some(KeysUnavailable));
+    assert_eq!(rejection(&issuers, &slow).await, Some(KeysUnavailable));
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(refusal(&issuers, &slow).await, None);
+    assert_eq!(rejection(&issuers, &slow).await, None);
     assert_eq!(begun.elapsed(), Duration::from_secs(10));
 
     // A hanging renewal delays requests during its first two seconds.
@@ -332,7 +336,7 @@ async fn hanging_lookup_does_not_hold_requests_for_long() {
     sleep(HOUR).await;
     directory.set(Mode::Empty);
     directory.delay(Duration::from_secs(1));
-    assert_eq!(refusal(&issuers, &slow).await, Some(UnknownKey));
+    assert_eq!(rejection(&issuers, &slow).await, Some(UnknownKey));
 }
 
 /// 24 hours are 144 times the maximum age of a verifier.
@@ -342,7 +346,7 @@ async fn failed_renewals_end_at_the_outage_limit() {
         let directory = Directory::new();
         let issuers = directory.issuers();
         let token = token(TENANT, 9);
-        assert_eq!(refusal(&issuers, &token).await, None);
+        assert_eq!(rejection(&issuers, &token).await, None);
         let begun = Instant::now();
         directory.set(mode);
         while begun.elapsed() < 24 * HOUR - 10 * MINUTE {
@@ -352,12 +356,12 @@ async fn failed_renewals_end_at_the_outage_limit() {
         }
         sleep(10 * MINUTE).await;
         for _ in 0..3 {
-            assert_eq!(refusal(&issuers, &token).await, Some(KeysUnavailable), "{mode:?}");
+            assert_eq!(rejection(&issuers, &token).await, Some(KeysUnavailable), "{mode:?}");
             sleep(MINUTE).await;
         }
         directory.set(Mode::Up);
         sleep(Duration::from_secs(15)).await;
-        assert_eq!(refusal(&issuers, &token).await, None, "{mode:?}: the resolver is back");
+        assert_eq!(rejection(&issuers, &token).await, None, "{mode:?}: the resolver is back");
     }
 }
 
@@ -367,7 +371,7 @@ async fn retries_failed_renewals_every_ten_seconds() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     let token = token(TENANT, 9);
-    assert_eq!(refusal(&issuers, &token).await, None);
+    assert_eq!(rejection(&issuers, &token).await, None);
     directory.set(Mode::Down);
     sleep(9 * MINUTE).await;
     directory.lookups();
@@ -381,7 +385,7 @@ async fn retries_failed_renewals_every_ten_seconds() {
     // If no verifier is left, the response says when the next lookup may begin.
     let issuers = resolved(directory.resolver().outage_limit(MINUTE));
     directory.set(Mode::Up);
-    assert_eq!(refusal(&issuers, &token).await, None);
+    assert_eq!(rejection(&issuers, &token).await, None);
     directory.set(Mode::Down);
     sleep(HOUR).await;
     let error = issuers.verify(&token).await.unwrap_err();
@@ -391,7 +395,7 @@ async fn retries_failed_renewals_every_ten_seconds() {
     assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
     directory.set(Mode::Up);
     sleep(Duration::from_secs(7)).await;
-    assert_eq!(refusal(&issuers, &token).await, None);
+    assert_eq!(rejection(&issuers, &token).await, None);
 }
 
 /// Otherwise a client could keep a replaced secret in use by cancelling the requests that renew it.
@@ -400,7 +404,7 @@ async fn leaving_clients_do_not_stop_a_renewal() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     let (old, new) = (token(TENANT, 9), token(TENANT, 8));
-    assert_eq!(refusal(&issuers, &old).await, None);
+    assert_eq!(rejection(&issuers, &old).await, None);
     directory.secret(8);
     directory.delay(Duration::from_secs(1));
     sleep(HOUR).await;
@@ -417,14 +421,14 @@ async fn max_age_of_zero_looks_up_each_request() {
     let directory = Directory::new();
     let issuers = resolved(directory.resolver().max_age(Duration::ZERO));
     for _ in 0..3 {
-        assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
+        assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, None);
         assert_eq!(directory.lookups(), 1);
     }
     directory.set(Mode::Down);
-    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None, "it keeps serving");
+    assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, None, "it keeps serving");
     directory.set(Mode::Up);
     directory.secret(8);
-    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, Some(UnknownKey));
+    assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, Some(UnknownKey));
 }
 
 #[tokio::test(start_paused = true)]
@@ -435,7 +439,7 @@ async fn extreme_settings_do_not_overflow() {
         let issuers =
             resolved(resolver.lookup_timeout(extreme).wait_timeout(extreme).max_waiting(usize::MAX));
         for _ in 0..3 {
-            let _ = refusal(&issuers, &token(TENANT, 9)).await;
+            let _ = rejection(&issuers, &token(TENANT, 9)).await;
         }
     }
 }
@@ -448,7 +452,7 @@ async fn remembers_as_many_tenants_as_max_entries() {
         let named: Vec<_> = (0..tenants).map(|n| token(&format!("https://tenant-{n}"), 9)).collect();
         for pass in 0..2 {
             for token in &named {
-                assert_eq!(refusal(&issuers, token).await, None);
+                assert_eq!(rejection(&issuers, token).await, None);
             }
             let expected = if pass == 0 { tenants } else { 0 };
             assert_eq!(directory.lookups(), expected, "pass {pass} of {tenants}");
@@ -461,18 +465,18 @@ async fn remembers_no_more_than_max_entries() {
     let directory = Directory::new();
     let issuers = resolved(directory.resolver().max_entries(10));
     for n in 0..5 {
-        assert_eq!(refusal(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
+        assert_eq!(rejection(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
     }
     // Unknown issuers evict no known ones.
     for n in 0..500 {
-        assert_eq!(refusal(&issuers, &token(&format!("https://x-{n}"), 9)).await, Some(UnknownKey));
+        assert_eq!(rejection(&issuers, &token(&format!("https://x-{n}"), 9)).await, Some(UnknownKey));
     }
     for n in 0..5 {
-        assert_eq!(refusal(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
+        assert_eq!(rejection(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
     }
     assert_eq!(directory.lookups(), 505);
     for n in (0..100).chain(0..100) {
-        assert_eq!(refusal(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
+        assert_eq!(rejection(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
     }
     let lookups = directory.lookups();
     assert!(lookups >= 190 - 5, "no more than ten are remembered: {lookups}");
@@ -491,7 +495,7 @@ async fn removed_issuer_does_not_come_back() {
         let issuers = directory.issuers();
         let (old, new) = (token(TENANT, 9), token(TENANT, 8));
         if is_known {
-            assert_eq!(refusal(&issuers, &old).await, None);
+            assert_eq!(rejection(&issuers, &old).await, None);
             sleep(HOUR).await;
         }
         directory.delay(Duration::from_secs(1));
@@ -504,7 +508,7 @@ async fn removed_issuer_does_not_come_back() {
         directory.set(Mode::Up);
         directory.delay(Duration::from_millis(100));
         assert_eq!(issuers.remove(TENANT), is_known, "{name}");
-        assert_eq!(refusal(&issuers, &new).await, None, "{name}");
+        assert_eq!(rejection(&issuers, &new).await, None, "{name}");
         assert!(waiting.await.unwrap().is_err(), "{name}");
         assert_eq!(at_once(&issuers, &new), Some(None), "{name}");
         assert_eq!(at_once(&issuers, &old), Some(Some(UnknownKey)), "{name}");
@@ -517,7 +521,7 @@ async fn signed_token_is_rejected_with_the_reason() {
     let issuers = Directory::new().issuers();
     let token = sign(&with_issuer(TENANT, "aud", json!("https://x")), 9);
     for _ in 0..2 {
-        assert_eq!(refusal(&issuers, &token).await, Some(WrongAudience));
+        assert_eq!(rejection(&issuers, &token).await, Some(WrongAudience));
     }
 }
 
@@ -530,7 +534,7 @@ fn does_not_panic_without_a_runtime() {
     let run = |future| {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
     };
-    assert_eq!(run(Box::pin(refusal(&issuers, &token))), None);
+    assert_eq!(run(Box::pin(rejection(&issuers, &token))), None);
     assert_eq!(at_once(&issuers, &token), Some(None), "it is known");
 
     // A lookup ends with its runtime, and another one begins in the next.
@@ -545,7 +549,7 @@ fn does_not_panic_without_a_runtime() {
     assert!(is_begun.into_inner());
     directory.set(Mode::Up);
     std::thread::sleep(Duration::from_millis(1100));
-    assert_eq!(run(Box::pin(refusal(&issuers, &other))), None);
+    assert_eq!(run(Box::pin(rejection(&issuers, &other))), None);
 }
 
 /// Keys whose drop removes an issuer, as an application's cleanup may do.
@@ -621,10 +625,10 @@ fn dropped_verifiers_and_errors_may_remove_issuers() {
             let issuers = calling_back(&mode);
             for (issuer, is) in [first, second, second, first] {
                 *mode.lock().unwrap() = is;
-                let _ = refusal(&issuers, &token(issuer, 9)).await;
+                let _ = rejection(&issuers, &token(issuer, 9)).await;
                 // All verifiers are due for renewal.
                 sleep(2 * MINUTE).await;
-                let _ = refusal(&issuers, &token(issuer, 9)).await;
+                let _ = rejection(&issuers, &token(issuer, 9)).await;
                 sleep(Duration::from_secs(40)).await;
             }
             let _ = issuers.remove(first.0);
@@ -638,7 +642,7 @@ fn removed_and_replaced_verifiers_may_remove_issuers() {
     without_deadlock(|| async {
         let mode = Arc::new(Mutex::new(Mode::Up));
         let issuers = calling_back(&mode);
-        assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
+        assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, None);
         assert!(issuers.remove(TENANT));
 
         // Added verifiers too.
@@ -700,12 +704,12 @@ async fn renewed_verifier_ignores_cached_old_verdicts() {
     });
     let (issuers, token) = (Issuers::default().resolver(resolver), token(TENANT, 1));
     for _ in 0..2 {
-        assert_eq!(refusal(&issuers, &token).await, None);
+        assert_eq!(rejection(&issuers, &token).await, None);
     }
     *audience.lock().unwrap() = "https://other.example.com";
-    assert_eq!(refusal(&issuers, &token).await, None);
+    assert_eq!(rejection(&issuers, &token).await, None);
     assert!(issuers.remove(TENANT));
     for _ in 0..2 {
-        assert_eq!(refusal(&issuers, &token).await, Some(WrongAudience));
+        assert_eq!(rejection(&issuers, &token).await, Some(WrongAudience));
     }
 }

@@ -15,7 +15,7 @@ use super::*;
 
 /// Returns a token without a valid signature.
 fn unsigned(issuer: &str) -> String {
-    let claims = claims_but("iss", json!(issuer)).to_string();
+    let claims = claims_with("iss", json!(issuer)).to_string();
     format!("{}.{}.{}", base64url(r#"{"alg":"HS256"}"#), base64url(claims), base64url([0; 32]))
 }
 
@@ -39,8 +39,8 @@ async fn ask_tenants(issuers: &Issuers<Value>, tokens: &[String]) -> (usize, Dur
     for token in tokens {
         waiting.spawn(issuers.verify(token).into_future());
     }
-    let refused = waiting.join_all().await.into_iter().filter(Result::is_err).count();
-    (refused, begun.elapsed())
+    let rejected = waiting.join_all().await.into_iter().filter(Result::is_err).count();
+    (rejected, begun.elapsed())
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,8 +108,8 @@ async fn unknown_issuers_do_not_starve_new_tenants() {
         let issuers = directory.issuers();
         let waiting = invent(&issuers, strangers);
         assert_eq!(waiting.len(), strangers);
-        let (refused, took) = ask_tenants(&issuers, &tokens(tenants)).await;
-        assert_eq!(refused, 0, "of {tenants}, with {strangers} unknown issuers");
+        let (rejected, took) = ask_tenants(&issuers, &tokens(tenants)).await;
+        assert_eq!(rejected, 0, "of {tenants}, with {strangers} unknown issuers");
         assert!(took <= Duration::from_millis(longest + 5), "{took:?}");
     }
 }
@@ -169,8 +169,8 @@ async fn all_tenants_return_soon_after_a_restart() {
         let tokens = tokens(tenants);
         let begun = Instant::now();
         loop {
-            let (refused, _) = ask_tenants(&issuers, &tokens).await;
-            if refused == 0 {
+            let (rejected, _) = ask_tenants(&issuers, &tokens).await;
+            if rejected == 0 {
                 break;
             }
             sleep(Duration::from_secs(1)).await;
@@ -232,13 +232,13 @@ async fn rejections_do_not_disclose_issuers() {
     let directory = Directory::new();
     let resolver = directory.resolver().filter(|issuer| !issuer.contains("filtered"));
     let issuers = Issuers::new([verifier(A, 1)]).unwrap().resolver(resolver);
-    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
+    assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, None);
     let layer = JwtAuthLayer::new(issuers.clone());
     let texts = JwtAuthLayer::new(issuers.clone()).reject_with(|error: &AuthError, _| {
         error.response(format!("{error} {} {:?}", error.kind().name(), error.kind()))
     });
 
-    let claims = |issuer: &str| base64url(claims_but("iss", json!(issuer)).to_string());
+    let claims = |issuer: &str| base64url(claims_with("iss", json!(issuer)).to_string());
     let signature = base64url([0; 32]);
     type Forge<'a> = Box<dyn Fn(&str) -> String + 'a>;
     let with_header = |header: &'static str| -> Forge<'_> {
@@ -303,11 +303,11 @@ async fn rejections_do_not_disclose_issuers() {
 
     // If a token is broken for every issuer, the client gets the reason.
     for (name, token, expected) in [
-        ("no issuer", sign(&claims_but("iss", Value::Null), 9), WrongIssuer),
-        ("two issuers", sign(&claims_but("iss", json!([TENANT, A])), 9), InvalidClaims),
+        ("no issuer", sign(&claims_with("iss", Value::Null), 9), WrongIssuer),
+        ("two issuers", sign(&claims_with("iss", json!([TENANT, A])), 9), InvalidClaims),
         ("two parts", "a.b".to_owned(), MalformedToken),
     ] {
-        assert_eq!(refusal(&issuers, &token).await, Some(expected), "{name}");
+        assert_eq!(rejection(&issuers, &token).await, Some(expected), "{name}");
     }
 }
 
@@ -320,7 +320,7 @@ fn layer(issuers: &Issuers<Value>) -> JwtAuthLayer<Issuers<Value>> {
 async fn good_token_costs_no_lookups() {
     let directory = Directory::new();
     let issuers = directory.issuers();
-    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
+    assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, None);
     for _ in 0..10_000 {
         assert!(matches!(issuers.verify(&token(TENANT, 9)), Verdict::Ready(Ok(_))));
     }
@@ -334,12 +334,12 @@ impl Verify for Talkative {
     type Claims = Value;
 
     fn verify(&self, credential: Credential<'_>) -> Verdict<Value> {
-        let refusal = match credential.token_str() {
+        let rejection = match credential.token_str() {
             Ok(text) if text.len() % 2 == 0 => AuthErrorKind::SenderConstrained.into(),
             Ok(_) => AuthErrorKind::Expired.into(),
             Err(error) => error,
         };
-        Verdict::Ready(Err(refusal))
+        Verdict::Ready(Err(rejection))
     }
 
     fn issuers(&self) -> Vec<String> {

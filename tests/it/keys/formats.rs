@@ -2,7 +2,7 @@
 
 use tower_jwt_auth::{Algorithm, AuthErrorKind, Key, KeySet};
 
-use super::{SECRET, assert_error, der, fixture, refused, token, token_by};
+use super::{SECRET, assert_error, der, fixture, rejection_with, token, token_by};
 use crate::support::supported;
 
 const PRIVATE: &str =
@@ -21,13 +21,13 @@ const NOT_RSA: &str = "the key cannot be read: it is not an RSA public key";
 async fn secrets_verify_what_is_signed_with_them() {
     for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
         let keys = KeySet::hmac(algorithm, SECRET).unwrap();
-        assert_eq!(refused(keys, &token(algorithm, None)).await, None, "{algorithm:?}");
+        assert_eq!(rejection_with(keys, &token(algorithm, None)).await, None, "{algorithm:?}");
 
         let mut other = *SECRET;
         other[63] ^= 1;
         let keys = KeySet::hmac(algorithm, other).unwrap();
-        let refusal = refused(keys, &token(algorithm, None)).await;
-        assert_eq!(refusal, Some(AuthErrorKind::InvalidSignature), "{algorithm:?}");
+        let rejection = rejection_with(keys, &token(algorithm, None)).await;
+        assert_eq!(rejection, Some(AuthErrorKind::InvalidSignature), "{algorithm:?}");
     }
 }
 
@@ -115,8 +115,8 @@ async fn public_keys_verify_private_key_signatures() {
                 (Key::pem(algorithm, &pem).unwrap(), Key::der(algorithm, der(&pem)).unwrap());
             for key in [as_pem, as_der] {
                 assert_eq!(key.algorithm(), algorithm, "{name}");
-                let refusal = refused(KeySet::from(key), &token(algorithm, None)).await;
-                assert_eq!(refusal, None, "{algorithm:?} with {name}");
+                let rejection = rejection_with(KeySet::from(key), &token(algorithm, None)).await;
+                assert_eq!(rejection, None, "{algorithm:?} with {name}");
             }
         }
     }
@@ -127,7 +127,7 @@ async fn largest_key_verifies_longest_signature() {
     let keys = KeySet::pem(Algorithm::RS256, fixture("rsa8192.public.pem")).unwrap();
     let token = fixture("rsa8192.token.txt");
     assert_eq!(token.rsplit('.').next().unwrap().len(), 1366);
-    assert_eq!(refused(keys, &token).await, None);
+    assert_eq!(rejection_with(keys, &token).await, None);
 }
 
 #[tokio::test]
@@ -136,8 +136,8 @@ async fn rejects_signature_of_another_key() {
     let other = jsonwebtoken::EncodingKey::from_rsa_pem(other.as_bytes()).unwrap();
     for algorithm in [Algorithm::RS256, Algorithm::PS256] {
         let keys = KeySet::pem(algorithm, fixture("rsa2048.public.pem")).unwrap();
-        let refusal = refused(keys, &token_by(&other, algorithm, None)).await;
-        assert_eq!(refusal, Some(AuthErrorKind::InvalidSignature), "{algorithm:?}");
+        let rejection = rejection_with(keys, &token_by(&other, algorithm, None)).await;
+        assert_eq!(rejection, Some(AuthErrorKind::InvalidSignature), "{algorithm:?}");
     }
 }
 

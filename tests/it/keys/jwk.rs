@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tower_jwt_auth::keys::JwksRules;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, Key, KeySet};
 
-use super::{SECRET, assert_error, fixture, jwk_of, jwk_with, read_jwk, refused, set_of, token};
+use super::{SECRET, assert_error, fixture, jwk_of, jwk_with, read_jwk, rejection_with, set_of, token};
 use crate::support::{base64url, is_hmac, supported};
 
 const NOT_A_JWK: &str = "the text is not a JWK";
@@ -16,8 +16,8 @@ async fn each_algorithm_verifies_its_signatures() {
     for algorithm in supported() {
         let key = read_jwk(jwk_of(algorithm).to_string()).unwrap();
         assert_eq!(key.algorithm(), algorithm);
-        let refusal = refused(KeySet::from(key), &token(algorithm, None)).await;
-        assert_eq!(refusal, None, "{algorithm:?}");
+        let rejection = rejection_with(KeySet::from(key), &token(algorithm, None)).await;
+        assert_eq!(rejection, None, "{algorithm:?}");
     }
 }
 
@@ -63,8 +63,8 @@ async fn rsa_key_without_alg_serves_one_algorithm() {
         ("stated, configured", &stated, &pss, None, unknown),
     ] {
         let keys = KeySet::jwks_with(set_of(std::slice::from_ref(jwk)), rules).unwrap();
-        assert_eq!(refused(keys.clone(), &token(Algorithm::RS256, None)).await, rs256, "{name}");
-        assert_eq!(refused(keys, &token(Algorithm::PS256, None)).await, ps256, "{name}");
+        assert_eq!(rejection_with(keys.clone(), &token(Algorithm::RS256, None)).await, rs256, "{name}");
+        assert_eq!(rejection_with(keys, &token(Algorithm::PS256, None)).await, ps256, "{name}");
     }
 }
 
@@ -238,7 +238,11 @@ async fn reads_keys_from_parsed_json() {
         let json = jwk_with(algorithm, json!({"kid": "k1"}));
         let key = Key::try_from(&json).unwrap();
         assert_eq!(format!("{key:?}"), format!("{:?}", read_jwk(json.to_string()).unwrap()));
-        assert_eq!(refused(KeySet::from(key), &token(algorithm, Some("k1"))).await, None, "{algorithm:?}");
+        assert_eq!(
+            rejection_with(KeySet::from(key), &token(algorithm, Some("k1"))).await,
+            None,
+            "{algorithm:?}"
+        );
     }
     let rsa = |changes| jwk_with(Algorithm::RS256, changes);
     for (name, jwk, expected) in [

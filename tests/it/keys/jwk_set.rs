@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tower_jwt_auth::keys::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind, JwtVerifier, Key, KeySet};
 
-use super::{assert_error, fixture, jwk_of, jwk_with, read_set, refused, set_of, token};
-use crate::support::{NOW, at, base64url, refusal};
+use super::{assert_error, fixture, jwk_of, jwk_with, read_set, rejection_with, set_of, token};
+use crate::support::{NOW, at, base64url, rejection};
 
 /// Returns a good key with the `kid` `good`.
 fn good() -> Value {
@@ -49,7 +49,7 @@ async fn odd_key_does_not_spoil_others() {
             assert_eq!(skipped.reason().to_string(), reason, "{name}");
             let shown = kid.map(|kid| format!(" (`{kid}`)")).unwrap_or_default();
             assert_eq!(skipped.to_string(), format!("key {position}{shown}: {reason}"), "{name}");
-            assert_eq!(refused(keys, &token(Algorithm::ES256, Some("good"))).await, None, "{name}");
+            assert_eq!(rejection_with(keys, &token(Algorithm::ES256, Some("good"))).await, None, "{name}");
         }
     }
 }
@@ -96,7 +96,7 @@ async fn uses_all_good_keys_of_a_set() {
     let keys = read_set(set_of(&algorithms.map(jwk_of))).unwrap();
     assert_eq!((keys.len(), keys.skipped_keys().len()), (4, 0));
     for algorithm in algorithms {
-        assert_eq!(refused(keys.clone(), &token(algorithm, None)).await, None, "{algorithm:?}");
+        assert_eq!(rejection_with(keys.clone(), &token(algorithm, None)).await, None, "{algorithm:?}");
     }
 }
 
@@ -159,7 +159,7 @@ async fn reads_sets_from_parsed_json() {
         keys.skipped_keys()[0].to_string(),
         "key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`"
     );
-    assert_eq!(refused(keys, &token(Algorithm::ES256, Some("good"))).await, None);
+    assert_eq!(rejection_with(keys, &token(Algorithm::ES256, Some("good"))).await, None);
 
     assert_error(
         "no usable key",
@@ -173,10 +173,10 @@ async fn reads_sets_from_parsed_json() {
 async fn empty_set_accepts_nothing() {
     let token = token(Algorithm::HS256, None);
     assert!(KeySet::new([]).is_empty());
-    assert_eq!(refused(KeySet::new([]), &token).await, Some(AuthErrorKind::UnknownKey));
-    assert_eq!(refused(KeySet::new([]), &token).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection_with(KeySet::new([]), &token).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection_with(KeySet::new([]), &token).await, Some(AuthErrorKind::UnknownKey));
     let keys = KeySet::new([]).add_key(Key::hmac(Algorithm::HS256, super::SECRET).unwrap());
-    assert_eq!(refused(keys, &token).await, None);
+    assert_eq!(rejection_with(keys, &token).await, None);
 }
 
 #[tokio::test]
@@ -184,13 +184,13 @@ async fn replaces_keys_while_in_use() {
     let pem = |algorithm, name| KeySet::pem(algorithm, fixture(name)).unwrap();
     let store = KeyStore::new(pem(Algorithm::ES256, "p256.public.pem"));
     let (old, new) = (token(Algorithm::ES256, None), token(Algorithm::EdDSA, None));
-    assert_eq!(refused(store.clone(), &old).await, None);
-    assert_eq!(refused(store.clone(), &new).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection_with(store.clone(), &old).await, None);
+    assert_eq!(rejection_with(store.clone(), &new).await, Some(AuthErrorKind::UnknownKey));
 
     let held = store.current();
     store.clone().replace(pem(Algorithm::EdDSA, "ed25519.public.pem"));
-    assert_eq!(refused(store.clone(), &old).await, Some(AuthErrorKind::UnknownKey));
-    assert_eq!(refused(store.clone(), &new).await, None);
+    assert_eq!(rejection_with(store.clone(), &old).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection_with(store.clone(), &new).await, None);
     // A guard taken earlier keeps the old keys.
     assert_eq!(format!("{:?}", *held), format!("{:?}", pem(Algorithm::ES256, "p256.public.pem")));
 
@@ -216,11 +216,14 @@ impl KeySource for Own {
 #[tokio::test]
 async fn custom_key_source_needs_an_issuer() {
     let token = token(Algorithm::ES256, Some("k1"));
-    assert_eq!(refused(Own::new(), &token).await, Some(AuthErrorKind::WrongIssuer));
-    assert_eq!(refused(std::sync::Arc::new(Own::new()), &token).await, Some(AuthErrorKind::WrongIssuer));
+    assert_eq!(rejection_with(Own::new(), &token).await, Some(AuthErrorKind::WrongIssuer));
+    assert_eq!(
+        rejection_with(std::sync::Arc::new(Own::new()), &token).await,
+        Some(AuthErrorKind::WrongIssuer)
+    );
     let added = JwtVerifier::<Value>::new(KeySet::new([])).add_keys(Own::new()).unwrap().clock(|| at(NOW));
-    assert_eq!(refusal(&added, &token).await, Some(AuthErrorKind::WrongIssuer));
-    assert_eq!(refusal(&added.insecure_any_issuer(), &token).await, None);
+    assert_eq!(rejection(&added, &token).await, Some(AuthErrorKind::WrongIssuer));
+    assert_eq!(rejection(&added.insecure_any_issuer(), &token).await, None);
 }
 
 #[tokio::test]
@@ -237,7 +240,7 @@ async fn custom_key_source_may_accept_any_issuer() {
         }
     }
 
-    assert_eq!(refused(Chosen(Own::new()), &token(Algorithm::ES256, Some("k1"))).await, None);
+    assert_eq!(rejection_with(Chosen(Own::new()), &token(Algorithm::ES256, Some("k1"))).await, None);
 }
 
 #[tokio::test]
@@ -250,18 +253,18 @@ async fn bad_file_leaves_the_keys_unchanged() {
 
     fs::write(&file.0, "{").unwrap();
     assert_error("cut", reload(), "the text is not a JWK set");
-    assert_eq!(refused(store.clone(), &good).await, None);
+    assert_eq!(rejection_with(store.clone(), &good).await, None);
     fs::write(&file.0, r#"{"keys":[]}"#).unwrap();
     assert_error("empty", reload(), "the JWK set is empty");
-    assert_eq!(refused(store.clone(), &good).await, None);
+    assert_eq!(rejection_with(store.clone(), &good).await, None);
     fs::remove_file(&file.0).unwrap();
     assert_error("gone", reload(), &format!("{} cannot be read", file.0.display()));
-    assert_eq!(refused(store.clone(), &good).await, None);
+    assert_eq!(rejection_with(store.clone(), &good).await, None);
 
     fs::write(&file.0, set_of(&[jwk_with(Algorithm::EdDSA, json!({"kid": "new"}))])).unwrap();
     reload().unwrap();
-    assert_eq!(refused(store.clone(), &good).await, Some(AuthErrorKind::UnknownKey));
-    assert_eq!(refused(store.clone(), &token(Algorithm::EdDSA, Some("new"))).await, None);
+    assert_eq!(rejection_with(store.clone(), &good).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection_with(store.clone(), &token(Algorithm::EdDSA, Some("new"))).await, None);
 }
 
 #[test]

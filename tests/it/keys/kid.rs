@@ -6,10 +6,10 @@ use tower_jwt_auth::keys::{KeySource, KeyStore};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Key, KeySet};
 
 use super::{
-    SECRET, decode, der, fixture, jwk_of, jwk_with, read_jwk, read_set, refused, set_of, signer, token,
-    token_by,
+    SECRET, decode, der, fixture, jwk_of, jwk_with, read_jwk, read_set, rejection_with, set_of, signer,
+    token, token_by,
 };
-use crate::support::{NOW, at, base64url, for_oracle, refusal, secret};
+use crate::support::{NOW, at, base64url, for_oracle, rejection, secret};
 
 const UNKNOWN: Option<AuthErrorKind> = Some(AuthErrorKind::UnknownKey);
 const UNSUPPORTED: Option<AuthErrorKind> = Some(AuthErrorKind::UnsupportedAlgorithm);
@@ -45,7 +45,7 @@ async fn compares_kid_exactly() {
         let token = token(Algorithm::HS256, kid);
         let keys = [KeySet::from(local.clone().with_kid(own)), in_set(own), KeySet::from(single(own))];
         for keys in keys {
-            assert_eq!(refused(keys, &token).await, expected, "{own:?}, {kid:?}");
+            assert_eq!(rejection_with(keys, &token).await, expected, "{own:?}, {kid:?}");
         }
     }
 }
@@ -61,9 +61,9 @@ async fn only_local_keys_without_kid_serve_every_token() {
     let in_set = read_set(set_of(&[jwk])).unwrap();
     for (kid, expected) in [(None, None), (Some("k1"), UNKNOWN), (Some(""), UNKNOWN)] {
         let token = token(Algorithm::HS256, kid);
-        assert_eq!(refused(in_set.clone(), &token).await, expected, "in a set, {kid:?}");
+        assert_eq!(rejection_with(in_set.clone(), &token).await, expected, "in a set, {kid:?}");
         for keys in local.clone() {
-            assert_eq!(refused(keys, &token).await, None, "local, {kid:?}");
+            assert_eq!(rejection_with(keys, &token).await, None, "local, {kid:?}");
         }
     }
 }
@@ -73,10 +73,10 @@ async fn remembered_key_stays_within_the_try_limit() {
     let key = |n: u8| Key::hmac(Algorithm::HS256, secret::<64>(n)).unwrap();
     let token = token_by(&EncodingKey::from_secret(&secret::<64>(9)).unwrap(), Algorithm::HS256, Some("x"));
     let store = KeyStore::new(KeySet::new([key(9)]));
-    assert_eq!(refused(store.clone(), &token).await, None);
+    assert_eq!(rejection_with(store.clone(), &token).await, None);
     let used = KeySet::clone(&store.current());
     let larger = (1..5).fold(used, |keys, n| keys.add_key(key(n).with_kid("x")));
-    assert_eq!(refused(larger, &token).await, INVALID);
+    assert_eq!(rejection_with(larger, &token).await, INVALID);
 }
 
 #[tokio::test]
@@ -95,9 +95,9 @@ async fn tries_four_keys_for_a_token_without_kid() {
         let key = EncodingKey::from_secret(&secret::<32>(number)).unwrap();
         let nameless = token_by(&key, Algorithm::HS256, None);
         let expected = if number <= 4 { None } else { INVALID };
-        assert_eq!(refused(keys.clone(), &nameless).await, expected, "key {number}");
+        assert_eq!(rejection_with(keys.clone(), &nameless).await, expected, "key {number}");
         let named = token_by(&key, Algorithm::HS256, Some(&format!("k{number}")));
-        assert_eq!(refused(keys.clone(), &named).await, None, "key {number}, named");
+        assert_eq!(rejection_with(keys.clone(), &named).await, None, "key {number}, named");
     }
 }
 
@@ -108,7 +108,7 @@ async fn several_keys_may_share_a_kid() {
     for (byte, expected) in [(1, None), (2, None), (3, None), (4, None), (5, INVALID), (6, INVALID)] {
         let token =
             token_by(&EncodingKey::from_secret(&secret::<32>(byte)).unwrap(), Algorithm::HS256, Some("k1"));
-        assert_eq!(refused(keys.clone(), &token).await, expected, "{byte}");
+        assert_eq!(rejection_with(keys.clone(), &token).await, expected, "{byte}");
     }
 }
 
@@ -118,10 +118,10 @@ async fn keys_of_several_algorithms_may_share_a_kid() {
     let keys = kinds.map(|algorithm| jwk_with(algorithm, json!({"kid": "k1"})));
     let keys = read_set(set_of(&keys)).unwrap();
     for algorithm in kinds {
-        assert_eq!(refused(keys.clone(), &token(algorithm, Some("k1"))).await, None, "{algorithm:?}");
+        assert_eq!(rejection_with(keys.clone(), &token(algorithm, Some("k1"))).await, None, "{algorithm:?}");
     }
-    assert_eq!(refused(keys.clone(), &token(Algorithm::RS512, Some("k1"))).await, UNSUPPORTED);
-    assert_eq!(refused(keys, &token(Algorithm::RS512, Some("k2"))).await, UNKNOWN);
+    assert_eq!(rejection_with(keys.clone(), &token(Algorithm::RS512, Some("k1"))).await, UNSUPPORTED);
+    assert_eq!(rejection_with(keys, &token(Algorithm::RS512, Some("k2"))).await, UNKNOWN);
 }
 
 #[tokio::test]
@@ -146,10 +146,10 @@ async fn header_never_decides_how_a_key_is_used() {
     ] {
         let secret = EncodingKey::from_secret(&secret).unwrap();
         for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
-            assert_eq!(refused(local.clone(), &token_by(&secret, algorithm, None)).await, UNKNOWN);
+            assert_eq!(rejection_with(local.clone(), &token_by(&secret, algorithm, None)).await, UNKNOWN);
             for keys in [&named, &open] {
                 let token = token_by(&secret, algorithm, Some("k1"));
-                assert_eq!(refused(keys.clone(), &token).await, UNSUPPORTED);
+                assert_eq!(rejection_with(keys.clone(), &token).await, UNSUPPORTED);
             }
         }
     }
@@ -181,8 +181,8 @@ async fn header_with_another_algorithm_finds_no_key() {
         let signature =
             jsonwebtoken::crypto::sign(signed.as_bytes(), &signer(algorithm), for_oracle(algorithm)).unwrap();
         let keys = read_set(set_of(&[jwk_with(algorithm, json!({"kid": "k1"}))])).unwrap();
-        let refusal = refused(keys, &format!("{signed}.{signature}")).await;
-        assert_eq!(refusal, expected, "{algorithm:?}, {alg:?}");
+        let rejection = rejection_with(keys, &format!("{signed}.{signature}")).await;
+        assert_eq!(rejection, expected, "{algorithm:?}, {alg:?}");
     }
 }
 
@@ -192,19 +192,19 @@ async fn key_with_the_exact_kid_is_tried_first() {
     let keys =
         KeySet::new(others).add_keys(Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("k1").into());
     assert_eq!(keys.len(), 5);
-    assert_eq!(refused(keys.clone(), &token(Algorithm::HS256, Some("k1"))).await, None);
+    assert_eq!(rejection_with(keys.clone(), &token(Algorithm::HS256, Some("k1"))).await, None);
     let unnamed = token(Algorithm::HS256, None);
     let alone = KeySet::from(Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("k1"));
-    assert_eq!(refused(alone.clone(), &unnamed).await, None);
+    assert_eq!(rejection_with(alone.clone(), &unnamed).await, None);
     let others = (0..4).map(|n| Key::hmac(Algorithm::HS256, secret::<32>(n)).unwrap());
     let after_use = KeySet::new(others).add_keys(alone);
     assert_eq!(
-        refused(after_use, &unnamed).await,
+        rejection_with(after_use, &unnamed).await,
         Some(AuthErrorKind::InvalidSignature),
         "also with a remembered header"
     );
     assert_eq!(
-        refused(keys, &unnamed).await,
+        rejection_with(keys, &unnamed).await,
         Some(AuthErrorKind::InvalidSignature),
         "the fifth key of its algorithm"
     );
@@ -237,19 +237,19 @@ async fn repeated_header_is_read_the_same() {
 
     let strict = verifier.clone().access_tokens_only();
     assert_eq!(
-        refusal(&strict, &of(1, Some("k1"))).await,
+        rejection(&strict, &of(1, Some("k1"))).await,
         Some(AuthErrorKind::WrongTokenType),
         "the settings still hold"
     );
 
     let renamed = named(1);
     let keys = KeySet::new([renamed.clone()]);
-    assert_eq!(refused(keys, &of(1, Some("k1"))).await, None);
+    assert_eq!(rejection_with(keys, &of(1, Some("k1"))).await, None);
     let renamed = renamed.with_kid("k2");
     assert_eq!(renamed.kid(), Some("k2"));
     let keys = KeySet::new([renamed]);
     assert_eq!(
-        refused(keys, &of(1, Some("k1"))).await,
+        rejection_with(keys, &of(1, Some("k1"))).await,
         Some(AuthErrorKind::UnknownKey),
         "the kid is no longer known"
     );

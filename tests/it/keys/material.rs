@@ -12,7 +12,7 @@ use crate::support::base64url;
 
 /// Passes a secret to every constructor that takes one.
 #[track_caller]
-fn assert_refused(name: &str, secret: &[u8], expected: &str) {
+fn assert_rejected(name: &str, secret: &[u8], expected: &str) {
     let jwk = json!({"kty": "oct", "alg": "HS256", "k": base64url(secret)}).to_string();
     assert_error(name, Key::hmac(Algorithm::HS256, secret), expected);
     assert_error(name, KeySet::hmac(Algorithm::HS256, secret), expected);
@@ -40,7 +40,7 @@ fn secret_length_ignores_zeros_and_repetitions() {
             "HS256 needs a secret of at least 32 bytes, got {got} of {len}: white space, `=` and zero bytes at the end, \
              and repetitions, do not count; use random bytes"
         );
-        assert_refused(name, &secret, &expected);
+        assert_rejected(name, &secret, &expected);
     }
     for (name, secret) in [
         ("zeros after enough bytes", padded(&SECRET[..32], 64)),
@@ -78,7 +78,7 @@ fn secret_length_ignores_text_padding() {
             "HS256 needs a secret of at least 32 bytes, got {got} of {len}: white space, `=` and zero bytes at the end, \
              and repetitions, do not count; use random bytes"
         );
-        assert_refused(name, &secret, &expected);
+        assert_rejected(name, &secret, &expected);
     }
     let random: Vec<_> = (0..31).map(|n| 255 - 7 * n).collect();
     for (name, secret) in [
@@ -317,7 +317,7 @@ fn pkcs12() -> Vec<u8> {
 fn names_a_certificate_given_as_secret() {
     let expected = "HS256 cannot be used with a certificate as its secret; use random bytes";
     let x5c = STANDARD.encode(der(&fixture("rsa2048.certificate.pem")));
-    assert_refused("x5c", x5c.as_bytes(), expected);
+    assert_rejected("x5c", x5c.as_bytes(), expected);
 }
 
 #[test]

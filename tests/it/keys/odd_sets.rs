@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use tower_jwt_auth::keys::JwksRules;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind, Key, KeySet};
 
-use super::{SECRET, assert_error, decode, jwk_of, jwk_with, read_jwk, refused, set_of, signer, token};
+use super::{
+    SECRET, assert_error, decode, jwk_of, jwk_with, read_jwk, rejection_with, set_of, signer, token,
+};
 use crate::support::{base64url, for_oracle};
 
 const SYMMETRIC: &str =
@@ -30,12 +32,12 @@ async fn null_means_absent_in_each_optional_member() {
         }
         let keys = KeySet::jwks(set_of(&[jwk.into()])).unwrap();
         assert_eq!(keys.len(), 1, "{algorithm:?}");
-        assert_eq!(refused(keys, &token(algorithm, None)).await, None, "{algorithm:?}");
+        assert_eq!(rejection_with(keys, &token(algorithm, None)).await, None, "{algorithm:?}");
     }
     let mut secret = jwk_with(Algorithm::HS256, json!({}));
     secret["kid"] = Value::Null;
     let key = read_jwk(secret.to_string()).unwrap();
-    assert_eq!(refused(KeySet::from(key), &token(Algorithm::HS256, Some("any"))).await, None);
+    assert_eq!(rejection_with(KeySet::from(key), &token(Algorithm::HS256, Some("any"))).await, None);
 }
 
 #[tokio::test]
@@ -62,7 +64,7 @@ async fn null_header_member_is_absent_unless_unsafe() {
         );
         let token = format!("{signed}.{}", signature.unwrap());
         for round in 0..2 {
-            assert_eq!(refused(keys.clone(), &token).await, expected, "{member}, round {round}");
+            assert_eq!(rejection_with(keys.clone(), &token).await, expected, "{member}, round {round}");
         }
     }
 }
@@ -101,7 +103,7 @@ async fn unreadable_member_spoils_only_its_key() {
             let [skipped] = keys.skipped_keys() else { panic!("{name}: {:?}", keys.skipped_keys()) };
             assert_eq!((skipped.index(), skipped.kid()), (position, kid), "{name}");
             assert_eq!(skipped.reason().to_string(), reason, "{name}");
-            assert_eq!(refused(keys, &token(Algorithm::EdDSA, Some("good"))).await, None, "{name}");
+            assert_eq!(rejection_with(keys, &token(Algorithm::EdDSA, Some("good"))).await, None, "{name}");
         }
     }
 }
@@ -115,7 +117,7 @@ async fn non_utf8_byte_spoils_only_its_key() {
         let set = set.as_bytes().split(|byte| *byte == b'?').collect::<Vec<_>>().join(bytes);
         let keys = KeySet::jwks(set).unwrap_or_else(|error| panic!("{bytes:?}: {error}"));
         assert_eq!((keys.len(), keys.skipped_keys().len()), (1, 1), "{bytes:?}");
-        assert_eq!(refused(keys, &token(Algorithm::EdDSA, Some("good"))).await, None, "{bytes:?}");
+        assert_eq!(rejection_with(keys, &token(Algorithm::EdDSA, Some("good"))).await, None, "{bytes:?}");
     }
 }
 
@@ -148,7 +150,7 @@ async fn strips_leading_zeros_of_rsa_numbers() {
         ("JWK", Key::jwk(odd.to_string()).unwrap().into()),
         ("parsed JWK", Key::try_from(&odd).unwrap().into()),
     ] {
-        assert_eq!(refused(keys, &token).await, None, "{name}");
+        assert_eq!(rejection_with(keys, &token).await, None, "{name}");
     }
 }
 
@@ -165,12 +167,12 @@ async fn symmetric_keys_are_skipped_unless_allowed() {
     fs::remove_file(&path).unwrap();
     for keys in skipping.map(Result::unwrap) {
         assert_eq!(keys.skipped_keys()[0].to_string(), format!("key 0 (`s`): {SYMMETRIC}"));
-        assert_eq!(refused(keys.clone(), &mac).await, Some(AuthErrorKind::UnknownKey));
-        assert_eq!(refused(keys, &token(Algorithm::ES256, Some("k1"))).await, None);
+        assert_eq!(rejection_with(keys.clone(), &mac).await, Some(AuthErrorKind::UnknownKey));
+        assert_eq!(rejection_with(keys, &token(Algorithm::ES256, Some("k1"))).await, None);
     }
     for keys in allowed.map(Result::unwrap) {
         assert_eq!((keys.len(), keys.skipped_keys().len()), (2, 0));
-        assert_eq!(refused(keys, &mac).await, None);
+        assert_eq!(rejection_with(keys, &mac).await, None);
     }
     assert_error(
         "no other key",
@@ -185,10 +187,10 @@ async fn single_symmetric_jwk_must_be_allowed() {
     assert_error("Key::jwk", Key::jwk(secret.to_string()), SYMMETRIC);
     assert_error("parsed", Key::try_from(&secret), SYMMETRIC);
     let key = Key::jwk_with(secret.to_string(), &JwksRules::new().allow_symmetric_keys()).unwrap();
-    assert_eq!(refused(KeySet::from(key), &token(Algorithm::HS512, Some("any"))).await, None);
+    assert_eq!(rejection_with(KeySet::from(key), &token(Algorithm::HS512, Some("any"))).await, None);
     // The same secret, given directly.
     let key = Key::hmac(Algorithm::HS512, SECRET).unwrap();
-    assert_eq!(refused(KeySet::from(key), &token(Algorithm::HS512, None)).await, None);
+    assert_eq!(rejection_with(KeySet::from(key), &token(Algorithm::HS512, None)).await, None);
 }
 
 #[tokio::test]
@@ -206,7 +208,7 @@ async fn accepts_keys_with_an_added_use() {
     let rules = JwksRules::new().add_use("jwt-svid");
     let keys = KeySet::jwks_with(&bundle, &rules).unwrap();
     assert_eq!((keys.len(), keys.skipped_keys().len()), (1, 1));
-    assert_eq!(refused(keys, &token(Algorithm::ES256, Some("k1"))).await, None);
+    assert_eq!(rejection_with(keys, &token(Algorithm::ES256, Some("k1"))).await, None);
     for purpose in [json!("sig"), Value::Null] {
         let set = set_of(&[jwk_with(Algorithm::ES256, json!({"use": purpose}))]);
         assert!(KeySet::jwks_with(set, &rules).is_ok(), "{purpose}");

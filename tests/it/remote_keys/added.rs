@@ -9,7 +9,7 @@ use tower_jwt_auth::keys::KeyStore;
 use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet};
 
 use super::looks::old_and_new;
-use super::{Provider, at_once, key_set, pass, refusal, seconds, token};
+use super::{Provider, at_once, key_set, pass, rejection, seconds, token};
 use crate::keys::{SECRET, signer};
 use crate::support::{AUDIENCE, ISSUER, NOW, at, for_oracle, good_claims};
 
@@ -23,18 +23,18 @@ async fn uses_keys_of_both_sources() {
     let (first, second) = (Provider::of(&["a"]), Provider::of(&["b"]));
     let verifier = verifier(&first, &second);
     assert_eq!((first.requests(), second.requests()), (0, 0), "nothing is fetched before it is needed");
-    assert_eq!(refusal(&verifier, "b").await, None);
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "b").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     assert!(at_once(verifier.verify(&token("b"))).is_ok());
     assert_eq!((first.requests(), second.requests()), (1, 1));
 
     // A rotation of either source is found, and an unknown key is looked up at both.
     second.serve(&["b", "c"]);
-    assert_eq!(refusal(&verifier, "c").await, None);
+    assert_eq!(rejection(&verifier, "c").await, None);
     first.serve(&["d"]);
-    assert_eq!(refusal(&verifier, "d").await, None);
+    assert_eq!(rejection(&verifier, "d").await, None);
     assert_eq!((first.requests(), second.requests()), (3, 3));
-    assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
+    assert_eq!(rejection(&verifier, "a").await, Some(UnknownKey));
 
     // Three sources, one of which is local.
     let local = KeySet::from(Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("local"));
@@ -54,18 +54,18 @@ async fn source_outage_does_not_affect_the_other() {
         }
         let verifier = verifier(&first, &second);
         let start = Instant::now();
-        assert_eq!(refusal(&verifier, "b").await, None);
+        assert_eq!(rejection(&verifier, "b").await, None);
         assert_eq!(start.elapsed(), seconds(0), "hangs: {hangs}");
         second.serve(&["c"]);
-        assert_eq!(refusal(&verifier, "c").await, None);
+        assert_eq!(rejection(&verifier, "c").await, None);
         assert_eq!(start.elapsed(), seconds(0), "hangs: {hangs}");
         // The hanging source may have this key.
-        assert_eq!(refusal(&verifier, "x").await, Some(KeysUnavailable), "hangs: {hangs}");
+        assert_eq!(rejection(&verifier, "x").await, Some(KeysUnavailable), "hangs: {hangs}");
 
         first.serve(&["a"]);
         pass(60).await;
-        assert_eq!(refusal(&verifier, "a").await, None);
-        assert_eq!(refusal(&verifier, "x").await, Some(UnknownKey));
+        assert_eq!(rejection(&verifier, "a").await, None);
+        assert_eq!(rejection(&verifier, "x").await, Some(UnknownKey));
     }
 }
 
@@ -81,15 +81,15 @@ async fn hanging_source_does_not_delay_replaced_keys() {
             up.serve_set(&old);
             let verifier = verifier(&providers[0], &providers[1]);
             if kid.is_some() {
-                assert_eq!(crate::support::refusal(&verifier, &old_token).await, None);
+                assert_eq!(crate::support::rejection(&verifier, &old_token).await, None);
             } else {
-                let _ = crate::support::refusal(&verifier, &old_token).await;
+                let _ = crate::support::rejection(&verifier, &old_token).await;
                 assert!(at_once(verifier.verify(&old_token)).is_ok());
             }
             up.serve_set(&new);
             tokio::time::sleep(std::time::Duration::from_millis(100 * tenths)).await;
             let start = Instant::now();
-            assert_eq!(crate::support::refusal(&verifier, &new_token).await, None, "{kid:?} {tenths}");
+            assert_eq!(crate::support::rejection(&verifier, &new_token).await, None, "{kid:?} {tenths}");
             assert_eq!(start.elapsed(), seconds(0), "{kid:?} {tenths}");
         }
     }
@@ -101,13 +101,13 @@ async fn withdrawn_key_of_one_source_is_not_trusted() {
     let verifier = super::verifier(&remote.keys()).cache(CacheSettings::new());
     let verifier = verifier.add_keys(store.clone()).unwrap();
     for _ in 0..3 {
-        assert_eq!(refusal(&verifier, "a").await, None);
-        assert_eq!(refusal(&verifier, "b").await, None);
+        assert_eq!(rejection(&verifier, "a").await, None);
+        assert_eq!(rejection(&verifier, "b").await, None);
     }
     store.replace(key_set(&["c"]));
-    assert_eq!(refusal(&verifier, "b").await, Some(UnknownKey));
-    assert_eq!(refusal(&verifier, "c").await, None);
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "b").await, Some(UnknownKey));
+    assert_eq!(rejection(&verifier, "c").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,10 +146,10 @@ async fn rejects_sources_of_two_issuers() {
         new(JwtVerifier::new(local())).add_keys(bare()).unwrap(),
         new(JwtVerifier::new(bare())).add_keys(local()).unwrap(),
     ] {
-        assert_eq!(refusal(&verifier, "a").await, Some(WrongIssuer));
-        assert_eq!(refusal(&verifier.clone().issuer(ISSUER), "a").await, None);
-        assert_eq!(refusal(&verifier.insecure_any_issuer(), "a").await, None);
+        assert_eq!(rejection(&verifier, "a").await, Some(WrongIssuer));
+        assert_eq!(rejection(&verifier.clone().issuer(ISSUER), "a").await, None);
+        assert_eq!(rejection(&verifier.insecure_any_issuer(), "a").await, None);
     }
     let verifier = new(JwtVerifier::new(local())).add_keys(local()).unwrap();
-    assert_eq!(refusal(&verifier, "a").await, None, "local keys leave it to the application");
+    assert_eq!(rejection(&verifier, "a").await, None, "local keys leave it to the application");
 }

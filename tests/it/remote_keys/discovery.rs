@@ -10,7 +10,7 @@ use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey, WrongIssuer};
 use tower_jwt_auth::jwks::{HttpClient, RemoteKeys};
 use tower_jwt_auth::{ConfigErrorKind, JwtVerifier};
 
-use super::{JWKS, Provider, jwks, pass, refusal, token, verifier};
+use super::{JWKS, Provider, jwks, pass, rejection, token, verifier};
 use crate::support::{AUDIENCE, ISSUER, NOW, at};
 
 fn metadata(issuer: &str, keys: &str) -> Vec<u8> {
@@ -44,10 +44,10 @@ async fn metadata_sets_key_url_and_required_issuer() {
     let provider = provider_at(OPENID, ISSUER, "https://keys.example.net/jwks?v=1");
     let keys = RemoteKeys::discover_with(ISSUER, provider.clone()).unwrap();
     let verifier = JwtVerifier::<serde_json::Value>::new(keys.clone()).audience(AUDIENCE).clock(|| at(NOW));
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     assert_eq!(uris(&provider), [OPENID, "https://keys.example.net/jwks?v=1"]);
     let other = verifier.clone().issuer("https://other.example.com");
-    assert_eq!(refusal(&other, "a").await, Some(WrongIssuer));
+    assert_eq!(rejection(&other, "a").await, Some(WrongIssuer));
 
     // The keys move, and the old URL keeps responding. Both use the same ETag for their first version.
     let moved = |to: &'static str| {
@@ -67,11 +67,11 @@ async fn metadata_sets_key_url_and_required_issuer() {
     };
     provider.answer(moved("https://keys.example.net/jwks"));
     pass(600).await;
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     provider.answer(moved("https://keys.example.net/moved"));
     pass(30).await;
-    assert_eq!(refusal(&verifier, "b").await, None);
-    assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
+    assert_eq!(rejection(&verifier, "b").await, None);
+    assert_eq!(rejection(&verifier, "a").await, Some(UnknownKey));
     assert_eq!(keys.stats().failures(), 0);
 }
 
@@ -217,7 +217,7 @@ async fn one_client_may_fetch_several_sets() {
     let client: Arc<dyn HttpClient> = Arc::new(provider.clone());
     for _ in 0..2 {
         let keys = RemoteKeys::jwks_with(JWKS, Arc::clone(&client)).unwrap();
-        assert_eq!(refusal(&verifier(&keys), "a").await, None);
+        assert_eq!(rejection(&verifier(&keys), "a").await, None);
     }
     assert_eq!(provider.requests(), 2);
 }
@@ -233,9 +233,9 @@ async fn keys_without_discovery_need_an_issuer_setting() {
         "the source of the keys does not say whose they are: set JwtVerifier::issuer, \
          or insecure_any_issuer"
     );
-    assert_eq!(refusal(&open.clone().issuer(ISSUER), "a").await, None);
-    assert_eq!(refusal(&open.clone().issuer("https://other.example.com"), "a").await, Some(WrongIssuer));
-    assert_eq!(refusal(&open.insecure_any_issuer(), "a").await, None);
+    assert_eq!(rejection(&open.clone().issuer(ISSUER), "a").await, None);
+    assert_eq!(rejection(&open.clone().issuer("https://other.example.com"), "a").await, Some(WrongIssuer));
+    assert_eq!(rejection(&open.insecure_any_issuer(), "a").await, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
 use tower_jwt_auth::jwks::{HttpClient, HttpsClient, RemoteKeys};
 use tower_jwt_auth::{Algorithm, ConfigErrorKind};
 
-use super::{jwks, refusal, verifier};
+use super::{jwks, rejection, verifier};
 use crate::keys::{fixture, jwk_with, set_of};
 
 /// A response: the bytes to send, with a pause before each part. The server then closes the connection.
@@ -156,33 +156,33 @@ async fn server_faults_neither_drop_keys_nor_stall_requests() {
     let many: Vec<_> =
         (0..10_000).map(|n| json!({"kty": "OKP", "crv": "Ed25519", "kid": n.to_string()})).collect();
     let hang = vec![(Duration::from_secs(60), Vec::new())];
-    let refused = Some(KeysUnavailable);
+    let rejected = Some(KeysUnavailable);
     for (name, script, expected) in [
-        ("hang", hang.clone(), refused),
+        ("hang", hang.clone(), rejected),
         (
             "hang after the headers",
             [at_once("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"), hang].concat(),
-            refused,
+            rejected,
         ),
-        ("drip", drip(ok(&other)), refused),
-        ("reset", Vec::new(), refused),
-        ("500", http("500 Internal Server Error", "", &other), refused),
-        ("garbage", at_once("\0\u{1}\u{2} no HTTP at all\r\n\r\n"), refused),
-        ("not JSON", ok("<!doctype html>"), refused),
-        ("truncated", at_once(format!("HTTP/1.1 200 OK\r\ncontent-length: {long}\r\n\r\n{other}")), refused),
-        ("truncated chunks", at_once(chunked(1)), refused),
-        ("huge", at_once(chunked(9)), refused),
-        ("huge headers", http("200 OK", &format!("x: {}\r\n", "x".repeat(1_000_000)), &other), refused),
-        ("gzip bomb", at_once(bomb), refused),
-        ("gzip", at_once(compressed), refused),
-        ("redirect", http("302 Found", "location: /jwks.json\r\n", &other), refused),
+        ("drip", drip(ok(&other)), rejected),
+        ("reset", Vec::new(), rejected),
+        ("500", http("500 Internal Server Error", "", &other), rejected),
+        ("garbage", at_once("\0\u{1}\u{2} no HTTP at all\r\n\r\n"), rejected),
+        ("not JSON", ok("<!doctype html>"), rejected),
+        ("truncated", at_once(format!("HTTP/1.1 200 OK\r\ncontent-length: {long}\r\n\r\n{other}")), rejected),
+        ("truncated chunks", at_once(chunked(1)), rejected),
+        ("huge", at_once(chunked(9)), rejected),
+        ("huge headers", http("200 OK", &format!("x: {}\r\n", "x".repeat(1_000_000)), &other), rejected),
+        ("gzip bomb", at_once(bomb), rejected),
+        ("gzip", at_once(compressed), rejected),
+        ("redirect", http("302 Found", "location: /jwks.json\r\n", &other), rejected),
         (
             "permanent redirect",
             http("308 Permanent Redirect", "location: http://localhost:1/\r\n", ""),
-            refused,
+            rejected,
         ),
-        ("10,000 keys", ok(&set_of(&many)), refused),
-        ("empty set", ok(r#"{"keys":[]}"#), refused),
+        ("10,000 keys", ok(&set_of(&many)), rejected),
+        ("empty set", ok(r#"{"keys":[]}"#), rejected),
         // The body decides: files are often served with a wrong type.
         ("wrong content type", http("200 OK", "content-type: text/html\r\n", &jwks(&["a", "b"])), None),
         ("duplicate kid", ok(&jwks(&["a", "a", "b", "b"])), None),
@@ -199,12 +199,12 @@ async fn server_faults_neither_drop_keys_nor_stall_requests() {
         keys.ready().await.unwrap();
         server.play(script);
         let (start, before) = (Instant::now(), server.requests());
-        assert_eq!(refusal(&verifier, "b").await, expected, "{name}");
+        assert_eq!(rejection(&verifier, "b").await, expected, "{name}");
         // Less time than the default limit of an attempt.
         assert!(start.elapsed() < Duration::from_secs(4), "{name}: {:?}", start.elapsed());
         assert_eq!(server.requests(), before + 1, "{name}");
-        assert_eq!(refusal(&verifier, "a").await, None, "{name}");
-        assert_eq!(keys.last_error().is_some(), expected == refused, "{name}: {:?}", keys.last_error());
+        assert_eq!(rejection(&verifier, "a").await, None, "{name}");
+        assert_eq!(keys.last_error().is_some(), expected == rejected, "{name}: {:?}", keys.last_error());
     }
 }
 
@@ -224,11 +224,11 @@ async fn finds_keys_by_discovery_over_http() {
 #[tokio::test]
 async fn trusts_a_server_with_a_trusted_certificate() {
     let server = Server::start_with(ok(&jwks(&["a"])), Some(tls())).await;
-    assert_eq!(refusal(&verifier(&server.keys()), "a").await, None);
+    assert_eq!(rejection(&verifier(&server.keys()), "a").await, None);
 
     let stranger = HttpsClient::new().add_root_certificates(fixture("rsa2048.certificate.pem")).unwrap();
     let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", server.address), stranger).unwrap();
-    assert_eq!(refusal(&verifier(&keys), "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier(&keys), "a").await, Some(KeysUnavailable));
     assert_eq!(server.requests(), 1);
 }
 
@@ -238,14 +238,14 @@ async fn added_certificates_keep_earlier_settings() {
     let stranger = fixture("rsa2048.certificate.pem");
     let keys = |client| RemoteKeys::jwks_with(&format!("{}/jwks.json", server.address), client).unwrap();
     let both = client().add_root_certificates(&stranger).unwrap();
-    assert_eq!(refusal(&verifier(&keys(both)), "a").await, None);
+    assert_eq!(rejection(&verifier(&keys(both)), "a").await, None);
 
     let asked = Arc::<Mutex<Vec<String>>>::default();
     let proxy = proxy(String::new(), Arc::clone(&asked)).await;
     let client = HttpsClient::new().proxy(&format!("http://user:hunter2@{proxy}")).unwrap();
     let client = client.add_root_certificates(&stranger).unwrap();
     let elsewhere = RemoteKeys::jwks_with("https://id.example.com/jwks.json", client).unwrap();
-    assert_eq!(refusal(&verifier(&elsewhere), "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier(&elsewhere), "a").await, Some(KeysUnavailable));
     assert_eq!(*asked.lock().unwrap(), ["CONNECT id.example.com:443 HTTP/1.1"]);
 }
 
@@ -315,12 +315,12 @@ async fn uses_the_configured_proxy() {
         RemoteKeys::jwks_with(address, client.insecure_allow_plain_http()).unwrap()
     };
     let through = keys(&plain, "user:word", "http://id.example.com/jwks.json").await;
-    assert_eq!(refusal(&verifier(&through), "a").await, None);
+    assert_eq!(rejection(&verifier(&through), "a").await, None);
     assert_eq!(asked_for(), ["GET http://id.example.com/jwks.json HTTP/1.1"]);
 
     // With TLS the proxy only forwards, and cannot respond for another host.
     let elsewhere = keys(&tls, "user:word", "https://id.example.com/jwks.json").await;
-    assert_eq!(refusal(&verifier(&elsewhere), "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier(&elsewhere), "a").await, Some(KeysUnavailable));
     assert_eq!(
         (tls.requests(), asked_for().as_slice()),
         (0, &["CONNECT id.example.com:443 HTTP/1.1".into()][..])
@@ -333,12 +333,12 @@ async fn uses_the_configured_proxy() {
         [plain.address.clone(), plain.address.replace("localhost", "127.0.0.1"), tls.address.clone()]
     {
         let here = keys(&plain, "user:word", &format!("{address}/jwks.json")).await;
-        assert_eq!(refusal(&verifier(&here), "a").await, None, "{address}");
+        assert_eq!(rejection(&verifier(&here), "a").await, None, "{address}");
         assert!(asked_for().is_empty(), "{address}");
     }
 
     let strangers = keys(&plain, "user:hunter2", "http://id.example.com/jwks.json").await;
-    assert_eq!(refusal(&verifier(&strangers), "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier(&strangers), "a").await, Some(KeysUnavailable));
     let mut seen = format!("{strangers:?}");
     let error = strangers.last_error().unwrap();
     let mut next: Option<&dyn std::error::Error> = Some(&*error);
@@ -380,8 +380,8 @@ async fn fetches_plain_http_without_certificate_authorities() {
             .env("SSL_CERT_DIR", "/nonexistent/certificates")
             .output()
             .unwrap();
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && told.contains("1 passed"), "{told}");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
         return;
     }
     let plain = Server::start(ok(&jwks(&["a"]))).await;
@@ -389,10 +389,10 @@ async fn fetches_plain_http_without_certificate_authorities() {
     let proxied = HttpsClient::new().proxy("http://proxy.example.com:3128").unwrap();
     for client in [HttpsClient::new(), proxied] {
         let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", plain.address), client.clone()).unwrap();
-        assert_eq!(refusal(&verifier(&keys), "a").await, None);
+        assert_eq!(rejection(&verifier(&keys), "a").await, None);
 
         let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", tls.address), client).unwrap();
-        assert_eq!(refusal(&verifier(&keys), "a").await, Some(KeysUnavailable));
+        assert_eq!(rejection(&verifier(&keys), "a").await, Some(KeysUnavailable));
         let error = keys.last_error().unwrap();
         let mut causes = Vec::new();
         let mut next: Option<&dyn std::error::Error> = Some(&*error);
@@ -406,7 +406,7 @@ async fn fetches_plain_http_without_certificate_authorities() {
     assert!(RemoteKeys::discover("https://id.example.com").is_ok());
     // With an added certificate, none of the system's is required.
     let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", tls.address), client()).unwrap();
-    assert_eq!(refusal(&verifier(&keys), "a").await, None);
+    assert_eq!(rejection(&verifier(&keys), "a").await, None);
 }
 
 #[test]

@@ -27,7 +27,7 @@ async fn maximum_number_of_keys_can_be_set() {
     ] {
         let remote = provider_of(keys).keys().rules(rules);
         let last = (keys - 1).to_string();
-        assert_eq!(refusal(&verifier(&remote), &last).await, expected, "{keys} keys");
+        assert_eq!(rejection(&verifier(&remote), &last).await, expected, "{keys} keys");
     }
 }
 
@@ -39,7 +39,7 @@ async fn hundred_longest_keys_fit() {
     let provider = Provider::new();
     provider.answer(move |_| Ok(Response::new(set.clone().into())));
     let token = crate::keys::token_with(Algorithm::MlDsa87, Some("99"), &crate::support::good_claims());
-    assert_eq!(crate::support::refusal(&verifier(&provider.keys()), &token).await, None);
+    assert_eq!(crate::support::rejection(&verifier(&provider.keys()), &token).await, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,7 +51,7 @@ async fn fetched_symmetric_keys_are_always_skipped() {
     let provider = Provider::new();
     provider.answer(move |_| Ok(Response::new(set.clone().into())));
     let keys = provider.keys().rules(JwksRules::new().allow_symmetric_keys());
-    assert_eq!(refusal(&verifier(&keys), "a").await, None);
+    assert_eq!(rejection(&verifier(&keys), "a").await, None);
     assert_eq!((keys.stats().keys(), keys.stats().skipped()), (1, 1));
 }
 
@@ -61,7 +61,7 @@ async fn disabled_algorithm_causes_no_fetch() {
     let keys = provider.keys();
     let verifier = verifier(&keys).algorithms([Algorithm::RS256]);
     for kid in ["0", "unknown"] {
-        assert_eq!(refusal(&verifier, kid).await, Some(UnsupportedAlgorithm), "{kid}");
+        assert_eq!(rejection(&verifier, kid).await, Some(UnsupportedAlgorithm), "{kid}");
     }
 }
 
@@ -78,5 +78,5 @@ async fn ignores_unreadable_metadata_members() {
         }))
     });
     let keys = RemoteKeys::discover_with(ISSUER, provider).unwrap();
-    assert_eq!(refusal(&verifier(&keys), "a").await, None);
+    assert_eq!(rejection(&verifier(&keys), "a").await, None);
 }

@@ -12,9 +12,9 @@ use tower_jwt_auth::AuthErrorKind::{
 };
 use tower_jwt_auth::{Algorithm, KeySet, Verdict};
 
-use super::{Provider, at_once, jwks, key_set, pass, refusal, seconds, token, verifier};
+use super::{Provider, at_once, jwks, key_set, pass, rejection, seconds, token, verifier};
 use crate::keys::{fixture, jwk_by, jwk_with, set_of, signer};
-use crate::support::{NOW, base64url, claims_but, for_oracle, good_claims};
+use crate::support::{NOW, base64url, claims_with, for_oracle, good_claims};
 
 /// Returns a token without a valid signature.
 fn unsigned(header: &Value, payload: &str) -> String {
@@ -31,16 +31,16 @@ fn forged(kid: &str) -> String {
 async fn fetches_of_rotation_after(name: &str, strangers: &[String]) -> usize {
     let provider = Provider::of(&["old"]);
     let verifier = verifier(&provider.keys());
-    assert_eq!(refusal(&verifier, "old").await, None, "{name}");
+    assert_eq!(rejection(&verifier, "old").await, None, "{name}");
     pass(1).await;
     for stranger in strangers {
-        assert!(crate::support::refusal(&verifier, stranger).await.is_some(), "{name}");
+        assert!(crate::support::rejection(&verifier, stranger).await.is_some(), "{name}");
     }
     pass(1).await;
     provider.serve(&["old", "new"]);
     for _ in 0..10 {
-        assert_eq!(refusal(&verifier, "new").await, None, "{name}");
-        assert_eq!(refusal(&verifier, "old").await, None, "{name}");
+        assert_eq!(rejection(&verifier, "new").await, None, "{name}");
+        assert_eq!(rejection(&verifier, "old").await, None, "{name}");
     }
     provider.requests()
 }
@@ -58,17 +58,17 @@ async fn clients_do_not_notice_rotation_after_a_fetch() {
 
 #[tokio::test(start_paused = true)]
 async fn tokens_with_bad_claims_cause_no_fetch() {
-    let past = claims_but("exp", json!(NOW - 3600)).to_string();
+    let past = claims_with("exp", json!(NOW - 3600)).to_string();
     for (name, typ, payload) in [
-        ("wrong issuer", "JWT", claims_but("iss", json!("https://evil.example")).to_string()),
-        ("no issuer", "JWT", claims_but("iss", Value::Null).to_string()),
-        ("wrong audience", "JWT", claims_but("aud", json!("https://other.example.com")).to_string()),
-        ("no audience", "JWT", claims_but("aud", Value::Null).to_string()),
+        ("wrong issuer", "JWT", claims_with("iss", json!("https://evil.example")).to_string()),
+        ("no issuer", "JWT", claims_with("iss", Value::Null).to_string()),
+        ("wrong audience", "JWT", claims_with("aud", json!("https://other.example.com")).to_string()),
+        ("no audience", "JWT", claims_with("aud", Value::Null).to_string()),
         ("expired", "JWT", past.clone()),
-        ("no expiry", "JWT", claims_but("exp", Value::Null).to_string()),
-        ("not valid yet", "JWT", claims_but("nbf", json!(NOW + 3600)).to_string()),
-        ("bound to its sender", "JWT", claims_but("cnf", json!({"jkt": "x"})).to_string()),
-        ("claims of another type", "JWT", claims_but("exp", json!("soon")).to_string()),
+        ("no expiry", "JWT", claims_with("exp", Value::Null).to_string()),
+        ("not valid yet", "JWT", claims_with("nbf", json!(NOW + 3600)).to_string()),
+        ("bound to its sender", "JWT", claims_with("cnf", json!({"jkt": "x"})).to_string()),
+        ("claims of another type", "JWT", claims_with("exp", json!("soon")).to_string()),
         ("not JSON", "JWT", "hello".to_owned()),
         ("an array", "JWT", "[]".to_owned()),
         ("another type of token", "logout+jwt", good_claims().to_string()),
@@ -83,7 +83,7 @@ async fn tokens_with_bad_claims_cause_no_fetch() {
     // The cause says what else is wrong, and the client learns no more than before.
     let provider = Provider::of(&["old"]);
     let verifier = verifier(&provider.keys());
-    assert_eq!(refusal(&verifier, "old").await, None);
+    assert_eq!(rejection(&verifier, "old").await, None);
     let error = verifier.verify(&unsigned(&json!({"alg": "EdDSA", "kid": "x"}), &past)).await.unwrap_err();
     assert_eq!(error.kind(), UnknownKey);
     let cause = std::error::Error::source(&error).unwrap();
@@ -97,16 +97,16 @@ async fn checks_claims_at_once_while_holding_no_keys() {
     let keys = provider.keys();
     let verifier = verifier(&keys);
     for (expected, claims) in [
-        (WrongIssuer, claims_but("iss", json!("https://evil.example"))),
-        (WrongAudience, claims_but("aud", json!("https://other.example.com"))),
-        (Expired, claims_but("exp", json!(NOW - 3600))),
-        (MissingExpiry, claims_but("exp", Value::Null)),
+        (WrongIssuer, claims_with("iss", json!("https://evil.example"))),
+        (WrongAudience, claims_with("aud", json!("https://other.example.com"))),
+        (Expired, claims_with("exp", json!(NOW - 3600))),
+        (MissingExpiry, claims_with("exp", Value::Null)),
         (InvalidClaims, json!([])),
     ] {
         let token = unsigned(&json!({"alg": "EdDSA", "kid": "x"}), &claims.to_string());
         assert_eq!(at_once(verifier.verify(&token)).err(), Some(expected));
     }
-    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier, "a").await, Some(KeysUnavailable));
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,19 +114,19 @@ async fn unknown_kids_delay_a_rotation_by_one_cooldown() {
     let provider = Provider::of(&["old"]);
     let keys = provider.keys().refresh_between(seconds(3600), seconds(3600));
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "old").await, None);
+    assert_eq!(rejection(&verifier, "old").await, None);
     let start = Instant::now();
     let mut number = 0;
     // Unknown clients always come first.
     while start.elapsed() < seconds(300) {
         for _ in 0..10 {
             number += 1;
-            assert!(crate::support::refusal(&verifier, &forged(&format!("x-{number}"))).await.is_some());
+            assert!(crate::support::rejection(&verifier, &forged(&format!("x-{number}"))).await.is_some());
         }
         // The new key is used as soon as the unknown clients have used up the budget.
         provider.serve(&["old", "new"]);
         let expected = (start.elapsed() < seconds(30)).then_some(UnknownKey);
-        assert_eq!(refusal(&verifier, "new").await, expected);
+        assert_eq!(rejection(&verifier, "new").await, expected);
         pass(1).await;
     }
     // The first fetch, a burst of two, and one per cooldown.
@@ -140,7 +140,7 @@ async fn fetches_stay_bounded_under_every_flood() {
         let keys = provider.keys().refresh_between(seconds(3600), seconds(3600));
         let keys = keys.retry_between(seconds(3600), seconds(3600));
         let verifier = verifier(&keys);
-        assert_eq!(refusal(&verifier, "old").await, None);
+        assert_eq!(rejection(&verifier, "old").await, None);
         if fails {
             provider.fail();
         }
@@ -150,7 +150,7 @@ async fn fetches_stay_bounded_under_every_flood() {
         while start.elapsed() < seconds(600) {
             number += 1;
             for token in [&forged(&format!("x-{number}")), &forged("x"), &forged("old"), &unnamed] {
-                assert!(crate::support::refusal(&verifier, token).await.is_some());
+                assert!(crate::support::rejection(&verifier, token).await.is_some());
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
@@ -196,17 +196,17 @@ async fn one_unknown_kid_per_cooldown_hides_no_rotation() {
     let provider = Provider::of(&["k0"]);
     let keys = provider.keys().refresh_between(seconds(3600), seconds(3600));
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "k0").await, None);
+    assert_eq!(rejection(&verifier, "k0").await, None);
     let mut current = "k0".to_owned();
     for second in 0..2400 {
         if second % 30 == 0 {
-            assert!(crate::support::refusal(&verifier, &forged("x")).await.is_some());
+            assert!(crate::support::rejection(&verifier, &forged("x")).await.is_some());
         }
         if [101, 901, 1701].contains(&second) {
             current = format!("k{second}");
             provider.serve(&[&current]);
         }
-        assert_eq!(refusal(&verifier, &current).await, None, "{second}");
+        assert_eq!(rejection(&verifier, &current).await, None, "{second}");
         pass(1).await;
     }
     // The first fetch, one for each key, and one of the unknown client per cooldown.
@@ -221,21 +221,21 @@ async fn one_bad_signature_hides_no_replaced_key() {
         provider.serve_set(&keys[0].0);
         let remote = provider.keys().refresh_between(seconds(3600), seconds(3600));
         let verifier = verifier(&remote);
-        let refused = async |token: &str| crate::support::refusal(&verifier, token).await;
-        assert_eq!(refused(&keys[0].1).await, None);
+        let rejected = async |token: &str| crate::support::rejection(&verifier, token).await;
+        assert_eq!(rejected(&keys[0].1).await, None);
         let mut current = 0;
         for second in 0..600 {
             // A forged token, or one of a client that kept a token of the withdrawn key.
             let (bad, withdrawn) = (forged_rs256(kid), &keys[1 - current].1);
             if second % 30 == 0 {
                 let token = if second < 300 { &bad } else { withdrawn };
-                assert_eq!(refused(token).await, Some(InvalidSignature), "{kid:?} {second}");
+                assert_eq!(rejected(token).await, Some(InvalidSignature), "{kid:?} {second}");
             }
             if second % 100 == 1 {
                 current = 1 - current;
                 provider.serve_set(&keys[current].0);
             }
-            assert_eq!(refused(&keys[current].1).await, None, "{kid:?} {second}");
+            assert_eq!(rejected(&keys[current].1).await, None, "{kid:?} {second}");
             pass(1).await;
         }
         assert!(provider.requests() <= 1 + 6 + 20, "{}", provider.requests());
@@ -259,7 +259,7 @@ async fn constantly_changing_keys_keep_fetches_bounded() {
             let verifier = verifier(&keys);
             for _ in 0..600 {
                 for token in &tokens {
-                    let _ = crate::support::refusal(&verifier, token).await;
+                    let _ = crate::support::rejection(&verifier, token).await;
                 }
                 pass(1).await;
             }
@@ -276,7 +276,7 @@ async fn key_replaced_during_a_fetch_is_fetched_again() {
         let provider = Provider::new();
         provider.serve_set(&old);
         let verifier = verifier(&provider.keys().refresh_between(seconds(60), seconds(60)));
-        assert_eq!(crate::support::refusal(&verifier, &old_token).await, None);
+        assert_eq!(crate::support::rejection(&verifier, &old_token).await, None);
         // The response to the scheduled fetch is in flight and has the old key.
         let (first, later) = (std::sync::atomic::AtomicBool::new(true), new.clone());
         provider.answer(move |_| {
@@ -287,7 +287,7 @@ async fn key_replaced_during_a_fetch_is_fetched_again() {
         while provider.requests() < 2 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert_eq!(crate::support::refusal(&verifier, &new_token).await, None, "{kid:?}");
+        assert_eq!(crate::support::rejection(&verifier, &new_token).await, None, "{kid:?}");
         assert_eq!(provider.requests(), 3);
     }
 }
@@ -304,27 +304,27 @@ async fn uses_a_new_key_with_an_old_kid() {
     let provider = Provider::new();
     provider.serve_set(&old);
     let verifier = verifier(&provider.keys());
-    let refused = async |token: &str| crate::support::refusal(&verifier, token).await;
-    assert_eq!(refused(&old_token).await, None);
+    let rejected = async |token: &str| crate::support::rejection(&verifier, token).await;
+    assert_eq!(rejected(&old_token).await, None);
     provider.serve_set(&new);
     pass(2).await;
-    assert_eq!(refused(&new_token).await, None);
+    assert_eq!(rejected(&new_token).await, None);
     // The old key is gone. Its tokens cause two fetches, and then none in this cooldown.
     for expected in [3, 4, 4] {
-        assert_eq!(refused(&old_token).await, Some(InvalidSignature));
+        assert_eq!(rejected(&old_token).await, Some(InvalidSignature));
         assert_eq!(provider.requests(), expected);
     }
 
     // Also a key for another algorithm.
     provider.serve_set(&other);
     pass(31).await;
-    assert_eq!(refused(&other_token).await, None);
+    assert_eq!(rejected(&other_token).await, None);
 
     // The held keys have judged the token, so it is rejected during an outage of the provider.
     provider.fail();
     pass(31).await;
-    assert_eq!(refused(&forged("same")).await, Some(InvalidSignature));
-    assert_eq!(refused(&forged("same")).await, Some(InvalidSignature));
+    assert_eq!(rejected(&forged("same")).await, Some(InvalidSignature));
+    assert_eq!(rejected(&forged("same")).await, Some(InvalidSignature));
 }
 
 #[tokio::test(start_paused = true)]
@@ -339,7 +339,7 @@ async fn forged_tokens_leave_half_the_places_to_others() {
     let provider = Provider::of(&["old"]);
     let keys = provider.keys().max_waiting(10);
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "old").await, None);
+    assert_eq!(rejection(&verifier, "old").await, None);
     provider.hang();
     let forgeries: Vec<_> = (0..5).map(|_| verifier.verify(&forged("old"))).collect();
     assert!(forgeries.iter().all(|verdict| matches!(verdict, Verdict::Pending(_))));
@@ -354,13 +354,13 @@ async fn forged_tokens_leave_half_the_places_to_others() {
 async fn key_published_during_a_fetch_is_fetched_again() {
     let provider = Provider::of(&["old"]);
     let verifier = verifier(&provider.keys());
-    assert_eq!(refusal(&verifier, "old").await, None);
+    assert_eq!(rejection(&verifier, "old").await, None);
     provider.delay(seconds(1));
     let stranger = verifier.verify(&forged("x"));
     tokio::time::sleep(Duration::from_millis(500)).await;
     // The response in flight has the old keys.
     provider.serve(&["old", "new"]);
-    assert_eq!(refusal(&verifier, "new").await, None);
+    assert_eq!(rejection(&verifier, "new").await, None);
     assert_eq!(provider.requests(), 3);
     assert_eq!(stranger.await.unwrap_err().kind(), UnknownKey);
 }
@@ -384,7 +384,7 @@ async fn retry_after_names_the_next_useful_moment() {
     let wait = retry("a").await;
     provider.serve(&["a"]);
     tokio::time::sleep(wait).await;
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
 
     // During an attempt the response may arrive at any moment.
     let keys = provider.keys().max_waiting(1).seed(key_set(&["z"]));

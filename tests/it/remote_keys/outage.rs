@@ -7,9 +7,9 @@ use serde_json::json;
 use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtAuthLayer};
 
-use super::{Provider, at_once, jwks, key_set, pass, refusal, seconds, token, verifier};
+use super::{Provider, at_once, jwks, key_set, pass, rejection, seconds, token, verifier};
 use crate::keys::{jwk_with, set_of};
-use crate::support::{ask, assert_refused, bearer};
+use crate::support::{ask, assert_rejected, bearer};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -25,7 +25,7 @@ async fn keeps_stale_keys_for_a_day_of_outage() {
     assert!(keys.stats().stale_uses() > 0);
     pass(2).await;
     let stale_uses = keys.stats().stale_uses();
-    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier, "a").await, Some(KeysUnavailable));
     assert_eq!((keys.is_ready(), keys.stats().age()), (false, None));
     assert_eq!(keys.stats().stale_uses(), stale_uses, "there are none that could be");
 
@@ -45,7 +45,7 @@ async fn outage_limit_holds_while_the_provider_hangs() {
     pass(999).await;
     assert!(at_once(verifier.verify(&token("a"))).is_ok());
     pass(2).await;
-    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier, "a").await, Some(KeysUnavailable));
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,7 +58,7 @@ async fn seeded_keys_serve_at_once_until_outage_limit() {
     pass(999).await;
     assert!(at_once(verifier.verify(&token("a"))).is_ok());
     pass(2).await;
-    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier, "a").await, Some(KeysUnavailable));
 }
 
 fn with_status_302() -> Response<Vec<u8>> {
@@ -76,7 +76,7 @@ async fn document_size_limit_can_be_set() {
         let body = padded.clone();
         provider.answer(move |_| Ok(Response::new(body.clone().into())));
         let keys = limit.into_iter().fold(provider.keys(), |keys, limit| keys.max_document_bytes(limit));
-        assert_eq!(refusal(&verifier(&keys), "a").await.is_some(), expected.is_some());
+        assert_eq!(rejection(&verifier(&keys), "a").await.is_some(), expected.is_some());
         let error = keys.last_error().map(|error| error.to_string());
         let expected = expected.map(|bytes| {
             format!(
@@ -170,7 +170,7 @@ async fn bad_response_never_replaces_good_keys() {
         pass(700).await;
         assert!(provider.requests() > 1 && keys.stats().failures() > 0, "{name}");
         assert!(at_once(verifier.verify(&token("a"))).is_ok(), "{name}");
-        assert_eq!(refusal(&verifier, "b").await, Some(KeysUnavailable), "{name}");
+        assert_eq!(rejection(&verifier, "b").await, Some(KeysUnavailable), "{name}");
         let error = keys.last_error().unwrap().to_string();
         assert_eq!(error, format!("https://id.example.com/jwks.json: {expected}"), "{name}");
         // It recovers completely.
@@ -193,7 +193,7 @@ async fn each_fetch_attempt_has_a_deadline() {
     provider.delay(seconds(6));
     let keys = provider.keys();
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier, "a").await, Some(KeysUnavailable));
     pass(4).await;
     assert_eq!(
         keys.last_error().unwrap().to_string(),
@@ -210,8 +210,8 @@ async fn failures_back_off_with_jitter_to_a_cap() {
         let keys = provider.keys();
         assert!(!keys.is_ready());
         pass(3600).await;
-        let told = provider.0.lock().unwrap();
-        let gaps: Vec<_> = told.requests.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
+        let state = provider.0.lock().unwrap();
+        let gaps: Vec<_> = state.requests.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
         for (number, gap) in gaps.iter().enumerate() {
             let longest = seconds((1 << number.min(16)).min(300));
             // Timers have a resolution of one millisecond.
@@ -232,20 +232,20 @@ async fn undecidable_token_is_503_and_bad_token_401() {
     let provider = Provider::new();
     let layer = JwtAuthLayer::new(verifier(&provider.keys()));
     let response = ask(&layer, bearer(&token("a"))).await;
-    assert_refused("nothing fetched yet", &response, 503, KeysUnavailable, &[("retry-after", "1")]);
+    assert_rejected("nothing fetched yet", &response, 503, KeysUnavailable, &[("retry-after", "1")]);
 
     provider.serve(&["a"]);
     pass(2).await;
     assert_eq!(ask(&layer, bearer(&token("a"))).await.status(), 200);
     let response = ask(&layer, bearer(&token("b"))).await;
-    assert_refused("fetched, without the key", &response, 401, UnknownKey, &[("www-authenticate", FORGED)]);
+    assert_rejected("fetched, without the key", &response, 401, UnknownKey, &[("www-authenticate", FORGED)]);
 
     provider.fail();
     pass(40).await;
     let response = ask(&layer, bearer(&token("b"))).await;
-    assert_refused("failed since", &response, 503, KeysUnavailable, &[("retry-after", "1")]);
+    assert_rejected("failed since", &response, 503, KeysUnavailable, &[("retry-after", "1")]);
     let response = ask(&layer, bearer(&token("b"))).await;
-    assert_refused("failed, in the cooldown", &response, 503, KeysUnavailable, &[("retry-after", "1")]);
+    assert_rejected("failed, in the cooldown", &response, 503, KeysUnavailable, &[("retry-after", "1")]);
     assert_eq!(ask(&layer, bearer(&token("a"))).await.status(), 200, "a key that is held");
 
     let forged = format!("{}A", &token("a")[..token("a").len() - 1]);
@@ -266,11 +266,11 @@ async fn extreme_durations_neither_overflow_nor_spin() {
             .outage_limit(Duration::MAX)
             .max_waiting(usize::MAX);
         let verifier = verifier(&keys);
-        assert_eq!(refusal(&verifier, "a").await, None, "{extreme:?}");
+        assert_eq!(rejection(&verifier, "a").await, None, "{extreme:?}");
         pass(100).await;
         provider.fail();
         pass(100).await;
-        assert_eq!(refusal(&verifier, "a").await, None, "{extreme:?}");
+        assert_eq!(rejection(&verifier, "a").await, None, "{extreme:?}");
         assert!(provider.requests() <= 2100, "{extreme:?}: {}", provider.requests());
     }
     for extreme in [Duration::ZERO, Duration::MAX] {
@@ -280,7 +280,7 @@ async fn extreme_durations_neither_overflow_nor_spin() {
         let keys = keys.ready_timeout(extreme);
         let held = extreme > Duration::ZERO;
         assert_eq!(keys.ready().await.is_ok(), held);
-        assert_eq!(refusal(&verifier(&keys), "a").await, (!held).then_some(KeysUnavailable));
+        assert_eq!(rejection(&verifier(&keys), "a").await, (!held).then_some(KeysUnavailable));
         pass(100).await;
         assert!(provider.requests() < 1100, "{extreme:?}: {}", provider.requests());
     }
@@ -295,8 +295,8 @@ async fn wall_clock_ends_tokens_but_not_keys() {
         [(0, Some(AuthErrorKind::NotYetValid)), (u64::MAX / 4, Some(AuthErrorKind::Expired))]
     {
         let verifier = verifier(&keys).clock(move || std::time::UNIX_EPOCH + Duration::from_secs(moment));
-        let refused = refusal(&verifier, "a").await;
-        assert!(refused == expected || moment == 0, "{refused:?}");
+        let rejected = rejection(&verifier, "a").await;
+        assert!(rejected == expected || moment == 0, "{rejected:?}");
     }
     pass(100).await;
     assert_eq!((keys.is_ready(), provider.requests()), (true, 1));
@@ -347,8 +347,8 @@ fn dropped_client_errors_may_use_the_keys() {
         let keys = tower_jwt_auth::jwks::RemoteKeys::jwks_with(super::JWKS, client).unwrap();
         assert!(cell.set(keys.clone()).is_ok());
         for _ in 0..3 {
-            // The second error replaces the first. A purge during a fetch replaces none.
-            let _ = refusal(&verifier(&keys), "a").await;
+            // The second error replaces the first. An error of a purged fetch replaces none.
+            let _ = rejection(&verifier(&keys), "a").await;
             pass(20).await;
             keys.purge();
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -11,7 +11,7 @@ use tower_jwt_auth::AuthErrorKind::{InvalidSignature, KeysUnavailable, UnknownKe
 use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::keys::JwksRules;
 
-use super::{Provider, at_once, jwks, pass, refusal, seconds, token, verifier};
+use super::{Provider, at_once, jwks, pass, rejection, seconds, token, verifier};
 use crate::keys::{fixture, jwk_by, jwk_of, jwk_with, set_of, signer, token_with};
 use crate::support::{for_oracle, good_claims, is_hmac, supported};
 
@@ -20,14 +20,14 @@ async fn new_key_is_used_within_one_cooldown() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     // The worst case: the key is published just after a lookup.
-    assert_eq!(refusal(&verifier, "b").await, Some(UnknownKey));
+    assert_eq!(rejection(&verifier, "b").await, Some(UnknownKey));
     provider.serve(&["a", "b"]);
     pass(29).await;
-    assert_eq!(refusal(&verifier, "b").await, Some(UnknownKey));
+    assert_eq!(rejection(&verifier, "b").await, Some(UnknownKey));
     pass(1).await;
-    assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(rejection(&verifier, "b").await, None);
     // During the overlap both keys work.
     assert!(at_once(verifier.verify(&token("a"))).is_ok());
     assert!(at_once(verifier.verify(&token("b"))).is_ok());
@@ -36,7 +36,7 @@ async fn new_key_is_used_within_one_cooldown() {
     // At once if the last attempt was long ago.
     provider.serve(&["b", "c"]);
     pass(100).await;
-    assert_eq!(refusal(&verifier, "c").await, None);
+    assert_eq!(rejection(&verifier, "c").await, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,18 +53,18 @@ async fn new_key_is_used_for_tokens_without_kid() {
     provider.answer(move |_| Ok(Response::new(old.clone().into())));
     let keys = provider.keys();
     let verifier = verifier(&keys);
-    let refused = async |key: &EncodingKey| crate::support::refusal(&verifier, &sign(key)).await;
-    assert_eq!(refused(&signer(Algorithm::RS256)).await, None);
-    assert_eq!(refused(&other).await, Some(InvalidSignature));
+    let rejected = async |key: &EncodingKey| crate::support::rejection(&verifier, &sign(key)).await;
+    assert_eq!(rejected(&signer(Algorithm::RS256)).await, None);
+    assert_eq!(rejected(&other).await, Some(InvalidSignature));
     provider.answer(move |_| Ok(Response::new(new.clone().into())));
     pass(31).await;
-    assert_eq!(refused(&other).await, None);
+    assert_eq!(rejected(&other).await, None);
 
     // The held keys have judged the token, so the verdict is the same without newer keys.
     provider.fail();
     pass(31).await;
-    assert_eq!(refused(&signer(Algorithm::RS256)).await, Some(InvalidSignature));
-    assert_eq!(refused(&signer(Algorithm::RS256)).await, Some(InvalidSignature));
+    assert_eq!(rejected(&signer(Algorithm::RS256)).await, Some(InvalidSignature));
+    assert_eq!(rejected(&signer(Algorithm::RS256)).await, Some(InvalidSignature));
 }
 
 #[tokio::test(start_paused = true)]
@@ -72,14 +72,14 @@ async fn withdrawn_key_ends_within_the_refresh_age() {
     let provider = Provider::of(&["a", "b"]);
     let keys = provider.keys();
     let verifier = verifier(&keys).cache(CacheSettings::new());
-    assert_eq!(refusal(&verifier, "a").await, None);
-    assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "b").await, None);
     provider.serve(&["b"]);
     pass(1).await;
     assert!(at_once(verifier.verify(&token("a"))).is_ok());
     pass(600).await;
-    assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
-    assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(rejection(&verifier, "a").await, Some(UnknownKey));
+    assert_eq!(rejection(&verifier, "b").await, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,19 +87,19 @@ async fn purge_ends_a_key_at_once() {
     let provider = Provider::of(&["a", "b"]);
     let keys = provider.keys();
     let verifier = verifier(&keys).cache(CacheSettings::new());
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     provider.serve(&["b"]);
     // A purge does not wait for a cooldown.
     keys.purge();
     assert!(!keys.is_ready());
-    assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
-    assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(rejection(&verifier, "a").await, Some(UnknownKey));
+    assert_eq!(rejection(&verifier, "b").await, None);
     assert_eq!(provider.requests(), 2);
 
     // Without a response from the provider there are no keys.
     provider.fail();
     keys.purge();
-    assert_eq!(refusal(&verifier, "b").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier, "b").await, Some(KeysUnavailable));
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,7 +124,7 @@ async fn keys_purged_while_waiting_count_as_unavailable() {
     let verifier = verifier(&keys);
     let waiting = verifier.verify(&token("a")).into_future();
     let mut waiting = std::pin::pin!(waiting);
-    assert!(futures_poll(waiting.as_mut()).await.is_pending());
+    assert!(poll_once(waiting.as_mut()).await.is_pending());
     pass(1).await;
     while !keys.is_ready() {
         tokio::task::yield_now().await;
@@ -135,7 +135,7 @@ async fn keys_purged_while_waiting_count_as_unavailable() {
 }
 
 /// Polls a future once.
-async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
     std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx))).await
 }
 
@@ -154,8 +154,8 @@ async fn purge_discards_a_fetch_in_flight() {
     keys.purge();
     ready.await.unwrap().unwrap();
     assert_eq!(provider.requests(), 2);
-    assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
-    assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(rejection(&verifier, "a").await, Some(UnknownKey));
+    assert_eq!(rejection(&verifier, "b").await, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,14 +177,14 @@ async fn odd_keys_are_skipped_and_counted() {
     provider.answer(move |_| Ok(Response::new(set.clone().into())));
     let keys = provider.keys();
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "good").await, None);
+    assert_eq!(rejection(&verifier, "good").await, None);
     for kid in ["encryption", "signing", "other", "unknown", "private", "short"] {
-        assert_eq!(refusal(&verifier, kid).await, Some(UnknownKey), "{kid}");
+        assert_eq!(rejection(&verifier, kid).await, Some(UnknownKey), "{kid}");
     }
     let mac = Header { kid: Some("secret".to_owned()), ..Header::new(for_oracle(Algorithm::HS256)) };
     let key = EncodingKey::from_secret(b"secret that everybody can read...").unwrap();
     let mac = jsonwebtoken::encode(&mac, &good_claims(), &key).unwrap();
-    assert_eq!(crate::support::refusal(&verifier, &mac).await, Some(UnknownKey));
+    assert_eq!(crate::support::rejection(&verifier, &mac).await, Some(UnknownKey));
     assert_eq!((keys.stats().keys(), keys.stats().skipped()), (1, 9));
 }
 
@@ -200,7 +200,7 @@ async fn each_key_serves_only_its_own_algorithm() {
         for &named in &all {
             let token = token_with(algorithm, Some(named.as_str()), &good_claims());
             let expected = (algorithm != named).then_some(UnsupportedAlgorithm);
-            assert_eq!(crate::support::refusal(&verifier, &token).await, expected, "{algorithm}, {named}");
+            assert_eq!(crate::support::rejection(&verifier, &token).await, expected, "{algorithm}, {named}");
         }
     }
 }
@@ -220,8 +220,8 @@ async fn rules_choose_algorithm_of_rsa_keys_without_alg() {
         (JwksRules::new().rsa_algorithm(Algorithm::PS256), Algorithm::PS256, Algorithm::RS256),
     ] {
         let verifier = verifier(&provider.keys().rules(rules));
-        assert_eq!(crate::support::refusal(&verifier, &sign(algorithm)).await, None);
-        assert_eq!(crate::support::refusal(&verifier, &sign(other)).await, Some(UnknownKey));
+        assert_eq!(crate::support::rejection(&verifier, &sign(algorithm)).await, None);
+        assert_eq!(crate::support::rejection(&verifier, &sign(other)).await, Some(UnknownKey));
     }
 }
 
@@ -294,10 +294,10 @@ async fn not_modified_with_other_etag_causes_full_fetch() {
     with_etag(&provider, "a", "\"1\"", "\"2\"");
     let keys = provider.keys();
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     with_etag(&provider, "b", "\"2\"", "\"2\"");
     pass(70).await;
-    assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(rejection(&verifier, "b").await, None);
     assert_eq!(keys.stats().failures(), 1);
 }
 
@@ -330,7 +330,7 @@ async fn unchanged_keys_are_not_sent_again() {
 
     // After a purge the fetch is unconditional.
     keys.purge();
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -355,6 +355,6 @@ async fn tries_all_keys_that_share_a_kid() {
         jsonwebtoken::encode(&header, &good_claims(), &other).unwrap(),
         token("same"),
     ] {
-        assert_eq!(crate::support::refusal(&verifier, &token).await, None);
+        assert_eq!(crate::support::rejection(&verifier, &token).await, None);
     }
 }

@@ -9,7 +9,7 @@ use tower_jwt_auth::JwtVerifier;
 use tower_jwt_auth::jwks::RemoteKeys;
 use tower_jwt_auth::keys::{KeyLookup, KeySource, KeysRef, Refresh};
 
-use super::{Provider, at_once, key_set, pass, refusal, seconds, token, verifier};
+use super::{Provider, at_once, key_set, pass, rejection, seconds, token, verifier};
 
 #[tokio::test(start_paused = true)]
 async fn fetches_nothing_before_first_use() {
@@ -28,7 +28,7 @@ async fn task_ends_with_the_last_handle() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 1);
     drop(keys);
     pass(10_000).await;
@@ -60,13 +60,13 @@ async fn stats_count_fetches_lookups_and_stale_uses() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys().refresh_between(seconds(60), seconds(60));
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     for _ in 0..2 {
-        assert_eq!(refusal(&verifier, "b").await, Some(UnknownKey));
+        assert_eq!(rejection(&verifier, "b").await, Some(UnknownKey));
     }
     provider.fail();
     pass(65).await;
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     let stats = keys.stats();
     assert!(stats.fetches() > 1 && stats.failures() == stats.fetches() - 2, "{stats:?}");
     // The first token found no key. The second one found another key and caused a fetch, the third one hit
@@ -107,7 +107,7 @@ fn decides_settled_tokens_without_a_runtime() {
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
     // The first fetch, and a lookup of this key.
     for _ in 0..2 {
-        assert_eq!(runtime.block_on(refusal(&verifier, "b")), Some(UnknownKey));
+        assert_eq!(runtime.block_on(rejection(&verifier, "b")), Some(UnknownKey));
     }
     assert_eq!(at_once(verifier.verify(&token("b"))).err(), Some(UnknownKey));
     assert_eq!(at_once(verifier.verify(&token("c"))).err(), Some(KeysUnavailable), "no runtime for a lookup");
@@ -118,7 +118,7 @@ async fn outdated_seed_never_serves() {
     let provider = Provider::new();
     let keys = provider.keys().seed(key_set(&["a"])).outage_limit(seconds(1000));
     pass(1001).await;
-    assert_eq!(refusal(&verifier(&keys), "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier(&keys), "a").await, Some(KeysUnavailable));
 }
 
 /// Keys that are fetched just after the held ones were read.
@@ -158,7 +158,7 @@ fn keys_outlive_their_runtime() {
     let keys = provider.keys();
     let verifier = verifier(&keys);
     runtime().block_on(async {
-        assert_eq!(refusal(&verifier, "a").await, None);
+        assert_eq!(rejection(&verifier, "a").await, None);
         provider.hang();
         pass(605).await;
     });
@@ -169,7 +169,7 @@ fn keys_outlive_their_runtime() {
         assert!(at_once(verifier.verify(&token("a"))).is_ok());
         // Paused time in the other runtime was not real, so it has yet to pass here.
         pass(700).await;
-        assert_eq!(refusal(&verifier, "b").await, None);
+        assert_eq!(rejection(&verifier, "b").await, None);
     });
     drop(verifier);
     assert_eq!(keys.current().len(), 1);
@@ -181,13 +181,13 @@ async fn client_panic_counts_as_a_failure() {
     provider.answer(|_| panic!("a bug in the application"));
     let keys = provider.keys();
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier, "a").await, Some(KeysUnavailable));
     for _ in 0..100 {
-        assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+        assert_eq!(rejection(&verifier, "a").await, Some(KeysUnavailable));
     }
     assert_eq!((provider.requests(), keys.stats().failures()), (1, 1));
     assert_eq!(keys.last_error().unwrap().to_string(), "the HTTP client panicked");
     provider.serve(&["a"]);
     keys.ready().await.unwrap();
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
 }

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Verdict};
 
-use super::{JWKS, Provider, at_once, key_set, pass, refusal, seconds, token, verifier};
+use super::{JWKS, Provider, at_once, key_set, pass, rejection, seconds, token, verifier};
 use crate::keys::{jwk_of, signer};
-use crate::support::{base64url, claims_but, for_oracle, good_claims};
+use crate::support::{base64url, claims_with, for_oracle, good_claims};
 
 /// Sends requests for tokens with one key each at once, and returns the verdicts.
 async fn all_at_once(
@@ -22,7 +22,7 @@ async fn all_at_once(
     let mut tasks = JoinSet::new();
     for number in 0..count {
         let (verifier, kid) = (verifier.clone(), kid(number));
-        tasks.spawn(async move { refusal(&verifier, &kid).await });
+        tasks.spawn(async move { rejection(&verifier, &kid).await });
     }
     tasks.join_all().await
 }
@@ -41,7 +41,7 @@ async fn one_fetch_serves_all_waiting_requests() {
 async fn fetches_only_from_configured_urls() {
     let provider = Provider::of(&["a"]);
     let verifier = verifier(&provider.keys());
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     for (place, value) in [
         ("jku", json!("https://evil.example/jwks.json")),
         ("x5u", json!("https://evil.example/chain.pem")),
@@ -50,13 +50,13 @@ async fn fetches_only_from_configured_urls() {
     ] {
         pass(60).await;
         let header = json!({"alg": "EdDSA", "kid": place, place: value});
-        let claims = if place == "iss" { claims_but("iss", value.clone()) } else { good_claims() };
+        let claims = if place == "iss" { claims_with("iss", value.clone()) } else { good_claims() };
         let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
         let key = signer(Algorithm::EdDSA);
         let signature =
             jsonwebtoken::crypto::sign(signed.as_bytes(), &key, for_oracle(Algorithm::EdDSA)).unwrap();
         let token = format!("{signed}.{signature}");
-        assert_eq!(crate::support::refusal(&verifier, &token).await, Some(UnknownKey), "{place}");
+        assert_eq!(crate::support::rejection(&verifier, &token).await, Some(UnknownKey), "{place}");
     }
     let asked: Vec<_> = provider.0.lock().unwrap().requests.iter().map(|asked| asked.uri.clone()).collect();
     assert!(asked.len() > 2, "newer keys are looked for: {asked:?}");
@@ -109,7 +109,7 @@ async fn unknown_kids_cause_bounded_fetches_per_cooldown() {
     let start = Instant::now();
     for number in 0..3000 {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(refusal(&verifier, &format!("random-{number}")).await, Some(UnknownKey));
+        assert_eq!(rejection(&verifier, &format!("random-{number}")).await, Some(UnknownKey));
         assert!(at_once(verifier.verify(&token("a"))).is_ok());
     }
     // 150 s: two fetches at once, then after 30, 60, 90, 120 and possibly 150 s. None of them is scheduled.
@@ -130,7 +130,7 @@ async fn random_kids_leave_nothing_behind() {
     keys.ready().await.unwrap();
     let verifier = verifier(&keys);
     for kid in ["b", "c"] {
-        assert_eq!(refusal(&verifier, kid).await, Some(UnknownKey), "its own budget is unused");
+        assert_eq!(rejection(&verifier, kid).await, Some(UnknownKey), "its own budget is unused");
     }
     let tokens: Vec<_> = (0..500).map(|number| token(&format!("random-{number}"))).collect();
     let used = allocation_counter::measure(|| {
@@ -169,13 +169,13 @@ async fn requests_wait_for_first_fetch_until_deadline() {
     let provider = Provider::new();
     let keys = provider.keys().retry_between(seconds(1), seconds(1)).cooldown(seconds(1));
     let verifier = super::verifier(&keys);
-    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier, "a").await, Some(KeysUnavailable));
     provider.serve(&["a"]);
     provider.delay(seconds(3));
     pass(1).await;
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     keys.purge();
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,8 +15,8 @@ use crate::{NEW, OLD, Signed, explore, later};
 #[derive(Default)]
 struct Directory {
     is_down: bool,
-    is_asked: AtomicBool,
-    questions: AtomicUsize,
+    is_in_flight: AtomicBool,
+    lookups: AtomicUsize,
 }
 
 impl Directory {
@@ -25,7 +25,7 @@ impl Directory {
         IssuerResolver::new(move |issuer: String| {
             let directory = Arc::clone(&directory);
             async move {
-                let _asked = Asked::begin(&directory);
+                let _in_flight = InFlight::begin(&directory);
                 yield_now().await;
                 yield_now().await;
                 if directory.is_down {
@@ -37,25 +37,25 @@ impl Directory {
         })
     }
 
-    fn questions(&self) -> usize {
-        self.questions.load(Ordering::Relaxed)
+    fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::Relaxed)
     }
 }
 
 /// A lookup in flight. There is never a second one for the same issuer.
-struct Asked<'a>(&'a Directory);
+struct InFlight<'a>(&'a Directory);
 
-impl<'a> Asked<'a> {
+impl<'a> InFlight<'a> {
     fn begin(directory: &'a Directory) -> Self {
-        directory.questions.fetch_add(1, Ordering::Relaxed);
-        assert!(!directory.is_asked.swap(true, Ordering::Relaxed), "two lookups at once");
+        directory.lookups.fetch_add(1, Ordering::Relaxed);
+        assert!(!directory.is_in_flight.swap(true, Ordering::Relaxed), "two lookups at once");
         Self(directory)
     }
 }
 
-impl Drop for Asked<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.is_asked.store(false, Ordering::Relaxed);
+        self.0.is_in_flight.store(false, Ordering::Relaxed);
     }
 }
 
@@ -89,7 +89,7 @@ fn concurrent_requests_share_one_lookup() {
     explore(|| {
         let directory = Arc::new(Directory::default());
         assert_eq!(ask_at_once(&issuers(directory.resolver()), 3), [Ok(()); 3]);
-        assert_eq!(directory.questions(), 1);
+        assert_eq!(directory.lookups(), 1);
     });
 }
 
@@ -99,7 +99,7 @@ fn concurrent_requests_share_a_failure() {
         let directory = Arc::new(Directory { is_down: true, ..Directory::default() });
         let answers = ask_at_once(&issuers(directory.resolver()), 3);
         assert_eq!(answers, [Err(AuthErrorKind::KeysUnavailable); 3]);
-        assert_eq!(directory.questions(), 1);
+        assert_eq!(directory.lookups(), 1);
     });
 }
 
@@ -111,7 +111,7 @@ fn renewals_are_shared_and_never_overlap() {
         let issuers = issuers(directory.resolver().max_age(Duration::ZERO));
         assert_eq!(ask(&issuers), Ok(()));
         assert_eq!(ask_at_once(&issuers, 3), [Ok(()); 3]);
-        assert!((2..=4).contains(&directory.questions()), "{}", directory.questions());
+        assert!((2..=4).contains(&directory.lookups()), "{}", directory.lookups());
     });
 }
 
@@ -133,7 +133,7 @@ fn leaving_clients_free_their_places() {
         let issuers = issuers(directory.resolver().max_waiting(1));
         leave(&issuers, 2);
         assert_eq!(ask(&issuers), Ok(()));
-        assert_eq!(directory.questions(), 1);
+        assert_eq!(directory.lookups(), 1);
     });
 }
 

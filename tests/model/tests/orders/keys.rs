@@ -24,7 +24,7 @@ struct Provider {
     /// `None` if the provider is down.
     jwks: Mutex<Option<&'static str>>,
     hangs: bool,
-    is_asked: AtomicBool,
+    is_in_flight: AtomicBool,
     fetches: AtomicUsize,
 }
 
@@ -50,7 +50,7 @@ impl HttpClient for Client {
     fn fetch(&self, _: Request<Vec<u8>>, _: usize) -> ClientFuture {
         let provider = Arc::clone(&self.0);
         Box::pin(async move {
-            let _asked = Asked::begin(&provider);
+            let _in_flight = InFlight::begin(&provider);
             for _ in 0..thread_rng().gen_range(0..3) {
                 yield_now().await;
             }
@@ -67,19 +67,19 @@ impl HttpClient for Client {
 }
 
 /// A fetch in flight. There is never a second one.
-struct Asked<'a>(&'a Provider);
+struct InFlight<'a>(&'a Provider);
 
-impl<'a> Asked<'a> {
+impl<'a> InFlight<'a> {
     fn begin(provider: &'a Provider) -> Self {
         provider.fetches.fetch_add(1, Ordering::Relaxed);
-        assert!(!provider.is_asked.swap(true, Ordering::Relaxed), "two fetches at once");
+        assert!(!provider.is_in_flight.swap(true, Ordering::Relaxed), "two fetches at once");
         Self(provider)
     }
 }
 
-impl Drop for Asked<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.is_asked.store(false, Ordering::Relaxed);
+        self.0.is_in_flight.store(false, Ordering::Relaxed);
     }
 }
 
@@ -172,8 +172,8 @@ fn waiting_place_is_freed_after_each_request() {
         let answers = ask_at_once(&keys, &[&OLD, &OLD, &OLD]);
         assert!(answers.contains(&Ok(())), "{answers:?}");
         // A request that found no place may still see that the keys have arrived.
-        let refused = answers.iter().filter(|answer| **answer != Ok(())).count() as u64;
-        assert!(refused <= keys.stats().rejected_waiters(), "{answers:?}");
+        let rejected = answers.iter().filter(|answer| **answer != Ok(())).count() as u64;
+        assert!(rejected <= keys.stats().rejected_waiters(), "{answers:?}");
 
         provider.serve(&NEW);
         // A rejected request may have left a fetch in flight, which began earlier.
