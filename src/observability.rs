@@ -1,3 +1,3 @@
-//! Descriptions for the metrics (feature `metrics`), whose names are in [the crate's documentation](crate#logs-and-measurements).
+//! Descriptions for the metrics (feature `metrics`), which the guide lists under observability.
 
 pub use crate::observe::describe_metrics;

@@ -6,7 +6,7 @@ use crate::algorithm::Algorithm;
 
 const _: () = assert!(Algorithm::ALL.len() <= u16::BITS as usize);
 
-/// One bit for each algorithm.
+/// A set of algorithms with one bit for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Algorithms(u16);
 
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn contains_what_it_was_made_of() {
+    fn set_contains_only_its_algorithms() {
         for &one in Algorithm::ALL {
             let set = Algorithms::from_iter([one]);
             for &other in Algorithm::ALL {

@@ -12,21 +12,19 @@ use crate::error::{AuthError, FixedCause};
 use crate::kind::AuthErrorKind;
 use crate::scheme::Scheme;
 
-/// Several verifiers of any kind, of which each credential is given to exactly one.
+/// A router that gives each credential to exactly one of several verifiers.
 ///
-/// The first of these that fits chooses the verifier:
+/// The first rule that matches selects the verifier:
 ///
-/// 1. the scheme in front of the token ([`scheme`](Self::scheme)),
-/// 2. how the token begins ([`prefix`](Self::prefix); the longest prefix wins),
-/// 3. its form: three parts with dots between them ([`jwt`](Self::jwt)), or anything else ([`opaque`](Self::opaque)).
+/// 1. the scheme in front of the token ([`scheme`](Self::scheme))
+/// 2. the beginning of the token ([`prefix`](Self::prefix)); the longest prefix wins
+/// 3. the form of the token: three parts separated by dots ([`jwt`](Self::jwt)), or any other ([`opaque`](Self::opaque))
 ///
-/// If a verifier that is chosen by 2 or 3 does not [offer](Verify::challenges) the scheme and another one does, the credential
-/// is refused.
+/// The router rejects the credential in two cases. No rule matches, or rule 2 or 3 selects a verifier that does not
+/// [offer](Verify::challenges) the scheme while another one does. If the selected verifier rejects, no other one is tried.
 ///
-/// To choose among JWTs by their `iss`, give [`jwt`](Self::jwt) an [`Issuers`](super::Issuers). If nothing fits, the
-/// credential is refused with no verifier asked. A verifier that refuses has the last word: no other one is tried.
-///
-/// All of them have the same claims type, so policies, extractors and rejections are the same for all.
+/// To select among JWTs by their `iss`, pass an [`Issuers`](super::Issuers) to [`jwt`](Self::jwt). All verifiers have the same
+/// claims type, so policies, extractors and rejections work for all of them.
 ///
 /// ```
 /// use tower_jwt_auth::verifiers::{AnyOf, Scheme};
@@ -37,7 +35,7 @@ use crate::scheme::Scheme;
 ///     sub: String,
 /// }
 ///
-/// /// Finds API keys in a table, for example.
+/// /// Looks up API keys, for example in a database.
 /// struct ApiKeys;
 ///
 /// impl Verify for ApiKeys {
@@ -71,7 +69,7 @@ pub struct AnyOf<C> {
 
 struct Routes<C> {
     schemes: Vec<Route<C>>,
-    /// The longest first.
+    /// Sorted, the longest first.
     prefixes: Vec<Route<C>>,
     jwt: Option<Member<C>>,
     opaque: Option<Member<C>>,
@@ -81,21 +79,21 @@ struct Routes<C> {
 type Route<C> = (Box<str>, Member<C>);
 
 impl<C> AnyOf<C> {
-    /// No verifier yet, so that every credential is refused.
+    /// Creates a router without verifiers. It rejects every credential.
     pub fn new() -> Self {
         let routes = Routes { schemes: Vec::new(), prefixes: Vec::new(), jwt: None, opaque: None };
         Self { routes: Arc::new(routes) }
     }
 
-    /// Gives all credentials of a scheme to `verifier`. The layer offers the scheme and reads it from `Authorization`.
+    /// Routes all credentials with a scheme to `verifier`.
     ///
-    /// Tokens from cookies, query parameters and headers without a scheme, such as `X-Api-Key`, count as
-    /// [`Bearer`](Scheme::BEARER): choose those by a [`prefix`](Self::prefix). A scheme has a name of its own,
-    /// `Scheme::from_static("ApiKey")`.
+    /// The layer offers the scheme and reads it from `Authorization`. For a custom scheme use
+    /// `Scheme::from_static("ApiKey")`. Tokens from cookies, query parameters and headers without a scheme, such as
+    /// `X-Api-Key`, count as [`Bearer`](Scheme::BEARER): route those by [`prefix`](Self::prefix).
     ///
     /// # Errors
     ///
-    /// If the scheme has a verifier already.
+    /// The scheme already has a verifier.
     pub fn scheme<V>(self, scheme: Scheme<'_>, verifier: V) -> Result<Self, ConfigError>
     where
         V: Verify<Claims = C> + 'static,
@@ -106,12 +104,13 @@ impl<C> AnyOf<C> {
         Ok(self.set(|routes| routes.schemes.push((scheme.as_str().into(), Member::new(verifier)))))
     }
 
-    /// Gives all tokens that begin with `prefix` to `verifier`, such as `ghp_` or `sk_live_`. Case matters. Tokens of a
-    /// [`scheme`](Self::scheme) that has a verifier are not asked for their prefix.
+    /// Routes all tokens that begin with `prefix` to `verifier`, for example `ghp_`.
+    ///
+    /// The prefix is case-sensitive. A matching [`scheme`](Self::scheme) takes precedence.
     ///
     /// # Errors
     ///
-    /// If the prefix is empty, or has a verifier already.
+    /// The prefix is empty or already has a verifier.
     pub fn prefix<V>(self, prefix: &str, verifier: V) -> Result<Self, ConfigError>
     where
         V: Verify<Claims = C> + 'static,
@@ -128,9 +127,10 @@ impl<C> AnyOf<C> {
         }))
     }
 
-    /// Sets or replaces the verifier for tokens of the form of a signed JWT: three parts with two dots between them
-    /// ([RFC 7515, section 3.1](https://www.rfc-editor.org/rfc/rfc7515#section-3.1)). For opaque tokens of this form use
-    /// [`prefix`](Self::prefix).
+    /// Sets the verifier for tokens with two dots, the form of a signed JWT.
+    ///
+    /// The form is that of [RFC 7515, section 3.1](https://www.rfc-editor.org/rfc/rfc7515#section-3.1). For opaque tokens with
+    /// two dots use [`prefix`](Self::prefix).
     pub fn jwt<V>(self, verifier: V) -> Self
     where
         V: Verify<Claims = C> + 'static,
@@ -138,7 +138,7 @@ impl<C> AnyOf<C> {
         self.set(|routes| routes.jwt = Some(Member::new(verifier)))
     }
 
-    /// Sets or replaces the verifier for all other tokens.
+    /// Sets the verifier for all other tokens.
     pub fn opaque<V>(self, verifier: V) -> Self
     where
         V: Verify<Claims = C> + 'static,
@@ -146,11 +146,11 @@ impl<C> AnyOf<C> {
         self.set(|routes| routes.opaque = Some(Member::new(verifier)))
     }
 
-    /// Verifies a token, or the credential that a layer has found. No request is needed.
+    /// Verifies a token without a request, or a [`Credential`].
     ///
     /// # Errors
     ///
-    /// The verdict is that of the verifier that fits. [`InvalidToken`](AuthErrorKind::InvalidToken) if there is none.
+    /// The errors of the selected verifier, or [`InvalidToken`](AuthErrorKind::InvalidToken) if there is none.
     pub fn verify<'a>(&self, credential: impl Into<Credential<'a>>) -> Verdict<C> {
         let credential = credential.into();
         match self.routes.choose(&credential) {
@@ -166,7 +166,7 @@ impl<C> AnyOf<C> {
 }
 
 impl<C> Routes<C> {
-    /// The only verifier that is given this credential.
+    /// Selects the verifier for a credential.
     fn choose(&self, credential: &Credential<'_>) -> Result<&Member<C>, &'static FixedCause> {
         let scheme = credential.scheme();
         if let Some((_, member)) = self.schemes.iter().find(|(name, _)| Scheme::trusted(name) == scheme) {
@@ -192,7 +192,7 @@ impl<C> Routes<C> {
         }
     }
 
-    /// All but those of a scheme.
+    /// Returns all verifiers that are not selected by a scheme.
     fn of_any_scheme(&self) -> impl Iterator<Item = &Member<C>> {
         self.jwt.iter().chain(self.prefixes.iter().map(|(_, member)| member)).chain(&self.opaque)
     }
@@ -228,7 +228,7 @@ impl<C> Verify for AnyOf<C> {
     }
 }
 
-/// Whatever the parts are: a client must not be able to have a JWT judged as an opaque token.
+/// Looks only at the dots, so that no malformed JWT can pass for an opaque token.
 fn has_jwt_form(token: &[u8]) -> bool {
     memchr_iter(b'.', token).count() == 2
 }

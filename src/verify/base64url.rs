@@ -1,10 +1,10 @@
-//! base64url with no padding, as RFC 7515 demands it: one text for every sequence of bytes, no other accepted.
+//! Canonical base64url without padding (RFC 7515, section 2): each sequence of bytes has one accepted text.
 
 use std::mem::MaybeUninit;
 
 use base64_simd::{AsOut, URL_SAFE_NO_PAD};
 
-/// Room for decoded bytes: on the stack, unless there are more than an ordinary token has.
+/// A buffer for decoded bytes: on the stack for ordinary tokens, on the heap for larger ones.
 pub(crate) struct Buffer<const N: usize> {
     stack: [MaybeUninit<u8>; N],
     heap: Vec<u8>,
@@ -16,7 +16,7 @@ impl<const N: usize> Buffer<N> {
         Self { stack: [const { MaybeUninit::uninit() }; N], heap: Vec::new() }
     }
 
-    /// Decodes `text`; `None` where it is not canonical base64url.
+    /// Decodes `text`. Returns `None` if it is not canonical.
     #[inline]
     pub(crate) fn decode(&mut self, text: &[u8]) -> Option<&[u8]> {
         if text.len() / 4 * 3 + 2 <= N {
@@ -28,23 +28,23 @@ impl<const N: usize> Buffer<N> {
     }
 }
 
-/// Decodes `text`; `None` where it is not canonical base64url.
+/// Decodes `text`. Returns `None` if it is not canonical.
 pub(crate) fn decode_to_vec(text: &[u8]) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode_to_vec(text).ok()
 }
 
-/// Whether `text` can be decoded.
+/// Returns true if `text` is canonical.
 pub(crate) fn is_canonical(text: &[u8]) -> bool {
     URL_SAFE_NO_PAD.check(text).is_ok()
 }
 
-/// The one text for these bytes.
+/// Encodes bytes.
 #[cfg(feature = "issue")]
 pub(crate) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode_to_string(bytes)
 }
 
-/// Adds the one text for these bytes.
+/// Encodes bytes and appends the text.
 #[cfg(feature = "issue")]
 pub(crate) fn encode_onto(text: &mut String, bytes: &[u8]) {
     URL_SAFE_NO_PAD.encode_append(bytes, text);
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    /// What the `base64` crate says, which is strict about padding and trailing bits.
+    /// Decodes with the `base64` crate, which is strict about padding and trailing bits.
     fn plain(text: &[u8]) -> Option<Vec<u8>> {
         general_purpose::URL_SAFE_NO_PAD.decode(text).ok()
     }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn agrees_with_the_plain_decoder_on_every_text_of_two_bytes() {
+    fn decodes_two_bytes_like_the_plain_decoder() {
         for first in 0..=255 {
             for second in 0..=255 {
                 assert_same(&[first, second]);
@@ -84,14 +84,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_the_plain_decoder_on_what_is_encoded(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn decodes_encoded_bytes_like_the_plain_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let text = general_purpose::URL_SAFE_NO_PAD.encode(&bytes);
             prop_assert_eq!(plain(text.as_bytes()), Some(bytes));
             assert_same(text.as_bytes());
         }
 
         #[test]
-        fn agrees_with_the_plain_decoder_on_one_odd_byte(
+        fn decodes_one_odd_byte_like_the_plain_decoder(
             len in 0usize..200, place in 0usize..200, odd in any::<u8>(), last in any::<u8>(),
         ) {
             let mut text = vec![b'A'; len];

@@ -1,5 +1,5 @@
-//! What is wrong with claims that are not well-formed, or not as the settings have them, for the developer: in names that the
-//! application has written itself, since nothing of a token is for logs.
+//! Explains for logs why claims were rejected. The texts contain only names from the application's code and settings, and nothing
+//! from the token.
 
 use std::any::type_name;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use super::rules::{USUAL_PAYLOAD, payload_text};
 use super::stream::{AudienceClaim, Malformed, Wanted, plain};
 use super::validate::Expected;
 
-/// What is wrong with the payload of a token that was refused for it.
+/// Explains why a payload was rejected.
 pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> String {
     let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
     match well_formed(encoded, wanted, &mut buffer) {
@@ -26,15 +26,15 @@ pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> S
     }
 }
 
-/// Does the same for a payload that nobody may have signed: the application's type does not see it.
+/// Explains an unverified payload. The application's type must not deserialize it.
 pub(crate) fn explain_unproven(encoded: &[u8], wanted: &Wanted) -> String {
     let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
     well_formed(encoded, wanted, &mut buffer).err().unwrap_or_else(|| REQUIRED_TWICE.to_owned())
 }
 
-const REQUIRED_TWICE: &str = "a claim that is required stands there twice";
+const REQUIRED_TWICE: &str = "a required claim appears twice";
 
-/// Returns the payload, or what is wrong with it whatever type it is read into.
+/// Returns the payload, or an error that does not depend on the claims type.
 fn well_formed<'b, const N: usize>(
     encoded: &[u8],
     wanted: &Wanted,
@@ -44,18 +44,18 @@ fn well_formed<'b, const N: usize>(
         let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
         match buffer.decode(encoded).and_then(json::object_text) {
             Some(payload) if has_private_name(payload) => {
-                "a member is named `$serde_json::private::..`, by which serde_json reads another value than the token has"
+                "a member is named `$serde_json::private::..`, which serde_json would read as another value"
                     .to_owned()
             }
-            _ => "the payload is no JSON object, or has too many others in it".to_owned(),
+            _ => "the payload is not a JSON object, or has too many nested values".to_owned(),
         }
     })?;
     match plain(payload, wanted) {
         Ok(_) => Ok(payload),
         Err(Malformed { claim: Some(claim) }) => {
-            Err(format!("the claim `{}` is malformed, or stands there twice", claim.name()))
+            Err(format!("the claim `{}` is malformed or appears twice", claim.name()))
         }
-        Err(Malformed { claim: None }) => Err("the payload is no JSON object".to_owned()),
+        Err(Malformed { claim: None }) => Err("the payload is not a JSON object".to_owned()),
     }
 }
 
@@ -79,14 +79,14 @@ fn explain_mismatch<C: DeserializeOwned>(payload: &str) -> String {
         (None, Some(name)) if known.contains(&name) => {
             format!("there is no claim `{name}`, which `{whole}` needs")
         }
-        // At the top or further down.
+        // The missing field may be at any depth.
         (None, Some(name)) => format!("there is no `{name}`, which `{whole}` needs"),
         (Some(claim), Some(name)) => format!("the claim `{claim}` has no `{name}`, which `{whole}` needs"),
         (Some(claim), None) if message.starts_with(&format!("duplicate field `{claim}`")) => {
-            format!("the claim `{claim}` stands there twice")
+            format!("the claim `{claim}` appears twice")
         }
         (Some(claim), None) => format!("the claim `{claim}` does not fit `{whole}`"),
-        // A type that does not tell which claims it reads, since something is flattened into it.
+        // A type with `#[serde(flatten)]` does not tell its fields.
         (None, None) => match member.and_then(|name| USUAL_NAMES.into_iter().find(|usual| *usual == name)) {
             Some(claim) => format!("the claim `{claim}` does not fit `{whole}`"),
             None => format!("the claims do not fit `{whole}`"),
@@ -94,7 +94,7 @@ fn explain_mismatch<C: DeserializeOwned>(payload: &str) -> String {
     }
 }
 
-/// Why the `aud` of a payload is not the right one.
+/// Explains why the `aud` was rejected.
 pub(crate) fn audience(encoded: &[u8], expected: &Expected) -> String {
     let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
     let registered =
@@ -132,33 +132,33 @@ pub(crate) fn issuer(encoded: &[u8], expected: &[String], wanted: &Wanted) -> St
     format!("{start}the verifier expects the issuer {}", listed(expected))
 }
 
-/// Which claim is not as required, and how.
+/// Explains which required claim does not match.
 pub(crate) fn required_claim(encoded: &[u8], expected: &Expected) -> String {
     let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
     let payload = payload_text(encoded, &mut buffer).unwrap_or_default();
     required::explain(payload, &expected.claims)
 }
 
-/// Names of settings, for a sentence: any of them will do.
+/// Formats names from the settings as a list.
 pub(crate) fn listed(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// The field that serde has missed: one of those that are known, or else no string of the token's, as far as that can be told: an
-/// application may have an error of its own that begins like serde's, and a string may be written with escapes.
+/// Returns the field that serde reports as missing, unless the name may come from the token: a custom error of the application may
+/// look like serde's and contain a string of the token.
 fn missing<'m>(message: &'m str, known: &[&str], payload: &str) -> Option<&'m str> {
     let (name, _) = message.strip_prefix("missing field `")?.split_once('`')?;
     let is_of_the_token = || payload.contains(&format!("\"{name}\"")) || payload.contains('\\');
     (known.contains(&name) || !is_of_the_token()).then_some(name)
 }
 
-/// Where in the text serde_json has stopped.
+/// Returns the offset in bytes at which serde_json stopped.
 fn offset(text: &str, error: &serde_json::Error) -> usize {
     let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
     before + error.column()
 }
 
-/// The name, as it is written, of the outermost object's member in which so many bytes of the text end.
+/// Returns the name of the top-level member that contains this offset, as it is written.
 fn member_at(json: &str, bytes: usize) -> Option<&str> {
     let (mut depth, mut name, mut name_is_next) = (0_usize, None, false);
     let mut at = 0;
@@ -184,7 +184,7 @@ fn member_at(json: &str, bytes: usize) -> Option<&str> {
     name.filter(|_| depth > 0)
 }
 
-/// How many bytes there are before the quotation mark that ends a string.
+/// Returns the length of a string in bytes, up to its closing quotation mark.
 fn string_length(text: &[u8]) -> Option<usize> {
     let mut escaped = false;
     text.iter().position(|byte| {
@@ -194,7 +194,7 @@ fn string_length(text: &[u8]) -> Option<usize> {
     })
 }
 
-/// The names of the claims that a type reads, if it is a struct with nothing flattened into it.
+/// Returns the field names of a struct without `#[serde(flatten)]`, or nothing for other types.
 fn fields_of<C: DeserializeOwned>() -> &'static [&'static str] {
     const NOTHING: &str = "there is nothing to read";
 

@@ -1,15 +1,15 @@
-//! Claims that say what a caller may do, under a name that differs in case from the field that should read them.
+//! Detects roles and scopes whose claim name differs from the field only in case.
 
 use std::collections::BTreeMap;
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-/// The names under which providers have roles and scopes.
+/// The usual names of claims with roles and scopes.
 pub(crate) const USUAL_NAMES: [&str; 8] =
     ["groups", "permissions", "realm_access", "resource_access", "role", "roles", "scope", "scp"];
 
-/// Returns the field that a claim seems to be meant for. The type takes the claim for an unknown one and the field for absent,
-/// so that `role("suspended").not()` would permit what it must not.
+/// Returns the field that a claim seems to be meant for. Serde would ignore the claim and leave the field empty, so that
+/// `role("suspended").not()` would permit a suspended user.
 #[inline]
 pub(crate) fn meant_field<'f>(name: &str, fields: &[&'f str]) -> Option<&'f str> {
     if usual_name(name).is_none() || fields.contains(&name) {
@@ -18,7 +18,7 @@ pub(crate) fn meant_field<'f>(name: &str, fields: &[&'f str]) -> Option<&'f str>
     fields.iter().copied().find(|field| field.eq_ignore_ascii_case(name))
 }
 
-/// Returns true if a name differs from a usual one, and only in case.
+/// Returns true if a name differs from a usual one only in case.
 #[inline]
 pub(crate) fn is_respelled(name: &str) -> bool {
     usual_name(name).is_some_and(|usual| usual != name)
@@ -29,11 +29,11 @@ fn usual_name(name: &str) -> Option<&'static str> {
     USUAL_NAMES.into_iter().find(|usual| usual.eq_ignore_ascii_case(name))
 }
 
-/// Returns the usual name of a respelled claim that the type reads: for types that do not tell their fields, such as those with
-/// `#[serde(flatten)]` and enums.
+/// Returns the usual name of a respelled claim that the type reads. It is for types that do not tell their fields, such as enums and
+/// types with `#[serde(flatten)]`.
 ///
-/// The type must accept the payload as it is. It is then given the claim under its usual name, twice and as `[[0]]`, which holds no
-/// roles and no scopes. A map accepts this; a type that reads the claim does not.
+/// The type must accept the payload. The probe adds the claim under its usual name, twice and as `[[0]]`, which is neither roles nor
+/// scopes. A map accepts that. A type that reads the claim rejects it.
 #[cold]
 pub(crate) fn probe<C: DeserializeOwned>(payload: &str) -> Option<&'static str> {
     let names: BTreeMap<String, IgnoredAny> = serde_json::from_str(payload).ok()?;

@@ -1,6 +1,5 @@
-//! Why a token was refused for its form, its header or its key, for the developer.
-//!
-//! Nothing of a token is for logs: a cause names settings, and keys by the `kid` that their provider has published.
+//! Explains for logs why a token's form, header or key was rejected. The texts name settings and published `kid`s, and contain
+//! nothing else from the token.
 
 use std::error::Error;
 
@@ -19,7 +18,7 @@ use crate::error::{AuthError, FixedCause};
 use crate::key_type::KeyType;
 use crate::kind::AuthErrorKind;
 
-/// Adds the cause, unless there is one already.
+/// Adds a cause to an error that has none.
 #[cold]
 pub(crate) fn explain(error: AuthError, rules: &Rules, keys: &KeySet, token: &[u8]) -> AuthError {
     if error.source().is_some() {
@@ -61,7 +60,7 @@ fn explain_header(error: AuthError, rules: &Rules, keys: &KeySet, header: &Heade
     }
 }
 
-/// Adds the cause to the refusal of a token that is not of the form of a JWT.
+/// Adds a cause to an error about the form of a token.
 #[cold]
 pub(crate) fn explain_form(error: AuthError, token: &[u8]) -> AuthError {
     let cause = match memchr_iter(b'.', token).count() {
@@ -90,7 +89,7 @@ const EXTENSION: &FixedCause = &FixedCause(
     "the token's header has `crit`, or `b64` that is `false`: no extension of RFC 7515 is supported",
 );
 
-/// What is wrong with three parts.
+/// Finds the error in a token with three parts.
 fn malformed(token: &[u8]) -> Option<&'static FixedCause> {
     let has = |bytes: &[u8]| token.iter().any(|byte| bytes.contains(byte));
     if has(b" \t\r\n\"'") {
@@ -213,7 +212,7 @@ fn invalid_signature(header: &Header<'_>, keys: &KeySet) -> Option<String> {
     })
 }
 
-/// Names the setting for keys that serve an algorithm because it says so.
+/// Names the setting that chose the algorithm of a key.
 fn assumption<'k>(algorithm: Algorithm, mut keys: impl Iterator<Item = &'k Key>) -> String {
     match keys.find(|key| key.algorithm_is_assumed()) {
         Some(key) if algorithm.key_type() == KeyType::Rsa => format!(
@@ -224,7 +223,7 @@ fn assumption<'k>(algorithm: Algorithm, mut keys: impl Iterator<Item = &'k Key>)
     }
 }
 
-/// The skipped keys with the `kid` of a token: its provider has published that name.
+/// Lists the skipped keys with the token's `kid`. The provider published them, so their `kid` may be logged.
 fn skipped_of(keys: &KeySet, header: &Header<'_>) -> Option<String> {
     let kid = header.kid.as_deref()?;
     let mut named = keys.skipped_keys().iter().filter(|key| key.kid() == Some(kid)).peekable();
@@ -239,7 +238,7 @@ fn shown(key: &Key) -> String {
     }
 }
 
-/// The first of them, and how many more there are. Formats only those that are shown.
+/// Formats the first items and the number of the others.
 fn listed<T>(mut items: impl Iterator<Item = T>, show: fn(T) -> String) -> String {
     let first: Vec<_> = items.by_ref().take(MOST_LISTED).map(show).collect();
     match items.count() {

@@ -1,4 +1,4 @@
-//! In place of `mod.rs` where the feature is off: there is no resolver.
+//! Replaces `issuer_resolver/mod.rs` if the feature is off: no resolver can exist.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;

@@ -19,17 +19,16 @@ use crate::error::{AuthError, FixedCause};
 use crate::kind::AuthErrorKind;
 use arc_swap::ArcSwap;
 
-/// Several issuers of JWTs, each with a verifier of its own: with its own keys, audience, limits and cache.
+/// A verifier for each of several issuers, selected by the token's `iss`.
 ///
-/// The `iss` of a token is read before anything else is known of it, and only to choose among these verifiers. Nothing is
-/// fetched for an issuer that none of them is for. The one that is chosen judges the token as if it were alone. It can be
-/// any [`Verify`] that says which [issuers](Verify::issuers) it is for, ordinarily a [`JwtVerifier`](super::JwtVerifier).
+/// Each issuer has its own keys, audience, limits and cache. The selected verifier checks the whole token, `iss` included. A
+/// token never causes a fetch for an unknown issuer. The verifiers are usually [`JwtVerifier`](super::JwtVerifier)s. Any
+/// [`Verify`] that names its [issuers](Verify::issuers) works.
 ///
-/// Clones share the verifiers, which can be added and removed at any time. Each clone has its own limits and resolver: a
-/// setter changes only the value that it returns.
+/// You can add and remove verifiers at any time. Clones share them. A setter changes only the value that it returns.
 ///
-/// A refusal tells clients whether an issuer is held: [`WrongIssuer`](AuthErrorKind::WrongIssuer) where it is not. Set an
-/// `IssuerResolver` (feature `remote-keys`) where tenants are confidential: then it does not.
+/// A rejection discloses whether an issuer is known: an unknown one gets [`WrongIssuer`](AuthErrorKind::WrongIssuer). If your
+/// tenants are confidential, set an `IssuerResolver` (feature `remote-keys`): then all such rejections are alike.
 ///
 /// ```
 /// use tower_jwt_auth::verifiers::Issuers;
@@ -64,11 +63,13 @@ type Verifiers<C> = HashMap<String, Member<C>>;
 const MOST_ISSUERS: usize = 1000;
 
 impl<C> Issuers<C> {
-    /// These verifiers, each for the [issuers](Verify::issuers) that it names. To begin with none, use `Issuers::default()`.
+    /// Creates the set from verifiers that name their [issuers](Verify::issuers).
+    ///
+    /// For an empty set, use `Issuers::default()`.
     ///
     /// # Errors
     ///
-    /// If one names no issuer, or two name the same.
+    /// A verifier names no issuer, or two verifiers name the same issuer.
     pub fn new<V>(verifiers: impl IntoIterator<Item = V>) -> Result<Self, ConfigError>
     where
         V: Verify<Claims = C> + 'static,
@@ -83,34 +84,34 @@ impl<C> Issuers<C> {
         Ok(Self { verifiers: Arc::new(ArcSwap::from_pointee(known)), ..Self::default() })
     }
 
-    /// Sets the number of issuers above which [`add`](Self::add) fails. The default is 1,000. Issuers that a resolver looks up do
-    /// not count.
+    /// Sets the most issuers that [`add`](Self::add) accepts. The default is 1,000.
+    ///
+    /// Issuers from a resolver do not count.
     pub fn max_issuers(self, max_issuers: usize) -> Self {
         Self { max_issuers, ..self }
     }
 
-    /// Sets how many bytes a token may have for its `iss` to be read. The default is 16 KiB.
+    /// Sets the size limit of a token, in bytes. The default is 16 KiB.
     ///
-    /// The verifier that is chosen has a [limit of its own](super::JwtVerifier::max_token_bytes). To accept longer tokens, raise
-    /// both.
+    /// The selected verifier has its [own limit](super::JwtVerifier::max_token_bytes). To accept longer tokens, raise both.
     pub fn max_token_bytes(self, max_token_bytes: usize) -> Self {
         Self { max_token_bytes, ..self }
     }
 
-    /// Sets the resolver that looks up all other issuers, for example tenants in a database.
+    /// Sets the resolver that looks up all other issuers, for example in a database.
     ///
-    /// From then on, a refusal does not tell clients whether an issuer exists: see [`IssuerResolver`]. Clones that were made
-    /// before do not have the resolver: [`remove`](Self::remove) on one of them does not forget what it has looked up.
+    /// With a resolver, rejections do not disclose which issuers exist: see [`IssuerResolver`]. Earlier clones do not have the
+    /// resolver, and their [`remove`](Self::remove) does not clear it.
     #[cfg(feature = "remote-keys-core")]
     pub fn resolver(self, resolver: IssuerResolver<C>) -> Self {
         Self { resolver: Some(Arc::new(Resolver::new(resolver))), ..self }
     }
 
-    /// Adds a verifier. It replaces the verifiers of the issuers that it [names](Verify::issuers).
+    /// Adds a verifier. It replaces earlier verifiers of the same [issuers](Verify::issuers).
     ///
     /// # Errors
     ///
-    /// If it names no issuer, or there would be too many.
+    /// The verifier names no issuer, or there would be too many issuers.
     pub fn add(&self, verifier: impl Verify<Claims = C> + 'static) -> Result<(), ConfigError> {
         let member = Member::new(verifier);
         let mut result = Ok(());
@@ -122,9 +123,9 @@ impl<C> Issuers<C> {
         result
     }
 
-    /// Removes the verifier of an issuer, and all that a resolver remembers of it. Returns whether there was a verifier.
+    /// Removes the verifier of an issuer. Returns true if there was one.
     ///
-    /// From then on its tokens are refused, unless the resolver finds it again: by a look-up that begins after this.
+    /// The resolver forgets the issuer, too. Its tokens are rejected until a later lookup finds it again.
     pub fn remove(&self, issuer: &str) -> bool {
         let known = self.verifiers.rcu(|known| {
             let mut known = Verifiers::clone(known);
@@ -137,7 +138,7 @@ impl<C> Issuers<C> {
 }
 
 impl<C> Default for Issuers<C> {
-    /// No issuer yet.
+    /// Creates an empty set.
     fn default() -> Self {
         Self {
             verifiers: Arc::new(ArcSwap::from_pointee(Verifiers::new())),
@@ -162,12 +163,11 @@ fn enter<C>(known: &mut Verifiers<C>, member: &Member<C>, most: usize) -> Result
 }
 
 impl<C: Send + Sync + 'static> Issuers<C> {
-    /// Verifies a token, or the credential that a layer has found. No request is needed.
+    /// Verifies a token without a request, or a [`Credential`].
     ///
     /// # Errors
     ///
-    /// The verdict is that of the verifier for the token's issuer.
-    /// [`WrongIssuer`](AuthErrorKind::WrongIssuer) if there is none.
+    /// The errors of the selected verifier, or [`WrongIssuer`](AuthErrorKind::WrongIssuer) if there is none.
     pub fn verify<'a>(&self, credential: impl Into<Credential<'a>>) -> Verdict<C> {
         self.judge(credential.into())
     }
@@ -226,14 +226,14 @@ impl<C: Send + Sync + 'static> Verify for Issuers<C> {
 
     fn challenges(&self) -> Challenges {
         let known = self.verifiers.load();
-        // In the same order at each start.
+        // The order must not change from start to start.
         let mut sorted: Vec<_> = known.iter().collect();
         sorted.sort_unstable_by_key(|(issuer, _)| *issuer);
         Challenges::all(sorted.into_iter().flat_map(|(_, member)| member.challenges.offers().to_vec()))
     }
 }
 
-/// Answers tokens whose signature is not proven as those of an unknown issuer: nobody can tell which issuers exist.
+/// Makes rejections of unproven tokens alike, so that they do not disclose which issuers exist.
 fn alike<C: 'static>(verdict: Verdict<C>) -> Verdict<C> {
     match verdict {
         Verdict::Ready(Ok(claims)) => Verdict::Ready(Ok(claims)),
@@ -249,7 +249,7 @@ fn hide(error: AuthError) -> AuthError {
     if is_alike { error } else { error.answered_as(AuthErrorKind::UnknownKey) }
 }
 
-/// The payload and the `iss` of a token that nothing else is known of, read as a verifier reads it later.
+/// Returns the payload and the `iss` of an unverified token. The verifier later reads both in the same way.
 fn read<'b>(
     token: &[u8],
     buffer: &'b mut Buffer<USUAL_PAYLOAD>,

@@ -1,4 +1,4 @@
-//! Reading JSON more strictly than serde_json does by itself, and without copying.
+//! JSON parsing that is stricter than serde_json and does not copy.
 
 use std::borrow::Cow;
 use std::fmt::{self, Formatter};
@@ -32,7 +32,7 @@ pub(crate) fn elements<'a>(json: &'a [u8], name: &str) -> Option<Vec<&'a str>> {
     serde_json::from_str::<IgnoredAny>(text).ok()?;
     let mut array = None;
     for member in parts(text)?.chunks_exact(2) {
-        // A name with a lone surrogate is another name.
+        // A name with a lone surrogate never matches.
         let is_named = serde_json::from_str::<Text<'_>>(member[0]).is_ok_and(|text| *text == *name);
         if is_named && array.replace(member[1]).is_some() {
             return None;
@@ -41,13 +41,13 @@ pub(crate) fn elements<'a>(json: &'a [u8], name: &str) -> Option<Vec<&'a str>> {
     array.filter(|array| array.starts_with('[')).and_then(parts)
 }
 
-/// Without a byte order mark, which a parser may ignore (RFC 8259, section 8.1).
+/// Removes a byte order mark, which a parser may ignore (RFC 8259, section 8.1).
 pub(crate) fn without_mark(json: &[u8]) -> &[u8] {
     json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json)
 }
 
-/// Replaces each byte that is not UTF-8, and each control character in a string, with the escape of a lone surrogate: a
-/// string that has one cannot be read either, but [`elements`] finds its end.
+/// Replaces invalid UTF-8, and control characters in strings, with the escape of a lone surrogate. Such a string still cannot be
+/// read, but [`elements`] finds its end.
 pub(crate) fn with_unreadable_marked(json: &[u8]) -> String {
     const MARK: &str = "\\ud800";
     let mut marked = String::with_capacity(json.len());
@@ -56,7 +56,7 @@ pub(crate) fn with_unreadable_marked(json: &[u8]) -> String {
         let invalid = (!chunk.invalid().is_empty()).then_some('\0');
         for character in chunk.valid().chars().chain(invalid) {
             match character {
-                // Behind a backslash, which the mark begins with, too.
+                // The mark begins with the backslash that is already there.
                 '\0'..='\x1f' if is_escaped => marked.push_str(&MARK[1..]),
                 '\0'..='\x1f' if in_string => marked.push_str(MARK),
                 _ => marked.push(character),
@@ -68,7 +68,7 @@ pub(crate) fn with_unreadable_marked(json: &[u8]) -> String {
     marked
 }
 
-/// Splits the text of an array into its elements, or that of an object into names and values. The text must be JSON.
+/// Splits an array into its elements, or an object into names and values. The text must be JSON.
 fn parts(container: &str) -> Option<Vec<&str>> {
     let mut rest = container.trim_start().get(1..)?;
     let mut parts = Vec::new();
@@ -85,14 +85,13 @@ fn parts(container: &str) -> Option<Vec<&str>> {
     }
 }
 
-/// How many arrays, objects and escapes a payload may have, nested or not.
+/// The most arrays, objects and escapes in a payload, nested or not.
 const MOST_CONTAINERS: usize = 1024;
 
-/// Whether a text cannot be nested so deeply that reading it exhausts the stack, whatever type it is read into.
+/// Returns true if parsing the text cannot exhaust the stack, for any type.
 ///
-/// serde_json has a limit of 128, but with its feature `raw_value` on (axum switches it on) a `Value` reads the text in
-/// `{"$serde_json::private::RawValue": ".."}` as JSON, and begins to count anew. There, a bracket may be written as an
-/// escape.
+/// serde_json has a limit of 128 levels. With its feature `raw_value`, which axum enables, a `Value` parses the text in
+/// `{"$serde_json::private::RawValue": ".."}` as JSON and counts from zero again. A bracket in that text may be an escape.
 #[inline]
 pub(crate) fn is_shallow(text: &str) -> bool {
     text.len() <= 2 * MOST_CONTAINERS
@@ -100,7 +99,7 @@ pub(crate) fn is_shallow(text: &str) -> bool {
             <= MOST_CONTAINERS
 }
 
-/// A member that may be missing, but not `null`: `#[serde(default, deserialize_with = "some")]`.
+/// Reads a member that may be missing but not `null`: `#[serde(default, deserialize_with = "some")]`.
 pub(crate) fn some<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -109,9 +108,9 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-/// A string, borrowed from the JSON unless it is written with escapes.
+/// A string that borrows from the JSON unless it has escapes.
 ///
-/// `Cow` would do where it stands alone; inside an `Option` serde always copies it.
+/// serde always copies a `Cow` inside an `Option`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
 
@@ -149,8 +148,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// Any JSON at all, with members in the order of the text and none of them merged. Numbers and booleans decide nothing here, so
-/// that they are not kept.
+/// Any JSON value, with all members in their order, duplicates included. Numbers and booleans are not stored.
 #[derive(Debug)]
 pub(crate) enum Loose<'a> {
     Text(Text<'a>),

@@ -1,4 +1,4 @@
-//! JSON Web Keys, read one by one, so that an odd one cannot spoil the others (RFC 7517).
+//! JSON Web Keys (RFC 7517). The keys of a set are read one by one, so that an invalid key does not affect the others.
 
 use std::borrow::Cow;
 
@@ -13,33 +13,33 @@ use crate::config_error::{ConfigError, ConfigProblem, SkippedKey, quoted};
 use crate::crypto::Material;
 use crate::key_type::{Curve, KeyType};
 
-/// Rules for reading a JWK set: which keys are accepted, how many, and for which algorithm.
+/// Rules for reading a JWK set: the accepted keys, their number, and defaults.
 ///
 /// ```
 /// use tower_jwt_auth::keys::JwksRules;
 /// use tower_jwt_auth::Algorithm;
 ///
-/// // The bundle of a SPIFFE trust domain.
+/// // The trust bundle of a SPIFFE trust domain.
 /// let rules = JwksRules::new().add_use("jwt-svid");
 ///
-/// // A provider that signs with PS256 and does not say so in its keys.
+/// // A provider that signs with PS256, but whose keys have no `alg`.
 /// let rules = JwksRules::new().rsa_algorithm(Algorithm::PS256);
 /// ```
 #[derive(Clone, Debug)]
 pub struct JwksRules {
     rsa_algorithm: Algorithm,
     more_uses: Vec<String>,
-    /// Why symmetric keys are skipped, if they are.
+    /// The reason for skipping symmetric keys; `None` if they are allowed.
     no_symmetric_keys: Option<&'static str>,
     max_keys: Option<usize>,
 }
 
-/// How many keys a fetched set may have, unless more are allowed.
+/// The default limit of keys in a fetched set.
 #[cfg(feature = "remote-keys-core")]
 const MAX_FETCHED_KEYS: usize = 100;
 
 impl JwksRules {
-    /// The defaults.
+    /// Creates the default rules.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -52,16 +52,20 @@ impl JwksRules {
         }
     }
 
-    /// Sets the one algorithm that an RSA key without `alg` serves, as in the sets of Entra ID. The default is RS256.
+    /// Sets the algorithm of RSA keys without `alg`. The default is RS256.
+    ///
+    /// Such keys are common, for example in the sets of Entra ID.
     #[must_use]
     pub fn rsa_algorithm(mut self, algorithm: Algorithm) -> Self {
         self.rsa_algorithm = algorithm;
         self
     }
 
-    /// Accepts keys with this `use` as well: `jwt-svid` for SPIFFE
-    /// ([SPIFFE trust domain and bundle, section 4.2](https://spiffe.io/docs/latest/spiffe-specs/spiffe_trust_domain_and_bundle/)). By
-    /// default `use` must be `sig` or absent ([RFC 7517, section 4.2](https://www.rfc-editor.org/rfc/rfc7517#section-4.2)).
+    /// Also accepts keys with this `use`, for example `jwt-svid`.
+    ///
+    /// By default `use` must be `sig` or absent
+    /// ([RFC 7517, section 4.2](https://www.rfc-editor.org/rfc/rfc7517#section-4.2)). SPIFFE uses `jwt-svid`
+    /// ([SPIFFE trust domain and bundle, section 4.2](https://spiffe.io/docs/latest/spiffe-specs/spiffe_trust_domain_and_bundle/)).
     #[must_use]
     pub fn add_use(mut self, purpose: impl Into<String>) -> Self {
         self.more_uses.push(purpose.into());
@@ -72,14 +76,16 @@ impl JwksRules {
     ///
     /// # Security
     ///
-    /// Anyone who can read such a set can sign tokens. `RemoteKeys` skips symmetric keys whatever this says.
+    /// Anyone who can read such a set can sign tokens. `RemoteKeys` always skips symmetric keys.
     #[must_use]
     pub fn allow_symmetric_keys(mut self) -> Self {
         self.no_symmetric_keys = None;
         self
     }
 
-    /// Sets how many keys a set may have. The default is 100 for a fetched set; the number in a text or a file is not limited.
+    /// Sets the most keys that a set may have.
+    ///
+    /// The default is 100 for a fetched set, and no limit for a text or a file.
     #[must_use]
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.max_keys = Some(keys);
@@ -93,11 +99,10 @@ impl JwksRules {
 
 #[cfg(feature = "remote-keys-core")]
 impl JwksRules {
-    /// The same for a set that everybody can read, and whose size somebody else decides on.
+    /// Returns these rules for a set that is public and whose size a provider decides.
     pub(crate) fn for_public_sets(&self) -> Self {
         let max_keys = self.max_keys.or(Some(MAX_FETCHED_KEYS));
-        let no_symmetric_keys =
-            Some("it is a symmetric key, and a fetched set is public: a secret in it is none");
+        let no_symmetric_keys = Some("it is a symmetric key, and a fetched set is public");
         Self { max_keys, no_symmetric_keys, ..self.clone() }
     }
 }
@@ -109,18 +114,21 @@ impl Default for JwksRules {
 }
 
 impl Key {
-    /// A JWK as JSON text ([RFC 7517, section 4](https://www.rfc-editor.org/rfc/rfc7517#section-4)). It serves what
-    /// its `kid` says, or any token where it has none; an RSA key without `alg` serves RS256.
+    /// Reads a JWK from JSON text
+    /// ([RFC 7517, section 4](https://www.rfc-editor.org/rfc/rfc7517#section-4)).
+    ///
+    /// The key serves tokens with its `kid` or none. A key without `kid` serves any token. An RSA key without `alg` serves
+    /// RS256.
     ///
     /// # Errors
     ///
-    /// If the text is no JWK, or one that signatures cannot be checked with: of another `kty`, `crv`, `alg`, `use` or
-    /// `key_ops`, private, symmetric, or too short.
+    /// The text is not a JWK, or the key cannot verify signatures: its `kty`, `crv`, `alg`, `use` or `key_ops` is not
+    /// supported, or it is private, symmetric or too short.
     pub fn jwk(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::jwk_with(json, &JwksRules::new())
     }
 
-    /// The same as [`jwk`](Self::jwk), with rules for what the JWK leaves open and for what is accepted.
+    /// Reads a JWK from JSON text with custom rules.
     ///
     /// ```
     /// use tower_jwt_auth::keys::JwksRules;
@@ -137,13 +145,13 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// As [`jwk`](Self::jwk).
+    /// The same as for [`jwk`](Self::jwk).
     pub fn jwk_with(json: impl AsRef<[u8]>, rules: &JwksRules) -> Result<Self, ConfigError> {
         Jwk::parse(json.as_ref())?.read(rules).map(Self::standing_alone)
     }
 }
 
-/// From parsed JSON. The same as [`Key::jwk`] with its text.
+/// Reads a JWK from parsed JSON, like [`Key::jwk`].
 impl TryFrom<&Value> for Key {
     type Error = ConfigError;
 
@@ -152,7 +160,7 @@ impl TryFrom<&Value> for Key {
     }
 }
 
-/// Reads a JWK set: the keys that can be used, and the others.
+/// Reads a JWK set. Returns the usable keys and the skipped ones.
 pub(crate) fn read_set(json: &[u8], rules: &JwksRules) -> Result<(Vec<Key>, Vec<SkippedKey>), ConfigError> {
     let json = json::without_mark(json);
     let marked;
@@ -177,7 +185,7 @@ pub(crate) fn read_set(json: &[u8], rules: &JwksRules) -> Result<(Vec<Key>, Vec<
     Ok((keys, skipped))
 }
 
-/// The `kid` of a JWK, whatever its other members are.
+/// Returns the `kid` of a JWK, even if other members are invalid.
 fn kid_of(jwk: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Named<'a> {
@@ -188,7 +196,7 @@ fn kid_of(jwk: &str) -> Option<String> {
     json::object::<Named<'_>>(jwk.as_bytes())?.kid.map(|kid| kid.to_string())
 }
 
-/// The members of a JWK, of which none is judged before the JWK is [read](Self::read).
+/// The members of a JWK. [`read`](Self::read) checks them.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Jwk<'a>(#[serde(borrow)] Loose<'a>);
@@ -200,7 +208,7 @@ impl<'a> Jwk<'a> {
         json::object(json).ok_or_else(|| MALFORMED.into())
     }
 
-    /// The same of one that is known to be JSON.
+    /// Parses an element of a set, which is known to be JSON.
     fn parse_element(text: &'a str) -> Result<Self, ConfigError> {
         Self::parse(text.as_bytes()).map_err(|error| match text.starts_with('{') {
             true => invalid(
@@ -211,7 +219,7 @@ impl<'a> Jwk<'a> {
         })
     }
 
-    /// Makes the key ready, if it is one that signatures can be checked with.
+    /// Creates the key, if it can verify signatures.
     fn read(&self, rules: &JwksRules) -> Result<Key, ConfigError> {
         let (kty, crv) =
             (self.text("kty")?.ok_or_else(|| invalid("its `kty` is missing"))?, self.text("crv")?);
@@ -277,8 +285,8 @@ impl<'a> Jwk<'a> {
         }
     }
 
-    /// The point of an elliptic curve, uncompressed. Each coordinate must have the length of the curve's field (RFC 7518,
-    /// section 6.2.1.2): unlike an RSA number, it is a string of bytes rather than a number.
+    /// Returns the uncompressed point of an elliptic curve. Each coordinate must have the length of the curve's field (RFC 7518,
+    /// section 6.2.1.2), unlike the numbers of an RSA key.
     fn point(&self, length: usize) -> Result<Vec<u8>, ConfigError> {
         let (x, y) = (self.number("x")?, self.number("y")?);
         for (name, coordinate) in [("x", &x), ("y", &y)] {
@@ -321,7 +329,7 @@ impl<'a> Jwk<'a> {
         }
     }
 
-    /// A member of this name, which must not appear twice (RFC 7517, section 4). `null` means absent.
+    /// Returns the member with this name. It must not appear twice (RFC 7517, section 4). `null` means absent.
     fn member(&self, name: &str) -> Result<Option<&Loose<'a>>, ConfigError> {
         let Loose::Object(members) = &self.0 else {
             return Err(MALFORMED.into());
@@ -334,7 +342,7 @@ impl<'a> Jwk<'a> {
     }
 }
 
-/// Without leading zero bytes, which some providers write although RFC 7518, section 6.3.1.1 forbids them.
+/// Removes leading zero bytes. Some providers write them, although RFC 7518, section 6.3.1.1 forbids it.
 fn stripped(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     &number[zeros..]

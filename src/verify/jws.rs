@@ -1,4 +1,4 @@
-//! A token taken apart: JWS in compact serialisation (RFC 7515, section 3.1).
+//! JWS in compact serialization (RFC 7515, section 3.1).
 
 use memchr::{memchr, memchr_iter, memrchr};
 use serde::Deserialize;
@@ -8,14 +8,14 @@ use super::base64url::{Buffer, is_canonical};
 use super::json::{self, Text};
 use crate::kind::AuthErrorKind;
 
-/// A token cut at its first and its last dot. Nothing is decoded yet.
+/// A token split at its first and its last dot. Nothing is decoded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Jws<'a> {
     pub(crate) header: &'a [u8],
-    /// It may still hold dots. It cannot be decoded then, so that a good token is not searched for them.
+    /// May still contain dots: decoding fails then, so valid tokens need no search for them.
     pub(crate) payload: &'a [u8],
     pub(crate) signature: &'a [u8],
-    /// What the signature is over: header, dot, payload.
+    /// The signing input: header, dot, payload.
     pub(crate) signed: &'a [u8],
 }
 
@@ -33,7 +33,7 @@ impl<'a> Jws<'a> {
 }
 
 impl Jws<'_> {
-    /// What to say of a token that has another number of parts than three, whatever else is wrong with it.
+    /// Returns the error for a token that does not have three parts.
     pub(crate) fn misshapen(&self) -> Option<AuthErrorKind> {
         match memchr_iter(b'.', self.payload).count() {
             0 => None,
@@ -43,19 +43,19 @@ impl Jws<'_> {
         }
     }
 
-    /// Whether the payload can be decoded. It is not known before the signature is found good.
+    /// Returns true if the payload can be decoded. A valid signature is checked first otherwise.
     pub(crate) fn has_payload(&self) -> bool {
         is_canonical(self.payload)
     }
 }
 
-/// How many bytes a header has; what is longer is decoded on the heap.
+/// The size of the stack buffer for a header, in bytes. Longer headers are decoded on the heap.
 pub(crate) const USUAL_HEADER: usize = 1024;
 
-/// The members of a JOSE header that decide something; all others are ignored, as RFC 7515, section 4 demands.
+/// The members of a JOSE header that matter. All others are ignored (RFC 7515, section 4).
 ///
-/// `null` means absent for `kid` and `typ`, which only narrow what is accepted. It does not for `crit` and `b64`: they say that
-/// a token must be refused, or read in another way, by a verifier that does not understand them.
+/// `null` means absent for `kid` and `typ`, which only restrict what is accepted. For `crit` and `b64` it is an error: a verifier
+/// that does not understand them must reject the token.
 #[derive(Deserialize)]
 pub(crate) struct Header<'a> {
     #[serde(borrow)]
@@ -70,10 +70,10 @@ pub(crate) struct Header<'a> {
     b64: Option<bool>,
 }
 
-/// What a header's `typ` says the token is.
+/// The kind of token that a header's `typ` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenType {
-    /// Nothing, or `JWT`.
+    /// No `typ`, or `JWT`.
     Any,
     /// `at+jwt` (RFC 9068, section 2.1).
     AccessToken,
@@ -88,14 +88,14 @@ impl<'a> Header<'a> {
     ) -> Result<Self, AuthErrorKind> {
         let bytes = buffer.decode(encoded).ok_or(AuthErrorKind::MalformedToken)?;
         let header: Self = json::object(bytes).ok_or(AuthErrorKind::MalformedToken)?;
-        // No extension is understood here, so none may be critical: RFC 7515, section 4.1.11; RFC 7797, section 6.
+        // No extension is supported, so none may be critical (RFC 7515, section 4.1.11; RFC 7797, section 6).
         if header.crit.is_some() || header.b64 == Some(false) {
             return Err(AuthErrorKind::UnsupportedToken);
         }
         Ok(header)
     }
 
-    /// What `typ` says, without `application/`.
+    /// Returns the `typ` without `application/`.
     pub(crate) fn subtype(&self) -> Option<&str> {
         self.typ.as_deref().map(subtype)
     }
@@ -114,7 +114,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Of a media type whose `application/` may be left out (RFC 7515, section 4.1.9).
+/// Removes `application/`, which may be omitted (RFC 7515, section 4.1.9).
 pub(crate) fn subtype(typ: &str) -> &str {
     const PREFIX: &str = "application/";
     match typ.get(..PREFIX.len()) {

@@ -28,14 +28,18 @@ use crate::observe::{self, About};
 use crate::revocation::Revocations;
 use crate::scheme::Scheme;
 
-/// Verifies JWTs ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)) that are signed
-/// ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515)), and reads their claims into `C`.
+/// Verifies signed JWTs and deserializes their claims into `C`.
 ///
-/// It is strict by default: a token needs an `exp`, and an `iat`, if there is one, must be a number; `iss` and `aud` are
-/// required and compared exactly where they are configured; a token that is for some audience is refused where none is;
-/// what weakens any of this is named `insecure_*`. Settings that take one value replace it; those named `add_*` add one.
+/// The verifier implements [RFC 7519](https://www.rfc-editor.org/rfc/rfc7519) and
+/// [RFC 7515](https://www.rfc-editor.org/rfc/rfc7515). It is strict by default:
 ///
-/// It can be used with no HTTP around it. It is cheap to clone. It [caches](Self::cache) the tokens that it has accepted.
+/// - The token needs an `exp`. An `iat` must be a number.
+/// - A configured [`issuer`](Self::issuer) or [`audience`](Self::audience) is required and compared exactly.
+/// - A token with an `aud` is rejected if no audience is configured.
+/// - Settings that weaken a check are named `insecure_*`.
+///
+/// A setter replaces the earlier value; setters named `add_*` add one. The verifier works without HTTP, is cheap to clone, and
+/// [caches](Self::cache) accepted tokens.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -70,13 +74,13 @@ pub struct JwtVerifier<C> {
 }
 
 impl<C> JwtVerifier<C> {
-    /// A verifier that trusts tokens signed with one of `keys`, a [`KeySet`](crate::KeySet) say; a single
-    /// [`Key`](crate::Key) becomes one by `KeySet::from(key)`.
+    /// Creates a verifier that trusts tokens signed with one of `keys`.
     ///
-    /// Name the claims type, as in `JwtVerifier::<User>::new(keys)`. It owns its fields: a `String`, not a `&str`.
+    /// The keys are, for example, a [`KeySet`](crate::KeySet) or `RemoteKeys`. Name the claims type, as in
+    /// `JwtVerifier::<User>::new(keys)`. It must own its fields: `String`, not `&str`.
     pub fn new(keys: impl KeySource + 'static) -> Self
     where
-        C: DeserializeOwned + Send + Sync + 'static, // Name it: `JwtVerifier::<User>::new(..)`. It owns its fields.
+        C: DeserializeOwned + Send + Sync + 'static, // Write `JwtVerifier::<User>::new(..)`. `User` owns its fields.
     {
         let expected = Expected {
             issuers: keys.issuer().known().map(str::to_owned).into_iter().collect(),
@@ -101,12 +105,12 @@ impl<C> JwtVerifier<C> {
         Self { keys: Arc::new(keys), rules: Arc::new(rules), cache }
     }
 
-    /// Accepts tokens signed with a key of another source as well: for an issuer that publishes two sets of keys.
+    /// Adds a second source of keys, for an issuer that publishes two key sets.
     ///
-    /// Each source fetches its own keys, on its own schedule. A token whose key neither source holds has both look for
-    /// newer keys, and is accepted as soon as one of them has the key. If neither has it and one source cannot be
-    /// reached, the token is answered with 503. Without a `kid`, a token is tried against four keys of both sources together,
-    /// those of the first source first. At start-up, await `ready` of both.
+    /// Each source fetches its keys on its own schedule. If neither source has the key of a token, both look for newer keys.
+    /// If then neither has it and one source cannot be reached, the verdict is an error with status 503. A token without a
+    /// `kid` is tried with at most four keys of both sources, those of the first source first. At start-up, await `ready` of
+    /// both.
     ///
     /// ```
     /// use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet, RegisteredClaims};
@@ -122,15 +126,16 @@ impl<C> JwtVerifier<C> {
     ///
     /// # Errors
     ///
-    /// If the source [names](KeySource::issuer) an issuer that the verifier does not expect: use
-    /// [`Issuers`](crate::verifiers::Issuers) for issuers that do not trust each other. A verifier that expects no issuer yet expects
-    /// the source's from then on, and one whose source says [`MustBeSet`](KeyIssuer::MustBeSet) needs to be told
-    /// one, as with [`new`](Self::new). If you also call
-    /// [`insecure_any_issuer`](Self::insecure_any_issuer), the later call wins.
+    /// The source [names](KeySource::issuer) an issuer that the verifier does not expect. Use
+    /// [`Issuers`](crate::verifiers::Issuers) for issuers that do not trust each other.
+    ///
+    /// A verifier without an issuer takes over the source's. If the source says [`MustBeSet`](KeyIssuer::MustBeSet), set an
+    /// issuer, as after [`new`](Self::new). If you also call [`insecure_any_issuer`](Self::insecure_any_issuer), the later
+    /// call wins.
     ///
     /// # Security
     ///
-    /// The keys of both sources may sign for any issuer that the verifier expects.
+    /// The keys of both sources may sign for every issuer that the verifier expects.
     pub fn add_keys(mut self, keys: impl KeySource + 'static) -> Result<Self, ConfigError> {
         let expected = &self.rules.expected.issuers;
         let issuer = keys.issuer().known().map(str::to_owned);
@@ -151,19 +156,21 @@ impl<C> JwtVerifier<C> {
         }))
     }
 
-    /// Demands that `iss` is there and exactly this
+    /// Requires exactly this `iss`
     /// ([RFC 7519, section 4.1.1](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.1)).
     pub fn issuer(self, issuer: impl Into<String>) -> Self {
         self.set(|rules| rules.expected.issuers = vec![issuer.into()])
     }
 
-    /// Accepts one more issuer. Any of the keys may then sign for any of the issuers: use this for one issuer of several
-    /// names, not for several issuers that do not trust each other.
+    /// Accepts one more issuer.
+    ///
+    /// Every key may then sign for every issuer. Use this for one issuer with several names. For issuers that do not trust
+    /// each other use [`Issuers`](crate::verifiers::Issuers).
     pub fn add_issuer(self, issuer: impl Into<String>) -> Self {
         self.set(|rules| rules.expected.issuers.push(issuer.into()))
     }
 
-    /// Demands that `aud` is there and is exactly this, or an array with it
+    /// Requires an `aud` that is exactly this string or an array with it
     /// ([RFC 7519, section 4.1.3](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3)).
     pub fn audience(self, audience: impl Into<String>) -> Self {
         self.set(|rules| rules.expected.wanted.audiences = vec![audience.into()])
@@ -174,14 +181,14 @@ impl<C> JwtVerifier<C> {
         self.set(|rules| rules.expected.wanted.audiences.push(audience.into()))
     }
 
-    /// Requires a claim to be exactly this value, or an array with it as a member: a string, a boolean or a number.
+    /// Requires a claim to be exactly this value or an array that contains it.
     ///
-    /// It is for providers that say by another claim whom a token is for, as Cognito does by `client_id`. Called again with the
-    /// same name, it accepts one more value. The verifier rejects other tokens with 401; what a caller may do is for
-    /// [`claim`](crate::policy::claim), which answers with 403, and looks into objects, too.
+    /// Use it for providers that name the audience in another claim, such as Cognito's `client_id`. A second call with the
+    /// same name accepts one more value. The verifier rejects other tokens with 401. For permissions use the policy
+    /// [`claim`](crate::policy::claim), which answers with 403 and also looks into objects.
     ///
-    /// Values are compared as JSON: `1` is neither `"1"` nor `1.0`, and numbers beyond 64 bits or with a fraction are compared
-    /// as `f64`. A required array or object is compared as a whole. `null` is no value: if you require it, no token is accepted.
+    /// Values are compared as JSON: `1` is neither `"1"` nor `1.0`. Numbers beyond 64 bits or with a fraction are compared as
+    /// `f64`. A required array or object is compared as a whole. A required `null` matches no token.
     ///
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
@@ -205,21 +212,25 @@ impl<C> JwtVerifier<C> {
         })
     }
 
-    /// Sets how far the clocks of issuer and verifier may be apart: `exp` counts this much later and `nbf` this much
-    /// earlier. The default is 60 s.
+    /// Sets the allowed clock difference between issuer and verifier. The default is 60 s.
+    ///
+    /// A token is accepted until this long after its `exp`, and from this long before its `nbf`.
     pub fn leeway(self, leeway: Duration) -> Self {
         self.set(|rules| rules.expected.leeway = leeway)
     }
 
-    /// Sets how many bytes a token may have. The default is 16 KiB. Whatever it is, a payload of more than 2 KiB has 1,024
-    /// arrays, objects and backslashes at most (brackets in texts count, too).
+    /// Sets the size limit of a token, in bytes. The default is 16 KiB.
+    ///
+    /// A payload of more than 2 KiB may also have at most 1,024 arrays, objects and backslashes. Brackets inside strings
+    /// count, too.
     pub fn max_token_bytes(self, bytes: usize) -> Self {
         self.set(|rules| rules.max_token_bytes = bytes)
     }
 
-    /// Accepts only tokens that are signed with one of these algorithms
-    /// ([RFC 8725, section 3.1](https://www.rfc-editor.org/rfc/rfc8725#section-3.1)), whatever other keys there are. By default
-    /// each key serves its one algorithm, and all keys are used. With an empty list no token is accepted.
+    /// Accepts only these signature algorithms
+    /// ([RFC 8725, section 3.1](https://www.rfc-editor.org/rfc/rfc8725#section-3.1)).
+    ///
+    /// By default all keys are used, each for its one algorithm. An empty list rejects every token.
     ///
     /// ```
     /// use tower_jwt_auth::keys::KeySource;
@@ -234,16 +245,18 @@ impl<C> JwtVerifier<C> {
         self.set(|rules| rules.algorithms = algorithms)
     }
 
-    /// Demands that the header's `typ` is `at+jwt`
-    /// ([RFC 9068, section 4](https://www.rfc-editor.org/rfc/rfc9068#section-4)), so that no ID token can be used in
-    /// place of an access token. By default `typ` may be missing, `JWT` or `at+jwt`.
+    /// Requires the header's `typ` to be `at+jwt`
+    /// ([RFC 9068, section 4](https://www.rfc-editor.org/rfc/rfc9068#section-4)).
+    ///
+    /// An ID token then cannot pass for an access token. By default `typ` may be missing, `JWT` or `at+jwt`.
     pub fn access_tokens_only(self) -> Self {
         self.set(|rules| rules.types = Types::AccessTokens)
     }
 
-    /// Demands that the header's `typ` is this one, with `application/` or without
-    /// ([RFC 8725, section 3.11](https://www.rfc-editor.org/rfc/rfc8725#section-3.11)): for tokens that are neither access nor
-    /// ID tokens, such as those by which a provider says that somebody has signed out
+    /// Requires this `typ` in the header, with or without `application/`
+    /// ([RFC 8725, section 3.11](https://www.rfc-editor.org/rfc/rfc8725#section-3.11)).
+    ///
+    /// Use it for tokens that are neither access nor ID tokens, such as logout tokens
     /// ([OpenID Connect Back-Channel Logout 1.0, section 2.4](https://openid.net/specs/openid-connect-backchannel-1_0.html)).
     ///
     /// ```
@@ -261,20 +274,20 @@ impl<C> JwtVerifier<C> {
     ///     JwtVerifier::new(keys).audience("the client's ID").token_type("logout+jwt")
     /// }
     ///
-    /// /// Ends the session of whoever has signed out: `token` is the `logout_token` of a form that the provider posts. (Where that
-    /// /// may name a `sub` alone, both are optional, and there is `revoke_subject`.)
+    /// /// Ends the session of a user who has signed out. The provider posts `token` as the form field `logout_token`. If
+    /// /// your provider may send only a `sub`, make both optional and use `revoke_subject`.
     /// async fn signed_out(
     ///     verifier: &JwtVerifier<Logout>,
     ///     revocations: &Revocations,
     ///     token: &str,
     /// ) -> Result<(), AuthError> {
     ///     let logout = verifier.verify(token).await?;
-    ///     // An entry without one would revoke nothing.
+    ///     // An entry without an issuer would revoke nothing.
     ///     let issuer = logout.token().issuer().ok_or(AuthErrorKind::WrongIssuer)?;
-    ///     // For as long as access tokens live.
+    ///     // The longest lifetime of an access token.
     ///     let last_expiry = SystemTime::now() + Duration::from_secs(60 * 60);
     ///     let recorded = revocations.revoke_session(issuer, &logout.sid, last_expiry);
-    ///     let _ = recorded.await; // it counts here in any case
+    ///     let _ = recorded.await; // this process has already revoked it
     ///     Ok(())
     /// }
     /// ```
@@ -282,10 +295,10 @@ impl<C> JwtVerifier<C> {
         self.set(|rules| rules.types = Types::Only(subtype(typ).to_owned()))
     }
 
-    /// Refuses tokens that are on this list, although they have not expired. By default there is none.
+    /// Rejects tokens that are on this revocation list. By default there is none.
     ///
-    /// `jti`, `sid` and `sub` then have to be strings where a token has them. Without a list they may be of any type that the
-    /// claims type reads: many issuers have numbers there.
+    /// With a list, `jti`, `sid` and `sub` must be strings if they are present. Without one they may have any type that `C`
+    /// accepts, because many issuers put numbers there.
     pub fn revocations(self, revocations: Revocations) -> Self {
         self.set(|rules| {
             rules.expected.wanted.identity = true;
@@ -293,14 +306,14 @@ impl<C> JwtVerifier<C> {
         })
     }
 
-    /// Replaces the system's clock: for tests, and for targets without one.
+    /// Replaces the system clock, for tests and for targets without a reliable clock.
     ///
-    /// By default the verifier calls [`SystemTime::now`]. Three sorts of targets need another clock:
+    /// By default the verifier calls [`SystemTime::now`]. These targets need another clock:
     ///
     /// - `SystemTime::now` panics on `wasm32-unknown-unknown`. Return `UNIX_EPOCH` plus the milliseconds of JavaScript's
     ///   `Date.now()`. [`Revocations`] cannot be used there, since they need the system's clocks in any case.
-    /// - A device without a battery begins in 1970 or at the date of its firmware, so that tokens which have long expired are
-    ///   accepted. Until the time is known, return any time before 1970: the verifier then rejects every token.
+    /// - A device without a battery starts in 1970 or at the date of its firmware, and would accept expired tokens. Until the
+    ///   time is known, return any time before 1970: the verifier then rejects every token.
     /// - An enclave has a clock that its host sets. Return a time from a source that you trust.
     ///
     /// ```
@@ -324,8 +337,11 @@ impl<C> JwtVerifier<C> {
         self.set(|rules| rules.clock = Some(Arc::new(now)))
     }
 
-    /// Accepts tokens whatever their `iss` says, or whether there is one. Whoever has one of the keys can then speak for
-    /// any issuer.
+    /// Accepts any `iss`, and tokens without one.
+    ///
+    /// # Security
+    ///
+    /// Anyone with one of the keys can then issue tokens in the name of any issuer.
     pub fn insecure_any_issuer(self) -> Self {
         self.set(|rules| {
             rules.expected.issuers.clear();
@@ -333,31 +349,36 @@ impl<C> JwtVerifier<C> {
         })
     }
 
-    /// Accepts tokens whatever their `aud` says, or whether there is one. A token that was issued for another service
-    /// can then be used at this one.
+    /// Accepts any `aud`, and tokens without one.
+    ///
+    /// # Security
+    ///
+    /// A token that was issued for another service then works for this one.
     pub fn insecure_any_audience(self) -> Self {
         self.set(|rules| rules.expected.any_audience = true)
     }
 
-    /// Accepts tokens with a `cnf` claim ([RFC 7800](https://www.rfc-editor.org/rfc/rfc7800)) as if they had none. They
-    /// are meant for one sender only, and whoever has got hold of one can then use it; set this only where something
-    /// else checks the sender.
+    /// Ignores the `cnf` claim ([RFC 7800](https://www.rfc-editor.org/rfc/rfc7800)).
+    ///
+    /// # Security
+    ///
+    /// A token with `cnf` is bound to one sender. A thief can then use it, unless something else checks the sender.
     pub fn insecure_ignore_confirmation(self) -> Self {
         self.set(|rules| rules.expected.ignore_confirmation = true)
     }
 
-    /// Accepts tokens without an `exp`. The verifier still rejects one that has expired.
+    /// Accepts tokens without an `exp`. Expired tokens are still rejected.
     ///
     /// # Security
     ///
-    /// Such a token is good for as long as its key is: a leaked one cannot be waited out. Give the verifier a list of
-    /// [`revocations`](Self::revocations), and rotate the key.
+    /// Such a token is valid as long as its key. Set a list of [`revocations`](Self::revocations) for leaked tokens, and rotate
+    /// the key.
     ///
-    /// - [`TokenInfo::expires_at`](crate::token::TokenInfo::expires_at) is `None`, so that a WebSocket or a stream has no end either.
-    /// - A [`cache`](Self::cache) keeps the token for its `max_age`.
-    /// - A list of revocations keeps its entries for as long as the process runs, at 24 to 66 bytes each. A store that processes
-    ///   share drops an entry at its expiry, and a process that starts later does not know of it: revoke with `None` as the
-    ///   expiry, or with `claims.token().expires_at()`.
+    /// - [`TokenInfo::expires_at`](crate::token::TokenInfo::expires_at) is `None`, so a WebSocket or a stream has no end.
+    /// - The [`cache`](Self::cache) keeps the token for its `max_age`.
+    /// - A revocation list keeps its entries as long as the process runs, at 24 to 66 bytes each.
+    /// - A shared store drops an entry at its expiry, and later processes do not see it. Revoke with `None` as the expiry, or
+    ///   with `claims.token().expires_at()`.
     ///
     /// ```
     /// use tower_jwt_auth::revocation::Revocations;
@@ -378,16 +399,16 @@ impl<C> JwtVerifier<C> {
         self.set(|rules| rules.expected.allow_missing_expiry = true)
     }
 
-    /// Sets how many verified tokens the verifier caches, and for how long. The default is [`CacheSettings::new`].
+    /// Sets the limits of the cache of verified tokens. The default is [`CacheSettings::new`].
     ///
-    /// The verifier and its clones share one cache. If a setting is changed afterwards, the changed verifier begins with an
-    /// empty cache, and those that it was cloned from keep theirs.
+    /// A verifier and its clones share one cache. A later change of any setting gives the changed verifier an empty cache of
+    /// its own.
     pub fn cache(mut self, settings: CacheSettings) -> Self {
         self.cache = Some(TokenCache::new(settings));
         self
     }
 
-    /// Caches tokens in the store of another cache. A verifier without a cache stays so.
+    /// Uses the store of another cache, unless this verifier has no cache.
     #[cfg(feature = "remote-keys-core")]
     pub(super) fn share_cache(&mut self, other: &TokenCache<C>) {
         if let Some(cache) = &mut self.cache {
@@ -395,11 +416,14 @@ impl<C> JwtVerifier<C> {
         }
     }
 
-    /// Turns the cache off: every request has its token verified and its claims deserialized again.
+    /// Turns the cache off. Every request then verifies its token and deserializes the claims.
     ///
-    /// Do so if the claims type depends on anything but the token, such as the time or a counter, if one request changes
-    /// what its claims hold (by a `Mutex` or a `Cell` inside), or if tokens must not stay in memory. Where each token is sent
-    /// once, the cache is of no use, and costs up to a tenth of an HS256 check.
+    /// Turn it off in these cases:
+    ///
+    /// - The claims depend on more than the token, such as the time or a counter.
+    /// - A request changes its claims through a `Mutex` or another kind of interior mutability.
+    /// - Tokens must not stay in memory.
+    /// - Clients send each token once. The cache then costs up to a tenth of an HS256 check.
     ///
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
@@ -417,7 +441,7 @@ impl<C> JwtVerifier<C> {
 
     /// Returns the statistics of the cache, or `None` if it is off.
     ///
-    /// Clones share one cache. A clone that was made before the last setting has another one, which stays empty.
+    /// Ask a clone that was made after the last setting: an earlier clone has another cache.
     #[must_use]
     pub fn cache_stats(&self) -> Option<CacheStats> {
         self.cache.as_ref().map(TokenCache::stats)
@@ -428,7 +452,7 @@ impl<C> JwtVerifier<C> {
         change(rules);
         rules.id = unique_id();
         if let Some(revocations) = &rules.revocations {
-            // What never expires must stay revoked for ever.
+            // A token that never expires must stay revoked for ever.
             let forever = rules.expected.allow_missing_expiry;
             revocations.hold_beyond_expiry(if forever { Duration::MAX } else { rules.expected.leeway });
         }
@@ -441,11 +465,11 @@ impl<C> JwtVerifier<C>
 where
     C: DeserializeOwned + Send + Sync + 'static,
 {
-    /// Verifies a token in compact serialization, or the credential that a layer has found. No request is needed.
+    /// Verifies a token in compact serialization without a request, or a [`Credential`].
     ///
     /// # Errors
     ///
-    /// The verdict is an [`AuthError`] whose kind says which check the token failed first.
+    /// The verdict is an [`AuthError`]. Its kind is the first check that failed.
     pub fn verify<'a>(&self, credential: impl Into<Credential<'a>>) -> Verdict<C> {
         self.judge(&credential.into())
     }
@@ -462,7 +486,7 @@ where
         }
     }
 
-    /// Says if another look at the keys could find the one that has signed a token.
+    /// Returns true if newer keys may contain the token's key.
     fn may_have(&self, key: NewerKey) -> bool {
         match key {
             NewerKey::Impossible => false,
@@ -471,7 +495,7 @@ where
         }
     }
 
-    /// With keys that are held.
+    /// Verifies a credential with these keys.
     fn verify_with(&self, keys: &KeySet, credential: &Credential<'_>) -> Result<Claims<C>, Refusal> {
         let Some(cache) = &self.cache else {
             return self.rules.judge(keys, credential);
@@ -492,12 +516,12 @@ where
         Ok(claims)
     }
 
-    /// After a look for newer keys, since the token's does not seem to be among those that were held.
+    /// Looks for newer keys after a rejection with the current keys, and verifies again.
     fn verify_with_newer(&self, keys: &KeySet, credential: &Credential<'_>, refusal: Refusal) -> Verdict<C> {
         let token = credential.token();
         let Refusal { kind, newer_key } = refusal;
         let refuse = |error: AuthError| Verdict::Ready(Err(self.explain(error, keys, token)));
-        // What is broken in any case is not worth a look.
+        // Newer keys do not help a malformed token.
         let Some(jws) = Jws::split(token).filter(Jws::has_payload) else {
             let is_judged = newer_key == NewerKey::Replaced;
             return refuse(if is_judged { kind.into() } else { AuthErrorKind::MalformedToken.into() });
@@ -505,7 +529,7 @@ where
         if self.keys.can_refresh()
             && let Err(foreseen) = self.rules.foresee(jws.payload)
         {
-            // With no keys, the claims are all there is to judge. A developer's first token is explained that way, too.
+            // Without any keys, report the wrong claim: it explains a developer's first token.
             return refuse(match keys.is_empty() {
                 true => AuthError::from(foreseen).unproven(),
                 false => AuthError::from(kind).with_source(format!("newer keys would not help: {foreseen}")),
@@ -515,7 +539,7 @@ where
             let mut buffer = Buffer::<USUAL_HEADER>::new();
             let header = Header::read(jws.header, &mut buffer).ok();
             let kid = header.as_ref().and_then(|header| header.kid.as_deref());
-            // Those that are held were tried.
+            // The current keys with this `kid` were tried.
             let is_held = kind != AuthErrorKind::UnknownKey;
             self.keys.refresh(if is_held { KeyLookup::replaced(kid) } else { KeyLookup::missing(kid) })
         };
@@ -527,7 +551,7 @@ where
                     (self.clone(), credential.scheme().to_string(), token.to_owned());
                 return Verdict::Pending(Box::pin(async move {
                     let failure = refreshed.await.err();
-                    // One of several sources may have brought the key, whatever became of the others.
+                    // One of several sources may have fetched the key, even if another failed.
                     let keys = verifier.keys.current();
                     let credential = &Credential::new(Scheme::trusted(&scheme), &token);
                     let judged = verifier.verify_with(&keys, credential).map_err(|refusal| match failure {
@@ -540,7 +564,7 @@ where
                 }));
             }
         };
-        // They may have come after the token was judged and before they were asked for.
+        // Newer keys may have arrived since the first attempt.
         let newer = self.keys.current();
         if std::ptr::eq(&*newer, keys) {
             return refuse(error);
@@ -552,13 +576,12 @@ where
         Verdict::Ready(judged.map_err(|error| self.explain(error, &newer, token)))
     }
 
-    /// Adds what only the developer should know: which issuer and key it is about, and where the settings are more likely at
-    /// fault than the token.
+    /// Adds details for logs: the issuer, the key, and a hint if the settings are the likely cause.
     #[cold]
     fn explain(&self, error: AuthError, keys: &KeySet, token: &[u8]) -> AuthError {
         let expected = &self.rules.expected;
         let issuer = || (!expected.issuers.is_empty()).then(|| expected.issuers.join(" "));
-        // What is too large is not looked at.
+        // Do not parse a token that is too large.
         let kid = || if token.len() > self.rules.max_token_bytes { None } else { keys.name_in(token) };
         let error = error.about(About::new(issuer, kid));
         let is_proven = is_about_claims(error.kind()) && !error.is_unproven();
@@ -569,19 +592,18 @@ where
             AuthErrorKind::WrongAudience => error.with_source(claim_diagnosis::audience(payload(), expected)),
             AuthErrorKind::WrongIssuer => error.with_source(match &expected.issuers[..] {
                 [] => {
-                    "the source of the keys does not say whose they are: set JwtVerifier::issuer, \
-                       or insecure_any_issuer"
+                    "the key source does not name an issuer: set JwtVerifier::issuer or insecure_any_issuer"
                         .to_owned()
                 }
                 issuers => claim_diagnosis::issuer(payload(), issuers, &expected.wanted),
             }),
             AuthErrorKind::WrongClaim => error.with_source(claim_diagnosis::required_claim(payload(), expected)),
             AuthErrorKind::SenderConstrained => error.with_source(
-                "the token has a `cnf` claim (RFC 7800), and the verifier does not check that its sender has the key: where \
-                 something else does, set JwtVerifier::insecure_ignore_confirmation",
+                "the token has a `cnf` claim (RFC 7800), and the verifier does not check the sender's key: if something else \
+                 does, set JwtVerifier::insecure_ignore_confirmation",
             ),
             AuthErrorKind::MissingExpiry => error.with_source(
-                "the token has no `exp`: have the issuer set one, or set JwtVerifier::insecure_allow_missing_expiry",
+                "the token has no `exp`: set one at the issuer, or set JwtVerifier::insecure_allow_missing_expiry",
             ),
             AuthErrorKind::InvalidClaims if error.is_unproven() => {
                 error.with_source(claim_diagnosis::explain_unproven(payload(), &expected.wanted))
@@ -594,7 +616,7 @@ where
     }
 }
 
-/// Returns true for the kinds that are looked at once the signature is valid.
+/// Returns true for kinds that are checked after the signature.
 fn is_about_claims(kind: AuthErrorKind) -> bool {
     matches!(
         kind,
@@ -610,8 +632,8 @@ fn is_about_claims(kind: AuthErrorKind) -> bool {
     )
 }
 
-/// What to say where newer keys cannot be had. A token that names a key which is not held has not been judged; one that
-/// names none has, by those that are.
+/// Returns the error for a token after a failed fetch. A token with an unknown `kid` was not verified; one without a `kid` was
+/// rejected by the current keys.
 fn without_newer_keys(kind: AuthErrorKind, error: AuthError) -> AuthError {
     if kind == AuthErrorKind::UnknownKey { error } else { kind.into() }
 }

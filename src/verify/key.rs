@@ -14,7 +14,7 @@ use crate::crypto::oid::{EC, ED25519, OTHER_CURVE, OTHER_TYPE, RSA};
 use crate::crypto::{Fingerprint, Material, VerifyingKey};
 use crate::key_type::{Curve, ParameterSet};
 
-/// A key that signatures are checked with, made ready for one algorithm.
+/// A key for one algorithm, ready to check signatures.
 ///
 /// ```
 /// use tower_jwt_auth::{Algorithm, Key, KeySet};
@@ -34,15 +34,15 @@ use crate::key_type::{Curve, ParameterSet};
 pub struct Key {
     name: Name,
     algorithm: Algorithm,
-    /// Whether its JWK does not say which, so that a setting does.
+    /// True if the JWK has no `alg`, so a setting chose the algorithm.
     algorithm_is_assumed: bool,
     ready: VerifyingKey,
     fingerprint: Fingerprint,
-    /// The header of the first token that was found to be signed with this key: an issuer writes the same one each time.
+    /// The header of the first token verified with this key. An issuer sends the same header with every token.
     header: OnceLock<KnownHeader>,
 }
 
-/// A header that need not be read again.
+/// A parsed header. A token with the same encoded header is not parsed again.
 #[derive(Clone)]
 pub(crate) struct KnownHeader {
     encoded: Box<[u8]>,
@@ -50,51 +50,55 @@ pub(crate) struct KnownHeader {
     pub(crate) token_type: TokenType,
 }
 
-/// Which tokens a key serves, by their `kid`.
+/// Selects the tokens a key serves by their `kid`.
 #[derive(Clone, Debug)]
 enum Name {
-    /// A local key that was given no `kid`: any token.
+    /// A local key without a `kid` serves any token.
     Any,
-    /// A key that stands in a JWK set without a `kid`: tokens without one.
+    /// A key without a `kid` in a JWK set serves only tokens without a `kid`.
     Missing,
-    /// Tokens with exactly this `kid`, or without one.
+    /// A key with this `kid` serves tokens with the same `kid` or none.
     Kid(String),
 }
 
 impl Key {
-    /// A secret for HS256, HS384 or HS512.
+    /// Creates a key from a secret, for HS256, HS384 or HS512.
     ///
-    /// Trailing zero bytes do not count, because HMAC pads short secrets with zeros
-    /// ([RFC 2104, section 2](https://www.rfc-editor.org/rfc/rfc2104#section-2)), and a repeated pattern counts once. In
-    /// text, white space and `=` at the end do not count either. One random secret in 256 ends in a zero byte: generate some
-    /// bytes more than the minimum.
+    /// The bytes are used as they are. If a provider shows a secret in Base64 and signs with the decoded bytes, decode it
+    /// first, for example with the crate `base64`: `Key::hmac(Algorithm::HS256, STANDARD.decode(text)?)`. Most libraries
+    /// sign with the bytes of the text itself.
     ///
-    /// The bytes are used as they are. Where a provider shows a secret in Base64 and signs with the decoded bytes, decode it
-    /// first, for example with the crate `base64`: `Key::hmac(Algorithm::HS256, STANDARD.decode(text)?)`. Most
-    /// libraries sign with the bytes of the text itself, whatever it looks like.
+    /// The minimum length does not count these bytes:
+    ///
+    /// - zero bytes at the end, because HMAC pads short secrets with zeros
+    ///   ([RFC 2104, section 2](https://www.rfc-editor.org/rfc/rfc2104#section-2)). One random secret in 256 ends in a zero
+    ///   byte, so generate a few bytes more than the minimum.
+    /// - repetitions of a pattern
+    /// - white space and `=` at the end of a text
     ///
     /// # Errors
     ///
     /// - The secret is shorter than the hash: 32, 48 or 64 bytes
     ///   ([RFC 7518, section 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)).
-    /// - The secret is a key or certificate, in any usual encoding: PEM, DER, JWK, XML, SSH or PGP, also as base64, hex, a
-    ///   list of bytes or UTF-16. Bare numbers look random and are not detected: the `n` of a JWK, the 32 bytes of an
-    ///   Ed25519 key, the 65 bytes of an uncompressed EC point, the `pub` of an ML-DSA key.
+    /// - The secret is a key or certificate: PEM, DER, JWK, XML, SSH or PGP, also as base64, hex, a list of bytes or UTF-16.
+    ///   Bare numbers look random and are not detected: the `n` of a JWK, the 32 bytes of an Ed25519 key, the 65 bytes of an
+    ///   uncompressed EC point, the `pub` of an ML-DSA key.
     /// - The algorithm is not an HMAC.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::local(algorithm, Material::Secret(secret.as_ref()))
     }
 
-    /// A public key in PEM: `PUBLIC KEY`, or `RSA PUBLIC KEY`
+    /// Reads a public key in PEM: `PUBLIC KEY` or `RSA PUBLIC KEY`
     /// ([RFC 7468, section 13](https://www.rfc-editor.org/rfc/rfc7468#section-13)).
     ///
-    /// Lines may have any length and end in LF, CR LF or CR; white space and text around the key are ignored.
+    /// Lines may have any length and end in LF, CR LF or CR. White space and text around the key are ignored.
     ///
     /// # Errors
     ///
-    /// If the text is something else, such as a private key or a certificate: the error says what was found and how
-    /// to get a public key. Also if the key does not fit the algorithm, the [back end](crate#features) does not support
-    /// the algorithm, or an RSA key has less than 2048 or more than 8192 bits.
+    /// - The text is no public key, for example a private key or a certificate. The error says what it is, and how to get
+    ///   the public key.
+    /// - The key does not fit the algorithm, or the [back end](crate#features) does not support the algorithm.
+    /// - An RSA key has less than 2048 or more than 8192 bits.
     pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let (label, der) = PUBLIC.read(pem.as_ref())?;
         match label {
@@ -103,13 +107,13 @@ impl Key {
         }
     }
 
-    /// A public key in DER: a `SubjectPublicKeyInfo`
+    /// Reads a public key in DER: a `SubjectPublicKeyInfo`
     /// ([RFC 5280, section 4.1.2.7](https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.7)), or an `RSAPublicKey`
     /// ([RFC 8017, appendix A.1.1](https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.1)).
     ///
     /// # Errors
     ///
-    /// As [`pem`](Self::pem).
+    /// The same as for [`pem`](Self::pem).
     pub fn der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let der = der.as_ref();
         if RsaPublicKeyRef::from_der(der).is_ok() {
@@ -119,13 +123,13 @@ impl Key {
         }
     }
 
-    /// Sets the `kid`: the key then serves only tokens whose header has exactly this `kid` or no `kid`.
+    /// Sets the `kid`. The key then serves only tokens with exactly this `kid` or none.
     #[must_use]
     pub fn with_kid(self, kid: impl Into<String>) -> Self {
         Self { name: Name::Kid(kid.into()), ..self }
     }
 
-    /// The `kid` of the key, if it has one.
+    /// Returns the `kid` of the key, if it has one.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         match &self.name {
@@ -134,7 +138,7 @@ impl Key {
         }
     }
 
-    /// The one algorithm the key serves.
+    /// Returns the algorithm of the key.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
@@ -157,7 +161,7 @@ impl Key {
         self.algorithm_is_assumed
     }
 
-    /// Of a key that stands by itself: without a `kid` it serves any token.
+    /// Makes a single key without a `kid` serve any token.
     pub(crate) fn standing_alone(self) -> Self {
         match self.name {
             Name::Missing => Self { name: Name::Any, ..self },
@@ -165,18 +169,18 @@ impl Key {
         }
     }
 
-    /// Without the header, which only a key in a set has: which keys a token is tried against depends on the set.
+    /// Forgets the known header. It is valid for one set only, because the set decides which keys a token is tried with.
     pub(crate) fn forgetful(self) -> Self {
         Self { header: OnceLock::new(), ..self }
     }
 
-    /// The header, if it is the one that this key remembers.
+    /// Returns the known header if it equals `encoded`.
     #[inline]
     pub(crate) fn knows(&self, encoded: &[u8]) -> Option<&KnownHeader> {
         self.header.get().filter(|known| *known.encoded == *encoded)
     }
 
-    /// Remembers the header of a token that this key has signed, if it is of ordinary length and the first.
+    /// Remembers the header of the first verified token, unless it is unusually long.
     pub(crate) fn remember(&self, encoded: &[u8], header: &Header<'_>) {
         if encoded.len() <= LONGEST_KNOWN_HEADER {
             self.header.get_or_init(|| KnownHeader {
@@ -187,7 +191,7 @@ impl Key {
         }
     }
 
-    /// The same for every key with these bytes and this algorithm, whatever its name.
+    /// Returns the fingerprint of the key bytes and the algorithm. The `kid` is not part of it.
     #[inline]
     pub(crate) fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
@@ -197,7 +201,7 @@ impl Key {
         self.kid() == Some(kid)
     }
 
-    /// Whether a token with this `kid` in its header may have been signed with this key.
+    /// Returns true if this key may have signed a token with this `kid`.
     #[inline]
     pub(crate) fn serves(&self, kid: Option<&str>) -> bool {
         match (&self.name, kid) {

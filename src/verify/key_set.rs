@@ -13,14 +13,16 @@ use crate::conditions::unique_id;
 use crate::config_error::{ConfigError, ConfigProblem, SkippedKey};
 use crate::crypto::Fingerprint;
 
-/// How many keys a token is tried against at the most: a signature check is the dearest thing a stranger can ask for.
+/// The most keys a token is tried with. A signature check is the most expensive work a stranger can cause.
 pub(crate) const MOST_CANDIDATES: usize = 4;
 
-/// The keys that tokens may be signed with.
+/// The set of keys that may sign tokens.
 ///
-/// A token's `kid` is compared exactly; keys of that name are tried first, then local keys that were given none (a key
-/// without `kid` in a JWK set serves only tokens without). A token without one is tried against all keys of its
-/// algorithm. In any case at most four keys are tried.
+/// The verifier selects keys by the token's `alg` and `kid`, and tries at most four:
+///
+/// - For a token with a `kid`: first the keys with exactly this `kid`, then local keys without a `kid`. A key without a `kid`
+///   in a JWK set serves only tokens without a `kid`.
+/// - For a token without a `kid`: all keys of its algorithm.
 ///
 /// ```
 /// use tower_jwt_auth::KeySet;
@@ -37,54 +39,54 @@ pub(crate) const MOST_CANDIDATES: usize = 4;
 /// ```
 #[derive(Clone)]
 pub struct KeySet {
-    /// The same for clones alone.
+    /// Clones have the same ID; all other sets have different ones.
     id: u64,
     keys: Vec<Key>,
     skipped: Vec<SkippedKey>,
 }
 
 impl KeySet {
-    /// Keys that were made ready one by one. With none of them, every token is refused.
+    /// Creates a set of these keys. With an empty set, the verifier rejects every token.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Self {
         Self { id: unique_id(), keys: keys.into_iter().collect(), skipped: Vec::new() }
     }
 
-    /// One secret; short for [`Key::hmac`]. A secret that is shown in Base64 may have to be decoded first.
+    /// Creates a set of one secret, like [`Key::hmac`]. Decode a Base64 secret first.
     ///
     /// # Errors
     ///
-    /// As [`Key::hmac`].
+    /// The same as for [`Key::hmac`].
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Key::hmac(algorithm, secret).map(Self::from)
     }
 
-    /// One public key; short for [`Key::pem`].
+    /// Creates a set of one public key in PEM, like [`Key::pem`].
     ///
     /// # Errors
     ///
-    /// As [`Key::pem`].
+    /// The same as for [`Key::pem`].
     pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Key::pem(algorithm, pem).map(Self::from)
     }
 
-    /// A JWK set as JSON text ([RFC 7517, section 5](https://www.rfc-editor.org/rfc/rfc7517#section-5)).
+    /// Reads a JWK set from JSON text ([RFC 7517, section 5](https://www.rfc-editor.org/rfc/rfc7517#section-5)).
     ///
-    /// A key that cannot be used is left out and [listed](Self::skipped_keys), which is all that tells of it: log the list.
-    /// Symmetric keys are left out, too, unless [`JwksRules`] allow them.
+    /// Keys that cannot be used are skipped. Log [`skipped_keys`](Self::skipped_keys) to see them. Symmetric keys are skipped,
+    /// too, unless [`JwksRules`] allow them.
     ///
     /// # Errors
     ///
-    /// If the text is no JWK set, or no key in it can be used.
+    /// The text is not a JWK set, or no key in it can be used.
     pub fn jwks(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::jwks_with(json, &JwksRules::new())
     }
 
-    /// The same as [`jwks`](Self::jwks), with rules for what the set leaves open and for what is accepted.
+    /// Reads a JWK set from JSON text with custom rules.
     ///
     /// # Errors
     ///
-    /// As [`jwks`](Self::jwks).
+    /// The same as for [`jwks`](Self::jwks).
     pub fn jwks_with(json: impl AsRef<[u8]>, rules: &JwksRules) -> Result<Self, ConfigError> {
         let (keys, skipped) = read_set(json.as_ref(), rules)?;
         if keys.is_empty() {
@@ -93,20 +95,22 @@ impl KeySet {
         Ok(Self { id: unique_id(), keys, skipped })
     }
 
-    /// A JWK set from a file. To read it again while the service runs, put it into a [`KeyStore`](crate::keys::KeyStore).
+    /// Reads a JWK set from a file.
+    ///
+    /// To reload the file while the service runs, use a [`KeyStore`](crate::keys::KeyStore).
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, and as [`jwks`](Self::jwks).
+    /// The file cannot be read, or one of the errors of [`jwks`](Self::jwks).
     pub fn jwks_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         Self::jwks_file_with(path, &JwksRules::new())
     }
 
-    /// The same as [`jwks_file`](Self::jwks_file), with rules for what the set leaves open and for what is accepted.
+    /// Reads a JWK set from a file with custom rules.
     ///
     /// # Errors
     ///
-    /// As [`jwks_file`](Self::jwks_file).
+    /// The same as for [`jwks_file`](Self::jwks_file).
     pub fn jwks_file_with(path: impl AsRef<Path>, rules: &JwksRules) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let json = fs::read(path)
@@ -128,25 +132,25 @@ impl KeySet {
         Self { id: unique_id(), keys: keys.collect(), skipped: self.skipped }
     }
 
-    /// How many keys can be used.
+    /// Returns the number of usable keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether there is no key that can be used.
+    /// Returns true if there is no usable key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// The keys of the JWK set that are not used, and why.
+    /// Returns the skipped keys of the JWK set, each with the reason.
     #[must_use]
     pub fn skipped_keys(&self) -> &[SkippedKey] {
         &self.skipped
     }
 
-    /// The keys that may have signed a token with this `alg` and `kid`, those of that very name first.
+    /// Returns the keys that may have signed a token with this `alg` and `kid`. Keys with the same `kid` come first.
     pub(crate) fn candidates(&self, algorithm: Algorithm, kid: Option<&str>) -> impl Iterator<Item = &Key> {
         let of_name = move |wanted: bool| {
             let keys = self.keys.iter().filter(move |key| key.algorithm() == algorithm && key.serves(kid));
@@ -164,32 +168,32 @@ impl KeySet {
         &self.keys
     }
 
-    /// The key that has signed a token with this very header before.
+    /// Returns the key that verified an earlier token with the same header.
     #[inline]
     pub(crate) fn who_knows(&self, encoded_header: &[u8]) -> Option<(&Key, &KnownHeader)> {
         self.keys.iter().find_map(|key| key.knows(encoded_header).map(|known| (key, known)))
     }
 
-    /// Whether the key that signed a token before, with this `kid` in its header, would still be tried.
+    /// Returns true if a token with this signer and `kid` would still be tried with the signer's key.
     #[inline]
     pub(crate) fn still_trusts(&self, signer: &Fingerprint, kid: Option<&str>) -> bool {
         let held = self.keys.iter().find(|key| key.fingerprint() == signer && key.serves(kid));
         held.is_some_and(|key| self.keys.len() <= MOST_CANDIDATES || self.would_try(key, kid))
     }
 
-    /// Whether a key like this one is among those that a token is tried against.
+    /// Returns true if an equal key is among the candidates.
     fn would_try(&self, key: &Key, kid: Option<&str>) -> bool {
         self.candidates(key.algorithm(), kid).any(|other| other.fingerprint() == key.fingerprint())
     }
 
-    /// The `kid` that a token has, if a key of that name is held.
+    /// Returns the token's `kid` if the set has a key with it.
     pub(crate) fn name_in(&self, token: &[u8]) -> Option<String> {
         let mut buffer = Buffer::<USUAL_HEADER>::new();
         let header = Header::read(Jws::split(token)?.header, &mut buffer).ok()?;
         header.kid.as_deref().filter(|kid| self.has_named(kid)).map(str::to_owned)
     }
 
-    /// Returns true if there is a key that may have signed a token with this `kid`, and that is not in `held`.
+    /// Returns true if this set has a key for this `kid` that `held` lacks.
     pub(crate) fn has_other(&self, held: &Self, kid: Option<&str>) -> bool {
         let is_same =
             |key: &Key, other: &Key| key.fingerprint() == other.fingerprint() && key.kid() == other.kid();
@@ -197,7 +201,7 @@ impl KeySet {
         keys.any(|key| !held.keys.iter().any(|other| is_same(key, other)))
     }
 
-    /// Whether there is a key of this name, for whatever algorithm.
+    /// Returns true if a key has this `kid`, for any algorithm.
     pub(crate) fn has_named(&self, kid: &str) -> bool {
         self.keys.iter().any(|key| key.is_named(kid))
     }
@@ -215,7 +219,7 @@ impl From<Key> for KeySet {
     }
 }
 
-/// From parsed JSON. The same as [`KeySet::jwks`] with its text.
+/// Reads a JWK set from parsed JSON, like [`KeySet::jwks`].
 impl TryFrom<&Value> for KeySet {
     type Error = ConfigError;
 

@@ -10,35 +10,40 @@ use super::key_set::KeySet;
 use super::merged_keys::MergedKeys;
 use crate::error::AuthError;
 
-/// Where a [`JwtVerifier`](crate::JwtVerifier) gets its keys from: a [`KeySet`] that stays as it is, a [`KeyStore`]
-/// whose keys can be replaced, `RemoteKeys` (feature `remote-keys`) that are fetched, or something of your own.
+/// A source of keys for a [`JwtVerifier`](crate::JwtVerifier).
+///
+/// The crate has three: a fixed [`KeySet`], a [`KeyStore`] whose keys you can replace, and `RemoteKeys` (feature
+/// `remote-keys`), which fetches keys from a provider.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a source of keys",
     note = "for a `Result`, add `?`",
     note = "for a single `Key`, write `KeySet::from(key)`"
 )]
 pub trait KeySource: Send + Sync {
-    /// The keys that are held at this moment. It is asked for every token, so it must neither wait nor lock.
+    /// Returns the current keys.
+    ///
+    /// The verifier calls this for every token: it must neither wait nor lock.
     fn current(&self) -> KeysRef<'_>;
 
-    /// Looks for newer keys, after a token named a key that is not held, or no key that is held has signed it. The
-    /// verifier then judges the token again.
+    /// Looks for newer keys. The verifier then verifies the token again.
     ///
-    /// Anyone can send such a token: limit how often this does any work, and share one fetch among all who ask.
+    /// The verifier calls this if a token names an unknown key, or if no current key has signed the token. Anyone can send
+    /// such tokens: limit the number of fetches, and share one fetch among all callers.
     fn refresh(&self, lookup: KeyLookup<'_>) -> Refresh {
         let _ = lookup;
         Refresh::Unchanged
     }
 
-    /// Returns false if [`refresh`](Self::refresh) never finds other keys. A verifier then refuses a forged token
-    /// without asking. The default is true.
+    /// Returns false if [`refresh`](Self::refresh) never finds other keys. The default is true.
+    ///
+    /// If it is false, the verifier rejects a forged token without a call to `refresh`.
     fn can_refresh(&self) -> bool {
         true
     }
 
-    /// Tells whose keys these are. The verifier asks once, when it is created.
+    /// Returns the issuer of the keys. The default is [`KeyIssuer::MustBeSet`].
     ///
-    /// The default is [`KeyIssuer::MustBeSet`]: the verifier rejects all tokens until you set an issuer.
+    /// The verifier calls this once, when it is created.
     fn issuer(&self) -> KeyIssuer<'_> {
         KeyIssuer::MustBeSet
     }
@@ -69,10 +74,11 @@ impl<K: KeySource + ?Sized> KeySource for Arc<K> {
 pub enum KeyIssuer<'a> {
     /// The keys belong to this issuer. The verifier requires it as `iss`, unless you set another issuer.
     Known(&'a str),
-    /// The source does not tell whose keys it has: keys from a bare JWKS URL, and by default a custom source. The verifier rejects all tokens until you call
+    /// The source does not know the issuer, for example keys from a bare JWKS URL. The verifier rejects all tokens until you call
     /// [`issuer`](crate::JwtVerifier::issuer) or [`insecure_any_issuer`](crate::JwtVerifier::insecure_any_issuer).
     MustBeSet,
-    /// The application itself chose the keys, as in a [`KeySet`] or a [`KeyStore`]. The verifier accepts any `iss`, unless you set an issuer.
+    /// The application chose the keys itself, as in a [`KeySet`] or a [`KeyStore`]. The verifier accepts any `iss`, unless you
+    /// set an issuer.
     Any,
 }
 
@@ -85,9 +91,9 @@ impl<'a> KeyIssuer<'a> {
     }
 }
 
-/// The key of a token that none of the held keys has signed.
+/// The key that a [`KeySource::refresh`] looks for.
 ///
-/// Its `kid` comes from a token that nobody has vouched for, so that `Debug` does not show it.
+/// The `kid` comes from an unverified token, so `Debug` does not show it.
 #[derive(Clone, Copy)]
 pub struct KeyLookup<'a> {
     kid: Option<&'a str>,
@@ -95,19 +101,21 @@ pub struct KeyLookup<'a> {
 }
 
 impl<'a> KeyLookup<'a> {
-    /// A lookup of a key that is not held.
+    /// Creates a lookup of an unknown key.
     #[must_use]
     pub fn missing(kid: Option<&'a str>) -> Self {
         Self { kid, is_replaced: false }
     }
 
-    /// A lookup of a key that may have been replaced: the held keys of this name have not signed the token.
+    /// Creates a lookup of a key that may have been replaced.
+    ///
+    /// The current keys with this `kid` have not signed the token.
     #[must_use]
     pub fn replaced(kid: Option<&'a str>) -> Self {
         Self { kid, is_replaced: true }
     }
 
-    /// The token's `kid`, if it has one.
+    /// Returns the token's `kid`, if it has one.
     #[must_use]
     pub fn kid(&self) -> Option<&'a str> {
         self.kid
@@ -126,19 +134,19 @@ impl fmt::Debug for KeyLookup<'_> {
     }
 }
 
-/// What comes of [`KeySource::refresh`].
+/// The result of [`KeySource::refresh`].
 #[non_exhaustive]
 pub enum Refresh {
-    /// There are no newer keys: a key that is not held is unknown, and the token is refused.
+    /// There are no newer keys. The verifier rejects the token.
     Unchanged,
-    /// It is not known whether there are newer keys: the request is refused with this error, ordinarily
+    /// The source could not look for newer keys. The verifier rejects the token with this error, usually
     /// [`KeysUnavailable`](crate::AuthErrorKind::KeysUnavailable).
     Failed(AuthError),
-    /// Newer keys are being fetched.
+    /// The source is fetching newer keys.
     Pending(PendingRefresh),
 }
 
-/// A fetch of newer keys that a verifier waits for.
+/// A pending fetch of newer keys.
 pub type PendingRefresh = Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>;
 
 impl fmt::Debug for Refresh {
@@ -151,7 +159,7 @@ impl fmt::Debug for Refresh {
     }
 }
 
-/// The keys that a [`KeySource`] holds at one moment.
+/// The current keys of a [`KeySource`].
 #[derive(Debug)]
 pub struct KeysRef<'a>(Inner<'a>);
 
@@ -178,7 +186,7 @@ impl Deref for KeysRef<'_> {
 }
 
 impl KeysRef<'_> {
-    /// Keeps shared keys alive, so that no others can be at the same address. Borrowed ones live as long as their source.
+    /// Keeps shared keys alive, so that no other set gets the same address. Borrowed keys live as long as their source.
     pub(crate) fn pin(&self) -> Option<Arc<KeySet>> {
         match &self.0 {
             Inner::Borrowed(_) => None,
@@ -219,7 +227,7 @@ impl KeySource for KeySet {
     }
 }
 
-/// Keys that can be replaced while they are in use. Clones share them.
+/// A set of keys that you can replace at any time. Clones share it.
 ///
 /// ```no_run
 /// use tower_jwt_auth::keys::KeyStore;
@@ -229,7 +237,7 @@ impl KeySource for KeySet {
 /// let keys = KeyStore::new(KeySet::jwks_file("keys.json")?);
 /// let verifier = JwtVerifier::<RegisteredClaims>::new(keys.clone());
 ///
-/// // Later, on SIGHUP say. A file that cannot be used leaves the keys as they are.
+/// // Later, for example on SIGHUP. An invalid file leaves the keys unchanged.
 /// keys.replace(KeySet::jwks_file("keys.json")?);
 /// # Ok(())
 /// # }
@@ -238,13 +246,13 @@ impl KeySource for KeySet {
 pub struct KeyStore(Arc<ArcSwap<KeySet>>);
 
 impl KeyStore {
-    /// A store that holds `keys`.
+    /// Creates a store with these keys.
     #[must_use]
     pub fn new(keys: KeySet) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(keys)))
     }
 
-    /// Replaces the keys. Tokens that are verified from now on see only the new ones.
+    /// Replaces the keys. Later verifications use only the new keys.
     pub fn replace(&self, keys: KeySet) {
         self.0.store(Arc::new(keys));
     }

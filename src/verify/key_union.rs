@@ -1,4 +1,4 @@
-//! Two sources as one: for an issuer that publishes two.
+//! The union of two key sources, for an issuer that publishes two sets.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::key_source::{KeyLookup, KeySource, KeysRef, PendingRefresh, Refresh};
 use super::merged_keys::MergedKeys;
 use crate::error::AuthError;
 
-/// Two sources, each of which refreshes its own keys.
+/// Two sources that each refresh their own keys.
 pub(crate) struct KeyUnion {
     sources: [Arc<dyn KeySource>; 2],
     merged: ArcSwap<MergedKeys>,
@@ -19,7 +19,7 @@ pub(crate) struct KeyUnion {
 
 impl KeyUnion {
     pub(crate) fn new(first: Arc<dyn KeySource>, second: Arc<dyn KeySource>) -> Self {
-        // Nothing is asked of the sources before the first token.
+        // The sources are first read for the first token.
         Self { sources: [first, second], merged: ArcSwap::from_pointee(MergedKeys::none()) }
     }
 }
@@ -44,7 +44,7 @@ impl KeySource for KeyUnion {
         match (first, second) {
             (Refresh::Unchanged, other) | (other, Refresh::Unchanged) => other,
             (Refresh::Failed(error), Refresh::Failed(other)) => Refresh::Failed(sooner(error, other)),
-            // The other source may bring the key. If it does not, nobody knows if the failed one has it.
+            // If the other source does not have the key, the failed one may have it: report its error.
             (Refresh::Failed(error), Refresh::Pending(refreshed))
             | (Refresh::Pending(refreshed), Refresh::Failed(error)) => {
                 Refresh::Pending(Box::pin(async move {
@@ -72,12 +72,12 @@ impl KeySource for KeyUnion {
     }
 }
 
-/// The keys as they are now, also once their source has others.
+/// Returns the current keys, unaffected by later changes.
 fn pinned(keys: &KeysRef<'_>) -> Arc<KeySet> {
     keys.pin().unwrap_or_else(|| Arc::new(KeySet::clone(keys)))
 }
 
-/// Waits for both sources, or until one has brought the key or may have: a source that hangs delays no token of the other one.
+/// Waits until one source may have fetched the key, or both are done. A source that hangs does not delay tokens of the other.
 async fn both(refreshing: [PendingRefresh; 2], is_found: impl Fn(usize) -> bool) -> Result<(), AuthError> {
     let mut refreshing = refreshing.map(Some);
     let mut failure: Option<AuthError> = None;
@@ -105,7 +105,7 @@ async fn both(refreshing: [PendingRefresh; 2], is_found: impl Fn(usize) -> bool)
     .await
 }
 
-/// The failure after which asking again can succeed first.
+/// Returns the failure with the shorter `Retry-After`.
 fn sooner(one: AuthError, other: AuthError) -> AuthError {
     if other.retry_after() < one.retry_after() { other } else { one }
 }

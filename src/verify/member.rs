@@ -11,10 +11,9 @@ pub(super) struct Member<C> {
     pub(super) challenges: Challenges,
 }
 
-/// Why a credential is refused that has the scheme of another verifier.
-pub(super) const OTHER_SCHEME: &FixedCause = &FixedCause(
-    "the verifier for this token does not offer the scheme in front of it, which another one does",
-);
+/// The cause of a rejection because of the scheme.
+pub(super) const OTHER_SCHEME: &FixedCause =
+    &FixedCause("another verifier offers the scheme of this token, and the verifier for the token does not");
 
 impl<C> Member<C> {
     pub(super) fn new(verifier: impl Verify<Claims = C> + 'static) -> Self {
@@ -22,8 +21,8 @@ impl<C> Member<C> {
         Self { verifier: Arc::new(verifier), challenges }
     }
 
-    /// Returns true for a scheme that only others offer, so that the layer reads it for them. A scheme that nobody offers
-    /// comes from a token source of its own, for whichever verifier.
+    /// Returns true for a scheme that only other verifiers offer. A scheme that no verifier offers comes from a custom token
+    /// source, and any verifier may accept it.
     pub(super) fn is_for_other_scheme<'m>(
         &self,
         credential: &Credential<'_>,

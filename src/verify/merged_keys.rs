@@ -1,18 +1,18 @@
-//! The keys of two sets as one, merged once for each change.
+//! The union of two key sets, merged again after each change.
 
 use std::sync::Arc;
 
 use super::key_set::KeySet;
 
-/// The keys of two sets at one moment.
+/// The union of two sets, with the sets it was made of.
 #[derive(Debug)]
 pub(crate) struct MergedKeys {
     parts: [Part; 2],
     keys: Arc<KeySet>,
 }
 
-/// Identifies a set by its address, and keeps it alive so that no other set gets that address. A set that is borrowed
-/// lives as long as its source.
+/// Identifies a set by its address. It keeps a shared set alive, so that no other set gets that address. A borrowed set lives as
+/// long as its source.
 #[derive(Debug)]
 struct Part {
     address: usize,
@@ -20,7 +20,7 @@ struct Part {
 }
 
 impl MergedKeys {
-    /// Those of no sets at all.
+    /// Returns an empty union.
     pub(crate) fn none() -> Self {
         Self { parts: [0, 0].map(|address| Part { address, _pin: None }), keys: Arc::new(KeySet::new([])) }
     }

@@ -1,4 +1,4 @@
-//! Deciding whether a token is to be trusted.
+//! Verification of tokens.
 
 mod algorithms;
 mod any_of;
@@ -55,14 +55,14 @@ use crate::claims::Claims;
 use crate::credential::Credential;
 use crate::error::AuthError;
 
-/// Judges a credential, and turns it into claims.
+/// Verifies a credential and returns its claims.
 ///
-/// [`JwtVerifier`] verifies JWTs, and [`AnyOf`] chooses between verifiers. Implement it for credentials of another kind:
+/// [`JwtVerifier`] verifies JWTs. [`AnyOf`] selects one of several verifiers. Implement the trait for other credentials:
 ///
 /// ```
 /// use tower_jwt_auth::{AuthErrorKind, Claims, Credential, Verdict, Verify};
 ///
-/// /// Knows one opaque token, and whose it is.
+/// /// Accepts one opaque token.
 /// struct OneToken;
 ///
 /// impl Verify for OneToken {
@@ -84,8 +84,8 @@ use crate::error::AuthError;
 ///
 /// # Other sources of identity
 ///
-/// The credential has the request that it came in. This verifier also requires the TLS certificate of the client, which the
-/// server has put into the extensions. A verifier around another one passes on all three methods:
+/// [`Credential::request`] returns the request around the token. This verifier also requires a client certificate, which the
+/// server has put into the request's extensions. A verifier that wraps another one forwards all three methods:
 ///
 /// ```
 /// use tower_jwt_auth::verifiers::Challenges;
@@ -119,18 +119,18 @@ use crate::error::AuthError;
 /// }
 /// ```
 ///
-/// # Verdicts that wait
+/// # Asynchronous verification
 ///
-/// A verifier that asks another service for each token, such as its provider
-/// ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)), must limit how long it takes and how many requests wait. It
-/// should also cache the answer for a while:
+/// A verifier may ask another service about each token, for example the provider
+/// ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)). Such a verifier must limit the time of each call and the number of
+/// waiting requests. It should also cache answers:
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
 /// use tower_jwt_auth::token::TokenInfo;
 /// use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, Credential, Verdict, Verify};
 ///
-/// /// What the provider says of a token that is good.
+/// /// The provider's answer about a valid token.
 /// struct Active {
 ///     sub: String,
 ///     exp: SystemTime,
@@ -150,7 +150,7 @@ use crate::error::AuthError;
 ///     fn verify(&self, credential: Credential<'_>) -> Verdict<String> {
 ///         let asking = tokio::time::timeout(Duration::from_secs(2), introspect(credential.token().to_owned()));
 ///         Verdict::Pending(Box::pin(async move {
-///             let unavailable = || AuthError::new(AuthErrorKind::Unavailable); // 503: it was not judged
+///             let unavailable = || AuthError::new(AuthErrorKind::Unavailable); // status 503
 ///             let answer = asking.await.map_err(|_| unavailable())?.map_err(|error| unavailable().with_source(error))?;
 ///             let active = answer.ok_or(AuthErrorKind::InvalidToken)?;
 ///             Ok(Claims::from_parts(active.sub, TokenInfo::new().with_expires_at(active.exp)))
@@ -166,9 +166,11 @@ use crate::error::AuthError;
 /// ```
 /// # Security
 ///
-/// Check [`Credential::scheme`] if you accept only some schemes. The layer reads only the schemes that you
-/// [offer](Self::challenges) from `Authorization`, but a token from a cookie, a query parameter or another header counts as
-/// `Bearer`, and a router such as [`Issuers`] passes on every scheme that one of its verifiers offers.
+/// Check [`Credential::scheme`] if you accept only some schemes. From `Authorization`, the layer reads only the schemes that
+/// you [offer](Self::challenges). There are two exceptions:
+///
+/// - A token from a cookie, a query parameter or another header counts as `Bearer`.
+/// - A router such as [`Issuers`] forwards every scheme that one of its verifiers offers.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not verify credentials",
     note = "for keys, write `JwtAuthLayer::new(JwtVerifier::<YourClaims>::new(keys))`",
@@ -176,20 +178,22 @@ use crate::error::AuthError;
     note = "a closure is no verifier: implement `Verify` for a type"
 )]
 pub trait Verify: Send + Sync {
-    /// The type that a credential is turned into.
+    /// The type of the claims.
     type Claims;
 
-    /// Judges a credential that the layer's [`TokenSource`](crate::TokenSource) has found.
+    /// Verifies a credential that a [`TokenSource`](crate::TokenSource) has found.
     fn verify(&self, credential: Credential<'_>) -> Verdict<Self::Claims>;
 
-    /// The schemes that clients may use, which a layer offers in `WWW-Authenticate` and reads from `Authorization`. It asks
-    /// once, when it is set up. The default is `Bearer`.
+    /// Returns the schemes that clients may use. The default is `Bearer`.
+    ///
+    /// The layer offers them in `WWW-Authenticate` and reads them from `Authorization`. It calls this once, at set-up.
     fn challenges(&self) -> Challenges {
         Challenges::bearer()
     }
 
-    /// The issuers whose tokens this verifier is for. [`Issuers`] and an `IssuerResolver` choose by them. The default is
-    /// none, for a verifier that is not chosen by issuer.
+    /// Returns the issuers whose tokens this verifier accepts. The default is none.
+    ///
+    /// [`Issuers`] and `IssuerResolver` select verifiers by them.
     fn issuers(&self) -> Vec<String> {
         Vec::new()
     }
@@ -211,24 +215,25 @@ impl<V: Verify + ?Sized> Verify for Arc<V> {
     }
 }
 
-/// A verifier of any kind.
+/// A verifier of any type.
 type AnyVerifier<C> = Arc<dyn Verify<Claims = C>>;
 
-/// What a [`Verify`] says of a token: at once, or after something that it has to wait for.
+/// The result of [`Verify::verify`], available at once or after waiting.
 ///
-/// It can be awaited, with no HTTP around it.
-#[must_use = "a verdict refuses nothing by itself: await it, or match on it"]
-#[expect(clippy::exhaustive_enums, reason = "there is no third way for an answer to come")]
+/// Await it to get the claims.
+#[must_use = "a verdict does nothing by itself: await it or match on it"]
+#[expect(clippy::exhaustive_enums, reason = "a result is available now or later")]
 pub enum Verdict<C> {
-    /// The token has been judged.
+    /// The token is verified or rejected.
     Ready(Result<Claims<C>, AuthError>),
-    /// The token can only be judged after waiting, for a key that is not held, say. The layer waits as long as this
-    /// takes and for as many requests as come: whoever makes one sets the limits. The future owns what it uses: copy the
+    /// The verifier has to wait, for example for a key that it must fetch first.
+    ///
+    /// The layer sets no time limit and no limit on waiting requests: the verifier must. The future is `'static`: copy the
     /// token, and clone a client or an [`Arc`].
     Pending(PendingVerdict<C>),
 }
 
-/// A verdict that is waited for; boxed, since it is needed only where something slow is in the way.
+/// A pending verdict. It is boxed, because only slow requests need it.
 pub type PendingVerdict<C> = Pin<Box<dyn Future<Output = Result<Claims<C>, AuthError>> + Send>>;
 
 impl<C> IntoFuture for Verdict<C> {
@@ -253,7 +258,7 @@ impl<C> std::fmt::Debug for Verdict<C> {
     }
 }
 
-/// A [`Verdict`] that is awaited.
+/// The future of a [`Verdict`].
 pub struct VerdictFuture<C>(State<C>);
 
 enum State<C> {

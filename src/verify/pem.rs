@@ -13,12 +13,12 @@ pub(crate) struct Block<'a> {
     body: &'a [u8],
 }
 
-/// The blocks that a caller reads, and its errors for everything else.
+/// The PEM blocks that a caller accepts, and its errors for all others.
 pub(crate) struct Expected {
     pub(crate) labels: &'static [&'static str],
-    /// Whether a block with this label counts as a key; others may stand beside the one that is read.
+    /// Returns true if a block with this label is a key. Other blocks are ignored.
     pub(crate) is_key: fn(&str) -> bool,
-    /// The error for a kind of key that cannot be used, whatever its encoding.
+    /// Returns the error for an unusable kind of key in any encoding.
     pub(crate) refuse: fn(Kind) -> Option<ConfigProblem>,
     pub(crate) error: fn(&'static str) -> ConfigProblem,
     pub(crate) not_pem: &'static str,
@@ -26,7 +26,7 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
-    /// Reads the only block with one of the labels: its label and DER.
+    /// Reads the only block with one of the labels. Returns its label and DER.
     pub(crate) fn read<'a>(&self, pem: &'a [u8]) -> Result<(&'a str, Vec<u8>), ConfigError> {
         let mut blocks = blocks(pem).map_err(|broken| self.explain(pem, broken))?;
         blocks.retain(|block| (self.is_key)(block.label));
@@ -43,7 +43,7 @@ impl Expected {
         }
     }
 
-    /// The error for a PEM that cannot be read because of `reason`, which a text that is no PEM at all overrules.
+    /// Returns the error for an unreadable PEM: `reason`, unless the text is something else than PEM.
     pub(crate) fn explain(&self, pem: &[u8], reason: &'static str) -> ConfigError {
         let Some(found) = KeyMaterial::detect(pem) else {
             return (self.error)(unknown(pem).unwrap_or(reason)).into();
@@ -69,7 +69,7 @@ impl Expected {
         .into()
     }
 
-    /// The error for bytes that are not the DER of such a key.
+    /// Returns the error for bytes that are not DER of an accepted key.
     pub(crate) fn explain_der(&self, der: &[u8]) -> ConfigError {
         let found = KeyMaterial::detect(der);
         if let Some(error) = found.and_then(|found| (self.refuse)(found.kind)) {
@@ -86,7 +86,7 @@ impl Expected {
 }
 
 impl Block<'_> {
-    /// The bytes between the lines; `None` where they are not base64. Makes no copy that would be left in memory.
+    /// Decodes the base64 between the lines. Makes no temporary copy, which would leave a private key in memory.
     pub(crate) fn decode(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::with_capacity(self.body.len());
         bytes.extend(self.body.iter().filter(|byte| !byte.is_ascii_whitespace()));
@@ -96,7 +96,7 @@ impl Block<'_> {
     }
 }
 
-/// The blocks of a text, in order; or why they cannot be told apart. Text around them may be in any encoding.
+/// Returns the blocks of a text in order, or the reason why it is broken. Text around them may have any encoding.
 pub(crate) fn blocks(pem: &[u8]) -> Result<Vec<Block<'_>>, &'static str> {
     let text = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem);
     let (mut blocks, mut open, mut end) = (Vec::new(), None, 0);
@@ -124,14 +124,14 @@ const NO_END: &str = "it has no END line; copy it again to its last line";
 const NOT_WHOLE: &str = "the text between its BEGIN and END lines is not a whole key; copy it again";
 pub(crate) const DAMAGED: &str = "the text between its BEGIN and END lines is not base64; copy it again";
 
-/// The label of a line that has nothing else in it (RFC 7468, section 3).
+/// Returns the label of a BEGIN or END line (RFC 7468, section 3).
 fn boundary<'a>(line: &'a [u8], word: &str) -> Option<&'a str> {
     let label =
         str::from_utf8(line).ok()?.trim().strip_prefix("-----")?.strip_prefix(word)?.strip_suffix("-----")?;
     (!label.contains("-----")).then_some(label)
 }
 
-/// Says why the BEGIN line of a PEM is not a line of its own, if it is not.
+/// Explains why a PEM has no BEGIN line on a separate line.
 fn misplaced(pem: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(pem);
     let text = text.trim_start_matches('\u{feff}').trim();
@@ -147,7 +147,7 @@ fn misplaced(pem: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Says what a text is that is not key material at all.
+/// Explains a text that is no key material at all.
 fn unknown(text: &[u8]) -> Option<&'static str> {
     const NAMES: [&str; 12] =
         [".pem", ".key", ".pub", ".crt", ".cer", ".der", ".p8", ".p12", ".pfx", ".pk8", ".txt", ".json"];

@@ -1,17 +1,17 @@
 //! Member names that serde_json treats specially.
 //!
-//! With its feature `raw_value` (axum switches it on), a `Value` reads `{"$serde_json::private::RawValue": "[1]"}` as `[1]`;
-//! with `arbitrary_precision` it reads numbers so. Anyone who can put an object of their own into a claim could then
-//! decide what the claim says.
+//! With serde_json's feature `raw_value`, which axum enables, a `Value` reads `{"$serde_json::private::RawValue": "[1]"}` as
+//! `[1]`. With `arbitrary_precision` it reads numbers in the same way. Anyone who can put an object into a claim could then decide
+//! what the claim says.
 
 use memchr::{memchr2, memmem};
 
 pub(crate) const PREFIX: &str = "$serde_json::private::";
 
-/// Returns true if a member of this JSON text, at any depth and in any spelling, has such a name.
+/// Returns true if a member at any depth has such a name, in any spelling.
 #[inline]
 pub(crate) fn has_private_name(json: &str) -> bool {
-    // Ordinary claims have neither byte: all others are looked at.
+    // Ordinary claims have neither byte.
     memchr2(b'$', b'\\', json.as_bytes()).is_some_and(|first| has_one_from(json, first))
 }
 
@@ -22,7 +22,7 @@ fn has_one_from(json: &str, mut at: usize) -> bool {
     if !may_be_escaped && memmem::find(&bytes[at..], PREFIX.as_bytes()).is_none() {
         return false;
     }
-    // Both bytes can only stand in strings. This is the first one of its string, so that no quotation mark before it is escaped.
+    // Both bytes occur only in strings. This is the first one in its string, so no quotation mark before it is escaped.
     loop {
         let Some(end) = end_of_string(bytes, at) else {
             return false;
@@ -37,7 +37,7 @@ fn has_one_from(json: &str, mut at: usize) -> bool {
     }
 }
 
-/// The quotation mark that ends the string in which this place is.
+/// Returns the end of the string that contains this place.
 fn end_of_string(json: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += memchr2(b'"', b'\\', json.get(at..)?)?;
@@ -48,13 +48,13 @@ fn end_of_string(json: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Returns true if the string that ends here is the name of a member.
+/// Returns true if the string that ends here is a member name.
 fn is_name(json: &[u8], end: usize) -> bool {
     json[end + 1..].trim_ascii_start().first() == Some(&b':')
 }
 
 fn is_private(quoted: &str) -> bool {
-    // One that cannot be read is no name for any type either.
+    // No type can read an invalid name either.
     serde_json::from_str::<String>(quoted).is_ok_and(|name| name.starts_with(PREFIX))
 }
 

@@ -1,4 +1,4 @@
-//! Claims of which the application requires a certain value.
+//! Required values of claims.
 
 use std::fmt::{self, Formatter};
 
@@ -10,41 +10,39 @@ use serde_json::{Map, Value};
 use super::json::Text;
 use crate::kind::AuthErrorKind;
 
-/// A claim, and the values of which a token needs one.
+/// A claim and its accepted values.
 #[derive(Clone, Debug)]
 pub(crate) struct RequiredClaim {
     pub(crate) name: String,
     pub(crate) values: Vec<Value>,
 }
 
-/// Returns true if each of the claims is there with one of its values.
+/// Returns true if every required claim has one of its values.
 pub(crate) fn are_met(payload: &str, claims: &[RequiredClaim]) -> Result<bool, AuthErrorKind> {
     let mut json = serde_json::Deserializer::from_str(payload);
     json.deserialize_map(ClaimsVisitor(claims)).map_err(|_| AuthErrorKind::InvalidClaims)
 }
 
-/// Says which claim of a payload is not as required, in names and types alone.
+/// Names a claim that does not have a required value. Mentions only names and types.
 pub(crate) fn explain(payload: &str, claims: &[RequiredClaim]) -> String {
     let found: Map<_, _> = serde_json::from_str(payload).unwrap_or_default();
     let is_met = |claim: &&RequiredClaim| {
         let value = found.get(&claim.name)?;
         IsOneOf::any(&claim.values).deserialize(value).ok()?.then_some(())
     };
-    // What serde_json cannot keep was passed over when the claims were judged.
+    // A payload that `serde_json::Value` cannot represent gets a general text.
     let unmet = claims.iter().find(|claim| is_met(claim).is_none()).filter(|_| !found.is_empty());
     let Some(RequiredClaim { name, values }) = unmet else {
-        return "the verifier requires certain values of claims".to_owned();
+        return "the verifier requires other values of claims".to_owned();
     };
     let wanted =
         values.iter().map(json_type).reduce(|one, other| if one == other { one } else { "another value" });
     let wanted = wanted.unwrap_or("another value");
     match found.get(name) {
         _ if values.iter().all(Value::is_null) => {
-            format!(
-                "the verifier requires `null` as the claim `{name}`, which no token meets: `null` is no value"
-            )
+            format!("the verifier requires `null` as the claim `{name}`, which no token can meet")
         }
-        None => format!("the token has no claim `{name}`, of which the verifier requires a certain value"),
+        None => format!("the token has no claim `{name}`, and the verifier requires one"),
         Some(Value::Array(_)) => {
             format!("the claim `{name}` is an array without {wanted} that the verifier requires")
         }
@@ -52,12 +50,12 @@ pub(crate) fn explain(payload: &str, claims: &[RequiredClaim]) -> String {
             format!("the claim `{name}` is {}, and the verifier requires {wanted}", json_type(value))
         }
         Some(_) => {
-            format!("the verifier requires a certain value of the claim `{name}`, and the token has another")
+            format!("the claim `{name}` has another value than the verifier requires")
         }
     }
 }
 
-/// The type of a value, with its article. `1` and `1.0` are two values.
+/// Returns the type of a value with its article. `1` and `1.0` have different types.
 pub(crate) fn json_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "`null`",
@@ -80,7 +78,7 @@ impl<'de> Visitor<'de> for ClaimsVisitor<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut claims: A) -> Result<bool, A::Error> {
-        // Of each required claim that has come by, whether it is as required.
+        // For each required claim in the payload: true if its value matches.
         let mut met = vec![None; self.0.len()];
         while let Some(name) = claims.next_key::<Text<'_>>()? {
             let Some(position) = self.0.iter().position(|claim| claim.name == *name) else {
@@ -89,18 +87,18 @@ impl<'de> Visitor<'de> for ClaimsVisitor<'_> {
             };
             let is_met = claims.next_value_seed(IsOneOf::any(&self.0[position].values))?;
             if met[position].replace(is_met).is_some() {
-                return Err(de::Error::custom("a claim stands there twice"));
+                return Err(de::Error::custom("a claim appears twice"));
             }
         }
         Ok(met.into_iter().all(|met| met == Some(true)))
     }
 }
 
-/// Compares a value on the way, so that nothing has to be kept.
+/// Compares a value during parsing, without storing it.
 #[derive(Clone, Copy)]
 struct IsOneOf<'e> {
     values: &'e [Value],
-    /// Whether it is compared with a member of an array.
+    /// True if the value is a member of an array.
     is_item: bool,
 }
 
@@ -149,7 +147,7 @@ impl<'de> Visitor<'de> for IsOneOf<'_> {
         Ok(self.has(&found.into()))
     }
 
-    /// `null` is as good as absent, whatever is required.
+    /// `null` counts as absent.
     fn visit_unit<E: de::Error>(self) -> Result<bool, E> {
         Ok(false)
     }
@@ -168,7 +166,7 @@ impl<'de> Visitor<'de> for IsOneOf<'_> {
         Ok(found)
     }
 
-    /// An object, or a number where serde_json's `arbitrary_precision` is on.
+    /// Reads an object, or a number if serde_json's `arbitrary_precision` is on.
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<bool, A::Error> {
         Value::deserialize(MapAccessDeserializer::new(members)).map(|found| self.has(&found))
     }

@@ -179,7 +179,8 @@ async fn rejects_private_names_of_serde_json() {
     }
 
     type Map = std::collections::HashMap<String, Value>;
-    let expected = "a member is named `$serde_json::private::..`, by which serde_json reads another value than the token has";
+    let expected =
+        "a member is named `$serde_json::private::..`, which serde_json would read as another value";
     for members in [
         r#""profile":{"$serde_json::private::RawValue":"{\"role\":\"admin\"}"}"#,
         r#""profile":{"\u0024serde_json::private::RawValue":"1"}"#,
@@ -814,12 +815,12 @@ async fn error_names_the_mismatched_claim() {
             r#""email":"a","realm_access":{"roles":[],"roles":[]}"#,
             "the claim `realm_access` does not fit `C`",
         ),
-        (r#""email":"a","email":"a""#, "the claim `email` stands there twice"),
-        (r#""email":"a","exp":1"#, "the claim `exp` is malformed, or stands there twice"),
-        (r#""email":"a","nbf":"x""#, "the claim `nbf` is malformed, or stands there twice"),
-        (r#""email":"a","tenant":"acme""#, "a claim that is required stands there twice"),
-        (r#""email":a"#, "the payload is no JSON object"),
-        (r#""email":"a","sub":"s"} x {"#, "the payload is no JSON object"),
+        (r#""email":"a","email":"a""#, "the claim `email` appears twice"),
+        (r#""email":"a","exp":1"#, "the claim `exp` is malformed or appears twice"),
+        (r#""email":"a","nbf":"x""#, "the claim `nbf` is malformed or appears twice"),
+        (r#""email":"a","tenant":"acme""#, "a required claim appears twice"),
+        (r#""email":a"#, "the payload is not a JSON object"),
+        (r#""email":"a","sub":"s"} x {"#, "the payload is not a JSON object"),
     ] {
         assert_eq!(cause::<Staff>(&acme(members)).await, expected, "{members}");
         assert_eq!(cause::<Wrapped>(&acme(members)).await, expected, "{members}, wrapped");
@@ -836,7 +837,10 @@ async fn error_names_the_mismatched_claim() {
     assert_eq!(cause::<Map>(&acme(r#""email":1"#)).await, "the claims do not fit `C`");
     assert_eq!(cause::<Vec<u8>>(&acme(r#""email":1"#)).await, "the claims do not fit `C`");
     let many = format!(r#""email":"a","many":[{}[]]"#, "[],".repeat(2000));
-    assert_eq!(cause::<Staff>(&many).await, "the payload is no JSON object, or has too many others in it");
+    assert_eq!(
+        cause::<Staff>(&many).await,
+        "the payload is not a JSON object, or has too many nested values"
+    );
 }
 
 /// A wrong setting is the most frequent reason, so the cause names the verifier's requirement.
@@ -852,10 +856,10 @@ async fn error_names_the_verifier_requirement() {
             with_claim("aud", json!("order")),
             "the verifier expects the audience `https://api.example.com`, `orders`",
         ),
-        (good_token(), "the token has no claim `token_use`, of which the verifier requires a certain value"),
+        (good_token(), "the token has no claim `token_use`, and the verifier requires one"),
         (
             with_claim("token_use", json!("id")),
-            "the verifier requires a certain value of the claim `token_use`, and the token has another",
+            "the claim `token_use` has another value than the verifier requires",
         ),
         (
             with_claim("token_use", json!(1)),
@@ -879,8 +883,8 @@ async fn error_names_the_verifier_requirement() {
         ),
         (
             with(r#""token_use":"access","cnf":{"jkt":"x"}"#),
-            "the token has a `cnf` claim (RFC 7800), and the verifier does not check that its sender has the key: where \
-             something else does, set JwtVerifier::insecure_ignore_confirmation",
+            "the token has a `cnf` claim (RFC 7800), and the verifier does not check the sender's key: if something else \
+             does, set JwtVerifier::insecure_ignore_confirmation",
         ),
         (
             {
@@ -888,9 +892,9 @@ async fn error_names_the_verifier_requirement() {
                 claims["token_use"] = json!("access");
                 token(&claims)
             },
-            "the token has no `exp`: have the issuer set one, or set JwtVerifier::insecure_allow_missing_expiry",
+            "the token has no `exp`: set one at the issuer, or set JwtVerifier::insecure_allow_missing_expiry",
         ),
-        (with_claim("iat", json!("now")), "the claim `iat` is malformed, or stands there twice"),
+        (with_claim("iat", json!("now")), "the claim `iat` is malformed or appears twice"),
         (
             with_header(r#"{"alg":"HS256","typ":"x"}"#),
             "the verifier expects no `typ`, or `JWT` or `at+jwt`: JwtVerifier::token_type accepts another",
@@ -928,7 +932,7 @@ async fn error_names_the_verifier_requirement() {
         (
             verifier.clone().require_claim("tenant", None::<String>),
             with(r#""token_use":"access""#),
-            "the verifier requires `null` as the claim `tenant`, which no token meets: `null` is no value",
+            "the verifier requires `null` as the claim `tenant`, which no token can meet",
         ),
     ] {
         let error = verifier.verify(&token).await.err().unwrap();

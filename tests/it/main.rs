@@ -16,6 +16,7 @@ mod events;
 #[cfg(feature = "axum")]
 mod extract;
 mod grpc;
+mod guide;
 mod inside;
 #[cfg(feature = "issue")]
 mod issue;
@@ -27,6 +28,7 @@ mod modes;
 mod policies;
 mod principal;
 mod providers;
+mod readme;
 mod reject;
 #[cfg(feature = "remote-keys-core")]
 mod remote_keys;

@@ -249,18 +249,20 @@ fn is_test(code: &str, name: &str) -> bool {
     })
 }
 
-/// The table in `SECURITY.md` must not name tests that no longer exist.
+/// `SECURITY.md` must not name tests that no longer exist.
 #[test]
-fn security_table_names_existing_tests() {
+fn security_page_names_existing_tests() {
     let root = env!("CARGO_MANIFEST_DIR");
-    let table = std::fs::read_to_string(format!("{root}/SECURITY.md")).unwrap();
-    let rows: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")).collect();
-    assert!(rows.len() > 30, "only {} rows", rows.len());
-    for row in rows.into_iter().filter(|row| !row.starts_with("threat |")) {
-        let tests: Vec<_> = row.rsplit(" | ").next().unwrap().split(", ").collect();
-        for test in tests {
+    let page = std::fs::read_to_string(format!("{root}/SECURITY.md")).unwrap();
+    let threats: Vec<_> = page.split("\n#### ").skip(1).collect();
+    assert!(threats.len() > 50, "only {} threats", threats.len());
+    for threat in threats {
+        let (_, tests) = threat.split_once("\nTests:\n").unwrap_or_else(|| panic!("no tests: {threat}"));
+        assert!(tests.starts_with('-'), "no tests: {threat}");
+        for test in tests.lines().take_while(|line| !line.is_empty()) {
+            let name = test.strip_prefix("- `").and_then(|test| test.strip_suffix('`'));
             let (module, name) =
-                test.trim_matches('`').rsplit_once("::").unwrap_or_else(|| panic!("no test: {row}"));
+                name.and_then(|name| name.rsplit_once("::")).unwrap_or_else(|| panic!("no test: {test}"));
             let path = module.replace("::", "/");
             let files = ["tests/it/{}.rs", "src/{}.rs", "src/{}/mod.rs"]
                 .map(|file| format!("{root}/{}", file.replace("{}", &path)));

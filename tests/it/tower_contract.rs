@@ -398,7 +398,7 @@ async fn unsigned_claims_never_reach_the_claims_type() {
         let error = verifier.verify(&token_of(r#"{"alg":"HS256"}"#, payload)).await.err().unwrap();
         assert_eq!(error.kind(), InvalidClaims, "{payload}");
         let cause = std::error::Error::source(&error).unwrap().to_string();
-        assert!(cause.contains("stands there twice"), "{cause}");
+        assert!(cause.contains("appears twice"), "{cause}");
         assert!(!WATCHED_IS_READ.load(Ordering::Relaxed), "{payload}");
     }
 }

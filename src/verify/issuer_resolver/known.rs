@@ -9,7 +9,7 @@ use crate::error::AuthError;
 use crate::sync::{Mutex, MutexGuard};
 use crate::verify::AnyVerifier;
 
-/// How long verifiers are used, and for how long requests wait for newer ones.
+/// Limits for the age of verifiers and for waiting requests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) max_age: Duration,
@@ -19,24 +19,24 @@ pub(super) struct Limits {
 
 /// An issuer that the resolver has found.
 pub(super) struct Known<C> {
-    /// All that a request reads while the verifier is fresh.
+    /// The part that requests read while the verifier is fresh.
     pub(super) serving: ArcSwap<Serving<C>>,
     progress: Mutex<Progress<C>>,
 }
 
 pub(super) struct Serving<C> {
     pub(super) verifier: AnyVerifier<C>,
-    /// Until then, no request looks at anything else.
+    /// The end of the time in which requests use the verifier without further checks.
     pub(super) until: Instant,
 }
 
 struct Progress<C> {
-    /// When the resolver last gave the verifier.
+    /// The time of the last successful lookup.
     answered: Instant,
     lookup: Option<Lookup<C>>,
-    /// No look-up begins before this.
+    /// No lookup begins before this.
     next: Instant,
-    /// The failure of the last look-up, and when it failed.
+    /// The failure of the last lookup, and when it failed.
     failed: Option<(AuthError, Instant)>,
     is_removed: bool,
 }
@@ -71,7 +71,7 @@ impl<C> Known<C> {
         Arc::clone(&self.serving.load().verifier)
     }
 
-    /// Decides what a request does. If it returns a `Teller`, the caller must make the look-up.
+    /// Decides what a request does. If it returns a `Teller`, the caller must make the lookup.
     pub(super) fn ask(
         &self,
         now: Instant,
@@ -91,7 +91,7 @@ impl<C> Known<C> {
                 Aged::Wait { lookup, end: after(now, limits.wait_timeout), may_serve }
             }
             Some(lookup) if age >= limits.max_age && !progress.has_just_failed(now, limits) => {
-                // A look-up that hangs delays no request for longer than the one that began it.
+                // A lookup that hangs delays no request for longer than the one that began it.
                 let end = after(lookup.begun, limits.wait_timeout);
                 if now < end { Aged::Wait { lookup, end, may_serve } } else { Aged::Serve }
             }
@@ -101,7 +101,7 @@ impl<C> Known<C> {
         (aged, teller)
     }
 
-    /// Records the outcome of a look-up. Returns `false` if the application has removed the issuer meanwhile.
+    /// Records the outcome of a lookup. Returns `false` if the application has removed the issuer meanwhile.
     pub(super) fn conclude(&self, outcome: &Outcome<C>, now: Instant, limits: Limits) -> bool {
         let mut progress = self.progress();
         progress.lookup = None;
@@ -120,13 +120,13 @@ impl<C> Known<C> {
         let until = progress.next.min(after(progress.answered, limits.outage_limit));
         let old = self.serving.swap(Serving { verifier, until }.into());
         let is_removed = progress.is_removed;
-        // The old ones hold values of the application, whose drop may ask for the lock.
+        // The application's values are dropped after the lock is released: their drop may take it again.
         drop(progress);
         drop((old, failed));
         !is_removed
     }
 
-    /// The time until asking again can succeed.
+    /// Returns the time until another request can succeed.
     pub(super) fn retry_after(&self) -> Duration {
         let progress = self.progress();
         match progress.lookup {
@@ -150,7 +150,7 @@ impl<C> Known<C> {
 }
 
 impl<C> Progress<C> {
-    /// In an outage, requests do not wait for each attempt.
+    /// Returns true during an outage, in which requests do not wait for each attempt.
     fn has_just_failed(&self, now: Instant, limits: Limits) -> bool {
         let recent = (3 * RETRY).min(limits.max_age);
         self.failed.as_ref().is_some_and(|(_, failed)| now.saturating_duration_since(*failed) < recent)
@@ -162,8 +162,7 @@ impl<C> Progress<C> {
     }
 }
 
-/// Renews ahead of time, so that no request to a busy tenant waits. Spreads the renewals of tenants that were found at
-/// the same time.
+/// Returns a random time before `max_age`: requests to a busy tenant then never wait, and renewals do not coincide.
 fn until_renewal(limits: Limits) -> Duration {
     limits.max_age.min(limits.outage_limit).min(FOREVER).mul_f64(0.9 - 0.2 * fastrand::f64())
 }

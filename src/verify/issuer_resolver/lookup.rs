@@ -8,10 +8,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::AuthError;
 use crate::verify::AnyVerifier;
 
-/// How long a client waits before it asks again, where the look-up may have ended by then.
+/// The `Retry-After` for a lookup that may end soon.
 pub(super) const SHORT_WHILE: Duration = Duration::from_secs(1);
 
-/// The outcome of a look-up.
+/// The outcome of a lookup.
 pub(super) enum Outcome<C> {
     Found(AnyVerifier<C>),
     Absent,
@@ -34,10 +34,10 @@ impl<C> Clone for Outcome<C> {
     }
 }
 
-/// Publishes the outcome to all who wait.
+/// Publishes the outcome to all waiting requests.
 pub(super) type Teller<C> = watch::Sender<Option<Outcome<C>>>;
 
-/// A look-up in progress, shared by all requests that wait for it.
+/// A lookup in progress, shared by all requests that wait for it.
 pub(super) struct Lookup<C> {
     outcome: watch::Receiver<Option<Outcome<C>>>,
     pub(super) begun: Instant,
@@ -49,12 +49,12 @@ impl<C> Lookup<C> {
         (Self { outcome, begun: now }, teller)
     }
 
-    /// Waits for the outcome. A look-up that takes longer than `end` counts as failed.
+    /// Waits for the outcome. A lookup that takes longer than `end` counts as failed.
     pub(super) async fn wait(mut self, end: Instant) -> Outcome<C> {
         let told = self.outcome.wait_for(Option::is_some);
         match timeout_at(end, told).await {
             Ok(Ok(outcome)) => outcome.clone().expect("it was waited for"),
-            Ok(Err(_)) => Outcome::failed("the look-up of the issuer was stopped"),
+            Ok(Err(_)) => Outcome::failed("the lookup of the issuer was stopped"),
             Err(_) => {
                 Outcome::failed("the issuer is still being looked up: see IssuerResolver::wait_timeout")
             }

@@ -2,16 +2,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A token bucket that limits the look-ups of unknown issuers.
+/// A token bucket that limits the lookups of unknown issuers.
 pub(super) struct LookupRate {
     burst: f64,
     per_second: f64,
-    /// The look-ups that may begin now. Negative while some are queued.
+    /// The lookups that may begin now. Negative while some are queued.
     available: f64,
     updated: Instant,
 }
 
-/// Without a refill, only a look-up that finds its issuer makes room for another one, and nobody knows when.
+/// Limits `Retry-After` for a bucket without refill, in which only successful lookups return places.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 impl LookupRate {
@@ -20,7 +20,7 @@ impl LookupRate {
         Self { burst, per_second: f64::from(per_second), available: burst, updated: now }
     }
 
-    /// Reserves a look-up and returns the delay until it may begin.
+    /// Reserves a lookup and returns the delay until it may begin.
     ///
     /// If the delay would exceed `longest`, reserves nothing and returns the time until it no longer does.
     pub(super) fn take(&mut self, now: Instant, longest: Duration) -> Result<Duration, Duration> {
@@ -38,7 +38,7 @@ impl LookupRate {
         Ok(delay)
     }
 
-    /// Returns a reserved look-up: it found an issuer.
+    /// Returns a reserved lookup: it found an issuer.
     pub(super) fn give_back(&mut self) {
         self.available = self.burst.min(self.available + 1.0);
     }

@@ -1,4 +1,4 @@
-//! Issuers that are looked up when one of their tokens arrives.
+//! Lookup of issuers on demand.
 
 mod known;
 mod lookup;
@@ -21,9 +21,9 @@ use super::jwt::JwtVerifier;
 use super::{AnyVerifier, Verify};
 use crate::error::AuthError;
 
-/// Looks up the verifiers of issuers that [`Issuers`](crate::verifiers::Issuers) does not hold, and remembers them.
+/// Looks up the verifiers of issuers that [`Issuers`](crate::verifiers::Issuers) does not contain.
 ///
-/// Use it for many tenants, which are in a database for example. It runs each look-up in the tokio runtime that serves
+/// Use it for many tenants, for example in a database. It remembers their verifiers. Each lookup runs in the tokio runtime of
 /// the request, which needs timers enabled.
 ///
 /// ```
@@ -60,34 +60,33 @@ use crate::error::AuthError;
 /// # Renewal and outages
 ///
 /// The resolver renews a verifier before it reaches [`max_age`](Self::max_age), in the background. If the renewal fails
-/// or hangs, the verifier serves on until the [`outage_limit`](Self::outage_limit).
+/// or hangs, the old verifier stays in use until the [`outage_limit`](Self::outage_limit).
 ///
-/// A new verifier verifies every token again, and starts without fetched keys. Keep the `RemoteKeys` of each tenant in a map of
-/// your own, and give the verifier a clone.
+/// A new verifier verifies every token again and starts without fetched keys. Keep the `RemoteKeys` of each tenant in your own
+/// map, and give the verifier a clone.
 ///
 /// # Security
 ///
-/// Anyone can send a token that names any issuer. Look the issuer up among those you know, and never fetch anything
-/// from an address because a token names it.
+/// Anyone can send a token that names any issuer. Look it up in your own records. Never fetch anything from an address in a
+/// token.
 ///
-/// - **Cost.** All requests for one issuer share one look-up. Look-ups that find no issuer are limited by the
-///   [`lookup_rate`](Self::lookup_rate), and remembered for up to a minute. Known issuers have room of their own: no
-///   number of unknown ones evicts or delays them. With more tenants than [`max_entries`](Self::max_entries), tokens that name
-///   real tenants cause look-ups that no rate limits, so allow as many entries as there are tenants.
-/// - **Waiting.** A request waits for the [`wait_timeout`](Self::wait_timeout) at most. The first request for an issuer
-///   always has a place, later ones share [`max_waiting`](Self::max_waiting).
-/// - **Disclosure.** Clients get the same response for an unknown issuer as for a known one whose signature does not
-///   match: 401 with [`UnknownKey`](crate::AuthErrorKind::UnknownKey). The cause in the error and the log tells them apart.
+/// - **Cost.** All requests for one issuer share one lookup. Lookups that find no issuer are limited by the
+///   [`lookup_rate`](Self::lookup_rate) and remembered for up to a minute. Unknown issuers never evict or delay known ones.
+///   Set [`max_entries`](Self::max_entries) to at least the number of tenants: beyond it, tokens of real tenants cause lookups
+///   that no rate limits.
+/// - **Waiting.** A request waits at most for the [`wait_timeout`](Self::wait_timeout). The first request for an issuer
+///   always may wait. Later ones share [`max_waiting`](Self::max_waiting).
+/// - **Disclosure.** Clients get the same response for an unknown issuer as for a known one with a bad signature: 401 with
+///   [`UnknownKey`](crate::AuthErrorKind::UnknownKey). The cause in the error and the log tells them apart.
 ///
-/// Three things remain:
+/// Three limits remain:
 ///
-/// - After a restart every issuer is unknown. Someone who then sends more invented issuers than the rate allows can
-///   delay new tenants, which get 503 and come in a few at a time. Only a [`filter`](Self::filter) that rejects
-///   the invented ones prevents that. Tenants that are known are not affected.
-/// - The response time differs between an issuer that is remembered and one that is looked up.
-/// - 503 says that a token was not judged. While look-ups fail or the rate is exceeded, unknown issuers get 503 and
-///   known ones 401. The same holds where the keys of one tenant cannot be fetched, and where the resolver fails for
-///   some issuers only: return `None` for each that does not exist.
+/// - After a restart every issuer is unknown. An attacker who then sends more invented issuers than the rate allows delays
+///   new tenants: they get 503 and are resolved a few at a time. A [`filter`](Self::filter) that rejects invented issuers
+///   prevents this. Known tenants are not affected.
+/// - The response time differs between a remembered issuer and one that is looked up.
+/// - While lookups fail or the rate is exceeded, unknown issuers get 503 and known ones 401. The same holds if the keys of one
+///   tenant cannot be fetched, and if the resolver fails only for some issuers. Return `None` for issuers that do not exist.
 #[must_use]
 pub struct IssuerResolver<C> {
     resolve: Arc<Resolve<C>>,
@@ -108,13 +107,12 @@ type Resolving<C> =
     Pin<Box<dyn Future<Output = Result<Option<AnyVerifier<C>>, Box<dyn Error + Send + Sync>>> + Send>>;
 
 impl<C> IssuerResolver<C> {
-    /// A resolver that asks `resolve` for the verifier of an issuer.
+    /// Creates a resolver that calls `resolve` for the verifier of an issuer.
     ///
-    /// `resolve` returns `None` for an issuer that does not exist, and an error if it cannot tell: the request is then
-    /// answered with 503. The verifier must name that very [issuer](Verify::issuers), as a
-    /// [`JwtVerifier`](super::JwtVerifier) does that [requires](super::JwtVerifier::issuer) it.
+    /// `resolve` returns `None` for an issuer that does not exist. It returns an error if it cannot tell: the request then gets
+    /// 503. The verifier must name the same [issuer](Verify::issuers): call [`JwtVerifier::issuer`](super::JwtVerifier::issuer).
     ///
-    /// A look-up goes on if the client that caused it goes away.
+    /// A lookup continues if its client disconnects.
     pub fn new<F, Fut, V, E>(resolve: F) -> Self
     where
         F: Fn(String) -> Fut + Send + Sync + 'static, // Clone first: `move |issuer| { let db = db.clone(); async move { .. } }`.
@@ -145,80 +143,85 @@ impl<C> IssuerResolver<C> {
         }
     }
 
-    /// Sets a cheap check of the issuer's form, for example its host. An issuer that fails it is never looked up.
+    /// Sets a cheap check of the issuer, for example of its host.
     ///
-    /// The default lets every issuer through. Set one wherever the issuers of your tenants have a form in common, or
-    /// can be listed in memory: it costs strangers the means to delay new tenants.
+    /// The resolver rejects other issuers without a lookup. By default it looks up every issuer. Set a filter if the issuers of
+    /// your tenants have a common form: strangers then cannot delay new tenants.
     pub fn filter(self, filter: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Self { filter: Some(Arc::new(filter)), ..self }
     }
 
-    /// Sets how many known issuers are remembered, exactly, and about how many unknown ones. The default is 1,000.
+    /// Sets the number of remembered issuers. The default is 1,000.
     ///
-    /// Allow as many as you have tenants: if there are more, the resolver looks some of them up again and again.
+    /// It holds exactly for known issuers, and approximately for unknown ones. Set it to at least the number of tenants:
+    /// otherwise the resolver looks some of them up again and again.
     pub fn max_entries(self, entries: usize) -> Self {
         Self { entries, ..self }
     }
 
-    /// Sets how many verified tokens are cached for all issuers together. The default is [`CacheSettings::new`].
+    /// Sets the limits of the token cache that all issuers share.
     ///
-    /// Each [`JwtVerifier`] that the resolver finds uses this cache instead of one of its own. It keeps its own
-    /// [`max_age`](CacheSettings::max_age), and [`without_cache`](JwtVerifier::without_cache). The statistics of a clone that
-    /// you have kept are those of its own cache, which stays empty.
+    /// The default is [`CacheSettings::new`]. Each resolved [`JwtVerifier`] uses this cache instead of its own one. Its
+    /// [`max_age`](CacheSettings::max_age) and [`without_cache`](JwtVerifier::without_cache) still apply. A clone that you keep
+    /// has its own cache, which stays empty, and so do its statistics.
     ///
-    /// A `JwtVerifier` inside another verifier (`AnyOf`, or one of your own) keeps its own cache: give it a small one.
+    /// A `JwtVerifier` inside another verifier, such as `AnyOf`, keeps its own cache: set a small one.
     ///
     /// # Security
     ///
-    /// Tenants compete for the cache. One that sends many valid tokens often evicts those of others, which then cost a signature
-    /// check again.
+    /// Tenants compete for the cache. A tenant that sends many valid tokens evicts those of others, which are then verified
+    /// again.
     pub fn cache(self, settings: CacheSettings) -> Self {
         Self { cache: TokenCache::new(settings), ..self }
     }
 
-    /// Sets how old a verifier may be while the resolver answers. The default is ten minutes.
+    /// Sets the age after which a verifier is resolved again. The default is ten minutes.
     ///
-    /// A change or removal of a tenant takes effect within this time, or at once by [`Issuers::remove`](crate::verifiers::Issuers::remove).
-    /// Verifiers in use are renewed in the background, after 70 % to 90 % of it. For one that was not used meanwhile,
-    /// requests wait until it is renewed. A failed renewal is repeated after ten seconds, and no request waits for that.
+    /// A changed or removed tenant takes effect within this time.
+    /// [`Issuers::remove`](crate::verifiers::Issuers::remove) takes effect at once.
     ///
-    /// An issuer that does not exist is remembered for this time as well, but no longer than a minute.
+    /// - A verifier in use is renewed in the background, after 70 % to 90 % of this time.
+    /// - Requests for an expired verifier wait for the renewal.
+    /// - A failed renewal is repeated after ten seconds. No request waits for the repetition.
+    /// - An issuer that does not exist is remembered for this time, but at most for a minute.
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.limits.max_age = max_age;
         self
     }
 
-    /// Sets how long a verifier serves that cannot be renewed, counted from when it was last resolved. The default is
-    /// 24 hours. After that, its tokens are answered with 503.
+    /// Sets how long a verifier stays in use while renewal fails. The default is 24 hours.
+    ///
+    /// The time counts from the last successful lookup. Afterwards its tokens get 503.
     pub fn outage_limit(mut self, limit: Duration) -> Self {
         self.limits.outage_limit = limit;
         self
     }
 
-    /// Sets how long one look-up may take before it counts as failed. The default is 5 s.
+    /// Sets the timeout of one lookup. The default is 5 s.
     pub fn lookup_timeout(self, limit: Duration) -> Self {
         Self { lookup_timeout: limit, ..self }
     }
 
-    /// Sets how long a request waits at most for its issuer to be looked up. The default is 2 s. It is then answered
-    /// with 503; the look-up goes on. A wait for the keys of the issuer (`RemoteKeys`) comes on top.
+    /// Sets how long a request waits for a lookup. The default is 2 s.
+    ///
+    /// The request then gets 503, and the lookup continues. A wait for the issuer's keys (`RemoteKeys`) is added to this time.
     pub fn wait_timeout(mut self, limit: Duration) -> Self {
         self.limits.wait_timeout = limit;
         self
     }
 
-    /// Sets how many unknown issuers may be looked up: `burst` at once, and then `per_second`. The default is 2,000 and
-    /// 200.
+    /// Limits lookups of unknown issuers: `burst` at once, then `per_second`.
     ///
-    /// Look-ups that find an issuer do not count once they have, so that all tenants are back soon after a restart.
-    /// Renewals never count. A request over the limit waits for its turn if that comes within the
-    /// [`wait_timeout`](Self::wait_timeout), and otherwise is answered with 503 at once.
+    /// The default is 2,000 and 200. Successful lookups do not count, so all tenants are back soon after a restart. Renewals
+    /// never count. A request over the limit waits for its turn within the [`wait_timeout`](Self::wait_timeout), or gets 503
+    /// at once.
     pub fn lookup_rate(self, burst: u32, per_second: u32) -> Self {
         Self { lookup_rate: (burst, per_second), ..self }
     }
 
-    /// Sets how many requests may wait at once for a look-up that another request began. The default is 1,000. More of
-    /// them are answered with 503 at once, or by the old verifier if it is being renewed.
+    /// Sets the most requests that wait for lookups of other requests. The default is 1,000.
+    ///
+    /// Further requests get 503 at once, or the old verifier during a renewal.
     pub fn max_waiting(self, requests: usize) -> Self {
         Self { max_waiting: requests, ..self }
     }
@@ -233,7 +236,7 @@ impl<C> fmt::Debug for IssuerResolver<C> {
     }
 }
 
-/// Has a `JwtVerifier` use this cache. Verifiers of other types are left as they are.
+/// Makes a `JwtVerifier` use this cache. Other verifiers are unchanged.
 fn sharing<V: 'static, C: 'static>(mut verifier: V, cache: &TokenCache<C>) -> V {
     let any = &mut verifier as &mut dyn Any;
     if let Some(verifier) = any.downcast_mut::<JwtVerifier<C>>() {
@@ -245,5 +248,5 @@ fn sharing<V: 'static, C: 'static>(mut verifier: V, cache: &TokenCache<C>) -> V 
 }
 
 fn no_runtime() -> AuthError {
-    AuthError::keys_unavailable("issuers are looked up in a tokio runtime, and there is none here")
+    AuthError::keys_unavailable("cannot look up the issuer: there is no tokio runtime")
 }

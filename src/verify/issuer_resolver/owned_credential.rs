@@ -22,7 +22,7 @@ impl OwnedCredential {
         self.request.as_ref().map(OwnedHead::head)
     }
 
-    /// The credential, in the request with this [head](Self::head).
+    /// Returns the credential with this [head](Self::head) of its request.
     pub(super) fn get<'a>(&'a self, request: Option<&'a Head<'a>>) -> Credential<'a> {
         let credential = Credential::new(Scheme::trusted(&self.scheme), &self.token);
         match request {

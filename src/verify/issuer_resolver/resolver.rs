@@ -26,32 +26,32 @@ use crate::verify::{AnyVerifier, Verdict};
 pub(crate) struct Resolver<C> {
     settings: IssuerResolver<C>,
     known: Remembered<Arc<Known<C>>>,
-    /// Separate from the known issuers, so that no number of unknown ones evicts one of those.
+    /// Separate from the known issuers, so that unknown ones cannot evict them.
     refused: Remembered<(AuthError, Instant)>,
     unknown: Mutex<Unknown<C>>,
-    /// The places of requests that wait for a look-up which another request began.
+    /// The places of requests that wait for a lookup which another request began.
     places: Arc<Semaphore>,
 }
 
 type Remembered<T> = Cache<Arc<str>, T, UnitWeighter, RandomState>;
 
-/// What an insertion has displaced.
+/// Entries that an insertion has evicted.
 type Displaced<T> = <DefaultLifecycle<Arc<str>, T> as Lifecycle<Arc<str>, T>>::RequestState;
 
-/// The look-ups of unknown issuers.
+/// The lookups of unknown issuers.
 struct Unknown<C> {
     lookups: HashMap<Arc<str>, (u64, Lookup<C>)>,
     rate: LookupRate,
-    /// Numbers the look-ups, so that one that was given up does not end its successor.
+    /// Counts the lookups, so that an abandoned lookup does not end its successor.
     begun: u64,
 }
 
 type Place = OwnedSemaphorePermit;
 
-/// The maximum length of an issuer in bytes. It bounds the memory that remembered issuers take.
+/// The longest issuer in bytes. It bounds the memory of remembered issuers.
 const LONGEST_ISSUER: usize = 1024;
 
-/// How long an absent issuer is remembered at most: a new tenant's token may have come before the tenant was stored.
+/// The longest time an absent issuer is remembered: a new tenant's token may arrive before the tenant is stored.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(60);
 
 impl<C> Resolver<C> {
@@ -67,7 +67,7 @@ impl<C> Resolver<C> {
         }
     }
 
-    /// Forgets an issuer, and ignores what a look-up in progress says of it.
+    /// Forgets an issuer and ignores a lookup in progress.
     pub(crate) fn forget(&self, issuer: &str) -> bool {
         let mut unknown = self.unknown();
         let lookup = unknown.lookups.remove(issuer);
@@ -76,7 +76,7 @@ impl<C> Resolver<C> {
         if let Some((_, known)) = &known {
             known.remove();
         }
-        // They hold values of the application, whose drop may ask for the lock.
+        // The application's values are dropped after the lock is released: their drop may take it again.
         drop(unknown);
         drop((lookup, refused));
         known.is_some()
@@ -86,12 +86,12 @@ impl<C> Resolver<C> {
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a request that joins a look-up. The request that begins one needs none: the rate bounds those.
+    /// Takes a place for a request that joins a lookup. A request that begins one needs none: the rate limits those.
     fn place(&self) -> Option<Place> {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
-    /// Why there is no verifier for an issuer that was looked up a short while ago.
+    /// Returns the remembered error of a recent lookup.
     fn refusal(&self, issuer: &str, now: Instant) -> Option<AuthError> {
         let (error, until) = self.refused.get(issuer).filter(|(_, until)| now < *until)?;
         Some(match error.kind() {
@@ -100,7 +100,7 @@ impl<C> Resolver<C> {
         })
     }
 
-    /// Remembers why there is no verifier. The caller drops what is `displaced` when no lock is held.
+    /// Remembers an error. The caller drops `displaced` without holding a lock.
     fn refuse(
         &self,
         issuer: &Arc<str>,
@@ -112,10 +112,10 @@ impl<C> Resolver<C> {
         self.refused.insert_with_lifecycle(Arc::clone(issuer), refused, displaced);
     }
 
-    /// Records the outcome of a look-up. Returns `false` if the application has removed the issuer meanwhile.
+    /// Records the outcome of a lookup. Returns `false` if the application has removed the issuer meanwhile.
     fn conclude(&self, issuer: &Arc<str>, subject: &Subject<C>, outcome: &Outcome<C>) -> bool {
         let (now, limits) = (Instant::now(), self.settings.limits);
-        // Declared before the guards, so that they are dropped after them: their drop may run code of the application.
+        // Declared before the guards and therefore dropped after them: their drop may run the application's code.
         let mut known_before: Displaced<Arc<Known<C>>> = Displaced::default();
         let mut refused_before = Displaced::default();
         match subject {
@@ -209,7 +209,7 @@ where
         }))
     }
 
-    /// Joins the look-up of an unknown issuer, or begins one.
+    /// Joins the lookup of an unknown issuer, or begins one.
     fn look_up(self: &Arc<Self>, issuer: &str, now: Instant) -> Result<Asked<C>, AuthError> {
         if issuer.len() > LONGEST_ISSUER {
             return Err(unknown_key(format!("the issuer has more than {LONGEST_ISSUER} bytes")));
@@ -219,7 +219,7 @@ where
         }
         let runtime = Handle::try_current().map_err(|_| no_runtime())?;
         let mut unknown = self.unknown();
-        // A look-up may have ended since the request looked for a known issuer.
+        // A lookup may have ended since the request looked for a known issuer.
         if let Some(known) = self.known.get(issuer) {
             return Ok(Asked::Known(known));
         }
@@ -293,13 +293,13 @@ enum Asked<C> {
     Waiting(Lookup<C>, Option<Place>),
 }
 
-/// The issuer that a look-up is about.
+/// The issuer that a lookup is about.
 enum Subject<C> {
     Unknown(u64),
     Known(Arc<Known<C>>),
 }
 
-/// Makes one look-up. On drop, records the outcome and tells all who wait, also after a panic.
+/// Runs one lookup. On drop, also after a panic, it records the outcome and wakes all waiting requests.
 struct Task<C> {
     resolver: Arc<Resolver<C>>,
     issuer: Arc<str>,
@@ -339,7 +339,7 @@ impl<C> Task<C> {
 
 impl<C> Drop for Task<C> {
     fn drop(&mut self) {
-        let stopped = || Outcome::failed("the look-up of the issuer was stopped");
+        let stopped = || Outcome::failed("the lookup of the issuer was stopped");
         let outcome = self.outcome.take().unwrap_or_else(stopped);
         let is_current = self.resolver.conclude(&self.issuer, &self.subject, &outcome);
         let removed = || Outcome::failed("the issuer was removed while it was looked up");
@@ -369,11 +369,11 @@ fn too_many_waiting() -> AuthError {
 fn remember<T: Clone>(entries: usize) -> Remembered<T> {
     let entries = entries.max(1);
     let options = OptionsBuilder::new()
-        // Each shard has its share of the entries: with several, one is full before all are.
+        // With several shards, one would be full before the others.
         .shards(1)
         .estimated_items_capacity(entries)
         .weight_capacity(entries as u64)
         .build()
-        .expect("all that is needed is set");
+        .expect("all required options are set");
     Cache::with_options(options, UnitWeighter, RandomState::new(), DefaultLifecycle::default())
 }

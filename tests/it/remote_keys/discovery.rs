@@ -230,8 +230,7 @@ async fn keys_without_discovery_need_an_issuer_setting() {
     assert_eq!(error.kind(), WrongIssuer);
     assert_eq!(
         std::error::Error::source(&error).unwrap().to_string(),
-        "the source of the keys does not say whose they are: set JwtVerifier::issuer, \
-         or insecure_any_issuer"
+        "the key source does not name an issuer: set JwtVerifier::issuer or insecure_any_issuer"
     );
     assert_eq!(rejection(&open.clone().issuer(ISSUER), "a").await, None);
     assert_eq!(rejection(&open.clone().issuer("https://other.example.com"), "a").await, Some(WrongIssuer));
