@@ -27,7 +27,7 @@ async fn main() {
     let expires_at = SystemTime::now() + Duration::from_secs(900);
     let entries: Vec<_> = (0..ENTRIES).collect();
     for batch in entries.chunks(500) {
-        // As long as 128 random bits in hexadecimal.
+        // The length of 128 random bits in hexadecimal.
         let session =
             |n: &usize| Revocation::session("https://id.example.com", format!("{n:032x}"), expires_at);
         store.write(batch.iter().map(session).collect()).await.expect("it is written");

@@ -570,7 +570,7 @@ async fn hanging_store_does_not_delay_new_entries() {
     for n in 0..300 {
         drop(end(&revocations, &n.to_string()));
     }
-    // By now entries are written one by one, which would take ten minutes.
+    // Entries are now written one by one, which would take ten minutes.
     sleep(seconds(10)).await;
     drop(end(&revocations, "quick"));
     sleep(seconds(20)).await;

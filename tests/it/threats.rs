@@ -216,7 +216,7 @@ fn many_dots_cost_nothing() {
             let Verdict::Ready(Err(error)) = verifier.verify(&token) else { panic!("it is not a token") };
             assert!(matches!(error.kind(), MalformedToken | UnsupportedToken), "{error:?}");
         });
-        // As many allocations as for any other rejection, and not one for each dot.
+        // The allocations of any other rejection, and not one for each dot.
         assert!(measured.count_total <= 2 && measured.bytes_total < 1024, "{measured:?}");
     }
 }
