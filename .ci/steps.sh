@@ -1,4 +1,4 @@
-# What the scripts here have in common; they source it.
+# Shared by the scripts here, which source it.
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CARGO_TERM_COLOR=never
 
@@ -8,15 +8,15 @@ step() {
     "$@"
 }
 
-# What a machine cannot do is said, and `run` says it again at its end.
+# Reports a check that this machine cannot run. `run` repeats the reports at its end.
 left_out() {
     echo "LEFT OUT: $*" | tee -a "${LEFT_OUT:-/dev/null}"
 }
 
-# Debian packages, which only root can install.
+# Installs Debian packages, which requires root.
 install() {
     if [ "$(id -u)" -ne 0 ]; then
-        echo "these are needed, and only root can install them: $*"
+        echo "only root can install the required packages: $*"
         return 1
     fi
     export DEBIAN_FRONTEND=noninteractive
@@ -24,7 +24,8 @@ install() {
     step apt-get install --yes --no-install-recommends "$@"
 }
 
-# Cargo's tools, each in the version that the checks were written with; built without optimisation, which is quicker.
+# Installs a cargo tool in the version that the checks were written for. Unoptimized, because that builds
+# faster.
 tool() {
     local version
     case $1 in

@@ -1,4 +1,5 @@
-//! How often a request allocates, as a table. What is freed and what C allocates is not counted; a `realloc` is.
+//! Allocations per request, as a table. Counts allocations and reallocations by Rust code, not
+//! deallocations or C code.
 
 mod support;
 
@@ -7,7 +8,7 @@ use http::StatusCode;
 
 use self::support::{Issuer, User, authorization, request, send, service};
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn main() {
     println!("{:30}{:>12}{:>8}", "", "allocations", "bytes");
     let print = |name: &str, counted: AllocationInfo| {
@@ -39,7 +40,7 @@ fn main() {
     }
 }
 
-/// What the second of two equal requests allocates: the first one makes ready what lasts.
+/// Measures the second of two equal requests: the first one initializes long-lived state.
 fn measured(issuer: &Issuer, token: Option<&String>, expected: StatusCode) -> AllocationInfo {
     let mut service = service(issuer.verifier());
     let value = token.map(|token| authorization(token));

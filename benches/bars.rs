@@ -1,13 +1,13 @@
-//! The costs of requests relative to each other, as a table: without and with the cache, accepted and refused, beside
-//! `jsonwebtoken::decode` and the bare signature check.
+//! The relative cost of requests, as a table: with and without the cache, accepted and rejected, compared
+//! to `jsonwebtoken::decode` and the bare signature check.
 //!
 //! ```sh
 //! taskset -c 1 cargo bench --bench bars
 //! ```
 //!
-//! The first row of each block is the baseline of the others. All rows of a block take turns in each round, so that other
-//! load on the machine affects them alike. Times and ratios are medians of five runs, which set everything up again.
-//! The last column has the lowest and the highest ratio.
+//! The first row of each block is the baseline of the others. In each round all rows of a block take turns,
+//! so that other load on the machine affects them alike. Times and ratios are medians of five runs, and
+//! each run repeats the setup. The last column has the lowest and the highest ratio.
 
 #[path = "support/raw.rs"]
 mod raw;
@@ -25,25 +25,26 @@ use self::raw::{bare_check, signed_and_signature};
 use self::support::{Issuer, User, authorization, median, request, send, service};
 
 const RUNS: usize = 5;
-/// Requests in a turn, which is short so that few turns are interrupted.
+/// Requests in a turn. A turn is short so that the system interrupts few of them.
 const TURN: usize = 100;
-/// Requests are made outside of what is timed, a few at a time, so that they are as warm as those a server has just read.
+/// Requests are built a few at a time, outside the timed part. They are as warm in the CPU cache as
+/// requests that a server has just read.
 const BATCH: usize = 20;
 
 /// A row of the table.
 struct Subject<'a> {
     name: String,
-    /// Returns the nanoseconds of a request.
+    /// Returns nanoseconds per request.
     turn: Box<dyn FnMut() -> f64 + 'a>,
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn main() {
     println!("| {:37} | {:>8} | {:>5} | {:11} |", "", "ns", "ratio", "in all runs");
     println!("|---|---|---|---|");
     hits();
     signature();
-    // Many more than the cache holds.
+    // Many more tokens than the cache holds.
     misses("each token once", 140_000, 400);
     misses("100,000 tokens in turn", 100_000, 2_000);
     misses("20,000 tokens in turn", 20_000, 400);
@@ -59,7 +60,7 @@ fn hits() {
         let mut subjects = vec![
             decode("HS256, jsonwebtoken", &hs256, &tokens),
             accepted("HS256, without cache", uncached(&hs256), shared(&tokens)),
-            refused("no token", uncached(&hs256)),
+            rejected("no token", uncached(&hs256)),
             accepted("HS256, cached, 1 token", cached(&hs256), shared(&tokens[..1])),
             accepted("HS256, cached, 1,000 tokens", cached(&hs256), shared(&tokens)),
         ];
@@ -83,7 +84,7 @@ fn signature() {
     });
 }
 
-/// Requests that the cache is of no use for, or of little. The cache is full after so many rounds.
+/// Requests that gain little or nothing from the cache. The cache is full after the warm-up rounds.
 fn misses(name: &str, tokens: usize, warm_up: usize) {
     let hs256 = Issuer::hs256();
     let tokens = hs256.some_tokens(tokens);
@@ -99,18 +100,17 @@ fn uncached(issuer: &Issuer) -> JwtVerifier<User> {
     issuer.verifier()
 }
 
-/// A verifier with the default cache.
 fn cached(issuer: &Issuer) -> JwtVerifier<User> {
     issuer.verifier().cache(CacheSettings::new())
 }
 
-/// Headers whose bytes are the same each time a token comes again.
+/// Header values that share their bytes each time a token is repeated.
 fn shared(tokens: &[String]) -> impl Iterator<Item = Option<HeaderValue>> + use<> {
     let values: Vec<_> = tokens.iter().map(|token| Some(authorization(token))).collect();
     (0..).map(move |n| values[n % values.len()].clone())
 }
 
-/// Headers whose bytes have just been written, as a server's have: the tokens are more than the processor's caches hold.
+/// Header values with freshly written bytes, as in a server. The tokens do not fit into the CPU caches.
 fn copied(tokens: &[String]) -> impl Iterator<Item = Option<HeaderValue>> {
     tokens.iter().cycle().map(|token| Some(authorization(token)))
 }
@@ -123,7 +123,7 @@ fn accepted<'a>(
     layer(name, verifier, values, StatusCode::OK)
 }
 
-fn refused(name: &str, verifier: JwtVerifier<User>) -> Subject<'static> {
+fn rejected(name: &str, verifier: JwtVerifier<User>) -> Subject<'static> {
     layer(name, verifier, iter::repeat(None), StatusCode::UNAUTHORIZED)
 }
 
@@ -171,14 +171,14 @@ fn raw<'a>(name: &str, issuer: &Issuer, tokens: &'a [String]) -> Subject<'a> {
     })
 }
 
-/// `batch` returns the nanoseconds that a batch has taken.
+/// `batch` returns the nanoseconds for one batch.
 fn subject<'a>(name: &str, mut batch: impl FnMut() -> u128 + 'a) -> Subject<'a> {
     let turn = move || (0..TURN / BATCH).map(|_| batch()).sum::<u128>() as f64 / TURN as f64;
     Subject { name: name.to_owned(), turn: Box::new(turn) }
 }
 
 /// Prints a block of the table.
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn compare<'a>(warm_up: usize, rounds: usize, subjects: impl Fn() -> Vec<Subject<'a>>) {
     let runs: Vec<_> = (0..RUNS).map(|_| run(warm_up, rounds, subjects())).collect();
     for (n, Subject { name, .. }) in subjects().iter().enumerate() {
@@ -190,7 +190,7 @@ fn compare<'a>(warm_up: usize, rounds: usize, subjects: impl Fn() -> Vec<Subject
     }
 }
 
-/// The means of the rounds that follow the warm-up.
+/// Returns the means of the rounds after the warm-up.
 fn run(warm_up: usize, rounds: usize, mut subjects: Vec<Subject<'_>>) -> Vec<f64> {
     let mut times = vec![Vec::new(); subjects.len()];
     for round in 0..warm_up + rounds {
@@ -204,8 +204,8 @@ fn run(warm_up: usize, rounds: usize, mut subjects: Vec<Subject<'_>>) -> Vec<f64
     times.into_iter().map(mean).collect()
 }
 
-/// Leaves out the slowest tenth, which the system has interrupted. A median would show either hits or misses where tokens
-/// in turn are some of each.
+/// Leaves out the slowest tenth, which the system interrupted. A median would show either hits or misses if
+/// the tokens in turn are a mix of both.
 fn mean(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times.truncate(times.len() * 9 / 10);

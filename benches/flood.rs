@@ -1,4 +1,4 @@
-//! What a cache adds to requests that it is of no use for: the same requests with one and without, in turn, as a table.
+//! The overhead of a cache that never hits: the same requests with and without it, in turn, as a table.
 
 mod support;
 
@@ -9,13 +9,13 @@ use tower_jwt_auth::cache::CacheSettings;
 
 use self::support::{Issuer, authorization, median, request, send, service};
 
-/// Many times as many tokens as the cache has room for.
+/// Many times more tokens than the cache holds.
 const TOKENS: usize = 40_000;
 const ROOM: usize = 2_000;
 const BATCH: usize = 2_000;
 const ROUNDS: usize = 400;
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn main() {
     println!("{:24}{:>12}{:>12}{:>8}", "ns a request", "no cache", "cache", "ratio");
     for issuer in Issuer::all() {
@@ -28,12 +28,12 @@ fn main() {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn report(name: &str, issuer: &Issuer, tokens: &[String], expected: StatusCode) {
     let values: Vec<_> = tokens.iter().map(|token| authorization(token)).collect();
     let mut plain = service(issuer.verifier());
     let mut cached = service(issuer.verifier().cache(CacheSettings::new().max_entries(ROOM)));
-    // Full before it is measured.
+    // Fills the cache before the measurement.
     for token in issuer.some_tokens(2 * ROOM) {
         send(&mut cached, request(Some(&authorization(&token))));
     }

@@ -1,4 +1,5 @@
-//! What it costs to issue a token, beside `jsonwebtoken::encode` with the same claims and the same key: a table.
+//! The cost of issuing a token, compared to `jsonwebtoken::encode` with the same claims and key, as a
+//! table.
 
 mod support;
 
@@ -16,7 +17,7 @@ use self::support::{ISSUER, for_peer, median};
 const SECRET: &[u8; 32] = b"a secret of thirty-two bytes ...";
 const AUDIENCE: &str = "https://api.example.com/orders";
 
-/// What the application says.
+/// The claims of the application.
 #[derive(Serialize)]
 struct User {
     sub: &'static str,
@@ -27,7 +28,7 @@ struct User {
 const USER: User =
     User { sub: "248289761001", scope: "openid profile orders:read orders:write", email: "eze@example.com" };
 
-/// The same with what `TokenIssuer` adds by itself.
+/// The same claims with those that `TokenIssuer` adds.
 #[derive(Serialize)]
 struct Whole {
     iss: &'static str,
@@ -39,7 +40,7 @@ struct Whole {
     user: &'static User,
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn main() {
     println!("{:8}{:>16}{:>16}{:>8}", "ns", "TokenIssuer", "jsonwebtoken", "ratio");
     for (algorithm, name, rounds) in [
@@ -63,7 +64,7 @@ fn main() {
         let encode = || {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970");
             let (iat, exp) = (now.as_secs(), now.as_secs() + 900);
-            // Theirs is spared the random numbers.
+            // jsonwebtoken generates no random numbers here.
             let jti = "dGhlIHNhbWUgZm9yIGFsbA".to_owned();
             let claims = Whole { iss: ISSUER, aud: AUDIENCE, iat, exp, jti, user: &USER };
             jsonwebtoken::encode(&header, &claims, &theirs).expect("the claims are JSON")
@@ -79,7 +80,7 @@ fn main() {
     }
 }
 
-/// How many nanoseconds one takes.
+/// Returns nanoseconds per token.
 fn time(rounds: u32, make: impl Fn() -> String) -> f64 {
     let start = Instant::now();
     for _ in 0..rounds {

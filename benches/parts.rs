@@ -1,5 +1,5 @@
-//! The cost of each step of an accepted HS256 request, by itself. What a step has around it in a request (what it finds in
-//! the caches of the processor, say) it does not have here, so that the steps do not add up to the whole exactly.
+//! The cost of each step of an accepted HS256 request, measured alone. In a whole request a step finds
+//! other data in the CPU caches, so the steps do not add up exactly to the whole.
 
 mod support;
 
@@ -20,11 +20,11 @@ use tower_jwt_auth::{Claims, Credential, Verdict, Verify};
 
 use self::support::{Issuer, User, authorization, request, send, service};
 
-/// A claims type that reads nothing, so that only what the verifier itself wants is read.
+/// A claims type without fields, so that only the claims needed by the verifier are read.
 #[derive(Deserialize)]
 struct Nothing {}
 
-/// Accepts whatever comes, and has its claims at hand.
+/// Accepts every token and returns prepared claims.
 #[derive(Clone)]
 struct AcceptAll(Claims<User>);
 
@@ -49,7 +49,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// What a verifier does with a token, one after the other.
+/// The steps of a verifier, one after the other.
 fn steps(criterion: &mut Criterion, issuer: &Issuer, tokens: &[String]) {
     let mut group = criterion.benchmark_group("step");
     let parts: Vec<_> = tokens.iter().map(|token| token.rsplit_once('.').expect("it has dots")).collect();
@@ -103,7 +103,7 @@ fn steps(criterion: &mut Criterion, issuer: &Issuer, tokens: &[String]) {
     });
 }
 
-/// What the steps come to.
+/// Whole verifications, for comparison with the sum of the steps.
 fn wholes(criterion: &mut Criterion, issuer: &Issuer, tokens: &[String]) {
     let mut group = criterion.benchmark_group("whole");
     let mut bench = |name: &str, verify: &dyn Fn(&str) -> bool| {

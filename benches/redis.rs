@@ -1,5 +1,5 @@
-//! A million revocations in Redis: how long a process takes from a cold start until it holds them all, and in how much memory.
-//! Needs `redis-server`, which it starts for itself; without one it says so and ends.
+//! A million revocations in Redis: how long a process needs from a cold start until it holds all of them,
+//! and how much memory. Starts its own `redis-server`, and stops with a message if there is none.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ const ENTRIES: usize = 1_000_000;
 const FOLLOW: &str = "TOWER_JWT_AUTH_BENCH_FOLLOW";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints figures")]
 async fn main() {
     if let Ok(url) = env::var(FOLLOW) {
         return follow(&url).await;
@@ -27,7 +27,7 @@ async fn main() {
     let expires_at = SystemTime::now() + Duration::from_secs(900);
     let entries: Vec<_> = (0..ENTRIES).collect();
     for batch in entries.chunks(500) {
-        // As long as 128 random bits in hexadecimal digits.
+        // The length of 128 random bits in hexadecimal.
         let session =
             |n: &usize| Revocation::session("https://id.example.com", format!("{n:032x}"), expires_at);
         store.write(batch.iter().map(session).collect()).await.expect("it is written");
@@ -45,8 +45,8 @@ async fn main() {
     let _ = server.wait();
 }
 
-/// One process, from its start until it holds all.
-#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+/// Runs one process from its start until it holds all revocations.
+#[expect(clippy::print_stdout, reason = "it prints figures")]
 async fn follow(url: &str) {
     let start = Instant::now();
     let store = RedisStore::new(url).expect("an address");
@@ -78,17 +78,17 @@ fn start() -> Option<(Child, String)> {
     None
 }
 
-/// How much of the memory is a process's, in bytes; 0 where the system does not say.
+/// Returns the resident memory of a process in bytes, or 0 if the system does not report it.
 fn memory(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).map_or(0, |kb| kb * 1024)
 }
 
-/// How long a process has worked, in seconds; 0 where the system does not say.
+/// Returns the CPU time of a process in seconds, or 0 if the system does not report it.
 fn processor_time(process: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    // In hundredths of a second, by itself and by the system for it.
+    // User and system time, in hundredths of a second.
     fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }

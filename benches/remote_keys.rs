@@ -1,5 +1,5 @@
-//! What fetched keys cost beside keys that are at hand, and what a provider that hangs costs those whose keys are held: two
-//! tables.
+//! The overhead of fetched keys compared to local keys, and the effect of a hanging provider on requests
+//! whose keys are held, as two tables.
 
 mod support;
 
@@ -15,7 +15,7 @@ use tower_jwt_auth::{JwtVerifier, Verdict};
 
 use self::support::{Issuer, User, authorization, median, request, send, service};
 
-/// Serves a JWK set, until it is told to hang.
+/// Serves a JWK set until it is told to hang.
 struct Provider {
     jwks: Vec<u8>,
     hangs: Arc<AtomicBool>,
@@ -46,13 +46,13 @@ fn main() {
     hang(&runtime, &remote, &tokens, &hangs);
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn overhead(local: &JwtVerifier<User>, remote: &JwtVerifier<User>, tokens: &[String]) {
     println!("{:24}{:>12}{:>12}{:>12}", "ns a request", "local", "fetched", "difference");
     let cached = |verifier: &JwtVerifier<User>| verifier.clone().cache(CacheSettings::new());
     for (name, local, remote) in [
         ("RS256", local.clone(), remote.clone()),
-        // What does not depend on the keys is small here.
+        // Work that does not depend on the keys is small in this row.
         ("RS256, cached", cached(local), cached(remote)),
     ] {
         let (mut local, mut remote) = (service(local), service(remote));
@@ -74,12 +74,12 @@ fn overhead(local: &JwtVerifier<User>, remote: &JwtVerifier<User>, tokens: &[Str
     }
 }
 
-/// How long each of a thousand tasks takes for a good token, while others send tokens whose key is not held.
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+/// Measures the time of a thousand tasks with a good token while others send tokens with an unknown key.
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn hang(runtime: &Runtime, verifier: &JwtVerifier<User>, tokens: &[String], hangs: &AtomicBool) {
     println!("\n{:24}{:>12}{:>12}{:>12}", "1,000 tasks, us a token", "median", "p99", "p99.9");
     let tokens: Arc<[String]> = tokens.into();
-    // In turn, so that what else the machine does falls on both.
+    // In turn, so that other load on the machine affects both.
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..20 {
         let is_hung = round % 2;
@@ -94,7 +94,7 @@ fn hang(runtime: &Runtime, verifier: &JwtVerifier<User>, tokens: &[String], hang
 }
 
 async fn verify_in_tasks(verifier: &JwtVerifier<User>, tokens: &Arc<[String]>) -> Vec<Duration> {
-    // A header that no key is held for.
+    // A header whose key is not held.
     let stranger = tokens[0].replacen("eyJ", "eyJraWQiOiJ4IiwiYWxnIjoiUlMyNTYifQ.eyJ", 1);
     let stranger: String = stranger.split('.').take(2).chain(["AAAA"]).collect::<Vec<_>>().join(".");
     let strangers: Vec<_> = (0..100)

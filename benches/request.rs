@@ -1,4 +1,5 @@
-//! A whole request through the layer, beside the bare signature check and `jsonwebtoken::decode`; and refusals.
+//! A whole request through the layer, compared to the bare signature check and `jsonwebtoken::decode`; and
+//! rejections.
 
 #[path = "support/raw.rs"]
 mod raw;
@@ -63,7 +64,7 @@ fn accept(criterion: &mut Criterion, issuer: &Issuer) {
     bench_service(&mut group, "layer_cached", &mut service(cached), &tokens, StatusCode::OK);
 }
 
-/// A claims type with scopes, and one of them required.
+/// A claims type with scopes, one of which is required.
 fn scope(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("scope");
     let issuer = Issuer::hs256();
@@ -73,7 +74,7 @@ fn scope(criterion: &mut Criterion) {
     bench_service(&mut group, "require_layer", &mut scoped_service(verifier()), &tokens, StatusCode::OK);
 }
 
-/// Tokens that have been seen before, with one of which requests come, or with many in turn.
+/// Cached tokens: one repeated token, or many in turn.
 fn cached(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("cached");
     let issuer = Issuer::hs256();
@@ -104,8 +105,9 @@ fn reject(criterion: &mut Criterion) {
     bench("garbage_8k", AuthErrorKind::MalformedToken, &carrying(&garbage()));
 }
 
-/// Requests are made outside of what is timed, a few at a time, so that they are as warm as those a server has just
-/// read. What is timed ends when the service has dropped its request: about 50 ns that no layer can save.
+/// Requests are built a few at a time, outside the timed part. They are as warm in the CPU cache as
+/// requests that a server has just read. The timed part ends when the service has dropped its request,
+/// which takes about 50 ns that no layer can save.
 fn bench_service<S>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
@@ -127,12 +129,12 @@ fn bench_service<S>(
 
 const BATCH: u64 = 16;
 
-/// The headers of requests with these tokens.
+/// Returns header values with these tokens.
 fn carrying(tokens: &[String]) -> Vec<Option<HeaderValue>> {
     tokens.iter().map(|token| Some(authorization(token))).collect()
 }
 
-/// 8 KiB of base64url with no dot; eight of them, which stay in the cache as what a server has just read does.
+/// Returns 8 KiB of base64url without a dot. There are eight of them, so that they stay in the CPU cache.
 fn garbage() -> Vec<String> {
     (1..=8)
         .map(|step: usize| {

@@ -1,5 +1,5 @@
-//! What a list of revocations costs a request: none, an empty one, one of 100,000 tokens, and one with as many tokens, sessions
-//! and subjects together, all three of which are then looked for.
+//! The cost of a revocation list for a request: no list, an empty one, one with 100,000 tokens, and one
+//! with as many tokens, sessions and subjects together. The last one causes three lookups.
 
 mod support;
 
@@ -15,7 +15,7 @@ use self::support::{ISSUER, Issuer, User, authorization, median, request, send, 
 const ROUNDS: usize = 400;
 const BATCH: usize = 16;
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn main() {
     let issuer = Issuer::hs256();
     let tokens: Vec<_> = issuer.tokens().iter().map(|token| authorization(token)).collect();
@@ -26,7 +26,7 @@ fn main() {
     let all_sorts = list(100_000, |n| n % 3);
     println!("nanoseconds a request, medians of {ROUNDS} rounds");
     println!("{:18}{:>8}{:>8}{:>10}{:>10}", "", "none", "empty", "tokens", "all sorts");
-    for (name, cache) in [("HS256", None), ("HS256, remembered", Some(CacheSettings::new()))] {
+    for (name, cache) in [("HS256", None), ("HS256, cached", Some(CacheSettings::new()))] {
         let verifier = || match &cache {
             None => issuer.verifier(),
             Some(cache) => issuer.verifier().cache(cache.clone()),
@@ -53,7 +53,7 @@ fn list(len: usize, sort: impl Fn(usize) -> usize) -> Revocations {
     revocations
 }
 
-/// The medians of rounds in which all take turns.
+/// Returns the medians of rounds in which all take turns.
 fn measure(verifiers: &[JwtVerifier<User>; 4], tokens: &[HeaderValue]) -> [f64; 4] {
     let mut services = verifiers.each_ref().map(|verifier| service(verifier.clone()));
     let mut times = [const { Vec::new() }; 4];

@@ -1,6 +1,7 @@
-//! What a second thread adds on one shared layer: requests a second with two threads, by those with one, as a table.
+//! The throughput gained by a second thread on one shared layer: requests per second with two threads and
+//! with one, as a table.
 //!
-//! Two cores that are free are needed.
+//! It needs two idle cores.
 
 mod support;
 
@@ -16,12 +17,13 @@ use tower_jwt_auth::cache::CacheSettings;
 
 use self::support::{Issuer, authorization, median, request, send, service};
 
-/// Requests of one thread in one round. They are made before the clock starts, and so few that they stay in the caches of
-/// their core as what a server has just read does: with 4,096 of them, what was measured was the way to the memory.
+/// Requests of one thread in one round. They are built before the clock starts. There are few enough to
+/// stay in the core's caches, like requests that a server has just read. 4,096 of them would measure memory
+/// access.
 const BATCH: usize = 512;
 const ROUNDS: usize = 400;
 
-#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn main() {
     println!("{:32}{:>12}{:>12}{:>8}", "ns a request", "1 thread", "2 threads", "ratio");
     for issuer in Issuer::all() {
@@ -37,7 +39,7 @@ fn main() {
     fn report(name: &str, service: &impl Shared, tokens: &[String]) {
         let values: Vec<_> = tokens.iter().map(|token| authorization(token)).collect();
         round(service, &values, 1);
-        // In turn, so that what else the machine does falls on both.
+        // In turn, so that other load on the machine affects both.
         let (mut one, mut two) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             one.push(round(service, &values, 1));
@@ -48,21 +50,21 @@ fn main() {
     }
 }
 
-/// A service whose clones share what the layer made.
+/// A service whose clones share the state of the layer.
 trait Shared: Service<Request<()>, Response = Response<()>, Error = Infallible> + Clone + Sync {}
 
 impl<S> Shared for S where S: Service<Request<()>, Response = Response<()>, Error = Infallible> + Clone + Sync {}
 
-/// The time that all threads need for a batch each, in nanoseconds.
+/// Returns the nanoseconds that all threads need for one batch each.
 fn round(service: &impl Shared, values: &[HeaderValue], threads: usize) -> f64 {
     let (made, started) = (Barrier::new(threads), AtomicUsize::new(0));
     let batch = |thread: usize| {
-        // Each begins somewhere else.
+        // Each thread starts with another token.
         let values = values.iter().cycle().skip(thread * values.len() / threads);
         let requests: Vec<Request<()>> = values.take(BATCH).map(|value| request(Some(value))).collect();
         let mut service = service.clone();
         made.wait();
-        // Waking up takes too long: the last few steps are waited for busily.
+        // Waking up takes too long, so threads spin for the last few steps.
         started.fetch_add(1, Ordering::AcqRel);
         while started.load(Ordering::Acquire) < threads {
             hint::spin_loop();

@@ -7,8 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::key_type::{Curve, KeyType, ParameterSet};
 
-/// A signature algorithm, by its name in the `alg` of a token or a JWK
-/// ([RFC 7518, section 3.1](https://www.rfc-editor.org/rfc/rfc7518#section-3.1)).
+/// A signature algorithm, as in the `alg` of a token or a JWK.
+///
+/// The names are those of [RFC 7518, section 3.1](https://www.rfc-editor.org/rfc/rfc7518#section-3.1).
 ///
 /// ```
 /// use tower_jwt_auth::Algorithm;
@@ -24,9 +25,9 @@ use crate::key_type::{Curve, KeyType, ParameterSet};
 ///
 /// # Size of ML-DSA tokens
 ///
-/// An ML-DSA token is several times as long as others: its signature alone takes 3,227, 4,412 or 6,170 characters. The
-/// default of [`max_token_bytes`](crate::JwtVerifier::max_token_bytes) leaves room for 7,500 bytes of claims, but other
-/// programs have limits of their own:
+/// ML-DSA tokens are several times as long as others: the signature alone takes 3,227, 4,412 or 6,170 characters. The
+/// default of [`max_token_bytes`](crate::JwtVerifier::max_token_bytes) leaves room for 7,500 bytes of claims. Other
+/// programs have stricter limits:
 ///
 /// - Browsers store cookies of up to 4,096 bytes
 ///   ([RFC 6265, section 6.1](https://www.rfc-editor.org/rfc/rfc6265#section-6.1)). Only a short ML-DSA-44 token fits.
@@ -58,13 +59,17 @@ pub enum Algorithm {
     ES256,
     /// ECDSA with the curve P-384 and SHA-384.
     ES384,
-    /// ECDSA with the curve P-521 and SHA-512. Verifying takes seven times as long as with `ES256`. The back end `graviola` does
-    /// not support it.
+    /// ECDSA with the curve P-521 and SHA-512.
+    ///
+    /// Verifying takes seven times as long as with `ES256`. The back end `graviola` does not support it.
     ES512,
-    /// EdDSA with the curve Ed25519 ([RFC 8037, section 3.1](https://www.rfc-editor.org/rfc/rfc8037#section-3.1)). The name
-    /// `Ed25519` ([RFC 9864, section 2.2](https://www.rfc-editor.org/rfc/rfc9864#section-2.2)) is read as this one.
+    /// EdDSA with the curve Ed25519 ([RFC 8037, section 3.1](https://www.rfc-editor.org/rfc/rfc8037#section-3.1)).
+    ///
+    /// The name `Ed25519` ([RFC 9864, section 2.2](https://www.rfc-editor.org/rfc/rfc9864#section-2.2)) is read as
+    /// `EdDSA`.
     EdDSA,
-    /// ML-DSA-44 ([RFC 9964](https://www.rfc-editor.org/rfc/rfc9964)), designed to resist attacks by quantum computers (FIPS 204).
+    /// ML-DSA-44 ([RFC 9964](https://www.rfc-editor.org/rfc/rfc9964)), designed to resist quantum computers (FIPS 204).
+    ///
     /// Only the back end `aws-lc-rs` supports it. The signature takes 3,227 characters of a token.
     MlDsa44,
     /// ML-DSA-65, only with `aws-lc-rs`. The signature takes 4,412 characters of a token.
@@ -74,7 +79,9 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// All algorithms that this version of the crate supports. Not every [back end](crate#features) has all of them.
+    /// All algorithms of this version of the crate.
+    ///
+    /// Not every [back end](crate#features) supports all of them.
     pub const ALL: &[Self] = &[
         Self::HS256,
         Self::HS384,
@@ -94,7 +101,7 @@ impl Algorithm {
         Self::MlDsa87,
     ];
 
-    /// The registered name, which is case-sensitive.
+    /// Returns the registered name, which is case-sensitive.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -117,7 +124,7 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of exactly this name, without the allocation that an error takes.
+    /// Finds an algorithm by its exact name, without the allocation of an error.
     pub(crate) fn named(name: &str) -> Option<Self> {
         match name {
             "HS256" => Some(Self::HS256),
@@ -140,12 +147,12 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm that a name in another case probably means.
+    /// Guesses the algorithm from a name in another case.
     pub(crate) fn meant_by(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// The one algorithm that a key on this curve serves.
+    /// Returns the only algorithm for keys on this curve.
     pub(crate) const fn of_curve(curve: Curve) -> Self {
         match curve {
             Curve::P256 => Self::ES256,
@@ -195,11 +202,13 @@ impl<'de> Deserialize<'de> for Algorithm {
     }
 }
 
-/// The error for a name that is not that of a supported [`Algorithm`], or for an algorithm that another library lacks.
+/// The error for an unknown algorithm name.
+///
+/// Conversions also return it for an algorithm that the other library does not support.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownAlgorithm {
     name: String,
-    /// The library that does not have it, if it is not this one.
+    /// The other library, if it is not this crate.
     library: Option<&'static str>,
 }
 
@@ -240,7 +249,7 @@ mod tests {
 
     #[test]
     fn lists_every_algorithm_once() {
-        // A new variant comes last or is seen here.
+        // The assertion fails for a new variant that is not the last one.
         assert_eq!(Algorithm::ALL.len(), Algorithm::MlDsa87 as usize + 1);
         for (position, algorithm) in Algorithm::ALL.iter().enumerate() {
             assert_eq!(*algorithm as usize, position);

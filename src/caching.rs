@@ -1,4 +1,4 @@
-//! Headers that a layer adds to the responses of the service inside.
+//! Headers that a layer adds to responses.
 
 use std::sync::Arc;
 
@@ -8,20 +8,20 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderName, HeaderVa
 use crate::reject::set_headers;
 use crate::token_source::TokenSource;
 
-/// The headers that a layer adds to a response: for caches, and those of the verifier.
+/// The headers that a layer adds to a response: caching headers, and those of the verifier.
 ///
-/// Shared caches do not reuse a response to a request with `Authorization` (RFC 9111, section 3.5). They do not know that a
-/// cookie, another header or a query parameter is a credential as well.
+/// Shared caches do not reuse a response to a request with `Authorization` (RFC 9111, section 3.5). They do not know
+/// that a cookie, another header or a query parameter may be a credential too.
 #[derive(Clone, Default)]
 pub(crate) struct Added {
-    /// Headers that may hold a token, without `Authorization`.
+    /// Headers that may contain a token, except `Authorization`.
     vary: Vec<HeaderName>,
     is_private: bool,
     of_verifier: Option<Box<HeaderMap>>,
 }
 
 impl Added {
-    /// For responses to requests with a token from one of `sources` that is not in `Authorization`.
+    /// Creates the headers for requests with a token from `sources`. `None` if only `Authorization` may contain one.
     pub(crate) fn with_token(sources: &[TokenSource]) -> Option<Self> {
         let others = || sources.iter().filter(|source| !source.is_in_authorization());
         others().next()?;
@@ -34,21 +34,23 @@ impl Added {
         Some(Self { vary, is_private: true, of_verifier: None })
     }
 
-    /// For responses to requests in which none of `sources` found a token: anybody may see them who sends none either.
+    /// Creates the headers for requests without a token. Caches may reuse these responses for others without a token.
     pub(crate) fn without_token(sources: &[TokenSource]) -> Option<Self> {
         let with_token = Self::with_token(sources)?;
         (!with_token.vary.is_empty()).then_some(Self { is_private: false, ..with_token })
     }
 
-    /// The same with the headers that the verifier of this request wants.
+    /// Adds the headers that the verifier wants for this request.
     #[cold]
     pub(crate) fn with_headers(caching: Option<Arc<Self>>, headers: Box<HeaderMap>) -> Arc<Self> {
         let caching = caching.map(Arc::unwrap_or_clone).unwrap_or_default();
         Arc::new(Self { of_verifier: Some(headers), ..caching })
     }
 
-    /// Adds the headers. Those for caches are left out if the service inside has set them, or upgrades the connection: the
-    /// response to an upgrade is never cached.
+    /// Adds the headers to a response.
+    ///
+    /// Caching headers are left out if the inner service has set them, or upgrades the connection: the response to an
+    /// upgrade is never cached.
     #[cold]
     pub(crate) fn add_to<B>(&self, response: &mut Response<B>) {
         let is_upgrade = response.status().is_informational();

@@ -23,13 +23,7 @@ use crate::error::AuthError;
 use crate::policy::Policy;
 use crate::require::check;
 
-/// The claims of the verified token.
-///
-/// # Errors
-///
-/// Where an optional layer let the request pass without a credential, the client is asked for one (401). Where there
-/// is no layer for these claims at all, the answer is 500. The log has a hint for the developer; in builds with debug
-/// assertions the body has it, too.
+/// Extracts the claims of the verified token.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -56,6 +50,12 @@ use crate::require::check;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+///
+/// - 401 if an optional layer passed the request without a credential.
+/// - 500 if there is no layer for these claims. The log has a hint for the developer. In builds with debug assertions
+///   the body has it too.
 impl<C, S> FromRequestParts<S> for Claims<C>
 where
     C: Send + Sync + 'static,
@@ -68,11 +68,11 @@ where
     }
 }
 
-/// The claims, or `None` where the layer let the request pass without good ones.
+/// Extracts the claims, or `None` if the layer passed the request without valid claims.
 ///
 /// # Errors
 ///
-/// Where there is no layer for these claims, the answer is 500, as above.
+/// 500 if there is no layer for these claims.
 impl<C, S> OptionalFromRequestParts<S> for Claims<C>
 where
     C: Send + Sync + 'static,
@@ -85,16 +85,9 @@ where
     }
 }
 
-/// The claims of whoever is permitted by a [`Policy`], as an axum extractor: for those who prefer that a handler's
-/// signature says what it demands.
+/// The claims of a caller that a [`Policy`] permits, as an axum extractor.
 ///
-/// The policy is made with [`Default`] for each request, so that it is best a unit struct. A rule that it asks is made once,
-/// in a `static`.
-///
-/// # Errors
-///
-/// As a [`RequireLayer`](crate::RequireLayer) with this policy would answer. For another response take
-/// `Result<Permitted<C, P>, AuthError>`.
+/// Use it to put the required permission into the signature of a handler.
 ///
 /// ```
 /// # use axum::{Router, routing::post};
@@ -123,9 +116,17 @@ where
 /// # Ok(())
 /// # }
 /// ```
+///
+/// [`Default`] creates the policy for each request, so it should be a unit struct. Keep the rule that it checks in a
+/// `static`.
+///
+/// # Errors
+///
+/// The same response as from a [`RequireLayer`](crate::RequireLayer) with this policy. To send another one, extract
+/// `Result<Permitted<C, P>, AuthError>`.
 pub struct Permitted<C, P>
 where
-    // Here, since an error about a handler would not say what its extractor lacks.
+    // Required here: otherwise the error at the handler would not say what is missing.
     P: Policy<C> + Default,
 {
     claims: Claims<C>,
@@ -133,11 +134,11 @@ where
 }
 
 impl<C, P: Policy<C> + Default> Permitted<C, P> {
-    /// Creates the extractor's value without a check by the policy, to call a handler in a test.
+    /// Creates the value without checking the policy, to call a handler in a test.
     ///
     /// # Security
     ///
-    /// Nothing has permitted these claims. Outside of tests, let axum extract the value.
+    /// Nothing has permitted these claims. Outside tests, let axum extract the value.
     #[must_use]
     pub fn unchecked(claims: Claims<C>) -> Self {
         Self { claims, policy: PhantomData }
@@ -177,8 +178,8 @@ impl<C: fmt::Debug, P: Policy<C> + Default> fmt::Debug for Permitted<C, P> {
     }
 }
 
-/// The response of a layer. It has no body: the layer that accepted the request makes it, as its
-/// [`on_reject`](crate::JwtAuthLayer::on_reject) says. For a body of your own use [`AuthError::response`].
+/// Creates the response without a body. The layer that accepted the request adds one if it has an
+/// [`on_reject`](crate::JwtAuthLayer::on_reject). To set your own body, use [`AuthError::response`].
 impl IntoResponse for AuthError {
     fn into_response(self) -> Response {
         let hint = self.hint(cfg!(debug_assertions));

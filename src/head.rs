@@ -1,4 +1,4 @@
-//! The head of a request, for everything that judges it.
+//! The head of a request.
 
 use std::borrow::Cow;
 use std::fmt::{self, Formatter};
@@ -8,8 +8,8 @@ use http::{Extensions, HeaderMap, Method, Request, Uri};
 
 /// The head of a request: method, URI, headers and extensions.
 ///
-/// A [`Verify`](crate::Verify), a [`Policy`](crate::policy::Policy), a [`Reject`](crate::reject::Reject) and the predicates of a layer
-/// see a request this way.
+/// It is the view of a request in [`Verify`](crate::Verify), [`Policy`](crate::policy::Policy),
+/// [`Reject`](crate::reject::Reject) and the predicates of a layer.
 #[derive(Clone, Copy)]
 pub struct Head<'a> {
     method: &'a Method,
@@ -19,23 +19,24 @@ pub struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// The method of the request.
+    /// Returns the method.
     #[must_use]
     pub fn method(&self) -> &'a Method {
         self.method
     }
 
-    /// The URI of the request, as the layer sees it. Inside axum's `nest` it lacks the part of the path that led there.
+    /// Returns the URI as the layer sees it.
+    ///
+    /// Inside axum's `nest` the prefix is missing from the path.
     #[must_use]
     pub fn uri(&self) -> &'a Uri {
         self.uri
     }
 
-    /// The segment of the path with this index, percent-decoded as axum's `Path` is.
+    /// Returns a segment of the path, percent-decoded like axum's `Path`.
     ///
-    /// Segments are counted from 0: segment 1 of `/users/42/orders` is `42`. Returns `None` if there is no such segment, or if
-    /// it is not UTF-8. Do not compare the result with another `Option`: two that are missing are equal. Inside axum's
-    /// `nest` the count begins after the prefix: segment 1 of `/users/42/orders/7` is `7` inside `nest("/users/{sub}", ..)`.
+    /// The index starts at 0: segment 1 of `/users/42/orders` is `42`. Returns `None` if there is no such segment, or
+    /// if it is not UTF-8.
     ///
     /// ```
     /// use tower_jwt_auth::Head;
@@ -44,22 +45,27 @@ impl<'a> Head<'a> {
     /// assert_eq!(Head::from(&request).path_segment(1).as_deref(), Some("auth0|42"));
     /// assert_eq!(Head::from(&request).path_segment(3), None);
     /// ```
+    ///
+    /// Do not compare the result with another `Option`: two missing values are equal.
+    ///
+    /// Inside axum's `nest` the index starts after the prefix. For example segment 1 of `/users/42/orders/7` is `7`
+    /// inside `nest("/users/{sub}", ..)`.
     #[must_use]
     pub fn path_segment(&self, index: usize) -> Option<Cow<'a, str>> {
         let segment = self.uri.path().strip_prefix('/')?.split('/').nth(index)?;
         percent_encoding::percent_decode_str(segment).decode_utf8().ok()
     }
 
-    /// The headers of the request. Those that carry a credential are marked sensitive.
+    /// Returns the headers. Those with a credential are marked as sensitive.
     #[must_use]
     pub fn headers(&self) -> &'a HeaderMap {
         self.headers
     }
 
-    /// The extensions of the request: what the server and the layers outside have added, such as the address or the TLS
-    /// certificate of the peer, or axum's `MatchedPath`.
+    /// Returns the extensions, which the server and outer layers have added.
     ///
-    /// They are empty for a [`Reject`](crate::reject::Reject) that makes the body of a refusal from inside.
+    /// Examples are the address or TLS certificate of the peer, and axum's `MatchedPath`. They are empty for a
+    /// [`Reject`](crate::reject::Reject) that creates the body of a rejection from inside.
     #[must_use]
     pub fn extensions(&self) -> &'a Extensions {
         self.extensions
@@ -88,7 +94,7 @@ impl<'a> From<&'a Parts> for Head<'a> {
     }
 }
 
-/// Shows no query, which may hold a token.
+/// Omits the query, which may contain a token.
 impl fmt::Debug for Head<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("Head")
@@ -119,7 +125,7 @@ impl OwnedHead {
         Self { extensions: request.extensions.clone(), ..Self::copy_without_extensions(request) }
     }
 
-    /// Copies method, URI and headers. Extensions may be of any size.
+    /// Copies method, URI and headers, but not the extensions, which may be large.
     pub(crate) fn copy_without_extensions(request: Head<'_>) -> Self {
         Self {
             method: request.method.clone(),

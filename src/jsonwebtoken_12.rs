@@ -1,4 +1,4 @@
-//! Conversions from and to the types of jsonwebtoken 12.
+//! Conversions between this crate's types and those of jsonwebtoken 12.
 
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 
@@ -10,7 +10,7 @@ impl TryFrom<jsonwebtoken::Algorithm> for Algorithm {
     type Error = UnknownAlgorithm;
 
     fn try_from(algorithm: jsonwebtoken::Algorithm) -> Result<Self, UnknownAlgorithm> {
-        // jsonwebtoken gives the name only to a serializer.
+        // jsonwebtoken exposes the name only through serde.
         serde_json::to_value(algorithm)
             .ok()
             .as_ref()
@@ -29,10 +29,10 @@ impl TryFrom<Algorithm> for jsonwebtoken::Algorithm {
     }
 }
 
-/// The same as [`Key::jwk`] with the text of the JWK.
+/// Same as [`Key::jwk`] with the text of the JWK.
 ///
-/// jsonwebtoken drops an `alg` that it does not know, such as `Ed25519`, and the private members of a key: the conversion
-/// rejects the former and cannot detect the latter.
+/// jsonwebtoken drops an unknown `alg`, such as `Ed25519`, and the private members of a key. The conversion rejects the
+/// former and cannot detect the latter.
 impl TryFrom<&Jwk> for Key {
     type Error = ConfigError;
 
@@ -43,7 +43,7 @@ impl TryFrom<&Jwk> for Key {
     }
 }
 
-/// The same as [`KeySet::jwks`] with the text of the set.
+/// Same as [`KeySet::jwks`] with the text of the set.
 impl TryFrom<&JwkSet> for KeySet {
     type Error = ConfigError;
 

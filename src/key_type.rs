@@ -1,4 +1,4 @@
-//! The types of keys, with their names and sizes.
+//! Key types, with their names and sizes.
 
 /// The type of key that an algorithm needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) enum ParameterSet {
 }
 
 impl KeyType {
-    /// A key of this type, for a sentence.
+    /// Returns the name of the type for an error text.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Secret => "a symmetric secret",
@@ -46,7 +46,7 @@ impl KeyType {
 impl Curve {
     pub(crate) const ALL: [Self; 3] = [Self::P256, Self::P384, Self::P521];
 
-    /// The `crv` of a JWK.
+    /// Returns the `crv` of a JWK.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::P256 => "P-256",
@@ -55,7 +55,7 @@ impl Curve {
         }
     }
 
-    /// The length of a coordinate, and of a private key.
+    /// Returns the length of a coordinate, which is also the length of a private key.
     pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::P256 => 32,
@@ -68,7 +68,7 @@ impl Curve {
 impl ParameterSet {
     pub(crate) const ALL: [Self; 3] = [Self::MlDsa44, Self::MlDsa65, Self::MlDsa87];
 
-    /// The length of a public key (FIPS 204, table 2).
+    /// Returns the length of a public key (FIPS 204, table 2).
     pub(crate) const fn public_key_bytes(self) -> usize {
         match self {
             Self::MlDsa44 => 1312,

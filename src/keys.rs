@@ -1,7 +1,7 @@
-//! Keys that change while they are in use, and how JWK sets are read.
+//! Key sources and key rotation.
 //!
-//! A [`KeySet`](crate::KeySet) stays as it is. A [`KeyStore`] holds one that you can replace, and `jwks::RemoteKeys` (feature
-//! `remote-keys`) fetches one from a provider. All of them are a [`KeySource`], which you can implement for others.
+//! A [`KeySet`](crate::KeySet) does not change. A [`KeyStore`] contains one that you can replace. `jwks::RemoteKeys`
+//! (feature `remote-keys`) fetches one from a provider. All of them implement [`KeySource`], as your own source can.
 //!
 //! ```
 //! use tower_jwt_auth::keys::KeyStore;
@@ -10,7 +10,7 @@
 //! # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
 //! let keys = KeyStore::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
 //! let verifier = JwtVerifier::<RegisteredClaims>::new(keys.clone());
-//! // Later, for all verifiers that share it:
+//! // Later, for all verifiers that share the store:
 //! keys.replace(KeySet::hmac(Algorithm::HS256, b"another secret of thirty-two ...")?);
 //! # Ok(())
 //! # }

@@ -1,25 +1,28 @@
 use std::fmt::{self, Display, Formatter};
 
-/// The category of an [`AuthError`](crate::AuthError): why a request was refused.
+/// The category of an [`AuthError`](crate::AuthError): the reason for a rejection.
 ///
-/// `Display` gives one plain sentence; it is also the `error_description` that the client is told. It never contains
-/// anything of the token.
+/// `Display` returns one plain sentence, which is also the `error_description` for the client. It never contains
+/// anything from the token.
 ///
 /// # Custom verifiers and policies
 ///
-/// Use [`InvalidToken`](Self::InvalidToken) for a token that is unknown or inactive, [`Unavailable`](Self::Unavailable) if you
-/// could not find out, and [`InsufficientScope`](Self::InsufficientScope) in a policy that refuses. Use a more specific kind
-/// where it is true, such as [`Expired`](Self::Expired). [`JwtVerifier`](crate::JwtVerifier) and
-/// [`Issuers`](crate::verifiers::Issuers) always give a specific kind, and never the first two.
+/// - [`InvalidToken`](Self::InvalidToken): the token is unknown or inactive.
+/// - [`Unavailable`](Self::Unavailable): the token could not be checked.
+/// - [`InsufficientScope`](Self::InsufficientScope): a policy rejects the request.
+///
+/// Use a more specific kind where it applies, such as [`Expired`](Self::Expired). [`JwtVerifier`](crate::JwtVerifier)
+/// and [`Issuers`](crate::verifiers::Issuers) always return a specific kind, never the first two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthErrorKind {
-    /// The request carries no credential, or one of a scheme that the verifier does not offer.
+    /// The request has no credential, or one with a scheme that is not offered.
     ///
-    /// Answered with 401, with no error code.
+    /// Answered with 401, without an error code.
     MissingCredential,
-    /// The credential is empty, or does not have the form that its [`TokenSource`](crate::TokenSource) requires: for a bearer
-    /// token that of [RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1).
+    /// The credential is empty or malformed for its [`TokenSource`](crate::TokenSource).
+    ///
+    /// The form of a bearer token is in [RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1).
     ///
     /// Answered with 400 `invalid_request`.
     MalformedCredential,
@@ -31,7 +34,9 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     TokenTooLarge,
-    /// The token is not a JWT: not three parts, base64url that is not canonical, or a header that is no JSON object.
+    /// The token is not a JWT.
+    ///
+    /// It does not have three parts, its base64url is not canonical, or its header is not a JSON object.
     ///
     /// Answered with 401 `invalid_token`.
     MalformedToken,
@@ -43,13 +48,17 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     WrongTokenType,
+    /// The algorithm is not accepted.
+    ///
     /// The header's `alg` is `none`, unknown, not the algorithm of the key that the token names, or not one of
     /// [`JwtVerifier::algorithms`](crate::JwtVerifier::algorithms).
     ///
     /// Answered with 401 `invalid_token`.
     UnsupportedAlgorithm,
-    /// No key is held that could have signed the token. With an `IssuerResolver`, this is also the kind for an unknown
-    /// issuer and for a signature that does not match: the error's source has the reason.
+    /// No key is held that could have signed the token.
+    ///
+    /// With an `IssuerResolver`, this is also the kind for an unknown issuer and for a signature that does not match.
+    /// The error's source has the reason.
     ///
     /// Answered with 401 `invalid_token`.
     UnknownKey,
@@ -57,16 +66,22 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     InvalidSignature,
-    /// The payload is no JSON object, a claim is of the wrong type or stands there twice, or the claims do not fit
-    /// the application's type.
+    /// The claims are invalid.
+    ///
+    /// The payload is not a JSON object, a claim has the wrong type or appears twice, or the claims do not match the
+    /// application's type.
     ///
     /// Answered with 401 `invalid_token`.
     InvalidClaims,
-    /// `iss` is missing or not the expected one; or the verifier expects none, though its keys do not say whose they are.
+    /// `iss` is missing or is not the expected issuer.
+    ///
+    /// Also if the verifier has no issuer, although its key source does not name one.
     ///
     /// Answered with 401 `invalid_token`.
     WrongIssuer,
-    /// `aud` is missing or names nobody expected, or it is there and the verifier expects no audience.
+    /// `aud` is missing or has no expected audience.
+    ///
+    /// Also if the token has `aud` and the verifier expects no audience.
     ///
     /// Answered with 401 `invalid_token`.
     WrongAudience,
@@ -74,7 +89,7 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     WrongClaim,
-    /// The token is bound to a key of its sender (`cnf`) and was presented as a plain bearer token.
+    /// The token is bound to a key (`cnf`), but was sent as a plain bearer token.
     ///
     /// Answered with 401 `invalid_token`.
     SenderConstrained,
@@ -94,40 +109,50 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     Revoked,
-    /// The token is unknown or inactive: an opaque token that introspection rejects, or an API key that nobody has. For
-    /// [custom verifiers](#custom-verifiers-and-policies).
+    /// The token is unknown or inactive.
+    ///
+    /// Examples are an opaque token that introspection rejects, and an unknown API key.
+    ///
+    /// For [custom verifiers](#custom-verifiers-and-policies).
     ///
     /// Answered with 401 `invalid_token`.
     InvalidToken,
-    /// The token is good, but the application knows no such user.
+    /// The token is valid, but the application has no such user.
     ///
     /// Answered with 401 `invalid_token`.
     UnknownPrincipal,
-    /// The token is good, but does not permit this request.
+    /// The token is valid, but does not permit this request.
     ///
     /// Answered with 403 `insufficient_scope`.
     InsufficientScope,
-    /// The token was not judged: its key is not held and newer ones could not be fetched, its issuer could not be looked
-    /// up, or too many others wait for that already.
+    /// The token could not be verified for lack of a key.
+    ///
+    /// Its key is not held and newer keys could not be fetched, its issuer could not be resolved, or too many requests
+    /// were already waiting.
     ///
     /// Answered with 503.
     KeysUnavailable,
-    /// The token is good, unless it has been revoked: the list of [revocations](crate::revocation::Revocations) has been out of touch
-    /// with the others for too long to tell.
+    /// The token is valid, but may have been revoked.
+    ///
+    /// The list of [revocations](crate::revocation::Revocations) has been disconnected from its store for too long.
     ///
     /// Answered with 503.
     RevocationsUnavailable,
-    /// The token is good, but the application's user could not be looked up.
+    /// The token is valid, but the application's user could not be looked up.
     ///
     /// Answered with 503.
     PrincipalUnavailable,
-    /// The token was not judged: the service that decides, such as an introspection endpoint or a database, failed or did not
-    /// answer in time. For [custom verifiers and policies](#custom-verifiers-and-policies).
+    /// The token could not be checked at this time.
+    ///
+    /// A service such as an introspection endpoint or a database failed or timed out.
+    ///
+    /// For [custom verifiers and policies](#custom-verifiers-and-policies).
     ///
     /// Answered with 503.
     Unavailable,
-    /// Something that needs claims runs without a [`JwtAuthLayer`](crate::JwtAuthLayer) in front of it: a mistake in
-    /// the application.
+    /// Claims are needed, but there is no [`JwtAuthLayer`](crate::JwtAuthLayer).
+    ///
+    /// This is a bug in the application.
     ///
     /// Answered with 500.
     MissingLayer,
@@ -164,7 +189,7 @@ impl AuthErrorKind {
         Self::MissingLayer,
     ];
 
-    /// A name that stays as it is, in lower case with underscores: for logs and metrics.
+    /// Returns a stable name in lower case with underscores, for logs and metrics.
     ///
     /// ```
     /// assert_eq!(tower_jwt_auth::AuthErrorKind::InvalidSignature.name(), "invalid_signature");
@@ -226,8 +251,10 @@ impl AuthErrorKind {
             Self::InvalidToken => "the token is not valid",
             Self::UnknownPrincipal => "the token does not belong to a known user",
             Self::InsufficientScope => "the token does not permit this request",
-            Self::KeysUnavailable => "the keys to check the token with are not available",
-            Self::RevocationsUnavailable => "whether the token has been revoked cannot be told",
+            Self::KeysUnavailable => "the signing keys are temporarily unavailable",
+            Self::RevocationsUnavailable => {
+                "the revocation status of the token cannot be checked at this time"
+            }
             Self::PrincipalUnavailable => "the user of the token cannot be looked up",
             Self::Unavailable => "the token cannot be checked at this time",
             Self::MissingLayer => "the server is not set up to authenticate this request",

@@ -15,13 +15,7 @@ use crate::service::JwtAuth;
 use crate::token_source::TokenSource;
 use crate::verify::Verify;
 
-/// Lets only requests with a good token through to the service inside, and gives it the token's claims.
-///
-/// The claims are put into the request's extensions as [`Claims<C>`](crate::Claims). Every other request is answered
-/// as [RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3) demands, and never reaches the service.
-///
-/// The inner service must be `Clone`: a request that waits for a key waits with a clone. A request whose token is judged at once
-/// clones nothing. For a service without `Clone` use tower's `Buffer`.
+/// Authenticates requests, and passes the claims of the token to the inner service.
 ///
 /// ```
 /// use http::{Request, Response, StatusCode};
@@ -41,17 +35,25 @@ use crate::verify::Verify;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// The layer inserts the claims into the request's extensions as [`Claims<C>`](crate::Claims). It rejects every other
+/// request as [RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3) specifies. A rejected request
+/// never reaches the inner service.
+///
+/// The inner service must be `Clone`, since a request that waits for a key waits with a clone. If the token is verified
+/// at once, nothing is cloned. Use tower's `Buffer` for a service without `Clone`.
 #[derive(Clone)]
 #[must_use]
 pub struct JwtAuthLayer<V, R = EmptyBody, P = Anyone> {
     gate: Gate<V, R, P>,
-    /// Shared by the clones of a layer: axum makes one for each route.
+    /// Shared by the clones of a layer, since axum creates one for each route.
     prepared: Arc<OnceLock<Prepared>>,
 }
 
 impl<V> JwtAuthLayer<V> {
-    /// A layer that has tokens judged by `verifier`, ordinarily a [`JwtVerifier`](crate::JwtVerifier). One of your own
-    /// has to be `Clone`, or in an [`Arc`].
+    /// Creates a layer that verifies tokens with `verifier`, usually a [`JwtVerifier`](crate::JwtVerifier).
+    ///
+    /// A custom verifier must be `Clone`, or in an [`Arc`].
     pub fn new(verifier: V) -> Self {
         Self::of(Gate {
             verifier,
@@ -69,10 +71,10 @@ impl<V> JwtAuthLayer<V> {
 }
 
 impl<V, R> JwtAuthLayer<V, R> {
-    /// Lets only requests pass that `policy` permits, besides having a good token; the others are refused with 403
-    /// `insufficient_scope` ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)). What holds for
-    /// some routes only is for a [`RequireLayer`](crate::RequireLayer), and so is what is to hold where
-    /// [`optional`](Self::optional) or another such mode lets requests pass without claims: they are not asked here.
+    /// Requires a policy for every request, in addition to a valid token.
+    ///
+    /// Other requests are rejected with 403 `insufficient_scope`
+    /// ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
     ///
     /// ```
     /// use tower_jwt_auth::policy::claim;
@@ -84,7 +86,12 @@ impl<V, R> JwtAuthLayer<V, R> {
     /// # }
     /// ```
     ///
-    /// It can be said once, so that no rule takes another's place; two are one with [`and`](crate::policy::Rule::and):
+    /// Use a [`RequireLayer`](crate::RequireLayer) instead for rules on single routes. Also use it if
+    /// [`optional`](Self::optional) or a similar mode passes requests without claims: this policy is not checked for
+    /// them.
+    ///
+    /// It can be set only once, so that no rule replaces another. Combine rules with [`and`](crate::policy::Rule::and).
+    /// This does not compile:
     ///
     /// ```compile_fail,E0599
     /// # use tower_jwt_auth::policy::claim;
@@ -96,7 +103,7 @@ impl<V, R> JwtAuthLayer<V, R> {
     /// # }
     /// ```
     ///
-    /// To store or return such a layer: `JwtAuthLayer<JwtVerifier<User>, ProblemJson, impl Policy<User> + Clone>`.
+    /// The type of such a layer is `JwtAuthLayer<JwtVerifier<User>, ProblemJson, impl Policy<User> + Clone>`.
     pub fn require<P>(self, policy: P) -> JwtAuthLayer<V, R, P>
     where
         V: Verify,
@@ -117,26 +124,20 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
         Self::of(gate)
     }
 
-    /// Lets requests without a credential pass, too. One with a credential that is not good is still refused, and only one
-    /// with a good one is asked what [`require`](Self::require) demands.
+    /// Optional authentication: passes requests without a credential.
     ///
-    /// The service inside finds no claims then; in axum, take `Option<Claims<C>>`. What needs claims after all (a
-    /// [`RequireLayer`](crate::RequireLayer), an extractor of `Claims<C>`) asks for a credential, as this layer would have done.
+    /// - An invalid credential is still rejected.
+    /// - [`require`](Self::require) applies only to requests with a valid credential.
+    /// - The inner service finds no claims for a request without a credential. In axum, extract `Option<Claims<C>>`.
+    /// - A [`RequireLayer`](crate::RequireLayer) or an extractor of `Claims<C>` inside rejects such a request like this
+    ///   layer would, with a challenge for a credential.
     pub fn optional(self) -> Self {
         self.set(|gate| gate.lets_pass = LetsPass::WithoutCredential)
     }
 
-    /// Lets all requests pass, also with a credential that is not good, or with claims that do not permit the request.
+    /// Passes all requests, even with an invalid credential or without permission.
     ///
-    /// The service inside finds claims, or the [`AuthError`] with which the request would have been refused, in the
-    /// extensions: for a page that greets those who are signed in and shows itself to everybody else, even if a cookie has
-    /// expired. In axum, take `Option<Claims<C>>` if it does not matter why there are none, `Result<Claims<C>, AuthError>` if
-    /// it does. What needs claims after all refuses the request with that error.
-    ///
-    /// This gives up that nobody with a bad token gets inside: every service in there has to look. Ask
-    /// [`Claims::find`](crate::Claims::find), which tells the claims of one type and one layer from another's; the bare error is
-    /// that of the innermost layer of this mode. Whom [`require`](Self::require) does not permit passes as well, without claims:
-    /// put rules on the routes instead.
+    /// Use it for a page that greets signed-in users and is public for everyone else, even if their cookie has expired.
     ///
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
@@ -160,17 +161,27 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// The extensions contain the claims, or the [`AuthError`] with which the request would have been rejected. In
+    /// axum, extract `Option<Claims<C>>`, or `Result<Claims<C>, AuthError>` to see the error. A
+    /// [`RequireLayer`](crate::RequireLayer) or an extractor of `Claims<C>` inside rejects the request with that error.
+    ///
+    /// # Security
+    ///
+    /// Every inner service must check the claims itself.
+    ///
+    /// - Look for claims with [`Claims::find`](crate::Claims::find), which separates claim types and layers. The bare
+    ///   error in the extensions is that of the innermost layer in this mode.
+    /// - A request that [`require`](Self::require) does not permit also passes, without claims. Put rules on the routes
+    ///   instead.
     pub fn allow_invalid(self) -> Self {
         self.set(|gate| gate.lets_pass = LetsPass::Everybody)
     }
 
-    /// Lets requests for which `passes` says so pass unread: a health check, say. They have no claims, as if they had come
-    /// without a credential, whatever they carry; what needs claims inside refuses them.
+    /// Passes matching requests unread, for example health checks.
     ///
-    /// This gives up that the service inside is safe by being inside. The predicate sees what a client has written: compare
-    /// whole paths, not beginnings (`/health/../orders`), remember that inside of axum's `nest` the path is a shorter one,
-    /// and never decide by a header that a client can set. Routes that stand beside the layer and not inside are the
-    /// better way, and so is a CORS layer outside for preflight requests, which `OPTIONS` alone does not tell from others.
+    /// If `passes` returns true, the request has no claims, whatever credential it carries. A
+    /// [`RequireLayer`](crate::RequireLayer) or an extractor of `Claims<C>` inside rejects it.
     ///
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
@@ -183,6 +194,16 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Security
+    ///
+    /// Everything behind the layer that matches is unprotected, and the client controls what the predicate sees.
+    ///
+    /// - Compare whole paths, not prefixes: a client may send `/health/../orders`.
+    /// - Inside axum's `nest` the path is shorter.
+    /// - Never decide by a header that a client can set.
+    /// - Prefer public routes beside the layer, not behind it.
+    /// - For preflight requests, prefer a CORS layer outside: the method `OPTIONS` alone does not identify them.
     pub fn skip_when<F>(self, passes: F) -> Self
     where
         F: Fn(Head<'_>) -> bool + Send + Sync + 'static,
@@ -190,33 +211,28 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
         self.set(|gate| gate.passes_unread = Some(Arc::new(passes)))
     }
 
-    /// Sets where the token is. The default is [`TokenSource::authorization`].
+    /// Sets the token source. The default is [`TokenSource::authorization`].
     pub fn token_source(self, source: TokenSource) -> Self {
         self.set(|gate| gate.sources = vec![source])
     }
 
-    /// Adds a place where the token may be. The layer rejects a request with a credential in two places with 400, unless it
+    /// Adds a token source.
+    ///
+    /// A request with a credential in two sources is rejected with 400, unless the layer
     /// [prefers the first](Self::prefer_first_token_source).
     pub fn add_token_source(self, source: TokenSource) -> Self {
         self.set(|gate| {
-            // The same place twice would find two credentials in every request.
+            // The same source twice would find two credentials in every request.
             if !gate.sources.iter().any(|other| other.is_same(&source)) {
                 gate.sources.push(source);
             }
         })
     }
 
-    /// Uses the credential of the first token source that has one, and ignores the others.
+    /// Uses the credential of the first token source that has one.
     ///
-    /// By default the layer rejects a request with two credentials with 400. A browser adds cookies by itself, so a script that
-    /// sends the header as well could then never be served. Sources come in the order in which they were added, and
-    /// [`TokenSource::authorization`] comes first unless [`token_source`](Self::token_source) replaces it.
-    ///
-    /// The first credential alone decides. If it is malformed, empty or not good, the layer rejects the request (or passes it
-    /// on without claims, with [`allow_invalid`](Self::allow_invalid)), even if a later source has a good one. An empty cookie, a
-    /// credential of another scheme and a source that is [not read](TokenSource::only_if) are no credential. Two credentials in
-    /// the first place are rejected with 400. So are two `Authorization` headers, even where that source comes later.
-    /// [`strip_credential`](Self::strip_credential) removes the ignored credentials, too.
+    /// The others are ignored. By default a request with two credentials is rejected with 400. Browsers send cookies by
+    /// themselves, so a script that also sends the header would always be rejected.
     ///
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims, TokenSource};
@@ -231,41 +247,48 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// # }
     /// ```
     ///
+    /// - Sources are read in the order in which they were added. [`TokenSource::authorization`] is first, unless
+    ///   [`token_source`](Self::token_source) replaces it.
+    /// - The first credential alone decides. If it is malformed, empty or invalid, the request is rejected even if a
+    ///   later source has a valid one. With [`allow_invalid`](Self::allow_invalid) it passes without claims.
+    /// - An empty cookie, a credential of another scheme, and a source that is [not read](TokenSource::only_if) do not
+    ///   count.
+    /// - Two credentials in the first source are rejected with 400. So are two `Authorization` headers, even if that
+    ///   source comes later.
+    /// - [`strip_credential`](Self::strip_credential) also removes the ignored credentials.
+    ///
     /// # Security
     ///
     /// A request can then carry two identities, and only this layer knows which one counts.
     ///
-    /// - An attacker who can add a credential of higher precedence to somebody else's requests chooses the account that they
-    ///   act on, for example with a cookie set from a sibling domain. The user's data can then end up in the attacker's account.
-    ///   Put the sources first that a browser sends only from a script, such as `Authorization`, and give cookies a name with
+    /// - An attacker who can add a credential of higher precedence to another user's requests chooses the account. An
+    ///   example is a cookie set from a sibling domain. The user's data can then end up in the attacker's account.
+    ///   Put sources first that a browser sends only from a script, such as `Authorization`. Give cookies a name with
     ///   the prefix `__Host-`.
     /// - A proxy, log or rate limiter that reads another source sees another user. Set
-    ///   [`strip_credential`](Self::strip_credential) so that nothing inside reads the ignored one.
-    /// - A request with the cookie alone is still accepted, so the [defence against CSRF](TokenSource::cookie) stays necessary.
+    ///   [`strip_credential`](Self::strip_credential), so that nothing inside reads the ignored one.
+    /// - A request with the cookie alone is still accepted, so the [defence against CSRF](TokenSource::cookie) stays
+    ///   necessary.
     pub fn prefer_first_token_source(self) -> Self {
         self.set(|gate| gate.prefers_first_source = true)
     }
 
-    /// Takes the credential out of a request before the service inside sees it, so that nothing inside can log it or pass
-    /// it on. Whatever else is in the same place (other cookies, other parameters) stays.
+    /// Removes the credential, so that the inner service cannot log or forward it.
     ///
-    /// This covers all sources of the layer, also those that were not read or were ignored. A [custom](TokenSource::custom)
-    /// source says itself what to take out: by naming the headers that it reads, or with [`custom_with_strip`](TokenSource::custom_with_strip).
-    /// What it finds elsewhere stays.
+    /// - Everything else in the same place stays, such as other cookies and parameters.
+    /// - All sources of the layer are covered, also those that were not read or were ignored.
+    /// - A [custom](TokenSource::custom) source defines what is removed: its headers, or the work of its function
+    ///   ([`custom_with_strip`](TokenSource::custom_with_strip)). A token that it finds elsewhere stays.
     ///
-    /// Without this the credential stays where it is, marked as sensitive if it is in a header.
+    /// Without this setting the credential stays. In a header it is marked as sensitive.
     pub fn strip_credential(self) -> Self {
         self.set(|gate| gate.removes_credential = true)
     }
 
-    /// Sets the realm that clients are told of
-    /// ([RFC 9110, section 11.5](https://www.rfc-editor.org/rfc/rfc9110#section-11.5)). The default is `api`.
+    /// Sets the realm in the challenge. The default is `api`.
     ///
-    /// This method returns a `Result`, as do the other settings that a response header quotes: write `.realm("orders")?`.
-    ///
-    /// # Errors
-    ///
-    /// If it contains something else than printable ASCII.
+    /// See [RFC 9110, section 11.5](https://www.rfc-editor.org/rfc/rfc9110#section-11.5). Like other settings that a
+    /// response header quotes, this method returns a `Result`: write `.realm("orders")?`.
     ///
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
@@ -275,28 +298,36 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the realm contains anything but printable ASCII.
     pub fn realm(self, realm: &str) -> Result<Self, ConfigError> {
         self.challenge(|settings| settings.set_realm(realm))
     }
 
-    /// Sets the scopes that a client is told to ask for when it comes without a good token (401), separated by spaces
-    /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)). By default it is told of none. It demands
-    /// nothing by itself: [`require`](Self::require) does.
+    /// Sets the scopes in the challenge of a 401. By default there are none.
+    ///
+    /// The scopes are separated by spaces. They tell a client which scopes to request
+    /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)). To require scopes, use
+    /// [`require`](Self::require).
     ///
     /// # Errors
     ///
-    /// If it is not one or more scopes with a space between them.
+    /// Returns an error if the text is not one or more scopes with one space between them.
     pub fn challenge_scope(self, scope: &str) -> Result<Self, ConfigError> {
         self.challenge(|settings| settings.set_scope(scope))
     }
 
-    /// Sets where a client finds out which authorization servers to ask for a token: the challenge's `resource_metadata`
-    /// ([RFC 9728, section 5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)). By default it is not told.
-    /// [`ProtectedResource`](crate::resource_metadata::ProtectedResource) is the service for that address, and shows both.
+    /// Sets the `resource_metadata` URL in the challenge. By default there is none.
+    ///
+    /// Clients find the authorization servers there
+    /// ([RFC 9728, section 5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)).
+    /// [`ProtectedResource`](crate::resource_metadata::ProtectedResource) is the service for that URL, with an example.
     ///
     /// # Errors
     ///
-    /// If it is not a URL that begins with `https://` (or with `http://` and names this machine).
+    /// Returns an error if the URL does not begin with `https://`. `http://` is accepted for this machine.
     pub fn resource_metadata(self, url: &str) -> Result<Self, ConfigError> {
         self.challenge(|settings| settings.set_resource_metadata(url))
     }
@@ -310,23 +341,23 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
         Ok(self.set(|gate| gate.settings = Some(settings)))
     }
 
-    /// Sets what makes the responses to refused requests. The default is [`EmptyBody`]. For a closure use
-    /// [`reject_with`](Self::reject_with).
+    /// Sets the type that creates the rejections. The default is [`EmptyBody`].
     ///
-    /// It also makes the bodies for handlers and extractors that refuse a request, and for a
-    /// [`RequireLayer`](crate::RequireLayer) or a [`PrincipalLayer`](crate::PrincipalLayer) inside that has no [`Reject`] of its
-    /// own ([details](crate::reject::Reject#refusals-from-inside)). The layer clones it for each accepted request: keep large values
-    /// in an [`Arc`].
+    /// For a closure use [`reject_with`](Self::reject_with). The type also creates the bodies for rejections from
+    /// inside: by handlers, by extractors, and by a [`RequireLayer`](crate::RequireLayer) or
+    /// [`PrincipalLayer`](crate::PrincipalLayer) without its own [`Reject`]. The layer clones it for each accepted
+    /// request, so keep large values in an [`Arc`].
     ///
     /// [`Reject`]: crate::reject::Reject
     pub fn on_reject<R2>(self, reject: R2) -> JwtAuthLayer<V, R2, P> {
         JwtAuthLayer::of(self.gate.with(|_, policy| (reject, policy)))
     }
 
-    /// The same as [`on_reject`](Self::on_reject) for a closure, which needs no annotations here.
+    /// Same as [`on_reject`](Self::on_reject) for a closure, which needs no type annotations here.
     ///
-    /// The closure may read the request, so the layer copies method, URI and headers of each request that it accepts. A type
-    /// that implements [`Reject`](crate::reject::Reject) and [reads](crate::reject::Reject::reads) only the error needs no copy.
+    /// The closure may read the request, so the layer copies method, URI and headers of each request that it accepts.
+    /// To avoid the copy, implement [`Reject`](crate::reject::Reject) for a type that
+    /// [reads](crate::reject::Reject::reads) only the error.
     ///
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
@@ -338,7 +369,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// # }
     /// ```
     ///
-    /// In axum, JSON with the right status and headers:
+    /// In axum, respond with JSON and the right status and headers:
     ///
     /// ```
     /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};

@@ -1,3 +1,3 @@
-//! Descriptions for the metrics (feature `metrics`), which the guide lists under observability.
+//! Descriptions for the metrics (feature `metrics`). The guide lists them under observability.
 
 pub use crate::observe::describe_metrics;

@@ -1,4 +1,4 @@
-//! From the claims of a token to the application's own user.
+//! Looks up the application's user for the claims of a token.
 
 use std::fmt::{self, Formatter};
 use std::future::Future;
@@ -20,21 +20,7 @@ use crate::kind::AuthErrorKind;
 use crate::observe::About;
 use crate::reject::{self, EmptyBody, Reject};
 
-/// Turns the claims of a verified token into the application's own user, and puts that into the request's extensions.
-///
-/// It stands inside a [`JwtAuthLayer`](crate::JwtAuthLayer). Its function is given the claims and answers with the
-/// user (any type that is `Clone + Send + Sync + 'static`), with `None` if there is no such user (the request is
-/// refused with 401 `invalid_token`), or with an error if it could not find out (503; the error is only in the
-/// [source](std::error::Error::source) of the [`AuthError`]). Where the layer outside lets a request pass without good
-/// claims, it passes here without a user.
-///
-/// The inner service must be `Clone`: the layer clones it for each request that has claims. For a service without `Clone` use
-/// tower's `Buffer`.
-///
-/// In axum a handler takes the user as `Extension<User>`. Behind an optional layer that answers a stranger with 500: take
-/// `Option<Extension<User>>` there, or `(Claims<C>, Extension<User>)`, which asks for a token first.
-///
-/// An `async` closure that captures something is no `Fn`: let a closure clone it and return an `async move` block, as here.
+/// Looks up the application's user for a verified token.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -65,7 +51,7 @@ use crate::reject::{self, EmptyBody, Reject};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let verifier = EveryToken;
-/// // Whatever the look-up needs is cloned for each call: here the users, elsewhere a connection pool.
+/// // The future must own what the lookup needs. Here it is the users, in an application a connection pool.
 /// let users = HashMap::from([("42".to_owned(), User { name: "Eze" })]);
 /// let find_user = move |claims: Claims<Subject>| {
 ///     let users = users.clone();
@@ -76,7 +62,7 @@ use crate::reject::{self, EmptyBody, Reject};
 ///     .layer(JwtAuthLayer::new(verifier))
 ///     .layer(PrincipalLayer::new(find_user))
 ///     .service_fn(async |request: Request<String>| {
-///         let user = request.extensions().get::<User>().expect("the layer puts it there");
+///         let user = request.extensions().get::<User>().expect("the layer inserts the user");
 ///         Ok::<_, std::io::Error>(Response::new(format!("Hello {}", user.name)))
 ///     });
 ///
@@ -88,19 +74,37 @@ use crate::reject::{self, EmptyBody, Reject};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// The layer inserts the user into the request's extensions. It belongs inside a
+/// [`JwtAuthLayer`](crate::JwtAuthLayer). The function gets the claims and returns a future
+/// with one of these results:
+///
+/// | result | response |
+/// |---|---|
+/// | `Ok(Some(user))` | the inner service responds; the user is `Clone + Send + Sync + 'static` |
+/// | `Ok(None)` | 401 `invalid_token` |
+/// | `Err(error)` | 503; the error is only in the [source](std::error::Error::source) of the [`AuthError`] |
+///
+/// - If the outer layer passes a request without valid claims, it passes here without a user.
+/// - In axum a handler extracts `Extension<User>`. Behind an optional layer that is a 500 for requests without a token.
+///   Extract `Option<Extension<User>>` there, or `(Claims<C>, Extension<User>)`, which responds with 401.
+/// - The inner service must be `Clone`: the layer clones it for each request with claims. Use tower's `Buffer` for
+///   other services.
+/// - An `async` closure that captures something does not implement `Fn`. Use a closure that clones its captures and
+///   returns an `async move` block, as above.
 #[must_use]
 pub struct PrincipalLayer<YourClaims, F, R = EmptyBody> {
     find: F,
     reject: R,
-    // The compiler shows this name where it cannot infer the type.
+    // The compiler shows this name if it cannot infer the type.
     claims: PhantomData<fn() -> YourClaims>,
 }
 
 impl<C, F> PrincipalLayer<C, F> {
-    /// A layer that looks up the user with `find`.
+    /// Creates a layer that looks up the user with `find`.
     ///
-    /// `find` is called for each request. It may not give away what it captures, and an `async` closure that captures
-    /// something is no `Fn`: clone first, then return an `async move` block.
+    /// `find` is called for each request, so it cannot move its captures into the future. Clone them first, then return
+    /// an `async move` block.
     pub fn new<Lookup, U, E>(find: F) -> Self
     where
         F: Fn(Claims<C>) -> Lookup, // Clone what you capture: `move |claims| { let db = db.clone(); async move { .. } }`.
@@ -111,13 +115,15 @@ impl<C, F> PrincipalLayer<C, F> {
 }
 
 impl<C, F, R> PrincipalLayer<C, F, R> {
-    /// Sets what makes the responses to requests that are refused here. By default the
-    /// [`JwtAuthLayer`](crate::JwtAuthLayer) outside makes them, as its [`on_reject`](crate::JwtAuthLayer::on_reject) says.
+    /// Sets the type that creates the responses for rejections by this layer.
+    ///
+    /// By default the outer [`JwtAuthLayer`](crate::JwtAuthLayer) creates them with its
+    /// [`on_reject`](crate::JwtAuthLayer::on_reject).
     pub fn on_reject<R2>(self, reject: R2) -> PrincipalLayer<C, F, R2> {
         PrincipalLayer { find: self.find, reject, claims: PhantomData }
     }
 
-    /// The same as [`on_reject`](Self::on_reject) for a closure, which needs no annotations here.
+    /// Same as [`on_reject`](Self::on_reject) for a closure, which needs no type annotations here.
     pub fn reject_with<F2, B>(self, reject: F2) -> PrincipalLayer<C, F, F2>
     where
         F2: Fn(&AuthError, Head<'_>) -> Response<B>,
@@ -134,7 +140,7 @@ impl<S, C, F: Clone, R: Clone> Layer<S> for PrincipalLayer<C, F, R> {
     }
 }
 
-/// The service that [`PrincipalLayer`] makes.
+/// The service that [`PrincipalLayer`] creates.
 #[must_use]
 pub struct PrincipalService<S, C, F, R = EmptyBody> {
     inner: S,
@@ -178,7 +184,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let claims = Claims::<C>::find_optional(request.extensions()).map(Option::<&_>::cloned);
-        // A user that is there already comes from somewhere else.
+        // Remove a user from elsewhere: this layer has not looked it up.
         request.extensions_mut().remove::<U>();
         let claims = match claims {
             Ok(Some(claims)) => claims,
@@ -187,10 +193,10 @@ where
             }
             Err(error) => {
                 let response = reject::refuse(&self.layer.reject, error, &mut request);
-                return PrincipalFuture { state: State::Refused { response: Some(response) } };
+                return PrincipalFuture { state: State::Rejected { response: Some(response) } };
             }
         };
-        // The service that was polled ready goes along with the request, and a fresh one stays.
+        // The service that was polled ready handles the request, and a fresh clone stays.
         let fresh = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, fresh);
         let about = |request: &Extensions| request.get().map(Claims::<C>::about).unwrap_or_default();
@@ -203,7 +209,7 @@ where
 }
 
 pin_project! {
-    /// The future of [`PrincipalService`]'s response.
+    /// The response future of [`PrincipalService`].
     pub struct PrincipalFuture<S, R, B, Lookup>
     where
         S: Service<Request<B>>,
@@ -221,15 +227,15 @@ pin_project! {
     {
         Finding { #[pin] lookup: Lookup, pending: Option<Pending<S, R, B>> },
         Calling { #[pin] response: S::Future },
-        Refused { response: Option<S::Response> },
+        Rejected { response: Option<S::Response> },
     }
 }
 
-/// The request and the service, until the user is found.
+/// The request and the service during the lookup.
 struct Pending<S, R, B> {
     request: Request<B>,
     challenge: Option<Arc<Challenge>>,
-    /// What logs may say of the token whose claims are in these extensions, unless the user took their place.
+    /// Reads the parts of the token that may be logged from its claims in the extensions.
     about: fn(&Extensions) -> About,
     inner: S,
     reject: R,
@@ -246,7 +252,7 @@ where
     type Output = Result<S::Response, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        const DONE: &str = "a future is not polled after it is done";
+        const DONE: &str = "the future is not polled after completion";
 
         let mut state = self.project().state;
         loop {
@@ -268,7 +274,7 @@ where
                     return Poll::Ready(Ok(reject::refuse(&pending.reject, error, &mut pending.request)));
                 }
                 StateProj::Calling { response } => return response.poll(cx),
-                StateProj::Refused { response } => return Poll::Ready(Ok(response.take().expect(DONE))),
+                StateProj::Rejected { response } => return Poll::Ready(Ok(response.take().expect(DONE))),
             }
         }
     }

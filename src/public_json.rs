@@ -1,4 +1,4 @@
-//! JSON that everybody may read: the answer to any method.
+//! Public JSON documents: the response to any method.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
@@ -12,10 +12,13 @@ use http::header::{
 use http::{HeaderValue, Method, Response, StatusCode};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
-const EVERYBODY: HeaderValue = HeaderValue::from_static("*");
+const ANY: HeaderValue = HeaderValue::from_static("*");
 
-/// The future of a [`JwksService`](crate::issue::JwksService) or a
-/// [`ProtectedResourceService`](crate::resource_metadata::ProtectedResourceService). It is ready at once and cannot fail.
+/// The response future of services with a public JSON document.
+///
+/// These are [`JwksService`](crate::issue::JwksService) and
+/// [`ProtectedResourceService`](crate::resource_metadata::ProtectedResourceService). The future is ready at once and
+/// cannot fail.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct JsonFuture(Ready<Result<Response<String>, Infallible>>);
@@ -34,7 +37,7 @@ impl Future for JsonFuture {
     }
 }
 
-/// Answers `GET` and `HEAD` with `json`, for pages of every origin, and `OPTIONS`.
+/// Responds to `GET` and `HEAD` with `json`, for scripts of any origin, and to `OPTIONS`.
 pub(crate) fn answer(
     method: &Method,
     content_type: &'static str,
@@ -48,7 +51,7 @@ pub(crate) fn answer(
             vec![
                 (CONTENT_TYPE, HeaderValue::from_static(content_type)),
                 (CACHE_CONTROL, cache_control),
-                (ACCESS_CONTROL_ALLOW_ORIGIN, EVERYBODY),
+                (ACCESS_CONTROL_ALLOW_ORIGIN, ANY),
             ],
         ),
         Method::OPTIONS => (
@@ -56,9 +59,9 @@ pub(crate) fn answer(
             String::new(),
             vec![
                 (ALLOW, METHODS),
-                (ACCESS_CONTROL_ALLOW_ORIGIN, EVERYBODY),
+                (ACCESS_CONTROL_ALLOW_ORIGIN, ANY),
                 (ACCESS_CONTROL_ALLOW_METHODS, METHODS),
-                (ACCESS_CONTROL_ALLOW_HEADERS, EVERYBODY),
+                (ACCESS_CONTROL_ALLOW_HEADERS, ANY),
             ],
         ),
         _ => (StatusCode::METHOD_NOT_ALLOWED, String::new(), vec![(ALLOW, METHODS)]),

@@ -1,4 +1,4 @@
-//! A policy in front of a route.
+//! A layer that checks a policy on a route.
 
 use std::fmt::{self, Formatter};
 use std::future::Future;
@@ -18,15 +18,7 @@ use crate::head::Head;
 use crate::policy::{Anyone, Policy};
 use crate::reject::{self, EmptyBody, Reject};
 
-/// Lets only requests through to the service inside that a [`Policy`] permits.
-///
-/// It stands inside a [`JwtAuthLayer`](crate::JwtAuthLayer), on a route or in front of many; what has to hold for all that
-/// the layer guards can be said there, with [`JwtAuthLayer::require`](crate::JwtAuthLayer::require). A request that is not
-/// permitted is refused with 403 `insufficient_scope`
-/// ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)), and one that the layer outside let
-/// pass without good claims as that layer would have refused it.
-/// With no layer outside, the answer is 500, and the [source](std::error::Error::source) of the [`AuthError`] in the
-/// response's extensions says what to do.
+/// Checks a [`Policy`] on a route, and rejects requests that it does not permit.
 ///
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
@@ -40,22 +32,34 @@ use crate::reject::{self, EmptyBody, Reject};
 /// # let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
 /// let orders = get(async || "all orders")
 ///     .layer(Require::new(scope("orders:read")))
-///     .post(async || "created"); // not covered: it has been added after the layer
+///     .post(async || "created"); // not covered: it is added after the layer
 /// let app: Router = Router::new().route("/orders", orders).layer(JwtAuthLayer::new(verifier));
 /// # Ok(())
 /// # }
 /// ```
+///
+/// The layer belongs inside a [`JwtAuthLayer`](crate::JwtAuthLayer), on one route or many. For a rule that applies to
+/// the whole service, use [`JwtAuthLayer::require`](crate::JwtAuthLayer::require). Rejections:
+///
+/// - 403 `insufficient_scope` ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)) if the
+///   policy does not permit the request.
+/// - If the outer layer passed the request without valid claims: the response with which it would have rejected the
+///   request.
+/// - 500 if there is no outer layer. The [source](std::error::Error::source) of the [`AuthError`] in the response's
+///   extensions says what to do.
 #[must_use]
 pub struct RequireLayer<YourClaims, P = Anyone, R = EmptyBody> {
     policy: P,
     reject: R,
-    // The compiler shows this name where it cannot infer the type.
+    // The compiler shows this name if it cannot infer the type.
     claims: PhantomData<fn() -> YourClaims>,
 }
 
 impl<C> RequireLayer<C> {
-    /// Creates a layer that checks `policy` for claims of type `C`. Name that type, since the compiler cannot infer it from a
-    /// rule: `RequireLayer::<User>::new(scope("orders:read"))`.
+    /// Creates a layer that checks `policy` for claims of type `C`.
+    ///
+    /// Name the type, since the compiler cannot infer it from a rule:
+    /// `RequireLayer::<User>::new(scope("orders:read"))`.
     pub fn new<P>(policy: P) -> RequireLayer<C, P>
     where
         P: Policy<C>, // Name the claims type: `RequireLayer::<User>::new(..)`.
@@ -65,13 +69,15 @@ impl<C> RequireLayer<C> {
 }
 
 impl<C, P, R> RequireLayer<C, P, R> {
-    /// Sets what makes the responses to requests that are refused here. By default the
-    /// [`JwtAuthLayer`](crate::JwtAuthLayer) outside makes them, as its [`on_reject`](crate::JwtAuthLayer::on_reject) says.
+    /// Sets the type that creates the responses for rejections by this layer.
+    ///
+    /// By default the outer [`JwtAuthLayer`](crate::JwtAuthLayer) creates them with its
+    /// [`on_reject`](crate::JwtAuthLayer::on_reject).
     pub fn on_reject<R2>(self, reject: R2) -> RequireLayer<C, P, R2> {
         RequireLayer { policy: self.policy, reject, claims: PhantomData }
     }
 
-    /// The same as [`on_reject`](Self::on_reject) for a closure, which needs no annotations here.
+    /// Same as [`on_reject`](Self::on_reject) for a closure, which needs no type annotations here.
     pub fn reject_with<F, B>(self, reject: F) -> RequireLayer<C, P, F>
     where
         F: Fn(&AuthError, Head<'_>) -> Response<B>,
@@ -88,7 +94,7 @@ impl<S, C, P: Clone, R: Clone> Layer<S> for RequireLayer<C, P, R> {
     }
 }
 
-/// The service that [`RequireLayer`] makes.
+/// The service that [`RequireLayer`] creates.
 #[must_use]
 pub struct RequireService<S, C, P, R = EmptyBody> {
     inner: S,
@@ -112,7 +118,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         if let Err(error) = check(&self.layer.policy, request.extensions(), (&request).into()) {
-            return self.refused(error, &mut request);
+            return self.rejected(error, &mut request);
         }
         RequireFuture { state: State::Calling { response: self.inner.call(request) } }
     }
@@ -135,16 +141,16 @@ impl<S, C, P, R> RequireService<S, C, P, R> {
     }
 
     #[cold]
-    fn refused<F, B, ResBody>(&self, error: AuthError, request: &mut Request<B>) -> RequireFuture<F, ResBody>
+    fn rejected<F, B, ResBody>(&self, error: AuthError, request: &mut Request<B>) -> RequireFuture<F, ResBody>
     where
         R: Reject<ResBody>,
     {
         let response = reject::refuse(&self.layer.reject, error, request);
-        RequireFuture { state: State::Refused { response: Some(response) } }
+        RequireFuture { state: State::Rejected { response: Some(response) } }
     }
 }
 
-/// The claims of a request that is permitted, or why it is not.
+/// Returns the claims of a permitted request, or the reason to reject it.
 #[inline]
 pub(crate) fn check<'a, C, P>(
     policy: &P,
@@ -163,7 +169,7 @@ where
 }
 
 pin_project! {
-    /// The future of [`RequireService`]'s response.
+    /// The response future of [`RequireService`].
     pub struct RequireFuture<F, B> {
         #[pin]
         state: State<F, B>,
@@ -174,7 +180,7 @@ pin_project! {
     #[project = StateProj]
     enum State<F, B> {
         Calling { #[pin] response: F },
-        Refused { response: Option<Response<B>> },
+        Rejected { response: Option<Response<B>> },
     }
 }
 
@@ -187,8 +193,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         match self.project().state.project() {
             StateProj::Calling { response } => response.poll(cx),
-            StateProj::Refused { response } => {
-                Poll::Ready(Ok(response.take().expect("a future is not polled after it is done")))
+            StateProj::Rejected { response } => {
+                Poll::Ready(Ok(response.take().expect("the future is not polled after completion")))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What an API says of itself (RFC 9728).
+//! Protected resource metadata (RFC 9728).
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::config_error::{ConfigError, ConfigProblem};
 use crate::public_json::{self, JsonFuture};
 use crate::url::{public_url, without_secrets};
 
-/// What an API says of itself to clients that want a token for it: OAuth 2.0 Protected Resource Metadata
-/// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)).
+/// OAuth 2.0 Protected Resource Metadata ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)) of an API.
 ///
-/// A client that is refused reads its address in the challenge, and the authorization servers to turn to in it. Servers of the
-/// [Model Context Protocol](https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization) have to
-/// have it, and to accept only tokens that are for them:
+/// It tells clients which authorization servers issue tokens for the API. A rejected client finds its URL in the
+/// challenge. Servers of the
+/// [Model Context Protocol](https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization) must provide
+/// it, and accept only tokens with their own audience:
 ///
 #[cfg_attr(feature = "axum", doc = "```")]
 #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
@@ -31,7 +31,7 @@ use crate::url::{public_url, without_secrets};
 ///     .add_authorization_server("https://id.example.com")?;
 /// let layer = JwtAuthLayer::new(verifier.audience(resource.identifier()))
 ///     .require(scope("mcp:tools"))
-///     .challenge_scope("mcp:tools")? // what a client without a token is told to ask for
+///     .challenge_scope("mcp:tools")? // the scope that a client without a token should request
 ///     .resource_metadata(&resource.metadata_url())?;
 /// let app = Router::new()
 ///     .route("/mcp", post(async || "a result"))
@@ -43,13 +43,12 @@ use crate::url::{public_url, without_secrets};
 /// # assert!(app(verifier).is_ok());
 /// ```
 ///
-/// Of how a token may come, it says that it is in the header `Authorization` (`bearer_methods_supported`), whatever else a
-/// [`TokenSource`](crate::TokenSource) reads.
+/// `bearer_methods_supported` is always `header`, even if a [`TokenSource`](crate::TokenSource) reads other places.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ProtectedResource {
     metadata: Metadata,
-    /// `https://` and the host.
+    /// The scheme and host of the identifier.
     origin: String,
     metadata_path: String,
 }
@@ -70,13 +69,15 @@ struct Metadata {
 }
 
 impl ProtectedResource {
-    /// The API with this resource identifier: its URL, which is also the audience of its tokens where the provider heeds
-    /// `resource` ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)); the crate's documentation says which do.
+    /// Creates the metadata for the API with this resource identifier (its URL).
+    ///
+    /// The identifier is also the audience of its tokens, if the provider supports `resource`
+    /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)). The [crate docs](crate) list the providers.
     ///
     /// # Errors
     ///
-    /// If it is not a URL that begins with `https://` (or with `http://` and names this machine), or has a query or a
-    /// fragment.
+    /// - The URL does not begin with `https://`. `http://` is accepted for this machine.
+    /// - It has a query or a fragment.
     pub fn new(identifier: &str) -> Result<Self, ConfigError> {
         let uri = public_url(identifier)?;
         if uri.query().is_some() {
@@ -87,7 +88,7 @@ impl ProtectedResource {
             .into());
         }
         let path = uri.path();
-        // `Uri` gives a path to a URL that has none.
+        // `Uri` adds a path to a URL without one.
         let origin = identifier.strip_suffix(path).unwrap_or(identifier).to_owned();
         let metadata_path = format!("{WELL_KNOWN}{}", path.strip_suffix('/').unwrap_or(path));
         let metadata = Metadata {
@@ -101,68 +102,76 @@ impl ProtectedResource {
         Ok(Self { metadata, origin, metadata_path })
     }
 
-    /// Adds an authorization server whose tokens it accepts: its issuer.
+    /// Adds an authorization server whose tokens the API accepts, by its issuer.
     ///
     /// # Errors
     ///
-    /// If it is not a URL that begins with `https://` (or with `http://` and names this machine).
+    /// Returns an error if the URL does not begin with `https://`. `http://` is accepted for this machine.
     pub fn add_authorization_server(mut self, issuer: &str) -> Result<Self, ConfigError> {
         public_url(issuer)?;
         self.metadata.authorization_servers.push(issuer.to_owned());
         Ok(self)
     }
 
-    /// Sets the scopes that a client can ask for, separated by spaces. By default none are named.
+    /// Sets the scopes that a client may request. By default none are listed.
+    ///
+    /// The scopes are separated by spaces.
     ///
     /// # Errors
     ///
-    /// If it is not one or more scopes with a space between them.
+    /// Returns an error if the text is not one or more scopes with one space between them.
     pub fn scopes(mut self, scopes: &str) -> Result<Self, ConfigError> {
         self.metadata.scopes_supported = checked_scopes(scopes)?.split(' ').map(str::to_owned).collect();
         Ok(self)
     }
 
-    /// Sets its name, for people.
+    /// Sets the name to show to users.
     pub fn name(mut self, name: &str) -> Self {
         self.metadata.resource_name = Some(name.to_owned());
         self
     }
 
-    /// Sets where developers read about it.
+    /// Sets the URL of the documentation for developers.
     ///
     /// # Errors
     ///
-    /// If it is not a URL that begins with `https://` (or with `http://` and names this machine).
+    /// Returns an error if the URL does not begin with `https://`. `http://` is accepted for this machine.
     pub fn documentation(mut self, url: &str) -> Result<Self, ConfigError> {
         public_url(url)?;
         self.metadata.resource_documentation = Some(url.to_owned());
         Ok(self)
     }
 
-    /// The identifier, for [`JwtVerifier::audience`](crate::JwtVerifier::audience) where it is what tokens name.
+    /// Returns the identifier.
+    ///
+    /// Pass it to [`JwtVerifier::audience`](crate::JwtVerifier::audience) if tokens name it as their audience.
     #[must_use]
     pub fn identifier(&self) -> &str {
         &self.metadata.resource
     }
 
-    /// The URL of the metadata, for [`JwtAuthLayer::resource_metadata`](crate::JwtAuthLayer::resource_metadata):
-    /// `/.well-known/oauth-protected-resource` with the identifier's own path behind it
+    /// Returns the URL of the metadata.
+    ///
+    /// Pass it to [`JwtAuthLayer::resource_metadata`](crate::JwtAuthLayer::resource_metadata). It is
+    /// `/.well-known/oauth-protected-resource`, followed by the path of the identifier
     /// ([RFC 9728, section 3.1](https://www.rfc-editor.org/rfc/rfc9728#section-3.1)).
     #[must_use]
     pub fn metadata_url(&self) -> String {
         format!("{}{}", self.origin, self.metadata_path)
     }
 
-    /// The path of the metadata, for a router.
+    /// Returns the path of the metadata, for a router.
     #[must_use]
     pub fn metadata_path(&self) -> &str {
         &self.metadata_path
     }
 
-    /// The service for that path. It stands outside of the layer, since it is for those who have no token yet. Pages of every
-    /// origin may read it (preflight requests are answered, too), and it may be kept for an hour.
+    /// Creates the service for [`metadata_path`](Self::metadata_path).
+    ///
+    /// Mount it outside the layer, since clients without a token need it. Scripts of any origin may read the document:
+    /// the service answers preflight requests. Caches may keep it for an hour.
     pub fn service(&self) -> ProtectedResourceService {
-        let json = serde_json::to_string(&self.metadata).expect("texts are JSON");
+        let json = serde_json::to_string(&self.metadata).expect("strings serialize to JSON");
         ProtectedResourceService { json: json.into() }
     }
 }
@@ -170,7 +179,9 @@ impl ProtectedResource {
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
-/// The service that a [`ProtectedResource`] makes: answers `GET` and `HEAD` with the metadata as JSON, and `OPTIONS`.
+/// The service that [`ProtectedResource::service`] creates.
+///
+/// It answers `GET` and `HEAD` with the metadata as JSON, and also answers `OPTIONS`.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ProtectedResourceService {

@@ -1,11 +1,12 @@
-//! Authentication schemes, and the words that they are made of.
+//! Authentication schemes and their syntax.
 
 use std::fmt::{self, Display, Formatter};
 
 use crate::config_error::{ConfigError, ConfigProblem};
 
-/// An authentication scheme ([RFC 9110, section 11.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.1)): the word in
-/// front of the token in `Authorization`. Schemes are compared without regard to case.
+/// An authentication scheme: the word before the token in `Authorization`.
+///
+/// See [RFC 9110, section 11.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.1). Comparison ignores case.
 ///
 /// ```
 /// use tower_jwt_auth::verifiers::Scheme;
@@ -20,15 +21,14 @@ impl<'a> Scheme<'a> {
     /// The scheme of bearer tokens ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)).
     pub const BEARER: Scheme<'static> = Scheme("Bearer");
 
-    /// The scheme of tokens that are bound to a key of their sender
-    /// ([RFC 9449](https://www.rfc-editor.org/rfc/rfc9449)).
+    /// The scheme of tokens bound to a key of the client ([RFC 9449](https://www.rfc-editor.org/rfc/rfc9449)).
     pub const DPOP: Scheme<'static> = Scheme("DPoP");
 
-    /// A scheme of this name.
+    /// Creates a scheme.
     ///
     /// # Errors
     ///
-    /// If `name` is empty or has a character that a scheme cannot have, such as a space.
+    /// Returns an error if `name` is empty or has an invalid character, such as a space.
     pub fn new(name: &'a str) -> Result<Self, ConfigError> {
         if !is_token(name.as_bytes()) {
             return Err(ConfigProblem::InvalidName { of: "a scheme", name: name.to_owned() }.into());
@@ -36,12 +36,12 @@ impl<'a> Scheme<'a> {
         Ok(Self(name))
     }
 
-    /// A scheme whose name was checked before.
+    /// Creates a scheme from a name that has been checked.
     pub(crate) const fn trusted(name: &'a str) -> Self {
         Self(name)
     }
 
-    /// The name of the scheme, spelled as it was given.
+    /// Returns the name as it was given.
     #[must_use]
     pub const fn as_str(&self) -> &'a str {
         self.0
@@ -49,14 +49,14 @@ impl<'a> Scheme<'a> {
 }
 
 impl Scheme<'static> {
-    /// A scheme whose name is in the source.
+    /// Creates a scheme from a literal.
     ///
     /// # Panics
     ///
-    /// Where [`new`](Scheme::new) returns an error. In a `const` this is an error of the compiler.
+    /// If the name is invalid, as in [`new`](Scheme::new). In a `const` this is a compile error.
     #[must_use]
     pub const fn from_static(name: &'static str) -> Self {
-        assert!(is_token(name.as_bytes()), "a scheme is one word of RFC 9110, section 11.1");
+        assert!(is_token(name.as_bytes()), "a scheme must be one word (RFC 9110, section 11.1)");
         Self(name)
     }
 }
@@ -81,7 +81,7 @@ impl fmt::Debug for Scheme<'_> {
     }
 }
 
-/// A `token` (RFC 9110, section 5.6.2).
+/// Checks for a `token` (RFC 9110, section 5.6.2).
 pub(crate) const fn is_token(text: &[u8]) -> bool {
     let mut at = 0;
     while at < text.len() {
@@ -93,7 +93,7 @@ pub(crate) const fn is_token(text: &[u8]) -> bool {
     !text.is_empty()
 }
 
-/// A `tchar` (RFC 9110, section 5.6.2).
+/// Checks for a `tchar` (RFC 9110, section 5.6.2).
 pub(crate) const fn is_token_char(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(

@@ -1,6 +1,6 @@
-//! The services that the layers make, and the futures of their responses.
+//! The services that the layers create, and their response futures.
 //!
-//! You name them only to store a service in a struct of your own. [`JwtAuth`](crate::JwtAuth) is the service of
+//! You need these names only to store a service in your own struct. [`JwtAuth`](crate::JwtAuth) is the service of
 //! [`JwtAuthLayer`](crate::JwtAuthLayer).
 //!
 //! ```
@@ -14,8 +14,8 @@
 //! }
 //!
 //! let layer = RequireLayer::<serde_json::Value>::new(claim("tenant", "acme"));
-//! let server = Server { service: layer.layer("the service inside") };
-//! assert_eq!(*server.service.get_ref(), "the service inside");
+//! let server = Server { service: layer.layer("the inner service") };
+//! assert_eq!(*server.service.get_ref(), "the inner service");
 //! ```
 
 pub use crate::future::ResponseFuture;

@@ -1,4 +1,3 @@
-//! What requests and tasks share, where the order matters in which they come to it. It is `std`'s; the check of that order
-//! (`tests/model`) has its own in this place.
+//! Synchronization types. The concurrency tests in `tests/model` replace them with instrumented ones.
 
 pub(crate) use std::sync::*;

@@ -1,4 +1,4 @@
-//! What is known of a token besides the application's claims.
+//! Facts about a token apart from the application's claims.
 //!
 //! ```
 //! use std::time::SystemTime;

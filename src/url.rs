@@ -1,15 +1,15 @@
-//! Addresses out of the settings.
+//! Validation of configured URLs.
 
 use http::Uri;
 use http::uri::Scheme;
 
 use crate::config_error::{ConfigError, ConfigProblem};
 
-/// A URL whose host is plain to see, with whatever scheme; or what is wrong with it.
+/// Parses a URL with any scheme and an unambiguous host, or returns the reason to reject it.
 pub(crate) fn parse(text: &str) -> Result<Uri, &'static str> {
     let uri: Uri = text.parse().map_err(|_| "it is not a URL")?;
     let authority = uri.authority().ok_or("it names no host")?;
-    // What is before an `@` is easily taken for the host. (The type `Uri` forgets what follows a `#`.)
+    // Text before an `@` is easily mistaken for the host. The type `Uri` drops a fragment, so the text is searched.
     if authority.as_str().contains('@') || text.contains('#') {
         return Err("it has a user name or a fragment");
     }
@@ -19,14 +19,14 @@ pub(crate) fn parse(text: &str) -> Result<Uri, &'static str> {
     Ok(uri)
 }
 
-/// A URL that clients are told of: with TLS, unless it is this machine's own.
+/// Parses a URL that is sent to clients. It needs TLS, except for this machine.
 pub(crate) fn public_url(text: &str) -> Result<Uri, ConfigError> {
     let invalid =
         |reason| -> ConfigError { ConfigProblem::InvalidUrl { url: without_secrets(text), reason }.into() };
     let uri = parse(text).map_err(invalid)?;
     let is_url_character = |byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
     if !text.bytes().all(is_url_character) {
-        return Err(invalid("it has a character that no URL has"));
+        return Err(invalid("it has a character that is not valid in a URL"));
     }
     match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTPS => Ok(uri),
@@ -35,19 +35,21 @@ pub(crate) fn public_url(text: &str) -> Result<Uri, ConfigError> {
     }
 }
 
-/// What an error may show of an address: nothing before its last `@`, since that may be a password, whatever is in it, and
-/// no query or fragment, which may hold a key to the address.
+/// Shortens a URL for an error text.
+///
+/// Removes everything before the last `@`, since it may be a password with any characters. Also removes the query and
+/// the fragment, which may contain a secret.
 pub(crate) fn without_secrets(text: &str) -> String {
     let Some((user, rest)) = text.rfind('@').map(|at| text.split_at(at)) else {
         return without_query(text);
     };
     let scheme = ["https://", "http://"].into_iter().find(|scheme| user.starts_with(scheme));
-    // A `?` there is one of a password, or begins a query with an `@` in it.
+    // The `?` may belong to the password, or begin a query that contains the `@`.
     let rest = if user.contains('?') { String::new() } else { without_query(rest) };
     format!("{}..{rest}", scheme.unwrap_or_default())
 }
 
-/// What logs and errors show of an address without a user.
+/// Removes the query and the fragment, for logs and errors.
 pub(crate) fn without_query(text: &str) -> String {
     match text.find(['?', '#']) {
         Some(end) => format!("{}..", &text[..=end]),
@@ -65,7 +67,7 @@ mod tests {
     use super::without_secrets;
 
     #[test]
-    fn users_and_queries_are_left_out() {
+    fn removes_users_and_queries() {
         for (text, expected) in [
             ("https://id.example.com/a", "https://id.example.com/a"),
             ("https://id.example.com/a@b", "https://..@b"),

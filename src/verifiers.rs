@@ -1,7 +1,7 @@
-//! Several verifiers behind one layer, and verifiers of your own.
+//! Several verifiers behind one layer, and custom verifiers.
 //!
-//! [`AnyOf`] chooses a verifier by the scheme, the prefix or the form of the token, [`Issuers`] by the issuer of a JWT. A
-//! verifier of your own implements [`Verify`](crate::Verify) and says which [schemes](Challenges) clients may use.
+//! [`AnyOf`] selects a verifier by the scheme, the prefix or the form of the token. [`Issuers`] selects by the issuer
+//! of a JWT. A custom verifier implements [`Verify`](crate::Verify) and declares its [schemes](Challenges).
 //!
 //! ```
 //! use tower_jwt_auth::verifiers::{AnyOf, Issuers};

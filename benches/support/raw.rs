@@ -1,4 +1,4 @@
-//! The signature check by itself.
+//! The signature check alone.
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
@@ -11,7 +11,7 @@ use tower_jwt_auth::Algorithm;
 
 use crate::support::Issuer;
 
-/// What the signature is over, and the signature.
+/// Splits a token into its signed part and its signature.
 pub(crate) fn signed_and_signature(token: &str) -> (&str, Vec<u8>) {
     let (signed, signature) = token.rsplit_once('.').expect("a token has dots");
     let signature = BASE64_URL_SAFE_NO_PAD.decode(signature);
@@ -20,7 +20,7 @@ pub(crate) fn signed_and_signature(token: &str) -> (&str, Vec<u8>) {
 
 pub(crate) type Check = Box<dyn Fn(&str, &[u8]) -> bool>;
 
-/// The check that AWS-LC does by itself, with a key made ready before.
+/// Returns AWS-LC's check alone, with a prepared key.
 pub(crate) fn bare_check(issuer: &Issuer) -> Check {
     let algorithm: &'static dyn VerificationAlgorithm = match issuer.algorithm {
         Algorithm::HS256 => {

@@ -1,4 +1,4 @@
-//! Requests, the service they are meant for, and its call, polled by hand with no runtime around it.
+//! Requests, a service, and calls of the service that are polled by hand without a runtime.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
@@ -14,10 +14,10 @@ use tower_jwt_auth::policy::{AllScopes, HasScope, Rule, scope};
 use tower_jwt_auth::services::RequireService;
 use tower_jwt_auth::{Claims, JwtAuth, JwtAuthLayer, RequireLayer, Verify};
 
-/// A service that reads the claims, of this type.
+/// A service that reads claims of this type.
 pub(crate) struct Inner<C>(PhantomData<fn() -> C>);
 
-/// What it reads of them.
+/// The claim that the service reads.
 pub(crate) trait Email {
     fn email(&self) -> &String;
 }
@@ -47,7 +47,7 @@ impl<C> Clone for Inner<C> {
     }
 }
 
-/// The same behind the layer.
+/// Returns that service behind the layer.
 pub(crate) fn service<V>(verifier: V) -> JwtAuth<Inner<V::Claims>, V>
 where
     V: Verify + Clone,
@@ -58,7 +58,7 @@ where
 /// A route that requires a scope.
 pub(crate) type Scoped<C> = RequireService<Inner<C>, C, Rule<AllScopes>>;
 
-/// The same where a route inside of the layer requires a scope.
+/// Returns the service behind the layer, with a route inside that requires a scope.
 pub(crate) fn scoped_service<V>(verifier: V) -> JwtAuth<Scoped<V::Claims>, V>
 where
     V: Verify + Clone,
@@ -68,7 +68,7 @@ where
     JwtAuthLayer::new(verifier).layer(route)
 }
 
-/// A request of six headers, or of five where it has no credential.
+/// Builds a request with six headers, or with five if it has no credential.
 pub(crate) fn request(authorization: Option<&HeaderValue>) -> Request<()> {
     let request = Request::get("/orders/7")
         .header(HOST, HeaderValue::from_static("api.example.com"))
@@ -84,12 +84,12 @@ pub(crate) fn request(authorization: Option<&HeaderValue>) -> Request<()> {
     .expect("the request is well-formed")
 }
 
-/// The header of a request with this token.
+/// Returns the `Authorization` header for this token.
 pub(crate) fn authorization(token: &str) -> HeaderValue {
     HeaderValue::try_from(format!("Bearer {token}")).expect("the token is ASCII")
 }
 
-/// What the service answers.
+/// Returns the response of the service.
 pub(crate) fn send<S>(service: &mut S, request: Request<()>) -> Response<()>
 where
     S: Service<Request<()>, Response = Response<()>, Error = Infallible>,
@@ -98,6 +98,6 @@ where
     assert!(service.poll_ready(&mut context).is_ready());
     match pin!(service.call(request)).poll(&mut context) {
         Poll::Ready(Ok(response)) => response,
-        Poll::Pending => panic!("nothing has to be waited for"),
+        Poll::Pending => panic!("the future must be ready at once"),
     }
 }

@@ -1,4 +1,4 @@
-//! Tokens, and whoever signs them.
+//! Tokens and their issuers.
 
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
@@ -16,10 +16,10 @@ const KID: &str = "2026-07";
 const YEAR_2020: u64 = 1_577_836_800;
 const YEAR_2100: u64 = 4_102_444_800;
 
-/// How long header, dot and payload of every token are together.
+/// The length of header, dot and payload of every token.
 const SIGNED_LEN: usize = 442;
 
-/// The claims, all of them owned. `Clone` because a request's extensions ask for it.
+/// The claims, all owned. `Clone` is required by the extensions of a request.
 #[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct User {
     iss: String,
@@ -39,7 +39,7 @@ impl Email for User {
     }
 }
 
-/// What a service reads that asks for scopes.
+/// Claims for a service that requires scopes.
 #[derive(Deserialize)]
 pub(crate) struct ScopedUser {
     scope: Scopes,
@@ -58,7 +58,7 @@ impl HasScope for ScopedUser {
     }
 }
 
-/// Signs tokens, and gives what they are checked with.
+/// Signs tokens and provides the key to check them.
 pub(crate) struct Issuer {
     pub(crate) algorithm: Algorithm,
     signing: EncodingKey,
@@ -75,7 +75,7 @@ impl Issuer {
         Self::with_secret(b"a secret for the benches, 32 byt")
     }
 
-    /// Signs as [`hs256`](Self::hs256) does, but with a secret of its own.
+    /// Signs like [`hs256`](Self::hs256), but with another secret.
     pub(crate) fn forger() -> Self {
         Self::with_secret(b"another secret, just as many byt")
     }
@@ -119,12 +119,12 @@ impl Issuer {
         self.algorithm == Algorithm::HS256
     }
 
-    /// A verifier without a cache: most benches measure the check.
+    /// Returns a verifier without a cache, since most benches measure the check.
     pub(crate) fn verifier(&self) -> JwtVerifier<User> {
         self.verifier_into()
     }
 
-    /// One that reads the claims into another type.
+    /// Returns a verifier that reads the claims into another type.
     pub(crate) fn verifier_into<C>(&self) -> JwtVerifier<C>
     where
         C: DeserializeOwned + Send + Sync + 'static,
@@ -136,7 +136,7 @@ impl Issuer {
         self.verifier_of(KeySet::from(key.expect("the fixture is a key").with_kid(KID)))
     }
 
-    /// One that gets its keys from elsewhere.
+    /// Returns a verifier with another key source.
     pub(crate) fn verifier_of<C>(&self, keys: impl KeySource + 'static) -> JwtVerifier<C>
     where
         C: DeserializeOwned + Send + Sync + 'static,
@@ -144,7 +144,7 @@ impl Issuer {
         JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).without_cache()
     }
 
-    /// The public key as a provider publishes it.
+    /// Returns the public key as a provider publishes it.
     pub(crate) fn jwks(&self) -> Vec<u8> {
         let jwk = Jwk::from_encoding_key(&self.signing, for_peer(self.algorithm));
         let mut jwk = jwk.expect("the fixture is a key");
@@ -152,7 +152,7 @@ impl Issuer {
         serde_json::to_vec(&JwkSet { keys: vec![jwk] }).expect("a key is JSON")
     }
 
-    /// What `jsonwebtoken::decode` takes, with the same checks on.
+    /// Returns the arguments of `jsonwebtoken::decode`, with the same checks on.
     pub(crate) fn decoding(&self) -> (DecodingKey, Validation) {
         let key = match self.algorithm {
             Algorithm::HS256 => DecodingKey::from_secret(self.key),
@@ -167,7 +167,7 @@ impl Issuer {
         (key.expect("the fixture is a key"), validation)
     }
 
-    /// 1,024 tokens that differ: one over and over would train the branch predictor.
+    /// Returns 1,024 different tokens. A single repeated token would train the branch predictor.
     pub(crate) fn tokens(&self) -> Vec<String> {
         self.some_tokens(1024)
     }
@@ -193,12 +193,12 @@ impl Issuer {
     }
 }
 
-/// The algorithm by its name in jsonwebtoken.
+/// Converts the algorithm to the type of jsonwebtoken.
 pub(crate) fn for_peer(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     algorithm.as_str().parse().expect("both have the same names")
 }
 
-/// The claims of the `n`th user. They differ in length, too, and `jti` makes up for it.
+/// Returns the claims of the `n`th user. Their lengths differ, and `jti` makes up for the difference.
 fn claims(n: usize, exp: u64) -> User {
     let name = ["ada", "eze", "grace", "konrad", "margaret"][n % 5];
     let sub = format!("google-oauth2|{}", n * n);

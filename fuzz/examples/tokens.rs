@@ -1,4 +1,4 @@
-//! Writes the good tokens of the target `jws`, where its seeds are: `cargo run --example tokens`.
+//! Writes the good tokens of the target `jws` into its seeds: `cargo run --example tokens`.
 
 use tower_jwt_auth_fuzz::{SIGNERS, good_payload};
 

@@ -1,7 +1,7 @@
-//! What the targets share: keys and good tokens, a layer that is asked, and JSON read member by member.
+//! Shared by all targets: keys and good tokens, requests through a layer, and JSON read member by member.
 //!
-//! Inputs are text that a person can write: the seeds, and what the fuzzer finds, can be read. `{}` stands for a good token
-//! where one is needed, so that the fuzzer gets beyond the signature.
+//! Inputs are readable text, both the seeds and what the fuzzer finds. `{}` stands for a good token, so
+//! that the fuzzer gets past the signature.
 
 use std::convert::Infallible;
 use std::fmt::{self, Formatter};
@@ -28,7 +28,7 @@ use tower_jwt_auth::{
     Algorithm, AuthErrorKind, Claims, Credential, JwtVerifier, Key, KeySet, TokenSource, Verdict,
 };
 
-/// The moment at which everything happens, in seconds since 1970.
+/// The current time in all targets, in seconds since 1970.
 pub const NOW: u64 = 1_800_000_000;
 pub const SECRET: &[u8; 32] = b"a secret of thirty-two bytes ...";
 pub const ISSUER: &str = "https://id.example.com";
@@ -42,23 +42,23 @@ pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// One key of each type, with the private half to sign with.
+/// A key of each type, with its private half for signing.
 pub struct Signer {
     pub algorithm: Algorithm,
-    /// Both its `kid` and the `alg` of its tokens.
+    /// The `kid` of the key and the `alg` of its tokens.
     pub name: &'static str,
     private: Private,
     pub public: Key,
 }
 
-/// AWS-LC has the algorithms that jsonwebtoken lacks.
+/// AWS-LC signs for the algorithms that jsonwebtoken lacks.
 enum Private {
     Jsonwebtoken(EncodingKey),
     Es512(EcdsaKeyPair),
     MlDsa44(PqdsaKeyPair),
 }
 
-/// The DER in a PEM.
+/// Returns the DER in a PEM file.
 fn der(pem: &[u8]) -> Vec<u8> {
     let pem = std::str::from_utf8(pem).unwrap();
     STANDARD.decode(pem.lines().filter(|line| !line.starts_with("-----")).collect::<String>()).unwrap()
@@ -110,13 +110,13 @@ pub static SIGNERS: LazyLock<[Signer; 6]> = LazyLock::new(|| {
     ]
 });
 
-/// The algorithm by its name in jsonwebtoken, the oracle.
+/// Converts the algorithm to the type of jsonwebtoken, the oracle.
 fn for_oracle(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     algorithm.as_str().parse().unwrap()
 }
 
 impl Signer {
-    /// A token of just these two texts.
+    /// Returns a token with exactly this header and payload.
     pub fn token(&self, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
         let signed = format!("{}.{}", base64url(header), base64url(payload));
         let message = signed.as_bytes();
@@ -134,7 +134,7 @@ impl Signer {
         format!("{signed}.{signature}")
     }
 
-    /// The public half as a JWK, of HS256 the secret.
+    /// Returns the public half as a JWK, or the secret for HS256.
     pub fn jwk(&self) -> Value {
         match &self.private {
             Private::Jsonwebtoken(key) => {
@@ -148,51 +148,51 @@ impl Signer {
         }
     }
 
-    /// The header that its tokens have as a rule.
+    /// Returns the usual header of its tokens.
     pub fn header(&self) -> String {
         json!({"alg": self.name, "typ": "JWT", "kid": self.name}).to_string()
     }
 }
 
-/// The secret alone, for what is not about keys.
+/// Returns the HS256 signer, for targets that are not about keys.
 pub fn hs256() -> &'static Signer {
     &SIGNERS[0]
 }
 
-/// The public halves of all.
+/// Returns the public halves of all keys.
 pub fn keys() -> KeySet {
     KeySet::new(SIGNERS.iter().map(|signer| signer.public.clone()))
 }
 
-/// Demands issuer and audience.
+/// Returns a verifier that requires issuer and audience.
 pub fn verifier<C: DeserializeOwned + Send + Sync + 'static>(keys: KeySet) -> JwtVerifier<C> {
     JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW)).without_cache()
 }
 
-/// The payload of a token that [`verifier`] accepts.
+/// Returns the payload of a token that [`verifier`] accepts.
 pub fn good_payload() -> String {
     json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "42", "exp": NOW + 300}).to_string()
 }
 
 pub static GOOD_TOKEN: LazyLock<String> = LazyLock::new(|| hs256().token(hs256().header(), good_payload()));
 
-/// Finds the good token in every request.
+/// Returns a source that finds the good token in every request.
 pub fn good_source() -> TokenSource {
     TokenSource::custom([], |_| Some(GOOD_TOKEN.as_str().into()))
 }
 
-/// What a verifier with local keys says.
+/// Returns the verdict of a verifier with local keys.
 pub fn judge<C>(verifier: &JwtVerifier<C>, token: &str) -> Result<Claims<C>, AuthErrorKind>
 where
     C: DeserializeOwned + Send + Sync + 'static,
 {
     match verifier.verify(token) {
         Verdict::Ready(result) => result.map_err(|error| error.kind()),
-        Verdict::Pending(_) => panic!("local keys are never waited for"),
+        Verdict::Pending(_) => panic!("a verifier with local keys never waits"),
     }
 }
 
-/// What an input describes: `{}` stands for the good token.
+/// Replaces `{}` in an input by the good token.
 pub fn filled(input: &[u8]) -> Vec<u8> {
     let mut filled = Vec::new();
     let mut rest = input;
@@ -205,19 +205,19 @@ pub fn filled(input: &[u8]) -> Vec<u8> {
     filled
 }
 
-/// The headers that an input describes, a line each. `None` where no header can be so.
+/// Returns the headers in an input, one per line. Returns `None` if a line is not a valid header.
 pub fn header_lines(input: &[u8]) -> Option<Vec<HeaderValue>> {
     let lines = input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(|line| HeaderValue::from_bytes(&filled(line)).ok()).collect()
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome<S = Vec<Vec<u8>>> {
-    /// What the service inside saw of it: the values of the header, or the address. `None` where the request did not get
-    /// inside.
+    /// The values of the header, or the address, as seen by the inner service. `None` if the request did
+    /// not reach it.
     pub inside: Option<S>,
-    /// Whether it had claims with it.
+    /// True if the request had claims.
     pub claims: bool,
     pub status: u16,
     pub challenge: Option<String>,
@@ -233,11 +233,11 @@ where
     for value in values {
         request.headers_mut().append(name, value.clone());
     }
-    // A line counts as in RFC 9113, section 6.5.2.
+    // Each line counts as in RFC 9113, section 6.5.2.
     let len = values.iter().map(|value| value.len() + 32).sum();
     send(layer, &request, len, |request| {
         let seen = request.headers().get_all(name);
-        assert!(seen.iter().all(HeaderValue::is_sensitive), "what is left of a credential is marked");
+        assert!(seen.iter().all(HeaderValue::is_sensitive), "the rest of a credential is marked sensitive");
         seen.iter().map(|value| value.as_bytes().to_vec()).collect()
     })
 }
@@ -254,7 +254,7 @@ where
     send(layer, &request, len, |request| request.uri().to_string())
 }
 
-/// `len` is how much of the request there is to read.
+/// `len` is the amount of text in the request.
 fn send<L, S>(
     layer: &L,
     request: &Request<()>,
@@ -267,19 +267,19 @@ where
 {
     let service = || layer.layer(tower::service_fn(inside as fn(_) -> _));
     let answer = bounded(len, 64, || service().oneshot(request.clone()).now_or_never());
-    let Ok(response) = answer.expect("nothing is waited for");
+    let Ok(response) = answer.expect("the service is ready at once");
     let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     let (status, challenge) = (response.status().as_u16(), header("www-authenticate"));
     let stored = header("cache-control");
     let Some(request) = response.into_body() else {
-        assert_eq!(stored.as_deref(), Some("no-store"), "a refusal must not be kept");
+        assert_eq!(stored.as_deref(), Some("no-store"), "a rejection must not be stored");
         return Outcome { inside: None, claims: false, status, challenge };
     };
     let claims = request.extensions().get::<Claims<Value>>().is_some();
     Outcome { inside: Some(seen(&request)), claims, status, challenge }
 }
 
-/// The service behind the layer: it answers with the request.
+/// The inner service. It returns the request.
 pub type Inside = tower::util::ServiceFn<
     fn(Request<()>) -> std::future::Ready<Result<Response<Option<Request<()>>>, Infallible>>,
 >;
@@ -288,18 +288,18 @@ fn inside(request: Request<()>) -> std::future::Ready<Result<Response<Option<Req
     std::future::ready(Ok(Response::new(Some(request))))
 }
 
-/// What a request says by the places where tokens are, as a target reads it for itself.
+/// The target's own reading of the token sources in a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reading<'a> {
     Nothing,
-    /// No single token of the form that RFC 6750, section 2.1 demands.
+    /// No single token of the form in RFC 6750, section 2.1.
     Broken,
     Several,
     Token(&'a [u8]),
 }
 
 impl Reading<'_> {
-    /// A `b64token`, or something broken.
+    /// Reads a `b64token`, or returns `Broken`.
     pub fn token(text: &[u8]) -> Reading<'_> {
         let end = text.iter().position(|byte| *byte == b'=').unwrap_or(text.len());
         let (body, padding) = text.split_at(end);
@@ -311,21 +311,21 @@ impl Reading<'_> {
         }
     }
 
-    /// Status and challenge of the table of answers.
+    /// Returns the expected status and challenge.
     pub fn answer(&self) -> (u16, Option<String>) {
-        let refusal = |code: &str, kind: AuthErrorKind| {
+        let rejection = |code: &str, kind: AuthErrorKind| {
             Some(format!(r#"Bearer realm="api", error="{code}", error_description="{kind}""#))
         };
         match self {
             Self::Token(token) if *token == GOOD_TOKEN.as_bytes() => (200, None),
             Self::Nothing => (401, Some(r#"Bearer realm="api""#.to_owned())),
-            Self::Broken => (400, refusal("invalid_request", AuthErrorKind::MalformedCredential)),
-            Self::Several => (400, refusal("invalid_request", AuthErrorKind::MultipleCredentials)),
+            Self::Broken => (400, rejection("invalid_request", AuthErrorKind::MalformedCredential)),
+            Self::Several => (400, rejection("invalid_request", AuthErrorKind::MultipleCredentials)),
             Self::Token(token) => {
                 let Verdict::Ready(Err(error)) = HS256.verify(Credential::new(Scheme::BEARER, token)) else {
-                    panic!("another token than the good one is accepted, or waited for");
+                    panic!("the layer accepts or waits for a token other than the good one");
                 };
-                (401, refusal("invalid_token", error.kind()))
+                (401, rejection("invalid_token", error.kind()))
             }
         }
     }
@@ -333,11 +333,11 @@ impl Reading<'_> {
 
 static HS256: LazyLock<JwtVerifier<Value>> = LazyLock::new(|| verifier(hs256().public.clone().into()));
 
-/// The members of a JSON object in the order of the text, none of them merged, their values unread.
+/// The members of a JSON object in their order, with duplicates and unread values.
 pub struct Members<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    /// `None` where the text is no JSON object.
+    /// Returns `None` if the text is not a JSON object.
     pub fn read(json: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()
     }
@@ -346,12 +346,12 @@ impl<'a> Members<'a> {
         self.0.iter().filter(|(other, _)| other == name).count()
     }
 
-    /// The text of the first member of this name.
+    /// Returns the text of the first member with this name.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.get())
     }
 
-    /// It, if it can be read as such a type.
+    /// Returns the member if it can be read as this type.
     pub fn read_member<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
         self.get(name).and_then(|value| serde_json::from_str(value).ok())
     }
@@ -381,7 +381,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// The least time in which a KiB of JSON is read here: by this build, on this machine.
+/// The shortest time to read a KiB of JSON with this build on this machine.
 static KIB: LazyLock<Duration> = LazyLock::new(|| {
     let json = format!("[{}1]", "1,".repeat(511));
     let read = |_| {
@@ -392,12 +392,12 @@ static KIB: LazyLock<Duration> = LazyLock::new(|| {
     (0..100).map(read).min().unwrap()
 });
 
-/// Asserts that judging something of `len` bytes takes no time out of proportion, and at once no more memory than `share` bytes
-/// for each of them.
+/// Asserts that judging `len` bytes of input takes proportionate time, and at most `share` bytes of memory
+/// at once for each byte.
 ///
-/// It may take 25 times as long as to read that much JSON, and a KiB more: ten times what the slowest good inputs take, claims
-/// of many members and tokens with a signature of RSA. Something quadratic takes longer from a few KiB on. A machine that is
-/// busy may stop for as long, so that only what is slow each time counts.
+/// The limit is 25 times the time to read that much JSON plus one KiB. The slowest good inputs take a tenth of
+/// that: claims with many members, and tokens with an RSA signature. Quadratic work exceeds it from a few KiB
+/// on. A busy machine may pause for as long, so only work that is slow every time counts.
 pub fn bounded<T>(len: usize, share: usize, mut judge: impl FnMut() -> T) -> T {
     let time = KIB.mul_f64(25.0 * (1.0 + len as f64 / 1024.0));
     let bytes = 64 * 1024 + share * len;
@@ -407,8 +407,8 @@ pub fn bounded<T>(len: usize, share: usize, mut judge: impl FnMut() -> T) -> T {
         let used = allocation_counter::measure(|| result = Some(judge()));
         assert!(used.bytes_max <= bytes as u64, "{} bytes at once for {len}", used.bytes_max);
         if start.elapsed() <= time {
-            return result.expect("it has been judged");
+            return result.expect("at least one run");
         }
     }
-    panic!("{len} bytes take longer than {time:?} each time");
+    panic!("{len} bytes take longer than {time:?} every time");
 }

@@ -1,6 +1,7 @@
-//! The header `Authorization`, against a reading of RFC 9110, section 11.4 and RFC 6750, section 2.1.
+//! The `Authorization` header, compared to a simple reader of RFC 9110, section 11.4 and RFC 6750, section
+//! 2.1.
 //!
-//! An input is a line for each header, with `{}` for the good token.
+//! An input has a line for each header, with `{}` for the good token.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -15,7 +16,7 @@ use tower_jwt_auth_fuzz::{Outcome, Reading, ask, good_source, header_lines, hs25
 
 type Auth = JwtAuthLayer<JwtVerifier<Value>>;
 
-/// A scheme, and a layer that takes its tokens.
+/// A scheme, and a layer that accepts its tokens.
 static LAYERS: LazyLock<[(&str, Auth); 2]> = LazyLock::new(|| {
     ["Bearer", "Token"].map(|scheme| {
         let layer = JwtAuthLayer::new(verifier(hs256().public.clone().into()));
@@ -54,33 +55,33 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let all: Vec<_> = values.iter().map(|value| value.as_bytes().to_vec()).collect();
         let (good, none) = (status == 200, reading == Reading::Nothing);
 
-        let refused = Outcome { inside: None, claims: false, status, challenge };
+        let rejected = Outcome { inside: None, claims: false, status, challenge };
         let passed = |values: Vec<Vec<u8>>| Outcome {
             inside: Some(values),
             claims: good,
             status: 200,
             challenge: None,
         };
-        let expected = if good { passed(all.clone()) } else { refused.clone() };
+        let expected = if good { passed(all.clone()) } else { rejected.clone() };
         assert_eq!(ask(layer, &AUTHORIZATION, &values), expected, "{scheme}");
 
         let optional = layer.clone().optional();
-        let expected = if good || none { passed(all.clone()) } else { refused.clone() };
+        let expected = if good || none { passed(all.clone()) } else { rejected.clone() };
         assert_eq!(ask(&optional, &AUTHORIZATION, &values), expected, "{scheme}, optional");
 
-        // Nothing of a credential is left, but what belongs to another scheme.
+        // The credential is removed, and a credential of another scheme is not.
         let everybody = layer.clone().allow_invalid().strip_credential();
         let is_other = |value: &&HeaderValue| read(std::slice::from_ref(value), scheme) == Reading::Nothing;
         let left: Vec<_> = values.iter().filter(is_other).map(|value| value.as_bytes().to_vec()).collect();
         assert_eq!(ask(&everybody, &AUTHORIZATION, &values), passed(left.clone()), "{scheme}, everybody");
 
-        // Two headers are refused, whichever source is preferred.
+        // Two headers are rejected with every order of preference.
         let accepted = |values| Outcome { inside: Some(values), claims: true, status: 200, challenge: None };
-        let expected = if good || none { accepted(all) } else { refused.clone() };
+        let expected = if good || none { accepted(all) } else { rejected.clone() };
         let header_first = layer.clone().add_token_source(good_source()).prefer_first_token_source();
         assert_eq!(ask(&header_first, &AUTHORIZATION, &values), expected, "{scheme}, header first");
 
-        let expected = if reading == Reading::Several { refused } else { accepted(left) };
+        let expected = if reading == Reading::Several { rejected } else { accepted(left) };
         let source = TokenSource::header_with_scheme(AUTHORIZATION, Scheme::new(scheme).unwrap());
         let header_last = layer.clone().token_source(good_source()).add_token_source(source);
         let header_last = header_last.prefer_first_token_source().strip_credential();

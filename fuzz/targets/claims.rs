@@ -1,6 +1,6 @@
-//! Payloads, against a plain judgement of RFC 7519, section 4.1, and against what serde_json makes of them.
+//! Payloads, compared to a simple check by RFC 7519, section 4.1, and to what serde_json reads.
 //!
-//! An input is the payload, which is signed here.
+//! An input is the payload. The target signs it.
 #![no_main]
 
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ use tower_jwt_auth::{JwtVerifier, RegisteredClaims};
 use tower_jwt_auth_fuzz::{AUDIENCE, ISSUER, Members, NOW, at, bounded, hs256, judge, verifier};
 
 const LEEWAY: u64 = 60;
-/// Of the subject `u1` all tokens that were issued until then are revoked.
+/// All tokens of the subject `u1` that were issued until then are revoked.
 const REVOKED_UNTIL: u64 = NOW - 10;
 const OTHER_ISSUER: &str = "https://other.example.com";
 
@@ -34,17 +34,17 @@ static REVOKED: LazyLock<Revocations> = LazyLock::new(|| {
     revocations
 });
 
-/// What a verifier demands.
+/// The requirements of a verifier.
 #[derive(Clone, Copy, Debug)]
-enum Demands {
+enum Requirements {
     IssuerAndAudience,
-    /// Any issuer and nobody as the audience, and what is revoked.
+    /// Any issuer and no audience, and a revocation list.
     NotRevoked,
-    /// A claim of the application's, any audience and any sender.
+    /// A claim of the application, any audience, and sender-constrained tokens.
     Tenant,
 }
 
-impl Demands {
+impl Requirements {
     fn verifier<C: DeserializeOwned + Send + Sync + 'static>(self) -> JwtVerifier<C> {
         let verifier = verifier::<C>(hs256().public.clone().into());
         match self {
@@ -61,7 +61,7 @@ impl Demands {
         }
     }
 
-    /// What is to be said of a payload, whatever type it is read into.
+    /// Returns the expected verdict for a payload, which does not depend on the claims type.
     fn judge(self, payload: &[u8]) -> Result<(), AuthErrorKind> {
         const ONCE: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf"];
         let revocable = matches!(self, Self::NotRevoked);
@@ -101,7 +101,7 @@ impl Demands {
             _ => return Err(WrongAudience),
         }
         if matches!(self, Self::Tenant) {
-            // It is looked for in a second reading, which skips all others.
+            // The verifier looks for it in a second reading, which skips all others.
             let tenant = claims.get("tenant").map(serde_json::from_str::<Value>).transpose();
             let tenant = tenant.map_err(|_| InvalidClaims)?;
             if claims.count("tenant") > 1 {
@@ -130,7 +130,8 @@ impl Demands {
     }
 }
 
-/// Whether a member at any depth has a name that serde_json treats specially: string by string, from the beginning.
+/// Returns true if a member at any depth has a name that serde_json treats specially. Checks each string
+/// from its start.
 fn has_private_name(json: &[u8]) -> bool {
     let mut at = 0;
     while let Some(start) = json[at..].iter().position(|byte| *byte == b'"').map(|offset| at + offset) {
@@ -151,7 +152,7 @@ fn has_private_name(json: &[u8]) -> bool {
     false
 }
 
-/// A claim that is a string, if it is there.
+/// Reads an optional claim that must be a string.
 fn text(claims: &Members<'_>, name: &str) -> Result<Option<String>, AuthErrorKind> {
     claims.get(name).map(|value| serde_json::from_str(value).map_err(|_| InvalidClaims)).transpose()
 }
@@ -176,7 +177,7 @@ fn date(claims: &Members<'_>, name: &str) -> Result<Option<Duration>, AuthErrorK
     }))
 }
 
-/// A type as applications have them.
+/// A claims type like those of applications.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 struct User {
     sub: String,
@@ -215,37 +216,37 @@ enum Tagged {
 #[serde(transparent)]
 struct Wrapped(RegisteredClaims);
 
-fn check<C>(demands: Demands, payload: &[u8], token: &str)
+fn check<C>(requirements: Requirements, payload: &[u8], token: &str)
 where
     C: DeserializeOwned + Clone + Debug + PartialEq + Send + Sync + 'static,
 {
     let name = std::any::type_name::<C>();
     let fits = serde_json::from_slice::<C>(payload).map_err(|_| InvalidClaims);
-    let expected = demands.judge(payload).and(fits);
-    let verifier = demands.verifier::<C>();
+    let expected = requirements.judge(payload).and(fits);
+    let verifier = requirements.verifier::<C>();
     let verdict = bounded(token.len(), 64, || judge(&verifier, token).map(|claims| (*claims).clone()));
-    assert_eq!(verdict, expected, "{demands:?}, {name}");
+    assert_eq!(verdict, expected, "{requirements:?}, {name}");
 }
 
 fuzz_target!(|payload: &[u8]| -> Corpus {
     let token = hs256().token(hs256().header(), payload);
-    // What is longer is refused unread.
+    // Longer tokens are rejected unread.
     if token.len() > 16 * 1024 {
         return Corpus::Reject;
     }
-    for demands in [Demands::IssuerAndAudience, Demands::NotRevoked, Demands::Tenant] {
-        check::<Value>(demands, payload, &token);
-        check::<RegisteredClaims>(demands, payload, &token);
-        check::<HashMap<String, Value>>(demands, payload, &token);
-        check::<User>(demands, payload, &token);
-        check::<Exact>(demands, payload, &token);
-        check::<Either>(demands, payload, &token);
-        check::<Tagged>(demands, payload, &token);
-        check::<Option<Wrapped>>(demands, payload, &token);
+    for requirements in [Requirements::IssuerAndAudience, Requirements::NotRevoked, Requirements::Tenant] {
+        check::<Value>(requirements, payload, &token);
+        check::<RegisteredClaims>(requirements, payload, &token);
+        check::<HashMap<String, Value>>(requirements, payload, &token);
+        check::<User>(requirements, payload, &token);
+        check::<Exact>(requirements, payload, &token);
+        check::<Either>(requirements, payload, &token);
+        check::<Tagged>(requirements, payload, &token);
+        check::<Option<Wrapped>>(requirements, payload, &token);
     }
-    // Once remembered, it is judged by its names alone.
-    let cached = Demands::NotRevoked.verifier::<Value>().cache(CacheSettings::new().max_entries(2));
+    // A cached token is judged only by its revocable claims.
+    let cached = Requirements::NotRevoked.verifier::<Value>().cache(CacheSettings::new().max_entries(2));
     let [first, second] = [(), ()].map(|()| judge(&cached, &token).map(|claims| (*claims).clone()));
-    assert_eq!(first, second, "remembered");
+    assert_eq!(first, second, "cached");
     Corpus::Keep
 });

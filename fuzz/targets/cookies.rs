@@ -1,6 +1,6 @@
-//! A token in a cookie, against a reading of RFC 6265, section 4.2.1.
+//! A token in a cookie, compared to a simple reader of RFC 6265, section 4.2.1.
 //!
-//! An input is a line for each `Cookie` header, with `{}` for the good token.
+//! An input has a line for each `Cookie` header, with `{}` for the good token.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -21,7 +21,7 @@ fn source() -> TokenSource {
     TokenSource::cookie(std::str::from_utf8(NAME).unwrap()).unwrap()
 }
 
-/// The cookies of a header, as what stands before the first `=` and all that follows.
+/// Splits a header into cookies, each into the parts before and after the first `=`.
 fn cookies(header: &[u8]) -> Vec<(&[u8], Option<&[u8]>)> {
     let is_blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
     let mut cookies = Vec::new();
@@ -42,16 +42,16 @@ fn cookies(header: &[u8]) -> Vec<(&[u8], Option<&[u8]>)> {
 fn read(values: &[HeaderValue]) -> Reading<'_> {
     let all = values.iter().flat_map(|value| cookies(value.as_bytes()));
     let own: Vec<_> = all.filter(|(name, _)| *name == NAME).filter_map(|(_, value)| value).collect();
-    // An empty one is what a sign-out leaves.
+    // A sign-out leaves an empty cookie.
     match *own.into_iter().filter(|value| !value.is_empty()).collect::<Vec<_>>() {
         [] => Reading::Nothing,
-        // It may have any form.
+        // The token may have any form.
         [value] => Reading::Token(value),
         _ => Reading::Several,
     }
 }
 
-/// What is left of a header without the cookie, if anything.
+/// Returns the header without the cookie, or `None` if nothing is left.
 fn without(header: &[u8]) -> Option<Vec<u8>> {
     let is_own = |(name, value): &(&[u8], Option<&[u8]>)| *name == NAME && value.is_some();
     let others = cookies(header).into_iter().filter(|cookie| !is_own(cookie));
@@ -72,13 +72,13 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let good = status == 200;
     let passed =
         |values: Vec<Vec<u8>>| Outcome { inside: Some(values), claims: good, status: 200, challenge: None };
-    let refused = Outcome { inside: None, claims: false, status, challenge };
+    let rejected = Outcome { inside: None, claims: false, status, challenge };
     let all = || values.iter().map(|value| value.as_bytes().to_vec()).collect();
 
-    let expected = if good { passed(all()) } else { refused.clone() };
+    let expected = if good { passed(all()) } else { rejected.clone() };
     assert_eq!(ask(&*LAYER, &COOKIE, &values), expected);
 
-    let expected = if good || reading == Reading::Nothing { passed(all()) } else { refused.clone() };
+    let expected = if good || reading == Reading::Nothing { passed(all()) } else { rejected.clone() };
     assert_eq!(ask(&LAYER.clone().optional(), &COOKIE, &values), expected, "optional");
 
     let expected = passed(values.iter().filter_map(|value| without(value.as_bytes())).collect());
@@ -89,7 +89,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     );
 
     let accepted = |values| Outcome { inside: Some(values), claims: true, status: 200, challenge: None };
-    let expected = if good || reading == Reading::Nothing { accepted(all()) } else { refused };
+    let expected = if good || reading == Reading::Nothing { accepted(all()) } else { rejected };
     let cookie_first = LAYER.clone().add_token_source(good_source()).prefer_first_token_source();
     assert_eq!(ask(&cookie_first, &COOKIE, &values), expected, "cookie first");
 

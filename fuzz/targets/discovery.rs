@@ -1,7 +1,8 @@
-//! Metadata and JWK sets from a provider that may answer anything: what is asked for, how often, and what is believed.
+//! Metadata and JWK sets from a provider with arbitrary responses: which URLs are fetched, how often, and
+//! which responses are trusted.
 //!
-//! An input is the issuer, and then a line for each answer: a letter for what sort it is, and the body (see [`answer`]).
-//! `{issuer}` and `{keys}` stand for the issuer and for a set with good keys.
+//! An input is the issuer, followed by a line for each response: a letter for its type, and the body (see
+//! [`answer`]). `{issuer}` and `{keys}` stand for the issuer and for a set with good keys.
 #![no_main]
 
 use std::collections::VecDeque;
@@ -19,7 +20,7 @@ use tower_jwt_auth::JwtVerifier;
 use tower_jwt_auth::jwks::{ClientFuture, HttpClient, RemoteKeys};
 use tower_jwt_auth_fuzz::{AUDIENCE, Members, NOW, SIGNERS, Signer, at};
 
-/// What good keys are served as: the ES256 key.
+/// The good keys as they are served: the ES256 key.
 static KEYS: LazyLock<Value> = LazyLock::new(|| {
     let mut jwk = signer().jwk();
     jwk["kid"] = json!("k1");
@@ -30,7 +31,7 @@ fn signer() -> &'static Signer {
     &SIGNERS[1]
 }
 
-/// A provider that is asked by a client with no network.
+/// A provider and its client, without a network.
 struct Provider {
     issuer: String,
     answers: Mutex<VecDeque<String>>,
@@ -41,12 +42,12 @@ struct Provider {
 struct Seen {
     attempts: u64,
     last: Option<Attempt>,
-    /// When attempts began that followed one that may have been good.
+    /// The start times of attempts that followed a possibly successful one.
     followers: Vec<Instant>,
-    /// How many of the attempts before the last one have failed in a row, at least.
+    /// A lower bound for the consecutive failures before the last attempt.
     failures: u32,
-    /// The address of the keys in metadata that are this issuer's, and when they came: if they are believed, it is asked for
-    /// at once.
+    /// The URL of the keys from metadata of this issuer, and its arrival time. A client that trusts the
+    /// metadata fetches this URL at once.
     named: Option<(Uri, Instant)>,
     key: Key,
 }
@@ -55,7 +56,8 @@ struct Attempt {
     began: Instant,
     requests: usize,
     outcome: Outcome,
-    /// Whether all keys were given up after it had begun. If it was under way, it is of no use, and another one follows.
+    /// True if a purge came after its start. An attempt in flight is then discarded, and another one
+    /// follows.
     is_purged: bool,
 }
 
@@ -66,7 +68,7 @@ enum Outcome {
     Good,
 }
 
-/// Whether the key is to be trusted, as far as one can tell without reading the set as the library does.
+/// The expected trust in the key, as far as this is known without the library's reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Key {
     #[default]
@@ -83,7 +85,7 @@ impl HttpClient for Provider {
         assert!(limit <= 1024 * 1024, "a provider must not fill the memory");
         let places = places(&self.issuer);
         let is_for_keys = seen.named.take() == Some((uri.clone(), Instant::now()));
-        assert!(is_for_keys || places.contains(uri), "{uri} is asked for, and nobody has named it");
+        assert!(is_for_keys || places.contains(uri), "{uri} is fetched, and no metadata named it");
         let issuer_is_here = self.issuer.parse::<Uri>().is_ok_and(|issuer| is_loopback(&issuer));
         let is_safe = uri.scheme_str() == Some("https") || (issuer_is_here && is_loopback(uri));
         assert!(is_safe, "{uri} is asked for without TLS");
@@ -98,7 +100,7 @@ impl HttpClient for Provider {
         let (issuer, seen) = (self.issuer.clone(), Arc::clone(&self.seen));
         Box::pin(async move {
             let answer = answer(&line).await;
-            // One that comes too late is not waited for.
+            // A late response is ignored.
             let mut seen = seen.lock().unwrap();
             if is_for_keys {
                 seen.note_keys(&line);
@@ -111,7 +113,7 @@ impl HttpClient for Provider {
 }
 
 impl Seen {
-    /// Another attempt is made, and it is time for it.
+    /// Checks that another attempt is due, and starts it.
     fn begin(&mut self) {
         let now = Instant::now();
         if let Some(last) = &self.last {
@@ -121,14 +123,14 @@ impl Seen {
             let pause = match last.outcome {
                 _ if last.is_purged => Duration::ZERO,
                 Outcome::Good | Outcome::Unclear => {
-                    // Within one cooldown: three for unknown names, two for tokens that a held key has not signed, and one
-                    // that is due by itself.
+                    // Per cooldown: three attempts for unknown names, two for tokens not signed by a held
+                    // key, and one scheduled attempt.
                     self.followers.retain(|began| now - *began < cooldown);
                     self.followers.push(now);
                     assert!(self.followers.len() <= 6, "{} attempts in one cooldown", self.followers.len());
                     Duration::ZERO
                 }
-                // Half of it may be taken off by chance.
+                // Jitter may take off half of it.
                 Outcome::Bad => cooldown.min(Duration::from_millis(500) * 2_u32.pow(self.failures - 1)),
             };
             let paused = now - last.began;
@@ -138,9 +140,9 @@ impl Seen {
         self.last = Some(Attempt { began: now, requests: 0, outcome: Outcome::Bad, is_purged: false });
     }
 
-    /// This is what there is where the keys should be.
+    /// Notes a response from the URL of the keys.
     fn note_keys(&mut self, line: &str) {
-        let attempt = self.last.as_mut().expect("it is under way");
+        let attempt = self.last.as_mut().expect("an attempt is in flight");
         let body = good_body(line);
         let is_good = body == Some(&*KEYS.to_string());
         attempt.outcome = match body {
@@ -154,7 +156,7 @@ impl Seen {
         self.key = match self.key {
             _ if is_good => Key::Trusted,
             _ if has_key(body) => Key::Unclear,
-            // It may be a good set of others.
+            // It may be a good set of other keys.
             Key::Trusted => Key::Unclear,
             key => key,
         };
@@ -168,12 +170,12 @@ impl Seen {
     }
 }
 
-/// The body of an answer that may be believed.
+/// Returns the body of a response that may be trusted.
 fn good_body(line: &str) -> Option<&str> {
     line.strip_prefix(['2', 'v', 'c', 's'])
 }
 
-/// Whether there is a set in which the key is.
+/// Returns true if the body is a set with the key.
 fn has_key(body: &str) -> bool {
     let keys = Members::read(body.as_bytes()).and_then(|set| set.read_member::<Vec<&RawValue>>("keys"));
     let is_key = |jwk: &&RawValue| {
@@ -183,7 +185,7 @@ fn has_key(body: &str) -> bool {
     keys.is_some_and(|keys| keys.iter().any(is_key))
 }
 
-/// Whether the first two answers are all that it takes, and are there at once.
+/// Returns true if the first two responses suffice and arrive at once.
 fn begins_well(answers: &VecDeque<String>, issuer: &str) -> bool {
     let body = |position: usize| {
         answers.get(position).filter(|line| !line.starts_with('s')).and_then(|line| good_body(line))
@@ -200,17 +202,17 @@ async fn answer(line: &str) -> Result<Response<Vec<u8>>, Box<dyn Error + Send + 
     let answer = Response::builder().header("etag", "\"1\"");
     let answer = match letter {
         Some('2') => answer,
-        // Nothing has changed.
+        // Not modified.
         Some('3') => answer.status(304),
         Some('4') => answer.status(404),
         Some('5') => answer.status(503),
         Some('r') => answer.status(302).header("location", "https://evil.example/jwks"),
-        // Of another coding, length, version, age.
+        // Another encoding, length, version or age.
         Some('g') => answer.header("content-encoding", "gzip"),
         Some('l') => answer.header("content-length", "7"),
         Some('v') => Response::builder().header("etag", "W/\"2\""),
         Some('c') => answer.header("cache-control", "max-age=1"),
-        // Slowly, and never.
+        // Slow, or never complete.
         Some('s') => {
             sleep(Duration::from_secs(3)).await;
             answer
@@ -221,7 +223,7 @@ async fn answer(line: &str) -> Result<Response<Vec<u8>>, Box<dyn Error + Send + 
     Ok(answer.body(body.as_bytes().to_vec())?)
 }
 
-/// Where the metadata of an issuer may be.
+/// Returns the URLs where the metadata of an issuer may be.
 fn places(issuer: &str) -> Vec<Uri> {
     let Ok(uri) = issuer.parse::<Uri>() else {
         return Vec::new();
@@ -234,7 +236,7 @@ fn places(issuer: &str) -> Vec<Uri> {
     places.filter_map(|place| format!("{scheme}://{authority}{place}").parse().ok()).collect()
 }
 
-/// The address of the keys, if these are metadata of the issuer.
+/// Returns the URL of the keys if this is metadata of the issuer.
 fn keys_in(body: &str, issuer: &str) -> Option<Uri> {
     let members = Members::read(body.as_bytes())?;
     let is_issuers = members.count("issuer") == 1 && members.read_member::<String>("issuer")? == issuer;
@@ -251,9 +253,9 @@ fn is_loopback(uri: &Uri) -> bool {
         || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.octets()[0] == 127)
 }
 
-/// How many seconds an input is watched for, besides those that requests wait.
+/// How many seconds an input is watched, in addition to the time that requests wait.
 const WATCHED: u64 = 120;
-/// How long a request waits at most while keys are held, and while none are.
+/// The longest wait of a request while keys are held, and while none are held.
 const WAIT_LIMIT: Duration = Duration::from_secs(2);
 const FETCH_LIMIT: Duration = Duration::from_secs(5);
 
@@ -272,18 +274,18 @@ async fn watch(keys: RemoteKeys, seen: &Mutex<Seen>, issuer: &str, begins_well: 
             let limit = if keys.stats().keys() == 0 { FETCH_LIMIT } else { WAIT_LIMIT };
             let verdict = verifier.verify(token).await;
             let waited = start.elapsed();
-            // The attempt ends by itself, just before the request gives it up.
+            // The attempt ends on its own just before the request gives up.
             assert!(waited <= limit + Duration::from_millis(100), "a request waits for {waited:?}");
             let must_pass = match before {
                 Key::Trusted => true,
-                // What comes just when nobody waits any longer may be too late.
+                // A response that arrives just when the last request gives up may be too late.
                 _ => key() == Key::Trusted && waited < limit,
             };
             let is_first = second == 0 && begins_well;
             match verdict.map_err(|error| error.kind()) {
                 Ok(_) => {
                     assert!(token != &foreign, "this is another issuer's");
-                    assert!(key() != Key::Unknown, "nobody has served this key");
+                    assert!(key() != Key::Unknown, "the key was never served");
                     assert!(
                         token == &good || key() == Key::Unclear,
                         "this key is not the one that was served"
@@ -291,7 +293,7 @@ async fn watch(keys: RemoteKeys, seen: &Mutex<Seen>, issuer: &str, begins_well: 
                     assert!(!is_first || waited.is_zero(), "{waited:?} for a provider that answers at once");
                 }
                 Err(kind) if token == &good && (must_pass || is_first) => {
-                    panic!("{kind}, and the key is there")
+                    panic!("{kind}, and the key is served")
                 }
                 Err(KeysUnavailable | UnknownKey | UnsupportedAlgorithm) => {}
                 Err(WrongIssuer) if token == &foreign => {}
@@ -322,7 +324,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let Ok(keys) = RemoteKeys::discover_with(issuer, provider) else {
         return Corpus::Keep;
     };
-    // The pauses between attempts are of a random length.
+    // The pauses between attempts are random.
     fastrand::seed(7);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();

@@ -1,6 +1,7 @@
-//! JWK sets, against a plain reading of RFC 7517: which keys are used, which tokens they let pass.
+//! JWK sets, compared to a simple reader of RFC 7517: which keys are used, and which tokens they accept.
 //!
-//! An input is the set. `{HS256}`, `{ES256}`, `{EdDSA}`, `{RS256}`, `{ES512}` and `{ML-DSA-44}` stand for the members of a key that has signed a token.
+//! An input is the set. `{HS256}`, `{ES256}`, `{EdDSA}`, `{RS256}`, `{ES512}` and `{ML-DSA-44}` stand for
+//! the members of a key that has signed a token.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -15,7 +16,7 @@ use tower_jwt_auth::keys::JwksRules;
 use tower_jwt_auth::{ConfigErrorKind, JwtVerifier, KeySet};
 use tower_jwt_auth_fuzz::{Members, NOW, SIGNERS, Signer, at, base64url, bounded, good_payload, judge};
 
-/// What makes up the key of a signer.
+/// The key material of a signer.
 struct Material {
     signer: &'static str,
     members: Map<String, Value>,
@@ -32,7 +33,7 @@ static MATERIALS: LazyLock<Vec<Material>> = LazyLock::new(|| {
     SIGNERS.iter().map(material).collect()
 });
 
-/// Tokens, with the signer's name and their `kid`.
+/// Tokens with the name of their signer and their `kid`.
 static TOKENS: LazyLock<Vec<(&str, Option<&str>, String)>> = LazyLock::new(|| {
     let token = |signer: &'static Signer, kid: Option<&'static str>| {
         let header = match kid {
@@ -44,7 +45,7 @@ static TOKENS: LazyLock<Vec<(&str, Option<&str>, String)>> = LazyLock::new(|| {
     SIGNERS.iter().flat_map(|signer| [Some("k1"), Some("k2"), None].map(|kid| token(signer, kid))).collect()
 });
 
-/// What passes for a signature where a key is not looked at: zeros, and the neutral element of a curve.
+/// Signatures that pass if the key is not checked: zeros, and the neutral element of a curve.
 static FORGED: LazyLock<Vec<String>> = LazyLock::new(|| {
     let neutral = [&[1][..], &[0; 63]].concat();
     let kinds = [
@@ -69,18 +70,18 @@ struct Set<'a> {
     keys: Vec<&'a RawValue>,
 }
 
-/// What this target makes of one key.
+/// This target's reading of one key.
 struct Plain {
-    /// Its `kid`, if that is a string that stands there once.
+    /// Its `kid`, if it is a string and not a duplicate.
     kid: Option<String>,
     usable: Usable,
 }
 
 enum Usable {
     No,
-    /// Only whoever calculates with its numbers can tell.
+    /// Depends on the numbers, which this target does not check.
     IfItsNumbersAreGood,
-    /// Certainly; perhaps as the key of the signer with this name.
+    /// Usable, possibly as the key of the signer with this name.
     Yes(Option<&'static str>),
 }
 
@@ -96,7 +97,7 @@ fn read(jwk: &str) -> Plain {
     let private = if kty.as_deref() == Some("AKP") { "priv" } else { "d" };
     let used = [&strings[..], &["key_ops", private]].concat();
     let is_there = |name| members.get(name).is_some_and(|value| value != "null");
-    // Lone surrogates, numbers out of range, more than 128 levels.
+    // Rejects lone surrogates, numbers out of range, and more than 128 levels.
     let is_readable = serde_json::from_str::<Value>(jwk).is_ok();
     if !is_readable
         || used.iter().any(|name| members.count(name) > 1)
@@ -133,7 +134,8 @@ fn read(jwk: &str) -> Plain {
     let Some(numbers) = numbers else {
         return no(kid);
     };
-    // Zeros do not count: before a modulus, and after a secret. Nor does padding after text.
+    // Leading zeros of a modulus and trailing zeros of a secret do not count. Padding after text does not
+    // count either.
     let len = match kty.as_deref() {
         Some("oct") if std::str::from_utf8(&numbers[0]).is_ok() => unpadded(&numbers[0]),
         Some("oct") => trimmed(&numbers[0]).len(),
@@ -163,7 +165,7 @@ fn read(jwk: &str) -> Plain {
     };
     let usable = match MATERIALS.iter().find(is_own) {
         Some(material) => Usable::Yes(Some(material.signer)),
-        // A secret may be a repeated pattern, or key material.
+        // A secret may be a repeated pattern or key material.
         None => Usable::IfItsNumbersAreGood,
     };
     Plain { kid, usable }
@@ -177,7 +179,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let members = json!(members).to_string();
         json.replace(&format!("{{{signer}}}"), members.trim_matches(['{', '}']))
     });
-    // Elsewhere serde_json reads what is in this string as JSON.
+    // serde_json would read the content of this string as JSON.
     if json.contains("$serde_json") {
         return Corpus::Reject;
     }
@@ -190,12 +192,12 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let (keys, skipped) = match (&set, &plain) {
         (Err(error), None) if error.kind() == ConfigErrorKind::InvalidKey => return Corpus::Keep,
         (_, None) if is_mended(&json) => return Corpus::Keep,
-        (_, None) => panic!("this is no JWK set, but is read: {set:?}"),
+        (_, None) => panic!("this is not a JWK set but was accepted: {set:?}"),
         (Ok(set), Some(_)) => (set.len(), set.skipped_keys()),
         (Err(error), Some(_)) if error.kind() == ConfigErrorKind::NoUsableKeys => (0, error.skipped_keys()),
-        (Err(error), Some(_)) => panic!("this is a JWK set, but is not read: {error}"),
+        (Err(error), Some(_)) => panic!("this is a JWK set but was rejected: {error}"),
     };
-    let plain = plain.expect("it has been read");
+    let plain = plain.expect("the set was accepted");
 
     assert_eq!(keys + skipped.len(), plain.len(), "each key is used or skipped");
     for (position, key) in plain.iter().enumerate() {
@@ -220,7 +222,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
                 && (kid.is_none() || key.kid.as_deref() == *kid)
         });
         let is_accepted = judge(&verifier, token).is_ok();
-        // At most four keys are tried, so that one of ours need not be among them.
+        // At most four keys are tried, and ours may not be among them.
         if is_accepted || plain.len() <= 4 {
             assert_eq!(is_accepted, is_trusted, "{signer} with kid {kid:?}");
         }
@@ -228,8 +230,8 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     for token in &*FORGED {
         assert!(judge(&verifier, token).is_err(), "{token} is signed with nothing");
     }
-    // Nobody can sign with what everybody can read.
-    let texts = texts.expect("it has been read");
+    // Nobody can sign with publicly readable keys.
+    let texts = texts.expect("the set was accepted");
     let jwks: Vec<_> = texts.iter().filter_map(|jwk| serde_json::from_str::<Value>(jwk.get()).ok()).collect();
     let secrets: Vec<_> = jwks.iter().filter_map(|jwk| decode(jwk["k"].as_str()?)).collect();
     for (jwk, name) in jwks.iter().take(4).flat_map(|jwk| ["x", "n", "pub", "kid"].map(|name| (jwk, name))) {
@@ -238,16 +240,16 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         };
         for known in [text.as_bytes().to_vec(), decode(text).unwrap_or_default()] {
             let forged = hs256_token(&known);
-            // An HMAC takes no notice of zeros at the end of its key.
+            // HMAC ignores zeros at the end of its key.
             let is_secret = secrets.iter().any(|secret| trimmed(secret) == trimmed(&known));
-            assert!(is_secret || judge(&verifier, &forged).is_err(), "whoever knows `{name}` can sign");
+            assert!(is_secret || judge(&verifier, &forged).is_err(), "anyone who knows `{name}` can sign");
         }
     }
     Corpus::Keep
 });
 
-/// Whether a set may be read although serde_json does not read it: it has a byte order mark, a raw control character in a
-/// key, or a name with an escape that may be a lone surrogate.
+/// Returns true if a set may be read although serde_json rejects it. This is so with a byte order mark, a
+/// raw control character in a key, or a name whose escape may be a lone surrogate.
 fn is_mended(json: &str) -> bool {
     json.starts_with('\u{feff}') || json.contains(|c: char| c < ' ') || json.contains("\\u")
 }
@@ -266,7 +268,7 @@ fn unpadded(text: &[u8]) -> usize {
 }
 
 fn hs256_token(secret: &[u8]) -> String {
-    // It takes no empty secret. To an HMAC, one zero is the same.
+    // jsonwebtoken rejects an empty secret. To HMAC a zero byte is equivalent.
     let secret = if secret.is_empty() { &[0] } else { secret };
     let key = jsonwebtoken::EncodingKey::from_secret(secret).unwrap();
     let signed = format!("{}.{}", base64url(r#"{"alg":"HS256"}"#), base64url(good_payload()));

@@ -1,8 +1,9 @@
-//! Whole tokens, against a plain reading of the header, against `jsonwebtoken`, and against themselves: what a verifier
-//! remembers must change no verdict.
+//! Whole tokens, compared to a simple reader of the header, to `jsonwebtoken`, and to repeated
+//! verification: cached state must not change a verdict.
 //!
-//! An input is a token, in which `{HS256}` stands for the good one of that algorithm, and `{HS256.0}`, `{HS256.1}` and
-//! `{HS256.2}` for its parts; or the name of an algorithm, a line break, and a header, which is signed here.
+//! An input is a token, in which `{HS256}` stands for the good one of that algorithm, and `{HS256.0}`,
+//! `{HS256.1}` and `{HS256.2}` for its parts. Or it is the name of an algorithm, a line break, and a
+//! header, which the target signs.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -19,7 +20,7 @@ use tower_jwt_auth_fuzz::{
     AUDIENCE, ISSUER, Members, SECRET, SIGNERS, Signer, bounded, good_payload, judge, keys, verifier,
 };
 
-/// The good tokens, one of each algorithm. They are files, since no two ECDSA signatures are the same.
+/// Good tokens, one for each algorithm. They are files because ECDSA signatures are random.
 static SIGNED: [&str; 6] = [
     include_str!("../seeds/jws/token-hs256"),
     include_str!("../seeds/jws/token-es256"),
@@ -29,7 +30,7 @@ static SIGNED: [&str; 6] = [
     include_str!("../seeds/jws/token-ml-dsa-44"),
 ];
 
-/// Keys that remember the header of a token, and a verifier that remembers all of it.
+/// Keys that remember token headers, and a verifier with a cache.
 static WARM: LazyLock<(KeySet, JwtVerifier<Value>)> = LazyLock::new(|| {
     let keys = keys();
     let (warm, cached) =
@@ -58,7 +59,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let fresh = verifier::<Value>(keys());
     let verdict = bounded(token.len(), 64, || judge(&fresh, token).map(|claims| (*claims).clone()));
 
-    // What is remembered changes nothing, and neither does having been judged before.
+    // Neither cached state nor an earlier verification changes the verdict.
     let (warm_keys, cached) = &*WARM;
     let warm = verifier::<Value>(warm_keys.clone());
     for (name, verifier) in [("once more", &fresh), ("warm", &warm), ("cached", cached), ("cached", cached)] {
@@ -69,34 +70,34 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         Some(Some((signer, header, token))) => {
             let is_too_large = token.len() > 16 * 1024;
             let expected =
-                if is_too_large { Some(TokenTooLarge) } else { refusal(signer, header.as_bytes()) };
+                if is_too_large { Some(TokenTooLarge) } else { rejection(signer, header.as_bytes()) };
             assert_eq!(verdict.as_ref().err(), expected.as_ref(), "{header}");
         }
         _ => {
-            // (The other signature of the same ECDSA token, `(r, n - s)`, is nothing that is found by chance.)
+            // The second signature of the same ECDSA token, `(r, n - s)`, is not found by chance.
             assert_eq!(verdict.is_ok(), SIGNED.contains(&&**token), "{verdict:?}");
         }
     }
     if verdict.is_ok() {
         for other in respelled(token) {
-            assert!(judge(&fresh, &other).is_err(), "{other} is not what was signed");
+            assert!(judge(&fresh, &other).is_err(), "{other} was not signed");
         }
     }
     if let Some(theirs) = jsonwebtoken_accepts(token) {
         match verdict {
-            Ok(_) => assert!(theirs || has_ignored_member(token), "they refuse what we accept"),
-            // All that it does not look at, or reads in another way.
+            Ok(_) => assert!(theirs || has_ignored_member(token), "jsonwebtoken rejects what we accept"),
+            // Checks that jsonwebtoken does not make, or makes in another way.
             Err(
                 TokenTooLarge | MalformedToken | UnsupportedToken | WrongTokenType | UnknownKey
                 | UnsupportedAlgorithm,
             ) => {}
-            Err(kind) => assert!(!theirs, "they accept what we refuse: {kind}"),
+            Err(kind) => assert!(!theirs, "jsonwebtoken accepts what we reject: {kind}"),
         }
     }
     Corpus::Keep
 });
 
-/// The token that an input describes.
+/// Returns the token that an input describes.
 fn filled(input: &str) -> String {
     let mut token = input.to_owned();
     for (signer, good) in SIGNERS.iter().zip(SIGNED) {
@@ -108,7 +109,8 @@ fn filled(input: &str) -> String {
     token
 }
 
-/// The same with another last letter of a part: a decoder that is not strict takes some for the same.
+/// Returns the token with another last letter in a part. A lenient decoder accepts some of these as the
+/// same.
 fn respelled(token: &str) -> Vec<String> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -116,15 +118,15 @@ fn respelled(token: &str) -> Vec<String> {
     let respelled = ends.flat_map(|end| {
         let value = ALPHABET.iter().position(|letter| *letter == token.as_bytes()[end - 1]);
         (1..16).map(move |bits| {
-            let letter = char::from(ALPHABET[value.expect("it has been decoded") ^ bits]);
+            let letter = char::from(ALPHABET[value.expect("the letter is in the alphabet") ^ bits]);
             format!("{}{letter}{}", &token[..end - 1], &token[end..])
         })
     });
     respelled.collect()
 }
 
-/// Why a token with a good signature of this signer and this header is refused, if it is.
-fn refusal(signer: &Signer, header: &[u8]) -> Option<AuthErrorKind> {
+/// Returns why a token with this header and a good signature of this signer is rejected, or `None`.
+fn rejection(signer: &Signer, header: &[u8]) -> Option<AuthErrorKind> {
     const MEMBERS: [&str; 5] = ["alg", "kid", "typ", "crit", "b64"];
 
     let Some(members) = Members::read(header).filter(|_| std::str::from_utf8(header).is_ok()) else {
@@ -174,7 +176,7 @@ fn refusal(signer: &Signer, header: &[u8]) -> Option<AuthErrorKind> {
     }
 }
 
-/// Whether `jsonwebtoken` accepts a token; `None` where its header names no algorithm of ours.
+/// Returns true if `jsonwebtoken` accepts the token, or `None` if its header names no algorithm of ours.
 fn jsonwebtoken_accepts(token: &str) -> Option<bool> {
     let header = URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?;
     let alg = Members::read(&header)?.read_member::<String>("alg")?;
@@ -194,13 +196,13 @@ fn jsonwebtoken_accepts(token: &str) -> Option<bool> {
     let mut validation = Validation::new(algorithm);
     validation.set_issuer(&[ISSUER]);
     validation.set_audience(&[AUDIENCE]);
-    // The good tokens live in the year 2027.
+    // The good tokens are valid in the year 2027.
     validation.validate_exp = false;
     Some(jsonwebtoken::decode::<Value>(token, &key, &validation).is_ok())
 }
 
-/// Whether the header has a member that `jsonwebtoken` reads and we, as RFC 7515, section 4 says, do not. It reads those that
-/// it does not know as well, and not all numbers can be read.
+/// Returns true if the header has a member that `jsonwebtoken` reads and that we ignore, as RFC 7515,
+/// section 4 says. It also reads unknown members, and cannot read all numbers.
 fn has_ignored_member(token: &str) -> bool {
     let header = token.split('.').next().and_then(|header| URL_SAFE_NO_PAD.decode(header).ok());
     let header = header.unwrap_or_default();

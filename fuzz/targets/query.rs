@@ -1,4 +1,5 @@
-//! A token in the query, against a reading of RFC 6750, section 2.3 and of `application/x-www-form-urlencoded`.
+//! A token in the query, compared to a simple reader of RFC 6750, section 2.3 and of
+//! `application/x-www-form-urlencoded`.
 //!
 //! An input is the query, with `{}` for the good token.
 #![no_main]
@@ -20,14 +21,14 @@ fn source() -> TokenSource {
     TokenSource::query(std::str::from_utf8(NAME).unwrap())
 }
 
-/// What stands before the query, and how it is written where there is no path.
+/// The text before the query, and its normal form if there is no path.
 const ADDRESSES: [(&str, &str); 3] = [
     ("/access_token={}", "/access_token={}"),
     ("https://api.example.com:8443", "https://api.example.com:8443/"),
     ("http://api.example.com/a", "http://api.example.com/a"),
 ];
 
-/// Name and value of a parameter. What is not encoded as it should be stands for itself.
+/// Decodes the name and value of a parameter. Invalid encoding stands for itself.
 fn parameter(text: &str) -> (Vec<u8>, Vec<u8>) {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
     (decoded(name.as_bytes()), decoded(value.as_bytes()))
@@ -62,7 +63,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
             return Corpus::Reject;
         };
         let written = String::from_utf8(filled(written.as_bytes())).expect("it is ASCII");
-        // What follows a `#` is no part of it.
+        // The query ends at a `#`.
         let query = uri.query().expect("there is a question mark");
         let parts: Vec<_> = query.split('&').map(|part| (part, parameter(part))).collect();
         let is_own = |(name, _): &(Vec<u8>, Vec<u8>)| name == NAME;
@@ -74,14 +75,14 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         };
         let (status, challenge) = reading.answer();
         let good = status == 200;
-        let refused = Outcome { inside: None, claims: false, status, challenge };
+        let rejected = Outcome { inside: None, claims: false, status, challenge };
         let passed = |uri: String| Outcome { inside: Some(uri), claims: good, status: 200, challenge: None };
         let all = || format!("{written}?{query}");
 
-        let expected = if good { passed(all()) } else { refused.clone() };
+        let expected = if good { passed(all()) } else { rejected.clone() };
         assert_eq!(ask_for(&*LAYER, &uri), expected);
 
-        let expected = if good || reading == Reading::Nothing { passed(all()) } else { refused.clone() };
+        let expected = if good || reading == Reading::Nothing { passed(all()) } else { rejected.clone() };
         assert_eq!(ask_for(&LAYER.clone().optional(), &uri), expected, "optional");
 
         let others: Vec<_> = parts.iter().filter(|(_, pair)| !is_own(pair)).map(|(part, _)| *part).collect();
@@ -91,7 +92,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         assert_eq!(ask_for(&everybody, &uri), passed(left.clone()), "everybody");
 
         let accepted = |uri| Outcome { inside: Some(uri), claims: true, status: 200, challenge: None };
-        let expected = if good || reading == Reading::Nothing { accepted(all()) } else { refused };
+        let expected = if good || reading == Reading::Nothing { accepted(all()) } else { rejected };
         let query_first = LAYER.clone().add_token_source(good_source()).prefer_first_token_source();
         assert_eq!(ask_for(&query_first, &uri), expected, "query first");
 
@@ -99,7 +100,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let query_last = query_last.prefer_first_token_source().strip_credential();
         assert_eq!(ask_for(&query_last, &uri), accepted(left.clone()), "query last");
 
-        // The same where the query is not read.
+        // The same if the query is not read.
         let unread = LAYER.clone().token_source(good_source()).add_token_source(source().only_if(|_| false));
         assert_eq!(ask_for(&unread.strip_credential(), &uri), accepted(left), "query unread");
     }

@@ -1,6 +1,6 @@
-//! Payloads read in one pass, against the same in two.
+//! Payloads read in one pass, compared to two passes.
 //!
-//! The module is compiled by itself, with the files that it imports and nothing else of the library. An input is the payload.
+//! The module is compiled alone, with only the files that it imports. An input is the payload.
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "the files have more than is needed here")]
 
@@ -20,7 +20,7 @@ mod stream;
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 fuzz_target!(|payload: &str| -> Corpus {
-    // What the verifier refuses before it reads any claim.
+    // The verifier rejects these before it reads any claim.
     if !json::is_shallow(payload) || private_names::has_private_name(payload) {
         return Corpus::Reject;
     }

@@ -1,7 +1,7 @@
-//! A token in the list of subprotocols of a WebSocket, against a reading of RFC 6455, section 11.3.4 and of what
-//! `TokenSource::websocket_protocol` promises.
+//! A token in the subprotocols of a WebSocket, compared to a simple reader of RFC 6455, section 11.3.4 and
+//! to the documentation of `TokenSource::websocket_protocol`.
 //!
-//! An input is a line for each `Sec-WebSocket-Protocol` header, with `{}` for the good token.
+//! An input has a line for each `Sec-WebSocket-Protocol` header, with `{}` for the good token.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -22,7 +22,7 @@ fn source() -> TokenSource {
     TokenSource::websocket_protocol(std::str::from_utf8(MARKER).unwrap()).unwrap()
 }
 
-/// The entries of a list, for which several lines are the same as one.
+/// Returns the entries of the list. Several lines count as one.
 fn entries(values: &[HeaderValue]) -> Vec<Vec<u8>> {
     let lines: Vec<_> = values.iter().map(HeaderValue::as_bytes).collect();
     let mut entries = Vec::new();
@@ -37,7 +37,7 @@ fn entries(values: &[HeaderValue]) -> Vec<Vec<u8>> {
     entries
 }
 
-/// The tokens of a list, and the entries that neither are nor hold one.
+/// Returns the tokens of a list, and the entries that neither are nor contain one.
 fn tokens(entries: &[Vec<u8>]) -> (Vec<&[u8]>, Vec<&[u8]>) {
     let (mut tokens, mut others) = (Vec::new(), Vec::new());
     for (position, entry) in entries.iter().enumerate() {
@@ -53,9 +53,9 @@ fn tokens(entries: &[Vec<u8>]) -> (Vec<&[u8]>, Vec<&[u8]>) {
     (tokens, others)
 }
 
-/// What the service inside finds in place of the list.
+/// Returns the list that the inner service sees.
 fn left(tokens: &[&[u8]], others: &[&[u8]]) -> Vec<Vec<u8>> {
-    // With several, whatever is there may be a part of one.
+    // If there are several tokens, any entry may be a part of one.
     let is_left = |entry: &&&[u8]| tokens.len() <= 1 && !tokens.contains(entry);
     let left: Vec<_> = others.iter().filter(is_left).copied().collect();
     if left.is_empty() { Vec::new() } else { vec![left.join(&b", "[..])] }
@@ -75,13 +75,13 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     };
     let (status, challenge) = reading.answer();
     let good = status == 200;
-    let refused = Outcome { inside: None, claims: false, status, challenge };
+    let rejected = Outcome { inside: None, claims: false, status, challenge };
     let passed = Outcome { inside: Some(left(&tokens, &others)), claims: good, status: 200, challenge: None };
 
-    let expected = if good { &passed } else { &refused };
+    let expected = if good { &passed } else { &rejected };
     assert_eq!(ask(&*LAYER, &SEC_WEBSOCKET_PROTOCOL, &values), *expected);
 
-    let expected = if good || reading == Reading::Nothing { &passed } else { &refused };
+    let expected = if good || reading == Reading::Nothing { &passed } else { &rejected };
     assert_eq!(ask(&LAYER.clone().optional(), &SEC_WEBSOCKET_PROTOCOL, &values), *expected, "optional");
 
     for everybody in [LAYER.clone().allow_invalid(), LAYER.clone().allow_invalid().strip_credential()] {
@@ -89,7 +89,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     }
 
     let accepted = Outcome { claims: true, ..passed };
-    let expected = if good || reading == Reading::Nothing { &accepted } else { &refused };
+    let expected = if good || reading == Reading::Nothing { &accepted } else { &rejected };
     let list_first = LAYER.clone().add_token_source(good_source()).prefer_first_token_source();
     assert_eq!(ask(&list_first, &SEC_WEBSOCKET_PROTOCOL, &values), *expected, "list first");
 

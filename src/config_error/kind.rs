@@ -4,16 +4,21 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConfigErrorKind {
-    /// An HMAC secret is shorter than the hash of its algorithm
-    /// ([RFC 7518, section 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)). Padding and repetitions do not count.
+    /// An HMAC secret is too short for its algorithm.
+    ///
+    /// It must be as long as the hash ([RFC 7518, section 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)).
+    /// Padding and repetitions do not count.
     WeakSecret,
-    /// The key is of another type than the setting needs: a private key, a public key or a certificate in the wrong place, or
-    /// a key that does not fit its algorithm.
+    /// The key has another type than the setting needs.
+    ///
+    /// Either a private key, public key or certificate is in the wrong place, or the key does not fit its algorithm.
     WrongKeyType,
-    /// The text or the bytes are not a well-formed key, JWK or JWK set.
+    /// The input is not a well-formed key, JWK or JWK set.
     InvalidKey,
-    /// The key is well-formed, but its size, curve, algorithm or use is not supported: by this crate, by its
-    /// [back end](crate#features), or by the settings that it is read with.
+    /// The key is well-formed, but not supported.
+    ///
+    /// Its size, curve, algorithm or use is not supported by this crate, by its [back end](crate#features), or by the
+    /// settings that it is read with.
     UnsupportedKey,
     /// A JWK set has no usable key. [`skipped_keys`](crate::ConfigError::skipped_keys) has the reasons.
     NoUsableKeys,
@@ -25,26 +30,31 @@ pub enum ConfigErrorKind {
     OnlyKey,
     /// There are more keys or issuers than allowed.
     LimitExceeded,
-    /// A verifier that is one of several expects no issuer, so that nothing selects the tokens it is for.
+    /// One of several verifiers has no issuer, so its tokens cannot be selected.
     MissingIssuer,
-    /// Keys that were added to a verifier belong to an issuer that the verifier does not expect.
+    /// Keys that were added to a verifier are from an issuer that it does not expect.
     IssuerMismatch,
     /// Two of several verifiers are for the same issuer.
     DuplicateIssuer,
     /// Two verifiers of an [`AnyOf`](crate::verifiers::AnyOf) are for the same scheme or prefix.
     DuplicateRoute,
-    /// A URL is malformed or not allowed: of an issuer, a JWK set, a proxy, a Redis server, or one that clients are told.
+    /// A URL is malformed or not allowed.
+    ///
+    /// It is the URL of an issuer, a JWK set, a proxy or a Redis server, or one that is sent to clients.
     InvalidUrl,
-    /// A name contains characters that its header does not allow: of a header, a cookie, a query parameter or a realm.
+    /// A name has characters that its header does not allow.
+    ///
+    /// It is the name of a scheme, a cookie, a subprotocol or a realm, or an empty prefix.
     InvalidName,
-    /// A text is not a list of scopes
-    /// ([RFC 6749, section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    /// The text is not a list of scopes.
+    ///
+    /// See [RFC 6749, section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3).
     InvalidScope,
     /// The text is not a certificate in PEM.
     InvalidCertificate,
     /// A file cannot be read. The error's source is the [`std::io::Error`].
     UnreadableFile,
-    /// The HTTP client cannot be created. Most often the machine has no root certificates.
+    /// The HTTP client cannot be created, usually for lack of root certificates.
     HttpClientSetup,
     /// A background task was started outside a tokio runtime.
     NoRuntime,

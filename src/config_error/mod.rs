@@ -1,4 +1,4 @@
-//! Errors about settings.
+//! Configuration errors.
 
 mod kind;
 mod problem;
@@ -15,10 +15,7 @@ pub(crate) use self::problem::{ConfigProblem, MOST_LISTED};
 pub use self::skipped_key::SkippedKey;
 pub(crate) use self::skipped_key::quoted;
 
-/// A setting that cannot be used: what is wrong, why, and what to do.
-///
-/// `Display` is one line, and never contains a secret or key. Its [source](std::error::Error::source) is the error of the
-/// operating system or of the HTTP client, if there is one.
+/// A configuration error: what is wrong, why, and what to do.
 ///
 /// ```
 /// use tower_jwt_auth::{Algorithm, ConfigErrorKind, KeySet};
@@ -27,6 +24,9 @@ pub(crate) use self::skipped_key::quoted;
 /// assert_eq!(error.kind(), ConfigErrorKind::WeakSecret);
 /// assert_eq!(error.to_string(), "HS256 needs a secret of at least 32 bytes, got 14");
 /// ```
+///
+/// `Display` is one line, and never contains a secret or key. The [source](std::error::Error::source) is the error of
+/// the operating system or of the HTTP client, if there is one.
 #[derive(Clone)]
 pub struct ConfigError(Arc<ConfigProblem>);
 
@@ -37,8 +37,9 @@ impl ConfigError {
         self.0.kind()
     }
 
-    /// Returns the keys of a JWK set without usable keys, each with the reason. Empty for all other kinds than
-    /// [`NoUsableKeys`](ConfigErrorKind::NoUsableKeys).
+    /// Returns the keys of a JWK set that has no usable key, each with the reason.
+    ///
+    /// Empty for all kinds except [`NoUsableKeys`](ConfigErrorKind::NoUsableKeys).
     #[must_use]
     pub fn skipped_keys(&self) -> &[SkippedKey] {
         match &*self.0 {
@@ -64,7 +65,7 @@ impl Display for ConfigError {
     }
 }
 
-/// For an application whose `main` returns the error: that prints it with `Debug`.
+/// Includes the message and the source: a `main` that returns the error prints it with `Debug`.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("ConfigError");

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use super::{ConfigErrorKind, SkippedKey};
 use crate::algorithm::Algorithm;
 
-/// How many items of a list an error shows.
+/// Maximum number of items of a list in an error.
 pub(crate) const MOST_LISTED: usize = 5;
 
-/// The problem behind a [`ConfigError`](super::ConfigError), with what its text needs.
+/// The problem behind a [`ConfigError`](super::ConfigError), with the values for its text.
 #[allow(dead_code, reason = "some belong to a feature or a back end that may be off")]
 #[derive(Debug)]
 pub(crate) enum ConfigProblem {
-    /// `got` leaves out padding and repetitions, `length` is the whole length.
+    /// `got` excludes padding and repetitions. `length` is the total length.
     SecretTooShort {
         algorithm: Algorithm,
         needed: usize,
@@ -89,7 +89,7 @@ pub(crate) enum ConfigProblem {
     TooManyIssuers {
         max: usize,
     },
-    /// An address that keys are fetched from, without its secrets, as in the next two.
+    /// A URL that keys are fetched from. Like in the next two variants, secrets are removed.
     InvalidAddress {
         address: String,
         reason: &'static str,
@@ -98,12 +98,12 @@ pub(crate) enum ConfigProblem {
         address: String,
         reason: &'static str,
     },
-    /// A URL that clients are told.
+    /// A URL that is sent to clients.
     InvalidUrl {
         url: String,
         reason: &'static str,
     },
-    /// The address itself may contain a password anywhere.
+    /// Without the URL, since any part of it may be a password.
     InvalidRedisUrl {
         needed: &'static str,
     },
@@ -229,11 +229,11 @@ impl Display for ConfigProblem {
                 }
             }
             Self::TooManyKeys { max, got } => {
-                write!(f, "a JWK set may have {max} keys, this one has {got}: JwksRules::max_keys sets how many")
+                write!(f, "the JWK set has {got} keys, but at most {max} are allowed; JwksRules::max_keys sets the limit")
             }
             Self::TooManyUnnamedKeys { max } => write!(
                 f,
-                "{max} keys of this algorithm are published, and a token without `kid` is tried against no more: \
+                "too many keys of this algorithm: a token without `kid` is checked against at most {max}; \
                  give each key a `kid`"
             ),
             Self::DuplicateKeyId { kid } => {
@@ -260,12 +260,14 @@ impl Display for ConfigProblem {
             Self::DuplicateRoute { route } => {
                 write!(f, "there are two verifiers for the scheme or prefix `{}`", route.escape_debug())
             }
-            Self::EmptyPrefix => f.write_str("every token has an empty prefix: use AnyOf::jwt and AnyOf::opaque"),
+            Self::EmptyPrefix => {
+                f.write_str("an empty prefix matches every token; use AnyOf::jwt or AnyOf::opaque instead")
+            }
             Self::DuplicateIssuer { issuer } => {
                 write!(f, "there are two verifiers for the issuer `{}`", issuer.escape_debug())
             }
             Self::TooManyIssuers { max } => {
-                write!(f, "at most {max} issuers can be configured: Issuers::max_issuers sets how many")
+                write!(f, "at most {max} issuers can be configured; Issuers::max_issuers sets the limit")
             }
             Self::InvalidAddress { address, reason } => {
                 write!(f, "cannot fetch keys from `{}`: {reason}", address.escape_debug())
@@ -289,7 +291,7 @@ impl Display for ConfigProblem {
                 write!(f, "a realm must be printable ASCII, got `{}`", realm.escape_debug())
             }
             Self::MalformedCertificate { reason } => write!(f, "the certificates cannot be read: {reason}"),
-            Self::UnreadableFile { path, .. } => write!(f, "{} cannot be read", path.display()),
+            Self::UnreadableFile { path, .. } => write!(f, "cannot read `{}`", path.display()),
             Self::HttpClient { .. } => f.write_str(
                 "cannot create the HTTP client: it needs the root certificates of the operating system \
                  (package `ca-certificates`), or your own",

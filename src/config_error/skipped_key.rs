@@ -2,7 +2,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::ConfigError;
 
-/// A key of a JWK set that is not used, and why.
+/// A key of a JWK set that is not used, with the reason.
 #[derive(Clone, Debug)]
 pub struct SkippedKey {
     index: usize,
@@ -15,19 +15,19 @@ impl SkippedKey {
         Self { index, kid, reason }
     }
 
-    /// Its index in the set, from 0.
+    /// Returns the index in the set, from 0.
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// Its `kid`, if it has one that can be read.
+    /// Returns the `kid`, if it is readable.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
 
-    /// Why it is not used.
+    /// Returns the reason that the key is not used.
     #[must_use]
     pub fn reason(&self) -> &ConfigError {
         &self.reason
@@ -44,7 +44,7 @@ impl Display for SkippedKey {
     }
 }
 
-/// A text out of a JWK, for a sentence.
+/// Quotes and shortens a text from a JWK, for an error text.
 pub(crate) fn quoted(text: &str) -> String {
     const LONGEST: usize = 40;
     match text.char_indices().nth(LONGEST) {

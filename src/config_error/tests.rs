@@ -112,12 +112,12 @@ fn each_problem_has_a_kind_and_a_text() {
         (
             ConfigProblem::TooManyKeys { max: 100, got: 101 },
             Kind::LimitExceeded,
-            "a JWK set may have 100 keys, this one has 101: JwksRules::max_keys sets how many",
+            "the JWK set has 101 keys, but at most 100 are allowed; JwksRules::max_keys sets the limit",
         ),
         (
             ConfigProblem::TooManyUnnamedKeys { max: 4 },
             Kind::LimitExceeded,
-            "4 keys of this algorithm are published, and a token without `kid` is tried against no more: \
+            "too many keys of this algorithm: a token without `kid` is checked against at most 4; \
              give each key a `kid`",
         ),
         (
@@ -159,12 +159,12 @@ fn each_problem_has_a_kind_and_a_text() {
         (
             ConfigProblem::EmptyPrefix,
             Kind::InvalidName,
-            "every token has an empty prefix: use AnyOf::jwt and AnyOf::opaque",
+            "an empty prefix matches every token; use AnyOf::jwt or AnyOf::opaque instead",
         ),
         (
             ConfigProblem::TooManyIssuers { max: 16 },
             Kind::LimitExceeded,
-            "at most 16 issuers can be configured: Issuers::max_issuers sets how many",
+            "at most 16 issuers can be configured; Issuers::max_issuers sets the limit",
         ),
         (
             ConfigProblem::InvalidAddress { address: issuer(), reason: "it names no host" },
@@ -182,9 +182,9 @@ fn each_problem_has_a_kind_and_a_text() {
             "invalid URL `https://id.example.com`: it has a query",
         ),
         (
-            ConfigProblem::InvalidRedisUrl { needed: "it needs to be as in redis://host:6379" },
+            ConfigProblem::InvalidRedisUrl { needed: "it needs the form redis://host:6379" },
             Kind::InvalidUrl,
-            "invalid Redis URL: it needs to be as in redis://host:6379",
+            "invalid Redis URL: it needs the form redis://host:6379",
         ),
         (
             ConfigProblem::InvalidName { of: "a scheme", name: "a\tb".to_owned() },
@@ -212,7 +212,7 @@ fn each_problem_has_a_kind_and_a_text() {
                 source: io::ErrorKind::NotFound.into(),
             },
             Kind::UnreadableFile,
-            "keys.json cannot be read",
+            "cannot read `keys.json`",
         ),
         (
             ConfigProblem::HttpClient { source: "no roots".into() },

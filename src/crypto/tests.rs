@@ -1,4 +1,4 @@
-//! Signatures that are known to be good, and what is nearly but not quite one, with every back end that is on.
+//! Known good signatures and slightly wrong ones, with every back end that is enabled.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -47,16 +47,16 @@ mod signing;
 mod wycheproof;
 
 with_every_back_end! {
-    examples_of_the_rfcs
-    examples_of_the_rfcs_with_other_keys
-    signatures_of_jsonwebtoken
-    tampered_signatures_of_jsonwebtoken
-    odd_signatures
+    accepts_rfc_examples
+    rejects_rfc_examples_with_other_keys
+    accepts_jsonwebtoken_signatures
+    rejects_tampered_jsonwebtoken_signatures
+    rejects_odd_signatures
 }
 
-/// A back end, and what of the following it refuses.
+/// A back end and the keys that it does not support.
 trait BackEnd: Check {
-    /// [Signers](signers) by name, and what is said of their public keys.
+    /// [Signers](signers) by name, and the errors for their public keys.
     const LACKING: &[(&str, &str)] = &[];
 
     fn lacks(algorithm: Algorithm) -> bool {
@@ -91,17 +91,18 @@ const LACKING_IN_GRAVIOLA: [(&str, &str); 6] = [
     ("PS256 of 2049 bits", "graviola needs an RSA modulus of a multiple of 64 bits for PS256, got 2049"),
 ];
 
-/// The signatures of RFC 7515, 7520, 8037 and 9964, without repetitions. Of the keys only the public members.
+/// The signatures of RFC 7515, 7520, 8037 and 9964, without repetitions. Keys have only their public
+/// members.
 const RFC_SIGNATURES: &str = include_str!("../../tests/fixtures/rfc-signatures.json");
 
-/// Made with the private keys below, by rules that are not quite those of RFC 7518.
+/// Signatures made with the private keys below, by rules that differ slightly from RFC 7518.
 const ODD_SIGNATURES: &str = include_str!("../../tests/fixtures/odd-signatures.json");
 
 const SECRET: &[u8; 64] = b"correct horse battery staple, and as many as HS512 asks for: 64.";
 const RSA_2048: &[u8] = include_bytes!("../../tests/fixtures/rsa2048.private.pem");
-/// A modulus of whole words, though of an odd number of them.
+/// A modulus of whole words, but an odd number of them.
 const RSA_2112: &[u8] = include_bytes!("../../tests/fixtures/rsa2112.private.pem");
-/// A modulus of whole bytes and one bit: PSS then encodes into one byte less (RFC 8017, section 8.1.1).
+/// A modulus of whole bytes and one bit. PSS then encodes into one byte less (RFC 8017, section 8.1.1).
 const RSA_2049: &[u8] = include_bytes!("../../tests/fixtures/rsa2049.private.pem");
 const P256: &[u8] = include_bytes!("../../tests/fixtures/p256.private.pem");
 const P384: &[u8] = include_bytes!("../../tests/fixtures/p384.private.pem");
@@ -111,7 +112,7 @@ const ML_DSA_44: &[u8] = include_bytes!("../../tests/fixtures/mldsa44.private.pe
 const ML_DSA_65: &[u8] = include_bytes!("../../tests/fixtures/mldsa65.private.pem");
 const ML_DSA_87: &[u8] = include_bytes!("../../tests/fixtures/mldsa87.private.pem");
 
-fn examples_of_the_rfcs<P: BackEnd>() {
+fn accepts_rfc_examples<P: BackEnd>() {
     for row in rows(RFC_SIGNATURES) {
         if P::lacks(row.alg) {
             continue;
@@ -121,7 +122,7 @@ fn examples_of_the_rfcs<P: BackEnd>() {
     }
 }
 
-fn examples_of_the_rfcs_with_other_keys<P: BackEnd>() {
+fn rejects_rfc_examples_with_other_keys<P: BackEnd>() {
     for row in rows(RFC_SIGNATURES) {
         if P::lacks(row.alg) {
             continue;
@@ -141,12 +142,12 @@ fn examples_of_the_rfcs_with_other_keys<P: BackEnd>() {
 }
 
 #[test]
-fn examples_of_the_rfcs_as_jwk() {
+fn reads_keys_of_rfc_examples_as_jwk() {
     for row in rows(RFC_SIGNATURES) {
         if <super::PublicKey as BackEnd>::lacks(row.alg) {
             continue;
         }
-        // Those of RFC 7520 name no `alg`.
+        // The keys of RFC 7520 have no `alg`.
         let rules = match row.alg.key_type() {
             KeyType::Rsa => JwksRules::new().rsa_algorithm(row.alg),
             _ => JwksRules::new().allow_symmetric_keys(),
@@ -160,14 +161,14 @@ fn examples_of_the_rfcs_as_jwk() {
     }
 }
 
-fn signatures_of_jsonwebtoken<P: BackEnd>() {
+fn accepts_jsonwebtoken_signatures<P: BackEnd>() {
     for (Signer { name, algorithm, key }, public) in supported_signers::<P>() {
         let message = b"header.payload";
         assert_sound(&name, &public, message, &key.sign(algorithm, message));
     }
 }
 
-fn tampered_signatures_of_jsonwebtoken<P: BackEnd>() {
+fn rejects_tampered_jsonwebtoken_signatures<P: BackEnd>() {
     for (Signer { name, algorithm, key }, public) in supported_signers::<P>() {
         let message = b"header.payload";
         let signature = key.sign(algorithm, message);
@@ -201,24 +202,24 @@ fn tampered_signatures_of_jsonwebtoken<P: BackEnd>() {
     }
 }
 
-fn odd_signatures<P: Check>() {
+fn rejects_odd_signatures<P: Check>() {
     for row in rows(ODD_SIGNATURES) {
         let (key, message, signature) = (signer(row.alg), row.message(), row.signature());
         let public: VerifyingKey<P> = key.public(row.alg).unwrap();
         assert!(public.verify(message, &key.sign(row.alg, message)), "{}: good", row.name);
         assert!(!public.verify(message, &signature), "{}", row.name);
-        // One lacks nothing but a zero.
+        // This one lacks only a zero byte.
         let good = public.verify(message, &[&[0], &*signature].concat());
         assert_eq!(good, row.name == "RSA, without its leading zero", "{}", row.name);
     }
 }
 
-/// Demands that the key accepts this signature of this message, and nothing near it.
+/// Asserts that the key accepts this signature of this message, and none that differs slightly.
 #[track_caller]
 fn assert_sound<P: Check>(name: &str, key: &VerifyingKey<P>, message: &[u8], signature: &[u8]) {
     assert!(key.verify(message, signature), "{name}: good");
 
-    // Every bit of a short one; else every seventh, which still touches every byte.
+    // Every bit of a short signature. Otherwise every seventh, which still touches every byte.
     let step = if signature.len() < 64 { 1 } else { 7 };
     for bit in (0..signature.len() * 8).step_by(step) {
         let mut flipped = signature.to_vec();
@@ -250,7 +251,7 @@ fn assert_sound<P: Check>(name: &str, key: &VerifyingKey<P>, message: &[u8], sig
     assert!(!key.verify(&longer, signature), "{name}: message longer");
 }
 
-/// A row of a table of signatures.
+/// A row in a table of signatures.
 #[derive(Deserialize)]
 struct Row {
     name: String,
@@ -281,7 +282,7 @@ struct Signer {
     key: PrivateHalf,
 }
 
-/// A private key of another library than the one that is tested; AWS-LC has those that jsonwebtoken lacks.
+/// A private key of a library other than the one under test. AWS-LC has those that jsonwebtoken lacks.
 enum PrivateHalf {
     Jsonwebtoken(EncodingKey),
     P521(EcdsaKeyPair),
@@ -319,7 +320,8 @@ impl PrivateHalf {
     }
 }
 
-/// Those whose keys the back end takes, each with its public half; demands that it refuses just the others.
+/// Returns the signers whose keys the back end supports, each with its public half. Asserts that it rejects
+/// exactly the others.
 fn supported_signers<P: BackEnd>() -> Vec<(Signer, VerifyingKey<P>)> {
     let supported = signers().into_iter().filter_map(|signer| {
         let lacking = P::LACKING.iter().find(|(name, _)| *name == signer.name);
@@ -337,7 +339,7 @@ fn supported_signers<P: BackEnd>() -> Vec<(Signer, VerifyingKey<P>)> {
     supported.collect()
 }
 
-/// One for every algorithm, and what RSA does with a modulus of an uneven length.
+/// Returns a signer for every algorithm, and RSA signers with moduli of odd lengths.
 fn signers() -> Vec<Signer> {
     let ordinary = Algorithm::ALL.iter().map(|&algorithm| Signer {
         name: algorithm.to_string(),
@@ -377,18 +379,18 @@ fn signer(algorithm: Algorithm) -> PrivateHalf {
     PrivateHalf::Jsonwebtoken(key.unwrap())
 }
 
-/// The DER in a PEM.
+/// Returns the DER in a PEM file.
 fn der(pem: &[u8]) -> Vec<u8> {
     let pem = std::str::from_utf8(pem).unwrap();
     STANDARD.decode(pem.lines().filter(|line| !line.starts_with("-----")).collect::<String>()).unwrap()
 }
 
-/// The algorithm by its name in jsonwebtoken, which signs.
+/// Converts the algorithm to the type of jsonwebtoken, which signs.
 fn for_signer(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     algorithm.as_str().parse().unwrap()
 }
 
-/// Reads a JWK without what is to be tested.
+/// Reads a JWK without the code under test.
 fn key_of<P: Check>(algorithm: Algorithm, jwk: &Value) -> Result<VerifyingKey<P>, ConfigError> {
     let number = |name: &str| decode(jwk[name].as_str().unwrap());
     let point = || [&[4], &*number("x"), &*number("y")].concat();

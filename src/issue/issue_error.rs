@@ -3,11 +3,11 @@ use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
-/// A token that was not issued, and why.
+/// The reason that a token was not issued.
 #[derive(Clone, Debug)]
 pub struct IssueError {
     kind: IssueErrorKind,
-    /// The claim that the text names.
+    /// The claim named in the text.
     claim: Option<Cow<'static, str>>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -22,10 +22,11 @@ pub enum IssueErrorKind {
     ReservedClaim,
     /// The claims have two members of the same name.
     DuplicateClaim,
-    /// A member of the claims, at any depth, has a name that begins with `$serde_json::private::`. serde_json may read another
-    /// value there than the claims have, so a [`JwtVerifier`](crate::JwtVerifier) rejects the token.
+    /// A member at any depth has a name that begins with `$serde_json::private::`.
+    ///
+    /// serde_json may read it as another value, so a [`JwtVerifier`](crate::JwtVerifier) rejects the token.
     ReservedName,
-    /// The claims cannot be serialized. The error's source is that of serde_json.
+    /// The claims cannot be serialized. The error's source is the error of serde_json.
     Serialization,
     /// The operating system returned no random numbers.
     NoRandomness,
@@ -63,7 +64,7 @@ impl Display for IssueError {
             IssueErrorKind::ReservedName => {
                 f.write_str("the claims have a member `$serde_json::private::..`, which serde_json reads as another value")
             }
-            IssueErrorKind::Serialization => f.write_str("the claims cannot be turned into JSON"),
+            IssueErrorKind::Serialization => f.write_str("the claims cannot be serialized as JSON"),
             IssueErrorKind::NoRandomness => f.write_str("the operating system returned no random numbers"),
         }
     }

@@ -1,10 +1,10 @@
 use std::fmt::{self, Formatter};
 use std::time::SystemTime;
 
-/// A token that has just been issued.
+/// An issued token.
 ///
-/// Anyone who reads the token can use it, so do not log it. There is no `Display`, and `Debug` does not show the token:
-/// [`as_str`](Self::as_str) and [`into_string`](Self::into_string) give access to it.
+/// Anyone who reads the token can use it, so do not log it. It has no `Display`, and `Debug` does not show the token.
+/// Use [`as_str`](Self::as_str) or [`into_string`](Self::into_string).
 ///
 /// ```
 /// use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
@@ -34,25 +34,29 @@ pub struct IssuedToken {
 }
 
 impl IssuedToken {
-    /// The token in compact serialisation ([RFC 7515, section 7.1](https://www.rfc-editor.org/rfc/rfc7515#section-7.1)).
+    /// Returns the token in compact serialization ([RFC 7515, section 7.1][rfc]).
+    ///
+    /// [rfc]: https://www.rfc-editor.org/rfc/rfc7515#section-7.1
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.token
     }
 
-    /// The same, as a string of one's own.
+    /// Returns the token as a `String`.
     #[must_use]
     pub fn into_string(self) -> String {
         self.token
     }
 
-    /// Its `jti`, which no other token has: 128 random bits in base64url. Who keeps it can revoke the token.
+    /// Returns the `jti`. Keep it to revoke the token later.
+    ///
+    /// It is 128 random bits in base64url, unique to this token.
     #[must_use]
     pub fn jti(&self) -> &str {
         &self.jti
     }
 
-    /// Its `exp`: when it ends, in whole seconds.
+    /// Returns the expiry time (`exp`), in whole seconds.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         self.expires_at

@@ -7,7 +7,9 @@ use tower_service::Service;
 use super::TokenIssuer;
 use crate::public_json::{self, JsonFuture};
 
-/// The service that [`TokenIssuer::jwks_service`] makes: answers `GET` and `HEAD` with the JWK set, and `OPTIONS`.
+/// Serves the JWK set of a [`TokenIssuer`]. Created by [`TokenIssuer::jwks_service`].
+///
+/// It answers `GET` and `HEAD` with the set, and also answers `OPTIONS`.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct JwksService {
@@ -25,7 +27,7 @@ impl<B> Service<Request<B>> for JwksService {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let cache_control = format!("public, max-age={}", self.issuer.max_age().as_secs());
-        let cache_control = HeaderValue::try_from(cache_control).expect("digits can stand in a header");
+        let cache_control = HeaderValue::try_from(cache_control).expect("digits are valid in a header");
         let jwks = || self.issuer.jwks();
         let media_type = "application/jwk-set+json";
         JsonFuture::new(public_json::answer(request.method(), media_type, cache_control, jwks))

@@ -1,4 +1,4 @@
-//! Tokens of one's own.
+//! Issuing tokens.
 
 mod issue_error;
 mod issued_token;
@@ -29,16 +29,7 @@ use crate::config_error::ConfigError;
 use crate::registered::{Audience, since_epoch};
 use crate::verify::base64url::{encode, encode_onto};
 
-/// Issues tokens: signs claims of your own, and publishes the keys that others check them with.
-///
-/// A token says who issued it and for whom, when it was issued and when it ends, and has a `jti` of its own
-/// ([RFC 7519, section 4.1](https://www.rfc-editor.org/rfc/rfc7519#section-4.1)); all else is in the claims.
-///
-/// The keys may have different algorithms: [rotate](Self::rotate) to move from `ES512` to `MlDsa65`, say. To sign with two
-/// algorithms at the same time, use two issuers of one name and publish both sets.
-///
-/// It is cheap to clone. Clones share the keys, so that a [rotation](Self::rotate) is one of all; settings that are
-/// changed are the clone's own.
+/// Issues tokens: signs your claims, and publishes the keys that verify them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -63,6 +54,14 @@ use crate::verify::base64url::{encode, encode_onto};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A token has the claims `iss`, `aud`, `iat`, `exp` and a unique `jti`
+/// ([RFC 7519, section 4.1](https://www.rfc-editor.org/rfc/rfc7519#section-4.1)). Everything else is in your claims.
+///
+/// The keys may have different algorithms: [rotate](Self::rotate) to move from `ES512` to `MlDsa65`, for example. To
+/// sign with two algorithms at the same time, use two issuers with the same name and publish both sets.
+///
+/// Clones are cheap and share the keys, so a rotation applies to all of them. Changed settings apply to one clone only.
 #[derive(Clone)]
 #[must_use]
 pub struct TokenIssuer {
@@ -80,11 +79,13 @@ struct Settings {
     clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
 }
 
-/// The end of the year 9999: later ones are not dates that everybody can read.
+/// The end of the year 9999. Many libraries cannot read later dates.
 const LATEST: u64 = 253_402_300_799;
 
 impl TokenIssuer {
-    /// An issuer of this name, ordinarily an `https` URL, that signs with this key.
+    /// Creates an issuer with this name and signing key.
+    ///
+    /// The name is usually an `https` URL.
     pub fn new(key: SigningKey, issuer: impl Into<String>) -> Self {
         let settings = Settings {
             issuer: issuer.into(),
@@ -97,14 +98,15 @@ impl TokenIssuer {
         Self { settings: Arc::new(settings), keys: Arc::new(Keys::new(key)) }
     }
 
-    /// Sets whom tokens are for: their `aud`
-    /// ([RFC 7519, section 4.1.3](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3)). By default they have none. For
-    /// tokens with different audiences, change a clone.
+    /// Sets the audience of the tokens (`aud`). By default they have none.
+    ///
+    /// See [RFC 7519, section 4.1.3](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3). To issue tokens with
+    /// different audiences, change a clone.
     pub fn audience(self, audience: impl Into<String>) -> Self {
         self.set(|settings| settings.audience = Audience::from_iter([audience]))
     }
 
-    /// Adds one more; `aud` is then an array.
+    /// Adds an audience. With several, `aud` is an array.
     pub fn add_audience(self, audience: impl Into<String>) -> Self {
         self.set(|settings| {
             let others = settings.audience.iter().map(str::to_owned);
@@ -112,39 +114,42 @@ impl TokenIssuer {
         })
     }
 
-    /// Sets how long tokens live. The default is 15 minutes. `exp` is in whole seconds, rounded down, and not later than
-    /// the year 9999. A key that was [rotated](Self::rotate) out stays published for at least as long.
+    /// Sets the lifetime of tokens. The default is 15 minutes.
+    ///
+    /// `exp` is in whole seconds, rounded down, and at most in the year 9999. After a [rotation](Self::rotate) the old
+    /// key stays published for at least this long.
     pub fn lifetime(self, lifetime: Duration) -> Self {
         self.set(|settings| settings.lifetime = lifetime)
     }
 
-    /// Has the header's `typ` be `at+jwt`, which tells access tokens from all others
-    /// ([RFC 9068, section 2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1)); by default it is `JWT`. Such
-    /// a token also needs an audience, and claims with `sub` and `client_id`
-    /// ([section 2.2](https://www.rfc-editor.org/rfc/rfc9068#section-2.2)), which is not checked.
+    /// Issues access tokens: sets the header's `typ` to `at+jwt`. The default `typ` is `JWT`.
+    ///
+    /// The type separates access tokens from all others
+    /// ([RFC 9068, section 2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1)). Such a token also needs an
+    /// audience and the claims `sub` and `client_id`
+    /// ([section 2.2](https://www.rfc-editor.org/rfc/rfc9068#section-2.2)). The issuer does not check that.
     pub fn access_tokens_only(self) -> Self {
         self.set(|settings| settings.access_tokens = true)
     }
 
     /// Sets how long a new key is published before it signs. The default is two hours.
     ///
-    /// It has to be longer than the time for which verifiers and caches keep a JWK set. They may keep it for a quarter
-    /// of this, and at most five minutes, as the [service](Self::jwks_service) tells them. A `RemoteKeys` keeps to that,
-    /// but for its least of one minute, so that with its defaults two minutes are enough; others may ask once an hour.
+    /// The time must be longer than verifiers and caches keep a JWK set. The [service](Self::jwks_service) allows them
+    /// a quarter of it, and at most five minutes. Some verifiers ignore that and fetch once an hour. A `RemoteKeys`
+    /// respects it, down to its minimum of one minute, so two minutes are enough with its defaults.
     pub fn publish_ahead(self, time: Duration) -> Self {
         self.set(|settings| settings.publish_ahead = time)
     }
 
-    /// Replaces the system's clock: for tests. With one that is late, tokens are issued that have expired.
+    /// Replaces the system clock, for tests. A clock in the past issues expired tokens.
     pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.clock = Some(Arc::new(now)))
     }
 
-    /// Issues a token with these claims, for as long as the [lifetime](Self::lifetime) is.
+    /// Issues a token with these claims and the configured [lifetime](Self::lifetime).
     ///
-    /// The issuer adds `iss`, `aud` if there is an audience, `iat`, `exp` and `jti`: the claims must not have any of
-    /// these, or the token would say two things. `jti` is 128 bits from the operating system's random numbers, in
-    /// base64url.
+    /// The issuer adds `iss`, `iat`, `exp`, `jti`, and `aud` if there is an audience. Your claims must not contain any
+    /// of these. `jti` is 128 bits from the operating system's random numbers, in base64url.
     ///
     /// ```
     /// # use serde_json::json;
@@ -157,18 +162,22 @@ impl TokenIssuer {
     ///
     /// # Errors
     ///
-    /// If the claims are not a JSON object, have one of these members, any other member twice or one named
-    /// `$serde_json::private::..` at any depth, or the operating system gives no random numbers.
+    /// - The claims are not a JSON object.
+    /// - They contain `iss`, `aud`, `iat`, `exp` or `jti`, or any other member twice.
+    /// - A member at any depth has a name that begins with `$serde_json::private::`.
+    /// - The operating system returns no random numbers.
     pub fn issue<C: Serialize + ?Sized>(&self, claims: &C) -> Result<IssuedToken, IssueError> {
         self.issue_with_lifetime(self.settings.lifetime, claims)
     }
 
-    /// Issues a token with a lifetime of its own. If it is longer than the [lifetime](Self::lifetime) of the issuer, other
-    /// processes, and this one after a restart, do not know of it when they drop a key that was rotated out.
+    /// Issues a token with this lifetime instead of the configured one.
+    ///
+    /// A lifetime longer than the configured one is unknown to other processes, and to this one after a restart. They
+    /// may remove a rotated key before such a token expires.
     ///
     /// # Errors
     ///
-    /// As [`issue`](Self::issue).
+    /// Same as [`issue`](Self::issue).
     pub fn issue_with_lifetime<C: Serialize + ?Sized>(
         &self,
         lifetime: Duration,
@@ -197,16 +206,19 @@ impl TokenIssuer {
         Ok(IssuedToken { token, jti, expires_at: UNIX_EPOCH + Duration::from_secs(exp) })
     }
 
-    /// The public keys that are published now, as a JWK set
-    /// ([RFC 7517, section 5](https://www.rfc-editor.org/rfc/rfc7517#section-5)): the one that signs, those that are
-    /// to sign, and those whose tokens may not have ended. Secrets are never among them.
+    /// Returns the published public keys as a JWK set.
+    ///
+    /// The set ([RFC 7517, section 5](https://www.rfc-editor.org/rfc/rfc7517#section-5)) contains the key that signs
+    /// now, keys that will sign later, and old keys whose tokens may still be valid. It never contains secrets.
     #[must_use]
     pub fn jwks(&self) -> String {
         self.keys.at(self.now(), self.settings.lifetime).jwks.clone()
     }
 
-    /// The service that answers with the [JWK set](Self::jwks), for the path that verifiers are told of, such as
-    /// `/.well-known/jwks.json`. Pages of every origin may read it.
+    /// Creates a service that responds with the [JWK set](Self::jwks).
+    ///
+    /// Mount it at the path that you tell verifiers, such as `/.well-known/jwks.json`. Scripts of any origin may read
+    /// it.
     ///
     /// ```
     /// use http::Request;
@@ -227,26 +239,29 @@ impl TokenIssuer {
         JwksService { issuer: self.clone() }
     }
 
-    /// Brings in a new key: it is published at once, and signs after the time that is
-    /// [set](Self::publish_ahead), so that no verifier meets it unprepared. The one before it signs until then, and stays
-    /// published until its last token has ended, and a minute longer.
+    /// Rotates to a new key: publishes it now and signs with it later.
     ///
-    /// All of this is worked out from the clock when it is asked for. It is not written down anywhere: after a restart, bring
-    /// in the keys again by [`rotate_at`](Self::rotate_at). One rotation may follow another at any time; each of the
-    /// keys then signs until the next one does.
+    /// - The new key signs after [`publish_ahead`](Self::publish_ahead), so that every verifier knows it by then.
+    /// - The old key signs until then. It stays published until its last token has expired, and one minute longer.
+    /// - Rotations may overlap: each key signs until the next one takes over.
+    ///
+    /// Everything is computed from the clock and nothing is stored. After a restart, add the keys again with
+    /// [`rotate_at`](Self::rotate_at).
     ///
     /// # Errors
     ///
-    /// If a key of the same `kid` is published already; or if one has no `kid`, as secrets have unless they are
-    /// [given one](SigningKey::with_kid), and four of the same algorithm are.
+    /// - A key with the same `kid` is already published.
+    /// - A key of this algorithm has no `kid`, and four others are published. Secrets have no `kid` unless you
+    ///   [set one](SigningKey::with_kid).
     pub fn rotate(&self, key: SigningKey) -> Result<(), ConfigError> {
         let now = self.now();
         self.keys.add(key, now.saturating_add(self.settings.publish_ahead), now, self.settings.lifetime)
     }
 
-    /// Brings in a new key that signs from a certain time on: one that several processes agree on, or one in the past,
-    /// where the process begins in the midst of a rotation. A key that is to begin later takes over from it then, so that
-    /// in an emergency this one can sign at once.
+    /// Rotates to a new key that signs from a given time.
+    ///
+    /// Use the same time in several processes, or a past time when a process starts during a rotation. In an emergency
+    /// pass the current time, to sign with the key at once. A key with a later time still takes over at its time.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -264,15 +279,18 @@ impl TokenIssuer {
     ///
     /// # Errors
     ///
-    /// As [`rotate`](Self::rotate).
+    /// Same as [`rotate`](Self::rotate).
     pub fn rotate_at(&self, key: SigningKey, signs_from: SystemTime) -> Result<(), ConfigError> {
         self.keys.add(key, since_epoch(signs_from), self.now(), self.settings.lifetime)
     }
 
-    /// Removes a key at once, before its tokens have expired, for example because it was stolen.
+    /// Removes a key at once, before its tokens have expired.
     ///
-    /// Every verifier that fetches the keys again rejects its tokens. A `RemoteKeys` does so within five minutes, or at once after
-    /// `purge`. If the removed key is the one that signs, the next key signs from now on, so [add that one](Self::rotate_at) first.
+    /// Use it when a key was stolen.
+    ///
+    /// Verifiers reject its tokens once they have fetched the keys again. A `RemoteKeys` does so within five minutes,
+    /// or at once after `purge`. If the removed key is the one that signs, the next one signs from now on.
+    /// [Add that one](Self::rotate_at) first.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -291,13 +309,14 @@ impl TokenIssuer {
     ///
     /// # Errors
     ///
-    /// [`UnknownKeyId`](crate::ConfigErrorKind::UnknownKeyId) if no key with this `kid` is published, and
-    /// [`OnlyKey`](crate::ConfigErrorKind::OnlyKey) if no other key could sign: then the key stays, and goes on signing.
+    /// - [`UnknownKeyId`](crate::ConfigErrorKind::UnknownKeyId) if no key with this `kid` is published.
+    /// - [`OnlyKey`](crate::ConfigErrorKind::OnlyKey) if no other key could sign. The key then stays and continues to
+    ///   sign.
     pub fn remove_key(&self, kid: &str) -> Result<(), ConfigError> {
         self.keys.remove(kid, self.now(), self.settings.lifetime)
     }
 
-    /// How long a JWK set may be kept.
+    /// Returns how long a JWK set may be cached.
     fn max_age(&self) -> Duration {
         (self.settings.publish_ahead / 4).min(Duration::from_secs(5 * 60))
     }

@@ -1,4 +1,4 @@
-//! The payload of a token: what the issuer says, and then what the claims say.
+//! The payload of a token: the claims of the issuer, then those of the application.
 
 use std::collections::HashSet;
 use std::fmt::{self, Formatter};
@@ -11,7 +11,7 @@ use crate::registered::Audience;
 use crate::verify::json::{self, Text};
 use crate::verify::private_names::has_private_name;
 
-/// What the issuer sets.
+/// The claims that the issuer sets.
 #[derive(Serialize)]
 pub(crate) struct OwnClaims<'a> {
     pub(crate) iss: &'a str,
@@ -25,7 +25,7 @@ pub(crate) struct OwnClaims<'a> {
 const RESERVED: [&str; 5] = ["iss", "aud", "iat", "exp", "jti"];
 
 impl OwnClaims<'_> {
-    /// One JSON object of both, in which no claim stands twice.
+    /// Serializes both as one JSON object without duplicate names.
     pub(crate) fn with<C: Serialize + ?Sized>(&self, claims: &C) -> Result<Vec<u8>, IssueError> {
         let mut payload = serde_json::to_vec(self).map_err(IssueError::serialization)?;
         payload.pop();
@@ -49,7 +49,7 @@ impl OwnClaims<'_> {
             payload.truncate(start);
             payload.push(b'}');
         } else {
-            // Some writers begin with white space.
+            // Custom `Serialize` implementations with raw JSON may begin with white space.
             let brace = payload[start..].iter().position(|byte| *byte == b'{').unwrap_or_default();
             payload[start + brace] = b',';
         }

@@ -1,4 +1,4 @@
-//! Private keys in PEM and DER, taken apart.
+//! Reads private keys in PEM and DER.
 
 use pkcs1::{RsaPrivateKeyRef, RsaPublicKeyRef};
 use pkcs8::PrivateKeyInfoRef;
@@ -15,7 +15,7 @@ use crate::crypto::oid::{EC, ED25519, RSA};
 use crate::key_type::{Curve, ParameterSet};
 use crate::verify::pem::Expected;
 
-/// What kind of thing a PEM says it holds.
+/// The format of a private key.
 pub(crate) enum Form {
     Pkcs8,
     Pkcs1,
@@ -23,7 +23,7 @@ pub(crate) enum Form {
     Any,
 }
 
-/// Takes a PEM apart: DER, and which.
+/// Reads a PEM and returns its format and DER.
 pub(crate) fn from_pem(pem: &[u8]) -> Result<(Form, Zeroizing<Vec<u8>>), ConfigError> {
     let (label, der) = PRIVATE.read(pem)?;
     let form = match label {
@@ -36,7 +36,7 @@ pub(crate) fn from_pem(pem: &[u8]) -> Result<(Form, Zeroizing<Vec<u8>>), ConfigE
 
 pub(crate) const PRIVATE: Expected = Expected {
     labels: &["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"],
-    // OpenSSL writes the curve in front; many servers keep certificates, requests or parameters in the same file.
+    // OpenSSL writes the curve first, and many servers keep certificates, requests or parameters in the same file.
     is_key: |label| label.ends_with("PRIVATE KEY"),
     refuse: not_private,
     error: |reason| ConfigProblem::MalformedKey { reason },
@@ -58,7 +58,7 @@ fn not_private(kind: Kind) -> Option<ConfigProblem> {
     }
 }
 
-/// Takes DER apart.
+/// Reads a private key in DER.
 pub(crate) fn from_der<'a>(form: &Form, der: &'a [u8]) -> Result<PrivateMaterial<'a>, Reason> {
     match form {
         Form::Pkcs8 => pkcs8(der),
@@ -72,7 +72,7 @@ pub(crate) fn from_der<'a>(form: &Form, der: &'a [u8]) -> Result<PrivateMaterial
     }
 }
 
-/// Why DER is no key that can be used.
+/// The reason that a private key cannot be used.
 pub(crate) enum Reason {
     Public,
     Malformed,
@@ -98,7 +98,7 @@ fn pkcs8(der: &[u8]) -> Result<PrivateMaterial<'_>, Reason> {
     }
 }
 
-/// The seed of an ML-DSA key: alone with the tag `[0]`, or the first of a sequence. An expanded key has none.
+/// Returns the seed of an ML-DSA key: alone with the tag `[0]`, or first in a sequence. An expanded key has none.
 fn ml_dsa_seed(key: &[u8]) -> Option<&[u8]> {
     let key: AnyRef<'_> = Decode::from_der(key).ok()?;
     match key.tag() {
@@ -116,12 +116,12 @@ fn pkcs1(der: &[u8]) -> Result<PrivateMaterial<'_>, Reason> {
     Ok(PrivateMaterial::Rsa(key.into()))
 }
 
-/// Whether it begins with version 1 and an integer (RFC 8017, appendix A.1.2).
+/// Returns true if the key begins with version 1 and an integer (RFC 8017, appendix A.1.2).
 fn is_multi_prime(der: &[u8]) -> bool {
     AnyRef::from_der(der).is_ok_and(|key| key.value().starts_with(&[2, 1, 1, 2]))
 }
 
-/// The curve is named by the key, by what is around it, or by both.
+/// Reads an EC key. The curve is named by the key, by its PKCS #8 envelope (`around`), or by both.
 fn sec1(der: &[u8], around: Option<ObjectIdentifier>) -> Result<PrivateMaterial<'_>, Reason> {
     let key = EcPrivateKey::from_der(der).map_err(|_| Reason::Malformed)?;
     let own = key.parameters.and_then(EcParameters::named_curve);

@@ -1,4 +1,4 @@
-//! The public half of a key as the world sees it (RFC 7517).
+//! The published public key (RFC 7517).
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::crypto::Material;
 use crate::key_type::{Curve, ParameterSet};
 use crate::verify::base64url::encode;
 
-/// A public key as its bytes.
+/// The numbers of a public key.
 #[derive(Clone)]
 pub(crate) enum PublicNumbers {
     Rsa { n: Vec<u8>, e: Vec<u8> },
@@ -18,7 +18,7 @@ pub(crate) enum PublicNumbers {
     MlDsa(ParameterSet, Vec<u8>),
 }
 
-/// The members of a JWK, which are all strings, in the order of their names.
+/// The members of a JWK, sorted by name. All values are strings.
 pub(crate) type Jwk = BTreeMap<&'static str, String>;
 
 impl PublicNumbers {
@@ -31,7 +31,7 @@ impl PublicNumbers {
         }
     }
 
-    /// The key as it is published.
+    /// Returns the JWK for publication.
     pub(crate) fn jwk(&self, algorithm: Algorithm, kid: Option<&str>) -> Jwk {
         let mut jwk = self.required(algorithm);
         jwk.extend([("alg", algorithm.to_string()), ("use", "sig".to_owned())]);
@@ -39,13 +39,13 @@ impl PublicNumbers {
         jwk
     }
 
-    /// A name that follows from the key alone (RFC 7638, section 3; RFC 8037, section 2; RFC 9964, section 6).
+    /// Returns the thumbprint (RFC 7638, section 3; RFC 8037, section 2; RFC 9964, section 6).
     pub(crate) fn thumbprint(&self, algorithm: Algorithm) -> String {
-        let json = serde_json::to_vec(&self.required(algorithm)).expect("texts are JSON");
+        let json = serde_json::to_vec(&self.required(algorithm)).expect("strings serialize to JSON");
         encode(&Sha256::digest(json))
     }
 
-    /// What makes the key: the members that a thumbprint is of.
+    /// Returns the members that the thumbprint covers.
     fn required(&self, algorithm: Algorithm) -> Jwk {
         let texts = |members: &[(&'static str, &str)]| {
             members.iter().map(|(name, value)| (*name, (*value).to_owned())).collect::<Jwk>()
@@ -61,7 +61,7 @@ impl PublicNumbers {
     }
 }
 
-/// Of an uncompressed point: a byte that says so, and its two halves.
+/// Reads an uncompressed point: a format byte, then `x` and `y`.
 fn ec(curve: Curve, point: &[u8]) -> Jwk {
     let (x, y) = point[1..].split_at(point.len() / 2);
     [("kty", "EC".to_owned()), ("crv", curve.name().to_owned()), ("x", encode(x)), ("y", encode(y))].into()

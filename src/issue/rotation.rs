@@ -1,4 +1,4 @@
-//! Which key signs and which keys are published, worked out from the clock: there is no task and no timer.
+//! Decides from the clock which keys sign and which are published, without tasks and timers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,40 +14,40 @@ use crate::config_error::{ConfigError, ConfigProblem};
 use crate::verify::base64url::encode;
 use crate::verify::{KeySet, MOST_CANDIDATES};
 
-/// For how long after the last token of a key has ended the key stays published: as far apart as clocks may be.
+/// How long a key stays published after its last token has expired: tolerance for clock differences.
 const LEEWAY: Duration = Duration::from_secs(60);
 
-/// The keys of an issuer, shared by its clones. All times are since 1970.
+/// The keys of an issuer, shared by its clones. All times are relative to 1970.
 pub(crate) struct Keys {
     published: ArcSwap<Published>,
-    /// The longest lifetime that any of the clones has asked with, in seconds: what one of them has signed, another must
-    /// not take the key of.
+    /// The longest lifetime that any clone has used, in seconds. A clone with a short lifetime must not remove the key
+    /// of another clone's tokens.
     longest: AtomicU64,
-    /// Held by whoever replaces what is published.
+    /// Held while the published keys are replaced.
     replacing: Mutex<()>,
 }
 
-/// What is published from one change to the next.
+/// The published keys between two changes.
 pub(crate) struct Published {
-    /// In the order in which they begin to sign; there is always one. With those that have ended since the last rotation: a clock
-    /// that was ahead for a moment, in which no key came or went, has not taken one away.
+    /// All keys since the last rotation, ordered by the start of signing, including expired ones. Never empty. If the
+    /// clock was wrong for a moment, expired keys come back.
     all: Vec<Arc<Signer>>,
-    /// Those of them that are published.
+    /// The published keys among them.
     keys: Vec<Arc<Signer>>,
-    /// From when on these are the ones.
+    /// Start of the period for which `keys` is right.
     since: Duration,
     pub(crate) jwks: String,
     pub(crate) verifying: Arc<KeySet>,
 }
 
-/// A key, and the part it plays.
+/// A key with its place in the rotation.
 pub(crate) struct Signer {
     pub(crate) key: SigningKey,
-    /// It signs from then on, until the next one does.
+    /// Time from which it signs, until the next key does.
     from: Duration,
-    /// The last `exp` of its tokens.
+    /// The latest `exp` of its tokens.
     last_expiry: AtomicU64,
-    /// The header of its tokens, in base64url: of those of any type, and of access tokens.
+    /// Header of its tokens in base64url: with `typ` `JWT`, and with `at+jwt`.
     headers: [String; 2],
 }
 
@@ -61,7 +61,7 @@ impl Keys {
         }
     }
 
-    /// What is published at this time, where tokens live this long.
+    /// Returns the keys published at this time, for tokens with this lifetime.
     pub(crate) fn at(&self, now: Duration, lifetime: Duration) -> Guard<Arc<Published>> {
         let lifetime = self.longest(lifetime);
         let published = self.published.load();
@@ -76,7 +76,7 @@ impl Keys {
         self.published.load()
     }
 
-    /// The longest lifetime so far.
+    /// Returns the longest lifetime so far.
     fn longest(&self, lifetime: Duration) -> Duration {
         let seconds = lifetime.as_secs().saturating_add(u64::from(lifetime.subsec_nanos() > 0));
         if self.longest.load(Ordering::Relaxed) < seconds {
@@ -85,7 +85,7 @@ impl Keys {
         Duration::from_secs(self.longest.load(Ordering::Relaxed))
     }
 
-    /// Publishes a key that signs from `from` on, until one does that begins later.
+    /// Publishes a key that signs from `from` until a later key does.
     pub(crate) fn add(
         &self,
         key: SigningKey,
@@ -110,7 +110,7 @@ impl Keys {
         Ok(())
     }
 
-    /// Takes away a key at once, unless there is no other.
+    /// Removes a key at once, unless it is the only one.
     pub(crate) fn remove(&self, kid: &str, now: Duration, lifetime: Duration) -> Result<(), ConfigError> {
         let lifetime = self.longest(lifetime);
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,7 +119,7 @@ impl Keys {
         if !published.all.iter().any(|held| held.key.kid() == Some(kid)) {
             return unknown();
         }
-        // What has ended is not to come back in its place, nor by itself.
+        // Expired keys are dropped too: neither they nor the removed key may come back.
         let mut keys = lasting(&published.all, now, lifetime);
         let before = keys.len();
         keys.retain(|held| held.key.kid() != Some(kid));
@@ -144,24 +144,24 @@ impl Published {
         }
 
         let set = Set { keys: keys.iter().filter_map(|held| held.key.jwk()).collect() };
-        let jwks = serde_json::to_string(&set).expect("texts are JSON");
+        let jwks = serde_json::to_string(&set).expect("strings serialize to JSON");
         let verifying = Arc::new(KeySet::new(keys.iter().map(|held| held.key.verifying_key())));
         Self { all, keys, since, jwks, verifying }
     }
 
-    /// The key that signs at this time.
+    /// Returns the key that signs at this time.
     pub(crate) fn signer(&self, now: Duration) -> &Signer {
         let begun = self.keys.iter().rev().find(|held| held.from <= now);
-        begun.unwrap_or_else(|| self.keys.first().expect("there is always one"))
+        begun.unwrap_or_else(|| self.keys.first().expect("the keys are never empty"))
     }
 
-    /// Whether there is a key that is no longer to be published.
+    /// Returns true if a published key has expired.
     fn has_ended(&self, now: Duration, lifetime: Duration) -> bool {
         self.keys.windows(2).any(|pair| pair[0].ends(&pair[1], lifetime) <= now)
     }
 }
 
-/// The keys that are still to be published.
+/// Returns the keys that have not expired.
 fn lasting(all: &[Arc<Signer>], now: Duration, lifetime: Duration) -> Vec<Arc<Signer>> {
     let followed = all.windows(2).filter(|pair| pair[0].ends(&pair[1], lifetime) > now);
     followed.map(|pair| &pair[0]).chain(all.last()).cloned().collect()
@@ -179,7 +179,7 @@ impl Signer {
 
         let headers = ["JWT", "at+jwt"].map(|typ| {
             let header = Header { alg: key.algorithm(), typ, kid: key.kid() };
-            encode(&serde_json::to_vec(&header).expect("texts are JSON"))
+            encode(&serde_json::to_vec(&header).expect("strings serialize to JSON"))
         });
         Self { key, from, last_expiry: AtomicU64::new(0), headers }
     }
@@ -188,13 +188,13 @@ impl Signer {
         &self.headers[usize::from(access_token)]
     }
 
-    /// Keeps the key published until a token with this `exp` has ended.
+    /// Keeps the key published until a token with this `exp` has expired.
     pub(crate) fn outlive(&self, exp: u64) {
         self.last_expiry.fetch_max(exp, Ordering::Relaxed);
     }
 
-    /// When it is no longer published: once the last token has ended that it signed here, or that it may have signed
-    /// in another process, before `next` took its place.
+    /// Returns the time at which the key expires: after its last token here, and after any token that another process
+    /// may have signed before `next` took over.
     fn ends(&self, next: &Self, lifetime: Duration) -> Duration {
         let last = Duration::from_secs(self.last_expiry.load(Ordering::Relaxed));
         next.from.saturating_add(lifetime).max(last).saturating_add(LEEWAY)

@@ -12,9 +12,6 @@ use crate::verify::Key;
 
 /// A private key or secret that signs tokens with one algorithm. Clones share it.
 ///
-/// The [back end](crate#features) that checks signatures makes them, too; HMACs are made by the crates `hmac` and `sha2`.
-/// Neither its secret nor its private half can be had from it again, and `Debug` shows none of them.
-///
 /// ```
 /// use tower_jwt_auth::issue::SigningKey;
 /// use tower_jwt_auth::Algorithm;
@@ -28,13 +25,19 @@ use crate::verify::Key;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// The [back end](crate#features) that verifies signatures also makes them. HMACs use the crates `hmac` and `sha2`.
+///
+/// # Security
+///
+/// The secret or private key cannot be read back, and `Debug` does not show it.
 #[derive(Clone)]
 pub struct SigningKey {
     algorithm: Algorithm,
     kid: Option<String>,
     signer: Signer,
     verifying: Key,
-    /// Of a secret there is nothing public.
+    /// `None` for a secret.
     public: Option<PublicNumbers>,
 }
 
@@ -45,56 +48,62 @@ enum Signer {
 }
 
 impl SigningKey {
-    /// A secret for HS256, HS384 or HS512. It has no `kid` until it is [given one](Self::with_kid), and is never published.
+    /// Creates a signing key from a secret, for HS256, HS384 or HS512.
+    ///
+    /// It has no `kid` until you [set one](Self::with_kid), and is never published.
     ///
     /// # Errors
     ///
-    /// As [`Key::hmac`].
+    /// Same as [`Key::hmac`].
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let verifying = Key::hmac(algorithm, &secret)?;
         let secret = Secret::prepare(algorithm, secret.as_ref()).expect("the key has been checked");
         Ok(Self { algorithm, kid: None, signer: Signer::Secret(Arc::new(secret)), verifying, public: None })
     }
 
-    /// A private key in PEM: `PRIVATE KEY` ([RFC 5958](https://www.rfc-editor.org/rfc/rfc5958)), `RSA PRIVATE KEY`
-    /// ([RFC 8017, appendix A.1.2](https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.2)) or `EC PRIVATE KEY`
-    /// ([RFC 5915](https://www.rfc-editor.org/rfc/rfc5915)). Its `kid` is its thumbprint
-    /// ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)), until it is [given another](Self::with_kid).
+    /// Reads a private key in PEM.
     ///
-    /// An ML-DSA key may be a seed, an expanded key or both
+    /// - `PRIVATE KEY` ([RFC 5958](https://www.rfc-editor.org/rfc/rfc5958))
+    /// - `RSA PRIVATE KEY` ([RFC 8017, appendix A.1.2](https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.2))
+    /// - `EC PRIVATE KEY` ([RFC 5915](https://www.rfc-editor.org/rfc/rfc5915))
+    ///
+    /// The `kid` is the thumbprint ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)) until you
+    /// [set another](Self::with_kid). An ML-DSA key may be a seed, an expanded key or both
     /// ([RFC 9881, section 6](https://www.rfc-editor.org/rfc/rfc9881#section-6)); prefer the seed.
     ///
-    /// Lines may have any length and end in LF, CR LF or CR; text around the key and blocks that are not private
-    /// keys are ignored.
+    /// Lines may have any length and end in LF, CR LF or CR. Text around the key and other PEM blocks are ignored.
     ///
     /// # Errors
     ///
     /// - The text is something else, such as a public key, a certificate or an encrypted key. The error says what was
     ///   found and what to do.
-    /// - The key does not fit the algorithm, or the back end that signs cannot use it.
-    /// - The halves of an RSA key do not belong together, or it has less than 2048 or more than 8192 bits. For other
-    ///   keys the public half is computed.
+    /// - The key does not match the algorithm, or the back end cannot use it.
+    /// - The halves of an RSA key do not match, or it has less than 2048 or more than 8192 bits. For other keys the
+    ///   public half is computed.
     /// - An EC or Ed25519 key, or the seed of an ML-DSA key, is one byte repeated.
     pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let (form, document) = private_key::from_pem(pem.as_ref())?;
         Self::read(algorithm, &form, &document)
     }
 
-    /// A private key in DER, of the same three forms.
+    /// Reads a private key in DER, in the same three formats as [`pem`](Self::pem).
     ///
     /// # Errors
     ///
-    /// As [`pem`](Self::pem).
+    /// Same as [`pem`](Self::pem).
     pub fn der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::read(algorithm, &Form::Any, der.as_ref())
     }
 
-    /// A new key, which is gone when the process ends: for tests, and for issuers that are also the only verifier. RSA keys have
-    /// 2048 bits, and take some time to be found; secrets are as long as the hash.
+    /// Generates a new key that is lost when the process ends.
+    ///
+    /// Use it for tests, and for issuers that are their own only verifier. RSA keys have 2048 bits and are slow to
+    /// generate. Secrets are as long as the hash.
     ///
     /// # Errors
     ///
-    /// If the back end does not support the algorithm or this processor, or the operating system gives no random numbers.
+    /// - The back end does not support the algorithm or this processor.
+    /// - The operating system returns no random numbers.
     pub fn generate(algorithm: Algorithm) -> Result<Self, ConfigError> {
         let secret = |bytes: &mut [u8]| {
             // Zero bytes at the end of a secret do not count.
@@ -116,7 +125,7 @@ impl SigningKey {
         }
     }
 
-    /// Sets the `kid`, for the header of every token and for the public key.
+    /// Sets the `kid` in the header of every token and in the public key.
     #[must_use]
     pub fn with_kid(mut self, kid: impl Into<String>) -> Self {
         let kid = kid.into();
@@ -125,30 +134,30 @@ impl SigningKey {
         self
     }
 
-    /// The `kid` of the key, if it has one.
+    /// Returns the `kid`, if the key has one.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
 
-    /// The one algorithm it signs with.
+    /// Returns the algorithm that it signs with.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// What checks its signatures: the public key, or the secret itself.
+    /// Returns the verifying key: the public key, or the secret itself.
     #[must_use]
     pub fn verifying_key(&self) -> Key {
         self.verifying.clone().forgetful()
     }
 
-    /// The public key, if there is one.
+    /// Returns the public key, if there is one.
     pub(crate) fn jwk(&self) -> Option<Jwk> {
         Some(self.public.as_ref()?.jwk(self.algorithm, self.kid()))
     }
 
-    /// `None` where the operating system gives no random numbers.
+    /// Signs. `None` if the operating system returns no random numbers.
     pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         match &self.signer {
             Signer::Secret(secret) => Some(secret.sign(message)),
@@ -184,7 +193,7 @@ impl SigningKey {
         }
         PrivateKey::supports(algorithm)?;
         if let PrivateMaterial::Rsa(key) = material {
-            // What a public key has to be, before any library looks at the private one.
+            // Check the public half first, before any library reads the private one.
             let public = PublicNumbers::Rsa {
                 n: key.modulus.as_bytes().to_vec(),
                 e: key.public_exponent.as_bytes().to_vec(),
@@ -210,7 +219,7 @@ impl SigningKey {
         Self::of_halves(algorithm, private, public, verifying)
     }
 
-    /// Signs once, so that no key is used whose signatures nobody would accept.
+    /// Signs once, to reject a key whose signatures no verifier would accept.
     fn of_halves(
         algorithm: Algorithm,
         private: PrivateKey,
@@ -218,10 +227,10 @@ impl SigningKey {
         verifying: Key,
     ) -> Result<Self, ConfigError> {
         let message = b"a signature to try the key with";
-        // Some libraries find out by themselves.
+        // Not every back end checks this itself.
         if !private.sign(message).is_some_and(|signature| verifying.verify(message, &signature)) {
             return Err(
-                ConfigProblem::MalformedKey { reason: "its two halves do not belong together" }.into()
+                ConfigProblem::MalformedKey { reason: "its private and public halves do not match" }.into()
             );
         }
         let kid = public.thumbprint(algorithm);

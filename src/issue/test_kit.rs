@@ -5,8 +5,9 @@ use super::signing_key::SigningKey;
 use crate::algorithm::Algorithm;
 
 impl TokenIssuer {
-    /// An issuer for the tests of a service that takes tokens: with an Ed25519 key of its own, the name
-    /// `https://issuer.test`, and tokens for `https://api.test`.
+    /// Creates an issuer for the tests of a service that accepts tokens.
+    ///
+    /// It has a new Ed25519 key, the name `https://issuer.test` and the audience `https://api.test`.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -22,7 +23,7 @@ impl TokenIssuer {
     /// let layer = JwtAuthLayer::new(verifier.clone());
     /// assert_eq!(verifier.verify(token.as_str()).await?["sub"], "42");
     ///
-    /// // Tokens that are no good: of another issuer's key, and of an hour ago.
+    /// // Tokens that are rejected: one signed with another key, and one from an hour ago.
     /// let forged = TokenIssuer::for_tests().issue(&json!({"sub": "42"}))?;
     /// let earlier = issuer.clone().clock(|| SystemTime::now() - Duration::from_secs(3600));
     /// let expired = earlier.issue(&json!({"sub": "42"}))?;
@@ -35,9 +36,9 @@ impl TokenIssuer {
     ///
     /// # Panics
     ///
-    /// If no key can be [generated](SigningKey::generate).
+    /// If no key can be [generated](SigningKey::generate) on this machine.
     pub fn for_tests() -> Self {
-        let key = SigningKey::generate(Algorithm::EdDSA).expect("this machine can make a key");
+        let key = SigningKey::generate(Algorithm::EdDSA).expect("a key can be generated on this machine");
         Self::new(key, "https://issuer.test").audience("https://api.test")
     }
 }

@@ -1,4 +1,4 @@
-//! An issuer and the verifier that trusts it, in one process.
+//! A verifier in the same process as the issuer.
 
 use serde::de::DeserializeOwned;
 
@@ -6,8 +6,10 @@ use super::TokenIssuer;
 use crate::verify::{JwtVerifier, KeyIssuer, KeySource, KeysRef};
 
 impl TokenIssuer {
-    /// A verifier in the same process that trusts this issuer's tokens, whatever keys it is given later. It demands the
-    /// issuer and one of the audiences, and `at+jwt` where the issuer makes only such; it goes by the same clock.
+    /// Creates a verifier that trusts this issuer's keys, also after a rotation.
+    ///
+    /// It requires the issuer and one of the audiences, and `at+jwt` if the issuer creates only access tokens. It uses
+    /// the issuer's clock.
     pub fn verifier<C>(&self) -> JwtVerifier<C>
     where
         C: DeserializeOwned + Send + Sync + 'static,
@@ -26,7 +28,7 @@ impl TokenIssuer {
     }
 }
 
-/// The keys of an issuer, and for HMAC the secrets.
+/// The keys of an issuer, including secrets for HMAC.
 struct OwnKeys(TokenIssuer);
 
 impl KeySource for OwnKeys {

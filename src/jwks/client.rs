@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 
-/// Sends the requests of [`RemoteKeys`](crate::jwks::RemoteKeys).
+/// Sends the HTTP requests of [`RemoteKeys`](crate::jwks::RemoteKeys).
 ///
-/// `HttpsClient` (feature `remote-keys`) is the one that comes with this crate. Implement it to use a client that
-/// your application has anyway, or to have no network in a test:
+/// The crate's own client is `HttpsClient` (feature `remote-keys`). Implement this trait to use your application's
+/// client, or to test without a network:
 ///
 /// ```
 /// use http::{Request, Response};
@@ -35,7 +35,7 @@ use http::{Request, Response};
 /// # }
 /// ```
 ///
-/// A client that adds a token of its own to each request, here that of the pod, for the API server of a Kubernetes cluster:
+/// A client that authenticates each request. It fetches the keys of a Kubernetes cluster with the token of the pod:
 ///
 #[cfg_attr(feature = "remote-keys", doc = "```no_run")]
 #[cfg_attr(not(feature = "remote-keys"), doc = "```ignore")]
@@ -52,7 +52,7 @@ use http::{Request, Response};
 ///     fn fetch(&self, mut request: Request<Vec<u8>>, limit: usize) -> ClientFuture {
 ///         let client = self.0.clone();
 ///         Box::pin(async move {
-///             // Read for each fetch, since Kubernetes replaces the file before the token expires.
+///             // Read for each fetch: Kubernetes replaces the file before the token expires.
 ///             let token = std::fs::read_to_string(format!("{ACCOUNT}/token"))?;
 ///             let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))?;
 ///             value.set_sensitive(true);
@@ -72,14 +72,22 @@ use http::{Request, Response};
 /// # }
 /// ```
 pub trait HttpClient: Send + Sync {
-    /// Sends a request with its body, and reads the whole answer, whatever its status. The body of a `GET` is empty.
+    /// Sends the request and reads the whole response, whatever its status.
     ///
-    /// It must not follow redirects, and must end with an error where the body has more than `limit` bytes, so that no
-    /// provider can fill the memory. It need not set a limit of time: the future is dropped when there is no more of it.
+    /// - The body of a `GET` request is empty.
+    /// - Do not follow redirects.
+    /// - Return an error if the response body is larger than `limit` bytes. Otherwise a provider could fill the memory.
+    /// - No timeout is needed: the caller drops the future when its own timeout ends.
     fn fetch(&self, request: Request<Vec<u8>>, limit: usize) -> ClientFuture;
 
-    /// Whether addresses may begin with `http://`, and not only those of this machine: because something else keeps
-    /// others from changing what comes back. Whoever can, can sign tokens.
+    /// Returns true if `http://` is allowed for hosts other than this machine.
+    ///
+    /// The default is false.
+    ///
+    /// # Security
+    ///
+    /// Anyone who can change a plain response can insert a key and sign tokens. Return true only if something else,
+    /// such as a service mesh, protects the connection.
     fn allows_plain_http(&self) -> bool {
         false
     }
@@ -95,6 +103,6 @@ impl<T: HttpClient + ?Sized> HttpClient for Arc<T> {
     }
 }
 
-/// What an [`HttpClient`] answers with.
+/// The future that [`HttpClient::fetch`] returns.
 pub type ClientFuture =
     Pin<Box<dyn Future<Output = Result<Response<Vec<u8>>, Box<dyn Error + Send + Sync>>> + Send>>;

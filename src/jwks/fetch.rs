@@ -1,4 +1,4 @@
-//! One attempt to get the keys: where they are, and what they are.
+//! One attempt to fetch the keys: discovery, then the JWK set.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,23 +16,23 @@ use super::schedule::after;
 use crate::url::without_secrets;
 use crate::verify::{JwksRules, KeySet, json};
 
-/// Where keys come from.
+/// The place that keys are fetched from.
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
-    /// Straight from this address.
+    /// Directly from this URL.
     Jwks(FetchUrl),
-    /// From the address that the metadata of this issuer name.
+    /// From the `jwks_uri` in the discovery document of this issuer.
     Issuer {
         issuer: String,
-        /// Where the metadata may be.
+        /// The possible URLs of the discovery document.
         metadata: Vec<FetchUrl>,
-        /// What the address in them may be.
+        /// The rule for the `jwks_uri`.
         plain_http: PlainHttp,
     },
 }
 
 impl Origin {
-    /// What logs and measurements call it.
+    /// Returns the provider's name in logs and metrics.
     pub(super) fn name(&self) -> Arc<str> {
         match self {
             Self::Jwks(address) => address.without_query().into(),
@@ -41,30 +41,30 @@ impl Origin {
     }
 }
 
-/// Gets keys, and remembers between two attempts what spares the next one some work.
+/// Fetches keys. It keeps the ETag between attempts.
 pub(crate) struct Fetcher {
     client: Arc<dyn HttpClient>,
     origin: Origin,
     rules: JwksRules,
-    /// How long an attempt may take.
+    /// Timeout of a whole attempt.
     limit: Duration,
-    /// How many bytes a document may have.
+    /// Maximum size of each response.
     max_document_bytes: usize,
     held: Option<Version>,
 }
 
-/// What the keys that are held were marked with.
+/// The ETag and lifetime of the current keys.
 struct Version {
     address: FetchUrl,
     etag: HeaderValue,
     lifetime: Option<Duration>,
 }
 
-/// What an attempt that has not failed brings.
+/// The result of a successful attempt.
 pub(crate) struct Fetched {
-    /// `None`: those that are held are still good.
+    /// `None` if the current keys are unchanged.
     pub(crate) keys: Option<KeySet>,
-    /// How long they say that they stay as they are.
+    /// Freshness lifetime of the response.
     pub(crate) lifetime: Option<Duration>,
 }
 
@@ -79,17 +79,17 @@ impl Fetcher {
         Self { client, origin, rules, limit, max_document_bytes, held: None }
     }
 
-    /// Makes one attempt; `holds_any` says whether keys of an earlier one are still held.
+    /// Makes one attempt. `holds_any` is true if keys of an earlier attempt are still in use.
     pub(crate) async fn fetch(&mut self, holds_any: bool) -> Result<Fetched, FetchError> {
         let end = after(Instant::now(), self.limit);
         let address = match &self.origin {
             Origin::Jwks(address) => address.clone(),
-            // Each time, since the keys may have moved.
+            // In every attempt: the `jwks_uri` may have changed.
             Origin::Issuer { issuer, metadata, plain_http } => {
                 self.discover(issuer, metadata, *plain_http, end).await?
             }
         };
-        // Put back where all goes well: after a failure, or where it is cut short, the next attempt begins anew.
+        // Restored on success only: after a failure or cancellation, the next request is unconditional.
         let held = self.held.take().filter(|held| holds_any && held.address == address);
         let response = self.get(&address, held.as_ref().map(|held| &held.etag), end).await?;
         let lifetime = freshness::lifetime(response.headers());
@@ -113,7 +113,7 @@ impl Fetcher {
         }
     }
 
-    /// Reads from the issuer's metadata where its keys are.
+    /// Reads the `jwks_uri` from the issuer's discovery document.
     async fn discover(
         &self,
         issuer: &str,
@@ -129,13 +129,13 @@ impl Fetcher {
             };
             match read.await {
                 Ok(address) => return Ok(address),
-                // There is no time left for another place.
+                // No time is left for another URL.
                 Err(error) if error.is_deadline() => return Err(error),
-                // The place that most providers have is the one that others will look at first, too.
+                // Report the most common URL: a person would look there first.
                 Err(error) => first_error = first_error.or(Some(error)),
             }
         }
-        Err(first_error.expect("an issuer has at least two places"))
+        Err(first_error.expect("an issuer has at least two discovery URLs"))
     }
 
     async fn get(
@@ -159,7 +159,7 @@ impl Fetcher {
         Err(FetchError::new(address, problem))
     }
 
-    /// The body of an answer that is whole and as it was asked for.
+    /// Returns the body of a complete and uncompressed 200 response.
     fn body_of<'r>(
         &self,
         address: &FetchUrl,
@@ -182,22 +182,22 @@ impl Fetcher {
     }
 }
 
-/// Where a redirect leads, as far as an error may show it: without a user name or query, which may hold a secret.
+/// Returns the target of a redirect without user name and query: they may hold a secret.
 fn redirect_target(response: &Response<Vec<u8>>) -> Option<String> {
     let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection())?;
-    let text: String = String::from_utf8_lossy(location.as_bytes()).chars().take(LONGEST_TARGET).collect();
+    let text: String = String::from_utf8_lossy(location.as_bytes()).chars().take(MAX_TARGET_CHARS).collect();
     Some(without_secrets(&text).escape_debug().to_string())
 }
 
-/// How many characters of a redirect's target are shown.
-const LONGEST_TARGET: usize = 200;
+/// Maximum number of characters shown of a redirect's target.
+const MAX_TARGET_CHARS: usize = 200;
 
-/// Compares as `If-None-Match` does (RFC 9110, section 8.8.3.2).
+/// Compares weakly, like `If-None-Match` (RFC 9110, section 8.8.3.2).
 fn is_same(one: &HeaderValue, other: &HeaderValue) -> bool {
     opaque(one) == opaque(other)
 }
 
-/// An ETag, whether it is a weak one or not.
+/// Returns the ETag without its weakness prefix.
 fn opaque(etag: &HeaderValue) -> &[u8] {
     let etag = etag.as_bytes();
     etag.strip_prefix(b"W/").unwrap_or(etag)
@@ -218,7 +218,7 @@ fn read_metadata(
 
     let fail = |problem| FetchError::new(place, problem);
     let metadata: Metadata = json::object(body).ok_or_else(|| fail(Problem::NotMetadata))?;
-    // Whoever can make others read its metadata as somebody else's could sign for them: RFC 8414, section 3.3.
+    // Without this check an attacker could impersonate another issuer (RFC 8414, section 3.3).
     if metadata.issuer != issuer {
         return Err(fail(Problem::OtherIssuer { expected: issuer.to_owned(), got: metadata.issuer }));
     }

@@ -7,21 +7,21 @@ use http::StatusCode;
 use super::fetch_url::FetchUrl;
 use crate::config_error::ConfigError;
 
-/// Why keys could not be fetched.
+/// The reason that an attempt to fetch keys failed.
 #[derive(Debug)]
 pub(crate) struct FetchError {
-    /// What was asked for, where it is known.
+    /// The requested URL. `None` if the error concerns the whole attempt.
     address: Option<String>,
     problem: Problem,
 }
 
 #[derive(Debug)]
 pub(crate) enum Problem {
-    /// No answer, or one that the client cannot read.
+    /// The HTTP client returned an error.
     Transport(Box<dyn Error + Send + Sync>),
-    /// The time of the attempt was over.
+    /// The attempt timed out.
     Deadline(Duration),
-    /// With the target of a redirect, where it is one that names any.
+    /// With the target if it is a redirect.
     Status(StatusCode, Option<String>),
     Encoded,
     TooLarge {
@@ -35,10 +35,10 @@ pub(crate) enum Problem {
     },
     KeysAddress(ConfigError),
     Keys(ConfigError),
-    /// It says that the keys are unchanged, but not which.
+    /// Status 304, but with an ETag other than the requested one.
     OtherVersion,
     Panicked,
-    /// The runtime that the fetches were made in has ended.
+    /// The runtime of the fetch task has shut down.
     Stopped,
 }
 
@@ -47,13 +47,13 @@ impl FetchError {
         Self { address: Some(address.without_query()), problem }
     }
 
-    /// Whether the time of the whole attempt is over.
+    /// Returns true if the whole attempt timed out.
     pub(crate) fn is_deadline(&self) -> bool {
         matches!(self.problem, Problem::Deadline(_))
     }
 }
 
-/// Of an attempt as a whole.
+/// Creates an error that concerns the whole attempt.
 impl From<Problem> for FetchError {
     fn from(problem: Problem) -> Self {
         Self { address: None, problem }
@@ -63,42 +63,46 @@ impl From<Problem> for FetchError {
 impl Display for FetchError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if let Some(address) = &self.address {
-            write!(f, "{address}: ")?;
+            write!(f, "cannot fetch `{address}`: ")?;
         }
         match &self.problem {
-            Problem::Transport(_) => f.write_str("it could not be fetched"),
+            Problem::Transport(_) => f.write_str("the request failed"),
             Problem::Deadline(limit) => write!(
                 f,
-                "timed out after {} s: RemoteKeys::fetch_timeout sets how long an attempt may take",
+                "timed out after {} s; RemoteKeys::fetch_timeout sets the limit",
                 limit.as_secs_f64()
             ),
-            Problem::Status(status, None) => write!(f, "it answered with status {}", status.as_u16()),
+            Problem::Status(status, None) => write!(f, "the response has status {}", status.as_u16()),
             Problem::Status(status, Some(target)) => write!(
                 f,
-                "it answered with status {}, a redirect to `{target}`: redirects are not followed",
+                "the response has status {} and redirects to `{target}`; redirects are not followed",
                 status.as_u16()
             ),
-            Problem::Encoded => f.write_str("its answer is compressed, which was not asked for"),
+            Problem::Encoded => f.write_str("the response is compressed, but the request did not allow it"),
             Problem::TooLarge { limit } => write!(
                 f,
-                "its answer has more than {limit} bytes: RemoteKeys::max_document_bytes sets how many it may have"
+                "the response is larger than {limit} bytes; RemoteKeys::max_document_bytes sets the limit"
             ),
-            Problem::CutShort => f.write_str("its answer is not as long as it says"),
+            Problem::CutShort => f.write_str("the length of the response differs from its `Content-Length`"),
             Problem::NotMetadata => {
-                f.write_str("its answer is no JSON object with one `issuer` and one `jwks_uri`")
+                f.write_str("the discovery document has no valid `issuer` and `jwks_uri`")
             }
-            // Whoever wrote the metadata may have put a line break in, or a whole book.
+            // The provider controls this text: it may be long or contain line breaks.
             Problem::OtherIssuer { expected, got } => {
                 let got: String = got.chars().take(200).collect();
-                write!(f, "it is the metadata of `{}`, not of `{expected}`", got.escape_debug())
+                write!(
+                    f,
+                    "issuer mismatch: the discovery document says `{}`, expected `{expected}`",
+                    got.escape_debug()
+                )
             }
-            Problem::KeysAddress(_) => f.write_str("the address of the keys cannot be used"),
-            Problem::Keys(_) => f.write_str("its JWK set cannot be used"),
-            Problem::OtherVersion => f.write_str(
-                "it says that the keys have not changed, and means others than those it was asked about",
-            ),
+            Problem::KeysAddress(_) => f.write_str("the discovery document has an invalid `jwks_uri`"),
+            Problem::Keys(_) => f.write_str("the JWK set is invalid"),
+            Problem::OtherVersion => {
+                f.write_str("the response has status 304, but its `ETag` is not the requested one")
+            }
             Problem::Panicked => f.write_str("the HTTP client panicked"),
-            Problem::Stopped => f.write_str("the runtime that keys were fetched in has ended"),
+            Problem::Stopped => f.write_str("the tokio runtime of the fetch task has shut down"),
         }
     }
 }

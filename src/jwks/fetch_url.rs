@@ -1,4 +1,4 @@
-//! Which addresses keys may be fetched from, and where an issuer's metadata is.
+//! URLs that keys may be fetched from, and the discovery URLs of an issuer.
 
 use std::fmt::{self, Formatter};
 
@@ -8,21 +8,21 @@ use http::uri::Scheme;
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::url;
 
-/// An address that may be fetched.
+/// A URL that may be fetched.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct FetchUrl(Uri);
 
-/// What may be fetched without TLS.
+/// The hosts that may be fetched without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PlainHttp {
     Nothing,
-    /// What this machine serves itself.
+    /// This machine only.
     Loopback,
     Anything,
 }
 
 impl PlainHttp {
-    /// For an address out of the settings.
+    /// Returns the rule for URLs that the application configures.
     pub(crate) fn for_settings(allowed: bool) -> Self {
         if allowed { Self::Anything } else { Self::Loopback }
     }
@@ -42,11 +42,11 @@ impl FetchUrl {
         match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => Ok(Self(uri)),
             Some(scheme) if *scheme == Scheme::HTTP && plain_is_fine => Ok(Self(uri)),
-            _ => Err(unusable("it needs to begin with `https://`, or the client to allow plain http")),
+            _ => Err(unusable("it needs to begin with `https://`, unless the client allows plain http")),
         }
     }
 
-    /// What logs and errors show of it: a query may hold a key to the address.
+    /// Returns the URL for logs and errors. Its query may hold a secret.
     pub(crate) fn without_query(&self) -> String {
         url::without_query(&self.0.to_string())
     }
@@ -55,8 +55,7 @@ impl FetchUrl {
         &self.0
     }
 
-    /// What addresses that are found out from this one may be fetched without TLS: those of this machine only if this
-    /// one is such itself.
+    /// Returns the rule for URLs found in this document. Loopback is allowed only if this URL itself is plain HTTP.
     pub(crate) fn plain_http_for_linked(&self, allowed: bool) -> PlainHttp {
         match self.0.scheme() {
             _ if allowed => PlainHttp::Anything,
@@ -72,8 +71,10 @@ impl fmt::Debug for FetchUrl {
     }
 }
 
-/// Where the metadata of an issuer may be: as OpenID Connect Discovery 1.0, section 4 says, then as RFC 8414, section 3
-/// does, which puts a path of the issuer's behind the well-known part; and each the other's way, as some providers have it.
+/// Returns the possible discovery URLs of an issuer, most common first.
+///
+/// OpenID Connect Discovery 1.0, section 4 appends the well-known part to the path. RFC 8414, section 3 inserts it
+/// before the path. Some providers do it the other way around, so both documents are looked for in both places.
 pub(crate) fn metadata_addresses(issuer: &str, plain_http: PlainHttp) -> Result<Vec<FetchUrl>, ConfigError> {
     const OPENID: &str = "/.well-known/openid-configuration";
     const OAUTH: &str = "/.well-known/oauth-authorization-server";
@@ -93,7 +94,7 @@ pub(crate) fn metadata_addresses(issuer: &str, plain_http: PlainHttp) -> Result<
         format!("{host}{OPENID}{path}"),
     ] {
         let address = FetchUrl::parse(&text, plain_http)?;
-        // Two and two are the same where the issuer has no path.
+        // Without a path, appending and inserting give the same URL.
         if !addresses.contains(&address) {
             addresses.push(address);
         }
@@ -106,8 +107,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn https_and_this_machine() {
-        let needs_tls = "it needs to begin with `https://`, or the client to allow plain http";
+    fn allows_https_and_loopback() {
+        let needs_tls = "it needs to begin with `https://`, unless the client allows plain http";
         let odd = "it has a user name or a fragment";
         for (text, plain_http, expected) in [
             ("https://id.example.com", PlainHttp::Nothing, Ok(())),
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_is_looked_for_in_both_ways() {
+    fn looks_for_metadata_in_both_places() {
         for (issuer, expected) in [
             (
                 "https://id.example.com",

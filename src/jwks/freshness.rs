@@ -1,11 +1,11 @@
-//! How long an answer says that it stays as it is (RFC 9111, section 4.2).
+//! Freshness lifetime of a response (RFC 9111, section 4.2).
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{AGE, CACHE_CONTROL};
 
-/// The rest of its life; `None` where it says nothing of it.
+/// Returns the remaining freshness lifetime. `None` if the response states none.
 pub(crate) fn lifetime(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all(CACHE_CONTROL).into_iter().filter_map(|value| value.to_str().ok());
     let mut max_age = None;
@@ -23,7 +23,7 @@ pub(crate) fn lifetime(headers: &HeaderMap) -> Option<Duration> {
     max_age.map(|max_age| max_age.saturating_sub(age.unwrap_or_default()))
 }
 
-/// A number that is too large counts as a very large one (RFC 9111, section 1.2.2).
+/// Parses seconds. A number that overflows counts as the largest (RFC 9111, section 1.2.2).
 fn seconds(text: &str) -> Option<Duration> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_life_of_an_answer() {
+    fn computes_remaining_lifetime() {
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         for (cache_control, age, expected) in [
             (&[][..], None, None),

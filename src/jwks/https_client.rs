@@ -13,8 +13,10 @@ use crate::crypto::key_detection::{KeyMaterial, Kind};
 use crate::url::without_secrets;
 use crate::verify::pem::{self, Block, Expected};
 
-/// The [`HttpClient`] that comes with this crate: HTTP/1.1, and TLS by rustls, which trusts whom the operating system
-/// trusts. It follows no redirect, goes through no [proxy](Self::proxy) unless it is told to, and needs a tokio runtime.
+/// The crate's own [`HttpClient`]: HTTP/1.1 with TLS by rustls.
+///
+/// It trusts the certificate authorities of the operating system. It follows no redirects, ignores the proxy settings
+/// of the environment (see [`proxy`](Self::proxy)), and needs a tokio runtime.
 ///
 /// ```no_run
 /// use tower_jwt_auth::jwks::{HttpsClient, RemoteKeys};
@@ -28,7 +30,7 @@ use crate::verify::pem::{self, Block, Expected};
 #[derive(Clone)]
 #[must_use]
 pub struct HttpsClient {
-    /// An error where the machine has no certificate authorities. It is made again then for each fetch.
+    /// An error if the machine has no root certificates. A new client is then built for each fetch.
     client: Result<reqwest::Client, ConfigError>,
     roots: Vec<Certificate>,
     proxy: Option<Proxy>,
@@ -36,30 +38,32 @@ pub struct HttpsClient {
 }
 
 impl HttpsClient {
-    /// A client that trusts the certificate authorities that the operating system trusts.
+    /// Creates a client with the trusted certificates of the operating system.
     ///
-    /// Minimal container images often have none. Each fetch by `https` then fails, and the error says so, while plain
-    /// `http` to this machine works: install the package `ca-certificates`, or use
+    /// Minimal container images often have none. Each `https` fetch then fails with an error that says so, while plain
+    /// `http` to this machine works. Install the package `ca-certificates`, or use
     /// [`add_root_certificates`](Self::add_root_certificates).
     pub fn new() -> Self {
         Self { client: build(&[], None, Tls::System), roots: Vec::new(), proxy: None, plain_http: false }
     }
 
-    /// Trusts these certificates as well: one or more in PEM. The client then works without any certificate of the operating
-    /// system.
+    /// Adds trusted root certificates: one or more in PEM.
+    ///
+    /// The client then also works on a machine without root certificates.
     ///
     /// # Errors
     ///
-    /// If the text has no certificate, or one that cannot be read. The error says what was found instead.
+    /// Returns an error if the text has no certificate or a damaged one. The error says what was found instead.
     pub fn add_root_certificates(mut self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         self.roots.extend(certificates(pem.as_ref())?);
         self.client = Ok(build(&self.roots, self.proxy.clone(), Tls::System)?);
         Ok(self)
     }
 
-    /// Sends all requests, but for those to this machine, through the proxy at this address: `http://` or `https://`, a host,
-    /// and if need be a port, and a user name and a password for it in front. What is fetched by `https` it only passes on, and
-    /// cannot read. By default there is none, whatever the environment says.
+    /// Sets a proxy for all requests except those to this machine.
+    ///
+    /// The URL begins with `http://` or `https://`. It may contain a port, a user name and a password. The proxy only
+    /// tunnels `https` requests and cannot read them. By default no proxy is used, whatever the environment says.
     ///
     /// ```
     /// use tower_jwt_auth::jwks::HttpsClient;
@@ -72,7 +76,7 @@ impl HttpsClient {
     ///
     /// # Errors
     ///
-    /// If it is not such an address.
+    /// Returns an error if the text is not such a URL.
     pub fn proxy(self, address: &str) -> Result<Self, ConfigError> {
         let invalid = |reason| -> ConfigError {
             ConfigProblem::InvalidProxy { address: without_secrets(address), reason }.into()
@@ -82,15 +86,18 @@ impl HttpsClient {
             return Err(invalid("it needs to begin with `http://` or `https://`"));
         }
         let proxy = Proxy::all(address).map_err(|_| invalid("it is not a URL"))?;
-        // What this machine serves itself may be plain http, which nobody else is to answer.
+        // Requests to this machine may be plain HTTP, and the proxy must not answer them.
         let proxy = proxy.no_proxy(NoProxy::from_string("localhost,127.0.0.0/8,::1"));
         let proxy = Some(proxy);
         Ok(Self { client: build(&self.roots, proxy.clone(), Tls::System), proxy, ..self })
     }
 
-    /// Allows addresses that begin with `http://`, and not only those of this machine. Whoever is on the way can then
-    /// put keys of their own in place of the provider's, and sign any token: set this only where something else guards
-    /// the way.
+    /// Allows URLs with `http://` for hosts other than this machine.
+    ///
+    /// # Security
+    ///
+    /// Anyone on the network path can then replace the provider's keys and sign any token. Use this only if something
+    /// else protects the connection.
     pub fn insecure_allow_plain_http(self) -> Self {
         Self { plain_http: true, ..self }
     }
@@ -99,9 +106,9 @@ impl HttpsClient {
         match &self.client {
             Ok(client) => Ok(client.clone()),
             Err(_) if uri.scheme() == Some(&Scheme::HTTP) => {
-                build(&self.roots, self.proxy.clone(), Tls::Nobody)
+                build(&self.roots, self.proxy.clone(), Tls::NoRoots)
             }
-            // There may be certificates by now.
+            // The certificates may have been installed since.
             Err(_) => build(&self.roots, self.proxy.clone(), Tls::System),
         }
     }
@@ -126,8 +133,8 @@ const CERTIFICATES: Expected = Expected {
     is_key: |_| true,
     refuse: |_| None,
     error: |reason| ConfigProblem::MalformedCertificate { reason },
-    not_pem: "there is none in PEM; it needs to begin with `-----BEGIN CERTIFICATE-----`",
-    not_der: "one of them is damaged; copy it again",
+    not_pem: "no certificate in PEM found; it needs to begin with `-----BEGIN CERTIFICATE-----`",
+    not_der: "a certificate is damaged; copy it again",
 };
 
 impl Default for HttpsClient {
@@ -136,31 +143,31 @@ impl Default for HttpsClient {
     }
 }
 
-/// Whose certificates are trusted.
+/// The certificate authorities that are trusted.
 #[derive(Clone, Copy)]
 enum Tls {
-    /// Those of the operating system's authorities, and of the given ones.
+    /// Those of the operating system, and the added ones.
     System,
-    /// Nobody's: for plain http.
-    Nobody,
+    /// None: for plain HTTP.
+    NoRoots,
 }
 
 fn build(roots: &[Certificate], proxy: Option<Proxy>, tls: Tls) -> Result<reqwest::Client, ConfigError> {
     let builder = match tls {
         Tls::System => reqwest::Client::builder().tls_certs_merge(roots.iter().cloned()),
-        Tls::Nobody => reqwest::Client::builder().tls_certs_only([]),
+        Tls::NoRoots => reqwest::Client::builder().tls_certs_only([]),
     };
     let builder = builder
         .redirect(Policy::none())
         .no_proxy()
-        // Whatever features of reqwest's the application has switched on.
+        // Overrides whatever reqwest features the application enables.
         .http1_only()
         .no_gzip()
         .no_brotli()
         .no_zstd()
         .no_deflate()
         .no_hickory_dns()
-        // The keys are fetched once in a while: a connection that is kept would only go stale.
+        // Fetches are rare: an idle connection would only go stale.
         .pool_max_idle_per_host(0)
         .user_agent(concat!("tower-jwt-auth/", env!("CARGO_PKG_VERSION")));
     let builder = proxy.into_iter().fold(builder, reqwest::ClientBuilder::proxy);
@@ -179,7 +186,7 @@ impl HttpClient for HttpsClient {
             request = request.body(body);
         }
         Box::pin(async move {
-            // Whose address it is, is said by what asks; a query in it is not for logs.
+            // `FetchError` already names the URL, and without its query.
             let answer = request.send().await.map_err(reqwest::Error::without_url)?;
             read(answer, limit).await
         })
@@ -198,7 +205,7 @@ async fn read(
     while let Some(chunk) = answer.chunk().await.map_err(reqwest::Error::without_url)? {
         if body.len() + chunk.len() > limit {
             return Err(format!(
-                "it has more than {limit} bytes: RemoteKeys::max_document_bytes sets how many it may have"
+                "the response is larger than {limit} bytes; RemoteKeys::max_document_bytes sets the limit"
             )
             .into());
         }

@@ -1,4 +1,4 @@
-//! Keys fetched from an OpenID provider, and kept through its outages.
+//! Signing keys fetched from an OpenID provider.
 
 mod client;
 mod fetch;
@@ -35,30 +35,7 @@ use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
 use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySet, KeySource, KeysRef, Refresh};
 
-/// Keys that an OpenID provider publishes, fetched when they are first needed and then ahead of time, in the background.
-///
-/// `discover` and `jwks` need the feature `remote-keys`, which brings a client. With `remote-keys-core` alone, give your own client to
-/// [`discover_with`](Self::discover_with) or [`jwks_with`](Self::jwks_with).
-///
-/// While its key is held, no request waits. A token whose key is not held has newer keys fetched, for all that ask
-/// together. It waits a [short time](Self::wait_timeout) and no longer, and is answered with 401 if the keys came without
-/// its key. So does a token that the held key of its `kid` has not signed: a provider that starts over may use a name
-/// again. With no keys at all, a request waits for as long as an [attempt may take](Self::fetch_timeout): await
-/// [`ready`](Self::ready) at start-up, and none has to.
-///
-/// The number of these fetches is bounded by the [cooldown](Self::cooldown). A token that its claims would have refused
-/// in any case causes none.
-///
-/// An answer that is no good never replaces keys that are; where no good one comes, the keys that are held serve on for
-/// [as long as they may](Self::outage_limit). What cannot be judged meanwhile is answered with 503, not with 401.
-///
-/// One attempt fetches the metadata and the set, of [512 KiB](Self::max_document_bytes) at most each; a set of more than 100
-/// keys is a bad answer.
-///
-/// Clones share the keys: keep one for [`ready`](Self::ready), probes and [`stats`](Self::stats). What fetches them, and
-/// gives them up when they are too old, is a task in the tokio runtime in which they are first used. That has to be run
-/// for as long as they are used, with its timers enabled, and its I/O for the client that comes with the crate. The task
-/// ends with the last clone. Settings that are changed begin with nothing fetched: make them before the first use.
+/// Signing keys of an OpenID provider, fetched and refreshed in the background.
 ///
 #[cfg_attr(feature = "remote-keys", doc = "```")]
 #[cfg_attr(not(feature = "remote-keys"), doc = "```ignore")]
@@ -74,11 +51,45 @@ use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySet, KeySource, KeysRef,
 /// assert_eq!(
 ///     error.to_string(),
 ///     "cannot fetch keys from `http://id.example.com`: \
-///      it needs to begin with `https://`, or the client to allow plain http"
+///      it needs to begin with `https://`, unless the client allows plain http"
 /// );
 /// # Ok(())
 /// # }
 /// ```
+///
+/// `discover` and `jwks` need the feature `remote-keys`, which brings an HTTP client. With `remote-keys-core` alone,
+/// pass your own client to [`discover_with`](Self::discover_with) or [`jwks_with`](Self::jwks_with).
+///
+/// # Fetches
+///
+/// The first use starts the first fetch. Later fetches run [ahead of time](Self::refresh_between) in the background.
+///
+/// - A request whose key is held never waits.
+/// - A token with an unknown `kid` starts a fetch, which all such requests share. The request waits for a
+///   [short time](Self::wait_timeout). It gets 401 if the new keys do not include its key.
+/// - A token that the key of its `kid` has not signed also starts a fetch: a provider may reuse a `kid` after a reset.
+/// - With no keys at all, a request waits for a whole [attempt](Self::fetch_timeout). Await [`ready`](Self::ready) at
+///   start-up to avoid that.
+///
+/// The [cooldown](Self::cooldown) limits the number of fetches that tokens can start. A token with claims that the
+/// verifier would reject anyway starts none.
+///
+/// One attempt fetches the discovery document and the JWK set, of [512 KiB](Self::max_document_bytes) at most each. A
+/// set of more than 100 keys is invalid.
+///
+/// # Outages
+///
+/// An invalid response never replaces valid keys. During an outage the held keys stay in use until the
+/// [outage limit](Self::outage_limit). A token that cannot be verified meanwhile gets 503, not 401.
+///
+/// # Background task
+///
+/// Clones share the keys: keep one for [`ready`](Self::ready), for health checks and for [`stats`](Self::stats).
+///
+/// - A task fetches the keys and discards them when they are too old. It runs in the tokio runtime of the first use and
+///   ends with the last clone.
+/// - That runtime must stay alive while the keys are used. Enable its timers, and its I/O for the crate's own client.
+/// - Changing a setting starts again without keys. Change settings before the first use.
 #[derive(Clone)]
 pub struct RemoteKeys(Arc<Shared>);
 
@@ -103,35 +114,41 @@ struct Settings {
 
 #[cfg(feature = "remote-keys")]
 impl RemoteKeys {
-    /// The keys of an issuer, whose metadata say where they are
-    /// ([OpenID Connect Discovery 1.0, section 4](https://openid.net/specs/openid-connect-discovery-1_0.html), then
-    /// [RFC 8414, section 3](https://www.rfc-editor.org/rfc/rfc8414#section-3)). They must name exactly this issuer, and
-    /// a verifier with these keys demands it of tokens, unless it is given another.
+    /// Fetches the keys of an issuer, found through its discovery document.
+    ///
+    /// The client looks in the place of [OpenID Connect Discovery 1.0, section 4][oidc], then in that of
+    /// [RFC 8414, section 3][rfc8414]. The document must name exactly this issuer. A verifier with these keys requires
+    /// this issuer of tokens, unless you set another one.
+    ///
+    /// [oidc]: https://openid.net/specs/openid-connect-discovery-1_0.html
+    /// [rfc8414]: https://www.rfc-editor.org/rfc/rfc8414#section-3
     ///
     /// # Errors
     ///
-    /// If it is no `https` address (or one of this machine), or has a query, a fragment or a user name.
+    /// - The issuer is not an `https` URL or a URL of this machine.
+    /// - It has a query, a fragment or a user name.
     pub fn discover(issuer: &str) -> Result<Self, ConfigError> {
         Self::discover_with(issuer, HttpsClient::new())
     }
 
-    /// The keys of the JWK set at this address. It does not say whose they are: the verifier has to be told the
-    /// [issuer](crate::JwtVerifier::issuer).
+    /// Fetches the keys of the JWK set at this URL.
+    ///
+    /// The set does not name its issuer: set it with [`JwtVerifier::issuer`](crate::JwtVerifier::issuer).
     ///
     /// # Errors
     ///
-    /// As [`discover`](Self::discover), but for the query.
+    /// Same as [`discover`](Self::discover), but a query is allowed.
     pub fn jwks(url: &str) -> Result<Self, ConfigError> {
         Self::jwks_with(url, HttpsClient::new())
     }
 }
 
 impl RemoteKeys {
-    /// The same as `discover`, by a client of your own, or by an `HttpsClient` that was told something.
+    /// Same as `discover`, with your own HTTP client or a configured `HttpsClient`.
     ///
     /// # Errors
     ///
-    /// If the address is not one that may be fetched.
+    /// Returns an error if the URL is invalid or not allowed.
     pub fn discover_with(issuer: &str, client: impl HttpClient + 'static) -> Result<Self, ConfigError> {
         let allowed = client.allows_plain_http();
         let metadata = metadata_addresses(issuer, PlainHttp::for_settings(allowed))?;
@@ -140,34 +157,38 @@ impl RemoteKeys {
         Ok(Self::new(Settings::new(Arc::new(client), origin)))
     }
 
-    /// The same as `jwks`, by a client of your own, or by an `HttpsClient` that was told something.
+    /// Same as `jwks`, with your own HTTP client or a configured `HttpsClient`.
     ///
     /// # Errors
     ///
-    /// If the address is not one that may be fetched.
+    /// Returns an error if the URL is invalid or not allowed.
     pub fn jwks_with(url: &str, client: impl HttpClient + 'static) -> Result<Self, ConfigError> {
         let address = FetchUrl::parse(url, PlainHttp::for_settings(client.allows_plain_http()))?;
         Ok(Self::new(Settings::new(Arc::new(client), Origin::Jwks(address))))
     }
 
-    /// Sets rules for reading the JWK set. Symmetric keys are skipped whatever the rules say, since a fetched set is public.
+    /// Sets the rules for reading the JWK set.
+    ///
+    /// Symmetric keys are skipped whatever the rules say, since a fetched set is public.
     #[must_use]
     pub fn rules(self, rules: JwksRules) -> Self {
         self.set(|settings| settings.rules = rules)
     }
 
-    /// Sets keys that serve until others have been fetched: from a file that was shipped with the application, say. They
-    /// serve no longer than keys that were fetched at the start would. [`ready`](Self::ready) and
-    /// [`is_ready`](Self::is_ready) then say nothing of the provider.
+    /// Sets keys to use until the first fetch, for example from a file.
+    ///
+    /// The [outage limit](Self::outage_limit) applies to them as if they had been fetched at the start. With a seed,
+    /// [`ready`](Self::ready) and [`is_ready`](Self::is_ready) say nothing about the provider.
     #[must_use]
     pub fn seed(self, keys: KeySet) -> Self {
         self.set(|settings| settings.seed = keys)
     }
 
-    /// Sets how often keys are fetched anew: as often as the provider's `Cache-Control` says, but not more often than
-    /// `floor` and not more seldom than `ceiling`. The defaults are one minute and one hour; where the provider says
-    /// nothing, it is ten minutes. Up to a fifth is taken off by chance. A key that the provider withdraws serves no
-    /// longer than this, as long as it answers. Where they contradict each other, `floor` counts.
+    /// Sets the limits for the refresh interval. Defaults: one minute and one hour.
+    ///
+    /// The provider's `Cache-Control` decides within these limits. Without one, the interval is ten minutes. Up to a
+    /// fifth is subtracted at random. A key that the provider withdraws is used for at most this long, unless there is
+    /// an outage. If the limits contradict each other, `floor` wins.
     #[must_use]
     pub fn refresh_between(self, floor: Duration, ceiling: Duration) -> Self {
         self.set(|settings| {
@@ -176,30 +197,38 @@ impl RemoteKeys {
         })
     }
 
-    /// Sets how often tokens can have keys fetched. The default is 30 s.
+    /// Sets how often tokens can start a fetch. The default is 30 s.
     ///
-    /// Tokens with an unknown `kid` can cause two fetches at once, and one more per cooldown. A `kid` that was not found
-    /// is not looked for again within a cooldown. Tokens that no held key of their `kid` has signed, or that have no
-    /// `kid`, have as many fetches of their own. Not counted are the first fetch, scheduled ones, and once per cooldown
-    /// and sort of token a fetch that finds the `kid`, or a key that was not held. After an attempt that failed, a token
-    /// can cause the next one a cooldown after that began.
+    /// - Tokens with an unknown `kid` can start two fetches at once, and one more per cooldown. A `kid` that was not
+    ///   found is not looked up again within a cooldown.
+    /// - Tokens that no held key of their `kid` has signed, or that have no `kid`, have a separate limit of the same
+    ///   size.
+    /// - The first fetch and scheduled fetches do not count. A fetch that finds the wanted key does not count either,
+    ///   once per cooldown and kind of token.
+    /// - After a failed attempt, a token can start the next one a cooldown after the failed one began.
     ///
-    /// So a key that the provider starts to sign with is found by its first token, also right after a fetch, and also if
-    /// a stranger sends one bad token per cooldown. Two things are left, for anyone who knows the issuer and the audience:
+    /// The first token of a new key therefore finds it, even right after a fetch. One bad token per cooldown does not
+    /// change that.
     ///
-    /// - Tokens that look good with two invented names per cooldown delay a key with a new `kid`.
-    /// - Two tokens with a bad signature per cooldown delay a key that has no `kid`, or the `kid` of another one. A client
-    ///   that repeats a token of a withdrawn key counts as well.
+    /// # Security
     ///
-    /// It then takes a cooldown at most until the new key is found; its tokens are answered with 401 until then. A
-    /// provider that publishes a key before it signs with it is not affected.
+    /// An attacker who knows the issuer and the audience can still delay a new key:
+    ///
+    /// - Two tokens per cooldown with valid-looking claims and invented `kid`s delay a key with a new `kid`.
+    /// - Two tokens per cooldown with a bad signature delay a key without `kid`, or with a reused `kid`. A client that
+    ///   repeats a token of a withdrawn key counts as well.
+    ///
+    /// The new key is then found after a cooldown at most, and its tokens get 401 until then. A provider that publishes
+    /// a key before signing with it is not affected.
     #[must_use]
     pub fn cooldown(self, cooldown: Duration) -> Self {
         self.set(|settings| settings.schedule.cooldown = cooldown)
     }
 
-    /// Sets how soon another attempt follows one that has failed: after `floor` at first, then each time twice as long,
-    /// up to `ceiling`; up to half is taken off by chance. The defaults are one second and five minutes.
+    /// Sets the limits for the backoff. Defaults: one second and five minutes.
+    ///
+    /// After a failed attempt the delay starts at `floor` and doubles up to `ceiling`. Up to half is subtracted at
+    /// random.
     #[must_use]
     pub fn retry_between(self, floor: Duration, ceiling: Duration) -> Self {
         self.set(|settings| {
@@ -208,55 +237,65 @@ impl RemoteKeys {
         })
     }
 
-    /// Sets how long one attempt may take, with all its requests from the first byte to the last. The default is 5 s.
-    /// While no keys are held, at a start or after a [purge](Self::purge), requests wait for this long.
+    /// Sets the timeout of one attempt, including all its requests. The default is 5 s.
+    ///
+    /// While no keys are held, at start-up or after a [purge](Self::purge), requests wait for up to this long.
     #[must_use]
     pub fn fetch_timeout(self, limit: Duration) -> Self {
         self.set(|settings| settings.schedule.deadline = limit)
     }
 
-    /// Sets for how long keys serve that cannot be fetched anew, from when they were last fetched. The default is 24
-    /// hours; less than 100 ms count as 100 ms. After that, tokens are answered with 503. Where it is short, keys are
-    /// fetched anew after half of it, whatever the provider says.
+    /// Sets how long keys are used that cannot be refreshed. The default is 24 hours.
+    ///
+    /// The time counts from the last successful fetch. Afterwards tokens get 503. Values below 100 ms count as 100 ms.
+    /// Keys are refreshed after half of this limit at the latest, whatever the provider says.
     #[must_use]
     pub fn outage_limit(self, limit: Duration) -> Self {
-        self.set(|settings| settings.schedule.outage_limit = limit.max(schedule::LEAST_WAIT))
+        self.set(|settings| settings.schedule.outage_limit = limit.max(schedule::MIN_WAIT))
     }
 
-    /// Sets how long a request waits at most whose key is not held, while others are. The default is 2 s. It is then
-    /// answered with 503; the fetch goes on.
+    /// Sets how long a request waits for an unknown key. The default is 2 s.
+    ///
+    /// The request then gets 503, and the fetch continues. While no keys are held,
+    /// [`fetch_timeout`](Self::fetch_timeout) applies instead.
     #[must_use]
     pub fn wait_timeout(self, limit: Duration) -> Self {
         self.set(|settings| settings.wait_timeout = limit)
     }
 
-    /// Sets how many requests may wait at once. The default is 1,000. More of them are answered with 503 at once. At most
-    /// half of them wait with a token that the held keys have not signed; more of those are answered with 401.
+    /// Sets how many requests may wait at once. The default is 1,000.
+    ///
+    /// Further requests get 503 at once. At most half of the places are for tokens that the held keys have not signed;
+    /// further ones of those get 401.
     #[must_use]
     pub fn max_waiting(self, requests: usize) -> Self {
         self.set(|settings| settings.max_waiting = requests)
     }
 
-    /// Sets how many bytes the metadata and the JWK set may have, each. The default is 512 KiB. A larger document is a
-    /// failed attempt.
+    /// Sets the maximum size of a fetched document. The default is 512 KiB.
+    ///
+    /// It applies to the discovery document and to the JWK set.
+    ///
+    /// A larger document makes the attempt fail.
     #[must_use]
     pub fn max_document_bytes(self, bytes: usize) -> Self {
         self.set(|settings| settings.max_document_bytes = bytes)
     }
 
-    /// Sets how long [`ready`](Self::ready) waits at most. The default is 30 s.
+    /// Sets the timeout of [`ready`](Self::ready). The default is 30 s.
     #[must_use]
     pub fn ready_timeout(self, limit: Duration) -> Self {
         self.set(|settings| settings.ready_timeout = limit)
     }
 
-    /// Waits until keys are held, at most for the [limit](Self::ready_timeout). Await it at start-up, before you listen: no
-    /// request then waits for the first fetch.
+    /// Waits until keys are held, or until the [timeout](Self::ready_timeout).
+    ///
+    /// Await it at start-up, before you listen. Then no request waits for the first fetch.
     ///
     /// ```
     /// use tower_jwt_auth::jwks::RemoteKeys;
     ///
-    /// /// Goes on in any case: the service answers with 503 until the provider is back.
+    /// /// Continues in any case: the service answers with 503 until the provider is back.
     /// async fn wait_for_keys(keys: &RemoteKeys) {
     ///     if let Err(error) = keys.ready().await {
     ///         eprintln!("no keys yet: {error}");
@@ -266,7 +305,7 @@ impl RemoteKeys {
     ///
     /// # Errors
     ///
-    /// If none are held then. Its chain of `source`s says why the last attempt failed.
+    /// Returns an error if no keys are held at the timeout. Its `source` chain says why the last attempt failed.
     pub async fn ready(&self) -> Result<(), AuthError> {
         if self.is_ready() {
             return Ok(());
@@ -277,22 +316,25 @@ impl RemoteKeys {
         self.0.state.ready(self.0.settings.ready_timeout).await
     }
 
-    /// Whether keys are held at this moment: for a probe. The first call has them fetched, and says `false`, unless there is
-    /// a seed; where there are several providers, ask each one.
+    /// Returns true if keys are held now. Use it in a readiness probe.
+    ///
+    /// The first call starts the fetch, and returns false unless there is a seed. With several providers, check each
+    /// one.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ensure_task();
         !self.0.state.keys.current().is_empty()
     }
 
-    /// Gives up the keys that are held, at once, and has others fetched, whatever the cooldown says: for when one of
-    /// them is known to be in the wrong hands. Until they are there, requests wait as if none had ever been held.
+    /// Discards the held keys at once and fetches new ones, regardless of the cooldown.
+    ///
+    /// Use it when a signing key is compromised. Until new keys arrive, requests wait as at start-up.
     pub fn purge(&self) {
         self.0.state.purge();
         self.ensure_task();
     }
 
-    /// What has come of it so far. Clones share it.
+    /// Returns counters since the start. Clones share them.
     #[must_use]
     pub fn stats(&self) -> RemoteKeysStats {
         let State { counts, progress, keys, .. } = &*self.0.state;
@@ -310,8 +352,9 @@ impl RemoteKeys {
         }
     }
 
-    /// The keys of the set that is held that cannot be used, and why. A fetch that brings others than the one before logs a
-    /// warning (feature `tracing`).
+    /// Returns the keys of the current set that cannot be used, with the reasons.
+    ///
+    /// A fetch that changes this list logs a warning (feature `tracing`).
     ///
     /// ```
     /// # use tower_jwt_auth::jwks::RemoteKeys;
@@ -326,7 +369,7 @@ impl RemoteKeys {
         self.0.state.keys.current().skipped_keys().to_vec()
     }
 
-    /// Why the last attempt failed, with its chain of `source`s. `None` after a good attempt.
+    /// Returns the error of the last attempt, or `None` after a success.
     #[must_use]
     pub fn last_error(&self) -> Option<Arc<dyn std::error::Error + Send + Sync>> {
         let error = self.0.state.progress.borrow().outcome.as_ref().err().cloned();
@@ -346,14 +389,14 @@ impl RemoteKeys {
         Self::new(settings)
     }
 
-    /// Sees to it that there is a task, if there can be one here.
+    /// Starts the background task if it is not running. Returns false without a runtime.
     fn ensure_task(&self) -> bool {
         let Shared { settings, state, task } = &*self.0;
         if state.has_task.load(Ordering::Acquire) {
             return true;
         }
-        // Nobody has looked at their age since there was a task.
-        state.give_up_if_too_old();
+        // Without a task, nobody has checked the age of the keys.
+        state.discard_expired();
         let Ok(runtime) = Handle::try_current() else {
             return false;
         };
@@ -363,7 +406,7 @@ impl RemoteKeys {
             let fetcher = Fetcher::new(client, origin, rules, schedule.deadline, max_document_bytes);
             *task = Some(runtime.spawn(Arc::clone(state).run(fetcher, guard)).abort_handle());
             drop(task);
-            state.tell_held();
+            state.publish_key_counts();
         }
         true
     }
@@ -384,7 +427,7 @@ impl KeySource for RemoteKeys {
     }
 
     fn refresh(&self, lookup: KeyLookup<'_>) -> Refresh {
-        // What waits needs the timers of a runtime, too.
+        // The waiting future itself needs a runtime with timers.
         let can_wait = Handle::try_current().is_ok() && self.ensure_task();
         self.0.state.refresh(lookup, can_wait)
     }

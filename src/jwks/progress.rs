@@ -1,4 +1,4 @@
-//! How far fetching has come, and what that means for those who ask.
+//! The state of the fetches, and its rules for requests that need newer keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,52 +8,52 @@ use tokio::time::Instant;
 use super::fetch_error::FetchError;
 use super::schedule::after;
 
-/// How far fetching has come.
+/// The state of the fetches.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    /// Whether an attempt is being made, or will be as soon as the task comes to it.
+    /// True if an attempt is running or requested.
     pub(crate) is_under_way: bool,
-    /// Whether that attempt may have asked the provider already.
+    /// True if that attempt may already have asked the provider.
     pub(crate) has_begun: bool,
-    /// When the last attempt was asked for, by whomever.
+    /// Time of the last request for an attempt.
     pub(crate) asked: Option<Instant>,
-    /// How many attempts have ended, and how the last one did.
+    /// Number of completed attempts.
     pub(crate) ended: u64,
     pub(crate) outcome: Result<(), Arc<FetchError>>,
-    /// How many have failed since the last good one.
+    /// Number of failures since the last success.
     pub(crate) failures: u32,
-    /// When the keys that are held were last found to be the provider's; `None` where none are held.
+    /// Time at which the provider last confirmed the held keys. `None` if no keys are held.
     pub(crate) confirmed: Option<Instant>,
-    /// When the next attempt is due by itself.
+    /// Time of the next scheduled attempt.
     pub(crate) due: Instant,
-    /// Counts the purges: what was being fetched then is not to be used.
+    /// Number of purges. An attempt that a purge interrupts must not be used.
     pub(crate) purges: u64,
-    /// The fetches that tokens may still cause, by the two sorts of [`Lookup`].
+    /// Budgets for the fetches that tokens may start, one for each kind of [`Lookup`].
     named: Bucket,
     replaced: Bucket,
-    /// The lookup that the attempt under way is made for, if one was taken from a bucket.
+    /// The lookup that started the current attempt, if it was charged to a budget.
     lookup: Option<Lookup>,
-    /// The last names that were looked for, and when. No more than these can be looked for within one cooldown.
-    names: [Option<(u64, Instant)>; MOST_NAMES],
+    /// Recent lookups by name. The budget allows no more than these within a cooldown.
+    names: [Option<(u64, Instant)>; MAX_NAMES],
 }
 
-/// What a token has keys fetched for.
+/// The kind of key that a token starts a fetch for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
-    /// A key that is not held, by a hash of its name.
+    /// An unknown `kid`, as a hash.
     Named(u64),
-    /// A key that has no name, or whose name is held: strangers who use up these lookups leave the others.
+    /// A key without `kid`, or with a known `kid`. Separate, so that bad signatures do not use up the other budget.
     Replaced,
 }
 
-/// What becomes of a request that asks for newer keys.
+/// The answer to a request that needs newer keys.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// Wait until so many attempts have ended, the last of which may have begun before the request came.
+    /// Wait until this many attempts have ended. The last one may have begun before the request arrived.
     Wait { attempt: u64, has_begun: bool },
-    /// There are no newer ones, as of an attempt that is not long ago.
+    /// The current keys are recent enough.
     Settled,
-    /// An attempt has failed, not long ago; there may be another one after this time.
+    /// The last attempt failed recently. The next one is possible after this time.
     Failed(Arc<FetchError>, Duration),
 }
 
@@ -69,14 +69,14 @@ impl Progress {
             confirmed: holds_any.then_some(now),
             due: now,
             purges: 0,
-            named: Bucket::of(NAMED_LOOKS),
-            replaced: Bucket::of(REPLACED_LOOKS),
+            named: Bucket::of(NAMED_LOOKUPS),
+            replaced: Bucket::of(REPLACED_LOOKUPS),
             lookup: None,
-            names: [None; MOST_NAMES],
+            names: [None; MAX_NAMES],
         }
     }
 
-    /// Decides about a request that asks now; `None` where a new attempt is to be [made](Self::start_lookup) first.
+    /// Decides about a request. `None` if it may [start](Self::start_lookup) a new attempt.
     pub(crate) fn ask(&self, lookup: Lookup, now: Instant, cooldown: Duration) -> Option<Answer> {
         if self.is_under_way {
             return Some(Answer::Wait { attempt: self.ended + 1, has_begun: self.has_begun });
@@ -90,7 +90,7 @@ impl Progress {
         }
     }
 
-    /// How long it takes until a request can have an attempt made, or one is due by itself.
+    /// Returns the time until a request may start an attempt, or until the next scheduled one.
     pub(crate) fn next_chance(&self, now: Instant, cooldown: Duration) -> Duration {
         let next = self.asked.map_or(now, |asked| after(asked, cooldown));
         next.min(self.due).saturating_duration_since(now)
@@ -106,9 +106,9 @@ impl Progress {
         }
     }
 
-    /// Has an attempt made for a token, for which [`ask`](Self::ask) has no other answer.
+    /// Requests an attempt for a token. Call it only if [`ask`](Self::ask) returned `None`.
     pub(crate) fn start_lookup(&mut self, lookup: Lookup, now: Instant, cooldown: Duration) -> Answer {
-        // The first fetch, and those after a failure, are none that a rotation needs.
+        // The first fetch and retries after a failure are free: a rotation does not cause them.
         if self.asked.is_some() && self.outcome.is_ok() && self.confirmed.is_some() {
             match lookup {
                 Lookup::Named(name) => {
@@ -124,34 +124,35 @@ impl Progress {
         Answer::Wait { attempt: self.ended + 1, has_begun: false }
     }
 
-    /// The lookup that the attempt which has just ended was made for.
+    /// Returns the lookup that started the attempt that has just ended.
     pub(crate) fn end_lookup(&mut self) -> Option<Lookup> {
         self.lookup.take()
     }
 
-    /// A lookup that found what it was for does not count, since a rotation needed it. Once per cooldown: a provider whose keys
-    /// change at each fetch gives strangers no more than that.
-    pub(crate) fn give_back(&mut self, lookup: Lookup, now: Instant, cooldown: Duration) {
+    /// Refunds a lookup that found its key, since a rotation needed it.
+    ///
+    /// At most once per cooldown: a provider that changes its keys at every fetch must not lift the limit.
+    pub(crate) fn refund(&mut self, lookup: Lookup, now: Instant, cooldown: Duration) {
         match lookup {
             Lookup::Named(name) => {
-                if self.named.give_back(now, cooldown)
+                if self.named.refund(now, cooldown)
                     && let Some(place) =
                         self.names.iter_mut().find(|place| place.is_some_and(|(other, _)| other == name))
                 {
                     *place = None;
                 }
             }
-            Lookup::Replaced => drop(self.replaced.give_back(now, cooldown)),
+            Lookup::Replaced => drop(self.replaced.refund(now, cooldown)),
         }
     }
 
-    /// Asks for an attempt.
+    /// Requests an attempt.
     pub(crate) fn want(&mut self, now: Instant) {
         (self.is_under_way, self.has_begun) = (true, false);
         self.asked = Some(now);
     }
 
-    /// An attempt has failed.
+    /// Records a failed attempt.
     pub(crate) fn fail(&mut self, error: FetchError, retry: Instant) {
         self.is_under_way = false;
         self.lookup = None;
@@ -161,7 +162,7 @@ impl Progress {
         self.due = retry;
     }
 
-    /// An attempt has been good.
+    /// Records a successful attempt.
     pub(crate) fn succeed(&mut self, now: Instant, refresh: Instant) {
         self.is_under_way = false;
         self.ended += 1;
@@ -172,28 +173,28 @@ impl Progress {
     }
 }
 
-/// How many unknown names can be looked for in a row: one that a stranger has invented, and that of the new key.
-const NAMED_LOOKS: u32 = 2;
+/// Burst of lookups for unknown names: one for an invented name, and one for the new key.
+const NAMED_LOOKUPS: u32 = 2;
 
-/// How many keys that are held can be looked for again in a row: one for a bad signature, and one for a new key.
-const REPLACED_LOOKS: u32 = 2;
+/// Burst of lookups for known names: one for a bad signature, and one for a new key.
+const REPLACED_LOOKUPS: u32 = 2;
 
-/// As many as can be looked for and not found within one cooldown: the burst, and one more when it is over.
-const MOST_NAMES: usize = NAMED_LOOKS as usize + 1;
+/// Maximum number of unsuccessful lookups by name within a cooldown: the burst, and one refill at its end.
+const MAX_NAMES: usize = NAMED_LOOKUPS as usize + 1;
 
-/// A token bucket: holds a few lookups, and gets one back in each cooldown.
+/// A token bucket that refills one lookup per cooldown.
 #[derive(Debug)]
 struct Bucket {
     size: u32,
-    /// When it is full again.
+    /// Time at which the bucket is full again.
     full: Option<Instant>,
-    /// When a lookup was last given back.
-    given_back: Option<Instant>,
+    /// Time of the last refund.
+    refunded: Option<Instant>,
 }
 
 impl Bucket {
     fn of(size: u32) -> Self {
-        Self { size, full: None, given_back: None }
+        Self { size, full: None, refunded: None }
     }
 
     fn has_any(&self, now: Instant, cooldown: Duration) -> bool {
@@ -204,12 +205,12 @@ impl Bucket {
         self.full = Some(after(self.full.map_or(now, |full| full.max(now)), cooldown));
     }
 
-    /// Returns false if one was given back within this cooldown.
-    fn give_back(&mut self, now: Instant, cooldown: Duration) -> bool {
-        if self.given_back.is_some_and(|last| now < after(last, cooldown)) {
+    /// Returns false if there was already a refund within this cooldown.
+    fn refund(&mut self, now: Instant, cooldown: Duration) -> bool {
+        if self.refunded.is_some_and(|last| now < after(last, cooldown)) {
             return false;
         }
-        self.given_back = Some(now);
+        self.refunded = Some(now);
         self.full = self.full.and_then(|full| full.checked_sub(cooldown));
         true
     }
@@ -222,7 +223,7 @@ mod tests {
 
     const COOLDOWN: Duration = Duration::from_secs(30);
 
-    /// What becomes of a request that asks so many seconds after an attempt was asked for.
+    /// Describes the answer to a request that comes so many seconds after the last attempt was requested.
     fn ask_after(progress: &Progress, asked: Instant, seconds: u64) -> Option<String> {
         let answer = progress.ask(Lookup::Named(1), asked + Duration::from_secs(seconds), COOLDOWN);
         answer.map(|answer| match answer {
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_by_the_last_attempt_until_the_next_may_begin() {
+    fn answers_from_last_attempt_until_next() {
         let now = Instant::now();
         let later = |seconds| now + Duration::from_secs(seconds);
         let mut progress = Progress::new(now, false);
@@ -246,7 +247,7 @@ mod tests {
         assert_eq!(ask_after(&progress, now, 29).as_deref(), Some("failed, again in 0 s"));
         assert_eq!(ask_after(&progress, now, 30), None);
 
-        // No token has had keys fetched yet.
+        // No token has started a fetch yet.
         progress.succeed(now, later(600));
         assert_eq!(ask_after(&progress, now, 1), None);
         progress.start_lookup(Lookup::Named(1), later(1), COOLDOWN);
@@ -254,60 +255,60 @@ mod tests {
         assert_eq!(ask_after(&progress, now, 30).as_deref(), Some("settled"));
         assert_eq!(ask_after(&progress, now, 31), None);
 
-        // With none held, nothing is settled.
+        // Without keys, nothing is settled.
         progress.confirmed = None;
         assert_eq!(ask_after(&progress, now, 2), None);
     }
 
     #[test]
-    fn each_sort_of_look_has_a_budget() {
+    fn limits_each_kind_of_lookup() {
         let start = Instant::now();
-        let sorts = [Lookup::Named as fn(u64) -> Lookup, |_| Lookup::Replaced];
-        // What each fetch finds is given back, or nothing is found: how many looks there are at once, and then in each cooldown.
-        for (sort, finds, burst, refill) in
-            sorts.into_iter().flat_map(|sort| [(sort, false, 2, 1), (sort, true, 3, 2)])
+        let kinds = [Lookup::Named as fn(u64) -> Lookup, |_| Lookup::Replaced];
+        // (kind, lookups succeed, burst, lookups per cooldown)
+        for (kind, finds, burst, refill) in
+            kinds.into_iter().flat_map(|kind| [(kind, false, 2, 1), (kind, true, 3, 2)])
         {
             let mut progress = Progress::new(start, true);
             progress.want(start);
             progress.succeed(start, start);
-            let mut looks = Vec::new();
+            let mut lookups = Vec::new();
             for second in 0..301 {
                 let now = start + Duration::from_secs(second);
                 for number in 0..10 {
-                    let lookup = sort(second * 10 + number);
+                    let lookup = kind(second * 10 + number);
                     if progress.ask(lookup, now, COOLDOWN).is_none() {
                         progress.start_lookup(lookup, now, COOLDOWN);
                         assert_eq!(progress.end_lookup(), Some(lookup));
                         progress.succeed(now, now);
                         if finds {
-                            progress.give_back(lookup, now, COOLDOWN);
+                            progress.refund(lookup, now, COOLDOWN);
                         }
-                        looks.push(second);
+                        lookups.push(second);
                     }
                 }
             }
             let later = (1..=10).flat_map(|n| std::iter::repeat_n(n * 30, refill));
             let expected: Vec<_> = std::iter::repeat_n(0, burst).chain(later).collect();
-            assert_eq!(looks, expected);
+            assert_eq!(lookups, expected);
         }
     }
 
     #[test]
-    fn one_name_never_uses_up_the_looks_of_others() {
+    fn one_name_does_not_exhaust_other_lookups() {
         let start = Instant::now();
         let mut progress = Progress::new(start, true);
         progress.want(start);
         progress.succeed(start, start);
-        let mut looks = 0;
+        let mut lookups = 0;
         for second in 0..1000 {
             let now = start + Duration::from_secs(second);
             if progress.ask(Lookup::Named(1), now, COOLDOWN).is_none() {
                 progress.start_lookup(Lookup::Named(1), now, COOLDOWN);
                 progress.succeed(now, now);
-                looks += 1;
+                lookups += 1;
             }
             assert!(progress.ask(Lookup::Named(2), now, COOLDOWN).is_none(), "{second}");
         }
-        assert_eq!(looks, 34);
+        assert_eq!(lookups, 34);
     }
 }

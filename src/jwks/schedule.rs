@@ -1,34 +1,34 @@
-//! When to fetch.
+//! The times of fetches and retries.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The intervals at which keys are fetched, and how long they are used.
+/// The intervals between fetches, and the age limit of keys.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
-    /// Between these, keys are fetched anew as often as their provider says.
+    /// Limits for the refresh interval that the provider asks for.
     pub(crate) refresh_floor: Duration,
     pub(crate) refresh_ceiling: Duration,
-    /// Between two attempts that were asked for by tokens whose key is not held.
+    /// Minimum time between attempts that tokens start.
     pub(crate) cooldown: Duration,
-    /// After the first failure, and after very many.
+    /// Limits for the backoff.
     pub(crate) retry_floor: Duration,
     pub(crate) retry_ceiling: Duration,
-    /// How long one attempt may take.
+    /// Timeout of one attempt.
     pub(crate) deadline: Duration,
-    /// How long keys serve that could not be fetched anew.
+    /// Age limit of keys that cannot be refreshed.
     pub(crate) outage_limit: Duration,
 }
 
-/// How often keys are fetched whose provider says nothing of it.
-const USUAL_REFRESH: Duration = Duration::from_secs(10 * 60);
+/// Refresh interval if the provider states none.
+const DEFAULT_REFRESH: Duration = Duration::from_secs(10 * 60);
 
-/// Whatever the settings say: no process does nothing but fetch, where nobody asks it to.
-pub(crate) const LEAST_WAIT: Duration = Duration::from_millis(100);
+/// Lower limit for all settings, so that the task never spins.
+pub(crate) const MIN_WAIT: Duration = Duration::from_millis(100);
 
-/// Some thirty years, which no clock overflows by.
-const LONGEST_WAIT: Duration = Duration::from_secs(1_000_000_000);
+/// About 30 years: small enough for every clock.
+const MAX_WAIT: Duration = Duration::from_secs(1_000_000_000);
 
 impl Schedule {
     pub(crate) fn new() -> Self {
@@ -43,24 +43,25 @@ impl Schedule {
         }
     }
 
-    /// How long to wait after a good attempt: never longer than its answer lives, so that up to a fifth is taken off by
-    /// chance. Many processes that began at once are then soon apart. Nor so long that the keys are too old before.
+    /// Returns the delay after a success: at most the freshness lifetime, and half of the outage limit.
+    ///
+    /// Up to a fifth is subtracted at random, so that processes that start together spread out.
     pub(crate) fn until_refresh(&self, lifetime: Option<Duration>) -> Duration {
-        let lifetime = lifetime.unwrap_or(USUAL_REFRESH).min(self.refresh_ceiling).max(self.refresh_floor);
-        lifetime.min(self.outage_limit / 2).mul_f64(1.0 - 0.2 * fastrand::f64()).max(LEAST_WAIT)
+        let lifetime = lifetime.unwrap_or(DEFAULT_REFRESH).min(self.refresh_ceiling).max(self.refresh_floor);
+        lifetime.min(self.outage_limit / 2).mul_f64(1.0 - 0.2 * fastrand::f64()).max(MIN_WAIT)
     }
 
-    /// How long to wait after so many failures in a row: each time twice as long, and half of it by chance.
+    /// Returns the delay after this many failures in a row: doubled each time, with up to half subtracted at random.
     pub(crate) fn until_retry(&self, failures: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
-        let longest = self.retry_floor.saturating_mul(doubled).min(self.retry_ceiling).min(LONGEST_WAIT);
-        longest.mul_f64(0.5 + 0.5 * fastrand::f64()).max(LEAST_WAIT)
+        let longest = self.retry_floor.saturating_mul(doubled).min(self.retry_ceiling).min(MAX_WAIT);
+        longest.mul_f64(0.5 + 0.5 * fastrand::f64()).max(MIN_WAIT)
     }
 }
 
-/// So much later, or so late that nobody will wait for it.
+/// Adds a duration without overflow.
 pub(crate) fn after(now: Instant, duration: Duration) -> Instant {
-    now + duration.min(LONGEST_WAIT)
+    now + duration.min(MAX_WAIT)
 }
 
 #[cfg(test)]
@@ -72,12 +73,12 @@ mod tests {
         let waits: Vec<_> = (0..1000).map(|_| wait()).collect();
         let (least, most) = (*waits.iter().min().unwrap(), *waits.iter().max().unwrap());
         assert!(least >= from && most <= to, "{least:?} to {most:?}");
-        // Spread over nearly all of it.
+        // The values cover nearly the whole range.
         assert!(most - least >= (to - from).mul_f64(0.9), "{least:?} to {most:?}");
     }
 
     #[test]
-    fn refreshes_keep_within_the_life_of_an_answer_and_are_spread() {
+    fn refresh_delays_respect_lifetime_and_vary() {
         let schedule = Schedule::new();
         for (lifetime, expected) in
             [(None, 600), (Some(0), 60), (Some(300), 300), (Some(86_400), 3600), (Some(u64::MAX), 3600)]
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn retries_back_off_up_to_a_cap_and_are_spread() {
+    fn retry_delays_double_to_limit_and_vary() {
         let schedule = Schedule::new();
         for (failures, expected) in
             [(1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (100, 300), (u32::MAX, 300), (0, 1)]
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn extremes_do_not_overflow() {
+    fn extreme_settings_do_not_overflow() {
         for extreme in [Duration::ZERO, Duration::MAX] {
             let schedule = Schedule {
                 refresh_floor: extreme,

@@ -1,4 +1,4 @@
-//! What the handles of `RemoteKeys` share, and the task that looks after it.
+//! The state shared by all clones of `RemoteKeys`, and its background task.
 
 use std::error::Error;
 use std::future::{Future, poll_fn};
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::fetch::{Fetched, Fetcher};
 use super::fetch_error::{FetchError, Problem};
 use super::progress::{Answer, Lookup, Progress};
-use super::schedule::{LEAST_WAIT, Schedule, after};
+use super::schedule::{MIN_WAIT, Schedule, after};
 use super::stats::Counts;
 use crate::config_error::SkippedKey;
 use crate::error::AuthError;
@@ -25,30 +25,30 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::verify::{Key, KeyLookup, KeySet, KeySource, KeyStore, Refresh};
 
-pub(super) const NO_RUNTIME: &str = "keys are fetched in a tokio runtime, and there is none here";
+pub(super) const NO_RUNTIME: &str = "no tokio runtime: fetching keys needs one";
 
 pub(crate) struct State {
-    /// The issuer, or the address of the set: what logs and measurements call it.
+    /// The issuer or the URL of the set, for logs and metrics.
     pub(super) provider: Arc<str>,
     pub(super) keys: KeyStore,
     pub(super) progress: watch::Sender<Progress>,
-    /// Wakes the task for an attempt that somebody wants.
+    /// Wakes the task for a requested attempt.
     wanted: Notify,
-    /// Whether there is a task.
+    /// True while the background task runs.
     pub(super) has_task: AtomicBool,
-    /// Whether the keys that are held should have been fetched anew, but could not be.
+    /// True if the last refresh failed and the held keys are still in use.
     pub(super) is_stale: AtomicBool,
-    /// As many permits as requests may wait.
+    /// One permit for each request that may wait.
     waiting: Arc<Semaphore>,
-    /// Half as many, for requests whose token was judged by the keys that are held: forged tokens with a real `kid` do not
-    /// turn away those with a new one.
+    /// Half as many, for tokens that the held keys have not signed. So forged tokens with a real `kid` cannot crowd out
+    /// tokens with a new one.
     waiting_judged: Arc<Semaphore>,
-    /// Hashes names with a random key, so that nobody can find one that is taken for another.
+    /// Hashes names with a random key, so that nobody can construct a collision.
     names: RandomState,
-    /// The keys that were skipped when a warning was last logged.
+    /// The skipped keys of the last warning.
     warned: Mutex<Vec<(Option<String>, String)>>,
     pub(super) counts: Counts,
-    /// What is measured of the keys that are held.
+    /// The gauges for the held keys.
     pub(super) held: HeldKeys,
     schedule: Schedule,
     wait_timeout: Duration,
@@ -81,7 +81,7 @@ impl State {
         }
     }
 
-    /// Decides about a token whose key is not held, which `can_wait` for a fetch where there is a runtime.
+    /// Decides about a token that needs newer keys. `can_wait` is false outside a runtime.
     pub(super) fn refresh(self: &Arc<Self>, lookup: KeyLookup<'_>, can_wait: bool) -> Refresh {
         if !lookup.is_replaced() {
             self.counts.unknown_keys.add();
@@ -108,7 +108,7 @@ impl State {
         let Some(place) = self.place(lookup.is_replaced()) else {
             self.counts.rejected_waiters.add();
             observe::rejected_waiter(&self.provider);
-            let cause = "as many requests as may wait for keys do so already";
+            let cause = "too many requests are waiting for keys; RemoteKeys::max_waiting sets the limit";
             return Refresh::Failed(unavailable_for(cause, Duration::ZERO));
         };
         let state = Arc::clone(self);
@@ -124,7 +124,7 @@ impl State {
         }))
     }
 
-    /// A place among those who wait, if there is one.
+    /// Takes a place in the queue, or returns `None` if the queue is full.
     fn place(&self, is_judged: bool) -> Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)> {
         let among_judged = match is_judged {
             true => Some(Arc::clone(&self.waiting_judged).try_acquire_owned().ok()?),
@@ -138,15 +138,15 @@ impl State {
         observe::cooldown_hit(&self.provider);
     }
 
-    /// Decides about a request that asks, and has an attempt made if that is what it takes.
+    /// Decides about a request, and requests an attempt if the decision needs one.
     fn ask(&self, wanted: Lookup, missing: Option<&str>, can_wait: bool) -> Answer {
         let (now, cooldown) = (Instant::now(), self.schedule.cooldown);
-        // It may have come after the token was judged. Keys are replaced under the lock of the progress.
+        // The key may have arrived after verification. Keys are replaced under the lock of `progress`.
         let ask = |progress: &Progress| match missing {
             Some(kid) if self.keys.current().has_named(kid) => Some(Answer::Settled),
             _ => progress.ask(wanted, now, cooldown),
         };
-        // Most requests get an answer without keeping others from asking.
+        // Most requests need only the read lock.
         if let Some(answer) = ask(&self.progress.borrow()) {
             return answer;
         }
@@ -159,7 +159,7 @@ impl State {
         answer
     }
 
-    /// Changes what is known, and wakes none of those who wait.
+    /// Changes the progress without waking waiters.
     fn note<T>(&self, change: impl FnOnce(&mut Progress) -> T) -> T {
         let mut result = None;
         self.progress.send_if_modified(|progress| {
@@ -169,13 +169,13 @@ impl State {
         result.expect("the closure is called once")
     }
 
-    /// Waits for an attempt. If that began before the request came and has not brought the key, waits for the next one.
+    /// Waits for an attempt. If it began before this request and did not bring the key, waits for the next one.
     async fn wait(&self, attempt: u64, wanted: Lookup, sought: Option<Sought>) -> Result<(), AuthError> {
-        // With no keys at all, every request needs this fetch, so that it is worth the time it may take.
+        // Without keys, every request needs this fetch, so a longer wait is worth it.
         let holds_none = self.progress.borrow().confirmed.is_none();
         let limit = match holds_none {
-            // The attempt itself ends at its deadline, and then says why.
-            true => self.schedule.deadline.saturating_add(LEAST_WAIT).max(self.wait_timeout),
+            // A little longer than the attempt, so that its own error is reported.
+            true => self.schedule.deadline.saturating_add(MIN_WAIT).max(self.wait_timeout),
             false => self.wait_timeout,
         };
         let ended = async {
@@ -195,7 +195,7 @@ impl State {
         }
     }
 
-    /// Waits until so many attempts have ended.
+    /// Waits until this many attempts have ended.
     async fn until_ended(&self, attempt: u64) -> Result<(), AuthError> {
         let mut progress = self.progress.subscribe();
         let ended = progress.wait_for(|progress| progress.ended >= attempt).await;
@@ -204,7 +204,7 @@ impl State {
         };
         match &progress.outcome {
             Ok(()) if progress.confirmed.is_none() => {
-                Err(unavailable_for("the keys were given up as soon as they were there", Duration::ZERO))
+                Err(unavailable_for("the fetched keys expired or were purged at once", Duration::ZERO))
             }
             Ok(()) => Ok(()),
             Err(error) => {
@@ -230,49 +230,49 @@ impl State {
         }
     }
 
-    /// Gives up the keys that are held, and has others fetched at once.
+    /// Discards the held keys and requests new ones at once.
     pub(super) fn purge(&self) {
         self.note(|progress| {
             progress.purges += 1;
-            self.give_up(progress);
+            self.discard(progress);
             progress.want(Instant::now());
         });
-        self.tell_held();
+        self.publish_key_counts();
         self.wanted.notify_one();
     }
 
-    /// Gives up the keys that are held if they have served for as long as they may.
-    pub(super) fn give_up_if_too_old(&self) {
-        let are_given_up = self.note(|progress| {
-            let are_too_old = self.serve_until(progress).is_some_and(|end| Instant::now() >= end);
-            if are_too_old {
-                self.give_up(progress);
+    /// Discards the held keys if they have reached the outage limit.
+    pub(super) fn discard_expired(&self) {
+        let are_discarded = self.note(|progress| {
+            let are_expired = self.expires_at(progress).is_some_and(|end| Instant::now() >= end);
+            if are_expired {
+                self.discard(progress);
             }
-            are_too_old
+            are_expired
         });
-        // Not before the others can go on.
-        if are_given_up {
-            self.tell_held();
+        // After the lock is released.
+        if are_discarded {
+            self.publish_key_counts();
         }
     }
 
-    /// Has it measured how many keys are held.
-    pub(super) fn tell_held(&self) {
+    /// Publishes the gauges for the held keys.
+    pub(super) fn publish_key_counts(&self) {
         self.held.are(|| self.keys.current().len(), || self.keys.current().skipped_keys().len());
     }
 
-    fn give_up(&self, progress: &mut Progress) {
+    fn discard(&self, progress: &mut Progress) {
         progress.confirmed = None;
         self.keys.replace(KeySet::new([]));
         self.is_stale.store(false, Ordering::Relaxed);
     }
 
-    /// When the keys that are held have to be given up, unless they are fetched anew before.
-    fn serve_until(&self, progress: &Progress) -> Option<Instant> {
+    /// Returns the time at which the held keys expire unless they are refreshed.
+    fn expires_at(&self, progress: &Progress) -> Option<Instant> {
         progress.confirmed.map(|confirmed| after(confirmed, self.schedule.outage_limit))
     }
 
-    /// What the task does for as long as there are handles.
+    /// Runs the background task until the last handle is dropped.
     pub(super) async fn run(self: Arc<Self>, mut fetcher: Fetcher, _guard: TaskGuard) {
         loop {
             self.until_wanted().await;
@@ -280,7 +280,7 @@ impl State {
         }
     }
 
-    /// Waits until an attempt is wanted or due.
+    /// Waits until an attempt is requested or due.
     async fn until_wanted(&self) {
         loop {
             let (is_under_way, due) = {
@@ -292,7 +292,7 @@ impl State {
             }
             tokio::select! {
                 () = self.wanted.notified() => {}
-                () = self.until_too_old() => {}
+                () = self.discard_when_expired() => {}
                 () = sleep_until(due) => {
                     self.note(|progress| {
                         if !progress.is_under_way {
@@ -304,14 +304,14 @@ impl State {
         }
     }
 
-    /// Waits until the keys that are held are too old, and gives them up then.
-    async fn until_too_old(&self) {
-        let end = self.serve_until(&self.progress.borrow());
+    /// Waits until the held keys expire, and discards them.
+    async fn discard_when_expired(&self) {
+        let end = self.expires_at(&self.progress.borrow());
         match end {
             Some(end) => sleep_until(end).await,
             None => std::future::pending().await,
         }
-        self.give_up_if_too_old();
+        self.discard_expired();
     }
 
     async fn attempt(&self, fetcher: &mut Fetcher) {
@@ -320,14 +320,14 @@ impl State {
             progress.has_begun = true;
             (progress.purges, progress.failures, progress.confirmed.is_some())
         });
-        // Errors hold values of the client, whose drop may ask for the lock: none is dropped while it is held.
+        // Dropping an error may run client code that needs the lock, so errors are dropped only after it is released.
         let before = self.progress.borrow().outcome.clone();
-        let mut fetch = pin!(caught(fetcher.fetch(holds_any)));
+        let mut fetch = pin!(catch_panics(fetcher.fetch(holds_any)));
         let fetched = loop {
             tokio::select! {
                 biased;
                 fetched = &mut fetch => break fetched,
-                () = self.until_too_old() => {}
+                () = self.discard_when_expired() => {}
             }
         };
         if fetched.is_err() {
@@ -340,7 +340,7 @@ impl State {
         drop((before, fetched));
     }
 
-    /// Has it logged and counted how an attempt has ended, before which so many had failed in a row.
+    /// Logs and counts the result of an attempt that followed this many failures in a row.
     fn report(&self, failures: u32) {
         let (outcome, holds_any) = {
             let progress = self.progress.borrow();
@@ -354,12 +354,12 @@ impl State {
             }
             Err(error) => observe::fetch_failed(&self.provider, &*error, failures + 1, holds_any),
         }
-        self.tell_held();
+        self.publish_key_counts();
     }
 
-    /// Has it logged which keys of the set are skipped, where they are not the same as before.
+    /// Logs the skipped keys if they differ from the last warning.
     fn warn_of_skipped(&self, skipped: &[SkippedKey]) {
-        // Without their places, which change with every rotation of the others.
+        // Without their index, which changes with every rotation of other keys.
         let describe = |key: &SkippedKey| (key.kid().map(str::to_owned), key.reason().to_string());
         let mut described: Vec<_> = skipped.iter().map(describe).collect();
         described.sort();
@@ -371,7 +371,7 @@ impl State {
         }
     }
 
-    /// Notes how an attempt has ended. Whether there is anything to tell those who wait.
+    /// Records the result of an attempt. Returns true if waiters must be woken.
     fn conclude(
         &self,
         progress: &mut Progress,
@@ -379,7 +379,7 @@ impl State {
         fetched: &mut Option<Result<Fetched, FetchError>>,
     ) -> bool {
         let now = Instant::now();
-        // It may hold what was to be purged, or speak of keys that grew too old meanwhile: another one follows at once.
+        // The result may include purged keys, or confirm keys that have expired since: fetch again at once.
         let was_purged = progress.purges != purges;
         let is_unchanged = matches!(fetched, Some(Ok(Fetched { keys: None, .. })));
         if was_purged || (is_unchanged && progress.confirmed.is_none()) {
@@ -392,7 +392,7 @@ impl State {
                 progress.succeed(now, after(now, self.schedule.until_refresh(fetched.lifetime)));
                 if let Some(keys) = fetched.keys {
                     if let Some(wanted) = wanted.filter(|wanted| self.has_found(*wanted, &keys)) {
-                        progress.give_back(wanted, now, self.schedule.cooldown);
+                        progress.refund(wanted, now, self.schedule.cooldown);
                     }
                     self.keys.replace(keys);
                 }
@@ -405,7 +405,7 @@ impl State {
         true
     }
 
-    /// Returns true if the fetched keys have the one that was looked for, or may have it.
+    /// Returns true if the fetched keys include the wanted key, or may include it.
     fn has_found(&self, wanted: Lookup, fetched: &KeySet) -> bool {
         match wanted {
             Lookup::Named(name) => {
@@ -422,11 +422,11 @@ impl State {
     }
 }
 
-/// The key for which a request has joined a fetch.
+/// The key that a request needs from an attempt that had already begun.
 enum Sought {
-    /// A key of this name.
+    /// A key with this `kid`.
     Missing(String),
-    /// Another key than those that are `held`.
+    /// A key that is not among `held`.
     Replaced { kid: Option<String>, held: Option<Arc<KeySet>> },
 }
 
@@ -448,17 +448,16 @@ impl Sought {
     }
 }
 
-/// The answer to a token that was not judged, after which asking again can succeed in so much time. Less than a second
-/// counts as one: no client is told to ask again at once.
+/// Creates the error for a token that cannot be verified now. `Retry-After` is at least one second.
 fn unavailable_for(cause: impl Into<Box<dyn Error + Send + Sync>>, retry: Duration) -> AuthError {
     AuthError::keys_unavailable(cause).with_retry_after(retry.max(Duration::from_secs(1)))
 }
 
-/// That there is a task: where it ends, those who wait are told, and the next one who asks begins another.
+/// Marks the background task as running. On drop, wakes all waiters and lets the next caller start a new task.
 pub(super) struct TaskGuard(Arc<State>);
 
 impl TaskGuard {
-    /// `None` where there is one already.
+    /// Returns `None` if a task is already running.
     pub(super) fn begin(state: &Arc<State>) -> Option<Self> {
         let had_task = state.has_task.swap(true, Ordering::AcqRel);
         (!had_task).then(|| Self(Arc::clone(state)))
@@ -478,8 +477,10 @@ impl Drop for TaskGuard {
     }
 }
 
-/// Makes a panic of the client a failure like any other.
-async fn caught(fetch: impl Future<Output = Result<Fetched, FetchError>>) -> Result<Fetched, FetchError> {
+/// Turns a panic of the client into an error.
+async fn catch_panics(
+    fetch: impl Future<Output = Result<Fetched, FetchError>>,
+) -> Result<Fetched, FetchError> {
     let mut fetch = pin!(fetch);
     poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(cx)));

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What has come of [`RemoteKeys`](crate::jwks::RemoteKeys) so far.
+/// Counters and state of [`RemoteKeys`](crate::jwks::RemoteKeys).
 #[derive(Clone, Debug)]
 pub struct RemoteKeysStats {
     pub(super) fetches: u64,
@@ -16,68 +16,74 @@ pub struct RemoteKeysStats {
 }
 
 impl RemoteKeysStats {
-    /// How many attempts to fetch the keys have been begun.
+    /// Returns the number of attempts to fetch keys that have begun.
     #[must_use]
     pub fn fetches(&self) -> u64 {
         self.fetches
     }
 
-    /// How many of them have failed.
+    /// Returns the number of failed attempts.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.failures
     }
 
-    /// How often keys were looked at that should have been fetched anew, but could not be: for each token, and once more
-    /// where its key was not held.
+    /// Returns how often keys were used although a refresh was overdue and had failed.
+    ///
+    /// It counts once for each token, and once more if its key was not held.
     #[must_use]
     pub fn stale_uses(&self) -> u64 {
         self.stale_uses
     }
 
-    /// How many tokens came whose key was not held. One that would be refused in any case, for its claims, is not
-    /// counted.
+    /// Returns the number of tokens whose key was not held.
+    ///
+    /// Tokens whose claims would be rejected anyway do not count.
     #[must_use]
     pub fn unknown_keys(&self) -> u64 {
         self.unknown_keys
     }
 
-    /// How many tokens had no newer keys fetched, since enough others had lately: whose key was not held, or had not
-    /// signed them. They were answered at once.
+    /// Returns the number of tokens that started no fetch because of the cooldown.
+    ///
+    /// Their key was not held, or had not signed them. They were answered at once.
     #[must_use]
     pub fn cooldown_hits(&self) -> u64 {
         self.cooldown_hits
     }
 
-    /// How many requests were rejected at once, because as many as
-    /// [`max_waiting`](super::RemoteKeys::max_waiting) allows were already waiting.
+    /// Returns the number of requests rejected because too many were already waiting.
+    ///
+    /// [`max_waiting`](super::RemoteKeys::max_waiting) sets the limit.
     #[must_use]
     pub fn rejected_waiters(&self) -> u64 {
         self.rejected_waiters
     }
 
-    /// How many keys are held.
+    /// Returns the number of keys held.
     #[must_use]
     pub fn keys(&self) -> usize {
         self.keys
     }
 
-    /// How many keys in the set that is held cannot be used; [`RemoteKeys::skipped_keys`](super::RemoteKeys::skipped_keys) lists
-    /// them.
+    /// Returns the number of keys in the current set that cannot be used.
+    ///
+    /// [`RemoteKeys::skipped_keys`](super::RemoteKeys::skipped_keys) lists them.
     #[must_use]
     pub fn skipped(&self) -> usize {
         self.skipped
     }
 
-    /// How long ago the keys that are held were last found to be the provider's, or were given as a
-    /// [seed](super::RemoteKeys::seed); `None` where none are held.
+    /// Returns the time since the provider last confirmed the held keys.
+    ///
+    /// `None` if no keys are held. For a [seed](super::RemoteKeys::seed) the time counts from its configuration.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         self.age
     }
 }
 
-/// What is counted on the way.
+/// The counters behind `RemoteKeysStats`.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) fetches: Count,

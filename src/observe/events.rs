@@ -1,4 +1,4 @@
-//! Events, by `tracing`. Nothing of a token is in them but what the settings say already.
+//! `tracing` events. They contain nothing from a token except values that the settings also contain.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -9,8 +9,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::kind::AuthErrorKind;
 
-/// What is known of a token that was refused, without believing it: the issuer that the settings demand, and the name of
-/// a key that is held.
+/// The trusted facts about a rejected token: the issuer that the settings require, and the `kid` of a known key.
 #[derive(Clone, Default)]
 pub(crate) struct About(Option<Arc<Named>>);
 
@@ -33,7 +32,7 @@ impl About {
     }
 }
 
-/// Which of an accepted token's issuer and `kid` may be logged: those that the settings and the keys name as well.
+/// Marks the parts of an accepted token that may be logged, because the settings or keys contain them too.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct MayBeLogged {
     issuer: bool,
@@ -56,7 +55,7 @@ impl MayBeLogged {
     }
 }
 
-/// What a client did is told at the level of information, what ails the service as a warning or an error.
+/// Logs rejections caused by the client at level info, and failures of the service as a warning or an error.
 pub(super) fn refusal_answered(
     kind: AuthErrorKind,
     status: StatusCode,
@@ -73,7 +72,7 @@ pub(super) fn refusal_answered(
                 issuer = about.issuer(),
                 kid = about.kid(),
                 cause = cause.map(in_short).as_deref(),
-                "request refused: {reason}"
+                "request rejected: {reason}"
             )
         };
     }
@@ -88,23 +87,23 @@ pub(super) fn refusal_answered(
 
 pub(super) fn keys_fetched(provider: &str, keys: usize, failures: u32) {
     if failures > 0 {
-        info!(target: TARGET, provider, keys, failures, "the keys were fetched, after failures");
+        info!(target: TARGET, provider, keys, failures, "fetched keys after failures");
     } else {
-        debug!(target: TARGET, provider, keys, "the keys were fetched");
+        debug!(target: TARGET, provider, keys, "fetched keys");
     }
 }
 
 pub(super) fn fetch_failed(provider: &str, error: &(dyn Error + 'static), failures: u32, serve_on: bool) {
     let cause = in_short(error);
-    warn!(target: TARGET, provider, failures, serve_on, cause = cause.as_str(), "the keys could not be fetched");
+    warn!(target: TARGET, provider, failures, serve_on, cause = cause.as_str(), "cannot fetch keys");
 }
 
 pub(super) fn renewal_failed(issuer: &str, error: &(dyn Error + 'static)) {
     let cause = in_short(error);
-    warn!(target: TARGET, issuer, cause = cause.as_str(), "the verifier of an issuer could not be renewed");
+    warn!(target: TARGET, issuer, cause = cause.as_str(), "cannot renew the verifier of an issuer");
 }
 
-/// Logs the keys of a set that cannot be used, where they are not the same as before.
+/// Logs the unusable keys of a set. The caller checks that they have changed.
 pub(crate) fn keys_skipped(provider: &str, skipped: &[impl Display]) {
     if skipped.is_empty() {
         return;
@@ -116,31 +115,32 @@ pub(crate) fn keys_skipped(provider: &str, skipped: &[impl Display]) {
         provider,
         skipped = skipped.len(),
         reasons = reasons.as_str(),
-        "unusable keys of the provider were skipped"
+        "skipped unusable keys of the provider"
     );
 }
 
 pub(super) fn store_answered(call: &str, failures: u64) {
     if failures > 0 {
-        info!(target: TARGET, call, failures, "a call of the store of revocations is good again");
+        info!(target: TARGET, call, failures, "the revocation store works again");
     }
 }
 
-/// It is tried again several times a second, so that only the first failure is a warning.
+/// Only the first failure is a warning, since there are several attempts per second.
 pub(super) fn store_failed(call: &str, error: &(dyn Error + 'static), failures: u64) {
     let cause = in_short(error);
     if failures == 1 {
-        warn!(target: TARGET, call, cause = cause.as_str(), "a call of the store of revocations has failed");
+        warn!(target: TARGET, call, cause = cause.as_str(), "the revocation store failed");
     } else {
-        debug!(target: TARGET, call, failures, cause = cause.as_str(), "a call of the store of revocations has failed once more");
+        debug!(target: TARGET, call, failures, cause = cause.as_str(), "the revocation store failed again");
     }
 }
 
-/// Whatever the module is called that an event is in.
+/// The same target for all events, independent of the module.
 const TARGET: &str = "tower_jwt_auth";
 
-/// An error and what it comes from, as a text, which subscribers escape, since a stranger may have had a hand in it; and not
-/// as long as a stranger likes.
+/// Joins an error and its sources, up to a maximum length.
+///
+/// An attacker may influence the text. It is recorded as a string, so that subscribers escape it.
 fn in_short(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -159,5 +159,5 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// How many characters of an error are logged.
+/// Maximum number of characters that are logged of an error.
 const LONGEST_CAUSE: usize = 1000;

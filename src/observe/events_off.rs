@@ -1,4 +1,4 @@
-//! In place of `events.rs` where the feature is off.
+//! Replaces `events.rs` if the feature `tracing` is off.
 
 use std::error::Error;
 use std::fmt::Display;

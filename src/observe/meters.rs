@@ -1,4 +1,4 @@
-//! Measurements, by the facade `metrics`.
+//! Metrics, through the facade `metrics`.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -26,24 +26,26 @@ const STALE_USES: &str = "jwt_auth_jwks_stale_uses_total";
 const REVOCATIONS: &str = "jwt_auth_revocations";
 const STORE_CALLS: &str = "jwt_auth_revocation_store_calls_total";
 
-/// Tells the recorder that is installed what the measurements are and in which units: for the `HELP` lines of Prometheus, say.
+/// Describes the metrics and their units to the installed recorder.
 ///
-/// Call it once, after the recorder was installed. The measurements come without it, too.
+/// Prometheus shows the descriptions in `HELP` lines.
+///
+/// Call it once, after you have installed the recorder. The metrics are recorded without it as well.
 pub fn describe_metrics() {
-    describe_counter!(REQUESTS, Unit::Count, "Requests that a JwtAuthLayer has decided about.");
-    describe_counter!(REJECTIONS, Unit::Count, "Rejections that were answered, whatever part decided.");
+    describe_counter!(
+        REQUESTS,
+        Unit::Count,
+        "Requests that a JwtAuthLayer has accepted, passed or rejected."
+    );
+    describe_counter!(REJECTIONS, Unit::Count, "Rejections, by any part of the crate.");
     describe_histogram!(
         VERIFICATION,
         Unit::Seconds,
-        "How long judging a token took, with any wait for keys."
+        "Duration of token verification, including the wait for keys."
     );
-    describe_counter!(CACHE_LOOKUPS, Unit::Count, "Looks into a cache of tokens.");
-    describe_counter!(FETCHES, Unit::Count, "Attempts to fetch keys that have ended.");
-    describe_gauge!(
-        LAST_SUCCESS,
-        Unit::Seconds,
-        "Unix time at which the keys were last found to be the provider's."
-    );
+    describe_counter!(CACHE_LOOKUPS, Unit::Count, "Lookups in a cache of verified tokens.");
+    describe_counter!(FETCHES, Unit::Count, "Completed attempts to fetch keys.");
+    describe_gauge!(LAST_SUCCESS, Unit::Seconds, "Unix time at which the provider last confirmed the keys.");
     describe_gauge!(KEYS, Unit::Count, "Keys of the provider that are held.");
     describe_gauge!(SKIPPED, Unit::Count, "Keys of the provider that cannot be used.");
     describe_counter!(
@@ -54,22 +56,18 @@ pub fn describe_metrics() {
     describe_counter!(
         REJECTED_WAITERS,
         Unit::Count,
-        "Requests rejected because as many as RemoteKeys::max_waiting allows were waiting for keys."
+        "Requests rejected because too many were waiting for keys (RemoteKeys::max_waiting)."
     );
-    describe_counter!(
-        STALE_USES,
-        Unit::Count,
-        "Looks at keys that should have been fetched anew, and could not be."
-    );
-    describe_gauge!(REVOCATIONS, Unit::Count, "Revocations that are held, in all lists of the process.");
-    describe_counter!(STORE_CALLS, Unit::Count, "Calls of a store of revocations that have ended.");
+    describe_counter!(STALE_USES, Unit::Count, "Uses of keys whose refresh was overdue and had failed.");
+    describe_gauge!(REVOCATIONS, Unit::Count, "Entries in all revocation lists of the process.");
+    describe_counter!(STORE_CALLS, Unit::Count, "Completed reads and writes of the revocation store.");
 }
 
 pub(crate) fn request_accepted() {
     counter!(REQUESTS, "outcome" => "accepted", "kind" => "none").increment(1);
 }
 
-/// Let pass, without claims.
+/// Counts a request that passed without claims.
 pub(crate) fn request_passed(kind: AuthErrorKind) {
     counter!(REQUESTS, "outcome" => "passed", "kind" => kind.name()).increment(1);
 }
@@ -82,7 +80,7 @@ pub(super) fn refusal_answered(kind: AuthErrorKind) {
     counter!(REJECTIONS, "kind" => kind.name()).increment(1);
 }
 
-/// What measures how long a token takes.
+/// Measures the duration of a verification.
 pub(crate) struct Timer(Instant);
 
 impl Timer {
@@ -92,7 +90,7 @@ impl Timer {
     }
 
     pub(crate) fn stop<T, E>(self, judged: &Result<T, E>) {
-        // Labels that are literals make a static key, so that nothing is allocated.
+        // Literal labels make a static key, which needs no allocation.
         let seconds = match judged {
             Ok(_) => histogram!(VERIFICATION, "outcome" => "accepted"),
             Err(_) => histogram!(VERIFICATION, "outcome" => "rejected"),
@@ -100,7 +98,7 @@ impl Timer {
         seconds.record(self.0.elapsed());
     }
 
-    /// Stops when the verdict is there.
+    /// Stops when the verdict is ready.
     pub(crate) fn until<T: 'static, E: 'static>(self, verdict: Waiting<T, E>) -> Waiting<T, E> {
         Box::pin(async move {
             let judged = verdict.await;
@@ -130,56 +128,56 @@ pub(super) fn fetch_failed(provider: &Arc<str>) {
     counter!(FETCHES, "provider" => shared(provider), "outcome" => "failed").increment(1);
 }
 
-/// How many keys one `RemoteKeys` holds, and how many it skips, until it is not used any more.
+/// The key gauges of one `RemoteKeys`, until it is dropped.
 pub(crate) struct HeldKeys {
-    keys: Told,
-    skipped: Told,
+    keys: GaugeShare,
+    skipped: GaugeShare,
 }
 
 impl HeldKeys {
     pub(crate) fn new(provider: &Arc<str>) -> Self {
-        Self { keys: Told::new(KEYS, provider), skipped: Told::new(SKIPPED, provider) }
+        Self { keys: GaugeShare::new(KEYS, provider), skipped: GaugeShare::new(SKIPPED, provider) }
     }
 
     pub(crate) fn are(&self, keys: impl FnOnce() -> usize, skipped: impl FnOnce() -> usize) {
-        self.keys.tell(|| keys() as isize);
-        self.skipped.tell(|| skipped() as isize);
+        self.keys.publish(|| keys() as isize);
+        self.skipped.publish(|| skipped() as isize);
     }
 
     pub(crate) fn end(&self) {
-        self.keys.tell(|| ENDED);
-        self.skipped.tell(|| ENDED);
+        self.keys.publish(|| ENDED);
+        self.skipped.publish(|| ENDED);
     }
 }
 
-/// What one `RemoteKeys` adds to a gauge.
-struct Told {
+/// The share of one `RemoteKeys` in a gauge.
+struct GaugeShare {
     gauge: &'static str,
     provider: Arc<str>,
-    /// How many it has told, or `NOTHING` yet, or that it has `ENDED`; changed under the lock of the sums.
-    told: AtomicIsize,
+    /// The published count, `NOTHING` or `ENDED`. Changed under the lock of `SUMS`.
+    published: AtomicIsize,
 }
 
 const NOTHING: isize = -1;
 const ENDED: isize = -2;
 
-/// By gauge and provider, of all who have told: none of them is to hide the others' keys.
+/// Sums by gauge and provider: several `RemoteKeys` of one provider share a gauge.
 static SUMS: Mutex<BTreeMap<(&'static str, Arc<str>), isize>> = Mutex::new(BTreeMap::new());
 
-impl Told {
+impl GaugeShare {
     fn new(gauge: &'static str, provider: &Arc<str>) -> Self {
-        Self { gauge, provider: Arc::clone(provider), told: AtomicIsize::new(NOTHING) }
+        Self { gauge, provider: Arc::clone(provider), published: AtomicIsize::new(NOTHING) }
     }
 
-    /// `count` looks under the lock of the sums, so that of two threads the one that looks later tells later.
-    fn tell(&self, count: impl FnOnce() -> isize) {
+    /// Updates the share. `count` runs under the lock, so that the latest count wins between threads.
+    fn publish(&self, count: impl FnOnce() -> isize) {
         let mut sums = Self::sums();
-        let before = self.told.load(Ordering::Relaxed);
+        let before = self.published.load(Ordering::Relaxed);
         if before == ENDED {
             return;
         }
         let count = count();
-        self.told.store(count, Ordering::Relaxed);
+        self.published.store(count, Ordering::Relaxed);
         if count == ENDED && before == NOTHING {
             return;
         }
@@ -191,7 +189,7 @@ impl Told {
         };
         drop(sums);
         let now = || Self::sums().get(&key).copied().unwrap_or(0);
-        until_it_is_so(now, sum, |sum| {
+        publish_until_stable(now, sum, |sum| {
             gauge!(self.gauge, "provider" => shared(&self.provider)).set(sum as f64)
         });
     }
@@ -213,20 +211,20 @@ pub(crate) fn stale_use(provider: &Arc<str>) {
     counter!(STALE_USES, "provider" => shared(provider)).increment(1);
 }
 
-/// So many more than before, or fewer.
+/// Adds to the number of revocations. `more` may be negative.
 pub(crate) fn revocations_held(more: isize) {
     static HELD: AtomicIsize = AtomicIsize::new(0);
     if more == 0 {
         return;
     }
     let held = HELD.fetch_add(more, Ordering::SeqCst) + more;
-    until_it_is_so(|| HELD.load(Ordering::SeqCst), held, |held| gauge!(REVOCATIONS).set(held as f64));
+    publish_until_stable(|| HELD.load(Ordering::SeqCst), held, |held| gauge!(REVOCATIONS).set(held as f64));
 }
 
-/// Tells how much there is until what was told last is how it is, whoever else counts meanwhile; with no lock held.
-fn until_it_is_so(count: impl Fn() -> isize, mut held: isize, tell: impl Fn(isize)) {
+/// Publishes the gauge, repeating until the published value matches the counter. Holds no lock.
+fn publish_until_stable(count: impl Fn() -> isize, mut held: isize, publish: impl Fn(isize)) {
     loop {
-        tell(held);
+        publish(held);
         match count() {
             now if now == held => return,
             now => held = now,

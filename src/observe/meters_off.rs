@@ -1,4 +1,4 @@
-//! In place of `meters.rs` where the feature is off.
+//! Replaces `meters.rs` if the feature `metrics` is off.
 
 use std::pin::Pin;
 use std::sync::Arc;

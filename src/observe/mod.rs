@@ -1,6 +1,6 @@
-//! What whoever runs a service is told: events (feature `tracing`) and measurements (feature `metrics`).
+//! Events (feature `tracing`) and metrics (feature `metrics`) for operators.
 //!
-//! Each is a pair of files with the same functions, of which one does nothing.
+//! Each comes as a pair of files with the same functions. In one of them they do nothing.
 
 #[cfg(feature = "tracing")]
 mod events;
@@ -28,7 +28,7 @@ pub(crate) use self::meters::{
 };
 use crate::kind::AuthErrorKind;
 
-/// A refusal is answered, by whatever part of the crate.
+/// Records a rejection that was sent, by any part of the crate.
 pub(crate) fn refusal_answered(
     kind: AuthErrorKind,
     status: StatusCode,
@@ -40,13 +40,13 @@ pub(crate) fn refusal_answered(
     events::refusal_answered(kind, status, about, reason, cause);
 }
 
-/// The keys of a provider were fetched, or found to be as they were, after so many failures.
+/// Records that keys were fetched or found unchanged, after this many failures.
 pub(crate) fn keys_fetched(provider: &Arc<str>, keys: usize, failures: u32) {
     meters::keys_fetched(provider);
     events::keys_fetched(provider, keys, failures);
 }
 
-/// They could not be fetched, for so many times in a row. Those that are held may serve on.
+/// Records a failed fetch, the last of this many in a row. `serve_on` is true if keys are still held.
 pub(crate) fn fetch_failed(
     provider: &Arc<str>,
     error: &(dyn Error + 'static),
@@ -57,18 +57,18 @@ pub(crate) fn fetch_failed(
     events::fetch_failed(provider, error, failures, serve_on);
 }
 
-/// The verifier of a known issuer could not be renewed. It serves on.
+/// Records that the verifier of a known issuer could not be renewed. It stays in use.
 pub(crate) fn renewal_failed(issuer: &str, error: &(dyn Error + 'static)) {
     events::renewal_failed(issuer, error);
 }
 
-/// A store of revocations was read or written, after so many failures.
+/// Records that the revocation store was read or written, after this many failures.
 pub(crate) fn store_answered(call: &'static str, failures: u64) {
     meters::store_answered(call);
     events::store_answered(call, failures);
 }
 
-/// It could not be, for so many times in a row.
+/// Records that the revocation store failed, this many times in a row.
 pub(crate) fn store_failed(call: &'static str, error: &(dyn Error + 'static), failures: u64) {
     meters::store_failed(call);
     events::store_failed(call, error, failures);

@@ -1,4 +1,4 @@
-//! Claims by name, where the claims type keeps them as JSON.
+//! Claims by name, for claims types that keep JSON.
 
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
@@ -10,7 +10,7 @@ use crate::head::Head;
 use crate::kind::AuthErrorKind;
 use crate::verify::json_type;
 
-/// Claims that can be asked for by name, because they are, or hold, JSON.
+/// Claims that can be looked up by name, because they are or contain JSON.
 ///
 /// ```
 /// use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ use crate::verify::json_type;
 /// #[derive(serde::Deserialize)]
 /// struct User {
 ///     #[serde(flatten)]
-///     other: Map<String, Value>, // what is flattened is read twice: name the claims that you know beside it
+///     other: Map<String, Value>, // flattened claims are decoded twice: give known claims their own field
 /// }
 ///
 /// impl HasClaim for User {
@@ -33,22 +33,23 @@ use crate::verify::json_type;
 /// }
 /// ```
 ///
-/// A claim with a field of its own is not in the map, so that a rule finds none, and its [`not`](Rule::not) permits the
-/// request: ask for it by [`when`](super::when).
+/// A claim with its own field is not in the map. A rule does not find it there, and its [`not`](Rule::not) would permit
+/// the request. Check such a claim with [`when`](super::when).
 #[diagnostic::on_unimplemented(
     message = "the claims of `{Self}` cannot be asked for by name",
     note = "for a field, use `when(|claims: &Claims<{Self}>, _| claims.field == ..)`",
     note = "if `{Self}` holds its claims as JSON, implement `HasClaim` for it"
 )]
 pub trait HasClaim {
-    /// The claim of that name, if the token has it.
+    /// Returns the claim with this name, if the token has it.
     fn claim(&self, name: &str) -> Option<&Value>;
 
-    /// Returns true if there is a claim whose name differs from this one only in case, such as `Roles` for `roles`. A rule that
-    /// does not find the claim then refuses the request, and so does its [`not`](Rule::not).
+    /// Returns true if a claim's name differs only in case, like `Roles` for `roles`.
     ///
-    /// By default, the name is looked up in lower case, in upper case and capitalized. If you delegate [`claim`](Self::claim) to a
-    /// map, delegate this method as well: it knows all spellings.
+    /// A rule that does not find its claim then rejects the request, and so does its [`not`](Rule::not).
+    ///
+    /// By default, the name is looked up in lower case, in upper case and capitalized. If you delegate
+    /// [`claim`](Self::claim) to a map, delegate this method as well: it knows all spellings.
     fn has_in_another_case(&self, name: &str) -> bool {
         let (lower, upper) = (name.to_ascii_lowercase(), name.to_ascii_uppercase());
         let mut capitalized = lower.clone();
@@ -77,7 +78,7 @@ impl HasClaim for Map<String, Value> {
     }
 }
 
-/// Where a claim is: its name, or the names that lead to a member of it.
+/// The path of a claim: its name, or the names that lead to a nested member.
 ///
 /// ```
 /// use tower_jwt_auth::policy::ClaimPath;
@@ -85,19 +86,19 @@ impl HasClaim for Map<String, Value> {
 /// let permissions = ClaimPath::from("permissions");
 /// let with_dots = ClaimPath::from("https://example.com/roles"); // one name
 /// let nested = ClaimPath::from(["resource_access", "shop", "roles"]);
-/// assert_eq!(ClaimPath::dotted("resource_access.shop.roles"), nested); // from settings, say
+/// assert_eq!(ClaimPath::dotted("resource_access.shop.roles"), nested); // for example from a configuration file
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimPath(SmallVec<[Box<str>; 1]>);
 
 impl ClaimPath {
-    /// A path that is written with dots between the names.
+    /// Parses a path with dots between the names.
     #[must_use]
     pub fn dotted(path: &str) -> Self {
         path.split('.').collect()
     }
 
-    /// What is there in these claims; an error where the path leads through something that is no object.
+    /// Returns the value at this path. An error if the path leads through a value that is not an object.
     fn find<'a>(&self, claims: &'a impl HasClaim) -> Result<Option<&'a Value>, &'a Value> {
         let Some((first, rest)) = self.0.split_first() else {
             return Ok(None);
@@ -113,7 +114,7 @@ impl ClaimPath {
         Ok(found)
     }
 
-    /// Returns the first name of the path that the claims lack, if they have it in another case.
+    /// Returns the first missing name of the path, if the claims have it in another case.
     fn respelled(&self, claims: &impl HasClaim) -> Option<&str> {
         let (first, rest) = self.0.split_first()?;
         let Some(mut found) = claims.claim(first).filter(|value| !value.is_null()) else {
@@ -135,39 +136,21 @@ impl<S: Into<Box<str>>> FromIterator<S> for ClaimPath {
     }
 }
 
-/// A claim of that name, dots and all.
+/// One name, which may contain dots.
 impl From<&str> for ClaimPath {
     fn from(name: &str) -> Self {
         Self::from([name])
     }
 }
 
-/// The names that lead there, from the outside in.
+/// The names of the path, outermost first.
 impl<const N: usize> From<[&str; N]> for ClaimPath {
     fn from(names: [&str; N]) -> Self {
         names.into_iter().collect()
     }
 }
 
-/// A rule that asks for a claim: that it has this value, or is an array in which this value is.
-///
-/// A `&str` is the name of one claim, dots and all; an array of names leads into it. A path that is written with dots, in
-/// settings, say, is `ClaimPath::dotted(&settings.roles_claim)`.
-///
-/// | provider | rule |
-/// |---|---|
-/// | Keycloak, a role in the realm | `claim(["realm_access", "roles"], "admin")` |
-/// | Keycloak, a role in a client | `claim(["resource_access", "shop", "roles"], "admin")` |
-/// | Auth0 | `claim("permissions", "orders:write")` |
-/// | Entra ID | `claim("roles", "Orders.Write")` |
-/// | Cognito | `claim("cognito:groups", "admin")` |
-///
-/// Who is refused by it is told 403. What a token has to say for being one at all, or 401, is for
-/// [`JwtVerifier::require_claim`](crate::JwtVerifier::require_claim).
-///
-/// Values are compared as JSON: `1` is neither `"1"` nor `1.0`. A claim that is not there has no value, not even `null`. Where
-/// a claim is of another type than the value, the rule does not permit the request, and neither does its [`not`](Rule::not).
-/// The same goes for a claim that the token has only in another case, such as `Roles` for `roles`, and for an empty path.
+/// Requires a claim with this value, or an array that contains it.
 ///
 /// ```
 /// use serde_json::Value;
@@ -177,6 +160,29 @@ impl<const N: usize> From<[&str; N]> for ClaimPath {
 /// let rule = claim("email_verified", true).and(claim(["realm_access", "roles"], "admin"));
 /// let layer = RequireLayer::<Value>::new(rule);
 /// ```
+///
+/// A `&str` is one name, dots included. An array of names leads to a nested claim. For a dotted path, for example from
+/// a configuration file, use [`ClaimPath::dotted`].
+///
+/// | provider | rule |
+/// |---|---|
+/// | Keycloak, realm role | `claim(["realm_access", "roles"], "admin")` |
+/// | Keycloak, client role | `claim(["resource_access", "shop", "roles"], "admin")` |
+/// | Auth0 | `claim("permissions", "orders:write")` |
+/// | Entra ID | `claim("roles", "Orders.Write")` |
+/// | Cognito | `claim("cognito:groups", "admin")` |
+///
+/// A rejection is a 403. For claims without which a token is invalid (401), use
+/// [`JwtVerifier::require_claim`](crate::JwtVerifier::require_claim).
+///
+/// # Comparison
+///
+/// Values are compared as JSON: `1` equals neither `"1"` nor `1.0`. A missing claim has no value, not even `null`. In
+/// these cases neither the rule nor its [`not`](Rule::not) permits the request:
+///
+/// - The claim has another type than the value.
+/// - The token has the claim only in another case, such as `Roles` for `roles`.
+/// - The path is empty.
 pub fn claim(path: impl Into<ClaimPath>, value: impl Into<Value>) -> Rule<ClaimEquals> {
     Rule::new(ClaimEquals { path: path.into(), value: value.into() })
 }
@@ -207,16 +213,16 @@ impl ClaimEquals {
         let path = || self.path.0.join(".");
         match found {
             Err(other) => error.undecided(format!(
-                "the path `{}` leads through {}, which is no object",
+                "the path `{}` leads through {}, not an object",
                 path(),
                 json_type(other)
             )),
             Ok(None | Some(Value::Null)) if self.path.0.iter().all(|name| name.is_empty()) => {
-                error.undecided("the path of the claim is empty".to_owned())
+                error.undecided("the claim path is empty".to_owned())
             }
             Ok(None | Some(Value::Null)) => match self.path.respelled(claims) {
                 Some(name) => error.undecided(format!(
-                    "there is no claim `{}`: the token spells `{name}` in another case",
+                    "the claim `{}` is missing: the token spells `{name}` in another case",
                     path()
                 )),
                 None => error,
@@ -231,7 +237,7 @@ impl ClaimEquals {
         }
     }
 
-    /// Returns true if the claim, which has another value, is plainly another one: of the same type.
+    /// Returns true if the other value clearly differs: it has the same type.
     fn differs_from(&self, found: &Value) -> bool {
         match (&self.value, found) {
             (Value::Null, _)
@@ -239,7 +245,7 @@ impl ClaimEquals {
             | (Value::String(_), Value::String(_))
             | (Value::Array(_), Value::Array(_))
             | (Value::Object(_), Value::Object(_)) => true,
-            // `1` and `1.0` are the same number in two spellings.
+            // `1` and `1.0` spell the same number differently.
             (Value::Number(one), Value::Number(other)) => {
                 !(one.is_f64() || other.is_f64()) || one.as_f64() != other.as_f64()
             }

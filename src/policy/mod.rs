@@ -1,12 +1,8 @@
-//! Who may do what: rules about claims and requests.
+//! Authorization: rules about claims and requests.
 //!
-//! A [`Rule`] is made by [`scope`], [`any_scope`], [`all_scopes`], [`role`], [`claim`] and [`when`], and of other rules by
-//! [`and`](Rule::and), [`or`](Rule::or) and [`not`](Rule::not). A [`RequireLayer`](crate::RequireLayer) asks it on a route;
-//! [`JwtAuthLayer::require`](crate::JwtAuthLayer::require) asks it for all that the layer guards.
-//!
-//! Scopes and roles are read through a trait that your claims type implements in one line: [`HasScope`], [`HasRole`].
-//! [`Scopes`] and [`Roles`] are types for its fields. Claims that are kept as JSON have scopes as they are, and anything
-//! else of them can be asked for by [`claim`].
+//! Create a [`Rule`] with [`scope`], [`any_scope`], [`all_scopes`], [`role`], [`claim`] or [`when`]. Combine rules with
+//! [`and`](Rule::and), [`or`](Rule::or) and [`not`](Rule::not). [`RequireLayer`](crate::RequireLayer) checks a rule on
+//! a route, and [`JwtAuthLayer::require`](crate::JwtAuthLayer::require) checks it for all routes behind the layer.
 //!
 //! ```
 //! # use http::{Request, Response};
@@ -20,7 +16,7 @@
 //! let rule = scope("orders:write").or(claim(["realm_access", "roles"], "admin"));
 //! let service = ServiceBuilder::new().layer(RequireLayer::<serde_json::Value>::new(rule)).service(inner);
 //!
-//! // A JwtAuthLayer outside puts the claims there; in a test they are made by hand.
+//! // A JwtAuthLayer outside inserts the claims. This test inserts them itself.
 //! let mut request = Request::new(String::new());
 //! request.extensions_mut().insert(Claims::new(serde_json::json!({"scope": "orders:read"})));
 //! let response = service.oneshot(request).await?;
@@ -29,6 +25,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Scopes and roles are read through a trait that your claims type implements in one line: [`HasScope`] or [`HasRole`].
+//! [`Scopes`] and [`Roles`] are field types for them. For claims kept as JSON, scopes work as they are, and [`claim`]
+//! checks everything else.
 
 mod claim;
 mod roles;
@@ -50,11 +50,11 @@ use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::head::Head;
 
-/// Decides whether a request is permitted to whoever has these claims.
+/// Checks whether a caller with these claims may make this request.
 ///
-/// Most are made by the functions of [this module](self). Implement it for what they cannot say, and where a type
-/// tells more than a rule: for `Permitted` (feature `axum`), say. A layer needs it to be `Clone`, and `Rule::new(Owner)`
-/// makes a rule of it, for [`and`](Rule::and) and [`or`](Rule::or).
+/// The functions of [this module](self) create most policies. Implement the trait for other checks, or to name a policy
+/// in a type, for example for `Permitted` (feature `axum`). A layer needs the policy to be `Clone`. `Rule::new(Owner)`
+/// turns it into a rule for [`and`](Rule::and) and [`or`](Rule::or).
 ///
 /// ```
 /// use tower_jwt_auth::policy::Policy;
@@ -64,7 +64,7 @@ use crate::head::Head;
 ///     sub: String,
 /// }
 ///
-/// /// `/users/{sub}/...` is for that user alone.
+/// /// `/users/{sub}/...` is only for that user.
 /// #[derive(Clone)]
 /// struct Owner;
 ///
@@ -83,14 +83,13 @@ use crate::head::Head;
     note = "for a scope, role or claim, write `policy::scope(\"..\")`, `role(\"..\")` or `claim(\"..\", \"..\")`"
 )]
 pub trait Policy<C> {
-    /// Permits the request, or says why not: ordinarily
-    /// [`InsufficientScope`](crate::AuthErrorKind::InsufficientScope), which a client is told as 403. Where it cannot tell, because a
-    /// claim is in a form that it cannot read, it returns another kind, such as
-    /// [`InvalidClaims`](crate::AuthErrorKind::InvalidClaims): [`Rule::not`] would turn a 403 into a permission.
+    /// Permits the request, or returns the reason to reject it.
     ///
     /// # Errors
     ///
-    /// If the request is not permitted.
+    /// - [`InsufficientScope`](crate::AuthErrorKind::InsufficientScope) (403) if the request is not permitted.
+    /// - Another kind, such as [`InvalidClaims`](crate::AuthErrorKind::InvalidClaims), if the policy cannot decide, for
+    ///   example because a claim has an unknown form. [`Rule::not`] turns a 403 into a permission, but no other kind.
     fn check(&self, claims: &Claims<C>, request: Head<'_>) -> Result<(), AuthError>;
 }
 
@@ -100,10 +99,9 @@ impl<C, P: Policy<C> + ?Sized> Policy<C> for Arc<P> {
     }
 }
 
-/// Permits every request that has valid claims: the policy of a [`JwtAuthLayer`](crate::JwtAuthLayer) without
-/// [`require`](crate::JwtAuthLayer::require).
+/// Permits every request with valid claims. The default of [`JwtAuthLayer`](crate::JwtAuthLayer).
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "it is written as a value, and has nothing to set")]
+#[expect(clippy::exhaustive_structs, reason = "it is written as a value and has no settings")]
 pub struct Anyone;
 
 impl<C> Policy<C> for Anyone {

@@ -1,4 +1,4 @@
-//! Roles: what holds them, and a rule about them.
+//! Roles: a field type for them, and a rule that requires one.
 
 use std::collections::HashMap;
 use std::fmt::{self, Formatter};
@@ -13,17 +13,21 @@ use crate::error::AuthError;
 use crate::head::Head;
 use crate::kind::AuthErrorKind;
 
-/// Claims that may have roles.
+/// Claims with roles.
 ///
-/// What a role is, the provider says, and the field is named as it names it: [`Roles`] is for `roles` (Entra ID),
-/// `permissions` (Auth0) and `realm_access` (Keycloak), and for each client in Keycloak's `resource_access`; for Zitadel there is
-/// [`Roles::from_member_names`]. A `String` in its place would find `admin` in `no-admin`, too.
+/// The provider defines the roles and the claim's name. [`Roles`] reads:
+///
+/// - `roles` of Entra ID, `permissions` of Auth0, and `realm_access` of Keycloak.
+/// - The value of each client in Keycloak's `resource_access`.
+/// - The roles of Zitadel, with [`Roles::from_member_names`].
+///
+/// Do not use a `String`: its `contains` would find `admin` in `no-admin`.
 ///
 /// ```
 /// # use std::collections::HashMap;
 /// # use tower_jwt_auth::policy::{HasRole, Roles};
 /// #[derive(serde::Deserialize)]
-/// #[serde(default)] // a token without the claims has no role
+/// #[serde(default)] // a token without the claims has no roles
 /// # #[derive(Default)]
 /// struct User {
 ///     realm_access: Roles,
@@ -51,43 +55,52 @@ use crate::kind::AuthErrorKind;
     note = "for claims that are kept as JSON there is `claim([..], \"role\")`, since where roles are differs"
 )]
 pub trait HasRole {
-    /// Whether `role` is among them.
+    /// Returns true if the claims include this role.
     fn has_role(&self, role: &str) -> bool;
 }
 
-/// A token's roles, as a field of a claims type.
+/// The roles of a token, for a field of a claims type.
 ///
-/// They are read from an array of strings, from a string, which is one role, or from an object with such a member
-/// `roles`, as Keycloak has it. `null` and `{}` are no role at all, and neither is a claim that is missing, where the field has
-/// `#[serde(default)]`. They are written as an array.
+/// It deserializes from:
 ///
-/// Any other form is an error, with which the verifier rejects the token
-/// ([`InvalidClaims`](crate::AuthErrorKind::InvalidClaims)): `role("suspended").not()` would permit what was not understood.
-/// That includes an object with other members than Keycloak's `roles` and `verify_caller`, such as `Roles` or the whole of
-/// `resource_access`. For roles that are the names of an object's members, as Zitadel has them, there is
-/// [`from_member_names`](Self::from_member_names).
+/// - an array of strings,
+/// - a string, which is one role,
+/// - an object with a member `roles` that is an array of strings, as in Keycloak,
+/// - `null` and `{}`, which are no roles. With `#[serde(default)]` a missing claim is no roles either.
 ///
-/// A string with a comma, a semicolon or a control character is also an error, since it may be a list. In an array, only control
-/// characters are.
+/// It serializes as an array.
 ///
-/// Claim names are case-sensitive: a field `roles` does not read a claim `Roles`. A verifier rejects a token with such a
-/// claim if the claims type reads the usual name: `groups`, `permissions`, `realm_access`, `resource_access`, `role`, `roles`,
-/// `scope` or `scp`. For other names, the claim counts as missing, and `not` permits the request. The same goes for a type that
-/// accepts roles that it cannot read, such as an untagged enum with another variant that fits.
+/// # Security
+///
+/// Any other form is an error, and the verifier rejects the token with
+/// [`InvalidClaims`](crate::AuthErrorKind::InvalidClaims). Otherwise `role("suspended").not()` would permit what it
+/// cannot read. The errors include:
+///
+/// - An object with members other than Keycloak's `roles` and `verify_caller`, such as `Roles` or the whole of
+///   `resource_access`.
+/// - A string with a comma, a semicolon or a control character, since it may be a list. In an array, only control
+///   characters are an error.
+///
+/// Claim names are case-sensitive: a field `roles` does not read a claim `Roles`. If the claims type reads one of these
+/// names, a verifier rejects a token that has it only in another case: `groups`, `permissions`, `realm_access`,
+/// `resource_access`, `role`, `roles`, `scope` or `scp`. With any other name the claim counts as missing, and `not`
+/// permits the request. The same happens with a type that accepts unreadable roles, such as an untagged enum with
+/// another matching variant.
 #[derive(Clone, Debug, Default)]
 pub struct Roles(Vec<Box<str>>);
 
 impl Roles {
-    /// Whether `role` is among them. Nothing is allocated.
+    /// Returns true if the roles include this one. Does not allocate.
     #[must_use]
     pub fn contains(&self, role: &str) -> bool {
         self.iter().any(|held| held == role)
     }
 
-    /// Reads roles that are the names of an object's members, as Zitadel has them: for `#[serde(deserialize_with)]`.
+    /// Deserializes roles that are member names of an object, as in Zitadel.
     ///
-    /// The value of each member is an object of strings: the organizations that have granted the role, any of which counts. Where
-    /// that matters, read a `HashMap<String, HashMap<String, String>>` instead. `null` and `{}` are no role.
+    /// Use it with `#[serde(deserialize_with)]`. The value of each member is an object of strings: the organizations
+    /// that have granted the role. A role granted by any of them counts. If the organization matters, use a
+    /// `HashMap<String, HashMap<String, String>>` instead. `null` and `{}` are no roles.
     ///
     /// ```
     /// use tower_jwt_auth::policy::Roles;
@@ -108,12 +121,12 @@ impl Roles {
     ///
     /// # Errors
     ///
-    /// If it is another form, such as `{"admin": true}` or `{"roles": ["admin"]}`.
+    /// Returns an error for any other form, such as `{"admin": true}` or `{"roles": ["admin"]}`.
     pub fn from_member_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NamesVisitor)
     }
 
-    /// The roles one by one.
+    /// Iterates over the roles.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(AsRef::as_ref)
     }
@@ -137,7 +150,7 @@ impl<'de> Visitor<'de> for RolesVisitor {
     type Value = Roles;
 
     fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("roles: an array of strings, a string, or an object with such a member `roles`")
+        f.write_str("roles: an array of strings, a string, or an object with a member `roles`")
     }
 
     fn visit_unit<E: Error>(self) -> Result<Roles, E> {
@@ -146,7 +159,7 @@ impl<'de> Visitor<'de> for RolesVisitor {
 
     fn visit_str<E: Error>(self, role: &str) -> Result<Roles, E> {
         if role.contains([',', ';']) {
-            return Err(E::custom("a role in a string contains no comma and no semicolon"));
+            return Err(E::custom("a role in a string must not contain a comma or a semicolon"));
         }
         checked(vec![role.into()])
     }
@@ -175,7 +188,7 @@ impl<'de> Visitor<'de> for NamesVisitor {
     type Value = Roles;
 
     fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("roles: an object with a member for each, which is an object of organizations")
+        f.write_str("roles: an object with a member for each role, which is an object of organizations")
     }
 
     fn visit_unit<E: Error>(self) -> Result<Roles, E> {
@@ -186,7 +199,7 @@ impl<'de> Visitor<'de> for NamesVisitor {
         let mut roles = Vec::new();
         while let Some((role, organizations)) = map.next_entry::<Box<str>, HashMap<String, String>>()? {
             if organizations.is_empty() {
-                return Err(A::Error::custom("a role is granted by an organization at least"));
+                return Err(A::Error::custom("a role must be granted by at least one organization"));
             }
             roles.push(role);
         }
@@ -194,10 +207,10 @@ impl<'de> Visitor<'de> for NamesVisitor {
     }
 }
 
-/// Rejects control characters: a text with a line break or a tab may be a list.
+/// Rejects control characters: text with a line break or a tab may be a list.
 fn checked<E: Error>(roles: Vec<Box<str>>) -> Result<Roles, E> {
     if roles.iter().any(|role| role.contains(char::is_control)) {
-        return Err(E::custom("a role contains no control character"));
+        return Err(E::custom("a role must not contain a control character"));
     }
     Ok(Roles(roles))
 }
@@ -208,13 +221,13 @@ impl Serialize for Roles {
     }
 }
 
-/// A rule that asks for a role.
+/// Requires a role.
 ///
 /// ```
 /// let rule = tower_jwt_auth::policy::role("admin");
 /// ```
 ///
-/// Of claims that do not say which roles they have, none can be asked for:
+/// The claims type must implement [`HasRole`]. This does not compile:
 ///
 /// ```compile_fail,E0277
 /// use tower_jwt_auth::policy::role;

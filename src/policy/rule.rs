@@ -1,4 +1,4 @@
-//! Rules, and what can be made of them.
+//! Rules and their combinations.
 
 use std::fmt::{self, Formatter};
 use std::marker::PhantomData;
@@ -10,22 +10,22 @@ use crate::error::{AuthError, RequiredScope};
 use crate::head::Head;
 use crate::kind::AuthErrorKind;
 
-/// A [`Policy`] that others can be added to.
+/// A [`Policy`] that can be combined with others.
 ///
-/// A request that it does not permit is refused with 403 `insufficient_scope`. Where what is missing is a scope, the
-/// challenge names all the scopes of the rule ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
+/// A request that it does not permit is rejected with 403 `insufficient_scope`. If a scope is missing, the challenge
+/// names all scopes of the rule ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
 #[derive(Clone)]
 #[must_use]
 pub struct Rule<P> {
     policy: P,
-    /// The scopes it names, separated by spaces; or nothing.
+    /// The scopes that the rule requires, separated by spaces.
     scopes: String,
-    /// Made ready by the first refusal that is about scopes.
+    /// Created by the first rejection for a missing scope.
     needed: OnceLock<Option<Arc<RequiredScope>>>,
 }
 
 impl<P> Rule<P> {
-    /// A rule that is just this policy, so that it can be combined with others.
+    /// Creates a rule from a policy, to combine it with others.
     pub fn new(policy: P) -> Self {
         Self::naming(policy, String::new())
     }
@@ -34,22 +34,30 @@ impl<P> Rule<P> {
         Self { policy, scopes, needed: OnceLock::new() }
     }
 
-    /// Both must permit the request. The second one is asked only if the first one does.
+    /// Requires both rules.
+    ///
+    /// The second one is checked only if the first one permits the request.
     pub fn and<Q>(self, other: Rule<Q>) -> Rule<And<P, Q>> {
         Rule::naming(And(self.policy, other.policy), union(self.scopes, other.scopes))
     }
 
-    /// One of them must permit the request. The second one is asked only if the first one does not.
+    /// Requires one of the rules.
+    ///
+    /// The second one is checked only if the first one does not permit the request.
     pub fn or<Q>(self, other: Rule<Q>) -> Rule<Or<P, Q>> {
         Rule::naming(Or(self.policy, other.policy), union(self.scopes, other.scopes))
     }
 
-    /// Permits what this rule refuses with 403, and nothing else. Where it could not decide, the request stays refused: because
-    /// of another error (503, say), or because a claim is in a form that the rule cannot read, so that `{"status":
-    /// {"suspended": true}}` does not pass `claim("status", "suspended").not()`. A challenge names none of its scopes.
+    /// Permits exactly the requests that this rule rejects with 403.
     ///
-    /// A claim that is missing, or `null`, says nothing, and passes. A closure of [`when`], or a trait that you implement, must
-    /// count as a match what it cannot read.
+    /// If the rule cannot decide, the request stays rejected: after another error, such as a 503, or if a claim has an
+    /// unknown form. For example `claim("status", "suspended").not()` rejects `{"status": {"suspended": true}}`. The
+    /// challenge names none of the rule's scopes.
+    ///
+    /// # Security
+    ///
+    /// A claim that is missing or `null` passes. In a closure for [`when`], and in your own traits, treat values that
+    /// you cannot read as a match.
     #[expect(
         clippy::should_implement_trait,
         reason = "`!rule` is easily overlooked; `and` and `or` have no operator"
@@ -58,7 +66,7 @@ impl<P> Rule<P> {
         Rule::new(Not(self.policy))
     }
 
-    /// Erases the type of the policy, for rules that come from settings or are kept in one place.
+    /// Erases the type of the policy, for rules from a configuration or a collection.
     ///
     /// ```
     /// use serde_json::Value;
@@ -90,7 +98,7 @@ impl<C, P: Policy<C>> Policy<C> for Rule<P> {
     }
 }
 
-/// The scopes of two lists, each once.
+/// Joins two lists of scopes without duplicates.
 fn union(mut left: String, right: String) -> String {
     if left.is_empty() {
         return right;
@@ -154,11 +162,11 @@ impl<C> Policy<C> for BoxPolicy<C> {
     }
 }
 
-/// A rule that asks a closure: claims and request in, permitted or not out.
+/// Creates a rule from a closure that returns true if the request is permitted.
 ///
-/// The closure's first parameter has to say which claims it takes. What it compares of a path should be read by
-/// [`Head::path_segment`], which decodes it as a handler's router will; inside of axum's `nest` the path is a shorter one, and so
-/// are the numbers of its segments.
+/// Annotate the type of the closure's first parameter. Compare parts of the path with [`Head::path_segment`], which
+/// decodes them like the router of the handler. Inside axum's `nest` the path is shorter, so the segments have other
+/// numbers.
 ///
 /// ```
 /// use tower_jwt_auth::policy::when;
@@ -230,7 +238,7 @@ mod tests {
     use super::union;
 
     #[test]
-    fn a_union_names_each_scope_once() {
+    fn union_names_each_scope_once() {
         for (left, right, expected) in [
             ("", "", ""),
             ("a", "", "a"),

@@ -1,4 +1,4 @@
-//! Scopes (RFC 6749, section 3.3): what holds them, and rules about them.
+//! Scopes (RFC 6749, section 3.3): a field type for them, and rules that require them.
 
 use std::borrow::Cow;
 use std::fmt::{self, Formatter};
@@ -12,16 +12,16 @@ use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::head::Head;
 
-/// Claims that may have scopes.
+/// Claims with scopes.
 ///
-/// Let the field be [`Scopes`], and not a `String`, whose `contains` finds `orders:write` in `no-orders:write`, too.
+/// Use [`Scopes`] for the field. Do not use a `String`: its `contains` would find `orders:write` in `no-orders:write`.
 ///
 /// ```
 /// use tower_jwt_auth::policy::{HasScope, Scopes};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct User {
-///     #[serde(default)] // a token without the claim has no scope
+///     #[serde(default)] // a token without the claim has no scopes
 ///     scope: Scopes,
 /// }
 ///
@@ -38,14 +38,16 @@ use crate::head::Head;
     note = "for `RegisteredClaims`, take a struct of your own with the claims that you need as fields, or `serde_json::Value`"
 )]
 pub trait HasScope {
-    /// Whether `scope`, a single one, is among them.
+    /// Returns true if the claims include this one scope.
     fn has_scope(&self, scope: &str) -> bool;
 
-    /// The name of a claim that ought to hold scopes, but in a form that cannot be read: for claims that are kept as they are. A
-    /// rule that finds no scope then refuses the request, and so does its [`not`](Rule::not).
+    /// Returns the name of a scope claim that has an unreadable form.
     ///
-    /// By default there is none: [`Scopes`] refuses what it cannot read with the token. If you delegate
-    /// [`has_scope`](Self::has_scope) to a map or a [`Value`], delegate both methods, or else `not` permits what cannot be read:
+    /// A rule that does not find its scope then rejects the request, and so does its [`not`](Rule::not). The default is
+    /// `None`, which is right for [`Scopes`]: the verifier rejects tokens that it cannot read.
+    ///
+    /// If you delegate [`has_scope`](Self::has_scope) to a map or a [`Value`], delegate this method too. Otherwise
+    /// `not` permits unreadable scopes:
     ///
     /// ```
     /// # use std::borrow::Cow;
@@ -62,8 +64,8 @@ pub trait HasScope {
     }
 }
 
-/// In claims that are kept as JSON: `scope` or `scp`, a string or an array, as [`Scopes`] reads it. In another form, or as
-/// `Scope`, it cannot be read.
+/// Reads `scope` and `scp`: a string or an array, like [`Scopes`]. Other forms, and names such as `Scope`, are
+/// unreadable.
 impl HasScope for Value {
     fn has_scope(&self, scope: &str) -> bool {
         self.as_object().is_some_and(|claims| claims.has_scope(scope))
@@ -74,7 +76,7 @@ impl HasScope for Value {
     }
 }
 
-/// The same as for a [`Value`].
+/// Same as for [`Value`].
 impl HasScope for Map<String, Value> {
     fn has_scope(&self, scope: &str) -> bool {
         let holds = |claim: &Value| match claim {
@@ -98,15 +100,10 @@ impl HasScope for Map<String, Value> {
     }
 }
 
-/// Where scopes are: RFC 8693, section 4.2; Entra ID and Okta.
+/// The names of scope claims: RFC 8693, section 4.2; Entra ID and Okta.
 const CLAIMS: [&str; 2] = ["scope", "scp"];
 
-/// A token's scopes, as a field of a claims type: `scope`, or `scp` with Entra ID and Okta.
-///
-/// It is read from a string in which they are separated by U+0020, and by nothing else
-/// ([RFC 6749, section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)), or from an array of strings. A string
-/// in an array that contains a space is an error, since it could be read in two ways. `null` is no scope at all. It is written
-/// as a string.
+/// The scopes of a token, for a field of a claims type.
 ///
 /// ```
 /// use tower_jwt_auth::policy::Scopes;
@@ -120,25 +117,34 @@ const CLAIMS: [&str; 2] = ["scope", "scp"];
 /// # Ok(())
 /// # }
 /// ```
+///
+/// The field is `scope`, or `scp` with Entra ID and Okta. It deserializes from:
+///
+/// - a string with U+0020 as the only separator
+///   ([RFC 6749, section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)),
+/// - an array of strings without spaces; a space is an error, since it could be read in two ways,
+/// - `null`, which is no scopes.
+///
+/// It serializes as a string.
 #[derive(Clone, Debug, Default)]
 pub struct Scopes {
     list: Box<str>,
 }
 
 impl Scopes {
-    /// Whether `scope`, a single one, is among them. Nothing is allocated.
+    /// Returns true if the scopes include this one scope. Does not allocate.
     #[must_use]
     pub fn contains(&self, scope: &str) -> bool {
         self.iter().any(|held| held == scope)
     }
 
-    /// The scopes one by one.
+    /// Iterates over the scopes.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         split(&self.list)
     }
 }
 
-/// From a list that is separated by spaces.
+/// Reads a list with spaces between the scopes.
 impl From<&str> for Scopes {
     fn from(list: &str) -> Self {
         Self { list: list.into() }
@@ -157,7 +163,7 @@ impl<'de> Visitor<'de> for ListVisitor {
     type Value = Scopes;
 
     fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("scopes: a string with spaces between them, or an array of strings")
+        f.write_str("scopes: a space-separated string or an array of strings")
     }
 
     fn visit_unit<E: Error>(self) -> Result<Scopes, E> {
@@ -172,7 +178,7 @@ impl<'de> Visitor<'de> for ListVisitor {
         let mut list = String::new();
         while let Some(scope) = seq.next_element::<Cow<'de, str>>()? {
             if scope.contains(' ') {
-                return Err(A::Error::custom("a scope in an array contains no space"));
+                return Err(A::Error::custom("a scope in an array must not contain a space"));
             }
             if !list.is_empty() {
                 list.push(' ');
@@ -189,8 +195,9 @@ impl Serialize for Scopes {
     }
 }
 
-/// A rule that asks for a scope. If it is a list, separated by spaces, all of them are needed; if it is empty, nobody is
-/// permitted.
+/// Requires a scope.
+///
+/// With several scopes, separated by spaces, all of them are required. An empty text permits nobody.
 ///
 /// ```
 /// let rule = tower_jwt_auth::policy::scope("orders:write");
@@ -200,7 +207,7 @@ pub fn scope(scope: impl Into<String>) -> Rule<AllScopes> {
     Rule::naming(AllScopes::of(&list), list)
 }
 
-/// A rule that asks for all of these scopes. If there are none, nobody is permitted.
+/// Requires all of these scopes. An empty list permits nobody.
 ///
 /// ```
 /// let rule = tower_jwt_auth::policy::all_scopes(["orders:read", "orders:write"]);
@@ -209,8 +216,9 @@ pub fn all_scopes<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Rule<
     scope(scopes.into_iter().map(Into::into).collect::<Vec<_>>().join(" "))
 }
 
-/// A rule that asks for one of these scopes, whichever; a challenge names them all. If there are none, nobody is permitted.
-/// One with a space in it is none.
+/// Requires one of these scopes.
+///
+/// The challenge names all of them. An empty list permits nobody. A scope with a space in it is ignored.
 ///
 /// ```
 /// let rule = tower_jwt_auth::policy::any_scope(["orders:read", "orders:write"]);
@@ -230,7 +238,7 @@ pub struct AllScopes {
 }
 
 impl AllScopes {
-    /// With no scope, one that nobody has.
+    /// Parses a list. An empty one becomes an empty scope, which nobody has.
     fn of(list: &str) -> Self {
         let mut scopes = split(list).map(str::to_owned);
         Self { first: scopes.next().unwrap_or_default(), others: scopes.collect() }
@@ -240,7 +248,7 @@ impl AllScopes {
 impl<C: HasScope> Policy<C> for AllScopes {
     #[inline]
     fn check(&self, claims: &Claims<C>, _: Head<'_>) -> Result<(), AuthError> {
-        // What an empty scope is to a claims type is not asked: a list of none permits nobody.
+        // Claims types may treat an empty scope as present, so it is not looked up: an empty list permits nobody.
         let permitted = !self.first.is_empty()
             && claims.has_scope(&self.first)
             && self.others.iter().all(|scope| claims.has_scope(scope));
@@ -278,7 +286,7 @@ fn is_single(scope: &str) -> bool {
     !scope.is_empty() && !scope.contains(' ')
 }
 
-/// The scopes of a list; two spaces hold none between them.
+/// Splits a list. Several spaces count as one.
 fn split(list: &str) -> impl Iterator<Item = &str> {
     list.split(' ').filter(|scope| !scope.is_empty())
 }

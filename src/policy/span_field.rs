@@ -8,11 +8,7 @@ use crate::claims::Claims;
 use crate::error::AuthError;
 use crate::head::Head;
 
-/// A rule that permits everything, and records something of the claims in the current span of `tracing`: whose request it
-/// is, say. Put it first, so that it is recorded also where what comes after refuses the request.
-///
-/// The span is that of the layer outside: of tower-http's `TraceLayer`, say. It needs to have been made with the field,
-/// empty; where it was not, nothing happens. Nothing else that this crate logs is out of a token.
+/// Records a value from the claims in the current `tracing` span.
 ///
 /// ```
 /// use tower_jwt_auth::policy::{scope, span_field};
@@ -23,11 +19,17 @@ use crate::head::Head;
 /// let user = span_field("user.id", |claims: &Claims<serde_json::Value>| claims["sub"].as_str().unwrap_or_default().to_owned());
 /// let layer = JwtAuthLayer::new(JwtVerifier::new(keys)).require(user.and(scope("orders:read")));
 ///
-/// // And outside of it, with tower-http:
+/// // Outside this layer, with tower-http:
 /// // TraceLayer::new_for_http().make_span_with(|_: &Request| info_span!("request", user.id = field::Empty))
 /// # Ok(())
 /// # }
 /// ```
+///
+/// The rule permits everything. The span is that of an outer layer, such as tower-http's `TraceLayer`. It must declare
+/// the field as empty. Otherwise nothing is recorded. Put this rule first, so that it also records requests that a
+/// later rule rejects.
+///
+/// This is the only way in which the crate logs values that are known only from a token.
 pub fn span_field<C, F, T>(name: &'static str, value: F) -> Rule<SpanField<C, F>>
 where
     F: Fn(&Claims<C>) -> T,
@@ -51,7 +53,7 @@ where
     fn check(&self, claims: &Claims<C>, _: Head<'_>) -> Result<(), AuthError> {
         let span = Span::current();
         if span.has_field(self.name) {
-            // As a text, which subscribers escape: whoever has a token made may have chosen it.
+            // Recorded as a string, so that subscribers escape it: an attacker may have chosen the value.
             span.record(self.name, (self.value)(claims).to_string().as_str());
         }
         Ok(())

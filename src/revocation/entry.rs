@@ -5,13 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::seconds;
 use crate::registered::{NumericDate, since_epoch};
 
-/// One entry of a list of [`Revocations`](crate::revocation::Revocations): which tokens are revoked, and until when that matters.
-///
-/// Serialised, it is an object with `iss`, one of `jti`, `sid` and `sub`, and `exp` in whole seconds, unless it has no expiry.
-/// With a `sub` comes `until`, in milliseconds since 1970, up to which `iat` the tokens are revoked.
-///
-/// It holds exactly what is written: an expiry is rounded up to whole seconds, and one in the year 2106 or later counts as
-/// none. `issued_until` is rounded down to milliseconds.
+/// One entry of a list of [`Revocations`](crate::revocation::Revocations): the revoked tokens, and their last expiry.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -23,6 +17,15 @@ use crate::registered::{NumericDate, since_epoch};
 /// assert_eq!(serde_json::to_string(&revocation).unwrap(), text);
 /// assert_eq!(serde_json::from_str::<Revocation>(text).unwrap(), revocation);
 /// ```
+///
+/// The serialized form is a JSON object:
+///
+/// - `iss`, and one of `jti`, `sid` and `sub`.
+/// - `exp` in whole seconds, unless there is no expiry.
+/// - With `sub` also `until`: tokens with an `iat` up to this time are revoked. It is in milliseconds since 1970.
+///
+/// The fields hold exactly what is serialized. An expiry is rounded up to whole seconds, and one in the year 2106 or
+/// later counts as none. `issued_until` is rounded down to milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub struct Revocation {
@@ -41,7 +44,7 @@ pub(super) enum Target {
 }
 
 impl Revocation {
-    /// Revokes one token: as by [`revoke_token`](crate::revocation::Revocations::revoke_token).
+    /// Revokes one token, like [`revoke_token`](crate::revocation::Revocations::revoke_token).
     #[must_use]
     pub fn token(
         issuer: impl Into<String>,
@@ -51,7 +54,7 @@ impl Revocation {
         Self::new(issuer, Target::Token { jti: jti.into() }, expires_at)
     }
 
-    /// Revokes the tokens of a session: as by [`revoke_session`](crate::revocation::Revocations::revoke_session).
+    /// Revokes a session's tokens, like [`revoke_session`](crate::revocation::Revocations::revoke_session).
     #[must_use]
     pub fn session(
         issuer: impl Into<String>,
@@ -61,7 +64,7 @@ impl Revocation {
         Self::new(issuer, Target::Session { sid: sid.into() }, last_expiry)
     }
 
-    /// Revokes the tokens of a subject up to a time: as by [`revoke_subject`](crate::revocation::Revocations::revoke_subject).
+    /// Revokes a subject's tokens, like [`revoke_subject`](crate::revocation::Revocations::revoke_subject).
     #[must_use]
     pub fn subject(
         issuer: impl Into<String>,
@@ -78,13 +81,13 @@ impl Revocation {
         Self { issuer: issuer.into(), target, expires_at }
     }
 
-    /// The issuer of the tokens that it revokes.
+    /// Returns the issuer of the revoked tokens.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The `jti` of the token that it revokes, if it revokes one token.
+    /// Returns the `jti`, if the entry revokes one token.
     #[must_use]
     pub fn jti(&self) -> Option<&str> {
         match &self.target {
@@ -93,7 +96,7 @@ impl Revocation {
         }
     }
 
-    /// The `sid` of the tokens that it revokes, if it revokes a session.
+    /// Returns the `sid`, if the entry revokes a session.
     #[must_use]
     pub fn sid(&self) -> Option<&str> {
         match &self.target {
@@ -102,7 +105,7 @@ impl Revocation {
         }
     }
 
-    /// The `sub` of the tokens that it revokes, if it revokes those of a subject.
+    /// Returns the `sub`, if the entry revokes the tokens of a subject.
     #[must_use]
     pub fn sub(&self) -> Option<&str> {
         match &self.target {
@@ -111,7 +114,9 @@ impl Revocation {
         }
     }
 
-    /// The latest `iat` that it revokes, if it revokes the tokens of a subject. Tokens without `iat` are revoked too.
+    /// Returns the latest revoked `iat`, if the entry revokes the tokens of a subject.
+    ///
+    /// Tokens without `iat` are revoked too.
     #[must_use]
     pub fn issued_until(&self) -> Option<SystemTime> {
         match self.target {
@@ -120,14 +125,15 @@ impl Revocation {
         }
     }
 
-    /// When the last of them expires, or `None` if one may never expire. Keep the entry for an hour longer, since clocks may
-    /// differ.
+    /// Returns the expiry of the last revoked token, or `None` if one may never expire.
+    ///
+    /// Keep the entry for an hour longer, since clocks may differ.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at.map(|second| after_epoch(Duration::from_secs(second.into())))
     }
 
-    /// The same in seconds since 1970, [`NEVER`] if there is none.
+    /// Returns the expiry in seconds since 1970, or [`NEVER`].
     pub(super) fn expiry_second(&self) -> u32 {
         self.expires_at.unwrap_or(NEVER)
     }
@@ -137,7 +143,7 @@ impl Revocation {
     }
 }
 
-/// The second in the year 2106 that stands for no expiry in a list: no list counts further.
+/// Stands for no expiry. It is in the year 2106, the last second of a `u32`.
 const NEVER: u32 = u32::MAX;
 
 #[derive(Deserialize, Serialize)]
@@ -179,18 +185,18 @@ impl TryFrom<Written> for Revocation {
             (Some(jti), None, None, None) => Target::Token { jti },
             (None, Some(sid), None, None) => Target::Session { sid },
             (None, None, Some(sub), Some(issued_until)) => Target::Subject { sub, issued_until },
-            _ => return Err("a revocation has one of `jti`, `sid`, and `sub` with `until`"),
+            _ => return Err("a revocation needs exactly one of `jti`, `sid`, and `sub` with `until`"),
         };
         Ok(Self::new(issuer, target, exp.and_then(NumericDate::to_system_time)))
     }
 }
 
-/// Since 1970, rounded down.
+/// Converts to milliseconds since 1970, rounded down.
 fn millis(time: SystemTime) -> u64 {
     since_epoch(time).as_millis().try_into().unwrap_or(u64::MAX)
 }
 
-/// What lies too far ahead for the system's clock is in the year 2106.
+/// Adds to 1970. If the system clock cannot represent the time, returns a time in the year 2106.
 fn after_epoch(duration: Duration) -> SystemTime {
     UNIX_EPOCH.checked_add(duration).unwrap_or(UNIX_EPOCH + Duration::from_secs(NEVER.into()))
 }

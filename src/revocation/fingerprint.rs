@@ -1,4 +1,4 @@
-//! The IDs that a token can be revoked by, and the fingerprints that the list keeps of them.
+//! The IDs that tokens can be revoked by, and their fingerprints.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::num::NonZeroU64;
@@ -18,13 +18,13 @@ pub(crate) struct TokenIds<'a> {
 }
 
 impl TokenIds<'_> {
-    /// In milliseconds since 1970. A token without `iat` may be as old as any.
+    /// Returns `iat` in milliseconds since 1970. A token without `iat` counts as the oldest.
     pub(super) fn issued_at_millis(&self) -> u64 {
         self.issued_at.map_or(0, |date| date.since_epoch().as_millis().try_into().unwrap_or(u64::MAX))
     }
 }
 
-/// An issuer and an ID, hashed to 128 bits with a secret random key, so that nobody can make two of them collide.
+/// An issuer and an ID, hashed to 128 bits with a secret random key, so that nobody can construct a collision.
 ///
 /// Aligned to 4 bytes, so that an entry of the list needs no padding. Never zero, so that `None` needs no space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +44,12 @@ impl Hash for Fingerprint {
     }
 }
 
-/// Hashes IDs with a key of its own: no two lists hash alike.
+/// Hashes IDs with a random key. Each list has a different one.
 pub(super) struct IdHasher(SipHasher13);
 
 impl IdHasher {
     pub(super) fn new() -> Self {
-        // The operating system's random numbers.
+        // A new `RandomState` draws on the operating system's random numbers.
         let random = || RandomState::new().build_hasher().finish();
         Self(SipHasher13::new_with_keys(random(), random()))
     }
@@ -58,7 +58,7 @@ impl IdHasher {
     pub(super) fn with_issuer(&self, issuer: &str) -> Self {
         let mut hasher = self.0;
         hasher.write(issuer.as_bytes());
-        // No string contains this byte, so it marks where the issuer ends.
+        // No string contains this byte, so it separates the issuer from the ID.
         hasher.write_u8(0xff);
         Self(hasher)
     }

@@ -1,4 +1,4 @@
-//! The list of what is revoked.
+//! The list of revoked tokens.
 
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use super::seconds;
 use super::table::Table;
 use crate::sync::RwLock;
 
-/// The hashed IDs of a token, by any of which it may be revoked later. The default has none.
+/// The hashed IDs by which a token may be revoked. The default has none.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Revocable {
     token: Option<Fingerprint>,
@@ -28,7 +28,7 @@ pub(crate) struct RevocationList {
     subjects: Table<u64>,
     /// How long entries stay after they have expired, in seconds.
     beyond_expiry: AtomicU64,
-    /// When the list was made, by two clocks.
+    /// Creation time by both clocks.
     began: (SystemTime, Instant),
     /// Replaces the system's clock.
     clock: RwLock<Option<Clock>>,
@@ -43,7 +43,7 @@ impl RevocationList {
             tokens: Table::default(),
             sessions: Table::default(),
             subjects: Table::default(),
-            // More than clocks differ: a list is usually read before there is a verifier with a leeway.
+            // Longer than clocks differ: a list is usually read before there is a verifier with a leeway.
             beyond_expiry: AtomicU64::new(3600),
             began: (SystemTime::now(), Instant::now()),
             clock: RwLock::default(),
@@ -58,8 +58,10 @@ impl RevocationList {
         *self.clock.write().unwrap_or_else(PoisonError::into_inner) = Some(clock);
     }
 
-    /// In seconds since 1970. The system's clock never counts as later than the time that has passed since the list was made: a
-    /// clock that is put ahead for a while must not remove entries.
+    /// Returns the time in seconds since 1970.
+    ///
+    /// The system clock counts at most for the time that has passed since the list was created. A clock that jumps
+    /// ahead for a while must not remove entries.
     pub(super) fn now(&self) -> u32 {
         match &*self.clock.read().unwrap_or_else(PoisonError::into_inner) {
             Some(clock) => seconds(clock()),
@@ -88,7 +90,7 @@ impl RevocationList {
         self.subjects.sweep(now, oldest);
     }
 
-    /// Adds an entry of the store, which may keep entries for longer than they matter.
+    /// Adds an entry from the store, unless it no longer matters.
     #[cfg(feature = "shared-revocations")]
     pub(super) fn add_unless_over(&self, revocation: &Revocation, now: u32) {
         if !self.is_over(revocation, now) {
@@ -102,7 +104,7 @@ impl RevocationList {
         revocation.expiry_second() < self.oldest_expiry(now)
     }
 
-    /// Entries that expired before this no longer matter.
+    /// Returns the limit: entries that expired earlier no longer matter.
     fn oldest_expiry(&self, now: u32) -> u32 {
         let beyond = self.beyond_expiry.load(Ordering::Relaxed);
         now.saturating_sub(beyond.try_into().unwrap_or(u32::MAX))
@@ -132,7 +134,7 @@ impl RevocationList {
 mod tests {
     use super::*;
 
-    /// Each cached token has one.
+    /// Each cached token has one, so its size matters.
     #[test]
     fn revocable_is_small() {
         assert_eq!(size_of::<Revocable>(), 56);

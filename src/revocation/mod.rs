@@ -1,4 +1,4 @@
-//! Tokens that are no longer good, though they have not expired.
+//! Revocation: rejecting tokens before they expire.
 
 #[cfg(not(feature = "shared-revocations"))]
 #[path = "shared_off.rs"]
@@ -33,19 +33,7 @@ pub use self::shared::{
 use crate::kind::AuthErrorKind;
 use crate::registered::since_epoch;
 
-/// Tokens that are refused though they have not expired, because their user has signed out, say.
-///
-/// A token is named by its issuer and its `jti`, by its issuer and its `sid` (the session it belongs to), or by its issuer and
-/// its `sub`; never by its bytes, of which the same token can have many. A [`JwtVerifier`](crate::JwtVerifier) that is given the
-/// list asks it for every token, cached or not, and refuses those that are on it with 401 `invalid_token`. A token
-/// without the claim cannot be named by it: have the verifier's claims type demand the ones you revoke by. Both are compared
-/// byte for byte; a name that no token has is held like any other.
-///
-/// Clones share one list. It is held in memory, as fingerprints of 128 bits that are made with a random key, 24 to 66
-/// bytes each; an entry leaves an hour after the tokens that it names have expired (later if a verifier's leeway is longer, or if the clock was
-/// behind when the process began; never if a verifier of this process [accepts tokens without
-/// `exp`](crate::JwtVerifier::insecure_allow_missing_expiry)), so that the list is bounded by how much is revoked within the life of a token. It ends with the process; `SharedRevocations`
-/// (feature `shared-revocations`) makes one that several processes share, by Redis or by a store of your own.
+/// A list of tokens to reject before they expire, for example after a sign-out.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -59,37 +47,63 @@ use crate::registered::since_epoch;
 ///     .issuer("https://id.example.com")
 ///     .revocations(revocations.clone());
 ///
-/// // When somebody signs out: their session, until the last of its tokens has expired.
+/// // When a user signs out: revoke the session until the last of its tokens has expired.
 /// let last_expiry = SystemTime::now() + Duration::from_secs(900);
 /// drop(revocations.revoke_session("https://id.example.com", "s-42", last_expiry));
 /// assert_eq!(revocations.len(), 1);
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Entries
+///
+/// An entry names tokens by their issuer and one claim: `jti` (one token), `sid` (a session) or `sub` (a subject). It
+/// never names a token by its bytes, since one token can have several encodings. Names are compared byte for byte.
+///
+/// A [`JwtVerifier`](crate::JwtVerifier) with the list checks every token, cached or not. It rejects listed ones with
+/// 401 `invalid_token`. A token without the claim cannot be revoked by it: use a claims type that requires the claim.
+///
+/// # Memory
+///
+/// The list is in memory and ends with the process. Clones share it. An entry takes 24 to 66 bytes: it is stored as a
+/// fingerprint of 128 bits, made with a random key. It is removed an hour after its tokens have expired, so the list
+/// only holds what is revoked within the lifetime of a token. Exceptions:
+///
+/// - If a verifier's leeway is longer than an hour, it is removed after the leeway.
+/// - If the clock was behind when the process started, it is removed later.
+/// - If a verifier in this process
+///   [accepts tokens without `exp`](crate::JwtVerifier::insecure_allow_missing_expiry), it is never removed.
+///
+/// To share a list between processes, through Redis or your own store, use `SharedRevocations` (feature
+/// `shared-revocations`).
 #[derive(Clone)]
 pub struct Revocations {
     list: Arc<RevocationList>,
-    /// To the store, if there is one.
+    /// The connection to the store, if there is one.
     link: Option<Arc<StoreLink>>,
 }
 
 impl Revocations {
-    /// An empty list, of this process alone.
+    /// Creates an empty list for this process only.
     #[must_use]
     pub fn new() -> Self {
         Self { list: Arc::new(RevocationList::new()), link: None }
     }
 
-    /// Replaces the system's clock, for all clones: for tests. The system's clocks are needed all the same: on a target without
-    /// them, such as `wasm32-unknown-unknown`, [`new`](Self::new) panics.
+    /// Replaces the system clock for all clones, for tests.
+    ///
+    /// The list still needs the system's clocks. On a target without them, such as `wasm32-unknown-unknown`,
+    /// [`new`](Self::new) panics.
     #[must_use]
     pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.list.set_clock(Box::new(now));
         self
     }
 
-    /// Revokes the token with this `jti` ([RFC 7519, section 4.1.7](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.7)).
-    /// `expires_at` is its `exp`, or `None` if it has none: [`TokenInfo::expires_at`](crate::token::TokenInfo::expires_at) fits.
+    /// Revokes the token with this `jti`.
+    ///
+    /// See [RFC 7519, section 4.1.7](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.7). `expires_at` is the token's
+    /// `exp`, or `None` if it has none. Pass [`TokenInfo::expires_at`](crate::token::TokenInfo::expires_at).
     pub fn revoke_token(
         &self,
         issuer: &str,
@@ -99,9 +113,12 @@ impl Revocations {
         self.revoke(Revocation::token(issuer, jti, expires_at))
     }
 
-    /// Revokes all tokens of a session: those with this `sid`
-    /// ([OpenID Connect Front-Channel Logout 1.0, section 3](https://openid.net/specs/openid-connect-frontchannel-1_0.html#OPLogout)).
-    /// `last_expiry` is the latest `exp` that one of them may have, or `None` if one may have none.
+    /// Revokes all tokens of a session: those with this `sid`.
+    ///
+    /// See [OpenID Connect Front-Channel Logout 1.0, section 3][oidc]. `last_expiry` is the latest `exp` of the
+    /// session's tokens, or `None` if one of them may have none.
+    ///
+    /// [oidc]: https://openid.net/specs/openid-connect-frontchannel-1_0.html#OPLogout
     pub fn revoke_session(
         &self,
         issuer: &str,
@@ -111,11 +128,14 @@ impl Revocations {
         self.revoke(Revocation::session(issuer, sid, last_expiry))
     }
 
-    /// Revokes all tokens of a subject that were issued at this time or before: those with this `sub` and an `iat` that is not
-    /// later, or none. `last_expiry` is the latest `exp` that one of them may have, or `None` if one may have none.
+    /// Revokes all tokens of a subject issued up to a time.
     ///
-    /// An `iat` has whole seconds with most issuers: a token that is issued later in the same second is revoked, too. If the
-    /// issuer's clock may be ahead of this one's, add that to `issued_until`, or its latest tokens are missed.
+    /// These are the tokens with this `sub` and an `iat` at or before `issued_until`, or without `iat`. `last_expiry`
+    /// is the latest `exp` of these tokens, or `None` if one of them may have none.
+    ///
+    /// Most issuers write `iat` in whole seconds, so a token issued later in the same second is revoked too. If the
+    /// issuer's clock may be ahead of this one, add the difference to `issued_until`. Otherwise the latest tokens are
+    /// missed.
     pub fn revoke_subject(
         &self,
         issuer: &str,
@@ -126,25 +146,28 @@ impl Revocations {
         self.revoke(Revocation::subject(issuer, sub, issued_until, last_expiry))
     }
 
-    /// Revokes what an entry says.
+    /// Revokes the tokens of an entry.
     pub fn revoke(&self, revocation: Revocation) -> RevocationWrite {
         self.list.add(&revocation, self.list.now());
         self.link.as_ref().map_or(RevocationWrite::NO_STORE, |link| link.record(revocation))
     }
 
-    /// How many entries are held. Some may have expired: they leave with later revocations.
+    /// Returns the number of entries.
+    ///
+    /// It may include expired ones, which later revocations remove.
     #[must_use]
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Whether nothing is held.
+    /// Returns true if the list has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Has entries held for this much longer than the tokens that they name live: as long as a verifier may accept these.
+    /// Keeps entries for this much longer after their expiry, since a verifier with this leeway may still accept the
+    /// tokens.
     pub(crate) fn hold_beyond_expiry(&self, leeway: Duration) {
         self.list.hold_beyond_expiry(leeway.as_secs().saturating_add(1));
     }
@@ -154,10 +177,10 @@ impl Revocations {
         self.list.revocable(ids)
     }
 
-    /// Judges a token by these IDs. One that is not on a list that may be out of date may have been revoked.
+    /// Checks a token by its IDs. If the list may be out of date, a token that is not on it is not accepted either.
     #[inline]
     pub(crate) fn judge(&self, token: &Revocable) -> Result<(), AuthErrorKind> {
-        // Asked first: what makes the list current may come after the look at it.
+        // Checked before the list: entries that make the list current may arrive after the lookup.
         let is_current = self.link.as_ref().is_none_or(|link| link.is_current());
         if self.list.contains(token) {
             Err(AuthErrorKind::Revoked)
@@ -181,7 +204,7 @@ impl fmt::Debug for Revocations {
     }
 }
 
-/// Rounded up; what lies beyond 2106 never comes.
+/// Converts to seconds since 1970, rounded up. Times after 2106 become the maximum.
 fn seconds(time: SystemTime) -> u32 {
     let since = since_epoch(time);
     let seconds = since.as_secs().saturating_add(u64::from(since.subsec_nanos() > 0));

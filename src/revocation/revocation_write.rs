@@ -4,17 +4,17 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// The write of a revocation to the shared store: a future that is ready when the store has confirmed it.
+/// A future that is ready when the shared store has confirmed a revocation.
 ///
-/// The revocation already counts in this process, and the write goes on whether or not you poll the future. Await it before you
-/// tell a user that they are signed out everywhere. Otherwise `drop` it. Without a store (`SharedRevocations`, feature
-/// `shared-revocations`) it is ready at once.
+/// The revocation already applies in this process, and the write continues whether or not you poll the future. Await it
+/// before you tell a user that they are signed out everywhere. Otherwise `drop` it. Without a store
+/// (`SharedRevocations`, feature `shared-revocations`) it is ready at once.
 ///
 /// # Errors
 ///
-/// If the store has not confirmed the write within `SharedRevocations::write_timeout`. In most cases the write
-/// [is retried](RevocationWriteError::will_retry).
-#[must_use = "the revocation counts in this process only until the store has it: await this, or `drop` it if that is enough"]
+/// Returns an error if the store has not confirmed the write within `SharedRevocations::write_timeout`. In most cases
+/// the write [is retried](RevocationWriteError::will_retry).
+#[must_use = "until the store confirms it, the revocation applies in this process only: await this, or `drop` it"]
 pub struct RevocationWrite(Inner);
 
 enum Inner {
@@ -23,7 +23,9 @@ enum Inner {
     Pending(Pin<Box<dyn Future<Output = Result<(), RevocationWriteError>> + Send>>),
 }
 
-/// A revocation counts in this process, but the store has not confirmed it, so other processes may still accept its tokens.
+/// The shared store has not confirmed a revocation.
+///
+/// The revocation applies in this process, but other processes may still accept the tokens.
 #[derive(Debug)]
 pub struct RevocationWriteError {
     cause: Box<dyn Error + Send + Sync>,
@@ -33,8 +35,8 @@ pub struct RevocationWriteError {
 impl RevocationWriteError {
     /// Returns true if the write is still queued and will be retried.
     ///
-    /// If false, revoke again, unless the tokens have expired. The queue is full, or the runtime of the background task has
-    /// ended.
+    /// If false, revoke again, unless the tokens have expired. Either too many entries are waiting, or the tokio
+    /// runtime of the background task has shut down.
     #[must_use]
     pub fn will_retry(&self) -> bool {
         self.will_retry
@@ -42,7 +44,7 @@ impl RevocationWriteError {
 }
 
 impl RevocationWrite {
-    /// There is no store to write to.
+    /// The write of a list without a store.
     pub(super) const NO_STORE: Self = Self(Inner::NoStore);
 }
 
@@ -65,7 +67,7 @@ impl fmt::Debug for RevocationWrite {
 
 impl Display for RevocationWriteError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("the revocation counts in this process, but the shared store has not confirmed it")
+        f.write_str("the shared store has not confirmed the revocation; it applies in this process only")
     }
 }
 

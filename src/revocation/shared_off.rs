@@ -2,7 +2,7 @@
 
 use super::{Revocation, RevocationWrite};
 
-/// There is none.
+/// Uninhabited: there is no store.
 pub(crate) enum StoreLink {}
 
 impl StoreLink {

@@ -1,4 +1,4 @@
-//! A table of fingerprints in shards: growing or sweeping one of them blocks nobody for long.
+//! A table of fingerprints in shards, so that growing or sweeping one shard blocks others only briefly.
 
 use std::collections::HashMap;
 use std::sync::PoisonError;
@@ -8,7 +8,7 @@ use super::fingerprint::Fingerprint;
 use crate::observe;
 use crate::sync::RwLock;
 
-/// Entries with an expiry and a value of which the greatest counts.
+/// Entries with an expiry and a value. For equal IDs the greatest of both is kept.
 pub(super) struct Table<V> {
     shards: Box<[RwLock<Shard<V>>]>,
     len: AtomicUsize,
@@ -21,7 +21,7 @@ struct Shard<V> {
     swept_at: u32,
 }
 
-/// Packed, or a fifth of a table would be padding.
+/// Packed: a fifth of the table would be padding otherwise.
 #[derive(Clone, Copy)]
 #[repr(Rust, packed(4))]
 struct Entry<V> {
@@ -30,15 +30,14 @@ struct Entry<V> {
     value: V,
 }
 
-/// With a million entries a shard has 3,100. Copying them when it grows takes about 30 us, and they fill it well: it doubles
-/// at 3,584.
+/// With a million entries a shard has 3,100 of its 3,584 places in use. Copying them when it grows takes about 30 us.
 const SHARDS: usize = 320;
 
-/// The least time between two sweeps of a shard, in seconds.
+/// Minimum time between two sweeps of a shard, in seconds.
 const PAUSE: u32 = 60;
 
 impl<V: Copy + Ord> Table<V> {
-    /// Adds an entry. One that is held keeps the later expiry and the greater value of both.
+    /// Adds an entry. If it exists, keeps the later expiry and the greater value.
     pub(super) fn insert(&self, id: Fingerprint, expiry: u32, value: V) {
         self.change(id.shard(SHARDS), |shard| {
             let held = shard.entries.entry(id).or_insert(Entry { expiry, value });
@@ -46,7 +45,7 @@ impl<V: Copy + Ord> Table<V> {
         });
     }
 
-    /// Returns true if an entry with this value or a greater one is held.
+    /// Returns true if there is an entry with this value or a greater one.
     #[inline]
     pub(super) fn contains(&self, id: Fingerprint, value: V) -> bool {
         !self.is_empty() && self.holds(id, value)
@@ -57,7 +56,7 @@ impl<V: Copy + Ord> Table<V> {
         shard.entries.get(&id).is_some_and(|held| value <= { held.value })
     }
 
-    /// Removes the entries of one shard that expired before `oldest`, and frees their memory. Each call takes the next shard.
+    /// Removes entries of one shard that expired before `oldest`, and frees memory. Each call takes the next shard.
     pub(super) fn sweep(&self, now: u32, oldest: u32) {
         if self.is_empty() {
             return;
@@ -79,7 +78,7 @@ impl<V: Copy + Ord> Table<V> {
         let mut shard = self.shards[index].write().unwrap_or_else(PoisonError::into_inner);
         let before = shard.entries.len();
         change(&mut shard);
-        // The difference wraps around if there are fewer, and so does the sum.
+        // Wraps around if there are fewer; the sum wraps back.
         let more = shard.entries.len().wrapping_sub(before);
         self.len.fetch_add(more, Ordering::Relaxed);
         drop(shard);
@@ -119,7 +118,7 @@ impl<V> Drop for Table<V> {
 mod tests {
     use super::*;
 
-    /// The documentation says how much memory an entry takes.
+    /// The documentation states the memory per entry.
     #[test]
     fn entries_have_no_padding() {
         assert_eq!(size_of::<(Fingerprint, Entry<()>)>(), 20);

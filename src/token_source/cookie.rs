@@ -1,7 +1,7 @@
 //! A token in a cookie (RFC 6265, section 4.2).
 //!
-//! Names are compared byte for byte, with no white space but that of the header's grammar removed: a name that only
-//! looks like `__Host-token` is not held by the browser to what that prefix promises.
+//! Names are compared byte for byte. Only white space of the header's grammar is trimmed: browsers do not enforce the
+//! promises of the prefix `__Host-` for names that only look like it.
 
 use std::borrow::Cow;
 
@@ -16,10 +16,11 @@ pub(super) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
     only_token(values.map(Cow::Borrowed))
 }
 
-/// The header without this cookie; `None` if nothing is left of it.
+/// Removes the cookie from a header. `None` if nothing is left.
 pub(super) fn without(header: &HeaderValue, name: &str) -> Option<HeaderValue> {
     let rest: Vec<_> = pairs(header).filter(|pair| value(pair, name).is_none()).collect();
-    let mut left = HeaderValue::from_bytes(&rest.join(&b"; "[..])).expect("a part of a header is one");
+    let mut left =
+        HeaderValue::from_bytes(&rest.join(&b"; "[..])).expect("parts of a header value are valid");
     left.set_sensitive(true);
     (!rest.is_empty()).then_some(left)
 }
@@ -28,7 +29,7 @@ fn pairs(header: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     header.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
 }
 
-/// The value of a cookie, if it has this name.
+/// Returns the value of a cookie if it has this name.
 fn value<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
     pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }

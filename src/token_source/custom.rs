@@ -11,12 +11,12 @@ type Find = dyn for<'a> Fn(Head<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 
 pub(super) type Strip = dyn Fn(&mut HeaderMap, &mut Uri) + Send + Sync;
 
-/// A function that finds the token, the headers that it reads, and a function that removes the token.
+/// A function that finds the token, the headers that it reads, and optionally a function that removes the token.
 #[derive(Clone)]
 pub(super) struct Custom {
     find: Arc<Find>,
     pub(super) headers: Vec<HeaderName>,
-    /// `None` removes the headers as a whole.
+    /// `None` removes the whole headers.
     strip: Option<Arc<Strip>>,
 }
 
@@ -42,14 +42,14 @@ impl Custom {
             }
             return;
         };
-        // `Request` lends its headers and its URI only one after the other.
+        // Headers and URI of a `Request` cannot be borrowed mutably at the same time.
         let mut uri = mem::take(request.uri_mut());
         strip(request.headers_mut(), &mut uri);
         *request.uri_mut() = uri;
     }
 }
 
-/// Two functions are the same if they are one.
+/// Functions cannot be compared, so only clones of one source are equal.
 impl PartialEq for Custom {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.find, &other.find)

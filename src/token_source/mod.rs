@@ -1,4 +1,4 @@
-//! Where in a request the token is.
+//! Token sources: the places of a request that may contain the token.
 
 mod condition;
 mod cookie;
@@ -24,33 +24,6 @@ use crate::scheme::Scheme;
 
 /// A place where a request may carry its token.
 ///
-/// A layer reads only `Authorization: Bearer`, unless you give it [other
-/// sources](crate::JwtAuthLayer::token_source). With several sources it reads all of them, and rejects a request with
-/// two credentials with 400; [`prefer_first_token_source`](crate::JwtAuthLayer::prefer_first_token_source) changes that.
-/// A credential of another scheme does not count.
-///
-/// | source | form of the token | cost |
-/// |---|---|---|
-/// | [`authorization`](Self::authorization), [`header_with_scheme`](Self::header_with_scheme) | `b64token` | none; a browser sends it only from a script |
-/// | [`header`](Self::header) | any text, not empty | none; a browser sends it only from a script |
-/// | [`cookie`](Self::cookie) | any text; an empty one is no credential | browsers also send it with requests from other sites: needs a defence against CSRF |
-/// | [`websocket_protocol`](Self::websocket_protocol) | `b64token` | little; a proxy may log it |
-/// | [`query`](Self::query) | `b64token` | URLs are in logs, histories and `Referer` headers: the last resort |
-/// | [`custom`](Self::custom) | any text, not empty | depends on the place |
-///
-/// A `b64token` is a bearer token as [RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1) writes it:
-/// letters, digits and `-._~+/`, then any number of `=`. The sources that carry a bearer token require it: the header, the
-/// query parameter of [section 2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3) and the subprotocol after its
-/// marker. What follows any other scheme has the same form
-/// ([RFC 9110, section 11.2](https://www.rfc-editor.org/rfc/rfc9110#section-11.2)). A client that sends something else gets
-/// 400 in place of 401. RFC 6750 says nothing about cookies and other headers. Their values go to the verifier as they are,
-/// so an API key such as `id:secret` works there.
-///
-/// Shared caches know that `Authorization` is a credential ([RFC 9111, section
-/// 3.5](https://www.rfc-editor.org/rfc/rfc9111#section-3.5)). They do not know it of other places. The response to a token from
-/// elsewhere therefore gets `Cache-Control: private`, unless the service sets `Cache-Control`, and `Vary` with the headers
-/// that may hold a token. If a layer lets a request pass without a token, the response gets `Vary` only.
-///
 /// ```
 /// use http::HeaderName;
 /// use tower_jwt_auth::verifiers::Scheme;
@@ -59,11 +32,51 @@ use crate::scheme::Scheme;
 /// let behind_a_proxy = TokenSource::header(HeaderName::from_static("x-access-token"));
 /// let own_scheme = TokenSource::header_with_scheme(http::header::AUTHORIZATION, Scheme::from_static("Token"));
 /// ```
+///
+/// By default a layer reads only `Authorization: Bearer`. You can give it
+/// [other sources](crate::JwtAuthLayer::token_source). With several sources it reads all of them, and rejects a request
+/// with two credentials with 400, unless you set
+/// [`prefer_first_token_source`](crate::JwtAuthLayer::prefer_first_token_source). A credential of another scheme does
+/// not count.
+///
+/// | source | form of the token | risk |
+/// |---|---|---|
+/// | [`authorization`](Self::authorization) | `b64token` | none |
+/// | [`header_with_scheme`](Self::header_with_scheme) | `b64token` | none |
+/// | [`header`](Self::header) | any text, not empty | none |
+/// | [`cookie`](Self::cookie) | any text; empty counts as no credential | CSRF |
+/// | [`websocket_protocol`](Self::websocket_protocol) | `b64token` | a proxy may log it |
+/// | [`query`](Self::query) | `b64token` | URLs are logged; use it as a last resort |
+/// | [`custom`](Self::custom) | any text, not empty | depends on the place |
+///
+/// - Browsers send headers only from a script.
+/// - Browsers also send cookies with requests from other sites, so a cookie needs a defence against CSRF.
+/// - URLs end up in logs, histories and `Referer` headers.
+///
+/// # Form of the token
+///
+/// A `b64token` is a bearer token ([RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)):
+/// letters, digits and `-._~+/`, then any number of `=`. A token of any other scheme has the same form
+/// ([RFC 9110, section 11.2](https://www.rfc-editor.org/rfc/rfc9110#section-11.2)). The sources for bearer tokens
+/// require it: the header, the query parameter ([section 2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3)) and
+/// the WebSocket subprotocol. Anything else gets 400 instead of 401.
+///
+/// RFC 6750 does not cover cookies and other headers. Their values go to the verifier unchanged, so an API key such as
+/// `id:secret` works there.
+///
+/// # Response headers
+///
+/// Shared caches know that `Authorization` is a credential
+/// ([RFC 9111, section 3.5](https://www.rfc-editor.org/rfc/rfc9111#section-3.5)), but not that other places may contain
+/// one. So the layer adds to the response for a token from another place:
+///
+/// - `Cache-Control: private`, unless the service sets `Cache-Control`.
+/// - `Vary` with the headers that may contain a token. A request that passes without a token gets only this one.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TokenSource {
     place: Place,
-    /// All must hold, or the place is not read.
+    /// The place is read only if all conditions hold.
     conditions: Vec<Condition>,
 }
 
@@ -77,7 +90,7 @@ enum Place {
     Custom(Custom),
 }
 
-/// The token in a place, if there is one; it may be empty.
+/// The token in a place, if there is one. It may be empty.
 type Found<'a> = Result<Option<Cow<'a, [u8]>>, AuthErrorKind>;
 
 impl TokenSource {
@@ -85,35 +98,33 @@ impl TokenSource {
         Self { place, conditions: Vec::new() }
     }
 
-    /// The header `Authorization`, with a scheme that the verifier [offers](crate::Verify::challenges), in any case.
+    /// Reads the header `Authorization`.
     ///
-    /// A [`JwtVerifier`](crate::JwtVerifier) offers `Bearer`
+    /// It accepts the schemes that the verifier [offers](crate::Verify::challenges), in any case. A
+    /// [`JwtVerifier`](crate::JwtVerifier) offers `Bearer`
     /// ([RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     pub fn authorization() -> Self {
         Self::at(Place::Authorization)
     }
 
-    /// A header whose value is the token or API key, with no scheme before it. It may have any form, but an empty one is
-    /// rejected.
+    /// Reads a header whose whole value is the token or API key, without a scheme.
+    ///
+    /// The token may have any form, but an empty one is rejected.
     pub fn header(name: HeaderName) -> Self {
         Self::at(Place::Header { name, scheme: None })
     }
 
-    /// A header in which this scheme, in any case, stands before the token, as it does in `Authorization`.
+    /// Reads a header that contains a scheme and the token, like `Authorization`.
     ///
-    /// The challenge names the schemes that the [verifier offers](crate::Verify::challenges), which is `Bearer` by default.
-    /// A scheme that it offers is read from `Authorization` without this.
+    /// The scheme may be in any case.
+    ///
+    /// The challenge still names the schemes that the [verifier offers](crate::Verify::challenges), `Bearer` by
+    /// default. If the verifier offers the scheme, [`authorization`](Self::authorization) reads it already.
     pub fn header_with_scheme(name: HeaderName, scheme: Scheme<'_>) -> Self {
         Self::at(Place::Header { name, scheme: Some(scheme.as_str().into()) })
     }
 
-    /// A cookie whose value is the token ([RFC 6265, section 4.2](https://www.rfc-editor.org/rfc/rfc6265#section-4.2)). An empty
-    /// one counts as none, since that is what many sign-outs leave.
-    ///
-    /// A browser sends the cookie with every request to this service, whatever site it has been made by: what changes
-    /// anything needs a defence against cross-site request forgery. Set the cookie `HttpOnly`, `Secure` and
-    /// `SameSite=Lax` or `Strict`, and put [tower-http's `csrf`](https://docs.rs/tower-http/0.7/tower_http/csrf) in front. It
-    /// lets every `GET` pass, so what opens a WebSocket has to compare `Origin` itself.
+    /// Reads a cookie. An empty one counts as none.
     ///
     #[cfg_attr(feature = "axum", doc = "```")]
     #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
@@ -131,57 +142,76 @@ impl TokenSource {
     /// # Ok(())
     /// # }
     /// ```
+    /// Many sign-outs leave an empty cookie, so it counts as no credential. Browsers store cookies of up to 4,096
+    /// bytes, and most [ML-DSA tokens](crate::Algorithm#size-of-ml-dsa-tokens) are longer. See
+    /// [RFC 6265, section 4.2](https://www.rfc-editor.org/rfc/rfc6265#section-4.2).
     ///
-    /// Browsers store cookies of up to 4,096 bytes, and most
-    /// [ML-DSA tokens](crate::Algorithm#size-of-ml-dsa-tokens) are longer.
+    /// # Security
+    ///
+    /// A browser sends the cookie with every request to this service, even if another site made it. Requests that
+    /// change anything need a defence against cross-site request forgery (CSRF):
+    ///
+    /// - Set the cookie with `HttpOnly`, `Secure`, and `SameSite=Lax` or `Strict`.
+    /// - Put [tower-http's `csrf`](https://docs.rs/tower-http/0.7/tower_http/csrf) in front. It passes every `GET`, so
+    ///   a handler that opens a WebSocket must compare `Origin` itself.
     ///
     /// # Errors
     ///
-    /// If no cookie can have this name ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
+    /// Returns an error if the name is not valid for a cookie
+    /// ([RFC 6265, section 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)).
     pub fn cookie(name: &str) -> Result<Self, ConfigError> {
         Ok(Self::at(Place::Cookie(checked_name("a cookie's name", name)?)))
     }
 
-    /// A parameter of the query ([RFC 6750, section 2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3), which calls it
-    /// `access_token` and advises against it). An empty one is refused. For a key that has not the form
-    /// of a bearer token, use [`custom`](Self::custom).
+    /// Reads a query parameter. An empty one is rejected.
     ///
-    /// The whole address, token included, is in the logs of everything that the request passes, in the browser's history
-    /// and perhaps in `Referer`. Keep such tokens short-lived and for one purpose; send `Cache-Control: no-store` with what
-    /// they give access to (the layer says `private` where the service says nothing); and have [the credential taken out](crate::JwtAuthLayer::strip_credential), so that what is
-    /// inside logs an address without it. (Axum's `OriginalUri` is a copy that keeps it, and so is a header such as
-    /// `X-Forwarded-Uri` that a proxy adds.)
-    /// [`only_if`](Self::only_if) limits it to the requests that need it, such as those of `EventSource`.
+    /// [RFC 6750, section 2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3) calls it `access_token` and advises
+    /// against it. For a key without the form of a bearer token, use [`custom`](Self::custom).
+    ///
+    /// # Security
+    ///
+    /// The URL with the token ends up in the logs of all proxies, in the browser's history, and perhaps in `Referer`:
+    ///
+    /// - Issue separate tokens for this, with a short lifetime and one purpose.
+    /// - Send `Cache-Control: no-store` with the response. By default the layer sends `private`.
+    /// - Call [`strip_credential`](crate::JwtAuthLayer::strip_credential), so that the inner service logs the URL
+    ///   without the token. Copies of the URL keep it: axum's `OriginalUri`, and proxy headers such as
+    ///   `X-Forwarded-Uri`.
+    /// - Use [`only_if`](Self::only_if) to read it only for requests that need it, such as those of `EventSource`.
     pub fn query(name: &str) -> Self {
         Self::at(Place::Query(name.into()))
     }
 
-    /// The list of subprotocols with which a browser opens a WebSocket, since it can send no header of its own
-    /// ([RFC 6455, section 11.3.4](https://www.rfc-editor.org/rfc/rfc6455#section-11.3.4)).
+    /// Reads the subprotocols of a WebSocket handshake.
     ///
-    /// With the marker `bearer` the token is in an entry `bearer.<token>`, or is the entry that follows `bearer`:
+    /// Browsers cannot send other headers with it.
+    ///
+    /// See [RFC 6455, section 11.3.4](https://www.rfc-editor.org/rfc/rfc6455#section-11.3.4). With the marker `bearer`
+    /// the token is either in an entry `bearer.<token>`, or the entry after `bearer`:
     ///
     /// ```js
-    /// new WebSocket(url, ["bearer", token])               // the service has to pick `bearer`
-    /// new WebSocket(url, ["orders.v1", `bearer.${token}`]) // the service has to pick `orders.v1`
+    /// new WebSocket(url, ["bearer", token])               // the service must select `bearer`
+    /// new WebSocket(url, ["orders.v1", `bearer.${token}`]) // the service must select `orders.v1`
     /// ```
     ///
-    /// The token is always taken out of the list before the service inside sees it. Which of the other entries to
-    /// pick stays the service's choice, and the response is left as it is; a browser gives up if none is picked. A token
-    /// is judged once, when the connection is opened: end it when [`TokenInfo::expires_at`](crate::token::TokenInfo::expires_at) says.
+    /// The layer always removes the token before the inner service sees the list. The service selects one of the other
+    /// entries, and the layer does not change its response. A browser fails the connection if none is selected.
+    ///
+    /// The token is verified once, when the connection opens. Close the connection at
+    /// [`TokenInfo::expires_at`](crate::token::TokenInfo::expires_at).
     ///
     /// # Errors
     ///
-    /// If `marker` cannot be the name of a subprotocol.
+    /// Returns an error if `marker` is not a valid subprotocol name.
     pub fn websocket_protocol(marker: &str) -> Result<Self, ConfigError> {
         Ok(Self::at(Place::WebSocketProtocol(checked_name("a subprotocol", marker)?)))
     }
 
-    /// The place where your own function finds the token.
+    /// Finds the token with your own function.
     ///
     /// `headers` are the headers that `find` reads. The layer marks them as sensitive, and
-    /// [`strip_credential`](crate::JwtAuthLayer::strip_credential) removes them as a whole. Without headers the token stays where
-    /// it is. If the layer should remove less, or if the token is not in a header, use
+    /// [`strip_credential`](crate::JwtAuthLayer::strip_credential) removes them completely. Without headers the token
+    /// stays in the request. To remove only a part, or a token outside the headers, use
     /// [`custom_with_strip`](Self::custom_with_strip).
     ///
     /// ```
@@ -202,11 +232,11 @@ impl TokenSource {
         Self::at(Place::Custom(Custom::new(headers.into_iter().collect(), find, None)))
     }
 
-    /// A [custom](Self::custom) source with a function that removes the token from a request.
+    /// Same as [`custom`](Self::custom), with a function that removes the token from a request.
     ///
     /// [`strip_credential`](crate::JwtAuthLayer::strip_credential) calls `strip` for every request that reaches the
-    /// service inside, also for one without a token, with a bad one or with several. It must remove all of them and leave
-    /// other requests as they are.
+    /// inner service. The request may have no token, an invalid one or several. Remove all of them, and leave other
+    /// requests unchanged.
     ///
     /// ```
     /// use std::convert::Infallible;
@@ -219,7 +249,7 @@ impl TokenSource {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?);
-    /// // A calendar program cannot send headers: `/feeds/eyJ0...`
+    /// // A calendar program cannot send headers, so the token is in the path: `/feeds/eyJ0...`
     /// let source = TokenSource::custom_with_strip(
     ///     [],
     ///     |request| request.uri().path().strip_prefix("/feeds/").map(Into::into),
@@ -232,7 +262,7 @@ impl TokenSource {
     /// let layer = JwtAuthLayer::new(verifier).token_source(source).strip_credential();
     ///
     /// let service = ServiceBuilder::new()
-    ///     .layer(layer.allow_invalid()) // to see the request although the token is not good
+    ///     .layer(layer.allow_invalid()) // to see the request although the token is invalid
     ///     .service_fn(async |request: Request<String>| Ok::<_, Infallible>(Response::new(request.uri().to_string())));
     /// let response = service.oneshot(Request::get("/feeds/a.b.c").body(String::new())?).await?;
     /// assert_eq!(response.into_body(), "/feeds/");
@@ -249,14 +279,8 @@ impl TokenSource {
 
     /// Reads this source only for requests that match `predicate`.
     ///
-    /// For all other requests a credential in this place does not count: it proves nothing, and does not make a second
-    /// credential of one elsewhere. It is a secret all the same, so the layer still marks its header as sensitive, and
-    /// [`strip_credential`](crate::JwtAuthLayer::strip_credential) still removes it. With several predicates all must match.
-    ///
-    /// The predicate sees the request before anything is removed, as the client wrote it.
-    ///
-    /// A browser's `EventSource` can send no header, so its token has to be in the query. This reads the query for such
-    /// requests alone:
+    /// A browser's `EventSource` cannot send headers, so its token must be in the query. This source reads the query
+    /// only for such requests:
     ///
     /// ```
     /// use http::header::{ACCEPT, WWW_AUTHENTICATE};
@@ -288,6 +312,11 @@ impl TokenSource {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// - With several predicates all must match. They see the request unchanged, as the client sent it.
+    /// - For other requests a credential in this place does not count, not even as a second credential.
+    /// - Such a credential is still a secret. The layer marks its header as sensitive, and
+    ///   [`strip_credential`](crate::JwtAuthLayer::strip_credential) removes it.
     pub fn only_if<F>(mut self, predicate: F) -> Self
     where
         F: Fn(Head<'_>) -> bool + Send + Sync + 'static,
@@ -296,7 +325,7 @@ impl TokenSource {
         self
     }
 
-    /// The token in this place, if there is one. In `Authorization` it may have any of the `offered` schemes.
+    /// Returns the token in this place, if there is one. In `Authorization` it may have any of the `offered` schemes.
     #[inline]
     pub(crate) fn find<'r>(&self, request: &Head<'r>, offered: OfferedSchemes<'_>) -> Found<'r> {
         if !self.conditions.iter().all(|condition| condition.holds(*request)) {
@@ -323,7 +352,7 @@ impl TokenSource {
         matches!(self.place, Place::Header { scheme: Some(_), .. })
     }
 
-    /// The scheme of a token that was found here.
+    /// Returns the scheme of a token that was found here.
     pub(crate) fn scheme<'s>(&'s self, request: &Head<'_>, offered: OfferedSchemes<'s>) -> Scheme<'s> {
         match (&self.place, offered) {
             (Place::Header { scheme: Some(scheme), .. }, _) => Scheme::trusted(scheme),
@@ -335,13 +364,14 @@ impl TokenSource {
         }
     }
 
-    /// Returns true for the same source. Functions cannot be compared, so only clones of one custom source are the same.
+    /// Returns true for the same source. Functions cannot be compared, so only clones of one custom source are the
+    /// same.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.place == other.place && self.conditions == other.conditions
     }
 
-    /// Returns true for sources that read the same place, for whichever requests. `Authorization` holds one credential,
-    /// whatever its scheme.
+    /// Returns true for sources that read the same place, under any conditions. `Authorization` has one credential,
+    /// with any scheme.
     pub(crate) fn is_same_place(&self, other: &Self) -> bool {
         self.place == other.place
             || (self.reads_scheme_in_authorization() && other.reads_scheme_in_authorization())
@@ -355,7 +385,8 @@ impl TokenSource {
         }
     }
 
-    /// Returns true for two `Authorization` headers: no other source is preferred to a message that is ambiguous itself.
+    /// Returns true for two `Authorization` headers. Such a message is ambiguous, so no other source is preferred to
+    /// it.
     pub(crate) fn is_ambiguous(&self, request: &Head<'_>, offered: OfferedSchemes<'_>) -> bool {
         self.is_in_authorization()
             && matches!(self.find(request, offered), Err(AuthErrorKind::MultipleCredentials))
@@ -372,8 +403,8 @@ impl TokenSource {
         }
     }
 
-    /// Keeps the credential out of the `Debug` output of the headers, and out of header compression.
-    /// Returns true if one of its headers is there.
+    /// Hides the credential from `Debug` output and from header compression. Returns true if the request has one of the source's
+    /// headers.
     #[inline]
     pub(crate) fn mark_sensitive(&self, headers: &mut HeaderMap) -> bool {
         let mut is_there = false;
@@ -399,7 +430,7 @@ impl TokenSource {
         !matches!(self.place, Place::Query(_) | Place::Custom(_))
     }
 
-    /// True if the token can only be in `Authorization`, which caches know to be a credential.
+    /// Returns true if the token can only be in `Authorization`, which caches treat as a credential.
     pub(crate) fn is_in_authorization(&self) -> bool {
         match &self.place {
             Place::Authorization => true,
@@ -408,13 +439,12 @@ impl TokenSource {
         }
     }
 
-    /// Whether the service inside never sees the token of this place.
+    /// Returns true if the inner service never sees the token of this place.
     pub(crate) fn is_always_taken_out(&self) -> bool {
         matches!(self.place, Place::WebSocketProtocol(_))
     }
 
-    /// Takes every token out of this place, and leaves what else is there. Conditions do not matter: a token that was not
-    /// read is a secret, too.
+    /// Removes every token from this place and keeps the rest. Conditions do not matter: unread tokens are secrets too.
     pub(crate) fn take_out<B>(&self, request: &mut Request<B>, offered: OfferedSchemes<'_>) {
         let headers = request.headers_mut();
         match &self.place {
@@ -455,14 +485,14 @@ impl TokenSource {
     }
 }
 
-/// The scheme of a malformed `Authorization`, so that the client is told of the one that it has tried.
+/// Returns the scheme of a malformed `Authorization`, so that the challenge names the scheme that the client used.
 #[cold]
 pub(crate) fn attempted_scheme<'r>(request: &Head<'r>) -> Scheme<'r> {
     let value = request.headers().get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
-    Scheme::trusted(std::str::from_utf8(split_word(value).0).expect("a token is ASCII"))
+    Scheme::trusted(std::str::from_utf8(split_word(value).0).expect("a scheme is ASCII"))
 }
 
-/// The credential of a header that may have any of these schemes.
+/// Returns the credential of a header with any of these schemes.
 #[cold]
 fn find_any<'s, 'r>(
     value: &'r HeaderValue,
@@ -476,7 +506,7 @@ fn find_any<'s, 'r>(
     Ok(None)
 }
 
-/// The token in the value of a header. If it has several, it cannot be told which one counts.
+/// Returns the token in a header. Rejects several values: it is unclear which one counts.
 #[inline]
 fn only_value<'a>(
     headers: &'a HeaderMap,
@@ -493,7 +523,7 @@ fn only_value<'a>(
     Ok(read(value)?.map(Cow::Borrowed))
 }
 
-/// Of several tokens it cannot be told which one counts.
+/// Returns the only token. Rejects several: it is unclear which one counts.
 fn only_token<'a>(mut tokens: impl Iterator<Item = Cow<'a, [u8]>>) -> Found<'a> {
     match (tokens.next(), tokens.next()) {
         (Some(_), Some(_)) => Err(AuthErrorKind::MultipleCredentials),
@@ -501,7 +531,7 @@ fn only_token<'a>(mut tokens: impl Iterator<Item = Cow<'a, [u8]>>) -> Found<'a> 
     }
 }
 
-/// Puts others in the place of a header's values; `None` leaves one out.
+/// Replaces the values of a header. `None` removes one.
 fn rewrite(
     headers: &mut HeaderMap,
     name: &HeaderName,
@@ -514,7 +544,7 @@ fn rewrite(
     }
 }
 
-/// Returns true if a header holds a credential of another scheme.
+/// Returns true if the header has a credential of another scheme.
 fn is_of_other_scheme(value: &HeaderValue, scheme: &str) -> bool {
     matches!(credential(value, scheme), Ok(None))
 }

@@ -15,7 +15,7 @@ pub(super) fn find<'a>(uri: &'a Uri, name: &str) -> Found<'a> {
     }))
 }
 
-/// Leaves the other parameters as they are written.
+/// Removes the parameter. The others keep their spelling.
 pub(super) fn take_out(uri: &mut Uri, name: &str) {
     let Some(query) = uri.query() else {
         return;
@@ -27,6 +27,6 @@ pub(super) fn take_out(uri: &mut Uri, name: &str) {
         if rest.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), rest.join("&")) };
 
     let mut parts = std::mem::take(uri).into_parts();
-    parts.path_and_query = Some(PathAndQuery::try_from(text).expect("a part of a query is one"));
+    parts.path_and_query = Some(PathAndQuery::try_from(text).expect("parts of a query are a valid query"));
     *uri = Uri::from_parts(parts).expect("only the query has changed");
 }

@@ -7,10 +7,10 @@ use crate::config_error::{ConfigError, ConfigProblem};
 use crate::kind::AuthErrorKind;
 use crate::scheme::{is_token, is_token_char};
 
-/// The token of a credential of this scheme; nothing where the scheme is another, or there is none.
+/// Returns the token of a credential with this scheme. `None` if there is no credential, or one of another scheme.
 ///
-/// Only the scheme is looked at here. Whether the token is of the right form is asked [later](is_b64token), once it
-/// has been refused: a good one need not be read twice.
+/// It reads only the scheme. The form of the token is checked [later](is_b64token), and only for rejected tokens, so
+/// that valid ones are read once.
 #[inline]
 pub(super) fn credential<'a>(
     value: &'a HeaderValue,
@@ -26,7 +26,7 @@ pub(super) fn credential<'a>(
     }
 }
 
-/// Tells what is a credential of another scheme from what is none at all (RFC 9110, section 11.4).
+/// Distinguishes a credential of another scheme from a malformed one (RFC 9110, section 11.4).
 fn other_scheme<'a>(value: &[u8], scheme: &str) -> Result<Option<&'a [u8]>, AuthErrorKind> {
     let (word, rest) = split_word(value);
     let is_other = !word.is_empty() && !word.eq_ignore_ascii_case(scheme.as_bytes());
@@ -37,12 +37,12 @@ fn other_scheme<'a>(value: &[u8], scheme: &str) -> Result<Option<&'a [u8]>, Auth
     }
 }
 
-/// Splits a value behind the `token` that it begins with, which may be empty.
+/// Splits a value after its leading `token`, which may be empty.
 pub(super) fn split_word(value: &[u8]) -> (&[u8], &[u8]) {
     value.split_at(value.iter().position(|byte| !is_token_char(*byte)).unwrap_or(value.len()))
 }
 
-/// A name that can stand in a header: a `token` (RFC 9110, section 5.6.2).
+/// Checks for a name that is valid in a header: a `token` (RFC 9110, section 5.6.2).
 pub(super) fn checked_name(of: &'static str, name: &str) -> Result<Box<str>, ConfigError> {
     if !is_token(name.as_bytes()) {
         return Err(ConfigProblem::InvalidName { of, name: name.to_owned() }.into());
@@ -52,14 +52,14 @@ pub(super) fn checked_name(of: &'static str, name: &str) -> Result<Box<str>, Con
 
 /// Checks for a `b64token` (RFC 6750, section 2.1). It is the same as a `token68` (RFC 9110, section 11.2).
 pub(super) fn is_b64token(token: &[u8]) -> bool {
-    // Many bytes at once, where it is nothing but base64url.
+    // Fast path with SIMD: most tokens are base64url, dots included or not.
     if URL_SAFE_NO_PAD.check(token).is_ok() {
         return !token.is_empty();
     }
     let padding = token.iter().rev().take_while(|byte| **byte == b'=').count();
     let body = &token[..token.len() - padding];
     !body.is_empty()
-        // No early end, so that several bytes are looked at at once: most refused tokens are well-formed.
+        // No early exit, so that the loop vectorizes: most rejected tokens are well-formed.
         && body.iter().fold(true, |good, byte| {
             good & ((byte | 0x20).is_ascii_lowercase() | matches!(byte, b'-'..=b'9' | b'_' | b'~' | b'+'))
         })
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_is_read_as_rfc_9110_says() {
+    fn reads_scheme_per_rfc_9110() {
         for good in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c", "bEaReR   a.b.c"] {
             assert_bearer(good.as_bytes(), Ok(Some(b"a.b.c")));
         }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_well_formed_as_rfc_6750_says() {
+    fn accepts_tokens_per_rfc_6750() {
         for good in ["a", "ab", "abcd", "a.b.c", "-._~+/", "a=", "a=="] {
             assert!(is_b64token(good.as_bytes()), "{good}");
         }

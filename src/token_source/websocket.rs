@@ -19,19 +19,20 @@ pub(super) fn find<'a>(headers: &'a HeaderMap, marker: &str) -> Found<'a> {
     }
 }
 
-/// Leaves the other entries, in one line.
+/// Removes the token. The other entries stay, in one header line.
 pub(super) fn take_out(headers: &mut HeaderMap, marker: &str) {
     let tokens: Vec<_> = entries(headers, marker).filter_map(|(_, token)| token).take(2).collect();
     let rest: Vec<_> = match tokens[..] {
-        // The layer rejects or ignores the tokens of such a list. Any entry may be a part of one, so nothing is left.
+        // The layer rejects or ignores such a list. Any entry may be part of a token, so nothing is kept.
         [_, _, ..] => Vec::new(),
-        // The token may stand there once more, as a protocol.
+        // The token may also appear as a protocol.
         _ => entries(headers, marker)
             .filter(|(entry, token)| token.is_none() && !tokens.contains(entry))
             .map(|(entry, _)| entry)
             .collect(),
     };
-    let mut list = HeaderValue::from_bytes(&rest.join(&b", "[..])).expect("a part of a header is one");
+    let mut list =
+        HeaderValue::from_bytes(&rest.join(&b", "[..])).expect("parts of a header value are valid");
     list.set_sensitive(true);
     headers.remove(SEC_WEBSOCKET_PROTOCOL);
     if !list.is_empty() {
@@ -39,7 +40,7 @@ pub(super) fn take_out(headers: &mut HeaderMap, marker: &str) {
     }
 }
 
-/// The entries of the list, each with the token that it is or holds.
+/// Iterates over the entries of the list, each with the token that it is or contains.
 fn entries<'a>(headers: &'a HeaderMap, marker: &str) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
     let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
     let entries = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));

@@ -1,4 +1,4 @@
-//! How often a request allocates: part of what is promised.
+//! Allocations per request, a documented guarantee.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,13 +18,13 @@ use tower_service::Service;
 
 use crate::support::*;
 
-/// Claims that allocate nothing.
+/// Claims without allocations.
 #[derive(Deserialize)]
 struct Expiry {
     exp: u64,
 }
 
-/// What a server puts into the extensions of a request.
+/// A value that a server inserts into the extensions of a request.
 #[derive(Clone)]
 struct Peer;
 
@@ -34,23 +34,23 @@ impl HasScope for Expiry {
     }
 }
 
-/// How often the second of two equal requests allocates: the first one makes ready what lasts.
+/// Counts the allocations of the second of two equal requests: the first one initializes long-lived state.
 fn allocations(verifier: &JwtVerifier<Expiry>, request: impl Fn() -> Request<String>, status: u16) -> u64 {
     through(&JwtAuthLayer::new(verifier.clone()), request, status)
 }
 
 fn through<L>(layer: &L, request: impl Fn() -> Request<String>, status: u16) -> u64
 where
-    L: Layer<Inside>,
+    L: Layer<InnerService>,
     L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
 {
-    let mut service = layer.layer(Inside(answer));
+    let mut service = layer.layer(InnerService(answer));
     let mut send = |request| {
         let mut context = Context::from_waker(Waker::noop());
         assert!(service.poll_ready(&mut context).is_ready());
         match pin!(service.call(request)).poll(&mut context) {
             Poll::Ready(Ok(response)) => assert_eq!(response.status(), status),
-            Poll::Pending => panic!("nothing has to be waited for"),
+            Poll::Pending => panic!("the future must be ready at once"),
         }
     };
     send(request());
@@ -58,9 +58,9 @@ where
     measure(|| send(second)).count_total
 }
 
-/// Where it is told of, a refusal allocates for that as well: how often is not promised.
+/// Logging or counting a rejection may allocate more. That number is not documented.
 #[track_caller]
-fn assert_refused_with(name: &str, allocations: u64, expected: u64) {
+fn assert_rejected_with(name: &str, allocations: u64, expected: u64) {
     if cfg!(any(feature = "metrics", feature = "tracing")) {
         assert!(allocations >= expected, "{name}: {allocations}");
     } else {
@@ -74,7 +74,7 @@ fn answer(request: &Request<String>) -> String {
 }
 
 #[test]
-fn a_policy_allocates_nothing_but_its_refusal() {
+fn policy_allocates_only_for_its_rejection() {
     let keys = KeySet::hmac(tower_jwt_auth::Algorithm::HS256, SECRET).unwrap();
     let verifier =
         JwtVerifier::<Expiry>::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW)).without_cache();
@@ -82,27 +82,27 @@ fn a_policy_allocates_nothing_but_its_refusal() {
     let route = |name| RequireLayer::<Expiry>::new(scope(name).or(scope("other")));
     let good = good_token();
 
-    // Four of an accepted request, or the claims' own alone. A refusal has three, with or without settings, and one if the request
-    // has extensions, such as the claims.
+    // An accepted request allocates four times, or once for its claims alone. A rejection allocates three
+    // times with or without settings. It allocates once if the request has extensions, such as the claims.
     let on_route = |name, layer| Stack::new(route(name), layer);
     assert_eq!(through(&on_route("held", layer()), || bearer(&good), 200), 4, "on a route");
     assert_eq!(through(&layer().require(scope("held")), || bearer(&good), 200), 4, "in the layer");
-    let refused = through(&on_route("needed", layer()), || bearer(&good), 403);
-    assert_refused_with("on a route", refused, 4 + 1);
-    let refused = through(&layer().require(scope("needed")), || bearer(&good), 403);
-    assert_refused_with("in the layer", refused, 1 + 3);
+    let rejected = through(&on_route("needed", layer()), || bearer(&good), 403);
+    assert_rejected_with("on a route", rejected, 4 + 1);
+    let rejected = through(&layer().require(scope("needed")), || bearer(&good), 403);
+    assert_rejected_with("in the layer", rejected, 1 + 3);
     let settled = layer().realm("shop").unwrap();
-    let refused = through(&on_route("needed", settled), || bearer(&good), 403);
-    assert_refused_with("with a realm", refused, 4 + 1);
+    let rejected = through(&on_route("needed", settled), || bearer(&good), 403);
+    assert_rejected_with("with a realm", rejected, 4 + 1);
 }
 
 #[test]
-fn requests_allocate_no_more_than_is_said() {
+fn requests_stay_within_documented_allocations() {
     let keys = KeySet::hmac(tower_jwt_auth::Algorithm::HS256, SECRET).unwrap();
     let cached = JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
     let verifier = cached.clone().without_cache();
     let (good, forged) = (good_token(), good_token().replace('.', ".A"));
-    let expired = token(&claims_but("exp", (NOW - 300).into()));
+    let expired = token(&claims_with("exp", (NOW - 300).into()));
     let revocations = Revocations::new();
     for n in 0..1000 {
         drop(revocations.revoke_token(ISSUER, &format!("revoked-{n}"), at(NOW + 300)));
@@ -112,37 +112,38 @@ fn requests_allocate_no_more_than_is_said() {
         (verifier.clone().revocations(revocations.clone()), cached.clone().revocations(revocations));
 
     assert_eq!(allocations(&verifier, || bearer(&good), 200), 4, "accepted");
-    assert_eq!(allocations(&cached, || bearer(&good), 200), 3, "accepted, remembered");
-    assert_eq!(allocations(&listed, || bearer(&good), 200), 4, "held against a list");
-    assert_eq!(allocations(&listed_cached, || bearer(&good), 200), 3, "remembered, held against a list");
-    // Only a closure may read the request once a handler refuses it.
+    assert_eq!(allocations(&cached, || bearer(&good), 200), 3, "accepted, cached");
+    assert_eq!(allocations(&listed, || bearer(&good), 200), 4, "with a revocation list");
+    assert_eq!(allocations(&listed_cached, || bearer(&good), 200), 3, "cached, with a revocation list");
+    // With a closure the layer keeps a copy of the request head for rejections by handlers.
     let layer = || JwtAuthLayer::new(verifier.clone());
     assert_eq!(through(&layer().on_reject(ProblemJson::new()), || bearer(&good), 200), 4, "problem details");
     assert_eq!(through(&layer().on_reject(Grpc::new()), || bearer(&good), 200), 4, "gRPC");
     let closure = layer().reject_with(|error, _| error.response(String::new()));
     assert_eq!(through(&closure, || bearer(&good), 200), 4 + 5, "a copy of the head");
-    // Two for headers, unless the request has some, and three for the error, or one if the request has extensions.
-    assert_refused_with("no header", allocations(&verifier, || Request::new(String::new()), 401), 5);
+    // Two for headers, unless the request has some. Three for the error, or one if the request has
+    // extensions.
+    assert_rejected_with("no header", allocations(&verifier, || Request::new(String::new()), 401), 5);
     let with_header = || Request::builder().header("host", "api.example.com");
     let without_token = || with_header().body(String::new()).unwrap();
-    assert_refused_with("no token", allocations(&verifier, without_token, 401), 3);
+    assert_rejected_with("no token", allocations(&verifier, without_token, 401), 3);
     let from_a_peer = || with_header().extension(Peer).body(String::new()).unwrap();
-    assert_refused_with("request with extensions", allocations(&verifier, from_a_peer, 401), 1);
-    assert_refused_with("forged", allocations(&verifier, || bearer(&forged), 401), 3);
-    assert_refused_with("forged, with a cache", allocations(&cached, || bearer(&forged), 401), 3);
-    assert_refused_with("expired", allocations(&verifier, || bearer(&expired), 401), 3);
-    assert_refused_with("garbage", allocations(&verifier, || bearer("garbage"), 401), 3);
+    assert_rejected_with("request with extensions", allocations(&verifier, from_a_peer, 401), 1);
+    assert_rejected_with("forged", allocations(&verifier, || bearer(&forged), 401), 3);
+    assert_rejected_with("forged, with a cache", allocations(&cached, || bearer(&forged), 401), 3);
+    assert_rejected_with("expired", allocations(&verifier, || bearer(&expired), 401), 3);
+    assert_rejected_with("garbage", allocations(&verifier, || bearer("garbage"), 401), 3);
 }
 
-/// Whatever is told of it.
+/// With or without logging and metrics.
 #[test]
-fn what_is_too_large_is_not_read() {
+fn oversized_token_is_not_read() {
     let keys = KeySet::hmac(tower_jwt_auth::Algorithm::HS256, SECRET).unwrap();
     let verifier = JwtVerifier::<Expiry>::new(keys).clock(|| at(NOW));
     let header = format!(r#"{{"alg":"HS256","x":"{}"}}"#, "a".repeat(300_000));
     let long = format!("{}.e30.AAAA", base64url(header));
     let measured = measure(|| {
-        let Verdict::Ready(Err(error)) = verifier.verify(&long) else { panic!("it is too large") };
+        let Verdict::Ready(Err(error)) = verifier.verify(&long) else { panic!("the token is too large") };
         assert_eq!(error.kind(), AuthErrorKind::TokenTooLarge);
     });
     assert!(measured.bytes_total < 1024, "{measured:?}");

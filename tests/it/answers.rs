@@ -1,4 +1,4 @@
-//! The table of answers, row by row: status, every header, kind.
+//! The table of responses, row by row: status, every header, kind.
 
 use http::{HeaderName, HeaderValue, Request};
 use serde_json::{Value, json};
@@ -20,17 +20,17 @@ fn challenge(code: &str, description: &str) -> String {
 #[track_caller]
 fn assert_bad_token<B>(name: &str, response: &http::Response<B>, kind: AuthErrorKind, description: &str) {
     let challenge = challenge("invalid_token", description);
-    assert_refused(name, response, 401, kind, &[("www-authenticate", &challenge)]);
+    assert_rejected(name, response, 401, kind, &[("www-authenticate", &challenge)]);
 }
 
 #[track_caller]
 fn assert_bad_request<B>(name: &str, response: &http::Response<B>, kind: AuthErrorKind, description: &str) {
     let challenge = challenge("invalid_request", description);
-    assert_refused(name, response, 400, kind, &[("www-authenticate", &challenge)]);
+    assert_rejected(name, response, 400, kind, &[("www-authenticate", &challenge)]);
 }
 
 #[tokio::test]
-async fn a_good_token_is_let_through() {
+async fn accepts_good_token() {
     let layer = JwtAuthLayer::new(verifier());
     for scheme in ["Bearer ", "bearer ", "BEARER ", "bEARER   "] {
         let response = ask(&layer, get(&format!("{scheme}{}", good_token()))).await;
@@ -44,20 +44,20 @@ async fn a_good_token_is_let_through() {
 }
 
 #[tokio::test]
-async fn no_credential_or_another_scheme_is_asked_for_one() {
+async fn missing_or_foreign_credential_gets_bare_challenge() {
     let layer = JwtAuthLayer::new(verifier());
     let response = ask(&layer, Request::new(String::new())).await;
-    assert_refused("no header", &response, 401, MissingCredential, BARE);
+    assert_rejected("no header", &response, 401, MissingCredential, BARE);
 
     let other =
         ["Basic ZXplOm9rb24=", "Digest a=\"b\", c=\"d\"", "Negotiate", "BearerToken abc", "DPoP abc", ""];
     for header in other {
-        assert_refused(header, &ask(&layer, get(header)).await, 401, MissingCredential, BARE);
+        assert_rejected(header, &ask(&layer, get(header)).await, 401, MissingCredential, BARE);
     }
 }
 
 #[tokio::test]
-async fn broken_grammar_is_a_bad_request() {
+async fn malformed_credential_is_a_bad_request() {
     let layer = JwtAuthLayer::new(verifier());
     let token = good_token();
     let broken = [
@@ -94,7 +94,7 @@ async fn broken_grammar_is_a_bad_request() {
 }
 
 #[tokio::test]
-async fn two_credentials_are_a_bad_request() {
+async fn rejects_two_credentials() {
     let description = "the request carries more than one credential";
     let layer = JwtAuthLayer::new(verifier());
     let good = format!("Bearer {}", good_token());
@@ -119,14 +119,14 @@ async fn two_credentials_are_a_bad_request() {
 }
 
 #[tokio::test]
-async fn a_token_can_be_in_a_header_of_its_own() {
+async fn reads_token_from_custom_header() {
     let name = HeaderName::from_static("x-access-token");
     let layer = JwtAuthLayer::new(verifier()).token_source(TokenSource::header(name.clone()));
     let with = |value: &str| Request::get("/").header(&name, value).body(String::new()).unwrap();
 
     assert_eq!(ask(&layer, with(&good_token())).await.status(), 200);
     let response = ask(&layer, bearer(&good_token())).await;
-    assert_refused("a source that was not asked for", &response, 401, MissingCredential, BARE);
+    assert_rejected("a source that was not asked for", &response, 401, MissingCredential, BARE);
     assert_bad_request("empty", &ask(&layer, with("")).await, MalformedCredential, BROKEN);
     for bad in ["a b", "Bearer a.b.c"] {
         assert_bad_token(
@@ -139,13 +139,13 @@ async fn a_token_can_be_in_a_header_of_its_own() {
 }
 
 #[tokio::test]
-async fn every_sort_of_bad_token_is_named() {
+async fn rejects_each_bad_token_with_its_kind() {
     let layer = JwtAuthLayer::new(verifier());
     let good = good_token();
     let (unsigned, signature) = good.rsplit_once('.').unwrap();
     let with_header = |header: &str| token_of(header, &good_claims().to_string());
     let tampered_claims = {
-        let payload = base64url(claims_but("sub", json!("1")).to_string());
+        let payload = base64url(claims_with("sub", json!("1")).to_string());
         let header = good.split('.').next().unwrap();
         format!("{header}.{payload}.{signature}")
     };
@@ -163,7 +163,7 @@ async fn every_sort_of_bad_token_is_named() {
         ("only dots", "..".into(), MalformedToken, malformed),
         ("no base64url", "!a.b.c".replace('!', "~"), MalformedToken, malformed),
         ("padding", format!("{good}="), MalformedToken, malformed),
-        ("header no JSON", with_header("hello"), MalformedToken, malformed),
+        ("header not JSON", with_header("hello"), MalformedToken, malformed),
         ("header an array", with_header(r#"["HS256"]"#), MalformedToken, malformed),
         ("header twice", with_header(r#"{"alg":"HS256"}{"alg":"HS256"}"#), MalformedToken, malformed),
         ("alg missing", with_header(r#"{"typ":"JWT"}"#), MalformedToken, malformed),
@@ -210,7 +210,7 @@ async fn every_sort_of_bad_token_is_named() {
         ("no signature", format!("{unsigned}."), InvalidSignature, forged),
         ("short signature", format!("{unsigned}.{}", &signature[..40]), InvalidSignature, forged),
         ("tampered claims", tampered_claims, InvalidSignature, forged),
-        ("payload no JSON", token_of(r#"{"alg":"HS256"}"#, "hello"), InvalidClaims, claims),
+        ("payload not JSON", token_of(r#"{"alg":"HS256"}"#, "hello"), InvalidClaims, claims),
         ("payload an array", token_of(r#"{"alg":"HS256"}"#, "[]"), InvalidClaims, claims),
         ("payload empty", token_of(r#"{"alg":"HS256"}"#, ""), InvalidClaims, claims),
         (
@@ -219,30 +219,30 @@ async fn every_sort_of_bad_token_is_named() {
             InvalidClaims,
             claims,
         ),
-        ("exp a string", token(&claims_but("exp", json!("1800000300"))), InvalidClaims, claims),
-        ("no exp", token(&claims_but("exp", Value::Null)), MissingExpiry, "the token has no expiry"),
-        ("expired", token(&claims_but("exp", json!(NOW - 60))), Expired, "the token has expired"),
+        ("exp a string", token(&claims_with("exp", json!("1800000300"))), InvalidClaims, claims),
+        ("no exp", token(&claims_with("exp", Value::Null)), MissingExpiry, "the token has no expiry"),
+        ("expired", token(&claims_with("exp", json!(NOW - 60))), Expired, "the token has expired"),
         (
             "not yet valid",
-            token(&claims_but("nbf", json!(NOW + 61))),
+            token(&claims_with("nbf", json!(NOW + 61))),
             NotYetValid,
             "the token is not valid yet",
         ),
         (
             "iss",
-            token(&claims_but("iss", json!("https://evil.example"))),
+            token(&claims_with("iss", json!("https://evil.example"))),
             WrongIssuer,
             "the token is not from the expected issuer",
         ),
         (
             "aud",
-            token(&claims_but("aud", json!("other"))),
+            token(&claims_with("aud", json!("other"))),
             WrongAudience,
             "the token is not for this audience",
         ),
         (
             "cnf",
-            token(&claims_but("cnf", json!({"jkt": "x"}))),
+            token(&claims_with("cnf", json!({"jkt": "x"}))),
             SenderConstrained,
             "the token is bound to a key and cannot be used as a bearer token",
         ),
@@ -257,7 +257,7 @@ async fn every_sort_of_bad_token_is_named() {
     assert_bad_token("client_id", &response, WrongClaim, "the token lacks a required claim");
 }
 
-/// Answers every token with one error.
+/// Rejects every token with one error.
 #[derive(Clone)]
 struct Always(AuthError);
 
@@ -270,32 +270,32 @@ impl Verify for Always {
 }
 
 #[tokio::test]
-async fn a_good_token_that_does_not_permit_the_request_is_forbidden() {
+async fn good_token_without_permission_is_forbidden() {
     let scoped = AuthError::new(InsufficientScope).with_required_scope("orders:write");
     let response = ask(&JwtAuthLayer::new(Always(scoped)), bearer("x")).await;
     let expected = r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request", scope="orders:write""#;
-    assert_refused("scope", &response, 403, InsufficientScope, &[("www-authenticate", expected)]);
+    assert_rejected("scope", &response, 403, InsufficientScope, &[("www-authenticate", expected)]);
 
     let expected = challenge("insufficient_scope", "the token does not permit this request");
     for odd in ["a\"\r\nx: y", "", " ", "a  b", " a", "é"] {
         let error = AuthError::new(InsufficientScope).with_required_scope(odd);
         let response = ask(&JwtAuthLayer::new(Always(error)), bearer("x")).await;
-        assert_refused(odd, &response, 403, InsufficientScope, &[("www-authenticate", &expected)]);
+        assert_rejected(odd, &response, 403, InsufficientScope, &[("www-authenticate", &expected)]);
     }
 }
 
 #[tokio::test]
-async fn keys_that_cannot_be_had_are_no_fault_of_the_client() {
+async fn unavailable_keys_give_503_and_retry_after() {
     let error = AuthError::new(KeysUnavailable);
     let response = ask(&JwtAuthLayer::new(Always(error.clone())), bearer("x")).await;
-    assert_refused("default", &response, 503, KeysUnavailable, &[("retry-after", "5")]);
+    assert_rejected("default", &response, 503, KeysUnavailable, &[("retry-after", "5")]);
 
     let later = error.with_retry_after(std::time::Duration::from_millis(29_001));
     let response = ask(&JwtAuthLayer::new(Always(later)), bearer("x")).await;
-    assert_refused("set", &response, 503, KeysUnavailable, &[("retry-after", "30")]);
+    assert_rejected("set", &response, 503, KeysUnavailable, &[("retry-after", "30")]);
 }
 
-/// Knows no token, and times out for one.
+/// Rejects every token as unknown, and times out for one.
 #[derive(Clone)]
 struct Introspection;
 
@@ -312,20 +312,20 @@ impl Verify for Introspection {
 }
 
 #[tokio::test]
-async fn custom_verifier_answers_with_general_kinds() {
+async fn custom_verifier_uses_general_kinds() {
     let layer = JwtAuthLayer::new(Introspection);
     let response = ask(&layer, bearer("unknown")).await;
     assert_bad_token("unknown", &response, InvalidToken, "the token is not valid");
 
     let response = ask(&layer, bearer("slow")).await;
-    assert_refused("slow", &response, 503, Unavailable, &[("retry-after", "5")]);
+    assert_rejected("slow", &response, 503, Unavailable, &[("retry-after", "5")]);
     let error = response.extensions().get::<AuthError>().unwrap();
     assert_eq!(error.to_string(), "the token cannot be checked at this time");
     assert_eq!(std::error::Error::source(error).unwrap().to_string(), "timed out after 2 s");
 }
 
 #[tokio::test]
-async fn an_optional_layer_lets_only_strangers_pass() {
+async fn optional_layer_only_admits_missing_credentials() {
     let layer = JwtAuthLayer::new(verifier()).optional();
     for request in [Request::new(String::new()), get("Basic abc"), get("")] {
         let response = ask(&layer, request).await;
@@ -340,7 +340,7 @@ async fn an_optional_layer_lets_only_strangers_pass() {
 }
 
 #[tokio::test]
-async fn claims_from_outside_are_removed() {
+async fn removes_claims_set_outside_the_layer() {
     let layer = JwtAuthLayer::new(verifier()).optional();
     let mut request = Request::new(String::new());
     request.extensions_mut().insert(Claims::new(json!({"email": "smuggled@example.com"})));
@@ -352,9 +352,9 @@ async fn claims_from_outside_are_removed() {
 }
 
 #[tokio::test]
-async fn refusals_have_no_extensions_of_the_request() {
+async fn rejections_drop_request_extensions() {
     let from_a_peer = || Request::builder().extension("a peer").body(String::new()).unwrap();
-    let refusals = [
+    let rejections = [
         ask(&JwtAuthLayer::new(verifier()), from_a_peer()).await,
         ask(
             &JwtAuthLayer::new(verifier()).reject_with(|error, _| {
@@ -366,26 +366,26 @@ async fn refusals_have_no_extensions_of_the_request() {
         )
         .await,
     ];
-    for response in &refusals {
+    for response in &rejections {
         assert_eq!(response.extensions().get::<&str>(), None);
         assert_eq!(response.extensions().get::<AuthError>().unwrap().kind(), MissingCredential);
     }
-    assert_eq!(refusals[1].extensions().get::<u8>(), Some(&7));
+    assert_eq!(rejections[1].extensions().get::<u8>(), Some(&7));
 }
 
 #[tokio::test]
-async fn the_realm_is_told() {
+async fn challenge_contains_the_realm() {
     let layer = JwtAuthLayer::new(verifier()).realm(r#"the "orders" api"#).unwrap();
     let response = ask(&layer, Request::new(String::new())).await;
     let expected = [("www-authenticate", r#"Bearer realm="the \"orders\" api""#)];
-    assert_refused("realm", &response, 401, MissingCredential, &expected);
+    assert_rejected("realm", &response, 401, MissingCredential, &expected);
 
     let error = JwtAuthLayer::new(verifier()).realm("a\r\nb").unwrap_err();
     assert_eq!(error.to_string(), r"a realm must be printable ASCII, got `a\r\nb`");
 }
 
 #[tokio::test]
-async fn a_closure_can_make_the_answer() {
+async fn closure_builds_the_response() {
     let layer = JwtAuthLayer::new(verifier()).reject_with(|error, request| {
         error.response(format!("{} {}: {error}", request.method(), request.uri()))
     });
@@ -406,7 +406,7 @@ async fn a_closure_can_make_the_answer() {
 }
 
 #[tokio::test]
-async fn the_credential_is_marked_sensitive() {
+async fn marks_credential_sensitive() {
     let name = HeaderName::from_static("x-access-token");
     let tells = JwtAuthLayer::new(verifier())
         .reject_with(|_, request| http::Response::new(format!("{:?}", request.headers())));
@@ -440,7 +440,7 @@ async fn the_credential_is_marked_sensitive() {
 }
 
 #[tokio::test]
-async fn a_verifier_of_ones_own_may_take_any_token() {
+async fn custom_verifier_may_accept_any_token() {
     struct Opaque;
     impl Verify for Opaque {
         type Claims = Value;
@@ -459,7 +459,7 @@ async fn a_verifier_of_ones_own_may_take_any_token() {
     let response = ask(&layer, bearer("other")).await;
     assert_bad_token("other", &response, UnknownKey, "the token is not signed with a known key");
 
-    // It need not look at bytes that are no text, nor at nothing, which is no token whatever it says.
+    // The verifier need not handle bytes that are not text, or an empty credential.
     let bytes = HeaderValue::from_bytes(b"Bearer opa\xe9que").unwrap();
     let request = Request::get("/").header("authorization", bytes).body(String::new()).unwrap();
     assert_eq!(ask(&layer, request).await.status(), 400);

@@ -1,4 +1,4 @@
-//! What can be sent, shared, cloned and printed: part of what users build on.
+//! Auto traits, `Clone` and `Debug` of public types, which users depend on.
 
 use std::fmt::Debug;
 
@@ -15,7 +15,7 @@ fn assert_send_sync_unpin<T: Send + Sync + Unpin + 'static>() {}
 fn assert_clone_debug<T: Clone + Debug>() {}
 
 #[test]
-fn auto_traits_hold() {
+fn public_types_have_expected_auto_traits() {
     type Inner = tower::util::BoxCloneService<Request<String>, Response<String>, std::io::Error>;
 
     assert_send_sync_unpin::<JwtAuthLayer<JwtVerifier<Value>>>();
@@ -47,7 +47,7 @@ fn auto_traits_hold() {
 
 #[cfg(feature = "issue")]
 #[test]
-fn auto_traits_hold_for_issuing() {
+fn issuing_types_have_expected_auto_traits() {
     use tower_jwt_auth::issue::*;
 
     assert_send_sync_unpin::<TokenIssuer>();
@@ -64,7 +64,7 @@ fn auto_traits_hold_for_issuing() {
 }
 
 #[test]
-fn errors_are_errors() {
+fn error_types_implement_error() {
     fn assert_error<T: std::error::Error + Send + Sync + 'static>() {}
     assert_error::<AuthError>();
     assert_error::<ConfigError>();

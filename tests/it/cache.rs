@@ -1,4 +1,4 @@
-//! Tokens that are remembered: what is spared, and what is looked at every time.
+//! Caching verified tokens: which work is saved, and which checks run on every hit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,11 +15,11 @@ use tower_jwt_auth::{Algorithm, AuthErrorKind, Claims, JwtAuthLayer, JwtVerifier
 use tower_layer::Layer;
 
 use crate::support::{
-    AUDIENCE, ISSUER, NOW, SECRET, at, base64url, bearer, claims_but, for_oracle, good_claims, good_token,
-    refusal, token, token_of, verifier,
+    AUDIENCE, ISSUER, NOW, SECRET, at, base64url, bearer, claims_with, for_oracle, good_claims, good_token,
+    rejection, token, token_of, verifier,
 };
 
-/// A clock that tests put forward and back.
+/// A clock that tests set forward and back.
 #[derive(Clone)]
 struct Clock(Arc<AtomicU64>);
 
@@ -50,7 +50,7 @@ fn assert_hits_and_misses(verifier: &JwtVerifier<Value>, hits: u64, misses: u64)
 }
 
 #[tokio::test]
-async fn caches_by_default_and_not_without_cache() {
+async fn caches_unless_turned_off() {
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let verifier = JwtVerifier::<Value>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
     for hits in [0, 1] {
@@ -77,7 +77,7 @@ fn idle_verifier_costs_at_most_4_kib() {
 }
 
 #[tokio::test]
-async fn a_token_that_comes_again_is_not_judged_anew_and_shares_its_claims() {
+async fn repeated_token_is_cached_and_shares_claims() {
     let verifier = verifier().cache(CacheSettings::new());
     let first = verifier.verify(&good_token()).await.unwrap();
     assert_hits_and_misses(&verifier, 0, 1);
@@ -90,7 +90,7 @@ async fn a_token_that_comes_again_is_not_judged_anew_and_shares_its_claims() {
 }
 
 #[tokio::test]
-async fn a_token_is_found_whichever_of_many_keys_has_signed_it() {
+async fn finds_cached_tokens_of_every_key() {
     let mut keys: Vec<_> =
         (0..6).map(|n| Key::hmac(Algorithm::HS256, secret(n)).unwrap().with_kid(n.to_string())).collect();
     keys.push(Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("k1"));
@@ -98,13 +98,13 @@ async fn a_token_is_found_whichever_of_many_keys_has_signed_it() {
     let verifier = verifier.cache(CacheSettings::new());
     let token = token_of(r#"{"alg":"HS256","kid":"k1"}"#, &good_claims().to_string());
     for hits in 0..3 {
-        assert_eq!(refusal(&verifier, &token).await, None);
+        assert_eq!(rejection(&verifier, &token).await, None);
         assert_hits_and_misses(&verifier, hits, 1);
     }
 }
 
 #[tokio::test]
-async fn a_token_with_any_byte_changed_is_refused() {
+async fn rejects_cached_token_with_a_changed_byte() {
     let (verifier, good) = (verifier().cache(CacheSettings::new()), good_token());
     verifier.verify(&good).await.unwrap();
     for place in 0..good.len() {
@@ -126,21 +126,21 @@ async fn a_token_with_any_byte_changed_is_refused() {
 }
 
 #[tokio::test]
-async fn other_claims_with_the_signature_of_a_remembered_token_are_refused() {
+async fn rejects_other_claims_with_cached_signature() {
     let (verifier, good) = (verifier().cache(CacheSettings::new()), good_token());
     verifier.verify(&good).await.unwrap();
     let (signed, signature) = good.rsplit_once('.').unwrap();
     let (header, payload) = signed.split_once('.').unwrap();
-    let other = claims_but("sub", json!("43")).to_string();
+    let other = claims_with("sub", json!("43")).to_string();
     assert_eq!(base64url(&other).len(), payload.len());
     let forged = format!("{header}.{}.{signature}", base64url(other));
-    assert_eq!(refusal(&verifier, &forged).await, Some(AuthErrorKind::InvalidSignature));
+    assert_eq!(rejection(&verifier, &forged).await, Some(AuthErrorKind::InvalidSignature));
 }
 
 #[tokio::test]
-async fn what_is_refused_is_not_remembered() {
+async fn rejected_tokens_are_not_cached() {
     let verifier = verifier().cache(CacheSettings::new());
-    let expired = token(&claims_but("exp", json!(NOW - 300)));
+    let expired = token(&claims_with("exp", json!(NOW - 300)));
     let forged = format!("{}A", &good_token()[..good_token().len() - 1]);
     for bad in [&expired, &forged, "garbage"] {
         for _ in 0..2 {
@@ -152,7 +152,7 @@ async fn what_is_refused_is_not_remembered() {
 }
 
 #[tokio::test]
-async fn time_is_looked_at_on_every_hit() {
+async fn every_hit_checks_the_time() {
     let clock = Clock::new();
     let verifier = clock.drive(verifier()).cache(CacheSettings::new().max_age(Duration::from_secs(3600)));
     let mut claims = good_claims();
@@ -161,25 +161,25 @@ async fn time_is_looked_at_on_every_hit() {
     for (moment, expected, is_hit) in [
         (NOW, None, false),
         (NOW + 299, None, true),
-        // Leeway is granted by the full check.
+        // Only the full check grants leeway.
         (NOW + 300, None, false),
         (NOW + 359, None, false),
         (NOW + 360, Some(AuthErrorKind::Expired), false),
         (NOW, None, false),
         (NOW + 1, None, true),
-        // The clock is put back.
+        // The clock is set back.
         (NOW - 160, None, false),
         (NOW - 161, Some(AuthErrorKind::NotYetValid), false),
     ] {
         clock.set(moment);
         let hits = stats(&verifier).hits();
-        assert_eq!(refusal(&verifier, &token).await, expected, "{moment}");
+        assert_eq!(rejection(&verifier, &token).await, expected, "{moment}");
         assert_eq!(stats(&verifier).hits() - hits, u64::from(is_hit), "{moment}");
     }
 }
 
 #[tokio::test]
-async fn a_token_is_remembered_no_longer_than_stated() {
+async fn cached_token_lives_no_longer_than_max_age() {
     let clock = Clock::new();
     let verifier = clock.drive(verifier()).cache(CacheSettings::new().max_age(Duration::from_secs(10)));
     for (moment, hits) in [(NOW, 0), (NOW + 9, 1), (NOW + 10, 1), (NOW + 19, 2), (NOW + 20, 2)] {
@@ -190,18 +190,18 @@ async fn a_token_is_remembered_no_longer_than_stated() {
 }
 
 #[tokio::test]
-async fn an_expired_token_leaves_when_it_is_asked_for() {
+async fn lookup_evicts_an_expired_token() {
     let clock = Clock::new();
     let verifier = clock.drive(verifier()).cache(CacheSettings::new());
     verifier.verify(&good_token()).await.unwrap();
     assert_eq!(stats(&verifier).entries(), 1);
     clock.set(NOW + 400);
-    assert_eq!(refusal(&verifier, &good_token()).await, Some(AuthErrorKind::Expired));
+    assert_eq!(rejection(&verifier, &good_token()).await, Some(AuthErrorKind::Expired));
     assert_eq!(stats(&verifier).entries(), 0);
     assert_eq!(stats(&verifier).bytes(), 0);
 }
 
-/// Signed with a secret of [`secret`], and named after it.
+/// Returns a token signed with a secret of [`secret`] and named after it.
 fn token_by(n: u8, kid: Option<&str>) -> String {
     let header = Header { kid: kid.map(str::to_owned), ..Header::new(for_oracle(Algorithm::HS256)) };
     jsonwebtoken::encode(&header, &good_claims(), &EncodingKey::from_secret(&secret(n)).unwrap()).unwrap()
@@ -216,7 +216,7 @@ fn key(n: u8) -> Key {
 }
 
 #[tokio::test]
-async fn a_token_whose_key_is_withdrawn_is_refused_at_once() {
+async fn withdrawn_key_ends_its_cached_tokens_at_once() {
     let keys = KeyStore::new(KeySet::new([key(1).with_kid("1"), key(2).with_kid("2")]));
     let verifier = JwtVerifier::<Value>::new(keys.clone())
         .audience(AUDIENCE)
@@ -228,23 +228,23 @@ async fn a_token_whose_key_is_withdrawn_is_refused_at_once() {
     }
     assert_hits_and_misses(&verifier, 2, 2);
 
-    // Read anew, the other key is still the same.
+    // The second key is unchanged after the reload.
     keys.replace(KeySet::new([key(2).with_kid("2"), key(3).with_kid("3")]));
-    assert_eq!(refusal(&verifier, &first).await, Some(AuthErrorKind::UnknownKey));
-    assert_eq!(refusal(&verifier, &second).await, None);
+    assert_eq!(rejection(&verifier, &first).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection(&verifier, &second).await, None);
     assert_hits_and_misses(&verifier, 3, 3);
 
-    // The same bytes under another name are not what the token names.
+    // The same key under another name does not match the token's `kid`.
     keys.replace(KeySet::new([key(2).with_kid("other")]));
-    assert_eq!(refusal(&verifier, &second).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection(&verifier, &second).await, Some(AuthErrorKind::UnknownKey));
     // Another key under the same name.
     keys.replace(KeySet::new([key(4).with_kid("2")]));
-    assert_eq!(refusal(&verifier, &second).await, Some(AuthErrorKind::InvalidSignature));
+    assert_eq!(rejection(&verifier, &second).await, Some(AuthErrorKind::InvalidSignature));
     assert_eq!(stats(&verifier).entries(), 0);
 }
 
 #[tokio::test]
-async fn no_setting_shares_what_another_has_found_good() {
+async fn different_settings_share_no_verdicts() {
     let cached = verifier().cache(CacheSettings::new());
     cached.verify(&good_token()).await.unwrap();
 
@@ -256,25 +256,25 @@ async fn no_setting_shares_what_another_has_found_good() {
         ("limit", cached.clone().max_token_bytes(100), AuthErrorKind::TokenTooLarge),
         ("clock", cached.clone().clock(|| at(NOW + 3600)), AuthErrorKind::Expired),
     ] {
-        assert_eq!(refusal(&changed, &good_token()).await, Some(expected), "{name}");
+        assert_eq!(rejection(&changed, &good_token()).await, Some(expected), "{name}");
         assert_eq!(stats(&changed).hits(), 0, "{name}");
     }
-    assert_eq!(refusal(&cached, &good_token()).await, None);
+    assert_eq!(rejection(&cached, &good_token()).await, None);
     assert_hits_and_misses(&cached, 1, 1);
 }
 
-/// Many good tokens that differ.
+/// Returns different good tokens.
 fn tokens(count: usize) -> impl Iterator<Item = String> {
-    (0..count).map(|n| token(&claims_but("sub", json!(n.to_string()))))
+    (0..count).map(|n| token(&claims_with("sub", json!(n.to_string()))))
 }
 
 #[tokio::test]
-async fn there_are_no_more_entries_than_stated() {
+async fn cache_stays_within_max_entries() {
     for most in [0, 1, 2, 31, 32, 33, 100, 1000] {
         let verifier = verifier().cache(CacheSettings::new().max_entries(most));
         let tokens: Vec<_> = tokens(3 * most + 10).collect();
         for token in &tokens {
-            // At once while there is room, and the second time where there is none.
+            // A token is cached at once while there is room, and the second time if there is none.
             for _ in 0..2 {
                 verifier.verify(token).await.unwrap();
                 assert!(stats(&verifier).entries() <= most, "{most}");
@@ -288,19 +288,19 @@ async fn there_are_no_more_entries_than_stated() {
 }
 
 #[tokio::test]
-async fn no_setting_is_too_small_or_too_large() {
+async fn accepts_extreme_cache_settings() {
     for entries in [0, 1, usize::MAX] {
         for bytes in [0, 1, 100, usize::MAX] {
             for age in [Duration::ZERO, Duration::MAX] {
                 let cache = CacheSettings::new().max_entries(entries).max_bytes(bytes).max_age(age);
                 let verifier = verifier().cache(cache);
                 for token in tokens(3) {
-                    assert_eq!(refusal(&verifier, &token).await, None);
-                    assert_eq!(refusal(&verifier, &token).await, None);
+                    assert_eq!(rejection(&verifier, &token).await, None);
+                    assert_eq!(rejection(&verifier, &token).await, None);
                 }
                 let stats = stats(&verifier);
                 let is_room = entries > 0 && bytes == usize::MAX && age == Duration::MAX;
-                // Of three that come twice, the third finds a room for one token taken, and would have to come again.
+                // Each token comes twice. With room for one, the third token would hit only on its third use.
                 let hits = match entries {
                     1 => 2,
                     _ => 3,
@@ -312,7 +312,7 @@ async fn no_setting_is_too_small_or_too_large() {
 }
 
 #[tokio::test]
-async fn the_bounds_hold_to_the_last_token_and_byte() {
+async fn cache_bounds_are_exact() {
     for (entries, bytes) in [(1023, 1_047_551), (1025, 1_000_001), (2049, 2 * 1024 * 1024)] {
         let verifier = verifier().cache(CacheSettings::new().max_entries(entries).max_bytes(bytes));
         let tokens: Vec<_> = tokens(entries * 2).collect();
@@ -325,7 +325,7 @@ async fn the_bounds_hold_to_the_last_token_and_byte() {
 }
 
 #[tokio::test]
-async fn nearly_all_that_are_remembered_are_found() {
+async fn finds_nearly_all_cached_tokens() {
     for (cache, count) in [
         (CacheSettings::new(), 7_000),
         (CacheSettings::new().max_entries(1_000_000), 9_800),
@@ -342,7 +342,7 @@ async fn nearly_all_that_are_remembered_are_found() {
 }
 
 #[tokio::test]
-async fn a_small_cache_remembers_what_came_last_and_again() {
+async fn small_cache_keeps_recent_and_repeated_tokens() {
     let verifier = verifier().cache(CacheSettings::new().max_entries(1));
     for (number, token) in tokens(4).enumerate() {
         for _ in 0..3 {
@@ -350,12 +350,13 @@ async fn a_small_cache_remembers_what_came_last_and_again() {
         }
         assert_eq!(stats(&verifier).entries(), 1, "{number}");
     }
-    // The first two find room, the second one the last of it; those after them are let in when they come again.
+    // The first token is cached at once, and so is the second. Later ones are cached when they are
+    // repeated.
     assert_hits_and_misses(&verifier, 2 + 2 + 1 + 1, 1 + 1 + 2 + 2);
 }
 
 #[tokio::test]
-async fn tokens_that_come_once_push_out_none_that_come_often() {
+async fn one_time_tokens_do_not_evict_frequent_ones() {
     let verifier = verifier().cache(CacheSettings::new().max_entries(100));
     let mut tokens = tokens(5_000);
     let often: Vec<_> = tokens.by_ref().take(50).collect();
@@ -378,7 +379,7 @@ async fn tokens_that_come_once_push_out_none_that_come_often() {
 }
 
 #[tokio::test]
-async fn many_more_tokens_in_turn_than_there_is_room_for_leave_those_that_are_there_in_use() {
+async fn cycling_through_many_tokens_keeps_entries_in_use() {
     for (room, count) in [(3, 200), (100, 10_000)] {
         let verifier = verifier().cache(CacheSettings::new().max_entries(room));
         let tokens: Vec<_> = tokens(count).collect();
@@ -393,7 +394,7 @@ async fn many_more_tokens_in_turn_than_there_is_room_for_leave_those_that_are_th
 }
 
 #[tokio::test]
-async fn a_full_cache_renews_what_it_holds_at_once() {
+async fn full_cache_renews_its_entries_at_once() {
     let clock = Clock::new();
     let verifier =
         clock.drive(verifier()).cache(CacheSettings::new().max_entries(100).max_age(Duration::from_secs(10)));
@@ -413,7 +414,7 @@ async fn a_full_cache_renews_what_it_holds_at_once() {
 }
 
 #[tokio::test]
-async fn expired_tokens_do_not_keep_others_out() {
+async fn expired_tokens_do_not_block_new_ones() {
     let clock = Clock::new();
     let verifier = clock.drive(verifier()).cache(CacheSettings::new().max_entries(1000));
     for token in tokens(4000) {
@@ -423,7 +424,7 @@ async fn expired_tokens_do_not_keep_others_out() {
     }
     clock.set(NOW + 3600);
     let live = |n: usize| {
-        let mut claims = claims_but("sub", json!(format!("live-{n}")));
+        let mut claims = claims_with("sub", json!(format!("live-{n}")));
         claims["exp"] = json!(NOW + 7200);
         token(&claims)
     };
@@ -442,10 +443,10 @@ async fn expired_tokens_do_not_keep_others_out() {
 }
 
 #[tokio::test]
-async fn there_are_no_more_bytes_than_stated() {
+async fn cache_stays_within_max_bytes() {
     for most in [100_000, 1_000_000] {
         let verifier = verifier().cache(CacheSettings::new().max_bytes(most));
-        // One by one, since the first token leaves something with its key.
+        // One by one, because the first token stores something with its key.
         verifier.verify(&good_token()).await.unwrap();
         let tokens: Vec<_> = tokens(4000).collect();
         let used = allocation_counter::measure(|| {
@@ -457,14 +458,14 @@ async fn there_are_no_more_bytes_than_stated() {
         let counted = stats(&verifier).bytes();
         assert!(counted <= most as u64, "{counted} of {most}");
         assert!(counted >= most as u64 * 8 / 10, "{counted} of {most}");
-        // A `Value` is a tree: it uses more than its text.
+        // A `Value` is a tree and uses more memory than its text.
         let used = used.bytes_current as u64;
-        assert!(used < counted * 2, "{used} in truth, {counted} counted");
+        assert!(used < counted * 2, "{used} used, {counted} counted");
     }
 }
 
 #[test]
-fn claims_that_hold_their_text_once_use_what_is_counted() {
+fn counted_bytes_match_used_memory() {
     #[derive(serde::Deserialize)]
     struct Text {
         #[serde(rename = "sub")]
@@ -477,21 +478,21 @@ fn claims_that_hold_their_text_once_use_what_is_counted() {
             .clock(|| at(NOW))
             .cache(CacheSettings::new().max_bytes(most));
         let text = |n: usize| format!("{n:04}{}", "x".repeat(length));
-        let tokens: Vec<_> = (0..2_000).map(|n| token(&claims_but("sub", json!(text(n))))).collect();
+        let tokens: Vec<_> = (0..2_000).map(|n| token(&claims_with("sub", json!(text(n))))).collect();
         let used = allocation_counter::measure(|| {
             for token in tokens.iter().flat_map(|token| [token, token]) {
                 assert!(matches!(verifier.verify(token), tower_jwt_auth::Verdict::Ready(Ok(_))));
             }
         });
         let (used, counted) = (used.bytes_current as u64, verifier.cache_stats().unwrap().bytes());
-        // The table's slots are made for tokens of 2 KiB: of longer ones, some stay empty.
-        assert!(used < counted * 11 / 10, "{length}: {used} in truth, {counted} counted");
-        assert!(used > counted * 6 / 10, "{length}: {used} in truth, {counted} counted");
+        // The table has slots for tokens of 2 KiB. With longer ones, some slots stay empty.
+        assert!(used < counted * 11 / 10, "{length}: {used} used, {counted} counted");
+        assert!(used > counted * 6 / 10, "{length}: {used} used, {counted} counted");
     }
 }
 
 #[tokio::test]
-async fn a_flood_of_forged_tokens_leaves_no_trace() {
+async fn forged_tokens_leave_no_trace() {
     let verifier = verifier().cache(CacheSettings::new());
     verifier.verify(&good_token()).await.unwrap();
     let forged: Vec<_> = tokens(2000).map(|token| token.replace('.', ".A")).collect();
@@ -506,7 +507,7 @@ async fn a_flood_of_forged_tokens_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn a_hit_is_answered_as_the_layer_answers_that_asks() {
+async fn cache_hit_uses_settings_of_the_calling_layer() {
     let verifier = verifier().cache(CacheSettings::new());
     for realm in ["orders", "bills", "orders"] {
         let layer = JwtAuthLayer::new(verifier.clone()).realm(realm).unwrap();
@@ -523,7 +524,7 @@ async fn a_hit_is_answered_as_the_layer_answers_that_asks() {
     assert_hits_and_misses(&verifier, 2, 1);
 }
 
-/// What may happen between two requests.
+/// An event between two requests.
 #[derive(Clone, Debug)]
 enum Event {
     Clock(u64),
@@ -547,7 +548,7 @@ fn key_set(n: usize) -> KeySet {
         2 => KeySet::new([key(1)]),
         3 => KeySet::new([key(3).with_kid("1"), key(2)]),
         4 => KeySet::new([key(2).with_kid("2")]),
-        // More than are tried.
+        // More keys than are tried.
         5 => KeySet::new((4..8).map(key)).add_key(key(1)),
         6 => KeySet::new([key(1)]).add_keys(KeySet::new((4..8).map(key))),
         7 => KeySet::new((4..8).map(|n| key(n).with_kid("1"))).add_key(key(1)),
@@ -557,7 +558,7 @@ fn key_set(n: usize) -> KeySet {
 
 proptest! {
     #[test]
-    fn whatever_happens_the_answer_is_that_of_a_verifier_without_one(
+    fn cached_verifier_agrees_with_uncached_one(
         events in proptest::collection::vec(event(), 1..60),
         most in 1..12_usize,
         age in 1..400_u64,
@@ -572,7 +573,7 @@ proptest! {
             tokens.push(token_by(n, kid));
         }
         for (name, value) in [("nbf", NOW - 20), ("nbf", NOW + 100), ("exp", NOW + 20)] {
-            let claims = claims_but(name, json!(value));
+            let claims = claims_with(name, json!(value));
             let key = EncodingKey::from_secret(&secret(1)).unwrap();
             tokens.push(jsonwebtoken::encode(&Header::new(for_oracle(Algorithm::HS256)), &claims, &key).unwrap());
         }
@@ -582,8 +583,8 @@ proptest! {
                 Event::Clock(seconds) => clock.set(seconds),
                 Event::Keys(n) => keys.replace(key_set(n)),
                 Event::Token(n) => {
-                    let expected = runtime.block_on(refusal(&plain, &tokens[n]));
-                    prop_assert_eq!(runtime.block_on(refusal(&cached, &tokens[n])), expected);
+                    let expected = runtime.block_on(rejection(&plain, &tokens[n]));
+                    prop_assert_eq!(runtime.block_on(rejection(&cached, &tokens[n])), expected);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What accepted responses tell caches about the token that they belong to.
+//! `Cache-Control` and `Vary` of accepted responses.
 
 use std::convert::Infallible;
 
@@ -22,7 +22,7 @@ fn cookie() -> Auth {
     from(TokenSource::cookie("token").unwrap())
 }
 
-/// A request with the good token in the path or headers that say `{}`.
+/// Returns a request with the good token in place of `{}` in its path and headers.
 fn with(path: &str, headers: &[(HeaderName, &str)]) -> Request<String> {
     let fill = |text: &str| text.replace("{}", &good_token());
     let mut request = Request::get(fill(path)).body(String::new()).unwrap();
@@ -32,8 +32,12 @@ fn with(path: &str, headers: &[(HeaderName, &str)]) -> Request<String> {
     request
 }
 
-/// Status, `Cache-Control` and `Vary` of the response to a request, whose service sets these headers itself.
-async fn told<V>(layer: JwtAuthLayer<V>, request: Request<String>, own: &[(HeaderName, &str)]) -> String
+/// Returns status, `Cache-Control` and `Vary` of a response whose service sets the headers `own` itself.
+async fn cache_headers<V>(
+    layer: JwtAuthLayer<V>,
+    request: Request<String>,
+    own: &[(HeaderName, &str)],
+) -> String
 where
     V: Verify<Claims = serde_json::Value> + Clone,
 {
@@ -52,11 +56,11 @@ where
     format!("{} [{}] [{}]", response.status().as_u16(), lines(CACHE_CONTROL), lines(VARY))
 }
 
-/// Name, layer, path, headers, and what the response tells.
+/// Name, layer, path, headers, and the expected result.
 type Row<'a> = (&'a str, Auth, &'a str, &'a [(HeaderName, &'a str)], &'a str);
 
 #[tokio::test]
-async fn each_source_tells_caches_what_they_need() {
+async fn each_source_sets_cache_control_and_vary() {
     let custom = |headers: &[HeaderName]| {
         TokenSource::custom(headers.to_vec(), |request| {
             Some(request.headers().get("x-token")?.to_str().ok()?.into())
@@ -105,12 +109,12 @@ async fn each_source_tells_caches_what_they_need() {
         ),
     ];
     for (name, layer, path, headers, expected) in rows {
-        assert_eq!(told(layer, with(path, headers), &[]).await, expected, "{name}");
+        assert_eq!(cache_headers(layer, with(path, headers), &[]).await, expected, "{name}");
     }
 }
 
 #[tokio::test]
-async fn the_service_may_say_something_else() {
+async fn service_may_set_its_own_cache_headers() {
     let query = || from(TokenSource::query("token"));
     for (name, layer, own, expected) in [
         ("query", query(), &[(CACHE_CONTROL, "no-store")][..], "200 [no-store] []"),
@@ -123,26 +127,33 @@ async fn the_service_may_say_something_else() {
         ("both", cookie(), &[(CACHE_CONTROL, "public"), (VARY, "cookie")], "200 [public] [cookie]"),
     ] {
         let request = with("/?token={}", &[(COOKIE, "token={}")]);
-        assert_eq!(told(layer, request, own).await, expected, "{name}");
+        assert_eq!(cache_headers(layer, request, own).await, expected, "{name}");
     }
 }
 
-/// A page that was stored for a stranger must not be shown to a user, nor the other way round.
+/// A page stored for an anonymous client must not be shown to a user, and vice versa.
 #[tokio::test]
-async fn strangers_of_optional_layers_vary_too() {
+async fn responses_without_credential_vary_too() {
     let stranger = || with("/", &[]);
     let expired = || with("/", &[(COOKIE, "token=a.b.c")]);
-    assert_eq!(told(cookie().optional(), stranger(), &[]).await, "200 [] [cookie]");
-    assert_eq!(told(cookie().allow_invalid(), stranger(), &[]).await, "200 [] [cookie]");
-    assert_eq!(told(cookie().allow_invalid(), expired(), &[]).await, "200 [private] [cookie]");
-    assert_eq!(told(from(TokenSource::query("token")).optional(), stranger(), &[]).await, "200 [] []");
-    assert_eq!(told(cookie().skip_when(|_| true), expired(), &[]).await, "200 [] []", "no token was read");
-    assert_eq!(told(cookie().optional(), expired(), &[]).await, "401 [no-store] []");
-    assert_eq!(told(JwtAuthLayer::new(verifier()).optional(), stranger(), &[]).await, "200 [] []");
+    assert_eq!(cache_headers(cookie().optional(), stranger(), &[]).await, "200 [] [cookie]");
+    assert_eq!(cache_headers(cookie().allow_invalid(), stranger(), &[]).await, "200 [] [cookie]");
+    assert_eq!(cache_headers(cookie().allow_invalid(), expired(), &[]).await, "200 [private] [cookie]");
+    assert_eq!(
+        cache_headers(from(TokenSource::query("token")).optional(), stranger(), &[]).await,
+        "200 [] []"
+    );
+    assert_eq!(
+        cache_headers(cookie().skip_when(|_| true), expired(), &[]).await,
+        "200 [] []",
+        "no token was read"
+    );
+    assert_eq!(cache_headers(cookie().optional(), expired(), &[]).await, "401 [no-store] []");
+    assert_eq!(cache_headers(JwtAuthLayer::new(verifier()).optional(), stranger(), &[]).await, "200 [] []");
 }
 
 #[tokio::test]
-async fn waiting_does_not_change_what_caches_are_told() {
+async fn waiting_requests_get_the_same_cache_headers() {
     #[derive(Clone)]
     struct Late(JwtVerifier<serde_json::Value>);
 
@@ -159,11 +170,11 @@ async fn waiting_does_not_change_what_caches_are_told() {
     }
 
     let layer = JwtAuthLayer::new(Late(verifier())).token_source(TokenSource::cookie("token").unwrap());
-    assert_eq!(told(layer, with("/", &[(COOKIE, "token={}")]), &[]).await, "200 [private] [cookie]");
+    assert_eq!(cache_headers(layer, with("/", &[(COOKIE, "token={}")]), &[]).await, "200 [private] [cookie]");
 }
 
 #[tokio::test]
-async fn an_upgrade_is_left_as_it_is() {
+async fn upgrade_response_is_unchanged() {
     let service = ServiceBuilder::new().layer(cookie()).service_fn(async |_: Request<String>| {
         let mut response = Response::new(String::new());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

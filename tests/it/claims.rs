@@ -1,4 +1,4 @@
-//! What the claims and the header of a well-signed token must say.
+//! The checks of claims and header of a token with a good signature.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,16 +15,16 @@ type Row<'a> = (&'a str, String, Option<AuthErrorKind>);
 
 async fn assert_rows(verifier: &JwtVerifier<Value>, rows: &[Row<'_>]) {
     for (name, token, expected) in rows {
-        assert_eq!(refusal(verifier, token).await, *expected, "{name}");
+        assert_eq!(rejection(verifier, token).await, *expected, "{name}");
     }
 }
 
-/// A good token but for one claim.
-fn but(name: &str, value: Value) -> String {
-    token(&claims_but(name, value))
+/// Returns a good token with one claim changed.
+fn with_claim(name: &str, value: Value) -> String {
+    token(&claims_with(name, value))
 }
 
-/// A good token with a text in front of its claims: for what JSON values cannot say.
+/// Returns a good token with text inserted before its claims, for values that JSON values cannot express.
 fn with(members: &str) -> String {
     let claims = good_claims().to_string();
     token_of(r#"{"alg":"HS256"}"#, &format!("{{{members},{}", &claims[1..]))
@@ -38,50 +38,50 @@ fn with_header(header: &str) -> String {
 async fn time_is_checked_with_leeway() {
     let exact = verifier().leeway(Duration::ZERO);
     let rows = [
-        ("one second left", but("exp", json!(NOW + 1)), None),
-        ("a fraction of a second left", but("exp", json!(NOW as f64 + 0.5)), None),
-        ("expired to the second", but("exp", json!(NOW)), Some(Expired)),
-        ("a fraction is not rounded up", but("exp", json!(NOW as f64 - 0.4)), Some(Expired)),
-        ("valid from now on", but("nbf", json!(NOW)), None),
-        ("valid from the next second on", but("nbf", json!(NOW + 1)), Some(NotYetValid)),
-        ("valid a fraction of a second later", but("nbf", json!(NOW as f64 + 0.4)), Some(NotYetValid)),
-        ("issued in the future is no reason", but("iat", json!(NOW + 1000)), None),
+        ("one second left", with_claim("exp", json!(NOW + 1)), None),
+        ("a fraction of a second left", with_claim("exp", json!(NOW as f64 + 0.5)), None),
+        ("expired to the second", with_claim("exp", json!(NOW)), Some(Expired)),
+        ("a fraction is not rounded up", with_claim("exp", json!(NOW as f64 - 0.4)), Some(Expired)),
+        ("valid from now on", with_claim("nbf", json!(NOW)), None),
+        ("valid from the next second on", with_claim("nbf", json!(NOW + 1)), Some(NotYetValid)),
+        ("valid a fraction of a second later", with_claim("nbf", json!(NOW as f64 + 0.4)), Some(NotYetValid)),
+        ("issued in the future", with_claim("iat", json!(NOW + 1000)), None),
     ];
     assert_rows(&exact, &rows).await;
 
     let rows = [
-        ("exp, within the default", but("exp", json!(NOW - 59)), None),
-        ("exp, at the end of the default", but("exp", json!(NOW - 60)), Some(Expired)),
-        ("nbf, within the default", but("nbf", json!(NOW + 60)), None),
-        ("nbf, past the default", but("nbf", json!(NOW + 61)), Some(NotYetValid)),
-        ("exp before 1970", but("exp", json!(-1)), Some(Expired)),
-        ("exp before 1970, with a fraction", but("exp", json!(-1.5)), Some(Expired)),
-        ("exp 0", but("exp", json!(0)), Some(Expired)),
-        ("exp far ahead", but("exp", json!(u64::MAX)), None),
-        ("nbf far ahead", but("nbf", json!(u64::MAX)), Some(NotYetValid)),
-        ("nbf before 1970", but("nbf", json!(-1e18)), None),
+        ("exp, within the default", with_claim("exp", json!(NOW - 59)), None),
+        ("exp, at the end of the default", with_claim("exp", json!(NOW - 60)), Some(Expired)),
+        ("nbf, within the default", with_claim("nbf", json!(NOW + 60)), None),
+        ("nbf, past the default", with_claim("nbf", json!(NOW + 61)), Some(NotYetValid)),
+        ("exp before 1970", with_claim("exp", json!(-1)), Some(Expired)),
+        ("exp before 1970, with a fraction", with_claim("exp", json!(-1.5)), Some(Expired)),
+        ("exp 0", with_claim("exp", json!(0)), Some(Expired)),
+        ("exp far ahead", with_claim("exp", json!(u64::MAX)), None),
+        ("nbf far ahead", with_claim("nbf", json!(u64::MAX)), Some(NotYetValid)),
+        ("nbf before 1970", with_claim("nbf", json!(-1e18)), None),
     ];
     assert_rows(&verifier(), &rows).await;
 
     let rows = [
-        ("longest leeway, expired", but("exp", json!(0)), None),
-        ("longest leeway, far ahead", but("nbf", json!(u64::MAX)), None),
+        ("longest leeway, expired", with_claim("exp", json!(0)), None),
+        ("longest leeway, far ahead", with_claim("nbf", json!(u64::MAX)), None),
     ];
     assert_rows(&verifier().leeway(Duration::MAX), &rows).await;
 
     let before_1970 = verifier().clock(|| UNIX_EPOCH - Duration::from_secs(1));
-    assert_eq!(refusal(&before_1970, &good_token()).await, Some(Expired), "a clock that is plainly wrong");
+    assert_eq!(rejection(&before_1970, &good_token()).await, Some(Expired), "a clock far off");
     let lasting = before_1970.insecure_allow_missing_expiry();
     for not_before in [Value::Null, json!(NOW), json!(u64::MAX)] {
-        let mut claims = claims_but("exp", Value::Null);
+        let mut claims = claims_with("exp", Value::Null);
         claims["nbf"] = not_before;
         claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        assert_eq!(refusal(&lasting, &token(&claims)).await, Some(NotYetValid), "{claims}");
+        assert_eq!(rejection(&lasting, &token(&claims)).await, Some(NotYetValid), "{claims}");
     }
 }
 
 #[tokio::test]
-async fn numbers_of_any_size_are_read() {
+async fn reads_numbers_of_any_size() {
     let payload = |exp: &str| good_claims().to_string().replace(&(NOW + 300).to_string(), exp);
     let of = |exp: &str| token_of(r#"{"alg":"HS256"}"#, &payload(exp));
     let rows = [
@@ -99,55 +99,55 @@ async fn numbers_of_any_size_are_read() {
 }
 
 #[tokio::test]
-async fn claims_of_the_wrong_type_are_refused() {
+async fn rejects_claims_of_the_wrong_type() {
     let rows = [
-        ("exp a string", but("exp", json!((NOW + 300).to_string())), Some(InvalidClaims)),
-        ("exp true", but("exp", json!(true)), Some(InvalidClaims)),
-        ("exp an array", but("exp", json!([NOW + 300])), Some(InvalidClaims)),
+        ("exp a string", with_claim("exp", json!((NOW + 300).to_string())), Some(InvalidClaims)),
+        ("exp true", with_claim("exp", json!(true)), Some(InvalidClaims)),
+        ("exp an array", with_claim("exp", json!([NOW + 300])), Some(InvalidClaims)),
         ("exp null", with_null("exp"), Some(InvalidClaims)),
-        ("nbf a string", but("nbf", json!("0")), Some(InvalidClaims)),
+        ("nbf a string", with_claim("nbf", json!("0")), Some(InvalidClaims)),
         ("nbf null", with(r#""nbf":null"#), Some(InvalidClaims)),
-        ("iat a string", but("iat", json!("2026-11-29T08:00:00Z")), Some(InvalidClaims)),
-        ("iat digits in a string", but("iat", json!(NOW.to_string())), Some(InvalidClaims)),
-        ("iat an array", but("iat", json!([NOW])), Some(InvalidClaims)),
-        ("iat an object", but("iat", json!({})), Some(InvalidClaims)),
-        ("iat false", but("iat", json!(false)), Some(InvalidClaims)),
+        ("iat a string", with_claim("iat", json!("2026-11-29T08:00:00Z")), Some(InvalidClaims)),
+        ("iat digits in a string", with_claim("iat", json!(NOW.to_string())), Some(InvalidClaims)),
+        ("iat an array", with_claim("iat", json!([NOW])), Some(InvalidClaims)),
+        ("iat an object", with_claim("iat", json!({})), Some(InvalidClaims)),
+        ("iat false", with_claim("iat", json!(false)), Some(InvalidClaims)),
         ("iat null", with(r#""iat":null"#), Some(InvalidClaims)),
         ("iat too large for a float", with(r#""iat":1e999"#), Some(InvalidClaims)),
-        ("iss an array", but("iss", json!([ISSUER])), Some(InvalidClaims)),
-        ("iss a number", but("iss", json!(1)), Some(InvalidClaims)),
+        ("iss an array", with_claim("iss", json!([ISSUER])), Some(InvalidClaims)),
+        ("iss a number", with_claim("iss", json!(1)), Some(InvalidClaims)),
         ("iss null", with_null("iss"), Some(InvalidClaims)),
-        ("aud a number", but("aud", json!(1)), Some(InvalidClaims)),
+        ("aud a number", with_claim("aud", json!(1)), Some(InvalidClaims)),
         ("aud null", with_null("aud"), Some(InvalidClaims)),
-        ("aud an object", but("aud", json!({AUDIENCE: AUDIENCE})), Some(InvalidClaims)),
-        ("aud an array with a number", but("aud", json!([AUDIENCE, 1])), Some(InvalidClaims)),
-        ("aud an array in an array", but("aud", json!([[AUDIENCE]])), Some(InvalidClaims)),
+        ("aud an object", with_claim("aud", json!({AUDIENCE: AUDIENCE})), Some(InvalidClaims)),
+        ("aud an array with a number", with_claim("aud", json!([AUDIENCE, 1])), Some(InvalidClaims)),
+        ("aud an array in an array", with_claim("aud", json!([[AUDIENCE]])), Some(InvalidClaims)),
     ];
     assert_rows(&verifier(), &rows).await;
-    // Nor where nothing is expected of them.
+    // Also if the verifier has no requirements for them.
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let expects_nothing = JwtVerifier::new(keys).insecure_any_audience().clock(|| at(NOW));
     assert_rows(&expects_nothing, &rows).await;
 
     let rows = [
-        ("iat a fraction", but("iat", json!(NOW as f64 + 0.5)), None),
-        ("iat before 1970", but("iat", json!(-1)), None),
-        ("sub a number", but("sub", json!(42)), None),
-        ("jti a number", but("jti", json!(42)), None),
+        ("iat a fraction", with_claim("iat", json!(NOW as f64 + 0.5)), None),
+        ("iat before 1970", with_claim("iat", json!(-1)), None),
+        ("sub a number", with_claim("sub", json!(42)), None),
+        ("jti a number", with_claim("jti", json!(42)), None),
         ("sid null", with(r#""sid":null"#), None),
     ];
     assert_rows(&verifier(), &rows).await;
 }
 
-/// Whatever type the claims are read into, and whether it wants an `iat` or not.
+/// For any claims type, with or without an `iat`.
 #[tokio::test]
-async fn an_issue_date_is_a_number_for_every_type() {
+async fn iat_must_be_a_number_for_every_type() {
     async fn kind<C: serde::de::DeserializeOwned + Send + Sync + 'static>(
         iat: Value,
     ) -> Option<AuthErrorKind> {
         let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
         let verifier = JwtVerifier::<C>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
-        verifier.verify(&but("iat", iat)).await.err().map(|error| error.kind())
+        verifier.verify(&with_claim("iat", iat)).await.err().map(|error| error.kind())
     }
 
     #[derive(serde::Deserialize)]
@@ -167,9 +167,9 @@ async fn an_issue_date_is_a_number_for_every_type() {
     assert_eq!(kind::<Staff>(json!(NOW)).await, None);
 }
 
-/// serde_json reads such a member as another value where an application has its features on.
+/// serde_json reads such a member as another value if some of its features are on.
 #[tokio::test]
-async fn private_names_of_serde_json_are_refused() {
+async fn rejects_private_names_of_serde_json() {
     async fn cause<C: serde::de::DeserializeOwned + Send + Sync + 'static>(members: &str) -> Option<String> {
         let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
         let verifier = JwtVerifier::<C>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
@@ -212,21 +212,21 @@ async fn private_names_of_serde_json_are_refused() {
 }
 
 #[tokio::test]
-async fn an_expiry_can_be_done_without() {
+async fn expiry_can_be_optional() {
     let lasting = verifier().insecure_allow_missing_expiry();
-    let none = but("exp", Value::Null);
-    assert_eq!(refusal(&verifier(), &none).await, Some(MissingExpiry), "only by name");
+    let none = with_claim("exp", Value::Null);
+    assert_eq!(rejection(&verifier(), &none).await, Some(MissingExpiry), "only by name");
     let rows = [
         ("none", none.clone(), None),
         ("one to come", good_token(), None),
-        ("one that has passed", but("exp", json!(NOW - 60)), Some(Expired)),
-        ("within the leeway", but("exp", json!(NOW - 59)), None),
+        ("one that has passed", with_claim("exp", json!(NOW - 60)), Some(Expired)),
+        ("within the leeway", with_claim("exp", json!(NOW - 59)), None),
         ("null", with_null("exp"), Some(InvalidClaims)),
-        ("a string", but("exp", json!("never")), Some(InvalidClaims)),
+        ("a string", with_claim("exp", json!("never")), Some(InvalidClaims)),
         (
             "not valid yet",
             {
-                let mut claims = claims_but("exp", Value::Null);
+                let mut claims = claims_with("exp", Value::Null);
                 claims["nbf"] = json!(NOW + 61);
                 token(&claims)
             },
@@ -240,7 +240,7 @@ async fn an_expiry_can_be_done_without() {
 }
 
 #[tokio::test]
-async fn the_name_of_a_claim_is_compared_exactly() {
+async fn compares_claim_names_exactly() {
     let renamed = |name: &str, other: &str| {
         let mut claims = good_claims();
         let value = claims.as_object_mut().unwrap().remove(name).unwrap();
@@ -259,7 +259,7 @@ async fn the_name_of_a_claim_is_compared_exactly() {
     assert_rows(&verifier(), &rows).await;
 }
 
-/// A good token with one claim set to `null`.
+/// Returns a good token with one claim set to `null`.
 fn with_null(name: &str) -> String {
     let mut claims = good_claims();
     claims[name] = Value::Null;
@@ -267,15 +267,15 @@ fn with_null(name: &str) -> String {
 }
 
 #[tokio::test]
-async fn claims_that_stand_there_twice_are_refused() {
+async fn rejects_duplicate_claims() {
     for name in ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf"] {
-        let value = claims_but("x", json!(1)).get(name).cloned().unwrap_or(json!(NOW));
+        let value = claims_with("x", json!(1)).get(name).cloned().unwrap_or(json!(NOW));
         let twice = with(&format!(r#""{name}":{value},"{name}":{value}"#));
-        assert_eq!(refusal(&verifier(), &twice).await, Some(InvalidClaims), "{name}");
+        assert_eq!(rejection(&verifier(), &twice).await, Some(InvalidClaims), "{name}");
     }
     let escaped = with(&format!(r#""\u0065xp":{}"#, NOW + 300));
     assert_eq!(
-        refusal(&verifier(), &escaped).await,
+        rejection(&verifier(), &escaped).await,
         Some(InvalidClaims),
         "one of the two written with an escape"
     );
@@ -289,79 +289,80 @@ async fn claims_that_stand_there_twice_are_refused() {
 }
 
 #[tokio::test]
-async fn of_other_claims_the_last_one_counts() {
+async fn last_duplicate_of_other_claims_counts() {
     let claims = verifier().verify(&with(r#""role":"clerk","role":"admin""#)).await.unwrap();
     assert_eq!(claims["role"], "admin");
 }
 
 #[tokio::test]
-async fn a_bound_token_is_taken_only_by_name() {
-    let bound = but("cnf", json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}));
-    assert_eq!(refusal(&verifier(), &bound).await, Some(SenderConstrained));
-    assert_eq!(refusal(&verifier().insecure_ignore_confirmation(), &bound).await, None);
+async fn sender_constrained_tokens_need_explicit_opt_in() {
+    let bound = with_claim("cnf", json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}));
+    assert_eq!(rejection(&verifier(), &bound).await, Some(SenderConstrained));
+    assert_eq!(rejection(&verifier().insecure_ignore_confirmation(), &bound).await, None);
 }
 
 #[tokio::test]
-async fn the_issuer_is_compared_exactly() {
+async fn compares_issuer_exactly() {
     let rows = [
-        ("missing", but("iss", Value::Null), Some(WrongIssuer)),
-        ("empty", but("iss", json!("")), Some(WrongIssuer)),
-        ("slash at the end", but("iss", json!(format!("{ISSUER}/"))), Some(WrongIssuer)),
-        ("space at the end", but("iss", json!(format!("{ISSUER} "))), Some(WrongIssuer)),
-        ("other case", but("iss", json!(ISSUER.to_uppercase())), Some(WrongIssuer)),
-        ("a zero byte at the end", but("iss", json!(format!("{ISSUER}\0"))), Some(WrongIssuer)),
-        ("a part of it", but("iss", json!(ISSUER[..ISSUER.len() - 1])), Some(WrongIssuer)),
-        ("its host", but("iss", json!("id.example.com")), Some(WrongIssuer)),
-        ("more before it", but("iss", json!(format!("x{ISSUER}"))), Some(WrongIssuer)),
+        ("missing", with_claim("iss", Value::Null), Some(WrongIssuer)),
+        ("empty", with_claim("iss", json!("")), Some(WrongIssuer)),
+        ("slash at the end", with_claim("iss", json!(format!("{ISSUER}/"))), Some(WrongIssuer)),
+        ("space at the end", with_claim("iss", json!(format!("{ISSUER} "))), Some(WrongIssuer)),
+        ("other case", with_claim("iss", json!(ISSUER.to_uppercase())), Some(WrongIssuer)),
+        ("a zero byte at the end", with_claim("iss", json!(format!("{ISSUER}\0"))), Some(WrongIssuer)),
+        ("a part of it", with_claim("iss", json!(ISSUER[..ISSUER.len() - 1])), Some(WrongIssuer)),
+        ("its host", with_claim("iss", json!("id.example.com")), Some(WrongIssuer)),
+        ("more before it", with_claim("iss", json!(format!("x{ISSUER}"))), Some(WrongIssuer)),
     ];
     assert_rows(&verifier(), &rows).await;
 
     let two = verifier().add_issuer("https://other.example.com");
     let rows = [
         ("the first", good_token(), None),
-        ("the second", but("iss", json!("https://other.example.com")), None),
-        ("neither", but("iss", json!("https://third.example.com")), Some(WrongIssuer)),
+        ("the second", with_claim("iss", json!("https://other.example.com")), None),
+        ("neither", with_claim("iss", json!("https://third.example.com")), Some(WrongIssuer)),
     ];
     assert_rows(&two, &rows).await;
 
     let replaced = verifier().issuer("https://other.example.com");
-    assert_eq!(refusal(&replaced, &good_token()).await, Some(WrongIssuer));
+    assert_eq!(rejection(&replaced, &good_token()).await, Some(WrongIssuer));
 
     let none = JwtVerifier::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
         .audience(AUDIENCE)
         .clock(|| at(NOW));
-    let rows = [("any will do", good_token(), None), ("or none", but("iss", Value::Null), None)];
+    let rows = [("any will do", good_token(), None), ("or none", with_claim("iss", Value::Null), None)];
     assert_rows(&none, &rows).await;
 }
 
 #[tokio::test]
-async fn the_audience_is_compared_exactly() {
+async fn compares_audience_exactly() {
     let rows = [
-        ("missing", but("aud", Value::Null), Some(WrongAudience)),
-        ("empty", but("aud", json!("")), Some(WrongAudience)),
-        ("empty array", but("aud", json!([])), Some(WrongAudience)),
-        ("one of several", but("aud", json!(["other", AUDIENCE])), None),
-        ("none of several", but("aud", json!(["other", "another"])), Some(WrongAudience)),
-        ("slash at the end", but("aud", json!(format!("{AUDIENCE}/"))), Some(WrongAudience)),
-        ("the beginning", but("aud", json!("https://api")), Some(WrongAudience)),
-        ("two in one string", but("aud", json!(format!("{AUDIENCE} other"))), Some(WrongAudience)),
+        ("missing", with_claim("aud", Value::Null), Some(WrongAudience)),
+        ("empty", with_claim("aud", json!("")), Some(WrongAudience)),
+        ("empty array", with_claim("aud", json!([])), Some(WrongAudience)),
+        ("one of several", with_claim("aud", json!(["other", AUDIENCE])), None),
+        ("none of several", with_claim("aud", json!(["other", "another"])), Some(WrongAudience)),
+        ("slash at the end", with_claim("aud", json!(format!("{AUDIENCE}/"))), Some(WrongAudience)),
+        ("the beginning", with_claim("aud", json!("https://api")), Some(WrongAudience)),
+        ("two in one string", with_claim("aud", json!(format!("{AUDIENCE} other"))), Some(WrongAudience)),
     ];
     assert_rows(&verifier(), &rows).await;
-    assert_rows(&verifier().add_audience("other"), &[("added", but("aud", json!("other")), None)]).await;
+    assert_rows(&verifier().add_audience("other"), &[("added", with_claim("aud", json!("other")), None)])
+        .await;
 
     let none =
         JwtVerifier::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap()).issuer(ISSUER).clock(|| at(NOW));
     let rows = [
-        ("for somebody else", good_token(), Some(WrongAudience)),
-        ("for nobody", but("aud", json!([])), Some(WrongAudience)),
-        ("not for anybody in particular", but("aud", Value::Null), None),
+        ("other audience", good_token(), Some(WrongAudience)),
+        ("no audience", with_claim("aud", json!([])), Some(WrongAudience)),
+        ("not for anybody in particular", with_claim("aud", Value::Null), None),
     ];
     assert_rows(&none, &rows).await;
     let rows = [
-        ("for somebody else", good_token(), None),
-        ("for nobody", but("aud", json!([])), None),
-        ("not for anybody in particular", but("aud", Value::Null), None),
-        ("still no number", but("aud", json!(1)), Some(InvalidClaims)),
+        ("other audience", good_token(), None),
+        ("no audience", with_claim("aud", json!([])), None),
+        ("not for anybody in particular", with_claim("aud", Value::Null), None),
+        ("still no number", with_claim("aud", json!(1)), Some(InvalidClaims)),
     ];
     assert_rows(&none.insecure_any_audience(), &rows).await;
 }
@@ -371,25 +372,29 @@ async fn other_claims_can_be_required() {
     let required = verifier().require_claim("client_id", "web").require_claim("client_id", "mobile");
     let rows = [
         ("missing", good_token(), Some(WrongClaim)),
-        ("one", but("client_id", json!("web")), None),
-        ("the other", but("client_id", json!("mobile")), None),
-        ("neither", but("client_id", json!("web2")), Some(WrongClaim)),
-        ("an array with one", but("client_id", json!(["other", "web"])), None),
-        ("an array in an array", but("client_id", json!([["web"]])), Some(WrongClaim)),
-        ("an array without", but("client_id", json!(["web2", 1, null])), Some(WrongClaim)),
-        ("an empty array", but("client_id", json!([])), Some(WrongClaim)),
-        ("an object", but("client_id", json!({"web": "web"})), Some(WrongClaim)),
-        ("a number", but("client_id", json!(1)), Some(WrongClaim)),
+        ("one", with_claim("client_id", json!("web")), None),
+        ("the other", with_claim("client_id", json!("mobile")), None),
+        ("neither", with_claim("client_id", json!("web2")), Some(WrongClaim)),
+        ("an array with one", with_claim("client_id", json!(["other", "web"])), None),
+        ("an array in an array", with_claim("client_id", json!([["web"]])), Some(WrongClaim)),
+        ("an array without", with_claim("client_id", json!(["web2", 1, null])), Some(WrongClaim)),
+        ("an empty array", with_claim("client_id", json!([])), Some(WrongClaim)),
+        ("an object", with_claim("client_id", json!({"web": "web"})), Some(WrongClaim)),
+        ("a number", with_claim("client_id", json!(1)), Some(WrongClaim)),
         ("null", with(r#""client_id":null"#), Some(WrongClaim)),
-        ("deeper down", but("x", json!({"client_id": "web"})), Some(WrongClaim)),
+        ("deeper down", with_claim("x", json!({"client_id": "web"})), Some(WrongClaim)),
     ];
     assert_rows(&required, &rows).await;
     let both = required.require_claim("token_use", "access");
-    assert_eq!(refusal(&both, &but("client_id", json!("web"))).await, Some(WrongClaim), "all are needed");
+    assert_eq!(
+        rejection(&both, &with_claim("client_id", json!("web"))).await,
+        Some(WrongClaim),
+        "all are needed"
+    );
 }
 
 #[tokio::test]
-async fn required_values_are_compared_as_json() {
+async fn compares_required_values_as_json() {
     let met: [(Value, &str); 11] = [
         (json!(true), "true"),
         (json!(false), "[null,1,false]"),
@@ -429,19 +434,22 @@ async fn required_values_are_compared_as_json() {
     for ((required, found), expected) in rows {
         let verifier = verifier().require_claim("x", required.clone());
         let token = with(&format!(r#""x":{found}"#));
-        assert_eq!(refusal(&verifier, &token).await, expected, "{required} required, {found} found");
+        assert_eq!(rejection(&verifier, &token).await, expected, "{required} required, {found} found");
     }
     let null = verifier().require_claim("x", None::<String>);
-    assert_eq!(refusal(&null, &good_token()).await, Some(WrongClaim), "no value is no permission");
+    assert_eq!(rejection(&null, &good_token()).await, Some(WrongClaim), "`null` permits nothing");
     let unreadable = with(r#""x":true,"y":1e999"#);
-    assert_eq!(refusal(&verifier().require_claim("x", 1), &with(r#""x":1e999"#)).await, Some(InvalidClaims));
+    assert_eq!(
+        rejection(&verifier().require_claim("x", 1), &with(r#""x":1e999"#)).await,
+        Some(InvalidClaims)
+    );
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let typed = JwtVerifier::<RegisteredClaims>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
-    assert!(typed.require_claim("x", true).verify(&unreadable).await.is_ok(), "what nobody reads");
+    assert!(typed.require_claim("x", true).verify(&unreadable).await.is_ok(), "an unread claim");
 }
 
 #[tokio::test]
-async fn the_type_is_checked() {
+async fn checks_token_type() {
     let rows = [
         "",
         r#","typ":"JWT""#,
@@ -453,10 +461,10 @@ async fn the_type_is_checked() {
     ];
     for typ in rows {
         let token = with_header(&format!(r#"{{"alg":"HS256"{typ}}}"#));
-        assert_eq!(refusal(&verifier(), &token).await, None, "{typ}");
+        assert_eq!(rejection(&verifier(), &token).await, None, "{typ}");
         let strict = verifier().access_tokens_only();
         let expected = (!typ.to_lowercase().contains("at+jwt")).then_some(WrongTokenType);
-        assert_eq!(refusal(&strict, &token).await, expected, "{typ}, access tokens only");
+        assert_eq!(rejection(&strict, &token).await, expected, "{typ}, access tokens only");
     }
     for typ in [
         "",
@@ -472,62 +480,69 @@ async fn the_type_is_checked() {
         "é",
     ] {
         let token = with_header(&format!(r#"{{"alg":"HS256","typ":"{typ}"}}"#));
-        assert_eq!(refusal(&verifier(), &token).await, Some(WrongTokenType), "{typ}");
+        assert_eq!(rejection(&verifier(), &token).await, Some(WrongTokenType), "{typ}");
     }
     let null = with_header(r#"{"alg":"HS256","typ":null}"#);
-    assert_eq!(refusal(&verifier(), &null).await, None, "null means absent");
+    assert_eq!(rejection(&verifier(), &null).await, None, "null means absent");
     assert_eq!(
-        refusal(&verifier().access_tokens_only(), &null).await,
+        rejection(&verifier().access_tokens_only(), &null).await,
         Some(WrongTokenType),
         "null means absent"
     );
 }
 
 #[tokio::test]
-async fn a_type_of_its_own_is_the_only_one() {
-    // They share the keys, and what those know of headers.
+async fn custom_token_type_replaces_the_default() {
+    // Both share their keys, which remember headers.
     let usual = verifier();
     let of_type = |typ: &str| usual.clone().token_type(typ);
     let with_type = |typ: &str| with_header(&format!(r#"{{"alg":"HS256"{typ}}}"#));
     let (logout, plain) = (with_type(r#","typ":"logout+jwt""#), with_type(""));
     for round in 0..3 {
         for typ in ["logout+jwt", "Logout+JWT", "application/logout+jwt"] {
-            assert_eq!(refusal(&of_type(typ), &logout).await, None, "{typ}, round {round}");
+            assert_eq!(rejection(&of_type(typ), &logout).await, None, "{typ}, round {round}");
             let written = with_type(r#","typ":"APPLICATION/Logout+jwt""#);
-            assert_eq!(refusal(&of_type(typ), &written).await, None, "{typ}, round {round}");
+            assert_eq!(rejection(&of_type(typ), &written).await, None, "{typ}, round {round}");
             for other in [&plain, &with_type(r#","typ":"JWT""#), &with_type(r#","typ":"at+jwt""#)] {
-                assert_eq!(refusal(&of_type(typ), other).await, Some(WrongTokenType), "{typ}, round {round}");
+                assert_eq!(
+                    rejection(&of_type(typ), other).await,
+                    Some(WrongTokenType),
+                    "{typ}, round {round}"
+                );
             }
         }
-        assert_eq!(refusal(&usual, &logout).await, Some(WrongTokenType), "round {round}");
-        assert_eq!(refusal(&usual, &plain).await, None, "round {round}");
+        assert_eq!(rejection(&usual, &logout).await, Some(WrongTokenType), "round {round}");
+        assert_eq!(rejection(&usual, &plain).await, None, "round {round}");
         assert_eq!(
-            refusal(&of_type("at+jwt"), &with_type(r#","typ":"at+jwt""#)).await,
+            rejection(&of_type("at+jwt"), &with_type(r#","typ":"at+jwt""#)).await,
             None,
             "round {round}"
         );
-        assert_eq!(refusal(&of_type("JWT"), &with_type(r#","typ":"JWT""#)).await, None, "round {round}");
-        assert_eq!(refusal(&of_type("JWT"), &plain).await, Some(WrongTokenType), "round {round}");
-        assert_eq!(refusal(&of_type("logout+jwt").access_tokens_only(), &logout).await, Some(WrongTokenType));
+        assert_eq!(rejection(&of_type("JWT"), &with_type(r#","typ":"JWT""#)).await, None, "round {round}");
+        assert_eq!(rejection(&of_type("JWT"), &plain).await, Some(WrongTokenType), "round {round}");
+        assert_eq!(
+            rejection(&of_type("logout+jwt").access_tokens_only(), &logout).await,
+            Some(WrongTokenType)
+        );
         let mut forged = logout.clone();
         forged.replace_range(forged.len() - 8..forged.len() - 7, "-");
-        assert!(refusal(&of_type("logout+jwt"), &forged).await.is_some(), "round {round}");
+        assert!(rejection(&of_type("logout+jwt"), &forged).await.is_some(), "round {round}");
     }
 }
 
 #[tokio::test]
-async fn what_is_not_understood_in_a_header_is_ignored() {
+async fn ignores_unknown_header_members() {
     let header = r#" {"alg" : "HS256", "jku":"https://evil.example/keys", "jwk":{"kty":"oct","k":"AAAA"}, "x5u":"https://evil.example", "b64":true, "cty":"x"} "#;
-    assert_eq!(refusal(&verifier(), &with_header(header)).await, None);
+    assert_eq!(rejection(&verifier(), &with_header(header)).await, None);
     let escaped = with_header(r#"{"\u0061lg":"HS\u003256"}"#);
-    assert_eq!(refusal(&verifier(), &escaped).await, None, "escapes are another way to write the same");
+    assert_eq!(rejection(&verifier(), &escaped).await, None, "escapes are another way to write the same");
 }
 
 #[tokio::test]
-async fn base64url_that_is_not_canonical_is_refused() {
+async fn rejects_noncanonical_base64url() {
     let token = good_token();
     let parts: Vec<_> = token.split('.').collect();
-    // 32 bytes leave two bits that must be zero; any other value of them decodes to the same bytes.
+    // 32 bytes leave two bits that must be zero. Other values of them decode to the same bytes.
     let last = parts[2].chars().last().unwrap();
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let place = alphabet.find(last).unwrap();
@@ -542,17 +557,18 @@ async fn base64url_that_is_not_canonical_is_refused() {
         format!("{}\n", token),
     ];
     for variant in variants.iter().filter(|variant| **variant != token) {
-        let refusal = refusal(&verifier(), variant).await;
-        assert!(matches!(refusal, Some(MalformedToken | InvalidSignature)), "{variant}: {refusal:?}");
+        let rejection = rejection(&verifier(), variant).await;
+        assert!(matches!(rejection, Some(MalformedToken | InvalidSignature)), "{variant}: {rejection:?}");
     }
-    // One byte more than a multiple of three leaves four bits, two bytes more leave two; in `-_` and `+/` there are no others.
+    // One byte beyond a multiple of three leaves four spare bits, two bytes leave two. `-_` and `+/` differ
+    // in these.
     let of_length =
         |text: &str, rest: usize| format!("{text}{}", " ".repeat((3 + rest - text.len() % 3) % 3));
     let claims = format!(r#"{}"x":"~~~???"}}"#, &good_claims().to_string().replace('}', ","));
     for rest in [1, 2] {
         let good =
             [of_length(r#"{"alg":"HS256","x":"~~~???"}"#, rest), of_length(&claims, rest)].map(base64url);
-        assert_eq!(refusal(&verifier(), &sign_parts(&good.join("."))).await, None);
+        assert_eq!(rejection(&verifier(), &sign_parts(&good.join("."))).await, None);
         for (place, what) in [(0, "header"), (1, "payload")] {
             let part = &good[place];
             let last = alphabet.find(part.chars().last().unwrap()).unwrap();
@@ -562,42 +578,43 @@ async fn base64url_that_is_not_canonical_is_refused() {
             for variant in [format!("{part}="), spare, base64, format!("{part} ")] {
                 let mut signed = good.clone();
                 signed[place].clone_from(&variant);
-                let refusal = refusal(&verifier(), &sign_parts(&signed.join("."))).await;
-                assert_eq!(refusal, Some(MalformedToken), "{what} {variant}, although well signed");
+                let rejection = rejection(&verifier(), &sign_parts(&signed.join("."))).await;
+                assert_eq!(rejection, Some(MalformedToken), "{what} {variant}, with a good signature");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn size_is_limited() {
+async fn limits_token_size() {
     let padded = |len: usize| {
-        let pad = |n: usize| token(&claims_but("pad", json!("x".repeat(n))));
+        let pad = |n: usize| token(&claims_with("pad", json!("x".repeat(n))));
         (0..len).map(pad).find(|token| token.len() >= len).unwrap()
     };
     let token = padded(1000);
-    assert_eq!(refusal(&verifier().max_token_bytes(token.len()), &token).await, None);
-    assert_eq!(refusal(&verifier().max_token_bytes(token.len() - 1), &token).await, Some(TokenTooLarge));
+    assert_eq!(rejection(&verifier().max_token_bytes(token.len()), &token).await, None);
+    assert_eq!(rejection(&verifier().max_token_bytes(token.len() - 1), &token).await, Some(TokenTooLarge));
 
-    let large = token_of(r#"{"alg":"HS256"}"#, &claims_but("pad", json!("x".repeat(11_000))).to_string());
-    assert_eq!(refusal(&verifier(), &large).await, None, "15 KB are within the default");
-    let larger = token_of(r#"{"alg":"HS256"}"#, &claims_but("pad", json!("x".repeat(100_000))).to_string());
-    assert_eq!(refusal(&verifier(), &larger).await, Some(TokenTooLarge));
-    assert_eq!(refusal(&verifier().max_token_bytes(usize::MAX), &larger).await, None);
+    let large = token_of(r#"{"alg":"HS256"}"#, &claims_with("pad", json!("x".repeat(11_000))).to_string());
+    assert_eq!(rejection(&verifier(), &large).await, None, "15 KB are within the default");
+    let larger = token_of(r#"{"alg":"HS256"}"#, &claims_with("pad", json!("x".repeat(100_000))).to_string());
+    assert_eq!(rejection(&verifier(), &larger).await, Some(TokenTooLarge));
+    assert_eq!(rejection(&verifier().max_token_bytes(usize::MAX), &larger).await, None);
 }
 
 #[tokio::test]
 async fn nesting_does_not_exhaust_the_stack() {
     let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
     let claims = with(&format!(r#""x":{}"#, deep(5000)));
-    assert_eq!(refusal(&verifier(), &claims).await, Some(InvalidClaims));
+    assert_eq!(rejection(&verifier(), &claims).await, Some(InvalidClaims));
     let header = with_header(&format!(r#"{{"alg":"HS256","x":{}}}"#, deep(5000)));
-    assert_eq!(refusal(&verifier(), &header).await, None, "what is ignored is passed over without a stack");
+    assert_eq!(rejection(&verifier(), &header).await, None, "ignored members use no stack");
 }
 
 #[test]
 fn nesting_in_strings_does_not_exhaust_the_stack() {
-    // serde_json reads such a string as JSON if its feature `raw_value` is on, and begins to count the depth anew.
+    // With serde_json's feature `raw_value` such a string is read as JSON, and the depth is counted from
+    // zero again.
     let mut nested = "[".repeat(120) + &"]".repeat(120);
     for _ in 0..10 {
         let text = Value::from(nested).to_string();
@@ -610,7 +627,7 @@ fn nesting_in_strings_does_not_exhaust_the_stack() {
         Verdict::Ready(result) => result.err().map(|error| error.kind()),
         Verdict::Pending(_) => None,
     };
-    // As much as a worker of tokio has.
+    // The stack size of a tokio worker.
     let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(judge);
     assert_eq!(thread.unwrap().join().unwrap(), Some(InvalidClaims));
 
@@ -621,7 +638,7 @@ fn nesting_in_strings_does_not_exhaust_the_stack() {
 }
 
 #[tokio::test]
-async fn claims_are_typed() {
+async fn reads_claims_into_the_application_type() {
     #[derive(Debug, serde::Deserialize)]
     struct User {
         email: String,
@@ -635,8 +652,8 @@ async fn claims_are_typed() {
     assert_eq!((user.email.as_str(), user.admin), ("eze@example.com", false));
 
     for (name, token) in [
-        ("member missing", but("email", Value::Null)),
-        ("of another type", but("email", json!(1))),
+        ("member missing", with_claim("email", Value::Null)),
+        ("of another type", with_claim("email", json!(1))),
         ("twice", with(r#""email":"a""#)),
         ("null", with_null("email")),
     ] {
@@ -645,7 +662,7 @@ async fn claims_are_typed() {
 }
 
 #[tokio::test]
-async fn claims_tell_of_their_token() {
+async fn claims_describe_their_token() {
     let token = token_of(r#"{"alg":"HS256","kid":"k\u00311"}"#, &good_claims().to_string());
     let claims = verifier().verify(&token).await.unwrap();
     assert_eq!(claims.token().expires_at(), Some(at(NOW + 300)));
@@ -668,7 +685,7 @@ async fn claims_tell_of_their_token() {
 }
 
 #[test]
-fn hides_no_method_of_the_application() {
+fn claims_hide_no_application_methods() {
     struct Passport;
 
     impl Passport {
@@ -691,13 +708,13 @@ fn hides_no_method_of_the_application() {
     assert_eq!(claims.issuer(), Some("Genosha"));
     assert_eq!(claims.expires_at(), Some(at(9)));
     assert_eq!(claims.kid(), Some("a child"));
-    let refusal = claims.reject(InsufficientScope);
-    let challenge = &refusal.www_authenticate()[0];
+    let rejection = claims.reject(InsufficientScope);
+    let challenge = &rejection.www_authenticate()[0];
     assert!(challenge.to_str().unwrap().ends_with(r#"scope="passport""#), "{challenge:?}");
 }
 
 #[tokio::test]
-async fn registered_claims_are_ready_to_use() {
+async fn reads_registered_claims() {
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let verifier = JwtVerifier::<RegisteredClaims>::new(keys).audience("a").clock(|| at(NOW));
     let sent = json!({"iss": "i", "sub": "s", "aud": ["a", "b"], "exp": NOW + 1, "nbf": NOW - 1, "iat": 1.5, "jti": "j"});
@@ -731,7 +748,7 @@ async fn registered_claims_can_be_flattened() {
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let verifier = JwtVerifier::<User>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
     for exp in [json!(NOW + 300), json!(NOW as f64 + 0.5), json!(1.9e9)] {
-        let user = verifier.verify(&but("exp", exp.clone())).await.unwrap();
+        let user = verifier.verify(&with_claim("exp", exp.clone())).await.unwrap();
         assert_eq!(
             (user.email.as_str(), user.registered.sub.as_deref()),
             ("eze@example.com", Some("42")),
@@ -769,9 +786,9 @@ struct Flat {
     _registered: RegisteredClaims,
 }
 
-/// The developer is told which claim does not fit, in names of the application's, and with nothing of the token.
+/// The cause names the mismatched claim in the application's terms, and contains nothing of the token.
 #[tokio::test]
-async fn what_does_not_fit_is_named() {
+async fn error_names_the_mismatched_claim() {
     async fn cause<C: serde::de::DeserializeOwned + Send + Sync + 'static>(members: &str) -> String {
         let verifier = JwtVerifier::<C>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
             .issuer(ISSUER)
@@ -808,7 +825,7 @@ async fn what_does_not_fit_is_named() {
         assert_eq!(cause::<Staff>(&acme(members)).await, expected, "{members}");
         assert_eq!(cause::<Wrapped>(&acme(members)).await, expected, "{members}, wrapped");
     }
-    // Which claims such a type reads is not known, and no name is taken from the token.
+    // The claims of such a type are unknown, and no name is taken from the token.
     assert_eq!(cause::<Flat>(&acme(r#""a":1"#)).await, "there is no `email`, which `C` needs");
     assert_eq!(
         cause::<Flat>(&acme(r#""email":"a","realm_access":{}"#)).await,
@@ -826,35 +843,41 @@ async fn what_does_not_fit_is_named() {
     );
 }
 
-/// A wrong setting is the most frequent reason, so the developer is told what the verifier demands.
+/// A wrong setting is the most frequent reason, so the cause names the verifier's requirement.
 #[tokio::test]
-async fn what_the_verifier_demands_is_named() {
+async fn error_names_the_verifier_requirement() {
     let verifier = verifier().add_audience("orders").require_claim("token_use", "access");
     for (token, expected) in [
         (
-            but("iss", json!("https://id.example.com/")),
+            with_claim("iss", json!("https://id.example.com/")),
             "the verifier expects the issuer `https://id.example.com`",
         ),
-        (but("aud", json!("order")), "the verifier expects the audience `https://api.example.com`, `orders`"),
-        (good_token(), "the token has no claim `token_use`, and the verifier requires one"),
-        (but("token_use", json!("id")), "the claim `token_use` has another value than the verifier requires"),
         (
-            but("token_use", json!(1)),
+            with_claim("aud", json!("order")),
+            "the verifier expects the audience `https://api.example.com`, `orders`",
+        ),
+        (good_token(), "the token has no claim `token_use`, and the verifier requires one"),
+        (
+            with_claim("token_use", json!("id")),
+            "the claim `token_use` has another value than the verifier requires",
+        ),
+        (
+            with_claim("token_use", json!(1)),
             "the claim `token_use` is an integer, and the verifier requires a string",
         ),
         (
-            but("token_use", json!(["id"])),
+            with_claim("token_use", json!(["id"])),
             "the claim `token_use` is an array without a string that the verifier requires",
         ),
         (with(r#""token_use":null"#), "the claim `token_use` is `null`, and the verifier requires a string"),
         (
-            but("aud", Value::Null),
+            with_claim("aud", Value::Null),
             "the token has no `aud`, and the verifier expects the audience `https://api.example.com`, `orders`: if the \
              issuer says by another claim whom a token is for, set JwtVerifier::require_claim for that and \
              insecure_any_audience",
         ),
         (
-            but("aud", json!([])),
+            with_claim("aud", json!([])),
             "the token has an `aud` that names nobody, and the verifier expects the audience \
              `https://api.example.com`, `orders`",
         ),
@@ -865,13 +888,13 @@ async fn what_the_verifier_demands_is_named() {
         ),
         (
             {
-                let mut claims = claims_but("exp", Value::Null);
+                let mut claims = claims_with("exp", Value::Null);
                 claims["token_use"] = json!("access");
                 token(&claims)
             },
             "the token has no `exp`: set one at the issuer, or set JwtVerifier::insecure_allow_missing_expiry",
         ),
-        (but("iat", json!("now")), "the claim `iat` is malformed or appears twice"),
+        (with_claim("iat", json!("now")), "the claim `iat` is malformed or appears twice"),
         (
             with_header(r#"{"alg":"HS256","typ":"x"}"#),
             "the verifier expects no `typ`, or `JWT` or `at+jwt`: JwtVerifier::token_type accepts another",
@@ -892,7 +915,7 @@ async fn what_the_verifier_demands_is_named() {
         ),
         (
             bare(),
-            but("aud", json!([])),
+            with_claim("aud", json!([])),
             "the token has an `aud` that names nobody, and the verifier accepts no `aud` at all: set \
              JwtVerifier::insecure_any_audience if the issuer means none by it",
         ),

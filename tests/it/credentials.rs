@@ -1,4 +1,4 @@
-//! Verifiers of several kinds behind one layer, over real sockets: axum, hyper and tonic.
+//! Verifiers of several kinds behind one layer, over real sockets with axum, hyper and tonic.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -28,11 +28,11 @@ use tower_jwt_auth::{Claims, Credential, JwtAuthLayer, TokenSource, Verdict, Ver
 use crate::grpc::{Watched, soon};
 use crate::support::*;
 
-/// The certificate of a peer, as a TLS server puts it into the extensions of each request of a connection.
+/// A peer certificate. A TLS server inserts it into the extensions of each request on a connection.
 #[derive(Clone)]
 struct PeerCertificate(&'static str);
 
-/// Accepts the token that belongs to the certificate of the peer.
+/// Accepts the token that belongs to the peer's certificate.
 struct Certificates;
 
 impl Verify for Certificates {
@@ -50,7 +50,7 @@ impl Verify for Certificates {
     }
 }
 
-/// Accepts every token, now or later, and gives the client a nonce.
+/// Accepts every token, at once or later, and sends the client a nonce.
 #[derive(Clone)]
 struct Nonces {
     waits: bool,
@@ -73,7 +73,7 @@ impl Verify for Nonces {
     }
 }
 
-/// Knows one key.
+/// Accepts one API key.
 struct Keys(&'static str);
 
 impl Verify for Keys {
@@ -101,7 +101,8 @@ fn any_of() -> AnyOf<Value> {
         .opaque(Keys("opaque"))
 }
 
-/// `Authorization`, and then status, user and nonce of the response, or how `Bearer` and `ApiKey` continue in the challenges.
+/// `Authorization`, then status, user and nonce of the response, or the rest of the `Bearer` and `ApiKey`
+/// challenges.
 type Row =
     (&'static str, String, Result<(&'static str, Option<&'static str>), (u16, &'static str, &'static str)>);
 
@@ -127,7 +128,7 @@ fn rows() -> Vec<Row> {
             Err((401, r#""the signature of the token is not valid""#, "")),
         ),
         (
-            "the certificate of somebody else",
+            "the certificate of another client",
             "Bearer cert_other".to_owned(),
             Err((401, r#""the token is bound to a key and cannot be used as a bearer token""#, "")),
         ),
@@ -139,7 +140,7 @@ fn challenge(scheme: &str, description: &str) -> String {
     format!(r#"{scheme} realm="api"{error}"#)
 }
 
-/// Asks over a socket and checks each row.
+/// Sends each row over a socket and checks the response.
 async fn assert_rows(name: &str, address: SocketAddr) {
     for (row, authorization, expected) in rows() {
         let header = match authorization.as_str() {
@@ -248,20 +249,20 @@ async fn tonic_serves_every_kind_of_credential() {
             Err((_, bearer, api_key)) => {
                 let status = answer.map(drop).unwrap_err();
                 assert_eq!(status.code(), tonic::Code::Unauthenticated, "{row}");
-                let told = status.metadata().get_all("www-authenticate");
-                let told: Vec<_> = told.iter().map(|value| value.to_str().unwrap()).collect();
+                let seen = status.metadata().get_all("www-authenticate");
+                let seen: Vec<_> = seen.iter().map(|value| value.to_str().unwrap()).collect();
                 let challenges = [challenge("Bearer", bearer), challenge("ApiKey", api_key)];
-                assert_eq!(told, challenges, "{row}");
+                assert_eq!(seen, challenges, "{row}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn refusals_from_inside_keep_every_scheme() {
-    let refuses = async |user: Claims<Value>| Err::<(), _>(Claims::reject(&user, InsufficientScope));
+async fn inner_rejections_keep_every_scheme() {
+    let rejects = async |user: Claims<Value>| Err::<(), _>(Claims::reject(&user, InsufficientScope));
     let layer = JwtAuthLayer::new(any_of()).realm("shop").unwrap().on_reject(ProblemJson::new());
-    let app = Router::<()>::new().route("/", get(refuses)).layer(layer);
+    let app = Router::<()>::new().route("/", get(rejects)).layer(layer);
     let request = Request::get("/").header("authorization", "ApiKey secret");
     let response = app.oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.status(), 403);
@@ -272,7 +273,7 @@ async fn refusals_from_inside_keep_every_scheme() {
 }
 
 #[tokio::test]
-async fn headers_of_the_verifier_replace_those_of_the_service() {
+async fn verifier_headers_replace_service_headers() {
     let layer = JwtAuthLayer::new(Nonces { waits: false });
     let mut service = ServiceBuilder::new().layer(layer).service_fn(async |_: Request<String>| {
         let response = Response::builder().header("dpop-nonce", "other").header("vary", "accept");
@@ -285,31 +286,31 @@ async fn headers_of_the_verifier_replace_those_of_the_service() {
 }
 
 #[tokio::test]
-async fn a_credential_goes_to_exactly_one_verifier() {
+async fn credential_goes_to_exactly_one_verifier() {
     let jwt = good_token();
     let kind = async |verifier: &AnyOf<Value>, token: &str| {
         verifier.verify(token).await.err().map(|error| error.kind())
     };
-    // It fits nothing: nobody is asked.
+    // No verifier matches these.
     for token in [&*jwt, "opaque", "key_1", "..", "a.b", "a.b.c.d.e", "a.b.c+"] {
         assert_eq!(kind(&AnyOf::new(), token).await, Some(InvalidToken), "{token}");
     }
     let jwt_alone = AnyOf::new().jwt(verifier());
     assert_eq!(kind(&jwt_alone, &jwt).await, None);
     assert_eq!(kind(&jwt_alone, "opaque").await, Some(InvalidToken));
-    assert_eq!(kind(&jwt_alone, "..").await, Some(MalformedToken), "of the form of a JWT");
-    // The longest prefix wins, in whatever order they come; a prefix comes before the form.
+    assert_eq!(kind(&jwt_alone, "..").await, Some(MalformedToken), "it has the form of a JWT");
+    // The longest prefix wins in any order, and a prefix wins over the form of the token.
     let nested = AnyOf::new().prefix("a_b_", Keys("a_b_1")).unwrap().prefix("a_", Keys("a_1")).unwrap();
     assert_eq!((kind(&nested, "a_1").await, kind(&nested, "a_b_1").await), (None, None));
     let before = jwt_alone.prefix("eyJ", Keys("eyJ")).unwrap();
     assert_eq!(kind(&before, &jwt).await, Some(InvalidToken));
-    // The scheme comes first.
+    // The scheme is matched first.
     let schemes = AnyOf::new().scheme(Scheme::BEARER, Keys("x")).unwrap().jwt(verifier());
     assert_eq!(kind(&schemes, &jwt).await, Some(InvalidToken));
 }
 
 #[test]
-fn two_verifiers_for_one_route_are_an_error() {
+fn rejects_two_verifiers_for_one_route() {
     let error = AnyOf::new().prefix("a_", Keys("")).unwrap().prefix("a_", Keys("")).unwrap_err();
     assert_eq!(error.to_string(), "there are two verifiers for the scheme or prefix `a_`");
     let api_key = |name| Scheme::from_static(name);
@@ -378,7 +379,7 @@ fn with_authorization(value: &str) -> Request<String> {
     Request::get("/").header("authorization", value).body(String::new()).unwrap()
 }
 
-/// Accepts every token, and offers other schemes than `Bearer`.
+/// Accepts every token, and offers schemes other than `Bearer`.
 #[derive(Clone)]
 struct Offers(&'static str, Challenges);
 
@@ -404,7 +405,7 @@ fn dpop_alone(issuer: &'static str) -> Offers {
 }
 
 #[tokio::test]
-async fn routers_give_no_verifier_the_scheme_of_another() {
+async fn routers_match_verifiers_by_scheme() {
     let unsigned = |issuer: &str| {
         let payload = json!({"iss": issuer}).to_string();
         format!("e30.{}.AAAA", base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(payload))
@@ -424,7 +425,7 @@ async fn routers_give_no_verifier_the_scheme_of_another() {
         assert_eq!(status(format!("DPoP {stranger}")).await, 401, "{name}: a bearer token without a proof");
         assert_eq!(status(format!("Bearer {dpop}")).await, 401, "{name}: a bound token as a bearer token");
     }
-    // A scheme that nobody offers is for whichever verifier.
+    // A scheme that no verifier offers may go to any of them.
     let source = TokenSource::header_with_scheme(http::header::AUTHORIZATION, Scheme::from_static("Token"));
     let layer = JwtAuthLayer::new(AnyOf::new().jwt(verifier())).token_source(source);
     assert_eq!(ask(&layer, with_authorization(&format!("Token {bearer_jwt}"))).await.status(), 200);
@@ -437,7 +438,7 @@ fn ask_layer(
 }
 
 #[tokio::test]
-async fn clients_cannot_choose_the_opaque_verifier_for_a_jwt() {
+async fn opaque_verifier_never_gets_a_jwt() {
     let verifier = AnyOf::new().jwt(verifier()).opaque(dpop_alone(""));
     for token in [format!("{}=", good_token()), format!("\"{}\"", good_token())] {
         let error = verifier.verify(&token).await.unwrap_err();
@@ -447,7 +448,7 @@ async fn clients_cannot_choose_the_opaque_verifier_for_a_jwt() {
 }
 
 #[tokio::test]
-async fn challenges_are_asked_once_and_in_one_order() {
+async fn challenges_are_read_once_in_fixed_order() {
     struct Changing(std::sync::atomic::AtomicUsize);
     impl Verify for Changing {
         type Claims = Value;
@@ -478,7 +479,7 @@ async fn challenges_are_asked_once_and_in_one_order() {
 }
 
 #[tokio::test]
-async fn one_credential_found_by_two_sources_is_one() {
+async fn credential_found_by_two_sources_counts_once() {
     let source = TokenSource::header_with_scheme(http::header::AUTHORIZATION, Scheme::DPOP);
     let layer = ask_layer(dpop_alone("")).add_token_source(source);
     assert_eq!(ask(&layer, with_authorization("DPoP x")).await.body(), "Hello DPoP");

@@ -1,4 +1,4 @@
-//! The same token judged by us and by `jsonwebtoken::decode`: wherever the two differ, there is a reason with a name.
+//! Compares our verdicts with those of `jsonwebtoken::decode`. Every difference has a named reason.
 
 use std::time::SystemTime;
 
@@ -9,50 +9,52 @@ use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, KeySet, Verdict};
 
 use crate::support::{AUDIENCE, ISSUER, SECRET, base64url, for_oracle, sign_parts};
 
-/// Why we refuse what `jsonwebtoken` accepts.
+/// A reason to reject a token that `jsonwebtoken` accepts.
 #[derive(Debug, PartialEq)]
 enum Stricter {
-    /// It requires only what is listed as required; we require what is configured.
+    /// jsonwebtoken requires only claims listed as required. We require whatever is configured.
     IssuerOrAudience,
-    /// It takes an array of issuers.
+    /// jsonwebtoken accepts an array of issuers.
     IssuerArray,
-    /// It does not look at `typ`, accepts a `crit` that names only `b64`, and takes `null` for a member that is missing.
+    /// jsonwebtoken ignores `typ`, accepts a `crit` that names only `b64`, and reads `null` as a missing
+    /// member.
     Header,
-    /// It takes a JSON array in place of the claims.
+    /// jsonwebtoken accepts a JSON array in place of the claims.
     NoObject,
-    /// It reads no claim that it is not told to check: `iat`, `jti`, `sub` and `cnf`. It takes `null` for an `iss` or `aud` that
-    /// is missing.
+    /// jsonwebtoken does not read claims that it is not told to check: `iat`, `jti`, `sub` and `cnf`. It
+    /// reads `null` as a missing `iss` or `aud`.
     WrongType,
-    /// It takes the last of several claims of one name.
+    /// jsonwebtoken uses the last of several claims with the same name.
     Duplicate,
-    /// It rounds a fraction up.
+    /// jsonwebtoken rounds a fraction up.
     Fraction,
-    /// It accepts a token whose `exp` plus the leeway is this second, and compares whole seconds.
+    /// jsonwebtoken compares whole seconds, and accepts a token whose `exp` plus the leeway is this second.
     LastSecond,
-    /// It knows no sender-constrained tokens.
+    /// jsonwebtoken does not support sender-constrained tokens.
     SenderConstrained,
 }
 
-/// Why we accept what `jsonwebtoken` refuses.
+/// A reason to accept a token that `jsonwebtoken` rejects.
 #[derive(Debug, PartialEq)]
 enum Laxer {
-    /// It reads every member of the header that it knows, and refuses one of another type; RFC 7515 says to ignore
-    /// what is not understood.
+    /// jsonwebtoken reads every header member that it knows, and rejects one of another type. RFC 7515 says
+    /// to ignore members that are not understood.
     IgnoredHeaderMember,
-    /// It does not read an `exp` that is negative or beyond a `u64`, or an `nbf` before 1970.
+    /// jsonwebtoken rejects an `exp` that is negative or exceeds a `u64`, and an `nbf` before 1970.
     ExtremeDate,
-    /// It rounds an `nbf` up.
+    /// jsonwebtoken rounds an `nbf` up.
     Fraction,
-    /// It cannot read past a `sub` that is an array or object; we leave it to the application's type.
+    /// jsonwebtoken cannot read past a `sub` that is an array or object. We leave it to the application's
+    /// type.
     Subject,
 }
 
-/// A token in parts, so that the reason for a difference can be read off them.
+/// A token in parts, so that the reason for a difference can be derived from them.
 #[derive(Clone, Debug)]
 struct Sample {
     header: String,
     payload: String,
-    /// What happens to the token after it has been signed.
+    /// Damage done after signing.
     damage: Damage,
     now: u64,
 }
@@ -126,7 +128,7 @@ impl Sample {
         }
     }
 
-    /// Whether a date is where the leeway ends, give or take the time that the test itself takes.
+    /// Returns true if a date is at the end of the leeway, within the run time of the test.
     fn is_at_the_edge(&self, name: &str, leeway: f64) -> bool {
         let date = self.claim(name).and_then(|date| date.as_f64());
         date.is_some_and(|date| (date - leeway - self.now as f64).abs() <= 3.0)
@@ -185,7 +187,7 @@ fn assert_same_or_named(sample: &Sample) -> Result<(), TestCaseError> {
         (Ok(ours), Ok(theirs)) => prop_assert_eq!(&*ours, &theirs.claims, "{:?}", sample),
         (Err(_), Err(_)) => {}
         (Err(error), Ok(_)) => {
-            prop_assert!(sample.stricter(error.kind()).is_some(), "we refuse: {:?}, {:?}", error, sample);
+            prop_assert!(sample.stricter(error.kind()).is_some(), "we reject: {:?}, {:?}", error, sample);
         }
         (Ok(_), Err(error)) => {
             prop_assert!(sample.laxer().is_some(), "we accept, they say {:?}: {:?}", error, sample);
@@ -198,7 +200,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// JSON texts that a member may have as its value, good ones among them.
+/// Returns JSON texts for the value of a member, including good ones.
 fn value(good: Vec<String>) -> impl Strategy<Value = String> {
     let odd = [
         "null", "true", "1", "-1", "1.5", "\"\"", "\"x\"", "[]", "{}", "[1]", "[\"x\"]", "[[]]", "1e400",
@@ -231,7 +233,7 @@ fn strings(own: &str) -> Vec<String> {
     ]
 }
 
-/// An object with some of the members, in any order, perhaps one of them twice.
+/// Returns an object with some of the members in any order, possibly with a duplicate.
 fn object(members: Vec<(&'static str, u32, BoxedStrategy<String>)>) -> impl Strategy<Value = String> {
     let members: Vec<_> = members
         .into_iter()
@@ -308,14 +310,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn we_differ_from_jsonwebtoken_only_for_a_reason(sample in samples()) {
+    fn differs_from_jsonwebtoken_only_for_named_reasons(sample in samples()) {
         assert_same_or_named(&sample)?;
     }
 }
 
-/// Each named reason is real: a token where the two differ because of it.
+/// For each named reason there is a token on which the two differ.
 #[test]
-fn every_reason_is_needed() {
+fn every_named_reason_occurs() {
     let now = now();
     let sample = |header: &str, payload: &str| Sample {
         header: header.to_owned(),
@@ -350,7 +352,7 @@ fn every_reason_is_needed() {
             panic!("{reason:?}: we accept {sample:?}");
         };
         let theirs = decode::<Value>(sample.token(), &their_key(), &theirs());
-        assert!(theirs.is_ok(), "{reason:?}: they refuse {sample:?}");
+        assert!(theirs.is_ok(), "{reason:?}: they reject {sample:?}");
         assert_eq!(sample.stricter(error.kind()), Some(reason), "{sample:?}");
     }
     let rows = [
@@ -360,7 +362,7 @@ fn every_reason_is_needed() {
         (Laxer::ExtremeDate, sample(plain, &claims(&format!(r#"{exp},"nbf":-5"#)))),
     ];
     for (reason, sample) in rows {
-        assert!(matches!(ours().verify(&sample.token()), Verdict::Ready(Ok(_))), "{reason:?}: we refuse");
+        assert!(matches!(ours().verify(&sample.token()), Verdict::Ready(Ok(_))), "{reason:?}: we reject");
         let theirs = decode::<Value>(sample.token(), &their_key(), &theirs());
         assert!(theirs.is_err(), "{reason:?}: they accept");
         assert_eq!(sample.laxer(), Some(reason));

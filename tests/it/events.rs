@@ -1,4 +1,4 @@
-//! What is logged, as lines of `tracing_subscriber::fmt`.
+//! Log output, as lines of `tracing_subscriber::fmt`.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use tracing::subscriber::DefaultGuard;
 
 use crate::support::*;
 
-/// Whatever is logged in this thread, for as long as it lives.
+/// The log output of this thread while this value lives.
 pub(crate) struct Log {
     lines: Arc<Mutex<Vec<u8>>>,
     _guard: DefaultGuard,
@@ -35,7 +35,7 @@ impl Log {
         Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
     }
 
-    /// What has been logged since the last look.
+    /// Returns the log output since the last call.
     pub(crate) fn take(&self) -> String {
         String::from_utf8(std::mem::take(&mut self.lines.lock().unwrap())).unwrap()
     }
@@ -53,7 +53,7 @@ impl io::Write for Lines {
     }
 }
 
-/// A verifier whose key has a name.
+/// Returns a verifier whose key has a `kid`.
 fn named() -> JwtVerifier<Value> {
     let key = Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("k1");
     JwtVerifier::new(KeySet::from(key)).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
@@ -64,40 +64,40 @@ fn named_token(kid: &str, claims: &Value) -> String {
 }
 
 #[tokio::test]
-async fn each_refusal_is_one_event_that_says_why() {
+async fn each_rejection_logs_one_event_with_its_cause() {
     let layer = JwtAuthLayer::new(named());
-    let expired = claims_but("exp", json!(NOW - 100));
+    let expired = claims_with("exp", json!(NOW - 100));
     let forged = format!("{}.AAAA", named_token("k1", &good_claims()).rsplit_once('.').unwrap().0);
     for (name, request, expected) in [
         ("good", bearer(&named_token("k1", &good_claims())), ""),
         (
             "none",
             Request::new(String::new()),
-            " INFO tower_jwt_auth: request refused: the request carries no bearer token \
+            " INFO tower_jwt_auth: request rejected: the request carries no bearer token \
              kind=\"missing_credential\" status=401\n",
         ),
         (
             "two in one header",
             get("Bearer a, Bearer b"),
-            " INFO tower_jwt_auth: request refused: the credential is not a single well-formed bearer token \
+            " INFO tower_jwt_auth: request rejected: the credential is not a single well-formed bearer token \
              kind=\"malformed_credential\" status=400\n",
         ),
         (
             "expired",
             bearer(&named_token("k1", &expired)),
-            " INFO tower_jwt_auth: request refused: the token has expired kind=\"expired\" status=401 \
+            " INFO tower_jwt_auth: request rejected: the token has expired kind=\"expired\" status=401 \
              issuer=\"https://id.example.com\" kid=\"k1\"\n",
         ),
         (
             "forged, with the name of a key that is held",
             bearer(&forged),
-            " INFO tower_jwt_auth: request refused: the signature of the token is not valid \
+            " INFO tower_jwt_auth: request rejected: the signature of the token is not valid \
              kind=\"invalid_signature\" status=401 issuer=\"https://id.example.com\" kid=\"k1\"\n",
         ),
         (
             "a name that a stranger has thought of",
             bearer(&named_token("\u{1b}[2Jmine", &good_claims())),
-            " INFO tower_jwt_auth: request refused: the token is not signed with a known key \
+            " INFO tower_jwt_auth: request rejected: the token is not signed with a known key \
              kind=\"unknown_key\" status=401 issuer=\"https://id.example.com\" \
              cause=\"no key has the `kid` of the token; the verifier has `k1` (HS256)\"\n",
         ),
@@ -109,14 +109,14 @@ async fn each_refusal_is_one_event_that_says_why() {
 }
 
 #[tokio::test]
-async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
+async fn event_names_faulty_settings_or_service() {
     let log = Log::begin();
     let no_audience =
         JwtVerifier::<Value>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap()).clock(|| at(NOW));
     ask(&JwtAuthLayer::new(no_audience), bearer(&good_token())).await;
     assert_eq!(
         log.take(),
-        " INFO tower_jwt_auth: request refused: the token is not for this audience kind=\"wrong_audience\" status=401 \
+        " INFO tower_jwt_auth: request rejected: the token is not for this audience kind=\"wrong_audience\" status=401 \
          cause=\"the token names an audience and the verifier expects none: set JwtVerifier::audience, or \
          insecure_any_audience\"\n"
     );
@@ -124,47 +124,47 @@ async fn where_the_settings_or_the_service_are_at_fault_the_event_says_so() {
     let lookup = |_: Claims<Value>| async { Err::<Option<u8>, _>(io::Error::other("the database is away")) };
     let layers =
         ServiceBuilder::new().layer(JwtAuthLayer::new(verifier())).layer(PrincipalLayer::new(lookup));
-    let response = layers.service(Inside(hello)).oneshot(bearer(&good_token())).await.unwrap();
+    let response = layers.service(InnerService(hello)).oneshot(bearer(&good_token())).await.unwrap();
     assert_eq!(response.status(), 503);
     assert_eq!(
         log.take(),
-        " WARN tower_jwt_auth: request refused: the user of the token cannot be looked up \
+        " WARN tower_jwt_auth: request rejected: the user of the token cannot be looked up \
          kind=\"principal_unavailable\" status=503 issuer=\"https://id.example.com\" cause=\"the database is away\"\n"
     );
 
     let layer = RequireLayer::<Value>::new(scope("read"));
     ask(&layer, Request::new(String::new())).await;
     let line = log.take();
-    let told =
-        "ERROR tower_jwt_auth: request refused: the server is not set up to authenticate this request ";
-    assert!(line.starts_with(told) && line.contains("cause=\"no claims of type"), "{line}");
+    let logged =
+        "ERROR tower_jwt_auth: request rejected: the server is not set up to authenticate this request ";
+    assert!(line.starts_with(logged) && line.contains("cause=\"no claims of type"), "{line}");
     assert_eq!(line.lines().count(), 1);
 }
 
 #[tokio::test]
-async fn what_a_policy_refuses_is_told_with_the_issuer_only_if_it_is_configured() {
+async fn policy_rejection_logs_only_configured_issuers() {
     let rule = || RequireLayer::<Value>::new(scope("read"));
     let log = Log::begin();
     let layers = ServiceBuilder::new().layer(JwtAuthLayer::new(named())).layer(rule());
     let request = bearer(&named_token("k1", &good_claims()));
-    layers.service(Inside(hello)).oneshot(request).await.unwrap();
-    let refused = " INFO tower_jwt_auth: request refused: the token does not permit this request kind=\"insufficient_scope\" status=403";
-    assert_eq!(log.take(), format!("{refused} issuer=\"https://id.example.com\" kid=\"k1\"\n"));
+    layers.service(InnerService(hello)).oneshot(request).await.unwrap();
+    let rejected = " INFO tower_jwt_auth: request rejected: the token does not permit this request kind=\"insufficient_scope\" status=403";
+    assert_eq!(log.take(), format!("{rejected} issuer=\"https://id.example.com\" kid=\"k1\"\n"));
 
-    // Otherwise it would be a claim's value.
+    // Otherwise the issuer would be the value of a claim.
     let anyone = JwtAuthLayer::new(named().insecure_any_issuer());
     let layers = ServiceBuilder::new().layer(anyone.require(claim("tenant", "acme")));
     let request = bearer(&named_token("k1", &good_claims()));
-    layers.service(Inside(hello)).oneshot(request).await.unwrap();
-    assert_eq!(log.take(), format!("{refused} kid=\"k1\"\n"));
+    layers.service(InnerService(hello)).oneshot(request).await.unwrap();
+    assert_eq!(log.take(), format!("{rejected} kid=\"k1\"\n"));
 }
 
 const LINE: &str = "x\n INFO tower_jwt_auth: a user signed in\u{1b}[2J";
 
-/// What a resolver is asked for is what a stranger has written.
+/// The resolver is asked for an issuer that the client has written.
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test]
-async fn no_issuer_can_write_a_line_of_its_own_into_the_log() {
+async fn issuer_names_cannot_inject_log_lines() {
     let log = Log::begin();
     let resolver = IssuerResolver::new(async |issuer: String| {
         Err::<Option<JwtVerifier<Value>>, _>(io::Error::other(format!("no tenant {issuer}")))
@@ -173,20 +173,20 @@ async fn no_issuer_can_write_a_line_of_its_own_into_the_log() {
     for (name, issuer, longest) in
         [("a line", LINE.to_owned(), 300), ("a long one", "\u{1b}".repeat(1000), 7000)]
     {
-        let claims = claims_but("iss", json!(issuer)).to_string();
+        let claims = claims_with("iss", json!(issuer)).to_string();
         let unsigned = format!("{}.{}.AAAA", base64url(r#"{"alg":"HS256"}"#), base64url(claims));
         assert_eq!(ask(&layer, bearer(&unsigned)).await.status(), 503);
-        let told = log.take();
+        let logged = log.take();
         assert!(
-            told.lines().count() == 1 && !told.contains('\u{1b}') && told.len() < longest,
-            "{name}: {told:?}"
+            logged.lines().count() == 1 && !logged.contains('\u{1b}') && logged.len() < longest,
+            "{name}: {logged:?}"
         );
     }
 }
 
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn a_failed_renewal_is_logged() {
+async fn logs_failed_renewal() {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     let log = Log::begin();
@@ -204,27 +204,27 @@ async fn a_failed_renewal_is_logged() {
     for _ in 0..3 {
         assert_eq!(ask(&layer, bearer(&good_token())).await.status(), 200);
     }
-    let expected = " WARN tower_jwt_auth: the verifier of an issuer could not be renewed \
+    let expected = " WARN tower_jwt_auth: cannot renew the verifier of an issuer \
                     issuer=\"https://id.example.com\" cause=\"the database is away\"\n";
     assert_eq!(log.take(), expected);
 }
 
 #[tokio::test]
-async fn nobody_can_write_a_line_of_their_own_into_the_log() {
+async fn span_fields_cannot_inject_log_lines() {
     let log = Log::begin();
     let subject = span_field("user.id", |claims: &Claims<Value>| claims["sub"].as_str().unwrap().to_owned());
     let span = tracing::info_span!("request", user.id = tracing::field::Empty);
     let _entered = span.enter();
-    let request = bearer(&token(&claims_but("sub", json!(LINE))));
+    let request = bearer(&token(&claims_with("sub", json!(LINE))));
     ask(&JwtAuthLayer::new(verifier()).require(subject.and(scope("read"))), request).await;
-    let told = log.take();
-    assert!(told.lines().count() == 1 && !told.contains('\u{1b}'), "{told:?}");
+    let logged = log.take();
+    assert!(logged.lines().count() == 1 && !logged.contains('\u{1b}'), "{logged:?}");
 }
 
-/// However the answer is made, and although an extractor's error is an answer by itself.
+/// However the response is made, and even though an extractor's error is itself a response.
 #[cfg(feature = "axum")]
 #[tokio::test]
-async fn a_refusal_is_told_once() {
+async fn logs_each_rejection_once() {
     use axum::body::Body;
     use axum::response::{IntoResponse, Response};
     use axum::routing::get;
@@ -239,25 +239,25 @@ async fn a_refusal_is_told_once() {
     let layer = JwtAuthLayer::new(verifier()).reject_with(by_hand);
     let app = axum::Router::new().route("/", get(handler)).layer(layer);
     app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
-    assert_eq!(log.take().matches("request refused").count(), 1);
+    assert_eq!(log.take().matches("request rejected").count(), 1);
 
-    // The layer lets it pass, the extractor does not.
+    // The layer accepts the request, the extractor does not.
     let app = axum::Router::new().route("/", get(handler)).layer(JwtAuthLayer::new(verifier()).optional());
     let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.status(), 401);
-    assert_eq!(log.take().matches("request refused").count(), 1);
+    assert_eq!(log.take().matches("request rejected").count(), 1);
 
-    // The extractor refuses it, and the layer makes the body.
+    // The extractor rejects the request, and the layer makes the body.
     let layer =
         JwtAuthLayer::new(verifier()).optional().on_reject(tower_jwt_auth::reject::ProblemJson::new());
     let app = axum::Router::new().route("/", get(handler)).layer(layer);
     let response = app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.headers()["content-type"], "application/problem+json");
-    assert_eq!(log.take().matches("request refused").count(), 1);
+    assert_eq!(log.take().matches("request rejected").count(), 1);
 }
 
 #[tokio::test]
-async fn a_claim_is_in_the_span_only_when_asked_for() {
+async fn span_contains_only_requested_claims() {
     let subject = span_field("user.id", |claims: &Claims<Value>| claims["sub"].as_str().unwrap().to_owned());
     let in_span = async |layer: JwtAuthLayer<_, _, _>, log: &Log| {
         let span = tracing::info_span!("request", user.id = tracing::field::Empty);
@@ -267,19 +267,22 @@ async fn a_claim_is_in_the_span_only_when_asked_for() {
         log.take()
     };
     let log = Log::begin();
-    let told = in_span(JwtAuthLayer::new(verifier()).require(subject.and(scope("read"))), &log).await;
-    assert!(told.starts_with(" INFO request{user.id=\"42\"}: tower_jwt_auth: request refused"), "{told}");
+    let logged = in_span(JwtAuthLayer::new(verifier()).require(subject.and(scope("read"))), &log).await;
+    assert!(
+        logged.starts_with(" INFO request{user.id=\"42\"}: tower_jwt_auth: request rejected"),
+        "{logged}"
+    );
 
     let span = tracing::info_span!("request", other = tracing::field::Empty);
     let _entered = span.enter();
-    let subject = span_field("user.id", |_: &Claims<Value>| -> &str { panic!("nobody wants it") });
+    let subject = span_field("user.id", |_: &Claims<Value>| -> &str { panic!("no span has this field") });
     ask(&JwtAuthLayer::new(verifier()).require(subject), bearer(&good_token())).await;
     assert_eq!(log.take(), "");
 }
 
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_is_away_is_told_of_until_it_is_back() {
+async fn logs_provider_outage_and_recovery() {
     use crate::remote_keys::Provider;
 
     let log = Log::begin();
@@ -289,22 +292,22 @@ async fn a_provider_that_is_away_is_told_of_until_it_is_back() {
     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     assert_eq!(
         log.take(),
-        " WARN tower_jwt_auth: the keys could not be fetched provider=\"https://id.example.com/jwks.json\" failures=1 \
-         serve_on=false cause=\"https://id.example.com/jwks.json: it could not be fetched: down\"\n"
+        " WARN tower_jwt_auth: cannot fetch keys provider=\"https://id.example.com/jwks.json\" failures=1 \
+         serve_on=false cause=\"cannot fetch `https://id.example.com/jwks.json`: the request failed: down\"\n"
     );
 
     provider.serve(&["k1", "k2"]);
     keys.ready().await.unwrap();
     assert_eq!(
         log.take(),
-        " INFO tower_jwt_auth: the keys were fetched, after failures provider=\"https://id.example.com/jwks.json\" \
+        " INFO tower_jwt_auth: fetched keys after failures provider=\"https://id.example.com/jwks.json\" \
          keys=2 failures=1\n"
     );
 }
 
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn skipped_keys_are_logged_when_they_change() {
+async fn logs_skipped_keys_when_they_change() {
     use http::Response;
 
     use crate::keys::{jwk_with, set_of};
@@ -326,29 +329,29 @@ async fn skipped_keys_are_logged_when_they_change() {
     keys.ready().await.unwrap();
     log.take();
 
-    // The same, at another place.
+    // The same skipped key at another position.
     serve(&[named("new", "sig"), named("a", "sig"), named("b\nc", "enc")]);
     fetched().await;
     assert_eq!(warnings(), "");
     serve(&[named("a", "sig"), named("d", "enc"), named("b\nc", "enc")]);
     fetched().await;
-    let told = warnings();
-    assert_eq!(told.lines().count(), 1, "{told}");
+    let logged = warnings();
+    assert_eq!(logged.lines().count(), 1, "{logged}");
     assert!(
-        told.starts_with(" WARN tower_jwt_auth: unusable keys of the provider were skipped provider="),
-        "{told}"
+        logged.starts_with(" WARN tower_jwt_auth: skipped unusable keys of the provider provider="),
+        "{logged}"
     );
-    assert!(told.contains("skipped=2 reasons=\"key 1 (`d`): "), "{told}");
-    assert!(told.contains("; key 2 (`b") && told.contains("its `use` is not `sig`"), "{told}");
+    assert!(logged.contains("skipped=2 reasons=\"key 1 (`d`): "), "{logged}");
+    assert!(logged.contains("; key 2 (`b") && logged.contains("its `use` is not `sig`"), "{logged}");
     serve(&[named("a", "sig")]);
     fetched().await;
     assert_eq!(warnings(), "");
 }
 
-/// Tried again and again, and said once.
+/// The store is retried many times, and the outage is logged once.
 #[cfg(feature = "shared-revocations")]
 #[tokio::test(start_paused = true)]
-async fn a_store_of_revocations_that_is_away_is_told_of_until_it_is_back() {
+async fn logs_store_outage_and_recovery() {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use tower_jwt_auth::revocation::{
@@ -374,21 +377,18 @@ async fn a_store_of_revocations_that_is_away_is_told_of_until_it_is_back() {
     let is_away = Arc::new(AtomicBool::new(true));
     let list = SharedRevocations::new(Store(Arc::clone(&is_away))).start().unwrap();
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-    let told = log.take();
-    let (first, rest) = told.split_once('\n').unwrap();
-    let expected =
-        " WARN tower_jwt_auth: a call of the store of revocations has failed call=\"read\" cause=\"away\"";
+    let logged = log.take();
+    let (first, rest) = logged.split_once('\n').unwrap();
+    let expected = " WARN tower_jwt_auth: the revocation store failed call=\"read\" cause=\"away\"";
     assert_eq!(first, expected);
     assert!(rest.lines().count() > 5 && rest.lines().all(|line| line.starts_with("DEBUG ")), "{rest}");
 
     is_away.store(false, Ordering::Relaxed);
     list.ready().await.unwrap();
-    let told = log.take();
-    let last = told.lines().last().unwrap();
+    let logged = log.take();
+    let last = logged.lines().last().unwrap();
     assert!(
-        last.starts_with(
-            " INFO tower_jwt_auth: a call of the store of revocations is good again call=\"read\""
-        ),
+        last.starts_with(" INFO tower_jwt_auth: the revocation store works again call=\"read\""),
         "{last}"
     );
 }

@@ -53,7 +53,7 @@ async fn send(app: Router, path: &str, token: Option<&str>) -> (Response<()>, St
 }
 
 #[tokio::test]
-async fn answers_with_claims_as_json() {
+async fn serializes_claims_as_json() {
     async fn me(claims: Claims<serde_json::Value>) -> Json<Claims<serde_json::Value>> {
         Json(claims)
     }
@@ -63,7 +63,7 @@ async fn answers_with_claims_as_json() {
 }
 
 #[tokio::test]
-async fn claims_are_extracted() {
+async fn extracts_claims() {
     let app = routes().layer(JwtAuthLayer::new(users()));
     assert_eq!(send(app.clone(), "/hello", Some(&good_token())).await.1, "Hello eze@example.com");
     assert_eq!(send(app.clone(), "/welcome", Some(&good_token())).await.1, "Welcome back eze@example.com");
@@ -71,19 +71,19 @@ async fn claims_are_extracted() {
     for path in ["/hello", "/welcome"] {
         let (response, body) = send(app.clone(), path, None).await;
         let without_length: Response<()> = without(response, "content-length");
-        assert_refused(path, &without_length, 401, MissingCredential, &bare);
+        assert_rejected(path, &without_length, 401, MissingCredential, &bare);
         assert_eq!(body, "");
     }
 }
 
-/// A response without a header that axum adds to every empty body.
+/// Returns the response without a header that axum adds to every empty body.
 fn without(mut response: Response<()>, header: &str) -> Response<()> {
     response.headers_mut().remove(header);
     response
 }
 
 #[tokio::test]
-async fn an_optional_layer_lets_the_handler_choose() {
+async fn handler_decides_behind_optional_layer() {
     let app = routes().layer(JwtAuthLayer::new(users()).optional().realm("members").unwrap());
     assert_eq!(send(app.clone(), "/welcome", Some(&good_token())).await.1, "Welcome back eze@example.com");
     assert_eq!(send(app.clone(), "/welcome", None).await.1, "Welcome");
@@ -92,11 +92,11 @@ async fn an_optional_layer_lets_the_handler_choose() {
 
     let (response, _) = send(app, "/hello", None).await;
     let expected = [("www-authenticate", r#"Bearer realm="members""#)];
-    assert_refused("needs claims", &without(response, "content-length"), 401, MissingCredential, &expected);
+    assert_rejected("needs claims", &without(response, "content-length"), 401, MissingCredential, &expected);
 }
 
 #[tokio::test]
-async fn without_a_layer_the_developer_is_told() {
+async fn missing_layer_is_explained() {
     let other = JwtVerifier::<serde_json::Value>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
         .insecure_any_audience()
         .clock(|| at(NOW));
@@ -119,7 +119,7 @@ async fn handlers_can_be_tested_without_a_token() {
     assert_eq!(hello(user).await, "Hello eze@example.com");
 }
 
-/// Only for whoever's address is in the path.
+/// Permits only the user whose address is in the path.
 #[derive(Default)]
 struct Owner;
 
@@ -133,7 +133,7 @@ impl Policy<User> for Owner {
 }
 
 #[tokio::test]
-async fn a_policy_can_be_a_type() {
+async fn policy_can_be_a_type() {
     async fn page(user: Permitted<User, Owner>) -> String {
         format!("the page of {}", user.email)
     }
@@ -145,25 +145,25 @@ async fn a_policy_can_be_a_type() {
     let forbidden = r#"Bearer realm="pages", error="insufficient_scope", error_description="the token does not permit this request", scope="any_page""#;
     let (response, body) = send(app.clone(), "/pages/ada@example.com", Some(&good_token())).await;
     let response = without(response, "content-length");
-    assert_refused("another's", &response, 403, InsufficientScope, &[("www-authenticate", forbidden)]);
+    assert_rejected("another's", &response, 403, InsufficientScope, &[("www-authenticate", forbidden)]);
     assert_eq!(body, "");
 
     let (response, _) = send(app.clone(), own, None).await;
     let expected = [("www-authenticate", r#"Bearer realm="pages""#)];
-    assert_refused("none", &without(response, "content-length"), 401, MissingCredential, &expected);
+    assert_rejected("none", &without(response, "content-length"), 401, MissingCredential, &expected);
     let (response, _) = send(app, own, Some("a.b.c")).await;
     let expected = r#"Bearer realm="pages", error="invalid_token", error_description="the token is not a well-formed JWT""#;
     let expected = [("www-authenticate", expected)];
-    assert_refused("bad", &without(response, "content-length"), 401, MalformedToken, &expected);
+    assert_rejected("bad", &without(response, "content-length"), 401, MalformedToken, &expected);
     let (response, body) = send(routes(), own, Some(&good_token())).await;
     assert_eq!(response.status(), 500);
     let hint = if cfg!(debug_assertions) { "no claims of type `it::extract::User`" } else { "" };
     assert!(body.starts_with(hint), "{body}");
 }
 
-/// Whatever refuses, a client gets one form of body.
+/// Every rejection has the same form of body.
 #[tokio::test]
-async fn the_layer_makes_the_body_of_every_refusal() {
+async fn layer_makes_the_body_of_every_rejection() {
     async fn purge(user: Claims<User>) -> Result<&'static str, AuthError> {
         Err(Claims::reject(&user, InsufficientScope).with_required_scope("admin"))
     }
@@ -212,7 +212,7 @@ async fn the_layer_makes_the_body_of_every_refusal() {
 }
 
 #[tokio::test]
-async fn a_layer_that_lets_all_pass_leaves_the_choice_to_the_handler() {
+async fn handler_decides_behind_permissive_layer() {
     async fn why(user: Result<Claims<User>, AuthError>) -> String {
         user.map_or_else(|error| error.to_string(), |user| format!("Hello {}", user.email))
     }
@@ -228,9 +228,9 @@ async fn a_layer_that_lets_all_pass_leaves_the_choice_to_the_handler() {
     }
 }
 
-/// How layers stand to each other in a router.
+/// The order of layers in a router.
 #[tokio::test]
-async fn a_nested_router_sees_the_rest_of_the_path() {
+async fn nested_router_sees_the_rest_of_the_path() {
     let rule =
         |path: &'static str| when(move |_: &Claims<User>, request: Head<'_>| request.uri().path() == path);
     let page =
@@ -250,7 +250,7 @@ async fn a_nested_router_sees_the_rest_of_the_path() {
 }
 
 #[tokio::test]
-async fn cors_stands_outside() {
+async fn cors_layer_works_outside() {
     let preflight = || {
         Request::options("/hello")
             .header("origin", "https://app.example.com")
@@ -281,7 +281,7 @@ async fn cors_stands_outside() {
 }
 
 #[tokio::test]
-async fn csrf_stands_outside_of_a_cookie() {
+async fn csrf_layer_works_outside_cookie_authentication() {
     let app = Router::new()
         .route("/transfer", axum::routing::post(async || "done"))
         .layer(JwtAuthLayer::new(users()).token_source(TokenSource::cookie("token").unwrap()))
@@ -299,7 +299,7 @@ async fn csrf_stands_outside_of_a_cookie() {
 }
 
 #[tokio::test]
-async fn the_principal_is_an_extension() {
+async fn principal_is_a_request_extension() {
     #[derive(Clone)]
     struct CurrentUser(String);
 

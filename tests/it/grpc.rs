@@ -1,4 +1,4 @@
-//! gRPC: what a real client (tonic's) makes of the answers, and what they are on the wire.
+//! gRPC: how a real client (tonic's) reads the responses, and their form on the wire.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -30,7 +30,7 @@ const EXPIRED: &str =
 const FORBIDDEN: &str = r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request", scope="watch""#;
 
 #[tokio::test]
-async fn a_client_is_told_why_it_is_refused() {
+async fn client_gets_status_and_reason_of_rejection() {
     let (incoming, client) = socket();
     let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc::new());
     let eze_only = RequireLayer::<Value>::new(claim("email", "eze@example.com").or(scope("watch")));
@@ -38,8 +38,8 @@ async fn a_client_is_told_why_it_is_refused() {
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
 
     let bearer = |claims: Value| format!("Bearer {}", token(&claims));
-    let expired = bearer(claims_but("exp", json!(NOW - 60)));
-    let other = bearer(claims_but("email", json!("other@example.com")));
+    let expired = bearer(claims_with("exp", json!(NOW - 60)));
+    let other = bearer(claims_with("email", json!("other@example.com")));
     let broken = "the credential is not a single well-formed bearer token";
     let rows = [
         ("no token", None, Code::Unauthenticated, NO_TOKEN, BARE),
@@ -55,14 +55,14 @@ async fn a_client_is_told_why_it_is_refused() {
         ),
     ];
     for (name, authorization, code, message, challenge) in rows {
-        assert_told(name, &client, authorization, code, message, &[("www-authenticate", challenge)]).await;
+        assert_status(name, &client, authorization, code, message, &[("www-authenticate", challenge)]).await;
     }
     soon(client.clone().check(call(Some(&bearer(good_claims()))))).await.expect("the token is good");
 }
 
 #[tokio::test]
-async fn a_client_is_told_that_it_is_not_its_fault() {
-    /// Waits before it says that it has no keys.
+async fn server_faults_have_their_own_grpc_status() {
+    /// Waits, then reports that no keys are available.
     #[derive(Clone)]
     struct NoKeys;
 
@@ -81,9 +81,9 @@ async fn a_client_is_told_that_it_is_not_its_fault() {
     let layer = JwtAuthLayer::new(NoKeys).on_reject(Grpc::new());
     let service = HealthServer::new(Watched::default());
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
-    let message = "the keys to check the token with are not available";
+    let message = "the signing keys are temporarily unavailable";
     let retry = [("retry-after", "5")];
-    assert_told("no keys", &client, Some("Bearer x"), Code::Unavailable, message, &retry).await;
+    assert_status("no keys", &client, Some("Bearer x"), Code::Unavailable, message, &retry).await;
 
     let (incoming, client) = socket();
     let layer = RequireLayer::<Value>::new(Anyone).on_reject(Grpc::new());
@@ -91,11 +91,11 @@ async fn a_client_is_told_that_it_is_not_its_fault() {
     tokio::spawn(Server::builder().layer(layer).add_service(service).serve_with_incoming(incoming));
     let good = format!("Bearer {}", good_token());
     let message = "the server is not set up to authenticate this request";
-    assert_told("no layer outside", &client, Some(&good), Code::Internal, message, &[]).await;
+    assert_status("no outer layer", &client, Some(&good), Code::Internal, message, &[]).await;
 }
 
 #[tokio::test]
-async fn claims_reach_the_service_and_messages_the_client_one_by_one() {
+async fn streams_messages_with_claims_one_by_one() {
     let (changes, watched) = mpsc::channel(1);
     let (incoming, mut client) = socket();
     let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc::new());
@@ -111,7 +111,7 @@ async fn claims_reach_the_service_and_messages_the_client_one_by_one() {
     assert_eq!(answer.metadata().get("x-user").unwrap(), "eze@example.com");
     let mut messages = answer.into_inner();
     for status in [ServingStatus::Serving, ServingStatus::NotServing, ServingStatus::Serving] {
-        // The next one is sent only when this one has arrived.
+        // The next message is sent only after this one has arrived.
         changes.send(Ok(HealthCheckResponse { status: status.into() })).await.unwrap();
         let message = soon(messages.message()).await.unwrap();
         assert_eq!(message.map(|message| message.status()), Some(status));
@@ -122,7 +122,7 @@ async fn claims_reach_the_service_and_messages_the_client_one_by_one() {
 }
 
 #[tokio::test]
-async fn every_form_of_grpc_is_answered_in_headers_alone() {
+async fn every_grpc_form_gets_a_trailers_only_response() {
     let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc::new());
     for (asked, answered) in [
         ("application/grpc", "application/grpc"),
@@ -147,13 +147,13 @@ async fn every_form_of_grpc_is_answered_in_headers_alone() {
             ("grpc-status", "16"),
             ("grpc-message", NO_TOKEN),
         ];
-        assert_refused(asked, &response, 200, MissingCredential, &headers);
+        assert_rejected(asked, &response, 200, MissingCredential, &headers);
         assert_eq!(response.body(), "", "{asked}");
     }
 }
 
 #[tokio::test]
-async fn what_is_not_grpc_is_answered_as_by_default() {
+async fn non_grpc_requests_get_the_default_response() {
     let layer = JwtAuthLayer::new(verifier()).on_reject(Grpc::new());
     for (method, content_type) in [
         ("POST", None),
@@ -179,14 +179,13 @@ async fn what_is_not_grpc_is_answered_as_by_default() {
         }
         let name = format!("{method}, {content_type:?}");
         let response = ask(&layer, request).await;
-        assert_refused(&name, &response, 401, MissingCredential, &[("www-authenticate", BARE)]);
+        assert_rejected(&name, &response, 401, MissingCredential, &[("www-authenticate", BARE)]);
         assert_eq!(response.body(), "", "{name}");
     }
 }
 
-/// Asserts what a client is told of a refusal, in a call with one answer and in one with a stream of them: code, message
-/// and metadata.
-async fn assert_told(
+/// Asserts the code, message and metadata of a rejection, for a unary call and a streaming call.
+async fn assert_status(
     name: &str,
     client: &HealthClient<Channel>,
     authorization: Option<&str>,
@@ -202,15 +201,15 @@ async fn assert_told(
     for status in [one, stream] {
         assert_eq!((status.code(), status.message()), (code, message), "{name}");
         let headers = status.metadata().clone().into_headers();
-        let mut told: Vec<_> =
+        let mut received: Vec<_> =
             headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-        told.retain(|(name, _)| *name != "date");
-        told.sort_unstable();
-        assert_eq!(told, expected, "{name}");
+        received.retain(|(name, _)| *name != "date");
+        received.sort_unstable();
+        assert_eq!(received, expected, "{name}");
     }
 }
 
-/// A socket, and a client of whatever serves it.
+/// Returns a socket and a client for its server.
 fn socket() -> (TcpIncoming, HealthClient<Channel>) {
     let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = format!("http://{}", incoming.local_addr().unwrap());
@@ -225,12 +224,12 @@ fn call(authorization: Option<&str>) -> tonic::Request<HealthCheckRequest> {
     call
 }
 
-/// What a socket has to say, or a failure where it says nothing.
+/// Waits for a future, and fails the test if it takes too long.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), future).await.unwrap()
 }
 
-/// A service that says who asks, and has one stream to give.
+/// A service that returns the user, and has one stream.
 #[derive(Default)]
 pub(crate) struct Watched(Mutex<Option<mpsc::Receiver<Result<HealthCheckResponse, Status>>>>);
 
@@ -254,7 +253,7 @@ impl Health for Watched {
     }
 }
 
-/// An answer that names the user in its metadata.
+/// Returns a response with the user in its metadata.
 fn answer<T>(call: &tonic::Request<HealthCheckRequest>, message: T) -> Result<Response<T>, Status> {
     let user = Claims::<Value>::find(call.extensions())
         .map_err(|error| Status::internal(error.kind().to_string()))?;

@@ -1,4 +1,5 @@
-//! Refusals from inside a layer: by handlers, extractors and other layers. The layer's `Reject` makes their bodies.
+//! Rejections inside a layer: by handlers, extractors and other layers. The layer's `Reject` makes their
+//! bodies.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -28,7 +29,7 @@ fn forbidden() -> String {
     problem("InsufficientScope", "the token does not permit this request", 403, r#","scope":"admin""#)
 }
 
-/// A handler that refuses whoever asks, with the error that a layer left or one about the claims.
+/// A handler that rejects every request, with the error from a layer or with one about the claims.
 #[derive(Clone, Copy)]
 struct Handler(fn(AuthError) -> Response<String>);
 
@@ -50,7 +51,7 @@ impl Service<Request<String>> for Handler {
     }
 }
 
-const REFUSES: Handler = Handler(Response::from);
+const REJECTS: Handler = Handler(Response::from);
 
 async fn through<L>(layer: L, inner: Handler, request: Request<String>) -> Response<String>
 where
@@ -70,26 +71,26 @@ fn good() -> Request<String> {
 }
 
 #[tokio::test]
-async fn the_layer_renders_what_a_handler_refuses() {
-    let response = through(shop().on_reject(ProblemJson::new()), REFUSES, good()).await;
+async fn layer_renders_handler_rejections() {
+    let response = through(shop().on_reject(ProblemJson::new()), REJECTS, good()).await;
     let headers = [("www-authenticate", FORBIDDEN), ("content-type", "application/problem+json")];
-    assert_refused("problem", &response, 403, InsufficientScope, &headers);
+    assert_rejected("problem", &response, 403, InsufficientScope, &headers);
     assert_eq!(*response.body(), forbidden());
 
-    let response = through(shop(), REFUSES, good()).await;
-    assert_refused("default", &response, 403, InsufficientScope, &[("www-authenticate", FORBIDDEN)]);
+    let response = through(shop(), REJECTS, good()).await;
+    assert_rejected("default", &response, 403, InsufficientScope, &[("www-authenticate", FORBIDDEN)]);
     assert_eq!(response.body(), "");
 
     let closure = shop().strip_credential().reject_with(|error, request| {
         error.response(format!("{} {}: {error} {:?}", request.method(), request.uri(), request.headers()))
     });
-    let response = through(closure, REFUSES, good()).await;
-    assert_refused("closure", &response, 403, InsufficientScope, &[("www-authenticate", FORBIDDEN)]);
-    let told = "GET /orders: the token does not permit this request {}";
-    assert_eq!(response.body(), told, "the request as the service inside saw it");
+    let response = through(closure, REJECTS, good()).await;
+    assert_rejected("closure", &response, 403, InsufficientScope, &[("www-authenticate", FORBIDDEN)]);
+    let expected = "GET /orders: the token does not permit this request {}";
+    assert_eq!(response.body(), expected, "the request that the inner service saw");
 }
 
-/// Reads no request, and says so.
+/// Does not read the request, and says so in `reads`.
 #[derive(Clone)]
 struct PlainText;
 
@@ -104,25 +105,25 @@ impl<B: From<String>> Reject<B> for PlainText {
 }
 
 #[tokio::test]
-async fn nothing_of_the_request_is_kept_where_nothing_is_read() {
+async fn keeps_no_request_data_that_is_not_read() {
     let mut request = good();
     *request.method_mut() = http::Method::PUT;
-    let response = through(shop().on_reject(PlainText), REFUSES, request).await;
+    let response = through(shop().on_reject(PlainText), REJECTS, request).await;
     assert_eq!(response.body(), "GET /: the token does not permit this request");
 }
 
-/// A copy of the head would show `PUT`.
+/// A copy of the head would contain `PUT`.
 #[tokio::test]
-async fn shared_reject_reads_what_the_inner_one_reads() {
+async fn shared_reject_reads_the_same_as_the_inner() {
     let shared: Arc<dyn Reject<String> + Send + Sync> = Arc::new(PlainText);
     let mut request = good();
     *request.method_mut() = http::Method::PUT;
-    let response = through(shop().on_reject(shared), REFUSES, request).await;
+    let response = through(shop().on_reject(shared), REJECTS, request).await;
     assert_eq!(response.body(), "GET /: the token does not permit this request");
 }
 
 #[tokio::test]
-async fn grpc_requests_get_a_grpc_status_from_inside() {
+async fn inner_rejections_get_a_grpc_status() {
     for (content_type, status, answered) in [
         ("application/grpc+proto", 200, Some("application/grpc")),
         ("application/grpc-web-text", 200, Some("application/grpc-web-text")),
@@ -131,7 +132,7 @@ async fn grpc_requests_get_a_grpc_status_from_inside() {
         let mut request = good();
         *request.method_mut() = http::Method::POST;
         request.headers_mut().insert("content-type", content_type.parse().unwrap());
-        let response = through(shop().on_reject(Grpc::new()), REFUSES, request).await;
+        let response = through(shop().on_reject(Grpc::new()), REJECTS, request).await;
         let headers = response.headers();
         let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
         assert_eq!((response.status().as_u16(), text("content-type")), (status, answered), "{content_type}");
@@ -141,7 +142,7 @@ async fn grpc_requests_get_a_grpc_status_from_inside() {
 }
 
 #[tokio::test]
-async fn headers_of_layers_between_are_kept() {
+async fn keeps_headers_of_layers_between() {
     let between = |error| {
         let mut response = Response::<String>::from(error);
         for (name, value) in [
@@ -176,7 +177,7 @@ async fn headers_of_layers_between_are_kept() {
 }
 
 #[tokio::test]
-async fn changed_headers_of_a_refusal_are_kept() {
+async fn keeps_changed_headers_of_rejections() {
     let changed = |error| {
         let mut response = Response::<String>::from(error);
         let headers = response.headers_mut();
@@ -209,10 +210,10 @@ fn lines(headers: &HeaderMap) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn another_body_is_not_overwritten() {
-    type Refuse = fn(AuthError) -> Response<String>;
-    let rows: [(&str, Refuse); 7] = [
-        ("a response of its own", |error| error.response("own".to_owned())),
+async fn does_not_overwrite_another_body() {
+    type Respond = fn(AuthError) -> Response<String>;
+    let rows: [(&str, Respond); 7] = [
+        ("a custom response", |error| error.response("own".to_owned())),
         ("an error beside it", |error| {
             let mut response = error.response("own".to_owned());
             response.extensions_mut().insert(error);
@@ -246,8 +247,8 @@ async fn another_body_is_not_overwritten() {
             response
         }),
     ];
-    for (name, refuse) in rows {
-        let response = through(shop().on_reject(ProblemJson::new()), Handler(refuse), good()).await;
+    for (name, respond) in rows {
+        let response = through(shop().on_reject(ProblemJson::new()), Handler(respond), good()).await;
         assert_eq!(response.body(), "own", "{name}");
         assert_ne!(
             response.headers().get("content-type"),
@@ -258,7 +259,7 @@ async fn another_body_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn every_mode_renders_what_is_refused_inside() {
+async fn every_mode_renders_inner_rejections() {
     let missing = problem("MissingCredential", "the request carries no bearer token", 401, "");
     let malformed = problem("MalformedToken", "the token is not a well-formed JWT", 401, "");
     let layer = || shop().on_reject(ProblemJson::new());
@@ -268,12 +269,12 @@ async fn every_mode_renders_what_is_refused_inside() {
         ("allow_invalid", layer().allow_invalid(), bearer("a.b.c"), &malformed),
         ("unread", layer().skip_when(|_| true), good(), &missing),
     ] {
-        assert_eq!(through(layer, REFUSES, request).await.body(), expected, "{name}");
+        assert_eq!(through(layer, REJECTS, request).await.body(), expected, "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_request_that_waited_is_rendered_as_well() {
+async fn renders_rejections_after_waiting() {
     #[derive(Clone)]
     struct Late;
 
@@ -289,10 +290,10 @@ async fn a_request_that_waited_is_rendered_as_well() {
     }
 
     let layer = JwtAuthLayer::new(Late).realm("shop").unwrap();
-    let response = through(layer.clone().on_reject(ProblemJson::new()), REFUSES, good()).await;
+    let response = through(layer.clone().on_reject(ProblemJson::new()), REJECTS, good()).await;
     assert_eq!(*response.body(), forbidden());
     let layer = layer.reject_with(|error, request| error.response(request.uri().to_string()));
-    assert_eq!(through(layer, REFUSES, good()).await.body(), "/orders");
+    assert_eq!(through(layer, REJECTS, good()).await.body(), "/orders");
 }
 
 struct Nobody;
@@ -315,27 +316,27 @@ impl Verify for AsNobody {
 }
 
 #[tokio::test]
-async fn layers_inside_leave_the_body_to_the_one_outside() {
+async fn inner_layers_leave_the_body_to_the_outer() {
     let outside = || JwtAuthLayer::new(AsNobody).realm("shop").unwrap().on_reject(ProblemJson::new());
     let require = || RequireLayer::<Nobody>::new(scope("admin"));
-    let service = ServiceBuilder::new().layer(outside()).layer(require()).service(REFUSES);
+    let service = ServiceBuilder::new().layer(outside()).layer(require()).service(REJECTS);
     let Ok(response) = service.oneshot(good()).await;
     assert_eq!(*response.body(), forbidden());
 
     let own = require().reject_with(|error, _| error.response("own".to_owned()));
-    let service = ServiceBuilder::new().layer(outside()).layer(own).service(REFUSES);
+    let service = ServiceBuilder::new().layer(outside()).layer(own).service(REJECTS);
     let Ok(response) = service.oneshot(good()).await;
     assert_eq!(response.body(), "own");
 
     let from_default =
         |error: &AuthError, _: Head<'_>| Response::from(error.clone()).map(|_: String| "own".to_owned());
     let service =
-        ServiceBuilder::new().layer(outside()).layer(require().reject_with(from_default)).service(REFUSES);
+        ServiceBuilder::new().layer(outside()).layer(require().reject_with(from_default)).service(REJECTS);
     let Ok(response) = service.oneshot(good()).await;
     assert_eq!(response.body(), "own", "made of an empty response");
 
     let find = async |_: Claims<Nobody>| Ok::<Option<u8>, Infallible>(None);
-    let service = ServiceBuilder::new().layer(outside()).layer(PrincipalLayer::new(find)).service(REFUSES);
+    let service = ServiceBuilder::new().layer(outside()).layer(PrincipalLayer::new(find)).service(REJECTS);
     let Ok(response) = service.oneshot(good()).await;
     assert_eq!(
         *response.body(),
@@ -344,26 +345,26 @@ async fn layers_inside_leave_the_body_to_the_one_outside() {
 }
 
 #[tokio::test]
-async fn the_innermost_layer_that_makes_bodies_makes_this_one() {
+async fn innermost_rendering_layer_makes_the_body() {
     let outer = || JwtAuthLayer::new(AsNobody).on_reject(ProblemJson::new());
-    let service = ServiceBuilder::new().layer(outer()).layer(shop()).service(REFUSES);
+    let service = ServiceBuilder::new().layer(outer()).layer(shop()).service(REJECTS);
     let Ok(response) = service.clone().oneshot(good()).await;
-    assert_eq!(*response.body(), forbidden(), "refused by the handler");
+    assert_eq!(*response.body(), forbidden(), "rejected by the handler");
     let Ok(response) = service.oneshot(bearer("a.b.c")).await;
     let malformed = problem("MalformedToken", "the token is not a well-formed JWT", 401, "");
-    assert_eq!(*response.body(), malformed, "refused by the inner layer");
+    assert_eq!(*response.body(), malformed, "rejected by the inner layer");
 
     let text = shop().on_reject(PlainText);
-    let service = ServiceBuilder::new().layer(outer()).layer(text).service(REFUSES);
+    let service = ServiceBuilder::new().layer(outer()).layer(text).service(REJECTS);
     let Ok(response) = service.clone().oneshot(good()).await;
     assert_eq!(response.body(), "GET /: the token does not permit this request");
     let Ok(response) = service.oneshot(bearer("a.b.c")).await;
     assert_eq!(response.body(), "GET /orders: the token is not a well-formed JWT");
 }
 
-/// It is the text that `reject_with` is shown with, so it must be fit for strangers.
+/// `reject_with` shows this text, so it must be safe for untrusted clients.
 #[test]
-fn the_text_of_an_error_names_no_type() {
+fn error_text_names_no_type() {
     let error = Claims::<Nobody>::find(&http::Extensions::new()).err().unwrap();
     assert_eq!(error.kind(), AuthErrorKind::MissingLayer);
     assert_eq!(error.to_string(), MissingLayer.to_string());

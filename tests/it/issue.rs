@@ -1,4 +1,4 @@
-//! Tokens that are issued, and the keys that are published for them.
+//! Issued tokens, and the keys published for them.
 
 mod claims;
 mod keys;
@@ -21,18 +21,18 @@ use tower_jwt_auth::issue::{IssuedToken, SigningKey, TokenIssuer};
 use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet};
 
 use crate::keys::{SECRET, fixture};
-use crate::support::{AUDIENCE, ISSUER, NOW, WITH_ORACLE, at, for_oracle, is_hmac, refusal, supported};
+use crate::support::{AUDIENCE, ISSUER, NOW, WITH_ORACLE, at, for_oracle, is_hmac, rejection, supported};
 
-/// A clock that is set by hand.
+/// A clock that tests set.
 #[derive(Clone)]
-struct Hand(Arc<AtomicU64>);
+struct ManualClock(Arc<AtomicU64>);
 
-impl Hand {
+impl ManualClock {
     fn new() -> Self {
         Self(Arc::new(AtomicU64::new(NOW)))
     }
 
-    /// To so many seconds after the beginning.
+    /// Sets the clock to this many seconds after the start.
     fn set(&self, seconds: u64) {
         self.0.store(NOW + seconds, Ordering::Relaxed);
     }
@@ -42,7 +42,7 @@ impl Hand {
     }
 }
 
-/// The one private key of the fixtures that is for this algorithm.
+/// Returns the private key of the fixtures for this algorithm.
 fn signing_key(algorithm: Algorithm) -> SigningKey {
     let name = match algorithm {
         _ if is_hmac(algorithm) => return SigningKey::hmac(algorithm, SECRET).unwrap(),
@@ -62,7 +62,7 @@ fn issuer_of(key: SigningKey) -> TokenIssuer {
     TokenIssuer::new(key, ISSUER).audience(AUDIENCE).clock(|| at(NOW))
 }
 
-/// The parts of a token, decoded.
+/// Returns the decoded header and payload of a token.
 fn parts(token: &IssuedToken) -> (String, String) {
     let mut parts = token.as_str().split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
     let mut part = || String::from_utf8(parts.next().unwrap()).unwrap();
@@ -74,12 +74,12 @@ fn json_parts(token: &IssuedToken) -> (Value, Value) {
     (serde_json::from_str(&header).unwrap(), serde_json::from_str(&payload).unwrap())
 }
 
-/// Trusts what is published in this set.
+/// Returns a verifier that trusts the keys in this set.
 fn verifier_of(jwks: &str) -> JwtVerifier<Value> {
     JwtVerifier::new(KeySet::jwks(jwks).unwrap()).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
 }
 
-/// The names of the published keys, in their order.
+/// Returns the names of the published keys in their order.
 fn published(issuer: &TokenIssuer) -> Vec<String> {
     let set: Value = serde_json::from_str(&issuer.jwks()).unwrap();
     let kids = set["keys"].as_array().unwrap().iter().map(|jwk| jwk["kid"].as_str().unwrap().to_owned());
@@ -91,7 +91,7 @@ fn kid(token: &IssuedToken) -> String {
 }
 
 #[tokio::test]
-async fn tokens_of_every_algorithm_are_accepted_with_what_is_published() {
+async fn published_keys_verify_tokens_of_every_algorithm() {
     for algorithm in supported() {
         let issuer = issuer_of(signing_key(algorithm));
         let token = issuer.issue(&json!({"sub": "42"})).unwrap();
@@ -108,13 +108,13 @@ async fn tokens_of_every_algorithm_are_accepted_with_what_is_published() {
         let claims =
             verifier.verify(token.as_str()).await.unwrap_or_else(|error| panic!("{algorithm:?}: {error}"));
         assert_eq!(claims["sub"], "42", "{algorithm:?}");
-        assert_eq!(refusal(&issuer.verifier(), token.as_str()).await, None, "{algorithm:?}");
+        assert_eq!(rejection(&issuer.verifier(), token.as_str()).await, None, "{algorithm:?}");
 
-        // A signature of other claims is none of these.
+        // Rejects the signature of other claims.
         let other = issuer.issue(&json!({"sub": "43"})).unwrap();
         let (signed, _) = token.as_str().rsplit_once('.').unwrap();
         let (_, signature) = other.as_str().rsplit_once('.').unwrap();
-        assert!(refusal(&verifier, &format!("{signed}.{signature}")).await.is_some(), "{algorithm:?}");
+        assert!(rejection(&verifier, &format!("{signed}.{signature}")).await.is_some(), "{algorithm:?}");
     }
 }
 
@@ -122,7 +122,7 @@ async fn tokens_of_every_algorithm_are_accepted_with_what_is_published() {
 fn jsonwebtoken_accepts_issued_tokens() {
     for algorithm in WITH_ORACLE {
         let token = issuer_of(signing_key(algorithm)).issue(&json!({"sub": "42"})).unwrap();
-        // With a key that it has read itself.
+        // With a key that jsonwebtoken has read itself.
         let public = |name: &str| fixture(name).into_bytes();
         let oracle = match for_oracle(algorithm).family() {
             AlgorithmFamily::Hmac => DecodingKey::from_secret(SECRET).unwrap(),
@@ -136,14 +136,14 @@ fn jsonwebtoken_accepts_issued_tokens() {
         let mut validation = Validation::new(for_oracle(algorithm));
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
-        validation.validate_exp = false; // by the system's clock
+        validation.validate_exp = false; // uses the system's clock
         let decoded = jsonwebtoken::decode::<Value>(token.as_str(), &oracle, &validation).unwrap();
         assert_eq!(decoded.claims["sub"], "42", "{algorithm:?}");
     }
 }
 
 #[tokio::test]
-async fn a_published_key_is_the_one_that_jsonwebtoken_makes_of_the_same_file() {
+async fn published_keys_match_those_of_jsonwebtoken() {
     for algorithm in WITH_ORACLE {
         if is_hmac(algorithm) {
             continue;
@@ -158,7 +158,7 @@ async fn a_published_key_is_the_one_that_jsonwebtoken_makes_of_the_same_file() {
 }
 
 #[test]
-fn header_and_payload_have_these_members_and_no_others() {
+fn header_and_payload_have_exact_members() {
     let key = signing_key(Algorithm::EdDSA);
     let kid = "2RAN0H_37V9Fyjy6N2GXIhR0JuSsCggZw5poCrcgRPc";
     assert_eq!(key.kid(), Some(kid));
@@ -174,7 +174,7 @@ fn header_and_payload_have_these_members_and_no_others() {
     assert_eq!(token.expires_at(), at(NOW + 900));
     assert_eq!(URL_SAFE_NO_PAD.decode(jti).unwrap().len(), 16);
 
-    // A secret has no name unless it is given one.
+    // A secret has no `kid` unless one is set.
     let secret = || signing_key(Algorithm::HS256);
     assert_eq!(secret().kid(), None);
     let bare = TokenIssuer::new(secret(), ISSUER).access_tokens_only().clock(|| at(NOW));
@@ -190,7 +190,7 @@ fn header_and_payload_have_these_members_and_no_others() {
 }
 
 #[test]
-fn no_two_tokens_have_the_same_jti() {
+fn every_token_has_a_unique_jti() {
     let issuer = issuer_of(signing_key(Algorithm::HS256));
     let mut seen = std::collections::HashSet::new();
     for _ in 0..1000 {

@@ -1,4 +1,4 @@
-//! Several issuers: which verifier a token is given to, and what comes of one that none is for.
+//! Several issuers: which verifier gets a token, and the rejection if there is none.
 
 #[cfg(feature = "remote-keys-core")]
 mod resolver;
@@ -15,12 +15,12 @@ use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::verifiers::Issuers;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigError, JwtAuthLayer, JwtVerifier, KeySet};
 
-use crate::support::{AUDIENCE, NOW, SECRET, ask, at, base64url, bearer, claims_but, for_oracle, secret};
+use crate::support::{AUDIENCE, NOW, SECRET, ask, at, base64url, bearer, claims_with, for_oracle, secret};
 
 const A: &str = "https://a.example.com";
 const B: &str = "https://b.example.com";
 
-/// The verifier for an issuer with one of the numbered secrets.
+/// Returns the verifier for an issuer with one of the numbered secrets.
 fn verifier(issuer: &str, number: u8) -> JwtVerifier<Value> {
     JwtVerifier::new(KeySet::hmac(Algorithm::HS256, secret::<32>(number)).unwrap())
         .issuer(issuer)
@@ -34,23 +34,23 @@ fn sign(claims: &Value, number: u8) -> String {
 }
 
 fn token(issuer: &str, number: u8) -> String {
-    sign(&claims_but("iss", json!(issuer)), number)
+    sign(&claims_with("iss", json!(issuer)), number)
 }
 
-async fn refusal(issuers: &Issuers<Value>, token: &str) -> Option<AuthErrorKind> {
+async fn rejection(issuers: &Issuers<Value>, token: &str) -> Option<AuthErrorKind> {
     issuers.verify(token).await.err().map(|error| error.kind())
 }
 
 #[tokio::test]
-async fn unknown_issuers_are_explained() {
+async fn explains_unknown_issuers() {
     let issuers = Issuers::new([verifier(A, 1)]).unwrap();
     for (claims, expected) in [
         (
-            claims_but("iss", json!("https://c.example.com")),
+            claims_with("iss", json!("https://c.example.com")),
             "no verifier is for the token's `iss`: add one by Issuers::new or Issuers::add",
         ),
         (
-            claims_but("iss", Value::Null),
+            claims_with("iss", Value::Null),
             "the token has no `iss`, which chooses one of the verifiers that Issuers::new or Issuers::add was given",
         ),
     ] {
@@ -61,7 +61,7 @@ async fn unknown_issuers_are_explained() {
 }
 
 #[tokio::test]
-async fn each_token_is_judged_by_the_verifier_of_its_issuer_alone() {
+async fn each_token_goes_only_to_its_issuers_verifier() {
     let issuers = Issuers::new([verifier(A, 1), verifier(B, 2)]).unwrap();
     let header = base64url(r#"{"alg":"HS256"}"#);
     let of_payload = |payload: &str| format!("{header}.{}.{}", base64url(payload), base64url([0; 32]));
@@ -70,19 +70,19 @@ async fn each_token_is_judged_by_the_verifier_of_its_issuer_alone() {
         ("b's", token(B, 2), None),
         ("says it is a's, signed by b", token(A, 2), Some(InvalidSignature)),
         ("says it is b's, signed by a", token(B, 1), Some(InvalidSignature)),
-        ("nobody's", token("https://c.example.com", 1), Some(WrongIssuer)),
+        ("unknown issuer", token("https://c.example.com", 1), Some(WrongIssuer)),
         ("a's, nearly", token("https://a.example.com/", 1), Some(WrongIssuer)),
-        ("no issuer", sign(&claims_but("iss", Value::Null), 1), Some(WrongIssuer)),
-        ("two in an array", sign(&claims_but("iss", json!([A, B])), 1), Some(InvalidClaims)),
+        ("no issuer", sign(&claims_with("iss", Value::Null), 1), Some(WrongIssuer)),
+        ("two in an array", sign(&claims_with("iss", json!([A, B])), 1), Some(InvalidClaims)),
         (
             "two, one after the other",
             of_payload(&format!(r#"{{"iss":"{A}","iss":"{B}"}}"#)),
             Some(InvalidClaims),
         ),
-        ("written with escapes", sign(&claims_but("iss", json!(A)), 1), None),
-        ("for somebody else", sign(&with_issuer(A, "aud", json!("https://x")), 1), Some(WrongAudience)),
+        ("written with escapes", sign(&claims_with("iss", json!(A)), 1), None),
+        ("other audience", sign(&with_issuer(A, "aud", json!("https://x")), 1), Some(WrongAudience)),
         ("expired", sign(&with_issuer(A, "exp", json!(NOW - 100)), 1), Some(Expired)),
-        ("no JSON", of_payload("iss"), Some(InvalidClaims)),
+        ("not JSON", of_payload("iss"), Some(InvalidClaims)),
         ("no object", of_payload(r#"["iss"]"#), Some(InvalidClaims)),
         ("no base64url", format!("{header}.A.AAAA"), Some(MalformedToken)),
         ("two parts", "a.b".to_owned(), Some(MalformedToken)),
@@ -90,18 +90,18 @@ async fn each_token_is_judged_by_the_verifier_of_its_issuer_alone() {
         ("nothing", String::new(), Some(MalformedToken)),
         ("too large", "x".repeat(20_000), Some(TokenTooLarge)),
     ] {
-        assert_eq!(refusal(&issuers, &token).await, expected, "{name}");
+        assert_eq!(rejection(&issuers, &token).await, expected, "{name}");
     }
     let escaped = format!(r#"{{"iss":"\u0068ttps://a.example.com","aud":"{AUDIENCE}","exp":{}}}"#, NOW + 9);
     let signed = format!("{header}.{}", base64url(escaped));
     let key = EncodingKey::from_secret(&secret::<32>(1)).unwrap();
     let signature =
         jsonwebtoken::crypto::sign(signed.as_bytes(), &key, for_oracle(Algorithm::HS256)).unwrap();
-    assert_eq!(refusal(&issuers, &format!("{signed}.{signature}")).await, None);
+    assert_eq!(rejection(&issuers, &format!("{signed}.{signature}")).await, None);
 }
 
 fn with_issuer(issuer: &str, name: &str, value: Value) -> Value {
-    let mut claims = claims_but(name, value);
+    let mut claims = claims_with(name, value);
     claims["iss"] = json!(issuer);
     claims
 }
@@ -113,24 +113,24 @@ async fn each_verifier_has_its_own_limits_and_cache() {
         .unwrap()
         .max_token_bytes(40_000);
     for _ in 0..2 {
-        assert_eq!(refusal(&issuers, &token(A, 1)).await, None);
+        assert_eq!(rejection(&issuers, &token(A, 1)).await, None);
     }
     assert_eq!(cached.cache_stats().unwrap().hits(), 1);
     let long = |issuer, secret| sign(&with_issuer(issuer, "email", json!("x".repeat(20_000))), secret);
-    assert_eq!(refusal(&issuers, &long(B, 2)).await, None);
-    assert_eq!(refusal(&issuers, &long(A, 1)).await, Some(TokenTooLarge));
+    assert_eq!(rejection(&issuers, &long(B, 2)).await, None);
+    assert_eq!(rejection(&issuers, &long(A, 1)).await, Some(TokenTooLarge));
 
     let long = long(B, 2);
     for (limit, expected) in [(long.len(), None), (long.len() - 1, Some(TokenTooLarge))] {
         let issuers = Issuers::new([verifier(B, 2).max_token_bytes(limit)]).unwrap().max_token_bytes(40_000);
-        assert_eq!(refusal(&issuers, &long).await, expected, "{limit}");
+        assert_eq!(rejection(&issuers, &long).await, expected, "{limit}");
         let issuers = Issuers::new([verifier(B, 2).max_token_bytes(40_000)]).unwrap().max_token_bytes(limit);
-        assert_eq!(refusal(&issuers, &long).await, expected, "{limit}");
+        assert_eq!(rejection(&issuers, &long).await, expected, "{limit}");
     }
 }
 
 #[tokio::test]
-async fn issuers_come_and_go_while_they_are_in_use() {
+async fn issuers_can_change_while_in_use() {
     let issuers = Issuers::new([verifier(A, 1)]).unwrap();
     let layer = JwtAuthLayer::new(issuers.clone());
     let status = async |token: &str| ask(&layer, bearer(token)).await.status().as_u16();
@@ -140,13 +140,13 @@ async fn issuers_come_and_go_while_they_are_in_use() {
     assert!(issuers.remove(A));
     assert!(!issuers.remove(A));
     assert_eq!((status(&token(A, 1)).await, status(&token(B, 2)).await), (401, 200));
-    // In place of the one that there is.
+    // Replaces the verifier of `B`.
     issuers.add(verifier(B, 3)).unwrap();
     assert_eq!((status(&token(B, 3)).await, status(&token(B, 2)).await), (200, 401));
 }
 
 #[test]
-fn what_cannot_be_chosen_among_is_refused_at_set_up() {
+fn rejects_ambiguous_issuers() {
     let anonymous = JwtVerifier::<Value>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap());
     let several = verifier(A, 1).add_issuer(B);
     for (name, result, expected) in [
@@ -168,7 +168,7 @@ fn what_cannot_be_chosen_among_is_refused_at_set_up() {
         (
             "too many",
             Issuers::default().max_issuers(1).add(several),
-            "at most 1 issuers can be configured: Issuers::max_issuers sets how many",
+            "at most 1 issuers can be configured; Issuers::max_issuers sets the limit",
         ),
     ] {
         assert_eq!(result.unwrap_err().to_string(), expected, "{name}");
@@ -177,7 +177,7 @@ fn what_cannot_be_chosen_among_is_refused_at_set_up() {
     let error: ConfigError = issuers.add(verifier(A, 1)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "at most 1000 issuers can be configured: Issuers::max_issuers sets how many"
+        "at most 1000 issuers can be configured; Issuers::max_issuers sets the limit"
     );
     assert!(issuers.remove("7"));
     issuers.add(verifier(A, 1)).unwrap();
@@ -189,12 +189,12 @@ async fn clones_share_verifiers_but_not_limits() {
     let narrow = issuers.clone().max_issuers(1).max_token_bytes(10);
     assert!(narrow.add(verifier(B, 2)).is_err());
     issuers.clone().max_issuers(5).max_token_bytes(20).add(verifier(B, 2)).unwrap();
-    assert_eq!(refusal(&issuers, &token(B, 2)).await, None);
-    assert_eq!(refusal(&narrow, &token(B, 2)).await, Some(AuthErrorKind::TokenTooLarge));
+    assert_eq!(rejection(&issuers, &token(B, 2)).await, None);
+    assert_eq!(rejection(&narrow, &token(B, 2)).await, Some(AuthErrorKind::TokenTooLarge));
     narrow.add(verifier(B, 3)).unwrap();
-    assert_eq!(refusal(&issuers, &token(B, 3)).await, None, "replaced, though there are too many");
+    assert_eq!(rejection(&issuers, &token(B, 3)).await, None, "replaced, though there are too many");
     assert!(narrow.remove(B));
-    assert_eq!(refusal(&issuers, &token(B, 3)).await, Some(WrongIssuer));
+    assert_eq!(rejection(&issuers, &token(B, 3)).await, Some(WrongIssuer));
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn more_than_a_thousand_issuers_can_be_configured() {
 
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn an_issuer_that_hangs_slows_no_other_and_an_unknown_one_has_nothing_fetched() {
+async fn hanging_issuer_does_not_delay_others() {
     use tower_jwt_auth::AuthErrorKind::KeysUnavailable;
     use tower_jwt_auth::Verdict;
 
@@ -221,7 +221,7 @@ async fn an_issuer_that_hangs_slows_no_other_and_an_unknown_one_has_nothing_fetc
     };
     let issuers = Issuers::new([remote(A, &good), remote(B, &hung)]).unwrap();
     let named = |issuer: &str| crate::remote_keys::token_from(issuer, "a");
-    assert_eq!(refusal(&issuers, &named(A)).await, None);
+    assert_eq!(rejection(&issuers, &named(A)).await, None);
 
     let waiting: Vec<_> = (0..500).map(|_| tokio::spawn(issuers.verify(&named(B)).into_future())).collect();
     tokio::task::yield_now().await;
@@ -232,10 +232,10 @@ async fn an_issuer_that_hangs_slows_no_other_and_an_unknown_one_has_nothing_fetc
         assert_eq!(answer.await.unwrap().unwrap_err().kind(), KeysUnavailable);
     }
     let requests = (good.requests(), hung.requests());
-    assert_eq!(refusal(&issuers, &named("https://c.example.com")).await, Some(WrongIssuer));
+    assert_eq!(rejection(&issuers, &named("https://c.example.com")).await, Some(WrongIssuer));
     assert_eq!((good.requests(), hung.requests()), requests);
     assert_eq!(
-        refusal(&issuers, &crate::remote_keys::token_from(A, "b")).await,
+        rejection(&issuers, &crate::remote_keys::token_from(A, "b")).await,
         Some(AuthErrorKind::UnknownKey)
     );
 }

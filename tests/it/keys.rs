@@ -1,4 +1,4 @@
-//! Keys: what is taken for one, which tokens it serves, and what is said of everything else.
+//! Keys in every form, the tokens that they verify, and the errors for unusable ones.
 
 mod algorithms;
 mod aws_signer;
@@ -26,26 +26,26 @@ use serde_json::{Value, json};
 use tower_jwt_auth::keys::{JwksRules, KeySource, KeyStore};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigError, JwtVerifier, Key, KeySet};
 
-use crate::support::{NOW, WITH_ORACLE, at, base64url, for_oracle, refusal};
+use crate::support::{NOW, WITH_ORACLE, at, base64url, for_oracle, rejection};
 
-/// Long enough for each HMAC.
+/// A secret long enough for each HMAC.
 pub(crate) const SECRET: &[u8; 64] = b"correct horse battery staple, and as many as HS512 asks for: 64.";
 
-/// Whether graviola checks the signatures: the one back end that does not take every key.
+/// True if graviola checks the signatures: the only back end that does not accept every key.
 pub(crate) const GRAVIOLA: bool = cfg!(not(any(feature = "aws-lc-rs", feature = "rust-crypto")));
 
-/// Why a token is refused by a verifier that has just these keys; `None` if it is accepted.
-async fn refused(keys: impl KeySource + 'static, token: &str) -> Option<AuthErrorKind> {
+/// Returns why a verifier with these keys rejects a token; `None` if it accepts it.
+async fn rejection_with(keys: impl KeySource + 'static, token: &str) -> Option<AuthErrorKind> {
     let verifier = JwtVerifier::<Value>::new(keys).clock(|| at(NOW));
-    refusal(&verifier, token).await
+    rejection(&verifier, token).await
 }
 
-/// A good token, signed with the one private key of the fixtures that is for this algorithm.
+/// Returns a good token, signed with the private key of the fixtures for this algorithm.
 fn token(algorithm: Algorithm, kid: Option<&str>) -> String {
     token_with(algorithm, kid, &json!({"sub": "42", "exp": NOW + 300}))
 }
 
-/// The same with these claims.
+/// Like [`token`], with these claims.
 pub(crate) fn token_with(algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
     if !WITH_ORACLE.contains(&algorithm) {
         return aws_signer::token(algorithm, kid, claims);
@@ -72,7 +72,7 @@ pub(crate) fn signer(algorithm: Algorithm) -> EncodingKey {
     }
 }
 
-/// What [`signer`]'s signatures are checked with, as a JWK with `alg` and without `kid`.
+/// Returns the JWK that verifies [`signer`]'s signatures, with `alg` and without `kid`.
 pub(crate) fn jwk_of(algorithm: Algorithm) -> Value {
     match WITH_ORACLE.contains(&algorithm) {
         true => jwk_by(&signer(algorithm), algorithm),
@@ -80,13 +80,13 @@ pub(crate) fn jwk_of(algorithm: Algorithm) -> Value {
     }
 }
 
-/// The same for another private key.
+/// Like [`jwk_of`], for another private key.
 pub(crate) fn jwk_by(key: &EncodingKey, algorithm: Algorithm) -> Value {
     let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(key, for_oracle(algorithm)).unwrap();
     serde_json::to_value(jwk).unwrap()
 }
 
-/// [`jwk_of`] with some members put in or replaced; `null` leaves one out.
+/// Returns [`jwk_of`] with some members added or replaced; `null` removes one.
 pub(crate) fn jwk_with(algorithm: Algorithm, changes: Value) -> Value {
     let (Value::Object(mut jwk), Value::Object(changes)) = (jwk_of(algorithm), changes) else {
         panic!("a JWK is an object, and so are changes to it");
@@ -100,12 +100,12 @@ pub(crate) fn set_of(keys: &[Value]) -> String {
     json!({ "keys": keys }).to_string()
 }
 
-/// A set in which symmetric keys are allowed, as many tests sign with them.
+/// Reads a set and allows symmetric keys, because many tests sign with them.
 pub(crate) fn read_set(json: impl AsRef<[u8]>) -> Result<KeySet, ConfigError> {
     KeySet::jwks_with(json, &JwksRules::new().allow_symmetric_keys())
 }
 
-/// The same for a JWK that stands alone.
+/// Like [`read_set`], for a single JWK.
 pub(crate) fn read_jwk(json: impl AsRef<[u8]>) -> Result<Key, ConfigError> {
     Key::jwk_with(json, &JwksRules::new().allow_symmetric_keys())
 }
@@ -114,7 +114,7 @@ pub(crate) fn fixture(name: &str) -> String {
     fs::read_to_string(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// The DER in a PEM.
+/// Returns the DER in a PEM file.
 pub(crate) fn der(pem: &str) -> Vec<u8> {
     STANDARD.decode(pem.lines().filter(|line| !line.starts_with("-----")).collect::<String>()).unwrap()
 }

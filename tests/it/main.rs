@@ -1,4 +1,4 @@
-//! What users of the crate notice, a module a topic.
+//! Tests of the public API, one module for each topic.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 

@@ -1,4 +1,4 @@
-//! What is measured, as lines of a Prometheus endpoint.
+//! Metrics, as lines of a Prometheus endpoint.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use tower_jwt_auth::{Credential, JwtAuthLayer, RequireLayer, Verdict, Verify};
 
 use crate::support::*;
 
-/// The lines of one measurement, sorted.
+/// Returns the lines of one metric, sorted.
 fn lines(recorder: &PrometheusRecorder, name: &str) -> Vec<String> {
     let rendered = recorder.handle().render();
     let mut lines: Vec<_> =
@@ -24,17 +24,17 @@ fn lines(recorder: &PrometheusRecorder, name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn requests_are_counted_by_outcome_and_kind() {
+async fn counts_requests_by_outcome_and_kind() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);
     let layer = JwtAuthLayer::new(verifier());
-    let expired = token(&claims_but("exp", json!(NOW - 100)));
+    let expired = token(&claims_with("exp", json!(NOW - 100)));
     for request in [bearer(&good_token()), bearer(&good_token()), bearer(&expired), get("Bearer a, b")] {
         ask(&layer, request).await;
     }
     ask(&JwtAuthLayer::new(verifier()).optional(), Request::new(String::new())).await;
     let guarded = ServiceBuilder::new().layer(layer).layer(RequireLayer::<Value>::new(scope("read")));
-    guarded.service(Inside(hello)).oneshot(bearer(&good_token())).await.unwrap();
+    guarded.service(InnerService(hello)).oneshot(bearer(&good_token())).await.unwrap();
 
     assert_eq!(
         lines(&recorder, "jwt_auth_requests_total"),
@@ -45,7 +45,7 @@ async fn requests_are_counted_by_outcome_and_kind() {
             r#"jwt_auth_requests_total{outcome="rejected",kind="malformed_credential"} 1"#,
         ]
     );
-    // What the layer has refused, and what was refused behind it.
+    // Rejections by the layer and behind it.
     assert_eq!(
         lines(&recorder, "jwt_auth_rejections_total"),
         [
@@ -54,7 +54,7 @@ async fn requests_are_counted_by_outcome_and_kind() {
             r#"jwt_auth_rejections_total{kind="malformed_credential"} 1"#,
         ]
     );
-    // No token was judged where there was none; `a, b` was, before it was told to be none.
+    // Requests without a token are not verified. `a, b` is verified before it turns out to be malformed.
     assert_eq!(
         lines(&recorder, "jwt_auth_verification_duration_seconds_count"),
         [
@@ -64,7 +64,7 @@ async fn requests_are_counted_by_outcome_and_kind() {
     );
 }
 
-/// Accepts nothing, after a tenth of a second.
+/// Rejects every token after a tenth of a second.
 #[derive(Clone)]
 struct Slow;
 
@@ -81,7 +81,7 @@ impl Verify for Slow {
 }
 
 #[tokio::test]
-async fn the_time_of_a_verification_has_any_wait_in_it() {
+async fn verification_time_includes_waiting() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);
     ask(&JwtAuthLayer::new(Slow), bearer("a.b.c")).await;
@@ -91,7 +91,7 @@ async fn the_time_of_a_verification_has_any_wait_in_it() {
 }
 
 #[tokio::test]
-async fn a_cache_counts_hits_and_misses() {
+async fn counts_cache_hits_and_misses() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);
     let layer = JwtAuthLayer::new(verifier().cache(CacheSettings::new()));
@@ -108,7 +108,7 @@ async fn a_cache_counts_hits_and_misses() {
 }
 
 #[test]
-fn revocations_that_are_held_are_counted() {
+fn counts_held_revocations() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);
     let revocations = Revocations::new();
@@ -116,13 +116,13 @@ fn revocations_that_are_held_are_counted() {
         drop(revocations.revoke_token(ISSUER, jti, SystemTime::now() + Duration::from_secs(60)));
     }
     let line = lines(&recorder, "jwt_auth_revocations ").remove(0);
-    // Those of other tests, too.
+    // Other tests may hold entries too.
     assert!(line.rsplit_once(' ').unwrap().1.parse::<u32>().unwrap() >= 2, "{line}");
 }
 
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn fetches_and_what_came_of_them_are_counted() {
+async fn counts_fetches_by_outcome() {
     use tower_jwt_auth::JwtVerifier;
     use tower_jwt_auth::jwks::RemoteKeys;
 
@@ -155,14 +155,14 @@ async fn fetches_and_what_came_of_them_are_counted() {
     verifier.verify(&token).await.unwrap();
     expect("jwt_auth_jwks_stale_uses_total{provider=\"https://measured.example.com/jwks\"}", "1");
 
-    // A day later they are given up.
+    // Keys are dropped after a day.
     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
     expect("jwt_auth_jwks_keys{provider=\"https://measured.example.com/jwks\"}", "0");
 }
 
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn lookups_that_are_refused_and_skipped_keys_are_counted() {
+async fn counts_rejected_lookups_and_skipped_keys() {
     use http::Response;
     use tower_jwt_auth::jwks::RemoteKeys;
     use tower_jwt_auth::{Algorithm, JwtVerifier};
@@ -204,10 +204,10 @@ async fn lookups_that_are_refused_and_skipped_keys_are_counted() {
     assert_eq!(counted("jwt_auth_jwks_skipped_keys"), is("jwt_auth_jwks_skipped_keys", 0));
 }
 
-/// A provider with a name of its own: the keys of one are counted in the whole process.
+/// The provider has a unique name, because keys of one provider are counted across the process.
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn the_keys_of_a_provider_are_counted_for_as_long_as_they_are_in_use() {
+async fn counts_provider_keys_while_in_use() {
     use tower_jwt_auth::jwks::RemoteKeys;
 
     use crate::remote_keys::{Provider, key_set};
@@ -222,40 +222,40 @@ async fn the_keys_of_a_provider_are_counted_for_as_long_as_they_are_in_use() {
         [format!(r#"jwt_auth_jwks_keys{{provider="https://{name}.example.com/jwks"}} {keys}"#)]
     };
 
-    // Nobody listens yet.
+    // No recorder is installed yet.
     let never = of("never", &down);
     drop(never.ready().await);
     let _here = metrics::set_default_local_recorder(&recorder);
     tokio::time::sleep(Duration::from_secs(600)).await;
-    assert_eq!(held("never"), are("never", 0), "it could never be reached");
+    assert_eq!(held("never"), are("never", 0), "never reached");
 
     let seeded = of("seeded", &down).seed(key_set(&["k1"]));
     assert_eq!(held("seeded"), [""; 0], "not used yet");
     seeded.ready().await.unwrap();
-    assert_eq!(held("seeded"), are("seeded", 1), "those that it begins with");
+    assert_eq!(held("seeded"), are("seeded", 1), "seeded keys");
 
     let keys = of("busy", &up);
     keys.ready().await.unwrap();
     assert_eq!(held("busy"), are("busy", 2));
-    // Settings are changed, and others come and go.
+    // Another value with changed settings counts too.
     let other = of("busy", &up).cooldown(Duration::from_secs(5));
     assert_eq!(held("busy"), are("busy", 2));
     other.ready().await.unwrap();
     assert_eq!(held("busy"), are("busy", 4), "in two places");
     keys.purge();
-    assert_eq!(held("busy"), are("busy", 2), "given up in one");
+    assert_eq!(held("busy"), are("busy", 2), "purged in one");
     drop(other);
-    assert_eq!(held("busy"), are("busy", 0), "not used in the other");
+    assert_eq!(held("busy"), are("busy", 0), "dropped in the other");
     keys.ready().await.unwrap();
-    assert_eq!(held("busy"), are("busy", 2), "fetched anew");
+    assert_eq!(held("busy"), are("busy", 2), "fetched again");
     drop(keys);
-    assert_eq!(held("busy"), are("busy", 0), "not used any more");
+    assert_eq!(held("busy"), are("busy", 0), "no longer used");
 }
 
-/// A recorder may do what it likes: nothing is held up by it that it may ask for.
+/// A recorder may call back into the library, so no lock may be held.
 #[cfg(feature = "remote-keys-core")]
 #[test]
-fn no_lock_is_held_while_a_recorder_is_called() {
+fn holds_no_lock_while_calling_a_recorder() {
     use std::sync::Arc;
 
     use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
@@ -292,7 +292,7 @@ fn no_lock_is_held_while_a_recorder_is_called() {
 
             let revocations = Revocations::new();
             let (verifier, token) =
-                (verifier().revocations(revocations.clone()), token(&claims_but("jti", json!("a"))));
+                (verifier().revocations(revocations.clone()), token(&claims_with("jti", json!("a"))));
             drop(revocations.revoke_token(ISSUER, "another", at(NOW + 300)));
             let recorder = Curious(Arc::new(move || drop(verifier.verify(&token))));
             metrics::with_local_recorder(&recorder, || {
@@ -301,16 +301,16 @@ fn no_lock_is_held_while_a_recorder_is_called() {
         });
         done.send(()).unwrap();
     });
-    is_done.recv_timeout(Duration::from_secs(20)).expect("a recorder that looks back is waited for");
+    is_done.recv_timeout(Duration::from_secs(20)).expect("a recorder that calls back causes a deadlock");
 }
 
-/// The table in the documentation has what is described to a recorder, and the other way round.
+/// The table in the documentation and the described metrics are the same.
 #[test]
-fn the_table_names_every_measurement() {
+fn documentation_lists_every_metric() {
     let recorder = PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, || {
         describe_metrics();
-        // A description is shown with a value only.
+        // A description is rendered only with a value.
         for line in TABLE.lines() {
             match name_and_type(line) {
                 Some((name, "counter")) => metrics::counter!(name).increment(1),

@@ -1,4 +1,4 @@
-//! Who passes without good claims: the four modes, and requests that pass unread.
+//! The four modes, and requests that skip authentication.
 
 use std::convert::Infallible;
 
@@ -14,10 +14,10 @@ use tower_service::Service;
 
 use crate::support::*;
 
-/// What the service inside finds in the extensions, or what the layer refuses with.
+/// Returns what the inner service finds in the extensions, or the layer's rejection.
 async fn found<L>(layer: &L, request: Request<String>) -> String
 where
-    L: Layer<Inside>,
+    L: Layer<InnerService>,
     L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
 {
     let look = |request: &Request<String>| {
@@ -27,17 +27,17 @@ where
         };
         format!("inside: {claims}, {:?}", request.extensions().get::<AuthError>().map(AuthError::kind))
     };
-    let response = ask_what(look, layer, request).await;
+    let response = ask_service(look, layer, request).await;
     match response.extensions().get::<AuthError>() {
-        Some(error) => format!("refused: {:?} {}", error.kind(), response.status().as_u16()),
+        Some(error) => format!("rejected: {:?} {}", error.kind(), response.status().as_u16()),
         None => response.into_body(),
     }
 }
 
 #[tokio::test]
-async fn each_mode_and_each_sort_of_request() {
+async fn each_mode_handles_each_type_of_request() {
     let layer = || JwtAuthLayer::new(verifier());
-    let expired = token(&claims_but("exp", json!(NOW - 300)));
+    let expired = token(&claims_with("exp", json!(NOW - 300)));
     let mut two = bearer(&good_token());
     two.headers_mut().append("authorization", "Bearer x".parse().unwrap());
     let rows = [
@@ -45,7 +45,7 @@ async fn each_mode_and_each_sort_of_request() {
         (
             Request::new(String::new()),
             [
-                "refused: MissingCredential 401",
+                "rejected: MissingCredential 401",
                 "inside: MissingCredential 401, None",
                 "inside: MissingCredential 401, Some(MissingCredential)",
             ],
@@ -53,28 +53,28 @@ async fn each_mode_and_each_sort_of_request() {
         (
             get("Basic abc"),
             [
-                "refused: MissingCredential 401",
+                "rejected: MissingCredential 401",
                 "inside: MissingCredential 401, None",
                 "inside: MissingCredential 401, Some(MissingCredential)",
             ],
         ),
         (
             bearer(&expired),
-            ["refused: Expired 401", "refused: Expired 401", "inside: Expired 401, Some(Expired)"],
+            ["rejected: Expired 401", "rejected: Expired 401", "inside: Expired 401, Some(Expired)"],
         ),
         (
             get("Bearer"),
             [
-                "refused: MalformedCredential 400",
-                "refused: MalformedCredential 400",
+                "rejected: MalformedCredential 400",
+                "rejected: MalformedCredential 400",
                 "inside: MalformedCredential 400, Some(MalformedCredential)",
             ],
         ),
         (
             two,
             [
-                "refused: MultipleCredentials 400",
-                "refused: MultipleCredentials 400",
+                "rejected: MultipleCredentials 400",
+                "rejected: MultipleCredentials 400",
                 "inside: MultipleCredentials 400, Some(MultipleCredentials)",
             ],
         ),
@@ -90,25 +90,25 @@ async fn each_mode_and_each_sort_of_request() {
 }
 
 #[tokio::test]
-async fn claims_that_do_not_permit_count_as_failed() {
+async fn insufficient_claims_count_as_failed() {
     let layer = || JwtAuthLayer::new(verifier()).require(claim("admin", true));
     let good = || bearer(&good_token());
-    assert_eq!(found(&layer(), good()).await, "refused: InsufficientScope 403");
-    assert_eq!(found(&layer().optional(), good()).await, "refused: InsufficientScope 403");
+    assert_eq!(found(&layer(), good()).await, "rejected: InsufficientScope 403");
+    assert_eq!(found(&layer().optional(), good()).await, "rejected: InsufficientScope 403");
     assert_eq!(
         found(&layer().allow_invalid(), good()).await,
         "inside: InsufficientScope 403, Some(InsufficientScope)"
     );
-    let admin = token(&claims_but("admin", json!(true)));
+    let admin = token(&claims_with("admin", json!(true)));
     assert_eq!(found(&layer(), bearer(&admin)).await, "inside: \"eze@example.com\", None");
 }
 
 #[tokio::test]
-async fn only_a_request_without_a_credential_is_one() {
+async fn only_absent_credentials_count_as_missing() {
     let nobody_home = JwtAuthLayer::new(Slow(MissingCredential)).optional();
     assert_eq!(
         found(&nobody_home, bearer("x")).await,
-        "refused: MissingCredential 401",
+        "rejected: MissingCredential 401",
         "the verifier says so"
     );
 
@@ -116,12 +116,12 @@ async fn only_a_request_without_a_credential_is_one() {
     let layer = JwtAuthLayer::new(verifier()).optional().require(Asks(sign_in_again));
     assert_eq!(
         found(&layer, bearer(&good_token())).await,
-        "refused: MissingCredential 401",
+        "rejected: MissingCredential 401",
         "the policy says so"
     );
 }
 
-/// A policy that is a function.
+/// A policy made from a closure.
 #[derive(Clone)]
 struct Asks<F>(F);
 
@@ -135,7 +135,7 @@ where
 }
 
 #[tokio::test]
-async fn what_comes_from_outside_is_removed() {
+async fn removes_extensions_set_outside_the_layer() {
     let smuggle = |mut request: Request<String>| {
         request.extensions_mut().insert(Claims::new(json!({"email": "smuggled@example.com"})));
         request.extensions_mut().insert(AuthError::new(Expired));
@@ -154,7 +154,7 @@ async fn what_comes_from_outside_is_removed() {
 }
 
 #[tokio::test]
-async fn a_predicate_sees_the_request() {
+async fn predicate_sees_the_request() {
     let layer = JwtAuthLayer::new(verifier()).skip_when(|request| {
         request.method() == Method::GET && request.uri().path() == "/health" && request.headers().is_empty()
     });
@@ -172,11 +172,11 @@ async fn a_predicate_sees_the_request() {
         ("GET", "/health/../orders", false),
         ("GET", "/health", true),
     ] {
-        assert_eq!(ask(method, path, header).await, "refused: MissingCredential 401", "{method} {path}");
+        assert_eq!(ask(method, path, header).await, "rejected: MissingCredential 401", "{method} {path}");
     }
 }
 
-/// Takes a while to say no.
+/// Rejects every token after a delay.
 #[derive(Clone)]
 struct Slow(AuthErrorKind);
 
@@ -193,10 +193,10 @@ impl Verify for Slow {
 }
 
 #[tokio::test]
-async fn waiting_changes_nothing() {
+async fn waiting_does_not_change_the_outcome() {
     let layer = || JwtAuthLayer::new(Slow(UnknownKey)).strip_credential();
-    assert_eq!(found(&layer(), bearer("x")).await, "refused: UnknownKey 401");
-    assert_eq!(found(&layer().optional(), bearer("x")).await, "refused: UnknownKey 401");
+    assert_eq!(found(&layer(), bearer("x")).await, "rejected: UnknownKey 401");
+    assert_eq!(found(&layer().optional(), bearer("x")).await, "rejected: UnknownKey 401");
     assert_eq!(
         found(&layer().allow_invalid(), bearer("x")).await,
         "inside: UnknownKey 401, Some(UnknownKey)"
@@ -204,15 +204,15 @@ async fn waiting_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_no_token_is_not_waited_for() {
+async fn does_not_wait_for_malformed_tokens() {
     let layer = JwtAuthLayer::new(Slow(UnknownKey));
     for broken in ["Bearer a b c", "Bearer a,b", "Bearer \"a\"", "Bearer =a"] {
-        assert_eq!(found(&layer, get(broken)).await, "refused: MalformedCredential 400", "{broken}");
+        assert_eq!(found(&layer, get(broken)).await, "rejected: MalformedCredential 400", "{broken}");
     }
 }
 
 #[tokio::test]
-async fn a_principal_layer_lets_pass_whom_the_layer_outside_did() {
+async fn principal_layer_follows_the_outer_layer() {
     #[derive(Clone)]
     struct User;
     let find = async |_: Claims<Value>| Ok::<_, Infallible>(Some(User));

@@ -1,4 +1,4 @@
-//! Who may do what: every rule, on a route and in the layer.
+//! Authorization: every rule, on a route and in the layer.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -51,7 +51,7 @@ impl HasClaim for User {
     }
 }
 
-/// Reads and writes orders, is a clerk, owns the page of user 42.
+/// Returns claims with scopes to read and write orders, and the role of a clerk, for user 42.
 fn clerk() -> Value {
     let mut claims = good_claims();
     let more = json!({
@@ -76,7 +76,7 @@ fn users() -> JwtVerifier<User> {
         .clock(|| at(NOW))
 }
 
-/// Sends the clerk's request past a policy, once on a route and once in the layer, and asserts that both answer alike.
+/// Sends the clerk's request through a policy on a route and in the layer, and asserts equal responses.
 #[track_caller]
 fn decide<P>(name: &str, policy: P, request: impl Fn() -> Request<String>) -> Response<String>
 where
@@ -91,11 +91,11 @@ where
     on_route
 }
 
-/// What a future is that has nothing to wait for.
+/// Polls a future that is ready at once.
 fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => panic!("nothing has to be waited for"),
+        Poll::Pending => panic!("the future must be ready at once"),
     }
 }
 
@@ -109,20 +109,20 @@ fn assert_permitted<P: Policy<User> + Clone>(name: &str, policy: P) {
     assert_eq!((response.status().as_u16(), response.headers().len()), (200, 0), "{name}");
 }
 
-/// Asserts a 403 with all its headers; `scope` is what the challenge names.
+/// Asserts a 403 with all its headers. `scope` is the scope in the challenge.
 #[track_caller]
 fn assert_forbidden<P: Policy<User> + Clone>(name: &str, policy: P, scope: Option<&str>) {
     let response = decide(name, policy, clerks_request);
     let scope = scope.map_or(String::new(), |scope| format!(r#", scope="{scope}""#));
     let challenge = format!("{INSUFFICIENT}{scope}");
-    assert_refused(name, &response, 403, InsufficientScope, &[("www-authenticate", &challenge)]);
+    assert_rejected(name, &response, 403, InsufficientScope, &[("www-authenticate", &challenge)]);
     assert_eq!(response.body(), "", "{name}");
 }
 
 const INSUFFICIENT: &str = r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request""#;
 
 #[test]
-fn scopes() {
+fn checks_scopes() {
     assert_permitted("the first", scope("orders:read"));
     assert_permitted("the last", scope("profile"));
     assert_permitted("a list", scope("profile orders:read"));
@@ -135,7 +135,7 @@ fn scopes() {
     assert_forbidden("the beginning of one", scope("orders"), Some("orders"));
     assert_forbidden("the end of one", scope("write"), Some("write"));
     assert_forbidden("in other case", scope("Profile"), Some("Profile"));
-    assert_forbidden("a tab is no separator", scope("orders:read\torders:write"), None);
+    assert_forbidden("a tab is not a separator", scope("orders:read\torders:write"), None);
     assert_forbidden("one of a list", scope("profile admin"), Some("profile admin"));
     assert_forbidden("one of all", all_scopes(["orders:read", "admin"]), Some("orders:read admin"));
     assert_forbidden("none of any", any_scope(["admin", "root"]), Some("admin root"));
@@ -148,7 +148,7 @@ fn scopes() {
 }
 
 #[test]
-fn roles() {
+fn checks_roles() {
     assert_permitted("one of them", role("clerk"));
     assert_permitted("with spaces", role("head of sales"));
     assert_forbidden("another", role("admin"), None);
@@ -158,7 +158,7 @@ fn roles() {
 }
 
 #[test]
-fn claims_by_name() {
+fn checks_claims_by_name() {
     assert_permitted("a string", claim("sub", "42"));
     assert_permitted("a boolean", claim("email_verified", true));
     assert_permitted("a number", claim("level", 3));
@@ -215,7 +215,7 @@ fn rules_combine() {
 }
 
 #[test]
-fn a_closure_may_look_at_claims_and_request() {
+fn closure_sees_claims_and_request() {
     let owner = when(|user: &Claims<User>, request: Head<'_>| {
         let owner = request.uri().path().split('/').nth(2);
         request.method() == Method::GET
@@ -243,7 +243,7 @@ fn a_closure_may_look_at_claims_and_request() {
     }
 }
 
-/// A policy that is a function.
+/// A policy made from a closure.
 #[derive(Clone)]
 struct Asks<F>(F);
 
@@ -256,7 +256,7 @@ where
     }
 }
 
-/// Claims that say yes to no scope at all, as a careless split of no text does.
+/// Claims that contain every scope, like a careless split of an empty text.
 #[derive(Deserialize)]
 struct Careless {}
 
@@ -267,7 +267,7 @@ impl HasScope for Careless {
 }
 
 #[tokio::test]
-async fn a_rule_that_asks_for_nothing_permits_nobody_whatever_the_claims_say() {
+async fn empty_rule_permits_nobody() {
     let verifier = || {
         JwtVerifier::<Careless>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
             .issuer(ISSUER)
@@ -285,7 +285,7 @@ async fn a_rule_that_asks_for_nothing_permits_nobody_whatever_the_claims_say() {
 }
 
 #[test]
-fn rules_of_settings_have_one_type() {
+fn boxed_rules_have_one_type() {
     type Boxed = Rule<BoxPolicy<User>>;
     let rules: Vec<Boxed> = vec![scope("admin").boxed(), role("admin").boxed(), claim("level", 4).boxed()];
     let any = |rules: Vec<Boxed>| rules.into_iter().reduce(|one, other| one.or(other).boxed()).unwrap();
@@ -297,7 +297,7 @@ fn rules_of_settings_have_one_type() {
     assert_permitted("a path of settings", claim(roles, "dotted").boxed());
 }
 
-/// Answers with one error.
+/// Rejects with one error.
 #[derive(Clone)]
 struct Never(AuthError);
 
@@ -312,12 +312,12 @@ fn never(kind: AuthErrorKind) -> Rule<Never> {
 }
 
 #[test]
-fn a_policy_of_ones_own_chooses_the_answer() {
+fn custom_policy_chooses_the_response() {
     let response = decide("503", never(PrincipalUnavailable), clerks_request);
-    assert_refused("503", &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
+    assert_rejected("503", &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
 
     let named = Never(AuthError::new(InsufficientScope).with_required_scope("a b"));
-    assert_forbidden("scopes of its own", named.clone(), Some("a b"));
+    assert_forbidden("custom scopes", named.clone(), Some("a b"));
     assert_forbidden("kept in a rule", Rule::new(named.clone()).and(scope("profile")), Some("a b"));
     assert_forbidden("kept beside another", role("admin").or(Rule::new(named.clone())), Some("a b"));
     assert_forbidden("beside a rule's", scope("admin").or(Rule::new(named)), Some("admin a b"));
@@ -331,24 +331,24 @@ fn a_policy_of_ones_own_chooses_the_answer() {
 }
 
 #[test]
-fn what_could_not_decide_never_becomes_a_yes() {
+fn undecided_policy_never_permits() {
     let undecided = || never(PrincipalUnavailable);
-    let refused = || scope("admin");
+    let rejected = || scope("admin");
     let rows = [
         ("not", decide("not", undecided().not(), clerks_request)),
-        ("not or", decide("not or", undecided().or(refused()).not(), clerks_request)),
-        ("or, before", decide("or, before", undecided().or(refused()), clerks_request)),
-        ("or, behind", decide("or, behind", refused().or(undecided()), clerks_request)),
-        ("and", decide("and", undecided().and(refused()), clerks_request)),
+        ("not or", decide("not or", undecided().or(rejected()).not(), clerks_request)),
+        ("or, before", decide("or, before", undecided().or(rejected()), clerks_request)),
+        ("or, behind", decide("or, behind", rejected().or(undecided()), clerks_request)),
+        ("and", decide("and", undecided().and(rejected()), clerks_request)),
     ];
     for (name, response) in rows {
-        assert_refused(name, &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
+        assert_rejected(name, &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
     }
     assert_permitted("or yes", undecided().or(scope("profile")));
 }
 
 #[tokio::test]
-async fn a_route_asks_after_the_layer() {
+async fn route_policy_runs_after_the_layer() {
     let guarded = |auth| Stack::new(RequireLayer::<User>::new(Anyone), auth);
     let strict = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap());
     let optional = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().optional());
@@ -358,21 +358,21 @@ async fn a_route_asks_after_the_layer() {
         "www-authenticate",
         r#"Bearer realm="shop", error="invalid_token", error_description="the token has expired""#,
     )];
-    let old = token(&claims_but("exp", json!(NOW - 300)));
+    let old = token(&claims_with("exp", json!(NOW - 300)));
     let unread = guarded(JwtAuthLayer::new(users()).realm("shop").unwrap().skip_when(|_| true));
-    assert_refused("unread", &ask(&unread, clerks_request()).await, 401, MissingCredential, &bare);
+    assert_rejected("unread", &ask(&unread, clerks_request()).await, 401, MissingCredential, &bare);
     for (name, layer) in [("strict", strict), ("optional", optional), ("lenient", lenient)] {
         assert_eq!(ask(&layer, clerks_request()).await.status(), 200, "{name}");
         let response = ask(&layer, Request::new(String::new())).await;
-        assert_refused(name, &response, 401, MissingCredential, &bare);
-        assert_refused(name, &ask(&layer, bearer(&old)).await, 401, Expired, &expired);
+        assert_rejected(name, &response, 401, MissingCredential, &bare);
+        assert_rejected(name, &ask(&layer, bearer(&old)).await, 401, Expired, &expired);
     }
 }
 
 #[tokio::test]
-async fn a_route_without_a_layer_is_the_developers_mistake() {
+async fn route_without_layer_is_a_server_error() {
     let response = ask(&RequireLayer::<User>::new(scope("profile")), clerks_request()).await;
-    assert_refused("no layer", &response, 500, MissingLayer, &[]);
+    assert_rejected("no layer", &response, 500, MissingLayer, &[]);
     let hint =
         std::error::Error::source(response.extensions().get::<AuthError>().unwrap()).unwrap().to_string();
     assert!(
@@ -382,7 +382,7 @@ async fn a_route_without_a_layer_is_the_developers_mistake() {
 }
 
 #[tokio::test]
-async fn a_route_answers_as_its_layer_does() {
+async fn route_rejects_like_its_layer() {
     let layer = Stack::new(
         RequireLayer::<User>::new(scope("admin"))
             .reject_with(|error, request| error.response(format!("{}: {error}", request.uri()))),
@@ -393,27 +393,27 @@ async fn a_route_answers_as_its_layer_does() {
             .unwrap(),
     );
     let challenge = r#"Bearer realm="shop", error="insufficient_scope", error_description="the token does not permit this request", scope="admin", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource""#;
-    // The second one finds the header made ready.
+    // The second request finds a prepared header.
     for name in ["first", "second"] {
         let response = ask(&layer, clerks_request()).await;
-        assert_refused(name, &response, 403, InsufficientScope, &[("www-authenticate", challenge)]);
+        assert_rejected(name, &response, 403, InsufficientScope, &[("www-authenticate", challenge)]);
         assert_eq!(response.body(), "/orders: the token does not permit this request");
     }
 }
 
 #[tokio::test]
-async fn one_rule_may_stand_behind_two_layers() {
-    let route = RequireLayer::<User>::new(scope("admin")).layer(Inside(hello));
+async fn one_rule_works_behind_two_layers() {
+    let route = RequireLayer::<User>::new(scope("admin")).layer(InnerService(hello));
     for (name, realm) in [("the first", "shop"), ("the second", "bank"), ("the first again", "shop")] {
         let service = JwtAuthLayer::new(users()).realm(realm).unwrap().layer(route.clone());
         let challenge = INSUFFICIENT.replace("\"api\"", &format!("{realm:?}")) + r#", scope="admin""#;
         let Ok(response) = service.oneshot(clerks_request()).await;
-        assert_refused(name, &response, 403, InsufficientScope, &[("www-authenticate", &challenge)]);
+        assert_rejected(name, &response, 403, InsufficientScope, &[("www-authenticate", &challenge)]);
     }
 }
 
 #[test]
-fn scopes_are_read_from_a_string_or_an_array() {
+fn reads_scopes_from_string_or_array() {
     for (json, expected) in [
         (r#""a b""#, vec!["a", "b"]),
         (r#"["a", "b"]"#, vec!["a", "b"]),
@@ -428,11 +428,11 @@ fn scopes_are_read_from_a_string_or_an_array() {
         assert_eq!(scopes.iter().collect::<Vec<_>>(), expected, "{json}");
     }
     for (json, expected) in [
-        (r#"["a b"]"#, "a scope in an array contains no space at line 1 column 7"),
+        (r#"["a b"]"#, "a scope in an array must not contain a space at line 1 column 7"),
         (r#"["a", 1]"#, "invalid type: integer `1`, expected a string at line 1 column 7"),
         (
             "1",
-            "invalid type: integer `1`, expected scopes: a string with spaces between them, or an array of strings at line 1 column 1",
+            "invalid type: integer `1`, expected scopes: a space-separated string or an array of strings at line 1 column 1",
         ),
     ] {
         assert_eq!(serde_json::from_str::<Scopes>(json).unwrap_err().to_string(), expected, "{json}");
@@ -441,7 +441,7 @@ fn scopes_are_read_from_a_string_or_an_array() {
 }
 
 #[test]
-fn json_has_scopes() {
+fn reads_scopes_of_json_claims() {
     for (claims, expected) in [
         (json!({"scope": "a b"}), true),
         (json!({"scp": "b a"}), true),
@@ -460,7 +460,7 @@ fn json_has_scopes() {
 }
 
 #[test]
-fn roles_are_read_from_what_providers_have() {
+fn reads_roles_of_each_provider() {
     for (json, expected) in [
         (r#"["a", "b c"]"#, vec!["a", "b c"]),
         (r#""b c""#, vec!["b c"]),
@@ -502,7 +502,7 @@ fn roles_are_read_from_what_providers_have() {
 }
 
 #[test]
-fn roles_may_be_member_names() {
+fn reads_roles_from_member_names() {
     let read = |json: &str| Roles::from_member_names(&mut serde_json::Deserializer::from_str(json));
     for (json, expected) in [
         (r#"{"a": {"1": "x.example"}, "b": {"1": "x.example", "2": "y.example"}}"#, vec!["a", "b"]),
@@ -528,7 +528,7 @@ fn roles_may_be_member_names() {
     }
 }
 
-/// Sends a token with one more claim past `role("suspended").not()`.
+/// Sends a token with an additional claim through `role("suspended").not()`.
 fn unless_suspended<C>() -> impl Fn(&str, Value) -> Response<String>
 where
     C: HasRole + serde::de::DeserializeOwned + Send + Sync + 'static,
@@ -536,13 +536,12 @@ where
     let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let verifier = JwtVerifier::<C>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
     let layer = JwtAuthLayer::new(verifier).require(role("suspended").not());
-    move |name, roles| now(ask(&layer, bearer(&token(&claims_but(name, roles)))))
+    move |name, roles| now(ask(&layer, bearer(&token(&claims_with(name, roles)))))
 }
 
-/// What is not understood must not be taken for nothing: `not` would let it pass.
-/// To the type such a claim is absent, so that the opposite of a rule would permit.
+/// The claims type does not see such a claim, so a negated rule would permit the request.
 #[test]
-fn roles_in_another_case_are_refused() {
+fn rejects_roles_in_another_case() {
     #[derive(Deserialize)]
     struct Renamed {
         #[serde(default, rename = "Roles")]
@@ -623,7 +622,7 @@ enum Tagged {
     },
 }
 
-/// Takes any value, and the claim at its word.
+/// Accepts any value of the claim.
 #[derive(Deserialize)]
 struct AnyValue {
     #[serde(default)]
@@ -632,7 +631,7 @@ struct AnyValue {
     _other: Map<String, Value>,
 }
 
-/// Is read by way of its text.
+/// Reads the claims through their raw text.
 struct Raw(Plain);
 
 impl<'de> Deserialize<'de> for Raw {
@@ -666,9 +665,9 @@ has_roles! {
     Kept => |user| user.0.get("Roles").map_or(String::new(), Value::to_string),
 }
 
-/// Such types do not tell which claims they read.
+/// Such types do not reveal which claims they read.
 #[test]
-fn types_without_known_fields_refuse_respelled_roles() {
+fn types_without_known_fields_reject_respelled_roles() {
     for (name, ask) in [
         ("NewType", Box::new(unless_suspended::<NewType>()) as Box<dyn Fn(&str, Value) -> Response<String>>),
         ("Flattened", Box::new(unless_suspended::<Flattened>())),
@@ -698,7 +697,7 @@ fn types_without_known_fields_refuse_respelled_roles() {
     assert_eq!(kept("Roles", json!(["clerk"])).status(), 200);
 }
 
-/// Counts how often it is read.
+/// Counts how often it is deserialized.
 struct Counted;
 
 static READ: AtomicUsize = AtomicUsize::new(0);
@@ -710,7 +709,7 @@ impl<'de> Deserialize<'de> for Counted {
     }
 }
 
-/// Reading the payload again for each of them would take time that grows with its square.
+/// Reading the payload again for each of them would take quadratic time.
 #[test]
 fn many_respelled_claims_are_read_few_times() {
     let mut claims = good_claims();
@@ -750,15 +749,15 @@ fn respelled_claims_of_forged_tokens_are_not_read() {
         (accepted, READ.load(Ordering::Relaxed))
     };
     assert_eq!(read(&good_token()), (true, 1));
-    assert_eq!(read(&token(&claims_but("roles", json!(["a"])))), (true, 1));
-    let respelled = token(&claims_but("Roles", json!(["a"])));
+    assert_eq!(read(&token(&claims_with("roles", json!(["a"])))), (true, 1));
+    let respelled = token(&claims_with("Roles", json!(["a"])));
     assert_eq!(read(&respelled), (true, 2));
     let (signed, _) = respelled.rsplit_once('.').unwrap();
     assert_eq!(read(&format!("{signed}.{}", base64url([0; 32]))), (false, 0));
 }
 
 #[test]
-fn roles_that_cannot_be_read_are_named() {
+fn names_roles_that_cannot_be_read() {
     let keys = || KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
     let plain = JwtVerifier::<Plain>::new(keys()).audience(AUDIENCE).clock(|| at(NOW));
     let plain = JwtAuthLayer::new(plain).require(role("suspended").not());
@@ -774,7 +773,7 @@ fn roles_that_cannot_be_read_are_named() {
         json!(1),
         json!(true),
     ] {
-        let request = || bearer(&token(&claims_but("roles", roles.clone())));
+        let request = || bearer(&token(&claims_with("roles", roles.clone())));
         for (response, claims) in
             [(now(ask(&plain, request())), "Plain"), (now(ask(&flattened, request())), "User")]
         {
@@ -796,13 +795,13 @@ fn roles_that_cannot_be_read_are_named() {
         (json!("suspended"), 403),
         (json!({"roles": ["suspended"]}), 403),
     ] {
-        let token = token(&claims_but("roles", roles.clone()));
+        let token = token(&claims_with("roles", roles.clone()));
         assert_eq!(now(ask(&plain, bearer(&token))).status(), status, "{roles}");
     }
     assert_eq!(now(ask(&plain, bearer(&good_token()))).status(), 200, "none at all");
 }
 
-/// Asks a rule and its opposite about claims that are kept as JSON.
+/// Checks a rule and its negation with claims kept as JSON.
 #[track_caller]
 fn both<P: Policy<Value> + Clone>(rule: Rule<P>, claims: &Value) -> [Option<AuthError>; 2] {
     let request = Request::new(());
@@ -817,7 +816,7 @@ fn both<P: Policy<Value> + Clone>(rule: Rule<P>, claims: &Value) -> [Option<Auth
 }
 
 #[test]
-fn a_scope_that_cannot_be_read_passes_no_opposite() {
+fn unreadable_scope_satisfies_no_negation() {
     for (claims, name) in [
         (json!({"scope": {"suspended": true}}), "scope"),
         (json!({"scope": 1}), "scope"),
@@ -861,7 +860,7 @@ fn a_scope_that_cannot_be_read_passes_no_opposite() {
 }
 
 #[test]
-fn a_claim_of_another_type_passes_no_opposite() {
+fn claim_of_another_type_satisfies_no_negation() {
     let unclear = [
         (
             claim("status", "suspended"),
@@ -921,7 +920,7 @@ fn a_claim_of_another_type_passes_no_opposite() {
 }
 
 #[test]
-fn claims_in_another_case_pass_no_opposite() {
+fn claims_in_another_case_satisfy_no_negation() {
     let nested = || claim(["realm_access", "roles"], "suspended");
     for (rule, claims, expected) in [
         (claim("roles", "suspended"), json!({"Roles": ["suspended"]}), "the token spells `roles` in"),
@@ -929,12 +928,8 @@ fn claims_in_another_case_pass_no_opposite() {
         (claim("roles", "suspended"), json!({"roles": null, "ROLES": []}), "the token spells `roles` in"),
         (nested(), json!({"realm_access": {"Roles": ["suspended"]}}), "the token spells `roles` in"),
         (nested(), json!({"Realm_Access": {"roles": []}}), "the token spells `realm_access` in"),
-        (
-            claim(ClaimPath::from_iter::<[&str; 0]>([]), "suspended"),
-            json!({}),
-            "the path of the claim is empty",
-        ),
-        (claim(ClaimPath::dotted(""), "suspended"), json!({}), "the path of the claim is empty"),
+        (claim(ClaimPath::from_iter::<[&str; 0]>([]), "suspended"), json!({}), "the claim path is empty"),
+        (claim(ClaimPath::dotted(""), "suspended"), json!({}), "the claim path is empty"),
     ] {
         for error in both(rule, &claims) {
             let error = error.unwrap_or_else(|| panic!("{claims}"));
@@ -952,9 +947,9 @@ fn claims_in_another_case_pass_no_opposite() {
     assert!(matches!(both(nested(), &claims), [Some(_), None]), "elsewhere");
 }
 
-/// A type that implements only what it must.
+/// A type that implements only the required method.
 #[test]
-fn delegated_claims_in_another_case_pass_no_opposite() {
+fn delegated_claims_satisfy_no_negation() {
     struct Delegates(Map<String, Value>);
 
     impl HasClaim for Delegates {
@@ -971,9 +966,9 @@ fn delegated_claims_in_another_case_pass_no_opposite() {
     }
 }
 
-/// As a handler's router reads them: decoded, and counted without the first slash.
+/// Segments are decoded and counted without the first slash, as in a handler's router.
 #[test]
-fn segments_of_a_path_are_what_a_router_makes_of_them() {
+fn path_segments_match_those_of_a_router() {
     for (uri, index, expected) in [
         ("/users/42/orders", 0, Some("users")),
         ("/users/42/orders", 1, Some("42")),

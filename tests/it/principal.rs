@@ -1,4 +1,4 @@
-//! From claims to the application's own user.
+//! The application's own user, loaded for the claims.
 
 use std::error::Error;
 
@@ -48,24 +48,24 @@ async fn ask_for_user(optional: bool, request: Request<String>) -> Response<Stri
 }
 
 fn of(subject: &str) -> Request<String> {
-    bearer(&token(&claims_but("sub", subject.into())))
+    bearer(&token(&claims_with("sub", subject.into())))
 }
 
 #[tokio::test]
-async fn the_user_is_in_the_extensions() {
+async fn user_is_in_the_extensions() {
     assert_eq!(ask_for_user(false, of("42")).await.body(), "Hello Eze");
 }
 
 #[tokio::test]
-async fn a_user_that_is_gone_is_refused() {
+async fn rejects_a_deleted_user() {
     let response = ask_for_user(false, of("43")).await;
     let expected = r#"Bearer realm="users", error="invalid_token", error_description="the token does not belong to a known user""#;
-    assert_refused("gone", &response, 401, UnknownPrincipal, &[("www-authenticate", expected)]);
+    assert_rejected("gone", &response, 401, UnknownPrincipal, &[("www-authenticate", expected)]);
 }
 
-/// Claims that are looked up are no other user than any.
+/// The claims are loaded like any other user.
 #[tokio::test]
-async fn a_user_may_take_the_place_of_the_claims() {
+async fn user_may_replace_the_claims() {
     let find = async |claims: Claims<Value>| {
         let is_known = claims["sub"] == "42";
         Ok::<_, DatabaseDown>(is_known.then(|| Claims::new(Value::from("Eze, a member of staff"))))
@@ -82,21 +82,25 @@ async fn a_user_may_take_the_place_of_the_claims() {
     assert_eq!(response.body(), r#"Hello "Eze, a member of staff""#);
     let Ok(response) = service.oneshot(of("43")).await;
     let expected = r#"Bearer realm="users", error="invalid_token", error_description="the token does not belong to a known user""#;
-    assert_refused("gone", &response, 401, UnknownPrincipal, &[("www-authenticate", expected)]);
+    assert_rejected("gone", &response, 401, UnknownPrincipal, &[("www-authenticate", expected)]);
 }
 
 #[tokio::test]
-async fn a_look_up_that_fails_is_no_fault_of_the_client() {
+async fn failed_lookup_is_a_server_error() {
     let response = ask_for_user(false, of("broken")).await;
-    assert_refused("down", &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
+    assert_rejected("down", &response, 503, PrincipalUnavailable, &[("retry-after", "5")]);
     assert_eq!(response.body(), "", "no details for the client");
     let error = response.extensions().get::<AuthError>().unwrap();
     assert_eq!(error.to_string(), "the user of the token cannot be looked up");
-    assert_eq!(error.source().unwrap().to_string(), "connection to db-7.internal refused", "but for the log");
+    assert_eq!(
+        error.source().unwrap().to_string(),
+        "connection to db-7.internal refused",
+        "only for the log"
+    );
 }
 
 #[tokio::test]
-async fn a_user_from_outside_is_removed() {
+async fn removes_user_set_outside_the_layer() {
     let mut request = Request::new(String::new());
     request.extensions_mut().insert(User("smuggled".to_owned()));
     assert_eq!(ask_for_user(true, request).await.body(), "Hello stranger");
@@ -107,10 +111,10 @@ async fn a_user_from_outside_is_removed() {
 }
 
 #[tokio::test]
-async fn without_the_layer_outside_the_developer_is_told() {
+async fn missing_outer_layer_is_explained() {
     let service = ServiceBuilder::new().layer(PrincipalLayer::new(find)).service_fn(greet);
     let response = service.oneshot(of("42")).await.unwrap();
-    assert_refused("no layer", &response, 500, MissingLayer, &[]);
+    assert_rejected("no layer", &response, 500, MissingLayer, &[]);
     let error = response.extensions().get::<AuthError>().unwrap();
     assert_eq!(error.to_string(), "the server is not set up to authenticate this request", "may be sent");
     let hint = error.source().unwrap().to_string();
@@ -123,7 +127,7 @@ async fn without_the_layer_outside_the_developer_is_told() {
 }
 
 #[tokio::test]
-async fn answers_can_be_made_by_a_closure() {
+async fn closure_builds_the_response() {
     let service = ServiceBuilder::new()
         .layer(JwtAuthLayer::new(verifier()))
         .layer(PrincipalLayer::new(find).reject_with(|error, _| error.response(error.to_string())))
@@ -136,7 +140,7 @@ async fn answers_can_be_made_by_a_closure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_service_that_was_ready_is_the_one_that_is_called() {
+async fn calls_the_service_that_was_ready() {
     type Mock = tower_test::mock::Mock<Request<String>, Response<String>>;
     let (mut service, mut handle) = tower_test::mock::spawn_with(|mock: Mock| {
         ServiceBuilder::new()

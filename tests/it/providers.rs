@@ -1,4 +1,4 @@
-//! Tokens of the shapes that providers issue, with the settings that `providers.md` names for them.
+//! Tokens in the form that providers issue, with the settings documented in `providers.md`.
 
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::{self, *};
@@ -9,9 +9,9 @@ use crate::support::*;
 struct Case {
     name: &'static str,
     settings: fn(JwtVerifier<Value>) -> JwtVerifier<Value>,
-    /// The claims of a token for this service, besides `exp` and `iat`.
+    /// The claims of a token for this service, without `exp` and `iat`.
     claims: Value,
-    /// What another caller's token says instead, and why it is rejected.
+    /// The changed claim in a token of another caller, and the kind of rejection.
     other: (&'static str, Value, AuthErrorKind),
 }
 
@@ -227,8 +227,8 @@ async fn documented_settings_fit_each_provider() {
         let verifier = settings(JwtVerifier::new(keys).clock(|| at(NOW)));
         claims["exp"] = json!(NOW + 300);
         claims["iat"] = json!(NOW);
-        assert_eq!(refusal(&verifier, &token(&claims)).await, None, "{name}");
+        assert_eq!(rejection(&verifier, &token(&claims)).await, None, "{name}");
         claims[claim] = value;
-        assert_eq!(refusal(&verifier, &token(&claims)).await, Some(kind), "{name}");
+        assert_eq!(rejection(&verifier, &token(&claims)).await, Some(kind), "{name}");
     }
 }

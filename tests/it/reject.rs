@@ -1,4 +1,4 @@
-//! Answers for clients of every sort: problem details, closures, and what every refusal has.
+//! Response formats: problem details, closures, and the headers of every rejection.
 
 use http::{HeaderMap, Method, Request, Response};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, Head, JwtAuthLayer, Requi
 
 use crate::support::*;
 
-/// The answer of a [`Reject`] to a request of this method and content type.
+/// Returns the response of a [`Reject`] for this method and content type.
 fn answer(
     reject: &impl Reject<String>,
     error: &AuthError,
@@ -60,7 +60,7 @@ const EVERY_KIND: [AuthErrorKind; 27] = [
     MissingLayer,
 ];
 
-/// Status, error code of RFC 6750 (or `Retry-After`), status of gRPC.
+/// Returns the status, the error code of RFC 6750 (or `Retry-After`), and the gRPC status.
 fn expected(kind: AuthErrorKind) -> (u16, Option<&'static str>, &'static str) {
     match kind {
         MissingCredential => (401, Some(""), "16"),
@@ -72,7 +72,7 @@ fn expected(kind: AuthErrorKind) -> (u16, Option<&'static str>, &'static str) {
     }
 }
 
-/// The headers that every answer to this kind has.
+/// Returns the headers of every response with this kind.
 fn headers_of(kind: AuthErrorKind) -> Vec<String> {
     let mut headers = vec!["cache-control: no-store".to_owned()];
     match expected(kind) {
@@ -87,7 +87,7 @@ fn headers_of(kind: AuthErrorKind) -> Vec<String> {
 }
 
 #[test]
-fn every_kind_with_an_empty_body() {
+fn renders_every_kind_with_an_empty_body() {
     for kind in EVERY_KIND {
         let response = answer(&EmptyBody, &kind.into(), Method::GET, "");
         assert_eq!(response.status().as_u16(), expected(kind).0, "{kind:?}");
@@ -97,7 +97,7 @@ fn every_kind_with_an_empty_body() {
 }
 
 #[test]
-fn every_kind_as_problem_details() {
+fn renders_every_kind_as_problem_details() {
     for kind in EVERY_KIND {
         let response = answer(&ProblemJson::new(), &kind.into(), Method::GET, "");
         let status = expected(kind).0;
@@ -137,21 +137,27 @@ impl HasScope for Nobody {
 }
 
 #[tokio::test]
-async fn problem_details_tell_the_developer_what_is_missing() {
+async fn problem_details_explain_what_is_missing() {
     let layer = RequireLayer::<Nobody>::new(scope("a")).on_reject(ProblemJson::new());
     let response = ask(&layer, get("")).await;
-    assert_refused("no layer", &response, 500, MissingLayer, &[("content-type", "application/problem+json")]);
+    assert_rejected(
+        "no layer",
+        &response,
+        500,
+        MissingLayer,
+        &[("content-type", "application/problem+json")],
+    );
     let problem: Value = serde_json::from_str(response.body()).unwrap();
     let hint = "no claims of type `it::reject::Nobody` in this request: put a JwtAuthLayer";
     let detail = problem["detail"].as_str();
-    assert_eq!(detail.is_some(), cfg!(debug_assertions), "only a developer is told");
+    assert_eq!(detail.is_some(), cfg!(debug_assertions), "only debug builds explain");
     assert!(detail.unwrap_or(hint).starts_with(hint), "{detail:?}");
     let error = response.extensions().get::<AuthError>().unwrap();
     assert!(std::error::Error::source(error).unwrap().to_string().starts_with(hint));
 }
 
 #[test]
-fn every_kind_as_a_status_of_grpc() {
+fn renders_every_kind_as_a_grpc_status() {
     for kind in EVERY_KIND {
         let response = answer(&Grpc::new(), &kind.into(), Method::POST, "application/grpc");
         assert_eq!(response.status().as_u16(), 200, "{kind:?}");
@@ -167,7 +173,7 @@ fn every_kind_as_a_status_of_grpc() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_never_stored() {
+async fn rejections_are_never_stored() {
     let silent = JwtAuthLayer::new(verifier()).reject_with(|_, _| Response::new(String::new()));
     let response = ask(&silent, get("")).await;
     assert_eq!(sorted(response.headers()), ["cache-control: no-store"]);
@@ -194,7 +200,7 @@ async fn a_refusal_is_never_stored() {
 }
 
 #[tokio::test]
-async fn a_challenge_says_where_to_get_a_token() {
+async fn challenge_names_resource_metadata_and_scope() {
     let layer = JwtAuthLayer::new(verifier())
         .resource_metadata("https://api.example.com/.well-known/oauth-protected-resource/mcp")
         .unwrap()
@@ -205,23 +211,23 @@ async fn a_challenge_says_where_to_get_a_token() {
     let metadata = r#"resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp""#;
     let response = ask(&layer, Request::new(String::new())).await;
     let challenge = format!(r#"Bearer realm="mcp", scope="mcp:tools profile", {metadata}"#);
-    assert_refused("no token", &response, 401, MissingCredential, &[("www-authenticate", &challenge)]);
+    assert_rejected("no token", &response, 401, MissingCredential, &[("www-authenticate", &challenge)]);
 
     let response = ask(&layer, bearer("a.b.c")).await;
     let challenge = format!(
         r#"Bearer realm="mcp", error="invalid_token", error_description="the token is not a well-formed JWT", scope="mcp:tools profile", {metadata}"#
     );
-    assert_refused("bad token", &response, 401, MalformedToken, &[("www-authenticate", &challenge)]);
+    assert_rejected("bad token", &response, 401, MalformedToken, &[("www-authenticate", &challenge)]);
 
     let response = ask(&layer, get("Bearer")).await;
     let challenge = format!(
         r#"Bearer realm="mcp", error="invalid_request", error_description="the credential is not a single well-formed bearer token", {metadata}"#
     );
-    assert_refused("no grammar", &response, 400, MalformedCredential, &[("www-authenticate", &challenge)]);
+    assert_rejected("no grammar", &response, 400, MalformedCredential, &[("www-authenticate", &challenge)]);
 }
 
 #[test]
-fn settings_of_a_challenge_are_checked() {
+fn checks_challenge_settings() {
     let layer = || JwtAuthLayer::new(verifier());
     let scopes = "scopes must be printable ASCII without `\"` and `\\`, with one space between them, got ";
     for scope in ["", " ", "a  b", "a ", "a\"b", "a\\b", "ä", "a\nb"] {
@@ -237,7 +243,7 @@ fn settings_of_a_challenge_are_checked() {
         ("https://me@example.com/", "it has a user name or a fragment"),
         ("https://example.com/#b", "it has a user name or a fragment"),
         ("https://example.com:x/", "its port is not a number"),
-        ("https://example.com/\"", "it has a character that no URL has"),
+        ("https://example.com/\"", "it has a character that is not valid in a URL"),
     ] {
         let error = layer().resource_metadata(url).unwrap_err();
         assert_eq!(

@@ -1,5 +1,4 @@
-//! Keys that are fetched: by a client that answers as it is told, in time that only passes where nothing else is to be
-//! done; `faults` has a real server and a real client.
+//! Fetched keys, with a fake client and paused time. `faults` has a real server and a real client.
 
 mod added;
 mod discovery;
@@ -23,23 +22,23 @@ use tower_jwt_auth::jwks::{ClientFuture, HttpClient, RemoteKeys};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, Claims, JwtVerifier, KeySet, Verdict};
 
 use crate::keys::{jwk_with, set_of, signer};
-use crate::support::{AUDIENCE, ISSUER, NOW, at, claims_but, for_oracle};
+use crate::support::{AUDIENCE, ISSUER, NOW, at, claims_with, for_oracle};
 
 const JWKS: &str = "https://id.example.com/jwks.json";
 
-/// A provider, and the client that asks it.
+/// A provider, and the client that fetches from it.
 #[derive(Clone)]
-pub(crate) struct Provider(Arc<Mutex<Told>>);
+pub(crate) struct Provider(Arc<Mutex<State>>);
 
-struct Told {
+struct State {
     answer: Answer,
-    /// How long an answer takes.
+    /// The time until a response.
     delay: Duration,
-    requests: Vec<Asked>,
+    requests: Vec<Received>,
 }
 
-/// A request that was made.
-struct Asked {
+/// A request sent to the provider.
+struct Received {
     at: Instant,
     uri: String,
     headers: HeaderMap,
@@ -49,12 +48,12 @@ type Answer = Arc<dyn Fn(&Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String>
 
 impl Provider {
     pub(crate) fn new() -> Self {
-        let told =
-            Told { answer: Arc::new(|_| Err("down".into())), delay: Duration::ZERO, requests: Vec::new() };
-        Self(Arc::new(Mutex::new(told)))
+        let state =
+            State { answer: Arc::new(|_| Err("down".into())), delay: Duration::ZERO, requests: Vec::new() };
+        Self(Arc::new(Mutex::new(state)))
     }
 
-    /// One that serves keys of these names.
+    /// Returns a provider that serves keys with these names.
     pub(crate) fn of(kids: &[&str]) -> Self {
         let provider = Self::new();
         provider.serve(kids);
@@ -83,15 +82,15 @@ impl Provider {
         &self,
         answer: impl Fn(&Request<Vec<u8>>) -> Result<Response<Vec<u8>>, String> + Send + Sync + 'static,
     ) {
-        let mut told = self.0.lock().unwrap();
-        (told.answer, told.delay) = (Arc::new(answer), Duration::ZERO);
+        let mut state = self.0.lock().unwrap();
+        (state.answer, state.delay) = (Arc::new(answer), Duration::ZERO);
     }
 
     fn delay(&self, delay: Duration) {
         self.0.lock().unwrap().delay = delay;
     }
 
-    /// How many requests it has had.
+    /// Returns the number of requests so far.
     pub(crate) fn requests(&self) -> usize {
         self.0.lock().unwrap().requests.len()
     }
@@ -103,13 +102,16 @@ impl Provider {
 
 impl HttpClient for Provider {
     fn fetch(&self, request: Request<Vec<u8>>, _: usize) -> ClientFuture {
-        let mut told = self.0.lock().unwrap();
-        let asked =
-            Asked { at: Instant::now(), uri: request.uri().to_string(), headers: request.headers().clone() };
-        told.requests.push(asked);
-        let (answer, delay) = (Arc::clone(&told.answer), told.delay);
+        let mut state = self.0.lock().unwrap();
+        let asked = Received {
+            at: Instant::now(),
+            uri: request.uri().to_string(),
+            headers: request.headers().clone(),
+        };
+        state.requests.push(asked);
+        let (answer, delay) = (Arc::clone(&state.answer), state.delay);
         Box::pin(async move {
-            // Not even for no time: that would not be over at once.
+            // A sleep of zero would still yield.
             if delay > Duration::ZERO {
                 sleep(delay).await;
             }
@@ -123,7 +125,7 @@ fn jwks(kids: &[&str]) -> String {
     set_of(&keys)
 }
 
-/// The keys of these names.
+/// Returns keys with these names.
 pub(crate) fn key_set(kids: &[&str]) -> KeySet {
     KeySet::jwks(jwks(kids)).unwrap()
 }
@@ -132,31 +134,31 @@ fn verifier(keys: &RemoteKeys) -> JwtVerifier<Value> {
     JwtVerifier::new(keys.clone()).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
 }
 
-/// A good token, signed with the key of this name.
+/// Returns a good token, signed with the key of this name.
 fn token(kid: &str) -> String {
     token_from(ISSUER, kid)
 }
 
 pub(crate) fn token_from(issuer: &str, kid: &str) -> String {
     let header = Header { kid: Some(kid.to_owned()), ..Header::new(for_oracle(Algorithm::EdDSA)) };
-    jsonwebtoken::encode(&header, &claims_but("iss", json!(issuer)), &signer(Algorithm::EdDSA)).unwrap()
+    jsonwebtoken::encode(&header, &claims_with("iss", json!(issuer)), &signer(Algorithm::EdDSA)).unwrap()
 }
 
-/// Why a token with the key of this name is refused; `None` if it is not.
-async fn refusal(verifier: &JwtVerifier<Value>, kid: &str) -> Option<AuthErrorKind> {
-    crate::support::refusal(verifier, &token(kid)).await
+/// Returns why a token with the key of this name is rejected; `None` if it is accepted.
+async fn rejection(verifier: &JwtVerifier<Value>, kid: &str) -> Option<AuthErrorKind> {
+    crate::support::rejection(verifier, &token(kid)).await
 }
 
-/// What a verifier says at once; it must not wait.
+/// Returns a verdict that must be ready at once.
 #[track_caller]
 fn at_once(verdict: Verdict<Value>) -> Result<Claims<Value>, AuthErrorKind> {
     match verdict {
         Verdict::Ready(result) => result.map_err(|error| error.kind()),
-        Verdict::Pending(_) => panic!("it waits"),
+        Verdict::Pending(_) => panic!("the verdict is pending"),
     }
 }
 
-/// Has time pass, and all that is due in it done.
+/// Lets time pass, with everything that is due in it.
 async fn pass(seconds: u64) {
     sleep(Duration::from_secs(seconds)).await;
 }

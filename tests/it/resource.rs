@@ -1,4 +1,4 @@
-//! What an API says of itself (RFC 9728), and what an MCP server needs.
+//! Resource metadata (RFC 9728), and the requirements of an MCP server.
 
 use http::{Request, Response};
 use serde::Deserialize;
@@ -19,7 +19,7 @@ async fn ask_for(resource: &ProtectedResource, method: &str) -> Response<String>
 }
 
 #[tokio::test]
-async fn the_metadata_are_served() {
+async fn serves_the_metadata() {
     let resource = ProtectedResource::new("https://api.example.com/mcp")
         .unwrap()
         .add_authorization_server("https://id.example.com/realms/shop")
@@ -75,7 +75,7 @@ async fn the_metadata_are_served() {
 }
 
 #[test]
-fn the_path_of_the_metadata_follows_that_of_the_resource() {
+fn metadata_path_follows_the_resource_path() {
     for (resource, url) in [
         ("https://api.example.com", "https://api.example.com/.well-known/oauth-protected-resource"),
         ("https://api.example.com/", "https://api.example.com/.well-known/oauth-protected-resource"),
@@ -95,7 +95,7 @@ fn the_path_of_the_metadata_follows_that_of_the_resource() {
 }
 
 #[test]
-fn a_resource_is_checked() {
+fn checks_resource_settings() {
     for (url, reason) in [
         ("urn:example:api", "it is not a URL"),
         ("http://api.example.com", "it needs to begin with `https://`"),
@@ -125,7 +125,7 @@ impl HasScope for User {
 
 /// The authorization section of the Model Context Protocol, 2025-11-25.
 #[tokio::test]
-async fn an_mcp_server_answers_as_its_specification_asks() {
+async fn mcp_server_follows_its_specification() {
     let resource = ProtectedResource::new("https://api.example.com/mcp")
         .unwrap()
         .add_authorization_server(ISSUER)
@@ -143,29 +143,29 @@ async fn an_mcp_server_answers_as_its_specification_asks() {
         .unwrap();
     let metadata = r#"resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp""#;
 
-    // A client without a token is told where to get one, and for which scopes.
+    // A client without a token learns where to get one, and for which scopes.
     let response = ask(&layer, Request::new(String::new())).await;
     let challenge = format!(r#"Bearer realm="api", scope="mcp:tools", {metadata}"#);
-    assert_refused("no token", &response, 401, MissingCredential, &[("www-authenticate", &challenge)]);
+    assert_rejected("no token", &response, 401, MissingCredential, &[("www-authenticate", &challenge)]);
 
-    // A token for another resource is refused, and one in the address is not looked for.
+    // A token for another resource is rejected, and a token in the query is ignored.
     let response = ask(&layer, bearer(&good_token())).await;
     let challenge = format!(
         r#"Bearer realm="api", error="invalid_token", error_description="the token is not for this audience", scope="mcp:tools", {metadata}"#
     );
-    assert_refused("another's token", &response, 401, WrongAudience, &[("www-authenticate", &challenge)]);
-    let mine = token(&claims_but("aud", json!("https://api.example.com/mcp")));
+    assert_rejected("another's token", &response, 401, WrongAudience, &[("www-authenticate", &challenge)]);
+    let mine = token(&claims_with("aud", json!("https://api.example.com/mcp")));
     let in_address = Request::get(format!("/mcp?access_token={mine}")).body(String::new()).unwrap();
     assert_eq!(ask(&layer, in_address).await.status(), 401);
     assert_eq!(ask(&layer, bearer(&mine)).await.status(), 200);
 
-    // A scope that is missing can be asked for.
+    // The challenge names the missing scope.
     let tool = Stack::new(RequireLayer::<User>::new(scope("mcp:admin")), layer);
     let response = ask(&tool, bearer(&mine)).await;
     let challenge = format!(
         r#"Bearer realm="api", error="insufficient_scope", error_description="the token does not permit this request", scope="mcp:admin", {metadata}"#
     );
-    assert_refused(
+    assert_rejected(
         "a scope is missing",
         &response,
         403,

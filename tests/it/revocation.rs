@@ -1,4 +1,4 @@
-//! Tokens that are revoked before they expire.
+//! Revocation: tokens that are rejected before they expire.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet};
 
 use crate::support::*;
 
-/// A list, and a verifier that asks it; both go by a clock that can be set.
+/// Returns a list, and a verifier that uses it. Both share a clock that can be set.
 fn listed() -> (Revocations, JwtVerifier<Value>, Arc<AtomicU64>) {
     let time = Arc::new(AtomicU64::new(NOW));
     let clock = || {
@@ -33,7 +33,7 @@ fn claims(more: &Value) -> String {
 const EXPIRY: u64 = NOW + 300;
 
 #[tokio::test]
-async fn a_token_is_revoked_by_each_of_its_names() {
+async fn revokes_a_token_by_jti_sid_or_sub() {
     let (revocations, verifier, _) = listed();
     drop(revocations.revoke_token(ISSUER, "t1", at(EXPIRY)));
     drop(revocations.revoke_session(ISSUER, "s1", at(EXPIRY)));
@@ -47,54 +47,54 @@ async fn a_token_is_revoked_by_each_of_its_names() {
         ("sub, issued then", json!({"sub": "u1", "iat": NOW - 10}), true),
         ("sub, issued a moment later", json!({"sub": "u1", "iat": NOW as f64 - 9.75}), false),
         ("sub, issued later", json!({"sub": "u1", "iat": NOW - 9}), false),
-        ("sub, issued nobody knows when", json!({"sub": "u1"}), true),
+        ("sub, unknown issue time", json!({"sub": "u1"}), true),
         ("a name of another sort", json!({"jti": "s1", "sid": "t1", "sub": "t1"}), false),
         ("a part of a name", json!({"jti": "t"}), false),
         ("written with an escape", json!({"jti": "t\u{31}"}), true),
     ] {
-        let refused = refusal(&verifier, &claims(&more)).await;
-        assert_eq!(refused, revoked.then_some(Revoked), "{name}");
+        let rejected = rejection(&verifier, &claims(&more)).await;
+        assert_eq!(rejected, revoked.then_some(Revoked), "{name}");
     }
     let long = format!("{}1", "t".repeat(300));
     drop(revocations.revoke_token(ISSUER, &long, at(EXPIRY)));
-    assert_eq!(refusal(&verifier, &claims(&json!({"jti": long}))).await, Some(Revoked), "a long name");
+    assert_eq!(rejection(&verifier, &claims(&json!({"jti": long}))).await, Some(Revoked), "a long name");
     let escaped = good_claims().to_string().replace("\"sub\"", "\"jti\":\"\\u00741\",\"sub\"");
     let escaped = token_of(r#"{"alg":"HS256"}"#, &escaped);
-    assert_eq!(refusal(&verifier, &escaped).await, Some(Revoked), "an escape in the token");
+    assert_eq!(rejection(&verifier, &escaped).await, Some(Revoked), "an escape in the token");
 }
 
 #[tokio::test]
-async fn a_client_is_told() {
+async fn client_gets_401_for_a_revoked_token() {
     let (revocations, verifier, _) = listed();
     drop(revocations.revoke_token(ISSUER, "t1", at(EXPIRY)));
     let response = ask(&JwtAuthLayer::new(verifier), bearer(&claims(&json!({"jti": "t1"})))).await;
     let challenge =
         r#"Bearer realm="api", error="invalid_token", error_description="the token has been revoked""#;
-    assert_refused("revoked", &response, 401, Revoked, &[("www-authenticate", challenge)]);
+    assert_rejected("revoked", &response, 401, Revoked, &[("www-authenticate", challenge)]);
 }
 
 #[tokio::test]
-async fn names_belong_to_their_issuer() {
+async fn revocations_apply_to_one_issuer() {
     let (revocations, verifier, _) = listed();
     drop(revocations.revoke_token("https://other.example", "t1", at(EXPIRY)));
     drop(revocations.revoke_token(&ISSUER[..ISSUER.len() - 1], "mt1", at(EXPIRY)));
     for jti in ["t1", "mt1"] {
-        assert_eq!(refusal(&verifier, &claims(&json!({"jti": jti}))).await, None, "{jti}");
+        assert_eq!(rejection(&verifier, &claims(&json!({"jti": jti}))).await, None, "{jti}");
     }
     let anyone = verifier.insecure_any_issuer();
     let of = |issuer: Value| {
-        let mut claims = claims_but("iss", issuer);
+        let mut claims = claims_with("iss", issuer);
         claims["jti"] = json!("t1");
         token(&claims)
     };
-    assert_eq!(refusal(&anyone, &of(json!("https://other.example"))).await, Some(Revoked));
-    assert_eq!(refusal(&anyone, &of(Value::Null)).await, None);
+    assert_eq!(rejection(&anyone, &of(json!("https://other.example"))).await, Some(Revoked));
+    assert_eq!(rejection(&anyone, &of(Value::Null)).await, None);
     drop(revocations.revoke_token("", "t1", at(EXPIRY)));
-    assert_eq!(refusal(&anyone, &of(Value::Null)).await, Some(Revoked), "no issuer is the empty one");
+    assert_eq!(rejection(&anyone, &of(Value::Null)).await, Some(Revoked), "no issuer is the empty one");
 }
 
 #[tokio::test]
-async fn a_remembered_token_is_revoked_as_well() {
+async fn cached_token_is_revoked_too() {
     let names = json!({"jti": "t1", "sid": "s1", "sub": "u1", "iat": NOW - 60});
     for revoke in [
         (|list: &Revocations| list.revoke_token(ISSUER, "t1", at(EXPIRY)))
@@ -105,39 +105,39 @@ async fn a_remembered_token_is_revoked_as_well() {
         let (revocations, verifier, _) = listed();
         let verifier = verifier.cache(CacheSettings::new());
         let token = claims(&names);
-        assert_eq!(refusal(&verifier, &token).await, None);
-        assert_eq!(refusal(&verifier, &token).await, None);
+        assert_eq!(rejection(&verifier, &token).await, None);
+        assert_eq!(rejection(&verifier, &token).await, None);
         assert_eq!(verifier.cache_stats().unwrap().hits(), 1);
         drop(revoke(&revocations));
-        assert_eq!(refusal(&verifier, &token).await, Some(Revoked));
+        assert_eq!(rejection(&verifier, &token).await, Some(Revoked));
     }
 }
 
 #[tokio::test]
-async fn an_entry_leaves_with_its_tokens_and_not_before() {
+async fn entry_is_evicted_after_its_tokens_expire() {
     let (revocations, verifier, time) = listed();
     let verifier = verifier.leeway(Duration::from_secs(7200));
     drop(revocations.revoke_token(ISSUER, "t1", at(EXPIRY)));
     let token = claims(&json!({"jti": "t1"}));
     let others = |from: usize| {
-        // Every revocation clears a part of the list.
+        // Every revocation evicts from a part of the list.
         for n in from..from + 400 {
             drop(revocations.revoke_session(ISSUER, &n.to_string(), at(NOW)));
         }
     };
     time.store(EXPIRY + 7199, Ordering::Relaxed);
     others(0);
-    assert_eq!(refusal(&verifier, &token).await, Some(Revoked), "as long as the leeway lasts");
+    assert_eq!(rejection(&verifier, &token).await, Some(Revoked), "as long as the leeway lasts");
     time.store(EXPIRY + 7300, Ordering::Relaxed);
     others(1000);
     assert!(revocations.len() <= 401, "{}", revocations.len());
     time.store(NOW, Ordering::Relaxed);
-    assert_eq!(refusal(&verifier, &token).await, None, "it has been forgotten");
+    assert_eq!(rejection(&verifier, &token).await, None, "the entry has been evicted");
 }
 
-/// What makes the look at the list quick is made anew when entries leave.
+/// Eviction rebuilds the filter that makes lookups fast.
 #[tokio::test]
-async fn what_stays_is_refused_after_others_have_left() {
+async fn remaining_entries_work_after_an_eviction() {
     let (revocations, verifier, time) = listed();
     let verifier = verifier.leeway(Duration::from_secs(7200));
     for n in 0..2000 {
@@ -148,17 +148,17 @@ async fn what_stays_is_refused_after_others_have_left() {
     for n in 0..400 {
         drop(revocations.revoke_subject(ISSUER, &format!("other-{n}"), at(NOW), at(EXPIRY)));
     }
-    assert_eq!(revocations.len(), 2000 + 400, "half of them have left");
+    assert_eq!(revocations.len(), 2000 + 400, "half of them are evicted");
     for n in 0..2000 {
         for name in ["jti", "sid"] {
-            let refused = refusal(&verifier, &claims(&json!({name: n.to_string()}))).await;
-            assert_eq!(refused, (n % 2 == 0).then_some(Revoked), "{name} {n}");
+            let rejected = rejection(&verifier, &claims(&json!({name: n.to_string()}))).await;
+            assert_eq!(rejected, (n % 2 == 0).then_some(Revoked), "{name} {n}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_list_may_be_read_before_there_is_a_verifier() {
+async fn list_may_be_read_before_any_verifier_exists() {
     let revocations = Revocations::new().clock(|| at(EXPIRY + 50));
     for n in 0..600 {
         drop(revocations.revoke_token(ISSUER, &n.to_string(), at(EXPIRY)));
@@ -166,25 +166,25 @@ async fn a_list_may_be_read_before_there_is_a_verifier() {
     let verifier = verifier().clock(|| at(EXPIRY + 50)).revocations(revocations);
     for n in 0..600 {
         let token = claims(&json!({"jti": n.to_string()}));
-        assert_eq!(refusal(&verifier, &token).await, Some(Revoked), "{n}");
+        assert_eq!(rejection(&verifier, &token).await, Some(Revoked), "{n}");
     }
 }
 
-/// A token without an `exp` outlives every entry with one.
+/// A token without `exp` outlives every entry with one.
 #[tokio::test]
-async fn what_never_expires_stays_revoked() {
+async fn token_without_expiry_stays_revoked() {
     let (revocations, verifier, time) = listed();
     let verifier = verifier.insecure_allow_missing_expiry();
     let cached = verifier.clone().cache(CacheSettings::new());
     let lasting = |more: Value| {
-        let mut claims = claims_but("exp", Value::Null);
+        let mut claims = claims_with("exp", Value::Null);
         claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         token(&claims)
     };
     let tokens =
         [json!({"jti": "t1"}), json!({"sid": "s1"}), json!({"sub": "u1"}), json!({"jti": "t2"})].map(lasting);
     for token in &tokens {
-        assert_eq!(refusal(&cached, token).await, None);
+        assert_eq!(rejection(&cached, token).await, None);
     }
     drop(revocations.revoke_token(ISSUER, "t1", at(NOW + 1)));
     drop(revocations.revoke_session(ISSUER, "s1", at(NOW + 1)));
@@ -197,15 +197,15 @@ async fn what_never_expires_stays_revoked() {
             drop(revocations.revoke_session(ISSUER, &format!("{later}-{n}"), at(NOW + later)));
         }
         for token in &tokens {
-            assert_eq!(refusal(&verifier, token).await, Some(Revoked), "{later}");
-            assert_eq!(refusal(&cached, token).await, Some(Revoked), "{later}, remembered");
+            assert_eq!(rejection(&verifier, token).await, Some(Revoked), "{later}");
+            assert_eq!(rejection(&cached, token).await, Some(Revoked), "{later}, cached");
         }
     }
 }
 
-/// A list that is shared is read by processes that hold no entry for longer than it says.
+/// Other processes hold an entry of a shared list no longer than it says.
 #[tokio::test]
-async fn an_entry_without_an_expiry_stays() {
+async fn entry_without_expiry_stays() {
     let (revocations, verifier, time) = listed();
     drop(revocations.revoke_session(ISSUER, "s1", None));
     drop(revocations.revoke_session(ISSUER, "s2", at(EXPIRY)));
@@ -214,8 +214,12 @@ async fn an_entry_without_an_expiry_stays() {
         drop(revocations.revoke_subject(ISSUER, &format!("other-{n}"), at(NOW), at(EXPIRY)));
     }
     time.store(NOW, Ordering::Relaxed);
-    assert_eq!(refusal(&verifier, &claims(&json!({"sid": "s1"}))).await, Some(Revoked));
-    assert_eq!(refusal(&verifier, &claims(&json!({"sid": "s2"}))).await, None, "it has been forgotten");
+    assert_eq!(rejection(&verifier, &claims(&json!({"sid": "s1"}))).await, Some(Revoked));
+    assert_eq!(
+        rejection(&verifier, &claims(&json!({"sid": "s2"}))).await,
+        None,
+        "the entry has been evicted"
+    );
 }
 
 #[tokio::test]
@@ -223,13 +227,13 @@ async fn revoking_twice_forgets_nothing() {
     let (revocations, verifier, _) = listed();
     drop(revocations.revoke_subject(ISSUER, "u1", at(NOW), at(EXPIRY)));
     drop(revocations.revoke_subject(ISSUER, "u1", at(NOW - 100), at(NOW)));
-    assert_eq!(refusal(&verifier, &claims(&json!({"sub": "u1", "iat": NOW}))).await, Some(Revoked));
+    assert_eq!(rejection(&verifier, &claims(&json!({"sub": "u1", "iat": NOW}))).await, Some(Revoked));
     assert_eq!(revocations.len(), 1);
     assert!(!revocations.is_empty() && Revocations::new().is_empty());
 }
 
 #[tokio::test]
-async fn names_that_cannot_be_read_are_no_way_out() {
+async fn unreadable_claims_do_not_evade_revocation() {
     let (_, verifier, _) = listed();
     for (name, value) in
         [("jti", json!(1)), ("sid", json!(["s1"])), ("sub", json!(null)), ("iat", json!("1"))]
@@ -237,17 +241,17 @@ async fn names_that_cannot_be_read_are_no_way_out() {
         let mut claims = good_claims();
         claims[name] = value;
         let odd = token(&claims);
-        assert_eq!(refusal(&verifier, &odd).await, Some(InvalidClaims), "{name}");
-        // An `iat` must be a number in any case (RFC 7519, section 4.1.6).
+        assert_eq!(rejection(&verifier, &odd).await, Some(InvalidClaims), "{name}");
+        // `iat` must always be a number (RFC 7519, section 4.1.6).
         let with_no_list = (name == "iat").then_some(InvalidClaims);
-        assert_eq!(refusal(&crate::support::verifier(), &odd).await, with_no_list, "{name}, with no list");
+        assert_eq!(rejection(&crate::support::verifier(), &odd).await, with_no_list, "{name}, with no list");
     }
     let twice = good_claims().to_string().replace("\"sub\"", "\"sid\":\"a\",\"sid\":\"b\",\"sub\"");
-    assert_eq!(refusal(&verifier, &token_of(r#"{"alg":"HS256"}"#, &twice)).await, Some(InvalidClaims));
+    assert_eq!(rejection(&verifier, &token_of(r#"{"alg":"HS256"}"#, &twice)).await, Some(InvalidClaims));
 }
 
 #[tokio::test]
-async fn a_claims_type_need_not_have_the_names() {
+async fn claims_type_needs_no_revocation_fields() {
     #[derive(serde::Deserialize)]
     struct Email {
         #[expect(dead_code, reason = "it is there to be read")]
@@ -266,7 +270,7 @@ async fn a_claims_type_need_not_have_the_names() {
 }
 
 #[test]
-fn a_long_list_is_quick() {
+fn long_list_is_fast() {
     let revocations = Revocations::new().clock(|| at(NOW));
     let start = Instant::now();
     for n in 0..100_000 {
@@ -278,7 +282,7 @@ fn a_long_list_is_quick() {
 }
 
 #[test]
-fn an_entry_is_json_with_a_date_as_others_write_it() {
+fn reads_and_writes_entries_as_json() {
     for (exp, held) in [
         (r#","exp":1800000000"#, r#","exp":1800000000"#),
         (r#","exp":1800000000.5"#, r#","exp":1800000001"#),
@@ -311,7 +315,7 @@ fn an_entry_is_json_with_a_date_as_others_write_it() {
 }
 
 #[test]
-fn an_entry_says_what_it_revokes() {
+fn entry_describes_what_it_revokes() {
     let names = |one: &Revocation| [one.jti(), one.sid(), one.sub()].map(|name| name.map(str::to_owned));
     let name = || Some("a".to_owned());
     for (entry, expected, issued_until) in [

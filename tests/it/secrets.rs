@@ -1,4 +1,4 @@
-//! Secrets that are marked go through every path. None of them is in what is logged, measured, printed or answered.
+//! Marked secrets go through every path. No log, metric, `Debug` output or response contains them.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -19,10 +19,10 @@ use crate::events::Log;
 use crate::keys::{fixture, jwk_with, set_of};
 use crate::support::*;
 
-/// What every secret text has in it.
+/// A text in every secret.
 const MARK: &str = "hunter2";
 
-/// Everything that was to be seen.
+/// All visible output.
 #[derive(Default)]
 struct Seen(String);
 
@@ -41,7 +41,7 @@ impl Seen {
     }
 
     fn response(&mut self, response: Response<String>) {
-        // Headers that are marked sensitive are not shown, so each one is written out.
+        // `Debug` hides headers that are marked sensitive, so each one is written out.
         for (name, value) in response.headers() {
             writeln!(self.0, "{name}: {}", value.to_str().unwrap()).unwrap();
         }
@@ -52,7 +52,7 @@ impl Seen {
     }
 }
 
-/// All the forms in which a text may come out.
+/// Returns all encodings in which a secret may leak.
 fn forms(secret: &[u8]) -> Vec<String> {
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     let list = format!("{secret:?}").trim_matches(['[', ']']).to_owned();
@@ -78,7 +78,7 @@ fn with(changes: &Value) -> Value {
     claims
 }
 
-/// Tokens that are refused, each by another check; and a good one.
+/// Returns tokens that fail different checks, and a good one.
 fn tokens() -> Vec<String> {
     let header = |members: Value| members.to_string();
     let good = marked_claims().to_string();
@@ -134,11 +134,11 @@ struct User {
 
 async fn through<L>(seen: &mut Seen, layer: &L)
 where
-    L: Layer<Inside>,
+    L: Layer<InnerService>,
     L::Service: tower_service::Service<Request<String>, Response = Response<String>, Error = std::convert::Infallible>,
 {
-    // What the service inside logs of a request does not show the token either.
-    let inside = Inside(|request| format!("{:?} {:?}", request.headers(), Head::from(request)));
+    // The inner service logs the request without the token.
+    let inside = InnerService(|request| format!("{:?} {:?}", request.headers(), Head::from(request)));
     for token in tokens() {
         for request in [
             Request::get("/").header("authorization", format!("Bearer {token}")),
@@ -184,7 +184,7 @@ async fn requests(seen: &mut Seen, log: &Log) {
     seen.debug(&verifier);
     seen.debug(&layer(verifier.clone()));
     through(seen, &layer(verifier.clone())).await;
-    through(seen, &layer(verifier.clone())).await; // the good ones are remembered
+    through(seen, &layer(verifier.clone())).await; // the good ones are cached
     through(seen, &layer(verifier.clone()).allow_invalid()).await;
     through(seen, &layer(verifier.clone()).on_reject(ProblemJson::new())).await;
     through(seen, &layer(verifier.clone()).on_reject(Grpc::new())).await;
@@ -192,8 +192,8 @@ async fn requests(seen: &mut Seen, log: &Log) {
     let rules = scope("orders:read").or(claim("tenant", "acme")).and(when(|_: &Claims<Value>, _| false));
     seen.debug(&rules);
     through(seen, &layer(verifier.clone()).require(rules)).await;
-    let refused = RequireLayer::<Value>::new(claim("email", "nobody").not().not());
-    through(seen, &ServiceBuilder::new().layer(layer(verifier.clone())).layer(refused)).await;
+    let rejected = RequireLayer::<Value>::new(claim("email", "nobody").not().not());
+    through(seen, &ServiceBuilder::new().layer(layer(verifier.clone())).layer(rejected)).await;
     let nobody = PrincipalLayer::new(|_: Claims<Value>| async { Ok::<_, std::io::Error>(None::<u8>) });
     through(seen, &ServiceBuilder::new().layer(layer(verifier.clone())).layer(nobody)).await;
 
@@ -201,7 +201,7 @@ async fn requests(seen: &mut Seen, log: &Log) {
     let typed = typed.issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
     seen.debug(&typed.verify(&token(&marked_claims())).await.map(|_| "good"));
     through(seen, &layer(typed)).await;
-    // Which claim does not fit is said, but not where the name is the token's own.
+    // The cause names the mismatched claim, but not if the token chose the name.
     let map = JwtVerifier::<HashMap<String, u64>>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap());
     through(seen, &layer(map.insecure_any_issuer().insecure_any_audience().clock(|| at(NOW)))).await;
     let issuers = Issuers::new([verifier]).unwrap();
@@ -209,11 +209,11 @@ async fn requests(seen: &mut Seen, log: &Log) {
     through(seen, &layer(issuers)).await;
 
     let logged = log.take();
-    assert!(logged.lines().count() > 500, "the refusals are not logged");
+    assert!(logged.lines().count() > 500, "the rejections are not logged");
     seen.0 += &logged;
 }
 
-/// Keys, good and bad, and what is printed of them.
+/// Prints good and bad keys.
 fn keys(seen: &mut Seen) {
     let private = ["rsa2048", "p256", "p384", "ed25519"].map(|name| fixture(&format!("{name}.private.pem")));
     let algorithms = [Algorithm::RS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
@@ -239,7 +239,7 @@ fn keys(seen: &mut Seen) {
     let issuer = TokenIssuer::new(SigningKey::hmac(Algorithm::HS256, SECRET).unwrap(), ISSUER);
     seen.error(&issuer.issue(&json!({"exp": MARK})).unwrap_err());
     seen.error(&issuer.issue(&json!([MARK])).unwrap_err());
-    // A set in which somebody has left private members and secrets.
+    // A set that contains private members and secrets by mistake.
     let set = set_of(&[
         jwk_with(Algorithm::EdDSA, json!({"kid": "k1", "d": MARK})),
         json!({"kty": "oct", "kid": "k2", "k": base64url(MARK)}),
@@ -265,7 +265,7 @@ fn keys(seen: &mut Seen) {
     }
 }
 
-/// A provider that says secrets in its answers.
+/// A provider with secrets in its responses.
 #[derive(Clone)]
 struct Talkative;
 
@@ -293,7 +293,7 @@ async fn fetched(seen: &mut Seen, log: &Log) {
     seen.0 += &log.take();
 }
 
-/// Cannot be read or written, and says why.
+/// Fails every read and write with a reason.
 struct Broken;
 
 impl RevocationStore for Broken {
@@ -318,7 +318,7 @@ async fn shared(seen: &mut Seen, log: &Log) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_secret_is_in_anything_that_is_seen() {
+async fn no_output_contains_a_secret() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);
     let log = Log::begin();
@@ -334,7 +334,7 @@ async fn no_secret_is_in_anything_that_is_seen() {
     secrets.extend(forms(SECRET));
     secrets.push(String::from_utf8_lossy(SECRET).into_owned());
     for token in tokens() {
-        // Whole and in parts; short parts are in any text.
+        // Whole and in parts. Short parts occur in any text.
         secrets.extend(token.split('.').filter(|part| part.len() > 12).map(str::to_owned));
     }
     for name in ["rsa2048", "p256", "p384", "ed25519"] {

@@ -1,4 +1,4 @@
-//! Revocations that several processes share, by a store of the test's own.
+//! Revocations shared between processes, with a store for tests.
 
 #[cfg(feature = "test-util")]
 mod conformance;
@@ -20,7 +20,7 @@ use tower_jwt_auth::{AuthErrorKind, ConfigErrorKind, JwtAuthLayer, JwtVerifier};
 
 use crate::support::*;
 
-/// A log in memory, which can be made to behave badly.
+/// A log in memory that can be made to fail.
 #[derive(Clone, Default)]
 struct Store(Arc<Inner>);
 
@@ -49,7 +49,7 @@ impl Store {
         self.0.log.lock().unwrap().len()
     }
 
-    /// The sessions in it.
+    /// Returns the sessions in the log.
     fn names(&self) -> Vec<String> {
         let name = |one: &Revocation| one.sid().unwrap_or_default().to_owned();
         let mut names: Vec<_> = self.0.log.lock().unwrap().iter().map(name).collect();
@@ -70,7 +70,7 @@ impl Store {
                 Behaviour::Good => Ok(good(&inner)),
                 Behaviour::Away => Err("the store is away".into()),
                 Behaviour::Hangs => std::future::pending().await,
-                Behaviour::Panics => panic!("the store panics, as the test wants it"),
+                Behaviour::Panics => panic!("the store panics as part of this test"),
             }
         })
     }
@@ -94,7 +94,7 @@ impl RevocationStore for Store {
     }
 }
 
-/// In 2096: the lists go by the system's clock.
+/// A time in 2096, because the lists use the system's clock.
 const EXPIRY: u64 = 4_000_000_000;
 
 fn end(revocations: &Revocations, sid: &str) -> RevocationWrite {
@@ -104,7 +104,7 @@ fn end(revocations: &Revocations, sid: &str) -> RevocationWrite {
 async fn judge(verifier: &JwtVerifier<Value>, sid: &str) -> Option<AuthErrorKind> {
     let mut claims = good_claims();
     claims["sid"] = json!(sid);
-    refusal(verifier, &token(&claims)).await
+    rejection(verifier, &token(&claims)).await
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -112,7 +112,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_one_revokes_the_other_refuses() {
+async fn revocation_reaches_other_processes() {
     let store = Store::default();
     let (first, second) = (store.lists(), store.lists());
     let verifier = verifier().revocations(second.clone());
@@ -130,20 +130,20 @@ async fn what_one_revokes_the_other_refuses() {
     for names in [json!({"jti": "t1"}), json!({"sub": "u1"})] {
         let mut claims = good_claims();
         claims.as_object_mut().unwrap().extend(names.as_object().unwrap().clone());
-        assert_eq!(refusal(&verifier, &token(&claims)).await, Some(Revoked), "{names}");
+        assert_eq!(rejection(&verifier, &token(&claims)).await, Some(Revoked), "{names}");
     }
     assert_eq!(judge(&verifier, "b").await, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn until_the_store_has_been_read_nothing_passes() {
+async fn nothing_passes_before_the_store_is_read() {
     let store = Store::default();
     store.behave(Behaviour::Away);
     let revocations = SharedRevocations::new(store.clone()).ready_timeout(seconds(3)).start().unwrap();
     let layer = JwtAuthLayer::new(verifier().revocations(revocations.clone()));
     assert!(!revocations.is_ready());
     let response = ask(&layer, bearer(&good_token())).await;
-    assert_refused("not read", &response, 503, RevocationsUnavailable, &[("retry-after", "1")]);
+    assert_rejected("not read", &response, 503, RevocationsUnavailable, &[("retry-after", "1")]);
     let start = Instant::now();
     let error = revocations.ready().await.unwrap_err();
     assert_eq!((error.kind(), start.elapsed()), (RevocationsUnavailable, seconds(3)));
@@ -162,7 +162,7 @@ async fn until_the_store_has_been_read_nothing_passes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn last_error_is_gone_when_the_store_answers() {
+async fn last_error_clears_when_the_store_answers() {
     let store = Picky::default();
     let list = SharedRevocations::new(store.clone()).start().unwrap();
     let last_error = || list.shared_stats().unwrap().last_error().map(|error| error.to_string());
@@ -185,7 +185,7 @@ async fn last_error_is_gone_when_the_store_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_counts_when_all_pages_have_been_read() {
+async fn list_is_ready_after_reading_all_pages() {
     #[derive(Clone)]
     struct Slow(Arc<Vec<Revocation>>);
     impl RevocationStore for Slow {
@@ -209,7 +209,7 @@ async fn a_list_counts_when_all_pages_have_been_read() {
         }
     }
     let session = |n: u64, expiry| Revocation::session(ISSUER, n.to_string(), at(expiry));
-    // Half of them have been over for longer than an hour.
+    // Half of them expired more than an hour ago.
     let entries = (0..100).map(|n| session(n, if n % 2 == 0 { EXPIRY } else { NOW - 3700 }));
     let store = Slow(Arc::new(entries.collect()));
     let revocations = SharedRevocations::new(store).start().unwrap().clock(|| at(NOW));
@@ -226,7 +226,7 @@ async fn a_list_counts_when_all_pages_have_been_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_store_is_away_the_list_counts_for_as_long_as_is_said() {
+async fn list_stays_valid_until_the_outage_limit() {
     for (limit, counts_for) in [(None, 60), (Some(seconds(600)), 600), (Some(Duration::ZERO), 2)] {
         for behaviour in [Behaviour::Away, Behaviour::Hangs, Behaviour::Panics] {
             let store = Store::default();
@@ -251,10 +251,10 @@ async fn while_the_store_is_away_the_list_counts_for_as_long_as_is_said() {
             sleep(seconds(2)).await;
             for verifier in &verifiers {
                 assert_eq!(judge(verifier, "b").await, Some(RevocationsUnavailable), "after {limit:?}");
-                assert_eq!(judge(verifier, "a").await, Some(Revoked), "what is known stays so");
+                assert_eq!(judge(verifier, "a").await, Some(Revoked), "known revocations stay");
             }
             store.behave(Behaviour::Good);
-            // What hangs is given up after five seconds.
+            // A hanging read times out after five seconds.
             sleep(seconds(6)).await;
             for verifier in &verifiers {
                 assert_eq!(judge(verifier, "b").await, None, "it is back");
@@ -264,7 +264,7 @@ async fn while_the_store_is_away_the_list_counts_for_as_long_as_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_revoked_meanwhile_reaches_the_store_when_it_is_back() {
+async fn revocations_of_an_outage_are_written_later() {
     for behaviour in [Behaviour::Away, Behaviour::Hangs, Behaviour::Panics] {
         let store = Store::default();
         let (first, second) = (store.lists(), store.lists());
@@ -274,10 +274,10 @@ async fn what_is_revoked_meanwhile_reaches_the_store_when_it_is_back() {
         let start = Instant::now();
         let error = end(&first, "a").await.unwrap_err();
         assert_eq!(start.elapsed(), seconds(2));
-        let text = "the revocation counts in this process, but the shared store has not confirmed it";
+        let text = "the shared store has not confirmed the revocation; it applies in this process only";
         assert_eq!(error.to_string(), text);
         assert!(std::error::Error::source(&error).is_some());
-        assert_eq!(judge(&verifiers[0], "a").await, Some(Revoked), "in this process it counts at once");
+        assert_eq!(judge(&verifiers[0], "a").await, Some(Revoked), "it takes effect at once in this process");
         assert_eq!(judge(&verifiers[1], "a").await, None);
         assert!(error.will_retry());
         let stats = first.shared_stats().unwrap();
@@ -295,7 +295,7 @@ async fn what_is_revoked_meanwhile_reaches_the_store_when_it_is_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_is_waited_for_as_long_as_is_said() {
+async fn waits_for_a_write_up_to_the_timeout() {
     let store = Store::default();
     store.behave(Behaviour::Hangs);
     for limit in [0, 1, 10].map(seconds) {
@@ -307,7 +307,7 @@ async fn a_store_is_waited_for_as_long_as_is_said() {
 }
 
 #[test]
-fn outside_of_a_runtime_a_revocation_counts_and_is_not_waited_for() {
+fn revocation_takes_effect_without_a_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let list = {
         let _inside = runtime.enter();
@@ -316,14 +316,14 @@ fn outside_of_a_runtime_a_revocation_counts_and_is_not_waited_for() {
     let error = futures_util::FutureExt::now_or_never(end(&list, "a")).unwrap().unwrap_err();
     assert_eq!(
         std::error::Error::source(&error).unwrap().to_string(),
-        "it can be waited for only inside of a tokio runtime"
+        "no tokio runtime: awaiting the write needs one"
     );
     assert!(error.will_retry());
     let verifier = verifier().revocations(list);
     assert_eq!(runtime.block_on(judge(&verifier, "a")), Some(Revoked));
 }
 
-/// Takes no NUL, as PostgreSQL does not, and nothing at all while it cannot be written.
+/// Rejects NUL, as PostgreSQL does, and everything while it cannot be written.
 #[derive(Clone, Default)]
 struct Picky {
     store: Store,
@@ -332,9 +332,9 @@ struct Picky {
 
 impl RevocationStore for Picky {
     fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()> {
-        let is_refused =
+        let is_rejected =
             revocations.iter().any(|one| serde_json::to_string(one).unwrap().contains("\\u0000"));
-        if is_refused || self.cannot_be_written.load(Ordering::Relaxed) {
+        if is_rejected || self.cannot_be_written.load(Ordering::Relaxed) {
             return Box::pin(async { Err("no NUL, please".into()) });
         }
         self.store.write(revocations)
@@ -346,28 +346,28 @@ impl RevocationStore for Picky {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_store_does_not_take_holds_up_nothing_else() {
+async fn rejected_entry_does_not_block_others() {
     let picky = Picky::default();
     let store = &picky.store;
     let revocations = SharedRevocations::new(picky.clone()).start().unwrap();
-    let refused = end(&revocations, "\0");
+    let rejected = end(&revocations, "\0");
     let others: Vec<_> = (0..1000).map(|n| end(&revocations, &n.to_string())).collect();
     for other in others {
         other.await.unwrap();
     }
-    let error = refused.await.unwrap_err();
+    let error = rejected.await.unwrap_err();
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no NUL, please");
     assert_eq!(revocations.shared_stats().unwrap().waiting(), 1);
     end(&revocations, "later").await.unwrap();
     assert!(revocations.is_ready());
 
-    // It is tried on, and nothing else is written because of that.
+    // Retries of the rejected entry cause no other writes.
     sleep(seconds(20)).await;
     let writes = store.0.writes.load(Ordering::Relaxed);
     sleep(seconds(120)).await;
     assert_eq!(store.0.writes.load(Ordering::Relaxed), writes);
 
-    // What a store that breaks down has lost is written again all the same.
+    // Entries lost in an outage are still rewritten.
     for outage in [5, 100] {
         end(&revocations, "last").await.unwrap();
         store.behave(Behaviour::Away);
@@ -375,13 +375,13 @@ async fn what_a_store_does_not_take_holds_up_nothing_else() {
         sleep(seconds(outage)).await;
         store.behave(Behaviour::Good);
         sleep(seconds(15)).await;
-        assert_eq!(store.names(), ["last"], "of what was written within a minute, {outage} s");
+        assert_eq!(store.names(), ["last"], "entries written within a minute, {outage} s");
         sleep(seconds(100)).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn thousands_that_a_store_does_not_take_hold_up_nothing_either() {
+async fn rejected_entries_do_not_block_later_ones() {
     let store = Picky::default();
     let revocations = SharedRevocations::new(store.clone()).start().unwrap();
     for n in 0..7000 {
@@ -396,11 +396,11 @@ async fn thousands_that_a_store_does_not_take_hold_up_nothing_either() {
     sleep(seconds(30)).await;
     assert!(store.store.names().contains(&"later".to_owned()));
     assert_eq!(store.store.names().len(), 7000 / 250 + 1);
-    assert_eq!(revocations.shared_stats().unwrap().waiting(), 7000, "all are tried on");
+    assert_eq!(revocations.shared_stats().unwrap().waiting(), 7000, "all are retried");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_store_does_not_take_is_given_up_when_it_is_over() {
+async fn rejected_entry_is_dropped_after_expiry() {
     let revocations = SharedRevocations::new(Picky::default()).start().unwrap();
     let ago = |hours: u64| SystemTime::now() - seconds(3600 * hours);
     for (sid, hours, waiting) in [("\0a", 2, 0), ("\0b", 0, 1), ("\0c", 2, 1)] {
@@ -410,9 +410,9 @@ async fn what_a_store_does_not_take_is_given_up_when_it_is_over() {
     }
 }
 
-/// A store that is back, in which some that came later are never taken.
+/// The store is back, and later entries are never accepted.
 #[tokio::test(start_paused = true)]
-async fn what_failed_in_an_outage_is_not_behind_what_is_never_taken() {
+async fn failed_entries_do_not_wait_for_rejected_ones() {
     let picky = Picky::default();
     let revocations = SharedRevocations::new(picky.clone()).start().unwrap();
     revocations.ready().await.unwrap();
@@ -428,9 +428,9 @@ async fn what_failed_in_an_outage_is_not_behind_what_is_never_taken() {
     assert_eq!(picky.store.names(), ["good"]);
 }
 
-/// Whoever stops while the store is away and has lost something waits a while for it.
+/// A process that ends during an outage waits a while for the store.
 #[tokio::test(start_paused = true)]
-async fn what_a_store_has_lost_is_written_again_also_at_the_end() {
+async fn lost_entries_are_rewritten_at_shutdown() {
     for expected in [&["lately", "meanwhile"][..], &["lately"]] {
         let store = Store::default();
         let revocations = store.lists();
@@ -450,9 +450,9 @@ async fn what_a_store_has_lost_is_written_again_also_at_the_end() {
     }
 }
 
-/// It breaks down again before it has saved what was written again.
+/// The store fails again before it has saved the rewritten entries.
 #[tokio::test(start_paused = true)]
-async fn what_a_store_loses_twice_is_written_again_twice() {
+async fn entries_lost_twice_are_rewritten_twice() {
     let store = Store::default();
     let revocations = store.lists();
     end(&revocations, "lately").await.unwrap();
@@ -467,9 +467,9 @@ async fn what_a_store_loses_twice_is_written_again_twice() {
     }
 }
 
-/// It takes fewer at once than there are, and does not say so.
+/// The store accepts fewer entries at once than there are, and does not report it.
 #[tokio::test(start_paused = true)]
-async fn what_a_store_has_lost_is_written_again_with_less_at_once() {
+async fn lost_entries_are_rewritten_in_smaller_batches() {
     #[derive(Clone, Default)]
     struct Slow(Store, Arc<AtomicBool>);
     impl RevocationStore for Slow {
@@ -498,16 +498,16 @@ async fn what_a_store_has_lost_is_written_again_with_less_at_once() {
     slow.0.behave(Behaviour::Good);
     sleep(seconds(300)).await;
     assert_eq!(slow.0.names().len(), 1000);
-    // And then it is done.
+    // Then the rewriting ends.
     let writes = slow.0.0.writes.load(Ordering::Relaxed);
     sleep(seconds(300)).await;
     assert_eq!(slow.0.0.writes.load(Ordering::Relaxed), writes);
     assert!(slow.0.len() < 2000, "{}", slow.0.len());
 }
 
-/// It is not known of an entry that it is never taken, only that it was not.
+/// A failed entry is not known to be rejected forever.
 #[tokio::test(start_paused = true)]
-async fn what_failed_in_an_outage_is_written_after_it_however_much_it_is() {
+async fn all_failed_entries_are_written_after_an_outage() {
     let store = Store::default();
     let revocations = store.lists();
     revocations.ready().await.unwrap();
@@ -526,9 +526,10 @@ async fn what_failed_in_an_outage_is_written_after_it_however_much_it_is() {
     assert_eq!(revocations.shared_stats().unwrap().waiting(), 0);
 }
 
-/// The store is back, but its first write fails, and goes on failing for longer than it is known what was written lately.
+/// The store is back, but its first writes fail. They keep failing for longer than recent entries are
+/// remembered.
 #[tokio::test(start_paused = true)]
-async fn what_a_store_has_lost_is_written_again_though_that_fails_at_first() {
+async fn failed_rewrite_of_lost_entries_is_retried() {
     let picky = Picky::default();
     let store = &picky.store;
     let revocations = SharedRevocations::new(picky.clone()).start().unwrap();
@@ -546,8 +547,8 @@ async fn what_a_store_has_lost_is_written_again_though_that_fails_at_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_holds_up_no_new_entry_for_longer_than_need_be() {
-    /// Never answers, but to the one that is quick.
+async fn hanging_store_does_not_delay_new_entries() {
+    /// Responds only to the quick entry.
     #[derive(Clone, Default)]
     struct Slow(Store);
     impl RevocationStore for Slow {
@@ -569,11 +570,11 @@ async fn a_store_that_hangs_holds_up_no_new_entry_for_longer_than_need_be() {
     for n in 0..300 {
         drop(end(&revocations, &n.to_string()));
     }
-    // By now they are written one by one, which would take ten minutes.
+    // Entries are now written one by one, which would take ten minutes.
     sleep(seconds(10)).await;
     drop(end(&revocations, "quick"));
     sleep(seconds(20)).await;
-    assert!(store.0.len() >= 1, "it does not wait for the others");
+    assert!(store.0.len() >= 1, "the quick entry does not wait for the others");
     let start = Instant::now();
     drop(revocations);
     while Arc::strong_count(&store.0.0) > 1 {
@@ -583,7 +584,7 @@ async fn a_store_that_hangs_holds_up_no_new_entry_for_longer_than_need_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_comes_and_goes_is_not_flooded() {
+async fn flapping_store_is_not_flooded() {
     let store = Store::default();
     let revocations = store.lists();
     for n in 0..5000 {
@@ -597,22 +598,22 @@ async fn a_store_that_comes_and_goes_is_not_flooded() {
         store.behave(Behaviour::Good);
         sleep(Duration::from_millis(400)).await;
     }
-    // In 80 seconds: once in ten.
+    // In 80 seconds: at most once every ten.
     assert!(store.len() <= 10 * 5000, "{}", store.len());
     sleep(seconds(15)).await;
     assert!(store.len() >= 2 * 5000, "{}", store.len());
 }
 
-/// Redis, say, confirms what it has not saved yet.
+/// A store such as Redis may confirm entries before it saves them.
 #[tokio::test(start_paused = true)]
-async fn a_store_that_breaks_down_is_told_once_more_what_it_was_told_lately() {
+async fn recent_entries_are_rewritten_after_an_outage() {
     let store = Store::default();
     let revocations = store.lists();
     revocations.ready().await.unwrap();
     end(&revocations, "long ago").await.unwrap();
     sleep(seconds(100)).await;
     end(&revocations, "lately").await.unwrap();
-    // It forgets everything, and is away for long.
+    // The store loses everything, and is away for a long time.
     store.behave(Behaviour::Away);
     store.0.log.lock().unwrap().clear();
     sleep(seconds(600)).await;
@@ -621,7 +622,7 @@ async fn a_store_that_breaks_down_is_told_once_more_what_it_was_told_lately() {
     lost_in_between.await.unwrap();
     sleep(seconds(2)).await;
     assert_eq!(store.names(), ["lately", "meanwhile"]);
-    // What it has lost for good is known to those who run, and not to those who start.
+    // Running processes still know the lost entries. Those that start later do not.
     let started = store.lists();
     started.ready().await.unwrap();
     for (list, expected) in [(&revocations, Some(Revoked)), (&started, None)] {
@@ -629,14 +630,14 @@ async fn a_store_that_breaks_down_is_told_once_more_what_it_was_told_lately() {
     }
     drop(started);
 
-    // While it is in touch, nothing is told twice.
+    // Without an outage nothing is written twice.
     let writes = store.0.writes.load(Ordering::Relaxed);
     sleep(seconds(100)).await;
     assert_eq!(store.0.writes.load(Ordering::Relaxed), writes);
 }
 
 #[tokio::test(start_paused = true)]
-async fn as_many_wait_as_there_is_room_for() {
+async fn waiting_entries_are_bounded() {
     let store = Store::default();
     store.behave(Behaviour::Away);
     let revocations = store.lists();
@@ -645,7 +646,7 @@ async fn as_many_wait_as_there_is_room_for() {
     }
     let error = end(&revocations, "one more").await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(cause, "too many others wait for the store");
+    assert_eq!(cause, "too many revocations are waiting for the store");
     assert!(!error.will_retry());
     assert!(revocations.shared_stats().unwrap().waiting() <= 100_500);
     store.behave(Behaviour::Good);
@@ -658,7 +659,7 @@ async fn as_many_wait_as_there_is_room_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_handle_has_the_rest_written_and_then_nothing_is_left() {
+async fn last_handle_writes_the_rest_then_ends() {
     let store = Store::default();
     let revocations = store.lists();
     for n in 0..1200 {
@@ -669,7 +670,7 @@ async fn the_last_handle_has_the_rest_written_and_then_nothing_is_left() {
     assert_eq!(store.len(), 1200);
     assert_eq!(Arc::strong_count(&store.0), 1, "the task has ended");
 
-    // For good, also where it is away.
+    // The task also ends if the store is away.
     let revocations = store.lists();
     revocations.ready().await.unwrap();
     store.behave(Behaviour::Away);
@@ -680,7 +681,7 @@ async fn the_last_handle_has_the_rest_written_and_then_nothing_is_left() {
     assert_eq!(Arc::strong_count(&store.0), 1, "the task has ended");
 }
 
-/// Takes its time for a write, and hangs on a session of the name "hangs".
+/// Delays each write, and hangs on a session named "hangs".
 #[derive(Clone)]
 struct Slow(Store, Duration);
 
@@ -715,7 +716,7 @@ async fn slow_store_gets_everything_after_the_last_handle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn entry_on_which_a_store_hangs_is_found_by_halving() {
+async fn halving_finds_the_entry_that_hangs_a_store() {
     for position in [0, 250, 499] {
         let store = Store::default();
         let revocations = SharedRevocations::new(Slow(store.clone(), Duration::ZERO)).start().unwrap();
@@ -723,14 +724,14 @@ async fn entry_on_which_a_store_hangs_is_found_by_halving() {
         for n in 0..500 {
             drop(end(&revocations, &if n == position { "hangs".to_owned() } else { n.to_string() }));
         }
-        // Nine halvings, of two seconds each.
+        // Nine halvings of two seconds each.
         sleep(seconds(20)).await;
         assert_eq!(store.names().len(), 499, "{position}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn store_that_cannot_be_written_is_asked_at_most_twenty_times_a_second() {
+async fn failing_writes_are_limited_to_twenty_per_second() {
     let store = Picky::default();
     store.cannot_be_written.store(true, Ordering::Relaxed);
     let revocations = SharedRevocations::new(store.clone()).start().unwrap();
@@ -739,7 +740,7 @@ async fn store_that_cannot_be_written_is_asked_at_most_twenty_times_a_second() {
     }
     sleep(seconds(60)).await;
     let failed = revocations.shared_stats().unwrap().failed_writes();
-    // Besides the first try of each.
+    // In addition to the first attempt for each entry.
     assert!((60..60 * 20 + 1100).contains(&failed), "{failed}");
     store.cannot_be_written.store(false, Ordering::Relaxed);
     sleep(seconds(5)).await;
@@ -747,7 +748,7 @@ async fn store_that_cannot_be_written_is_asked_at_most_twenty_times_a_second() {
 }
 
 #[test]
-fn without_its_runtime_a_list_grows_too_old() {
+fn list_becomes_outdated_without_its_runtime() {
     let error = SharedRevocations::new(Store::default()).start().unwrap_err();
     assert_eq!(error.kind(), ConfigErrorKind::NoRuntime);
     let text = "no tokio runtime: the background task needs one; start it inside a runtime";
@@ -767,20 +768,20 @@ fn without_its_runtime_a_list_grows_too_old() {
     runtime().block_on(async {
         let error = end(&revocations, "a").await.unwrap_err();
         let cause = std::error::Error::source(&error).unwrap().to_string();
-        assert_eq!(cause, "the runtime of the task that writes has ended");
+        assert_eq!(cause, "the tokio runtime of the background task has shut down");
         assert!(!error.will_retry());
-        // No task is left that could say so.
+        // No task is left to report it.
         sleep(seconds(5)).await;
         assert_eq!(judge(&verifier, "b").await, Some(RevocationsUnavailable));
     });
-    // And no runtime is needed to hear it.
+    // Reading the error needs no runtime.
     let answer = pin!(unread.ready()).poll(&mut Context::from_waker(Waker::noop()));
     let Poll::Ready(Err(error)) = answer else { panic!("{answer:?}") };
     assert_eq!(error.kind(), RevocationsUnavailable);
 }
 
 #[tokio::test]
-async fn a_list_of_one_process_is_always_ready() {
+async fn list_of_one_process_is_always_ready() {
     let revocations = Revocations::new();
     assert!(revocations.is_ready() && revocations.shared_stats().is_none());
     revocations.ready().await.unwrap();
@@ -789,13 +790,13 @@ async fn a_list_of_one_process_is_always_ready() {
 
 #[cfg(feature = "redis")]
 #[test]
-fn an_address_of_redis_is_checked_and_never_shown() {
+fn redis_url_is_checked_and_never_shown() {
     use tower_jwt_auth::revocation::RedisStore;
-    let plain = "invalid Redis URL: it needs to be as in redis://user:password@host:6379";
+    let plain = "invalid Redis URL: it needs the form redis://user:password@host:6379";
     let tls = if cfg!(feature = "redis-tls") {
-        "invalid Redis URL: it needs to be as in rediss://user:password@host:6379"
+        "invalid Redis URL: it needs the form rediss://user:password@host:6379"
     } else {
-        "invalid Redis URL: `rediss://` needs TLS, which is off; switch on the feature `redis-tls`"
+        "invalid Redis URL: `rediss://` needs TLS; enable the feature `redis-tls`"
     };
     for (url, expected) in [
         ("", plain),
@@ -811,7 +812,7 @@ fn an_address_of_redis_is_checked_and_never_shown() {
     }
     assert_eq!(RedisStore::new("rediss://:secret@host").is_ok(), cfg!(feature = "redis-tls"));
     let insecure = RedisStore::new("rediss://:secret@host/#insecure").unwrap_err().to_string();
-    let text = "invalid Redis URL: it must not end in `#insecure`: any certificate would pass";
+    let text = "invalid Redis URL: it must not end in `#insecure`; any certificate would be accepted";
     assert_eq!(insecure, if cfg!(feature = "redis-tls") { text } else { tls });
     let store = RedisStore::new("redis://user:secret@host:6379/1").unwrap();
     let text = format!("{store:?} {:?}", SharedRevocations::new(store.clone()));
@@ -820,13 +821,13 @@ fn an_address_of_redis_is_checked_and_never_shown() {
 
 #[cfg(feature = "redis-tls")]
 #[test]
-fn root_certificates_are_checked() {
+fn checks_root_certificates() {
     use crate::keys::fixture;
     use tower_jwt_auth::revocation::RedisStore;
 
-    let none = "the certificates cannot be read: there is none in PEM; \
+    let none = "the certificates cannot be read: no certificate in PEM found; \
                 it needs to begin with `-----BEGIN CERTIFICATE-----`";
-    let damaged = "the certificates cannot be read: one of them is damaged; copy it again";
+    let damaged = "the certificates cannot be read: a certificate is damaged; copy it again";
     let url = "invalid Redis URL: root certificates need a `rediss://` URL";
     let ca = fixture("tls-ca.pem");
     let other = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned();
@@ -839,7 +840,7 @@ fn root_certificates_are_checked() {
         ("rediss://host", format!("{ca}{other}"), Some(damaged)),
         ("redis://host", ca, Some(url)),
     ] {
-        let refused = RedisStore::new(address).unwrap().root_certificates(&pem).err();
-        assert_eq!(refused.map(|error| error.to_string()).as_deref(), expected, "{address} {pem}");
+        let rejected = RedisStore::new(address).unwrap().root_certificates(&pem).err();
+        assert_eq!(rejected.map(|error| error.to_string()).as_deref(), expected, "{address} {pem}");
     }
 }

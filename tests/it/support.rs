@@ -1,4 +1,4 @@
-//! Tokens, a verifier and a service that most tests need.
+//! Shared by most tests: tokens, a verifier and a service.
 
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,13 +13,13 @@ use tower_jwt_auth::{Algorithm, AuthError, AuthErrorKind, Claims, JwtVerifier, K
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// The moment at which everything in these tests happens, in seconds since 1970.
+/// The current time in these tests, in seconds since 1970.
 pub(crate) const NOW: u64 = 1_800_000_000;
 pub(crate) const SECRET: &[u8; 32] = b"a secret of thirty-two bytes ...";
 pub(crate) const ISSUER: &str = "https://id.example.com";
 pub(crate) const AUDIENCE: &str = "https://api.example.com";
 
-/// Secrets that differ by their first byte.
+/// Returns secrets that differ in their first byte.
 pub(crate) fn secret<const N: usize>(number: u8) -> [u8; N] {
     std::array::from_fn(|place| if place == 0 { number } else { place as u8 })
 }
@@ -28,23 +28,23 @@ pub(crate) fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// Trusts tokens that are signed with [`SECRET`].
+/// Returns a verifier for tokens signed with [`SECRET`].
 pub(crate) fn verifier() -> JwtVerifier<Value> {
     JwtVerifier::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
         .issuer(ISSUER)
         .audience(AUDIENCE)
         .clock(|| at(NOW))
-        // Every test checks the whole verdict; those of the cache turn it on.
+        // Most tests check the whole verification; those of the cache turn it on.
         .without_cache()
 }
 
-/// The claims of a token that [`verifier`] accepts.
+/// Returns the claims of a token that [`verifier`] accepts.
 pub(crate) fn good_claims() -> Value {
     json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "42", "exp": NOW + 300, "email": "eze@example.com"})
 }
 
-/// The claims of a good token, but for one; `null` leaves it out.
-pub(crate) fn claims_but(name: &str, value: Value) -> Value {
+/// Returns the claims of a good token with one changed; `null` removes it.
+pub(crate) fn claims_with(name: &str, value: Value) -> Value {
     let mut claims = good_claims();
     let members = claims.as_object_mut().unwrap();
     match value {
@@ -58,22 +58,22 @@ pub(crate) fn good_token() -> String {
     token(&good_claims())
 }
 
-/// A token with these claims and an ordinary header, signed with [`SECRET`].
+/// Returns a token with these claims and an ordinary header, signed with [`SECRET`].
 pub(crate) fn token(claims: &Value) -> String {
     token_of(r#"{"alg":"HS256","typ":"JWT"}"#, &claims.to_string())
 }
 
-/// A token of just these two texts, signed with [`SECRET`].
+/// Returns a token with exactly this header and payload, signed with [`SECRET`].
 pub(crate) fn token_of(header: &str, payload: &str) -> String {
     sign_parts(&format!("{}.{}", base64url(header), base64url(payload)))
 }
 
-/// The algorithm by its name in jsonwebtoken, the oracle.
+/// Converts the algorithm to the type of jsonwebtoken, the oracle.
 pub(crate) fn for_oracle(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     algorithm.as_str().parse().unwrap()
 }
 
-/// The algorithms that the oracle has as well.
+/// The algorithms that the oracle supports.
 pub(crate) const WITH_ORACLE: [Algorithm; 12] = [
     Algorithm::HS256,
     Algorithm::HS384,
@@ -89,7 +89,7 @@ pub(crate) const WITH_ORACLE: [Algorithm; 12] = [
     Algorithm::EdDSA,
 ];
 
-/// The algorithms that the back end has.
+/// Returns the algorithms that the back end supports.
 pub(crate) fn supported() -> impl Iterator<Item = Algorithm> {
     Algorithm::ALL.iter().copied().filter(|algorithm| match algorithm {
         Algorithm::ES512 => !crate::keys::GRAVIOLA,
@@ -102,7 +102,7 @@ pub(crate) fn is_hmac(algorithm: Algorithm) -> bool {
     algorithm.as_str().starts_with("HS")
 }
 
-/// Adds the signature to the first two parts of a token.
+/// Appends the signature to the first two parts of a token.
 pub(crate) fn sign_parts(signed: &str) -> String {
     let key = EncodingKey::from_secret(SECRET).unwrap();
     let signature =
@@ -114,8 +114,8 @@ pub(crate) fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Why a verifier refuses a token; `None` if it does not.
-pub(crate) async fn refusal(verifier: &JwtVerifier<Value>, token: &str) -> Option<AuthErrorKind> {
+/// Returns why a verifier rejects a token; `None` if it accepts it.
+pub(crate) async fn rejection(verifier: &JwtVerifier<Value>, token: &str) -> Option<AuthErrorKind> {
     verifier.verify(token).await.err().map(|error| error.kind())
 }
 
@@ -127,32 +127,32 @@ pub(crate) fn bearer(token: &str) -> Request<String> {
     get(&format!("Bearer {token}"))
 }
 
-/// Sends a request through a layer to a service that answers with the e-mail address in the claims.
+/// Sends a request through a layer to a service that returns the email in the claims.
 pub(crate) async fn ask<L>(layer: &L, request: Request<String>) -> Response<String>
 where
-    L: Layer<Inside>,
+    L: Layer<InnerService>,
     L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
 {
-    ask_what(hello, layer, request).await
+    ask_service(hello, layer, request).await
 }
 
-/// The same to a service that answers with what it makes of the request.
-pub(crate) async fn ask_what<L>(
+/// Like [`ask`], with a service that returns a text about the request.
+pub(crate) async fn ask_service<L>(
     answer: fn(&Request<String>) -> String,
     layer: &L,
     request: Request<String>,
 ) -> Response<String>
 where
-    L: Layer<Inside>,
+    L: Layer<InnerService>,
     L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
 {
-    let Ok(response) = layer.layer(Inside(answer)).oneshot(request).await;
+    let Ok(response) = layer.layer(InnerService(answer)).oneshot(request).await;
     response
 }
 
-/// The service behind the layer in most tests: answers at once with a text about the request.
+/// The inner service in most tests. It returns a text about the request at once.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Inside(pub(crate) fn(&Request<String>) -> String);
+pub(crate) struct InnerService(pub(crate) fn(&Request<String>) -> String);
 
 pub(crate) fn hello(request: &Request<String>) -> String {
     let name = request
@@ -162,7 +162,7 @@ pub(crate) fn hello(request: &Request<String>) -> String {
     format!("Hello {name}")
 }
 
-impl Service<Request<String>> for Inside {
+impl Service<Request<String>> for InnerService {
     type Response = Response<String>;
     type Error = Infallible;
     type Future = std::future::Ready<Result<Response<String>, Infallible>>;
@@ -176,10 +176,10 @@ impl Service<Request<String>> for Inside {
     }
 }
 
-/// Asserts status, kind and all headers of a refusal. The header texts are written out, since they are what a client
-/// sees.
+/// Asserts status, kind and all headers of a rejection. The header texts are spelled out because clients
+/// see them.
 #[track_caller]
-pub(crate) fn assert_refused<B>(
+pub(crate) fn assert_rejected<B>(
     name: &str,
     response: &Response<B>,
     status: u16,
@@ -196,7 +196,7 @@ pub(crate) fn assert_refused<B>(
     assert_eq!(error.kind(), kind, "{name}");
 }
 
-/// Runs this in a thread and a runtime of its own. A deadlock fails the test, and does not hang it.
+/// Runs the test in its own thread and runtime. A deadlock fails the test instead of hanging it.
 #[cfg(feature = "remote-keys-core")]
 pub(crate) fn without_deadlock<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
     let (done, end) = std::sync::mpsc::channel();
@@ -205,5 +205,5 @@ pub(crate) fn without_deadlock<F: Future<Output = ()>>(test: impl FnOnce() -> F 
         runtime.unwrap().block_on(test());
         done.send(()).unwrap();
     });
-    end.recv_timeout(std::time::Duration::from_secs(20)).expect("it ends, and does not panic");
+    end.recv_timeout(std::time::Duration::from_secs(20)).expect("it ends without a panic");
 }

@@ -1,4 +1,4 @@
-//! Attacks that have worked on others, and that no other topic here is about. `SECURITY.md` lists all.
+//! Attacks known from other libraries that no other module covers. `SECURITY.md` lists all.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -14,8 +14,8 @@ fn verifier_with(keys: KeySet) -> JwtVerifier<Value> {
     JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW))
 }
 
-/// A token with these members in its header beside `alg`, signed by a stranger's key.
-fn by_a_stranger(header: &Value) -> String {
+/// Returns a token with these header members, signed with an unknown key.
+fn signed_by_unknown_key(header: &Value) -> String {
     let secret = EncodingKey::from_secret(b"of a stranger, who has it of himself").unwrap();
     let signed = format!("{}.{}", base64url(header.to_string()), base64url(good_claims().to_string()));
     let signature =
@@ -23,7 +23,7 @@ fn by_a_stranger(header: &Value) -> String {
     format!("{signed}.{signature}")
 }
 
-/// A token that brings the very key it is signed with, in one of the ways of RFC 7515, section 4.1.
+/// Returns a token that contains its own key, in one of the ways of RFC 7515, section 4.1.
 fn with_its_own_key(place: &str) -> String {
     let mut header = Header { kid: Some("own".into()), ..Header::new(for_oracle(Algorithm::RS256)) };
     match place {
@@ -37,23 +37,23 @@ fn with_its_own_key(place: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_key_that_a_token_brings_is_not_used() {
+async fn ignores_keys_inside_the_token() {
     let pem = |name| KeySet::pem(Algorithm::RS256, fixture(name)).unwrap();
     let named = jwk_with(Algorithm::EdDSA, json!({ "kid": "k1" }));
     for place in ["nothing", "jwk", "jku", "x5u", "x5c"] {
         let token = with_its_own_key(place);
-        // Nothing else is wrong with it.
+        // The token is good in every other respect.
         let trusted = verifier_with(pem("rsa2048.public.pem"));
-        assert_eq!(refusal(&trusted, &token).await, None, "{place}");
+        assert_eq!(rejection(&trusted, &token).await, None, "{place}");
         let other = verifier_with(pem("rsa2048-other.public.pem"));
-        assert_eq!(refusal(&other, &token).await, Some(InvalidSignature), "{place}");
+        assert_eq!(rejection(&other, &token).await, Some(InvalidSignature), "{place}");
         let named = verifier_with(KeySet::jwks(set_of(std::slice::from_ref(&named))).unwrap());
-        assert_eq!(refusal(&named, &token).await, Some(UnknownKey), "{place}");
+        assert_eq!(rejection(&named, &token).await, Some(UnknownKey), "{place}");
     }
 }
 
 #[tokio::test]
-async fn a_kid_is_compared_and_nothing_else_is_done_with_it() {
+async fn kid_is_only_compared() {
     let verifier = verifier_with(Key::hmac(Algorithm::HS256, SECRET).unwrap().with_kid("k1").into());
     for kid in [
         "/dev/null",
@@ -65,17 +65,17 @@ async fn a_kid_is_compared_and_nothing_else_is_done_with_it() {
         " k1",
         "",
     ] {
-        let token = by_a_stranger(&json!({ "alg": "HS256", "kid": kid }));
-        assert_eq!(refusal(&verifier, &token).await, Some(UnknownKey), "{kid:?}");
+        let token = signed_by_unknown_key(&json!({ "alg": "HS256", "kid": kid }));
+        assert_eq!(rejection(&verifier, &token).await, Some(UnknownKey), "{kid:?}");
         let token = token_of(&json!({ "alg": "HS256", "kid": kid }).to_string(), &good_claims().to_string());
-        assert_eq!(refusal(&verifier, &token).await, Some(UnknownKey), "{kid:?}, although well signed");
+        assert_eq!(rejection(&verifier, &token).await, Some(UnknownKey), "{kid:?}, although well signed");
     }
-    let token = by_a_stranger(&json!({ "alg": "HS256", "kid": "k1" }));
-    assert_eq!(refusal(&verifier, &token).await, Some(InvalidSignature));
+    let token = signed_by_unknown_key(&json!({ "alg": "HS256", "kid": "k1" }));
+    assert_eq!(rejection(&verifier, &token).await, Some(InvalidSignature));
 }
 
 #[tokio::test]
-async fn a_signature_of_nothing_signs_nothing() {
+async fn rejects_empty_and_constant_signatures() {
     for (algorithm, alg, len) in [
         (Algorithm::HS256, "HS256", 32),
         (Algorithm::HS512, "HS512", 64),
@@ -91,27 +91,27 @@ async fn a_signature_of_nothing_signs_nothing() {
             verifier_with(read_set(set_of(&[jwk_with(algorithm, json!({ "kid": "k1" }))])).unwrap());
         for signature in [vec![], vec![0], vec![0; len], vec![1; len], vec![0xff; len], vec![0; len + 1]] {
             let token = format!("{signed}.{}", base64url(&signature));
-            let refusal = refusal(&verifier, &token).await;
-            assert_eq!(refusal, Some(InvalidSignature), "{alg}, {signature:?}");
+            let rejection = rejection(&verifier, &token).await;
+            assert_eq!(rejection, Some(InvalidSignature), "{alg}, {signature:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn another_form_of_a_jws_is_no_token() {
+async fn rejects_other_jws_serializations() {
     let good = good_token();
     let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else {
         panic!("it has three parts");
     };
-    let forged = base64url(claims_but("sub", json!("1")).to_string());
+    let forged = base64url(claims_with("sub", json!("1")).to_string());
     let flattened = json!({ "protected": header, "payload": payload, "signature": signature });
     let general =
         json!({ "payload": payload, "signatures": [{ "protected": header, "signature": signature }] });
-    // What one library reads as JSON and the next one by its dots.
+    // Some libraries read this as JSON, others split it at the dots.
     let both = format!(
         r#"{{"  {header}.{forged}.":"","protected":"{header}","payload":"{payload}","signature":"{signature}"}}"#
     );
-    // Without a dot that would divide it.
+    // Without a dot that would split it.
     let claims = good_claims().to_string().replace('.', "\\u002e");
     for (name, token, expected) in [
         ("flattened", flattened.to_string(), MalformedToken),
@@ -124,31 +124,31 @@ async fn another_form_of_a_jws_is_no_token() {
         ("four parts", sign_parts(&format!("{header}.{payload}.{payload}")), MalformedToken),
         ("five parts", sign_parts(&format!("{header}.{payload}.{payload}.{payload}")), UnsupportedToken),
     ] {
-        assert_eq!(refusal(&verifier(), &token).await, Some(expected), "{name}");
+        assert_eq!(rejection(&verifier(), &token).await, Some(expected), "{name}");
     }
 }
 
 #[tokio::test]
-async fn what_is_encrypted_or_compressed_is_not_opened() {
+async fn rejects_encrypted_and_compressed_tokens() {
     for alg in ["RSA-OAEP", "RSA1_5", "dir", "A256KW", "ECDH-ES", "PBES2-HS256+A128KW"] {
         let header = json!({ "alg": alg, "enc": "A256GCM", "zip": "DEF", "p2c": u32::MAX }).to_string();
         let expected = Some(UnsupportedAlgorithm);
-        assert_eq!(refusal(&verifier(), &token_of(&header, "{}")).await, expected, "{alg}, three parts");
+        assert_eq!(rejection(&verifier(), &token_of(&header, "{}")).await, expected, "{alg}, three parts");
         let five = format!("{}.a.b.c.d", base64url(&header));
-        assert_eq!(refusal(&verifier(), &five).await, Some(UnsupportedToken), "{alg}, five parts");
+        assert_eq!(rejection(&verifier(), &five).await, Some(UnsupportedToken), "{alg}, five parts");
     }
-    // `zip` means nothing in a token that is signed only. Unpacked, these claims would be good: one block of DEFLATE (RFC 1951,
-    // section 3.2.4), stored as it is.
+    // `zip` has no meaning in a signed token. Decompressed, these claims would be good: they are one stored
+    // DEFLATE block (RFC 1951, section 3.2.4).
     let claims = good_claims().to_string();
     let len = u16::try_from(claims.len()).unwrap();
     let deflated = [&[1][..], &len.to_le_bytes(), &(!len).to_le_bytes(), claims.as_bytes()].concat();
     let signed =
         sign_parts(&format!("{}.{}", base64url(r#"{"alg":"HS256","zip":"DEF"}"#), base64url(deflated)));
-    assert_eq!(refusal(&verifier(), &signed).await, Some(InvalidClaims));
+    assert_eq!(rejection(&verifier(), &signed).await, Some(InvalidClaims));
 }
 
 #[tokio::test]
-async fn text_that_is_not_utf_8_is_refused() {
+async fn rejects_invalid_utf8() {
     let header = base64url(r#"{"alg":"HS256"}"#);
     let payload = base64url(good_claims().to_string());
     let utf_16 = |text: &str| base64url(text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>());
@@ -174,12 +174,12 @@ async fn text_that_is_not_utf_8_is_refused() {
             Some(InvalidClaims),
         ),
     ] {
-        assert_eq!(refusal(&verifier(), &sign_parts(&signed)).await, expected, "{name}");
+        assert_eq!(rejection(&verifier(), &sign_parts(&signed)).await, expected, "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_refusal_does_not_say_what_would_have_been_right() {
+async fn rejection_reveals_no_right_signature() {
     let good = good_token();
     let (unsigned, signature) = good.rsplit_once('.').unwrap();
     let forged = format!("{unsigned}.{}", base64url([7; 32]));
@@ -209,20 +209,20 @@ async fn a_refusal_does_not_say_what_would_have_been_right() {
 }
 
 #[test]
-fn dots_cost_nothing() {
+fn many_dots_cost_nothing() {
     let verifier = verifier();
     for token in [".".repeat(16 * 1024), format!("a{}", ".a".repeat(8000))] {
         let measured = allocation_counter::measure(|| {
-            let Verdict::Ready(Err(error)) = verifier.verify(&token) else { panic!("it is no token") };
+            let Verdict::Ready(Err(error)) = verifier.verify(&token) else { panic!("it is not a token") };
             assert!(matches!(error.kind(), MalformedToken | UnsupportedToken), "{error:?}");
         });
-        // As often as any other refusal, and not once a dot.
+        // The allocations of any other rejection, and not one for each dot.
         assert!(measured.count_total <= 2 && measured.bytes_total < 1024, "{measured:?}");
     }
 }
 
 #[test]
-fn a_public_key_in_pem_is_no_secret_whatever_stands_before_it() {
+fn rejects_pem_as_secret_after_any_prefix() {
     for before in ["", " ", "\n", "\r\n\t ", "\u{b}", "\u{c}", "\u{a0}", "\u{feff}", "# the key\n"] {
         for name in ["rsa2048.public.pem", "rsa2048.pkcs1.pem", "p256.public.pem", "ed25519.public.pem"] {
             let secret = Key::hmac(Algorithm::HS256, format!("{before}{}", fixture(name)));
@@ -235,7 +235,7 @@ fn a_public_key_in_pem_is_no_secret_whatever_stands_before_it() {
     }
 }
 
-/// Whether there is a function of this name with an attribute that runs it, or in a list of a macro that does.
+/// Returns true if a function of this name is a test, or is listed in a macro that makes tests.
 fn is_test(code: &str, name: &str) -> bool {
     let mut lines = code.lines().map(str::trim);
     let mut is_marked = false;
@@ -249,9 +249,9 @@ fn is_test(code: &str, name: &str) -> bool {
     })
 }
 
-/// A table of what is tested must not outlive the tests.
+/// `SECURITY.md` must not name tests that no longer exist.
 #[test]
-fn every_row_of_the_table_names_tests_that_are_there() {
+fn security_page_names_existing_tests() {
     let root = env!("CARGO_MANIFEST_DIR");
     let page = std::fs::read_to_string(format!("{root}/SECURITY.md")).unwrap();
     let threats: Vec<_> = page.split("\n#### ").skip(1).collect();

@@ -1,4 +1,4 @@
-//! Where tokens come from: every source, alone, in pairs, and taken out.
+//! Token sources: each one alone, in pairs, and with the credential removed.
 
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, COOKIE, SEC_WEBSOCKET_PROTOCOL, VARY};
 use http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
@@ -22,7 +22,7 @@ fn from(source: TokenSource) -> Auth {
     JwtAuthLayer::new(verifier()).token_source(source)
 }
 
-/// A request whose path and headers have the good token where they say `{}`.
+/// Returns a request with the good token in place of `{}` in its path and headers.
 fn with(path: &str, headers: &[(HeaderName, &str)]) -> Request<String> {
     let fill = |text: &str| text.replace("{}", &good_token());
     let mut request = Request::get(fill(path)).body(String::new()).unwrap();
@@ -46,7 +46,7 @@ fn expected(kind: Option<AuthErrorKind>) -> (u16, Vec<(&'static str, String)>) {
     (challenge.0, vec![("www-authenticate", challenge.1)])
 }
 
-/// Path, headers, and why it is refused.
+/// Path, headers, and the expected kind of rejection.
 type Row<'a> = (&'a str, &'a [(HeaderName, &'a str)], Option<AuthErrorKind>);
 
 async fn assert_answers(layer: &Auth, rows: &[Row<'_>]) {
@@ -66,14 +66,14 @@ async fn assert_answers(layer: &Auth, rows: &[Row<'_>]) {
             }
             Some(kind) => {
                 let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                assert_refused(&name, &response, status, *kind, &headers);
+                assert_rejected(&name, &response, status, *kind, &headers);
             }
         }
     }
 }
 
 #[tokio::test]
-async fn a_header_with_a_scheme() {
+async fn reads_header_with_a_scheme() {
     assert_answers(
         &from(TokenSource::header_with_scheme(AUTHORIZATION, Scheme::from_static("Token"))),
         &[
@@ -106,7 +106,7 @@ async fn a_header_with_a_scheme() {
 }
 
 #[tokio::test]
-async fn a_cookie() {
+async fn reads_cookie() {
     assert_answers(
         &from(TokenSource::cookie("__Host-token").unwrap()),
         &[
@@ -141,7 +141,7 @@ async fn a_cookie() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_in_a_cookie() {
+async fn reads_cookie_beside_bytes_that_are_not_text() {
     let layer = from(TokenSource::cookie("token").unwrap());
     let with = |start: &[u8], end: &[u8]| {
         let bytes = [start, good_token().as_bytes(), end].concat();
@@ -154,7 +154,7 @@ async fn bytes_that_are_no_text_in_a_cookie() {
 }
 
 #[tokio::test]
-async fn a_parameter_of_the_query() {
+async fn reads_query_parameter() {
     assert_answers(
         &from(TokenSource::query("access_token")),
         &[
@@ -178,13 +178,13 @@ async fn a_parameter_of_the_query() {
         ],
     )
     .await;
-    // Nowhere else is it looked for there.
+    // No other source reads the query.
     let ordinary = from(TokenSource::authorization());
     assert_answers(&ordinary, &[("/?access_token={}", &[], Some(MissingCredential))]).await;
 }
 
 #[tokio::test]
-async fn a_subprotocol_of_a_websocket() {
+async fn reads_websocket_subprotocol() {
     assert_answers(
         &from(TokenSource::websocket_protocol("bearer").unwrap()),
         &[
@@ -225,7 +225,7 @@ async fn a_subprotocol_of_a_websocket() {
 }
 
 #[tokio::test]
-async fn a_function() {
+async fn reads_token_by_function() {
     let source = TokenSource::custom([], |request| {
         let path = request.uri().path().strip_prefix("/feeds/")?;
         path.strip_suffix(".ics").map(Into::into)
@@ -236,7 +236,7 @@ async fn a_function() {
             ("/feeds/{}.ics", &[], None),
             ("/feeds/{}", &[], Some(MissingCredential)),
             ("/feeds/a.b.c.ics", &[], Some(MalformedToken)),
-            ("/feeds/.ics", &[], Some(MalformedCredential)), // an empty one
+            ("/feeds/.ics", &[], Some(MalformedCredential)), // an empty token
             ("/feeds/a,b.ics", &[], Some(MalformedToken)),
         ],
     )
@@ -250,7 +250,7 @@ async fn a_function() {
     assert_answers(&from(decoding), &[("/", &[(X_TOKEN, &backwards)], None)]).await;
 }
 
-/// Accepts the API key `id:secret`, at once or after waiting.
+/// Accepts the API key `id:secret`, at once or later.
 #[derive(Clone)]
 struct ApiKeys {
     waits: bool,
@@ -296,9 +296,9 @@ async fn only_bearer_sources_require_the_bearer_grammar() {
             let layer = JwtAuthLayer::new(ApiKeys { waits }).token_source(source.clone());
             let response = ask(&layer, request).await;
             let error = response.extensions().get::<AuthError>().map(|error| format!("{:?}", error.kind()));
-            let told = error.unwrap_or_else(|| response.body().clone());
+            let outcome = error.unwrap_or_else(|| response.body().clone());
             let name = format!("{name}, {key}, waits: {waits}");
-            assert_eq!((response.status().as_u16(), told), (status, text(status)), "{name}");
+            assert_eq!((response.status().as_u16(), outcome), (status, text(status)), "{name}");
         }
     }
 }
@@ -306,7 +306,7 @@ async fn only_bearer_sources_require_the_bearer_grammar() {
 /// Name, source, path, headers.
 type Example = (&'static str, TokenSource, &'static str, Vec<(HeaderName, &'static str)>);
 
-/// Every source, and a request with the good token in its place.
+/// Returns every source, and a request with the good token in its place.
 fn sources() -> Vec<Example> {
     vec![
         ("authorization", TokenSource::authorization(), "/", vec![(AUTHORIZATION, "Bearer {}")]),
@@ -337,7 +337,7 @@ fn sources() -> Vec<Example> {
 }
 
 #[tokio::test]
-async fn any_two_credentials_are_a_bad_request() {
+async fn rejects_any_two_credentials() {
     let all = sources()
         .into_iter()
         .fold(JwtAuthLayer::new(verifier()), |layer, (_, source, ..)| layer.add_token_source(source));
@@ -358,7 +358,7 @@ async fn any_two_credentials_are_a_bad_request() {
             let response = ask(&all, with(path, &both)).await;
             let (status, challenge) = expected(Some(MultipleCredentials));
             let challenge = [("www-authenticate", challenge[0].1.as_str())];
-            assert_refused(
+            assert_rejected(
                 &format!("{name} and {other}"),
                 &response,
                 status,
@@ -369,7 +369,7 @@ async fn any_two_credentials_are_a_bad_request() {
     }
 }
 
-/// What the service inside sees of a request: path, query and headers, and whether they are sensitive.
+/// Returns the path, query and headers that the inner service sees, and whether the headers are sensitive.
 async fn seen(layer: &Auth, request: Request<String>) -> String {
     let show = |request: &Request<String>| {
         let headers = request.headers().iter().map(|(name, value)| {
@@ -378,11 +378,11 @@ async fn seen(layer: &Auth, request: Request<String>) -> String {
         });
         format!("{}{}", request.uri(), headers.collect::<String>())
     };
-    ask_what(show, layer, request).await.into_body().replace(&good_token(), "{}")
+    ask_service(show, layer, request).await.into_body().replace(&good_token(), "{}")
 }
 
 #[tokio::test]
-async fn a_credential_stays_but_is_marked() {
+async fn keeps_the_credential_but_marks_it_sensitive() {
     for (name, source, path, headers) in sources() {
         let expected = match name {
             "authorization" => "/ authorization:!Bearer {}",
@@ -398,7 +398,7 @@ async fn a_credential_stays_but_is_marked() {
 }
 
 #[tokio::test]
-async fn a_credential_can_be_taken_out() {
+async fn strip_credential_removes_the_credential() {
     for (name, source, path, headers) in sources() {
         let expected = match name {
             "cookie" => "/ cookie:!a=b",
@@ -412,8 +412,8 @@ async fn a_credential_can_be_taken_out() {
 }
 
 #[tokio::test]
-async fn only_the_credential_is_taken_out() {
-    /// Source, path, headers, what is left.
+async fn strip_credential_removes_nothing_else() {
+    /// Source, path, headers, and the rest of the request.
     type Left<'a> = (TokenSource, &'a str, &'a [(HeaderName, &'a str)], &'a str);
     let rows: &[Left<'_>] = &[
         (
@@ -459,7 +459,7 @@ async fn only_the_credential_is_taken_out() {
 }
 
 #[tokio::test]
-async fn whoever_passes_brings_no_credential_inside() {
+async fn strips_credentials_in_every_mode() {
     let (name, path, headers) = ("/", "/?t=a.b.c", [(AUTHORIZATION, "Bearer {}"), (X_OTHER, "stays")]);
     let all = || JwtAuthLayer::new(verifier()).add_token_source(TokenSource::query("t")).strip_credential();
     let failed = all().allow_invalid();
@@ -479,7 +479,7 @@ async fn whoever_passes_brings_no_credential_inside() {
 }
 
 #[tokio::test]
-async fn the_same_source_twice_is_one() {
+async fn duplicate_source_counts_once() {
     for (name, source, path, headers) in sources() {
         let layer = from(source.clone()).add_token_source(source);
         assert_eq!(ask(&layer, with(path, &headers)).await.status(), 200, "{name}");
@@ -496,7 +496,7 @@ async fn two_functions_are_two_sources() {
 }
 
 #[test]
-fn a_source_shows_no_function() {
+fn debug_of_a_source_shows_no_function() {
     let source = TokenSource::custom([X_TOKEN], |_| None);
     let shown = r#"TokenSource { place: Custom(Custom { headers: ["x-token"], .. }), conditions: [] }"#;
     assert_eq!(format!("{source:?}"), shown);
@@ -536,7 +536,7 @@ fn segment_of_path() -> TokenSource {
 }
 
 #[tokio::test]
-async fn removes_what_a_custom_source_found() {
+async fn strips_what_a_custom_source_found() {
     const NAME: HeaderName = HeaderName::from_static("x-custom");
     let rows: [CustomRow<'_>; 4] = [
         ("part of a header", member_of_header(), "/", &[(NAME, "user=42; token={}")], "/ x-custom:!user=42"),
@@ -554,7 +554,7 @@ async fn removes_what_a_custom_source_found() {
     assert_eq!(seen(&layer, with("/feeds/{}", &[])).await, "/feeds/{}", "only where it is asked for");
 }
 
-/// Name, source, path, headers, what the service inside sees.
+/// Name, source, path, headers, and the request that the inner service sees.
 type CustomRow<'a> = (&'a str, TokenSource, &'a str, &'a [(HeaderName, &'a str)], &'a str);
 
 fn is_event_stream(request: Head<'_>) -> bool {
@@ -563,7 +563,7 @@ fn is_event_stream(request: Head<'_>) -> bool {
 }
 
 #[tokio::test]
-async fn reads_a_source_only_where_its_predicate_holds() {
+async fn reads_a_source_only_if_its_predicate_holds() {
     let layer = JwtAuthLayer::new(verifier())
         .add_token_source(TokenSource::query("t").only_if(is_event_stream))
         .strip_credential();
@@ -587,14 +587,14 @@ async fn reads_a_source_only_where_its_predicate_holds() {
     *post.method_mut() = Method::POST;
     assert_eq!(ask(&layer, post).await.status(), 401, "another method");
 
-    // A token that does not count is a secret all the same.
+    // An ignored token is still a secret.
     assert_eq!(seen(&layer, with("/?t={}&x=1", &[GOOD])).await, "/?x=1");
     let optional = layer.clone().optional();
     assert_eq!(seen(&optional, with("/?t={}", &[JSON])).await, "/ accept:application/json");
 }
 
 #[tokio::test]
-async fn removes_and_marks_a_credential_that_is_not_read() {
+async fn strips_and_marks_unread_credentials() {
     for (name, source, path, headers) in sources() {
         let unread = source.only_if(|_| false);
         assert_eq!(ask(&from(unread.clone()), with(path, &headers)).await.status(), 401, "{name}");
@@ -606,7 +606,7 @@ async fn removes_and_marks_a_credential_that_is_not_read() {
 }
 
 #[tokio::test]
-async fn one_place_under_two_predicates_is_one_source() {
+async fn one_place_with_two_predicates_is_one_source() {
     let is = |method: Method| TokenSource::query("t").only_if(move |request| request.method() == method);
     let any_get = TokenSource::query("t").only_if(|request| request.method() == Method::GET);
     let layer = from(is(Method::GET)).add_token_source(is(Method::POST)).add_token_source(any_get);
@@ -621,21 +621,21 @@ async fn one_place_under_two_predicates_is_one_source() {
     assert_eq!(ask(&both, with("/?t={}", &headers)).await.status(), 200, "all predicates hold");
 }
 
-/// A token for somebody else, and one that is not good.
+/// A token of another user, and an expired one.
 const ANN: &str = "<ann>";
 const OLD: &str = "<old>";
 
 /// Like [`with`], with more tokens.
 fn with_others(path: &str, headers: &[(HeaderName, &str)]) -> Request<String> {
-    let ann = token(&claims_but("email", "ann@example.com".into()));
-    let old = token(&claims_but("exp", (NOW - 3600).into()));
+    let ann = token(&claims_with("email", "ann@example.com".into()));
+    let old = token(&claims_with("exp", (NOW - 3600).into()));
     let fill = |text: &str| text.replace(ANN, &ann).replace(OLD, &old);
     let headers: Vec<_> = headers.iter().map(|(name, value)| (name.clone(), fill(value))).collect();
     let headers: Vec<_> = headers.iter().map(|(name, value)| (name.clone(), &**value)).collect();
     with(&fill(path), &headers)
 }
 
-/// `Authorization`, a cookie, the query and a header, in this order.
+/// Reads `Authorization`, a cookie, the query and a header, in this order of preference.
 fn preferring() -> Auth {
     JwtAuthLayer::new(verifier())
         .add_token_source(TokenSource::cookie("token").unwrap())
@@ -645,28 +645,28 @@ fn preferring() -> Auth {
 }
 
 #[tokio::test]
-async fn the_first_token_source_with_a_credential_wins() {
+async fn first_source_with_a_credential_wins() {
     let eze = Ok("Hello eze@example.com");
     let ann = Ok("Hello ann@example.com");
     let stranger = Ok("Hello stranger");
-    /// Path, headers, and what is told.
-    type Told<'a> = (&'a str, &'a [(HeaderName, &'a str)], Result<&'a str, AuthErrorKind>);
-    let rows: &[Told<'_>] = &[
+    /// Path, headers, and the expected response.
+    type Outcome<'a> = (&'a str, &'a [(HeaderName, &'a str)], Result<&'a str, AuthErrorKind>);
+    let rows: &[Outcome<'_>] = &[
         ("/", &[(AUTHORIZATION, "Bearer {}"), (COOKIE, "token=<ann>")], eze),
         ("/", &[(AUTHORIZATION, "Bearer <ann>"), (COOKIE, "token={}")], ann),
         ("/?t=<ann>", &[(COOKIE, "token={}")], eze),
         ("/?t=<ann>", &[(X_TOKEN, "{}")], ann),
         ("/", &[(X_TOKEN, "{}")], eze),
-        // A loser may be expired, malformed or there twice.
+        // An ignored credential may be expired, malformed or a duplicate.
         ("/", &[(AUTHORIZATION, "Bearer {}"), (COOKIE, "token=<old>")], eze),
         ("/?t=&t=", &[(AUTHORIZATION, "Bearer {}"), (COOKIE, "token=a; token=b"), (X_TOKEN, "")], eze),
         ("/", &[(COOKIE, "token={}"), (X_TOKEN, "a"), (X_TOKEN, "b")], eze),
-        // A source without a credential does not win.
+        // A source without a credential is passed over.
         ("/", &[(AUTHORIZATION, ""), (COOKIE, "token={}")], eze),
         ("/", &[(AUTHORIZATION, "Basic abc"), (COOKIE, "token={}")], eze),
         ("/?t={}", &[(COOKIE, "token=")], eze),
         ("/", &[(AUTHORIZATION, "Basic abc"), (COOKIE, "token=")], Err(MissingCredential)),
-        // A winner that is not good is not replaced by a good one.
+        // A bad preferred credential is not replaced by a good one.
         ("/", &[(AUTHORIZATION, "Bearer <old>"), (COOKIE, "token={}")], Err(Expired)),
         ("/", &[(AUTHORIZATION, "Bearer"), (COOKIE, "token={}")], Err(MalformedCredential)),
         ("/", &[(AUTHORIZATION, "Bearer "), (COOKIE, "token={}")], Err(MalformedCredential)),
@@ -677,26 +677,26 @@ async fn the_first_token_source_with_a_credential_wins() {
     for (path, headers, expected) in rows {
         let name = format!("{path} {headers:?}");
         let request = || with_others(path, headers);
-        let told = |response: &Response<String>| match response.extensions().get::<AuthError>() {
+        let outcome = |response: &Response<String>| match response.extensions().get::<AuthError>() {
             Some(error) => Err(error.kind()),
             None => Ok(response.body().clone()),
         };
         let owned = |expected: Result<&str, AuthErrorKind>| expected.map(str::to_owned);
-        assert_eq!(told(&ask(&preferring(), request()).await), owned(*expected), "{name}");
+        assert_eq!(outcome(&ask(&preferring(), request()).await), owned(*expected), "{name}");
         let optional = if *expected == Err(MissingCredential) { stranger } else { *expected };
         assert_eq!(
-            told(&ask(&preferring().optional(), request()).await),
+            outcome(&ask(&preferring().optional(), request()).await),
             owned(optional),
             "optional: {name}"
         );
         let failed = expected.or(stranger);
         let layer = preferring().allow_invalid();
-        assert_eq!(told(&ask(&layer, request()).await), owned(failed), "allow_invalid: {name}");
+        assert_eq!(outcome(&ask(&layer, request()).await), owned(failed), "allow_invalid: {name}");
     }
 }
 
 #[tokio::test]
-async fn two_authorization_headers_are_never_ignored() {
+async fn rejects_two_authorization_headers() {
     let token_scheme = TokenSource::header_with_scheme(AUTHORIZATION, Scheme::from_static("Token"));
     let cookie = TokenSource::cookie("token").unwrap();
     let layers = [
@@ -719,7 +719,7 @@ async fn two_authorization_headers_are_never_ignored() {
 }
 
 #[tokio::test]
-async fn removes_ignored_credentials() {
+async fn strips_ignored_credentials() {
     let headers = [
         (AUTHORIZATION, "Bearer {}"),
         (COOKIE, "a=b; token={}; token=x"),
@@ -734,13 +734,13 @@ async fn removes_ignored_credentials() {
     assert_eq!(left, "/?a=1 x-other:stays cookie:!a=b");
 }
 
-/// A client that has no token must not be able to keep a server busy.
+/// An unauthenticated client must not be able to keep a server busy.
 #[tokio::test]
-async fn long_lists_take_no_time() {
+async fn long_lists_are_read_quickly() {
     let fast = async |layer: Auth, request: Request<String>| {
         let layer = layer.allow_invalid().strip_credential();
         let mut times = Vec::new();
-        // A machine busy with other things may stall, but not each time.
+        // A busy machine may stall, but not every time.
         for _ in 0..3 {
             let start = std::time::Instant::now();
             seen(&layer, request.clone()).await;
@@ -762,9 +762,9 @@ async fn long_lists_take_no_time() {
 }
 
 proptest! {
-    /// Whatever a client writes, the layer answers, and nothing inside has the token.
+    /// The layer responds to any input, and the inner service never sees the token.
     #[test]
-    fn no_request_gets_the_token_inside_or_stalls(
+    fn no_request_passes_its_token_on_or_stalls(
         query in "[t=&%7476?/+a;]{0,20}",
         cookie in "[token=;, \"\\u{e9}]{0,24}",
         protocols in "[bear,. \\t]{0,24}",
@@ -784,7 +784,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_function_is_given_claims_of_its_own_token_only() {
+async fn custom_source_gets_no_claims_set_outside() {
     let layer = from(TokenSource::custom([], |_| None)).optional();
     let mut request = bearer(&good_token());
     request.extensions_mut().insert(Claims::new(json!({"email": "smuggled@example.com"})));

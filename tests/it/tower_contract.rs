@@ -1,4 +1,4 @@
-//! What tower demands of a middleware, and what it must not take from the service inside.
+//! tower's contract for middleware: readiness, clones, errors and capacity of the inner service.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -29,7 +29,7 @@ use crate::support::*;
 type Mock = mock::Mock<Request<String>, Response<String>>;
 type Handle = mock::Handle<Request<String>, Response<String>>;
 
-/// Accepts every token, once it is told to.
+/// Accepts every token after a notification.
 #[derive(Clone, Default)]
 struct Waits(Arc<Notify>);
 
@@ -37,9 +37,9 @@ impl Verify for Waits {
     type Claims = Value;
 
     fn verify(&self, credential: Credential<'_>) -> Verdict<Value> {
-        let (told, token) = (Arc::clone(&self.0), credential.token().to_owned());
+        let (notify, token) = (Arc::clone(&self.0), credential.token().to_owned());
         Verdict::Pending(Box::pin(async move {
-            told.notified().await;
+            notify.notified().await;
             match token.as_slice() {
                 b"bad" => Err(AuthError::new(AuthErrorKind::UnknownKey)),
                 _ => Ok(Claims::new(json!({"email": "late@example.com"}))),
@@ -54,18 +54,19 @@ fn mocked<V: Verify<Claims = Value> + Clone>(
     mock::spawn_layer(JwtAuthLayer::new(verifier))
 }
 
-/// The call that the service inside has got by now.
+/// Returns the call that the inner service has received.
 pub(crate) async fn call_of(handle: &mut Handle) -> (Request<String>, mock::SendResponse<Response<String>>) {
     soon(handle.next_request()).await.expect("the service is there")
 }
 
-/// A mock that is not called, or not answered, would be waited for without end. In time that is paused it is over at once.
+/// Limits a wait for a mock that is never called or never responds. With paused time the limit costs
+/// nothing.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(5), future).await.expect("it is over soon")
+    timeout(Duration::from_secs(5), future).await.expect("it ends in time")
 }
 
 #[tokio::test(start_paused = true)]
-async fn readiness_is_that_of_the_service_inside() {
+async fn readiness_follows_the_inner_service() {
     let (mut service, mut handle) = mocked(verifier());
     handle.allow(0);
     assert!(service.poll_ready().is_pending());
@@ -76,7 +77,7 @@ async fn readiness_is_that_of_the_service_inside() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_accepted_request_is_called_at_once_and_errors_pass_unchanged() {
+async fn calls_inner_service_at_once_and_keeps_errors() {
     let (mut service, mut handle) = mocked(verifier());
     handle.allow(1);
     assert!(service.poll_ready().is_ready());
@@ -88,36 +89,36 @@ async fn an_accepted_request_is_called_at_once_and_errors_pass_unchanged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_request_never_reaches_the_service() {
+async fn rejected_request_never_reaches_the_service() {
     let (mut service, mut handle) = mocked(verifier());
     handle.allow(1);
     assert!(service.poll_ready().is_ready());
     let response = soon(service.call(bearer("a.b.c"))).await.unwrap();
     assert_eq!(response.status(), 401);
-    assert!(tokio_test_pending(handle.next_request()).await);
+    assert!(is_pending(handle.next_request()).await);
 }
 
-/// Whether a future is not done yet.
-async fn tokio_test_pending<F: Future>(future: F) -> bool {
+/// Polls a future once. Returns true if it is pending.
+async fn is_pending<F: Future>(future: F) -> bool {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiting_request_is_called_on_a_service_that_is_ready() {
+async fn waiting_request_calls_a_ready_service() {
     let verifier = Waits::default();
     let (mut service, mut handle) = mocked(verifier.clone());
     handle.allow(1);
     assert!(service.poll_ready().is_ready());
     let mut response = pin!(service.call(bearer("late")));
-    assert!(tokio_test_pending(&mut response).await);
+    assert!(is_pending(&mut response).await);
 
     // The mock panics if it is called without having been polled ready.
     handle.allow(0);
     verifier.0.notify_one();
-    assert!(tokio_test_pending(&mut response).await, "accepted, but the service inside is not ready");
+    assert!(is_pending(&mut response).await, "accepted, but the inner service is not ready");
     handle.allow(1);
-    assert!(tokio_test_pending(&mut response).await, "called, but not answered");
+    assert!(is_pending(&mut response).await, "called, but no response yet");
     let (request, reply) = call_of(&mut handle).await;
     assert_eq!(request.extensions().get::<Claims<Value>>().unwrap()["email"], "late@example.com");
     reply.send_response(Response::new("done".to_owned()));
@@ -125,17 +126,17 @@ async fn a_waiting_request_is_called_on_a_service_that_is_ready() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiting_request_can_be_refused() {
+async fn waiting_request_can_be_rejected() {
     let verifier = Waits::default();
     let service = JwtAuthLayer::new(verifier.clone());
     verifier.0.notify_one();
     let response = ask(&service, bearer("bad")).await;
     let expected = r#"Bearer realm="api", error="invalid_token", error_description="the token is not signed with a known key""#;
-    assert_refused("after waiting", &response, 401, UnknownKey, &[("www-authenticate", expected)]);
+    assert_rejected("after waiting", &response, 401, UnknownKey, &[("www-authenticate", expected)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_readiness_after_waiting_is_passed_on() {
+async fn passes_on_readiness_errors_after_waiting() {
     let verifier = Waits::default();
     let (mut service, mut handle) = mocked(verifier.clone());
     handle.allow(1);
@@ -147,20 +148,20 @@ async fn an_error_of_readiness_after_waiting_is_passed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_that_wait_hold_none_of_the_capacity_inside() {
+async fn waiting_tokens_hold_no_inner_capacity() {
     let waits = Waits::default();
-    let limited = ServiceBuilder::new().layer(ConcurrencyLimitLayer::new(1)).service(Inside(hello));
+    let limited = ServiceBuilder::new().layer(ConcurrencyLimitLayer::new(1)).service(InnerService(hello));
     let layer = JwtAuthLayer::new(waits.clone());
     let mut service = tower_layer::Layer::layer(&layer, limited);
 
-    // The same service waits with ten requests, and stays alive itself.
+    // One service waits with ten requests and stays in use itself.
     let mut waiting = Vec::new();
     for _ in 0..10 {
         let mut response = Box::pin(service.ready().await.unwrap().call(bearer("late")));
-        assert!(tokio_test_pending(&mut response).await);
+        assert!(is_pending(&mut response).await);
         waiting.push(response);
     }
-    // A stranger is answered and a permit is free, although the limit is one.
+    // A request without a token gets a response and a permit is free, although the limit is one.
     let other = service.clone();
     let answered =
         tokio::time::timeout(Duration::from_millis(200), other.oneshot(Request::new(String::new()))).await;
@@ -174,15 +175,16 @@ async fn tokens_that_wait_hold_none_of_the_capacity_inside() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_works_around_a_buffer() {
-    let service = ServiceBuilder::new().layer(JwtAuthLayer::new(verifier())).buffer(4).service(Inside(hello));
+async fn works_around_a_buffer() {
+    let service =
+        ServiceBuilder::new().layer(JwtAuthLayer::new(verifier())).buffer(4).service(InnerService(hello));
     for _ in 0..20 {
         let response = service.clone().oneshot(bearer(&good_token())).await.unwrap();
         assert_eq!(response.body(), "Hello eze@example.com");
     }
     let waits = Waits::default();
     let service =
-        ServiceBuilder::new().layer(JwtAuthLayer::new(waits.clone())).buffer(1).service(Inside(hello));
+        ServiceBuilder::new().layer(JwtAuthLayer::new(waits.clone())).buffer(1).service(InnerService(hello));
     let (first, second) = (service.clone().oneshot(bearer("a")), service.oneshot(bearer("b")));
     let tell = async {
         waits.0.notify_one();
@@ -193,7 +195,7 @@ async fn it_works_around_a_buffer() {
     assert_eq!((first.unwrap().status().as_u16(), second.unwrap().status().as_u16()), (200, 200));
 }
 
-/// Panics if it is called without having been polled ready first, and its clones are not ready.
+/// Panics if it is called before it is polled ready. Its clones are not ready.
 struct Strict {
     ready: bool,
 }
@@ -221,7 +223,7 @@ impl Service<Request<String>> for Strict {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_service_is_never_called_unready() {
+async fn never_calls_an_unready_service() {
     let waits = Waits::default();
     let both = tower_layer::Layer::layer(&JwtAuthLayer::new(waits.clone()), Strict { ready: false });
     let mut at_once = tower_layer::Layer::layer(&JwtAuthLayer::new(verifier()), Strict { ready: false });
@@ -236,7 +238,7 @@ async fn the_service_is_never_called_unready() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_accepted_request_does_not_clone_the_service() {
+async fn accepted_request_does_not_clone_the_service() {
     #[derive(Debug)]
     struct NoClone;
     impl Clone for NoClone {
@@ -279,7 +281,7 @@ fn services_give_access_to_the_inner_one() {
     assert_eq!((*principal.get_ref(), principal.into_inner()), (2, 2));
 }
 
-/// Has no key until it is asked to refresh.
+/// Has no key until it is refreshed.
 struct Late {
     keys: KeyStore,
     fetched: Option<KeySet>,
@@ -315,20 +317,20 @@ fn late(fetched: Option<KeySet>) -> JwtVerifier<Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_not_held_is_waited_for() {
+async fn waits_for_a_missing_key() {
     let good = late(Some(KeySet::hmac(Algorithm::HS256, SECRET).unwrap()));
     assert!(matches!(good.verify(&good_token()), Verdict::Pending(_)));
     let layer = JwtAuthLayer::new(good.clone());
     assert_eq!(ask(&layer, bearer(&good_token())).await.body(), "Hello eze@example.com");
     assert!(matches!(good.verify(&good_token()), Verdict::Ready(Ok(_))), "held from now on");
-    let stranger = token(&claims_but("iss", json!("https://other.example.com")));
-    assert_eq!(refusal(&good, &stranger).await, Some(WrongIssuer), "the source brings its issuer");
+    let stranger = token(&claims_with("iss", json!("https://other.example.com")));
+    assert_eq!(rejection(&good, &stranger).await, Some(WrongIssuer), "the source brings its issuer");
 
     let other = late(Some(KeySet::hmac(Algorithm::HS512, secret::<64>(7)).unwrap()));
-    assert_eq!(refusal(&other, &good_token()).await, Some(UnknownKey), "fetched, and still not there");
+    assert_eq!(rejection(&other, &good_token()).await, Some(UnknownKey), "fetched, and still not there");
 
     let response = ask(&JwtAuthLayer::new(late(None)), bearer(&good_token())).await;
-    assert_refused("not fetched", &response, 503, KeysUnavailable, &[("retry-after", "7")]);
+    assert_rejected("not fetched", &response, 503, KeysUnavailable, &[("retry-after", "7")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -336,17 +338,17 @@ async fn verifiers_share_one_key_source() {
     let fetched = Some(KeySet::hmac(Algorithm::HS256, SECRET).unwrap());
     let source: Arc<dyn KeySource> = Arc::new(Late { keys: KeyStore::new(KeySet::new([])), fetched });
     let verifier = || JwtVerifier::<Value>::new(Arc::clone(&source)).audience(AUDIENCE).clock(|| at(NOW));
-    assert_eq!(refusal(&verifier(), &good_token()).await, None);
+    assert_eq!(rejection(&verifier(), &good_token()).await, None);
     assert!(matches!(verifier().verify(&good_token()), Verdict::Ready(Ok(_))), "fetched by the other one");
-    let stranger = token(&claims_but("iss", json!("https://other.example.com")));
-    assert_eq!(refusal(&verifier(), &stranger).await, Some(WrongIssuer), "the source brings its issuer");
+    let stranger = token(&claims_with("iss", json!("https://other.example.com")));
+    assert_eq!(rejection(&verifier(), &stranger).await, Some(WrongIssuer), "the source brings its issuer");
 
     let fixed: Arc<dyn KeySource> = Arc::new(KeySet::new([]));
     assert!(source.can_refresh() && !fixed.can_refresh());
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_token_that_lacks_nothing_but_its_key_is_waited_for() {
+async fn waits_only_for_otherwise_good_tokens() {
     let none = late(None);
     let none_alg = format!("{}.{}.", base64url(r#"{"alg":"none"}"#), base64url("{}"));
     let parts =
@@ -371,7 +373,7 @@ async fn only_a_token_that_lacks_nothing_but_its_key_is_waited_for() {
     }
 }
 
-/// A type that says when it is read.
+/// A type that records when it is deserialized.
 struct Watched;
 
 static WATCHED_IS_READ: AtomicBool = AtomicBool::new(false);

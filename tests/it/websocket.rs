@@ -1,4 +1,4 @@
-//! A token in the list of subprotocols of a WebSocket.
+//! A token in the subprotocols of a WebSocket.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ fn layer() -> JwtAuthLayer<JwtVerifier<Value>> {
     JwtAuthLayer::new(verifier()).add_token_source(TokenSource::websocket_protocol("bearer").unwrap())
 }
 
-/// The layer in front of two routes: one picks a subprotocol that it knows, the other one none.
+/// Starts the layer in front of two routes: one selects a known subprotocol, the other selects none.
 async fn start() -> SocketAddr {
     let picks = async |seen: HeaderMap, user: Claims<Value>, upgrade: WebSocketUpgrade| {
         upgrade.protocols(["orders.v1", "bearer"]).on_upgrade(move |socket| talk(socket, user, seen))
@@ -42,7 +42,7 @@ async fn start() -> SocketAddr {
     address
 }
 
-/// Tells who is there and what is left of the list, and then answers every message.
+/// Sends the user and the rest of the list, then echoes every message.
 async fn talk(mut socket: WebSocket, user: Claims<Value>, seen: HeaderMap) {
     let hello = format!("{}, {:?}", user["email"], lines(&seen));
     socket.send(hello.into()).await.unwrap();
@@ -51,7 +51,7 @@ async fn talk(mut socket: WebSocket, user: Claims<Value>, seen: HeaderMap) {
     }
 }
 
-/// The lines of the list.
+/// Returns the lines of the list.
 fn lines(headers: &HeaderMap) -> Vec<String> {
     headers.get_all(NAME).iter().map(|line| line.to_str().unwrap().to_owned()).collect()
 }
@@ -67,17 +67,17 @@ async fn open(address: SocketAddr, path: &str, headers: &[(&'static str, &str)])
     within(client_async(request, stream)).await
 }
 
-/// The next message, which is text.
+/// Returns the next message, which must be text.
 async fn receive(socket: &mut WebSocketStream<TcpStream>) -> String {
     within(socket.next()).await.unwrap().unwrap().into_text().unwrap().to_string()
 }
 
-/// A socket that does not answer fails the test.
+/// Fails the test if the server does not respond.
 async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(10), future).await.expect("the server answers in time")
 }
 
-/// The headers of a response from a server, sorted; the date is left out.
+/// Returns the headers of a server's response, sorted and without the date.
 fn sent<B>(response: &Response<B>) -> Vec<(&str, &str)> {
     let headers = response.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
     let mut headers: Vec<_> = headers.filter(|(name, _)| *name != "date").collect();
@@ -86,7 +86,7 @@ fn sent<B>(response: &Response<B>) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test]
-async fn a_client_with_a_token_is_let_in_and_nothing_inside_sees_the_token() {
+async fn accepts_client_and_hides_its_token() {
     let address = start().await;
     for (name, list, picked, left) in [
         ("a pair", "bearer, <T>", "bearer", r#"["bearer"]"#),
@@ -113,7 +113,7 @@ async fn a_client_with_a_token_is_let_in_and_nothing_inside_sees_the_token() {
 }
 
 #[tokio::test]
-async fn the_header_is_read_beside_the_list() {
+async fn reads_the_header_beside_the_list() {
     let address = start().await;
     let headers = [("authorization", &*filled("Bearer <T>")), (NAME, "orders.v1")];
     let (mut socket, response) = open(address, "/picks", &headers).await.unwrap();
@@ -122,15 +122,15 @@ async fn the_header_is_read_beside_the_list() {
 }
 
 #[tokio::test]
-async fn no_protocol_is_picked_in_place_of_the_service() {
+async fn layer_selects_no_protocol() {
     let error = open(start().await, "/picks-none", &[(NAME, &filled("bearer, <T>"))]).await.unwrap_err();
-    // The answer was 101: what a client that keeps to RFC 6455 finds wrong is that no protocol is named.
+    // The response was 101. A client that follows RFC 6455 rejects it because no protocol is named.
     let expected = ProtocolError::SecWebSocketSubProtocolError(SubProtocolError::NoSubProtocol);
     assert!(matches!(&error, Error::Protocol(wrong) if *wrong == expected), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_client_without_one_good_token_is_refused_at_the_handshake() {
+async fn rejects_handshake_without_one_good_token() {
     let address = start().await;
     let missing = (401, MissingCredential, r#"Bearer realm="api""#.to_owned());
     let invalid = |status, kind, code, why| {
@@ -151,8 +151,8 @@ async fn a_client_without_one_good_token_is_refused_at_the_handshake() {
         ("no token", Some("orders.v1"), None, &missing),
         ("another case", Some("Bearer, <T>"), None, &missing),
         ("a token alone", Some("<T>"), None, &missing),
-        ("no JWT", Some("bearer, a.b.c"), None, &no_jwt),
-        ("no JWT, joined", Some("orders.v1, bearer.a.b.c"), None, &no_jwt),
+        ("not a JWT", Some("bearer, a.b.c"), None, &no_jwt),
+        ("not a JWT, joined", Some("orders.v1, bearer.a.b.c"), None, &no_jwt),
         ("expired", Some("bearer, <old>"), None, &expired),
         ("two pairs", Some("bearer, <T>, bearer, <T>"), None, &several),
         ("a pair and joined", Some("bearer, <T>, bearer.<T>"), None, &several),
@@ -168,33 +168,33 @@ async fn a_client_without_one_good_token_is_refused_at_the_handshake() {
         let headers = [(NAME, list.as_deref()), ("authorization", authorization.as_deref())];
         let headers: Vec<_> = headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         let Error::Http(response) = open(address, "/picks", &headers).await.expect_err(name) else {
-            panic!("{name}: not refused by an answer");
+            panic!("{name}: not rejected by a response");
         };
         assert_eq!(response.status(), *status, "{name}");
         let expected =
             [("cache-control", "no-store"), ("content-length", "0"), ("www-authenticate", challenge)];
         assert_eq!(sent(&response), expected, "{name}");
 
-        // The kind does not go over a wire.
+        // The kind is not sent over the wire.
         let mut request = Request::builder();
         for (name, value) in headers {
             request = request.header(name, value);
         }
         let response = ask(&layer(), request.body(String::new()).unwrap()).await;
-        assert_refused(name, &response, *status, *kind, &[("www-authenticate", challenge)]);
+        assert_rejected(name, &response, *status, *kind, &[("www-authenticate", challenge)]);
     }
 }
 
-/// A text with tokens in it: a good one, and one that has expired.
+/// Replaces `<T>` by a good token and `<old>` by an expired one.
 fn filled(text: &str) -> String {
-    let old = token(&claims_but("exp", (NOW - 3600).into()));
+    let old = token(&claims_with("exp", (NOW - 3600).into()));
     text.replace("<T>", &good_token()).replace("<old>", &old)
 }
 
 #[tokio::test]
-async fn of_an_accepted_list_all_but_the_token_is_left() {
+async fn removes_only_the_token_from_the_list() {
     let answer = async |request: Request<String>| {
-        request.extensions().get::<Claims<Value>>().expect("it was accepted");
+        request.extensions().get::<Claims<Value>>().expect("the request was accepted");
         Ok::<_, Infallible>(Response::new(lines(request.headers())))
     };
     let service = ServiceBuilder::new().layer(layer()).service_fn(answer);
@@ -205,7 +205,7 @@ async fn of_an_accepted_list_all_but_the_token_is_left() {
         (&["bearer.<T>, orders.v1"], Some("orders.v1")),
         (&["bearer.<T>"], None),
         (&["a, bearer, <T>, b, c"], Some("a, bearer, b, c")),
-        // A list of several lines is the same as one of one line (RFC 6455, section 11.3.4).
+        // Several lines are equivalent to one (RFC 6455, section 11.3.4).
         (&["a", "bearer, <T>"], Some("a, bearer")),
         (&["bearer, <T>", "a", "b"], Some("bearer, a, b")),
         (&["a, bearer", "<T>, b"], Some("a, bearer, b")),
@@ -213,7 +213,7 @@ async fn of_an_accepted_list_all_but_the_token_is_left() {
         (&["bearer", "", "<T>"], Some("bearer")),
         (&["bearer.<T>", "a"], Some("a")),
         (&["", "bearer.<T>", ""], None),
-        // Spaces, tabs, and entries that are none (RFC 9110, section 5.6.1).
+        // Spaces, tabs and empty entries (RFC 9110, section 5.6.1).
         (&["  bearer  ,  <T>  "], Some("bearer")),
         (&["\tbearer\t,\t<T>\t"], Some("bearer")),
         (&["a\t ,\t bearer.<T> \t,b"], Some("a, b")),
@@ -221,13 +221,13 @@ async fn of_an_accepted_list_all_but_the_token_is_left() {
         (&["bearer, \t , <T>"], Some("bearer")),
         (&[",, ,bearer.<T>,, ,"], None),
         (&[", a,, b,bearer.<T>,"], Some("a, b")),
-        // A token that is offered once more, as a protocol.
+        // The token is also offered as a protocol.
         (&["bearer, <T>, <T>"], Some("bearer")),
         (&["<T>, bearer, <T>"], Some("bearer")),
         (&["bearer.<T>, <T>"], None),
         (&["bearer, bearer.<T>"], Some("bearer")),
         (&["bearer.<T>, bearer"], Some("bearer")),
-        // What only looks like the marker is not touched, and neither is what stands there twice.
+        // Entries similar to the marker stay, and so do duplicates.
         (&["Bearer, bearerx, x.bearer, bearer-1, bearer.<T>"], Some("Bearer, bearerx, x.bearer, bearer-1")),
         (&["Bearer.x, bearer.<T>"], Some("Bearer.x")),
         (&["a, a, bearer, <T>, a"], Some("a, a, bearer, a")),
@@ -250,10 +250,10 @@ async fn preference_decides_between_header_and_list() {
         .add_token_source(TokenSource::authorization())
         .prefer_first_token_source();
     let answer = async |request: Request<String>| {
-        request.extensions().get::<Claims<Value>>().expect("it was accepted");
+        request.extensions().get::<Claims<Value>>().expect("the request was accepted");
         Ok::<_, Infallible>(Response::new(lines(request.headers()).concat()))
     };
-    let told = async |layer: &JwtAuthLayer<JwtVerifier<Value>>, list: &str, authorization: &str| {
+    let outcome = async |layer: &JwtAuthLayer<JwtVerifier<Value>>, list: &str, authorization: &str| {
         let request =
             Request::builder().header(NAME, filled(list)).header("authorization", filled(authorization));
         let service = ServiceBuilder::new().layer(layer.clone()).service_fn(answer);
@@ -263,7 +263,7 @@ async fn preference_decides_between_header_and_list() {
             None => Ok(response.into_body()),
         }
     };
-    // An ignored token is taken out of the list like any other.
+    // An ignored token is removed like any other.
     for (list, left) in [
         ("orders.v1, bearer, <old>", "orders.v1, bearer"),
         ("orders.v1, bearer.<T>", "orders.v1"),
@@ -271,7 +271,7 @@ async fn preference_decides_between_header_and_list() {
         ("orders.v1, bearer", "orders.v1, bearer"),
         ("orders.v1, bearer.<T>, bearer.<old>", ""),
     ] {
-        assert_eq!(told(&header_first, list, "Bearer <T>").await, Ok(left.to_owned()), "{list}");
+        assert_eq!(outcome(&header_first, list, "Bearer <T>").await, Ok(left.to_owned()), "{list}");
     }
     for (list, authorization, expected) in [
         ("orders.v1, bearer.<T>", "Bearer <old>", Ok("orders.v1")),
@@ -282,6 +282,6 @@ async fn preference_decides_between_header_and_list() {
         ("bearer.<T>, bearer.<T>", "Bearer <T>", Err(MultipleCredentials)),
     ] {
         let expected = expected.map(str::to_owned);
-        assert_eq!(told(&list_first, list, authorization).await, expected, "{list}, {authorization}");
+        assert_eq!(outcome(&list_first, list, authorization).await, expected, "{list}, {authorization}");
     }
 }

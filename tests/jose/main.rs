@@ -1,4 +1,5 @@
-//! Tokens and keys of the npm package `jose`, read here, and ours, read there. `.ci/jose` installs it and runs this.
+//! Interoperability with the npm package `jose`: each side accepts keys and tokens of the other. `.ci/jose`
+//! installs it and runs this.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
@@ -21,7 +22,7 @@ const ALGORITHMS: [Algorithm; 6] = [
     Algorithm::MlDsa87,
 ];
 
-/// Runs `jose` with our keys and tokens, and returns what it says of them, and its own.
+/// Runs `jose` with our keys and tokens. Returns its verdicts, and its own keys and tokens.
 fn jose(jwks: &[Value], tokens: &Map<String, Value>) -> Value {
     let folder = env::var("JOSE_FOLDER").expect("JOSE_FOLDER is not set: run .ci/jose, which installs jose");
     let node = format!("{folder}/node_modules/.bin/node");
@@ -44,7 +45,7 @@ fn jose(jwks: &[Value], tokens: &Map<String, Value>) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The same token with one bit of its signature changed.
+/// Returns the token with one bit of its signature flipped.
 fn forged(token: &str) -> String {
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let other = if signature.starts_with('A') { 'B' } else { 'A' };
@@ -53,7 +54,7 @@ fn forged(token: &str) -> String {
 
 #[tokio::test]
 #[ignore = "it needs npm's jose: run .ci/jose"]
-async fn jose_and_this_crate_accept_tokens_of_each_other() {
+async fn jose_and_this_crate_accept_each_others_tokens() {
     let (mut jwks, mut tokens) = (Vec::new(), Map::new());
     for algorithm in ALGORITHMS {
         let key = SigningKey::generate(algorithm).unwrap();

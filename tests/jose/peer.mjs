@@ -1,4 +1,4 @@
-// Reads our JWK set and tokens from standard input, verifies them, and writes keys and tokens of its own.
+// Reads our JWK set and tokens from standard input, verifies them, and writes its verdicts, keys and tokens.
 import { readFileSync } from 'node:fs'
 import * as jose from 'jose'
 

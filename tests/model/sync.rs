@@ -1,3 +1,3 @@
-//! In place of `src/sync.rs`: every access is a choice of the scheduler's.
+//! Replaces `src/sync.rs`: the scheduler may switch tasks at every access.
 
 pub(crate) use shuttle::sync::*;

@@ -1,4 +1,4 @@
-//! Revocations that are shared by a real Redis server, which each test starts for itself.
+//! Revocations shared through a real Redis server, which each test starts for itself.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
@@ -21,13 +21,13 @@ struct Session {
     sid: String,
 }
 
-/// What one process has.
+/// One process: its list and its verifier.
 struct Process {
     revocations: Revocations,
     verifier: JwtVerifier<Session>,
 }
 
-/// The tokens of all processes.
+/// Issues the tokens for all processes.
 struct Tokens(TokenIssuer);
 
 impl Tokens {
@@ -52,12 +52,12 @@ impl Tokens {
         process.verifier.verify(&self.of(sid)).await.err().map(|error| error.kind())
     }
 
-    /// Waits until a session is judged so, for a second.
+    /// Waits up to a second for this verdict.
     async fn within_a_second(&self, process: &Process, sid: &str, expected: Option<AuthErrorKind>) {
         self.within(Duration::from_secs(1), process, sid, expected).await;
     }
 
-    /// A time in which the machine gives this process no turn counts as one look.
+    /// Counts attempts, not time: if the machine stalls this process, that counts as one attempt.
     async fn within(&self, limit: Duration, process: &Process, sid: &str, expected: Option<AuthErrorKind>) {
         const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
         let start = Instant::now();
@@ -78,7 +78,7 @@ impl Tokens {
 
 const ISSUER: &str = "https://issuer.test";
 
-/// In whole seconds, as it is written.
+/// In whole seconds, as entries are stored.
 fn in_a_while() -> SystemTime {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     UNIX_EPOCH + Duration::from_secs(now + 900)
@@ -88,7 +88,7 @@ fn session(sid: &str, expires_at: SystemTime) -> Revocation {
     Revocation::session(ISSUER, sid, expires_at)
 }
 
-fn tell<T: redis::FromRedisValue>(server: &Server, command: &[&str]) -> T {
+fn execute<T: redis::FromRedisValue>(server: &Server, command: &[&str]) -> T {
     let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     redis::cmd(command[0]).arg(&command[1..]).query(&mut connection).unwrap()
 }
@@ -97,22 +97,22 @@ use AuthErrorKind::{RevocationsUnavailable, Revoked};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn keeps_to_what_is_demanded_of_a_store() {
+async fn passes_the_conformance_test_for_stores() {
     let server = Server::start("conformance");
     check_revocation_store(|| RedisStore::new(&server.url()).unwrap()).await;
     let store = RedisStore::new(&server.url()).unwrap().key_prefix("other");
     check_revocation_store(|| store.clone()).await;
-    let mut keys: Vec<String> = tell(&server, &["KEYS", "*"]);
+    let mut keys: Vec<String> = execute(&server, &["KEYS", "*"]);
     keys.sort_unstable();
     assert_eq!(keys, ["{other}:held", "{other}:news", "{tower-jwt-auth}:held", "{tower-jwt-auth}:news"]);
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn what_one_process_revokes_the_others_refuse_within_a_second() {
+async fn revocation_reaches_others_within_a_second() {
     let (server, tokens) = (Server::start("within-a-second"), Tokens::new());
     let (first, second) = (tokens.process(&server), tokens.process(&server));
-    // Until it is known what is revoked, nothing passes.
+    // Nothing passes before the list has been read.
     assert_eq!(tokens.judge(&first, "a").await, Some(RevocationsUnavailable));
     first.revocations.ready().await.unwrap();
     second.revocations.ready().await.unwrap();
@@ -125,7 +125,7 @@ async fn what_one_process_revokes_the_others_refuse_within_a_second() {
     }
     let third = tokens.process(&server);
     third.revocations.ready().await.unwrap();
-    assert_eq!(tokens.judge(&third, "a").await, Some(Revoked), "what was before it");
+    assert_eq!(tokens.judge(&third, "a").await, Some(Revoked), "a revocation before its start");
     assert_eq!(tokens.judge(&third, "d").await, None);
     let age = third.revocations.shared_stats().unwrap().age().unwrap();
     assert!(age < Duration::from_secs(2), "{age:?}");
@@ -133,7 +133,7 @@ async fn what_one_process_revokes_the_others_refuse_within_a_second() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn nothing_is_lost_when_the_server_crashes() {
+async fn server_crash_loses_no_revocation() {
     let (mut server, tokens) = (Server::start("crash"), Tokens::new());
     let (first, second) = (tokens.process(&server), tokens.process(&server));
     first.revocations.ready().await.unwrap();
@@ -141,15 +141,18 @@ async fn nothing_is_lost_when_the_server_crashes() {
     for round in ["one", "two"] {
         let (before, during, after) =
             (format!("before {round}"), format!("during {round}"), format!("after {round}"));
-        // The server may not have saved this one yet.
+        // The server may not have saved this entry yet.
         tokens.end(&first, &before).await.unwrap();
         server.kill();
         let error = tokens.end(&first, &during).await.unwrap_err();
-        assert!(error.to_string().starts_with("the revocation counts in this process"), "{error}");
+        assert!(
+            error.to_string().starts_with("the shared store has not confirmed the revocation"),
+            "{error}"
+        );
         assert!(std::error::Error::source(&error).is_some());
         assert_eq!(first.revocations.shared_stats().unwrap().waiting(), 1);
         assert_eq!(tokens.judge(&first, &during).await, Some(Revoked));
-        assert_eq!(tokens.judge(&second, &during).await, None, "it serves on meanwhile");
+        assert_eq!(tokens.judge(&second, &during).await, None, "it keeps serving during the outage");
         server.restart();
         tokens.within_a_second(&second, &during, Some(Revoked)).await;
         tokens.end(&second, &after).await.unwrap();
@@ -165,14 +168,14 @@ async fn nothing_is_lost_when_the_server_crashes() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn what_the_server_forgets_is_still_held_by_those_who_run() {
+async fn running_processes_keep_what_the_server_loses() {
     let (mut server, tokens) = (Server::start("forgets"), Tokens::new());
     let (first, second) = (tokens.process(&server), tokens.process(&server));
     first.revocations.ready().await.unwrap();
     second.revocations.ready().await.unwrap();
     tokens.end(&first, "a").await.unwrap();
     tokens.within_a_second(&second, "a", Some(Revoked)).await;
-    let _: () = tell(&server, &["FLUSHALL"]);
+    let _: () = execute(&server, &["FLUSHALL"]);
     tokens.end(&first, "b").await.unwrap();
     tokens.within_a_second(&second, "b", Some(Revoked)).await;
     server.kill();
@@ -188,25 +191,25 @@ async fn what_the_server_forgets_is_still_held_by_those_who_run() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn a_list_that_is_too_old_refuses_what_it_does_not_know() {
+async fn outdated_list_rejects_unknown_tokens() {
     let (server, tokens) = (Server::start("outage"), Tokens::new());
     let store = RedisStore::new(&server.url()).unwrap();
     let process = tokens.process_with(SharedRevocations::new(store).outage_limit(Duration::ZERO));
     process.revocations.ready().await.unwrap();
     tokens.end(&process, "a").await.unwrap();
-    // It hangs: the connections stay open.
+    // The server hangs with open connections.
     server.signal("-STOP");
-    // Four seconds, of which a time in which the machine gives this process no turn counts as one look.
+    // At most four seconds, counted in attempts: a stall of this process counts as one.
     let mut looks = 0;
     while tokens.judge(&process, "b").await.is_none() {
-        assert!(looks < 80, "it is served on for good");
+        assert!(looks < 80, "the list never becomes outdated");
         sleep(Duration::from_millis(50)).await;
         looks += 1;
     }
     let age = process.revocations.shared_stats().unwrap().age().unwrap();
-    assert!(age >= Duration::from_secs(2), "it is served on for a while: {age:?}");
+    assert!(age >= Duration::from_secs(2), "the list is outdated too soon: {age:?}");
     assert_eq!(tokens.judge(&process, "b").await, Some(RevocationsUnavailable));
-    assert_eq!(tokens.judge(&process, "a").await, Some(Revoked), "what is known stays so");
+    assert_eq!(tokens.judge(&process, "a").await, Some(Revoked), "known revocations stay");
     assert!(!process.revocations.is_ready());
     server.signal("-CONT");
     tokens.within_a_second(&process, "b", None).await;
@@ -214,7 +217,7 @@ async fn a_list_that_is_too_old_refuses_what_it_does_not_know() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn a_list_counts_as_soon_as_its_store_answers() {
+async fn list_recovers_as_soon_as_its_store_answers() {
     let (server, tokens) = (Server::start("soon"), Tokens::new());
     let start = async || {
         let store = RedisStore::new(&server.url()).unwrap();
@@ -227,63 +230,63 @@ async fn a_list_counts_as_soon_as_its_store_answers() {
     for _ in 0..3 {
         soonest = soonest.min(start().await.0);
     }
-    assert!(soonest < Duration::from_millis(400), "it has waited for news: {soonest:?}");
+    assert!(soonest < Duration::from_millis(400), "the first read waits for new entries: {soonest:?}");
 
-    // Short outages, in which no attempt fails, but answers come too late to say what is known now.
+    // Short outages without a failed attempt, but with responses that come too late to be current.
     const OUTAGE: Duration = Duration::from_millis(1600);
-    let (mut looks, mut refused) = (0, 0);
+    let (mut looks, mut rejected) = (0, 0);
     for _ in 0..4 {
-        let _: () = tell(&server, &["CLIENT", "PAUSE", &OUTAGE.as_millis().to_string(), "ALL"]);
+        let _: () = execute(&server, &["CLIENT", "PAUSE", &OUTAGE.as_millis().to_string(), "ALL"]);
         sleep(OUTAGE).await;
         let back = Instant::now();
         while back.elapsed() < Duration::from_millis(1300) {
             looks += 1;
-            refused += u32::from(tokens.judge(&process, "a").await.is_some());
+            rejected += u32::from(tokens.judge(&process, "a").await.is_some());
             sleep(Duration::from_millis(5)).await;
         }
     }
-    // A second of more than five.
-    assert!(refused * 5 < looks, "{refused} of {looks} in four times");
+    // At most one second of more than five.
+    assert!(rejected * 5 < looks, "{rejected} of {looks} in four outages");
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn who_has_missed_too_much_reads_all_of_it() {
+async fn lagging_reader_reads_everything_again() {
     let server = Server::start("missed");
     let (reading, writing) =
         (RedisStore::new(&server.url()).unwrap(), RedisStore::new(&server.url()).unwrap());
     writing.write(vec![session("first", in_a_while())]).await.unwrap();
     let position = read_on(&reading, None).await.0;
-    // More than the stream keeps.
+    // More entries than the stream keeps.
     let missed: Vec<_> = (0..6000).map(|n| session(&format!("missed {n}"), in_a_while())).collect();
     for batch in missed.chunks(500) {
         writing.write(batch.to_vec()).await.unwrap();
     }
     let (_, seen) = read_on(&reading, Some(position.clone())).await;
-    assert_eq!(seen.len(), 6000, "what is new, and all of it");
+    assert_eq!(seen.len(), 6000, "everything, including new entries");
     let others = "for n = 1, 110000 do redis.call('XADD', KEYS[1], '*', 'other', n) end";
-    let _: () = tell(&server, &["EVAL", others, "1", "{tower-jwt-auth}:news"]);
+    let _: () = execute(&server, &["EVAL", others, "1", "{tower-jwt-auth}:news"]);
     for sid in ["second", "third"] {
-        // Each takes some of what is too much.
+        // Each write removes some of the surplus.
         writing.write(vec![session(sid, in_a_while())]).await.unwrap();
     }
-    let kept: u64 = tell(&server, &["XLEN", "{tower-jwt-auth}:news"]);
+    let kept: u64 = execute(&server, &["XLEN", "{tower-jwt-auth}:news"]);
     assert!(kept < 100_500, "the stream has a limit: {kept}");
     let (position, seen) = read_on(&reading, Some(position)).await;
     assert!(missed.iter().all(|one| seen.contains(one)), "{}", seen.len());
 
-    // In the midst of it the server is another one, and has lost its stream.
+    // Midway the server is replaced by one that has lost the stream.
     let page = reading.read(None).await.unwrap();
     assert!(page.next_position().starts_with("held "), "{}", page.next_position());
     let run_id = page.next_position().split(' ').nth(1).unwrap();
     let elsewhere = page.next_position().replace(run_id, &"0".repeat(run_id.len()));
     assert!(read_on(&reading, Some(elsewhere)).await.1.len() >= 6003);
-    // The last entry has its id, but is another one: the server is one that has lost it, and gave the id again.
+    // The last entry has the same id but is another one: the server lost it and used the id again.
     assert!(position.starts_with("news "), "{position}");
     let digit = if position.ends_with('1') { "2" } else { "1" };
     let another = format!("{}{digit}", &position[..position.len() - 1]);
     assert!(read_on(&reading, Some(another)).await.1.len() >= 6003);
-    let _: () = tell(&server, &["DEL", "{tower-jwt-auth}:news"]);
+    let _: () = execute(&server, &["DEL", "{tower-jwt-auth}:news"]);
     let (position, seen) = read_on(&reading, Some(position)).await;
     assert!(seen.len() >= 6003);
     writing.write(vec![session("last", in_a_while())]).await.unwrap();
@@ -304,7 +307,7 @@ async fn read_on(store: &RedisStore, mut position: Option<String>) -> (String, H
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn the_server_keeps_an_entry_an_hour_longer_than_its_tokens_and_no_more() {
+async fn server_keeps_an_entry_one_hour_past_expiry() {
     let server = Server::start("expiry");
     let store = RedisStore::new(&server.url()).unwrap();
     let ago = |minutes: u64| SystemTime::now() - Duration::from_secs(60 * minutes);
@@ -312,24 +315,24 @@ async fn the_server_keeps_an_entry_an_hour_longer_than_its_tokens_and_no_more() 
     let recent: Vec<_> = (0..500).map(|n| session(&format!("recent {n}"), ago(58))).collect();
     store.write(old).await.unwrap();
     store.write(recent).await.unwrap();
-    let held: u64 = tell(&server, &["ZCARD", "{tower-jwt-auth}:held"]);
+    let held: u64 = execute(&server, &["ZCARD", "{tower-jwt-auth}:held"]);
     assert_eq!(held, 500);
     for member in ["not JSON", "{\"iss\":\"a\"}", "{\"iss\":\"a\",\"jti\":\"b\",\"sid\":\"c\",\"exp\":1}"] {
-        let _: () = tell(&server, &["ZADD", "{tower-jwt-auth}:held", "4000000000", member]);
-        let _: () = tell(&server, &["XADD", "{tower-jwt-auth}:news", "*", "revocation", member]);
+        let _: () = execute(&server, &["ZADD", "{tower-jwt-auth}:held", "4000000000", member]);
+        let _: () = execute(&server, &["XADD", "{tower-jwt-auth}:news", "*", "revocation", member]);
     }
     let bytes = "redis.call('ZADD', KEYS[1], 4000000000, '\\255\\254'); redis.call('ZADD', KEYS[1], 1, '\\255'); \
                  redis.call('XADD', KEYS[2], '*', 'revocation', '\\255\\254', '\\255', 'x')";
-    let _: () = tell(&server, &["EVAL", bytes, "2", "{tower-jwt-auth}:held", "{tower-jwt-auth}:news"]);
+    let _: () = execute(&server, &["EVAL", bytes, "2", "{tower-jwt-auth}:held", "{tower-jwt-auth}:news"]);
     let (position, seen) = read_on(&store, None).await;
-    assert_eq!(seen.len(), 500, "what others put there does no harm");
+    assert_eq!(seen.len(), 500, "foreign entries are skipped");
     store.write(vec![session("after it", in_a_while())]).await.unwrap();
     assert_eq!(read_on(&store, Some(position)).await.1.len(), 1);
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn a_list_that_ends_has_its_last_entries_written() {
+async fn ending_list_writes_its_last_entries() {
     let (server, tokens) = (Server::start("last"), Tokens::new());
     let (first, second) = (tokens.process(&server), tokens.process(&server));
     second.revocations.ready().await.unwrap();
@@ -338,22 +341,22 @@ async fn a_list_that_ends_has_its_last_entries_written() {
     }
     drop(first);
     for n in [0, 1000, 1999] {
-        // It is tried for half a minute. That it takes a second where nothing goes wrong is another test's affair.
+        // The list tries for half a minute. Another test checks that a second is enough normally.
         tokens.within(Duration::from_secs(10), &second, &n.to_string(), Some(Revoked)).await;
     }
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn says_why_it_cannot_be_read() {
+async fn explains_why_the_server_cannot_be_read() {
     let server = Server::start("password");
-    let _: () = tell(&server, &["CONFIG", "SET", "requirepass", "secret"]);
+    let _: () = execute(&server, &["CONFIG", "SET", "requirepass", "secret"]);
     let store = RedisStore::new(&server.url().replace("redis://", "redis://:wrong@")).unwrap();
     let revocations =
         SharedRevocations::new(store).ready_timeout(Duration::from_millis(500)).start().unwrap();
     let start = Instant::now();
     while revocations.shared_stats().unwrap().failed_reads() == 0 {
-        assert!(start.elapsed() < Duration::from_secs(20), "it is not refused");
+        assert!(start.elapsed() < Duration::from_secs(20), "the password is not rejected");
         sleep(Duration::from_millis(5)).await;
     }
     let error = revocations.ready().await.unwrap_err();
@@ -365,24 +368,24 @@ async fn says_why_it_cannot_be_read() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn a_replica_is_refused() {
+async fn rejects_a_replica() {
     let (server, other) = (Server::start("replica"), Server::start("primary"));
     let store = RedisStore::new(&server.url()).unwrap();
     let address = other.url().replace("redis://127.0.0.1:", "");
-    let _: () = tell(&server, &["REPLICAOF", "127.0.0.1", &address]);
+    let _: () = execute(&server, &["REPLICAOF", "127.0.0.1", &address]);
     let error = store.read(None).await.unwrap_err().to_string();
-    assert_eq!(error, "the server is a replica, which may be behind");
-    let _: () = tell(&server, &["REPLICAOF", "NO", "ONE"]);
+    assert_eq!(error, "the server is a replica, which may lag behind");
+    let _: () = execute(&server, &["REPLICAOF", "NO", "ONE"]);
     let (position, _) = read_on(&store, None).await;
-    // Over a connection that was there before it was made one.
-    let _: () = tell(&server, &["REPLICAOF", "127.0.0.1", &address]);
+    // Over a connection that existed before it became a replica.
+    let _: () = execute(&server, &["REPLICAOF", "127.0.0.1", &address]);
     let error = store.read(Some(position)).await.unwrap_err().to_string();
-    assert_eq!(error, "the server is a replica, which may be behind");
+    assert_eq!(error, "the server is a replica, which may lag behind");
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn what_a_server_repeats_of_a_command_is_not_in_the_error() {
+async fn error_omits_the_command_that_a_server_repeats() {
     let server = Server::start_with("unknown", &["--rename-command", "ZADD", ""]);
     let store = RedisStore::new(&server.url()).unwrap();
     let error = store.write(vec![session("a secret", in_a_while())]).await.unwrap_err();
@@ -392,9 +395,9 @@ async fn what_a_server_repeats_of_a_command_is_not_in_the_error() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn what_cannot_be_cleared_up_is_written_all_the_same() {
+async fn writes_entries_without_permission_to_clean_up() {
     let server = Server::start("acl");
-    let _: () = tell(&server, &["ACL", "SETUSER", "default", "-zrangebyscore"]);
+    let _: () = execute(&server, &["ACL", "SETUSER", "default", "-zrangebyscore"]);
     let store = RedisStore::new(&server.url()).unwrap();
     for n in 0..3 {
         store.write(vec![session(&n.to_string(), in_a_while())]).await.unwrap();
@@ -404,7 +407,7 @@ async fn what_cannot_be_cleared_up_is_written_all_the_same() {
 
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn clones_of_a_store_do_not_wait_for_each_other() {
+async fn store_clones_do_not_wait_for_each_other() {
     let (server, tokens) = (Server::start("clones"), Tokens::new());
     let store = RedisStore::new(&server.url()).unwrap();
     let shared = || SharedRevocations::new(store.clone()).outage_limit(Duration::ZERO);
@@ -416,7 +419,7 @@ async fn clones_of_a_store_do_not_wait_for_each_other() {
     for n in 0..50 {
         sleep(Duration::from_millis(60)).await;
         if last.elapsed() > Duration::from_millis(500) {
-            // The machine gave this process no turn: a list may be too old then, until the store has answered again.
+            // The machine stalled this process, so a list may be outdated until the store responds again.
             for process in &processes {
                 process.revocations.ready().await.unwrap();
             }
@@ -430,7 +433,7 @@ async fn clones_of_a_store_do_not_wait_for_each_other() {
     }
 }
 
-/// A server that speaks TLS as well, on the port that comes with it, with a certificate for `localhost`.
+/// Starts a server that also accepts TLS on the next port, with a certificate for `localhost`.
 #[cfg(feature = "redis-tls")]
 fn start_with_tls(name: &str) -> (Server, u16) {
     let port = server::free_port();
@@ -449,7 +452,7 @@ fn start_with_tls(name: &str) -> (Server, u16) {
 #[cfg(feature = "redis-tls")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server: .ci/run runs it"]
-async fn a_store_is_reached_over_tls() {
+async fn connects_over_tls() {
     let (_server, port) = start_with_tls("tls");
     let store = |host: &str| RedisStore::new(&format!("rediss://{host}:{port}")).unwrap();
     let ca = include_str!("../fixtures/tls-ca.pem");
@@ -458,7 +461,7 @@ async fn a_store_is_reached_over_tls() {
     assert!(error.contains("UnknownIssuer") || error.contains("certificate"), "{error}");
     let error = store("localhost").root_certificates(other).unwrap().read(None).await.unwrap_err();
     assert!(error.to_string().contains("UnknownIssuer"), "{error}");
-    // An address that is not in the certificate.
+    // An address that the certificate does not contain.
     let error = store("127.0.0.2").root_certificates(ca).unwrap().read(None).await.unwrap_err();
     assert!(error.to_string().contains("not valid for name"), "{error}");
 

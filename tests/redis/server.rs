@@ -1,4 +1,4 @@
-//! A Redis server of the test's own, on a free port.
+//! A Redis server for one test, on a free port.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-/// It saves what it is told, but does not wait for the disk: when it crashes, the machine does not.
+/// A server that saves entries without waiting for the disk. Tests crash the server, not the machine.
 pub(crate) struct Server {
     port: u16,
     directory: PathBuf,
@@ -37,13 +37,13 @@ impl Server {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Ends it at once, as a crash would.
+    /// Ends the server at once, like a crash.
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    /// Takes from it all that it has saved, while it is not running.
+    /// Deletes everything that it has saved, while it is not running.
     pub(crate) fn forget(&self) {
         fs::remove_dir_all(&self.directory).unwrap();
         fs::create_dir(&self.directory).unwrap();
@@ -54,7 +54,7 @@ impl Server {
         self.wait();
     }
 
-    /// Stops it, or lets it go on, with its connections open.
+    /// Stops or continues the process with its connections open.
     pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
         assert!(sent.success());
@@ -74,7 +74,7 @@ impl Server {
         }
     }
 
-    /// Not while it still reads what it has saved.
+    /// Returns true once the server has loaded its data.
     fn answers(&self) -> bool {
         let mut answer = [0; b"+PONG".len()];
         TcpStream::connect(("127.0.0.1", self.port)).is_ok_and(|mut stream| {
@@ -93,8 +93,8 @@ impl Drop for Server {
     }
 }
 
-/// Below those that are given to clients, one of which could take it before the server does.
-/// No port is given twice: another test may have stopped its server and mean to start it again.
+/// Returns a port below the range for clients, so that no client takes it before the server does. No port
+/// is used twice: another test may have stopped its server and restart it later.
 pub(crate) fn free_port() -> u16 {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     let of_this_process = process::id() * 100;
@@ -113,5 +113,5 @@ fn run(port: u16, directory: &PathBuf, options: &[String]) -> Child {
         .args(options)
         .stdout(Stdio::null())
         .spawn()
-        .expect("redis-server is installed, or REDIS_SERVER says where it is")
+        .expect("redis-server is installed, or REDIS_SERVER is its path")
 }

@@ -1,7 +1,7 @@
-//! Counts allocations, where it is asked to. Elsewhere it costs a load and a branch that is never taken, so that those
-//! who allocate much pay hardly more for it in what is timed. (`allocation-counter`, which the library's own benches
-//! use, always counts.)
-#![expect(unsafe_code, reason = "an allocator cannot be had without")]
+//! Counts allocations while counting is switched on. Otherwise it costs one load and one branch that is
+//! never taken, so that peers with many allocations are not slowed down in timed parts. The library's own
+//! benches use `allocation-counter`, which always counts.
+#![expect(unsafe_code, reason = "a global allocator needs it")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +12,7 @@ static ALLOCATOR: Counting = Counting;
 static ON: AtomicBool = AtomicBool::new(false);
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// How often memory is allocated or moved meanwhile, by Rust code.
+/// Counts how often `work` allocates or reallocates memory in Rust code.
 pub(crate) fn allocations(work: impl FnOnce()) -> u64 {
     let before = COUNT.load(Ordering::Relaxed);
     ON.store(true, Ordering::Relaxed);
@@ -31,28 +31,28 @@ impl Counting {
     }
 }
 
-// SAFETY: all of it is left to the system's allocator.
+// SAFETY: every call is forwarded to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.count();
-        // SAFETY: as the caller has promised.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         self.count();
-        // SAFETY: as the caller has promised.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         self.count();
-        // SAFETY: as the caller has promised.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller has promised.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 }

@@ -1,5 +1,5 @@
-//! The back ends of jsonwebtoken's older versions. An application has one for the whole process, and may put one
-//! together: here each algorithm has the faster of the two that the crate brings.
+//! The back ends of older jsonwebtoken versions. A process has one back end, and may combine its own. Here
+//! each algorithm uses the faster of the two that the crate offers.
 
 /// Installs the back ends of one version.
 macro_rules! install {
@@ -19,11 +19,12 @@ macro_rules! install {
     }};
 }
 
-/// For all peers that are built on version 10 or 11. Version 9 knows ring alone, and version 12 has one back end here.
+/// Installs the back ends for all peers that use version 10 or 11. Version 9 supports only ring, and
+/// version 12 has one back end here.
 ///
 /// # Panics
 ///
-/// Panics if it is called twice.
+/// Panics if called twice.
 pub(crate) fn install() {
     install!(jsonwebtoken10);
     install!(jsonwebtoken11);

@@ -1,4 +1,4 @@
-//! Whether all do the same: a good token is accepted, and a bad one is not.
+//! Checks that all peers behave alike: they accept a good token and reject bad ones.
 
 use http::{HeaderValue, StatusCode};
 
@@ -7,21 +7,21 @@ use crate::peers::{ROWS, Row};
 use crate::table;
 use crate::tokens::{Fault, Issuer};
 
-/// The statuses with which bad tokens are refused, as a table.
+/// Returns the statuses of rejected tokens, as a table.
 ///
 /// # Panics
 ///
-/// Panics if a good token is refused, or a bad one is accepted. A peer that cannot make one of the checks would need a
-/// note in the table, and an exception here; there is none at present.
+/// Panics if a peer rejects a good token or accepts a bad one. A peer that cannot make one of the checks
+/// would need a note in the table and an exception here. None does at present.
 pub(crate) fn check(issuers: &[Issuer]) -> String {
-    let mut head = vec!["refused with".to_owned()];
+    let mut head = vec!["rejected with".to_owned()];
     head.extend(Fault::ALL.map(|fault| fault.name().to_owned()));
     let issuers: Vec<_> = issuers.iter().map(|issuer| (issuer, issuer.tokens())).collect();
-    let rows: Vec<_> = ROWS.iter().map(|row| refusals(row, &issuers)).collect();
+    let rows: Vec<_> = ROWS.iter().map(|row| rejections(row, &issuers)).collect();
     table::markdown(&head, &rows)
 }
 
-fn refusals(row: &Row, issuers: &[(&Issuer, Vec<String>)]) -> Vec<String> {
+fn rejections(row: &Row, issuers: &[(&Issuer, Vec<String>)]) -> Vec<String> {
     let mut cells = vec![table::name(row)];
     let mut statuses = Fault::ALL.map(|_| Vec::new());
     for (issuer, tokens) in issuers {
@@ -45,7 +45,7 @@ fn status(peer: &mut dyn Peer, token: &str) -> StatusCode {
     peer.answer()
 }
 
-/// The header of a request with this token.
+/// Returns the `Authorization` header for this token.
 pub(crate) fn authorization(token: &str) -> HeaderValue {
     HeaderValue::try_from(format!("Bearer {token}")).expect("the token is ASCII")
 }

@@ -4,17 +4,19 @@
 //! taskset -c 1 cargo run --release --manifest-path benches/peers/Cargo.toml
 //! ```
 //!
-//! prints, as Markdown, what a request costs each of them, and what each answers to tokens that have to be refused. It
-//! takes about two minutes. With `-- --check` a single round is run, in any profile: for CI, where times do not count.
+//! It prints two Markdown tables: the cost of a request for each of them, and the statuses for bad tokens.
+//! It takes about two minutes. `-- --check` runs a single round in any profile, for CI, where times do not
+//! count.
 //!
-//! Requests have six headers, and tokens are those of the library's own benches. All have the same checks on:
-//! algorithm, signature, `exp`, `nbf`, `iss` and `aud`. The service inside reads one claim. All but `decode` are called
-//! as tower services and polled by hand, with no runtime around them and no subscriber for their logs. In each round
-//! everyone has a turn with 1,024 tokens; the medians of the rounds are shown, and in parentheses their ratio to that of
-//! `jsonwebtoken::decode`. Allocations are those of one accepted request, by Rust code.
+//! Requests have six headers, and the tokens are those of the library's own benches. All peers make the
+//! same checks: algorithm, signature, `exp`, `nbf`, `iss` and `aud`. The inner service reads one claim. All
+//! peers except `decode` are called as tower services and polled by hand, without a runtime or a log
+//! subscriber. In each round every peer has a turn with 1,024 tokens. The table shows the medians of the
+//! rounds and, in parentheses, their ratio to the median of `jsonwebtoken::decode`. Allocations are those
+//! of one accepted request in Rust code.
 //!
-//! Needed are a C compiler, and OpenSSL with its headers and `pkg-config`: aliri reads EC keys with it, and
-//! oauth-resource-server could fetch keys over TLS.
+//! It needs a C compiler, and OpenSSL with its headers and `pkg-config`: aliri reads EC keys with OpenSSL,
+//! and oauth-resource-server could fetch keys over TLS.
 
 mod allocator;
 mod backends;
@@ -33,7 +35,7 @@ fn main() {
     let rounds = match std::env::args().nth(1).as_deref() {
         None => ROUNDS,
         Some("--check") => 1,
-        Some(other) => panic!("{other} is not known; --check is"),
+        Some(other) => panic!("unknown argument {other}; known is --check"),
     };
     backends::install();
     let issuers = Issuer::all();

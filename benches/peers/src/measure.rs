@@ -1,4 +1,4 @@
-//! Times and allocations.
+//! Measures times and allocations.
 
 use std::time::{Duration, Instant};
 
@@ -10,17 +10,18 @@ use crate::peer::Peer;
 use crate::peers::ROWS;
 use crate::tokens::Issuer;
 
-/// Requests are made outside of what is timed, a few at a time, so that they are as warm as those a server has just
-/// read.
+/// Requests are built a few at a time, outside the timed part. They are as warm in the CPU cache as
+/// requests that a server has just read.
 const BATCH: usize = 16;
 
-/// What a request costs one that is compared.
+/// The cost of a request for one peer.
 pub(crate) struct Cost {
     pub(crate) nanoseconds: f64,
     pub(crate) allocations: u64,
 }
 
-/// The costs in the order of the rows: medians over the rounds. In a round each has its turn with all tokens.
+/// Returns the costs in the order of the rows, as medians over the rounds. In a round each peer has a turn
+/// with all tokens.
 pub(crate) fn measure(issuer: &Issuer, rounds: usize) -> Vec<Option<Cost>> {
     let headers: Vec<_> = issuer.tokens().iter().map(|token| authorization(token)).collect();
     let mut peers: Vec<_> = ROWS.iter().map(|row| (row.open)(issuer)).collect();
@@ -41,9 +42,9 @@ pub(crate) fn measure(issuer: &Issuer, rounds: usize) -> Vec<Option<Cost>> {
     costs.collect()
 }
 
-/// The nanoseconds of a request, on average over all of them.
+/// Returns the average nanoseconds per request.
 fn turn(peer: &mut dyn Peer, headers: &[HeaderValue]) -> f64 {
-    // Another has just had the caches to itself.
+    // Warms up the CPU caches, which the previous peer has used.
     batch(peer, &headers[..BATCH]);
     let time: Duration = headers.chunks(BATCH).map(|headers| batch(peer, headers)).sum();
     time.as_secs_f64() * 1e9 / headers.len() as f64

@@ -1,4 +1,4 @@
-//! What all who are compared have in common: a request goes in, a status comes out.
+//! The interface of all peers: a request goes in, a status comes out.
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
@@ -11,14 +11,14 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tower::{Service, service_fn};
 
 pub(crate) trait Peer {
-    /// Makes a request with this header ready, outside of what is timed.
+    /// Prepares a request with this header, outside the timed part.
     fn load(&mut self, authorization: &HeaderValue);
 
-    /// Answers one of the requests that are ready. This is what is timed.
+    /// Answers one of the prepared requests. This part is timed.
     fn answer(&mut self) -> StatusCode;
 }
 
-/// A layer with a service inside it, and the requests that are ready for it.
+/// A layer around a service, and the requests prepared for it.
 pub(crate) struct Layered<S, B> {
     service: S,
     requests: Vec<Request<B>>,
@@ -35,7 +35,7 @@ where
     S: Service<Request<B>, Response = Response<R>, Error = Infallible>,
     B: Default,
 {
-    /// A request of six headers.
+    /// Builds a request with six headers.
     fn load(&mut self, authorization: &HeaderValue) {
         let request = Request::get("/orders/7")
             .header(HOST, HeaderValue::from_static("api.example.com"))
@@ -57,7 +57,7 @@ where
     }
 }
 
-/// The service inside: it finds the claims in the request's extensions and reads the email there.
+/// Returns the inner service. It finds the claims in the request's extensions and reads the email.
 pub(crate) fn orders<B, C, R>(
     email: impl Fn(&C) -> &str + Clone + Send + Sync + 'static,
 ) -> impl Service<
@@ -83,7 +83,7 @@ where
     })
 }
 
-/// What a service does with an email. The answer is 200 only if it is one of those that the tokens hold.
+/// Stands for the work of a service with an email. Returns 200 only for an email from one of the tokens.
 pub(crate) fn read(email: &str) -> StatusCode {
     if black_box(email).ends_with("@example.com") {
         StatusCode::OK
@@ -92,10 +92,10 @@ pub(crate) fn read(email: &str) -> StatusCode {
     }
 }
 
-/// What comes of a future that waits for nothing. None of the peers needs a runtime where its keys are at hand.
+/// Polls a future that is ready at once. No peer needs a runtime if its keys are in memory.
 pub(crate) fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("nothing has to be waited for"),
+        Poll::Pending => panic!("the future must be ready at once"),
     }
 }

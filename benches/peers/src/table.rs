@@ -4,7 +4,8 @@ use crate::measure::Cost;
 use crate::peers::{ROWS, Row};
 use crate::tokens::Issuer;
 
-/// Costs in nanoseconds, with the ratio to the first row, and allocations; `costs` has a column for each issuer.
+/// Returns costs in nanoseconds, with the ratio to the first row, and allocations. `costs` has a column for
+/// each issuer.
 pub(crate) fn costs(issuers: &[Issuer], costs: &[Vec<Option<Cost>>]) -> String {
     let mut head = vec!["nanoseconds a request".to_owned()];
     head.extend(issuers.iter().map(|issuer| issuer.alg().to_owned()));
@@ -26,7 +27,7 @@ pub(crate) fn costs(issuers: &[Issuer], costs: &[Vec<Option<Cost>>]) -> String {
     format!("{table}\n{}", notes.collect::<String>())
 }
 
-/// Name and version of one that is compared.
+/// Returns the name and version of a peer.
 pub(crate) fn name(row: &Row) -> String {
     let name = format!("{} {}", row.package, version(row.package));
     match row.beside {
@@ -67,10 +68,10 @@ fn range(counts: impl Iterator<Item = u64> + Clone) -> String {
     }
 }
 
-/// The version in `Cargo.lock`; the newest, if there are several.
+/// Returns the version in `Cargo.lock`, or the newest if there are several.
 fn version(package: &str) -> &'static str {
     let lock = include_str!("../Cargo.lock");
     let name = format!("name = \"{package}\"\nversion = \"");
-    let (_, rest) = lock.rsplit_once(&name).expect("Cargo.lock has all of them");
+    let (_, rest) = lock.rsplit_once(&name).expect("Cargo.lock has all dependencies");
     rest.split('"').next().expect("the version ends with a quote")
 }

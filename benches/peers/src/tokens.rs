@@ -1,5 +1,5 @@
-//! Tokens as an identity provider makes them, and such as have to be refused. The good ones are those of the library's
-//! own benches, byte for byte.
+//! Tokens as an identity provider issues them, and bad ones. The good ones are byte for byte those of the
+//! library's own benches.
 
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
@@ -13,10 +13,10 @@ const YEAR_2020: u64 = 1_577_836_800;
 const YEAR_2100: u64 = 4_102_444_800;
 const YEAR_2101: u64 = 4_133_980_800;
 
-/// How long header, dot and payload of every good token are together.
+/// The length of header, dot and payload of every good token.
 const SIGNED_LEN: usize = 442;
 
-/// The claims, all of them owned. `Clone` because a request's extensions ask for it.
+/// The claims, all owned. `Clone` is required by the extensions of a request.
 #[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct User {
     iss: String,
@@ -30,7 +30,7 @@ pub(crate) struct User {
     pub(crate) email: String,
 }
 
-/// What is wrong with a token that has to be refused.
+/// The fault of a token that must be rejected.
 #[derive(Clone, Copy)]
 pub(crate) enum Fault {
     Forged,
@@ -63,7 +63,7 @@ impl Fault {
     }
 }
 
-/// Signs tokens, and gives what they are checked with.
+/// Signs tokens and provides the key to check them.
 pub(crate) struct Issuer {
     pub(crate) algorithm: Algorithm,
     signing: EncodingKey,
@@ -112,12 +112,12 @@ impl Issuer {
         }
     }
 
-    /// The algorithm as tokens and keys call it.
+    /// Returns the algorithm's name in tokens and keys.
     pub(crate) fn alg(&self) -> &'static str {
         self.algorithm.as_str()
     }
 
-    /// What `jsonwebtoken::decode` takes, with all checks on.
+    /// Returns the arguments of `jsonwebtoken::decode`, with all checks on.
     pub(crate) fn decoding(&self) -> (DecodingKey, Validation) {
         let key = self.key.as_bytes();
         let key = match self.algorithm {
@@ -133,7 +133,7 @@ impl Issuer {
         (key.expect("the fixture is a key"), validation)
     }
 
-    /// The key as a JWK set, for those that take nothing else.
+    /// Returns the key as a JWK set, for peers that accept nothing else.
     pub(crate) fn jwks(&self) -> String {
         let jwk = Jwk::from_encoding_key(&self.signing, for_jsonwebtoken(self.algorithm));
         let mut jwk = jwk.expect("the fixture is a key");
@@ -142,7 +142,7 @@ impl Issuer {
         serde_json::to_string(&JwkSet { keys: vec![jwk] }).expect("a JWK set is JSON")
     }
 
-    /// 1,024 tokens that differ: one over and over would train the branch predictor.
+    /// Returns 1,024 different tokens. A single repeated token would train the branch predictor.
     pub(crate) fn tokens(&self) -> Vec<String> {
         (0..1024)
             .map(|n| {
@@ -173,14 +173,14 @@ impl Issuer {
         encode(self.algorithm, claims, &self.signing)
     }
 
-    /// The claims of one token under the signature of another.
+    /// Returns the claims of one token with the signature of another.
     fn forged(&self) -> String {
         let (token, other) = (self.sign(&claims(7)), self.sign(&claims(8)));
         let signature = &other[SIGNED_LEN..];
         format!("{}{signature}", &token[..SIGNED_LEN])
     }
 
-    /// With the very secret, but by HS384; or the public key taken for a secret.
+    /// Signs with the same secret but HS384, or with the public key as a secret.
     fn signed_otherwise(&self, claims: &User) -> String {
         let key = EncodingKey::from_secret(self.key.as_bytes()).expect("it is not empty");
         let algorithm = match self.algorithm {
@@ -191,7 +191,7 @@ impl Issuer {
     }
 }
 
-/// The algorithm by its name in jsonwebtoken.
+/// Converts the algorithm to the type of jsonwebtoken.
 fn for_jsonwebtoken(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     algorithm.as_str().parse().expect("both have the same names")
 }
@@ -202,7 +202,7 @@ fn encode(algorithm: Algorithm, claims: &User, key: &EncodingKey) -> String {
     jsonwebtoken::encode(&header, claims, key).expect("the key can sign")
 }
 
-/// The claims of the `n`th user. They differ in length, too, and `jti` makes up for it.
+/// Returns the claims of the `n`th user. Their lengths differ, and `jti` makes up for the difference.
 fn claims(n: usize) -> User {
     let name = ["ada", "eze", "grace", "konrad", "margaret"][n % 5];
     let sub = format!("google-oauth2|{}", n * n);

@@ -1,4 +1,4 @@
-//! The routes that are compared.
+//! The measured routes.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -21,20 +21,21 @@ use crate::support::{Issuer, User};
 pub(crate) enum Route {
     /// No authentication.
     Open,
-    /// No authentication, and a layer that does nothing: axum boxes the service and the future of each layer.
+    /// No authentication, and a layer that does nothing. axum boxes the service and the future of each
+    /// layer.
     EmptyLayer,
     Uncached,
     Cached,
-    /// `axum::middleware::from_fn_with_state` and `jsonwebtoken::decode`, as tutorials have it.
+    /// `axum::middleware::from_fn_with_state` and `jsonwebtoken::decode`, as in tutorials.
     FromFn,
 }
 
 impl Route {
-    /// The others are compared with the first.
+    /// The first route is the baseline of the others.
     pub(crate) const ALL: [Self; 5] =
         [Self::Open, Self::EmptyLayer, Self::Cached, Self::Uncached, Self::FromFn];
 
-    /// The names have the same length, so that the requests have, too.
+    /// All names have the same length, and so have the requests.
     pub(crate) fn path(self, issuer: &Issuer) -> String {
         let name = match self {
             Self::Open => "op",

@@ -1,4 +1,4 @@
-//! A load generator: HTTP/1.1 over plain sockets, with requests that are made beforehand.
+//! A load generator: HTTP/1.1 over plain sockets, with requests built beforehand.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -13,11 +13,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 const CONNECTIONS: usize = 16;
-/// The longest time that the server may take for what is in flight at the end.
+/// The longest time to wait for requests in flight at the end.
 const GRACE: Duration = Duration::from_secs(5);
 const RESPONSE_MAX_BYTES: usize = 4096;
 
-/// Requests that are sent in turn.
+/// Requests to send in turn.
 pub(crate) struct Requests {
     bytes: Vec<Vec<u8>>,
     sent: AtomicUsize,
@@ -34,7 +34,7 @@ impl Requests {
     }
 }
 
-/// A request of six headers, or of five where it has no token.
+/// Builds a request with six headers, or with five if it has no token.
 pub(crate) fn request(path: &str, token: Option<&str>) -> Vec<u8> {
     let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
     format!(
@@ -49,7 +49,7 @@ pub(crate) fn request(path: &str, token: Option<&str>) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The responses that have come, and the time that they have taken.
+/// The number of responses and the time they took.
 pub(crate) struct Answered {
     pub(crate) count: u64,
     pub(crate) time: Duration,
@@ -59,7 +59,7 @@ pub(crate) struct Answered {
 ///
 /// # Errors
 ///
-/// Fails if a response is not 200, or does not come in time.
+/// Fails if a response is not 200 or is late.
 pub(crate) async fn send(
     address: SocketAddr,
     requests: &Arc<Requests>,
@@ -79,7 +79,7 @@ pub(crate) async fn send(
     Ok(Answered { count: counts.into_iter().sum::<io::Result<_>>()?, time })
 }
 
-/// Has one request in flight.
+/// A connection with one request in flight.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: [u8; RESPONSE_MAX_BYTES],
@@ -104,7 +104,7 @@ impl Connection {
         Ok(answered)
     }
 
-    /// Sends a request, and returns the status of its response.
+    /// Sends a request and returns the status of the response.
     pub(crate) async fn status(&mut self, request: &[u8]) -> io::Result<u16> {
         self.stream.write_all(request).await?;
         let mut filled = 0;
@@ -121,7 +121,7 @@ impl Connection {
     }
 }
 
-/// The status of a response, or `None` if a part of it has not come yet.
+/// Returns the status of a response, or `None` if it is not complete yet.
 fn status_of(response: &[u8]) -> io::Result<Option<u16>> {
     let Some(end) = response.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
         return Ok(None);

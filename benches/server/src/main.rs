@@ -4,17 +4,17 @@
 //! cargo run --release --manifest-path benches/server/Cargo.toml
 //! ```
 //!
-//! prints two Markdown tables: requests per second, and the CPU time that the server needs for a request. It takes about
-//! three minutes. With `-- --check` it sends a few requests to each route and asserts the statuses: for CI.
+//! It prints two Markdown tables: requests per second, and the server's CPU time per request. It takes
+//! about three minutes. `-- --check` sends a few requests to each route and asserts the statuses, for CI.
 //!
-//! The server is a process of its own, with a tokio runtime of as many threads as there are cores. The load generator
-//! has one thread and 16 keep-alive connections, each with one request in flight. A request has six headers. It carries
-//! one of 1,000 tokens, which come in turn. In each round every route has a quarter of a second. The tables show the
-//! medians of 40 rounds. A ratio is the median of the ratios within each round.
+//! The server is a separate process with one tokio thread per core. The load generator has one thread and
+//! 16 keep-alive connections, each with one request in flight. A request has six headers and carries one of
+//! 1,000 tokens, which are sent in turn. In each round every route runs for a quarter of a second. The
+//! tables show the medians of 40 rounds. A ratio is the median of the ratios within each round.
 //!
-//! Both processes share the cores, so that all of them are busy and nothing hides the cost of a token. Two cores give
-//! the most stable ratios: on a larger machine, prefix the command with `taskset -c 0,1`. With a single core
-//! (`taskset -c 0`) the cost of the generator counts in full, and ratios come closer to 1.
+//! Both processes share the cores, so that all cores are busy and nothing hides the cost of a token. Two
+//! cores give the most stable ratios: on a larger machine, prefix the command with `taskset -c 0,1`. On a
+//! single core (`taskset -c 0`) the generator's cost counts in full, and ratios come closer to 1.
 
 mod app;
 mod check;

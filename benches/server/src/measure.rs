@@ -13,7 +13,7 @@ use crate::support::{Issuer, median};
 
 const TOKENS: usize = 1_000;
 const ROUNDS: usize = 40;
-/// How long a route has the server to itself in a round.
+/// How long a route runs in a round.
 const SLICE: Duration = Duration::from_millis(250);
 
 /// The results for one algorithm, with the routes in the order of [`Route::ALL`].
@@ -30,7 +30,7 @@ pub(crate) struct Cost {
     pub(crate) cpu_time: Option<f64>,
 }
 
-/// What one route did in one round.
+/// The results of one route in one round.
 struct Slice {
     requests_per_second: f64,
     cpu_microseconds: Option<f64>,
@@ -40,7 +40,7 @@ pub(crate) async fn measure(issuer: &Issuer) -> io::Result<Column> {
     let server = Server::start()?;
     let tokens = issuer.some_tokens(TOKENS);
     let requests = Route::ALL.map(|route| Arc::new(Requests::new(&route.path(issuer), &tokens)));
-    // Fills the caches.
+    // Fills the CPU caches.
     round(&server, &requests).await?;
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {

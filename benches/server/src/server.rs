@@ -1,4 +1,4 @@
-//! The server, in a process of its own.
+//! The server, in a separate process.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -10,10 +10,10 @@ use tokio::net::TcpListener;
 
 use crate::app::app;
 
-/// Makes this program the server.
+/// The argument that turns this program into the server.
 pub(crate) const ARGUMENT: &str = "--serve";
 
-/// The process, which ends with this.
+/// The server process. Dropping this ends it.
 pub(crate) struct Server {
     process: Child,
     pub(crate) address: SocketAddr,
@@ -29,7 +29,7 @@ impl Server {
         Ok(Self { process, address })
     }
 
-    /// The CPU time of its threads so far, where the system tells: Linux does.
+    /// Returns the CPU time of its threads so far, if the system reports it, as Linux does.
     pub(crate) fn cpu_time(&self) -> Option<Duration> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.process.id())).ok()?;
         threads.map(|thread| nanoseconds(&thread.ok()?.path())).sum::<Option<u64>>().map(Duration::from_nanos)
@@ -47,13 +47,13 @@ fn nanoseconds(thread: &std::path::Path) -> Option<u64> {
     fs::read_to_string(thread.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
 }
 
-/// Serves until the standard input ends, as it does when the parent process has ended.
+/// Serves until standard input ends, which happens when the parent process ends.
 pub(crate) fn serve() -> io::Result<()> {
     thread::spawn(|| {
         drop(io::stdin().read_to_end(&mut Vec::new()));
         process::exit(0);
     });
-    // A runtime of its own: that of the load generator has one thread.
+    // The load generator's runtime has one thread, so the server needs its own.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = thread::spawn(move || {
         runtime.block_on(async {

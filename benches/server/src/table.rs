@@ -10,7 +10,7 @@ pub(crate) fn results(columns: &[Column]) -> String {
     format!("{throughput}\n{}", table("CPU time of the server, µs a request", columns, cpu_time))
 }
 
-/// A table with a column for each algorithm.
+/// Returns a table with a column for each algorithm.
 fn table(head: &str, columns: &[Column], cell: impl Fn(&Cost) -> String) -> String {
     let algorithms = columns.iter().map(|column| column.algorithm.to_string());
     let rule = "---|".repeat(columns.len() + 1);
@@ -36,13 +36,13 @@ fn name(route: Route) -> String {
     }
 }
 
-/// Rounded to hundreds: the rest is noise.
+/// Rounds to hundreds: the rest is noise.
 fn thousands(requests: f64) -> String {
     let hundreds = (requests / 100.0).round() as u64;
     format!("{},{}00", hundreds / 10, hundreds % 10)
 }
 
-/// The version in `Cargo.lock`.
+/// Returns the version in `Cargo.lock`.
 fn version(package: &str) -> &'static str {
     let lock = include_str!("../Cargo.lock");
     let name = format!("name = \"{package}\"\nversion = \"");

@@ -1,4 +1,4 @@
-//! All back ends that are switched on, each asked for the same, and checked by the one that is used.
+//! Every enabled back end signs the same messages, and the active one checks them.
 
 use std::fs;
 
@@ -102,7 +102,7 @@ fn aws_lc_signs() {
 #[test]
 fn rust_crypto_signs() {
     signs::<rust_crypto::PrivateKey>("rust-crypto");
-    // With no optimisation, RSA keys take it long to find.
+    // Without optimization it takes long to find RSA keys.
     generates::<rust_crypto::PrivateKey>("rust-crypto", &QUICK);
 }
 

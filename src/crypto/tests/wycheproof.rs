@@ -1,9 +1,10 @@
-//! The test vectors of project Wycheproof, which are made of what libraries have got wrong, with every back end that is on.
+//! The test vectors of project Wycheproof, which collect known bugs of libraries, with every enabled back
+//! end.
 //!
-//! A vector is *valid*, *invalid* or *acceptable*. Valid ones have to be accepted, and invalid ones refused. Acceptable ones
-//! are what no signer makes and some verifiers let pass: they have to be refused. Whatever is judged otherwise has its
-//! reason in [`Why`]. The number of each sort is asserted: where a reason does not hold any more, the test fails, as it
-//! does where a set has got smaller.
+//! A vector is *valid*, *invalid* or *acceptable*. Valid ones must be accepted and invalid ones rejected.
+//! Acceptable ones are signatures that no signer makes and some verifiers accept: they must be rejected.
+//! Every exception has a reason in [`Why`]. The number of vectors for each reason is asserted: the test
+//! fails if a reason no longer holds or a set has become smaller.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -26,28 +27,29 @@ with_every_back_end! {
     rsa_pss_signatures_with_other_parameters
 }
 
-/// Why a vector is judged in another way than it says.
+/// The reason for a verdict other than the vector's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Why {
-    /// The secret is shorter than the hash, so that there is no key: RFC 7518, section 3.2.
+    /// The secret is shorter than the hash, so it is not a key: RFC 7518, section 3.2.
     SecretTooShort,
-    /// It is half of an HMAC: RFC 7518, section 3.2 knows whole ones only.
+    /// Half of an HMAC: RFC 7518, section 3.2 allows only whole ones.
     CutShort,
-    /// What is signed names the hash without a NULL behind it. Signers write the NULL: RFC 8017, appendix A.2.4.
+    /// The signed data names the hash without a NULL after it. Signers write the NULL: RFC 8017, appendix
+    /// A.2.4.
     NoNull,
-    /// The salt is not as long as the hash, or the mask is made with another hash: RFC 7518, section 3.5.
+    /// The salt is not as long as the hash, or the mask uses another hash: RFC 7518, section 3.5.
     OtherParameters,
-    /// It is accepted: it is invalid because its parameters are not those of its set, and they are those of RFC 7518.
+    /// Accepted: invalid because its parameters are not those of its set, but they are those of RFC 7518.
     OurParameters,
-    /// The public key is not as long as its parameter set says, so that there is no key.
+    /// The length of the public key does not match its parameter set, so it is not a key.
     OtherLength,
-    /// It is signed with a context string, which a JWS does not have: RFC 9964, section 5.
+    /// Signed with a context string, which a JWS does not have: RFC 9964, section 5.
     OtherContext,
 }
 
 fn ecdsa_signatures<P: BackEnd>() {
     use ecdsa::{TestName, TestSet};
-    for (name, algorithm, accepted, refused) in [
+    for (name, algorithm, accepted, rejected) in [
         (TestName::EcdsaSecp256r1Sha256P1363, Algorithm::ES256, 173, 89),
         (TestName::EcdsaSecp384r1Sha384P1363, Algorithm::ES384, 193, 87),
         (TestName::EcdsaSecp521r1Sha512P1363, Algorithm::ES512, 231, 87),
@@ -63,7 +65,7 @@ fn ecdsa_signatures<P: BackEnd>() {
                 tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
             }
         }
-        tally.assert(accepted, refused, []);
+        tally.assert(accepted, rejected, []);
     }
 }
 
@@ -97,7 +99,7 @@ fn hmacs<P: Check>() {
 
 fn ml_dsa_signatures<P: BackEnd>() {
     use mldsa_verify::{TestName, TestSet};
-    for (name, algorithm, accepted, refused, other_lengths, contexts) in [
+    for (name, algorithm, accepted, rejected, other_lengths, contexts) in [
         (TestName::MlDsa44Verify, Algorithm::MlDsa44, 75, 99, 4, 2),
         (TestName::MlDsa65Verify, Algorithm::MlDsa65, 77, 127, 4, 2),
         (TestName::MlDsa87Verify, Algorithm::MlDsa87, 69, 166, 4, 2),
@@ -113,13 +115,13 @@ fn ml_dsa_signatures<P: BackEnd>() {
                 tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
             }
         }
-        tally.assert(accepted, refused, [(Why::OtherLength, other_lengths), (Why::OtherContext, contexts)]);
+        tally.assert(accepted, rejected, [(Why::OtherLength, other_lengths), (Why::OtherContext, contexts)]);
     }
 }
 
 fn rsa_pkcs1_signatures<P: Check>() {
     use rsa_pkcs1_verify::{TestName, TestSet};
-    for (name, algorithm, accepted, refused) in [
+    for (name, algorithm, accepted, rejected) in [
         (TestName::Rsa2048Sha256, Algorithm::RS256, 9, 249),
         (TestName::Rsa2048Sha384, Algorithm::RS384, 7, 250),
         (TestName::Rsa2048Sha512, Algorithm::RS512, 8, 250),
@@ -140,13 +142,13 @@ fn rsa_pkcs1_signatures<P: Check>() {
                 tally.count(&key, &test.msg, &test.sig, test.tc_id, test.result);
             }
         }
-        tally.assert(accepted, refused, [(Why::NoNull, 1)]);
+        tally.assert(accepted, rejected, [(Why::NoNull, 1)]);
     }
 }
 
 fn rsa_pss_signatures<P: Check>() {
     use rsa_pss_verify::TestName;
-    for (name, algorithm, accepted, refused) in [
+    for (name, algorithm, accepted, rejected) in [
         (TestName::RsaPss2048Sha256Mgf1SaltLen32, Algorithm::PS256, 63, 45),
         (TestName::RsaPss2048Sha384Mgf1SaltLen48, Algorithm::PS384, 95, 46),
         (TestName::RsaPss3072Sha256Mgf1SaltLen32, Algorithm::PS256, 63, 45),
@@ -154,13 +156,13 @@ fn rsa_pss_signatures<P: Check>() {
         (TestName::RsaPss4096Sha384Mgf1SaltLen48, Algorithm::PS384, 95, 46),
         (TestName::RsaPss4096Sha512Mgf1SaltLen64, Algorithm::PS512, 132, 47),
     ] {
-        pss::<P>(name, algorithm, None).assert(accepted, refused, []);
+        pss::<P>(name, algorithm, None).assert(accepted, rejected, []);
     }
 }
 
 fn rsa_pss_signatures_with_other_parameters<P: Check>() {
     use rsa_pss_verify::TestName;
-    for (name, algorithm, refused, others, ours) in [
+    for (name, algorithm, rejected, others, ours) in [
         (TestName::RsaPss2048Sha256Mgf1SaltLen0, Algorithm::PS256, 41, 61, Some(1)),
         (TestName::RsaPss2048Sha256Mgf1Sha1_20, Algorithm::PS256, 45, 63, None),
         (TestName::RsaPss2048Sha512Mgf1Sha256SaltLen32WithParams, Algorithm::PS512, 46, 132, None),
@@ -168,12 +170,12 @@ fn rsa_pss_signatures_with_other_parameters<P: Check>() {
     ] {
         let ours = ours.map(|ours| (Why::OurParameters, ours));
         let otherwise = [(Why::OtherParameters, others)].into_iter().chain(ours);
-        pss::<P>(name, algorithm, Some(Why::OtherParameters)).assert(0, refused, otherwise);
+        pss::<P>(name, algorithm, Some(Why::OtherParameters)).assert(0, rejected, otherwise);
     }
 }
 
-fn pss<P: Check>(name: rsa_pss_verify::TestName, algorithm: Algorithm, refusal: Option<Why>) -> Tally {
-    let mut tally = Tally::new(name, refusal);
+fn pss<P: Check>(name: rsa_pss_verify::TestName, algorithm: Algorithm, rejection: Option<Why>) -> Tally {
+    let mut tally = Tally::new(name, rejection);
     for group in rsa_pss_verify::TestSet::load(name).unwrap().test_groups {
         let key = VerifyingKey::<P>::prepare(algorithm, rsa(&group.key.n, &group.key.e));
         for test in group.tests {
@@ -183,26 +185,26 @@ fn pss<P: Check>(name: rsa_pss_verify::TestName, algorithm: Algorithm, refusal: 
     tally
 }
 
-/// A key whose numbers begin with zeros here and there.
+/// Returns a key whose numbers have leading zeros in some cases.
 fn rsa<'a>(n: &'a [u8], e: &'a [u8]) -> Material<'a> {
     let zeros = |number: &[u8]| number.iter().take_while(|byte| **byte == 0).count();
     Material::Rsa { n: &n[zeros(n)..], e: &e[zeros(e)..] }
 }
 
-/// What has become of the vectors of a set.
+/// The verdicts for the vectors of a set.
 struct Tally {
     name: String,
-    /// Why one may be refused that is valid.
-    refusal: Option<Why>,
+    /// The reason for which valid vectors may be rejected.
+    rejection: Option<Why>,
     accepted: usize,
-    refused: usize,
+    rejected: usize,
     otherwise: BTreeMap<Why, usize>,
 }
 
 impl Tally {
-    fn new(name: impl Debug, refusal: Option<Why>) -> Self {
+    fn new(name: impl Debug, rejection: Option<Why>) -> Self {
         let (name, otherwise) = (format!("{name:?}"), BTreeMap::new());
-        Self { name, refusal, accepted: 0, refused: 0, otherwise }
+        Self { name, rejection, accepted: 0, rejected: 0, otherwise }
     }
 
     fn count<P: Check>(
@@ -216,10 +218,10 @@ impl Tally {
         let why = match key {
             Ok(key) => match (expected, key.verify(message, signature)) {
                 (TestResult::Valid, true) => return self.accepted += 1,
-                (TestResult::Invalid, false) => return self.refused += 1,
-                (TestResult::Valid, false) => self.refusal,
+                (TestResult::Invalid, false) => return self.rejected += 1,
+                (TestResult::Valid, false) => self.rejection,
                 (TestResult::Acceptable, false) => Some(Why::NoNull),
-                (TestResult::Invalid, true) if self.refusal == Some(Why::OtherParameters) => {
+                (TestResult::Invalid, true) if self.rejection == Some(Why::OtherParameters) => {
                     Some(Why::OurParameters)
                 }
                 (TestResult::Invalid | TestResult::Acceptable, true) => None,
@@ -230,14 +232,14 @@ impl Tally {
             }
             Err(error) => panic!("{}, {id}: {error}", self.name),
         };
-        let why = why.unwrap_or_else(|| panic!("{}, {id}: {expected:?}, and that is not so", self.name));
+        let why = why.unwrap_or_else(|| panic!("{}, {id}: {expected:?}, but the verdict differs", self.name));
         *self.otherwise.entry(why).or_default() += 1;
     }
 
     #[track_caller]
-    fn assert(&self, accepted: usize, refused: usize, otherwise: impl IntoIterator<Item = (Why, usize)>) {
+    fn assert(&self, accepted: usize, rejected: usize, otherwise: impl IntoIterator<Item = (Why, usize)>) {
         let otherwise: BTreeMap<_, _> = otherwise.into_iter().collect();
-        let counts = (self.accepted, self.refused, &self.otherwise);
-        assert_eq!(counts, (accepted, refused, &otherwise), "{}", self.name);
+        let counts = (self.accepted, self.rejected, &self.otherwise);
+        assert_eq!(counts, (accepted, rejected, &otherwise), "{}", self.name);
     }
 }

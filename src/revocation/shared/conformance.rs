@@ -1,4 +1,4 @@
-//! What every store has to keep to, as a test that its makers can run.
+//! The conformance test for stores.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -9,33 +9,33 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use super::store::{RevocationPage, RevocationStore};
 use crate::revocation::Revocation;
 
-/// Holds a store against what [`RevocationStore`] demands: for the tests of one's own.
+/// Checks that a store keeps the contract of [`RevocationStore`].
 ///
-/// Each call of `connect` gives what one more process would have of the same store, which has to be empty at first. It takes
-/// some seconds.
+/// Use it in the tests of your store. Each call of `connect` returns another process's connection to the same store.
+/// The store must be empty at first. The check takes some seconds.
 ///
 /// # Panics
 ///
-/// If the store does not keep to it, with a sentence that says in what.
+/// If the store violates the contract. The message says how.
 pub async fn check_revocation_store<S: RevocationStore>(connect: impl Fn() -> S) {
     let (first, second) = (connect(), connect());
     is_empty_at_first(&first).await;
-    holds_what_it_is_told(&first, &second).await;
-    prolongs_what_is_given_again(&first, &second).await;
-    goes_on_from_a_position(&first, &second).await;
-    begins_anew_where_it_cannot_go_on(&first).await;
-    survives_those_who_do_not_wait(&first, &second).await;
+    returns_entries_to_others(&first, &second).await;
+    keeps_the_later_expiry(&first, &second).await;
+    continues_from_a_position(&first, &second).await;
+    restarts_for_unknown_positions(&first).await;
+    survives_cancellation(&first, &second).await;
     has_no_gap(&connect, &second).await;
-    says_which_page_is_the_last(&first, &connect()).await;
+    marks_the_last_page(&first, &connect()).await;
 }
 
 async fn is_empty_at_first(store: &dyn RevocationStore) {
     let (reader, taken) = timed(Reader::of(store).until_the_end()).await;
-    assert!(reader.seen.is_empty(), "the store has to be empty at first");
-    assert!(taken < Duration::from_secs(3), "a read of nothing takes longer than a second");
+    assert!(reader.seen.is_empty(), "the store must be empty at first");
+    assert!(taken < Duration::from_secs(3), "a read without new entries takes longer than a second");
 }
 
-async fn holds_what_it_is_told(first: &dyn RevocationStore, second: &dyn RevocationStore) {
+async fn returns_entries_to_others(first: &dyn RevocationStore, second: &dyn RevocationStore) {
     let written = odd_revocations();
     write(first, &written).await;
     write(first, &written[..1]).await;
@@ -45,13 +45,13 @@ async fn holds_what_it_is_told(first: &dyn RevocationStore, second: &dyn Revocat
         let text = serde_json::to_string(revocation).unwrap_or_default();
         assert!(
             seen.contains(revocation),
-            "the store was given {text:.200}, and does not tell another process"
+            "the store does not return {text:.200}, which another process has written"
         );
     }
-    assert!(seen.len() == written.len(), "the store tells more than it was given");
+    assert!(seen.len() == written.len(), "the store returns entries that were not written");
 }
 
-async fn prolongs_what_is_given_again(first: &dyn RevocationStore, second: &dyn RevocationStore) {
+async fn keeps_the_later_expiry(first: &dyn RevocationStore, second: &dyn RevocationStore) {
     for minutes in [5, 60, 10] {
         let expires_at = in_seconds(60 * minutes);
         write(first, &[Revocation::session("https://id.example.com", "prolonged", expires_at)]).await;
@@ -60,55 +60,58 @@ async fn prolongs_what_is_given_again(first: &dyn RevocationStore, second: &dyn 
     let last =
         seen.iter().filter(|one| one.sid() == Some("prolonged")).filter_map(Revocation::expires_at).max();
     let needed = in_seconds(60 * 60 - 60);
-    assert!(last >= Some(needed), "what is given twice, the store has to keep until the later time");
+    assert!(
+        last >= Some(needed),
+        "the store must keep an entry that is written twice until the later expiry"
+    );
 }
 
-async fn goes_on_from_a_position(first: &dyn RevocationStore, second: &dyn RevocationStore) {
+async fn continues_from_a_position(first: &dyn RevocationStore, second: &dyn RevocationStore) {
     let mut reader = Reader::of(first).until_the_end().await;
     reader.seen.clear();
     let reader = reader.until_the_end().await;
     assert!(
         reader.seen.is_empty(),
-        "after the last position there is nothing new, but the store tells something"
+        "the store returns entries after the last position, although none were added"
     );
 
     let news = session("news");
     write(second, std::slice::from_ref(&news)).await;
-    // A position is the store's, not the process's.
+    // Positions must be valid for all processes.
     let reader = Reader { store: second, ..reader };
     let (reader, taken) = timed(reader.until(|seen| seen.contains(&news))).await;
-    assert!(taken < Duration::from_secs(1), "what is new is not told within a second");
-    assert_eq!(reader.seen.len(), 1, "from a position on, the store tells what was before it");
+    assert!(taken < Duration::from_secs(1), "a new entry is not returned within a second");
+    assert_eq!(reader.seen.len(), 1, "a read from a position returns entries from before it");
 }
 
-async fn begins_anew_where_it_cannot_go_on(store: &dyn RevocationStore) {
+async fn restarts_for_unknown_positions(store: &dyn RevocationStore) {
     let everything = Reader::of(store).until_the_end().await.seen;
     for position in ["", "nonsense", "-1", "18446744073709551616", "\0"] {
         let reader = Reader { position: Some(position.to_owned()), ..Reader::of(store) };
         let seen = reader.until_the_end().await.seen;
         assert!(
             seen == everything,
-            "with the position {position:?}, which it never gave, the store has to begin anew"
+            "the store must start from the beginning for the unknown position {position:?}"
         );
     }
 }
 
-async fn survives_those_who_do_not_wait(first: &dyn RevocationStore, second: &dyn RevocationStore) {
+async fn survives_cancellation(first: &dyn RevocationStore, second: &dyn RevocationStore) {
     for limit in [0, 1, 5] {
         let limit = Duration::from_millis(limit);
         let _ = timeout(limit, first.read(None)).await;
-        let _ = timeout(limit, first.write(vec![session("given up")])).await;
+        let _ = timeout(limit, first.write(vec![session("cancelled")])).await;
     }
-    let after = session("after others have given up");
+    let after = session("after cancellations");
     write(first, std::slice::from_ref(&after)).await;
     let seen = Reader::of(second).until_the_end().await.seen;
     assert!(
         seen.contains(&after),
-        "after a read and a write that were given up, the store holds nothing more"
+        "the store loses entries that are written after a cancelled read and write"
     );
 }
 
-/// While many write at once, one that only goes from position to position misses nothing.
+/// Checks that a reader that goes from position to position misses nothing while many write.
 async fn has_no_gap<S: RevocationStore>(connect: &impl Fn() -> S, store: &dyn RevocationStore) {
     const WRITERS: usize = 8;
     const BATCHES: usize = 25;
@@ -121,7 +124,7 @@ async fn has_no_gap<S: RevocationStore>(connect: &impl Fn() -> S, store: &dyn Re
             .map(|batch| (0..batch % 10 + 1).map(|n| session(&format!("{writer}.{batch}.{n}"))).collect())
             .collect();
         expected.extend(batches.iter().flatten().cloned());
-        // The futures of a store need not borrow it, so that each can be a task.
+        // The futures of a store do not borrow it, so each can be its own task.
         let writes: Vec<_> = batches.into_iter().map(|batch| process.write(batch)).collect();
         writers.spawn(async move {
             for write in writes {
@@ -141,11 +144,14 @@ async fn has_no_gap<S: RevocationStore>(connect: &impl Fn() -> S, store: &dyn Re
         () = written => return,
     };
     let seen = Reader::of(store).until_the_end().await.seen;
-    assert!(reader.seen.is_subset(&seen), "from the beginning, less is read than was on the way");
+    assert!(
+        reader.seen.is_subset(&seen),
+        "a full read returns fewer entries than reads from position to position"
+    );
 }
 
-/// More than a page has: a process that starts must not take the first one for all.
-async fn says_which_page_is_the_last(first: &dyn RevocationStore, second: &dyn RevocationStore) {
+/// Writes more entries than a page has. A process that starts must not take the first page for the whole list.
+async fn marks_the_last_page(first: &dyn RevocationStore, second: &dyn RevocationStore) {
     const ENTRIES: usize = 12_000;
     let many: Vec<_> = (0..ENTRIES).map(|n| session(&format!("many {n}"))).collect();
     for batch in many.chunks(500) {
@@ -153,10 +159,10 @@ async fn says_which_page_is_the_last(first: &dyn RevocationStore, second: &dyn R
     }
     let seen = Reader::of(second).until_the_end().await.seen;
     let all = many.iter().all(|one| seen.contains(one));
-    assert!(all, "of {ENTRIES} entries not all have come when the store says that it was the last page");
+    assert!(all, "the store calls a page the last before it has returned all {ENTRIES} entries");
 }
 
-/// Who reads from position to position.
+/// Reads from position to position.
 struct Reader<'s> {
     store: &'s dyn RevocationStore,
     position: Option<String>,
@@ -171,10 +177,7 @@ impl<'s> Reader<'s> {
     async fn until_the_end(mut self) -> Self {
         let began = Instant::now();
         while self.page().await.has_more {
-            assert!(
-                began.elapsed() < Duration::from_secs(60),
-                "the store never says that a page is the last"
-            );
+            assert!(began.elapsed() < Duration::from_secs(60), "the store never returns a last page");
         }
         self
     }
@@ -184,7 +187,7 @@ impl<'s> Reader<'s> {
         while !done(&self.seen) {
             assert!(
                 began.elapsed() < Duration::from_secs(20),
-                "the store does not tell, or not in time, all that was written; of it there came {}",
+                "the store does not return all written entries in time; returned so far: {}",
                 self.seen.len()
             );
             self.page().await;
@@ -195,9 +198,9 @@ impl<'s> Reader<'s> {
     async fn page(&mut self) -> RevocationPage {
         let page = timeout(Duration::from_secs(5), self.store.read(self.position.take())).await;
         let page = page
-            .unwrap_or_else(|_| panic!("a read takes longer than five seconds"))
+            .unwrap_or_else(|_| panic!("a read takes longer than 5 s"))
             .unwrap_or_else(|error| panic!("the store cannot be read: {error}"));
-        assert!(page.revocations.len() <= 20_000, "a page has more than some thousand entries");
+        assert!(page.revocations.len() <= 20_000, "a page has more than 20,000 entries");
         self.position = Some(page.next_position.clone());
         if page.revocations.is_empty() {
             sleep(Duration::from_millis(1)).await;
@@ -207,8 +210,10 @@ impl<'s> Reader<'s> {
     }
 }
 
-/// What comes of a future, and how long that takes. A time in which the machine gives this process no turn counts as
-/// one tick, and so does one in which the future blocks the thread, which is not to be told from it.
+/// Measures the duration of a future in ticks.
+///
+/// A time in which the machine does not run this process counts as one tick. So does a time in which the future blocks
+/// the thread: the two cannot be distinguished.
 async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
     const TICK: Duration = Duration::from_millis(5);
     let mut future = pin!(future);
@@ -233,7 +238,7 @@ fn session(sid: &str) -> Revocation {
     Revocation::session("https://id.example.com", sid, in_seconds(900))
 }
 
-/// Names, issuers and times of every sort, all of which a store has to accept.
+/// Returns entries with unusual names, issuers and times. A store must accept all of them.
 fn odd_revocations() -> Vec<Revocation> {
     let long = "x".repeat(2000);
     let names = ["", " ", "a b", "a\0b", "\n\r\t\"'\\{}%", "ö 漢 🦀", "-1", "NULL", "; DROP TABLE", &long];
@@ -244,7 +249,7 @@ fn odd_revocations() -> Vec<Revocation> {
             revocations.push(Revocation::session(issuer, name, None));
             for millis in [0, 1_700_000_000_123, 253_402_300_799_000] {
                 let issued_until = UNIX_EPOCH + Duration::from_millis(millis);
-                // Expired, but not for an hour.
+                // Expired, but for less than an hour, so it must be kept.
                 revocations.push(Revocation::subject(issuer, name, issued_until, in_seconds(-3590)));
             }
         }
@@ -252,7 +257,7 @@ fn odd_revocations() -> Vec<Revocation> {
     revocations
 }
 
-/// From now, in whole seconds.
+/// Returns a time relative to now, in whole seconds.
 fn in_seconds(seconds: i64) -> SystemTime {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     UNIX_EPOCH + Duration::from_secs(now.saturating_add_signed(seconds))

@@ -1,4 +1,4 @@
-//! Reading the store, from its beginning and then on, for as long as the list is used.
+//! Reads the store from the beginning, then follows it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +16,18 @@ pub(super) struct Follower {
     pub(super) store: Arc<dyn RevocationStore>,
     pub(super) list: Arc<RevocationList>,
     pub(super) state: Arc<State>,
-    /// Told when the store can be read again.
-    pub(super) back_in_touch: Arc<Notify>,
+    /// Notified when the store can be read again.
+    pub(super) store_returned: Arc<Notify>,
 }
 
-/// How long a read may take: a store that waits for news, or reads a page, and a network.
+/// Timeout of a read, including the time that the store waits for new entries.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// How soon a store is asked again that had nothing more, so that a thousand processes do not ask it for each entry.
-const LEAST_WAIT: Duration = Duration::from_millis(100);
+/// Minimum interval between reads without new entries. Without it, many processes would read again for each entry.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
-/// After so many entries others have their turn.
-const TURN: usize = 500;
+/// Number of entries after which other tasks get a turn.
+const ENTRIES_PER_TURN: usize = 500;
 
 impl Follower {
     pub(super) async fn run(self) {
@@ -35,7 +35,7 @@ impl Follower {
         let mut began = Timestamp::now();
         loop {
             if began.was_put_back() {
-                // What was over by the clock as it was, is not.
+                // Entries that were skipped as expired may matter again.
                 position = None;
                 self.state.is_incomplete();
             }
@@ -48,12 +48,12 @@ impl Follower {
                     continue;
                 }
             };
-            // Told before it can be seen: until then nothing is forgotten that may have to be written again.
+            // Notify before the success is recorded: until then the writer keeps entries that it may have to rewrite.
             if self.state.is_failing(Operation::Read) {
-                self.back_in_touch.notify_one();
+                self.store_returned.notify_one();
             }
             self.state.succeeded(Operation::Read);
-            for revocations in page.revocations.chunks(TURN) {
+            for revocations in page.revocations.chunks(ENTRIES_PER_TURN) {
                 let now = self.list.now();
                 revocations.iter().for_each(|revocation| self.list.add_unless_over(revocation, now));
                 yield_now().await;
@@ -63,7 +63,7 @@ impl Follower {
                 self.state.complete_as_of(began);
             }
             if !page.has_more || page.revocations.is_empty() {
-                sleep(LEAST_WAIT.saturating_sub(began.elapsed())).await;
+                sleep(MIN_INTERVAL.saturating_sub(began.elapsed())).await;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What is revoked, on more than one machine.
+//! Revocations shared between processes.
 
 #[cfg(feature = "test-util")]
 mod conformance;
@@ -43,29 +43,7 @@ use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::sync::atomic::Ordering;
 
-/// Sets up [`Revocations`] that several processes share by a [`RevocationStore`].
-///
-/// Each process holds all of them in memory and follows the store, so that no request waits for the network. A revocation counts in
-/// its own process at once, and in the others when they have read it: with `RedisStore`, as soon as Redis passes it on.
-/// A process that starts, or was out of touch, reads what it has missed.
-///
-/// What that comes to, by measurement (`benches/redis.rs`, sessions of 32 letters, one machine) and arithmetic, where
-/// 220 revocations a second of tokens that live for 15 minutes, and the hour beyond, make a million entries:
-///
-/// | | one process | a thousand |
-/// |---|---|---|
-/// | memory of each process | 40 MB (up to 50 if all are subjects) | the same |
-/// | memory of Redis | 210 MB | the same |
-/// | from a cold start until the list is held | 3.2 s, of which Redis works 1.3 s | 22 minutes if all start at once, and 21 s for each 16 |
-/// | what is new: Redis sends | 30 KB/s | 30 MB/s |
-/// | what is new: Redis is asked | at most 10 times a second, twice if there is nothing | 10,000 and 2,000 times |
-/// | a start of Redis: what each process has revoked within a minute is written again | 13 entries (never more than 10,000) | 13,000 |
-///
-/// Processes that start while others serve are no burden to those; have them listen when they are [ready](Revocations::ready).
-/// A hundred thousand entries are a tenth of all this. A table doubles when it is full, which is next at 1,150,000 entries.
-///
-/// Entries are kept for an hour after they have expired. With a verifier whose [leeway](crate::JwtVerifier::leeway) is longer, a process that
-/// starts in between may accept a token that was revoked: there is no reason for such a leeway.
+/// Configures [`Revocations`] that several processes share through a [`RevocationStore`].
 ///
 #[cfg_attr(feature = "redis", doc = "```no_run")]
 #[cfg_attr(not(feature = "redis"), doc = "```ignore")]
@@ -77,11 +55,41 @@ use crate::sync::atomic::Ordering;
 /// let revocations = SharedRevocations::new(store).start()?;
 /// let verifier = verifier.revocations(revocations.clone());
 ///
-/// // Until the store has been read once, tokens are answered with 503: to listen only then, wait for it.
+/// // Tokens get 503 until the store has been read once. To listen only afterwards, wait.
 /// revocations.ready().await?;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Each process holds the whole list in memory and follows the store, so no request waits for the network. A revocation
+/// applies in its own process at once. Other processes apply it when they have read it: with `RedisStore`, as soon as
+/// Redis delivers it. A process that starts, or loses the connection, reads everything it has missed.
+///
+/// # Costs
+///
+/// The figures are for a million entries. That is 220 revocations a second, if tokens live for 15 minutes and entries
+/// for an hour longer. They are measured with sessions of 32 letters on one machine (`benches/redis.rs`) and
+/// extrapolated.
+///
+/// | | one process | 1,000 processes |
+/// |---|---|---|
+/// | Memory of each process | 40 MB (up to 50 MB if all are subjects) | the same |
+/// | Memory of Redis | 210 MB | the same |
+/// | Cold start | 3.2 s; Redis works 1.3 s | 22 min if all start at once; 21 s for each 16 |
+/// | Redis sends | 30 KB/s | 30 MB/s |
+/// | Requests to Redis, with news | at most 10/s | 10,000/s |
+/// | Requests to Redis, without news | 2/s | 2,000/s |
+/// | Entries rewritten after Redis restarts | 13 (at most 10,000) | 13,000 |
+///
+/// - Processes that start do not slow down those that serve. Let them listen when they are [ready](Revocations::ready).
+/// - A hundred thousand entries need a tenth of all this.
+/// - A table doubles when it is full. The next size is reached at 1,150,000 entries.
+/// - After Redis restarts, each process rewrites its revocations of the last minute.
+///
+/// # Security
+///
+/// Entries are kept for an hour after they expire. If a verifier's [leeway](crate::JwtVerifier::leeway) is longer, a
+/// process that starts later may accept a revoked token. Do not use such a leeway.
 #[must_use]
 pub struct SharedRevocations {
     store: Arc<dyn RevocationStore>,
@@ -91,7 +99,7 @@ pub struct SharedRevocations {
 }
 
 impl SharedRevocations {
-    /// Shared by this store.
+    /// Uses this store.
     pub fn new(store: impl RevocationStore + 'static) -> Self {
         Self {
             store: Arc::new(store),
@@ -101,34 +109,36 @@ impl SharedRevocations {
         }
     }
 
-    /// Sets for how long the list counts that cannot be compared with the store, from when it last was; time in which the
-    /// machine sleeps counts. The default is a minute. Less than 2 s count as 2 s, for a store that has nothing new may be
-    /// asked once a second. After that, tokens that are not known to be revoked are answered with 503: they may have been.
+    /// Sets how long the list is used during an outage. The default is one minute.
+    ///
+    /// If the store cannot be read for longer, tokens that are not on the list get 503: they may have been revoked. The
+    /// time counts from the last complete read and includes time in which the machine sleeps. Values below 2 s count as
+    /// 2 s, since a store without news may be read only once a second.
     pub fn outage_limit(mut self, limit: Duration) -> Self {
         self.outage_limit = limit.max(Duration::from_secs(2));
         self
     }
 
-    /// Sets how long [`RevocationWrite`] waits at most for the store. The default is 2 s.
+    /// Sets how long [`RevocationWrite`] waits for the store. The default is 2 s.
     pub fn write_timeout(mut self, limit: Duration) -> Self {
         self.write_timeout = limit;
         self
     }
 
-    /// Sets how long [`Revocations::ready`] waits at most. The default is 30 s.
+    /// Sets the timeout of [`Revocations::ready`]. The default is 30 s.
     pub fn ready_timeout(mut self, limit: Duration) -> Self {
         self.ready_timeout = limit;
         self
     }
 
-    /// Begins to follow the store, by a task in this tokio runtime, which needs its timers enabled. It ends with the last
-    /// clone of the list, when all that was revoked has been written, or half a minute later if it cannot be.
+    /// Starts to follow the store, in a task of the current tokio runtime.
     ///
-    /// The store need not be there yet.
+    /// The store may be down at this time. The runtime needs its timers enabled. The task ends after the last clone of
+    /// the list is dropped: when all revocations are written, or half a minute later if they cannot be.
     ///
     /// # Errors
     ///
-    /// If this is no tokio runtime.
+    /// Returns an error outside a tokio runtime.
     pub fn start(self) -> Result<Revocations, ConfigError> {
         let runtime = Handle::try_current().map_err(|_| ConfigProblem::NoRuntime.into())?;
         let state = Arc::new(State::new(self.outage_limit));
@@ -140,15 +150,15 @@ impl SharedRevocations {
             ready_timeout: self.ready_timeout,
         };
         let revocations = Revocations { link: Some(Arc::new(link)), ..Revocations::new() };
-        let back_in_touch = Arc::new(Notify::new());
+        let store_returned = Arc::new(Notify::new());
         let follower = Follower {
             store: Arc::clone(&self.store),
             list: Arc::clone(&revocations.list),
             state: Arc::clone(&state),
-            back_in_touch: Arc::clone(&back_in_touch),
+            store_returned: Arc::clone(&store_returned),
         };
         let list = Arc::clone(&revocations.list);
-        let writer = Writer::new(self.store, list, state, back_in_touch, outbox);
+        let writer = Writer::new(self.store, list, state, store_returned, outbox);
         runtime.spawn(async {
             tokio::select! {
                 () = follower.run() => {}
@@ -177,8 +187,8 @@ pub(crate) struct StoreLink {
     ready_timeout: Duration,
 }
 
-/// How many entries may wait for a store.
-const MOST_WAITING: usize = 100_000;
+/// Maximum number of entries that wait for the store.
+const MAX_WAITING: usize = 100_000;
 
 impl StoreLink {
     #[inline]
@@ -193,15 +203,13 @@ impl StoreLink {
         RevocationWrite::pending(async move {
             sent.map_err(RevocationWriteError::final_failure)?;
             if Handle::try_current().is_err() {
-                return Err(RevocationWriteError::retrying(
-                    "it can be waited for only inside of a tokio runtime",
-                ));
+                return Err(RevocationWriteError::retrying("no tokio runtime: awaiting the write needs one"));
             }
             match timeout(limit, confirmation).await {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) => {
-                    Err(RevocationWriteError::final_failure("it is over, or the task that writes has ended"))
-                }
+                Ok(Err(_)) => Err(RevocationWriteError::final_failure(
+                    "the revoked tokens have expired, or the background task has ended",
+                )),
                 Err(_) => Err(match state.last_error() {
                     Some(error) => RevocationWriteError::retrying(error.to_string()),
                     None => RevocationWriteError::retrying("the store has not answered yet"),
@@ -213,12 +221,12 @@ impl StoreLink {
 
 impl StoreLink {
     fn send(&self, outgoing: Outgoing) -> Result<(), &'static str> {
-        // Counted first, since the store may confirm it a moment later.
+        // Counted before sending, since the store may confirm the entry at once.
         let others = self.state.waiting.fetch_add(1, Ordering::Relaxed);
-        let sent = if others >= MOST_WAITING as u64 {
-            Err("too many others wait for the store")
+        let sent = if others >= MAX_WAITING as u64 {
+            Err("too many revocations are waiting for the store")
         } else {
-            self.outbox.send(outgoing).map_err(|_| "the runtime of the task that writes has ended")
+            self.outbox.send(outgoing).map_err(|_| "the tokio runtime of the background task has shut down")
         };
         if sent.is_err() {
             self.state.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -228,12 +236,14 @@ impl StoreLink {
 }
 
 impl Revocations {
-    /// Waits until the list counts, at most for the [limit](SharedRevocations::ready_timeout): for those who want to listen only
-    /// then. With no store it is ready at once.
+    /// Waits until the list is up to date, or until the [timeout](SharedRevocations::ready_timeout).
+    ///
+    /// Await it before you listen. Without a store it is ready at once.
     ///
     /// # Errors
     ///
-    /// If it does not count then. The `source` says why the store could not be read.
+    /// Returns an error if the list is not up to date at the timeout. The `source` says why the store could not be
+    /// read.
     pub async fn ready(&self) -> Result<(), AuthError> {
         let Some(link) = &self.link else { return Ok(()) };
         if link.state.ready(link.ready_timeout).await {
@@ -246,31 +256,32 @@ impl Revocations {
         })
     }
 
-    /// Whether the list counts at this moment: for a probe. With no store it always does.
+    /// Returns true if the list is up to date. Use it in a readiness probe.
     ///
-    /// That is about what others revoke. What this process revokes may wait for a store that can be read and not written:
-    /// [`oldest_waiting`](SharedRevocationsStats::oldest_waiting) tells.
+    /// It is always true without a store. It is about revocations by other processes. Those of this process may still
+    /// wait for a store that can be read but not written. Check
+    /// [`oldest_waiting`](SharedRevocationsStats::oldest_waiting) for that.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.link.as_ref().is_none_or(|link| link.is_current())
     }
 
-    /// How well the list and its store are in touch, if there is one.
+    /// Returns the state of the connection to the store, if there is one.
     #[must_use]
     pub fn shared_stats(&self) -> Option<SharedRevocationsStats> {
         self.link.as_ref().map(|link| link.state.stats())
     }
 }
 
-/// Why a store could not be read or written.
+/// The reason that the store could not be read or written.
 type StoreError = Box<dyn Error + Send + Sync>;
 
-/// One attempt, of which a store that hangs or panics makes a failed one.
+/// Makes one attempt. A store that hangs or panics makes it fail.
 async fn attempt<T: Send + 'static>(
     limit: Duration,
     future: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
-    // Dropped, the set ends what is in it.
+    // Dropping the set aborts the task.
     let mut tasks = JoinSet::new();
     tasks.spawn(future);
     match timeout(limit, tasks.join_next()).await {
@@ -281,8 +292,8 @@ async fn attempt<T: Send + 'static>(
     }
 }
 
-/// After so many failures in a row: soon, so that all is known within a second of a store's return, and not all processes
-/// at once.
+/// Waits after this many failures in a row, at most half a second, so that all processes notice soon that the store is
+/// back. A random part keeps them from asking at the same time.
 async fn pause(failures: u64) {
     let longest = Duration::from_millis(500).min(Duration::from_millis(50) * failures.min(10) as u32);
     sleep(longest.mul_f64(0.5 + 0.5 * fastrand::f64())).await;

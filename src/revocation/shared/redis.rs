@@ -15,19 +15,27 @@ use super::store::{RevocationPage, RevocationStore, StoreFuture};
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::revocation::{Revocation, seconds};
 
-/// Revocations that are shared by [Redis](https://redis.io) 5 or [Valkey](https://valkey.io): by the one server that takes
-/// writes. (A replica is refused: it may be behind, and not know it.)
+/// A [`RevocationStore`] in [Redis](https://redis.io) 5 or [Valkey](https://valkey.io).
 ///
-/// What is held is a sorted set, by expiry, from which entries are taken an hour after they have expired; what is new is a stream of
-/// the last hundred thousand or so. A process reads the set once and then the stream, and the set again if it has
-/// missed a part of the stream. Their keys are `{tower-jwt-auth}:held` and `{tower-jwt-auth}:news`. The entries are
-/// JSON, as [`Revocation`] has it, so that other services can read and write them; what is none is passed over. A user
-/// of Redis needs `INFO`, `TIME`, `MULTI`, `EXEC`, `ZADD`, `ZSCAN`, `ZRANGEBYSCORE`, `ZREM`, `XADD`, `XREAD`, `XRANGE` and `XREVRANGE`.
+/// Connect it to the primary. A replica is rejected, since it may lag behind without knowing it.
 ///
-/// Have the server save what it is told (`appendonly yes`), and not forget it to make room (`maxmemory-policy
-/// noeviction`): what it has lost is held by the processes that run, but not by those that start. What a process has
-/// revoked within the last minute, it writes again after the server was away, since `appendfsync everysec` may lose a
-/// second of it.
+/// # Data
+///
+/// - `{tower-jwt-auth}:held` is a sorted set of all entries by expiry. Entries are removed an hour after they expire.
+/// - `{tower-jwt-auth}:news` is a stream of about the last hundred thousand entries.
+///
+/// A process reads the set once, then follows the stream. If it has missed a part of the stream, it reads the set
+/// again. Entries are the JSON of [`Revocation`], so other services can read and write them. Anything else is ignored.
+///
+/// # Configuration of Redis
+///
+/// - Permit these commands: `INFO`, `TIME`, `MULTI`, `EXEC`, `ZADD`, `ZSCAN`, `ZRANGEBYSCORE`, `ZREM`, `XADD`, `XREAD`,
+///   `XRANGE` and `XREVRANGE`.
+/// - Enable persistence: `appendonly yes`.
+/// - Disable eviction: `maxmemory-policy noeviction`.
+///
+/// If Redis loses entries, running processes still have them, but processes that start later do not. After an outage
+/// each process writes its revocations of the last minute again, because `appendfsync everysec` may lose a second.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Inner>);
 
@@ -36,94 +44,101 @@ struct Inner {
     prefix: String,
     held: String,
     news: String,
-    /// Connections that nobody uses at the moment. Reading and writing each have their own, since reading waits for news.
+    /// Idle connections. Reading and writing have separate ones, since a read waits for news.
     reading: Mutex<Vec<Connection>>,
     writing: Mutex<Vec<Connection>>,
-    /// How many entries are read at once: fewer after a failure, which may have been too many for a slow network.
+    /// Number of entries per read. Halved after a failure, in case a slow network caused it.
     at_once: AtomicUsize,
 }
 
 struct Connection {
     redis: MultiplexedConnection,
-    /// Of the server, which has another one after each start.
+    /// Identifies the server process: it changes with every restart.
     run_id: String,
     used: Instant,
-    /// Whether its last answer was in time and had all that was new, so that the next one may wait for news.
+    /// True if the last response was timely and complete, so that the next read may wait for news.
     has_all: bool,
 }
 
-/// How far reading has come.
+/// The position of a reader.
 enum Position {
     Start,
-    /// In the set, as this run of the server has it; after which entry the stream is to be read then.
+    /// In the set of this server process. Afterwards the stream is read from `news`.
     Held {
         cursor: String,
         news: Last,
     },
-    /// In the stream: the last entry that was read, which is still there unless others have been missed.
+    /// In the stream. If this entry is gone, others may have been missed.
     News(Last),
 }
 
-/// An entry of the stream.
+/// The last stream entry that was read.
 struct Last {
     id: String,
-    /// Of what is in it: after a loss, something else may have its id.
+    /// Hash of its content. After data loss, another entry may have the same ID.
     digest: u64,
 }
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
-/// An entry of a stream: its id, and its fields and values in turn.
+/// An entry of a stream: its ID, then fields and values in turn.
 type Entry = (String, Vec<Vec<u8>>);
 
-/// How long the server has news waited for, in milliseconds.
+/// How long the server waits for news, in milliseconds.
 const WAIT: u32 = 500;
-/// An answer that took longer says of a time too long ago what was known.
+/// A response that takes longer no longer proves that the list is up to date.
 const LATE: Duration = Duration::from_secs(1);
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 const CONNECTION_LIMIT: Duration = Duration::from_secs(1);
 const REMOVAL_LIMIT: Duration = Duration::from_millis(500);
-/// How many entries are read at once, at best and at worst.
+/// Maximum and minimum number of entries per read.
 const AT_ONCE: usize = 2000;
-const LEAST_AT_ONCE: usize = 20;
-/// A connection that has not been used for so long may have been cut by something in between.
+const MIN_AT_ONCE: usize = 20;
+/// Something on the network path may have cut a connection that was idle for longer.
 const IDLE: Duration = Duration::from_secs(30);
-/// About how many entries the stream goes back.
+/// Approximate length of the stream.
 const NEWS_KEPT: u32 = 100_000;
-/// How long an entry is kept after it has expired, in seconds.
+/// How long expired entries are kept, in seconds.
 const BEYOND_EXPIRY: u64 = 3600;
-/// The field of an entry that holds a revocation.
+/// Field of a stream entry that holds the revocation.
 const FIELD: &[u8] = b"revocation";
 
 impl RedisStore {
-    /// The server at this address, `redis://user:password@host:port/database`. All but the host may be left out: the default port
-    /// is 6379, the default database 0. `valkey://` and `valkeys://` mean the same. Nothing is connected yet.
+    /// Creates a store for the Redis server at this URL.
     ///
-    /// `rediss://` is TLS by rustls, and needs the feature `redis-tls`. The store trusts the certificate authorities of the
-    /// operating system, or your own: `root_certificates` sets them. If the process has no default
-    /// [provider](https://docs.rs/rustls/latest/rustls/crypto/struct.CryptoProvider.html) of rustls when the store first
-    /// connects, it installs the one of aws-lc-rs. To use another one, install it before.
+    /// The form is `redis://user:password@host:port/database`. Only the host is required. The default port is 6379, and
+    /// the default database is 0. `valkey://` and `valkeys://` are accepted too. The store connects later, when it is
+    /// used.
+    ///
+    /// `rediss://` uses TLS by rustls and needs the feature `redis-tls`. The store trusts the certificate authorities
+    /// of the operating system, or the ones that you pass to `root_certificates`. It needs a default
+    /// [`CryptoProvider`](https://docs.rs/rustls/latest/rustls/crypto/struct.CryptoProvider.html) of rustls in the
+    /// process. If there is none when it first connects, it installs the one of aws-lc-rs. To use another one, install
+    /// it earlier.
     ///
     /// # Errors
     ///
-    /// If it is no such address, if it begins with `rediss://` and the feature `redis-tls` is off, or if it ends in `#insecure`.
+    /// - The URL has another form.
+    /// - It begins with `rediss://`, and the feature `redis-tls` is off.
+    /// - It ends in `#insecure`.
     pub fn new(url: &str) -> Result<Self, ConfigError> {
         let invalid = |needed| -> ConfigError { ConfigProblem::InvalidRedisUrl { needed }.into() };
         let client = Client::open(url).map_err(|_| invalid(needed(url)))?;
         if let ConnectionAddr::TcpTls { insecure: true, .. } = client.get_connection_info().addr() {
-            return Err(invalid("it must not end in `#insecure`: any certificate would pass"));
+            return Err(invalid("it must not end in `#insecure`; any certificate would be accepted"));
         }
         Ok(Self::of(client, "tower-jwt-auth"))
     }
 
-    /// Sets what the names of its keys begin with, for applications that share a server but no tokens. The default is
-    /// `tower-jwt-auth`.
+    /// Sets the prefix of the Redis keys. The default is `tower-jwt-auth`.
+    ///
+    /// Use different prefixes for applications that share a server but not their tokens.
     #[must_use]
     pub fn key_prefix(self, prefix: &str) -> Self {
         Self::of(self.0.client.clone(), prefix)
     }
 
     fn of(client: Client, prefix: &str) -> Self {
-        // Braces have a cluster keep both keys in one place.
+        // The braces keep both keys on the same node of a cluster.
         let key = |name| format!("{{{prefix}}}:{name}");
         Self(Arc::new(Inner {
             client,
@@ -139,8 +154,9 @@ impl RedisStore {
 
 #[cfg(feature = "redis-tls")]
 impl RedisStore {
-    /// Trusts only these certificate authorities: one or more certificates in PEM. By default the store trusts those of the
-    /// operating system, or those that `SSL_CERT_FILE` or `SSL_CERT_DIR` name.
+    /// Trusts only these certificate authorities: one or more certificates in PEM.
+    ///
+    /// By default the store trusts those of the operating system, or those in `SSL_CERT_FILE` or `SSL_CERT_DIR`.
     ///
     /// ```no_run
     /// use tower_jwt_auth::revocation::RedisStore;
@@ -153,7 +169,8 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// If the text has no certificate, or a damaged one, or if the URL of the store is not a `rediss://` URL.
+    /// - The text has no certificate, or a damaged one.
+    /// - The store has no `rediss://` URL.
     pub fn root_certificates(self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let client = redis_tls::with_root_certificates(&self.0.client, pem.as_ref())?;
         Ok(Self::of(client, &self.0.prefix))
@@ -164,10 +181,10 @@ impl RevocationStore for RedisStore {
     fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()> {
         let store = Arc::clone(&self.0);
         Box::pin(async move {
-            // A connection that has failed, or was left in the middle of something, is not used again.
+            // Not put back after a failure or cancellation: its state would be unknown.
             let mut connection = store.take_or_connect(&store.writing).await?;
             store.write(&mut connection, &revocations).await.map_err(without_arguments)?;
-            // What has expired is of no importance: if this fails, a later write takes it away.
+            // Removal may fail: a later write removes the expired entries.
             let removal = store.remove_expired(&mut connection, revocations.len());
             if timeout(REMOVAL_LIMIT, removal).await.is_ok_and(|removed| removed.is_ok()) {
                 put_back(&store.writing, connection);
@@ -182,8 +199,8 @@ impl RevocationStore for RedisStore {
             let mut connection = store.take_or_connect(&store.reading).await?;
             let position = Position::parse(position.as_deref(), &connection.run_id);
             let at_once = store.at_once.load(Ordering::Relaxed);
-            // Also if the answer is not waited for.
-            store.at_once.store((at_once / 2).max(LEAST_AT_ONCE), Ordering::Relaxed);
+            // Halved before the read, so that a cancelled read counts as a failure.
+            store.at_once.store((at_once / 2).max(MIN_AT_ONCE), Ordering::Relaxed);
             let began = Instant::now();
             let page = store.read(&mut connection, position, at_once).await?;
             connection.has_all = !page.has_more && began.elapsed() < LATE;
@@ -194,14 +211,14 @@ impl RevocationStore for RedisStore {
     }
 }
 
-fn refuse_replica(info: &InfoDict) -> Outcome<()> {
+fn reject_replica(info: &InfoDict) -> Outcome<()> {
     match info.get::<String>("role") {
-        Some(role) if role != "master" => Err("the server is a replica, which may be behind".into()),
+        Some(role) if role != "master" => Err("the server is a replica, which may lag behind".into()),
         _ => Ok(()),
     }
 }
 
-/// A server that does not know a command repeats what it was told in it, claims among it.
+/// Removes the arguments from an error. A server repeats them if it does not know a command, and they contain claims.
 fn without_arguments(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error + Send + Sync> {
     match error.to_string().split_once(", with args") {
         Some((cause, _)) => cause.into(),
@@ -234,8 +251,8 @@ impl Inner {
             .set_response_timeout(Some(ANSWER_LIMIT));
         let mut redis = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         let info: InfoDict = cmd("INFO").query_async(&mut redis).await?;
-        refuse_replica(&info)?;
-        let run_id = info.get("run_id").ok_or("the server does not say which run of it this is")?;
+        reject_replica(&info)?;
+        let run_id = info.get("run_id").ok_or("the server's `INFO` has no `run_id`")?;
         Ok(Connection { redis, run_id, used: Instant::now(), has_all: false })
     }
 
@@ -257,8 +274,8 @@ impl Inner {
         Ok(())
     }
 
-    /// More than were added, so that the set does not grow for good; and not so many that the server is held up. By the
-    /// earlier of two clocks: one that is wrong must not take away what is needed.
+    /// Removes more expired entries than were added, so that the set does not grow forever, but not enough to block the
+    /// server. Uses the earlier of both clocks, so that a wrong one does not remove entries too soon.
     async fn remove_expired(&self, connection: &mut Connection, added: usize) -> Outcome<()> {
         let (there, _): (u64, u64) = cmd("TIME").query_async(&mut connection.redis).await?;
         let now = there.min(seconds(SystemTime::now()).into());
@@ -290,7 +307,7 @@ impl Inner {
         self.read_held(connection, &cursor, news, at_once).await
     }
 
-    /// The stream's last entry. If it has none, it is given one, by which a gap can be told.
+    /// Returns the stream's last entry. Adds one if the stream is empty, so that a gap can be detected.
     async fn last_news(&self, connection: &mut Connection) -> Outcome<Last> {
         for _ in 0..2 {
             let last: Vec<Entry> = cmd("XREVRANGE")
@@ -306,10 +323,10 @@ impl Inner {
                 .query_async(&mut connection.redis)
                 .await?;
         }
-        Err("the stream does not keep what is added to it".into())
+        Err("the stream is empty right after an entry was added".into())
     }
 
-    /// A part of the set. What is in it from the first part to the last is in one of them.
+    /// Reads a part of the set. Entries that are in the set during the whole scan are returned at least once.
     async fn read_held(
         &self,
         connection: &mut Connection,
@@ -322,13 +339,14 @@ impl Inner {
             .arg(at_once)
             .query_async(&mut connection.redis)
             .await?;
-        // Every other one is a score.
+        // Members alternate with scores.
         let revocations = members.iter().step_by(2).filter_map(|member| parse(member)).collect();
         let position = if cursor == "0" { Position::News(news) } else { Position::Held { cursor, news } };
         Ok(RevocationPage::with_more(revocations, position.to_text(&connection.run_id)))
     }
 
-    /// What the stream has after an entry, waiting for it a while; `None` if that entry is gone, and perhaps others with it.
+    /// Reads the stream after an entry and waits for news for a while. `None` if that entry is gone: others may be gone
+    /// too.
     async fn read_news(
         &self,
         connection: &mut Connection,
@@ -337,20 +355,19 @@ impl Inner {
     ) -> Outcome<Option<RevocationPage>> {
         let mut all = pipe();
         all.cmd("XREAD").arg("COUNT").arg(at_once);
-        // At the beginning and back in touch, the list is to count as soon as can be: if there is nothing new, that is to
-        // be said at once.
+        // After a start or an outage the list must be current soon, so the server must respond at once.
         if connection.has_all {
             all.arg("BLOCK").arg(WAIT);
         }
         all.arg(&["STREAMS", &self.news, &last.id]);
-        // After it: what is there then has been there all the time.
+        // Read after the news: if the entry is still there, it was there all the time, so nothing is missing.
         all.cmd("XRANGE").arg(&[&self.news, &last.id, &last.id]);
-        // It may have been made a replica meanwhile.
+        // The server may have become a replica.
         all.cmd("INFO").arg("replication");
         type Streams = Option<Vec<(String, Vec<Entry>)>>;
         let (news, known, info): (Streams, Vec<Entry>, InfoDict) =
             all.query_async(&mut connection.redis).await?;
-        refuse_replica(&info)?;
+        reject_replica(&info)?;
         if known.first().is_none_or(|known| Last::of(known).digest != last.digest) {
             return Ok(None);
         }
@@ -383,7 +400,7 @@ impl Position {
         let words: Vec<_> = text.unwrap_or_default().split(' ').collect();
         let position = match *words {
             ["news", id, digest] => Last::parse(id, digest).map(Self::News),
-            // After a restart, a cursor means another place.
+            // After a restart, cursors have another meaning.
             ["held", run, cursor, id, digest] if run == run_id && is_number(cursor) => {
                 Last::parse(id, digest).map(|news| Self::Held { cursor: cursor.to_owned(), news })
             }
@@ -411,18 +428,18 @@ fn is_number(text: &str) -> bool {
     text.parse::<u64>().is_ok()
 }
 
-/// What somebody else has written may be something else.
+/// Returns `None` for entries that something else has written.
 fn parse(text: &[u8]) -> Option<Revocation> {
     serde_json::from_slice(text).ok()
 }
 
-/// The client's own errors say less.
+/// Returns a better error text than the client's own.
 fn needed(url: &str) -> &'static str {
     let is_tls = |scheme| url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     if is_tls("rediss:") || is_tls("valkeys") {
         redis_tls::NEEDED
     } else {
-        "it needs to be as in redis://user:password@host:6379"
+        "it needs the form redis://user:password@host:6379"
     }
 }
 

@@ -1,4 +1,4 @@
-//! Redis over TLS, by rustls.
+//! Redis over TLS with rustls.
 
 use redis::{Client, ConnectionAddr, TlsCertificates};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -8,9 +8,9 @@ use rustls::pki_types::pem::PemObject;
 use crate::config_error::{ConfigError, ConfigProblem};
 
 /// The form of a `rediss://` URL.
-pub(super) const NEEDED: &str = "it needs to be as in rediss://user:password@host:6379";
+pub(super) const NEEDED: &str = "it needs the form rediss://user:password@host:6379";
 
-/// Installs a provider of cryptography if the process has none: the client would panic if the features of rustls name two.
+/// Installs a default crypto provider if there is none. Otherwise rustls panics if two providers are enabled.
 pub(super) fn prepare(client: &Client) {
     if is_tls(client) && CryptoProvider::get_default().is_none() {
         // Another thread may have been first.
@@ -22,7 +22,7 @@ fn is_tls(client: &Client) -> bool {
     matches!(client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. })
 }
 
-/// The same client, which trusts only these certificate authorities.
+/// Returns the client, with only these certificate authorities trusted.
 pub(super) fn with_root_certificates(client: &Client, pem: &[u8]) -> Result<Client, ConfigError> {
     let malformed = |reason| -> ConfigError { ConfigProblem::MalformedCertificate { reason }.into() };
     if !is_tls(client) {
@@ -31,9 +31,11 @@ pub(super) fn with_root_certificates(client: &Client, pem: &[u8]) -> Result<Clie
         );
     }
     if CertificateDer::from_pem_slice(pem).is_err() {
-        return Err(malformed("there is none in PEM; it needs to begin with `-----BEGIN CERTIFICATE-----`"));
+        return Err(malformed(
+            "no certificate in PEM found; it needs to begin with `-----BEGIN CERTIFICATE-----`",
+        ));
     }
     let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.to_vec()) };
     Client::build_with_tls(client.get_connection_info().clone(), certificates)
-        .map_err(|_| malformed("one of them is damaged; copy it again"))
+        .map_err(|_| malformed("a certificate is damaged; copy it again"))
 }

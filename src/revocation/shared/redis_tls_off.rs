@@ -2,7 +2,7 @@
 
 use redis::Client;
 
-/// What a `rediss://` URL needs.
-pub(super) const NEEDED: &str = "`rediss://` needs TLS, which is off; switch on the feature `redis-tls`";
+/// The requirement of `rediss://` URLs.
+pub(super) const NEEDED: &str = "`rediss://` needs TLS; enable the feature `redis-tls`";
 
 pub(super) fn prepare(_: &Client) {}

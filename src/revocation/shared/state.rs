@@ -1,4 +1,4 @@
-//! How well a list and its store are in touch.
+//! The state of the connection to the store.
 
 use std::error::Error;
 use std::sync::{Arc, PoisonError};
@@ -14,30 +14,30 @@ use crate::observe;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// Shared by those who ask the list and the task that follows the store.
+/// Shared by the users of the list and the background task.
 pub(super) struct State {
     began: Timestamp,
-    /// For how long the list counts after it was last found to be complete.
+    /// How long the list counts as up to date after it was last complete.
     outage_limit: Duration,
-    /// When it was last found to be complete, in milliseconds after `began` by each clock; [`NEVER`], if it was not.
+    /// When the list was last complete, in milliseconds after `began` by each clock. [`NEVER`] if it was not.
     complete: AtomicU64,
     complete_on_the_wall: AtomicU64,
     has_become_current: Notify,
     reads: Count,
     writes: Count,
-    /// How many entries wait for the store.
+    /// Number of entries that wait for the store.
     pub(super) waiting: AtomicU64,
     oldest_waiting: Mutex<Option<Instant>>,
 }
 
 const NEVER: u64 = u64::MAX;
 
-/// How many attempts have failed, in all and since the last good one.
+/// Failed attempts: in total, and since the last success.
 #[derive(Default)]
 struct Count {
     failed: AtomicU64,
     in_a_row: AtomicU64,
-    /// Why the last attempt failed, if it did.
+    /// The error of the last attempt, if it failed.
     last_error: Mutex<Option<Arc<dyn Error + Send + Sync>>>,
 }
 
@@ -51,7 +51,7 @@ impl Count {
     }
 }
 
-/// The operation on the store that an attempt was for.
+/// An operation on the store.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Operation {
     Read,
@@ -82,30 +82,30 @@ impl State {
         }
     }
 
-    /// Whether the list was complete not too long ago. A clock is read, so that it ends also where no task runs any more.
+    /// Returns true if the list was complete recently. Reads the clock, so that it works even if the task has died.
     #[inline]
     pub(super) fn is_current(&self) -> bool {
         self.age().is_some_and(|age| age < self.outage_limit)
     }
 
-    /// Everything that was in the store at this time is on the list.
+    /// Records that the list contains everything that was in the store at this time.
     pub(super) fn complete_as_of(&self, time: Timestamp) {
         let wall = time.wall.duration_since(self.began.wall).unwrap_or_default();
         self.complete_on_the_wall.store(millis(wall), Ordering::Relaxed);
-        // After the entries themselves, for those who see that the list counts again.
+        // `Release`: those who see this value also see the entries.
         self.complete.store(millis(time.steady - self.began.steady), Ordering::Release);
         self.has_become_current.notify_waiters();
     }
 
-    /// Something may be missing on the list.
+    /// Records that the list may be incomplete.
     pub(super) fn is_incomplete(&self) {
         self.complete.store(NEVER, Ordering::Relaxed);
     }
 
-    /// How long ago it was last found to be complete.
+    /// Returns the time since the list was last complete.
     #[inline]
     fn age(&self) -> Option<Duration> {
-        // Not before what was read from the store: with the `Release` above. And before the clock.
+        // `Acquire`: pairs with the `Release` above, and keeps the clock from being read earlier.
         let complete = self.complete.load(Ordering::Acquire);
         let wall = self.complete_on_the_wall.load(Ordering::Relaxed);
         let at = || Timestamp {
@@ -115,7 +115,7 @@ impl State {
         (complete != NEVER).then(|| at().elapsed())
     }
 
-    /// Waits until the list counts.
+    /// Waits until the list is up to date.
     pub(super) async fn ready(&self, limit: Duration) -> bool {
         if self.is_current() || Handle::try_current().is_err() {
             return self.is_current();
@@ -132,7 +132,7 @@ impl State {
         timeout(limit, current).await.is_ok()
     }
 
-    /// Records a good attempt.
+    /// Records a success.
     pub(super) fn succeeded(&self, attempt: Operation) {
         let count = self.count(attempt);
         let failures = count.in_a_row.swap(0, Ordering::Relaxed);
@@ -142,7 +142,7 @@ impl State {
         observe::store_answered(attempt.name(), failures);
     }
 
-    /// Records a failed attempt. Returns how many have failed in a row.
+    /// Records a failure. Returns the number of failures in a row.
     pub(super) fn failed(&self, attempt: Operation, error: StoreError) -> u64 {
         let error = Arc::from(error);
         let count = self.count(attempt);
@@ -161,7 +161,7 @@ impl State {
         *self.oldest_waiting.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
-    /// Why the last read failed, or else the last write.
+    /// Returns the error of the last read, or else of the last write.
     pub(super) fn last_error(&self) -> Option<Arc<dyn Error + Send + Sync>> {
         self.reads.last_error().or_else(|| self.writes.last_error())
     }

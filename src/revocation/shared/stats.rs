@@ -2,7 +2,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How well a list of [`Revocations`](crate::revocation::Revocations) and its store are in touch.
+/// The state of the connection between a list of [`Revocations`](crate::revocation::Revocations) and its store.
 #[derive(Clone, Debug)]
 pub struct SharedRevocationsStats {
     pub(super) age: Option<Duration>,
@@ -14,37 +14,44 @@ pub struct SharedRevocationsStats {
 }
 
 impl SharedRevocationsStats {
-    /// How long ago everything in the store was on the list, if it ever was: hardly more than a second, unless the store is away.
+    /// Returns the time since the list was last complete, if it ever was.
+    ///
+    /// A complete list contains everything in the store. The time is hardly more than a second, except during an outage
+    /// of the store.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         self.age
     }
 
-    /// How many entries of this process the store has not confirmed yet.
+    /// Returns the number of this process's entries that are not confirmed yet.
     #[must_use]
     pub fn waiting(&self) -> u64 {
         self.waiting
     }
 
-    /// For how long the oldest of them has waited: if it is long, what this process has revoked is not known to the others.
+    /// Returns how long the oldest of them has waited.
+    ///
+    /// If it is long, other processes do not know these revocations.
     #[must_use]
     pub fn oldest_waiting(&self) -> Option<Duration> {
         self.oldest_waiting
     }
 
-    /// How often reading from the store has failed.
+    /// Returns the number of failed reads.
     #[must_use]
     pub fn failed_reads(&self) -> u64 {
         self.failed_reads
     }
 
-    /// How often writing to it has failed.
+    /// Returns the number of failed writes.
     #[must_use]
     pub fn failed_writes(&self) -> u64 {
         self.failed_writes
     }
 
-    /// Why the last read failed, or else the last write. `None` after good attempts.
+    /// Returns the error of the last read, or else of the last write.
+    ///
+    /// `None` after successful attempts.
     #[must_use]
     pub fn last_error(&self) -> Option<Arc<dyn Error + Send + Sync>> {
         self.last_error.clone()

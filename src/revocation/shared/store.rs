@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use crate::revocation::Revocation;
 
-/// Where several processes share what is revoked. `RedisStore` (feature `redis`) is one; implement it for a database or a
-/// message queue of yours, and test it with `check_revocation_store` (feature `test-util`).
+/// A store through which several processes share their revocations.
 ///
-/// It is never asked for a token: each process has a list of its own ([`Revocations`](crate::revocation::Revocations)) and follows the store. A
-/// store is a log that is read from its beginning and then on, with no gap:
+/// `RedisStore` (feature `redis`) is one. Implement the trait for your database or message queue, and test it with
+/// `check_revocation_store` (feature `test-util`).
+///
+/// A store is a log that is read from the beginning and then followed without gaps. It is never queried for a token:
+/// each process has its own list ([`Revocations`](crate::revocation::Revocations)) and follows the store.
 ///
 #[cfg_attr(feature = "test-util", doc = "```")]
 #[cfg_attr(not(feature = "test-util"), doc = "```ignore")]
 /// use std::sync::{Arc, Mutex};
 /// use tower_jwt_auth::revocation::{Revocation, RevocationPage, RevocationStore, StoreFuture};
 ///
-/// /// For the threads of one process.
+/// /// A log for the threads of one process.
 /// #[derive(Clone, Default)]
 /// struct Log(Arc<Mutex<Vec<Revocation>>>);
 ///
@@ -41,26 +43,29 @@ use crate::revocation::Revocation;
 /// # }
 /// ```
 pub trait RevocationStore: Send + Sync {
-    /// Adds entries. When the future is ready, they have to be safe, as far as the store can make them so, and every read
-    /// that begins from then on has to come to them. The same may be added twice. Each has to be kept until an hour
-    /// after it [expires](Revocation::expires_at).
+    /// Adds entries, at most 500.
     ///
-    /// There are 500 entries at most. If it takes longer than two seconds, it has failed, and is asked again.
+    /// - When the future is ready, the entries must be durable, as far as the store can make them so. Every read that
+    ///   begins later must return them.
+    /// - Keep each entry until an hour after it [expires](Revocation::expires_at). The same entry may be added twice.
+    /// - A write that takes longer than two seconds counts as failed, and is retried.
+    /// - The method may be called again before the future is ready, and the future may be dropped earlier.
+    /// - Neither this nor [`read`](Self::read) may block a thread.
+    /// - Accept every entry. A name may contain any characters, including U+0000, which PostgreSQL's `text` cannot hold
+    ///   ([PostgreSQL, section 8.3](https://www.postgresql.org/docs/current/datatype-character.html)). Store the JSON
+    ///   of the entry, which escapes them.
     ///
-    /// A store has to accept every entry. A name may have any characters, among them U+0000, which PostgreSQL's `text` cannot
-    /// hold ([PostgreSQL, section 8.3](https://www.postgresql.org/docs/current/datatype-character.html)). Keep the JSON of
-    /// the entry, which escapes them. The process that revokes tries a refused entry again every second, until its tokens
-    /// have expired, and writes the others meanwhile.
-    ///
-    /// It may be called again before the future is ready, and the future may be dropped before it is. Neither this nor
-    /// [`read`](Self::read) may block a thread.
+    /// If the store rejects an entry, the process retries it every second until its tokens have expired. It writes the
+    /// other entries meanwhile.
     fn write(&self, revocations: Vec<Revocation>) -> StoreFuture<()>;
 
-    /// Reads what comes after a position that an earlier read has given, this process's or another's; from the beginning
-    /// where there is none, and also where what came after it is no longer there, or where it is none of this store's.
+    /// Reads the entries after a position.
     ///
-    /// If there is nothing more, it may wait for something to be added, up to a second, or say so at once; it is then asked
-    /// again, after a tenth of a second. If it takes longer than five seconds, it has failed.
+    /// The position is from an earlier read, by this or another process. Read from the beginning if the position is
+    /// `None`, is unknown to this store, or if entries after it are gone.
+    ///
+    /// If there are no new entries, respond at once, or wait up to a second for one. After an empty response the next
+    /// read follows after a tenth of a second. A read that takes longer than five seconds counts as failed.
     fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage>;
 }
 
@@ -74,11 +79,12 @@ impl<T: RevocationStore + ?Sized> RevocationStore for Arc<T> {
     }
 }
 
-/// What a [`RevocationStore`] answers with.
+/// The future that the methods of [`RevocationStore`] return.
 pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, Box<dyn Error + Send + Sync>>> + Send>>;
 
-/// A part of what a [`RevocationStore`] holds: some thousand entries, so that reading one does not keep a thread for
-/// long.
+/// A part of the entries of a [`RevocationStore`].
+///
+/// Return at most some thousand entries, so that processing a page does not block a thread for long.
 #[derive(Debug)]
 pub struct RevocationPage {
     pub(super) revocations: Vec<Revocation>,
@@ -87,25 +93,29 @@ pub struct RevocationPage {
 }
 
 impl RevocationPage {
-    /// The last page: it ends with the newest entry when the read began, or a later one.
+    /// Creates the last page.
+    ///
+    /// It ends with the entry that was newest when the read began, or with a later one.
     #[must_use]
     pub fn last(revocations: Vec<Revocation>, next_position: String) -> Self {
         Self { revocations, next_position, has_more: false }
     }
 
-    /// A page before the last one: there may be more entries from `next_position` on.
+    /// Creates a page before the last one.
+    ///
+    /// There may be more entries from `next_position` on.
     #[must_use]
     pub fn with_more(revocations: Vec<Revocation>, next_position: String) -> Self {
         Self { revocations, next_position, has_more: true }
     }
 
-    /// The entries of the page.
+    /// Returns the entries of the page.
     #[must_use]
     pub fn revocations(&self) -> &[Revocation] {
         &self.revocations
     }
 
-    /// The position from which the next page is read, also after the last one.
+    /// Returns the position of the next page, also after the last one.
     #[must_use]
     pub fn next_position(&self) -> &str {
         &self.next_position

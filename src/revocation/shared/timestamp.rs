@@ -1,4 +1,4 @@
-//! Times by two clocks: one goes on while the machine sleeps, and the other is never put.
+//! Times by two clocks: the wall clock continues while the machine sleeps, and the steady clock is never adjusted.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,13 +15,13 @@ impl Timestamp {
         Self { wall: SystemTime::now(), steady: Instant::now() }
     }
 
-    /// By the clock on which more has passed: the steady one stands still while the machine sleeps.
+    /// Returns the longer of both durations: the steady clock stops while the machine sleeps.
     #[inline]
     pub(super) fn elapsed(self) -> Duration {
         self.steady.elapsed().max(self.wall.elapsed().unwrap_or_default())
     }
 
-    /// Whether the clock on the wall has gone back since, by more than a minute.
+    /// Returns true if the wall clock was set back by more than a minute.
     pub(super) fn was_put_back(self) -> bool {
         let expected = self.wall + self.steady.elapsed();
         expected.duration_since(SystemTime::now()).is_ok_and(|back| back > Duration::from_secs(60))
@@ -35,7 +35,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn what_passes_while_the_machine_sleeps_counts() {
+    fn time_asleep_counts() {
         let now = Timestamp::now();
         let before_sleep = Timestamp { wall: now.wall - HOUR, ..now };
         assert!(before_sleep.elapsed() >= HOUR);

@@ -1,11 +1,11 @@
-//! Writes to the store what this process revokes.
+//! Writes this process's revocations to the store.
 //!
-//! There is one queue. A failed batch goes back to its front, and the next one is half as large; after a success it is twice
-//! as large. An entry that fails alone is put off for a second. The store may refuse it, or be away, so it is tried until it
-//! no longer matters. New entries come first, and are never in one batch with entries that have failed.
+//! There is one queue. A failed batch returns to its front and is halved. After a success the batch size doubles. An
+//! entry that fails alone is retried after a second, until it no longer matters: the store may reject it, or be down.
+//! New entries come first and are never batched with failed ones.
 //!
-//! A store that breaks down may lose what it has confirmed and not yet saved. So recent entries are kept, and go back to the
-//! queue when the store returns: it can be read again, or takes an entry that it did not take alone before.
+//! A store that crashes may lose confirmed entries that it had not saved yet. So recent entries are kept.
+//! They return to the queue when the store can be read again, or accepts an entry that had failed alone.
 
 use std::collections::VecDeque;
 use std::future::ready;
@@ -17,7 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::state::{Operation, State};
-use super::{MOST_WAITING, RevocationStore, attempt, pause};
+use super::{MAX_WAITING, RevocationStore, attempt, pause};
 use crate::revocation::Revocation;
 use crate::revocation::list::RevocationList;
 use crate::sync::atomic::Ordering;
@@ -26,11 +26,11 @@ use crate::sync::atomic::Ordering;
 pub(super) struct Outgoing {
     revocation: Revocation,
     since: Instant,
-    /// Told when the store has confirmed the entry; `None` if it had before.
+    /// Notified when the store has confirmed the entry. `None` for a rewrite.
     waiter: Option<oneshot::Sender<()>>,
     /// True if a write of this entry has failed.
     has_failed: bool,
-    /// When it is due, if it has failed alone.
+    /// Time of the next attempt, if it has failed alone.
     retry_at: Option<Instant>,
 }
 
@@ -38,47 +38,47 @@ pub(super) struct Writer {
     store: Arc<dyn RevocationStore>,
     list: Arc<RevocationList>,
     state: Arc<State>,
-    back_in_touch: Arc<Notify>,
+    store_returned: Arc<Notify>,
     outbox: UnboundedReceiver<Outgoing>,
-    /// True if nothing more can come out of it.
+    /// True if the channel is closed and empty.
     is_drained: bool,
-    /// In the order of the next attempt: what is put off is at the end.
+    /// Ordered by the next attempt: delayed entries are at the end.
     queue: VecDeque<Outgoing>,
     /// The size of the next batch.
     at_once: usize,
-    /// The entries that the store has confirmed lately, and when.
+    /// Entries that the store has confirmed recently, with the time.
     recent: VecDeque<(Instant, Revocation)>,
-    /// When the store last confirmed entries, or the task began.
+    /// Time of the last confirmation, or the start of the task.
     written_at: Instant,
-    /// When these go back to the queue.
+    /// Time at which the recent entries return to the queue.
     rewrite_at: Option<Instant>,
     rewritten_at: Option<Instant>,
 }
 
-/// How long a write may take.
+/// Timeout of a write.
 const LIMIT: Duration = Duration::from_secs(2);
 
 const BATCH: usize = 500;
 
-/// The pause after a failed write while the store can be read, and before the next attempt at an entry that failed alone.
+/// Pause after a failed write while the store can be read, and before an entry that failed alone is retried.
 const BETWEEN_WRITES: Duration = Duration::from_millis(10);
 const BETWEEN_RETRIES: Duration = Duration::from_secs(1);
 
-/// The pause after an entry has failed alone once more, however many there are of them.
+/// Pause after another failure of such an entry, regardless of their number.
 const BETWEEN_REPEATS: Duration = Duration::from_millis(50);
 
-/// Entries are recent for this long before the newest one. Redis saves once a second; others may save less often.
-const LATELY: Duration = Duration::from_secs(60);
-const MOST_RECENT: usize = 10_000;
+/// Entries are kept this long. Redis saves once a second; other stores may save less often.
+const RECENT: Duration = Duration::from_secs(60);
+const MAX_RECENT: usize = 10_000;
 
-/// How often recent entries are written again at most, if a store comes and goes.
+/// Minimum time between rewrites, in case a store fails repeatedly.
 const BETWEEN_REWRITES: Duration = Duration::from_secs(10);
 
-/// How long the task goes on without success when nobody uses the list any more.
-const LAST_TRIES: Duration = Duration::from_secs(30);
+/// How long the task continues without success after the list is dropped.
+const FINAL_ATTEMPTS: Duration = Duration::from_secs(30);
 
 impl Outgoing {
-    /// A new entry, and a receiver that is told when the store has confirmed it.
+    /// Creates a new entry, and a receiver that is notified when the store has confirmed it.
     pub(super) fn new(revocation: Revocation) -> (Self, oneshot::Receiver<()>) {
         let (waiter, confirmation) = oneshot::channel();
         (Self { waiter: Some(waiter), ..Self::written_before(revocation) }, confirmation)
@@ -98,14 +98,14 @@ impl Writer {
         store: Arc<dyn RevocationStore>,
         list: Arc<RevocationList>,
         state: Arc<State>,
-        back_in_touch: Arc<Notify>,
+        store_returned: Arc<Notify>,
         outbox: UnboundedReceiver<Outgoing>,
     ) -> Self {
         Self {
             store,
             list,
             state,
-            back_in_touch,
+            store_returned,
             outbox,
             is_drained: false,
             queue: VecDeque::new(),
@@ -117,26 +117,26 @@ impl Writer {
         }
     }
 
-    /// Ends when nobody uses the list any more, and everything is written or has been tried for long enough.
+    /// Runs until the list is dropped and everything is written, or has been retried for long enough.
     pub(super) async fn run(mut self) {
         let mut unused_since = None;
         while self.wait().await {
             self.write_batch().await;
             let unused = self.outbox.is_closed().then(|| *unused_since.get_or_insert_with(Instant::now));
-            if unused.is_some_and(|since| since.max(self.written_at).elapsed() >= LAST_TRIES) {
+            if unused.is_some_and(|since| since.max(self.written_at).elapsed() >= FINAL_ATTEMPTS) {
                 return;
             }
         }
     }
 
-    /// Waits for something to do. Returns false if there will be nothing more.
+    /// Waits for something to do. Returns false if nothing will follow.
     async fn wait(&mut self) -> bool {
         let (rewrite_at, next) = (self.rewrite_at, self.queue.front().map(|first| first.retry_at));
         let is_done = self.is_drained && next.is_none() && rewrite_at.is_none();
         let may_have_lost = !self.recent.is_empty() && self.state.is_failing(Operation::Read);
         tokio::select! {
             biased;
-            () = self.back_in_touch.notified() => self.store_is_back(),
+            () = self.store_returned.notified() => self.store_is_back(),
             () = ready(()), if self.has_old() => self.forget_old(),
             () = until(rewrite_at), if rewrite_at.is_some() => self.rewrite_recent(),
             outgoing = self.outbox.recv(), if !self.is_drained => {
@@ -150,7 +150,7 @@ impl Writer {
         true
     }
 
-    /// Puts an entry to the front of the queue, and all that came after it.
+    /// Adds an entry and all later ones to the front of the queue.
     fn enqueue(&mut self, mut outgoing: Option<Outgoing>) {
         while let Some(new) = outgoing {
             self.queue.push_front(new);
@@ -170,7 +170,7 @@ impl Writer {
             Ok(()) => {
                 self.state.succeeded(Operation::Write);
                 self.written_at = Instant::now();
-                // What is left of a failed batch is halved until the entry that fails is alone.
+                // The rest of a failed batch is halved further, until the failing entry is alone.
                 if !self.queue.front().is_some_and(|next| next.has_failed && next.retry_at.is_none()) {
                     self.at_once = (2 * self.at_once).min(BATCH);
                 }
@@ -195,7 +195,7 @@ impl Writer {
         }
     }
 
-    /// The first entries of the queue that are due. All of them are new, or have failed in a batch, or alone.
+    /// Takes the due entries at the front of the queue that are of one kind: new, failed in a batch, or failed alone.
     fn next_batch(&mut self) -> Vec<Outgoing> {
         let kind = |one: &Outgoing| (one.has_failed, one.retry_at.is_some());
         let first = self.queue.front().map(kind);
@@ -221,7 +221,7 @@ impl Writer {
         }
     }
 
-    /// Puts an entry to the end of the queue, unless it no longer matters.
+    /// Moves a failed entry to the end of the queue, unless it no longer matters.
     fn put_off(&mut self, outgoing: Outgoing) {
         if !self.list.is_over(&outgoing.revocation, self.list.now()) {
             let retry_at = Some(Instant::now() + BETWEEN_RETRIES);
@@ -234,7 +234,8 @@ impl Writer {
         self.set_oldest_waiting();
     }
 
-    /// The store may have been away for all that has failed, and may have lost what is recent.
+    /// Retries everything that has failed, and schedules a rewrite of recent entries, since the store may have lost
+    /// them.
     fn store_is_back(&mut self) {
         for outgoing in &mut self.queue {
             (outgoing.has_failed, outgoing.retry_at) = (false, None);
@@ -243,11 +244,11 @@ impl Writer {
         self.rewrite_at = Some(self.rewritten_at.map_or(now, |last| now.max(last + BETWEEN_REWRITES)));
     }
 
-    /// Moves the recent entries to the queue, as far as there is room for them.
+    /// Moves recent entries to the queue, as far as it has room.
     fn rewrite_recent(&mut self) {
         (self.rewrite_at, self.rewritten_at) = (None, Some(Instant::now()));
         let now = self.list.now();
-        let room = (2 * MOST_WAITING).saturating_sub(self.queue.len());
+        let room = (2 * MAX_WAITING).saturating_sub(self.queue.len());
         let needed = self.recent.drain(..).filter(|(_, revocation)| !self.list.is_over(revocation, now));
         for (_, revocation) in needed.take(room) {
             self.queue.push_front(Outgoing::written_before(revocation));
@@ -260,15 +261,15 @@ impl Writer {
         }
     }
 
-    /// Returns true if the oldest of the recent entries is not needed, or there are too many. What the store may have lost is
-    /// needed.
+    /// Returns true if the oldest recent entry is no longer needed, or there are too many. Entries that the store may
+    /// have lost are needed.
     fn has_old(&self) -> bool {
         let may_have_lost = self.rewrite_at.is_some() || self.state.is_failing(Operation::Read);
         let age = match (self.recent.front(), self.recent.back()) {
             (Some((oldest, _)), Some((newest, _))) => *newest - *oldest,
             _ => Duration::ZERO,
         };
-        self.recent.len() > MOST_RECENT || (!may_have_lost && age >= LATELY)
+        self.recent.len() > MAX_RECENT || (!may_have_lost && age >= RECENT)
     }
 
     fn set_oldest_waiting(&self) {

@@ -1,5 +1,5 @@
-//! Each example of this package has one mistake. Its `.stderr` holds the first lines of the compiler's errors, which have to say what
-//! to write instead. `RENEW=1` rewrites these files: read the difference.
+//! Each example in this package has one mistake. Its `.stderr` holds the first lines of the compiler's
+//! errors, which must tell the user what to write instead. `RENEW=1` rewrites these files; review the diff.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,7 +35,7 @@ fn mistakes_are_explained() {
 fn errors_by_example() -> BTreeMap<String, String> {
     let output = Command::new(env::var_os("CARGO").unwrap())
         .args(["build", "--examples", "--keep-going", "--message-format=json", "--offline", "--locked"])
-        // Where this test was built, so that the dependencies are built once.
+        // This test's own target directory, so that the dependencies are built once.
         .arg("--target-dir")
         .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap())
         .output()
@@ -44,7 +44,7 @@ fn errors_by_example() -> BTreeMap<String, String> {
     for line in String::from_utf8(output.stdout).unwrap().lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         let (target, message) = (&line["target"], &line["message"]);
-        // The last error of a target has no place: it counts the others.
+        // The last error of a target has no location: it only counts the others.
         let has_place = message["spans"].as_array().is_some_and(|spans| !spans.is_empty());
         if target["kind"][0] == "example" && message["level"] == "error" && has_place {
             let errors = errors.entry(target["name"].as_str().unwrap().to_owned()).or_default();
@@ -55,8 +55,8 @@ fn errors_by_example() -> BTreeMap<String, String> {
     errors.into_iter().map(|(example, errors)| (example, errors.join("\n"))).collect()
 }
 
-/// The error itself, the notes without a place, and the library's comments on its bounds. The rest shows places in the library and
-/// lists of other types, and changes with them.
+/// Returns the error itself, the notes without a location, and the library's comments on its bounds. The
+/// rest shows locations in the library and lists of other types, and changes with them.
 fn first_lines(rendered: &str) -> String {
     let (mut error, mut comments) = (Vec::new(), Vec::new());
     let mut in_error = true;
@@ -76,7 +76,7 @@ fn first_lines(rendered: &str) -> String {
         }
     }
     error.pop_if(|line| line.trim() == "|");
-    // Line numbers in the library make the margin wider.
+    // The margin depends on line numbers in the library.
     let margin = |line: &str| line.len() - line.trim_start().len();
     let wider = error[1..].iter().map(|line| margin(line)).min().unwrap_or(0);
     error.iter().map(|line| format!("{}\n", &line[wider.min(margin(line))..])).chain(comments).collect()

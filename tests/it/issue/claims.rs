@@ -1,4 +1,4 @@
-//! What may be said in a token, and what the issuer says itself.
+//! Claims that an application may set, and claims that the issuer sets.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn issuer() -> TokenIssuer {
 }
 
 #[track_caller]
-fn assert_refused<C: Serialize>(claims: &C, kind: IssueErrorKind, expected: &str) {
+fn assert_rejected<C: Serialize>(claims: &C, kind: IssueErrorKind, expected: &str) {
     match issuer().issue(claims) {
         Ok(token) => panic!("{}", parts(&token).1),
         Err(error) => assert_eq!((error.kind(), &*error.to_string()), (kind, expected)),
@@ -23,36 +23,36 @@ fn assert_refused<C: Serialize>(claims: &C, kind: IssueErrorKind, expected: &str
 }
 
 #[test]
-fn claims_that_are_no_object_are_refused() {
+fn rejects_claims_that_are_not_an_object() {
     for claims in [json!(null), json!("42"), json!(42), json!([["sub", "42"]]), json!(true)] {
-        assert_refused(&claims, IssueErrorKind::NotAnObject, "the claims are not a JSON object");
+        assert_rejected(&claims, IssueErrorKind::NotAnObject, "the claims are not a JSON object");
     }
-    assert_refused(&(), IssueErrorKind::NotAnObject, "the claims are not a JSON object");
-    assert_refused(&Some("sub"), IssueErrorKind::NotAnObject, "the claims are not a JSON object");
+    assert_rejected(&(), IssueErrorKind::NotAnObject, "the claims are not a JSON object");
+    assert_rejected(&Some("sub"), IssueErrorKind::NotAnObject, "the claims are not a JSON object");
 }
 
 #[test]
-fn claims_that_the_issuer_sets_are_refused() {
+fn rejects_claims_that_the_issuer_sets() {
     for name in ["iss", "aud", "iat", "exp", "jti"] {
         let expected = format!("the claims have a member `{name}`, which the issuer sets");
         for value in [json!("x"), json!(null), json!(1)] {
-            assert_refused(&json!({"sub": "42", name: value}), IssueErrorKind::ReservedClaim, &expected);
+            assert_rejected(&json!({"sub": "42", name: value}), IssueErrorKind::ReservedClaim, &expected);
         }
     }
     let registered = RegisteredClaims { iss: Some(ISSUER.to_owned()), ..RegisteredClaims::default() };
-    assert_refused(
+    assert_rejected(
         &registered,
         IssueErrorKind::ReservedClaim,
         "the claims have a member `iss`, which the issuer sets",
     );
-    // However it is written.
+    // In any spelling.
     let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
-    assert_refused(
+    assert_rejected(
         &raw(r#"{"\u0065xp": 1}"#),
         IssueErrorKind::ReservedClaim,
         "the claims have a member `exp`, which the issuer sets",
     );
-    assert_refused(
+    assert_rejected(
         &raw(r#"{"a": 1, "\u0061": 2}"#),
         IssueErrorKind::DuplicateClaim,
         "the claims have two members `a`",
@@ -60,14 +60,14 @@ fn claims_that_the_issuer_sets_are_refused() {
 }
 
 #[test]
-fn claims_that_stand_there_twice_are_refused() {
+fn rejects_duplicate_claims() {
     #[derive(Serialize)]
     struct Twice {
         role: &'static str,
         #[serde(flatten)]
         more: Value,
     }
-    assert_refused(
+    assert_rejected(
         &Twice { role: "a", more: json!({"role": "b"}) },
         IssueErrorKind::DuplicateClaim,
         "the claims have two members `role`",
@@ -75,21 +75,21 @@ fn claims_that_stand_there_twice_are_refused() {
 }
 
 #[test]
-fn claims_that_cannot_be_json_are_refused() {
+fn rejects_claims_that_cannot_be_json() {
     struct Broken;
     impl Serialize for Broken {
         fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
             Err(serde::ser::Error::custom("the database is down"))
         }
     }
-    assert_refused(&Broken, IssueErrorKind::Serialization, "the claims cannot be turned into JSON");
+    assert_rejected(&Broken, IssueErrorKind::Serialization, "the claims cannot be serialized as JSON");
     let error = issuer().issue(&Broken).unwrap_err();
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the database is down");
 }
 
-/// A verifier would refuse the token.
+/// A verifier would reject the token.
 #[test]
-fn private_names_of_serde_json_are_refused() {
+fn rejects_private_names_of_serde_json() {
     let expected =
         "the claims have a member `$serde_json::private::..`, which serde_json reads as another value";
     let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
@@ -98,14 +98,14 @@ fn private_names_of_serde_json_are_refused() {
         r#"{"a":[{"\u0024serde_json::private::Number":"1"}]}"#,
         r#"{"$serde_json::private::RawValue":"1"}"#,
     ] {
-        assert_refused(&raw(claims), IssueErrorKind::ReservedName, expected);
+        assert_rejected(&raw(claims), IssueErrorKind::ReservedName, expected);
     }
     let claims = json!({"text": "$serde_json::private::RawValue"});
     assert_eq!(json_parts(&issuer().issue(&claims).unwrap()).1["text"], claims["text"]);
 }
 
 #[test]
-fn all_else_is_said_as_it_is() {
+fn writes_other_claims_unchanged() {
     let claims = json!({
         "sub": "42", "nbf": NOW, "exp.": 1, "EXP": 2, "nested": {"exp": 3, "iss": ["x"]}, "empty": {}, "text": "}{\"\\",
     });
@@ -114,19 +114,19 @@ fn all_else_is_said_as_it_is() {
         assert_eq!(payload[name], *value, "{name}");
     }
     assert_eq!(payload.as_object().unwrap().len(), 7 + 5);
-    // A type of one's own, and one that says nothing.
+    // A custom type, and one without claims.
     let registered = RegisteredClaims { sub: Some("42".to_owned()), ..RegisteredClaims::default() };
     assert_eq!(json_parts(&issuer().issue(&registered).unwrap()).1["sub"], "42");
     let (_, payload) = json_parts(&issuer().issue(&RegisteredClaims::default()).unwrap());
     assert_eq!(payload.as_object().unwrap().len(), 5);
-    // In a box of any type.
+    // In a box of an unsized type.
     let unsized_claims: &serde_json::value::RawValue =
         serde_json::from_str(" { \"sub\" : \"42\" } ").unwrap();
     assert_eq!(json_parts(&issuer().issue(unsized_claims).unwrap()).1["sub"], "42");
 }
 
 #[test]
-fn a_token_lives_as_long_as_it_is_told_to() {
+fn token_has_the_configured_lifetime() {
     let exp =
         |issuer: &TokenIssuer| json_parts(&issuer.issue(&json!({})).unwrap()).1["exp"].as_u64().unwrap();
     let lasting = |lifetime| exp(&issuer().lifetime(lifetime));
@@ -134,12 +134,12 @@ fn a_token_lives_as_long_as_it_is_told_to() {
     assert_eq!(lasting(Duration::from_secs(60)), NOW + 60);
     assert_eq!(lasting(Duration::from_millis(1999)), NOW + 1);
     assert_eq!(lasting(Duration::ZERO), NOW);
-    // To the end of the year 9999.
+    // Up to the end of the year 9999.
     assert_eq!(lasting(Duration::MAX), 253_402_300_799);
     let token = issuer().issue_with_lifetime(Duration::from_secs(5), &json!({})).unwrap();
     assert_eq!(json_parts(&token).1["exp"], NOW + 5);
     assert_eq!(token.expires_at(), at(NOW + 5));
-    // Fractions of the clock are not rounded up, and a time before 1970 is 1970.
+    // Fractions of a second are rounded down, and a time before 1970 counts as 1970.
     let late = issuer().clock(|| at(NOW) + Duration::from_millis(999));
     let (_, payload) = json_parts(&late.issue(&json!({})).unwrap());
     assert_eq!((&payload["iat"], &payload["exp"]), (&json!(NOW), &json!(NOW + 900)));
@@ -148,7 +148,7 @@ fn a_token_lives_as_long_as_it_is_told_to() {
 }
 
 #[test]
-fn clones_have_settings_of_their_own() {
+fn clones_have_independent_settings() {
     let issuer = issuer();
     let other = issuer.clone().audience("other").lifetime(Duration::from_secs(1));
     let claims = |issuer: &TokenIssuer| json_parts(&issuer.issue(&json!({})).unwrap()).1;

@@ -1,4 +1,4 @@
-//! What is taken for a private key, and what is said of everything else.
+//! Private keys in every form, and the errors for everything else.
 
 use serde_json::json;
 use tower_jwt_auth::Algorithm;
@@ -6,7 +6,7 @@ use tower_jwt_auth::issue::SigningKey;
 
 use super::{issuer_of, signing_key, verifier_of};
 use crate::keys::{GRAVIOLA, SECRET, assert_error, der, fixture};
-use crate::support::{base64url, is_hmac, refusal, supported};
+use crate::support::{base64url, is_hmac, rejection, supported};
 
 const PRIVATE: [(Algorithm, &str, &str); 10] = [
     (Algorithm::RS256, "rsa2048.private.pem", "rsa2048.public.pem"),
@@ -22,7 +22,7 @@ const PRIVATE: [(Algorithm, &str, &str); 10] = [
 ];
 
 #[tokio::test]
-async fn private_keys_are_read_in_every_form() {
+async fn reads_private_keys_in_every_form() {
     for (algorithm, name, public) in PRIVATE {
         if !supported().any(|other| other == algorithm) {
             continue;
@@ -40,10 +40,10 @@ async fn private_keys_are_read_in_every_form() {
             let public = tower_jwt_auth::KeySet::pem(algorithm, fixture(public)).unwrap();
             let verifier = tower_jwt_auth::JwtVerifier::new(public).insecure_any_audience();
             let verifier = verifier.clock(|| crate::support::at(crate::support::NOW));
-            assert_eq!(refusal(&verifier, token.as_str()).await, None, "{name}, {form}");
+            assert_eq!(rejection(&verifier, token.as_str()).await, None, "{name}, {form}");
         }
     }
-    // OpenSSL writes the curve in front.
+    // OpenSSL writes the curve first.
     let curve = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
     let pem = format!("{curve}{}", fixture("p256.sec1-private.pem"));
     assert!(SigningKey::pem(Algorithm::ES256, pem).is_ok());
@@ -54,7 +54,7 @@ fn is_rsa(algorithm: Algorithm) -> bool {
 }
 
 #[test]
-fn what_is_no_private_key_for_the_algorithm_is_refused_and_said_to_be_so() {
+fn explains_unusable_private_keys() {
     use Algorithm::*;
 
     const PUBLIC: &str = "a public key was given where a private key is needed; only a private key can sign";
@@ -111,7 +111,7 @@ fn what_is_no_private_key_for_the_algorithm_is_refused_and_said_to_be_so() {
 }
 
 #[test]
-fn secrets_are_what_they_are_for_verifying() {
+fn signing_secrets_follow_verification_rules() {
     use Algorithm::*;
 
     for (algorithm, secret, expected) in [
@@ -132,8 +132,9 @@ fn secrets_are_what_they_are_for_verifying() {
 }
 
 #[test]
-fn a_key_whose_halves_do_not_belong_together_is_refused() {
-    // One bit of the modulus, of the first prime and of the private exponent, which graviola makes no use of.
+fn rejects_mismatched_key_halves() {
+    // Flips one bit of the modulus, of the first prime, and of the private exponent, which graviola
+    // ignores.
     let good = der(&fixture("rsa2048.pkcs1-private.pem"));
     for place in [40, 600, 300].into_iter().take(if GRAVIOLA { 2 } else { 3 }) {
         let mut key = good.clone();
@@ -143,7 +144,7 @@ fn a_key_whose_halves_do_not_belong_together_is_refused() {
     }
     assert!(SigningKey::der(Algorithm::RS256, good).is_ok());
 
-    // Numbers that are none on the curve: nothing, and the order of its points.
+    // Private numbers out of range: zero, and the order of the curve.
     let good = der(&fixture("p256.sec1-private.pem"));
     let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
     for number in ["00".repeat(32), order.to_owned(), "ff".repeat(32)] {
@@ -157,7 +158,7 @@ fn a_key_whose_halves_do_not_belong_together_is_refused() {
 }
 
 #[test]
-fn refuses_private_keys_of_one_repeated_byte() {
+fn rejects_private_keys_of_one_repeated_byte() {
     for (algorithm, name, place) in
         [(Algorithm::EdDSA, "ed25519.private.pem", 16), (Algorithm::ES256, "p256.sec1-private.pem", 7)]
     {
@@ -171,30 +172,30 @@ fn refuses_private_keys_of_one_repeated_byte() {
 }
 
 #[tokio::test]
-async fn keys_of_every_algorithm_are_generated_and_none_twice() {
+async fn generates_distinct_keys_for_every_algorithm() {
     for algorithm in supported() {
-        // One RSA key is enough; and with no optimisation, RustCrypto takes a quarter of a minute to find it.
+        // One RSA key is enough. Without optimization, RustCrypto needs a quarter of a minute to find it.
         let slow = cfg!(all(feature = "rust-crypto", not(feature = "aws-lc-rs")));
         if is_rsa(algorithm) && (slow || algorithm != Algorithm::RS256) {
             continue;
         }
         let issuer = issuer_of(SigningKey::generate(algorithm).unwrap());
         let token = issuer.issue(&json!({})).unwrap();
-        assert_eq!(refusal(&issuer.verifier(), token.as_str()).await, None, "{algorithm:?}");
+        assert_eq!(rejection(&issuer.verifier(), token.as_str()).await, None, "{algorithm:?}");
         if is_hmac(algorithm) {
             assert_eq!(issuer.jwks(), r#"{"keys":[]}"#);
         } else {
-            assert_eq!(refusal(&verifier_of(&issuer.jwks()), token.as_str()).await, None, "{algorithm:?}");
+            assert_eq!(rejection(&verifier_of(&issuer.jwks()), token.as_str()).await, None, "{algorithm:?}");
         }
         if !is_rsa(algorithm) {
             let other = issuer_of(SigningKey::generate(algorithm).unwrap());
-            assert!(refusal(&other.verifier(), token.as_str()).await.is_some(), "{algorithm:?}");
+            assert!(rejection(&other.verifier(), token.as_str()).await.is_some(), "{algorithm:?}");
         }
     }
 }
 
 #[test]
-fn nothing_shows_a_secret() {
+fn debug_and_jwks_show_no_secret() {
     let key = SigningKey::hmac(Algorithm::HS512, SECRET).unwrap();
     assert_eq!(format!("{key:?}"), "SigningKey { kid: None, algorithm: HS512, .. }");
     let issuer = issuer_of(key.with_kid("k1"));

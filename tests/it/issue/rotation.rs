@@ -1,4 +1,4 @@
-//! New keys: published before they sign, and for as long as their tokens live.
+//! Key rotation: new keys are published before they sign, and old ones stay while their tokens live.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use serde_json::json;
 use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind};
 
-use super::{Hand, kid, published};
-use crate::support::{self, AUDIENCE, ISSUER, NOW, at, refusal};
+use super::{ManualClock, kid, published};
+use crate::support::{self, AUDIENCE, ISSUER, NOW, at, rejection};
 
 fn key(kid: &str) -> SigningKey {
     SigningKey::generate(Algorithm::EdDSA).unwrap().with_kid(kid)
 }
 
-/// Of tokens that live 100 s; new keys are published 1,000 s ahead.
-fn issuer(clock: &Hand) -> TokenIssuer {
+/// Returns an issuer whose tokens live 100 s and whose new keys are published 1,000 s ahead.
+fn issuer(clock: &ManualClock) -> TokenIssuer {
     let clock = clock.clone();
     TokenIssuer::new(key("a"), ISSUER)
         .audience(AUDIENCE)
@@ -23,9 +23,9 @@ fn issuer(clock: &Hand) -> TokenIssuer {
         .clock(move || clock.time())
 }
 
-/// At each time: which key signs, and which are published.
+/// Asserts for each time which key signs and which keys are published.
 #[track_caller]
-fn assert_steps(issuer: &TokenIssuer, clock: &Hand, steps: &[(u64, &str, &[&str])]) {
+fn assert_steps(issuer: &TokenIssuer, clock: &ManualClock, steps: &[(u64, &str, &[&str])]) {
     for (time, signs, expected) in steps {
         clock.set(*time);
         assert_eq!(kid(&issuer.issue(&json!({})).unwrap()), *signs, "{time}");
@@ -34,8 +34,8 @@ fn assert_steps(issuer: &TokenIssuer, clock: &Hand, steps: &[(u64, &str, &[&str]
 }
 
 #[test]
-fn a_new_key_is_published_at_once_signs_later_and_the_old_one_stays_until_its_tokens_have_ended() {
-    let clock = Hand::new();
+fn rotation_overlaps_old_and_new_keys() {
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     assert_steps(&issuer, &clock, &[(0, "a", &["a"])]);
     issuer.rotate(key("b")).unwrap();
@@ -44,7 +44,8 @@ fn a_new_key_is_published_at_once_signs_later_and_the_old_one_stays_until_its_to
         (999, "a", &["a", "b"]),
         (1000, "b", &["a", "b"]),
         (1158, "b", &["a", "b"]),
-        // The last token of `a` was issued at 999, and ended at 1099; but another process may have signed until 1000.
+        // The last token of `a` was issued at 999 and ended at 1099. Another process may have signed until
+        // 1000.
         (1159, "b", &["a", "b"]),
         (1160, "b", &["b"]),
         (1_000_000, "b", &["b"]),
@@ -53,15 +54,15 @@ fn a_new_key_is_published_at_once_signs_later_and_the_old_one_stays_until_its_to
 }
 
 #[test]
-fn rotations_in_a_row_give_each_key_its_time() {
-    let clock = Hand::new();
+fn consecutive_rotations_give_each_key_its_time() {
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     issuer.rotate(key("b")).unwrap();
     clock.set(10);
     issuer.rotate(key("c")).unwrap();
     clock.set(500);
     issuer.rotate(key("d")).unwrap();
-    // One that is to begin before others that were brought in earlier: in an emergency, say.
+    // An emergency: this key starts before others that were added earlier.
     issuer.rotate_at(key("e"), at(NOW + 600)).unwrap();
     let steps: &[(u64, &str, &[&str])] = &[
         (599, "a", &["a", "e", "b", "c", "d"]),
@@ -80,8 +81,8 @@ fn rotations_in_a_row_give_each_key_its_time() {
 }
 
 #[test]
-fn a_clone_with_shorter_lives_takes_no_key_from_the_others() {
-    let clock = Hand::new();
+fn clone_with_shorter_lifetime_removes_no_keys() {
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     let hasty = issuer.clone().lifetime(Duration::from_secs(1));
     issuer.rotate_at(key("b"), at(NOW + 10)).unwrap();
@@ -92,8 +93,8 @@ fn a_clone_with_shorter_lives_takes_no_key_from_the_others() {
 }
 
 #[test]
-fn a_key_stays_for_a_token_that_lives_longer_than_others() {
-    let clock = Hand::new();
+fn key_stays_for_its_longest_lived_token() {
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     issuer.issue_with_lifetime(Duration::from_secs(5000), &json!({})).unwrap();
     issuer.rotate(key("b")).unwrap();
@@ -101,22 +102,22 @@ fn a_key_stays_for_a_token_that_lives_longer_than_others() {
 }
 
 #[test]
-fn a_process_that_begins_in_the_midst_of_a_rotation_can_say_so() {
-    let clock = Hand::new();
+fn process_can_start_during_a_rotation() {
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     clock.set(5000);
     issuer.rotate_at(key("b"), at(NOW + 4950)).unwrap();
     assert_steps(&issuer, &clock, &[(5000, "b", &["a", "b"]), (5109, "b", &["a", "b"]), (5110, "b", &["b"])]);
 }
 
-/// Why a key is not removed.
+/// Returns the reason why a key is not removed.
 fn kept(issuer: &TokenIssuer, kid: &str) -> ConfigErrorKind {
     issuer.remove_key(kid).unwrap_err().kind()
 }
 
 #[tokio::test]
-async fn a_key_is_withdrawn_at_once() {
-    let clock = Hand::new();
+async fn withdraws_a_key_at_once() {
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     assert_eq!(kept(&issuer, "a"), ConfigErrorKind::OnlyKey);
     issuer.rotate(key("b")).unwrap();
@@ -124,9 +125,9 @@ async fn a_key_is_withdrawn_at_once() {
     let token = issuer.issue(&json!({})).unwrap();
     issuer.clone().remove_key("a").unwrap();
     assert_eq!(kept(&issuer, "a"), ConfigErrorKind::UnknownKeyId);
-    // The next one signs, though its time has not come.
+    // The next key signs before its scheduled time.
     assert_steps(&issuer, &clock, &[(0, "b", &["b"]), (1000, "b", &["b"])]);
-    assert_eq!(refusal(&issuer.verifier(), token.as_str()).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection(&issuer.verifier(), token.as_str()).await, Some(AuthErrorKind::UnknownKey));
 
     issuer.rotate_at(key("c"), clock.time()).unwrap();
     issuer.remove_key("c").unwrap();
@@ -134,21 +135,21 @@ async fn a_key_is_withdrawn_at_once() {
 }
 
 #[test]
-fn what_has_ended_does_not_come_back_when_another_key_is_withdrawn() {
-    let clock = Hand::new();
+fn retired_key_stays_gone_after_a_withdrawal() {
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
     assert_steps(&issuer, &clock, &[(0, "b", &["a", "b"]), (200, "b", &["b"])]);
     assert_eq!(kept(&issuer, "b"), ConfigErrorKind::OnlyKey);
-    assert_eq!(kept(&issuer, "a"), ConfigErrorKind::UnknownKeyId, "it has ended");
+    assert_eq!(kept(&issuer, "a"), ConfigErrorKind::UnknownKeyId, "the key is already gone");
     issuer.rotate(key("c")).unwrap();
     issuer.remove_key("b").unwrap();
     assert_steps(&issuer, &clock, &[(200, "c", &["c"]), (10, "c", &["c"])]);
 }
 
 #[test]
-fn what_ends_after_a_rotation_does_not_come_back_either() {
-    let clock = Hand::new();
+fn retired_key_stays_gone_after_a_rotation() {
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
     issuer.rotate(key("c")).unwrap();
@@ -159,7 +160,7 @@ fn what_ends_after_a_rotation_does_not_come_back_either() {
 
 #[test]
 fn clones_share_their_keys() {
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     let other = issuer.clone().audience("other");
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
@@ -167,13 +168,13 @@ fn clones_share_their_keys() {
 }
 
 #[test]
-fn a_name_is_published_once() {
-    let clock = Hand::new();
+fn publishes_each_kid_once() {
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     let error = issuer.rotate(key("a")).unwrap_err();
     assert_eq!(error.to_string(), "a key with the `kid` `a` is already published");
     assert_eq!(published(&issuer), ["a"]);
-    // Once it is gone it may come again.
+    // A removed `kid` may be used again.
     issuer.rotate_at(key("b"), at(NOW)).unwrap();
     clock.set(160);
     issuer.rotate(key("a")).unwrap();
@@ -181,8 +182,8 @@ fn a_name_is_published_once() {
 }
 
 #[tokio::test]
-async fn secrets_rotate_unseen() {
-    let clock = Hand::new();
+async fn rotates_secrets_without_publishing_them() {
+    let clock = ManualClock::new();
     let secret = || SigningKey::generate(Algorithm::HS256).unwrap();
     let issuer = TokenIssuer::new(secret(), ISSUER).clock({
         let clock = clock.clone();
@@ -193,12 +194,15 @@ async fn secrets_rotate_unseen() {
     issuer.rotate_at(secret(), at(NOW)).unwrap();
     let new = issuer.issue(&json!({})).unwrap();
     assert_eq!(issuer.jwks(), r#"{"keys":[]}"#);
-    assert_eq!(refusal(&verifier, old.as_str()).await, None);
-    assert_eq!(refusal(&verifier, new.as_str()).await, None);
+    assert_eq!(rejection(&verifier, old.as_str()).await, None);
+    assert_eq!(rejection(&verifier, new.as_str()).await, None);
     clock.set(900 + 59);
-    assert_eq!(refusal(&verifier, old.as_str()).await, None);
+    assert_eq!(rejection(&verifier, old.as_str()).await, None);
     clock.set(900 + 60);
-    assert_eq!(refusal(&verifier, old.as_str()).await, Some(tower_jwt_auth::AuthErrorKind::InvalidSignature));
+    assert_eq!(
+        rejection(&verifier, old.as_str()).await,
+        Some(tower_jwt_auth::AuthErrorKind::InvalidSignature)
+    );
 }
 
 #[cfg(feature = "remote-keys-core")]
@@ -214,9 +218,9 @@ mod remote {
     use super::*;
     use crate::remote_keys::Provider;
 
-    /// Two verifiers see every token the moment it is issued, and once more just before it ends.
+    /// Two verifications of every token: when it is issued, and just before it expires.
     #[tokio::test(start_paused = true)]
-    async fn a_verifier_that_fetches_keys_follows_and_refuses_no_good_token() {
+    async fn fetching_verifier_accepts_every_rotated_token() {
         let start = Instant::now();
         let clock = move || SystemTime::UNIX_EPOCH + Duration::from_secs(NOW) + start.elapsed();
         let lifetime = Duration::from_secs(120);
@@ -232,7 +236,7 @@ mod remote {
             let (parts, body) = answer.into_parts();
             Ok(Response::from_parts(parts, body.into_bytes()))
         });
-        // With no look for newer keys on account of a token: the keys have to be there before their tokens.
+        // No token causes a fetch, so keys must arrive before their tokens.
         let keys = provider.keys().cooldown(Duration::from_secs(1_000_000));
         let verifier = JwtVerifier::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(clock);
 
@@ -242,17 +246,17 @@ mod remote {
                 issuer.rotate(key(&minute.to_string())).unwrap();
             }
             let token = issuer.issue(&json!({})).unwrap();
-            assert_eq!(refusal(&verifier, token.as_str()).await, None, "new at {minute}");
+            assert_eq!(rejection(&verifier, token.as_str()).await, None, "new at {minute}");
             signers.push(kid(&token));
             held.push_back(token);
-            // Tokens of two minutes ago have just ended, and are good for a minute more.
+            // Tokens issued two minutes ago have just expired, and the leeway lasts a minute more.
             if held.len() > 3 {
                 let oldest = held.pop_front().unwrap();
                 assert_eq!(
-                    refusal(&verifier, oldest.as_str()).await,
+                    rejection(&verifier, oldest.as_str()).await,
                     Some(tower_jwt_auth::AuthErrorKind::Expired)
                 );
-                assert_eq!(refusal(&verifier, held[0].as_str()).await, None, "old at {minute}");
+                assert_eq!(rejection(&verifier, held[0].as_str()).await, None, "old at {minute}");
             }
             tokio::time::sleep(Duration::from_secs(60)).await;
         }
@@ -263,21 +267,21 @@ mod remote {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_ahead_for_a_moment_takes_no_key_away() {
-    let clock = Hand::new();
+async fn clock_jump_removes_no_key() {
+    let clock = ManualClock::new();
     let issuer = issuer(&clock);
     issuer.rotate(key("b")).unwrap();
     let token = issuer.issue(&json!({})).unwrap();
     let steps: &[(u64, &str, &[&str])] = &[(2000, "b", &["b"]), (10, "a", &["a", "b"]), (2000, "b", &["b"])];
     assert_steps(&issuer, &clock, steps);
     clock.set(20);
-    assert_eq!(refusal(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None);
+    assert_eq!(rejection(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None);
 }
 
 #[tokio::test]
-async fn no_more_secrets_without_a_name_than_a_token_is_tried_against() {
+async fn secrets_without_kid_stay_within_the_try_limit() {
     let secret = |n: u8| SigningKey::hmac(Algorithm::HS256, support::secret::<32>(n)).unwrap();
-    let clock = Hand::new();
+    let clock = ManualClock::new();
     let time = clock.clone();
     let issuer = TokenIssuer::new(secret(0), ISSUER).clock(move || time.time());
     for n in 1..4 {
@@ -286,16 +290,16 @@ async fn no_more_secrets_without_a_name_than_a_token_is_tried_against() {
     let error = issuer.rotate(secret(4)).unwrap_err().to_string();
     assert_eq!(
         error,
-        "4 keys of this algorithm are published, and a token without `kid` is tried against no more: \
+        "too many keys of this algorithm: a token without `kid` is checked against at most 4; \
          give each key a `kid`"
     );
-    assert!(issuer.rotate(secret(4).with_kid("named")).is_err(), "those without a name sign on");
+    assert!(issuer.rotate(secret(4).with_kid("named")).is_err(), "keys without a kid keep signing");
     issuer.rotate(key("of another algorithm")).unwrap();
-    // Whichever signs, its tokens are good; and those that have ended make room.
+    // Tokens of every key are good, and removed keys make room.
     for time in [0, 2 * 3600 - 1, 2 * 3600, 5 * 3600] {
         clock.set(time);
         let token = issuer.issue(&json!({})).unwrap();
-        assert_eq!(refusal(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None, "{time}");
+        assert_eq!(rejection(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None, "{time}");
     }
     issuer.rotate(secret(5)).unwrap();
 }

@@ -1,4 +1,4 @@
-//! A rotation as a verifier in another process sees it: the set is served and fetched over a real socket.
+//! A rotation seen by a verifier in another process: the set is served and fetched over a real socket.
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +14,11 @@ use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
 use tower_jwt_auth::jwks::{HttpsClient, RemoteKeys};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtAuthLayer, JwtVerifier};
 
-use super::{Hand, kid, published};
+use super::{ManualClock, kid, published};
 use crate::keys::fixture;
-use crate::support::{AUDIENCE, ISSUER, ask, assert_refused, bearer};
+use crate::support::{AUDIENCE, ISSUER, ask, assert_rejected, bearer};
 
-/// Serves the keys on this machine, and returns where.
+/// Serves the keys on this machine and returns their URL.
 async fn serve(issuer: &TokenIssuer) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -32,10 +32,10 @@ async fn serve(issuer: &TokenIssuer) -> String {
     format!("http://{address}/jwks.json")
 }
 
-/// Waits until keys have been fetched that were published after this was called.
-async fn fetched_anew(keys: &RemoteKeys) {
+/// Waits until keys are fetched that were published after this call.
+async fn fetched_again(keys: &RemoteKeys) {
     let (start, begun) = (Instant::now(), keys.stats().fetches());
-    // The next one may be under way already.
+    // The next fetch may already be in flight.
     while keys.stats().fetches() < begun + 2 {
         assert!(start.elapsed() < Duration::from_secs(10), "keys are not fetched again: {:?}", keys.stats());
         sleep(Duration::from_millis(5)).await;
@@ -46,12 +46,12 @@ async fn fetched_anew(keys: &RemoteKeys) {
 fn assert_unfit(name: &str, response: &Response<String>, kind: AuthErrorKind, description: &str) {
     let challenge =
         format!(r#"Bearer realm="api", error="invalid_token", error_description="{description}""#);
-    assert_refused(name, response, 401, kind, &[("www-authenticate", &challenge)]);
+    assert_rejected(name, response, 401, kind, &[("www-authenticate", &challenge)]);
 }
 
 #[tokio::test]
-async fn a_verifier_follows_a_rotation_and_trusts_no_key_that_is_not_published() {
-    let clock = Hand::new();
+async fn verifier_trusts_only_published_keys() {
+    let clock = ManualClock::new();
     let key = |kid: &str| SigningKey::generate(Algorithm::EdDSA).unwrap().with_kid(kid);
     let issuer_with = |key: SigningKey| {
         let clock = clock.clone();
@@ -64,7 +64,7 @@ async fn a_verifier_follows_a_rotation_and_trusts_no_key_that_is_not_published()
     let old_key = key("old");
     let issuer = issuer_with(old_key.clone());
     let client = HttpsClient::new().add_root_certificates(fixture("tls-ca.pem")).unwrap();
-    // No token has keys fetched: they have to be there before it comes.
+    // No token causes a fetch: the keys must arrive first.
     let keys = RemoteKeys::jwks_with(&serve(&issuer).await, client)
         .unwrap()
         .refresh_between(Duration::from_millis(20), Duration::from_millis(20))
@@ -85,7 +85,7 @@ async fn a_verifier_follows_a_rotation_and_trusts_no_key_that_is_not_published()
     assert_unfit("never published", &early, UnknownKey, "the token is not signed with a known key");
 
     issuer.rotate(key("new")).unwrap();
-    fetched_anew(&keys).await;
+    fetched_again(&keys).await;
     let mut last_of_the_old = None;
     for (time, signs) in [(0, "old"), (999, "old"), (1000, "new"), (1098, "new")] {
         clock.set(time);
@@ -102,9 +102,9 @@ async fn a_verifier_follows_a_rotation_and_trusts_no_key_that_is_not_published()
 
     clock.set(1160);
     assert_eq!(published(&issuer), ["new"]);
-    fetched_anew(&keys).await;
+    fetched_again(&keys).await;
     assert_eq!(ask(&layer, request(&issuer).1).await.status(), 200);
-    // Whoever has the old key still.
+    // A process may still have the old key.
     let (named, late) = request(&issuer_with(old_key));
     assert_eq!(named, "old");
     let late = ask(&layer, late).await;

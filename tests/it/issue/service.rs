@@ -21,7 +21,7 @@ fn sent(response: &Response<String>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_set_is_served() {
+async fn serves_the_jwk_set() {
     let issuer = issuer_of(signing_key(Algorithm::ES256));
     for method in ["GET", "HEAD"] {
         let response = ask(&issuer, method).await;
@@ -49,7 +49,7 @@ async fn the_set_is_served() {
 }
 
 #[tokio::test]
-async fn the_set_is_kept_no_longer_than_a_rotation_allows() {
+async fn cache_lifetime_allows_for_rotation() {
     for (ahead, max_age) in [(0, 0), (3, 0), (60, 15), (1200, 300), (1_000_000, 300)] {
         let issuer = issuer_of(signing_key(Algorithm::EdDSA)).publish_ahead(Duration::from_secs(ahead));
         let response = ask(&issuer, "GET").await;

@@ -1,4 +1,4 @@
-//! Issuers that are looked up: one look-up for all who ask, renewal, and outages.
+//! Issuers that are looked up: shared lookups, renewal, and outages.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,13 +17,13 @@ pub(super) const TENANT: &str = "https://tenant-1.example.com";
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// Where tenants are looked up: their issuers begin with `https://tenant-`.
+/// The application's list of tenants. Their issuers begin with `https://tenant-`.
 #[derive(Clone)]
 pub(super) struct Directory(Arc<State>);
 
 struct State {
     mode: Mutex<Mode>,
-    /// How long an answer takes.
+    /// The time until a response.
     delay: Mutex<Duration>,
     secret: AtomicU8,
     lookups: AtomicUsize,
@@ -38,7 +38,7 @@ pub(super) enum Mode {
     Panics,
     /// No tenant exists.
     Empty,
-    /// The verifier demands another issuer.
+    /// The verifier requires another issuer.
     MixedUp,
 }
 
@@ -65,7 +65,7 @@ impl Directory {
         self.0.secret.store(secret, Ordering::SeqCst);
     }
 
-    /// How many look-ups have begun since this was last called.
+    /// Returns how many lookups have begun since the last call.
     pub(super) fn lookups(&self) -> usize {
         self.0.lookups.swap(0, Ordering::SeqCst)
     }
@@ -85,7 +85,7 @@ impl Directory {
                 match mode {
                     Mode::Down => Err("the database is down"),
                     Mode::Hangs => std::future::pending().await,
-                    Mode::Panics => panic!("the resolver panics, as this test has it"),
+                    Mode::Panics => panic!("the resolver panics as part of this test"),
                     Mode::Empty => Ok(None),
                     Mode::MixedUp => Ok(Some(verifier(A, secret))),
                     Mode::Up if issuer.starts_with("https://tenant-") => Ok(Some(verifier(&issuer, secret))),
@@ -104,7 +104,7 @@ pub(super) fn resolved(resolver: IssuerResolver<Value>) -> Issuers<Value> {
     Issuers::default().resolver(resolver)
 }
 
-/// The refusal of a token, if it is told at once.
+/// Returns the rejection of a token, if the verdict is ready.
 fn at_once(issuers: &Issuers<Value>, token: &str) -> Option<Option<AuthErrorKind>> {
     match issuers.verify(token) {
         Verdict::Ready(result) => Some(result.err().map(|error| error.kind())),
@@ -113,7 +113,7 @@ fn at_once(issuers: &Issuers<Value>, token: &str) -> Option<Option<AuthErrorKind
 }
 
 #[tokio::test(start_paused = true)]
-async fn asks_once_for_each_issuer() {
+async fn looks_up_each_issuer_once() {
     let directory = Directory::new();
     let issuers = Issuers::new([verifier(A, 1)]).unwrap().resolver(directory.resolver());
     for (name, mode, token, expected, lookups) in [
@@ -132,41 +132,45 @@ async fn asks_once_for_each_issuer() {
         ("a panic", Mode::Panics, token("https://tenant-5", 9), Some(KeysUnavailable), 1),
     ] {
         directory.set(mode);
-        assert_eq!(refusal(&issuers, &token).await, expected, "{name}");
+        assert_eq!(rejection(&issuers, &token).await, expected, "{name}");
         assert_eq!(directory.lookups(), lookups, "{name}");
     }
     directory.set(Mode::Up);
     sleep(Duration::from_secs(1)).await;
     for issuer in ["https://tenant-3", "https://tenant-4", "https://tenant-5"] {
-        assert_eq!(refusal(&issuers, &token(issuer, 9)).await, None, "{issuer}: a failure is soon forgotten");
+        assert_eq!(
+            rejection(&issuers, &token(issuer, 9)).await,
+            None,
+            "{issuer}: a failure is soon forgotten"
+        );
     }
     directory.lookups();
     assert!(issuers.remove("https://tenant-1"));
-    assert_eq!(refusal(&issuers, &token("https://tenant-1", 9)).await, None);
+    assert_eq!(rejection(&issuers, &token("https://tenant-1", 9)).await, None);
     assert_eq!(directory.lookups(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_absent_issuer_is_remembered_for_a_minute() {
+async fn remembers_an_absent_issuer_for_a_minute() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     directory.set(Mode::Empty);
-    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, Some(UnknownKey));
+    assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, Some(UnknownKey));
     directory.set(Mode::Up);
     sleep(MINUTE - Duration::from_secs(1)).await;
     assert_eq!(at_once(&issuers, &token(TENANT, 9)), Some(Some(UnknownKey)));
-    assert!(!issuers.remove(TENANT), "it was absent, which is forgotten");
-    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
+    assert!(!issuers.remove(TENANT), "its absence is no longer remembered");
+    assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, None);
 
     directory.set(Mode::Empty);
-    assert_eq!(refusal(&issuers, &token(B, 9)).await, Some(UnknownKey));
+    assert_eq!(rejection(&issuers, &token(B, 9)).await, Some(UnknownKey));
     directory.lookups();
     sleep(MINUTE).await;
-    assert_eq!(refusal(&issuers, &token(B, 9)).await, Some(UnknownKey));
+    assert_eq!(rejection(&issuers, &token(B, 9)).await, Some(UnknownKey));
     assert_eq!(directory.lookups(), 1);
 }
 
-/// The first request for an issuer has a place of its own.
+/// The first request for each issuer has a reserved place.
 #[tokio::test(start_paused = true)]
 async fn waiting_requests_share_one_lookup_and_are_bounded() {
     for (mode, expected) in
@@ -180,11 +184,11 @@ async fn waiting_requests_share_one_lookup_and_are_bounded() {
             let mut tasks = JoinSet::new();
             for _ in 0..51 {
                 let issuers = issuers.clone();
-                tasks.spawn(async move { refusal(&issuers, &token(TENANT, 9)).await });
+                tasks.spawn(async move { rejection(&issuers, &token(TENANT, 9)).await });
             }
             tokio::task::yield_now().await;
             assert_eq!(at_once(&issuers, &token(TENANT, 9)), Some(Some(KeysUnavailable)), "one more");
-            // All clients go away. The look-up goes on, and others take their places.
+            // All clients leave. The lookup goes on, and others take their places.
             tasks.abort_all();
             while tasks.join_next().await.is_some() {}
         }
@@ -199,7 +203,7 @@ async fn waiting_requests_share_one_lookup_and_are_bounded() {
 
 #[cfg(feature = "remote-keys-core")]
 #[tokio::test(start_paused = true)]
-async fn a_request_that_waits_for_keys_frees_its_place() {
+async fn request_waiting_for_keys_frees_its_place() {
     let provider = crate::remote_keys::Provider::new();
     provider.hang();
     let keys = provider.keys();
@@ -223,19 +227,19 @@ async fn a_request_that_waits_for_keys_frees_its_place() {
         let error = answer.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), KeysUnavailable);
         let cause = std::error::Error::source(&error).unwrap().to_string();
-        // Each waited for its keys until the fetch ended, and none for a place.
+        // Each request waited for its keys until the fetch ended, and none waited for a place.
         assert!(!cause.contains("max_waiting"), "{cause}");
     }
 }
 
-/// Nobody who is busy waits for a renewal.
+/// A verifier in constant use is renewed without a wait.
 #[tokio::test(start_paused = true)]
-async fn renews_ahead_of_time_in_the_background() {
+async fn renews_early_in_the_background() {
     let directory = Directory::new();
     directory.delay(Duration::from_secs(1));
     let issuers = directory.issuers();
     let token = token(TENANT, 9);
-    assert_eq!(refusal(&issuers, &token).await, None);
+    assert_eq!(rejection(&issuers, &token).await, None);
     let begun = Instant::now();
     while begun.elapsed() < HOUR {
         sleep(Duration::from_secs(1)).await;
@@ -245,14 +249,14 @@ async fn renews_ahead_of_time_in_the_background() {
     assert!((7..=10).contains(&lookups), "{lookups} look-ups in an hour, of one in 7 to 9 minutes");
 }
 
-/// For as long as the resolver answers, no verifier is older than `max_age`, however seldom it is used.
+/// While the resolver answers, no verifier is older than `max_age`, however rarely it is used.
 #[tokio::test(start_paused = true)]
-async fn a_verifier_that_was_idle_is_renewed_before_it_is_used() {
+async fn idle_verifier_is_renewed_before_use() {
     let directory = Directory::new();
     directory.delay(Duration::from_millis(100));
     let issuers = directory.issuers();
     let (old, new) = (token(TENANT, 9), token(TENANT, 8));
-    assert_eq!(refusal(&issuers, &old).await, None);
+    assert_eq!(rejection(&issuers, &old).await, None);
     directory.secret(8);
     sleep(HOUR).await;
     directory.lookups();
@@ -267,17 +271,17 @@ async fn a_verifier_that_was_idle_is_renewed_before_it_is_used() {
 
     directory.set(Mode::Empty);
     sleep(HOUR).await;
-    assert_eq!(refusal(&issuers, &new).await, Some(UnknownKey));
+    assert_eq!(rejection(&issuers, &new).await, Some(UnknownKey));
     assert_eq!(at_once(&issuers, &new), Some(Some(UnknownKey)), "as of a moment ago");
 }
 
-/// With no room to wait, requests are served as in an outage.
+/// Without room to wait, requests are served as in an outage.
 #[tokio::test(start_paused = true)]
-async fn a_crowd_that_waits_for_a_renewal_is_bounded() {
+async fn requests_waiting_for_renewal_are_bounded() {
     let directory = Directory::new();
     let issuers = resolved(directory.resolver().max_waiting(10));
     let token = token(TENANT, 9);
-    assert_eq!(refusal(&issuers, &token).await, None);
+    assert_eq!(rejection(&issuers, &token).await, None);
     directory.delay(Duration::from_secs(1));
     sleep(HOUR).await;
     let waiting: Vec<_> = (0..11).map(|_| issuers.verify(&token)).collect();
@@ -286,7 +290,7 @@ async fn a_crowd_that_waits_for_a_renewal_is_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hanging_lookup_holds_no_request_for_long() {
+async fn hanging_lookup_does_not_hold_requests_for_long() {
     let directory = Directory::new();
     directory.set(Mode::Hangs);
     let issuers = directory.issuers();
@@ -297,25 +301,25 @@ async fn a_hanging_lookup_holds_no_request_for_long() {
     assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
     assert_eq!(directory.lookups(), 1);
 
-    // The look-up is given up after five seconds.
+    // The lookup times out after five seconds.
     sleep(Duration::from_millis(3500)).await;
     directory.set(Mode::Up);
     let error = issuers.verify(&token).await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(cause, "the resolver did not answer within 5 s: see IssuerResolver::lookup_timeout");
-    assert_eq!(error.retry_after(), Some(Duration::from_millis(500)), "when it is looked up again");
+    assert_eq!(error.retry_after(), Some(Duration::from_millis(500)), "the next lookup");
     sleep(Duration::from_millis(500)).await;
-    assert_eq!(refusal(&issuers, &token).await, None);
+    assert_eq!(rejection(&issuers, &token).await, None);
 
-    // A slow one is used by those who come again.
+    // A slow lookup serves requests that come later.
     let slow = super::token("https://tenant-slow", 9);
     directory.delay(Duration::from_secs(4));
-    assert_eq!(refusal(&issuers, &slow).await, Some(KeysUnavailable));
+    assert_eq!(rejection(&issuers, &slow).await, Some(KeysUnavailable));
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(refusal(&issuers, &slow).await, None);
+    assert_eq!(rejection(&issuers, &slow).await, None);
     assert_eq!(begun.elapsed(), Duration::from_secs(10));
 
-    // A renewal that hangs holds up those of the first two seconds.
+    // A hanging renewal delays requests during its first two seconds.
     directory.set(Mode::Hangs);
     sleep(HOUR).await;
     let begun = Instant::now();
@@ -328,21 +332,21 @@ async fn a_hanging_lookup_holds_no_request_for_long() {
         assert_eq!(at_once(&issuers, &slow), Some(None), "after {:?}", begun.elapsed());
     }
 
-    // One that failed long ago is no reason not to wait.
+    // A renewal that failed long ago is waited for again.
     sleep(HOUR).await;
     directory.set(Mode::Empty);
     directory.delay(Duration::from_secs(1));
-    assert_eq!(refusal(&issuers, &slow).await, Some(UnknownKey));
+    assert_eq!(rejection(&issuers, &slow).await, Some(UnknownKey));
 }
 
-/// 24 hours are 144 times the age of a verifier.
+/// 24 hours are 144 times the maximum age of a verifier.
 #[tokio::test(start_paused = true)]
 async fn failed_renewals_end_at_the_outage_limit() {
     for mode in [Mode::Down, Mode::Hangs, Mode::Panics, Mode::MixedUp] {
         let directory = Directory::new();
         let issuers = directory.issuers();
         let token = token(TENANT, 9);
-        assert_eq!(refusal(&issuers, &token).await, None);
+        assert_eq!(rejection(&issuers, &token).await, None);
         let begun = Instant::now();
         directory.set(mode);
         while begun.elapsed() < 24 * HOUR - 10 * MINUTE {
@@ -352,22 +356,22 @@ async fn failed_renewals_end_at_the_outage_limit() {
         }
         sleep(10 * MINUTE).await;
         for _ in 0..3 {
-            assert_eq!(refusal(&issuers, &token).await, Some(KeysUnavailable), "{mode:?}");
+            assert_eq!(rejection(&issuers, &token).await, Some(KeysUnavailable), "{mode:?}");
             sleep(MINUTE).await;
         }
         directory.set(Mode::Up);
         sleep(Duration::from_secs(15)).await;
-        assert_eq!(refusal(&issuers, &token).await, None, "{mode:?}: the resolver is back");
+        assert_eq!(rejection(&issuers, &token).await, None, "{mode:?}: the resolver is back");
     }
 }
 
-/// A failing database is not asked for each request.
+/// Requests do not reach a failing database.
 #[tokio::test(start_paused = true)]
-async fn failed_renewals_are_repeated_every_ten_seconds() {
+async fn retries_failed_renewals_every_ten_seconds() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     let token = token(TENANT, 9);
-    assert_eq!(refusal(&issuers, &token).await, None);
+    assert_eq!(rejection(&issuers, &token).await, None);
     directory.set(Mode::Down);
     sleep(9 * MINUTE).await;
     directory.lookups();
@@ -378,10 +382,10 @@ async fn failed_renewals_are_repeated_every_ten_seconds() {
     let lookups = directory.lookups();
     assert!((6..=7).contains(&lookups), "{lookups} look-ups in a minute");
 
-    // Where nothing serves any more, the response says when the next look-up may begin.
+    // If no verifier is left, the response says when the next lookup may begin.
     let issuers = resolved(directory.resolver().outage_limit(MINUTE));
     directory.set(Mode::Up);
-    assert_eq!(refusal(&issuers, &token).await, None);
+    assert_eq!(rejection(&issuers, &token).await, None);
     directory.set(Mode::Down);
     sleep(HOUR).await;
     let error = issuers.verify(&token).await.unwrap_err();
@@ -391,16 +395,16 @@ async fn failed_renewals_are_repeated_every_ten_seconds() {
     assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
     directory.set(Mode::Up);
     sleep(Duration::from_secs(7)).await;
-    assert_eq!(refusal(&issuers, &token).await, None);
+    assert_eq!(rejection(&issuers, &token).await, None);
 }
 
-/// Otherwise anyone could keep a replaced secret in use, by ending the requests that ask for the new one.
+/// Otherwise a client could keep a replaced secret in use by cancelling the requests that renew it.
 #[tokio::test(start_paused = true)]
-async fn clients_that_leave_do_not_stop_a_renewal() {
+async fn leaving_clients_do_not_stop_a_renewal() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     let (old, new) = (token(TENANT, 9), token(TENANT, 8));
-    assert_eq!(refusal(&issuers, &old).await, None);
+    assert_eq!(rejection(&issuers, &old).await, None);
     directory.secret(8);
     directory.delay(Duration::from_secs(1));
     sleep(HOUR).await;
@@ -413,42 +417,42 @@ async fn clients_that_leave_do_not_stop_a_renewal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_age_of_zero_asks_for_each_request() {
+async fn max_age_of_zero_looks_up_each_request() {
     let directory = Directory::new();
     let issuers = resolved(directory.resolver().max_age(Duration::ZERO));
     for _ in 0..3 {
-        assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
+        assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, None);
         assert_eq!(directory.lookups(), 1);
     }
     directory.set(Mode::Down);
-    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None, "it serves on");
+    assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, None, "it keeps serving");
     directory.set(Mode::Up);
     directory.secret(8);
-    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, Some(UnknownKey));
+    assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, Some(UnknownKey));
 }
 
 #[tokio::test(start_paused = true)]
-async fn extreme_settings_overflow_nothing() {
+async fn extreme_settings_do_not_overflow() {
     for extreme in [Duration::ZERO, Duration::MAX] {
         let directory = Directory::new();
         let resolver = directory.resolver().max_age(extreme).outage_limit(extreme).max_entries(0);
         let issuers =
             resolved(resolver.lookup_timeout(extreme).wait_timeout(extreme).max_waiting(usize::MAX));
         for _ in 0..3 {
-            let _ = refusal(&issuers, &token(TENANT, 9)).await;
+            let _ = rejection(&issuers, &token(TENANT, 9)).await;
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn remembers_as_many_tenants_as_entries() {
+async fn remembers_as_many_tenants_as_max_entries() {
     for tenants in [1, 2, 10, 100, 1000, 10_000] {
         let directory = Directory::new();
         let issuers = resolved(directory.resolver().max_entries(tenants));
         let named: Vec<_> = (0..tenants).map(|n| token(&format!("https://tenant-{n}"), 9)).collect();
         for pass in 0..2 {
             for token in &named {
-                assert_eq!(refusal(&issuers, token).await, None);
+                assert_eq!(rejection(&issuers, token).await, None);
             }
             let expected = if pass == 0 { tenants } else { 0 };
             assert_eq!(directory.lookups(), expected, "pass {pass} of {tenants}");
@@ -457,30 +461,30 @@ async fn remembers_as_many_tenants_as_entries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn remembers_no_more_than_entries() {
+async fn remembers_no_more_than_max_entries() {
     let directory = Directory::new();
     let issuers = resolved(directory.resolver().max_entries(10));
     for n in 0..5 {
-        assert_eq!(refusal(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
+        assert_eq!(rejection(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
     }
-    // Those that do not exist evict none that do.
+    // Unknown issuers evict no known ones.
     for n in 0..500 {
-        assert_eq!(refusal(&issuers, &token(&format!("https://x-{n}"), 9)).await, Some(UnknownKey));
+        assert_eq!(rejection(&issuers, &token(&format!("https://x-{n}"), 9)).await, Some(UnknownKey));
     }
     for n in 0..5 {
-        assert_eq!(refusal(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
+        assert_eq!(rejection(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
     }
     assert_eq!(directory.lookups(), 505);
     for n in (0..100).chain(0..100) {
-        assert_eq!(refusal(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
+        assert_eq!(rejection(&issuers, &token(&format!("https://tenant-{n}"), 9)).await, None);
     }
     let lookups = directory.lookups();
     assert!(lookups >= 190 - 5, "no more than ten are remembered: {lookups}");
 }
 
-/// By a look-up that began before the removal.
+/// A lookup in flight began before the removal.
 #[tokio::test(start_paused = true)]
-async fn what_was_removed_does_not_come_back() {
+async fn removed_issuer_does_not_come_back() {
     for (name, is_known, mode) in [
         ("a first look-up", false, Mode::Up),
         ("a renewal", true, Mode::Up),
@@ -491,7 +495,7 @@ async fn what_was_removed_does_not_come_back() {
         let issuers = directory.issuers();
         let (old, new) = (token(TENANT, 9), token(TENANT, 8));
         if is_known {
-            assert_eq!(refusal(&issuers, &old).await, None);
+            assert_eq!(rejection(&issuers, &old).await, None);
             sleep(HOUR).await;
         }
         directory.delay(Duration::from_secs(1));
@@ -499,30 +503,30 @@ async fn what_was_removed_does_not_come_back() {
         let waiting = tokio::spawn(issuers.verify(&old).into_future());
         tokio::task::yield_now().await;
 
-        // The old secret is in the wrong hands.
+        // The old secret is compromised.
         directory.secret(8);
         directory.set(Mode::Up);
         directory.delay(Duration::from_millis(100));
         assert_eq!(issuers.remove(TENANT), is_known, "{name}");
-        assert_eq!(refusal(&issuers, &new).await, None, "{name}");
+        assert_eq!(rejection(&issuers, &new).await, None, "{name}");
         assert!(waiting.await.unwrap().is_err(), "{name}");
         assert_eq!(at_once(&issuers, &new), Some(None), "{name}");
         assert_eq!(at_once(&issuers, &old), Some(Some(UnknownKey)), "{name}");
     }
 }
 
-/// What a good signature proves is told as ever.
+/// A good signature is proof of the issuer, so the reason is given as usual.
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_signed_is_refused_with_the_reason() {
+async fn signed_token_is_rejected_with_the_reason() {
     let issuers = Directory::new().issuers();
     let token = sign(&with_issuer(TENANT, "aud", json!("https://x")), 9);
     for _ in 0..2 {
-        assert_eq!(refusal(&issuers, &token).await, Some(WrongAudience));
+        assert_eq!(rejection(&issuers, &token).await, Some(WrongAudience));
     }
 }
 
 #[test]
-fn without_a_runtime_nothing_panics() {
+fn does_not_panic_without_a_runtime() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     let token = token(TENANT, 9);
@@ -530,10 +534,10 @@ fn without_a_runtime_nothing_panics() {
     let run = |future| {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
     };
-    assert_eq!(run(Box::pin(refusal(&issuers, &token))), None);
+    assert_eq!(run(Box::pin(rejection(&issuers, &token))), None);
     assert_eq!(at_once(&issuers, &token), Some(None), "it is known");
 
-    // A look-up ends with its runtime, and another one begins in the next.
+    // A lookup ends with its runtime, and another one begins in the next.
     let other = super::token("https://tenant-2", 9);
     directory.set(Mode::Hangs);
     let is_begun = AtomicBool::new(false);
@@ -545,10 +549,10 @@ fn without_a_runtime_nothing_panics() {
     assert!(is_begun.into_inner());
     directory.set(Mode::Up);
     std::thread::sleep(Duration::from_millis(1100));
-    assert_eq!(run(Box::pin(refusal(&issuers, &other))), None);
+    assert_eq!(run(Box::pin(rejection(&issuers, &other))), None);
 }
 
-/// Keys whose drop removes an issuer, as an application's own clean-up may.
+/// Keys whose drop removes an issuer, as an application's cleanup may do.
 struct RemovesOnDrop(KeySet, Arc<std::sync::OnceLock<Issuers<Value>>>, String);
 
 impl tower_jwt_auth::keys::KeySource for RemovesOnDrop {
@@ -565,7 +569,7 @@ impl Drop for RemovesOnDrop {
     }
 }
 
-/// An error of the resolver, or of a store, whose drop does the same.
+/// An error of the resolver or a store, whose drop removes an issuer too.
 struct ErrorRemovesOnDrop(RemovesOnDrop);
 
 impl std::fmt::Debug for ErrorRemovesOnDrop {
@@ -582,7 +586,7 @@ impl std::fmt::Display for ErrorRemovesOnDrop {
 
 impl std::error::Error for ErrorRemovesOnDrop {}
 
-/// Issuers that remember one tenant, whose verifiers call back when they are dropped.
+/// Returns issuers that remember one tenant and whose verifiers call back when dropped.
 fn calling_back(mode: &Arc<Mutex<Mode>>) -> Issuers<Value> {
     let cell = Arc::new(std::sync::OnceLock::new());
     let (issuers, mode) = (Arc::clone(&cell), Arc::clone(mode));
@@ -607,7 +611,7 @@ fn calling_back(mode: &Arc<Mutex<Mode>>) -> Issuers<Value> {
 
 #[test]
 fn dropped_verifiers_and_errors_may_remove_issuers() {
-    // In each step all is dropped that the one before has left.
+    // Each step drops everything that the previous one has left.
     for (name, first, second) in [
         ("evicted", (TENANT, Mode::Up), ("https://tenant-2.example.com", Mode::Up)),
         ("renewed", (TENANT, Mode::Up), (TENANT, Mode::Up)),
@@ -621,10 +625,10 @@ fn dropped_verifiers_and_errors_may_remove_issuers() {
             let issuers = calling_back(&mode);
             for (issuer, is) in [first, second, second, first] {
                 *mode.lock().unwrap() = is;
-                let _ = refusal(&issuers, &token(issuer, 9)).await;
-                // All are due to be renewed.
+                let _ = rejection(&issuers, &token(issuer, 9)).await;
+                // All verifiers are due for renewal.
                 sleep(2 * MINUTE).await;
-                let _ = refusal(&issuers, &token(issuer, 9)).await;
+                let _ = rejection(&issuers, &token(issuer, 9)).await;
                 sleep(Duration::from_secs(40)).await;
             }
             let _ = issuers.remove(first.0);
@@ -638,10 +642,10 @@ fn removed_and_replaced_verifiers_may_remove_issuers() {
     without_deadlock(|| async {
         let mode = Arc::new(Mutex::new(Mode::Up));
         let issuers = calling_back(&mode);
-        assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
+        assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, None);
         assert!(issuers.remove(TENANT));
 
-        // Those that are added, too.
+        // Added verifiers too.
         let cell = Arc::new(std::sync::OnceLock::from(issuers.clone()));
         let keys = || KeySet::hmac(Algorithm::HS256, secret::<32>(9)).unwrap();
         let added = || JwtVerifier::new(RemovesOnDrop(keys(), Arc::clone(&cell), B.to_owned())).issuer(A);
@@ -651,7 +655,7 @@ fn removed_and_replaced_verifiers_may_remove_issuers() {
     });
 }
 
-/// Counts how many of its kind exist.
+/// Counts its instances.
 struct Counted;
 
 static COUNTED: AtomicUsize = AtomicUsize::new(0);
@@ -688,7 +692,7 @@ async fn tenants_share_one_cache() {
 }
 
 #[tokio::test]
-async fn renewed_verifier_does_not_use_verdicts_of_the_old_one() {
+async fn renewed_verifier_ignores_cached_old_verdicts() {
     let audience = Arc::new(Mutex::new(AUDIENCE));
     let current = Arc::clone(&audience);
     let resolver = IssuerResolver::new(move |issuer: String| {
@@ -700,12 +704,12 @@ async fn renewed_verifier_does_not_use_verdicts_of_the_old_one() {
     });
     let (issuers, token) = (Issuers::default().resolver(resolver), token(TENANT, 1));
     for _ in 0..2 {
-        assert_eq!(refusal(&issuers, &token).await, None);
+        assert_eq!(rejection(&issuers, &token).await, None);
     }
     *audience.lock().unwrap() = "https://other.example.com";
-    assert_eq!(refusal(&issuers, &token).await, None);
+    assert_eq!(rejection(&issuers, &token).await, None);
     assert!(issuers.remove(TENANT));
     for _ in 0..2 {
-        assert_eq!(refusal(&issuers, &token).await, Some(WrongAudience));
+        assert_eq!(rejection(&issuers, &token).await, Some(WrongAudience));
     }
 }

@@ -1,4 +1,4 @@
-//! What strangers can cause who name issuers that they have invented, and what they can find out.
+//! Clients that invent issuers: the work they can cause, and what they can find out.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,13 +13,13 @@ use tower_jwt_auth::{AuthError, Credential, JwtAuthLayer, Verdict, Verify};
 use super::resolver::{Directory, Mode, TENANT, resolved};
 use super::*;
 
-/// A token that nobody has signed.
+/// Returns a token without a valid signature.
 fn unsigned(issuer: &str) -> String {
-    let claims = claims_but("iss", json!(issuer)).to_string();
+    let claims = claims_with("iss", json!(issuer)).to_string();
     format!("{}.{}.{}", base64url(r#"{"alg":"HS256"}"#), base64url(claims), base64url([0; 32]))
 }
 
-/// Asks for so many issuers at once, each invented, and returns the requests that wait.
+/// Sends requests for this many invented issuers at once, and returns those that wait.
 fn invent(issuers: &Issuers<Value>, strangers: usize) -> Vec<Verdict<Value>> {
     static INVENTED: AtomicUsize = AtomicUsize::new(0);
     let name = || format!("https://invented-{}.example.com", INVENTED.fetch_add(1, Ordering::SeqCst));
@@ -27,24 +27,24 @@ fn invent(issuers: &Issuers<Value>, strangers: usize) -> Vec<Verdict<Value>> {
     verdicts.filter(|verdict| matches!(verdict, Verdict::Pending(_))).collect()
 }
 
-/// A good token of each of so many tenants.
+/// Returns a good token for each of this many tenants.
 fn tokens(tenants: usize) -> Vec<String> {
     (0..tenants).map(|n| token(&format!("https://tenant-{n}.example.com"), 9)).collect()
 }
 
-/// Asks with each token at once. Returns how many were refused, and the time it took.
+/// Verifies all tokens at once. Returns how many were rejected, and the time it took.
 async fn ask_tenants(issuers: &Issuers<Value>, tokens: &[String]) -> (usize, Duration) {
     let begun = Instant::now();
     let mut waiting = JoinSet::new();
     for token in tokens {
         waiting.spawn(issuers.verify(token).into_future());
     }
-    let refused = waiting.join_all().await.into_iter().filter(Result::is_err).count();
-    (refused, begun.elapsed())
+    let rejected = waiting.join_all().await.into_iter().filter(Result::is_err).count();
+    (rejected, begun.elapsed())
 }
 
 #[tokio::test(start_paused = true)]
-async fn invented_issuers_are_looked_up_at_a_limited_rate() {
+async fn lookups_of_unknown_issuers_are_rate_limited() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     let mut waiting = JoinSet::new();
@@ -54,7 +54,7 @@ async fn invented_issuers_are_looked_up_at_a_limited_rate() {
     for answer in waiting.join_all().await {
         assert_eq!(answer.unwrap_err().kind(), UnknownKey);
     }
-    assert_eq!(directory.lookups(), 2000 + 2 * 200, "the burst, and what waited for its turn");
+    assert_eq!(directory.lookups(), 2000 + 2 * 200, "the burst, and lookups that waited");
 
     let error = invent_one(&issuers).await.unwrap_err();
     assert_eq!(error.kind(), UnknownKey, "its turn has come");
@@ -65,7 +65,7 @@ async fn invented_issuers_are_looked_up_at_a_limited_rate() {
     let lookups = directory.lookups();
     assert!((200 * 20..=200 * 23).contains(&lookups), "{lookups} in 20 s");
 
-    // Over the rate, the response says when to ask again.
+    // Over the rate, the response says when to retry.
     drop(invent(&issuers, 1000));
     let error = invent_one(&issuers).await.unwrap_err();
     assert_eq!(error.kind(), KeysUnavailable);
@@ -84,7 +84,7 @@ fn invent_one(issuers: &Issuers<Value>) -> Verdict<Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn known_tenants_are_served_in_a_flood() {
+async fn serves_known_tenants_during_a_flood() {
     let directory = Directory::new();
     let issuers = directory.issuers();
     assert_eq!(ask_tenants(&issuers, &tokens(1000)).await.0, 0);
@@ -101,22 +101,22 @@ async fn known_tenants_are_served_in_a_flood() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waves_of_strangers_do_not_starve_new_tenants() {
+async fn unknown_issuers_do_not_starve_new_tenants() {
     for (strangers, tenants, longest) in [(1000, 100, 200), (2000, 200, 1200)] {
         let directory = Directory::new();
         directory.delay(Duration::from_millis(200));
         let issuers = directory.issuers();
         let waiting = invent(&issuers, strangers);
         assert_eq!(waiting.len(), strangers);
-        let (refused, took) = ask_tenants(&issuers, &tokens(tenants)).await;
-        assert_eq!(refused, 0, "of {tenants}, with {strangers} strangers");
+        let (rejected, took) = ask_tenants(&issuers, &tokens(tenants)).await;
+        assert_eq!(rejected, 0, "of {tenants}, with {strangers} unknown issuers");
         assert!(took <= Duration::from_millis(longest + 5), "{took:?}");
     }
 }
 
-/// Strangers who ask again as soon as they are answered.
+/// These clients ask again as soon as they get a response.
 #[tokio::test(start_paused = true)]
-async fn filtered_strangers_do_not_delay_new_tenants() {
+async fn filtered_issuers_do_not_delay_new_tenants() {
     let directory = Directory::new();
     directory.delay(Duration::from_millis(200));
     let issuers = resolved(directory.resolver().filter(|issuer| issuer.starts_with("https://tenant-")));
@@ -127,9 +127,9 @@ async fn filtered_strangers_do_not_delay_new_tenants() {
     assert_eq!(directory.lookups(), 200);
 }
 
-/// Many requests for one invented issuer take the places of those who join, and of nobody else.
+/// Many requests for one invented issuer use only the places of those who join a lookup.
 #[tokio::test(start_paused = true)]
-async fn a_crowd_for_one_issuer_takes_no_first_place() {
+async fn crowd_for_one_issuer_leaves_first_places_free() {
     let directory = Directory::new();
     directory.delay(Duration::from_millis(200));
     let issuers = directory.issuers();
@@ -139,9 +139,9 @@ async fn a_crowd_for_one_issuer_takes_no_first_place() {
     assert_eq!(ask_tenants(&issuers, &tokens(100)).await, (0, Duration::from_millis(200)));
 }
 
-/// In a flood that never ends, new tenants come in by and by: those that have been looked up are known.
+/// During an endless flood, new tenants are admitted over time: once looked up, they are known.
 #[tokio::test(start_paused = true)]
-async fn new_tenants_come_in_although_a_flood_goes_on() {
+async fn admits_new_tenants_during_a_flood() {
     let directory = Directory::new();
     directory.delay(Duration::from_millis(5));
     let issuers = directory.issuers();
@@ -149,7 +149,7 @@ async fn new_tenants_come_in_although_a_flood_goes_on() {
     let tenants = tokens(20);
     let is_known = |token: &String| matches!(issuers.verify(token), Verdict::Ready(Ok(_)));
     for round in 0..1000 {
-        // Twenty times as many strangers as are looked up, and tenants that are the first in one round of ten.
+        // Twenty times as many invented issuers as lookups. Tenants come first in one round of ten.
         drop(invent(&issuers, if round % 10 == 0 { 0 } else { 40 }));
         if tenants.iter().filter(|token| is_known(token)).count() == tenants.len() {
             return;
@@ -157,11 +157,11 @@ async fn new_tenants_come_in_although_a_flood_goes_on() {
         drop(invent(&issuers, 40));
         sleep(Duration::from_millis(10)).await;
     }
-    panic!("not all tenants are known after ten seconds");
+    panic!("some tenants are unknown after ten seconds");
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_tenants_are_back_soon_after_a_restart() {
+async fn all_tenants_return_soon_after_a_restart() {
     for (tenants, longest) in [(1000, 1), (10_000, 15)] {
         let directory = Directory::new();
         directory.delay(Duration::from_millis(50));
@@ -169,8 +169,8 @@ async fn all_tenants_are_back_soon_after_a_restart() {
         let tokens = tokens(tenants);
         let begun = Instant::now();
         loop {
-            let (refused, _) = ask_tenants(&issuers, &tokens).await;
-            if refused == 0 {
+            let (rejected, _) = ask_tenants(&issuers, &tokens).await;
+            if rejected == 0 {
                 break;
             }
             sleep(Duration::from_secs(1)).await;
@@ -180,9 +180,9 @@ async fn all_tenants_are_back_soon_after_a_restart() {
     }
 }
 
-/// An outage at the start does not use up what the tenants need when it is over.
+/// An outage at the start does not use up the lookups that the tenants need afterwards.
 #[tokio::test(start_paused = true)]
-async fn all_tenants_are_back_soon_after_an_outage_at_start() {
+async fn all_tenants_return_after_an_outage_at_start() {
     let directory = Directory::new();
     directory.set(Mode::Down);
     let issuers = directory.issuers();
@@ -199,13 +199,13 @@ async fn all_tenants_are_back_soon_after_an_outage_at_start() {
     assert!(begun.elapsed() <= Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
-/// Everything that a client sees of a refusal.
+/// Returns all parts of a rejection that a client sees.
 fn seen(response: &Response<String>) -> String {
     format!("{:?} {:?} {}", response.status(), response.headers(), response.body())
 }
 
 #[tokio::test(start_paused = true)]
-async fn claims_judged_without_keys_tell_no_issuer() {
+async fn unverified_claims_disclose_no_issuer() {
     let provider = crate::remote_keys::Provider::new();
     provider.hang();
     let keys = provider.keys();
@@ -228,17 +228,17 @@ async fn claims_judged_without_keys_tell_no_issuer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_does_not_tell_which_issuers_exist() {
+async fn rejections_do_not_disclose_issuers() {
     let directory = Directory::new();
     let resolver = directory.resolver().filter(|issuer| !issuer.contains("filtered"));
     let issuers = Issuers::new([verifier(A, 1)]).unwrap().resolver(resolver);
-    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
+    assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, None);
     let layer = JwtAuthLayer::new(issuers.clone());
     let texts = JwtAuthLayer::new(issuers.clone()).reject_with(|error: &AuthError, _| {
         error.response(format!("{error} {} {:?}", error.kind().name(), error.kind()))
     });
 
-    let claims = |issuer: &str| base64url(claims_but("iss", json!(issuer)).to_string());
+    let claims = |issuer: &str| base64url(claims_with("iss", json!(issuer)).to_string());
     let signature = base64url([0; 32]);
     type Forge<'a> = Box<dyn Fn(&str) -> String + 'a>;
     let with_header = |header: &'static str| -> Forge<'_> {
@@ -252,13 +252,13 @@ async fn a_refusal_does_not_tell_which_issuers_exist() {
         ("no algorithm", with_header(r#"{"alg":"none"}"#)),
         ("another type", with_header(r#"{"alg":"HS256","typ":"dpop+jwt"}"#)),
         ("a critical extension", with_header(r#"{"alg":"HS256","crit":["x"]}"#)),
-        ("a header that is no object", with_header("[]")),
+        ("a header that is not an object", with_header("[]")),
         (
             "an empty signature",
             Box::new(|issuer| format!("{}.{}.", base64url(r#"{"alg":"HS256"}"#), claims(issuer))),
         ),
         (
-            "a signature that is no base64url",
+            "a signature that is not base64url",
             Box::new(|issuer| format!("{}.{}.A", base64url(r#"{"alg":"HS256"}"#), claims(issuer))),
         ),
         ("large", Box::new(|issuer| sign(&with_issuer(issuer, "x", json!("x".repeat(11_000))), 7))),
@@ -283,7 +283,7 @@ async fn a_refusal_does_not_tell_which_issuers_exist() {
         }
     }
 
-    // While look-ups fail, or are over the rate, issuers that are unknown are all the same.
+    // If lookups fail or exceed the rate, all unknown issuers look the same.
     directory.set(Mode::Down);
     let mut answers = Vec::new();
     for issuer in ["https://tenant-new.example.com", "https://nobody-new.example.com"] {
@@ -292,7 +292,7 @@ async fn a_refusal_does_not_tell_which_issuers_exist() {
     assert_eq!(answers[0], answers[1]);
     assert!(answers[0].starts_with("503 "), "{}", answers[0]);
 
-    // The cause is for logs.
+    // The cause is only for logs.
     let cause = |error: AuthError| std::error::Error::source(&error).unwrap().to_string();
     let error = issuers.verify(&token(TENANT, 7)).await.unwrap_err();
     assert_eq!(cause(error), "the signature of the token is not valid");
@@ -301,13 +301,13 @@ async fn a_refusal_does_not_tell_which_issuers_exist() {
     let error = issuers.verify(&token("https://filtered.example.com", 7)).await.unwrap_err();
     assert_eq!(cause(error), "IssuerResolver::filter rejected the issuer");
 
-    // Of what is broken whatever the issuer, the client is told the reason.
+    // If a token is broken for every issuer, the client gets the reason.
     for (name, token, expected) in [
-        ("no issuer", sign(&claims_but("iss", Value::Null), 9), WrongIssuer),
-        ("two issuers", sign(&claims_but("iss", json!([TENANT, A])), 9), InvalidClaims),
+        ("no issuer", sign(&claims_with("iss", Value::Null), 9), WrongIssuer),
+        ("two issuers", sign(&claims_with("iss", json!([TENANT, A])), 9), InvalidClaims),
         ("two parts", "a.b".to_owned(), MalformedToken),
     ] {
-        assert_eq!(refusal(&issuers, &token).await, Some(expected), "{name}");
+        assert_eq!(rejection(&issuers, &token).await, Some(expected), "{name}");
     }
 }
 
@@ -315,31 +315,31 @@ fn layer(issuers: &Issuers<Value>) -> JwtAuthLayer<Issuers<Value>> {
     JwtAuthLayer::new(issuers.clone())
 }
 
-/// What one good token can cause is no more than what a stranger can.
+/// One good token can cause no more work than an unknown client can.
 #[tokio::test(start_paused = true)]
-async fn a_good_token_costs_no_lookups() {
+async fn good_token_costs_no_lookups() {
     let directory = Directory::new();
     let issuers = directory.issuers();
-    assert_eq!(refusal(&issuers, &token(TENANT, 9)).await, None);
+    assert_eq!(rejection(&issuers, &token(TENANT, 9)).await, None);
     for _ in 0..10_000 {
         assert!(matches!(issuers.verify(&token(TENANT, 9)), Verdict::Ready(Ok(_))));
     }
     assert_eq!(directory.lookups(), 1);
 }
 
-/// A verifier that says more than a signature has proven.
+/// A verifier that discloses more than a signature has proven.
 struct Talkative;
 
 impl Verify for Talkative {
     type Claims = Value;
 
     fn verify(&self, credential: Credential<'_>) -> Verdict<Value> {
-        let refusal = match credential.token_str() {
+        let rejection = match credential.token_str() {
             Ok(text) if text.len() % 2 == 0 => AuthErrorKind::SenderConstrained.into(),
             Ok(_) => AuthErrorKind::Expired.into(),
             Err(error) => error,
         };
-        Verdict::Ready(Err(refusal))
+        Verdict::Ready(Err(rejection))
     }
 
     fn issuers(&self) -> Vec<String> {
@@ -348,7 +348,7 @@ impl Verify for Talkative {
 }
 
 #[tokio::test]
-async fn custom_verifiers_and_nested_ones_disclose_no_tenant() {
+async fn custom_and_nested_verifiers_disclose_no_tenant() {
     let inner = Issuers::new([verifier(A, 1)]).unwrap();
     let issuers = Directory::new().issuers();
     issuers.add(Talkative).unwrap();

@@ -5,11 +5,11 @@ use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, KeySet};
 
 use super::{jwk_with, read_set, set_of, token};
-use crate::support::{NOW, at, refusal, supported};
+use crate::support::{NOW, at, rejection, supported};
 
 const UNSUPPORTED: Option<AuthErrorKind> = Some(AuthErrorKind::UnsupportedAlgorithm);
 
-/// One key for each algorithm, of that name.
+/// Returns a key for each algorithm, with the algorithm's name as `kid`.
 fn all_keys() -> KeySet {
     let named = |algorithm: Algorithm| jwk_with(algorithm, json!({"kid": algorithm}));
     read_set(set_of(&supported().map(named).collect::<Vec<_>>())).unwrap()
@@ -32,39 +32,43 @@ async fn accepts_each_algorithm_unless_restricted() {
     for algorithm in supported() {
         for token in [named_token(algorithm), token(algorithm, None)] {
             let in_two = [Algorithm::RS256, Algorithm::EdDSA].contains(&algorithm);
-            assert_eq!(refusal(&all, &token).await, None, "{algorithm:?}");
-            assert_eq!(refusal(&two, &token).await, UNSUPPORTED.filter(|_| !in_two), "{algorithm:?}");
-            assert_eq!(refusal(&none, &token).await, UNSUPPORTED, "{algorithm:?}");
+            assert_eq!(rejection(&all, &token).await, None, "{algorithm:?}");
+            assert_eq!(rejection(&two, &token).await, UNSUPPORTED.filter(|_| !in_two), "{algorithm:?}");
+            assert_eq!(rejection(&none, &token).await, UNSUPPORTED, "{algorithm:?}");
             let is_hs256 = algorithm == Algorithm::HS256;
-            assert_eq!(refusal(&replaced, &token).await, UNSUPPORTED.filter(|_| !is_hs256), "{algorithm:?}");
+            assert_eq!(
+                rejection(&replaced, &token).await,
+                UNSUPPORTED.filter(|_| !is_hs256),
+                "{algorithm:?}"
+            );
         }
     }
 }
 
 #[tokio::test]
-async fn restricts_tokens_whose_header_is_remembered() {
+async fn restricts_tokens_with_a_remembered_header() {
     let usual = verifier();
-    // They share the keys, and what those know of headers.
+    // Both share their keys, which remember headers.
     let restricted = usual.clone().algorithms([Algorithm::RS256]);
     let token = named_token(Algorithm::HS256);
     for _ in 0..2 {
-        assert_eq!(refusal(&usual, &token).await, None);
-        assert_eq!(refusal(&restricted, &token).await, UNSUPPORTED);
+        assert_eq!(rejection(&usual, &token).await, None);
+        assert_eq!(rejection(&restricted, &token).await, UNSUPPORTED);
     }
 }
 
 #[tokio::test]
-async fn restricts_tokens_that_are_cached() {
+async fn restricts_cached_tokens() {
     let cached = verifier().cache(CacheSettings::new());
     let token = named_token(Algorithm::HS256);
     for _ in 0..3 {
-        assert_eq!(refusal(&cached, &token).await, None);
+        assert_eq!(rejection(&cached, &token).await, None);
     }
     assert!(cached.cache_stats().unwrap().hits() > 0);
     let restricted = cached.clone().algorithms([Algorithm::RS256]);
     for _ in 0..3 {
-        assert_eq!(refusal(&restricted, &token).await, UNSUPPORTED);
-        assert_eq!(refusal(&cached, &token).await, None);
+        assert_eq!(rejection(&restricted, &token).await, UNSUPPORTED);
+        assert_eq!(rejection(&cached, &token).await, None);
     }
 }
 

@@ -1,4 +1,5 @@
-//! Tokens and JWKs for the algorithms that jsonwebtoken lacks, by AWS-LC with the private keys of the fixtures.
+//! Tokens and JWKs for the algorithms that jsonwebtoken lacks. AWS-LC signs with the private keys of the
+//! fixtures.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -11,7 +12,7 @@ use tower_jwt_auth::Algorithm;
 use super::{der, fixture};
 use crate::support::base64url;
 
-/// A token, as [`token_with`](super::token_with) gives it.
+/// Returns a token like [`token_with`](super::token_with).
 pub(crate) fn token(algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
     let mut header = json!({"alg": algorithm, "typ": "JWT", "kid": kid});
     header.as_object_mut().unwrap().retain(|_, value| !value.is_null());
@@ -28,7 +29,7 @@ pub(crate) fn token(algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> 
     format!("{signed}.{}", base64url(signature))
 }
 
-/// The public key, as [`jwk_of`](super::jwk_of) gives it.
+/// Returns the public key like [`jwk_of`](super::jwk_of).
 pub(crate) fn jwk(algorithm: Algorithm) -> Value {
     if algorithm != Algorithm::ES512 {
         let public = base64url(ml_dsa(algorithm).public_key());

@@ -1,4 +1,5 @@
-//! The causes of refusals that lie in the token's form, in its header, in keys or in settings: for the log, not for the client.
+//! Causes of rejections that concern the token's form, its header, keys or settings. They are for the log,
+//! not for the client.
 
 use std::error::Error;
 
@@ -17,13 +18,13 @@ fn verifier(keys: &[Value]) -> JwtVerifier<Value> {
     JwtVerifier::new(read_set(set_of(keys)).unwrap()).clock(|| at(NOW))
 }
 
-/// The kind and the cause of a refusal.
+/// Returns the kind and the cause of a rejection.
 async fn cause(verifier: &impl Verify<Claims = Value>, token: &str) -> (AuthErrorKind, String) {
     let error = verifier.verify(token.into()).await.err().unwrap_or_else(|| panic!("accepted: {token}"));
     (error.kind(), error.source().map(ToString::to_string).unwrap_or_default())
 }
 
-/// A token with this header, signed for an algorithm of the fixtures.
+/// Returns a token with this header, signed with a key of the fixtures.
 fn with_header(algorithm: Algorithm, header: &Value) -> String {
     let claims = base64url(json!({"exp": NOW + 300}).to_string());
     let signed = format!("{}.{claims}", base64url(header.to_string()));
@@ -33,7 +34,7 @@ fn with_header(algorithm: Algorithm, header: &Value) -> String {
 }
 
 #[tokio::test]
-async fn kid_of_a_skipped_key_names_it_and_the_reason() {
+async fn cause_names_skipped_key_and_reason() {
     let odd = [
         json!({"kty": "EC", "crv": "secp256k1", "alg": "ES256K", "kid": "es256k", "x": "AA", "y": "AA"}),
         jwk_with(Algorithm::RS256, json!({"kid": "enc", "use": "enc"})),
@@ -64,7 +65,7 @@ async fn kid_of_a_skipped_key_names_it_and_the_reason() {
 }
 
 #[tokio::test]
-async fn token_of_a_skipped_es256k_key_names_it() {
+async fn cause_names_skipped_es256k_key() {
     let odd = [
         json!({"kty": "EC", "crv": "secp256k1", "alg": "ES256K", "kid": "es256k", "x": "AA", "y": "AA"}),
         jwk_with(Algorithm::ES256, json!({"kid": "good"})),
@@ -99,7 +100,7 @@ fn cause_formats_only_the_keys_it_shows() {
 }
 
 #[tokio::test]
-async fn unknown_kid_lists_the_keys_that_there_are() {
+async fn cause_of_unknown_kid_lists_known_keys() {
     let named = |kid: &str| jwk_with(Algorithm::ES256, json!({"kid": kid}));
     let unknown = token(Algorithm::ES256, Some("\u{1b}[2Jmine"));
     for (name, keys, expected) in [
@@ -130,7 +131,7 @@ async fn unknown_kid_lists_the_keys_that_there_are() {
 }
 
 #[tokio::test]
-async fn other_algorithm_names_the_key_and_the_setting() {
+async fn cause_of_other_algorithm_names_key_and_setting() {
     let open = jwk_with(Algorithm::RS256, json!({"alg": null, "kid": "k1"}));
     let stated = jwk_with(Algorithm::RS256, json!({"kid": "k1"}));
     let other = "the key that the token names serves another algorithm: `k1` (RS256)";
@@ -151,7 +152,7 @@ async fn other_algorithm_names_the_key_and_the_setting() {
 }
 
 #[tokio::test]
-async fn algorithm_that_is_not_accepted_names_the_setting() {
+async fn cause_of_disabled_algorithm_names_the_setting() {
     let usual = verifier(&[jwk_with(Algorithm::RS256, json!({"kid": "k1"}))]);
     let two = usual.clone().algorithms([Algorithm::EdDSA, Algorithm::ES256]);
     let none = usual.clone().algorithms([]);
@@ -170,7 +171,7 @@ async fn algorithm_that_is_not_accepted_names_the_setting() {
 }
 
 #[tokio::test]
-async fn limit_of_tries_is_named() {
+async fn cause_names_the_try_limit() {
     let keys = |number: u8, kid: &str| {
         KeySet::new((0..number).map(|n| Key::hmac(Algorithm::HS256, secret::<64>(n)).unwrap().with_kid(kid)))
     };
@@ -196,7 +197,7 @@ async fn limit_of_tries_is_named() {
 }
 
 #[tokio::test]
-async fn kid_shared_with_a_skipped_key_is_named() {
+async fn cause_names_kid_shared_with_skipped_key() {
     let odd = [
         jwk_with(Algorithm::ES256, json!({"kid": "k1"})),
         jwk_with(Algorithm::ES256, json!({"kid": "k1", "use": "enc"})),
@@ -210,7 +211,7 @@ async fn kid_shared_with_a_skipped_key_is_named() {
 }
 
 #[tokio::test]
-async fn token_of_another_form_says_which() {
+async fn cause_names_other_token_forms() {
     let verifier = verifier(&[jwk_with(Algorithm::ES256, json!({}))]);
     let good = token(Algorithm::ES256, None);
     let [header, payload, signature] = good.split('.').collect::<Vec<_>>().try_into().unwrap();
@@ -263,7 +264,7 @@ async fn token_of_another_form_says_which() {
         ),
         ("header", format!("~.{payload}.{signature}"), MalformedToken, "the token's header is not base64url"),
         ("signature", format!("{good}~"), MalformedToken, "the token's signature is not base64url"),
-        ("no JSON", header_of("hello"), MalformedToken, "the token's header is not a JSON object"),
+        ("not JSON", header_of("hello"), MalformedToken, "the token's header is not a JSON object"),
         ("no alg", header_of("{}"), MalformedToken, members),
         ("kid a number", header_of(r#"{"alg":"ES256","kid":1}"#), MalformedToken, members),
         ("crit", header_of(r#"{"alg":"ES256","crit":["b64"]}"#), UnsupportedToken, extension),
@@ -272,7 +273,7 @@ async fn token_of_another_form_says_which() {
     let issuers = Issuers::new([verifier.clone().issuer("https://id.example.com")]).unwrap();
     for (name, token, kind, expected) in rows {
         assert_eq!(cause(&verifier, &token).await, (kind, expected.to_owned()), "{name}");
-        // Those that no issuer can be read of.
+        // No issuer can be read from these.
         if token.split('.').count() != 3 {
             assert_eq!(cause(&issuers, &token).await, (kind, expected.to_owned()), "{name}, several issuers");
         }
@@ -283,7 +284,7 @@ async fn token_of_another_form_says_which() {
 }
 
 #[tokio::test]
-async fn wrong_type_names_the_setting() {
+async fn cause_of_wrong_type_names_the_setting() {
     let usual = verifier(&[jwk_with(Algorithm::ES256, json!({}))]);
     let access = usual.clone().access_tokens_only();
     let logout = usual.clone().token_type("logout+jwt");
@@ -312,7 +313,7 @@ async fn wrong_type_names_the_setting() {
 }
 
 #[tokio::test]
-async fn client_is_told_no_cause_and_log_nothing_of_the_token() {
+async fn client_gets_no_cause_and_log_no_token() {
     const MARK: &str = "hunter2";
     let odd = [
         jwk_with(Algorithm::RS256, json!({"kid": "published", "use": "enc"})),

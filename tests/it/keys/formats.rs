@@ -2,7 +2,7 @@
 
 use tower_jwt_auth::{Algorithm, AuthErrorKind, Key, KeySet};
 
-use super::{SECRET, assert_error, der, fixture, refused, token, token_by};
+use super::{SECRET, assert_error, der, fixture, rejection_with, token, token_by};
 use crate::support::supported;
 
 const PRIVATE: &str =
@@ -21,18 +21,18 @@ const NOT_RSA: &str = "the key cannot be read: it is not an RSA public key";
 async fn secrets_verify_what_is_signed_with_them() {
     for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
         let keys = KeySet::hmac(algorithm, SECRET).unwrap();
-        assert_eq!(refused(keys, &token(algorithm, None)).await, None, "{algorithm:?}");
+        assert_eq!(rejection_with(keys, &token(algorithm, None)).await, None, "{algorithm:?}");
 
         let mut other = *SECRET;
         other[63] ^= 1;
         let keys = KeySet::hmac(algorithm, other).unwrap();
-        let refusal = refused(keys, &token(algorithm, None)).await;
-        assert_eq!(refusal, Some(AuthErrorKind::InvalidSignature), "{algorithm:?}");
+        let rejection = rejection_with(keys, &token(algorithm, None)).await;
+        assert_eq!(rejection, Some(AuthErrorKind::InvalidSignature), "{algorithm:?}");
     }
 }
 
 #[test]
-fn secrets_are_as_long_as_the_hash() {
+fn secrets_must_be_as_long_as_the_hash() {
     for (algorithm, needed) in [(Algorithm::HS256, 32), (Algorithm::HS384, 48), (Algorithm::HS512, 64)] {
         assert!(Key::hmac(algorithm, &SECRET[..needed]).is_ok(), "{algorithm:?}");
         for got in [needed - 1, 0] {
@@ -43,7 +43,7 @@ fn secrets_are_as_long_as_the_hash() {
 }
 
 #[test]
-fn a_key_in_pem_is_no_secret() {
+fn rejects_pem_key_as_secret() {
     for (name, what) in [
         ("rsa2048.public.pem", "a public key"),
         ("ed25519.public.pem", "a public key"),
@@ -56,7 +56,7 @@ fn a_key_in_pem_is_no_secret() {
 }
 
 #[test]
-fn another_key_file_is_no_secret_either() {
+fn rejects_other_key_files_as_secret() {
     let public = "a public key as its secret; use random bytes";
     let ssh = "an SSH key as its secret; use random bytes";
     let jwk = "a JWK as its secret; use random bytes, or `Key::jwk` to read a JWK";
@@ -81,7 +81,7 @@ fn another_key_file_is_no_secret_either() {
 }
 
 #[test]
-fn secrets_are_for_hmac_alone() {
+fn secrets_work_only_with_hmac() {
     for algorithm in
         [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA]
     {
@@ -92,7 +92,7 @@ fn secrets_are_for_hmac_alone() {
 }
 
 #[tokio::test]
-async fn public_keys_verify_what_the_private_ones_sign() {
+async fn public_keys_verify_private_key_signatures() {
     let rsa = ["rsa2048.public.pem", "rsa2048.pkcs1.pem"];
     for (algorithm, names) in [
         (Algorithm::RS256, &rsa[..]),
@@ -115,34 +115,34 @@ async fn public_keys_verify_what_the_private_ones_sign() {
                 (Key::pem(algorithm, &pem).unwrap(), Key::der(algorithm, der(&pem)).unwrap());
             for key in [as_pem, as_der] {
                 assert_eq!(key.algorithm(), algorithm, "{name}");
-                let refusal = refused(KeySet::from(key), &token(algorithm, None)).await;
-                assert_eq!(refusal, None, "{algorithm:?} with {name}");
+                let rejection = rejection_with(KeySet::from(key), &token(algorithm, None)).await;
+                assert_eq!(rejection, None, "{algorithm:?} with {name}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn the_largest_key_verifies_the_longest_signature() {
+async fn largest_key_verifies_longest_signature() {
     let keys = KeySet::pem(Algorithm::RS256, fixture("rsa8192.public.pem")).unwrap();
     let token = fixture("rsa8192.token.txt");
     assert_eq!(token.rsplit('.').next().unwrap().len(), 1366);
-    assert_eq!(refused(keys, &token).await, None);
+    assert_eq!(rejection_with(keys, &token).await, None);
 }
 
 #[tokio::test]
-async fn another_key_of_the_same_sort_verifies_nothing() {
+async fn rejects_signature_of_another_key() {
     let other = fixture("rsa2048-other.private.pem");
     let other = jsonwebtoken::EncodingKey::from_rsa_pem(other.as_bytes()).unwrap();
     for algorithm in [Algorithm::RS256, Algorithm::PS256] {
         let keys = KeySet::pem(algorithm, fixture("rsa2048.public.pem")).unwrap();
-        let refusal = refused(keys, &token_by(&other, algorithm, None)).await;
-        assert_eq!(refusal, Some(AuthErrorKind::InvalidSignature), "{algorithm:?}");
+        let rejection = rejection_with(keys, &token_by(&other, algorithm, None)).await;
+        assert_eq!(rejection, Some(AuthErrorKind::InvalidSignature), "{algorithm:?}");
     }
 }
 
 #[test]
-fn pem_may_be_written_in_these_ways() {
+fn reads_pem_in_each_layout() {
     let pem = fixture("p256.public.pem");
     for (name, text) in [
         ("CR LF", pem.replace('\n', "\r\n")),
@@ -155,7 +155,7 @@ fn pem_may_be_written_in_these_ways() {
 }
 
 #[test]
-fn what_is_no_public_key_in_pem_is_refused() {
+fn rejects_pem_without_public_key() {
     let rsa = fixture("rsa2048.public.pem");
     let private = fixture("rsa2048.private.pem");
     let (first, rest) = rsa.split_at(100);
@@ -181,7 +181,7 @@ fn what_is_no_public_key_in_pem_is_refused() {
 }
 
 #[test]
-fn what_is_no_public_key_in_der_is_refused() {
+fn rejects_der_without_public_key() {
     let rsa = der(&fixture("rsa2048.public.pem"));
     let pkcs1 = der(&fixture("rsa2048.pkcs1.pem"));
     for (name, bytes, expected) in [
@@ -203,7 +203,7 @@ fn what_is_no_public_key_in_der_is_refused() {
 }
 
 #[test]
-fn a_key_and_its_algorithm_go_together() {
+fn key_type_must_match_algorithm() {
     let other_curve = "a key on a curve other than P-256, P-384 and P-521";
     let other_sort = "a key that is neither RSA, EC, Ed25519 nor ML-DSA";
     for (algorithm, name, key) in [
@@ -222,7 +222,7 @@ fn a_key_and_its_algorithm_go_together() {
         (Algorithm::ES256, "p521.public.pem", "a P-521 key"),
         (Algorithm::ES512, "p384.public.pem", "a P-384 key"),
         (Algorithm::ES256, "secp256k1.public.pem", other_curve),
-        // With the numbers of the curve in place of its name, which anyone could choose.
+        // With explicit curve parameters in place of the curve's name, which an attacker could choose.
         (Algorithm::ES256, "p256-explicit.public.pem", other_curve),
         (Algorithm::EdDSA, "x25519.public.pem", other_sort),
     ] {
@@ -233,7 +233,7 @@ fn a_key_and_its_algorithm_go_together() {
 }
 
 #[test]
-fn rsa_keys_have_2048_bits_and_more() {
+fn rsa_keys_need_at_least_2048_bits() {
     assert!(Key::pem(Algorithm::RS256, fixture("rsa2048.public.pem")).is_ok());
     assert!(Key::pem(Algorithm::RS256, fixture("rsa4096.public.pem")).is_ok());
     let expected = "an RSA key needs a modulus of 2048 to 8192 bits, got 1024";
@@ -241,14 +241,14 @@ fn rsa_keys_have_2048_bits_and_more() {
 }
 
 #[test]
-fn points_are_whole_and_on_their_curve() {
+fn points_must_be_whole_and_on_their_curve() {
     let numbers = "the key cannot be read: its numbers do not form a valid key of its type";
     let mut off = der(&fixture("p256.public.pem"));
     *off.last_mut().unwrap() ^= 1;
     assert_error("off the curve", Key::der(Algorithm::ES256, off), numbers);
 
     let length = "the key cannot be read: the point must be uncompressed and have the length of its curve";
-    // As `openssl ec -conv_form compressed` writes it: 33 bytes of bit string in place of 65.
+    // `openssl ec -conv_form compressed` writes 33 bytes of bit string in place of 65.
     let whole = der(&fixture("p256.public.pem"));
     let compressed = [&[0x30, 0x39], &whole[2..23], &[0x03, 0x22, 0x00, 0x02], &whole[27..59]].concat();
     assert_error("compressed", Key::der(Algorithm::ES256, compressed), length);

@@ -1,10 +1,10 @@
-//! Conversions from and to the types of jsonwebtoken.
+//! Conversions to and from the types of jsonwebtoken.
 
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use serde_json::{Value, json};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, Key, KeySet};
 
-use super::{assert_error, jwk_of, jwk_with, read_jwk, refused, token};
+use super::{assert_error, jwk_of, jwk_with, read_jwk, rejection_with, token};
 use crate::support::{WITH_ORACLE, for_oracle, is_hmac};
 
 fn parse(jwk: Value) -> Jwk {
@@ -36,7 +36,11 @@ async fn converts_public_keys() {
         let json = jwk_with(algorithm, json!({"kid": "k1"}));
         let key = Key::try_from(&parse(json.clone())).unwrap();
         assert_eq!(format!("{key:?}"), format!("{:?}", read_jwk(json.to_string()).unwrap()));
-        assert_eq!(refused(KeySet::from(key), &token(algorithm, Some("k1"))).await, None, "{algorithm}");
+        assert_eq!(
+            rejection_with(KeySet::from(key), &token(algorithm, Some("k1"))).await,
+            None,
+            "{algorithm}"
+        );
     }
 }
 
@@ -71,8 +75,8 @@ async fn converts_sets() {
         keys.skipped_keys()[0].to_string(),
         "key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`"
     );
-    assert_eq!(refused(keys.clone(), &token(Algorithm::ES256, Some("good"))).await, None);
-    let other = refused(keys, &token(Algorithm::ES256, Some("k1"))).await;
+    assert_eq!(rejection_with(keys.clone(), &token(Algorithm::ES256, Some("good"))).await, None);
+    let other = rejection_with(keys, &token(Algorithm::ES256, Some("k1"))).await;
     assert_eq!(other, Some(AuthErrorKind::UnknownKey));
 
     assert_error(

@@ -1,10 +1,10 @@
-//! JSON Web Keys, one by one.
+//! Single JSON Web Keys.
 
 use serde_json::{Value, json};
 use tower_jwt_auth::keys::JwksRules;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, Key, KeySet};
 
-use super::{SECRET, assert_error, fixture, jwk_of, jwk_with, read_jwk, refused, set_of, token};
+use super::{SECRET, assert_error, fixture, jwk_of, jwk_with, read_jwk, rejection_with, set_of, token};
 use crate::support::{base64url, is_hmac, supported};
 
 const NOT_A_JWK: &str = "the text is not a JWK";
@@ -12,17 +12,17 @@ const PRIVATE: &str =
     "a private key was given where a public key is needed; `openssl pkey -pubout` extracts the public key";
 
 #[tokio::test]
-async fn each_algorithm_verifies_what_is_signed_with_it() {
+async fn each_algorithm_verifies_its_signatures() {
     for algorithm in supported() {
         let key = read_jwk(jwk_of(algorithm).to_string()).unwrap();
         assert_eq!(key.algorithm(), algorithm);
-        let refusal = refused(KeySet::from(key), &token(algorithm, None)).await;
-        assert_eq!(refusal, None, "{algorithm:?}");
+        let rejection = rejection_with(KeySet::from(key), &token(algorithm, None)).await;
+        assert_eq!(rejection, None, "{algorithm:?}");
     }
 }
 
 #[test]
-fn the_algorithm_is_what_the_jwk_says() {
+fn algorithm_comes_from_the_jwk() {
     let without_alg = |algorithm| jwk_with(algorithm, json!({"alg": null}));
     for (name, jwk, expected) in [
         ("RSA without alg", without_alg(Algorithm::PS512), Algorithm::RS256),
@@ -52,7 +52,7 @@ fn the_algorithm_is_what_the_jwk_says() {
 }
 
 #[tokio::test]
-async fn an_rsa_key_without_alg_serves_one_algorithm() {
+async fn rsa_key_without_alg_serves_one_algorithm() {
     let (stated, open) = (jwk_of(Algorithm::RS256), jwk_with(Algorithm::RS256, json!({"alg": null})));
     let (usual, pss) = (JwksRules::default(), JwksRules::new().rsa_algorithm(Algorithm::PS256));
     let unknown = Some(AuthErrorKind::UnknownKey);
@@ -63,13 +63,13 @@ async fn an_rsa_key_without_alg_serves_one_algorithm() {
         ("stated, configured", &stated, &pss, None, unknown),
     ] {
         let keys = KeySet::jwks_with(set_of(std::slice::from_ref(jwk)), rules).unwrap();
-        assert_eq!(refused(keys.clone(), &token(Algorithm::RS256, None)).await, rs256, "{name}");
-        assert_eq!(refused(keys, &token(Algorithm::PS256, None)).await, ps256, "{name}");
+        assert_eq!(rejection_with(keys.clone(), &token(Algorithm::RS256, None)).await, rs256, "{name}");
+        assert_eq!(rejection_with(keys, &token(Algorithm::PS256, None)).await, ps256, "{name}");
     }
 }
 
 #[test]
-fn an_algorithm_for_rsa_keys_must_be_one_of_rsa() {
+fn algorithm_for_rsa_keys_must_be_rsa() {
     let open = jwk_with(Algorithm::RS256, json!({"alg": null}));
     let rules = JwksRules::new().rsa_algorithm(Algorithm::HS256);
     assert_error(
@@ -80,7 +80,7 @@ fn an_algorithm_for_rsa_keys_must_be_one_of_rsa() {
 }
 
 #[test]
-fn what_a_jwk_says_of_its_use_is_obeyed() {
+fn respects_the_declared_use_of_a_jwk() {
     let not_sig = "the JWK cannot be used: its `use` is not `sig`";
     let no_verify = "the JWK cannot be used: its `key_ops` do not have `verify`";
     let unused = |purpose: &str| {
@@ -127,7 +127,7 @@ fn what_a_jwk_says_of_its_use_is_obeyed() {
 }
 
 #[test]
-fn a_jwk_of_another_sort_is_refused() {
+fn rejects_unsupported_jwk_types() {
     let kty = |kty: &str| format!("the JWK cannot be used: its `kty` `{kty}` is not supported");
     let crv = |crv: &str| format!("the JWK cannot be used: its `crv` `{crv}` is not supported");
     for (name, changes, expected) in [
@@ -156,7 +156,7 @@ fn a_jwk_of_another_sort_is_refused() {
 }
 
 #[test]
-fn a_symmetric_jwk_needs_alg_and_length() {
+fn symmetric_jwk_needs_alg_and_length() {
     for (name, changes, expected) in [
         ("no alg", json!({"alg": null}), "the JWK cannot be used: a symmetric key needs an `alg`"),
         ("no k", json!({"k": null}), "the JWK cannot be used: its `k` is missing or not base64url"),
@@ -182,11 +182,11 @@ fn a_symmetric_jwk_needs_alg_and_length() {
 }
 
 #[test]
-fn members_are_exact() {
+fn rejects_malformed_jwk_members() {
     let text = jwk_of(Algorithm::EdDSA).to_string();
     let with = |member: &str| format!("{{{member},{}", &text[1..]);
     assert!(read_jwk(with(r#""kid":"k1""#)).is_ok());
-    assert!(read_jwk(with(r#""n":null,"y":1"#)).is_ok(), "what a `kty` has no use for is not read");
+    assert!(read_jwk(with(r#""n":null,"y":1"#)).is_ok(), "members of other key types are not read");
     for (name, json, reason) in [
         ("kid a number", with(r#""kid":1"#), "its `kid` is not a string"),
         ("key_ops a string", with(r#""key_ops":"verify""#), "its `key_ops` is not an array of strings"),
@@ -238,7 +238,11 @@ async fn reads_keys_from_parsed_json() {
         let json = jwk_with(algorithm, json!({"kid": "k1"}));
         let key = Key::try_from(&json).unwrap();
         assert_eq!(format!("{key:?}"), format!("{:?}", read_jwk(json.to_string()).unwrap()));
-        assert_eq!(refused(KeySet::from(key), &token(algorithm, Some("k1"))).await, None, "{algorithm:?}");
+        assert_eq!(
+            rejection_with(KeySet::from(key), &token(algorithm, Some("k1"))).await,
+            None,
+            "{algorithm:?}"
+        );
     }
     let rsa = |changes| jwk_with(Algorithm::RS256, changes);
     for (name, jwk, expected) in [

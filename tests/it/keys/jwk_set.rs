@@ -1,4 +1,4 @@
-//! Sets of JSON Web Keys, and keys that are replaced.
+//! Sets of JSON Web Keys, and replaced keys.
 
 use std::path::{Path, PathBuf};
 use std::{fs, process};
@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use tower_jwt_auth::keys::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, Refresh};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind, JwtVerifier, Key, KeySet};
 
-use super::{assert_error, fixture, jwk_of, jwk_with, read_set, refused, set_of, token};
-use crate::support::{NOW, at, base64url, refusal};
+use super::{assert_error, fixture, jwk_of, jwk_with, read_set, rejection_with, set_of, token};
+use crate::support::{NOW, at, base64url, rejection};
 
-/// A good key, of the name `good`.
+/// Returns a good key with the `kid` `good`.
 fn good() -> Value {
     jwk_with(Algorithm::ES256, json!({"kid": "good"}))
 }
 
 #[tokio::test]
-async fn an_odd_key_spoils_no_other() {
+async fn odd_key_does_not_spoil_others() {
     let unusable = |reason: &str| format!("the JWK cannot be used: {reason}");
     let short = json!({"kty": "oct", "alg": "HS256", "k": base64url(&super::SECRET[..31]), "kid": "k1"});
     for (name, odd, kid, reason) in [
@@ -49,13 +49,13 @@ async fn an_odd_key_spoils_no_other() {
             assert_eq!(skipped.reason().to_string(), reason, "{name}");
             let shown = kid.map(|kid| format!(" (`{kid}`)")).unwrap_or_default();
             assert_eq!(skipped.to_string(), format!("key {position}{shown}: {reason}"), "{name}");
-            assert_eq!(refused(keys, &token(Algorithm::ES256, Some("good"))).await, None, "{name}");
+            assert_eq!(rejection_with(keys, &token(Algorithm::ES256, Some("good"))).await, None, "{name}");
         }
     }
 }
 
 #[test]
-fn a_skipped_key_is_shown_in_one_line() {
+fn shows_a_skipped_key_on_one_line() {
     let odd = json!({"kty": "ANY", "kid": "k1\r\nlevel=info"});
     let keys = KeySet::jwks(set_of(&[odd, good()])).unwrap();
     assert_eq!(keys.skipped_keys()[0].kid(), Some("k1\r\nlevel=info"));
@@ -66,7 +66,7 @@ fn a_skipped_key_is_shown_in_one_line() {
 }
 
 #[test]
-fn long_kid_of_a_skipped_key_is_cut() {
+fn truncates_long_kid_of_a_skipped_key() {
     let odd = json!({"kty": "ANY", "kid": "\u{1}".repeat(80_000)});
     let keys = KeySet::jwks(set_of(&[odd, good()])).unwrap();
     let shown = keys.skipped_keys()[0].to_string();
@@ -75,7 +75,7 @@ fn long_kid_of_a_skipped_key_is_cut() {
 }
 
 #[test]
-fn set_of_many_unusable_keys_lists_five() {
+fn error_lists_at_most_five_unusable_keys() {
     let odd = |kid: usize| json!({"kty": "ANY", "kid": kid.to_string()});
     let shown = |number: usize| {
         KeySet::jwks(set_of(&(0..number).map(odd).collect::<Vec<_>>())).unwrap_err().to_string()
@@ -91,17 +91,17 @@ fn set_of_many_unusable_keys_lists_five() {
 }
 
 #[tokio::test]
-async fn all_good_keys_of_a_set_are_used() {
+async fn uses_all_good_keys_of_a_set() {
     let algorithms = [Algorithm::HS256, Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
     let keys = read_set(set_of(&algorithms.map(jwk_of))).unwrap();
     assert_eq!((keys.len(), keys.skipped_keys().len()), (4, 0));
     for algorithm in algorithms {
-        assert_eq!(refused(keys.clone(), &token(algorithm, None)).await, None, "{algorithm:?}");
+        assert_eq!(rejection_with(keys.clone(), &token(algorithm, None)).await, None, "{algorithm:?}");
     }
 }
 
 #[test]
-fn what_is_no_jwk_set_is_refused() {
+fn rejects_text_that_is_not_a_jwk_set() {
     let not_a_set = "the text is not a JWK set";
     let set = set_of(&[good()]);
     for (name, text, expected) in [
@@ -122,7 +122,7 @@ fn what_is_no_jwk_set_is_refused() {
         ("HTML", "<html><body>Service unavailable</body></html>".to_owned(), not_a_set),
         ("null", "null".to_owned(), not_a_set),
         ("empty", String::new(), not_a_set),
-        ("a control character outside of a string", format!("\u{1}{set}"), not_a_set),
+        ("a control character outside a string", format!("\u{1}{set}"), not_a_set),
     ] {
         assert_error(name, KeySet::jwks(text), expected);
     }
@@ -131,7 +131,7 @@ fn what_is_no_jwk_set_is_refused() {
 }
 
 #[test]
-fn a_set_without_a_usable_key_says_why() {
+fn explains_a_set_without_usable_keys() {
     let odd = [
         jwk_with(Algorithm::RS256, json!({"kid": "k1", "use": "enc"})),
         json!({"kty": "EC", "crv": "secp256k1"}),
@@ -159,7 +159,7 @@ async fn reads_sets_from_parsed_json() {
         keys.skipped_keys()[0].to_string(),
         "key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`"
     );
-    assert_eq!(refused(keys, &token(Algorithm::ES256, Some("good"))).await, None);
+    assert_eq!(rejection_with(keys, &token(Algorithm::ES256, Some("good"))).await, None);
 
     assert_error(
         "no usable key",
@@ -170,35 +170,35 @@ async fn reads_sets_from_parsed_json() {
 }
 
 #[tokio::test]
-async fn a_set_of_no_keys_accepts_nothing() {
+async fn empty_set_accepts_nothing() {
     let token = token(Algorithm::HS256, None);
     assert!(KeySet::new([]).is_empty());
-    assert_eq!(refused(KeySet::new([]), &token).await, Some(AuthErrorKind::UnknownKey));
-    assert_eq!(refused(KeySet::new([]), &token).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection_with(KeySet::new([]), &token).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection_with(KeySet::new([]), &token).await, Some(AuthErrorKind::UnknownKey));
     let keys = KeySet::new([]).add_key(Key::hmac(Algorithm::HS256, super::SECRET).unwrap());
-    assert_eq!(refused(keys, &token).await, None);
+    assert_eq!(rejection_with(keys, &token).await, None);
 }
 
 #[tokio::test]
-async fn keys_are_replaced_while_they_are_in_use() {
+async fn replaces_keys_while_in_use() {
     let pem = |algorithm, name| KeySet::pem(algorithm, fixture(name)).unwrap();
     let store = KeyStore::new(pem(Algorithm::ES256, "p256.public.pem"));
     let (old, new) = (token(Algorithm::ES256, None), token(Algorithm::EdDSA, None));
-    assert_eq!(refused(store.clone(), &old).await, None);
-    assert_eq!(refused(store.clone(), &new).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection_with(store.clone(), &old).await, None);
+    assert_eq!(rejection_with(store.clone(), &new).await, Some(AuthErrorKind::UnknownKey));
 
     let held = store.current();
     store.clone().replace(pem(Algorithm::EdDSA, "ed25519.public.pem"));
-    assert_eq!(refused(store.clone(), &old).await, Some(AuthErrorKind::UnknownKey));
-    assert_eq!(refused(store.clone(), &new).await, None);
-    // Who is in the middle of a token keeps what there was at its beginning.
+    assert_eq!(rejection_with(store.clone(), &old).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection_with(store.clone(), &new).await, None);
+    // A guard taken earlier keeps the old keys.
     assert_eq!(format!("{:?}", *held), format!("{:?}", pem(Algorithm::ES256, "p256.public.pem")));
 
     assert!(matches!(store.refresh(KeyLookup::missing(None)), Refresh::Unchanged));
     assert_eq!(store.issuer(), KeyIssuer::Any);
 }
 
-/// A source of which nothing more is known than its keys.
+/// A key source that implements only the required method.
 struct Own(std::sync::Arc<KeySet>);
 
 impl Own {
@@ -216,11 +216,14 @@ impl KeySource for Own {
 #[tokio::test]
 async fn custom_key_source_needs_an_issuer() {
     let token = token(Algorithm::ES256, Some("k1"));
-    assert_eq!(refused(Own::new(), &token).await, Some(AuthErrorKind::WrongIssuer));
-    assert_eq!(refused(std::sync::Arc::new(Own::new()), &token).await, Some(AuthErrorKind::WrongIssuer));
+    assert_eq!(rejection_with(Own::new(), &token).await, Some(AuthErrorKind::WrongIssuer));
+    assert_eq!(
+        rejection_with(std::sync::Arc::new(Own::new()), &token).await,
+        Some(AuthErrorKind::WrongIssuer)
+    );
     let added = JwtVerifier::<Value>::new(KeySet::new([])).add_keys(Own::new()).unwrap().clock(|| at(NOW));
-    assert_eq!(refusal(&added, &token).await, Some(AuthErrorKind::WrongIssuer));
-    assert_eq!(refusal(&added.insecure_any_issuer(), &token).await, None);
+    assert_eq!(rejection(&added, &token).await, Some(AuthErrorKind::WrongIssuer));
+    assert_eq!(rejection(&added.insecure_any_issuer(), &token).await, None);
 }
 
 #[tokio::test]
@@ -237,11 +240,11 @@ async fn custom_key_source_may_accept_any_issuer() {
         }
     }
 
-    assert_eq!(refused(Chosen(Own::new()), &token(Algorithm::ES256, Some("k1"))).await, None);
+    assert_eq!(rejection_with(Chosen(Own::new()), &token(Algorithm::ES256, Some("k1"))).await, None);
 }
 
 #[tokio::test]
-async fn a_bad_file_leaves_the_keys_as_they_were() {
+async fn bad_file_leaves_the_keys_unchanged() {
     let file = TempFile::new("jwks.json");
     fs::write(&file.0, set_of(&[good()])).unwrap();
     let store = KeyStore::new(KeySet::jwks_file(&file.0).unwrap());
@@ -250,30 +253,30 @@ async fn a_bad_file_leaves_the_keys_as_they_were() {
 
     fs::write(&file.0, "{").unwrap();
     assert_error("cut", reload(), "the text is not a JWK set");
-    assert_eq!(refused(store.clone(), &good).await, None);
+    assert_eq!(rejection_with(store.clone(), &good).await, None);
     fs::write(&file.0, r#"{"keys":[]}"#).unwrap();
     assert_error("empty", reload(), "the JWK set is empty");
-    assert_eq!(refused(store.clone(), &good).await, None);
+    assert_eq!(rejection_with(store.clone(), &good).await, None);
     fs::remove_file(&file.0).unwrap();
-    assert_error("gone", reload(), &format!("{} cannot be read", file.0.display()));
-    assert_eq!(refused(store.clone(), &good).await, None);
+    assert_error("gone", reload(), &format!("cannot read `{}`", file.0.display()));
+    assert_eq!(rejection_with(store.clone(), &good).await, None);
 
     fs::write(&file.0, set_of(&[jwk_with(Algorithm::EdDSA, json!({"kid": "new"}))])).unwrap();
     reload().unwrap();
-    assert_eq!(refused(store.clone(), &good).await, Some(AuthErrorKind::UnknownKey));
-    assert_eq!(refused(store.clone(), &token(Algorithm::EdDSA, Some("new"))).await, None);
+    assert_eq!(rejection_with(store.clone(), &good).await, Some(AuthErrorKind::UnknownKey));
+    assert_eq!(rejection_with(store.clone(), &token(Algorithm::EdDSA, Some("new"))).await, None);
 }
 
 #[test]
-fn a_file_that_cannot_be_read_says_why_in_its_source() {
+fn unreadable_file_error_has_a_source() {
     let path = Path::new("/no/such/jwks.json");
     let error = KeySet::jwks_file(path).unwrap_err();
-    assert_eq!(error.to_string(), "/no/such/jwks.json cannot be read");
+    assert_eq!(error.to_string(), "cannot read `/no/such/jwks.json`");
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.starts_with("No such file or directory"), "{source}");
 }
 
-/// A file of this process, in the folder for such, that goes when the test ends.
+/// A file for this process in the temporary folder. Dropping it deletes the file.
 struct TempFile(PathBuf);
 
 impl TempFile {

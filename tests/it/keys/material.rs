@@ -1,4 +1,4 @@
-//! Secrets that are too weak, and keys that are given as secrets.
+//! Weak secrets, and keys given as secrets.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -10,9 +10,9 @@ use tower_jwt_auth::{Algorithm, Key, KeySet};
 use super::{SECRET, assert_error, der, fixture, jwk_of, read_jwk, set_of};
 use crate::support::base64url;
 
-/// Gives a secret to everything that takes one.
+/// Passes a secret to every constructor that takes one.
 #[track_caller]
-fn assert_refused(name: &str, secret: &[u8], expected: &str) {
+fn assert_rejected(name: &str, secret: &[u8], expected: &str) {
     let jwk = json!({"kty": "oct", "alg": "HS256", "k": base64url(secret)}).to_string();
     assert_error(name, Key::hmac(Algorithm::HS256, secret), expected);
     assert_error(name, KeySet::hmac(Algorithm::HS256, secret), expected);
@@ -21,7 +21,7 @@ fn assert_refused(name: &str, secret: &[u8], expected: &str) {
 }
 
 #[test]
-fn counts_neither_trailing_zeros_nor_repetitions() {
+fn secret_length_ignores_zeros_and_repetitions() {
     let padded = |secret: &[u8], len: usize| [secret, &vec![0; len - secret.len()]].concat();
     for (name, secret, got) in [
         ("zeros", vec![0; 32], 0),
@@ -40,7 +40,7 @@ fn counts_neither_trailing_zeros_nor_repetitions() {
             "HS256 needs a secret of at least 32 bytes, got {got} of {len}: white space, `=` and zero bytes at the end, \
              and repetitions, do not count; use random bytes"
         );
-        assert_refused(name, &secret, &expected);
+        assert_rejected(name, &secret, &expected);
     }
     for (name, secret) in [
         ("zeros after enough bytes", padded(&SECRET[..32], 64)),
@@ -59,7 +59,7 @@ fn counts_neither_trailing_zeros_nor_repetitions() {
 }
 
 #[test]
-fn padding_of_text_does_not_count() {
+fn secret_length_ignores_text_padding() {
     let with_end = |secret: &[u8], end: &str| [secret, end.as_bytes()].concat();
     for (name, secret, got) in [
         ("base64 of 32 zeros", STANDARD.encode([0; 32]).into_bytes(), 1),
@@ -78,7 +78,7 @@ fn padding_of_text_does_not_count() {
             "HS256 needs a secret of at least 32 bytes, got {got} of {len}: white space, `=` and zero bytes at the end, \
              and repetitions, do not count; use random bytes"
         );
-        assert_refused(name, &secret, &expected);
+        assert_rejected(name, &secret, &expected);
     }
     let random: Vec<_> = (0..31).map(|n| 255 - 7 * n).collect();
     for (name, secret) in [
@@ -93,7 +93,7 @@ fn padding_of_text_does_not_count() {
 }
 
 #[test]
-fn refuses_key_material_in_more_notations() {
+fn rejects_key_material_in_more_notations() {
     let spki = der(&fixture("rsa2048.public.pem"));
     let base64 = STANDARD.encode(&spki);
     let certificate = STANDARD.encode(der(&fixture("rsa2048.certificate.pem")));
@@ -144,14 +144,14 @@ fn refuses_key_material_in_more_notations() {
 }
 
 #[test]
-fn generates_no_secret_that_is_refused() {
+fn generated_secrets_are_accepted() {
     // One in 256 random secrets ends in a zero.
     for _ in 0..3000 {
         SigningKey::generate(Algorithm::HS256).unwrap();
     }
 }
 
-/// Text in UTF-16.
+/// Encodes text as UTF-16.
 fn utf16(text: &str, bytes_of: fn(u16) -> [u8; 2]) -> Vec<u8> {
     text.encode_utf16().flat_map(bytes_of).collect()
 }
@@ -165,7 +165,7 @@ fn wrapped(text: &str, width: usize, line_end: &str) -> String {
     lines.join(line_end)
 }
 
-/// The bytes themselves and every usual way to write them down.
+/// Returns the bytes in every usual encoding.
 fn encodings(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let base64 = STANDARD.encode(bytes);
     let mut texts = vec![
@@ -215,7 +215,7 @@ fn percent_encoding(text: &str) -> String {
         .collect()
 }
 
-/// A key of OpenSSH: parts with their lengths in front (RFC 4253, section 6.6).
+/// Encodes an OpenSSH key: parts with length prefixes (RFC 4253, section 6.6).
 fn ssh_key(parts: &[&[u8]]) -> Vec<u8> {
     parts
         .iter()
@@ -224,7 +224,7 @@ fn ssh_key(parts: &[&[u8]]) -> Vec<u8> {
 }
 
 #[test]
-fn refuses_key_material_in_every_encoding() {
+fn rejects_key_material_in_every_encoding() {
     let number = &[0x5a; 40][..];
     let mut materials = vec![
         ("a PKCS #7 file", "a PKCS #7 or PKCS #12 file", pkcs7()),
@@ -314,10 +314,10 @@ fn pkcs12() -> Vec<u8> {
 }
 
 #[test]
-fn says_of_each_place_what_was_given() {
+fn names_a_certificate_given_as_secret() {
     let expected = "HS256 cannot be used with a certificate as its secret; use random bytes";
     let x5c = STANDARD.encode(der(&fixture("rsa2048.certificate.pem")));
-    assert_refused("x5c", x5c.as_bytes(), expected);
+    assert_rejected("x5c", x5c.as_bytes(), expected);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Keys of ML-DSA, which are longer than others and of which only one back end knows.
+//! ML-DSA keys. They are longer than others, and only one back end supports them.
 
 use serde_json::{Value, json};
 use tower_jwt_auth::{Algorithm, Key};
@@ -17,7 +17,7 @@ mod tokens;
 
 #[cfg(not(feature = "aws-lc-rs"))]
 #[test]
-fn other_back_ends_name_the_one_that_supports_it() {
+fn other_back_ends_name_the_supporting_one() {
     let back_end = if super::GRAVIOLA { "graviola" } else { "rust-crypto" };
     for (algorithm, name, _) in ALL {
         let expected = format!("{back_end} does not support {algorithm}; enable the feature `aws-lc-rs`");
@@ -32,7 +32,7 @@ fn other_back_ends_name_the_one_that_supports_it() {
 }
 
 #[test]
-fn a_key_and_its_algorithm_go_together() {
+fn key_type_must_match_algorithm() {
     for (algorithm, name, key) in [
         (Algorithm::MlDsa44, "mldsa65.public.pem", "an ML-DSA-65 key"),
         (Algorithm::MlDsa65, "mldsa44.public.pem", "an ML-DSA-44 key"),
@@ -90,7 +90,7 @@ fn rejects_other_jwks() {
     }
 }
 
-/// A `d` is private in other types only.
+/// `d` is a private member only in other key types.
 #[cfg(feature = "aws-lc-rs")]
 #[test]
 fn ignores_members_of_other_types() {
@@ -149,7 +149,7 @@ mod private {
     }
 
     #[test]
-    fn a_private_key_and_its_algorithm_go_together() {
+    fn private_key_type_must_match_algorithm() {
         for (algorithm, name, expected) in [
             (Algorithm::MlDsa65, "mldsa44.private.pem", "ML-DSA-65 cannot be used with an ML-DSA-44 key"),
             (Algorithm::ES256, "mldsa44.private.pem", "ES256 cannot be used with an ML-DSA-44 key"),
@@ -161,7 +161,7 @@ mod private {
 
     #[cfg(not(feature = "aws-lc-rs"))]
     #[test]
-    fn other_back_ends_do_not_sign_with_it() {
+    fn other_back_ends_do_not_sign_ml_dsa() {
         let back_end = if super::super::GRAVIOLA { "graviola" } else { "rust-crypto" };
         let expected = format!("{back_end} does not support ML-DSA-44; enable the feature `aws-lc-rs`");
         assert_error("PEM", SigningKey::pem(Algorithm::MlDsa44, fixture("mldsa44.private.pem")), &expected);

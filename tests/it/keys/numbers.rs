@@ -1,4 +1,4 @@
-//! The numbers in a JSON Web Key.
+//! The numbers of JSON Web Keys.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use super::{GRAVIOLA, assert_error, decode, jwk_of, jwk_with, read_jwk};
 use crate::support::base64url;
 
 #[test]
-fn numbers_are_canonical_base64url() {
+fn numbers_must_be_canonical_base64url() {
     for (algorithm, member) in [
         (Algorithm::RS256, "n"),
         (Algorithm::RS256, "e"),
@@ -22,7 +22,7 @@ fn numbers_are_canonical_base64url() {
         let good = jwk_of(algorithm);
         let text = good[member].as_str().unwrap();
         let bytes = decode(&good[member]);
-        // The last of two characters has four bits to spare, which must be zero.
+        // The last of two characters has four spare bits, which must be zero.
         let spare_bits = format!("{}AB", &text[..text.len() / 4 * 4]);
         for (name, value) in [
             ("missing", Value::Null),
@@ -42,7 +42,7 @@ fn numbers_are_canonical_base64url() {
 }
 
 #[test]
-fn numbers_make_a_key_of_their_type() {
+fn numbers_must_form_a_valid_key() {
     let malformed = |reason: &str| format!("the key cannot be read: {reason}");
     let exponent = malformed("the RSA exponent is not an odd number from 3 to 2^33");
     let coordinate = |name: &str, needed: usize, got: usize| {
@@ -80,7 +80,7 @@ fn numbers_make_a_key_of_their_type() {
             &malformed("the RSA modulus is empty"),
         ),
         (
-            "n short but for zeros",
+            "n short after leading zeros",
             Algorithm::RS256,
             json!({"n": base64url([&[0; 32], &n[..224]].concat())}),
             &size(1792),
@@ -132,7 +132,7 @@ fn numbers_make_a_key_of_their_type() {
 }
 
 #[test]
-fn graviola_takes_fewer_rsa_keys_and_says_so() {
+fn graviola_explains_unsupported_rsa_keys() {
     let modulus = "an RSA modulus of a multiple of 64 bits";
     let exponent = "an RSA exponent of at most 32 bits";
     for (name, algorithm, changes, needed, got) in [
@@ -152,7 +152,7 @@ fn graviola_takes_fewer_rsa_keys_and_says_so() {
 }
 
 #[test]
-fn keys_that_anyone_can_sign_for_are_refused() {
+fn rejects_keys_that_anyone_can_sign_for() {
     let y = |bytes: [u8; 32]| base64url(bytes);
     let filled = |first: u8, last: u8| {
         let mut bytes = [0xff; 32];
@@ -178,7 +178,7 @@ fn keys_that_anyone_can_sign_for_are_refused() {
             "the key cannot be read: the Ed25519 point has small order: anyone can forge its signatures";
         assert_error(name, Key::jwk(jwk), expected);
     }
-    // One in 128 keys ends like those.
+    // One in 128 good keys ends like those.
     let good = r#"{"kty":"OKP","crv":"Ed25519","x":"lTlNrMOs0VpZOeS8CGpuDq1a1bgvfp63sqqm_f78nP8"}"#;
     assert!(Key::jwk(good).is_ok());
 }

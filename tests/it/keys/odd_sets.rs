@@ -1,4 +1,4 @@
-//! Sets as providers write them, and the rules that a set is read by.
+//! Sets as providers write them, and the rules for reading a set.
 
 use std::fs;
 
@@ -6,13 +6,15 @@ use serde_json::{Value, json};
 use tower_jwt_auth::keys::JwksRules;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigErrorKind, Key, KeySet};
 
-use super::{SECRET, assert_error, decode, jwk_of, jwk_with, read_jwk, refused, set_of, signer, token};
+use super::{
+    SECRET, assert_error, decode, jwk_of, jwk_with, read_jwk, rejection_with, set_of, signer, token,
+};
 use crate::support::{base64url, for_oracle};
 
 const SYMMETRIC: &str =
     "the JWK cannot be used: it is a symmetric key, which JwksRules::allow_symmetric_keys would accept";
 
-/// A key with these members before those of a good one of the name `k1`.
+/// Returns a good key named `k1` with these members inserted first.
 fn with(members: &str) -> String {
     let good = jwk_with(Algorithm::ES256, json!({"kid": "k1"})).to_string();
     format!("{{{members},{}", &good[1..])
@@ -30,16 +32,16 @@ async fn null_means_absent_in_each_optional_member() {
         }
         let keys = KeySet::jwks(set_of(&[jwk.into()])).unwrap();
         assert_eq!(keys.len(), 1, "{algorithm:?}");
-        assert_eq!(refused(keys, &token(algorithm, None)).await, None, "{algorithm:?}");
+        assert_eq!(rejection_with(keys, &token(algorithm, None)).await, None, "{algorithm:?}");
     }
     let mut secret = jwk_with(Algorithm::HS256, json!({}));
     secret["kid"] = Value::Null;
     let key = read_jwk(secret.to_string()).unwrap();
-    assert_eq!(refused(KeySet::from(key), &token(Algorithm::HS256, Some("any"))).await, None);
+    assert_eq!(rejection_with(KeySet::from(key), &token(Algorithm::HS256, Some("any"))).await, None);
 }
 
 #[tokio::test]
-async fn null_in_a_header_means_absent_where_that_only_narrows() {
+async fn null_header_member_is_absent_unless_unsafe() {
     use AuthErrorKind::*;
 
     let keys = KeySet::jwks(set_of(&[jwk_of(Algorithm::EdDSA)])).unwrap();
@@ -62,7 +64,7 @@ async fn null_in_a_header_means_absent_where_that_only_narrows() {
         );
         let token = format!("{signed}.{}", signature.unwrap());
         for round in 0..2 {
-            assert_eq!(refused(keys.clone(), &token).await, expected, "{member}, round {round}");
+            assert_eq!(rejection_with(keys.clone(), &token).await, expected, "{member}, round {round}");
         }
     }
 }
@@ -101,21 +103,21 @@ async fn unreadable_member_spoils_only_its_key() {
             let [skipped] = keys.skipped_keys() else { panic!("{name}: {:?}", keys.skipped_keys()) };
             assert_eq!((skipped.index(), skipped.kid()), (position, kid), "{name}");
             assert_eq!(skipped.reason().to_string(), reason, "{name}");
-            assert_eq!(refused(keys, &token(Algorithm::EdDSA, Some("good"))).await, None, "{name}");
+            assert_eq!(rejection_with(keys, &token(Algorithm::EdDSA, Some("good"))).await, None, "{name}");
         }
     }
 }
 
 #[tokio::test]
-async fn byte_that_is_not_utf8_spoils_only_its_key() {
+async fn non_utf8_byte_spoils_only_its_key() {
     let good = jwk_with(Algorithm::EdDSA, json!({"kid": "good"})).to_string();
     let set = format!(r#"{{"note":"?","keys":[{},{good}]}}"#, with(r#""note":"?""#));
-    // Alone, after a backslash, and as part of a character.
+    // A single byte, one after a backslash, and an incomplete character.
     for bytes in [&b"J\xf6rg"[..], b"\\\xff", b"\xe2\x82"] {
         let set = set.as_bytes().split(|byte| *byte == b'?').collect::<Vec<_>>().join(bytes);
         let keys = KeySet::jwks(set).unwrap_or_else(|error| panic!("{bytes:?}: {error}"));
         assert_eq!((keys.len(), keys.skipped_keys().len()), (1, 1), "{bytes:?}");
-        assert_eq!(refused(keys, &token(Algorithm::EdDSA, Some("good"))).await, None, "{bytes:?}");
+        assert_eq!(rejection_with(keys, &token(Algorithm::EdDSA, Some("good"))).await, None, "{bytes:?}");
     }
 }
 
@@ -128,7 +130,7 @@ fn texts_in_keys_do_not_split_them() {
 }
 
 #[test]
-fn values_of_each_sort_are_separate_elements() {
+fn values_of_each_type_are_separate_elements() {
     let set = r#"{"keys":[1,-2.5e3,"a,b]",null,true,[1,{}],{},"",[],{"kty":"x,y"}]}"#;
     let error = KeySet::jwks(set).unwrap_err();
     assert_eq!(error.kind(), ConfigErrorKind::NoUsableKeys);
@@ -138,7 +140,7 @@ fn values_of_each_sort_are_separate_elements() {
 }
 
 #[tokio::test]
-async fn leading_zeros_of_rsa_numbers_are_stripped() {
+async fn strips_leading_zeros_of_rsa_numbers() {
     let (n, e) = (decode(&jwk_of(Algorithm::RS256)["n"]), [0, 1, 0, 1]);
     let odd = json!({"n": base64url([&[0], &*n].concat()), "e": base64url(e), "kid": "k1"});
     let odd = jwk_with(Algorithm::RS256, odd);
@@ -148,7 +150,7 @@ async fn leading_zeros_of_rsa_numbers_are_stripped() {
         ("JWK", Key::jwk(odd.to_string()).unwrap().into()),
         ("parsed JWK", Key::try_from(&odd).unwrap().into()),
     ] {
-        assert_eq!(refused(keys, &token).await, None, "{name}");
+        assert_eq!(rejection_with(keys, &token).await, None, "{name}");
     }
 }
 
@@ -165,12 +167,12 @@ async fn symmetric_keys_are_skipped_unless_allowed() {
     fs::remove_file(&path).unwrap();
     for keys in skipping.map(Result::unwrap) {
         assert_eq!(keys.skipped_keys()[0].to_string(), format!("key 0 (`s`): {SYMMETRIC}"));
-        assert_eq!(refused(keys.clone(), &mac).await, Some(AuthErrorKind::UnknownKey));
-        assert_eq!(refused(keys, &token(Algorithm::ES256, Some("k1"))).await, None);
+        assert_eq!(rejection_with(keys.clone(), &mac).await, Some(AuthErrorKind::UnknownKey));
+        assert_eq!(rejection_with(keys, &token(Algorithm::ES256, Some("k1"))).await, None);
     }
     for keys in allowed.map(Result::unwrap) {
         assert_eq!((keys.len(), keys.skipped_keys().len()), (2, 0));
-        assert_eq!(refused(keys, &mac).await, None);
+        assert_eq!(rejection_with(keys, &mac).await, None);
     }
     assert_error(
         "no other key",
@@ -180,19 +182,19 @@ async fn symmetric_keys_are_skipped_unless_allowed() {
 }
 
 #[tokio::test]
-async fn single_symmetric_jwk_needs_to_be_asked_for() {
+async fn single_symmetric_jwk_must_be_allowed() {
     let secret = jwk_of(Algorithm::HS512);
     assert_error("Key::jwk", Key::jwk(secret.to_string()), SYMMETRIC);
     assert_error("parsed", Key::try_from(&secret), SYMMETRIC);
     let key = Key::jwk_with(secret.to_string(), &JwksRules::new().allow_symmetric_keys()).unwrap();
-    assert_eq!(refused(KeySet::from(key), &token(Algorithm::HS512, Some("any"))).await, None);
-    // The same secret, given as one.
+    assert_eq!(rejection_with(KeySet::from(key), &token(Algorithm::HS512, Some("any"))).await, None);
+    // The same secret, given directly.
     let key = Key::hmac(Algorithm::HS512, SECRET).unwrap();
-    assert_eq!(refused(KeySet::from(key), &token(Algorithm::HS512, None)).await, None);
+    assert_eq!(rejection_with(KeySet::from(key), &token(Algorithm::HS512, None)).await, None);
 }
 
 #[tokio::test]
-async fn other_uses_serve_if_added() {
+async fn accepts_keys_with_an_added_use() {
     let svid = jwk_with(Algorithm::ES256, json!({"kid": "k1", "use": "jwt-svid"}));
     let tls = json!({"kty": "EC", "crv": "P-256", "use": "x509-svid", "x5c": ["MIIB"]});
     let bundle = json!({"spiffe_sequence": 1, "spiffe_refresh_hint": 300, "keys": [tls, svid]}).to_string();
@@ -206,7 +208,7 @@ async fn other_uses_serve_if_added() {
     let rules = JwksRules::new().add_use("jwt-svid");
     let keys = KeySet::jwks_with(&bundle, &rules).unwrap();
     assert_eq!((keys.len(), keys.skipped_keys().len()), (1, 1));
-    assert_eq!(refused(keys, &token(Algorithm::ES256, Some("k1"))).await, None);
+    assert_eq!(rejection_with(keys, &token(Algorithm::ES256, Some("k1"))).await, None);
     for purpose in [json!("sig"), Value::Null] {
         let set = set_of(&[jwk_with(Algorithm::ES256, json!({"use": purpose}))]);
         assert!(KeySet::jwks_with(set, &rules).is_ok(), "{purpose}");
@@ -218,7 +220,7 @@ async fn other_uses_serve_if_added() {
 }
 
 #[test]
-fn number_of_keys_in_a_text_is_limited_if_set() {
+fn key_limit_applies_to_texts_if_set() {
     let key = jwk_with(Algorithm::EdDSA, json!({"kid": "k1"}));
     let set = set_of(&vec![key; 300]);
     assert_eq!(KeySet::jwks(&set).unwrap().len(), 300);
@@ -226,12 +228,12 @@ fn number_of_keys_in_a_text_is_limited_if_set() {
     assert_error(
         "one fewer",
         KeySet::jwks_with(&set, &JwksRules::new().max_keys(299)),
-        "a JWK set may have 299 keys, this one has 300: JwksRules::max_keys sets how many",
+        "the JWK set has 300 keys, but at most 299 are allowed; JwksRules::max_keys sets the limit",
     );
 }
 
 #[test]
-fn keys_that_are_only_certificates_say_so() {
+fn explains_keys_that_are_only_certificates() {
     let rsa = json!({"kty": "RSA", "kid": "a", "x5c": ["MIIB"]});
     let bare = json!({"kid": "b", "x5c": ["MIIB"]});
     assert_error(
@@ -244,7 +246,7 @@ fn keys_that_are_only_certificates_say_so() {
 }
 
 #[test]
-fn text_out_of_a_set_is_shortened_and_on_one_line() {
+fn quotes_set_text_shortened_on_one_line() {
     let odd = json!({"kty": format!("A\n{}", "x".repeat(10_000))});
     let shown = KeySet::jwks(set_of(&[odd])).unwrap_err().to_string();
     let expected = format!("its `kty` `A\\n{}..` is not supported", "x".repeat(38));

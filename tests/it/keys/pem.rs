@@ -1,4 +1,4 @@
-//! How PEM may be written, and what is said of a text that cannot be read.
+//! PEM layouts, and the errors for unreadable text.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -28,7 +28,7 @@ const NOT_PUBLIC: &str = "it is not a public key in PEM; it needs to begin with 
 const NOT_PRIVATE: &str = "it is not a private key in PEM; it needs to begin with `-----BEGIN PRIVATE KEY-----`, \
     `-----BEGIN RSA PRIVATE KEY-----` or `-----BEGIN EC PRIVATE KEY-----`";
 
-/// The same key with lines of `width` columns.
+/// Returns the same key with lines of `width` columns.
 fn with_columns(pem: &str, width: usize) -> String {
     let lines: Vec<_> = pem.lines().collect();
     let [begin, body @ .., end] = &*lines else { panic!("it is PEM") };
@@ -37,7 +37,7 @@ fn with_columns(pem: &str, width: usize) -> String {
     [*begin].into_iter().chain(body).chain([*end]).map(|line| format!("{line}\n")).collect()
 }
 
-/// What OpenSSL reads, and RFC 7468, section 2 asks parsers to read.
+/// Returns layouts that OpenSSL reads, and that RFC 7468, section 2 asks parsers to read.
 fn layouts(pem: &str) -> Vec<(&'static str, String)> {
     vec![
         ("48 columns", with_columns(pem, 48)),
@@ -115,7 +115,7 @@ fn ignores_other_blocks_beside_a_private_key() {
 }
 
 #[test]
-fn says_that_multi_prime_keys_are_not_supported() {
+fn explains_that_multi_prime_keys_are_unsupported() {
     let expected = "the key cannot be read: it is an RSA key with more than two primes, which is not supported; generate \
                     one with two";
     let pem = fixture("rsa2048-three-primes.pkcs1-private.pem");
@@ -139,7 +139,7 @@ fn reads_private_keys_as_openssl_does() {
     }
 }
 
-/// Ways to spoil any key, and what is said of them.
+/// Returns ways to damage a key, with the expected error for each.
 fn spoiled(pem: &str) -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let base64 = STANDARD.encode(der(pem));
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
@@ -212,7 +212,7 @@ fn spoiled(pem: &str) -> Vec<(&'static str, Vec<u8>, &'static str)> {
 }
 
 #[test]
-fn says_what_is_given_for_a_public_key() {
+fn names_what_was_given_as_a_public_key() {
     let pem = fixture("rsa2048.public.pem");
     let ssh = "it is an SSH key; `ssh-keygen -e -m PKCS8 -f FILE` converts it to PEM";
     let mut cases = spoiled(&pem);
@@ -244,7 +244,7 @@ fn says_what_is_given_for_a_public_key() {
 }
 
 #[test]
-fn says_what_is_given_for_a_private_key() {
+fn names_what_was_given_as_a_private_key() {
     let pem = fixture("rsa2048.private.pem");
     let mut cases = spoiled(&pem);
     let encrypted = "it is encrypted; `openssl pkey` decrypts it";
@@ -311,7 +311,7 @@ fn tells_private_from_public_in_every_encoding() {
 }
 
 #[test]
-fn says_what_is_given_for_der() {
+fn names_what_was_given_as_der() {
     let (public, private) = (fixture("rsa2048.public.pem"), fixture("rsa2048.private.pem"));
     let pem = "the key cannot be read: it is PEM, not DER; use `pem`";
     assert_error("PEM", Key::der(Algorithm::RS256, &public), pem);

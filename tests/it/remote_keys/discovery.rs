@@ -1,4 +1,4 @@
-//! Where keys are looked for, and whose they are.
+//! Discovery: where keys are looked for, and which issuer they belong to.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey, WrongIssuer};
 use tower_jwt_auth::jwks::{HttpClient, RemoteKeys};
 use tower_jwt_auth::{ConfigErrorKind, JwtVerifier};
 
-use super::{JWKS, Provider, jwks, pass, refusal, token, verifier};
+use super::{JWKS, Provider, jwks, pass, rejection, token, verifier};
 use crate::support::{AUDIENCE, ISSUER, NOW, at};
 
 fn metadata(issuer: &str, keys: &str) -> Vec<u8> {
     json!({"issuer": issuer, "jwks_uri": keys, "token_endpoint": 7}).to_string().into()
 }
 
-/// A provider that has metadata in one place only.
+/// Returns a provider with metadata at one location only.
 fn provider_at(place: &'static str, issuer: &'static str, keys: &'static str) -> Provider {
     let provider = Provider::new();
     provider.answer(move |request| {
@@ -40,16 +40,16 @@ fn uris(provider: &Provider) -> Vec<String> {
 const OPENID: &str = "https://id.example.com/.well-known/openid-configuration";
 
 #[tokio::test(start_paused = true)]
-async fn the_metadata_say_where_the_keys_are_and_the_verifier_demands_the_issuer() {
+async fn metadata_sets_key_url_and_required_issuer() {
     let provider = provider_at(OPENID, ISSUER, "https://keys.example.net/jwks?v=1");
     let keys = RemoteKeys::discover_with(ISSUER, provider.clone()).unwrap();
     let verifier = JwtVerifier::<serde_json::Value>::new(keys.clone()).audience(AUDIENCE).clock(|| at(NOW));
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     assert_eq!(uris(&provider), [OPENID, "https://keys.example.net/jwks?v=1"]);
     let other = verifier.clone().issuer("https://other.example.com");
-    assert_eq!(refusal(&other, "a").await, Some(WrongIssuer));
+    assert_eq!(rejection(&other, "a").await, Some(WrongIssuer));
 
-    // The keys move, and the old address goes on as before. Both mark their first version in the same way.
+    // The keys move, and the old URL keeps responding. Both use the same ETag for their first version.
     let moved = |to: &'static str| {
         move |request: &http::Request<Vec<u8>>| {
             let mut response = Response::new(Vec::new());
@@ -67,16 +67,16 @@ async fn the_metadata_say_where_the_keys_are_and_the_verifier_demands_the_issuer
     };
     provider.answer(moved("https://keys.example.net/jwks"));
     pass(600).await;
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     provider.answer(moved("https://keys.example.net/moved"));
     pass(30).await;
-    assert_eq!(refusal(&verifier, "b").await, None);
-    assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
+    assert_eq!(rejection(&verifier, "b").await, None);
+    assert_eq!(rejection(&verifier, "a").await, Some(UnknownKey));
     assert_eq!(keys.stats().failures(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_that_cannot_be_read_is_none_to_stop_at() {
+async fn unreadable_metadata_does_not_stop_discovery() {
     let provider = Provider::new();
     provider.answer(|request| match request.uri().path() {
         "/.well-known/openid-configuration" => Err("it has more than 524288 bytes".into()),
@@ -87,7 +87,7 @@ async fn a_place_that_cannot_be_read_is_none_to_stop_at() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_are_found_in_each_place_that_is_in_use() {
+async fn finds_metadata_at_each_known_location() {
     for (issuer, place, tried) in [
         (ISSUER, OPENID, 1),
         (ISSUER, "https://id.example.com/.well-known/oauth-authorization-server", 2),
@@ -113,7 +113,7 @@ async fn metadata_are_found_in_each_place_that_is_in_use() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_ran_out_of_time_says_what_it_waited_for() {
+async fn timeout_names_the_unanswered_request() {
     const SECOND: &str = "https://id.example.com/.well-known/oauth-authorization-server";
     for (place, seconds, asked) in
         [(OPENID, 6, &[OPENID][..]), (OPENID, 3, &[OPENID, JWKS]), (SECOND, 3, &[OPENID, SECOND])]
@@ -129,25 +129,26 @@ async fn an_attempt_that_ran_out_of_time_says_what_it_waited_for() {
         assert_eq!(
             keys.last_error().unwrap().to_string(),
             format!(
-                "{waited_for}: timed out after 5 s: RemoteKeys::fetch_timeout sets how long an attempt may take"
+                "cannot fetch `{waited_for}`: timed out after 5 s; RemoteKeys::fetch_timeout sets the limit"
             )
         );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_that_cannot_be_trusted_are_refused_with_the_reason() {
-    let not_metadata = "its answer is no JSON object with one `issuer` and one `jwks_uri`";
-    let bad_address = "the address of the keys cannot be used";
+async fn rejects_untrusted_metadata_with_the_reason() {
+    let not_metadata = "the discovery document has no valid `issuer` and `jwks_uri`";
+    let bad_address = "the discovery document has an invalid `jwks_uri`";
     for (name, answer, expected) in [
         (
             "another issuer",
             metadata("https://id.example.com/", JWKS),
-            "it is the metadata of `https://id.example.com/`, not of `https://id.example.com`",
+            "issuer mismatch: the discovery document says `https://id.example.com/`, \
+             expected `https://id.example.com`",
         ),
         ("no issuer", json!({ "jwks_uri": JWKS }).to_string().into(), not_metadata),
         ("no keys", json!({ "issuer": ISSUER }).to_string().into(), not_metadata),
-        ("no JSON", b"<html>".to_vec(), not_metadata),
+        ("not JSON", b"<html>".to_vec(), not_metadata),
         ("an array", json!([ISSUER, JWKS]).to_string().into(), not_metadata),
         (
             "two issuers",
@@ -168,17 +169,21 @@ async fn metadata_that_cannot_be_trusted_are_refused_with_the_reason() {
         let keys = RemoteKeys::discover_with(ISSUER, provider).unwrap();
         let error = keys.ready().await.unwrap_err();
         assert_eq!(error.kind(), KeysUnavailable, "{name}");
-        assert_eq!(keys.last_error().unwrap().to_string(), format!("{OPENID}: {expected}"), "{name}");
+        assert_eq!(
+            keys.last_error().unwrap().to_string(),
+            format!("cannot fetch `{OPENID}`: {expected}"),
+            "{name}"
+        );
     }
 }
 
 #[test]
-fn an_address_that_may_not_be_fetched_is_refused_at_set_up() {
+fn rejects_urls_that_may_not_be_fetched() {
     for (issuer, reason) in [
-        ("http://id.example.com", "it needs to begin with `https://`, or the client to allow plain http"),
+        ("http://id.example.com", "it needs to begin with `https://`, unless the client allows plain http"),
         ("https://id.example.com/?tenant=1", "an issuer has no query"),
         ("https://id.example.com/#1", "it has a user name or a fragment"),
-        ("id.example.com", "it needs to begin with `https://`, or the client to allow plain http"),
+        ("id.example.com", "it needs to begin with `https://`, unless the client allows plain http"),
         ("", "it is not a URL"),
     ] {
         let error = RemoteKeys::discover_with(issuer, Provider::new()).unwrap_err();
@@ -191,7 +196,7 @@ fn an_address_that_may_not_be_fetched_is_refused_at_set_up() {
     assert!(RemoteKeys::jwks_with("https://id.example.com/keys?tenant=1", Provider::new()).is_ok());
     assert!(RemoteKeys::discover_with("http://localhost:8080", Provider::new()).is_ok());
 
-    /// Behind a proxy on this machine that has the TLS, say.
+    /// For example a proxy on this machine that terminates TLS.
     struct Guarded(Provider);
 
     impl HttpClient for Guarded {
@@ -217,13 +222,13 @@ async fn one_client_may_fetch_several_sets() {
     let client: Arc<dyn HttpClient> = Arc::new(provider.clone());
     for _ in 0..2 {
         let keys = RemoteKeys::jwks_with(JWKS, Arc::clone(&client)).unwrap();
-        assert_eq!(refusal(&verifier(&keys), "a").await, None);
+        assert_eq!(rejection(&verifier(&keys), "a").await, None);
     }
     assert_eq!(provider.requests(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_from_a_bare_address_need_an_issuer_or_that_it_is_waived() {
+async fn keys_without_discovery_need_an_issuer_setting() {
     let keys = Provider::of(&["a"]).keys();
     let open = JwtVerifier::<serde_json::Value>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
     let error = open.verify(&token("a")).await.unwrap_err();
@@ -232,13 +237,13 @@ async fn keys_from_a_bare_address_need_an_issuer_or_that_it_is_waived() {
         std::error::Error::source(&error).unwrap().to_string(),
         "the key source does not name an issuer: set JwtVerifier::issuer or insecure_any_issuer"
     );
-    assert_eq!(refusal(&open.clone().issuer(ISSUER), "a").await, None);
-    assert_eq!(refusal(&open.clone().issuer("https://other.example.com"), "a").await, Some(WrongIssuer));
-    assert_eq!(refusal(&open.insecure_any_issuer(), "a").await, None);
+    assert_eq!(rejection(&open.clone().issuer(ISSUER), "a").await, None);
+    assert_eq!(rejection(&open.clone().issuer("https://other.example.com"), "a").await, Some(WrongIssuer));
+    assert_eq!(rejection(&open.insecure_any_issuer(), "a").await, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn redirected_discovery_says_where_it_leads() {
+async fn redirect_error_names_its_target() {
     let provider = Provider::new();
     provider.answer(|_| {
         let response =
@@ -250,7 +255,7 @@ async fn redirected_discovery_says_where_it_leads() {
     assert_eq!(
         keys.last_error().unwrap().to_string(),
         format!(
-            "{OPENID}: it answered with status 301, a redirect to `https://id.example.net/?..`: \
+            "cannot fetch `{OPENID}`: the response has status 301 and redirects to `https://id.example.net/?..`; \
              redirects are not followed"
         )
     );

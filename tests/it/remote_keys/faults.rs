@@ -1,4 +1,4 @@
-//! The same with a real client and a real server on this machine, which answers in every way that a server should not.
+//! Key fetching with a real client, and a real server on this machine that responds in every wrong way.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,13 +15,13 @@ use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
 use tower_jwt_auth::jwks::{HttpClient, HttpsClient, RemoteKeys};
 use tower_jwt_auth::{Algorithm, ConfigErrorKind};
 
-use super::{jwks, refusal, verifier};
+use super::{jwks, rejection, verifier};
 use crate::keys::{fixture, jwk_with, set_of};
 
-/// How a server answers: what it sends, bit by bit, with a pause before each; then it closes the connection.
+/// A response: the bytes to send, with a pause before each part. The server then closes the connection.
 type Script = Vec<(Duration, Vec<u8>)>;
 
-/// A server that goes by a script, which can be changed, and counts the requests it has had.
+/// A server that follows a script, which tests can change. It counts its requests.
 struct Server {
     address: String,
     script: Arc<Mutex<(Script, usize)>>,
@@ -90,12 +90,12 @@ async fn play(stream: &mut (impl AsyncWrite + Unpin), script: &Mutex<(Script, us
     let _ = stream.shutdown().await;
 }
 
-/// It trusts a certificate of its own besides the operating system's, of which there may be none here.
+/// Trusts a test certificate in addition to the system's, which may be missing here.
 fn client() -> HttpsClient {
     HttpsClient::new().add_root_certificates(fixture("tls-ca.pem")).unwrap()
 }
 
-/// As `localhost`.
+/// With a certificate for `localhost`.
 fn tls() -> TlsAcceptor {
     let certificates: Vec<_> = ["tls-localhost.pem"]
         .map(|name| CertificateDer::from_pem_slice(fixture(name).as_bytes()).unwrap())
@@ -117,7 +117,7 @@ fn ok(body: &str) -> Script {
     http("200 OK", "content-type: application/json\r\n", body)
 }
 
-/// In the format of RFC 1952, with nothing made smaller.
+/// Encodes bytes in the format of RFC 1952, without compression.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let crc = bytes.iter().fold(!0_u32, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
@@ -128,21 +128,22 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     [&head, &*lens, bytes, &(!crc).to_le_bytes(), &u32::from(len).to_le_bytes()].concat()
 }
 
-/// One byte every ten milliseconds: each of them in time, all of them together not.
+/// Sends one byte every ten milliseconds: each arrives in time, all of them together do not.
 fn drip(script: Script) -> Script {
     let bytes = script.into_iter().flat_map(|(_, bytes)| bytes);
     bytes.map(|byte| (Duration::from_millis(10), vec![byte])).collect()
 }
 
 #[tokio::test]
-async fn no_fault_of_a_server_takes_the_keys_away_or_stalls_a_request() {
+async fn server_faults_neither_drop_keys_nor_stall_requests() {
     let other = jwks(&["b"]);
     let long = other.len() + 1000;
     let chunked = |chunks: usize| {
         let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
         format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{}", chunk.repeat(chunks))
     };
-    // A megabyte of zeros, compressed to a kilobyte: what is behind the header does not matter, since nobody unpacks it.
+    // A megabyte of zeros in a kilobyte. The content after the header does not matter, because nothing is
+    // decompressed.
     let bomb = [
         b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 20\r\n\r\n\x1f\x8b\x08",
         &[0; 17][..],
@@ -155,63 +156,63 @@ async fn no_fault_of_a_server_takes_the_keys_away_or_stalls_a_request() {
     let many: Vec<_> =
         (0..10_000).map(|n| json!({"kty": "OKP", "crv": "Ed25519", "kid": n.to_string()})).collect();
     let hang = vec![(Duration::from_secs(60), Vec::new())];
-    let refused = Some(KeysUnavailable);
+    let rejected = Some(KeysUnavailable);
     for (name, script, expected) in [
-        ("hang", hang.clone(), refused),
+        ("hang", hang.clone(), rejected),
         (
             "hang after the headers",
             [at_once("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"), hang].concat(),
-            refused,
+            rejected,
         ),
-        ("drip", drip(ok(&other)), refused),
-        ("reset", Vec::new(), refused),
-        ("500", http("500 Internal Server Error", "", &other), refused),
-        ("garbage", at_once("\0\u{1}\u{2} no HTTP at all\r\n\r\n"), refused),
-        ("no JSON", ok("<!doctype html>"), refused),
-        ("truncated", at_once(format!("HTTP/1.1 200 OK\r\ncontent-length: {long}\r\n\r\n{other}")), refused),
-        ("truncated chunks", at_once(chunked(1)), refused),
-        ("huge", at_once(chunked(9)), refused),
-        ("huge headers", http("200 OK", &format!("x: {}\r\n", "x".repeat(1_000_000)), &other), refused),
-        ("gzip bomb", at_once(bomb), refused),
-        ("gzip", at_once(compressed), refused),
-        ("redirect", http("302 Found", "location: /jwks.json\r\n", &other), refused),
+        ("drip", drip(ok(&other)), rejected),
+        ("reset", Vec::new(), rejected),
+        ("500", http("500 Internal Server Error", "", &other), rejected),
+        ("garbage", at_once("\0\u{1}\u{2} no HTTP at all\r\n\r\n"), rejected),
+        ("not JSON", ok("<!doctype html>"), rejected),
+        ("truncated", at_once(format!("HTTP/1.1 200 OK\r\ncontent-length: {long}\r\n\r\n{other}")), rejected),
+        ("truncated chunks", at_once(chunked(1)), rejected),
+        ("huge", at_once(chunked(9)), rejected),
+        ("huge headers", http("200 OK", &format!("x: {}\r\n", "x".repeat(1_000_000)), &other), rejected),
+        ("gzip bomb", at_once(bomb), rejected),
+        ("gzip", at_once(compressed), rejected),
+        ("redirect", http("302 Found", "location: /jwks.json\r\n", &other), rejected),
         (
             "permanent redirect",
             http("308 Permanent Redirect", "location: http://localhost:1/\r\n", ""),
-            refused,
+            rejected,
         ),
-        ("10,000 keys", ok(&set_of(&many)), refused),
-        ("empty set", ok(r#"{"keys":[]}"#), refused),
-        // The body decides: keys that are published as a file often have no better type.
+        ("10,000 keys", ok(&set_of(&many)), rejected),
+        ("empty set", ok(r#"{"keys":[]}"#), rejected),
+        // The body decides: files are often served with a wrong type.
         ("wrong content type", http("200 OK", "content-type: text/html\r\n", &jwks(&["a", "b"])), None),
         ("duplicate kid", ok(&jwks(&["a", "a", "b", "b"])), None),
         ("no such key", ok(&jwks(&["a"])), Some(UnknownKey)),
     ] {
         let server = Server::start(ok(&jwks(&["a"]))).await;
-        // Short only for a server that takes its time: on a busy machine the others may need more.
+        // A short limit only for slow responses: on a busy machine the others may need more time.
         let takes_its_time = script.iter().any(|(pause, _)| !pause.is_zero());
         let ample = Duration::from_secs(20);
         let limit = if takes_its_time { Duration::from_millis(200) } else { ample };
         let keys = server.keys().cooldown(Duration::ZERO).fetch_timeout(limit).wait_timeout(ample);
         let verifier = verifier(&keys);
-        // It may take more than one attempt.
+        // This may take more than one attempt.
         keys.ready().await.unwrap();
         server.play(script);
         let (start, before) = (Instant::now(), server.requests());
-        assert_eq!(refusal(&verifier, "b").await, expected, "{name}");
-        // Less than an attempt takes with the limit that is the default.
+        assert_eq!(rejection(&verifier, "b").await, expected, "{name}");
+        // Less time than the default limit of an attempt.
         assert!(start.elapsed() < Duration::from_secs(4), "{name}: {:?}", start.elapsed());
         assert_eq!(server.requests(), before + 1, "{name}");
-        assert_eq!(refusal(&verifier, "a").await, None, "{name}");
-        assert_eq!(keys.last_error().is_some(), expected == refused, "{name}: {:?}", keys.last_error());
+        assert_eq!(rejection(&verifier, "a").await, None, "{name}");
+        assert_eq!(keys.last_error().is_some(), expected == rejected, "{name}: {:?}", keys.last_error());
     }
 }
 
 #[tokio::test]
-async fn keys_are_found_by_discovery_over_http() {
+async fn finds_keys_by_discovery_over_http() {
     let server = Server::start(Vec::new()).await;
     let metadata = json!({"issuer": server.address, "jwks_uri": format!("{}/jwks.json", server.address)});
-    // One script serves both requests: what is no metadata is no key set, either.
+    // One script serves both requests: metadata is not a key set, and vice versa.
     let mut both = metadata;
     both["keys"] = json!([jwk_with(Algorithm::EdDSA, json!({"kid": "a"}))]);
     server.play(ok(&both.to_string()));
@@ -221,13 +222,13 @@ async fn keys_are_found_by_discovery_over_http() {
 }
 
 #[tokio::test]
-async fn a_server_is_trusted_if_its_certificate_is() {
+async fn trusts_a_server_with_a_trusted_certificate() {
     let server = Server::start_with(ok(&jwks(&["a"])), Some(tls())).await;
-    assert_eq!(refusal(&verifier(&server.keys()), "a").await, None);
+    assert_eq!(rejection(&verifier(&server.keys()), "a").await, None);
 
     let stranger = HttpsClient::new().add_root_certificates(fixture("rsa2048.certificate.pem")).unwrap();
     let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", server.address), stranger).unwrap();
-    assert_eq!(refusal(&verifier(&keys), "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier(&keys), "a").await, Some(KeysUnavailable));
     assert_eq!(server.requests(), 1);
 }
 
@@ -237,20 +238,20 @@ async fn added_certificates_keep_earlier_settings() {
     let stranger = fixture("rsa2048.certificate.pem");
     let keys = |client| RemoteKeys::jwks_with(&format!("{}/jwks.json", server.address), client).unwrap();
     let both = client().add_root_certificates(&stranger).unwrap();
-    assert_eq!(refusal(&verifier(&keys(both)), "a").await, None);
+    assert_eq!(rejection(&verifier(&keys(both)), "a").await, None);
 
     let asked = Arc::<Mutex<Vec<String>>>::default();
     let proxy = proxy(String::new(), Arc::clone(&asked)).await;
     let client = HttpsClient::new().proxy(&format!("http://user:hunter2@{proxy}")).unwrap();
     let client = client.add_root_certificates(&stranger).unwrap();
     let elsewhere = RemoteKeys::jwks_with("https://id.example.com/jwks.json", client).unwrap();
-    assert_eq!(refusal(&verifier(&elsewhere), "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier(&elsewhere), "a").await, Some(KeysUnavailable));
     assert_eq!(*asked.lock().unwrap(), ["CONNECT id.example.com:443 HTTP/1.1"]);
 }
 
-/// A client for other requests than those of `RemoteKeys`.
+/// A client for requests other than those of `RemoteKeys`.
 #[tokio::test]
-async fn client_sends_the_body_of_a_request() {
+async fn client_sends_the_request_body() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let request = http::Request::post(address).body(b"token=abc".to_vec()).unwrap();
@@ -265,7 +266,7 @@ async fn client_sends_the_body_of_a_request() {
     assert_eq!(answer.await.unwrap().unwrap().body(), b"{}");
 }
 
-/// A proxy that needs a password, and has one server for every host. Notes what it is asked for.
+/// A proxy that requires a password and sends every host to one server. Records its requests.
 async fn proxy(server: String, asked: Arc<Mutex<Vec<String>>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -280,7 +281,7 @@ async fn proxy(server: String, asked: Arc<Mutex<Vec<String>>>) -> String {
                 }
                 let head = String::from_utf8(head).unwrap();
                 let line = head.lines().next().unwrap().to_owned();
-                // `user:word`, as RFC 7617 has it.
+                // `user:word`, encoded as in RFC 7617.
                 let is_known = head.to_ascii_lowercase().contains("proxy-authorization: basic dxnlcjp3b3jk");
                 let is_tunnel = line.starts_with("CONNECT ");
                 asked.lock().unwrap().push(line);
@@ -302,7 +303,7 @@ async fn proxy(server: String, asked: Arc<Mutex<Vec<String>>>) -> String {
 }
 
 #[tokio::test]
-async fn a_proxy_is_asked_if_there_is_one() {
+async fn uses_the_configured_proxy() {
     let (plain, tls) = (Server::start(ok(&jwks(&["a"]))).await, Some(tls()));
     let tls = Server::start_with(ok(&jwks(&["a"])), tls).await;
     let host_of = |server: &Server| server.address.split_once("://").unwrap().1.to_owned();
@@ -314,30 +315,30 @@ async fn a_proxy_is_asked_if_there_is_one() {
         RemoteKeys::jwks_with(address, client.insecure_allow_plain_http()).unwrap()
     };
     let through = keys(&plain, "user:word", "http://id.example.com/jwks.json").await;
-    assert_eq!(refusal(&verifier(&through), "a").await, None);
+    assert_eq!(rejection(&verifier(&through), "a").await, None);
     assert_eq!(asked_for(), ["GET http://id.example.com/jwks.json HTTP/1.1"]);
 
-    // With TLS it only passes on, and cannot answer for another host.
+    // With TLS the proxy only forwards, and cannot respond for another host.
     let elsewhere = keys(&tls, "user:word", "https://id.example.com/jwks.json").await;
-    assert_eq!(refusal(&verifier(&elsewhere), "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier(&elsewhere), "a").await, Some(KeysUnavailable));
     assert_eq!(
         (tls.requests(), asked_for().as_slice()),
         (0, &["CONNECT id.example.com:443 HTTP/1.1".into()][..])
     );
-    // It would ask again after a second.
+    // It would retry after a second.
     drop(elsewhere);
 
-    // What is on this machine may be without TLS, so that it is asked itself.
+    // This machine may be reached without TLS and without the proxy.
     for address in
         [plain.address.clone(), plain.address.replace("localhost", "127.0.0.1"), tls.address.clone()]
     {
         let here = keys(&plain, "user:word", &format!("{address}/jwks.json")).await;
-        assert_eq!(refusal(&verifier(&here), "a").await, None, "{address}");
+        assert_eq!(rejection(&verifier(&here), "a").await, None, "{address}");
         assert!(asked_for().is_empty(), "{address}");
     }
 
     let strangers = keys(&plain, "user:hunter2", "http://id.example.com/jwks.json").await;
-    assert_eq!(refusal(&verifier(&strangers), "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier(&strangers), "a").await, Some(KeysUnavailable));
     let mut seen = format!("{strangers:?}");
     let error = strangers.last_error().unwrap();
     let mut next: Option<&dyn std::error::Error> = Some(&*error);
@@ -349,7 +350,7 @@ async fn a_proxy_is_asked_if_there_is_one() {
 }
 
 #[test]
-fn what_is_no_proxy_is_refused_at_set_up() {
+fn rejects_invalid_proxies() {
     for (address, expected) in [
         ("", "invalid proxy URL ``: it is not a URL"),
         (
@@ -366,12 +367,12 @@ fn what_is_no_proxy_is_refused_at_set_up() {
     }
 }
 
-/// Runs itself again in a process that has no certificates of authorities.
+/// Runs this test again in a process without certificates of authorities.
 #[tokio::test]
-async fn machine_without_certificate_authorities_fetches_by_plain_http() {
+async fn fetches_plain_http_without_certificate_authorities() {
     const CHILD: &str = "TOWER_JWT_AUTH_WITHOUT_CERTIFICATES";
     if std::env::var_os(CHILD).is_none() {
-        let test = "remote_keys::faults::machine_without_certificate_authorities_fetches_by_plain_http";
+        let test = "remote_keys::faults::fetches_plain_http_without_certificate_authorities";
         let output = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", test])
             .env(CHILD, "1")
@@ -379,8 +380,8 @@ async fn machine_without_certificate_authorities_fetches_by_plain_http() {
             .env("SSL_CERT_DIR", "/nonexistent/certificates")
             .output()
             .unwrap();
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && told.contains("1 passed"), "{told}");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
         return;
     }
     let plain = Server::start(ok(&jwks(&["a"]))).await;
@@ -388,10 +389,10 @@ async fn machine_without_certificate_authorities_fetches_by_plain_http() {
     let proxied = HttpsClient::new().proxy("http://proxy.example.com:3128").unwrap();
     for client in [HttpsClient::new(), proxied] {
         let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", plain.address), client.clone()).unwrap();
-        assert_eq!(refusal(&verifier(&keys), "a").await, None);
+        assert_eq!(rejection(&verifier(&keys), "a").await, None);
 
         let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", tls.address), client).unwrap();
-        assert_eq!(refusal(&verifier(&keys), "a").await, Some(KeysUnavailable));
+        assert_eq!(rejection(&verifier(&keys), "a").await, Some(KeysUnavailable));
         let error = keys.last_error().unwrap();
         let mut causes = Vec::new();
         let mut next: Option<&dyn std::error::Error> = Some(&*error);
@@ -403,18 +404,18 @@ async fn machine_without_certificate_authorities_fetches_by_plain_http() {
         assert!(causes.last().unwrap().contains("No CA certificates were loaded"), "{causes:?}");
     }
     assert!(RemoteKeys::discover("https://id.example.com").is_ok());
-    // With a certificate of its own, none of the system's is needed.
+    // With an added certificate, none of the system's is required.
     let keys = RemoteKeys::jwks_with(&format!("{}/jwks.json", tls.address), client()).unwrap();
-    assert_eq!(refusal(&verifier(&keys), "a").await, None);
+    assert_eq!(rejection(&verifier(&keys), "a").await, None);
 }
 
 #[test]
-fn what_is_no_certificate_is_refused_at_set_up() {
+fn rejects_invalid_certificates() {
     let ca = fixture("tls-ca.pem");
-    let not_pem = "there is none in PEM; it needs to begin with `-----BEGIN CERTIFICATE-----`";
+    let not_pem = "no certificate in PEM found; it needs to begin with `-----BEGIN CERTIFICATE-----`";
     for (pem, expected) in [
         (String::new(), "it is empty; check the file or variable that it comes from"),
-        ("no PEM".to_owned(), not_pem),
+        ("not PEM".to_owned(), not_pem),
         (fixture("p256.public.pem"), not_pem),
         (
             "/etc/ssl/ca.pem".to_owned(),
@@ -425,7 +426,7 @@ fn what_is_no_certificate_is_refused_at_set_up() {
             "its line breaks are escaped as `\\n`; replace them with line breaks",
         ),
         (ca.replace("MII", "M-I"), "the text between its BEGIN and END lines is not base64; copy it again"),
-        (ca.replace("MII", "AAA"), "one of them is damaged; copy it again"),
+        (ca.replace("MII", "AAA"), "a certificate is damaged; copy it again"),
         (format!("{ca}{}", &ca[..ca.len() / 2]), "it has no END line; copy it again to its last line"),
     ] {
         let error = HttpsClient::new().add_root_certificates(pem).unwrap_err();
@@ -449,7 +450,7 @@ fn reads_certificates_as_openssl_does() {
 }
 
 #[test]
-fn plain_http_has_to_be_allowed_by_name() {
+fn plain_http_needs_explicit_opt_in() {
     let url = "http://id.example.com/jwks.json";
     assert!(RemoteKeys::jwks_with(url, client()).is_err());
     assert!(RemoteKeys::jwks_with(url, client().insecure_allow_plain_http()).is_ok());

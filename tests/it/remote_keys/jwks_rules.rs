@@ -1,4 +1,4 @@
-//! The rules that a fetched set is read by.
+//! The rules for reading a fetched set.
 
 use http::Response;
 use serde_json::json;
@@ -8,7 +8,7 @@ use tower_jwt_auth::keys::JwksRules;
 
 use super::*;
 
-/// A provider of this many keys, of the names 0, 1 and so on.
+/// Returns a provider with this many keys, named 0, 1 and so on.
 fn provider_of(keys: usize) -> Provider {
     let keys: Vec<_> = (0..keys).map(|n| jwk_with(Algorithm::EdDSA, json!({"kid": n.to_string()}))).collect();
     let (provider, set) = (Provider::new(), set_of(&keys));
@@ -17,7 +17,7 @@ fn provider_of(keys: usize) -> Provider {
 }
 
 #[tokio::test(start_paused = true)]
-async fn number_of_keys_can_be_set() {
+async fn maximum_number_of_keys_can_be_set() {
     for (keys, rules, expected) in [
         (100, JwksRules::new(), None),
         (101, JwksRules::new(), Some(KeysUnavailable)),
@@ -27,23 +27,23 @@ async fn number_of_keys_can_be_set() {
     ] {
         let remote = provider_of(keys).keys().rules(rules);
         let last = (keys - 1).to_string();
-        assert_eq!(refusal(&verifier(&remote), &last).await, expected, "{keys} keys");
+        assert_eq!(rejection(&verifier(&remote), &last).await, expected, "{keys} keys");
     }
 }
 
 #[cfg(feature = "aws-lc-rs")]
 #[tokio::test(start_paused = true)]
-async fn hundred_of_the_longest_keys_fit() {
+async fn hundred_longest_keys_fit() {
     let named = |n: usize| jwk_with(Algorithm::MlDsa87, json!({"kid": n.to_string(), "use": "sig"}));
     let set = set_of(&(0..100).map(named).collect::<Vec<_>>());
     let provider = Provider::new();
     provider.answer(move |_| Ok(Response::new(set.clone().into())));
     let token = crate::keys::token_with(Algorithm::MlDsa87, Some("99"), &crate::support::good_claims());
-    assert_eq!(crate::support::refusal(&verifier(&provider.keys()), &token).await, None);
+    assert_eq!(crate::support::rejection(&verifier(&provider.keys()), &token).await, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn symmetric_keys_are_skipped_whatever_the_rules() {
+async fn fetched_symmetric_keys_are_always_skipped() {
     let set = set_of(&[
         jwk_with(Algorithm::HS256, json!({"kid": "s"})),
         jwk_with(Algorithm::EdDSA, json!({"kid": "a"})),
@@ -51,22 +51,22 @@ async fn symmetric_keys_are_skipped_whatever_the_rules() {
     let provider = Provider::new();
     provider.answer(move |_| Ok(Response::new(set.clone().into())));
     let keys = provider.keys().rules(JwksRules::new().allow_symmetric_keys());
-    assert_eq!(refusal(&verifier(&keys), "a").await, None);
+    assert_eq!(rejection(&verifier(&keys), "a").await, None);
     assert_eq!((keys.stats().keys(), keys.stats().skipped()), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn algorithm_that_is_not_accepted_causes_no_fetch() {
+async fn disabled_algorithm_causes_no_fetch() {
     let provider = provider_of(1);
     let keys = provider.keys();
     let verifier = verifier(&keys).algorithms([Algorithm::RS256]);
     for kid in ["0", "unknown"] {
-        assert_eq!(refusal(&verifier, kid).await, Some(UnsupportedAlgorithm), "{kid}");
+        assert_eq!(rejection(&verifier, kid).await, Some(UnsupportedAlgorithm), "{kid}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn unreadable_members_of_metadata_are_ignored() {
+async fn ignores_unreadable_metadata_members() {
     let provider = Provider::new();
     provider.answer(|request| {
         Ok(Response::new(match request.uri().path() {
@@ -78,5 +78,5 @@ async fn unreadable_members_of_metadata_are_ignored() {
         }))
     });
     let keys = RemoteKeys::discover_with(ISSUER, provider).unwrap();
-    assert_eq!(refusal(&verifier(&keys), "a").await, None);
+    assert_eq!(rejection(&verifier(&keys), "a").await, None);
 }

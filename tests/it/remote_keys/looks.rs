@@ -1,4 +1,4 @@
-//! Which tokens have keys fetched, and how often: a rotation is found, whatever strangers send.
+//! Which tokens cause fetches, and how many: rotations are found despite tokens from unknown clients.
 
 use std::time::Duration;
 
@@ -12,64 +12,64 @@ use tower_jwt_auth::AuthErrorKind::{
 };
 use tower_jwt_auth::{Algorithm, KeySet, Verdict};
 
-use super::{Provider, at_once, jwks, key_set, pass, refusal, seconds, token, verifier};
+use super::{Provider, at_once, jwks, key_set, pass, rejection, seconds, token, verifier};
 use crate::keys::{fixture, jwk_by, jwk_with, set_of, signer};
-use crate::support::{NOW, base64url, claims_but, for_oracle, good_claims};
+use crate::support::{NOW, base64url, claims_with, for_oracle, good_claims};
 
-/// A token that nobody has signed.
+/// Returns a token without a valid signature.
 fn unsigned(header: &Value, payload: &str) -> String {
     format!("{}.{}.{}", base64url(header.to_string()), base64url(payload), base64url([7; 64]))
 }
 
-/// One that looks good but for that.
+/// Returns a token that is good except for its signature.
 fn forged(kid: &str) -> String {
     unsigned(&json!({"alg": "EdDSA", "kid": kid}), &good_claims().to_string())
 }
 
-/// Asserts that a new key is used at once, two seconds after a fetch and one after these tokens of strangers. Returns
-/// how many fetches all of it took.
+/// Asserts that a new key is used at once, two seconds after a fetch and one second after these tokens of
+/// unknown clients. Returns the total number of fetches.
 async fn fetches_of_rotation_after(name: &str, strangers: &[String]) -> usize {
     let provider = Provider::of(&["old"]);
     let verifier = verifier(&provider.keys());
-    assert_eq!(refusal(&verifier, "old").await, None, "{name}");
+    assert_eq!(rejection(&verifier, "old").await, None, "{name}");
     pass(1).await;
     for stranger in strangers {
-        assert!(crate::support::refusal(&verifier, stranger).await.is_some(), "{name}");
+        assert!(crate::support::rejection(&verifier, stranger).await.is_some(), "{name}");
     }
     pass(1).await;
     provider.serve(&["old", "new"]);
     for _ in 0..10 {
-        assert_eq!(refusal(&verifier, "new").await, None, "{name}");
-        assert_eq!(refusal(&verifier, "old").await, None, "{name}");
+        assert_eq!(rejection(&verifier, "new").await, None, "{name}");
+        assert_eq!(rejection(&verifier, "old").await, None, "{name}");
     }
     provider.requests()
 }
 
 #[tokio::test(start_paused = true)]
-async fn rotation_right_after_a_fetch_is_not_visible() {
-    assert_eq!(fetches_of_rotation_after("no stranger", &[]).await, 2);
-    assert_eq!(fetches_of_rotation_after("one stranger", &[forged("x")]).await, 3);
+async fn clients_do_not_notice_rotation_after_a_fetch() {
+    assert_eq!(fetches_of_rotation_after("no unknown client", &[]).await, 2);
+    assert_eq!(fetches_of_rotation_after("one unknown client", &[forged("x")]).await, 3);
     assert_eq!(fetches_of_rotation_after("a thousand, one name", &vec![forged("x"); 1000]).await, 3);
-    // Forged tokens of a key that is held, and of none, have looks of their own.
+    // Forged tokens with a held key and without a `kid` have separate budgets.
     assert_eq!(fetches_of_rotation_after("a real name", &vec![forged("old"); 1000]).await, 4);
     let unnamed = unsigned(&json!({"alg": "EdDSA"}), &good_claims().to_string());
     assert_eq!(fetches_of_rotation_after("no name", &vec![unnamed; 1000]).await, 4);
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_refused_in_any_case_cause_no_fetch() {
-    let past = claims_but("exp", json!(NOW - 3600)).to_string();
+async fn tokens_with_bad_claims_cause_no_fetch() {
+    let past = claims_with("exp", json!(NOW - 3600)).to_string();
     for (name, typ, payload) in [
-        ("wrong issuer", "JWT", claims_but("iss", json!("https://evil.example")).to_string()),
-        ("no issuer", "JWT", claims_but("iss", Value::Null).to_string()),
-        ("wrong audience", "JWT", claims_but("aud", json!("https://other.example.com")).to_string()),
-        ("no audience", "JWT", claims_but("aud", Value::Null).to_string()),
+        ("wrong issuer", "JWT", claims_with("iss", json!("https://evil.example")).to_string()),
+        ("no issuer", "JWT", claims_with("iss", Value::Null).to_string()),
+        ("wrong audience", "JWT", claims_with("aud", json!("https://other.example.com")).to_string()),
+        ("no audience", "JWT", claims_with("aud", Value::Null).to_string()),
         ("expired", "JWT", past.clone()),
-        ("no expiry", "JWT", claims_but("exp", Value::Null).to_string()),
-        ("not valid yet", "JWT", claims_but("nbf", json!(NOW + 3600)).to_string()),
-        ("bound to its sender", "JWT", claims_but("cnf", json!({"jkt": "x"})).to_string()),
-        ("claims of another type", "JWT", claims_but("exp", json!("soon")).to_string()),
-        ("no JSON", "JWT", "hello".to_owned()),
+        ("no expiry", "JWT", claims_with("exp", Value::Null).to_string()),
+        ("not valid yet", "JWT", claims_with("nbf", json!(NOW + 3600)).to_string()),
+        ("bound to its sender", "JWT", claims_with("cnf", json!({"jkt": "x"})).to_string()),
+        ("claims of another type", "JWT", claims_with("exp", json!("soon")).to_string()),
+        ("not JSON", "JWT", "hello".to_owned()),
         ("an array", "JWT", "[]".to_owned()),
         ("another type of token", "logout+jwt", good_claims().to_string()),
     ] {
@@ -80,10 +80,10 @@ async fn tokens_refused_in_any_case_cause_no_fetch() {
         assert_eq!(fetches_of_rotation_after(name, &strangers).await, 2, "{name}");
     }
 
-    // The cause says what else is wrong, and the client is told no more than before.
+    // The cause says what else is wrong, and the client learns no more than before.
     let provider = Provider::of(&["old"]);
     let verifier = verifier(&provider.keys());
-    assert_eq!(refusal(&verifier, "old").await, None);
+    assert_eq!(rejection(&verifier, "old").await, None);
     let error = verifier.verify(&unsigned(&json!({"alg": "EdDSA", "kid": "x"}), &past)).await.unwrap_err();
     assert_eq!(error.kind(), UnknownKey);
     let cause = std::error::Error::source(&error).unwrap();
@@ -91,56 +91,56 @@ async fn tokens_refused_in_any_case_cause_no_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn claims_are_judged_at_once_while_no_keys_are_held() {
+async fn checks_claims_at_once_while_holding_no_keys() {
     let provider = Provider::new();
     provider.hang();
     let keys = provider.keys();
     let verifier = verifier(&keys);
     for (expected, claims) in [
-        (WrongIssuer, claims_but("iss", json!("https://evil.example"))),
-        (WrongAudience, claims_but("aud", json!("https://other.example.com"))),
-        (Expired, claims_but("exp", json!(NOW - 3600))),
-        (MissingExpiry, claims_but("exp", Value::Null)),
+        (WrongIssuer, claims_with("iss", json!("https://evil.example"))),
+        (WrongAudience, claims_with("aud", json!("https://other.example.com"))),
+        (Expired, claims_with("exp", json!(NOW - 3600))),
+        (MissingExpiry, claims_with("exp", Value::Null)),
         (InvalidClaims, json!([])),
     ] {
         let token = unsigned(&json!({"alg": "EdDSA", "kid": "x"}), &claims.to_string());
         assert_eq!(at_once(verifier.verify(&token)).err(), Some(expected));
     }
-    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier, "a").await, Some(KeysUnavailable));
 }
 
 #[tokio::test(start_paused = true)]
-async fn invented_names_delay_a_rotation_by_one_cooldown() {
+async fn unknown_kids_delay_a_rotation_by_one_cooldown() {
     let provider = Provider::of(&["old"]);
     let keys = provider.keys().refresh_between(seconds(3600), seconds(3600));
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "old").await, None);
+    assert_eq!(rejection(&verifier, "old").await, None);
     let start = Instant::now();
     let mut number = 0;
-    // Strangers are always first.
+    // Unknown clients always come first.
     while start.elapsed() < seconds(300) {
         for _ in 0..10 {
             number += 1;
-            assert!(crate::support::refusal(&verifier, &forged(&format!("x-{number}"))).await.is_some());
+            assert!(crate::support::rejection(&verifier, &forged(&format!("x-{number}"))).await.is_some());
         }
-        // The new key is there as soon as they have used up what there was.
+        // The new key is used as soon as the unknown clients have used up the budget.
         provider.serve(&["old", "new"]);
         let expected = (start.elapsed() < seconds(30)).then_some(UnknownKey);
-        assert_eq!(refusal(&verifier, "new").await, expected);
+        assert_eq!(rejection(&verifier, "new").await, expected);
         pass(1).await;
     }
-    // The first, a burst of two, and one in each cooldown.
+    // The first fetch, a burst of two, and one per cooldown.
     assert!(provider.requests() <= 1 + 2 + 10, "{}", provider.requests());
 }
 
 #[tokio::test(start_paused = true)]
-async fn fetches_stay_bounded_under_every_sort_of_flood() {
+async fn fetches_stay_bounded_under_every_flood() {
     for fails in [false, true] {
         let provider = Provider::of(&["old"]);
         let keys = provider.keys().refresh_between(seconds(3600), seconds(3600));
         let keys = keys.retry_between(seconds(3600), seconds(3600));
         let verifier = verifier(&keys);
-        assert_eq!(refusal(&verifier, "old").await, None);
+        assert_eq!(rejection(&verifier, "old").await, None);
         if fails {
             provider.fail();
         }
@@ -150,18 +150,18 @@ async fn fetches_stay_bounded_under_every_sort_of_flood() {
         while start.elapsed() < seconds(600) {
             number += 1;
             for token in [&forged(&format!("x-{number}")), &forged("x"), &forged("old"), &unnamed] {
-                assert!(crate::support::refusal(&verifier, token).await.is_some());
+                assert!(crate::support::rejection(&verifier, token).await.is_some());
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        // The first; bursts of two; one of each sort in each cooldown.
+        // The first fetch, bursts of two, and one of each type per cooldown.
         let most = if fails { 1 + 20 } else { 1 + 2 + 2 + 2 * 20 };
         let requests = provider.requests();
         assert!(requests <= most && requests >= most - 4, "{fails}: {requests}");
     }
 }
 
-/// A key of this name, or of none, as a set with a token that it has signed.
+/// Returns a set with a key of this name, or without one, and a token signed with the key.
 fn rsa_key(key: &EncodingKey, kid: Option<&str>) -> (String, String) {
     let mut jwk = jwk_by(key, Algorithm::RS256);
     match kid {
@@ -172,7 +172,7 @@ fn rsa_key(key: &EncodingKey, kid: Option<&str>) -> (String, String) {
     (set_of(&[jwk]), jsonwebtoken::encode(&header, &good_claims(), key).unwrap())
 }
 
-/// Two keys that nothing but their signatures tells apart.
+/// Returns two keys that differ only in their signatures.
 pub(super) fn old_and_new(kid: Option<&str>) -> [(String, String); 2] {
     let other = EncodingKey::from_rsa_pem(fixture("rsa2048-other.private.pem").as_bytes()).unwrap();
     [rsa_key(&signer(Algorithm::RS256), kid), rsa_key(&other, kid)]
@@ -192,50 +192,50 @@ fn forged_rs256(kid: Option<&str>) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_stranger_per_cooldown_hides_no_rotation() {
+async fn one_unknown_kid_per_cooldown_hides_no_rotation() {
     let provider = Provider::of(&["k0"]);
     let keys = provider.keys().refresh_between(seconds(3600), seconds(3600));
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "k0").await, None);
+    assert_eq!(rejection(&verifier, "k0").await, None);
     let mut current = "k0".to_owned();
     for second in 0..2400 {
         if second % 30 == 0 {
-            assert!(crate::support::refusal(&verifier, &forged("x")).await.is_some());
+            assert!(crate::support::rejection(&verifier, &forged("x")).await.is_some());
         }
         if [101, 901, 1701].contains(&second) {
             current = format!("k{second}");
             provider.serve(&[&current]);
         }
-        assert_eq!(refusal(&verifier, &current).await, None, "{second}");
+        assert_eq!(rejection(&verifier, &current).await, None, "{second}");
         pass(1).await;
     }
-    // The first, one for each key, and one of the stranger in each cooldown.
+    // The first fetch, one for each key, and one of the unknown client per cooldown.
     assert!(provider.requests() <= 1 + 3 + 80, "{}", provider.requests());
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_bad_signature_per_cooldown_hides_no_replaced_key() {
+async fn one_bad_signature_hides_no_replaced_key() {
     for kid in [Some("same"), None] {
         let keys = old_and_new(kid);
         let provider = Provider::new();
         provider.serve_set(&keys[0].0);
         let remote = provider.keys().refresh_between(seconds(3600), seconds(3600));
         let verifier = verifier(&remote);
-        let refused = async |token: &str| crate::support::refusal(&verifier, token).await;
-        assert_eq!(refused(&keys[0].1).await, None);
+        let rejected = async |token: &str| crate::support::rejection(&verifier, token).await;
+        assert_eq!(rejected(&keys[0].1).await, None);
         let mut current = 0;
         for second in 0..600 {
-            // A forged token, or one of a client that has kept a token of the withdrawn key.
+            // A forged token, or one of a client that kept a token of the withdrawn key.
             let (bad, withdrawn) = (forged_rs256(kid), &keys[1 - current].1);
             if second % 30 == 0 {
                 let token = if second < 300 { &bad } else { withdrawn };
-                assert_eq!(refused(token).await, Some(InvalidSignature), "{kid:?} {second}");
+                assert_eq!(rejected(token).await, Some(InvalidSignature), "{kid:?} {second}");
             }
             if second % 100 == 1 {
                 current = 1 - current;
                 provider.serve_set(&keys[current].0);
             }
-            assert_eq!(refused(&keys[current].1).await, None, "{kid:?} {second}");
+            assert_eq!(rejected(&keys[current].1).await, None, "{kid:?} {second}");
             pass(1).await;
         }
         assert!(provider.requests() <= 1 + 6 + 20, "{}", provider.requests());
@@ -243,7 +243,7 @@ async fn one_bad_signature_per_cooldown_hides_no_replaced_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_change_at_each_fetch_do_not_unbound_fetches() {
+async fn constantly_changing_keys_keep_fetches_bounded() {
     for kid in [Some("same"), None] {
         // Two instances of the provider disagree about its keys.
         let [(one, one_token), (other, other_token)] = old_and_new(kid);
@@ -259,25 +259,25 @@ async fn keys_that_change_at_each_fetch_do_not_unbound_fetches() {
             let verifier = verifier(&keys);
             for _ in 0..600 {
                 for token in &tokens {
-                    let _ = crate::support::refusal(&verifier, token).await;
+                    let _ = crate::support::rejection(&verifier, token).await;
                 }
                 pass(1).await;
             }
-            // The first, a burst of three, and then two in each cooldown.
+            // The first fetch, a burst of three, and then two per cooldown.
             assert!(provider.requests() <= 1 + 3 + 2 * 20, "{}", provider.requests());
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn replaced_key_published_during_a_fetch_is_fetched_again() {
+async fn key_replaced_during_a_fetch_is_fetched_again() {
     for kid in [Some("same"), None] {
         let [(old, old_token), (new, new_token)] = old_and_new(kid);
         let provider = Provider::new();
         provider.serve_set(&old);
         let verifier = verifier(&provider.keys().refresh_between(seconds(60), seconds(60)));
-        assert_eq!(crate::support::refusal(&verifier, &old_token).await, None);
-        // The answer to the scheduled fetch is on its way, and has the old key.
+        assert_eq!(crate::support::rejection(&verifier, &old_token).await, None);
+        // The response to the scheduled fetch is in flight and has the old key.
         let (first, later) = (std::sync::atomic::AtomicBool::new(true), new.clone());
         provider.answer(move |_| {
             let is_first = first.swap(false, std::sync::atomic::Ordering::Relaxed);
@@ -287,48 +287,48 @@ async fn replaced_key_published_during_a_fetch_is_fetched_again() {
         while provider.requests() < 2 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert_eq!(crate::support::refusal(&verifier, &new_token).await, None, "{kid:?}");
+        assert_eq!(crate::support::rejection(&verifier, &new_token).await, None, "{kid:?}");
         assert_eq!(provider.requests(), 3);
     }
 }
 
-/// Keys of the same name: three different ones.
+/// Returns three different keys with the same name.
 fn replaced() -> [(String, String); 3] {
     let [old, new] = old_and_new(Some("same"));
     [old, new, (jwks(&["same"]), token("same"))]
 }
 
 #[tokio::test(start_paused = true)]
-async fn new_key_under_an_old_name_is_used() {
+async fn uses_a_new_key_with_an_old_kid() {
     let [(old, old_token), (new, new_token), (other, other_token)] = replaced();
     let provider = Provider::new();
     provider.serve_set(&old);
     let verifier = verifier(&provider.keys());
-    let refused = async |token: &str| crate::support::refusal(&verifier, token).await;
-    assert_eq!(refused(&old_token).await, None);
+    let rejected = async |token: &str| crate::support::rejection(&verifier, token).await;
+    assert_eq!(rejected(&old_token).await, None);
     provider.serve_set(&new);
     pass(2).await;
-    assert_eq!(refused(&new_token).await, None);
-    // The old key is gone. Its tokens cause two fetches, and then no more in this cooldown.
+    assert_eq!(rejected(&new_token).await, None);
+    // The old key is gone. Its tokens cause two fetches, and then none in this cooldown.
     for expected in [3, 4, 4] {
-        assert_eq!(refused(&old_token).await, Some(InvalidSignature));
+        assert_eq!(rejected(&old_token).await, Some(InvalidSignature));
         assert_eq!(provider.requests(), expected);
     }
 
-    // A key for another algorithm, too.
+    // Also a key for another algorithm.
     provider.serve_set(&other);
     pass(31).await;
-    assert_eq!(refused(&other_token).await, None);
+    assert_eq!(rejected(&other_token).await, None);
 
-    // The keys that are held have judged the token, so that it is refused while the provider is down.
+    // The held keys have judged the token, so it is rejected during an outage of the provider.
     provider.fail();
     pass(31).await;
-    assert_eq!(refused(&forged("same")).await, Some(InvalidSignature));
-    assert_eq!(refused(&forged("same")).await, Some(InvalidSignature));
+    assert_eq!(rejected(&forged("same")).await, Some(InvalidSignature));
+    assert_eq!(rejected(&forged("same")).await, Some(InvalidSignature));
 }
 
 #[tokio::test(start_paused = true)]
-async fn local_keys_refuse_a_forged_token_at_once() {
+async fn local_keys_reject_a_forged_token_at_once() {
     let [(old, _), (_, new_token), _] = replaced();
     let local = tower_jwt_auth::JwtVerifier::<Value>::new(KeySet::jwks(old).unwrap());
     assert_eq!(at_once(local.verify(&new_token)).err(), Some(InvalidSignature));
@@ -339,7 +339,7 @@ async fn forged_tokens_leave_half_the_places_to_others() {
     let provider = Provider::of(&["old"]);
     let keys = provider.keys().max_waiting(10);
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "old").await, None);
+    assert_eq!(rejection(&verifier, "old").await, None);
     provider.hang();
     let forgeries: Vec<_> = (0..5).map(|_| verifier.verify(&forged("old"))).collect();
     assert!(forgeries.iter().all(|verdict| matches!(verdict, Verdict::Pending(_))));
@@ -354,25 +354,25 @@ async fn forged_tokens_leave_half_the_places_to_others() {
 async fn key_published_during_a_fetch_is_fetched_again() {
     let provider = Provider::of(&["old"]);
     let verifier = verifier(&provider.keys());
-    assert_eq!(refusal(&verifier, "old").await, None);
+    assert_eq!(rejection(&verifier, "old").await, None);
     provider.delay(seconds(1));
     let stranger = verifier.verify(&forged("x"));
     tokio::time::sleep(Duration::from_millis(500)).await;
-    // The answer that is on its way has the old keys.
+    // The response in flight has the old keys.
     provider.serve(&["old", "new"]);
-    assert_eq!(refusal(&verifier, "new").await, None);
+    assert_eq!(rejection(&verifier, "new").await, None);
     assert_eq!(provider.requests(), 3);
     assert_eq!(stranger.await.unwrap_err().kind(), UnknownKey);
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_is_the_next_moment_that_can_succeed() {
+async fn retry_after_names_the_next_useful_moment() {
     let provider = Provider::new();
     let keys = provider.keys().cooldown(seconds(2)).retry_between(seconds(60), seconds(60));
     let verifier = verifier(&keys);
     let retry = async |kid: &str| verifier.verify(&token(kid)).await.unwrap_err().retry_after().unwrap();
     for _ in 0..20 {
-        // The one that waited for the attempt, and those that come before there can be another one.
+        // The request that waited for the attempt, and those before the next attempt.
         let requests = provider.requests();
         assert_eq!(retry("a").await, seconds(2));
         assert_eq!(retry("a").await, seconds(2));
@@ -384,9 +384,9 @@ async fn retry_after_is_the_next_moment_that_can_succeed() {
     let wait = retry("a").await;
     provider.serve(&["a"]);
     tokio::time::sleep(wait).await;
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
 
-    // While an attempt is being made, its answer may be there at any moment.
+    // During an attempt the response may arrive at any moment.
     let keys = provider.keys().max_waiting(1).seed(key_set(&["z"]));
     let verifier = super::verifier(&keys);
     provider.hang();
@@ -397,7 +397,7 @@ async fn retry_after_is_the_next_moment_that_can_succeed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn skipped_keys_are_listed() {
+async fn lists_skipped_keys() {
     let set = set_of(&[
         jwk_with(Algorithm::EdDSA, json!({"kid": "a"})),
         jwk_with(Algorithm::EdDSA, json!({"kid": "b", "use": "enc"})),

@@ -1,4 +1,4 @@
-//! Keys that come and go while the provider answers.
+//! Key rotation while the provider responds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,36 +11,36 @@ use tower_jwt_auth::AuthErrorKind::{InvalidSignature, KeysUnavailable, UnknownKe
 use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::keys::JwksRules;
 
-use super::{Provider, at_once, jwks, pass, refusal, seconds, token, verifier};
+use super::{Provider, at_once, jwks, pass, rejection, seconds, token, verifier};
 use crate::keys::{fixture, jwk_by, jwk_of, jwk_with, set_of, signer, token_with};
 use crate::support::{for_oracle, good_claims, is_hmac, supported};
 
 #[tokio::test(start_paused = true)]
-async fn promise_6_a_new_key_is_used_within_one_cooldown_of_its_first_token() {
+async fn new_key_is_used_within_one_cooldown() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "a").await, None);
-    // The worst moment: it is published just after it was looked for.
-    assert_eq!(refusal(&verifier, "b").await, Some(UnknownKey));
+    assert_eq!(rejection(&verifier, "a").await, None);
+    // The worst case: the key is published just after a lookup.
+    assert_eq!(rejection(&verifier, "b").await, Some(UnknownKey));
     provider.serve(&["a", "b"]);
     pass(29).await;
-    assert_eq!(refusal(&verifier, "b").await, Some(UnknownKey));
+    assert_eq!(rejection(&verifier, "b").await, Some(UnknownKey));
     pass(1).await;
-    assert_eq!(refusal(&verifier, "b").await, None);
-    // During the overlap both work.
+    assert_eq!(rejection(&verifier, "b").await, None);
+    // During the overlap both keys work.
     assert!(at_once(verifier.verify(&token("a"))).is_ok());
     assert!(at_once(verifier.verify(&token("b"))).is_ok());
     assert_eq!(provider.requests(), 3);
 
-    // And at once where the last attempt is long ago.
+    // At once if the last attempt was long ago.
     provider.serve(&["b", "c"]);
     pass(100).await;
-    assert_eq!(refusal(&verifier, "c").await, None);
+    assert_eq!(rejection(&verifier, "c").await, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_6_a_new_key_is_used_where_tokens_name_none() {
+async fn new_key_is_used_for_tokens_without_kid() {
     let other =
         jsonwebtoken::EncodingKey::from_rsa_pem(fixture("rsa2048-other.private.pem").as_bytes()).unwrap();
     let set = |key: &EncodingKey| set_of(&[jwk_by(key, Algorithm::RS256)]);
@@ -53,57 +53,57 @@ async fn promise_6_a_new_key_is_used_where_tokens_name_none() {
     provider.answer(move |_| Ok(Response::new(old.clone().into())));
     let keys = provider.keys();
     let verifier = verifier(&keys);
-    let refused = async |key: &EncodingKey| crate::support::refusal(&verifier, &sign(key)).await;
-    assert_eq!(refused(&signer(Algorithm::RS256)).await, None);
-    assert_eq!(refused(&other).await, Some(InvalidSignature));
+    let rejected = async |key: &EncodingKey| crate::support::rejection(&verifier, &sign(key)).await;
+    assert_eq!(rejected(&signer(Algorithm::RS256)).await, None);
+    assert_eq!(rejected(&other).await, Some(InvalidSignature));
     provider.answer(move |_| Ok(Response::new(new.clone().into())));
     pass(31).await;
-    assert_eq!(refused(&other).await, None);
+    assert_eq!(rejected(&other).await, None);
 
-    // It was judged, by the keys that are held: nothing else is said while there are no newer ones.
+    // The held keys have judged the token, so the verdict is the same without newer keys.
     provider.fail();
     pass(31).await;
-    assert_eq!(refused(&signer(Algorithm::RS256)).await, Some(InvalidSignature));
-    assert_eq!(refused(&signer(Algorithm::RS256)).await, Some(InvalidSignature));
+    assert_eq!(rejected(&signer(Algorithm::RS256)).await, Some(InvalidSignature));
+    assert_eq!(rejected(&signer(Algorithm::RS256)).await, Some(InvalidSignature));
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_7_a_withdrawn_key_dies_within_the_refresh_age_and_its_cached_tokens_with_it() {
+async fn withdrawn_key_ends_within_the_refresh_age() {
     let provider = Provider::of(&["a", "b"]);
     let keys = provider.keys();
     let verifier = verifier(&keys).cache(CacheSettings::new());
-    assert_eq!(refusal(&verifier, "a").await, None);
-    assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "b").await, None);
     provider.serve(&["b"]);
     pass(1).await;
     assert!(at_once(verifier.verify(&token("a"))).is_ok());
     pass(600).await;
-    assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
-    assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(rejection(&verifier, "a").await, Some(UnknownKey));
+    assert_eq!(rejection(&verifier, "b").await, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_7_a_purge_ends_a_key_at_once() {
+async fn purge_ends_a_key_at_once() {
     let provider = Provider::of(&["a", "b"]);
     let keys = provider.keys();
     let verifier = verifier(&keys).cache(CacheSettings::new());
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     provider.serve(&["b"]);
-    // No cooldown is waited for.
+    // A purge does not wait for a cooldown.
     keys.purge();
     assert!(!keys.is_ready());
-    assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
-    assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(rejection(&verifier, "a").await, Some(UnknownKey));
+    assert_eq!(rejection(&verifier, "b").await, None);
     assert_eq!(provider.requests(), 2);
 
-    // While the provider is down there are no keys then.
+    // Without a response from the provider there are no keys.
     provider.fail();
     keys.purge();
-    assert_eq!(refusal(&verifier, "b").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier, "b").await, Some(KeysUnavailable));
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_7_a_purge_has_an_attempt_of_its_own_whatever_becomes_of_another() {
+async fn purge_starts_its_own_fetch() {
     let provider = Provider::new();
     provider.hang();
     let keys = provider.keys().cooldown(seconds(3600)).retry_between(seconds(3600), seconds(3600));
@@ -117,14 +117,14 @@ async fn promise_7_a_purge_has_an_attempt_of_its_own_whatever_becomes_of_another
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_10_one_who_has_waited_for_keys_that_are_gone_again_is_not_refused() {
+async fn keys_purged_while_waiting_count_as_unavailable() {
     let provider = Provider::of(&["a"]);
     provider.delay(seconds(1));
     let keys = provider.keys();
     let verifier = verifier(&keys);
     let waiting = verifier.verify(&token("a")).into_future();
     let mut waiting = std::pin::pin!(waiting);
-    assert!(futures_poll(waiting.as_mut()).await.is_pending());
+    assert!(poll_once(waiting.as_mut()).await.is_pending());
     pass(1).await;
     while !keys.is_ready() {
         tokio::task::yield_now().await;
@@ -134,13 +134,13 @@ async fn promise_10_one_who_has_waited_for_keys_that_are_gone_again_is_not_refus
     assert_eq!(waiting.await.unwrap_err().kind(), KeysUnavailable);
 }
 
-/// Polls once.
-async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
+/// Polls a future once.
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
     std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx))).await
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_7_what_was_being_fetched_before_a_purge_is_not_used() {
+async fn purge_discards_a_fetch_in_flight() {
     let provider = Provider::of(&["a", "b"]);
     provider.delay(seconds(1));
     let keys = provider.keys();
@@ -154,12 +154,12 @@ async fn promise_7_what_was_being_fetched_before_a_purge_is_not_used() {
     keys.purge();
     ready.await.unwrap().unwrap();
     assert_eq!(provider.requests(), 2);
-    assert_eq!(refusal(&verifier, "a").await, Some(UnknownKey));
-    assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(rejection(&verifier, "a").await, Some(UnknownKey));
+    assert_eq!(rejection(&verifier, "b").await, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_11_odd_keys_are_skipped_and_counted_and_no_key_serves_what_it_is_not_for() {
+async fn odd_keys_are_skipped_and_counted() {
     let eddsa = |changes| jwk_with(Algorithm::EdDSA, changes);
     let set = set_of(&[
         eddsa(json!({"kid": "good"})),
@@ -177,19 +177,19 @@ async fn promise_11_odd_keys_are_skipped_and_counted_and_no_key_serves_what_it_i
     provider.answer(move |_| Ok(Response::new(set.clone().into())));
     let keys = provider.keys();
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "good").await, None);
+    assert_eq!(rejection(&verifier, "good").await, None);
     for kid in ["encryption", "signing", "other", "unknown", "private", "short"] {
-        assert_eq!(refusal(&verifier, kid).await, Some(UnknownKey), "{kid}");
+        assert_eq!(rejection(&verifier, kid).await, Some(UnknownKey), "{kid}");
     }
     let mac = Header { kid: Some("secret".to_owned()), ..Header::new(for_oracle(Algorithm::HS256)) };
     let key = EncodingKey::from_secret(b"secret that everybody can read...").unwrap();
     let mac = jsonwebtoken::encode(&mac, &good_claims(), &key).unwrap();
-    assert_eq!(crate::support::refusal(&verifier, &mac).await, Some(UnknownKey));
+    assert_eq!(crate::support::rejection(&verifier, &mac).await, Some(UnknownKey));
     assert_eq!((keys.stats().keys(), keys.stats().skipped()), (1, 9));
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_set_of_all_algorithms_serves_each_and_none_for_another() {
+async fn each_key_serves_only_its_own_algorithm() {
     let all: Vec<_> = supported().filter(|algorithm| !is_hmac(*algorithm)).collect();
     let named = |algorithm: &Algorithm| jwk_with(*algorithm, json!({"kid": algorithm}));
     let set = set_of(&all.iter().map(named).collect::<Vec<_>>());
@@ -200,13 +200,13 @@ async fn one_set_of_all_algorithms_serves_each_and_none_for_another() {
         for &named in &all {
             let token = token_with(algorithm, Some(named.as_str()), &good_claims());
             let expected = (algorithm != named).then_some(UnsupportedAlgorithm);
-            assert_eq!(crate::support::refusal(&verifier, &token).await, expected, "{algorithm}, {named}");
+            assert_eq!(crate::support::rejection(&verifier, &token).await, expected, "{algorithm}, {named}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_rsa_key_without_an_algorithm_serves_the_one_that_the_rules_say() {
+async fn rules_choose_algorithm_of_rsa_keys_without_alg() {
     let mut jwk = jwk_of(Algorithm::RS256);
     jwk.as_object_mut().unwrap().remove("alg");
     let set = set_of(&[jwk]);
@@ -220,12 +220,12 @@ async fn an_rsa_key_without_an_algorithm_serves_the_one_that_the_rules_say() {
         (JwksRules::new().rsa_algorithm(Algorithm::PS256), Algorithm::PS256, Algorithm::RS256),
     ] {
         let verifier = verifier(&provider.keys().rules(rules));
-        assert_eq!(crate::support::refusal(&verifier, &sign(algorithm)).await, None);
-        assert_eq!(crate::support::refusal(&verifier, &sign(other)).await, Some(UnknownKey));
+        assert_eq!(crate::support::rejection(&verifier, &sign(algorithm)).await, None);
+        assert_eq!(crate::support::rejection(&verifier, &sign(other)).await, Some(UnknownKey));
     }
 }
 
-/// How long it takes until keys are fetched again that came with these headers.
+/// Returns the seconds until keys fetched with these headers are fetched again.
 async fn until_refresh(headers: &[(&'static str, &'static str)]) -> u64 {
     let headers = headers.to_vec();
     let provider = Provider::new();
@@ -246,7 +246,7 @@ async fn until_refresh(headers: &[(&'static str, &'static str)]) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_12_the_provider_says_how_long_its_keys_stay_between_a_floor_and_a_ceiling() {
+async fn provider_sets_refresh_age_within_bounds() {
     for (headers, longest) in [
         (&[][..], 600),
         (&[("cache-control", "max-age=300")], 300),
@@ -260,7 +260,7 @@ async fn promise_12_the_provider_says_how_long_its_keys_stay_between_a_floor_and
     }
 }
 
-/// Answers with keys of these names and this ETag, or that they have not changed, with the ETag that is given for that.
+/// Serves keys with this name and ETag, or 304 with the ETag `unchanged`.
 fn with_etag(provider: &Provider, kid: &'static str, etag: &'static str, unchanged: &'static str) {
     provider.answer(move |request| {
         let mut response = Response::new(Vec::new());
@@ -278,7 +278,7 @@ fn with_etag(provider: &Provider, kid: &'static str, etag: &'static str, unchang
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_12_unchanged_keys_live_as_long_again_as_they_did() {
+async fn unchanged_keys_get_their_lifetime_again() {
     let provider = Provider::new();
     with_etag(&provider, "a", "\"1\"", "W/\"1\"");
     let keys = provider.keys();
@@ -289,20 +289,20 @@ async fn promise_12_unchanged_keys_live_as_long_again_as_they_did() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_12_other_keys_that_have_not_changed_are_asked_for_themselves() {
+async fn not_modified_with_other_etag_causes_full_fetch() {
     let provider = Provider::new();
     with_etag(&provider, "a", "\"1\"", "\"2\"");
     let keys = provider.keys();
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     with_etag(&provider, "b", "\"2\"", "\"2\"");
     pass(70).await;
-    assert_eq!(refusal(&verifier, "b").await, None);
+    assert_eq!(rejection(&verifier, "b").await, None);
     assert_eq!(keys.stats().failures(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_12_keys_that_have_not_changed_are_not_sent_again() {
+async fn unchanged_keys_are_not_sent_again() {
     let provider = Provider::new();
     let unchanged = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&unchanged);
@@ -328,13 +328,13 @@ async fn promise_12_keys_that_have_not_changed_are_not_sent_again() {
     assert!(keys.stats().age().unwrap() <= seconds(600));
     assert_eq!(keys.stats().failures(), 0);
 
-    // Once they are given up, they are asked for themselves.
+    // After a purge the fetch is unconditional.
     keys.purge();
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_keys_of_one_name_are_all_tried() {
+async fn tries_all_keys_that_share_a_kid() {
     let other = EncodingKey::from_rsa_pem(fixture("rsa2048-other.private.pem").as_bytes()).unwrap();
     let rsa = |key: &EncodingKey| {
         let mut jwk = jwk_by(key, Algorithm::RS256);
@@ -355,6 +355,6 @@ async fn several_keys_of_one_name_are_all_tried() {
         jsonwebtoken::encode(&header, &good_claims(), &other).unwrap(),
         token("same"),
     ] {
-        assert_eq!(crate::support::refusal(&verifier, &token).await, None);
+        assert_eq!(crate::support::rejection(&verifier, &token).await, None);
     }
 }

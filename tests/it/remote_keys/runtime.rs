@@ -1,4 +1,4 @@
-//! The task behind the keys, and what it counts.
+//! The background task, and its statistics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tower_jwt_auth::JwtVerifier;
 use tower_jwt_auth::jwks::RemoteKeys;
 use tower_jwt_auth::keys::{KeyLookup, KeySource, KeysRef, Refresh};
 
-use super::{Provider, at_once, key_set, pass, refusal, seconds, token, verifier};
+use super::{Provider, at_once, key_set, pass, rejection, seconds, token, verifier};
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_fetched_before_it_is_needed() {
+async fn fetches_nothing_before_first_use() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys().cooldown(seconds(10));
     let _verifier = verifier(&keys);
@@ -24,11 +24,11 @@ async fn nothing_is_fetched_before_it_is_needed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_14_the_task_ends_with_the_last_handle() {
+async fn task_ends_with_the_last_handle() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 1);
     drop(keys);
     pass(10_000).await;
@@ -43,7 +43,7 @@ async fn promise_14_the_task_ends_with_the_last_handle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_14_a_fetch_that_hangs_ends_with_the_last_handle_too() {
+async fn hanging_fetch_ends_with_the_last_handle() {
     let provider = Provider::new();
     provider.hang();
     let keys = provider.keys();
@@ -56,21 +56,21 @@ async fn promise_14_a_fetch_that_hangs_ends_with_the_last_handle_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_15_all_of_it_can_be_counted() {
+async fn stats_count_fetches_lookups_and_stale_uses() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys().refresh_between(seconds(60), seconds(60));
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     for _ in 0..2 {
-        assert_eq!(refusal(&verifier, "b").await, Some(UnknownKey));
+        assert_eq!(rejection(&verifier, "b").await, Some(UnknownKey));
     }
     provider.fail();
     pass(65).await;
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     let stats = keys.stats();
     assert!(stats.fetches() > 1 && stats.failures() == stats.fetches() - 2, "{stats:?}");
-    // The first token found no key, the second one another's and had it looked for, the third one that it had been, and
-    // the fourth one stale keys.
+    // The first token found no key. The second one found another key and caused a fetch, the third one hit
+    // the cooldown, and the fourth one used stale keys.
     assert_eq!(
         (stats.unknown_keys(), stats.cooldown_hits(), stats.rejected_waiters()),
         (3, 1, 0),
@@ -78,13 +78,13 @@ async fn promise_15_all_of_it_can_be_counted() {
     );
     assert_eq!((stats.stale_uses(), stats.keys(), stats.skipped()), (1, 1, 0), "{stats:?}");
     assert_eq!(stats.age(), Some(seconds(65)), "{stats:?}");
-    // A probe judges no token.
+    // A readiness probe verifies no token.
     assert!(keys.is_ready());
     assert_eq!(keys.clone().stats().fetches(), stats.fetches());
 }
 
 #[test]
-fn with_no_runtime_nothing_panics_and_given_keys_serve() {
+fn seeded_keys_serve_without_a_runtime() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     let verifier = verifier(&keys);
@@ -100,28 +100,28 @@ fn with_no_runtime_nothing_panics_and_given_keys_serve() {
 }
 
 #[test]
-fn with_no_runtime_what_is_settled_is_said() {
+fn decides_settled_tokens_without_a_runtime() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     let verifier = verifier(&keys);
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
-    // The first fetch, and a look for it.
+    // The first fetch, and a lookup of this key.
     for _ in 0..2 {
-        assert_eq!(runtime.block_on(refusal(&verifier, "b")), Some(UnknownKey));
+        assert_eq!(runtime.block_on(rejection(&verifier, "b")), Some(UnknownKey));
     }
     assert_eq!(at_once(verifier.verify(&token("b"))).err(), Some(UnknownKey));
-    assert_eq!(at_once(verifier.verify(&token("c"))).err(), Some(KeysUnavailable), "nobody can look");
+    assert_eq!(at_once(verifier.verify(&token("c"))).err(), Some(KeysUnavailable), "no runtime for a lookup");
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_were_given_too_long_ago_do_not_serve_even_once() {
+async fn outdated_seed_never_serves() {
     let provider = Provider::new();
     let keys = provider.keys().seed(key_set(&["a"])).outage_limit(seconds(1000));
     pass(1001).await;
-    assert_eq!(refusal(&verifier(&keys), "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier(&keys), "a").await, Some(KeysUnavailable));
 }
 
-/// Keys that are fetched just after somebody has looked at those that were held.
+/// Keys that are fetched just after the held ones were read.
 struct JustFetched(RemoteKeys);
 
 impl KeySource for JustFetched {
@@ -141,7 +141,7 @@ impl KeySource for JustFetched {
 }
 
 #[test]
-fn a_token_whose_key_comes_just_after_it_was_looked_for_is_not_refused() {
+fn key_fetched_just_after_a_lookup_is_used() {
     let provider = Provider::of(&["a"]);
     let just_fetched = JustFetched(provider.keys());
     let verifier = JwtVerifier::<serde_json::Value>::new(just_fetched)
@@ -152,42 +152,42 @@ fn a_token_whose_key_comes_just_after_it_was_looked_for_is_not_refused() {
 }
 
 #[test]
-fn keys_outlive_the_runtime_they_were_fetched_in() {
+fn keys_outlive_their_runtime() {
     let runtime = || Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     let verifier = verifier(&keys);
     runtime().block_on(async {
-        assert_eq!(refusal(&verifier, "a").await, None);
+        assert_eq!(rejection(&verifier, "a").await, None);
         provider.hang();
         pass(605).await;
     });
-    // Its last fetch was cut short. The next one who asks has a new task begun.
+    // Its last fetch was interrupted. The next request starts a new task.
     assert!(at_once(verifier.verify(&token("a"))).is_ok());
     provider.serve(&["b"]);
     runtime().block_on(async {
         assert!(at_once(verifier.verify(&token("a"))).is_ok());
-        // The time that has passed in the other one was not real: here it has yet to come.
+        // Paused time in the other runtime was not real, so it has yet to pass here.
         pass(700).await;
-        assert_eq!(refusal(&verifier, "b").await, None);
+        assert_eq!(rejection(&verifier, "b").await, None);
     });
     drop(verifier);
     assert_eq!(keys.current().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_panics_is_a_failure_like_any_other() {
+async fn client_panic_counts_as_a_failure() {
     let provider = Provider::new();
-    provider.answer(|_| panic!("a bug of the application's"));
+    provider.answer(|_| panic!("a bug in the application"));
     let keys = provider.keys();
     let verifier = verifier(&keys);
-    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier, "a").await, Some(KeysUnavailable));
     for _ in 0..100 {
-        assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+        assert_eq!(rejection(&verifier, "a").await, Some(KeysUnavailable));
     }
     assert_eq!((provider.requests(), keys.stats().failures()), (1, 1));
     assert_eq!(keys.last_error().unwrap().to_string(), "the HTTP client panicked");
     provider.serve(&["a"]);
     keys.ready().await.unwrap();
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
 }

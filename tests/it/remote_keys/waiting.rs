@@ -1,4 +1,4 @@
-//! Who waits for a fetch, and for how long.
+//! Requests that wait for a fetch, and for how long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey};
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Verdict};
 
-use super::{JWKS, Provider, at_once, key_set, pass, refusal, seconds, token, verifier};
+use super::{JWKS, Provider, at_once, key_set, pass, rejection, seconds, token, verifier};
 use crate::keys::{jwk_of, signer};
-use crate::support::{base64url, claims_but, for_oracle, good_claims};
+use crate::support::{base64url, claims_with, for_oracle, good_claims};
 
-/// The answers to so many requests that come at once, with tokens that name one key each.
+/// Sends requests for tokens with one key each at once, and returns the verdicts.
 async fn all_at_once(
     verifier: &JwtVerifier<serde_json::Value>,
     count: usize,
@@ -22,13 +22,13 @@ async fn all_at_once(
     let mut tasks = JoinSet::new();
     for number in 0..count {
         let (verifier, kid) = (verifier.clone(), kid(number));
-        tasks.spawn(async move { refusal(&verifier, &kid).await });
+        tasks.spawn(async move { rejection(&verifier, &kid).await });
     }
     tasks.join_all().await
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_1_one_fetch_serves_all_who_wait() {
+async fn one_fetch_serves_all_waiting_requests() {
     let provider = Provider::of(&["a"]);
     provider.delay(Duration::from_millis(100));
     let verifier = verifier(&provider.keys());
@@ -38,10 +38,10 @@ async fn promise_1_one_fetch_serves_all_who_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_address_but_that_of_the_settings_is_asked() {
+async fn fetches_only_from_configured_urls() {
     let provider = Provider::of(&["a"]);
     let verifier = verifier(&provider.keys());
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     for (place, value) in [
         ("jku", json!("https://evil.example/jwks.json")),
         ("x5u", json!("https://evil.example/chain.pem")),
@@ -50,13 +50,13 @@ async fn no_address_but_that_of_the_settings_is_asked() {
     ] {
         pass(60).await;
         let header = json!({"alg": "EdDSA", "kid": place, place: value});
-        let claims = if place == "iss" { claims_but("iss", value.clone()) } else { good_claims() };
+        let claims = if place == "iss" { claims_with("iss", value.clone()) } else { good_claims() };
         let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
         let key = signer(Algorithm::EdDSA);
         let signature =
             jsonwebtoken::crypto::sign(signed.as_bytes(), &key, for_oracle(Algorithm::EdDSA)).unwrap();
         let token = format!("{signed}.{signature}");
-        assert_eq!(crate::support::refusal(&verifier, &token).await, Some(UnknownKey), "{place}");
+        assert_eq!(crate::support::rejection(&verifier, &token).await, Some(UnknownKey), "{place}");
     }
     let asked: Vec<_> = provider.0.lock().unwrap().requests.iter().map(|asked| asked.uri.clone()).collect();
     assert!(asked.len() > 2, "newer keys are looked for: {asked:?}");
@@ -64,7 +64,7 @@ async fn no_address_but_that_of_the_settings_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_1_all_who_wait_share_a_failure() {
+async fn waiting_requests_share_a_failure() {
     let provider = Provider::new();
     provider.delay(Duration::from_millis(100));
     let verifier = verifier(&provider.keys());
@@ -74,7 +74,7 @@ async fn promise_1_all_who_wait_share_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_1_a_request_that_is_given_up_does_not_end_the_fetch() {
+async fn cancelled_request_does_not_end_the_fetch() {
     let provider = Provider::of(&["a"]);
     provider.delay(Duration::from_secs(1));
     let verifier = verifier(&provider.keys());
@@ -87,7 +87,7 @@ async fn promise_1_a_request_that_is_given_up_does_not_end_the_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_2_no_request_waits_while_its_key_is_held() {
+async fn request_with_a_held_key_never_waits() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     keys.ready().await.unwrap();
@@ -101,7 +101,7 @@ async fn promise_2_no_request_waits_while_its_key_is_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_5_unknown_names_cost_two_fetches_and_one_in_each_cooldown() {
+async fn unknown_kids_cause_bounded_fetches_per_cooldown() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     keys.ready().await.unwrap();
@@ -109,10 +109,10 @@ async fn promise_5_unknown_names_cost_two_fetches_and_one_in_each_cooldown() {
     let start = Instant::now();
     for number in 0..3000 {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(refusal(&verifier, &format!("random-{number}")).await, Some(UnknownKey));
+        assert_eq!(rejection(&verifier, &format!("random-{number}")).await, Some(UnknownKey));
         assert!(at_once(verifier.verify(&token("a"))).is_ok());
     }
-    // 150 s: two at once, after 30, 60, 90, 120 and perhaps 150 s; none of them is due by itself.
+    // 150 s: two fetches at once, then after 30, 60, 90, 120 and possibly 150 s. None of them is scheduled.
     assert!((7..=8).contains(&provider.requests()), "{}", provider.requests());
     for three in provider.0.lock().unwrap().requests[1..].windows(3) {
         assert!(three[2].at - three[0].at >= seconds(30));
@@ -124,13 +124,13 @@ async fn promise_5_unknown_names_cost_two_fetches_and_one_in_each_cooldown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_5_random_names_leave_nothing_behind() {
+async fn random_kids_leave_nothing_behind() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     keys.ready().await.unwrap();
     let verifier = verifier(&keys);
     for kid in ["b", "c"] {
-        assert_eq!(refusal(&verifier, kid).await, Some(UnknownKey), "a look is left for it");
+        assert_eq!(rejection(&verifier, kid).await, Some(UnknownKey), "its own budget is unused");
     }
     let tokens: Vec<_> = (0..500).map(|number| token(&format!("random-{number}"))).collect();
     let used = allocation_counter::measure(|| {
@@ -142,7 +142,7 @@ async fn promise_5_random_names_leave_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_5_a_provider_that_hangs_holds_a_request_for_two_seconds_at_most() {
+async fn hanging_provider_holds_requests_two_seconds() {
     let provider = Provider::of(&["a"]);
     let keys = provider.keys();
     keys.ready().await.unwrap();
@@ -156,7 +156,7 @@ async fn promise_5_a_provider_that_hangs_holds_a_request_for_two_seconds_at_most
 }
 
 #[tokio::test(start_paused = true)]
-async fn first_fetch_is_waited_for_until_its_deadline() {
+async fn requests_wait_for_first_fetch_until_deadline() {
     let provider = Provider::of(&["a"]);
     provider.delay(seconds(3));
     let keys = provider.keys();
@@ -165,21 +165,21 @@ async fn first_fetch_is_waited_for_until_its_deadline() {
     assert_eq!(all_at_once(&verifier, 1000, |_| "a".to_owned()).await, [None; 1000]);
     assert_eq!((start.elapsed(), provider.requests()), (seconds(3), 1));
 
-    // Also after one that has failed, and after a purge.
+    // Also after a failed fetch, and after a purge.
     let provider = Provider::new();
     let keys = provider.keys().retry_between(seconds(1), seconds(1)).cooldown(seconds(1));
     let verifier = super::verifier(&keys);
-    assert_eq!(refusal(&verifier, "a").await, Some(KeysUnavailable));
+    assert_eq!(rejection(&verifier, "a").await, Some(KeysUnavailable));
     provider.serve(&["a"]);
     provider.delay(seconds(3));
     pass(1).await;
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
     keys.purge();
-    assert_eq!(refusal(&verifier, "a").await, None);
+    assert_eq!(rejection(&verifier, "a").await, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn first_fetch_that_hangs_holds_a_bounded_number_until_its_deadline() {
+async fn hanging_first_fetch_holds_bounded_requests() {
     let provider = Provider::new();
     provider.hang();
     let keys = provider.keys();
@@ -194,7 +194,7 @@ async fn first_fetch_that_hangs_holds_a_bounded_number_until_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn promise_5_so_many_requests_wait_and_no_more() {
+async fn max_waiting_bounds_waiting_requests() {
     let provider = Provider::new();
     provider.hang();
     let keys = provider.keys().seed(key_set(&["b"])).max_waiting(10).wait_timeout(Duration::from_millis(700));
@@ -205,7 +205,7 @@ async fn promise_5_so_many_requests_wait_and_no_more() {
         assert_eq!(at_once(verifier.verify(&token("a"))).err(), Some(KeysUnavailable));
     }
     assert_eq!(keys.stats().rejected_waiters(), 100);
-    // Those who leave make room, whether they have waited to the end or not.
+    // Requests that leave make room, whether they waited to the end or not.
     drop(waiting);
     let start = Instant::now();
     let answers = all_at_once(&verifier, 20, |_| "a".to_owned()).await;
@@ -216,7 +216,7 @@ async fn promise_5_so_many_requests_wait_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_broken_in_any_case_has_nothing_fetched() {
+async fn broken_token_causes_no_fetch() {
     let provider = Provider::of(&["a"]);
     let verifier = verifier(&provider.keys());
     let good = token("a");
@@ -227,7 +227,7 @@ async fn a_token_that_is_broken_in_any_case_has_nothing_fetched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ready_waits_through_failures_and_not_for_ever() {
+async fn ready_waits_through_failures_up_to_a_limit() {
     let provider = Provider::new();
     let keys = provider.keys().ready_timeout(seconds(60));
     let waiting = Arc::new(keys.clone());
@@ -244,6 +244,6 @@ async fn ready_waits_through_failures_and_not_for_ever() {
     let error = keys.ready().await.unwrap_err();
     assert_eq!((error.kind(), start.elapsed()), (KeysUnavailable, seconds(20)));
     let cause = std::error::Error::source(&error).unwrap();
-    assert_eq!(cause.to_string(), "https://id.example.com/jwks.json: it could not be fetched");
+    assert_eq!(cause.to_string(), "cannot fetch `https://id.example.com/jwks.json`: the request failed");
     assert_eq!(cause.source().unwrap().to_string(), "down");
 }

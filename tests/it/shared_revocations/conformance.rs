@@ -1,4 +1,4 @@
-//! The conformance test for stores, which finds what is wrong with each of several bad ones.
+//! The conformance test for stores finds the fault of each of several bad ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use tower_jwt_auth::revocation::{
 use super::{Store, seconds};
 
 #[tokio::test(start_paused = true)]
-async fn the_test_for_stores_finds_what_is_wrong() {
+async fn store_test_finds_each_fault() {
     let good = Store::default();
     check_revocation_store(|| good.clone()).await;
     let shared: Arc<dyn RevocationStore> = Arc::new(Store::default());
@@ -24,7 +24,7 @@ async fn the_test_for_stores_finds_what_is_wrong() {
         fn write(&self, mut revocations: Vec<Revocation>) -> StoreFuture<()> {
             match self.1 {
                 "loses the last of many" if revocations.len() > 5 => drop(revocations.pop()),
-                "keeps to itself" => return Box::pin(async { Ok(()) }),
+                "stores nothing" => return Box::pin(async { Ok(()) }),
                 "keeps the first of a name" => {
                     let held = self.0.0.log.lock().unwrap();
                     let name = |one: &Revocation| {
@@ -35,7 +35,7 @@ async fn the_test_for_stores_finds_what_is_wrong() {
                     let names: Vec<_> = held.iter().take(150).map(name).collect();
                     revocations.retain(|one| !names.contains(&name(one)));
                 }
-                "drops what has expired" => {
+                "drops expired entries" => {
                     revocations.retain(|one| one.expires_at().is_none_or(|end| end > SystemTime::now()))
                 }
                 "fails when it is busy" if self.2.fetch_add(1, Ordering::Relaxed) == 60 => {
@@ -64,9 +64,9 @@ async fn the_test_for_stores_finds_what_is_wrong() {
                 let page = page.await?;
                 let mut entries = page.revocations().to_vec();
                 match name {
-                    "begins anew each time" => {}
-                    // In the midst of many that are written at once.
-                    "misses some on the way" if from > 130 && !entries.is_empty() => {
+                    "starts over each time" => {}
+                    // In the middle of many entries written at once.
+                    "skips some entries" if from > 130 && !entries.is_empty() => {
                         if misses.fetch_add(1, Ordering::Relaxed) == 5 {
                             entries.clear();
                         }
@@ -82,22 +82,22 @@ async fn the_test_for_stores_finds_what_is_wrong() {
                     "waits too long" => sleep(seconds(4)).await,
                     _ => return Ok(page),
                 }
-                let position = if name == "begins anew each time" { "" } else { page.next_position() };
+                let position = if name == "starts over each time" { "" } else { page.next_position() };
                 Ok(RevocationPage::last(entries, position.to_owned()))
             })
         }
     }
     for (name, says) in [
-        ("loses the last of many", "the store was given"),
-        ("keeps to itself", "the store was given"),
-        ("drops what has expired", "the store was given"),
-        ("is late", "the store was given"),
-        ("keeps the first of a name", "has to keep until the later time"),
-        ("calls every page the last", "less is read than was on the way"),
-        ("calls no page the last", "the store never says that a page is the last"),
-        ("begins anew each time", "after the last position there is nothing new"),
-        ("misses some on the way", "not in time"),
-        ("waits too long", "a read of nothing takes longer"),
+        ("loses the last of many", "the store does not return"),
+        ("stores nothing", "the store does not return"),
+        ("drops expired entries", "the store does not return"),
+        ("is late", "the store does not return"),
+        ("keeps the first of a name", "must keep an entry that is written twice until the later expiry"),
+        ("calls every page the last", "a full read returns fewer entries"),
+        ("calls no page the last", "the store never returns a last page"),
+        ("starts over each time", "the store returns entries after the last position"),
+        ("skips some entries", "does not return all written entries in time"),
+        ("waits too long", "a read without new entries takes longer"),
         ("fails when it is busy", "the store cannot be written: too busy"),
     ] {
         let store = Wrong(Store::default(), name, Arc::default());

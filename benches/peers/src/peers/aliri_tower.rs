@@ -1,5 +1,5 @@
-//! `aliri_tower`'s JWT layer, with an authority over a static JWK set and any scope allowed. The claims are a type of
-//! our own, in whose place aliri's own types stand where it asks for them.
+//! `aliri_tower`'s JWT layer, with an authority over a static JWK set and any scope allowed. The claims are
+//! our own type. It contains aliri's types wherever aliri requires them.
 
 use aliri::Jwks;
 use aliri::jwa::Algorithm;

@@ -1,5 +1,5 @@
-//! A function made a layer by `axum::middleware::from_fn_with_state`, as tutorials have it. Keys and validation are made
-//! once and shared. No router stands around it.
+//! A function used as a layer through `axum::middleware::from_fn_with_state`, as in tutorials. Keys and
+//! validation are created once and shared. It runs without a router.
 
 use std::sync::Arc;
 

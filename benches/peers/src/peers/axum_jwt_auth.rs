@@ -1,4 +1,4 @@
-//! The extractor of `axum_jwt_auth`, with a `LocalDecoder`, in a handler. No router stands around it.
+//! The extractor of `axum_jwt_auth`, with a `LocalDecoder`, in a handler without a router.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ async fn orders(user: Claims<User>) -> StatusCode {
     read(&user.claims.email)
 }
 
-/// As [`Issuer::decoding`].
+/// Like [`Issuer::decoding`].
 fn decoding(issuer: &Issuer) -> (DecodingKey, Validation) {
     let key = issuer.key.as_bytes();
     let algorithm = issuer.alg().parse().expect("version 10 has all four");

@@ -1,5 +1,6 @@
-//! `huskarl_axum::layers::ValidatorLayer` with a `CustomValidator` (its `Rfc9068Validator` requires claims that the tokens
-//! do not have), one static key and its default back end. Its extractor is in a handler, with no router around it.
+//! `huskarl_axum::layers::ValidatorLayer` with a `CustomValidator`, one static key and its default back
+//! end. Its `Rfc9068Validator` requires claims that the tokens do not have. Its extractor is in a handler
+//! without a router.
 
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ async fn orders(user: ValidatedToken<User>) -> StatusCode {
     read(&user.claims.email)
 }
 
-/// The claims that the crate does not read by itself.
+/// The claims that the crate does not read itself.
 #[derive(Clone, Deserialize)]
 struct User {
     #[expect(dead_code, reason = "the other peers read it, too")]
@@ -66,7 +67,7 @@ fn verifier(issuer: &Issuer) -> Arc<dyn JwsVerifier> {
     }
 }
 
-/// A key in place of those that would be fetched.
+/// A static key in place of fetched ones.
 struct Static(Arc<dyn JwsVerifier>);
 
 impl JwsVerifierFactory for Static {

@@ -1,4 +1,4 @@
-//! `jsonwebtoken::decode` alone, with no request around the token.
+//! `jsonwebtoken::decode` alone, without a request.
 
 use http::{HeaderValue, StatusCode};
 use jsonwebtoken::{DecodingKey, Validation};

@@ -1,4 +1,4 @@
-//! What the peers take that are built on version 9 of jsonwebtoken.
+//! Key and validation for peers that use version 9 of jsonwebtoken.
 
 use jsonwebtoken9::{Algorithm, DecodingKey, Validation};
 
@@ -8,7 +8,7 @@ pub(super) fn algorithm(issuer: &Issuer) -> Algorithm {
     issuer.alg().parse().expect("version 9 has all four")
 }
 
-/// As [`Issuer::decoding`].
+/// Like [`Issuer::decoding`].
 pub(super) fn decoding(issuer: &Issuer) -> (DecodingKey, Validation) {
     let key = issuer.key.as_bytes();
     let algorithm = algorithm(issuer);

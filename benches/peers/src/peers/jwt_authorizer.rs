@@ -20,7 +20,7 @@ pub(super) fn open(issuer: &Issuer) -> Box<dyn Peer> {
     let validation =
         Validation::new().iss(&[ISSUER]).aud(&[AUDIENCE]).nbf(true).algs(vec![algorithm(issuer)]);
     let authorizer = now(authorizer.validation(validation).build()).expect("the fixture is a key");
-    // The claims are read where they are; the crate's own extractor clones them.
+    // Reads the claims in place; the crate's own extractor clones them.
     let inner = orders::<(), _, Body>(|data: &TokenData<User>| &data.claims.email);
     Box::new(Layered::new(authorizer.into_layer().layer(inner)))
 }

@@ -1,5 +1,5 @@
-//! Who is compared. Each has a file, which says how it is configured: with the fastest back end it offers, its keys
-//! made ready once and held in memory, and every check on that it has.
+//! The peers, one file each. Each is configured with its fastest back end, with keys prepared once and held
+//! in memory, and with every check that it offers.
 
 mod aliri_tower;
 mod axum_from_fn;
@@ -21,15 +21,15 @@ use crate::tokens::Issuer;
 pub(crate) struct Row {
     /// The crate whose version is shown.
     pub(crate) package: &'static str,
-    /// What is said beside its name.
+    /// Text beside its name.
     pub(crate) beside: &'static str,
-    /// What a reader has to know.
+    /// A note for readers of the table.
     pub(crate) note: &'static str,
-    /// `None` where it does not have the algorithm.
+    /// `None` if it does not support the algorithm.
     pub(crate) open: fn(&Issuer) -> Option<Box<dyn Peer>>,
 }
 
-/// The first one is what the others are compared with.
+/// The first row is the baseline of the others.
 pub(crate) const ROWS: [Row; 12] = [
     Row {
         package: "jsonwebtoken",
@@ -103,7 +103,7 @@ pub(crate) const ROWS: [Row; 12] = [
     Row {
         package: "aliri_tower",
         beside: "",
-        note: "Built on ring. Does not know EdDSA. Some claims are of its own types.",
+        note: "Built on ring. Does not support EdDSA. Some claims have its own types.",
         open: aliri_tower::open,
     },
 ];

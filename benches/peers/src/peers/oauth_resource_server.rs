@@ -32,7 +32,7 @@ pub(super) fn open(issuer: &Issuer) -> Option<Box<dyn Peer>> {
     Some(Box::new(Layered::new(layer.layer(orders::<(), _, ()>(email)))))
 }
 
-/// The claims are JSON. Out of it `claims_as::<User>()` would make a struct, after a copy of all.
+/// Reads the claims as JSON. `claims_as::<User>()` would copy all of them before it makes a struct.
 fn email(token: &AuthorizedToken) -> &str {
     token.claims().get("email").and_then(|email| email.as_str()).expect("the token has an email")
 }

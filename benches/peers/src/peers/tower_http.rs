@@ -1,5 +1,5 @@
-//! `ValidateRequestHeaderLayer`, the cheapest frame tower-http has: it asks a closure, which calls
-//! `jsonwebtoken::decode`. (`AsyncRequireAuthorizationLayer` adds a future to it.)
+//! `ValidateRequestHeaderLayer`, the cheapest wrapper in tower-http. It calls a closure, which calls
+//! `jsonwebtoken::decode`. `AsyncRequireAuthorizationLayer` would add a future.
 
 use http::header::AUTHORIZATION;
 use http::{Request, Response, StatusCode};
@@ -19,7 +19,7 @@ pub(super) fn open(issuer: &Issuer) -> Box<dyn Peer> {
         request.extensions_mut().insert(data.claims);
         Ok(())
     };
-    // The key and the validation are cloned with the layer, not with a request.
+    // The key and the validation are cloned with the layer, not with each request.
     let layer = ValidateRequestHeaderLayer::custom(authorize);
     Box::new(Layered::new(layer.layer(orders(|user: &User| &user.email))))
 }

@@ -1,4 +1,4 @@
-//! `tower_jwt::JwtLayer` with a key at hand.
+//! `tower_jwt::JwtLayer` with a local key.
 
 use tower::Layer;
 use tower_jwt::{JwtLayer, RequestClaim};

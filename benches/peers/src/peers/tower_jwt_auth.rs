@@ -1,4 +1,4 @@
-//! This library, as its README shows it.
+//! This library, as in its README.
 
 use tower::Layer;
 use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, Key, KeySet};

@@ -16,6 +16,6 @@ pub(super) fn open(issuer: &Issuer) -> Box<dyn Peer> {
         .build();
     let server =
         OAuth2ResourceServer::<User>::builder().add_tenant(tenant.expect("the JWK set is well-formed"));
-    let layer = now(server.build()).expect("there is a tenant").into_layer();
+    let layer = now(server.build()).expect("one tenant is configured").into_layer();
     Box::new(Layered::new(layer.layer(orders::<(), _, ()>(|user: &User| &user.email))))
 }

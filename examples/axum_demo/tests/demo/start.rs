@@ -45,7 +45,7 @@ fn rejects_invalid_settings() {
     let database = "DATABASE_URL: must be a SQLite file, such as sqlite:axum_demo.sqlite3, or sqlite::memory:, \
                     or PostgreSQL, such as postgres://user:password@host/database";
     let redis = "REDIS_URL: invalid Redis URL: \
-                 it needs to be as in redis://user:password@host:6379";
+                 it needs the form redis://user:password@host:6379";
     for (variable, value, expected) in [
         ("REDIS_URL", "localhost:6379", redis.to_owned()),
         ("REDIS_URL", "redis://:secret@", redis.to_owned()),

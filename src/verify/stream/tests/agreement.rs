@@ -1,4 +1,4 @@
-//! Compares one pass with two, for every sort of type. The fuzz target `stream` compiles this file, too.
+//! Compares one pass with two, for every kind of type. The fuzz target `stream` also compiles this file.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::registered::{Audience, RegisteredClaims};
 use super::stream::{Pass, Wanted, plain};
 
-/// Asserts that one pass over the payload gives what two give.
+/// Asserts that one pass over the payload gives the same result as two.
 pub(super) fn check(payload: &str) {
     check_as::<Value>(payload);
     check_as::<RegisteredClaims>(payload);
@@ -58,14 +58,14 @@ fn check_as<C: DeserializeOwned + Debug + 'static>(payload: &str) {
     }
 }
 
-/// Wants nothing that is judged.
+/// Reads no judged claim.
 #[derive(Debug, Deserialize)]
 struct Email {
     #[expect(dead_code, reason = "shown by Debug")]
     email: Option<String>,
 }
 
-/// Wants the judged claims, in other types than ours.
+/// Reads the judged claims into types other than ours.
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "shown by Debug")]
 struct Judged {
@@ -123,7 +123,7 @@ enum Untagged {
     Other(BTreeMap<String, Value>),
 }
 
-/// Swallows whatever goes wrong inside of it.
+/// Swallows every error inside it.
 #[derive(Debug)]
 struct Try<T>(Option<T>);
 
@@ -148,7 +148,7 @@ fn nothing<T>() -> Try<T> {
     Try(None)
 }
 
-/// Keeps the claims that are strings, and goes on after those that are not.
+/// Keeps claims that are strings, and continues after others.
 #[derive(Debug)]
 struct Strings(#[expect(dead_code, reason = "shown by Debug")] Vec<(String, String)>);
 
@@ -185,7 +185,7 @@ struct Rounded {
     nbf: Option<f32>,
 }
 
-/// Names of claims, as types of the application's own.
+/// Claim names as types of the application.
 #[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 struct AnyName(String);
 

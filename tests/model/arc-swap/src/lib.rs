@@ -1,4 +1,5 @@
-//! What tower-jwt-auth uses of `arc-swap`, with a choice of the scheduler's before each load and store.
+//! The parts of `arc-swap` that tower-jwt-auth uses. The scheduler may switch tasks before each load and
+//! store.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ pub struct ArcSwap<T>(RwLock<Arc<T>>);
 
 pub type Guard<T> = Arc<<T as Held>::Value>;
 
-/// So that `Guard<Arc<T>>` can be written.
+/// Makes `Guard<Arc<T>>` expressible.
 pub trait Held {
     type Value;
 }

@@ -1,4 +1,4 @@
-//! Issuers that are looked up: one look-up for all who wait, and an answer for each.
+//! Issuers that are looked up: concurrent requests share one lookup, and each gets a response.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,12 +11,12 @@ use tower_jwt_auth::{AuthErrorKind, JwtVerifier, KeySet, RegisteredClaims};
 
 use crate::{NEW, OLD, Signed, explore, later};
 
-/// What is asked, and how often.
+/// The application's list of issuers, which counts its lookups.
 #[derive(Default)]
 struct Directory {
     is_down: bool,
-    is_asked: AtomicBool,
-    questions: AtomicUsize,
+    is_in_flight: AtomicBool,
+    lookups: AtomicUsize,
 }
 
 impl Directory {
@@ -25,7 +25,7 @@ impl Directory {
         IssuerResolver::new(move |issuer: String| {
             let directory = Arc::clone(&directory);
             async move {
-                let _asked = Asked::begin(&directory);
+                let _in_flight = InFlight::begin(&directory);
                 yield_now().await;
                 yield_now().await;
                 if directory.is_down {
@@ -37,25 +37,25 @@ impl Directory {
         })
     }
 
-    fn questions(&self) -> usize {
-        self.questions.load(Ordering::Relaxed)
+    fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::Relaxed)
     }
 }
 
-/// A question that is being answered: there is never a second one for the same issuer.
-struct Asked<'a>(&'a Directory);
+/// A lookup in flight. There is never a second one for the same issuer.
+struct InFlight<'a>(&'a Directory);
 
-impl<'a> Asked<'a> {
+impl<'a> InFlight<'a> {
     fn begin(directory: &'a Directory) -> Self {
-        directory.questions.fetch_add(1, Ordering::Relaxed);
-        assert!(!directory.is_asked.swap(true, Ordering::Relaxed), "asked twice at once");
+        directory.lookups.fetch_add(1, Ordering::Relaxed);
+        assert!(!directory.is_in_flight.swap(true, Ordering::Relaxed), "two lookups at once");
         Self(directory)
     }
 }
 
-impl Drop for Asked<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.is_asked.store(false, Ordering::Relaxed);
+        self.0.is_in_flight.store(false, Ordering::Relaxed);
     }
 }
 
@@ -85,38 +85,38 @@ fn ask_at_once(issuers: &Issuers<RegisteredClaims>, requests: usize) -> Vec<Resu
 }
 
 #[test]
-fn all_who_ask_share_one_question() {
+fn concurrent_requests_share_one_lookup() {
     explore(|| {
         let directory = Arc::new(Directory::default());
         assert_eq!(ask_at_once(&issuers(directory.resolver()), 3), [Ok(()); 3]);
-        assert_eq!(directory.questions(), 1);
+        assert_eq!(directory.lookups(), 1);
     });
 }
 
 #[test]
-fn all_who_ask_share_a_failure() {
+fn concurrent_requests_share_a_failure() {
     explore(|| {
         let directory = Arc::new(Directory { is_down: true, ..Directory::default() });
         let answers = ask_at_once(&issuers(directory.resolver()), 3);
         assert_eq!(answers, [Err(AuthErrorKind::KeysUnavailable); 3]);
-        assert_eq!(directory.questions(), 1);
+        assert_eq!(directory.lookups(), 1);
     });
 }
 
-/// Each waits for a renewal, since none may be older than it is.
+/// Each request waits for a renewal, because the maximum age is zero.
 #[test]
-fn renewals_are_shared_and_one_at_a_time() {
+fn renewals_are_shared_and_never_overlap() {
     explore(|| {
         let directory = Arc::new(Directory::default());
         let issuers = issuers(directory.resolver().max_age(Duration::ZERO));
         assert_eq!(ask(&issuers), Ok(()));
         assert_eq!(ask_at_once(&issuers, 3), [Ok(()); 3]);
-        assert!((2..=4).contains(&directory.questions()), "{}", directory.questions());
+        assert!((2..=4).contains(&directory.lookups()), "{}", directory.lookups());
     });
 }
 
 #[test]
-fn a_client_that_leaves_does_not_stop_a_renewal() {
+fn leaving_client_does_not_stop_a_renewal() {
     explore(|| {
         let directory = Arc::new(Directory::default());
         let issuers = issuers(directory.resolver().max_age(Duration::ZERO).max_waiting(1));
@@ -127,17 +127,17 @@ fn a_client_that_leaves_does_not_stop_a_renewal() {
 }
 
 #[test]
-fn clients_that_leave_free_their_places() {
+fn leaving_clients_free_their_places() {
     explore(|| {
         let directory = Arc::new(Directory::default());
         let issuers = issuers(directory.resolver().max_waiting(1));
         leave(&issuers, 2);
         assert_eq!(ask(&issuers), Ok(()));
-        assert_eq!(directory.questions(), 1);
+        assert_eq!(directory.lookups(), 1);
     });
 }
 
-/// So many requests are given up, at whatever point they are.
+/// Cancels this many requests, each at any point of its progress.
 fn leave(issuers: &Issuers<RegisteredClaims>, requests: usize) {
     let requests: Vec<_> = (0..requests)
         .map(|_| {
@@ -152,9 +152,9 @@ fn leave(issuers: &Issuers<RegisteredClaims>, requests: usize) {
     }
 }
 
-/// By a look-up that read the old key before it was replaced.
+/// A lookup in flight has read the old key before it was replaced.
 #[test]
-fn what_was_removed_does_not_come_back() {
+fn removed_issuer_does_not_come_back() {
     for max_age in [Duration::MAX, Duration::ZERO] {
         explore(move || {
             let is_replaced = Arc::new(AtomicBool::new(false));

@@ -1,4 +1,4 @@
-//! Keys that are fetched: one fetch for all who ask, and an answer for each.
+//! Fetched keys: concurrent requests share one fetch, and each gets a response.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,16 +15,16 @@ use tower_jwt_auth::{AuthErrorKind, JwtVerifier, RegisteredClaims};
 
 use crate::{ISSUER, NEW, OLD, Signed, ask, explore, later, until};
 
-/// So long that nothing happens by itself.
+/// So long that nothing is scheduled.
 const NEVER: Duration = Duration::from_secs(1_000_000_000);
 
-/// What is fetched, and how that went.
+/// The set that is served, and the fetches so far.
 #[derive(Default)]
 struct Provider {
-    /// `None` where it is down.
+    /// `None` if the provider is down.
     jwks: Mutex<Option<&'static str>>,
     hangs: bool,
-    is_asked: AtomicBool,
+    is_in_flight: AtomicBool,
     fetches: AtomicUsize,
 }
 
@@ -50,7 +50,7 @@ impl HttpClient for Client {
     fn fetch(&self, _: Request<Vec<u8>>, _: usize) -> ClientFuture {
         let provider = Arc::clone(&self.0);
         Box::pin(async move {
-            let _asked = Asked::begin(&provider);
+            let _in_flight = InFlight::begin(&provider);
             for _ in 0..thread_rng().gen_range(0..3) {
                 yield_now().await;
             }
@@ -66,24 +66,24 @@ impl HttpClient for Client {
     }
 }
 
-/// A fetch that is under way: there is never a second one.
-struct Asked<'a>(&'a Provider);
+/// A fetch in flight. There is never a second one.
+struct InFlight<'a>(&'a Provider);
 
-impl<'a> Asked<'a> {
+impl<'a> InFlight<'a> {
     fn begin(provider: &'a Provider) -> Self {
         provider.fetches.fetch_add(1, Ordering::Relaxed);
-        assert!(!provider.is_asked.swap(true, Ordering::Relaxed), "two fetches at once");
+        assert!(!provider.is_in_flight.swap(true, Ordering::Relaxed), "two fetches at once");
         Self(provider)
     }
 }
 
-impl Drop for Asked<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.is_asked.store(false, Ordering::Relaxed);
+        self.0.is_in_flight.store(false, Ordering::Relaxed);
     }
 }
 
-/// Keys that are fetched when somebody asks for them, and at no other time.
+/// Returns keys that are fetched only on demand.
 fn keys_of(provider: &Arc<Provider>) -> RemoteKeys {
     let keys =
         RemoteKeys::jwks_with("https://id.example.com/jwks.json", Client(Arc::clone(provider))).unwrap();
@@ -94,7 +94,7 @@ fn verifier(keys: &RemoteKeys) -> JwtVerifier<RegisteredClaims> {
     JwtVerifier::new(keys.clone()).issuer(ISSUER)
 }
 
-/// What comes of these tokens, each in a thread of its own.
+/// Verifies these tokens, each in its own thread.
 fn ask_at_once(keys: &RemoteKeys, tokens: &[&'static Signed]) -> Vec<Result<(), AuthErrorKind>> {
     let threads: Vec<_> = tokens
         .iter()
@@ -107,7 +107,7 @@ fn ask_at_once(keys: &RemoteKeys, tokens: &[&'static Signed]) -> Vec<Result<(), 
 }
 
 #[test]
-fn all_who_ask_at_first_share_one_fetch_and_its_keys() {
+fn first_requests_share_one_fetch() {
     explore(|| {
         let provider = Provider::of(&OLD);
         let keys = keys_of(&provider);
@@ -117,7 +117,7 @@ fn all_who_ask_at_first_share_one_fetch_and_its_keys() {
 }
 
 #[test]
-fn all_who_ask_share_a_failure() {
+fn concurrent_requests_share_a_failure() {
     explore(|| {
         let provider = Arc::new(Provider::default());
         let keys = keys_of(&provider);
@@ -128,7 +128,7 @@ fn all_who_ask_share_a_failure() {
 }
 
 #[test]
-fn a_key_that_is_new_is_found_while_the_old_one_serves_or_is_gone() {
+fn finds_new_key_while_old_one_ends() {
     explore(|| {
         let provider = Provider::of(&OLD);
         let keys = keys_of(&provider).cooldown(Duration::ZERO);
@@ -142,7 +142,7 @@ fn a_key_that_is_new_is_found_while_the_old_one_serves_or_is_gone() {
 }
 
 #[test]
-fn keys_that_were_given_up_do_not_come_back_with_a_fetch_that_was_under_way() {
+fn fetch_in_flight_does_not_restore_purged_keys() {
     explore(|| {
         let provider = Provider::of(&OLD);
         let keys = keys_of(&provider);
@@ -157,33 +157,33 @@ fn keys_that_were_given_up_do_not_come_back_with_a_fetch_that_was_under_way() {
         assert_eq!(ask(&verifier(&keys), &OLD), Err(AuthErrorKind::UnknownKey));
         assert_eq!(ask(&verifier(&keys), &NEW), Ok(()));
 
-        // Whatever it is told, it is told something.
+        // It gets some response.
         let _ = asking.join().unwrap();
-        // One before, unless the purge came first, one after, and one that looks for the key that is gone.
+        // One before, unless the purge came first; one after; and one that looks for the purged key.
         assert!((1..=3).contains(&provider.fetches()), "{}", provider.fetches());
     });
 }
 
 #[test]
-fn a_place_to_wait_is_free_again_after_each() {
+fn waiting_place_is_freed_after_each_request() {
     explore(|| {
         let provider = Provider::of(&OLD);
         let keys = keys_of(&provider).cooldown(Duration::ZERO).max_waiting(1);
         let answers = ask_at_once(&keys, &[&OLD, &OLD, &OLD]);
         assert!(answers.contains(&Ok(())), "{answers:?}");
-        // One who is turned away may still find that the keys have come meanwhile.
-        let refused = answers.iter().filter(|answer| **answer != Ok(())).count() as u64;
-        assert!(refused <= keys.stats().rejected_waiters(), "{answers:?}");
+        // A request that found no place may still see that the keys have arrived.
+        let rejected = answers.iter().filter(|answer| **answer != Ok(())).count() as u64;
+        assert!(rejected <= keys.stats().rejected_waiters(), "{answers:?}");
 
         provider.serve(&NEW);
-        // One that was turned away may have left a fetch behind, which began before.
+        // A rejected request may have left a fetch in flight, which began earlier.
         let _ = ask(&verifier(&keys), &NEW);
         assert_eq!(ask(&verifier(&keys), &NEW), Ok(()));
     });
 }
 
 #[test]
-fn a_request_that_is_given_up_takes_nothing_from_the_others() {
+fn cancelled_request_does_not_affect_others() {
     explore(|| {
         let provider = Provider::of(&OLD);
         let keys = keys_of(&provider).max_waiting(2);
@@ -203,14 +203,14 @@ fn a_request_that_is_given_up_takes_nothing_from_the_others() {
 }
 
 #[test]
-fn with_the_last_handle_the_task_ends_and_those_who_wait_are_told() {
+fn last_handle_ends_the_task_and_wakes_waiters() {
     explore(|| {
         let provider = Arc::new(Provider { hangs: true, ..Provider::default() });
         let keys = keys_of(&provider);
         let waiting: Vec<_> = (0..2)
             .map(|_| {
                 let Refresh::Pending(refreshed) = keys.refresh(KeyLookup::missing(None)) else {
-                    panic!("nothing is held")
+                    panic!("no key is held")
                 };
                 thread::spawn(move || block_on(refreshed).unwrap_err().kind())
             })

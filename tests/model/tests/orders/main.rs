@@ -1,4 +1,4 @@
-//! What waits and shares, through many orders of events. See CONTRIBUTING.md.
+//! Shared state under many orders of events. See CONTRIBUTING.md.
 
 mod issuers;
 mod keys;
@@ -15,10 +15,10 @@ use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, Key, RegisteredClaim
 
 const ISSUER: &str = "https://id.example.com";
 
-/// How many orders each scheduler tries, unless the environment says otherwise.
+/// The number of orders per scheduler, unless the environment sets another one.
 const ORDERS: usize = 1000;
 
-/// Two keys, with the same issuer, a token each and the set that it is in.
+/// Two keys of the same issuer, with a token each and the set that contains the key.
 static OLD: LazyLock<Signed> = LazyLock::new(|| Signed::new("old"));
 static NEW: LazyLock<Signed> = LazyLock::new(|| Signed::new("new"));
 
@@ -32,7 +32,7 @@ impl Signed {
     fn new(kid: &'static str) -> Self {
         let signed = Arc::new(Mutex::new(None));
         let result = Arc::clone(&signed);
-        // Issuers share something, too, which is nowhere else.
+        // Issuers use shuttle's primitives too, which work only inside a run.
         let sign = move || {
             let key = SigningKey::generate(Algorithm::EdDSA).unwrap().with_kid(kid);
             let (issuer, key) = (TokenIssuer::new(key.clone(), ISSUER), key.verifying_key());
@@ -44,8 +44,8 @@ impl Signed {
     }
 }
 
-/// Runs it through orders that are chosen at random, and through those that put one task off at a few points, which finds
-/// what takes few but special ones.
+/// Runs the body in random orders. Then runs it in orders that delay one task at a few points, which finds
+/// bugs that need a rare order.
 fn explore(body: impl Fn() + Send + Sync + 'static) {
     let _ = (&*OLD, &*NEW);
     let orders = std::env::var("ORDERS").map_or(ORDERS, |orders| orders.parse().unwrap());
@@ -63,7 +63,7 @@ fn run(scheduler: impl Scheduler + Send + 'static, body: Arc<impl Fn() + Send + 
     Runner::new(scheduler, config).run(move || body());
 }
 
-/// Asks as a request does, and tells what came of it.
+/// Verifies a token like a request does.
 fn ask(verifier: &JwtVerifier<RegisteredClaims>, signed: &Signed) -> Result<(), AuthErrorKind> {
     match block_on(verifier.verify(&signed.token).into_future()) {
         Ok(_) => Ok(()),
@@ -71,14 +71,14 @@ fn ask(verifier: &JwtVerifier<RegisteredClaims>, signed: &Signed) -> Result<(), 
     }
 }
 
-/// Lets others go on for a while, which chance says how long is.
+/// Lets other tasks run for a random number of steps.
 fn later() {
     for _ in 0..thread_rng().gen_range(0..20) {
         thread::yield_now();
     }
 }
 
-/// Lets others go on until it is so; where it never is, the run ends as one that takes too many steps.
+/// Lets other tasks run until the condition holds. If it never does, the run fails with too many steps.
 fn until(mut is_so: impl FnMut() -> bool) {
     while !is_so() {
         thread::yield_now();

@@ -1,4 +1,5 @@
-//! A list of revocations that is shared: what another process has revoked is never let pass, however early a request comes.
+//! A shared list of revocations: a token revoked by another process is never accepted, however early a
+//! request comes.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -12,7 +13,7 @@ use tower_jwt_auth::{AuthErrorKind, JwtVerifier, KeySet, RegisteredClaims};
 
 use crate::{ISSUER, NEW, OLD, Signed, ask, explore};
 
-/// A store that holds what was written.
+/// A store that keeps everything.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<Revocation>>>);
 
@@ -27,7 +28,7 @@ impl RevocationStore for Log {
         })
     }
 
-    /// One at a time, so that the last page comes after what it does not hold.
+    /// Returns one entry at a time, so that the last page arrives after entries that it does not contain.
     fn read(&self, position: Option<String>) -> StoreFuture<RevocationPage> {
         let log = self.clone();
         Box::pin(async move {
@@ -54,7 +55,7 @@ fn verifier(revocations: &Revocations) -> JwtVerifier<RegisteredClaims> {
     JwtVerifier::new(keys).issuer(ISSUER).revocations(revocations.clone())
 }
 
-/// Asks until there is an answer.
+/// Asks until the list is ready.
 fn first_answer(verifier: &JwtVerifier<RegisteredClaims>, signed: &Signed) -> Result<(), AuthErrorKind> {
     loop {
         let answer = ask(verifier, signed);
@@ -71,7 +72,7 @@ fn revocation(sid: &str) -> Revocation {
 }
 
 #[test]
-fn a_process_that_starts_lets_nothing_pass_that_another_has_revoked() {
+fn starting_process_accepts_no_revoked_token() {
     explore(|| {
         let log = Log::default();
         log.0.lock().unwrap().extend([revocation("another"), revocation("old")]);
@@ -92,7 +93,7 @@ fn a_process_that_starts_lets_nothing_pass_that_another_has_revoked() {
 }
 
 #[test]
-fn what_is_recorded_reaches_a_process_that_starts_then() {
+fn recorded_revocation_reaches_a_starting_process() {
     explore(|| {
         let log = Log::default();
         let revoking = start(&log);
