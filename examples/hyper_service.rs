@@ -1,8 +1,8 @@
-//! The layer on plain hyper, with no framework around it: `cargo run --example hyper_service`.
+//! Uses the layer with hyper, without a framework: `cargo run --example hyper_service`.
 //!
-//! It prints a line to try, with a token in it. Leave the token out, or change a letter of it, and add `-i` to see what
-//! a client is told. `ADDR=127.0.0.1:3000` sets where it listens. A real service has its key from its settings, and its
-//! users have their tokens from elsewhere; and it has TLS, and limits on how many connections there are and for how long.
+//! It prints a command with a token. Remove or change the token and add `-i` to see the error response.
+//! `ADDR=127.0.0.1:3000` sets the address. A real service reads its key from its settings and gets its tokens from an
+//! issuer. It also needs TLS and limits on connections.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -31,7 +31,7 @@ struct User {
 }
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "it says what to try")]
+#[expect(clippy::print_stdout, reason = "prints commands to try")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let keys = KeySet::hmac(Algorithm::HS256, SECRET)?;
     let verifier = JwtVerifier::<User>::new(keys).audience(AUDIENCE);
@@ -44,13 +44,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Too many open files, say: that passes when clients go.
+            // Too many open files, for example. This passes when clients disconnect.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         let service = TowerToHyperService::new(service.clone());
         tokio::spawn(async move {
-            // What fails here is the connection, because the client has gone, say.
+            // An error concerns only this connection: the client disconnected, for example.
             let _ = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .serve_connection(TokioIo::new(stream), service)
@@ -61,7 +61,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn hello(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let user = request.extensions().get::<Claims<User>>();
-    let user = user.expect("the layer lets nobody pass without claims");
+    let user = user.expect("the layer rejects requests without claims");
     Ok(Response::new(format!("Hello {}\n", user.email).into()))
 }
 

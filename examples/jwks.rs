@@ -1,11 +1,11 @@
-//! A service that trusts the tokens of any OpenID provider, by its issuer address:
-//! `cargo run --example jwks --features remote-keys`.
+//! A service that trusts the tokens of an OpenID provider: `cargo run --example jwks --features remote-keys`.
 //!
-//! `ISSUER=https://id.example.com AUDIENCE=https://api.example.com` name a real provider and what its tokens are for.
-//! Without `ISSUER` the example starts a small provider of its own, and prints what to try: get a token, use it, have the
-//! provider change its key, and see that old tokens and new ones are good, with nothing started anew.
-//! `-- provider` starts that provider alone, for a service in another process. `ADDR=127.0.0.1:3000` sets where the
-//! service listens (or, alone, the provider).
+//! `ISSUER=https://id.example.com AUDIENCE=https://api.example.com` selects a real provider and the audience of its
+//! tokens. Without `ISSUER`, the example starts a small provider and prints commands to try: get a token, use it,
+//! rotate the key. Old and new tokens work after the rotation, without a restart.
+//!
+//! `-- provider` starts only the provider, for a service in another process. `ADDR=127.0.0.1:3000` sets the address of
+//! the service, or of the provider if it runs alone.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ use tower_jwt_auth::{Claims, JwtAuthLayer, JwtVerifier, RegisteredClaims};
 const AUDIENCE: &str = "https://api.example.com";
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "it says what to try")]
+#[expect(clippy::print_stdout, reason = "prints commands to try")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let variable = |name: &str| std::env::var(name).ok();
     let addr = variable("ADDR").unwrap_or_else(|| "127.0.0.1:0".to_owned());
@@ -52,14 +52,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("use it:     curl -s -H 'Authorization: Bearer ...' {}/", address(&listener)?);
     let audience = variable("AUDIENCE").unwrap_or_else(|| AUDIENCE.to_owned());
     let (service, keys) = service(&issuer, &audience)?;
-    // Those who come first need not wait. If the provider is down, they are answered with 503 until it is back.
+    // Fetches the keys before the first request. While the provider is down, requests get 503.
     if let Err(error) = keys.ready().await {
         println!("no keys yet: {error}");
     }
     Ok(axum::serve(listener, service).await?)
 }
 
-/// The service: what is here is all that it takes.
+/// The service. A real one needs no more than this.
 fn service(issuer: &str, audience: &str) -> Result<(Router, RemoteKeys), Box<dyn Error>> {
     // Nothing is fetched yet.
     let keys = RemoteKeys::discover(issuer)?.ready_timeout(Duration::from_secs(5));
@@ -68,7 +68,7 @@ fn service(issuer: &str, audience: &str) -> Result<(Router, RemoteKeys), Box<dyn
     let router = Router::new()
         .route("/", get(hello))
         .layer(JwtAuthLayer::new(verifier))
-        // Behind the layer that stands before it: a probe has no token.
+        // Routes added after the layer need no token, so probes can call this one.
         .route(
             "/ready",
             get(async move || {
@@ -89,7 +89,7 @@ async fn hello(claims: Claims<RegisteredClaims>) -> String {
     format!("Hello {}, signed with key {}\n", subject.unwrap_or("nobody"), key.unwrap_or("without a name"))
 }
 
-/// The keys of the provider, the newest last: that one signs, all are published.
+/// The keys of the provider. The last one signs. All of them are published.
 #[derive(Clone)]
 struct Keys {
     issuer: Arc<str>,
@@ -112,7 +112,7 @@ async fn metadata(State(keys): State<Keys>) -> Json<Value> {
 }
 
 async fn jwks(State(keys): State<Keys>) -> Json<Value> {
-    let pairs = keys.pairs.lock().expect("nobody panics with it");
+    let pairs = keys.pairs.lock().expect("nothing panics while it holds the lock");
     let jwk = |(number, pair): (usize, &Ed25519KeyPair)| {
         let x = BASE64_URL_SAFE_NO_PAD.encode(pair.public_key());
         json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": (number + 1).to_string(), "x": x})
@@ -121,9 +121,9 @@ async fn jwks(State(keys): State<Keys>) -> Json<Value> {
 }
 
 async fn token(State(keys): State<Keys>) -> String {
-    let pairs = keys.pairs.lock().expect("nobody panics with it");
-    let pair = pairs.last().expect("there is one from the start");
-    let der = pair.to_pkcs8v1().expect("the key was made here");
+    let pairs = keys.pairs.lock().expect("nothing panics while it holds the lock");
+    let pair = pairs.last().expect("the provider starts with one key");
+    let der = pair.to_pkcs8v1().expect("the key was generated here");
     let header = Header { kid: Some(pairs.len().to_string()), ..Header::new(Algorithm::EdDSA) };
     let exp = get_current_timestamp() + 300;
     let claims = json!({"iss": &*keys.issuer, "aud": AUDIENCE, "sub": "eze", "exp": exp});
@@ -131,7 +131,7 @@ async fn token(State(keys): State<Keys>) -> String {
 }
 
 async fn rotate(State(keys): State<Keys>) {
-    keys.pairs.lock().expect("nobody panics with it").push(new_pair());
+    keys.pairs.lock().expect("nothing panics while it holds the lock").push(new_pair());
 }
 
 fn new_pair() -> Ed25519KeyPair {
@@ -149,27 +149,27 @@ mod tests {
 
     use super::*;
 
-    /// Status and body of an answer.
+    /// Returns the status and the body of a response.
     async fn ask(address: &str, request: &str) -> (u16, String) {
-        let host = address.strip_prefix("http://").expect("it is a plain address");
-        let mut stream = TcpStream::connect(host).await.expect("it listens");
+        let host = address.strip_prefix("http://").expect("the address starts with http://");
+        let mut stream = TcpStream::connect(host).await.expect("the server is running");
         let request = format!("{request}\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.expect("it listens");
+        stream.write_all(request.as_bytes()).await.expect("the server is running");
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("the answer is text");
+        stream.read_to_string(&mut answer).await.expect("the response is text");
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        (status.expect("there is a status"), body.to_owned())
+        (status.expect("the response has a status"), body.to_owned())
     }
 
     #[tokio::test]
-    async fn tokens_are_good_before_and_after_a_rotation() {
+    async fn tokens_stay_valid_after_key_rotation() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let issuer = address(&listener).expect("it is bound");
+        let issuer = address(&listener).expect("the listener is bound");
         tokio::spawn(provider(listener));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let server = address(&listener).expect("it is bound");
-        let (service, _) = service(&issuer, AUDIENCE).expect("the issuer is on this machine");
+        let server = address(&listener).expect("the listener is bound");
+        let (service, _) = service(&issuer, AUDIENCE).expect("the issuer is a local address");
         tokio::spawn(async { axum::serve(listener, service).await });
 
         let use_it = async |token: &str| {
@@ -184,7 +184,7 @@ mod tests {
 
         assert_eq!(ask(&issuer, "POST /rotate HTTP/1.1").await.0, 200);
         let new = get_one().await;
-        // At once, although the last fetch was just now.
+        // The new key works at once, although the last fetch was moments ago.
         assert_eq!(use_it(&new).await.1, "Hello eze, signed with key 2\n");
         assert_eq!(use_it(&old).await.0, 200);
     }

@@ -1,10 +1,10 @@
-//! What whoever runs a service can see: a log of refusals, and measurements for Prometheus.
+//! Logs rejections and exports metrics to Prometheus.
 //!
 //! ```sh
 //! cargo run --example metrics --features issue,metrics,tracing
 //! ```
 //!
-//! The measurements are at an address of their own, since they are not for everybody.
+//! The metrics have a separate address, because they are not public.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -20,17 +20,17 @@ use tower_jwt_auth::{Algorithm, Claims, ConfigError, JwtAuthLayer, RegisteredCla
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
-/// Where one bucket of the histogram ends and the next one begins, in seconds: remembered tokens, HMACs, public keys, and
+/// The bounds of the histogram buckets, in seconds. They separate cached tokens, HMACs, public-key signatures, and
 /// requests that wait for keys.
 const BUCKETS: [f64; 8] = [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 1e-3, 0.1, 2.5];
 
-/// Has everything measured from now on, for the whole process.
+/// Installs the recorder for the whole process.
 fn record() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
     let verification = Matcher::Full("jwt_auth_verification_duration_seconds".to_owned());
     let handle =
         PrometheusBuilder::new().set_buckets_for_metric(verification, &BUCKETS)?.install_recorder()?;
     describe_metrics();
-    // What is recorded between two looks at the endpoint is put together, whether anybody looks or not.
+    // Aggregates recorded values, even if nothing scrapes the endpoint.
     let upkeep = handle.clone();
     tokio::spawn(async move {
         loop {
@@ -53,11 +53,11 @@ fn service(issuer: &TokenIssuer) -> Router {
 }
 
 async fn hello(user: Claims<RegisteredClaims>) -> String {
-    tracing::info!("somebody is greeted");
+    tracing::info!("saying hello");
     format!("Hello {}", user.sub.as_deref().unwrap_or("stranger"))
 }
 
-/// The span of a request, whose `user.id` is filled in when it is known. (tower-http's `TraceLayer` makes such ones, too.)
+/// Creates the span of a request. `span_field` fills in `user.id` later. tower-http's `TraceLayer` can do the same.
 async fn in_span(request: axum::extract::Request, next: axum::middleware::Next) -> axum::response::Response {
     let span = info_span!("request", path = request.uri().path(), user.id = Empty);
     next.run(request).instrument(span).await
@@ -68,7 +68,7 @@ fn measurements(handle: PrometheusHandle) -> Router {
 }
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "it says what to try")]
+#[expect(clippy::print_stdout, reason = "prints commands to try")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().init();
     let handle = record()?;
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_happens_can_be_read_at_the_endpoint() {
+    async fn endpoint_exports_the_metrics() {
         let handle = record().unwrap();
         let issuer = issuer().unwrap();
         let (app, endpoint) = (service(&issuer), measurements(handle));

@@ -1,9 +1,9 @@
-//! Who may do what in a small API for orders: scopes, a role, an owner, and those who are not signed in.
+//! Authorization in a small API for orders: scopes, a role, an owner and optional authentication.
 //! `cargo run --example policies`.
 //!
-//! It prints a token for each of two users, and lines to try with them: paste all of it into a shell, and try each line with
-//! the other user's token, too. `ADDR=127.0.0.1:3000` sets where it listens. A real service has its key from its settings, and its users
-//! have their tokens from elsewhere; and it has TLS.
+//! It prints the tokens of two users and commands to try. Paste all lines into a shell, then try each command with the
+//! token of the other user. `ADDR=127.0.0.1:3000` sets the address. A real service reads its key from its settings and
+//! gets its tokens from an issuer. It also needs TLS.
 
 use std::error::Error;
 use std::sync::LazyLock;
@@ -27,7 +27,7 @@ struct User {
     aud: String,
     exp: u64,
     sub: String,
-    #[serde(default)] // a token without the claim has no scope
+    #[serde(default)] // without the claim, a token has no scopes
     scope: Scopes,
     #[serde(default)]
     roles: Roles,
@@ -55,15 +55,15 @@ fn api() -> Result<Router, ConfigError> {
     let members = Router::new()
         .route("/orders", get(list).layer(RequireLayer::<User>::new(may_read)))
         .route("/orders", delete(purge).layer(RequireLayer::<User>::new(may_purge)))
-        .route("/orders", post(create)) // its signature says what it demands
+        .route("/orders", post(create)) // the handler takes `Permitted`, which contains the rule
         .route("/users/{sub}/orders", get(list_of).layer(RequireLayer::<User>::new(may_read_of)))
         .layer(layer.clone());
     let everyone = Router::new().route("/", get(welcome)).layer(layer.optional());
-    // The last route stands beside both layers: a probe has no token, and none is looked for.
+    // The last route is outside both layers, so probes need no token.
     Ok(members.merge(everyone).route("/health", get(async || "well\n")))
 }
 
-/// `/users/{sub}/...` is for that user.
+/// Checks that `{sub}` in `/users/{sub}/...` is the caller.
 fn is_owner(user: &Claims<User>, request: Head<'_>) -> bool {
     request.path_segment(1).is_some_and(|owner| owner == user.sub)
 }
@@ -99,7 +99,7 @@ impl Policy<User> for WriteOrders {
 }
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "it says what to try")]
+#[expect(clippy::print_stdout, reason = "prints commands to try")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let addr = std::env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:0".to_owned());
     let listener = TcpListener::bind(addr).await?;
@@ -107,15 +107,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("EZE={}", demo_token("eze", "orders:read orders:write", &[])?);
     println!("ADA={}", demo_token("ada", "orders:read", &["admin"])?);
     for (request, who) in [
-        ("/orders", "both may"),
-        ("/orders -X POST", "Eze may, by a scope"),
-        ("/orders -X DELETE", "Ada may, by a role"),
-        ("/users/eze/orders", "both may: the owner and an admin"),
-        ("/users/ada/orders", "Ada may"),
-        ("/", "everybody may, also with no token"),
-        ("/health", "everybody may, whatever they send"),
+        ("/orders", "both users"),
+        ("/orders -X POST", "only Eze, by scope"),
+        ("/orders -X DELETE", "only Ada, by role"),
+        ("/users/eze/orders", "both users: the owner and an admin"),
+        ("/users/ada/orders", "only Ada"),
+        ("/", "anyone, also without a token"),
+        ("/health", "anyone, with any token or none"),
     ] {
-        let user = if who.starts_with("Ada") { "ADA" } else { "EZE" };
+        let user = if who.starts_with("only Ada") { "ADA" } else { "EZE" };
         println!("curl -i -H \"Authorization: Bearer ${user}\" {url}{request:<18} # {who}");
     }
     Ok(axum::serve(listener, api()?).await?)
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn everyone_may_do_what_their_token_says() {
+    async fn tokens_permit_their_requests_only() {
         let told = |rest: &str| Some(format!("Bearer realm=\"orders\"{rest}"));
         let no_token = told("");
         let bad_token =

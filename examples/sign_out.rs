@@ -1,10 +1,10 @@
-//! Signing in and out: tokens of one's own that belong to a session, and end with it.
+//! Issues tokens that belong to a session, and revokes them on sign-out.
 //!
 //! ```sh
 //! cargo run --example sign_out --features issue
 //! ```
 //!
-//! Where more than one process serves, give them one key (`SigningKey::pem`) and one list (`SharedRevocations`).
+//! Several processes need the same key (`SigningKey::pem`) and a shared revocation list (`SharedRevocations`).
 
 use std::time::{Duration, SystemTime};
 
@@ -18,12 +18,12 @@ use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer};
 
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
-/// What a token says, beside what the issuer adds.
+/// The claims of a token, in addition to those that the issuer sets.
 #[derive(serde::Deserialize, serde::Serialize)]
 struct Session {
-    /// The user.
+    /// The user ID.
     sub: String,
-    /// The session, which has a token after the other if it is refreshed. Each sign-in begins one.
+    /// The session ID. Each sign-in starts a session. A refreshed session has several tokens in turn.
     sid: String,
 }
 
@@ -46,22 +46,21 @@ impl App {
             .route("/me", get(me))
             .route("/signout", post(sign_out))
             .layer(JwtAuthLayer::new(verifier))
-            // What comes after the layer needs no token.
+            // Routes added after the layer need no token.
             .route("/signin", post(sign_in))
             .with_state(self)
     }
 
-    /// Whoever asks is let in, since this is about what comes after.
+    /// Issues a token for any user. A real service checks a password first: see the quickstart.
     fn sign_in(&self, user: &str) -> Result<String, IssueError> {
         let sid = format!("{user}, {:?}", SystemTime::now());
         let token = self.issuer.issue(&Session { sub: user.to_owned(), sid })?;
         Ok(token.as_str().to_owned())
     }
 
-    /// No token of the session is good from now on. The entry is held until the last of them has expired: one that is issued
-    /// at this very moment.
+    /// Revokes all tokens of the session. The entry lasts until a token issued at this moment would expire.
     fn sign_out(&self, session: &Claims<Session>) -> Option<RevocationWrite> {
-        // The verifier demands one: `None` are claims that a test has made.
+        // The verifier requires an issuer. `None` only occurs for claims that a test created.
         let issuer = session.token().issuer()?;
         Some(self.revocations.revoke_session(issuer, &session.sid, SystemTime::now() + LIFETIME))
     }
@@ -77,13 +76,13 @@ async fn me(session: Claims<Session>) -> String {
 
 async fn sign_out(State(app): State<App>, session: Claims<Session>) -> Result<StatusCode, StatusCode> {
     let recorded = app.sign_out(&session).ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
-    // Ready at once, unless the list is shared.
+    // Completes at once unless the list is shared.
     recorded.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "it is what the person who starts the example wants to know")]
+#[expect(clippy::print_stdout, reason = "prints commands to try")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -105,11 +104,11 @@ mod tests {
         let request = Request::builder().method(method).uri(path);
         let request = request.header("authorization", format!("Bearer {token}")).body(Body::empty());
         let response = app.clone().routes().oneshot(request.expect("a request")).await;
-        response.expect("an answer").status().as_u16()
+        response.expect("a response").status().as_u16()
     }
 
     #[tokio::test]
-    async fn a_session_ends_and_others_go_on() {
+    async fn sign_out_ends_one_session() {
         let app = App::new().expect("an app");
         let [first, second] = [app.sign_in("eze").expect("a token"), app.sign_in("eze").expect("a token")];
         assert_eq!(status(&app, "GET", "/me", &first).await, 200);

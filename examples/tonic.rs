@@ -1,11 +1,10 @@
-//! The layer in front of a gRPC service, on tonic: `cargo run --example tonic`.
+//! Protects a gRPC service with tonic: `cargo run --example tonic`.
 //!
-//! Server and client are one process, which prints what the client is told: without a token, with one that does not permit
-//! the call, and with one that does and expires in the middle of a stream. Nothing has to be generated: the service is
-//! gRPC's own health check, which comes with its generated code. Your own service takes its place, and the rest stays as
-//! it is. Over a network it needs TLS.
+//! Server and client run in one process, which prints the responses: without a token, with a token that does not permit
+//! the call, and with a token that expires during a stream. The service is gRPC's health check, so no code has to be
+//! generated. Replace it with your service and keep the rest. Over a network it needs TLS.
 
-#![expect(clippy::print_stdout, reason = "it says what the client sees")]
+#![expect(clippy::print_stdout, reason = "prints the responses")]
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -66,12 +65,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn serve(incoming: TcpIncoming) -> Result<(), Box<dyn Error + Send + Sync>> {
     let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, SECRET)?).audience(AUDIENCE);
-    // `Check` is for whoever has a good token; all else, also what the service may be given later, asks for a scope.
+    // `Check` needs only a valid token. All other methods, also future ones, need a scope.
     let is_check = when(|_: &Claims<User>, call| call.uri().path() == "/grpc.health.v1.Health/Check");
     let policy = RequireLayer::<User>::new(is_check.or(scope("health:watch")));
     Server::builder()
         .layer(JwtAuthLayer::new(verifier).on_reject(Grpc::new()))
-        // A layer on one service: tonic finds the service by its name, which `named_layer` keeps.
+        // Adds the layer to one service. `named_layer` keeps the name by which tonic routes calls.
         .add_service(policy.named_layer(HealthServer::new(Beating)))
         .serve_with_incoming(incoming)
         .await?;
@@ -85,14 +84,14 @@ struct Beating;
 #[tonic::async_trait]
 impl Health for Beating {
     async fn check(&self, call: Request<HealthCheckRequest>) -> Answer<HealthCheckResponse> {
-        println!("the server knows {}", user(&call)?.email);
+        println!("server: the caller is {}", user(&call)?.email);
         Ok(Response::new(serving()))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
 
     async fn watch(&self, call: Request<HealthCheckRequest>) -> Answer<Self::WatchStream> {
-        // The layer judges a token once, when a call begins. A stream goes on, and has to see for itself when to end.
+        // The layer verifies a token once, at the start of a call. A stream must end itself when the token expires.
         let left =
             user(&call)?.token().expires_at().and_then(|end| end.duration_since(SystemTime::now()).ok());
         let expiry = interval_at(Instant::now() + left.unwrap_or_default(), BEAT);
@@ -103,7 +102,7 @@ impl Health for Beating {
 }
 
 fn user<T>(call: &Request<T>) -> Result<&Claims<User>, Status> {
-    // The kind's text is for clients; the error's own is for developers.
+    // The text of the kind is for clients. The text of the error is for developers.
     Claims::find(call.extensions())
         .map_err(|error| Status::new(error.grpc_status().into(), error.kind().to_string()))
 }
@@ -112,7 +111,7 @@ fn serving() -> HealthCheckResponse {
     HealthCheckResponse { status: ServingStatus::Serving.into() }
 }
 
-/// A call with a token that is good for a second or two. Most clients have one interceptor for all their calls.
+/// Creates a call with a token that expires within two seconds. Most clients use one interceptor for all calls.
 fn call_with(scope: &str) -> Result<Request<HealthCheckRequest>, Box<dyn Error>> {
     let exp = get_current_timestamp() + 2;
     let claims = json!({"aud": AUDIENCE, "exp": exp, "email": "eze@example.com", "scope": scope});

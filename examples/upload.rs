@@ -1,10 +1,10 @@
-//! Refuses uploads so that every client sees the refusal: `cargo run --example upload`.
+//! Rejects uploads so that every client sees the 401: `cargo run --example upload`.
 //!
-//! Some clients send the whole body before they read the response. A server that refuses earlier closes the connection,
-//! and such a client sees a broken pipe instead of the 401. This service reads the rest of the body first, within limits.
-//! `-- --try` runs such a client against it. `ADDR=127.0.0.1:3000` sets the address.
+//! Some clients send the whole body before they read the response. If the server rejects the request earlier, it closes
+//! the connection, and such a client sees a broken pipe instead of the 401. This service reads the rest of the body
+//! first, within limits. `-- --try` runs such a client against it. `ADDR=127.0.0.1:3000` sets the address.
 
-#![expect(clippy::print_stdout, reason = "it is an example on a terminal")]
+#![expect(clippy::print_stdout, reason = "prints commands to try")]
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -27,34 +27,34 @@ use tower_jwt_auth::{Algorithm, Claims, ConfigError, JwtAuthLayer, JwtVerifier, 
 
 const SECRET: &[u8] = b"a secret that every reader knows";
 
-/// The most that is read of an upload, good or refused.
+/// Maximum size of an upload, accepted or rejected.
 const LARGEST_UPLOAD: usize = 64 << 20;
-/// The longest time that a refused upload may take.
+/// Maximum time for reading a rejected upload.
 const LONGEST_DRAIN: Duration = Duration::from_secs(10);
 
-/// The layer judges the token and lets every request pass; `refuse_after_upload` is the guard.
+/// The layer verifies the token and passes every request on. `reject_after_upload` rejects.
 fn service() -> Result<Router, ConfigError> {
     let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, SECRET)?);
     Ok(Router::new()
         .route("/upload", post(async |body: Bytes| format!("{} bytes", body.len())))
         .layer(DefaultBodyLimit::max(LARGEST_UPLOAD))
-        .layer(from_fn(refuse_after_upload))
+        .layer(from_fn(reject_after_upload))
         .layer(JwtAuthLayer::new(verifier).allow_invalid().on_reject(ProblemJson::new())))
 }
 
-async fn refuse_after_upload(request: Request, next: Next) -> Response {
+async fn reject_after_upload(request: Request, next: Next) -> Response {
     match Claims::<RegisteredClaims>::find(request.extensions()) {
         Ok(_) => next.run(request).await,
         Err(error) => {
             drain(request).await;
-            error.into_response() // the layer makes the body
+            error.into_response() // the layer creates the body
         }
     }
 }
 
-/// Reads the body and throws it away. This costs bandwidth, which anybody can use up, and a task while it lasts.
+/// Reads the body and discards it. This costs a task and bandwidth, which any client can use up.
 async fn drain(request: Request) {
-    // With `Expect: 100-continue` the client waits for the status, and reading would ask it to send the body. HTTP/2 can
+    // With `Expect: 100-continue` the client waits for the status, and reading would make it send the body. HTTP/2 can
     // end an upload without closing the connection.
     let reads_status_early = request.headers().contains_key(EXPECT) || request.version() >= Version::HTTP_2;
     if reads_status_early || request.body().size_hint().lower() > LARGEST_UPLOAD as u64 {
@@ -84,7 +84,7 @@ async fn started() -> Result<SocketAddr, Box<dyn Error>> {
     Ok(address)
 }
 
-/// What a client reads that first sends so many bytes, without a token.
+/// Sends this many bytes without a token, then returns the response.
 async fn answer_after_upload(address: SocketAddr, bytes: usize) -> Result<String, Box<dyn Error>> {
     let mut stream = TcpStream::connect(address).await?;
     let head = format!(
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn client_that_sends_all_first_sees_the_refusal() {
+    async fn client_that_sends_everything_first_sees_401() {
         let answer = answer_after_upload(started().await.unwrap(), 20_000_000).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{answer}");
         assert!(
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn large_and_patient_clients_are_answered_at_once() {
+    async fn large_and_expecting_clients_get_401_at_once() {
         let address = started().await.unwrap();
         for header in [
             format!("content-length: {}", LARGEST_UPLOAD + 1),

@@ -1,10 +1,12 @@
-//! A WebSocket for those who have a token, which a browser can send in the list of subprotocols only:
-//! `cargo run --example websocket`.
+//! Authenticates a WebSocket: `cargo run --example websocket`.
 //!
-//! It prints a line for a browser's console, with a token in it that is good for five minutes: the server greets, sends
-//! every message back, and closes the connection when the token expires. `-- --try` runs a client of its own instead,
-//! once without a token and once with one that expires in two seconds. `ADDR=127.0.0.1:3000` sets where it listens.
-//! A real service has TLS, and limits on how many connections there are.
+//! A browser can send the token only in the list of subprotocols. The server sends a greeting and echoes every
+//! message. It closes the connection when the token expires.
+//!
+//! The example prints lines for the console of a browser, with a token for five minutes. `-- --try` runs a client
+//! instead, without a token and with one that expires in two seconds.
+//!
+//! `ADDR=127.0.0.1:3000` sets the address. A real service needs TLS and limits on connections.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -31,21 +33,21 @@ struct User {
 
 fn service() -> Result<Router, ConfigError> {
     let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, SECRET)?).audience(AUDIENCE);
-    // Clients that are no browsers go on sending the header; one that sends both tokens is refused.
+    // Other clients can still send the header. A request with both tokens is rejected.
     let layer = JwtAuthLayer::new(verifier).add_token_source(TokenSource::websocket_protocol("bearer")?);
     Ok(Router::new().route("/echo", any(open)).layer(layer))
 }
 
-/// Picks what the client offered: the real protocol if it is among that, else the marker. A browser gives up if nothing
-/// is picked. The token is not in the list any more, so that it cannot be sent back.
+/// Selects a subprotocol: the real one if the client offers it, else the marker. Browsers close the connection if the
+/// server selects none. The layer has removed the token from the list, so the response cannot contain it.
 async fn open(user: Claims<User>, upgrade: WebSocketUpgrade) -> Response {
     upgrade.protocols(["echo.v1", "bearer"]).on_upgrade(|socket| serve(socket, user))
 }
 
-/// The layer has judged the token once. That it expires while the connection stays open is noticed here or nowhere.
+/// The layer verified the token once. Only this function can close the connection when the token expires.
 async fn serve(mut socket: WebSocket, user: Claims<User>) {
     let lifetime = user.token().expires_at().and_then(|end| end.duration_since(SystemTime::now()).ok());
-    // The limit is around reading and sending alike, so that a client that reads nothing does not stay either.
+    // The time limit also covers sends, so it ends clients that read nothing.
     if timeout(lifetime.unwrap_or_default(), echo(&mut socket, &user)).await.is_err() {
         let reason = CloseFrame { code: close_code::POLICY, reason: "the token has expired".into() };
         let _ = timeout(Duration::from_secs(5), socket.send(Message::Close(Some(reason)))).await;
@@ -55,7 +57,7 @@ async fn serve(mut socket: WebSocket, user: Claims<User>) {
 async fn echo(socket: &mut WebSocket, user: &User) -> Result<(), axum::Error> {
     socket.send(format!("Hello {}", user.email).into()).await?;
     while let Some(message) = socket.recv().await {
-        // The others are answered by axum.
+        // axum handles the other kinds of messages.
         if let message @ (Message::Text(_) | Message::Binary(_)) = message? {
             socket.send(message).await?;
         }
@@ -64,7 +66,7 @@ async fn echo(socket: &mut WebSocket, user: &User) -> Result<(), axum::Error> {
 }
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "it says what to try")]
+#[expect(clippy::print_stdout, reason = "prints lines to try")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let addr = std::env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:0".to_owned());
     let listener = TcpListener::bind(addr).await?;
@@ -81,7 +83,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(server.await?)
 }
 
-#[expect(clippy::print_stdout, reason = "it says what it sees")]
+#[expect(clippy::print_stdout, reason = "prints the messages")]
 async fn try_it(addr: SocketAddr) -> Result<(), Box<dyn Error>> {
     let offer = ClientRequestBuilder::new(format!("ws://{addr}/echo").parse()?).with_sub_protocol("echo.v1");
     match connect_async(offer.clone()).await {
@@ -90,7 +92,7 @@ async fn try_it(addr: SocketAddr) -> Result<(), Box<dyn Error>> {
     }
     let offer = offer.with_sub_protocol(format!("bearer.{}", demo_token(2)?));
     let (mut socket, response) = connect_async(offer).await?;
-    println!("with one: {}, {:?}", response.status(), response.headers()["sec-websocket-protocol"]);
+    println!("with a token: {}, {:?}", response.status(), response.headers()["sec-websocket-protocol"]);
     socket.send("how are you?".into()).await?;
     while let Some(message) = socket.next().await {
         println!("received: {:?}", message?);

@@ -34,8 +34,16 @@ pub(crate) struct Settings {
 }
 
 /// What a layer uses that was given no settings.
-static DEFAULT: LazyLock<Challenge> =
-    LazyLock::new(|| Challenge::new(Settings::default(), Challenges::bearer(), 0));
+///
+/// Its headers are leaked, once in a process: copies of them then write to no counter that all cores share.
+static DEFAULT: LazyLock<Challenge> = LazyLock::new(|| {
+    let mut challenge = Challenge::new(Settings::default(), Challenges::bearer(), 0);
+    for value in &mut challenge.prepared {
+        let text = value.to_str().expect("it is made of ASCII").to_owned();
+        *value = HeaderValue::from_static(text.leak());
+    }
+    challenge
+});
 
 impl Challenge {
     fn new(settings: Settings, offered: Challenges, used: usize) -> Self {

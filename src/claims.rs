@@ -70,7 +70,8 @@ impl<C> Claims<C> {
         Self::verified(claims, token, Conditions::default())
     }
 
-    #[inline]
+    // Always: otherwise the claims are moved once more.
+    #[inline(always)]
     pub(crate) fn verified(claims: C, token: TokenInfo, conditions: Conditions) -> Self {
         Self { verified: Arc::new(Verified { conditions, claims, token }), challenge: None }
     }
@@ -292,16 +293,23 @@ impl TokenInfo {
         Self::with(self.expires_at, issuer.as_deref(), Some(kid), self.may_be_logged)
     }
 
+    #[inline]
     pub(crate) fn with(
         expires_at: Option<SystemTime>,
         issuer: Option<&str>,
         kid: Option<&str>,
         may_be_logged: MayBeLogged,
     ) -> Self {
-        let mut text = SmallVec::new();
-        text.extend_from_slice(issuer.unwrap_or_default().as_bytes());
-        text.extend_from_slice(kid.unwrap_or_default().as_bytes());
-        Self { expires_at, text, issuer_len: issuer.map(str::len), has_kid: kid.is_some(), may_be_logged }
+        let mut info = Self {
+            expires_at,
+            text: SmallVec::new(),
+            issuer_len: issuer.map(str::len),
+            has_kid: kid.is_some(),
+            may_be_logged,
+        };
+        info.text.extend_from_slice(issuer.unwrap_or_default().as_bytes());
+        info.text.extend_from_slice(kid.unwrap_or_default().as_bytes());
+        info
     }
 
     /// Returns when the token expires: its `exp`, without leeway.

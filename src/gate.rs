@@ -166,8 +166,9 @@ where
     /// Takes a request as far as it goes without waiting.
     #[inline]
     pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> Step<V::Claims> {
+        let mut has_header = false;
         for source in &self.sources {
-            source.mark_sensitive(request.headers_mut());
+            has_header |= source.mark_sensitive(request.headers_mut());
         }
         let missing = || AuthError::new(AuthErrorKind::MissingCredential);
         if self.passes_unread.as_ref().is_some_and(|passes| passes((&*request).into())) {
@@ -175,7 +176,7 @@ where
             return Step::MayPass(None);
         }
         let head: Head<'_> = (&*request).into();
-        let found = self.credential(&head);
+        let found = self.credential(&head, has_header);
         let added = self.caching(&found);
         let mut challenge = self.prepared.challenges.to_any();
         let judged = match found {
@@ -297,7 +298,14 @@ where
 
     /// The credential of a request: the only one, or the first one where that is preferred.
     #[inline]
-    fn credential<'s, 'r>(&'s self, request: &Head<'r>) -> Result<Option<Found<'s, 'r>>, AuthErrorKind> {
+    fn credential<'s, 'r>(
+        &'s self,
+        request: &Head<'r>,
+        has_header: bool,
+    ) -> Result<Option<Found<'s, 'r>>, AuthErrorKind> {
+        if !has_header && self.sources.iter().all(TokenSource::reads_headers_alone) {
+            return Ok(None);
+        }
         let offered = self.prepared.challenges.schemes();
         let mut found: Option<Found<'s, 'r>> = None;
         for source in &self.sources {

@@ -54,7 +54,9 @@ fn mac<M: Mac + Clone>(key: &M, message: &[u8]) -> Vec<u8> {
 
 /// Compares in constant time.
 fn is_mac<M: Mac + Clone>(key: &M, message: &[u8], signature: &[u8]) -> bool {
-    key.clone().chain_update(message).verify_slice(signature).is_ok()
+    let mut mac = key.clone();
+    mac.update(message);
+    mac.verify_slice(signature).is_ok()
 }
 
 /// Refuses a secret that is too short, and key material, which others may be able to read.

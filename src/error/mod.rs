@@ -7,6 +7,7 @@ mod required_scope;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +68,19 @@ pub struct AuthError {
     about: About,
     /// Whether it has been logged and counted.
     is_reported: bool,
+    unrendered: Unrendered,
+}
+
+/// True for the error in the extensions of a response whose body is still to be made.
+///
+/// A copy is false, since an application may put it into a response of its own. That includes copies of all extensions:
+/// a response with these keeps its empty body. An error that moves stays true, since it may move with its response.
+struct Unrendered(bool);
+
+impl Clone for Unrendered {
+    fn clone(&self) -> Self {
+        Self(false)
+    }
 }
 
 impl AuthError {
@@ -86,6 +100,7 @@ impl AuthError {
             challenge: None,
             about: About::default(),
             is_reported: false,
+            unrendered: Unrendered(false),
         }
     }
 
@@ -167,11 +182,16 @@ impl AuthError {
     ///
     /// The headers are `WWW-Authenticate` or `Retry-After`, as the status requires, and `Cache-Control: no-store`.
     pub fn response<B>(&self, body: B) -> Response<B> {
-        self.response_in(HeaderMap::new(), body)
+        self.response_in(&mut HeaderMap::new(), body)
     }
 
-    /// The same in the memory of these headers, which are empty.
-    pub(crate) fn response_in<B>(&self, mut headers: HeaderMap, body: B) -> Response<B> {
+    /// The same in the memory of these headers, which are dropped.
+    pub(crate) fn response_in<B>(&self, memory: &mut HeaderMap, body: B) -> Response<B> {
+        memory.clear();
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        mem::swap(headers, memory);
         headers.insert(CACHE_CONTROL, NO_STORE);
         for challenge in &*self.www_authenticate() {
             headers.append(WWW_AUTHENTICATE, challenge.clone());
@@ -180,9 +200,6 @@ impl AuthError {
             let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        let mut response = Response::new(body);
-        *response.status_mut() = self.status();
-        *response.headers_mut() = headers;
         response
     }
 }
@@ -243,10 +260,19 @@ impl AuthError {
 
     /// Has it logged and counted that a request is answered with this, once.
     pub(crate) fn report(&mut self) {
-        if !std::mem::replace(&mut self.is_reported, true) {
+        if !mem::replace(&mut self.is_reported, true) {
             let cause = self.source();
             observe::refusal_answered(self.kind, self.status(), &self.about, self, cause);
         }
+    }
+
+    /// Sets whether the body of the response that gets this error is still to be made.
+    pub(crate) fn set_unrendered(&mut self, is_unrendered: bool) {
+        self.unrendered = Unrendered(is_unrendered);
+    }
+
+    pub(crate) fn is_unrendered(&self) -> bool {
+        self.unrendered.0
     }
 
     /// The fix for a missing layer, as a response may show it: only to developers, never in a release build.

@@ -30,10 +30,6 @@ pub enum Reads {
     Head,
 }
 
-/// Marks a response that refuses a request and whose body is still to be made. Private, so that nobody else can set it.
-#[derive(Clone, Copy)]
-pub(super) struct Unrendered;
-
 /// The part of an accepted request that is kept in case the service inside refuses it.
 pub(crate) enum Kept {
     /// Refusals from inside stay as they are.
@@ -60,20 +56,23 @@ impl Kept {
     where
         R: Reject<B>,
     {
-        if !matches!(self, Self::Nothing) && response.extensions().get::<Unrendered>().is_some() {
-            self.render_marked(reject, response);
+        if !matches!(self, Self::Nothing)
+            && response.extensions().get::<AuthError>().is_some_and(AuthError::is_unrendered)
+        {
+            self.render_unrendered(reject, response);
         }
     }
 
     #[cold]
-    fn render_marked<R, B>(&self, reject: &R, response: &mut Response<B>)
+    fn render_unrendered<R, B>(&self, reject: &R, response: &mut Response<B>)
     where
         R: Reject<B>,
     {
-        response.extensions_mut().remove::<Unrendered>();
-        let Some(error) = response.extensions().get::<AuthError>().cloned() else {
+        let Some(error) = response.extensions_mut().get_mut::<AuthError>() else {
             return;
         };
+        error.set_unrendered(false);
+        let error = error.clone();
         if has_other_body(response, &error) {
             return;
         }
@@ -84,7 +83,6 @@ impl Kept {
             Self::Head(request) => reject.reject(&error, request.head()),
         };
         replace(response, rendered, &error.response(()));
-        response.extensions_mut().remove::<Unrendered>();
         response.extensions_mut().insert(error);
     }
 }

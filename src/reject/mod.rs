@@ -12,7 +12,6 @@ use http::{Request, Response};
 
 pub use self::grpc::Grpc;
 pub use self::inner::Reads;
-use self::inner::Unrendered;
 pub(crate) use self::inner::{Kept, set_headers};
 pub use self::problem_json::ProblemJson;
 
@@ -149,30 +148,21 @@ where
 {
     error.report();
     let mut response = match reject.constant_body() {
-        Some(body) => {
-            // The memory of the request's headers serves the response: two allocations fewer.
-            let mut headers = std::mem::take(request.headers_mut());
-            headers.clear();
-            error.response_in(headers, body)
+        // The memory of the request's headers serves the response: two allocations fewer.
+        Some(body) => error.response_in(request.headers_mut(), body),
+        None => {
+            let mut response = reject.reject(&error, (&*request).into());
+            response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
+            response
         }
-        None => reject.reject(&error, (&*request).into()),
     };
-    let headers = response.headers_mut();
-    // It is the first one where the error has made the response: that look is the cheaper one.
-    if headers.keys().next() != Some(&CACHE_CONTROL) && !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, NO_STORE);
-    }
     let extensions = response.extensions_mut();
     if extensions.is_empty() {
         // The memory of the request's extensions serves the response: two allocations fewer.
-        *extensions = std::mem::take(request.extensions_mut());
+        std::mem::swap(extensions, request.extensions_mut());
         extensions.clear();
     }
+    error.set_unrendered(reject.reads() == Reads::Nothing);
     extensions.insert(error);
-    if reject.reads() == Reads::Nothing {
-        extensions.insert(Unrendered);
-    } else {
-        extensions.remove::<Unrendered>();
-    }
     response
 }

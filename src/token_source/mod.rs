@@ -373,12 +373,15 @@ impl TokenSource {
     }
 
     /// Keeps the credential out of the `Debug` output of the headers, and out of header compression.
+    /// Returns true if one of its headers is there.
     #[inline]
-    pub(crate) fn mark_sensitive(&self, headers: &mut HeaderMap) {
+    pub(crate) fn mark_sensitive(&self, headers: &mut HeaderMap) -> bool {
+        let mut is_there = false;
         for name in self.header_names() {
             let Some(first) = headers.get_mut(name) else {
                 continue;
             };
+            is_there = true;
             first.set_sensitive(true);
             let some_name_has_several = headers.len() > headers.keys_len();
             if some_name_has_several {
@@ -388,6 +391,12 @@ impl TokenSource {
                     .for_each(|(_, value)| value.set_sensitive(true));
             }
         }
+        is_there
+    }
+
+    /// True if the token can only be in one of [its headers](Self::header_names).
+    pub(crate) fn reads_headers_alone(&self) -> bool {
+        !matches!(self.place, Place::Query(_) | Place::Custom(_))
     }
 
     /// True if the token can only be in `Authorization`, which caches know to be a credential.

@@ -12,7 +12,7 @@ use super::jws::{Header, Jws, TokenType, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::KeySet;
 use super::private_names::has_private_name;
-use super::stream::{self, plain};
+use super::stream::{Pass, plain};
 use super::validate::{Expected, UNKNOWN_TIME};
 use crate::algorithm::Algorithm;
 use crate::claims::{Claims, TokenInfo};
@@ -141,23 +141,23 @@ impl Rules {
             Some(payload) => payload,
             None => payload_text(jws.payload, &mut buffer)?,
         };
-        let (registered, claims) =
-            stream::read(payload, &self.expected.wanted).map_err(AuthErrorKind::from)?;
+        let mut pass = Pass::over(payload, &self.expected.wanted);
+        let claims = pass.claims();
+        let registered = pass.registered().map_err(AuthErrorKind::from)?;
         let now = self.now();
-        let accepted = self.expected.judge(payload, registered, now)?;
+        self.expected.judge(payload, registered, now)?;
         let revocable = match &self.revocations {
-            Some(revocations) => revocations.revocable(&accepted.identity()),
+            Some(revocations) => revocations.revocable(&registered.identity()),
             None => Revocable::default(),
         };
         self.judge_revocations(&revocable)?;
-        let claims = claims.ok_or(AuthErrorKind::InvalidClaims)?;
-        let expiry = accepted.expiry;
+        let expiry = registered.expiry;
         let expires_at = expiry.and_then(NumericDate::to_system_time);
         let may_be_logged = MayBeLogged::new(
             || !self.expected.issuers.is_empty(),
             || kid.is_some_and(|kid| signer.is_named(kid)),
         );
-        let info = TokenInfo::with(expires_at, accepted.issuer.as_deref(), kid, may_be_logged);
+        let info = TokenInfo::with(expires_at, registered.issuer.as_deref(), kid, may_be_logged);
         let conditions = Conditions {
             rules: self.id,
             keys: keys.id(),
@@ -166,7 +166,10 @@ impl Rules {
             signer: *signer.fingerprint(),
             revocable,
         };
-        Ok(Claims::verified(claims, info, conditions))
+        match claims {
+            Ok(claims) => Ok(Claims::verified(claims, info, conditions)),
+            Err(_) => Err(AuthErrorKind::InvalidClaims.into()),
+        }
     }
 
     /// Judges what a payload says although nothing is known of its signature: a token that these rules refuse in any
@@ -176,7 +179,7 @@ impl Rules {
         let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
         let payload = payload_text(encoded, &mut buffer)?;
         let registered = plain(payload, &self.expected.wanted)?;
-        self.expected.judge(payload, registered, self.now()).map(|_| ())
+        self.expected.judge(payload, &registered, self.now())
     }
 
     /// Checks the signature with every key that may have made it, but for one that is known not to have.

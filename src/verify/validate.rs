@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use super::json::Text;
 use super::required::{self, RequiredClaim};
-use super::stream::{AudienceClaim, Malformed, Names, Registered, Wanted};
+use super::stream::{AudienceClaim, Malformed, Registered, Wanted};
 use crate::kind::AuthErrorKind;
-use crate::registered::NumericDate;
 use crate::revocation::TokenIds;
 
 /// What a verifier demands of the claims.
@@ -23,16 +21,7 @@ pub(crate) struct Expected {
     pub(crate) ignore_confirmation: bool,
 }
 
-/// The claims that were looked at and found good.
-#[derive(Debug)]
-pub(crate) struct Accepted<'a> {
-    /// `None` only where the verifier accepts tokens without one.
-    pub(crate) expiry: Option<NumericDate>,
-    pub(crate) issuer: Option<Text<'a>>,
-    pub(crate) names: Names<'a>,
-}
-
-impl Accepted<'_> {
+impl Registered<'_> {
     /// What the token may have been revoked by.
     pub(crate) fn identity(&self) -> TokenIds<'_> {
         TokenIds {
@@ -50,12 +39,12 @@ pub(crate) const UNKNOWN_TIME: Duration = Duration::MAX;
 
 impl Expected {
     /// Judges the claims of a payload at `now`, the time since 1970.
-    pub(crate) fn judge<'a>(
+    pub(crate) fn judge(
         &self,
-        payload: &'a str,
-        registered: Registered<'a>,
+        payload: &str,
+        registered: &Registered<'_>,
         now: Duration,
-    ) -> Result<Accepted<'a>, AuthErrorKind> {
+    ) -> Result<(), AuthErrorKind> {
         if self.issuers.is_empty() {
             if self.issuer_needed {
                 return Err(AuthErrorKind::WrongIssuer);
@@ -87,7 +76,7 @@ impl Expected {
         if now == UNKNOWN_TIME {
             return Err(AuthErrorKind::NotYetValid);
         }
-        Ok(Accepted { expiry, issuer: registered.issuer, names: registered.names })
+        Ok(())
     }
 
     fn judge_audience(&self, audience: AudienceClaim) -> Result<(), AuthErrorKind> {

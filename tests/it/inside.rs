@@ -212,9 +212,16 @@ fn lines(headers: &HeaderMap) -> Vec<String> {
 #[tokio::test]
 async fn does_not_overwrite_another_body() {
     type Respond = fn(AuthError) -> Response<String>;
-    let rows: [(&str, Respond); 6] = [
+    let rows: [(&str, Respond); 7] = [
         ("a custom response", |error| error.response("own".to_owned())),
         ("an error beside it", |error| {
+            let mut response = error.response("own".to_owned());
+            response.extensions_mut().insert(error);
+            response
+        }),
+        ("a copy of a rejection's error beside it", |error| {
+            let rejection = Response::<String>::from(error);
+            let error = rejection.extensions().get::<AuthError>().unwrap().clone();
             let mut response = error.response("own".to_owned());
             response.extensions_mut().insert(error);
             response

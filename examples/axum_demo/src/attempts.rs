@@ -1,10 +1,11 @@
-//! Limits on attempts to sign in: by account and by the client's address, with a delay that doubles.
+//! Limits sign-in attempts by account and by client address, with a delay that doubles.
 //!
-//! An attempt is counted before the password is checked, so that no flood slips through, and taken back if it was right.
+//! An attempt is counted before the password is checked, so parallel attempts cannot bypass the limit. A success undoes
+//! the count.
 //!
-//! Whoever guesses at somebody's password does not hold them back where they have been signed in lately: such an address has
-//! a count of its own. Anywhere new they may have to wait for as long as the guessing goes on: the delay is bounded, and an
-//! attempt that is refused does not prolong it, but whoever asks first when it is over makes the next.
+//! An attacker who guesses passwords cannot lock users out where they signed in recently: each such address has its own
+//! count. From a new address users may have to wait while the guessing goes on. The delay is bounded, and rejected
+//! attempts do not extend it. After the delay, the first attempt goes through, whether it is the user's or not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,18 +21,18 @@ use crate::known_addresses::KnownAddresses;
 use crate::limits::Limits;
 use crate::users::normal_email;
 
-/// For how long a failure counts.
+/// Time until a failure no longer counts.
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 
-/// Once in so many attempts it is looked whether there are too many rows.
+/// Number of attempts between two checks for excess rows.
 const BETWEEN_LOOKS: u32 = 64;
 
-/// Whom failures are counted of.
+/// The hash of an account, an address, or both, for which failures are counted.
 pub(crate) type Subject = Vec<u8>;
 
-/// The store. Clones share it.
+/// The store of attempts. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Attempts {
     pool: AnyPool,
@@ -42,7 +43,7 @@ pub(crate) struct Attempts {
     begun: Arc<AtomicU32>,
 }
 
-/// An attempt that may go on. It counts as failed until it is known to have succeeded.
+/// An allowed sign-in attempt. It counts as failed until it succeeds.
 pub(crate) struct Attempt {
     account: Subject,
     address: Subject,
@@ -50,7 +51,7 @@ pub(crate) struct Attempt {
     by_address: Counted,
 }
 
-/// An attempt to sign up that may go on.
+/// An allowed sign-up attempt.
 pub(crate) struct SignUpAttempt {
     by_address: Counted,
 }
@@ -61,7 +62,7 @@ enum Count {
     HeldUntil(i64),
 }
 
-/// One more failure of a subject.
+/// One counted failure of a subject.
 struct Counted {
     subject: Subject,
     last: i64,
@@ -74,7 +75,7 @@ impl Attempts {
         Self { pool, clock, limits, known, held_back: HeldBack::default(), begun: Arc::default() }
     }
 
-    /// Refuses an address that has been refused lately and has to wait still. Costs nothing.
+    /// Rejects an address whose delay is known to this process. Needs no query.
     pub(crate) fn look(&self, address: &str) -> Result<(), ApiError> {
         let now = self.now();
         match self.held_back.until(&address_subject(address), now) {
@@ -83,7 +84,7 @@ impl Attempts {
         }
     }
 
-    /// Counts an attempt to sign in, or refuses it, whether there is such an account or not.
+    /// Counts or rejects a sign-in attempt. Unknown accounts are counted like known ones.
     pub(crate) async fn begin(&self, email: &str, address: &str) -> Result<Attempt, ApiError> {
         let by_address = self.begin_anonymous(address).await?;
         let account = account_subject(email);
@@ -101,8 +102,9 @@ impl Attempts {
         }
     }
 
-    /// Counts an attempt to sign up against the address alone, as a failure until it is known to have succeeded, and as a
-    /// sign-up for good.
+    /// Counts or rejects a sign-up attempt, by address only.
+    ///
+    /// It counts as a failure until it succeeds. It also counts as a sign-up, which a success does not undo.
     pub(crate) async fn begin_sign_up(&self, address: &str) -> Result<SignUpAttempt, ApiError> {
         let by_address = self.begin_anonymous(address).await?;
         let sign_ups = subject("sign-ups", &[address.as_bytes()]);
@@ -115,7 +117,7 @@ impl Attempts {
         }
     }
 
-    /// There is an account. If this fails, it is told on standard error alone: the account is there all the same.
+    /// Records that the account was created. Errors are only logged, because the account exists anyway.
     pub(crate) async fn signed_up(&self, attempt: SignUpAttempt, email: &str) {
         if let Err(error) = self.take_back_address(&attempt.by_address).await {
             report_database(&error);
@@ -123,19 +125,19 @@ impl Attempts {
         self.known.remember(&account_subject(email), &attempt.by_address.subject).await;
     }
 
-    /// The password was right.
+    /// Records a successful sign-in.
     pub(crate) async fn succeeded(&self, attempt: Attempt) -> Result<(), ApiError> {
         sqlx::query("DELETE FROM attempts WHERE subject = $1")
             .bind(attempt.by_account.subject)
             .execute(&self.pool)
             .await?;
-        // The other failures of the address stay, or whoever has an account could guess on between two sign-ins.
+        // Other failures of the address stay. Otherwise anyone with an account could reset them by signing in.
         self.take_back_address(&attempt.by_address).await?;
         self.known.remember(&attempt.account, &attempt.address).await;
         Ok(())
     }
 
-    /// Somebody is signed in to the account from this address.
+    /// Records that a user of this address is signed in to the account.
     pub(crate) async fn remember(&self, email: &str, address: &str) {
         self.known.remember_new(&account_subject(email), &address_subject(address)).await;
     }
@@ -154,7 +156,7 @@ impl Attempts {
         }
     }
 
-    /// One statement, so that of many attempts at once no more get through than may.
+    /// Counts in one statement, so parallel attempts cannot exceed the limit.
     async fn count(&self, subject: Subject, free: u32) -> Result<Count, sqlx::Error> {
         let now = self.now();
         let counted: Option<(i64, i64)> = sqlx::query_as(
@@ -175,7 +177,7 @@ impl Attempts {
         .bind(i64::from(free))
         .bind(millis(FIRST_DELAY))
         .bind(millis(self.limits.longest_delay))
-        // To the end, where SQLite commits it.
+        // Reads to the end, because SQLite commits there.
         .fetch_all(&self.pool)
         .await?
         .pop();
@@ -198,7 +200,7 @@ impl Attempts {
         Ok(())
     }
 
-    /// As if it had never been, but for a delay that another has caused since.
+    /// Undoes a count, but keeps a delay that a later attempt caused.
     async fn take_back(&self, counted: &Counted) -> Result<(), sqlx::Error> {
         sqlx::query(
             "UPDATE attempts SET failures = failures - 1,
@@ -214,8 +216,8 @@ impl Attempts {
         Ok(())
     }
 
-    /// Deletes rows that are over, and now and then those beyond the maximum, first the ones that are over soonest. Each
-    /// attempt makes two rows at most, so that they never pile up.
+    /// Deletes some expired rows, and every 64th time those beyond the maximum, starting with the earliest expiry.
+    /// An attempt creates at most two rows, so the table stays small.
     async fn forget_some(&self) {
         let expired = sqlx::query(
             "DELETE FROM attempts WHERE subject IN (SELECT subject FROM attempts WHERE expires <= $1 LIMIT 10)",

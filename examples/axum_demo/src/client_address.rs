@@ -1,15 +1,15 @@
-//! Where a request comes from.
+//! The client address of a request.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::HeaderMap;
 
-/// How many proxies the request has come through whose `X-Forwarded-For` is to be believed.
+/// The number of proxies whose `X-Forwarded-For` is trusted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TrustedProxies(pub(crate) usize);
 
 impl TrustedProxies {
-    /// Who is counted as one client: an address, of IPv6 a network of 64 bits, which is what one household or server is given.
+    /// Returns the key of a client: its IPv4 address, or its IPv6 /64 network, the size that one household gets.
     pub(crate) fn client(self, peer: SocketAddr, headers: &HeaderMap) -> String {
         let address = self.forwarded(headers).unwrap_or(peer.ip());
         match address.to_canonical() {
@@ -21,7 +21,7 @@ impl TrustedProxies {
         }
     }
 
-    /// Read from the right, since each proxy appends whom it was asked by: what is further left, the client may have written.
+    /// Reads from the right, because each proxy appends the address of its peer. The client may have forged the rest.
     fn forwarded(self, headers: &HeaderMap) -> Option<IpAddr> {
         let Self(proxies) = self;
         let values: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
@@ -30,7 +30,7 @@ impl TrustedProxies {
     }
 }
 
-/// Some proxies write the port, too.
+/// Parses an address. Some proxies add the port.
 fn address(hop: &[u8]) -> Option<IpAddr> {
     let hop = str::from_utf8(hop).ok()?.trim();
     hop.parse().ok().or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_what_the_last_trusted_proxy_was_asked_by() {
+    fn is_the_peer_of_the_outermost_trusted_proxy() {
         for (proxies, peer, forwarded, expected) in [
             (0, "192.0.2.1:80", &["198.51.100.1"][..], "192.0.2.1"),
             (1, "192.0.2.1:80", &[], "192.0.2.1"),

@@ -1,15 +1,15 @@
-//! What time it is.
+//! The clock, which tests can replace.
 
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A clock that can be replaced: for tests. Clones are the same clock.
+/// The system clock, or a function that replaces it in tests. Clones share it.
 #[derive(Clone, Default)]
 pub struct Clock(Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>);
 
 impl Clock {
-    /// One that goes by a function; the default is the system's.
+    /// Creates a clock that calls `now`.
     pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(now)))
     }
@@ -22,18 +22,18 @@ impl Clock {
         self.0.is_none()
     }
 
-    /// In whole seconds since 1970, as times are in the database.
+    /// Returns whole seconds since 1970, the format of times in the database.
     pub(crate) fn seconds(&self) -> i64 {
         seconds(self.now().duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 }
 
-/// A duration as it is in the database.
+/// Converts a duration to the format of the database.
 pub(crate) const fn seconds(duration: Duration) -> i64 {
     duration.as_secs() as i64
 }
 
-/// A time from the database.
+/// Converts a time from the format of the database.
 pub(crate) fn time(seconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds.max(0) as u64)
 }

@@ -1,4 +1,4 @@
-//! The cookie with the refresh token, which no script can read and no other site's page can send.
+//! The refresh cookie. Scripts cannot read it, and pages of other sites cannot send it.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use cookie::{Cookie, SameSite};
 
 use crate::refresh_tokens::RefreshToken;
 
-/// How the cookie is set and found.
+/// Sets and finds the refresh cookie.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RefreshCookie {
-    /// Whether people come by https.
+    /// True if users connect by https.
     pub(crate) secure: bool,
 }
 
@@ -29,15 +29,14 @@ impl RefreshCookie {
             .get_all(COOKIE)
             .iter()
             .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
-            // Only ASCII, so that there is no white space but what browsers take for such, too. The cookies beside it are
-            // not ours, and may hold anything.
+            // Skips other cookies, which may hold anything. ASCII also rules out whitespace that browsers do not trim.
             .filter(|pair| pair.is_ascii())
             .filter_map(|pair| Cookie::parse(str::from_utf8(pair).ok()?).ok())
             .find(|cookie| cookie.name() == self.name())
             .map(|cookie| RefreshToken::presented(cookie.value()))
     }
 
-    /// Browsers take a cookie named `__Host-` only by https and from this very host, so that no neighbour can plant one.
+    /// Browsers accept the `__Host-` prefix only by https and from this host. A sibling domain cannot set it.
     fn name(self) -> &'static str {
         if self.secure { "__Host-refresh" } else { "refresh" }
     }

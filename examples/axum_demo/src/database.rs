@@ -1,6 +1,6 @@
-//! The database, SQLite or PostgreSQL: opened, and brought up to date.
+//! Opens the database, SQLite or PostgreSQL, and migrates it.
 //!
-//! Both understand the same statements, by sqlx's `Any` driver, but for those that make the tables.
+//! sqlx's `Any` driver runs the same SQL on both. Only the migrations differ.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -13,19 +13,19 @@ use crate::database_url::{DatabaseUrl, Kind};
 use crate::migrations::{self, MigrationFailure};
 use crate::settings::SettingError;
 
-/// Opens the database. A SQLite file is created on the first start, the tables in either.
+/// Opens the database. The first start creates the tables, and the file for SQLite.
 pub(crate) async fn open(database: &DatabaseUrl) -> Result<AnyPool, SettingError> {
     connect(database).await.map_err(|failure| {
         let problem = match (failure, &database.kind) {
             (MigrationFailure::Foreign, _) => "the database belongs to another program".to_owned(),
             (MigrationFailure::Database(Error::PoolTimedOut), Kind::Postgres) => {
-                "needs a PostgreSQL server, and none answers there".to_owned()
+                "cannot connect to PostgreSQL: no response".to_owned()
             }
             (MigrationFailure::Database(error), Kind::Postgres) => {
-                format!("needs a PostgreSQL database in which tables can be made: {error}")
+                format!("cannot open the PostgreSQL database or create its tables: {error}")
             }
             (MigrationFailure::Database(error), _) => {
-                format!("needs a SQLite file that can be read and written: {error}")
+                format!("cannot read or write the SQLite file: {error}")
             }
         };
         SettingError::new("DATABASE_URL", problem)
@@ -41,8 +41,8 @@ async fn connect(database: &DatabaseUrl) -> Result<AnyPool, MigrationFailure> {
     match database.kind {
         Kind::Postgres => migrations::run_on_postgres(&pool).await?,
         Kind::SqliteFile(_) => {
-            // So that nobody who reads waits for one who writes. The file remembers it: if somebody else has it open
-            // and this fails, it works at the next start.
+            // Readers then do not wait for writers. The file keeps the mode. If this fails because another process has
+            // the file open, the next start sets it.
             let _ = sqlx::query("PRAGMA journal_mode = WAL").execute(&pool).await;
             migrations::run_on_sqlite(&pool).await?;
         }
@@ -52,27 +52,28 @@ async fn connect(database: &DatabaseUrl) -> Result<AnyPool, MigrationFailure> {
 }
 
 fn pool_options(kind: &Kind) -> AnyPoolOptions {
-    // Shorter than the time limit of a request, so that its client is told what is wrong.
+    // Shorter than the request timeout, so the client gets the specific error.
     let options = AnyPoolOptions::new().acquire_timeout(Duration::from_secs(3));
-    // No test before use of a SQLite connection: there is no network that could fail, and sqlx closes a connection when a
-    // client goes away during its test.
+    // SQLite connections need no test before use, because there is no network. Also, sqlx closes a connection if the
+    // client leaves during the test.
     let sqlite =
         |options: AnyPoolOptions| options.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
     match kind {
         Kind::Postgres => options.max_connections(10),
         Kind::SqliteFile(_) => sqlite(options.max_connections(4)),
-        // One connection, never closed: the database lives as long as it does.
+        // One connection that is never closed, because the database ends with it.
         Kind::SqliteMemory => sqlite(options.max_connections(1).min_connections(1)),
     }
 }
 
-/// Creates the file, as it will hold hashes of passwords, so that on Unix no other user can read it. SQLite gives the
-/// files that it puts next to it the same mode.
+/// Creates the file so that on Unix no other user can read it: it will hold password hashes.
+///
+/// SQLite gives its other files the same mode.
 fn create_private(path: &Path) {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // If it fails, the file is there already, or SQLite will tell what is wrong.
+    // On failure the file exists already, or SQLite reports the problem.
     let _ = options.open(path);
 }

@@ -1,4 +1,4 @@
-//! `DATABASE_URL`: which database, and of what kind.
+//! `DATABASE_URL`: the address and kind of the database.
 
 use std::fmt::{self, Formatter};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::settings::SettingError;
 
-/// The address of a database. `Debug` does not show the password that one of PostgreSQL may hold.
+/// The address of a database. `Debug` shows only the kind, because the address may contain a password.
 #[derive(Clone)]
 pub(crate) struct DatabaseUrl {
     pub(crate) url: String,
@@ -23,7 +23,7 @@ pub(crate) enum Kind {
 }
 
 impl DatabaseUrl {
-    /// The error does not show the value, because of the password.
+    /// Parses a URL. The error omits the value, because it may contain a password.
     pub(crate) fn new(url: &str) -> Result<Self, SettingError> {
         let kind = if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             url.parse::<PgConnectOptions>().ok().map(|_| Kind::Postgres)
@@ -33,8 +33,8 @@ impl DatabaseUrl {
             None
         };
         let kind = kind.ok_or_else(|| {
-            let problem = "must be a SQLite file, as in sqlite:axum_demo.sqlite3, or sqlite::memory:, \
-                           or PostgreSQL, as in postgres://user:password@host/database";
+            let problem = "must be a SQLite file, such as sqlite:axum_demo.sqlite3, or sqlite::memory:, \
+                           or PostgreSQL, such as postgres://user:password@host/database";
             SettingError::new("DATABASE_URL", problem)
         })?;
         Ok(Self { url: url.to_owned(), kind })
@@ -43,7 +43,7 @@ impl DatabaseUrl {
 
 fn sqlite_kind(url: &str, sqlite: &SqliteConnectOptions) -> Option<Kind> {
     let file = sqlite.get_filename();
-    // So sqlx calls a database in memory.
+    // sqlx uses this name for in-memory databases.
     if file.to_string_lossy().starts_with("file:sqlx-in-memory-") || url.contains("mode=memory") {
         return Some(Kind::SqliteMemory);
     }

@@ -1,8 +1,6 @@
-//! What the demo answers when it refuses: a status and `{"error": "...", "message": "..."}`.
+//! Error responses: problem details ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)), as from the library's layer.
 //!
-//! `error` is for programs and stays the same; `message` is for people. `Retry-After` says when to try again, if that may
-//! help. Refusals of tokens are not here: the library answers with the headers of RFC 6750 and with problem details
-//! (RFC 9457).
+//! `type` is for programs and never changes. `title` is a message for people. `Retry-After` is set if a retry may help.
 
 use std::error::Error;
 
@@ -12,8 +10,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-const UNFIT_NAME: &str =
-    "a name has at least one and at most 100 characters, none of them a control character";
+/// The fragment names the kind of error.
+const TYPES: &str = "https://demo.example/problems";
+
+const UNFIT_NAME: &str = "a name must have 1 to 100 characters and no control characters";
 
 #[derive(Debug)]
 pub(crate) enum ApiError {
@@ -32,11 +32,11 @@ pub(crate) enum ApiError {
     NotFound,
     PasswordHasNul,
     PasswordTooLong,
-    /// Why, in one sentence.
+    /// The reason, in one sentence.
     PasswordWeak(String),
     RefreshInvalid,
     TimedOut,
-    /// The whole server has as many requests as it can take.
+    /// The whole server is at capacity, not just this client.
     TooBusy,
     TooManyAtOnce,
     TooManyAttempts {
@@ -51,18 +51,21 @@ pub(crate) enum ApiError {
     WrongCredentials,
 }
 
+/// In the order of serialization.
 #[derive(Serialize)]
-struct Refusal<'a> {
-    error: &'static str,
-    message: &'a str,
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
 }
 
 impl ApiError {
-    /// A fault of ours: the client is told that there was one, standard error is told which.
+    /// Wraps a bug or a broken environment. The cause goes to standard error and never to the client.
     pub(crate) fn internal(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Internal(error.into())
     }
 
+    /// Returns the status, the fragment of `type`, and the title.
     fn describe(&self) -> (StatusCode, &'static str, &str) {
         use StatusCode as Status;
         match self {
@@ -70,14 +73,14 @@ impl ApiError {
                 (Status::PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than 8 KiB")
             }
             Self::BodyUnreadable => (Status::BAD_REQUEST, "body_unreadable", "the body could not be read"),
-            Self::CrossSite => {
-                (Status::FORBIDDEN, "cross_site", "the pages of other sites cannot ask for this")
+            Self::CrossSite => (Status::FORBIDDEN, "cross_site", "requests from other sites are not allowed"),
+            Self::EmailTaken => {
+                (Status::CONFLICT, "email_taken", "an account with this email already exists")
             }
-            Self::EmailTaken => (Status::CONFLICT, "email_taken", "there is an account with this email"),
             Self::EmailUnfit => (
                 Status::UNPROCESSABLE_ENTITY,
                 "email_unfit",
-                "the email must be an address, as in name@example.com",
+                "the email must be a valid address, such as name@example.com",
             ),
             Self::FirstNameUnfit => (Status::UNPROCESSABLE_ENTITY, "first_name_unfit", UNFIT_NAME),
             Self::Internal(_) => {
@@ -87,36 +90,38 @@ impl ApiError {
             Self::JsonExpected => (
                 Status::UNSUPPORTED_MEDIA_TYPE,
                 "json_expected",
-                "send JSON, with the header Content-Type: application/json",
+                "the body must be JSON, with the header Content-Type: application/json",
             ),
             Self::JsonUnfit => (
                 Status::UNPROCESSABLE_ENTITY,
                 "json_unfit",
-                "the body must be a JSON object with the strings \"email\" and \"password\", to sign up also \
+                "the body must be a JSON object with the strings \"email\" and \"password\"; sign-up also needs \
                  \"first_name\" and \"last_name\"",
             ),
             Self::LastNameUnfit => (Status::UNPROCESSABLE_ENTITY, "last_name_unfit", UNFIT_NAME),
             Self::MethodNotAllowed => {
-                (Status::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take that method")
+                (Status::METHOD_NOT_ALLOWED, "method_not_allowed", "this route does not support the method")
             }
-            Self::NotFound => (Status::NOT_FOUND, "not_found", "there is nothing at this address"),
+            Self::NotFound => (Status::NOT_FOUND, "not_found", "there is no such route"),
             Self::PasswordHasNul => (
                 Status::UNPROCESSABLE_ENTITY,
                 "password_has_nul",
-                "a password cannot hold the character U+0000",
+                "a password cannot contain the character U+0000",
             ),
             Self::PasswordTooLong => {
-                (Status::UNPROCESSABLE_ENTITY, "password_too_long", "a password has at most 72 bytes")
+                (Status::UNPROCESSABLE_ENTITY, "password_too_long", "a password can have at most 72 bytes")
             }
             Self::PasswordWeak(why) => (Status::UNPROCESSABLE_ENTITY, "password_weak", why),
             Self::RefreshInvalid => {
-                (Status::UNAUTHORIZED, "refresh_invalid", "the session is over, sign in again")
+                (Status::UNAUTHORIZED, "refresh_invalid", "the session has ended, sign in again")
             }
             Self::TimedOut => (Status::REQUEST_TIMEOUT, "timed_out", "the request took too long"),
             Self::TooBusy => (Status::SERVICE_UNAVAILABLE, "too_busy", "the server is too busy right now"),
-            Self::TooManyAtOnce => {
-                (Status::TOO_MANY_REQUESTS, "too_many_at_once", "many requests from your network are waiting")
-            }
+            Self::TooManyAtOnce => (
+                Status::TOO_MANY_REQUESTS,
+                "too_many_at_once",
+                "too many requests from your network are waiting",
+            ),
             Self::TooManyAttempts { .. } => {
                 (Status::TOO_MANY_REQUESTS, "too_many_attempts", "too many attempts have failed")
             }
@@ -126,7 +131,7 @@ impl ApiError {
                 "too many accounts were created from your network",
             ),
             Self::Unavailable(_) => {
-                (Status::SERVICE_UNAVAILABLE, "unavailable", "the database gives no answer")
+                (Status::SERVICE_UNAVAILABLE, "unavailable", "the database is unavailable")
             }
             Self::WrongCredentials => {
                 (Status::UNAUTHORIZED, "wrong_credentials", "the email or the password is wrong")
@@ -142,8 +147,10 @@ impl IntoResponse for ApiError {
             Self::Unavailable(cause) => report_database(cause),
             _ => {}
         }
-        let (status, error, message) = self.describe();
-        let mut response = (status, Json(Refusal { error, message })).into_response();
+        let (status, kind, title) = self.describe();
+        let problem = Problem { r#type: format!("{TYPES}#{kind}"), title, status: status.as_u16() };
+        let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (status, content_type, Json(problem)).into_response();
         let retry_after = match self {
             Self::TooManyAttempts { retry_after } | Self::TooManySignUps { retry_after } => Some(retry_after),
             Self::TooManyAtOnce => Some(1),
@@ -156,7 +163,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// One line on standard error: the database gave no answer. Clients are told 503, whichever route they asked.
+/// Logs a failed query to standard error. The client gets a 503 without the cause.
 pub(crate) fn report_database(cause: &dyn Error) {
     eprintln!("database error: {cause}");
 }
@@ -167,7 +174,7 @@ impl From<sqlx::Error> for ApiError {
     }
 }
 
-/// axum's own texts are not passed on: they quote the body, which may hold a password.
+/// Drops axum's message: it may quote the body, and so a password.
 impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> Self {
         match rejection {

@@ -1,7 +1,7 @@
-//! Limits how many requests are worked on at once, and lets the others wait their turn in bounded lines.
+//! Limits concurrent requests. The others wait in bounded queues.
 //!
-//! Each client has a share of the places. Its other requests wait in a line of their own, so that a flood from one client
-//! takes neither the places nor the line of the others.
+//! Each client has a share of the places. Its other requests wait in a queue for that client. A flood from one client
+//! therefore takes neither the places nor the queue space of others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,21 +15,21 @@ use crate::per_client::{PerClient, Visit};
 /// The bounds of a [`Gate`].
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
-    /// Requests inside at once.
+    /// Concurrent requests.
     pub(crate) places: usize,
-    /// Requests in line for a place.
+    /// Requests that wait for a place.
     pub(crate) line: usize,
-    /// Requests of one client inside or in line for a place: its share.
+    /// Requests of one client that hold a place or wait for one: its share.
     pub(crate) share: usize,
-    /// Requests of one client in line for its share.
+    /// Requests of one client that wait for its share.
     pub(crate) client_line: usize,
-    /// Requests of all clients in line for their shares.
+    /// Requests of all clients that wait for their shares.
     pub(crate) client_lines: usize,
-    /// The longest wait in both lines together.
+    /// Maximum time in both queues together.
     pub(crate) longest_wait: Duration,
 }
 
-/// Lets a bounded number of requests in. Clones share it.
+/// Admits a bounded number of requests. Clones share the state.
 #[derive(Clone)]
 pub(crate) struct Gate {
     clients: PerClient,
@@ -39,8 +39,8 @@ pub(crate) struct Gate {
     longest_wait: Duration,
 }
 
-/// A request that was let in; dropping it lets the next one in.
-// Fields drop in order: the client is forgotten only when its last request has given back its share.
+/// An admitted request. Dropping it admits the next one.
+// Fields drop in order: the last request of a client returns its share before the client is removed.
 pub(crate) struct Inside {
     _place: OwnedSemaphorePermit,
     _share: OwnedSemaphorePermit,
@@ -58,8 +58,10 @@ impl Gate {
         }
     }
 
-    /// Lets a request in, first come, first served. A request that cannot wait is refused at once, another when the longest
-    /// wait is over: with [`ApiError::TooManyAtOnce`] because of its own client, else with [`ApiError::TooBusy`].
+    /// Admits a request, first come, first served.
+    ///
+    /// Rejects the request at once if the queue is full, or later if it waits too long. The error is
+    /// [`ApiError::TooManyAtOnce`] if its own client is the cause, else [`ApiError::TooBusy`].
     pub(crate) async fn enter(&self, client: &str) -> Result<Inside, ApiError> {
         let deadline = Instant::now() + self.longest_wait;
         let visit = self.clients.visit(client).ok_or(ApiError::TooManyAtOnce)?;
@@ -69,14 +71,14 @@ impl Gate {
     }
 }
 
-/// Takes a permit, after a wait in `line` if need be.
+/// Takes a permit, if necessary after waiting in `line`.
 async fn take(
     permits: Arc<Semaphore>,
     line: &Semaphore,
     deadline: Instant,
     late: ApiError,
 ) -> Result<OwnedSemaphorePermit, ApiError> {
-    // A freed permit goes to the line first: this finds none while others wait.
+    // A freed permit goes to a waiting request first, so this cannot overtake the queue.
     if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
         return Ok(permit);
     }
@@ -99,7 +101,7 @@ mod tests {
         longest_wait: Duration::from_secs(60),
     };
 
-    /// A request that has got as far as it can.
+    /// Starts a request and lets it run until it waits.
     async fn ask(gate: &Gate, client: &str) -> JoinHandle<Result<Inside, ApiError>> {
         let (gate, client) = (gate.clone(), client.to_owned());
         let asked = task::spawn(async move { gate.enter(&client).await });
@@ -107,7 +109,7 @@ mod tests {
         asked
     }
 
-    /// Has all tasks run that can.
+    /// Lets all ready tasks run.
     async fn settle() {
         for _ in 0..10 {
             task::yield_now().await;
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn clients_requests_wait_for_its_share() {
+    async fn requests_wait_for_the_share_of_their_client() {
         let gate = Gate::new(BOUNDS);
         let mut inside = Vec::new();
         for _ in 0..2 {
@@ -144,17 +146,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn full_lines_refuse_as_too_busy() {
+    async fn rejects_requests_when_queues_are_full() {
         let gate = Gate::new(BOUNDS);
         let mut inside = Vec::new();
         for client in ["a", "a", "b"] {
             inside.push(ask(&gate, client).await.await.unwrap().unwrap());
         }
         let in_line = ask(&gate, "b").await;
-        assert_eq!(outcome(ask(&gate, "c").await).await, "too busy", "the line for places is full");
+        assert_eq!(outcome(ask(&gate, "c").await).await, "too busy", "the queue for places is full");
 
         let waiting = [ask(&gate, "a").await, ask(&gate, "a").await, ask(&gate, "b").await];
-        assert_eq!(outcome(ask(&gate, "b").await).await, "too busy", "the lines for shares are full");
+        assert_eq!(outcome(ask(&gate, "b").await).await, "too busy", "the queues for shares are full");
         inside.clear();
         assert_eq!(outcome(in_line).await, "inside");
         for waiting in waiting {
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wait_that_is_too_long_is_refused() {
+    async fn rejects_requests_after_the_longest_wait() {
         let gate = Gate::new(Bounds { longest_wait: Duration::ZERO, places: 2, ..BOUNDS });
         let _inside = [gate.enter("a").await.unwrap(), gate.enter("a").await.unwrap()];
         assert_eq!(outcome(ask(&gate, "a").await).await, "too many at once");
@@ -171,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_that_leave_keep_no_room() {
+    async fn aborted_requests_free_their_places() {
         let gate = Gate::new(BOUNDS);
         let inside = [gate.enter("a").await.unwrap(), gate.enter("a").await.unwrap()];
         for _ in 0..10 {

@@ -1,14 +1,14 @@
-//! Who has to wait, as this process was last told by the database: looked up before anything is done for them.
+//! Caches the delays of client addresses, so a delayed client costs no query.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::attempts::Subject;
 
-/// When there are more, all are forgotten: the database knows them still.
+/// Maximum number of entries. When it is reached, the cache is cleared: the database still has all delays.
 const MOST: usize = 4_096;
 
-/// Until when, in milliseconds since 1970. Clones share it.
+/// The end of each delay, in milliseconds since 1970. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct HeldBack(Arc<Mutex<HashMap<Subject, i64>>>);
 
@@ -36,7 +36,7 @@ impl HeldBack {
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<Subject, i64>> {
-        // Nothing that panics happens under the lock.
+        // Nothing under the lock can panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_bounded_and_forgets_what_is_over() {
+    fn is_bounded_and_drops_expired_delays() {
         let held_back = HeldBack::default();
         for number in 0..=MOST {
             held_back.hold(number.to_be_bytes().to_vec(), 10);

@@ -1,4 +1,4 @@
-//! From which addresses an account has been signed in lately.
+//! The addresses from which each account signed in recently.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use crate::attempts::Subject;
 use crate::clock::{Clock, seconds};
 use crate::error::report_database;
 
-/// So many of an account.
+/// Maximum number of addresses of an account.
 const MOST: i64 = 5;
 
 const LATELY: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
-/// The store. Clones share it.
+/// The store of known addresses. Clones share it.
 #[derive(Clone)]
 pub(crate) struct KnownAddresses {
     pool: AnyPool,
@@ -36,14 +36,14 @@ impl KnownAddresses {
         Ok(seen.is_some())
     }
 
-    /// If it fails, it is told on standard error alone: whoever signs in is no worse off than anywhere new.
+    /// Remembers an address. Errors are only logged: the address then counts as new.
     pub(crate) async fn remember(&self, account: &Subject, address: &Subject) {
         if let Err(error) = self.insert(account, address).await {
             report_database(&error);
         }
     }
 
-    /// The same, with nothing written if it is known already: each refresh of a session asks for this.
+    /// Remembers an address, without a write if it is known. Each refresh calls this.
     pub(crate) async fn remember_new(&self, account: &Subject, address: &Subject) {
         match self.contains(account, address).await {
             Ok(true) => {}
@@ -71,7 +71,7 @@ impl KnownAddresses {
         .bind(MOST)
         .execute(&self.pool)
         .await?;
-        // Of accounts that nobody signs in to any more.
+        // Cleans up after accounts without recent sign-ins.
         sqlx::query(
             "DELETE FROM known_addresses WHERE account IN
                  (SELECT account FROM known_addresses WHERE seen < $1 LIMIT 10) AND seen < $1",

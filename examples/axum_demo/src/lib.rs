@@ -1,24 +1,24 @@
 //! A small axum application around `tower-jwt-auth`: sign in, get a token, call a protected route, stay signed in.
 //!
-//! The way of a request:
+//! How a request is handled:
 //!
-//! 1. `serve` takes the connection, within the [`Limits`], and gives the request to [`app`], which first refuses what other
-//!    sites' pages send (`public_url`).
-//! 2. `GET /` (`page`) is the page that does the following in a browser.
-//! 3. `POST /signin` (`signin`): the request waits its turn at the `gate`, where each client has a share of the places
-//!    (`per_client`). The attempt is counted (`attempts`), by account and by `client_address`. The password is checked in
-//!    `password`, the user is in `users`. A session begins (`sessions`), and `signed_in` answers with an access token
-//!    (`tokens`), and with a refresh token (`refresh_tokens`) in a cookie (`cookies`).
-//! 4. `POST /signup` (`signup`): the same with a `new_password`, and a new user.
-//! 5. `POST /refresh` (`refresh`): the refresh token for the next of both (`rotation`). One that comes twice ends the
-//!    session.
-//! 6. `GET /protected/` (`protected`): the library checks the access token, `users` turns its claims into the user.
-//! 7. `POST /signout` (`signout`): `sessions` writes down that the session is over, and no token of it is good any more.
-//! 8. Whatever the demo itself refuses is an `ApiError` (`error`), and looks the same everywhere. The library answers refused
-//!    tokens, with problem details (`ProblemJson`).
+//! 1. `serve` accepts the connection within the [`Limits`] and passes the request to [`app`]. First, `public_url`
+//!    rejects requests from the pages of other sites.
+//! 2. `GET /` (`page`) returns the page that does all of the following in a browser.
+//! 3. `POST /signin` (`signin`) goes through these steps:
+//!    - The request waits its turn at the `gate`, which gives each client a share of the places (`per_client`).
+//!    - `attempts` counts the attempt, by account and by `client_address`.
+//!    - `users` finds the user, and `password` checks the password.
+//!    - `sessions` starts a session. `signed_in` responds with an access token (`tokens`) and a refresh token
+//!      (`refresh_tokens`) in a cookie (`cookies`).
+//! 4. `POST /signup` (`signup`) does the same with a `new_password` and a new user.
+//! 5. `POST /refresh` (`refresh`) exchanges the refresh token for new tokens (`rotation`). Reuse ends the session.
+//! 6. `GET /protected/` (`protected`): the library checks the access token, and `users` loads the user.
+//! 7. `POST /signout` (`signout`) ends the session in `sessions`. All its tokens become invalid.
+//! 8. Rejections by the demo are `ApiError`s (`error`). The library responds to bad tokens. Both send problem details.
 //!
-//! `settings` reads the environment, `database` opens the database, SQLite or PostgreSQL, and `revoked` the list of what is revoked, in
-//! memory or by Redis; `main.rs` puts it all together.
+//! `settings` reads the environment. `database` opens SQLite or PostgreSQL. `revoked` opens the revocation list, in
+//! memory or shared through Redis. `main.rs` puts these together.
 
 mod attempts;
 mod client_address;
@@ -72,7 +72,7 @@ use crate::signed_in::SignIns;
 use crate::signin::SignIn;
 use crate::users::Users;
 
-/// The whole application, for [`serve`], which closes its database when it stops.
+/// The whole application. [`serve`] runs it and closes its database on shutdown.
 pub struct App {
     pub(crate) router: Router,
     pub(crate) database: AnyPool,
@@ -84,11 +84,13 @@ impl fmt::Debug for App {
     }
 }
 
-/// Makes the application: opens the database, whose tables are made on the first start, and sets up the routes.
+/// Creates the application: opens the database and sets up the routes.
+///
+/// The first start creates the tables.
 ///
 /// # Errors
 ///
-/// The database cannot be opened, or belongs to another program.
+/// Fails if the database cannot be opened or belongs to another program, or if the Redis settings are invalid.
 pub async fn app(settings: &Settings) -> Result<App, SettingError> {
     let Settings { clock, limits, .. } = settings;
     let database = database::open(&settings.database).await?;
@@ -119,7 +121,7 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(limits.request, limits::time_limit))
         .layer(public_url::csrf_layer(settings.public_url.as_ref())?)
-        // The page says its own.
+        // The page sets its own value.
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),

@@ -1,4 +1,4 @@
-//! How long things may take and how many may be open, so that slow clients cannot hold on to the server.
+//! Limits on time and numbers, so slow clients cannot exhaust the server.
 
 use std::time::Duration;
 
@@ -13,31 +13,31 @@ use crate::error::ApiError;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How many connections may be open; others wait until one closes: 1,000.
+    /// Maximum number of open connections. Others wait until one closes. The default is 1,000.
     pub connections: usize,
-    /// How long a connection is kept open, also for a client that does not read its answers: 60 seconds.
+    /// Maximum age of a connection, even if the client reads no responses. The default is 60 seconds.
     pub connection: Duration,
-    /// Until the headers of a request are there, also of the next one on a connection kept open: 10 seconds.
+    /// Time limit for the headers of each request on a connection. The default is 10 seconds.
     pub headers: Duration,
-    /// From there until the answer, the request's body included: 10 seconds.
+    /// Time limit from the headers to the response, including the request body. The default is 10 seconds.
     pub request: Duration,
-    /// How long a request to sign in, sign up or refresh waits for its turn: 5 seconds.
+    /// Maximum wait of a sign-in, sign-up or refresh for its turn. The default is 5 seconds.
     pub in_line: Duration,
-    /// How many sessions a user may have; the oldest ends when there is one more: 50.
+    /// Maximum number of sessions of a user. One more ends the oldest. The default is 50.
     pub sessions: usize,
-    /// How many failed attempts to sign in to an account are free, before each has to wait longer for the next: 5.
+    /// Failed sign-ins of an account before delays start. The default is 5.
     pub account_failures: u32,
-    /// The same of a client's address, also of attempts to sign up: 30.
+    /// Failed sign-ins and sign-ups of an address before delays start. The default is 30.
     pub address_failures: u32,
-    /// How many attempts to sign up are free of an address, whether they fail or not: 100.
+    /// Sign-ups of an address before delays start, whether they fail or not. The default is 100.
     pub address_sign_ups: u32,
-    /// The longest that an attempt has to wait: a minute.
+    /// Maximum delay of an attempt. The default is a minute.
     pub longest_delay: Duration,
-    /// How many counts of failed attempts are kept: 100,000.
+    /// Maximum number of stored counts of failed attempts. The default is 100,000.
     pub attempt_rows: u32,
-    /// How long the start waits for Redis: 3 seconds.
+    /// Maximum wait for Redis at startup. The default is 3 seconds.
     pub redis_start: Duration,
-    /// For a request under way when its connection is to close, or the server to stop: 5 seconds.
+    /// Time limit for a running request when its connection or the server closes. The default is 5 seconds.
     pub shutdown: Duration,
 }
 
@@ -62,14 +62,13 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Requests that may wait because of others of their own clients: half of the connections, so that the other half
-    /// stays free.
+    /// Maximum number of requests that wait for the share of their client: half of the connections, so half stays free.
     pub(crate) fn client_lines(&self) -> usize {
         self.connections / 2
     }
 }
 
-/// Middleware: answers 408 when the limit is over.
+/// Middleware that responds with 408 after the time limit.
 pub(crate) async fn time_limit(
     State(limit): State<Duration>,
     request: Request,

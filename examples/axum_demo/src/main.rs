@@ -1,4 +1,4 @@
-//! Starts the demo: reads the settings, listens, serves until Ctrl-C or SIGTERM.
+//! Starts the demo: reads the settings, listens and serves until Ctrl-C or SIGTERM.
 
 use std::env;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ async fn run() -> Result<(), SettingError> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "it is what the person who starts the demo wants to know")]
+#[expect(clippy::print_stdout, reason = "the address belongs on standard output")]
 fn announce(address: SocketAddr, notice: Option<&str>) {
     if let Some(notice) = notice {
         println!("{notice}");
@@ -35,7 +35,7 @@ fn announce(address: SocketAddr, notice: Option<&str>) {
     println!("listening on http://{address}");
 }
 
-/// Ready on Ctrl-C, and on Unix also on SIGTERM, which is what service managers and containers send.
+/// Completes on Ctrl-C, and on Unix also on SIGTERM. Service managers and containers send SIGTERM.
 async fn stop_signal() {
     #[cfg(unix)]
     {

@@ -1,9 +1,9 @@
-//! Bringing a database up to date, by sqlx's migrator: the files are in `migrations`, and once run must not change.
+//! Runs the files in `migrations` with sqlx's migrator. A released file must not change.
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, Error, SqlSafeStr};
 
-/// Both kinds of database know the same versions.
+/// Both kinds of database have the same versions.
 macro_rules! migrations {
     ($kind:literal) => {
         [
@@ -15,23 +15,23 @@ macro_rules! migrations {
     };
 }
 
-/// Why a database cannot be used.
+/// The reason why a database cannot be used.
 #[derive(Debug)]
 pub(crate) enum MigrationFailure {
     Database(Error),
-    /// It holds what is not ours.
+    /// It belongs to another program.
     Foreign,
 }
 
-/// The migrator holds a lock meanwhile: of several processes that start at once, the others wait.
+/// Migrates PostgreSQL. The migrator holds a lock, so processes that start together wait for each other.
 pub(crate) async fn run_on_postgres(pool: &AnyPool) -> Result<(), MigrationFailure> {
     Ok(migrator(&migrations!("postgres")).run(pool).await?)
 }
 
 pub(crate) async fn run_on_sqlite(pool: &AnyPool) -> Result<(), MigrationFailure> {
     let migrator = migrator(&migrations!("sqlite"));
-    // The migrator knows no lock for SQLite. Immediate: of two processes that start at once, the second waits here and then
-    // finds the work done.
+    // The migrator has no lock for SQLite. With an immediate transaction, a second process waits here and then finds
+    // the work done.
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     if let Some(done) = earlier_version(&mut transaction).await? {
         migrator.skip(&mut *transaction, Some(done)).await?;
@@ -40,7 +40,7 @@ pub(crate) async fn run_on_sqlite(pool: &AnyPool) -> Result<(), MigrationFailure
     Ok(transaction.commit().await?)
 }
 
-/// The version of a database from the time before the migrator, which is that of its last migration.
+/// Returns the last migration of a database from before the migrator was used.
 async fn earlier_version(database: &mut AnyConnection) -> Result<Option<i64>, MigrationFailure> {
     let count = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
     if sqlx::query_scalar::<_, i64>(count).fetch_one(&mut *database).await? > 0 {

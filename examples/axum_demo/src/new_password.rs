@@ -1,4 +1,4 @@
-//! Whether a new password is good enough: long, and hard to guess.
+//! Requires new passwords to be long and hard to guess.
 
 use zxcvbn::{Score, zxcvbn};
 
@@ -7,30 +7,30 @@ use crate::password::Password;
 
 const LEAST_CHARACTERS: usize = 10;
 
-/// So many characters are rated. The time that it takes grows much faster than the password, up to seconds for 72 bytes made
-/// for it, and what begins with something hard to guess is hard to guess.
+/// Number of characters that are rated. Rating a crafted password of 72 bytes takes seconds. A password with a strong
+/// start is strong as a whole.
 const RATED_CHARACTERS: usize = 30;
 
-/// A password that somebody would like to have.
+/// A new password that has not been rated yet.
 pub(crate) struct NewPassword {
     password: Password,
-    /// What whoever knows them would try first.
+    /// Email and names, which an attacker would try first.
     words: Vec<String>,
 }
 
 impl NewPassword {
-    /// A password of some length, and what its user told of themselves.
+    /// Rejects passwords that are too short.
     pub(crate) fn new(password: Password, words: Vec<String>) -> Result<Self, ApiError> {
         if password.0.chars().count() < LEAST_CHARACTERS {
-            let why = format!("a password has at least {LEAST_CHARACTERS} characters");
+            let why = format!("a password must have at least {LEAST_CHARACTERS} characters");
             return Err(ApiError::PasswordWeak(why));
         }
         Ok(Self { password, words })
     }
 
-    /// The password, if it is hard to guess. This takes a while.
+    /// Returns the password if it is hard to guess. Rating blocks the thread for a while.
     pub(crate) fn strong(self) -> Result<Password, ApiError> {
-        // An email is guessed in parts, too.
+        // The parts of an email are weak words too.
         let parts = self.words.iter().flat_map(|word| word.split(|letter: char| !letter.is_alphanumeric()));
         let words: Vec<&str> = self.words.iter().map(String::as_str).chain(parts.take(20)).collect();
         let rated: String = self.password.0.chars().take(RATED_CHARACTERS).collect();
@@ -49,7 +49,7 @@ impl NewPassword {
     }
 }
 
-/// `Add another word or two. Uncommon words are better.` as `add another word or two`.
+/// Turns `Add another word or two. Uncommon words are better.` into `add another word or two`.
 fn one_clause(text: &str) -> String {
     let sentence = text.split(". ").next().unwrap_or(text).trim_end_matches('.');
     let mut letters = sentence.chars();

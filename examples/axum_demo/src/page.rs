@@ -1,4 +1,4 @@
-//! `GET /`: the page that signs in and out, with a policy under which it runs its own script and style and nothing else.
+//! `GET /`: the page, with a content security policy that allows only its own script and style.
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -33,7 +33,7 @@ fn content_security_policy(page: &str) -> String {
     )
 }
 
-/// Of what stands between the tags, byte for byte, as a browser works it out.
+/// Hashes the text between the tags, byte for byte, as browsers do.
 fn hash(page: &str, tag: &str) -> String {
     let (_, rest) =
         page.split_once(&format!("<{tag}>")).expect("the page has the element, without attributes");

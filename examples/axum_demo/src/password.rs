@@ -1,5 +1,6 @@
-//! Checking passwords with bcrypt, and hashing new ones, which is slow on purpose: never on the async runtime, never too many
-//! at once.
+//! Checks and hashes passwords with bcrypt.
+//!
+//! bcrypt is slow on purpose. It runs outside the async runtime, on a bounded number of threads.
 
 use std::sync::Arc;
 use std::thread;
@@ -12,27 +13,27 @@ use crate::gate::{Bounds, Gate, Inside};
 use crate::limits::Limits;
 use crate::new_password::NewPassword;
 
-/// How many sign-ins may wait for one that is being checked. That takes about a quarter of a second, so the last one
-/// waits about two.
+/// Number of sign-ins that wait for each worker. A check takes about 250 ms, so the last one waits about 2 s.
 const WAITING_PER_WORKER: usize = 8;
 
-/// How many more may stand in line for a place.
+/// Number of sign-ins that wait for a place, for each worker.
 const LINE_PER_WORKER: usize = 32;
 
-/// Sign-ins of one client that hold a place or wait for one, so that a flood leaves room for others.
+/// Sign-ins of one client that hold a place or wait for one. A flood from one client leaves room for others.
 const SHARE: usize = 2;
 
-/// More sign-ins of one client that wait their turn: people of one network who sign in together. At a quarter of a second
-/// each, one worker is done with all of them before the longest wait is over.
+/// Further sign-ins of one client that wait, for users who share a network.
+///
+/// At 250 ms each, one worker checks all of them within the longest wait.
 const CLIENT_LINE: usize = 16;
 
-/// Of bcrypt: each more takes twice as long.
+/// The cost of bcrypt. Each increment doubles the time.
 const COST: u32 = 12;
 
-/// bcrypt does not read what comes after these.
+/// bcrypt ignores all further bytes.
 const MAX_BYTES: usize = 72;
 
-/// A password that bcrypt reads in full.
+/// A password that bcrypt reads in full, without truncation.
 pub(crate) struct Password(pub(crate) String);
 
 impl Password {
@@ -40,7 +41,7 @@ impl Password {
         if password.len() > MAX_BYTES {
             return Err(ApiError::PasswordTooLong);
         }
-        // bcrypt ends the password with a NUL and repeats it to fill 72 bytes: "okon\0okon" would pass for "okon".
+        // bcrypt appends a NUL and repeats the password up to 72 bytes, so "okon\0okon" would match "okon".
         if password.contains('\0') {
             return Err(ApiError::PasswordHasNul);
         }
@@ -60,14 +61,15 @@ impl PasswordHash {
         self.0
     }
 
-    /// A hash that no user has, of the same cost as theirs: checked when an email is unknown, so that the time of the
-    /// answer does not tell which emails are known.
+    /// Returns a hash that belongs to no user, with the usual cost.
+    ///
+    /// It is checked for unknown emails, so the response time does not reveal who has an account.
     pub(crate) fn of_nobody() -> Self {
         Self("$2b$12$/jvxcSZTEh1ivKzK2k7UwOsCopLzqIrl1rrneDICdw5clWyd4NYom".to_owned())
     }
 }
 
-/// Lets a bounded number of sign-ins in: some being checked, some waiting.
+/// Admits a bounded number of sign-ins: some are checked, some wait.
 #[derive(Clone)]
 pub(crate) struct PasswordGate {
     gate: Gate,
@@ -76,7 +78,7 @@ pub(crate) struct PasswordGate {
 }
 
 impl PasswordGate {
-    /// One core is left to everything else.
+    /// Uses all cores except one.
     pub(crate) fn new(limits: &Limits) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let workers = cores.saturating_sub(1).max(1);
@@ -96,7 +98,7 @@ impl PasswordGate {
         Self { gate: Gate::new(bounds), raters, workers }
     }
 
-    /// Takes a place when it is the client's turn.
+    /// Waits for a place.
     pub(crate) async fn enter(&self, client: &str) -> Result<Place, ApiError> {
         let inside = self.gate.enter(client).await?;
         let (raters, workers) = (Arc::clone(&self.raters), Arc::clone(&self.workers));
@@ -104,7 +106,7 @@ impl PasswordGate {
     }
 }
 
-/// A place in the gate; dropping it frees it.
+/// A place in the gate. Dropping it frees the place.
 pub(crate) struct Place {
     _inside: Inside,
     raters: Arc<Semaphore>,
@@ -112,7 +114,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Waits for a worker and checks the password there.
+    /// Checks a password on a worker.
     pub(crate) async fn check(self, password: Password, hash: PasswordHash) -> Result<bool, ApiError> {
         let workers = Arc::clone(&self.workers);
         let check = move || bcrypt::verify(password.0, &hash.0).map_err(ApiError::internal);
@@ -120,8 +122,7 @@ impl Place {
         Ok(right)
     }
 
-    /// Rates the password, and only then waits for a worker and hashes it there: nobody who signs in waits for passwords
-    /// that are refused.
+    /// Rates a password, then hashes it on a worker. Rejected passwords never take a worker from sign-ins.
     pub(crate) async fn hash(self, password: NewPassword) -> Result<PasswordHash, ApiError> {
         let (raters, workers) = (Arc::clone(&self.raters), Arc::clone(&self.workers));
         let (place, Password(password)) = self.work(raters, || password.strong()).await?;
@@ -137,7 +138,7 @@ impl Place {
     ) -> Result<(Self, T), ApiError> {
         let worker = workers.acquire_owned().await.map_err(ApiError::internal)?;
         let done = task::spawn_blocking(move || {
-            // Held in here: a client that goes away ends the waiting, but not the work that was begun.
+            // The permits move here, because the work continues if the client disconnects.
             let (place, _worker) = (self, worker);
             work().map(|done| (place, done))
         });
@@ -159,15 +160,15 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_the_cost_of_others() {
+    fn hash_of_nobody_has_the_usual_cost() {
         let cost = |hash: &str| hash.parse::<bcrypt::HashParts>().unwrap().get_cost();
         assert_eq!(cost(&PasswordHash::of_nobody().0), COST);
         assert_eq!(cost(HASH), COST);
     }
 
-    /// Two may be inside, one of them at work: also when the one who asked for that work is gone.
+    /// The gate has two places and one worker.
     #[tokio::test]
-    async fn work_that_nobody_waits_for_still_takes_its_place() {
+    async fn abandoned_work_keeps_its_place() {
         let bounds = Bounds {
             places: 2,
             line: 0,

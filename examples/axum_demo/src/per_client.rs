@@ -1,11 +1,11 @@
-//! Each client's share: so many of its requests at once, and so many more that wait for them.
+//! Bounds the concurrent and the waiting requests of each client.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 
-/// Holds the clients that have a request here, and no others. Clones share it.
+/// The clients with at least one request. Clones share it.
 #[derive(Clone)]
 pub(crate) struct PerClient {
     share: usize,
@@ -30,7 +30,7 @@ impl PerClient {
         Self { share, line, clients: Arc::default() }
     }
 
-    /// None if the client's share is in use and its line is full.
+    /// Returns `None` if the client's share is in use and its queue is full.
     pub(crate) fn visit(&self, client: &str) -> Option<Visit> {
         let mut clients = self.clients();
         let known = clients
@@ -50,13 +50,13 @@ impl PerClient {
     }
 
     fn clients(&self) -> MutexGuard<'_, HashMap<String, Client>> {
-        // Nothing that panics happens under the lock.
+        // Nothing under the lock can panic.
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Visit {
-    /// One permit for each request of the client that may go on.
+    /// The semaphore with one permit for each concurrent request of the client.
     pub(crate) fn share(&self) -> Arc<Semaphore> {
         Arc::clone(&self.share)
     }

@@ -1,4 +1,4 @@
-//! `GET /protected/`: tells the people who are signed in who they are.
+//! `GET /protected/`: returns the profile of the signed-in user.
 
 use std::error::Error;
 
@@ -28,13 +28,13 @@ pub(crate) fn routes(users: Users, sign_ins: &SignIns) -> Router {
         async move { users.by_id(&claims.sub).await }
     })
     .reject_with(|error, request| -> Response {
-        // Only a failed look-up has a cause here: that there is no such user is no fault.
+        // Only a failed query has a source. An unknown user is not a fault of the server.
         if let Some(cause) = error.source() {
             report_database(cause);
         }
         ProblemJson::new().reject(error, request)
     });
-    // The layer added last is the outermost: the token is checked before the user is looked up.
+    // The layer added last runs first: the token is checked before the user is loaded.
     Router::new().route("/protected/", get(protected)).layer(current_user).layer(signed_in)
 }
 

@@ -1,4 +1,4 @@
-//! `PUBLIC_URL`: where people reach the demo, if something in front of it speaks https.
+//! `PUBLIC_URL`: the origin that users see behind a TLS proxy.
 
 use axum::response::{IntoResponse, Response};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
@@ -6,7 +6,7 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::error::ApiError;
 use crate::settings::SettingError;
 
-/// An origin of https, as browsers write it.
+/// An https origin as browsers write it.
 #[derive(Clone, Debug)]
 pub(crate) struct PublicUrl(String);
 
@@ -17,20 +17,21 @@ impl PublicUrl {
         let origin = origin.strip_suffix(":443").unwrap_or(origin);
         let is_one = origin.starts_with("https://") && CsrfLayer::new().add_trusted_origin(origin).is_ok();
         if !is_one {
-            let problem = "must be https, a host and perhaps a port, as in https://demo.example.com";
+            let problem =
+                "must be https:// with a host and optionally a port, such as https://demo.example.com";
             return Err(SettingError::new("PUBLIC_URL", problem));
         }
         Ok(Self(origin.to_owned()))
     }
 }
 
-/// Refuses what the page of another site has a browser send.
+/// Rejects requests that the pages of other sites send (CSRF).
 pub(crate) fn csrf_layer(
     public_url: Option<&PublicUrl>,
 ) -> Result<CsrfLayer<impl Fn(ProtectionError) -> Response + Clone + use<>>, SettingError> {
     let mut layer = CsrfLayer::new();
     if let Some(PublicUrl(origin)) = public_url {
-        // What is in front may have changed the host that the request names.
+        // The proxy may have changed the `Host` header.
         layer = layer
             .add_trusted_origin(origin)
             .map_err(|error| SettingError::new("PUBLIC_URL", error.to_string()))?;

@@ -1,4 +1,4 @@
-//! `POST /refresh`: the refresh token, which is in a cookie, for an access token and the next refresh token.
+//! `POST /refresh`: exchanges the refresh token in the cookie for new tokens.
 
 use std::net::SocketAddr;
 
@@ -14,10 +14,10 @@ use crate::limits::Limits;
 use crate::refresh_tokens::RefreshToken;
 use crate::signin::SignIn;
 
-/// Refreshes at once, and as many that wait for them.
+/// Number of concurrent refreshes. The same number can wait.
 const PLACES: usize = 64;
 
-/// Refreshes of one client at once, so that a flood leaves room for others.
+/// Concurrent refreshes of one client. A flood from one client leaves room for others.
 const SHARE: usize = 16;
 
 #[derive(Clone)]
@@ -58,8 +58,8 @@ async fn refresh(
 impl Refresh {
     async fn refresh(&self, token: RefreshToken, client: &str) -> Result<Response, ApiError> {
         let inside = self.gate.enter(client).await?;
-        // In a task of its own: a client that goes away in the midst of it must not keep what was found out from being
-        // written down, nor give its place to others before that.
+        // A task completes even if the client disconnects. Reuse of a token must reach the database, and the place
+        // stays taken until then.
         let sign_ins = self.sign_in.sign_ins.clone();
         let refreshed = tokio::spawn(async move {
             let _inside = inside;

@@ -1,4 +1,4 @@
-//! Refresh tokens: random, and known to the database only by their hashes.
+//! Refresh tokens: random values. The database stores only their hashes.
 
 use sha2::{Digest, Sha256};
 use sqlx::AnyConnection;
@@ -6,7 +6,7 @@ use sqlx::AnyConnection;
 use crate::error::ApiError;
 use crate::random;
 
-/// A token as the client has it: 256 random bits in base64url.
+/// A token in clear text: 256 random bits in base64url.
 pub(crate) struct RefreshToken(String);
 
 impl RefreshToken {
@@ -14,7 +14,7 @@ impl RefreshToken {
         random::text::<32>().map(Self)
     }
 
-    /// Whatever a client has sent.
+    /// Wraps a value from a client.
     pub(crate) fn presented(text: &str) -> Self {
         Self(text.to_owned())
     }

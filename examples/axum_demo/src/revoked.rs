@@ -1,4 +1,4 @@
-//! The list that tokens are held against: of this process, or shared by Redis.
+//! Opens the revocation list, in memory or shared through Redis.
 
 use std::time::Duration;
 
@@ -7,11 +7,12 @@ use tower_jwt_auth::revocation::{Revocations, SharedRevocations};
 
 use crate::settings::{SettingError, Settings};
 
-/// How often it is looked whether Redis answers, and how old what it last said may be. The list asks it all the time.
+/// Time between two checks of the connection to Redis.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// Age of the last response from Redis that counts as an outage. The list polls more often.
 const AWAY: Duration = Duration::from_secs(3);
 
-/// Waits for Redis, but not for long: sign-ins need none of it, and tokens are answered with 503 until it is there.
+/// Opens the list and waits briefly for Redis. Sign-in works without Redis; tokens get 503 until it responds.
 pub(crate) async fn list(settings: &Settings) -> Result<Revocations, SettingError> {
     let revocations = match &settings.redis {
         None => Revocations::new(),
@@ -19,7 +20,7 @@ pub(crate) async fn list(settings: &Settings) -> Result<Revocations, SettingErro
             shared(SharedRevocations::new(store.clone()).ready_timeout(settings.limits.redis_start)).await?
         }
     };
-    // Where it is the system's, the list sees by itself that it was put ahead.
+    // The list uses the system clock by default, and then detects clock jumps itself.
     if settings.clock.is_the_systems() {
         return Ok(revocations);
     }
@@ -37,14 +38,14 @@ async fn shared(list: SharedRevocations) -> Result<Revocations, SettingError> {
     Ok(revocations)
 }
 
-/// Says on standard error when Redis goes away, and when it is back.
+/// Logs the start and the end of Redis outages to standard error.
 async fn watch(revocations: Revocations, mut answers: bool) {
     loop {
         sleep(BETWEEN_LOOKS).await;
         let age = revocations.shared_stats().and_then(|stats| stats.age());
         match (answers, age.is_some_and(|age| age < AWAY)) {
             (true, false) => report_away(&revocations),
-            (false, true) => eprintln!("REDIS_URL: Redis answers again"),
+            (false, true) => eprintln!("REDIS_URL: Redis responds again"),
             _ => continue,
         }
         answers = !answers;
@@ -53,12 +54,12 @@ async fn watch(revocations: Revocations, mut answers: bool) {
 
 fn report_away(revocations: &Revocations) {
     let cause = revocations.shared_stats().and_then(|stats| stats.last_error());
-    let cause = cause.map_or_else(|| "no answer yet".to_owned(), |error| error.to_string());
+    let cause = cause.map_or_else(|| "no response yet".to_owned(), |error| error.to_string());
     let consequence = match revocations.is_ready() {
         true => {
-            "sign-outs do not reach other processes, and in a minute tokens are refused with 503 until it does"
+            "sign-outs do not reach other processes; after a minute, tokens are rejected with 503 until it does"
         }
-        false => "tokens are refused with 503 until it does",
+        false => "tokens are rejected with 503 until it does",
     };
-    eprintln!("REDIS_URL: Redis does not answer ({cause}): {consequence}");
+    eprintln!("REDIS_URL: Redis does not respond ({cause}): {consequence}");
 }

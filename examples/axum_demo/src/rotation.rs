@@ -1,6 +1,6 @@
-//! Rotation: each refresh token is good for one use, which gives the next.
+//! Refresh token rotation: each use of a token invalidates it and returns the next one.
 //!
-//! A token that comes a second time is in two hands, so its session ends
+//! A second use means that two parties hold the token, so the session ends
 //! ([RFC 9700, section 4.14.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2)).
 
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::refresh_tokens::{self, RefreshToken};
 use crate::sessions::{IDLE, LONGEST, Session, Sessions};
 use crate::users::Users;
 
-/// So often a session can be refreshed, since each used token is remembered as long as it lives. Every 15 minutes for 30 days
-/// would be 2,880 times.
+/// Maximum number of refreshes of a session. It bounds the used tokens that a session keeps until it ends. A refresh
+/// every 15 minutes for 30 days makes 2,880.
 const MOST_REFRESHES: i64 = 3_000;
 
 impl Sessions {
-    /// Uses a token.
+    /// Exchanges a token for the next one. Ends the session if the token was used before.
     pub(crate) async fn refresh(&self, token: RefreshToken) -> Result<Session, ApiError> {
         match self.rotate(&token).await? {
             Some(session) => Ok(session),
@@ -24,10 +24,10 @@ impl Sessions {
         }
     }
 
-    /// All or nothing, so that no session is left with a used token and no next one. Of many requests at once the database lets
-    /// one set `used`; the others wait for it and then find it set.
+    /// Marks the token as used and creates the next one, in one transaction. Among parallel requests, only one sets
+    /// `used`. The others wait for it and then find the token used.
     async fn rotate(&self, token: &RefreshToken) -> Result<Option<Session>, ApiError> {
-        // Not worth a transaction that writes, of which there is one at a time on SQLite, if somebody has made it up.
+        // Made-up tokens get no write transaction: SQLite runs only one at a time.
         if !self.has_given_out(token).await? {
             return Ok(None);
         }

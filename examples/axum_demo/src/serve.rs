@@ -1,4 +1,4 @@
-//! Taking connections, so many at once and each for so long, until told to stop.
+//! Accepts connections until shutdown, and limits their number and duration.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -21,27 +21,26 @@ use crate::App;
 use crate::limits::Limits;
 use crate::settings::SettingError;
 
-/// How much of a request is held until its headers are at their end. Of hyper's own limit, 400 KiB, a thousand connections
-/// hold too much.
+/// Maximum size of the headers of a request. hyper's default of 400 KiB is too much for a thousand connections.
 const BUFFER: usize = 16 * 1024;
 
-/// Listens on the address; port 0 stands for any free one.
+/// Listens on the address. Port 0 means any free port.
 ///
 /// # Errors
 ///
-/// The address is in use, or not one of this machine.
+/// Fails if the address is in use or does not belong to this machine.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, SettingError> {
     TcpListener::bind(address).await.map_err(|error| {
-        SettingError::new("DEMO_ADDR", format!("cannot listen on {address}, choose another: {error}"))
+        SettingError::new("DEMO_ADDR", format!("cannot listen on {address}: {error}; choose another address"))
     })
 }
 
-/// Serves until `stop` is ready, then lets the requests under way finish, and closes the database.
+/// Serves until `stop` completes, then lets running requests finish and closes the database.
 ///
-/// `axum::serve` would do, but it waits for slow clients for ever, and for any number of them.
+/// `axum::serve` has no limit on connections and waits for slow clients forever.
 pub async fn serve(mut listener: TcpListener, app: App, limits: Limits, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(limits.connections));
-    // Tells every connection, and knows when the last one is gone.
+    // Signals shutdown to all connections. `closed` completes when the last one has ended.
     let (stopping, stopped) = watch::channel(());
     let mut stop = pin!(stop);
     loop {
@@ -59,22 +58,22 @@ pub async fn serve(mut listener: TcpListener, app: App, limits: Limits, stop: im
     drop((listener, stopped));
     stopping.send_replace(());
     stopping.closed().await;
-    // SQLite then has all in one file. A server that does not answer is not waited for.
+    // SQLite then merges its log into the database file. The timeout is for a server that does not respond.
     let _ = timeout(limits.shutdown, app.database.close()).await;
 }
 
-/// The next connection, as soon as there is a place for it.
+/// Accepts the next connection when there is a place for it.
 async fn accept(
     listener: &mut TcpListener,
     places: &Arc<Semaphore>,
 ) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
-    let place = Arc::clone(places).acquire_owned().await.expect("nobody closes the semaphore");
-    // axum's accept, which waits a little and goes on when there are too many open files.
+    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
+    // axum's `accept` retries after a pause if too many files are open.
     let (stream, peer) = Listener::accept(listener).await;
     (place, stream, peer)
 }
 
-/// Answers the requests of one connection, until its time is over or the server stops.
+/// Serves one connection until its time limit or shutdown.
 async fn converse(
     stream: TcpStream,
     peer: SocketAddr,
@@ -91,7 +90,7 @@ async fn converse(
     http.timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(BUFFER);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), app));
     tokio::select! {
-        // If it fails, the client is gone, was too slow or does not speak HTTP: nothing is left to do.
+        // An error means the client left, was too slow or sent no valid HTTP. There is nothing left to do.
         _ = &mut connection => return,
         () = sleep(limits.connection) => {}
         _ = stopped.changed() => {}

@@ -1,7 +1,7 @@
-//! Sessions: begun by a sign-in, ended by a sign-out or by a refresh token that is used twice.
+//! Sessions. A sign-in starts one. A sign-out, or the reuse of a refresh token, ends it.
 //!
-//! Which sessions are over is written down, so that a restart brings none of them back, and held in the list that every
-//! token is held against.
+//! The database stores ended sessions, so they stay ended after a restart. The revocation list holds them for the check
+//! of access tokens.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,17 +15,17 @@ use crate::refresh_tokens::{self, RefreshToken};
 use crate::tokens::{ISSUER, LONGEST_LIFETIME};
 use crate::users::User;
 
-/// How long a session lives, however much it is used.
+/// Maximum lifetime of a session.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How long one lives that is not used.
+/// Lifetime of a session without a refresh.
 pub(crate) const IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// For how long a row stays that is over: longer than the clocks of two processes may be apart, and than an access token
-/// from the last refresh may live.
+/// Time until the row of an expired session is deleted. It exceeds the clock difference between processes, and the
+/// lifetime of an access token from the last refresh.
 const KEPT: Duration = Duration::from_secs(60 * 60);
 
-/// The store. Clones share it.
+/// The store of sessions. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Sessions {
     pub(crate) pool: AnyPool,
@@ -34,17 +34,17 @@ pub(crate) struct Sessions {
     most_of_a_user: usize,
 }
 
-/// A session that goes on.
+/// An active session.
 pub(crate) struct Session {
     pub(crate) sid: String,
     pub(crate) user: User,
-    /// What it can be refreshed with next, and for how long that is possible.
+    /// The next refresh token, which is valid for `lasts`.
     pub(crate) refresh_token: RefreshToken,
     pub(crate) lasts: Duration,
 }
 
 impl Sessions {
-    /// Reads which sessions are over into the list of what is revoked.
+    /// Loads the ended sessions into the revocation list.
     pub(crate) async fn open(
         pool: AnyPool,
         revocations: Revocations,
@@ -57,18 +57,18 @@ impl Sessions {
                 .fetch_all(&pool)
                 .await?;
         for (sid, expires) in ended {
-            // Also to where it is shared, should Redis have lost it.
+            // Also writes to Redis, in case it lost the entry.
             drop(revocations.revoke_session(ISSUER, &sid, time(expires)));
         }
         Ok(Self { pool, clock, revocations, most_of_a_user })
     }
 
-    /// What tokens have to be held against.
+    /// The revocation list for the check of access tokens.
     pub(crate) fn revocations(&self) -> Revocations {
         self.revocations.clone()
     }
 
-    /// Begins a session. If the user has too many, the oldest end.
+    /// Starts a session. If the user has too many, ends the oldest ones.
     pub(crate) async fn begin(&self, user: User) -> Result<Session, ApiError> {
         self.make_room(user.id).await?;
         let (sid, refresh_token) = (random::text::<16>()?, RefreshToken::new()?);
@@ -103,22 +103,22 @@ impl Sessions {
         }
     }
 
-    /// Ends sessions: from now on, none of their tokens is good for anything. If it cannot be written down, that is so until
-    /// a restart only.
+    /// Ends sessions: all their tokens are invalid from now on. If the database is unavailable, this lasts only until a
+    /// restart.
     pub(crate) async fn end(&self, mut sids: Vec<String>) -> Result<(), ApiError> {
         let last_expiry = self.clock.now() + LONGEST_LIFETIME;
         for sid in &sids {
             self.revoke(sid, last_expiry);
         }
-        // In one order, or two processes that end the same ones could wait for each other.
+        // Sorted, so two processes that end the same sessions cannot deadlock.
         sids.sort_unstable();
-        // In a task of its own: a client that does not wait for the answer has signed out all the same.
+        // A task completes even if the client disconnects.
         let sessions = self.clone();
         let written = tokio::spawn(async move { sessions.write_down(&sids).await });
         written.await.map_err(ApiError::internal)?.map_err(ApiError::from)
     }
 
-    /// Ends all sessions that a user has now, this one among them.
+    /// Ends all current sessions of a user, including this one.
     pub(crate) async fn end_all(&self, user_id: i64, this: String) -> Result<(), ApiError> {
         self.revoke(&this, self.clock.now() + LONGEST_LIFETIME);
         let sessions = self.clone();
@@ -136,7 +136,7 @@ impl Sessions {
         ended.await.map_err(ApiError::internal)?
     }
 
-    /// Nobody waits for it to reach the other processes: it does so by itself, when Redis is there.
+    /// Revokes a session here at once. The list sends it to Redis in the background.
     fn revoke(&self, sid: &str, last_expiry: SystemTime) {
         drop(self.revocations.revoke_session(ISSUER, sid, last_expiry));
     }
@@ -150,7 +150,7 @@ impl Sessions {
         transaction.commit().await
     }
 
-    /// Deletes what is over. A session that begins takes some of them with it, so that they never pile up.
+    /// Deletes some expired sessions. Each new session does this, so the table stays small.
     async fn forget_some(&self) {
         let forgotten = sqlx::query(
             "DELETE FROM sessions WHERE sid IN (SELECT sid FROM sessions WHERE expires < $1 LIMIT 10)",
@@ -164,7 +164,7 @@ impl Sessions {
     }
 }
 
-/// Also of a session that is not there, since an earlier version may have begun it.
+/// Marks a session as ended. Inserts a missing row, because an earlier version may have started the session.
 async fn write_down_one(database: &mut AnyConnection, sid: &str, now: i64) -> Result<(), sqlx::Error> {
     let statement = "INSERT INTO sessions (sid, began, expires, ended) VALUES ($1, $2, $3, $2)
                      ON CONFLICT (sid) DO UPDATE SET expires = $3, ended = $2 WHERE sessions.ended IS NULL";

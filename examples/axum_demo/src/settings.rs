@@ -1,4 +1,4 @@
-//! The settings, from the environment. Each has a default that just works; a variable that is empty counts as not set.
+//! Settings from environment variables. Each has a default. An empty variable counts as not set.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -17,41 +17,40 @@ use crate::tokens;
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
 const DEFAULT_DATABASE: &str = "sqlite:axum_demo.sqlite3";
 
-/// All that can be set.
+/// The settings of the demo.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
-    /// `DEMO_ADDR`, by default `127.0.0.1:8080`: where to listen.
+    /// `DEMO_ADDR`: the address to listen on. The default is `127.0.0.1:8080`.
     pub address: SocketAddr,
-    /// `DATABASE_URL`, by default `sqlite:axum_demo.sqlite3` in the working directory; or `postgres://...`.
+    /// `DATABASE_URL`: SQLite or PostgreSQL. The default is `sqlite:axum_demo.sqlite3` in the working directory.
     pub(crate) database: DatabaseUrl,
-    /// `REDIS_URL`, by default none: a Redis server, by which several processes share what is revoked.
+    /// `REDIS_URL`: the Redis server through which processes share revocations. There is no default.
     pub(crate) redis: Option<RedisStore>,
-    /// `JWT_SECRET`, at least 32 bytes, by default random ones: what tokens are signed with.
+    /// `JWT_SECRET`: the secret that signs tokens, at least 32 bytes. The default is random.
     pub(crate) issuer: TokenIssuer,
-    /// Whether `JWT_SECRET` was not set, so that tokens end with the process.
+    /// True if `JWT_SECRET` is not set. Tokens then end with the process.
     pub(crate) keys_are_temporary: bool,
-    /// `PUBLIC_URL`, by default none: where people reach the demo by https.
+    /// `PUBLIC_URL`: the https origin that users see. There is no default.
     pub(crate) public_url: Option<PublicUrl>,
-    /// `TRUSTED_PROXIES`, by default 0, with `PUBLIC_URL` none: how many proxies are in front whose `X-Forwarded-For` is to be
-    /// believed.
-    /// With fewer than there are, everybody counts as one client; with more, clients say who they are.
+    /// `TRUSTED_PROXIES`: the number of proxies whose `X-Forwarded-For` is trusted. Required with `PUBLIC_URL`, else 0.
+    /// Too few: all clients count as one. Too many: clients can choose their own address.
     pub(crate) proxies: TrustedProxies,
-    /// Not from the environment: for tests.
+    /// Set by tests, not from the environment.
     pub clock: Clock,
-    /// Not from the environment.
+    /// Set by tests, not from the environment.
     pub limits: Limits,
 }
 
 impl Settings {
-    /// Reads the settings from variables, those of the process with `Settings::read(|name| std::env::var_os(name))`.
+    /// Reads the settings from variables. Pass `|name| std::env::var_os(name)` for those of the process.
     ///
     /// # Errors
     ///
-    /// A variable does not hold what it should.
+    /// Fails if a variable has an invalid value.
     pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, SettingError> {
         let text = |name| match variable(name).filter(|value| !value.is_empty()).map(OsString::into_string) {
-            Some(Err(_)) => Err(SettingError::new(name, "must be text in UTF-8")),
+            Some(Err(_)) => Err(SettingError::new(name, "must be valid UTF-8")),
             Some(Ok(value)) => Ok(Some(value)),
             None => Ok(None),
         };
@@ -59,9 +58,9 @@ impl Settings {
         let public_url = text("PUBLIC_URL")?.map(|url| PublicUrl::new(&url)).transpose()?;
         let proxies = text("TRUSTED_PROXIES")?.map(|number| proxies(&number)).transpose()?;
         if public_url.is_some() && proxies.is_none() {
-            // What speaks https there would pass for everybody, and whoever guesses would lock everybody out.
-            let problem = "must be set where PUBLIC_URL is, to the number of proxies in front of the demo, as in 1 \
-                           (0 if what speaks https there sends no X-Forwarded-For)";
+            // Without it the proxy counts as the only client, and one attacker could lock everyone out.
+            let problem = "must be set together with PUBLIC_URL, to the number of proxies in front of the demo, \
+                           such as 1 (0 if the TLS proxy sends no X-Forwarded-For)";
             return Err(SettingError::new("TRUSTED_PROXIES", problem));
         }
         Ok(Self {
@@ -77,25 +76,26 @@ impl Settings {
         })
     }
 
-    /// What whoever starts the demo should know about these settings, in one line.
+    /// Returns a one-line warning about these settings, if one is needed.
     #[must_use]
     pub fn notice(&self) -> Option<&'static str> {
-        // With either of them, it is likely one of several.
+        // Either of them suggests that there are several processes.
         let is_shared = self.redis.is_some() || matches!(self.database.kind, Kind::Postgres);
         match (self.keys_are_temporary, is_shared) {
             (false, _) => None,
             (true, false) => Some(
-                "JWT_SECRET is not set: tokens are signed with a random secret and end with this process",
+                "JWT_SECRET is not set: tokens are signed with a random secret and become invalid when this process \
+                 ends",
             ),
             (true, true) => Some(
-                "JWT_SECRET is not set: tokens are signed with a random secret, end with this process, and are \
-                 refused by all others: set one secret for all of them",
+                "JWT_SECRET is not set: tokens are signed with a random secret and become invalid when this process \
+                 ends; other processes reject them; set the same secret for all processes",
             ),
         }
     }
 }
 
-/// A setting that is no good: which one, and what is needed, in one line.
+/// An invalid setting. `Display` names the variable and the problem in one line.
 #[derive(Debug)]
 pub struct SettingError {
     variable: &'static str,
@@ -118,18 +118,18 @@ impl std::error::Error for SettingError {}
 
 fn address(text: &str) -> Result<SocketAddr, SettingError> {
     text.parse().map_err(|_| {
-        SettingError::new("DEMO_ADDR", format!("must be an IP address and a port, as in {DEFAULT_ADDRESS}"))
+        SettingError::new("DEMO_ADDR", format!("must be an IP address and a port, such as {DEFAULT_ADDRESS}"))
     })
 }
 
-/// The error does not show the value: it may hold a password.
+/// The error omits the value: it may contain a password.
 fn redis(url: &str) -> Result<RedisStore, SettingError> {
     RedisStore::new(url).map_err(|error| SettingError::new("REDIS_URL", error.to_string()))
 }
 
 fn proxies(text: &str) -> Result<TrustedProxies, SettingError> {
     let number = text.parse::<u8>().map_err(|_| {
-        SettingError::new("TRUSTED_PROXIES", "must be the number of proxies in front of the demo, as in 1")
+        SettingError::new("TRUSTED_PROXIES", "must be the number of proxies in front of the demo, such as 1")
     })?;
     Ok(TrustedProxies(number.into()))
 }
@@ -138,10 +138,7 @@ fn issuer(secret: Option<String>) -> Result<TokenIssuer, SettingError> {
     let secret = match secret {
         Some(secret) => secret.into_bytes(),
         None => random_secret().map_err(|error| {
-            SettingError::new(
-                "JWT_SECRET",
-                format!("must be set, as this machine makes no random one: {error}"),
-            )
+            SettingError::new("JWT_SECRET", format!("cannot generate a secret: {error}; set one"))
         })?,
     };
     tokens::issuer(&secret).map_err(|error| SettingError::new("JWT_SECRET", error.to_string()))

@@ -1,4 +1,4 @@
-//! What everyone is given who signs in, signs up or stays signed in: an access token, and the next refresh token in a cookie.
+//! The response to sign-in, sign-up and refresh: an access token, and a refresh token in a cookie.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +13,7 @@ use crate::sessions::{Session, Sessions};
 use crate::tokens::{AccessToken, LIFETIME};
 use crate::users::User;
 
-/// All that it takes. Clones share it.
+/// Starts and refreshes sessions. Clones share the state.
 #[derive(Clone)]
 pub(crate) struct SignIns {
     pub(crate) issuer: TokenIssuer,
@@ -34,13 +34,13 @@ impl SignIns {
         self.answer(&self.sessions.begin(user).await?)
     }
 
-    /// The answer, and who it is for.
+    /// Returns the response and the user.
     pub(crate) async fn refresh(&self, token: RefreshToken) -> Result<(Response, User), ApiError> {
         let session = self.sessions.refresh(token).await?;
         Ok((self.answer(&session)?, session.user))
     }
 
-    /// Checks access tokens, and that their sessions go on.
+    /// Returns the verifier of access tokens, which also rejects ended sessions.
     pub(crate) fn verifier(&self) -> JwtVerifier<AccessToken> {
         self.issuer.verifier().revocations(self.sessions.revocations())
     }

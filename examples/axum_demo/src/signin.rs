@@ -1,4 +1,4 @@
-//! `POST /signin`: an email and a password for a token.
+//! `POST /signin`: exchanges an email and a password for tokens.
 
 use std::net::SocketAddr;
 
@@ -20,7 +20,7 @@ use crate::users::Users;
 
 pub(crate) const MAX_BODY_BYTES: usize = 8 * 1024;
 
-/// All that signing in takes, and signing up. Clones share it.
+/// The state for sign-in and sign-up. Clones share it.
 #[derive(Clone)]
 pub(crate) struct SignIn {
     pub(crate) users: Users,
@@ -34,7 +34,7 @@ pub(crate) struct SignIn {
 struct Credentials {
     email: String,
     password: String,
-    /// All other members. With a flattened field, serde takes objects only; without, `["email", "password"]` too.
+    /// Ignores other members. A flattened field also makes serde reject arrays such as `["email", "password"]`.
     #[serde(flatten)]
     _others: IgnoredAny,
 }
@@ -55,7 +55,7 @@ async fn sign_in(
     let Json(Credentials { email, password, .. }) = body?;
     let password = Password::new(password)?;
     let client = app.proxies.client(peer, &headers);
-    // Both before the database is asked, so that a flood costs next to nothing.
+    // These two checks come before any query, so a flood costs almost nothing.
     app.attempts.look(&client)?;
     let place = app.gate.enter(&client).await?;
     let attempt = app.attempts.begin(&email, &client).await?;

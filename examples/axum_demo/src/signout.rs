@@ -1,4 +1,4 @@
-//! `POST /signout` ends the session that the token belongs to, `POST /signout/everywhere` all of its user's.
+//! `POST /signout` ends the session of the token. `POST /signout/everywhere` ends all sessions of its user.
 
 use axum::Router;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! `POST /signup`: an account of one's own. Whoever gets it is signed in.
+//! `POST /signup`: creates an account and signs the user in.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ use crate::password::Password;
 use crate::signin::{MAX_BODY_BYTES, SignIn};
 use crate::users::normal_email;
 
-/// What the address of a mailbox has at most (RFC 5321, section 4.5.3.1.3).
+/// Maximum length of an email address (RFC 5321, section 4.5.3.1.3).
 const LONGEST_EMAIL: usize = 254;
 
 const LONGEST_NAME: usize = 100;
@@ -28,7 +28,7 @@ struct Application {
     password: String,
     first_name: String,
     last_name: String,
-    /// As for a sign-in.
+    /// Ignores other members and makes serde reject arrays.
     #[serde(flatten)]
     _others: IgnoredAny,
 }
@@ -62,7 +62,7 @@ async fn sign_up(
     Ok((StatusCode::CREATED, app.sign_ins.begin(user).await?).into_response())
 }
 
-/// A normal one, if it looks like an address: only a letter to it would tell.
+/// Returns the normal form if the text looks like an email address. Only a message to it could prove that it exists.
 fn email_address(text: &str) -> Result<String, ApiError> {
     let text = normal_email(text);
     let is_one = text.len() <= LONGEST_EMAIL

@@ -1,4 +1,4 @@
-//! The access tokens: what they say, and the issuer that signs them and knows how they are checked.
+//! Access tokens: their claims and their issuer.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use crate::users::User;
 pub(crate) const ISSUER: &str = "https://demo.example";
 const AUDIENCE: &str = "axum_demo";
 
-/// How long a token is good for. Whoever is still there gets the next one with the refresh token.
+/// Lifetime of a token. The refresh token gets the next one.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
-/// The longest that any token of ours may live: the earlier versions gave out some for a day.
+/// Maximum lifetime of any token. Earlier versions issued tokens for a day.
 pub(crate) const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The claims of a token, besides those that the issuer sets.
+/// The claims of a token, in addition to those that the issuer sets.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct AccessToken {
-    /// The id of the user.
+    /// The ID of the user.
     pub(crate) sub: String,
     pub(crate) email: String,
-    /// The session that began with a sign-in, and ends with a sign-out.
+    /// The session, from sign-in to sign-out.
     pub(crate) sid: String,
 }
 
@@ -38,7 +38,7 @@ impl AccessToken {
     }
 }
 
-/// The issuer that signs with HS256. A secret shorter than 32 bytes is refused.
+/// Creates an issuer that signs with HS256. Fails if the secret is shorter than 32 bytes.
 pub(crate) fn issuer(secret: &[u8]) -> Result<TokenIssuer, ConfigError> {
     let key = SigningKey::hmac(Algorithm::HS256, secret)?;
     Ok(TokenIssuer::new(key, ISSUER).audience(AUDIENCE).lifetime(LIFETIME))

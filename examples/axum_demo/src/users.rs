@@ -1,10 +1,10 @@
-//! The users, in the database.
+//! Users in the database.
 
 use sqlx::{AnyConnection, AnyPool};
 
 use crate::password::PasswordHash;
 
-/// Someone who can sign in.
+/// A user, without the password hash.
 #[derive(Clone, Debug)]
 pub(crate) struct User {
     pub(crate) id: i64,
@@ -13,13 +13,13 @@ pub(crate) struct User {
     pub(crate) last_name: String,
 }
 
-/// The store. Clones share its connections.
+/// The store of users. Clones share its connections.
 #[derive(Clone)]
 pub(crate) struct Users {
     pool: AnyPool,
 }
 
-/// An email as it is stored and compared: `EZE@Example.com` is `eze@example.com`.
+/// Returns the form in which emails are stored and compared: `EZE@Example.com` becomes `eze@example.com`.
 pub(crate) fn normal_email(email: &str) -> String {
     email.trim().to_lowercase()
 }
@@ -29,7 +29,7 @@ impl Users {
         Self { pool }
     }
 
-    /// The user whom a token names in `sub`; none if there is no such user, or no longer.
+    /// Returns the user with the ID in the `sub` claim of a token, or `None` if there is no such user.
     pub(crate) async fn by_id(&self, id: &str) -> Result<Option<User>, sqlx::Error> {
         let Ok(id) = id.parse::<i64>() else {
             return Ok(None);
@@ -37,7 +37,7 @@ impl Users {
         Self::find(&mut *self.pool.acquire().await?, id).await
     }
 
-    /// The user of this id, within a transaction, say.
+    /// Returns the user with this ID. Works within a transaction.
     pub(crate) async fn find(database: &mut AnyConnection, id: i64) -> Result<Option<User>, sqlx::Error> {
         let row = sqlx::query_as("SELECT email, first_name, last_name FROM users WHERE id = $1")
             .bind(id)
@@ -46,7 +46,7 @@ impl Users {
         Ok(row.map(|(email, first_name, last_name)| User { id, email, first_name, last_name }))
     }
 
-    /// A new user, unless there is one with this email, which is [normal](normal_email).
+    /// Creates a user, or returns `None` if the email is taken. The email must be [normal](normal_email).
     pub(crate) async fn insert(
         &self,
         email: &str,
@@ -62,7 +62,7 @@ impl Users {
         .bind(first_name.to_owned())
         .bind(last_name.to_owned())
         .bind(hash.into_string())
-        // To the end, where SQLite commits it.
+        // Reads to the end, because SQLite commits there.
         .fetch_all(&self.pool)
         .await?
         .pop();
@@ -70,10 +70,10 @@ impl Users {
         Ok(id.map(|id| User { id, email, first_name, last_name }))
     }
 
-    /// The user who signs in with this email, in small or capital letters, and the hash of the password.
+    /// Returns the user with this email, in lower or upper case, and the password hash.
     pub(crate) async fn by_email(&self, email: &str) -> Result<Option<(User, PasswordHash)>, sqlx::Error> {
         let email = normal_email(email);
-        // Nobody has such a one, and PostgreSQL takes no NUL.
+        // No user has such an email, and PostgreSQL rejects NUL.
         if email.contains(char::is_control) {
             return Ok(None);
         }

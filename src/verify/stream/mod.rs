@@ -2,8 +2,8 @@
 //!
 //! # Interface
 //!
-//! [`read`] takes a payload, the application's type `C` and what the verifier [wants](Wanted). It returns the [registered
-//! claims](Registered), and `C` if the payload fits it.
+//! A [`Pass`] goes over a payload with what the verifier [wants](Wanted). First it reads [the application's
+//! type](Pass::claims) `C`, if the payload fits it. Then it returns the [registered claims](Pass::registered).
 //!
 //! # Guarantee
 //!
@@ -20,7 +20,7 @@
 //! # When it falls back
 //!
 //! A wrapper never decides that a token is bad. It notes only what it has seen to be plainly right; otherwise it sets
-//! [`Seen::doubt`], and [`read`] runs the plain pass, which alone can refuse. There is doubt if
+//! [`Seen::doubt`], and the [`Pass`] runs the plain pass, which alone can refuse. There is doubt if
 //!
 //! - a registered claim appears twice;
 //! - a name or the value of a registered claim was not noted: it has another type, or `C` reads it in a way that is not watched,
@@ -37,7 +37,7 @@
 //!   value was noted by the conversion that the plain pass uses. `C` read all members, since serde_json fails on those that are
 //!   left.
 //!
-//! `tests.rs` and the fuzz target `stream` compare [`read`] with the two passes for many types.
+//! `tests.rs` and the fuzz target `stream` compare a [`Pass`] with the two passes for many types.
 //!
 //! # What it needs
 //!
@@ -57,49 +57,75 @@ use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
+use serde::{Deserializer, forward_to_deserialize_any};
 use serde_json::{Map, Value};
 
 use self::observed::{Observed, Observer, Target};
 use self::plain::Claim;
-pub(crate) use self::plain::{AudienceClaim, Malformed, Names, Registered, Wanted, plain};
+pub(crate) use self::plain::{AudienceClaim, Malformed, Registered, Wanted, plain};
 use super::claim_name_case::{is_respelled, meant_field, probe};
 use super::json::Text;
 use super::private_names::PREFIX;
 use crate::registered::NumericDate;
 
-/// Reads the registered claims, and the payload as the application's type if it fits that.
-pub(crate) fn read<'de, C>(
+/// One pass over a payload.
+pub(crate) struct Pass<'e, 'de> {
     payload: &'de str,
-    wanted: &Wanted,
-) -> Result<(Registered<'de>, Option<C>), Malformed>
-where
-    C: DeserializeOwned + 'static,
-{
-    let mut seen = Seen::new(wanted);
-    let mut claims = observe::<C>(payload, &mut seen).ok();
-    let is_respelled = seen.is_respelled || !seen.entered;
-    let registered =
-        if claims.is_some() && seen.is_certain() { seen.registered } else { plain(payload, wanted)? };
-    if is_respelled && claims.is_some() && !is_json::<C>() && probe::<C>(payload).is_some() {
-        claims = None;
+    seen: Seen<'e, 'de>,
+}
+
+impl<'e, 'de> Pass<'e, 'de> {
+    pub(crate) fn over(payload: &'de str, wanted: &'e Wanted) -> Self {
+        Self { payload, seen: Seen::new(wanted) }
     }
-    Ok((registered, claims))
+
+    /// Reads the payload as the application's type, and notes the registered claims.
+    #[inline]
+    pub(crate) fn claims<C>(&mut self) -> serde_json::Result<C>
+    where
+        C: DeserializeOwned + 'static,
+    {
+        let mut json = serde_json::Deserializer::from_str(self.payload);
+        // Changed in place and not passed through `?`, since moving the claims costs more than many checks.
+        let mut claims = C::deserialize(Payload { json: &mut json, seen: &mut self.seen });
+        if claims.is_ok()
+            && let Err(error) = self.finish::<C>(json)
+        {
+            claims = Err(error);
+        }
+        self.seen.doubt |= claims.is_err();
+        claims
+    }
+
+    /// Checks what remains once the type has taken its claims.
+    fn finish<C>(
+        &mut self,
+        mut json: serde_json::Deserializer<serde_json::de::StrRead<'de>>,
+    ) -> serde_json::Result<()>
+    where
+        C: DeserializeOwned + 'static,
+    {
+        json.end()?;
+        let is_respelled = self.seen.is_respelled || !self.seen.entered;
+        if is_respelled && !is_json::<C>() && probe::<C>(self.payload).is_some() {
+            return Err(de::Error::custom("a claim differs in case from a field"));
+        }
+        Ok(())
+    }
+
+    /// Returns the registered claims, once the payload has been read.
+    #[inline]
+    pub(crate) fn registered(&mut self) -> Result<&Registered<'de>, Malformed> {
+        if !self.seen.is_certain() {
+            self.seen.registered = plain(self.payload, self.seen.wanted)?;
+        }
+        Ok(&self.seen.registered)
+    }
 }
 
 /// Returns true for types that have all claims by the names that the token has.
 fn is_json<C: 'static>() -> bool {
     [TypeId::of::<Value>(), TypeId::of::<Map<String, Value>>()].contains(&TypeId::of::<C>())
-}
-
-fn observe<'de, C>(payload: &'de str, seen: &mut Seen<'_, 'de>) -> Result<C, serde_json::Error>
-where
-    C: Deserialize<'de>,
-{
-    let mut json = serde_json::Deserializer::from_str(payload);
-    let claims = C::deserialize(Payload { json: &mut json, seen })?;
-    json.end()?;
-    Ok(claims)
 }
 
 /// What has been seen so far.

@@ -1,6 +1,7 @@
 mod agreement;
 
 use proptest::prelude::*;
+use serde::Deserialize;
 
 use super as stream;
 use super::*;
@@ -69,10 +70,10 @@ proptest! {
 }
 
 /// Returns true if no plain pass is needed.
-fn is_seen<C: DeserializeOwned>(payload: &str) -> bool {
+fn is_seen<C: DeserializeOwned + 'static>(payload: &str) -> bool {
     let wanted = Wanted { audiences: vec!["b".to_owned()], identity: true };
-    let mut seen = Seen::new(&wanted);
-    observe::<C>(payload, &mut seen).is_ok() && seen.is_certain()
+    let mut pass = Pass::over(payload, &wanted);
+    pass.claims::<C>().is_ok() && pass.seen.is_certain()
 }
 
 #[test]

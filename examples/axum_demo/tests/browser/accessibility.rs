@@ -1,4 +1,4 @@
-//! What screen readers are told.
+//! Accessibility.
 
 use axum::http::Method;
 use serde_json::Value;
@@ -18,15 +18,7 @@ async fn each_control_has_a_name() {
     page.click("#to-signup").await;
     assert_eq!(
         names(&page).await,
-        [
-            "First name",
-            "Last name",
-            "Email",
-            "Password",
-            "Create the account",
-            "Sign in",
-            "Call GET /protected/"
-        ]
+        ["First name", "Last name", "Email", "Password", "Create account", "Sign in", "Call GET /protected/"]
     );
     page.click("#to-signin").await;
     page.sign_in("okon").await;
@@ -36,7 +28,7 @@ async fn each_control_has_a_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn there_are_landmarks_and_headings() {
+async fn page_has_landmarks_and_headings() {
     let page = Page::open_signed_in().await;
     for landmark in ["header", "main", "footer"] {
         let count: u32 = page.eval(&format!("document.querySelectorAll('body > {landmark}').length")).await;
@@ -50,16 +42,16 @@ async fn there_are_landmarks_and_headings() {
     assert_eq!(title, "Hello, Eze Sunday · tower-jwt-auth demo");
 }
 
-/// Of all regions whose changes are read out, none changes by itself as time goes on.
+/// Screen readers announce changes of live regions. The countdown must not change one.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn the_countdown_is_not_read_out_each_second() {
+async fn countdown_is_not_announced_every_second() {
     let page = Page::open_signed_in().await;
     let watch = "void (window.changes = [], new MutationObserver((seen) => window.changes.push(...seen))\
                  .observe(document.body, { subtree: true, childList: true, characterData: true }))";
     let _: Option<bool> = page.eval(watch).await;
     page.until(
-        "the countdown to go on twice",
+        "the countdown to change twice",
         "window.changes.filter((change) => change.target.id === 'time-left').length > 1",
     )
     .await;
@@ -71,10 +63,10 @@ async fn the_countdown_is_not_read_out_each_second() {
         .await;
     assert!(announced.is_empty(), "expected no announcement, found {announced:?}");
     let role: String = page.eval("document.querySelector('#time-left').role").await;
-    assert_eq!(role, "timer", "it can be read on request");
+    assert_eq!(role, "timer", "screen readers can read it on request");
 }
 
-/// The names, as the browser works them out, of what one can reach on the page.
+/// Returns the accessible names of all visible controls, as the browser computes them.
 async fn names(page: &Page) -> Vec<String> {
     let mut names = Vec::new();
     for control in page.driver.find_all(By::Css("a, button, input, select, textarea")).await.unwrap() {

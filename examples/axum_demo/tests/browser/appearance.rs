@@ -1,4 +1,4 @@
-//! How the page looks: in the light and in the dark, and in a narrow window.
+//! The appearance of the page in light and dark mode, and in a narrow window.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::page::Page;
 
-/// The contrast of all text with what is behind it, and where it is too low (WCAG 2.2, 1.4.3).
+/// Returns the elements whose text has too little contrast with its background (WCAG 2.2, 1.4.3).
 const LOW_CONTRAST: &str = r#"(() => {
     const numbers = (colour) => colour.match(/[\d.]+/g).map(Number);
     const luminance = (colour) => {
@@ -31,7 +31,7 @@ const LOW_CONTRAST: &str = r#"(() => {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn text_stands_out_in_the_light_and_in_the_dark() {
+async fn text_has_contrast_in_light_and_dark_mode() {
     let page = Page::open().await;
     resize(&page, 1100, 920).await;
     for scheme in ["light", "dark"] {
@@ -44,7 +44,7 @@ async fn text_stands_out_in_the_light_and_in_the_dark() {
     page.sign_in("okon").await;
     page.shows("#account-heading", "Hello, Eze Sunday").await;
     page.click("#refresh").await;
-    page.shows("#notice", "Here is another token").await;
+    page.shows("#notice", "New access token").await;
     has_contrast(&page, "dark", "with a notice").await;
     page.click("#call").await;
     page.shows("#answer", "200 OK").await;
@@ -55,19 +55,19 @@ async fn text_stands_out_in_the_light_and_in_the_dark() {
         backgrounds.push(page.eval::<String>("getComputedStyle(document.body).backgroundColor").await);
         screenshot(&page, if scheme == "dark" { "signed_in_dark" } else { "axum_demo" }).await;
     }
-    assert_ne!(backgrounds[0], backgrounds[1], "expected the page to be dark in the dark");
+    assert_ne!(backgrounds[0], backgrounds[1], "expected another background in dark mode");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn a_narrow_window_does_not_scroll_sideways() {
+async fn narrow_window_does_not_scroll_sideways() {
     let page = Page::open().await;
     resize(&page, 320, 640).await;
     page.click("#signin [type=submit]").await;
     fits(&page, "the sign-in").await;
     page.click("#call").await;
     page.shows("#answer", "401 Unauthorized").await;
-    fits(&page, "a refusal").await;
+    fits(&page, "a rejection").await;
     page.click("#to-signup").await;
     fits(&page, "the sign-up").await;
     page.click("#to-signin").await;
@@ -81,7 +81,7 @@ async fn a_narrow_window_does_not_scroll_sideways() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn nothing_moves_for_those_who_want_it_so() {
+async fn respects_reduced_motion() {
     let page = Page::open_signed_in().await;
     let features = json!([{ "name": "prefers-reduced-motion", "value": "reduce" }]);
     page.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
@@ -100,7 +100,7 @@ async fn resize(page: &Page, width: u32, height: u32) {
 }
 
 async fn prefer(page: &Page, scheme: &str) {
-    // Nor may a transition from one scheme to the other be under way.
+    // Reduced motion avoids a transition between the schemes.
     let features = json!([
         { "name": "prefers-color-scheme", "value": scheme },
         { "name": "prefers-reduced-motion", "value": "reduce" },
@@ -118,7 +118,7 @@ async fn fits(page: &Page, what: &str) {
     assert!(width <= 320, "expected {what} to fit into 320 pixels, it takes {width}");
 }
 
-/// Keeps a picture in `target/browser`, to look at.
+/// Saves a screenshot in `target/browser`.
 async fn screenshot(page: &Page, name: &str) {
     let folder: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("browser");
     fs::create_dir_all(&folder).unwrap();

@@ -1,4 +1,4 @@
-//! Starts Chromium, by a chromedriver of its own for each test.
+//! Starts Chromium, with one chromedriver for each test.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
@@ -6,14 +6,14 @@ use std::process::{Child, Command, Stdio};
 
 use thirtyfour::{ChromiumLikeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver};
 
-/// A chromedriver, which ends with this.
+/// A chromedriver process. Dropping it ends the process.
 pub(crate) struct ChromeDriver {
     process: Child,
     port: u16,
 }
 
 impl ChromeDriver {
-    /// On a free port. It takes that for IPv4 and then for IPv6, where it may be in use: then it ends, and another one starts.
+    /// Starts chromedriver on a free port. It exits if that port is in use for IPv6, so this tries several times.
     pub(crate) fn start() -> Self {
         (0..5).find_map(|_| Self::try_start()).expect("chromedriver finds a free port and says which")
     }
@@ -35,7 +35,7 @@ impl ChromeDriver {
         Some(started)
     }
 
-    /// A window of its own, with nothing stored.
+    /// Opens a window with empty storage.
     pub(crate) async fn browser(&self) -> WebDriver {
         let mut wanted = DesiredCapabilities::chrome();
         wanted.set_browser_log_level(LoggingPrefsLogLevel::All).unwrap();
@@ -49,7 +49,7 @@ impl ChromeDriver {
             wanted.add_arg(argument).unwrap();
         }
         if is_root() {
-            // Chromium refuses to run as root in its sandbox, and containers have no other user.
+            // Chromium does not run as root in its sandbox, and containers may have no other user.
             wanted.add_arg("--no-sandbox").unwrap();
         }
         let address = format!("http://127.0.0.1:{}", self.port);
@@ -59,7 +59,7 @@ impl ChromeDriver {
 
 impl Drop for ChromeDriver {
     fn drop(&mut self) {
-        // If it fails, it has ended.
+        // On an error, the process has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! The page of a running demo, as a person uses it.
+//! The page of a running demo, as a user sees it.
 
 use std::fmt::Debug;
 use std::future::pending;
@@ -12,22 +12,22 @@ use tokio::time::{Instant, sleep};
 
 use crate::browser::ChromeDriver;
 
-/// For whatever is to happen in the page, on a machine that has much to do.
+/// Time limit for changes of the page on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Between two looks at the page.
+/// Time between two checks of the page.
 const POLL: Duration = Duration::from_millis(50);
 
 pub(crate) struct Page {
-    /// Closes the browser when it is dropped, which must be before the chromedriver. It blocks its thread for that, so that the
-    /// tests need a runtime with more than one.
+    /// Closes the browser on drop, which must happen before chromedriver ends. The drop blocks its thread, so tests
+    /// need a multi-threaded runtime.
     pub(crate) driver: WebDriver,
     url: String,
     _chromedriver: ChromeDriver,
 }
 
 impl Page {
-    /// Opens the page of a demo of its own, signed out.
+    /// Starts a demo and opens its page, signed out.
     pub(crate) async fn open() -> Self {
         let url = start_demo().await;
         let chromedriver = ChromeDriver::start();
@@ -37,7 +37,7 @@ impl Page {
         page
     }
 
-    /// The same, with the user who is there from the start signed in.
+    /// Starts a demo and opens its page, signed in as the first user.
     pub(crate) async fn open_signed_in() -> Self {
         let page = Self::open().await;
         page.sign_in("okon").await;
@@ -50,7 +50,7 @@ impl Page {
         self.driver.goto(&self.url).await.unwrap();
     }
 
-    /// Loads the page into a new tab, which is the current one then.
+    /// Loads the page into a new tab, which becomes the current one.
     pub(crate) async fn load_in_new_tab(&self) -> WindowHandle {
         let tab = self.driver.new_tab().await.unwrap();
         self.switch_to(&tab).await;
@@ -62,7 +62,7 @@ impl Page {
         self.driver.switch_to_window(tab.clone()).await.unwrap();
     }
 
-    /// Fills in the form and sends it, with the email of the user who is there from the start.
+    /// Fills in the form with the email of the first user and submits it.
     pub(crate) async fn sign_in(&self, password: &str) {
         self.fill("#signin-email", "eze@example.com").await;
         self.fill("#signin-password", password).await;
@@ -79,7 +79,7 @@ impl Page {
         self.visible(selector).await.click().await.unwrap();
     }
 
-    /// The text of an element.
+    /// Returns the text of an element.
     pub(crate) async fn text(&self, selector: &str) -> String {
         self.visible(selector).await.text().await.unwrap()
     }
@@ -90,7 +90,7 @@ impl Page {
         self.driver.find(By::Css(selector)).await.unwrap()
     }
 
-    /// Waits until an element has this text in it.
+    /// Waits until an element contains this text.
     pub(crate) async fn shows(&self, selector: &str, text: &str) {
         let expression =
             format!("document.querySelector({})?.innerText.includes({})", json!(selector), json!(text));
@@ -103,7 +103,7 @@ impl Page {
         self.until(&format!("{selector} to have the focus"), &expression).await;
     }
 
-    /// Waits until an expression of JavaScript is true in the page.
+    /// Waits until a JavaScript expression is true.
     pub(crate) async fn until(&self, expected: &str, expression: &str) {
         let deadline = Instant::now() + DEADLINE;
         while !self.eval::<Option<bool>>(expression).await.unwrap_or(false) {
@@ -116,7 +116,7 @@ impl Page {
         }
     }
 
-    /// The value of an expression of JavaScript.
+    /// Returns the value of a JavaScript expression.
     pub(crate) async fn eval<T: DeserializeOwned + Debug>(&self, expression: &str) -> T {
         let answer = self.driver.execute(format!("return {expression}"), vec![]).await;
         answer.and_then(|value| value.convert()).unwrap_or_else(|error| panic!("{expression}: {error}"))
@@ -127,8 +127,8 @@ impl Page {
         self.driver.cdp().send_raw(method, parameters).await.unwrap();
     }
 
-    /// Nothing has gone wrong: no script failed, and the Content-Security-Policy stopped nothing. (That an answer was 401
-    /// is written to the console, too; which answers there are is for the tests to say.)
+    /// Checks that no script failed and that the content security policy blocked nothing. Ignores messages about the
+    /// status of responses, which each test checks itself.
     pub(crate) async fn has_a_quiet_console(&self) {
         let log = self.driver.browser_log().await.unwrap();
         let wrong: Vec<_> = log
@@ -141,7 +141,7 @@ impl Page {
     }
 }
 
-/// With its users in memory, until the test ends. Returns where its page is.
+/// Starts a demo with a database in memory, until the test ends. Returns the URL of its page.
 async fn start_demo() -> String {
     let variables = [("DEMO_ADDR", "127.0.0.1:0"), ("DATABASE_URL", "sqlite::memory:")];
     let find = |name: &str| variables.iter().find(|(known, _)| *known == name);

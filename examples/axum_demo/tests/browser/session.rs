@@ -1,10 +1,10 @@
-//! What one does while signed in, and how it ends.
+//! A session, from sign-in to sign-out.
 
 use crate::page::Page;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn a_call_answers_until_the_sign_out() {
+async fn calls_work_until_sign_out() {
     let page = Page::open_signed_in().await;
     page.click("#call").await;
     for line in ["GET /protected/", "200 OK", r#""first_name": "Eze""#] {
@@ -25,12 +25,12 @@ async fn a_call_answers_until_the_sign_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn a_refresh_brings_another_token() {
+async fn refresh_returns_a_new_token() {
     let page = Page::open_signed_in().await;
     let first = jti(&page).await;
     page.click("#refresh").await;
-    page.shows("#notice", "Here is another token, good for 15 minutes.").await;
-    assert_ne!(jti(&page).await, first, "another token has another jti");
+    page.shows("#notice", "New access token, valid for 15 minutes.").await;
+    assert_ne!(jti(&page).await, first, "expected another jti");
     page.focuses("#refresh").await;
     page.click("#call").await;
     page.shows("#answer", "200 OK").await;
@@ -38,18 +38,18 @@ async fn a_refresh_brings_another_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn a_reload_keeps_the_session() {
+async fn reload_keeps_the_session() {
     let page = Page::open_signed_in().await;
     let before = jti(&page).await;
     page.driver.refresh().await.unwrap();
     page.shows("#account-heading", "Hello, Eze Sunday").await;
-    assert_ne!(jti(&page).await, before, "the token was in memory only, so there is another");
+    assert_ne!(jti(&page).await, before, "expected a new token, because the old one was in memory only");
     page.has_a_quiet_console().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn a_reload_after_the_sign_out_stays_signed_out() {
+async fn reload_after_sign_out_stays_signed_out() {
     let page = Page::open_signed_in().await;
     page.click("#signout").await;
     page.shows("#notice", "You have signed out.").await;
@@ -57,10 +57,10 @@ async fn a_reload_after_the_sign_out_stays_signed_out() {
     page.shows("#account-heading", "Sign in").await;
 }
 
-/// As after a restart of the server with another secret: the session is still there, and must not stay.
+/// This happens after a restart with another secret: the session is still active and must end.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn a_sign_out_with_a_token_that_is_refused_ends_the_session() {
+async fn sign_out_with_a_rejected_token_works() {
     let page = Page::open_signed_in().await;
     let first_is_refused = "void (() => {
         const { fetch } = window;
@@ -77,26 +77,26 @@ async fn a_sign_out_with_a_token_that_is_refused_ends_the_session() {
     page.shows("#account-heading", "Sign in").await;
 }
 
-/// Neither the access token nor the refresh token is where a script could find it.
+/// Scripts find neither the access token nor the refresh token.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn nothing_is_stored_for_scripts() {
+async fn stores_no_token_for_scripts() {
     let page = Page::open_signed_in().await;
     let stored: [String; 3] =
         page.eval("[JSON.stringify(localStorage), JSON.stringify(sessionStorage), document.cookie]").await;
     assert_eq!(stored, ["{}", "{}", ""], "localStorage, sessionStorage, document.cookie");
     let global: bool = page.eval("typeof held !== 'undefined'").await;
-    assert!(!global, "expected what the page holds to be no global variable");
+    assert!(!global, "expected no global variable with the token");
     let shown: bool = page.eval("/eyJ[\\w-]+\\.[\\w-]+\\.[\\w-]+/.test(document.body.innerHTML)").await;
-    assert!(!shown, "expected the token nowhere in the document");
+    assert!(!shown, "expected no token in the document");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn a_token_about_to_expire_is_refreshed_before_the_call() {
+async fn refreshes_an_expiring_token_before_a_call() {
     let page = Page::open_signed_in().await;
     let first = jti(&page).await;
-    // The clock of the page goes on by all but 10 seconds of the token's life.
+    // Advances the clock of the page to 10 seconds before the expiry of the token.
     let _: Option<bool> =
         page.eval("(() => { const now = Date.now; Date.now = () => now() + 890_000; })()").await;
     page.shows("#time-left", "0:0").await;

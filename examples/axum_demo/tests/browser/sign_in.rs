@@ -1,4 +1,4 @@
-//! Signing in: what a person sees, and where the focus goes.
+//! Sign-in: messages and focus.
 
 use thirtyfour::{Key, TypingData};
 
@@ -6,7 +6,7 @@ use crate::page::Page;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn a_wrong_password_is_refused() {
+async fn rejects_a_wrong_password() {
     let page = Page::open().await;
     page.sign_in("oko").await;
     page.shows("#signin [role=alert]", "The email or the password is wrong.").await;
@@ -17,18 +17,18 @@ async fn a_wrong_password_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn what_is_missing_is_said_at_its_field() {
+async fn shows_input_errors_at_their_fields() {
     let page = Page::open().await;
     page.fill("#signin-email", "eze").await;
     page.click("#signin [type=submit]").await;
-    page.shows("#signin-email-error", "Enter your email, as in ada@example.com.").await;
+    page.shows("#signin-email-error", "Enter your email, such as ada@example.com.").await;
     page.shows("#signin-password-error", "Enter your password.").await;
     page.focuses("#signin-email[aria-invalid=true][aria-describedby=signin-email-error]").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn the_profile_and_the_claims_are_shown() {
+async fn shows_the_profile_and_the_claims() {
     let page = Page::open_signed_in().await;
     page.focuses("#account-heading").await;
     assert_eq!(page.text("#email").await, "eze@example.com");
@@ -42,10 +42,10 @@ async fn the_profile_and_the_claims_are_shown() {
     page.has_a_quiet_console().await;
 }
 
-/// The page itself, with nothing but Tab and Enter.
+/// Uses only text keys, Tab and Enter.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn the_keyboard_is_enough() {
+async fn works_with_the_keyboard() {
     let page = Page::open().await;
     press(&page, Key::Tab).await;
     page.focuses("#signin-email").await;
@@ -61,7 +61,7 @@ async fn the_keyboard_is_enough() {
         press(&page, Key::Tab).await;
         page.focuses(next).await;
         let outline: String = page.eval("getComputedStyle(document.activeElement).outlineStyle").await;
-        assert_eq!(outline, "solid", "the focus on {next} is visible");
+        assert_eq!(outline, "solid", "expected a visible focus on {next}");
     }
     press(&page, Key::Enter).await;
     page.shows("#answer", "200 OK").await;

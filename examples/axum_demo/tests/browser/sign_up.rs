@@ -1,10 +1,10 @@
-//! Signing up, and out of all sessions.
+//! Sign-up, and sign-out from all sessions.
 
 use crate::page::Page;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn a_new_user_signs_up_and_out_everywhere() {
+async fn new_user_signs_up_and_out_everywhere() {
     let page = Page::open().await;
     page.click("#to-signup").await;
     page.shows("#account-heading", "Create an account").await;
@@ -15,7 +15,7 @@ async fn a_new_user_signs_up_and_out_everywhere() {
     page.fill("#signup-password", "password123").await;
 
     page.click("#signup [type=submit]").await;
-    page.shows("#signup-last-name-error", "A name has at least one and at most 100 characters").await;
+    page.shows("#signup-last-name-error", "A name must have 1 to 100 characters").await;
     page.focuses("#signup-last-name[aria-invalid=true]").await;
 
     page.fill("#signup-last-name", "Lovelace").await;
@@ -41,7 +41,7 @@ async fn a_new_user_signs_up_and_out_everywhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn an_email_that_has_an_account_is_refused() {
+async fn rejects_an_email_with_an_account() {
     let page = Page::open().await;
     page.click("#to-signup").await;
     page.fill("#signup-first-name", "Eze").await;
@@ -49,6 +49,6 @@ async fn an_email_that_has_an_account_is_refused() {
     page.fill("#signup-email", "eze@example.com").await;
     page.fill("#signup-password", "seventeen calm herons on the weir").await;
     page.click("#signup [type=submit]").await;
-    page.shows("#signup-email-error", "This email has an account already: sign in with it.").await;
+    page.shows("#signup-email-error", "An account with this email already exists: sign in instead.").await;
     page.focuses("#signup-email").await;
 }

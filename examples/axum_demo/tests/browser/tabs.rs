@@ -1,10 +1,10 @@
-//! Several tabs, which share one refresh cookie.
+//! Several tabs share one refresh cookie.
 
 use crate::page::Page;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn a_sign_out_is_seen_in_other_tabs() {
+async fn sign_out_reaches_other_tabs() {
     let page = Page::open_signed_in().await;
     let first = page.driver.window().await.unwrap();
     page.load_in_new_tab().await;
@@ -19,7 +19,7 @@ async fn a_sign_out_is_seen_in_other_tabs() {
     page.shows("#answer", "401 Unauthorized").await;
 }
 
-/// Each value of the cookie is good for one use, and using one twice ends the session: so that tabs must take turns.
+/// Tabs must take turns: each value of the cookie works once, and a second use ends the session.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
 async fn tabs_refresh_one_after_the_other() {
@@ -27,7 +27,7 @@ async fn tabs_refresh_one_after_the_other() {
     let first = page.driver.window().await.unwrap();
     let second = page.load_in_new_tab().await;
     page.shows("#account-heading", "Hello, Eze Sunday").await;
-    // Both begin as soon as this tab lets go of the lock.
+    // Both start when this tab releases the lock.
     let hold = "void navigator.locks.request('refresh cookie', () => new Promise((done) => { window.letGo = done; }))";
     let _: Option<bool> = page.eval(hold).await;
     for tab in [&first, &second] {
@@ -42,18 +42,18 @@ async fn tabs_refresh_one_after_the_other() {
     let _: Option<bool> = page.eval("void window.letGo()").await;
     for tab in [&second, &first] {
         page.switch_to(tab).await;
-        page.shows("#notice", "Here is another token").await;
+        page.shows("#notice", "New access token").await;
         page.click("#call").await;
         page.shows("#answer", "200 OK").await;
     }
 }
 
-/// A tab may have been frozen when the others were told.
+/// A tab may have been frozen at the time of the message.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
-async fn a_tab_that_comes_back_into_view_looks_whether_the_session_is_there() {
+async fn visible_again_tab_checks_the_session() {
     let page = Page::open_signed_in().await;
-    // Behind the back of the page, as if the message had not come.
+    // Signs out without the page, as if it had missed the message.
     let _: Option<bool> = page
         .eval(
             "(async () => {
@@ -62,8 +62,8 @@ async fn a_tab_that_comes_back_into_view_looks_whether_the_session_is_there() {
             })()",
         )
         .await;
-    assert_eq!(page.text("#account-heading").await, "Hello, Eze Sunday", "it does not know yet");
+    assert_eq!(page.text("#account-heading").await, "Hello, Eze Sunday", "the page does not know yet");
     let _: Option<bool> = page.eval("void document.dispatchEvent(new Event('visibilitychange'))").await;
-    page.shows("#notice", "Your session is over: sign in again.").await;
+    page.shows("#notice", "Your session has ended: sign in again.").await;
     page.shows("#account-heading", "Sign in").await;
 }

@@ -1,4 +1,4 @@
-//! Limits on attempts to sign in.
+//! Limits on sign-in attempts.
 
 use std::fs;
 
@@ -9,30 +9,30 @@ use crate::scenarios;
 use crate::support::{Demo, ScratchFile, TestClock, change, proxied_settings, read, settings};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hold_in_parallel() {
+async fn limits_hold_for_parallel_attempts() {
     let file = ScratchFile::new("parallel_attempts.sqlite3");
     scenarios::parallel_attempts(proxied_settings(&file.url())).await;
 }
 
 #[tokio::test]
-async fn are_shared_by_processes() {
+async fn processes_share_the_count() {
     let file = ScratchFile::new("two_processes.sqlite3");
     scenarios::two_processes(settings(&file.url())).await;
 }
 
 #[tokio::test]
-async fn make_people_wait_longer_each_time() {
+async fn delay_doubles_with_each_failure() {
     scenarios::delays(settings("sqlite::memory:")).await;
 }
 
 #[tokio::test]
-async fn do_not_let_strangers_lock_somebody_out() {
+async fn attackers_cannot_lock_users_out() {
     scenarios::known_address(proxied_settings("sqlite::memory:")).await;
 }
 
-/// Not only where the password was typed.
+/// Sign-up and refresh count, not only sign-in.
 #[tokio::test]
-async fn know_where_somebody_signed_up_and_stays_signed_in() {
+async fn sign_up_and_refresh_make_addresses_known() {
     let mut settings = proxied_settings("sqlite::memory:");
     let _clock = TestClock::set_into(&mut settings);
     settings.limits.account_failures = 2;
@@ -55,7 +55,7 @@ async fn know_where_somebody_signed_up_and_stays_signed_in() {
 }
 
 #[tokio::test]
-async fn know_the_latest_addresses_of_an_account() {
+async fn remembers_the_latest_addresses_of_an_account() {
     let mut settings = proxied_settings("sqlite::memory:");
     let clock = TestClock::set_into(&mut settings);
     settings.limits.account_failures = 2;
@@ -74,9 +74,9 @@ async fn know_the_latest_addresses_of_an_account() {
     }
 }
 
-/// What it may not do any more, it is not asked about: it takes no place from others, and no time of the database.
+/// A delayed address takes no place and costs no query.
 #[tokio::test]
-async fn of_an_address_that_is_held_back_cost_nothing() {
+async fn delayed_addresses_cost_no_query() {
     let file = ScratchFile::new("held_back.sqlite3");
     let mut settings = proxied_settings(&file.url());
     let clock = TestClock::set_into(&mut settings);
@@ -94,9 +94,9 @@ async fn of_an_address_that_is_held_back_cost_nothing() {
     assert_eq!(demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status, 200);
 }
 
-/// Whatever the account, and however many sign-ins succeed in between.
+/// The account does not matter, nor do successful sign-ins in between.
 #[tokio::test]
-async fn are_counted_by_address() {
+async fn failures_are_counted_by_address() {
     let mut settings = proxied_settings("sqlite::memory:");
     let clock = TestClock::set_into(&mut settings);
     settings.limits.address_failures = 3;
@@ -131,7 +131,7 @@ async fn are_counted_by_address() {
 }
 
 #[tokio::test]
-async fn believe_no_proxy_that_is_not_there() {
+async fn ignores_forwarded_addresses_by_default() {
     let mut settings = settings("sqlite::memory:");
     let _clock = TestClock::set_into(&mut settings);
     settings.limits.address_failures = 2;
@@ -143,19 +143,19 @@ async fn believe_no_proxy_that_is_not_there() {
 }
 
 #[test]
-fn need_a_number_of_proxies() {
-    let problem = "TRUSTED_PROXIES: must be the number of proxies in front of the demo, as in 1";
+fn rejects_invalid_numbers_of_proxies() {
+    let problem = "TRUSTED_PROXIES: must be the number of proxies in front of the demo, such as 1";
     for value in ["yes", "-1", "1.5", "256"] {
         assert_eq!(read(&[("TRUSTED_PROXIES", value)]).unwrap_err().to_string(), problem, "{value}");
     }
 }
 
-/// Or the proxy would pass for everybody.
+/// Otherwise the proxy would count as the only client.
 #[test]
-fn need_to_know_the_proxies_of_a_public_url() {
+fn public_url_requires_the_number_of_proxies() {
     let public = ("PUBLIC_URL", "https://demo.example.com");
-    let problem = "TRUSTED_PROXIES: must be set where PUBLIC_URL is, to the number of proxies in front of the demo, \
-                   as in 1 (0 if what speaks https there sends no X-Forwarded-For)";
+    let problem = "TRUSTED_PROXIES: must be set together with PUBLIC_URL, to the number of proxies in front of the \
+                   demo, such as 1 (0 if the TLS proxy sends no X-Forwarded-For)";
     for variables in [&[public][..], &[public, ("TRUSTED_PROXIES", "")]] {
         assert_eq!(read(variables).unwrap_err().to_string(), problem);
     }
@@ -165,7 +165,7 @@ fn need_to_know_the_proxies_of_a_public_url() {
 }
 
 #[tokio::test]
-async fn are_forgotten_in_time_and_kept_to_a_number() {
+async fn counts_expire_and_are_bounded() {
     let file = ScratchFile::new("attempts.sqlite3");
     let start = || {
         let mut settings = settings(&file.url());
@@ -183,7 +183,7 @@ async fn are_forgotten_in_time_and_kept_to_a_number() {
     assert!(!fs::read(&file.0).unwrap().windows(12).any(|text| text == b"secret-typed"));
     demo.stop().await.unwrap();
 
-    // It looks at the first attempt, which then adds one row more.
+    // The check for excess rows runs at the first attempt, which then adds one row.
     let (settings, clock) = start();
     let demo = Demo::start_with(settings).await;
     demo.signin("e", "wrong").await;

@@ -1,4 +1,4 @@
-//! Talks to the demo, or to what stands before it.
+//! A client of the demo, or of a proxy in front of it.
 
 use std::net::SocketAddr;
 
@@ -28,7 +28,7 @@ impl Client {
         self.exchange(&signin_request(JSON, body.as_bytes())).await
     }
 
-    /// As if a proxy had forwarded it from this address.
+    /// Signs in as if a proxy had forwarded the request from this address.
     pub(crate) async fn signin_from(&self, address: &str, email: &str, password: &str) -> Answer {
         let body = json!({ "email": email, "password": password }).to_string();
         let content_type = format!("{JSON}\r\nX-Forwarded-For: {address}");
@@ -39,7 +39,7 @@ impl Client {
         self.exchange(&signup_request(email, password, "Ada", "Lovelace")).await
     }
 
-    /// A sign-in that the server is at work on: it has asked for the body, which is `SIGNIN_BODY`.
+    /// Starts a sign-in. The server has requested the body, which is `SIGNIN_BODY`.
     pub(crate) async fn begin_signin(&self) -> TcpStream {
         let length = SIGNIN_BODY.len();
         let head = format!(
@@ -53,12 +53,12 @@ impl Client {
         stream
     }
 
-    /// The credential of the first user.
+    /// Signs the first user in and returns the credential.
     pub(crate) async fn bearer(&self) -> String {
         self.sign_in().await.bearer()
     }
 
-    /// Of the first user.
+    /// Signs the first user in.
     pub(crate) async fn sign_in(&self) -> Answer {
         let answer = self.signin("eze@example.com", "okon").await;
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -69,12 +69,12 @@ impl Client {
         self.exchange(&request_with("POST", "/refresh", &[("Cookie", cookie)])).await
     }
 
-    /// Signs out by this path.
+    /// Signs out with this route.
     pub(crate) async fn sign_out(&self, path: &str, authorization: &str) -> Answer {
         self.exchange(&request_with("POST", path, &[("Authorization", authorization)])).await
     }
 
-    /// `GET /protected/`, with as many Authorization headers as there are values.
+    /// Sends `GET /protected/` with one `Authorization` header for each value.
     pub(crate) async fn protected(&self, authorization: &[&str]) -> Answer {
         self.exchange(&get_request("/protected/", authorization)).await
     }

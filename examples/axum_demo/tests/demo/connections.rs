@@ -1,4 +1,4 @@
-//! Connections: how long they last, and how many there are.
+//! Limits on the duration and number of connections.
 
 use std::time::{Duration, Instant};
 
@@ -11,15 +11,15 @@ use crate::support::{Demo, settings};
 
 const LIMIT: Duration = Duration::from_millis(100);
 
-/// Far from the defaults.
+/// Shorter than the defaults of the server.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 #[tokio::test]
-async fn of_clients_that_never_read_are_dropped() {
+async fn drops_clients_that_never_read() {
     let mut settings = settings("sqlite::memory:");
     settings.limits.connection = LIMIT;
     settings.limits.shutdown = LIMIT;
-    // Small buffers, so that the server is soon stuck with its answers.
+    // Small buffers block the responses of the server soon.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_send_buffer_size(4096).unwrap();
     socket.bind(settings.address).unwrap();
@@ -31,26 +31,26 @@ async fn of_clients_that_never_read_are_dropped() {
     let mut stream = socket.connect(demo.address).await.unwrap();
     let requests = b"GET /protected/ HTTP/1.1\r\nHost: demo\r\n\r\n".repeat(1000);
     let asking = async { while stream.write_all(&requests).await.is_ok() {} };
-    timeout(DEADLINE, asking).await.expect("the server should hang up");
+    timeout(DEADLINE, asking).await.expect("the server should close the connection");
     assert!(start.elapsed() >= LIMIT, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
-async fn that_are_old_finish_their_request() {
+async fn old_connections_finish_their_request() {
     let mut settings = settings("sqlite::memory:");
-    // For the server has to ask for the body within it.
+    // The server must request the body within this time.
     let limit = LIMIT * 5;
     settings.limits.connection = limit;
     let demo = Demo::start_with(settings).await;
     let mut stream = demo.begin_signin().await;
     sleep(limit * 2).await;
     stream.write_all(SIGNIN_BODY).await.unwrap();
-    let answer = timeout(DEADLINE, answer(stream)).await.expect("the server should hang up");
+    let answer = timeout(DEADLINE, answer(stream)).await.expect("the server should close the connection");
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
 }
 
 #[tokio::test]
-async fn beyond_the_limit_wait_for_a_place() {
+async fn connections_beyond_the_limit_wait() {
     let mut settings = settings("sqlite::memory:");
     settings.limits.connections = 2;
     settings.limits.headers = LIMIT;
@@ -58,7 +58,7 @@ async fn beyond_the_limit_wait_for_a_place() {
     let start = Instant::now();
     let _idle = [demo.send(b"").await, demo.send(b"").await];
     let waiting = demo.protected(&[]);
-    let answer = timeout(DEADLINE, waiting).await.expect("there should be a place again");
+    let answer = timeout(DEADLINE, waiting).await.expect("a place should become free");
     assert_eq!(answer.status, 401);
     assert!(start.elapsed() >= LIMIT, "{:?}", start.elapsed());
 }

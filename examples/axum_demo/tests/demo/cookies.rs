@@ -1,10 +1,10 @@
-//! The cookie with the refresh token, and what other sites' pages may do with it.
+//! The refresh cookie, and requests from the pages of other sites.
 
 use crate::http::request_with;
 use crate::support::{Demo, SECRET, read, settings};
 
 #[tokio::test]
-async fn are_for_this_site_alone() {
+async fn refresh_cookie_has_strict_attributes() {
     let secure = [
         ("DEMO_ADDR", "127.0.0.1:0"),
         ("DATABASE_URL", "sqlite::memory:"),
@@ -33,7 +33,7 @@ async fn are_for_this_site_alone() {
 }
 
 #[tokio::test]
-async fn are_of_no_use_to_other_sites() {
+async fn rejects_requests_from_other_sites() {
     let mut variables = vec![
         ("DEMO_ADDR", "127.0.0.1:0"),
         ("DATABASE_URL", "sqlite::memory:"),
@@ -45,7 +45,7 @@ async fn are_of_no_use_to_other_sites() {
     let plain = Demo::start_with(read(&variables).unwrap()).await;
 
     let refused = (403, "cross_site");
-    // Let through, and then found to have no token.
+    // The request passes the check and then has no refresh token.
     let passed = (401, "refresh_invalid");
     for (name, demo, headers, expected) in [
         ("curl", &plain, &[][..], passed),
@@ -56,23 +56,29 @@ async fn are_of_no_use_to_other_sites() {
             &[("Sec-Fetch-Site", "cross-site"), ("Origin", "https://evil.example")],
             refused,
         ),
-        ("a neighbour", &plain, &[("Sec-Fetch-Site", "same-site"), ("Origin", "http://other.demo")], refused),
+        (
+            "a sibling domain",
+            &plain,
+            &[("Sec-Fetch-Site", "same-site"), ("Origin", "http://other.demo")],
+            refused,
+        ),
         ("an old browser", &plain, &[("Origin", "http://demo")], passed),
-        ("an old browser elsewhere", &plain, &[("Origin", "https://evil.example")], refused),
+        ("an old browser, another site", &plain, &[("Origin", "https://evil.example")], refused),
         ("a frame without an origin", &plain, &[("Origin", "null")], refused),
         ("by the proxy", &public, &[("Origin", "https://demo.example.com")], passed),
-        ("elsewhere by the proxy", &public, &[("Origin", "https://evil.example")], refused),
+        ("another site by the proxy", &public, &[("Origin", "https://evil.example")], refused),
     ] {
         let answer = demo.exchange(&request_with("POST", "/refresh", headers)).await;
         assert_eq!((answer.status, answer.error().as_str()), expected, "{name}");
     }
     let answer = plain.exchange(&request_with("GET", "/", &[("Sec-Fetch-Site", "cross-site")])).await;
-    assert_eq!(answer.status, 200, "a link from elsewhere");
+    assert_eq!(answer.status, 200, "a link from another site");
 }
 
 #[test]
-fn need_a_public_url_that_is_one() {
-    let problem = "PUBLIC_URL: must be https, a host and perhaps a port, as in https://demo.example.com";
+fn rejects_invalid_public_urls() {
+    let problem =
+        "PUBLIC_URL: must be https:// with a host and optionally a port, such as https://demo.example.com";
     for url in [
         "demo.example.com",
         "http://demo.example.com",

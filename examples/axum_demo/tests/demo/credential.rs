@@ -1,9 +1,9 @@
-//! Credentials that the demo has not made.
+//! Credentials that the demo did not issue.
 
 use jsonwebtoken::{EncodingKey, Header, get_current_timestamp};
 use serde_json::{Value, json};
 
-/// The credential that the demo would make for its first user, but for some claims.
+/// Creates a credential like those of the first user, with some claims changed.
 pub(crate) fn bearer(secret: &str, header: &Header, changes: &Value) -> String {
     let now = get_current_timestamp();
     let mut claims = json!({

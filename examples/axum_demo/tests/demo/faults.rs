@@ -1,20 +1,20 @@
-//! Faults of the server's own: clients are told that there was one, standard error which.
+//! Internal errors: clients get a generic response, standard error gets the cause.
 
 use std::env;
 use std::process::Command;
 
 use crate::support::{Demo, ScratchFile, change, settings};
 
-/// Set in the process whose standard error is looked at.
+/// Set in the child process whose standard error the test reads.
 const ALONE: &str = "AXUM_DEMO_TEST_ALONE";
 
 #[tokio::test]
-async fn of_the_database_are_told_on_standard_error() {
+async fn database_errors_go_to_standard_error() {
     if env::var_os(ALONE).is_some() {
         return break_database().await;
     }
-    // The harness catches what a test prints, but not what another process does: this same test, alone.
-    let name = "faults::of_the_database_are_told_on_standard_error";
+    // The harness captures the output of tests, so this test runs itself in a child process.
+    let name = "faults::database_errors_go_to_standard_error";
     let mut again = Command::new(env::current_exe().unwrap());
     let output = again.args(["--exact", name, "--nocapture"]).env(ALONE, "1").output().unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -37,17 +37,18 @@ async fn break_database() {
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     assert_eq!(answer.header("retry-after"), Some("5"));
     let answer = demo.signin("eze@example.com", "okon").await;
-    assert_eq!((answer.status, &answer.json()["error"]), (503, &"unavailable".into()));
+    assert_eq!((answer.status, answer.error().as_str()), (503, "unavailable"));
     assert_eq!(answer.header("retry-after"), Some("1"));
 }
 
 #[tokio::test]
-async fn of_other_kinds_are_not_told_to_clients() {
+async fn clients_do_not_see_internal_errors() {
     let file = ScratchFile::new("broken_hash.sqlite3");
     let url = file.url();
     let demo = Demo::start_with(settings(&url)).await;
     change(&url, "UPDATE users SET password_hash = '$2b$12$cut off'").await;
     let answer = demo.signin("eze@example.com", "okon").await;
     assert_eq!(answer.status, 500);
-    assert_eq!(answer.body, r#"{"error":"internal","message":"something went wrong on our side"}"#);
+    assert_eq!(answer.error(), "internal");
+    assert_eq!(answer.json()["title"], "something went wrong on our side");
 }

@@ -1,4 +1,4 @@
-//! Many requests at once, and clients that do not wait for the answer.
+//! Many parallel requests, and clients that disconnect early.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -16,7 +15,7 @@ use crate::support::{Demo, TestClock, proxied_settings, settings};
 
 const SIGN_INS: usize = 200;
 
-/// Sends sign-ins, one in four of them with the right password.
+/// Sends sign-ins. One in four has the right password.
 async fn flood(demo: &Demo) -> Vec<TcpStream> {
     let mut streams = Vec::new();
     for position in 0..SIGN_INS {
@@ -27,9 +26,9 @@ async fn flood(demo: &Demo) -> Vec<TcpStream> {
     streams
 }
 
-/// All on one thread: if passwords were checked there, the protected route would wait for them.
+/// Runs on one thread: if it checked passwords, the protected route would wait for them.
 #[tokio::test]
-async fn is_answered_in_part_and_leaves_the_rest_alone() {
+async fn flood_does_not_delay_the_protected_route() {
     let mut settings = settings("sqlite::memory:");
     let clock = TestClock::set_into(&mut settings);
     let demo = Demo::start_with(settings).await;
@@ -38,7 +37,7 @@ async fn is_answered_in_part_and_leaves_the_rest_alone() {
     let one_check = start.elapsed();
 
     let mut times = Vec::new();
-    // A machine busy with other things may stall, but not in each of them.
+    // A busy machine may stall in one of them.
     for _ in 0..3 {
         let answers: Vec<_> =
             flood(&demo).await.into_iter().map(|stream| tokio::spawn(answer(stream))).collect();
@@ -72,13 +71,13 @@ async fn is_answered_in_part_and_leaves_the_rest_alone() {
         times.push((taken, is_still_on));
     }
     panic!(
-        "the protected route waits for the flood, if that is still on: {times:?}, a check takes {one_check:?}"
+        "the protected route waits for the flood (time, flood still running): {times:?}; one check: {one_check:?}"
     );
 }
 
-/// Each has a share of the places and a line of its own: as an IPv6 address the whole /64.
+/// Each client has its share of places and its queue. An IPv6 client is a /64 network.
 #[tokio::test(flavor = "multi_thread")]
-async fn from_one_address_leaves_places_to_others() {
+async fn flood_from_one_address_leaves_places() {
     let mut settings = proxied_settings("sqlite::memory:");
     settings.limits.address_failures = 1000;
     settings.limits.in_line = Duration::from_secs(60);
@@ -103,7 +102,7 @@ async fn from_one_address_leaves_places_to_others() {
         let meanwhile = checked.load(Relaxed) - before;
         assert!(meanwhile <= 8, "{other} waits for {meanwhile} sign-ins of the flood");
 
-        // Not all of it: those who have places or wait in line take their time.
+        // Half is enough: requests with a place or in the queue take longer.
         let mut refused = 0;
         while refused < SIGN_INS / 2 {
             let answer = flood.join_next().await.unwrap().unwrap();
@@ -115,16 +114,16 @@ async fn from_one_address_leaves_places_to_others() {
     }
 }
 
-/// The answer to a client that has too many requests here.
+/// Checks the response to a client with too many requests.
 #[track_caller]
 fn assert_too_many_at_once(answer: &Answer) {
     assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")), "{answer:?}");
-    let message = "many requests from your network are waiting";
-    assert_eq!(answer.json(), json!({ "error": "too_many_at_once", "message": message }));
+    assert_eq!(answer.error(), "too_many_at_once");
+    assert_eq!(answer.json()["title"], "too many requests from your network are waiting");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_many_addresses_is_told_that_the_server_is_busy() {
+async fn flood_from_many_addresses_gets_503() {
     let mut settings = proxied_settings("sqlite::memory:");
     settings.limits.in_line = Duration::ZERO;
     let demo = Demo::start_with(settings).await;
@@ -135,16 +134,16 @@ async fn from_many_addresses_is_told_that_the_server_is_busy() {
             continue;
         }
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{answer:?}");
-        let message = "the server is too busy right now";
-        assert_eq!(answer.json(), json!({ "error": "too_busy", "message": message }));
+        assert_eq!(answer.error(), "too_busy");
+        assert_eq!(answer.json()["title"], "the server is too busy right now");
         too_busy += 1;
     }
     assert!(too_busy > 0);
 }
 
-/// One more than there are places waits until one of them is free.
+/// One request more than there are places waits until one is free.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_few_more_than_there_are_places_is_answered_in_full() {
+async fn waiting_sign_ins_are_answered() {
     let mut settings = proxied_settings("sqlite::memory:");
     settings.limits.in_line = Duration::from_secs(60);
     let demo = Demo::start_with(settings).await;
@@ -153,7 +152,7 @@ async fn of_a_few_more_than_there_are_places_is_answered_in_full() {
     }
 }
 
-/// How many sign-ins may be checked or wait for that.
+/// Number of sign-ins that are checked or wait for a worker.
 fn places() -> usize {
     let cores = thread::available_parallelism().unwrap().get();
     9 * (cores - 1).max(1)
@@ -163,7 +162,7 @@ fn addresses(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("192.0.{}.{}", number / 256, number % 256)).collect()
 }
 
-/// Sends a sign-in to an account of its own from each address.
+/// Sends one sign-in from each address, each to another account.
 async fn at_once_from(demo: &Demo, addresses: &[String]) -> Vec<TcpStream> {
     let mut streams = Vec::new();
     for (number, address) in addresses.iter().enumerate() {
@@ -175,20 +174,20 @@ async fn at_once_from(demo: &Demo, addresses: &[String]) -> Vec<TcpStream> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_clients_that_leave_keeps_no_place() {
+async fn disconnected_clients_free_their_places() {
     let demo = Demo::start().await;
     drop(flood(&demo).await);
 
     let deadline = Instant::now() + Duration::from_secs(30);
     while demo.signin("eze@example.com", "okon").await.status != 200 {
-        assert!(Instant::now() < deadline, "the places should be free again");
+        assert!(Instant::now() < deadline, "the places should become free");
         sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// The database is in memory, and must not go with a client that leaves while it is asked.
+/// The database is in memory and must survive clients that disconnect during a query.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_clients_that_leave_keeps_the_database() {
+async fn disconnected_clients_keep_the_database_open() {
     let demo = Demo::start().await;
     let authorization = demo.bearer().await;
     let request = get_request("/protected/", &[&authorization]);

@@ -1,4 +1,4 @@
-//! Just enough HTTP: a request is bytes, its answer is read until the server closes the connection.
+//! A minimal HTTP client: it sends bytes and reads until the server closes the connection.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use tokio::time::timeout;
 
 pub(crate) const JSON: &str = "application/json";
 
-/// Of the first user.
+/// Credentials of the first user.
 pub(crate) const SIGNIN_BODY: &[u8] = br#"{"email":"eze@example.com","password":"okon"}"#;
 
 pub(crate) fn get_request(path: &str, authorization: &[&str]) -> Vec<u8> {
     request("GET", path, authorization)
 }
 
-/// One without a body.
+/// Builds a request without a body.
 pub(crate) fn request(method: &str, path: &str, authorization: &[&str]) -> Vec<u8> {
     let headers: Vec<_> = authorization.iter().map(|value| ("Authorization", *value)).collect();
     request_with(method, path, &headers)
 }
 
-/// One without a body, with these headers.
+/// Builds a request with these headers and no body.
 pub(crate) fn request_with(method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!("{method} {path} HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n{headers}\r\n").into_bytes()
@@ -64,7 +64,7 @@ pub(crate) async fn send(address: SocketAddr, request: &[u8]) -> TcpStream {
 
 pub(crate) async fn answer(mut stream: TcpStream) -> Answer {
     let mut bytes = Vec::new();
-    // An error is that the server closed with some of the request unread: what it said before that still counts.
+    // On an error, the server closed before it read the whole request. Its response still counts.
     let _ = timeout(Duration::from_secs(60), stream.read_to_end(&mut bytes)).await.expect("an answer");
     let text = String::from_utf8(bytes).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").expect("a head");
@@ -77,7 +77,7 @@ pub(crate) async fn answer(mut stream: TcpStream) -> Answer {
     Answer { status, headers, body: body.to_owned() }
 }
 
-/// An answer, with the names of its headers in small letters.
+/// A response. Header names are lower case.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -86,7 +86,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The value of a header that is there at most once.
+    /// Returns the value of a header that occurs at most once.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let values: Vec<_> = self.headers.iter().filter(|(known, _)| known == name).collect();
@@ -94,22 +94,37 @@ impl Answer {
         values.first().map(|(_, value)| value.as_str())
     }
 
-    /// The refresh token that it sets, as a browser would send it.
+    /// Returns the refresh cookie as a browser would send it.
     #[track_caller]
     pub(crate) fn cookie(&self) -> String {
         self.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
     }
 
-    /// The credential for the access token.
+    /// Returns the access token as an `Authorization` value.
     #[track_caller]
     pub(crate) fn bearer(&self) -> String {
         format!("Bearer {}", self.json()["access_token"].as_str().unwrap())
     }
 
-    /// What stands in the body's `error`.
+    /// Returns the fragment of `type` in an error response of the demo. Checks the whole response.
     #[track_caller]
     pub(crate) fn error(&self) -> String {
-        self.json()["error"].as_str().unwrap().to_owned()
+        let problem = self.problem();
+        let kind = problem["type"].as_str().unwrap().strip_prefix("https://demo.example/problems#");
+        kind.unwrap().to_owned()
+    }
+
+    /// Returns the body of an error response, from the demo or the library. Checks its form.
+    #[track_caller]
+    pub(crate) fn problem(&self) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let problem = self.json();
+        let mut members: Vec<_> = problem.as_object().unwrap().keys().collect();
+        members.sort();
+        assert_eq!(members, ["status", "title", "type"], "{self:?}");
+        assert_eq!(problem["status"], self.status, "{self:?}");
+        assert!(problem["title"].as_str().unwrap().contains(' '), "{self:?}");
+        problem
     }
 
     #[track_caller]

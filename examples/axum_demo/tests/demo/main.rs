@@ -1,12 +1,13 @@
 //! The demo over a real socket.
 
-#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod attempts;
 mod client;
 mod connections;
 mod cookies;
 mod credential;
+mod errors;
 mod faults;
 mod flood;
 mod http;

@@ -1,4 +1,4 @@
-//! The page, and what a browser is told about it.
+//! The page and its headers.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -8,7 +8,7 @@ use crate::http::get_request;
 use crate::support::Demo;
 
 #[tokio::test]
-async fn comes_with_a_policy_for_its_own_script_and_style() {
+async fn policy_allows_only_own_script_and_style() {
     let demo = Demo::start().await;
     let answer = demo.exchange(&get_request("/", &[])).await;
     assert_eq!(answer.status, 200);
@@ -45,7 +45,7 @@ async fn comes_with_a_policy_for_its_own_script_and_style() {
         "url(",
         "@import",
     ] {
-        assert!(!answer.body.contains(stopped), "the policy would not let {stopped} work");
+        assert!(!answer.body.contains(stopped), "the policy blocks {stopped}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The protected route: who gets in, and what everyone else is told.
+//! The protected route.
 
 use jsonwebtoken::{Algorithm, Header};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::credential::bearer;
 use crate::support::{Demo, SECRET, ScratchFile, change, settings};
 
 #[tokio::test]
-async fn tells_who_is_signed_in() {
+async fn returns_the_profile() {
     let demo = Demo::start().await;
     let answer = demo.protected(&[&demo.bearer().await]).await;
     assert_eq!(answer.status, 200);
@@ -16,7 +16,7 @@ async fn tells_who_is_signed_in() {
 }
 
 #[tokio::test]
-async fn refuses_everyone_else() {
+async fn rejects_bad_credentials() {
     let demo = Demo::start().await;
     let good = demo.bearer().await;
     let now = jsonwebtoken::get_current_timestamp();
@@ -24,7 +24,7 @@ async fn refuses_everyone_else() {
 
     let basic = "Basic ZXplOm9rb24=".to_owned();
     let two = format!("{good} {good}");
-    // Of 43 characters two: what is left after one is base64url in one case of sixteen.
+    // Removes two characters: without one, the signature stays valid base64url in one case of sixteen.
     let cut_off = good[..good.len() - 2].to_owned();
     let forged = bearer("another secret, also of 32+ bytes", &Header::new(Algorithm::HS256), &json!({}));
     let hs512 = bearer(SECRET, &Header::new(Algorithm::HS512), &json!({}));
@@ -37,16 +37,16 @@ async fn refuses_everyone_else() {
         ("two tokens", vec![two], NOT_WELL_FORMED),
         ("two headers", vec![good.clone(), good.clone()], MORE_THAN_ONE),
         ("garbage", vec!["Bearer garbage".to_owned()], NO_JWT),
-        ("cut off", vec![cut_off], NO_JWT),
+        ("truncated", vec![cut_off], NO_JWT),
         ("forged", vec![forged], FORGED),
         ("another algorithm", vec![hs512], UNKNOWN_KEY),
-        ("not signed", vec![not_signed(&good)], ALGORITHM),
+        ("unsigned", vec![not_signed(&good)], ALGORITHM),
         ("expired", vec![expired], EXPIRED),
-        ("from elsewhere", vec![elsewhere], ISSUER),
-        ("for others", vec![with(json!({ "aud": "other" }))], AUDIENCE),
-        ("with odd claims", vec![with(json!({ "email": 1 }))], CLAIMS),
-        ("of nobody", vec![with(json!({ "sub": "2" }))], NOBODY),
-        ("of no number", vec![with(json!({ "sub": "eze" }))], NOBODY),
+        ("another issuer", vec![elsewhere], ISSUER),
+        ("another audience", vec![with(json!({ "aud": "other" }))], AUDIENCE),
+        ("malformed claims", vec![with(json!({ "email": 1 }))], CLAIMS),
+        ("unknown user", vec![with(json!({ "sub": "2" }))], NOBODY),
+        ("invalid user ID", vec![with(json!({ "sub": "eze" }))], NOBODY),
     ] {
         let authorization: Vec<&str> = authorization.iter().map(String::as_str).collect();
         let answer = demo.protected(&authorization).await;
@@ -58,21 +58,21 @@ async fn refuses_everyone_else() {
     }
 }
 
-/// Status, error code and description, which is also the title in the body.
-type Refusal = (u16, &'static str, &'static str);
+/// Status, error code, and description. The description is also the title of the body.
+type Rejection = (u16, &'static str, &'static str);
 
-const ALGORITHM: Refusal = (401, TOKEN, "the token is signed with an algorithm that is not accepted");
-const AUDIENCE: Refusal = (401, TOKEN, "the token is not for this audience");
-const BARE: Refusal = (401, "", "the request carries no bearer token");
-const CLAIMS: Refusal = (401, TOKEN, "the claims of the token are not well-formed");
-const EXPIRED: Refusal = (401, TOKEN, "the token has expired");
-const FORGED: Refusal = (401, TOKEN, "the signature of the token is not valid");
-const ISSUER: Refusal = (401, TOKEN, "the token is not from the expected issuer");
-const MORE_THAN_ONE: Refusal = (400, REQUEST, "the request carries more than one credential");
-const NOBODY: Refusal = (401, TOKEN, "the token does not belong to a known user");
-const NOT_WELL_FORMED: Refusal = (400, REQUEST, "the credential is not a single well-formed bearer token");
-const NO_JWT: Refusal = (401, TOKEN, "the token is not a well-formed JWT");
-const UNKNOWN_KEY: Refusal = (401, TOKEN, "the token is not signed with a known key");
+const ALGORITHM: Rejection = (401, TOKEN, "the token is signed with an algorithm that is not accepted");
+const AUDIENCE: Rejection = (401, TOKEN, "the token is not for this audience");
+const BARE: Rejection = (401, "", "the request carries no bearer token");
+const CLAIMS: Rejection = (401, TOKEN, "the claims of the token are not well-formed");
+const EXPIRED: Rejection = (401, TOKEN, "the token has expired");
+const FORGED: Rejection = (401, TOKEN, "the signature of the token is not valid");
+const ISSUER: Rejection = (401, TOKEN, "the token is not from the expected issuer");
+const MORE_THAN_ONE: Rejection = (400, REQUEST, "the request carries more than one credential");
+const NOBODY: Rejection = (401, TOKEN, "the token does not belong to a known user");
+const NOT_WELL_FORMED: Rejection = (400, REQUEST, "the credential is not a single well-formed bearer token");
+const NO_JWT: Rejection = (401, TOKEN, "the token is not a well-formed JWT");
+const UNKNOWN_KEY: Rejection = (401, TOKEN, "the token is not signed with a known key");
 
 const REQUEST: &str = "invalid_request";
 const TOKEN: &str = "invalid_token";
@@ -84,14 +84,14 @@ fn challenge(code: &str, why: &str) -> String {
     }
 }
 
-/// The same claims under the header `{"alg":"none"}`.
+/// Returns the same claims with the header `{"alg":"none"}`.
 fn not_signed(credential: &str) -> String {
     let claims = credential.split('.').nth(1).unwrap();
     format!("Bearer eyJhbGciOiJub25lIn0.{claims}.")
 }
 
 #[tokio::test]
-async fn refuses_a_user_deleted_since() {
+async fn rejects_deleted_users() {
     let file = ScratchFile::new("deleted_user.sqlite3");
     let url = file.url();
     let demo = Demo::start_with(settings(&url)).await;
@@ -104,7 +104,7 @@ async fn refuses_a_user_deleted_since() {
     assert_eq!(answer.status, status);
     assert_eq!(answer.header("www-authenticate"), Some(&*challenge(code, why)));
 
-    // The next user must not be taken for the one who is gone.
+    // A new user must not get the ID of the deleted one.
     let insert =
         "INSERT INTO users (email, first_name, last_name, password_hash) VALUES ('a@b.c', 'A', 'B', '')";
     change(&url, insert).await;

@@ -1,4 +1,4 @@
-//! What goes the same way on every database.
+//! Scenarios that pass on every database.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::{Demo, TestClock};
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// A refresh token gives the next one; the second use of one ends the session.
+/// A refresh token returns the next one. A second use ends the session.
 pub(crate) async fn refresh(settings: Settings) {
     let demo = Demo::start_with(settings).await;
     let (first, others) = (demo.sign_in().await, demo.sign_in().await);
@@ -31,7 +31,7 @@ pub(crate) async fn refresh(settings: Settings) {
     assert_eq!(demo.refresh(&others.cookie()).await.status, 200);
 }
 
-/// Of many requests at once with one token one is let through, and then the session ends.
+/// Many parallel requests with one token: one succeeds, then the session ends.
 pub(crate) async fn parallel_refresh(settings: Settings) {
     let demo = Demo::start_with(settings).await;
     let signed_in = demo.sign_in().await;
@@ -51,7 +51,7 @@ pub(crate) async fn parallel_refresh(settings: Settings) {
     assert_eq!(demo.protected(&[&good[0].bearer()]).await.status, 401);
 }
 
-/// The same when the requests come to two processes.
+/// The same with two processes.
 pub(crate) async fn parallel_refresh_of_two_processes(settings: impl Fn() -> Settings) {
     let demos = [Demo::start_with(settings()).await, Demo::start_with(settings()).await];
     let signed_in = demos[0].sign_in().await;
@@ -106,11 +106,11 @@ pub(crate) async fn restart(settings: impl Fn() -> Settings) {
     assert_eq!(demo.refresh(&alive.cookie()).await.status, 200);
 }
 
-/// The oldest of them ends.
+/// The oldest session ends.
 pub(crate) async fn too_many_sessions(mut settings: Settings) {
     settings.limits.sessions = 2;
     let clock = TestClock::set_into(&mut settings);
-    // Whatever sessions of another scenario there may be.
+    // Skips sessions of other scenarios.
     clock.forward(60);
     let demo = Demo::start_with(settings).await;
     let first = demo.sign_in().await;
@@ -126,7 +126,7 @@ pub(crate) async fn too_many_sessions(mut settings: Settings) {
     }
 }
 
-/// A session that is used lives for 30 days, another for seven.
+/// A session lives 30 days with refreshes and seven days without.
 pub(crate) async fn expiry(mut settings: Settings) {
     let clock = TestClock::set_into(&mut settings);
     let demo = Demo::start_with(settings).await;
@@ -151,7 +151,7 @@ pub(crate) async fn expiry(mut settings: Settings) {
     assert_eq!(demo.refresh(&answer.cookie()).await.status, 401);
 }
 
-/// All answers to requests that are sent at once.
+/// Sends requests in parallel and returns the responses.
 pub(crate) async fn at_once(demo: &Demo, requests: &[Vec<u8>]) -> Vec<Answer> {
     let mut streams = Vec::new();
     for request in requests {
@@ -170,7 +170,7 @@ pub(crate) fn statuses(answers: &[Answer]) -> Vec<u16> {
     statuses
 }
 
-/// From an address of its own for each number, since those of one address wait for each other.
+/// Builds a sign-in with a separate address for each number, because those of one address wait for each other.
 fn signin(number: usize, email: &str, password: &str) -> Vec<u8> {
     let body = format!(r#"{{"email":"{email}","password":"{password}"}}"#);
     signin_request(&from_address(number), body.as_bytes())
@@ -180,7 +180,7 @@ fn from_address(number: usize) -> String {
     format!("{JSON}\r\nX-Forwarded-For: 192.0.2.{number}")
 }
 
-/// No more get through than may, and a right password among them is let in.
+/// Parallel attempts cannot exceed the limit. A right password among them succeeds.
 pub(crate) async fn parallel_attempts(mut settings: Settings) {
     let _clock = TestClock::set_into(&mut settings);
     settings.limits.account_failures = 3;
@@ -196,9 +196,9 @@ pub(crate) async fn parallel_attempts(mut settings: Settings) {
     assert_eq!(statuses(&answers), [200, 401, 401]);
 }
 
-/// They count as one.
+/// Two processes share the count.
 pub(crate) async fn two_processes(mut settings: Settings) {
-    // One for both.
+    // Both use this clock.
     let _clock = TestClock::set_into(&mut settings);
     settings.limits.account_failures = 2;
     let (first, second) = (Demo::start_with(settings.clone()).await, Demo::start_with(settings).await);
@@ -209,7 +209,7 @@ pub(crate) async fn two_processes(mut settings: Settings) {
     }
 }
 
-/// The delay doubles up to its cap. What is refused in between does not prolong it.
+/// The delay doubles up to its maximum. Rejected attempts do not extend it.
 pub(crate) async fn delays(mut settings: Settings) {
     let clock = TestClock::set_into(&mut settings);
     settings.limits.account_failures = 2;
@@ -253,11 +253,11 @@ pub(crate) async fn delays(mut settings: Settings) {
     }
 }
 
-/// Guesses from elsewhere do not hold back those who have signed in lately.
+/// Guesses from another address do not delay users who signed in recently.
 pub(crate) async fn known_address(mut settings: Settings) {
     let clock = TestClock::set_into(&mut settings);
     settings.limits.account_failures = 2;
-    // Whatever another scenario has counted.
+    // Skips the counts of other scenarios.
     clock.forward(8 * 60 * 60);
     let demo = Demo::start_with(settings).await;
     let (home, guesser) = ("192.0.2.1", "198.51.100.1");
@@ -269,7 +269,7 @@ pub(crate) async fn known_address(mut settings: Settings) {
         let answer = demo.signin_from(address, "eze@example.com", "okon").await;
         assert_eq!(answer.status, status, "{address}");
     }
-    // They have a count of their own, or whoever shares the address could guess for ever.
+    // A known address has its own count. Otherwise anyone at that address could guess without limit.
     for expected in [401, 401, 429] {
         assert_eq!(demo.signin_from(home, "eze@example.com", "wrong").await.status, expected);
     }
@@ -280,7 +280,7 @@ pub(crate) async fn known_address(mut settings: Settings) {
     assert_eq!(demo.signin_from(home, "eze@example.com", "okon").await.status, 429, "three months later");
 }
 
-/// One of them gets the email.
+/// One parallel sign-up gets the email.
 pub(crate) async fn parallel_sign_up(settings: Settings) {
     let demo = Demo::start_with(settings).await;
     let body = signup_body("race@example.com", "purple lattice umbrella", "Ada", "Lovelace");

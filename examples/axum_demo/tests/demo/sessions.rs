@@ -1,4 +1,4 @@
-//! Sessions: how they go on and how they end.
+//! Sessions: refresh, expiry and end.
 
 use sqlx::{Connection, SqliteConnection};
 use tokio::task::JoinSet;
@@ -8,12 +8,12 @@ use crate::scenarios;
 use crate::support::{Demo, ScratchFile, TestClock, change, proxied_settings, settings};
 
 #[tokio::test]
-async fn go_on_with_a_token_for_one_use() {
+async fn refresh_tokens_work_once() {
     scenarios::refresh(settings("sqlite::memory:")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn end_when_a_token_is_used_twice_at_once() {
+async fn parallel_use_of_a_token_ends_the_session() {
     let file = ScratchFile::new("parallel.sqlite3");
     scenarios::parallel_refresh(settings(&file.url())).await;
     scenarios::parallel_refresh(settings("sqlite::memory:")).await;
@@ -21,36 +21,36 @@ async fn end_when_a_token_is_used_twice_at_once() {
 }
 
 #[tokio::test]
-async fn end_everywhere() {
+async fn sign_out_everywhere_ends_all_sessions() {
     scenarios::sign_out_everywhere(settings("sqlite::memory:")).await;
 }
 
 #[tokio::test]
-async fn are_over_after_a_restart_too() {
+async fn ended_sessions_stay_ended_after_restart() {
     let file = ScratchFile::new("restarted.sqlite3");
     scenarios::restart(|| settings(&file.url())).await;
 }
 
 #[tokio::test]
-async fn of_a_user_are_bounded() {
+async fn sessions_of_a_user_are_bounded() {
     scenarios::too_many_sessions(settings("sqlite::memory:")).await;
 }
 
 #[tokio::test]
-async fn expire() {
+async fn sessions_expire() {
     scenarios::expiry(settings("sqlite::memory:")).await;
 }
 
 #[tokio::test]
-async fn need_a_token_that_was_given_out() {
+async fn rejects_unknown_refresh_tokens() {
     let demo = Demo::start().await;
     let cookie = demo.sign_in().await.cookie();
     for (name, headers) in [
         ("no cookie", &[][..]),
         ("an empty one", &[("Cookie", "refresh=")]),
         ("an invented one", &[("Cookie", "refresh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]),
-        ("another's name", &[("Cookie", &cookie.replace("refresh", "__Host-refresh"))]),
-        ("a name that is encoded", &[("Cookie", &cookie.replace("refresh", "%72efresh"))]),
+        ("another cookie name", &[("Cookie", &cookie.replace("refresh", "__Host-refresh"))]),
+        ("an encoded name", &[("Cookie", &cookie.replace("refresh", "%72efresh"))]),
         ("part of one", &[("Cookie", &cookie[..cookie.len() - 1])]),
     ] {
         let answer = demo.exchange(&request_with("POST", "/refresh", headers)).await;
@@ -65,7 +65,7 @@ async fn need_a_token_that_was_given_out() {
 }
 
 #[tokio::test]
-async fn can_be_refreshed_so_often() {
+async fn refreshes_of_a_session_are_bounded() {
     let file = ScratchFile::new("refreshes.sqlite3");
     let demo = Demo::start_with(settings(&file.url())).await;
     let cookie = demo.sign_in().await.cookie();
@@ -75,9 +75,9 @@ async fn can_be_refreshed_so_often() {
     assert_eq!(demo.refresh(&last.cookie()).await.status, 401);
 }
 
-/// A token that is made up does not wait for whoever writes to the database, nor make anybody wait.
+/// A made-up token does not wait for writers of the database, nor delay them.
 #[tokio::test]
-async fn are_not_looked_for_in_a_transaction() {
+async fn made_up_tokens_start_no_transaction() {
     let file = ScratchFile::new("made_up.sqlite3");
     let demo = Demo::start_with(settings(&file.url())).await;
     let mut other = SqliteConnection::connect(&file.url()).await.unwrap();
@@ -86,9 +86,9 @@ async fn are_not_looked_for_in_a_transaction() {
     assert_eq!((answer.status, answer.error().as_str()), (401, "refresh_invalid"));
 }
 
-/// A refresh of another address gets its place, though all wait for the database.
+/// A refresh from another address gets a place while all wait for the database.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_one_address_leave_places_to_others() {
+async fn refreshes_of_one_address_leave_places() {
     const FLOOD: usize = 100;
     let file = ScratchFile::new("refresh_places.sqlite3");
     let demo = Demo::start_with(proxied_settings(&file.url())).await;
@@ -102,7 +102,7 @@ async fn of_one_address_leave_places_to_others() {
     for _ in 0..FLOOD {
         flood.spawn(answer(demo.send(&refresh("192.0.2.1", &flooding)).await));
     }
-    // Only those are answered that have no place and no room in line.
+    // Only requests without a place and without room in the queue get a response.
     let refused = flood.join_next().await.unwrap().unwrap();
     assert_eq!((refused.status, refused.error().as_str()), (429, "too_many_at_once"));
     assert_eq!(refused.header("retry-after"), Some("1"));
@@ -115,7 +115,7 @@ async fn of_one_address_leave_places_to_others() {
 }
 
 #[tokio::test]
-async fn are_told_apart_from_a_database_that_is_away() {
+async fn database_outage_does_not_end_sessions() {
     let file = ScratchFile::new("no_tokens.sqlite3");
     let demo = Demo::start_with(settings(&file.url())).await;
     let signed_in = demo.sign_in().await;
@@ -123,22 +123,22 @@ async fn are_told_apart_from_a_database_that_is_away() {
     let answer = demo.refresh(&signed_in.cookie()).await;
     assert_eq!((answer.status, answer.error().as_str()), (503, "unavailable"));
     assert_eq!(answer.header("set-cookie"), None);
-    // What cannot be written down holds all the same.
+    // A sign-out counts even if the database cannot store it.
     assert_eq!(demo.sign_out("/signout", &signed_in.bearer()).await.status, 503);
     assert_eq!(demo.protected(&[&signed_in.bearer()]).await.status, 401);
 
     change(&file.url(), "ALTER TABLE away RENAME TO sessions").await;
-    assert_eq!(demo.refresh(&signed_in.cookie()).await.status, 200, "the first try has left no trace");
+    assert_eq!(demo.refresh(&signed_in.cookie()).await.status, 200, "the first try left no trace");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn survive_clients_that_do_not_wait() {
+async fn sessions_survive_disconnected_clients() {
     let file = ScratchFile::new("gone.sqlite3");
     let demo = Demo::start_with(settings(&file.url())).await;
     let signed_in = demo.sign_in().await;
     let request = request_with("POST", "/refresh", &[("Cookie", &signed_in.cookie())]);
     drop(demo.send(&request).await);
-    // Never a token that has been used without there being a next one, or the session's end.
+    // A used token always has a successor, or the session has ended.
     let answer = answer(demo.send(&request).await).await;
     if answer.status != 200 {
         assert_eq!(answer.status, 401, "{answer:?}");
@@ -147,7 +147,7 @@ async fn survive_clients_that_do_not_wait() {
 }
 
 #[tokio::test]
-async fn that_are_over_are_forgotten() {
+async fn expired_sessions_are_deleted() {
     let file = ScratchFile::new("forgotten.sqlite3");
     let mut settings = settings(&file.url());
     let clock = TestClock::set_into(&mut settings);

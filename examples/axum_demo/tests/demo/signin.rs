@@ -1,4 +1,4 @@
-//! Signing in, and every way not to.
+//! Sign-in and its rejections.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::scenarios;
 use crate::support::{Demo, SECRET, proxied_settings};
 
 #[tokio::test]
-async fn gives_a_token() {
+async fn returns_a_token() {
     let demo = Demo::start().await;
     let answer = demo.signin("eze@example.com", "okon").await;
     assert_eq!(answer.status, 200);
@@ -55,11 +55,11 @@ fn claims(answer: &Answer) -> Value {
     jsonwebtoken::decode(token, &key, &validation).unwrap().claims
 }
 
-/// Of an office that has one address, or one network of IPv6.
+/// Users of an office share one IPv4 address or one IPv6 network.
 #[tokio::test(flavor = "multi_thread")]
-async fn lets_people_of_one_network_in_together() {
+async fn users_of_one_network_sign_in_together() {
     let mut settings = proxied_settings("sqlite::memory:");
-    // A slow machine takes longer for each than the default allows for all.
+    // The default is too short for a slow machine.
     settings.limits.in_line = Duration::from_secs(60);
     let demo = Demo::start_with(settings).await;
     for address in [|_| "192.0.2.1".to_owned(), |host| format!("2001:db8::{host}")] {
@@ -73,7 +73,7 @@ async fn lets_people_of_one_network_in_together() {
 }
 
 #[tokio::test]
-async fn tells_the_email_as_it_is_stored() {
+async fn token_has_the_stored_email() {
     let demo = Demo::start().await;
     for email in ["EZE@Example.Com", " eze@example.com "] {
         let answer = demo.signin(email, "okon").await;
@@ -83,16 +83,20 @@ async fn tells_the_email_as_it_is_stored() {
 }
 
 #[tokio::test]
-async fn ignores_what_it_does_not_know() {
+async fn ignores_unknown_members() {
     let demo = Demo::start().await;
     let body = br#"{"email":"eze@example.com","password":"okon","remember_me":true}"#;
     assert_eq!(demo.exchange(&signin_request(JSON, body)).await.status, 200);
 }
 
 #[tokio::test]
-async fn does_not_tell_who_is_known() {
+async fn response_does_not_reveal_known_emails() {
     let demo = Demo::start().await;
-    let refusal = r#"{"error":"wrong_credentials","message":"the email or the password is wrong"}"#;
+    let problem = json!({
+        "type": "https://demo.example/problems#wrong_credentials",
+        "title": "the email or the password is wrong",
+        "status": 401,
+    });
     let mut headers = Vec::new();
     for (email, password) in [
         ("eze@example.com", "wrong"),
@@ -105,16 +109,16 @@ async fn does_not_tell_who_is_known() {
         ("eze@example.com' OR '1'='1", "okon"),
     ] {
         let answer = demo.signin(email, password).await;
-        assert_eq!((answer.status, answer.body.as_str()), (401, refusal), "{email:?} {password:?}");
+        assert_eq!((answer.status, answer.problem()), (401, problem.clone()), "{email:?} {password:?}");
         headers.push(answer.headers.into_iter().map(|(name, _)| name).collect::<Vec<_>>());
     }
     headers.dedup();
     assert_eq!(headers.len(), 1, "{headers:?}");
 }
 
-/// The fastest of a few, in turn: what else the machine does only ever adds to a time.
+/// Compares the fastest of a few, in turn. Other load only makes a time longer.
 #[tokio::test]
-async fn takes_as_long_for_an_unknown_email() {
+async fn unknown_emails_take_as_long() {
     let demo = Demo::start().await;
     let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
     for _ in 0..3 {
@@ -131,7 +135,7 @@ async fn time_of_signin(demo: &Demo, email: &str) -> Duration {
 }
 
 #[tokio::test]
-async fn refuses_passwords_that_bcrypt_would_misread() {
+async fn rejects_passwords_that_bcrypt_would_misread() {
     let demo = Demo::start().await;
     let long = (422, "password_too_long");
     let nul = (422, "password_has_nul");
@@ -145,13 +149,13 @@ async fn refuses_passwords_that_bcrypt_would_misread() {
     ] {
         for email in ["eze@example.com", "unknown@example.com"] {
             let answer = demo.signin(email, &password).await;
-            assert_eq!((answer.status, error(&answer).as_str()), expected, "{name}, {email}");
+            assert_eq!((answer.status, answer.error().as_str()), expected, "{name}, {email}");
         }
     }
 }
 
 #[tokio::test]
-async fn refuses_bodies_that_are_broken() {
+async fn rejects_malformed_bodies() {
     let demo = Demo::start().await;
     let broken = (400, "json_broken");
     let unfit = (422, "json_unfit");
@@ -174,16 +178,16 @@ async fn refuses_bodies_that_are_broken() {
         ("one byte more", exceeds.as_bytes(), large),
     ] {
         let answer = demo.exchange(&signin_request(JSON, body)).await;
-        assert_eq!((answer.status, error(&answer).as_str()), expected, "{name}");
+        assert_eq!((answer.status, answer.error().as_str()), expected, "{name}");
     }
 
     let form = signin_request("application/x-www-form-urlencoded", b"email=a&password=b");
     let answer = demo.exchange(&form).await;
-    assert_eq!((answer.status, error(&answer).as_str()), (415, "json_expected"));
+    assert_eq!((answer.status, answer.error().as_str()), (415, "json_expected"));
 }
 
 #[tokio::test]
-async fn answers_elsewhere_in_the_same_shape() {
+async fn unknown_routes_respond_with_problem_details() {
     let demo = Demo::start().await;
     for (path, expected, allow) in [
         ("/other", (404, "not_found"), None),
@@ -191,33 +195,22 @@ async fn answers_elsewhere_in_the_same_shape() {
         ("/signin", (405, "method_not_allowed"), Some("POST")),
     ] {
         let answer = demo.exchange(&get_request(path, &[])).await;
-        assert_eq!((answer.status, error(&answer).as_str()), expected, "{path}");
+        assert_eq!((answer.status, answer.error().as_str()), expected, "{path}");
         assert_eq!(answer.header("allow"), allow, "{path}");
     }
 }
 
 #[tokio::test]
-async fn and_all_else_is_kept_by_no_cache() {
+async fn no_response_is_cached() {
     let demo = Demo::start().await;
     let authorization = demo.bearer().await;
     for (name, answer) in [
         ("a profile", demo.protected(&[&authorization]).await),
         ("no token", demo.protected(&[]).await),
         ("a wrong password", demo.signin("eze@example.com", "wrong").await),
-        ("no such address", demo.exchange(&get_request("/other", &[])).await),
+        ("no such route", demo.exchange(&get_request("/other", &[])).await),
         ("no session", demo.refresh("refresh=x").await),
     ] {
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{name}");
     }
-}
-
-/// The `error` of a refusal, which has a message too, and nothing else.
-#[track_caller]
-fn error(answer: &Answer) -> String {
-    assert_eq!(answer.header("content-type"), Some("application/json"));
-    let body = answer.json();
-    let members: Vec<_> = body.as_object().unwrap().keys().collect();
-    assert_eq!(members, ["error", "message"]);
-    assert!(body["message"].as_str().unwrap().contains(' '));
-    body["error"].as_str().unwrap().to_owned()
 }

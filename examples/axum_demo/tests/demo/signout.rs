@@ -1,4 +1,4 @@
-//! Signing out: which tokens end, and which do not.
+//! Sign-out.
 
 use crate::http::{Answer, request};
 use crate::support::{Demo, ScratchFile, settings};
@@ -11,7 +11,7 @@ const REVOKED: &str =
     r#"Bearer realm="api", error="invalid_token", error_description="the token has been revoked""#;
 
 #[tokio::test]
-async fn ends_this_session_and_no_other() {
+async fn ends_only_this_session() {
     let demo = Demo::start().await;
     let (mine, others) = (demo.bearer().await, demo.bearer().await);
     let answer = sign_out(&demo, &[&mine]).await;
@@ -22,12 +22,12 @@ async fn ends_this_session_and_no_other() {
         assert_eq!(answer.status, 401);
         assert_eq!(answer.header("www-authenticate"), Some(REVOKED));
     }
-    assert_eq!(demo.protected(&[&others]).await.status, 200, "signed in within the same second, perhaps");
-    assert_eq!(demo.protected(&[&demo.bearer().await]).await.status, 200, "and again");
+    assert_eq!(demo.protected(&[&others]).await.status, 200, "maybe signed in within the same second");
+    assert_eq!(demo.protected(&[&demo.bearer().await]).await.status, 200, "signed in again");
 }
 
 #[tokio::test]
-async fn takes_a_token() {
+async fn requires_a_token() {
     let demo = Demo::start().await;
     let answer = sign_out(&demo, &[]).await;
     assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some(r#"Bearer realm="api""#)));
@@ -37,13 +37,13 @@ async fn takes_a_token() {
 }
 
 #[tokio::test]
-async fn is_done_even_if_nobody_waits_for_the_answer() {
+async fn completes_if_the_client_disconnects() {
     let file = ScratchFile::new("gone_before_the_answer.sqlite3");
     let demo = Demo::start_with(settings(&file.url())).await;
     for _ in 0..4 {
         let authorization = demo.bearer().await;
         drop(demo.send(&request("POST", "/signout", &[&authorization])).await);
-        // Either nothing has come of it, or all: never a session that is over on disk and good in memory.
+        // All or nothing: a session never ends on disk and stays valid in memory.
         let still_good = demo.protected(&[&authorization]).await.status == 200;
         let again = sign_out(&demo, &[&authorization]).await.status;
         assert_eq!(again == 204, still_good, "{still_good} {again}");
@@ -51,7 +51,7 @@ async fn is_done_even_if_nobody_waits_for_the_answer() {
 }
 
 #[tokio::test]
-async fn outlives_a_restart() {
+async fn lasts_after_a_restart() {
     let file = ScratchFile::new("signed_out.sqlite3");
     let demo = Demo::start_with(settings(&file.url())).await;
     let (mine, others) = (demo.bearer().await, demo.bearer().await);

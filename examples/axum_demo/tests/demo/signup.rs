@@ -1,4 +1,4 @@
-//! Signing up, and what is refused.
+//! Sign-up and its rejections.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::support::{Demo, ScratchFile, TestClock, proxied_settings, settings};
 const STRONG: &str = "purple lattice umbrella";
 
 #[tokio::test]
-async fn signs_in() {
+async fn signs_the_new_user_in() {
     let demo = Demo::start().await;
     let answer = demo.signup(" Ada@Example.Com ", STRONG).await;
     assert_eq!(answer.status, 201, "{}", answer.body);
@@ -30,15 +30,15 @@ async fn signs_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn gives_an_email_to_one() {
+async fn only_one_sign_up_gets_an_email() {
     let file = ScratchFile::new("sign_up.sqlite3");
     scenarios::parallel_sign_up(proxied_settings(&file.url())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lets_people_of_one_network_in_together() {
+async fn users_of_one_network_sign_up_together() {
     let mut settings = settings("sqlite::memory:");
-    // A slow machine takes longer for each than the default allows for all.
+    // The default is too short for a slow machine.
     settings.limits.in_line = Duration::from_secs(60);
     let demo = Demo::start_with(settings).await;
     let email = |number| format!("ada{number}@example.com");
@@ -48,7 +48,7 @@ async fn lets_people_of_one_network_in_together() {
 }
 
 #[tokio::test]
-async fn refuses_what_is_no_account() {
+async fn rejects_invalid_input() {
     let mut settings = settings("sqlite::memory:");
     settings.limits.address_failures = 1000;
     let demo = Demo::start_with(settings).await;
@@ -90,28 +90,28 @@ async fn refuses_what_is_no_account() {
     }
     let answer = demo.exchange(&post_request("/signup", JSON, br#"{"email":"a@b.c","password":"p"}"#)).await;
     assert_eq!((answer.status, answer.error().as_str()), (422, "json_unfit"));
-    assert_eq!(demo.signup("ada@example.com", STRONG).await.status, 201, "none of them has taken it");
+    assert_eq!(demo.signup("ada@example.com", STRONG).await.status, 201, "the email is still free");
 }
 
 #[tokio::test]
-async fn says_what_is_weak_about_a_password() {
+async fn explains_why_a_password_is_weak() {
     let demo = Demo::start().await;
     for (password, expected) in [
-        ("short", "a password has at least 10 characters"),
+        ("short", "a password must have at least 10 characters"),
         ("1234567890", "the password is easy to guess: this is a top-100 common password"),
         ("aaaaaaaaaaaa", "the password is easy to guess: repeats like \"aaa\" are easy to guess"),
         ("lovelace-ada", "the password is easy to guess: "),
     ] {
         let answer = demo.signup("ada@example.com", password).await;
-        let message = answer.json()["message"].as_str().unwrap().to_owned();
+        let message = answer.problem()["title"].as_str().unwrap().to_owned();
         assert!(message.starts_with(expected), "{password}: {message}");
         assert!(!message.ends_with('.'), "{message}");
     }
 }
 
-/// Passwords made to be hard for what rates them, to take seconds of it or to overflow its counts.
+/// Crafted passwords could take the rating seconds or overflow its counts.
 #[tokio::test]
-async fn rates_any_password_in_no_time() {
+async fn rates_crafted_passwords_quickly() {
     let demo = Demo::start().await;
     let mut emails = (0..).map(|number| format!("a{number}@example.com"));
     let mut sign_up = async |password: &str| {
@@ -131,7 +131,7 @@ async fn rates_any_password_in_no_time() {
         ("dates", "1.1.1".repeat(14)),
     ] {
         let mut soonest = Duration::MAX;
-        // A machine busy with other things may stall, but not each time.
+        // A busy machine may stall in one of them.
         for _ in 0..3 {
             let (answer, taken) = sign_up(&password).await;
             assert!([201, 422].contains(&answer.status), "{name}: {answer:?}");
@@ -140,13 +140,13 @@ async fn rates_any_password_in_no_time() {
                 break;
             }
         }
-        assert!(soonest < 8 * usual, "{name}: {soonest:?}, another takes {usual:?}");
+        assert!(soonest < 8 * usual, "{name}: {soonest:?}, usually {usual:?}");
     }
 }
 
-/// By a count of its own: people of one network who sign up have not failed at anything.
+/// Sign-ups have a separate count, because those of one network are no failures.
 #[tokio::test]
-async fn is_counted_by_address() {
+async fn sign_ups_are_counted_by_address() {
     let mut settings = settings("sqlite::memory:");
     let clock = TestClock::set_into(&mut settings);
     settings.limits.address_sign_ups = 2;
@@ -156,8 +156,8 @@ async fn is_counted_by_address() {
         let answer = demo.signup(email, STRONG).await;
         assert_eq!(answer.status, status, "{email}");
         if status == 429 {
-            let message = "too many accounts were created from your network";
-            assert_eq!(answer.json(), json!({ "error": "too_many_sign_ups", "message": message }));
+            assert_eq!(answer.error(), "too_many_sign_ups");
+            assert_eq!(answer.json()["title"], "too many accounts were created from your network");
             assert_eq!(answer.header("retry-after"), Some("1"));
         }
     }
@@ -166,9 +166,9 @@ async fn is_counted_by_address() {
     assert_eq!(demo.signup("c@example.com", STRONG).await.status, 201);
 }
 
-/// Or it would tell who has an account, as often as it is asked.
+/// Otherwise a client could test any number of emails for accounts.
 #[tokio::test]
-async fn that_fails_counts_as_a_failure() {
+async fn failed_sign_ups_count_as_failures() {
     let mut settings = settings("sqlite::memory:");
     let _clock = TestClock::set_into(&mut settings);
     settings.limits.address_failures = 2;

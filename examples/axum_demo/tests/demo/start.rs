@@ -1,4 +1,4 @@
-//! Starting: settings and databases.
+//! Startup: settings and databases.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,7 +9,7 @@ use crate::http::request;
 use crate::support::{Demo, SECRET, ScratchFile, change, read, settings};
 
 #[test]
-fn needs_no_settings() {
+fn starts_without_settings() {
     for variables in [&[][..], &[("DEMO_ADDR", ""), ("JWT_SECRET", ""), ("DATABASE_URL", "")]] {
         let settings = read(variables).unwrap();
         assert_eq!(settings.address.to_string(), "127.0.0.1:8080");
@@ -18,13 +18,14 @@ fn needs_no_settings() {
 }
 
 #[test]
-fn tells_what_becomes_of_tokens_without_a_secret() {
+fn warns_if_the_secret_is_not_set() {
     let secret = ("JWT_SECRET", SECRET);
     let redis = ("REDIS_URL", "redis://127.0.0.1:6379");
     let postgres = ("DATABASE_URL", "postgres://eze:okon@localhost/demo");
-    let alone = "JWT_SECRET is not set: tokens are signed with a random secret and end with this process";
-    let one_of_several = "JWT_SECRET is not set: tokens are signed with a random secret, end with this process, and are \
-                          refused by all others: set one secret for all of them";
+    let alone = "JWT_SECRET is not set: tokens are signed with a random secret and become invalid when this process \
+                 ends";
+    let one_of_several = "JWT_SECRET is not set: tokens are signed with a random secret and become invalid when this \
+                          process ends; other processes reject them; set the same secret for all processes";
     for (variables, expected) in [
         (&[][..], Some(alone)),
         (&[redis], Some(one_of_several)),
@@ -38,11 +39,11 @@ fn tells_what_becomes_of_tokens_without_a_secret() {
 }
 
 #[test]
-fn tells_what_is_wrong_with_a_setting() {
-    let address = "DEMO_ADDR: must be an IP address and a port, as in 127.0.0.1:8080";
+fn rejects_invalid_settings() {
+    let address = "DEMO_ADDR: must be an IP address and a port, such as 127.0.0.1:8080";
     let secret = "JWT_SECRET: HS256 needs a secret of at least 32 bytes, got ";
-    let database = "DATABASE_URL: must be a SQLite file, as in sqlite:axum_demo.sqlite3, or sqlite::memory:, \
-                    or PostgreSQL, as in postgres://user:password@host/database";
+    let database = "DATABASE_URL: must be a SQLite file, such as sqlite:axum_demo.sqlite3, or sqlite::memory:, \
+                    or PostgreSQL, such as postgres://user:password@host/database";
     let redis = "REDIS_URL: invalid Redis URL: \
                  it needs to be as in redis://user:password@host:6379";
     for (variable, value, expected) in [
@@ -66,35 +67,33 @@ fn tells_what_is_wrong_with_a_setting() {
 
 #[cfg(unix)]
 #[test]
-fn takes_only_text() {
+fn rejects_settings_that_are_not_utf_8() {
     use std::os::unix::ffi::OsStringExt;
     for variable in ["DEMO_ADDR", "JWT_SECRET", "DATABASE_URL", "REDIS_URL"] {
         let value = OsString::from_vec(vec![0xff; 40]);
         let error = Settings::read(|name| (name == variable).then(|| value.clone())).unwrap_err();
-        assert_eq!(error.to_string(), format!("{variable}: must be text in UTF-8"));
+        assert_eq!(error.to_string(), format!("{variable}: must be valid UTF-8"));
     }
 }
 
 #[test]
-fn shows_no_secret() {
+fn debug_output_contains_no_secret() {
     let shown = format!("{:?}", settings("postgres://eze:hidden@localhost/demo"));
     assert!(!shown.contains("hidden"), "{shown}");
     assert!(!shown.contains(SECRET) && !shown.contains(&format!("{:?}", SECRET.as_bytes())), "{shown}");
 }
 
 #[tokio::test]
-async fn tells_that_the_address_is_taken() {
+async fn reports_an_address_in_use() {
     let demo = Demo::start().await;
     let error = listen(demo.address).await.unwrap_err().to_string();
-    assert!(
-        error.starts_with(&format!("DEMO_ADDR: cannot listen on {}, choose another: ", demo.address)),
-        "{error}"
-    );
+    assert!(error.starts_with(&format!("DEMO_ADDR: cannot listen on {}: ", demo.address)), "{error}");
+    assert!(error.ends_with("; choose another address"), "{error}");
     assert_eq!(error.lines().count(), 1);
 }
 
 #[tokio::test]
-async fn takes_databases_of_earlier_versions() {
+async fn migrates_databases_of_earlier_versions() {
     let first = include_str!("../../migrations/sqlite/0001_users.sql");
     let second = include_str!("../../migrations/sqlite/0002_ended_sessions.sql");
     for (name, versions) in [("first_version", &[first][..]), ("second_version", &[first, second])] {
@@ -119,7 +118,7 @@ async fn restart_twice(url: &str) {
 }
 
 #[tokio::test]
-async fn tells_that_the_database_is_of_no_use() {
+async fn reports_unusable_databases() {
     let other = ScratchFile::new("other_program.sqlite3");
     change(&format!("{}?mode=rwc", other.url()), "PRAGMA user_version = 7").await;
     let tables = ScratchFile::new("other_tables.sqlite3");
@@ -127,7 +126,7 @@ async fn tells_that_the_database_is_of_no_use() {
     let text = ScratchFile::new("no_database.txt");
     fs::write(&text.0, "not a database, though long enough to be taken for one".repeat(20)).unwrap();
 
-    let unusable = "DATABASE_URL: needs a SQLite file that can be read and written: ";
+    let unusable = "DATABASE_URL: cannot read or write the SQLite file: ";
     for (url, expected) in [
         (other.url(), "DATABASE_URL: the database belongs to another program"),
         (tables.url(), "DATABASE_URL: the database belongs to another program"),
@@ -141,10 +140,10 @@ async fn tells_that_the_database_is_of_no_use() {
     }
 }
 
-/// It holds hashes of passwords.
+/// The file holds password hashes.
 #[cfg(unix)]
 #[tokio::test]
-async fn makes_a_database_that_others_cannot_read() {
+async fn creates_a_database_file_that_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let file = ScratchFile::new("private.sqlite3");
     let _demo = Demo::start_with(settings(&file.url())).await;
@@ -155,7 +154,7 @@ async fn makes_a_database_that_others_cannot_read() {
 }
 
 #[tokio::test]
-async fn does_not_bring_back_a_deleted_user() {
+async fn restart_does_not_restore_deleted_users() {
     let file = ScratchFile::new("restart.sqlite3");
     let url = file.url();
     let first = Demo::start_with(settings(&url)).await;
@@ -172,7 +171,7 @@ async fn does_not_bring_back_a_deleted_user() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn works_for_several_at_once_on_one_file() {
+async fn several_processes_share_one_file() {
     let file = ScratchFile::new("together.sqlite3");
     let start = || Demo::start_with(settings(&file.url()));
     let demos: [Demo; 4] = tokio::join!(start(), start(), start(), start()).into();
@@ -183,7 +182,7 @@ async fn works_for_several_at_once_on_one_file() {
 }
 
 #[tokio::test]
-async fn makes_a_secret_of_its_own() {
+async fn generates_a_random_secret() {
     let variables = [("DEMO_ADDR", "127.0.0.1:0"), ("DATABASE_URL", "sqlite::memory:")];
     let first = Demo::start_with(read(&variables).unwrap()).await;
     let second = Demo::start_with(read(&variables).unwrap()).await;

@@ -1,4 +1,4 @@
-//! Stopping.
+//! Shutdown.
 
 use std::time::{Duration, Instant};
 
@@ -9,25 +9,27 @@ use tokio::time::timeout;
 use crate::http::{SIGNIN_BODY, answer};
 use crate::support::{Demo, ScratchFile, settings};
 
-/// Far from the limit that the tests are given.
+/// Shorter than the limit in these tests.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
-async fn lets_requests_finish() {
+async fn running_requests_finish() {
     let demo = Demo::start().await;
     let address = demo.address;
     let mut stream = demo.begin_signin().await;
     let mut stopped = demo.stop();
-    timeout(Duration::from_millis(50), &mut stopped).await.expect_err("it should wait for the sign-in");
-    TcpStream::connect(address).await.expect_err("it should listen no more");
+    timeout(Duration::from_millis(50), &mut stopped)
+        .await
+        .expect_err("the server should wait for the sign-in");
+    TcpStream::connect(address).await.expect_err("the server should not listen any longer");
 
     stream.write_all(SIGNIN_BODY).await.unwrap();
     assert_eq!(answer(stream).await.status, 200);
-    timeout(DEADLINE, stopped).await.expect("it should stop").unwrap();
+    timeout(DEADLINE, stopped).await.expect("the server should stop").unwrap();
 }
 
 #[tokio::test]
-async fn leaves_one_file() {
+async fn shutdown_leaves_one_database_file() {
     let file = ScratchFile::new("stop.sqlite3");
     let demo = Demo::start_with(settings(&file.url())).await;
     demo.sign_in().await;
@@ -37,13 +39,13 @@ async fn leaves_one_file() {
 }
 
 #[tokio::test]
-async fn does_not_wait_for_ever() {
+async fn shutdown_does_not_wait_forever() {
     let mut settings = settings("sqlite::memory:");
     settings.limits.shutdown = Duration::from_millis(100);
     let demo = Demo::start_with(settings).await;
     let _stalled = demo.begin_signin().await;
 
     let start = Instant::now();
-    timeout(DEADLINE, demo.stop()).await.expect("it should stop").unwrap();
+    timeout(DEADLINE, demo.stop()).await.expect("the server should stop").unwrap();
     assert!(start.elapsed() >= Duration::from_millis(100), "{:?}", start.elapsed());
 }

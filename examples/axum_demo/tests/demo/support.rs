@@ -26,7 +26,7 @@ pub(crate) struct Demo {
 }
 
 impl Demo {
-    /// With its users in memory.
+    /// Starts with a database in memory.
     pub(crate) async fn start() -> Self {
         Self::start_with(settings("sqlite::memory:")).await
     }
@@ -44,14 +44,14 @@ impl Demo {
         Self { client: Client { address }, stop, served }
     }
 
-    /// Tells it to stop; what is returned ends when it has.
+    /// Starts the shutdown. The returned task ends with the server.
     pub(crate) fn stop(self) -> JoinHandle<()> {
         self.stop.send(()).unwrap();
         self.served
     }
 }
 
-/// What is asked of it is asked by its client.
+/// Gives access to the client.
 impl Deref for Demo {
     type Target = Client;
 
@@ -60,12 +60,12 @@ impl Deref for Demo {
     }
 }
 
-/// Settings on a free port.
+/// Settings with a free port.
 pub(crate) fn settings(database: &str) -> Settings {
     read(&[("DEMO_ADDR", "127.0.0.1:0"), ("JWT_SECRET", SECRET), ("DATABASE_URL", database)]).unwrap()
 }
 
-/// The same, behind a proxy.
+/// Settings with a free port, behind one proxy.
 pub(crate) fn proxied_settings(database: &str) -> Settings {
     read(&[
         ("DEMO_ADDR", "127.0.0.1:0"),
@@ -76,7 +76,7 @@ pub(crate) fn proxied_settings(database: &str) -> Settings {
     .unwrap()
 }
 
-/// The settings from these variables alone, and with time enough for a request on a machine busy with other things.
+/// Reads settings from these variables only. Time limits are long enough for a busy machine.
 pub(crate) fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingError> {
     let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
     let mut settings = Settings::read(|name| find(name).map(|(_, value)| value.into()))?;
@@ -85,7 +85,7 @@ pub(crate) fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingError>
     Ok(settings)
 }
 
-/// A clock that stands still, but for what tests put it forward.
+/// A clock that only advances when a test calls `forward`.
 #[derive(Clone)]
 pub(crate) struct TestClock(Arc<AtomicU64>);
 
@@ -103,13 +103,13 @@ impl TestClock {
     }
 }
 
-/// Changes a database behind the demo's back.
+/// Changes a database without the demo.
 pub(crate) async fn change(url: &str, sql: &'static str) {
     let mut database = SqliteConnection::connect(url).await.unwrap();
     sqlx::raw_sql(sql).execute(&mut database).await.unwrap();
 }
 
-/// The place of a file that is not there yet, and is gone after the test; one test only may use a name.
+/// The path of a file that does not exist yet and is deleted after the test. Each test needs its own name.
 pub(crate) struct ScratchFile(pub(crate) PathBuf);
 
 impl ScratchFile {
@@ -118,12 +118,12 @@ impl ScratchFile {
         Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
     }
 
-    /// As a database.
+    /// Returns the file as a database URL.
     pub(crate) fn url(&self) -> String {
         format!("sqlite:{}", self.0.display())
     }
 
-    /// What SQLite puts next to it.
+    /// Returns the path of a file that SQLite creates next to it.
     pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
         let mut path = self.0.clone().into_os_string();
         path.push(suffix);
@@ -134,7 +134,7 @@ impl ScratchFile {
 impl Drop for ScratchFile {
     fn drop(&mut self) {
         for suffix in ["", "-wal", "-shm"] {
-            // It is no failure if the test did not make it.
+            // The test may not have created it.
             let _ = fs::remove_file(self.beside(suffix));
         }
     }

@@ -1,4 +1,4 @@
-//! One address for several processes, as a load balancer has it.
+//! A load balancer: one address for several processes.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::client::Client;
 
-/// Gives each connection to the next process, and tells it in `X-Forwarded-For` who the client is.
+/// Passes each connection to the next process, with the client address in `X-Forwarded-For`.
 pub(crate) struct Forwarder {
     client: Client,
     connections: Arc<AtomicUsize>,
@@ -32,7 +32,7 @@ impl Forwarder {
         Self { client, connections }
     }
 
-    /// How many it has had; of so many in a row each process has had its share.
+    /// Returns the number of connections so far. Each process got an equal share.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
@@ -46,7 +46,7 @@ impl Deref for Forwarder {
     }
 }
 
-/// One request and its answer: no client of these tests sends a second one.
+/// Forwards one request and its response. No client of these tests sends a second one.
 async fn forward(client: TcpStream, address: IpAddr, process: SocketAddr) {
     let (mut client, mut head) = (BufReader::new(client), Vec::new());
     while !head.ends_with(b"\r\n\r\n") {
@@ -58,6 +58,6 @@ async fn forward(client: TcpStream, address: IpAddr, process: SocketAddr) {
     head.extend_from_slice(format!("X-Forwarded-For: {address}\r\n\r\n").as_bytes());
     let mut process = TcpStream::connect(process).await.unwrap();
     process.write_all(&head).await.unwrap();
-    // An error is that one of them has closed, which the other one is to see.
+    // On an error, one side has closed. The other side should see that.
     let _ = copy_bidirectional(&mut client, &mut process).await;
 }

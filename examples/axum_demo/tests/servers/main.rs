@@ -1,9 +1,9 @@
-//! The demo with the servers that it can use beside it, which these tests start themselves.
+//! The demo with Redis and PostgreSQL servers, which these tests start.
 
-#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 #[path = "../demo/client.rs"]
-#[expect(dead_code, reason = "the other tests need more of it")]
+#[expect(dead_code, reason = "only the other tests use the rest")]
 mod client;
 mod forwarder;
 #[path = "../demo/http.rs"]
@@ -13,11 +13,11 @@ mod postgres;
 mod postgres_server;
 mod process;
 #[path = "../../../../tests/redis/server.rs"]
-#[expect(dead_code, reason = "the library's tests need more of it")]
+#[expect(dead_code, reason = "only the tests of the library use the rest")]
 mod redis_server;
 #[path = "../demo/scenarios.rs"]
 mod scenarios;
 #[path = "../demo/support.rs"]
-#[expect(dead_code, reason = "the other tests need more of it")]
+#[expect(dead_code, reason = "only the other tests use the rest")]
 mod support;
 mod two_processes;

@@ -1,4 +1,4 @@
-//! A server that two processes share crashes, and comes back: nobody who has signed out is signed in again.
+//! A shared server crashes and recovers. Sign-outs stay in effect.
 
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::redis_server::Server as RedisServer;
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
-async fn of_redis_loses_no_sign_out() {
+async fn redis_outage_loses_no_sign_out() {
     let mut servers = Servers::start("crash");
     let [first, second] = [servers.process(), servers.process()];
     let staying = first.sign_in().await.bearer();
@@ -19,9 +19,9 @@ async fn of_redis_loses_no_sign_out() {
         assert_eq!(second.sign_out("/signout", &meanwhile).await.status, 204);
         assert_eq!(second.protected(&[&meanwhile]).await.status, 401, "at once");
         for process in [&first, &second] {
-            assert_eq!(process.protected(&[&staying]).await.status, 200, "it serves on");
+            assert_eq!(process.protected(&[&staying]).await.status, 200, "the process keeps serving");
         }
-        // It cannot know what has been revoked.
+        // A new process has no revocation list yet.
         let third = servers.process();
         assert_eq!(third.protected(&[&staying]).await.status, 503);
         assert_eq!(third.signin("eze@example.com", "okon").await.status, 200);
@@ -38,10 +38,10 @@ async fn of_redis_loses_no_sign_out() {
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
-async fn of_redis_is_told_on_standard_error() {
+async fn logs_redis_outages_to_standard_error() {
     let next = |errors: &Receiver<String>| errors.recv_timeout(Duration::from_secs(20)).unwrap();
     let away = |line: String, consequence: &str| {
-        assert!(line.starts_with("REDIS_URL: Redis does not answer ("), "{line}");
+        assert!(line.starts_with("REDIS_URL: Redis does not respond ("), "{line}");
         assert!(line.ends_with(&format!("): {consequence}")), "{line}");
     };
     let mut redis = RedisServer::start("demo-told");
@@ -49,20 +49,20 @@ async fn of_redis_is_told_on_standard_error() {
     redis.kill();
     away(
         next(&errors),
-        "sign-outs do not reach other processes, and in a minute tokens are refused with 503 until it does",
+        "sign-outs do not reach other processes; after a minute, tokens are rejected with 503 until it does",
     );
     let (second, errors_of_second) = process_with_errors(&redis);
-    away(next(&errors_of_second), "tokens are refused with 503 until it does");
+    away(next(&errors_of_second), "tokens are rejected with 503 until it does");
     redis.restart();
     for errors in [errors, errors_of_second] {
-        assert_eq!(next(&errors), "REDIS_URL: Redis answers again");
+        assert_eq!(next(&errors), "REDIS_URL: Redis responds again");
     }
     drop((first, second));
 }
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
-async fn of_redis_and_of_the_only_one_who_knows_loses_no_sign_out() {
+async fn new_process_restores_lost_sign_outs() {
     let mut servers = Servers::start("both");
     let [first, second] = [servers.process(), servers.process()];
     let leaving = first.sign_in().await.bearer();
@@ -70,14 +70,14 @@ async fn of_redis_and_of_the_only_one_who_knows_loses_no_sign_out() {
     assert_eq!(second.sign_out("/signout", &leaving).await.status, 204);
     drop(second);
     servers.redis.restart();
-    // The one that takes its place reads the database, and tells the others.
+    // Its successor reads the database and writes to Redis.
     let _third = servers.process();
     first.refuses_within_a_second(&leaving).await;
 }
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
-async fn of_redis_that_forgets_all_loses_no_sign_out() {
+async fn redis_data_loss_loses_no_sign_out() {
     let mut servers = Servers::start("forgets");
     let [first, second] = [servers.process(), servers.process()];
     let sessions = [first.sign_in().await, first.sign_in().await, first.sign_in().await];
@@ -95,7 +95,7 @@ async fn of_redis_that_forgets_all_loses_no_sign_out() {
         process.answers_within_a_second(&staying, 200).await;
     }
 
-    // Nobody is left who remembers, but the database.
+    // Only the database still has the sign-outs.
     for process in [first, second, third] {
         process.stop();
     }
@@ -111,7 +111,7 @@ async fn of_redis_that_forgets_all_loses_no_sign_out() {
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
-async fn of_postgresql_loses_no_sign_out() {
+async fn postgresql_outage_loses_no_sign_out() {
     let servers = Servers::start("postgres");
     let processes = [servers.process(), servers.process()];
     let [first, second] = &processes;
@@ -127,7 +127,7 @@ async fn of_postgresql_loses_no_sign_out() {
         );
         assert_eq!([answers.0.status, answers.1.status, answers.2.status], [503; 3]);
     }
-    // It cannot be written down, but counts.
+    // The database cannot store the sign-out, but it counts.
     assert_eq!(first.sign_out("/signout", &leaving.bearer()).await.status, 503);
     servers.postgres.start_again();
     for process in &processes {

@@ -1,4 +1,4 @@
-//! On PostgreSQL.
+//! The demo with PostgreSQL.
 
 use axum_demo::app;
 use sqlx::{Connection, PgConnection};
@@ -10,7 +10,7 @@ use crate::support::{Demo, TestClock, proxied_settings, settings};
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
-async fn counts_attempts_and_takes_sign_ups_as_sqlite_does() {
+async fn attempts_and_sign_ups_work() {
     let server = PostgresServer::start();
     let url = server.url();
     scenarios::parallel_attempts(proxied_settings(&url)).await;
@@ -22,7 +22,7 @@ async fn counts_attempts_and_takes_sign_ups_as_sqlite_does() {
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
-async fn keeps_sessions_as_sqlite_does() {
+async fn sessions_work() {
     let server = PostgresServer::start();
     let url = server.url();
     scenarios::refresh(settings(&url)).await;
@@ -36,7 +36,7 @@ async fn keeps_sessions_as_sqlite_does() {
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
-async fn takes_several_that_start_at_once() {
+async fn several_processes_can_start_together() {
     let server = PostgresServer::start();
     let start = || Demo::start_with(settings(&server.url()));
     let demos: [Demo; 4] = tokio::join!(start(), start(), start(), start()).into();
@@ -50,10 +50,10 @@ async fn takes_several_that_start_at_once() {
     assert_eq!(demos[0].signin("eze@example.com", "wrong").await.status, 401);
 }
 
-/// Which takes no such text.
+/// PostgreSQL text cannot contain NUL.
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test]
-async fn does_not_know_an_email_with_a_nul() {
+async fn email_with_a_nul_is_unknown() {
     let server = PostgresServer::start();
     let mut settings = settings(&server.url());
     let _clock = TestClock::set_into(&mut settings);
@@ -69,7 +69,7 @@ async fn does_not_know_an_email_with_a_nul() {
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test]
-async fn tells_what_is_wrong_with_the_database() {
+async fn reports_unusable_databases() {
     let server = PostgresServer::start();
     let mut database = PgConnection::connect(&server.url()).await.unwrap();
     sqlx::raw_sql("CREATE DATABASE other").execute(&mut database).await.unwrap();
@@ -77,13 +77,13 @@ async fn tells_what_is_wrong_with_the_database() {
     let mut database = PgConnection::connect(&other).await.unwrap();
     sqlx::raw_sql("CREATE TABLE users (id TEXT)").execute(&mut database).await.unwrap();
 
-    let unusable = "DATABASE_URL: needs a PostgreSQL database in which tables can be made: ";
+    let unusable = "DATABASE_URL: cannot open the PostgreSQL database or create its tables: ";
     for (url, expected) in [
         (other, unusable),
         (server.url().replace("/postgres", "/missing"), unusable),
         (
             "postgres://demo@127.0.0.1:1/demo".to_owned(),
-            "DATABASE_URL: needs a PostgreSQL server, and none answers there",
+            "DATABASE_URL: cannot connect to PostgreSQL: no response",
         ),
     ] {
         let error = app(&settings(&url)).await.unwrap_err().to_string();
@@ -94,7 +94,7 @@ async fn tells_what_is_wrong_with_the_database() {
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test]
-async fn is_back_when_the_server_is() {
+async fn recovers_after_a_restart_of_the_server() {
     let server = PostgresServer::start();
     let demo = Demo::start_with(settings(&server.url())).await;
     let authorization = demo.bearer().await;

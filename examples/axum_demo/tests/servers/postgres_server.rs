@@ -1,4 +1,4 @@
-//! A PostgreSQL server of a test's own.
+//! A PostgreSQL server for one test.
 
 use std::env;
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::redis_server::free_port;
 
-/// Stops, and leaves nothing behind, when it is dropped.
+/// A running server. Dropping it stops the server and deletes its files.
 pub(crate) struct PostgresServer {
     folder: PathBuf,
     port: u16,
@@ -19,7 +19,7 @@ impl PostgresServer {
     pub(crate) fn start() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let name = format!("axum_demo-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        // Not in the target folder, which another user may not reach.
+        // The user `postgres` may have no access to the target folder.
         let folder = env::temp_dir().join(name);
         let mut server = Self { folder, port: 0 };
         let folder = server.folder.to_str().unwrap();
@@ -27,7 +27,7 @@ impl PostgresServer {
             "initdb",
             &["-D", folder, "-U", "demo", "--auth", "trust", "--no-sync", "--no-locale", "-E", "UTF8"],
         );
-        // That takes a while, in which another might come to listen there.
+        // Another process may take the port in the meantime.
         server.port = free_port();
         server.start_again();
         server
@@ -44,7 +44,7 @@ impl PostgresServer {
         run("pg_ctl", &["-D", self.folder.to_str().unwrap(), "-m", "immediate", "stop"]);
     }
 
-    /// As a database.
+    /// Returns the database URL.
     pub(crate) fn url(&self) -> String {
         format!("postgres://demo@127.0.0.1:{}/postgres", self.port)
     }
@@ -53,7 +53,7 @@ impl PostgresServer {
 impl Drop for PostgresServer {
     fn drop(&mut self) {
         let folder = self.folder.to_str().unwrap();
-        // It may have been stopped already.
+        // The server may have stopped already.
         let _ = command("pg_ctl", &["-D", folder, "-m", "immediate", "stop"]).output();
         let _ = fs::remove_dir_all(&self.folder);
     }
@@ -61,12 +61,12 @@ impl Drop for PostgresServer {
 
 fn run(program: &str, arguments: &[&str]) {
     let mut command = command(program, arguments);
-    // A server that it starts would keep a pipe open.
+    // A server started by the command would keep a pipe open.
     let status = command.stdout(process::Stdio::null()).status().unwrap();
     assert!(status.success(), "{command:?}: {status}");
 }
 
-/// The server refuses to run as root: then it runs as the user `postgres`.
+/// Runs the command as the user `postgres` if this is root, because the server does not run as root.
 fn command(program: &str, arguments: &[&str]) -> Command {
     let program = find(program);
     let id = Command::new("id").arg("-u").output().unwrap();
@@ -81,7 +81,7 @@ fn command(program: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// On the path, or where Debian puts it.
+/// Finds a program on the path or in the directory of the Debian package.
 fn find(program: &str) -> OsString {
     let path = env::var_os("PATH").unwrap_or_default();
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

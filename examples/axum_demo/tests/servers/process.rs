@@ -1,4 +1,4 @@
-//! Processes of the demo, with the servers that they share.
+//! Processes of the demo and the servers that they share.
 
 use std::io::{BufRead, BufReader};
 use std::ops::Deref;
@@ -21,12 +21,12 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// One test only may use a name.
+    /// Starts the servers. Each test needs its own name.
     pub(crate) fn start(name: &str) -> Self {
         Self { postgres: PostgresServer::start(), redis: RedisServer::start(&format!("demo-{name}")) }
     }
 
-    /// A process that uses them and is behind one proxy.
+    /// Starts a process that uses the servers, behind one proxy.
     pub(crate) fn process(&self) -> Process {
         let child = Command::new(program())
             .env("DEMO_ADDR", "127.0.0.1:0")
@@ -41,7 +41,7 @@ impl Servers {
     }
 }
 
-/// One on its own that uses this Redis, and what it says on standard error, as it says it.
+/// Starts a process that uses this Redis. Returns the lines of its standard error as they come.
 pub(crate) fn process_with_errors(redis: &RedisServer) -> (Process, Receiver<String>) {
     let mut child = Command::new(program())
         .env("DEMO_ADDR", "127.0.0.1:0")
@@ -59,7 +59,7 @@ pub(crate) fn process_with_errors(redis: &RedisServer) -> (Process, Receiver<Str
     (Process::new(child), errors)
 }
 
-/// Ends when it is dropped.
+/// A process of the demo. Dropping it ends the process.
 pub(crate) struct Process {
     child: Child,
     client: Client,
@@ -72,11 +72,11 @@ impl Process {
             .lines()
             .map_while(Result::ok)
             .find_map(|line| line.strip_prefix("listening on http://")?.parse().ok())
-            .expect("the demo starts, or says on standard error why not");
+            .expect("the demo starts; standard error has the reason if not");
         Self { child, client: Client { address } }
     }
 
-    /// As a service manager does.
+    /// Stops the process with SIGTERM.
     pub(crate) fn stop(mut self) {
         let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
@@ -84,12 +84,13 @@ impl Process {
         assert!(ended.success(), "{ended}");
     }
 
-    /// Waits until this credential is refused as revoked, for a second.
+    /// Waits until this credential is rejected as revoked, for at most a second.
     pub(crate) async fn refuses_within_a_second(&self, authorization: &str) {
         self.answers_within_a_second(authorization, 401).await;
     }
 
-    /// Of a time in which the machine gives this process no turn, no more counts than the longest look.
+    /// Waits until this credential gets this status, for at most a second. If the machine pauses this process, each
+    /// request counts as at most 20 ms.
     pub(crate) async fn answers_within_a_second(&self, authorization: &str, status: u16) {
         const LONGEST_LOOK: Duration = Duration::from_millis(20);
         let mut waited = Duration::ZERO;
@@ -101,7 +102,7 @@ impl Process {
                 assert_eq!(challenge.contains("the token has been revoked"), status == 401, "{challenge}");
                 return;
             }
-            assert!(waited < Duration::from_secs(1), "after a second it still answers {}", answer.status);
+            assert!(waited < Duration::from_secs(1), "after a second the status is still {}", answer.status);
             sleep(Duration::from_millis(5)).await;
             waited += look.elapsed().min(LONGEST_LOOK);
         }
@@ -118,19 +119,19 @@ impl Deref for Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // If it fails, it has ended.
+        // On an error, the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Cargo puts it beside the folder of this test.
+/// Cargo puts the program next to the folder of this test.
 fn program() -> PathBuf {
     let test = env::current_exe().unwrap();
     let program = test.parent().unwrap().with_file_name("examples").join("axum_demo");
     assert!(
         program.exists(),
-        "{} is not there: `cargo build -p axum_demo --example axum_demo` builds it",
+        "{} does not exist; build it with `cargo build -p axum_demo --example axum_demo`",
         program.display()
     );
     program

@@ -1,4 +1,4 @@
-//! Two processes behind one address are as one.
+//! Two processes behind one address act as one.
 
 use std::net::Ipv4Addr;
 
@@ -11,13 +11,13 @@ use crate::process::Servers;
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_goes_on_and_ends_at_both() {
+async fn both_processes_share_sessions() {
     let servers = Servers::start("session");
     let processes = [servers.process(), servers.process()];
     let front = Forwarder::start([processes[0].address, processes[1].address]).await;
     let signed_in = front.sign_in().await;
     let (mut cookie, mut credentials) = (signed_in.cookie(), vec![signed_in.bearer()]);
-    // In turn at each of them.
+    // Alternates between both.
     for _ in 0..4 {
         let answer = front.refresh(&cookie).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -42,7 +42,7 @@ async fn a_session_goes_on_and_ends_at_both() {
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ends_a_session_at_one_ends_it_at_the_other_within_a_second() {
+async fn sessions_end_in_both_within_a_second() {
     let servers = Servers::start("within-a-second");
     let processes = [servers.process(), servers.process()];
     for turn in 0..4 {
@@ -63,7 +63,7 @@ async fn what_ends_a_session_at_one_ends_it_at_the_other_within_a_second() {
 
     let signed_in = here.sign_in().await;
     let refreshed = here.refresh(&signed_in.cookie()).await;
-    assert_eq!(there.refresh(&signed_in.cookie()).await.status, 401, "it comes a second time");
+    assert_eq!(there.refresh(&signed_in.cookie()).await.status, 401, "used a second time");
     for credential in [signed_in.bearer(), refreshed.bearer()] {
         here.refuses_within_a_second(&credential).await;
         there.refuses_within_a_second(&credential).await;
@@ -72,7 +72,7 @@ async fn what_ends_a_session_at_one_ends_it_at_the_other_within_a_second() {
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_passwords_count_as_one_and_against_the_one_who_sends_them() {
+async fn both_processes_count_wrong_passwords() {
     let servers = Servers::start("attempts");
     let processes = [servers.process(), servers.process()];
     let front = Forwarder::start([processes[0].address, processes[1].address]).await;
@@ -88,13 +88,13 @@ async fn wrong_passwords_count_as_one_and_against_the_one_who_sends_them() {
         guesses += 1;
     };
     assert_eq!((refused.status, refused.error().as_str()), (429, "too_many_attempts"));
-    // Five are free, and ten would be if each process counted for itself. On a busy machine a check may last longer than the
-    // first delays, which are of one, two, four and eight seconds.
+    // Five failures are free. It would be ten if each process had its own count. On a busy machine a check may last
+    // longer than the first delays of 1, 2, 4 and 8 seconds.
     assert!((5..10).contains(&guesses), "{guesses}");
     assert_eq!(signin_from(home, &front, "okon").await.status, 200);
 }
 
-/// Sends a sign-in of the first user from an address of this machine, as one who claims to be another.
+/// Signs the first user in from a local address, with a forged `X-Forwarded-For`.
 async fn signin_from(address: Ipv4Addr, front: &Forwarder, password: &str) -> Answer {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((address, 0).into()).unwrap();

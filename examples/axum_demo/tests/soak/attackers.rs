@@ -1,4 +1,4 @@
-//! Clients that do not keep to HTTP, or to anything.
+//! Hostile clients: broken HTTP, stalled connections and oversized requests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ struct Attack {
     what: &'static str,
     sent: Vec<u8>,
     then: Then,
-    /// Those that may be answered; it may also be hung up on.
+    /// The allowed statuses. The server may also close the connection.
     statuses: &'static [u16],
 }
 
 #[derive(Clone, Copy)]
 enum Then {
     Read,
-    /// A byte now and then.
+    /// Sends one byte at a time, with pauses.
     Trickle,
     Leave,
 }
@@ -41,7 +41,7 @@ pub(crate) async fn attack(site: Arc<Site>, seed: u64, until: Until) {
     }
 }
 
-/// Many connections at once that say nothing, or half of something.
+/// Opens many connections that send nothing or half a request.
 pub(crate) async fn crowd(site: Arc<Site>, seed: u64, until: Until) {
     let mut random = Rng::with_seed(seed);
     while !until.is_over() {
@@ -67,7 +67,7 @@ async fn run(site: &Site, server: SocketAddr, attack: &Attack) {
         site.tally.fault(attack.what, "no connection");
         return;
     };
-    // It may be hung up on in the midst of it, or not be read.
+    // The server may close the connection or stop reading.
     let _ = timeout(LONGEST_ANSWER, stream.write_all(&attack.sent)).await;
     let mut answer = Vec::new();
     match attack.then {
@@ -81,11 +81,11 @@ async fn run(site: &Site, server: SocketAddr, attack: &Attack) {
     }
     let left = LONGEST_ANSWER.saturating_sub(began.elapsed());
     if timeout(left, stream.read_to_end(&mut answer)).await.is_err() {
-        site.tally.fault(attack.what, format!("not hung up on in {LONGEST_ANSWER:?}"));
+        site.tally.fault(attack.what, format!("not closed after {LONGEST_ANSWER:?}"));
     }
     let statuses = statuses(&answer);
     if statuses.is_empty() {
-        site.tally.count(attack.what, "hung up on");
+        site.tally.count(attack.what, "closed");
     }
     for status in statuses {
         site.tally.count(attack.what, status);
@@ -95,7 +95,7 @@ async fn run(site: &Site, server: SocketAddr, attack: &Attack) {
     }
 }
 
-/// Of all answers on a connection.
+/// Returns the statuses of all responses on a connection.
 fn statuses(answers: &[u8]) -> Vec<u16> {
     let text = String::from_utf8_lossy(answers);
     let lines = text.split("HTTP/1.1 ").skip(1);
@@ -126,7 +126,7 @@ fn attacks(random: &mut Rng) -> Vec<Attack> {
         of("hostile: half a head", half, Read, &[]),
         of("hostile: trickle", b"GET /protected/ HTTP/1.1\r\nX: ", Trickle, &[408, 431]),
         of("hostile: half a head, gone", half, Leave, &[]),
-        of("hostile: gone before the answer", &whole, Leave, &[]),
+        of("hostile: gone before the response", &whole, Leave, &[]),
         of("hostile: half a body", &begun(b"Content-Length: 50\r\n\r\n{\"em"), Read, &[408]),
         of("hostile: half a body, gone", &begun(b"Content-Length: 50\r\n\r\n{\"em"), Leave, &[]),
         of("hostile: 100 KB header", &get_request("/protected/", &[&long]), Read, &[431]),
@@ -149,7 +149,7 @@ fn attacks(random: &mut Rng) -> Vec<Attack> {
         of("hostile: no such path", &request_with("GET", "/../etc/passwd", &[]), Read, &[404]),
         of("hostile: WebSocket", &request_with("GET", "/protected/", &upgrade), Read, &[401]),
         of(
-            "hostile: another site's",
+            "hostile: from another site",
             &request_with("POST", "/signout", &[("Origin", "https://evil.example")]),
             Read,
             &[403],

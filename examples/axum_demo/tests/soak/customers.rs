@@ -1,4 +1,4 @@
-//! People with tokens of the provider, whose keys change all the time and cannot always be fetched.
+//! Users with tokens of the provider, whose keys rotate often and cannot always be fetched.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use tokio::time::sleep;
 use crate::site::Excuse::Provider;
 use crate::site::{Site, Until};
 
-/// Shorter than tokens live.
+/// Time until a token is dropped, shorter than its lifetime.
 const USED_FOR: Duration = Duration::from_secs(25);
 
 struct Token {
     text: String,
     from: Instant,
-    /// Then its key is held, and serves on in an outage.
+    /// If true, the server has the key, also during an outage.
     was_accepted: bool,
 }
 
-/// Of one of the servers; the other one takes no token of its provider.
+/// Uses tokens at one server. The other server does not trust its provider.
 pub(crate) async fn come_back(site: Arc<Site>, server: usize, seed: u64, until: Until) {
     let mut random = Rng::with_seed(seed);
     let mut tokens = VecDeque::new();
@@ -58,7 +58,7 @@ async fn show(site: &Site, server: usize, token: &mut Token) {
     if let Some(answer) = site.ask(what, request).await {
         let is_good = site.judge(what, &answer, &[200], excuses);
         token.was_accepted |= is_good;
-        // The service answers with the name of the key.
+        // The response is the key ID.
         if is_good && Some(&answer.body) != decode_header(&token.text).unwrap().kid.as_ref() {
             site.tally.fault(what, format!("another token's claims: {}", answer.body));
         }
@@ -70,12 +70,12 @@ async fn show_to_other(site: &Site, server: usize, tokens: &VecDeque<Token>) {
     let what = "fetched keys, of another issuer";
     let request = site.get(site.services[1 - server], "/").bearer_auth(&token.text);
     if let Some(answer) = site.ask(what, request).await {
-        // Which key it names is looked at first, and the issuer after the signature.
+        // The verifier looks up the key first, and checks the issuer after the signature.
         site.judge(what, &answer, &[401], &[Provider]);
     }
 }
 
-/// Either signed with no key of the provider's, or changed.
+/// Sends a token that another key signed, or a changed one.
 async fn show_forged(site: &Site, server: usize, tokens: &VecDeque<Token>, random: &mut Rng) {
     let (what, forged) = match tokens.back() {
         Some(token) if random.bool() => {

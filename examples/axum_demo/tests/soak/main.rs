@@ -1,17 +1,19 @@
-//! A soak: two processes of the demo, each with a service beside it that fetches keys, are asked good, bad and hostile things
-//! while what they need goes away and comes back, for as many seconds as `SOAK_SECONDS` says, by default 600.
+//! A soak test of two processes. Each runs the demo and a service that fetches keys.
 //!
-//! Every answer must be one of those that its request may have. And nothing may be left of it: after a fifth of the time, and
-//! at the end, the clients leave, and what the processes then hold is compared.
+//! Clients send good, bad and hostile requests while Redis, the database and the provider go down and recover. The test
+//! takes `SOAK_SECONDS`, by default 600.
+//!
+//! Every response must be an allowed one for its request. Processes must not leak: the clients leave after a fifth of
+//! the time and at the end, and the test compares the resources that the processes then use.
 
-#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod attackers;
 #[path = "../demo/credential.rs"]
 mod credential;
 mod customers;
 #[path = "../demo/http.rs"]
-#[expect(dead_code, reason = "the other tests need more of it")]
+#[expect(dead_code, reason = "only the other tests use the rest")]
 mod http;
 mod outages;
 #[path = "../servers/postgres_server.rs"]
@@ -48,13 +50,13 @@ const VISITORS: usize = 8;
 
 const TEN_MINUTES: u64 = 600;
 
-/// With an outage of Redis that lasts for more than a minute.
+/// Minimum time for a soak with a Redis outage of more than a minute.
 const LONG_SOAK: Duration = Duration::from_secs(300);
 
-/// The longest of the other outages; shorter soaks have shorter ones.
+/// Maximum time of the other outages. Shorter soaks have shorter ones.
 const OUTAGE: Duration = Duration::from_secs(4);
 
-/// So long after the clients have left, their connections are gone, and threads that have nothing to do.
+/// Time until the connections of the clients and idle threads have ended.
 const SETTLING: Duration = Duration::from_secs(15);
 
 const BETWEEN_ROWS: Duration = Duration::from_secs(30);
@@ -104,7 +106,7 @@ fn outage(time: Duration) -> Duration {
     (time / 20).min(OUTAGE)
 }
 
-/// All sorts of clients at once, and the rows that say how much the processes hold meanwhile.
+/// Starts clients of all kinds, and a task that prints the resource use of the processes.
 fn start_clients(site: &Arc<Site>, processes: &Arc<[Process; 2]>, turn: usize, until: Until) -> JoinSet<()> {
     let mut clients = JoinSet::new();
     let site = || Arc::clone(site);
@@ -136,14 +138,14 @@ async fn print_rows(site: Arc<Site>, processes: Arc<[Process; 2]>, until: Until)
     }
 }
 
-/// Lets the clients leave; what the processes hold then.
+/// Waits for the clients to leave. Returns the resource use of the processes.
 async fn leave(clients: JoinSet<()>, processes: &[Process; 2]) -> Vec<Holdings> {
     clients.join_all().await;
     sleep(SETTLING).await;
     processes.iter().map(Process::holdings).collect()
 }
 
-#[expect(clippy::print_stdout, reason = "it is what the soak has to say")]
+#[expect(clippy::print_stdout, reason = "prints the report")]
 fn say(line: &str) {
     println!("{line}");
 }

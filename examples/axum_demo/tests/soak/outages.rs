@@ -1,4 +1,4 @@
-//! What goes away for a while and comes back, in turn: Redis, the database, the provider.
+//! Outages of Redis, the database and the provider, one after the other.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,8 +12,8 @@ use crate::process::Process;
 use crate::redis_server::Server as RedisServer;
 use crate::site::{Site, Until};
 
-/// After a minute with no news, tokens are not judged any more. (The demo says 503 then; the list is as old as the last
-/// answer, which was a little before the outage.)
+/// Duration after which an outage of Redis can cause 503. The limit is a minute since the last response from Redis,
+/// which came shortly before the outage.
 const LONG: Duration = Duration::from_secs(58);
 
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub(crate) struct Outages {
     pub(crate) provider: Outage,
 }
 
-/// All outages of something, one after the other.
+/// All outages of one server.
 #[derive(Default)]
 pub(crate) struct Outage(Mutex<Vec<Times>>);
 
@@ -42,12 +42,12 @@ impl Outage {
         self.0.lock().unwrap().last_mut().unwrap().ended = Some(Instant::now());
     }
 
-    /// Whether there has been one since then, or until shortly before.
+    /// Returns whether there was an outage since then, or one that ended shortly before.
     pub(crate) fn touches(&self, since: Instant, aftermath: Duration) -> bool {
         self.last().is_some_and(|times| times.ended.is_none_or(|ended| ended + aftermath > since))
     }
 
-    /// The same, of one that had begun by a certain moment.
+    /// Like `touches`, for an outage that started before `begun_by`.
     pub(crate) fn began_and_touches(&self, begun_by: Instant, since: Instant, aftermath: Duration) -> bool {
         let all = self.0.lock().unwrap();
         all.iter()
@@ -58,14 +58,14 @@ impl Outage {
         self.0.lock().unwrap().last().copied()
     }
 
-    /// The same, of one for which the held list is too old.
+    /// Like `touches`, for an outage after which the revocation list is too old.
     pub(crate) fn lasts_long(&self, since: Instant, aftermath: Duration) -> bool {
         self.touches(since, aftermath)
             && self.last().is_some_and(|times| times.ended.unwrap_or_else(Instant::now) - times.began > LONG)
     }
 }
 
-/// The servers that go away.
+/// The servers with outages.
 pub(crate) struct Servers {
     pub(crate) redis: RedisServer,
     pub(crate) postgres: PostgresServer,
@@ -83,7 +83,7 @@ enum Kind {
     ProviderIsAway,
 }
 
-/// All but the long one.
+/// All kinds except the long one.
 const ALL: [Kind; 6] = [
     Kind::RedisHangs,
     Kind::DatabaseIsLocked,
@@ -94,11 +94,11 @@ const ALL: [Kind; 6] = [
 ];
 
 impl Servers {
-    /// One after the other, each for a while and with as long in between, until it is time.
+    /// Causes one outage after the other, with equally long pauses, until the time is up.
     pub(crate) async fn go_and_come(&mut self, site: &Site, each: Duration, until: Until) {
         for kind in ALL.into_iter().cycle() {
             sleep(each.min(until.left())).await;
-            // What comes back needs a while.
+            // Recovery takes some time.
             if until.left() < 2 * each {
                 return;
             }
@@ -106,7 +106,7 @@ impl Servers {
         }
     }
 
-    /// One of Redis that lasts longer than a list of revocations serves.
+    /// Causes a Redis outage that exceeds the outage limit of the revocation list.
     pub(crate) async fn lose_redis_for_long(&mut self, site: &Site) {
         self.suffer(Kind::RedisIsAwayForLong, site, LONG + Duration::from_secs(12)).await;
     }
@@ -148,7 +148,7 @@ impl Servers {
         site.tally.count("outages", format!("{kind:?}"));
     }
 
-    /// Whoever writes has to wait.
+    /// Locks the database, so writers wait.
     async fn lock_database(&self, time: Duration) {
         let mut database = PgConnection::connect(&self.postgres.url()).await.unwrap();
         let mut transaction = database.begin().await.unwrap();

@@ -1,4 +1,4 @@
-//! The servers under soak, from outside: what they hold, and what they say.
+//! The processes under test: their resource use and output.
 
 use std::fmt::{self, Display, Formatter};
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -9,41 +9,41 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-/// Says to this program that it is one of the servers.
+/// Tells this program to run as one of the servers.
 pub(crate) const IS_SERVER: &str = "SOAK_IS_SERVER";
 
-/// Ends when it is dropped.
+/// A process under test. Dropping it ends the process.
 pub(crate) struct Process {
     child: Mutex<Child>,
     id: u32,
     talk: Mutex<Talk>,
-    /// Hears what it says on standard error, until it ends.
+    /// Reads standard error until the process ends.
     hearing: Mutex<Option<JoinHandle<Said>>>,
     pub(crate) demo: SocketAddr,
     pub(crate) service: SocketAddr,
 }
 
-/// What it is told, and what it answers.
+/// Standard input and output of the process, for commands and responses.
 struct Talk {
     questions: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
 }
 
-/// Lines, and when they were said.
+/// Lines with their times.
 type Said = Vec<(Instant, String)>;
 
-/// How a process has ended, and what it said on standard error.
+/// The exit of a process, and its lines on standard error.
 pub(crate) struct Ended {
     pub(crate) well: bool,
     pub(crate) said: Said,
 }
 
-/// What a process holds of the machine.
+/// Resource use of a process.
 #[derive(Clone, Copy)]
 pub(crate) struct Holdings {
-    /// In KiB.
+    /// Resident memory in KiB.
     pub(crate) memory: u64,
-    /// What is allocated of it, in KiB.
+    /// Allocated heap memory in KiB.
     pub(crate) heap: u64,
     pub(crate) tasks: u64,
     pub(crate) files: u64,
@@ -51,7 +51,7 @@ pub(crate) struct Holdings {
 }
 
 impl Process {
-    /// This very program, as a server.
+    /// Starts this program as a server.
     pub(crate) fn start(database: &str, redis: &str) -> Self {
         let mut child = Command::new(env::current_exe().unwrap())
             .env(IS_SERVER, "")
@@ -67,7 +67,8 @@ impl Process {
         let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
         let errors = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let hearing = thread::spawn(move || errors.map(|line| (Instant::now(), line)).collect());
-        let addresses = answers.next().expect("it starts, or says on standard error why not").unwrap();
+        let addresses =
+            answers.next().expect("the process starts; standard error has the reason if not").unwrap();
         let (demo, service) = addresses.split_once(' ').unwrap();
         let (demo, service) = (demo.parse().unwrap(), service.parse().unwrap());
         let talk = Talk { questions: child.stdin.take().unwrap(), answers };
@@ -101,7 +102,7 @@ impl Process {
         }
     }
 
-    /// Tells it to stop, and waits for it, but not for ever.
+    /// Stops the process and waits for its end, with a time limit.
     pub(crate) fn stop(&self) -> Ended {
         self.tell("stop");
         let (mut child, told) = (self.child.lock().unwrap(), Instant::now());
@@ -109,20 +110,20 @@ impl Process {
             thread::sleep(Duration::from_millis(20));
         }
         let has_ended = child.try_wait().unwrap().is_some();
-        // If it fails, it has ended.
+        // On an error, the process has ended already.
         let _ = child.kill();
         let well = has_ended && child.wait().unwrap().success();
-        let hearing = self.hearing.lock().unwrap().take().expect("it is stopped once");
+        let hearing = self.hearing.lock().unwrap().take().expect("each process stops once");
         Ended { well, said: hearing.join().unwrap() }
     }
 }
 
-/// The demo lets requests under way finish, and closes its database, in 5 s each.
+/// Maximum time of a shutdown. The demo allows 5 s for running requests and 5 s for closing the database.
 const LONGEST_STOP: Duration = Duration::from_secs(15);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // If it fails, it has ended.
+        // On an error, the process has ended already.
         let child = self.child.get_mut().unwrap();
         let _ = child.kill();
         let _ = child.wait();

@@ -1,6 +1,6 @@
-//! What is under soak, a process of its own: the demo, and beside it a service that trusts a provider whose keys change.
+//! A process under test: the demo, and a service that trusts a provider with rotating keys.
 //!
-//! It is told what to do on its standard input, and answers on its standard output.
+//! It reads commands from standard input and writes responses to standard output.
 
 use std::alloc::System;
 use std::env;
@@ -24,21 +24,21 @@ use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
 use tower_jwt_auth::jwks::RemoteKeys;
 use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, RegisteredClaims};
 
-/// What the demo signs with.
+/// The `JWT_SECRET` of the demo.
 pub(crate) const SECRET: &str = "a secret for soaks, of 32 bytes+";
 
-/// So often the provider brings in a key, which signs a little later; tokens live longer than many of them sign.
+/// Time between two new keys of the provider. A key signs a little later. Tokens outlive several keys.
 const BETWEEN_KEYS: Duration = Duration::from_secs(4);
 const PUBLISHED_AHEAD: Duration = Duration::from_secs(3);
 const LIFETIME: Duration = Duration::from_secs(30);
 
-/// Counts what is allocated; C's libraries do so past it.
+/// Counts Rust allocations. C libraries bypass it.
 #[global_allocator]
 static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
 const AUDIENCE: &str = "https://api.example.com";
 
-/// Until it is told to stop, or nobody is left who could tell it.
+/// Runs until a command stops the server or standard input ends.
 pub(crate) fn run() {
     let runtime = Runtime::new().unwrap();
     let (stop, stopped) = oneshot::channel();
@@ -78,7 +78,7 @@ fn say(line: &str) {
     output.flush().unwrap();
 }
 
-/// With limits that are over soon, so that they are met often.
+/// Starts the demo with low limits, so that clients reach them often.
 async fn start_demo(stopped: oneshot::Receiver<()>) -> (SocketAddr, JoinHandle<()>) {
     let mut settings = Settings::read(|name| match name {
         "DEMO_ADDR" => Some("127.0.0.1:0".into()),
@@ -96,7 +96,7 @@ async fn start_demo(stopped: oneshot::Receiver<()>) -> (SocketAddr, JoinHandle<(
     (address, tokio::spawn(serve(listener, app, settings.limits, stop)))
 }
 
-/// A provider, which may be away, and a service that trusts its keys and hands out its tokens.
+/// Starts a provider, which can go down, and a service that trusts its keys and issues its tokens.
 async fn start_service(
     is_there: watch::Receiver<bool>,
 ) -> (SocketAddr, RemoteKeys, JwtVerifier<RegisteredClaims>) {
@@ -138,7 +138,7 @@ fn new_key() -> SigningKey {
     SigningKey::generate(Algorithm::EdDSA).unwrap()
 }
 
-/// While it is away, nothing listens at its address.
+/// Runs the provider. During an outage nothing listens on its address.
 async fn provide(listener: TcpListener, issuer: TokenIssuer, mut is_there: watch::Receiver<bool>) {
     let address = listener.local_addr().unwrap();
     let metadata =

@@ -1,4 +1,4 @@
-//! Sessions that have ended, and those who go on trying their tokens.
+//! Ended sessions, and clients that keep trying their tokens.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,11 +10,11 @@ use tokio::time::sleep;
 use crate::site::Excuse::{Busy, Database, Redis};
 use crate::site::{Site, Until, any};
 
-/// How soon the other server has to know of a sign-out: while Redis is there, and from when it is back.
+/// Maximum time until the other server knows of a sign-out: normally, and after a Redis outage.
 const TOLD: Duration = Duration::from_secs(1);
 const TOLD_AFTER_OUTAGE: Duration = Duration::from_secs(2);
 
-/// So many that have ended last are tried as often as all others together.
+/// Number of recently ended sessions that are tried as often as all others together.
 const LAST: usize = 16;
 
 #[derive(Default)]
@@ -23,15 +23,15 @@ pub(crate) struct SignedOut {
     slowest: Mutex<Duration>,
 }
 
-/// A session that has ended.
+/// An ended session.
 pub(crate) struct Gone {
     tokens: Vec<String>,
-    /// If its end could be written down, so that it cannot be refreshed.
+    /// Set if the database stored the end, so the session cannot be refreshed.
     cookie: Option<String>,
     since: Instant,
-    /// Where it was ended.
+    /// The server that ended it.
     server: usize,
-    /// By each server.
+    /// True for each server that rejected a token.
     refused: [AtomicBool; 2],
 }
 
@@ -50,7 +50,7 @@ impl SignedOut {
         self.sessions.lock().unwrap().len() as u64
     }
 
-    /// The longest after a sign-out that the other server has taken a token, while Redis was there.
+    /// Returns the longest time for which the other server accepted a token after sign-out, without an outage.
     pub(crate) fn slowest(&self) -> Duration {
         *self.slowest.lock().unwrap()
     }
@@ -94,7 +94,7 @@ async fn try_token(site: &Site, gone: &Gone, random: &mut Rng) {
         return;
     }
     let after = answer.asked - gone.since;
-    // An outage that began when the other server had been told takes nothing back.
+    // An outage that started after the other server knew is no excuse.
     let by_outage = site.outages.redis.began_and_touches(gone.since + TOLD, answer.asked, TOLD_AFTER_OUTAGE);
     if !by_outage {
         let mut slowest = site.signed_out.slowest.lock().unwrap();
@@ -103,7 +103,8 @@ async fn try_token(site: &Site, gone: &Gone, random: &mut Rng) {
     let was_refused = gone.refused[server].load(Ordering::Relaxed);
     if gone.server == server || was_refused || (after > TOLD && !by_outage) {
         site.tally.count(what, 200);
-        site.tally.fault(what, format!("accepted {after:?} after that, refused before: {was_refused}"));
+        site.tally
+            .fault(what, format!("accepted {after:?} after the sign-out, rejected before: {was_refused}"));
     } else {
         site.tally.count(what, if by_outage { "200 (Redis away)" } else { "200 (in a second)" });
     }

@@ -1,4 +1,4 @@
-//! What all clients share: whom to ask, what may be answered, and what was.
+//! State that all clients share: the servers, the allowed responses and the results.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use crate::outages::Outages;
 use crate::signed_out::SignedOut;
 use crate::tally::Tally;
 
-/// The demo's limits of a request and of what follows it, and some more: whoever waits for longer hangs.
+/// Maximum time for a response: the request limits of the demo with some margin.
 pub(crate) const LONGEST_ANSWER: Duration = Duration::from_secs(20);
 
-/// How long after an outage its consequences may be seen.
+/// Time for which an outage may still affect responses after its end.
 const AFTERMATH: Duration = Duration::from_secs(2);
 
 pub(crate) struct Site {
@@ -26,27 +26,27 @@ pub(crate) struct Site {
     client: Client,
 }
 
-/// Until when clients go on.
+/// The time at which clients stop.
 #[derive(Clone, Copy)]
 pub(crate) struct Until(pub(crate) Instant);
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: String,
-    /// The refresh token that it sets, as a browser would send it.
+    /// The refresh cookie as a browser would send it.
     pub(crate) cookie: Option<String>,
     pub(crate) asked: Instant,
 }
 
-/// Why a good request may be refused with 503.
+/// A reason why a good request may get 503.
 #[derive(Clone, Copy)]
 pub(crate) enum Excuse {
-    /// So many sign-ins, or refreshes, at once.
+    /// Too many concurrent sign-ins or refreshes.
     Busy,
     Database,
-    /// The list of what is revoked is older than a minute.
+    /// The revocation list is older than a minute.
     Redis,
-    /// The key is not held, and cannot be fetched.
+    /// The server does not have the key and cannot fetch it.
     Provider,
 }
 
@@ -55,7 +55,7 @@ impl Site {
         let client = Client::builder()
             .no_proxy()
             .timeout(LONGEST_ANSWER)
-            // Before the servers close it: they could do so while a request is on its way.
+            // Closes connections before the servers do, which could hit a request.
             .pool_idle_timeout(Duration::from_secs(1))
             .build();
         Self {
@@ -80,7 +80,7 @@ impl Site {
         self.request(Method::POST, server, path)
     }
 
-    /// Sends a request. None if the connection was closed, or if nothing has come in time.
+    /// Sends a request. Returns `None` if the connection was closed or the response is late.
     pub(crate) async fn ask(&self, what: &'static str, request: RequestBuilder) -> Option<Answer> {
         let asked = Instant::now();
         let answered = async {
@@ -93,7 +93,7 @@ impl Site {
         match answered.await {
             Ok(answer) => Some(answer),
             Err(error) if error.is_timeout() => {
-                self.tally.fault(what, format!("no answer in {LONGEST_ANSWER:?}"));
+                self.tally.fault(what, format!("no response within {LONGEST_ANSWER:?}"));
                 None
             }
             Err(_) => {
@@ -103,7 +103,7 @@ impl Site {
         }
     }
 
-    /// Counts an answer; whether it is one of those that are expected. If not, it has an excuse, or is a fault.
+    /// Counts a response and returns whether it is an expected one. Any other has an excuse or is a fault.
     pub(crate) fn judge(
         &self,
         what: &'static str,
@@ -146,16 +146,17 @@ impl Until {
 }
 
 impl Answer {
-    /// What stands in the body's `error`; nothing if it is a refusal of the library.
+    /// The kind of a problem of the demo. Empty for problems of the library.
     pub(crate) fn error(&self) -> String {
-        self.member("error")
+        let kind = self.member("type");
+        kind.strip_prefix("https://demo.example/problems#").unwrap_or_default().to_owned()
     }
 
     pub(crate) fn token(&self) -> String {
         self.member("access_token")
     }
 
-    /// Whose profile this is.
+    /// The email of the profile.
     pub(crate) fn email(&self) -> String {
         self.member("email")
     }

@@ -1,4 +1,4 @@
-//! People with no good token, or with no good password.
+//! Clients with bad tokens or wrong passwords.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::site::Excuse::{Busy, Database, Redis};
 use crate::site::{Excuse, Site, Until, any};
 use crate::visitors;
 
-/// What it is called in the table, the `Authorization` headers, and the answer.
+/// The name in the report, the `Authorization` headers, and the expected status.
 type Attempt = (&'static str, Vec<String>, u16);
 
-/// With tokens that are bad in every way.
+/// Sends every kind of bad token.
 pub(crate) async fn show_bad_tokens(site: Arc<Site>, seed: u64, until: Until) {
     let mut random = Rng::with_seed(seed);
     while !until.is_over() {
@@ -25,8 +25,8 @@ pub(crate) async fn show_bad_tokens(site: Arc<Site>, seed: u64, until: Until) {
             let request = site.get(any(&mut random, &site.demos), "/protected/");
             let request =
                 headers.iter().fold(request, |request, value| request.header("Authorization", value));
-            // Only this one is good up to here, and somebody has to be looked for.
-            let excuses: &[Excuse] = if what == "bad: of nobody" { &[Database, Redis] } else { &[] };
+            // Only this token passes the verifier, so the server queries the user.
+            let excuses: &[Excuse] = if what == "bad: unknown user" { &[Database, Redis] } else { &[] };
             if let Some(answer) = site.ask(what, request).await {
                 site.judge(what, &answer, &[status], excuses);
             }
@@ -52,34 +52,34 @@ fn attempts(random: &mut Rng) -> Vec<Attempt> {
         ("bad: two headers", vec![good.clone(), good.clone()], 400),
         ("bad: another scheme", vec!["Basic ZXplOm9rb24=".to_owned()], 401),
         ("bad: expired", with(json!({"exp": now - 3600})), 401),
-        ("bad: not yet", with(json!({"nbf": now + 3600})), 401),
+        ("bad: not valid yet", with(json!({"nbf": now + 3600})), 401),
         ("bad: forged", vec![String::from_utf8(forged).unwrap()], 401),
         ("bad: another secret", vec![bearer(&SECRET.to_uppercase(), &Header::default(), &json!({}))], 401),
         ("bad: another algorithm", vec![bearer(SECRET, &Header::new(Algorithm::HS512), &json!({}))], 401),
         ("bad: wrong issuer", with(json!({"iss": "https://other.example"})), 401),
         ("bad: wrong audience", with(json!({"aud": "other"})), 401),
         ("bad: wrong type", of_type("dpop+jwt"), 401),
-        ("bad: odd claims", with(json!({"sub": [1]})), 401),
-        ("bad: of nobody", with(json!({"sub": "999999999"})), 401),
-        ("bad: none", vec![format!("Bearer eyJhbGciOiJub25lIn0.{claims}.")], 401),
+        ("bad: malformed claims", with(json!({"sub": [1]})), 401),
+        ("bad: unknown user", with(json!({"sub": "999999999"})), 401),
+        ("bad: unsigned", vec![format!("Bearer eyJhbGciOiJub25lIn0.{claims}.")], 401),
         ("bad: garbage", vec![format!("Bearer {}", garbage(random))], 401),
     ]
 }
 
-/// Of the letters of a token, up to more than is read.
+/// Returns random characters of a token, sometimes more than the verifier reads.
 fn garbage(random: &mut Rng) -> String {
     let length = any(random, &[1, 10, 100, 1_000, 10_000]);
     (0..length).map(|_| any(random, b"abcXYZ019-_..") as char).collect()
 }
 
-/// With passwords that are wrong, from anywhere, so that only the account is held back where its owner is not known.
+/// Sends wrong passwords from many addresses. Accounts are delayed, but not at the known addresses of their users.
 pub(crate) async fn guess_passwords(site: Arc<Site>, seed: u64, turn: usize, visitors: usize, until: Until) {
     let mut random = Rng::with_seed(seed);
     while !until.is_over() {
         let email = visitors::email(turn, random.usize(..visitors));
         let (what, path, body, expected): (_, _, _, &[u16]) = match random.u8(..4) {
             0 => ("bad: weak password", "/signup", application("password12"), &[422]),
-            1 => ("bad: no JSON", "/signin", "{\"email\":".to_owned(), &[400]),
+            1 => ("bad: broken JSON", "/signin", "{\"email\":".to_owned(), &[400]),
             _ => {
                 let body = json!({"email": email, "password": "a guess"}).to_string();
                 ("bad: wrong password", "/signin", body, &[401, 429])

@@ -1,11 +1,11 @@
-//! What was answered, counted; and what should not have been.
+//! Counts responses and faults.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// So many faults of a sort of request are shown, of all that are counted.
+/// Number of faults that the report shows for each kind of request.
 const SHOWN: usize = 3;
 
 const FEW: u64 = 2;
@@ -16,7 +16,7 @@ pub(crate) struct Tally(Mutex<Counts>);
 #[derive(Default)]
 struct Counts {
     rows: BTreeMap<&'static str, BTreeMap<String, u64>>,
-    /// Of the protected route, in microseconds.
+    /// Latencies of the protected route in microseconds.
     latencies: Vec<u32>,
     faults: u64,
     first_faults: BTreeMap<&'static str, Vec<String>>,
@@ -41,13 +41,13 @@ impl Tally {
         }
     }
 
-    /// How often it came to this.
+    /// Returns the number of requests of this kind with this outcome.
     pub(crate) fn of(&self, what: &str, outcome: &str) -> u64 {
         let counts = self.0.lock().unwrap();
         counts.rows.get(what).and_then(|row| row.get(outcome)).copied().unwrap_or(0)
     }
 
-    /// Those sorts of request of which more than a share ended with no answer, beside some few: of 1,000, so many.
+    /// Returns the kinds of requests that ended without a response too often: a few, plus `of_1000` of 1,000.
     pub(crate) fn too_often_closed(&self, of_1000: u64) -> Vec<String> {
         let counts = self.0.lock().unwrap();
         let closed = counts.rows.iter().filter_map(|(what, row)| {
@@ -67,7 +67,7 @@ impl Tally {
     }
 }
 
-/// A row for each sort of request.
+/// Prints a row for each kind of request.
 impl Display for Tally {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut counts = self.0.lock().unwrap();

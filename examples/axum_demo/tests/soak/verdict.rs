@@ -1,4 +1,4 @@
-//! What has come of it, and whether that is good.
+//! The result of the soak test.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -6,37 +6,34 @@ use std::time::{Duration, Instant};
 use crate::process::{Ended, Holdings, Process};
 use crate::site::Site;
 
-/// By so much the memory of a process may have grown, in KiB: what the allocator does not give back at once.
+/// Allowed growth of the memory of a process in KiB. The allocator does not return all memory at once.
 const MEMORY: u64 = 8 * 1024;
 
-/// And what is allocated of it, besides so many bytes for each session that has ended: those stay on the list of what is revoked.
+/// Allowed growth of the heap in KiB. The revocation list adds `HEAP_EACH` bytes for each ended session.
 const HEAP: u64 = 512;
 const HEAP_EACH: u64 = 256;
 
-/// The connections of a process to its database, which stay open for a while.
+/// Database connections of a process, which may stay open for a while.
 const POOL: u64 = 10;
 
-/// Of 1,000 requests on connections kept open, so many may meet one that is just being closed.
+/// Number of 1,000 requests on reused connections that may hit a closing one.
 const CLOSED_OF_1000: u64 = 5;
 
-/// So long after an outage, a process may still say that it is there: it looks once a second, and waits 3 s for an answer.
+/// Time after an outage in which a process may still log it. It checks once a second and waits 3 s for a response.
 const SAID_LATE: Duration = Duration::from_secs(5);
 
-/// Of each process, after the warm-up and at the end.
+/// Resource use of each process, after the warm-up and at the end.
 pub(crate) struct Measured {
     pub(crate) before: Vec<Holdings>,
     pub(crate) after: Vec<Holdings>,
 }
 
-/// What is wrong, a line each.
+/// Returns the failures, one line each.
 pub(crate) fn verdict(site: &Site, processes: &[Ended], measured: &Measured, is_long: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     let (faults, first) = site.tally.faults();
     if faults > 0 {
-        wrong.push(format!(
-            "{faults} answers that may not be, the first of each sort:\n  {}",
-            first.join("\n  ")
-        ));
+        wrong.push(format!("{faults} faults, the first of each kind:\n  {}", first.join("\n  ")));
     }
     for (number, (before, after)) in measured.before.iter().zip(&measured.after).enumerate() {
         for (what, before, after, more) in [
@@ -47,19 +44,19 @@ pub(crate) fn verdict(site: &Site, processes: &[Ended], measured: &Measured, is_
             ("threads", before.threads, after.threads, 0),
         ] {
             if after > before + more {
-                wrong.push(format!("process {number} had {before} {what} and has {after}"));
+                wrong.push(format!("process {number}: {what}: {before} before, {after} after"));
             }
         }
     }
     for (number, Ended { well, said }) in processes.iter().enumerate() {
         if !well {
-            wrong.push(format!("process {number} has not ended well"));
+            wrong.push(format!("process {number} exited with an error"));
         }
         let odd = said.iter().filter(|(moment, line)| !is_explained(site, *moment, line));
         wrong.extend(odd.map(|(_, line)| format!("process {number} on standard error: {line}")));
     }
     let closed = site.tally.too_often_closed(CLOSED_OF_1000);
-    wrong.extend(closed.into_iter().map(|row| format!("hung up on: {row}")));
+    wrong.extend(closed.into_iter().map(|row| format!("closed too often: {row}")));
     for (what, outcome) in REACHED.into_iter().chain(REACHED_IN_LONG.into_iter().filter(|_| is_long)) {
         if site.tally.of(what, outcome) == 0 {
             wrong.push(format!("not reached: {what}, {outcome}"));
@@ -68,7 +65,7 @@ pub(crate) fn verdict(site: &Site, processes: &[Ended], measured: &Measured, is_
     wrong
 }
 
-/// Whether there was an outage of which a process says this. What a panic says, none explains.
+/// Returns whether an outage explains this line. Nothing explains a panic.
 fn is_explained(site: &Site, moment: Instant, line: &str) -> bool {
     let outages = &site.outages;
     let outage = match line {
@@ -79,7 +76,7 @@ fn is_explained(site: &Site, moment: Instant, line: &str) -> bool {
     outage.began_and_touches(moment, moment, SAID_LATE)
 }
 
-/// What a soak that does not meet it has not shown.
+/// Outcomes that must occur, or the soak proves too little.
 const REACHED: [(&str, &str); 26] = [
     ("outages", "RedisHangs"),
     ("outages", "RedisCrashes"),
@@ -112,14 +109,16 @@ const REACHED: [(&str, &str); 26] = [
 const REACHED_IN_LONG: [(&str, &str); 2] =
     [("outages", "RedisIsAwayForLong"), ("protected, signed out", "503")];
 
-/// All that was counted and measured.
+/// Returns the report with all counts and measurements.
 pub(crate) fn report(site: &Site, processes: &[Process], measured: &Measured, time: Duration) -> String {
     let requests = site.tally.requests();
     let mut report = format!("\n{requests} requests, {} a second\n\n", requests / time.as_secs().max(1));
     let _ = write!(report, "{}", site.tally);
     let slowest = site.signed_out.slowest();
-    let _ =
-        writeln!(report, "after a sign-out, the other process took the token for at most {slowest:.1?}\n");
+    let _ = writeln!(
+        report,
+        "after a sign-out, the other process accepted the token for at most {slowest:.1?}\n"
+    );
     for (number, process) in processes.iter().enumerate() {
         let _ = writeln!(report, "process {number}: keys: {}", process.ask("keys"));
         let _ = writeln!(report, "process {number}: after a fifth {}", measured.before[number]);

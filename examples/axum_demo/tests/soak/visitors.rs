@@ -1,4 +1,4 @@
-//! People who do what they should: they sign up, sign in, look at the protected route, stay signed in, and leave.
+//! Regular users: they sign up, sign in, call the protected route, refresh and sign out.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,9 +20,9 @@ pub(crate) struct Visitor {
     address: String,
 }
 
-/// One session, as the person's browser has it.
+/// One session, as the browser of the user sees it.
 struct Session {
-    /// All are good as long as it lasts: fifteen minutes are longer than the soak.
+    /// All access tokens. They stay valid during the session, because 15 minutes are longer than the soak.
     tokens: Vec<String>,
     cookie: String,
 }
@@ -48,7 +48,7 @@ impl Visitor {
         }
     }
 
-    /// None if something did not go on, which has been judged.
+    /// Returns `None` if a step failed. That step has been counted.
     async fn visit(&mut self, until: Until) -> Option<()> {
         let mut session = self.sign_in().await?;
         for _ in 0..self.random.usize(1..4) {
@@ -71,7 +71,7 @@ impl Visitor {
         });
         let what = "sign-up";
         let answer = self.post(what, "/signup", "", body.to_string()).await?.0;
-        // The one before may have come through, with its answer lost in an outage.
+        // An earlier sign-up may have succeeded, with its response lost in an outage.
         self.site.judge(what, &answer, &[201, 409], &[Busy, Database]).then_some(())
     }
 
@@ -117,7 +117,7 @@ impl Visitor {
         Some(())
     }
 
-    /// As a thief and the one they stole from would: which of them is which, nobody can tell, so the session ends.
+    /// Uses one token twice, as its owner and a thief would. The server cannot tell them apart, so the session ends.
     async fn refresh_twice(&mut self, mut session: Session) -> Option<()> {
         let used = session.cookie.clone();
         self.refresh(&mut session).await?;
@@ -141,7 +141,7 @@ impl Visitor {
         self.leave(&answer, is_out, sessions, server)
     }
 
-    /// If the database does not answer, the sign-out cannot be written down, but its tokens are good for nothing.
+    /// Counts a sign-out. Without the database it is not stored, but the tokens are invalid anyway.
     fn leave(&self, answer: &Answer, is_out: bool, sessions: Vec<Session>, server: usize) -> Option<()> {
         let counts = is_out || answer.error() == "unavailable";
         if counts {
@@ -155,7 +155,7 @@ impl Visitor {
         self.site.signed_out.add(Gone::new(session.tokens, cookie, Instant::now(), server));
     }
 
-    /// Asks either server, and tells which. What is sent along is a cookie for `/refresh`, for all else a token.
+    /// Sends a request to either server and returns which. `/refresh` gets a cookie, the other routes get a token.
     async fn post(
         &mut self,
         what: &'static str,
@@ -174,7 +174,7 @@ impl Visitor {
     }
 }
 
-/// Whom others try to sign in as.
+/// The email that attackers target.
 pub(crate) fn email(turn: usize, number: usize) -> String {
     format!("visitor-{turn}-{number}@example.com")
 }
