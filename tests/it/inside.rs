@@ -219,9 +219,9 @@ async fn does_not_overwrite_another_body() {
             response.extensions_mut().insert(error);
             response
         }),
-        ("a copy of a refusal's error beside it", |error| {
-            let refusal = Response::<String>::from(error);
-            let error = refusal.extensions().get::<AuthError>().unwrap().clone();
+        ("a copy of a rejection's error beside it", |error| {
+            let rejection = Response::<String>::from(error);
+            let error = rejection.extensions().get::<AuthError>().unwrap().clone();
             let mut response = error.response("own".to_owned());
             response.extensions_mut().insert(error);
             response
