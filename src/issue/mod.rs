@@ -122,7 +122,7 @@ impl TokenIssuer {
         self.set(|settings| settings.lifetime = lifetime)
     }
 
-    /// Issues access tokens: sets the header's `typ` to `at+jwt`. The default `typ` is `JWT`.
+    /// Issues access tokens: the header's `typ` is `at+jwt` instead of `JWT`.
     ///
     /// The type separates access tokens from all others
     /// ([RFC 9068, section 2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1)). Such a token also needs an

@@ -72,7 +72,9 @@ impl JwksRules {
         self
     }
 
-    /// Accepts symmetric keys (`kty` `oct`) from a text or a file. By default they are skipped.
+    /// Accepts symmetric keys (`kty` `oct`) from a text or a file.
+    ///
+    /// By default they are skipped.
     ///
     /// # Security
     ///

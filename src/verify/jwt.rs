@@ -212,7 +212,7 @@ impl<C> JwtVerifier<C> {
         })
     }
 
-    /// Sets the allowed clock difference between issuer and verifier. The default is 60 s.
+    /// Sets the allowed clock difference to the issuer. The default is 60 s.
     ///
     /// A token is accepted until this long after its `exp`, and from this long before its `nbf`.
     pub fn leeway(self, leeway: Duration) -> Self {
@@ -399,10 +399,10 @@ impl<C> JwtVerifier<C> {
         self.set(|rules| rules.expected.allow_missing_expiry = true)
     }
 
-    /// Sets the limits of the cache of verified tokens. The default is [`CacheSettings::new`].
+    /// Sets the limits of the cache of verified tokens.
     ///
-    /// A verifier and its clones share one cache. A later change of any setting gives the changed verifier an empty cache of
-    /// its own.
+    /// The default is [`CacheSettings::new`]. A verifier and its clones share one cache. A later change of any setting gives the
+    /// changed verifier an empty cache of its own.
     pub fn cache(mut self, settings: CacheSettings) -> Self {
         self.cache = Some(TokenCache::new(settings));
         self
@@ -416,7 +416,9 @@ impl<C> JwtVerifier<C> {
         }
     }
 
-    /// Turns the cache off. Every request then verifies its token and deserializes the claims.
+    /// Turns the cache off, so that every request verifies its token.
+    ///
+    /// Every request then also deserializes the claims.
     ///
     /// Turn it off in these cases:
     ///

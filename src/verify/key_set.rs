@@ -46,7 +46,9 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// Creates a set of these keys. With an empty set, the verifier rejects every token.
+    /// Creates a set of these keys.
+    ///
+    /// With an empty set, the verifier rejects every token.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Self {
         Self { id: unique_id(), keys: keys.into_iter().collect(), skipped: Vec::new() }

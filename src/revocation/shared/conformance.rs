@@ -249,7 +249,7 @@ fn odd_revocations() -> Vec<Revocation> {
             revocations.push(Revocation::session(issuer, name, None));
             for millis in [0, 1_700_000_000_123, 253_402_300_799_000] {
                 let issued_until = UNIX_EPOCH + Duration::from_millis(millis);
-                // Expired, but for less than an hour, so it must be kept.
+                // Expired less than an hour ago, so it must be kept.
                 revocations.push(Revocation::subject(issuer, name, issued_until, in_seconds(-3590)));
             }
         }

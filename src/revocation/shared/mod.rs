@@ -43,7 +43,7 @@ use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::sync::atomic::Ordering;
 
-/// Configures [`Revocations`] that several processes share through a [`RevocationStore`].
+/// Configures [`Revocations`] that processes share through a [`RevocationStore`].
 ///
 #[cfg_attr(feature = "redis", doc = "```no_run")]
 #[cfg_attr(not(feature = "redis"), doc = "```ignore")]

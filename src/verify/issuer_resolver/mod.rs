@@ -175,7 +175,7 @@ impl<C> IssuerResolver<C> {
         Self { cache: TokenCache::new(settings), ..self }
     }
 
-    /// Sets the age after which a verifier is resolved again. The default is ten minutes.
+    /// Sets the age after which a verifier is resolved again. The default is 10 min.
     ///
     /// A changed or removed tenant takes effect within this time.
     /// [`Issuers::remove`](crate::verifiers::Issuers::remove) takes effect at once.
@@ -189,7 +189,7 @@ impl<C> IssuerResolver<C> {
         self
     }
 
-    /// Sets how long a verifier stays in use while renewal fails. The default is 24 hours.
+    /// Sets how long a verifier stays in use while renewal fails. The default is 24 h.
     ///
     /// The time counts from the last successful lookup. Afterwards its tokens get 503.
     pub fn outage_limit(mut self, limit: Duration) -> Self {
@@ -219,7 +219,7 @@ impl<C> IssuerResolver<C> {
         Self { lookup_rate: (burst, per_second), ..self }
     }
 
-    /// Sets the most requests that wait for lookups of other requests. The default is 1,000.
+    /// Limits requests that wait for lookups of other requests. The default is 1,000.
     ///
     /// Further requests get 503 at once, or the old verifier during a renewal.
     pub fn max_waiting(self, requests: usize) -> Self {
