@@ -117,7 +117,7 @@ mod tests {
             "# TYPE jwt_auth_requests_total counter",
             r#"jwt_auth_requests_total{outcome="accepted",kind="none"} 1"#,
             r#"jwt_auth_requests_total{outcome="rejected",kind="malformed_token"} 1"#,
-            "# HELP jwt_auth_verification_duration_seconds How long judging a token took, with any wait for keys.",
+            "# HELP jwt_auth_verification_duration_seconds Duration of token verification, including the wait for keys.",
             "# TYPE jwt_auth_verification_duration_seconds histogram",
             r#"jwt_auth_verification_duration_seconds_bucket{outcome="accepted",le="2.5"} 1"#,
         ] {
