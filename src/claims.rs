@@ -257,8 +257,8 @@ impl<C: fmt::Debug> fmt::Debug for Claims<C> {
 #[derive(Clone, Debug, Default)]
 pub struct TokenInfo {
     expires_at: Option<SystemTime>,
-    /// The issuer, followed by the `kid`. They are stored inline, so that a request neither allocates nor shares a
-    /// counter.
+    /// The issuer, followed by the `kid`. Up to 128 bytes are stored inline, so that ordinary tokens need no allocation and no
+    /// shared counter.
     text: SmallVec<[u8; 128]>,
     issuer_len: Option<usize>,
     has_kid: bool,

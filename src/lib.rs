@@ -33,7 +33,7 @@
 //! | module | task | main items |
 //! |---|---|---|
 //! | [`keys`] | configure keys | `KeyStore`, `KeySource`, `JwksRules` |
-//! | `jwks` | fetch keys from a provider (feature `remote-keys`) | `RemoteKeys`, `HttpsClient` |
+//! | `jwks` | fetch keys from a provider (feature `remote-keys-core`) | `RemoteKeys`, `HttpsClient` |
 //! | [`verifiers`] | accept several issuers or kinds of tokens | `Issuers`, `IssuerResolver`, `AnyOf` |
 //! | [`cache`] | size the cache of verified tokens | `CacheSettings`, `CacheStats` |
 //! | [`revocation`] | revoke tokens before they expire | `Revocations`, `SharedRevocations`, `RedisStore` |
@@ -43,6 +43,7 @@
 //! | [`token`] | read what is known of a token besides its claims | `TokenInfo`, `NumericDate` |
 //! | `issue` | sign tokens and rotate keys (feature `issue`) | `TokenIssuer`, `SigningKey`, `JwksService` |
 //! | [`resource_metadata`] | tell clients where to get a token | `ProtectedResource` |
+//! | `observability` | describe the metrics (feature `metrics`) | `describe_metrics` |
 //! | [`services`] | name the services and futures of the layers | `ResponseFuture`, `RequireService` |
 //!
 //! # Features
@@ -95,7 +96,7 @@ mod layer;
 pub mod observability;
 #[cfg_attr(
     not(all(feature = "remote-keys-core", feature = "shared-revocations")),
-    allow(dead_code, unused_imports, reason = "it tells of all parts, of which some are off")
+    allow(dead_code, unused_imports, reason = "some parts need features that may be off")
 )]
 mod observe;
 pub mod policy;

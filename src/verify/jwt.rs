@@ -158,6 +158,8 @@ impl<C> JwtVerifier<C> {
 
     /// Requires exactly this `iss`
     /// ([RFC 7519, section 4.1.1](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.1)).
+    ///
+    /// It replaces all issuers that were set before.
     pub fn issuer(self, issuer: impl Into<String>) -> Self {
         self.set(|rules| rules.expected.issuers = vec![issuer.into()])
     }
@@ -172,6 +174,8 @@ impl<C> JwtVerifier<C> {
 
     /// Requires an `aud` that is exactly this string or an array with it
     /// ([RFC 7519, section 4.1.3](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3)).
+    ///
+    /// It replaces all audiences that were set before.
     pub fn audience(self, audience: impl Into<String>) -> Self {
         self.set(|rules| rules.expected.wanted.audiences = vec![audience.into()])
     }
