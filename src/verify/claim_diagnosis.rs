@@ -114,8 +114,8 @@ pub(crate) fn audience(encoded: &[u8], expected: &Expected) -> String {
             or insecure_any_audience"
             .to_owned(),
         (AudienceClaim::Missing, false) => format!(
-            "the token has no `aud`, expected {}; if another claim names the API, set JwtVerifier::require_claim for it \
-             and insecure_any_audience",
+            "the token has no `aud`, expected {}; if another claim names the API, set JwtVerifier::require_claim for \
+             it and insecure_any_audience",
             wanted()
         ),
         (AudienceClaim::Nobody, false) => format!("the `aud` of the token is empty, expected {}", wanted()),

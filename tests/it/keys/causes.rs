@@ -50,7 +50,8 @@ async fn cause_names_skipped_key_and_reason() {
         ("enc", "key 1 (`enc`): the JWK cannot be used: its `use` is not `sig`"),
         (
             "svid",
-            "key 2 (`svid`): the JWK cannot be used: its `use` `jwt-svid` is not supported; JwksRules::add_use allows it",
+            "key 2 (`svid`): the JWK cannot be used: its `use` `jwt-svid` is not supported; \
+             JwksRules::add_use allows it",
         ),
         ("broken", "key 3 (`broken`): the JWK cannot be used: its `n` is missing or not base64url"),
         (
