@@ -37,8 +37,7 @@ impl TryFrom<&Jwk> for Key {
     type Error = ConfigError;
 
     fn try_from(jwk: &Jwk) -> Result<Self, ConfigError> {
-        let json =
-            serde_json::to_vec(jwk).map_err(|_| ConfigProblem::MalformedJwk { expected: "a JWK" }.into())?;
+        let json = serde_json::to_vec(jwk).map_err(|_| ConfigProblem::NOT_A_JWK.into())?;
         Self::jwk(json)
     }
 }
@@ -48,8 +47,7 @@ impl TryFrom<&JwkSet> for KeySet {
     type Error = ConfigError;
 
     fn try_from(set: &JwkSet) -> Result<Self, ConfigError> {
-        let json = serde_json::to_vec(set)
-            .map_err(|_| ConfigProblem::MalformedJwk { expected: "a JWK set" }.into())?;
+        let json = serde_json::to_vec(set).map_err(|_| ConfigProblem::NOT_A_SET.into())?;
         Self::jwks(json)
     }
 }

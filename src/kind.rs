@@ -234,7 +234,7 @@ impl AuthErrorKind {
             Self::MultipleCredentials => "the request carries more than one credential",
             Self::TokenTooLarge => "the token is too large",
             Self::MalformedToken => "the token is not a well-formed JWT",
-            Self::UnsupportedToken => "the token uses an extension that is not supported",
+            Self::UnsupportedToken => "the token is encrypted or uses an extension that is not supported",
             Self::WrongTokenType => "the token is of the wrong type",
             Self::UnsupportedAlgorithm => "the token is signed with an algorithm that is not accepted",
             Self::UnknownKey => "the token is not signed with a known key",

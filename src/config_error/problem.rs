@@ -47,6 +47,7 @@ pub(crate) enum ConfigProblem {
         instead: &'static str,
     },
     MalformedJwk {
+        what: &'static str,
         expected: &'static str,
     },
     InvalidJwk {
@@ -132,6 +133,10 @@ pub(crate) enum ConfigProblem {
 }
 
 impl ConfigProblem {
+    pub(crate) const NOT_A_JWK: Self = Self::MalformedJwk { what: "JWK", expected: "a JSON object" };
+    pub(crate) const NOT_A_SET: Self =
+        Self::MalformedJwk { what: "JWK set", expected: "a JSON object with an array `keys`" };
+
     pub(super) fn kind(&self) -> ConfigErrorKind {
         match self {
             Self::SecretTooShort { .. } => ConfigErrorKind::WeakSecret,
@@ -212,7 +217,7 @@ impl Display for ConfigProblem {
             Self::NotInBackEnd { back_end, algorithm, instead } => {
                 write!(f, "{back_end} does not support {algorithm}; enable the feature {instead}")
             }
-            Self::MalformedJwk { expected } => write!(f, "the text is not {expected}"),
+            Self::MalformedJwk { what, expected } => write!(f, "invalid {what}: expected {expected}"),
             Self::InvalidJwk { reason } | Self::UnsupportedJwk { reason } => {
                 write!(f, "the JWK cannot be used: {reason}")
             }
@@ -237,7 +242,8 @@ impl Display for ConfigProblem {
                  give each key a `kid`"
             ),
             Self::DuplicateKeyId { kid } => {
-                write!(f, "a key with the `kid` `{}` is already published", kid.escape_debug())
+                let kid = kid.escape_debug();
+                write!(f, "a key with the `kid` `{kid}` is already published; set another with SigningKey::with_kid")
             }
             Self::UnknownKeyId { kid } => {
                 write!(f, "no key with the `kid` `{}` is published", kid.escape_debug())
@@ -258,13 +264,13 @@ impl Display for ConfigProblem {
                 expected.escape_debug()
             ),
             Self::DuplicateRoute { route } => {
-                write!(f, "there are two verifiers for the scheme or prefix `{}`", route.escape_debug())
+                write!(f, "duplicate verifier for the scheme or prefix `{}`; remove one", route.escape_debug())
             }
             Self::EmptyPrefix => {
                 f.write_str("an empty prefix matches every token; use AnyOf::jwt or AnyOf::opaque instead")
             }
             Self::DuplicateIssuer { issuer } => {
-                write!(f, "there are two verifiers for the issuer `{}`", issuer.escape_debug())
+                write!(f, "duplicate verifier for the issuer `{}`; remove one", issuer.escape_debug())
             }
             Self::TooManyIssuers { max } => {
                 write!(f, "at most {max} issuers can be configured; Issuers::max_issuers sets the limit")
@@ -296,9 +302,9 @@ impl Display for ConfigProblem {
                 "cannot create the HTTP client: it needs the root certificates of the operating system \
                  (package `ca-certificates`), or your own",
             ),
-            Self::NoRuntime => {
-                f.write_str("no tokio runtime: the background task needs one; start it inside a runtime")
-            }
+            Self::NoRuntime => f.write_str(
+                "no tokio runtime: the background task needs one; call SharedRevocations::start inside a runtime",
+            ),
             Self::NoRandomness => {
                 f.write_str("cannot generate a key: the operating system returned no random numbers")
             }

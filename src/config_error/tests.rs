@@ -88,9 +88,9 @@ fn each_problem_has_a_kind_and_a_text() {
             "graviola does not support ES512; enable the feature `aws-lc-rs` or `rust-crypto`",
         ),
         (
-            ConfigProblem::MalformedJwk { expected: "a JWK set" },
+            ConfigProblem::NOT_A_SET,
             Kind::InvalidKey,
-            "the text is not a JWK set",
+            "invalid JWK set: expected a JSON object with an array `keys`",
         ),
         (
             ConfigProblem::InvalidJwk { reason: "its `kty` is missing".into() },
@@ -123,7 +123,7 @@ fn each_problem_has_a_kind_and_a_text() {
         (
             ConfigProblem::DuplicateKeyId { kid: "a".to_owned() },
             Kind::DuplicateKeyId,
-            "a key with the `kid` `a` is already published",
+            "a key with the `kid` `a` is already published; set another with SigningKey::with_kid",
         ),
         (
             ConfigProblem::UnknownKeyId { kid: "a".to_owned() },
@@ -149,12 +149,12 @@ fn each_problem_has_a_kind_and_a_text() {
         (
             ConfigProblem::DuplicateIssuer { issuer: issuer() },
             Kind::DuplicateIssuer,
-            "there are two verifiers for the issuer `https://id.example.com`",
+            "duplicate verifier for the issuer `https://id.example.com`; remove one",
         ),
         (
             ConfigProblem::DuplicateRoute { route: "ApiKey".to_owned() },
             Kind::DuplicateRoute,
-            "there are two verifiers for the scheme or prefix `ApiKey`",
+            "duplicate verifier for the scheme or prefix `ApiKey`; remove one",
         ),
         (
             ConfigProblem::EmptyPrefix,
@@ -223,7 +223,7 @@ fn each_problem_has_a_kind_and_a_text() {
         (
             ConfigProblem::NoRuntime,
             Kind::NoRuntime,
-            "no tokio runtime: the background task needs one; start it inside a runtime",
+            "no tokio runtime: the background task needs one; call SharedRevocations::start inside a runtime",
         ),
         (
             ConfigProblem::NoRandomness,

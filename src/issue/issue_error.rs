@@ -58,9 +58,9 @@ impl Display for IssueError {
         match self.kind {
             IssueErrorKind::NotAnObject => f.write_str("the claims are not a JSON object"),
             IssueErrorKind::ReservedClaim => {
-                write!(f, "the claims have a member `{claim}`, which the issuer sets")
+                write!(f, "reserved claim `{claim}`: the issuer sets it; remove it from your claims")
             }
-            IssueErrorKind::DuplicateClaim => write!(f, "the claims have two members `{claim}`"),
+            IssueErrorKind::DuplicateClaim => write!(f, "duplicate claim `{claim}`"),
             IssueErrorKind::ReservedName => {
                 f.write_str("the claims have a member `$serde_json::private::..`, which serde_json reads as another value")
             }

@@ -157,7 +157,7 @@ impl TokenIssuer {
     /// # use tower_jwt_auth::Algorithm;
     /// # let issuer = TokenIssuer::new(SigningKey::generate(Algorithm::EdDSA).unwrap(), "https://id.example.com");
     /// let error = issuer.issue(&json!({"sub": "42", "exp": 1_800_000_000})).unwrap_err();
-    /// assert_eq!(error.to_string(), "the claims have a member `exp`, which the issuer sets");
+    /// assert_eq!(error.to_string(), "reserved claim `exp`: the issuer sets it; remove it from your claims");
     /// ```
     ///
     /// # Errors

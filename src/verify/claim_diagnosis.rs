@@ -33,6 +33,7 @@ pub(crate) fn explain_unproven(encoded: &[u8], wanted: &Wanted) -> String {
 }
 
 const REQUIRED_TWICE: &str = "a required claim appears twice";
+const OPTIONAL: &str = "make the field an `Option` or add `#[serde(default)]`";
 
 /// Returns the payload, or an error that does not depend on the claims type.
 fn well_formed<'b, const N: usize>(
@@ -64,7 +65,7 @@ fn explain_mismatch<C: DeserializeOwned>(payload: &str) -> String {
     let known = fields_of::<C>();
     let names = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(payload).unwrap_or_default();
     let respelled = |field| {
-        format!("a claim differs from `{field}`, which `{whole}` reads, only in upper and lower case")
+        format!("unknown claim name: it differs from `{field}` only in case; `{whole}` reads `{field}`")
     };
     if let Some(field) = names.keys().find_map(|name| meant_field(name, known)) {
         return respelled(field);
@@ -77,11 +78,13 @@ fn explain_mismatch<C: DeserializeOwned>(payload: &str) -> String {
     let claim = member.filter(|name| known.contains(name));
     match (claim, missing(&message, known, payload)) {
         (None, Some(name)) if known.contains(&name) => {
-            format!("there is no claim `{name}`, which `{whole}` needs")
+            format!("missing claim `{name}`: `{whole}` requires it; {OPTIONAL}")
         }
         // The missing field may be at any depth.
-        (None, Some(name)) => format!("there is no `{name}`, which `{whole}` needs"),
-        (Some(claim), Some(name)) => format!("the claim `{claim}` has no `{name}`, which `{whole}` needs"),
+        (None, Some(name)) => format!("missing `{name}`: `{whole}` requires it; {OPTIONAL}"),
+        (Some(claim), Some(name)) => {
+            format!("the claim `{claim}` has no `{name}`: `{whole}` requires it; {OPTIONAL}")
+        }
         (Some(claim), None) if message.starts_with(&format!("duplicate field `{claim}`")) => {
             format!("the claim `{claim}` appears twice")
         }
@@ -103,22 +106,19 @@ pub(crate) fn audience(encoded: &[u8], expected: &Expected) -> String {
     let wanted = || listed(&expected.wanted.audiences);
     match (found, expected.wanted.audiences.is_empty()) {
         (AudienceClaim::Nobody, true) => {
-            "the token has an `aud` that names nobody, and the verifier accepts no \
-            `aud` at all: set JwtVerifier::insecure_any_audience if the issuer means none by it"
+            "the `aud` of the token is empty, and the verifier expects no `aud`; \
+             set JwtVerifier::insecure_any_audience to accept it"
                 .to_owned()
         }
         (_, true) => "the token names an audience and the verifier expects none: set JwtVerifier::audience, \
             or insecure_any_audience"
             .to_owned(),
         (AudienceClaim::Missing, false) => format!(
-            "the token has no `aud`, and the verifier expects the audience {}: if the issuer says by another claim \
-             whom a token is for, set JwtVerifier::require_claim for that and insecure_any_audience",
+            "the token has no `aud`, expected {}; if another claim names the API, set JwtVerifier::require_claim for \
+             it and insecure_any_audience",
             wanted()
         ),
-        (AudienceClaim::Nobody, false) => format!(
-            "the token has an `aud` that names nobody, and the verifier expects the audience {}",
-            wanted()
-        ),
+        (AudienceClaim::Nobody, false) => format!("the `aud` of the token is empty, expected {}", wanted()),
         (_, false) => format!("the verifier expects the audience {}", wanted()),
     }
 }

@@ -81,13 +81,12 @@ const OPAQUE: &FixedCause = &FixedCause(
      providers issue a JWT if the client asks for an API or `audience`",
 );
 const OTHER_PARTS: &FixedCause =
-    &FixedCause("a JWT has three parts with a dot between them; the token has another number of parts");
+    &FixedCause("the token is not a JWT: expected three parts separated by dots");
 const ENCRYPTED: &FixedCause = &FixedCause(
-    "the token has five parts, so it is encrypted (JWE, RFC 7516): have the provider issue tokens that are only signed",
+    "the token is encrypted (JWE, RFC 7516): it has five parts; configure the provider to issue signed tokens (JWS)",
 );
-const EXTENSION: &FixedCause = &FixedCause(
-    "the token's header has `crit`, or `b64` that is `false`: no extension of RFC 7515 is supported",
-);
+const EXTENSION: &FixedCause =
+    &FixedCause("unsupported token header: it has `crit` or `b64: false` (RFC 7515, RFC 7797)");
 
 /// Finds the error in a token with three parts.
 fn malformed(token: &[u8]) -> Option<&'static FixedCause> {
@@ -97,7 +96,7 @@ fn malformed(token: &[u8]) -> Option<&'static FixedCause> {
     }
     if has(b"=") {
         return Some(&FixedCause(
-            "the token is padded with `=`, which base64url in a JWT is not (RFC 7515, section 2)",
+            "the token is padded with `=`; base64url in a JWT has no padding (RFC 7515, section 2)",
         ));
     }
     if has(b"+/") {
@@ -158,8 +157,9 @@ fn unsupported_algorithm(error: AuthError, header: &Header<'_>, rules: &Rules, k
         };
     };
     if rules.algorithms.is_empty() {
-        return error
-            .because(&FixedCause("JwtVerifier::algorithms was given no algorithm, so no token is accepted"));
+        return error.because(&FixedCause(
+            "JwtVerifier::algorithms is empty: every token is rejected; list at least one algorithm",
+        ));
     }
     if !rules.algorithms.contain(algorithm) {
         return error.with_source(format!("JwtVerifier::algorithms accepts only {}", rules.algorithms));

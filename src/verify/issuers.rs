@@ -176,16 +176,16 @@ impl<C: Send + Sync + 'static> Issuers<C> {
         let token = credential.token();
         let refuse = |kind: AuthErrorKind, cause| Verdict::Ready(Err(AuthError::new(kind).because(cause)));
         if token.len() > self.max_token_bytes {
-            const CAUSE: &FixedCause = &FixedCause("the token is longer than Issuers::max_token_bytes");
+            const CAUSE: &FixedCause =
+                &FixedCause("the token is too long; Issuers::max_token_bytes sets the limit");
             return refuse(AuthErrorKind::TokenTooLarge, CAUSE);
         }
         let mut buffer = Buffer::new();
         let (payload, issuer) = match read(token, &mut buffer) {
             Ok((payload, Some(issuer))) => (payload, issuer),
             Ok((_, None)) => {
-                const CAUSE: &FixedCause = &FixedCause(
-                    "the token has no `iss`, which chooses one of the verifiers that Issuers::new or Issuers::add was given",
-                );
+                const CAUSE: &FixedCause =
+                    &FixedCause("the token has no `iss`: Issuers selects the verifier by it");
                 return refuse(AuthErrorKind::WrongIssuer, CAUSE);
             }
             Err(kind @ (AuthErrorKind::MalformedToken | AuthErrorKind::UnsupportedToken)) => {
@@ -205,7 +205,7 @@ impl<C: Send + Sync + 'static> Issuers<C> {
             (None, Some(resolver)) => alike(resolver.verify(&issuer, credential)),
             (None, None) => {
                 const CAUSE: &FixedCause = &FixedCause(
-                    "no verifier is for the token's `iss`: add one by Issuers::new or Issuers::add",
+                    "no verifier for the token's `iss`; add one with Issuers::new or Issuers::add",
                 );
                 refuse(AuthErrorKind::WrongIssuer, CAUSE)
             }

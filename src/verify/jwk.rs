@@ -170,8 +170,7 @@ pub(crate) fn read_set(json: &[u8], rules: &JwksRules) -> Result<(Vec<Key>, Vec<
         Some(texts) => texts,
         None => {
             marked = json::with_unreadable_marked(json);
-            json::elements(marked.as_bytes(), "keys")
-                .ok_or_else(|| ConfigProblem::MalformedJwk { expected: "a JWK set" }.into())?
+            json::elements(marked.as_bytes(), "keys").ok_or_else(|| ConfigProblem::NOT_A_SET.into())?
         }
     };
     if let Some(max) = rules.max_keys.filter(|max| texts.len() > *max) {
@@ -203,11 +202,9 @@ fn kid_of(jwk: &str) -> Option<String> {
 #[serde(transparent)]
 struct Jwk<'a>(#[serde(borrow)] Loose<'a>);
 
-const MALFORMED: ConfigProblem = ConfigProblem::MalformedJwk { expected: "a JWK" };
-
 impl<'a> Jwk<'a> {
     fn parse(json: &'a [u8]) -> Result<Self, ConfigError> {
-        json::object(json).ok_or_else(|| MALFORMED.into())
+        json::object(json).ok_or_else(|| ConfigProblem::NOT_A_JWK.into())
     }
 
     /// Parses an element of a set, which is known to be JSON.
@@ -232,7 +229,7 @@ impl<'a> Jwk<'a> {
             Some(other) if !rules.serve(other) => {
                 let purpose = quoted(other);
                 return Err(unsupported(format!(
-                    "its `use` is {purpose}, which JwksRules::add_use would accept"
+                    "its `use` {purpose} is not supported; JwksRules::add_use allows it"
                 )));
             }
             _ => {}
@@ -334,7 +331,7 @@ impl<'a> Jwk<'a> {
     /// Returns the member with this name. It must not appear twice (RFC 7517, section 4). `null` means absent.
     fn member(&self, name: &str) -> Result<Option<&Loose<'a>>, ConfigError> {
         let Loose::Object(members) = &self.0 else {
-            return Err(MALFORMED.into());
+            return Err(ConfigProblem::NOT_A_JWK.into());
         };
         let mut found = members.iter().filter(|(other, _)| **other == *name).map(|(_, member)| member);
         match (found.next(), found.next()) {

@@ -12,8 +12,9 @@ pub(super) struct Member<C> {
 }
 
 /// The cause of a rejection because of the scheme.
-pub(super) const OTHER_SCHEME: &FixedCause =
-    &FixedCause("another verifier offers the scheme of this token, and the verifier for the token does not");
+pub(super) const OTHER_SCHEME: &FixedCause = &FixedCause(
+    "wrong scheme: the selected verifier does not offer the scheme of this token; another verifier does",
+);
 
 impl<C> Member<C> {
     pub(super) fn new(verifier: impl Verify<Claims = C> + 'static) -> Self {

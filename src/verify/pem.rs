@@ -110,7 +110,7 @@ pub(crate) fn blocks(pem: &[u8]) -> Result<Vec<Block<'_>>, &'static str> {
                 open = None;
             }
             (Some(_), _, Some(_)) => {
-                return Err("its END line names something else than its BEGIN line; copy it again");
+                return Err("its BEGIN and END lines do not match; copy it again");
             }
             (None, _, Some(_)) => return Err("it has no BEGIN line; copy it again from its first line"),
             (Some(_), Some(_), _) => return Err(NO_END),

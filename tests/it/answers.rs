@@ -153,7 +153,7 @@ async fn rejects_each_bad_token_with_its_kind() {
     let malformed = "the token is not a well-formed JWT";
     let forged = "the signature of the token is not valid";
     let algorithm = "the token is signed with an algorithm that is not accepted";
-    let extension = "the token uses an extension that is not supported";
+    let extension = "the token is encrypted or uses an extension that is not supported";
     let claims = "the claims of the token are not well-formed";
     let rows: &[(&str, String, AuthErrorKind, &str)] = &[
         ("one part", "abc".into(), MalformedToken, malformed),

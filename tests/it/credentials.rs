@@ -312,14 +312,14 @@ async fn credential_goes_to_exactly_one_verifier() {
 #[test]
 fn rejects_two_verifiers_for_one_route() {
     let error = AnyOf::new().prefix("a_", Keys("")).unwrap().prefix("a_", Keys("")).unwrap_err();
-    assert_eq!(error.to_string(), "there are two verifiers for the scheme or prefix `a_`");
+    assert_eq!(error.to_string(), "duplicate verifier for the scheme or prefix `a_`; remove one");
     let api_key = |name| Scheme::from_static(name);
     let error = AnyOf::new()
         .scheme(api_key("ApiKey"), Keys(""))
         .unwrap()
         .scheme(api_key("APIKEY"), Keys(""))
         .unwrap_err();
-    assert_eq!(error.to_string(), "there are two verifiers for the scheme or prefix `APIKEY`");
+    assert_eq!(error.to_string(), "duplicate verifier for the scheme or prefix `APIKEY`; remove one");
     AnyOf::new().prefix("", Keys("")).unwrap_err();
 }
 

@@ -751,7 +751,8 @@ async fn failing_writes_are_limited_to_twenty_per_second() {
 fn list_becomes_outdated_without_its_runtime() {
     let error = SharedRevocations::new(Store::default()).start().unwrap_err();
     assert_eq!(error.kind(), ConfigErrorKind::NoRuntime);
-    let text = "no tokio runtime: the background task needs one; start it inside a runtime";
+    let text =
+        "no tokio runtime: the background task needs one; call SharedRevocations::start inside a runtime";
     assert_eq!(error.to_string(), text);
 
     let runtime =

@@ -287,7 +287,7 @@ async fn attempt<T: Send + 'static>(
     match timeout(limit, tasks.join_next()).await {
         Ok(Some(Ok(result))) => result,
         Ok(Some(Err(ended))) => Err(ended.into()),
-        Ok(None) => Err("nothing was attempted".into()),
+        Ok(None) => Err("the call to the store was not started".into()),
         Err(_) => Err(format!("the store has not answered within {} s", limit.as_secs()).into()),
     }
 }

@@ -172,7 +172,10 @@ fn publishes_each_kid_once() {
     let clock = ManualClock::new();
     let issuer = issuer(&clock);
     let error = issuer.rotate(key("a")).unwrap_err();
-    assert_eq!(error.to_string(), "a key with the `kid` `a` is already published");
+    assert_eq!(
+        error.to_string(),
+        "a key with the `kid` `a` is already published; set another with SigningKey::with_kid"
+    );
     assert_eq!(published(&issuer), ["a"]);
     // A removed `kid` may be used again.
     issuer.rotate_at(key("b"), at(NOW)).unwrap();

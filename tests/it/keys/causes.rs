@@ -50,7 +50,8 @@ async fn cause_names_skipped_key_and_reason() {
         ("enc", "key 1 (`enc`): the JWK cannot be used: its `use` is not `sig`"),
         (
             "svid",
-            "key 2 (`svid`): the JWK cannot be used: its `use` is `jwt-svid`, which JwksRules::add_use would accept",
+            "key 2 (`svid`): the JWK cannot be used: its `use` `jwt-svid` is not supported; \
+             JwksRules::add_use allows it",
         ),
         ("broken", "key 3 (`broken`): the JWK cannot be used: its `n` is missing or not base64url"),
         (
@@ -160,7 +161,11 @@ async fn cause_of_disabled_algorithm_names_the_setting() {
     let unsupported = "the token's `alg` is not supported by this crate; names are case-sensitive (RFC 7515, section 4.1.1)";
     for (verifier, token, expected) in [
         (&two, alg("RS256"), "JwtVerifier::algorithms accepts only `ES256`, `EdDSA`"),
-        (&none, alg("RS256"), "JwtVerifier::algorithms was given no algorithm, so no token is accepted"),
+        (
+            &none,
+            alg("RS256"),
+            "JwtVerifier::algorithms is empty: every token is rejected; list at least one algorithm",
+        ),
         (&usual, alg("none"), "the token is not signed: its `alg` is `none`"),
         (&usual, alg("NONE"), "the token is not signed: its `alg` is `none`"),
         (&usual, alg("rs256"), unsupported),
@@ -218,9 +223,8 @@ async fn cause_names_other_token_forms() {
     let header_of = |json: &str| format!("{}.{payload}.{signature}", base64url(json));
     let members = "the token's header has no `alg`, or one of `alg`, `kid`, `typ`, `crit` and `b64` is of the wrong type \
                    or appears twice";
-    let parts = "a JWT has three parts with a dot between them; the token has another number of parts";
-    let extension =
-        "the token's header has `crit`, or `b64` that is `false`: no extension of RFC 7515 is supported";
+    let parts = "the token is not a JWT: expected three parts separated by dots";
+    let extension = "unsupported token header: it has `crit` or `b64: false` (RFC 7515, RFC 7797)";
     let rows = [
         (
             "opaque",
@@ -235,14 +239,14 @@ async fn cause_names_other_token_forms() {
             "encrypted",
             "a.b.c.d.e".to_owned(),
             UnsupportedToken,
-            "the token has five parts, so it is encrypted (JWE, RFC 7516): have the provider issue tokens that are only \
-             signed",
+            "the token is encrypted (JWE, RFC 7516): it has five parts; configure the provider to issue signed tokens \
+             (JWS)",
         ),
         (
             "padded",
             format!("{header}=.{payload}=.{signature}=="),
             MalformedToken,
-            "the token is padded with `=`, which base64url in a JWT is not (RFC 7515, section 2)",
+            "the token is padded with `=`; base64url in a JWT has no padding (RFC 7515, section 2)",
         ),
         (
             "base64",

@@ -7,7 +7,7 @@ use tower_jwt_auth::{Algorithm, AuthErrorKind, Key, KeySet};
 use super::{SECRET, assert_error, fixture, jwk_of, jwk_with, read_jwk, rejection_with, set_of, token};
 use crate::support::{base64url, is_hmac, supported};
 
-const NOT_A_JWK: &str = "the text is not a JWK";
+const NOT_A_JWK: &str = "invalid JWK: expected a JSON object";
 const PRIVATE: &str =
     "a private key was given where a public key is needed; `openssl pkey -pubout` extracts the public key";
 
@@ -84,7 +84,9 @@ fn respects_the_declared_use_of_a_jwk() {
     let not_sig = "the JWK cannot be used: its `use` is not `sig`";
     let no_verify = "the JWK cannot be used: its `key_ops` do not have `verify`";
     let unused = |purpose: &str| {
-        format!("the JWK cannot be used: its `use` is `{purpose}`, which JwksRules::add_use would accept")
+        format!(
+            "the JWK cannot be used: its `use` `{purpose}` is not supported; JwksRules::add_use allows it"
+        )
     };
     let not_supported = |alg: &str| format!("the JWK cannot be used: its `alg` `{alg}` is not supported");
     for (name, changes, expected) in [
@@ -248,7 +250,7 @@ async fn reads_keys_from_parsed_json() {
     for (name, jwk, expected) in [
         ("enc", rsa(json!({"use": "enc"})), "the JWK cannot be used: its `use` is not `sig`"),
         ("alg", rsa(json!({"alg": "RS1"})), "the JWK cannot be used: its `alg` `RS1` is not supported"),
-        ("an array", json!([]), "the text is not a JWK"),
+        ("an array", json!([]), NOT_A_JWK),
         ("n", rsa(json!({"n": "AQ=="})), "the JWK cannot be used: its `n` is missing or not base64url"),
     ] {
         assert_error(name, Key::try_from(&jwk), expected);

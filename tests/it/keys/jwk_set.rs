@@ -36,9 +36,9 @@ async fn odd_key_does_not_spoil_others() {
         ("kid a number", jwk_with(Algorithm::RS256, json!({"kid": 1})), "", unusable("its `kid` is not a string")),
         ("no kid", json!({"kty": "ANY"}), "", unusable("its `kty` `ANY` is not supported")),
         ("no members", json!({}), "", unusable("its `kty` is missing")),
-        ("null", json!(null), "", "the text is not a JWK".into()),
-        ("a string", json!("k1"), "", "the text is not a JWK".into()),
-        ("an array", json!([good()]), "", "the text is not a JWK".into()),
+        ("null", json!(null), "", "invalid JWK: expected a JSON object".into()),
+        ("a string", json!("k1"), "", "invalid JWK: expected a JSON object".into()),
+        ("an array", json!([good()]), "", "invalid JWK: expected a JSON object".into()),
     ] {
         let kid = Some(kid).filter(|kid| !kid.is_empty());
         for (keys, position) in [([odd.clone(), good()], 0), ([good(), odd.clone()], 1)] {
@@ -102,7 +102,7 @@ async fn uses_all_good_keys_of_a_set() {
 
 #[test]
 fn rejects_text_that_is_not_a_jwk_set() {
-    let not_a_set = "the text is not a JWK set";
+    let not_a_set = "invalid JWK set: expected a JSON object with an array `keys`";
     let set = set_of(&[good()]);
     for (name, text, expected) in [
         ("empty set", r#"{"keys":[]}"#.to_owned(), "the JWK set is empty"),
@@ -147,7 +147,7 @@ fn explains_a_set_without_usable_keys() {
         "the JWK set has no usable key: \
          key 0 (`k1`): the JWK cannot be used: its `use` is not `sig`; \
          key 1: the JWK cannot be used: its `crv` `secp256k1` is not supported; \
-         key 2: the text is not a JWK",
+         key 2: invalid JWK: expected a JSON object",
     );
 }
 
@@ -252,7 +252,7 @@ async fn bad_file_leaves_the_keys_unchanged() {
     let good = token(Algorithm::ES256, Some("good"));
 
     fs::write(&file.0, "{").unwrap();
-    assert_error("cut", reload(), "the text is not a JWK set");
+    assert_error("cut", reload(), "invalid JWK set: expected a JSON object with an array `keys`");
     assert_eq!(rejection_with(store.clone(), &good).await, None);
     fs::write(&file.0, r#"{"keys":[]}"#).unwrap();
     assert_error("empty", reload(), "the JWK set is empty");

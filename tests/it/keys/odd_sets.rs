@@ -202,8 +202,8 @@ async fn accepts_keys_with_an_added_use() {
         "by default",
         KeySet::jwks(&bundle),
         "the JWK set has no usable key: \
-         key 0: the JWK cannot be used: its `use` is `x509-svid`, which JwksRules::add_use would accept; \
-         key 1 (`k1`): the JWK cannot be used: its `use` is `jwt-svid`, which JwksRules::add_use would accept",
+         key 0: the JWK cannot be used: its `use` `x509-svid` is not supported; JwksRules::add_use allows it; \
+         key 1 (`k1`): the JWK cannot be used: its `use` `jwt-svid` is not supported; JwksRules::add_use allows it",
     );
     let rules = JwksRules::new().add_use("jwt-svid");
     let keys = KeySet::jwks_with(&bundle, &rules).unwrap();

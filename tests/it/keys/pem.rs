@@ -194,7 +194,7 @@ fn spoiled(pem: &str) -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "another end",
             pem.replace("-----END ", "-----END SOME ").into(),
-            "its END line names something else than its BEGIN line; copy it again",
+            "its BEGIN and END lines do not match; copy it again",
         ),
         ("a digit lost", pem.replacen("M", "", 1).into(), body),
         ("a comment in it", pem.replacen("\nM", "\n# a comment\nM", 1).into(), body),
