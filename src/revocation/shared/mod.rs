@@ -133,9 +133,8 @@ impl SharedRevocations {
 
     /// Starts to follow the store, in a task of the current tokio runtime.
     ///
-    /// The store may be down at this time. The runtime needs its timers enabled. After the
-    /// last clone of the list is dropped, the task writes the remaining revocations and ends. It tries for at most half a
-    /// minute.
+    /// The store may be down at this time. The runtime needs its timers enabled. After the last clone of the list is
+    /// dropped, the task writes the remaining revocations and ends. It tries for at most half a minute.
     ///
     /// # Errors
     ///
