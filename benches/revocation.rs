@@ -1,5 +1,9 @@
-//! The cost of a revocation list for a request: no list, an empty one, one with 100,000 tokens, and one
-//! with as many tokens, sessions and subjects together. The last one causes three lookups.
+//! The cost of a revocation list for a request.
+//!
+//! - no list
+//! - an empty list
+//! - 100,000 tokens
+//! - 100,000 tokens, sessions and subjects together, which cause three lookups
 
 mod support;
 

@@ -1,7 +1,12 @@
 //! Protects a gRPC service with tonic: `cargo run --example tonic`.
 //!
-//! Server and client run in one process, which prints the responses: without a token, with a token that does not permit
-//! the call, and with a token that expires during a stream. The service is gRPC's health check, so no code has to be
+//! Server and client run in one process, which prints the responses to three calls:
+//!
+//! - without a token
+//! - with a token that does not permit the call
+//! - with a token that expires during a stream
+//!
+//! The service is gRPC's health check, so no code has to be
 //! generated. Replace it with your service and keep the rest. Over a network it needs TLS.
 
 #![expect(clippy::print_stdout, reason = "prints the responses")]

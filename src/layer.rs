@@ -267,7 +267,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     ///   the prefix `__Host-`.
     /// - A proxy, log or rate limiter that reads another source sees another user. Set
     ///   [`strip_credential`](Self::strip_credential), so that nothing inside reads the ignored one.
-    /// - A request with the cookie alone is still accepted, so the [defence against CSRF](TokenSource::cookie) stays
+    /// - A request with the cookie alone is still accepted, so the [defense against CSRF](TokenSource::cookie) stays
     ///   necessary.
     pub fn prefer_first_token_source(self) -> Self {
         self.set(|gate| gate.prefers_first_source = true)

@@ -59,8 +59,11 @@ impl KeyMaterial {
     /// Random bytes, also in base64 or hex, are practically never mistaken for a key: every pattern has at least 38
     /// bits.
     ///
-    /// Bare numbers look random and are not detected: the `n` of a JWK, the 32 bytes of an Ed25519 key, the 65 bytes of
-    /// an uncompressed EC point.
+    /// Bare numbers look random and are not detected:
+    ///
+    /// - the `n` of a JWK
+    /// - the 32 bytes of an Ed25519 key
+    /// - the 65 bytes of an uncompressed EC point
     pub(crate) fn detect(bytes: &[u8]) -> Option<Self> {
         Self::detect_within(bytes, 4)
     }

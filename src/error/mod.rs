@@ -60,7 +60,7 @@ pub struct AuthError {
     lacks_scope: bool,
     /// True if the claims were checked before the signature, so that anyone may have written them.
     is_unproven: bool,
-    /// True if the signature is valid, so that the error discloses nothing to strangers.
+    /// True if the signature is valid, so that the error discloses nothing to unauthenticated clients.
     is_proven: bool,
     /// True if the policy could not decide, so that `not` does not permit the request either.
     is_undecided: bool,

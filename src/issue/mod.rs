@@ -208,8 +208,13 @@ impl TokenIssuer {
 
     /// Returns the published public keys as a JWK set.
     ///
-    /// The set ([RFC 7517, section 5](https://www.rfc-editor.org/rfc/rfc7517#section-5)) contains the key that signs
-    /// now, keys that will sign later, and old keys whose tokens may still be valid. It never contains secrets.
+    /// The set ([RFC 7517, section 5](https://www.rfc-editor.org/rfc/rfc7517#section-5)) contains:
+    ///
+    /// - the key that signs now
+    /// - keys that will sign later
+    /// - old keys whose tokens may still be valid
+    ///
+    /// It never contains secrets.
     #[must_use]
     pub fn jwks(&self) -> String {
         self.keys.at(self.now(), self.settings.lifetime).jwks.clone()

@@ -27,7 +27,7 @@ pub(crate) struct Keys {
     replacing: Mutex<()>,
 }
 
-/// The published keys between two changes.
+/// A snapshot of the keys. Each change of the published keys replaces it.
 pub(crate) struct Published {
     /// All keys since the last rotation, ordered by the start of signing, including expired ones. Never empty. If the
     /// clock was wrong for a moment, expired keys come back.
@@ -193,8 +193,9 @@ impl Signer {
         self.last_expiry.fetch_max(exp, Ordering::Relaxed);
     }
 
-    /// Returns the time at which the key expires: after its last token here, and after any token that another process
-    /// may have signed before `next` took over.
+    /// Returns the time at which the key expires.
+    ///
+    /// Its last token has expired by then. So has any token that another process signed before `next` took over.
     fn ends(&self, next: &Self, lifetime: Duration) -> Duration {
         let last = Duration::from_secs(self.last_expiry.load(Ordering::Relaxed));
         next.from.saturating_add(lifetime).max(last).saturating_add(LEEWAY)

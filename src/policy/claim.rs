@@ -164,13 +164,7 @@ impl<const N: usize> From<[&str; N]> for ClaimPath {
 /// A `&str` is one name, dots included. An array of names leads to a nested claim. For a dotted path, for example from
 /// a configuration file, use [`ClaimPath::dotted`].
 ///
-/// | provider | rule |
-/// |---|---|
-/// | Keycloak, realm role | `claim(["realm_access", "roles"], "admin")` |
-/// | Keycloak, client role | `claim(["resource_access", "shop", "roles"], "admin")` |
-/// | Auth0 | `claim("permissions", "orders:write")` |
-/// | Entra ID | `claim("roles", "Orders.Write")` |
-/// | Cognito | `claim("cognito:groups", "admin")` |
+/// [Authorization](../guide/authorization/index.html#claims) in the guide has the rules for some providers.
 ///
 /// A rejection is a 403. For claims without which a token is invalid (401), use
 /// [`JwtVerifier::require_claim`](crate::JwtVerifier::require_claim).

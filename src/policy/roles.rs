@@ -63,9 +63,9 @@ pub trait HasRole {
 ///
 /// It deserializes from:
 ///
-/// - an array of strings,
-/// - a string, which is one role,
-/// - an object with a member `roles` that is an array of strings, as in Keycloak,
+/// - an array of strings
+/// - a string, which is one role
+/// - an object with a member `roles` that is an array of strings, as in Keycloak
 /// - `null` and `{}`, which are no roles. With `#[serde(default)]` a missing claim is no roles either.
 ///
 /// It serializes as an array.

@@ -61,18 +61,8 @@ use crate::head::Head;
 ///
 /// # Uploads
 ///
-/// The layer rejects a request before its body is read. With HTTP/1.1 the server then closes the connection. A client
-/// that sends the whole body first, such as Python's `http.client`, sees a broken pipe instead of the 401. curl,
-/// reqwest and Python's `requests` still read the response. Any one of these solutions helps:
-///
-/// - The client reads the response after the error. With `http.client`, catch `BrokenPipeError` and call
-///   `getresponse()`. On a slow network the response may be lost.
-/// - A reverse proxy buffers the request. nginx does, unless `proxy_request_buffering` is `off`.
-/// - The client sends `Expect: 100-continue`, as curl does with large bodies, or uses HTTP/2.
-/// - The server reads the rest of the body, within limits, before it rejects: see the example `upload`. Anyone can then
-///   consume this bandwidth.
-///
-/// `Connection: close` in the response does not help.
+/// The layer rejects a request before its body is read. Some clients then see a broken pipe instead of the 401. The
+/// guide lists [solutions](../guide/error_responses/index.html#uploads).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot make a response with a body of type `{B}`",
     note = "the inner service sets the type of the body; in axum it is `axum::body::Body`",

@@ -24,7 +24,7 @@ pub(crate) struct RevocationList {
     hasher: IdHasher,
     tokens: Table<()>,
     sessions: Table<()>,
-    /// With the latest `iat` that is revoked, in milliseconds since 1970.
+    /// Maps each subject to its latest revoked `iat`, in milliseconds since 1970.
     subjects: Table<u64>,
     /// How long entries stay after they have expired, in seconds.
     beyond_expiry: AtomicU64,

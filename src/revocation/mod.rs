@@ -33,7 +33,7 @@ pub use self::shared::{
 use crate::kind::AuthErrorKind;
 use crate::registered::since_epoch;
 
-/// A list of tokens to reject before they expire, for example after a sign-out.
+/// A list of tokens to reject before they expire, for example after a logout.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};

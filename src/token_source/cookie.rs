@@ -1,7 +1,7 @@
 //! A token in a cookie (RFC 6265, section 4.2).
 //!
-//! Names are compared byte for byte. Only white space of the header's grammar is trimmed: browsers do not enforce the
-//! promises of the prefix `__Host-` for names that only look like it.
+//! Names are compared byte for byte. Only white space of the header's grammar is trimmed. Browsers enforce the promises
+//! of the prefix `__Host-` for the exact prefix only, not for names that look like it.
 
 use std::borrow::Cow;
 

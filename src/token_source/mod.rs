@@ -50,7 +50,7 @@ use crate::scheme::Scheme;
 /// | [`custom`](Self::custom) | any text, not empty | depends on the place |
 ///
 /// - Browsers send headers only from a script.
-/// - Browsers also send cookies with requests from other sites, so a cookie needs a defence against CSRF.
+/// - Browsers also send cookies with requests from other sites, so a cookie needs a defense against CSRF.
 /// - URLs end up in logs, histories and `Referer` headers.
 ///
 /// # Form of the token
@@ -142,14 +142,14 @@ impl TokenSource {
     /// # Ok(())
     /// # }
     /// ```
-    /// Many sign-outs leave an empty cookie, so it counts as no credential. Browsers store cookies of up to 4,096
+    /// Many logouts leave an empty cookie, so it counts as no credential. Browsers store cookies of up to 4,096
     /// bytes, and most [ML-DSA tokens](crate::Algorithm#size-of-ml-dsa-tokens) are longer. See
     /// [RFC 6265, section 4.2](https://www.rfc-editor.org/rfc/rfc6265#section-4.2).
     ///
     /// # Security
     ///
     /// A browser sends the cookie with every request to this service, even if another site made it. Requests that
-    /// change anything need a defence against cross-site request forgery (CSRF):
+    /// change anything need a defense against cross-site request forgery (CSRF):
     ///
     /// - Set the cookie with `HttpOnly`, `Secure`, and `SameSite=Lax` or `Strict`.
     /// - Put [tower-http's `csrf`](https://docs.rs/tower-http/0.7/tower_http/csrf) in front. It passes every `GET`, so

@@ -1,4 +1,4 @@
-//! Canonical base64url without padding (RFC 7515, section 2): each sequence of bytes has one accepted text.
+//! Canonical base64url without padding (RFC 7515, section 2): each sequence of bytes has exactly one accepted encoding.
 
 use std::mem::MaybeUninit;
 

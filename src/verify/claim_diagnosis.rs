@@ -123,7 +123,7 @@ pub(crate) fn audience(encoded: &[u8], expected: &Expected) -> String {
     }
 }
 
-/// Why the `iss` of a payload is not the right one.
+/// Explains why the `iss` was rejected.
 pub(crate) fn issuer(encoded: &[u8], expected: &[String], wanted: &Wanted) -> String {
     let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
     let registered = payload_text(encoded, &mut buffer).and_then(|payload| Ok(plain(payload, wanted)?));
@@ -144,8 +144,9 @@ pub(crate) fn listed(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the field that serde reports as missing, unless the name may come from the token: a custom error of the application may
-/// look like serde's and contain a string of the token.
+/// Returns the field that serde reports as missing, unless the name may come from the token.
+///
+/// A custom error of the application may look like serde's and contain a string of the token.
 fn missing<'m>(message: &'m str, known: &[&str], payload: &str) -> Option<&'m str> {
     let (name, _) = message.strip_prefix("missing field `")?.split_once('`')?;
     let is_of_the_token = || payload.contains(&format!("\"{name}\"")) || payload.contains('\\');

@@ -124,8 +124,9 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// The text is not a JWK, or the key cannot verify signatures: its `kty`, `crv`, `alg`, `use` or `key_ops` is not
-    /// supported, or it is private, symmetric or too short.
+    /// - The text is not a JWK.
+    /// - The `kty`, `crv`, `alg`, `use` or `key_ops` of the key is not supported.
+    /// - The key is private, symmetric or too short.
     pub fn jwk(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::jwk_with(json, &JwksRules::new())
     }

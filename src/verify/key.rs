@@ -64,9 +64,9 @@ enum Name {
 impl Key {
     /// Creates a key from a secret, for HS256, HS384 or HS512.
     ///
-    /// The bytes are used as they are. If a provider shows a secret in Base64 and signs with the decoded bytes, decode it
-    /// first, for example with the crate `base64`: `Key::hmac(Algorithm::HS256, STANDARD.decode(text)?)`. Most libraries
-    /// sign with the bytes of the text itself.
+    /// The bytes are used as they are. Most libraries sign with the bytes of the text itself. Some providers show a
+    /// secret in Base64 and sign with the decoded bytes. Decode such a secret first, for example with the crate
+    /// `base64`: `Key::hmac(Algorithm::HS256, STANDARD.decode(text)?)`.
     ///
     /// The minimum length does not count these bytes:
     ///
@@ -81,8 +81,8 @@ impl Key {
     /// - The secret is shorter than the hash: 32, 48 or 64 bytes
     ///   ([RFC 7518, section 3.2](https://www.rfc-editor.org/rfc/rfc7518#section-3.2)).
     /// - The secret is a key or certificate: PEM, DER, JWK, XML, SSH or PGP, also as base64, hex, a list of bytes or UTF-16.
-    ///   Bare numbers look random and are not detected: the `n` of a JWK, the 32 bytes of an Ed25519 key, the 65 bytes of an
-    ///   uncompressed EC point, the `pub` of an ML-DSA key.
+    ///   Bare numbers look random and are not detected. Examples are the `n` of a JWK, the 32 bytes of an Ed25519 key,
+    ///   the 65 bytes of an uncompressed EC point and the `pub` of an ML-DSA key.
     /// - The algorithm is not an HMAC.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::local(algorithm, Material::Secret(secret.as_ref()))
@@ -95,8 +95,8 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// - The text is no public key, for example a private key or a certificate. The error says what it is, and how to get
-    ///   the public key.
+    /// - The text is not a public key, for example a private key or a certificate. The error says what it is, and how
+    ///   to get the public key.
     /// - The key does not fit the algorithm, or the [back end](crate#features) does not support the algorithm.
     /// - An RSA key has less than 2048 or more than 8192 bits.
     pub fn pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {

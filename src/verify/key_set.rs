@@ -13,7 +13,8 @@ use crate::conditions::unique_id;
 use crate::config_error::{ConfigError, ConfigProblem, SkippedKey};
 use crate::crypto::Fingerprint;
 
-/// The most keys a token is tried with. A signature check is the most expensive work a stranger can cause.
+/// The most keys a token is tried with. Signature checks are the most expensive work that a client can cause without
+/// valid credentials.
 pub(crate) const MOST_CANDIDATES: usize = 4;
 
 /// The set of keys that may sign tokens.

@@ -493,7 +493,7 @@ async fn checks_token_type() {
 
 #[tokio::test]
 async fn custom_token_type_replaces_the_default() {
-    // Both share their keys, which remember headers.
+    // Both verifiers share keys, and a key caches its last header.
     let usual = verifier();
     let of_type = |typ: &str| usual.clone().token_type(typ);
     let with_type = |typ: &str| with_header(&format!(r#"{{"alg":"HS256"{typ}}}"#));

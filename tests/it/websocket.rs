@@ -42,7 +42,7 @@ async fn start() -> SocketAddr {
     address
 }
 
-/// Sends the user and the rest of the list, then echoes every message.
+/// Sends the user and the remaining subprotocols, then echoes every message.
 async fn talk(mut socket: WebSocket, user: Claims<Value>, seen: HeaderMap) {
     let hello = format!("{}, {:?}", user["email"], lines(&seen));
     socket.send(hello.into()).await.unwrap();

@@ -1,7 +1,7 @@
-//! The back ends of older jsonwebtoken versions. A process has one back end, and may combine its own. Here
-//! each algorithm uses the faster of the two that the crate offers.
+//! Crypto providers for older jsonwebtoken versions. A process has one for each version, which may be a custom
+//! mix. Here each algorithm uses the faster of the two that the crate offers.
 
-/// Installs the back ends of one version.
+/// Installs the crypto provider of one version.
 macro_rules! install {
     ($version:ident) => {{
         use $version::Algorithm;

@@ -35,7 +35,7 @@ pub struct Limits {
     pub longest_delay: Duration,
     /// Maximum number of stored counts of failed attempts. The default is 100,000.
     pub attempt_rows: u32,
-    /// Maximum wait for Redis at startup. The default is 3 seconds.
+    /// Maximum wait for Redis at start-up. The default is 3 seconds.
     pub redis_start: Duration,
     /// Time limit for a running request when its connection or the server closes. The default is 5 seconds.
     pub shutdown: Duration,

@@ -39,7 +39,7 @@ enum Why {
     NoNull,
     /// The salt is not as long as the hash, or the mask uses another hash: RFC 7518, section 3.5.
     OtherParameters,
-    /// Accepted: invalid because its parameters are not those of its set, but they are those of RFC 7518.
+    /// Accepted: Wycheproof calls it invalid for this set, but RFC 7518 prescribes these parameters.
     OurParameters,
     /// The length of the public key does not match its parameter set, so it is not a key.
     OtherLength,

@@ -111,7 +111,7 @@ async fn survives_cancellation(first: &dyn RevocationStore, second: &dyn Revocat
     );
 }
 
-/// Checks that a reader that goes from position to position misses nothing while many write.
+/// Checks that a reader misses no entry while several tasks write.
 async fn has_no_gap<S: RevocationStore>(connect: &impl Fn() -> S, store: &dyn RevocationStore) {
     const WRITERS: usize = 8;
     const BATCHES: usize = 25;

@@ -133,8 +133,8 @@ impl SharedRevocations {
 
     /// Starts to follow the store, in a task of the current tokio runtime.
     ///
-    /// The store may be down at this time. The runtime needs its timers enabled. The task ends after the last clone of
-    /// the list is dropped: when all revocations are written, or half a minute later if they cannot be.
+    /// The store may be down at this time. The runtime needs its timers enabled. After the last clone of the list is
+    /// dropped, the task writes the remaining revocations and ends. It tries for at most half a minute.
     ///
     /// # Errors
     ///
@@ -276,7 +276,7 @@ impl Revocations {
 /// The reason that the store could not be read or written.
 type StoreError = Box<dyn Error + Send + Sync>;
 
-/// Makes one attempt. A store that hangs or panics makes it fail.
+/// Runs one store call with a time limit. A hang or a panic counts as a failure.
 async fn attempt<T: Send + 'static>(
     limit: Duration,
     future: impl Future<Output = Result<T, StoreError>> + Send + 'static,

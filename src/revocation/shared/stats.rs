@@ -49,9 +49,9 @@ impl SharedRevocationsStats {
         self.failed_writes
     }
 
-    /// Returns the error of the last read, or else of the last write.
+    /// Returns the error of a failing read, otherwise of a failing write.
     ///
-    /// `None` after successful attempts.
+    /// `None` if both succeed.
     #[must_use]
     pub fn last_error(&self) -> Option<Arc<dyn Error + Send + Sync>> {
         self.last_error.clone()

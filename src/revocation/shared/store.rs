@@ -115,7 +115,7 @@ impl RevocationPage {
         &self.revocations
     }
 
-    /// Returns the position of the next page, also after the last one.
+    /// Returns the position to read from next. The last page has one too.
     #[must_use]
     pub fn next_position(&self) -> &str {
         &self.next_position

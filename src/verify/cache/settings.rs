@@ -69,8 +69,8 @@ impl CacheSettings {
 
     /// Sets the maximum number of cached tokens. With 0, none are cached.
     ///
-    /// Raise [`max_bytes`](Self::max_bytes) as well: 16 MiB are enough for 8,000 to 11,000 tokens of 500 to 800 bytes,
-    /// or 1,100 to 2,000 tokens with an ML-DSA signature.
+    /// Raise [`max_bytes`](Self::max_bytes) as well. 16 MiB hold 8,000 to 11,000 tokens of 500 to 800 bytes. They hold
+    /// 1,100 to 2,000 tokens with an ML-DSA signature.
     pub fn max_entries(self, entries: usize) -> Self {
         Self { entries, ..self }
     }

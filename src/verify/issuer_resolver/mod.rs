@@ -42,7 +42,7 @@ use crate::error::AuthError;
 /// # fn main() -> Result<(), ConfigError> {
 /// # let database = Database;
 /// let resolver = IssuerResolver::new(move |issuer: String| {
-///     let database = database.clone(); // for each look-up
+///     let database = database.clone(); // for each lookup
 ///     async move {
 ///         let Some(secret) = database.secret_of(&issuer).await else {
 ///             return Ok(None);
@@ -146,7 +146,7 @@ impl<C> IssuerResolver<C> {
     /// Sets a cheap check of the issuer, for example of its host.
     ///
     /// The resolver rejects other issuers without a lookup. By default it looks up every issuer. Set a filter if the issuers of
-    /// your tenants have a common form: strangers then cannot delay new tenants.
+    /// your tenants have a common form: unauthenticated clients then cannot delay new tenants.
     pub fn filter(self, filter: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Self { filter: Some(Arc::new(filter)), ..self }
     }

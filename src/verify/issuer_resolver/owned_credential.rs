@@ -22,7 +22,7 @@ impl OwnedCredential {
         self.request.as_ref().map(OwnedHead::head)
     }
 
-    /// Returns the credential with this [head](Self::head) of its request.
+    /// Borrows the credential, with this [request head](Self::head).
     pub(super) fn get<'a>(&'a self, request: Option<&'a Head<'a>>) -> Credential<'a> {
         let credential = Credential::new(Scheme::trusted(&self.scheme), &self.token);
         match request {

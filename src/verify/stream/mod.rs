@@ -7,9 +7,9 @@
 //!
 //! # Guarantee
 //!
-//! The result equals that of two passes, [`plain`] and `serde_json::from_str::<C>`: the same values and the same error.
-//! There is one exception, which rejects more. `C` does not fit if a claim about roles or scopes differs in case from
-//! the field that should read it (`claim_name_case`).
+//! The result equals that of two passes, [`plain`] and `serde_json::from_str::<C>`. The values are the same, and so is
+//! the error. There is one exception, which rejects more. `C` does not fit if a claim about roles or scopes differs in
+//! case from the field that should read it (`claim_name_case`).
 //!
 //! # How it works
 //!

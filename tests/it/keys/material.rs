@@ -151,7 +151,6 @@ fn generated_secrets_are_accepted() {
     }
 }
 
-/// Encodes text as UTF-16.
 fn utf16(text: &str, bytes_of: fn(u16) -> [u8; 2]) -> Vec<u8> {
     text.encode_utf16().flat_map(bytes_of).collect()
 }

@@ -9,7 +9,7 @@ use crate::support::{Demo, TestClock};
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// A refresh token returns the next one. A second use ends the session.
+/// Each use of a refresh token issues a new one. A second use ends the session.
 pub(crate) async fn refresh(settings: Settings) {
     let demo = Demo::start_with(settings).await;
     let (first, others) = (demo.sign_in().await, demo.sign_in().await);

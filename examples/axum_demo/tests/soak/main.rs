@@ -3,8 +3,8 @@
 //! Clients send good, bad and hostile requests while Redis, the database and the provider go down and recover. The test
 //! takes `SOAK_SECONDS`, by default 600.
 //!
-//! Every response must be an allowed one for its request. Processes must not leak: the clients leave after a fifth of
-//! the time and at the end, and the test compares the resources that the processes then use.
+//! Every response must be an allowed one for its request. Processes must not leak. The clients leave after a fifth of
+//! the time and at the end. The test compares the resources that the processes use at these two times.
 
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 

@@ -44,7 +44,7 @@ pub(super) fn check(payload: &str) {
     check_as::<Elements>(payload);
 }
 
-/// With and without the claims that only identify a token.
+/// Compares both readers, with and without `jti`, `sid` and `sub`.
 fn check_as<C: DeserializeOwned + Debug + 'static>(payload: &str) {
     for identity in [true, false] {
         let wanted = Wanted { audiences: vec!["a".to_owned(), "b".to_owned()], identity };
