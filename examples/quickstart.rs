@@ -1,23 +1,23 @@
 //! Sign in with an email and a password, then call a protected route with the token: `cargo run --example quickstart`.
 //!
 //! Set `JWT_SECRET` to a secret of at least 32 random bytes. Without it each start generates a new one.
-//! A real service also needs TLS and a limit on failed sign-ins.
+//! A real service also needs TLS, and limits on failed sign-ins and on connections.
 
 use std::{collections::HashMap, convert::Infallible, env, error::Error, sync::Arc, time::Duration};
 
-use axum::extract::{State, rejection::JsonRejection};
+use axum::extract::{DefaultBodyLimit, State, rejection::JsonRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router, routing::get, routing::post};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::{net::TcpListener, sync::Semaphore, task};
+use tokio::{net::TcpListener, sync::Semaphore, task, time};
 use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
 use tower_jwt_auth::reject::ProblemJson;
 use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, PrincipalLayer};
 
 const ADDRESS: &str = "127.0.0.1:3000";
-const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60); // a token cannot be revoked here
 const EZE: &str = r#"{"email":"eze@example.com","password":"okon"}"#;
 const EZE_HASH: &str = "$2b$12$Gwf0uvxH3L7JLfo0CC/NCOoijK2vQ/wbgP.LeNup8vj6gg31IiFkm";
 /// Checked for unknown emails. It costs as much as real hashes, so response times do not reveal who has an account.
@@ -60,7 +60,7 @@ fn app(key: SigningKey) -> Router {
         .layer(PrincipalLayer::new(find_profile))
         .layer(JwtAuthLayer::new(app.issuer.verifier::<AccessToken>()).on_reject(ProblemJson::new()))
         // Routes added after the layers need no token.
-        .route("/signin", post(sign_in))
+        .route("/signin", post(sign_in).layer(DefaultBodyLimit::max(4096)))
         .with_state(app)
 }
 
@@ -77,7 +77,7 @@ async fn sign_in(
     let Json(Credentials { email, password }) =
         body.map_err(|error| problem(error.status(), "the body must be JSON with `email` and `password`"))?;
     let hash = app.password_hashes.get(&email).map_or(NO_HASH, String::as_str).to_owned();
-    let matches = check_password(password, hash).await.map_err(internal)?;
+    let matches = check_password(password, hash).await?;
     if !(matches && app.profiles.contains_key(&email)) {
         return Err(problem(StatusCode::UNAUTHORIZED, "the email or the password is wrong"));
     }
@@ -87,11 +87,12 @@ async fn sign_in(
 }
 
 /// Runs bcrypt outside the async runtime, two checks at most at once. Each takes a core for a quarter of a second.
-async fn check_password(password: String, hash: String) -> Result<bool, Box<dyn Error + Send + Sync>> {
+async fn check_password(password: String, hash: String) -> Result<bool, Response> {
     static CHECKS: Semaphore = Semaphore::const_new(2);
-    let permit = CHECKS.acquire().await?;
+    let busy = |_| problem(StatusCode::SERVICE_UNAVAILABLE, "too many sign-ins at the same time");
+    let permit = time::timeout(Duration::from_secs(2), CHECKS.acquire()).await.map_err(busy)?;
     let check = move || (permit, bcrypt::verify(password, &hash));
-    Ok(task::spawn_blocking(check).await?.1?)
+    task::spawn_blocking(check).await.map_err(internal)?.1.map_err(internal)
 }
 
 fn problem(status: StatusCode, title: &str) -> Response {
@@ -139,7 +140,6 @@ mod tests {
         assert_eq!(sign_in(&EZE.replace("okon", "oko")).await, wrong);
         assert_eq!(sign_in(&EZE.replace("eze@", "ada@")).await, wrong);
         assert_eq!(sign_in("{").await.0, 400);
-
         let (status, problem) = send(&app, Request::get("/protected/"), "").await;
         assert_eq!((status, &problem["title"]), (401, &json!("the request carries no bearer token")));
         let bearer = format!("Bearer {}", sign_in(EZE).await.1["access_token"].as_str().unwrap());

@@ -8,8 +8,12 @@
 //! # Guarantee
 //!
 //! The result equals that of two passes, [`plain`] and `serde_json::from_str::<C>`. The values are the same, and so is
-//! the error. There is one exception, which rejects more. `C` does not fit if a claim about roles or scopes differs in
-//! case from the field that should read it (`claim_name_case`).
+//! the error. There are two exceptions:
+//!
+//! - `C` does not fit if a claim about roles or scopes differs in case from the field that should read it
+//!   (`claim_name_case`).
+//! - If the payload is not JSON, and `C` ignores the error inside a value, the pass may ignore it as well. The plain pass
+//!   would reject the payload. Only an issuer that signs broken JSON can cause this.
 //!
 //! # How it works
 //!
@@ -25,7 +29,7 @@
 //! - A registered claim appears twice.
 //! - A name or the value of a registered claim was not recorded. It has another type, or `C` reads it in a way that is
 //!   not observed: as an `f32` (rounded), an `enum`, a newtype or a `RawValue`.
-//! - An error occurred inside a member. A type can ignore such an error.
+//! - An error occurred between the members. A type can ignore such an error.
 //!
 //! The plain pass also runs if `C` does not fit, or did not read the payload as a map or a struct.
 //!
