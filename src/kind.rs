@@ -5,6 +5,21 @@ use std::fmt::{self, Display, Formatter};
 /// `Display` returns one plain sentence, which is also the `error_description` for the client. It never contains
 /// anything from the token.
 ///
+/// ```
+/// use tower_jwt_auth::{AuthError, AuthErrorKind};
+///
+/// fn advice(error: &AuthError) -> &'static str {
+///     match error.kind() {
+///         AuthErrorKind::Expired => "refresh the token",
+///         AuthErrorKind::InsufficientScope => "ask for more scopes",
+///         _ => "sign in again",
+///     }
+/// }
+///
+/// assert_eq!(advice(&AuthErrorKind::Expired.into()), "refresh the token");
+/// assert_eq!(AuthErrorKind::Expired.name(), "expired"); // in logs and metrics
+/// ```
+///
 /// # Custom verifiers and policies
 ///
 /// - [`InvalidToken`](Self::InvalidToken): the token is unknown or inactive.

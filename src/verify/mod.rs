@@ -220,7 +220,20 @@ type AnyVerifier<C> = Arc<dyn Verify<Claims = C>>;
 
 /// The result of [`Verify::verify`], available at once or after waiting.
 ///
-/// Await it to get the claims.
+/// Await it to get the claims. A custom verifier returns one of the variants:
+///
+/// ```
+/// use tower_jwt_auth::{AuthErrorKind, Claims, Verdict};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let accepted = Verdict::Ready(Ok(Claims::new("Eze")));
+/// let rejected: Verdict<&str> = Verdict::Ready(Err(AuthErrorKind::InvalidToken.into()));
+/// let later = Verdict::Pending(Box::pin(async { Ok(Claims::new("Eze")) }));
+/// # assert_eq!(*accepted.await.unwrap(), *later.await.unwrap());
+/// # assert!(rejected.await.is_err());
+/// # }
+/// ```
 #[must_use = "a verdict does nothing by itself: await it or match on it"]
 #[expect(clippy::exhaustive_enums, reason = "a result is available now or later")]
 pub enum Verdict<C> {

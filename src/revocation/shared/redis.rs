@@ -17,6 +17,16 @@ use crate::revocation::{Revocation, seconds};
 
 /// A [`RevocationStore`] in [Redis](https://redis.io) 5 or [Valkey](https://valkey.io).
 ///
+/// ```no_run
+/// use tower_jwt_auth::revocation::{RedisStore, Revocations, SharedRevocations};
+///
+/// async fn revocations() -> Result<Revocations, Box<dyn std::error::Error>> {
+///     let revocations = SharedRevocations::new(RedisStore::new("redis://127.0.0.1")?).start()?;
+///     revocations.ready().await?;
+///     Ok(revocations)
+/// }
+/// ```
+///
 /// Connect it to the primary. A replica is rejected, since it may lag behind without knowing it.
 ///
 /// # Data
