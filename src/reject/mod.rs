@@ -56,6 +56,8 @@ use crate::head::Head;
 /// - A response with another status, a `Content-Type` or a `Content-Length` has its own body. The layer does not change
 ///   it. To send a body without these headers, create the response with [`AuthError::response`], not with
 ///   `Response::from`.
+/// - The error in the extensions of such a response marks it. A clone of the error does not. An error that you take out
+///   with `remove` and insert into another response marks that one.
 /// - The handler has consumed the request by then. The layer therefore keeps the parts that [`reads`](Self::reads)
 ///   names. Closures get a copy of the method, URI and headers, as the inner service received them.
 ///
