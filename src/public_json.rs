@@ -16,7 +16,7 @@ const ANY: HeaderValue = HeaderValue::from_static("*");
 
 /// The response future of services with a public JSON document.
 ///
-/// These are [`JwksService`](crate::issue::JwksService) and
+/// These are `JwksService` and
 /// [`ProtectedResourceService`](crate::resource_metadata::ProtectedResourceService). The future is ready at once and
 /// cannot fail.
 #[derive(Debug)]
