@@ -21,3 +21,13 @@ fn faq_explains_every_error_kind() {
     assert!(!headings.is_empty());
     assert_eq!(headings, kinds());
 }
+
+#[test]
+fn faq_quotes_the_text_for_clients() {
+    let (_, descriptions) = KINDS.split_once("fn description(").unwrap();
+    let (descriptions, _) = descriptions.split_once("impl Display").unwrap();
+    let quoted: Vec<_> = FAQ.lines().filter_map(|line| line.strip_prefix("The text for clients: ")).collect();
+    let texts: Vec<_> =
+        descriptions.split('"').skip(1).step_by(2).map(|text| format!("\"{text}\".")).collect();
+    assert_eq!(quoted, texts);
+}
