@@ -213,6 +213,7 @@ impl AuthErrorKind {
             | Self::NotYetValid
             | Self::Expired
             | Self::Revoked
+            | Self::MalformedApiKey
             | Self::InvalidToken
             | Self::UnknownPrincipal => (StatusCode::UNAUTHORIZED, Some("invalid_token")),
             Self::InsufficientScope => (StatusCode::FORBIDDEN, Some("insufficient_scope")),

@@ -124,11 +124,13 @@ pub enum AuthErrorKind {
     ///
     /// Answered with 401 `invalid_token`.
     Revoked,
+    /// The API key is mistyped or incomplete: its form or its checksum is wrong.
+    ///
+    /// Answered with 401 `invalid_token`.
+    MalformedApiKey,
     /// The token is unknown or inactive.
     ///
     /// Examples are an opaque token that introspection rejects, and an unknown API key.
-    ///
-    /// For [custom verifiers](#custom-verifiers-and-policies).
     ///
     /// Answered with 401 `invalid_token`.
     InvalidToken,
@@ -174,7 +176,7 @@ pub enum AuthErrorKind {
 }
 
 impl AuthErrorKind {
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::MissingCredential,
         Self::MalformedCredential,
         Self::MultipleCredentials,
@@ -194,6 +196,7 @@ impl AuthErrorKind {
         Self::NotYetValid,
         Self::Expired,
         Self::Revoked,
+        Self::MalformedApiKey,
         Self::InvalidToken,
         Self::UnknownPrincipal,
         Self::InsufficientScope,
@@ -231,6 +234,7 @@ impl AuthErrorKind {
             Self::NotYetValid => "not_yet_valid",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::MalformedApiKey => "malformed_api_key",
             Self::InvalidToken => "invalid_token",
             Self::UnknownPrincipal => "unknown_principal",
             Self::InsufficientScope => "insufficient_scope",
@@ -263,6 +267,7 @@ impl AuthErrorKind {
             Self::NotYetValid => "the token is not valid yet",
             Self::Expired => "the token has expired",
             Self::Revoked => "the token has been revoked",
+            Self::MalformedApiKey => "the API key is mistyped or incomplete",
             Self::InvalidToken => "the token is not valid",
             Self::UnknownPrincipal => "the token does not belong to a known user",
             Self::InsufficientScope => "the token does not permit this request",

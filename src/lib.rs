@@ -35,6 +35,10 @@
 //! | [`keys`] | configure keys | `KeyStore`, `KeySource`, `JwksRules` |
 //! | `jwks` | fetch keys from a provider (feature `remote-keys-core`) | `RemoteKeys`, `HttpsClient` |
 //! | [`verifiers`] | accept several issuers or kinds of tokens | `Issuers`, `IssuerResolver`, `AnyOf` |
+//! | `api_key` | accept API keys (feature `api-keys`) | `ApiKeys`, `ApiKey` |
+//! | `introspection` | ask the provider about opaque tokens (feature `introspection`) | `Introspection` |
+//! | `settings` | configure from the environment or a file (feature `settings`) | `AuthSettings` |
+//! | `explain` | find out why a token is rejected (feature `explain`) | `Explanation` |
 //! | [`cache`] | size the cache of verified tokens | `CacheSettings`, `CacheStats` |
 //! | [`revocation`] | revoke tokens before they expire | `Revocations`, `SharedRevocations`, `RedisStore` |
 //! | [`policy`] | require scopes, roles and other claims | `scope`, `role`, `claim`, `when`, `Policy` |
@@ -49,11 +53,13 @@
 //! # Features
 //!
 //! Signatures are checked by `aws-lc-rs` (default), `rust-crypto` or `graviola`: [deployment](guide/deployment/index.html)
-//! compares them. The others are `axum` (default), `remote-keys`, `remote-keys-core`, `issue`, `shared-revocations`, `redis`,
-//! `redis-tls`, `tracing`, `metrics`, `test-util` and `jsonwebtoken-12`.
+//! compares them. The others are `axum` (default), `remote-keys`, `remote-keys-core`, `api-keys`, `introspection`, `settings`,
+//! `explain`, `issue`, `shared-revocations`, `redis`, `redis-tls`, `tracing`, `metrics`, `test-util` and `jsonwebtoken-12`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod algorithm;
+#[cfg(feature = "api-keys")]
+pub mod api_key;
 pub mod cache;
 mod caching;
 mod challenge;
@@ -64,6 +70,8 @@ mod config_error;
 mod credential;
 mod crypto;
 mod error;
+#[cfg(feature = "explain")]
+pub mod explain;
 #[cfg(feature = "axum")]
 pub mod extract;
 mod future;
@@ -74,10 +82,11 @@ mod gate;
     all(
         doctest,
         feature = "axum",
+        feature = "explain",
         feature = "issue",
         feature = "metrics",
         feature = "redis",
-        feature = "remote-keys",
+        feature = "settings",
         feature = "test-util",
         feature = "tracing"
     )
@@ -85,9 +94,10 @@ mod gate;
 #[cfg_attr(
     not(all(
         feature = "axum",
+        feature = "explain",
         feature = "metrics",
         feature = "redis",
-        feature = "remote-keys",
+        feature = "settings",
         feature = "test-util",
         feature = "tracing"
     )),
@@ -96,6 +106,8 @@ mod gate;
 #[cfg_attr(docsrs, doc(auto_cfg = false))]
 pub mod guide;
 mod head;
+#[cfg(feature = "introspection")]
+pub mod introspection;
 #[cfg(feature = "issue")]
 pub mod issue;
 #[cfg(feature = "jsonwebtoken-12")]
@@ -106,6 +118,8 @@ mod key_type;
 pub mod keys;
 mod kind;
 mod layer;
+#[cfg(any(feature = "api-keys", feature = "introspection"))]
+mod lookups;
 #[cfg(feature = "metrics")]
 pub mod observability;
 #[cfg_attr(
@@ -124,6 +138,8 @@ pub mod revocation;
 mod scheme;
 mod service;
 pub mod services;
+#[cfg(feature = "settings")]
+pub mod settings;
 #[cfg_attr(tower_jwt_auth_model, path = "../tests/model/sync.rs")]
 mod sync;
 pub mod token;

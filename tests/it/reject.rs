@@ -30,7 +30,7 @@ fn sorted(headers: &HeaderMap) -> Vec<String> {
     lines
 }
 
-const EVERY_KIND: [AuthErrorKind; 27] = [
+const EVERY_KIND: [AuthErrorKind; 28] = [
     MissingCredential,
     MalformedCredential,
     MultipleCredentials,
@@ -50,6 +50,7 @@ const EVERY_KIND: [AuthErrorKind; 27] = [
     NotYetValid,
     Expired,
     Revoked,
+    MalformedApiKey,
     InvalidToken,
     UnknownPrincipal,
     InsufficientScope,

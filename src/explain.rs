@@ -1,0 +1,1 @@
+//! Explanations of why a token is accepted or rejected (feature `explain`).

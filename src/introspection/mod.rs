@@ -1,0 +1,1 @@
+//! Opaque tokens, checked by their provider (feature `introspection`).

@@ -1,0 +1,1 @@
+//! Lookups of credentials elsewhere, with a cache and limits.
