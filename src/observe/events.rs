@@ -119,6 +119,22 @@ pub(crate) fn keys_skipped(provider: &str, skipped: &[impl Display]) {
     );
 }
 
+pub(super) fn lookups_recovered(service: &str, failures: u32) {
+    if failures > 0 {
+        info!(target: TARGET, service, failures, "lookups work again");
+    }
+}
+
+/// Only the first failure in a row is a warning, since clients can cause many lookups.
+pub(super) fn lookup_failed(service: &str, error: &(dyn Error + 'static), failures: u32) {
+    let cause = in_short(error);
+    if failures == 1 {
+        warn!(target: TARGET, service, cause = cause.as_str(), "a lookup failed");
+    } else {
+        debug!(target: TARGET, service, failures, cause = cause.as_str(), "a lookup failed");
+    }
+}
+
 pub(super) fn store_answered(call: &str, failures: u64) {
     if failures > 0 {
         info!(target: TARGET, call, failures, "the revocation store works again");

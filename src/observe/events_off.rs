@@ -59,6 +59,12 @@ pub(super) fn renewal_failed(_: &str, _: &(dyn Error + 'static)) {}
 pub(crate) fn keys_skipped(_: &str, _: &[impl Display]) {}
 
 #[inline]
+pub(super) fn lookups_recovered(_: &str, _: u32) {}
+
+#[inline]
+pub(super) fn lookup_failed(_: &str, _: &(dyn Error + 'static), _: u32) {}
+
+#[inline]
 pub(super) fn store_answered(_: &str, _: u64) {}
 
 #[inline]

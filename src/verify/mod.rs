@@ -37,6 +37,8 @@ use std::task::{Context, Poll};
 
 pub use self::any_of::AnyOf;
 pub use self::cache::{CacheSettings, CacheStats};
+#[cfg(any(feature = "api-keys", feature = "introspection"))]
+pub(crate) use self::cache::{Found, TokenCache};
 #[cfg(feature = "remote-keys-core")]
 pub use self::issuer_resolver::IssuerResolver;
 pub use self::issuers::Issuers;
