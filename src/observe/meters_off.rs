@@ -77,3 +77,9 @@ pub(super) fn store_answered(_: &'static str) {}
 
 #[inline]
 pub(super) fn store_failed(_: &'static str) {}
+
+#[inline]
+pub(super) fn file_read(_: &Arc<str>) {}
+
+#[inline]
+pub(super) fn file_failed(_: &Arc<str>) {}
