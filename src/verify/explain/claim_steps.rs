@@ -49,7 +49,7 @@ where
     if !is_proven {
         return skipped("claims without a valid signature are not deserialized");
     }
-    let (Some(payload), Some(encoded)) = (facts.payload, facts.form.payload) else {
+    let Some(payload) = facts.payload else {
         return skipped(NO_PAYLOAD);
     };
     let wanted = &facts.rules.expected.wanted;
@@ -59,7 +59,7 @@ where
     match Pass::over(payload, wanted).claims::<C>() {
         Ok(_) => step,
         Err(_) => {
-            let reason = claim_diagnosis::explain::<C>(encoded, wanted);
+            let reason = claim_diagnosis::explain::<C>(payload.as_bytes(), wanted);
             failed(step, AuthErrorKind::InvalidClaims, &ClaimProblem::Misfit { reason: &reason })
         }
     }
