@@ -74,6 +74,9 @@ mod error;
 pub mod explain;
 #[cfg(feature = "axum")]
 pub mod extract;
+#[cfg(feature = "api-keys")]
+#[cfg_attr(not(feature = "settings"), allow(dead_code, reason = "only key files use all of it"))]
+mod file_follower;
 mod future;
 mod gate;
 // Its snippets need all these features, and so do some of its links.

@@ -98,6 +98,22 @@ pub(super) fn fetch_failed(provider: &str, error: &(dyn Error + 'static), failur
     warn!(target: TARGET, provider, failures, serve_on, cause = cause.as_str(), "cannot fetch keys");
 }
 
+pub(super) fn file_read(path: &str, failures: u32) {
+    if failures > 0 {
+        info!(target: TARGET, path, failures, "read the followed file after failures");
+    }
+}
+
+/// Logs each error once, since the file is read every few seconds.
+pub(super) fn file_failed(path: &str, error: &(dyn Error + 'static), failures: u32, is_new: bool) {
+    let cause = in_short(error);
+    if is_new {
+        warn!(target: TARGET, path, failures, cause = cause.as_str(), "cannot read the followed file");
+    } else {
+        debug!(target: TARGET, path, failures, cause = cause.as_str(), "still cannot read the followed file");
+    }
+}
+
 pub(super) fn renewal_failed(issuer: &str, error: &(dyn Error + 'static)) {
     let cause = in_short(error);
     warn!(target: TARGET, issuer, cause = cause.as_str(), "cannot renew the verifier of an issuer");

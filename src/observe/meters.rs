@@ -26,6 +26,7 @@ const STALE_USES: &str = "jwt_auth_jwks_stale_uses_total";
 const REVOCATIONS: &str = "jwt_auth_revocations";
 const LOOKUPS: &str = "jwt_auth_lookups_total";
 const STORE_CALLS: &str = "jwt_auth_revocation_store_calls_total";
+const FILE_READS: &str = "jwt_auth_file_reads_total";
 
 /// Describes the metrics and their units to the installed recorder.
 ///
@@ -67,6 +68,7 @@ pub fn describe_metrics() {
         "Lookups of API keys and opaque tokens, and requests rejected without one."
     );
     describe_counter!(STORE_CALLS, Unit::Count, "Completed reads and writes of the revocation store.");
+    describe_counter!(FILE_READS, Unit::Count, "Reads of followed files.");
 }
 
 pub(crate) fn request_accepted() {
@@ -248,6 +250,14 @@ pub(super) fn store_answered(call: &'static str) {
 
 pub(super) fn store_failed(call: &'static str) {
     counter!(STORE_CALLS, "call" => call, "outcome" => "failed").increment(1);
+}
+
+pub(super) fn file_read(path: &Arc<str>) {
+    counter!(FILE_READS, "file" => shared(path), "outcome" => "succeeded").increment(1);
+}
+
+pub(super) fn file_failed(path: &Arc<str>) {
+    counter!(FILE_READS, "file" => shared(path), "outcome" => "failed").increment(1);
 }
 
 fn shared(text: &Arc<str>) -> SharedString {

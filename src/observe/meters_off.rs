@@ -80,3 +80,9 @@ pub(super) fn store_failed(_: &'static str) {}
 
 #[inline]
 pub(super) fn looked_up(_: &'static str, _: &'static str) {}
+
+#[inline]
+pub(super) fn file_read(_: &Arc<str>) {}
+
+#[inline]
+pub(super) fn file_failed(_: &Arc<str>) {}

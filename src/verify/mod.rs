@@ -18,6 +18,8 @@ mod jwk;
 mod jws;
 mod jwt;
 mod key;
+#[cfg(feature = "settings")]
+mod key_file;
 mod key_set;
 mod key_source;
 mod key_union;
@@ -45,6 +47,8 @@ pub use self::issuers::Issuers;
 pub use self::jwk::JwksRules;
 pub use self::jwt::JwtVerifier;
 pub use self::key::Key;
+#[cfg(feature = "settings")]
+pub use self::key_file::KeyFile;
 pub use self::key_set::KeySet;
 pub use self::key_source::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, PendingRefresh, Refresh};
 pub(crate) use self::required::json_type;
