@@ -246,7 +246,7 @@ impl<C> ApiKeys<C> {
     /// Anyone can send keys with invented IDs and right checksums. Their lookups are limited, and never evict or delay
     /// remembered keys. During such a flood, other keys may get 503.
     ///
-    /// The response time tells whether an ID is remembered. IDs are not secret.
+    /// The response time may tell whether an ID exists. IDs are not secret.
     pub fn lookup<F, Fut, E>(prefix: &str, look_up: F) -> Result<Self, ConfigError>
     where
         F: Fn(String) -> Fut + Send + Sync + 'static, // Clone first: `move |id| { let db = db.clone(); async move { .. } }`.
