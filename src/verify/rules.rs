@@ -20,7 +20,7 @@ use crate::conditions::{Conditions, unique_id};
 use crate::credential::Credential;
 use crate::crypto::Fingerprint;
 use crate::kind::AuthErrorKind;
-use crate::observe::MayBeLogged;
+use crate::observe::{About, MayBeLogged};
 use crate::registered::NumericDate;
 use crate::revocation::{Revocable, Revocations};
 
@@ -219,6 +219,7 @@ impl Rules {
             signer: proof.signer,
             heap_bytes: proof.heap_bytes,
             revocable,
+            about: About::default(),
         };
         match claims {
             Ok(claims) => Ok(Claims::verified(claims, info, conditions)),
