@@ -1,18 +1,20 @@
 //! Explains a verification step by step.
 
 mod advice;
+mod audience_advice;
 mod claim_advice;
 mod claim_steps;
 mod explanation;
 mod facts;
 mod form_steps;
 mod header_steps;
+mod issuer_advice;
+mod key_advice;
 mod key_steps;
 mod payload;
 mod shown;
 mod step;
-
-use std::error::Error;
+mod type_step;
 
 use serde::de::DeserializeOwned;
 
@@ -21,6 +23,7 @@ pub use self::explanation::Explanation;
 use self::facts::Facts;
 use self::form_steps::Form;
 use self::payload::Members;
+pub(crate) use self::shown::source as source_of;
 pub(crate) use self::step::Advice;
 pub use self::step::{Outcome, Step};
 use super::base64url::{Buffer, decode_to_vec};
@@ -76,7 +79,7 @@ where
         steps.extend(key_steps);
         let is_proven = is_signed || error.is_none();
         let claim_steps =
-            claim_steps::steps(&facts).into_iter().chain([claim_steps::claims_type::<C>(&facts, is_proven)]);
+            claim_steps::steps(&facts).into_iter().chain([type_step::claims_type::<C>(&facts, is_proven)]);
         steps.extend(claim_steps.map(|step| step.proven_if(is_proven)));
         reconciled(steps, error)
     }
@@ -95,7 +98,7 @@ fn reconciled(steps: Vec<Step>, error: Option<&AuthError>) -> Vec<Step> {
     if steps.iter().any(|step| step.error_kind() == Some(kind)) {
         return steps;
     }
-    let source = error.source().map(ToString::to_string);
+    let source = shown::source(error);
     let advice = advice::kind(kind, source.as_deref());
     let failed_name = step_of(kind);
     let mut is_added = false;
