@@ -1,5 +1,6 @@
 //! Explanations: they agree with the verdict, name the step, its cause and its cure, and reveal no secret.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::FutureExt;
@@ -1085,6 +1086,41 @@ async fn report_has_no_secret_and_no_signature() {
             assert!(!shown.contains(hidden), "{hidden} in {shown}");
         }
     }
+}
+
+/// Fits every second time.
+#[derive(Debug)]
+struct EverySecond;
+
+impl<'de> serde::Deserialize<'de> for EverySecond {
+    fn deserialize<D: serde::Deserializer<'de>>(claims: D) -> Result<Self, D::Error> {
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        serde::de::IgnoredAny::deserialize(claims)?;
+        match CALLS.fetch_add(1, Ordering::Relaxed) % 2 {
+            0 => Err(serde::de::Error::custom("not this time")),
+            _ => Ok(Self),
+        }
+    }
+}
+
+#[tokio::test]
+async fn steps_follow_the_verdict_if_time_passes() {
+    // The token expires after the verification.
+    let reads = AtomicU64::new(0);
+    let verifier = verifier().clock(move || match reads.fetch_add(1, Ordering::Relaxed) {
+        0 => at(NOW),
+        _ => at(NOW + 1000),
+    });
+    let report = verifier.explain(&good_token()).await;
+    assert!(report.is_accepted() && report.failed_step().is_none(), "{report}");
+    let exp = step(&report, "exp");
+    assert_eq!((exp.outcome(), exp.detail()), (Outcome::Passed, Some("passed, but would fail now")));
+
+    let keys = KeySet::hmac(Algorithm::HS256, SECRET).unwrap();
+    let verifier = JwtVerifier::<EverySecond>::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
+    let report = verifier.without_cache().explain(&good_token()).await;
+    assert_eq!(report.error().map(AuthError::kind), Some(InvalidClaims));
+    assert_eq!(report.failed_step().map(Step::name), Some("claims_type"), "{report}");
 }
 
 #[test]

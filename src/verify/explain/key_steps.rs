@@ -46,6 +46,10 @@ fn key(facts: &Facts<'_>, header: &Header<'_>, algorithm: Algorithm, candidates:
         return step.with_detail(&chosen(facts, kid, candidates));
     }
     let (kind, advice) = no_key(facts, kid, algorithm);
+    let step = match skipped(facts, |_| true) {
+        Some(list) => step.with_detail(&format!("skipped: {list}")),
+        None => step,
+    };
     step.fail(kind, &advice)
 }
 

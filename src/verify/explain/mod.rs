@@ -86,7 +86,7 @@ where
 }
 
 /// Makes the steps agree with the verdict. They differ from it if the keys, the clock or the revocations have changed since.
-fn reconciled(steps: Vec<Step>, error: Option<&AuthError>) -> Vec<Step> {
+fn reconciled(mut steps: Vec<Step>, error: Option<&AuthError>) -> Vec<Step> {
     let Some(error) = error else {
         let agreeing = |step: Step| match step.is_failed() {
             true => step.pass().with_detail("passed, but would fail now"),
@@ -100,13 +100,12 @@ fn reconciled(steps: Vec<Step>, error: Option<&AuthError>) -> Vec<Step> {
     }
     let source = shown::source(error);
     let advice = advice::kind(kind, source.as_deref());
-    let failed_name = step_of(kind);
-    let mut is_added = false;
-    let agreeing = |step: Step| match step.name() == failed_name && !std::mem::replace(&mut is_added, true) {
-        true => step.fail(kind, &advice),
-        false => step,
-    };
-    steps.into_iter().map(agreeing).collect()
+    let name = step_of(kind);
+    match steps.iter().position(|step| step.name() == name) {
+        Some(position) => steps[position] = steps[position].clone().fail(kind, &advice),
+        None => steps.push(Step::passed(name).fail(kind, &advice)),
+    }
+    steps
 }
 
 /// Returns the step whose failure has this kind. Errors of a custom key source count as those of the key.
@@ -118,9 +117,10 @@ fn step_of(kind: AuthErrorKind) -> &'static str {
         AuthErrorKind::WrongTokenType => "typ",
         AuthErrorKind::UnsupportedAlgorithm => "alg",
         AuthErrorKind::InvalidSignature => "signature",
-        AuthErrorKind::InvalidClaims => "payload",
+        AuthErrorKind::InvalidClaims => "claims_type",
         AuthErrorKind::WrongIssuer => "iss",
         AuthErrorKind::WrongAudience => "aud",
+        AuthErrorKind::WrongClaim => "required_claim",
         AuthErrorKind::SenderConstrained => "cnf",
         AuthErrorKind::NotYetValid => "nbf",
         AuthErrorKind::MissingExpiry | AuthErrorKind::Expired => "exp",
