@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::algorithms::Algorithms;
 use super::base64url::Buffer;
 use super::cache::{CacheSettings, CacheStats, Found, TokenCache};
 use super::jws::{Header, Jws, USUAL_HEADER, subtype};
@@ -13,9 +12,7 @@ use super::key_set::KeySet;
 use super::key_source::{KeyIssuer, KeyLookup, KeySource, Refresh};
 use super::key_union::KeyUnion;
 use super::required::RequiredClaim;
-use super::rules::{NewerKey, Refusal, Rules, TOKEN_LIMIT, Types};
-use super::stream::Wanted;
-use super::validate::Expected;
+use super::rules::{NewerKey, Refusal, Rules, Types};
 use super::{Verdict, Verify, claim_diagnosis, diagnosis};
 use crate::algorithm::Algorithm;
 use crate::claims::Claims;
@@ -82,25 +79,8 @@ impl<C> JwtVerifier<C> {
     where
         C: DeserializeOwned + Send + Sync + 'static, // Write `JwtVerifier::<User>::new(..)`. `User` owns its fields.
     {
-        let expected = Expected {
-            issuers: keys.issuer().known().map(str::to_owned).into_iter().collect(),
-            issuer_needed: keys.issuer() == KeyIssuer::MustBeSet,
-            wanted: Wanted::default(),
-            claims: Vec::new(),
-            leeway: Duration::from_secs(60),
-            any_audience: false,
-            allow_missing_expiry: false,
-            ignore_confirmation: false,
-        };
-        let rules = Rules {
-            id: unique_id(),
-            expected,
-            max_token_bytes: TOKEN_LIMIT,
-            types: Types::Usual,
-            algorithms: Algorithms::ALL,
-            revocations: None,
-            clock: None,
-        };
+        let issuers = keys.issuer().known().map(str::to_owned).into_iter().collect();
+        let rules = Rules::new(issuers, keys.issuer() == KeyIssuer::MustBeSet);
         let cache = Some(TokenCache::new(CacheSettings::new()));
         Self { keys: Arc::new(keys), rules: Arc::new(rules), cache }
     }
@@ -207,13 +187,7 @@ impl<C> JwtVerifier<C> {
     /// ```
     pub fn require_claim(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         let (name, value) = (name.into(), value.into());
-        self.set(|rules| {
-            let claims = &mut rules.expected.claims;
-            match claims.iter_mut().find(|known| known.name == name) {
-                Some(known) => known.values.push(value),
-                None => claims.push(RequiredClaim { name, values: vec![value] }),
-            }
-        })
+        self.set(|rules| RequiredClaim::add(&mut rules.expected.claims, name, value))
     }
 
     /// Sets the allowed clock difference to the issuer. The default is 60 s.

@@ -12,11 +12,11 @@ use super::jws::{Header, Jws, TokenType, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::KeySet;
 use super::private_names::has_private_name;
-use super::stream::{Pass, plain};
+use super::stream::{Pass, Wanted, plain};
 use super::validate::{Expected, UNKNOWN_TIME};
 use crate::algorithm::Algorithm;
 use crate::claims::{Claims, TokenInfo};
-use crate::conditions::Conditions;
+use crate::conditions::{Conditions, unique_id};
 use crate::credential::Credential;
 use crate::kind::AuthErrorKind;
 use crate::observe::MayBeLogged;
@@ -91,6 +91,29 @@ impl From<AuthErrorKind> for Refusal {
 }
 
 impl Rules {
+    /// Creates the default rules.
+    pub(crate) fn new(issuers: Vec<String>, issuer_needed: bool) -> Self {
+        let expected = Expected {
+            issuers,
+            issuer_needed,
+            wanted: Wanted::default(),
+            claims: Vec::new(),
+            leeway: Duration::from_secs(60),
+            any_audience: false,
+            allow_missing_expiry: false,
+            ignore_confirmation: false,
+        };
+        Self {
+            id: unique_id(),
+            expected,
+            max_token_bytes: TOKEN_LIMIT,
+            types: Types::Usual,
+            algorithms: Algorithms::ALL,
+            revocations: None,
+            clock: None,
+        }
+    }
+
     /// Verifies a token in compact serialization.
     pub(crate) fn judge<C>(&self, keys: &KeySet, credential: &Credential<'_>) -> Result<Claims<C>, Refusal>
     where
@@ -239,7 +262,12 @@ pub(crate) fn payload_text<'b, const N: usize>(
     encoded: &[u8],
     buffer: &'b mut Buffer<N>,
 ) -> Result<&'b str, AuthErrorKind> {
-    let payload = buffer.decode(encoded).ok_or(AuthErrorKind::MalformedToken)?;
+    safe_text(buffer.decode(encoded).ok_or(AuthErrorKind::MalformedToken)?)
+}
+
+/// Returns the text of a JSON object that is safe to deserialize.
+#[inline]
+pub(crate) fn safe_text(payload: &[u8]) -> Result<&str, AuthErrorKind> {
     json::object_text(payload)
         .filter(|text| json::is_shallow(text) && !has_private_name(text))
         .ok_or(AuthErrorKind::InvalidClaims)
