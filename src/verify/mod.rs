@@ -31,6 +31,8 @@ pub(crate) mod pem;
 pub(crate) mod private_names;
 mod required;
 mod rules;
+#[cfg(feature = "introspection")]
+mod stated;
 mod stream;
 mod validate;
 
@@ -47,13 +49,23 @@ pub(crate) use self::cache::{Found, TokenCache};
 pub use self::issuer_resolver::IssuerResolver;
 pub use self::issuers::Issuers;
 pub use self::jwk::JwksRules;
+#[cfg(feature = "introspection")]
+pub(crate) use self::jws::Jws;
 pub use self::jwt::JwtVerifier;
 pub use self::key::Key;
 #[cfg(feature = "settings")]
 pub use self::key_file::KeyFile;
 pub use self::key_set::KeySet;
 pub use self::key_source::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, PendingRefresh, Refresh};
+#[cfg(feature = "introspection")]
+pub(crate) use self::required::RequiredClaim;
 pub(crate) use self::required::json_type;
+#[cfg(feature = "introspection")]
+pub(crate) use self::rules::{Rules, safe_text};
+#[cfg(feature = "introspection")]
+pub(crate) use self::stated::{SENDER_CONSTRAINED, Statement};
+#[cfg(feature = "introspection")]
+pub(crate) use self::validate::UNKNOWN_TIME;
 
 #[cfg(feature = "issue")]
 pub(crate) use self::key_set::MOST_CANDIDATES;
