@@ -18,6 +18,8 @@ mod extract;
 mod grpc;
 mod guide;
 mod inside;
+#[cfg(feature = "introspection")]
+mod introspection;
 #[cfg(feature = "issue")]
 mod issue;
 mod issuers;
