@@ -79,7 +79,7 @@ use crate::jwks::HttpsClient;
 use crate::kind::AuthErrorKind;
 use crate::lookups::{Answer, Blame, Failure, LookupSettings, LookupStats, Lookups};
 use crate::revocation::Revocations;
-use crate::verify::{KeySource, RequiredClaim, Rules, Statement, UNKNOWN_TIME, Verdict, Verify};
+use crate::verify::{KeySource, Rules, Statement, UNKNOWN_TIME, Verdict, Verify};
 
 /// Verifies tokens by asking their provider (RFC 7662).
 ///
@@ -98,8 +98,9 @@ use crate::verify::{KeySource, RequiredClaim, Rules, Statement, UNKNOWN_TIME, Ve
 ///
 /// # Security
 ///
-/// A response that does not name an audience may be about a token for any service of the provider. Configure an
-/// [`audience`](Self::audience), or another [required claim](Self::require_claim).
+/// A response that does not name an audience may be about a token for any service of the provider, or about a refresh
+/// token. Configure an [`audience`](Self::audience), [`access_tokens_only`](Self::access_tokens_only), or a [required
+/// claim](Self::require_claim).
 #[must_use]
 pub struct Introspection<C> {
     settings: Arc<Settings>,
@@ -124,8 +125,9 @@ where
 {
     /// Asks the introspection endpoint of an issuer.
     ///
-    /// The discovery document names it as `introspection_endpoint`. The document is found as in [`RemoteKeys::discover`](crate::jwks::RemoteKeys::discover). It is read at the first use,
-    /// after an hour, and after failures.
+    /// The discovery document names it as `introspection_endpoint`. It is found as in
+    /// [`RemoteKeys::discover`](crate::jwks::RemoteKeys::discover), and read at the first use, after an hour, and after
+    /// failures.
     ///
     /// # Errors
     ///
@@ -176,7 +178,7 @@ where
     }
 
     fn new(endpoint: Endpoint, auth: ClientAuth, client: impl HttpClient + 'static) -> Self {
-        let mut rules = Rules::new(Vec::new(), false);
+        let mut rules = Rules::new();
         rules.expected.allow_missing_expiry = true;
         let provider = Arc::new(Provider { endpoint, auth, client: Arc::new(client) });
         let settings = Arc::new(Settings { provider, rules, keys: None });
@@ -214,8 +216,15 @@ impl<C> Introspection<C> {
     /// A second call with the same name accepts one more value. See
     /// [`JwtVerifier::require_claim`](crate::JwtVerifier::require_claim).
     pub fn require_claim(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        let (name, value) = (name.into(), value.into());
-        self.set(|settings| RequiredClaim::add(&mut settings.rules.expected.claims, name, value))
+        self.set(|settings| settings.rules.expected.require_claim(name.into(), value.into()))
+    }
+
+    /// Requires `token_type` in the response. By default it may be missing.
+    ///
+    /// Some providers, such as `oidc-provider` and Spring Authorization Server, omit it for refresh tokens alone. Such a
+    /// token then cannot pass for an access token.
+    pub fn access_tokens_only(self) -> Self {
+        self.set(|settings| settings.needs_token_type = true)
     }
 
     /// Sets the allowed clock difference to the provider. The default is 60 s.
@@ -239,10 +248,7 @@ impl<C> Introspection<C> {
     /// The response must name the token, the session or the subject (`jti`, `sid`, `sub`), as strings. Its issuer is its `iss`,
     /// or the discovered one. Without either, no entry matches. Revoke tokens without `exp` with `None` as the expiry.
     pub fn revocations(self, revocations: Revocations) -> Self {
-        self.set(|settings| {
-            settings.rules.expected.wanted.identity = true;
-            settings.rules.revocations = Some(revocations);
-        })
+        self.set(|settings| settings.rules.set_revocations(revocations))
     }
 
     /// Replaces the system clock, for tests and for targets without a reliable clock.

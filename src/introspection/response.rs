@@ -40,7 +40,7 @@ struct Marks<'a> {
 }
 
 /// Rejects everything except bearer access tokens.
-pub(super) fn judge_type(response: &str, rules: &Rules) -> Result<(), AuthError> {
+pub(super) fn judge_type(response: &str, rules: &Rules, needs_token_type: bool) -> Result<(), AuthError> {
     let reject = |kind, cause| Err(AuthError::new(kind).because(cause).proven());
     let Ok(Marks { token_type, token_use, typ }) = serde_json::from_str::<Marks<'_>>(response) else {
         return reject(AuthErrorKind::InvalidClaims, DUPLICATE_MARK);
@@ -49,6 +49,9 @@ pub(super) fn judge_type(response: &str, rules: &Rules) -> Result<(), AuthError>
         let text = member.as_ref().and_then(Loose::as_text);
         text.is_some_and(|text| values.iter().any(|value| text.eq_ignore_ascii_case(value)))
     };
+    if token_type.is_none() && needs_token_type {
+        return reject(AuthErrorKind::WrongTokenType, NO_TYPE);
+    }
     if token_type.is_some() && !has(&token_type, &["Bearer"]) {
         if !has(&token_type, &["DPoP"]) {
             return reject(AuthErrorKind::WrongTokenType, OTHER_TYPE);
@@ -70,6 +73,9 @@ const NO_ACCESS_TOKEN_TYPS: &[&str] = &["Refresh", "Offline", "ID", "Logout"];
 
 const DUPLICATE_MARK: &FixedCause =
     &FixedCause("the introspection response has `token_type`, `token_use` or `typ` twice");
+const NO_TYPE: &FixedCause = &FixedCause(
+    "the introspection response has no `token_type`, as for a refresh token: Introspection::access_tokens_only requires it",
+);
 const OTHER_TYPE: &FixedCause = &FixedCause("the `token_type` of the introspection response is not `Bearer`");
 const NO_ACCESS_TOKEN: &FixedCause = &FixedCause(
     "the introspection response is about a refresh token or an ID token (`token_use` or `typ`); send an access token",

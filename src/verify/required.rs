@@ -17,16 +17,6 @@ pub(crate) struct RequiredClaim {
     pub(crate) values: Vec<Value>,
 }
 
-impl RequiredClaim {
-    /// Requires a claim, or accepts one more value of a required claim.
-    pub(crate) fn add(claims: &mut Vec<Self>, name: String, value: Value) {
-        match claims.iter_mut().find(|known| known.name == name) {
-            Some(known) => known.values.push(value),
-            None => claims.push(Self { name, values: vec![value] }),
-        }
-    }
-}
-
 /// Returns true if every required claim has one of its values.
 pub(crate) fn are_met(payload: &str, claims: &[RequiredClaim]) -> Result<bool, AuthErrorKind> {
     let mut json = serde_json::Deserializer::from_str(payload);

@@ -12,16 +12,17 @@ use super::jws::{Header, Jws, TokenType, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::KeySet;
 use super::private_names::has_private_name;
-use super::stream::{Pass, Wanted, plain};
+use super::stream::{Pass, plain};
 use super::validate::{Expected, UNKNOWN_TIME};
 use crate::algorithm::Algorithm;
 use crate::claims::{Claims, TokenInfo};
 use crate::conditions::{Conditions, unique_id};
 use crate::credential::Credential;
+use crate::crypto::Fingerprint;
 use crate::kind::AuthErrorKind;
-use crate::observe::MayBeLogged;
+use crate::observe::{About, MayBeLogged};
 use crate::registered::NumericDate;
-use crate::revocation::{Revocable, Revocations};
+use crate::revocation::{Revocable, Revocations, TokenIds};
 
 /// The requirements of a verifier.
 #[derive(Clone)]
@@ -67,6 +68,20 @@ impl Types {
     }
 }
 
+/// The facts about the signature of a payload. The default is for one that a trusted service vouches for.
+#[derive(Default)]
+pub(crate) struct Proof<'a> {
+    pub(crate) kid: Option<&'a str>,
+    /// The ID of the key set.
+    pub(crate) keys: u64,
+    pub(crate) signer: Fingerprint,
+    pub(crate) heap_bytes: u32,
+    /// The issuer that vouches for a payload without a signature.
+    pub(crate) provider: Option<&'a str>,
+    /// The time from which the verdict counts, if that is not now.
+    pub(crate) asked_at: Option<Duration>,
+}
+
 /// The reason why a token was rejected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal {
@@ -91,27 +106,28 @@ impl From<AuthErrorKind> for Refusal {
 }
 
 impl Rules {
-    /// Creates the default rules.
-    pub(crate) fn new(issuers: Vec<String>, issuer_needed: bool) -> Self {
-        let expected = Expected {
-            issuers,
-            issuer_needed,
-            wanted: Wanted::default(),
-            claims: Vec::new(),
-            leeway: Duration::from_secs(60),
-            any_audience: false,
-            allow_missing_expiry: false,
-            ignore_confirmation: false,
-        };
+    /// Creates the default requirements.
+    pub(crate) fn new() -> Self {
         Self {
             id: unique_id(),
-            expected,
+            expected: Expected::new(),
             max_token_bytes: TOKEN_LIMIT,
             types: Types::Usual,
             algorithms: Algorithms::ALL,
             revocations: None,
             clock: None,
         }
+    }
+
+    /// Changes a setting.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Self)) {
+        change(self);
+        self.id = unique_id();
+    }
+
+    pub(crate) fn set_revocations(&mut self, revocations: Revocations) {
+        self.expected.wanted.identity = true;
+        self.revocations = Some(revocations);
     }
 
     /// Verifies a token in compact serialization.
@@ -164,35 +180,64 @@ impl Rules {
             Some(payload) => payload,
             None => payload_text(jws.payload, &mut buffer)?,
         };
+        let kid_may_be_logged = || kid.is_some_and(|kid| signer.is_named(kid));
+        let proof = Proof {
+            kid,
+            keys: keys.id(),
+            signer: *signer.fingerprint(),
+            heap_bytes: heap_bytes(credential.token()),
+            ..Proof::default()
+        };
+        let judge_use = |revocable: &Revocable| self.judge_revocations(revocable);
+        self.judge_claims(payload, &proof, kid_may_be_logged, judge_use).map_err(Refusal::from)
+    }
+
+    /// Judges the claims of a payload whose origin is proven.
+    #[inline]
+    pub(crate) fn judge_claims<C>(
+        &self,
+        payload: &str,
+        proof: &Proof<'_>,
+        kid_may_be_logged: impl FnOnce() -> bool,
+        judge_use: impl FnOnce(&Revocable) -> Result<(), AuthErrorKind>,
+    ) -> Result<Claims<C>, AuthErrorKind>
+    where
+        C: DeserializeOwned + 'static,
+    {
         let mut pass = Pass::over(payload, &self.expected.wanted);
         let claims = pass.claims();
         let registered = pass.registered().map_err(AuthErrorKind::from)?;
         let now = self.now();
         self.expected.judge(payload, registered, now)?;
+        // Without an `iss`, the token is from the provider.
+        let issuer = registered.issuer.as_deref().or(proof.provider);
+        if proof.provider.is_some() && self.expected.issuers.is_empty() && issuer != proof.provider {
+            return Err(AuthErrorKind::WrongIssuer);
+        }
         let revocable = match &self.revocations {
-            Some(revocations) => revocations.revocable(&registered.identity()),
+            Some(revocations) => revocations
+                .revocable(&TokenIds { issuer: issuer.unwrap_or_default(), ..registered.identity() }),
             None => Revocable::default(),
         };
-        self.judge_revocations(&revocable)?;
+        judge_use(&revocable)?;
         let expiry = registered.expiry;
         let expires_at = expiry.and_then(NumericDate::to_system_time);
-        let may_be_logged = MayBeLogged::new(
-            || !self.expected.issuers.is_empty(),
-            || kid.is_some_and(|kid| signer.is_named(kid)),
-        );
-        let info = TokenInfo::with(expires_at, registered.issuer.as_deref(), kid, may_be_logged);
+        let is_expected = || !self.expected.issuers.is_empty() || proof.provider.is_some();
+        let may_be_logged = MayBeLogged::new(is_expected, kid_may_be_logged);
+        let info = TokenInfo::with(expires_at, issuer, proof.kid, may_be_logged);
         let conditions = Conditions {
             rules: self.id,
-            keys: keys.id(),
-            judged_at: now,
+            keys: proof.keys,
+            judged_at: proof.asked_at.unwrap_or(now),
             expires_at: expiry.map_or(Duration::MAX, NumericDate::since_epoch),
-            signer: *signer.fingerprint(),
-            heap_bytes: heap_bytes(credential.token()),
+            signer: proof.signer,
+            heap_bytes: proof.heap_bytes,
             revocable,
+            about: About::default(),
         };
         match claims {
             Ok(claims) => Ok(Claims::verified(claims, info, conditions)),
-            Err(_) => Err(AuthErrorKind::InvalidClaims.into()),
+            Err(_) => Err(AuthErrorKind::InvalidClaims),
         }
     }
 
@@ -262,10 +307,11 @@ pub(crate) fn payload_text<'b, const N: usize>(
     encoded: &[u8],
     buffer: &'b mut Buffer<N>,
 ) -> Result<&'b str, AuthErrorKind> {
-    safe_text(buffer.decode(encoded).ok_or(AuthErrorKind::MalformedToken)?)
+    let payload = buffer.decode(encoded).ok_or(AuthErrorKind::MalformedToken)?;
+    safe_text(payload)
 }
 
-/// Returns the text of a JSON object that is safe to deserialize.
+/// Returns a JSON object as text, and rejects JSON that is not safe to deserialize.
 #[inline]
 pub(crate) fn safe_text(payload: &[u8]) -> Result<&str, AuthErrorKind> {
     json::object_text(payload)

@@ -45,6 +45,18 @@ fn public_types_have_expected_auto_traits() {
     assert_send::<VerdictFuture<Value>>();
 }
 
+#[cfg(feature = "api-keys")]
+#[test]
+fn api_key_types_have_expected_auto_traits() {
+    use tower_jwt_auth::api_key::*;
+
+    assert_send_sync_unpin::<ApiKeys<Value>>();
+    assert_send_sync_unpin::<ApiKey>();
+    assert_send_sync_unpin::<ApiKeyRecord<Value>>();
+    assert_clone_debug::<ApiKeys<Value>>();
+    assert_clone_debug::<ApiKeyRecord<Value>>();
+}
+
 #[cfg(feature = "issue")]
 #[test]
 fn issuing_types_have_expected_auto_traits() {
@@ -61,6 +73,17 @@ fn issuing_types_have_expected_auto_traits() {
 
     fn assert_error<T: std::error::Error + Send + Sync + 'static>() {}
     assert_error::<IssueError>();
+}
+
+#[cfg(feature = "explain")]
+#[test]
+fn explanations_have_expected_auto_traits() {
+    use tower_jwt_auth::explain::*;
+
+    assert_send_sync_unpin::<Explanation<Value>>();
+    assert_send_sync_unpin::<Step>();
+    assert_clone_debug::<Explanation<Value>>();
+    assert_clone_debug::<Step>();
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 mod allocations;
 mod answers;
+#[cfg(feature = "api-keys")]
+mod api_key;
 mod auto_traits;
 mod cache;
 mod caching;
@@ -13,6 +15,8 @@ mod credentials;
 mod differential;
 #[cfg(feature = "tracing")]
 mod events;
+#[cfg(feature = "explain")]
+mod explain;
 #[cfg(feature = "axum")]
 mod extract;
 mod grpc;

@@ -76,6 +76,18 @@ async fn judges_missing_members() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn token_type_tells_refresh_tokens() {
+    for (name, response, expected) in [
+        ("access token", json!({"active": true, "token_type": "Bearer"}), None),
+        ("refresh token", json!({"active": true}), Some(WrongTokenType)),
+    ] {
+        let verifier = Provider::saying(response).verifier();
+        assert_eq!(kind(&verifier, TOKEN).await, None, "{name}");
+        assert_eq!(kind(&verifier.access_tokens_only(), TOKEN).await, expected, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn rejects_duplicate_members() {
     for member in ["exp", "aud", "iss", "token_type", "typ", "token_use", "cnf", "scope"] {
         let text = format!(r#"{{"active":true,"{member}":"Bearer","{member}":"Bearer"}}"#);
