@@ -113,6 +113,8 @@ struct Settings {
     rules: Rules,
     /// The keys of signed responses, if they are required.
     keys: Option<Arc<dyn KeySource>>,
+    /// True if a response without `token_type` is rejected.
+    needs_token_type: bool,
 }
 
 /// The name in logs and metrics.
@@ -181,7 +183,7 @@ where
         let mut rules = Rules::new();
         rules.expected.allow_missing_expiry = true;
         let provider = Arc::new(Provider { endpoint, auth, client: Arc::new(client) });
-        let settings = Arc::new(Settings { provider, rules, keys: None });
+        let settings = Arc::new(Settings { provider, rules, keys: None, needs_token_type: false });
         Self { settings, lookups: Lookups::new(SERVICE, LookupSettings::new()) }
     }
 }
@@ -400,7 +402,7 @@ impl Settings {
         C: DeserializeOwned + 'static,
     {
         let text = std::str::from_utf8(response).map_err(|_| AuthErrorKind::InvalidClaims)?;
-        response::judge_type(text, &self.rules)?;
+        response::judge_type(text, &self.rules, self.needs_token_type)?;
         let provider = self.provider.endpoint.issuer();
         self.rules.judge_stated(&Statement { text, provider, asked_at })
     }
