@@ -20,11 +20,11 @@ use crate::issue::{SigningKey, TokenIssuer};
 /// ```
 /// use tower_jwt_auth::introspection::ClientAuth;
 ///
-/// let auth = ClientAuth::basic("api", "the client secret");
-/// assert!(!format!("{auth:?}").contains("secret"));
+/// let auth = ClientAuth::basic("api", "Zm9vYmFy");
+/// assert!(!format!("{auth:?}").contains("Zm9vYmFy"));
 ///
 /// // After a rotation, for all verifiers that share it:
-/// auth.replace(&ClientAuth::basic("api", "the next client secret"));
+/// auth.replace(&ClientAuth::basic("api", "cXV1eA"));
 /// ```
 ///
 /// Clones share the credentials, so that a [replacement](Self::replace) applies to all of them.

@@ -10,7 +10,7 @@
 //! use tower_jwt_auth::jwks::{ClientFuture, HttpClient};
 //! use tower_jwt_auth::AuthErrorKind;
 //!
-//! #[derive(serde::Deserialize)]
+//! #[derive(Debug, serde::Deserialize)]
 //! struct User {
 //!     username: String,
 //! }

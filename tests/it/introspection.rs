@@ -47,6 +47,7 @@ impl Provider {
         provider
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "calls are easier to read")]
     pub(crate) fn say(&self, response: impl ToString) {
         let body = response.to_string();
         self.answer(move |_| Ok(Response::new(body.clone().into())));
