@@ -1,0 +1,7 @@
+//! Runs the program as users do.
+
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
+
+mod mint;
+mod provider;
+mod support;
