@@ -68,8 +68,8 @@ use crate::scheme::Scheme;
 /// ```
 #[must_use]
 pub struct JwtVerifier<C> {
-    keys: Arc<dyn KeySource>,
-    rules: Arc<Rules>,
+    pub(super) keys: Arc<dyn KeySource>,
+    pub(super) rules: Arc<Rules>,
     cache: Option<TokenCache<C>>,
 }
 
@@ -487,7 +487,7 @@ where
                 self.verify_with_newer(&keys, credential, refusal)
             }
             result => Verdict::Ready(
-                result.map_err(|refusal| self.explain(refusal.kind.into(), &keys, credential.token())),
+                result.map_err(|refusal| self.diagnose(refusal.kind.into(), &keys, credential.token())),
             ),
         }
     }
@@ -526,7 +526,7 @@ where
     fn verify_with_newer(&self, keys: &KeySet, credential: &Credential<'_>, refusal: Refusal) -> Verdict<C> {
         let token = credential.token();
         let Refusal { kind, newer_key } = refusal;
-        let refuse = |error: AuthError| Verdict::Ready(Err(self.explain(error, keys, token)));
+        let refuse = |error: AuthError| Verdict::Ready(Err(self.diagnose(error, keys, token)));
         // Newer keys do not help a malformed token.
         let Some(jws) = Jws::split(token).filter(Jws::has_payload) else {
             let is_judged = newer_key == NewerKey::Replaced;
@@ -566,7 +566,7 @@ where
                         }
                         _ => refusal.kind.into(),
                     });
-                    judged.map_err(|error| verifier.explain(error, &keys, credential.token()))
+                    judged.map_err(|error| verifier.diagnose(error, &keys, credential.token()))
                 }));
             }
         };
@@ -579,12 +579,12 @@ where
             NewerKey::Impossible => refusal.kind.into(),
             _ => error,
         });
-        Verdict::Ready(judged.map_err(|error| self.explain(error, &newer, token)))
+        Verdict::Ready(judged.map_err(|error| self.diagnose(error, &newer, token)))
     }
 
     /// Adds details for logs: the issuer, the key, and a hint if the settings are the likely cause.
     #[cold]
-    fn explain(&self, error: AuthError, keys: &KeySet, token: &[u8]) -> AuthError {
+    fn diagnose(&self, error: AuthError, keys: &KeySet, token: &[u8]) -> AuthError {
         let expected = &self.rules.expected;
         let issuer = || (!expected.issuers.is_empty()).then(|| expected.issuers.join(" "));
         // Do not parse a token that is too large.

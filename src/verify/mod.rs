@@ -7,6 +7,8 @@ mod cache;
 mod claim_diagnosis;
 mod claim_name_case;
 mod diagnosis;
+#[cfg(feature = "explain")]
+pub(crate) mod explain;
 #[cfg(feature = "remote-keys-core")]
 mod issuer_resolver;
 #[cfg(not(feature = "remote-keys-core"))]

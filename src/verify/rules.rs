@@ -48,7 +48,7 @@ pub(crate) enum Types {
 }
 
 impl Types {
-    fn accept(&self, header: &Header<'_>) -> bool {
+    pub(crate) fn accept(&self, header: &Header<'_>) -> bool {
         match self {
             Self::Only(wanted) => {
                 header.subtype().is_some_and(|subtype| subtype.eq_ignore_ascii_case(wanted))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::required::{self, RequiredClaim};
 use super::stream::{AudienceClaim, Malformed, Registered, Wanted};
 use crate::kind::AuthErrorKind;
+use crate::registered::NumericDate;
 use crate::revocation::TokenIds;
 
 /// The requirements of a verifier for the claims.
@@ -45,41 +46,65 @@ impl Expected {
         registered: &Registered<'_>,
         now: Duration,
     ) -> Result<(), AuthErrorKind> {
-        if self.issuers.is_empty() {
-            if self.issuer_needed {
-                return Err(AuthErrorKind::WrongIssuer);
-            }
-        } else if !registered
-            .issuer
-            .as_ref()
-            .is_some_and(|issuer| self.issuers.iter().any(|name| *name == **issuer))
-        {
-            return Err(AuthErrorKind::WrongIssuer);
-        }
+        self.judge_issuer(registered)?;
         self.judge_audience(registered.audience)?;
         if !self.claims.is_empty() && !required::are_met(payload, &self.claims)? {
             return Err(AuthErrorKind::WrongClaim);
         }
-        if registered.sender_constrained && !self.ignore_confirmation {
-            return Err(AuthErrorKind::SenderConstrained);
-        }
-        let expiry = registered.expiry;
-        if expiry.is_none() && !self.allow_missing_expiry {
-            return Err(AuthErrorKind::MissingExpiry);
-        }
-        if registered.not_before.is_some_and(|begin| now.saturating_add(self.leeway) < begin.since_epoch()) {
-            return Err(AuthErrorKind::NotYetValid);
-        }
-        if expiry.is_some_and(|end| now >= end.since_epoch().saturating_add(self.leeway)) {
-            return Err(AuthErrorKind::Expired);
-        }
+        self.judge_confirmation(registered)?;
+        self.judge_expiry_presence(registered)?;
+        self.judge_not_before(registered, now)?;
+        self.judge_expiry(registered, now)?;
         if now == UNKNOWN_TIME {
             return Err(AuthErrorKind::NotYetValid);
         }
         Ok(())
     }
 
-    fn judge_audience(&self, audience: AudienceClaim) -> Result<(), AuthErrorKind> {
+    #[inline]
+    pub(crate) fn judge_issuer(&self, registered: &Registered<'_>) -> Result<(), AuthErrorKind> {
+        let issuer = registered.issuer.as_ref();
+        let is_good = match self.issuers.is_empty() {
+            true => !self.issuer_needed,
+            false => issuer.is_some_and(|issuer| self.issuers.iter().any(|name| *name == **issuer)),
+        };
+        if is_good { Ok(()) } else { Err(AuthErrorKind::WrongIssuer) }
+    }
+
+    #[inline]
+    pub(crate) fn judge_confirmation(&self, registered: &Registered<'_>) -> Result<(), AuthErrorKind> {
+        let is_good = !registered.sender_constrained || self.ignore_confirmation;
+        if is_good { Ok(()) } else { Err(AuthErrorKind::SenderConstrained) }
+    }
+
+    #[inline]
+    pub(crate) fn judge_expiry_presence(&self, registered: &Registered<'_>) -> Result<(), AuthErrorKind> {
+        let is_good = registered.expiry.is_some() || self.allow_missing_expiry;
+        if is_good { Ok(()) } else { Err(AuthErrorKind::MissingExpiry) }
+    }
+
+    #[inline]
+    pub(crate) fn judge_not_before(
+        &self,
+        registered: &Registered<'_>,
+        now: Duration,
+    ) -> Result<(), AuthErrorKind> {
+        let is_early = |begin: NumericDate| now.saturating_add(self.leeway) < begin.since_epoch();
+        if registered.not_before.is_some_and(is_early) { Err(AuthErrorKind::NotYetValid) } else { Ok(()) }
+    }
+
+    #[inline]
+    pub(crate) fn judge_expiry(
+        &self,
+        registered: &Registered<'_>,
+        now: Duration,
+    ) -> Result<(), AuthErrorKind> {
+        let is_late = |end: NumericDate| now >= end.since_epoch().saturating_add(self.leeway);
+        if registered.expiry.is_some_and(is_late) { Err(AuthErrorKind::Expired) } else { Ok(()) }
+    }
+
+    #[inline]
+    pub(crate) fn judge_audience(&self, audience: AudienceClaim) -> Result<(), AuthErrorKind> {
         let good = match audience {
             _ if self.any_audience => true,
             AudienceClaim::Missing => self.wanted.audiences.is_empty(),
