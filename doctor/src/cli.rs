@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::explain::ExplainArguments;
 use crate::mint::MintArguments;
 use crate::provider::ProviderArguments;
 
@@ -27,6 +28,9 @@ pub(crate) enum Command {
     /// Check a provider: discovery document, issuer, keys, and what to configure
     #[command(after_help = EXIT_CODES)]
     Provider(ProviderArguments),
+    /// Explain why a token is accepted or rejected: `pbpaste | jwt-doctor explain --issuer URL --audience NAME`
+    #[command(after_help = EXIT_CODES)]
+    Explain(ExplainArguments),
     /// Make a token for development: prints only the token on standard output
     #[command(after_help = EXIT_CODES)]
     Mint(MintArguments),

@@ -1,11 +1,11 @@
 //! The HTTP client that the command line configures.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
 use tower_jwt_auth::jwks::HttpsClient;
 
+use crate::files;
 use crate::outcome::Failure;
 
 /// How to reach the provider.
@@ -26,8 +26,7 @@ impl ClientArguments {
     pub(crate) fn client(&self) -> Result<HttpsClient, Failure> {
         let mut client = HttpsClient::new();
         if let Some(path) = &self.ca_file {
-            let pem = fs::read(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-            client = client.add_root_certificates(pem)?;
+            client = client.add_root_certificates(files::read(path)?)?;
         }
         if let Some(proxy) = &self.proxy {
             client = client.proxy(proxy)?;

@@ -37,6 +37,15 @@ pub(crate) fn one_line(text: &str) -> String {
     printable(text).replace('\n', "\\n")
 }
 
+/// Quotes a value, unless a shell takes it as it is.
+pub(crate) fn for_shell(value: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/@%+,=".contains(&byte);
+    match !value.is_empty() && value.bytes().all(is_plain) {
+        true => value.to_owned(),
+        false => format!("'{}'", one_line(value).replace('\'', r"'\''")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +66,19 @@ mod tests {
             assert_eq!(shortened(text), expected);
         }
         assert_eq!(quoted(&"é".repeat(201)), format!("`{}..`", "é".repeat(200)));
+    }
+
+    #[test]
+    fn quotes_for_shells() {
+        for (value, expected) in [
+            ("https://id.example.com/realms/a", "https://id.example.com/realms/a"),
+            ("https://id.example.com/$(reboot)", "'https://id.example.com/$(reboot)'"),
+            ("it's", r"'it'\''s'"),
+            ("a b", "'a b'"),
+            ("a\nb\x1b", r"'a\nb\u{1b}'"),
+            ("", "''"),
+        ] {
+            assert_eq!(for_shell(value), expected);
+        }
     }
 }

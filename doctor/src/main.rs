@@ -4,6 +4,8 @@ mod cli;
 mod client;
 mod duration;
 mod escape;
+mod explain;
+mod files;
 mod mint;
 mod outcome;
 mod provider;
@@ -37,6 +39,9 @@ fn run(command: Command) -> Result<Outcome, Failure> {
     let mut out = Screen::stdout();
     match command {
         Command::Provider(arguments) => runtime.block_on(provider::run(&arguments, &mut out)),
+        Command::Explain(arguments) => {
+            runtime.block_on(explain::run(&arguments, &mut out, &mut Screen::stderr()))
+        }
         Command::Mint(arguments) => mint::run(&arguments, &mut out, &mut Screen::stderr()),
     }
 }

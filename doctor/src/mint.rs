@@ -1,6 +1,5 @@
 //! `mint`: tokens for development.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +10,7 @@ use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
 
 use crate::duration;
 use crate::escape::quoted;
+use crate::files;
 use crate::outcome::{Failure, Outcome};
 use crate::screen::{Mark, Screen};
 
@@ -123,7 +123,7 @@ fn publish(arguments: &MintArguments, jwks: &str, notes: &mut Screen) -> Result<
         };
     }
     if let Some(path) = &arguments.jwks_out {
-        fs::write(path, jwks).map_err(|error| format!("cannot write `{}`: {error}", path.display()))?;
+        files::write(path, jwks)?;
         notes.row(Mark::Info, "JWK set", &format!("written to `{}`", path.display()))?;
     } else {
         notes.row(
@@ -139,13 +139,8 @@ fn publish(arguments: &MintArguments, jwks: &str, notes: &mut Screen) -> Result<
 fn signing_key(arguments: &MintArguments) -> Result<SigningKey, Failure> {
     let MintArguments { key, secret_file, alg, kid, .. } = arguments;
     let signing = match (key, secret_file) {
-        (Some(path), _) => from_pem(*alg, &read(path)?)?,
-        (None, Some(path)) => {
-            let secret = read(path)?;
-            let secret = secret.strip_suffix(b"\n").unwrap_or(&secret);
-            let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
-            SigningKey::hmac(alg.unwrap_or(Algorithm::HS256), secret)?
-        }
+        (Some(path), _) => from_pem(*alg, &files::read(path)?)?,
+        (None, Some(path)) => SigningKey::hmac(alg.unwrap_or(Algorithm::HS256), files::secret(path)?)?,
         (None, None) => match alg.unwrap_or(Algorithm::ES256) {
             Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => {
                 return Err("an HMAC needs a secret that the verifier has, too: set --secret-file".into());
@@ -172,10 +167,6 @@ fn from_pem(algorithm: Option<Algorithm>, pem: &[u8]) -> Result<SigningKey, Fail
         }
     }
     Err(first_error.expect("there are algorithms that are no HMAC").into())
-}
-
-fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
-    Ok(fs::read(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?)
 }
 
 fn claims(arguments: &MintArguments, notes: &mut Screen) -> Result<Map<String, Value>, Failure> {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
+use serde_json::Value;
 
 use crate::escape::printable;
 
@@ -21,6 +22,8 @@ pub(crate) enum Mark {
     Pass,
     Fail,
     Warn,
+    /// A check of claims that anyone may have written.
+    Doubt,
     /// A fact without a verdict, or a step that did not run.
     Info,
 }
@@ -34,6 +37,7 @@ impl Mark {
             Self::Pass => "✓",
             Self::Fail => "✗",
             Self::Warn => "!",
+            Self::Doubt => "?",
             Self::Info => "-",
         }
     }
@@ -42,7 +46,7 @@ impl Mark {
         match self {
             Self::Pass => AnsiColor::Green.on_default(),
             Self::Fail => AnsiColor::Red.on_default().bold(),
-            Self::Warn => AnsiColor::Yellow.on_default(),
+            Self::Warn | Self::Doubt => AnsiColor::Yellow.on_default(),
             Self::Info => DIM,
         }
     }
@@ -92,6 +96,20 @@ impl Screen {
     /// Prints a line as it is.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{}", printable(text))
+    }
+
+    /// Prints JSON in ASCII: its own escapes do not include all characters that a terminal obeys.
+    pub(crate) fn json(&mut self, json: &Value) -> io::Result<()> {
+        let mut ascii = String::new();
+        for character in format!("{json:#}").chars() {
+            match character {
+                '\n' | ' '..='~' => ascii.push(character),
+                // Only strings have such characters.
+                _ => ascii
+                    .extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+            }
+        }
+        writeln!(self.out, "{ascii}")
     }
 
     /// Prints the last line: the verdict.

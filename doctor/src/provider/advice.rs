@@ -2,7 +2,7 @@
 
 use super::known::Known;
 use crate::client::ClientArguments;
-use crate::escape::one_line;
+use crate::escape::for_shell;
 
 /// The settings that accept the provider's tokens.
 pub(crate) struct Settings<'a> {
@@ -77,32 +77,4 @@ impl Settings<'_> {
 /// Leaves a proxy out that has a password.
 fn without_password(proxy: &str) -> &str {
     if proxy.contains('@') { "http://USER:PASSWORD@PROXY" } else { proxy }
-}
-
-/// Quotes a value, unless a shell takes it as it is.
-fn for_shell(value: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/@%+,=".contains(&byte);
-    match !value.is_empty() && value.bytes().all(is_plain) {
-        true => value.to_owned(),
-        false => format!("'{}'", one_line(value).replace('\'', r"'\''")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quotes_for_shells() {
-        for (value, expected) in [
-            ("https://id.example.com/realms/a", "https://id.example.com/realms/a"),
-            ("https://id.example.com/$(reboot)", "'https://id.example.com/$(reboot)'"),
-            ("it's", r"'it'\''s'"),
-            ("a b", "'a b'"),
-            ("a\nb\x1b", r"'a\nb\u{1b}'"),
-            ("", "''"),
-        ] {
-            assert_eq!(for_shell(value), expected);
-        }
-    }
 }

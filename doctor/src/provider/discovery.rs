@@ -56,11 +56,15 @@ impl Discovery {
         let is_for_keys = |exchange: &Exchange| jwks_url.as_ref() == Some(&exchange.url);
         let keys = accepted.map(|at| at + 1).filter(|at| exchanges.get(*at).is_some_and(is_for_keys));
         let keys = keys.map(|at| exchanges.remove(at));
-        let document = match accepted {
-            Some(at) => Document::read(&exchanges[at]),
-            None => exchanges.iter().find_map(Document::read),
-        };
+        let document = Self::document_of(issuer, &exchanges);
         Self { places: exchanges, document, keys }
+    }
+
+    /// Returns the document with the expected issuer, or else the first one.
+    pub(crate) fn document_of(issuer: &str, exchanges: &[Exchange]) -> Option<Document> {
+        let mut documents: Vec<_> = exchanges.iter().filter_map(Document::read).collect();
+        let wanted = documents.iter().position(|document| document.issuer == issuer);
+        (!documents.is_empty()).then(|| documents.swap_remove(wanted.unwrap_or(0)))
     }
 
     /// Returns true if no place answered properly, so that nothing is known about the provider.

@@ -58,15 +58,15 @@ impl Keys {
         self.error.is_none()
     }
 
-    /// Returns the `kid`s of the used keys.
+    /// Returns a line for each used key, and then one for each skipped key.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let skipped = self.skipped.iter().map(|skipped| format!("skipped: {skipped}"));
+        self.used.iter().map(UsedKey::line).chain(skipped).collect()
+    }
+
     pub(crate) fn print(&self, out: &mut Screen) -> io::Result<()> {
         for key in &self.used {
-            let kid = key.kid.as_deref().map_or_else(|| "no kid".to_owned(), quoted);
-            let algorithm = match key.states_algorithm {
-                true => key.algorithm.to_string(),
-                false => format!("{} (the key has no `alg`)", key.algorithm),
-            };
-            out.row(Mark::Pass, "key", &format!("{kid}: {algorithm}, {}", key.form))?;
+            out.row(Mark::Pass, "key", &key.line())?;
         }
         for skipped in &self.skipped {
             out.row(Mark::Info, "skipped", skipped)?;
@@ -114,6 +114,15 @@ impl Keys {
 }
 
 impl UsedKey {
+    fn line(&self) -> String {
+        let kid = self.kid.as_deref().map_or_else(|| "no kid".to_owned(), quoted);
+        let algorithm = match self.states_algorithm {
+            true => self.algorithm.to_string(),
+            false => format!("{} (the key has no `alg`)", self.algorithm),
+        };
+        format!("{kid}: {algorithm}, {}", self.form)
+    }
+
     fn read(jwk: &Value) -> Option<Self> {
         let key = Key::try_from(jwk).ok()?;
         Some(Self {

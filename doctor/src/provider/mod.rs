@@ -19,10 +19,13 @@ use tokio::time::sleep;
 use tower_jwt_auth::jwks::RemoteKeys;
 
 use self::advice::Settings;
-use self::discovery::{Discovery, Document};
-use self::keys::Keys;
+pub(crate) use self::discovery::Discovery;
+use self::discovery::Document;
+pub(crate) use self::issuer::difference;
+pub(crate) use self::keys::Keys;
 use self::known::Known;
-use self::recorder::{Exchange, Recorder};
+pub(crate) use self::recorder::{Exchange, Recorder};
+pub(crate) use self::refresh::skew;
 use crate::client::ClientArguments;
 use crate::escape::{quoted, shortened};
 use crate::outcome::{Failure, Outcome};
@@ -56,7 +59,7 @@ pub(crate) async fn run(arguments: &ProviderArguments, out: &mut Screen) -> Resu
     if issuer.is_some() {
         out.note(Mark::Info, "You gave the URL of a discovery document. The issuer is the part without it.")?;
     }
-    let result = attempt(keys).await;
+    let (_, result) = attempt(keys).await;
     let found = Discovery::new(given, client.take());
     print_places(&found, out)?;
     let Some(document) = &found.document else {
@@ -69,7 +72,7 @@ pub(crate) async fn run(arguments: &ProviderArguments, out: &mut Screen) -> Resu
     let (result, exchange) = match (is_matching, document.text("jwks_uri")) {
         (false, Some(url)) if may_be_fetched(url, document) => {
             let result = match RemoteKeys::jwks_with(url, client.clone()) {
-                Ok(keys) => attempt(keys).await,
+                Ok(keys) => attempt(keys).await.1,
                 Err(error) => Err(Arc::new(error) as _),
             };
             (result, client.take().into_iter().next())
@@ -100,18 +103,18 @@ pub(crate) async fn run(arguments: &ProviderArguments, out: &mut Screen) -> Resu
     Ok(outcome)
 }
 
-type Attempt = Result<(), Arc<dyn Error + Send + Sync>>;
+pub(crate) type Attempt = Result<(), Arc<dyn Error + Send + Sync>>;
 
 /// Makes one attempt to fetch the keys, in the way of a service.
-async fn attempt(keys: RemoteKeys) -> Attempt {
+pub(crate) async fn attempt(keys: RemoteKeys) -> (RemoteKeys, Attempt) {
     let never = Duration::from_secs(24 * 60 * 60);
     let keys = keys.retry_between(never, never);
     loop {
         if keys.is_ready() {
-            return Ok(());
+            return (keys, Ok(()));
         }
         if let Some(error) = keys.last_error() {
-            return Err(error);
+            return (keys, Err(error));
         }
         sleep(Duration::from_millis(5)).await;
     }

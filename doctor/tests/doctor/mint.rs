@@ -1,27 +1,15 @@
 //! `jwt-doctor mint`.
 
-use std::fs;
-use std::path::PathBuf;
-
 use serde_json::Value;
 use tower_jwt_auth::{Algorithm, AuthErrorKind, JwtVerifier, KeySet};
 
-use crate::support::{Run, doctor};
-
-const SECRET: &str = "a secret of thirty-two bytes ...";
-
-/// Writes a file for this test and returns its path.
-pub(crate) fn file(name: &str, text: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::write(&path, text).unwrap();
-    path.to_str().unwrap().to_owned()
-}
+use crate::support::{AUDIENCE, ISSUER, Run, SECRET, doctor, file};
 
 /// Makes a token with a secret.
 fn mint(name: &str, arguments: &[&str]) -> Run {
     let secret = file(name, &format!("{SECRET}\n"));
-    let mut all = vec!["mint", "--secret-file", &secret, "--issuer", "https://id.example.com"];
-    all.extend(["--audience", "https://api.example.com"]);
+    let mut all = vec!["mint", "--secret-file", &secret, "--issuer", ISSUER];
+    all.extend(["--audience", AUDIENCE]);
     all.extend(arguments);
     doctor(&all)
 }
@@ -29,8 +17,7 @@ fn mint(name: &str, arguments: &[&str]) -> Run {
 #[track_caller]
 fn verify(run: &Run, keys: KeySet) -> Result<Value, AuthErrorKind> {
     assert_eq!(run.code, 0, "{}", run.stderr);
-    let verifier =
-        JwtVerifier::<Value>::new(keys).issuer("https://id.example.com").audience("https://api.example.com");
+    let verifier = JwtVerifier::<Value>::new(keys).issuer(ISSUER).audience(AUDIENCE);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let claims = runtime.block_on(verifier.verify(run.stdout.trim_end()).into_future());
     claims.map(|claims| (*claims).clone()).map_err(|error| error.kind())
@@ -56,7 +43,7 @@ fn makes_token_with_claims() {
         ("scope", "a b c".into()),
         ("n", vec![1].into()),
         ("email", "x=y".into()),
-        ("iss", "https://id.example.com".into()),
+        ("iss", ISSUER.into()),
     ] {
         assert_eq!(claims[name], expected, "{name}");
     }
@@ -74,7 +61,7 @@ fn publishes_keys_of_token() {
     let private = include_str!("../../../tests/fixtures/p256.private.pem");
     let pem = file("publish.pem", private);
     let jwks = file("publish.json", "");
-    let target = ["--issuer", "https://id.example.com", "--audience", "https://api.example.com"];
+    let target = ["--issuer", ISSUER, "--audience", AUDIENCE];
     for (name, key) in [
         ("generated", &["--jwks-out", &jwks][..]),
         ("chosen", &["--alg", "EdDSA", "--jwks-out", &jwks]),

@@ -2,8 +2,14 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::thread;
+use std::time::SystemTime;
+use std::{fs, thread};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::EncodingKey;
 
 /// The result of a run.
 pub(crate) struct Run {
@@ -56,6 +62,35 @@ pub(crate) fn doctor_with<S: AsRef<str>>(arguments: &[S], variables: &[(&str, &s
     let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+pub(crate) const SECRET: &str = "a secret of thirty-two bytes ...";
+pub(crate) const ISSUER: &str = "https://id.example.com";
+pub(crate) const AUDIENCE: &str = "https://api.example.com";
+
+/// Writes a file for this test and returns its path.
+pub(crate) fn file(name: &str, text: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Signs a header and a payload with [`SECRET`].
+pub(crate) fn signed(header: &str, payload: &str) -> String {
+    let text = unsigned(header, payload);
+    let key = EncodingKey::from_secret(SECRET.as_bytes()).unwrap();
+    let signature =
+        jsonwebtoken::crypto::sign(text.as_bytes(), &key, jsonwebtoken::Algorithm::HS256).unwrap();
+    format!("{text}.{signature}")
+}
+
+/// Returns the first two parts of a token.
+pub(crate) fn unsigned(header: &str, payload: &str) -> String {
+    format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload))
+}
+
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// A provider that serves fixed responses by path. Every other path gets 404.

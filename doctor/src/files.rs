@@ -1,0 +1,26 @@
+//! Files that the command line names.
+
+use std::fs;
+use std::path::Path;
+
+use crate::outcome::Failure;
+
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    Ok(fs::read(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?)
+}
+
+/// Reads a secret without one line break at its end, which editors add.
+pub(crate) fn secret(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut secret = read(path)?;
+    if secret.last() == Some(&b'\n') {
+        secret.pop();
+        if secret.last() == Some(&b'\r') {
+            secret.pop();
+        }
+    }
+    Ok(secret)
+}
+
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    Ok(fs::write(path, text).map_err(|error| format!("cannot write `{}`: {error}", path.display()))?)
+}
