@@ -21,6 +21,8 @@ pub(crate) struct Conditions {
     pub(crate) expires_at: Duration,
     /// The key that signed the token.
     pub(crate) signer: Fingerprint,
+    /// The estimated size of the heap data of the claims.
+    pub(crate) heap_bytes: u32,
     /// The IDs by which the token may be revoked later.
     pub(crate) revocable: Revocable,
 }

@@ -18,6 +18,8 @@
 
 pub use crate::algorithm::UnknownAlgorithm;
 pub use crate::config_error::SkippedKey;
+#[cfg(feature = "settings")]
+pub use crate::verify::KeyFile;
 pub use crate::verify::{
     JwksRules, KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, PendingRefresh, Refresh,
 };

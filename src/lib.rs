@@ -74,6 +74,9 @@ mod error;
 pub mod explain;
 #[cfg(feature = "axum")]
 pub mod extract;
+#[cfg(feature = "api-keys")]
+#[cfg_attr(not(feature = "settings"), allow(dead_code, reason = "only key files use all of it"))]
+mod file_follower;
 mod future;
 mod gate;
 // Its snippets need all these features, and so do some of its links.
@@ -123,7 +126,7 @@ mod lookups;
 #[cfg(feature = "metrics")]
 pub mod observability;
 #[cfg_attr(
-    not(all(feature = "remote-keys-core", feature = "shared-revocations")),
+    not(all(feature = "introspection", feature = "shared-revocations")),
     allow(dead_code, unused_imports, reason = "some parts need features that may be off")
 )]
 mod observe;

@@ -44,6 +44,7 @@ impl ConfigError {
     pub fn skipped_keys(&self) -> &[SkippedKey] {
         match &*self.0 {
             ConfigProblem::NoUsableKeys { skipped } => skipped,
+            ConfigProblem::InvalidFile { error, .. } => error.skipped_keys(),
             _ => &[],
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::path::PathBuf;
 
-use super::{ConfigErrorKind, SkippedKey};
+use super::{ConfigError, ConfigErrorKind, SkippedKey};
 use crate::algorithm::Algorithm;
 
 /// Maximum number of items of a list in an error.
@@ -125,6 +125,11 @@ pub(crate) enum ConfigProblem {
         path: PathBuf,
         source: io::Error,
     },
+    /// A followed file that was read, but not parsed.
+    InvalidFile {
+        path: PathBuf,
+        error: ConfigError,
+    },
     HttpClient {
         source: Box<dyn Error + Send + Sync>,
     },
@@ -170,6 +175,7 @@ impl ConfigProblem {
             Self::InvalidScope { .. } => ConfigErrorKind::InvalidScope,
             Self::MalformedCertificate { .. } => ConfigErrorKind::InvalidCertificate,
             Self::UnreadableFile { .. } => ConfigErrorKind::UnreadableFile,
+            Self::InvalidFile { error, .. } => error.kind(),
             Self::HttpClient { .. } => ConfigErrorKind::HttpClientSetup,
             Self::NoRuntime => ConfigErrorKind::NoRuntime,
             Self::NoRandomness => ConfigErrorKind::NoRandomness,
@@ -179,6 +185,7 @@ impl ConfigProblem {
     pub(super) fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::UnreadableFile { source, .. } => Some(source),
+            Self::InvalidFile { error, .. } => error.source(),
             Self::HttpClient { source } => Some(&**source),
             _ => None,
         }
@@ -298,6 +305,7 @@ impl Display for ConfigProblem {
             }
             Self::MalformedCertificate { reason } => write!(f, "the certificates cannot be read: {reason}"),
             Self::UnreadableFile { path, .. } => write!(f, "cannot read `{}`", path.display()),
+            Self::InvalidFile { path, error } => write!(f, "cannot use `{}`: {error}", path.display()),
             Self::HttpClient { .. } => f.write_str(
                 "cannot create the HTTP client: it needs the root certificates of the operating system \
                  (package `ca-certificates`), or your own",

@@ -215,6 +215,14 @@ fn each_problem_has_a_kind_and_a_text() {
             "cannot read `keys.json`",
         ),
         (
+            ConfigProblem::InvalidFile {
+                path: "key.pem".into(),
+                error: ConfigProblem::MalformedKey { reason: "it is empty" }.into(),
+            },
+            Kind::InvalidKey,
+            "cannot use `key.pem`: the key cannot be read: it is empty",
+        ),
+        (
             ConfigProblem::HttpClient { source: "no roots".into() },
             Kind::HttpClientSetup,
             "cannot create the HTTP client: it needs the root certificates of the operating system \

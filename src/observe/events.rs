@@ -98,6 +98,22 @@ pub(super) fn fetch_failed(provider: &str, error: &(dyn Error + 'static), failur
     warn!(target: TARGET, provider, failures, serve_on, cause = cause.as_str(), "cannot fetch keys");
 }
 
+pub(super) fn file_read(path: &str, failures: u32) {
+    if failures > 0 {
+        info!(target: TARGET, path, failures, "read the followed file after failures");
+    }
+}
+
+/// Logs each error once, since the file is read every few seconds.
+pub(super) fn file_failed(path: &str, error: &(dyn Error + 'static), failures: u32, is_new: bool) {
+    let cause = in_short(error);
+    if is_new {
+        warn!(target: TARGET, path, failures, cause = cause.as_str(), "cannot read the followed file");
+    } else {
+        debug!(target: TARGET, path, failures, cause = cause.as_str(), "still cannot read the followed file");
+    }
+}
+
 pub(super) fn renewal_failed(issuer: &str, error: &(dyn Error + 'static)) {
     let cause = in_short(error);
     warn!(target: TARGET, issuer, cause = cause.as_str(), "cannot renew the verifier of an issuer");
@@ -117,6 +133,22 @@ pub(crate) fn keys_skipped(provider: &str, skipped: &[impl Display]) {
         reasons = reasons.as_str(),
         "skipped unusable keys of the provider"
     );
+}
+
+pub(super) fn lookups_recovered(service: &str, failures: u32) {
+    if failures > 0 {
+        info!(target: TARGET, service, failures, "lookups work again");
+    }
+}
+
+/// Only the first failure in a row is a warning, since clients can cause many lookups.
+pub(super) fn lookup_failed(service: &str, error: &(dyn Error + 'static), failures: u32) {
+    let cause = in_short(error);
+    if failures == 1 {
+        warn!(target: TARGET, service, cause = cause.as_str(), "a lookup failed");
+    } else {
+        debug!(target: TARGET, service, failures, cause = cause.as_str(), "a lookup failed");
+    }
 }
 
 pub(super) fn store_answered(call: &str, failures: u64) {

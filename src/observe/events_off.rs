@@ -53,10 +53,22 @@ pub(super) fn keys_fetched(_: &str, _: usize, _: u32) {}
 pub(super) fn fetch_failed(_: &str, _: &(dyn Error + 'static), _: u32, _: bool) {}
 
 #[inline]
+pub(super) fn file_read(_: &str, _: u32) {}
+
+#[inline]
+pub(super) fn file_failed(_: &str, _: &(dyn Error + 'static), _: u32, _: bool) {}
+
+#[inline]
 pub(super) fn renewal_failed(_: &str, _: &(dyn Error + 'static)) {}
 
 #[inline]
 pub(crate) fn keys_skipped(_: &str, _: &[impl Display]) {}
+
+#[inline]
+pub(super) fn lookups_recovered(_: &str, _: u32) {}
+
+#[inline]
+pub(super) fn lookup_failed(_: &str, _: &(dyn Error + 'static), _: u32) {}
 
 #[inline]
 pub(super) fn store_answered(_: &str, _: u64) {}

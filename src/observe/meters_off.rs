@@ -77,3 +77,12 @@ pub(super) fn store_answered(_: &'static str) {}
 
 #[inline]
 pub(super) fn store_failed(_: &'static str) {}
+
+#[inline]
+pub(super) fn looked_up(_: &'static str, _: &'static str) {}
+
+#[inline]
+pub(super) fn file_read(_: &Arc<str>) {}
+
+#[inline]
+pub(super) fn file_failed(_: &Arc<str>) {}

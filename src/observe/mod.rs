@@ -57,9 +57,37 @@ pub(crate) fn fetch_failed(
     events::fetch_failed(provider, error, failures, serve_on);
 }
 
+/// Records that a followed file was read, after this many failures.
+pub(crate) fn file_read(path: &Arc<str>, failures: u32) {
+    meters::file_read(path);
+    events::file_read(path, failures);
+}
+
+/// Records that a followed file could not be read or parsed, this many times in a row. `is_new` is true for another error than
+/// last time.
+pub(crate) fn file_failed(path: &Arc<str>, error: &(dyn Error + 'static), failures: u32, is_new: bool) {
+    meters::file_failed(path);
+    events::file_failed(path, error, failures, is_new);
+}
+
 /// Records that the verifier of a known issuer could not be renewed. It stays in use.
 pub(crate) fn renewal_failed(issuer: &str, error: &(dyn Error + 'static)) {
     events::renewal_failed(issuer, error);
+}
+
+/// Counts a lookup of a credential in another service.
+pub(crate) fn looked_up(service: &'static str, outcome: &'static str) {
+    meters::looked_up(service, outcome);
+}
+
+/// Records that lookups work, after this many failures.
+pub(crate) fn lookups_recovered(service: &str, failures: u32) {
+    events::lookups_recovered(service, failures);
+}
+
+/// Records a failed lookup, the last of this many in a row. Zero if only this credential has failed.
+pub(crate) fn lookup_failed(service: &str, error: &(dyn Error + 'static), failures: u32) {
+    events::lookup_failed(service, error, failures);
 }
 
 /// Records that the revocation store was read or written, after this many failures.

@@ -507,7 +507,8 @@ where
             return self.rules.judge(keys, credential);
         };
         let token = credential.token();
-        let found = cache.find(token, self.rules.id, keys, || self.rules.now());
+        let still_holds = |claims: &Claims<C>| self.still_holds(keys, claims);
+        let found = cache.find(token, || self.rules.now(), still_holds);
         observe::cache_looked_up(matches!(found, Found::Good(_)));
         let was_cached = match found {
             Found::Good(claims) => {
@@ -520,6 +521,15 @@ where
         let claims = self.rules.judge(keys, credential)?;
         cache.keep(token, &claims, was_cached);
         Ok(claims)
+    }
+
+    /// Returns true if a cached token has been accepted by the current rules, with a key that is still trusted.
+    #[inline]
+    fn still_holds(&self, keys: &KeySet, claims: &Claims<C>) -> bool {
+        let conditions = claims.conditions();
+        let is_trusted =
+            || conditions.keys == keys.id() || keys.still_trusts(&conditions.signer, claims.token().kid());
+        conditions.rules == self.rules.id && is_trusted()
     }
 
     /// Looks for newer keys after a rejection with the current keys, and verifies again.

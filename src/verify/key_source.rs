@@ -196,6 +196,11 @@ impl KeysRef<'_> {
         }
     }
 
+    #[cfg(feature = "settings")]
+    pub(crate) fn snapshot(keys: Guard<Arc<KeySet>>) -> Self {
+        Self(Inner::Snapshot(keys))
+    }
+
     pub(crate) fn merged(merged: Guard<Arc<MergedKeys>>) -> Self {
         Self(Inner::Merged(merged))
     }

@@ -20,6 +20,8 @@ mod jwk;
 mod jws;
 mod jwt;
 mod key;
+#[cfg(feature = "settings")]
+mod key_file;
 mod key_set;
 mod key_source;
 mod key_union;
@@ -39,12 +41,16 @@ use std::task::{Context, Poll};
 
 pub use self::any_of::AnyOf;
 pub use self::cache::{CacheSettings, CacheStats};
+#[cfg(any(feature = "api-keys", feature = "introspection"))]
+pub(crate) use self::cache::{Found, TokenCache};
 #[cfg(feature = "remote-keys-core")]
 pub use self::issuer_resolver::IssuerResolver;
 pub use self::issuers::Issuers;
 pub use self::jwk::JwksRules;
 pub use self::jwt::JwtVerifier;
 pub use self::key::Key;
+#[cfg(feature = "settings")]
+pub use self::key_file::KeyFile;
 pub use self::key_set::KeySet;
 pub use self::key_source::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, PendingRefresh, Refresh};
 pub(crate) use self::required::json_type;

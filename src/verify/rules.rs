@@ -101,7 +101,7 @@ impl Rules {
             return Err(AuthErrorKind::TokenTooLarge.into());
         }
         let jws = Jws::split(token).ok_or(AuthErrorKind::MalformedToken)?;
-        self.judge_parts(keys, &jws, credential.payload())
+        self.judge_parts(keys, &jws, credential)
             .map_err(|refusal| jws.misshapen().map_or(refusal, Refusal::from))
     }
 
@@ -109,7 +109,7 @@ impl Rules {
         &self,
         keys: &KeySet,
         jws: &Jws<'_>,
-        decoded: Option<&str>,
+        credential: &Credential<'_>,
     ) -> Result<Claims<C>, Refusal>
     where
         C: DeserializeOwned + 'static,
@@ -137,7 +137,7 @@ impl Rules {
 
         // The signature is valid.
         let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-        let payload = match decoded {
+        let payload = match credential.payload() {
             Some(payload) => payload,
             None => payload_text(jws.payload, &mut buffer)?,
         };
@@ -164,6 +164,7 @@ impl Rules {
             judged_at: now,
             expires_at: expiry.map_or(Duration::MAX, NumericDate::since_epoch),
             signer: *signer.fingerprint(),
+            heap_bytes: heap_bytes(credential.token()),
             revocable,
         };
         match claims {
@@ -225,6 +226,11 @@ impl Rules {
         let now = self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock());
         now.duration_since(UNIX_EPOCH).unwrap_or(UNKNOWN_TIME)
     }
+}
+
+/// Estimates the heap data of the claims: the decoded token, which is longer than the payload.
+fn heap_bytes(token: &[u8]) -> u32 {
+    u32::try_from(token.len() / 4 * 3).unwrap_or(u32::MAX)
 }
 
 /// Decodes a payload, and rejects JSON that is not safe to deserialize.

@@ -392,3 +392,44 @@ async fn logs_store_outage_and_recovery() {
         "{last}"
     );
 }
+
+/// The file is read every five seconds, and each problem is logged once.
+#[cfg(feature = "settings")]
+#[tokio::test(start_paused = true)]
+async fn logs_each_problem_of_a_file_once() {
+    use tower_jwt_auth::keys::{KeyFile, KeySource};
+
+    let folder = Folder::new("logs_each_problem_of_a_file_once");
+    let secret = folder.write("secret", SECRET);
+    let path = secret.display();
+    let pass = async || tokio::time::sleep(std::time::Duration::from_secs(61)).await;
+    let log = Log::begin();
+    let keys = KeyFile::hmac(Algorithm::HS256, &secret).unwrap();
+    assert_eq!(keys.current().len(), 1);
+    pass().await;
+    assert_eq!(log.take(), "");
+    let visible = || {
+        let lines = log.take();
+        lines.lines().filter(|line| !line.starts_with("DEBUG ")).collect::<Vec<_>>().join("\n")
+    };
+    folder.write("secret", "hunter2");
+    pass().await;
+    assert_eq!(
+        visible(),
+        format!(
+            " WARN tower_jwt_auth: cannot read the followed file path=\"{path}\" failures=1 \
+             cause=\"cannot use `{path}`: HS256 needs a secret of at least 32 bytes, got 7\""
+        )
+    );
+    std::fs::remove_file(&secret).unwrap();
+    pass().await;
+    let logged = visible();
+    let expected =
+        format!(" WARN tower_jwt_auth: cannot read the followed file path=\"{path}\" failures=13 ");
+    assert!(logged.starts_with(&expected) && logged.lines().count() == 1, "{logged}");
+    folder.write("secret", SECRET);
+    pass().await;
+    let expected =
+        format!(" INFO tower_jwt_auth: read the followed file after failures path=\"{path}\" failures=24\n");
+    assert_eq!(log.take(), expected);
+}

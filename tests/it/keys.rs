@@ -8,6 +8,8 @@ mod formats;
 mod jsonwebtoken_12;
 mod jwk;
 mod jwk_set;
+#[cfg(feature = "settings")]
+mod key_file;
 mod kid;
 #[cfg(feature = "issue")]
 mod material;

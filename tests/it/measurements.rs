@@ -252,6 +252,27 @@ async fn counts_provider_keys_while_in_use() {
     assert_eq!(held("busy"), are("busy", 0), "no longer used");
 }
 
+#[cfg(feature = "settings")]
+#[tokio::test(start_paused = true)]
+async fn counts_reads_of_files() {
+    use tower_jwt_auth::Algorithm;
+    use tower_jwt_auth::keys::{KeyFile, KeySource};
+
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let folder = Folder::new("counts_reads_of_files");
+    let path = folder.write("secret", SECRET);
+    let keys = KeyFile::hmac(Algorithm::HS256, &path).unwrap();
+    drop(keys.current());
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    std::fs::remove_file(&path).unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let of = |outcome: &str, reads: u32| {
+        format!(r#"jwt_auth_file_reads_total{{file="{}",outcome="{outcome}"}} {reads}"#, path.display())
+    };
+    assert_eq!(lines(&recorder, "jwt_auth_file_reads_total"), [of("failed", 1), of("succeeded", 3)]);
+}
+
 /// A recorder may call back into the library, so no lock may be held.
 #[cfg(feature = "remote-keys-core")]
 #[test]
@@ -323,11 +344,11 @@ fn documentation_lists_every_metric() {
     });
     let rendered = recorder.handle().render();
     let names: Vec<_> = TABLE.lines().filter_map(name_and_type).map(|(name, _)| name).collect();
-    assert_eq!(names.len(), 13);
+    assert_eq!(names.len(), 14);
     for name in names {
         assert!(rendered.contains(&format!("# HELP {name} ")), "{name}: {rendered}");
     }
-    assert_eq!(rendered.matches("# HELP ").count(), 13);
+    assert_eq!(rendered.matches("# HELP ").count(), 14);
 }
 
 const TABLE: &str = include_str!("../../src/guide/observability.md");

@@ -207,3 +207,35 @@ pub(crate) fn without_deadlock<F: Future<Output = ()>>(test: impl FnOnce() -> F 
     });
     end.recv_timeout(std::time::Duration::from_secs(20)).expect("it ends without a panic");
 }
+
+/// An empty folder, removed at the end of the test.
+#[cfg(feature = "api-keys")]
+pub(crate) struct Folder(std::path::PathBuf);
+
+#[cfg(feature = "api-keys")]
+impl Folder {
+    pub(crate) fn new(test: &str) -> Self {
+        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+        drop(std::fs::remove_dir_all(&folder));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.join(name)
+    }
+
+    /// Writes a file and returns its path.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> std::path::PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+#[cfg(feature = "api-keys")]
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
