@@ -7,13 +7,24 @@ use http::StatusCode;
 
 use crate::kind::AuthErrorKind;
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct About(());
 
 impl About {
     #[inline]
     pub(crate) fn new(_: impl FnOnce() -> Option<String>, _: impl FnOnce() -> Option<String>) -> Self {
         Self(())
+    }
+
+    #[cfg(feature = "api-keys")]
+    #[inline]
+    pub(crate) fn api_key(_: &str, _: Option<&str>, _: Option<&str>) -> Self {
+        Self(())
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        true
     }
 }
 

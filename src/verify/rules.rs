@@ -19,7 +19,7 @@ use crate::claims::{Claims, TokenInfo};
 use crate::conditions::Conditions;
 use crate::credential::Credential;
 use crate::kind::AuthErrorKind;
-use crate::observe::MayBeLogged;
+use crate::observe::{About, MayBeLogged};
 use crate::registered::NumericDate;
 use crate::revocation::{Revocable, Revocations};
 
@@ -166,6 +166,7 @@ impl Rules {
             signer: *signer.fingerprint(),
             heap_bytes: heap_bytes(credential.token()),
             revocable,
+            about: About::default(),
         };
         match claims {
             Ok(claims) => Ok(Claims::verified(claims, info, conditions)),

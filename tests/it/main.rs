@@ -4,6 +4,8 @@
 
 mod allocations;
 mod answers;
+#[cfg(feature = "api-keys")]
+mod api_key;
 mod auto_traits;
 mod cache;
 mod caching;
