@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::api_key::ApiKeyArguments;
 use crate::explain::ExplainArguments;
 use crate::mint::MintArguments;
 use crate::provider::ProviderArguments;
@@ -34,4 +35,7 @@ pub(crate) enum Command {
     /// Make a token for development: prints only the token on standard output
     #[command(after_help = EXIT_CODES)]
     Mint(MintArguments),
+    /// Make an API key: prints it once, with the record for the file of keys
+    #[command(after_help = EXIT_CODES)]
+    ApiKey(ApiKeyArguments),
 }

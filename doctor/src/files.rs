@@ -24,3 +24,11 @@ pub(crate) fn secret(path: &Path) -> Result<Vec<u8>, Failure> {
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     Ok(fs::write(path, text).map_err(|error| format!("cannot write `{}`: {error}", path.display()))?)
 }
+
+/// Replaces a file at once, so that a service that follows it reads no half of it.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    write(Path::new(&beside), text)?;
+    Ok(fs::rename(&beside, path).map_err(|error| format!("cannot replace `{}`: {error}", path.display()))?)
+}

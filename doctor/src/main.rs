@@ -1,5 +1,6 @@
 //! `jwt-doctor`: checks providers, explains rejected tokens, and makes tokens and API keys for development.
 
+mod api_key;
 mod cli;
 mod client;
 mod duration;
@@ -39,6 +40,7 @@ fn run(command: Command) -> Result<Outcome, Failure> {
     let mut out = Screen::stdout();
     match command {
         Command::Provider(arguments) => runtime.block_on(provider::run(&arguments, &mut out)),
+        Command::ApiKey(arguments) => api_key::run(&arguments, &mut out, &mut Screen::stderr()),
         Command::Explain(arguments) => {
             runtime.block_on(explain::run(&arguments, &mut out, &mut Screen::stderr()))
         }

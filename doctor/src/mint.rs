@@ -38,15 +38,8 @@ pub(crate) struct MintArguments {
     /// `aud`; repeat it for several
     #[arg(long)]
     audience: Vec<String>,
-    /// `sub`
-    #[arg(long)]
-    subject: Option<String>,
-    /// One or more scopes for `scope`; may be repeated
-    #[arg(long)]
-    scope: Vec<String>,
-    /// Another claim; a value that is not JSON is a string
-    #[arg(long, value_name = "NAME=JSON")]
-    claim: Vec<String>,
+    #[command(flatten)]
+    claims: ClaimArguments,
     /// Set the header's `typ` to `at+jwt`, as access tokens have it (RFC 9068)
     #[arg(long)]
     access_token: bool,
@@ -69,7 +62,12 @@ pub(crate) fn run(
     out: &mut Screen,
     notes: &mut Screen,
 ) -> Result<Outcome, Failure> {
-    let mut claims = claims(arguments, notes)?;
+    let mut claims = arguments.claims.claims(notes)?;
+    for (name, flag) in [("iss", "--issuer"), ("aud", "--audience"), ("exp", "--lifetime")] {
+        if claims.contains_key(name) {
+            return Err(format!("the claim `{name}` has its own setting: use {flag}").into());
+        }
+    }
     let now = SystemTime::now();
     let issued_at = match (arguments.expired, arguments.not_yet_valid) {
         (true, _) => now.checked_sub(arguments.lifetime + HOUR).ok_or("the lifetime is too long")?,
@@ -78,7 +76,9 @@ pub(crate) fn run(
     };
     if arguments.not_yet_valid {
         let nbf = issued_at.duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
-        claims.insert("nbf".to_owned(), nbf.into());
+        if claims.insert("nbf".to_owned(), nbf.into()).is_some() {
+            return Err("--not-yet-valid sets `nbf`: remove the claim".into());
+        }
     }
     let key = signing_key(arguments)?;
     let MintArguments { issuer, audience, lifetime, .. } = arguments;
@@ -169,33 +169,39 @@ fn from_pem(algorithm: Option<Algorithm>, pem: &[u8]) -> Result<SigningKey, Fail
     Err(first_error.expect("there are algorithms that are no HMAC").into())
 }
 
-fn claims(arguments: &MintArguments, notes: &mut Screen) -> Result<Map<String, Value>, Failure> {
-    let mut claims = Map::new();
-    for text in &arguments.claim {
-        let (name, value) = parse_claim(text, notes)?;
-        let is_new = claims.insert(name.clone(), value).is_none();
-        only_once(is_new, &name)?;
-    }
-    if let Some(subject) = &arguments.subject {
-        only_once(claims.insert("sub".to_owned(), subject.as_str().into()).is_none(), "sub")?;
-    }
-    if !arguments.scope.is_empty() {
-        let scope = arguments.scope.join(" ");
-        only_once(claims.insert("scope".to_owned(), scope.into()).is_none(), "scope")?;
-    }
-    for (name, flag) in [("iss", "--issuer"), ("aud", "--audience"), ("exp", "--lifetime")] {
-        if claims.contains_key(name) {
-            return Err(format!("the claim `{name}` has its own setting: use {flag}").into());
-        }
-    }
-    if arguments.not_yet_valid {
-        only_once(!claims.contains_key("nbf"), "nbf")?;
-    }
-    Ok(claims)
+/// The claims of the application.
+#[derive(Args, Debug)]
+pub(crate) struct ClaimArguments {
+    /// `sub`
+    #[arg(long)]
+    subject: Option<String>,
+    /// One or more scopes for `scope`; may be repeated
+    #[arg(long)]
+    scope: Vec<String>,
+    /// Another claim; a value that is not JSON is a string
+    #[arg(long, value_name = "NAME=JSON")]
+    claim: Vec<String>,
 }
 
-fn only_once(is_new: bool, name: &str) -> Result<(), Failure> {
-    if is_new { Ok(()) } else { Err(format!("the claim {} is set twice: remove one", quoted(name)).into()) }
+impl ClaimArguments {
+    pub(crate) fn claims(&self, notes: &mut Screen) -> Result<Map<String, Value>, Failure> {
+        let mut claims = Map::new();
+        let mut add = |name: String, value| match claims.insert(name.clone(), value) {
+            None => Ok(()),
+            Some(_) => Err(format!("the claim {} is set twice: remove one", quoted(&name))),
+        };
+        for text in &self.claim {
+            let (name, value) = parse_claim(text, notes)?;
+            add(name, value)?;
+        }
+        if let Some(subject) = &self.subject {
+            add("sub".to_owned(), subject.as_str().into())?;
+        }
+        if !self.scope.is_empty() {
+            add("scope".to_owned(), self.scope.join(" ").into())?;
+        }
+        Ok(claims)
+    }
 }
 
 /// Parses `name=json`. A value that is not JSON is a string, since a shell takes its quotes away.

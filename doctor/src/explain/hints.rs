@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 use tower_jwt_auth::AuthErrorKind;
+use tower_jwt_auth::api_key::ApiKey;
 use tower_jwt_auth::explain::Explanation;
 
 use super::source::KeysOf;
@@ -16,8 +17,15 @@ use crate::screen::chain;
 const USUAL_SKEW: u64 = 5;
 
 /// Returns the remarks about the verdict.
-pub(crate) fn hints(report: &Explanation<Value>, keys: &KeysOf) -> Vec<String> {
+pub(crate) fn hints(report: &Explanation<Value>, keys: &KeysOf, token: &str) -> Vec<String> {
     let mut hints = Vec::new();
+    if let Ok(key) = ApiKey::parse(token) {
+        hints.push(format!(
+            "This is an API key with the prefix {0}, and no token.\n\
+             Route it to ApiKeys by AnyOf::prefix(\"{0}_\", ..).",
+            key.prefix()
+        ));
+    }
     match keys {
         KeysOf::Nobody => hints.extend(nobody(report)),
         KeysOf::Provider { issuer, result: Err(error), exchanges } => {

@@ -36,9 +36,9 @@ pub(crate) async fn run(
     let input = Input::read(&arguments.token)?;
     let report = source.verifier.explain(input.token.as_str()).await;
     if arguments.json {
-        report::print_json(&report, &source.keys, &input.notes, out)?;
+        report::print_json(&report, &source.keys, &input, out)?;
     } else {
-        report::print(&report, &source.keys, &input.notes, out)?;
+        report::print(&report, &source.keys, &input, out)?;
     }
     if matches!(source.keys, KeysOf::Nobody) {
         return Err(NO_KEYS.into());

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tower_jwt_auth::explain::{Explanation, Outcome as StepOutcome, Step};
 
 use super::hints;
+use super::input::Input;
 use super::source::KeysOf;
 use crate::escape::shortened;
 use crate::outcome::Failure;
@@ -15,10 +16,10 @@ use crate::screen::{Mark, Screen};
 pub(crate) fn print(
     report: &Explanation<Value>,
     keys: &KeysOf,
-    notes: &[&'static str],
+    input: &Input,
     out: &mut Screen,
 ) -> io::Result<()> {
-    for note in notes {
+    for note in &input.notes {
         out.note(Mark::Warn, note)?;
     }
     let decisive = report.failed_step();
@@ -36,7 +37,7 @@ pub(crate) fn print(
     if !settings.is_empty() {
         out.row(Mark::Info, "settings", &settings.join(", "))?;
     }
-    for hint in hints::hints(report, keys) {
+    for hint in hints::hints(report, keys, &input.token) {
         out.note(Mark::Warn, &hint)?;
     }
     Ok(())
@@ -46,12 +47,12 @@ pub(crate) fn print(
 pub(crate) fn print_json(
     report: &Explanation<Value>,
     keys: &KeysOf,
-    notes: &[&'static str],
+    input: &Input,
     out: &mut Screen,
 ) -> Result<(), Failure> {
     let mut json = serde_json::to_value(report)?;
-    json["notes"] = json!(notes);
-    json["hints"] = json!(hints::hints(report, keys));
+    json["notes"] = json!(input.notes);
+    json["hints"] = json!(hints::hints(report, keys, &input.token));
     json["settings"] = json!(report.error().map_or(&[][..], |error| hints::settings(error.kind(), keys)));
     out.json(&json)?;
     Ok(())

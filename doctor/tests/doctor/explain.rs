@@ -10,7 +10,7 @@ use crate::support::{
 const HS256: &str = r#"{"alg":"HS256"}"#;
 
 /// Returns the claims of a good token with these changes. `null` removes a claim.
-fn claims(changes: Value) -> String {
+fn claims(changes: &Value) -> String {
     let mut claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "42", "exp": now() + 300});
     for (name, value) in changes.as_object().unwrap() {
         match value {
@@ -22,7 +22,7 @@ fn claims(changes: Value) -> String {
 }
 
 fn token(changes: Value) -> String {
-    signed(HS256, &claims(changes))
+    signed(HS256, &claims(&changes))
 }
 
 /// Returns the token with another signature.
@@ -64,9 +64,9 @@ fn explain_locally(name: &str, further: &[&str], token: &str) -> Run {
 /// Tokens with the kind of their rejection, and words of the cause, the cure and the setting.
 fn rejected() -> Vec<(String, &'static str)> {
     let soon = now() + 120;
-    let bad_header = |header: &str| signed(header, &claims(json!({})));
+    let bad_header = |header: &str| signed(header, &claims(&json!({})));
     let encrypted = format!("{}.a.a.a", unsigned(r#"{"alg":"dir","enc":"A256GCM"}"#, ""));
-    let unsigned = |header: &str| unsigned(header, &claims(json!({})));
+    let unsigned = |header: &str| unsigned(header, &claims(&json!({})));
     let cognito = json!({"aud": null, "client_id": "c1", "token_use": "access"});
     vec![
         ("jR3fM9qLw8".to_owned(), "malformed_token|an opaque token|request a JWT"),
@@ -300,9 +300,9 @@ fn hostile_tokens_control_no_terminal() {
         ),
         (
             "header",
-            signed(&format!(r#"{{"alg":{quoted},"kid":{quoted},"typ":{quoted}}}"#), &claims(json!({}))),
+            signed(&format!(r#"{{"alg":{quoted},"kid":{quoted},"typ":{quoted}}}"#), &claims(&json!({}))),
         ),
-        ("kid", signed(&format!(r#"{{"alg":"HS256","kid":{quoted}}}"#), &claims(json!({"exp": hostile})))),
+        ("kid", signed(&format!(r#"{{"alg":"HS256","kid":{quoted}}}"#), &claims(&json!({"exp": hostile})))),
         ("text", format!("{hostile}.{hostile}.{hostile}")),
         ("bytes", "\u{1b}[31m".to_owned()),
     ] {

@@ -16,13 +16,13 @@ fn set(keys: &[Value]) -> String {
     json!({"keys": keys}).to_string()
 }
 
-fn rsa(members: Value) -> Value {
+fn rsa(mut members: Value) -> Value {
     // The modulus of RFC 7515, appendix A.2.
     let n = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMs\
              D1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdV\
              MTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
     let mut jwk = json!({"kty": "RSA", "n": n, "e": "AQAB"});
-    jwk.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    jwk.as_object_mut().unwrap().append(members.as_object_mut().unwrap());
     jwk
 }
 
