@@ -51,7 +51,7 @@ pub(crate) fn run(
     let record = serde_json::to_value(record)?;
     match &arguments.keys_file {
         Some(path) => {
-            add(path, record)?;
+            add(path, &record)?;
             out.line(key.expose())?;
             notes.row(Mark::Info, "record", &format!("added to `{}`", path.display()))?;
         }
@@ -71,7 +71,7 @@ pub(crate) fn run(
 }
 
 /// Adds a record to the array in a file. Readers see either the old or the new array.
-fn add(path: &Path, record: Value) -> Result<(), Failure> {
+fn add(path: &Path, record: &Value) -> Result<(), Failure> {
     let mut records: Vec<Map<String, Value>> = match path.try_exists()? {
         true => serde_json::from_slice(&files::read(path)?)
             .map_err(|_| format!("{} has no JSON array of records", quoted(&path.display().to_string())))?,
