@@ -11,6 +11,7 @@ mod mint;
 mod outcome;
 mod provider;
 mod screen;
+mod settings_file;
 
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;

@@ -28,6 +28,10 @@ pub(crate) fn hints(report: &Explanation<Value>, keys: &KeysOf, token: &str) -> 
     }
     match keys {
         KeysOf::Nobody => hints.extend(nobody(report)),
+        KeysOf::Settings { attempts, .. } => hints.extend(attempts.iter().filter_map(|attempt| {
+            let error = attempt.as_ref().err()?;
+            Some(format!("The keys could not be fetched: {}", chain(&**error)))
+        })),
         KeysOf::Provider { issuer, result: Err(error), exchanges } => {
             hints.push(format!("The keys could not be fetched: {}", chain(&**error)));
             hints.extend(issuer.as_ref().map(|issuer| no_keys(issuer, exchanges)));
@@ -42,6 +46,7 @@ pub(crate) fn hints(report: &Explanation<Value>, keys: &KeysOf, token: &str) -> 
             hints.extend(held_keys(keys));
         }
         AuthErrorKind::Expired | AuthErrorKind::NotYetValid => hints.extend(clock(keys)),
+        AuthErrorKind::WrongIssuer => hints.extend(issuers(keys)),
         _ => {}
     }
     hints
@@ -112,6 +117,15 @@ fn no_keys(issuer: &str, exchanges: &[Exchange]) -> String {
 fn stated_issuer(issuer: &str, exchanges: &[Exchange]) -> Option<String> {
     let document = Discovery::document_of(issuer, exchanges)?;
     Some(document.issuer).filter(|stated| stated != issuer)
+}
+
+/// Lists the issuers if there are several: the report is about one of them.
+fn issuers(keys: &KeysOf) -> Option<String> {
+    let KeysOf::Settings { issuers, .. } = keys else {
+        return None;
+    };
+    let shown: Vec<_> = issuers.iter().map(|issuer| quoted(issuer)).collect();
+    (shown.len() > 1).then(|| format!("The settings accept {} issuers: {}", shown.len(), shown.join(", ")))
 }
 
 fn held_keys(keys: &KeysOf) -> Option<String> {

@@ -6,9 +6,11 @@ mod report;
 mod source;
 
 use clap::Args;
+use serde_json::Value;
+use tower_jwt_auth::explain::{Explanation, Outcome as StepOutcome};
 
 use self::input::Input;
-use self::source::{KeysOf, VerifierArguments};
+use self::source::{KeysOf, Source, VerifierArguments};
 use crate::outcome::{Failure, Outcome};
 use crate::screen::Screen;
 
@@ -34,7 +36,7 @@ pub(crate) async fn run(
 ) -> Result<Outcome, Failure> {
     let source = arguments.verifier.source(notes).await?;
     let input = Input::read(&arguments.token)?;
-    let report = source.verifier.explain(input.token.as_str()).await;
+    let report = explained(&source, &input.token).await;
     if arguments.json {
         report::print_json(&report, &source.keys, &input, out)?;
     } else {
@@ -44,4 +46,17 @@ pub(crate) async fn run(
         return Err(NO_KEYS.into());
     }
     Ok(hints::outcome(&report, &source.keys))
+}
+
+/// Explains the token with the verifier of its issuer, or with the first one.
+async fn explained(source: &Source, token: &str) -> Explanation<Value> {
+    let mut first = None;
+    for verifier in &source.verifiers {
+        let report = verifier.explain(token).await;
+        if report.steps().iter().any(|step| step.name() == "iss" && step.outcome() == StepOutcome::Passed) {
+            return report;
+        }
+        first.get_or_insert(report);
+    }
+    first.expect("settings have an issuer")
 }

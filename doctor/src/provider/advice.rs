@@ -1,5 +1,7 @@
 //! What to configure for a provider.
 
+use serde_json::{Map, Value};
+
 use super::known::Known;
 use crate::client::ClientArguments;
 use crate::escape::for_shell;
@@ -21,34 +23,49 @@ impl Settings<'_> {
             Some(client) => (format!(", {client}"), "_with"),
             None => (String::new(), ""),
         };
-        let (keys, issuer) = match self.jwks_url {
-            Some(url) => (format!("jwks{with}({url:?}{client})?"), format!(".issuer({:?})", self.issuer)),
-            None => (format!("discover{with}({:?}{client})?", self.issuer), String::new()),
+        let keys = match self.jwks_url {
+            Some(url) => format!("jwks{with}({url:?}{client})?"),
+            None => format!("discover{with}({:?}{client})?", self.issuer),
         };
-        let required = self.known.map_or(&[][..], Known::required_claims).iter();
-        let required: String =
-            required.map(|(name, value)| format!(".require_claim({name:?}, {value:?})")).collect();
-        let audience = match self.audience() {
-            Some(audience) => format!(".audience({audience:?})"),
-            None => String::new(),
-        };
+        let mut calls = Vec::new();
+        calls.extend(self.jwks_url.map(|_| format!(".issuer({:?})", self.issuer)));
+        calls.extend(self.audience().map(|audience| format!(".audience({audience:?})")));
+        let required = self.required_claims().iter();
+        calls.extend(required.map(|(name, value)| format!(".require_claim({name:?}, {value:?})")));
+        let separator = if calls.len() > 1 { "\n    " } else { "" };
+        let calls: String = calls.iter().map(|call| format!("{separator}{call}")).collect();
         format!(
             "let keys = RemoteKeys::{keys};\n\
-             let verifier = JwtVerifier::<User>::new(keys.clone()){issuer}{audience}{required};\n\
+             let verifier = JwtVerifier::<User>::new(keys.clone()){calls};\n\
              let layer = JwtAuthLayer::new(verifier);"
         )
     }
 
     /// Returns the environment variables, quoted for a shell.
     pub(crate) fn environment(&self) -> String {
-        let mut variables = vec![("AUTH_ISSUER", self.issuer)];
-        variables.extend(self.jwks_url.map(|url| ("AUTH_JWKS_URL", url)));
-        variables.extend(self.audience().map(|audience| ("AUTH_AUDIENCE", audience)));
-        let ca_file = self.client.ca_file.as_ref().map(|path| path.display().to_string());
-        variables.extend(ca_file.as_deref().map(|path| ("AUTH_CA_FILE", path)));
-        variables.extend(self.client.proxy.as_deref().map(|proxy| ("AUTH_PROXY", without_password(proxy))));
+        let mut variables = vec![("AUTH_ISSUER", self.issuer.to_owned())];
+        let mut add = |name, value: Option<String>| variables.extend(value.map(|value| (name, value)));
+        add("AUTH_JWKS_URL", self.jwks_url.map(str::to_owned));
+        match self.audience() {
+            Some(audience) => add("AUTH_AUDIENCE", Some(audience.to_owned())),
+            None => add("AUTH_INSECURE_ANY_AUDIENCE", Some("true".to_owned())),
+        }
+        let required: Map<_, _> = self
+            .required_claims()
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+            .collect();
+        add("AUTH_REQUIRED_CLAIMS", (!required.is_empty()).then(|| Value::from(required).to_string()));
+        let ClientArguments { ca_file, proxy, insecure_plain_http } = self.client;
+        add("AUTH_HTTP_CA_FILE", ca_file.as_ref().map(|path| path.display().to_string()));
+        add("AUTH_HTTP_PROXY_URL", proxy.as_deref().map(|proxy| without_password(proxy).to_owned()));
+        add("AUTH_HTTP_INSECURE_ALLOW_PLAIN_HTTP", insecure_plain_http.then(|| "true".to_owned()));
         let lines = variables.iter().map(|(name, value)| format!("{name}={}", for_shell(value)));
         lines.collect::<Vec<_>>().join("\n")
+    }
+
+    fn required_claims(&self) -> &'static [(&'static str, &'static str)] {
+        self.known.map_or(&[], Known::required_claims)
     }
 
     fn audience(&self) -> Option<&str> {

@@ -64,6 +64,14 @@ impl Keys {
         self.used.iter().map(UsedKey::line).chain(skipped).collect()
     }
 
+    /// Returns the algorithms of the used keys, each once.
+    pub(crate) fn algorithms(&self) -> Vec<&'static str> {
+        let mut algorithms: Vec<_> = self.used.iter().map(|key| key.algorithm.as_str()).collect();
+        algorithms.sort_unstable();
+        algorithms.dedup();
+        algorithms
+    }
+
     pub(crate) fn print(&self, out: &mut Screen) -> io::Result<()> {
         for key in &self.used {
             out.row(Mark::Pass, "key", &key.line())?;

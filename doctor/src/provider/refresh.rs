@@ -20,11 +20,7 @@ pub(crate) fn interval(headers: &HeaderMap) -> String {
         None => "no `Cache-Control`".to_owned(),
     };
     let age = headers.get(AGE).map(|age| format!(", `Age: {}`", String::from_utf8_lossy(age.as_bytes())));
-    format!(
-        "every {} or up to a fifth earlier: {stated}{}; RemoteKeys::refresh_between limits it",
-        shown(interval),
-        age.unwrap_or_default()
-    )
+    format!("every {} or up to a fifth earlier: {stated}{}", shown(interval), age.unwrap_or_default())
 }
 
 /// Returns how far the provider's clock is from this one. Positive if the provider is ahead.

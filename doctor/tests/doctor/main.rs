@@ -6,4 +6,6 @@ mod api_key;
 mod explain;
 mod mint;
 mod provider;
+mod readme;
+mod settings;
 mod support;

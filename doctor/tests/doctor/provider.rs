@@ -32,6 +32,7 @@ fn reports_healthy_provider() {
     let document = json!({
         "issuer": "ISSUER", "jwks_uri": "ISSUER/jwks", "introspection_endpoint": "ISSUER/introspect",
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt"],
+        "id_token_signing_alg_values_supported": ["RS256", "PS256"],
     });
     let cached = "200 OK\r\ncache-control: public, max-age=300\r\nage: 60";
     let pages = [(OAUTH, OK, document.to_string()), ("/jwks", cached, keys)];
@@ -49,11 +50,12 @@ fn reports_healthy_provider() {
                 "✓ key            `k1`: ES256, P-256\n",
                 "✓ key            `k2`: RS256 (the key has no `alg`), RSA with 2048 bits\n",
                 "- skipped        key 1 (`enc`): the JWK cannot be used: its `use` is not `sig`\n",
+                "- algorithms     ES256, RS256; the document lists for ID tokens: RS256, PS256\n",
                 "An RSA key without `alg` serves RS256",
                 "every 4 min or up to a fifth earlier: `Cache-Control: public, max-age=300`, `Age: 60`",
                 "client_secret_basic, private_key_jwt",
                 &format!("let keys = RemoteKeys::discover(\"{issuer}\")?;\n"),
-                ".audience(\"https://api.example.com\");\n",
+                "::new(keys.clone()).audience(\"https://api.example.com\");\n",
                 &format!("AUTH_ISSUER={issuer}\n    AUTH_AUDIENCE=https://api.example.com\n"),
                 "\n✓ the library verifies tokens of this provider\n",
             ],
