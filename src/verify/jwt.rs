@@ -85,6 +85,7 @@ impl<C> JwtVerifier<C> {
         let expected = Expected {
             issuers: keys.issuer().known().map(str::to_owned).into_iter().collect(),
             issuer_needed: keys.issuer() == KeyIssuer::MustBeSet,
+            issuer_may_be_missing: false,
             wanted: Wanted::default(),
             claims: Vec::new(),
             leeway: Duration::from_secs(60),

@@ -18,6 +18,7 @@ use crate::algorithm::Algorithm;
 use crate::claims::{Claims, TokenInfo};
 use crate::conditions::Conditions;
 use crate::credential::Credential;
+use crate::crypto::Fingerprint;
 use crate::kind::AuthErrorKind;
 use crate::observe::{About, MayBeLogged};
 use crate::registered::NumericDate;
@@ -65,6 +66,16 @@ impl Types {
             TokenType::Other => false,
         }
     }
+}
+
+/// The facts about the signature of a payload. The default is for one that a trusted service vouches for.
+#[derive(Default)]
+pub(crate) struct Proof<'a> {
+    pub(crate) kid: Option<&'a str>,
+    /// The ID of the key set.
+    pub(crate) keys: u64,
+    pub(crate) signer: Fingerprint,
+    pub(crate) heap_bytes: u32,
 }
 
 /// The reason why a token was rejected.
@@ -141,6 +152,27 @@ impl Rules {
             Some(payload) => payload,
             None => payload_text(jws.payload, &mut buffer)?,
         };
+        let kid_may_be_logged = || kid.is_some_and(|kid| signer.is_named(kid));
+        let proof = Proof {
+            kid,
+            keys: keys.id(),
+            signer: *signer.fingerprint(),
+            heap_bytes: heap_bytes(credential.token()),
+        };
+        self.judge_claims(payload, proof, kid_may_be_logged).map_err(Refusal::from)
+    }
+
+    /// Judges the claims of a payload whose origin is proven.
+    #[inline]
+    pub(crate) fn judge_claims<C>(
+        &self,
+        payload: &str,
+        proof: Proof<'_>,
+        kid_may_be_logged: impl FnOnce() -> bool,
+    ) -> Result<Claims<C>, AuthErrorKind>
+    where
+        C: DeserializeOwned + 'static,
+    {
         let mut pass = Pass::over(payload, &self.expected.wanted);
         let claims = pass.claims();
         let registered = pass.registered().map_err(AuthErrorKind::from)?;
@@ -153,24 +185,21 @@ impl Rules {
         self.judge_revocations(&revocable)?;
         let expiry = registered.expiry;
         let expires_at = expiry.and_then(NumericDate::to_system_time);
-        let may_be_logged = MayBeLogged::new(
-            || !self.expected.issuers.is_empty(),
-            || kid.is_some_and(|kid| signer.is_named(kid)),
-        );
-        let info = TokenInfo::with(expires_at, registered.issuer.as_deref(), kid, may_be_logged);
+        let may_be_logged = MayBeLogged::new(|| !self.expected.issuers.is_empty(), kid_may_be_logged);
+        let info = TokenInfo::with(expires_at, registered.issuer.as_deref(), proof.kid, may_be_logged);
         let conditions = Conditions {
             rules: self.id,
-            keys: keys.id(),
+            keys: proof.keys,
             judged_at: now,
             expires_at: expiry.map_or(Duration::MAX, NumericDate::since_epoch),
-            signer: *signer.fingerprint(),
-            heap_bytes: heap_bytes(credential.token()),
+            signer: proof.signer,
+            heap_bytes: proof.heap_bytes,
             revocable,
             about: About::default(),
         };
         match claims {
             Ok(claims) => Ok(Claims::verified(claims, info, conditions)),
-            Err(_) => Err(AuthErrorKind::InvalidClaims.into()),
+            Err(_) => Err(AuthErrorKind::InvalidClaims),
         }
     }
 
@@ -241,6 +270,12 @@ pub(crate) fn payload_text<'b, const N: usize>(
     buffer: &'b mut Buffer<N>,
 ) -> Result<&'b str, AuthErrorKind> {
     let payload = buffer.decode(encoded).ok_or(AuthErrorKind::MalformedToken)?;
+    safe_object(payload)
+}
+
+/// Returns a JSON object as text, and rejects JSON that is not safe to deserialize.
+#[inline]
+pub(crate) fn safe_object(payload: &[u8]) -> Result<&str, AuthErrorKind> {
     json::object_text(payload)
         .filter(|text| json::is_shallow(text) && !has_private_name(text))
         .ok_or(AuthErrorKind::InvalidClaims)

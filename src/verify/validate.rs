@@ -14,6 +14,8 @@ pub(crate) struct Expected {
     pub(crate) issuers: Vec<String>,
     /// True if every token is rejected while `issuers` is empty.
     pub(crate) issuer_needed: bool,
+    /// True if a token without `iss` is accepted although there are `issuers`.
+    pub(crate) issuer_may_be_missing: bool,
     pub(crate) wanted: Wanted,
     pub(crate) claims: Vec<RequiredClaim>,
     pub(crate) leeway: Duration,
@@ -66,7 +68,10 @@ impl Expected {
         let issuer = registered.issuer.as_ref();
         let is_good = match self.issuers.is_empty() {
             true => !self.issuer_needed,
-            false => issuer.is_some_and(|issuer| self.issuers.iter().any(|name| *name == **issuer)),
+            false => match issuer {
+                Some(issuer) => self.issuers.iter().any(|name| *name == **issuer),
+                None => self.issuer_may_be_missing,
+            },
         };
         if is_good { Ok(()) } else { Err(AuthErrorKind::WrongIssuer) }
     }
