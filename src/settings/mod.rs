@@ -194,11 +194,7 @@ impl AuthSettings {
     where
         C: DeserializeOwned + Send + Sync + 'static,
     {
-        let keys = self.keys()?.iter().cloned();
-        let issuers = self.issuers();
-        let verifiers =
-            issuers.iter().zip(keys).map(|(issuer, keys)| Ok(self.limited(issuer.verifier(keys)?)));
-        let mut verifiers = verifiers.collect::<Result<Vec<_>, ConfigError>>()?;
+        let mut verifiers = self.jwt_verifiers()?;
         if verifiers.len() == 1 {
             return Ok(verifiers.drain(..).fold(AnyOf::new(), AnyOf::jwt));
         }
@@ -208,6 +204,22 @@ impl AuthSettings {
             issuers = issuers.max_token_bytes(bytes);
         }
         Ok(AnyOf::new().jwt(issuers))
+    }
+
+    /// Creates the verifier of each issuer, in the order of the settings.
+    ///
+    /// Tools need them to `explain` a token. Otherwise use [`verifier`](Self::verifier), which selects one by `iss`.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`verifier`](Self::verifier).
+    pub fn jwt_verifiers<C>(&self) -> Result<Vec<JwtVerifier<C>>, ConfigError>
+    where
+        C: DeserializeOwned + Send + Sync + 'static,
+    {
+        let keys = self.keys()?.iter().cloned();
+        let issuers = self.issuers();
+        issuers.iter().zip(keys).map(|(issuer, keys)| Ok(self.limited(issuer.verifier(keys)?))).collect()
     }
 
     /// Creates the layer, with the verifier and the settings of the challenge.

@@ -634,6 +634,17 @@ fn contradictory_settings_are_errors() {
     assert!(AuthSettings::default().verifier::<Value>().is_err());
 }
 
+#[tokio::test]
+async fn verifiers_of_issuers_keep_order() {
+    let issuer = |issuer: &str| json!({"issuer": issuer, "audience": AUDIENCE, "hmac_secret": "a secret of thirty-two bytes ..."});
+    let settings = from_json(json!({"issuers": [issuer("https://other.example"), issuer(ISSUER)]}));
+    let [other, own] = settings.jwt_verifiers::<Value>().unwrap().try_into().unwrap();
+    let token = good_token();
+    assert_eq!(rejection(&other.clock(|| at(NOW)), &token).await, Some(AuthErrorKind::WrongIssuer));
+    assert_eq!(rejection(&own.clock(|| at(NOW)), &token).await, None);
+    assert!(from_json(json!({})).jwt_verifiers::<Value>().is_err());
+}
+
 /// A secret in any place, of any type, is in no error and in no `Debug` output.
 #[test]
 fn secrets_in_wrong_places_are_not_shown() {
