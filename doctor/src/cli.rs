@@ -29,7 +29,7 @@ pub(crate) enum Command {
     /// Check a provider: discovery document, issuer, keys, and what to configure
     #[command(after_help = EXIT_CODES)]
     Provider(ProviderArguments),
-    /// Explain why a token is accepted or rejected: `pbpaste | jwt-doctor explain --issuer URL --audience NAME`
+    /// Explain a token from standard input: why it is accepted or rejected, and what to change
     #[command(after_help = EXIT_CODES)]
     Explain(ExplainArguments),
     /// Make a token for development: prints only the token on standard output

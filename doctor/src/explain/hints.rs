@@ -46,6 +46,7 @@ pub(crate) fn hints(report: &Explanation<Value>, keys: &KeysOf, token: &str) -> 
             hints.extend(held_keys(keys));
         }
         AuthErrorKind::Expired | AuthErrorKind::NotYetValid => hints.extend(clock(keys)),
+        AuthErrorKind::MalformedToken if !token.contains('.') => hints.extend(introspection(keys)),
         AuthErrorKind::WrongIssuer => hints.extend(issuers(keys)),
         _ => {}
     }
@@ -117,6 +118,16 @@ fn no_keys(issuer: &str, exchanges: &[Exchange]) -> String {
 fn stated_issuer(issuer: &str, exchanges: &[Exchange]) -> Option<String> {
     let document = Discovery::document_of(issuer, exchanges)?;
     Some(document.issuer).filter(|stated| stated != issuer)
+}
+
+/// Names the endpoint that checks opaque tokens, if the provider has one.
+fn introspection(keys: &KeysOf) -> Option<String> {
+    let KeysOf::Provider { issuer: Some(issuer), exchanges, .. } = keys else {
+        return None;
+    };
+    let document = Discovery::document_of(issuer, exchanges)?;
+    let endpoint = quoted(document.text("introspection_endpoint")?);
+    Some(format!("The provider checks opaque tokens at {endpoint}: use Introspection::discover for them."))
 }
 
 /// Lists the issuers if there are several: the report is about one of them.

@@ -58,5 +58,5 @@ async fn explained(source: &Source, token: &str) -> Explanation<Value> {
         }
         first.get_or_insert(report);
     }
-    first.expect("settings have an issuer")
+    first.expect("a source has a verifier")
 }

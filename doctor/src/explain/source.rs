@@ -94,6 +94,9 @@ impl VerifierArguments {
                 attempts.push(first_attempt(&keys).await);
             }
             let verifiers = settings.jwt_verifiers()?;
+            if verifiers.is_empty() {
+                return Err("the settings have no issuer of JWTs, so there is nothing to explain".into());
+            }
             let issuers = verifiers.iter().flat_map(Verify::issuers).collect();
             return Ok(Source { verifiers, keys: KeysOf::Settings { attempts, issuers } });
         }

@@ -29,7 +29,7 @@ pub(crate) struct MintArguments {
     /// Write the JWK set that verifies the token to this file
     #[arg(long, value_name = "FILE", conflicts_with = "secret_file")]
     jwks_out: Option<PathBuf>,
-    /// `iss`; by default that of the settings, or https://issuer.test
+    /// `iss`; by default that of the settings, or `https://issuer.test`
     #[arg(long)]
     issuer: Option<String>,
     /// `aud`; repeat it for several; by default the first one of the settings
@@ -63,7 +63,6 @@ pub(crate) fn run(
     let file = file.as_ref();
     let issued_at = arguments.issued_at()?;
     let claims = arguments.all_claims(file, issued_at, notes)?;
-    let signer = arguments.key.signer(file)?;
     let name = match (&arguments.issuer, file) {
         (Some(issuer), _) => issuer.clone(),
         (None, Some(file)) => file.issuer()?,
@@ -73,7 +72,7 @@ pub(crate) fn run(
     if audience.is_empty() {
         audience.extend(file.and_then(|file| file.texts("audience").into_iter().next()));
     }
-    let Signer { key, is_secret } = signer;
+    let Signer { key, is_secret } = arguments.key.signer(file)?;
     let kid = key.kid().map_or_else(|| "no kid".to_owned(), |kid| format!("kid {}", quoted(kid)));
     let about_key = format!("{}, {kid}", key.algorithm());
     let mut issuer = TokenIssuer::new(key, &name).lifetime(arguments.lifetime).clock(move || issued_at);

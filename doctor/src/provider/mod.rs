@@ -32,7 +32,7 @@ use crate::screen::{Mark, Screen};
 /// The provider to check.
 #[derive(Args, Debug)]
 pub(crate) struct ProviderArguments {
-    /// Issuer URL, for example https://id.example.com
+    /// Issuer URL, for example `https://id.example.com`
     issuer: String,
     /// Audience of your API, for the lines to configure
     #[arg(long)]

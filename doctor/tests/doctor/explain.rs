@@ -231,6 +231,16 @@ fn explains_provider_without_keys() {
 }
 
 #[test]
+fn names_endpoint_for_opaque_tokens() {
+    let (_, jwks) = issued("opaque", "", &[]);
+    let document =
+        r#"{"issuer": "ISSUER", "jwks_uri": "ISSUER/jwks", "introspection_endpoint": "ISSUER/check"}"#;
+    let provider = Provider::new(&[(OPENID, OK, document.to_owned()), ("/jwks", OK, jwks)]);
+    let expected = format!("checks opaque tokens at `{}/check`", provider.issuer);
+    explain(&["--issuer", &provider.issuer, "--audience", AUDIENCE], "jR3fM9qLw8").assert(1, &[&expected]);
+}
+
+#[test]
 fn compares_clocks_of_expired_tokens() {
     let (_, jwks) = issued("clock", "", &[]);
     let late = "200 OK\r\ndate: Tue, 15 Nov 1994 08:12:31 GMT";
