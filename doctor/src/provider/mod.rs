@@ -117,3 +117,25 @@ pub(crate) async fn first_attempt(keys: &RemoteKeys) -> Attempt {
 fn may_be_fetched(url: &str, document: &Document) -> bool {
     url.starts_with("https://") || document.url.starts_with("http://")
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Response;
+
+    use super::recorder::Answer;
+    use super::*;
+
+    #[test]
+    fn keys_need_protection_of_document() {
+        for (place, url, expected) in [
+            ("https://id.example", "https://id.example/jwks", true),
+            ("https://id.example", "http://127.0.0.1/jwks", false),
+            ("http://127.0.0.1", "http://127.0.0.1/jwks", true),
+        ] {
+            let answer = Answer::Received(Response::new(br#"{"issuer": "a"}"#.to_vec()));
+            let exchanges = [Exchange { url: place.to_owned(), answer }];
+            let document = Discovery::document_of("", &exchanges).unwrap();
+            assert_eq!(may_be_fetched(url, &document), expected, "{place} {url}");
+        }
+    }
+}

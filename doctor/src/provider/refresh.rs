@@ -62,3 +62,51 @@ fn seconds(text: &str) -> Option<Duration> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    /// Returns headers from lines of name and value.
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let header = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        lines.iter().copied().map(header).collect()
+    }
+
+    #[test]
+    fn interval_is_that_of_library() {
+        for (lines, expected) in [
+            (&[][..], "every 10 min or up to a fifth earlier: no `Cache-Control`"),
+            (&[("cache-control", "max-age=300")], "every 5 min"),
+            (
+                &[("cache-control", "max-age=300"), ("age", "100")],
+                "every 3 min or up to a fifth earlier: `Cache-Control: max-age=300`, `Age: 100`",
+            ),
+            (&[("cache-control", "max-age=86400")], "every 60 min"),
+            (&[("cache-control", "no-store, max-age=300")], "every 60 s"),
+            (&[("cache-control", "public"), ("cache-control", "Max-Age=\"600\"")], "every 10 min"),
+            (&[("cache-control", "max-age=x")], "every 10 min"),
+        ] {
+            let text = interval(&headers(lines));
+            assert!(text.starts_with(expected), "{lines:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn skew_counts_age_of_response() {
+        let date = ("date", "Fri, 15 Jan 2027 08:00:00 GMT");
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        for (lines, expected) in [
+            (&[date][..], Some(0)),
+            (&[date, ("age", "100")], Some(100)),
+            (&[("date", "Fri, 15 Jan 2027 07:59:00 GMT")], Some(-60)),
+            (&[("date", "soon")], None),
+            (&[date, ("age", "18446744073709551615")], None),
+            (&[], None),
+        ] {
+            assert_eq!(skew(&headers(lines), now), expected, "{lines:?}");
+        }
+    }
+}

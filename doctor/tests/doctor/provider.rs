@@ -83,6 +83,15 @@ fn names_issuer_difference() {
 }
 
 #[test]
+fn finds_document_in_second_place() {
+    let other = metadata("https://id.example.com");
+    let pages = [(OPENID, OK, other), (OAUTH, OK, metadata("ISSUER")), ("/jwks", OK, set(&[jwk()]))];
+    let provider = Provider::new(&pages);
+    let issuer = format!("✓ issuer         {}\n", provider.issuer);
+    doctor(&["provider", &provider.issuer]).assert(0, &[&issuer, "`k1`: ES256", "✓ the library verifies"]);
+}
+
+#[test]
 fn reports_faulty_provider() {
     let good = || metadata("ISSUER");
     let cases: &[(&str, &[Page<'_>], i32, &str)] = &[

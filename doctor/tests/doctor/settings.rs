@@ -1,5 +1,8 @@
 //! The settings of a service, from a file or the environment.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::support::{
     AUDIENCE, ISSUER, OK, Provider, Run, SECRET, doctor, doctor_with, file, metadata, now, signed,
 };
@@ -19,6 +22,11 @@ fn explain(arguments: &[&str], token: &str) -> Run {
     let run = doctor_with(&[&["explain"], arguments].concat(), &[], token);
     assert!(!format!("{}{}", run.stdout, run.stderr).contains("thirty-two"), "{}", run.stdout);
     run
+}
+
+fn payload(token: &str) -> String {
+    let bytes = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    String::from_utf8(bytes).unwrap()
 }
 
 #[test]
@@ -45,6 +53,7 @@ fn minted_token_fits_settings() {
         let minted = doctor(&[&["mint"], &source[..], &["--subject", "42"]].concat());
         minted.assert(0, &["HS256"]);
         explain(&source, &minted.stdout).assert(0, &["✓ accepted"]);
+        assert!(!payload(&minted.stdout).contains('['), "{name}");
         let expired = doctor(&[&["mint"], &source[..], &["--expired"]].concat()).stdout;
         explain(&source, &expired).assert(1, &["401 expired", "AUTH_LEEWAY_SECS"]);
     }
