@@ -45,7 +45,9 @@ pub struct ApiKeyRecord<C> {
     pub id: String,
     /// The [hash](ApiKey::hash) of the key.
     pub hash: String,
-    /// The claims of requests with this key. Policies find scopes and roles in them, as in those of a JWT.
+    /// The claims of requests with this key.
+    ///
+    /// Policies find scopes and roles in them, as in those of a JWT.
     pub claims: C,
     /// The time when the key expires. `None` means never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,13 +72,17 @@ impl<C> ApiKeyRecord<C> {
         Self { id: id.into(), hash: hash.into(), claims, expires_at: None, name: None }
     }
 
-    /// Sets the time when the key expires, in whole seconds. There is no leeway. The default is never.
+    /// Sets the time when the key expires. The default is never.
+    ///
+    /// The time is rounded down to whole seconds. There is no leeway.
     #[must_use]
     pub fn expires_at(self, time: SystemTime) -> Self {
         Self { expires_at: Some(NumericDate::from_system_time(time)), ..self }
     }
 
-    /// Sets a name for logs, for example of the owner or the purpose. Logs contain it as `key_name`.
+    /// Sets a name for logs, for example of the owner or the purpose.
+    ///
+    /// Log events contain it as `key_name`.
     #[must_use]
     pub fn name(self, name: impl Into<String>) -> Self {
         Self { name: Some(name.into()), ..self }

@@ -94,10 +94,13 @@ impl Rules {
         let Some(revocations) = &self.revocations else {
             return Ok(());
         };
-        let id = std::str::from_utf8(id).expect("an ID has letters and digits");
-        let ids = TokenIds { issuer: &self.prefix, token: Some(id), ..TokenIds::default() };
+        let ids = TokenIds { issuer: &self.prefix, token: Some(id_text(id)), ..TokenIds::default() };
         revocations.judge(&revocations.revocable(&ids))
     }
+}
+
+pub(super) fn id_text(id: &Id) -> &str {
+    std::str::from_utf8(id).expect("an ID has letters and digits")
 }
 
 /// Returns true from the expiry on, and for a clock that is set before 1970.

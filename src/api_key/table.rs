@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+
 use super::form::Id;
 use super::record::ApiKeyRecord;
 use crate::claims::Claims;
@@ -29,6 +31,18 @@ impl<C> KeyTable<C> {
             };
         }
         Ok(Self(by_id))
+    }
+
+    /// Reads a JSON array of records.
+    pub(super) fn from_json(prefix: &str, json: &[u8]) -> Result<Self, ConfigError>
+    where
+        C: DeserializeOwned,
+    {
+        // The texts of serde contain values, so only the place is reported.
+        let records: Vec<ApiKeyRecord<C>> = serde_json::from_slice(json).map_err(|error| {
+            ConfigProblem::InvalidApiKeyRecords { line: error.line(), column: error.column() }.into()
+        })?;
+        Self::new(prefix, records)
     }
 
     pub(super) fn get(&self, id: &Id) -> Option<&Claims<C>> {

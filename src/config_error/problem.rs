@@ -173,6 +173,10 @@ pub(crate) enum ConfigProblem {
         id: String,
         reason: &'static str,
     },
+    InvalidApiKeyRecords {
+        line: usize,
+        column: usize,
+    },
 }
 
 impl ConfigProblem {
@@ -225,7 +229,9 @@ impl ConfigProblem {
             Self::NoRandomness => ConfigErrorKind::NoRandomness,
             Self::InvalidApiKeyPrefix { .. } => ConfigErrorKind::InvalidName,
             Self::DuplicateApiKey { .. } => ConfigErrorKind::DuplicateKeyId,
-            Self::InvalidApiKeyRecord { .. } => ConfigErrorKind::InvalidKey,
+            Self::InvalidApiKeyRecord { .. } | Self::InvalidApiKeyRecords { .. } => {
+                ConfigErrorKind::InvalidKey
+            }
         }
     }
 
@@ -393,6 +399,11 @@ impl Display for ConfigProblem {
             Self::InvalidApiKeyRecord { id, reason } => {
                 write!(f, "invalid record of the API key {}: {reason}", quoted(id))
             }
+            Self::InvalidApiKeyRecords { line, column } => write!(
+                f,
+                "expected a JSON array of records of API keys, with the members `id`, `hash`, `claims`, `expires_at` \
+                 and `name` only; got something else at line {line}, column {column}"
+            ),
         }
     }
 }

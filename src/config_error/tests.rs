@@ -303,6 +303,12 @@ fn each_problem_has_a_kind_and_a_text() {
             Kind::InvalidKey,
             "invalid record of the API key `a`: a reason",
         ),
+        (
+            ConfigProblem::InvalidApiKeyRecords { line: 1, column: 2 },
+            Kind::InvalidKey,
+            "expected a JSON array of records of API keys, with the members `id`, `hash`, `claims`, `expires_at` \
+             and `name` only; got something else at line 1, column 2",
+        ),
     ] {
         let error: ConfigError = problem.into();
         assert_eq!((error.kind(), &*error.to_string()), (kind, expected));

@@ -26,10 +26,14 @@ pub use self::client::{ClientFuture, HttpClient};
 pub use self::https_client::HttpsClient;
 pub use self::stats::RemoteKeysStats;
 
-use self::discovery::Discovery;
-use self::documents::Documents;
+pub(crate) use self::discovery::Discovery;
+#[cfg(feature = "introspection")]
+pub(crate) use self::discovery::Endpoint;
+pub(crate) use self::documents::Documents;
 use self::fetch::{Fetcher, Origin};
-use self::fetch_url::{FetchUrl, PlainHttp};
+#[cfg(feature = "introspection")]
+pub(crate) use self::fetch_error::FetchError;
+pub(crate) use self::fetch_url::{FetchUrl, PlainHttp};
 use self::schedule::Schedule;
 use self::state::{NO_RUNTIME, State, TaskGuard};
 use crate::config_error::{ConfigError, SkippedKey};

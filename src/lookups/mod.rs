@@ -106,6 +106,7 @@ impl<C> Lookups<C> {
     }
 
     /// Forgets everything about a key. The answer of a running call is not used.
+    #[cfg(any(test, feature = "api-keys"))]
     pub(crate) fn forget(&self, key: &[u8]) {
         let mut flights = self.0.flights();
         let forgotten =

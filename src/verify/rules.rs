@@ -16,7 +16,7 @@ use super::stream::{Pass, plain};
 use super::validate::{Expected, UNKNOWN_TIME};
 use crate::algorithm::Algorithm;
 use crate::claims::{Claims, TokenInfo};
-use crate::conditions::Conditions;
+use crate::conditions::{Conditions, unique_id};
 use crate::credential::Credential;
 use crate::crypto::Fingerprint;
 use crate::kind::AuthErrorKind;
@@ -102,6 +102,30 @@ impl From<AuthErrorKind> for Refusal {
 }
 
 impl Rules {
+    /// Creates the default requirements.
+    pub(crate) fn new() -> Self {
+        Self {
+            id: unique_id(),
+            expected: Expected::new(),
+            max_token_bytes: TOKEN_LIMIT,
+            types: Types::Usual,
+            algorithms: Algorithms::ALL,
+            revocations: None,
+            clock: None,
+        }
+    }
+
+    /// Changes a setting.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Self)) {
+        change(self);
+        self.id = unique_id();
+    }
+
+    pub(crate) fn set_revocations(&mut self, revocations: Revocations) {
+        self.expected.wanted.identity = true;
+        self.revocations = Some(revocations);
+    }
+
     /// Verifies a token in compact serialization.
     pub(crate) fn judge<C>(&self, keys: &KeySet, credential: &Credential<'_>) -> Result<Claims<C>, Refusal>
     where

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::required::{self, RequiredClaim};
 use super::stream::{AudienceClaim, Malformed, Registered, Wanted};
 use crate::kind::AuthErrorKind;
@@ -41,6 +43,29 @@ impl Registered<'_> {
 pub(crate) const UNKNOWN_TIME: Duration = Duration::MAX;
 
 impl Expected {
+    /// Creates the default requirements.
+    pub(crate) fn new() -> Self {
+        Self {
+            issuers: Vec::new(),
+            issuer_needed: false,
+            issuer_may_be_missing: false,
+            wanted: Wanted::default(),
+            claims: Vec::new(),
+            leeway: Duration::from_secs(60),
+            any_audience: false,
+            allow_missing_expiry: false,
+            ignore_confirmation: false,
+        }
+    }
+
+    /// Requires a claim to have this value, or another one of the same name.
+    pub(crate) fn require_claim(&mut self, name: String, value: Value) {
+        match self.claims.iter_mut().find(|known| known.name == name) {
+            Some(known) => known.values.push(value),
+            None => self.claims.push(RequiredClaim { name, values: vec![value] }),
+        }
+    }
+
     /// Validates the claims of a payload at `now`, the time since 1970.
     pub(crate) fn judge(
         &self,

@@ -1,6 +1,8 @@
 //! API keys.
 
+mod file;
 mod form;
+mod lookup;
 
 use std::error::Error;
 

@@ -15,11 +15,15 @@ mod credentials;
 mod differential;
 #[cfg(feature = "tracing")]
 mod events;
+#[cfg(feature = "explain")]
+mod explain;
 #[cfg(feature = "axum")]
 mod extract;
 mod grpc;
 mod guide;
 mod inside;
+#[cfg(feature = "introspection")]
+mod introspection;
 #[cfg(feature = "issue")]
 mod issue;
 mod issuers;
