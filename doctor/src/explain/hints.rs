@@ -18,14 +18,7 @@ const USUAL_SKEW: u64 = 5;
 
 /// Returns the remarks about the verdict.
 pub(crate) fn hints(report: &Explanation<Value>, keys: &KeysOf, token: &str) -> Vec<String> {
-    let mut hints = Vec::new();
-    if let Ok(key) = ApiKey::parse(token) {
-        hints.push(format!(
-            "This is an API key with the prefix {0}, and no token.\n\
-             Route it to ApiKeys by AnyOf::prefix(\"{0}_\", ..).",
-            key.prefix()
-        ));
-    }
+    let mut hints: Vec<_> = api_key(token).into_iter().collect();
     match keys {
         KeysOf::Nobody => hints.extend(nobody(report)),
         KeysOf::Settings { attempts, .. } => hints.extend(attempts.iter().filter_map(|attempt| {
@@ -51,6 +44,16 @@ pub(crate) fn hints(report: &Explanation<Value>, keys: &KeysOf, token: &str) -> 
         _ => {}
     }
     hints
+}
+
+/// Recognizes an API key, by its form and its checksum.
+pub(crate) fn api_key(token: &str) -> Option<String> {
+    let key = ApiKey::parse(token).ok()?;
+    let prefix = key.prefix();
+    Some(format!(
+        "This is an API key with the prefix {prefix}, and no token.\n\
+         Route it to ApiKeys by AnyOf::prefix(\"{prefix}_\", ..), or set AUTH_API_KEYS_PREFIX."
+    ))
 }
 
 /// Returns the names of the settings for a kind of error, in the environment.

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::Value;
 use tower_jwt_auth::jwks::RemoteKeys;
 use tower_jwt_auth::settings::AuthSettings;
+use tower_jwt_auth::verifiers::AnyOf;
 use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, Verify};
 
 use crate::client::ClientArguments;
@@ -66,8 +67,10 @@ pub(crate) struct VerifierArguments {
     client: ClientArguments,
 }
 
-/// The verifiers of the issuers, at least one, and what is known about their keys.
+/// The verifiers of the issuers, and what is known about their keys.
 pub(crate) struct Source {
+    /// The whole verifier of the settings. Without settings there is exactly one verifier.
+    pub(crate) service: Option<AnyOf<Value>>,
     pub(crate) verifiers: Vec<JwtVerifier<Value>>,
     pub(crate) keys: KeysOf,
 }
@@ -94,11 +97,9 @@ impl VerifierArguments {
                 attempts.push(first_attempt(&keys).await);
             }
             let verifiers = settings.jwt_verifiers()?;
-            if verifiers.is_empty() {
-                return Err("the settings have no issuer of JWTs, so there is nothing to explain".into());
-            }
+            let service = Some(settings.verifier()?);
             let issuers = verifiers.iter().flat_map(Verify::issuers).collect();
-            return Ok(Source { verifiers, keys: KeysOf::Settings { attempts, issuers } });
+            return Ok(Source { service, verifiers, keys: KeysOf::Settings { attempts, issuers } });
         }
         let (verifier, keys) = self.keys().await?;
         let mut verifier = verifier.leeway(self.leeway).without_cache();
@@ -118,7 +119,7 @@ impl VerifierArguments {
         if self.insecure_any_audience {
             verifier = verifier.insecure_any_audience();
         }
-        Ok(Source { verifiers: vec![verifier], keys })
+        Ok(Source { service: None, verifiers: vec![verifier], keys })
     }
 
     fn settings(&self) -> Result<Option<AuthSettings>, Failure> {

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 
 use crate::support::{
     AUDIENCE, ISSUER, OK, Provider, Run, SECRET, doctor, doctor_with, file, metadata, now, signed,
@@ -92,6 +93,28 @@ fn chooses_verifier_by_issuer() {
 }
 
 #[test]
+fn explains_tokens_that_no_verifier_takes() {
+    let path = settings("opaque.toml", &with_secret(""));
+    let opaque = "jR3fM9qLw8jR3fM9qLw8";
+    explain(&["--settings", &path], opaque).assert(
+        1,
+        &[
+            "401 invalid_token",
+            "no AnyOf::prefix fits the token",
+            "As a JWT: the token has no dots",
+            "request a JWT",
+        ],
+    );
+    let made = doctor(&["api-key", "--prefix", "beta"]).stdout;
+    explain(&["--settings", &path], made.lines().next().unwrap())
+        .assert(1, &["401 invalid_token", "an API key with the prefix beta", "AUTH_API_KEYS_PREFIX"]);
+    let run = explain(&["--settings", &path, "--json"], opaque);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(report["error"]["kind"], "invalid_token");
+    assert!(!run.stdout.contains(opaque));
+}
+
+#[test]
 fn fetches_keys_of_settings() {
     let key = file("settings-key.pem", include_str!("../../../tests/fixtures/p256.private.pem"));
     let jwks = file("settings-jwks.json", "");
@@ -127,7 +150,7 @@ fn advice_for_provider_is_valid() {
         let variables =
             lines.map(|(name, value)| (format!("AUTH_{name}"), value.trim_matches('\'').to_owned()));
         let settings = tower_jwt_auth::settings::AuthSettings::from_vars("AUTH", variables).unwrap();
-        assert!(settings.verifier::<serde_json::Value>().is_ok());
+        assert!(settings.verifier::<Value>().is_ok());
     }
 }
 
