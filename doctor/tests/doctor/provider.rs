@@ -6,24 +6,28 @@ use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
 
 use crate::support::{OAUTH, OK, OPENID, Page, Provider, doctor, doctor_with, metadata};
 
+/// Returns the public JWK of a key.
+fn public(key: SigningKey) -> Value {
+    let mut set: Value = serde_json::from_str(&TokenIssuer::new(key, "").jwks()).unwrap();
+    set["keys"][0].take()
+}
+
 fn jwk() -> Value {
-    let key = SigningKey::generate(Algorithm::ES256).unwrap().with_kid("k1");
-    let set: Value = serde_json::from_str(&TokenIssuer::new(key, "").jwks()).unwrap();
-    set["keys"][0].clone()
+    public(SigningKey::generate(Algorithm::ES256).unwrap().with_kid("k1"))
 }
 
 fn set(keys: &[Value]) -> String {
     json!({"keys": keys}).to_string()
 }
 
+/// Returns an RSA key with these members besides its numbers.
 fn rsa(mut members: Value) -> Value {
-    // The modulus of RFC 7515, appendix A.2.
-    let n = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMs\
-             D1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdV\
-             MTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
-    let mut jwk = json!({"kty": "RSA", "n": n, "e": "AQAB"});
-    jwk.as_object_mut().unwrap().append(members.as_object_mut().unwrap());
-    jwk
+    let pem = include_str!("../../../tests/fixtures/rsa2048.private.pem");
+    let key = public(SigningKey::pem(Algorithm::RS256, pem).unwrap());
+    for name in ["kty", "n", "e"] {
+        members[name] = key[name].clone();
+    }
+    members
 }
 
 #[test]
