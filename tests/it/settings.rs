@@ -50,11 +50,11 @@ fn from_json(settings: Value) -> AuthSettings {
 /// Returns settings with a secret, and `changes`; `null` removes one.
 fn hmac(changes: Value) -> Value {
     let mut settings = json!({"issuer": ISSUER, "audience": AUDIENCE, "hmac_secret": SECRET_TEXT});
-    let settings_map = settings.as_object_mut().unwrap();
-    for (name, value) in changes.as_object().unwrap() {
-        settings_map.insert(name.clone(), value.clone());
-    }
-    settings_map.retain(|_, value| !value.is_null());
+    let (Value::Object(changes), Some(values)) = (changes, settings.as_object_mut()) else {
+        panic!("settings are an object, and so are changes to them");
+    };
+    values.extend(changes);
+    values.retain(|_, value| !value.is_null());
     settings
 }
 
@@ -289,7 +289,7 @@ async fn each_issuer_has_its_own_settings() {
             {"issuer": "https://b.example.com", "audience": "customers", "pem_files": pem, "pem_algorithm": "ES256"},
             {"issuer": "https://c.example.com", "jwks_url": format!("{issuer}/jwks"), "insecure_any_audience": true}
         ],
-        "max_token_bytes": 2048
+        "max_token_bytes": 32768
     }));
     assert_eq!(settings.remote_keys().unwrap().len(), 2);
     let verifier = settings.verifier::<Value>().unwrap();
@@ -304,8 +304,8 @@ async fn each_issuer_has_its_own_settings() {
         let token = token_from(issuer, json!({"aud": audience}));
         assert_eq!(rejection(&verifier, &token).await, expected, "{issuer} {audience}");
     }
-    let long = token_from(&issuer, json!({"aud": "staff", "text": "a".repeat(3000)}));
-    assert_eq!(rejection(&verifier, &long).await, Some(TokenTooLarge));
+    let long = token_from(&issuer, json!({"aud": "staff", "text": "a".repeat(20_000)}));
+    assert_eq!(rejection(&verifier, &long).await, None);
     assert_eq!(rejection(&verifier, "opaque").await, Some(InvalidToken));
 }
 
