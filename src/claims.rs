@@ -146,7 +146,10 @@ impl<C> Claims<C> {
 
     /// Returns the facts about the token that may be logged.
     pub(crate) fn about(&self) -> About {
-        let token = &self.verified.token;
+        let Verified { conditions, token, .. } = &*self.verified;
+        if !conditions.about.is_empty() {
+            return conditions.about.clone();
+        }
         token.may_be_logged.about(|| token.issuer(), || token.kid())
     }
 

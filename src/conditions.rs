@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::crypto::Fingerprint;
+use crate::observe::About;
 use crate::revocation::Revocable;
 
 /// The conditions under which a token was accepted. The cache checks them again at each hit.
@@ -19,10 +20,14 @@ pub(crate) struct Conditions {
     pub(crate) judged_at: Duration,
     /// The `exp` of the token, since 1970.
     pub(crate) expires_at: Duration,
-    /// The key that signed the token.
+    /// The key that signed the token, or the stored hash of an API key.
     pub(crate) signer: Fingerprint,
+    /// The estimated size of the heap data of the claims.
+    pub(crate) heap_bytes: u32,
     /// The IDs by which the token may be revoked later.
     pub(crate) revocable: Revocable,
+    /// The facts for logs, if they are not those of the [`TokenInfo`](crate::token::TokenInfo).
+    pub(crate) about: About,
 }
 
 /// Returns a nonzero number that is unique in this process.

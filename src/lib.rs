@@ -126,7 +126,7 @@ mod lookups;
 #[cfg(feature = "metrics")]
 pub mod observability;
 #[cfg_attr(
-    not(all(feature = "remote-keys-core", feature = "shared-revocations")),
+    not(all(feature = "introspection", feature = "shared-revocations")),
     allow(dead_code, unused_imports, reason = "some parts need features that may be off")
 )]
 mod observe;

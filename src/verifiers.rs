@@ -21,6 +21,8 @@
 //! ```
 
 pub use crate::challenges::Challenges;
+#[cfg(any(feature = "api-keys", feature = "introspection"))]
+pub use crate::lookups::{LookupSettings, LookupStats};
 pub use crate::scheme::Scheme;
 #[cfg(feature = "remote-keys-core")]
 pub use crate::verify::IssuerResolver;

@@ -13,7 +13,7 @@ pub enum ConfigErrorKind {
     ///
     /// Either a private key, public key or certificate is in the wrong place, or the key does not fit its algorithm.
     WrongKeyType,
-    /// The input is not a well-formed key, JWK or JWK set.
+    /// The input is not a well-formed key, JWK, JWK set or record of an API key.
     InvalidKey,
     /// The key is well-formed, but not supported.
     ///
@@ -22,7 +22,7 @@ pub enum ConfigErrorKind {
     UnsupportedKey,
     /// A JWK set has no usable key. [`skipped_keys`](crate::ConfigError::skipped_keys) has the reasons.
     NoUsableKeys,
-    /// Two keys that are published at the same time have the same `kid`.
+    /// Two keys that are published at the same time have the same `kid`, or two API keys the same ID.
     DuplicateKeyId,
     /// No published key has this `kid`.
     UnknownKeyId,
@@ -44,7 +44,7 @@ pub enum ConfigErrorKind {
     InvalidUrl,
     /// A name has characters that its header does not allow.
     ///
-    /// It is the name of a scheme, a cookie, a subprotocol or a realm, or an empty prefix.
+    /// It is the name of a scheme, a cookie, a subprotocol or a realm, or the prefix of API keys or other tokens.
     InvalidName,
     /// The text is not a list of scopes.
     ///

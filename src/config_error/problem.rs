@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::path::PathBuf;
 
-use super::{ConfigError, ConfigErrorKind, SkippedKey};
+use super::{ConfigError, ConfigErrorKind, SkippedKey, quoted};
 use crate::algorithm::Algorithm;
 
 /// Maximum number of items of a list in an error.
@@ -163,6 +163,20 @@ pub(crate) enum ConfigProblem {
     },
     NoRuntime,
     NoRandomness,
+    InvalidApiKeyPrefix {
+        prefix: String,
+    },
+    DuplicateApiKey {
+        id: String,
+    },
+    InvalidApiKeyRecord {
+        id: String,
+        reason: &'static str,
+    },
+    InvalidApiKeyRecords {
+        line: usize,
+        column: usize,
+    },
 }
 
 impl ConfigProblem {
@@ -213,6 +227,11 @@ impl ConfigProblem {
             Self::HttpClient { .. } => ConfigErrorKind::HttpClientSetup,
             Self::NoRuntime => ConfigErrorKind::NoRuntime,
             Self::NoRandomness => ConfigErrorKind::NoRandomness,
+            Self::InvalidApiKeyPrefix { .. } => ConfigErrorKind::InvalidName,
+            Self::DuplicateApiKey { .. } => ConfigErrorKind::DuplicateKeyId,
+            Self::InvalidApiKeyRecord { .. } | Self::InvalidApiKeyRecords { .. } => {
+                ConfigErrorKind::InvalidKey
+            }
         }
     }
 
@@ -369,6 +388,22 @@ impl Display for ConfigProblem {
             Self::NoRandomness => {
                 f.write_str("cannot generate a key: the operating system returned no random numbers")
             }
+            Self::InvalidApiKeyPrefix { prefix } => write!(
+                f,
+                "the prefix of API keys must be a letter and up to 31 letters, digits and `_`, got {}",
+                quoted(prefix)
+            ),
+            Self::DuplicateApiKey { id } => {
+                write!(f, "two records of API keys have the ID {}; remove one", quoted(id))
+            }
+            Self::InvalidApiKeyRecord { id, reason } => {
+                write!(f, "invalid record of the API key {}: {reason}", quoted(id))
+            }
+            Self::InvalidApiKeyRecords { line, column } => write!(
+                f,
+                "expected a JSON array of records of API keys, with the members `id`, `hash`, `claims`, `expires_at` \
+                 and `name` only; got something else at line {line}, column {column}"
+            ),
         }
     }
 }

@@ -288,6 +288,27 @@ fn each_problem_has_a_kind_and_a_text() {
             Kind::NoRandomness,
             "cannot generate a key: the operating system returned no random numbers",
         ),
+        (
+            ConfigProblem::InvalidApiKeyPrefix { prefix: "my-key".to_owned() },
+            Kind::InvalidName,
+            "the prefix of API keys must be a letter and up to 31 letters, digits and `_`, got `my-key`",
+        ),
+        (
+            ConfigProblem::DuplicateApiKey { id: "4vJ8kQ2mX7Zp".to_owned() },
+            Kind::DuplicateKeyId,
+            "two records of API keys have the ID `4vJ8kQ2mX7Zp`; remove one",
+        ),
+        (
+            ConfigProblem::InvalidApiKeyRecord { id: "a".to_owned(), reason: "a reason" },
+            Kind::InvalidKey,
+            "invalid record of the API key `a`: a reason",
+        ),
+        (
+            ConfigProblem::InvalidApiKeyRecords { line: 1, column: 2 },
+            Kind::InvalidKey,
+            "expected a JSON array of records of API keys, with the members `id`, `hash`, `claims`, `expires_at` \
+             and `name` only; got something else at line 1, column 2",
+        ),
     ] {
         let error: ConfigError = problem.into();
         assert_eq!((error.kind(), &*error.to_string()), (kind, expected));

@@ -28,12 +28,13 @@ pub(crate) enum Problem {
         limit: usize,
     },
     CutShort,
-    NotMetadata,
+    /// With the member that is needed.
+    NotMetadata(&'static str),
     OtherIssuer {
         expected: String,
         got: String,
     },
-    KeysAddress(ConfigError),
+    EndpointAddress(&'static str, ConfigError),
     Keys(ConfigError),
     /// Status 304, but with an ETag other than the requested one.
     OtherVersion,
@@ -84,8 +85,8 @@ impl Display for FetchError {
                 "the response is larger than {limit} bytes; RemoteKeys::max_document_bytes sets the limit"
             ),
             Problem::CutShort => f.write_str("the length of the response differs from its `Content-Length`"),
-            Problem::NotMetadata => {
-                f.write_str("the discovery document has no valid `issuer` and `jwks_uri`")
+            Problem::NotMetadata(member) => {
+                write!(f, "the discovery document has no valid `issuer` and `{member}`")
             }
             // The provider controls this text: it may be long or contain line breaks.
             Problem::OtherIssuer { expected, got } => {
@@ -96,7 +97,9 @@ impl Display for FetchError {
                     got.escape_debug()
                 )
             }
-            Problem::KeysAddress(_) => f.write_str("the discovery document has an invalid `jwks_uri`"),
+            Problem::EndpointAddress(member, _) => {
+                write!(f, "the discovery document has an invalid `{member}`")
+            }
             Problem::Keys(_) => f.write_str("the JWK set is invalid"),
             Problem::OtherVersion => {
                 f.write_str("the response has status 304, but its `ETag` is not the requested one")
@@ -111,7 +114,7 @@ impl Error for FetchError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.problem {
             Problem::Transport(error) => Some(&**error),
-            Problem::KeysAddress(error) | Problem::Keys(error) => Some(error),
+            Problem::EndpointAddress(_, error) | Problem::Keys(error) => Some(error),
             _ => None,
         }
     }

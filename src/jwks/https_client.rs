@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fmt::{self, Formatter};
+use std::time::Duration;
 
 use http::uri::Scheme;
 use http::{Request, Response, Uri};
@@ -143,6 +144,9 @@ impl Default for HttpsClient {
     }
 }
 
+/// How long an idle connection is kept.
+const IDLE: Duration = Duration::from_secs(4);
+
 /// The certificate authorities that are trusted.
 #[derive(Clone, Copy)]
 enum Tls {
@@ -167,8 +171,9 @@ fn build(roots: &[Certificate], proxy: Option<Proxy>, tls: Tls) -> Result<reqwes
         .no_zstd()
         .no_deflate()
         .no_hickory_dns()
-        // Fetches are rare: an idle connection would only go stale.
-        .pool_max_idle_per_host(0)
+        // Introspection calls come in quick succession. Many servers close an idle connection after five seconds.
+        .pool_max_idle_per_host(32)
+        .pool_idle_timeout(IDLE)
         .user_agent(concat!("tower-jwt-auth/", env!("CARGO_PKG_VERSION")));
     let builder = proxy.into_iter().fold(builder, reqwest::ClientBuilder::proxy);
     builder.build().map_err(|error| ConfigProblem::HttpClient { source: error.into() }.into())

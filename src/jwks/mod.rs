@@ -1,6 +1,8 @@
 //! Signing keys fetched from an OpenID provider.
 
 mod client;
+mod discovery;
+mod documents;
 mod fetch;
 mod fetch_error;
 mod fetch_url;
@@ -24,8 +26,14 @@ pub use self::client::{ClientFuture, HttpClient};
 pub use self::https_client::HttpsClient;
 pub use self::stats::RemoteKeysStats;
 
+pub(crate) use self::discovery::Discovery;
+#[cfg(feature = "introspection")]
+pub(crate) use self::discovery::Endpoint;
+pub(crate) use self::documents::Documents;
 use self::fetch::{Fetcher, Origin};
-use self::fetch_url::{FetchUrl, PlainHttp, metadata_addresses};
+#[cfg(feature = "introspection")]
+pub(crate) use self::fetch_error::FetchError;
+pub(crate) use self::fetch_url::{FetchUrl, PlainHttp};
 use self::schedule::Schedule;
 use self::state::{NO_RUNTIME, State, TaskGuard};
 use crate::config_error::{ConfigError, SkippedKey};
@@ -150,10 +158,7 @@ impl RemoteKeys {
     ///
     /// Returns an error if the URL is invalid or not allowed.
     pub fn discover_with(issuer: &str, client: impl HttpClient + 'static) -> Result<Self, ConfigError> {
-        let allowed = client.allows_plain_http();
-        let metadata = metadata_addresses(issuer, PlainHttp::for_settings(allowed))?;
-        let plain_http = metadata[0].plain_http_for_linked(allowed);
-        let origin = Origin::Issuer { issuer: issuer.to_owned(), metadata, plain_http };
+        let origin = Origin::Issuer(Discovery::new(issuer, &client)?);
         Ok(Self::new(Settings::new(Arc::new(client), origin)))
     }
 
@@ -403,7 +408,8 @@ impl RemoteKeys {
         let mut task = task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(guard) = TaskGuard::begin(state) {
             let Settings { client, origin, rules, schedule, max_document_bytes, .. } = settings.clone();
-            let fetcher = Fetcher::new(client, origin, rules, schedule.deadline, max_document_bytes);
+            let documents = Documents { client, limit: schedule.deadline, max_bytes: max_document_bytes };
+            let fetcher = Fetcher::new(documents, origin, rules);
             *task = Some(runtime.spawn(Arc::clone(state).run(fetcher, guard)).abort_handle());
             drop(task);
             state.publish_key_counts();
@@ -434,7 +440,7 @@ impl KeySource for RemoteKeys {
 
     fn issuer(&self) -> KeyIssuer<'_> {
         match &self.0.settings.origin {
-            Origin::Issuer { issuer, .. } => KeyIssuer::Known(issuer),
+            Origin::Issuer(discovery) => KeyIssuer::Known(discovery.issuer()),
             Origin::Jwks(_) => KeyIssuer::MustBeSet,
         }
     }

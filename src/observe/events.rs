@@ -10,17 +10,32 @@ use tracing::{debug, error, info, warn};
 use crate::kind::AuthErrorKind;
 
 /// The trusted facts about a rejected token: the issuer that the settings require, and the `kid` of a known key.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct About(Option<Arc<Named>>);
 
+#[derive(Debug)]
 struct Named {
     issuer: Option<String>,
     kid: Option<String>,
+    /// The name of an API key.
+    name: Option<String>,
 }
 
 impl About {
     pub(crate) fn new(issuer: impl FnOnce() -> Option<String>, kid: impl FnOnce() -> Option<String>) -> Self {
-        Self(Some(Arc::new(Named { issuer: issuer(), kid: kid() })))
+        Self(Some(Arc::new(Named { issuer: issuer(), kid: kid(), name: None })))
+    }
+
+    /// Creates the facts about an API key that exists. Without an ID, it is about one that does not.
+    #[cfg(feature = "api-keys")]
+    pub(crate) fn api_key(prefix: &str, id: Option<&str>, name: Option<&str>) -> Self {
+        let [issuer, kid, name] = [Some(prefix), id, name].map(|text| text.map(str::to_owned));
+        Self(Some(Arc::new(Named { issuer, kid, name })))
+    }
+
+    /// Returns true if there are no facts.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     fn issuer(&self) -> Option<&str> {
@@ -29,6 +44,10 @@ impl About {
 
     fn kid(&self) -> Option<&str> {
         self.0.as_ref()?.kid.as_deref()
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.0.as_ref()?.name.as_deref()
     }
 }
 
@@ -71,6 +90,7 @@ pub(super) fn refusal_answered(
                 status = status.as_u16(),
                 issuer = about.issuer(),
                 kid = about.kid(),
+                key_name = about.name(),
                 cause = cause.map(in_short).as_deref(),
                 "request rejected: {reason}"
             )
@@ -133,6 +153,22 @@ pub(crate) fn keys_skipped(provider: &str, skipped: &[impl Display]) {
         reasons = reasons.as_str(),
         "skipped unusable keys of the provider"
     );
+}
+
+pub(super) fn lookups_recovered(service: &str, failures: u32) {
+    if failures > 0 {
+        info!(target: TARGET, service, failures, "lookups work again");
+    }
+}
+
+/// Only the first failure in a row is a warning, since clients can cause many lookups.
+pub(super) fn lookup_failed(service: &str, error: &(dyn Error + 'static), failures: u32) {
+    let cause = in_short(error);
+    if failures == 1 {
+        warn!(target: TARGET, service, cause = cause.as_str(), "a lookup failed");
+    } else {
+        debug!(target: TARGET, service, failures, cause = cause.as_str(), "a lookup failed");
+    }
 }
 
 pub(super) fn store_answered(call: &str, failures: u64) {

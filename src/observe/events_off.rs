@@ -7,13 +7,24 @@ use http::StatusCode;
 
 use crate::kind::AuthErrorKind;
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct About(());
 
 impl About {
     #[inline]
     pub(crate) fn new(_: impl FnOnce() -> Option<String>, _: impl FnOnce() -> Option<String>) -> Self {
         Self(())
+    }
+
+    #[cfg(feature = "api-keys")]
+    #[inline]
+    pub(crate) fn api_key(_: &str, _: Option<&str>, _: Option<&str>) -> Self {
+        Self(())
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        true
     }
 }
 
@@ -63,6 +74,12 @@ pub(super) fn renewal_failed(_: &str, _: &(dyn Error + 'static)) {}
 
 #[inline]
 pub(crate) fn keys_skipped(_: &str, _: &[impl Display]) {}
+
+#[inline]
+pub(super) fn lookups_recovered(_: &str, _: u32) {}
+
+#[inline]
+pub(super) fn lookup_failed(_: &str, _: &(dyn Error + 'static), _: u32) {}
 
 #[inline]
 pub(super) fn store_answered(_: &str, _: u64) {}

@@ -24,6 +24,7 @@ const COOLDOWN_HITS: &str = "jwt_auth_jwks_cooldown_hits_total";
 const REJECTED_WAITERS: &str = "jwt_auth_jwks_rejected_waiters_total";
 const STALE_USES: &str = "jwt_auth_jwks_stale_uses_total";
 const REVOCATIONS: &str = "jwt_auth_revocations";
+const LOOKUPS: &str = "jwt_auth_lookups_total";
 const STORE_CALLS: &str = "jwt_auth_revocation_store_calls_total";
 const FILE_READS: &str = "jwt_auth_file_reads_total";
 
@@ -61,6 +62,11 @@ pub fn describe_metrics() {
     );
     describe_counter!(STALE_USES, Unit::Count, "Uses of keys whose refresh was overdue and had failed.");
     describe_gauge!(REVOCATIONS, Unit::Count, "Entries in all revocation lists of the process.");
+    describe_counter!(
+        LOOKUPS,
+        Unit::Count,
+        "Lookups of API keys and opaque tokens, and requests rejected without one."
+    );
     describe_counter!(STORE_CALLS, Unit::Count, "Completed reads and writes of the revocation store.");
     describe_counter!(FILE_READS, Unit::Count, "Reads of followed files.");
 }
@@ -80,6 +86,10 @@ pub(crate) fn request_refused(kind: AuthErrorKind) {
 
 pub(super) fn refusal_answered(kind: AuthErrorKind) {
     counter!(REJECTIONS, "kind" => kind.name()).increment(1);
+}
+
+pub(super) fn looked_up(service: &'static str, outcome: &'static str) {
+    counter!(LOOKUPS, "service" => service, "outcome" => outcome).increment(1);
 }
 
 /// Measures the duration of a verification.

@@ -79,6 +79,9 @@ pub(super) fn store_answered(_: &'static str) {}
 pub(super) fn store_failed(_: &'static str) {}
 
 #[inline]
+pub(super) fn looked_up(_: &'static str, _: &'static str) {}
+
+#[inline]
 pub(super) fn file_read(_: &Arc<str>) {}
 
 #[inline]

@@ -75,6 +75,21 @@ pub(crate) fn renewal_failed(issuer: &str, error: &(dyn Error + 'static)) {
     events::renewal_failed(issuer, error);
 }
 
+/// Counts a lookup of a credential in another service.
+pub(crate) fn looked_up(service: &'static str, outcome: &'static str) {
+    meters::looked_up(service, outcome);
+}
+
+/// Records that lookups work, after this many failures.
+pub(crate) fn lookups_recovered(service: &str, failures: u32) {
+    events::lookups_recovered(service, failures);
+}
+
+/// Records a failed lookup, the last of this many in a row. Zero if only this credential has failed.
+pub(crate) fn lookup_failed(service: &str, error: &(dyn Error + 'static), failures: u32) {
+    events::lookup_failed(service, error, failures);
+}
+
 /// Records that the revocation store was read or written, after this many failures.
 pub(crate) fn store_answered(call: &'static str, failures: u64) {
     meters::store_answered(call);

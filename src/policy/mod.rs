@@ -31,6 +31,8 @@
 //! checks everything else.
 
 mod claim;
+#[cfg(feature = "explain")]
+mod explain;
 mod roles;
 mod rule;
 mod scopes;

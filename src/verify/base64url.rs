@@ -39,7 +39,7 @@ pub(crate) fn is_canonical(text: &[u8]) -> bool {
 }
 
 /// Encodes bytes.
-#[cfg(feature = "issue")]
+#[cfg(any(feature = "api-keys", feature = "issue"))]
 pub(crate) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode_to_string(bytes)
 }

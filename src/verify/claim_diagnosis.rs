@@ -3,53 +3,78 @@
 
 use std::any::type_name;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::de::value::Error;
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
-use super::base64url::Buffer;
 use super::claim_name_case::{USUAL_NAMES, meant_field, probe};
 use super::json;
 use super::private_names::has_private_name;
 use super::required;
-use super::rules::{USUAL_PAYLOAD, payload_text};
+use super::rules::safe_object;
 use super::stream::{AudienceClaim, Malformed, Wanted, plain};
 use super::validate::Expected;
+use crate::error::{AuthError, FixedCause};
+use crate::kind::AuthErrorKind;
+
+/// Adds the cause to an error about the claims of a payload. Returns other errors as they are.
+pub(crate) fn explain_claims<C: DeserializeOwned>(
+    error: AuthError,
+    payload: &[u8],
+    expected: &Expected,
+) -> AuthError {
+    let wanted = &expected.wanted;
+    match error.kind() {
+        AuthErrorKind::RevocationsUnavailable => error.with_retry_after(Duration::from_secs(1)),
+        AuthErrorKind::WrongAudience => error.with_source(audience(payload, expected)),
+        AuthErrorKind::WrongIssuer => error.with_source(match &expected.issuers[..] {
+            [] => {
+                "the key source does not name an issuer: set JwtVerifier::issuer or insecure_any_issuer".to_owned()
+            }
+            issuers => issuer(payload, issuers, wanted),
+        }),
+        AuthErrorKind::WrongClaim => error.with_source(required_claim(payload, expected)),
+        AuthErrorKind::SenderConstrained => error.because(&FixedCause(
+            "the token has a `cnf` claim (RFC 7800), and the verifier does not check the sender's key: if something \
+             else does, set insecure_ignore_confirmation",
+        )),
+        AuthErrorKind::MissingExpiry => error.because(&FixedCause(
+            "the token has no `exp`: set one at the issuer, or set JwtVerifier::insecure_allow_missing_expiry",
+        )),
+        AuthErrorKind::InvalidClaims if error.is_unproven() => {
+            error.with_source(explain_unproven(payload, wanted))
+        }
+        AuthErrorKind::InvalidClaims => error.with_source(explain::<C>(payload, wanted)),
+        _ => error,
+    }
+}
 
 /// Explains why a payload was rejected.
-pub(crate) fn explain<C: DeserializeOwned>(encoded: &[u8], wanted: &Wanted) -> String {
-    let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-    match well_formed(encoded, wanted, &mut buffer) {
+pub(crate) fn explain<C: DeserializeOwned>(payload: &[u8], wanted: &Wanted) -> String {
+    match well_formed(payload, wanted) {
         Ok(payload) => explain_mismatch::<C>(payload),
         Err(cause) => cause,
     }
 }
 
 /// Explains an unverified payload. The application's type must not deserialize it.
-pub(crate) fn explain_unproven(encoded: &[u8], wanted: &Wanted) -> String {
-    let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-    well_formed(encoded, wanted, &mut buffer).err().unwrap_or_else(|| REQUIRED_TWICE.to_owned())
+fn explain_unproven(payload: &[u8], wanted: &Wanted) -> String {
+    well_formed(payload, wanted).err().unwrap_or_else(|| REQUIRED_TWICE.to_owned())
 }
 
 const REQUIRED_TWICE: &str = "a required claim appears twice";
 const OPTIONAL: &str = "make the field an `Option` or add `#[serde(default)]`";
 
 /// Returns the payload, or an error that does not depend on the claims type.
-fn well_formed<'b, const N: usize>(
-    encoded: &[u8],
-    wanted: &Wanted,
-    buffer: &'b mut Buffer<N>,
-) -> Result<&'b str, String> {
-    let payload = payload_text(encoded, buffer).map_err(|_| {
-        let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-        match buffer.decode(encoded).and_then(json::object_text) {
-            Some(payload) if has_private_name(payload) => {
-                "a member is named `$serde_json::private::..`, which serde_json would read as another value"
-                    .to_owned()
-            }
-            _ => "the payload is not a JSON object, or has too many nested values".to_owned(),
+fn well_formed<'p>(payload: &'p [u8], wanted: &Wanted) -> Result<&'p str, String> {
+    let payload = safe_object(payload).map_err(|_| match json::object_text(payload) {
+        Some(payload) if has_private_name(payload) => {
+            "a member is named `$serde_json::private::..`, which serde_json would read as another value"
+                .to_owned()
         }
+        _ => "the payload is not a JSON object, or has too many nested values".to_owned(),
     })?;
     match plain(payload, wanted) {
         Ok(_) => Ok(payload),
@@ -98,10 +123,8 @@ fn explain_mismatch<C: DeserializeOwned>(payload: &str) -> String {
 }
 
 /// Explains why the `aud` was rejected.
-pub(crate) fn audience(encoded: &[u8], expected: &Expected) -> String {
-    let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-    let registered =
-        payload_text(encoded, &mut buffer).and_then(|payload| Ok(plain(payload, &expected.wanted)?));
+fn audience(payload: &[u8], expected: &Expected) -> String {
+    let registered = safe_object(payload).and_then(|payload| Ok(plain(payload, &expected.wanted)?));
     let found = registered.map_or(AudienceClaim::Stranger, |registered| registered.audience);
     let wanted = || listed(&expected.wanted.audiences);
     match (found, expected.wanted.audiences.is_empty()) {
@@ -124,19 +147,16 @@ pub(crate) fn audience(encoded: &[u8], expected: &Expected) -> String {
 }
 
 /// Explains why the `iss` was rejected.
-pub(crate) fn issuer(encoded: &[u8], expected: &[String], wanted: &Wanted) -> String {
-    let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-    let registered = payload_text(encoded, &mut buffer).and_then(|payload| Ok(plain(payload, wanted)?));
+fn issuer(payload: &[u8], expected: &[String], wanted: &Wanted) -> String {
+    let registered = safe_object(payload).and_then(|payload| Ok(plain(payload, wanted)?));
     let is_missing = registered.is_ok_and(|registered| registered.issuer.is_none());
     let start = if is_missing { "the token has no `iss`, and " } else { "" };
     format!("{start}the verifier expects the issuer {}", listed(expected))
 }
 
 /// Explains which required claim does not match.
-pub(crate) fn required_claim(encoded: &[u8], expected: &Expected) -> String {
-    let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-    let payload = payload_text(encoded, &mut buffer).unwrap_or_default();
-    required::explain(payload, &expected.claims)
+fn required_claim(payload: &[u8], expected: &Expected) -> String {
+    required::explain(safe_object(payload).unwrap_or_default(), &expected.claims)
 }
 
 /// Formats names from the settings as a list.

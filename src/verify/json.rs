@@ -69,7 +69,7 @@ pub(crate) fn with_unreadable_marked(json: &[u8]) -> String {
 }
 
 /// Splits an array into its elements, or an object into names and values. The text must be JSON.
-fn parts(container: &str) -> Option<Vec<&str>> {
+pub(crate) fn parts(container: &str) -> Option<Vec<&str>> {
     let mut rest = container.trim_start().get(1..)?;
     let mut parts = Vec::new();
     loop {

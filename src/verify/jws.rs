@@ -88,11 +88,17 @@ impl<'a> Header<'a> {
     ) -> Result<Self, AuthErrorKind> {
         let bytes = buffer.decode(encoded).ok_or(AuthErrorKind::MalformedToken)?;
         let header: Self = json::object(bytes).ok_or(AuthErrorKind::MalformedToken)?;
-        // No extension is supported, so none may be critical (RFC 7515, section 4.1.11; RFC 7797, section 6).
-        if header.crit.is_some() || header.b64 == Some(false) {
+        if header.has_extension() {
             return Err(AuthErrorKind::UnsupportedToken);
         }
         Ok(header)
+    }
+
+    /// Returns true if the header names an extension. None is supported, so none may be critical (RFC 7515, section 4.1.11;
+    /// RFC 7797, section 6).
+    #[inline]
+    pub(crate) fn has_extension(&self) -> bool {
+        self.crit.is_some() || self.b64 == Some(false)
     }
 
     /// Returns the `typ` without `application/`.

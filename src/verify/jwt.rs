@@ -5,21 +5,16 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::algorithms::Algorithms;
-use super::base64url::Buffer;
+use super::base64url::{Buffer, decode_to_vec};
 use super::cache::{CacheSettings, CacheStats, Found, TokenCache};
 use super::jws::{Header, Jws, USUAL_HEADER, subtype};
 use super::key_set::KeySet;
 use super::key_source::{KeyIssuer, KeyLookup, KeySource, Refresh};
 use super::key_union::KeyUnion;
-use super::required::RequiredClaim;
-use super::rules::{NewerKey, Refusal, Rules, TOKEN_LIMIT, Types};
-use super::stream::Wanted;
-use super::validate::Expected;
+use super::rules::{NewerKey, Refusal, Rules, Types};
 use super::{Verdict, Verify, claim_diagnosis, diagnosis};
 use crate::algorithm::Algorithm;
 use crate::claims::Claims;
-use crate::conditions::unique_id;
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::credential::Credential;
 use crate::error::AuthError;
@@ -68,8 +63,8 @@ use crate::scheme::Scheme;
 /// ```
 #[must_use]
 pub struct JwtVerifier<C> {
-    keys: Arc<dyn KeySource>,
-    rules: Arc<Rules>,
+    pub(super) keys: Arc<dyn KeySource>,
+    pub(super) rules: Arc<Rules>,
     cache: Option<TokenCache<C>>,
 }
 
@@ -82,25 +77,9 @@ impl<C> JwtVerifier<C> {
     where
         C: DeserializeOwned + Send + Sync + 'static, // Write `JwtVerifier::<User>::new(..)`. `User` owns its fields.
     {
-        let expected = Expected {
-            issuers: keys.issuer().known().map(str::to_owned).into_iter().collect(),
-            issuer_needed: keys.issuer() == KeyIssuer::MustBeSet,
-            wanted: Wanted::default(),
-            claims: Vec::new(),
-            leeway: Duration::from_secs(60),
-            any_audience: false,
-            allow_missing_expiry: false,
-            ignore_confirmation: false,
-        };
-        let rules = Rules {
-            id: unique_id(),
-            expected,
-            max_token_bytes: TOKEN_LIMIT,
-            types: Types::Usual,
-            algorithms: Algorithms::ALL,
-            revocations: None,
-            clock: None,
-        };
+        let mut rules = Rules::new();
+        rules.expected.issuers.extend(keys.issuer().known().map(str::to_owned));
+        rules.expected.issuer_needed = keys.issuer() == KeyIssuer::MustBeSet;
         let cache = Some(TokenCache::new(CacheSettings::new()));
         Self { keys: Arc::new(keys), rules: Arc::new(rules), cache }
     }
@@ -206,14 +185,7 @@ impl<C> JwtVerifier<C> {
     /// # }
     /// ```
     pub fn require_claim(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        let (name, value) = (name.into(), value.into());
-        self.set(|rules| {
-            let claims = &mut rules.expected.claims;
-            match claims.iter_mut().find(|known| known.name == name) {
-                Some(known) => known.values.push(value),
-                None => claims.push(RequiredClaim { name, values: vec![value] }),
-            }
-        })
+        self.set(|rules| rules.expected.require_claim(name.into(), value.into()))
     }
 
     /// Sets the allowed clock difference to the issuer. The default is 60 s.
@@ -304,10 +276,7 @@ impl<C> JwtVerifier<C> {
     /// With a list, `jti`, `sid` and `sub` must be strings if they are present. Without one they may have any type that `C`
     /// accepts, because many issuers put numbers there.
     pub fn revocations(self, revocations: Revocations) -> Self {
-        self.set(|rules| {
-            rules.expected.wanted.identity = true;
-            rules.revocations = Some(revocations);
-        })
+        self.set(|rules| rules.set_revocations(revocations))
     }
 
     /// Replaces the system clock, for tests and for targets without a reliable clock.
@@ -455,8 +424,7 @@ impl<C> JwtVerifier<C> {
 
     fn set(mut self, change: impl FnOnce(&mut Rules)) -> Self {
         let rules = Arc::make_mut(&mut self.rules);
-        change(rules);
-        rules.id = unique_id();
+        rules.change(change);
         if let Some(revocations) = &rules.revocations {
             // A token that never expires must stay revoked for ever.
             let forever = rules.expected.allow_missing_expiry;
@@ -487,7 +455,7 @@ where
                 self.verify_with_newer(&keys, credential, refusal)
             }
             result => Verdict::Ready(
-                result.map_err(|refusal| self.explain(refusal.kind.into(), &keys, credential.token())),
+                result.map_err(|refusal| self.diagnose(refusal.kind.into(), &keys, credential.token())),
             ),
         }
     }
@@ -507,7 +475,8 @@ where
             return self.rules.judge(keys, credential);
         };
         let token = credential.token();
-        let found = cache.find(token, self.rules.id, keys, || self.rules.now());
+        let still_holds = |claims: &Claims<C>| self.still_holds(keys, claims);
+        let found = cache.find(token, || self.rules.now(), still_holds);
         observe::cache_looked_up(matches!(found, Found::Good(_)));
         let was_cached = match found {
             Found::Good(claims) => {
@@ -522,11 +491,20 @@ where
         Ok(claims)
     }
 
+    /// Returns true if a cached token has been accepted by the current rules, with a key that is still trusted.
+    #[inline]
+    fn still_holds(&self, keys: &KeySet, claims: &Claims<C>) -> bool {
+        let conditions = claims.conditions();
+        let is_trusted =
+            || conditions.keys == keys.id() || keys.still_trusts(&conditions.signer, claims.token().kid());
+        conditions.rules == self.rules.id && is_trusted()
+    }
+
     /// Looks for newer keys after a rejection with the current keys, and verifies again.
     fn verify_with_newer(&self, keys: &KeySet, credential: &Credential<'_>, refusal: Refusal) -> Verdict<C> {
         let token = credential.token();
         let Refusal { kind, newer_key } = refusal;
-        let refuse = |error: AuthError| Verdict::Ready(Err(self.explain(error, keys, token)));
+        let refuse = |error: AuthError| Verdict::Ready(Err(self.diagnose(error, keys, token)));
         // Newer keys do not help a malformed token.
         let Some(jws) = Jws::split(token).filter(Jws::has_payload) else {
             let is_judged = newer_key == NewerKey::Replaced;
@@ -566,7 +544,7 @@ where
                         }
                         _ => refusal.kind.into(),
                     });
-                    judged.map_err(|error| verifier.explain(error, &keys, credential.token()))
+                    judged.map_err(|error| verifier.diagnose(error, &keys, credential.token()))
                 }));
             }
         };
@@ -579,12 +557,12 @@ where
             NewerKey::Impossible => refusal.kind.into(),
             _ => error,
         });
-        Verdict::Ready(judged.map_err(|error| self.explain(error, &newer, token)))
+        Verdict::Ready(judged.map_err(|error| self.diagnose(error, &newer, token)))
     }
 
     /// Adds details for logs: the issuer, the key, and a hint if the settings are the likely cause.
     #[cold]
-    fn explain(&self, error: AuthError, keys: &KeySet, token: &[u8]) -> AuthError {
+    fn diagnose(&self, error: AuthError, keys: &KeySet, token: &[u8]) -> AuthError {
         let expected = &self.rules.expected;
         let issuer = || (!expected.issuers.is_empty()).then(|| expected.issuers.join(" "));
         // Do not parse a token that is too large.
@@ -592,30 +570,11 @@ where
         let error = error.about(About::new(issuer, kid));
         let is_proven = is_about_claims(error.kind()) && !error.is_unproven();
         let error = if is_proven { error.proven() } else { error };
-        let payload = || Jws::split(token).map(|jws| jws.payload).unwrap_or_default();
         match error.kind() {
-            AuthErrorKind::RevocationsUnavailable => error.with_retry_after(Duration::from_secs(1)),
-            AuthErrorKind::WrongAudience => error.with_source(claim_diagnosis::audience(payload(), expected)),
-            AuthErrorKind::WrongIssuer => error.with_source(match &expected.issuers[..] {
-                [] => {
-                    "the key source does not name an issuer: set JwtVerifier::issuer or insecure_any_issuer"
-                        .to_owned()
-                }
-                issuers => claim_diagnosis::issuer(payload(), issuers, &expected.wanted),
-            }),
-            AuthErrorKind::WrongClaim => error.with_source(claim_diagnosis::required_claim(payload(), expected)),
-            AuthErrorKind::SenderConstrained => error.with_source(
-                "the token has a `cnf` claim (RFC 7800), and the verifier does not check the sender's key: if something else \
-                 does, set JwtVerifier::insecure_ignore_confirmation",
-            ),
-            AuthErrorKind::MissingExpiry => error.with_source(
-                "the token has no `exp`: set one at the issuer, or set JwtVerifier::insecure_allow_missing_expiry",
-            ),
-            AuthErrorKind::InvalidClaims if error.is_unproven() => {
-                error.with_source(claim_diagnosis::explain_unproven(payload(), &expected.wanted))
-            }
-            AuthErrorKind::InvalidClaims => {
-                error.with_source(claim_diagnosis::explain::<C>(payload(), &expected.wanted))
+            kind if is_about_claims(kind) || kind == AuthErrorKind::RevocationsUnavailable => {
+                let payload =
+                    Jws::split(token).and_then(|jws| decode_to_vec(jws.payload)).unwrap_or_default();
+                claim_diagnosis::explain_claims::<C>(error, &payload, expected)
             }
             _ => diagnosis::explain(error, &self.rules, keys, token),
         }

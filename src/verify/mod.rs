@@ -7,6 +7,8 @@ mod cache;
 mod claim_diagnosis;
 mod claim_name_case;
 mod diagnosis;
+#[cfg(feature = "explain")]
+pub(crate) mod explain;
 #[cfg(feature = "remote-keys-core")]
 mod issuer_resolver;
 #[cfg(not(feature = "remote-keys-core"))]
@@ -39,6 +41,10 @@ use std::task::{Context, Poll};
 
 pub use self::any_of::AnyOf;
 pub use self::cache::{CacheSettings, CacheStats};
+#[cfg(any(feature = "api-keys", feature = "introspection"))]
+pub(crate) use self::cache::{Found, TokenCache};
+#[cfg(feature = "introspection")]
+pub(crate) use self::claim_diagnosis::explain_claims;
 #[cfg(feature = "remote-keys-core")]
 pub use self::issuer_resolver::IssuerResolver;
 pub use self::issuers::Issuers;
@@ -50,6 +56,8 @@ pub use self::key_file::KeyFile;
 pub use self::key_set::KeySet;
 pub use self::key_source::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, PendingRefresh, Refresh};
 pub(crate) use self::required::json_type;
+#[cfg(feature = "introspection")]
+pub(crate) use self::rules::{Proof, Rules, safe_object};
 
 #[cfg(feature = "issue")]
 pub(crate) use self::key_set::MOST_CANDIDATES;

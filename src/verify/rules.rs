@@ -16,10 +16,11 @@ use super::stream::{Pass, plain};
 use super::validate::{Expected, UNKNOWN_TIME};
 use crate::algorithm::Algorithm;
 use crate::claims::{Claims, TokenInfo};
-use crate::conditions::Conditions;
+use crate::conditions::{Conditions, unique_id};
 use crate::credential::Credential;
+use crate::crypto::Fingerprint;
 use crate::kind::AuthErrorKind;
-use crate::observe::MayBeLogged;
+use crate::observe::{About, MayBeLogged};
 use crate::registered::NumericDate;
 use crate::revocation::{Revocable, Revocations};
 
@@ -48,7 +49,7 @@ pub(crate) enum Types {
 }
 
 impl Types {
-    fn accept(&self, header: &Header<'_>) -> bool {
+    pub(crate) fn accept(&self, header: &Header<'_>) -> bool {
         match self {
             Self::Only(wanted) => {
                 header.subtype().is_some_and(|subtype| subtype.eq_ignore_ascii_case(wanted))
@@ -65,6 +66,16 @@ impl Types {
             TokenType::Other => false,
         }
     }
+}
+
+/// The facts about the signature of a payload. The default is for one that a trusted service vouches for.
+#[derive(Default)]
+pub(crate) struct Proof<'a> {
+    pub(crate) kid: Option<&'a str>,
+    /// The ID of the key set.
+    pub(crate) keys: u64,
+    pub(crate) signer: Fingerprint,
+    pub(crate) heap_bytes: u32,
 }
 
 /// The reason why a token was rejected.
@@ -91,6 +102,30 @@ impl From<AuthErrorKind> for Refusal {
 }
 
 impl Rules {
+    /// Creates the default requirements.
+    pub(crate) fn new() -> Self {
+        Self {
+            id: unique_id(),
+            expected: Expected::new(),
+            max_token_bytes: TOKEN_LIMIT,
+            types: Types::Usual,
+            algorithms: Algorithms::ALL,
+            revocations: None,
+            clock: None,
+        }
+    }
+
+    /// Changes a setting.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Self)) {
+        change(self);
+        self.id = unique_id();
+    }
+
+    pub(crate) fn set_revocations(&mut self, revocations: Revocations) {
+        self.expected.wanted.identity = true;
+        self.revocations = Some(revocations);
+    }
+
     /// Verifies a token in compact serialization.
     pub(crate) fn judge<C>(&self, keys: &KeySet, credential: &Credential<'_>) -> Result<Claims<C>, Refusal>
     where
@@ -101,7 +136,7 @@ impl Rules {
             return Err(AuthErrorKind::TokenTooLarge.into());
         }
         let jws = Jws::split(token).ok_or(AuthErrorKind::MalformedToken)?;
-        self.judge_parts(keys, &jws, credential.payload())
+        self.judge_parts(keys, &jws, credential)
             .map_err(|refusal| jws.misshapen().map_or(refusal, Refusal::from))
     }
 
@@ -109,7 +144,7 @@ impl Rules {
         &self,
         keys: &KeySet,
         jws: &Jws<'_>,
-        decoded: Option<&str>,
+        credential: &Credential<'_>,
     ) -> Result<Claims<C>, Refusal>
     where
         C: DeserializeOwned + 'static,
@@ -137,10 +172,31 @@ impl Rules {
 
         // The signature is valid.
         let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
-        let payload = match decoded {
+        let payload = match credential.payload() {
             Some(payload) => payload,
             None => payload_text(jws.payload, &mut buffer)?,
         };
+        let kid_may_be_logged = || kid.is_some_and(|kid| signer.is_named(kid));
+        let proof = Proof {
+            kid,
+            keys: keys.id(),
+            signer: *signer.fingerprint(),
+            heap_bytes: heap_bytes(credential.token()),
+        };
+        self.judge_claims(payload, proof, kid_may_be_logged).map_err(Refusal::from)
+    }
+
+    /// Judges the claims of a payload whose origin is proven.
+    #[inline]
+    pub(crate) fn judge_claims<C>(
+        &self,
+        payload: &str,
+        proof: Proof<'_>,
+        kid_may_be_logged: impl FnOnce() -> bool,
+    ) -> Result<Claims<C>, AuthErrorKind>
+    where
+        C: DeserializeOwned + 'static,
+    {
         let mut pass = Pass::over(payload, &self.expected.wanted);
         let claims = pass.claims();
         let registered = pass.registered().map_err(AuthErrorKind::from)?;
@@ -153,22 +209,21 @@ impl Rules {
         self.judge_revocations(&revocable)?;
         let expiry = registered.expiry;
         let expires_at = expiry.and_then(NumericDate::to_system_time);
-        let may_be_logged = MayBeLogged::new(
-            || !self.expected.issuers.is_empty(),
-            || kid.is_some_and(|kid| signer.is_named(kid)),
-        );
-        let info = TokenInfo::with(expires_at, registered.issuer.as_deref(), kid, may_be_logged);
+        let may_be_logged = MayBeLogged::new(|| !self.expected.issuers.is_empty(), kid_may_be_logged);
+        let info = TokenInfo::with(expires_at, registered.issuer.as_deref(), proof.kid, may_be_logged);
         let conditions = Conditions {
             rules: self.id,
-            keys: keys.id(),
+            keys: proof.keys,
             judged_at: now,
             expires_at: expiry.map_or(Duration::MAX, NumericDate::since_epoch),
-            signer: *signer.fingerprint(),
+            signer: proof.signer,
+            heap_bytes: proof.heap_bytes,
             revocable,
+            about: About::default(),
         };
         match claims {
             Ok(claims) => Ok(Claims::verified(claims, info, conditions)),
-            Err(_) => Err(AuthErrorKind::InvalidClaims.into()),
+            Err(_) => Err(AuthErrorKind::InvalidClaims),
         }
     }
 
@@ -227,6 +282,11 @@ impl Rules {
     }
 }
 
+/// Estimates the heap data of the claims: the decoded token, which is longer than the payload.
+fn heap_bytes(token: &[u8]) -> u32 {
+    u32::try_from(token.len() / 4 * 3).unwrap_or(u32::MAX)
+}
+
 /// Decodes a payload, and rejects JSON that is not safe to deserialize.
 #[inline]
 pub(crate) fn payload_text<'b, const N: usize>(
@@ -234,6 +294,12 @@ pub(crate) fn payload_text<'b, const N: usize>(
     buffer: &'b mut Buffer<N>,
 ) -> Result<&'b str, AuthErrorKind> {
     let payload = buffer.decode(encoded).ok_or(AuthErrorKind::MalformedToken)?;
+    safe_object(payload)
+}
+
+/// Returns a JSON object as text, and rejects JSON that is not safe to deserialize.
+#[inline]
+pub(crate) fn safe_object(payload: &[u8]) -> Result<&str, AuthErrorKind> {
     json::object_text(payload)
         .filter(|text| json::is_shallow(text) && !has_private_name(text))
         .ok_or(AuthErrorKind::InvalidClaims)

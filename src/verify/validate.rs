@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::required::{self, RequiredClaim};
 use super::stream::{AudienceClaim, Malformed, Registered, Wanted};
 use crate::kind::AuthErrorKind;
+use crate::registered::NumericDate;
 use crate::revocation::TokenIds;
 
 /// The requirements of a verifier for the claims.
@@ -13,6 +16,8 @@ pub(crate) struct Expected {
     pub(crate) issuers: Vec<String>,
     /// True if every token is rejected while `issuers` is empty.
     pub(crate) issuer_needed: bool,
+    /// True if a token without `iss` is accepted although there are `issuers`.
+    pub(crate) issuer_may_be_missing: bool,
     pub(crate) wanted: Wanted,
     pub(crate) claims: Vec<RequiredClaim>,
     pub(crate) leeway: Duration,
@@ -38,6 +43,29 @@ impl Registered<'_> {
 pub(crate) const UNKNOWN_TIME: Duration = Duration::MAX;
 
 impl Expected {
+    /// Creates the default requirements.
+    pub(crate) fn new() -> Self {
+        Self {
+            issuers: Vec::new(),
+            issuer_needed: false,
+            issuer_may_be_missing: false,
+            wanted: Wanted::default(),
+            claims: Vec::new(),
+            leeway: Duration::from_secs(60),
+            any_audience: false,
+            allow_missing_expiry: false,
+            ignore_confirmation: false,
+        }
+    }
+
+    /// Requires a claim to have this value, or another one of the same name.
+    pub(crate) fn require_claim(&mut self, name: String, value: Value) {
+        match self.claims.iter_mut().find(|known| known.name == name) {
+            Some(known) => known.values.push(value),
+            None => self.claims.push(RequiredClaim { name, values: vec![value] }),
+        }
+    }
+
     /// Validates the claims of a payload at `now`, the time since 1970.
     pub(crate) fn judge(
         &self,
@@ -45,41 +73,68 @@ impl Expected {
         registered: &Registered<'_>,
         now: Duration,
     ) -> Result<(), AuthErrorKind> {
-        if self.issuers.is_empty() {
-            if self.issuer_needed {
-                return Err(AuthErrorKind::WrongIssuer);
-            }
-        } else if !registered
-            .issuer
-            .as_ref()
-            .is_some_and(|issuer| self.issuers.iter().any(|name| *name == **issuer))
-        {
-            return Err(AuthErrorKind::WrongIssuer);
-        }
+        self.judge_issuer(registered)?;
         self.judge_audience(registered.audience)?;
         if !self.claims.is_empty() && !required::are_met(payload, &self.claims)? {
             return Err(AuthErrorKind::WrongClaim);
         }
-        if registered.sender_constrained && !self.ignore_confirmation {
-            return Err(AuthErrorKind::SenderConstrained);
-        }
-        let expiry = registered.expiry;
-        if expiry.is_none() && !self.allow_missing_expiry {
-            return Err(AuthErrorKind::MissingExpiry);
-        }
-        if registered.not_before.is_some_and(|begin| now.saturating_add(self.leeway) < begin.since_epoch()) {
-            return Err(AuthErrorKind::NotYetValid);
-        }
-        if expiry.is_some_and(|end| now >= end.since_epoch().saturating_add(self.leeway)) {
-            return Err(AuthErrorKind::Expired);
-        }
+        self.judge_confirmation(registered)?;
+        self.judge_expiry_presence(registered)?;
+        self.judge_not_before(registered, now)?;
+        self.judge_expiry(registered, now)?;
         if now == UNKNOWN_TIME {
             return Err(AuthErrorKind::NotYetValid);
         }
         Ok(())
     }
 
-    fn judge_audience(&self, audience: AudienceClaim) -> Result<(), AuthErrorKind> {
+    #[inline]
+    pub(crate) fn judge_issuer(&self, registered: &Registered<'_>) -> Result<(), AuthErrorKind> {
+        let issuer = registered.issuer.as_ref();
+        let is_good = match self.issuers.is_empty() {
+            true => !self.issuer_needed,
+            false => match issuer {
+                Some(issuer) => self.issuers.iter().any(|name| *name == **issuer),
+                None => self.issuer_may_be_missing,
+            },
+        };
+        if is_good { Ok(()) } else { Err(AuthErrorKind::WrongIssuer) }
+    }
+
+    #[inline]
+    pub(crate) fn judge_confirmation(&self, registered: &Registered<'_>) -> Result<(), AuthErrorKind> {
+        let is_good = !registered.sender_constrained || self.ignore_confirmation;
+        if is_good { Ok(()) } else { Err(AuthErrorKind::SenderConstrained) }
+    }
+
+    #[inline]
+    pub(crate) fn judge_expiry_presence(&self, registered: &Registered<'_>) -> Result<(), AuthErrorKind> {
+        let is_good = registered.expiry.is_some() || self.allow_missing_expiry;
+        if is_good { Ok(()) } else { Err(AuthErrorKind::MissingExpiry) }
+    }
+
+    #[inline]
+    pub(crate) fn judge_not_before(
+        &self,
+        registered: &Registered<'_>,
+        now: Duration,
+    ) -> Result<(), AuthErrorKind> {
+        let is_early = |begin: NumericDate| now.saturating_add(self.leeway) < begin.since_epoch();
+        if registered.not_before.is_some_and(is_early) { Err(AuthErrorKind::NotYetValid) } else { Ok(()) }
+    }
+
+    #[inline]
+    pub(crate) fn judge_expiry(
+        &self,
+        registered: &Registered<'_>,
+        now: Duration,
+    ) -> Result<(), AuthErrorKind> {
+        let is_late = |end: NumericDate| now >= end.since_epoch().saturating_add(self.leeway);
+        if registered.expiry.is_some_and(is_late) { Err(AuthErrorKind::Expired) } else { Ok(()) }
+    }
+
+    #[inline]
+    pub(crate) fn judge_audience(&self, audience: AudienceClaim) -> Result<(), AuthErrorKind> {
         let good = match audience {
             _ if self.any_audience => true,
             AudienceClaim::Missing => self.wanted.audiences.is_empty(),

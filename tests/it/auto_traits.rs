@@ -45,6 +45,18 @@ fn public_types_have_expected_auto_traits() {
     assert_send::<VerdictFuture<Value>>();
 }
 
+#[cfg(feature = "api-keys")]
+#[test]
+fn api_key_types_have_expected_auto_traits() {
+    use tower_jwt_auth::api_key::*;
+
+    assert_send_sync_unpin::<ApiKeys<Value>>();
+    assert_send_sync_unpin::<ApiKey>();
+    assert_send_sync_unpin::<ApiKeyRecord<Value>>();
+    assert_clone_debug::<ApiKeys<Value>>();
+    assert_clone_debug::<ApiKeyRecord<Value>>();
+}
+
 #[cfg(feature = "issue")]
 #[test]
 fn issuing_types_have_expected_auto_traits() {

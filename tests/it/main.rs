@@ -4,6 +4,8 @@
 
 mod allocations;
 mod answers;
+#[cfg(feature = "api-keys")]
+mod api_key;
 mod auto_traits;
 mod cache;
 mod caching;
@@ -18,6 +20,8 @@ mod extract;
 mod grpc;
 mod guide;
 mod inside;
+#[cfg(feature = "introspection")]
+mod introspection;
 #[cfg(feature = "issue")]
 mod issue;
 mod issuers;

@@ -1,7 +1,8 @@
 //! A cache of verified tokens.
 //!
 //! The key of an entry is the whole token, compared byte for byte. The value is the claims, which contain the
-//! [`Conditions`](crate::conditions::Conditions) of the verdict. Each hit checks them again.
+//! [`Conditions`](crate::conditions::Conditions) of the verdict. Each hit checks them again. Lookups of other credentials
+//! use the same cache, with a hash or an ID as the key.
 
 mod counts;
 mod doorkeeper;
@@ -21,7 +22,6 @@ use smallvec::SmallVec;
 use self::counts::Counts;
 use self::doorkeeper::Doorkeeper;
 pub use self::settings::{CacheSettings, CacheStats};
-use super::key_set::KeySet;
 use crate::claims::Claims;
 
 /// The cache of one verifier and its clones.
@@ -55,14 +55,13 @@ impl<C> TokenCache<C> {
         self.store = Arc::clone(&other.store);
     }
 
-    /// Looks up the claims of a token accepted by the rules with this ID.
+    /// Looks up the claims of a token. `still_holds` checks the conditions of the verdict, except the time.
     #[inline]
     pub(crate) fn find(
         &self,
         token: &[u8],
-        rules: u64,
-        keys: &KeySet,
         now: impl Fn() -> Duration,
+        still_holds: impl Fn(&Claims<C>) -> bool,
     ) -> Found<C> {
         let Some(Table { tokens, counts }) = self.store.table.get() else {
             self.store.early_misses.fetch_add(1, Ordering::Relaxed);
@@ -73,7 +72,7 @@ impl<C> TokenCache<C> {
             return Found::Nothing;
         };
         let now = now();
-        let is_good = |claims: &Claims<C>| self.is_good(claims, rules, keys, now);
+        let is_good = |claims: &Claims<C>| self.is_in_time(claims, now) && still_holds(claims);
         let is_hit = is_good(&claims);
         counts.add(is_hit);
         if is_hit {
@@ -93,19 +92,34 @@ impl<C> TokenCache<C> {
         }
     }
 
+    /// Caches the answer of a lookup, always. The caller drops the returned claims after it has released its locks.
+    #[cfg(any(feature = "api-keys", feature = "introspection"))]
+    pub(crate) fn keep_answer(&self, key: &[u8], claims: &Claims<C>) -> Displaced<C> {
+        let is_usable = self.end(claims) > claims.conditions().judged_at;
+        if is_usable { self.store.insert(key, claims, true) } else { self.remove(key).into_iter().collect() }
+    }
+
+    /// Removes expired answers, like [`keep`](Self::keep).
+    #[cfg(any(feature = "api-keys", feature = "introspection"))]
+    pub(crate) fn sweep(&self, now: Duration) {
+        self.store.sweep(now);
+    }
+
+    /// Removes an entry. The caller drops it after it has released its locks.
+    #[cfg(any(feature = "api-keys", feature = "introspection"))]
+    pub(crate) fn remove(&self, key: &[u8]) -> Option<(Token, Claims<C>)> {
+        self.store.table.get()?.tokens.remove(&Presented(key))
+    }
+
     pub(crate) fn stats(&self) -> CacheStats {
         self.store.stats()
     }
 
-    /// Checks everything that may have changed since the verdict, except revocations.
+    /// Returns true between the verdict and the end of the entry.
     #[inline]
-    fn is_good(&self, claims: &Claims<C>, rules: u64, keys: &KeySet, now: Duration) -> bool {
-        let conditions = claims.conditions();
+    fn is_in_time(&self, claims: &Claims<C>, now: Duration) -> bool {
         // `nbf` had passed at the time of the verdict. It still has, unless the clock was set back.
-        let is_in_time = (conditions.judged_at..self.end(claims)).contains(&now);
-        let is_trusted =
-            || conditions.keys == keys.id() || keys.still_trusts(&conditions.signer, claims.token().kid());
-        conditions.rules == rules && is_in_time && is_trusted()
+        (claims.conditions().judged_at..self.end(claims)).contains(&now)
     }
 
     /// Returns when the entry ends: at `exp`, without leeway, or at the maximum age.
@@ -163,17 +177,19 @@ impl<C> Store<C> {
     ///
     /// After the first eviction, a new token is cached only when it is seen for the second time. Tokens that are sent
     /// once then evict none that are sent often. Inserting and evicting costs half of an HS256 check.
-    fn insert(&self, token: &[u8], claims: &Claims<C>, was_cached: bool) {
+    ///
+    /// Returns the evicted entries.
+    fn insert(&self, token: &[u8], claims: &Claims<C>, was_cached: bool) -> Displaced<C> {
+        let mut evicted = SmallVec::new();
         if self.settings.entries == 0 {
-            return;
+            return evicted;
         }
         if let Some(doorkeeper) = self.doorkeeper.get()
             && !was_cached
             && !doorkeeper.admits(&Presented(token))
         {
-            return;
+            return evicted;
         }
-        let mut evicted = SmallVec::new();
         let table = || Table { tokens: tokens(&self.settings), counts: Counts::new() };
         let Table { tokens, .. } = self.table.get_or_init(table);
         tokens.insert_with_lifecycle(Token(token.into()), claims.clone(), &mut evicted);
@@ -183,6 +199,7 @@ impl<C> Store<C> {
             self.evictions.fetch_add(others as u64, Ordering::Relaxed);
             self.doorkeeper.get_or_init(|| Doorkeeper::new(most_entries::<C>(&self.settings)));
         }
+        evicted
     }
 
     /// Removes expired entries once a minute from a cache that has been full.
@@ -253,12 +270,15 @@ fn capacity(settings: &CacheSettings) -> usize {
 }
 
 fn most_entries<C>(settings: &CacheSettings) -> usize {
-    settings.entries.min(capacity(settings) / Weigh::bytes_of::<C>(0))
+    settings.entries.min(capacity(settings) / Weigh::bytes_of::<C>())
 }
 
 /// The key of an entry.
 #[derive(PartialEq, Eq)]
-struct Token(Box<[u8]>);
+pub(crate) struct Token(Box<[u8]>);
+
+/// Evicted entries.
+pub(crate) type Displaced<C> = SmallVec<[(Token, Claims<C>); 2]>;
 
 /// The token of a request.
 struct Presented<'a>(&'a [u8]);
@@ -298,17 +318,18 @@ struct Weigh {
 }
 
 impl Weigh {
-    fn bytes_of<C>(token: usize) -> usize {
-        // The table has up to two slots for each entry. The rest is the allocation of the claims, the token, and the
-        // heap data of the claims, which is about as large as the payload.
+    /// Returns the size of an entry, except the key and the heap data of the claims.
+    fn bytes_of<C>() -> usize {
+        // The table has up to two slots for each entry.
         let slots = 2 * (size_of::<Token>() + size_of::<Claims<C>>() + 48) + doorkeeper::BYTES_EACH;
-        slots + Claims::<C>::HELD_BYTES + token + token / 4 * 3
+        slots + Claims::<C>::HELD_BYTES
     }
 }
 
 impl<C> Weighter<Token, Claims<C>> for Weigh {
-    fn weight(&self, token: &Token, _: &Claims<C>) -> u64 {
-        self.least.max(Self::bytes_of::<C>(token.0.len()) as u64)
+    fn weight(&self, token: &Token, claims: &Claims<C>) -> u64 {
+        let bytes = Self::bytes_of::<C>() + token.0.len() + claims.conditions().heap_bytes as usize;
+        self.least.max(bytes as u64)
     }
 }
 
@@ -317,7 +338,7 @@ impl<C> Weighter<Token, Claims<C>> for Weigh {
 struct Evicted;
 
 impl<C> Lifecycle<Token, Claims<C>> for Evicted {
-    type RequestState = SmallVec<[(Token, Claims<C>); 2]>;
+    type RequestState = Displaced<C>;
 
     fn on_evict(&self, evicted: &mut Self::RequestState, token: Token, claims: Claims<C>) {
         evicted.push((token, claims));

@@ -1,0 +1,137 @@
+use std::fmt::{self, Formatter};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::form::{self, Id};
+use super::key::ApiKey;
+use crate::claims::{Claims, TokenInfo};
+use crate::conditions::Conditions;
+use crate::config_error::{ConfigError, ConfigProblem};
+use crate::crypto::Fingerprint;
+use crate::observe::{About, MayBeLogged};
+use crate::registered::NumericDate;
+use crate::verify::base64url::Buffer;
+
+/// The stored form of an API key: everything except the secret.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tower_jwt_auth::api_key::{ApiKey, ApiKeyRecord};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let key = ApiKey::generate("acme")?;
+/// let record = ApiKeyRecord::new(&key, serde_json::json!({"scope": "orders:read"}))
+///     .name("ci")
+///     .expires_at(SystemTime::now() + Duration::from_secs(90 * 24 * 3600));
+/// let json = serde_json::to_string(&record)?; // {"id":"..","hash":"..","claims":{..},"expires_at":..,"name":"ci"}
+/// let stored: ApiKeyRecord<serde_json::Value> = serde_json::from_str(&json)?;
+/// assert_eq!(stored.id, key.id());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// In JSON, `expires_at` is a number of seconds since 1970. `expires_at` and `name` may be absent. Other members are
+/// an error: a misspelled `expires_at` would make a key that never expires.
+///
+/// # Security
+///
+/// The record contains no secret. Anyone who can write records can make keys, so protect them from changes.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ApiKeyRecord<C> {
+    /// The public ID of the key.
+    pub id: String,
+    /// The [hash](ApiKey::hash) of the key.
+    pub hash: String,
+    /// The claims of requests with this key.
+    ///
+    /// Policies find scopes and roles in them, as in those of a JWT.
+    pub claims: C,
+    /// The time when the key expires. `None` means never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<NumericDate>,
+    /// A name for logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl<C> ApiKeyRecord<C> {
+    /// Creates the record of a new key.
+    #[must_use]
+    pub fn new(key: &ApiKey, claims: C) -> Self {
+        Self::from_parts(key.id(), key.hash(), claims)
+    }
+
+    /// Creates a record from stored values, for example the columns of a database.
+    ///
+    /// [`ApiKeys`](super::ApiKeys) checks the form of the values.
+    #[must_use]
+    pub fn from_parts(id: impl Into<String>, hash: impl Into<String>, claims: C) -> Self {
+        Self { id: id.into(), hash: hash.into(), claims, expires_at: None, name: None }
+    }
+
+    /// Sets the time when the key expires. The default is never.
+    ///
+    /// The time is rounded down to whole seconds. There is no leeway.
+    #[must_use]
+    pub fn expires_at(self, time: SystemTime) -> Self {
+        Self { expires_at: Some(NumericDate::from_system_time(time)), ..self }
+    }
+
+    /// Sets a name for logs, for example of the owner or the purpose.
+    ///
+    /// Log events contain it as `key_name`.
+    #[must_use]
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
+}
+
+impl<C> ApiKeyRecord<C> {
+    /// Returns the ID and the claims of a request with the key. The hash is in their conditions.
+    ///
+    /// The conditions do not contain the expiry: a key in the cache of lookups stays known after it.
+    pub(super) fn into_claims(
+        self,
+        prefix: &str,
+        judged_at: Duration,
+    ) -> Result<(Id, Claims<C>), ConfigError> {
+        let Self { id: text, hash, claims, expires_at, name } = self;
+        let invalid = |reason| ConfigProblem::InvalidApiKeyRecord { id: text.clone(), reason }.into();
+        let id = form::id(&text).ok_or_else(|| invalid("its ID is not 12 letters and digits"))?;
+        let signer = decode(&hash).ok_or_else(|| {
+            invalid("its hash is not 43 characters of base64url; ApiKey::hash returns the right one")
+        })?;
+        let expiry = expires_at.and_then(NumericDate::to_system_time);
+        let info = TokenInfo::with(expiry, Some(prefix), Some(&text), MayBeLogged::default());
+        let conditions = Conditions {
+            judged_at,
+            expires_at: Duration::MAX,
+            signer,
+            heap_bytes: USUAL_HEAP_BYTES,
+            about: About::api_key(prefix, Some(&text), name.as_deref()),
+            ..Conditions::default()
+        };
+        Ok((id, Claims::verified(claims, info, conditions)))
+    }
+}
+
+/// An estimate of the heap data of the claims and of the facts for logs.
+const USUAL_HEAP_BYTES: u32 = 512;
+
+fn decode(hash: &str) -> Option<Fingerprint> {
+    Buffer::<64>::new().decode(hash.as_bytes())?.try_into().ok()
+}
+
+/// Shows neither the hash nor the claims.
+impl<C> fmt::Debug for ApiKeyRecord<C> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeyRecord")
+            .field("id", &self.id)
+            .field("expires_at", &self.expires_at)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

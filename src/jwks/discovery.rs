@@ -1,0 +1,120 @@
+//! The endpoints that an issuer's discovery document names (OpenID Connect Discovery 1.0; RFC 8414).
+
+use http::Request;
+use http::header::{ACCEPT, HeaderValue};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::client::HttpClient;
+use super::documents::Documents;
+use super::fetch_error::{FetchError, Problem};
+use super::fetch_url::{FetchUrl, PlainHttp, metadata_addresses};
+use crate::config_error::ConfigError;
+use crate::verify::json;
+
+/// The discovery document of an issuer.
+#[derive(Clone, Debug)]
+pub(crate) struct Discovery {
+    issuer: String,
+    /// The possible URLs of the document.
+    places: Vec<FetchUrl>,
+    /// The rule for the URLs in the document.
+    plain_http: PlainHttp,
+}
+
+/// A member of the document whose value is a URL.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Endpoint {
+    Jwks,
+    #[cfg(feature = "introspection")]
+    Introspection,
+}
+
+impl Discovery {
+    pub(crate) fn new(issuer: &str, client: &dyn HttpClient) -> Result<Self, ConfigError> {
+        let allowed = client.allows_plain_http();
+        let places = metadata_addresses(issuer, PlainHttp::for_settings(allowed))?;
+        let plain_http = places[0].plain_http_for_linked(allowed);
+        Ok(Self { issuer: issuer.to_owned(), places, plain_http })
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Fetches the document until `end`, and returns the URL of an endpoint.
+    pub(crate) async fn locate(
+        &self,
+        endpoint: Endpoint,
+        documents: &Documents,
+        end: Instant,
+    ) -> Result<FetchUrl, FetchError> {
+        let mut first_error = None;
+        for place in &self.places {
+            match self.read_at(place, endpoint, documents, end).await {
+                Ok(address) => return Ok(address),
+                // No time is left for another URL.
+                Err(error) if error.is_deadline() => return Err(error),
+                // Report the most common URL: a person would look there first.
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        Err(first_error.expect("an issuer has at least two discovery URLs"))
+    }
+
+    async fn read_at(
+        &self,
+        place: &FetchUrl,
+        endpoint: Endpoint,
+        documents: &Documents,
+        end: Instant,
+    ) -> Result<FetchUrl, FetchError> {
+        let mut request = Request::new(Vec::new());
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let response = documents.send(place, request, end).await?;
+        let body = documents.body_of(place, &response)?;
+        let fail = |problem| FetchError::new(place, problem);
+        let (issuer, address) = endpoint.read(body).map_err(fail)?;
+        // Without this check an attacker could impersonate another issuer (RFC 8414, section 3.3).
+        if issuer != self.issuer {
+            return Err(fail(Problem::OtherIssuer { expected: self.issuer.clone(), got: issuer }));
+        }
+        FetchUrl::parse(&address, self.plain_http)
+            .map_err(|error| fail(Problem::EndpointAddress(endpoint.name(), error)))
+    }
+}
+
+impl Endpoint {
+    /// Returns the name of the member.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Jwks => "jwks_uri",
+            #[cfg(feature = "introspection")]
+            Self::Introspection => "introspection_endpoint",
+        }
+    }
+
+    /// Reads the issuer and the URL. Other members may have any type.
+    fn read(self, document: &[u8]) -> Result<(String, String), Problem> {
+        #[derive(Deserialize)]
+        struct Keys {
+            issuer: String,
+            jwks_uri: String,
+        }
+
+        #[cfg(feature = "introspection")]
+        #[derive(Deserialize)]
+        struct Introspection {
+            issuer: String,
+            introspection_endpoint: String,
+        }
+
+        match self {
+            Self::Jwks => json::object::<Keys>(document).map(|keys| (keys.issuer, keys.jwks_uri)),
+            #[cfg(feature = "introspection")]
+            Self::Introspection => json::object::<Introspection>(document)
+                .map(|introspection| (introspection.issuer, introspection.introspection_endpoint)),
+        }
+        .ok_or(Problem::NotMetadata(self.name()))
+    }
+}

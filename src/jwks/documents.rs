@@ -1,0 +1,73 @@
+//! Fetching one document, within a deadline and a size limit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, LOCATION};
+use http::{Request, Response, StatusCode};
+use tokio::time::{Instant, timeout_at};
+
+use super::client::HttpClient;
+use super::fetch_error::{FetchError, Problem};
+use super::fetch_url::FetchUrl;
+use crate::url::without_secrets;
+
+/// Fetches documents with a client.
+#[derive(Clone)]
+pub(crate) struct Documents {
+    pub(crate) client: Arc<dyn HttpClient>,
+    /// Timeout of a whole attempt, for the error.
+    pub(crate) limit: Duration,
+    /// Maximum size of each response.
+    pub(crate) max_bytes: usize,
+}
+
+impl Documents {
+    /// Sends a request until `end`.
+    pub(crate) async fn send(
+        &self,
+        address: &FetchUrl,
+        mut request: Request<Vec<u8>>,
+        end: Instant,
+    ) -> Result<Response<Vec<u8>>, FetchError> {
+        *request.uri_mut() = address.uri().clone();
+        let problem = match timeout_at(end, self.client.fetch(request, self.max_bytes)).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(error)) => Problem::Transport(error),
+            Err(_) => Problem::Deadline(self.limit),
+        };
+        Err(FetchError::new(address, problem))
+    }
+
+    /// Returns the body of a complete and uncompressed 200 response.
+    pub(crate) fn body_of<'r>(
+        &self,
+        address: &FetchUrl,
+        response: &'r Response<Vec<u8>>,
+    ) -> Result<&'r [u8], FetchError> {
+        let (body, headers, limit) = (response.body(), response.headers(), self.max_bytes);
+        let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let problem = if response.status() != StatusCode::OK {
+            Problem::Status(response.status(), redirect_target(response))
+        } else if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            Problem::Encoded
+        } else if body.len() > limit {
+            Problem::TooLarge { limit }
+        } else if stated.is_some_and(|stated| stated != body.len()) {
+            Problem::CutShort
+        } else {
+            return Ok(body);
+        };
+        Err(FetchError::new(address, problem))
+    }
+}
+
+/// Returns the target of a redirect without user name and query: they may hold a secret.
+fn redirect_target(response: &Response<Vec<u8>>) -> Option<String> {
+    let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection())?;
+    let text: String = String::from_utf8_lossy(location.as_bytes()).chars().take(MAX_TARGET_CHARS).collect();
+    Some(without_secrets(&text).escape_debug().to_string())
+}
+
+/// Maximum number of characters shown of a redirect's target.
+const MAX_TARGET_CHARS: usize = 200;

@@ -1,0 +1,95 @@
+use std::time::Duration;
+
+/// The limits of a verifier that looks up credentials elsewhere: `ApiKeys` and `Introspection`.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_jwt_auth::verifiers::LookupSettings;
+///
+/// let settings = LookupSettings::new().max_age(Duration::from_secs(30)).timeout(Duration::from_secs(1));
+/// ```
+///
+/// One call answers all requests with the same credential. The answer is remembered, so that most requests need no
+/// call. Remembered credentials stay usable while the other service hangs or is down.
+///
+/// # Failures
+///
+/// A credential that cannot be looked up gets 503, never 401. After a failure that concerns every credential, such as a
+/// timeout, unknown credentials get 503 at once for a backoff of one second, which doubles up to 30 s. A failure that
+/// one credential may have caused starts the backoff only when three follow each other. After the backoff, one call
+/// tries again.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct LookupSettings {
+    pub(super) max_age: Duration,
+    pub(super) negative_age: Duration,
+    pub(super) max_entries: usize,
+    pub(super) max_bytes: usize,
+    pub(super) timeout: Duration,
+    pub(super) max_in_flight: usize,
+    pub(super) max_waiting: usize,
+}
+
+impl LookupSettings {
+    /// Creates the default settings.
+    pub fn new() -> Self {
+        Self {
+            max_age: Duration::from_secs(60),
+            negative_age: Duration::from_secs(5),
+            max_entries: 10_000,
+            max_bytes: 16 * 1024 * 1024,
+            timeout: Duration::from_secs(2),
+            max_in_flight: 32,
+            max_waiting: 2000,
+        }
+    }
+
+    /// Sets how long an accepted credential is remembered. The default is 60 s.
+    ///
+    /// A credential that is revoked or deleted elsewhere is rejected after this time at the latest. It is never
+    /// remembered beyond its own expiry. From three quarters of this time on, a use looks it up again in the
+    /// background, so that a credential in use never waits. With zero, every request waits for a call.
+    pub fn max_age(self, max_age: Duration) -> Self {
+        Self { max_age, ..self }
+    }
+
+    /// Sets how long a rejected credential is remembered. The default is 5 s.
+    ///
+    /// A new credential that was used too early works after this time.
+    pub fn negative_age(self, negative_age: Duration) -> Self {
+        Self { negative_age, ..self }
+    }
+
+    /// Sets how many accepted credentials are remembered, and how many rejected ones. The default is 10,000 each.
+    pub fn max_entries(self, entries: usize) -> Self {
+        Self { max_entries: entries, ..self }
+    }
+
+    /// Sets the maximum memory for accepted credentials, in bytes. The default is 16 MiB.
+    ///
+    /// The size of an entry is estimated, as for [`CacheSettings`](crate::cache::CacheSettings::max_bytes).
+    pub fn max_bytes(self, bytes: usize) -> Self {
+        Self { max_bytes: bytes, ..self }
+    }
+
+    /// Sets how long a request waits, and the timeout of each call. The default is 2 s.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Sets how many calls may run at once. The default is 32. Others wait for their turn. Zero counts as one.
+    pub fn max_in_flight(self, calls: usize) -> Self {
+        Self { max_in_flight: calls, ..self }
+    }
+
+    /// Sets how many requests may wait at once. The default is 2,000. Further requests get 503 at once.
+    pub fn max_waiting(self, requests: usize) -> Self {
+        Self { max_waiting: requests, ..self }
+    }
+}
+
+impl Default for LookupSettings {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,435 @@
+//! The cause and the cure of each problem with a token's form, header or key. Those of claims are in `claim_advice.rs`.
+
+use super::payload::Purpose;
+use super::shown::{list, quoted};
+use super::step::Advice;
+use crate::algorithm::Algorithm;
+use crate::key_type::KeyType;
+use crate::kind::AuthErrorKind;
+use crate::verify::rules::Types;
+
+/// A problem with the form of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FormProblem {
+    TooLarge {
+        bytes: usize,
+        limit: usize,
+    },
+    /// The scheme was pasted with the token.
+    Scheme,
+    Quotes,
+    WhiteSpace,
+    Empty,
+    Opaque,
+    CutOff,
+    Encrypted,
+    OtherParts,
+    Padded,
+    PlainBase64,
+    /// This part is not canonical base64url.
+    NotBase64url(&'static str),
+}
+
+/// A problem with the header.
+#[derive(Debug)]
+pub(crate) enum HeaderProblem<'f> {
+    NotJson,
+    /// A member is missing, of another type or appears twice.
+    Members,
+    /// The header has `crit` or `b64`.
+    Extension,
+    Type {
+        types: &'f Types,
+        found: Option<&'f str>,
+        purpose: Purpose,
+    },
+    Unsigned,
+    UnknownAlgorithm {
+        name: &'f str,
+    },
+    NothingAccepted,
+    NotAccepted {
+        algorithm: Algorithm,
+        accepted: &'f str,
+        purpose: Purpose,
+    },
+}
+
+/// A problem with the key or the signature.
+#[derive(Debug)]
+pub(crate) enum KeyProblem<'f> {
+    NoKeys,
+    /// The key is in the set but cannot be used.
+    Skipped {
+        reasons: &'f str,
+    },
+    /// The key with the token's `kid` has another algorithm.
+    OtherAlgorithm {
+        algorithm: Algorithm,
+        held: &'f [Algorithm],
+        is_assumed: bool,
+    },
+    /// No key has the `kid` of the token, or no key has its algorithm.
+    Unknown(UnknownKey<'f>),
+    Unavailable {
+        reason: &'f str,
+    },
+    Signature(WrongSignature),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnknownKey<'f> {
+    pub(crate) kid: Option<&'f str>,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) held: &'f [Algorithm],
+    /// True if the source fetches keys.
+    pub(crate) can_refresh: bool,
+    /// The `iss` of the token, if the verifier does not accept it.
+    pub(crate) other_issuer: Option<&'f str>,
+    /// True if a key without `kid` could serve only tokens without one.
+    pub(crate) has_nameless: bool,
+    pub(crate) purpose: Purpose,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WrongSignature {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) purpose: Purpose,
+    /// The number of keys that serve the token, if not all of them were tried.
+    pub(crate) untried: Option<usize>,
+    pub(crate) has_kid: bool,
+    /// True if the signature is shorter than all signatures of the algorithm.
+    pub(crate) is_cut_off: bool,
+}
+
+pub(crate) fn form(problem: FormProblem) -> Advice {
+    match problem {
+        FormProblem::TooLarge { bytes, limit } => Advice::new(
+            format!("the token has {bytes} bytes, more than the limit of {limit}"),
+            "have the provider put fewer claims into the token, for example no groups; or raise JwtVerifier::max_token_bytes",
+        ),
+        FormProblem::Scheme => Advice::new(
+            "the text begins with a scheme such as `Bearer `, which is not part of the token",
+            "pass only the token, without the scheme and the space after it",
+        ),
+        FormProblem::Quotes => Advice::new(
+            "the token is in quotation marks",
+            "remove the quotation marks: the client must send the string, not its JSON text",
+        ),
+        FormProblem::WhiteSpace => Advice::new(
+            "the token has white space or a line break in it or around it",
+            "remove it: a token is one word; `tr -d '[:space:]'` helps with a file",
+        ),
+        FormProblem::Empty => Advice::new(
+            "the token is empty",
+            "check where the client reads it, for example a variable that is not set",
+        ),
+        FormProblem::Opaque => Advice::new(
+            "the token has no dots, so it is not a JWT but an opaque token, which only its provider can check",
+            "request a JWT: at Auth0 send the `audience` of your API with the sign-in; for other providers see the settings of \
+             the API, or ask the provider about each token (RFC 7662)",
+        ),
+        FormProblem::CutOff => Advice::new(
+            "the token has only two of three parts, so it is cut off or not signed",
+            "copy the whole token, up to the end of its third part; check limits of cookies, columns and log lines",
+        ),
+        FormProblem::Encrypted => Advice::new(
+            "the token is encrypted (JWE, RFC 7516): it has five parts",
+            "turn token encryption off at the provider, so that it issues signed tokens (JWS); at Auth0 without an `audience` \
+             this is the token for /userinfo: request your API",
+        ),
+        FormProblem::OtherParts => Advice::new(
+            "the token is not a JWT: it does not have three parts separated by dots",
+            "pass a JWT in compact serialization (RFC 7519, section 3)",
+        ),
+        FormProblem::Padded => Advice::new(
+            "the token is padded with `=`",
+            "have the issuer write base64url without padding (RFC 7515, section 2)",
+        ),
+        FormProblem::PlainBase64 => Advice::new(
+            "the token is written in base64, with `+` or `/`",
+            "have the issuer write base64url, with `-` and `_` (RFC 7515, section 2)",
+        ),
+        FormProblem::NotBase64url(part) => Advice::new(
+            format!("the {part} of the token is not base64url, or not in its only canonical form"),
+            "copy the whole token again: it was changed or cut off",
+        ),
+    }
+}
+
+pub(crate) fn header(problem: &HeaderProblem<'_>) -> Advice {
+    match problem {
+        HeaderProblem::NotJson => Advice::new(
+            "the header of the token is not a JSON object",
+            "copy the whole token again; if it comes from your own code, use a JWT library to create it",
+        ),
+        HeaderProblem::Members => Advice::new(
+            "the header has no `alg`, or one of `alg`, `kid`, `typ`, `crit` and `b64` is of the wrong type or appears twice",
+            "have the issuer write these members once, each as a string",
+        ),
+        HeaderProblem::Extension => Advice::new(
+            "the header has `crit` or `b64: false`, and this crate supports no such extension",
+            "turn the extension off at the issuer (RFC 7515, section 4.1.11; RFC 7797)",
+        ),
+        HeaderProblem::Type { types, found, purpose } => wrong_type(types, *found, *purpose),
+        HeaderProblem::Unsigned => Advice::new(
+            "the token is not signed: its `alg` is `none`",
+            "have the issuer sign its tokens, for example with RS256",
+        ),
+        HeaderProblem::UnknownAlgorithm { name } if Algorithm::meant_by(name).is_some() => Advice::new(
+            format!("the `alg` is {}, and names of algorithms are case-sensitive", quoted(name)),
+            "have the issuer write the name in capitals, as in RFC 7518, section 3.1",
+        ),
+        HeaderProblem::UnknownAlgorithm { name } => Advice::new(
+            format!("the `alg` {} is not supported", quoted(name)),
+            "configure the provider to sign with RS256, ES256 or another algorithm of tower_jwt_auth::Algorithm",
+        ),
+        HeaderProblem::NothingAccepted => Advice::new(
+            "JwtVerifier::algorithms is empty, so that every token is rejected",
+            "list at least one algorithm, or remove the call",
+        ),
+        HeaderProblem::NotAccepted { purpose: Purpose::Refresh, .. } => refresh_token(),
+        HeaderProblem::NotAccepted { algorithm, accepted, .. } => Advice::new(
+            format!("the token is signed with {algorithm}, and the verifier accepts only {accepted}"),
+            format!("add {algorithm} to JwtVerifier::algorithms, or set one of those at the provider"),
+        ),
+    }
+}
+
+fn wrong_type(types: &Types, found: Option<&str>, purpose: Purpose) -> Advice {
+    let found = found.map_or("no `typ`".to_owned(), |typ| format!("the `typ` {}", quoted(typ)));
+    match (types, purpose) {
+        (_, Purpose::Refresh) => refresh_token(),
+        (Types::AccessTokens, Purpose::Id) => id_token(),
+        (Types::AccessTokens, _) => Advice::new(
+            format!("the token has {found}, and JwtVerifier::access_tokens_only requires `at+jwt`"),
+            "send the access token, not the ID token; if the provider does not write `at+jwt`, set the RFC 9068 profile there, \
+             or remove access_tokens_only",
+        ),
+        (Types::Only(wanted), _) => Advice::new(
+            format!("the token has {found}, and JwtVerifier::token_type requires {}", quoted(wanted)),
+            "send a token of this type, or change JwtVerifier::token_type",
+        ),
+        (Types::Usual, _) => Advice::new(
+            format!("the token has {found}, which marks another kind of token than an access token"),
+            "send an access token; if you expect this type, set JwtVerifier::token_type",
+        ),
+    }
+}
+
+pub(crate) fn key(problem: &KeyProblem<'_>) -> Advice {
+    match problem {
+        KeyProblem::NoKeys => Advice::new(
+            "the verifier has no keys",
+            "add the issuer's keys: KeySet::jwks, KeySet::pem or RemoteKeys; with RemoteKeys, await RemoteKeys::ready at start-up \
+             and see RemoteKeys::last_error",
+        ),
+        KeyProblem::Skipped { reasons } => Advice::new(
+            format!("the key that the token names is in the key set, but cannot be used: {reasons}"),
+            "have the provider publish a usable signing key; JwksRules allow some keys that are skipped by default",
+        ),
+        KeyProblem::OtherAlgorithm { algorithm, held, is_assumed } => {
+            other_algorithm(*algorithm, held, *is_assumed)
+        }
+        KeyProblem::Unknown(unknown) => unknown_key(*unknown),
+        KeyProblem::Unavailable { reason } => Advice::new(
+            format!(
+                "the verifier does not hold the key of the token and could not fetch newer keys: {reason}"
+            ),
+            "check that this machine reaches the provider: address, DNS, proxy (HttpsClient::proxy) and private CAs \
+             (HttpsClient::add_root_certificates); await RemoteKeys::ready at start-up",
+        ),
+        KeyProblem::Signature(signature) => wrong_signature(*signature),
+    }
+}
+
+fn other_algorithm(algorithm: Algorithm, held: &[Algorithm], is_assumed: bool) -> Advice {
+    let cause = format!(
+        "the token is signed with {algorithm}, and the key with its `kid` serves {}",
+        algorithms(held)
+    );
+    if is_assumed && algorithm.key_type() == KeyType::Rsa {
+        return Advice::new(
+            format!("{cause}: an RSA key without `alg` serves a single algorithm"),
+            "set JwksRules::rsa_algorithm to the algorithm of the tokens, or have the provider publish the `alg` of its key",
+        );
+    }
+    Advice::new(
+        cause,
+        "configure the key for the algorithm of the token, or the provider to sign with that of the key",
+    )
+}
+
+fn unknown_key(unknown: UnknownKey<'_>) -> Advice {
+    let UnknownKey { kid, algorithm, held, can_refresh, other_issuer, has_nameless, purpose } = unknown;
+    if purpose == Purpose::Refresh {
+        return refresh_token();
+    }
+    let is_secret = |algorithm: &Algorithm| algorithm.key_type() == KeyType::Secret;
+    if !is_secret(&algorithm) && held.iter().all(is_secret) {
+        return Advice::new(
+            format!(
+                "the token is signed with a private key ({algorithm}), and the verifier has only secrets"
+            ),
+            "use the issuer's public keys: RemoteKeys::discover, KeySet::jwks or KeySet::pem instead of KeySet::hmac",
+        );
+    }
+    if is_secret(&algorithm) && !held.iter().any(is_secret) {
+        return Advice::new(
+            format!(
+                "the token is signed with a shared secret ({algorithm}), and the verifier has only public keys"
+            ),
+            "set the provider to sign with RS256 or ES256, at Auth0 in the settings of the API; or use KeySet::hmac with the secret",
+        );
+    }
+    if let Some(issuer) = other_issuer {
+        return Advice::new(
+            format!(
+                "no key fits the token, which another issuer has signed: its `iss` is {}",
+                quoted(issuer)
+            ),
+            "send a token of the expected issuer, realm, tenant and environment, or use the keys of this issuer",
+        );
+    }
+    let rotated = if can_refresh {
+        "check that the token is of the provider whose keys are fetched, and not of another tenant or environment"
+    } else {
+        "the provider may have rotated its keys: use RemoteKeys, which fetches them, or add the key to the KeySet; check that \
+         the token is not of another tenant or environment"
+    };
+    match kid {
+        Some(kid) if has_nameless => Advice::new(
+            format!(
+                "no key has the `kid` {}, and a key without `kid` in a JWK set serves only tokens without one",
+                quoted(kid)
+            ),
+            "write the `kid` of the tokens into the JWK set",
+        ),
+        Some(kid) => Advice::new(format!("no key has the `kid` {} of the token", quoted(kid)), rotated),
+        None => Advice::new(
+            format!(
+                "the token has no `kid`, and no key serves {algorithm}; the keys serve {}",
+                algorithms(held)
+            ),
+            "configure a key for this algorithm, or the provider to sign with that of the key",
+        ),
+    }
+}
+
+fn wrong_signature(signature: WrongSignature) -> Advice {
+    let WrongSignature { algorithm, purpose, untried, has_kid, is_cut_off } = signature;
+    if is_cut_off {
+        return Advice::new(
+            format!("the signature is too short for {algorithm}, so the token is cut off"),
+            "copy the whole token, up to the end of its third part; check limits of cookies, columns and log lines",
+        );
+    }
+    if let Some(serving) = untried {
+        return Advice::new(
+            format!("{serving} keys may have signed the token, and the verifier tries only a few of them"),
+            match has_kid {
+                true => "give each key its own `kid`",
+                false => "give each key a `kid`, and have the issuer write it into the header",
+            },
+        );
+    }
+    match purpose {
+        Purpose::Graph => Advice::new(
+            "the token is for Microsoft Graph, and only Graph can verify its signature",
+            "request a token for your own API, with a scope such as `api://APPLICATION_ID/.default`",
+        ),
+        _ if algorithm.key_type() == KeyType::Secret => Advice::new(
+            format!(
+                "no secret of the verifier has signed the token with {algorithm}, or the token was changed"
+            ),
+            "compare the secret with that of the issuer; one that is shown in Base64 may have to be decoded before Key::hmac, or \
+             not; check for a line break at its end",
+        ),
+        _ => Advice::new(
+            "the key has not signed this token, or the token was changed",
+            "check that the token is of the same environment as the keys, since others may use the same `kid`; copy the whole token \
+             again",
+        ),
+    }
+}
+
+pub(crate) fn id_token() -> Advice {
+    Advice::new(
+        "the token is an ID token, which is only for the client that signed the user in",
+        "send the access token instead: the member `access_token` of the provider's response",
+    )
+}
+
+pub(crate) fn refresh_token() -> Advice {
+    Advice::new(
+        "the token is a refresh token, which is only for the provider",
+        "send the access token instead; exchange the refresh token for one at the provider's token endpoint",
+    )
+}
+
+/// Returns the advice for a kind whose circumstances are not known.
+pub(crate) fn kind(kind: AuthErrorKind, source: Option<&str>) -> Advice {
+    let cause = source.map_or_else(|| kind.to_string(), |source| format!("{kind}: {source}"));
+    Advice::new(cause, cure_of(kind))
+}
+
+fn cure_of(kind: AuthErrorKind) -> &'static str {
+    match kind {
+        AuthErrorKind::MissingCredential => {
+            "send `Authorization: Bearer TOKEN`, or set JwtAuthLayer::token_source"
+        }
+        AuthErrorKind::MalformedCredential => "send a single token without quotation marks or white space",
+        AuthErrorKind::MultipleCredentials => {
+            "send one credential, or set JwtAuthLayer::prefer_first_token_source"
+        }
+        AuthErrorKind::TokenTooLarge => "use a smaller token, or raise JwtVerifier::max_token_bytes",
+        AuthErrorKind::MalformedToken => "send the whole JWT and nothing else",
+        AuthErrorKind::UnsupportedToken => "configure the provider to issue signed tokens without extensions",
+        AuthErrorKind::WrongTokenType => "send an access token, or set JwtVerifier::token_type",
+        AuthErrorKind::UnsupportedAlgorithm => {
+            "use a key for the algorithm of the token, and list it in JwtVerifier::algorithms"
+        }
+        AuthErrorKind::UnknownKey => "use the keys of the token's issuer",
+        AuthErrorKind::InvalidSignature => "use the keys of the token's issuer, and send the token unchanged",
+        AuthErrorKind::InvalidClaims => {
+            "change the claims type of the application, or the claims at the issuer"
+        }
+        AuthErrorKind::WrongIssuer => "send a token of the expected issuer, or set JwtVerifier::issuer",
+        AuthErrorKind::WrongAudience => "request a token for this API, or set JwtVerifier::audience",
+        AuthErrorKind::WrongClaim => {
+            "request a token with the required claim, or change JwtVerifier::require_claim"
+        }
+        AuthErrorKind::SenderConstrained => {
+            "request a plain bearer token; or set JwtVerifier::insecure_ignore_confirmation if something else checks the sender"
+        }
+        AuthErrorKind::MissingExpiry => {
+            "have the issuer set `exp`, or set JwtVerifier::insecure_allow_missing_expiry"
+        }
+        AuthErrorKind::NotYetValid => {
+            "set the clocks of the issuer and of this machine, or raise JwtVerifier::leeway"
+        }
+        AuthErrorKind::Expired => "get a new token",
+        AuthErrorKind::Revoked => "sign in again, to get a token of a new session",
+        AuthErrorKind::MalformedApiKey => "copy the whole API key",
+        AuthErrorKind::InvalidToken => "get a new token or key",
+        AuthErrorKind::UnknownPrincipal => "create the user in the application",
+        AuthErrorKind::InsufficientScope => {
+            "request a token with more scopes, or have the provider grant the role"
+        }
+        AuthErrorKind::KeysUnavailable => "check that this machine reaches the provider, and try again",
+        AuthErrorKind::RevocationsUnavailable => {
+            "check that this machine reaches the store of SharedRevocations, and try again"
+        }
+        AuthErrorKind::PrincipalUnavailable => {
+            "check that this machine reaches the database of users, and try again"
+        }
+        AuthErrorKind::Unavailable => {
+            "check that this machine reaches the service that checks tokens, and try again"
+        }
+        AuthErrorKind::MissingLayer => "put a JwtAuthLayer outside the service that reads claims",
+    }
+}
+
+fn algorithms(held: &[Algorithm]) -> String {
+    list(held.iter().map(|algorithm| algorithm.as_str()))
+}

@@ -1,0 +1,299 @@
+//! The steps about the claims of a token.
+
+use std::any::type_name;
+
+use serde::de::DeserializeOwned;
+
+use super::claim_advice::{self, Audience, ClaimProblem};
+use super::facts::Facts;
+use super::shown;
+use super::step::Step;
+use crate::kind::AuthErrorKind;
+use crate::registered::NumericDate;
+use crate::revocation::Revocations;
+use crate::verify::base64url::decode_to_vec;
+use crate::verify::private_names::has_private_name;
+use crate::verify::required::{self, RequiredClaim};
+use crate::verify::stream::{Pass, Registered, plain};
+use crate::verify::validate::UNKNOWN_TIME;
+use crate::verify::{claim_diagnosis, json};
+
+/// The reason to skip steps that need the claims.
+const NO_PAYLOAD: &str = "the payload cannot be read";
+
+/// Returns the steps that do not depend on the application's type.
+pub(super) fn steps(facts: &Facts<'_>) -> Vec<Step> {
+    let required = facts.rules.expected.claims.iter().map(|claim| required_claim(facts, claim));
+    let mut steps = vec![payload(facts), issuer(facts), audience(facts)];
+    steps.extend(required);
+    steps.extend([
+        confirmation(facts),
+        not_before(facts),
+        expiry(facts),
+        issued_at(facts),
+        revocation(facts),
+    ]);
+    steps
+}
+
+/// Checks the claims type. Only a payload with a valid signature is deserialized.
+pub(super) fn claims_type<C>(facts: &Facts<'_>, is_proven: bool) -> Step
+where
+    C: DeserializeOwned + 'static,
+{
+    let step = Step::passed("claims_type").with_expected(type_name::<C>());
+    if facts.error.is_none() {
+        return step;
+    }
+    let skipped = |reason| Step::skipped("claims_type", reason).with_expected(type_name::<C>());
+    if !is_proven {
+        return skipped("claims without a valid signature are not deserialized");
+    }
+    let Some(payload) = facts.payload else {
+        return skipped(NO_PAYLOAD);
+    };
+    let wanted = &facts.rules.expected.wanted;
+    if plain(payload, wanted).is_err() {
+        return skipped("a registered claim cannot be read");
+    }
+    match Pass::over(payload, wanted).claims::<C>() {
+        Ok(_) => step,
+        Err(_) => {
+            let reason = claim_diagnosis::explain::<C>(payload.as_bytes(), wanted);
+            failed(step, AuthErrorKind::InvalidClaims, &ClaimProblem::Misfit { reason: &reason })
+        }
+    }
+}
+
+fn failed(step: Step, kind: AuthErrorKind, problem: &ClaimProblem<'_>) -> Step {
+    step.fail(kind, &claim_advice::claim(problem))
+}
+
+/// Checks a single claim by the rules for all claims.
+fn judged(facts: &Facts<'_>, name: &'static str, judge: impl FnOnce(Step, &Registered<'_>) -> Step) -> Step {
+    if facts.payload.is_none() {
+        return Step::skipped(name, NO_PAYLOAD);
+    }
+    let members = &facts.members;
+    let raw = members.raw(name);
+    let step = Step::passed(name);
+    let step = raw.map_or_else(
+        || step.clone().with_received("none"),
+        |raw| step.clone().with_received(&shown::json(raw)),
+    );
+    match misread(facts, name) {
+        Some(problem) => failed(step, AuthErrorKind::InvalidClaims, &problem),
+        None => {
+            let alone = members.only(name);
+            match plain(&alone, &facts.rules.expected.wanted) {
+                Ok(registered) => judge(step, &registered),
+                Err(_) => step,
+            }
+        }
+    }
+}
+
+/// Returns why a registered claim cannot be read.
+fn misread<'f>(facts: &Facts<'f>, claim: &'f str) -> Option<ClaimProblem<'f>> {
+    if facts.members.count(claim) > 1 {
+        return Some(ClaimProblem::Twice { claim });
+    }
+    let received = facts.members.raw(claim)?;
+    let is_read = plain(&facts.members.only(claim), &facts.rules.expected.wanted).is_ok();
+    (!is_read).then_some(ClaimProblem::WrongType { claim, received })
+}
+
+/// Checks what no other step checks.
+fn payload(facts: &Facts<'_>) -> Step {
+    let Some(encoded) = facts.form.payload else {
+        return Step::skipped("payload", "the token has no readable payload");
+    };
+    let step = Step::passed("payload");
+    let fail = |problem: &ClaimProblem<'_>| failed(step.clone(), AuthErrorKind::InvalidClaims, problem);
+    let Some(payload) = facts.payload else {
+        let Some(decoded) = decode_to_vec(encoded) else {
+            return Step::skipped("payload", "the payload is not base64url");
+        };
+        return fail(&match json::object_text(&decoded) {
+            Some(text) if has_private_name(text) => ClaimProblem::PrivateName,
+            Some(text) if !json::is_shallow(text) => ClaimProblem::TooNested,
+            _ => ClaimProblem::NotJson,
+        });
+    };
+    if let Some(problem) = ["sub", "jti", "sid"].into_iter().find_map(|claim| misread(facts, claim)) {
+        return fail(&problem);
+    }
+    let others = ["iss", "aud", "exp", "nbf", "iat", "cnf"];
+    if plain(payload, &facts.rules.expected.wanted).is_err()
+        && others.into_iter().all(|claim| misread(facts, claim).is_none())
+    {
+        return fail(&ClaimProblem::NotJson);
+    }
+    step.with_detail("a JSON object")
+}
+
+fn issuer(facts: &Facts<'_>) -> Step {
+    let expected = &facts.rules.expected;
+    let issuers = &expected.issuers;
+    let step = judged(facts, "iss", |step, registered| match expected.judge_issuer(registered) {
+        Ok(()) => step,
+        Err(kind) => {
+            let received = registered.issuer.as_deref();
+            failed(step, kind, &ClaimProblem::Issuer { received, expected: issuers })
+        }
+    });
+    step.with_expected(&match &issuers[..] {
+        [] if expected.issuer_needed => "an issuer, and none is set".to_owned(),
+        [] => "any issuer".to_owned(),
+        _ => shown::list(issuers.iter().map(String::as_str)),
+    })
+}
+
+fn audience(facts: &Facts<'_>) -> Step {
+    let expected = &facts.rules.expected;
+    let names = &expected.wanted.audiences;
+    let step = judged(facts, "aud", |step, registered| match expected.judge_audience(registered.audience) {
+        Ok(()) => step,
+        Err(kind) => {
+            let received = facts.members.has("aud").then(|| facts.members.texts("aud"));
+            let client = facts.members.text("client_id");
+            let problem = ClaimProblem::Audience(Audience {
+                received: received.as_deref(),
+                expected: names,
+                purpose: facts.purpose(),
+                client: client.as_deref(),
+                is_cognito: facts.members.has("token_use"),
+            });
+            failed(step, kind, &problem)
+        }
+    });
+    step.with_expected(&match &names[..] {
+        _ if expected.any_audience => "any audience".to_owned(),
+        [] => "no `aud`".to_owned(),
+        _ => shown::list(names.iter().map(String::as_str)),
+    })
+}
+
+fn required_claim(facts: &Facts<'_>, claim: &RequiredClaim) -> Step {
+    const NAME: &str = "required_claim";
+    let values: Vec<_> = claim.values.iter().map(ToString::to_string).collect();
+    let describe = |step: Step| {
+        let expected = shown::list(values.iter().map(|value| value.trim_matches('"')));
+        step.with_subject(&claim.name).with_expected(&expected)
+    };
+    let Some(payload) = facts.payload else {
+        return describe(Step::skipped(NAME, NO_PAYLOAD));
+    };
+    let received = facts.members.raw(&claim.name).map_or("none".to_owned(), shown::json);
+    let step = describe(Step::passed(NAME)).with_received(&received);
+    let one = std::slice::from_ref(claim);
+    match required::are_met(&facts.members.only(&claim.name), one) {
+        Ok(true) => step,
+        Ok(false) => {
+            let reason = required::explain(payload, one);
+            failed(
+                step,
+                AuthErrorKind::WrongClaim,
+                &ClaimProblem::Required { reason: &reason, purpose: facts.purpose() },
+            )
+        }
+        Err(kind) => failed(step, kind, &ClaimProblem::Twice { claim: &claim.name }),
+    }
+}
+
+fn confirmation(facts: &Facts<'_>) -> Step {
+    judged(facts, "cnf", |step, registered| match facts.rules.expected.judge_confirmation(registered) {
+        Ok(()) => step,
+        Err(kind) => {
+            let raw = facts.members.raw("cnf").unwrap_or_default();
+            let member = ["jkt", "x5t#S256"].into_iter().find(|name| raw.contains(&format!("\"{name}\"")));
+            failed(step, kind, &ClaimProblem::Confirmation { member })
+        }
+    })
+}
+
+fn not_before(facts: &Facts<'_>) -> Step {
+    let (expected, now) = (&facts.rules.expected, facts.now);
+    let step = judged(facts, "nbf", |step, registered| {
+        let step = dated(step, registered.not_before);
+        match expected.judge_not_before(registered, now) {
+            Ok(()) if now == UNKNOWN_TIME => failed(step, AuthErrorKind::NotYetValid, &ClaimProblem::Clock),
+            Ok(()) => step,
+            Err(kind) => {
+                let seconds = registered.not_before.map(NumericDate::since_epoch).unwrap_or_default();
+                let by = seconds.saturating_sub(now);
+                failed(step, kind, &ClaimProblem::Early { by, seconds, leeway: expected.leeway })
+            }
+        }
+    });
+    step.with_expected(&format!("none, or at most {}", clock(facts)))
+}
+
+fn expiry(facts: &Facts<'_>) -> Step {
+    let (expected, now) = (&facts.rules.expected, facts.now);
+    let step = judged(facts, "exp", |step, registered| {
+        let step = dated(step, registered.expiry);
+        if let Err(kind) = expected.judge_expiry_presence(registered) {
+            return failed(step, kind, &ClaimProblem::MissingExpiry { purpose: facts.purpose() });
+        }
+        match expected.judge_expiry(registered, now) {
+            Ok(()) => step,
+            Err(kind) if now == UNKNOWN_TIME => failed(step, kind, &ClaimProblem::Clock),
+            Err(kind) => {
+                let end = registered.expiry.map(NumericDate::since_epoch).unwrap_or_default();
+                let ago = now.saturating_sub(end);
+                failed(step, kind, &ClaimProblem::Expired { ago, leeway: expected.leeway })
+            }
+        }
+    });
+    let optional = if expected.allow_missing_expiry { "none, or " } else { "" };
+    step.with_expected(&format!("{optional}later than {}", clock(facts)))
+}
+
+fn issued_at(facts: &Facts<'_>) -> Step {
+    judged(facts, "iat", |step, registered| dated(step, registered.names.issued_at))
+        .with_expected("none, or a number")
+}
+
+fn dated(step: Step, date: Option<NumericDate>) -> Step {
+    match date {
+        Some(date) => step.with_received(&shown::time(date.since_epoch())),
+        None => step,
+    }
+}
+
+/// Describes the current time and the leeway.
+fn clock(facts: &Facts<'_>) -> String {
+    if facts.now == UNKNOWN_TIME {
+        return "the clock, which is set before 1970".to_owned();
+    }
+    let leeway = shown::duration(facts.rules.expected.leeway);
+    format!("now, {}, with a leeway of {leeway}", shown::time(facts.now))
+}
+
+fn revocation(facts: &Facts<'_>) -> Step {
+    const NAME: &str = "revocation";
+    let Some(revocations) = &facts.rules.revocations else {
+        return Step::skipped(NAME, "JwtVerifier::revocations is not set");
+    };
+    let Some(payload) = facts.payload else {
+        return Step::skipped(NAME, NO_PAYLOAD);
+    };
+    match plain(payload, &facts.rules.expected.wanted) {
+        Ok(registered) => revoked(Step::passed(NAME), facts, revocations, &registered),
+        Err(_) => Step::skipped(NAME, "a registered claim cannot be read"),
+    }
+}
+
+fn revoked(step: Step, facts: &Facts<'_>, revocations: &Revocations, registered: &Registered<'_>) -> Step {
+    let ids = ["jti", "sid", "sub"].into_iter();
+    let ids = ids.filter_map(|name| Some(format!("`{name}` {}", shown::json(facts.members.raw(name)?))));
+    let ids: Vec<_> = ids.collect();
+    let received = if ids.is_empty() { "no `jti`, `sid` or `sub`".to_owned() } else { ids.join(", ") };
+    let step = step.with_received(&received).with_expected("not on the list");
+    match revocations.judge(&revocations.revocable(&registered.identity())) {
+        Ok(()) => step,
+        Err(AuthErrorKind::Revoked) => failed(step, AuthErrorKind::Revoked, &ClaimProblem::Revoked),
+        Err(kind) => failed(step, kind, &ClaimProblem::RevocationsUnavailable),
+    }
+}

@@ -1,0 +1,86 @@
+// An OpenID provider with opaque tokens. Reads its clients' public keys from the first argument, listens on a free port,
+// and writes the issuer to standard output. `GET /calls` counts the introspection requests.
+import { createServer } from 'node:http'
+import { generateKeyPair, exportJWK } from 'jose'
+import Provider from 'oidc-provider'
+
+const { assertionKey } = JSON.parse(process.argv[2])
+const secret = 'a client secret with & : and % in it'
+const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+const signingKey = { ...(await exportJWK(privateKey)), alg: 'ES256', use: 'sig', kid: 'p1' }
+
+// A client that only introspects, as an API does.
+const api = (client_id, settings) => ({ client_id, redirect_uris: [], response_types: [], grant_types: [], ...settings })
+
+const server = createServer()
+await new Promise((done) => server.listen(0, '127.0.0.1', done))
+const issuer = `http://127.0.0.1:${server.address().port}`
+
+const provider = new Provider(issuer, {
+  jwks: { keys: [signingKey] },
+  clients: [
+    api('api: basic', { client_secret: secret, token_endpoint_auth_method: 'client_secret_basic' }),
+    api('api-post', { client_secret: secret, token_endpoint_auth_method: 'client_secret_post' }),
+    api('api-key', {
+      jwks: { keys: [assertionKey] },
+      token_endpoint_auth_method: 'private_key_jwt',
+      token_endpoint_auth_signing_alg: 'ES256',
+    }),
+    {
+      client_id: 'app',
+      client_secret: secret,
+      token_endpoint_auth_method: 'client_secret_post',
+      grant_types: ['client_credentials'],
+      redirect_uris: [],
+      response_types: [],
+    },
+  ],
+  clientDefaults: { id_token_signed_response_alg: 'ES256', introspection_signed_response_alg: 'ES256' },
+  // With `offline_access` there are refresh tokens.
+  scopes: ['orders:read', 'orders:write', 'offline_access'],
+  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+  enabledJWA: { introspectionSigningAlgValues: ['ES256'], clientAuthSigningAlgValues: ['ES256'] },
+  features: {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    introspection: { enabled: true, allowedPolicy: () => true },
+    jwtIntrospection: { enabled: true },
+    revocation: { enabled: true, allowedPolicy: () => true },
+    resourceIndicators: {
+      enabled: true,
+      // The resource tells the format: `urn:opaque` or `urn:jwt`.
+      getResourceServerInfo: (_, resource) => ({
+        scope: 'orders:read orders:write',
+        audience: 'https://api.example.com',
+        accessTokenTTL: 600,
+        accessTokenFormat: resource.split(':')[1],
+        jwt: { sign: { alg: 'ES256' } },
+      }),
+    },
+  },
+})
+
+// A refresh token, as a thief has it who stole it from a client.
+const refreshToken = async () => {
+  const grant = new provider.Grant({ clientId: 'app', accountId: 'eze' })
+  grant.addOIDCScope('orders:read')
+  const client = await provider.Client.find('app')
+  const fields = { client, accountId: 'eze', scope: 'orders:read', gty: 'authorization_code' }
+  return new provider.RefreshToken({ ...fields, grantId: await grant.save() }).save()
+}
+
+let calls = 0
+server.on('request', (request, response) => {
+  if (request.url === '/calls') {
+    response.end(String(calls))
+    return
+  }
+  if (request.url === '/token/introspection') calls += 1
+  if (request.url === '/refresh-token') {
+    refreshToken().then((value) => response.end(value))
+    return
+  }
+  provider.callback()(request, response)
+})
+provider.on('server_error', (_, error) => console.error(error))
+console.log(issuer)
