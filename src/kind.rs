@@ -163,8 +163,6 @@ pub enum AuthErrorKind {
     ///
     /// A service such as an introspection endpoint or a database failed or timed out.
     ///
-    /// For [custom verifiers and policies](#custom-verifiers-and-policies).
-    ///
     /// Answered with 503.
     Unavailable,
     /// Claims are needed, but there is no [`JwtAuthLayer`](crate::JwtAuthLayer).

@@ -247,7 +247,7 @@ impl<C> Introspection<C> {
     }
 
     /// Sets the limits of the calls and of the remembered answers.
-    pub fn lookups(self, settings: LookupSettings) -> Self {
+    pub fn lookup_settings(self, settings: LookupSettings) -> Self {
         Self { lookups: Lookups::new("introspection", settings), ..self }
     }
 
@@ -271,7 +271,7 @@ impl<C> Introspection<C> {
 
     /// Returns statistics. Ask a clone that was made after the last setting.
     #[must_use]
-    pub fn stats(&self) -> LookupStats {
+    pub fn lookup_stats(&self) -> LookupStats {
         self.lookups.stats()
     }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// The limits of a verifier that looks up credentials elsewhere: `ApiKeys` and `Introspection`.
+/// The limits of lookups by `ApiKeys` and `Introspection`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -60,14 +60,16 @@ impl LookupSettings {
         Self { negative_age, ..self }
     }
 
-    /// Sets how many accepted credentials are remembered, and how many rejected ones. The default is 10,000 each.
+    /// Sets how many credentials are remembered. The default is 10,000.
+    ///
+    /// The same number of rejected ones is remembered.
     pub fn max_entries(self, entries: usize) -> Self {
         Self { max_entries: entries, ..self }
     }
 
-    /// Sets the maximum memory for accepted credentials, in bytes. The default is 16 MiB.
+    /// Sets the maximum memory for accepted credentials. The default is 16 MiB.
     ///
-    /// The size of an entry is estimated, as for [`CacheSettings`](crate::cache::CacheSettings::max_bytes).
+    /// It is in bytes. The size of an entry is estimated, as for [`CacheSettings`](crate::cache::CacheSettings::max_bytes).
     pub fn max_bytes(self, bytes: usize) -> Self {
         Self { max_bytes: bytes, ..self }
     }
@@ -77,12 +79,16 @@ impl LookupSettings {
         Self { timeout, ..self }
     }
 
-    /// Sets how many calls may run at once. The default is 32. Others wait for their turn. Zero counts as one.
+    /// Sets how many calls may run at once. The default is 32.
+    ///
+    /// Others wait for their turn. Zero counts as one.
     pub fn max_in_flight(self, calls: usize) -> Self {
         Self { max_in_flight: calls, ..self }
     }
 
-    /// Sets how many requests may wait at once. The default is 2,000. Further requests get 503 at once.
+    /// Sets how many requests may wait at once. The default is 2,000.
+    ///
+    /// Further requests get 503 at once.
     pub fn max_waiting(self, requests: usize) -> Self {
         Self { max_waiting: requests, ..self }
     }

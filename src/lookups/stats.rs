@@ -2,7 +2,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::verify::CacheStats;
 
-/// Statistics of the lookups of `ApiKeys` or `Introspection`. Clones of a verifier share them.
+/// Statistics of the lookups of `ApiKeys` or `Introspection`.
+///
+/// Clones of a verifier share them.
 #[derive(Clone, Debug)]
 pub struct LookupStats {
     pub(super) accepted: u64,
@@ -31,7 +33,9 @@ impl LookupStats {
         self.failed
     }
 
-    /// Returns the number of requests that got 503 without a call: during a backoff, or because too many were waiting.
+    /// Returns the number of requests that got 503 without a call.
+    ///
+    /// There was a backoff, or too many requests were waiting.
     #[must_use]
     pub fn limited(&self) -> u64 {
         self.limited

@@ -1,11 +1,9 @@
 //! The step of a policy in an explanation.
 
-use std::error::Error;
-
 use super::Policy;
 use crate::error::AuthError;
 use crate::head::Head;
-use crate::verify::explain::{Advice, Explanation, Step, advice_of};
+use crate::verify::explain::{Advice, Explanation, Step, advice_of, source_of};
 
 impl<C> Explanation<C> {
     /// Adds the step of a policy: does it permit this request to the token's holder?
@@ -43,7 +41,7 @@ impl<C> Explanation<C> {
 }
 
 fn denied(name: &str, error: &AuthError) -> Advice {
-    let source = error.source().map(ToString::to_string);
+    let source = source_of(error);
     match error.required_scope() {
         Some(scope) => Advice::new(
             format!("the policy `{name}` requires the scope `{scope}`, which the token does not grant"),

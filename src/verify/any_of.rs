@@ -35,10 +35,10 @@ use crate::scheme::Scheme;
 ///     sub: String,
 /// }
 ///
-/// /// Looks up API keys, for example in a database.
-/// struct ApiKeys;
+/// /// A custom verifier. The feature `api-keys` has one for keys with a checksum.
+/// struct Robots;
 ///
-/// impl Verify for ApiKeys {
+/// impl Verify for Robots {
 ///     type Claims = User;
 ///
 ///     fn verify(&self, credential: Credential<'_>) -> Verdict<User> {
@@ -53,8 +53,8 @@ use crate::scheme::Scheme;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let keys = KeySet::hmac(Algorithm::HS256, b"a secret for this example, 32 bytes")?;
 /// let verifier = AnyOf::new()
-///     .prefix("key_", ApiKeys)? // Authorization: Bearer key_4f8a
-///     .scheme(Scheme::from_static("ApiKey"), ApiKeys)? // Authorization: ApiKey key_4f8a
+///     .prefix("key_", Robots)? // Authorization: Bearer key_4f8a
+///     .scheme(Scheme::from_static("ApiKey"), Robots)? // Authorization: ApiKey key_4f8a
 ///     .jwt(JwtVerifier::<User>::new(keys));
 ///
 /// assert_eq!(verifier.verify("key_4f8a").await?.sub, "robot");

@@ -135,47 +135,47 @@ use crate::error::AuthError;
 ///
 /// # Asynchronous verification
 ///
-/// A verifier may ask another service about each token, for example the provider
-/// ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)). Such a verifier must limit the time of each call and the number of
-/// waiting requests. It should also cache answers:
+/// A verifier may ask another service about each credential, for example a session store. Such a verifier must limit the
+/// time of each call and the number of waiting requests. It should also remember answers. `introspection::Introspection`
+/// and `api_key::ApiKeys::lookup` do all of that for opaque tokens and API keys.
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
 /// use tower_jwt_auth::token::TokenInfo;
 /// use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, Credential, Verdict, Verify};
 ///
-/// /// The provider's answer about a valid token.
-/// struct Active {
-///     sub: String,
-///     exp: SystemTime,
+/// /// A session that has not ended.
+/// struct Session {
+///     user: String,
+///     ends: SystemTime,
 /// }
 ///
-/// async fn introspect(token: Vec<u8>) -> std::io::Result<Option<Active>> {
+/// async fn find_session(id: Vec<u8>) -> std::io::Result<Option<Session>> {
 ///     // ..
-/// #   let exp = SystemTime::now() + Duration::from_secs(60);
-/// #   Ok((token == b"2YotnFZFEjr1zCsicMWpAA").then(|| Active { sub: "eze".to_owned(), exp }))
+/// #   let ends = SystemTime::now() + Duration::from_secs(60);
+/// #   Ok((id == b"2YotnFZFEjr1zCsicMWpAA").then(|| Session { user: "eze".to_owned(), ends }))
 /// }
 ///
-/// struct Introspection;
+/// struct Sessions;
 ///
-/// impl Verify for Introspection {
+/// impl Verify for Sessions {
 ///     type Claims = String;
 ///
 ///     fn verify(&self, credential: Credential<'_>) -> Verdict<String> {
-///         let asking = tokio::time::timeout(Duration::from_secs(2), introspect(credential.token().to_owned()));
+///         let asking = tokio::time::timeout(Duration::from_secs(2), find_session(credential.token().to_owned()));
 ///         Verdict::Pending(Box::pin(async move {
 ///             let unavailable = || AuthError::new(AuthErrorKind::Unavailable); // status 503
 ///             let answer = asking.await.map_err(|_| unavailable())?.map_err(|error| unavailable().with_source(error))?;
-///             let active = answer.ok_or(AuthErrorKind::InvalidToken)?;
-///             Ok(Claims::from_parts(active.sub, TokenInfo::new().with_expires_at(active.exp)))
+///             let session = answer.ok_or(AuthErrorKind::InvalidToken)?;
+///             Ok(Claims::from_parts(session.user, TokenInfo::new().with_expires_at(session.ends)))
 ///         }))
 ///     }
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// assert_eq!(*Introspection.verify("2YotnFZFEjr1zCsicMWpAA".into()).await.unwrap(), "eze");
-/// assert_eq!(Introspection.verify("another".into()).await.unwrap_err().kind(), AuthErrorKind::InvalidToken);
+/// assert_eq!(*Sessions.verify("2YotnFZFEjr1zCsicMWpAA".into()).await.unwrap(), "eze");
+/// assert_eq!(Sessions.verify("another".into()).await.unwrap_err().kind(), AuthErrorKind::InvalidToken);
 /// # }
 /// ```
 /// # Security

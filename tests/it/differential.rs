@@ -51,7 +51,7 @@ enum Laxer {
 
 /// A token in parts, so that the reason for a difference can be derived from them.
 #[derive(Clone, Debug)]
-struct Sample {
+pub(crate) struct Sample {
     header: String,
     payload: String,
     /// Damage done after signing.
@@ -68,7 +68,7 @@ enum Damage {
 }
 
 impl Sample {
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         let mut token = sign_parts(&format!("{}.{}", base64url(&self.header), base64url(&self.payload)));
         match &self.damage {
             Damage::None => {}
@@ -161,7 +161,7 @@ impl Sample {
 
 const REGISTERED: [&str; 8] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf"];
 
-fn ours() -> JwtVerifier<Value> {
+pub(crate) fn ours() -> JwtVerifier<Value> {
     JwtVerifier::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap()).issuer(ISSUER).audience(AUDIENCE)
 }
 
@@ -291,7 +291,7 @@ fn payloads() -> impl Strategy<Value = String> {
     prop_oneof![30 => claims, 1 => proptest::sample::select(vec!["[]".to_owned(), "1".to_owned(), String::new()])]
 }
 
-fn samples() -> impl Strategy<Value = Sample> {
+pub(crate) fn samples() -> impl Strategy<Value = Sample> {
     let damage = prop_oneof![
         8 => Just(Damage::None),
         1 => (any::<usize>(), 0x20..0x7f_u8).prop_map(|(place, byte)| Damage::Byte(place, byte)),

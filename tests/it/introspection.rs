@@ -419,7 +419,7 @@ async fn rejects_what_the_provider_revokes_within_a_minute() {
 #[tokio::test(start_paused = true)]
 async fn hanging_provider_delays_only_unknown_tokens() {
     let provider = Provider::saying(&active());
-    let introspection = provider.verifier().lookups(LookupSettings::new().max_waiting(100));
+    let introspection = provider.verifier().lookup_settings(LookupSettings::new().max_waiting(100));
     introspection.verify(TOKEN).await.unwrap();
     let layer = JwtAuthLayer::new(AnyOf::new().jwt(verifier()).opaque(introspection.clone()));
     provider.hang();
@@ -442,7 +442,7 @@ async fn hanging_provider_delays_only_unknown_tokens() {
     );
     assert!(response.headers().get("www-authenticate").is_none());
     assert_eq!(ask(&layer, bearer(TOKEN)).await.status(), StatusCode::OK);
-    assert!(introspection.stats().limited() > 9000);
+    assert!(introspection.lookup_stats().limited() > 9000);
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,6 +15,8 @@ mod credentials;
 mod differential;
 #[cfg(feature = "tracing")]
 mod events;
+#[cfg(feature = "explain")]
+mod explain;
 #[cfg(feature = "axum")]
 mod extract;
 mod grpc;

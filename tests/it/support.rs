@@ -115,9 +115,19 @@ pub(crate) fn base64url(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// Returns why a verifier rejects a token; `None` if it accepts it.
+///
+/// With the feature `explain`, an explanation must have the same verdict.
 pub(crate) async fn rejection(verifier: &JwtVerifier<Value>, token: &str) -> Option<AuthErrorKind> {
-    verifier.verify(token).await.err().map(|error| error.kind())
+    let kind = verifier.verify(token).await.err().map(|error| error.kind());
+    assert_explained(&verifier.clone().without_cache(), token, kind).await;
+    kind
 }
+
+#[cfg(feature = "explain")]
+use crate::explain::assert_explained;
+
+#[cfg(not(feature = "explain"))]
+async fn assert_explained(_: &JwtVerifier<Value>, _: &str, _: Option<AuthErrorKind>) {}
 
 pub(crate) fn get(authorization: &str) -> Request<String> {
     Request::get("/orders").header("authorization", authorization).body(String::new()).unwrap()

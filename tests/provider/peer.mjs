@@ -4,6 +4,8 @@ import { createServer } from 'node:http'
 import { generateKeyPair, exportJWK } from 'jose'
 import Provider from 'oidc-provider'
 
+// Only the issuer goes to standard output.
+console.info = console.warn = console.error
 const { assertionKey } = JSON.parse(process.argv[2])
 const secret = 'a client secret with & : and % in it'
 const { privateKey } = await generateKeyPair('ES256', { extractable: true })

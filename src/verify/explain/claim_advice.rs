@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::advice::{id_token, refresh_token};
+use super::audience_advice::{Audience, audience};
+use super::issuer_advice::issuer;
 use super::payload::Purpose;
-use super::shown::{duration, list, quoted};
+use super::shown::{duration, quoted};
 use super::step::Advice;
 
 /// A problem with a claim of a token.
@@ -56,18 +58,6 @@ pub(crate) enum ClaimProblem<'f> {
     RevocationsUnavailable,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Audience<'f> {
-    /// `None` without an `aud`.
-    pub(crate) received: Option<&'f [String]>,
-    pub(crate) expected: &'f [String],
-    pub(crate) purpose: Purpose,
-    /// The `client_id` of the token.
-    pub(crate) client: Option<&'f str>,
-    /// True if the token has `token_use`, as those of Cognito have.
-    pub(crate) is_cognito: bool,
-}
-
 /// A difference of clocks is likely up to this time.
 const CLOCKS_APART: Duration = Duration::from_secs(5 * 60);
 
@@ -98,7 +88,7 @@ pub(crate) fn claim(problem: &ClaimProblem<'_>) -> Advice {
             "change the field of the claims type, for example to an `Option`; or have the issuer add the claim to its access tokens",
         ),
         ClaimProblem::Issuer { received, expected } => issuer(*received, expected),
-        ClaimProblem::Audience(audience) => wrong_audience(*audience),
+        ClaimProblem::Audience(wrong) => audience(*wrong),
         ClaimProblem::Required { purpose: Purpose::Refresh, .. } => refresh_token(),
         ClaimProblem::Required { purpose: Purpose::Id, .. } => id_token(),
         ClaimProblem::Required { reason, .. } => Advice::new(
@@ -147,204 +137,6 @@ fn wrong_type(claim: &str, received: &str) -> Advice {
             format!("{cause}, which is not a string"),
             "have the issuer write a string, since the verifier looks it up in its revocations (RFC 7519, section 4.1)",
         ),
-    }
-}
-
-fn issuer(received: Option<&str>, expected: &[String]) -> Advice {
-    let shown = list(expected.iter().map(String::as_str));
-    let Some(received) = received else {
-        return match expected {
-            [] => no_issuer_set("URL"),
-            _ => Advice::new(
-                format!("the token has no `iss`, and the verifier expects {shown}"),
-                "have the issuer write its `iss`; without one, set JwtVerifier::insecure_any_issuer if the keys are of one issuer",
-            ),
-        };
-    };
-    if expected.is_empty() {
-        return no_issuer_set(received);
-    }
-    let found = quoted(received);
-    let set_it = format!("set JwtVerifier::issuer to {found}, exactly as the token spells it");
-    for one in expected {
-        if one.strip_suffix('/') == Some(received) {
-            return Advice::new(
-                format!("a slash at the end: received {found}, expected {}", quoted(one)),
-                set_it,
-            );
-        }
-        if received.strip_suffix('/') == Some(one) {
-            return Advice::new(
-                format!("no slash at the end: received {found}, expected {}", quoted(one)),
-                set_it,
-            );
-        }
-        if received.trim().eq_ignore_ascii_case(one.trim()) {
-            let cause = format!(
-                "received {found}, expected {}: they differ only in case or white space",
-                quoted(one)
-            );
-            return Advice::new(cause, set_it);
-        }
-        if let Some(advice) = entra(received, one) {
-            return advice;
-        }
-        if without_scheme(received) == without_scheme(one) {
-            let cause = format!("received {found}, expected {}: one is HTTP and one is HTTPS", quoted(one));
-            return Advice::new(cause, format!("set the public URL at the provider, or {set_it}"));
-        }
-    }
-    Advice::new(
-        format!("the token is of another issuer: received {found}, expected {shown}"),
-        "send a token of the expected issuer, realm, tenant and environment; if this one is yours as well, set \
-         JwtVerifier::issuer or add_issuer, or use Issuers for several with their own keys",
-    )
-}
-
-fn no_issuer_set(received: &str) -> Advice {
-    Advice::new(
-        "the key source does not name an issuer, and JwtVerifier::issuer is not set",
-        format!("set JwtVerifier::issuer to the issuer of the keys, for example {}", quoted(received)),
-    )
-}
-
-fn without_scheme(url: &str) -> &str {
-    url.split_once("://").map_or(url, |(_, rest)| rest)
-}
-
-/// Entra ID issues tokens of two versions, with different issuers.
-fn entra(received: &str, expected: &str) -> Option<Advice> {
-    const FIRST: &str = "https://sts.windows.net/";
-    const SECOND: &str = "https://login.microsoftonline.com/";
-    let (found, wanted) = (quoted(received), quoted(expected));
-    if received.starts_with(FIRST) && expected.starts_with(SECOND) {
-        return Some(Advice::new(
-            format!("Entra ID issued a token of version 1: received {found}, expected {wanted}"),
-            format!(
-                "set `requestedAccessTokenVersion` to 2 in the manifest of the API, or JwtVerifier::issuer to {found}"
-            ),
-        ));
-    }
-    if received.starts_with(SECOND) && expected.starts_with(FIRST) {
-        return Some(Advice::new(
-            format!("Entra ID issued a token of version 2: received {found}, expected {wanted}"),
-            format!(
-                "set JwtVerifier::issuer to {found}, or `requestedAccessTokenVersion` to 1 in the manifest of the API"
-            ),
-        ));
-    }
-    let tenant = expected.strip_prefix(SECOND)?.split('/').next()?;
-    let is_shared = ["common", "organizations", "consumers", "{tenantid}"].contains(&tenant);
-    (is_shared && received.starts_with(SECOND)).then(|| {
-        Advice::new(
-            format!("{wanted} is no issuer of tokens: they name their tenant, here {found}"),
-            format!("set JwtVerifier::issuer to {found}; for several tenants use IssuerResolver"),
-        )
-    })
-}
-
-fn wrong_audience(audience: Audience<'_>) -> Advice {
-    let Audience { received, expected, purpose, client, is_cognito } = audience;
-    let shown = list(expected.iter().map(String::as_str));
-    match (received, purpose) {
-        (_, Purpose::Refresh) => return refresh_token(),
-        (_, Purpose::Graph) => return graph(received),
-        (Some(_), Purpose::Id) => return id_token(),
-        _ => {}
-    }
-    let Some(received) = received else {
-        return missing_audience(client, is_cognito, &shown);
-    };
-    let found = list(received.iter().map(String::as_str));
-    match (received, expected) {
-        ([], []) => Advice::new(
-            "the `aud` of the token is an empty array, so the token is for nobody",
-            "have the issuer write no `aud` or a name; or set JwtVerifier::insecure_any_audience",
-        ),
-        ([], _) => Advice::new(
-            format!("the `aud` of the token is an empty array, expected {shown}"),
-            "request a token for this API, for example with the parameter `audience` or `resource`",
-        ),
-        ([first, ..], []) => Advice::new(
-            format!("the token is for {found}, and the verifier expects no audience"),
-            format!("if this is the name of your API, set JwtVerifier::audience to {}", quoted(first)),
-        ),
-        _ => match near(received, expected) {
-            Some((received, expected)) => Advice::new(
-                format!(
-                    "received {}, expected {}: {}",
-                    quoted(received),
-                    quoted(expected),
-                    difference(received, expected)
-                ),
-                format!("set JwtVerifier::audience to {}, exactly as the token spells it", quoted(received)),
-            ),
-            None if received.iter().any(|name| name == "account") => Advice::new(
-                format!(
-                    "the token is for {found}, expected {shown}: Keycloak writes `account` without a mapper"
-                ),
-                "add an audience mapper for your API to the client or to a client scope in Keycloak",
-            ),
-            None => Advice::new(
-                format!("the token is for another API: received {found}, expected {shown}"),
-                "request a token for this API, for example with the parameter `audience` (Auth0), `scope` (Entra ID) or `resource` \
-                 (RFC 8707); or set JwtVerifier::audience to the name that the provider uses",
-            ),
-        },
-    }
-}
-
-fn missing_audience(client: Option<&str>, is_cognito: bool, expected: &str) -> Advice {
-    if is_cognito || client.is_some() {
-        let whose = if is_cognito {
-            "access tokens of Cognito have none"
-        } else {
-            "it names its client in `client_id`"
-        };
-        let client = client.map_or("CLIENT_ID".to_owned(), quoted);
-        return Advice::new(
-            format!("the token has no `aud`, expected {expected}: {whose}"),
-            format!(
-                "have the provider write an `aud`; if it cannot, replace JwtVerifier::audience by insecure_any_audience and \
-                 require_claim(\"client_id\", {client})"
-            ),
-        );
-    }
-    Advice::new(
-        format!("the token has no `aud`, expected {expected}"),
-        "request a token for this API: send `audience` or `resource`, or add an audience mapper (Keycloak); if another claim names \
-         the API, set JwtVerifier::require_claim for it and insecure_any_audience",
-    )
-}
-
-fn graph(received: Option<&[String]>) -> Advice {
-    let found = list(received.unwrap_or_default().iter().map(String::as_str));
-    Advice::new(
-        format!("the token is for Microsoft Graph and not for your API: received {found}"),
-        "request a token for your own API, with a scope such as `api://APPLICATION_ID/.default`",
-    )
-}
-
-/// Returns two names that differ in little.
-fn near<'f>(received: &'f [String], expected: &'f [String]) -> Option<(&'f str, &'f str)> {
-    let plain = |name: &str| {
-        let name = name.trim().trim_end_matches('/');
-        name.strip_prefix("api://").unwrap_or(name).to_ascii_lowercase()
-    };
-    let pairs =
-        received.iter().flat_map(|one| expected.iter().map(move |other| (one.as_str(), other.as_str())));
-    pairs.into_iter().find(|(one, other)| plain(one) == plain(other))
-}
-
-fn difference(received: &str, expected: &str) -> &'static str {
-    match (received.starts_with("api://"), expected.starts_with("api://")) {
-        (true, false) | (false, true) => {
-            "Entra ID writes `api://` into tokens of version 1, and the bare ID into those of version 2"
-        }
-        _ if received.trim_end_matches('/') == expected.trim_end_matches('/') => {
-            "they differ in a slash at the end"
-        }
-        _ => "they differ only in case or white space",
     }
 }
 

@@ -1,10 +1,7 @@
 //! The steps about the claims of a token.
 
-use std::any::type_name;
-
-use serde::de::DeserializeOwned;
-
-use super::claim_advice::{self, Audience, ClaimProblem};
+use super::audience_advice::Audience;
+use super::claim_advice::{self, ClaimProblem};
 use super::facts::Facts;
 use super::shown;
 use super::step::Step;
@@ -12,14 +9,14 @@ use crate::kind::AuthErrorKind;
 use crate::registered::NumericDate;
 use crate::revocation::Revocations;
 use crate::verify::base64url::decode_to_vec;
+use crate::verify::json;
 use crate::verify::private_names::has_private_name;
 use crate::verify::required::{self, RequiredClaim};
-use crate::verify::stream::{Pass, Registered, plain};
+use crate::verify::stream::{Registered, plain};
 use crate::verify::validate::UNKNOWN_TIME;
-use crate::verify::{claim_diagnosis, json};
 
 /// The reason to skip steps that need the claims.
-const NO_PAYLOAD: &str = "the payload cannot be read";
+pub(super) const NO_PAYLOAD: &str = "the payload cannot be read";
 
 /// Returns the steps that do not depend on the application's type.
 pub(super) fn steps(facts: &Facts<'_>) -> Vec<Step> {
@@ -36,36 +33,7 @@ pub(super) fn steps(facts: &Facts<'_>) -> Vec<Step> {
     steps
 }
 
-/// Checks the claims type. Only a payload with a valid signature is deserialized.
-pub(super) fn claims_type<C>(facts: &Facts<'_>, is_proven: bool) -> Step
-where
-    C: DeserializeOwned + 'static,
-{
-    let step = Step::passed("claims_type").with_expected(type_name::<C>());
-    if facts.error.is_none() {
-        return step;
-    }
-    let skipped = |reason| Step::skipped("claims_type", reason).with_expected(type_name::<C>());
-    if !is_proven {
-        return skipped("claims without a valid signature are not deserialized");
-    }
-    let Some(payload) = facts.payload else {
-        return skipped(NO_PAYLOAD);
-    };
-    let wanted = &facts.rules.expected.wanted;
-    if plain(payload, wanted).is_err() {
-        return skipped("a registered claim cannot be read");
-    }
-    match Pass::over(payload, wanted).claims::<C>() {
-        Ok(_) => step,
-        Err(_) => {
-            let reason = claim_diagnosis::explain::<C>(payload.as_bytes(), wanted);
-            failed(step, AuthErrorKind::InvalidClaims, &ClaimProblem::Misfit { reason: &reason })
-        }
-    }
-}
-
-fn failed(step: Step, kind: AuthErrorKind, problem: &ClaimProblem<'_>) -> Step {
+pub(super) fn failed(step: Step, kind: AuthErrorKind, problem: &ClaimProblem<'_>) -> Step {
     step.fail(kind, &claim_advice::claim(problem))
 }
 
@@ -226,7 +194,7 @@ fn not_before(facts: &Facts<'_>) -> Step {
             }
         }
     });
-    step.with_expected(&format!("none, or at most {}", clock(facts)))
+    step.with_expected(&format!("none, or not after {}", clock(facts)))
 }
 
 fn expiry(facts: &Facts<'_>) -> Step {
@@ -247,7 +215,7 @@ fn expiry(facts: &Facts<'_>) -> Step {
         }
     });
     let optional = if expected.allow_missing_expiry { "none, or " } else { "" };
-    step.with_expected(&format!("{optional}later than {}", clock(facts)))
+    step.with_expected(&format!("{optional}after {}", clock(facts)))
 }
 
 fn issued_at(facts: &Facts<'_>) -> Step {
@@ -265,10 +233,11 @@ fn dated(step: Step, date: Option<NumericDate>) -> Step {
 /// Describes the current time and the leeway.
 fn clock(facts: &Facts<'_>) -> String {
     if facts.now == UNKNOWN_TIME {
-        return "the clock, which is set before 1970".to_owned();
+        return "now, but the clock is set before 1970".to_owned();
     }
     let leeway = shown::duration(facts.rules.expected.leeway);
-    format!("now, {}, with a leeway of {leeway}", shown::time(facts.now))
+    let now = shown::date(facts.now).unwrap_or_else(|| facts.now.as_secs().to_string());
+    format!("now ({now}), leeway {leeway}")
 }
 
 fn revocation(facts: &Facts<'_>) -> Step {

@@ -1,6 +1,5 @@
 //! The report.
 
-use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 
 use serde::ser::SerializeStruct;
@@ -36,7 +35,9 @@ impl<C> Explanation<C> {
         Self { verified, denied: None, steps }
     }
 
-    /// Returns true if the verifier accepts the token and no [policy](Self::with_policy) rejects the request.
+    /// Returns true if the verifier and all policies accept the request.
+    ///
+    /// [`with_policy`](Self::with_policy) adds a policy.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         self.error().is_none()
@@ -48,7 +49,9 @@ impl<C> Explanation<C> {
         self.verified.as_ref().err().or(self.denied.as_ref())
     }
 
-    /// Returns the claims if the verifier accepts the token, even if a policy rejects the request.
+    /// Returns the claims if the verifier accepts the token.
+    ///
+    /// They are there even if a [policy](Self::with_policy) rejects the request.
     #[must_use]
     pub fn claims(&self) -> Option<&Claims<C>> {
         self.verified.as_ref().ok()
@@ -76,13 +79,17 @@ impl<C> Explanation<C> {
         self.failed_step()?.cause()
     }
 
-    /// Returns the cure of the rejection: the setting to change, or what the client has to do.
+    /// Returns the cure of the rejection.
+    ///
+    /// It is the setting to change, or what the client has to do.
     #[must_use]
     pub fn cure(&self) -> Option<&str> {
         self.failed_step()?.cure()
     }
 
-    /// Returns the verdict in one line, for example `rejected with 401 wrong_audience: the token is not for this audience`.
+    /// Returns the verdict in one line.
+    ///
+    /// For example `rejected with 401 wrong_audience: the token is not for this audience`.
     #[must_use]
     pub fn verdict(&self) -> String {
         match self.error() {
@@ -108,6 +115,9 @@ impl<C> Display for Explanation<C> {
         for step in &self.steps {
             let is_decisive = decisive.is_some_and(|decisive| std::ptr::eq(decisive, step));
             write_step(f, step, is_decisive)?;
+        }
+        if self.steps.iter().any(is_doubtful) {
+            writeln!(f, "\nnot proven: without a valid signature, anyone may have written these claims")?;
         }
         writeln!(f, "\n{}", self.verdict())?;
         if let Some(step) = decisive {
@@ -137,9 +147,13 @@ fn write_step(f: &mut Formatter<'_>, step: &Step, is_decisive: bool) -> fmt::Res
             separator = "; ";
         }
     }
-    let is_doubtful = !step.is_proven() && step.outcome() != Outcome::Skipped;
-    writeln!(f, "{}", if is_doubtful { " (not proven: the signature is not valid)" } else { "" })?;
+    writeln!(f, "{}", if is_doubtful(step) { " (not proven)" } else { "" })?;
     if step.is_failed() && !is_decisive { write_advice(f, step, "      ") } else { Ok(()) }
+}
+
+/// Returns true if the step checked claims that anyone may have written.
+fn is_doubtful(step: &Step) -> bool {
+    !step.is_proven() && step.outcome() != Outcome::Skipped
 }
 
 fn write_advice(f: &mut Formatter<'_>, step: &Step, indent: &str) -> fmt::Result {
@@ -179,7 +193,7 @@ impl ErrorReport {
             kind: error.kind().name(),
             status: error.status().as_u16(),
             description: error.to_string(),
-            source: error.source().map(|source| shown::sentence(&source.to_string())),
+            source: shown::source(error).map(|source| shown::sentence(&source)),
         }
     }
 }

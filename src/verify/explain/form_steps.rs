@@ -6,7 +6,7 @@ use crate::kind::AuthErrorKind;
 use crate::verify::base64url::is_canonical;
 use crate::verify::jws::Jws;
 
-/// Longer tokens are not read at all, whatever the verifier's limit.
+/// Longer tokens are not decoded, whatever the verifier's limit.
 const LONGEST_READ: usize = 1024 * 1024;
 
 /// The parts of a token, as far as it has them.
@@ -26,9 +26,7 @@ pub(super) struct Form<'t> {
 impl<'t> Form<'t> {
     pub(super) fn of(token: &'t [u8]) -> Self {
         let bytes = token.len();
-        if bytes > LONGEST_READ {
-            return Self { bytes, parts: 0, problem: None, jws: None, header: None, payload: None };
-        }
+        let is_read = bytes <= LONGEST_READ;
         let (text, around) = trimmed(token);
         let parts: Vec<_> = text.split(|byte| *byte == b'.').take(6).collect();
         let problem = around.or_else(|| problem_of(text, &parts));
@@ -41,15 +39,10 @@ impl<'t> Form<'t> {
             bytes,
             parts: parts.len(),
             problem: problem.map(|problem| (kind, problem)),
-            jws: if parts.len() == 3 { Jws::split(text) } else { None },
-            header: if parts.len() > 1 { parts.first().copied() } else { None },
-            payload: if matches!(parts.len(), 2 | 3) { parts.get(1).copied() } else { None },
+            jws: if is_read && parts.len() == 3 { Jws::split(text) } else { None },
+            header: if is_read && parts.len() > 1 { parts.first().copied() } else { None },
+            payload: if is_read && matches!(parts.len(), 2 | 3) { parts.get(1).copied() } else { None },
         }
-    }
-
-    /// Returns false if the token is too long to be read for a report.
-    pub(super) fn is_read(&self) -> bool {
-        self.bytes <= LONGEST_READ
     }
 
     pub(super) fn problem(&self) -> Option<FormProblem> {
@@ -70,9 +63,6 @@ impl<'t> Form<'t> {
     }
 
     pub(super) fn form_step(&self) -> Step {
-        if !self.is_read() {
-            return Step::skipped("form", "the token is too long to be read");
-        }
         let step = Step::passed("form").with_expected("three parts of base64url");
         let step = match self.parts {
             1 => step.with_received("one part, without dots"),

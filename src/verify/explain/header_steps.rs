@@ -26,7 +26,7 @@ fn header(facts: &Facts<'_>) -> Step {
         return step.with_detail("a JSON object with an `alg`");
     }
     let Some(encoded) = facts.form.header else {
-        return Step::skipped("header", "the token has no parts");
+        return Step::skipped("header", "the token has no readable header");
     };
     let is_json = decode_to_vec(encoded).is_some_and(|text| json::object::<IgnoredAny>(&text).is_some());
     let problem = if is_json { HeaderProblem::Members } else { HeaderProblem::NotJson };

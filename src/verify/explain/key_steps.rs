@@ -1,10 +1,9 @@
 //! The steps about the key and the signature of a token.
 
-use std::error::Error;
-
-use super::advice::{self, KeyProblem, UnknownKey, WrongSignature};
+use super::advice;
 use super::facts::Facts;
 use super::header_steps::NO_HEADER;
+use super::key_advice::{self, KeyProblem, UnknownKey, WrongSignature};
 use super::shown;
 use super::step::{Advice, Step};
 use crate::algorithm::Algorithm;
@@ -47,36 +46,39 @@ fn key(facts: &Facts<'_>, header: &Header<'_>, algorithm: Algorithm, candidates:
         return step.with_detail(&chosen(facts, kid, candidates));
     }
     let (kind, advice) = no_key(facts, kid, algorithm);
+    let step = match skipped(facts, |_| true) {
+        Some(list) => step.with_detail(&format!("skipped: {list}")),
+        None => step,
+    };
     step.fail(kind, &advice)
 }
 
 /// Describes the candidates and the skipped keys.
 fn chosen(facts: &Facts<'_>, kid: Option<&str>, candidates: &[&Key]) -> String {
     let reason = match kid {
-        Some(kid) if candidates.iter().all(|key| key.is_named(kid)) => "with the `kid` of the token",
-        Some(_) => "with the `kid` of the token, or without a `kid`",
-        None => "with the algorithm of the token",
+        Some(kid) if candidates.iter().all(|key| key.is_named(kid)) => "by `kid`",
+        Some(_) => "by `kid`, or without one",
+        None => "by algorithm",
     };
-    let count = candidates.len();
-    let names = shown::list(candidates.iter().map(|key| key.kid().unwrap_or("no kid")));
+    let names = shortened(candidates.iter().map(|key| name_of(key)));
     let skipped = skipped(facts, |_| true).map(|list| format!("; skipped: {list}")).unwrap_or_default();
-    format!("{count} of {} keys to try, {reason}: {names}{skipped}", facts.keys.len())
+    format!("chosen {reason}: {names}; {} held{skipped}", shown::keys(facts.keys.len()))
 }
 
 /// Returns why no key serves the token.
 fn no_key(facts: &Facts<'_>, kid: Option<&str>, algorithm: Algorithm) -> (AuthErrorKind, Advice) {
     let held: Vec<_> = facts.keys.keys().iter().map(Key::algorithm).collect();
     if let Some(error) = facts.error.filter(|error| error.kind() == AuthErrorKind::KeysUnavailable) {
-        let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let reason = shown::source(error).unwrap_or_else(|| error.to_string());
         let problem = KeyProblem::Unavailable { reason: &reason };
-        return (AuthErrorKind::KeysUnavailable, advice::key(&problem));
+        return (AuthErrorKind::KeysUnavailable, key_advice::key(&problem));
     }
     let named = || facts.keys.keys().iter().filter(|key| kid.is_some_and(|kid| key.is_named(kid)));
     if named().next().is_some() {
         let held: Vec<_> = named().map(Key::algorithm).collect();
         let is_assumed = named().any(Key::algorithm_is_assumed);
         let problem = KeyProblem::OtherAlgorithm { algorithm, held: &held, is_assumed };
-        return (AuthErrorKind::UnsupportedAlgorithm, advice::key(&problem));
+        return (AuthErrorKind::UnsupportedAlgorithm, key_advice::key(&problem));
     }
     let reasons = skipped(facts, |key| kid.is_some() && key.kid() == kid);
     let issuer = facts.members.text("iss");
@@ -97,7 +99,7 @@ fn no_key(facts: &Facts<'_>, kid: Option<&str>, algorithm: Algorithm) -> (AuthEr
             purpose: facts.purpose(),
         }),
     };
-    (AuthErrorKind::UnknownKey, advice::key(&problem))
+    (AuthErrorKind::UnknownKey, key_advice::key(&problem))
 }
 
 fn signature(
@@ -121,19 +123,18 @@ fn signature(
     }
     let step = Step::passed("signature");
     if let Some(position) = candidates.iter().position(|key| key.verify(jws.signed, &signature)) {
-        let name = candidates[position].kid().map_or("a key without `kid`".to_owned(), shown::quoted);
-        let tried = match position {
-            0 => String::new(),
-            others => format!(", after {others} other keys"),
-        };
-        return (step.with_detail(&format!("{algorithm}, by {name}{tried}")), true);
+        let tried = shown::keys(position + 1);
+        return (
+            step.with_detail(&format!("{algorithm} with {}; {tried} tried", name_of(candidates[position]))),
+            true,
+        );
     }
     let kid = header.kid.as_deref();
     let serving =
         facts.keys.keys().iter().filter(|key| key.algorithm() == algorithm && key.serves(kid)).count();
     let advice = match facts.form.problem() {
         Some(problem) => advice::form(problem),
-        None => advice::key(&KeyProblem::Signature(WrongSignature {
+        None => key_advice::key(&KeyProblem::Signature(WrongSignature {
             algorithm,
             purpose: facts.purpose(),
             untried: (serving > MOST_CANDIDATES).then_some(serving),
@@ -141,7 +142,7 @@ fn signature(
             is_cut_off: signature.len() < shortest_signature(algorithm),
         })),
     };
-    let step = step.with_detail(&format!("{} keys tried", candidates.len()));
+    let step = step.with_detail(&format!("{} tried", shown::keys(candidates.len())));
     (step.fail(AuthErrorKind::InvalidSignature, &advice), false)
 }
 
@@ -161,14 +162,15 @@ fn shortest_signature(algorithm: Algorithm) -> usize {
 
 /// Adds the keys that the verifier holds.
 fn with_held(step: Step, facts: &Facts<'_>) -> Step {
-    let names = facts.keys.keys().iter().map(|key| {
-        let kid = key.kid().map_or("no `kid`".to_owned(), shown::quoted);
-        format!("{kid} ({})", key.algorithm())
-    });
+    let names = facts.keys.keys().iter().map(|key| format!("{} ({})", name_of(key), key.algorithm()));
     step.with_expected(&match facts.keys.len() {
         0 => "a key of the verifier, which has none".to_owned(),
-        _ => format!("one of {}", shortened(names)),
+        _ => shortened(names),
     })
+}
+
+fn name_of(key: &Key) -> String {
+    key.kid().map_or("a key without `kid`".to_owned(), shown::quoted)
 }
 
 /// Lists skipped keys with their reasons.

@@ -1,18 +1,20 @@
 //! Explains a verification step by step.
 
 mod advice;
+mod audience_advice;
 mod claim_advice;
 mod claim_steps;
 mod explanation;
 mod facts;
 mod form_steps;
 mod header_steps;
+mod issuer_advice;
+mod key_advice;
 mod key_steps;
 mod payload;
 mod shown;
 mod step;
-
-use std::error::Error;
+mod type_step;
 
 use serde::de::DeserializeOwned;
 
@@ -21,6 +23,7 @@ pub use self::explanation::Explanation;
 use self::facts::Facts;
 use self::form_steps::Form;
 use self::payload::Members;
+pub(crate) use self::shown::source as source_of;
 pub(crate) use self::step::Advice;
 pub use self::step::{Outcome, Step};
 use super::base64url::{Buffer, decode_to_vec};
@@ -76,14 +79,14 @@ where
         steps.extend(key_steps);
         let is_proven = is_signed || error.is_none();
         let claim_steps =
-            claim_steps::steps(&facts).into_iter().chain([claim_steps::claims_type::<C>(&facts, is_proven)]);
+            claim_steps::steps(&facts).into_iter().chain([type_step::claims_type::<C>(&facts, is_proven)]);
         steps.extend(claim_steps.map(|step| step.proven_if(is_proven)));
         reconciled(steps, error)
     }
 }
 
 /// Makes the steps agree with the verdict. They differ from it if the keys, the clock or the revocations have changed since.
-fn reconciled(steps: Vec<Step>, error: Option<&AuthError>) -> Vec<Step> {
+fn reconciled(mut steps: Vec<Step>, error: Option<&AuthError>) -> Vec<Step> {
     let Some(error) = error else {
         let agreeing = |step: Step| match step.is_failed() {
             true => step.pass().with_detail("passed, but would fail now"),
@@ -95,15 +98,14 @@ fn reconciled(steps: Vec<Step>, error: Option<&AuthError>) -> Vec<Step> {
     if steps.iter().any(|step| step.error_kind() == Some(kind)) {
         return steps;
     }
-    let source = error.source().map(ToString::to_string);
+    let source = shown::source(error);
     let advice = advice::kind(kind, source.as_deref());
-    let failed_name = step_of(kind);
-    let mut is_added = false;
-    let agreeing = |step: Step| match step.name() == failed_name && !std::mem::replace(&mut is_added, true) {
-        true => step.fail(kind, &advice),
-        false => step,
-    };
-    steps.into_iter().map(agreeing).collect()
+    let name = step_of(kind);
+    match steps.iter().position(|step| step.name() == name) {
+        Some(position) => steps[position] = steps[position].clone().fail(kind, &advice),
+        None => steps.push(Step::passed(name).fail(kind, &advice)),
+    }
+    steps
 }
 
 /// Returns the step whose failure has this kind. Errors of a custom key source count as those of the key.
@@ -115,9 +117,10 @@ fn step_of(kind: AuthErrorKind) -> &'static str {
         AuthErrorKind::WrongTokenType => "typ",
         AuthErrorKind::UnsupportedAlgorithm => "alg",
         AuthErrorKind::InvalidSignature => "signature",
-        AuthErrorKind::InvalidClaims => "payload",
+        AuthErrorKind::InvalidClaims => "claims_type",
         AuthErrorKind::WrongIssuer => "iss",
         AuthErrorKind::WrongAudience => "aud",
+        AuthErrorKind::WrongClaim => "required_claim",
         AuthErrorKind::SenderConstrained => "cnf",
         AuthErrorKind::NotYetValid => "nbf",
         AuthErrorKind::MissingExpiry | AuthErrorKind::Expired => "exp",

@@ -1,5 +1,6 @@
 //! Formats values of a token for a report. Nothing that this module returns can control a terminal.
 
+use std::error::Error;
 use std::time::Duration;
 
 use crate::verify::json::Text;
@@ -22,6 +23,18 @@ pub(super) fn value(text: &str) -> String {
 /// Escapes, shortens and quotes a value.
 pub(super) fn quoted(text: &str) -> String {
     format!("`{}`", value(text))
+}
+
+/// Returns the text of an error's sources. Each level says more than the one before.
+pub(crate) fn source(error: &dyn Error) -> Option<String> {
+    let sources = std::iter::successors(error.source(), |error| (*error).source());
+    let texts: Vec<_> = sources.take(8).map(ToString::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join(": "))
+}
+
+/// Formats a number of keys.
+pub(super) fn keys(count: usize) -> String {
+    if count == 1 { "1 key".to_owned() } else { format!("{count} keys") }
 }
 
 /// Formats names as a list, for example the accepted issuers.

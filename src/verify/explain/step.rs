@@ -115,7 +115,9 @@ impl Step {
         self.received.as_deref()
     }
 
-    /// Returns a remark, for example how the key was chosen, or why the step was skipped.
+    /// Returns a remark.
+    ///
+    /// For example how the key was chosen, or why the step was skipped.
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
@@ -127,7 +129,9 @@ impl Step {
         self.cause.as_deref()
     }
 
-    /// Returns the cure of a failed step: the setting to change, or what the client has to do.
+    /// Returns the cure of a failed step.
+    ///
+    /// It is the setting to change, or what the client has to do.
     #[must_use]
     pub fn cure(&self) -> Option<&str> {
         self.cure.as_deref()

@@ -81,15 +81,15 @@ async fn hanging_source_does_not_delay_replaced_keys() {
             up.serve_set(&old);
             let verifier = verifier(&providers[0], &providers[1]);
             if kid.is_some() {
-                assert_eq!(crate::support::rejection(&verifier, &old_token).await, None);
+                assert_eq!(super::rejection_of(&verifier, &old_token).await, None);
             } else {
-                let _ = crate::support::rejection(&verifier, &old_token).await;
+                let _ = super::rejection_of(&verifier, &old_token).await;
                 assert!(at_once(verifier.verify(&old_token)).is_ok());
             }
             up.serve_set(&new);
             tokio::time::sleep(std::time::Duration::from_millis(100 * tenths)).await;
             let start = Instant::now();
-            assert_eq!(crate::support::rejection(&verifier, &new_token).await, None, "{kid:?} {tenths}");
+            assert_eq!(super::rejection_of(&verifier, &new_token).await, None, "{kid:?} {tenths}");
             assert_eq!(start.elapsed(), seconds(0), "{kid:?} {tenths}");
         }
     }

@@ -39,7 +39,7 @@ async fn hundred_longest_keys_fit() {
     let provider = Provider::new();
     provider.answer(move |_| Ok(Response::new(set.clone().into())));
     let token = crate::keys::token_with(Algorithm::MlDsa87, Some("99"), &crate::support::good_claims());
-    assert_eq!(crate::support::rejection(&verifier(&provider.keys()), &token).await, None);
+    assert_eq!(super::rejection_of(&verifier(&provider.keys()), &token).await, None);
 }
 
 #[tokio::test(start_paused = true)]

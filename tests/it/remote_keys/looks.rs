@@ -34,7 +34,7 @@ async fn fetches_of_rotation_after(name: &str, strangers: &[String]) -> usize {
     assert_eq!(rejection(&verifier, "old").await, None, "{name}");
     pass(1).await;
     for stranger in strangers {
-        assert!(crate::support::rejection(&verifier, stranger).await.is_some(), "{name}");
+        assert!(super::rejection_of(&verifier, stranger).await.is_some(), "{name}");
     }
     pass(1).await;
     provider.serve(&["old", "new"]);
@@ -121,7 +121,7 @@ async fn unknown_kids_delay_a_rotation_by_one_cooldown() {
     while start.elapsed() < seconds(300) {
         for _ in 0..10 {
             number += 1;
-            assert!(crate::support::rejection(&verifier, &forged(&format!("x-{number}"))).await.is_some());
+            assert!(super::rejection_of(&verifier, &forged(&format!("x-{number}"))).await.is_some());
         }
         // The new key is used as soon as the unknown clients have used up the budget.
         provider.serve(&["old", "new"]);
@@ -150,7 +150,7 @@ async fn fetches_stay_bounded_under_every_flood() {
         while start.elapsed() < seconds(600) {
             number += 1;
             for token in [&forged(&format!("x-{number}")), &forged("x"), &forged("old"), &unnamed] {
-                assert!(crate::support::rejection(&verifier, token).await.is_some());
+                assert!(super::rejection_of(&verifier, token).await.is_some());
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
@@ -200,7 +200,7 @@ async fn one_unknown_kid_per_cooldown_hides_no_rotation() {
     let mut current = "k0".to_owned();
     for second in 0..2400 {
         if second % 30 == 0 {
-            assert!(crate::support::rejection(&verifier, &forged("x")).await.is_some());
+            assert!(super::rejection_of(&verifier, &forged("x")).await.is_some());
         }
         if [101, 901, 1701].contains(&second) {
             current = format!("k{second}");
@@ -221,7 +221,7 @@ async fn one_bad_signature_hides_no_replaced_key() {
         provider.serve_set(&keys[0].0);
         let remote = provider.keys().refresh_between(seconds(3600), seconds(3600));
         let verifier = verifier(&remote);
-        let rejected = async |token: &str| crate::support::rejection(&verifier, token).await;
+        let rejected = async |token: &str| super::rejection_of(&verifier, token).await;
         assert_eq!(rejected(&keys[0].1).await, None);
         let mut current = 0;
         for second in 0..600 {
@@ -259,7 +259,7 @@ async fn constantly_changing_keys_keep_fetches_bounded() {
             let verifier = verifier(&keys);
             for _ in 0..600 {
                 for token in &tokens {
-                    let _ = crate::support::rejection(&verifier, token).await;
+                    let _ = super::rejection_of(&verifier, token).await;
                 }
                 pass(1).await;
             }
@@ -276,7 +276,7 @@ async fn key_replaced_during_a_fetch_is_fetched_again() {
         let provider = Provider::new();
         provider.serve_set(&old);
         let verifier = verifier(&provider.keys().refresh_between(seconds(60), seconds(60)));
-        assert_eq!(crate::support::rejection(&verifier, &old_token).await, None);
+        assert_eq!(super::rejection_of(&verifier, &old_token).await, None);
         // The response to the scheduled fetch is in flight and has the old key.
         let (first, later) = (std::sync::atomic::AtomicBool::new(true), new.clone());
         provider.answer(move |_| {
@@ -287,7 +287,7 @@ async fn key_replaced_during_a_fetch_is_fetched_again() {
         while provider.requests() < 2 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert_eq!(crate::support::rejection(&verifier, &new_token).await, None, "{kid:?}");
+        assert_eq!(super::rejection_of(&verifier, &new_token).await, None, "{kid:?}");
         assert_eq!(provider.requests(), 3);
     }
 }
@@ -304,7 +304,7 @@ async fn uses_a_new_key_with_an_old_kid() {
     let provider = Provider::new();
     provider.serve_set(&old);
     let verifier = verifier(&provider.keys());
-    let rejected = async |token: &str| crate::support::rejection(&verifier, token).await;
+    let rejected = async |token: &str| super::rejection_of(&verifier, token).await;
     assert_eq!(rejected(&old_token).await, None);
     provider.serve_set(&new);
     pass(2).await;

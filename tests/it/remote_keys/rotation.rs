@@ -53,7 +53,7 @@ async fn new_key_is_used_for_tokens_without_kid() {
     provider.answer(move |_| Ok(Response::new(old.clone().into())));
     let keys = provider.keys();
     let verifier = verifier(&keys);
-    let rejected = async |key: &EncodingKey| crate::support::rejection(&verifier, &sign(key)).await;
+    let rejected = async |key: &EncodingKey| super::rejection_of(&verifier, &sign(key)).await;
     assert_eq!(rejected(&signer(Algorithm::RS256)).await, None);
     assert_eq!(rejected(&other).await, Some(InvalidSignature));
     provider.answer(move |_| Ok(Response::new(new.clone().into())));
@@ -184,7 +184,7 @@ async fn odd_keys_are_skipped_and_counted() {
     let mac = Header { kid: Some("secret".to_owned()), ..Header::new(for_oracle(Algorithm::HS256)) };
     let key = EncodingKey::from_secret(b"secret that everybody can read...").unwrap();
     let mac = jsonwebtoken::encode(&mac, &good_claims(), &key).unwrap();
-    assert_eq!(crate::support::rejection(&verifier, &mac).await, Some(UnknownKey));
+    assert_eq!(super::rejection_of(&verifier, &mac).await, Some(UnknownKey));
     assert_eq!((keys.stats().keys(), keys.stats().skipped()), (1, 9));
 }
 
@@ -200,7 +200,7 @@ async fn each_key_serves_only_its_own_algorithm() {
         for &named in &all {
             let token = token_with(algorithm, Some(named.as_str()), &good_claims());
             let expected = (algorithm != named).then_some(UnsupportedAlgorithm);
-            assert_eq!(crate::support::rejection(&verifier, &token).await, expected, "{algorithm}, {named}");
+            assert_eq!(super::rejection_of(&verifier, &token).await, expected, "{algorithm}, {named}");
         }
     }
 }
@@ -220,8 +220,8 @@ async fn rules_choose_algorithm_of_rsa_keys_without_alg() {
         (JwksRules::new().rsa_algorithm(Algorithm::PS256), Algorithm::PS256, Algorithm::RS256),
     ] {
         let verifier = verifier(&provider.keys().rules(rules));
-        assert_eq!(crate::support::rejection(&verifier, &sign(algorithm)).await, None);
-        assert_eq!(crate::support::rejection(&verifier, &sign(other)).await, Some(UnknownKey));
+        assert_eq!(super::rejection_of(&verifier, &sign(algorithm)).await, None);
+        assert_eq!(super::rejection_of(&verifier, &sign(other)).await, Some(UnknownKey));
     }
 }
 
@@ -355,6 +355,6 @@ async fn tries_all_keys_that_share_a_kid() {
         jsonwebtoken::encode(&header, &good_claims(), &other).unwrap(),
         token("same"),
     ] {
-        assert_eq!(crate::support::rejection(&verifier, &token).await, None);
+        assert_eq!(super::rejection_of(&verifier, &token).await, None);
     }
 }

@@ -56,7 +56,7 @@ async fn fetches_only_from_configured_urls() {
         let signature =
             jsonwebtoken::crypto::sign(signed.as_bytes(), &key, for_oracle(Algorithm::EdDSA)).unwrap();
         let token = format!("{signed}.{signature}");
-        assert_eq!(crate::support::rejection(&verifier, &token).await, Some(UnknownKey), "{place}");
+        assert_eq!(super::rejection_of(&verifier, &token).await, Some(UnknownKey), "{place}");
     }
     let asked: Vec<_> = provider.0.lock().unwrap().requests.iter().map(|asked| asked.uri.clone()).collect();
     assert!(asked.len() > 2, "newer keys are looked for: {asked:?}");
