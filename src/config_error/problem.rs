@@ -31,6 +31,10 @@ pub(crate) enum ConfigProblem {
     MalformedKey {
         reason: &'static str,
     },
+    /// A secret in a file, which is no key.
+    MalformedSecret {
+        reason: &'static str,
+    },
     RsaKeySize {
         bits: usize,
     },
@@ -221,6 +225,7 @@ impl ConfigProblem {
             | Self::RejectedSetting { error, .. }
             | Self::UnreadableSetting { error, .. } => error.kind(),
             Self::InvalidSetting { .. }
+            | Self::MalformedSecret { .. }
             | Self::UnknownSetting { .. }
             | Self::MissingSetting { .. }
             | Self::ConflictingSettings { .. } => ConfigErrorKind::InvalidSetting,
@@ -270,6 +275,7 @@ impl Display for ConfigProblem {
                  `openssl x509 -noout -pubkey` extracts the public key",
             ),
             Self::MalformedKey { reason } => write!(f, "the key cannot be read: {reason}"),
+            Self::MalformedSecret { reason } => write!(f, "the secret cannot be read: {reason}"),
             Self::RsaKeySize { bits } => {
                 write!(f, "an RSA key needs a modulus of 2048 to 8192 bits, got {bits}")
             }

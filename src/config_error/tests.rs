@@ -64,6 +64,11 @@ fn each_problem_has_a_kind_and_a_text() {
             "the key cannot be read: it is empty",
         ),
         (
+            ConfigProblem::MalformedSecret { reason: "it is empty" },
+            Kind::InvalidSetting,
+            "the secret cannot be read: it is empty",
+        ),
+        (
             ConfigProblem::RsaKeySize { bits: 1024 },
             Kind::UnsupportedKey,
             "an RSA key needs a modulus of 2048 to 8192 bits, got 1024",

@@ -7,6 +7,7 @@ use super::names::{Names, nearest};
 use super::raw::Raw;
 use super::values::Values;
 use crate::algorithm::Algorithm;
+use crate::api_key::ApiKeys;
 use crate::challenge::checked_scopes;
 use crate::config_error::{ConfigError, ConfigProblem};
 
@@ -160,6 +161,10 @@ fn checked_text(kind: Kind, text: &str) -> Result<(), String> {
     let is_url = ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme));
     match kind {
         Kind::Url | Kind::SecretUrl if !is_url => Err("it needs to begin with `https://`".to_owned()),
+        Kind::Choice(words) if !words.contains(&text) => Err(format!("it needs `{}`", words.join("` or `"))),
+        Kind::Prefix if ApiKeys::<()>::new(text, []).is_err() => {
+            Err("it needs a letter and up to 31 letters, digits and `_`".to_owned())
+        }
         Kind::Ascii if !text.is_ascii() => Err("it needs printable ASCII".to_owned()),
         Kind::Scopes if checked_scopes(text).is_err() => {
             Err("it needs scopes of printable ASCII with one space between them".to_owned())

@@ -11,7 +11,7 @@ use crate::jwks::{ClientFuture, HttpClient, HttpsClient};
 /// An `HttpsClient`, created again when the file with root certificates changes.
 #[derive(Clone)]
 pub(super) enum Client {
-    Fixed(HttpsClient),
+    Fixed(Box<HttpsClient>),
     Followed(FileFollower<HttpsClient>),
 }
 
@@ -37,7 +37,7 @@ impl Client {
             client = client.proxy(proxy.expose()).map_err(|error| names.about("http.proxy_url", error))?;
         }
         let Some(file) = &values.ca_file else {
-            return Ok(Self::Fixed(client));
+            return Ok(Self::Fixed(Box::new(client)));
         };
         let followed = FileFollower::open(file, move |pem| client.clone().add_root_certificates(pem));
         followed.map(Self::Followed).map_err(|error| names.about("http.ca_file", error))

@@ -29,6 +29,10 @@ pub(super) enum Kind {
     File,
     Secret,
     Algorithm,
+    /// One of a few words.
+    Choice(&'static [&'static str]),
+    /// The prefix of API keys.
+    Prefix,
     Flag,
     Number {
         unit: &'static str,
@@ -47,7 +51,7 @@ impl Kind {
     #[cfg(test)]
     pub(super) fn name(self) -> String {
         match self {
-            Self::Text | Self::Ascii | Self::Scopes => "text".to_owned(),
+            Self::Text | Self::Ascii | Self::Scopes | Self::Choice(_) | Self::Prefix => "text".to_owned(),
             Self::Url => "URL".to_owned(),
             Self::SecretUrl => "URL, secret".to_owned(),
             Self::File => "file".to_owned(),
@@ -126,6 +130,26 @@ pub(super) const FIELDS: &[Field] = &[
     of_all("http.proxy_url", Kind::SecretUrl, "", "Proxy for all fetches."),
     of_all("http.ca_file", Kind::File, "", "More trusted root certificates in PEM."),
     of_all("http.insecure_allow_plain_http", Kind::Flag, "false", "Allows `http://` for other machines."),
+    of_all("api_keys.prefix", Kind::Prefix, "", "Prefix of the accepted API keys."),
+    of_all("api_keys.file", Kind::File, "", "File with the records of the API keys."),
+    of_all("introspection.issuer", Kind::Url, "", "Provider of opaque tokens."),
+    of_all("introspection.endpoint_url", Kind::Url, "", "Endpoint to ask, instead of the published one."),
+    of_all("introspection.client_id", Kind::Text, "", "ID of this service at the provider."),
+    of_all("introspection.client_secret", Kind::Secret, "", "Secret of this service at the provider."),
+    of_all("introspection.client_secret_file", Kind::File, "", "File with that secret."),
+    of_all(
+        "introspection.auth_method",
+        Kind::Choice(&["client_secret_basic", "client_secret_post"]),
+        "client_secret_basic",
+        "Or `client_secret_post`.",
+    ),
+    of_all("introspection.audience", Kind::List(&Kind::Text), "", "Accepted values of `aud`."),
+    of_all("introspection.access_tokens_only", Kind::Flag, "false", "Requires a `token_type`."),
+    of_all("introspection.required_claims", Kind::Claims, "", "Claims with their accepted values."),
+    of_all("introspection.signed_responses", Kind::Flag, "false", "Requires signed responses."),
+    of_all("introspection.insecure_any_audience", Kind::Flag, "false", "Accepts any `aud`."),
+    of_all("introspection.max_age_secs", seconds(1, HOUR), "60", "Longest use of a response."),
+    of_all("introspection.timeout_secs", seconds(1, 60), "2", "Timeout of a request."),
     of_all("realm", Kind::Ascii, "api", "Realm in the challenge."),
     of_all("challenge_scope", Kind::Scopes, "", "Scopes in the challenge."),
     of_all("resource_metadata_url", Kind::Url, "", "URL of the metadata for clients (RFC 9728)."),

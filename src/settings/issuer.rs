@@ -1,7 +1,7 @@
 //! One issuer: its keys and its verifier.
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::client::Client;
 use super::fetch;
@@ -96,6 +96,16 @@ impl Issuer<'_> {
     /// Returns true if the keys are not those that the issuer publishes.
     pub(super) fn has_own_keys(&self) -> bool {
         self.source().map_or(true, |source| source != Source::Discovery)
+    }
+
+    /// Returns the keys if they were discovered at this issuer.
+    pub(super) fn discovered_as(&self, issuer: &str, keys: &Keys) -> Option<RemoteKeys> {
+        match keys {
+            Keys::Fetched(keys) if !self.has_own_keys() && self.values.issuer == [issuer] => {
+                Some(keys.clone())
+            }
+            _ => None,
+        }
     }
 
     /// Returns the only source of keys.
@@ -275,12 +285,8 @@ impl Issuer<'_> {
         if let Some(typ) = &values.token_type {
             verifier = verifier.token_type(typ);
         }
-        Ok(values.required_claims.iter().fold(verifier, |verifier, (name, accepted)| match accepted {
-            Value::Array(values) => {
-                values.iter().fold(verifier, |verifier, value| verifier.require_claim(name, value.clone()))
-            }
-            value => verifier.require_claim(name, value.clone()),
-        }))
+        Ok(accepted_values(&values.required_claims)
+            .fold(verifier, |verifier, (name, value)| verifier.require_claim(name, value.clone())))
     }
 
     fn path(&self, path: &str) -> String {
@@ -303,6 +309,17 @@ impl Issuer<'_> {
         self.names
             .invalid(&self.path(path), format!("it has no effect without `{}`; remove it", self.name(needed)))
     }
+}
+
+/// Returns each claim with each of its accepted values.
+pub(super) fn accepted_values(claims: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
+    claims.iter().flat_map(|(name, accepted)| {
+        let values = match accepted {
+            Value::Array(values) => values.as_slice(),
+            value => std::slice::from_ref(value),
+        };
+        values.iter().map(move |value| (name.as_str(), value))
+    })
 }
 
 fn with_files<C>(files: Vec<KeyFile>) -> Result<JwtVerifier<C>, ConfigError>

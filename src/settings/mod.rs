@@ -42,9 +42,11 @@ mod check;
 mod client;
 mod fetch;
 mod fields;
+mod introspection;
 mod issuer;
 mod names;
 mod raw;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -57,19 +59,21 @@ use std::time::Duration;
 
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
 
-use self::issuer::{Issuer, Keys};
 use self::names::Names;
 use self::raw::Raw;
-use self::values::Values;
+use self::sources::Sources;
+use self::values::{ApiKeyValues, Values};
+use crate::api_key::ApiKeys;
 use crate::cache::CacheSettings;
 use crate::config_error::ConfigError;
+use crate::introspection::Introspection;
 use crate::jwks::RemoteKeys;
 use crate::layer::JwtAuthLayer;
 use crate::revocation::Revocations;
 use crate::verifiers::{AnyOf, Issuers};
 use crate::verify::JwtVerifier;
 
-/// The settings that a deployment changes: issuer, audience, keys, limits.
+/// The settings that a deployment changes, such as issuer, audience and keys.
 ///
 /// Read them from [variables](Self::from_env), or as a part of your own settings in any format with types that serde knows:
 ///
@@ -97,6 +101,9 @@ use crate::verify::JwtVerifier;
 /// # }
 /// ```
 ///
+/// JWTs of several issuers, [opaque tokens](crate::introspection) and [API keys](crate::api_key) can be configured at once.
+/// Each credential goes to one verifier, by its form: see [`AnyOf`].
+///
 /// The settings create the same verifiers and layers as the builders, with the same defaults. There are these differences:
 ///
 /// - An issuer and an audience are required. To accept any, set `insecure_any_issuer` or `insecure_any_audience`.
@@ -104,9 +111,10 @@ use crate::verify::JwtVerifier;
 /// - Settings that contradict each other or have no effect are errors.
 /// - Keys and secrets in files, and the file of root certificates, are read again when they change, as with
 ///   [`KeyFile`](crate::keys::KeyFile).
+/// - If opaque tokens are configured and JWTs are not, the provider is also asked about JWTs.
 ///
-/// All verifiers and layers of these settings and their clones share the keys. Nothing is read or fetched before the first
-/// one is created.
+/// All verifiers and layers of these settings and their clones share the keys of JWTs. Nothing is read or fetched before the
+/// first one is created.
 ///
 /// # Security
 ///
@@ -119,7 +127,7 @@ pub struct AuthSettings {
     set: Arc<[&'static str]>,
     names: Names,
     revocations: Option<Revocations>,
-    keys: Arc<OnceLock<Result<Vec<Keys>, ConfigError>>>,
+    sources: Arc<OnceLock<Result<Sources, ConfigError>>>,
 }
 
 impl AuthSettings {
@@ -175,7 +183,7 @@ impl AuthSettings {
         Self::checked(variables::read(&names, prefix, variables)?, names)
     }
 
-    /// Rejects tokens that are on this revocation list. By default there is none.
+    /// Rejects credentials that are on this revocation list. By default there is none.
     #[must_use]
     pub fn revocations(self, revocations: Revocations) -> Self {
         Self { revocations: Some(revocations), ..self }
@@ -183,30 +191,43 @@ impl AuthSettings {
 
     /// Creates the verifier.
     ///
-    /// It accepts the tokens of all configured issuers.
+    /// It accepts the JWTs of all configured issuers, opaque tokens if `introspection` is configured, and API keys if
+    /// `api_keys` is.
     ///
     /// # Errors
     ///
-    /// - There are no keys, no issuer or no audience.
+    /// - Nothing is configured that verifies credentials, or keys without an issuer or an audience.
     /// - Two settings contradict each other, or one has no effect.
     /// - A file cannot be read, or a key, secret or URL is invalid.
     pub fn verifier<C>(&self) -> Result<AnyOf<C>, ConfigError>
     where
         C: DeserializeOwned + Send + Sync + 'static,
     {
-        let mut verifiers = self.jwt_verifiers()?;
-        if verifiers.len() == 1 {
-            return Ok(verifiers.drain(..).fold(AnyOf::new(), AnyOf::jwt));
+        let sources = self.sources()?;
+        let mut verifier = AnyOf::new();
+        if let Some(provider) = &sources.provider {
+            let opaque = provider.verifier(&self.values, &self.names)?;
+            let opaque = self.revocations.iter().cloned().fold(opaque, Introspection::revocations);
+            // The provider can also be asked about JWTs, unless they are verified below.
+            verifier = verifier.jwt(opaque.clone()).opaque(opaque);
         }
-        let setting = if self.values.issuers.is_empty() { "issuer" } else { "issuers" };
-        let mut issuers = Issuers::new(verifiers).map_err(|error| self.names.about(setting, error))?;
-        if let Some(bytes) = self.values.max_token_bytes {
-            issuers = issuers.max_token_bytes(bytes);
-        }
-        Ok(AnyOf::new().jwt(issuers))
+        let mut jwts = self.jwt_verifiers()?;
+        verifier = match jwts.len() {
+            0 => verifier,
+            1 => verifier.jwt(jwts.remove(0)),
+            _ => verifier.jwt(self.of_several(jwts)?),
+        };
+        let ApiKeyValues { prefix: Some(prefix), file: Some(file) } = &self.values.api_keys else {
+            return Ok(verifier);
+        };
+        let keys = ApiKeys::file(prefix, file).map_err(|error| self.names.about("api_keys.file", error))?;
+        let keys = self.revocations.iter().cloned().fold(keys, ApiKeys::revocations);
+        verifier
+            .prefix(&format!("{prefix}_"), keys)
+            .map_err(|error| self.names.about("api_keys.prefix", error))
     }
 
-    /// Creates the verifier of each issuer, in the order of the settings.
+    /// Creates the verifier of each issuer of JWTs, in the order of the settings.
     ///
     /// Tools need them to `explain` a token. Otherwise use [`verifier`](Self::verifier), which selects one by `iss`.
     ///
@@ -217,9 +238,9 @@ impl AuthSettings {
     where
         C: DeserializeOwned + Send + Sync + 'static,
     {
-        let keys = self.keys()?.iter().cloned();
-        let issuers = self.issuers();
-        issuers.iter().zip(keys).map(|(issuer, keys)| Ok(self.limited(issuer.verifier(keys)?))).collect()
+        let issuers = sources::issuers(&self.values, &self.names);
+        let verifiers = issuers.iter().zip(&self.sources()?.keys);
+        verifiers.map(|(issuer, keys)| Ok(self.limited(issuer.verifier(keys.clone())?))).collect()
     }
 
     /// Creates the layer, with the verifier and the settings of the challenge.
@@ -250,7 +271,8 @@ impl AuthSettings {
 
     /// Returns the fetched keys of all verifiers of these settings, for health checks.
     ///
-    /// There is one for each issuer whose keys are fetched. It is empty if all keys are in files or variables.
+    /// There is one for each issuer whose keys are fetched, also for signed introspection responses. It is empty if all keys
+    /// are in files or variables.
     ///
     /// ```
     /// use tower_jwt_auth::ConfigError;
@@ -273,11 +295,7 @@ impl AuthSettings {
     ///
     /// The same as for [`verifier`](Self::verifier).
     pub fn remote_keys(&self) -> Result<Vec<RemoteKeys>, ConfigError> {
-        let fetched = self.keys()?.iter().filter_map(|keys| match keys {
-            Keys::Fetched(keys) => Some(keys.clone()),
-            Keys::Followed(_) | Keys::Fixed(_) => None,
-        });
-        Ok(fetched.collect())
+        Ok(self.sources()?.remote_keys())
     }
 
     fn checked(entries: Vec<(String, Raw)>, names: Names) -> Result<Self, ConfigError> {
@@ -285,49 +303,19 @@ impl AuthSettings {
         Ok(Self { values: Arc::new(values), set: set.into(), names, ..Self::default() })
     }
 
-    /// Returns the settings of each issuer.
-    fn issuers(&self) -> Vec<Issuer<'_>> {
-        let Values { main, issuers, .. } = &*self.values;
-        let names = &self.names;
-        if !issuers.is_empty() {
-            let issuer = |(number, values): (usize, &values::IssuerValues)| Issuer {
-                values: values.clone(),
-                names,
-                at: format!("issuers[{number}]."),
-            };
-            return issuers.iter().enumerate().map(issuer).collect();
-        }
-        let issuer = |values| Issuer { values, names, at: String::new() };
-        let has_own_keys = || Issuer { values: main.clone(), names, at: String::new() }.has_own_keys();
-        if main.issuer.len() > 1 && !has_own_keys() {
-            let each = main.issuer.iter().map(|issuer| vec![issuer.clone()]);
-            return each.map(|issuer| values::IssuerValues { issuer, ..main.clone() }).map(issuer).collect();
-        }
-        vec![issuer(main.clone())]
+    /// Returns the parts that all verifiers share, which are read once.
+    fn sources(&self) -> Result<&Sources, ConfigError> {
+        let read = || Sources::read(&self.values, &self.set, &self.names);
+        self.sources.get_or_init(read).as_ref().map_err(ConfigError::clone)
     }
 
-    /// Returns the keys of each issuer, which are read once.
-    fn keys(&self) -> Result<&[Keys], ConfigError> {
-        self.keys.get_or_init(|| self.read_keys()).as_deref().map_err(ConfigError::clone)
-    }
-
-    fn read_keys(&self) -> Result<Vec<Keys>, ConfigError> {
-        let cache = self.set.iter().find(|path| path.starts_with("cache.") && **path != "cache.enabled");
-        if let Some(path) = cache.filter(|_| self.values.cache.enabled == Some(false)) {
-            return Err(self.names.conflict("cache.enabled", path, "the cache is off; remove one"));
-        }
-        let issuers = self.issuers();
-        let mut client = None;
-        let keys = issuers.iter().map(|issuer| issuer.keys(&self.values, &mut client));
-        let keys = keys.collect::<Result<Vec<_>, ConfigError>>()?;
-        let is_of_fetches = |path: &&&str| path.starts_with("fetch.") || path.starts_with("http.");
-        let is_fetched = keys.iter().any(|keys| matches!(keys, Keys::Fetched(_)));
-        match self.set.iter().find(is_of_fetches).filter(|_| !is_fetched) {
-            Some(path) => {
-                Err(self.names.invalid(path, "it has no effect, since no keys are fetched; remove it"))
-            }
-            None => Ok(keys),
-        }
+    fn of_several<C>(&self, verifiers: Vec<JwtVerifier<C>>) -> Result<Issuers<C>, ConfigError>
+    where
+        C: DeserializeOwned + Send + Sync + 'static,
+    {
+        let setting = if self.values.issuers.is_empty() { "issuer" } else { "issuers" };
+        let issuers = Issuers::new(verifiers).map_err(|error| self.names.about(setting, error))?;
+        Ok(self.values.max_token_bytes.into_iter().fold(issuers, Issuers::max_token_bytes))
     }
 
     /// Applies the limits that all issuers have in common.

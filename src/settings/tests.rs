@@ -8,7 +8,9 @@ use serde::forward_to_deserialize_any;
 use super::AuthSettings;
 use super::fields::{FIELDS, Field, Kind};
 use super::names::{Names, variable_paths};
-use super::values::{CacheValues, FetchValues, HttpValues, IssuerValues, Values};
+use super::values::{
+    ApiKeyValues, CacheValues, FetchValues, HttpValues, IntrospectionValues, IssuerValues, Values,
+};
 use super::variables::is_of_kubernetes;
 
 /// Records the names of the fields of a struct.
@@ -46,12 +48,14 @@ fn fields_of<T: for<'de> Deserialize<'de>>(group: &str) -> Vec<String> {
 #[test]
 fn table_has_exactly_the_fields() {
     let mut fields: BTreeSet<String> = fields_of::<Values>("").into_iter().collect();
-    for group in ["main", "cache", "fetch", "http"] {
+    for group in ["main", "cache", "fetch", "http", "api_keys", "introspection"] {
         assert!(fields.remove(group), "{group}");
     }
     fields.extend(fields_of::<CacheValues>("cache."));
     fields.extend(fields_of::<FetchValues>("fetch."));
     fields.extend(fields_of::<HttpValues>("http."));
+    fields.extend(fields_of::<ApiKeyValues>("api_keys."));
+    fields.extend(fields_of::<IntrospectionValues>("introspection."));
     let of = |per_issuer: bool| {
         let fields = FIELDS.iter().filter(move |field| field.per_issuer == per_issuer);
         fields.map(|field| field.path.to_owned()).collect::<BTreeSet<_>>()
@@ -67,6 +71,8 @@ fn sample(field: &Field) -> String {
         Kind::Number { min, .. } => (min + 1).to_string(),
         Kind::Algorithm | Kind::List(Kind::Algorithm) => "ES256".to_owned(),
         Kind::Claims => r#"{"a": 1}"#.to_owned(),
+        Kind::Choice(words) => words[words.len() - 1].to_owned(),
+        Kind::Prefix => "acme".to_owned(),
         _ => "https://a".to_owned(),
     }
 }

@@ -18,9 +18,18 @@ pub(super) struct Values {
     pub(super) cache: CacheValues,
     pub(super) fetch: FetchValues,
     pub(super) http: HttpValues,
+    pub(super) api_keys: ApiKeyValues,
+    pub(super) introspection: IntrospectionValues,
     pub(super) realm: Option<String>,
     pub(super) challenge_scope: Option<String>,
     pub(super) resource_metadata_url: Option<String>,
+}
+
+impl Values {
+    /// Returns true if credentials other than JWTs are configured.
+    pub(super) fn has_other_credentials(&self) -> bool {
+        self.api_keys != ApiKeyValues::default() || self.introspection != IntrospectionValues::default()
+    }
 }
 
 /// The settings that each issuer may have.
@@ -69,6 +78,31 @@ pub(super) struct HttpValues {
     pub(super) proxy_url: Option<Secret>,
     pub(super) ca_file: Option<String>,
     pub(super) insecure_allow_plain_http: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ApiKeyValues {
+    pub(super) prefix: Option<String>,
+    pub(super) file: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct IntrospectionValues {
+    pub(super) issuer: Option<String>,
+    pub(super) endpoint_url: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) client_secret: Option<Secret>,
+    pub(super) client_secret_file: Option<String>,
+    pub(super) auth_method: Option<String>,
+    pub(super) audience: Vec<String>,
+    pub(super) access_tokens_only: bool,
+    pub(super) required_claims: Map<String, Value>,
+    pub(super) signed_responses: bool,
+    pub(super) insecure_any_audience: bool,
+    pub(super) max_age_secs: Option<u64>,
+    pub(super) timeout_secs: Option<u64>,
 }
 
 /// A text that `Debug` does not show.

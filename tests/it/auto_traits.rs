@@ -75,6 +75,17 @@ fn issuing_types_have_expected_auto_traits() {
     assert_error::<IssueError>();
 }
 
+#[cfg(feature = "settings")]
+#[test]
+fn settings_have_expected_auto_traits() {
+    use tower_jwt_auth::settings::AuthSettings;
+
+    assert_send_sync_unpin::<AuthSettings>();
+    assert_send_sync_unpin::<KeyFile>();
+    assert_clone_debug::<AuthSettings>();
+    assert_clone_debug::<KeyFile>();
+}
+
 #[test]
 fn error_types_implement_error() {
     fn assert_error<T: std::error::Error + Send + Sync + 'static>() {}

@@ -1,24 +1,29 @@
 //! Settings from variables and files.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::time::Duration;
 
 use config::{Config, File, FileFormat};
 use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower_jwt_auth::AuthErrorKind::{
-    Expired, InvalidSignature, InvalidToken, Revoked, TokenTooLarge, UnknownKey, UnsupportedAlgorithm,
-    WrongAudience, WrongClaim, WrongIssuer, WrongTokenType,
+    Expired, InvalidSignature, InvalidToken, Revoked, TokenTooLarge, Unavailable, UnknownKey,
+    UnsupportedAlgorithm, WrongAudience, WrongClaim, WrongIssuer, WrongTokenType,
 };
+use tower_jwt_auth::api_key::{ApiKey, ApiKeyRecord};
 use tower_jwt_auth::jwks::RemoteKeys;
+use tower_jwt_auth::policy::scope;
 use tower_jwt_auth::revocation::Revocations;
 use tower_jwt_auth::settings::AuthSettings;
 use tower_jwt_auth::verifiers::AnyOf;
-use tower_jwt_auth::{Algorithm, AuthErrorKind, ConfigError, ConfigErrorKind};
+use tower_jwt_auth::{Algorithm, AuthError, AuthErrorKind, ConfigError, ConfigErrorKind};
 
 use crate::keys::{fixture, jwk_with, set_of, token_with};
 use crate::support::*;
@@ -50,11 +55,11 @@ fn from_json(settings: Value) -> AuthSettings {
 /// Returns settings with a secret, and `changes`; `null` removes one.
 fn hmac(changes: Value) -> Value {
     let mut settings = json!({"issuer": ISSUER, "audience": AUDIENCE, "hmac_secret": SECRET_TEXT});
-    let settings_map = settings.as_object_mut().unwrap();
-    for (name, value) in changes.as_object().unwrap() {
-        settings_map.insert(name.clone(), value.clone());
-    }
-    settings_map.retain(|_, value| !value.is_null());
+    let (Value::Object(changes), Some(values)) = (changes, settings.as_object_mut()) else {
+        panic!("settings are an object, and so are changes to them");
+    };
+    values.extend(changes);
+    values.retain(|_, value| !value.is_null());
     settings
 }
 
@@ -217,18 +222,19 @@ async fn followed_files_replace_keys() {
     assert!(settings.remote_keys().unwrap().is_empty());
 }
 
-/// Serves the discovery document and keys of an issuer on this machine. Returns the issuer.
+/// Serves the discovery document and keys of an issuer on this machine, and knows one opaque token. Returns the issuer.
 async fn serve_issuer() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = format!("http://{}", listener.local_addr().unwrap());
-    let metadata = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/jwks")}).to_string();
-    let service = TowerToHyperService::new(tower::service_fn(move |request: Request<_>| {
-        let _: &Request<hyper::body::Incoming> = &request;
-        let body = match request.uri().path() {
-            "/jwks" => set_of(&[jwk_with(Algorithm::ES256, json!({"kid": "a"}))]),
-            _ => metadata.clone(),
-        };
-        std::future::ready(Ok::<_, std::convert::Infallible>(Response::new(body)))
+    let named = issuer.clone();
+    let service = TowerToHyperService::new(tower::service_fn(move |request: Request<Incoming>| {
+        let issuer = named.clone();
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            let authorization = parts.headers.get("authorization").map(|value| value.to_str().unwrap());
+            Ok::<_, Infallible>(answer(&issuer, parts.uri.path(), authorization, &body))
+        }
     }));
     tokio::spawn(async move {
         loop {
@@ -237,6 +243,31 @@ async fn serve_issuer() -> String {
         }
     });
     issuer
+}
+
+fn answer(issuer: &str, path: &str, authorization: Option<&str>, body: &[u8]) -> Response<String> {
+    let claims = json!({"active": true, "iss": issuer, "aud": "staff", "sub": "42", "scope": "read"});
+    let introspected = |is_client: bool| {
+        let text = match body.starts_with(b"token=opaque") || body.starts_with(b"token=a.b.c") {
+            true => claims.to_string(),
+            false => r#"{"active": false}"#.to_owned(),
+        };
+        Response::builder().status(if is_client { 200 } else { 401 }).body(text).unwrap()
+    };
+    match path {
+        "/jwks" => Response::new(set_of(&[jwk_with(Algorithm::ES256, json!({"kid": "a"}))])),
+        // `api:hunter2` and `api:hunter3`.
+        "/introspect" => introspected(authorization == Some("Basic YXBpOmh1bnRlcjI=")),
+        "/other" => introspected(authorization == Some("Basic YXBpOmh1bnRlcjM=")),
+        "/post" => introspected(body.ends_with(b"&client_id=api&client_secret=hunter2")),
+        _ => Response::new(
+            json!({
+                "issuer": issuer, "jwks_uri": format!("{issuer}/jwks"),
+                "introspection_endpoint": format!("{issuer}/introspect")
+            })
+            .to_string(),
+        ),
+    }
 }
 
 fn token_from(issuer: &str, changes: Value) -> String {
@@ -289,7 +320,7 @@ async fn each_issuer_has_its_own_settings() {
             {"issuer": "https://b.example.com", "audience": "customers", "pem_files": pem, "pem_algorithm": "ES256"},
             {"issuer": "https://c.example.com", "jwks_url": format!("{issuer}/jwks"), "insecure_any_audience": true}
         ],
-        "max_token_bytes": 2048
+        "max_token_bytes": 32768
     }));
     assert_eq!(settings.remote_keys().unwrap().len(), 2);
     let verifier = settings.verifier::<Value>().unwrap();
@@ -304,9 +335,152 @@ async fn each_issuer_has_its_own_settings() {
         let token = token_from(issuer, json!({"aud": audience}));
         assert_eq!(rejection(&verifier, &token).await, expected, "{issuer} {audience}");
     }
-    let long = token_from(&issuer, json!({"aud": "staff", "text": "a".repeat(3000)}));
-    assert_eq!(rejection(&verifier, &long).await, Some(TokenTooLarge));
+    let long = token_from(&issuer, json!({"aud": "staff", "text": "a".repeat(20_000)}));
+    assert_eq!(rejection(&verifier, &long).await, None);
     assert_eq!(rejection(&verifier, "opaque").await, Some(InvalidToken));
+}
+
+fn api_keys(folder: &Folder, key: &ApiKey) -> Value {
+    let record = ApiKeyRecord::new(key, json!({"scope": "read"}));
+    let file = folder.write("api-keys.json", serde_json::to_string(&[record]).unwrap());
+    json!({"prefix": "acme", "file": file})
+}
+
+#[tokio::test]
+async fn one_layer_accepts_every_kind_of_credential() {
+    let issuer = serve_issuer().await;
+    let folder = Folder::new("one_layer_accepts_every_kind_of_credential");
+    let secret = folder.write("client-secret", "hunter2\n");
+    let key = ApiKey::generate("acme").unwrap();
+    let revocations = Revocations::new();
+    let settings = from_json(json!({
+        "issuers": [
+            {"issuer": issuer, "audience": "staff"},
+            {"issuer": ISSUER, "audience": AUDIENCE, "hmac_secret": SECRET_TEXT}
+        ],
+        "introspection": {
+            "issuer": issuer, "client_id": "api", "client_secret_file": secret, "audience": "staff", "timeout_secs": 20
+        },
+        "api_keys": api_keys(&folder, &key)
+    }));
+    let settings = settings.revocations(revocations.clone());
+    let layer = settings.layer::<Value>().unwrap().require(scope("read"));
+    let from_issuer = token_from(&issuer, json!({"aud": "staff", "scope": "read"}));
+    let kind_of = async |token: &str| {
+        let response = ask(&layer, bearer(token)).await;
+        response.extensions().get::<AuthError>().map(AuthError::kind)
+    };
+    for (name, token, expected) in [
+        ("first issuer", &*from_issuer, None),
+        ("second issuer", &signed(&json!({"scope": "read"})), None),
+        ("opaque", "opaque", None),
+        ("API key", key.expose(), None),
+        ("no scope", &signed(&json!({"scope": "write"})), Some(AuthErrorKind::InsufficientScope)),
+        ("unknown issuer", &signed(&json!({"iss": "https://d.example.com"})), Some(WrongIssuer)),
+        ("unknown opaque", "another", Some(InvalidToken)),
+        ("unknown API key", ApiKey::generate("acme").unwrap().expose(), Some(InvalidToken)),
+    ] {
+        assert_eq!(kind_of(token).await, expected, "{name}");
+    }
+    // One set of keys, that of the only issuer that is discovered.
+    assert_eq!(settings.remote_keys().unwrap().len(), 1);
+    drop(revocations.revoke_token("acme", key.id(), None));
+    drop(revocations.revoke_subject(&issuer, "42", std::time::SystemTime::now(), None));
+    assert_eq!(kind_of(key.expose()).await, Some(Revoked));
+    assert_eq!(kind_of("opaque").await, Some(Revoked));
+}
+
+#[tokio::test]
+async fn api_keys_need_no_issuer() {
+    let folder = Folder::new("api_keys_need_no_issuer");
+    let key = ApiKey::generate("acme").unwrap();
+    let api_keys = api_keys(&folder, &key);
+    let file = api_keys["file"].as_str().unwrap();
+    let settings = from_vars(&[("AUTH_API_KEYS_PREFIX", "acme"), ("AUTH_API_KEYS_FILE", file)]).unwrap();
+    let verifier = settings.verifier::<Value>().unwrap();
+    assert_eq!(rejection(&verifier, key.expose()).await, None);
+    assert_eq!(rejection(&verifier, &good_token()).await, Some(InvalidToken));
+}
+
+#[tokio::test]
+async fn introspection_settings_reach_the_verifier() {
+    let issuer = serve_issuer().await;
+    let endpoint = |path: &str| format!("{issuer}{path}");
+    let with = |changes: Value| {
+        let mut settings =
+            json!({"client_id": "api", "client_secret": "hunter2", "audience": "staff", "timeout_secs": 20});
+        settings.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        settings.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        json!({"introspection": settings})
+    };
+    for (name, changes, token, expected) in [
+        ("discovered", json!({"issuer": issuer}), "opaque", None),
+        ("given", json!({"endpoint_url": endpoint("/introspect")}), "opaque", None),
+        ("JWT without keys", json!({"issuer": issuer}), "a.b.c", None),
+        ("issuer", json!({"endpoint_url": endpoint("/introspect"), "issuer": issuer}), "opaque", None),
+        (
+            "other issuer",
+            json!({"endpoint_url": endpoint("/introspect"), "issuer": ISSUER}),
+            "opaque",
+            Some(WrongIssuer),
+        ),
+        ("other audience", json!({"issuer": issuer, "audience": "a"}), "opaque", Some(WrongAudience)),
+        ("no audience", json!({"issuer": issuer, "audience": null}), "opaque", Some(WrongAudience)),
+        ("any", json!({"issuer": issuer, "audience": null, "insecure_any_audience": true}), "opaque", None),
+        ("no type", json!({"issuer": issuer, "access_tokens_only": true}), "opaque", Some(WrongTokenType)),
+        ("claim", json!({"issuer": issuer, "required_claims": {"sub": ["41", "42"]}}), "opaque", None),
+        (
+            "wrong claim",
+            json!({"issuer": issuer, "required_claims": {"sub": "41"}}),
+            "opaque",
+            Some(WrongClaim),
+        ),
+        (
+            "post",
+            json!({"endpoint_url": endpoint("/post"), "auth_method": "client_secret_post"}),
+            "opaque",
+            None,
+        ),
+        ("basic", json!({"endpoint_url": endpoint("/post")}), "opaque", Some(Unavailable)),
+        ("unsigned", json!({"issuer": issuer, "signed_responses": true}), "opaque", Some(Unavailable)),
+    ] {
+        assert_eq!(rejection_with(with(changes), token).await, expected, "{name}");
+    }
+    let mut limited = with(json!({"issuer": issuer}));
+    limited["max_token_bytes"] = json!(1024);
+    limited["leeway_secs"] = json!(1);
+    assert_eq!(rejection_with(limited, &"opaque".repeat(200)).await, Some(TokenTooLarge));
+
+    // The keys of signed responses are those of the issuer, and are fetched once.
+    let signed = with(json!({"issuer": issuer, "signed_responses": true, "max_age_secs": 1}));
+    assert_eq!(from_json(signed.clone()).remote_keys().unwrap().len(), 1);
+    let mut both = signed;
+    both.as_object_mut()
+        .unwrap()
+        .extend([("issuer".to_owned(), json!(issuer)), ("audience".to_owned(), json!("a"))]);
+    assert_eq!(from_json(both).remote_keys().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn followed_client_secret_is_used() {
+    let issuer = serve_issuer().await;
+    let folder = Folder::new("followed_client_secret_is_used");
+    let secret = folder.write("client-secret", "hunter2");
+    let settings = from_json(json!({"introspection": {
+        "endpoint_url": format!("{issuer}/other"), "client_id": "api", "client_secret_file": secret,
+        "audience": "staff", "timeout_secs": 20
+    }}));
+    assert_eq!(rejection(&settings.verifier().unwrap(), "opaque").await, Some(Unavailable));
+    folder.write("client-secret", "hunter3\n");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(6)).await;
+    tokio::time::resume();
+    // A new verifier has no backoff. The file is read in another thread.
+    let began = std::time::Instant::now();
+    while rejection(&settings.verifier().unwrap(), "opaque").await.is_some() {
+        assert!(began.elapsed() < Duration::from_secs(10), "the secret is not read again");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]
@@ -545,7 +719,7 @@ fn contradictory_settings_are_errors() {
         (
             "unused http",
             json!({"http": {"ca_file": "a"}}),
-            "invalid setting `http.ca_file`: it has no effect, since no keys are fetched; remove it",
+            "invalid setting `http.ca_file`: it has no effect, since nothing is fetched; remove it",
         ),
         (
             "unused cache",
@@ -585,6 +759,97 @@ fn contradictory_settings_are_errors() {
         ),
     ] {
         assert_eq!(error_of(hmac(changes)), expected, "{name}");
+    }
+    for (name, settings, expected) in [
+        (
+            "API keys without file",
+            json!({"api_keys": {"prefix": "acme"}}),
+            "missing setting `api_keys.file`: there are no API keys; set the file with their records",
+        ),
+        (
+            "API keys without prefix",
+            json!({"api_keys": {"file": "a"}}),
+            "missing setting `api_keys.prefix`: API keys are recognized by it; set it",
+        ),
+        (
+            "prefix",
+            json!({"api_keys": {"prefix": "4"}}),
+            "invalid setting `api_keys.prefix`: it needs a letter and up to 31 letters, digits and `_`",
+        ),
+        (
+            "audience without issuer",
+            json!({"audience": "a", "api_keys": {"prefix": "acme", "file": "a"}}),
+            "missing setting `issuer`: there are no keys to verify tokens with; set the issuer, or another source of keys",
+        ),
+        (
+            "unused leeway",
+            json!({"leeway_secs": 1, "api_keys": {"prefix": "acme", "file": "a"}}),
+            "invalid setting `leeway_secs`: it has no effect, since only API keys are accepted; remove it",
+        ),
+        (
+            "unused cache",
+            json!({"cache": {"max_entries": 1}, "api_keys": {"prefix": "acme", "file": "a"}}),
+            "invalid setting `cache.max_entries`: it has no effect, since no JWTs are accepted; remove it",
+        ),
+        (
+            "no provider",
+            json!({"introspection": {"client_id": "a"}}),
+            "missing setting `introspection.issuer`: the provider of opaque tokens is not known; set its issuer, or \
+             the URL of its endpoint",
+        ),
+        (
+            "no client",
+            json!({"introspection": {"issuer": ISSUER}}),
+            "missing setting `introspection.client_id`: the provider asks for it; set the ID of this service at the \
+             provider",
+        ),
+        (
+            "no secret",
+            json!({"introspection": {"issuer": ISSUER, "client_id": "a"}}),
+            "missing setting `introspection.client_secret`: the provider asks for it; set the secret of this service \
+             at the provider",
+        ),
+        (
+            "two secrets",
+            json!({"introspection": {
+                "issuer": ISSUER, "client_id": "a", "client_secret": "a", "client_secret_file": "a"
+            }}),
+            "conflicting settings `introspection.client_secret` and `introspection.client_secret_file`: both are the \
+             secret; remove one",
+        ),
+        (
+            "method",
+            json!({"introspection": {"auth_method": "basic"}}),
+            "invalid setting `introspection.auth_method`: it needs `client_secret_basic` or `client_secret_post`",
+        ),
+        (
+            "signed by nobody",
+            json!({"introspection": {
+                "endpoint_url": ISSUER, "client_id": "a", "client_secret": "a", "signed_responses": true
+            }}),
+            "missing setting `introspection.issuer`: signed responses are verified with its keys; set it, or remove \
+             the signed responses",
+        ),
+        (
+            "any and one audience",
+            json!({"introspection": {
+                "issuer": ISSUER, "client_id": "a", "client_secret": "a", "audience": "a", "insecure_any_audience": true
+            }}),
+            "conflicting settings `introspection.audience` and `introspection.insecure_any_audience`: the audience \
+             would be ignored; remove one",
+        ),
+        (
+            "file for its secret",
+            json!({"introspection": {"issuer": ISSUER, "client_id": "a", "client_secret_file": "hunter2"}}),
+            "invalid setting `introspection.client_secret_file`: it needs the path of a readable file",
+        ),
+        (
+            "file for its records",
+            json!({"api_keys": {"prefix": "acme", "file": "hunter2"}}),
+            "invalid setting `api_keys.file`: it needs the path of a readable file",
+        ),
+    ] {
+        assert_eq!(error_of(settings), expected, "{name}");
     }
     let of_issuers = |issuers: Value| error_of(json!({"issuers": issuers}));
     let (a, b) = (json!({"issuer": "https://a", "audience": "a"}), json!({"issuer": "https://b"}));
