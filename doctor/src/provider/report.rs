@@ -20,6 +20,9 @@ use crate::screen::{Mark, Screen, chain};
 /// The most that clocks may differ without other settings: the default of `JwtVerifier::leeway`.
 const LEEWAY: u64 = 60;
 
+/// The methods of `ClientAuth`.
+const SUPPORTED_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
+
 pub(super) fn places(found: &Discovery, out: &mut Screen) -> io::Result<()> {
     out.heading("Discovery document")?;
     for exchange in &found.places {
@@ -132,10 +135,17 @@ pub(super) fn introspection(document: &Document, out: &mut Screen) -> io::Result
     };
     out.heading("Introspection of opaque tokens")?;
     out.row(Mark::Info, "endpoint", &shortened(endpoint))?;
-    let methods = document
-        .list("introspection_endpoint_auth_methods_supported")
-        .map_or_else(|| "not stated".to_owned(), |methods| shortened(&methods.join(", ")));
-    out.row(Mark::Info, "client auth", &methods)
+    let Some(methods) = document.list("introspection_endpoint_auth_methods_supported") else {
+        return out.row(Mark::Info, "client auth", "not stated");
+    };
+    out.row(Mark::Info, "client auth", &shortened(&methods.join(", ")))?;
+    if methods.iter().any(|method| SUPPORTED_METHODS.contains(method)) {
+        return Ok(());
+    }
+    out.note(
+        Mark::Warn,
+        &format!("The library supports none of these methods, only {}.", SUPPORTED_METHODS.join(", ")),
+    )
 }
 
 pub(super) fn settings(

@@ -96,6 +96,16 @@ fn finds_document_in_second_place() {
 }
 
 #[test]
+fn names_unsupported_introspection() {
+    let document = json!({
+        "issuer": "ISSUER", "jwks_uri": "ISSUER/jwks", "introspection_endpoint": "ISSUER/introspect",
+        "introspection_endpoint_auth_methods_supported": ["tls_client_auth"],
+    });
+    let provider = Provider::new(&[(OPENID, OK, document.to_string()), ("/jwks", OK, set(&[jwk()]))]);
+    doctor(&["provider", &provider.issuer]).assert(0, &["tls_client_auth", "supports none of these methods"]);
+}
+
+#[test]
 fn reports_faulty_provider() {
     let good = || metadata("ISSUER");
     let cases: &[(&str, &[Page<'_>], i32, &str)] = &[

@@ -115,6 +115,73 @@ fn explains_tokens_that_no_verifier_takes() {
 }
 
 #[test]
+fn explains_api_keys() {
+    let file = file("settings-api-keys.json", "[]");
+    let key = doctor(&["api-key", "--prefix", "acme", "--keys-file", &file]).stdout;
+    let key = key.trim_end();
+    let typo = format!("{}{}", &key[..key.len() - 1], if key.ends_with('a') { 'b' } else { 'a' });
+    let unknown = doctor(&["api-key", "--prefix", "acme"]).stdout;
+    let text = format!("[api_keys]\nprefix = \"acme\"\nfile = {file:?}\n");
+    let path = settings("api-keys.toml", &text);
+    let both = settings("both.toml", &with_secret(&text));
+    for settings in [&path, &both] {
+        let source = ["--settings", settings];
+        explain(&source, key).assert(0, &["\n✓ accepted\n"]);
+        for (key, parts) in [
+            (typo.as_str(), &["401 malformed_api_key", "copy the whole key", "AUTH_API_KEYS_PREFIX"][..]),
+            (unknown.lines().next().unwrap(), &["401 invalid_token", "file of keys", "AUTH_API_KEYS_FILE"]),
+        ] {
+            let run = explain(&source, key);
+            assert!(!run.assert(1, parts).assert_harmless().stdout.contains(key));
+        }
+    }
+    // Tokens of the other kind.
+    let minted = doctor(&["mint", "--settings", &both]).stdout;
+    explain(&["--settings", &both], &minted).assert(0, &["✓ signature", "✓ accepted"]);
+    explain(&["--settings", &path], &minted).assert(1, &["401 invalid_token", "AnyOf::jwt is not set"]);
+}
+
+#[test]
+fn explains_introspected_tokens() {
+    let hostile = "\\u001b[2J\\u009b1m";
+    for (name, head, body, code, parts) in [
+        (
+            "active",
+            OK,
+            r#"{"active": true, "iss": "ISSUER", "aud": "api"}"#.to_owned(),
+            0,
+            &["✓ accepted"][..],
+        ),
+        ("inactive", OK, r#"{"active": false}"#.to_owned(), 1, &["401 invalid_token", "get a new token"]),
+        (
+            "audience",
+            OK,
+            format!(r#"{{"active": true, "iss": "ISSUER", "aud": "{hostile}"}}"#),
+            1,
+            &["401 wrong_audience", "AUTH_INTROSPECTION_AUDIENCE"],
+        ),
+        (
+            "secret",
+            "401 Unauthorized",
+            String::new(),
+            3,
+            &["503 unavailable", "AUTH_INTROSPECTION_CLIENT_SECRET"],
+        ),
+    ] {
+        let provider = Provider::new(&[("/introspect", head, body)]);
+        let text = format!(
+            "[introspection]\nissuer = \"{0}\"\nendpoint_url = \"{0}/introspect\"\nclient_id = \"shop\"\n\
+             client_secret = \"{SECRET}\"\naudience = \"api\"\n",
+            provider.issuer
+        );
+        let path = settings(&format!("introspection-{name}.toml"), &text);
+        let run = explain(&["--settings", &path], "jR3fM9qLw8jR3fM9qLw8");
+        run.assert(code, parts).assert_harmless();
+        assert!(!run.stdout.contains("jR3fM9qLw8"), "{name}: {}", run.stdout);
+    }
+}
+
+#[test]
 fn fetches_keys_of_settings() {
     let key = file("settings-key.pem", include_str!("../../../tests/fixtures/p256.private.pem"));
     let jwks = file("settings-jwks.json", "");

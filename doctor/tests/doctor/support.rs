@@ -1,11 +1,11 @@
 //! Running the program, and a provider on a loopback port.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::SystemTime;
-use std::{fs, thread};
+use std::{fs, iter, thread};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -137,10 +137,17 @@ pub(crate) fn metadata(issuer: &str) -> String {
 }
 
 fn answer(mut stream: TcpStream, pages: &[(String, String)]) {
-    let mut request = BufReader::new(&stream).lines();
-    let first = request.next().unwrap().unwrap();
-    // The headers, up to the empty line.
-    request.find(|line| line.as_ref().is_ok_and(String::is_empty));
+    let mut request = BufReader::new(&stream);
+    let mut next = || {
+        let mut line = String::new();
+        request.read_line(&mut line).unwrap();
+        line.trim_end().to_ascii_lowercase()
+    };
+    let first = next();
+    let headers: Vec<_> = iter::from_fn(|| Some(next()).filter(|line| !line.is_empty())).collect();
+    let length = headers.iter().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    // A socket that is closed with unread bytes loses the response.
+    request.read_exact(&mut vec![0; length.unwrap_or(0)]).unwrap();
     let path = first.split(' ').nth(1).unwrap();
     let page = pages.iter().find(|(other, _)| other == path).map(|(_, response)| response.as_str());
     let missing = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
