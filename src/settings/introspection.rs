@@ -104,7 +104,7 @@ impl Provider {
         if let Some(seconds) = values.timeout_secs {
             lookups = lookups.timeout(Duration::from_secs(seconds));
         }
-        Ok(verifier.lookups(lookups))
+        Ok(verifier.lookup_settings(lookups))
     }
 }
 
