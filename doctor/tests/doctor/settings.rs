@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
+use tower_jwt_auth::settings::AuthSettings;
 
 use crate::support::{
     AUDIENCE, ISSUER, OK, Provider, Run, SECRET, doctor, doctor_with, file, metadata, now, signed,
@@ -216,7 +217,7 @@ fn advice_for_provider_is_valid() {
         let lines = run.stdout.lines().filter_map(|line| line.trim().strip_prefix("AUTH_")?.split_once('='));
         let variables =
             lines.map(|(name, value)| (format!("AUTH_{name}"), value.trim_matches('\'').to_owned()));
-        let settings = tower_jwt_auth::settings::AuthSettings::from_vars("AUTH", variables).unwrap();
+        let settings = AuthSettings::from_vars("AUTH", variables).unwrap();
         assert!(settings.verifier::<Value>().is_ok());
     }
 }
@@ -242,4 +243,26 @@ fn errors_show_no_secret() {
     ] {
         explain(arguments, "").assert(2, &[expected]);
     }
+}
+
+#[test]
+fn named_variables_exist() {
+    let sources = [
+        include_str!("../../src/explain/hints.rs"),
+        include_str!("../../src/explain/opaque.rs"),
+        include_str!("../../src/provider/advice.rs"),
+        include_str!("../../README.md"),
+    ];
+    let is_other = |character: char| !character.is_ascii_uppercase() && character != '_';
+    let words = sources.iter().flat_map(|source| source.split(is_other));
+    let names: std::collections::BTreeSet<_> = words.filter(|word| word.starts_with("AUTH_")).collect();
+    assert!(names.len() > 15, "{names:?}");
+    for name in names {
+        // It may have another type, but the name is known.
+        let error = AuthSettings::from_vars("AUTH", [(name, "x")]).err().map(|error| error.to_string());
+        assert!(!error.as_ref().is_some_and(|error| error.contains("unknown")), "{name}: {error:?}");
+    }
+    assert!(
+        AuthSettings::from_vars("AUTH", [("AUTH_ISUER", "x")]).unwrap_err().to_string().contains("unknown")
+    );
 }
