@@ -27,7 +27,7 @@ pub(crate) struct MintArguments {
     #[command(flatten)]
     key: KeyArguments,
     /// Write the JWK set that verifies the token to this file
-    #[arg(long, value_name = "FILE", conflicts_with = "secret_file")]
+    #[arg(long, value_name = "FILE")]
     jwks_out: Option<PathBuf>,
     /// `iss`; by default that of the settings, or `https://issuer.test`
     #[arg(long)]
@@ -73,6 +73,9 @@ pub(crate) fn run(
         audience.extend(file.and_then(|file| file.texts("audience").into_iter().next()));
     }
     let Signer { key, is_secret } = arguments.key.signer(file)?;
+    if is_secret && arguments.jwks_out.is_some() {
+        return Err("a secret is never published: remove --jwks-out".into());
+    }
     let kid = key.kid().map_or_else(|| "no kid".to_owned(), |kid| format!("kid {}", quoted(kid)));
     let about_key = format!("{}, {kid}", key.algorithm());
     let mut issuer = TokenIssuer::new(key, &name).lifetime(arguments.lifetime).clock(move || issued_at);

@@ -77,6 +77,7 @@ fn publishes_keys_of_token() {
 
 #[test]
 fn names_mistakes() {
+    let strong = file("strong", SECRET);
     let [weak, public] =
         [file("weak", "short"), file("public.pem", include_str!("../../../tests/fixtures/p256.public.pem"))];
     for (arguments, expected) in [
@@ -85,6 +86,7 @@ fn names_mistakes() {
         (&["--secret-file", &weak], "at least 32 bytes, got 5"),
         (&["--key", &public], "public key"),
         (&["--key", "/nowhere.pem"], "cannot read `/nowhere.pem`"),
+        (&["--secret-file", &strong, "--jwks-out", &weak], "a secret is never published"),
         (&["--claim", "exp=1"], "use --lifetime"),
         (&["--claim", "iat=1"], "reserved claim `iat`"),
         (&["--claim", "a"], "--claim NAME=JSON"),
