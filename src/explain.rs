@@ -29,7 +29,10 @@
 //!     report.cure(),
 //!     Some("set JwtVerifier::audience to `https://api.example.com`, exactly as the token spells it"),
 //! );
-//! # print!("{}", serde_json::to_string_pretty(&report)?);
+//! # let expected = include_str!("explain.rs").split_once("//! ```text\n").unwrap().1.split_once("//! ```").unwrap().0;
+//! # for (line, shown) in expected.lines().zip(report.to_string().lines()) {
+//! #     assert!(shown.starts_with(line.trim_start_matches("//!").trim_start().trim_end_matches("..")), "{shown}");
+//! # }
 //! # Ok(())
 //! # }
 //! ```
@@ -39,7 +42,7 @@
 //! The report of the example. A step is `ok`, `FAIL` or `skip`. `ok?` passed for claims without a valid signature.
 //!
 //! ```text
-//! ok    size          received 202 bytes; expected at most 16384 bytes
+//! ok    size          received 208 bytes; expected at most 16384 bytes
 //! ok    form          received 3 parts; expected three parts of base64url
 //! ok    header        a JSON object with an `alg`
 //! ok    crit          expected no `crit`, no `b64: false`

@@ -37,6 +37,17 @@ impl ConfigError {
         self.0.kind()
     }
 
+    /// Explains an invalid URL as that of an introspection endpoint or its issuer.
+    #[cfg(feature = "introspection")]
+    pub(crate) fn about_introspection(self) -> Self {
+        match &*self.0 {
+            ConfigProblem::InvalidAddress { address, reason } => {
+                ConfigProblem::InvalidEndpoint { address: address.clone(), reason }.into()
+            }
+            _ => self,
+        }
+    }
+
     /// Returns the keys of a JWK set that has no usable key, each with the reason.
     ///
     /// Empty for all kinds except [`NoUsableKeys`](ConfigErrorKind::NoUsableKeys).

@@ -94,8 +94,13 @@ pub(crate) enum ConfigProblem {
     TooManyIssuers {
         max: usize,
     },
-    /// A URL that keys are fetched from. Like in the next two variants, secrets are removed.
+    /// A URL that keys are fetched from. Like in the next three variants, secrets are removed.
     InvalidAddress {
+        address: String,
+        reason: &'static str,
+    },
+    /// The URL of an introspection endpoint, or of the issuer that names one.
+    InvalidEndpoint {
         address: String,
         reason: &'static str,
     },
@@ -214,6 +219,7 @@ impl ConfigProblem {
             Self::DuplicateRoute { .. } => ConfigErrorKind::DuplicateRoute,
             Self::EmptyPrefix => ConfigErrorKind::InvalidName,
             Self::InvalidAddress { .. }
+            | Self::InvalidEndpoint { .. }
             | Self::InvalidProxy { .. }
             | Self::InvalidUrl { .. }
             | Self::InvalidRedisUrl { .. } => ConfigErrorKind::InvalidUrl,
@@ -345,6 +351,9 @@ impl Display for ConfigProblem {
             }
             Self::InvalidAddress { address, reason } => {
                 write!(f, "cannot fetch keys from `{}`: {reason}", address.escape_debug())
+            }
+            Self::InvalidEndpoint { address, reason } => {
+                write!(f, "cannot ask `{}` about tokens: {reason}", address.escape_debug())
             }
             Self::InvalidProxy { address, reason } => {
                 write!(f, "invalid proxy URL `{}`: {reason}", address.escape_debug())

@@ -1,42 +1,75 @@
 //! Opaque tokens, checked by their provider (feature `introspection`).
 //!
-//! Some providers issue tokens that are not JWTs. Only the provider knows what such a token means: its introspection
-//! endpoint says whether it is active, and returns its claims ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)).
+//! An [`Introspection`] asks the provider about each token ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)), remembers the
+//! answer for a minute, and judges it as strictly as a JWT. It is a [`Verify`], so it works in a
+//! [`JwtAuthLayer`](crate::JwtAuthLayer) and as the [`opaque`](crate::verifiers::AnyOf::opaque) verifier beside JWTs.
 //!
-#![cfg_attr(feature = "remote-keys", doc = "```")]
-#![cfg_attr(not(feature = "remote-keys"), doc = "```ignore")]
+//! ```
+//! use http::{Request, Response};
 //! use tower_jwt_auth::introspection::{ClientAuth, Introspection};
-//! use tower_jwt_auth::policy::scope;
-//! use tower_jwt_auth::JwtAuthLayer;
+//! use tower_jwt_auth::jwks::{ClientFuture, HttpClient};
+//! use tower_jwt_auth::AuthErrorKind;
 //!
-//! # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-//! let auth = ClientAuth::basic("orders-api", "the secret of the client");
-//! let verifier = Introspection::<serde_json::Value>::discover("https://id.example.com", auth)?
+//! #[derive(serde::Deserialize)]
+//! struct User {
+//!     username: String,
+//! }
+//!
+//! /// Stands in for a provider. `Introspection::discover` uses the crate's own client (feature `remote-keys`).
+//! struct Provider;
+//!
+//! impl HttpClient for Provider {
+//!     fn fetch(&self, request: Request<Vec<u8>>, _: usize) -> ClientFuture {
+//!         let answer = match request.body().starts_with(b"token=2YotnFZFEjr1zCsicMWpAA&") {
+//!             true => r#"{"active": true, "username": "Eze", "aud": "https://api.example.com"}"#,
+//!             false => r#"{"active": false}"#,
+//!         };
+//!         Box::pin(async { Ok(Response::new(answer.into())) })
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let auth = ClientAuth::basic("api", "the client secret");
+//! let verifier = Introspection::<User>::endpoint_with("https://id.example.com/introspect", auth, Provider)?
 //!     .audience("https://api.example.com");
-//! let layer = JwtAuthLayer::new(verifier).require(scope("orders:read"));
+//!
+//! assert_eq!(verifier.verify("2YotnFZFEjr1zCsicMWpAA").await?.username, "Eze");
+//! let error = verifier.verify("another").await.unwrap_err();
+//! assert_eq!(error.kind(), AuthErrorKind::InvalidToken);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! To accept JWTs as well, pass both verifiers to [`AnyOf`](crate::verifiers::AnyOf).
+//! # Failures
+//!
+//! A token is rejected with 401 only if the provider says that it is not active, or if its claims are not accepted. Every
+//! other answer gets 503, with a cause for logs: a timeout, another status than 200, a response that is not a JSON object with
+//! one boolean `active`, or one above 64 KiB. [`LookupSettings`] describes the backoff. Remembered tokens stay valid meanwhile.
+//!
+//! # Revoked tokens
+//!
+//! A token that the provider has revoked is accepted for at most [`LookupSettings::max_age`], 60 s by default. A list of
+//! [`revocations`](Introspection::revocations) works at once.
 
+mod call;
 mod client_auth;
 mod endpoint;
-mod judge;
+mod response;
 mod signed;
 
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use self::call::{Form, Provider, failure};
 pub use self::client_auth::ClientAuth;
 use self::endpoint::Endpoint;
-use self::judge::judge;
-use self::signed::{MEDIA_TYPE, SignedResponses};
+use crate::claims::Claims;
 use crate::config_error::ConfigError;
 use crate::credential::Credential;
 use crate::error::{AuthError, FixedCause};
@@ -46,80 +79,62 @@ use crate::jwks::HttpsClient;
 use crate::kind::AuthErrorKind;
 use crate::lookups::{Answer, Blame, Failure, LookupSettings, LookupStats, Lookups};
 use crate::revocation::Revocations;
-use crate::verify::{KeySource, Rules, Verdict, Verify};
+use crate::verify::{KeySource, Rules, Statement, UNKNOWN_TIME, Verdict, Verify};
 
-/// Verifies opaque tokens by asking their provider.
+/// Verifies tokens by asking their provider (RFC 7662).
 ///
-/// The answer is judged like a JWT: `exp`, `nbf`, `iss`, `aud`, `cnf` and [required claims](Self::require_claim) by the
-/// same rules, and it is deserialized into the same claims type. In addition `active` must be true, and `token_type`
-/// must be `Bearer` if it is present.
+/// The claims type `C` reads the members of the response, as it reads the claims of a JWT. `scope` works with
+/// [policies](crate::policy). The response is judged like the payload of a JWT:
 ///
-/// ```
-/// use http::{Request, Response};
-/// use tower_jwt_auth::introspection::{ClientAuth, Introspection};
-/// use tower_jwt_auth::jwks::{ClientFuture, HttpClient};
-/// use tower_jwt_auth::AuthErrorKind;
+/// - `exp`, `nbf`, `cnf` and duplicate members are judged alike. `exp` may be missing.
+/// - A configured [`issuer`](Self::issuer) or [`audience`](Self::audience) is required and compared exactly.
+/// - A token with an `aud` is rejected if no audience is configured.
+/// - After [`discover`](Self::discover), another `iss` is rejected. It may be missing: the endpoint is the issuer's own.
+/// - `token_type` must be `Bearer` if it is present. Refresh tokens and ID tokens are rejected if the provider marks them, as
+///   Keycloak does with `typ` and Ory Hydra with `token_use`.
 ///
-/// #[derive(serde::Deserialize)]
-/// struct User {
-///     sub: String,
-/// }
-///
-/// /// Replaces the provider.
-/// struct Provider;
-///
-/// impl HttpClient for Provider {
-///     fn fetch(&self, request: Request<Vec<u8>>, _: usize) -> ClientFuture {
-///         let is_known = request.body().starts_with(b"token=2YotnFZFEjr1zCsicMWpAA&");
-///         let answer = if is_known { r#"{"active": true, "sub": "eze"}"# } else { r#"{"active": false}"# };
-///         Box::pin(async move { Ok(Response::new(answer.into())) })
-///     }
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let auth = ClientAuth::basic("orders-api", "the secret of the client");
-/// let verifier = Introspection::<User>::endpoint_with("https://id.example.com/introspect", auth, Provider)?;
-/// assert_eq!(verifier.verify("2YotnFZFEjr1zCsicMWpAA").await?.sub, "eze");
-/// assert_eq!(verifier.verify("another").await.unwrap_err().kind(), AuthErrorKind::InvalidToken);
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Requests to the provider
-///
-/// One call answers all requests with the same token. The answer is remembered for [a minute](LookupSettings::max_age)
-/// at most, and never beyond the token's `exp`. A token that is revoked at the provider is rejected after that time. The
-/// verifier remembers the SHA-256 of a token, not the token.
-///
-/// If the provider hangs or fails, unknown tokens get 503 with `Retry-After`, and remembered ones still work:
-/// [`LookupSettings`] has the limits. A call needs a tokio runtime with timers, and I/O for the crate's own client.
+/// A setter replaces the earlier value; setters named `add_*` add one. The verifier needs a tokio runtime and is cheap to
+/// clone. Clones share what is remembered; a later change of any setting gives the changed verifier an empty memory.
 ///
 /// # Security
 ///
-/// - Some endpoints also call refresh tokens active. They are rejected if the provider marks them: by `token_type`, by
-///   `token_use` (Ory Hydra) or by `typ` (Keycloak). Some providers only omit `token_type`. Set
-///   [`audience`](Self::audience) or [`access_tokens_only`](Self::access_tokens_only) for those.
-/// - The endpoint is trusted like a signing key, so it must be `https`.
+/// A response that does not name an audience may be about a token for any service of the provider, or about a refresh
+/// token. Configure an [`audience`](Self::audience), [`access_tokens_only`](Self::access_tokens_only), or a [required
+/// claim](Self::require_claim).
 #[must_use]
 pub struct Introspection<C> {
-    endpoint: Arc<Endpoint>,
-    rules: Arc<Rules>,
-    signed: Option<SignedResponses>,
-    needs_token_type: bool,
+    settings: Arc<Settings>,
     lookups: Lookups<C>,
 }
 
+#[derive(Clone)]
+struct Settings {
+    provider: Arc<Provider>,
+    rules: Rules,
+    /// The keys of signed responses, if they are required.
+    keys: Option<Arc<dyn KeySource>>,
+    /// True if a response without `token_type` is rejected.
+    needs_token_type: bool,
+}
+
+/// The name in logs and metrics.
+const SERVICE: &str = "introspection";
+
 #[cfg(feature = "remote-keys")]
-impl<C> Introspection<C> {
-    /// Asks the endpoint that the issuer's discovery document names.
+impl<C> Introspection<C>
+where
+    C: DeserializeOwned + Send + Sync + 'static,
+{
+    /// Asks the introspection endpoint of an issuer.
     ///
-    /// The document is fetched at the first use, and again after an hour. A token with another `iss` is rejected. One
-    /// without `iss` is accepted, because the endpoint belongs to the issuer. Set [`issuer`](Self::issuer) to require it.
+    /// The discovery document names it as `introspection_endpoint`. It is found as in
+    /// [`RemoteKeys::discover`](crate::jwks::RemoteKeys::discover), and read at the first use, after an hour, and after
+    /// failures.
     ///
     /// # Errors
     ///
-    /// Same as [`RemoteKeys::discover`](crate::jwks::RemoteKeys::discover).
+    /// - The issuer is not an `https` URL or a URL of this machine.
+    /// - It has a query, a fragment or a user name.
     pub fn discover(issuer: &str, auth: ClientAuth) -> Result<Self, ConfigError> {
         Self::discover_with(issuer, auth, HttpsClient::new())
     }
@@ -128,13 +143,16 @@ impl<C> Introspection<C> {
     ///
     /// # Errors
     ///
-    /// Returns an error if the URL is invalid or not `https`. `http` is accepted for this machine.
+    /// Same as [`discover`](Self::discover), but a query is allowed.
     pub fn endpoint(url: &str, auth: ClientAuth) -> Result<Self, ConfigError> {
         Self::endpoint_with(url, auth, HttpsClient::new())
     }
 }
 
-impl<C> Introspection<C> {
+impl<C> Introspection<C>
+where
+    C: DeserializeOwned + Send + Sync + 'static,
+{
     /// Same as `discover`, with your own HTTP client or a configured `HttpsClient`.
     ///
     /// # Errors
@@ -145,10 +163,7 @@ impl<C> Introspection<C> {
         auth: ClientAuth,
         client: impl HttpClient + 'static,
     ) -> Result<Self, ConfigError> {
-        let mut rules = Rules::new();
-        rules.expected.issuers.push(issuer.to_owned());
-        rules.expected.issuer_may_be_missing = true;
-        Ok(Self::new(Endpoint::discovered(issuer, auth, Arc::new(client))?, rules))
+        Ok(Self::new(Endpoint::of_issuer(issuer, &client)?, auth, client))
     }
 
     /// Same as `endpoint`, with your own HTTP client or a configured `HttpsClient`.
@@ -161,125 +176,143 @@ impl<C> Introspection<C> {
         auth: ClientAuth,
         client: impl HttpClient + 'static,
     ) -> Result<Self, ConfigError> {
-        Ok(Self::new(Endpoint::given(url, auth, Arc::new(client))?, Rules::new()))
+        Ok(Self::new(Endpoint::fixed(url, &client)?, auth, client))
     }
 
-    fn new(endpoint: Endpoint, mut rules: Rules) -> Self {
-        // The provider says that the token is active.
+    fn new(endpoint: Endpoint, auth: ClientAuth, client: impl HttpClient + 'static) -> Self {
+        let mut rules = Rules::new();
         rules.expected.allow_missing_expiry = true;
-        Self {
-            endpoint: Arc::new(endpoint),
-            rules: Arc::new(rules),
-            signed: None,
-            needs_token_type: false,
-            lookups: Lookups::new("introspection", LookupSettings::new()),
-        }
+        let provider = Arc::new(Provider { endpoint, auth, client: Arc::new(client) });
+        let settings = Arc::new(Settings { provider, rules, keys: None, needs_token_type: false });
+        Self { settings, lookups: Lookups::new(SERVICE, LookupSettings::new()) }
     }
+}
 
-    /// Requires exactly this `iss`, which then must be present. It replaces all issuers that were set before.
-    pub fn issuer(self, issuer: impl Into<String>) -> Self {
-        self.set(|rules| {
-            rules.expected.issuers = vec![issuer.into()];
-            rules.expected.issuer_may_be_missing = false;
-        })
-    }
-
-    /// Requires an `aud` that is or contains this string. It replaces all audiences that were set before.
+impl<C> Introspection<C> {
+    /// Requires exactly this `iss` in the response.
     ///
-    /// As for a JWT, a token with an `aud` is rejected if no audience is set.
+    /// It replaces all issuers that were set before. Many providers omit `iss`: do not set it then.
+    pub fn issuer(self, issuer: impl Into<String>) -> Self {
+        self.set(|settings| settings.rules.expected.issuers = vec![issuer.into()])
+    }
+
+    /// Accepts one more issuer.
+    pub fn add_issuer(self, issuer: impl Into<String>) -> Self {
+        self.set(|settings| settings.rules.expected.issuers.push(issuer.into()))
+    }
+
+    /// Requires an `aud` that is exactly this string or an array with it.
+    ///
+    /// It replaces all audiences that were set before.
     pub fn audience(self, audience: impl Into<String>) -> Self {
-        self.set(|rules| rules.expected.wanted.audiences = vec![audience.into()])
+        self.set(|settings| settings.rules.expected.wanted.audiences = vec![audience.into()])
     }
 
     /// Accepts one more audience.
     pub fn add_audience(self, audience: impl Into<String>) -> Self {
-        self.set(|rules| rules.expected.wanted.audiences.push(audience.into()))
+        self.set(|settings| settings.rules.expected.wanted.audiences.push(audience.into()))
     }
 
-    /// Requires a claim to be exactly this value or an array that contains it.
+    /// Requires a member to be exactly this value or an array that contains it.
     ///
-    /// Works like [`JwtVerifier::require_claim`](crate::JwtVerifier::require_claim).
+    /// A second call with the same name accepts one more value. See
+    /// [`JwtVerifier::require_claim`](crate::JwtVerifier::require_claim).
     pub fn require_claim(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.set(|rules| rules.expected.require_claim(name.into(), value.into()))
+        self.set(|settings| settings.rules.expected.require_claim(name.into(), value.into()))
     }
 
     /// Requires `token_type` in the response. By default it may be missing.
     ///
     /// Some providers, such as `oidc-provider` and Spring Authorization Server, omit it for refresh tokens alone. Such a
     /// token then cannot pass for an access token.
-    pub fn access_tokens_only(mut self) -> Self {
-        self.needs_token_type = true;
-        self.set(|_| {})
+    pub fn access_tokens_only(self) -> Self {
+        self.set(|settings| settings.needs_token_type = true)
     }
 
     /// Sets the allowed clock difference to the provider. The default is 60 s.
+    ///
+    /// A token is accepted until this long after its `exp`, and from this long before its `nbf`.
     pub fn leeway(self, leeway: Duration) -> Self {
-        self.set(|rules| rules.expected.leeway = leeway)
+        self.set(|settings| settings.rules.expected.leeway = leeway)
     }
 
     /// Sets the size limit of a token, in bytes. The default is 16 KiB.
+    ///
+    /// Larger tokens are rejected without a call.
     pub fn max_token_bytes(self, bytes: usize) -> Self {
-        self.set(|rules| rules.max_token_bytes = bytes)
+        self.set(|settings| settings.rules.max_token_bytes = bytes)
     }
 
     /// Rejects tokens that are on this revocation list. By default there is none.
     ///
-    /// The list is checked at each request, so it takes effect before the remembered answer ends. It finds a token by
-    /// the `iss` with `jti`, `sid` or `sub` that the provider returns.
-    pub fn revocations(self, revocations: Revocations) -> Self {
-        self.set(|rules| rules.set_revocations(revocations))
-    }
-
-    /// Replaces the system clock, for tests.
-    pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.set(|rules| rules.clock = Some(Arc::new(now)))
-    }
-
-    /// Requires signed responses, verified with these keys
-    /// ([RFC 9701](https://www.rfc-editor.org/rfc/rfc9701)).
+    /// The list is checked at every use, also of a remembered token.
     ///
-    /// The response is a JWT of the provider for this client: its `aud` must be the client ID, its `iss` the issuer, and
-    /// its `iat` at most five minutes old. A response without a signature is then a failure. Register the client for
-    /// signed responses at the provider. The keys are usually a `RemoteKeys` for the issuer.
-    pub fn signed_responses(mut self, keys: impl KeySource + 'static) -> Self {
-        self.signed = Some(SignedResponses::new(keys, self.endpoint.client_id()));
-        self.set(|_| {})
+    /// The response must name the token, the session or the subject (`jti`, `sid`, `sub`), as strings. Its issuer is its `iss`,
+    /// or the discovered one. Without either, no entry matches. Revoke tokens without `exp` with `None` as the expiry.
+    pub fn revocations(self, revocations: Revocations) -> Self {
+        self.set(|settings| settings.rules.set_revocations(revocations))
     }
 
-    /// Sets the limits of the calls and of the remembered answers.
-    pub fn lookup_settings(self, settings: LookupSettings) -> Self {
-        Self { lookups: Lookups::new("introspection", settings), ..self }
+    /// Replaces the system clock, for tests and for targets without a reliable clock.
+    ///
+    /// See [`JwtVerifier::clock`](crate::JwtVerifier::clock). Timeouts and the backoff follow tokio's clock.
+    pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.set(|settings| settings.rules.clock = Some(Arc::new(now)))
     }
 
-    /// Accepts any `aud`, and tokens without one.
+    /// Accepts any `aud`, and responses without one.
     ///
     /// # Security
     ///
     /// A token that was issued for another service then works for this one.
     pub fn insecure_any_audience(self) -> Self {
-        self.set(|rules| rules.expected.any_audience = true)
+        self.set(|settings| settings.rules.expected.any_audience = true)
     }
 
-    /// Ignores `cnf`, and accepts the `token_type` `DPoP`.
+    /// Ignores the `cnf` member, and accepts `DPoP` as the `token_type`.
     ///
     /// # Security
     ///
-    /// A thief can then use a token that is bound to one sender, unless something else checks the sender.
+    /// Such a token is bound to one sender. A thief can then use it, unless something else checks the sender.
     pub fn insecure_ignore_confirmation(self) -> Self {
-        self.set(|rules| rules.expected.ignore_confirmation = true)
+        self.set(|settings| settings.rules.expected.ignore_confirmation = true)
     }
 
-    /// Returns statistics. Ask a clone that was made after the last setting.
+    /// Requires signed responses ([RFC 9701](https://www.rfc-editor.org/rfc/rfc9701)), signed with one of `keys`.
+    ///
+    /// The request asks for `application/token-introspection+jwt`. The signed response needs this `typ`, an `iss` that is the
+    /// issuer, an `aud` that is the client ID, and an `iat` within 5 minutes. A response that is not signed is a failure. After
+    /// [`endpoint`](Self::endpoint), set an [`issuer`](Self::issuer), or use keys that name theirs.
+    pub fn signed_responses(self, keys: impl KeySource + 'static) -> Self {
+        self.set(|settings| settings.keys = Some(Arc::new(keys)))
+    }
+
+    /// Sets the limits of calls, and of what is remembered.
+    pub fn lookup_settings(mut self, settings: LookupSettings) -> Self {
+        self.lookups = Lookups::new(SERVICE, settings);
+        self
+    }
+
+    /// Returns statistics of calls, and of what is remembered.
+    ///
+    /// Ask a clone that was made after the last setting.
     #[must_use]
     pub fn lookup_stats(&self) -> LookupStats {
         self.lookups.stats()
     }
 
-    fn set(mut self, change: impl FnOnce(&mut Rules)) -> Self {
-        let rules = Arc::make_mut(&mut self.rules);
-        rules.change(change);
-        if let Some(revocations) = &rules.revocations {
-            revocations.hold_beyond_expiry(rules.expected.leeway);
+    /// Forgets the answer about a token, for example after it was revoked.
+    ///
+    /// The next use asks the provider again. Other processes still remember the answer.
+    pub fn forget(&self, token: &str) {
+        self.lookups.forget(&fingerprint(token));
+    }
+
+    fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        let settings = Arc::make_mut(&mut self.settings);
+        change(settings);
+        if let Some(revocations) = &settings.rules.revocations {
+            revocations.hold_beyond_expiry(settings.rules.expected.leeway);
         }
         self.lookups = self.lookups.emptied();
         self
@@ -294,76 +327,93 @@ where
     ///
     /// # Errors
     ///
-    /// - [`InvalidToken`](AuthErrorKind::InvalidToken): the provider does not know the token, or it is not active.
-    /// - [`Unavailable`](AuthErrorKind::Unavailable): the provider could not be asked.
-    /// - The kinds of a JWT whose claims are rejected, such as [`WrongAudience`](AuthErrorKind::WrongAudience).
+    /// The verdict is an [`AuthError`]. Its kind is the first check that failed.
     pub fn verify<'a>(&self, credential: impl Into<Credential<'a>>) -> Verdict<C> {
-        self.judge(&credential.into())
-    }
-
-    fn judge(&self, credential: &Credential<'_>) -> Verdict<C> {
-        let token = match self.readable(credential.token()) {
+        let rules = &self.settings.rules;
+        let now = rules.now();
+        let token = match presented(credential.into().token(), rules.max_token_bytes) {
+            Ok(_) if now == UNKNOWN_TIME => return Verdict::Ready(Err(AuthErrorKind::NotYetValid.into())),
             Ok(token) => token,
             Err(error) => return Verdict::Ready(Err(error)),
         };
-        let ask = || self.clone().ask(token.to_owned());
-        let rules = Arc::clone(&self.rules);
-        let check = move |claims: &crate::Claims<C>| {
-            rules
-                .judge_revocations(&claims.conditions().revocable)
-                .map_err(|kind| AuthError::from(kind).proven())
+        let ask = || {
+            let (settings, token) = (Arc::clone(&self.settings), token.to_owned());
+            async move { settings.answer(&token, now).await }
         };
-        self.lookups.verify(&Sha256::digest(token), self.rules.now(), ask, check)
+        let settings = Arc::clone(&self.settings);
+        let check = move |claims: &_| settings.rules.judge_use(claims);
+        self.lookups.verify(&fingerprint(token), now, ask, check)
     }
+}
 
-    /// Rejects a token that no provider issues: it has other characters than printable ASCII (RFC 6749, appendix A.12).
-    fn readable<'t>(&self, token: &'t [u8]) -> Result<&'t str, AuthError> {
-        const TOO_LONG: &FixedCause =
-            &FixedCause("the token is too long; Introspection::max_token_bytes sets the limit");
-        const UNREADABLE: &FixedCause = &FixedCause("the token has other characters than printable ASCII");
-        if token.len() > self.rules.max_token_bytes {
-            return Err(AuthError::new(AuthErrorKind::TokenTooLarge).because(TOO_LONG));
-        }
-        std::str::from_utf8(token)
-            .ok()
-            .filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()))
-            .ok_or_else(|| AuthError::new(AuthErrorKind::InvalidToken).because(UNREADABLE))
+/// Returns the token if the provider may be asked about it.
+fn presented(token: &[u8], max_bytes: usize) -> Result<&str, AuthError> {
+    if token.len() > max_bytes {
+        return Err(AuthErrorKind::TokenTooLarge.into());
     }
+    let is_printable = !token.is_empty() && token.iter().all(u8::is_ascii_graphic);
+    let text = std::str::from_utf8(token).ok().filter(|_| is_printable);
+    text.ok_or_else(|| AuthError::new(AuthErrorKind::InvalidToken).because(UNPRINTABLE))
+}
 
-    async fn ask(self, token: String) -> Answer<C> {
-        let accept = if self.signed.is_some() { MEDIA_TYPE } else { "application/json" };
-        let body = match self.endpoint.ask(&token, accept).await {
-            Ok(body) => body,
+const UNPRINTABLE: &FixedCause = &FixedCause("the token has characters that no access token has");
+
+/// Returns the key under which a token is remembered, so that memory holds no tokens.
+fn fingerprint(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+impl Settings {
+    /// Asks the provider and judges its answer.
+    async fn answer<C>(&self, token: &str, asked_at: Duration) -> Answer<C>
+    where
+        C: DeserializeOwned + 'static,
+    {
+        let response = match self.ask(token, asked_at).await {
+            Ok(response) => response,
             Err(failure) => return Answer::Failed(failure),
         };
-        let Some(signed) = &self.signed else {
-            return judge(&body, &self.rules, self.needs_token_type);
-        };
-        let expected = &self.rules.expected;
-        match signed.read(&body, &expected.issuers, self.rules.now(), expected.leeway).await {
-            Ok(text) => judge(text.as_bytes(), &self.rules, self.needs_token_type),
-            Err(error) => {
-                let unavailable = error.kind() == AuthErrorKind::KeysUnavailable;
-                let blame = if unavailable { Blame::Everybody } else { Blame::Unclear };
-                Answer::Failed(Failure { cause: Box::new(Unverified(error)), blame, retry_after: None })
-            }
+        match response::is_active(&response) {
+            Ok(true) => match self.judge(&response, asked_at) {
+                Ok(claims) => Answer::Accepted(claims),
+                Err(error) => Answer::Rejected(error),
+            },
+            Ok(false) => Answer::Rejected(response::inactive()),
+            Err(cause) => Answer::Failed(failure(cause, Blame::Unclear)),
         }
     }
-}
 
-/// The cause of a failure: the signature of a response is not proven.
-#[derive(Debug)]
-struct Unverified(AuthError);
-
-impl fmt::Display for Unverified {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("the response is not a valid signed introspection response (RFC 9701)")
+    /// Returns the response as JSON.
+    async fn ask(&self, token: &str, asked_at: Duration) -> Result<Vec<u8>, Failure> {
+        let form = if self.keys.is_some() { Form::Jwt } else { Form::Json };
+        let now = UNIX_EPOCH.checked_add(asked_at).unwrap_or(UNIX_EPOCH);
+        let response = self.provider.ask(token, form, now).await?;
+        match &self.keys {
+            Some(keys) => {
+                let client_id = self.provider.auth.client_id();
+                signed::open(&response, keys, &self.issuers(), client_id, &self.rules).await
+            }
+            None => Ok(response),
+        }
     }
-}
 
-impl std::error::Error for Unverified {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
+    fn judge<C>(&self, response: &[u8], asked_at: Duration) -> Result<Claims<C>, AuthError>
+    where
+        C: DeserializeOwned + 'static,
+    {
+        let text = std::str::from_utf8(response).map_err(|_| AuthErrorKind::InvalidClaims)?;
+        response::judge_type(text, &self.rules, self.needs_token_type)?;
+        let provider = self.provider.endpoint.issuer();
+        self.rules.judge_stated(&Statement { text, provider, asked_at })
+    }
+
+    /// Returns the configured issuers, or the discovered one.
+    fn issuers(&self) -> Vec<String> {
+        let configured = &self.rules.expected.issuers;
+        match self.provider.endpoint.issuer() {
+            Some(issuer) if configured.is_empty() => vec![issuer.to_owned()],
+            _ => configured.clone(),
+        }
     }
 }
 
@@ -374,28 +424,28 @@ where
     type Claims = C;
 
     fn verify(&self, credential: Credential<'_>) -> Verdict<C> {
-        self.judge(&credential)
+        Self::verify(self, credential)
     }
 
     fn issuers(&self) -> Vec<String> {
-        self.rules.expected.issuers.clone()
+        self.settings.issuers()
     }
 }
 
 impl<C> Clone for Introspection<C> {
     fn clone(&self) -> Self {
-        Self {
-            endpoint: Arc::clone(&self.endpoint),
-            rules: Arc::clone(&self.rules),
-            signed: self.signed.clone(),
-            needs_token_type: self.needs_token_type,
-            lookups: self.lookups.clone(),
-        }
+        Self { settings: Arc::clone(&self.settings), lookups: self.lookups.clone() }
     }
 }
 
 impl<C> fmt::Debug for Introspection<C> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Introspection").field("expected", &self.rules.expected).finish_non_exhaustive()
+        let Provider { endpoint, auth, .. } = &*self.settings.provider;
+        f.debug_struct("Introspection")
+            .field("issuer", &endpoint.issuer())
+            .field("endpoint", &endpoint.url())
+            .field("auth", auth)
+            .field("expected", &self.settings.rules.expected)
+            .finish_non_exhaustive()
     }
 }

@@ -1,78 +1,87 @@
-//! Signed responses (RFC 9701).
+//! Signed introspection responses (RFC 9701).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
-use crate::error::AuthError;
+use super::call::{MAX_BYTES, failure};
 use crate::kind::AuthErrorKind;
+use crate::lookups::{Blame, Failure};
 use crate::registered::NumericDate;
-use crate::verify::{JwtVerifier, KeyIssuer, KeySource};
+use crate::verify::base64url::decode_to_vec;
+use crate::verify::{Jws, JwtVerifier, KeySource, Rules, json, safe_text};
 
-/// The media type of signed responses.
-pub(super) const MEDIA_TYPE: &str = "application/token-introspection+jwt";
-const TYPE: &str = "token-introspection+jwt";
-/// Maximum age of a response, in addition to the leeway.
-const LONGEST_AGE: Duration = Duration::from_secs(300);
-const LARGEST: usize = 64 * 1024;
+/// Maximum age of a response.
+const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 
-/// Verifies signed responses.
-#[derive(Clone)]
-pub(super) struct SignedResponses {
-    verifier: JwtVerifier<SignedResponse>,
-    /// True if the key source names its issuer, which the verifier requires.
-    knows_issuer: bool,
-}
-
-/// The claims of a signed response (RFC 9701, section 5).
+/// The claims of the response itself.
 #[derive(Deserialize)]
-pub(super) struct SignedResponse {
-    iss: String,
+struct Envelope {
     iat: NumericDate,
-    token_introspection: Map<String, Value>,
 }
 
-impl SignedResponses {
-    pub(super) fn new(keys: impl KeySource + 'static, client_id: &str) -> Self {
-        let knows_issuer = matches!(keys.issuer(), KeyIssuer::Known(_));
-        let verifier = JwtVerifier::new(keys)
-            .audience(client_id)
-            .token_type(TYPE)
-            .insecure_allow_missing_expiry()
-            .max_token_bytes(LARGEST)
-            .without_cache();
-        // `read` compares the issuer.
-        let verifier = if knows_issuer { verifier } else { verifier.insecure_any_issuer() };
-        Self { verifier, knows_issuer }
+/// Verifies a response, and returns its `token_introspection` object.
+///
+/// `issuers` are the accepted issuers, and `client_id` is that of this service.
+pub(super) async fn open(
+    response: &[u8],
+    keys: &Arc<dyn KeySource>,
+    issuers: &[String],
+    client_id: String,
+    rules: &Rules,
+) -> Result<Vec<u8>, Failure> {
+    let response = std::str::from_utf8(response).map_err(|_| failure(MALFORMED, Blame::Unclear))?.trim();
+    let envelope = verifier(keys, issuers, client_id, rules).verify(response).await.map_err(|error| {
+        let is_outage = error.kind() == AuthErrorKind::KeysUnavailable;
+        let cause = format!("the signed introspection response is not valid: {}", with_source(&error));
+        failure(cause, if is_outage { Blame::Everybody } else { Blame::Unclear })
+    })?;
+    let (issued, now, leeway) = (envelope.iat.since_epoch(), rules.now(), rules.expected.leeway);
+    let oldest = now.saturating_sub(MAX_AGE).saturating_sub(leeway);
+    if issued < oldest || issued > now.saturating_add(leeway) {
+        return Err(failure(STALE, Blame::Unclear));
     }
+    introspection_of(response).ok_or_else(|| failure(MALFORMED, Blame::Unclear))
+}
 
-    /// Verifies a response, and returns the response about the token as JSON text.
-    ///
-    /// `issuers` are the expected ones, and `now` is the time since 1970.
-    pub(super) async fn read(
-        &self,
-        body: &[u8],
-        issuers: &[String],
-        now: Duration,
-        leeway: Duration,
-    ) -> Result<String, AuthError> {
-        let invalid = |cause: &str| AuthError::new(AuthErrorKind::InvalidClaims).with_source(cause);
-        let body = std::str::from_utf8(body).map_err(|_| AuthErrorKind::MalformedToken)?;
-        let response = self.verifier.verify(body.trim_ascii()).await?;
-        if !self.knows_issuer && issuers.is_empty() {
-            return Err(invalid("no issuer is known: set Introspection::issuer"));
-        }
-        if !issuers.is_empty() && !issuers.contains(&response.iss) {
-            return Err(invalid("the signed response is from another issuer"));
-        }
-        let age = now.saturating_sub(response.iat.since_epoch());
-        if age > LONGEST_AGE.saturating_add(leeway) {
-            return Err(invalid("the signed response is too old"));
-        }
-        if response.iat.since_epoch() > now.saturating_add(leeway) {
-            return Err(invalid("the signed response is from the future: compare the clocks"));
-        }
-        Ok(Value::Object(response.token_introspection.clone()).to_string())
+fn verifier(
+    keys: &Arc<dyn KeySource>,
+    issuers: &[String],
+    client_id: String,
+    rules: &Rules,
+) -> JwtVerifier<Envelope> {
+    let mut verifier = JwtVerifier::new(Arc::clone(keys))
+        .without_cache()
+        .token_type("token-introspection+jwt")
+        .audience(client_id)
+        .leeway(rules.expected.leeway)
+        .max_token_bytes(MAX_BYTES)
+        // The response is short-lived by its `iat`.
+        .insecure_allow_missing_expiry();
+    if let [first, others @ ..] = issuers {
+        verifier = verifier.issuer(first);
+        verifier = others.iter().fold(verifier, JwtVerifier::add_issuer);
+    }
+    match rules.clock.clone() {
+        Some(clock) => verifier.clock(move || clock()),
+        None => verifier,
     }
 }
+
+fn introspection_of(response: &str) -> Option<Vec<u8>> {
+    let payload = decode_to_vec(Jws::split(response.as_bytes())?.payload)?;
+    let object = json::member(safe_text(&payload).ok()?, "token_introspection")?;
+    Some(object.as_bytes().to_vec())
+}
+
+fn with_source(error: &crate::error::AuthError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+const MALFORMED: &str = "the signed introspection response has no single object `token_introspection`";
+const STALE: &str =
+    "the signed introspection response is too old or from the future: its `iat` must be within 5 minutes";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 
-/// Sends the HTTP requests of [`RemoteKeys`](crate::jwks::RemoteKeys).
+/// Sends the HTTP requests of [`RemoteKeys`](crate::jwks::RemoteKeys) and `Introspection`.
 ///
 /// The crate's own client is `HttpsClient` (feature `remote-keys`). Implement this trait to use your application's
 /// client, or to test without a network:
@@ -74,7 +74,9 @@ use http::{Request, Response};
 pub trait HttpClient: Send + Sync {
     /// Sends the request and reads the whole response, whatever its status.
     ///
-    /// - The body of a `GET` request is empty.
+    /// - The request is a `GET` without a body. `Introspection` also sends a `POST` with a form: keep connections open for
+    ///   it, since such requests follow each other.
+    /// - A `POST` may be repeated after a failed connection.
     /// - Do not follow redirects.
     /// - Return an error if the response body is larger than `limit` bytes. Otherwise a provider could fill the memory.
     /// - No timeout is needed: the caller drops the future when its own timeout ends.

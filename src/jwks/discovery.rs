@@ -80,7 +80,7 @@ impl Discovery {
             return Err(fail(Problem::OtherIssuer { expected: self.issuer.clone(), got: issuer }));
         }
         FetchUrl::parse(&address, self.plain_http)
-            .map_err(|error| fail(Problem::EndpointAddress(endpoint.name(), error)))
+            .map_err(|error| fail(Problem::EndpointAddress(endpoint.name(), endpoint.explain(error))))
     }
 }
 
@@ -91,6 +91,15 @@ impl Endpoint {
             Self::Jwks => "jwks_uri",
             #[cfg(feature = "introspection")]
             Self::Introspection => "introspection_endpoint",
+        }
+    }
+
+    /// Returns the error about its URL.
+    fn explain(self, error: ConfigError) -> ConfigError {
+        match self {
+            Self::Jwks => error,
+            #[cfg(feature = "introspection")]
+            Self::Introspection => error.about_introspection(),
         }
     }
 

@@ -20,6 +20,15 @@ pub(crate) struct Documents {
     pub(crate) limit: Duration,
     /// Maximum size of each response.
     pub(crate) max_bytes: usize,
+    /// The settings of both limits, for the error.
+    pub(crate) settings: LimitSettings,
+}
+
+/// The names of the settings that set the limits. `None` if a limit is fixed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LimitSettings {
+    pub(crate) deadline: Option<&'static str>,
+    pub(crate) size: Option<&'static str>,
 }
 
 impl Documents {
@@ -34,7 +43,7 @@ impl Documents {
         let problem = match timeout_at(end, self.client.fetch(request, self.max_bytes)).await {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => Problem::Transport(error),
-            Err(_) => Problem::Deadline(self.limit),
+            Err(_) => Problem::Deadline(self.limit, self.settings.deadline),
         };
         Err(FetchError::new(address, problem))
     }
@@ -52,7 +61,7 @@ impl Documents {
         } else if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             Problem::Encoded
         } else if body.len() > limit {
-            Problem::TooLarge { limit }
+            Problem::TooLarge { limit, setting: self.settings.size }
         } else if stated.is_some_and(|stated| stated != body.len()) {
             Problem::CutShort
         } else {

@@ -19,13 +19,14 @@ pub(crate) struct FetchError {
 pub(crate) enum Problem {
     /// The HTTP client returned an error.
     Transport(Box<dyn Error + Send + Sync>),
-    /// The attempt timed out.
-    Deadline(Duration),
+    /// The attempt timed out. With the setting of the limit.
+    Deadline(Duration, Option<&'static str>),
     /// With the target if it is a redirect.
     Status(StatusCode, Option<String>),
     Encoded,
     TooLarge {
         limit: usize,
+        setting: Option<&'static str>,
     },
     CutShort,
     /// With the member that is needed.
@@ -50,7 +51,7 @@ impl FetchError {
 
     /// Returns true if the whole attempt timed out.
     pub(crate) fn is_deadline(&self) -> bool {
-        matches!(self.problem, Problem::Deadline(_))
+        matches!(self.problem, Problem::Deadline(..))
     }
 }
 
@@ -68,11 +69,10 @@ impl Display for FetchError {
         }
         match &self.problem {
             Problem::Transport(_) => f.write_str("the request failed"),
-            Problem::Deadline(limit) => write!(
-                f,
-                "timed out after {} s; RemoteKeys::fetch_timeout sets the limit",
-                limit.as_secs_f64()
-            ),
+            Problem::Deadline(limit, setting) => {
+                write!(f, "timed out after {} s", limit.as_secs_f64())?;
+                name_setting(f, *setting)
+            }
             Problem::Status(status, None) => write!(f, "the response has status {}", status.as_u16()),
             Problem::Status(status, Some(target)) => write!(
                 f,
@@ -80,10 +80,10 @@ impl Display for FetchError {
                 status.as_u16()
             ),
             Problem::Encoded => f.write_str("the response is compressed, but the request did not allow it"),
-            Problem::TooLarge { limit } => write!(
-                f,
-                "the response is larger than {limit} bytes; RemoteKeys::max_document_bytes sets the limit"
-            ),
+            Problem::TooLarge { limit, setting } => {
+                write!(f, "the response is larger than {limit} bytes")?;
+                name_setting(f, *setting)
+            }
             Problem::CutShort => f.write_str("the length of the response differs from its `Content-Length`"),
             Problem::NotMetadata(member) => {
                 write!(f, "the discovery document has no valid `issuer` and `{member}`")
@@ -108,6 +108,10 @@ impl Display for FetchError {
             Problem::Stopped => f.write_str("the tokio runtime of the fetch task has shut down"),
         }
     }
+}
+
+fn name_setting(f: &mut Formatter<'_>, setting: Option<&str>) -> fmt::Result {
+    setting.map_or(Ok(()), |setting| write!(f, "; {setting} sets the limit"))
 }
 
 impl Error for FetchError {

@@ -1,9 +1,10 @@
 use std::error::Error;
 use std::fmt::{self, Formatter};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::uri::Scheme;
-use http::{Request, Response, Uri};
+use http::{Method, Request, Response, Uri};
 use reqwest::redirect::Policy;
 use reqwest::tls::Certificate;
 use reqwest::{NoProxy, Proxy};
@@ -33,6 +34,8 @@ use crate::verify::pem::{self, Block, Expected};
 pub struct HttpsClient {
     /// An error if the machine has no root certificates. A new client is then built for each fetch.
     client: Result<reqwest::Client, ConfigError>,
+    /// Keeps connections, for introspection. Built at its first use.
+    keeping: Arc<OnceLock<reqwest::Client>>,
     roots: Vec<Certificate>,
     proxy: Option<Proxy>,
     plain_http: bool,
@@ -45,7 +48,7 @@ impl HttpsClient {
     /// `http` to this machine works. Install the package `ca-certificates`, or use
     /// [`add_root_certificates`](Self::add_root_certificates).
     pub fn new() -> Self {
-        Self { client: build(&[], None, Tls::System), roots: Vec::new(), proxy: None, plain_http: false }
+        Self::of(Vec::new(), None, build(&[], None, Tls::System, Idle::Close))
     }
 
     /// Adds trusted root certificates: one or more in PEM.
@@ -57,8 +60,8 @@ impl HttpsClient {
     /// Returns an error if the text has no certificate or a damaged one. The error says what was found instead.
     pub fn add_root_certificates(mut self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         self.roots.extend(certificates(pem.as_ref())?);
-        self.client = Ok(build(&self.roots, self.proxy.clone(), Tls::System)?);
-        Ok(self)
+        let client = build(&self.roots, self.proxy.clone(), Tls::System, Idle::Close)?;
+        Ok(Self { plain_http: self.plain_http, ..Self::of(self.roots, self.proxy, Ok(client)) })
     }
 
     /// Sets a proxy for all requests except those to this machine.
@@ -90,7 +93,8 @@ impl HttpsClient {
         // Requests to this machine may be plain HTTP, and the proxy must not answer them.
         let proxy = proxy.no_proxy(NoProxy::from_string("localhost,127.0.0.0/8,::1"));
         let proxy = Some(proxy);
-        Ok(Self { client: build(&self.roots, proxy.clone(), Tls::System), proxy, ..self })
+        let client = build(&self.roots, proxy.clone(), Tls::System, Idle::Close);
+        Ok(Self { plain_http: self.plain_http, ..Self::of(self.roots, proxy, client) })
     }
 
     /// Allows URLs with `http://` for hosts other than this machine.
@@ -103,14 +107,31 @@ impl HttpsClient {
         Self { plain_http: true, ..self }
     }
 
+    fn of(
+        roots: Vec<Certificate>,
+        proxy: Option<Proxy>,
+        client: Result<reqwest::Client, ConfigError>,
+    ) -> Self {
+        Self { client, keeping: Arc::default(), roots, proxy, plain_http: false }
+    }
+
+    /// Returns the client that keeps connections, or none if it cannot be built.
+    fn keeping(&self) -> Option<reqwest::Client> {
+        if let Some(client) = self.keeping.get() {
+            return Some(client.clone());
+        }
+        let client = build(&self.roots, self.proxy.clone(), Tls::System, Idle::Keep).ok()?;
+        Some(self.keeping.get_or_init(|| client).clone())
+    }
+
     fn client_for(&self, uri: &Uri) -> Result<reqwest::Client, ConfigError> {
         match &self.client {
             Ok(client) => Ok(client.clone()),
             Err(_) if uri.scheme() == Some(&Scheme::HTTP) => {
-                build(&self.roots, self.proxy.clone(), Tls::NoRoots)
+                build(&self.roots, self.proxy.clone(), Tls::NoRoots, Idle::Close)
             }
             // The certificates may have been installed since.
-            Err(_) => build(&self.roots, self.proxy.clone(), Tls::System),
+            Err(_) => build(&self.roots, self.proxy.clone(), Tls::System, Idle::Close),
         }
     }
 }
@@ -144,9 +165,6 @@ impl Default for HttpsClient {
     }
 }
 
-/// How long an idle connection is kept.
-const IDLE: Duration = Duration::from_secs(4);
-
 /// The certificate authorities that are trusted.
 #[derive(Clone, Copy)]
 enum Tls {
@@ -156,7 +174,26 @@ enum Tls {
     NoRoots,
 }
 
-fn build(roots: &[Certificate], proxy: Option<Proxy>, tls: Tls) -> Result<reqwest::Client, ConfigError> {
+/// The use of a connection after a response.
+#[derive(Clone, Copy)]
+enum Idle {
+    /// Fetches of keys are rare: an idle connection would only go stale.
+    Close,
+    /// Calls for introspection follow each other.
+    Keep,
+}
+
+/// Idle connections to each host.
+const MAX_IDLE: usize = 8;
+/// Shorter than the timeouts of most servers.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+fn build(
+    roots: &[Certificate],
+    proxy: Option<Proxy>,
+    tls: Tls,
+    idle: Idle,
+) -> Result<reqwest::Client, ConfigError> {
     let builder = match tls {
         Tls::System => reqwest::Client::builder().tls_certs_merge(roots.iter().cloned()),
         Tls::NoRoots => reqwest::Client::builder().tls_certs_only([]),
@@ -171,9 +208,8 @@ fn build(roots: &[Certificate], proxy: Option<Proxy>, tls: Tls) -> Result<reqwes
         .no_zstd()
         .no_deflate()
         .no_hickory_dns()
-        // Introspection calls come in quick succession. Many servers close an idle connection after five seconds.
-        .pool_max_idle_per_host(32)
-        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(if matches!(idle, Idle::Keep) { MAX_IDLE } else { 0 })
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .user_agent(concat!("tower-jwt-auth/", env!("CARGO_PKG_VERSION")));
     let builder = proxy.into_iter().fold(builder, reqwest::ClientBuilder::proxy);
     builder.build().map_err(|error| ConfigProblem::HttpClient { source: error.into() }.into())
@@ -186,19 +222,42 @@ impl HttpClient for HttpsClient {
             Ok(client) => client,
             Err(error) => return Box::pin(async move { Err(error.into()) }),
         };
+        let keeping = if parts.method == Method::POST { self.keeping() } else { None };
         let mut request = client.request(parts.method, parts.uri.to_string()).headers(parts.headers);
         if !body.is_empty() {
             request = request.body(body);
         }
         Box::pin(async move {
+            let answer = match keeping {
+                Some(keeping) => send_kept(&keeping, &client, request).await,
+                None => request.send().await,
+            };
             // `FetchError` already names the URL, and without its query.
-            let answer = request.send().await.map_err(reqwest::Error::without_url)?;
-            read(answer, limit).await
+            read(answer.map_err(reqwest::Error::without_url)?, limit).await
         })
     }
 
     fn allows_plain_http(&self) -> bool {
         self.plain_http
+    }
+}
+
+/// Sends a request over an idle connection if there is one, and else over a new one.
+///
+/// The server may close an idle connection at the same moment. The request is then sent again over a new connection: to
+/// ask twice about a token does no harm.
+async fn send_kept(
+    keeping: &reqwest::Client,
+    fresh: &reqwest::Client,
+    request: reqwest::RequestBuilder,
+) -> reqwest::Result<reqwest::Response> {
+    let request = request.build()?;
+    let again = request.try_clone();
+    match (keeping.execute(request).await, again) {
+        (Err(error), Some(again)) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
+            fresh.execute(again).await
+        }
+        (answer, _) => answer,
     }
 }
 

@@ -1,11 +1,11 @@
 //! Signing keys fetched from an OpenID provider.
 
 mod client;
-mod discovery;
-mod documents;
+pub(crate) mod discovery;
+pub(crate) mod documents;
 mod fetch;
-mod fetch_error;
-mod fetch_url;
+pub(crate) mod fetch_error;
+pub(crate) mod fetch_url;
 mod freshness;
 #[cfg(feature = "remote-keys")]
 mod https_client;
@@ -26,14 +26,10 @@ pub use self::client::{ClientFuture, HttpClient};
 pub use self::https_client::HttpsClient;
 pub use self::stats::RemoteKeysStats;
 
-pub(crate) use self::discovery::Discovery;
-#[cfg(feature = "introspection")]
-pub(crate) use self::discovery::Endpoint;
-pub(crate) use self::documents::Documents;
+use self::discovery::Discovery;
+use self::documents::{Documents, LimitSettings};
 use self::fetch::{Fetcher, Origin};
-#[cfg(feature = "introspection")]
-pub(crate) use self::fetch_error::FetchError;
-pub(crate) use self::fetch_url::{FetchUrl, PlainHttp};
+use self::fetch_url::{FetchUrl, PlainHttp};
 use self::schedule::Schedule;
 use self::state::{NO_RUNTIME, State, TaskGuard};
 use crate::config_error::{ConfigError, SkippedKey};
@@ -414,7 +410,12 @@ impl RemoteKeys {
         let mut task = task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(guard) = TaskGuard::begin(state) {
             let Settings { client, origin, rules, schedule, max_document_bytes, .. } = settings.clone();
-            let documents = Documents { client, limit: schedule.deadline, max_bytes: max_document_bytes };
+            let settings = LimitSettings {
+                deadline: Some("RemoteKeys::fetch_timeout"),
+                size: Some("RemoteKeys::max_document_bytes"),
+            };
+            let (limit, max_bytes) = (schedule.deadline, max_document_bytes);
+            let documents = Documents { client, limit, max_bytes, settings };
             let fetcher = Fetcher::new(documents, origin, rules);
             *task = Some(runtime.spawn(Arc::clone(state).run(fetcher, guard)).abort_handle());
             drop(task);

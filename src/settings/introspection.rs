@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Request;
 use serde::de::DeserializeOwned;
 
 use super::client::Client;
@@ -11,13 +12,13 @@ use super::values::{IntrospectionValues, Values};
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::file_follower::FileFollower;
 use crate::introspection::{ClientAuth, Introspection};
-use crate::jwks::RemoteKeys;
+use crate::jwks::{ClientFuture, HttpClient, RemoteKeys};
 use crate::lookups::LookupSettings;
 use crate::verify::without_line_break;
 
 /// The parts that all verifiers of opaque tokens share.
 pub(super) struct Provider {
-    client: Client,
+    client: Authenticated,
     auth: ClientAuth,
     /// The keys of signed responses.
     pub(super) keys: Option<RemoteKeys>,
@@ -44,7 +45,7 @@ impl Provider {
                 "the audience would be ignored; remove one",
             ));
         }
-        let auth = auth(values, names)?;
+        let (auth, secret_file) = auth(values, names)?;
         let client = Client::shared(client, &all.http, names)?;
         let keys = match (values.signed_responses, &values.issuer) {
             (false, _) => None,
@@ -58,7 +59,7 @@ impl Provider {
                 return Err(names.missing("introspection.issuer", reason));
             }
         };
-        Ok(Self { client, auth, keys })
+        Ok(Self { client: Authenticated { client, secret_file }, auth, keys })
     }
 
     /// Creates the verifier.
@@ -108,43 +109,68 @@ impl Provider {
     }
 }
 
-fn auth(values: &IntrospectionValues, names: &Names) -> Result<ClientAuth, ConfigError> {
+/// The HTTP client of a service whose secret may be in a file.
+#[derive(Clone)]
+struct Authenticated {
+    client: Client,
+    /// Replaces the credentials when the file changes. Each request makes sure that its task is running.
+    secret_file: Option<FileFollower<()>>,
+}
+
+impl HttpClient for Authenticated {
+    fn fetch(&self, request: Request<Vec<u8>>, limit: usize) -> ClientFuture {
+        if let Some(file) = &self.secret_file {
+            drop(file.current());
+        }
+        self.client.fetch(request, limit)
+    }
+
+    fn allows_plain_http(&self) -> bool {
+        self.client.allows_plain_http()
+    }
+}
+
+/// Returns the credentials, and the file that they follow.
+fn auth(
+    values: &IntrospectionValues,
+    names: &Names,
+) -> Result<(ClientAuth, Option<FileFollower<()>>), ConfigError> {
     const SECRET: &str = "introspection.client_secret";
     const SECRET_FILE: &str = "introspection.client_secret_file";
-    let Some(id) = &values.client_id else {
+    let Some(id) = values.client_id.clone() else {
         let reason = "the provider asks for it; set the ID of this service at the provider";
         return Err(names.missing("introspection.client_id", reason));
     };
-    let secret: Box<dyn Fn() -> String + Send + Sync> =
-        match (&values.client_secret, &values.client_secret_file) {
-            (Some(_), Some(_)) => {
-                return Err(names.conflict(SECRET, SECRET_FILE, "both are the secret; remove one"));
-            }
-            (Some(secret), None) => {
-                let secret = secret.clone();
-                Box::new(move || secret.expose().to_owned())
-            }
-            (None, Some(file)) => {
-                let file =
-                    FileFollower::open(file, read_secret).map_err(|error| names.about(SECRET_FILE, error))?;
-                Box::new(move || String::clone(&file.current()))
-            }
-            (None, None) => {
-                let reason = "the provider asks for it; set the secret of this service at the provider";
-                return Err(names.missing(SECRET, reason));
-            }
-        };
-    Ok(match values.auth_method.as_deref() {
-        Some("client_secret_post") => ClientAuth::post_with(id, secret),
-        _ => ClientAuth::basic_with(id, secret),
-    })
+    let is_post = values.auth_method.as_deref() == Some("client_secret_post");
+    let auth_with = move |secret: &str| match is_post {
+        true => ClientAuth::post(id.clone(), secret),
+        false => ClientAuth::basic(id.clone(), secret),
+    };
+    match (&values.client_secret, &values.client_secret_file) {
+        (Some(_), Some(_)) => Err(names.conflict(SECRET, SECRET_FILE, "both are the secret; remove one")),
+        (Some(secret), None) => Ok((auth_with(secret.expose()), None)),
+        (None, Some(file)) => {
+            let auth = auth_with("");
+            let replaced = auth.clone();
+            let replace = move |content: &[u8]| {
+                replaced.replace(&auth_with(read_secret(content)?));
+                Ok(())
+            };
+            let file = FileFollower::open(file, replace).map_err(|error| names.about(SECRET_FILE, error))?;
+            Ok((auth, Some(file)))
+        }
+        (None, None) => {
+            let reason = "the provider asks for it; set the secret of this service at the provider";
+            Err(names.missing(SECRET, reason))
+        }
+    }
 }
 
-fn read_secret(content: &[u8]) -> Result<String, ConfigError> {
+fn read_secret(content: &[u8]) -> Result<&str, ConfigError> {
     let malformed = |reason| -> ConfigError { ConfigProblem::MalformedSecret { reason }.into() };
     match std::str::from_utf8(without_line_break(content)) {
         Ok("") => Err(malformed("it is empty")),
-        Ok(secret) => Ok(secret.to_owned()),
+        Ok(secret) => Ok(secret),
         Err(_) => Err(malformed("it is not valid UTF-8")),
     }
 }

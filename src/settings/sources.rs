@@ -55,11 +55,9 @@ impl Sources {
             Keys::Followed(_) | Keys::Fixed(_) => None,
         });
         let mut fetched: Vec<_> = fetched.collect();
-        if let Some(keys) = self.provider.as_ref().and_then(|provider| provider.keys.as_ref()) {
-            if !fetched.iter().any(|known| known.is_same(keys)) {
-                fetched.push(keys.clone());
-            }
-        }
+        let signing = self.provider.as_ref().and_then(|provider| provider.keys.as_ref());
+        let other = signing.filter(|keys| !fetched.iter().any(|known| known.is_same(keys)));
+        fetched.extend(other.cloned());
         fetched
     }
 

@@ -13,7 +13,7 @@ use super::claim_name_case::{USUAL_NAMES, meant_field, probe};
 use super::json;
 use super::private_names::has_private_name;
 use super::required;
-use super::rules::safe_object;
+use super::rules::safe_text;
 use super::stream::{AudienceClaim, Malformed, Wanted, plain};
 use super::validate::Expected;
 use crate::error::{AuthError, FixedCause};
@@ -69,7 +69,7 @@ const OPTIONAL: &str = "make the field an `Option` or add `#[serde(default)]`";
 
 /// Returns the payload, or an error that does not depend on the claims type.
 fn well_formed<'p>(payload: &'p [u8], wanted: &Wanted) -> Result<&'p str, String> {
-    let payload = safe_object(payload).map_err(|_| match json::object_text(payload) {
+    let payload = safe_text(payload).map_err(|_| match json::object_text(payload) {
         Some(payload) if has_private_name(payload) => {
             "a member is named `$serde_json::private::..`, which serde_json would read as another value"
                 .to_owned()
@@ -124,7 +124,7 @@ fn explain_mismatch<C: DeserializeOwned>(payload: &str) -> String {
 
 /// Explains why the `aud` was rejected.
 fn audience(payload: &[u8], expected: &Expected) -> String {
-    let registered = safe_object(payload).and_then(|payload| Ok(plain(payload, &expected.wanted)?));
+    let registered = safe_text(payload).and_then(|payload| Ok(plain(payload, &expected.wanted)?));
     let found = registered.map_or(AudienceClaim::Stranger, |registered| registered.audience);
     let wanted = || listed(&expected.wanted.audiences);
     match (found, expected.wanted.audiences.is_empty()) {
@@ -148,7 +148,7 @@ fn audience(payload: &[u8], expected: &Expected) -> String {
 
 /// Explains why the `iss` was rejected.
 fn issuer(payload: &[u8], expected: &[String], wanted: &Wanted) -> String {
-    let registered = safe_object(payload).and_then(|payload| Ok(plain(payload, wanted)?));
+    let registered = safe_text(payload).and_then(|payload| Ok(plain(payload, wanted)?));
     let is_missing = registered.is_ok_and(|registered| registered.issuer.is_none());
     let start = if is_missing { "the token has no `iss`, and " } else { "" };
     format!("{start}the verifier expects the issuer {}", listed(expected))
@@ -156,7 +156,7 @@ fn issuer(payload: &[u8], expected: &[String], wanted: &Wanted) -> String {
 
 /// Explains which required claim does not match.
 fn required_claim(payload: &[u8], expected: &Expected) -> String {
-    required::explain(safe_object(payload).unwrap_or_default(), &expected.claims)
+    required::explain(safe_text(payload).unwrap_or_default(), &expected.claims)
 }
 
 /// Formats names from the settings as a list.

@@ -31,6 +31,8 @@ pub(crate) mod pem;
 pub(crate) mod private_names;
 mod required;
 mod rules;
+#[cfg(feature = "introspection")]
+mod stated;
 mod stream;
 mod validate;
 
@@ -43,12 +45,12 @@ pub use self::any_of::AnyOf;
 pub use self::cache::{CacheSettings, CacheStats};
 #[cfg(any(feature = "api-keys", feature = "introspection"))]
 pub(crate) use self::cache::{Found, TokenCache};
-#[cfg(feature = "introspection")]
-pub(crate) use self::claim_diagnosis::explain_claims;
 #[cfg(feature = "remote-keys-core")]
 pub use self::issuer_resolver::IssuerResolver;
 pub use self::issuers::Issuers;
 pub use self::jwk::JwksRules;
+#[cfg(feature = "introspection")]
+pub(crate) use self::jws::Jws;
 pub use self::jwt::JwtVerifier;
 pub use self::key::Key;
 #[cfg(feature = "settings")]
@@ -59,7 +61,11 @@ pub use self::key_set::KeySet;
 pub use self::key_source::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, PendingRefresh, Refresh};
 pub(crate) use self::required::json_type;
 #[cfg(feature = "introspection")]
-pub(crate) use self::rules::{Proof, Rules, safe_object};
+pub(crate) use self::rules::{Rules, safe_text};
+#[cfg(feature = "introspection")]
+pub(crate) use self::stated::{SENDER_CONSTRAINED, Statement};
+#[cfg(feature = "introspection")]
+pub(crate) use self::validate::UNKNOWN_TIME;
 
 #[cfg(feature = "issue")]
 pub(crate) use self::key_set::MOST_CANDIDATES;

@@ -22,7 +22,7 @@ use crate::crypto::Fingerprint;
 use crate::kind::AuthErrorKind;
 use crate::observe::{About, MayBeLogged};
 use crate::registered::NumericDate;
-use crate::revocation::{Revocable, Revocations};
+use crate::revocation::{Revocable, Revocations, TokenIds};
 
 /// The requirements of a verifier.
 #[derive(Clone)]
@@ -76,6 +76,10 @@ pub(crate) struct Proof<'a> {
     pub(crate) keys: u64,
     pub(crate) signer: Fingerprint,
     pub(crate) heap_bytes: u32,
+    /// The issuer that vouches for a payload without a signature.
+    pub(crate) provider: Option<&'a str>,
+    /// The time from which the verdict counts, if that is not now.
+    pub(crate) asked_at: Option<Duration>,
 }
 
 /// The reason why a token was rejected.
@@ -182,8 +186,10 @@ impl Rules {
             keys: keys.id(),
             signer: *signer.fingerprint(),
             heap_bytes: heap_bytes(credential.token()),
+            ..Proof::default()
         };
-        self.judge_claims(payload, proof, kid_may_be_logged).map_err(Refusal::from)
+        let judge_use = |revocable: &Revocable| self.judge_revocations(revocable);
+        self.judge_claims(payload, &proof, kid_may_be_logged, judge_use).map_err(Refusal::from)
     }
 
     /// Judges the claims of a payload whose origin is proven.
@@ -191,8 +197,9 @@ impl Rules {
     pub(crate) fn judge_claims<C>(
         &self,
         payload: &str,
-        proof: Proof<'_>,
+        proof: &Proof<'_>,
         kid_may_be_logged: impl FnOnce() -> bool,
+        judge_use: impl FnOnce(&Revocable) -> Result<(), AuthErrorKind>,
     ) -> Result<Claims<C>, AuthErrorKind>
     where
         C: DeserializeOwned + 'static,
@@ -202,19 +209,26 @@ impl Rules {
         let registered = pass.registered().map_err(AuthErrorKind::from)?;
         let now = self.now();
         self.expected.judge(payload, registered, now)?;
+        // Without an `iss`, the token is from the provider.
+        let issuer = registered.issuer.as_deref().or(proof.provider);
+        if proof.provider.is_some() && self.expected.issuers.is_empty() && issuer != proof.provider {
+            return Err(AuthErrorKind::WrongIssuer);
+        }
         let revocable = match &self.revocations {
-            Some(revocations) => revocations.revocable(&registered.identity()),
+            Some(revocations) => revocations
+                .revocable(&TokenIds { issuer: issuer.unwrap_or_default(), ..registered.identity() }),
             None => Revocable::default(),
         };
-        self.judge_revocations(&revocable)?;
+        judge_use(&revocable)?;
         let expiry = registered.expiry;
         let expires_at = expiry.and_then(NumericDate::to_system_time);
-        let may_be_logged = MayBeLogged::new(|| !self.expected.issuers.is_empty(), kid_may_be_logged);
-        let info = TokenInfo::with(expires_at, registered.issuer.as_deref(), proof.kid, may_be_logged);
+        let is_expected = || !self.expected.issuers.is_empty() || proof.provider.is_some();
+        let may_be_logged = MayBeLogged::new(is_expected, kid_may_be_logged);
+        let info = TokenInfo::with(expires_at, issuer, proof.kid, may_be_logged);
         let conditions = Conditions {
             rules: self.id,
             keys: proof.keys,
-            judged_at: now,
+            judged_at: proof.asked_at.unwrap_or(now),
             expires_at: expiry.map_or(Duration::MAX, NumericDate::since_epoch),
             signer: proof.signer,
             heap_bytes: proof.heap_bytes,
@@ -294,12 +308,12 @@ pub(crate) fn payload_text<'b, const N: usize>(
     buffer: &'b mut Buffer<N>,
 ) -> Result<&'b str, AuthErrorKind> {
     let payload = buffer.decode(encoded).ok_or(AuthErrorKind::MalformedToken)?;
-    safe_object(payload)
+    safe_text(payload)
 }
 
 /// Returns a JSON object as text, and rejects JSON that is not safe to deserialize.
 #[inline]
-pub(crate) fn safe_object(payload: &[u8]) -> Result<&str, AuthErrorKind> {
+pub(crate) fn safe_text(payload: &[u8]) -> Result<&str, AuthErrorKind> {
     json::object_text(payload)
         .filter(|text| json::is_shallow(text) && !has_private_name(text))
         .ok_or(AuthErrorKind::InvalidClaims)

@@ -16,8 +16,6 @@ pub(crate) struct Expected {
     pub(crate) issuers: Vec<String>,
     /// True if every token is rejected while `issuers` is empty.
     pub(crate) issuer_needed: bool,
-    /// True if a token without `iss` is accepted although there are `issuers`.
-    pub(crate) issuer_may_be_missing: bool,
     pub(crate) wanted: Wanted,
     pub(crate) claims: Vec<RequiredClaim>,
     pub(crate) leeway: Duration,
@@ -48,7 +46,6 @@ impl Expected {
         Self {
             issuers: Vec::new(),
             issuer_needed: false,
-            issuer_may_be_missing: false,
             wanted: Wanted::default(),
             claims: Vec::new(),
             leeway: Duration::from_secs(60),
@@ -93,10 +90,7 @@ impl Expected {
         let issuer = registered.issuer.as_ref();
         let is_good = match self.issuers.is_empty() {
             true => !self.issuer_needed,
-            false => match issuer {
-                Some(issuer) => self.issuers.iter().any(|name| *name == **issuer),
-                None => self.issuer_may_be_missing,
-            },
+            false => issuer.is_some_and(|issuer| self.issuers.iter().any(|name| *name == **issuer)),
         };
         if is_good { Ok(()) } else { Err(AuthErrorKind::WrongIssuer) }
     }

@@ -86,6 +86,17 @@ fn settings_have_expected_auto_traits() {
     assert_clone_debug::<KeyFile>();
 }
 
+#[cfg(feature = "explain")]
+#[test]
+fn explanations_have_expected_auto_traits() {
+    use tower_jwt_auth::explain::*;
+
+    assert_send_sync_unpin::<Explanation<Value>>();
+    assert_send_sync_unpin::<Step>();
+    assert_clone_debug::<Explanation<Value>>();
+    assert_clone_debug::<Step>();
+}
+
 #[test]
 fn error_types_implement_error() {
     fn assert_error<T: std::error::Error + Send + Sync + 'static>() {}

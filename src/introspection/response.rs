@@ -1,0 +1,82 @@
+//! The introspection response (RFC 7662, section 2.2).
+
+use serde::Deserialize;
+
+use crate::error::{AuthError, FixedCause};
+use crate::kind::AuthErrorKind;
+use crate::verify::json::{self, Loose};
+use crate::verify::{Rules, SENDER_CONSTRAINED};
+
+/// Returns the value of `active`, or an error if the response is not one about a token.
+pub(super) fn is_active(response: &[u8]) -> Result<bool, &'static str> {
+    #[derive(Deserialize)]
+    struct Active {
+        active: bool,
+    }
+
+    json::object::<Active>(response).map(|response| response.active).ok_or(NOT_A_RESPONSE)
+}
+
+const NOT_A_RESPONSE: &str = "the introspection response is not a JSON object with one boolean `active`";
+
+/// The error for an inactive token.
+pub(super) fn inactive() -> AuthError {
+    AuthError::new(AuthErrorKind::InvalidToken).because(INACTIVE).proven()
+}
+
+const INACTIVE: &FixedCause = &FixedCause(
+    "the provider says that the token is not active: it is unknown, expired or revoked, or this service must not introspect it",
+);
+
+/// The members that tell access tokens from others.
+#[derive(Deserialize)]
+struct Marks<'a> {
+    #[serde(borrow, default, deserialize_with = "json::some")]
+    token_type: Option<Loose<'a>>,
+    #[serde(borrow, default, deserialize_with = "json::some")]
+    token_use: Option<Loose<'a>>,
+    #[serde(borrow, default, deserialize_with = "json::some")]
+    typ: Option<Loose<'a>>,
+}
+
+/// Rejects everything except bearer access tokens.
+pub(super) fn judge_type(response: &str, rules: &Rules, needs_token_type: bool) -> Result<(), AuthError> {
+    let reject = |kind, cause| Err(AuthError::new(kind).because(cause).proven());
+    let Ok(Marks { token_type, token_use, typ }) = serde_json::from_str::<Marks<'_>>(response) else {
+        return reject(AuthErrorKind::InvalidClaims, DUPLICATE_MARK);
+    };
+    let has = |member: &Option<Loose<'_>>, values: &[&str]| {
+        let text = member.as_ref().and_then(Loose::as_text);
+        text.is_some_and(|text| values.iter().any(|value| text.eq_ignore_ascii_case(value)))
+    };
+    if token_type.is_none() && needs_token_type {
+        return reject(AuthErrorKind::WrongTokenType, NO_TYPE);
+    }
+    if token_type.is_some() && !has(&token_type, &["Bearer"]) {
+        if !has(&token_type, &["DPoP"]) {
+            return reject(AuthErrorKind::WrongTokenType, OTHER_TYPE);
+        }
+        if !rules.expected.ignore_confirmation {
+            return reject(AuthErrorKind::SenderConstrained, &FixedCause(SENDER_CONSTRAINED));
+        }
+    }
+    if has(&token_use, NO_ACCESS_TOKEN_USES) || has(&typ, NO_ACCESS_TOKEN_TYPS) {
+        return reject(AuthErrorKind::WrongTokenType, NO_ACCESS_TOKEN);
+    }
+    Ok(())
+}
+
+/// The `token_use` of Ory Hydra and others.
+const NO_ACCESS_TOKEN_USES: &[&str] = &["refresh_token", "refresh", "id_token", "id"];
+/// The `typ` of Keycloak.
+const NO_ACCESS_TOKEN_TYPS: &[&str] = &["Refresh", "Offline", "ID", "Logout"];
+
+const DUPLICATE_MARK: &FixedCause =
+    &FixedCause("the introspection response has `token_type`, `token_use` or `typ` twice");
+const NO_TYPE: &FixedCause = &FixedCause(
+    "the introspection response has no `token_type`, as for a refresh token: Introspection::access_tokens_only requires it",
+);
+const OTHER_TYPE: &FixedCause = &FixedCause("the `token_type` of the introspection response is not `Bearer`");
+const NO_ACCESS_TOKEN: &FixedCause = &FixedCause(
+    "the introspection response is about a refresh token or an ID token (`token_use` or `typ`); send an access token",
+);
