@@ -54,6 +54,8 @@ pub enum ConfigErrorKind {
     InvalidCertificate,
     /// A file cannot be read. The error's source is the [`std::io::Error`].
     UnreadableFile,
+    /// A setting in the environment or a file is unknown, missing, invalid, or conflicts with another one.
+    InvalidSetting,
     /// The HTTP client cannot be created, usually for lack of root certificates.
     HttpClientSetup,
     /// A background task was started outside a tokio runtime.

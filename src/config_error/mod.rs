@@ -55,7 +55,9 @@ impl ConfigError {
     pub fn skipped_keys(&self) -> &[SkippedKey] {
         match &*self.0 {
             ConfigProblem::NoUsableKeys { skipped } => skipped,
-            ConfigProblem::InvalidFile { error, .. } => error.skipped_keys(),
+            ConfigProblem::InvalidFile { error, .. } | ConfigProblem::RejectedSetting { error, .. } => {
+                error.skipped_keys()
+            }
             _ => &[],
         }
     }

@@ -31,6 +31,10 @@ pub(crate) enum ConfigProblem {
     MalformedKey {
         reason: &'static str,
     },
+    /// A secret in a file, which is no key.
+    MalformedSecret {
+        reason: &'static str,
+    },
     RsaKeySize {
         bits: usize,
     },
@@ -135,6 +139,34 @@ pub(crate) enum ConfigProblem {
         path: PathBuf,
         error: ConfigError,
     },
+    /// A setting in the environment or a file. Like in the next variants, no text contains a value.
+    InvalidSetting {
+        name: String,
+        reason: String,
+    },
+    UnknownSetting {
+        name: String,
+        nearest: Option<String>,
+    },
+    MissingSetting {
+        name: String,
+        reason: String,
+    },
+    ConflictingSettings {
+        one: String,
+        other: String,
+        reason: &'static str,
+    },
+    /// A setting that the thing that it configures has rejected.
+    RejectedSetting {
+        name: String,
+        error: ConfigError,
+    },
+    /// A setting that names an unreadable file. The path is left out: it may be a secret in the wrong place.
+    UnreadableSetting {
+        name: String,
+        error: ConfigError,
+    },
     HttpClient {
         source: Box<dyn Error + Send + Sync>,
     },
@@ -195,7 +227,14 @@ impl ConfigProblem {
             Self::InvalidScope { .. } => ConfigErrorKind::InvalidScope,
             Self::MalformedCertificate { .. } => ConfigErrorKind::InvalidCertificate,
             Self::UnreadableFile { .. } => ConfigErrorKind::UnreadableFile,
-            Self::InvalidFile { error, .. } => error.kind(),
+            Self::InvalidFile { error, .. }
+            | Self::RejectedSetting { error, .. }
+            | Self::UnreadableSetting { error, .. } => error.kind(),
+            Self::InvalidSetting { .. }
+            | Self::MalformedSecret { .. }
+            | Self::UnknownSetting { .. }
+            | Self::MissingSetting { .. }
+            | Self::ConflictingSettings { .. } => ConfigErrorKind::InvalidSetting,
             Self::HttpClient { .. } => ConfigErrorKind::HttpClientSetup,
             Self::NoRuntime => ConfigErrorKind::NoRuntime,
             Self::NoRandomness => ConfigErrorKind::NoRandomness,
@@ -210,7 +249,9 @@ impl ConfigProblem {
     pub(super) fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::UnreadableFile { source, .. } => Some(source),
-            Self::InvalidFile { error, .. } => error.source(),
+            Self::InvalidFile { error, .. }
+            | Self::RejectedSetting { error, .. }
+            | Self::UnreadableSetting { error, .. } => error.source(),
             Self::HttpClient { source } => Some(&**source),
             _ => None,
         }
@@ -240,6 +281,7 @@ impl Display for ConfigProblem {
                  `openssl x509 -noout -pubkey` extracts the public key",
             ),
             Self::MalformedKey { reason } => write!(f, "the key cannot be read: {reason}"),
+            Self::MalformedSecret { reason } => write!(f, "the secret cannot be read: {reason}"),
             Self::RsaKeySize { bits } => {
                 write!(f, "an RSA key needs a modulus of 2048 to 8192 bits, got {bits}")
             }
@@ -334,6 +376,23 @@ impl Display for ConfigProblem {
             Self::MalformedCertificate { reason } => write!(f, "the certificates cannot be read: {reason}"),
             Self::UnreadableFile { path, .. } => write!(f, "cannot read `{}`", path.display()),
             Self::InvalidFile { path, error } => write!(f, "cannot use `{}`: {error}", path.display()),
+            Self::InvalidSetting { name, reason } => {
+                write!(f, "invalid setting `{}`: {reason}", name.escape_debug())
+            }
+            Self::UnknownSetting { name, nearest: Some(nearest) } => {
+                write!(f, "unknown setting `{}`; did you mean `{nearest}`?", name.escape_debug())
+            }
+            Self::UnknownSetting { name, nearest: None } => {
+                write!(f, "unknown setting `{}`; remove it, or look up its name", name.escape_debug())
+            }
+            Self::MissingSetting { name, reason } => write!(f, "missing setting `{name}`: {reason}"),
+            Self::ConflictingSettings { one, other, reason } => {
+                write!(f, "conflicting settings `{one}` and `{other}`: {reason}")
+            }
+            Self::RejectedSetting { name, error } => write!(f, "invalid setting `{name}`: {error}"),
+            Self::UnreadableSetting { name, .. } => {
+                write!(f, "invalid setting `{name}`: it needs the path of a readable file")
+            }
             Self::HttpClient { .. } => f.write_str(
                 "cannot create the HTTP client: it needs the root certificates of the operating system \
                  (package `ca-certificates`), or your own",

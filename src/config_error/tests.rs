@@ -64,6 +64,11 @@ fn each_problem_has_a_kind_and_a_text() {
             "the key cannot be read: it is empty",
         ),
         (
+            ConfigProblem::MalformedSecret { reason: "it is empty" },
+            Kind::InvalidSetting,
+            "the secret cannot be read: it is empty",
+        ),
+        (
             ConfigProblem::RsaKeySize { bits: 1024 },
             Kind::UnsupportedKey,
             "an RSA key needs a modulus of 2048 to 8192 bits, got 1024",
@@ -221,6 +226,56 @@ fn each_problem_has_a_kind_and_a_text() {
             },
             Kind::InvalidKey,
             "cannot use `key.pem`: the key cannot be read: it is empty",
+        ),
+        (
+            ConfigProblem::InvalidSetting { name: "a\nb".to_owned(), reason: "it is empty".to_owned() },
+            Kind::InvalidSetting,
+            "invalid setting `a\\nb`: it is empty",
+        ),
+        (
+            ConfigProblem::UnknownSetting { name: "isuer".to_owned(), nearest: Some("issuer".to_owned()) },
+            Kind::InvalidSetting,
+            "unknown setting `isuer`; did you mean `issuer`?",
+        ),
+        (
+            ConfigProblem::UnknownSetting { name: "x".to_owned(), nearest: None },
+            Kind::InvalidSetting,
+            "unknown setting `x`; remove it, or look up its name",
+        ),
+        (
+            ConfigProblem::MissingSetting { name: "issuer".to_owned(), reason: "a reason".to_owned() },
+            Kind::InvalidSetting,
+            "missing setting `issuer`: a reason",
+        ),
+        (
+            ConfigProblem::ConflictingSettings {
+                one: "a".to_owned(),
+                other: "b".to_owned(),
+                reason: "a reason",
+            },
+            Kind::InvalidSetting,
+            "conflicting settings `a` and `b`: a reason",
+        ),
+        (
+            ConfigProblem::RejectedSetting {
+                name: "pem_files".to_owned(),
+                error: ConfigProblem::PublicKey.into(),
+            },
+            Kind::WrongKeyType,
+            "invalid setting `pem_files`: a public key was given where a private key is needed; only a private key \
+             can sign",
+        ),
+        (
+            ConfigProblem::UnreadableSetting {
+                name: "ca_file".to_owned(),
+                error: ConfigProblem::UnreadableFile {
+                    path: "a".into(),
+                    source: io::ErrorKind::NotFound.into(),
+                }
+                .into(),
+            },
+            Kind::UnreadableFile,
+            "invalid setting `ca_file`: it needs the path of a readable file",
         ),
         (
             ConfigProblem::HttpClient { source: "no roots".into() },

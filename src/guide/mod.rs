@@ -11,6 +11,7 @@
 //! | [Error responses](error_responses) | What does a client see, and how do I change the body? |
 //! | [Caching and revocation](caching_and_revocation) | What is cached, and how do I revoke a token? |
 //! | [Issuing tokens](issuing_tokens) | How do I sign tokens and rotate keys? |
+//! | [Settings](settings) | How do I configure all of it from the environment or a file? |
 //! | [Observability](observability) | What is logged and measured? |
 //! | [Deployment](deployment) | What do proxies, CORS, HTTP/2 and several processes need? |
 //! | [Testing](testing) | How do I test a service behind the layer? |
@@ -36,6 +37,8 @@ pub mod error_responses {}
 pub mod caching_and_revocation {}
 #[doc = include_str!("issuing_tokens.md")]
 pub mod issuing_tokens {}
+#[doc = include_str!("settings.md")]
+pub mod settings {}
 #[doc = include_str!("observability.md")]
 pub mod observability {}
 #[doc = include_str!("deployment.md")]

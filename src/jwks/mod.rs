@@ -377,6 +377,12 @@ impl RemoteKeys {
         error.map(|error| error as Arc<dyn std::error::Error + Send + Sync>)
     }
 
+    /// Returns true for clones of the same keys.
+    #[cfg(feature = "settings")]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     fn new(settings: Settings) -> Self {
         let Settings { origin, seed, schedule, wait_timeout, max_waiting, .. } = &settings;
         let state = State::new(origin.name(), seed.clone(), schedule.clone(), *wait_timeout, *max_waiting);

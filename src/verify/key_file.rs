@@ -37,7 +37,7 @@ use crate::file_follower::FileFollower;
 pub struct KeyFile(FileFollower<KeySet>);
 
 impl KeyFile {
-    /// Follows a file with a JWK set, like [`KeySet::jwks`].
+    /// Follows a file with a JWK set.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl KeyFile {
         FileFollower::open(path, |content| KeySet::jwks(content)).map(Self)
     }
 
-    /// Follows a file with one public key in PEM, like [`Key::pem`](crate::Key::pem).
+    /// Follows a file with one public key in PEM.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl KeyFile {
         FileFollower::open(path, move |content| KeySet::pem(algorithm, content)).map(Self)
     }
 
-    /// Follows a file with a secret, like [`Key::hmac`](crate::Key::hmac). One line break at the end is removed.
+    /// Follows a file with a secret. One line break at the end is removed.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl KeyFile {
         self.0.path()
     }
 
-    /// Returns the number of reads since the start, including failed ones. Clones share it.
+    /// Returns the number of reads, including failed ones. Clones share it.
     #[must_use]
     pub fn reads(&self) -> u64 {
         self.0.reads()

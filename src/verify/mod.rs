@@ -55,6 +55,8 @@ pub use self::jwt::JwtVerifier;
 pub use self::key::Key;
 #[cfg(feature = "settings")]
 pub use self::key_file::KeyFile;
+#[cfg(feature = "settings")]
+pub(crate) use self::key_file::without_line_break;
 pub use self::key_set::KeySet;
 pub use self::key_source::{KeyIssuer, KeyLookup, KeySource, KeyStore, KeysRef, PendingRefresh, Refresh};
 pub(crate) use self::required::json_type;

@@ -75,6 +75,17 @@ fn issuing_types_have_expected_auto_traits() {
     assert_error::<IssueError>();
 }
 
+#[cfg(feature = "settings")]
+#[test]
+fn settings_have_expected_auto_traits() {
+    use tower_jwt_auth::settings::AuthSettings;
+
+    assert_send_sync_unpin::<AuthSettings>();
+    assert_send_sync_unpin::<KeyFile>();
+    assert_clone_debug::<AuthSettings>();
+    assert_clone_debug::<KeyFile>();
+}
+
 #[cfg(feature = "explain")]
 #[test]
 fn explanations_have_expected_auto_traits() {

@@ -48,6 +48,8 @@ mod revocation;
     feature = "tracing"
 ))]
 mod secrets;
+#[cfg(feature = "settings")]
+mod settings;
 #[cfg(feature = "shared-revocations")]
 mod shared_revocations;
 mod support;

@@ -249,6 +249,43 @@ async fn added_certificates_keep_earlier_settings() {
     assert_eq!(*asked.lock().unwrap(), ["CONNECT id.example.com:443 HTTP/1.1"]);
 }
 
+#[cfg(feature = "settings")]
+#[tokio::test]
+async fn settings_configure_the_client() {
+    use tower_jwt_auth::settings::AuthSettings;
+
+    use crate::support::{AUDIENCE, Folder, ISSUER};
+
+    let folder = Folder::new("settings_configure_the_client");
+    let tls = Server::start_with(ok(&jwks(&["a"])), Some(tls())).await;
+    let ca = folder.write("ca.pem", fixture("tls-ca.pem"));
+    let settings = |address: &str, http: serde_json::Value| {
+        let settings = json!({
+            "issuer": ISSUER, "audience": AUDIENCE, "jwks_url": format!("{address}/jwks.json"), "http": http
+        });
+        serde_json::from_value::<AuthSettings>(settings).unwrap()
+    };
+    let trusting = settings(&tls.address, json!({"ca_file": ca})).remote_keys().unwrap().remove(0);
+    trusting.ready().await.unwrap();
+    let untrusting = settings(&tls.address, json!({})).remote_keys().unwrap().remove(0);
+    assert!(untrusting.ready_timeout(Duration::from_millis(200)).ready().await.is_err());
+
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let proxy = proxy(tls.address.replace("https://", ""), Arc::clone(&asked)).await;
+    let http = json!({"ca_file": ca, "proxy_url": format!("http://user:word@{proxy}")});
+    let proxied = settings("https://id.example.com", http).remote_keys().unwrap().remove(0);
+    assert!(proxied.ready_timeout(Duration::from_millis(200)).ready().await.is_err(), "it is for localhost");
+    assert_eq!(asked.lock().unwrap()[0], "CONNECT id.example.com:443 HTTP/1.1");
+
+    let plain = settings("http://id.example.com", json!({"insecure_allow_plain_http": true}));
+    assert_eq!(plain.remote_keys().unwrap().len(), 1);
+    assert!(settings("http://id.example.com", json!({})).remote_keys().is_err());
+    let broken = folder.write("broken.pem", "no certificate");
+    let error = settings("https://id.example.com", json!({"ca_file": broken})).remote_keys().unwrap_err();
+    assert_eq!(error.kind(), ConfigErrorKind::InvalidCertificate);
+    assert!(error.to_string().starts_with("invalid setting `http.ca_file`: cannot use `"), "{error}");
+}
+
 /// A client for requests other than those of `RemoteKeys`.
 #[tokio::test]
 async fn client_sends_the_request_body() {

@@ -1,0 +1,75 @@
+//! `explain`: why a token is accepted or rejected.
+
+mod hints;
+mod input;
+mod opaque;
+mod report;
+mod source;
+
+use clap::Args;
+use serde_json::Value;
+use tower_jwt_auth::explain::{Explanation, Outcome as StepOutcome};
+
+use self::input::Input;
+use self::source::{KeysOf, Source, VerifierArguments};
+use crate::outcome::{Failure, Outcome};
+use crate::screen::Screen;
+
+/// The token, and the verifier to check it with.
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArguments {
+    /// Token; without one it is read from standard input, where no other user can see it
+    token: Vec<String>,
+    #[command(flatten)]
+    verifier: VerifierArguments,
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+}
+
+const NO_KEYS: &str = "nothing was verified, since no keys are configured: \
+    set --issuer, --jwks-file, --jwks-url, --pem-file or --secret-file";
+
+pub(crate) async fn run(
+    arguments: &ExplainArguments,
+    out: &mut Screen,
+    notes: &mut Screen,
+) -> Result<Outcome, Failure> {
+    let source = arguments.verifier.source(notes).await?;
+    let input = Input::read(&arguments.token)?;
+    let token = input.token.as_str();
+    let report = explained(&source, token).await;
+    // The service gives a credential without the form of a JWT to another verifier.
+    if let Some(service) = source.service.filter(|_| report.is_none() || !token.contains('.')) {
+        let verified = service.verify(token).await;
+        let verdict = opaque::Verdict { error: verified.as_ref().err(), as_jwt: report.as_ref() };
+        match arguments.json {
+            true => verdict.print_json(&input, out)?,
+            false => verdict.print(&input, out)?,
+        }
+        return Ok(verdict.outcome());
+    }
+    let report = report.expect("without settings there is a verifier");
+    if arguments.json {
+        report::print_json(&report, &source.keys, &input, out)?;
+    } else {
+        report::print(&report, &source.keys, &input, out)?;
+    }
+    if matches!(source.keys, KeysOf::Nobody) {
+        return Err(NO_KEYS.into());
+    }
+    Ok(hints::outcome(&report, &source.keys))
+}
+
+/// Explains the token with the verifier of its issuer, or with the first one.
+async fn explained(source: &Source, token: &str) -> Option<Explanation<Value>> {
+    let mut first = None;
+    for verifier in &source.verifiers {
+        let report = verifier.explain(token).await;
+        if report.steps().iter().any(|step| step.name() == "iss" && step.outcome() == StepOutcome::Passed) {
+            return Some(report);
+        }
+        first.get_or_insert(report);
+    }
+    first
+}

@@ -1,0 +1,194 @@
+//! The sections of the report.
+
+use std::io;
+use std::time::SystemTime;
+
+use http::{HeaderMap, StatusCode};
+
+use super::advice::Settings;
+use super::discovery::{self, Discovery, Document};
+use super::issuer;
+use super::keys::Keys;
+use super::known::Known;
+use super::recorder::Exchange;
+use super::refresh;
+use super::{Attempt, ProviderArguments};
+use crate::escape::{quoted, shortened};
+use crate::outcome::Outcome;
+use crate::screen::{Mark, Screen, chain};
+
+/// The most that clocks may differ without other settings: the default of `JwtVerifier::leeway`.
+const LEEWAY: u64 = 60;
+
+/// The methods of `ClientAuth`.
+const SUPPORTED_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
+
+pub(super) fn places(found: &Discovery, out: &mut Screen) -> io::Result<()> {
+    out.heading("Discovery document")?;
+    for exchange in &found.places {
+        let (mark, text) = discovery::outcome(exchange);
+        let label = match exchange.url.contains("oauth-authorization-server") {
+            true => "RFC 8414",
+            false => "OpenID",
+        };
+        out.row(mark, label, &text)?;
+    }
+    Ok(())
+}
+
+pub(super) fn no_document(found: &Discovery, result: Attempt, out: &mut Screen) -> io::Result<Outcome> {
+    if found.is_unreachable() {
+        out.verdict(
+            Mark::Fail,
+            "the provider cannot be reached: check the host, the network, --proxy and --ca-file",
+        )?;
+        return Ok(Outcome::Unreachable);
+    }
+    if let Err(error) = result {
+        out.row(Mark::Fail, "error", &chain(&*error))?;
+    }
+    out.verdict(
+        Mark::Fail,
+        "no discovery document: check the path of the issuer, such as a realm or tenant, or configure the JWK set's URL",
+    )?;
+    Ok(Outcome::Bad)
+}
+
+pub(super) fn issuer_row(
+    given: &str,
+    document: &Document,
+    is_matching: bool,
+    out: &mut Screen,
+) -> io::Result<()> {
+    if is_matching {
+        return out.row(Mark::Pass, "issuer", &shortened(given));
+    }
+    let text = format!(
+        "the document says {}\nyou gave          {}\n{}",
+        quoted(&document.issuer),
+        quoted(given),
+        issuer::difference(given, &document.issuer)
+    );
+    out.row(Mark::Fail, "issuer", &text)
+}
+
+pub(super) fn keys(
+    document: &Document,
+    exchange: Option<&Exchange>,
+    result: Attempt,
+    out: &mut Screen,
+) -> io::Result<Outcome> {
+    out.heading("Keys")?;
+    let response = exchange.and_then(Exchange::response);
+    if let Some(exchange) = exchange {
+        let (mark, text) = discovery::outcome(exchange);
+        out.row(mark, "JWK set", &text)?;
+    }
+    if let Some(response) = response.filter(|response| response.status() == StatusCode::OK) {
+        let keys = Keys::read(response.body());
+        keys.print(out)?;
+        if let Some(stated) = document.list("id_token_signing_alg_values_supported") {
+            let (held, stated) = (keys.algorithms().join(", "), shortened(&stated.join(", ")));
+            let text = format!("{held}; the document lists for ID tokens: {stated}");
+            out.row(Mark::Info, "algorithms", &text)?;
+        }
+        out.row(Mark::Info, "refresh", &refresh::interval(response.headers()))?;
+        clock(response.headers(), out)?;
+        if !keys.are_usable() {
+            return Ok(Outcome::Bad);
+        }
+    }
+    let Err(error) = result else {
+        return Ok(Outcome::Good);
+    };
+    out.row(Mark::Fail, "error", &chain(&*error))?;
+    let is_lost = match (exchange, response) {
+        (_, Some(response)) => discovery::is_temporary(response.status()),
+        (Some(_), None) => true,
+        // The document names no URL that may be fetched.
+        (None, None) => false,
+    };
+    Ok(if is_lost { Outcome::Unreachable } else { Outcome::Bad })
+}
+
+fn clock(headers: &HeaderMap, out: &mut Screen) -> io::Result<()> {
+    match refresh::skew(headers, SystemTime::now()) {
+        None => Ok(()),
+        Some(skew) if skew.unsigned_abs() <= LEEWAY => {
+            out.row(Mark::Pass, "clock", "the provider's clock agrees with this machine's")
+        }
+        Some(skew) => {
+            let side = if skew > 0 { "ahead of" } else { "behind" };
+            let text = format!(
+                "the provider's clock is {} s {side} this machine's\n\
+                 the library allows {LEEWAY} s: synchronize the clocks, or set JwtVerifier::leeway",
+                skew.unsigned_abs()
+            );
+            out.row(Mark::Warn, "clock", &text)
+        }
+    }
+}
+
+pub(super) fn introspection(document: &Document, out: &mut Screen) -> io::Result<()> {
+    let Some(endpoint) = document.text("introspection_endpoint") else {
+        return Ok(());
+    };
+    out.heading("Introspection of opaque tokens")?;
+    out.row(Mark::Info, "endpoint", &shortened(endpoint))?;
+    let Some(methods) = document.list("introspection_endpoint_auth_methods_supported") else {
+        return out.row(Mark::Info, "client auth", "not stated");
+    };
+    out.row(Mark::Info, "client auth", &shortened(&methods.join(", ")))?;
+    if methods.iter().any(|method| SUPPORTED_METHODS.contains(method)) {
+        return Ok(());
+    }
+    out.note(
+        Mark::Warn,
+        &format!("The library supports none of these methods, only {}.", SUPPORTED_METHODS.join(", ")),
+    )
+}
+
+pub(super) fn settings(
+    arguments: &ProviderArguments,
+    given: &str,
+    document: &Document,
+    known: Option<Known>,
+    out: &mut Screen,
+) -> io::Result<()> {
+    if matches!(known, Some(Known::EntraOtherTenants)) {
+        return Ok(());
+    }
+    let is_discovered = issuer::same_place(given, &document.issuer);
+    let settings = Settings {
+        issuer: &document.issuer,
+        jwks_url: document.text("jwks_uri").filter(|_| !is_discovered),
+        audience: arguments.audience.as_deref(),
+        known,
+        client: &arguments.client,
+    };
+    out.heading("Configure")?;
+    out.code(&settings.rust())?;
+    out.line("")?;
+    out.code(&settings.environment())?;
+    if settings.audience.is_none() {
+        out.note(Mark::Info, "Replace the audience by the `aud` of a token for your API.")?;
+    }
+    Ok(())
+}
+
+pub(super) fn verdict(
+    outcome: Outcome,
+    is_matching: bool,
+    document: &Document,
+    out: &mut Screen,
+) -> io::Result<()> {
+    let text = match outcome {
+        Outcome::Good => "the library verifies tokens of this provider".to_owned(),
+        Outcome::Bad if !is_matching => {
+            format!("issuer mismatch: configure {} as the issuer", quoted(&document.issuer))
+        }
+        Outcome::Bad => "the keys of this provider cannot be used".to_owned(),
+        Outcome::Unreachable => "the keys of this provider could not be fetched".to_owned(),
+    };
+    out.verdict(if outcome == Outcome::Good { Mark::Pass } else { Mark::Fail }, &text)
+}
