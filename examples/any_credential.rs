@@ -90,8 +90,11 @@ fn issuer(name: &str) -> Result<TokenIssuer, ConfigError> {
     Ok(TokenIssuer::new(SigningKey::generate(Algorithm::ES256)?, name).audience(AUDIENCE))
 }
 
-/// An API and a credential of each kind for it, with its name and header.
-fn example() -> Result<(Router, Vec<(&'static str, String)>), Box<dyn Error>> {
+/// A kind of credential, and its header.
+type Example = (&'static str, String);
+
+/// An API, and a credential of each kind for it.
+fn example() -> Result<(Router, Vec<Example>), Box<dyn Error>> {
     let (staff, partners) = (issuer("https://staff.example.com")?, issuer("https://partners.example.com")?);
     let key = ApiKey::generate("acme")?;
     let record = ApiKeyRecord::new(&key, Caller::new("nightly-report", "orders:read")).name("nightly report");
