@@ -90,7 +90,8 @@ impl fmt::Debug for App {
 ///
 /// # Errors
 ///
-/// Fails if the database cannot be opened or belongs to another program, or if the Redis settings are invalid.
+/// - The database cannot be opened or belongs to another program.
+/// - The settings of Redis or of other credentials are invalid.
 pub async fn app(settings: &Settings) -> Result<App, SettingError> {
     let Settings { clock, limits, .. } = settings;
     let database = database::open(&settings.database).await?;
@@ -110,11 +111,13 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
         attempts: Attempts::new(database.clone(), clock.clone(), *limits),
         proxies: settings.proxies,
     };
+    let protected = protected::routes(users, &sign_ins, settings.credentials.as_ref());
+    let protected = protected.map_err(SettingError::auth)?;
     let router = Router::new()
         .merge(page::routes())
         .merge(signup::routes(sign_in.clone()))
         .merge(signin::routes(sign_in.clone()))
-        .merge(protected::routes(users, &sign_ins))
+        .merge(protected)
         .merge(refresh::routes(sign_in, limits))
         .merge(signout::routes(sign_ins))
         .fallback(async || ApiError::NotFound)

@@ -19,7 +19,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), SettingError> {
-    let settings = Settings::read(|name| env::var_os(name))?;
+    let settings = Settings::read(|name| env::var_os(name))?.with_credentials(env::vars_os())?;
     let listener = listen(settings.address).await?;
     let app = app(&settings).await?;
     announce(listener.local_addr().unwrap_or(settings.address), settings.notice());

@@ -7,11 +7,12 @@ use axum::routing::get;
 use axum::{Extension, Json, Router};
 use serde::Serialize;
 use tower_jwt_auth::reject::{ProblemJson, Reject};
-use tower_jwt_auth::{Claims, JwtAuthLayer, PrincipalLayer};
+use tower_jwt_auth::settings::AuthSettings;
+use tower_jwt_auth::{Claims, ConfigError, JwtAuthLayer, PrincipalLayer};
 
 use crate::error::report_database;
 use crate::signed_in::SignIns;
-use crate::tokens::AccessToken;
+use crate::tokens::Caller;
 use crate::users::{User, Users};
 
 #[derive(Serialize)]
@@ -21,9 +22,13 @@ struct Profile {
     last_name: String,
 }
 
-pub(crate) fn routes(users: Users, sign_ins: &SignIns) -> Router {
-    let signed_in = JwtAuthLayer::new(sign_ins.verifier()).on_reject(ProblemJson::new());
-    let current_user = PrincipalLayer::new(move |claims: Claims<AccessToken>| {
+pub(crate) fn routes(
+    users: Users,
+    sign_ins: &SignIns,
+    others: Option<&AuthSettings>,
+) -> Result<Router, ConfigError> {
+    let signed_in = JwtAuthLayer::new(sign_ins.callers(others)?).on_reject(ProblemJson::new());
+    let current_user = PrincipalLayer::new(move |claims: Claims<Caller>| {
         let users = users.clone();
         async move { users.by_id(&claims.sub).await }
     })
@@ -35,7 +40,7 @@ pub(crate) fn routes(users: Users, sign_ins: &SignIns) -> Router {
         ProblemJson::new().reject(error, request)
     });
     // The layer added last runs first: the token is checked before the user is loaded.
-    Router::new().route("/protected/", get(protected)).layer(current_user).layer(signed_in)
+    Ok(Router::new().route("/protected/", get(protected)).layer(current_user).layer(signed_in))
 }
 
 async fn protected(Extension(user): Extension<User>) -> Json<Profile> {

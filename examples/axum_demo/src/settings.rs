@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 
+use tower_jwt_auth::ConfigError;
 use tower_jwt_auth::issue::TokenIssuer;
 use tower_jwt_auth::revocation::RedisStore;
+use tower_jwt_auth::settings::AuthSettings;
 
 use crate::client_address::TrustedProxies;
 use crate::clock::Clock;
@@ -36,6 +38,8 @@ pub struct Settings {
     /// `TRUSTED_PROXIES`: the number of proxies whose `X-Forwarded-For` is trusted. Required with `PUBLIC_URL`, else 0.
     /// Too few: all clients count as one. Too many: clients can choose their own address.
     pub(crate) proxies: TrustedProxies,
+    /// `AUTH_*`: other credentials for `GET /protected/`, such as API keys. There are none by default.
+    pub(crate) credentials: Option<AuthSettings>,
     /// Set by tests, not from the environment.
     pub clock: Clock,
     /// Set by tests, not from the environment.
@@ -71,9 +75,27 @@ impl Settings {
             issuer: issuer(secret)?,
             public_url,
             proxies: proxies.unwrap_or_default(),
+            credentials: None,
             clock: Clock::default(),
             limits: Limits::default(),
         })
+    }
+
+    /// Reads the settings of other credentials: the variables that begin with `AUTH_`. Pass `std::env::vars_os()`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a variable is unknown or has an invalid value.
+    pub fn with_credentials(
+        mut self,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, SettingError> {
+        let is_ours = |name: &OsString| name.as_encoded_bytes().starts_with(b"AUTH_");
+        let variables: Vec<_> = variables.into_iter().filter(|(name, _)| is_ours(name)).collect();
+        if !variables.is_empty() {
+            self.credentials = Some(AuthSettings::from_vars("AUTH", variables).map_err(SettingError::auth)?);
+        }
+        Ok(self)
     }
 
     /// Returns a one-line warning about these settings, if one is needed.
@@ -105,6 +127,11 @@ pub struct SettingError {
 impl SettingError {
     pub(crate) fn new(variable: &'static str, problem: impl Into<String>) -> Self {
         Self { variable, problem: problem.into() }
+    }
+
+    /// Returns the error about other credentials, which names the variable itself.
+    pub(crate) fn auth(error: ConfigError) -> Self {
+        Self::new("AUTH_*", error.to_string())
     }
 }
 

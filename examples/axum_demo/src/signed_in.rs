@@ -3,14 +3,17 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tower_jwt_auth::JwtVerifier;
+use serde::de::DeserializeOwned;
 use tower_jwt_auth::issue::TokenIssuer;
+use tower_jwt_auth::settings::AuthSettings;
+use tower_jwt_auth::verifiers::{AnyOf, Issuers};
+use tower_jwt_auth::{ConfigError, JwtVerifier, Verify};
 
 use crate::cookies::RefreshCookie;
 use crate::error::ApiError;
 use crate::refresh_tokens::RefreshToken;
 use crate::sessions::{Session, Sessions};
-use crate::tokens::{AccessToken, LIFETIME};
+use crate::tokens::{AccessToken, Caller, LIFETIME};
 use crate::users::User;
 
 /// Starts and refreshes sessions. Clones share the state.
@@ -41,8 +44,25 @@ impl SignIns {
     }
 
     /// Returns the verifier of access tokens, which also rejects ended sessions.
-    pub(crate) fn verifier(&self) -> JwtVerifier<AccessToken> {
+    pub(crate) fn verifier<C>(&self) -> JwtVerifier<C>
+    where
+        C: DeserializeOwned + Send + Sync + 'static,
+    {
         self.issuer.verifier().revocations(self.sessions.revocations())
+    }
+
+    /// Returns the verifier of everyone who may have an account: users who have signed in, and other credentials.
+    pub(crate) fn callers(&self, others: Option<&AuthSettings>) -> Result<AnyOf<Caller>, ConfigError> {
+        let own = self.verifier::<Caller>();
+        let Some(others) = others else {
+            return Ok(AnyOf::new().jwt(own.clone()).opaque(own));
+        };
+        let others = others.clone().revocations(self.sessions.revocations()).verifier::<Caller>()?;
+        let issuers = Issuers::new([own])?;
+        if !others.issuers().is_empty() {
+            issuers.add(others.clone())?;
+        }
+        Ok(AnyOf::new().jwt(issuers).opaque(others))
     }
 
     fn answer(&self, session: &Session) -> Result<Response, ApiError> {

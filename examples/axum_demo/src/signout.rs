@@ -16,7 +16,7 @@ pub(crate) fn routes(sign_ins: SignIns) -> Router {
     Router::new()
         .route("/signout", post(sign_out))
         .route("/signout/everywhere", post(sign_out_everywhere))
-        .layer(JwtAuthLayer::new(sign_ins.verifier()).on_reject(ProblemJson::new()))
+        .layer(JwtAuthLayer::new(sign_ins.verifier::<AccessToken>()).on_reject(ProblemJson::new()))
         .with_state(sign_ins)
 }
 

@@ -28,6 +28,15 @@ pub(crate) struct AccessToken {
     pub(crate) sid: String,
 }
 
+/// The claims of any credential. Access tokens have an email as well.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Caller {
+    /// The ID of the user.
+    pub(crate) sub: String,
+    #[expect(dead_code, reason = "a credential with a malformed email is rejected")]
+    email: Option<String>,
+}
+
 impl AccessToken {
     pub(crate) fn new(user: &User, sid: String) -> Self {
         Self { sub: user.id.to_string(), email: user.email.clone(), sid }

@@ -1,7 +1,11 @@
 //! The protected route.
 
+use std::ffi::OsString;
+use std::fs;
+
 use jsonwebtoken::{Algorithm, Header};
 use serde_json::{Value, json};
+use tower_jwt_auth::api_key::{ApiKey, ApiKeyRecord};
 
 use crate::credential::bearer;
 use crate::support::{Demo, SECRET, ScratchFile, change, settings};
@@ -13,6 +17,29 @@ async fn returns_the_profile() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.body, r#"{"email":"eze@example.com","first_name":"Eze","last_name":"Sunday"}"#);
+}
+
+#[tokio::test]
+async fn accepts_configured_api_keys() {
+    let key = ApiKey::generate("demo").unwrap();
+    let record = ApiKeyRecord::new(&key, json!({"sub": "1"}));
+    let file = ScratchFile::new("api-keys");
+    fs::write(&file.0, json!([record]).to_string()).unwrap();
+    let variables = [("AUTH_API_KEYS_PREFIX", "demo".into()), ("AUTH_API_KEYS_FILE", file.0.clone().into())];
+    let variables = variables.map(|(name, value): (_, OsString)| (name.into(), value));
+    let demo = Demo::start_with(settings("sqlite::memory:").with_credentials(variables).unwrap()).await;
+    let other = ApiKey::generate("demo").unwrap();
+    for (name, authorization, status) in [
+        ("key", format!("Bearer {}", key.expose()), 200),
+        ("another key", format!("Bearer {}", other.expose()), 401),
+        ("access token", demo.bearer().await, 200),
+    ] {
+        assert_eq!(demo.protected(&[&authorization]).await.status, status, "{name}");
+    }
+    // A typo must not leave a service open, or closed without a word.
+    let typo = [("AUTH_API_KEY_FILE".into(), "keys.json".into())];
+    let error = settings("sqlite::memory:").with_credentials(typo).unwrap_err().to_string();
+    assert!(error.starts_with("AUTH_*: ") && error.contains("`AUTH_API_KEYS_FILE`"), "{error}");
 }
 
 #[tokio::test]
