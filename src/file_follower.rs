@@ -132,9 +132,16 @@ impl<T: Send + Sync + 'static> State<T> {
     async fn run(self: Arc<Self>, _guard: TaskGuard<T>) {
         loop {
             let state = Arc::clone(&self);
-            // An error means that the runtime ends, or a panic in `parse`: the value stays in use.
-            if let Ok(result) = spawn_blocking(move || state.read_changed()).await {
-                self.conclude(result);
+            match spawn_blocking(move || state.read_changed()).await {
+                Ok(result) => self.conclude(result),
+                // The value stays in use.
+                Err(error) if error.is_panic() => {
+                    let source = std::io::Error::other("reading its content panicked");
+                    let path = self.path.clone();
+                    self.conclude(Err(ConfigProblem::UnreadableFile { path, source }.into()));
+                }
+                // The runtime ends.
+                Err(_) => {}
             }
             sleep(INTERVAL).await;
         }

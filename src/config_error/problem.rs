@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use super::{ConfigError, ConfigErrorKind, SkippedKey, quoted};
 use crate::algorithm::Algorithm;
 
+/// The length of an API key's ID.
+const API_KEY_ID: usize = 12;
+
 /// Maximum number of items of a list in an error.
 pub(crate) const MOST_LISTED: usize = 5;
 
@@ -410,6 +413,10 @@ impl Display for ConfigProblem {
             ),
             Self::DuplicateApiKey { id } => {
                 write!(f, "two records of API keys have the ID {}; remove one", quoted(id))
+            }
+            // Somebody may have pasted the whole key as the ID.
+            Self::InvalidApiKeyRecord { id, reason } if id.chars().count() > API_KEY_ID => {
+                write!(f, "invalid record of an API key with a long ID: {reason}")
             }
             Self::InvalidApiKeyRecord { id, reason } => {
                 write!(f, "invalid record of the API key {}: {reason}", quoted(id))

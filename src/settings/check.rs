@@ -53,6 +53,11 @@ impl Table<'_> {
         let field = FIELDS.iter().find(|field| field.path == path);
         let group = format!("{path}.");
         match (field, raw) {
+            // The path of a field has dots, its name has none.
+            _ if key.contains('.') => Err(self.names.invalid(
+                &shown,
+                "a name has no dot; write a table, such as `cache`, with the setting in it",
+            )),
             (Some(field), _) if self.in_issuer && !field.per_issuer => {
                 Err(self.names.invalid(&shown, "it applies to all issuers; move it out of `issuers`"))
             }

@@ -59,6 +59,12 @@ impl Provider {
                 return Err(names.missing("introspection.issuer", reason));
             }
         };
+        let is_limited = !values.audience.is_empty() || !values.required_claims.is_empty();
+        if !is_limited && !values.access_tokens_only && !values.insecure_any_audience {
+            let reason = "tokens for any service of the provider would be accepted, and refresh tokens; set the audience. \
+                          If the provider states none, require another claim, or set `access_tokens_only`";
+            return Err(names.missing("introspection.audience", reason));
+        }
         Ok(Self { client: Authenticated { client, secret_file }, auth, keys })
     }
 

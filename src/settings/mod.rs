@@ -127,7 +127,7 @@ pub struct AuthSettings {
     set: Arc<[&'static str]>,
     names: Names,
     revocations: Option<Revocations>,
-    sources: Arc<OnceLock<Result<Sources, ConfigError>>>,
+    sources: Arc<OnceLock<Sources>>,
 }
 
 impl AuthSettings {
@@ -206,6 +206,11 @@ impl AuthSettings {
         let sources = self.sources()?;
         let mut verifier = AnyOf::new();
         if let Some(provider) = &sources.provider {
+            if self.revocations.is_some() && self.values.introspection.issuer.is_none() {
+                let reason =
+                    "the revocation list finds a token by its issuer; set the issuer of opaque tokens";
+                return Err(self.names.missing("introspection.issuer", reason));
+            }
             let opaque = provider.verifier(&self.values, &self.names)?;
             let opaque = self.revocations.iter().cloned().fold(opaque, Introspection::revocations);
             // The provider can also be asked about JWTs, unless they are verified below.
@@ -305,8 +310,12 @@ impl AuthSettings {
 
     /// Returns the parts that all verifiers share, which are read once.
     fn sources(&self) -> Result<&Sources, ConfigError> {
-        let read = || Sources::read(&self.values, &self.set, &self.names);
-        self.sources.get_or_init(read).as_ref().map_err(ConfigError::clone)
+        if let Some(sources) = self.sources.get() {
+            return Ok(sources);
+        }
+        // An error is not kept: a file may be mounted later.
+        let sources = Sources::read(&self.values, &self.set, &self.names)?;
+        Ok(self.sources.get_or_init(|| sources))
     }
 
     fn of_several<C>(&self, verifiers: Vec<JwtVerifier<C>>) -> Result<Issuers<C>, ConfigError>
@@ -356,9 +365,9 @@ impl<'de> Deserialize<'de> for AuthSettings {
     }
 }
 
-/// Without secrets, which are shown as `Secret(..)`.
+/// Shows the names of the settings that are set, and no value: a secret may be in the wrong setting.
 impl fmt::Debug for AuthSettings {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthSettings").field("values", &self.values).finish_non_exhaustive()
+        f.debug_struct("AuthSettings").field("set", &self.set).finish_non_exhaustive()
     }
 }

@@ -41,6 +41,8 @@ impl<'de> Deserialize<'de> for Raw {
 
 struct AnyValue;
 
+const TOO_LARGE: &str = "a number is out of range; put a text in quotes";
+
 impl<'de> Visitor<'de> for AnyValue {
     type Value = Raw;
 
@@ -74,6 +76,19 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_u64<E>(self, number: u64) -> Result<Raw, E> {
         Ok(Raw::Number(number.into()))
+    }
+
+    // The default methods quote the value, which may be a secret.
+    fn visit_i128<E: de::Error>(self, _: i128) -> Result<Raw, E> {
+        Err(E::custom(TOO_LARGE))
+    }
+
+    fn visit_u128<E: de::Error>(self, _: u128) -> Result<Raw, E> {
+        Err(E::custom(TOO_LARGE))
+    }
+
+    fn visit_bytes<E: de::Error>(self, _: &[u8]) -> Result<Raw, E> {
+        Err(E::custom("a setting is not a text, but bytes"))
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<Raw, E> {

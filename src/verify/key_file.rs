@@ -6,6 +6,7 @@ use super::key_source::{KeyIssuer, KeySource, KeysRef};
 use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
 use crate::file_follower::FileFollower;
+use crate::observe;
 
 /// Keys from a file, which is read again when it changes. Clones share them.
 ///
@@ -43,7 +44,13 @@ impl KeyFile {
     ///
     /// The file cannot be read, or one of the errors of [`KeySet::jwks`].
     pub fn jwks(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        FileFollower::open(path, |content| KeySet::jwks(content)).map(Self)
+        let name = path.as_ref().display().to_string();
+        let read = move |content: &[u8]| {
+            let keys = KeySet::jwks(content)?;
+            observe::keys_skipped(&name, keys.skipped_keys());
+            Ok(keys)
+        };
+        FileFollower::open(path, read).map(Self)
     }
 
     /// Follows a file with one public key in PEM.

@@ -458,7 +458,7 @@ async fn explains_keys_and_signatures() {
         ),
         (
             "cut off",
-            explained(&good[..good.len() - 4]).await,
+            explained(&good[..good.len() - 3]).await, // any other number could make it malformed
             InvalidSignature,
             "signature",
             ["", "", "cut off", "copy the whole token"],
@@ -617,7 +617,7 @@ async fn explains_the_audience() {
             explained(&without(json!({"token_use": "access", "client_id": "7abc"}))).await,
             WrongAudience,
             "aud",
-            [AUDIENCE, "none", "Cognito", "require_claim(\"client_id\", `7abc`)"],
+            [AUDIENCE, "none", "Cognito", "the token names `7abc`"],
         ),
         (
             "slash",

@@ -76,12 +76,12 @@ fn missing_audience(client: Option<&str>, is_cognito: bool, expected: &str) -> A
         } else {
             "it names its client in `client_id`"
         };
-        let client = client.map_or("CLIENT_ID".to_owned(), quoted);
+        let client = client.map_or(String::new(), |client| format!("; the token names {}", quoted(client)));
         return Advice::new(
             format!("the token has no `aud`, expected {expected}: {whose}"),
             format!(
                 "have the provider write an `aud`; if it cannot, replace JwtVerifier::audience by insecure_any_audience and \
-                 require_claim(\"client_id\", {client})"
+                 require_claim(\"client_id\", YOUR_CLIENT_ID){client}"
             ),
         );
     }

@@ -70,28 +70,33 @@ fn entra(received: &str, expected: &str) -> Option<Advice> {
     const FIRST: &str = "https://sts.windows.net/";
     const SECOND: &str = "https://login.microsoftonline.com/";
     let (found, wanted) = (quoted(received), quoted(expected));
-    if received.starts_with(FIRST) && expected.starts_with(SECOND) {
+    let tenant = |issuer: &str| {
+        let rest = issuer.strip_prefix(FIRST).or_else(|| issuer.strip_prefix(SECOND))?;
+        rest.split('/').next().map(str::to_owned)
+    };
+    let (theirs, ours) = (tenant(received)?, tenant(expected)?);
+    if ["common", "organizations", "consumers", "{tenantid}"].contains(&ours.as_str()) {
         return Some(Advice::new(
-            format!("Entra ID issued a token of version 1: received {found}, expected {wanted}"),
-            format!(
-                "set `requestedAccessTokenVersion` to 2 in the manifest of the API, or JwtVerifier::issuer to {found}"
-            ),
-        ));
-    }
-    if received.starts_with(SECOND) && expected.starts_with(FIRST) {
-        return Some(Advice::new(
-            format!("Entra ID issued a token of version 2: received {found}, expected {wanted}"),
-            format!(
-                "set JwtVerifier::issuer to {found}, or `requestedAccessTokenVersion` to 1 in the manifest of the API"
-            ),
-        ));
-    }
-    let tenant = expected.strip_prefix(SECOND)?.split('/').next()?;
-    let is_shared = ["common", "organizations", "consumers", "{tenantid}"].contains(&tenant);
-    (is_shared && received.starts_with(SECOND)).then(|| {
-        Advice::new(
             format!("{wanted} is no issuer of tokens: they name their tenant, here {found}"),
-            format!("set JwtVerifier::issuer to {found}; for several tenants use IssuerResolver"),
-        )
-    })
+            "set JwtVerifier::issuer to the issuer of your own tenant; the one of the token is right only if the tenant is \
+             yours; for several tenants use IssuerResolver",
+        ));
+    }
+    // All tenants have the same keys, so a token of any tenant has a valid signature.
+    if theirs != ours {
+        return Some(Advice::new(
+            format!("the token is of another tenant of Entra ID: received {found}, expected {wanted}"),
+            "reject it, unless the tenant is yours as well; then use Issuers, with a verifier for each tenant",
+        ));
+    }
+    if received.starts_with(FIRST) == expected.starts_with(FIRST) {
+        return None;
+    }
+    let (version, other) = if received.starts_with(FIRST) { (1, 2) } else { (2, 1) };
+    Some(Advice::new(
+        format!("Entra ID issued a token of version {version}: received {found}, expected {wanted}"),
+        format!(
+            "set `requestedAccessTokenVersion` to {other} in the manifest of the API, or JwtVerifier::issuer to {found}"
+        ),
+    ))
 }

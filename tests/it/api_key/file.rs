@@ -75,7 +75,7 @@ fn unusable_files_of_keys_are_errors() {
              `claims`, `expires_at` and `name` only; got something else at {place}"
         )
     };
-    let misspelled = json!([{"id": ID, "hash": KEY_HASH, "claims": {}, "expiry": 1}]).to_string();
+    let misspelled = format!(r#"[{{"id":"{ID}","hash":"{KEY_HASH}","claims":{{}},"expiry":1}}]"#);
     for (name, content, kind, expected) in [
         ("no JSON", "keys".to_owned(), ConfigErrorKind::InvalidKey, syntax("line 1, column 1")),
         ("an object", "{}".to_owned(), ConfigErrorKind::InvalidKey, syntax("line 1, column 0")),
