@@ -571,6 +571,8 @@ where
         let is_proven = is_about_claims(error.kind()) && !error.is_unproven();
         let error = if is_proven { error.proven() } else { error };
         match error.kind() {
+            // These need no details. They are frequent, so the payload is not decoded for them.
+            AuthErrorKind::Expired | AuthErrorKind::NotYetValid | AuthErrorKind::Revoked => error,
             kind if is_about_claims(kind) || kind == AuthErrorKind::RevocationsUnavailable => {
                 let payload =
                     Jws::split(token).and_then(|jws| decode_to_vec(jws.payload)).unwrap_or_default();
