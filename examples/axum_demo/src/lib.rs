@@ -112,7 +112,7 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
         proxies: settings.proxies,
     };
     let protected = protected::routes(users, &sign_ins, settings.credentials.as_ref());
-    let protected = protected.map_err(SettingError::auth)?;
+    let protected = protected.map_err(|error| SettingError::auth(&error))?;
     let router = Router::new()
         .merge(page::routes())
         .merge(signup::routes(sign_in.clone()))

@@ -93,7 +93,8 @@ impl Settings {
         let is_ours = |name: &OsString| name.as_encoded_bytes().starts_with(b"AUTH_");
         let variables: Vec<_> = variables.into_iter().filter(|(name, _)| is_ours(name)).collect();
         if !variables.is_empty() {
-            self.credentials = Some(AuthSettings::from_vars("AUTH", variables).map_err(SettingError::auth)?);
+            self.credentials =
+                Some(AuthSettings::from_vars("AUTH", variables).map_err(|error| SettingError::auth(&error))?);
         }
         Ok(self)
     }
@@ -130,7 +131,7 @@ impl SettingError {
     }
 
     /// Returns the error about other credentials, which names the variable itself.
-    pub(crate) fn auth(error: ConfigError) -> Self {
+    pub(crate) fn auth(error: &ConfigError) -> Self {
         Self::new("AUTH_*", error.to_string())
     }
 }
