@@ -40,6 +40,7 @@ pub(crate) fn run(
     notes: &mut Screen,
 ) -> Result<Outcome, Failure> {
     let claims = arguments.claims.claims(notes)?;
+    check_claims(&claims)?;
     let key = ApiKey::generate(&arguments.prefix)?;
     let mut record = ApiKeyRecord::new(&key, Value::from(claims));
     if let Some(name) = &arguments.name {
@@ -72,13 +73,31 @@ pub(crate) fn run(
 
 /// Adds a record to the array in a file. Readers see either the old or the new array.
 fn add(path: &Path, record: &Value) -> Result<(), Failure> {
-    let mut records: Vec<Map<String, Value>> = match path.try_exists()? {
-        true => serde_json::from_slice(&files::read(path)?)
+    let before = if path.try_exists()? { Some(files::read(path)?) } else { None };
+    let mut records: Vec<Map<String, Value>> = match &before {
+        Some(json) => serde_json::from_slice(json)
             .map_err(|_| format!("{} has no JSON array of records", quoted(&path.display().to_string())))?,
-        false => Vec::new(),
+        None => Vec::new(),
     };
     records.extend(record.as_object().cloned());
     let mut text = serde_json::to_string_pretty(&records)?;
     text.push('\n');
-    files::replace(path, &text)
+    if text.len() > LARGEST {
+        let problem =
+            "would be larger than 1 MiB, which the service does not read; remove records or use a database";
+        return Err(format!("{} {problem}", quoted(&path.display().to_string())).into());
+    }
+    files::replace(path, before.as_deref(), &text)
+}
+
+/// The limit of the library for a file that it follows.
+const LARGEST: usize = 1024 * 1024;
+
+/// Rejects claims that an API key does not check.
+fn check_claims(claims: &Map<String, Value>) -> Result<(), Failure> {
+    match ["exp", "nbf", "iss", "aud"].into_iter().find(|name| claims.contains_key(*name)) {
+        Some("exp") => Err("the claim `exp` has no effect on an API key: use --expires-in-days".into()),
+        Some(name) => Err(format!("the claim `{name}` has no effect on an API key: remove it").into()),
+        None => Ok(()),
+    }
 }

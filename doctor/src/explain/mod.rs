@@ -40,7 +40,8 @@ pub(crate) async fn run(
     let token = input.token.as_str();
     let report = explained(&source, token).await;
     // The service gives a credential without the form of a JWT to another verifier.
-    if let Some(service) = source.service.filter(|_| report.is_none() || !token.contains('.')) {
+    let has_jwt_form = token.matches('.').count() == 2;
+    if let Some(service) = source.service.filter(|_| report.is_none() || !has_jwt_form) {
         let verified = service.verify(token).await;
         let verdict = opaque::Verdict { error: verified.as_ref().err(), as_jwt: report.as_ref() };
         match arguments.json {

@@ -87,7 +87,7 @@ pub(crate) fn run(
     }
     let token = issuer.issue(&claims)?;
     if let Some(path) = &arguments.jwks_out {
-        files::write(path, &issuer.jwks())?;
+        files::write_jwks(path, &issuer.jwks())?;
     }
     out.line(token.as_str())?;
 

@@ -46,6 +46,12 @@ pub(crate) fn same_place(given: &str, stated: &str) -> bool {
     given.trim_end_matches('/') == stated.trim_end_matches('/')
 }
 
+/// Returns the host and port of a URL.
+pub(crate) fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or(rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -86,7 +86,7 @@ pub(crate) async fn run(arguments: &ProviderArguments, out: &mut Screen) -> Resu
     }
     let outcome = if is_matching { outcome } else { Outcome::Bad };
     report::settings(arguments, given, document, known, out)?;
-    report::verdict(outcome, is_matching, document, out)?;
+    report::verdict(outcome, is_matching, given, document, out)?;
     Ok(outcome)
 }
 

@@ -159,9 +159,20 @@ pub(super) fn settings(
         return Ok(());
     }
     let is_discovered = issuer::same_place(given, &document.issuer);
+    // Anyone can write the name of another provider into a document, beside keys of their own.
+    if issuer::host(given) != issuer::host(&document.issuer) {
+        out.heading("Configure")?;
+        let text = format!(
+            "Nothing of this document: its host is not that of the issuer. If {} is your provider, run `jwt-doctor provider` \
+             with it.",
+            quoted(&document.issuer)
+        );
+        return out.note(Mark::Warn, &text);
+    }
+    let on_its_host = |url: &&str| issuer::host(url) == issuer::host(&document.issuer);
     let settings = Settings {
         issuer: &document.issuer,
-        jwks_url: document.text("jwks_uri").filter(|_| !is_discovered),
+        jwks_url: document.text("jwks_uri").filter(|_| !is_discovered).filter(on_its_host),
         audience: arguments.audience.as_deref(),
         known,
         client: &arguments.client,
@@ -179,13 +190,18 @@ pub(super) fn settings(
 pub(super) fn verdict(
     outcome: Outcome,
     is_matching: bool,
+    given: &str,
     document: &Document,
     out: &mut Screen,
 ) -> io::Result<()> {
+    let is_its_host = issuer::host(given) == issuer::host(&document.issuer);
     let text = match outcome {
         Outcome::Good => "the library verifies tokens of this provider".to_owned(),
-        Outcome::Bad if !is_matching => {
+        Outcome::Bad if !is_matching && is_its_host => {
             format!("issuer mismatch: configure {} as the issuer", quoted(&document.issuer))
+        }
+        Outcome::Bad if !is_matching => {
+            format!("issuer mismatch: the document is of {}", quoted(&document.issuer))
         }
         Outcome::Bad => "the keys of this provider cannot be used".to_owned(),
         Outcome::Unreachable => "the keys of this provider could not be fetched".to_owned(),

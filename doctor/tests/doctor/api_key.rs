@@ -78,3 +78,32 @@ fn explain_recognizes_api_key() {
     explained.assert(1, &["This is an API key with the prefix acme", "AnyOf::prefix(\"acme_\", ..)"]);
     assert!(!explained.stdout.contains(key));
 }
+
+#[cfg(unix)]
+#[test]
+fn key_file_keeps_its_permissions_and_link() {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let target = file("api-keys-target.json", "[]");
+    fs::set_permissions(&target, Permissions::from_mode(0o640)).unwrap();
+    let link = file("api-keys-link.json", "");
+    fs::remove_file(&link).unwrap();
+    symlink(&target, &link).unwrap();
+    doctor(&["api-key", "--prefix", "acme", "--keys-file", &link]).assert(0, &["acme_"]);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(fs::read_to_string(&target).unwrap().contains("hash"));
+
+    let new = file("api-keys-new.json", "");
+    fs::remove_file(&new).unwrap();
+    doctor(&["api-key", "--prefix", "acme", "--keys-file", &new]).assert(0, &["acme_"]);
+    assert_eq!(fs::metadata(&new).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn rejects_claims_without_effect() {
+    for (claim, expected) in [("exp=1", "use --expires-in-days"), ("aud=\"a\"", "has no effect")] {
+        doctor(&["api-key", "--prefix", "acme", "--claim", claim]).assert(2, &[expected]);
+    }
+}

@@ -97,7 +97,7 @@ fn rejected() -> Vec<(String, &'static str)> {
         ),
         (token(json!({"aud": "a", "azp": "a", "nonce": "n"})), "wrong_audience|an ID token|send the access"),
         (token(json!({"aud": "account"})), "wrong_audience|`account` without a mapper|audience mapper"),
-        (token(cognito), "wrong_audience|Cognito|require_claim(\"client_id\", `c1`)"),
+        (token(cognito), "wrong_audience|Cognito|require_claim(\"client_id\", YOUR_CLIENT_ID)"),
         (token(json!({"typ": "Refresh", "aud": "a"})), "wrong_audience|a refresh token|send the access"),
         (token(json!({"azp": "web"})), "wrong_claim|azp|JwtVerifier::require_claim|AUTH_REQUIRED_CLAIMS"),
         (token(json!({"cnf": {"jkt": "x"}})), "sender_constrained|by DPoP|turn DPoP off"),
@@ -148,7 +148,8 @@ fn names_version_of_entra_issuers() {
     let version_2 = "https://login.microsoftonline.com/8e1f/v2.0";
     for (given, received, cure) in [
         (version_2, version_1, "set `requestedAccessTokenVersion` to 2"),
-        (version_1, version_2, "set JwtVerifier::issuer to `https://login.microsoftonline.com/8e1f/v2.0`"),
+        (version_1, version_2, "JwtVerifier::issuer to `https://login.microsoftonline.com/8e1f/v2.0`"),
+        (version_2, "https://sts.windows.net/attacker/", "reject it, unless the tenant is yours"),
         ("https://login.microsoftonline.com/common/v2.0", version_2, "they name their tenant"),
     ] {
         let secret = file("entra", SECRET);
@@ -159,8 +160,8 @@ fn names_version_of_entra_issuers() {
 
 /// Returns a token of this issuer and the JWK set, which is always the same.
 fn issued(name: &str, issuer: &str, further: &[&str]) -> (String, String) {
-    let [key, jwks] =
-        ["pem", "json"].map(|extension| file(&format!("issued-{name}.{extension}"), PRIVATE_KEY));
+    let [key, jwks] = [("pem", PRIVATE_KEY), ("json", "")]
+        .map(|(extension, content)| file(&format!("issued-{name}.{extension}"), content));
     let usual = ["mint", "--key", &key, "--issuer", issuer, "--audience", AUDIENCE, "--jwks-out", &jwks];
     let run = doctor(
         &[&usual[..], further, if further.contains(&"--kid") { &[] } else { &["--kid", "k1"] }].concat(),
