@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Guard};
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, spawn_blocking};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::observe;
@@ -20,6 +20,9 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The time between two reads. A change is seen within 10 s, even if reading is slow.
 const INTERVAL: Duration = Duration::from_secs(5);
+
+/// A longer read is reported as a failure.
+const LONGEST_READ: Duration = Duration::from_secs(10);
 
 /// The largest file that is read.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -132,7 +135,18 @@ impl<T: Send + Sync + 'static> State<T> {
     async fn run(self: Arc<Self>, _guard: TaskGuard<T>) {
         loop {
             let state = Arc::clone(&self);
-            match spawn_blocking(move || state.read_changed()).await {
+            let mut reading = spawn_blocking(move || state.read_changed());
+            let read = match timeout(LONGEST_READ, &mut reading).await {
+                Ok(read) => read,
+                Err(_) => {
+                    let source = std::io::Error::other("the read takes more than 10 s");
+                    let path = self.path.clone();
+                    self.conclude(Err(ConfigProblem::UnreadableFile { path, source }.into()));
+                    // Another read would hang as well.
+                    reading.await
+                }
+            };
+            match read {
                 Ok(result) => self.conclude(result),
                 // The value stays in use.
                 Err(error) if error.is_panic() => {

@@ -60,7 +60,8 @@ impl Provider {
         let documents =
             Documents { client: Arc::clone(&self.client), limit: LONGEST, max_bytes: MAX_BYTES, settings };
         let sent = documents.send(&url, request, Instant::now() + LONGEST).await;
-        let response = sent.map_err(|error| failure(error, Blame::Everybody))?;
+        // A firewall may have closed the connection because of this token.
+        let response = sent.map_err(|error| failure(error, Blame::Unclear))?;
         match documents.body_of(&url, &response) {
             Ok(_) if form == Form::Jwt && !is_jwt(response.headers()) => {
                 doubt.dispel();
@@ -72,7 +73,7 @@ impl Provider {
             }
             Err(error) => {
                 let failure = of_response(&response, error);
-                if failure.blame != Blame::Everybody {
+                if !may_have_moved(response.status()) {
                     doubt.dispel();
                 }
                 Err(failure)
@@ -105,27 +106,30 @@ pub(super) fn failure(cause: impl Into<Box<dyn Error + Send + Sync>>, blame: Bla
     Failure { cause: cause.into(), blame, retry_after: None }
 }
 
+/// Returns true for a status that another server than the endpoint may have sent.
+fn may_have_moved(status: StatusCode) -> bool {
+    status.is_redirection() || !matches!(status.as_u16(), 200 | 400 | 413 | 429 | 500)
+}
+
 /// Classifies a response without a usable body.
 fn of_response(response: &Response<Vec<u8>>, error: FetchError) -> Failure {
     let status = response.status();
-    let is_client_rejected = status == StatusCode::UNAUTHORIZED
-        || status == StatusCode::FORBIDDEN
-        || (status == StatusCode::BAD_REQUEST && rejects_client(response.body()));
+    let is_client_rejected =
+        status == StatusCode::UNAUTHORIZED || (status.is_client_error() && rejects_client(response.body()));
     if is_client_rejected {
         let cause =
             format!("the provider rejected the credentials of this service: {error}; check ClientAuth");
         return failure(cause, Blame::Everybody);
     }
+    let asks_to_wait = response.headers().contains_key(RETRY_AFTER);
     let blame = match status {
-        // The length or the encoding is wrong.
-        StatusCode::OK => Blame::Unclear,
-        // One token may make the endpoint fail.
-        StatusCode::INTERNAL_SERVER_ERROR => Blame::Unclear,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-            Blame::Everybody
-        }
+        StatusCode::TOO_MANY_REQUESTS => Blame::Everybody,
+        StatusCode::SERVICE_UNAVAILABLE if asks_to_wait => Blame::Everybody,
+        // A firewall may reject this token.
+        StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Blame::Unclear,
         _ if status.is_client_error() => Blame::Credential,
-        _ => Blame::Everybody,
+        // One token may make the endpoint fail.
+        _ => Blame::Unclear,
     };
     Failure { cause: error.into(), blame, retry_after: retry_after(response.headers()) }
 }

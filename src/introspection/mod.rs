@@ -79,6 +79,7 @@ use crate::jwks::HttpsClient;
 use crate::kind::AuthErrorKind;
 use crate::lookups::{Answer, Blame, Failure, LookupSettings, LookupStats, Lookups};
 use crate::revocation::Revocations;
+use crate::token_source::is_bearer_token;
 use crate::verify::{KeySource, Rules, Statement, UNKNOWN_TIME, Verdict, Verify};
 
 /// Verifies tokens by asking their provider (RFC 7662).
@@ -351,12 +352,12 @@ fn presented(token: &[u8], max_bytes: usize) -> Result<&str, AuthError> {
     if token.len() > max_bytes {
         return Err(AuthErrorKind::TokenTooLarge.into());
     }
-    let is_printable = !token.is_empty() && token.iter().all(u8::is_ascii_graphic);
-    let text = std::str::from_utf8(token).ok().filter(|_| is_printable);
+    // Anything else would only reach a firewall in front of the provider (RFC 6750, section 2.1).
+    let text = std::str::from_utf8(token).ok().filter(|_| is_bearer_token(token));
     text.ok_or_else(|| AuthError::new(AuthErrorKind::InvalidToken).because(UNPRINTABLE))
 }
 
-const UNPRINTABLE: &FixedCause = &FixedCause("the token has characters that no access token has");
+const UNPRINTABLE: &FixedCause = &FixedCause("the token does not have the form of a bearer token");
 
 /// Returns the key under which a token is remembered, so that memory holds no tokens.
 fn fingerprint(token: &str) -> [u8; 32] {

@@ -59,6 +59,15 @@ pub(super) struct Task<C> {
     end: End<C>,
 }
 
+/// When a call may begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Turn {
+    /// After those that wait.
+    Queued,
+    /// At once: its place is one of the reserved calls.
+    Reserved,
+}
+
 /// The end of a flight.
 enum End<C> {
     Answered(Answer<C>),
@@ -78,21 +87,26 @@ impl<C> Task<C> {
         Self { lookups: Arc::clone(lookups), key, number, teller, _place: place, end: End::Stopped }
     }
 
-    pub(super) async fn run(mut self, ask: impl Future<Output = Answer<C>>) {
+    pub(super) async fn run(mut self, turn: Turn, ask: impl Future<Output = Answer<C>>) {
         let limit = self.lookups.settings.timeout.min(LONGEST_TIMEOUT);
         let turns = Arc::clone(&self.lookups.turns);
-        let Ok(Ok(_turn)) = timeout(limit, turns.acquire()).await else {
-            // No request waits any longer.
-            self.end = End::NoTurn(BUSY);
-            return;
+        let _turn = match turn {
+            Turn::Reserved => None,
+            Turn::Queued => match timeout(limit, turns.acquire()).await {
+                Ok(Ok(turn)) => Some(turn),
+                _ => {
+                    // No request waits any longer.
+                    self.end = End::NoTurn(BUSY);
+                    return;
+                }
+            },
         };
         if !self.lookups.flights().outage.still_admits(self.number) {
             self.end = End::NoTurn(super::BACKOFF);
             return;
         }
-        let late = |_| {
-            Answer::Failed(Failure { cause: timed_out(limit), blame: Blame::Everybody, retry_after: None })
-        };
+        let late =
+            |_| Answer::Failed(Failure { cause: timed_out(limit), blame: Blame::Timeout, retry_after: None });
         self.end = End::Answered(timeout(limit, ask).await.unwrap_or_else(late));
     }
 }

@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use self::flight::{Flight, Task, Teller};
+use self::flight::{Flight, Task, Teller, Turn};
 pub(crate) use self::outage::Blame;
 use self::outage::Outage;
 use self::rejections::Rejections;
@@ -63,8 +63,10 @@ struct Shared<C> {
     accepted: TokenCache<C>,
     rejected: Rejections,
     flights: Mutex<Flights<C>>,
-    /// One permit for each call.
+    /// One permit for each call about a credential that is not remembered.
     turns: Arc<Semaphore>,
+    /// One permit for each call ahead of time, so that a flood of unknown credentials does not stop these.
+    refreshes: Arc<Semaphore>,
     /// One permit for each waiting request, and for each flight.
     places: Arc<Semaphore>,
     counts: Counts,
@@ -93,7 +95,8 @@ impl<C> Lookups<C> {
             accepted: TokenCache::new(cache),
             rejected: Rejections::new(settings.max_entries),
             flights: Mutex::new(Flights { by_key: HashMap::new(), outage: Outage::default(), begun: 0 }),
-            turns: semaphore(settings.max_in_flight),
+            turns: semaphore(settings.max_in_flight - settings.max_in_flight / RESERVED),
+            refreshes: semaphore(settings.max_in_flight / RESERVED),
             places: semaphore(settings.max_waiting),
             counts: Counts::default(),
             settings,
@@ -106,7 +109,6 @@ impl<C> Lookups<C> {
     }
 
     /// Forgets everything about a key. The answer of a running call is not used.
-    #[cfg(any(test, feature = "api-keys"))]
     pub(crate) fn forget(&self, key: &[u8]) {
         let mut flights = self.0.flights();
         let forgotten =
@@ -174,7 +176,7 @@ impl<C: Send + Sync + 'static> Lookups<C> {
         let runtime = Handle::try_current().map_err(|_| unavailable(NO_RUNTIME, SHORT_WHILE))?;
         let mut flights = self.0.flights();
         // A call may have ended since the first look.
-        if let Found::Good(claims) = self.0.accepted.find(key, || now, |_| true) {
+        if let Some(claims) = self.0.accepted.peek(key, now) {
             return Ok(Asked::Known(claims));
         }
         if let Some(error) = self.0.rejected.get(key, begun) {
@@ -188,7 +190,7 @@ impl<C: Send + Sync + 'static> Lookups<C> {
         let place = self.place().ok_or_else(|| self.limited(TOO_MANY, SHORT_WHILE))?;
         let (flight, start) = flights.begin(key, place);
         drop(flights);
-        self.spawn(&runtime, start, ask);
+        self.spawn(&runtime, start, Turn::Queued, ask);
         Ok(Asked::Waiting(flight, None))
     }
 
@@ -205,20 +207,20 @@ impl<C: Send + Sync + 'static> Lookups<C> {
         if flights.by_key.contains_key(key) || flights.outage.admit(Instant::now()).is_err() {
             return;
         }
-        let Some(place) = self.place() else {
+        let Ok(place) = Arc::clone(&self.0.refreshes).try_acquire_owned() else {
             return;
         };
         let (_, start) = flights.begin(key, place);
         drop(flights);
-        self.spawn(&runtime, start, ask);
+        self.spawn(&runtime, start, Turn::Reserved, ask);
     }
 
-    fn spawn<F, Fut>(&self, runtime: &Handle, Start(key, number, teller, place): Start<C>, ask: F)
+    fn spawn<F, Fut>(&self, runtime: &Handle, Start(key, number, teller, place): Start<C>, turn: Turn, ask: F)
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Answer<C>> + Send + 'static,
     {
-        runtime.spawn(Task::new(&self.0, key, number, teller, place).run(ask()));
+        runtime.spawn(Task::new(&self.0, key, number, teller, place).run(turn, ask()));
     }
 
     fn place(&self) -> Option<Place> {
@@ -260,6 +262,8 @@ enum Asked<C> {
     Waiting(Flight<C>, Option<Place>),
 }
 
+/// One of this many calls is reserved for credentials that are remembered.
+const RESERVED: usize = 4;
 /// The `Retry-After` of problems that may end at any time.
 const SHORT_WHILE: Duration = Duration::from_secs(1);
 /// Small enough for every clock.

@@ -7,9 +7,12 @@ use tokio::time::Instant;
 /// Who else a failed call concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
-    /// Every credential: the service is unreachable, overloaded or rejects this client.
+    /// Every credential: the service is overloaded or rejects this client.
     Everybody,
-    /// Perhaps every credential, perhaps only this one. An attacker may have found one that makes the service fail.
+    /// Every credential, as far as one can tell: the service did not answer in time.
+    Timeout,
+    /// Perhaps every credential, perhaps only this one. An attacker may have found one that makes the service fail, or
+    /// that a firewall in between rejects.
     Unclear,
     /// Only this credential.
     Credential,
@@ -31,6 +34,8 @@ pub(super) struct Outage {
 const MOST_UNCLEAR: u32 = 3;
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
+/// The limit while no failure has certainly concerned everybody.
+const LONGEST_UNCLEAR: Duration = Duration::from_secs(4);
 /// Limits the delay that the service asks for.
 const LONGEST_STATED: Duration = Duration::from_secs(120);
 /// The `Retry-After` while a call tries again.
@@ -82,14 +87,16 @@ impl Outage {
             return self.failures;
         }
         self.failures = self.failures.saturating_add(1);
-        if blame == Blame::Unclear {
+        if blame != Blame::Everybody {
             self.unclear += 1;
         }
-        if blame == Blame::Everybody || was_trial || self.unclear >= MOST_UNCLEAR {
-            let doubled = FIRST.saturating_mul(2_u32.saturating_pow(self.failures.min(10) - 1)).min(LONGEST);
+        if blame != Blame::Unclear || was_trial || self.unclear >= MOST_UNCLEAR {
+            // One client may cause all unclear failures.
+            let longest = if self.unclear == self.failures { LONGEST_UNCLEAR } else { LONGEST };
+            let doubled = FIRST.saturating_mul(2_u32.saturating_pow(self.failures.min(10) - 1)).min(longest);
             // Processes that failed together try again at different times.
             let backoff = doubled.mul_f64(0.75 + 0.25 * fastrand::f64());
-            let stated = stated.unwrap_or_default().min(LONGEST_STATED);
+            let stated = stated.filter(|_| blame == Blame::Everybody).unwrap_or_default().min(LONGEST_STATED);
             self.until = Some(now + backoff.max(stated));
             self.trial = None;
         }

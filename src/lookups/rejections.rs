@@ -27,7 +27,6 @@ impl Rejections {
         self.0.insert(Arc::clone(key), (error, until));
     }
 
-    #[cfg(any(test, feature = "api-keys"))]
     pub(super) fn remove(&self, key: &[u8]) -> Option<AuthError> {
         self.0.remove(key).map(|(_, (error, _))| error)
     }

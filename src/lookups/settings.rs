@@ -14,10 +14,10 @@ use std::time::Duration;
 ///
 /// # Failures
 ///
-/// A credential that cannot be looked up gets 503, never 401. After a failure that concerns every credential, such as a
-/// timeout, unknown credentials get 503 at once for a backoff of one second, which doubles up to 30 s. A failure that
-/// one credential may have caused starts the backoff only when three follow each other. After the backoff, one call
-/// tries again.
+/// A credential that cannot be looked up gets 503, never 401. Unknown credentials then get 503 at once for a backoff of one
+/// second, which doubles up to 4 s. It starts at the first timeout, or after three other failures in a row, since one odd
+/// credential may cause one. If the service is overloaded or rejects this client, it starts at once and doubles up to 30 s.
+/// After the backoff, one call tries again.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct LookupSettings {
@@ -81,7 +81,7 @@ impl LookupSettings {
 
     /// Sets how many calls may run at once. The default is 32.
     ///
-    /// Others wait for their turn. Zero counts as one.
+    /// Others wait for their turn. One in four is reserved for remembered credentials that are looked up again.
     pub fn max_in_flight(self, calls: usize) -> Self {
         Self { max_in_flight: calls, ..self }
     }

@@ -132,17 +132,19 @@ async fn hanging_service_leaves_remembered_alone() {
     let mut service = Service::new(LookupSettings::new(), Duration::ZERO);
     assert_eq!(service.kind("a", Says::Yes).await, None);
     service.delay = HANGS;
-    let first = service.verify("b", Says::Yes);
+    let waiting = ["b", "c", "d"].map(|key| service.verify(key, Says::Yes));
     assert!(matches!(service.verify("a", Says::Yes), Verdict::Ready(Ok(_))));
     let began = Instant::now();
-    assert_eq!(first.await.unwrap_err().kind(), AuthErrorKind::Unavailable);
+    for verdict in waiting {
+        assert_eq!(verdict.await.unwrap_err().kind(), AuthErrorKind::Unavailable);
+    }
     assert_eq!(began.elapsed(), seconds(2));
     sleep(Duration::from_millis(1)).await;
     // During the backoff nobody waits.
     for n in 0..100 {
         assert!(matches!(service.verify(&n.to_string(), Says::Yes), Verdict::Ready(Err(_))));
     }
-    assert_eq!(service.calls(), 2);
+    assert_eq!(service.calls(), 4);
     // Beyond its age nobody vouches for it.
     advance(seconds(60)).await;
     assert_eq!(service.kind("a", Says::Yes).await, NOT_NOW);
@@ -209,14 +211,46 @@ async fn floods_are_bounded() {
     }
     assert_eq!((waiting.len(), limited), (50, 9900));
     tokio::task::yield_now().await;
-    assert_eq!(service.calls(), 10);
+    assert_eq!(service.calls(), 8, "two are reserved");
     for verdict in waiting {
         assert!(verdict.await.is_err());
     }
     sleep(seconds(3)).await;
     assert!(service.lookups.0.flights().by_key.is_empty());
     assert_eq!(service.lookups.0.places.available_permits(), 100);
-    assert_eq!(service.lookups.stats().limited(), 9900 + 90);
+    assert_eq!(service.lookups.stats().limited(), 9900 + 92);
+}
+
+#[tokio::test(start_paused = true)]
+async fn floods_do_not_stop_refreshes() {
+    let settings = LookupSettings::new().max_waiting(10).max_in_flight(4);
+    let mut service = Service::new(settings, Duration::ZERO);
+    assert_eq!(service.kind("a", Says::Yes).await, None);
+    advance(seconds(50)).await;
+    let calls = service.calls();
+    service.delay = HANGS;
+    let _flood: Vec<_> = (0..100).map(|n| service.verify(&n.to_string(), Says::Yes)).collect();
+    tokio::task::yield_now().await;
+    service.delay = Duration::ZERO;
+    assert!(matches!(service.verify("a", Says::Yes), Verdict::Ready(Ok(_))));
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(service.calls(), calls + 4);
+    advance(seconds(30)).await;
+    assert!(matches!(service.verify("a", Says::Yes), Verdict::Ready(Ok(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn unclear_failures_back_off_for_seconds() {
+    let service = Service::new(LookupSettings::new(), Duration::ZERO);
+    let fails = Says::Fails(Blame::Unclear);
+    for n in 0..20 {
+        let _ = service.kind(&n.to_string(), fails).await;
+        if let Verdict::Ready(Err(error)) = service.verify("other", fails) {
+            assert!(error.retry_after().unwrap() <= seconds(4));
+            advance(error.retry_after().unwrap()).await;
+        }
+        sleep(seconds(1)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,6 +15,8 @@ use http::{Request, Uri, header};
 
 use self::condition::Condition;
 use self::custom::Custom;
+#[cfg(feature = "introspection")]
+pub(crate) use self::syntax::is_b64token as is_bearer_token;
 use self::syntax::{checked_name, credential, is_b64token, split_word};
 use crate::challenges::{Offer, OfferedSchemes};
 use crate::config_error::ConfigError;

@@ -51,7 +51,7 @@ pub(super) fn checked_name(of: &'static str, name: &str) -> Result<Box<str>, Con
 }
 
 /// Checks for a `b64token` (RFC 6750, section 2.1). It is the same as a `token68` (RFC 9110, section 11.2).
-pub(super) fn is_b64token(token: &[u8]) -> bool {
+pub(crate) fn is_b64token(token: &[u8]) -> bool {
     // Fast path with SIMD: most tokens are base64url, dots included or not.
     if URL_SAFE_NO_PAD.check(token).is_ok() {
         return !token.is_empty();

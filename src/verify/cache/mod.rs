@@ -99,6 +99,13 @@ impl<C> TokenCache<C> {
         if is_usable { self.store.insert(key, claims, true) } else { self.remove(key).into_iter().collect() }
     }
 
+    /// Looks up an answer without removing one that has ended, and without counting.
+    #[cfg(any(feature = "api-keys", feature = "introspection"))]
+    pub(crate) fn peek(&self, key: &[u8], now: Duration) -> Option<Claims<C>> {
+        let claims = self.store.table.get()?.tokens.get(&Presented(key))?;
+        self.is_in_time(&claims, now).then_some(claims)
+    }
+
     /// Removes expired answers, like [`keep`](Self::keep).
     #[cfg(any(feature = "api-keys", feature = "introspection"))]
     pub(crate) fn sweep(&self, now: Duration) {

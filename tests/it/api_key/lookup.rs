@@ -269,8 +269,8 @@ async fn flood_of_made_up_ids_is_bounded() {
     let kinds = join_all(flood).await;
     let rejected = kinds.iter().filter(|kind| **kind == Some(InvalidToken)).count();
     assert!(kinds.iter().all(|kind| [Some(InvalidToken), Some(Unavailable)].contains(kind)));
-    // Two rounds of eight within the timeout, at most.
-    assert!((8..=16).contains(&rejected), "{rejected}");
+    // Two rounds of six within the timeout, at most: two calls are reserved.
+    assert!((6..=12).contains(&rejected), "{rejected}");
     assert!(database.queries() <= 1 + 16, "{}", database.queries());
     // The known key did not notice.
     assert!(matches!(keys.verify(KEY.into()), Verdict::Ready(Ok(_))));
