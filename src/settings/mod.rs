@@ -106,7 +106,8 @@ use crate::verify::JwtVerifier;
 ///
 /// The settings create the same verifiers and layers as the builders, with the same defaults. There are these differences:
 ///
-/// - An issuer and an audience are required. To accept any, set `insecure_any_issuer` or `insecure_any_audience`.
+/// - An issuer and an audience are required. To accept any, set `insecure_any_issuer` or `insecure_any_audience`. For
+///   opaque tokens, required claims or `access_tokens_only` suffice.
 /// - Numbers have limits, so that a typo cannot turn a check off.
 /// - Settings that contradict each other or have no effect are errors.
 /// - Keys and secrets in files, and the file of root certificates, are read again when they change, as with

@@ -18,7 +18,10 @@ pub(super) fn issuer(received: Option<&str>, expected: &[String]) -> Advice {
         return no_issuer_set(received);
     }
     let found = quoted(received);
-    let set_it = format!("set JwtVerifier::issuer to {found}, exactly as the token spells it");
+    let set_it = format!(
+        "set JwtVerifier::issuer to {found}, exactly as the token spells it; if the discovery document spells it like the \
+         verifier, the token is of another issuer"
+    );
     for one in expected {
         if one.strip_suffix('/') == Some(received) {
             return Advice::new(

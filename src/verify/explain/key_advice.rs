@@ -69,6 +69,10 @@ pub(crate) fn key(problem: &KeyProblem<'_>) -> Advice {
             other_algorithm(*algorithm, held, *is_assumed)
         }
         KeyProblem::Unknown(unknown) => unknown_key(*unknown),
+        KeyProblem::Unavailable { reason } if reason.contains("issuer mismatch") => Advice::new(
+            format!("the keys of the issuer could not be fetched: {reason}"),
+            "give RemoteKeys::discover the issuer exactly as its discovery document spells it; `jwt-doctor provider` shows it",
+        ),
         KeyProblem::Unavailable { reason } => Advice::new(
             format!(
                 "the verifier does not hold the key of the token and could not fetch newer keys: {reason}"
