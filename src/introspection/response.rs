@@ -60,16 +60,16 @@ pub(super) fn judge_type(response: &str, rules: &Rules, needs_token_type: bool) 
             return reject(AuthErrorKind::SenderConstrained, &FixedCause(SENDER_CONSTRAINED));
         }
     }
-    if has(&token_use, NO_ACCESS_TOKEN_USES) || has(&typ, NO_ACCESS_TOKEN_TYPS) {
+    if has(&token_use, NO_ACCESS_TOKEN_USE) || has(&typ, NO_ACCESS_TOKEN_TYPE) {
         return reject(AuthErrorKind::WrongTokenType, NO_ACCESS_TOKEN);
     }
     Ok(())
 }
 
 /// The `token_use` of Ory Hydra and others.
-const NO_ACCESS_TOKEN_USES: &[&str] = &["refresh_token", "refresh", "id_token", "id"];
+const NO_ACCESS_TOKEN_USE: &[&str] = &["refresh_token", "refresh", "id_token", "id"];
 /// The `typ` of Keycloak.
-const NO_ACCESS_TOKEN_TYPS: &[&str] = &["Refresh", "Offline", "ID", "Logout"];
+const NO_ACCESS_TOKEN_TYPE: &[&str] = &["Refresh", "Offline", "ID", "Logout"];
 
 const DUPLICATE_MARK: &FixedCause =
     &FixedCause("the introspection response has `token_type`, `token_use` or `typ` twice");

@@ -544,9 +544,9 @@ fn wrong_variables_are_named() {
         ("AUTH_AUDIENSE", "a", "unknown setting `AUTH_AUDIENSE`; did you mean `AUTH_AUDIENCE`?"),
         ("AUTH_ISSUERS", "a", "unknown setting `AUTH_ISSUERS`; did you mean `AUTH_ISSUER`?"),
         (
-            "AUTH_CACHE_MAX_ENTRYS",
+            "AUTH_CACHE_MAX_ENTRY",
             "1",
-            "unknown setting `AUTH_CACHE_MAX_ENTRYS`; did you mean `AUTH_CACHE_MAX_ENTRIES`?",
+            "unknown setting `AUTH_CACHE_MAX_ENTRY`; did you mean `AUTH_CACHE_MAX_ENTRIES`?",
         ),
         ("AUTH_ELEPHANT", "1", "unknown setting `AUTH_ELEPHANT`; remove it, or look up its name"),
         ("AUTH_", "1", "unknown setting `AUTH_`; remove it, or look up its name"),
