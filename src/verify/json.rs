@@ -41,19 +41,6 @@ pub(crate) fn elements<'a>(json: &'a [u8], name: &str) -> Option<Vec<&'a str>> {
     array.filter(|array| array.starts_with('[')).and_then(parts)
 }
 
-/// Returns the text of a member that appears in an object exactly once. The text must be a JSON object.
-#[cfg(feature = "introspection")]
-pub(crate) fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
-    let mut found = None;
-    for member in parts(object)?.chunks_exact(2) {
-        let is_named = serde_json::from_str::<Text<'_>>(member[0]).is_ok_and(|text| *text == *name);
-        if is_named && found.replace(member[1]).is_some() {
-            return None;
-        }
-    }
-    found
-}
-
 /// Removes a byte order mark, which a parser may ignore (RFC 8259, section 8.1).
 pub(crate) fn without_mark(json: &[u8]) -> &[u8] {
     json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json)
