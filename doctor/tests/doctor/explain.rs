@@ -336,6 +336,9 @@ fn names_settings_that_cannot_work() {
         (&["--pem-file", "/nowhere.pem"], "--alg"),
         (&["--jwks-file", &weak], "JWK set"),
         (&["--jwks-file", &weak, "--secret-file", &weak], "cannot be used with"),
+        (&["--jwks-file", &weak, "--alg", "ES256"], "cannot be used with"),
+        (&["--jwks-url", ISSUER, "--alg", "ES256"], "cannot be used with"),
+        (&["--issuer", ISSUER, "--alg", "ES256"], "--secret-file"),
         (&["--issuer", "http://id.example.com"], "begin with `https://`"),
         (&["--insecure-any-audience", "--audience", "a"], "cannot be used with"),
     ] {

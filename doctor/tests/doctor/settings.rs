@@ -237,6 +237,10 @@ fn errors_show_no_secret() {
     for (arguments, expected) in [
         (&["--settings", &path, "--issuer", ISSUER][..], "cannot be used with"),
         (&["--settings", &path, "--env", "AUTH"], "cannot be used with"),
+        (&["--settings", &path, "--alg", "HS256"], "cannot be used with"),
+        (&["--settings", &path, "--proxy", "http://127.0.0.1:9"], "cannot be used with"),
+        (&["--settings", &path, "--ca-file", &path], "cannot be used with"),
+        (&["--env", "AUTH", "--insecure-plain-http"], "cannot be used with"),
         (&["--settings", &path, "--table", "auth"], "has no table `auth`"),
         (&["--settings", "/nowhere.toml"], "cannot read `/nowhere.toml`"),
         (&["--table", "auth"], "--settings"),
