@@ -85,10 +85,11 @@ fn key_file_keeps_its_permissions_and_link() {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    let target = file("api-keys-target.json", "[]");
-    fs::set_permissions(&target, Permissions::from_mode(0o640)).unwrap();
+    // The link of an earlier run must be gone first, since `file` would write to its target.
     let link = file("api-keys-link.json", "");
     fs::remove_file(&link).unwrap();
+    let target = file("api-keys-target.json", "[]");
+    fs::set_permissions(&target, Permissions::from_mode(0o640)).unwrap();
     symlink(&target, &link).unwrap();
     doctor(&["api-key", "--prefix", "acme", "--keys-file", &link]).assert(0, &["acme_"]);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
