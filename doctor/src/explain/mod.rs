@@ -48,7 +48,7 @@ pub(crate) async fn run(
             true => verdict.print_json(&input, out)?,
             false => verdict.print(&input, out)?,
         }
-        return Ok(verdict.outcome());
+        return Ok(input.outcome(verdict.outcome()));
     }
     let report = report.expect("without settings there is a verifier");
     if arguments.json {
@@ -59,7 +59,7 @@ pub(crate) async fn run(
     if matches!(source.keys, KeysOf::Nobody) {
         return Err(NO_KEYS.into());
     }
-    Ok(hints::outcome(&report, &source.keys))
+    Ok(input.outcome(hints::outcome(&report, &source.keys)))
 }
 
 /// Explains the token with the verifier of its issuer, or with the first one.

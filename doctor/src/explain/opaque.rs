@@ -34,7 +34,8 @@ impl Verdict<'_> {
             out.note(Mark::Warn, note)?;
         }
         let Some(error) = self.error else {
-            out.verdict(Mark::Pass, "accepted")?;
+            let (mark, text) = input.accepted();
+            out.verdict(mark, text)?;
             return Ok(());
         };
         let kind = error.kind();
@@ -66,7 +67,8 @@ impl Verdict<'_> {
         let json = json!({
             "accepted": self.error.is_none(), "error": error, "cause": self.error.and_then(cause),
             "cure": advice.map(|(cure, _)| cure), "settings": advice.map_or(&[][..], |(_, settings)| settings),
-            "hints": Vec::from_iter(self.hint(&input.token)), "notes": input.notes, "steps": [],
+            "hints": Vec::from_iter(self.hint(&input.token)), "notes": input.notes,
+            "cleaned_up": input.is_cleaned, "steps": [],
         });
         out.json(&json)?;
         Ok(())

@@ -128,6 +128,7 @@ fn explains_api_keys() {
     for settings in [&path, &both] {
         let source = ["--settings", settings];
         explain(&source, key).assert(0, &["\n✓ accepted\n"]);
+        explain(&source, &format!("'{key}'")).assert(1, &["\n! accepted after clean-up"]);
         for (key, parts) in [
             (typo.as_str(), &["401 malformed_api_key", "copy the whole key", "AUTH_API_KEYS_PREFIX"][..]),
             (unknown.lines().next().unwrap(), &["401 invalid_token", "file of keys", "AUTH_API_KEYS_FILE"]),
