@@ -93,6 +93,17 @@ fn names_issuer_difference() {
 }
 
 #[test]
+fn names_no_keys_of_other_hosts() {
+    // Same host, other path: the issuer is configured, but not with keys that are elsewhere.
+    let document = r#"{"issuer": "ISSUER/a", "jwks_uri": "http://127.0.0.1:1/jwks"}"#;
+    let provider = Provider::new(&[(OPENID, OK, document.to_owned())]);
+    let run = doctor(&["provider", &provider.issuer]);
+    run.assert(1, &["✗ issuer mismatch", &format!("AUTH_ISSUER={}/a\n", provider.issuer)]);
+    let (_, advice) = run.stdout.split_once("\nConfigure\n").unwrap();
+    assert!(!advice.contains("127.0.0.1:1/"), "{advice}");
+}
+
+#[test]
 fn finds_document_in_second_place() {
     let other = metadata("https://id.example.com");
     let pages = [(OPENID, OK, other), (OAUTH, OK, metadata("ISSUER")), ("/jwks", OK, set(&[jwk()]))];
