@@ -42,6 +42,9 @@ pub(crate) fn write_jwks(path: &Path, jwks: &str) -> Result<(), Failure> {
 /// `before` is its content when it was read. Another writer's change is not lost. The permissions stay. A new file is
 /// for its owner alone.
 pub(crate) fn replace(path: &Path, before: Option<&[u8]>, text: &str) -> Result<(), Failure> {
+    if before.is_none() && path.is_symlink() {
+        return Err(format!("`{}` is a link to a file that does not exist", path.display()).into());
+    }
     // A link stays one: its target is replaced.
     let path = if before.is_some() { fs::canonicalize(path)? } else { path.to_owned() };
     let random = RandomState::new().build_hasher().finish();
@@ -71,4 +74,27 @@ fn write_new(path: &Path, like: &Path, text: &str) -> io::Result<()> {
     }
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replace_keeps_change_of_other_writer() {
+        let folder = std::env::temp_dir().join(format!("jwt-doctor-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("keys.json");
+        fs::write(&path, "[1]").unwrap();
+        for before in [Some(&b"[]"[..]), None] {
+            let error = replace(&path, before, "[2]").unwrap_err();
+            assert!(error.to_string().contains("it changed meanwhile"), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), b"[1]");
+        }
+        replace(&path, Some(b"[1]"), "[2]").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"[2]");
+        // Nothing else is left.
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

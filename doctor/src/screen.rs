@@ -72,9 +72,11 @@ impl Screen {
         let style = mark.style();
         let (label, text) = (printable(label), printable(text));
         write!(self.out, "  {style}{}{style:#} {label:LABEL$}", mark.sign())?;
-        for (number, line) in text.lines().enumerate() {
-            let indent = if number > 0 { LABEL + 5 } else { 1 };
-            writeln!(self.out, "{:indent$}{line}", "")?;
+        let mut lines = text.lines();
+        // The first line ends even if it is empty.
+        writeln!(self.out, " {}", lines.next().unwrap_or_default())?;
+        for line in lines {
+            writeln!(self.out, "{:indent$}{line}", "", indent = LABEL + 5)?;
         }
         Ok(())
     }
@@ -134,4 +136,40 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         next = source.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Rc<RefCell<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn each_row_ends_its_line() {
+        for (text, expected) in [
+            ("", "  - label          \n"),
+            ("a", "  - label          a\n"),
+            ("a\nb", "  - label          a\n                   b\n"),
+        ] {
+            let written = Written::default();
+            let plain: Box<dyn Write> = Box::new(written.clone());
+            let mut screen = Screen { out: Box::new(anstream::StripStream::new(plain)) };
+            screen.row(Mark::Info, "label", text).unwrap();
+            assert_eq!(String::from_utf8(written.0.take()).unwrap(), expected, "{text:?}");
+        }
+    }
 }

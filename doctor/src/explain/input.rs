@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal, Read};
 
 use serde_json::{Map, Value};
 
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Outcome};
+use crate::screen::Mark;
 
 /// The most bytes that are read. The verifier has its own, lower limit.
 const MOST_BYTES: u64 = 1024 * 1024;
@@ -14,9 +15,29 @@ const MOST_BYTES: u64 = 1024 * 1024;
 pub(crate) struct Input {
     pub(crate) token: String,
     pub(crate) notes: Vec<&'static str>,
+    /// True if the token itself was changed, so that a service that gets the text as it is rejects it.
+    pub(crate) is_cleaned: bool,
 }
 
 impl Input {
+    /// Returns the outcome for the text as it was given: the service does not clean it up.
+    pub(crate) fn outcome(&self, of_token: Outcome) -> Outcome {
+        match of_token {
+            Outcome::Good if self.is_cleaned => Outcome::Bad,
+            outcome => outcome,
+        }
+    }
+
+    /// Returns the verdict for an accepted token.
+    pub(crate) fn accepted(&self) -> (Mark, &'static str) {
+        match self.is_cleaned {
+            true => {
+                (Mark::Warn, "accepted after clean-up: the service gets the token as the client sends it")
+            }
+            false => (Mark::Pass, "accepted"),
+        }
+    }
+
     /// Takes the token from the command line, or reads it from standard input.
     pub(crate) fn read(words: &[String]) -> Result<Self, Failure> {
         if !words.is_empty() {
@@ -36,10 +57,13 @@ impl Input {
 
     fn clean(text: &str) -> Self {
         let mut notes = Vec::new();
+        let mut is_cleaned = false;
         let mut rest = text.trim();
         if let Some(token) = from_json(rest) {
             notes.push("The text is JSON with an `access_token`, which is checked.");
-            return Self { notes, ..Self::clean(&token) };
+            let mut input = Self::clean(&token);
+            input.notes.splice(..0, notes);
+            return input;
         }
         if let Some(header) = strip_word(rest, "authorization:") {
             notes.push("Removed the name of the header: a token has no `Authorization:` in front.");
@@ -53,14 +77,16 @@ impl Input {
         if let Some(token) = unquoted(rest) {
             notes.push("Removed quotation marks: the client must send the token without them.");
             rest = token;
+            is_cleaned = true;
         }
         let token: String = rest.split_whitespace().collect();
         if token.len() < rest.len() {
             notes.push(
                 "Removed white space or line breaks in the token: the client must send it in one piece.",
             );
+            is_cleaned = true;
         }
-        Self { token, notes }
+        Self { token, notes, is_cleaned }
     }
 }
 
@@ -89,22 +115,24 @@ mod tests {
 
     #[test]
     fn removes_what_is_pasted_with_tokens() {
-        for (text, notes) in [
-            ("a.b.c", 0),
-            (" a.b.c\n", 0),
-            ("Bearer a.b.c", 1),
-            ("bearer  a.b.c", 1),
-            ("Authorization: Bearer a.b.c", 2),
-            ("\"a.b.c\"", 1),
-            ("'Bearer a.b.c'", 2),
-            ("Bearer \"a.b.c\"", 2),
-            ("a.b\n  .c", 1),
-            ("`a.b.c`", 1),
-            (r#"{"access_token": "a.b.c", "token_type": "Bearer"}"#, 1),
+        for (text, notes, is_cleaned) in [
+            ("a.b.c", 0, false),
+            (" a.b.c\n", 0, false),
+            ("Bearer a.b.c", 1, false),
+            ("bearer  a.b.c", 1, false),
+            ("Authorization: Bearer a.b.c", 2, false),
+            ("\"a.b.c\"", 1, true),
+            ("'Bearer a.b.c'", 2, true),
+            ("Bearer \"a.b.c\"", 2, true),
+            ("a.b\n  .c", 1, true),
+            ("`a.b.c`", 1, true),
+            (r#"{"access_token": "a.b.c", "token_type": "Bearer"}"#, 1, false),
+            (r#"{"access_token": "a. b.c"}"#, 2, true),
         ] {
             let input = Input::clean(text);
             assert_eq!(input.token, "a.b.c", "{text}");
             assert_eq!(input.notes.len(), notes, "{text}: {:?}", input.notes);
+            assert_eq!(input.is_cleaned, is_cleaned, "{text}");
         }
         for text in ["", "Bearer", "é", "{\"access_token\": 1}", "bearer"] {
             Input::clean(text);

@@ -39,16 +39,16 @@ pub(crate) async fn run(
     let input = Input::read(&arguments.token)?;
     let token = input.token.as_str();
     let report = explained(&source, token).await;
-    // The service gives a credential without the form of a JWT to another verifier.
-    let has_jwt_form = token.matches('.').count() == 2;
-    if let Some(service) = source.service.filter(|_| report.is_none() || !has_jwt_form) {
+    if let Some(service) = &source.service {
         let verified = service.verify(token).await;
         let verdict = opaque::Verdict { error: verified.as_ref().err(), as_jwt: report.as_ref() };
-        match arguments.json {
-            true => verdict.print_json(&input, out)?,
-            false => verdict.print(&input, out)?,
+        if !verdict.is_explained(token) {
+            match arguments.json {
+                true => verdict.print_json(&input, out)?,
+                false => verdict.print(&input, out)?,
+            }
+            return Ok(input.outcome(verdict.outcome()));
         }
-        return Ok(verdict.outcome());
     }
     let report = report.expect("without settings there is a verifier");
     if arguments.json {
@@ -59,7 +59,7 @@ pub(crate) async fn run(
     if matches!(source.keys, KeysOf::Nobody) {
         return Err(NO_KEYS.into());
     }
-    Ok(hints::outcome(&report, &source.keys))
+    Ok(input.outcome(hints::outcome(&report, &source.keys)))
 }
 
 /// Explains the token with the verifier of its issuer, or with the first one.

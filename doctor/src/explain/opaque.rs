@@ -1,4 +1,4 @@
-//! Credentials that are no JWTs: API keys and opaque tokens.
+//! Verdicts of the settings without a report: API keys, opaque tokens, and JWTs that no issuer takes.
 
 use std::error::Error;
 
@@ -15,11 +15,20 @@ use crate::screen::{Mark, Screen, chain};
 /// The verdict of the settings, as a service gives it.
 pub(crate) struct Verdict<'v> {
     pub(crate) error: Option<&'v AuthError>,
-    /// The report of the first verifier of JWTs, which a service does not ask about such a credential.
+    /// The report of one verifier of JWTs, which a service may not ask about this credential.
     pub(crate) as_jwt: Option<&'v Explanation<Value>>,
 }
 
 impl Verdict<'_> {
+    /// Returns true if the report is about this verdict.
+    ///
+    /// Otherwise the service gives the credential to another verifier, by its form or its prefix, or to none.
+    pub(crate) fn is_explained(&self, token: &str) -> bool {
+        let kind = |error: Option<&AuthError>| error.map(AuthError::kind);
+        let is_same = |report: &Explanation<Value>| kind(report.error()) == kind(self.error);
+        has_jwt_form(token) && self.as_jwt.is_some_and(is_same)
+    }
+
     pub(crate) fn outcome(&self) -> Outcome {
         match self.error {
             None => Outcome::Good,
@@ -34,7 +43,8 @@ impl Verdict<'_> {
             out.note(Mark::Warn, note)?;
         }
         let Some(error) = self.error else {
-            out.verdict(Mark::Pass, "accepted")?;
+            let (mark, text) = input.accepted();
+            out.verdict(mark, text)?;
             return Ok(());
         };
         let kind = error.kind();
@@ -66,7 +76,8 @@ impl Verdict<'_> {
         let json = json!({
             "accepted": self.error.is_none(), "error": error, "cause": self.error.and_then(cause),
             "cure": advice.map(|(cure, _)| cure), "settings": advice.map_or(&[][..], |(_, settings)| settings),
-            "hints": Vec::from_iter(self.hint(&input.token)), "notes": input.notes, "steps": [],
+            "hints": Vec::from_iter(self.hint(&input.token)), "notes": input.notes,
+            "cleaned_up": input.is_cleaned, "steps": [],
         });
         out.json(&json)?;
         Ok(())
@@ -74,12 +85,23 @@ impl Verdict<'_> {
 
     /// Says what else the credential may be, if nothing takes it.
     fn hint(&self, token: &str) -> Option<String> {
-        self.error.filter(|error| error.kind() == AuthErrorKind::InvalidToken)?;
+        let is_routed = |error: &&AuthError| match error.kind() {
+            AuthErrorKind::InvalidToken => true,
+            // One of several issuers was sought for a JWT.
+            AuthErrorKind::WrongIssuer => has_jwt_form(token),
+            _ => false,
+        };
+        self.error.filter(is_routed)?;
         hints::api_key(token).or_else(|| {
             let report = self.as_jwt?;
             Some(format!("As a JWT: {}\n{}", report.cause()?, report.cure()?))
         })
     }
+}
+
+/// Returns true for two dots, which `AnyOf::jwt` looks for.
+fn has_jwt_form(token: &str) -> bool {
+    token.matches('.').count() == 2
 }
 
 fn cause(error: &AuthError) -> Option<String> {
@@ -100,7 +122,7 @@ fn advice(kind: AuthErrorKind) -> (&'static str, &'static [&'static str]) {
         AuthErrorKind::Revoked => ("sign in again, or make a new key with `jwt-doctor api-key`", &[]),
         AuthErrorKind::WrongIssuer => (
             "send a token of the expected issuer, or set the one of the cause",
-            &["AUTH_INTROSPECTION_ISSUER"],
+            &["AUTH_ISSUER", "AUTH_INTROSPECTION_ISSUER"],
         ),
         AuthErrorKind::WrongAudience => (
             "request a token for this API, or set the audience that the provider uses",

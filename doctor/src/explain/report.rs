@@ -28,7 +28,13 @@ pub(crate) fn print(
         out.row(mark(step), &label(step), &lines(step, is_decisive))?;
     }
     let error = report.error();
-    out.verdict(if error.is_none() { Mark::Pass } else { Mark::Fail }, &report.verdict())?;
+    match error {
+        Some(_) => out.verdict(Mark::Fail, &report.verdict())?,
+        None => {
+            let (mark, text) = input.accepted();
+            out.verdict(mark, text)?;
+        }
+    }
     let advice = [("cause", report.cause()), ("cure", report.cure())];
     for (label, text) in advice.into_iter().filter_map(|(label, text)| Some((label, text?))) {
         out.row(Mark::Info, label, text)?;
@@ -43,7 +49,7 @@ pub(crate) fn print(
     Ok(())
 }
 
-/// Prints the report for programs: the one of the library, with `notes`, `hints` and `settings`.
+/// Prints the report for programs: the one of the library, with `notes`, `cleaned_up`, `hints` and `settings`.
 pub(crate) fn print_json(
     report: &Explanation<Value>,
     keys: &KeysOf,
@@ -52,6 +58,7 @@ pub(crate) fn print_json(
 ) -> Result<(), Failure> {
     let mut json = serde_json::to_value(report)?;
     json["notes"] = json!(input.notes);
+    json["cleaned_up"] = json!(input.is_cleaned);
     json["hints"] = json!(hints::hints(report, keys, &input.token));
     json["settings"] = json!(report.error().map_or(&[][..], |error| hints::settings(error.kind(), keys)));
     out.json(&json)?;

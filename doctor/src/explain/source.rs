@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::Value;
 use tower_jwt_auth::jwks::RemoteKeys;
 use tower_jwt_auth::settings::AuthSettings;
@@ -22,8 +22,15 @@ use crate::settings_file::FileArguments;
 /// The options that describe a whole verifier.
 const SETTINGS: [&str; 2] = ["settings", "env"];
 
+/// The options whose keys state their algorithm.
+const WITHOUT_ALG: [&str; 4] = ["settings", "env", "jwks_file", "jwks_url"];
+
+/// The options of the HTTP client. The settings describe theirs, too.
+const CLIENT: [&str; 3] = ["ca_file", "proxy", "insecure_plain_http"];
+
 /// What the verifier accepts.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("client").args(CLIENT).multiple(true).conflicts_with_all(SETTINGS))]
 pub(crate) struct VerifierArguments {
     #[command(flatten)]
     file: FileArguments,
@@ -43,13 +50,13 @@ pub(crate) struct VerifierArguments {
     #[arg(long, value_name = "URL", group = "keys", conflicts_with_all = SETTINGS)]
     pub(crate) jwks_url: Option<String>,
     /// Use the public key in this PEM file, with --alg
-    #[arg(long, value_name = "FILE", group = "keys", requires = "alg", conflicts_with_all = SETTINGS)]
+    #[arg(long, value_name = "FILE", groups = ["keys", "key"], requires = "alg", conflicts_with_all = SETTINGS)]
     pub(crate) pem_file: Option<PathBuf>,
     /// Use the HMAC secret in this file; one line break at the end does not count
-    #[arg(long, value_name = "FILE", group = "keys", conflicts_with_all = SETTINGS)]
+    #[arg(long, value_name = "FILE", groups = ["keys", "key"], conflicts_with_all = SETTINGS)]
     pub(crate) secret_file: Option<PathBuf>,
     /// Algorithm of the PEM file or the secret; HS256 by default for a secret
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "key", conflicts_with_all = WITHOUT_ALG)]
     alg: Option<Algorithm>,
     /// Require a claim; repeat it to accept several values
     #[arg(long, value_name = "NAME=JSON", conflicts_with_all = SETTINGS)]

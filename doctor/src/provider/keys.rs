@@ -47,15 +47,27 @@ impl Keys {
         let used = jwks.iter().enumerate().filter(|(index, _)| !is_skipped(*index));
         Self {
             used: used.filter_map(|(_, jwk)| UsedKey::read(jwk)).collect(),
-            skipped: skipped.iter().map(ToString::to_string).collect(),
+            skipped: skipped
+                .iter()
+                .map(|key| match jwks.get(key.index()).filter(|jwk| is_symmetric(jwk)) {
+                    // No rule accepts it in a fetched set, so the text of the library does not fit.
+                    Some(jwk) => symmetric_key(key.index(), jwk),
+                    None => key.to_string(),
+                })
+                .collect(),
             error,
-            has_secret: jwks.iter().any(|jwk| jwk["kty"] == "oct"),
+            has_secret: jwks.iter().any(is_symmetric),
         }
     }
 
     /// Returns true if the library can verify tokens with these keys.
     pub(crate) fn are_usable(&self) -> bool {
         self.error.is_none()
+    }
+
+    /// Returns true if the set publishes a symmetric key. Anyone can sign with it.
+    pub(crate) fn have_secret(&self) -> bool {
+        self.has_secret
     }
 
     /// Returns a line for each used key, and then one for each skipped key.
@@ -140,6 +152,15 @@ impl UsedKey {
             form: form(jwk),
         })
     }
+}
+
+fn is_symmetric(jwk: &Value) -> bool {
+    jwk["kty"] == "oct"
+}
+
+fn symmetric_key(index: usize, jwk: &Value) -> String {
+    let kid = jwk["kid"].as_str().map_or_else(String::new, |kid| format!(" ({})", quoted(kid)));
+    format!("key {index}{kid}: it is a symmetric key, which is never used from a published set")
 }
 
 /// Returns the type and size of a key that the library has read.

@@ -74,7 +74,7 @@ pub(crate) async fn run(arguments: &ProviderArguments, out: &mut Screen) -> Resu
         }
         _ => (result, found.keys),
     };
-    let outcome = report::keys(document, exchange.as_ref(), result, out)?;
+    let checked = report::keys(document, exchange.as_ref(), result, out)?;
     report::introspection(document, out)?;
 
     let known = Known::of(given).or_else(|| Known::of(&document.issuer));
@@ -84,10 +84,9 @@ pub(crate) async fn run(arguments: &ProviderArguments, out: &mut Screen) -> Resu
             out.note(Mark::Info, note)?;
         }
     }
-    let outcome = if is_matching { outcome } else { Outcome::Bad };
     report::settings(arguments, given, document, known, out)?;
-    report::verdict(outcome, is_matching, given, document, out)?;
-    Ok(outcome)
+    report::verdict(&checked, is_matching, given, document, out)?;
+    Ok(if is_matching { checked.outcome } else { Outcome::Bad })
 }
 
 pub(crate) type Attempt = Result<(), Arc<dyn Error + Send + Sync>>;

@@ -20,6 +20,30 @@ use crate::screen::{Mark, Screen, chain};
 /// The most that clocks may differ without other settings: the default of `JwtVerifier::leeway`.
 const LEEWAY: u64 = 60;
 
+/// The most that a leeway should make up for, in seconds. A longer one accepts tokens long after they expire.
+const LONGEST_LEEWAY: u64 = 5 * 60;
+
+/// The outcome of the checks of the keys, and the verdict.
+pub(super) struct Checked {
+    pub(super) outcome: Outcome,
+    verdict: &'static str,
+}
+
+const USABLE: Checked =
+    Checked { outcome: Outcome::Good, verdict: "the library verifies tokens of this provider" };
+const UNUSABLE: Checked =
+    Checked { outcome: Outcome::Bad, verdict: "the keys of this provider cannot be used" };
+const LOST: Checked =
+    Checked { outcome: Outcome::Unreachable, verdict: "the keys of this provider could not be fetched" };
+const SECRET: Checked = Checked {
+    outcome: Outcome::Bad,
+    verdict: "the provider publishes a symmetric key, with which anyone can sign",
+};
+const CLOCK: Checked = Checked {
+    outcome: Outcome::Bad,
+    verdict: "the clocks of the provider and of this machine differ too much",
+};
+
 /// The methods of `ClientAuth`.
 const SUPPORTED_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
 
@@ -77,8 +101,9 @@ pub(super) fn keys(
     exchange: Option<&Exchange>,
     result: Attempt,
     out: &mut Screen,
-) -> io::Result<Outcome> {
+) -> io::Result<Checked> {
     out.heading("Keys")?;
+    let mut checked = USABLE;
     let response = exchange.and_then(Exchange::response);
     if let Some(exchange) = exchange {
         let (mark, text) = discovery::outcome(exchange);
@@ -93,13 +118,18 @@ pub(super) fn keys(
             out.row(Mark::Info, "algorithms", &text)?;
         }
         out.row(Mark::Info, "refresh", &refresh::interval(response.headers()))?;
-        clock(response.headers(), out)?;
+        if !clock(response.headers(), out)? {
+            checked = CLOCK;
+        }
+        if keys.have_secret() {
+            checked = SECRET;
+        }
         if !keys.are_usable() {
-            return Ok(Outcome::Bad);
+            return Ok(UNUSABLE);
         }
     }
     let Err(error) = result else {
-        return Ok(Outcome::Good);
+        return Ok(checked);
     };
     out.row(Mark::Fail, "error", &chain(&*error))?;
     let is_lost = match (exchange, response) {
@@ -108,25 +138,29 @@ pub(super) fn keys(
         // The document names no URL that may be fetched.
         (None, None) => false,
     };
-    Ok(if is_lost { Outcome::Unreachable } else { Outcome::Bad })
+    Ok(if is_lost { LOST } else { UNUSABLE })
 }
 
-fn clock(headers: &HeaderMap, out: &mut Screen) -> io::Result<()> {
-    match refresh::skew(headers, SystemTime::now()) {
-        None => Ok(()),
-        Some(skew) if skew.unsigned_abs() <= LEEWAY => {
-            out.row(Mark::Pass, "clock", "the provider's clock agrees with this machine's")
-        }
-        Some(skew) => {
-            let side = if skew > 0 { "ahead of" } else { "behind" };
-            let text = format!(
-                "the provider's clock is {} s {side} this machine's\n\
-                 the library allows {LEEWAY} s: synchronize the clocks, or set JwtVerifier::leeway",
-                skew.unsigned_abs()
-            );
-            out.row(Mark::Warn, "clock", &text)
-        }
+/// Returns true if the clocks agree, as far as the provider states its time.
+fn clock(headers: &HeaderMap, out: &mut Screen) -> io::Result<bool> {
+    let Some(skew) = refresh::skew(headers, SystemTime::now()) else {
+        return Ok(true);
+    };
+    let seconds = skew.unsigned_abs();
+    if seconds <= LEEWAY {
+        out.row(Mark::Pass, "clock", "the provider's clock agrees with this machine's")?;
+        return Ok(true);
     }
+    let side = if skew > 0 { "ahead of" } else { "behind" };
+    let advice = match seconds {
+        ..=LONGEST_LEEWAY => "synchronize the clocks, or set JwtVerifier::leeway",
+        _ => "set the clock that is wrong",
+    };
+    let text = format!(
+        "the provider's clock is {seconds} s {side} this machine's\nthe library allows {LEEWAY} s: {advice}"
+    );
+    out.row(Mark::Fail, "clock", &text)?;
+    Ok(false)
 }
 
 pub(super) fn introspection(document: &Document, out: &mut Screen) -> io::Result<()> {
@@ -188,23 +222,18 @@ pub(super) fn settings(
 }
 
 pub(super) fn verdict(
-    outcome: Outcome,
+    checked: &Checked,
     is_matching: bool,
     given: &str,
     document: &Document,
     out: &mut Screen,
 ) -> io::Result<()> {
     let is_its_host = issuer::host(given) == issuer::host(&document.issuer);
-    let text = match outcome {
-        Outcome::Good => "the library verifies tokens of this provider".to_owned(),
-        Outcome::Bad if !is_matching && is_its_host => {
-            format!("issuer mismatch: configure {} as the issuer", quoted(&document.issuer))
-        }
-        Outcome::Bad if !is_matching => {
-            format!("issuer mismatch: the document is of {}", quoted(&document.issuer))
-        }
-        Outcome::Bad => "the keys of this provider cannot be used".to_owned(),
-        Outcome::Unreachable => "the keys of this provider could not be fetched".to_owned(),
+    let text = match (is_matching, is_its_host) {
+        (true, _) => checked.verdict.to_owned(),
+        (false, true) => format!("issuer mismatch: configure {} as the issuer", quoted(&document.issuer)),
+        (false, false) => format!("issuer mismatch: the document is of {}", quoted(&document.issuer)),
     };
-    out.verdict(if outcome == Outcome::Good { Mark::Pass } else { Mark::Fail }, &text)
+    let is_good = is_matching && checked.outcome == Outcome::Good;
+    out.verdict(if is_good { Mark::Pass } else { Mark::Fail }, &text)
 }

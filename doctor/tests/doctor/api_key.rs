@@ -85,15 +85,21 @@ fn key_file_keeps_its_permissions_and_link() {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    let target = file("api-keys-target.json", "[]");
-    fs::set_permissions(&target, Permissions::from_mode(0o640)).unwrap();
+    // The link of an earlier run must be gone first, since `file` would write to its target.
     let link = file("api-keys-link.json", "");
     fs::remove_file(&link).unwrap();
+    let target = file("api-keys-target.json", "[]");
+    fs::set_permissions(&target, Permissions::from_mode(0o640)).unwrap();
     symlink(&target, &link).unwrap();
     doctor(&["api-key", "--prefix", "acme", "--keys-file", &link]).assert(0, &["acme_"]);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o640);
     assert!(fs::read_to_string(&target).unwrap().contains("hash"));
+
+    fs::remove_file(&target).unwrap();
+    doctor(&["api-key", "--prefix", "acme", "--keys-file", &link]).assert(2, &["a link to a file"]);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    fs::write(&target, "[]").unwrap();
 
     let new = file("api-keys-new.json", "");
     fs::remove_file(&new).unwrap();
@@ -106,4 +112,14 @@ fn rejects_claims_without_effect() {
     for (claim, expected) in [("exp=1", "use --expires-in-days"), ("aud=\"a\"", "has no effect")] {
         doctor(&["api-key", "--prefix", "acme", "--claim", claim]).assert(2, &[expected]);
     }
+}
+
+#[test]
+fn rejects_file_that_service_ignores() {
+    let full = format!("[{{\"name\": \"{}\"}}]", "a".repeat(1024 * 1024 - 100));
+    let path = file("api-keys-full.json", &full);
+    let run = doctor(&["api-key", "--prefix", "acme", "--keys-file", &path]);
+    run.assert(2, &["would be larger than 1 MiB"]);
+    assert!(run.stdout.is_empty());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), full);
 }

@@ -271,8 +271,9 @@ fn accepts_token_as_it_is_pasted() {
     let token = token(json!({}));
     let pasted = format!("Authorization: Bearer \"{}\"\n", token.replace('.', ".\n"));
     explain_locally("pasted", &[], &pasted).assert(
-        0,
+        1,
         &[
+            "\n! accepted after clean-up",
             "Removed `Bearer ` in front",
             "Removed quotation marks",
             "Removed white space",
@@ -285,6 +286,27 @@ fn accepts_token_as_it_is_pasted() {
     let run = doctor(&arguments);
     run.assert(0, &["list of processes"]);
     assert_silent(&run, &token);
+}
+
+#[test]
+fn cleaned_token_has_own_exit_code() {
+    let good = token(json!({}));
+    for (name, text, code) in [
+        ("plain", good.clone(), 0),
+        ("scheme", format!("Bearer {good}\n"), 0),
+        ("response", format!("{{\"access_token\": \"{good}\"}}"), 0),
+        ("quotes", format!("\"{good}\""), 1),
+        ("line break", good.replace('.', "\n."), 1),
+    ] {
+        let verdict = if code == 0 { "\n✓ accepted\n" } else { "\n! accepted after clean-up" };
+        explain_locally(&format!("cleaned {name}"), &[], &text).assert(code, &[verdict]);
+        let run = explain_locally(&format!("cleaned {name}"), &["--json"], &text);
+        assert_eq!(run.code, code, "{name}");
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(report["cleaned_up"], code == 1, "{name}");
+    }
+    // A rejected token keeps its verdict.
+    explain_locally("cleaned bad", &[], &format!("'{}'", forged(&good))).assert(1, &["✗ rejected with 401"]);
 }
 
 #[test]
@@ -336,6 +358,9 @@ fn names_settings_that_cannot_work() {
         (&["--pem-file", "/nowhere.pem"], "--alg"),
         (&["--jwks-file", &weak], "JWK set"),
         (&["--jwks-file", &weak, "--secret-file", &weak], "cannot be used with"),
+        (&["--jwks-file", &weak, "--alg", "ES256"], "cannot be used with"),
+        (&["--jwks-url", ISSUER, "--alg", "ES256"], "cannot be used with"),
+        (&["--issuer", ISSUER, "--alg", "ES256"], "--secret-file"),
         (&["--issuer", "http://id.example.com"], "begin with `https://`"),
         (&["--insecure-any-audience", "--audience", "a"], "cannot be used with"),
     ] {

@@ -76,6 +76,19 @@ fn publishes_keys_of_token() {
 }
 
 #[test]
+fn overwrites_only_key_sets() {
+    let private = include_str!("../../../tests/fixtures/p256.private.pem");
+    let pem = file("overwritten.pem", private);
+    for (name, content) in [("key", private), ("JSON", "{}"), ("text", "notes")] {
+        let path = if name == "key" { pem.clone() } else { file("overwritten.other", content) };
+        let run = doctor(&["mint", "--key", &pem, "--jwks-out", &path]);
+        run.assert(2, &["is not a JWK set: it was not overwritten"]);
+        assert!(run.stdout.is_empty(), "{name}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), content, "{name}");
+    }
+}
+
+#[test]
 fn names_mistakes() {
     let strong = file("strong", SECRET);
     let [weak, public] =

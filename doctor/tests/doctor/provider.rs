@@ -1,5 +1,7 @@
 //! `jwt-doctor provider`, with a provider on a loopback port.
 
+use std::time::SystemTime;
+
 use serde_json::{Value, json};
 use tower_jwt_auth::Algorithm;
 use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
@@ -91,6 +93,17 @@ fn names_issuer_difference() {
 }
 
 #[test]
+fn names_no_keys_of_other_hosts() {
+    // Same host, other path: the issuer is configured, but not with keys that are elsewhere.
+    let document = r#"{"issuer": "ISSUER/a", "jwks_uri": "http://127.0.0.1:1/jwks"}"#;
+    let provider = Provider::new(&[(OPENID, OK, document.to_owned())]);
+    let run = doctor(&["provider", &provider.issuer]);
+    run.assert(1, &["✗ issuer mismatch", &format!("AUTH_ISSUER={}/a\n", provider.issuer)]);
+    let (_, advice) = run.stdout.split_once("\nConfigure\n").unwrap();
+    assert!(!advice.contains("127.0.0.1:1/"), "{advice}");
+}
+
+#[test]
 fn finds_document_in_second_place() {
     let other = metadata("https://id.example.com");
     let pages = [(OPENID, OK, other), (OAUTH, OK, metadata("ISSUER")), ("/jwks", OK, set(&[jwk()]))];
@@ -151,8 +164,8 @@ fn reports_faulty_provider() {
         (
             "secret",
             &[(OPENID, OK, good()), ("/jwks", OK, set(&[jwk(), json!({"kty": "oct", "k": "aGk"})]))],
-            0,
-            "symmetric key",
+            1,
+            "✗ the provider publishes a symmetric key",
         ),
         (
             "no kid",
@@ -178,9 +191,34 @@ fn reports_faulty_provider() {
 
 #[test]
 fn compares_clocks() {
+    let verdict = "✗ the clocks of the provider and of this machine differ too much";
+    let leeway = "or set JwtVerifier::leeway";
+    // The age counts as a part of the provider's time.
+    for (ahead, code, part, is_leeway_named) in [
+        (0, 0, "✓ clock", false),
+        (30, 0, "✓ clock", false),
+        (120, 1, "synchronize the clocks", true),
+        (600, 1, "set the clock that is wrong", false),
+    ] {
+        let date = httpdate::fmt_http_date(SystemTime::now());
+        let head = format!("200 OK\r\ndate: {date}\r\nage: {ahead}");
+        let provider = Provider::new(&[(OPENID, OK, metadata("ISSUER")), ("/jwks", &head, set(&[jwk()]))]);
+        let run = doctor(&["provider", &provider.issuer]);
+        run.assert(code, &[part]);
+        assert_eq!(run.stdout.contains(leeway), is_leeway_named, "{ahead}: {}", run.stdout);
+        assert_eq!(run.stdout.contains(verdict), code == 1, "{ahead}: {}", run.stdout);
+    }
     let late = "200 OK\r\ndate: Tue, 15 Nov 1994 08:12:31 GMT";
     let provider = Provider::new(&[(OPENID, OK, metadata("ISSUER")), ("/jwks", late, set(&[jwk()]))]);
-    doctor(&["provider", &provider.issuer]).assert(0, &["! clock", "s behind this machine's", "leeway"]);
+    doctor(&["provider", &provider.issuer]).assert(1, &["✗ clock", "s behind this machine's"]);
+}
+
+#[test]
+fn names_no_rule_for_published_secrets() {
+    let secret = json!({"kty": "oct", "kid": "s1", "k": "aGk"});
+    let run = doctor(&["provider", &Provider::of("ISSUER", &set(&[jwk(), secret])).issuer]);
+    run.assert(1, &["- skipped        key 1 (`s1`): it is a symmetric key, which is never used"]);
+    assert!(!run.stdout.contains("allow_symmetric_keys"), "{}", run.stdout);
 }
 
 #[test]

@@ -90,6 +90,10 @@ fn chooses_verifier_by_issuer() {
         .assert(1, &["wrong_audience", "expected `a`"]);
     explain(&["--settings", &path], &token("https://c.example"))
         .assert(1, &["wrong_issuer", "accept 2 issuers"]);
+    // No verifier sees the algorithm, since none is of this issuer.
+    let claims = r#"{"iss": "https://c.example", "aud": "a", "exp": 1}"#;
+    explain(&["--settings", &path], &signed(r#"{"alg":"HS1"}"#, claims))
+        .assert(1, &["401 wrong_issuer", "AUTH_ISSUER", "As a JWT: "]);
     doctor(&["mint", "--settings", &path]).assert(2, &["not exactly one issuer"]);
 }
 
@@ -106,6 +110,8 @@ fn explains_tokens_that_no_verifier_takes() {
             "request a JWT",
         ],
     );
+    // An encrypted token has five parts, so no verifier of JWTs sees it.
+    explain(&["--settings", &path], "a.b.c.d.e").assert(1, &["401 invalid_token", "no AnyOf::prefix fits"]);
     let made = doctor(&["api-key", "--prefix", "beta"]).stdout;
     explain(&["--settings", &path], made.lines().next().unwrap())
         .assert(1, &["401 invalid_token", "an API key with the prefix beta", "AUTH_API_KEYS_PREFIX"]);
@@ -128,6 +134,7 @@ fn explains_api_keys() {
     for settings in [&path, &both] {
         let source = ["--settings", settings];
         explain(&source, key).assert(0, &["\n✓ accepted\n"]);
+        explain(&source, &format!("'{key}'")).assert(1, &["\n! accepted after clean-up"]);
         for (key, parts) in [
             (typo.as_str(), &["401 malformed_api_key", "copy the whole key", "AUTH_API_KEYS_PREFIX"][..]),
             (unknown.lines().next().unwrap(), &["401 invalid_token", "file of keys", "AUTH_API_KEYS_FILE"]),
@@ -136,6 +143,10 @@ fn explains_api_keys() {
             assert!(!run.assert(1, parts).assert_harmless().stdout.contains(key));
         }
     }
+    // The prefix counts before the dots.
+    explain(&["--settings", &both], "acme_a.b.c").assert(1, &["401 malformed_api_key", "copy the whole key"]);
+    let run = explain(&["--settings", &both, "--json"], "acme_a.b.c");
+    assert_eq!(serde_json::from_str::<Value>(&run.stdout).unwrap()["error"]["kind"], "malformed_api_key");
     // Tokens of the other kind.
     let minted = doctor(&["mint", "--settings", &both]).stdout;
     explain(&["--settings", &both], &minted).assert(0, &["✓ signature", "✓ accepted"]);
@@ -237,6 +248,10 @@ fn errors_show_no_secret() {
     for (arguments, expected) in [
         (&["--settings", &path, "--issuer", ISSUER][..], "cannot be used with"),
         (&["--settings", &path, "--env", "AUTH"], "cannot be used with"),
+        (&["--settings", &path, "--alg", "HS256"], "cannot be used with"),
+        (&["--settings", &path, "--proxy", "http://127.0.0.1:9"], "cannot be used with"),
+        (&["--settings", &path, "--ca-file", &path], "cannot be used with"),
+        (&["--env", "AUTH", "--insecure-plain-http"], "cannot be used with"),
         (&["--settings", &path, "--table", "auth"], "has no table `auth`"),
         (&["--settings", "/nowhere.toml"], "cannot read `/nowhere.toml`"),
         (&["--table", "auth"], "--settings"),
