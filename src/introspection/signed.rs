@@ -71,20 +71,8 @@ fn verifier(
 
 fn introspection_of(response: &str) -> Option<Vec<u8>> {
     let payload = decode_to_vec(Jws::split(response.as_bytes())?.payload)?;
-    let object = member(safe_text(&payload).ok()?, "token_introspection")?;
+    let object = json::member(safe_text(&payload).ok()?, "token_introspection")?;
     Some(object.as_bytes().to_vec())
-}
-
-/// Returns the text of a member that appears in an object exactly once. The text must be a JSON object.
-fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
-    let mut found = None;
-    for member in json::parts(object)?.chunks_exact(2) {
-        let is_named = serde_json::from_str::<json::Text<'_>>(member[0]).is_ok_and(|text| *text == *name);
-        if is_named && found.replace(member[1]).is_some() {
-            return None;
-        }
-    }
-    found
 }
 
 fn with_source(error: &crate::error::AuthError) -> String {

@@ -168,12 +168,12 @@ impl<C> Task<C> {
         let error = AuthError::new(AuthErrorKind::Unavailable).with_source(cause);
         let mut flights = lookups.flights();
         let failures = match blame {
-            Blame::Credential => 0,
+            Blame::Credential => {
+                flights.outage.answered();
+                0
+            }
             _ => flights.outage.failed(self.number, blame, retry_after, now),
         };
-        if blame == Blame::Credential {
-            flights.outage.answered();
-        }
         let retry = flights.outage.admit(now).err().unwrap_or(SHORT_WHILE);
         let error = error.with_retry_after(retry);
         let is_current = self.is_current(&flights);

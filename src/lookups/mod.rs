@@ -89,14 +89,16 @@ impl<C> Lookups<C> {
             .max_entries(settings.max_entries)
             .max_bytes(settings.max_bytes)
             .max_age(settings.max_age);
+        let calls = settings.max_in_flight.max(2);
+        let reserved = (calls / RESERVED).max(1);
         let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)));
         Self(Arc::new(Shared {
             service,
             accepted: TokenCache::new(cache),
             rejected: Rejections::new(settings.max_entries),
             flights: Mutex::new(Flights { by_key: HashMap::new(), outage: Outage::default(), begun: 0 }),
-            turns: semaphore(settings.max_in_flight - settings.max_in_flight / RESERVED),
-            refreshes: semaphore(settings.max_in_flight / RESERVED),
+            turns: semaphore(calls - reserved),
+            refreshes: semaphore(reserved),
             places: semaphore(settings.max_waiting),
             counts: Counts::default(),
             settings,
@@ -262,7 +264,7 @@ enum Asked<C> {
     Waiting(Flight<C>, Option<Place>),
 }
 
-/// One of this many calls is reserved for credentials that are remembered.
+/// One of this many calls, and at least one, is reserved for credentials that are remembered.
 const RESERVED: usize = 4;
 /// The `Retry-After` of problems that may end at any time.
 const SHORT_WHILE: Duration = Duration::from_secs(1);

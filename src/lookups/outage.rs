@@ -80,9 +80,6 @@ impl Outage {
     /// Calls that began before the backoff do not lengthen it.
     pub(super) fn failed(&mut self, call: u64, blame: Blame, stated: Option<Duration>, now: Instant) -> u32 {
         let was_trial = self.trial == Some(call);
-        if blame == Blame::Credential {
-            return self.failures;
-        }
         if self.until.is_some() && !was_trial {
             return self.failures;
         }

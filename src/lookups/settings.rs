@@ -81,7 +81,8 @@ impl LookupSettings {
 
     /// Sets how many calls may run at once. The default is 32.
     ///
-    /// Others wait for their turn. One in four is reserved for remembered credentials that are looked up again.
+    /// Others wait for their turn. One in four, and at least one, is reserved for remembered credentials that are
+    /// looked up again. Values below two count as two.
     pub fn max_in_flight(self, calls: usize) -> Self {
         Self { max_in_flight: calls, ..self }
     }

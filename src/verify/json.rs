@@ -30,15 +30,20 @@ pub(crate) fn object_text(json: &[u8]) -> Option<&str> {
 pub(crate) fn elements<'a>(json: &'a [u8], name: &str) -> Option<Vec<&'a str>> {
     let text = object_text(json)?;
     serde_json::from_str::<IgnoredAny>(text).ok()?;
-    let mut array = None;
-    for member in parts(text)?.chunks_exact(2) {
+    member(text, name).filter(|array| array.starts_with('[')).and_then(parts)
+}
+
+/// Returns the text of a member that appears in an object exactly once. The text must be a JSON object.
+pub(crate) fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
+    let mut found = None;
+    for member in parts(object)?.chunks_exact(2) {
         // A name with a lone surrogate never matches.
         let is_named = serde_json::from_str::<Text<'_>>(member[0]).is_ok_and(|text| *text == *name);
-        if is_named && array.replace(member[1]).is_some() {
+        if is_named && found.replace(member[1]).is_some() {
             return None;
         }
     }
-    array.filter(|array| array.starts_with('[')).and_then(parts)
+    found
 }
 
 /// Removes a byte order mark, which a parser may ignore (RFC 8259, section 8.1).
