@@ -69,6 +69,8 @@ mod conditions;
 mod config_error;
 mod credential;
 mod crypto;
+#[cfg(feature = "dpop")]
+pub mod dpop;
 mod error;
 #[cfg(feature = "explain")]
 pub mod explain;

@@ -1,5 +1,7 @@
 //! Connections to Redis: the part that all stores share.
 
+#[cfg(feature = "dpop")]
+mod shared;
 #[cfg(feature = "redis-tls")]
 mod tls;
 #[cfg(not(feature = "redis-tls"))]
@@ -12,6 +14,8 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, InfoDict, cmd};
 
+#[cfg(feature = "dpop")]
+pub(crate) use self::shared::{Connection, SharedConnection};
 use crate::config_error::{ConfigError, ConfigProblem};
 
 /// The address of a server, and how to connect to it.

@@ -7,6 +7,8 @@ mod cache;
 mod claim_diagnosis;
 mod claim_name_case;
 mod diagnosis;
+#[cfg(feature = "dpop")]
+pub(crate) mod dpop;
 #[cfg(feature = "explain")]
 pub(crate) mod explain;
 #[cfg(feature = "remote-keys-core")]
