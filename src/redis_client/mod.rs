@@ -15,7 +15,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, InfoDict, cmd};
 
 #[cfg(feature = "dpop")]
-pub(crate) use self::shared::{Connection, SharedConnection};
+pub(crate) use self::shared::SharedConnection;
 use crate::config_error::{ConfigError, ConfigProblem};
 
 /// The address of a server, and how to connect to it.

@@ -7,14 +7,14 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, InfoDict, Pipeline, RedisResult};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::{Outcome, RedisClient, run_id};
+use super::{Outcome, RedisClient, run_id, without_arguments};
 
 /// A connection that is replaced after a failure.
 ///
-/// Only one attempt to connect runs at a time, in a task that no request can cancel. After a failed attempt all requests
-/// fail at once for a while.
+/// Only one attempt to connect runs at a time, in a task that no request can cancel. After a failed attempt there is a
+/// pause, in which requests fail at once.
 #[derive(Clone)]
 pub(crate) struct SharedConnection(Arc<Shared>);
 
@@ -43,10 +43,19 @@ struct Outage {
     retry_at: Instant,
 }
 
+/// A response to commands.
+pub(crate) struct Response<T> {
+    pub(crate) value: T,
+    /// Identifies the server process: it changes with every restart.
+    pub(crate) run_id: Arc<str>,
+    /// True if the commands may have been executed twice.
+    pub(crate) is_repeated: bool,
+}
+
 /// A connection to one server process.
-pub(crate) struct Connection {
+struct Connection {
     redis: MultiplexedConnection,
-    run_id: String,
+    run_id: Arc<str>,
     health: Mutex<Health>,
 }
 
@@ -60,6 +69,8 @@ struct Health {
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 /// Something on the network path may have cut a connection that was idle for longer.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long a request waits for an attempt after a failure. Connecting to a server that works takes less.
+const MOMENT: Duration = Duration::from_millis(50);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -72,38 +83,55 @@ impl SharedConnection {
         &self.0.client
     }
 
-    /// Returns the connection, or waits until there is one.
-    pub(crate) async fn get(&self) -> Outcome<Arc<Connection>> {
-        let mut attempt = {
+    /// Executes commands. If the connection is closed, executes them again over another one.
+    pub(crate) async fn query<T: FromRedisValue>(&self, commands: &Pipeline) -> Outcome<Response<T>> {
+        let connection = self.get().await?;
+        let (connection, result, is_repeated) = match connection.query(commands).await {
+            // The server closes idle connections.
+            Err(error) if error.is_connection_dropped() => {
+                self.state().discard(&connection);
+                let another = self.get().await?;
+                let result = another.query(commands).await;
+                (another, result, true)
+            }
+            result => (connection, result, false),
+        };
+        match result {
+            Ok(value) => Ok(Response { value, run_id: connection.run_id.clone(), is_repeated }),
+            Err(error) => {
+                let error = without_arguments(error.into());
+                let mut state = self.state();
+                if state.discard(&connection) {
+                    state.failed(error.to_string().into());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns the connection, or waits until there is one. During an outage it waits only a moment.
+    async fn get(&self) -> Outcome<Arc<Connection>> {
+        let (mut attempt, last_error) = {
             let mut state = self.state();
             if let Some(connection) = state.usable() {
                 return Ok(connection);
             }
-            match (state.running_attempt(), &state.outage) {
-                (Some(attempt), None) => attempt,
-                (Some(_), Some(outage)) => return Err(outage.error()),
+            let attempt = match (state.running_attempt(), &state.outage) {
+                (Some(attempt), _) => attempt,
                 (None, Some(outage)) if Instant::now() < outage.retry_at => return Err(outage.error()),
                 (None, _) => state.attempt.insert(self.begin_attempt()).clone(),
-            }
+            };
+            (attempt, state.outage.as_ref().map(Outage::error))
         };
-        let ended = attempt.wait_for(Option::is_some).await.map(|result| result.clone());
+        let ended = async { attempt.wait_for(Option::is_some).await.map(|result| result.clone()) };
+        let ended = match last_error {
+            None => ended.await,
+            Some(last_error) => timeout(MOMENT, ended).await.map_err(|_| last_error)?,
+        };
         match ended {
             Ok(Some(Ok(connection))) => Ok(connection),
             Ok(Some(Err(error))) => Err((*error).into()),
             _ => Err("the runtime ended while connecting to Redis".into()),
-        }
-    }
-
-    /// Stops using a connection, for example because the server has closed it. The next request connects again.
-    pub(crate) fn discard(&self, connection: &Arc<Connection>) {
-        self.state().discard(connection);
-    }
-
-    /// Stops using a connection whose server rejects commands. Requests fail for a while.
-    pub(crate) fn fail(&self, connection: &Arc<Connection>, error: &dyn Error) {
-        let mut state = self.state();
-        if state.discard(connection) {
-            state.failed(error.to_string().into());
         }
     }
 
@@ -131,7 +159,7 @@ impl SharedConnection {
         let (redis, info) = self.0.client.connect(ANSWER_LIMIT).await?;
         (self.0.check)(&info)?;
         let health = Mutex::new(Health { asked_at: None, answered_at: Instant::now() });
-        Ok(Connection { redis, run_id: run_id(&info)?, health })
+        Ok(Connection { redis, run_id: run_id(&info)?.into(), health })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -172,12 +200,7 @@ impl Outage {
 }
 
 impl Connection {
-    /// Identifies the server process: it changes with every restart.
-    pub(crate) fn run_id(&self) -> &str {
-        &self.run_id
-    }
-
-    pub(crate) async fn query<T: FromRedisValue>(&self, commands: &Pipeline) -> RedisResult<T> {
+    async fn query<T: FromRedisValue>(&self, commands: &Pipeline) -> RedisResult<T> {
         self.health().asked_at.get_or_insert_with(Instant::now);
         let result = commands.query_async(&mut self.redis.clone()).await;
         if !result.as_ref().is_err_and(redis::RedisError::is_io_error) {

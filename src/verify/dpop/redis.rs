@@ -5,11 +5,11 @@ use std::fmt::{self, Formatter};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use redis::{InfoDict, RedisResult, pipe};
+use redis::{InfoDict, pipe};
 
 use super::replay_store::{ProofId, ReplayFuture, ReplayStore};
 use crate::config_error::ConfigError;
-use crate::redis_client::{Connection, Outcome, RedisClient, SharedConnection, without_arguments};
+use crate::redis_client::{Outcome, RedisClient, SharedConnection};
 
 /// A [`ReplayStore`] in [Redis](https://redis.io) 5 or [Valkey](https://valkey.io).
 ///
@@ -99,14 +99,13 @@ impl RedisReplayStore {
     ///
     /// Redis cannot be reached, or the store rejects the server.
     pub async fn connect(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let connection = self.0.connection.get().await?;
-        let mut look = pipe();
-        look.cmd("GET").arg(&self.0.since);
-        let (since,): (Option<String>,) = self.0.checked(&connection, connection.query(&look).await)?;
-        if since_of(since.as_deref(), connection.run_id()).is_none() {
-            self.0.begin(&connection).await?;
+        let mut read = pipe();
+        read.cmd("GET").arg(&self.0.since);
+        let response = self.0.connection.query::<(Option<String>,)>(&read).await?;
+        match since_of(response.value.0.as_deref(), &response.run_id) {
+            Some(_) => Ok(()),
+            None => self.0.begin(&response.run_id).await,
         }
-        Ok(())
     }
 
     fn of(client: RedisClient, prefix: &str) -> Self {
@@ -143,69 +142,41 @@ impl ReplayStore for RedisReplayStore {
 
 impl Inner {
     async fn record(&self, proof: ProofId, until: SystemTime) -> Outcome<bool> {
-        let connection = self.connection.get().await?;
-        match self.ask(&connection, proof, until).await {
-            // The server closes idle connections.
-            Err(error) if error.is_connection_dropped() => {
-                self.connection.discard(&connection);
-                let connection = self.connection.get().await?;
-                let answer = self.ask(&connection, proof, until).await;
-                let is_new = self.judge(&connection, proof, answer).await?;
-                // The first command may have been executed, so the record may be our own.
-                if is_new { Ok(true) } else { Err(UNKNOWN.into()) }
-            }
-            answer => self.judge(&connection, proof, answer).await,
-        }
-    }
-
-    /// Records a proof, and reads since when the server has all records. A transaction, so that no loss comes in between.
-    async fn ask(&self, connection: &Connection, proof: ProofId, until: SystemTime) -> RedisResult<Answer> {
         let remaining = until.duration_since(SystemTime::now()).unwrap_or_default();
+        // A transaction, so that no record is lost in between.
         let mut both = pipe();
         both.atomic().cmd("GET").arg(&self.since);
         both.cmd("SET").arg(format!("{{{}}}:proof:{proof}", self.prefix)).arg(1).arg("NX");
-        // By the server's clock, which may differ from ours. Other processes accept the proof longer if theirs are behind.
-        both.arg("PX").arg(millis(remaining + MAX_SKEW));
-        connection.query(&both).await
-    }
+        // A duration, as the server's clock may differ. Processes whose clocks are behind accept the proof for longer.
+        both.arg("PX").arg(millis(remaining.saturating_add(MAX_SKEW)));
+        let response = self.connection.query(&both).await?;
+        let (since, recorded): (Option<String>, Option<String>) = response.value;
 
-    async fn judge(
-        &self,
-        connection: &Arc<Connection>,
-        proof: ProofId,
-        answer: RedisResult<Answer>,
-    ) -> Outcome<bool> {
-        let (since, recorded) = self.checked(connection, answer)?;
-        let Some(since) = since_of(since.as_deref(), connection.run_id()) else {
-            self.begin(connection).await?;
+        let Some(since) = since_of(since.as_deref(), &response.run_id) else {
+            self.begin(&response.run_id).await?;
             return Err(LOST.into());
         };
         let valid_from = proof.valid_from().duration_since(UNIX_EPOCH).unwrap_or_default();
         if valid_from < since.saturating_add(MAX_SKEW) {
             return Err(LOST.into());
         }
-        Ok(recorded.is_some())
+        match recorded {
+            Some(_) => Ok(true),
+            // The record may be our own.
+            None if response.is_repeated => Err(UNKNOWN.into()),
+            None => Ok(false),
+        }
     }
 
-    /// Notes that the server has all records from now on.
-    async fn begin(&self, connection: &Arc<Connection>) -> Outcome<()> {
+    /// Notes that this server process has all records from now on.
+    async fn begin(&self, run_id: &str) -> Outcome<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let mut write = pipe();
-        write.cmd("SET").arg(&self.since).arg(format!("{} {}", connection.run_id(), millis(now)));
-        let _: (String,) = self.checked(connection, connection.query(&write).await)?;
+        write.cmd("SET").arg(&self.since).arg(format!("{run_id} {}", millis(now)));
+        self.connection.query::<(String,)>(&write).await?;
         Ok(())
     }
-
-    fn checked<T>(&self, connection: &Arc<Connection>, result: RedisResult<T>) -> Outcome<T> {
-        result.map_err(|error| {
-            self.connection.fail(connection, &error);
-            without_arguments(error.into())
-        })
-    }
 }
-
-/// The value of the key `proofs-since`, and `OK` if the proof is new.
-type Answer = (Option<String>, Option<String>);
 
 /// Returns the time since when this server process has all records.
 fn since_of(text: Option<&str>, run_id: &str) -> Option<Duration> {
