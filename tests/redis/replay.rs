@@ -165,7 +165,7 @@ async fn new_server_rejects_proofs_from_before() {
         let valid_from = start - Duration::from_secs(1) + Duration::from_secs((seconds + 1) as u64);
         assert_eq!(record(&another, ProofId::new(&[7; 32], name, valid_from)).await, expected, "{name}");
     }
-    for nonsense in ["", " ", "1", "other 1", &format!("{run_id} -1"), &format!("{run_id}")] {
+    for nonsense in ["", " ", "1", "other 1", &format!("{run_id} -1"), run_id] {
         let _: () = execute(&server, &["SET", SINCE, nonsense]);
         assert_eq!(record(&another, new_proof(nonsense)).await, Err(LOST.to_owned()), "{nonsense}");
         assert_ne!(since(), nonsense);

@@ -93,7 +93,9 @@ impl RedisReplayStore {
         Self::of(self.0.connection.client().clone(), prefix)
     }
 
-    /// Connects now, so that a wrong URL, password or configuration shows when the application starts.
+    /// Connects now, so that a mistake shows when the application starts.
+    ///
+    /// Examples are a wrong URL, a wrong password and a server that evicts records.
     ///
     /// # Errors
     ///
