@@ -1,5 +1,5 @@
-//! Proofs of possession ([RFC 9449](https://www.rfc-editor.org/rfc/rfc9449)).
+//! Tokens that are bound to a key of the client (RFC 9449, feature `dpop`).
 
 #[cfg(feature = "redis")]
 pub use crate::verify::dpop::RedisReplayStore;
-pub use crate::verify::dpop::{ProofId, ReplayFuture, ReplayStore};
+pub use crate::verify::dpop::{Dpop, ProofId, ReplayFuture, ReplayStore};

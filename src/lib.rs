@@ -60,6 +60,7 @@
 mod algorithm;
 #[cfg(feature = "api-keys")]
 pub mod api_key;
+mod binding;
 pub mod cache;
 mod caching;
 mod challenge;
@@ -125,6 +126,8 @@ mod kind;
 mod layer;
 #[cfg(any(feature = "api-keys", feature = "introspection"))]
 mod lookups;
+#[cfg(feature = "mtls")]
+pub mod mtls;
 #[cfg(feature = "metrics")]
 pub mod observability;
 #[cfg_attr(
