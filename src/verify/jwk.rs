@@ -289,23 +289,31 @@ impl<'a> Jwk<'a> {
         }
     }
 
-    /// Creates the public key that a client presents in a header, and its thumbprint (RFC 7638, section 3).
+    /// Creates the public key that a client presents in a header. Returns `None` if it has another thumbprint.
     #[cfg(feature = "dpop")]
-    pub(super) fn presented(&self, algorithm: Algorithm) -> Result<(Key, Thumbprint), ConfigError> {
+    pub(super) fn presented(
+        &self,
+        algorithm: Algorithm,
+        expected: Thumbprint,
+    ) -> Result<Option<Key>, ConfigError> {
         // Private members of all key types (RFC 7518, section 6; RFC 9964, section 3).
         for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"] {
             if self.has(name) {
                 return Err(ConfigProblem::PrivateKey.into());
             }
         }
+        // Before the key is prepared, as a thief can send any number of other keys.
+        if self.thumbprint()? != expected {
+            return Ok(None);
+        }
         let key = self.read(&JwksRules::new().rsa_algorithm(algorithm))?;
         if key.algorithm() != algorithm {
             return Err(ConfigProblem::WrongKeyType { algorithm, key: "a key of another algorithm" }.into());
         }
-        Ok((key, self.thumbprint()?))
+        Ok(Some(key))
     }
 
-    /// Hashes the required members, sorted by name. They are ASCII without escapes in a key that has been read.
+    /// Hashes the required members, sorted by name (RFC 7638, section 3). They need no escapes in a key that can be read.
     #[cfg(feature = "dpop")]
     fn thumbprint(&self) -> Result<Thumbprint, ConfigError> {
         let names: &[&str] = match self.text("kty")? {
