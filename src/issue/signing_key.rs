@@ -233,7 +233,7 @@ impl SigningKey {
                 ConfigProblem::MalformedKey { reason: "its private and public halves do not match" }.into()
             );
         }
-        let kid = public.thumbprint(algorithm);
+        let kid = public.thumbprint(algorithm).to_string();
         let signer = Signer::Private(Arc::new(private));
         Ok(Self { algorithm, kid: None, signer, verifying, public: Some(public) }.with_kid(kid))
     }
