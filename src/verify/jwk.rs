@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::Value;
-#[cfg(feature = "dpop")]
-use sha2::{Digest, Sha256};
 
 use super::base64url::decode_to_vec;
 use super::json::{self, Loose, Text};
@@ -313,23 +311,22 @@ impl<'a> Jwk<'a> {
         Ok(Some(key))
     }
 
-    /// Hashes the required members, sorted by name (RFC 7638, section 3). They need no escapes in a key that can be read.
+    /// Returns the thumbprint of the members that are required for the key type (RFC 7638, section 3.2).
     #[cfg(feature = "dpop")]
     fn thumbprint(&self) -> Result<Thumbprint, ConfigError> {
         let names: &[&str] = match self.text("kty")? {
             Some("EC") => &["crv", "kty", "x", "y"],
             Some("OKP") => &["crv", "kty", "x"],
             Some("RSA") => &["e", "kty", "n"],
-            _ => &["alg", "kty", "pub"],
+            Some("AKP") => &["alg", "kty", "pub"],
+            Some(kty) => return Err(unsupported(format!("its `kty` {} is not supported", quoted(kty)))),
+            None => return Err(invalid("its `kty` is missing")),
         };
-        let mut members = String::with_capacity(512);
-        for name in names {
-            let separator = if members.is_empty() { '{' } else { ',' };
-            members.push(separator);
-            members.push_str(&format!(r#""{name}":"{}""#, self.text(name)?.unwrap_or_default()));
-        }
-        members.push('}');
-        Ok(Thumbprint::new(Sha256::digest(members).into()))
+        let required = names.iter().map(|name| match self.text(name)? {
+            Some(text) => Ok((*name, text)),
+            None => Err(invalid(format!("its `{name}` is missing"))),
+        });
+        Ok(Thumbprint::of_jwk(&required.collect::<Result<_, ConfigError>>()?))
     }
 
     #[cfg(feature = "dpop")]
