@@ -462,8 +462,10 @@ impl fmt::Debug for Dpop {
     }
 }
 
+/// Times after the year 9999 become its end, which every store can represent.
 fn system_time(since_epoch: Duration) -> SystemTime {
-    UNIX_EPOCH.checked_add(since_epoch).unwrap_or(UNIX_EPOCH)
+    const LATEST: Duration = Duration::from_secs(253_402_300_799);
+    UNIX_EPOCH + since_epoch.min(LATEST)
 }
 
 fn missing(cause: &'static FixedCause) -> AuthError {
