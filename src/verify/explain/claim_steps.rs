@@ -3,6 +3,7 @@
 use super::audience_advice::Audience;
 use super::claim_advice::{self, ClaimProblem};
 use super::facts::Facts;
+use super::sender_steps;
 use super::shown;
 use super::step::Step;
 use crate::kind::AuthErrorKind;
@@ -24,7 +25,7 @@ pub(super) fn steps(facts: &Facts<'_>) -> Vec<Step> {
     let mut steps = vec![payload(facts), issuer(facts), audience(facts)];
     steps.extend(required);
     steps.extend([
-        confirmation(facts),
+        sender_steps::confirmation(facts),
         not_before(facts),
         expiry(facts),
         issued_at(facts),
@@ -38,7 +39,11 @@ pub(super) fn failed(step: Step, kind: AuthErrorKind, problem: &ClaimProblem<'_>
 }
 
 /// Checks a single claim by the rules for all claims.
-fn judged(facts: &Facts<'_>, name: &'static str, judge: impl FnOnce(Step, &Registered<'_>) -> Step) -> Step {
+pub(super) fn judged(
+    facts: &Facts<'_>,
+    name: &'static str,
+    judge: impl FnOnce(Step, &Registered<'_>) -> Step,
+) -> Step {
     if facts.payload.is_none() {
         return Step::skipped(name, NO_PAYLOAD);
     }
@@ -167,17 +172,6 @@ fn required_claim(facts: &Facts<'_>, claim: &RequiredClaim) -> Step {
         }
         Err(kind) => failed(step, kind, &ClaimProblem::Twice { claim: &claim.name }),
     }
-}
-
-fn confirmation(facts: &Facts<'_>) -> Step {
-    judged(facts, "cnf", |step, registered| match facts.rules.expected.judge_confirmation(registered) {
-        Ok(()) => step,
-        Err(kind) => {
-            let raw = facts.members.raw("cnf").unwrap_or_default();
-            let member = ["jkt", "x5t#S256"].into_iter().find(|name| raw.contains(&format!("\"{name}\"")));
-            failed(step, kind, &ClaimProblem::Confirmation { member })
-        }
-    })
 }
 
 fn not_before(facts: &Facts<'_>) -> Step {
