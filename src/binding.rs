@@ -1,9 +1,15 @@
 //! The key or certificate that a token is bound to.
 
+#[cfg(any(feature = "dpop", feature = "issue"))]
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 use base64_simd::{AsOut, URL_SAFE_NO_PAD};
+#[cfg(any(feature = "dpop", feature = "issue"))]
+use serde::Serialize;
+#[cfg(any(feature = "dpop", feature = "issue"))]
+use sha2::{Digest, Sha256};
 
 use crate::config_error::{ConfigError, ConfigProblem};
 
@@ -81,6 +87,13 @@ impl Thumbprint {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Computes the thumbprint of a JWK from its required members, sorted by name (RFC 7638, section 3).
+    #[cfg(any(feature = "dpop", feature = "issue"))]
+    pub(crate) fn of_jwk<V: Serialize>(required: &BTreeMap<&str, V>) -> Self {
+        let json = serde_json::to_vec(required).expect("strings serialize to JSON");
+        Self(Sha256::digest(json).into())
     }
 
     /// Reads the canonical text.

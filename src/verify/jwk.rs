@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::Value;
-#[cfg(feature = "dpop")]
-use sha2::{Digest, Sha256};
 
 use super::base64url::decode_to_vec;
 use super::json::{self, Loose, Text};
@@ -305,7 +303,7 @@ impl<'a> Jwk<'a> {
         Ok((key, self.thumbprint()?))
     }
 
-    /// Hashes the required members, sorted by name. They are ASCII without escapes in a key that has been read.
+    /// Returns the thumbprint of a key that has been read.
     #[cfg(feature = "dpop")]
     fn thumbprint(&self) -> Result<Thumbprint, ConfigError> {
         let names: &[&str] = match self.text("kty")? {
@@ -314,14 +312,8 @@ impl<'a> Jwk<'a> {
             Some("RSA") => &["e", "kty", "n"],
             _ => &["alg", "kty", "pub"],
         };
-        let mut members = String::with_capacity(512);
-        for name in names {
-            let separator = if members.is_empty() { '{' } else { ',' };
-            members.push(separator);
-            members.push_str(&format!(r#""{name}":"{}""#, self.text(name)?.unwrap_or_default()));
-        }
-        members.push('}');
-        Ok(Thumbprint::new(Sha256::digest(members).into()))
+        let required = names.iter().map(|name| Ok((*name, self.text(name)?)));
+        Ok(Thumbprint::of_jwk(&required.collect::<Result<_, ConfigError>>()?))
     }
 
     #[cfg(feature = "dpop")]
