@@ -1,3 +1,4 @@
 //! Tokens that are bound to a client certificate (RFC 8705, feature `mtls`).
 
+pub use crate::forwarded_certificate::ClientCertificateLayer;
 pub use crate::verify::mtls::{ClientCertificate, Mtls};

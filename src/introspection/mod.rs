@@ -289,7 +289,7 @@ impl<C> Introspection<C> {
         self.set(|settings| settings.rules.support(|senders| senders.dpop = Some(dpop)))
     }
 
-    /// Accepts tokens that are bound to the client certificate, like [`JwtVerifier::mtls`](crate::JwtVerifier::mtls).
+    /// Accepts tokens bound to the client certificate, like [`JwtVerifier::mtls`](crate::JwtVerifier::mtls).
     ///
     /// The response must have a `cnf` member with `x5t#S256` ([RFC 8705, section
     /// 3.2](https://www.rfc-editor.org/rfc/rfc8705#section-3.2)).
