@@ -2,4 +2,6 @@
 
 #[cfg(feature = "issue")]
 pub use crate::issue::dpop_key::DpopKey;
+#[cfg(feature = "redis")]
+pub use crate::verify::dpop::RedisReplayStore;
 pub use crate::verify::dpop::{Dpop, ProofId, ReplayFuture, ReplayStore};

@@ -140,6 +140,8 @@ mod observe;
 pub mod policy;
 mod principal;
 mod public_json;
+#[cfg(feature = "redis")]
+mod redis_client;
 mod registered;
 pub mod reject;
 mod require;

@@ -4,6 +4,8 @@ mod known_keys;
 mod memory;
 mod nonces;
 mod proof;
+#[cfg(feature = "redis")]
+mod redis;
 mod replay_store;
 mod target;
 
@@ -19,6 +21,8 @@ use self::known_keys::{KnownKey, KnownKeys};
 use self::memory::{Memory, Recorded};
 use self::nonces::{Age, Nonces};
 use self::proof::{ProofClaims, ProofHeader};
+#[cfg(feature = "redis")]
+pub use self::redis::RedisReplayStore;
 pub use self::replay_store::{ProofId, ReplayFuture, ReplayStore};
 use self::target::PublicUrl;
 use super::Verdict;
