@@ -11,6 +11,7 @@ mod header_steps;
 mod issuer_advice;
 mod key_advice;
 mod key_steps;
+mod one_claim;
 mod payload;
 mod sender_advice;
 mod sender_steps;

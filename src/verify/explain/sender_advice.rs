@@ -83,6 +83,10 @@ pub(super) fn proof(error: &AuthError, proof: &Proof, request: Option<Head<'_>>)
             "the `iat` of the proof is probably in milliseconds",
             "write seconds since 1970 in the client (RFC 7519, section 2)",
         )),
+        AuthErrorKind::Unavailable => Some(Advice::new(
+            usual().cause,
+            "raise Dpop::max_proofs if the memory is full; otherwise check that this machine reaches the store of proofs",
+        )),
         _ => None,
     }
     .unwrap_or_else(usual)

@@ -1,8 +1,8 @@
 //! The steps about the sender of a token: what it is bound to, and the proof or certificate of the request.
 
 use super::claim_advice::ClaimProblem;
-use super::claim_steps::{NO_PAYLOAD, failed, judged};
 use super::facts::Facts;
+use super::one_claim::{NO_PAYLOAD, failed, judged};
 use super::sender_advice::{self, Proof};
 use super::shown::{self, quoted};
 use super::step::Step;
