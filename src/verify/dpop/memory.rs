@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::replay_store::ProofId;
@@ -16,6 +16,8 @@ pub(super) struct Memory {
     held: AtomicUsize,
     max: usize,
     began: Instant,
+    /// The second of the last sweep of all shards.
+    swept: AtomicU64,
 }
 
 #[derive(Default)]
@@ -54,6 +56,7 @@ impl Memory {
             held: AtomicUsize::new(0),
             max,
             began: Instant::now(),
+            swept: AtomicU64::new(0),
         }
     }
 
@@ -64,7 +67,8 @@ impl Memory {
 
     fn record_at(&self, proof: &ProofId, ends: Duration, now: Duration, steady: Duration) -> Recorded {
         let recorded = self.try_record(proof, ends, now, steady);
-        if recorded != Recorded::Full {
+        let second = steady.as_secs();
+        if recorded != Recorded::Full || self.swept.swap(second, Ordering::Relaxed) == second {
             return recorded;
         }
         // Other shards may hold proofs that have ended.
