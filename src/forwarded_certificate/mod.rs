@@ -221,3 +221,40 @@ impl<S: fmt::Debug> fmt::Debug for ClientCertificateService<S> {
         f.debug_struct("ClientCertificateService").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The certificate of RFC 8705, appendix A, in base64, and its thumbprint.
+    pub(super) const CERTIFICATE: &str = "MIIBBjCBrAIBAjAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDARtdGxzMB4XDTE4MTAxODEyMzcwOV\
+        oXDTIyMDUwMjEyMzcwOVowDzENMAsGA1UEAwwEbXRsczBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNcnyxwqV6hY8QnhxxzFQ03C7HKW9OylM\
+        bnQZjjJ/Au08/coZwxS7LfA4vOLS9WuneIXhbGGWvsDSb0tH6IxLm8wCgYIKoZIzj0EAwIDSQAwRgIhAP0RC1E+vwJD/D1AGHGzuri+hlV/PpQEK\
+        TWUVeORWz83AiEA5x2eXZOVbUlJSGQgjwD5vaUaKlLR50Q2DmFfQj1L+SY=";
+    pub(super) const THUMBPRINT: &str = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0";
+
+    /// Returns the certificate in PEM.
+    pub(super) fn pem() -> String {
+        let lines: Vec<&str> =
+            CERTIFICATE.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+    }
+
+    /// Returns the certificate in PEM, percent-encoded as by Envoy and nginx.
+    pub(super) fn escaped(pem: &str) -> String {
+        let escapes = [('\n', "%0A"), (' ', "%20"), ('+', "%2B"), ('/', "%2F"), ('=', "%3D")];
+        escapes
+            .iter()
+            .fold(pem.replace('%', "%25"), |text, (character, escape)| text.replace(*character, escape))
+    }
+
+    #[track_caller]
+    pub(super) fn assert_read(read: Read, name: &str, value: &str, expected: Result<&str, &str>) {
+        let read = read(value.as_bytes()).map(|certificate| certificate.thumbprint().to_string());
+        match (&read, expected) {
+            (Ok(read), Ok(expected)) => assert_eq!(read, expected, "{name}"),
+            (Err(cause), Err(expected)) => assert!(cause.0.contains(expected), "{name}: {cause}"),
+            _ => panic!("{name}: {read:?}"),
+        }
+    }
+}

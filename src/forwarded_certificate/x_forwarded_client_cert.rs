@@ -99,3 +99,88 @@ const DIFFERENT: &FixedCause = &FixedCause(
 );
 const NEITHER: &FixedCause =
     &FixedCause("the header `X-Forwarded-Client-Cert` of the proxy has neither `Hash` nor `Cert`");
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{THUMBPRINT, assert_read, escaped, pem};
+    use super::*;
+
+    /// [`THUMBPRINT`] in hex.
+    const HASH: &str = "0380ed2f626650c840b2f263e6d2b29fae12ab39ae5db32b25ad27efad72e6fd";
+    /// The first example of Envoy's documentation.
+    const ENVOY: &str = "By=http://frontend.lyft.com;Hash=468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688;\
+        Subject=\"/C=US/ST=CA/L=San Francisco/OU=Lyft/CN=Test Client\";URI=http://testclient.lyft.com";
+    const ENVOY_THUMBPRINT: &str = "Ro7TO-dO7mVW2QwBScEwnpumHWQlMDRDwHSKAt2N5og";
+
+    #[test]
+    fn reads_one_element() {
+        let cert = format!("Cert=\"{}\"", escaped(&pem()));
+        let other = HASH.replacen('0', "1", 1);
+        let second = "By=http://backend.lyft.com;Hash=9ba61d6425303443c0748a02dd8de688468ed33be74eee6556d90c0149c1309e;\
+            URI=http://frontend.lyft.com";
+        for (name, value, expected) in [
+            ("first example of Envoy", ENVOY.to_owned(), Ok(ENVOY_THUMBPRINT)),
+            ("second example of Envoy", format!("{ENVOY},{second}"), Err("several elements")),
+            (
+                "third example of Envoy",
+                format!("{ENVOY};DNS=lyft.com;DNS=www.lyft.com"),
+                Ok(ENVOY_THUMBPRINT),
+            ),
+            ("hash", format!("Hash={HASH}"), Ok(THUMBPRINT)),
+            ("hash in quotes", format!("Hash=\"{HASH}\""), Ok(THUMBPRINT)),
+            ("hash in capitals", format!("HASH={}", HASH.to_uppercase()), Ok(THUMBPRINT)),
+            ("certificate", cert.clone(), Ok(THUMBPRINT)),
+            ("certificate without quotes", cert.replace('"', ""), Ok(THUMBPRINT)),
+            ("both", format!("By=;Hash={HASH};{cert};Chain=\"%0A\""), Ok(THUMBPRINT)),
+            ("both in the other order", format!("{cert};hash={HASH}"), Ok(THUMBPRINT)),
+            ("an unknown key", format!("Next=1;Hash={HASH}"), Ok(THUMBPRINT)),
+            ("a URI with an equals sign", format!("Hash={HASH};URI=https://a/?b=c"), Ok(THUMBPRINT)),
+            ("separators in quotes", format!("Subject=\"CN=a;b,c=\";Hash={HASH}"), Ok(THUMBPRINT)),
+            ("an escaped quote", format!(r#"Subject="CN=\";Hash=1";Hash={HASH}"#), Ok(THUMBPRINT)),
+            ("an escaped backslash", format!(r#"Subject="CN=\\";Hash={HASH}"#), Ok(THUMBPRINT)),
+            ("another hash", format!("Hash={other};{cert}"), Err("not the hash of its `Cert`")),
+            ("two hashes", format!("Hash={HASH};Hash={HASH}"), Err("more than one")),
+            (
+                "a hash in a name of the client",
+                format!("Hash={HASH};URI=a;hash={other}"),
+                Err("more than one"),
+            ),
+            ("two certificates", format!("{cert};{cert}"), Err("more than one")),
+            (
+                "an element in a name of the client",
+                format!("Hash={HASH};URI=a,Hash={other}"),
+                Err("several elements"),
+            ),
+            ("two elements", format!("Hash={HASH},Hash={HASH}"), Err("several elements")),
+            ("an empty second element", format!("Hash={HASH},"), Err("several elements")),
+            ("neither", "By=a;URI=b".to_owned(), Err("neither")),
+            ("empty", String::new(), Err("malformed")),
+            ("an empty first element", format!(",Hash={HASH}"), Err("malformed")),
+            ("an empty pair", format!("Hash={HASH};"), Err("malformed")),
+            ("no key", format!("={HASH}"), Err("malformed")),
+            ("no value", "Hash".to_owned(), Err("malformed")),
+            ("an empty hash", "Hash=".to_owned(), Err("malformed")),
+            ("an empty certificate, as of nginx", "Cert=\"\"".to_owned(), Err("malformed")),
+            ("a short hash", format!("Hash={}", &HASH[1..]), Err("malformed")),
+            ("a long hash", format!("Hash={HASH}0"), Err("malformed")),
+            ("a hash with colons", format!("Hash={}", HASH.replace("80", "8:0")), Err("malformed")),
+            ("a hash in base64url", format!("Hash={THUMBPRINT}"), Err("malformed")),
+            (
+                "a hash with another digit",
+                format!("Hash={}", HASH.replacen('0', "\u{660}", 1)),
+                Err("malformed"),
+            ),
+            ("a space before the key", format!("By=a; Hash={HASH}"), Err("malformed")),
+            ("a space before the value", format!("Hash= {HASH}"), Err("malformed")),
+            ("an open quote", format!("Hash=\"{HASH}"), Err("malformed")),
+            ("an escaped last quote", format!(r#"Subject="a\";Hash={HASH}"#), Err("malformed")),
+            ("text after a quote", format!("Hash=\"{HASH}\"a"), Err("malformed")),
+            ("a quote inside a value", format!("URI=a\"b;Hash={HASH}"), Err("malformed")),
+            ("only a quote", "Cert=\"".to_owned(), Err("malformed")),
+            ("two PEM blocks", format!("Cert=\"{}\"", escaped(&pem()).repeat(2)), Err("malformed")),
+            ("Client-Cert", ":MIIB:".to_owned(), Err("malformed")),
+        ] {
+            assert_read(read, name, &value, expected);
+        }
+    }
+}

@@ -31,6 +31,8 @@ mod keys;
 #[cfg(feature = "metrics")]
 mod measurements;
 mod modes;
+#[cfg(feature = "mtls")]
+mod mtls;
 mod policies;
 mod principal;
 mod providers;
