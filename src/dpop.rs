@@ -82,10 +82,11 @@
 //! # Replays
 //!
 //! A process remembers each proof until it is too old, and accepts it once. Several processes each accept it once, unless they
-//! share a [`ReplayStore`], such as `RedisReplayStore` (feature `redis`). A full memory and a store that fails reject new proofs
-//! with 503: the check is never skipped.
+//! share a [`ReplayStore`], such as `RedisReplayStore` (feature `redis`). A full memory without a store and a store that fails
+//! reject new proofs with 503: the check is never skipped.
 //!
-//! Two layers that verify the same request need a `Dpop` each. With clones of one, the second rejects the proof.
+//! Create one `Dpop` for a service, and give a clone to each verifier. If two layers verify the same request, each needs its
+//! own: with clones of one, the second rejects the proof.
 //!
 //! # Challenges
 //!

@@ -72,10 +72,7 @@ impl Proof {
 /// Returns the advice for an error of a proof.
 pub(super) fn proof(error: &AuthError, proof: &Proof, request: Option<Head<'_>>) -> Advice {
     let kind = error.kind();
-    let usual = || {
-        let cause = shown::source(error).unwrap_or_else(|| cause_of(kind).to_owned());
-        Advice::new(cause, advice::cure_of(kind))
-    };
+    let cause = || shown::source(error).unwrap_or_else(|| cause_of(kind).to_owned());
     match kind {
         AuthErrorKind::WrongProofRequest => request.and_then(|request| wrong_request(proof, request)),
         AuthErrorKind::MalformedProof => malformed(proof),
@@ -84,21 +81,18 @@ pub(super) fn proof(error: &AuthError, proof: &Proof, request: Option<Head<'_>>)
             "write seconds since 1970 in the client (RFC 7519, section 2)",
         )),
         AuthErrorKind::Unavailable => Some(Advice::new(
-            usual().cause,
+            cause(),
             "raise Dpop::max_proofs if the memory is full; otherwise check that this machine reaches the store of proofs",
         )),
         _ => None,
     }
-    .unwrap_or_else(usual)
+    .unwrap_or_else(|| Advice::new(cause(), advice::cure_of(kind)))
 }
 
 /// Returns the advice for an error of the client certificate.
-pub(super) fn certificate(kind: AuthErrorKind) -> Advice {
-    let cause = match kind {
-        AuthErrorKind::MissingCertificate => "the request has no ClientCertificate in its extensions",
-        _ => "the client certificate of the connection is not the one in the token (`cnf.x5t#S256`)",
-    };
-    Advice::new(cause, advice::cure_of(kind))
+pub(super) fn certificate(error: &AuthError) -> Advice {
+    let cause = shown::source(error).unwrap_or_else(|| cause_of(error.kind()).to_owned());
+    Advice::new(cause, advice::cure_of(error.kind()))
 }
 
 /// The causes of errors without a source.
@@ -111,7 +105,7 @@ fn cause_of(kind: AuthErrorKind) -> &'static str {
             "the key in the header of the proof (`jwk`) has not signed it, or the proof was changed"
         }
         AuthErrorKind::ReplayedProof => "a proof with this key and `jti` was accepted before",
-        _ => "a check of the proof failed",
+        _ => "a check of the sender failed",
     }
 }
 

@@ -29,6 +29,10 @@ pub(super) fn confirmation(facts: &Facts<'_>) -> Step {
         }
         match &facts.rules.senders {
             Some(senders) => judge_binding(step, facts, senders),
+            None if is_dpop(facts) => {
+                let problem = ClaimProblem::NotBound { is_dpop: true, has_certificate: false };
+                failed(step, AuthErrorKind::MissingBinding, &problem)
+            }
             None => step,
         }
     });
@@ -91,7 +95,7 @@ fn certificate(facts: &Facts<'_>, senders: &Senders, binding: Option<Binding>) -
         senders.mtls.as_ref().map_or(Ok(()), |mtls| mtls.judge(expected, facts.credential.request()));
     match judged {
         Ok(()) => step.with_detail("the connection has this certificate"),
-        Err(error) => step.fail(error.kind(), &sender_advice::certificate(error.kind())),
+        Err(error) => step.fail(error.kind(), &sender_advice::certificate(&error)),
     }
 }
 

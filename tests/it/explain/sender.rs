@@ -296,6 +296,13 @@ async fn explains_each_binding() {
             ["none, or a key (DPoP)", "none", "sent with the scheme `DPoP`", "when it requests the token"],
         ),
         (
+            "no setting",
+            sent(&verifier(), Scheme::DPOP, &plain, &[]).await,
+            MissingBinding,
+            "cnf",
+            ["none", "none", "sent with the scheme `DPoP`", "when it requests the token"],
+        ),
+        (
             "required",
             verifier().dpop(dpop().required()).explain(&plain).await,
             MissingBinding,
@@ -304,7 +311,7 @@ async fn explains_each_binding() {
         ),
         (
             "certificate as DPoP",
-            sent(&with_dpop.clone().mtls(Mtls::new()), Scheme::DPOP, &certified, &[]).await,
+            connected(&with_dpop.clone().mtls(Mtls::new()), Scheme::DPOP, &certified, "a certificate").await,
             MissingBinding,
             "cnf",
             [
@@ -328,17 +335,26 @@ async fn explains_each_binding() {
     assert_rows(rows);
 }
 
+/// Explains a token of a request over a connection with this client certificate.
+async fn connected(
+    verifier: &JwtVerifier<Value>,
+    scheme: Scheme<'_>,
+    token: &str,
+    certificate: &str,
+) -> Explanation<Value> {
+    let mut request = Request::get("/").body(()).unwrap();
+    request.extensions_mut().insert(ClientCertificate::from_der(certificate));
+    let head = Head::from(&request);
+    verifier.explain(Credential::new(scheme, token.as_bytes()).with_request(&head)).await
+}
+
 #[tokio::test]
 async fn compares_certificate_of_connection() {
     let certificate = ClientCertificate::from_der("a certificate");
     let bound = token(&claims_with("cnf", json!({"x5t#S256": certificate.thumbprint().to_string()})));
     let verifier = verifier().mtls(Mtls::new());
     for (shown, expected) in [("a certificate", None), ("another one", Some(WrongCertificate))] {
-        let mut request = Request::get("/").body(()).unwrap();
-        request.extensions_mut().insert(ClientCertificate::from_der(shown));
-        let head = Head::from(&request);
-        let credential = Credential::new(Scheme::BEARER, bound.as_bytes()).with_request(&head);
-        let report = verifier.explain(credential).await;
+        let report = connected(&verifier, Scheme::BEARER, &bound, shown).await;
         assert_eq!(step(&report, "certificate").error_kind(), expected, "{report}");
         assert_agreeing(&report, &bound);
     }
