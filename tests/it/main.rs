@@ -13,6 +13,8 @@ mod claims;
 #[cfg(feature = "axum")]
 mod credentials;
 mod differential;
+#[cfg(feature = "dpop")]
+mod dpop;
 #[cfg(feature = "tracing")]
 mod events;
 #[cfg(feature = "explain")]
