@@ -31,7 +31,7 @@ impl Senders {
     }
 
     /// Returns true if a token must be bound.
-    fn require_binding(&self) -> bool {
+    pub(super) fn require_binding(&self) -> bool {
         self.dpop.as_ref().is_some_and(Dpop::is_required) || self.mtls.as_ref().is_some_and(Mtls::is_required)
     }
 
