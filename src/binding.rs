@@ -43,7 +43,7 @@ impl Binding {
         Self { key: Some(jkt), certificate: None }
     }
 
-    /// Creates the binding to a client certificate, by its SHA-256 thumbprint: `x5t#S256`
+    /// Creates the binding to a client certificate, by its thumbprint: `x5t#S256`
     /// ([RFC 8705, section 3.1](https://www.rfc-editor.org/rfc/rfc8705#section-3.1)).
     #[must_use]
     pub const fn to_certificate(x5t: Thumbprint) -> Self {
@@ -61,7 +61,7 @@ impl Binding {
         self.key
     }
 
-    /// Returns the thumbprint of the client certificate, if the token is bound to one (mutual TLS).
+    /// Returns the thumbprint of the client certificate, if the token is bound to one.
     #[must_use]
     pub const fn certificate(&self) -> Option<Thumbprint> {
         self.certificate

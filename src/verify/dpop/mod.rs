@@ -1,3 +1,5 @@
+#[cfg(feature = "explain")]
+mod inspect;
 mod known_keys;
 mod memory;
 mod nonces;
@@ -273,6 +275,17 @@ impl Dpop {
         credential: &Credential<'_>,
         now: Duration,
     ) -> Result<Proven, AuthError> {
+        self.judge_with(key, credential, now, |claims| self.record(key, claims, now))
+    }
+
+    /// Checks a proof and then records it with a function.
+    fn judge_with(
+        &self,
+        key: Thumbprint,
+        credential: &Credential<'_>,
+        now: Duration,
+        record: impl FnOnce(&ProofClaims<'_>) -> Result<Option<Recording>, AuthError>,
+    ) -> Result<Proven, AuthError> {
         let request = credential.request().ok_or_else(|| missing(NO_REQUEST))?;
         let mut values = request.headers().get_all(PROOF).iter();
         let value = values.next().ok_or_else(|| missing(NO_PROOF))?;
@@ -300,7 +313,7 @@ impl Dpop {
         if is_new {
             self.state.keys.insert(key, sender);
         }
-        Ok(Proven { nonce, recording: self.record(key, &claims, now)? })
+        Ok(Proven { nonce, recording: record(&claims)? })
     }
 
     /// Reads the key in the header of a proof, which must be the one that the token is bound to.
