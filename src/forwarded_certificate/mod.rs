@@ -18,9 +18,9 @@ use crate::error::FixedCause;
 use crate::head::Head;
 use crate::verify::mtls::{ClientCertificate, UnreadableCertificate};
 
-/// Inserts the [`ClientCertificate`] that a proxy sends in a header, for services behind a proxy that ends TLS.
+/// Inserts the [`ClientCertificate`] that a proxy sends in a header.
 ///
-/// It belongs outside the [`JwtAuthLayer`](crate::JwtAuthLayer). `is_proxy` is your function that recognizes the proxy, by the
+/// It is for services behind a proxy that ends TLS, and belongs outside the [`JwtAuthLayer`](crate::JwtAuthLayer). `is_proxy` is your function that recognizes the proxy, by the
 /// address of the peer or by the proxy's own certificate:
 ///
 /// ```

@@ -195,9 +195,9 @@ impl AuthSettings {
         Self { revocations: Some(revocations), ..self }
     }
 
-    /// Shares accepted DPoP proofs with other processes. By default each process has its own memory.
+    /// Shares accepted DPoP proofs with other processes.
     ///
-    /// It has no effect unless `dpop.public_url` is set. See [`Dpop::replay_store`].
+    /// By default each process has its own memory. It has no effect unless `dpop.public_url` is set. See [`Dpop::replay_store`].
     #[must_use]
     pub fn replay_store(self, store: impl ReplayStore + 'static) -> Self {
         Self { replay_store: Some(Arc::new(store)), ..self }
