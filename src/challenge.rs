@@ -209,6 +209,10 @@ impl AuthErrorKind {
             | Self::WrongAudience
             | Self::WrongClaim
             | Self::SenderConstrained
+            | Self::MissingBinding
+            | Self::WrongProofKey
+            | Self::MissingCertificate
+            | Self::WrongCertificate
             | Self::MissingExpiry
             | Self::NotYetValid
             | Self::Expired
@@ -216,6 +220,14 @@ impl AuthErrorKind {
             | Self::MalformedApiKey
             | Self::InvalidToken
             | Self::UnknownPrincipal => (StatusCode::UNAUTHORIZED, Some("invalid_token")),
+            Self::MissingProof
+            | Self::MalformedProof
+            | Self::InvalidProofSignature
+            | Self::WrongProofRequest
+            | Self::WrongProofToken
+            | Self::WrongProofTime
+            | Self::ReplayedProof => (StatusCode::UNAUTHORIZED, Some("invalid_dpop_proof")),
+            Self::WrongProofNonce => (StatusCode::UNAUTHORIZED, Some("use_dpop_nonce")),
             Self::InsufficientScope => (StatusCode::FORBIDDEN, Some("insufficient_scope")),
             // The token was not verified, so there is no error code.
             Self::KeysUnavailable

@@ -8,6 +8,7 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
 
+use crate::binding::Binding;
 use crate::challenge::Challenge;
 use crate::conditions::Conditions;
 use crate::error::AuthError;
@@ -76,7 +77,7 @@ impl<C> Claims<C> {
         Self { verified: Arc::new(Verified { conditions, claims, token }), challenge: None }
     }
 
-    /// Returns the expiry, the issuer and the key ID of the token.
+    /// Returns the expiry, the issuer, the key ID and the binding of the token.
     #[must_use]
     pub fn token(&self) -> &TokenInfo {
         &self.verified.token
@@ -244,7 +245,7 @@ impl<C: fmt::Debug> fmt::Debug for Claims<C> {
     }
 }
 
-/// The expiry, issuer and key ID of a token.
+/// The expiry, issuer, key ID and binding of a token.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -266,6 +267,8 @@ pub struct TokenInfo {
     issuer_len: Option<usize>,
     has_kid: bool,
     may_be_logged: MayBeLogged,
+    /// Boxed, because few tokens are bound.
+    binding: Option<Box<Binding>>,
 }
 
 impl TokenInfo {
@@ -286,14 +289,23 @@ impl TokenInfo {
     #[must_use]
     pub fn with_issuer(self, issuer: &str) -> Self {
         let kid = self.kid().map(str::to_owned);
-        Self::with(self.expires_at, Some(issuer), kid.as_deref(), self.may_be_logged)
+        let info = Self::with(self.expires_at, Some(issuer), kid.as_deref(), self.may_be_logged);
+        Self { binding: self.binding, ..info }
     }
 
     /// Sets the ID of the key that signed the token.
     #[must_use]
     pub fn with_kid(self, kid: &str) -> Self {
         let issuer = self.issuer().map(str::to_owned);
-        Self::with(self.expires_at, issuer.as_deref(), Some(kid), self.may_be_logged)
+        let info = Self::with(self.expires_at, issuer.as_deref(), Some(kid), self.may_be_logged);
+        Self { binding: self.binding, ..info }
+    }
+
+    /// Sets the key or certificate that the token is bound to.
+    #[must_use]
+    pub fn with_binding(mut self, binding: Binding) -> Self {
+        self.binding = Some(Box::new(binding));
+        self
     }
 
     #[inline]
@@ -309,6 +321,7 @@ impl TokenInfo {
             issuer_len: issuer.map(str::len),
             has_kid: kid.is_some(),
             may_be_logged,
+            binding: None,
         };
         info.text.extend_from_slice(issuer.unwrap_or_default().as_bytes());
         info.text.extend_from_slice(kid.unwrap_or_default().as_bytes());
@@ -341,6 +354,24 @@ impl TokenInfo {
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.has_kid.then(|| utf8(&self.text[self.issuer_len.unwrap_or(0)..]))
+    }
+
+    /// Returns the key or certificate that the token is bound to, or `None` for a bearer token.
+    ///
+    /// The verifier has checked that the sender of the request holds it: by a DPoP proof or by mutual TLS. A rule can
+    /// require it:
+    ///
+    /// ```
+    /// use tower_jwt_auth::policy::when;
+    /// use tower_jwt_auth::{Claims, RegisteredClaims, RequireLayer};
+    ///
+    /// let payments = RequireLayer::<RegisteredClaims>::new(when(|user: &Claims<RegisteredClaims>, _| {
+    ///     user.token().binding().is_some()
+    /// }));
+    /// ```
+    #[must_use]
+    pub fn binding(&self) -> Option<&Binding> {
+        self.binding.as_deref()
     }
 }
 

@@ -106,8 +106,69 @@ pub enum AuthErrorKind {
     WrongClaim,
     /// The token is bound to a key (`cnf`), but was sent as a plain bearer token.
     ///
+    /// Also if the verifier does not support this kind of binding.
+    ///
     /// Answered with 401 `invalid_token`.
     SenderConstrained,
+    /// The token is not bound to a key or certificate, but must be.
+    ///
+    /// It was sent with the scheme `DPoP`, or the verifier requires bound tokens.
+    ///
+    /// Answered with 401 `invalid_token`.
+    MissingBinding,
+    /// The token was sent with the scheme `DPoP`, but without a DPoP proof.
+    ///
+    /// The proof is in the header `DPoP` ([RFC 9449, section 7.1](https://www.rfc-
+    /// editor.org/rfc/rfc9449#section-7.1)).
+    ///
+    /// Answered with 401 `invalid_dpop_proof`.
+    MissingProof,
+    /// The DPoP proof is malformed.
+    ///
+    /// There are several `DPoP` headers, or the proof is not a JWT of the type `dpop+jwt`, its algorithm is not
+    /// accepted, its header has no public key, or a claim is missing.
+    ///
+    /// Answered with 401 `invalid_dpop_proof`.
+    MalformedProof,
+    /// The signature of the DPoP proof does not match the key in its header.
+    ///
+    /// Answered with 401 `invalid_dpop_proof`.
+    InvalidProofSignature,
+    /// The DPoP proof is for another method or URL (`htm`, `htu`).
+    ///
+    /// Answered with 401 `invalid_dpop_proof`.
+    WrongProofRequest,
+    /// The DPoP proof is for another token (`ath`).
+    ///
+    /// Answered with 401 `invalid_dpop_proof`.
+    WrongProofToken,
+    /// The DPoP proof is too old or from the future (`iat`).
+    ///
+    /// Answered with 401 `invalid_dpop_proof`.
+    WrongProofTime,
+    /// The DPoP proof has no nonce of this server, or an old one.
+    ///
+    /// The response has a new one in `DPoP-Nonce` ([RFC 9449, section 9](https://www.rfc-
+    /// editor.org/rfc/rfc9449#section-9)).
+    ///
+    /// Answered with 401 `use_dpop_nonce`.
+    WrongProofNonce,
+    /// The token is bound to another key than that of the DPoP proof.
+    ///
+    /// Answered with 401 `invalid_token`.
+    WrongProofKey,
+    /// The DPoP proof has been used before (`jti`).
+    ///
+    /// Answered with 401 `invalid_dpop_proof`.
+    ReplayedProof,
+    /// The token is bound to a client certificate, but the client sent none.
+    ///
+    /// Answered with 401 `invalid_token`.
+    MissingCertificate,
+    /// The token is bound to another client certificate.
+    ///
+    /// Answered with 401 `invalid_token`.
+    WrongCertificate,
     /// `exp` is missing.
     ///
     /// Answered with 401 `invalid_token`.
@@ -174,7 +235,7 @@ pub enum AuthErrorKind {
 }
 
 impl AuthErrorKind {
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 40] = [
         Self::MissingCredential,
         Self::MalformedCredential,
         Self::MultipleCredentials,
@@ -190,6 +251,18 @@ impl AuthErrorKind {
         Self::WrongAudience,
         Self::WrongClaim,
         Self::SenderConstrained,
+        Self::MissingBinding,
+        Self::MissingProof,
+        Self::MalformedProof,
+        Self::InvalidProofSignature,
+        Self::WrongProofRequest,
+        Self::WrongProofToken,
+        Self::WrongProofTime,
+        Self::WrongProofNonce,
+        Self::WrongProofKey,
+        Self::ReplayedProof,
+        Self::MissingCertificate,
+        Self::WrongCertificate,
         Self::MissingExpiry,
         Self::NotYetValid,
         Self::Expired,
@@ -228,6 +301,18 @@ impl AuthErrorKind {
             Self::WrongAudience => "wrong_audience",
             Self::WrongClaim => "wrong_claim",
             Self::SenderConstrained => "sender_constrained",
+            Self::MissingBinding => "missing_binding",
+            Self::MissingProof => "missing_proof",
+            Self::MalformedProof => "malformed_proof",
+            Self::InvalidProofSignature => "invalid_proof_signature",
+            Self::WrongProofRequest => "wrong_proof_request",
+            Self::WrongProofToken => "wrong_proof_token",
+            Self::WrongProofTime => "wrong_proof_time",
+            Self::WrongProofNonce => "wrong_proof_nonce",
+            Self::WrongProofKey => "wrong_proof_key",
+            Self::ReplayedProof => "replayed_proof",
+            Self::MissingCertificate => "missing_certificate",
+            Self::WrongCertificate => "wrong_certificate",
             Self::MissingExpiry => "missing_expiry",
             Self::NotYetValid => "not_yet_valid",
             Self::Expired => "expired",
@@ -261,6 +346,20 @@ impl AuthErrorKind {
             Self::WrongAudience => "the token is not for this audience",
             Self::WrongClaim => "the token lacks a required claim",
             Self::SenderConstrained => "the token is bound to a key and cannot be used as a bearer token",
+            Self::MissingBinding => "the token is not bound to a key or certificate of the sender",
+            Self::MissingProof => "the request carries no DPoP proof",
+            Self::MalformedProof => "the DPoP proof is not well-formed",
+            Self::InvalidProofSignature => "the signature of the DPoP proof is not valid",
+            Self::WrongProofRequest => "the DPoP proof is not for this request",
+            Self::WrongProofToken => "the DPoP proof is not for this token",
+            Self::WrongProofTime => "the DPoP proof is too old or from the future",
+            Self::WrongProofNonce => "the DPoP proof needs the nonce of this server",
+            Self::WrongProofKey => "the token is bound to another key than that of the DPoP proof",
+            Self::ReplayedProof => "the DPoP proof has been used before",
+            Self::MissingCertificate => {
+                "the token is bound to a client certificate, and the connection has none"
+            }
+            Self::WrongCertificate => "the token is bound to another client certificate",
             Self::MissingExpiry => "the token has no expiry",
             Self::NotYetValid => "the token is not valid yet",
             Self::Expired => "the token has expired",

@@ -60,6 +60,7 @@
 mod algorithm;
 #[cfg(feature = "api-keys")]
 pub mod api_key;
+mod binding;
 pub mod cache;
 mod caching;
 mod challenge;
@@ -69,6 +70,8 @@ mod conditions;
 mod config_error;
 mod credential;
 mod crypto;
+#[cfg(feature = "dpop")]
+pub mod dpop;
 mod error;
 #[cfg(feature = "explain")]
 pub mod explain;
@@ -123,6 +126,8 @@ mod kind;
 mod layer;
 #[cfg(any(feature = "api-keys", feature = "introspection"))]
 mod lookups;
+#[cfg(feature = "mtls")]
+pub mod mtls;
 #[cfg(feature = "metrics")]
 pub mod observability;
 #[cfg_attr(

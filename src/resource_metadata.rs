@@ -66,6 +66,16 @@ struct Metadata {
     resource_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_documentation: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dpop_signing_alg_values_supported: Vec<&'static str>,
+    #[serde(skip_serializing_if = "is_false")]
+    dpop_bound_access_tokens_required: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    tls_client_certificate_bound_access_tokens: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl ProtectedResource {
@@ -98,6 +108,9 @@ impl ProtectedResource {
             bearer_methods_supported: vec!["header"],
             resource_name: None,
             resource_documentation: None,
+            dpop_signing_alg_values_supported: Vec::new(),
+            dpop_bound_access_tokens_required: false,
+            tls_client_certificate_bound_access_tokens: false,
         };
         Ok(Self { metadata, origin, metadata_path })
     }
@@ -140,6 +153,24 @@ impl ProtectedResource {
         public_url(url)?;
         self.metadata.resource_documentation = Some(url.to_owned());
         Ok(self)
+    }
+
+    /// Lists the algorithms of DPoP proofs, and whether tokens must be bound.
+    ///
+    /// Pass the settings of the verifier ([RFC 9728, section 2](https://www.rfc-editor.org/rfc/rfc9728#section-2)).
+    #[cfg(feature = "dpop")]
+    pub fn dpop(mut self, dpop: &crate::dpop::Dpop) -> Self {
+        self.metadata.dpop_signing_alg_values_supported =
+            dpop.accepted_algorithms().iter().map(|algorithm| algorithm.as_str()).collect();
+        self.metadata.dpop_bound_access_tokens_required = dpop.is_required();
+        self
+    }
+
+    /// Says that the API accepts tokens that are bound to the client certificate.
+    #[cfg(feature = "mtls")]
+    pub fn certificate_bound_tokens(mut self) -> Self {
+        self.metadata.tls_client_certificate_bound_access_tokens = true;
+        self
     }
 
     /// Returns the identifier.

@@ -10,5 +10,6 @@
 //! assert_eq!(claims.token().issuer(), Some("https://id.example.com"));
 //! ```
 
+pub use crate::binding::{Binding, Thumbprint};
 pub use crate::claims::TokenInfo;
 pub use crate::registered::NumericDate;

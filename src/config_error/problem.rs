@@ -82,6 +82,13 @@ pub(crate) enum ConfigProblem {
     OnlyKey {
         kid: String,
     },
+    InvalidThumbprint {
+        length: usize,
+    },
+    /// The algorithms of DPoP proofs. `None` if there are none.
+    InvalidProofAlgorithm {
+        algorithm: Option<Algorithm>,
+    },
     MissingIssuer,
     IssuerMismatch {
         expected: String,
@@ -243,9 +250,10 @@ impl ConfigProblem {
             Self::NoRandomness => ConfigErrorKind::NoRandomness,
             Self::InvalidApiKeyPrefix { .. } => ConfigErrorKind::InvalidName,
             Self::DuplicateApiKey { .. } => ConfigErrorKind::DuplicateKeyId,
-            Self::InvalidApiKeyRecord { .. } | Self::InvalidApiKeyRecords { .. } => {
-                ConfigErrorKind::InvalidKey
-            }
+            Self::InvalidApiKeyRecord { .. }
+            | Self::InvalidApiKeyRecords { .. }
+            | Self::InvalidThumbprint { .. } => ConfigErrorKind::InvalidKey,
+            Self::InvalidProofAlgorithm { .. } => ConfigErrorKind::WrongKeyType,
         }
     }
 
@@ -360,6 +368,15 @@ impl Display for ConfigProblem {
             }
             Self::InvalidProxy { address, reason } => {
                 write!(f, "invalid proxy URL `{}`: {reason}", address.escape_debug())
+            }
+            Self::InvalidThumbprint { length } => {
+                write!(f, "a thumbprint must be a SHA-256 hash in base64url, 43 characters, got {length}")
+            }
+            Self::InvalidProofAlgorithm { algorithm: Some(algorithm) } => {
+                write!(f, "{algorithm} cannot sign DPoP proofs: the algorithm must be asymmetric")
+            }
+            Self::InvalidProofAlgorithm { algorithm: None } => {
+                f.write_str("there is no algorithm for DPoP proofs: name at least one, such as ES256")
             }
             Self::InvalidUrl { url, reason } => write!(f, "invalid URL `{}`: {reason}", url.escape_debug()),
             Self::InvalidRedisUrl { needed } => write!(f, "invalid Redis URL: {needed}"),

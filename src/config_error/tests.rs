@@ -289,6 +289,21 @@ fn each_problem_has_a_kind_and_a_text() {
             "no tokio runtime: the background task needs one; call SharedRevocations::start inside a runtime",
         ),
         (
+            ConfigProblem::InvalidThumbprint { length: 40 },
+            Kind::InvalidKey,
+            "a thumbprint must be a SHA-256 hash in base64url, 43 characters, got 40",
+        ),
+        (
+            ConfigProblem::InvalidProofAlgorithm { algorithm: Some(Algorithm::HS256) },
+            Kind::WrongKeyType,
+            "HS256 cannot sign DPoP proofs: the algorithm must be asymmetric",
+        ),
+        (
+            ConfigProblem::InvalidProofAlgorithm { algorithm: None },
+            Kind::WrongKeyType,
+            "there is no algorithm for DPoP proofs: name at least one, such as ES256",
+        ),
+        (
             ConfigProblem::NoRandomness,
             Kind::NoRandomness,
             "cannot generate a key: the operating system returned no random numbers",

@@ -37,7 +37,7 @@ impl Secret {
     }
 }
 
-#[cfg(feature = "issue")]
+#[cfg(any(feature = "dpop", feature = "issue"))]
 impl Secret {
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         match self {
@@ -48,7 +48,7 @@ impl Secret {
     }
 }
 
-#[cfg(feature = "issue")]
+#[cfg(any(feature = "dpop", feature = "issue"))]
 fn mac<M: Mac + Clone>(key: &M, message: &[u8]) -> Vec<u8> {
     key.clone().chain_update(message).finalize().into_bytes().to_vec()
 }

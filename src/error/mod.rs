@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 pub(crate) use self::cause::FixedCause;
 use self::cause::MissingClaims;
@@ -68,6 +68,8 @@ pub struct AuthError {
     /// The source if `source` is `None`.
     fixed_cause: Option<&'static FixedCause>,
     challenge: Option<Arc<Challenge>>,
+    /// More headers of the response.
+    headers: Option<Box<HeaderMap>>,
     about: About,
     /// True after it has been logged and counted.
     is_reported: bool,
@@ -102,6 +104,7 @@ impl AuthError {
             source: None,
             fixed_cause: None,
             challenge: None,
+            headers: None,
             about: About::default(),
             is_reported: false,
             unrendered: Unrendered(false),
@@ -133,6 +136,22 @@ impl AuthError {
     #[must_use]
     pub fn with_required_scope(mut self, scope: &str) -> Self {
         self.scope = RequiredScope::new(scope).map(Arc::new);
+        self
+    }
+
+    /// Adds a header to the response, for a custom [`Verify`](crate::Verify).
+    ///
+    /// ```
+    /// use http::{HeaderName, HeaderValue};
+    /// use tower_jwt_auth::{AuthError, AuthErrorKind};
+    ///
+    /// let (name, value) = (HeaderName::from_static("dpop-nonce"), HeaderValue::from_static("eyJ7S_zG"));
+    /// let error = AuthError::new(AuthErrorKind::WrongProofNonce).with_response_header(name, value);
+    /// assert_eq!(error.response(()).headers()["dpop-nonce"], "eyJ7S_zG");
+    /// ```
+    #[must_use]
+    pub fn with_response_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.get_or_insert_default().append(name, value);
         self
     }
 
@@ -192,7 +211,8 @@ impl AuthError {
 
     /// Creates a response with the status and headers of this error and your own body.
     ///
-    /// The headers are `Cache-Control: no-store`, and `WWW-Authenticate` or `Retry-After` if the status requires it.
+    /// The headers are `Cache-Control: no-store`, `WWW-Authenticate` or `Retry-After` if the status requires it, and those of
+    /// [`with_response_header`](Self::with_response_header).
     pub fn response<B>(&self, body: B) -> Response<B> {
         self.response_in(&mut HeaderMap::new(), body)
     }
@@ -207,6 +227,9 @@ impl AuthError {
         headers.insert(CACHE_CONTROL, NO_STORE);
         for challenge in &*self.www_authenticate() {
             headers.append(WWW_AUTHENTICATE, challenge.clone());
+        }
+        for (name, value) in self.headers.iter().flat_map(|more| more.iter()) {
+            headers.append(name, value.clone());
         }
         if let Some(delay) = self.retry_after() {
             let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));

@@ -69,6 +69,7 @@ use sha2::{Digest, Sha256};
 use self::call::{Form, Provider, failure};
 pub use self::client_auth::ClientAuth;
 use self::endpoint::Endpoint;
+use crate::challenges::Challenges;
 use crate::claims::Claims;
 use crate::config_error::ConfigError;
 use crate::credential::Credential;
@@ -91,7 +92,7 @@ use crate::verify::{KeySource, Rules, Statement, UNKNOWN_TIME, Verdict, Verify};
 /// - A configured [`issuer`](Self::issuer) or [`audience`](Self::audience) is required and compared exactly.
 /// - A token with an `aud` is rejected if no audience is configured.
 /// - After [`discover`](Self::discover), another `iss` is rejected. It may be missing: the endpoint is the issuer's own.
-/// - `token_type` must be `Bearer` if it is present. Refresh tokens and ID tokens are rejected if the provider marks them, as
+/// - `token_type` must be `Bearer` if it is present, or `DPoP` for a DPoP-bound token. Refresh tokens and ID tokens are rejected if the provider marks them, as
 ///   Keycloak does with `typ` and Ory Hydra with `token_use`.
 ///
 /// A setter replaces the earlier value; setters named `add_*` add one. The verifier needs a tokio runtime and is cheap to
@@ -276,7 +277,25 @@ impl<C> Introspection<C> {
     ///
     /// Such a token is bound to one sender. A thief can then use it, unless something else checks the sender.
     pub fn insecure_ignore_confirmation(self) -> Self {
-        self.set(|settings| settings.rules.expected.ignore_confirmation = true)
+        self.set(|settings| settings.rules.ignore_confirmation())
+    }
+
+    /// Accepts DPoP-bound tokens, like [`JwtVerifier::dpop`](crate::JwtVerifier::dpop).
+    ///
+    /// The response must have a `cnf` member with `jkt` ([RFC 9449, section
+    /// 6.2](https://www.rfc-editor.org/rfc/rfc9449#section-6.2)).
+    #[cfg(feature = "dpop")]
+    pub fn dpop(self, dpop: crate::dpop::Dpop) -> Self {
+        self.set(|settings| settings.rules.support(|senders| senders.dpop = Some(dpop)))
+    }
+
+    /// Accepts tokens that are bound to the client certificate, like [`JwtVerifier::mtls`](crate::JwtVerifier::mtls).
+    ///
+    /// The response must have a `cnf` member with `x5t#S256` ([RFC 8705, section
+    /// 3.2](https://www.rfc-editor.org/rfc/rfc8705#section-3.2)).
+    #[cfg(feature = "mtls")]
+    pub fn mtls(self, mtls: crate::mtls::Mtls) -> Self {
+        self.set(|settings| settings.rules.support(|senders| senders.mtls = Some(mtls)))
     }
 
     /// Requires signed responses ([RFC 9701](https://www.rfc-editor.org/rfc/rfc9701)), signed with one of `keys`.
@@ -330,9 +349,19 @@ where
     ///
     /// The verdict is an [`AuthError`]. Its kind is the first check that failed.
     pub fn verify<'a>(&self, credential: impl Into<Credential<'a>>) -> Verdict<C> {
+        let credential = credential.into();
+        let verdict = self.judge(credential.token());
+        let settings = Arc::clone(&self.settings);
+        match &self.settings.rules.senders {
+            None => verdict,
+            Some(senders) => senders.confirm(verdict, &credential, move || settings.rules.now()),
+        }
+    }
+
+    fn judge(&self, token: &[u8]) -> Verdict<C> {
         let rules = &self.settings.rules;
         let now = rules.now();
-        let token = match presented(credential.into().token(), rules.max_token_bytes) {
+        let token = match presented(token, rules.max_token_bytes) {
             Ok(_) if now == UNKNOWN_TIME => return Verdict::Ready(Err(AuthErrorKind::NotYetValid.into())),
             Ok(token) => token,
             Err(error) => return Verdict::Ready(Err(error)),
@@ -426,6 +455,10 @@ where
 
     fn verify(&self, credential: Credential<'_>) -> Verdict<C> {
         Self::verify(self, credential)
+    }
+
+    fn challenges(&self) -> Challenges {
+        self.settings.rules.challenges()
     }
 
     fn issuers(&self) -> Vec<String> {

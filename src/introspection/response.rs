@@ -39,7 +39,7 @@ struct Marks<'a> {
     typ: Option<Loose<'a>>,
 }
 
-/// Rejects everything except bearer access tokens.
+/// Rejects everything except access tokens of a supported type.
 pub(super) fn judge_type(response: &str, rules: &Rules, needs_token_type: bool) -> Result<(), AuthError> {
     let reject = |kind, cause| Err(AuthError::new(kind).because(cause).proven());
     let Ok(Marks { token_type, token_use, typ }) = serde_json::from_str::<Marks<'_>>(response) else {
@@ -56,7 +56,7 @@ pub(super) fn judge_type(response: &str, rules: &Rules, needs_token_type: bool) 
         if !has(&token_type, &["DPoP"]) {
             return reject(AuthErrorKind::WrongTokenType, OTHER_TYPE);
         }
-        if !rules.expected.ignore_confirmation {
+        if !rules.accepts_dpop() {
             return reject(AuthErrorKind::SenderConstrained, &FixedCause(SENDER_CONSTRAINED));
         }
     }

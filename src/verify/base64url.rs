@@ -39,7 +39,7 @@ pub(crate) fn is_canonical(text: &[u8]) -> bool {
 }
 
 /// Encodes bytes.
-#[cfg(any(feature = "api-keys", feature = "issue"))]
+#[cfg(any(feature = "api-keys", feature = "dpop", feature = "issue"))]
 pub(crate) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode_to_string(bytes)
 }

@@ -37,8 +37,8 @@ pub(crate) fn explain_claims<C: DeserializeOwned>(
         }),
         AuthErrorKind::WrongClaim => error.with_source(required_claim(payload, expected)),
         AuthErrorKind::SenderConstrained => error.because(&FixedCause(
-            "the token has a `cnf` claim (RFC 7800), and the verifier does not check the sender's key: if something \
-             else does, set JwtVerifier::insecure_ignore_confirmation",
+            "the token is bound to its sender (`cnf`), and the verifier does not support this binding: set \
+             JwtVerifier::dpop or mtls, or insecure_ignore_confirmation if something else checks the sender",
         )),
         AuthErrorKind::MissingExpiry => error.because(&FixedCause(
             "the token has no `exp`: set one at the issuer, or set JwtVerifier::insecure_allow_missing_expiry",

@@ -4,11 +4,15 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::Value;
+#[cfg(feature = "dpop")]
+use sha2::{Digest, Sha256};
 
 use super::base64url::decode_to_vec;
 use super::json::{self, Loose, Text};
 use super::key::Key;
 use crate::algorithm::Algorithm;
+#[cfg(feature = "dpop")]
+use crate::binding::Thumbprint;
 use crate::config_error::{ConfigError, ConfigProblem, SkippedKey, quoted};
 use crate::crypto::Material;
 use crate::key_type::{Curve, KeyType};
@@ -201,7 +205,7 @@ fn kid_of(jwk: &str) -> Option<String> {
 /// The members of a JWK. [`read`](Self::read) checks them.
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct Jwk<'a>(#[serde(borrow)] Loose<'a>);
+pub(super) struct Jwk<'a>(#[serde(borrow)] Loose<'a>);
 
 impl<'a> Jwk<'a> {
     fn parse(json: &'a [u8]) -> Result<Self, ConfigError> {
@@ -283,6 +287,46 @@ impl<'a> Jwk<'a> {
             ("OKP", Some(crv)) => Err(unsupported_curve(crv)),
             (kty, _) => Err(unsupported(format!("its `kty` {} is not supported", quoted(kty)))),
         }
+    }
+
+    /// Creates the public key that a client presents in a header, and its thumbprint (RFC 7638, section 3).
+    #[cfg(feature = "dpop")]
+    pub(super) fn presented(&self, algorithm: Algorithm) -> Result<(Key, Thumbprint), ConfigError> {
+        // Private members of all key types (RFC 7518, section 6; RFC 9964, section 3).
+        for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"] {
+            if self.has(name) {
+                return Err(ConfigProblem::PrivateKey.into());
+            }
+        }
+        let key = self.read(&JwksRules::new().rsa_algorithm(algorithm))?;
+        if key.algorithm() != algorithm {
+            return Err(ConfigProblem::WrongKeyType { algorithm, key: "a key of another algorithm" }.into());
+        }
+        Ok((key, self.thumbprint()?))
+    }
+
+    /// Hashes the required members, sorted by name. They are ASCII without escapes in a key that has been read.
+    #[cfg(feature = "dpop")]
+    fn thumbprint(&self) -> Result<Thumbprint, ConfigError> {
+        let names: &[&str] = match self.text("kty")? {
+            Some("EC") => &["crv", "kty", "x", "y"],
+            Some("OKP") => &["crv", "kty", "x"],
+            Some("RSA") => &["e", "kty", "n"],
+            _ => &["alg", "kty", "pub"],
+        };
+        let mut members = String::with_capacity(512);
+        for name in names {
+            let separator = if members.is_empty() { '{' } else { ',' };
+            members.push(separator);
+            members.push_str(&format!(r#""{name}":"{}""#, self.text(name)?.unwrap_or_default()));
+        }
+        members.push('}');
+        Ok(Thumbprint::new(Sha256::digest(members).into()))
+    }
+
+    #[cfg(feature = "dpop")]
+    fn has(&self, name: &str) -> bool {
+        matches!(&self.0, Loose::Object(members) if members.iter().any(|(other, _)| **other == *name))
     }
 
     /// Returns the uncompressed point of an elliptic curve. Each coordinate must have the length of the curve's field (RFC 7518,

@@ -14,6 +14,7 @@ use super::key_union::KeyUnion;
 use super::rules::{NewerKey, Refusal, Rules, Types};
 use super::{Verdict, Verify, claim_diagnosis, diagnosis};
 use crate::algorithm::Algorithm;
+use crate::challenges::Challenges;
 use crate::claims::Claims;
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::credential::Credential;
@@ -333,11 +334,32 @@ impl<C> JwtVerifier<C> {
 
     /// Ignores the `cnf` claim ([RFC 7800](https://www.rfc-editor.org/rfc/rfc7800)).
     ///
+    /// It replaces earlier settings for DPoP and mutual TLS.
+    ///
     /// # Security
     ///
     /// A token with `cnf` is bound to one sender. A thief can then use it, unless something else checks the sender.
     pub fn insecure_ignore_confirmation(self) -> Self {
-        self.set(|rules| rules.expected.ignore_confirmation = true)
+        self.set(Rules::ignore_confirmation)
+    }
+
+    /// Accepts DPoP-bound tokens, whose sender proves that it holds the key ([RFC 9449](https://www.rfc-editor.org/rfc/rfc9449)).
+    ///
+    /// Clients send them with the scheme `DPoP`. Bearer tokens are still accepted, unless the settings
+    /// [require](crate::dpop::Dpop::required) a binding. The [`dpop`](crate::dpop) module has an example.
+    #[cfg(feature = "dpop")]
+    pub fn dpop(self, dpop: super::dpop::Dpop) -> Self {
+        self.set(|rules| rules.support(|senders| senders.dpop = Some(dpop)))
+    }
+
+    /// Accepts tokens that are bound to the client certificate of the connection
+    /// ([RFC 8705](https://www.rfc-editor.org/rfc/rfc8705)).
+    ///
+    /// Clients send them with the scheme `Bearer`. Other bearer tokens are still accepted, unless the settings
+    /// [require](crate::mtls::Mtls::required) a binding. The [`mtls`](crate::mtls) module has an example.
+    #[cfg(feature = "mtls")]
+    pub fn mtls(self, mtls: super::mtls::Mtls) -> Self {
+        self.set(|rules| rules.support(|senders| senders.mtls = Some(mtls)))
     }
 
     /// Accepts tokens without an `exp`. Expired tokens are still rejected.
@@ -445,7 +467,20 @@ where
     ///
     /// The verdict is an [`AuthError`]. Its kind is the first check that failed.
     pub fn verify<'a>(&self, credential: impl Into<Credential<'a>>) -> Verdict<C> {
-        self.judge(&credential.into())
+        self.judge_sender(&credential.into())
+    }
+
+    /// Verifies the token, and then the binding to its sender.
+    #[inline]
+    fn judge_sender(&self, credential: &Credential<'_>) -> Verdict<C> {
+        let verdict = self.judge(credential);
+        match &self.rules.senders {
+            None => verdict,
+            Some(senders) => {
+                let rules = Arc::clone(&self.rules);
+                senders.confirm(verdict, credential, move || rules.now())
+            }
+        }
     }
 
     fn judge(&self, credential: &Credential<'_>) -> Verdict<C> {
@@ -612,7 +647,11 @@ where
     type Claims = C;
 
     fn verify(&self, credential: Credential<'_>) -> Verdict<C> {
-        self.judge(&credential)
+        self.judge_sender(&credential)
+    }
+
+    fn challenges(&self) -> Challenges {
+        self.rules.challenges()
     }
 
     fn issuers(&self) -> Vec<String> {

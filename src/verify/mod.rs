@@ -6,7 +6,13 @@ pub(crate) mod base64url;
 mod cache;
 mod claim_diagnosis;
 mod claim_name_case;
+mod confirmation;
 mod diagnosis;
+#[cfg(feature = "dpop")]
+pub(crate) mod dpop;
+#[cfg(not(feature = "dpop"))]
+#[path = "dpop_off.rs"]
+mod dpop;
 #[cfg(feature = "explain")]
 pub(crate) mod explain;
 #[cfg(feature = "remote-keys-core")]
@@ -27,10 +33,17 @@ mod key_source;
 mod key_union;
 mod member;
 mod merged_keys;
+#[cfg(feature = "mtls")]
+pub(crate) mod mtls;
+#[cfg(not(feature = "mtls"))]
+#[path = "mtls_off.rs"]
+mod mtls;
+mod owned_credential;
 pub(crate) mod pem;
 pub(crate) mod private_names;
 mod required;
 mod rules;
+mod sender;
 #[cfg(feature = "introspection")]
 mod stated;
 mod stream;
@@ -138,6 +151,8 @@ use crate::error::AuthError;
 ///     }
 /// }
 /// ```
+///
+/// The `mtls` module accepts tokens that are bound to the certificate of the client.
 ///
 /// # Asynchronous verification
 ///

@@ -7,14 +7,18 @@ use serde::de::DeserializeOwned;
 
 use super::algorithms::Algorithms;
 use super::base64url::Buffer;
+use super::confirmation;
 use super::json;
 use super::jws::{Header, Jws, TokenType, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::KeySet;
 use super::private_names::has_private_name;
+use super::sender::Senders;
 use super::stream::{Pass, plain};
 use super::validate::{Expected, UNKNOWN_TIME};
 use crate::algorithm::Algorithm;
+use crate::binding::Binding;
+use crate::challenges::Challenges;
 use crate::claims::{Claims, TokenInfo};
 use crate::conditions::{Conditions, unique_id};
 use crate::credential::Credential;
@@ -35,6 +39,8 @@ pub(crate) struct Rules {
     /// The accepted algorithms, among those of the keys.
     pub(crate) algorithms: Algorithms,
     pub(crate) revocations: Option<Revocations>,
+    /// The supported bindings of tokens to their senders, if there are any.
+    pub(crate) senders: Option<Arc<Senders>>,
     pub(crate) clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
 }
 
@@ -115,6 +121,7 @@ impl Rules {
             types: Types::Usual,
             algorithms: Algorithms::ALL,
             revocations: None,
+            senders: None,
             clock: None,
         }
     }
@@ -128,6 +135,33 @@ impl Rules {
     pub(crate) fn set_revocations(&mut self, revocations: Revocations) {
         self.expected.wanted.identity = true;
         self.revocations = Some(revocations);
+    }
+
+    /// Supports one more kind of binding.
+    #[cfg(any(feature = "dpop", feature = "mtls"))]
+    pub(crate) fn support(&mut self, add: impl FnOnce(&mut Senders)) {
+        add(Arc::make_mut(self.senders.get_or_insert_default()));
+        self.expected.ignore_confirmation = false;
+        self.expected.checks_binding = true;
+    }
+
+    /// Returns true if a token of the type `DPoP` can be accepted.
+    #[cfg(feature = "introspection")]
+    pub(crate) fn accepts_dpop(&self) -> bool {
+        self.expected.ignore_confirmation
+            || self.senders.as_ref().is_some_and(|senders| senders.dpop.is_some())
+    }
+
+    /// Returns the schemes of the tokens that can be accepted.
+    pub(crate) fn challenges(&self) -> Challenges {
+        self.senders.as_ref().map_or_else(Challenges::bearer, |senders| senders.challenges())
+    }
+
+    /// Accepts bound tokens as bearer tokens.
+    pub(crate) fn ignore_confirmation(&mut self) {
+        self.senders = None;
+        self.expected.ignore_confirmation = true;
+        self.expected.checks_binding = false;
     }
 
     /// Verifies a token in compact serialization.
@@ -209,6 +243,10 @@ impl Rules {
         let registered = pass.registered().map_err(AuthErrorKind::from)?;
         let now = self.now();
         self.expected.judge(payload, registered, now)?;
+        let binding = match &self.senders {
+            Some(senders) if registered.sender_constrained => Some(supported_binding(payload, senders)?),
+            _ => None,
+        };
         // Without an `iss`, the token is from the provider.
         let issuer = registered.issuer.as_deref().or(proof.provider);
         if proof.provider.is_some() && self.expected.issuers.is_empty() && issuer != proof.provider {
@@ -224,7 +262,10 @@ impl Rules {
         let expires_at = expiry.and_then(NumericDate::to_system_time);
         let is_expected = || !self.expected.issuers.is_empty() || proof.provider.is_some();
         let may_be_logged = MayBeLogged::new(is_expected, kid_may_be_logged);
-        let info = TokenInfo::with(expires_at, issuer, proof.kid, may_be_logged);
+        let mut info = TokenInfo::with(expires_at, issuer, proof.kid, may_be_logged);
+        if let Some(binding) = binding {
+            info = info.with_binding(binding);
+        }
         let conditions = Conditions {
             rules: self.id,
             keys: proof.keys,
@@ -294,6 +335,13 @@ impl Rules {
         let now = self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock());
         now.duration_since(UNIX_EPOCH).unwrap_or(UNKNOWN_TIME)
     }
+}
+
+/// Reads the `cnf` of a payload.
+#[cold]
+fn supported_binding(payload: &str, senders: &Senders) -> Result<Binding, AuthErrorKind> {
+    let binding = confirmation::binding(payload).map_err(|_| AuthErrorKind::InvalidClaims)?;
+    binding.filter(|binding| senders.support(binding)).ok_or(AuthErrorKind::SenderConstrained)
 }
 
 /// Estimates the heap data of the claims: the decoded token, which is longer than the payload.

@@ -88,5 +88,5 @@ impl Rules {
 }
 
 /// The cause of [`SenderConstrained`](AuthErrorKind::SenderConstrained).
-pub(crate) const SENDER_CONSTRAINED: &str = "the token is bound to a key of the client (RFC 7800, RFC 9449), and the verifier does not check the key: if something \
-     else does, set Introspection::insecure_ignore_confirmation";
+pub(crate) const SENDER_CONSTRAINED: &str = "the token is bound to its sender (`cnf`), and the verifier does not support this binding: \
+     set Introspection::dpop or mtls, or insecure_ignore_confirmation if something else checks the sender";

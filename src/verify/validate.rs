@@ -22,6 +22,8 @@ pub(crate) struct Expected {
     pub(crate) any_audience: bool,
     pub(crate) allow_missing_expiry: bool,
     pub(crate) ignore_confirmation: bool,
+    /// True if bound tokens pass here, because the rules check their binding.
+    pub(crate) checks_binding: bool,
 }
 
 impl Registered<'_> {
@@ -52,6 +54,7 @@ impl Expected {
             any_audience: false,
             allow_missing_expiry: false,
             ignore_confirmation: false,
+            checks_binding: false,
         }
     }
 
@@ -97,7 +100,7 @@ impl Expected {
 
     #[inline]
     pub(crate) fn judge_confirmation(&self, registered: &Registered<'_>) -> Result<(), AuthErrorKind> {
-        let is_good = !registered.sender_constrained || self.ignore_confirmation;
+        let is_good = !registered.sender_constrained || self.ignore_confirmation || self.checks_binding;
         if is_good { Ok(()) } else { Err(AuthErrorKind::SenderConstrained) }
     }
 

@@ -216,7 +216,35 @@ fn cure_of(kind: AuthErrorKind) -> &'static str {
             "request a token with the required claim, or change JwtVerifier::require_claim"
         }
         AuthErrorKind::SenderConstrained => {
-            "request a plain bearer token; or set JwtVerifier::insecure_ignore_confirmation if something else checks the sender"
+            "accept the binding with JwtVerifier::dpop or JwtVerifier::mtls, and send the token as it is bound: with the scheme \
+             `DPoP` and a proof, or over mutual TLS"
+        }
+        AuthErrorKind::MissingBinding => {
+            "have the client request a bound token: with a DPoP proof at the token endpoint, or over mutual TLS"
+        }
+        AuthErrorKind::MissingProof => "send a DPoP proof for this request in the header `DPoP`",
+        AuthErrorKind::MalformedProof => {
+            "use a DPoP library in the client, and an algorithm that Dpop::algorithms lists"
+        }
+        AuthErrorKind::InvalidProofSignature => "sign the proof with the key in its header",
+        AuthErrorKind::WrongProofRequest => {
+            "sign the proof for the method and the URL of the request, and set Dpop::new to the public URL of the service"
+        }
+        AuthErrorKind::WrongProofToken => "sign the proof for the token that is sent: `ath` is its SHA-256",
+        AuthErrorKind::WrongProofTime => {
+            "set the clocks of the client and of this machine, make a new proof for each request, or raise Dpop::max_age"
+        }
+        AuthErrorKind::WrongProofNonce => {
+            "repeat the request with a proof that has the nonce in `DPoP-Nonce` of the response"
+        }
+        AuthErrorKind::WrongProofKey => "sign the proof with the key that the token was requested with",
+        AuthErrorKind::ReplayedProof => "make a new proof with a new `jti` for each request",
+        AuthErrorKind::MissingCertificate => {
+            "connect with the client certificate that the token was requested with; behind a proxy that ends TLS, add a \
+             ClientCertificateLayer"
+        }
+        AuthErrorKind::WrongCertificate => {
+            "connect with the client certificate that the token was requested with, or request a new token after a renewal"
         }
         AuthErrorKind::MissingExpiry => {
             "have the issuer set `exp`, or set JwtVerifier::insecure_allow_missing_expiry"

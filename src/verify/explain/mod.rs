@@ -121,7 +121,17 @@ fn step_of(kind: AuthErrorKind) -> &'static str {
         AuthErrorKind::WrongIssuer => "iss",
         AuthErrorKind::WrongAudience => "aud",
         AuthErrorKind::WrongClaim => "required_claim",
-        AuthErrorKind::SenderConstrained => "cnf",
+        AuthErrorKind::SenderConstrained | AuthErrorKind::MissingBinding => "cnf",
+        AuthErrorKind::MissingCertificate | AuthErrorKind::WrongCertificate => "certificate",
+        AuthErrorKind::MissingProof
+        | AuthErrorKind::MalformedProof
+        | AuthErrorKind::InvalidProofSignature
+        | AuthErrorKind::WrongProofRequest
+        | AuthErrorKind::WrongProofToken
+        | AuthErrorKind::WrongProofTime
+        | AuthErrorKind::WrongProofNonce
+        | AuthErrorKind::WrongProofKey
+        | AuthErrorKind::ReplayedProof => "proof",
         AuthErrorKind::NotYetValid => "nbf",
         AuthErrorKind::MissingExpiry | AuthErrorKind::Expired => "exp",
         AuthErrorKind::Revoked | AuthErrorKind::RevocationsUnavailable => "revocation",

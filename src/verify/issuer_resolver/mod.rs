@@ -3,7 +3,6 @@
 mod known;
 mod lookup;
 mod lookup_rate;
-mod owned_credential;
 mod resolver;
 
 use std::any::Any;

@@ -10,10 +10,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::super::owned_credential::OwnedCredential;
 use super::known::{Aged, Known, after};
 use super::lookup::{Lookup, Outcome, SHORT_WHILE, Teller};
 use super::lookup_rate::LookupRate;
-use super::owned_credential::OwnedCredential;
 use super::{IssuerResolver, no_runtime};
 use crate::credential::Credential;
 use crate::error::AuthError;
