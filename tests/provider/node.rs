@@ -17,6 +17,6 @@ pub(crate) fn fixture(name: &str) -> String {
 /// A program with its argument. Its standard output is piped.
 pub(crate) fn node(program: &str, argument: &Value) -> Command {
     let mut command = Command::new(installed("node_modules/.bin/node"));
-    command.arg(installed(program)).arg(argument.to_string()).stdout(Stdio::piped());
+    command.arg(installed(program)).arg(argument.to_string()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     command
 }
