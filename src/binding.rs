@@ -85,9 +85,12 @@ impl Thumbprint {
 
     /// Reads the canonical text.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        let mut hash = [0; 33];
-        let decoded = URL_SAFE_NO_PAD.decode(text.as_bytes(), hash.as_mut_slice().as_out()).ok()?;
-        <[u8; 32]>::try_from(&*decoded).ok().map(Self)
+        const LENGTH: usize = 43;
+        let mut hash = [0; 32];
+        // `decode` panics if the result is longer than the buffer.
+        let text = text.as_bytes().first_chunk::<LENGTH>().filter(|_| text.len() == LENGTH)?;
+        URL_SAFE_NO_PAD.decode(text, hash.as_mut_slice().as_out()).ok()?;
+        Some(Self(hash))
     }
 }
 

@@ -27,7 +27,8 @@ use std::fmt::{self, Display, Formatter};
 /// - [`InsufficientScope`](Self::InsufficientScope): a policy rejects the request.
 ///
 /// Use a more specific kind where it applies, such as [`Expired`](Self::Expired). [`JwtVerifier`](crate::JwtVerifier)
-/// and [`Issuers`](crate::verifiers::Issuers) always return a specific kind, never the first two.
+/// and [`Issuers`](crate::verifiers::Issuers) never return the first, and the second only if a DPoP proof cannot be
+/// recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthErrorKind {

@@ -302,10 +302,7 @@ impl Dpop {
     fn judge_request(&self, claims: &ProofClaims<'_>, request: Head<'_>) -> Result<(), AuthError> {
         let reject = |cause: String| Err(AuthError::new(AuthErrorKind::WrongProofRequest).with_source(cause));
         if *claims.htm != *request.method().as_str() {
-            return reject(format!(
-                "the `htm` of the proof is not the method of the request, {}",
-                request.method()
-            ));
+            return reject("the `htm` of the proof is not the method of the request".to_owned());
         }
         let path = request.uri().path();
         let stated = self.settings.url_of.as_ref().and_then(|url_of| url_of(request));
