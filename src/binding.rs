@@ -1,9 +1,15 @@
 //! The key or certificate that a token is bound to.
 
+#[cfg(any(feature = "dpop", feature = "issue"))]
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 use base64_simd::{AsOut, URL_SAFE_NO_PAD};
+#[cfg(any(feature = "dpop", feature = "issue"))]
+use serde::Serialize;
+#[cfg(any(feature = "dpop", feature = "issue"))]
+use sha2::{Digest, Sha256};
 
 use crate::config_error::{ConfigError, ConfigProblem};
 
@@ -37,7 +43,7 @@ impl Binding {
         Self { key: Some(jkt), certificate: None }
     }
 
-    /// Creates the binding to a client certificate, by its SHA-256 thumbprint: `x5t#S256`
+    /// Creates the binding to a client certificate, by its thumbprint: `x5t#S256`
     /// ([RFC 8705, section 3.1](https://www.rfc-editor.org/rfc/rfc8705#section-3.1)).
     #[must_use]
     pub const fn to_certificate(x5t: Thumbprint) -> Self {
@@ -55,7 +61,7 @@ impl Binding {
         self.key
     }
 
-    /// Returns the thumbprint of the client certificate, if the token is bound to one (mutual TLS).
+    /// Returns the thumbprint of the client certificate, if the token is bound to one.
     #[must_use]
     pub const fn certificate(&self) -> Option<Thumbprint> {
         self.certificate
@@ -81,6 +87,13 @@ impl Thumbprint {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Computes the thumbprint of a JWK from its required members, sorted by name (RFC 7638, section 3).
+    #[cfg(any(feature = "dpop", feature = "issue"))]
+    pub(crate) fn of_jwk<V: Serialize>(required: &BTreeMap<&str, V>) -> Self {
+        let json = serde_json::to_vec(required).expect("strings serialize to JSON");
+        Self(Sha256::digest(json).into())
     }
 
     /// Reads the canonical text.

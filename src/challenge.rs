@@ -57,11 +57,12 @@ impl Challenge {
         challenge.unwrap_or(&DEFAULT)
     }
 
-    /// Adds a header that the verifier passes to the layer.
-    pub(crate) fn carrying(&self, name: HeaderName, value: HeaderValue) -> Self {
-        let mut carrying = self.clone();
-        carrying.carried.get_or_insert_default().append(name, value);
-        carrying
+    /// Adds headers that the verifier passes to the layer.
+    pub(crate) fn carry(&mut self, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) {
+        let carried = self.carried.get_or_insert_default();
+        for (name, value) in headers {
+            carried.append(name, value);
+        }
     }
 
     pub(crate) fn carried(&self) -> Option<Box<HeaderMap>> {

@@ -128,9 +128,18 @@ impl<C> Claims<C> {
     /// let claims = Claims::with_response_header(Claims::new("Eze"), name, value);
     /// ```
     #[must_use]
-    pub fn with_response_header(mut claims: Self, name: HeaderName, value: HeaderValue) -> Self {
-        let challenge = Challenge::or_default(claims.challenge.as_deref());
-        claims.challenge = Some(Arc::new(challenge.carrying(name, value)));
+    pub fn with_response_header(claims: Self, name: HeaderName, value: HeaderValue) -> Self {
+        Self::with_response_headers(claims, [(name, value)])
+    }
+
+    /// Adds headers to the response.
+    pub(crate) fn with_response_headers<const N: usize>(
+        mut claims: Self,
+        headers: [(HeaderName, HeaderValue); N],
+    ) -> Self {
+        let mut challenge = Challenge::or_default(claims.challenge.as_deref()).clone();
+        challenge.carry(headers);
+        claims.challenge = Some(Arc::new(challenge));
         claims
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 use std::sync::{Arc, OnceLock};
 
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 
 use crate::caching::Added;
 use crate::challenge::{Challenge, LayerChallenges, Settings};
@@ -18,8 +18,11 @@ use crate::observe::{self, Timer};
 use crate::policy::Policy;
 use crate::reject::{self, Kept, Reject};
 use crate::scheme::Scheme;
-use crate::token_source::{TokenSource, attempted_scheme};
+use crate::token_source::{TokenSource, attempted_scheme, mark_sensitive};
 use crate::verify::{PendingVerdict, Verdict, Verify};
+
+/// The header of a DPoP proof (RFC 9449, section 4.1).
+const PROOF: HeaderName = HeaderName::from_static("dpop");
 
 /// The configuration shared by all services that one layer creates.
 #[derive(Clone)]
@@ -42,6 +45,8 @@ pub(crate) struct Prepared {
     challenges: LayerChallenges,
     /// True if `Bearer` is the only possible scheme, which is the usual case.
     is_bearer_alone: bool,
+    /// True if `DPoP` is offered, so that requests may have proofs.
+    takes_proofs: bool,
     /// The caching headers of responses, depending on the place of the token. `None` if it was in `Authorization`.
     with_token: Option<Arc<Added>>,
     without_token: Option<Arc<Added>>,
@@ -50,7 +55,7 @@ pub(crate) struct Prepared {
 impl Default for Prepared {
     fn default() -> Self {
         let challenges = LayerChallenges::new(None, Challenges::bearer());
-        Self { challenges, is_bearer_alone: true, with_token: None, without_token: None }
+        Self { challenges, is_bearer_alone: true, takes_proofs: false, with_token: None, without_token: None }
     }
 }
 
@@ -128,6 +133,7 @@ impl<V, R, P> Gate<V, R, P> {
             let has_own_scheme = self.sources.iter().any(TokenSource::has_own_scheme);
             Prepared {
                 is_bearer_alone: offered == Challenges::bearer() && !has_own_scheme,
+                takes_proofs: offered.position(Scheme::DPOP).is_some(),
                 challenges: LayerChallenges::new(self.settings.as_ref(), offered),
                 with_token: Added::with_token(&self.sources).map(Arc::new),
                 without_token: Added::without_token(&self.sources).map(Arc::new),
@@ -169,6 +175,9 @@ where
         let mut has_header = false;
         for source in &self.sources {
             has_header |= source.mark_sensitive(request.headers_mut());
+        }
+        if self.prepared.takes_proofs {
+            mark_sensitive(request.headers_mut(), &PROOF);
         }
         let missing = || AuthError::new(AuthErrorKind::MissingCredential);
         if self.passes_unread.as_ref().is_some_and(|passes| passes((&*request).into())) {
@@ -284,6 +293,9 @@ where
             if self.removes_credential || source.is_always_taken_out() {
                 source.take_out(request, self.prepared.challenges.schemes());
             }
+        }
+        if self.prepared.takes_proofs && self.removes_credential {
+            request.headers_mut().remove(PROOF);
         }
     }
 

@@ -277,6 +277,7 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     ///
     /// - Everything else in the same place stays, such as other cookies and parameters.
     /// - All sources of the layer are covered, also those that were not read or were ignored.
+    /// - The header `DPoP` is removed, too, if the verifier accepts DPoP-bound tokens.
     /// - A [custom](TokenSource::custom) source defines what is removed: its headers, or the work of its function
     ///   ([`custom_with_strip`](TokenSource::custom_with_strip)). A token that it finds elsewhere stays.
     ///

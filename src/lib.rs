@@ -80,6 +80,8 @@ pub mod extract;
 #[cfg(feature = "api-keys")]
 #[cfg_attr(not(feature = "settings"), allow(dead_code, reason = "only key files use all of it"))]
 mod file_follower;
+#[cfg(feature = "mtls")]
+mod forwarded_certificate;
 mod future;
 mod gate;
 // Its snippets need all these features, and so do some of its links.

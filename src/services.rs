@@ -18,6 +18,8 @@
 //! assert_eq!(*server.service.get_ref(), "the inner service");
 //! ```
 
+#[cfg(feature = "mtls")]
+pub use crate::forwarded_certificate::ClientCertificateService;
 pub use crate::future::ResponseFuture;
 pub use crate::principal::{PrincipalFuture, PrincipalService};
 pub use crate::public_json::JsonFuture;

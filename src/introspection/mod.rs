@@ -81,7 +81,7 @@ use crate::kind::AuthErrorKind;
 use crate::lookups::{Answer, Blame, Failure, LookupSettings, LookupStats, Lookups};
 use crate::revocation::Revocations;
 use crate::token_source::is_bearer_token;
-use crate::verify::{KeySource, Rules, Statement, UNKNOWN_TIME, Verdict, Verify};
+use crate::verify::{KeySource, Rules, Statement, UNKNOWN_TIME, Verdict, Verify, sender};
 
 /// Verifies tokens by asking their provider (RFC 7662).
 ///
@@ -92,7 +92,8 @@ use crate::verify::{KeySource, Rules, Statement, UNKNOWN_TIME, Verdict, Verify};
 /// - A configured [`issuer`](Self::issuer) or [`audience`](Self::audience) is required and compared exactly.
 /// - A token with an `aud` is rejected if no audience is configured.
 /// - After [`discover`](Self::discover), another `iss` is rejected. It may be missing: the endpoint is the issuer's own.
-/// - `token_type` must be `Bearer` if it is present, or `DPoP` for a DPoP-bound token. Refresh tokens and ID tokens are rejected if the provider marks them, as
+/// - `token_type` must be `Bearer` if it is present, or `DPoP` for a DPoP-bound token,
+///   which then needs a `cnf` member with `jkt`. Refresh tokens and ID tokens are rejected if the provider marks them, as
 ///   Keycloak does with `typ` and Ory Hydra with `token_use`.
 ///
 /// A setter replaces the earlier value; setters named `add_*` add one. The verifier needs a tokio runtime and is cheap to
@@ -289,7 +290,7 @@ impl<C> Introspection<C> {
         self.set(|settings| settings.rules.support(|senders| senders.dpop = Some(dpop)))
     }
 
-    /// Accepts tokens that are bound to the client certificate, like [`JwtVerifier::mtls`](crate::JwtVerifier::mtls).
+    /// Accepts tokens bound to the client certificate, like [`JwtVerifier::mtls`](crate::JwtVerifier::mtls).
     ///
     /// The response must have a `cnf` member with `x5t#S256` ([RFC 8705, section
     /// 3.2](https://www.rfc-editor.org/rfc/rfc8705#section-3.2)).
@@ -351,10 +352,11 @@ where
     pub fn verify<'a>(&self, credential: impl Into<Credential<'a>>) -> Verdict<C> {
         let credential = credential.into();
         let verdict = self.judge(credential.token());
-        let settings = Arc::clone(&self.settings);
-        match &self.settings.rules.senders {
+        let rules = &self.settings.rules;
+        match &rules.senders {
+            None if rules.lack_dpop(credential.scheme()) => sender::reject_dpop(verdict),
             None => verdict,
-            Some(senders) => senders.confirm(verdict, &credential, move || settings.rules.now()),
+            Some(senders) => senders.confirm(verdict, &credential, rules),
         }
     }
 
@@ -432,9 +434,11 @@ impl Settings {
         C: DeserializeOwned + 'static,
     {
         let text = std::str::from_utf8(response).map_err(|_| AuthErrorKind::InvalidClaims)?;
-        response::judge_type(text, &self.rules, self.needs_token_type)?;
+        let token_type = response::judge_type(text, &self.rules, self.needs_token_type)?;
         let provider = self.provider.endpoint.issuer();
-        self.rules.judge_stated(&Statement { text, provider, asked_at })
+        let claims = self.rules.judge_stated(&Statement { text, provider, asked_at })?;
+        response::judge_binding(token_type, &claims, &self.rules)?;
+        Ok(claims)
     }
 
     /// Returns the configured issuers, or the discovered one.

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::claims::Claims;
 use crate::error::{AuthError, FixedCause};
 use crate::kind::AuthErrorKind;
 use crate::verify::json::{self, Loose};
@@ -40,7 +41,11 @@ struct Marks<'a> {
 }
 
 /// Rejects everything except access tokens of a supported type.
-pub(super) fn judge_type(response: &str, rules: &Rules, needs_token_type: bool) -> Result<(), AuthError> {
+pub(super) fn judge_type(
+    response: &str,
+    rules: &Rules,
+    needs_token_type: bool,
+) -> Result<TokenType, AuthError> {
     let reject = |kind, cause| Err(AuthError::new(kind).because(cause).proven());
     let Ok(Marks { token_type, token_use, typ }) = serde_json::from_str::<Marks<'_>>(response) else {
         return reject(AuthErrorKind::InvalidClaims, DUPLICATE_MARK);
@@ -52,8 +57,9 @@ pub(super) fn judge_type(response: &str, rules: &Rules, needs_token_type: bool) 
     if token_type.is_none() && needs_token_type {
         return reject(AuthErrorKind::WrongTokenType, NO_TYPE);
     }
+    let is_dpop = has(&token_type, &["DPoP"]);
     if token_type.is_some() && !has(&token_type, &["Bearer"]) {
-        if !has(&token_type, &["DPoP"]) {
+        if !is_dpop {
             return reject(AuthErrorKind::WrongTokenType, OTHER_TYPE);
         }
         if !rules.accepts_dpop() {
@@ -62,6 +68,26 @@ pub(super) fn judge_type(response: &str, rules: &Rules, needs_token_type: bool) 
     }
     if has(&token_use, NO_ACCESS_TOKEN_USE) || has(&typ, NO_ACCESS_TOKEN_TYPE) {
         return reject(AuthErrorKind::WrongTokenType, NO_ACCESS_TOKEN);
+    }
+    Ok(if is_dpop { TokenType::Dpop } else { TokenType::Bearer })
+}
+
+/// The `token_type` of a token. `Bearer` if it is missing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenType {
+    Bearer,
+    Dpop,
+}
+
+/// Rejects a token of the type `DPoP` that the response does not bind to a key: it would be accepted as a bearer token.
+pub(super) fn judge_binding<C>(
+    token_type: TokenType,
+    claims: &Claims<C>,
+    rules: &Rules,
+) -> Result<(), AuthError> {
+    let is_bound = claims.token().binding().is_some_and(|binding| binding.key().is_some());
+    if token_type == TokenType::Dpop && !is_bound && !rules.expected.ignore_confirmation {
+        return Err(AuthError::new(AuthErrorKind::SenderConstrained).because(NO_BINDING).proven());
     }
     Ok(())
 }
@@ -73,6 +99,9 @@ const NO_ACCESS_TOKEN_TYPE: &[&str] = &["Refresh", "Offline", "ID", "Logout"];
 
 const DUPLICATE_MARK: &FixedCause =
     &FixedCause("the introspection response has `token_type`, `token_use` or `typ` twice");
+const NO_BINDING: &FixedCause = &FixedCause(
+    "the `token_type` of the introspection response is `DPoP`, but it has no `cnf` with `jkt` (RFC 9449, section 6.2)",
+);
 const NO_TYPE: &FixedCause = &FixedCause(
     "the introspection response has no `token_type`, as for a refresh token: Introspection::access_tokens_only requires it",
 );

@@ -1,5 +1,7 @@
 //! Issuing tokens.
 
+#[cfg(feature = "dpop")]
+pub(crate) mod dpop_key;
 mod issue_error;
 mod issued_token;
 mod jwks_service;
@@ -23,8 +25,9 @@ pub use self::issued_token::IssuedToken;
 pub use self::jwks_service::JwksService;
 pub use self::signing_key::SigningKey;
 
-use self::payload::OwnClaims;
+use self::payload::{Confirmation, OwnClaims};
 use self::rotation::Keys;
+use crate::binding::Binding;
 use crate::config_error::ConfigError;
 use crate::registered::{Audience, since_epoch};
 use crate::verify::base64url::{encode, encode_onto};
@@ -75,6 +78,7 @@ struct Settings {
     audience: Audience,
     lifetime: Duration,
     access_tokens: bool,
+    binding: Option<Binding>,
     publish_ahead: Duration,
     clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
 }
@@ -92,6 +96,7 @@ impl TokenIssuer {
             audience: Audience::default(),
             lifetime: Duration::from_secs(15 * 60),
             access_tokens: false,
+            binding: None,
             publish_ahead: Duration::from_secs(2 * 60 * 60),
             clock: None,
         };
@@ -130,6 +135,31 @@ impl TokenIssuer {
     /// ([section 2.2](https://www.rfc-editor.org/rfc/rfc9068#section-2.2)). The issuer does not check that.
     pub fn access_tokens_only(self) -> Self {
         self.set(|settings| settings.access_tokens = true)
+    }
+
+    /// Binds the tokens to a key or certificate of the client: adds the claim `cnf`.
+    ///
+    /// Only a client that holds it can use such a token. Bind the tokens of each client by changing a clone:
+    ///
+    /// ```
+    /// use serde_json::{Value, json};
+    /// use tower_jwt_auth::issue::{IssueError, IssuedToken, TokenIssuer};
+    /// use tower_jwt_auth::token::{Binding, Thumbprint};
+    ///
+    /// fn issue_for(issuer: &TokenIssuer, sub: &str, key: Thumbprint) -> Result<IssuedToken, IssueError> {
+    ///     issuer.clone().bound_to(Binding::to_key(key)).issue(&json!({"sub": sub}))
+    /// }
+    /// ```
+    ///
+    /// See [RFC 9449, section 6](https://www.rfc-editor.org/rfc/rfc9449#section-6) and [RFC 8705, section
+    /// 3](https://www.rfc-editor.org/rfc/rfc8705#section-3). Your claims must then not contain `cnf`.
+    ///
+    /// # Security
+    ///
+    /// The issuer checks nothing. Your authorization server must first verify the client's DPoP proof, or take the
+    /// certificate from the client's own connection. Otherwise a client could get tokens that are bound to another one.
+    pub fn bound_to(self, binding: Binding) -> Self {
+        self.set(|settings| settings.binding = Some(binding))
     }
 
     /// Sets how long a new key is published before it signs. The default is two hours.
@@ -190,7 +220,8 @@ impl TokenIssuer {
         let exp = now.saturating_add(lifetime).as_secs().min(LATEST);
         let settings = &*self.settings;
         let aud = settings.audience.iter().next().is_some().then_some(&settings.audience);
-        let own = OwnClaims { iss: &settings.issuer, aud, iat: now.as_secs(), exp, jti: &jti };
+        let cnf = settings.binding.map(Confirmation::from);
+        let own = OwnClaims { iss: &settings.issuer, aud, iat: now.as_secs(), exp, jti: &jti, cnf };
         let payload = own.with(claims)?;
 
         let published = self.keys.at(now, settings.lifetime);

@@ -7,6 +7,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::issue_error::{IssueError, IssueErrorKind};
+use crate::binding::{Binding, Thumbprint};
 use crate::registered::Audience;
 use crate::verify::json::{self, Text};
 use crate::verify::private_names::has_private_name;
@@ -20,6 +21,24 @@ pub(crate) struct OwnClaims<'a> {
     pub(crate) iat: u64,
     pub(crate) exp: u64,
     pub(crate) jti: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cnf: Option<Confirmation>,
+}
+
+/// The claim `cnf` (RFC 7800, section 3.1).
+#[derive(Serialize)]
+pub(crate) struct Confirmation {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jkt: Option<String>,
+    #[serde(rename = "x5t#S256", skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
+}
+
+impl From<Binding> for Confirmation {
+    fn from(binding: Binding) -> Self {
+        let text = |thumbprint: Thumbprint| thumbprint.to_string();
+        Self { jkt: binding.key().map(text), certificate: binding.certificate().map(text) }
+    }
 }
 
 const RESERVED: [&str; 5] = ["iss", "aud", "iat", "exp", "jti"];
@@ -33,9 +52,10 @@ impl OwnClaims<'_> {
         serde_json::to_writer(&mut payload, claims).map_err(IssueError::serialization)?;
         let Names(names) =
             json::object(&payload[start..]).ok_or_else(|| IssueError::new(IssueErrorKind::NotAnObject))?;
+        let reserved = RESERVED.into_iter().chain(self.cnf.as_ref().map(|_| "cnf"));
         let mut seen = HashSet::with_capacity(names.len());
         for name in &names {
-            if let Some(name) = RESERVED.into_iter().find(|reserved| *reserved == &**name) {
+            if let Some(name) = reserved.clone().find(|reserved| *reserved == &**name) {
                 return Err(IssueError::claim(IssueErrorKind::ReservedClaim, name));
             }
             if !seen.insert(&**name) {

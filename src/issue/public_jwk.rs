@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
-
 use crate::algorithm::Algorithm;
+use crate::binding::Thumbprint;
 use crate::crypto::Material;
 use crate::key_type::{Curve, ParameterSet};
 use crate::verify::base64url::encode;
@@ -40,13 +39,12 @@ impl PublicNumbers {
     }
 
     /// Returns the thumbprint (RFC 7638, section 3; RFC 8037, section 2; RFC 9964, section 6).
-    pub(crate) fn thumbprint(&self, algorithm: Algorithm) -> String {
-        let json = serde_json::to_vec(&self.required(algorithm)).expect("strings serialize to JSON");
-        encode(&Sha256::digest(json))
+    pub(crate) fn thumbprint(&self, algorithm: Algorithm) -> Thumbprint {
+        Thumbprint::of_jwk(&self.required(algorithm))
     }
 
     /// Returns the members that the thumbprint covers.
-    fn required(&self, algorithm: Algorithm) -> Jwk {
+    pub(crate) fn required(&self, algorithm: Algorithm) -> Jwk {
         let texts = |members: &[(&'static str, &str)]| {
             members.iter().map(|(name, value)| (*name, (*value).to_owned())).collect::<Jwk>()
         };
@@ -85,7 +83,8 @@ mod tests {
         let algorithms = [Algorithm::MlDsa44, Algorithm::MlDsa65, Algorithm::MlDsa87];
         for ((jwk, set), algorithm) in keys.into_iter().zip(sets).zip(algorithms) {
             let public = decode_to_vec(jwk["pub"].as_str().unwrap().as_bytes()).unwrap();
-            assert_eq!(PublicNumbers::MlDsa(set, public).thumbprint(algorithm), jwk["kid"], "{algorithm}");
+            let thumbprint = PublicNumbers::MlDsa(set, public).thumbprint(algorithm);
+            assert_eq!(thumbprint.to_string(), jwk["kid"], "{algorithm}");
         }
     }
 }

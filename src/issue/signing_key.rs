@@ -157,6 +157,12 @@ impl SigningKey {
         Some(self.public.as_ref()?.jwk(self.algorithm, self.kid()))
     }
 
+    /// Returns the numbers of the public key, if there is one.
+    #[cfg(feature = "dpop")]
+    pub(crate) fn public(&self) -> Option<&PublicNumbers> {
+        self.public.as_ref()
+    }
+
     /// Signs. `None` if the operating system returns no random numbers.
     pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         match &self.signer {
@@ -233,7 +239,7 @@ impl SigningKey {
                 ConfigProblem::MalformedKey { reason: "its private and public halves do not match" }.into()
             );
         }
-        let kid = public.thumbprint(algorithm);
+        let kid = public.thumbprint(algorithm).to_string();
         let signer = Signer::Private(Arc::new(private));
         Ok(Self { algorithm, kid: None, signer, verifying, public: Some(public) }.with_kid(kid))
     }

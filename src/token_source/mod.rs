@@ -411,18 +411,7 @@ impl TokenSource {
     pub(crate) fn mark_sensitive(&self, headers: &mut HeaderMap) -> bool {
         let mut is_there = false;
         for name in self.header_names() {
-            let Some(first) = headers.get_mut(name) else {
-                continue;
-            };
-            is_there = true;
-            first.set_sensitive(true);
-            let some_name_has_several = headers.len() > headers.keys_len();
-            if some_name_has_several {
-                headers
-                    .iter_mut()
-                    .filter(|(other, _)| *other == name)
-                    .for_each(|(_, value)| value.set_sensitive(true));
-            }
+            is_there |= mark_sensitive(headers, name);
         }
         is_there
     }
@@ -485,6 +474,23 @@ impl TokenSource {
             Place::Custom(custom) => &custom.headers,
         }
     }
+}
+
+/// Marks all values of a header as sensitive. Returns true if there is one.
+#[inline]
+pub(crate) fn mark_sensitive(headers: &mut HeaderMap, name: &HeaderName) -> bool {
+    let Some(first) = headers.get_mut(name) else {
+        return false;
+    };
+    first.set_sensitive(true);
+    let some_name_has_several = headers.len() > headers.keys_len();
+    if some_name_has_several {
+        headers
+            .iter_mut()
+            .filter(|(other, _)| *other == name)
+            .for_each(|(_, value)| value.set_sensitive(true));
+    }
+    true
 }
 
 /// Returns the scheme of a malformed `Authorization`, so that the challenge names the scheme that the client used.

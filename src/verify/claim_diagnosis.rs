@@ -10,6 +10,7 @@ use serde::de::{DeserializeOwned, Error as _, IgnoredAny, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
 use super::claim_name_case::{USUAL_NAMES, meant_field, probe};
+use super::confirmation;
 use super::json;
 use super::private_names::has_private_name;
 use super::required;
@@ -65,6 +66,8 @@ fn explain_unproven(payload: &[u8], wanted: &Wanted) -> String {
 }
 
 const REQUIRED_TWICE: &str = "a required claim appears twice";
+const CONFIRMATION: &str =
+    "the `jkt` or `x5t#S256` in the claim `cnf` is not the base64url of a SHA-256 hash, or appears twice";
 const OPTIONAL: &str = "make the field an `Option` or add `#[serde(default)]`";
 
 /// Returns the payload, or an error that does not depend on the claims type.
@@ -96,7 +99,8 @@ fn explain_mismatch<C: DeserializeOwned>(payload: &str) -> String {
         return respelled(field);
     }
     let Err(error) = serde_json::from_str::<C>(payload) else {
-        return probe::<C>(payload).map_or_else(|| REQUIRED_TWICE.to_owned(), respelled);
+        let other = if confirmation::is_malformed(payload) { CONFIRMATION } else { REQUIRED_TWICE };
+        return probe::<C>(payload).map_or_else(|| other.to_owned(), respelled);
     };
     let message = error.to_string();
     let member = member_at(payload, offset(payload, &error));

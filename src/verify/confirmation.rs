@@ -24,6 +24,11 @@ pub(super) fn binding(payload: &str) -> Result<Option<Binding>, Malformed> {
     Ok(Binding::of(read(members.jkt)?, read(members.certificate)?))
 }
 
+/// Returns true for a payload with one `cnf` that cannot be read.
+pub(super) fn is_malformed(payload: &str) -> bool {
+    json::member(payload, "cnf").is_some() && binding(payload).is_err()
+}
+
 /// The error for a `cnf` that cannot be read.
 #[derive(Debug, PartialEq)]
 pub(super) struct Malformed;

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::challenges::Challenges;
 use crate::credential::Credential;
 use crate::verify::Verdict;
 
@@ -13,6 +14,10 @@ pub(crate) struct Resolver<C> {
 }
 
 impl<C> Resolver<C> {
+    pub(crate) fn challenges(&self) -> &Challenges {
+        match self.never {}
+    }
+
     pub(crate) fn forget(&self, _: &str) -> bool {
         match self.never {}
     }

@@ -229,7 +229,9 @@ impl<C: Send + Sync + 'static> Verify for Issuers<C> {
         // The order must not change from start to start.
         let mut sorted: Vec<_> = known.iter().collect();
         sorted.sort_unstable_by_key(|(issuer, _)| *issuer);
-        Challenges::all(sorted.into_iter().flat_map(|(_, member)| member.challenges.offers().to_vec()))
+        let known = sorted.into_iter().map(|(_, member)| &member.challenges);
+        let resolved = self.resolver.as_ref().map(|resolver| resolver.challenges());
+        Challenges::all(known.chain(resolved).flat_map(|challenges| challenges.offers().to_vec()))
     }
 }
 

@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::Value;
-#[cfg(feature = "dpop")]
-use sha2::{Digest, Sha256};
 
 use super::base64url::decode_to_vec;
 use super::json::{self, Loose, Text};
@@ -289,39 +287,46 @@ impl<'a> Jwk<'a> {
         }
     }
 
-    /// Creates the public key that a client presents in a header, and its thumbprint (RFC 7638, section 3).
+    /// Creates the public key that a client presents in a header. Returns `None` if it has another thumbprint.
     #[cfg(feature = "dpop")]
-    pub(super) fn presented(&self, algorithm: Algorithm) -> Result<(Key, Thumbprint), ConfigError> {
+    pub(super) fn presented(
+        &self,
+        algorithm: Algorithm,
+        expected: Thumbprint,
+    ) -> Result<Option<Key>, ConfigError> {
         // Private members of all key types (RFC 7518, section 6; RFC 9964, section 3).
         for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"] {
             if self.has(name) {
                 return Err(ConfigProblem::PrivateKey.into());
             }
         }
+        // Before the key is prepared, as a thief can send any number of other keys.
+        if self.thumbprint()? != expected {
+            return Ok(None);
+        }
         let key = self.read(&JwksRules::new().rsa_algorithm(algorithm))?;
         if key.algorithm() != algorithm {
             return Err(ConfigProblem::WrongKeyType { algorithm, key: "a key of another algorithm" }.into());
         }
-        Ok((key, self.thumbprint()?))
+        Ok(Some(key))
     }
 
-    /// Hashes the required members, sorted by name. They are ASCII without escapes in a key that has been read.
+    /// Returns the thumbprint of the members that are required for the key type (RFC 7638, section 3.2).
     #[cfg(feature = "dpop")]
     fn thumbprint(&self) -> Result<Thumbprint, ConfigError> {
         let names: &[&str] = match self.text("kty")? {
             Some("EC") => &["crv", "kty", "x", "y"],
             Some("OKP") => &["crv", "kty", "x"],
             Some("RSA") => &["e", "kty", "n"],
-            _ => &["alg", "kty", "pub"],
+            Some("AKP") => &["alg", "kty", "pub"],
+            Some(kty) => return Err(unsupported(format!("its `kty` {} is not supported", quoted(kty)))),
+            None => return Err(invalid("its `kty` is missing")),
         };
-        let mut members = String::with_capacity(512);
-        for name in names {
-            let separator = if members.is_empty() { '{' } else { ',' };
-            members.push(separator);
-            members.push_str(&format!(r#""{name}":"{}""#, self.text(name)?.unwrap_or_default()));
-        }
-        members.push('}');
-        Ok(Thumbprint::new(Sha256::digest(members).into()))
+        let required = names.iter().map(|name| match self.text(name)? {
+            Some(text) => Ok((*name, text)),
+            None => Err(invalid(format!("its `{name}` is missing"))),
+        });
+        Ok(Thumbprint::of_jwk(&required.collect::<Result<_, ConfigError>>()?))
     }
 
     #[cfg(feature = "dpop")]

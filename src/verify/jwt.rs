@@ -12,7 +12,7 @@ use super::key_set::KeySet;
 use super::key_source::{KeyIssuer, KeyLookup, KeySource, Refresh};
 use super::key_union::KeyUnion;
 use super::rules::{NewerKey, Refusal, Rules, Types};
-use super::{Verdict, Verify, claim_diagnosis, diagnosis};
+use super::{Verdict, Verify, claim_diagnosis, diagnosis, sender};
 use crate::algorithm::Algorithm;
 use crate::challenges::Challenges;
 use crate::claims::Claims;
@@ -347,6 +347,8 @@ impl<C> JwtVerifier<C> {
     ///
     /// Clients send them with the scheme `DPoP`. Bearer tokens are still accepted, unless the settings
     /// [require](crate::dpop::Dpop::required) a binding. The [`dpop`](crate::dpop) module has an example.
+    ///
+    /// Create one `Dpop` and pass a clone to each verifier of a service: a new one has no memory of accepted proofs.
     #[cfg(feature = "dpop")]
     pub fn dpop(self, dpop: super::dpop::Dpop) -> Self {
         self.set(|rules| rules.support(|senders| senders.dpop = Some(dpop)))
@@ -475,11 +477,9 @@ where
     fn judge_sender(&self, credential: &Credential<'_>) -> Verdict<C> {
         let verdict = self.judge(credential);
         match &self.rules.senders {
+            None if self.rules.lack_dpop(credential.scheme()) => sender::reject_dpop(verdict),
             None => verdict,
-            Some(senders) => {
-                let rules = Arc::clone(&self.rules);
-                senders.confirm(verdict, credential, move || rules.now())
-            }
+            Some(senders) => senders.confirm(verdict, credential, &self.rules),
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) mod pem;
 pub(crate) mod private_names;
 mod required;
 mod rules;
-mod sender;
+pub(crate) mod sender;
 #[cfg(feature = "introspection")]
 mod stated;
 mod stream;

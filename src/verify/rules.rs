@@ -27,6 +27,7 @@ use crate::kind::AuthErrorKind;
 use crate::observe::{About, MayBeLogged};
 use crate::registered::NumericDate;
 use crate::revocation::{Revocable, Revocations, TokenIds};
+use crate::scheme::Scheme;
 
 /// The requirements of a verifier.
 #[derive(Clone)]
@@ -150,6 +151,12 @@ impl Rules {
     pub(crate) fn accepts_dpop(&self) -> bool {
         self.expected.ignore_confirmation
             || self.senders.as_ref().is_some_and(|senders| senders.dpop.is_some())
+    }
+
+    /// Returns true if a credential of this scheme needs a binding that the rules cannot check.
+    #[inline]
+    pub(crate) fn lack_dpop(&self, scheme: Scheme<'_>) -> bool {
+        scheme == Scheme::DPOP && !self.expected.ignore_confirmation
     }
 
     /// Returns the schemes of the tokens that can be accepted.

@@ -7,6 +7,7 @@ use super::Verdict;
 use super::dpop::{Dpop, Proven};
 use super::mtls::Mtls;
 use super::owned_credential::OwnedCredential;
+use super::rules::Rules;
 use crate::binding::Binding;
 use crate::challenges::Challenges;
 use crate::claims::Claims;
@@ -44,23 +45,24 @@ impl Senders {
         }
     }
 
-    /// Checks the sender of a token after its verdict. `now` returns the time since 1970.
+    /// Checks the sender of a token after its verdict, with the clock of these rules.
     pub(crate) fn confirm<C: Send + Sync + 'static>(
         self: &Arc<Self>,
         verdict: Verdict<C>,
         credential: &Credential<'_>,
-        now: impl Fn() -> Duration + Send + 'static,
+        rules: &Rules,
     ) -> Verdict<C> {
         match verdict {
-            Verdict::Ready(Ok(claims)) => self.judge(claims, credential, now()),
+            Verdict::Ready(Ok(claims)) => self.judge(claims, credential, rules.now()),
             Verdict::Ready(Err(error)) => Verdict::Ready(Err(error)),
             Verdict::Pending(pending) => {
-                let (senders, credential) = (Arc::clone(self), OwnedCredential::copy(*credential));
+                let (senders, rules) = (Arc::clone(self), rules.clone());
+                let credential = OwnedCredential::copy(*credential);
                 Verdict::Pending(Box::pin(async move {
                     let claims = pending.await?;
                     let verdict = {
                         let request = credential.head();
-                        senders.judge(claims, &credential.get(request.as_ref()), now())
+                        senders.judge(claims, &credential.get(request.as_ref()), rules.now())
                     };
                     verdict.await
                 }))
@@ -96,15 +98,32 @@ impl Senders {
                 false => Ok(None),
             };
         };
+        if !self.support(binding) {
+            return Err(AuthErrorKind::SenderConstrained.into());
+        }
         if let (Some(certificate), Some(mtls)) = (binding.certificate(), &self.mtls) {
             mtls.judge(certificate, credential.request())?;
         }
         match (binding.key(), &self.dpop) {
             (None, _) if is_dpop => reject(AuthErrorKind::MissingBinding, NOT_BOUND_TO_KEY),
-            (Some(_), _) if !is_dpop => reject(AuthErrorKind::SenderConstrained, SENT_AS_BEARER),
-            (Some(key), Some(dpop)) => dpop.judge(key, credential, now).map(Some),
-            // The rules have rejected tokens that are bound in a way that is not supported.
-            _ => Ok(None),
+            (None, _) => Ok(None),
+            (Some(key), Some(dpop)) if is_dpop => dpop.judge(key, credential, now).map(Some),
+            (Some(_), _) => reject(AuthErrorKind::SenderConstrained, SENT_AS_BEARER),
+        }
+    }
+}
+
+/// Rejects an accepted token that was sent with the scheme `DPoP` to a verifier without the setting.
+#[cold]
+pub(crate) fn reject_dpop<C: Send + Sync + 'static>(verdict: Verdict<C>) -> Verdict<C> {
+    let reject = |claims: Claims<C>| {
+        let error = AuthError::new(AuthErrorKind::MissingBinding).because(NOT_BOUND);
+        Err(error.about(claims.about()).proven())
+    };
+    match verdict {
+        Verdict::Ready(judged) => Verdict::Ready(judged.and_then(reject)),
+        Verdict::Pending(pending) => {
+            Verdict::Pending(Box::pin(async move { pending.await.and_then(reject) }))
         }
     }
 }

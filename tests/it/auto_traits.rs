@@ -57,6 +57,21 @@ fn api_key_types_have_expected_auto_traits() {
     assert_clone_debug::<ApiKeyRecord<Value>>();
 }
 
+#[cfg(feature = "mtls")]
+#[test]
+fn mtls_types_have_expected_auto_traits() {
+    use tower_jwt_auth::mtls::*;
+
+    assert_send_sync_unpin::<Mtls>();
+    assert_send_sync_unpin::<ClientCertificate>();
+    assert_send_sync_unpin::<ClientCertificateLayer>();
+    assert_send_sync_unpin::<ClientCertificateService<()>>();
+    assert_clone_debug::<Mtls>();
+    assert_clone_debug::<ClientCertificate>();
+    assert_clone_debug::<ClientCertificateLayer>();
+    assert_clone_debug::<ClientCertificateService<()>>();
+}
+
 #[cfg(feature = "issue")]
 #[test]
 fn issuing_types_have_expected_auto_traits() {

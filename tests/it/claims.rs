@@ -881,8 +881,8 @@ async fn error_names_the_verifier_requirement() {
         ),
         (
             with(r#""token_use":"access","cnf":{"jkt":"x"}"#),
-            "the token has a `cnf` claim (RFC 7800), and the verifier does not check the sender's key: if something else \
-             does, set JwtVerifier::insecure_ignore_confirmation",
+            "the token is bound to its sender (`cnf`), and the verifier does not support this binding: set \
+             JwtVerifier::dpop or mtls, or insecure_ignore_confirmation if something else checks the sender",
         ),
         (
             {

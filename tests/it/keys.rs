@@ -61,6 +61,15 @@ pub(crate) fn token_by(key: &EncodingKey, algorithm: Algorithm, kid: Option<&str
     jsonwebtoken::encode(&header, &json!({"sub": "42", "exp": NOW + 300}), key).unwrap()
 }
 
+/// Signs with the private key of the fixtures for this algorithm. Returns the signature in base64url.
+#[cfg(feature = "dpop")]
+pub(crate) fn sign(algorithm: Algorithm, message: &[u8]) -> String {
+    match WITH_ORACLE.contains(&algorithm) {
+        true => jsonwebtoken::crypto::sign(message, &signer(algorithm), for_oracle(algorithm)).unwrap(),
+        false => base64url(aws_signer::sign(algorithm, message)),
+    }
+}
+
 pub(crate) fn signer(algorithm: Algorithm) -> EncodingKey {
     let pem = |name| fixture(name).into_bytes();
     match for_oracle(algorithm).family() {

@@ -13,6 +13,8 @@ mod claims;
 #[cfg(feature = "axum")]
 mod credentials;
 mod differential;
+#[cfg(feature = "dpop")]
+mod dpop;
 #[cfg(feature = "tracing")]
 mod events;
 #[cfg(feature = "explain")]
@@ -31,6 +33,8 @@ mod keys;
 #[cfg(feature = "metrics")]
 mod measurements;
 mod modes;
+#[cfg(feature = "mtls")]
+mod mtls;
 mod policies;
 mod principal;
 mod providers;

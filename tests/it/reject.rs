@@ -30,7 +30,7 @@ fn sorted(headers: &HeaderMap) -> Vec<String> {
     lines
 }
 
-const EVERY_KIND: [AuthErrorKind; 28] = [
+const EVERY_KIND: [AuthErrorKind; 40] = [
     MissingCredential,
     MalformedCredential,
     MultipleCredentials,
@@ -46,6 +46,18 @@ const EVERY_KIND: [AuthErrorKind; 28] = [
     WrongAudience,
     WrongClaim,
     SenderConstrained,
+    MissingBinding,
+    MissingProof,
+    MalformedProof,
+    InvalidProofSignature,
+    WrongProofRequest,
+    WrongProofToken,
+    WrongProofTime,
+    WrongProofNonce,
+    WrongProofKey,
+    ReplayedProof,
+    MissingCertificate,
+    WrongCertificate,
     MissingExpiry,
     NotYetValid,
     Expired,
@@ -61,11 +73,19 @@ const EVERY_KIND: [AuthErrorKind; 28] = [
     MissingLayer,
 ];
 
-/// Returns the status, the error code of RFC 6750 (or `Retry-After`), and the gRPC status.
+/// Returns the status, the error code of RFC 6750 or 9449 (or `Retry-After`), and the gRPC status.
 fn expected(kind: AuthErrorKind) -> (u16, Option<&'static str>, &'static str) {
     match kind {
         MissingCredential => (401, Some(""), "16"),
         MalformedCredential | MultipleCredentials => (400, Some("invalid_request"), "3"),
+        MissingProof
+        | MalformedProof
+        | InvalidProofSignature
+        | WrongProofRequest
+        | WrongProofToken
+        | WrongProofTime
+        | ReplayedProof => (401, Some("invalid_dpop_proof"), "16"),
+        WrongProofNonce => (401, Some("use_dpop_nonce"), "16"),
         InsufficientScope => (403, Some("insufficient_scope"), "7"),
         KeysUnavailable | RevocationsUnavailable | PrincipalUnavailable | Unavailable => (503, None, "14"),
         MissingLayer => (500, None, "13"),

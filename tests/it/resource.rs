@@ -111,6 +111,19 @@ fn checks_resource_settings() {
     assert!(resource().scopes("a  b").is_err());
 }
 
+#[cfg(feature = "mtls")]
+#[tokio::test]
+async fn metadata_announces_certificate_bound_tokens() {
+    let resource = ProtectedResource::new("https://api.example.com").unwrap().certificate_bound_tokens();
+    let expected = json!({
+        "resource": "https://api.example.com",
+        "bearer_methods_supported": ["header"],
+        "tls_client_certificate_bound_access_tokens": true,
+    });
+    let response = ask_for(&resource, "GET").await;
+    assert_eq!(serde_json::from_str::<Value>(response.body()).unwrap(), expected);
+}
+
 #[derive(Deserialize)]
 struct User {
     #[serde(default)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::replay_store::ProofId;
@@ -16,6 +16,8 @@ pub(super) struct Memory {
     held: AtomicUsize,
     max: usize,
     began: Instant,
+    /// The second of the last sweep of all shards.
+    swept: AtomicU64,
 }
 
 #[derive(Default)]
@@ -54,6 +56,7 @@ impl Memory {
             held: AtomicUsize::new(0),
             max,
             began: Instant::now(),
+            swept: AtomicU64::new(0),
         }
     }
 
@@ -64,7 +67,8 @@ impl Memory {
 
     fn record_at(&self, proof: &ProofId, ends: Duration, now: Duration, steady: Duration) -> Recorded {
         let recorded = self.try_record(proof, ends, now, steady);
-        if recorded != Recorded::Full {
+        let second = steady.as_secs();
+        if recorded != Recorded::Full || self.swept.swap(second, Ordering::Relaxed) == second {
             return recorded;
         }
         // Other shards may hold proofs that have ended.
@@ -117,4 +121,177 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 
 fn rounded_up(time: Duration) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    const START: u64 = 1_800_000_000;
+
+    /// A memory with both clocks, in seconds since they showed [`START`] and zero.
+    struct Timed {
+        memory: Memory,
+        clock: i64,
+        steady: u64,
+    }
+
+    impl Timed {
+        fn new(max: usize) -> Self {
+            Self { memory: Memory::new(max), clock: 0, steady: 0 }
+        }
+
+        /// Lets time pass on both clocks.
+        fn pass(&mut self, seconds: u64) {
+            self.clock += i64::try_from(seconds).unwrap();
+            self.steady += seconds;
+        }
+
+        /// Records a proof that ends at this second of the system's clock.
+        fn record(&self, number: u64, end: u64) -> Recorded {
+            let proof = ProofId::new(&[0; 32], &number.to_string(), UNIX_EPOCH);
+            let now = Duration::from_secs(START.checked_add_signed(self.clock).unwrap());
+            self.memory.record_at(
+                &proof,
+                Duration::from_secs(START + end),
+                now,
+                Duration::from_secs(self.steady),
+            )
+        }
+
+        /// Returns the number of proofs that are counted, which must be that of the held ones.
+        fn held(&self) -> usize {
+            let held = self.memory.shards.iter().map(|shard| lock(shard).proofs.len()).sum();
+            assert_eq!(self.memory.held.load(Ordering::Relaxed), held);
+            held
+        }
+    }
+
+    #[test]
+    fn proof_is_held_until_its_end() {
+        let mut timed = Timed::new(1);
+        assert_eq!(timed.record(1, 60), Recorded::First);
+        for second in 1..60 {
+            timed.pass(1);
+            assert_eq!(timed.record(1, 60), Recorded::Again, "{second}");
+            assert_eq!(timed.record(2, 60), Recorded::Full, "{second}");
+        }
+        timed.pass(1);
+        assert_eq!(timed.record(2, 120), Recorded::First);
+        assert_eq!(timed.held(), 1);
+        assert_eq!(timed.record(1, 120), Recorded::Full, "its room is taken");
+    }
+
+    #[test]
+    fn fractions_of_a_second_count_as_whole() {
+        let memory = Memory::new(1);
+        let proof = ProofId::new(&[0; 32], "j", UNIX_EPOCH);
+        let (now, millis) = (Duration::from_secs(START), Duration::from_millis);
+        let record =
+            |passed: u64| memory.record_at(&proof, now + millis(1500), now + millis(passed), millis(passed));
+        assert_eq!(record(0), Recorded::First);
+        assert_eq!(record(1499), Recorded::Again);
+        assert_eq!(record(1999), Recorded::Again);
+        assert_eq!(record(2000), Recorded::First);
+    }
+
+    /// The later of both ends counts, so that no change of the system's clock lets a proof pass twice.
+    #[test]
+    fn changed_clock_ends_no_proof_early() {
+        for (name, change, first_room) in [
+            ("right", 0, 60),
+            ("ahead by a minute", 60, 60),
+            ("ahead by a day", 86_400, 60),
+            ("back by a minute", -60, 120),
+            ("back by nearly an hour", -3500, 3560),
+            // The proof would be held for the day otherwise.
+            ("back by a day", -86_400, 60),
+        ] {
+            let mut timed = Timed::new(1);
+            assert_eq!(timed.record(1, 60), Recorded::First);
+            timed.clock += change;
+            for second in 1..first_room {
+                timed.pass(1);
+                assert_eq!(timed.record(1, 60), Recorded::Again, "{name}, {second}");
+            }
+            timed.pass(1);
+            assert_eq!(timed.record(2, 1_000_000), Recorded::First, "{name}");
+        }
+    }
+
+    #[test]
+    fn flood_stays_within_the_maximum() {
+        const MAX: u64 = 500;
+        let mut timed = Timed::new(MAX as usize);
+        let mut accepted = 0;
+        for number in 0..20 * MAX {
+            if number % 100 == 0 {
+                timed.pass(1);
+            }
+            let end = u64::try_from(timed.clock).unwrap() + 10;
+            accepted += usize::from(timed.record(number, end) == Recorded::First);
+            assert!(timed.memory.held.load(Ordering::Relaxed) <= MAX as usize);
+        }
+        // Each period of ten seconds has room for `MAX` proofs and brings twice as many.
+        assert!((9 * MAX as usize..=11 * MAX as usize).contains(&accepted), "{accepted}");
+        assert_eq!(timed.held(), MAX as usize);
+        timed.pass(10);
+        assert_eq!(timed.record(u64::MAX, 1000), Recorded::First);
+    }
+
+    #[test]
+    fn full_memory_looks_into_every_shard() {
+        let mut timed = Timed::new(1000);
+        (0..1000).for_each(|number| assert_eq!(timed.record(number, 60), Recorded::First));
+        assert_eq!(timed.record(1000, 60), Recorded::Full);
+        timed.pass(60);
+        // Whichever shard it belongs to.
+        assert_eq!(timed.record(1000, 120), Recorded::First);
+        (1001..2000).for_each(|number| assert_eq!(timed.record(number, 120), Recorded::First, "{number}"));
+        assert_eq!((timed.record(2000, 120), timed.held()), (Recorded::Full, 1000));
+    }
+
+    #[test]
+    fn unused_memory_is_returned() {
+        let mut timed = Timed::new(100_000);
+        let capacity = |timed: &Timed| -> usize {
+            timed.memory.shards.iter().map(|shard| lock(shard).proofs.capacity()).sum()
+        };
+        (0..10_000).for_each(|number| assert_eq!(timed.record(number, 60), Recorded::First));
+        assert!(capacity(&timed) >= 10_000);
+        timed.pass(60);
+        (0..1000).for_each(|number| assert_eq!(timed.record(number, 120), Recorded::First));
+        assert!(capacity(&timed) < 5000, "{}", capacity(&timed));
+    }
+
+    #[test]
+    fn concurrent_proofs_are_counted_once() {
+        const MAX: usize = 100;
+        let memory = Memory::new(MAX);
+        let now = Duration::from_secs(START);
+        let record = |number: u64| {
+            let proof = ProofId::new(&[0; 32], &number.to_string(), UNIX_EPOCH);
+            memory.record_at(&proof, now + Duration::from_secs(60), now, Duration::ZERO)
+        };
+        let firsts = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for number in 0..200 {
+                        let is_first = record(number) == Recorded::First;
+                        firsts.fetch_add(usize::from(is_first), Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(firsts.load(Ordering::Relaxed), MAX);
+        assert_eq!(memory.held.load(Ordering::Relaxed), MAX);
+    }
+
+    #[test]
+    fn memory_of_no_size_accepts_nothing() {
+        assert_eq!(Timed::new(0).record(1, 60), Recorded::Full);
+    }
 }

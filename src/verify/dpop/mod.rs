@@ -7,11 +7,13 @@ mod target;
 
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::header::CACHE_CONTROL;
 use http::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::known_keys::{KnownKey, KnownKeys};
 use self::memory::{Memory, Recorded};
@@ -68,6 +70,8 @@ type UrlOf = dyn Fn(Head<'_>) -> Option<String> + Send + Sync;
 struct State {
     accepted: Memory,
     keys: KnownKeys,
+    /// One permit for each request that waits for the store.
+    turns: Arc<Semaphore>,
 }
 
 impl Dpop {
@@ -99,6 +103,8 @@ impl Dpop {
     }
 
     /// Also accepts proofs for this public URL, for a service with several host names.
+    ///
+    /// A proof for one URL is accepted at all of them, so they must be names of the same service.
     ///
     /// # Errors
     ///
@@ -188,7 +194,7 @@ impl Dpop {
     /// `use_dpop_nonce` and a nonce in `DPoP-Nonce`. An accepted response has a new nonce, and `Cache-Control: no-store`, if the
     /// old one is in the second half of its lifetime.
     ///
-    /// All processes of a service need the same secret. Nothing is stored: a nonce contains its time and an HMAC. After a
+    /// All processes of a service need the same secret, and each service its own. Nothing is stored: a nonce contains its time and an HMAC. After a
     /// change of the secret, each client repeats one request.
     ///
     /// # Errors
@@ -206,16 +212,21 @@ impl Dpop {
 
     /// Sets how many accepted proofs this process remembers. The default is 1,000,000.
     ///
-    /// A proof takes about 70 bytes until it is too old. When the memory is full, requests with new proofs get 503. The default
-    /// is enough for 15,000 requests per second.
+    /// A proof takes about 70 bytes until it is too old. When the memory is full, requests with new proofs get 503, or with a
+    /// [store](Self::replay_store) only the store decides. The default is enough for 14,000 requests per second.
+    ///
+    /// All clients share the memory: limit the requests of each client, or raise it.
     pub fn max_proofs(self, proofs: usize) -> Self {
         self.set(|settings| settings.max_proofs = proofs)
     }
 
     /// Sets a store that several processes share. By default each process remembers only the proofs that it has accepted.
     ///
-    /// Without a store, each process accepts a proof once. With it, exactly one of them does, and requests with a DPoP proof
-    /// wait for the store. If it fails, they get 503. Other requests do not wait.
+    /// Without a store, each process accepts a proof once, and once more after a restart within
+    /// [`max_age`](Self::max_age). With it, exactly one process accepts the proof, and requests with a DPoP proof wait for the
+    /// store. If it fails, or if 4,096 requests already wait, they get 503. Other requests do not wait.
+    ///
+    /// It needs a tokio runtime with timers.
     pub fn replay_store(self, store: impl ReplayStore + 'static) -> Self {
         self.set(|settings| settings.store = Some(Arc::new(store)))
     }
@@ -292,10 +303,7 @@ impl Dpop {
     fn presented_key(&self, jws: &Jws<'_>, bound_to: Thumbprint) -> Result<KnownKey, AuthError> {
         let mut buffer = Buffer::new();
         let header = ProofHeader::read(jws.header, &mut buffer)?;
-        let (key, thumbprint) = header.key(&self.settings.algorithms)?;
-        if thumbprint != bound_to {
-            return Err(AuthError::new(AuthErrorKind::WrongProofKey).because(OTHER_KEY));
-        }
+        let key = header.key(&self.settings.algorithms, bound_to)?;
         Ok(KnownKey::new(jws.header, key))
     }
 
@@ -375,24 +383,43 @@ impl Dpop {
         claims: &ProofClaims<'_>,
         now: Duration,
     ) -> Result<Option<Recording>, AuthError> {
+        let Settings { store, store_timeout, max_age, max_ahead, .. } = &*self.settings;
+        let turn = match store {
+            Some(_) => Some(self.state.turn()?),
+            None => None,
+        };
         let issued = claims.iat.since_epoch();
-        let valid_from = system_time(issued.saturating_sub(self.settings.max_ahead));
+        let valid_from = UNIX_EPOCH.checked_add(issued.saturating_sub(*max_ahead)).unwrap_or(UNIX_EPOCH);
         let id = ProofId::new(key.as_bytes(), &claims.jti, valid_from);
-        let ends = issued.saturating_add(self.settings.max_age);
+        // A request reads the clock some time before it records its proof.
+        let ends = issued.saturating_add(*max_age).saturating_add(SLACK);
         match self.state.accepted.record(&id, ends, now) {
             Recorded::First => {}
             Recorded::Again => return Err(AuthErrorKind::ReplayedProof.into()),
+            // The store decides alone.
+            Recorded::Full if store.is_some() => {}
             Recorded::Full => return Err(AuthError::new(AuthErrorKind::Unavailable).because(FULL)),
         }
-        let timeout = self.settings.store_timeout;
-        let record = |store: &Arc<dyn ReplayStore>| store.record(id, system_time(ends));
-        Ok(self.settings.store.as_ref().map(|store| Recording { recorded: record(store), timeout }))
+        let keep = ends.saturating_sub(now).saturating_add(*store_timeout);
+        Ok(store.as_ref().zip(turn).map(|(store, turn)| Recording {
+            recorded: store.record(id, keep),
+            timeout: *store_timeout,
+            turn,
+        }))
     }
 }
 
 impl State {
     fn new(max_proofs: usize) -> Self {
-        Self { accepted: Memory::new(max_proofs), keys: KnownKeys::new() }
+        let turns = Arc::new(Semaphore::new(MAX_WAITING));
+        Self { accepted: Memory::new(max_proofs), keys: KnownKeys::new(), turns }
+    }
+
+    /// Returns a permit to wait for the store.
+    fn turn(&self) -> Result<OwnedSemaphorePermit, AuthError> {
+        let unavailable = |cause| AuthError::new(AuthErrorKind::Unavailable).because(cause);
+        Handle::try_current().map_err(|_| unavailable(NO_RUNTIME))?;
+        Arc::clone(&self.turns).try_acquire_owned().map_err(|_| unavailable(TOO_MANY))
     }
 }
 
@@ -407,9 +434,9 @@ impl Proven {
     /// Accepts the token, once the store has recorded the proof.
     pub(in crate::verify) fn accept<C: Send + Sync + 'static>(self, mut claims: Claims<C>) -> Verdict<C> {
         if let Some(nonce) = self.nonce {
-            claims = Claims::with_response_header(claims, NONCE, nonce);
             // A cached response would repeat the nonce (RFC 9449, section 8.2).
-            claims = Claims::with_response_header(claims, CACHE_CONTROL, NO_STORE);
+            let headers = [(NONCE, nonce), (CACHE_CONTROL, NO_STORE)];
+            claims = Claims::with_response_headers(claims, headers);
         }
         let Some(recording) = self.recording else {
             return Verdict::Ready(Ok(claims));
@@ -427,12 +454,15 @@ impl Proven {
 struct Recording {
     recorded: ReplayFuture,
     timeout: Duration,
+    turn: OwnedSemaphorePermit,
 }
 
 impl Recording {
     async fn finish(self) -> Result<(), AuthError> {
         let unavailable = AuthError::new(AuthErrorKind::Unavailable).with_retry_after(Duration::from_secs(1));
-        match tokio::time::timeout(self.timeout, self.recorded).await {
+        let recorded = tokio::time::timeout(self.timeout, self.recorded).await;
+        drop(self.turn);
+        match recorded {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => Err(AuthErrorKind::ReplayedProof.into()),
             Ok(Err(cause)) => Err(unavailable.with_source(format!("cannot record the DPoP proof: {cause}"))),
@@ -459,17 +489,17 @@ impl fmt::Debug for Dpop {
     }
 }
 
-fn system_time(since_epoch: Duration) -> SystemTime {
-    UNIX_EPOCH.checked_add(since_epoch).unwrap_or(UNIX_EPOCH)
-}
-
 fn missing(cause: &'static FixedCause) -> AuthError {
     AuthError::new(AuthErrorKind::MissingProof).because(cause)
 }
 
 const DEFAULT_ALGORITHMS: [Algorithm; 5] =
     [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA, Algorithm::PS256, Algorithm::RS256];
-const PROOF: HeaderName = HeaderName::from_static("dpop");
+/// How much longer a proof is remembered than it is accepted.
+const SLACK: Duration = Duration::from_secs(5);
+/// The most requests that wait for the store at the same time.
+const MAX_WAITING: usize = 4096;
+pub(crate) const PROOF: HeaderName = HeaderName::from_static("dpop");
 const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// The length of a signature of an RSA key of 8192 bits, and the extra room of the decoder.
 const USUAL_SIGNATURE: usize = 8192 / 8 + 2;
@@ -479,11 +509,12 @@ const NO_REQUEST: &FixedCause = &FixedCause(
 );
 const NO_PROOF: &FixedCause = &FixedCause("the request has no `DPoP` header");
 const SEVERAL: &FixedCause = &FixedCause("the request has several `DPoP` headers (RFC 9449, section 4.3)");
-const OTHER_KEY: &FixedCause =
-    &FixedCause("the `jkt` in the token's `cnf` is not the thumbprint of the key in the header of the proof");
 const NO_NONCE: &FixedCause = &FixedCause("the proof has no `nonce`; the response has one in `DPoP-Nonce`");
 const OLD_NONCE: &FixedCause = &FixedCause(
     "the `nonce` of the proof is too old or not from this service; the response has a new one in `DPoP-Nonce`",
 );
+const NO_RUNTIME: &FixedCause = &FixedCause("cannot record the DPoP proof: there is no tokio runtime");
+const TOO_MANY: &FixedCause =
+    &FixedCause("cannot record the DPoP proof: too many requests wait for the replay store");
 const FULL: &FixedCause =
     &FixedCause("the memory of accepted DPoP proofs is full; Dpop::max_proofs sets the limit");

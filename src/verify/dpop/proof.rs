@@ -14,8 +14,8 @@ use crate::verify::jwk::Jwk;
 use crate::verify::jws::Jws;
 use crate::verify::key::Key;
 
-/// The longest accepted proof, in bytes. One with an RSA key of 8192 bits has about 3,500.
-const MAX_BYTES: usize = 8 * 1024;
+/// The longest accepted proof, in bytes. One with an ML-DSA-87 key has about 11,300, with an RSA key of 8192 bits 3,500.
+const MAX_BYTES: usize = 12 * 1024;
 /// Longer headers and payloads are decoded on the heap.
 pub(super) const USUAL_PART: usize = 1536;
 
@@ -49,8 +49,8 @@ impl<'a> ProofHeader<'a> {
             .ok_or_else(|| malformed(HEADER))
     }
 
-    /// Returns the key in the header, if the proof may be signed with it.
-    pub(super) fn key(&self, accepted: &[Algorithm]) -> Result<(Key, Thumbprint), AuthError> {
+    /// Returns the key in the header, which must have this thumbprint, if the proof may be signed with it.
+    pub(super) fn key(&self, accepted: &[Algorithm], expected: Thumbprint) -> Result<Key, AuthError> {
         if *self.typ != *"dpop+jwt" {
             return Err(malformed(TYPE));
         }
@@ -60,10 +60,14 @@ impl<'a> ProofHeader<'a> {
         let algorithm = Algorithm::named(&self.alg).filter(|algorithm| accepted.contains(algorithm));
         let algorithm = algorithm.ok_or_else(|| malformed(ALGORITHM))?;
         let jwk = self.jwk.as_ref().ok_or_else(|| malformed(NO_KEY))?;
-        jwk.presented(algorithm).map_err(|error| {
-            AuthError::new(AuthErrorKind::MalformedProof)
-                .with_source(format!("the `jwk` of the proof cannot be used: {error}"))
-        })
+        match jwk.presented(algorithm, expected) {
+            Ok(Some(key)) => Ok(key),
+            Ok(None) => Err(AuthError::new(AuthErrorKind::WrongProofKey).because(OTHER_KEY)),
+            Err(error) => {
+                let cause = format!("the `jwk` of the proof cannot be used: {error}");
+                Err(AuthError::new(AuthErrorKind::MalformedProof).with_source(cause))
+            }
+        }
     }
 }
 
@@ -104,7 +108,7 @@ fn malformed(cause: &'static FixedCause) -> AuthError {
 }
 
 const NOT_A_JWT: &FixedCause =
-    &FixedCause("the proof is not a JWT: it needs three parts in canonical base64url and at most 8 KiB");
+    &FixedCause("the proof is not a JWT: it needs three parts in canonical base64url and at most 12 KiB");
 const HEADER: &FixedCause =
     &FixedCause("the header of the proof is not a JSON object with `typ`, `alg` and `jwk`");
 const TYPE: &FixedCause = &FixedCause("the `typ` of the proof is not `dpop+jwt`");
@@ -113,6 +117,8 @@ const EXTENSION: &FixedCause =
 const ALGORITHM: &FixedCause =
     &FixedCause("the `alg` of the proof is not accepted; Dpop::algorithms sets the accepted ones");
 const NO_KEY: &FixedCause = &FixedCause("the header of the proof has no `jwk`");
+const OTHER_KEY: &FixedCause =
+    &FixedCause("the `jkt` in the token's `cnf` is not the thumbprint of the key in the header of the proof");
 const CLAIMS: &FixedCause = &FixedCause(
     "the payload of the proof is not a JSON object with the strings `jti`, `htm`, `htu` and `ath` and the number `iat`, \
      each of them once",

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use base64_simd::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -18,28 +18,28 @@ use sha2::{Digest, Sha256};
 /// ```
 /// use std::collections::HashMap;
 /// use std::sync::Mutex;
-/// use std::time::SystemTime;
+/// use std::time::{Duration, Instant};
 /// use tower_jwt_auth::dpop::{ProofId, ReplayFuture, ReplayStore};
 ///
 /// #[derive(Default)]
-/// struct Proofs(Mutex<HashMap<ProofId, SystemTime>>);
+/// struct Proofs(Mutex<HashMap<ProofId, Instant>>);
 ///
 /// impl ReplayStore for Proofs {
-///     fn record(&self, proof: ProofId, until: SystemTime) -> ReplayFuture {
-///         let mut proofs = self.0.lock().unwrap();
-///         proofs.retain(|_, until| SystemTime::now() < *until);
-///         let is_new = proofs.insert(proof, until).is_none();
+///     fn record(&self, proof: ProofId, keep: Duration) -> ReplayFuture {
+///         let (mut proofs, now) = (self.0.lock().unwrap(), Instant::now());
+///         proofs.retain(|_, end| now < *end);
+///         let is_new = proofs.insert(proof, now + keep).is_none();
 ///         Box::pin(async move { Ok(is_new) })
 ///     }
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// # use std::time::Duration;
-/// let (store, now) = (Proofs::default(), SystemTime::now());
-/// let proof = ProofId::new(&[0; 32], "e1j3V_bKic8-LAEB", now);
-/// assert!(store.record(proof, now + Duration::from_secs(60)).await.unwrap());
-/// assert!(!store.record(proof, now + Duration::from_secs(60)).await.unwrap());
+/// # use std::time::SystemTime;
+/// let store = Proofs::default();
+/// let proof = ProofId::new(&[0; 32], "e1j3V_bKic8-LAEB", SystemTime::now());
+/// assert!(store.record(proof, Duration::from_secs(60)).await.unwrap());
+/// assert!(!store.record(proof, Duration::from_secs(60)).await.unwrap());
 /// # }
 /// ```
 ///
@@ -48,18 +48,20 @@ pub trait ReplayStore: Send + Sync {
     /// Records a proof. Returns true if nobody has recorded it before.
     ///
     /// - Of several calls for one proof at the same time, at most one may return true.
-    /// - Keep the record until the time `until`. Add some seconds if the clocks of your machines differ.
+    /// - Keep the record for this duration. It is some seconds longer than verifiers accept the proof. Add more if the clocks
+    ///   of your machines differ by more.
+    /// - Do not block the thread: the deadline applies to the future.
     /// - Return an error if an earlier record may be lost, for example after a restart without data. Compare
     ///   [`ProofId::valid_from`] with the time of the loss.
     /// - The future may be dropped before it is ready. The proof may be recorded then or not.
     ///
     /// The request gets 503 after an error, and if the future takes too long.
-    fn record(&self, proof: ProofId, until: SystemTime) -> ReplayFuture;
+    fn record(&self, proof: ProofId, keep: Duration) -> ReplayFuture;
 }
 
 impl<T: ReplayStore + ?Sized> ReplayStore for Arc<T> {
-    fn record(&self, proof: ProofId, until: SystemTime) -> ReplayFuture {
-        (**self).record(proof, until)
+    fn record(&self, proof: ProofId, keep: Duration) -> ReplayFuture {
+        (**self).record(proof, keep)
     }
 }
 

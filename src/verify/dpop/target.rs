@@ -3,16 +3,20 @@
 use crate::config_error::{ConfigError, ConfigProblem};
 use crate::url::{public_url, without_secrets};
 
-/// A public URL of the service, without a slash at its end: the path of a request follows.
+/// A public URL of the service, in its normal form. The path of a request follows it.
 #[derive(Clone, Debug)]
-pub(super) struct PublicUrl(String);
+pub(super) struct PublicUrl {
+    /// The whole URL, without a slash at its end.
+    base: String,
+    /// The length of its scheme and authority.
+    origin: usize,
+}
 
 impl PublicUrl {
     /// Reads a setting.
     pub(super) fn configured(url: &str) -> Result<Self, ConfigError> {
-        let uri = public_url(url)?;
         let invalid = |reason| ConfigProblem::InvalidUrl { url: without_secrets(url), reason }.into();
-        if uri.query().is_some() {
+        if public_url(url)?.query().is_some() {
             return Err(invalid("it has a query"));
         }
         Self::new(url).ok_or_else(|| invalid("its host or an escape in its path is not valid"))
@@ -20,15 +24,15 @@ impl PublicUrl {
 
     /// Normalizes a URL. Returns `None` if it is not an `http` or `https` URL.
     pub(super) fn new(url: &str) -> Option<Self> {
-        let mut base = normalized(url)?;
-        if base.ends_with('/') {
-            base.pop();
-        }
-        Some(Self(base))
+        let (origin, path) = normalized(url)?;
+        Some(Self {
+            base: format!("{origin}{}", path.strip_suffix('/').unwrap_or(&path)),
+            origin: origin.len(),
+        })
     }
 
     pub(super) fn as_str(&self) -> &str {
-        &self.0
+        &self.base
     }
 
     /// Returns true if `htu` is the URL of a request with this path. Ignores the query and the fragment of `htu`.
@@ -38,11 +42,19 @@ impl PublicUrl {
         }
         let htu = without_query(htu);
         // Most clients write the URL in its normal form.
-        if htu.strip_prefix(self.0.as_str()) == Some(path) {
+        if htu.strip_prefix(self.base.as_str()) == Some(path) {
             return true;
         }
-        let target = normalized(htu);
-        target.is_some() && target == normalized(&format!("{}{path}", self.0))
+        let (Some((origin, target)), Some(path)) = (normalized(htu), decoded(path)) else {
+            return false;
+        };
+        let (own_origin, own_path) = self.base.split_at(self.origin);
+        // Inside axum's `nest`, the path of the prefix itself is `/`.
+        let is_path = |target: &str| {
+            target.strip_prefix(own_path) == Some(&*path) || (path == "/" && target == own_path)
+        };
+        // Clients remove dot segments and routers do not, so that such a path would reach another handler.
+        origin == own_origin && is_path(&target) && without_dots(&path) == path
     }
 }
 
@@ -51,15 +63,15 @@ fn without_query(url: &str) -> &str {
 }
 
 /// Normalizes a URL (RFC 3986, sections 6.2.2 and 6.2.3), without its query and fragment.
-fn normalized(url: &str) -> Option<String> {
+///
+/// Returns scheme and authority, and the path.
+fn normalized(url: &str) -> Option<(String, String)> {
     let (scheme, rest) = without_query(url).split_once("://")?;
     let default_port = [("https", "443"), ("http", "80")];
     let (scheme, port) = default_port.into_iter().find(|(name, _)| scheme.eq_ignore_ascii_case(name))?;
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = without_port(authority, port)?;
-    let mut normal = format!("{scheme}://{}", host.to_ascii_lowercase());
-    normal.push_str(&without_dots(&decoded(path)?));
-    Some(normal)
+    Some((format!("{scheme}://{}", host.to_ascii_lowercase()), without_dots(&decoded(path)?)))
 }
 
 /// Removes an empty port and the default port. Returns `None` for an invalid authority.
@@ -150,6 +162,7 @@ mod tests {
             (api, "/a/%7euser/b%2fc", "https://api.example.com/a/~user/b%2Fc"),
             (api, "/caf%c3%a9", "https://api.example.com/caf%C3%A9"),
             (api, "/a/b", "https://api.example.com/a/./x/../b"),
+            (api, "/a/%2e%2eb", "https://api.example.com/a/..b"),
             (api, "/a/", "https://api.example.com/a/b/.."),
             (api, "/a/", "https://api.example.com/a/."),
             (api, "/b", "https://api.example.com/../%2e%2e/b"),
@@ -157,6 +170,7 @@ mod tests {
             ("https://api.example.com/", "/orders", "https://api.example.com/orders"),
             ("https://api.example.com/v1/", "/orders", "https://api.example.com/v1/orders"),
             ("https://api.example.com/v1", "/", "https://api.example.com/v1/"),
+            ("https://api.example.com/v1", "/", "https://api.example.com/v1"),
             ("https://api.example.com:8443", "/", "https://api.example.com:8443/"),
             ("http://127.0.0.1:3000", "/", "http://127.0.0.1:3000/"),
             ("http://[::1]:80", "/", "http://[::1]/"),
@@ -195,6 +209,11 @@ mod tests {
             (api, "*", "https://api.example.com/"),
             (api, "", "https://api.example.com/"),
             ("https://api.example.com/v1", "/orders", "https://api.example.com/orders"),
+            ("https://api.example.com/v1", "/orders", "https://api.example.com/v1orders"),
+            ("https://api.example.com/v1", "/../v2/orders", "https://api.example.com/v2/orders"),
+            (api, "/public/%2e%2e/admin", "https://api.example.com/admin"),
+            (api, "/a/./b", "https://api.example.com/a/b"),
+            (api, "/a/..", "https://api.example.com/"),
             ("http://[::1]:80", "/", "http://[::1]x/"),
             ("http://[::1]:80", "/", "http://[::1/"),
         ] {

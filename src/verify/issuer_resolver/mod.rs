@@ -18,6 +18,7 @@ pub(crate) use self::resolver::Resolver;
 use super::cache::{CacheSettings, TokenCache};
 use super::jwt::JwtVerifier;
 use super::{AnyVerifier, Verify};
+use crate::challenges::Challenges;
 use crate::error::AuthError;
 
 /// Looks up the verifiers of issuers that [`Issuers`](crate::verifiers::Issuers) does not contain.
@@ -96,6 +97,7 @@ pub struct IssuerResolver<C> {
     lookup_timeout: Duration,
     lookup_rate: (u32, u32),
     max_waiting: usize,
+    pub(super) challenges: Challenges,
 }
 
 type Resolve<C> = dyn Fn(String, &TokenCache<C>) -> Resolving<C> + Send + Sync;
@@ -139,6 +141,7 @@ impl<C> IssuerResolver<C> {
             lookup_timeout: Duration::from_secs(5),
             lookup_rate: (2000, 200),
             max_waiting: 1000,
+            challenges: Challenges::bearer(),
         }
     }
 
@@ -148,6 +151,15 @@ impl<C> IssuerResolver<C> {
     /// your tenants have a common form: unauthenticated clients then cannot delay new tenants.
     pub fn filter(self, filter: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Self { filter: Some(Arc::new(filter)), ..self }
+    }
+
+    /// Sets the schemes of the resolved verifiers. The default is `Bearer`.
+    ///
+    /// The layer needs them at set-up, before the first lookup. If a verifier accepts DPoP-bound tokens, pass the
+    /// [challenges](Verify::challenges) of any such verifier. The verifiers need clones of one `Dpop`: a new one has no memory
+    /// of the proofs that earlier ones accepted.
+    pub fn challenges(self, challenges: Challenges) -> Self {
+        Self { challenges, ..self }
     }
 
     /// Sets the number of remembered issuers. The default is 1,000.

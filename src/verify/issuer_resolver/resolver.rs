@@ -10,16 +10,17 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::super::owned_credential::OwnedCredential;
 use super::known::{Aged, Known, after};
 use super::lookup::{Lookup, Outcome, SHORT_WHILE, Teller};
 use super::lookup_rate::LookupRate;
 use super::{IssuerResolver, no_runtime};
+use crate::challenges::Challenges;
 use crate::credential::Credential;
 use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::observe;
 use crate::sync::{Mutex, MutexGuard};
+use crate::verify::owned_credential::OwnedCredential;
 use crate::verify::{AnyVerifier, Verdict};
 
 /// A resolver in use, with the issuers that it remembers.
@@ -65,6 +66,11 @@ impl<C> Resolver<C> {
             places: Arc::new(Semaphore::new(settings.max_waiting.min(Semaphore::MAX_PERMITS))),
             settings,
         }
+    }
+
+    /// Returns the schemes of the resolved verifiers.
+    pub(crate) fn challenges(&self) -> &Challenges {
+        &self.settings.challenges
     }
 
     /// Forgets an issuer and ignores a lookup in progress.

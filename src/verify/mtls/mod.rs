@@ -1,14 +1,19 @@
+mod certificate;
+
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
+pub use self::certificate::ClientCertificate;
+pub(crate) use self::certificate::UnreadableCertificate;
 use crate::binding::Thumbprint;
 use crate::error::{AuthError, FixedCause};
 use crate::head::Head;
 use crate::kind::AuthErrorKind;
 
-/// Accepts certificate-bound tokens, whose sender authenticates with mutual TLS (RFC 8705).
+/// The settings for tokens that are bound to a client certificate ([RFC 8705](https://www.rfc-editor.org/rfc/rfc8705)).
+///
+/// Pass it to [`JwtVerifier::mtls`](crate::JwtVerifier::mtls) or `Introspection::mtls`. The [module](crate::mtls) has an
+/// example and lists the checks.
 #[derive(Clone)]
 #[must_use]
 pub struct Mtls(Arc<Settings>);
@@ -19,12 +24,14 @@ struct Settings {
 }
 
 impl Mtls {
-    /// Takes the client certificate from the [`ClientCertificate`] in the extensions of the request.
+    /// Compares bound tokens with the [`ClientCertificate`] of the request.
     pub fn new() -> Self {
         Self(Arc::default())
     }
 
     /// Rejects tokens that are not bound.
+    ///
+    /// If the verifier also has `Dpop` settings, a token that is bound to a key is accepted too.
     pub fn required(mut self) -> Self {
         Arc::make_mut(&mut self.0).required = true;
         self
@@ -34,23 +41,39 @@ impl Mtls {
         self.0.required
     }
 
+    /// Checks that the request comes from the owner of the expected certificate.
     pub(in crate::verify) fn judge(
         &self,
         expected: Thumbprint,
         request: Option<Head<'_>>,
     ) -> Result<(), AuthError> {
-        let certificate =
-            request.and_then(|request| request.extensions().get::<ClientCertificate>().copied());
-        match certificate {
-            None => Err(AuthErrorKind::MissingCertificate.into()),
-            Some(certificate) if certificate.thumbprint == expected => Ok(()),
-            Some(_) => Err(AuthError::new(AuthErrorKind::WrongCertificate).because(OTHER)),
+        match request.ok_or(NO_REQUEST).and_then(certificate) {
+            Ok(certificate) if certificate.thumbprint() == expected => Ok(()),
+            Ok(_) => Err(AuthError::new(AuthErrorKind::WrongCertificate).because(ANOTHER)),
+            Err(cause) => Err(AuthError::new(AuthErrorKind::MissingCertificate).because(cause)),
         }
     }
 }
 
-const OTHER: &FixedCause =
-    &FixedCause("the connection has another client certificate than the token (`cnf.x5t#S256`)");
+/// Returns the certificate of a request, or the reason why there is none.
+fn certificate(request: Head<'_>) -> Result<ClientCertificate, &'static FixedCause> {
+    let extensions = request.extensions();
+    let cause = || extensions.get().map_or(NO_EXTENSION, |&UnreadableCertificate(cause)| cause);
+    extensions.get().copied().ok_or_else(cause)
+}
+
+const NO_REQUEST: &FixedCause = &FixedCause(
+    "the token is verified without a request, so there is no connection; use a JwtAuthLayer, or set \
+     Credential::with_request",
+);
+const NO_EXTENSION: &FixedCause = &FixedCause(
+    "the request has no `ClientCertificate` in its extensions: the client sent no certificate, or neither the TLS acceptor \
+     nor a ClientCertificateLayer inserts it",
+);
+const ANOTHER: &FixedCause = &FixedCause(
+    "the certificate of the connection is not the one that the token is bound to (`cnf.x5t#S256`): the client has renewed \
+     it and needs a new token, or it is the certificate of a proxy, or the token is stolen",
+);
 
 impl Default for Mtls {
     fn default() -> Self {
@@ -61,25 +84,5 @@ impl Default for Mtls {
 impl fmt::Debug for Mtls {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mtls").field("required", &self.0.required).finish_non_exhaustive()
-    }
-}
-
-/// The certificate of the client, as an extension of each request of its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientCertificate {
-    thumbprint: Thumbprint,
-}
-
-impl ClientCertificate {
-    /// Hashes a certificate in DER.
-    #[must_use]
-    pub fn from_der(der: impl AsRef<[u8]>) -> Self {
-        Self { thumbprint: Thumbprint::new(Sha256::digest(der).into()) }
-    }
-
-    /// Returns the SHA-256 thumbprint: `x5t#S256`.
-    #[must_use]
-    pub fn thumbprint(&self) -> Thumbprint {
-        self.thumbprint
     }
 }

@@ -17,16 +17,18 @@ pub(crate) fn token(algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> 
     let mut header = json!({"alg": algorithm, "typ": "JWT", "kid": kid});
     header.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
-    let signature = match algorithm {
-        Algorithm::ES512 => p521().sign(&SystemRandom::new(), signed.as_bytes()).unwrap().as_ref().to_vec(),
-        _ => {
-            let key = ml_dsa(algorithm);
-            let mut signature = vec![0; key.algorithm().signature_len()];
-            key.sign(signed.as_bytes(), &mut signature).unwrap();
-            signature
-        }
-    };
-    format!("{signed}.{}", base64url(signature))
+    format!("{signed}.{}", base64url(sign(algorithm, signed.as_bytes())))
+}
+
+/// Returns the signature of a message.
+pub(crate) fn sign(algorithm: Algorithm, message: &[u8]) -> Vec<u8> {
+    if algorithm == Algorithm::ES512 {
+        return p521().sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec();
+    }
+    let key = ml_dsa(algorithm);
+    let mut signature = vec![0; key.algorithm().signature_len()];
+    key.sign(message, &mut signature).unwrap();
+    signature
 }
 
 /// Returns the public key like [`jwk_of`](super::jwk_of).
