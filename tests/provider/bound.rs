@@ -1,15 +1,15 @@
 //! Tokens that are bound to keys (RFC 9449) and certificates (RFC 8705). The clients are in `client.mjs`.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use serde_json::json;
 use tokio::task::spawn_blocking;
 use tower_jwt_auth::dpop::Dpop;
+use tower_jwt_auth::mtls::ClientCertificateLayer;
 
-use crate::node::{fixture, installed, node};
+use crate::certificates::Authority;
+use crate::node::{fixture, node};
 use crate::provider::{AUDIENCE, Provider};
-use crate::service::{serve, serve_tls};
+use crate::service::{is_proxy, orders, serve, serve_tls, with_nonces};
 
 #[derive(Deserialize)]
 struct Outcome {
@@ -21,19 +21,22 @@ struct Outcome {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "it needs npm's oidc-provider: run .ci/provider"]
 async fn bound_tokens_need_their_sender() {
-    let provider = Provider::start();
-    let nonces =
-        |dpop: Dpop, secret: &str| dpop.nonces(secret).unwrap().nonce_lifetime(Duration::from_secs(4));
+    let (provider, authority) = (Provider::start(), Authority::generate());
+    let app = |url: &str, settings: fn(Dpop) -> Dpop| orders(&provider, settings(Dpop::new(url).unwrap()));
+    let client_cert = ClientCertificateLayer::client_cert(is_proxy);
+    let xfcc = ClientCertificateLayer::x_forwarded_client_cert(is_proxy);
     let argument = json!({
         "issuer": provider.issuer,
-        "folder": installed(""),
+        "clients": {"alice": authority.certify("alice"), "mallory": authority.certify("mallory")},
         "tlsAuthority": fixture("tls-ca.pem"),
         "services": {
-            "open": serve(&provider, |dpop| dpop.add_public_url(AUDIENCE).unwrap()).await,
-            "nonces": serve(&provider, |dpop| nonces(dpop, "a secret of thirty-two bytes ...")).await,
-            "foreign": serve(&provider, |dpop| nonces(dpop, "another secret of thirty-two ...")).await,
-            "required": serve(&provider, Dpop::required).await,
-            "tls": serve_tls(&provider).await,
+            "open": serve(|url| app(url, |dpop| dpop.add_public_url(AUDIENCE).unwrap())).await,
+            "nonces": serve(|url| app(url, |dpop| with_nonces(dpop, b"a secret of thirty-two bytes ..."))).await,
+            "foreign": serve(|url| app(url, |dpop| with_nonces(dpop, b"another secret of thirty-two ..."))).await,
+            "required": serve(|url| app(url, Dpop::required)).await,
+            "tls": serve_tls(&authority, |url| app(url, |dpop| dpop)).await,
+            "clientCert": serve_tls(&authority, |url| app(url, |dpop| dpop).layer(client_cert)).await,
+            "xfcc": serve_tls(&authority, |url| app(url, |dpop| dpop).layer(xfcc)).await,
         },
     });
     let clients = spawn_blocking(move || node("client.mjs", &argument).output());

@@ -1,5 +1,5 @@
-// Changes of a request with a proof. The request has the parts of `honest` in `proof.mjs`. If it has `proof`, that is sent
-// instead of a proof of these parts. `world` has the keys and tokens of others.
+// Changes of a request with a proof. The request has the parts of `honest` in `proof.mjs`. If it has `proof`, that is
+// sent instead of a proof of these parts. `world` has the keys and tokens of others.
 import { generateKeyPairSync } from 'node:crypto'
 import { hash, prove } from './proof.mjs'
 

@@ -9,18 +9,15 @@ import { honest, prove } from './proof.mjs'
 import { outcome, send } from './send.mjs'
 import { challenges, discover, generateHolder, getToken, use, withCertificate } from './tokens.mjs'
 
-const { issuer, services, tlsAuthority, folder } = JSON.parse(process.argv[2])
+const { issuer, services, clients, tlsAuthority } = JSON.parse(process.argv[2])
 const server = await discover(issuer)
 const results = []
 const report = (name, expected, actual) => results.push({ name, expected, actual })
 
 const ca = readFileSync(tlsAuthority)
-const load = (name) => {
-  const [cert, key] = [`${folder}/${name}.pem`, `${folder}/${name}.private.pem`].map((file) => readFileSync(file))
-  return { cert, key, ca, x509: new X509Certificate(cert) }
-}
-const tls = { alice: load('alice'), mallory: load('mallory') }
-const connection = withCertificate(tls.alice)
+const pair = ({ cert, key }) => ({ cert, key, ca, x509: new X509Certificate(cert) })
+const pairs = { alice: pair(clients.alice), mallory: pair(clients.mallory) }
+const connection = withCertificate(pairs.alice)
 const [holder, mallory] = [await generateHolder('ES256'), await generateHolder('ES256')]
 
 // A nonce lives for four seconds. Responses carry a new one after two seconds, so a busy client is never rejected.
@@ -58,8 +55,9 @@ const challenged = async () => {
 
 // Sends the parts of a request that `honest` describes.
 const sendWithProof = (request) => {
-  const { url, method, scheme, token, proof = prove(request) } = request
-  return send({ url, method, headers: { Authorization: `${scheme} ${token}`, DPoP: proof } })
+  const { url, path, method, scheme, token, proof = prove(request) } = request
+  const headers = { Authorization: `${scheme} ${token}`, DPoP: proof }
+  return send({ url, method, headers, ...(path && { path }) })
 }
 
 const manipulated = async (format) => {
@@ -83,10 +81,9 @@ const manipulated = async (format) => {
   await run(services.open, proofs)
   await run(services.required, required)
   await run(services.nonces, nonces, () => nonceOf(services.nonces))
-  for (const [name, expected, { tls: pair, peer, scheme = 'Bearer', headers }] of certificates(tls)) {
-    const url = pair ? services.tls : services.open
+  for (const [name, expected, service, { tls, scheme = 'Bearer', headers, localAddress }] of certificates(pairs)) {
     const fields = { ...headers, Authorization: `${scheme} ${tokens.certified}` }
-    const response = await send({ url, headers: fields, ca, ...pair, localAddress: peer })
+    const response = await send({ url: services[service], headers: fields, ca, ...tls, localAddress })
     report(`${format}, ${name}`, expected, outcome(response))
   }
 }

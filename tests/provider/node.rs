@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// Returns a file of the folder with the programs and the certificates of the clients.
-pub(crate) fn installed(name: &str) -> String {
+/// Returns a file of the folder with the programs.
+fn installed(name: &str) -> String {
     format!("{}/{name}", env::var("PROVIDER_FOLDER").expect("PROVIDER_FOLDER is not set: run .ci/provider"))
 }
 

@@ -1,5 +1,5 @@
-// An OpenID provider with JWTs and opaque tokens. Reads its clients' public keys from the first argument, listens on two
-// free ports, and writes the issuer to standard output. `GET /calls` counts the introspection requests.
+// An OpenID provider with JWTs and opaque tokens. Reads its clients' public keys from the first argument, listens on
+// two free ports, and writes the issuer to standard output. `GET /calls` counts the introspection requests.
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'

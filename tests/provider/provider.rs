@@ -44,26 +44,23 @@ impl Provider {
 
     /// Gets a token of the format `opaque` or `jwt`.
     pub(crate) async fn token(&self, format: &str) -> String {
-        let resource = format!("urn:{format}:orders");
-        let body = self
-            .post(
-                "/token",
-                &[
-                    ("grant_type", "client_credentials"),
-                    ("client_id", "app"),
-                    ("client_secret", SECRET),
-                    ("scope", "orders:read"),
-                    ("resource", &resource),
-                ],
-            )
-            .await;
-        let response: Value = serde_json::from_slice(&body).unwrap();
-        response["access_token"].as_str().unwrap_or_else(|| panic!("no token: {response}")).to_owned()
+        token_in(&self.fetch(self.token_request(format)).await)
+    }
+
+    pub(crate) fn token_request(&self, format: &str) -> Request<Vec<u8>> {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", "app"),
+            ("client_secret", SECRET),
+            ("scope", "orders:read"),
+            ("resource", &format!("urn:{format}:orders")),
+        ];
+        self.form("/token", &form)
     }
 
     pub(crate) async fn revoke(&self, token: &str) {
-        self.post("/token/revocation", &[("token", token), ("client_id", "app"), ("client_secret", SECRET)])
-            .await;
+        let form = [("token", token), ("client_id", "app"), ("client_secret", SECRET)];
+        self.fetch(self.form("/token/revocation", &form)).await;
     }
 
     pub(crate) async fn calls(&self) -> u64 {
@@ -74,12 +71,12 @@ impl Provider {
         self.fetch(Request::get(format!("{}{path}", self.issuer)).body(Vec::new()).unwrap()).await
     }
 
-    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Vec<u8> {
+    fn form(&self, path: &str, form: &[(&str, &str)]) -> Request<Vec<u8>> {
         let body = Serializer::new(String::new()).extend_pairs(form).finish();
-        let request = Request::post(format!("{}{path}", self.issuer))
+        Request::post(format!("{}{path}", self.issuer))
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(body.into());
-        self.fetch(request.unwrap()).await
+            .body(body.into())
+            .unwrap()
     }
 
     async fn fetch(&self, request: Request<Vec<u8>>) -> Vec<u8> {
@@ -99,4 +96,10 @@ impl Drop for Provider {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Reads the response to a token request.
+pub(crate) fn token_in(response: &[u8]) -> String {
+    let response: Value = serde_json::from_slice(response).unwrap();
+    response["access_token"].as_str().unwrap_or_else(|| panic!("no token: {response}")).to_owned()
 }

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use axum::middleware::map_response;
 use axum::response::Response;
-use axum::routing::get;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -24,43 +24,38 @@ use tower_jwt_auth::jwks::RemoteKeys;
 use tower_jwt_auth::mtls::{ClientCertificate, Mtls};
 use tower_jwt_auth::policy::scope;
 use tower_jwt_auth::verifiers::AnyOf;
-use tower_jwt_auth::{AuthError, Claims, JwtAuthLayer, JwtVerifier};
+use tower_jwt_auth::{AuthError, Claims, Head, JwtAuthLayer, JwtVerifier};
 
-use crate::node::{fixture, installed};
+use crate::certificates::Authority;
+use crate::node::fixture;
 use crate::provider::{AUDIENCE, Provider, SECRET};
 
-/// Starts a service over HTTP and returns the URL of its orders.
-pub(crate) async fn serve(provider: &Provider, settings: impl FnOnce(Dpop) -> Dpop) -> String {
+/// Starts an application over HTTP and returns the URL of its orders.
+pub(crate) async fn serve(app: impl FnOnce(&str) -> Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let app = app(provider, settings(Dpop::new(&url).unwrap()));
-    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    let service = app(&url).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async { axum::serve(listener, service).await });
     url + "/orders"
 }
 
-/// Starts a service over TLS and returns the URL of its orders.
-pub(crate) async fn serve_tls(provider: &Provider) -> String {
+/// Starts an application over TLS and returns the URL of its orders.
+pub(crate) async fn serve_tls(authority: &Authority, app: impl FnOnce(&str) -> Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
-    let app = app(provider, Dpop::new(&url).unwrap());
-    let acceptor = acceptor();
+    let app = app(&url);
+    let acceptor = acceptor(authority.roots.clone());
     tokio::spawn(async move {
         while let Ok((stream, peer)) = listener.accept().await {
-            tokio::spawn(serve_connection(
-                acceptor.clone(),
-                stream,
-                app.clone().layer(Extension(ConnectInfo(peer))),
-            ));
+            let app = app.clone().layer(Extension(ConnectInfo(peer)));
+            tokio::spawn(serve_connection(acceptor.clone(), stream, app));
         }
     });
     url + "/orders"
 }
 
 /// Asks the client for a certificate, but also accepts clients without one.
-fn acceptor() -> TlsAcceptor {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(installed("authority.pem")).unwrap()).unwrap();
+fn acceptor(roots: RootCertStore) -> TlsAcceptor {
     let clients = WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated().build().unwrap();
     let certificate = CertificateDer::from_pem_file(fixture("tls-localhost.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(fixture("tls-localhost.private.pem")).unwrap();
@@ -80,21 +75,26 @@ async fn serve_connection(acceptor: TlsAcceptor, stream: TcpStream, mut app: Rou
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)).await;
 }
 
-/// Responses have the kind of their error in a header.
-fn app(provider: &Provider, dpop: Dpop) -> Router {
-    let mtls = Mtls::new();
+/// An application with bound and unbound tokens. Its responses have the kind of their error in a header.
+pub(crate) fn orders(provider: &Provider, dpop: Dpop) -> Router {
     let jwts = JwtVerifier::<Value>::new(RemoteKeys::discover(&provider.issuer).unwrap())
         .audience(AUDIENCE)
         .dpop(dpop.clone())
-        .mtls(mtls.clone());
-    let opaque = provider.introspection(ClientAuth::basic("api: basic", SECRET)).dpop(dpop).mtls(mtls);
+        .mtls(Mtls::new());
+    let opaque = provider.introspection(ClientAuth::basic("api: basic", SECRET)).dpop(dpop).mtls(Mtls::new());
     let layer = JwtAuthLayer::new(AnyOf::new().jwt(jwts).opaque(opaque)).require(scope("orders:read"));
-    let orders = async |_: Claims<Value>| "orders";
-    Router::new()
-        .route("/orders", get(orders).post(orders))
-        .fallback(orders)
-        .layer(layer)
-        .layer(map_response(name_error))
+    Router::new().fallback(async |_: Claims<Value>| "orders").layer(layer).layer(map_response(name_error))
+}
+
+/// Short-lived, so that the clients need not wait long for old ones.
+pub(crate) fn with_nonces(dpop: Dpop, secret: &[u8]) -> Dpop {
+    dpop.nonces(secret).unwrap().nonce_lifetime(Duration::from_secs(4))
+}
+
+/// Recognizes the proxy, whose headers are trusted, by its address.
+pub(crate) fn is_proxy(request: Head<'_>) -> bool {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_string() == "127.0.0.2")
 }
 
 async fn name_error(mut response: Response) -> Response {
