@@ -53,7 +53,7 @@
 //! ok    payload       a JSON object
 //! ok    iss           received https://id.example.com; expected `https://id.example.com`
 //! FAIL  aud           received https://api.example.com; expected `https://api.example.com/`
-//! ok    cnf           received none
+//! ok    cnf           received none; expected none
 //! ok    nbf           received none; expected none, or not after now (2027-01-15T08:00:00Z), leeway 1 min
 //! ok    exp           received 1800000300 (2027-01-15T08:05:00Z); expected after now (2027-01-15T08:00:00Z), leeway 1 min
 //! ok    iat           received none; expected none, or a number
@@ -89,11 +89,13 @@
 //! | `iss` | [`issuer`](crate::JwtVerifier::issuer) |
 //! | `aud` | [`audience`](crate::JwtVerifier::audience) |
 //! | `required_claim` | [`require_claim`](crate::JwtVerifier::require_claim); its [`Step::subject`] is the claim |
-//! | `cnf` | the token is not bound to a key of its sender |
+//! | `cnf` | the verifier supports what the token is bound to: [`dpop`](crate::JwtVerifier::dpop), [`mtls`](crate::JwtVerifier::mtls) |
 //! | `nbf`, `exp` | the time, with [`leeway`](crate::JwtVerifier::leeway) |
 //! | `iat` | a number, if present |
 //! | `revocation` | [`revocations`](crate::JwtVerifier::revocations) |
 //! | `claims_type` | the claims fit the application's type |
+//! | `certificate` | with `mtls`: the client certificate that the token is bound to |
+//! | `proof` | with `dpop`: the [DPoP proof](crate::dpop#checks) of the request |
 //! | `policy` | a policy permits the request; its [`Step::subject`] is the name of the policy |
 //!
 //! # Security

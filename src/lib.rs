@@ -37,6 +37,8 @@
 //! | [`verifiers`] | accept several issuers or kinds of tokens | `Issuers`, `IssuerResolver`, `AnyOf` |
 //! | `api_key` | accept API keys (feature `api-keys`) | `ApiKeys`, `ApiKey` |
 //! | `introspection` | ask the provider about opaque tokens (feature `introspection`) | `Introspection` |
+//! | `dpop` | accept tokens that are bound to a client's key (feature `dpop`) | `Dpop`, `DpopKey`, `ReplayStore` |
+//! | `mtls` | accept tokens that are bound to a client certificate (feature `mtls`) | `Mtls`, `ClientCertificate` |
 //! | `settings` | configure from the environment or a file (feature `settings`) | `AuthSettings` |
 //! | `explain` | find out why a token is rejected (feature `explain`) | `Explanation` |
 //! | [`cache`] | size the cache of verified tokens | `CacheSettings`, `CacheStats` |
@@ -53,8 +55,8 @@
 //! # Features
 //!
 //! Signatures are checked by `aws-lc-rs` (default), `rust-crypto` or `graviola`: [deployment](guide/deployment/index.html)
-//! compares them. The others are `axum` (default), `remote-keys`, `remote-keys-core`, `api-keys`, `introspection`, `settings`,
-//! `explain`, `issue`, `shared-revocations`, `redis`, `redis-tls`, `tracing`, `metrics`, `test-util` and `jsonwebtoken-12`.
+//! compares them. The others are `axum` (default), `remote-keys`, `remote-keys-core`, `api-keys`, `introspection`, `dpop`, `mtls`,
+//! `settings`, `explain`, `issue`, `shared-revocations`, `redis`, `redis-tls`, `tracing`, `metrics`, `test-util` and `jsonwebtoken-12`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod algorithm;
@@ -90,9 +92,11 @@ mod gate;
     all(
         doctest,
         feature = "axum",
+        feature = "dpop",
         feature = "explain",
         feature = "issue",
         feature = "metrics",
+        feature = "mtls",
         feature = "redis",
         feature = "settings",
         feature = "test-util",
@@ -102,8 +106,11 @@ mod gate;
 #[cfg_attr(
     not(all(
         feature = "axum",
+        feature = "dpop",
         feature = "explain",
+        feature = "issue",
         feature = "metrics",
+        feature = "mtls",
         feature = "redis",
         feature = "settings",
         feature = "test-util",
@@ -140,6 +147,8 @@ mod observe;
 pub mod policy;
 mod principal;
 mod public_json;
+#[cfg(feature = "redis")]
+mod redis_client;
 mod registered;
 pub mod reject;
 mod require;

@@ -7,6 +7,7 @@
 //! | [Providers](providers) | Which settings do Keycloak, Auth0, Entra ID and 33 others need? |
 //! | [Token sources](token_sources) | How do I read tokens from cookies, headers, queries and WebSockets? |
 //! | [API keys and opaque tokens](other_credentials) | How do I accept credentials that are not JWTs? |
+//! | [Sender-constrained tokens](sender_constrained) | How do I accept tokens bound by DPoP or mutual TLS? |
 //! | [Authorization](authorization) | How do I require scopes and roles, make a token optional, load the user? |
 //! | [Error responses](error_responses) | What does a client see, and how do I change the body? |
 //! | [Caching and revocation](caching_and_revocation) | What is cached, and how do I revoke a token? |
@@ -29,6 +30,8 @@ pub mod providers {}
 pub mod token_sources {}
 #[doc = include_str!("other_credentials.md")]
 pub mod other_credentials {}
+#[doc = include_str!("sender_constrained.md")]
+pub mod sender_constrained {}
 #[doc = include_str!("authorization.md")]
 pub mod authorization {}
 #[doc = include_str!("error_responses.md")]

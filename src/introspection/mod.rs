@@ -81,7 +81,7 @@ use crate::kind::AuthErrorKind;
 use crate::lookups::{Answer, Blame, Failure, LookupSettings, LookupStats, Lookups};
 use crate::revocation::Revocations;
 use crate::token_source::is_bearer_token;
-use crate::verify::{KeySource, Rules, Statement, UNKNOWN_TIME, Verdict, Verify, sender};
+use crate::verify::{Clock, KeySource, Rules, Statement, UNKNOWN_TIME, Verdict, Verify, sender};
 
 /// Verifies tokens by asking their provider (RFC 7662).
 ///
@@ -260,7 +260,7 @@ impl<C> Introspection<C> {
     ///
     /// See [`JwtVerifier::clock`](crate::JwtVerifier::clock). Timeouts and the backoff follow tokio's clock.
     pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.set(|settings| settings.rules.clock = Some(Arc::new(now)))
+        self.set(|settings| settings.rules.clock = Clock::new(now))
     }
 
     /// Accepts any `aud`, and responses without one.
@@ -356,7 +356,7 @@ where
         match &rules.senders {
             None if rules.lack_dpop(credential.scheme()) => sender::reject_dpop(verdict),
             None => verdict,
-            Some(senders) => senders.confirm(verdict, &credential, rules),
+            Some(senders) => senders.confirm(verdict, &credential, &rules.clock),
         }
     }
 

@@ -63,10 +63,8 @@ fn verifier(
         verifier = verifier.issuer(first);
         verifier = others.iter().fold(verifier, JwtVerifier::add_issuer);
     }
-    match rules.clock.clone() {
-        Some(clock) => verifier.clock(move || clock()),
-        None => verifier,
-    }
+
+    verifier.with_clock(rules.clock.clone())
 }
 
 fn introspection_of(response: &str) -> Option<Vec<u8>> {

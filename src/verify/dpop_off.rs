@@ -8,6 +8,8 @@ use crate::challenges::Challenges;
 use crate::claims::Claims;
 use crate::credential::Credential;
 use crate::error::AuthError;
+#[cfg(feature = "explain")]
+use crate::head::Head;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Dpop {}
@@ -18,6 +20,16 @@ impl Dpop {
     }
 
     pub(super) fn offer(&self, _: Challenges) -> Challenges {
+        match *self {}
+    }
+
+    #[cfg(feature = "explain")]
+    pub(super) fn inspect(&self, _: Thumbprint, _: &Credential<'_>, _: Duration) -> Result<(), AuthError> {
+        match *self {}
+    }
+
+    #[cfg(feature = "explain")]
+    pub(super) fn expected_urls(&self, _: Head<'_>) -> String {
         match *self {}
     }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::base64url::{Buffer, decode_to_vec};
 use super::cache::{CacheSettings, CacheStats, Found, TokenCache};
+use super::clock::Clock;
 use super::jws::{Header, Jws, USUAL_HEADER, subtype};
 use super::key_set::KeySet;
 use super::key_source::{KeyIssuer, KeyLookup, KeySource, Refresh};
@@ -308,7 +309,11 @@ impl<C> JwtVerifier<C> {
     /// # }
     /// ```
     pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.set(|rules| rules.clock = Some(Arc::new(now)))
+        self.with_clock(Clock::new(now))
+    }
+
+    pub(crate) fn with_clock(self, clock: Clock) -> Self {
+        self.set(|rules| rules.clock = clock)
     }
 
     /// Accepts any `iss`, and tokens without one.
@@ -479,7 +484,7 @@ where
         match &self.rules.senders {
             None if self.rules.lack_dpop(credential.scheme()) => sender::reject_dpop(verdict),
             None => verdict,
-            Some(senders) => senders.confirm(verdict, credential, &self.rules),
+            Some(senders) => senders.confirm(verdict, credential, &self.rules.clock),
         }
     }
 

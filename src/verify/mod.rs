@@ -6,6 +6,7 @@ pub(crate) mod base64url;
 mod cache;
 mod claim_diagnosis;
 mod claim_name_case;
+mod clock;
 mod confirmation;
 mod diagnosis;
 #[cfg(feature = "dpop")]
@@ -58,6 +59,8 @@ pub use self::any_of::AnyOf;
 pub use self::cache::{CacheSettings, CacheStats};
 #[cfg(any(feature = "api-keys", feature = "introspection"))]
 pub(crate) use self::cache::{Found, TokenCache};
+#[cfg(feature = "introspection")]
+pub(crate) use self::clock::Clock;
 #[cfg(feature = "remote-keys-core")]
 pub use self::issuer_resolver::IssuerResolver;
 pub use self::issuers::Issuers;

@@ -1,12 +1,13 @@
 //! Verification of a token with the available keys and the rules of a verifier.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use super::algorithms::Algorithms;
 use super::base64url::Buffer;
+use super::clock::Clock;
 use super::confirmation;
 use super::json;
 use super::jws::{Header, Jws, TokenType, USUAL_HEADER};
@@ -15,7 +16,7 @@ use super::key_set::KeySet;
 use super::private_names::has_private_name;
 use super::sender::Senders;
 use super::stream::{Pass, plain};
-use super::validate::{Expected, UNKNOWN_TIME};
+use super::validate::Expected;
 use crate::algorithm::Algorithm;
 use crate::binding::Binding;
 use crate::challenges::Challenges;
@@ -42,7 +43,7 @@ pub(crate) struct Rules {
     pub(crate) revocations: Option<Revocations>,
     /// The supported bindings of tokens to their senders, if there are any.
     pub(crate) senders: Option<Arc<Senders>>,
-    pub(crate) clock: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
+    pub(crate) clock: Clock,
 }
 
 /// The accepted values of `typ` in the header.
@@ -123,7 +124,7 @@ impl Rules {
             algorithms: Algorithms::ALL,
             revocations: None,
             senders: None,
-            clock: None,
+            clock: Clock::default(),
         }
     }
 
@@ -337,10 +338,9 @@ impl Rules {
         self.revocations.as_ref().map_or(Ok(()), |revocations| revocations.judge(token))
     }
 
-    /// Returns the time since 1970. If the clock is set before 1970, no token is valid.
+    /// Returns the time since 1970.
     pub(crate) fn now(&self) -> Duration {
-        let now = self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock());
-        now.duration_since(UNIX_EPOCH).unwrap_or(UNKNOWN_TIME)
+        self.clock.now()
     }
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Verdict;
+use super::clock::Clock;
 use super::dpop::{Dpop, Proven};
 use super::mtls::Mtls;
 use super::owned_credential::OwnedCredential;
-use super::rules::Rules;
 use crate::binding::Binding;
 use crate::challenges::Challenges;
 use crate::claims::Claims;
@@ -31,7 +31,7 @@ impl Senders {
     }
 
     /// Returns true if a token must be bound.
-    fn require_binding(&self) -> bool {
+    pub(super) fn require_binding(&self) -> bool {
         self.dpop.as_ref().is_some_and(Dpop::is_required) || self.mtls.as_ref().is_some_and(Mtls::is_required)
     }
 
@@ -45,24 +45,24 @@ impl Senders {
         }
     }
 
-    /// Checks the sender of a token after its verdict, with the clock of these rules.
+    /// Checks the sender of a token after its verdict.
     pub(crate) fn confirm<C: Send + Sync + 'static>(
         self: &Arc<Self>,
         verdict: Verdict<C>,
         credential: &Credential<'_>,
-        rules: &Rules,
+        clock: &Clock,
     ) -> Verdict<C> {
         match verdict {
-            Verdict::Ready(Ok(claims)) => self.judge(claims, credential, rules.now()),
+            Verdict::Ready(Ok(claims)) => self.judge(claims, credential, clock.now()),
             Verdict::Ready(Err(error)) => Verdict::Ready(Err(error)),
             Verdict::Pending(pending) => {
-                let (senders, rules) = (Arc::clone(self), rules.clone());
+                let (senders, clock) = (Arc::clone(self), clock.clone());
                 let credential = OwnedCredential::copy(*credential);
                 Verdict::Pending(Box::pin(async move {
                     let claims = pending.await?;
                     let verdict = {
                         let request = credential.head();
-                        senders.judge(claims, &credential.get(request.as_ref()), rules.now())
+                        senders.judge(claims, &credential.get(request.as_ref()), clock.now())
                     };
                     verdict.await
                 }))

@@ -1,5 +1,8 @@
 //! Explanations: they agree with the verdict, name the step, its cause and its cure, and reveal no secret.
 
+#[cfg(all(feature = "dpop", feature = "issue", feature = "mtls"))]
+mod sender;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -981,7 +984,7 @@ ok    signature     HS256 with a key without `kid`; 1 key tried
 ok    payload       a JSON object
 ok    iss           received https://id.example.com; expected `https://id.example.com`
 FAIL  aud           received account; expected `https://api.example.com`
-ok    cnf           received none
+ok    cnf           received none; expected none
 ok    nbf           received none; expected none, or not after now (2027-01-15T08:00:00Z), leeway 1 min
 FAIL  exp           received 1799999880 (2027-01-15T07:58:00Z); expected after now (2027-01-15T08:00:00Z), leeway 1 min
       cause: the token expired 2 min ago, and the leeway is 1 min

@@ -1,7 +1,8 @@
-//! Revocations shared through a real Redis server, which each test starts for itself.
+//! Revocations and proofs shared through a real Redis server, which each test starts for itself.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod replay;
 mod server;
 
 use std::collections::HashSet;

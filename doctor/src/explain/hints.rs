@@ -41,6 +41,8 @@ pub(crate) fn hints(report: &Explanation<Value>, keys: &KeysOf, token: &str) -> 
         AuthErrorKind::Expired | AuthErrorKind::NotYetValid => hints.extend(clock(keys)),
         AuthErrorKind::MalformedToken if !token.contains('.') => hints.extend(introspection(keys)),
         AuthErrorKind::WrongIssuer => hints.extend(issuers(keys)),
+        AuthErrorKind::SenderConstrained => hints.extend(proof(report, keys)),
+        AuthErrorKind::WrongProofTime => hints.push(OLD_PROOF.to_owned()),
         _ => {}
     }
     hints
@@ -140,6 +142,32 @@ fn issuers(keys: &KeysOf) -> Option<String> {
     };
     let shown: Vec<_> = issuers.iter().map(|issuer| quoted(issuer)).collect();
     (shown.len() > 1).then(|| format!("The settings accept {} issuers: {}", shown.len(), shown.join(", ")))
+}
+
+const OLD_PROOF: &str =
+    "A proof is valid for a minute. To check the rest of one from a log: --max-proof-age 1d";
+
+/// Says how to verify a bound token with its proof.
+fn proof(report: &Explanation<Value>, keys: &KeysOf) -> Option<String> {
+    let received = |name: &str| report.steps().iter().find(|step| step.name() == name)?.received();
+    let cnf = received("cnf").unwrap_or_default();
+    if matches!(keys, KeysOf::Settings { .. }) {
+        return Some(
+            "The settings accept no bound tokens: use the builders with JwtVerifier::dpop or mtls."
+                .to_owned(),
+        );
+    }
+    match () {
+        () if cnf.contains("jkt") => Some(
+            "The token is bound to a key. To verify it with the DPoP proof of a request, add for example:\n\
+             --dpop-proof PROOF --method GET --url https://api.example.com/orders"
+                .to_owned(),
+        ),
+        () if cnf.contains("x5t#S256") => {
+            Some("The token is bound to a client certificate, which only the service sees.".to_owned())
+        }
+        () => None,
+    }
 }
 
 fn held_keys(keys: &KeysOf) -> Option<String> {

@@ -74,6 +74,10 @@ impl Input {
             notes.push("Removed `Bearer ` in front: it is the scheme of the header, not part of the token.");
             rest = token;
         }
+        if let Some(token) = strip_word(rest, "dpop ") {
+            notes.push("Removed `DPoP ` in front: it is the scheme of the header, not part of the token.");
+            rest = token;
+        }
         if let Some(token) = unquoted(rest) {
             notes.push("Removed quotation marks: the client must send the token without them.");
             rest = token;
@@ -122,6 +126,7 @@ mod tests {
             ("bearer  a.b.c", 1, false),
             ("Authorization: Bearer a.b.c", 2, false),
             ("\"a.b.c\"", 1, true),
+            ("Authorization: DPoP a.b.c", 2, false),
             ("'Bearer a.b.c'", 2, true),
             ("Bearer \"a.b.c\"", 2, true),
             ("a.b\n  .c", 1, true),

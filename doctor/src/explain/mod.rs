@@ -3,14 +3,18 @@
 mod hints;
 mod input;
 mod opaque;
+mod proof;
 mod report;
 mod source;
 
 use clap::Args;
 use serde_json::Value;
 use tower_jwt_auth::explain::{Explanation, Outcome as StepOutcome};
+use tower_jwt_auth::verifiers::Scheme;
+use tower_jwt_auth::{Credential, Head};
 
 use self::input::Input;
+use self::proof::ProofArguments;
 use self::source::{KeysOf, Source, VerifierArguments};
 use crate::outcome::{Failure, Outcome};
 use crate::screen::Screen;
@@ -22,6 +26,8 @@ pub(crate) struct ExplainArguments {
     token: Vec<String>,
     #[command(flatten)]
     verifier: VerifierArguments,
+    #[command(flatten)]
+    proof: ProofArguments,
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
@@ -35,10 +41,16 @@ pub(crate) async fn run(
     out: &mut Screen,
     notes: &mut Screen,
 ) -> Result<Outcome, Failure> {
-    let source = arguments.verifier.source(notes).await?;
+    let proof = arguments.proof.proof()?;
+    let source = arguments.verifier.source(proof.as_ref().map(|proof| &proof.dpop), notes).await?;
     let input = Input::read(&arguments.token)?;
     let token = input.token.as_str();
-    let report = explained(&source, token).await;
+    let head = proof.as_ref().map(|proof| Head::from(&proof.request));
+    let credential = match &head {
+        Some(head) => Credential::new(Scheme::DPOP, token.as_bytes()).with_request(head),
+        None => Credential::from(token),
+    };
+    let report = explained(&source, credential).await;
     if let Some(service) = &source.service {
         let verified = service.verify(token).await;
         let verdict = opaque::Verdict { error: verified.as_ref().err(), as_jwt: report.as_ref() };
@@ -63,10 +75,10 @@ pub(crate) async fn run(
 }
 
 /// Explains the token with the verifier of its issuer, or with the first one.
-async fn explained(source: &Source, token: &str) -> Option<Explanation<Value>> {
+async fn explained(source: &Source, credential: Credential<'_>) -> Option<Explanation<Value>> {
     let mut first = None;
     for verifier in &source.verifiers {
-        let report = verifier.explain(token).await;
+        let report = verifier.explain(credential).await;
         if report.steps().iter().any(|step| step.name() == "iss" && step.outcome() == StepOutcome::Passed) {
             return Some(report);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use serde_json::Value;
+use tower_jwt_auth::dpop::Dpop;
 use tower_jwt_auth::jwks::RemoteKeys;
 use tower_jwt_auth::settings::AuthSettings;
 use tower_jwt_auth::verifiers::AnyOf;
@@ -20,7 +21,7 @@ use crate::screen::Screen;
 use crate::settings_file::FileArguments;
 
 /// The options that describe a whole verifier.
-const SETTINGS: [&str; 2] = ["settings", "env"];
+pub(crate) const SETTINGS: [&str; 2] = ["settings", "env"];
 
 /// The options whose keys state their algorithm.
 const WITHOUT_ALG: [&str; 4] = ["settings", "env", "jwks_file", "jwks_url"];
@@ -97,7 +98,8 @@ pub(crate) enum KeysOf {
 }
 
 impl VerifierArguments {
-    pub(crate) async fn source(&self, notes: &mut Screen) -> Result<Source, Failure> {
+    /// `dpop` has the settings for the proof on the command line.
+    pub(crate) async fn source(&self, dpop: Option<&Dpop>, notes: &mut Screen) -> Result<Source, Failure> {
         if let Some(settings) = self.settings()? {
             let mut attempts = Vec::new();
             for keys in settings.remote_keys()? {
@@ -125,6 +127,9 @@ impl VerifierArguments {
         }
         if self.insecure_any_audience {
             verifier = verifier.insecure_any_audience();
+        }
+        if let Some(dpop) = dpop {
+            verifier = verifier.dpop(dpop.clone());
         }
         Ok(Source { service: None, verifiers: vec![verifier], keys })
     }

@@ -100,7 +100,10 @@ fn rejected() -> Vec<(String, &'static str)> {
         (token(cognito), "wrong_audience|Cognito|require_claim(\"client_id\", YOUR_CLIENT_ID)"),
         (token(json!({"typ": "Refresh", "aud": "a"})), "wrong_audience|a refresh token|send the access"),
         (token(json!({"azp": "web"})), "wrong_claim|azp|JwtVerifier::require_claim|AUTH_REQUIRED_CLAIMS"),
-        (token(json!({"cnf": {"jkt": "x"}})), "sender_constrained|by DPoP|turn DPoP off"),
+        (
+            token(json!({"cnf": {"jkt": "x"}})),
+            "sender_constrained|a key by DPoP|set JwtVerifier::dpop|--dpop-proof",
+        ),
         (token(json!({"exp": null})), "missing_expiry|no `exp`|insecure_allow_missing_expiry"),
         (token(json!({"nbf": soon})), "not_yet_valid|clocks|JwtVerifier::leeway|AUTH_LEEWAY_SECS"),
         (token(json!({"nbf": soon * 1000})), "not_yet_valid|in milliseconds|seconds since 1970"),

@@ -5,6 +5,7 @@
 mod api_key;
 mod explain;
 mod mint;
+mod proof;
 mod provider;
 mod readme;
 mod settings;

@@ -5,11 +5,6 @@ mod conformance;
 mod follower;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(feature = "redis-tls")]
-mod redis_tls;
-#[cfg(all(feature = "redis", not(feature = "redis-tls")))]
-#[path = "redis_tls_off.rs"]
-mod redis_tls;
 mod state;
 mod stats;
 mod store;

@@ -1,4 +1,3 @@
-use std::error::Error;
 use std::fmt::{self, Formatter};
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, InfoDict, cmd, pipe};
+use redis::{InfoDict, cmd, pipe};
 use siphasher::sip::SipHasher13;
 use tokio::time::{Instant, timeout};
 
-use super::redis_tls;
 use super::store::{RevocationPage, RevocationStore, StoreFuture};
-use crate::config_error::{ConfigError, ConfigProblem};
+use crate::config_error::ConfigError;
+use crate::redis_client::{Outcome, RedisClient, reject_replica, run_id, without_arguments};
 use crate::revocation::{Revocation, seconds};
 
 /// A [`RevocationStore`] in [Redis](https://redis.io) 5 or [Valkey](https://valkey.io).
@@ -50,7 +49,7 @@ use crate::revocation::{Revocation, seconds};
 pub struct RedisStore(Arc<Inner>);
 
 struct Inner {
-    client: Client,
+    client: RedisClient,
     prefix: String,
     held: String,
     news: String,
@@ -89,7 +88,6 @@ struct Last {
     digest: u64,
 }
 
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 /// An entry of a stream: its ID, then fields and values in turn.
 type Entry = (String, Vec<Vec<u8>>);
 
@@ -98,7 +96,6 @@ const WAIT: u32 = 500;
 /// A response that takes longer no longer proves that the list is up to date.
 const LATE: Duration = Duration::from_secs(1);
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-const CONNECTION_LIMIT: Duration = Duration::from_secs(1);
 const REMOVAL_LIMIT: Duration = Duration::from_millis(500);
 /// Maximum and minimum number of entries per read.
 const AT_ONCE: usize = 2000;
@@ -131,12 +128,7 @@ impl RedisStore {
     /// - It begins with `rediss://`, and the feature `redis-tls` is off.
     /// - It ends in `#insecure`.
     pub fn new(url: &str) -> Result<Self, ConfigError> {
-        let invalid = |needed| -> ConfigError { ConfigProblem::InvalidRedisUrl { needed }.into() };
-        let client = Client::open(url).map_err(|_| invalid(needed(url)))?;
-        if let ConnectionAddr::TcpTls { insecure: true, .. } = client.get_connection_info().addr() {
-            return Err(invalid("it must not end in `#insecure`; any certificate would be accepted"));
-        }
-        Ok(Self::of(client, "tower-jwt-auth"))
+        Ok(Self::of(RedisClient::new(url)?, "tower-jwt-auth"))
     }
 
     /// Sets the prefix of the Redis keys. The default is `tower-jwt-auth`.
@@ -147,7 +139,7 @@ impl RedisStore {
         Self::of(self.0.client.clone(), prefix)
     }
 
-    fn of(client: Client, prefix: &str) -> Self {
+    fn of(client: RedisClient, prefix: &str) -> Self {
         // The braces keep both keys on the same node of a cluster.
         let key = |name| format!("{{{prefix}}}:{name}");
         Self(Arc::new(Inner {
@@ -182,7 +174,7 @@ impl RedisStore {
     /// - The text has no certificate, or a damaged one.
     /// - The store has no `rediss://` URL.
     pub fn root_certificates(self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        let client = redis_tls::with_root_certificates(&self.0.client, pem.as_ref())?;
+        let client = self.0.client.with_root_certificates(pem.as_ref())?;
         Ok(Self::of(client, &self.0.prefix))
     }
 }
@@ -221,21 +213,6 @@ impl RevocationStore for RedisStore {
     }
 }
 
-fn reject_replica(info: &InfoDict) -> Outcome<()> {
-    match info.get::<String>("role") {
-        Some(role) if role != "master" => Err("the server is a replica, which may lag behind".into()),
-        _ => Ok(()),
-    }
-}
-
-/// Removes the arguments from an error. A server repeats them if it does not know a command, and they contain claims.
-fn without_arguments(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error + Send + Sync> {
-    match error.to_string().split_once(", with args") {
-        Some((cause, _)) => cause.into(),
-        None => error,
-    }
-}
-
 fn put_back(connections: &Mutex<Vec<Connection>>, mut connection: Connection) {
     connection.used = Instant::now();
     connections.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
@@ -255,14 +232,8 @@ impl Inner {
     }
 
     async fn connect(&self) -> Outcome<Connection> {
-        redis_tls::prepare(&self.client);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECTION_LIMIT))
-            .set_response_timeout(Some(ANSWER_LIMIT));
-        let mut redis = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        let info: InfoDict = cmd("INFO").query_async(&mut redis).await?;
-        reject_replica(&info)?;
-        let run_id = info.get("run_id").ok_or("the server's `INFO` has no `run_id`")?;
+        let (redis, info) = self.client.connect(ANSWER_LIMIT).await?;
+        let run_id = run_id(&info)?;
         Ok(Connection { redis, run_id, used: Instant::now(), has_all: false })
     }
 
@@ -441,16 +412,6 @@ fn is_number(text: &str) -> bool {
 /// Returns `None` for entries that something else has written.
 fn parse(text: &[u8]) -> Option<Revocation> {
     serde_json::from_slice(text).ok()
-}
-
-/// Returns a better error text than the client's own.
-fn needed(url: &str) -> &'static str {
-    let is_tls = |scheme| url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
-    if is_tls("rediss:") || is_tls("valkeys") {
-        redis_tls::NEEDED
-    } else {
-        "it needs the form redis://user:password@host:6379"
-    }
 }
 
 impl fmt::Debug for RedisStore {

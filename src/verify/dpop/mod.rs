@@ -1,7 +1,11 @@
+#[cfg(feature = "explain")]
+mod inspect;
 mod known_keys;
 mod memory;
 mod nonces;
 mod proof;
+#[cfg(feature = "redis")]
+mod redis;
 mod replay_store;
 mod target;
 
@@ -19,6 +23,8 @@ use self::known_keys::{KnownKey, KnownKeys};
 use self::memory::{Memory, Recorded};
 use self::nonces::{Age, Nonces};
 use self::proof::{ProofClaims, ProofHeader};
+#[cfg(feature = "redis")]
+pub use self::redis::RedisReplayStore;
 pub use self::replay_store::{ProofId, ReplayFuture, ReplayStore};
 use self::target::PublicUrl;
 use super::Verdict;
@@ -269,6 +275,17 @@ impl Dpop {
         credential: &Credential<'_>,
         now: Duration,
     ) -> Result<Proven, AuthError> {
+        self.judge_with(key, credential, now, |claims| self.record(key, claims, now))
+    }
+
+    /// Checks a proof and then records it with a function.
+    fn judge_with(
+        &self,
+        key: Thumbprint,
+        credential: &Credential<'_>,
+        now: Duration,
+        record: impl FnOnce(&ProofClaims<'_>) -> Result<Option<Recording>, AuthError>,
+    ) -> Result<Proven, AuthError> {
         let request = credential.request().ok_or_else(|| missing(NO_REQUEST))?;
         let mut values = request.headers().get_all(PROOF).iter();
         let value = values.next().ok_or_else(|| missing(NO_PROOF))?;
@@ -296,7 +313,7 @@ impl Dpop {
         if is_new {
             self.state.keys.insert(key, sender);
         }
-        Ok(Proven { nonce, recording: self.record(key, &claims, now)? })
+        Ok(Proven { nonce, recording: record(&claims)? })
     }
 
     /// Reads the key in the header of a proof, which must be the one that the token is bound to.

@@ -189,7 +189,7 @@ pub(crate) fn kind(kind: AuthErrorKind, source: Option<&str>) -> Advice {
     Advice::new(cause, cure_of(kind))
 }
 
-fn cure_of(kind: AuthErrorKind) -> &'static str {
+pub(super) fn cure_of(kind: AuthErrorKind) -> &'static str {
     match kind {
         AuthErrorKind::MissingCredential => {
             "send `Authorization: Bearer TOKEN`, or set JwtAuthLayer::token_source"

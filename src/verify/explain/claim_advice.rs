@@ -36,9 +36,17 @@ pub(crate) enum ClaimProblem<'f> {
         reason: &'f str,
         purpose: Purpose,
     },
-    /// The token is bound to a key of its sender by DPoP, by a certificate or in another way.
+    /// The verifier does not support the binding: DPoP, a certificate or another one.
     Confirmation {
         member: Option<&'f str>,
+    },
+    MalformedConfirmation,
+    /// The token is bound to a key, and its scheme is not `DPoP`.
+    SentAsBearer,
+    /// The token is not bound to a key, although its scheme is `DPoP`, or not bound at all.
+    NotBound {
+        is_dpop: bool,
+        has_certificate: bool,
     },
     MissingExpiry {
         purpose: Purpose,
@@ -62,7 +70,7 @@ pub(crate) enum ClaimProblem<'f> {
 const CLOCKS_APART: Duration = Duration::from_secs(5 * 60);
 
 /// Later times are milliseconds: as seconds this is the year 5138.
-const MILLISECONDS: Duration = Duration::from_secs(100_000_000_000);
+pub(super) const MILLISECONDS: Duration = Duration::from_secs(100_000_000_000);
 
 pub(crate) fn claim(problem: &ClaimProblem<'_>) -> Advice {
     match problem {
@@ -96,6 +104,30 @@ pub(crate) fn claim(problem: &ClaimProblem<'_>) -> Advice {
             "request a token with the required value, or accept another one with JwtVerifier::require_claim",
         ),
         ClaimProblem::Confirmation { member } => confirmation(*member),
+        ClaimProblem::MalformedConfirmation => Advice::new(
+            "the `cnf` cannot be read: `jkt` and `x5t#S256` must be SHA-256 hashes in base64url, each of them once",
+            "have the issuer write `cnf` as in RFC 9449, section 6.1, or RFC 8705, section 3.1",
+        ),
+        ClaimProblem::SentAsBearer => Advice::new(
+            "the token is bound to a key (`cnf.jkt`), and was sent as a bearer token",
+            "send it as `Authorization: DPoP TOKEN`, with a proof for this request in the header `DPoP` (RFC 9449, section 7.1)",
+        ),
+        ClaimProblem::NotBound { has_certificate: true, .. } => Advice::new(
+            "the token is bound to a certificate, not to a key, and was sent with the scheme `DPoP`",
+            "send it as `Authorization: Bearer TOKEN`, over a connection with the client certificate",
+        ),
+        ClaimProblem::NotBound { is_dpop, .. } => Advice::new(
+            match is_dpop {
+                true => {
+                    "the token has no `cnf`, so it is a bearer token, and was sent with the scheme `DPoP`"
+                }
+                false => {
+                    "the token has no `cnf`, so it is a bearer token, and the verifier requires a bound one"
+                }
+            },
+            "have the client send a DPoP proof, or use its certificate, when it requests the token; the provider may have to \
+             switch this on for the client",
+        ),
         ClaimProblem::MissingExpiry { purpose: Purpose::Refresh } => refresh_token(),
         ClaimProblem::MissingExpiry { .. } => Advice::new(
             "the token has no `exp`, so it would be valid for ever",
@@ -142,16 +174,23 @@ fn wrong_type(claim: &str, received: &str) -> Advice {
 
 fn confirmation(member: Option<&str>) -> Advice {
     let (how, cure) = match member {
-        Some("jkt") => ("by DPoP (RFC 9449)", "turn DPoP off for this client at the provider"),
-        Some("x5t#S256") => {
-            ("by a client certificate (RFC 8705)", "turn certificate-bound tokens off at the provider")
-        }
-        _ => ("by its `cnf` claim (RFC 7800)", "have the provider issue plain bearer tokens"),
+        Some("jkt") => (
+            "a key by DPoP (RFC 9449)",
+            "set JwtVerifier::dpop, so that the sender must prove that it has the key; or turn DPoP off for this client at the \
+             provider",
+        ),
+        Some("x5t#S256") => (
+            "a client certificate (RFC 8705)",
+            "set JwtVerifier::mtls, so that the sender must connect with the certificate; or turn certificate-bound tokens off \
+             at the provider",
+        ),
+        _ => (
+            "its sender by another member of `cnf` than `jkt` and `x5t#S256` (RFC 7800)",
+            "have the provider issue plain bearer tokens, or bind them by DPoP",
+        ),
     };
     Advice::new(
-        format!(
-            "the token is bound to a key of its sender {how}, and the verifier does not check the sender"
-        ),
+        format!("the token is bound to {how}, and the verifier does not support this binding"),
         format!(
             "{cure}; or set JwtVerifier::insecure_ignore_confirmation if something else checks the sender"
         ),

@@ -1,8 +1,10 @@
 //! The steps about the claims of a token.
 
 use super::audience_advice::Audience;
-use super::claim_advice::{self, ClaimProblem};
+use super::claim_advice::ClaimProblem;
 use super::facts::Facts;
+use super::one_claim::{NO_PAYLOAD, failed, judged, misread};
+use super::sender_steps;
 use super::shown;
 use super::step::Step;
 use crate::kind::AuthErrorKind;
@@ -15,60 +17,19 @@ use crate::verify::required::{self, RequiredClaim};
 use crate::verify::stream::{Registered, plain};
 use crate::verify::validate::UNKNOWN_TIME;
 
-/// The reason to skip steps that need the claims.
-pub(super) const NO_PAYLOAD: &str = "the payload cannot be read";
-
 /// Returns the steps that do not depend on the application's type.
 pub(super) fn steps(facts: &Facts<'_>) -> Vec<Step> {
     let required = facts.rules.expected.claims.iter().map(|claim| required_claim(facts, claim));
     let mut steps = vec![payload(facts), issuer(facts), audience(facts)];
     steps.extend(required);
     steps.extend([
-        confirmation(facts),
+        sender_steps::confirmation(facts),
         not_before(facts),
         expiry(facts),
         issued_at(facts),
         revocation(facts),
     ]);
     steps
-}
-
-pub(super) fn failed(step: Step, kind: AuthErrorKind, problem: &ClaimProblem<'_>) -> Step {
-    step.fail(kind, &claim_advice::claim(problem))
-}
-
-/// Checks a single claim by the rules for all claims.
-fn judged(facts: &Facts<'_>, name: &'static str, judge: impl FnOnce(Step, &Registered<'_>) -> Step) -> Step {
-    if facts.payload.is_none() {
-        return Step::skipped(name, NO_PAYLOAD);
-    }
-    let members = &facts.members;
-    let raw = members.raw(name);
-    let step = Step::passed(name);
-    let step = raw.map_or_else(
-        || step.clone().with_received("none"),
-        |raw| step.clone().with_received(&shown::json(raw)),
-    );
-    match misread(facts, name) {
-        Some(problem) => failed(step, AuthErrorKind::InvalidClaims, &problem),
-        None => {
-            let alone = members.only(name);
-            match plain(&alone, &facts.rules.expected.wanted) {
-                Ok(registered) => judge(step, &registered),
-                Err(_) => step,
-            }
-        }
-    }
-}
-
-/// Returns why a registered claim cannot be read.
-fn misread<'f>(facts: &Facts<'f>, claim: &'f str) -> Option<ClaimProblem<'f>> {
-    if facts.members.count(claim) > 1 {
-        return Some(ClaimProblem::Twice { claim });
-    }
-    let received = facts.members.raw(claim)?;
-    let is_read = plain(&facts.members.only(claim), &facts.rules.expected.wanted).is_ok();
-    (!is_read).then_some(ClaimProblem::WrongType { claim, received })
 }
 
 /// Checks what no other step checks.
@@ -167,17 +128,6 @@ fn required_claim(facts: &Facts<'_>, claim: &RequiredClaim) -> Step {
         }
         Err(kind) => failed(step, kind, &ClaimProblem::Twice { claim: &claim.name }),
     }
-}
-
-fn confirmation(facts: &Facts<'_>) -> Step {
-    judged(facts, "cnf", |step, registered| match facts.rules.expected.judge_confirmation(registered) {
-        Ok(()) => step,
-        Err(kind) => {
-            let raw = facts.members.raw("cnf").unwrap_or_default();
-            let member = ["jkt", "x5t#S256"].into_iter().find(|name| raw.contains(&format!("\"{name}\"")));
-            failed(step, kind, &ClaimProblem::Confirmation { member })
-        }
-    })
 }
 
 fn not_before(facts: &Facts<'_>) -> Step {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::form_steps::Form;
 use super::payload::{Members, Purpose};
+use crate::credential::Credential;
 use crate::error::AuthError;
 use crate::verify::jws::Header;
 use crate::verify::key_set::KeySet;
@@ -16,6 +17,7 @@ pub(super) struct Facts<'f> {
     /// True if the key source fetches keys.
     pub(super) can_refresh: bool,
     pub(super) now: Duration,
+    pub(super) credential: Credential<'f>,
     /// The error of the verifier.
     pub(super) error: Option<&'f AuthError>,
     pub(super) form: &'f Form<'f>,

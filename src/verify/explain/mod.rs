@@ -11,7 +11,10 @@ mod header_steps;
 mod issuer_advice;
 mod key_advice;
 mod key_steps;
+mod one_claim;
 mod payload;
+mod sender_advice;
+mod sender_steps;
 mod shown;
 mod step;
 mod type_step;
@@ -51,12 +54,12 @@ where
     pub async fn explain<'a>(&self, credential: impl Into<Credential<'a>>) -> Explanation<C> {
         let credential = credential.into();
         let verified = self.verify(credential).await;
-        let steps = self.steps(&self.keys.current(), credential.token(), verified.as_ref().err());
+        let steps = self.steps(&self.keys.current(), credential, verified.as_ref().err());
         Explanation::new(verified, steps)
     }
 
-    fn steps(&self, keys: &KeySet, token: &[u8], error: Option<&AuthError>) -> Vec<Step> {
-        let form = Form::of(token);
+    fn steps(&self, keys: &KeySet, credential: Credential<'_>, error: Option<&AuthError>) -> Vec<Step> {
+        let form = Form::of(credential.token());
         let header = form.header.and_then(decode_to_vec).unwrap_or_default();
         let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
         let payload = form.payload.and_then(|encoded| payload_text(encoded, &mut buffer).ok());
@@ -66,6 +69,7 @@ where
             keys,
             can_refresh: self.keys.can_refresh(),
             now: self.rules.now(),
+            credential,
             error,
             form: &form,
             header: json::object(&header),
@@ -80,6 +84,7 @@ where
         let is_proven = is_signed || error.is_none();
         let claim_steps =
             claim_steps::steps(&facts).into_iter().chain([type_step::claims_type::<C>(&facts, is_proven)]);
+        let claim_steps = claim_steps.chain(sender_steps::steps(&facts));
         steps.extend(claim_steps.map(|step| step.proven_if(is_proven)));
         reconciled(steps, error)
     }
@@ -100,7 +105,11 @@ fn reconciled(mut steps: Vec<Step>, error: Option<&AuthError>) -> Vec<Step> {
     }
     let source = shown::source(error);
     let advice = advice::kind(kind, source.as_deref());
-    let name = step_of(kind);
+    let name = match kind {
+        // Of the parts of a JwtVerifier, only the memory of proofs has this kind.
+        AuthErrorKind::Unavailable if steps.iter().any(|step| step.name() == "proof") => "proof",
+        _ => step_of(kind),
+    };
     match steps.iter().position(|step| step.name() == name) {
         Some(position) => steps[position] = steps[position].clone().fail(kind, &advice),
         None => steps.push(Step::passed(name).fail(kind, &advice)),

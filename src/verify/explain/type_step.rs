@@ -5,8 +5,8 @@ use std::any::type_name;
 use serde::de::DeserializeOwned;
 
 use super::claim_advice::ClaimProblem;
-use super::claim_steps::{NO_PAYLOAD, failed};
 use super::facts::Facts;
+use super::one_claim::{NO_PAYLOAD, failed};
 use super::step::Step;
 use crate::kind::AuthErrorKind;
 use crate::verify::claim_diagnosis;

@@ -132,6 +132,7 @@ fn every_claim_has_cause_and_cure() {
         client: None,
         is_cognito: false,
     };
+    let not_bound = |is_dpop, has_certificate| ClaimProblem::NotBound { is_dpop, has_certificate };
     let wrong_type = |claim| ClaimProblem::WrongType { claim, received: "{}" };
     for (problem, cause, cure) in [
         (ClaimProblem::NotJson, "not a JSON object", "UTF-8"),
@@ -161,7 +162,14 @@ fn every_claim_has_cause_and_cure() {
             "refresh",
             "access token",
         ),
-        (ClaimProblem::Confirmation { member: Some("jkt") }, "DPoP", "insecure_ignore_confirmation"),
+        (ClaimProblem::Confirmation { member: Some("jkt") }, "DPoP", "set JwtVerifier::dpop"),
+        (ClaimProblem::Confirmation { member: Some("x5t#S256") }, "certificate", "set JwtVerifier::mtls"),
+        (ClaimProblem::Confirmation { member: None }, "RFC 7800", "insecure_ignore_confirmation"),
+        (ClaimProblem::MalformedConfirmation, "SHA-256 hashes", "RFC 9449"),
+        (ClaimProblem::SentAsBearer, "as a bearer token", "`Authorization: DPoP TOKEN`"),
+        (not_bound(true, false), "with the scheme `DPoP`", "requests the token"),
+        (not_bound(false, false), "requires a bound one", "requests the token"),
+        (not_bound(true, true), "not to a key", "the client certificate"),
         (
             ClaimProblem::MissingExpiry { purpose: Purpose::Access },
             "no `exp`",

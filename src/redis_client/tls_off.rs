@@ -1,4 +1,4 @@
-//! Replaces `redis_tls` if its feature is off.
+//! Replaces `tls` if its feature is off.
 
 use redis::Client;
 

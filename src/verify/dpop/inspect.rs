@@ -1,0 +1,34 @@
+//! A look at a proof for a report.
+
+use std::time::Duration;
+
+use super::Dpop;
+use super::target::PublicUrl;
+use crate::binding::Thumbprint;
+use crate::credential::Credential;
+use crate::error::AuthError;
+use crate::head::Head;
+
+impl Dpop {
+    /// Checks a proof like [`judge`](Self::judge), without using it up.
+    pub(in crate::verify) fn inspect(
+        &self,
+        key: Thumbprint,
+        credential: &Credential<'_>,
+        now: Duration,
+    ) -> Result<(), AuthError> {
+        self.judge_with(key, credential, now, |_| Ok(None)).map(drop)
+    }
+
+    /// Returns the URLs that the `htu` of a proof for this request may be, as a list.
+    pub(in crate::verify) fn expected_urls(&self, request: Head<'_>) -> String {
+        let stated = self.settings.url_of.as_ref().and_then(|url_of| url_of(request));
+        let stated = stated.and_then(|url| PublicUrl::new(&url));
+        let urls: Vec<_> = match &stated {
+            Some(url) => vec![url],
+            None => self.settings.urls.iter().collect(),
+        };
+        let urls = urls.into_iter().map(|url| format!("{}{}", url.as_str(), request.uri().path()));
+        urls.collect::<Vec<_>>().join(" or ")
+    }
+}

@@ -1,0 +1,209 @@
+//! Accepted proofs in Redis.
+
+use std::error::Error;
+use std::fmt::{self, Formatter};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use redis::{InfoDict, pipe};
+
+use super::replay_store::{ProofId, ReplayFuture, ReplayStore};
+use crate::config_error::ConfigError;
+use crate::redis_client::{Outcome, RedisClient, SharedConnection};
+
+/// A [`ReplayStore`] in [Redis](https://redis.io) 5 or [Valkey](https://valkey.io).
+///
+/// ```no_run
+/// use tower_jwt_auth::dpop::RedisReplayStore;
+///
+/// async fn replay_store() -> Result<RedisReplayStore, Box<dyn std::error::Error + Send + Sync>> {
+///     let store = RedisReplayStore::new("redis://127.0.0.1")?;
+///     store.connect().await?;
+///     Ok(store)
+/// }
+/// ```
+///
+/// Pass it to `Dpop::replay_store`. All processes with the same server and [prefix](Self::key_prefix) accept a proof once.
+/// They share one connection per store, and each proof takes one round trip.
+///
+/// # Failures
+///
+/// If Redis fails, requests with a proof get 503. During an outage they fail without waiting, and one attempt at a time
+/// connects again.
+///
+/// If Redis restarts, fails over to a replica, or loses its data, it may have lost the record of any proof from before. From
+/// then on the store accepts only proofs that are newer. Clients get 503 for about ten seconds: five for clocks that differ,
+/// and five for [`valid_from`](ProofId::valid_from). The same happens when you deploy a new server. To get over it before
+/// the first request, call [`connect`](Self::connect) when the application starts.
+///
+/// # Data
+///
+/// - `{tower-jwt-auth}:proof:<id>` is an accepted proof. It expires a few seconds after the proof.
+/// - `{tower-jwt-auth}:proofs-since` says since when the server has all records: the server's `run_id`, and the time in
+///   milliseconds since 1970.
+///
+/// # Configuration of Redis
+///
+/// - Permit these commands: `INFO`, `MULTI`, `EXEC`, `GET` and `SET`.
+/// - Disable eviction with `maxmemory-policy noeviction`. The store rejects a server with a memory limit and another
+///   policy.
+/// - Connect to the primary. A replica is rejected.
+/// - Connect directly. Behind a proxy, the store cannot see that the server is another one.
+/// - Persistence is not needed.
+/// - Synchronize the clocks of all machines: they may differ by five seconds.
+///
+/// After a network partition there may be two primaries for some time, and each accepts a proof once. Set
+/// `min-replicas-to-write 1` to limit it.
+#[derive(Clone)]
+pub struct RedisReplayStore(Arc<Inner>);
+
+struct Inner {
+    connection: SharedConnection,
+    prefix: String,
+    since: String,
+}
+
+/// The greatest difference of the clocks of two machines.
+const MAX_SKEW: Duration = Duration::from_secs(5);
+
+const LOST: &str = "Redis has restarted or lost its data; proofs from before cannot be checked";
+const UNKNOWN: &str = "the connection to Redis was lost while the proof was recorded";
+
+impl RedisReplayStore {
+    /// Creates a store for the Redis server at this URL.
+    ///
+    /// The URLs are those of [`RedisStore::new`](crate::revocation::RedisStore::new). The store connects with the first
+    /// proof, or when you call [`connect`](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// - The URL has another form.
+    /// - It begins with `rediss://`, and the feature `redis-tls` is off.
+    /// - It ends in `#insecure`.
+    pub fn new(url: &str) -> Result<Self, ConfigError> {
+        Ok(Self::of(RedisClient::new(url)?, "tower-jwt-auth"))
+    }
+
+    /// Sets the prefix of the Redis keys. The default is `tower-jwt-auth`.
+    ///
+    /// Use different prefixes for applications that share a server but not their clients. A proof is accepted once for each
+    /// prefix.
+    #[must_use]
+    pub fn key_prefix(self, prefix: &str) -> Self {
+        Self::of(self.0.connection.client().clone(), prefix)
+    }
+
+    /// Connects now, so that a mistake shows when the application starts.
+    ///
+    /// Examples are a wrong URL, a wrong password and a server that evicts records.
+    ///
+    /// # Errors
+    ///
+    /// Redis cannot be reached, or the store rejects the server.
+    pub async fn connect(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let mut read = pipe();
+        read.cmd("GET").arg(&self.0.since);
+        let response = self.0.connection.query::<(Option<String>,)>(&read).await?;
+        match since_of(response.value.0.as_deref(), &response.run_id) {
+            Some(_) => Ok(()),
+            None => self.0.begin(&response.run_id).await,
+        }
+    }
+
+    fn of(client: RedisClient, prefix: &str) -> Self {
+        Self(Arc::new(Inner {
+            connection: SharedConnection::new(client, reject_eviction),
+            prefix: prefix.to_owned(),
+            since: format!("{{{prefix}}}:proofs-since"),
+        }))
+    }
+}
+
+#[cfg(feature = "redis-tls")]
+impl RedisReplayStore {
+    /// Trusts only these certificate authorities: one or more certificates in PEM.
+    ///
+    /// By default the store trusts those of the operating system, or those in `SSL_CERT_FILE` or `SSL_CERT_DIR`.
+    ///
+    /// # Errors
+    ///
+    /// - The text has no certificate, or a damaged one.
+    /// - The store has no `rediss://` URL.
+    pub fn root_certificates(self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let client = self.0.connection.client().with_root_certificates(pem.as_ref())?;
+        Ok(Self::of(client, &self.0.prefix))
+    }
+}
+
+impl ReplayStore for RedisReplayStore {
+    fn record(&self, proof: ProofId, until: SystemTime) -> ReplayFuture {
+        let store = Arc::clone(&self.0);
+        Box::pin(async move { store.record(proof, until).await })
+    }
+}
+
+impl Inner {
+    async fn record(&self, proof: ProofId, until: SystemTime) -> Outcome<bool> {
+        let remaining = until.duration_since(SystemTime::now()).unwrap_or_default();
+        // A transaction, so that no record is lost in between.
+        let mut both = pipe();
+        both.atomic().cmd("GET").arg(&self.since);
+        both.cmd("SET").arg(format!("{{{}}}:proof:{proof}", self.prefix)).arg(1).arg("NX");
+        // A duration, as the server's clock may differ. Processes whose clocks are behind accept the proof for longer.
+        both.arg("PX").arg(millis(remaining.saturating_add(MAX_SKEW)));
+        let response = self.connection.query(&both).await?;
+        let (since, recorded): (Option<String>, Option<String>) = response.value;
+
+        let Some(since) = since_of(since.as_deref(), &response.run_id) else {
+            self.begin(&response.run_id).await?;
+            return Err(LOST.into());
+        };
+        let valid_from = proof.valid_from().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if valid_from < since.saturating_add(MAX_SKEW) {
+            return Err(LOST.into());
+        }
+        match recorded {
+            Some(_) => Ok(true),
+            // The record may be our own.
+            None if response.is_repeated => Err(UNKNOWN.into()),
+            None => Ok(false),
+        }
+    }
+
+    /// Notes that this server process has all records from now on.
+    async fn begin(&self, run_id: &str) -> Outcome<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let mut write = pipe();
+        write.cmd("SET").arg(&self.since).arg(format!("{run_id} {}", millis(now)));
+        self.connection.query::<(String,)>(&write).await?;
+        Ok(())
+    }
+}
+
+/// Returns the time since when this server process has all records.
+fn since_of(text: Option<&str>, run_id: &str) -> Option<Duration> {
+    let (of, millis) = text?.split_once(' ')?;
+    let millis = millis.parse().ok()?;
+    (of == run_id).then_some(Duration::from_millis(millis))
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+/// Rejects servers that delete records when their memory is full.
+fn reject_eviction(info: &InfoDict) -> Outcome<()> {
+    let is_limited = info.get::<u64>("maxmemory") != Some(0);
+    match info.get::<String>("maxmemory_policy") {
+        Some(policy) if is_limited && policy != "noeviction" => {
+            Err(format!("Redis may evict records by `{policy}`; set `maxmemory-policy noeviction`").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+impl fmt::Debug for RedisReplayStore {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisReplayStore").field("key_prefix", &self.0.prefix).finish_non_exhaustive()
+    }
+}
