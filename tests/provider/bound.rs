@@ -1,5 +1,6 @@
 //! Tokens that are bound to keys (RFC 9449) and certificates (RFC 8705). The clients are in `client.mjs`.
 
+use axum::Router;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::task::spawn_blocking;
@@ -23,6 +24,7 @@ struct Outcome {
 async fn bound_tokens_need_their_sender() {
     let (provider, authority) = (Provider::start(), Authority::generate());
     let app = |url: &str, settings: fn(Dpop) -> Dpop| orders(&provider, settings(Dpop::new(url).unwrap()));
+    let nested = |app| Router::new().nest("/v1", app);
     let client_cert = ClientCertificateLayer::client_cert(is_proxy);
     let xfcc = ClientCertificateLayer::x_forwarded_client_cert(is_proxy);
     let argument = json!({
@@ -34,6 +36,7 @@ async fn bound_tokens_need_their_sender() {
             "nonces": serve(|url| app(url, |dpop| with_nonces(dpop, b"a secret of thirty-two bytes ..."))).await,
             "foreign": serve(|url| app(url, |dpop| with_nonces(dpop, b"another secret of thirty-two ..."))).await,
             "required": serve(|url| app(url, Dpop::required)).await,
+            "nested": serve(|url| nested(app(&format!("{url}/v1"), |dpop| dpop))).await.replace("/orders", "/v1/orders"),
             "tls": serve_tls(&authority, |url| app(url, |dpop| dpop)).await,
             "clientCert": serve_tls(&authority, |url| app(url, |dpop| dpop).layer(client_cert)).await,
             "xfcc": serve_tls(&authority, |url| app(url, |dpop| dpop).layer(xfcc)).await,

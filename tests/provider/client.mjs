@@ -37,6 +37,7 @@ const library = async (format) => {
     const token = await getToken(server, format, { holder })
     report(`${format}, ${alg}`, '200', await use(token, 'GET', services.open, { holder }))
     report(`${format}, ${alg}, POST`, '200', await use(token, 'POST', services.open, { holder }))
+    report(`${format}, ${alg}, nested`, '200', await use(token, 'GET', services.nested, { holder }))
     report(`${format}, ${alg}, nonce`, '401 use_dpop_nonce, 200', await use(token, 'GET', services.nonces, { holder }))
   }
   await renewal(format)
