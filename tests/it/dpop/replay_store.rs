@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tower_jwt_auth::AuthErrorKind::*;
@@ -20,7 +20,7 @@ const REPLAYED: &str =
 #[derive(Clone)]
 struct Store {
     answer: Answer,
-    calls: Arc<Mutex<Vec<(ProofId, SystemTime)>>>,
+    calls: Arc<Mutex<Vec<(ProofId, Duration)>>>,
 }
 
 #[derive(Clone, Copy)]
@@ -47,8 +47,8 @@ impl Store {
 }
 
 impl ReplayStore for Store {
-    fn record(&self, proof: ProofId, until: SystemTime) -> ReplayFuture {
-        self.calls.lock().unwrap().push((proof, until));
+    fn record(&self, proof: ProofId, keep: Duration) -> ReplayFuture {
+        self.calls.lock().unwrap().push((proof, keep));
         let answer = self.answer;
         Box::pin(async move {
             match answer {
@@ -111,21 +111,23 @@ async fn timeout_is_a_setting() {
 }
 
 #[tokio::test]
-async fn store_gets_the_proof_and_its_end() {
+async fn store_gets_the_proof_and_its_duration() {
     let key: Thumbprint = thumbprint(&public_jwk(Algorithm::ES256)).parse().unwrap();
     let set = dpop().max_age(Duration::from_secs(30)).max_ahead(Duration::from_secs(2));
     let endless = dpop().max_age(Duration::MAX).max_ahead(Duration::MAX);
-    for (name, dpop, iat, valid_from, until) in [
-        ("defaults", dpop(), NOW - 7, NOW - 12, NOW + 53),
-        ("settings", set, NOW - 7, NOW - 9, NOW + 23),
-        ("no limits", endless, NOW - 7, 0, 253_402_300_799),
+    // Five seconds and the timeout longer than the proof is accepted.
+    let more = Duration::from_millis(5250);
+    for (name, dpop, iat, valid_from, keep) in [
+        ("defaults", dpop(), NOW - 7, NOW - 12, Duration::from_secs(53) + more),
+        ("settings", set, NOW - 7, NOW - 9, Duration::from_secs(23) + more),
+        ("no limits", endless, NOW - 7, 0, Duration::MAX),
     ] {
         let store = Store::new(Answer::New);
         let layer = layer_with(dpop.replay_store(store.clone()));
         assert_accepted(name, &try_proof(&layer, |proof| proof.claim("iat", iat).claim("jti", "j")).await);
-        let [(id, end)] = store.calls.lock().unwrap()[..] else { panic!("{name}: one call") };
+        let [(id, kept)] = store.calls.lock().unwrap()[..] else { panic!("{name}: one call") };
         assert_eq!(id, ProofId::new(key.as_bytes(), "j", at(0)), "{name}");
-        assert_eq!((id.valid_from(), end), (at(valid_from), at(until)), "{name}");
+        assert_eq!((id.valid_from(), kept), (at(valid_from), keep), "{name}");
     }
 }
 
@@ -192,7 +194,7 @@ async fn cancelled_request_uses_up_its_proof() {
 struct Shared(Arc<Mutex<HashSet<ProofId>>>);
 
 impl ReplayStore for Shared {
-    fn record(&self, proof: ProofId, _: SystemTime) -> ReplayFuture {
+    fn record(&self, proof: ProofId, _: Duration) -> ReplayFuture {
         let is_new = self.0.lock().unwrap().insert(proof);
         Box::pin(async move {
             tokio::task::yield_now().await;
