@@ -22,7 +22,7 @@ pub(super) struct Memory {
 
 #[derive(Default)]
 struct Shard {
-    /// By the first half of the ID, which is a hash.
+    /// Ends of proofs, by the first half of the ID, which is a hash.
     proofs: HashMap<[u8; 16], Ends>,
     /// The second of the last sweep.
     swept: u64,
