@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tower_jwt_auth::AuthErrorKind::*;
@@ -20,7 +20,7 @@ const REPLAYED: &str =
 #[derive(Clone)]
 struct Store {
     answer: Answer,
-    calls: Arc<Mutex<Vec<(ProofId, SystemTime)>>>,
+    calls: Arc<Mutex<Vec<(ProofId, Duration)>>>,
 }
 
 #[derive(Clone, Copy)]
@@ -47,8 +47,8 @@ impl Store {
 }
 
 impl ReplayStore for Store {
-    fn record(&self, proof: ProofId, until: SystemTime) -> ReplayFuture {
-        self.calls.lock().unwrap().push((proof, until));
+    fn record(&self, proof: ProofId, keep: Duration) -> ReplayFuture {
+        self.calls.lock().unwrap().push((proof, keep));
         let answer = self.answer;
         Box::pin(async move {
             match answer {
@@ -110,22 +110,29 @@ async fn timeout_is_a_setting() {
     assert!((2000..2005).contains(&start.elapsed().as_millis()));
 }
 
+/// A proof is kept for five seconds longer than it is accepted, and for the time that the store may take.
 #[tokio::test]
-async fn store_gets_the_proof_and_its_end() {
+async fn store_gets_the_proof_and_its_lifetime() {
     let key: Thumbprint = thumbprint(&public_jwk(Algorithm::ES256)).parse().unwrap();
     let set = dpop().max_age(Duration::from_secs(30)).max_ahead(Duration::from_secs(2));
+    let set = set.replay_timeout(Duration::from_secs(1));
     let endless = dpop().max_age(Duration::MAX).max_ahead(Duration::MAX);
-    for (name, dpop, iat, valid_from, until) in [
-        ("defaults", dpop(), NOW - 7, NOW - 12, NOW + 53),
-        ("settings", set, NOW - 7, NOW - 9, NOW + 23),
-        ("no limits", endless, NOW - 7, 0, 253_402_300_799),
+    const CENTURY: u64 = 100 * 365 * 24 * 60 * 60;
+    for (name, dpop, iat, valid_from, kept_millis) in [
+        ("defaults", dpop(), NOW - 7, NOW - 12, 58_250),
+        ("ahead", dpop(), NOW + 5, NOW, 70_250),
+        ("settings", set, NOW - 7, NOW - 9, 29_000),
+        ("no limits", endless, NOW - 7, 0, 1000 * CENTURY),
     ] {
         let store = Store::new(Answer::New);
         let layer = layer_with(dpop.replay_store(store.clone()));
         assert_accepted(name, &try_proof(&layer, |proof| proof.claim("iat", iat).claim("jti", "j")).await);
-        let [(id, end)] = store.calls.lock().unwrap()[..] else { panic!("{name}: one call") };
+        let [(id, kept)] = store.calls.lock().unwrap()[..] else { panic!("{name}: one call") };
         assert_eq!(id, ProofId::new(key.as_bytes(), "j", at(0)), "{name}");
-        assert_eq!((id.valid_from(), end), (at(valid_from), at(until)), "{name}");
+        assert_eq!(id.valid_from(), at(valid_from), "{name}");
+        assert_eq!(kept, Duration::from_millis(kept_millis), "{name}");
+        // A store may add it to the time.
+        assert!(std::time::Instant::now().checked_add(kept).is_some(), "{name}");
     }
 }
 
@@ -192,7 +199,7 @@ async fn cancelled_request_uses_up_its_proof() {
 struct Shared(Arc<Mutex<HashSet<ProofId>>>);
 
 impl ReplayStore for Shared {
-    fn record(&self, proof: ProofId, _: SystemTime) -> ReplayFuture {
+    fn record(&self, proof: ProofId, _: Duration) -> ReplayFuture {
         let is_new = self.0.lock().unwrap().insert(proof);
         Box::pin(async move {
             tokio::task::yield_now().await;
