@@ -101,7 +101,7 @@
 //! # Security
 //!
 //! A report has values of the token, and settings of the verifier: show it to developers only. It never has the token itself,
-//! its signature, a secret or a key. Values are limited in length and have escapes instead of control characters, so that a
-//! hostile token cannot control a terminal. The application's type never reads claims without a valid signature.
+//! a DPoP proof, a signature, a secret or a key. Values are limited in length and have escapes instead of control characters,
+//! so that a hostile token cannot control a terminal. The application's type never reads claims without a valid signature.
 
 pub use crate::verify::explain::{Explanation, Outcome, Step};

@@ -119,8 +119,8 @@ pub enum AuthErrorKind {
     MissingBinding,
     /// The token was sent with the scheme `DPoP`, but without a DPoP proof.
     ///
-    /// The proof is in the header `DPoP` ([RFC 9449, section 7.1](https://www.rfc-
-    /// editor.org/rfc/rfc9449#section-7.1)).
+    /// The proof is in the header `DPoP`
+    /// ([RFC 9449, section 7.1](https://www.rfc-editor.org/rfc/rfc9449#section-7.1)).
     ///
     /// Answered with 401 `invalid_dpop_proof`.
     MissingProof,
@@ -149,8 +149,8 @@ pub enum AuthErrorKind {
     WrongProofTime,
     /// The DPoP proof has no nonce of this server, or an old one.
     ///
-    /// The response has a new one in `DPoP-Nonce` ([RFC 9449, section 9](https://www.rfc-
-    /// editor.org/rfc/rfc9449#section-9)).
+    /// The response has a new one in `DPoP-Nonce`
+    /// ([RFC 9449, section 9](https://www.rfc-editor.org/rfc/rfc9449#section-9)).
     ///
     /// Answered with 401 `use_dpop_nonce`.
     WrongProofNonce,

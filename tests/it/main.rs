@@ -42,8 +42,6 @@ mod readme;
 mod reject;
 #[cfg(feature = "remote-keys-core")]
 mod remote_keys;
-#[cfg(all(feature = "dpop", feature = "issue"))]
-mod replay_store;
 mod resource;
 mod revocation;
 #[cfg(all(

@@ -421,7 +421,7 @@ impl Dpop {
             Recorded::Full if store.is_some() => {}
             Recorded::Full => return Err(AuthError::new(AuthErrorKind::Unavailable).because(FULL)),
         }
-        let keep = ends.saturating_sub(now).saturating_add(*store_timeout);
+        let keep = ends.saturating_sub(now).saturating_add(*store_timeout).min(LONGEST);
         Ok(store.as_ref().zip(turn).map(|(store, turn)| Recording {
             recorded: store.record(id, keep),
             timeout: *store_timeout,
@@ -518,6 +518,8 @@ const DEFAULT_ALGORITHMS: [Algorithm; 5] =
     [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA, Algorithm::PS256, Algorithm::RS256];
 /// How much longer a proof is remembered than it is accepted.
 const SLACK: Duration = Duration::from_secs(5);
+/// The longest time that a store keeps a proof, so that it can add the time to its clock: a century.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// The most requests that wait for the store at the same time.
 const MAX_WAITING: usize = 4096;
 pub(crate) const PROOF: HeaderName = HeaderName::from_static("dpop");

@@ -132,3 +132,30 @@ impl fmt::Debug for ProofId {
         Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_hashes_of_key_and_jti() {
+        let now = SystemTime::now();
+        let id = ProofId::new(&[1; 32], "a", now);
+        // The SHA-256 of 32 bytes 0x01 and `a`.
+        assert_eq!(id.to_string(), "Tcr6XAE9OmqEIwKqvSR3BtmJ29Qfk6GSs8mC9HAp_YI");
+        assert_eq!(format!("{id:?}"), id.to_string());
+        let mut ids = HashSet::from([id]);
+        assert!(!ids.insert(ProofId::new(&[1; 32], "a", now + Duration::from_secs(1))), "another time");
+        for (name, key, jti) in [
+            ("another key", [2; 32], "a"),
+            ("another jti", [1; 32], "b"),
+            ("a longer jti", [1; 32], "aa"),
+            ("no jti", [1; 32], ""),
+        ] {
+            assert!(ids.insert(ProofId::new(&key, jti, now)), "{name}");
+        }
+    }
+}

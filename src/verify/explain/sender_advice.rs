@@ -30,14 +30,8 @@ impl Proof {
         let text = request.headers().get("dpop")?.as_bytes();
         let mut parts = text.split(|byte| *byte == b'.').map(decode_to_vec);
         let [header, payload] = [parts.next()??, parts.next()??];
-        let members = |json: &'_ [u8]| -> Option<Vec<(&'static str, String)>> {
-            let members = Members::read(json::object_text(json).filter(|text| json::is_shallow(text))?)?;
-            Some(
-                CLAIMS.into_iter().filter_map(|name| Some((name, shown::json(members.raw(name)?)))).collect(),
-            )
-        };
         let typ = json::object_text(&header).and_then(Members::read).and_then(|header| header.text("typ"));
-        let claims = members(&payload);
+        let claims = claims_of(&payload);
         Some(Self { typ, is_readable: claims.is_some(), claims: claims.unwrap_or_default() })
     }
 
@@ -67,6 +61,12 @@ impl Proof {
         let url = url.find(['?', '#']).map_or(url, |end| &url[..end]);
         url.strip_suffix(path).filter(|base| base.contains("://"))
     }
+}
+
+/// Returns the claims of a payload that a proof needs, as a report shows them.
+fn claims_of(payload: &[u8]) -> Option<Vec<(&'static str, String)>> {
+    let payload = Members::read(json::object_text(payload).filter(|text| json::is_shallow(text))?)?;
+    Some(CLAIMS.into_iter().filter_map(|name| Some((name, shown::json(payload.raw(name)?)))).collect())
 }
 
 /// Returns the advice for an error of a proof.

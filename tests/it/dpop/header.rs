@@ -154,14 +154,40 @@ async fn requires_a_public_key() {
         ("secret", with("k", json!("AAAA"))),
         ("for encryption", with("use", json!("enc"))),
         ("for another operation", with("key_ops", json!(["sign"]))),
-        ("of another curve", with("crv", json!("P-384"))),
-        ("not on the curve", with("x", json!(base64url([1; 32])))),
-        ("too short", with("x", json!(base64url([1; 31])))),
+        ("incomplete", with("x", json!(null))),
+        ("symmetric", json!({"kty": "oct", "k": base64url(SECRET)})),
+        ("unknown type", with("kty", json!("EC2"))),
         ("of another algorithm", with("alg", json!("ES384"))),
         ("reference", json!({"jku": "https://evil.example/jwks.json"})),
     ] {
         let response = try_proof(&layer(), |proof| proof.header("jwk", jwk)).await;
         assert_refused(name, &response, MalformedProof, MALFORMED);
+    }
+}
+
+/// The provider may have bound the token to a key that is none.
+#[tokio::test]
+async fn rejects_unusable_keys_of_bound_tokens() {
+    let good = public_jwk(Algorithm::ES256);
+    let with = |name: &str, value: &str| {
+        let mut jwk = good.clone();
+        jwk[name] = json!(value);
+        jwk
+    };
+    for (name, jwk) in [
+        ("not on the curve", with("x", &base64url([1; 32]))),
+        ("too short", with("x", &base64url([1; 31]))),
+        ("padded", with("x", &format!("{}=", good["x"].as_str().unwrap()))),
+        ("unknown curve", with("crv", "P-257")),
+        ("another curve", with("crv", "P-384")),
+    ] {
+        let token = token(&claims_with("cnf", json!({"jkt": thumbprint(&jwk)})));
+        let proof = Proof::of(&token).header("jwk", jwk.clone()).sign();
+        let response = ask(&layer(), send(&token, &proof)).await;
+        assert_refused(name, &response, MalformedProof, MALFORMED);
+        // Without that binding, it is the wrong key.
+        let response = try_proof(&layer(), |proof| proof.header("jwk", jwk)).await;
+        assert_eq!(kind_of(&response), Some(WrongProofKey), "{name}");
     }
 }
 

@@ -103,16 +103,17 @@ async fn reads_odd_strings_without_panic() {
         let response = ask(&layer, send(&token, &proof.sign_text(proof.header.to_string(), claims))).await;
         assert_eq!(kind_of(&response), kind, "{name}");
     }
-    for (name, place, text) in [
-        ("surrogate in the type", "dpop+jwt", r"\ud800"),
-        ("surrogate in the algorithm", "ES256", r"\udfff"),
-        ("surrogate in the key", "P-256", r"P-256\ud800"),
-        ("NUL in the key", "P-256", r"P-256\u0000"),
+    for (name, place, text, kind) in [
+        ("surrogate in the type", "dpop+jwt", r"\ud800", MalformedProof),
+        ("surrogate in the algorithm", "ES256", r"\udfff", MalformedProof),
+        ("surrogate in the key", "P-256", r"P-256\ud800", MalformedProof),
+        ("NUL in the key", "P-256", r"P-256\u0000", WrongProofKey),
+        ("quotation mark in the key", "P-256", r#"P-256\",\"kty\":\"EC"#, WrongProofKey),
     ] {
         let proof = Proof::of(&token);
         let header = proof.header.to_string().replace(place, text);
         let response = ask(&layer, send(&token, &proof.sign_text(header, proof.claims.to_string()))).await;
-        assert_eq!(kind_of(&response), Some(MalformedProof), "{name}");
+        assert_eq!(kind_of(&response), Some(kind), "{name}");
     }
 }
 

@@ -163,12 +163,32 @@ async fn problem_details_name_the_proof() {
 }
 
 #[tokio::test]
-async fn stripped_requests_have_no_token() {
-    let layer = layer().strip_credential();
+async fn stripped_requests_have_no_token_or_proof() {
     let token = bound_token();
-    let look = |request: &Request<String>| format!("{:?}", request.headers().get(AUTHORIZATION));
-    let response = ask_service(look, &layer, send(&token, &Proof::of(&token).sign())).await;
-    assert_eq!(response.body(), "None");
+    let request = || send(&token, &Proof::of(&token).sign());
+    let look = |request: &Request<String>| {
+        let value = |name| request.headers().get(name).map(|value| value.is_sensitive());
+        format!("{:?} {:?}", value("authorization"), value("dpop"))
+    };
+    let response = ask_service(look, &layer().strip_credential(), request()).await;
+    assert_eq!(response.body(), "None None");
+    let response = ask_service(look, &layer(), request()).await;
+    assert_eq!(response.body(), "Some(true) Some(true)", "sensitive");
+}
+
+/// A verifier without the setting cannot check a proof.
+#[tokio::test]
+async fn verifier_without_dpop_rejects_its_scheme() {
+    let source = TokenSource::header_with_scheme(AUTHORIZATION, Scheme::DPOP);
+    for (name, verifier, kind) in [
+        ("default", verifier(), Some(MissingBinding)),
+        ("ignores the binding", verifier().insecure_ignore_confirmation(), None),
+    ] {
+        let layer = JwtAuthLayer::new(verifier).token_source(source.clone());
+        let token = good_token();
+        let response = ask(&layer, send(&token, &Proof::of(&token).sign())).await;
+        assert_eq!(kind_of(&response), kind, "{name}");
+    }
 }
 
 #[tokio::test]
