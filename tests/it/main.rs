@@ -44,6 +44,7 @@ mod reject;
 mod remote_keys;
 #[cfg(all(feature = "dpop", feature = "issue"))]
 mod replay_store;
+mod requirements;
 mod resource;
 mod revocation;
 #[cfg(all(
