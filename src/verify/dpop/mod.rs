@@ -303,7 +303,8 @@ impl Dpop {
         let mut buffer = Buffer::new();
         let claims = ProofClaims::read(jws.payload, &mut buffer)?;
         self.judge_request(&claims, request)?;
-        if *claims.ath != *super::base64url::encode(&Sha256::digest(credential.token())) {
+        let token_hash = Thumbprint::new(Sha256::digest(credential.token()).into());
+        if Thumbprint::read(&claims.ath) != Some(token_hash) {
             return Err(AuthErrorKind::WrongProofToken.into());
         }
         let nonce = self.judge_nonce(&claims, now)?;
