@@ -2,7 +2,7 @@
 //! to `jsonwebtoken::decode` and the bare signature check.
 //!
 //! ```sh
-//! taskset -c 1 cargo bench --bench bars
+//! taskset -c 1 cargo bench --bench bars --features dpop
 //! ```
 //!
 //! The first row of each block is the baseline of the others. In each round all rows of a block take turns,
@@ -15,14 +15,15 @@ mod support;
 
 use std::hint::black_box;
 use std::iter::{self, zip};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
 use tower_jwt_auth::JwtVerifier;
 use tower_jwt_auth::cache::CacheSettings;
+use tower_jwt_auth::dpop::Dpop;
 
 use self::raw::{bare_check, signed_and_signature};
-use self::support::{Issuer, User, authorization, median, request, send, service};
+use self::support::{Client, Issuer, User, authorization, bound_request, median, request, send, service};
 
 const RUNS: usize = 5;
 /// Requests in a turn. A turn is short so that the system interrupts few of them.
@@ -44,6 +45,7 @@ fn main() {
     println!("|---|---|---|---|");
     hits();
     signature();
+    proofs();
     // Many more tokens than the cache holds.
     misses("each token once", 140_000, 400);
     misses("100,000 tokens in turn", 100_000, 2_000);
@@ -84,6 +86,29 @@ fn signature() {
     });
 }
 
+/// Requests with DPoP proofs, and with bearer tokens to the same verifier. The tokens are cached.
+fn proofs() {
+    const ROUNDS: usize = 310;
+
+    let (issuer, client) = (Issuer::hs256(), Client::new());
+    let tokens = issuer.bound_tokens(&client.thumbprint(), 1_000);
+    let unbound = issuer.some_tokens(1_000);
+    // Each proof is accepted once. Each run has a verifier that remembers none.
+    let proofs = client.proofs(&tokens, ROUNDS * TURN);
+    let verifier = || {
+        let dpop = Dpop::new("https://api.example.com").expect("the URL is valid");
+        cached(&issuer).dpop(dpop.max_age(Duration::from_secs(3600)))
+    };
+    compare(10, ROUNDS - 10, || {
+        let requests = zip(tokens.iter().cycle(), &proofs).map(|(token, proof)| bound_request(token, proof));
+        vec![
+            raw("DPoP ES256, signature alone", &Issuer::es256(), &proofs),
+            layer("DPoP ES256, cached tokens", verifier(), requests, StatusCode::OK),
+            accepted("bearer tokens beside DPoP, cached", verifier(), shared(&unbound)),
+        ]
+    });
+}
+
 /// Requests that gain little or nothing from the cache. The cache is full after the warm-up rounds.
 fn misses(name: &str, tokens: usize, warm_up: usize) {
     let hs256 = Issuer::hs256();
@@ -120,23 +145,23 @@ fn accepted<'a>(
     verifier: JwtVerifier<User>,
     values: impl Iterator<Item = Option<HeaderValue>> + 'a,
 ) -> Subject<'a> {
-    layer(name, verifier, values, StatusCode::OK)
+    layer(name, verifier, values.map(|value| request(value.as_ref())), StatusCode::OK)
 }
 
 fn rejected(name: &str, verifier: JwtVerifier<User>) -> Subject<'static> {
-    layer(name, verifier, iter::repeat(None), StatusCode::UNAUTHORIZED)
+    layer(name, verifier, iter::repeat_with(|| request(None)), StatusCode::UNAUTHORIZED)
 }
 
 fn layer<'a>(
     name: &str,
     verifier: JwtVerifier<User>,
-    mut values: impl Iterator<Item = Option<HeaderValue>> + 'a,
+    mut requests: impl Iterator<Item = Request<()>> + 'a,
     expected: StatusCode,
 ) -> Subject<'a> {
     let mut service = service(verifier);
     subject(name, move || {
-        let values: Vec<_> = values.by_ref().take(BATCH).collect();
-        let requests: Vec<_> = values.iter().map(|value| request(value.as_ref())).collect();
+        let requests: Vec<_> = requests.by_ref().take(BATCH).collect();
+        assert_eq!(requests.len(), BATCH);
         let start = Instant::now();
         for request in requests {
             assert_eq!(send(&mut service, request).status(), expected);

@@ -365,10 +365,10 @@ impl TokenInfo {
         self.has_kid.then(|| utf8(&self.text[self.issuer_len.unwrap_or(0)..]))
     }
 
-    /// Returns the key or certificate that the token is bound to, or `None` for a bearer token.
+    /// Returns the key or certificate that the token is bound to.
     ///
-    /// The verifier has checked that the sender of the request holds it: by a DPoP proof or by mutual TLS. A rule can
-    /// require it:
+    /// It is `None` for a bearer token. The verifier has checked that the sender of the request holds it: by a DPoP proof or by
+    /// mutual TLS. A rule can require it:
     ///
     /// ```
     /// use tower_jwt_auth::policy::when;

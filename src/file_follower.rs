@@ -199,7 +199,7 @@ impl<T: Send + Sync + 'static> State<T> {
 }
 
 /// Reads a regular file of at most [`MAX_BYTES`]. A pipe would block, and a device may have no end.
-fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
     let read = || {
         if !fs::metadata(path)?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));

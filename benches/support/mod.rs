@@ -2,9 +2,11 @@
 
 #![allow(dead_code, unused_imports, reason = "each bench uses a part of it")]
 
+mod proofs;
 mod requests;
 mod tokens;
 
+pub(crate) use self::proofs::{Client, bound_request};
 pub(crate) use self::requests::{authorization, request, scoped_service, send, service};
 pub(crate) use self::tokens::{ISSUER, Issuer, ScopedUser, User, for_peer};
 

@@ -68,10 +68,13 @@ where
     JwtAuthLayer::new(verifier).layer(route)
 }
 
+pub(crate) const HOST_NAME: &str = "api.example.com";
+pub(crate) const PATH: &str = "/orders/7";
+
 /// Builds a request with six headers, or with five if it has no credential.
 pub(crate) fn request(authorization: Option<&HeaderValue>) -> Request<()> {
-    let request = Request::get("/orders/7")
-        .header(HOST, HeaderValue::from_static("api.example.com"))
+    let request = Request::get(PATH)
+        .header(HOST, HeaderValue::from_static(HOST_NAME))
         .header(USER_AGENT, HeaderValue::from_static("curl/8.14.1"))
         .header(ACCEPT, HeaderValue::from_static("application/json"))
         .header(ACCEPT_ENCODING, HeaderValue::from_static("gzip, br"))

@@ -4,6 +4,7 @@ use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tower_jwt_auth::keys::KeySource;
 use tower_jwt_auth::policy::{HasScope, Scopes};
 use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet};
@@ -97,7 +98,7 @@ impl Issuer {
         }
     }
 
-    fn es256() -> Self {
+    pub(crate) fn es256() -> Self {
         let pem = include_bytes!("../../tests/fixtures/p256.private.pem");
         Self {
             algorithm: Algorithm::ES256,
@@ -180,16 +181,30 @@ impl Issuer {
         self.tokens_until(YEAR_2020, 1024)
     }
 
+    /// Returns tokens that are bound to the key with this thumbprint.
+    pub(crate) fn bound_tokens(&self, jkt: &str, count: usize) -> Vec<String> {
+        let token = |n| {
+            let mut claims = serde_json::to_value(claims(n, YEAR_2100)).expect("claims are JSON");
+            claims["cnf"] = json!({ "jkt": jkt });
+            self.signed(&claims)
+        };
+        (0..count).map(token).collect()
+    }
+
     fn tokens_until(&self, exp: u64, count: usize) -> Vec<String> {
         (0..count).map(|n| self.token(&claims(n, exp))).collect()
     }
 
     fn token(&self, claims: &User) -> String {
-        let mut header = Header::new(for_peer(self.algorithm));
-        header.kid = Some(KID.to_owned());
-        let token = jsonwebtoken::encode(&header, claims, &self.signing).expect("the key can sign");
+        let token = self.signed(claims);
         assert_eq!(token.rfind('.'), Some(SIGNED_LEN));
         token
+    }
+
+    fn signed(&self, claims: &impl Serialize) -> String {
+        let mut header = Header::new(for_peer(self.algorithm));
+        header.kid = Some(KID.to_owned());
+        jsonwebtoken::encode(&header, claims, &self.signing).expect("the key can sign")
     }
 }
 

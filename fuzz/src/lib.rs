@@ -3,6 +3,8 @@
 //! Inputs are readable text, both the seeds and what the fuzzer finds. `{}` stands for a good token, so
 //! that the fuzzer gets past the signature.
 
+pub mod url;
+
 use std::convert::Infallible;
 use std::fmt::{self, Formatter};
 use std::sync::LazyLock;

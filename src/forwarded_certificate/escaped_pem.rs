@@ -1,6 +1,12 @@
 use super::certificate;
+use crate::error::FixedCause;
 use crate::verify::mtls::ClientCertificate;
 use crate::verify::pem;
+
+/// Reads a header that is only a certificate.
+pub(super) fn read_header(value: &[u8]) -> Result<ClientCertificate, &'static FixedCause> {
+    read(value).ok_or(MALFORMED)
+}
 
 /// Reads one certificate in percent-encoded PEM.
 pub(super) fn read(text: &[u8]) -> Option<ClientCertificate> {
@@ -10,6 +16,10 @@ pub(super) fn read(text: &[u8]) -> Option<ClientCertificate> {
         _ => None,
     }
 }
+
+const MALFORMED: &FixedCause = &FixedCause(
+    "the header of the proxy is not one certificate in percent-encoded PEM, such as `-----BEGIN%20CERTIFICATE-----%0A..`",
+);
 
 #[cfg(test)]
 mod tests {

@@ -18,9 +18,9 @@ use crate::error::FixedCause;
 use crate::head::Head;
 use crate::verify::mtls::{ClientCertificate, UnreadableCertificate};
 
-/// Inserts the [`ClientCertificate`] that a proxy sends in a header, for services behind a proxy that ends TLS.
+/// Inserts the [`ClientCertificate`] that a proxy sends in a header.
 ///
-/// It belongs outside the [`JwtAuthLayer`](crate::JwtAuthLayer). `is_proxy` is your function that recognizes the proxy, by the
+/// It is for services behind a proxy that ends TLS, and belongs outside the [`JwtAuthLayer`](crate::JwtAuthLayer). `is_proxy` is your function that recognizes the proxy, by the
 /// address of the peer or by the proxy's own certificate:
 ///
 /// ```
@@ -35,8 +35,8 @@ use crate::verify::mtls::{ClientCertificate, UnreadableCertificate};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let layer = ClientCertificateLayer::client_cert(|request| {
-///     // The server has put the address of the peer into the extensions.
-///     request.extensions().get::<SocketAddr>().is_some_and(|peer| peer.ip() == PROXY)
+///     // The server has put the address of the peer into the extensions. With axum it is `ConnectInfo<SocketAddr>`.
+///     request.extensions().get::<SocketAddr>().is_some_and(|peer| peer.ip().to_canonical() == PROXY)
 /// });
 /// let service = ServiceBuilder::new().layer(layer).service_fn(async |request: Request<()>| {
 ///     Ok::<_, std::io::Error>(Response::new(request.extensions().get::<ClientCertificate>().is_some()))
@@ -63,9 +63,11 @@ use crate::verify::mtls::{ClientCertificate, UnreadableCertificate};
 /// | malformed, longer than 64 KiB, several fields or certificates | none, and the header is removed |
 ///
 /// A token that is bound to a certificate then gets 401, and its cause is in the [source](std::error::Error::source) of the
-/// error. From everybody else the headers `Client-Cert`, `Client-Cert-Chain` and `X-Forwarded-Client-Cert` are removed and
-/// never read, and the certificate of their own connection stays. The header that the layer does not read is removed from
-/// requests of the proxy, too.
+/// error.
+///
+/// In requests of everybody else, these headers are never read, and the certificate of the connection stays. The layer removes
+/// `Client-Cert`, `Client-Cert-Chain`, `X-Forwarded-Client-Cert` and the header that it reads. In requests of the proxy, it
+/// removes those that it does not read.
 ///
 /// # Security
 ///
@@ -111,11 +113,21 @@ impl ClientCertificateLayer {
         Self { header, read, is_proxy: Arc::new(is_proxy) }
     }
 
+    /// Reads percent-encoded PEM from a header of this name.
+    ///
+    /// Examples are `X-Amzn-Mtls-Clientcert-Leaf` of AWS and `$ssl_client_escaped_cert` of nginx.
+    pub fn escaped_pem(
+        header: HeaderName,
+        is_proxy: impl Fn(Head<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { header, read: escaped_pem::read_header, is_proxy: Arc::new(is_proxy) }
+    }
+
     /// Sets the certificate of a request, and removes untrusted headers.
     fn prepare<B>(&self, request: &mut Request<B>) {
         let certificate = (self.is_proxy)(Head::from(&*request)).then(|| self.find(request.headers()));
         let is_usable = matches!(certificate, Some(Ok(Some(_))));
-        for name in [&CLIENT_CERT, &CLIENT_CERT_CHAIN, &X_FORWARDED_CLIENT_CERT] {
+        for name in [&CLIENT_CERT, &CLIENT_CERT_CHAIN, &X_FORWARDED_CLIENT_CERT, &self.header] {
             let is_read = *name == self.header || (*name == CLIENT_CERT_CHAIN && self.header == CLIENT_CERT);
             if !(is_usable && is_read) {
                 request.headers_mut().remove(name);

@@ -49,7 +49,7 @@ use crate::verify::base64url::{encode, encode_onto};
 /// # }
 /// ```
 ///
-/// Clones are cheap and share the key. See [RFC 9449, section 4.2](https://www.rfc-editor.org/rfc/rfc9449#section-4.2).
+/// Clones share the private key. See [RFC 9449, section 4.2](https://www.rfc-editor.org/rfc/rfc9449#section-4.2).
 #[derive(Clone)]
 pub struct DpopKey {
     key: SigningKey,

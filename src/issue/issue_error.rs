@@ -3,7 +3,7 @@ use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
-/// The reason that a token was not issued.
+/// The reason that a token was not issued or a proof was not signed.
 #[derive(Clone, Debug)]
 pub struct IssueError {
     kind: IssueErrorKind,
@@ -18,7 +18,7 @@ pub struct IssueError {
 pub enum IssueErrorKind {
     /// The claims are not a JSON object ([RFC 7519, section 4](https://www.rfc-editor.org/rfc/rfc7519#section-4)).
     NotAnObject,
-    /// The claims have a member that the issuer sets: `iss`, `aud`, `iat`, `exp` or `jti`.
+    /// The claims have a member that the issuer sets: `iss`, `aud`, `iat`, `exp`, `jti`, or `cnf` of a bound token.
     ReservedClaim,
     /// The claims have two members of the same name.
     DuplicateClaim,

@@ -137,9 +137,10 @@ impl TokenIssuer {
         self.set(|settings| settings.access_tokens = true)
     }
 
-    /// Binds the tokens to a key or certificate of the client: adds the claim `cnf`.
+    /// Binds the tokens to a key or certificate of the client, with the claim `cnf`.
     ///
-    /// Only a client that holds it can use such a token. Bind the tokens of each client by changing a clone:
+    /// Only a client that holds it can use such a token, at services that check it: see `JwtVerifier::dpop` and
+    /// `JwtVerifier::mtls`. Bind the tokens of each client by changing a clone:
     ///
     /// ```
     /// use serde_json::{Value, json};
@@ -156,8 +157,9 @@ impl TokenIssuer {
     ///
     /// # Security
     ///
-    /// The issuer checks nothing. Your authorization server must first verify the client's DPoP proof, or take the
-    /// certificate from the client's own connection. Otherwise a client could get tokens that are bound to another one.
+    /// The issuer does not check that the client holds the key. Your authorization server must do that first: verify the
+    /// DPoP proof of the token request ([RFC 9449, section 5](https://www.rfc-editor.org/rfc/rfc9449#section-5)), or take
+    /// the certificate from its connection. A token that is bound to a key of somebody else is theirs.
     pub fn bound_to(self, binding: Binding) -> Self {
         self.set(|settings| settings.binding = Some(binding))
     }
@@ -194,6 +196,7 @@ impl TokenIssuer {
     ///
     /// - The claims are not a JSON object.
     /// - They contain `iss`, `aud`, `iat`, `exp` or `jti`, or any other member twice.
+    /// - They contain `cnf`, and the tokens are [bound](Self::bound_to).
     /// - A member at any depth has a name that begins with `$serde_json::private::`.
     /// - The operating system returns no random numbers.
     pub fn issue<C: Serialize + ?Sized>(&self, claims: &C) -> Result<IssuedToken, IssueError> {

@@ -103,3 +103,17 @@ impl<'de> Deserialize<'de> for Names<'de> {
         deserializer.deserialize_map(Members)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Such a binding comes from another token.
+    #[test]
+    fn writes_both_members_of_cnf() {
+        let [key, certificate] = [1, 2].map(|byte| Thumbprint::new([byte; 32]));
+        let binding = Binding::of(Some(key), Some(certificate)).unwrap();
+        let expected = format!(r#"{{"jkt":"{key}","x5t#S256":"{certificate}"}}"#);
+        assert_eq!(serde_json::to_string(&Confirmation::from(binding)).unwrap(), expected);
+    }
+}

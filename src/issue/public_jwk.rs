@@ -72,6 +72,43 @@ mod tests {
     use super::*;
     use crate::verify::base64url::decode_to_vec;
 
+    fn decoded(text: &str) -> Vec<u8> {
+        decode_to_vec(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn computes_the_thumbprints_of_rfcs() {
+        let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZC\
+            iFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c\
+            7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44\
+            -csFCur-kEgU8awapJzKnqDKgw";
+        let x = "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs";
+        let y = "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA";
+        let point = [vec![4], decoded(x), decoded(y)].concat();
+        for (name, numbers, algorithm, expected) in [
+            (
+                "RFC 7638, section 3.1",
+                PublicNumbers::Rsa { n: decoded(n), e: decoded("AQAB") },
+                Algorithm::RS256,
+                "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+            ),
+            (
+                "RFC 8037, appendix A.3",
+                PublicNumbers::Ed25519(decoded("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")),
+                Algorithm::EdDSA,
+                "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+            ),
+            (
+                "RFC 9449, section 6.1",
+                PublicNumbers::Ec(Curve::P256, point),
+                Algorithm::ES256,
+                "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+            ),
+        ] {
+            assert_eq!(numbers.thumbprint(algorithm).to_string(), expected, "{name}");
+        }
+    }
+
     #[test]
     fn computes_the_thumbprints_of_rfc_9964() {
         let rows: Value =
@@ -82,7 +119,7 @@ mod tests {
         let sets = ParameterSet::ALL.into_iter();
         let algorithms = [Algorithm::MlDsa44, Algorithm::MlDsa65, Algorithm::MlDsa87];
         for ((jwk, set), algorithm) in keys.into_iter().zip(sets).zip(algorithms) {
-            let public = decode_to_vec(jwk["pub"].as_str().unwrap().as_bytes()).unwrap();
+            let public = decoded(jwk["pub"].as_str().unwrap());
             let thumbprint = PublicNumbers::MlDsa(set, public).thumbprint(algorithm);
             assert_eq!(thumbprint.to_string(), jwk["kid"], "{algorithm}");
         }

@@ -9,7 +9,7 @@ impl TokenIssuer {
     /// Creates a verifier that trusts this issuer's keys, also after a rotation.
     ///
     /// It requires the issuer and one of the audiences, and `at+jwt` if the issuer creates only access tokens. It uses
-    /// the issuer's clock.
+    /// the issuer's clock. It accepts [bound](Self::bound_to) tokens once you set `dpop` or `mtls`.
     pub fn verifier<C>(&self) -> JwtVerifier<C>
     where
         C: DeserializeOwned + Send + Sync + 'static,

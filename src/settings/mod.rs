@@ -40,6 +40,7 @@
 
 mod check;
 mod client;
+mod dpop;
 mod fetch;
 mod fields;
 mod introspection;
@@ -59,6 +60,7 @@ use std::time::Duration;
 
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
 
+use self::issuer::{Issuer, Keys};
 use self::names::Names;
 use self::raw::Raw;
 use self::sources::Sources;
@@ -66,6 +68,7 @@ use self::values::{ApiKeyValues, Values};
 use crate::api_key::ApiKeys;
 use crate::cache::CacheSettings;
 use crate::config_error::ConfigError;
+use crate::dpop::{Dpop, ReplayStore};
 use crate::introspection::Introspection;
 use crate::jwks::RemoteKeys;
 use crate::layer::JwtAuthLayer;
@@ -112,6 +115,7 @@ use crate::verify::JwtVerifier;
 /// - Settings that contradict each other or have no effect are errors.
 /// - Keys and secrets in files, and the file of root certificates, are read again when they change, as with
 ///   [`KeyFile`](crate::keys::KeyFile).
+/// - The file of the secret for DPoP nonces is read once.
 /// - If opaque tokens are configured and JWTs are not, the provider is also asked about JWTs.
 ///
 /// All verifiers and layers of these settings and their clones share the keys of JWTs. Nothing is read or fetched before the
@@ -128,6 +132,7 @@ pub struct AuthSettings {
     set: Arc<[&'static str]>,
     names: Names,
     revocations: Option<Revocations>,
+    replay_store: Option<Arc<dyn ReplayStore>>,
     sources: Arc<OnceLock<Sources>>,
 }
 
@@ -190,6 +195,14 @@ impl AuthSettings {
         Self { revocations: Some(revocations), ..self }
     }
 
+    /// Shares accepted DPoP proofs with other processes.
+    ///
+    /// By default each process has its own memory. It has no effect unless `dpop.public_url` is set. See [`Dpop::replay_store`].
+    #[must_use]
+    pub fn replay_store(self, store: impl ReplayStore + 'static) -> Self {
+        Self { replay_store: Some(Arc::new(store)), ..self }
+    }
+
     /// Creates the verifier.
     ///
     /// It accepts the JWTs of all configured issuers, opaque tokens if `introspection` is configured, and API keys if
@@ -214,6 +227,7 @@ impl AuthSettings {
             }
             let opaque = provider.verifier(&self.values, &self.names)?;
             let opaque = self.revocations.iter().cloned().fold(opaque, Introspection::revocations);
+            let opaque = self.dpop()?.into_iter().fold(opaque, Introspection::dpop);
             // The provider can also be asked about JWTs, unless they are verified below.
             verifier = verifier.jwt(opaque.clone()).opaque(opaque);
         }
@@ -246,7 +260,12 @@ impl AuthSettings {
     {
         let issuers = sources::issuers(&self.values, &self.names);
         let verifiers = issuers.iter().zip(&self.sources()?.keys);
-        verifiers.map(|(issuer, keys)| Ok(self.limited(issuer.verifier(keys.clone())?))).collect()
+        let dpop = self.dpop()?;
+        let verifier = |(issuer, keys): (&Issuer<'_>, &Keys)| {
+            let verifier = self.limited(issuer.verifier(keys.clone())?);
+            Ok(dpop.iter().cloned().fold(verifier, JwtVerifier::dpop))
+        };
+        verifiers.map(verifier).collect()
     }
 
     /// Creates the layer, with the verifier and the settings of the challenge.
@@ -307,6 +326,15 @@ impl AuthSettings {
     fn checked(entries: Vec<(String, Raw)>, names: Names) -> Result<Self, ConfigError> {
         let (values, set) = check::check(entries, &names)?;
         Ok(Self { values: Arc::new(values), set: set.into(), names, ..Self::default() })
+    }
+
+    /// Returns the settings for DPoP, with the store of proofs.
+    fn dpop(&self) -> Result<Option<Dpop>, ConfigError> {
+        let dpop = self.sources()?.dpop.clone();
+        Ok(match &self.replay_store {
+            Some(store) => dpop.map(|dpop| dpop.replay_store(Arc::clone(store))),
+            None => dpop,
+        })
     }
 
     /// Returns the parts that all verifiers share, which are read once.

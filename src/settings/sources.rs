@@ -1,18 +1,22 @@
 //! The parts that all verifiers of the same settings share: keys, HTTP client and client authentication.
 
 use super::client::Client;
+use super::dpop::dpop;
 use super::fetch;
 use super::introspection::Provider;
 use super::issuer::{Issuer, Keys};
 use super::names::Names;
 use super::values::{IssuerValues, Values};
 use crate::config_error::ConfigError;
+use crate::dpop::Dpop;
 use crate::jwks::RemoteKeys;
 
 pub(super) struct Sources {
     /// The keys of each issuer.
     pub(super) keys: Vec<Keys>,
     pub(super) provider: Option<Provider>,
+    /// All verifiers share the memory of accepted proofs.
+    pub(super) dpop: Option<Dpop>,
 }
 
 impl Sources {
@@ -39,7 +43,8 @@ impl Sources {
             true => Some(Provider::new(values, names, &mut client, keys_of)?),
             false => None,
         };
-        let sources = Self { keys, provider };
+        let dpop = dpop(&values.dpop, set, names)?;
+        let sources = Self { keys, provider, dpop };
         match set.iter().find_map(|path| Some((path, sources.why_unused(path)?))) {
             Some((path, reason)) => {
                 Err(names.invalid(path, format!("it has no effect, since {reason}; remove it")))
@@ -68,7 +73,7 @@ impl Sources {
             "fetch" if self.remote_keys().is_empty() => Some("no keys are fetched"),
             "http" if self.remote_keys().is_empty() && !has_provider => Some("nothing is fetched"),
             "cache" if !has_jwts => Some("no JWTs are accepted"),
-            "leeway_secs" | "max_token_bytes" if !has_jwts && !has_provider => {
+            "leeway_secs" | "max_token_bytes" | "dpop" if !has_jwts && !has_provider => {
                 Some("only API keys are accepted")
             }
             _ => None,

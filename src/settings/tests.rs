@@ -9,7 +9,7 @@ use super::AuthSettings;
 use super::fields::{FIELDS, Field, Kind};
 use super::names::{Names, variable_paths};
 use super::values::{
-    ApiKeyValues, CacheValues, FetchValues, HttpValues, IntrospectionValues, IssuerValues, Values,
+    ApiKeyValues, CacheValues, DpopValues, FetchValues, HttpValues, IntrospectionValues, IssuerValues, Values,
 };
 use super::variables::is_of_kubernetes;
 
@@ -48,7 +48,7 @@ fn fields_of<T: for<'de> Deserialize<'de>>(group: &str) -> Vec<String> {
 #[test]
 fn table_has_exactly_the_fields() {
     let mut fields: BTreeSet<String> = fields_of::<Values>("").into_iter().collect();
-    for group in ["main", "cache", "fetch", "http", "api_keys", "introspection"] {
+    for group in ["main", "cache", "fetch", "http", "api_keys", "introspection", "dpop"] {
         assert!(fields.remove(group), "{group}");
     }
     fields.extend(fields_of::<CacheValues>("cache."));
@@ -56,6 +56,7 @@ fn table_has_exactly_the_fields() {
     fields.extend(fields_of::<HttpValues>("http."));
     fields.extend(fields_of::<ApiKeyValues>("api_keys."));
     fields.extend(fields_of::<IntrospectionValues>("introspection."));
+    fields.extend(fields_of::<DpopValues>("dpop."));
     let of = |per_issuer: bool| {
         let fields = FIELDS.iter().filter(move |field| field.per_issuer == per_issuer);
         fields.map(|field| field.path.to_owned()).collect::<BTreeSet<_>>()

@@ -20,6 +20,7 @@ pub(super) struct Values {
     pub(super) http: HttpValues,
     pub(super) api_keys: ApiKeyValues,
     pub(super) introspection: IntrospectionValues,
+    pub(super) dpop: DpopValues,
     pub(super) realm: Option<String>,
     pub(super) challenge_scope: Option<String>,
     pub(super) resource_metadata_url: Option<String>,
@@ -103,6 +104,15 @@ pub(super) struct IntrospectionValues {
     pub(super) insecure_any_audience: bool,
     pub(super) max_age_secs: Option<u64>,
     pub(super) timeout_secs: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DpopValues {
+    pub(super) public_url: Vec<String>,
+    pub(super) required: bool,
+    pub(super) nonce_secret: Option<Secret>,
+    pub(super) nonce_secret_file: Option<String>,
 }
 
 /// A text that `Debug` does not show.

@@ -135,6 +135,45 @@ fn requests_stay_within_documented_allocations() {
     assert_rejected_with("garbage", allocations(&verifier, || bearer("garbage"), 401), 3);
 }
 
+#[cfg(feature = "dpop")]
+#[test]
+fn cached_dpop_tokens_need_no_more_allocations() {
+    use aws_lc_rs::digest::{SHA256, digest};
+    use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
+    use jsonwebtoken::{EncodingKey, Header};
+    use serde_json::json;
+    use tower_jwt_auth::dpop::Dpop;
+
+    let client = EncodingKey::from_ed_pem(include_bytes!("../fixtures/ed25519.private.pem")).unwrap();
+    let jwk = Jwk::from_encoding_key(&client, jsonwebtoken::Algorithm::EdDSA).unwrap();
+    let jkt = jwk.thumbprint(ThumbprintHash::SHA256).unwrap();
+    let token = token(&claims_with("cnf", json!({ "jkt": jkt })));
+    let mut header = Header::new(jsonwebtoken::Algorithm::EdDSA);
+    header.typ = Some("dpop+jwt".to_owned());
+    header.jwk = Some(jwk);
+    let ath = base64url(digest(&SHA256, token.as_bytes()));
+    let (jti, htu) = (std::cell::Cell::new(0), "https://api.example.com/orders");
+    let request = || {
+        jti.set(jti.get() + 1);
+        let claims = json!({"jti": jti.get().to_string(), "htm": "GET", "htu": htu, "iat": NOW, "ath": ath});
+        let proof = jsonwebtoken::encode(&header, &claims, &client).unwrap();
+        let request = Request::get("/orders").header("authorization", format!("DPoP {token}"));
+        request.header("dpop", proof).body(String::new()).unwrap()
+    };
+
+    let keys = KeySet::hmac(tower_jwt_auth::Algorithm::HS256, SECRET).unwrap();
+    let verifier = JwtVerifier::<Expiry>::new(keys).issuer(ISSUER).audience(AUDIENCE).clock(|| at(NOW));
+    let verifier = verifier.dpop(Dpop::new("https://api.example.com").unwrap());
+    let layer = JwtAuthLayer::new(verifier.clone());
+    // The memory of proofs grows now and then: it adds one allocation.
+    let least = (0..10).map(|_| through(&layer, request, 200)).min();
+    assert_eq!(least, Some(3), "as for a cached bearer token");
+    let layer = JwtAuthLayer::new(verifier.without_cache());
+    let least = (0..10).map(|_| through(&layer, request, 200)).min();
+    assert_eq!(least, Some(4 + 1), "the binding");
+    assert_eq!(through(&layer, || bearer(&good_token()), 200), 4, "a bearer token");
+}
+
 /// With or without logging and metrics.
 #[test]
 fn oversized_token_is_not_read() {

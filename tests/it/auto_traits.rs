@@ -90,6 +90,15 @@ fn issuing_types_have_expected_auto_traits() {
     assert_error::<IssueError>();
 }
 
+#[cfg(all(feature = "dpop", feature = "issue"))]
+#[test]
+fn key_of_a_client_has_expected_auto_traits() {
+    use tower_jwt_auth::dpop::DpopKey;
+
+    assert_send_sync_unpin::<DpopKey>();
+    assert_clone_debug::<DpopKey>();
+}
+
 #[cfg(feature = "settings")]
 #[test]
 fn settings_have_expected_auto_traits() {

@@ -1,6 +1,9 @@
 //! Issued tokens, and the keys published for them.
 
+mod bound;
 mod claims;
+#[cfg(feature = "dpop")]
+mod dpop_key;
 mod keys;
 mod rotation;
 #[cfg(feature = "remote-keys")]

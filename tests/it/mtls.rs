@@ -1,5 +1,6 @@
 //! Tokens that are bound to a client certificate (RFC 8705, section 3).
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -252,144 +253,108 @@ fn from_proxy(request: Head<'_>) -> bool {
     request.extensions().get::<IpAddr>() == Some(&PROXY)
 }
 
-/// Returns the greeting and the names of the headers of proxies.
-fn hello_with_headers(request: &Request<String>) -> String {
-    let names = request.headers().keys().map(HeaderName::as_str).filter(|name| name.contains("cert"));
-    format!("{}: {}", hello(request), names.collect::<Vec<_>>().join(" "))
-}
-
-/// Returns the percent-encoded PEM of the certificate, as in the header of Envoy.
-fn xfcc() -> String {
+/// Returns the percent-encoded PEM of the certificate.
+fn escaped_pem() -> String {
     let base64 = CERTIFICATE.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
-    format!(r#"Cert="-----BEGIN%20CERTIFICATE-----%0A{base64}%0A-----END%20CERTIFICATE-----%0A""#)
+    format!("-----BEGIN%20CERTIFICATE-----%0A{base64}%0A-----END%20CERTIFICATE-----%0A")
 }
 
-#[tokio::test]
-async fn header_counts_only_from_the_proxy() {
-    let client_cert = &Stack::new(layer(), ClientCertificateLayer::client_cert(from_proxy));
-    let envoy = &Stack::new(layer(), ClientCertificateLayer::x_forwarded_client_cert(from_proxy));
-    let (good, own) = (&*format!(":{CERTIFICATE}:"), &*xfcc());
-    let missing = Err(MissingCertificate);
-    for (name, layer, peer, certificate, headers, expected) in [
-        ("header of the proxy", client_cert, PROXY, None, vec![("client-cert", good)], Ok("client-cert")),
-        (
-            "instead of the proxy's own",
-            client_cert,
-            PROXY,
-            Some(another_certificate()),
-            vec![("client-cert", good)],
-            Ok("client-cert"),
-        ),
-        ("no header, the proxy's own is right", client_cert, PROXY, Some(certificate()), vec![], missing),
-        (
-            "with the chain",
-            client_cert,
-            PROXY,
-            None,
-            vec![("client-cert", good), ("client-cert-chain", ":MAA=:")],
-            Ok("client-cert client-cert-chain"),
-        ),
-        ("only the chain", client_cert, PROXY, None, vec![("client-cert-chain", good)], missing),
-        (
-            "two fields",
-            client_cert,
-            PROXY,
-            Some(certificate()),
-            vec![("client-cert", good), ("client-cert", good)],
-            missing,
-        ),
-        ("malformed", client_cert, PROXY, Some(certificate()), vec![("client-cert", "x")], missing),
-        ("empty", client_cert, PROXY, Some(certificate()), vec![("client-cert", "")], missing),
-        (
-            "another certificate",
-            client_cert,
-            PROXY,
-            Some(certificate()),
-            vec![("client-cert", ":MAA=:")],
-            Err(WrongCertificate),
-        ),
-        ("the header of Envoy", client_cert, PROXY, None, vec![("x-forwarded-client-cert", own)], missing),
-        (
-            "both headers",
-            client_cert,
-            PROXY,
-            None,
-            vec![("client-cert", good), ("x-forwarded-client-cert", own)],
-            Ok("client-cert"),
-        ),
-        ("spoofed", client_cert, STRANGER, None, vec![("client-cert", good)], missing),
-        (
-            "spoofed, over mutual TLS",
-            client_cert,
-            STRANGER,
-            Some(another_certificate()),
-            vec![("client-cert", good)],
-            Err(WrongCertificate),
-        ),
-        (
-            "stranger's own is right",
-            client_cert,
-            STRANGER,
-            Some(certificate()),
-            vec![("client-cert", "x"), ("client-cert-chain", "x"), ("x-forwarded-client-cert", "x")],
-            Ok(""),
-        ),
-        (
-            "Envoy",
-            envoy,
-            PROXY,
-            Some(another_certificate()),
-            vec![("x-forwarded-client-cert", own)],
-            Ok("x-forwarded-client-cert"),
-        ),
-        (
-            "Envoy, both headers",
-            envoy,
-            PROXY,
-            None,
-            vec![("x-forwarded-client-cert", own), ("client-cert", "x"), ("client-cert-chain", "x")],
-            Ok("x-forwarded-client-cert"),
-        ),
-        (
-            "Envoy, two fields",
-            envoy,
-            PROXY,
-            None,
-            vec![("x-forwarded-client-cert", own), ("x-forwarded-client-cert", own)],
-            missing,
-        ),
-        ("Envoy, the other header", envoy, PROXY, Some(certificate()), vec![("client-cert", good)], missing),
-        ("Envoy, spoofed", envoy, STRANGER, None, vec![("x-forwarded-client-cert", own)], missing),
+fn with_headers(
+    peer: IpAddr,
+    mut request: Request<String>,
+    headers: &[(&'static str, &str)],
+) -> Request<String> {
+    request.extensions_mut().insert(peer);
+    for &(name, value) in headers {
+        request.headers_mut().append(name, value.parse().unwrap());
+    }
+    request
+}
+
+/// Asserts who can send a header of this name, whose value has the certificate of the token.
+async fn assert_header_counts_only_from_the_proxy(
+    layer: ClientCertificateLayer,
+    name: &'static str,
+    good: &str,
+) {
+    let layer = Stack::new(self::layer(), layer);
+    let (right, another) = (Some(certificate()), Some(another_certificate()));
+    let (header, malformed, empty) = ((name, good), (name, "x"), (name, ""));
+    for (case, peer, own, headers, expected) in [
+        ("of the proxy", PROXY, None, vec![header], None),
+        ("in place of the proxy's own", PROXY, another, vec![header], None),
+        ("no header", PROXY, right, vec![], Some(MissingCertificate)),
+        ("two fields", PROXY, right, vec![header, header], Some(MissingCertificate)),
+        ("malformed", PROXY, right, vec![malformed], Some(MissingCertificate)),
+        ("empty", PROXY, right, vec![empty], Some(MissingCertificate)),
+        ("good and malformed", PROXY, right, vec![header, malformed], Some(MissingCertificate)),
+        ("spoofed", STRANGER, None, vec![header], Some(MissingCertificate)),
+        ("spoofed over mutual TLS", STRANGER, another, vec![header], Some(WrongCertificate)),
+        ("malformed, but the stranger's own is right", STRANGER, right, vec![malformed], None),
     ] {
-        let mut request = over(certificate, bearer(&bound_token()));
-        request.extensions_mut().insert(peer);
-        for (name, value) in headers {
-            request.headers_mut().append(name, value.parse().unwrap());
-        }
-        let response = ask_service(hello_with_headers, layer, request).await;
-        let kind = response.extensions().get::<AuthError>().map(AuthError::kind);
-        let expected = expected.map(|headers| format!("Hello eze@example.com: {headers}"));
-        assert_eq!(kind.map_or(Ok(response.into_body()), Err), expected, "{name}");
+        let response = ask(&layer, with_headers(peer, over(own, bearer(&bound_token())), &headers)).await;
+        assert_eq!(response.extensions().get().map(AuthError::kind), expected, "{name}, {case}");
     }
 }
 
-/// A handler may trust a header that it sees, so one that cannot be read is removed.
 #[tokio::test]
-async fn removes_untrusted_and_malformed_headers() {
-    let seen = |request: &Request<String>| format!("{:?}", request.headers().keys().collect::<Vec<_>>());
-    for (name, peer, fields, expected) in [
-        ("of the proxy", PROXY, vec![":MAA=:"], r#"["client-cert"]"#),
-        ("malformed", PROXY, vec!["x"], "[]"),
-        ("two", PROXY, vec![":MAA=:", ":MAA=:"], "[]"),
-        ("of a stranger", STRANGER, vec![":MAA=:", ":MAA=:"], "[]"),
+async fn client_cert_counts_only_from_the_proxy() {
+    let (layer, good) = (ClientCertificateLayer::client_cert(from_proxy), format!(":{CERTIFICATE}:"));
+    assert_header_counts_only_from_the_proxy(layer, "client-cert", &good).await;
+}
+
+#[tokio::test]
+async fn envoys_header_counts_only_from_the_proxy() {
+    let layer = || ClientCertificateLayer::x_forwarded_client_cert(from_proxy);
+    let hash: String =
+        certificate().thumbprint().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let cert = escaped_pem();
+    for good in [format!("Hash={hash}"), format!("Cert=\"{cert}\""), format!("Hash={hash};Cert=\"{cert}\"")] {
+        assert_header_counts_only_from_the_proxy(layer(), "x-forwarded-client-cert", &good).await;
+    }
+}
+
+#[tokio::test]
+async fn escaped_pem_counts_only_from_the_proxy() {
+    let layer = ClientCertificateLayer::escaped_pem(HeaderName::from_static("ssl-client-cert"), from_proxy);
+    assert_header_counts_only_from_the_proxy(layer, "ssl-client-cert", &escaped_pem()).await;
+}
+
+/// A handler may trust a header that it sees.
+#[tokio::test]
+async fn removes_headers_that_do_not_count() {
+    let client_cert = &ClientCertificateLayer::client_cert(from_proxy);
+    let envoy = &ClientCertificateLayer::x_forwarded_client_cert(from_proxy);
+    let pem = &ClientCertificateLayer::escaped_pem(HeaderName::from_static("ssl-client-cert"), from_proxy);
+    let hash = format!("Hash={}", "0".repeat(64));
+    let escaped = escaped_pem();
+    let all = [
+        ("client-cert", ":MAA=:"),
+        ("client-cert-chain", ":MAA=:"),
+        ("x-forwarded-client-cert", &*hash),
+        ("ssl-client-cert", &*escaped),
+    ];
+    let repeated = [&all[..], &all[..]].concat();
+    let malformed = all.map(|(name, _)| (name, "x"));
+    for (name, layer, peer, sent, seen) in [
+        ("Client-Cert", client_cert, PROXY, &all[..], "client-cert client-cert-chain ssl-client-cert"),
+        ("only the chain", client_cert, PROXY, &all[1..2], ""),
+        ("malformed Client-Cert", client_cert, PROXY, &malformed, "ssl-client-cert"),
+        ("two Client-Cert", client_cert, PROXY, &repeated, "ssl-client-cert"),
+        ("Client-Cert of a stranger", client_cert, STRANGER, &repeated, "ssl-client-cert"),
+        ("Envoy", envoy, PROXY, &all, "ssl-client-cert x-forwarded-client-cert"),
+        ("malformed, Envoy", envoy, PROXY, &malformed, "ssl-client-cert"),
+        ("Envoy's of a stranger", envoy, STRANGER, &repeated, "ssl-client-cert"),
+        ("PEM", pem, PROXY, &all, "ssl-client-cert"),
+        ("malformed PEM", pem, PROXY, &malformed, ""),
+        ("PEM of a stranger", pem, STRANGER, &repeated, ""),
     ] {
-        let mut request = Request::new(String::new());
-        request.extensions_mut().insert(peer);
-        for value in fields {
-            request.headers_mut().append("client-cert", value.parse().unwrap());
-        }
-        let response = ask_service(seen, &ClientCertificateLayer::client_cert(from_proxy), request).await;
-        assert_eq!(response.body(), expected, "{name}");
+        let names = |request: &Request<String>| {
+            let names: BTreeSet<_> = request.headers().keys().map(HeaderName::as_str).collect();
+            names.into_iter().collect::<Vec<_>>().join(" ")
+        };
+        let response = ask_service(names, layer, with_headers(peer, Request::new(String::new()), sent)).await;
+        assert_eq!(response.body(), seen, "{name}");
     }
 }
 

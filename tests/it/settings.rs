@@ -1,5 +1,8 @@
 //! Settings from variables and files.
 
+#[cfg(feature = "issue")]
+mod dpop;
+
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::time::Duration;

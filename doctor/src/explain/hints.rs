@@ -72,6 +72,8 @@ pub(crate) fn settings(kind: AuthErrorKind, keys: &KeysOf) -> &'static [&'static
         AuthErrorKind::WrongIssuer => &["AUTH_ISSUER"],
         AuthErrorKind::WrongAudience => &["AUTH_AUDIENCE"],
         AuthErrorKind::WrongClaim => &["AUTH_REQUIRED_CLAIMS"],
+        AuthErrorKind::SenderConstrained => &["AUTH_DPOP_PUBLIC_URL"],
+        AuthErrorKind::MissingBinding => &["AUTH_DPOP_REQUIRED"],
         AuthErrorKind::NotYetValid | AuthErrorKind::Expired => &["AUTH_LEEWAY_SECS"],
         AuthErrorKind::KeysUnavailable => &["AUTH_ISSUER", "AUTH_HTTP_PROXY_URL", "AUTH_HTTP_CA_FILE"],
         _ => &[],
@@ -150,24 +152,20 @@ const OLD_PROOF: &str =
 /// Says how to verify a bound token with its proof.
 fn proof(report: &Explanation<Value>, keys: &KeysOf) -> Option<String> {
     let received = |name: &str| report.steps().iter().find(|step| step.name() == name)?.received();
-    let cnf = received("cnf").unwrap_or_default();
-    if matches!(keys, KeysOf::Settings { .. }) {
-        return Some(
-            "The settings accept no bound tokens: use the builders with JwtVerifier::dpop or mtls."
-                .to_owned(),
-        );
+    let cnf = received("cnf")?;
+    if cnf.contains("x5t#S256") {
+        return Some("The token is bound to a client certificate, which only the service sees.".to_owned());
     }
-    match () {
-        () if cnf.contains("jkt") => Some(
-            "The token is bound to a key. To verify it with the DPoP proof of a request, add for example:\n\
+    let further = match keys {
+        KeysOf::Settings { .. } => "describe the verifier by options instead of the settings, and add",
+        _ => "add",
+    };
+    cnf.contains("jkt").then(|| {
+        format!(
+            "The token is bound to a key. To verify it with the DPoP proof of a request, {further} for example:\n\
              --dpop-proof PROOF --method GET --url https://api.example.com/orders"
-                .to_owned(),
-        ),
-        () if cnf.contains("x5t#S256") => {
-            Some("The token is bound to a client certificate, which only the service sees.".to_owned())
-        }
-        () => None,
-    }
+        )
+    })
 }
 
 fn held_keys(keys: &KeysOf) -> Option<String> {

@@ -22,7 +22,7 @@ pub(super) struct Memory {
 
 #[derive(Default)]
 struct Shard {
-    /// By the first half of the ID, which is a hash.
+    /// Ends of proofs, by the first half of the ID, which is a hash.
     proofs: HashMap<[u8; 16], Ends>,
     /// The second of the last sweep.
     swept: u64,
@@ -126,6 +126,8 @@ fn rounded_up(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::time::UNIX_EPOCH;
+
+    use allocation_counter::measure;
 
     use super::*;
 
@@ -293,5 +295,23 @@ mod tests {
     #[test]
     fn memory_of_no_size_accepts_nothing() {
         assert_eq!(Timed::new(0).record(1, 60), Recorded::Full);
+    }
+
+    #[test]
+    fn proofs_take_at_most_documented_memory() {
+        let now = Duration::from_secs(START);
+        // The tables of nearly all shards have room left for the first number, and have just grown for the second.
+        for (count, most) in [(200_000, 45), (235_000, 75)] {
+            let memory = Memory::new(count);
+            let measured = measure(|| {
+                for number in 0..count {
+                    let id = ProofId::new(&[0; 32], &number.to_string(), UNIX_EPOCH);
+                    assert_eq!(memory.record(&id, now + Duration::from_secs(60), now), Recorded::First);
+                }
+            });
+            let bytes = measured.bytes_current / i64::try_from(count).unwrap();
+            eprintln!("{count}: {bytes}, {}", measured.bytes_max / count as u64);
+            assert!(bytes <= most, "{bytes} bytes for each of {count} proofs");
+        }
     }
 }

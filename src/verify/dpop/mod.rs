@@ -81,10 +81,11 @@ struct State {
 }
 
 impl Dpop {
-    /// Accepts proofs for the service at this public URL, such as `https://api.example.com`.
+    /// Accepts proofs for the service at this public URL.
     ///
-    /// The `htu` of a proof must be this URL, followed by the path of the request as the layer sees it. Include a prefix that
-    /// a proxy or axum's `nest` removes: `https://api.example.com/v1`. The headers `Host` and `Forwarded` are never read.
+    /// The `htu` of a proof must be this URL, such as `https://api.example.com`, followed by the path of the request as the
+    /// layer sees it. Include a prefix that a proxy or axum's `nest` removes: `https://api.example.com/v1`. The headers `Host`
+    /// and `Forwarded` are never read.
     ///
     /// # Errors
     ///
@@ -120,10 +121,10 @@ impl Dpop {
         Ok(self.set(|settings| settings.urls.push(url)))
     }
 
-    /// Sets a function that returns the public URL of a request, for example from the headers of a trusted proxy.
+    /// Sets a function that returns the public URL of a request.
     ///
-    /// A request for which it returns `None` has the configured URLs. For any other request, they do not count. The URL is
-    /// that of the path `/`, as in [`new`](Self::new).
+    /// For example, it reads the headers of a trusted proxy. A request for which it returns `None` has the configured URLs. For
+    /// any other request, they do not count. The URL is that of the path `/`, as in [`new`](Self::new).
     ///
     /// ```
     /// use std::net::{IpAddr, SocketAddr};
@@ -152,9 +153,9 @@ impl Dpop {
         self.set(|settings| settings.url_of = Some(Arc::new(url_of)))
     }
 
-    /// Sets the accepted algorithms of proofs. The default is ES256, ES384, EdDSA, PS256 and RS256.
+    /// Sets the accepted algorithms of proofs.
     ///
-    /// The challenge names them as `algs`.
+    /// The default is ES256, ES384, EdDSA, PS256 and RS256. The challenge names them as `algs`.
     ///
     /// # Errors
     ///
@@ -200,8 +201,8 @@ impl Dpop {
     /// `use_dpop_nonce` and a nonce in `DPoP-Nonce`. An accepted response has a new nonce, and `Cache-Control: no-store`, if the
     /// old one is in the second half of its lifetime.
     ///
-    /// All processes of a service need the same secret, and each service its own. Nothing is stored: a nonce contains its time and an HMAC. After a
-    /// change of the secret, each client repeats one request.
+    /// All processes of a service need the same secret, and each service its own. Nothing is stored: a nonce contains its time
+    /// and an HMAC. After a change of the secret, each client repeats one request.
     ///
     /// # Errors
     ///
@@ -226,7 +227,9 @@ impl Dpop {
         self.set(|settings| settings.max_proofs = proofs)
     }
 
-    /// Sets a store that several processes share. By default each process remembers only the proofs that it has accepted.
+    /// Sets a store of accepted proofs that several processes share.
+    ///
+    /// By default each process remembers only the proofs that it has accepted.
     ///
     /// Without a store, each process accepts a proof once, and once more after a restart within
     /// [`max_age`](Self::max_age). With it, exactly one process accepts the proof, and requests with a DPoP proof wait for the
@@ -300,7 +303,8 @@ impl Dpop {
         let mut buffer = Buffer::new();
         let claims = ProofClaims::read(jws.payload, &mut buffer)?;
         self.judge_request(&claims, request)?;
-        if *claims.ath != *super::base64url::encode(&Sha256::digest(credential.token())) {
+        let token_hash = Thumbprint::new(Sha256::digest(credential.token()).into());
+        if Thumbprint::read(&claims.ath) != Some(token_hash) {
             return Err(AuthErrorKind::WrongProofToken.into());
         }
         let nonce = self.judge_nonce(&claims, now)?;

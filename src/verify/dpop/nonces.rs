@@ -7,7 +7,7 @@ use http::HeaderValue;
 use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
 use crate::crypto::secret::{self, Secret};
-use crate::verify::base64url::{decode_to_vec, encode};
+use crate::verify::base64url::{Buffer, encode};
 
 /// Issues and checks nonces with a secret that all processes share.
 #[derive(Clone)]
@@ -28,6 +28,8 @@ const CONTEXT: &[u8] = b"DPoP-Nonce ";
 /// The clocks of two processes may differ by this much.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 const TIME: usize = size_of::<u64>();
+/// The length of a nonce, and the extra room of the decoder.
+const USUAL_NONCE: usize = TIME + 32 + 2;
 
 impl Nonces {
     pub(super) fn new(secret: &[u8]) -> Result<Self, ConfigError> {
@@ -45,7 +47,8 @@ impl Nonces {
     }
 
     pub(super) fn age(&self, nonce: &str, lifetime: Duration, now: Duration) -> Age {
-        let Some(bytes) = decode_to_vec(nonce.as_bytes()) else {
+        let mut buffer = Buffer::<USUAL_NONCE>::new();
+        let Some(bytes) = buffer.decode(nonce.as_bytes()) else {
             return Age::Invalid;
         };
         let Some((time, mac)) = bytes.split_first_chunk::<TIME>() else {
@@ -66,8 +69,12 @@ impl Nonces {
     }
 }
 
-fn message(time: [u8; TIME]) -> Vec<u8> {
-    [CONTEXT, &time].concat()
+fn message(time: [u8; TIME]) -> [u8; CONTEXT.len() + TIME] {
+    let mut message = [0; CONTEXT.len() + TIME];
+    let (context, rest) = message.split_at_mut(CONTEXT.len());
+    context.copy_from_slice(CONTEXT);
+    rest.copy_from_slice(&time);
+    message
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use sha2::{Digest, Sha256};
 use crate::binding::Thumbprint;
 use crate::error::FixedCause;
 
-/// The certificate of the client, as an extension of each request of its connection.
+/// The client's certificate, as an extension of each request of its connection.
 ///
 /// The TLS acceptor inserts it. Behind a proxy that ends TLS, the [`ClientCertificateLayer`](crate::mtls::ClientCertificateLayer)
 /// does. It holds only the thumbprint, so it is cheap to copy.

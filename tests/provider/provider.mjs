@@ -1,12 +1,15 @@
-// An OpenID provider with opaque tokens. Reads its clients' public keys from the first argument, listens on a free port,
-// and writes the issuer to standard output. `GET /calls` counts the introspection requests.
+// An OpenID provider with JWTs and opaque tokens. Reads its clients' public keys from the first argument, listens on
+// two free ports, and writes the issuer to standard output. `GET /calls` counts the introspection requests.
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { generateKeyPair, exportJWK } from 'jose'
 import Provider from 'oidc-provider'
 
 // Only the issuer goes to standard output.
 console.info = console.warn = console.error
-const { assertionKey } = JSON.parse(process.argv[2])
+const { assertionKey, tlsCertificate, tlsKey } = JSON.parse(process.argv[2])
 const secret = 'a client secret with & : and % in it'
 const { privateKey } = await generateKeyPair('ES256', { extractable: true })
 const signingKey = { ...(await exportJWK(privateKey)), alg: 'ES256', use: 'sig', kid: 'p1' }
@@ -14,9 +17,27 @@ const signingKey = { ...(await exportJWK(privateKey)), alg: 'ES256', use: 'sig',
 // A client that only introspects, as an API does.
 const api = (client_id, settings) => ({ client_id, redirect_uris: [], response_types: [], grant_types: [], ...settings })
 
+// A client that gets tokens for itself.
+const app = (client_id, settings) => ({
+  client_id,
+  client_secret: secret,
+  token_endpoint_auth_method: 'client_secret_post',
+  grant_types: ['client_credentials'],
+  redirect_uris: [],
+  response_types: [],
+  ...settings,
+})
+
+const listen = async (server) => {
+  await new Promise((done) => server.listen(0, '127.0.0.1', done))
+  return `127.0.0.1:${server.address().port}`
+}
 const server = createServer()
-await new Promise((done) => server.listen(0, '127.0.0.1', done))
-const issuer = `http://127.0.0.1:${server.address().port}`
+const issuer = `http://${await listen(server)}`
+// Clients with certificates use this port. Any certificate will do, because the client secret says who the client is.
+const certificate = { cert: readFileSync(tlsCertificate), key: readFileSync(tlsKey) }
+const tlsServer = createTlsServer({ ...certificate, requestCert: true, rejectUnauthorized: false })
+const tlsIssuer = `https://${await listen(tlsServer)}`
 
 const provider = new Provider(issuer, {
   jwks: { keys: [signingKey] },
@@ -28,25 +49,31 @@ const provider = new Provider(issuer, {
       token_endpoint_auth_method: 'private_key_jwt',
       token_endpoint_auth_signing_alg: 'ES256',
     }),
-    {
-      client_id: 'app',
-      client_secret: secret,
-      token_endpoint_auth_method: 'client_secret_post',
-      grant_types: ['client_credentials'],
-      redirect_uris: [],
-      response_types: [],
-    },
+    app('app'),
+    app('app-with-certificate', { tls_client_certificate_bound_access_tokens: true }),
   ],
   clientDefaults: { id_token_signed_response_alg: 'ES256', introspection_signed_response_alg: 'ES256' },
   // With `offline_access` there are refresh tokens.
   scopes: ['orders:read', 'orders:write', 'offline_access'],
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
-  enabledJWA: { introspectionSigningAlgValues: ['ES256'], clientAuthSigningAlgValues: ['ES256'] },
+  enabledJWA: {
+    introspectionSigningAlgValues: ['ES256'],
+    clientAuthSigningAlgValues: ['ES256'],
+    dPoPSigningAlgValues: ['ES256', 'ES384', 'Ed25519', 'EdDSA', 'PS256', 'RS256'],
+  },
+  discovery: { mtls_endpoint_aliases: { token_endpoint: `${tlsIssuer}/token` } },
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
     introspection: { enabled: true, allowedPolicy: () => true },
     jwtIntrospection: { enabled: true },
+    // Binds a token to the key of the client's proof, if there is one.
+    dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
+    mTLS: {
+      enabled: true,
+      certificateBoundAccessTokens: true,
+      getCertificate: (context) => context.socket.getPeerX509Certificate?.(),
+    },
     revocation: { enabled: true, allowedPolicy: () => true },
     resourceIndicators: {
       enabled: true,
@@ -72,6 +99,7 @@ const refreshToken = async () => {
 }
 
 let calls = 0
+tlsServer.on('request', provider.callback())
 server.on('request', (request, response) => {
   if (request.url === '/calls') {
     response.end(String(calls))
