@@ -120,7 +120,6 @@ impl OwnedHead {
     }
 
     /// Copies everything.
-    #[cfg(feature = "remote-keys-core")]
     pub(crate) fn copy(request: Head<'_>) -> Self {
         Self { extensions: request.extensions.clone(), ..Self::copy_without_extensions(request) }
     }
