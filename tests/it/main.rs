@@ -42,6 +42,7 @@ mod readme;
 mod reject;
 #[cfg(feature = "remote-keys-core")]
 mod remote_keys;
+mod requirements;
 mod resource;
 mod revocation;
 #[cfg(all(

@@ -249,6 +249,18 @@ fn is_test(code: &str, name: &str) -> bool {
     })
 }
 
+/// Returns true if there is a test with this path, such as `threats::kid_is_only_compared`.
+pub(crate) fn test_exists(path: &str) -> bool {
+    let Some((module, name)) = path.rsplit_once("::") else {
+        return false;
+    };
+    let (root, module) = (env!("CARGO_MANIFEST_DIR"), module.replace("::", "/"));
+    ["tests/it/{}.rs", "src/{}.rs", "src/{}/mod.rs"]
+        .iter()
+        .filter_map(|file| std::fs::read_to_string(format!("{root}/{}", file.replace("{}", &module))).ok())
+        .any(|code| is_test(&code, name))
+}
+
 /// `SECURITY.md` must not name tests that no longer exist.
 #[test]
 fn security_page_names_existing_tests() {
@@ -261,15 +273,7 @@ fn security_page_names_existing_tests() {
         assert!(tests.starts_with('-'), "no tests: {threat}");
         for test in tests.lines().take_while(|line| !line.is_empty()) {
             let name = test.strip_prefix("- `").and_then(|test| test.strip_suffix('`'));
-            let (module, name) =
-                name.and_then(|name| name.rsplit_once("::")).unwrap_or_else(|| panic!("no test: {test}"));
-            let path = module.replace("::", "/");
-            let files = ["tests/it/{}.rs", "src/{}.rs", "src/{}/mod.rs"]
-                .map(|file| format!("{root}/{}", file.replace("{}", &path)));
-            let is_there = files
-                .iter()
-                .filter_map(|file| std::fs::read_to_string(file).ok())
-                .any(|code| is_test(&code, name));
+            let is_there = test_exists(name.unwrap_or_else(|| panic!("no test: {test}")));
             assert!(is_there, "{test} is not there");
         }
     }

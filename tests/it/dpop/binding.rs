@@ -164,6 +164,16 @@ async fn token_without_request_is_rejected() {
     assert_eq!(error.kind(), MissingProof);
 }
 
+/// The scheme is not for proxies (RFC 9449, section 7.1).
+#[tokio::test]
+async fn ignores_proxy_authorization() {
+    let token = bound_token();
+    let request = Request::get("/orders").header("proxy-authorization", format!("DPoP {token}"));
+    let request = request.header("dpop", Proof::of(&token).sign()).body(String::new()).unwrap();
+    let both = [("www-authenticate", BEARER), ("www-authenticate", &*bare())];
+    assert_rejected("proxy", &ask(&layer(), request).await, 401, MissingCredential, &both);
+}
+
 /// Cookies, query parameters and other headers have no scheme, so their tokens are bearer tokens.
 #[tokio::test]
 async fn bound_tokens_need_the_scheme() {

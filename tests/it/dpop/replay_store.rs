@@ -194,6 +194,56 @@ async fn cancelled_request_uses_up_its_proof() {
     assert_eq!(kind_of(&ask(&layer, request).await), Some(ReplayedProof));
 }
 
+/// A flood of proofs must not stop a service that has a store.
+#[tokio::test]
+async fn full_memory_leaves_the_decision_to_the_store() {
+    for (name, answer, kind) in [("new", Answer::New, None), ("known", Answer::Known, Some(ReplayedProof))] {
+        let store = Store::new(answer);
+        let layer = layer_with(dpop().max_proofs(0).replay_store(store.clone()));
+        for _ in 0..2 {
+            assert_eq!(kind_of(&try_proof(&layer, |proof| proof).await), kind, "{name}");
+        }
+        assert_eq!(store.calls(), 2, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_requests_are_bounded() {
+    let store = Store::new(Answer::Hangs);
+    let layer = store.layer();
+    let waiting: Vec<_> = (0..4096)
+        .map(|_| {
+            let layer = layer.clone();
+            tokio::spawn(async move { kind_of(&try_proof(&layer, |proof| proof).await) })
+        })
+        .collect();
+    while store.calls() < 4096 {
+        tokio::task::yield_now().await;
+    }
+    let response = try_proof(&layer, |proof| proof).await;
+    assert_rejected("one too many", &response, 503, Unavailable, &[("retry-after", "5")]);
+    assert_eq!(store.calls(), 4096);
+    assert_accepted("bearer", &ask(&layer, bearer(&good_token())).await);
+    for waited in waiting {
+        assert_eq!(waited.await.unwrap(), Some(Unavailable));
+    }
+    assert_eq!(kind_of(&try_proof(&layer, |proof| proof).await), Some(Unavailable));
+    assert_eq!(store.calls(), 4097, "there is room again");
+}
+
+#[test]
+fn store_needs_a_runtime() {
+    let (store, token) = (Store::new(Answer::New), bound_token());
+    let request = send(&token, &Proof::of(&token).sign());
+    let head = Head::from(&request);
+    let credential = Credential::new(Scheme::DPOP, token.as_bytes()).with_request(&head);
+    match verifier().dpop(dpop().replay_store(store.clone())).verify(credential) {
+        Verdict::Ready(Err(error)) => assert_eq!(error.kind(), Unavailable),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(store.calls(), 0);
+}
+
 /// A store of a test for several processes.
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<HashSet<ProofId>>>);

@@ -83,11 +83,14 @@ async fn rejects_changes_of_the_example() {
     *post.method_mut() = http::Method::POST;
     let mut elsewhere = request(TOKEN, PROOF);
     *elsewhere.uri_mut() = "/other".parse().unwrap();
+    let mut unbound_type = not_bound.clone();
+    unbound_type["token_type"] = json!("DPoP");
     let forged = PROOF.replace("pLjA", "pLjQ");
     for (name, seconds, claims, request, kind) in [
         ("too late", 60, claims(), request(TOKEN, PROOF), WrongProofTime),
         ("bound to another key", 0, other_key, request(TOKEN, PROOF), WrongProofKey),
         ("not bound", 0, not_bound, request(TOKEN, PROOF), MissingBinding),
+        ("of the type, but not bound", 0, unbound_type, request(TOKEN, PROOF), SenderConstrained),
         ("another method", 0, claims(), post, WrongProofRequest),
         ("another path", 0, claims(), elsewhere, WrongProofRequest),
         ("another token", 0, claims(), request(&TOKEN.replace("Kz", "Kx"), PROOF), WrongProofToken),

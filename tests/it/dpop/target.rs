@@ -64,6 +64,22 @@ async fn query_and_fragment_do_not_count() {
     }
 }
 
+/// Clients remove dot segments and routers do not: the proof would be for another handler.
+#[tokio::test]
+async fn rejects_paths_with_dot_segments() {
+    for (path, htu) in [
+        ("/public/../orders", "https://api.example.com/orders"),
+        ("/public/%2e%2E/orders", "https://api.example.com/orders"),
+        ("/./orders", "https://api.example.com/orders"),
+        ("/orders/.", "https://api.example.com/orders/"),
+    ] {
+        let token = bound_token();
+        let mut request = send(&token, &Proof::of(&token).claim("htu", htu).sign());
+        *request.uri_mut() = path.parse().unwrap();
+        assert_refused(path, &ask(&layer(), request).await, WrongProofRequest, WRONG);
+    }
+}
+
 /// A client could send any host.
 #[tokio::test]
 async fn ignores_the_host_of_the_request() {
