@@ -31,7 +31,7 @@ pub(crate) enum Command {
     Provider(ProviderArguments),
     /// Explain a token from standard input: why it is accepted or rejected, and what to change
     #[command(after_help = EXIT_CODES)]
-    Explain(ExplainArguments),
+    Explain(Box<ExplainArguments>),
     /// Make a token for development: prints only the token on standard output
     #[command(after_help = EXIT_CODES)]
     Mint(MintArguments),
