@@ -62,14 +62,15 @@
 //! let stream = acceptor.accept(stream).await?; // tokio-rustls
 //! let chain = stream.get_ref().1.peer_certificates();
 //! let certificate = chain.and_then(|chain| chain.first()).map(ClientCertificate::from_der);
-//! // `service` is the axum `Router`, or another service with a JwtAuthLayer.
-//! let service = ServiceBuilder::new()
-//!     .map_request(move |mut request: Request<Incoming>| {
-//!         certificate.map(|certificate| request.extensions_mut().insert(certificate));
-//!         request
-//!     })
-//!     .service(service.clone());
-//! http1::Builder::new().serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).await
+//! let insert = move |mut request: Request<Incoming>| {
+//!     if let Some(certificate) = certificate {
+//!         request.extensions_mut().insert(certificate);
+//!     }
+//!     request
+//! };
+//! // `service` is an axum `Router` or another service with a JwtAuthLayer.
+//! let service = TowerToHyperService::new(ServiceBuilder::new().map_request(insert).service(service));
+//! http1::Builder::new().serve_connection(TokioIo::new(stream), service).await?;
 //! ```
 //!
 //! The example `mtls` is a complete server. With tonic, the chain is in the extensions already. Add this layer outside the

@@ -236,6 +236,8 @@ impl<S: fmt::Debug> fmt::Debug for ClientCertificateService<S> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// The certificate of RFC 8705, appendix A, in base64, and its thumbprint.
@@ -267,6 +269,17 @@ mod tests {
             (Ok(read), Ok(expected)) => assert_eq!(read, expected, "{name}"),
             (Err(cause), Err(expected)) => assert!(cause.0.contains(expected), "{name}: {cause}"),
             _ => panic!("{name}: {read:?}"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn readers_reject_arbitrary_bytes(
+            value in prop_oneof![proptest::collection::vec(any::<u8>(), 0..200), "[:;,=\"\\\\%Hashcert0-9]{0,90}".prop_map(String::into)],
+        ) {
+            prop_assert!(client_cert::read(&value).is_err());
+            prop_assert!(escaped_pem::read_header(&value).is_err());
+            prop_assert!(x_forwarded_client_cert::read(&value).is_err());
         }
     }
 }

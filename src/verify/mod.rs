@@ -121,7 +121,8 @@ use crate::error::AuthError;
 /// # Other sources of identity
 ///
 /// [`Credential::request`] returns the request around the token. This verifier also requires a client certificate, which the
-/// server has put into the request's extensions. A verifier that wraps another one forwards all three methods:
+/// server has put into the request's extensions. `JwtVerifier::mtls` compares it with the token. A verifier that wraps another
+/// one forwards all three methods:
 ///
 /// ```
 /// use tower_jwt_auth::verifiers::Challenges;

@@ -107,8 +107,8 @@ async fn reads_odd_strings_without_panic() {
         ("surrogate in the type", "dpop+jwt", r"\ud800", MalformedProof),
         ("surrogate in the algorithm", "ES256", r"\udfff", MalformedProof),
         ("surrogate in the key", "P-256", r"P-256\ud800", MalformedProof),
-        ("NUL in the key", "P-256", r"P-256\u0000", WrongProofKey),
-        ("quotation mark in the key", "P-256", r#"P-256\",\"kty\":\"EC"#, WrongProofKey),
+        ("NUL in the key", "P-256", r"P-256\u0000", MalformedProof),
+        ("quotation mark in the key", "P-256", r#"P-256\",\"kty\":\"EC"#, MalformedProof),
     ] {
         let proof = Proof::of(&token);
         let header = proof.header.to_string().replace(place, text);

@@ -125,7 +125,7 @@ async fn full_memory_accepts_no_new_proof() {
 
 /// Proofs that this process has accepted are replays until they are too old.
 #[tokio::test]
-async fn old_proofs_are_too_old_before_they_are_forgotten() {
+async fn proofs_are_too_old_before_they_are_forgotten() {
     let clock = Clock::new();
     let (layer, token) = (clock.layer(dpop()), long_lived_token());
     let proof = Proof::of(&token).claim("iat", NOW + 5).sign();

@@ -55,6 +55,7 @@ async fn settings_accept_bound_tokens() {
     ];
     let required = from_vars(&variables).unwrap();
     assert_eq!(send(&required, &key, AUDIENCE).await, None);
+    // The layer offers no `Bearer`, so it does not read the token.
     assert_eq!(kind_of(&required, bearer(&signed(&json!({})))).await, Some(MissingCredential));
     let bound = signed(&json!({"cnf": {"jkt": key.thumbprint().to_string()}}));
     assert_eq!(kind_of(&from_json(hmac(json!({}))), bearer(&bound)).await, Some(SenderConstrained));
