@@ -86,7 +86,7 @@ impl Proof {
     }
 
     pub(crate) fn sign(&self) -> String {
-        self.sign_text(&self.header.to_string(), &self.claims.to_string())
+        self.sign_text(self.header.to_string(), self.claims.to_string())
     }
 
     /// Signs exactly this header and payload.

@@ -35,6 +35,9 @@ fn explain(name: &str, token: &str, further: &[&str]) -> Run {
     run
 }
 
+/// A name, a proof, further arguments, the exit code, and parts of the output.
+type Case<'a> = (&'a str, String, &'a [&'a str], i32, &'a [&'a str]);
+
 #[test]
 fn verifies_token_with_its_proof() {
     let key = client();
@@ -44,7 +47,7 @@ fn verifies_token_with_its_proof() {
     let old = old.proof(&Method::POST, URL, Some(&bound), None).unwrap();
     let other = client().proof(&Method::POST, URL, Some(&bound), None).unwrap();
     let other_token = key.proof(&Method::POST, URL, Some("another"), None).unwrap();
-    let cases: &[(&str, String, &[&str], i32, &[&str])] = &[
+    let cases: &[Case<'_>] = &[
         (
             "good",
             proof(URL),

@@ -87,7 +87,7 @@ async fn explains_each_proof_failure() {
     let required = verifier().dpop(dpop().nonces(SECRET).unwrap());
     let replayed = verifier();
     let again = good();
-    drop(sent(&replayed, Scheme::DPOP, bound, &[again.clone()]).await);
+    drop(sent(&replayed, Scheme::DPOP, bound, std::slice::from_ref(&again)).await);
     let full = JwtVerifier::dpop(verifier(), dpop().max_proofs(0));
     let rows = vec![
         (

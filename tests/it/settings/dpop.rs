@@ -14,7 +14,7 @@ use tower_jwt_auth::{Algorithm, AuthError, AuthErrorKind};
 use super::{error_of, from_json, from_vars, hmac, signed};
 use crate::support::*;
 
-fn with_dpop(dpop: Value) -> AuthSettings {
+fn with_dpop(dpop: &Value) -> AuthSettings {
     from_json(hmac(json!({"dpop": dpop})))
 }
 
@@ -35,16 +35,16 @@ async fn kind_of(settings: &AuthSettings, request: Request<String>) -> Option<Au
 #[tokio::test]
 async fn settings_accept_bound_tokens() {
     let key = DpopKey::generate(Algorithm::ES256).unwrap();
-    let two = with_dpop(json!({"public_url": [AUDIENCE, "https://b.example.com"]}));
+    let two = with_dpop(&json!({"public_url": [AUDIENCE, "https://b.example.com"]}));
     for base in [AUDIENCE, "https://b.example.com"] {
         assert_eq!(send(&two, &key, base).await, None, "{base}");
     }
     let nonces =
-        with_dpop(json!({"public_url": AUDIENCE, "nonce_secret": "a secret of thirty-two bytes ..."}));
+        with_dpop(&json!({"public_url": AUDIENCE, "nonce_secret": "a secret of thirty-two bytes ..."}));
     assert_eq!(send(&nonces, &key, AUDIENCE).await, Some(WrongProofNonce));
     let folder = Folder::new("settings_accept_bound_tokens");
     let file = folder.write("nonce-secret", "a secret of thirty-two bytes ...\n");
-    let nonces = with_dpop(json!({"public_url": AUDIENCE, "nonce_secret_file": file}));
+    let nonces = with_dpop(&json!({"public_url": AUDIENCE, "nonce_secret_file": file}));
     assert_eq!(send(&nonces, &key, AUDIENCE).await, Some(WrongProofNonce));
     let variables = [
         ("AUTH_ISSUER", ISSUER),
@@ -63,7 +63,7 @@ async fn settings_accept_bound_tokens() {
 
 #[tokio::test]
 async fn layers_of_settings_share_accepted_proofs() {
-    let settings = with_dpop(json!({"public_url": AUDIENCE}));
+    let settings = with_dpop(&json!({"public_url": AUDIENCE}));
     let key = DpopKey::generate(Algorithm::ES256).unwrap();
     let token = signed(&json!({"cnf": {"jkt": key.thumbprint().to_string()}}));
     let proof = key.proof(&Method::GET, &format!("{AUDIENCE}/orders"), Some(&token), None).unwrap();
@@ -88,7 +88,7 @@ impl ReplayStore for Seen {
 #[tokio::test]
 async fn settings_use_the_replay_store() {
     let asked = Arc::new(AtomicUsize::new(0));
-    let settings = with_dpop(json!({"public_url": AUDIENCE})).replay_store(Seen(Arc::clone(&asked)));
+    let settings = with_dpop(&json!({"public_url": AUDIENCE})).replay_store(Seen(Arc::clone(&asked)));
     let key = DpopKey::generate(Algorithm::ES256).unwrap();
     assert_eq!(send(&settings, &key, AUDIENCE).await, Some(ReplayedProof));
     assert_eq!(asked.load(Ordering::Relaxed), 1);
