@@ -62,6 +62,7 @@ impl Scheme<'static> {
 }
 
 impl PartialEq<Scheme<'_>> for Scheme<'_> {
+    #[inline]
     fn eq(&self, other: &Scheme<'_>) -> bool {
         self.0.eq_ignore_ascii_case(other.0)
     }

@@ -34,8 +34,7 @@ const MAX_AHEAD: f64 = 5.0;
 const MAX_BYTES: usize = 8 * 1024;
 
 /// ES512 is not accepted.
-const ACCEPTED: [Algorithm; 4] =
-    [Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256, Algorithm::MlDsa44];
+const ACCEPTED: [Algorithm; 4] = [Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256, Algorithm::MlDsa44];
 
 /// A token for each key that it is bound to, and an unbound one.
 static TOKENS: LazyLock<HashMap<&str, String>> = LazyLock::new(|| {

@@ -1,7 +1,6 @@
 //! Sender-constrained tokens: checks that the client that sends a bound token holds its key or certificate.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Verdict;
 use super::clock::Clock;
@@ -53,7 +52,7 @@ impl Senders {
         clock: &Clock,
     ) -> Verdict<C> {
         match verdict {
-            Verdict::Ready(Ok(claims)) => self.judge(claims, credential, clock.now()),
+            Verdict::Ready(Ok(claims)) => self.judge(claims, credential, clock),
             Verdict::Ready(Err(error)) => Verdict::Ready(Err(error)),
             Verdict::Pending(pending) => {
                 let (senders, clock) = (Arc::clone(self), clock.clone());
@@ -62,7 +61,7 @@ impl Senders {
                     let claims = pending.await?;
                     let verdict = {
                         let request = credential.head();
-                        senders.judge(claims, &credential.get(request.as_ref()), clock.now())
+                        senders.judge(claims, &credential.get(request.as_ref()), &clock)
                     };
                     verdict.await
                 }))
@@ -74,9 +73,9 @@ impl Senders {
         &self,
         claims: Claims<C>,
         credential: &Credential<'_>,
-        now: Duration,
+        clock: &Clock,
     ) -> Verdict<C> {
-        match self.check(claims.token().binding(), credential, now) {
+        match self.check(claims.token().binding(), credential, clock) {
             Ok(None) => Verdict::Ready(Ok(claims)),
             Ok(Some(proven)) => proven.accept(claims),
             Err(error) => Verdict::Ready(Err(error.about(claims.about()).proven())),
@@ -88,7 +87,7 @@ impl Senders {
         &self,
         binding: Option<&Binding>,
         credential: &Credential<'_>,
-        now: Duration,
+        clock: &Clock,
     ) -> Result<Option<Proven>, AuthError> {
         let reject = |kind, cause| Err(AuthError::new(kind).because(cause));
         let is_dpop = credential.scheme() == Scheme::DPOP;
@@ -107,7 +106,7 @@ impl Senders {
         match (binding.key(), &self.dpop) {
             (None, _) if is_dpop => reject(AuthErrorKind::MissingBinding, NOT_BOUND_TO_KEY),
             (None, _) => Ok(None),
-            (Some(key), Some(dpop)) if is_dpop => dpop.judge(key, credential, now).map(Some),
+            (Some(key), Some(dpop)) if is_dpop => dpop.judge(key, credential, clock.now()).map(Some),
             (Some(_), _) => reject(AuthErrorKind::SenderConstrained, SENT_AS_BEARER),
         }
     }

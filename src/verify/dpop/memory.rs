@@ -310,7 +310,6 @@ mod tests {
                 }
             });
             let bytes = measured.bytes_current / i64::try_from(count).unwrap();
-            eprintln!("{count}: {bytes}, {}", measured.bytes_max / count as u64);
             assert!(bytes <= most, "{bytes} bytes for each of {count} proofs");
         }
     }

@@ -219,8 +219,9 @@ impl Dpop {
 
     /// Sets how many accepted proofs this process remembers. The default is 1,000,000.
     ///
-    /// A proof takes about 70 bytes until it is too old. When the memory is full, requests with new proofs get 503, or with a
-    /// [store](Self::replay_store) only the store decides. The default is enough for 14,000 requests per second.
+    /// A proof takes at most 75 bytes until it is too old: 70 MB with the default. When the memory is full, requests with new
+    /// proofs get 503, or with a [store](Self::replay_store) only the store decides. The default is enough for 14,000 requests
+    /// per second.
     ///
     /// All clients share the memory: limit the requests of each client, or raise it.
     pub fn max_proofs(self, proofs: usize) -> Self {
