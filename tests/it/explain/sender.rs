@@ -361,13 +361,14 @@ async fn compares_certificate_of_connection() {
 }
 
 #[tokio::test]
-async fn good_proof_passes_and_is_used_once() {
+async fn shows_the_request_of_a_good_proof() {
     let key = client();
     let bound = bound_to(&key);
     let proof = key.proof(&Method::GET, URL, Some(&bound), None).unwrap();
     let verifier = verifier().dpop(dpop());
     let report = sent(&verifier, Scheme::DPOP, &bound, &[proof]).await;
     assert!(report.is_accepted(), "{report}");
+    assert_agreeing(&report, &bound);
     let proof = step(&report, "proof");
     assert_eq!(
         proof.received(),
