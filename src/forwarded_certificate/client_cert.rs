@@ -21,36 +21,30 @@ const MALFORMED: &FixedCause = &FixedCause(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{CERTIFICATE, THUMBPRINT, assert_read, pem};
+    use super::super::tests::{PEM, THUMBPRINT, assert_read, base64};
     use super::*;
 
-    /// RFC 9440, appendix A.
-    const RFC_9440: &str = ":MIIBqDCCAU6gAwIBAgIBBzAKBggqhkjOPQQDAjA6MRswGQYDVQQKDBJMZXQncyBBdXRoZW50aWNhdGUxGzAZBgNVBAM\
-        MEkxBIEludGVybWVkaWF0ZSBDQTAeFw0yMDAxMTQyMjU1MzNaFw0yMTAxMjMyMjU1MzNaMA0xCzAJBgNVBAMMAkJDMFkwEwYHKoZIzj0CAQYIKoZIz\
-        j0DAQcDQgAE8YnXXfaUgmnMtOXU/IncWalRhebrXmckC8vdgJ1p5Be5F/3YC8OthxM4+k1M6aEAEFcGzkJiNy6J84y7uzo9M6NyMHAwCQYDVR0TBAI\
-        wADAfBgNVHSMEGDAWgBRm3WjLa38lbEYCuiCPct0ZaSED2DAOBgNVHQ8BAf8EBAMCBsAwEwYDVR0lBAwwCgYIKwYBBQUHAwIwHQYDVR0RAQH/BBMwE\
-        YEPYmRjQGV4YW1wbGUuY29tMAoGCCqGSM49BAMCA0gAMEUCIBHda/r1vaL6G3VliL4/Di6YK0Q6bMjeSkC3dFCOOB8TAiEAx/kHSB4urmiZ0NX5r5X\
-        armPk0wmuydBVoU4hBVZ1yhk=:";
+    /// The certificate of RFC 9440, appendix A.
+    const RFC_9440: &str = include_str!("../../tests/fixtures/rfc9440.certificate.pem");
 
     #[test]
     fn reads_one_byte_sequence() {
-        let good = || format!(":{CERTIFICATE}:");
+        let certificate = &base64(PEM);
+        let rfc_9440 = ClientCertificate::from_der(STANDARD.decode_to_vec(base64(RFC_9440)).unwrap());
+        let rfc_9440 = &*rfc_9440.thumbprint().to_string();
+        let good = || format!(":{certificate}:");
         for (name, value, expected) in [
-            (
-                "appendix A of RFC 9440",
-                RFC_9440.to_owned(),
-                Ok("v68ffgcPn6jdYpBfFY2nP4ShE2Yk-6_Mk5PI9yh6aes"),
-            ),
+            ("appendix A of RFC 9440", format!(":{}:", base64(RFC_9440)), Ok(rfc_9440)),
             ("appendix A of RFC 8705", good(), Ok(THUMBPRINT)),
             ("white space around it", format!(" {}\t", good()), Ok(THUMBPRINT)),
             ("empty", String::new(), Err("not one certificate")),
             ("one colon", ":".to_owned(), Err("not one certificate")),
             ("an empty sequence", "::".to_owned(), Err("not one certificate")),
-            ("no colons", CERTIFICATE.to_owned(), Err("not one certificate")),
-            ("no first colon", format!("{CERTIFICATE}:"), Err("not one certificate")),
-            ("no last colon", format!(":{CERTIFICATE}"), Err("not one certificate")),
-            ("asterisks, as in RFC 8941 drafts", format!("*{CERTIFICATE}*"), Err("not one certificate")),
-            ("a string", format!("\"{CERTIFICATE}\""), Err("not one certificate")),
+            ("no colons", certificate.clone(), Err("not one certificate")),
+            ("no first colon", format!("{certificate}:"), Err("not one certificate")),
+            ("no last colon", format!(":{certificate}"), Err("not one certificate")),
+            ("asterisks, as in RFC 8941 drafts", format!("*{certificate}*"), Err("not one certificate")),
+            ("a string", format!("\"{certificate}\""), Err("not one certificate")),
             ("a list", format!("{0}, {0}", good()), Err("not one certificate")),
             ("a parameter", format!("{};a=1", good()), Err("not one certificate")),
             ("without padding", good().replace("=:", ":"), Err("not one certificate")),
@@ -60,9 +54,9 @@ mod tests {
             ("a space inside", good().replacen('B', "B ", 1), Err("not one certificate")),
             ("not ASCII", good().replacen('B', "\u{e9}", 1), Err("not one certificate")),
             ("percent-encoded", good().replace('=', "%3D"), Err("not one certificate")),
-            ("PEM", format!(":{}:", pem()), Err("not one certificate")),
-            ("base64 of PEM", format!(":{}:", STANDARD.encode_to_string(pem())), Err("not one certificate")),
-            ("cut off", format!(":{}:", &CERTIFICATE[..200]), Err("not one certificate")),
+            ("PEM", format!(":{}:", PEM), Err("not one certificate")),
+            ("base64 of PEM", format!(":{}:", STANDARD.encode_to_string(PEM)), Err("not one certificate")),
+            ("cut off", format!(":{}:", &certificate[..200]), Err("not one certificate")),
             ("two certificates", format!(":{}:", twice()), Err("not one certificate")),
             ("an integer", format!(":{}:", STANDARD.encode_to_string([2, 1, 7])), Err("not one certificate")),
         ] {
@@ -71,7 +65,7 @@ mod tests {
     }
 
     fn twice() -> String {
-        let der = STANDARD.decode_to_vec(CERTIFICATE).unwrap();
+        let der = STANDARD.decode_to_vec(base64(PEM)).unwrap();
         STANDARD.encode_to_string([&*der, &*der].concat())
     }
 }

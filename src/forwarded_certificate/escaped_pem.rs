@@ -23,29 +23,29 @@ const MALFORMED: &FixedCause = &FixedCause(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{THUMBPRINT, escaped, pem};
+    use super::super::tests::{PEM, THUMBPRINT, escaped};
     use super::*;
 
     #[test]
     fn reads_one_certificate() {
-        let with_key = format!("{}-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n", pem());
+        let with_key = format!("{}-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n", PEM);
         for (name, text, is_read) in [
-            ("Envoy and nginx", escaped(&pem()), true),
-            ("AWS ALB leaves some characters", pem().replace('\n', "%0A").replace(' ', "%20"), true),
-            ("lower-case escapes", escaped(&pem()).replace("%0A", "%0a").replace("%2F", "%2f"), true),
-            ("every character escaped", pem().bytes().map(|byte| format!("%{byte:02X}")).collect(), true),
-            ("CR and LF", escaped(&pem().replace('\n', "\r\n")), true),
-            ("no line break at the end", escaped(pem().trim_end()), true),
-            ("not escaped, without its line breaks", pem().replace('\n', " "), false),
-            ("escaped twice", escaped(&escaped(&pem())), false),
-            ("spaces as plus signs", escaped(&pem()).replace("%20", "+"), false),
-            ("a broken escape", escaped(&pem()).replacen("%0A", "%0", 1), false),
-            ("two certificates", escaped(&format!("{0}{0}", pem())), false),
+            ("Envoy and nginx", escaped(PEM), true),
+            ("AWS ALB leaves some characters", PEM.replace('\n', "%0A").replace(' ', "%20"), true),
+            ("lower-case escapes", escaped(PEM).replace("%0A", "%0a").replace("%2F", "%2f"), true),
+            ("every character escaped", PEM.bytes().map(|byte| format!("%{byte:02X}")).collect(), true),
+            ("CR and LF", escaped(&PEM.replace('\n', "\r\n")), true),
+            ("no line break at the end", escaped(PEM.trim_end()), true),
+            ("not escaped, without its line breaks", PEM.replace('\n', " "), false),
+            ("escaped twice", escaped(&escaped(PEM)), false),
+            ("spaces as plus signs", escaped(PEM).replace("%20", "+"), false),
+            ("a broken escape", escaped(PEM).replacen("%0A", "%0", 1), false),
+            ("two certificates", escaped(&format!("{0}{0}", PEM)), false),
             ("a private key", escaped(&with_key), false),
-            ("another label", escaped(&pem().replace("CERTIFICATE", "PUBLIC KEY")), false),
-            ("no END line", escaped(&pem().replace("-----END", "-----")), false),
-            ("damaged", escaped(&pem().replacen("MII", "M!I", 1)), false),
-            ("cut off", escaped(&pem().replace("+SY=", "")), false),
+            ("another label", escaped(&PEM.replace("CERTIFICATE", "PUBLIC KEY")), false),
+            ("no END line", escaped(&PEM.replace("-----END", "-----")), false),
+            ("damaged", escaped(&PEM.replacen("MII", "M!I", 1)), false),
+            ("cut off", escaped(&PEM.replace("+SY=", "")), false),
             ("not ASCII", "%ff%00\u{e9}".to_owned(), false),
             ("a percent sign", "%".to_owned(), false),
             ("empty", String::new(), false),

@@ -240,21 +240,16 @@ mod tests {
 
     use super::*;
 
-    /// The certificate of RFC 8705, appendix A, in base64, and its thumbprint.
-    pub(super) const CERTIFICATE: &str = "MIIBBjCBrAIBAjAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDARtdGxzMB4XDTE4MTAxODEyMzcwOV\
-        oXDTIyMDUwMjEyMzcwOVowDzENMAsGA1UEAwwEbXRsczBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNcnyxwqV6hY8QnhxxzFQ03C7HKW9OylM\
-        bnQZjjJ/Au08/coZwxS7LfA4vOLS9WuneIXhbGGWvsDSb0tH6IxLm8wCgYIKoZIzj0EAwIDSQAwRgIhAP0RC1E+vwJD/D1AGHGzuri+hlV/PpQEK\
-        TWUVeORWz83AiEA5x2eXZOVbUlJSGQgjwD5vaUaKlLR50Q2DmFfQj1L+SY=";
+    /// The certificate of RFC 8705, appendix A, and its thumbprint.
+    pub(super) const PEM: &str = include_str!("../../tests/fixtures/rfc8705.certificate.pem");
     pub(super) const THUMBPRINT: &str = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0";
 
-    /// Returns the certificate in PEM.
-    pub(super) fn pem() -> String {
-        let lines: Vec<&str> =
-            CERTIFICATE.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
-        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+    /// Returns the base64 in a PEM, without line breaks.
+    pub(super) fn base64(pem: &str) -> String {
+        pem.lines().filter(|line| !line.starts_with('-')).collect()
     }
 
-    /// Returns the certificate in PEM, percent-encoded as by Envoy and nginx.
+    /// Returns a PEM percent-encoded, as Envoy and nginx do.
     pub(super) fn escaped(pem: &str) -> String {
         let escapes = [('\n', "%0A"), (' ', "%20"), ('+', "%2B"), ('/', "%2F"), ('=', "%3D")];
         escapes

@@ -102,7 +102,7 @@ const NEITHER: &FixedCause =
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{THUMBPRINT, assert_read, escaped, pem};
+    use super::super::tests::{PEM, THUMBPRINT, assert_read, escaped};
     use super::*;
 
     /// [`THUMBPRINT`] in hex.
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn reads_one_element() {
-        let cert = format!("Cert=\"{}\"", escaped(&pem()));
+        let cert = format!("Cert=\"{}\"", escaped(PEM));
         let other = HASH.replacen('0', "1", 1);
         let second = "By=http://backend.lyft.com;Hash=9ba61d6425303443c0748a02dd8de688468ed33be74eee6556d90c0149c1309e;\
             URI=http://frontend.lyft.com";
@@ -177,7 +177,7 @@ mod tests {
             ("text after a quote", format!("Hash=\"{HASH}\"a"), Err("malformed")),
             ("a quote inside a value", format!("URI=a\"b;Hash={HASH}"), Err("malformed")),
             ("only a quote", "Cert=\"".to_owned(), Err("malformed")),
-            ("two PEM blocks", format!("Cert=\"{}\"", escaped(&pem()).repeat(2)), Err("malformed")),
+            ("two PEM blocks", format!("Cert=\"{}\"", escaped(PEM).repeat(2)), Err("malformed")),
             ("Client-Cert", ":MIIB:".to_owned(), Err("malformed")),
         ] {
             assert_read(read, name, &value, expected);

@@ -17,18 +17,20 @@ use tower_jwt_auth::{AuthError, AuthErrorKind, Claims, Head, JwtAuthLayer, JwtVe
 
 use crate::support::*;
 
-/// The certificate of RFC 8705, appendix A, in base64.
-const CERTIFICATE: &str = "MIIBBjCBrAIBAjAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDARtdGxzMB4XDTE4MTAxODEyMzcwOVoXDTIyMDUwMjEyM\
-    zcwOVowDzENMAsGA1UEAwwEbXRsczBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNcnyxwqV6hY8QnhxxzFQ03C7HKW9OylMbnQZjjJ/Au08/coZwxS7\
-    LfA4vOLS9WuneIXhbGGWvsDSb0tH6IxLm8wCgYIKoZIzj0EAwIDSQAwRgIhAP0RC1E+vwJD/D1AGHGzuri+hlV/PpQEKTWUVeORWz83AiEA5x2eXZOVb\
-    UlJSGQgjwD5vaUaKlLR50Q2DmFfQj1L+SY=";
+/// The certificate of RFC 8705, appendix A.
+const PEM: &str = include_str!("../fixtures/rfc8705.certificate.pem");
 /// The `x5t#S256` of RFC 8705, appendix A.
 const THUMBPRINT: &str = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0";
 /// The thumbprint of a key in RFC 9449.
 const JKT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
 
+/// Returns the certificate in base64.
+fn base64() -> String {
+    PEM.lines().filter(|line| !line.starts_with('-')).collect()
+}
+
 fn certificate() -> ClientCertificate {
-    ClientCertificate::from_der(STANDARD.decode(CERTIFICATE).unwrap())
+    ClientCertificate::from_der(STANDARD.decode(base64()).unwrap())
 }
 
 fn another_certificate() -> ClientCertificate {
@@ -270,8 +272,8 @@ fn from_proxy(request: Head<'_>) -> bool {
 
 /// Returns the percent-encoded PEM of the certificate.
 fn escaped_pem() -> String {
-    let base64 = CERTIFICATE.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
-    format!("-----BEGIN%20CERTIFICATE-----%0A{base64}%0A-----END%20CERTIFICATE-----%0A")
+    let escapes = [('\n', "%0A"), (' ', "%20"), ('+', "%2B"), ('/', "%2F"), ('=', "%3D")];
+    escapes.iter().fold(PEM.to_owned(), |text, (character, escape)| text.replace(*character, escape))
 }
 
 fn with_headers(
@@ -314,7 +316,7 @@ async fn assert_header_counts_only_from_the_proxy(
 
 #[tokio::test]
 async fn client_cert_counts_only_from_the_proxy() {
-    let (layer, good) = (ClientCertificateLayer::client_cert(from_proxy), format!(":{CERTIFICATE}:"));
+    let (layer, good) = (ClientCertificateLayer::client_cert(from_proxy), format!(":{}:", base64()));
     assert_header_counts_only_from_the_proxy(layer, "client-cert", &good).await;
 }
 
@@ -380,7 +382,7 @@ async fn proxy_is_recognized_by_its_certificate() {
     let layer = Stack::new(layer(), ClientCertificateLayer::client_cert(is_proxy));
     let request = |own| {
         let mut request = over(own, bearer(&bound_token()));
-        request.headers_mut().insert("client-cert", format!(":{CERTIFICATE}:").parse().unwrap());
+        request.headers_mut().insert("client-cert", format!(":{}:", base64()).parse().unwrap());
         request
     };
     assert_answer("proxy", &ask(&layer, request(Some(another_certificate()))).await, None);
