@@ -2,7 +2,7 @@
 
 /// The parts of an `http` or `https` URL that its identity depends on, normalized by RFC 3986, section 6.2.
 #[derive(Debug, PartialEq)]
-pub struct Url {
+struct Url {
     scheme: String,
     host: String,
     port: String,
@@ -11,7 +11,7 @@ pub struct Url {
 
 impl Url {
     /// Reads a URL without its query and fragment. Returns `None` for other URLs, and for one with a user name.
-    pub fn read(text: &str) -> Option<Self> {
+    fn read(text: &str) -> Option<Self> {
         let text = text.split(['?', '#']).next()?;
         let (scheme, rest) = text.split_once(':')?;
         let scheme = scheme.to_ascii_lowercase();
@@ -31,6 +31,28 @@ impl Url {
         let path = without_dot_segments(&unescaped(path)?);
         Some(Self { host: host.to_ascii_lowercase(), port: port.to_owned(), scheme, path })
     }
+}
+
+/// Returns true if `htu` is the URL of a request with this path, below a public URL.
+pub fn is_target(base: &str, path: &str, htu: &str) -> bool {
+    let (Some(Url { scheme, host, port, path: prefix }), true) = (Url::read(base), path.starts_with('/'))
+    else {
+        return false;
+    };
+    let prefix = prefix.strip_suffix('/').unwrap_or(&prefix);
+    let shown = if default_port(&scheme) == Some(&*port) { String::new() } else { format!(":{port}") };
+    let htu = htu.split(['?', '#']).next().unwrap_or_default();
+    // A client need not remove dot segments, but a path with them is no other path.
+    if htu == format!("{scheme}://{host}{shown}{prefix}{path}") {
+        return true;
+    }
+    let Some(path) = unescaped(path).filter(|path| without_dot_segments(path) == *path) else {
+        return false;
+    };
+    let target =
+        |path: String| Some(Url { scheme: scheme.clone(), host: host.clone(), port: port.clone(), path });
+    let htu = Url::read(htu);
+    htu == target(format!("{prefix}{path}")) || (path == "/" && htu == target(prefix.to_owned()))
 }
 
 /// Returns scheme, host and port as browsers and the crate `url` read them (WHATWG URL, section 4.4).
