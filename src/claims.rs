@@ -313,8 +313,12 @@ impl TokenInfo {
     /// Sets the key or certificate that the token is bound to.
     #[must_use]
     pub fn with_binding(mut self, binding: Binding) -> Self {
-        self.binding = Some(Box::new(binding));
+        self.bind(binding);
         self
+    }
+
+    pub(crate) fn bind(&mut self, binding: Binding) {
+        self.binding = Some(Box::new(binding));
     }
 
     #[inline]

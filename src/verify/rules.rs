@@ -251,10 +251,6 @@ impl Rules {
         let registered = pass.registered().map_err(AuthErrorKind::from)?;
         let now = self.now();
         self.expected.judge(payload, registered, now)?;
-        let binding = match &self.senders {
-            Some(senders) if registered.sender_constrained => Some(supported_binding(payload, senders)?),
-            _ => None,
-        };
         // Without an `iss`, the token is from the provider.
         let issuer = registered.issuer.as_deref().or(proof.provider);
         if proof.provider.is_some() && self.expected.issuers.is_empty() && issuer != proof.provider {
@@ -271,8 +267,10 @@ impl Rules {
         let is_expected = || !self.expected.issuers.is_empty() || proof.provider.is_some();
         let may_be_logged = MayBeLogged::new(is_expected, kid_may_be_logged);
         let mut info = TokenInfo::with(expires_at, issuer, proof.kid, may_be_logged);
-        if let Some(binding) = binding {
-            info = info.with_binding(binding);
+        if registered.sender_constrained
+            && let Some(senders) = &self.senders
+        {
+            info.bind(supported_binding(payload, senders)?);
         }
         let conditions = Conditions {
             rules: self.id,
