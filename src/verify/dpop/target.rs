@@ -160,7 +160,7 @@ mod tests {
             (api, "/", "https://api.example.com"),
             (api, "/", "https://api.example.com?a=/b"),
             (api, "/a/%7euser/b%2fc", "https://api.example.com/a/~user/b%2Fc"),
-            (api, "/caf%c3%a9", "https://api.example.com/caf%C3%A9"),
+            (api, "/%c3%bcber", "https://api.example.com/%C3%BCber"),
             (api, "/a/b", "https://api.example.com/a/./x/../b"),
             (api, "/a/%2e%2eb", "https://api.example.com/a/..b"),
             (api, "/a/", "https://api.example.com/a/b/.."),
