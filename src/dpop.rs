@@ -114,8 +114,9 @@
 //!   sign proofs while it runs. A key that cannot be exported (WebCrypto) does not leave the browser.
 //! - **Clocks.** Proofs are rejected if the clocks of client and service differ by more than `max_ahead` or `max_age`.
 //!   Synchronize yours with NTP.
-//! - **Load.** The key of a client is in its proof, so anyone with a bound token of your provider can cause signature checks.
-//!   All other checks except replays come before. Limit the rate of requests as you do for tokens.
+//! - **Load.** The key of a client is in its proof, so anyone with a bound token of your provider can cause the parsing of a
+//!   key and a signature check. All other checks except replays come before the signature. Limit the rate of requests as you
+//!   do for tokens.
 //! - **Logs** have neither proofs nor nonces.
 
 #[cfg(feature = "issue")]

@@ -119,6 +119,9 @@
 //!   and OpenSSL do. Otherwise disable resumption
 //!   ([RFC 9440, section 3.3](https://www.rfc-editor.org/rfc/rfc9440#section-3.3)).
 //! - Never read the certificate from a header without checking that it comes from your proxy.
+//! - Every host, listener and location through which the proxy reaches this service must set or remove the header. For example,
+//!   ingress-nginx sets it only for hosts with `auth-tls-*` annotations, and a `proxy_set_header` in a `location` of nginx drops
+//!   those outside. A thief could send the header through another one: certificates are public.
 //! - When a client renews its certificate, its tokens stop working and it requests new ones (section 6.3).
 
 pub use crate::forwarded_certificate::ClientCertificateLayer;

@@ -155,7 +155,9 @@ impl ProtectedResource {
         Ok(self)
     }
 
-    /// Lists the algorithms of DPoP proofs, and whether tokens must be bound.
+    /// Lists the algorithms of DPoP proofs, and says whether tokens must be DPoP-bound.
+    ///
+    /// They must be if [`Dpop::required`](crate::dpop::Dpop::required) is set and certificate-bound tokens are not accepted.
     ///
     /// Pass the settings of the verifier ([RFC 9728, section 2](https://www.rfc-editor.org/rfc/rfc9728#section-2)).
     #[cfg(feature = "dpop")]
@@ -202,7 +204,10 @@ impl ProtectedResource {
     /// Mount it outside the layer, since clients without a token need it. Scripts of any origin may read the document:
     /// the service answers preflight requests. Caches may keep it for an hour.
     pub fn service(&self) -> ProtectedResourceService {
-        let json = serde_json::to_string(&self.metadata).expect("strings serialize to JSON");
+        let mut metadata = self.metadata.clone();
+        // Tokens that are bound to a certificate need no proof.
+        metadata.dpop_bound_access_tokens_required &= !metadata.tls_client_certificate_bound_access_tokens;
+        let json = serde_json::to_string(&metadata).expect("strings serialize to JSON");
         ProtectedResourceService { json: json.into() }
     }
 }

@@ -59,7 +59,7 @@ use crate::verify::mtls::{ClientCertificate, UnreadableCertificate};
 /// | header | `ClientCertificate` in the extensions |
 /// |---|---|
 /// | one field with one certificate | that of the header. It replaces the proxy's own |
-/// | none | none: the client sent no certificate |
+/// | none, or an empty one | none: the client sent no certificate |
 /// | malformed, longer than 64 KiB, several fields or certificates | none, and the header is removed |
 ///
 /// A token that is bound to a certificate then gets 401, and its cause is in the [source](std::error::Error::source) of the
@@ -149,6 +149,8 @@ impl ClientCertificateLayer {
         match (fields.next(), fields.next()) {
             (None, _) => Ok(None),
             (Some(_), Some(_)) => Err(SEVERAL_FIELDS),
+            // Some proxies send an empty field if the client has no certificate.
+            (Some(field), None) if field.is_empty() => Ok(None),
             (Some(field), None) if field.len() > LONGEST_HEADER => Err(TOO_LONG),
             (Some(field), None) => (self.read)(field.as_bytes()).map(Some),
         }

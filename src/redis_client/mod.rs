@@ -36,8 +36,12 @@ impl RedisClient {
         Ok(Self(client))
     }
 
-    /// Connects to a primary. Also returns its `INFO`.
+    /// Connects to a primary. Also returns its `INFO`. No error has the password.
     pub(crate) async fn connect(&self, answer_limit: Duration) -> Outcome<(MultiplexedConnection, InfoDict)> {
+        self.try_connect(answer_limit).await.map_err(without_arguments)
+    }
+
+    async fn try_connect(&self, answer_limit: Duration) -> Outcome<(MultiplexedConnection, InfoDict)> {
         tls::prepare(&self.0);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECTION_LIMIT))

@@ -126,6 +126,49 @@ async fn accepts_nothing_twice_after_losing_records() {
     }
 }
 
+/// A server that was a replica for a while has the data of another one, although its process is the same.
+#[tokio::test]
+#[ignore = "needs redis-server: .ci/run runs it"]
+async fn accepts_nothing_twice_after_failback() {
+    let (primary, other) = (Server::start("replay-primary"), Server::start("replay-other"));
+    let replicate = |server: &Server, of: Option<&Server>| {
+        let port = of.map_or("ONE".to_owned(), |of| of.url().rsplit(':').next().unwrap().to_owned());
+        let host = if of.is_some() { "127.0.0.1" } else { "NO" };
+        execute::<()>(server, &["REPLICAOF", host, &port]);
+    };
+    let has_caught_up = async |server: &Server| {
+        let start = Instant::now();
+        while !execute::<String>(server, &["INFO", "replication"]).contains("master_link_status:up") {
+            assert!(start.elapsed() < Duration::from_secs(20), "it does not follow its primary");
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let store = store(&primary);
+    replicate(&other, Some(&primary));
+    has_caught_up(&other).await;
+    store.connect().await.unwrap();
+    has_all_records(&primary);
+    let start = Instant::now();
+    while execute::<Option<String>>(&other, &["GET", SINCE]).is_none_or(|since| !since.ends_with(" 0")) {
+        assert!(start.elapsed() < Duration::from_secs(20), "the record of the history is not replicated");
+        sleep(Duration::from_millis(20)).await;
+    }
+    replicate(&other, None);
+    let proof = proof_of_now("a");
+    assert_eq!(record(&store, proof).await, Ok(true));
+    replicate(&primary, Some(&other));
+    let error = record(&store, proof_of_now("b")).await.unwrap_err();
+    assert!(error.contains("replica"), "{error}");
+    has_caught_up(&primary).await;
+    replicate(&primary, None);
+    for _ in 0..20 {
+        let result = record(&store, proof).await;
+        assert!(result.is_err(), "{result:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
+    recovers(&store).await;
+}
+
 /// Changes the server as if it had run since 1970.
 pub(crate) fn has_all_records(server: &Server) {
     let since: String = execute(server, &["GET", SINCE]);
@@ -385,6 +428,19 @@ async fn errors_name_no_proof_and_no_password() {
     for _ in 0..2 {
         let error = record(&store, new_proof("a")).await.unwrap_err();
         assert!(error.to_lowercase().contains("password") && !error.contains("wrong@"), "{error}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: .ci/run runs it"]
+async fn errors_while_connecting_name_no_password() {
+    let server = Server::start_with("replay-hello", &["--rename-command", "HELLO", ""]);
+    let url = server.url().replace("redis://", "redis://alice:hunter2@") + "/?protocol=resp3";
+    let store = RedisReplayStore::new(&url).unwrap();
+    let errors =
+        [store.connect().await.unwrap_err().to_string(), record(&store, new_proof("a")).await.unwrap_err()];
+    for error in errors {
+        assert!(error.contains("HELLO") && !error.contains("hunter2"), "{error}");
     }
 }
 

@@ -34,8 +34,8 @@ use crate::scheme::Scheme;
 /// The settings for DPoP-bound tokens ([RFC 9449](https://www.rfc-editor.org/rfc/rfc9449)).
 ///
 /// Pass it to [`JwtVerifier::dpop`](crate::JwtVerifier::dpop) or `Introspection::dpop`. The [module](crate::dpop) has an
-/// example and lists the checks. Clones share the memory of accepted proofs; a later change of any setting gives the changed
-/// value an empty memory.
+/// example and lists the checks. Clones share the memory of accepted proofs; a later change of any setting except the
+/// [store](Self::replay_store) gives the changed value an empty memory.
 ///
 /// A proof is accepted once. If two layers verify the same request, give each its own `Dpop`.
 #[derive(Clone)]
@@ -226,9 +226,14 @@ impl Dpop {
     /// [`max_age`](Self::max_age). With it, exactly one process accepts the proof, and requests with a DPoP proof wait for the
     /// store. If it fails, or if 4,096 requests already wait, they get 503. Other requests do not wait.
     ///
+    /// All processes need the same [`max_age`](Self::max_age) and [`max_ahead`](Self::max_ahead). To change them while some
+    /// processes still have the old ones, change the key prefix of the store as well.
+    ///
     /// It needs a tokio runtime with timers.
-    pub fn replay_store(self, store: impl ReplayStore + 'static) -> Self {
-        self.set(|settings| settings.store = Some(Arc::new(store)))
+    pub fn replay_store(mut self, store: impl ReplayStore + 'static) -> Self {
+        // The memory stays as it is: it is right with any store.
+        Arc::make_mut(&mut self.settings).store = Some(Arc::new(store));
+        self
     }
 
     /// Sets how long a request waits for the [store](Self::replay_store). The default is 250 ms.

@@ -9,7 +9,7 @@ use redis::{InfoDict, pipe};
 
 use super::replay_store::{ProofId, ReplayFuture, ReplayStore};
 use crate::config_error::ConfigError;
-use crate::redis_client::{Outcome, RedisClient, SharedConnection};
+use crate::redis_client::{Outcome, RedisClient, SharedConnection, reject_replica};
 
 /// A [`ReplayStore`] in [Redis](https://redis.io) 5 or [Valkey](https://valkey.io).
 ///
@@ -33,21 +33,21 @@ use crate::redis_client::{Outcome, RedisClient, SharedConnection};
 ///
 /// If Redis restarts, fails over to a replica, or loses its data, it may have lost the record of any proof from before. From
 /// then on the store accepts only newer proofs. Clients get 503 for ten seconds: five for clocks that differ, and the five
-/// of [`Dpop::max_ahead`](crate::dpop::Dpop::max_ahead). The same happens with a new server. To begin these seconds before
-/// the first request, call [`connect`](Self::connect) when the application starts.
+/// of [`Dpop::max_ahead`](crate::dpop::Dpop::max_ahead). The same happens with a new server, and when its first replica
+/// connects. To begin these seconds before the first request, call [`connect`](Self::connect) when the application starts.
 ///
 /// # Data
 ///
 /// - `{tower-jwt-auth}:proof:<id>` is an accepted proof, by its [`ProofId`]. It expires a few seconds after the proof. It
 ///   takes about 170 bytes, so 1,000 requests per second need 11 MB.
-/// - `{tower-jwt-auth}:proofs-since` says since when the server has all records: the server's `run_id`, and the time in
-///   milliseconds since 1970.
+/// - `{tower-jwt-auth}:proofs-since` says since when the server has all records: its `run_id` and `master_replid`, and the
+///   time in milliseconds since 1970.
 ///
 /// # Configuration of Redis
 ///
 /// - Permit these commands: `INFO`, `MULTI`, `EXEC`, `GET` and `SET`.
-/// - Disable eviction with `maxmemory-policy noeviction`. The store rejects a server with a memory limit and another
-///   policy.
+/// - Disable eviction with `maxmemory-policy noeviction`. When it connects, the store rejects a server with a memory limit and
+///   another policy.
 /// - Connect to the primary. A replica is rejected.
 /// - Connect directly. Behind a proxy, the store cannot see that the server is another one.
 /// - Persistence is not needed.
@@ -104,10 +104,13 @@ impl RedisReplayStore {
     pub async fn connect(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
         let mut read = pipe();
         read.cmd("GET").arg(&self.0.since);
-        let response = self.0.connection.query::<(Option<String>,)>(&read).await?;
-        match since_of(response.value.0.as_deref(), &response.run_id) {
+        read.cmd("INFO").arg("replication");
+        let response = self.0.connection.query::<(Option<String>, InfoDict)>(&read).await?;
+        let (since, info) = response.value;
+        let history = history_of(&response.run_id, &info)?;
+        match since_of(since.as_deref(), &history) {
             Some(_) => Ok(()),
-            None => self.0.begin(&response.run_id).await,
+            None => self.0.begin(&history).await,
         }
     }
 
@@ -150,11 +153,14 @@ impl Inner {
         both.atomic().cmd("GET").arg(&self.since);
         both.cmd("SET").arg(format!("{{{}}}:proof:{proof}", self.prefix)).arg(1).arg("NX");
         both.arg("PX").arg(millis(keep));
+        // The server may have become a replica, or have been one for a while.
+        both.cmd("INFO").arg("replication");
         let response = self.connection.query(&both).await?;
-        let (since, recorded): (Option<String>, Option<String>) = response.value;
+        let (since, recorded, info): (Option<String>, Option<String>, InfoDict) = response.value;
 
-        let Some(since) = since_of(since.as_deref(), &response.run_id) else {
-            self.begin(&response.run_id).await?;
+        let history = history_of(&response.run_id, &info)?;
+        let Some(since) = since_of(since.as_deref(), &history) else {
+            self.begin(&history).await?;
             return Err(LOST.into());
         };
         let valid_from = proof.valid_from().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -169,21 +175,29 @@ impl Inner {
         }
     }
 
-    /// Notes that this server process has all records from now on.
-    async fn begin(&self, run_id: &str) -> Outcome<()> {
+    /// Notes that this history has all records from now on.
+    async fn begin(&self, history: &str) -> Outcome<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let mut write = pipe();
-        write.cmd("SET").arg(&self.since).arg(format!("{run_id} {}", millis(now)));
+        write.cmd("SET").arg(&self.since).arg(format!("{history} {}", millis(now)));
         self.connection.query::<(String,)>(&write).await?;
         Ok(())
     }
 }
 
-/// Returns the time since when this server process has all records.
-fn since_of(text: Option<&str>, run_id: &str) -> Option<Duration> {
+/// Identifies the data of a primary. It changes if the process restarts, and if the server has been a replica: it then has
+/// the data of another one.
+fn history_of(run_id: &str, info: &InfoDict) -> Outcome<String> {
+    reject_replica(info)?;
+    let id: String = info.get("master_replid").ok_or("the server's `INFO` has no `master_replid`")?;
+    Ok(format!("{run_id}:{id}"))
+}
+
+/// Returns the time since when this history has all records.
+fn since_of(text: Option<&str>, history: &str) -> Option<Duration> {
     let (of, millis) = text?.split_once(' ')?;
     let millis = millis.parse().ok()?;
-    (of == run_id).then_some(Duration::from_millis(millis))
+    (of == history).then_some(Duration::from_millis(millis))
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -197,6 +211,7 @@ fn reject_eviction(info: &InfoDict) -> Outcome<()> {
         Some(policy) if is_limited && policy != "noeviction" => {
             Err(format!("Redis may evict records by `{policy}`; set `maxmemory-policy noeviction`").into())
         }
+        None if is_limited => Err("Redis may evict records: its `INFO` has no `maxmemory_policy`".into()),
         _ => Ok(()),
     }
 }

@@ -42,7 +42,8 @@ impl PublicUrl {
         }
         let htu = without_query(htu);
         // Most clients write the URL in its normal form.
-        if htu.strip_prefix(self.base.as_str()) == Some(path) {
+        let may_be_changed = path.contains("/.") || path.contains('%');
+        if !may_be_changed && htu.strip_prefix(self.base.as_str()) == Some(path) {
             return true;
         }
         let (Some((origin, target)), Some(path)) = (normalized(htu), decoded(path)) else {
@@ -212,6 +213,8 @@ mod tests {
             ("https://api.example.com/v1", "/orders", "https://api.example.com/v1orders"),
             ("https://api.example.com/v1", "/../v2/orders", "https://api.example.com/v2/orders"),
             (api, "/public/%2e%2e/admin", "https://api.example.com/admin"),
+            (api, "/public/../admin", "https://api.example.com/public/../admin"),
+            (api, "/public/%2e%2e/admin", "https://api.example.com/public/%2e%2e/admin"),
             (api, "/a/./b", "https://api.example.com/a/b"),
             (api, "/a/..", "https://api.example.com/"),
             ("http://[::1]:80", "/", "http://[::1]x/"),

@@ -218,16 +218,33 @@ async fn inner_rejections_use_the_scheme_of_the_client() {
     assert_rejected("layer", &response, 403, InsufficientScope, &challenges);
 }
 
+async fn metadata_of(resource: ProtectedResource) -> Value {
+    let request = Request::get(resource.metadata_path()).body(()).unwrap();
+    let Ok(response) = resource.service().oneshot(request).await;
+    serde_json::from_str(response.body()).unwrap()
+}
+
+#[cfg(feature = "mtls")]
+#[tokio::test]
+async fn certificate_bound_tokens_need_no_proof() {
+    let resource = || ProtectedResource::new(URL).unwrap();
+    for resource in [
+        resource().dpop(&dpop().required()).certificate_bound_tokens(),
+        resource().certificate_bound_tokens().dpop(&dpop().required()),
+    ] {
+        let metadata = metadata_of(resource).await;
+        assert_eq!(metadata["dpop_bound_access_tokens_required"], Value::Null);
+        assert_eq!(metadata["tls_client_certificate_bound_access_tokens"], json!(true));
+    }
+}
+
 #[tokio::test]
 async fn resource_metadata_describes_dpop() {
     let algorithms = json!(["ES256", "ES384", "EdDSA", "PS256", "RS256"]);
     for (name, dpop, required) in
         [("optional", dpop(), Value::Null), ("required", dpop().required(), json!(true))]
     {
-        let resource = ProtectedResource::new(URL).unwrap().dpop(&dpop);
-        let request = Request::get(resource.metadata_path()).body(()).unwrap();
-        let Ok(response) = resource.service().oneshot(request).await;
-        let metadata: Value = serde_json::from_str(response.body()).unwrap();
+        let metadata = metadata_of(ProtectedResource::new(URL).unwrap().dpop(&dpop)).await;
         assert_eq!(metadata["dpop_signing_alg_values_supported"], algorithms, "{name}");
         assert_eq!(metadata["dpop_bound_access_tokens_required"], required, "{name}");
     }
