@@ -96,7 +96,7 @@
 //! | Envoy, Istio | `forward_client_cert_details: SANITIZE_SET` | [`x_forwarded_client_cert`] |
 //! | HAProxy | `http-request set-header Client-Cert :%[ssl_c_der,base64]: if { ssl_c_used }` | [`client_cert`] |
 //! | Google Cloud | the custom header `Client-Cert:{client_cert_leaf}` | [`client_cert`] |
-//! | nginx | `proxy_set_header X-Client-Cert $ssl_client_escaped_cert;` | [`escaped_pem`] with `x-client-cert` |
+//! | nginx | `ssl_verify_client optional_no_ca;` and `proxy_set_header X-Client-Cert $ssl_client_escaped_cert;` | [`escaped_pem`] with `x-client-cert` |
 //! | ingress-nginx | `auth-tls-pass-certificate-to-upstream: "true"` | [`escaped_pem`] with `ssl-client-cert` |
 //! | AWS ALB, verify | `Mode=verify` | [`escaped_pem`] with `x-amzn-mtls-clientcert-leaf` |
 //! | AWS ALB, passthrough | `Mode=passthrough` | [`escaped_pem`] with `x-amzn-mtls-clientcert` |
@@ -105,8 +105,11 @@
 //! [`client_cert`]: ClientCertificateLayer::client_cert
 //! [`escaped_pem`]: ClientCertificateLayer::escaped_pem
 //!
-//! HAProxy also needs `http-request del-header Client-Cert` in the line before. Test that your proxy replaces or removes the
-//! header of a client, also if the client has no certificate. In passthrough mode, clients must send no chain.
+//! The name of a header is in lower case: `HeaderName::from_static("x-client-cert")`.
+//!
+//! HAProxy also needs `verify optional` in its `bind` line, and `http-request del-header Client-Cert` in the line before. Test
+//! that your proxy replaces or removes the header of a client, also if the client has no certificate. In passthrough mode,
+//! clients must send no chain.
 //!
 //! # Security
 //!

@@ -90,6 +90,7 @@ impl Known {
             Self::Keycloak => &[
                 "Without an audience mapper for your API, `aud` is `account`, as in the tokens of other clients.",
                 "Require `typ` = `Bearer`, so that ID and refresh tokens are rejected.",
+                "DPoP-bound tokens have `typ` = `DPoP`: accept this value as well if you accept them.",
             ],
             Self::OktaOrganization => &[
                 "This is the organization's own authorization server. Only Okta can verify its access tokens.",

@@ -196,7 +196,8 @@ impl Dpop {
     ///
     /// # Errors
     ///
-    /// The secret is shorter than 32 bytes, or is a key or certificate, as for [`Key::hmac`](crate::Key::hmac).
+    /// The secret is shorter than 32 bytes, repeats a short pattern, or is a key or certificate, as for
+    /// [`Key::hmac`](crate::Key::hmac).
     pub fn nonces(self, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let nonces = Nonces::new(secret.as_ref())?;
         Ok(self.set(|settings| settings.nonces = Some(nonces)))

@@ -67,8 +67,8 @@ const NO_REQUEST: &FixedCause = &FixedCause(
      Credential::with_request",
 );
 const NO_EXTENSION: &FixedCause = &FixedCause(
-    "the request has no `ClientCertificate` in its extensions: the client sent no certificate, or neither the TLS acceptor \
-     nor a ClientCertificateLayer inserts it",
+    "the request has no `ClientCertificate` in its extensions: the client sent no certificate, the TLS acceptor does not \
+     insert it, or a ClientCertificateLayer is missing or does not recognize the proxy",
 );
 const ANOTHER: &FixedCause = &FixedCause(
     "the certificate of the connection is not the one that the token is bound to (`cnf.x5t#S256`): the client has renewed \
