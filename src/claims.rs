@@ -298,27 +298,21 @@ impl TokenInfo {
     #[must_use]
     pub fn with_issuer(self, issuer: &str) -> Self {
         let kid = self.kid().map(str::to_owned);
-        let info = Self::with(self.expires_at, Some(issuer), kid.as_deref(), self.may_be_logged);
-        Self { binding: self.binding, ..info }
+        Self::with(self.expires_at, Some(issuer), kid.as_deref(), self.may_be_logged, self.binding)
     }
 
     /// Sets the ID of the key that signed the token.
     #[must_use]
     pub fn with_kid(self, kid: &str) -> Self {
         let issuer = self.issuer().map(str::to_owned);
-        let info = Self::with(self.expires_at, issuer.as_deref(), Some(kid), self.may_be_logged);
-        Self { binding: self.binding, ..info }
+        Self::with(self.expires_at, issuer.as_deref(), Some(kid), self.may_be_logged, self.binding)
     }
 
     /// Sets the key or certificate that the token is bound to.
     #[must_use]
     pub fn with_binding(mut self, binding: Binding) -> Self {
-        self.bind(binding);
-        self
-    }
-
-    pub(crate) fn bind(&mut self, binding: Binding) {
         self.binding = Some(Box::new(binding));
+        self
     }
 
     #[inline]
@@ -327,6 +321,7 @@ impl TokenInfo {
         issuer: Option<&str>,
         kid: Option<&str>,
         may_be_logged: MayBeLogged,
+        binding: Option<Box<Binding>>,
     ) -> Self {
         let mut info = Self {
             expires_at,
@@ -334,7 +329,7 @@ impl TokenInfo {
             issuer_len: issuer.map(str::len),
             has_kid: kid.is_some(),
             may_be_logged,
-            binding: None,
+            binding,
         };
         info.text.extend_from_slice(issuer.unwrap_or_default().as_bytes());
         info.text.extend_from_slice(kid.unwrap_or_default().as_bytes());

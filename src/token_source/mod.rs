@@ -477,7 +477,7 @@ impl TokenSource {
 }
 
 /// Marks all values of a header as sensitive. Returns true if there is one.
-#[inline(always)] // A call for each request costs 50 instructions.
+#[inline]
 pub(crate) fn mark_sensitive(headers: &mut HeaderMap, name: &HeaderName) -> bool {
     let Some(first) = headers.get_mut(name) else {
         return false;

@@ -251,6 +251,10 @@ impl Rules {
         let registered = pass.registered().map_err(AuthErrorKind::from)?;
         let now = self.now();
         self.expected.judge(payload, registered, now)?;
+        let binding = match &self.senders {
+            Some(senders) if registered.sender_constrained => Some(supported_binding(payload, senders)?),
+            _ => None,
+        };
         // Without an `iss`, the token is from the provider.
         let issuer = registered.issuer.as_deref().or(proof.provider);
         if proof.provider.is_some() && self.expected.issuers.is_empty() && issuer != proof.provider {
@@ -266,12 +270,7 @@ impl Rules {
         let expires_at = expiry.and_then(NumericDate::to_system_time);
         let is_expected = || !self.expected.issuers.is_empty() || proof.provider.is_some();
         let may_be_logged = MayBeLogged::new(is_expected, kid_may_be_logged);
-        let mut info = TokenInfo::with(expires_at, issuer, proof.kid, may_be_logged);
-        if registered.sender_constrained
-            && let Some(senders) = &self.senders
-        {
-            info.bind(supported_binding(payload, senders)?);
-        }
+        let info = TokenInfo::with(expires_at, issuer, proof.kid, may_be_logged, binding);
         let conditions = Conditions {
             rules: self.id,
             keys: proof.keys,
@@ -344,9 +343,10 @@ impl Rules {
 
 /// Reads the `cnf` of a payload.
 #[cold]
-fn supported_binding(payload: &str, senders: &Senders) -> Result<Binding, AuthErrorKind> {
+fn supported_binding(payload: &str, senders: &Senders) -> Result<Box<Binding>, AuthErrorKind> {
     let binding = confirmation::binding(payload).map_err(|_| AuthErrorKind::InvalidClaims)?;
-    binding.filter(|binding| senders.support(binding)).ok_or(AuthErrorKind::SenderConstrained)
+    let supported = binding.filter(|binding| senders.support(binding));
+    supported.map(Box::new).ok_or(AuthErrorKind::SenderConstrained)
 }
 
 /// Estimates the heap data of the claims: the decoded token, which is longer than the payload.
