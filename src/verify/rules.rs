@@ -251,10 +251,7 @@ impl Rules {
         let registered = pass.registered().map_err(AuthErrorKind::from)?;
         let now = self.now();
         self.expected.judge(payload, registered, now)?;
-        let binding = match &self.senders {
-            Some(senders) if registered.sender_constrained => Some(supported_binding(payload, senders)?),
-            _ => None,
-        };
+        let binding = if registered.sender_constrained { self.binding(payload)? } else { None };
         // Without an `iss`, the token is from the provider.
         let issuer = registered.issuer.as_deref().or(proof.provider);
         if proof.provider.is_some() && self.expected.issuers.is_empty() && issuer != proof.provider {
@@ -284,6 +281,19 @@ impl Rules {
         match claims {
             Ok(claims) => Ok(Claims::verified(claims, info, conditions)),
             Err(_) => Err(AuthErrorKind::InvalidClaims),
+        }
+    }
+
+    /// Reads the `cnf` of a payload, unless bound tokens are accepted as bearer tokens.
+    #[cold]
+    fn binding(&self, payload: &str) -> Result<Option<Box<Binding>>, AuthErrorKind> {
+        let Some(senders) = &self.senders else {
+            return Ok(None);
+        };
+        let binding = confirmation::binding(payload).map_err(|_| AuthErrorKind::InvalidClaims)?;
+        match binding.filter(|binding| senders.support(binding)) {
+            Some(binding) => Ok(Some(Box::new(binding))),
+            None => Err(AuthErrorKind::SenderConstrained),
         }
     }
 
@@ -339,14 +349,6 @@ impl Rules {
     pub(crate) fn now(&self) -> Duration {
         self.clock.now()
     }
-}
-
-/// Reads the `cnf` of a payload.
-#[cold]
-fn supported_binding(payload: &str, senders: &Senders) -> Result<Box<Binding>, AuthErrorKind> {
-    let binding = confirmation::binding(payload).map_err(|_| AuthErrorKind::InvalidClaims)?;
-    let supported = binding.filter(|binding| senders.support(binding));
-    supported.map(Box::new).ok_or(AuthErrorKind::SenderConstrained)
 }
 
 /// Estimates the heap data of the claims: the decoded token, which is longer than the payload.
