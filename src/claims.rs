@@ -77,6 +77,13 @@ impl<C> Claims<C> {
         Self { verified: Arc::new(Verified { conditions, claims, token }), challenge: None }
     }
 
+    /// Sets the binding of new claims.
+    pub(crate) fn with_binding(mut self, binding: Binding) -> Self {
+        let verified = Arc::get_mut(&mut self.verified).expect("nothing shares new claims");
+        verified.token.binding = Some(Box::new(binding));
+        self
+    }
+
     /// Returns the expiry, the issuer, the key ID and the binding of the token.
     #[must_use]
     pub fn token(&self) -> &TokenInfo {
@@ -298,14 +305,16 @@ impl TokenInfo {
     #[must_use]
     pub fn with_issuer(self, issuer: &str) -> Self {
         let kid = self.kid().map(str::to_owned);
-        Self::with(self.expires_at, Some(issuer), kid.as_deref(), self.may_be_logged, self.binding)
+        let info = Self::with(self.expires_at, Some(issuer), kid.as_deref(), self.may_be_logged);
+        Self { binding: self.binding, ..info }
     }
 
     /// Sets the ID of the key that signed the token.
     #[must_use]
     pub fn with_kid(self, kid: &str) -> Self {
         let issuer = self.issuer().map(str::to_owned);
-        Self::with(self.expires_at, issuer.as_deref(), Some(kid), self.may_be_logged, self.binding)
+        let info = Self::with(self.expires_at, issuer.as_deref(), Some(kid), self.may_be_logged);
+        Self { binding: self.binding, ..info }
     }
 
     /// Sets the key or certificate that the token is bound to.
@@ -321,7 +330,6 @@ impl TokenInfo {
         issuer: Option<&str>,
         kid: Option<&str>,
         may_be_logged: MayBeLogged,
-        binding: Option<Box<Binding>>,
     ) -> Self {
         let mut info = Self {
             expires_at,
@@ -329,7 +337,7 @@ impl TokenInfo {
             issuer_len: issuer.map(str::len),
             has_kid: kid.is_some(),
             may_be_logged,
-            binding,
+            binding: None,
         };
         info.text.extend_from_slice(issuer.unwrap_or_default().as_bytes());
         info.text.extend_from_slice(kid.unwrap_or_default().as_bytes());

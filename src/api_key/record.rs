@@ -105,7 +105,7 @@ impl<C> ApiKeyRecord<C> {
             invalid("its hash is not 43 characters of base64url; ApiKey::hash returns the right one")
         })?;
         let expiry = expires_at.and_then(NumericDate::to_system_time);
-        let info = TokenInfo::with(expiry, Some(prefix), Some(&text), MayBeLogged::default(), None);
+        let info = TokenInfo::with(expiry, Some(prefix), Some(&text), MayBeLogged::default());
         let conditions = Conditions {
             judged_at,
             expires_at: Duration::MAX,
