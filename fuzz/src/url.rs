@@ -40,12 +40,7 @@ pub fn is_target(base: &str, path: &str, htu: &str) -> bool {
         return false;
     };
     let prefix = prefix.strip_suffix('/').unwrap_or(&prefix);
-    let shown = if default_port(&scheme) == Some(&*port) { String::new() } else { format!(":{port}") };
-    let htu = htu.split(['?', '#']).next().unwrap_or_default();
-    // A client need not remove dot segments, but a path with them is no other path.
-    if htu == format!("{scheme}://{host}{shown}{prefix}{path}") {
-        return true;
-    }
+    // Routers do not remove dot segments, so a path with them has no normal form.
     let Some(path) = unescaped(path).filter(|path| without_dot_segments(path) == *path) else {
         return false;
     };
