@@ -9,6 +9,8 @@
 //! so that other load on the machine affects them alike. Times and ratios are medians of five runs, and
 //! each run repeats the setup. The last column has the lowest and the highest ratio.
 
+#[path = "support/dpop_client.rs"]
+mod dpop_client;
 #[path = "support/raw.rs"]
 mod raw;
 mod support;
@@ -22,8 +24,9 @@ use tower_jwt_auth::JwtVerifier;
 use tower_jwt_auth::cache::CacheSettings;
 use tower_jwt_auth::dpop::Dpop;
 
+use self::dpop_client::{Client, bound_request};
 use self::raw::{bare_check, signed_and_signature};
-use self::support::{Client, Issuer, User, authorization, bound_request, median, request, send, service};
+use self::support::{Issuer, User, authorization, median, request, send, service};
 
 const RUNS: usize = 5;
 /// Requests in a turn. A turn is short so that the system interrupts few of them.

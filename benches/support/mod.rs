@@ -2,12 +2,10 @@
 
 #![allow(dead_code, unused_imports, reason = "each bench uses a part of it")]
 
-mod proofs;
 mod requests;
 mod tokens;
 
-pub(crate) use self::proofs::{Client, bound_request};
-pub(crate) use self::requests::{authorization, request, scoped_service, send, service};
+pub(crate) use self::requests::{HOST_NAME, PATH, authorization, request, scoped_service, send, service};
 pub(crate) use self::tokens::{ISSUER, Issuer, ScopedUser, User, for_peer};
 
 /// Returns the median of the measurements.

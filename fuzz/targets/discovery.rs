@@ -248,8 +248,9 @@ fn keys_in(body: &str, issuer: &str) -> Option<Uri> {
 
 fn is_loopback(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+    let address = host.strip_prefix('[').and_then(|address| address.strip_suffix(']'));
     host == "localhost"
-        || host == "[::1]"
+        || address.is_some_and(|address| address.parse() == Ok(std::net::Ipv6Addr::LOCALHOST))
         || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.octets()[0] == 127)
 }
 

@@ -10,7 +10,7 @@ use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 
-use super::requests::{HOST_NAME, PATH, request};
+use crate::support::{HOST_NAME, PATH, request};
 
 /// A client with an ES256 key, the one of `Issuer::es256`.
 pub(crate) struct Client {
