@@ -81,7 +81,7 @@ use crate::kind::AuthErrorKind;
 use crate::lookups::{Answer, Blame, Failure, LookupSettings, LookupStats, Lookups};
 use crate::revocation::Revocations;
 use crate::token_source::is_bearer_token;
-use crate::verify::{Clock, KeySource, Rules, Statement, UNKNOWN_TIME, Verdict, Verify, sender};
+use crate::verify::{Clock, KeySource, Rules, Statement, UNKNOWN_TIME, Verdict, Verify};
 
 /// Verifies tokens by asking their provider (RFC 7662).
 ///
@@ -92,9 +92,9 @@ use crate::verify::{Clock, KeySource, Rules, Statement, UNKNOWN_TIME, Verdict, V
 /// - A configured [`issuer`](Self::issuer) or [`audience`](Self::audience) is required and compared exactly.
 /// - A token with an `aud` is rejected if no audience is configured.
 /// - After [`discover`](Self::discover), another `iss` is rejected. It may be missing: the endpoint is the issuer's own.
-/// - `token_type` must be `Bearer` if it is present, or `DPoP` for a DPoP-bound token,
-///   which then needs a `cnf` member with `jkt`. Refresh tokens and ID tokens are rejected if the provider marks them, as
-///   Keycloak does with `typ` and Ory Hydra with `token_use`.
+/// - `token_type` must be `Bearer` if it is present. With [`dpop`](Self::dpop) it may be `DPoP`, and then needs `cnf.jkt`.
+/// - Refresh tokens and ID tokens are rejected if the provider marks them, as Keycloak does with `typ` and Ory Hydra with
+///   `token_use`.
 ///
 /// A setter replaces the earlier value; setters named `add_*` add one. The verifier needs a tokio runtime and is cheap to
 /// clone. Clones share what is remembered; a later change of any setting gives the changed verifier an empty memory.
@@ -351,13 +351,7 @@ where
     /// The verdict is an [`AuthError`]. Its kind is the first check that failed.
     pub fn verify<'a>(&self, credential: impl Into<Credential<'a>>) -> Verdict<C> {
         let credential = credential.into();
-        let verdict = self.judge(credential.token());
-        let rules = &self.settings.rules;
-        match &rules.senders {
-            None if rules.lack_dpop(credential.scheme()) => sender::reject_dpop(verdict),
-            None => verdict,
-            Some(senders) => senders.confirm(verdict, &credential, &rules.clock),
-        }
+        self.settings.rules.judge_sender(self.judge(credential.token()), &credential)
     }
 
     fn judge(&self, token: &[u8]) -> Verdict<C> {

@@ -63,7 +63,6 @@ fn verifier(
         verifier = verifier.issuer(first);
         verifier = others.iter().fold(verifier, JwtVerifier::add_issuer);
     }
-
     verifier.with_clock(rules.clock.clone())
 }
 

@@ -13,7 +13,7 @@ use super::key_set::KeySet;
 use super::key_source::{KeyIssuer, KeyLookup, KeySource, Refresh};
 use super::key_union::KeyUnion;
 use super::rules::{NewerKey, Refusal, Rules, Types};
-use super::{Verdict, Verify, claim_diagnosis, diagnosis, sender};
+use super::{Verdict, Verify, claim_diagnosis, diagnosis};
 use crate::algorithm::Algorithm;
 use crate::challenges::Challenges;
 use crate::claims::Claims;
@@ -480,12 +480,7 @@ where
     /// Verifies the token, and then the binding to its sender.
     #[inline]
     fn judge_sender(&self, credential: &Credential<'_>) -> Verdict<C> {
-        let verdict = self.judge(credential);
-        match &self.rules.senders {
-            None if self.rules.lack_dpop(credential.scheme()) => sender::reject_dpop(verdict),
-            None => verdict,
-            Some(senders) => senders.confirm(verdict, credential, &self.rules.clock),
-        }
+        self.rules.judge_sender(self.judge(credential), credential)
     }
 
     fn judge(&self, credential: &Credential<'_>) -> Verdict<C> {

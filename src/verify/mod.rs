@@ -44,7 +44,7 @@ pub(crate) mod pem;
 pub(crate) mod private_names;
 mod required;
 mod rules;
-pub(crate) mod sender;
+mod sender;
 #[cfg(feature = "introspection")]
 mod stated;
 mod stream;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use super::Verdict;
 use super::algorithms::Algorithms;
 use super::base64url::Buffer;
 use super::clock::Clock;
@@ -14,7 +15,7 @@ use super::jws::{Header, Jws, TokenType, USUAL_HEADER};
 use super::key::Key;
 use super::key_set::KeySet;
 use super::private_names::has_private_name;
-use super::sender::Senders;
+use super::sender::{self, Senders};
 use super::stream::{Pass, plain};
 use super::validate::Expected;
 use crate::algorithm::Algorithm;
@@ -153,10 +154,20 @@ impl Rules {
             || self.senders.as_ref().is_some_and(|senders| senders.dpop.is_some())
     }
 
-    /// Returns true if a credential of this scheme needs a binding that the rules cannot check.
+    /// Checks the sender of a token after its verdict.
     #[inline]
-    pub(crate) fn lack_dpop(&self, scheme: Scheme<'_>) -> bool {
-        scheme == Scheme::DPOP && !self.expected.ignore_confirmation
+    pub(crate) fn judge_sender<C>(&self, verdict: Verdict<C>, credential: &Credential<'_>) -> Verdict<C>
+    where
+        C: Send + Sync + 'static,
+    {
+        match &self.senders {
+            Some(senders) => senders.confirm(verdict, credential, &self.clock),
+            // The scheme needs a binding, which these rules cannot check.
+            None if credential.scheme() == Scheme::DPOP && !self.expected.ignore_confirmation => {
+                sender::reject_dpop(verdict)
+            }
+            None => verdict,
+        }
     }
 
     /// Returns the schemes of the tokens that can be accepted.

@@ -45,7 +45,7 @@ impl Senders {
     }
 
     /// Checks the sender of a token after its verdict.
-    pub(crate) fn confirm<C: Send + Sync + 'static>(
+    pub(super) fn confirm<C: Send + Sync + 'static>(
         self: &Arc<Self>,
         verdict: Verdict<C>,
         credential: &Credential<'_>,
@@ -114,7 +114,7 @@ impl Senders {
 
 /// Rejects an accepted token that was sent with the scheme `DPoP` to a verifier without the setting.
 #[cold]
-pub(crate) fn reject_dpop<C: Send + Sync + 'static>(verdict: Verdict<C>) -> Verdict<C> {
+pub(super) fn reject_dpop<C: Send + Sync + 'static>(verdict: Verdict<C>) -> Verdict<C> {
     let reject = |claims: Claims<C>| {
         let error = AuthError::new(AuthErrorKind::MissingBinding).because(NOT_BOUND);
         Err(error.about(claims.about()).proven())
