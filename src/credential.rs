@@ -2,10 +2,15 @@
 
 use std::fmt::{self, Formatter};
 
+use http::HeaderName;
+
 use crate::error::AuthError;
 use crate::head::Head;
 use crate::kind::AuthErrorKind;
 use crate::scheme::Scheme;
+
+/// The header of a DPoP proof (RFC 9449, section 4.1).
+pub(crate) const PROOF: HeaderName = HeaderName::from_static("dpop");
 
 /// A token with its authentication scheme and the request that contains it.
 ///

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 use std::sync::{Arc, OnceLock};
 
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 
 use crate::caching::Added;
 use crate::challenge::{Challenge, LayerChallenges, Settings};
 use crate::challenges::Challenges;
 use crate::claims::{Claims, NoClaims};
-use crate::credential::Credential;
+use crate::credential::{Credential, PROOF};
 use crate::error::AuthError;
 use crate::head::Head;
 use crate::kind::AuthErrorKind;
@@ -20,9 +20,6 @@ use crate::reject::{self, Kept, Reject};
 use crate::scheme::Scheme;
 use crate::token_source::{TokenSource, attempted_scheme, mark_sensitive};
 use crate::verify::{PendingVerdict, Verdict, Verify};
-
-/// The header of a DPoP proof (RFC 9449, section 4.1).
-const PROOF: HeaderName = HeaderName::from_static("dpop");
 
 /// The configuration shared by all services that one layer creates.
 #[derive(Clone)]

@@ -1,20 +1,20 @@
 //! The checks of a proof (RFC 9449, section 4.3).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use sha2::{Digest, Sha256};
 
-use super::Dpop;
-use super::Settings;
 use super::known_keys::KnownKey;
 use super::nonces::Age;
 use super::proof::{self, ProofClaims, ProofHeader};
 use super::recording::{NONCE, Proven, Recording};
 use super::target::PublicUrl;
+use super::{Dpop, Settings};
 use crate::binding::Thumbprint;
-use crate::credential::Credential;
+use crate::credential::{Credential, PROOF};
 use crate::error::{AuthError, FixedCause};
 use crate::head::Head;
 use crate::kind::AuthErrorKind;
@@ -84,27 +84,37 @@ impl Dpop {
         if *claims.htm != *request.method().as_str() {
             return reject("the `htm` of the proof is not the method of the request".to_owned());
         }
+        let Some(urls) = self.public_urls(request) else {
+            return reject("Dpop::public_url_from returned no `http` or `https` URL".to_owned());
+        };
         let path = request.uri().path();
-        let stated = self.settings.url_of.as_ref().and_then(|url_of| url_of(request));
-        if let Some(stated) = stated {
-            return match PublicUrl::new(&stated) {
-                Some(url) if url.is_target(&claims.htu, path) => Ok(()),
-                Some(_) => reject(
-                    "the `htu` of the proof is not the URL that Dpop::public_url_from returned, followed by the path of the \
-                     request"
-                        .to_owned(),
-                ),
-                None => reject("Dpop::public_url_from returned no `http` or `https` URL".to_owned()),
-            };
-        }
-        if self.settings.urls.iter().any(|url| url.is_target(&claims.htu, path)) {
+        if urls.iter().any(|url| url.is_target(&claims.htu, path)) {
             return Ok(());
         }
-        let urls: Vec<_> = self.settings.urls.iter().map(PublicUrl::as_str).collect();
-        reject(format!(
-            "the `htu` of the proof is not {} followed by the path of the request; Dpop::new sets this URL",
-            urls.join(" or ")
-        ))
+        reject(match urls {
+            Cow::Owned(_) => {
+                "the `htu` of the proof is not the URL that Dpop::public_url_from returned, followed by the \
+                              path of the request"
+                    .to_owned()
+            }
+            Cow::Borrowed(urls) => {
+                let urls: Vec<_> = urls.iter().map(PublicUrl::as_str).collect();
+                let urls = urls.join(" or ");
+                format!(
+                    "the `htu` of the proof is not {urls} followed by the path of the request; Dpop::new sets this URL"
+                )
+            }
+        })
+    }
+
+    /// Returns the public URLs of a request: the one that the application states, or else the configured ones.
+    ///
+    /// Returns `None` if the application states something else than a URL.
+    pub(super) fn public_urls(&self, request: Head<'_>) -> Option<Cow<'_, [PublicUrl]>> {
+        match self.settings.url_of.as_ref().and_then(|url_of| url_of(request)) {
+            Some(stated) => PublicUrl::new(&stated).map(|url| Cow::Owned(vec![url])),
+            None => Some(Cow::Borrowed(&self.settings.urls)),
+        }
     }
 
     /// Checks the nonce. Returns a new one if the client should use it from now on.
@@ -153,7 +163,6 @@ fn missing(cause: &'static FixedCause) -> AuthError {
     AuthError::new(AuthErrorKind::MissingProof).because(cause)
 }
 
-const PROOF: HeaderName = HeaderName::from_static("dpop");
 /// The length of a signature of an RSA key of 8192 bits, and the extra room of the decoder.
 const USUAL_SIGNATURE: usize = 8192 / 8 + 2;
 

@@ -1,9 +1,9 @@
 //! A look at a proof for a report.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::Dpop;
-use super::target::PublicUrl;
 use crate::binding::Thumbprint;
 use crate::credential::Credential;
 use crate::error::AuthError;
@@ -22,13 +22,8 @@ impl Dpop {
 
     /// Returns the URLs that the `htu` of a proof for this request may be, as a list.
     pub(in crate::verify) fn expected_urls(&self, request: Head<'_>) -> String {
-        let stated = self.settings.url_of.as_ref().and_then(|url_of| url_of(request));
-        let stated = stated.and_then(|url| PublicUrl::new(&url));
-        let urls: Vec<_> = match &stated {
-            Some(url) => vec![url],
-            None => self.settings.urls.iter().collect(),
-        };
-        let urls = urls.into_iter().map(|url| format!("{}{}", url.as_str(), request.uri().path()));
+        let urls = self.public_urls(request).unwrap_or(Cow::Borrowed(&self.settings.urls));
+        let urls = urls.iter().map(|url| format!("{}{}", url.as_str(), request.uri().path()));
         urls.collect::<Vec<_>>().join(" or ")
     }
 }

@@ -7,6 +7,7 @@ use super::claim_advice::MILLISECONDS;
 use super::payload::Members;
 use super::shown::{self, quoted};
 use super::step::Advice;
+use crate::credential::PROOF;
 use crate::error::AuthError;
 use crate::head::Head;
 use crate::kind::AuthErrorKind;
@@ -27,7 +28,7 @@ const CLAIMS: [&str; 5] = ["htm", "htu", "iat", "jti", "ath"];
 impl Proof {
     /// Reads the first proof of a request.
     pub(super) fn of(request: Head<'_>) -> Option<Self> {
-        let text = request.headers().get("dpop")?.as_bytes();
+        let text = request.headers().get(PROOF)?.as_bytes();
         let mut parts = text.split(|byte| *byte == b'.').map(decode_to_vec);
         let [header, payload] = [parts.next()??, parts.next()??];
         let typ = json::object_text(&header).and_then(Members::read).and_then(|header| header.text("typ"));
