@@ -110,8 +110,8 @@ pub(crate) fn public_jwk(algorithm: Algorithm) -> Value {
     if jwk["kty"] == "AKP" { jwk } else { jwk_with(algorithm, json!({"alg": null})) }
 }
 
-/// Returns the thumbprint of a public key (RFC 7638, section 3.1).
-pub(crate) fn thumbprint(jwk: &Value) -> String {
+/// Returns the required members of a public key as JSON, sorted by name (RFC 7638, section 3.2).
+pub(crate) fn required_members(jwk: &Value) -> String {
     let names: &[&str] = match jwk["kty"].as_str().unwrap() {
         "EC" => &["crv", "kty", "x", "y"],
         "OKP" => &["crv", "kty", "x"],
@@ -119,7 +119,12 @@ pub(crate) fn thumbprint(jwk: &Value) -> String {
         _ => &["alg", "kty", "pub"],
     };
     let members: Vec<_> = names.iter().map(|name| format!(r#""{name}":{}"#, jwk[name])).collect();
-    hash(&format!("{{{}}}", members.join(",")))
+    format!("{{{}}}", members.join(","))
+}
+
+/// Returns the thumbprint of a public key (RFC 7638, section 3.1).
+pub(crate) fn thumbprint(jwk: &Value) -> String {
+    hash(&required_members(jwk))
 }
 
 /// Returns the hash of a text: `ath` for a token.

@@ -15,6 +15,7 @@ use tower_jwt_auth::token::Binding;
 use tower_jwt_auth::{Algorithm, AuthError, AuthErrorKind, ConfigErrorKind, JwtAuthLayer};
 
 use super::{issuer_of, signing_key};
+use crate::dpop::required_members;
 use crate::keys::jwk_of;
 use crate::support::{NOW, WITH_ORACLE, ask, at, base64url, for_oracle, get, is_hmac, supported};
 
@@ -86,15 +87,7 @@ fn jsonwebtoken_verifies_proofs() {
 #[test]
 fn header_has_only_required_members_of_the_key() {
     for algorithm in asymmetric() {
-        let jwk = jwk_of(algorithm);
-        let names: &[&str] = match jwk["kty"].as_str().unwrap() {
-            "EC" => &["crv", "kty", "x", "y"],
-            "OKP" => &["crv", "kty", "x"],
-            "RSA" => &["e", "kty", "n"],
-            _ => &["alg", "kty", "pub"],
-        };
-        let members: Vec<_> = names.iter().map(|name| format!(r#""{name}":{}"#, jwk[name])).collect();
-        let jwk = format!("{{{}}}", members.join(","));
+        let jwk = required_members(&jwk_of(algorithm));
         let key = dpop_key(algorithm);
         let [header, _] = parts(&proof(&key, "token"));
         assert_eq!(header, format!(r#"{{"typ":"dpop+jwt","alg":"{algorithm}","jwk":{jwk}}}"#));
