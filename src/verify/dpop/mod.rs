@@ -164,7 +164,7 @@ impl Dpop {
 
     /// Sets how old a proof may be, by its `iat`. The default is 60 s.
     ///
-    /// Each accepted proof is remembered for so long.
+    /// Each accepted proof is remembered for five seconds longer.
     pub fn max_age(self, age: Duration) -> Self {
         self.set(|settings| settings.max_age = age)
     }
