@@ -130,7 +130,9 @@ async fn accepts_nothing_twice_after_losing_records() {
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
 async fn accepts_nothing_twice_after_failback() {
-    let (primary, other) = (Server::start("replay-primary"), Server::start("replay-other"));
+    // By default, a primary waits five seconds for more replicas.
+    let at_once = ["--repl-diskless-sync-delay", "0"];
+    let [primary, other] = ["replay-primary", "replay-other"].map(|name| Server::start_with(name, &at_once));
     let replicate = |server: &Server, of: Option<&Server>| {
         let port = of.map_or("ONE".to_owned(), |of| of.url().rsplit(':').next().unwrap().to_owned());
         let host = if of.is_some() { "127.0.0.1" } else { "NO" };
