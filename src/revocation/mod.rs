@@ -30,6 +30,7 @@ pub use self::shared::check_revocation_store;
 pub use self::shared::{
     RevocationPage, RevocationStore, SharedRevocations, SharedRevocationsStats, StoreFuture,
 };
+use crate::error::AuthError;
 use crate::kind::AuthErrorKind;
 use crate::registered::since_epoch;
 
@@ -150,6 +151,30 @@ impl Revocations {
     pub fn revoke(&self, revocation: Revocation) -> RevocationWrite {
         self.list.add(&revocation, self.list.now());
         self.link.as_ref().map_or(RevocationWrite::NO_STORE, |link| link.record(revocation))
+    }
+
+    /// Checks that a session is not revoked, for example before your token endpoint issues its next token.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use tower_jwt_auth::{AuthErrorKind, revocation::Revocations};
+    ///
+    /// let revocations = Revocations::new();
+    /// assert!(revocations.check_session("https://issuer.example", "s1").is_ok());
+    ///
+    /// let last_expiry = SystemTime::now() + Duration::from_secs(900);
+    /// drop(revocations.revoke_session("https://issuer.example", "s1", last_expiry));
+    /// let error = revocations.check_session("https://issuer.example", "s1").unwrap_err();
+    /// assert_eq!(error.kind(), AuthErrorKind::Revoked);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`AuthErrorKind::Revoked`] if the session is on the list.
+    /// - [`AuthErrorKind::RevocationsUnavailable`] if a shared list may be out of date.
+    pub fn check_session(&self, issuer: &str, sid: &str) -> Result<(), AuthError> {
+        let ids = TokenIds { issuer, session: Some(sid), ..TokenIds::default() };
+        self.judge(&self.revocable(&ids)).map_err(AuthError::from)
     }
 
     /// Returns the number of entries.

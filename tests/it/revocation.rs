@@ -55,6 +55,12 @@ async fn revokes_a_token_by_jti_sid_or_sub() {
         let rejected = rejection(&verifier, &claims(&more)).await;
         assert_eq!(rejected, revoked.then_some(Revoked), "{name}");
     }
+    for (issuer, sid, revoked) in
+        [(ISSUER, "s1", true), (ISSUER, "t1", false), ("https://other.example", "s1", false)]
+    {
+        let checked = revocations.check_session(issuer, sid).err().map(|error| error.kind());
+        assert_eq!(checked, revoked.then_some(Revoked), "{issuer} {sid}");
+    }
     let long = format!("{}1", "t".repeat(300));
     drop(revocations.revoke_token(ISSUER, &long, at(EXPIRY)));
     assert_eq!(rejection(&verifier, &claims(&json!({"jti": long}))).await, Some(Revoked), "a long name");

@@ -144,6 +144,7 @@ async fn nothing_passes_before_the_store_is_read() {
     assert!(!revocations.is_ready());
     let response = ask(&layer, bearer(&good_token())).await;
     assert_rejected("not read", &response, 503, RevocationsUnavailable, &[("retry-after", "1")]);
+    assert_eq!(revocations.check_session(ISSUER, "a").unwrap_err().kind(), RevocationsUnavailable);
     let start = Instant::now();
     let error = revocations.ready().await.unwrap_err();
     assert_eq!((error.kind(), start.elapsed()), (RevocationsUnavailable, seconds(3)));
