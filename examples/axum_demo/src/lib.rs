@@ -60,11 +60,13 @@ use std::fmt::{self, Formatter};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::attempts::Attempts;
+use crate::client_address::TrustedProxies;
 pub use crate::clock::Clock;
 use crate::cookies::RefreshCookie;
 use crate::error::ApiError;
 pub use crate::limits::Limits;
 use crate::password::PasswordGate;
+use crate::per_client::PerClient;
 pub use crate::serve::{listen, serve};
 use crate::sessions::Sessions;
 pub use crate::settings::{SettingError, Settings};
@@ -76,6 +78,8 @@ use crate::users::Users;
 pub struct App {
     pub(crate) router: Router,
     pub(crate) database: AnyPool,
+    /// The clients as the server sees them, with their share of the connections.
+    pub(crate) peers: PerClient,
 }
 
 impl fmt::Debug for App {
@@ -129,5 +133,10 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
         ));
-    Ok(App { router, database })
+    let share = match settings.proxies {
+        TrustedProxies(0) => limits.connections_of_a_peer,
+        // The connections of a proxy are those of all clients.
+        _ => limits.connections,
+    };
+    Ok(App { router, database, peers: PerClient::new(share, 0) })
 }

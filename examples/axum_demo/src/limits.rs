@@ -14,7 +14,12 @@ use crate::error::ApiError;
 #[non_exhaustive]
 pub struct Limits {
     /// Maximum number of open connections. Others wait until one closes. The default is 1,000.
+    ///
+    /// A closed connection counts until its request ends.
     pub connections: usize,
+    /// Maximum number of connections of one IPv4 address or IPv6 /48 network. Others are closed at once.
+    /// The default is 100. There is no such limit behind trusted proxies, whose connections are those of all clients.
+    pub connections_of_a_peer: usize,
     /// Maximum age of a connection, even if the client reads no responses. The default is 60 seconds.
     pub connection: Duration,
     /// Time limit for the headers of each request on a connection. The default is 10 seconds.
@@ -45,6 +50,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1_000,
+            connections_of_a_peer: 100,
             connection: Duration::from_secs(60),
             headers: Duration::from_secs(10),
             request: Duration::from_secs(10),

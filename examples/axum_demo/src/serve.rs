@@ -1,6 +1,8 @@
 //! Accepts connections until shutdown, and limits their number and duration.
+//!
+//! A request runs to its end even if the client leaves. Until then it keeps the place of its connection.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -19,10 +21,18 @@ use tokio::time::{sleep, timeout};
 
 use crate::App;
 use crate::limits::Limits;
+use crate::per_client::Visit;
 use crate::settings::SettingError;
 
 /// Maximum size of the headers of a request. hyper's default of 400 KiB is too much for a thousand connections.
 const BUFFER: usize = 16 * 1024;
+
+/// The place of a connection and its request, until both have ended.
+struct Place {
+    _place: OwnedSemaphorePermit,
+    _share: Visit,
+    stopped: watch::Receiver<()>,
+}
 
 /// Listens on the address. Port 0 means any free port.
 ///
@@ -40,24 +50,23 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, SettingError> {
 /// `axum::serve` has no limit on connections and waits for slow clients forever.
 pub async fn serve(mut listener: TcpListener, app: App, limits: Limits, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(limits.connections));
-    // Signals shutdown to all connections. `closed` completes when the last one has ended.
+    // Signals shutdown to all connections. `closed` completes when the last one and its request have ended.
     let (stopping, stopped) = watch::channel(());
     let mut stop = pin!(stop);
     loop {
         tokio::select! {
             (place, stream, peer) = accept(&mut listener, &places) => {
-                let (app, stopped) = (app.router.clone(), stopped.clone());
-                tokio::spawn(async move {
-                    converse(stream, peer, app, limits, stopped).await;
-                    drop(place);
-                });
+                // Closes the connection if the peer has no share left.
+                let Some(share) = app.peers.visit(&network(peer)) else { continue };
+                let place = Arc::new(Place { _place: place, _share: share, stopped: stopped.clone() });
+                tokio::spawn(converse(stream, peer, app.router.clone(), limits, place));
             }
             () = &mut stop => break,
         }
     }
     drop((listener, stopped));
     stopping.send_replace(());
-    stopping.closed().await;
+    let _ = timeout(limits.shutdown, stopping.closed()).await;
     // SQLite then merges its log into the database file. The timeout is for a server that does not respond.
     let _ = timeout(limits.shutdown, app.database.close()).await;
 }
@@ -73,18 +82,29 @@ async fn accept(
     (place, stream, peer)
 }
 
+/// Returns the network that shares connections: an IPv4 address or an IPv6 /48, the most that one customer gets.
+fn network(peer: SocketAddr) -> String {
+    match peer.ip().to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80)).to_string(),
+    }
+}
+
 /// Serves one connection until its time limit or shutdown.
-async fn converse(
-    stream: TcpStream,
-    peer: SocketAddr,
-    app: Router,
-    limits: Limits,
-    mut stopped: watch::Receiver<()>,
-) {
+async fn converse(stream: TcpStream, peer: SocketAddr, app: Router, limits: Limits, place: Arc<Place>) {
+    let mut stopped = place.stopped.clone();
     let app = TowerToHyperService::new(app);
     let app = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        app.call(request)
+        let (response, place) = (app.call(request), Arc::clone(&place));
+        // hyper drops the future of this service if the client leaves, but not the task.
+        let task = tokio::spawn(async move {
+            let response = response.await;
+            drop(place);
+            response
+        });
+        // An error, which is a panic of the task, closes the connection.
+        async move { task.await.map(|Ok(response)| response) }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(BUFFER);
@@ -97,4 +117,20 @@ async fn converse(
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(limits.shutdown, connection).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv6_networks_share_connections() {
+        for (peer, expected) in [
+            ("192.0.2.1:80", "192.0.2.1"),
+            ("[::ffff:192.0.2.1]:80", "192.0.2.1"),
+            ("[2001:db8:1:2:3:4:5:6]:80", "2001:db8:1::"),
+        ] {
+            assert_eq!(network(peer.parse().unwrap()), expected);
+        }
+    }
 }

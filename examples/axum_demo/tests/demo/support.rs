@@ -82,6 +82,8 @@ pub(crate) fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingError>
     let mut settings = Settings::read(|name| find(name).map(|(_, value)| value.into()))?;
     settings.limits.request = Duration::from_secs(60);
     settings.limits.shutdown = Duration::from_secs(60);
+    // All clients of a test have the same address.
+    settings.limits.connections_of_a_peer = settings.limits.connections;
     Ok(settings)
 }
 
