@@ -33,27 +33,18 @@ pub(crate) async fn run_on_sqlite(pool: &AnyPool) -> Result<(), MigrationFailure
     // The migrator has no lock for SQLite. With an immediate transaction, a second process waits here and then finds
     // the work done.
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    if let Some(done) = earlier_version(&mut transaction).await? {
-        migrator.skip(&mut *transaction, Some(done)).await?;
+    if belongs_to_another_program(&mut transaction).await? {
+        return Err(MigrationFailure::Foreign);
     }
     migrator.run(&mut *transaction).await?;
     Ok(transaction.commit().await?)
 }
 
-/// Returns the last migration of a database from before the migrator was used.
-async fn earlier_version(database: &mut AnyConnection) -> Result<Option<i64>, MigrationFailure> {
-    let count = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
-    if sqlx::query_scalar::<_, i64>(count).fetch_one(&mut *database).await? > 0 {
-        return Ok(None);
-    }
-    let tables: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *database).await?;
-    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *database).await?;
-    match (version, tables) {
-        (0, 0) => Ok(None),
-        (1 | 2, 1..) => Ok(Some(version)),
-        _ => Err(MigrationFailure::Foreign),
-    }
+/// Returns true for a database that is in use but was never migrated.
+async fn belongs_to_another_program(database: &mut AnyConnection) -> Result<bool, Error> {
+    let query = "SELECT NOT EXISTS (SELECT * FROM sqlite_schema WHERE name = '_sqlx_migrations')
+                 AND (user_version <> 0 OR EXISTS (SELECT * FROM sqlite_schema)) FROM pragma_user_version";
+    Ok(sqlx::query_scalar::<_, i64>(query).fetch_one(database).await? != 0)
 }
 
 fn migrator(migrations: &[(&'static str, &'static str)]) -> Migrator {

@@ -5,7 +5,6 @@ use std::fs;
 
 use axum_demo::{Settings, app, listen};
 
-use crate::http::request;
 use crate::support::{Demo, SECRET, ScratchFile, change, read, settings};
 
 #[test]
@@ -90,31 +89,6 @@ async fn reports_an_address_in_use() {
     assert!(error.starts_with(&format!("DEMO_ADDR: cannot listen on {}: ", demo.address)), "{error}");
     assert!(error.ends_with("; choose another address"), "{error}");
     assert_eq!(error.lines().count(), 1);
-}
-
-#[tokio::test]
-async fn migrates_databases_of_earlier_versions() {
-    let first = include_str!("../../migrations/sqlite/0001_users.sql");
-    let second = include_str!("../../migrations/sqlite/0002_ended_sessions.sql");
-    for (name, versions) in [("first_version", &[first][..]), ("second_version", &[first, second])] {
-        let file = ScratchFile::new(&format!("{name}.sqlite3"));
-        for version in versions {
-            change(&format!("{}?mode=rwc", file.url()), version).await;
-        }
-        change(&file.url(), "UPDATE users SET first_name = 'Kept'").await;
-        restart_twice(&file.url()).await;
-    }
-}
-
-async fn restart_twice(url: &str) {
-    for start in ["first", "second"] {
-        let demo = Demo::start_with(settings(url)).await;
-        let authorization = demo.bearer().await;
-        assert_eq!(demo.protected(&[&authorization]).await.json()["first_name"], "Kept");
-        let answer = demo.exchange(&request("POST", "/signout", &[&authorization])).await;
-        assert_eq!(answer.status, 204, "{start}");
-        demo.stop().await.unwrap();
-    }
 }
 
 #[tokio::test]
