@@ -13,8 +13,8 @@ use crate::database_url::{DatabaseUrl, Kind};
 use crate::migrations::{self, MigrationFailure};
 use crate::settings::SettingError;
 
-/// Opens the database. The first start creates the tables, and the file for SQLite.
-pub(crate) async fn open(database: &DatabaseUrl) -> Result<AnyPool, SettingError> {
+/// Opens the database. The first start creates the tables, and the file for SQLite. Then also returns true.
+pub(crate) async fn open(database: &DatabaseUrl) -> Result<(AnyPool, bool), SettingError> {
     connect(database).await.map_err(|failure| {
         let problem = match (failure, &database.kind) {
             (MigrationFailure::Foreign, _) => "the database belongs to another program".to_owned(),
@@ -32,23 +32,19 @@ pub(crate) async fn open(database: &DatabaseUrl) -> Result<AnyPool, SettingError
     })
 }
 
-async fn connect(database: &DatabaseUrl) -> Result<AnyPool, MigrationFailure> {
+async fn connect(database: &DatabaseUrl) -> Result<(AnyPool, bool), MigrationFailure> {
     install_default_drivers();
     if let Kind::SqliteFile(path) = &database.kind {
         create_private(path);
     }
     let pool = pool_options(&database.kind).connect(&database.url).await?;
-    match database.kind {
-        Kind::Postgres => migrations::run_on_postgres(&pool).await?,
-        Kind::SqliteFile(_) => {
-            // Readers then do not wait for writers. The file keeps the mode. If this fails because another process has
-            // the file open, the next start sets it.
-            let _ = sqlx::query("PRAGMA journal_mode = WAL").execute(&pool).await;
-            migrations::run_on_sqlite(&pool).await?;
-        }
-        Kind::SqliteMemory => migrations::run_on_sqlite(&pool).await?,
+    if let Kind::SqliteFile(_) = database.kind {
+        // Readers then do not wait for writers. The file keeps the mode. If this fails because another process has
+        // the file open, the next start sets it.
+        let _ = sqlx::query("PRAGMA journal_mode = WAL").execute(&pool).await;
     }
-    Ok(pool)
+    let is_new = migrations::run(&pool, &database.kind).await?;
+    Ok((pool, is_new))
 }
 
 fn pool_options(kind: &Kind) -> AnyPoolOptions {

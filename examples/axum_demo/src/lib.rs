@@ -18,7 +18,7 @@
 //! 8. Rejections by the demo are `ApiError`s (`error`). The library responds to bad tokens. Both send problem details.
 //!
 //! `settings` reads the environment. `database` opens SQLite or PostgreSQL. `revoked` opens the revocation list, in
-//! memory or shared through Redis. `main.rs` puts these together.
+//! memory or shared through Redis. `demo_account` creates an account to try. `main.rs` puts these together.
 
 mod attempts;
 mod client_address;
@@ -26,6 +26,7 @@ mod clock;
 mod cookies;
 mod database;
 mod database_url;
+mod demo_account;
 mod error;
 mod gate;
 mod held_back;
@@ -78,6 +79,8 @@ use crate::users::Users;
 pub struct App {
     pub(crate) router: Router,
     pub(crate) database: AnyPool,
+    /// The email and the password of the demo account in one line, if [`app`] has just created it.
+    pub notice: Option<&'static str>,
     /// The clients as the server sees them, with their share of the connections.
     pub(crate) peers: PerClient,
 }
@@ -90,7 +93,7 @@ impl fmt::Debug for App {
 
 /// Creates the application: opens the database and sets up the routes.
 ///
-/// The first start creates the tables.
+/// The first start creates the tables, and the demo account if there is no public URL.
 ///
 /// # Errors
 ///
@@ -98,14 +101,17 @@ impl fmt::Debug for App {
 /// - The settings of Redis or of other credentials are invalid.
 pub async fn app(settings: &Settings) -> Result<App, SettingError> {
     let Settings { clock, limits, .. } = settings;
-    let database = database::open(&settings.database).await?;
+    let unusable = |error: sqlx::Error| SettingError::new("DATABASE_URL", error.to_string());
+    let (database, is_new) = database::open(&settings.database).await?;
+    let is_public = settings.public_url.is_some();
+    let notice = demo_account::prepare(&database, is_new, is_public).await.map_err(unusable)?;
     let revocations = revoked::list(settings).await?;
     let sessions = Sessions::open(database.clone(), revocations, clock.clone(), limits.sessions)
         .await
-        .map_err(|error| SettingError::new("DATABASE_URL", error.to_string()))?;
+        .map_err(unusable)?;
     let now = clock.clone();
     let issuer = settings.issuer.clone().clock(move || now.now());
-    let cookie = RefreshCookie { secure: settings.public_url.is_some() };
+    let cookie = RefreshCookie { secure: is_public };
     let users = Users::new(database.clone());
     let sign_ins = SignIns { issuer, sessions, cookie };
     let sign_in = SignIn {
@@ -138,5 +144,5 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
         // The connections of a proxy are those of all clients.
         _ => limits.connections,
     };
-    Ok(App { router, database, peers: PerClient::new(share, 0) })
+    Ok(App { router, database, notice, peers: PerClient::new(share, 0) })
 }

@@ -22,16 +22,15 @@ async fn run() -> Result<(), SettingError> {
     let settings = Settings::read(|name| env::var_os(name))?.with_credentials(env::vars_os())?;
     let listener = listen(settings.address).await?;
     let app = app(&settings).await?;
-    announce(listener.local_addr().unwrap_or(settings.address), settings.notice());
+    let notices = settings.notice().into_iter().chain(app.notice);
+    announce(listener.local_addr().unwrap_or(settings.address), notices);
     serve(listener, app, settings.limits, stop_signal()).await;
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the address belongs on standard output")]
-fn announce(address: SocketAddr, notice: Option<&str>) {
-    if let Some(notice) = notice {
-        println!("{notice}");
-    }
+fn announce(address: SocketAddr, notices: impl Iterator<Item = &'static str>) {
+    notices.for_each(|notice| println!("{notice}"));
     println!("listening on http://{address}");
 }
 

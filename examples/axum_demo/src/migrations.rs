@@ -1,7 +1,9 @@
 //! Runs the files in `migrations` with sqlx's migrator. A released file must not change.
 
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, Error, SqlSafeStr};
+
+use crate::database_url::Kind;
 
 /// Both kinds of database have the same versions.
 macro_rules! migrations {
@@ -11,6 +13,7 @@ macro_rules! migrations {
             ("ended sessions", include_str!(concat!("../migrations/", $kind, "/0002_ended_sessions.sql"))),
             ("sessions", include_str!(concat!("../migrations/", $kind, "/0003_sessions.sql"))),
             ("attempts", include_str!(concat!("../migrations/", $kind, "/0004_attempts.sql"))),
+            ("no first user", include_str!(concat!("../migrations/", $kind, "/0005_no_first_user.sql"))),
         ]
     };
 }
@@ -23,21 +26,26 @@ pub(crate) enum MigrationFailure {
     Foreign,
 }
 
-/// Migrates PostgreSQL. The migrator holds a lock, so processes that start together wait for each other.
-pub(crate) async fn run_on_postgres(pool: &AnyPool) -> Result<(), MigrationFailure> {
-    Ok(migrator(&migrations!("postgres")).run(pool).await?)
-}
-
-pub(crate) async fn run_on_sqlite(pool: &AnyPool) -> Result<(), MigrationFailure> {
-    let migrator = migrator(&migrations!("sqlite"));
-    // The migrator has no lock for SQLite. With an immediate transaction, a second process waits here and then finds
-    // the work done.
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    if belongs_to_another_program(&mut transaction).await? {
+/// Migrates the database. Returns true if it was new.
+///
+/// Processes that start together wait for each other. The migrator has no lock for SQLite, and its lock for PostgreSQL
+/// does not cover the look for earlier migrations.
+pub(crate) async fn run(pool: &AnyPool, kind: &Kind) -> Result<bool, MigrationFailure> {
+    let (migrator, begin) = match kind {
+        Kind::Postgres => {
+            (migrator(&migrations!("postgres")), "BEGIN; SELECT pg_advisory_xact_lock(hashtext('axum_demo'))")
+        }
+        Kind::SqliteFile(_) | Kind::SqliteMemory => (migrator(&migrations!("sqlite")), "BEGIN IMMEDIATE"),
+    };
+    let mut transaction = pool.begin_with(begin).await?;
+    if !matches!(kind, Kind::Postgres) && belongs_to_another_program(&mut transaction).await? {
         return Err(MigrationFailure::Foreign);
     }
+    transaction.ensure_migrations_table(&migrator.table_name).await?;
+    let is_new = transaction.list_applied_migrations(&migrator.table_name).await?.is_empty();
     migrator.run(&mut *transaction).await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await?;
+    Ok(is_new)
 }
 
 /// Returns true for a database that is in use but was never migrated.

@@ -16,7 +16,7 @@ async fn refresh_cookie_has_strict_attributes() {
         [(settings("sqlite::memory:"), "refresh", ""), (read(&secure).unwrap(), "__Host-refresh", " Secure;")]
     {
         let demo = Demo::start_with(settings).await;
-        let answer = demo.sign_in().await;
+        let answer = demo.signup("ada@example.com", "purple lattice umbrella").await;
         let cookie = answer.header("set-cookie").unwrap().to_owned();
         let value = cookie.split(['=', ';']).nth(1).unwrap();
         assert_eq!(value.len(), 43, "256 bits in base64url");

@@ -7,6 +7,7 @@ mod client;
 mod connections;
 mod cookies;
 mod credential;
+mod demo_account;
 mod errors;
 mod faults;
 mod flood;

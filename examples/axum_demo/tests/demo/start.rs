@@ -5,6 +5,7 @@ use std::fs;
 
 use axum_demo::{Settings, app, listen};
 
+use crate::demo_account;
 use crate::support::{Demo, SECRET, ScratchFile, change, read, settings};
 
 #[test]
@@ -142,6 +143,16 @@ async fn restart_does_not_restore_deleted_users() {
 
     let third = Demo::start_with(settings(&url)).await;
     assert_eq!(third.signin("eze@example.com", "okon").await.status, 401);
+}
+
+#[tokio::test]
+async fn demo_account_needs_a_new_private_database() {
+    let files =
+        ["demo_account", "public", "migrated"].map(|name| ScratchFile::new(&format!("{name}.sqlite3")));
+    let [private, public, migrated] = files.each_ref().map(ScratchFile::url);
+    demo_account::public_url_deletes_it(&private).await;
+    demo_account::public_url_prevents_it(&public).await;
+    demo_account::migration_deletes_it(&migrated).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum_demo::{Clock, SettingError, Settings, app, listen, serve};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::any::install_default_drivers;
+use sqlx::{AnyConnection, Connection};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -107,7 +108,8 @@ impl TestClock {
 
 /// Changes a database without the demo.
 pub(crate) async fn change(url: &str, sql: &'static str) {
-    let mut database = SqliteConnection::connect(url).await.unwrap();
+    install_default_drivers();
+    let mut database = AnyConnection::connect(url).await.unwrap();
     sqlx::raw_sql(sql).execute(&mut database).await.unwrap();
 }
 

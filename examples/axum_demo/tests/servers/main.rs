@@ -5,6 +5,8 @@
 #[path = "../demo/client.rs"]
 #[expect(dead_code, reason = "only the other tests use the rest")]
 mod client;
+#[path = "../demo/demo_account.rs"]
+mod demo_account;
 mod forwarder;
 #[path = "../demo/http.rs"]
 mod http;

@@ -3,6 +3,7 @@
 use axum_demo::app;
 use sqlx::{Connection, PgConnection};
 
+use crate::demo_account;
 use crate::http::request;
 use crate::postgres_server::PostgresServer;
 use crate::scenarios;
@@ -48,6 +49,16 @@ async fn several_processes_can_start_together() {
     }
     assert_eq!(demos[0].signin("EZE@Example.Com", "okon").await.status, 200);
     assert_eq!(demos[0].signin("eze@example.com", "wrong").await.status, 401);
+}
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test(flavor = "multi_thread")]
+async fn demo_account_needs_a_new_private_database() {
+    let servers = [PostgresServer::start(), PostgresServer::start(), PostgresServer::start()];
+    let [private, public, migrated] = servers.each_ref().map(PostgresServer::url);
+    demo_account::public_url_deletes_it(&private).await;
+    demo_account::public_url_prevents_it(&public).await;
+    demo_account::migration_deletes_it(&migrated).await;
 }
 
 /// PostgreSQL text cannot contain NUL.
