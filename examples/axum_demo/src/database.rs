@@ -2,7 +2,8 @@
 //!
 //! sqlx's `Any` driver runs the same SQL on both. Only the migrations differ.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
+use std::future::ready;
 use std::path::Path;
 use std::time::Duration;
 
@@ -56,7 +57,12 @@ fn pool_options(kind: &Kind) -> AnyPoolOptions {
         |options: AnyPoolOptions| options.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
     match kind {
         Kind::Postgres => options.max_connections(10),
-        Kind::SqliteFile(_) => sqlite(options.max_connections(4)),
+        Kind::SqliteFile(path) => {
+            // A connection to a deleted or replaced file still works, but its changes are lost. A new one then fails.
+            let (path, opened) = (path.clone(), file_id(path));
+            sqlite(options.max_connections(4))
+                .before_acquire(move |_, _| Box::pin(ready(Ok(file_id(&path) == opened))))
+        }
         // One connection that is never closed, because the database ends with it.
         Kind::SqliteMemory => sqlite(options.max_connections(1).min_connections(1)),
     }
@@ -72,4 +78,15 @@ fn create_private(path: &Path) {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     // On failure the file exists already, or SQLite reports the problem.
     let _ = options.open(path);
+}
+
+/// Returns a number that identifies the file at this path, or `None` if there is no file.
+fn file_id(path: &Path) -> Option<u64> {
+    let file = fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    let id = std::os::unix::fs::MetadataExt::ino(&file);
+    // Other systems do not delete open files.
+    #[cfg(not(unix))]
+    let id = u64::from(file.is_file());
+    Some(id)
 }

@@ -37,7 +37,8 @@ impl DatabaseUrl {
                            or PostgreSQL, such as postgres://user:password@host/database";
             SettingError::new("DATABASE_URL", problem)
         })?;
-        Ok(Self { url: url.to_owned(), kind })
+        // The demo creates the file at the start. A connection must not create it again later.
+        Ok(Self { url: url.replace("mode=rwc", "mode=rw"), kind })
     }
 }
 

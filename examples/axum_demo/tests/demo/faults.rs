@@ -1,7 +1,7 @@
 //! Internal errors: clients get a generic response, standard error gets the cause.
 
-use std::env;
 use std::process::Command;
+use std::{env, fs};
 
 use crate::support::{Demo, ScratchFile, change, settings};
 
@@ -51,4 +51,27 @@ async fn clients_do_not_see_internal_errors() {
     assert_eq!(answer.status, 500);
     assert_eq!(answer.error(), "internal");
     assert_eq!(answer.json()["title"], "something went wrong on our side");
+}
+
+/// Connections to a deleted file keep working. A sign-up would be lost.
+#[cfg(unix)]
+#[tokio::test]
+async fn deleted_database_gets_503() {
+    for (name, parameters) in [("deleted", ""), ("deleted_rwc", "?mode=rwc")] {
+        let file = ScratchFile::new(&format!("{name}.sqlite3"));
+        let demo = Demo::start_with(settings(&format!("{}{parameters}", file.url()))).await;
+        let authorization = demo.bearer().await;
+        fs::remove_file(&file.0).unwrap();
+        assert_is_unavailable(&demo, &authorization).await;
+        assert!(!file.0.exists(), "{name}: a new file would have no tables");
+        fs::write(&file.0, "").unwrap();
+        assert_is_unavailable(&demo, &authorization).await;
+    }
+}
+
+async fn assert_is_unavailable(demo: &Demo, authorization: &str) {
+    let answer = demo.signup("ada@example.com", "purple lattice umbrella").await;
+    assert_eq!((answer.status, answer.error().as_str()), (503, "unavailable"), "{answer:?}");
+    assert_eq!(demo.signin("eze@example.com", "okon").await.status, 503);
+    assert_eq!(demo.protected(&[authorization]).await.status, 503);
 }
