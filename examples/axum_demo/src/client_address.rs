@@ -30,10 +30,11 @@ impl TrustedProxies {
     }
 }
 
-/// Parses an address. Some proxies add the port.
+/// Parses an address. Some proxies add the port, or write IPv6 in brackets.
 fn address(hop: &[u8]) -> Option<IpAddr> {
     let hop = str::from_utf8(hop).ok()?.trim();
-    hop.parse().ok().or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
+    bare.parse().ok().or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))
 }
 
 #[cfg(test)]
@@ -53,6 +54,7 @@ mod tests {
             (2, "192.0.2.1:80", &["unknown, 198.51.100.1"], "198.51.100.1"),
             (1, "192.0.2.1:80", &["198.51.100.1:4711"], "198.51.100.1"),
             (1, "192.0.2.1:80", &["[2001:db8:1:2:3:4:5:6]:4711"], "2001:db8:1:2::/64"),
+            (1, "192.0.2.1:80", &["[2001:db8:1:2:3:4:5:6]"], "2001:db8:1:2::/64"),
             (0, "[2001:db8:1:2:3:4:5:6]:80", &[], "2001:db8:1:2::/64"),
             (0, "[::ffff:192.0.2.1]:80", &[], "192.0.2.1"),
         ] {
