@@ -80,7 +80,8 @@ impl ApiError {
             Self::EmailUnfit => (
                 Status::UNPROCESSABLE_ENTITY,
                 "email_unfit",
-                "the email must be a valid address, such as name@example.com",
+                "the email must be a valid address in ASCII, such as name@example.com; other letters of a domain become \
+                 xn--",
             ),
             Self::FirstNameUnfit => (Status::UNPROCESSABLE_ENTITY, "first_name_unfit", UNFIT_NAME),
             Self::Internal(_) => {

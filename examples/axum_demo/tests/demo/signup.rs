@@ -66,6 +66,21 @@ async fn rejects_invalid_input() {
         ("ada@example..com", STRONG, "Ada", "Lovelace", email),
         ("ada@b@example.com", STRONG, "Ada", "Lovelace", email),
         ("ada lovelace@example.com", STRONG, "Ada", "Lovelace", email),
+        ("a\u{200d}da@example.com", STRONG, "Ada", "Lovelace", email),
+        ("ad\u{e4}@example.com", STRONG, "Ada", "Lovelace", email),
+        ("ada\u{308}@example.com", STRONG, "Ada", "Lovelace", email),
+        ("\u{ff41}da@example.com", STRONG, "Ada", "Lovelace", email),
+        ("\u{212a}ada@example.com", STRONG, "Ada", "Lovelace", email),
+        ("ada@ex\u{e4}mple.com", STRONG, "Ada", "Lovelace", email),
+        ("a\u{7f}da@example.com", STRONG, "Ada", "Lovelace", email),
+        ("\"ada\"@example.com", STRONG, "Ada", "Lovelace", email),
+        ("a\\da@example.com", STRONG, "Ada", "Lovelace", email),
+        ("ada(work)@example.com", STRONG, "Ada", "Lovelace", email),
+        ("<ada@example.com>", STRONG, "Ada", "Lovelace", email),
+        ("[ada]@example.com", STRONG, "Ada", "Lovelace", email),
+        ("bob@example.com,ada@example.com", STRONG, "Ada", "Lovelace", email),
+        ("bob;ada@example.com", STRONG, "Ada", "Lovelace", email),
+        ("mailto:ada@example.com", STRONG, "Ada", "Lovelace", email),
         ("ada@example.com\n", STRONG, "Ada", control, last_name_unfit),
         (&long_email, STRONG, "Ada", "Lovelace", email),
         ("ada@example.com", STRONG, "", "Lovelace", first_name_unfit),
@@ -87,6 +102,12 @@ async fn rejects_invalid_input() {
             expected,
             "{address:?} {password:?} {first_name:?} {last_name:?}"
         );
+    }
+    let answer = demo.signup("\u{e4}da@example.com", STRONG).await;
+    let expected = "the email must be a valid address in ASCII, such as name@example.com; other letters of a domain become xn--";
+    assert_eq!(answer.json()["title"], expected);
+    for address in ["o'neil+news@example.com", "ada.b_c-1@xn--exmple-cua.com"] {
+        assert_eq!(demo.signup(address, STRONG).await.status, 201, "{address}");
     }
     let answer = demo.exchange(&post_request("/signup", JSON, br#"{"email":"a@b.c","password":"p"}"#)).await;
     assert_eq!((answer.status, answer.error().as_str()), (422, "json_unfit"));
