@@ -24,6 +24,9 @@ pub(crate) struct AccessToken {
     /// The ID of the user.
     pub(crate) sub: String,
     pub(crate) email: String,
+    /// False: anyone can sign up with any email (OpenID Connect Core, section 5.1).
+    #[serde(skip_deserializing)]
+    email_verified: bool,
     /// The session, from sign-in to sign-out.
     pub(crate) sid: String,
 }
@@ -39,7 +42,7 @@ pub(crate) struct Caller {
 
 impl AccessToken {
     pub(crate) fn new(user: &User, sid: String) -> Self {
-        Self { sub: user.id.to_string(), email: user.email.clone(), sid }
+        Self { sub: user.id.to_string(), email: user.email.clone(), email_verified: false, sid }
     }
 
     pub(crate) fn sign(&self, issuer: &TokenIssuer) -> Result<String, ApiError> {

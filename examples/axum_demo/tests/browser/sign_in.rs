@@ -34,7 +34,7 @@ async fn shows_the_profile_and_the_claims() {
     assert_eq!(page.text("#email").await, "eze@example.com");
     let names: Vec<String> =
         page.eval("Array.from(document.querySelectorAll('#claims th'), (th) => th.innerText)").await;
-    for name in ["iss", "sub", "aud", "email", "iat", "exp", "jti", "sid"] {
+    for name in ["iss", "sub", "aud", "email", "email_verified", "iat", "exp", "jti", "sid"] {
         assert!(names.iter().any(|known| known == name), "expected the claim {name} among {names:?}");
     }
     let minutes = page.text("#time-left").await;

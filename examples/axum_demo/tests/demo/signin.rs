@@ -32,6 +32,7 @@ async fn returns_a_token() {
             "sub": "1",
             "aud": "axum_demo",
             "email": "eze@example.com",
+            "email_verified": false,
             "iat": null,
             "exp": issued + 900,
             "jti": null,
