@@ -133,11 +133,20 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(limits.request, limits::time_limit))
-        .layer(public_url::csrf_layer(settings.public_url.as_ref())?)
+        .layer(public_url::csrf_layer(settings.public_url.as_ref()))
         // The page sets its own value.
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
+        ))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::STRICT_TRANSPORT_SECURITY,
+            // Two years.
+            is_public.then(|| HeaderValue::from_static("max-age=63072000")),
         ));
     let share = match settings.proxies {
         TrustedProxies(0) => limits.connections_of_a_peer,

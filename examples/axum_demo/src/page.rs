@@ -13,12 +13,11 @@ const PAGE: &str = include_str!("page.html");
 pub(crate) fn routes() -> Router {
     let policy = HeaderValue::try_from(content_security_policy(PAGE)).expect("base64 is text for a header");
     let text = HeaderValue::from_static;
-    let headers: [(HeaderName, HeaderValue); 5] = [
+    let headers: [(HeaderName, HeaderValue); 4] = [
         (header::CACHE_CONTROL, text("no-cache")),
         (header::CONTENT_SECURITY_POLICY, policy),
         (HeaderName::from_static("cross-origin-opener-policy"), text("same-origin")),
         (header::REFERRER_POLICY, text("no-referrer")),
-        (header::X_CONTENT_TYPE_OPTIONS, text("nosniff")),
     ];
     Router::new().route("/", get(async move || (headers, Html(PAGE))))
 }

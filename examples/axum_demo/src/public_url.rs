@@ -1,5 +1,6 @@
 //! `PUBLIC_URL`: the origin that users see behind a TLS proxy.
 
+use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
@@ -15,7 +16,14 @@ impl PublicUrl {
         let url = url.to_ascii_lowercase();
         let origin = url.strip_suffix('/').unwrap_or(&url);
         let origin = origin.strip_suffix(":443").unwrap_or(origin);
-        let is_one = origin.starts_with("https://") && CsrfLayer::new().add_trusted_origin(origin).is_ok();
+        // Rules out wildcards. Brackets and colons are those of IPv6 addresses.
+        let is_for_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
+        let is_one = origin.parse::<Uri>().is_ok_and(|url| {
+            let host = url.host().unwrap_or_default();
+            let port = url.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+            // The form that browsers send, without user info, path and query.
+            !host.is_empty() && host.bytes().all(is_for_host) && origin == format!("https://{host}{port}")
+        });
         if !is_one {
             let problem =
                 "must be https:// with a host and optionally a port, such as https://demo.example.com";
@@ -28,13 +36,11 @@ impl PublicUrl {
 /// Rejects requests that the pages of other sites send (CSRF).
 pub(crate) fn csrf_layer(
     public_url: Option<&PublicUrl>,
-) -> Result<CsrfLayer<impl Fn(ProtectionError) -> Response + Clone + use<>>, SettingError> {
+) -> CsrfLayer<impl Fn(ProtectionError) -> Response + Clone + use<>> {
     let mut layer = CsrfLayer::new();
     if let Some(PublicUrl(origin)) = public_url {
         // The proxy may have changed the `Host` header.
-        layer = layer
-            .add_trusted_origin(origin)
-            .map_err(|error| SettingError::new("PUBLIC_URL", error.to_string()))?;
+        layer = layer.add_trusted_origin(origin).expect("`PublicUrl::new` checked the origin");
     }
-    Ok(layer.with_rejection_response(|_| ApiError::CrossSite.into_response()))
+    layer.with_rejection_response(|_| ApiError::CrossSite.into_response())
 }

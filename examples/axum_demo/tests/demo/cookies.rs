@@ -85,13 +85,30 @@ fn rejects_invalid_public_urls() {
         "https://",
         "https://demo.example.com/app",
         "https://demo.example.com?x",
+        "https://demo.example.com#x",
+        "https://user@demo.example.com",
+        "https://user:password@demo.example.com",
+        "https://*.example.com",
+        "https://*",
+        " https://demo.example.com",
+        "https://demo.example.com ",
+        "https://demo example.com",
+        "https://demo.example.com:",
+        "https://demo.example.com:port",
+        "https://demo.example.com:65536",
+        "https://:8443",
         "https://dämo.example.com",
         "https://demo.example.com, https://other.example.com",
     ] {
         assert_eq!(read(&[("PUBLIC_URL", url)]).unwrap_err().to_string(), problem, "{url}");
     }
-    for url in ["https://demo.example.com", "https://Demo.example.com:443/", "https://demo.example.com:8443"]
-    {
+    for url in [
+        "https://demo.example.com",
+        "https://Demo.example.com:443/",
+        "https://demo.example.com:8443",
+        "https://192.0.2.1",
+        "https://[2001:db8::1]:8443",
+    ] {
         read(&[("PUBLIC_URL", url), ("TRUSTED_PROXIES", "1")]).unwrap();
     }
 }

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
 
-use crate::http::get_request;
-use crate::support::Demo;
+use crate::http::{get_request, request_with};
+use crate::support::{Demo, read, settings};
 
 #[tokio::test]
 async fn policy_allows_only_own_script_and_style() {
@@ -17,7 +17,6 @@ async fn policy_allows_only_own_script_and_style() {
         ("cache-control", "no-cache"),
         ("cross-origin-opener-policy", "same-origin"),
         ("referrer-policy", "no-referrer"),
-        ("x-content-type-options", "nosniff"),
     ] {
         assert_eq!(answer.header(name), Some(expected), "{name}");
     }
@@ -46,6 +45,34 @@ async fn policy_allows_only_own_script_and_style() {
         "@import",
     ] {
         assert!(!answer.body.contains(stopped), "the policy blocks {stopped}");
+    }
+}
+
+#[tokio::test]
+async fn every_response_has_security_headers() {
+    let public = [
+        ("DEMO_ADDR", "127.0.0.1:0"),
+        ("DATABASE_URL", "sqlite::memory:"),
+        ("PUBLIC_URL", "https://demo.example.com"),
+        ("TRUSTED_PROXIES", "1"),
+    ];
+    for (settings, hsts) in
+        [(settings("sqlite::memory:"), None), (read(&public).unwrap(), Some("max-age=63072000"))]
+    {
+        let demo = Demo::start_with(settings).await;
+        let other_site = [("Origin", "https://evil.example")];
+        for (name, request, status) in [
+            ("page", get_request("/", &[]), 200),
+            ("rejected token", get_request("/protected/", &[]), 401),
+            ("no such route", get_request("/missing", &[]), 404),
+            ("other method", get_request("/signin", &[]), 405),
+            ("other site", request_with("POST", "/refresh", &other_site), 403),
+        ] {
+            let answer = demo.exchange(&request).await;
+            assert_eq!(answer.status, status, "{name}");
+            assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{name}");
+            assert_eq!(answer.header("strict-transport-security"), hsts, "{name}");
+        }
     }
 }
 
