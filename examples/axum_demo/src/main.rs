@@ -22,7 +22,7 @@ async fn run() -> Result<(), SettingError> {
     let settings = Settings::read(|name| env::var_os(name))?.with_credentials(env::vars_os())?;
     let listener = listen(settings.address).await?;
     let app = app(&settings).await?;
-    let notices = settings.notice().into_iter().chain(app.notice);
+    let notices = settings.notices().into_iter().chain(app.notice);
     announce(listener.local_addr().unwrap_or(settings.address), notices);
     serve(listener, app, settings.limits, stop_signal()).await;
     Ok(())

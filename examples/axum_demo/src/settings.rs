@@ -1,5 +1,6 @@
 //! Settings from environment variables. Each has a default. An empty variable counts as not set.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use crate::clock::Clock;
 use crate::database_url::{DatabaseUrl, Kind};
 use crate::limits::Limits;
 use crate::public_url::PublicUrl;
-use crate::tokens;
+use crate::{random, tokens};
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
 const DEFAULT_DATABASE: &str = "sqlite:axum_demo.sqlite3";
@@ -99,12 +100,12 @@ impl Settings {
         Ok(self)
     }
 
-    /// Returns a one-line warning about these settings, if one is needed.
+    /// Returns one-line warnings about these settings.
     #[must_use]
-    pub fn notice(&self) -> Option<&'static str> {
+    pub fn notices(&self) -> Vec<&'static str> {
         // Either of them suggests that there are several processes.
         let is_shared = self.redis.is_some() || matches!(self.database.kind, Kind::Postgres);
-        match (self.keys_are_temporary, is_shared) {
+        let secret = match (self.keys_are_temporary, is_shared) {
             (false, _) => None,
             (true, false) => Some(
                 "JWT_SECRET is not set: tokens are signed with a random secret and become invalid when this process \
@@ -114,7 +115,13 @@ impl Settings {
                 "JWT_SECRET is not set: tokens are signed with a random secret and become invalid when this process \
                  ends; other processes reject them; set the same secret for all processes",
             ),
-        }
+        };
+        let is_open = self.public_url.is_none() && !self.address.ip().to_canonical().is_loopback();
+        let https = is_open.then_some(
+            "PUBLIC_URL is not set: without https, others can read passwords and tokens, and the refresh cookie is not \
+             Secure; put a TLS proxy in front of the demo and set PUBLIC_URL to its https:// origin",
+        );
+        secret.into_iter().chain(https).collect()
     }
 }
 
@@ -163,17 +170,17 @@ fn proxies(text: &str) -> Result<TrustedProxies, SettingError> {
 }
 
 fn issuer(secret: Option<String>) -> Result<TokenIssuer, SettingError> {
+    let invalid = |problem| SettingError::new("JWT_SECRET", problem);
     let secret = match secret {
-        Some(secret) => secret.into_bytes(),
-        None => random_secret().map_err(|error| {
-            SettingError::new("JWT_SECRET", format!("cannot generate a secret: {error}; set one"))
-        })?,
+        Some(secret) => secret,
+        None => random::text::<48>().map_err(|_| invalid("cannot generate a secret; set one".to_owned()))?,
     };
-    tokens::issuer(&secret).map_err(|error| SettingError::new("JWT_SECRET", error.to_string()))
-}
-
-fn random_secret() -> Result<Vec<u8>, getrandom::Error> {
-    let mut secret = vec![0; 64];
-    getrandom::fill(&mut secret)?;
-    Ok(secret)
+    let issuer = tokens::issuer(secret.as_bytes()).map_err(|error| invalid(error.to_string()))?;
+    // Random secrets have more, even in hexadecimal.
+    if secret.bytes().collect::<HashSet<_>>().len() < 8 {
+        return Err(invalid(
+            "is easy to guess: set it to the output of `openssl rand -base64 48`".to_owned(),
+        ));
+    }
+    Ok(issuer)
 }

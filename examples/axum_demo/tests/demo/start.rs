@@ -34,7 +34,27 @@ fn warns_if_the_secret_is_not_set() {
         (&[secret], None),
         (&[secret, redis, postgres], None),
     ] {
-        assert_eq!(read(variables).unwrap().notice(), expected, "{variables:?}");
+        assert_eq!(read(variables).unwrap().notices(), Vec::from_iter(expected), "{variables:?}");
+    }
+}
+
+#[test]
+fn warns_if_others_can_connect_without_https() {
+    let warning = "PUBLIC_URL is not set: without https, others can read passwords and tokens, and the refresh cookie is \
+                   not Secure; put a TLS proxy in front of the demo and set PUBLIC_URL to its https:// origin";
+    let secret = ("JWT_SECRET", SECRET);
+    let public = [("PUBLIC_URL", "https://demo.example.com"), ("TRUSTED_PROXIES", "1")];
+    for (address, expected) in [
+        ("127.0.0.1:8080", None),
+        ("[::1]:8080", None),
+        ("[::ffff:127.0.0.1]:8080", None),
+        ("0.0.0.0:8080", Some(warning)),
+        ("[::]:8080", Some(warning)),
+        ("192.0.2.1:8080", Some(warning)),
+    ] {
+        let address = ("DEMO_ADDR", address);
+        assert_eq!(read(&[secret, address]).unwrap().notices(), Vec::from_iter(expected), "{address:?}");
+        assert_eq!(read(&[secret, address, public[0], public[1]]).unwrap().notices(), [""; 0]);
     }
 }
 
@@ -42,6 +62,13 @@ fn warns_if_the_secret_is_not_set() {
 fn rejects_invalid_settings() {
     let address = "DEMO_ADDR: must be an IP address and a port, such as 127.0.0.1:8080";
     let secret = "JWT_SECRET: HS256 needs a secret of at least 32 bytes, got ";
+    let repeated = |length| {
+        format!(
+            "{secret}{length}: white space, `=` and zero bytes at the end, and repetitions, do not count; use random \
+             bytes"
+        )
+    };
+    let guessable = "JWT_SECRET: is easy to guess: set it to the output of `openssl rand -base64 48`";
     let database = "DATABASE_URL: must be a SQLite file, such as sqlite:axum_demo.sqlite3, or sqlite::memory:, \
                     or PostgreSQL, such as postgres://user:password@host/database";
     let redis = "REDIS_URL: invalid Redis URL: \
@@ -54,6 +81,10 @@ fn rejects_invalid_settings() {
         ("DEMO_ADDR", "127.0.0.1:65536", address.to_owned()),
         ("JWT_SECRET", "short", format!("{secret}5")),
         ("JWT_SECRET", &SECRET[..31], format!("{secret}31")),
+        ("JWT_SECRET", &"a".repeat(64), repeated("1 of 64")),
+        ("JWT_SECRET", &"ab".repeat(32), repeated("2 of 64")),
+        ("JWT_SECRET", &format!("{}{}", "a".repeat(32), "b".repeat(32)), guessable.to_owned()),
+        ("JWT_SECRET", "123456776543211357246642753112345671", guessable.to_owned()),
         ("DATABASE_URL", "mysql://eze:okon@localhost/demo", database.to_owned()),
         ("DATABASE_URL", "postgres://eze:okon@localhost:port/demo", database.to_owned()),
         ("DATABASE_URL", "axum_demo.sqlite3", database.to_owned()),
