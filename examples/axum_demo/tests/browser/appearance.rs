@@ -33,7 +33,7 @@ const LOW_CONTRAST: &str = r#"(() => {
 #[ignore = "needs chromium and chromedriver: .ci/run runs it"]
 async fn text_has_contrast_in_light_and_dark_mode() {
     let page = Page::open().await;
-    resize(&page, 1100, 920).await;
+    resize(&page, 1100, 980).await;
     for scheme in ["light", "dark"] {
         prefer(&page, scheme).await;
         page.click("#signin [type=submit]").await;
