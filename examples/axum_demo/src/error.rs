@@ -80,8 +80,8 @@ impl ApiError {
             Self::EmailUnfit => (
                 Status::UNPROCESSABLE_ENTITY,
                 "email_unfit",
-                "the email must be a valid address in ASCII, such as name@example.com; other letters of a domain become \
-                 xn--",
+                "the email must be a valid address in ASCII, such as name@example.com; in a domain, write other letters \
+                 as xn--",
             ),
             Self::FirstNameUnfit => (Status::UNPROCESSABLE_ENTITY, "first_name_unfit", UNFIT_NAME),
             Self::Internal(_) => {

@@ -104,7 +104,7 @@ async fn rejects_invalid_input() {
         );
     }
     let answer = demo.signup("\u{e4}da@example.com", STRONG).await;
-    let expected = "the email must be a valid address in ASCII, such as name@example.com; other letters of a domain become xn--";
+    let expected = "the email must be a valid address in ASCII, such as name@example.com; in a domain, write other letters as xn--";
     assert_eq!(answer.json()["title"], expected);
     for address in ["o'neil+news@example.com", "ada.b_c-1@xn--exmple-cua.com"] {
         assert_eq!(demo.signup(address, STRONG).await.status, 201, "{address}");
