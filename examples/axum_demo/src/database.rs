@@ -8,32 +8,35 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::migrate::MigrateError;
 use sqlx::{AnyPool, Error};
 
 use crate::database_url::{DatabaseUrl, Kind};
-use crate::migrations::{self, MigrationFailure};
+use crate::migrations;
 use crate::settings::SettingError;
 
 /// Opens the database. The first start creates the tables, and the file for SQLite. Then also returns true.
 pub(crate) async fn open(database: &DatabaseUrl) -> Result<(AnyPool, bool), SettingError> {
-    connect(database).await.map_err(|failure| {
-        let problem = match (failure, &database.kind) {
-            (MigrationFailure::Foreign, _) => "the database belongs to another program".to_owned(),
-            (MigrationFailure::Database(Error::PoolTimedOut), Kind::Postgres) => {
+    connect(database).await.map_err(|error| {
+        let what = match database.kind {
+            Kind::Postgres => "cannot open the PostgreSQL database or create its tables",
+            Kind::SqliteFile(_) | Kind::SqliteMemory => "cannot read or write the SQLite file",
+        };
+        let problem = match error {
+            MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
+                "the database belongs to another program".to_owned()
+            }
+            MigrateError::Execute(Error::PoolTimedOut) if matches!(database.kind, Kind::Postgres) => {
                 "cannot connect to PostgreSQL: no response".to_owned()
             }
-            (MigrationFailure::Database(error), Kind::Postgres) => {
-                format!("cannot open the PostgreSQL database or create its tables: {error}")
-            }
-            (MigrationFailure::Database(error), _) => {
-                format!("cannot read or write the SQLite file: {error}")
-            }
+            MigrateError::Execute(error) => format!("{what}: {error}"),
+            error => format!("{what}: {error}"),
         };
         SettingError::new("DATABASE_URL", problem)
     })
 }
 
-async fn connect(database: &DatabaseUrl) -> Result<(AnyPool, bool), MigrationFailure> {
+async fn connect(database: &DatabaseUrl) -> Result<(AnyPool, bool), MigrateError> {
     install_default_drivers();
     if let Kind::SqliteFile(path) = &database.kind {
         create_private(path);

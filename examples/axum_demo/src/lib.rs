@@ -123,6 +123,8 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
     };
     let protected = protected::routes(users, &sign_ins, settings.credentials.as_ref());
     let protected = protected.map_err(|error| SettingError::auth(&error))?;
+    let text = HeaderValue::from_static;
+    let two_years = is_public.then(|| text("max-age=63072000"));
     let router = Router::new()
         .merge(page::routes())
         .merge(signup::routes(sign_in.clone()))
@@ -135,19 +137,9 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
         .layer(middleware::from_fn_with_state(limits.request, limits::time_limit))
         .layer(public_url::csrf_layer(settings.public_url.as_ref()))
         // The page sets its own value.
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("no-store"),
-        ))
-        .layer(SetResponseHeaderLayer::overriding(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ))
-        .layer(SetResponseHeaderLayer::overriding(
-            header::STRICT_TRANSPORT_SECURITY,
-            // Two years.
-            is_public.then(|| HeaderValue::from_static("max-age=63072000")),
-        ));
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, text("no-store")))
+        .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, text("nosniff")))
+        .layer(SetResponseHeaderLayer::overriding(header::STRICT_TRANSPORT_SECURITY, two_years));
     let share = match settings.proxies {
         TrustedProxies(0) => limits.connections_of_a_peer,
         // The connections of a proxy are those of all clients.

@@ -1,7 +1,6 @@
 //! Starts the demo: reads the settings, listens and serves until Ctrl-C or SIGTERM.
 
 use std::env;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use axum_demo::{SettingError, Settings, app, listen, serve};
@@ -18,20 +17,17 @@ async fn main() -> ExitCode {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the address belongs on standard output")]
 async fn run() -> Result<(), SettingError> {
     let settings = Settings::read(|name| env::var_os(name))?.with_credentials(env::vars_os())?;
     let listener = listen(settings.address).await?;
     let app = app(&settings).await?;
-    let notices = settings.notices().into_iter().chain(app.notice);
-    announce(listener.local_addr().unwrap_or(settings.address), notices);
+    for notice in settings.notices().into_iter().chain(app.notice) {
+        println!("{notice}");
+    }
+    println!("listening on http://{}", listener.local_addr().unwrap_or(settings.address));
     serve(listener, app, settings.limits, stop_signal()).await;
     Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "the address belongs on standard output")]
-fn announce(address: SocketAddr, notices: impl Iterator<Item = &'static str>) {
-    notices.for_each(|notice| println!("{notice}"));
-    println!("listening on http://{address}");
 }
 
 /// Completes on Ctrl-C, and on Unix also on SIGTERM. Service managers and containers send SIGTERM.

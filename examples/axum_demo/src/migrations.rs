@@ -18,19 +18,12 @@ macro_rules! migrations {
     };
 }
 
-/// The reason why a database cannot be used.
-#[derive(Debug)]
-pub(crate) enum MigrationFailure {
-    Database(Error),
-    /// It belongs to another program.
-    Foreign,
-}
-
 /// Migrates the database. Returns true if it was new.
 ///
 /// Processes that start together wait for each other. The migrator has no lock for SQLite, and its lock for PostgreSQL
-/// does not cover the look for earlier migrations.
-pub(crate) async fn run(pool: &AnyPool, kind: &Kind) -> Result<bool, MigrationFailure> {
+/// does not cover the look for earlier migrations. `VersionMissing` and `VersionMismatch` mean that the database belongs
+/// to another program.
+pub(crate) async fn run(pool: &AnyPool, kind: &Kind) -> Result<bool, MigrateError> {
     let (migrator, begin) = match kind {
         Kind::Postgres => {
             (migrator(&migrations!("postgres")), "BEGIN; SELECT pg_advisory_xact_lock(hashtext('axum_demo'))")
@@ -39,7 +32,7 @@ pub(crate) async fn run(pool: &AnyPool, kind: &Kind) -> Result<bool, MigrationFa
     };
     let mut transaction = pool.begin_with(begin).await?;
     if !matches!(kind, Kind::Postgres) && belongs_to_another_program(&mut transaction).await? {
-        return Err(MigrationFailure::Foreign);
+        return Err(MigrateError::VersionMissing(1));
     }
     transaction.ensure_migrations_table(&migrator.table_name).await?;
     let is_new = transaction.list_applied_migrations(&migrator.table_name).await?.is_empty();
@@ -60,20 +53,4 @@ fn migrator(migrations: &[(&'static str, &'static str)]) -> Migrator {
         Migration::new(version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
     Migrator::with_migrations(numbered.collect())
-}
-
-impl From<Error> for MigrationFailure {
-    fn from(error: Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<MigrateError> for MigrationFailure {
-    fn from(error: MigrateError) -> Self {
-        match error {
-            MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => Self::Foreign,
-            MigrateError::Execute(error) => Self::Database(error),
-            other => Self::Database(other.into()),
-        }
-    }
 }

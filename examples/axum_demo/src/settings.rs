@@ -105,23 +105,22 @@ impl Settings {
     pub fn notices(&self) -> Vec<&'static str> {
         // Either of them suggests that there are several processes.
         let is_shared = self.redis.is_some() || matches!(self.database.kind, Kind::Postgres);
-        let secret = match (self.keys_are_temporary, is_shared) {
-            (false, _) => None,
-            (true, false) => Some(
+        let is_local = self.address.ip().to_canonical().is_loopback();
+        let notices = [
+            (self.keys_are_temporary && !is_shared).then_some(
                 "JWT_SECRET is not set: tokens are signed with a random secret and become invalid when this process \
                  ends",
             ),
-            (true, true) => Some(
+            (self.keys_are_temporary && is_shared).then_some(
                 "JWT_SECRET is not set: tokens are signed with a random secret and become invalid when this process \
                  ends; other processes reject them; set the same secret for all processes",
             ),
-        };
-        let is_open = self.public_url.is_none() && !self.address.ip().to_canonical().is_loopback();
-        let https = is_open.then_some(
-            "PUBLIC_URL is not set: without https, others can read passwords and tokens, and the refresh cookie is not \
-             Secure; put a TLS proxy in front of the demo and set PUBLIC_URL to its https:// origin",
-        );
-        secret.into_iter().chain(https).collect()
+            (self.public_url.is_none() && !is_local).then_some(
+                "PUBLIC_URL is not set: without https, others can read passwords and tokens, and the refresh cookie is \
+                 not Secure; put a TLS proxy in front of the demo and set PUBLIC_URL to its https:// origin",
+            ),
+        ];
+        notices.into_iter().flatten().collect()
     }
 }
 
