@@ -19,7 +19,7 @@ async fn main() -> ExitCode {
 
 #[expect(clippy::print_stdout, reason = "the address belongs on standard output")]
 async fn run() -> Result<(), SettingError> {
-    let settings = Settings::read(|name| env::var_os(name))?.with_credentials(env::vars_os())?;
+    let settings = Settings::read(env::vars_os())?;
     let listener = listen(settings.address).await?;
     let app = app(&settings).await?;
     for notice in settings.notices().into_iter().chain(app.notice) {

@@ -1,7 +1,7 @@
 //! Settings from environment variables. Each has a default. An empty variable counts as not set.
 
-use std::collections::HashSet;
-use std::ffi::OsString;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -48,20 +48,24 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the settings from variables. Pass `|name| std::env::var_os(name)` for those of the process.
+    /// Reads the settings from variables. Pass `std::env::vars_os()` for those of the process.
     ///
     /// # Errors
     ///
-    /// Fails if a variable has an invalid value.
-    pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, SettingError> {
-        let text = |name| match variable(name).filter(|value| !value.is_empty()).map(OsString::into_string) {
-            Some(Err(_)) => Err(SettingError::new(name, "must be valid UTF-8")),
-            Some(Ok(value)) => Ok(Some(value)),
-            None => Ok(None),
+    /// Fails if a variable has an invalid value, or if one that begins with `AUTH_` is unknown.
+    pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, SettingError> {
+        let is_set = |(_, value): &(OsString, OsString)| !value.is_empty();
+        let variables: HashMap<_, _> = variables.into_iter().filter(is_set).collect();
+        let text = |name| {
+            let value = variables.get(OsStr::new(name)).map(|value| value.to_str());
+            value.map(|value| value.ok_or_else(|| SettingError::new(name, "must be valid UTF-8"))).transpose()
         };
+        let is_other = |name: &OsString| name.as_encoded_bytes().starts_with(b"AUTH_");
+        let others: Vec<_> = variables.iter().filter(|(name, _)| is_other(name)).collect();
+        let credentials = (!others.is_empty()).then(|| AuthSettings::from_vars("AUTH", others)).transpose();
         let secret = text("JWT_SECRET")?;
-        let public_url = text("PUBLIC_URL")?.map(|url| PublicUrl::new(&url)).transpose()?;
-        let proxies = text("TRUSTED_PROXIES")?.map(|number| proxies(&number)).transpose()?;
+        let public_url = text("PUBLIC_URL")?.map(PublicUrl::new).transpose()?;
+        let proxies = text("TRUSTED_PROXIES")?.map(proxies).transpose()?;
         if public_url.is_some() && proxies.is_none() {
             // Without it the proxy counts as the only client, and one attacker could lock everyone out.
             let problem = "must be set together with PUBLIC_URL, to the number of proxies in front of the demo, \
@@ -69,35 +73,17 @@ impl Settings {
             return Err(SettingError::new("TRUSTED_PROXIES", problem));
         }
         Ok(Self {
-            address: address(text("DEMO_ADDR")?.as_deref().unwrap_or(DEFAULT_ADDRESS))?,
-            database: DatabaseUrl::new(text("DATABASE_URL")?.as_deref().unwrap_or(DEFAULT_DATABASE))?,
-            redis: text("REDIS_URL")?.map(|url| redis(&url)).transpose()?,
+            address: address(text("DEMO_ADDR")?.unwrap_or(DEFAULT_ADDRESS))?,
+            database: DatabaseUrl::new(text("DATABASE_URL")?.unwrap_or(DEFAULT_DATABASE))?,
+            redis: text("REDIS_URL")?.map(redis).transpose()?,
             keys_are_temporary: secret.is_none(),
             issuer: issuer(secret)?,
             public_url,
             proxies: proxies.unwrap_or_default(),
-            credentials: None,
+            credentials: credentials.map_err(|error| SettingError::auth(&error))?,
             clock: Clock::default(),
             limits: Limits::default(),
         })
-    }
-
-    /// Reads the settings of other credentials: the variables that begin with `AUTH_`. Pass `std::env::vars_os()`.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a variable is unknown or has an invalid value.
-    pub fn with_credentials(
-        mut self,
-        variables: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, SettingError> {
-        let is_ours = |name: &OsString| name.as_encoded_bytes().starts_with(b"AUTH_");
-        let variables: Vec<_> = variables.into_iter().filter(|(name, _)| is_ours(name)).collect();
-        if !variables.is_empty() {
-            self.credentials =
-                Some(AuthSettings::from_vars("AUTH", variables).map_err(|error| SettingError::auth(&error))?);
-        }
-        Ok(self)
     }
 
     /// Returns one-line warnings about these settings.
@@ -168,10 +154,10 @@ fn proxies(text: &str) -> Result<TrustedProxies, SettingError> {
     Ok(TrustedProxies(number.into()))
 }
 
-fn issuer(secret: Option<String>) -> Result<TokenIssuer, SettingError> {
+fn issuer(secret: Option<&str>) -> Result<TokenIssuer, SettingError> {
     let invalid = |problem| SettingError::new("JWT_SECRET", problem);
     let secret = match secret {
-        Some(secret) => secret,
+        Some(secret) => secret.to_owned(),
         None => random::text::<48>().map_err(|_| invalid("cannot generate a secret; set one".to_owned()))?,
     };
     let issuer = tokens::issuer(secret.as_bytes()).map_err(|error| invalid(error.to_string()))?;

@@ -144,8 +144,7 @@ impl Page {
 /// Starts a demo with a database in memory, until the test ends. Returns the URL of its page.
 async fn start_demo() -> String {
     let variables = [("DEMO_ADDR", "127.0.0.1:0"), ("DATABASE_URL", "sqlite::memory:")];
-    let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
-    let settings = Settings::read(|name| find(name).map(|(_, value)| value.into())).unwrap();
+    let settings = Settings::read(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
     let listener = listen(settings.address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let app = app(&settings).await.unwrap();

@@ -1,6 +1,5 @@
 //! The protected route.
 
-use std::ffi::OsString;
 use std::fs;
 
 use jsonwebtoken::{Algorithm, Header};
@@ -8,7 +7,7 @@ use serde_json::{Value, json};
 use tower_jwt_auth::api_key::{ApiKey, ApiKeyRecord};
 
 use crate::credential::bearer;
-use crate::support::{Demo, SECRET, ScratchFile, change, settings};
+use crate::support::{Demo, SECRET, ScratchFile, change, read, settings};
 
 #[tokio::test]
 async fn returns_the_profile() {
@@ -25,9 +24,13 @@ async fn accepts_configured_api_keys() {
     let record = ApiKeyRecord::new(&key, json!({"sub": "1"}));
     let file = ScratchFile::new("api-keys");
     fs::write(&file.0, json!([record]).to_string()).unwrap();
-    let variables = [("AUTH_API_KEYS_PREFIX", "demo".into()), ("AUTH_API_KEYS_FILE", file.0.clone().into())];
-    let variables = variables.map(|(name, value): (_, OsString)| (name.into(), value));
-    let demo = Demo::start_with(settings("sqlite::memory:").with_credentials(variables).unwrap()).await;
+    let variables = [
+        ("DEMO_ADDR", "127.0.0.1:0"),
+        ("DATABASE_URL", "sqlite::memory:"),
+        ("AUTH_API_KEYS_PREFIX", "demo"),
+        ("AUTH_API_KEYS_FILE", file.0.to_str().unwrap()),
+    ];
+    let demo = Demo::start_with(read(&variables).unwrap()).await;
     let other = ApiKey::generate("demo").unwrap();
     for (name, authorization, status) in [
         ("key", format!("Bearer {}", key.expose()), 200),
@@ -37,8 +40,7 @@ async fn accepts_configured_api_keys() {
         assert_eq!(demo.protected(&[&authorization]).await.status, status, "{name}");
     }
     // A typo must not leave a service open, or closed without a word.
-    let typo = [("AUTH_API_KEY_FILE".into(), "keys.json".into())];
-    let error = settings("sqlite::memory:").with_credentials(typo).unwrap_err().to_string();
+    let error = read(&[("AUTH_API_KEY_FILE", "keys.json")]).unwrap_err().to_string();
     assert!(error.starts_with("AUTH_*: ") && error.contains("`AUTH_API_KEYS_FILE`"), "{error}");
 }
 

@@ -102,7 +102,7 @@ fn rejects_settings_that_are_not_utf_8() {
     use std::os::unix::ffi::OsStringExt;
     for variable in ["DEMO_ADDR", "JWT_SECRET", "DATABASE_URL", "REDIS_URL"] {
         let value = OsString::from_vec(vec![0xff; 40]);
-        let error = Settings::read(|name| (name == variable).then(|| value.clone())).unwrap_err();
+        let error = Settings::read([(variable.into(), value)]).unwrap_err();
         assert_eq!(error.to_string(), format!("{variable}: must be valid UTF-8"));
     }
 }

@@ -79,8 +79,7 @@ pub(crate) fn proxied_settings(database: &str) -> Settings {
 
 /// Reads settings from these variables only. Time limits are long enough for a busy machine.
 pub(crate) fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingError> {
-    let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
-    let mut settings = Settings::read(|name| find(name).map(|(_, value)| value.into()))?;
+    let mut settings = Settings::read(variables.iter().map(|(name, value)| (name.into(), value.into())))?;
     settings.limits.request = Duration::from_secs(60);
     settings.limits.shutdown = Duration::from_secs(60);
     // All clients of a test have the same address.

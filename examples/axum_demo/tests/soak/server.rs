@@ -80,13 +80,10 @@ fn say(line: &str) {
 
 /// Starts the demo with low limits, so that clients reach them often.
 async fn start_demo(stopped: oneshot::Receiver<()>) -> (SocketAddr, JoinHandle<()>) {
-    let mut settings = Settings::read(|name| match name {
-        "DEMO_ADDR" => Some("127.0.0.1:0".into()),
-        "JWT_SECRET" => Some(SECRET.into()),
-        "TRUSTED_PROXIES" => Some("1".into()),
-        _ => env::var_os(name),
-    })
-    .unwrap();
+    let fixed = [("DEMO_ADDR", "127.0.0.1:0"), ("JWT_SECRET", SECRET), ("TRUSTED_PROXIES", "1")];
+    let fixed = fixed.map(|(name, value)| (name.into(), value.into()));
+    // The last value of a variable counts.
+    let mut settings = Settings::read(env::vars_os().chain(fixed)).unwrap();
     settings.limits.headers = Duration::from_secs(2);
     settings.limits.connection = Duration::from_secs(20);
     let listener = listen(settings.address).await.unwrap();
