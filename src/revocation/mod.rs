@@ -153,7 +153,9 @@ impl Revocations {
         self.link.as_ref().map_or(RevocationWrite::NO_STORE, |link| link.record(revocation))
     }
 
-    /// Checks that a session is not revoked, for example before your token endpoint issues its next token.
+    /// Checks that a session is not revoked.
+    ///
+    /// Use it before your token endpoint issues the next token of the session.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};

@@ -4,21 +4,43 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::HeaderMap;
 
+/// A client, as far as limits on attempts distinguish them.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Client {
+    /// The IPv4 address, or the IPv6 /64 network, the size that one household gets.
+    pub(crate) address: String,
+    /// The IPv6 /48 network, the size that one customer of a hosting provider may get.
+    pub(crate) network: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn new(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self { address: address.to_string(), network: None },
+            IpAddr::V6(address) => {
+                let network = |bits| {
+                    let first = Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - bits)));
+                    format!("{first}/{bits}")
+                };
+                Self { address: network(64), network: Some(network(48)) }
+            }
+        }
+    }
+
+    /// The largest network that one client may own: the IPv6 /48, or the IPv4 address.
+    pub(crate) fn widest(&self) -> &str {
+        self.network.as_ref().unwrap_or(&self.address)
+    }
+}
+
 /// The number of proxies whose `X-Forwarded-For` is trusted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TrustedProxies(pub(crate) usize);
 
 impl TrustedProxies {
-    /// Returns the key of a client: its IPv4 address, or its IPv6 /64 network, the size that one household gets.
-    pub(crate) fn client(self, peer: SocketAddr, headers: &HeaderMap) -> String {
-        let address = self.forwarded(headers).unwrap_or(peer.ip());
-        match address.to_canonical() {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => {
-                let network = Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64));
-                format!("{network}/64")
-            }
-        }
+    /// Returns the client of a request.
+    pub(crate) fn client(self, peer: SocketAddr, headers: &HeaderMap) -> Client {
+        Client::new(self.forwarded(headers).unwrap_or(peer.ip()))
     }
 
     /// Reads from the right, because each proxy appends the address of its peer. The client may have forged the rest.
@@ -63,7 +85,9 @@ mod tests {
                 headers.append("x-forwarded-for", value.parse().unwrap());
             }
             let client = TrustedProxies(proxies).client(peer.parse().unwrap(), &headers);
-            assert_eq!(client, expected, "{proxies} {forwarded:?}");
+            assert_eq!(client.address, expected, "{proxies} {forwarded:?}");
+            let network = expected.starts_with("2001").then(|| "2001:db8:1::/48".to_owned());
+            assert_eq!(client.network, network, "{proxies} {forwarded:?}");
         }
     }
 }

@@ -4,6 +4,10 @@ use std::fmt::{self, Formatter};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// Maximum difference between the clocks of processes. A stored time further in the future is from a clock that was
+/// wrong, and counts for nothing.
+pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(60 * 60);
+
 /// The system clock, or a function that replaces it in tests. Clones share it.
 #[derive(Clone, Default)]
 pub struct Clock(Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>);

@@ -2,6 +2,7 @@
 //!
 //! `type` is for programs and never changes. `title` is a message for people. `Retry-After` is set if a retry may help.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 use axum::Json;
@@ -16,39 +17,14 @@ const TYPES: &str = "https://demo.example/problems";
 const UNFIT_NAME: &str = "a name must have 1 to 100 characters and no control characters";
 
 #[derive(Debug)]
-pub(crate) enum ApiError {
-    BodyTooLarge,
-    BodyUnreadable,
-    CrossSite,
-    EmailTaken,
-    EmailUnfit,
-    FirstNameUnfit,
-    Internal(Box<dyn Error + Send + Sync>),
-    JsonBroken,
-    JsonExpected,
-    JsonUnfit,
-    LastNameUnfit,
-    MethodNotAllowed,
-    NotFound,
-    PasswordHasNul,
-    PasswordTooLong,
-    /// The reason, in one sentence.
-    PasswordWeak(String),
-    RefreshInvalid,
-    TimedOut,
-    /// The whole server is at capacity, not just this client.
-    TooBusy,
-    TooManyAtOnce,
-    TooManyAttempts {
-        /// In seconds.
-        retry_after: u64,
-    },
-    TooManySignUps {
-        /// In seconds.
-        retry_after: u64,
-    },
-    Unavailable(sqlx::Error),
-    WrongCredentials,
+pub(crate) struct ApiError {
+    status: u16,
+    kind: &'static str,
+    title: Cow<'static, str>,
+    /// In seconds.
+    retry_after: Option<u64>,
+    /// Goes to standard error and never to the client.
+    cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
 /// In the order of serialization.
@@ -60,104 +36,99 @@ struct Problem<'a> {
 }
 
 impl ApiError {
-    /// Wraps a bug or a broken environment. The cause goes to standard error and never to the client.
-    pub(crate) fn internal(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Internal(error.into())
+    pub(crate) const BODY_TOO_LARGE: Self = Self::new(413, "body_too_large", "the body is larger than 8 KiB");
+    pub(crate) const BODY_UNREADABLE: Self = Self::new(400, "body_unreadable", "the body could not be read");
+    pub(crate) const CROSS_SITE: Self =
+        Self::new(403, "cross_site", "requests from other sites are not allowed");
+    pub(crate) const EMAIL_TAKEN: Self =
+        Self::new(409, "email_taken", "an account with this email already exists");
+    pub(crate) const EMAIL_UNFIT: Self =
+        Self::new(422, "email_unfit", "the email must be an ASCII address, such as name@example.com");
+    pub(crate) const FIRST_NAME_UNFIT: Self = Self::new(422, "first_name_unfit", UNFIT_NAME);
+    pub(crate) const JSON_BROKEN: Self = Self::new(400, "json_broken", "the body is not valid JSON");
+    pub(crate) const JSON_EXPECTED: Self = Self::new(
+        415,
+        "json_expected",
+        "the body must be JSON, with the header Content-Type: application/json",
+    );
+    pub(crate) const JSON_UNFIT: Self = Self::new(
+        422,
+        "json_unfit",
+        "the body must be a JSON object with the strings \"email\" and \"password\"; sign-up also needs \
+         \"first_name\" and \"last_name\"",
+    );
+    pub(crate) const LAST_NAME_UNFIT: Self = Self::new(422, "last_name_unfit", UNFIT_NAME);
+    pub(crate) const METHOD_NOT_ALLOWED: Self =
+        Self::new(405, "method_not_allowed", "this route does not support the method");
+    pub(crate) const NOT_FOUND: Self = Self::new(404, "not_found", "there is no such route");
+    pub(crate) const PASSWORD_HAS_NUL: Self =
+        Self::new(422, "password_has_nul", "a password cannot contain the character U+0000");
+    pub(crate) const PASSWORD_TOO_LONG: Self =
+        Self::new(422, "password_too_long", "a password can have at most 72 bytes");
+    pub(crate) const REFRESH_INVALID: Self =
+        Self::new(401, "refresh_invalid", "the session has ended, sign in again");
+    /// The revocation list may be out of date.
+    pub(crate) const REVOCATIONS_UNAVAILABLE: Self =
+        Self::new(503, "revocations_unavailable", "the list of ended sessions is unavailable").retry_after(1);
+    pub(crate) const TIMED_OUT: Self = Self::new(408, "timed_out", "the request took too long");
+    /// The whole server is at capacity, not just this client.
+    pub(crate) const TOO_BUSY: Self =
+        Self::new(503, "too_busy", "the server is too busy right now").retry_after(1);
+    pub(crate) const TOO_MANY_AT_ONCE: Self =
+        Self::new(429, "too_many_at_once", "too many requests from your network are waiting").retry_after(1);
+    pub(crate) const WRONG_CREDENTIALS: Self =
+        Self::new(401, "wrong_credentials", "the email or the password is wrong");
+
+    pub(crate) const fn too_many_attempts(seconds: u64) -> Self {
+        Self::new(429, "too_many_attempts", "too many attempts have failed").retry_after(seconds)
     }
 
-    /// Returns the status, the fragment of `type`, and the title.
-    fn describe(&self) -> (StatusCode, &'static str, &str) {
-        use StatusCode as Status;
-        match self {
-            Self::BodyTooLarge => {
-                (Status::PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than 8 KiB")
-            }
-            Self::BodyUnreadable => (Status::BAD_REQUEST, "body_unreadable", "the body could not be read"),
-            Self::CrossSite => (Status::FORBIDDEN, "cross_site", "requests from other sites are not allowed"),
-            Self::EmailTaken => {
-                (Status::CONFLICT, "email_taken", "an account with this email already exists")
-            }
-            Self::EmailUnfit => (
-                Status::UNPROCESSABLE_ENTITY,
-                "email_unfit",
-                "the email must be a valid address in ASCII, such as name@example.com; in a domain, write other letters \
-                 as xn--",
-            ),
-            Self::FirstNameUnfit => (Status::UNPROCESSABLE_ENTITY, "first_name_unfit", UNFIT_NAME),
-            Self::Internal(_) => {
-                (Status::INTERNAL_SERVER_ERROR, "internal", "something went wrong on our side")
-            }
-            Self::JsonBroken => (Status::BAD_REQUEST, "json_broken", "the body is not valid JSON"),
-            Self::JsonExpected => (
-                Status::UNSUPPORTED_MEDIA_TYPE,
-                "json_expected",
-                "the body must be JSON, with the header Content-Type: application/json",
-            ),
-            Self::JsonUnfit => (
-                Status::UNPROCESSABLE_ENTITY,
-                "json_unfit",
-                "the body must be a JSON object with the strings \"email\" and \"password\"; sign-up also needs \
-                 \"first_name\" and \"last_name\"",
-            ),
-            Self::LastNameUnfit => (Status::UNPROCESSABLE_ENTITY, "last_name_unfit", UNFIT_NAME),
-            Self::MethodNotAllowed => {
-                (Status::METHOD_NOT_ALLOWED, "method_not_allowed", "this route does not support the method")
-            }
-            Self::NotFound => (Status::NOT_FOUND, "not_found", "there is no such route"),
-            Self::PasswordHasNul => (
-                Status::UNPROCESSABLE_ENTITY,
-                "password_has_nul",
-                "a password cannot contain the character U+0000",
-            ),
-            Self::PasswordTooLong => {
-                (Status::UNPROCESSABLE_ENTITY, "password_too_long", "a password can have at most 72 bytes")
-            }
-            Self::PasswordWeak(why) => (Status::UNPROCESSABLE_ENTITY, "password_weak", why),
-            Self::RefreshInvalid => {
-                (Status::UNAUTHORIZED, "refresh_invalid", "the session has ended, sign in again")
-            }
-            Self::TimedOut => (Status::REQUEST_TIMEOUT, "timed_out", "the request took too long"),
-            Self::TooBusy => (Status::SERVICE_UNAVAILABLE, "too_busy", "the server is too busy right now"),
-            Self::TooManyAtOnce => (
-                Status::TOO_MANY_REQUESTS,
-                "too_many_at_once",
-                "too many requests from your network are waiting",
-            ),
-            Self::TooManyAttempts { .. } => {
-                (Status::TOO_MANY_REQUESTS, "too_many_attempts", "too many attempts have failed")
-            }
-            Self::TooManySignUps { .. } => (
-                Status::TOO_MANY_REQUESTS,
-                "too_many_sign_ups",
-                "too many accounts were created from your network",
-            ),
-            Self::Unavailable(_) => {
-                (Status::SERVICE_UNAVAILABLE, "unavailable", "the database is unavailable")
-            }
-            Self::WrongCredentials => {
-                (Status::UNAUTHORIZED, "wrong_credentials", "the email or the password is wrong")
-            }
-        }
+    pub(crate) const fn too_many_refreshes(seconds: u64) -> Self {
+        Self::new(429, "too_many_refreshes", "the session is refreshed too often").retry_after(seconds)
+    }
+
+    pub(crate) const fn too_many_sign_ups(seconds: u64) -> Self {
+        Self::new(429, "too_many_sign_ups", "too many accounts were created from your network")
+            .retry_after(seconds)
+    }
+
+    /// `why` is one sentence.
+    pub(crate) fn password_weak(why: String) -> Self {
+        Self { title: why.into(), ..Self::new(422, "password_weak", "") }
+    }
+
+    /// Wraps a bug or a broken environment.
+    pub(crate) fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { cause: Some(cause.into()), ..Self::new(500, "internal", "something went wrong on our side") }
+    }
+
+    const fn new(status: u16, kind: &'static str, title: &'static str) -> Self {
+        Self { status, kind, title: Cow::Borrowed(title), retry_after: None, cause: None }
+    }
+
+    const fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.kind == other.kind
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        match &self {
-            Self::Internal(cause) => eprintln!("internal error: {cause}"),
-            Self::Unavailable(cause) => report_database(cause),
-            _ => {}
+        match &self.cause {
+            Some(cause) if self.status == 503 => report_database(&**cause),
+            Some(cause) => eprintln!("internal error: {cause}"),
+            None => {}
         }
-        let (status, kind, title) = self.describe();
-        let problem = Problem { r#type: format!("{TYPES}#{kind}"), title, status: status.as_u16() };
+        let status = StatusCode::from_u16(self.status).expect("all numbers above are statuses");
+        let problem =
+            Problem { r#type: format!("{TYPES}#{}", self.kind), title: &self.title, status: self.status };
         let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (status, content_type, Json(problem)).into_response();
-        let retry_after = match self {
-            Self::TooManyAttempts { retry_after } | Self::TooManySignUps { retry_after } => Some(retry_after),
-            Self::TooManyAtOnce => Some(1),
-            _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
-        };
-        if let Some(seconds) = retry_after {
+        if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response
@@ -171,7 +142,8 @@ pub(crate) fn report_database(cause: &dyn Error) {
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Unavailable(error)
+        let unavailable = Self::new(503, "unavailable", "the database is unavailable").retry_after(1);
+        Self { cause: Some(error.into()), ..unavailable }
     }
 }
 
@@ -179,11 +151,11 @@ impl From<sqlx::Error> for ApiError {
 impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> Self {
         match rejection {
-            JsonRejection::JsonDataError(_) => Self::JsonUnfit,
-            JsonRejection::JsonSyntaxError(_) => Self::JsonBroken,
-            JsonRejection::MissingJsonContentType(_) => Self::JsonExpected,
-            other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
-            _ => Self::BodyUnreadable,
+            JsonRejection::JsonDataError(_) => Self::JSON_UNFIT,
+            JsonRejection::JsonSyntaxError(_) => Self::JSON_BROKEN,
+            JsonRejection::MissingJsonContentType(_) => Self::JSON_EXPECTED,
+            other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Self::BODY_TOO_LARGE,
+            _ => Self::BODY_UNREADABLE,
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Limits concurrent requests. The others wait in bounded queues.
+//! Limits concurrent requests. Some others wait.
 //!
-//! Each client has a share of the places. Its other requests wait in a queue for that client. A flood from one client
-//! therefore takes neither the places nor the queue space of others.
+//! Each client has a share of both, so a flood from one client leaves room for others. A flood from many clients leaves
+//! the places that are kept for users at known addresses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +15,16 @@ use crate::per_client::{PerClient, Visit};
 /// The bounds of a [`Gate`].
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
+    /// Requests of one client, running or waiting.
+    pub(crate) share: usize,
+    /// Requests of one client that hold a place or wait for one. The rest of its share waits for these.
+    pub(crate) running: usize,
     /// Concurrent requests.
     pub(crate) places: usize,
-    /// Requests that wait for a place.
+    /// Further concurrent requests of users at known addresses.
+    pub(crate) kept: usize,
+    /// Requests that wait for a place, for each kind of place.
     pub(crate) line: usize,
-    /// Requests of one client that hold a place or wait for one: its share.
-    pub(crate) share: usize,
-    /// Requests of one client that wait for its share.
-    pub(crate) client_line: usize,
-    /// Requests of all clients that wait for their shares.
-    pub(crate) client_lines: usize,
-    /// Maximum time in both queues together.
     pub(crate) longest_wait: Duration,
 }
 
@@ -33,57 +32,66 @@ pub(crate) struct Bounds {
 #[derive(Clone)]
 pub(crate) struct Gate {
     clients: PerClient,
-    client_lines: Arc<Semaphore>,
-    places: Arc<Semaphore>,
-    line: Arc<Semaphore>,
+    places: Places,
+    kept: Places,
     longest_wait: Duration,
 }
 
+#[derive(Clone)]
+struct Places {
+    permits: Arc<Semaphore>,
+    line: Arc<Semaphore>,
+}
+
 /// An admitted request. Dropping it admits the next one.
-// Fields drop in order: the last request of a client returns its share before the client is removed.
 pub(crate) struct Inside {
     _place: OwnedSemaphorePermit,
-    _share: OwnedSemaphorePermit,
+    _running: OwnedSemaphorePermit,
     _visit: Visit,
 }
 
 impl Gate {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self {
-            clients: PerClient::new(bounds.share, bounds.client_line),
-            client_lines: Arc::new(Semaphore::new(bounds.client_lines)),
-            places: Arc::new(Semaphore::new(bounds.places)),
+        let [places, kept] = [bounds.places, bounds.kept].map(|permits| Places {
+            permits: Arc::new(Semaphore::new(permits)),
             line: Arc::new(Semaphore::new(bounds.line)),
+        });
+        Self {
+            clients: PerClient::new(bounds.share, bounds.running),
+            places,
+            kept,
             longest_wait: bounds.longest_wait,
         }
     }
 
+    /// Rejects a request if the share of its client is in use.
+    pub(crate) fn visit(&self, client: &str) -> Result<Visit, ApiError> {
+        self.clients.visit(client).ok_or(ApiError::TOO_MANY_AT_ONCE)
+    }
+
     /// Admits a request, first come, first served.
     ///
-    /// Rejects the request at once if the queue is full, or later if it waits too long. The error is
-    /// [`ApiError::TooManyAtOnce`] if its own client is the cause, else [`ApiError::TooBusy`].
-    pub(crate) async fn enter(&self, client: &str) -> Result<Inside, ApiError> {
+    /// Rejects it at once if the queue is full, or later if it waits too long.
+    pub(crate) async fn enter(&self, visit: Visit, is_known: bool) -> Result<Inside, ApiError> {
         let deadline = Instant::now() + self.longest_wait;
-        let visit = self.clients.visit(client).ok_or(ApiError::TooManyAtOnce)?;
-        let share = take(visit.share(), &self.client_lines, deadline, ApiError::TooManyAtOnce).await?;
-        let place = take(Arc::clone(&self.places), &self.line, deadline, ApiError::TooBusy).await?;
-        Ok(Inside { _place: place, _share: share, _visit: visit })
+        let running = timeout_at(deadline, Arc::clone(&visit.running).acquire_owned()).await;
+        let running = running.map_err(|_| ApiError::TOO_MANY_AT_ONCE)?.map_err(ApiError::internal)?;
+        // A freed permit goes to a waiting request first, so this cannot overtake the queue.
+        let place = match Arc::clone(&self.places.permits).try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) if is_known => self.kept.wait(deadline).await?,
+            Err(_) => self.places.wait(deadline).await?,
+        };
+        Ok(Inside { _place: place, _running: running, _visit: visit })
     }
 }
 
-/// Takes a permit, if necessary after waiting in `line`.
-async fn take(
-    permits: Arc<Semaphore>,
-    line: &Semaphore,
-    deadline: Instant,
-    late: ApiError,
-) -> Result<OwnedSemaphorePermit, ApiError> {
-    // A freed permit goes to a waiting request first, so this cannot overtake the queue.
-    if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
-        return Ok(permit);
+impl Places {
+    async fn wait(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, ApiError> {
+        let _in_line = self.line.try_acquire().map_err(|_| ApiError::TOO_BUSY)?;
+        let place = timeout_at(deadline, Arc::clone(&self.permits).acquire_owned()).await;
+        place.map_err(|_| ApiError::TOO_BUSY)?.map_err(ApiError::internal)
     }
-    let _in_line = line.try_acquire().map_err(|_| ApiError::TooBusy)?;
-    timeout_at(deadline, permits.acquire_owned()).await.map_err(|_| late)?.map_err(ApiError::internal)
 }
 
 #[cfg(test)]
@@ -92,98 +100,62 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds = Bounds {
-        places: 3,
-        line: 1,
-        share: 2,
-        client_line: 2,
-        client_lines: 3,
-        longest_wait: Duration::from_secs(60),
-    };
+    const BOUNDS: Bounds =
+        Bounds { share: 3, running: 2, places: 2, kept: 1, line: 1, longest_wait: Duration::from_secs(60) };
 
-    /// Starts a request and lets it run until it waits.
-    async fn ask(gate: &Gate, client: &str) -> JoinHandle<Result<Inside, ApiError>> {
-        let (gate, client) = (gate.clone(), client.to_owned());
-        let asked = task::spawn(async move { gate.enter(&client).await });
-        settle().await;
-        asked
+    async fn enter(gate: &Gate, client: &str) -> Result<Inside, ApiError> {
+        gate.enter(gate.visit(client)?, false).await
     }
 
-    /// Lets all ready tasks run.
-    async fn settle() {
+    /// Starts a request and lets it run until it waits.
+    async fn ask(gate: &Gate, client: &'static str) -> JoinHandle<Result<Inside, ApiError>> {
+        let gate = gate.clone();
+        let asked = task::spawn(async move { enter(&gate, client).await });
         for _ in 0..10 {
             task::yield_now().await;
         }
-    }
-
-    async fn outcome(asked: JoinHandle<Result<Inside, ApiError>>) -> &'static str {
-        match asked.await.unwrap() {
-            Ok(_) => "inside",
-            Err(ApiError::TooManyAtOnce) => "too many at once",
-            Err(ApiError::TooBusy) => "too busy",
-            Err(error) => panic!("{error:?}"),
-        }
+        asked
     }
 
     #[tokio::test]
-    async fn requests_wait_for_the_share_of_their_client() {
+    async fn rejects_requests_beyond_the_bounds() {
         let gate = Gate::new(BOUNDS);
-        let mut inside = Vec::new();
-        for _ in 0..2 {
-            inside.push(ask(&gate, "a").await.await.unwrap().unwrap());
-        }
-        let (third, fourth) = (ask(&gate, "a").await, ask(&gate, "a").await);
-        assert_eq!(outcome(ask(&gate, "a").await).await, "too many at once");
-        assert_eq!(outcome(ask(&gate, "b").await).await, "inside");
-
-        assert!(!third.is_finished() && !fourth.is_finished());
+        let mut inside = vec![enter(&gate, "a").await.unwrap(), enter(&gate, "a").await.unwrap()];
+        let third = ask(&gate, "a").await;
+        assert!(
+            enter(&gate, "a").await.is_err_and(|error| error.is(&ApiError::TOO_MANY_AT_ONCE)),
+            "the share"
+        );
+        let waiting = ask(&gate, "b").await;
+        assert!(enter(&gate, "c").await.is_err_and(|error| error.is(&ApiError::TOO_BUSY)), "the queue");
+        assert!(gate.enter(gate.visit("c").unwrap(), true).await.is_ok(), "a place is kept");
+        assert!(!third.is_finished() && !waiting.is_finished());
         inside.pop();
-        settle().await;
-        assert!(third.is_finished() && !fourth.is_finished(), "first come, first served");
+        assert!(waiting.await.unwrap().is_ok(), "first come, first served");
         inside.clear();
-        assert_eq!([outcome(third).await, outcome(fourth).await], ["inside"; 2]);
-        assert!(gate.clients.is_empty());
-    }
-
-    #[tokio::test]
-    async fn rejects_requests_when_queues_are_full() {
-        let gate = Gate::new(BOUNDS);
-        let mut inside = Vec::new();
-        for client in ["a", "a", "b"] {
-            inside.push(ask(&gate, client).await.await.unwrap().unwrap());
-        }
-        let in_line = ask(&gate, "b").await;
-        assert_eq!(outcome(ask(&gate, "c").await).await, "too busy", "the queue for places is full");
-
-        let waiting = [ask(&gate, "a").await, ask(&gate, "a").await, ask(&gate, "b").await];
-        assert_eq!(outcome(ask(&gate, "b").await).await, "too busy", "the queues for shares are full");
-        inside.clear();
-        assert_eq!(outcome(in_line).await, "inside");
-        for waiting in waiting {
-            assert_eq!(outcome(waiting).await, "inside");
-        }
+        assert!(third.await.unwrap().is_ok());
     }
 
     #[tokio::test]
     async fn rejects_requests_after_the_longest_wait() {
-        let gate = Gate::new(Bounds { longest_wait: Duration::ZERO, places: 2, ..BOUNDS });
-        let _inside = [gate.enter("a").await.unwrap(), gate.enter("a").await.unwrap()];
-        assert_eq!(outcome(ask(&gate, "a").await).await, "too many at once");
-        assert_eq!(outcome(ask(&gate, "b").await).await, "too busy");
+        let gate = Gate::new(Bounds { longest_wait: Duration::ZERO, ..BOUNDS });
+        let _inside = [enter(&gate, "a").await.unwrap(), enter(&gate, "a").await.unwrap()];
+        assert!(enter(&gate, "a").await.is_err_and(|error| error.is(&ApiError::TOO_MANY_AT_ONCE)));
+        assert!(enter(&gate, "b").await.is_err_and(|error| error.is(&ApiError::TOO_BUSY)));
     }
 
     #[tokio::test]
     async fn aborted_requests_free_their_places() {
         let gate = Gate::new(BOUNDS);
-        let inside = [gate.enter("a").await.unwrap(), gate.enter("a").await.unwrap()];
+        let inside = [enter(&gate, "a").await.unwrap(), enter(&gate, "a").await.unwrap()];
         for _ in 0..10 {
-            let leaving = ask(&gate, "a").await;
+            let leaving = ask(&gate, "b").await;
             leaving.abort();
             assert!(leaving.await.is_err_and(|error| error.is_cancelled()));
         }
         drop(inside);
-        assert!(gate.clients.is_empty());
-        let permits = [&gate.places, &gate.line, &gate.client_lines].map(|all| all.available_permits());
-        assert_eq!(permits, [BOUNDS.places, BOUNDS.line, BOUNDS.client_lines]);
+        for client in ["a", "b"] {
+            drop([enter(&gate, client).await.unwrap(), enter(&gate, client).await.unwrap()]);
+        }
     }
 }

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use sqlx::AnyPool;
 
-use crate::attempts::Subject;
-use crate::clock::{Clock, seconds};
-use crate::error::report_database;
+use crate::clock::{CLOCK_DIFFERENCE, Clock, seconds};
 
 /// Maximum number of addresses of an account.
 const MOST: i64 = 5;
@@ -25,58 +23,51 @@ impl KnownAddresses {
         Self { pool, clock }
     }
 
-    pub(crate) async fn contains(&self, account: &Subject, address: &Subject) -> Result<bool, sqlx::Error> {
-        let statement = "SELECT seen FROM known_addresses WHERE account = $1 AND address = $2 AND seen > $3";
+    pub(crate) async fn contains(&self, account: &[u8], address: &[u8]) -> Result<bool, sqlx::Error> {
+        let now = self.clock.seconds();
+        let statement = "SELECT seen FROM known_addresses
+                         WHERE account = $1 AND address = $2 AND seen > $3 AND seen <= $4";
         let seen: Option<i64> = sqlx::query_scalar(statement)
-            .bind(account.clone())
-            .bind(address.clone())
-            .bind(self.clock.seconds() - seconds(LATELY))
+            .bind(account.to_vec())
+            .bind(address.to_vec())
+            .bind(now - seconds(LATELY))
+            .bind(now + seconds(CLOCK_DIFFERENCE))
             .fetch_optional(&self.pool)
             .await?;
         Ok(seen.is_some())
     }
 
-    /// Remembers an address. Errors are only logged: the address then counts as new.
-    pub(crate) async fn remember(&self, account: &Subject, address: &Subject) {
-        if let Err(error) = self.insert(account, address).await {
-            report_database(&error);
-        }
-    }
-
     /// Remembers an address, without a write if it is known. Each refresh calls this.
-    pub(crate) async fn remember_new(&self, account: &Subject, address: &Subject) {
-        match self.contains(account, address).await {
-            Ok(true) => {}
-            Ok(false) => self.remember(account, address).await,
-            Err(error) => report_database(&error),
+    pub(crate) async fn remember_new(&self, account: &[u8], address: &[u8]) -> Result<(), sqlx::Error> {
+        match self.contains(account, address).await? {
+            true => Ok(()),
+            false => self.remember(account, address).await,
         }
     }
 
-    async fn insert(&self, account: &Subject, address: &Subject) -> Result<(), sqlx::Error> {
+    pub(crate) async fn remember(&self, account: &[u8], address: &[u8]) -> Result<(), sqlx::Error> {
         let now = self.clock.seconds();
         sqlx::query(
             "INSERT INTO known_addresses (account, address, seen) VALUES ($1, $2, $3)
              ON CONFLICT (account, address) DO UPDATE SET seen = $3",
         )
-        .bind(account.clone())
-        .bind(address.clone())
+        .bind(account.to_vec())
+        .bind(address.to_vec())
         .bind(now)
         .execute(&self.pool)
         .await?;
+        // Cleans up after accounts without recent sign-ins, and after a clock that was ahead.
+        sqlx::query("DELETE FROM known_addresses WHERE seen < $1 OR seen > $2")
+            .bind(now - seconds(LATELY))
+            .bind(now + seconds(CLOCK_DIFFERENCE))
+            .execute(&self.pool)
+            .await?;
         sqlx::query(
             "DELETE FROM known_addresses WHERE account = $1 AND address NOT IN
                  (SELECT address FROM known_addresses WHERE account = $1 ORDER BY seen DESC LIMIT $2)",
         )
-        .bind(account.clone())
+        .bind(account.to_vec())
         .bind(MOST)
-        .execute(&self.pool)
-        .await?;
-        // Cleans up after accounts without recent sign-ins.
-        sqlx::query(
-            "DELETE FROM known_addresses WHERE account IN
-                 (SELECT account FROM known_addresses WHERE seen < $1 LIMIT 10) AND seen < $1",
-        )
-        .bind(now - seconds(LATELY))
         .execute(&self.pool)
         .await?;
         Ok(())

@@ -6,15 +6,17 @@
 //!    rejects requests from the pages of other sites.
 //! 2. `GET /` (`page`) returns the page that does all of the following in a browser.
 //! 3. `POST /signin` (`signin`) goes through these steps:
-//!    - The request waits its turn at the `gate`, which gives each client a share of the places (`per_client`).
-//!    - `attempts` counts the attempt, by account and by `client_address`.
+//!    - The request waits its turn at the `gate`, which gives each client a share of the places (`per_client`) and keeps
+//!      some for `known_addresses`.
+//!    - `attempts` counts the attempt, by account and by `client_address`, in the windows of `counts`.
 //!    - `users` finds the user, and `password` checks the password.
 //!    - `sessions` starts a session. `signed_in` responds with an access token (`tokens`) and a refresh token
 //!      (`refresh_tokens`) in a cookie (`cookies`).
 //! 4. `POST /signup` (`signup`) does the same with a `new_password` and a new user.
 //! 5. `POST /refresh` (`refresh`) exchanges the refresh token for new tokens (`rotation`). Reuse ends the session.
 //! 6. `GET /protected/` (`protected`): the library checks the access token, and `users` loads the user.
-//! 7. `POST /signout` (`signout`) ends the session in `sessions`. All its tokens become invalid.
+//! 7. `POST /signout` (`signout`) ends the session in `sessions`. All its tokens become invalid. If the database cannot
+//!    store that, it is written later.
 //! 8. Rejections by the demo are `ApiError`s (`error`). The library responds to bad tokens. Both send problem details.
 //!
 //! `settings` reads the environment. `database` opens SQLite or PostgreSQL. `revoked` opens the revocation list, in
@@ -24,12 +26,12 @@ mod attempts;
 mod client_address;
 mod clock;
 mod cookies;
+mod counts;
 mod database;
 mod database_url;
 mod demo_account;
 mod error;
 mod gate;
-mod held_back;
 mod known_addresses;
 mod limits;
 mod migrations;
@@ -54,9 +56,10 @@ mod signup;
 mod tokens;
 mod users;
 
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
+use axum::routing::post;
 use axum::{Router, middleware};
-use sqlx::AnyPool;
 use std::fmt::{self, Formatter};
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -64,21 +67,35 @@ use crate::attempts::Attempts;
 use crate::client_address::TrustedProxies;
 pub use crate::clock::Clock;
 use crate::cookies::RefreshCookie;
+use crate::counts::Counts;
 use crate::error::ApiError;
+use crate::gate::Gate;
 pub use crate::limits::Limits;
-use crate::password::PasswordGate;
+use crate::password::Passwords;
 use crate::per_client::PerClient;
 pub use crate::serve::{listen, serve};
 use crate::sessions::Sessions;
 pub use crate::settings::{SettingError, Settings};
 use crate::signed_in::SignIns;
-use crate::signin::SignIn;
 use crate::users::Users;
+
+const MAX_BODY_BYTES: usize = 8 * 1024;
+
+/// The state of sign-in, sign-up and refresh. Clones share it.
+#[derive(Clone)]
+pub(crate) struct AppState {
+    users: Users,
+    sign_ins: SignIns,
+    passwords: Passwords,
+    refreshes: Gate,
+    attempts: Attempts,
+    proxies: TrustedProxies,
+}
 
 /// The whole application. [`serve`] runs it and closes its database on shutdown.
 pub struct App {
     pub(crate) router: Router,
-    pub(crate) database: AnyPool,
+    pub(crate) sessions: Sessions,
     /// The email and the password of the demo account in one line, if [`app`] has just created it.
     pub notice: Option<&'static str>,
     /// The clients as the server sees them, with their share of the connections.
@@ -106,34 +123,37 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
     let is_public = settings.public_url.is_some();
     let notice = demo_account::prepare(&database, is_new, is_public).await.map_err(unusable)?;
     let revocations = revoked::list(settings).await?;
-    let sessions = Sessions::open(database.clone(), revocations, clock.clone(), limits.sessions)
+    let counts = Counts::new(clock.clone());
+    let sessions = Sessions::open(database.clone(), revocations, clock.clone(), counts.clone(), *limits)
         .await
         .map_err(unusable)?;
     let now = clock.clone();
     let issuer = settings.issuer.clone().clock(move || now.now());
     let cookie = RefreshCookie { secure: is_public };
     let users = Users::new(database.clone());
-    let sign_ins = SignIns { issuer, sessions, cookie };
-    let sign_in = SignIn {
-        users: users.clone(),
+    let sign_ins = SignIns { issuer, sessions: sessions.clone(), cookie };
+    let protected = protected::routes(users.clone(), &sign_ins, settings.credentials.as_ref());
+    let state = AppState {
+        users,
         sign_ins: sign_ins.clone(),
-        gate: PasswordGate::new(limits),
-        attempts: Attempts::new(database.clone(), clock.clone(), *limits),
+        passwords: Passwords::new(limits),
+        refreshes: refresh::gate(limits),
+        attempts: Attempts::new(database, clock.clone(), counts, *limits),
         proxies: settings.proxies,
     };
-    let protected = protected::routes(users, &sign_ins, settings.credentials.as_ref());
-    let protected = protected.map_err(|error| SettingError::auth(&error))?;
     let text = HeaderValue::from_static;
     let two_years = is_public.then(|| text("max-age=63072000"));
     let router = Router::new()
+        .route("/signup", post(signup::sign_up))
+        .route("/signin", post(signin::sign_in))
+        .route("/refresh", post(refresh::refresh))
+        .with_state(state)
         .merge(page::routes())
-        .merge(signup::routes(sign_in.clone()))
-        .merge(signin::routes(sign_in.clone()))
-        .merge(protected)
-        .merge(refresh::routes(sign_in, limits))
+        .merge(protected.map_err(|error| SettingError::auth(&error))?)
         .merge(signout::routes(sign_ins))
-        .fallback(async || ApiError::NotFound)
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .fallback(async || ApiError::NOT_FOUND)
+        .method_not_allowed_fallback(async || ApiError::METHOD_NOT_ALLOWED)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(limits.request, limits::time_limit))
         .layer(public_url::csrf_layer(settings.public_url.as_ref()))
         // The page sets its own value.
@@ -145,5 +165,5 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
         // The connections of a proxy are those of all clients.
         _ => limits.connections,
     };
-    Ok(App { router, database, notice, peers: PerClient::new(share, 0) })
+    Ok(App { router, sessions, notice, peers: PerClient::new(share, share) })
 }

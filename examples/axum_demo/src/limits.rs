@@ -30,16 +30,16 @@ pub struct Limits {
     pub in_line: Duration,
     /// Maximum number of sessions of a user. One more ends the oldest. The default is 50.
     pub sessions: usize,
-    /// Failed sign-ins of an account before delays start. The default is 5.
+    /// Failed sign-ins of an account in a minute, from new addresses or from one known address. The default is 5.
     pub account_failures: u32,
-    /// Failed sign-ins and sign-ups of an address before delays start. The default is 30.
+    /// Failed sign-ins and sign-ups of an address in a minute. The default is 20.
     pub address_failures: u32,
-    /// Sign-ups of an address before delays start, whether they fail or not. The default is 100.
+    /// Failed sign-ins and sign-ups of an IPv6 /48 network in a minute. The default is 30.
+    pub network_failures: u32,
+    /// Sign-ups of an address in an hour, whether they fail or not. The default is 100.
     pub address_sign_ups: u32,
-    /// Maximum delay of an attempt. The default is a minute.
-    pub longest_delay: Duration,
-    /// Maximum number of stored counts of failed attempts. The default is 100,000.
-    pub attempt_rows: u32,
+    /// Refreshes of a session in a minute. The default is 30.
+    pub session_refreshes: u32,
     /// Maximum wait for Redis at start-up. The default is 3 seconds.
     pub redis_start: Duration,
     /// Time limit for a running request when its connection or the server closes. The default is 5 seconds.
@@ -57,20 +57,13 @@ impl Default for Limits {
             in_line: Duration::from_secs(5),
             sessions: 50,
             account_failures: 5,
-            address_failures: 30,
+            address_failures: 20,
+            network_failures: 30,
             address_sign_ups: 100,
-            longest_delay: Duration::from_secs(60),
-            attempt_rows: 100_000,
+            session_refreshes: 30,
             redis_start: Duration::from_secs(3),
             shutdown: Duration::from_secs(5),
         }
-    }
-}
-
-impl Limits {
-    /// Maximum number of requests that wait for the share of their client: half of the connections, so half stays free.
-    pub(crate) fn client_lines(&self) -> usize {
-        self.connections / 2
     }
 }
 
@@ -80,5 +73,5 @@ pub(crate) async fn time_limit(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    timeout(limit, next.run(request)).await.map_err(|_| ApiError::TimedOut)
+    timeout(limit, next.run(request)).await.map_err(|_| ApiError::TIMED_OUT)
 }

@@ -14,6 +14,7 @@ macro_rules! migrations {
             ("sessions", include_str!(concat!("../migrations/", $kind, "/0003_sessions.sql"))),
             ("attempts", include_str!(concat!("../migrations/", $kind, "/0004_attempts.sql"))),
             ("no first user", include_str!(concat!("../migrations/", $kind, "/0005_no_first_user.sql"))),
+            ("counts", include_str!(concat!("../migrations/", $kind, "/0006_counts.sql"))),
         ]
     };
 }

@@ -23,7 +23,7 @@ impl NewPassword {
     pub(crate) fn new(password: Password, words: Vec<String>) -> Result<Self, ApiError> {
         if password.0.chars().count() < LEAST_CHARACTERS {
             let why = format!("a password must have at least {LEAST_CHARACTERS} characters");
-            return Err(ApiError::PasswordWeak(why));
+            return Err(ApiError::password_weak(why));
         }
         Ok(Self { password, words })
     }
@@ -45,7 +45,7 @@ impl NewPassword {
                 warning.or_else(|| feedback.suggestions().first().map(ToString::to_string))
             })
             .unwrap_or_else(|| "Add another word or two.".to_owned());
-        Err(ApiError::PasswordWeak(format!("the password is easy to guess: {}", one_clause(&why))))
+        Err(ApiError::password_weak(format!("the password is easy to guess: {}", one_clause(&why))))
     }
 }
 

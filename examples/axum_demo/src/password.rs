@@ -16,16 +16,16 @@ use crate::new_password::NewPassword;
 /// Number of sign-ins that wait for each worker. A check takes about 250 ms, so the last one waits about 2 s.
 const WAITING_PER_WORKER: usize = 8;
 
+/// Number of places for users at known addresses, for each worker.
+const KEPT_PER_WORKER: usize = 2;
+
 /// Number of sign-ins that wait for a place, for each worker.
 const LINE_PER_WORKER: usize = 32;
 
-/// Sign-ins of one client that hold a place or wait for one. A flood from one client leaves room for others.
-const SHARE: usize = 2;
-
-/// Further sign-ins of one client that wait, for users who share a network.
-///
-/// At 250 ms each, one worker checks all of them within the longest wait.
-const CLIENT_LINE: usize = 16;
+/// Sign-ins of one client, for users who share a network. Two of them hold a place or wait for one, so a flood from one
+/// client leaves room for others.
+const SHARE: usize = 16;
+const RUNNING: usize = 2;
 
 /// The cost of bcrypt. Each increment doubles the time.
 const COST: u32 = 12;
@@ -39,11 +39,11 @@ pub(crate) struct Password(pub(crate) String);
 impl Password {
     pub(crate) fn new(password: String) -> Result<Self, ApiError> {
         if password.len() > MAX_BYTES {
-            return Err(ApiError::PasswordTooLong);
+            return Err(ApiError::PASSWORD_TOO_LONG);
         }
         // bcrypt appends a NUL and repeats the password up to 72 bytes, so "okon\0okon" would match "okon".
         if password.contains('\0') {
-            return Err(ApiError::PasswordHasNul);
+            return Err(ApiError::PASSWORD_HAS_NUL);
         }
         Ok(Self(password))
     }
@@ -69,25 +69,25 @@ impl PasswordHash {
     }
 }
 
-/// Admits a bounded number of sign-ins: some are checked, some wait.
+/// Checks and hashes passwords of those that the gate admits. Clones share the state.
 #[derive(Clone)]
-pub(crate) struct PasswordGate {
-    gate: Gate,
+pub(crate) struct Passwords {
+    pub(crate) gate: Gate,
     raters: Arc<Semaphore>,
     workers: Arc<Semaphore>,
 }
 
-impl PasswordGate {
+impl Passwords {
     /// Uses all cores except one.
     pub(crate) fn new(limits: &Limits) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let workers = cores.saturating_sub(1).max(1);
         let bounds = Bounds {
-            places: workers * (1 + WAITING_PER_WORKER),
-            line: workers * LINE_PER_WORKER,
             share: SHARE,
-            client_line: CLIENT_LINE,
-            client_lines: limits.client_lines(),
+            running: RUNNING,
+            places: workers * (1 + WAITING_PER_WORKER),
+            kept: workers * KEPT_PER_WORKER,
+            line: workers * LINE_PER_WORKER,
             longest_wait: limits.in_line,
         };
         Self::with(bounds, workers)
@@ -98,52 +98,37 @@ impl PasswordGate {
         Self { gate: Gate::new(bounds), raters, workers }
     }
 
-    /// Waits for a place.
-    pub(crate) async fn enter(&self, client: &str) -> Result<Place, ApiError> {
-        let inside = self.gate.enter(client).await?;
-        let (raters, workers) = (Arc::clone(&self.raters), Arc::clone(&self.workers));
-        Ok(Place { _inside: inside, raters, workers })
-    }
-}
-
-/// A place in the gate. Dropping it frees the place.
-pub(crate) struct Place {
-    _inside: Inside,
-    raters: Arc<Semaphore>,
-    workers: Arc<Semaphore>,
-}
-
-impl Place {
     /// Checks a password on a worker.
-    pub(crate) async fn check(self, password: Password, hash: PasswordHash) -> Result<bool, ApiError> {
-        let workers = Arc::clone(&self.workers);
+    pub(crate) async fn check(
+        &self,
+        place: Inside,
+        password: Password,
+        hash: PasswordHash,
+    ) -> Result<bool, ApiError> {
         let check = move || bcrypt::verify(password.0, &hash.0).map_err(ApiError::internal);
-        let (_, right) = self.work(workers, check).await?;
-        Ok(right)
+        Ok(work(&self.workers, place, check).await?.1)
     }
 
     /// Rates a password, then hashes it on a worker. Rejected passwords never take a worker from sign-ins.
-    pub(crate) async fn hash(self, password: NewPassword) -> Result<PasswordHash, ApiError> {
-        let (raters, workers) = (Arc::clone(&self.raters), Arc::clone(&self.workers));
-        let (place, Password(password)) = self.work(raters, || password.strong()).await?;
+    pub(crate) async fn hash(&self, place: Inside, password: NewPassword) -> Result<PasswordHash, ApiError> {
+        let (place, Password(password)) = work(&self.raters, place, || password.strong()).await?;
         let hash = move || bcrypt::hash(password, COST).map(PasswordHash).map_err(ApiError::internal);
-        let (_, hash) = place.work(workers, hash).await?;
-        Ok(hash)
+        Ok(work(&self.workers, place, hash).await?.1)
     }
+}
 
-    async fn work<T: Send + 'static>(
-        self,
-        workers: Arc<Semaphore>,
-        work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-    ) -> Result<(Self, T), ApiError> {
-        let worker = workers.acquire_owned().await.map_err(ApiError::internal)?;
-        let done = task::spawn_blocking(move || {
-            // The permits move here, because the work continues if the client disconnects.
-            let (place, _worker) = (self, worker);
-            work().map(|done| (place, done))
-        });
-        done.await.map_err(ApiError::internal)?
-    }
+async fn work<T: Send + 'static>(
+    workers: &Arc<Semaphore>,
+    place: Inside,
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<(Inside, T), ApiError> {
+    let worker = Arc::clone(workers).acquire_owned().await.map_err(ApiError::internal)?;
+    let done = task::spawn_blocking(move || {
+        // Both move here, because the work continues if the request runs out of time.
+        let (place, _worker) = (place, worker);
+        work().map(|done| (place, done))
+    });
+    done.await.map_err(ApiError::internal)?
 }
 
 #[cfg(test)]
@@ -166,32 +151,29 @@ mod tests {
         assert_eq!(cost(HASH), COST);
     }
 
-    /// The gate has two places and one worker.
+    /// There are two places and one worker.
     #[tokio::test]
     async fn abandoned_work_keeps_its_place() {
-        let bounds = Bounds {
-            places: 2,
-            line: 0,
-            share: 2,
-            client_line: 0,
-            client_lines: 0,
-            longest_wait: Duration::ZERO,
-        };
-        let gate = PasswordGate::with(bounds, 1);
-        let check = |place: Place| {
-            task::spawn(place.check(Password("okon".to_owned()), PasswordHash::new(HASH.to_owned())))
+        let bounds =
+            Bounds { share: 2, running: 2, places: 2, kept: 0, line: 0, longest_wait: Duration::ZERO };
+        let passwords = Passwords::with(bounds, 1);
+        let enter = async |client| passwords.gate.enter(passwords.gate.visit(client).unwrap(), false).await;
+        let check = |place: Inside| {
+            let passwords = passwords.clone();
+            let (password, hash) = (Password("okon".to_owned()), PasswordHash::new(HASH.to_owned()));
+            task::spawn(async move { passwords.check(place, password, hash).await })
         };
 
-        let left = check(gate.enter("192.0.2.1").await.unwrap());
+        let left = check(enter("192.0.2.1").await.unwrap());
         task::yield_now().await;
         left.abort();
         assert!(left.await.unwrap_err().is_cancelled());
-        assert_eq!(gate.workers.available_permits(), 0);
+        assert_eq!(passwords.workers.available_permits(), 0);
 
-        let waiting = check(gate.enter("192.0.2.1").await.unwrap());
-        assert!(matches!(gate.enter("192.0.2.2").await, Err(ApiError::TooBusy)));
+        let waiting = check(enter("192.0.2.1").await.unwrap());
+        assert!(enter("192.0.2.2").await.is_err_and(|error| error.is(&ApiError::TOO_BUSY)));
         assert!(waiting.await.unwrap().unwrap());
-        assert_eq!(gate.workers.available_permits(), 1);
-        let _places = [gate.enter("192.0.2.1").await.unwrap(), gate.enter("192.0.2.2").await.unwrap()];
+        assert_eq!(passwords.workers.available_permits(), 1);
+        let _places = [enter("192.0.2.1").await.unwrap(), enter("192.0.2.2").await.unwrap()];
     }
 }

@@ -22,7 +22,9 @@ impl PublicUrl {
             let host = url.host().unwrap_or_default();
             let port = url.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
             // The form that browsers send, without user info, path and query.
-            !host.is_empty() && host.bytes().all(is_for_host) && origin == format!("https://{host}{port}")
+            host.bytes().all(is_for_host)
+                && origin == format!("https://{host}{port}")
+                && CsrfLayer::new().add_trusted_origin(origin).is_ok()
         });
         if !is_one {
             let problem =
@@ -42,5 +44,5 @@ pub(crate) fn csrf_layer(
         // The proxy may have changed the `Host` header.
         layer = layer.add_trusted_origin(origin).expect("`PublicUrl::new` checked the origin");
     }
-    layer.with_rejection_response(|_| ApiError::CrossSite.into_response())
+    layer.with_rejection_response(|_| ApiError::CROSS_SITE.into_response())
 }

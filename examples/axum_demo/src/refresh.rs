@@ -2,71 +2,51 @@
 
 use std::net::SocketAddr;
 
-use axum::Router;
 use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 
+use crate::AppState;
+use crate::client_address::Client;
 use crate::error::ApiError;
 use crate::gate::{Bounds, Gate};
 use crate::limits::Limits;
 use crate::refresh_tokens::RefreshToken;
-use crate::signin::SignIn;
 
 /// Number of concurrent refreshes. The same number can wait.
 const PLACES: usize = 64;
 
-/// Concurrent refreshes of one client. A flood from one client leaves room for others.
-const SHARE: usize = 16;
+/// Refreshes of one client. Some of them hold a place or wait for one, so a flood from one client leaves room for others.
+const SHARE: usize = 80;
+const RUNNING: usize = 16;
 
-#[derive(Clone)]
-struct Refresh {
-    sign_in: SignIn,
-    gate: Gate,
+pub(crate) fn gate(limits: &Limits) -> Gate {
+    let (share, running, places, line) = (SHARE, RUNNING, PLACES, PLACES);
+    Gate::new(Bounds { share, running, places, kept: 0, line, longest_wait: limits.in_line })
 }
 
-pub(crate) fn routes(sign_in: SignIn, limits: &Limits) -> Router {
-    let gate = Gate::new(Bounds {
-        places: PLACES,
-        line: PLACES,
-        share: SHARE,
-        client_line: PLACES,
-        client_lines: limits.client_lines(),
-        longest_wait: limits.in_line,
-    });
-    Router::new().route("/refresh", post(refresh)).with_state(Refresh { sign_in, gate })
-}
-
-async fn refresh(
-    State(app): State<Refresh>,
+pub(crate) async fn refresh(
+    State(app): State<AppState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Response {
-    let cookie = app.sign_in.sign_ins.cookie;
+    let cookie = app.sign_ins.cookie;
     let refreshed = match cookie.find(&headers) {
-        Some(token) => app.refresh(token, &app.sign_in.proxies.client(peer, &headers)).await,
-        None => Err(ApiError::RefreshInvalid),
+        Some(token) => app.refresh(token, &app.proxies.client(peer, &headers)).await,
+        None => Err(ApiError::REFRESH_INVALID),
     };
     match refreshed {
         Ok(response) => response,
-        Err(ApiError::RefreshInvalid) => (cookie.remove(), ApiError::RefreshInvalid).into_response(),
+        Err(error) if error.is(&ApiError::REFRESH_INVALID) => (cookie.remove(), error).into_response(),
         Err(error) => error.into_response(),
     }
 }
 
-impl Refresh {
-    async fn refresh(&self, token: RefreshToken, client: &str) -> Result<Response, ApiError> {
-        let inside = self.gate.enter(client).await?;
-        // A task completes even if the client disconnects. Reuse of a token must reach the database, and the place
-        // stays taken until then.
-        let sign_ins = self.sign_in.sign_ins.clone();
-        let refreshed = tokio::spawn(async move {
-            let _inside = inside;
-            sign_ins.refresh(token).await
-        });
-        let (response, user) = refreshed.await.map_err(ApiError::internal)??;
-        self.sign_in.attempts.remember(&user.email, client).await;
+impl AppState {
+    async fn refresh(&self, token: RefreshToken, client: &Client) -> Result<Response, ApiError> {
+        let _inside = self.refreshes.enter(self.refreshes.visit(&client.address)?, false).await?;
+        let (response, user) = self.sign_ins.refresh(token).await?;
+        self.attempts.refreshed(&user.email, client).await;
         Ok(response)
     }
 }

@@ -5,10 +5,14 @@
 
 use std::time::Duration;
 
-use crate::clock::seconds;
+use tower_jwt_auth::AuthErrorKind;
+
+use crate::clock::{CLOCK_DIFFERENCE, seconds};
+use crate::counts::Limit;
 use crate::error::ApiError;
 use crate::refresh_tokens::{self, RefreshToken};
-use crate::sessions::{IDLE, LONGEST, Session, Sessions};
+use crate::sessions::{IDLE, Known, LONGEST, Session, Sessions};
+use crate::tokens::ISSUER;
 use crate::users::Users;
 
 /// Maximum number of refreshes of a session. It bounds the used tokens that a session keeps until it ends. A refresh
@@ -18,70 +22,65 @@ const MOST_REFRESHES: i64 = 3_000;
 impl Sessions {
     /// Exchanges a token for the next one. Ends the session if the token was used before.
     pub(crate) async fn refresh(&self, token: RefreshToken) -> Result<Session, ApiError> {
-        match self.rotate(&token).await? {
-            Some(session) => Ok(session),
-            None => Err(self.end_if_used(&token).await.err().unwrap_or(ApiError::RefreshInvalid)),
+        // Made-up tokens get no write transaction: SQLite runs only one at a time.
+        let Some(Known { sid, is_used, .. }) = self.find(&token).await? else {
+            return Err(ApiError::REFRESH_INVALID);
+        };
+        // The database may not know yet that the session has ended.
+        self.revocations.check_session(ISSUER, &sid).map_err(|error| match error.kind() {
+            AuthErrorKind::Revoked => ApiError::REFRESH_INVALID,
+            _ => ApiError::REVOCATIONS_UNAVAILABLE,
+        })?;
+        if !is_used && let Some(session) = self.rotate(&token, &sid).await? {
+            return Ok(session);
         }
+        // A parallel request may have used the token. Otherwise the session has ended.
+        if self.find(&token).await?.is_some_and(|known| known.is_used) {
+            self.end(vec![sid]).await?;
+        }
+        Err(ApiError::REFRESH_INVALID)
     }
 
     /// Marks the token as used and creates the next one, in one transaction. Among parallel requests, only one sets
     /// `used`. The others wait for it and then find the token used.
-    async fn rotate(&self, token: &RefreshToken) -> Result<Option<Session>, ApiError> {
-        // Made-up tokens get no write transaction: SQLite runs only one at a time.
-        if !self.has_given_out(token).await? {
-            return Ok(None);
-        }
+    async fn rotate(&self, token: &RefreshToken, sid: &str) -> Result<Option<Session>, ApiError> {
+        let refreshes = Limit::refreshes(sid, self.limits.session_refreshes);
+        self.counts.look(&refreshes)?;
         let next = RefreshToken::new()?;
         let now = self.clock.seconds();
         let mut transaction = self.pool.begin().await?;
-        let sid: Option<String> = sqlx::query_scalar(
-            "UPDATE refresh_tokens SET used = $1 WHERE hash = $2 AND used IS NULL RETURNING sid",
-        )
-        .bind(now)
-        .bind(token.hash())
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let Some(sid) = sid else { return Ok(None) };
+        let used = sqlx::query("UPDATE refresh_tokens SET used = $1 WHERE hash = $2 AND used IS NULL")
+            .bind(now)
+            .bind(token.hash())
+            .execute(&mut *transaction)
+            .await?;
+        if used.rows_affected() == 0 {
+            return Ok(None);
+        }
         let session: Option<(i64, i64)> = sqlx::query_as(
             "UPDATE sessions SET refreshes = refreshes + 1,
                  expires = CASE WHEN began + $2 < $3 THEN began + $2 ELSE $3 END
-             WHERE sid = $1 AND ended IS NULL AND expires > $4 AND refreshes < $5
+             WHERE sid = $1 AND ended IS NULL AND refreshes < $5
+                 AND began <= $6 AND expires > $4 AND expires <= $7
              RETURNING user_id, expires",
         )
-        .bind(sid.clone())
+        .bind(sid.to_owned())
         .bind(seconds(LONGEST))
         .bind(now + seconds(IDLE))
         .bind(now)
         .bind(MOST_REFRESHES)
+        // Sessions from a clock that was ahead have ended.
+        .bind(now + seconds(CLOCK_DIFFERENCE))
+        .bind(now + seconds(IDLE) + seconds(CLOCK_DIFFERENCE))
         .fetch_optional(&mut *transaction)
         .await?;
         let Some((user_id, expires)) = session else { return Ok(None) };
         let Some(user) = Users::find(&mut transaction, user_id).await? else { return Ok(None) };
-        refresh_tokens::insert(&mut transaction, &next, &sid).await?;
+        // An error rolls back, so the token stays good.
+        self.counts.count(&mut transaction, refreshes).await?;
+        refresh_tokens::insert(&mut transaction, &next, sid).await?;
         transaction.commit().await?;
         let lasts = Duration::from_secs(expires.saturating_sub(now) as u64);
-        Ok(Some(Session { sid, user, refresh_token: next, lasts }))
-    }
-
-    async fn has_given_out(&self, token: &RefreshToken) -> Result<bool, sqlx::Error> {
-        let sid: Option<String> = sqlx::query_scalar("SELECT sid FROM refresh_tokens WHERE hash = $1")
-            .bind(token.hash())
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(sid.is_some())
-    }
-
-    async fn end_if_used(&self, token: &RefreshToken) -> Result<(), ApiError> {
-        let sid: Option<String> = sqlx::query_scalar(
-            "SELECT sessions.sid FROM refresh_tokens JOIN sessions ON sessions.sid = refresh_tokens.sid
-             WHERE hash = $1 AND used IS NOT NULL AND ended IS NULL",
-        )
-        .bind(token.hash())
-        .fetch_optional(&self.pool)
-        .await?;
-        match sid {
-            Some(sid) => self.end(vec![sid]).await,
-            None => Ok(()),
-        }
+        Ok(Some(Session { sid: sid.to_owned(), user, refresh_token: next, lasts }))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A request runs to its end even if the client leaves. Until then it keeps the place of its connection.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::App;
+use crate::client_address::Client;
 use crate::limits::Limits;
 use crate::per_client::Visit;
 use crate::settings::SettingError;
@@ -57,7 +58,7 @@ pub async fn serve(mut listener: TcpListener, app: App, limits: Limits, stop: im
         tokio::select! {
             (place, stream, peer) = accept(&mut listener, &places) => {
                 // Closes the connection if the peer has no share left.
-                let Some(share) = app.peers.visit(&network(peer)) else { continue };
+                let Some(share) = app.peers.visit(Client::new(peer.ip()).widest()) else { continue };
                 let place = Arc::new(Place { _place: place, _share: share, stopped: stopped.clone() });
                 tokio::spawn(converse(stream, peer, app.router.clone(), limits, place));
             }
@@ -68,7 +69,7 @@ pub async fn serve(mut listener: TcpListener, app: App, limits: Limits, stop: im
     stopping.send_replace(());
     let _ = timeout(limits.shutdown, stopping.closed()).await;
     // SQLite then merges its log into the database file. The timeout is for a server that does not respond.
-    let _ = timeout(limits.shutdown, app.database.close()).await;
+    let _ = timeout(limits.shutdown, app.sessions.close()).await;
 }
 
 /// Accepts the next connection when there is a place for it.
@@ -80,14 +81,6 @@ async fn accept(
     // axum's `accept` retries after a pause if too many files are open.
     let (stream, peer) = Listener::accept(listener).await;
     (place, stream, peer)
-}
-
-/// Returns the network that shares connections: an IPv4 address or an IPv6 /48, the most that one customer gets.
-fn network(peer: SocketAddr) -> String {
-    match peer.ip().to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80)).to_string(),
-    }
 }
 
 /// Serves one connection until its time limit or shutdown.
@@ -117,20 +110,4 @@ async fn converse(stream: TcpStream, peer: SocketAddr, app: Router, limits: Limi
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(limits.shutdown, connection).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ipv6_networks_share_connections() {
-        for (peer, expected) in [
-            ("192.0.2.1:80", "192.0.2.1"),
-            ("[::ffff:192.0.2.1]:80", "192.0.2.1"),
-            ("[2001:db8:1:2:3:4:5:6]:80", "2001:db8:1::"),
-        ] {
-            assert_eq!(network(peer.parse().unwrap()), expected);
-        }
-    }
 }

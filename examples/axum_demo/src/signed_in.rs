@@ -1,6 +1,7 @@
 //! The response to sign-in, sign-up and refresh: an access token, and a refresh token in a cookie.
 
 use axum::Json;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,7 +34,13 @@ struct SignedIn {
 }
 
 impl SignIns {
-    pub(crate) async fn begin(&self, user: User) -> Result<Response, ApiError> {
+    /// Starts a session. Ends the session of the cookie that the response replaces.
+    pub(crate) async fn begin(&self, user: User, headers: &HeaderMap) -> Result<Response, ApiError> {
+        if let Some(cookie) = self.cookie.find(headers)
+            && let Some(replaced) = self.sessions.find(&cookie).await?
+        {
+            self.sessions.end(vec![replaced.sid]).await?;
+        }
         self.answer(&self.sessions.begin(user).await?)
     }
 
@@ -48,7 +55,7 @@ impl SignIns {
     where
         C: DeserializeOwned + Send + Sync + 'static,
     {
-        self.issuer.verifier().revocations(self.sessions.revocations())
+        self.issuer.verifier().revocations(self.sessions.revocations.clone())
     }
 
     /// Returns the verifier of everyone who may have an account: users who have signed in, and other credentials.
@@ -57,7 +64,7 @@ impl SignIns {
         let Some(others) = others else {
             return Ok(AnyOf::new().jwt(own.clone()).opaque(own));
         };
-        let others = others.clone().revocations(self.sessions.revocations()).verifier::<Caller>()?;
+        let others = others.clone().revocations(self.sessions.revocations.clone()).verifier::<Caller>()?;
         let issuers = Issuers::new([own])?;
         if !others.issuers().is_empty() {
             issuers.add(others.clone())?;

@@ -2,19 +2,18 @@
 
 use std::net::SocketAddr;
 
+use axum::Json;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::AppState;
 use crate::error::ApiError;
 use crate::new_password::NewPassword;
 use crate::password::Password;
-use crate::signin::{MAX_BODY_BYTES, SignIn};
 use crate::users::normal_email;
 
 /// Maximum length of an email address (RFC 5321, section 4.5.3.1.3).
@@ -23,7 +22,7 @@ const LONGEST_EMAIL: usize = 254;
 const LONGEST_NAME: usize = 100;
 
 #[derive(Deserialize)]
-struct Application {
+pub(crate) struct Application {
     email: String,
     password: String,
     first_name: String,
@@ -33,33 +32,27 @@ struct Application {
     _others: IgnoredAny,
 }
 
-pub(crate) fn routes(sign_in: SignIn) -> Router {
-    Router::new()
-        .route("/signup", post(sign_up))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(sign_in)
-}
-
-async fn sign_up(
-    State(app): State<SignIn>,
+pub(crate) async fn sign_up(
+    State(app): State<AppState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Result<Json<Application>, JsonRejection>,
 ) -> Result<Response, ApiError> {
     let Json(Application { email, password, first_name, last_name, .. }) = body?;
     let email = email_address(&email)?;
-    let first_name = name(&first_name).ok_or(ApiError::FirstNameUnfit)?;
-    let last_name = name(&last_name).ok_or(ApiError::LastNameUnfit)?;
+    let first_name = name(&first_name).ok_or(ApiError::FIRST_NAME_UNFIT)?;
+    let last_name = name(&last_name).ok_or(ApiError::LAST_NAME_UNFIT)?;
     let words = [&email[..], first_name, last_name].map(str::to_owned).to_vec();
     let password = NewPassword::new(Password::new(password)?, words)?;
     let client = app.proxies.client(peer, &headers);
     app.attempts.look(&client)?;
-    let place = app.gate.enter(&client).await?;
+    let visit = app.passwords.gate.visit(&client.address)?;
+    let place = app.passwords.gate.enter(visit, false).await?;
     let attempt = app.attempts.begin_sign_up(&client).await?;
-    let hash = place.hash(password).await?;
-    let user = app.users.insert(&email, first_name, last_name, hash).await?.ok_or(ApiError::EmailTaken)?;
-    app.attempts.signed_up(attempt, &email).await;
-    Ok((StatusCode::CREATED, app.sign_ins.begin(user).await?).into_response())
+    let hash = app.passwords.hash(place, password).await?;
+    let user = app.users.insert(&email, first_name, last_name, hash).await?.ok_or(ApiError::EMAIL_TAKEN)?;
+    app.attempts.succeeded(attempt, &email, &client).await;
+    Ok((StatusCode::CREATED, app.sign_ins.begin(user, &headers).await?).into_response())
 }
 
 /// Returns the normal form of an email address. Only a message to it could prove that it exists.
@@ -79,7 +72,7 @@ fn email_address(text: &str) -> Result<String, ApiError> {
                         && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
                 })
         });
-    is_one.then_some(email).ok_or(ApiError::EmailUnfit)
+    is_one.then_some(email).ok_or(ApiError::EMAIL_UNFIT)
 }
 
 fn name(text: &str) -> Option<&str> {

@@ -15,9 +15,6 @@ const AUDIENCE: &str = "axum_demo";
 /// Lifetime of a token. The refresh token gets the next one.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
-/// Maximum lifetime of any token. Earlier versions issued tokens for a day.
-pub(crate) const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// The claims of a token, in addition to those that the issuer sets.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct AccessToken {

@@ -1,10 +1,13 @@
 //! Limits on sign-in attempts.
 
 use std::fs;
+use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
-use crate::http::{JSON, post_request, request_with, signup_body};
+use crate::http::{JSON, answer, post_request, request_with, signin_request, signup_body};
 use crate::scenarios;
 use crate::support::{Demo, ScratchFile, TestClock, change, proxied_settings, read, settings};
 
@@ -21,8 +24,14 @@ async fn processes_share_the_count() {
 }
 
 #[tokio::test]
-async fn delay_doubles_with_each_failure() {
-    scenarios::delays(settings("sqlite::memory:")).await;
+async fn failures_are_counted_in_windows() {
+    scenarios::windows(settings("sqlite::memory:")).await;
+}
+
+#[tokio::test]
+async fn wrong_clock_locks_nobody_out() {
+    let file = ScratchFile::new("clock_ahead.sqlite3");
+    scenarios::clock_that_was_ahead(|| proxied_settings(&file.url())).await;
 }
 
 #[tokio::test]
@@ -85,12 +94,12 @@ async fn delayed_addresses_cost_no_query() {
     for status in [401, 401, 429] {
         assert_eq!(demo.signin_from("192.0.2.1", "a@example.com", "wrong").await.status, status);
     }
-    change(&file.url(), "ALTER TABLE attempts RENAME TO away").await;
+    change(&file.url(), "ALTER TABLE counts RENAME TO away").await;
     let answer = demo.signin_from("192.0.2.1", "eze@example.com", "okon").await;
-    assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")));
+    assert_eq!((answer.status, answer.header("retry-after")), (429, Some("60")));
     assert_eq!(demo.signin_from("192.0.2.2", "eze@example.com", "okon").await.status, 503);
-    change(&file.url(), "ALTER TABLE away RENAME TO attempts").await;
-    clock.forward(1);
+    change(&file.url(), "ALTER TABLE away RENAME TO counts").await;
+    clock.forward(60);
     assert_eq!(demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status, 200);
 }
 
@@ -121,7 +130,7 @@ async fn failures_are_counted_by_address() {
         let answer = demo.signin_from(address, email, password).await;
         assert_eq!(answer.status, status, "step {step}");
     }
-    clock.forward(1);
+    clock.forward(60);
     assert_eq!(demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status, 200);
     assert_eq!(
         demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status,
@@ -164,36 +173,72 @@ fn public_url_requires_the_number_of_proxies() {
     }
 }
 
+/// Each attempt comes from another /64 and is for another account.
 #[tokio::test]
-async fn counts_expire_and_are_bounded() {
-    let file = ScratchFile::new("attempts.sqlite3");
-    let start = || {
-        let mut settings = settings(&file.url());
-        settings.limits.attempt_rows = 3;
-        settings.limits.address_failures = 1000;
-        let clock = TestClock::set_into(&mut settings);
-        (settings, clock)
-    };
-    let (settings, _clock) = start();
+async fn failures_are_counted_by_ipv6_site() {
+    let mut settings = proxied_settings("sqlite::memory:");
+    let _clock = TestClock::set_into(&mut settings);
+    settings.limits.network_failures = 3;
     let demo = Demo::start_with(settings).await;
-    for name in ["a", "b", "c", "d", "secret-typed-as-an-email"] {
+    for (number, status) in [(1, 401), (2, 401), (3, 401), (4, 429)] {
+        let answer = demo
+            .signin_from(&format!("2001:db8:0:{number}::1"), &format!("{number}@example.com"), "wrong")
+            .await;
+        assert_eq!(answer.status, status, "{number}");
+    }
+    assert_eq!(demo.signin_from("2001:db8:1::1", "eze@example.com", "okon").await.status, 200);
+}
+
+/// Attempts from many networks take all places for strangers.
+#[tokio::test(flavor = "multi_thread")]
+async fn crowd_leaves_places_for_known_addresses() {
+    let demo = Demo::start_with(proxied_settings("sqlite::memory:")).await;
+    assert_eq!(demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status, 200);
+    let mut crowd = JoinSet::new();
+    for number in 0..120 {
+        let body = format!(r#"{{"email":"{number}@example.com","password":"wrong"}}"#);
+        let content_type = format!("{JSON}\r\nX-Forwarded-For: 2001:db8:{number}::1");
+        crowd.spawn(answer(demo.send(&signin_request(&content_type, body.as_bytes())).await));
+    }
+    while crowd.join_next().await.unwrap().unwrap().status != 503 {}
+    assert_eq!(demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status, 200);
+}
+
+/// A client that disconnects waits for its checks, as others do. So few of its attempts count in a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn leaving_does_not_save_the_check() {
+    let file = ScratchFile::new("leaving.sqlite3");
+    let mut settings = settings(&file.url());
+    settings.limits.address_failures = 1000;
+    let demo = Demo::start_with(settings).await;
+    for number in 0..200 {
+        let body = format!(r#"{{"email":"{number}@example.com","password":"wrong"}}"#);
+        let stream = demo.send(&signin_request(JSON, body.as_bytes())).await;
+        sleep(Duration::from_millis(3)).await;
+        drop(stream);
+    }
+    let counted = rows(&file).await;
+    assert!((2..40).contains(&counted), "{counted}");
+}
+
+#[tokio::test]
+async fn counts_expire() {
+    let file = ScratchFile::new("attempts.sqlite3");
+    let mut settings = settings(&file.url());
+    settings.limits.account_failures = 1000;
+    let clock = TestClock::set_into(&mut settings);
+    let demo = Demo::start_with(settings).await;
+    for name in ["a", "b", "a", "secret-typed-as-an-email"] {
         assert_eq!(demo.signin(name, "wrong").await.status, 401);
     }
-    assert_eq!(rows(&file).await, 6);
+    assert_eq!(rows(&file).await, 4, "three accounts and an address");
     assert!(!fs::read(&file.0).unwrap().windows(12).any(|text| text == b"secret-typed"));
-    demo.stop().await.unwrap();
-
-    // The check for excess rows runs at the first attempt, which then adds one row.
-    let (settings, clock) = start();
-    let demo = Demo::start_with(settings).await;
-    demo.signin("e", "wrong").await;
-    assert_eq!(rows(&file).await, 4);
-    clock.forward(3600);
+    clock.forward(60);
     demo.signin("f", "wrong").await;
     assert_eq!(rows(&file).await, 2);
 }
 
 async fn rows(file: &ScratchFile) -> i64 {
     let mut database = SqliteConnection::connect(&file.url()).await.unwrap();
-    sqlx::query_scalar("SELECT count(*) FROM attempts").fetch_one(&mut database).await.unwrap()
+    sqlx::query_scalar("SELECT count(*) FROM counts").fetch_one(&mut database).await.unwrap()
 }

@@ -35,6 +35,13 @@ impl Client {
         self.exchange(&signin_request(&content_type, body.as_bytes())).await
     }
 
+    /// Signs in with the cookie of an earlier session.
+    pub(crate) async fn sign_in_over(&self, email: &str, password: &str, cookie: &str) -> Answer {
+        let body = json!({ "email": email, "password": password }).to_string();
+        let content_type = format!("{JSON}\r\nCookie: {cookie}");
+        self.exchange(&signin_request(&content_type, body.as_bytes())).await
+    }
+
     pub(crate) async fn signup(&self, email: &str, password: &str) -> Answer {
         self.exchange(&signup_request(email, password, "Ada", "Lovelace")).await
     }
@@ -72,6 +79,10 @@ impl Client {
     /// Signs out with this route.
     pub(crate) async fn sign_out(&self, path: &str, authorization: &str) -> Answer {
         self.exchange(&request_with("POST", path, &[("Authorization", authorization)])).await
+    }
+
+    pub(crate) async fn sign_out_with_cookie(&self, path: &str, cookie: &str) -> Answer {
+        self.exchange(&request_with("POST", path, &[("Cookie", cookie)])).await
     }
 
     /// Sends `GET /protected/` with one `Authorization` header for each value.

@@ -107,7 +107,8 @@ async fn requests_of_clients_that_left_keep_their_place() {
     assert!(is_served(&demo, SECOND).await);
 
     lock.rollback().await.unwrap();
-    let deadline = Instant::now() + DEADLINE;
+    // A password check takes long on a busy machine.
+    let deadline = Instant::now() + 12 * DEADLINE;
     while !is_served(&demo, FIRST).await {
         assert!(Instant::now() < deadline, "the request should end");
     }

@@ -104,7 +104,7 @@ async fn rejects_invalid_input() {
         );
     }
     let answer = demo.signup("\u{e4}da@example.com", STRONG).await;
-    let expected = "the email must be a valid address in ASCII, such as name@example.com; in a domain, write other letters as xn--";
+    let expected = "the email must be an ASCII address, such as name@example.com";
     assert_eq!(answer.json()["title"], expected);
     for address in ["o'neil+news@example.com", "ada.b_c-1@xn--exmple-cua.com"] {
         assert_eq!(demo.signup(address, STRONG).await.status, 201, "{address}");
@@ -179,11 +179,12 @@ async fn sign_ups_are_counted_by_address() {
         if status == 429 {
             assert_eq!(answer.error(), "too_many_sign_ups");
             assert_eq!(answer.json()["title"], "too many accounts were created from your network");
-            assert_eq!(answer.header("retry-after"), Some("1"));
+            let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+            assert!((60..=3600).contains(&wait), "until the next hour: {wait}");
         }
     }
     assert_eq!(demo.signin("eze@example.com", "wrong").await.status, 401);
-    clock.forward(1);
+    clock.forward(3600);
     assert_eq!(demo.signup("c@example.com", STRONG).await.status, 201);
 }
 

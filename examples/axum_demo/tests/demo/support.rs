@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum_demo::{Clock, SettingError, Settings, app, listen, serve};
 use sqlx::any::install_default_drivers;
@@ -87,7 +87,7 @@ pub(crate) fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingError>
     Ok(settings)
 }
 
-/// A clock that only advances when a test calls `forward`.
+/// A clock that only advances when a test calls `forward`. It starts with a minute, and so with a window of the limits.
 #[derive(Clone)]
 pub(crate) struct TestClock(Arc<AtomicU64>);
 
@@ -95,13 +95,18 @@ impl TestClock {
     pub(crate) fn set_into(settings: &mut Settings) -> Self {
         let ahead = Self(Arc::default());
         let clock = ahead.clone();
-        let start = SystemTime::now();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let start = UNIX_EPOCH + Duration::from_secs(now / 60 * 60);
         settings.clock = Clock::new(move || start + Duration::from_secs(clock.0.load(Ordering::Relaxed)));
         ahead
     }
 
     pub(crate) fn forward(&self, seconds: u64) {
         self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    pub(crate) fn back(&self, seconds: u64) {
+        self.0.fetch_sub(seconds, Ordering::Relaxed);
     }
 }
 

@@ -16,7 +16,7 @@ async fn attempts_and_sign_ups_work() {
     let url = server.url();
     scenarios::parallel_attempts(proxied_settings(&url)).await;
     scenarios::two_processes(settings(&url)).await;
-    scenarios::delays(settings(&url)).await;
+    scenarios::windows(settings(&url)).await;
     scenarios::known_address(proxied_settings(&url)).await;
     scenarios::parallel_sign_up(proxied_settings(&url)).await;
 }
@@ -33,6 +33,17 @@ async fn sessions_work() {
     scenarios::restart(|| settings(&url)).await;
     scenarios::too_many_sessions(settings(&url)).await;
     scenarios::expiry(settings(&url)).await;
+    scenarios::refreshes_in_a_minute(settings(&url)).await;
+    scenarios::replaced_sessions(settings(&url)).await;
+    let lock = "BEGIN; LOCK TABLE sessions IN SHARE ROW EXCLUSIVE MODE";
+    scenarios::sign_out_during_a_lock(|| settings(&url), &url, lock).await;
+}
+
+#[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_clock_locks_nobody_out() {
+    let server = PostgresServer::start();
+    scenarios::clock_that_was_ahead(|| proxied_settings(&server.url())).await;
 }
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]

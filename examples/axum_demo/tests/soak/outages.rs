@@ -152,7 +152,7 @@ impl Servers {
     async fn lock_database(&self, time: Duration) {
         let mut database = PgConnection::connect(&self.postgres.url()).await.unwrap();
         let mut transaction = database.begin().await.unwrap();
-        let lock = "LOCK TABLE sessions, refresh_tokens, attempts IN EXCLUSIVE MODE";
+        let lock = "LOCK TABLE sessions, refresh_tokens, counts IN EXCLUSIVE MODE";
         sqlx::raw_sql(lock).execute(&mut *transaction).await.unwrap();
         sleep(time).await;
         transaction.rollback().await.unwrap();

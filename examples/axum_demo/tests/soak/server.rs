@@ -84,6 +84,8 @@ async fn start_demo(stopped: oneshot::Receiver<()>) -> (SocketAddr, JoinHandle<(
     let fixed = fixed.map(|(name, value)| (name.into(), value.into()));
     // The last value of a variable counts.
     let mut settings = Settings::read(env::vars_os().chain(fixed)).unwrap();
+    // Visitors refresh many times a second.
+    settings.limits.session_refreshes = 10_000;
     settings.limits.headers = Duration::from_secs(2);
     settings.limits.connection = Duration::from_secs(20);
     let listener = listen(settings.address).await.unwrap();
