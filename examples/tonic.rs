@@ -97,9 +97,8 @@ impl Health for Beating {
 
     async fn watch(&self, call: Request<HealthCheckRequest>) -> Answer<Self::WatchStream> {
         // The layer verifies a token once, at the start of a call. A stream must end itself when the token expires.
-        let left =
-            user(&call)?.token().expires_at().and_then(|end| end.duration_since(SystemTime::now()).ok());
-        let expiry = interval_at(Instant::now() + left.unwrap_or_default(), BEAT);
+        let remaining = user(&call)?.token().remaining(SystemTime::now()).unwrap_or_default();
+        let expiry = interval_at(Instant::now() + remaining, BEAT);
         let end = IntervalStream::new(expiry).map(|_| Err(Status::unauthenticated("the token has expired")));
         let beats = IntervalStream::new(interval(BEAT)).map(|_| Ok(serving()));
         Ok(Response::new(Box::pin(beats.merge(end))))
