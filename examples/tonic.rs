@@ -30,7 +30,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
-use tower_jwt_auth::policy::{HasScope, Scopes, scope, when};
+use tower_jwt_auth::policy::{Scopes, has_scope, scope, when};
 use tower_jwt_auth::reject::Grpc;
 use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer};
 
@@ -45,11 +45,7 @@ struct User {
     scope: Scopes,
 }
 
-impl HasScope for User {
-    fn has_scope(&self, scope: &str) -> bool {
-        self.scope.contains(scope)
-    }
-}
+has_scope!(User.scope);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
