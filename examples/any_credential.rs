@@ -18,7 +18,7 @@ use tower_jwt_auth::api_key::{ApiKey, ApiKeyRecord, ApiKeys};
 use tower_jwt_auth::introspection::{ClientAuth, Introspection};
 use tower_jwt_auth::issue::{SigningKey, TokenIssuer};
 use tower_jwt_auth::jwks::{ClientFuture, HttpClient};
-use tower_jwt_auth::policy::{HasScope, Scopes, scope};
+use tower_jwt_auth::policy::{Scopes, has_scope, scope};
 use tower_jwt_auth::verifiers::{AnyOf, Issuers};
 use tower_jwt_auth::{Algorithm, Claims, ConfigError, JwtAuthLayer, TokenSource};
 
@@ -39,11 +39,7 @@ impl Caller {
     }
 }
 
-impl HasScope for Caller {
-    fn has_scope(&self, scope: &str) -> bool {
-        self.scope.contains(scope)
-    }
-}
+has_scope!(Caller.scope);
 
 async fn orders(caller: Claims<Caller>) -> String {
     format!("the orders of {}\n", caller.sub)

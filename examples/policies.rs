@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tower_jwt_auth::RequireLayer;
 use tower_jwt_auth::extract::Permitted;
-use tower_jwt_auth::policy::{AllScopes, HasRole, HasScope, Policy, Roles, Rule, Scopes, role, scope, when};
+use tower_jwt_auth::policy::{AllScopes, Policy, Roles, Rule, Scopes};
+use tower_jwt_auth::policy::{has_role, has_scope, role, scope, when};
 use tower_jwt_auth::{Algorithm, AuthError, Claims, ConfigError, Head, JwtAuthLayer, JwtVerifier, KeySet};
 
 const AUDIENCE: &str = "https://api.example.com";
@@ -33,17 +34,8 @@ struct User {
     roles: Roles,
 }
 
-impl HasScope for User {
-    fn has_scope(&self, scope: &str) -> bool {
-        self.scope.contains(scope)
-    }
-}
-
-impl HasRole for User {
-    fn has_role(&self, role: &str) -> bool {
-        self.roles.contains(role)
-    }
-}
+has_scope!(User.scope);
+has_role!(User.roles);
 
 fn api() -> Result<Router, ConfigError> {
     let verifier = JwtVerifier::<User>::new(KeySet::hmac(Algorithm::HS256, SECRET)?).audience(AUDIENCE);

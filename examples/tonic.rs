@@ -30,7 +30,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
-use tower_jwt_auth::policy::{HasScope, Scopes, scope, when};
+use tower_jwt_auth::policy::{Scopes, has_scope, scope, when};
 use tower_jwt_auth::reject::Grpc;
 use tower_jwt_auth::{Algorithm, Claims, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer};
 
@@ -45,11 +45,7 @@ struct User {
     scope: Scopes,
 }
 
-impl HasScope for User {
-    fn has_scope(&self, scope: &str) -> bool {
-        self.scope.contains(scope)
-    }
-}
+has_scope!(User.scope);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -97,9 +93,8 @@ impl Health for Beating {
 
     async fn watch(&self, call: Request<HealthCheckRequest>) -> Answer<Self::WatchStream> {
         // The layer verifies a token once, at the start of a call. A stream must end itself when the token expires.
-        let left =
-            user(&call)?.token().expires_at().and_then(|end| end.duration_since(SystemTime::now()).ok());
-        let expiry = interval_at(Instant::now() + left.unwrap_or_default(), BEAT);
+        let remaining = user(&call)?.token().remaining(SystemTime::now()).unwrap_or_default();
+        let expiry = interval_at(Instant::now() + remaining, BEAT);
         let end = IntervalStream::new(expiry).map(|_| Err(Status::unauthenticated("the token has expired")));
         let beats = IntervalStream::new(interval(BEAT)).map(|_| Ok(serving()));
         Ok(Response::new(Box::pin(beats.merge(end))))

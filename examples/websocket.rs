@@ -46,9 +46,9 @@ async fn open(user: Claims<User>, upgrade: WebSocketUpgrade) -> Response {
 
 /// The layer verified the token once. Only this function can close the connection when the token expires.
 async fn serve(mut socket: WebSocket, user: Claims<User>) {
-    let lifetime = user.token().expires_at().and_then(|end| end.duration_since(SystemTime::now()).ok());
+    let remaining = user.token().remaining(SystemTime::now()).unwrap_or_default();
     // The time limit also covers sends, so it ends clients that read nothing.
-    if timeout(lifetime.unwrap_or_default(), echo(&mut socket, &user)).await.is_err() {
+    if timeout(remaining, echo(&mut socket, &user)).await.is_err() {
         let reason = CloseFrame { code: close_code::POLICY, reason: "the token has expired".into() };
         let _ = timeout(Duration::from_secs(5), socket.send(Message::Close(Some(reason)))).await;
     }

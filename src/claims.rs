@@ -2,7 +2,7 @@ use std::fmt::{self, Formatter};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, Serializer};
@@ -346,8 +346,8 @@ impl TokenInfo {
 
     /// Returns the time when the token expires: its `exp`, without leeway.
     ///
-    /// Close a connection that outlives its request at this time, for example a WebSocket or a stream. The time has
-    /// already passed if the verifier accepted the token within its leeway.
+    /// The time has already passed if the verifier accepted the token within its leeway. [`remaining`](Self::remaining)
+    /// returns the time until then.
     ///
     /// Returns `None` in these cases:
     ///
@@ -358,6 +358,31 @@ impl TokenInfo {
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
+    }
+
+    /// Returns the time from `now` until the token expires.
+    ///
+    /// Close a connection that outlives its request after this time, for example a WebSocket or a stream. It is also the
+    /// `Max-Age` of a cookie with the token. `now` is usually [`SystemTime::now`]. The result is zero from the expiry on,
+    /// also while the verifier accepts the token within its leeway. It is `None` in the cases of
+    /// [`expires_at`](Self::expires_at).
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use tower_jwt_auth::token::TokenInfo;
+    /// use tower_jwt_auth::Claims;
+    ///
+    /// fn seconds_left(user: &Claims<&str>, now: SystemTime) -> u64 {
+    ///     user.token().remaining(now).unwrap_or_default().as_secs()
+    /// }
+    ///
+    /// let now = SystemTime::now();
+    /// let token = TokenInfo::new().with_expires_at(now + Duration::from_secs(300));
+    /// assert_eq!(seconds_left(&Claims::from_parts("Eze", token), now), 300);
+    /// ```
+    #[must_use]
+    pub fn remaining(&self, now: SystemTime) -> Option<Duration> {
+        self.expires_at.map(|expiry| expiry.duration_since(now).unwrap_or_default())
     }
 
     /// Returns the issuer of the token: its `iss`.

@@ -370,22 +370,8 @@ impl<V, R, P> JwtAuthLayer<V, R, P> {
     /// # }
     /// ```
     ///
-    /// In axum, respond with JSON and the right status and headers:
-    ///
-    /// ```
-    /// # use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RegisteredClaims};
-    /// use axum::{Json, Router, response::IntoResponse};
-    ///
-    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
-    /// # let verifier = JwtVerifier::<RegisteredClaims>::new(KeySet::hmac(Algorithm::HS256, b"a secret of thirty-two bytes ...")?);
-    /// let layer = JwtAuthLayer::new(verifier).reject_with(|error, _| {
-    ///     let (parts, ()) = error.response(()).into_parts();
-    ///     (parts, Json(serde_json::json!({"error": error.to_string()}))).into_response()
-    /// });
-    /// # let app: Router = Router::new().layer(layer);
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// For a closure that returns `Json`, a tuple or anything else that axum turns into a response, use
+    /// `RespondWith` (feature `axum`).
     pub fn reject_with<F, B>(self, reject: F) -> JwtAuthLayer<V, F, P>
     where
         F: Fn(&AuthError, Head<'_>) -> Response<B>,

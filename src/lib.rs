@@ -159,6 +159,7 @@ mod service;
 pub mod services;
 #[cfg(feature = "settings")]
 pub mod settings;
+mod sign_out;
 #[cfg_attr(tower_jwt_auth_model, path = "../tests/model/sync.rs")]
 mod sync;
 pub mod token;

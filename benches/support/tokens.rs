@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tower_jwt_auth::keys::KeySource;
-use tower_jwt_auth::policy::{HasScope, Scopes};
+use tower_jwt_auth::policy::{Scopes, has_scope};
 use tower_jwt_auth::{Algorithm, JwtVerifier, Key, KeySet};
 
 use super::requests::Email;
@@ -53,11 +53,7 @@ impl Email for ScopedUser {
     }
 }
 
-impl HasScope for ScopedUser {
-    fn has_scope(&self, scope: &str) -> bool {
-        self.scope.contains(scope)
-    }
-}
+has_scope!(ScopedUser.scope);
 
 /// Signs tokens and provides the key to check them.
 pub(crate) struct Issuer {

@@ -26,9 +26,9 @@
 //! # }
 //! ```
 //!
-//! Scopes and roles are read through a trait that your claims type implements in one line: [`HasScope`] or [`HasRole`].
-//! [`Scopes`] and [`Roles`] are field types for them. For claims kept as JSON, scopes work as they are, and [`claim`]
-//! checks everything else.
+//! Scopes and roles are read through a trait that your claims type implements in one line: [`HasScope`] by [`has_scope!`],
+//! or [`HasRole`] by [`has_role!`]. [`Scopes`] and [`Roles`] are field types for them. For claims kept as JSON, scopes work
+//! as they are, and [`claim`] checks everything else.
 
 mod claim;
 #[cfg(feature = "explain")]
@@ -40,8 +40,12 @@ mod scopes;
 mod span_field;
 
 pub use self::claim::{ClaimEquals, ClaimPath, HasClaim, claim};
+#[doc(inline)]
+pub use self::roles::has_role;
 pub use self::roles::{HasRole, RoleNamed, Roles, role};
 pub use self::rule::{And, BoxPolicy, Not, Or, Rule, When, when};
+#[doc(inline)]
+pub use self::scopes::has_scope;
 pub use self::scopes::{AllScopes, AnyScope, HasScope, Scopes, all_scopes, any_scope, scope};
 #[cfg(feature = "tracing")]
 pub use self::span_field::{SpanField, span_field};

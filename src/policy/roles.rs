@@ -21,7 +21,8 @@ use crate::kind::AuthErrorKind;
 /// - The value of each client in Keycloak's `resource_access`.
 /// - The roles of Zitadel, with [`Roles::from_member_names`].
 ///
-/// Do not use a `String`: its `contains` would find `admin` in `no-admin`.
+/// The macro [`has_role!`](super::has_role) implements the trait for one field. Implement it yourself if the roles are in
+/// several fields. Do not use a `String`: its `contains` would find `admin` in `no-admin`.
 ///
 /// ```
 /// # use std::collections::HashMap;
@@ -49,8 +50,7 @@ use crate::kind::AuthErrorKind;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say which roles it has",
-    note = "implement it: `impl HasRole for {Self} {{ fn has_role(&self, role: &str) -> bool {{ self.roles.contains(role) }} }}`",
-    note = "with a field `roles: tower_jwt_auth::policy::Roles`: in a `String`, `contains` finds parts of other roles, too",
+    note = "give it a field `roles: tower_jwt_auth::policy::Roles`, and write `tower_jwt_auth::policy::has_role!({Self}.roles);`",
     note = "for `RegisteredClaims`, take a struct of your own with the claims that you need as fields",
     note = "for claims that are kept as JSON there is `claim([..], \"role\")`, since where roles are differs"
 )]
@@ -58,6 +58,43 @@ pub trait HasRole {
     /// Returns true if the claims include this role.
     fn has_role(&self, role: &str) -> bool;
 }
+
+/// Implements [`HasRole`](policy::HasRole) by a field of type [`Roles`](policy::Roles).
+///
+/// ```
+/// use tower_jwt_auth::policy::{HasRole, Roles, has_role};
+///
+/// #[derive(serde::Deserialize)]
+/// struct User {
+///     #[serde(default)] // a token without the claim has no roles
+///     roles: Roles, // `permissions` with Auth0, `realm_access` with Keycloak
+/// }
+///
+/// has_role!(User.roles);
+///
+/// # fn main() -> serde_json::Result<()> {
+/// let user: User = serde_json::from_str(r#"{"roles": ["clerk"]}"#)?;
+/// assert!(user.has_role("clerk") && !user.has_role("admin"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The field may be nested, as in `has_role!(User.access.roles)`. A field of another type does not compile, as its
+/// `contains` may compare something else. For a generic type, or for roles in several fields, implement the trait.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __has_role {
+    ($claims:ident . $($field:tt).+) => {
+        impl $crate::policy::HasRole for $claims {
+            fn has_role(&self, role: &str) -> bool {
+                $crate::policy::Roles::contains(&self.$($field).+, role)
+            }
+        }
+    };
+}
+
+// `macro_export` also puts the macro at the crate root, hidden, so that its one path is in `policy`.
+pub use __has_role as has_role;
 
 /// The roles of a token, for a field of a claims type.
 ///

@@ -17,7 +17,7 @@ use crate::head::Head;
 /// Use [`Scopes`] for the field. Do not use a `String`: its `contains` would find `orders:write` in `no-orders:write`.
 ///
 /// ```
-/// use tower_jwt_auth::policy::{HasScope, Scopes};
+/// use tower_jwt_auth::policy::{Scopes, has_scope};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct User {
@@ -25,16 +25,14 @@ use crate::head::Head;
 ///     scope: Scopes,
 /// }
 ///
-/// impl HasScope for User {
-///     fn has_scope(&self, scope: &str) -> bool {
-///         self.scope.contains(scope)
-///     }
-/// }
+/// has_scope!(User.scope);
 /// ```
+///
+/// The macro [`has_scope!`](super::has_scope) implements the trait for such a field. Implement it yourself if the scopes are
+/// elsewhere.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say which scopes it has",
-    note = "implement it: `impl HasScope for {Self} {{ fn has_scope(&self, scope: &str) -> bool {{ self.scope.contains(scope) }} }}`",
-    note = "with a field `scope: tower_jwt_auth::policy::Scopes`: in a `String`, `contains` finds parts of other scopes, too",
+    note = "give it a field `scope: tower_jwt_auth::policy::Scopes`, and write `tower_jwt_auth::policy::has_scope!({Self}.scope);`",
     note = "for `RegisteredClaims`, take a struct of your own with the claims that you need as fields, or `serde_json::Value`"
 )]
 pub trait HasScope {
@@ -63,6 +61,43 @@ pub trait HasScope {
         None
     }
 }
+
+/// Implements [`HasScope`](policy::HasScope) by a field of type [`Scopes`](policy::Scopes).
+///
+/// ```
+/// use tower_jwt_auth::policy::{HasScope, Scopes, has_scope};
+///
+/// #[derive(serde::Deserialize)]
+/// struct User {
+///     #[serde(default)] // a token without the claim has no scopes
+///     scope: Scopes, // `scp` with Entra ID and Okta
+/// }
+///
+/// has_scope!(User.scope);
+///
+/// # fn main() -> serde_json::Result<()> {
+/// let user: User = serde_json::from_str(r#"{"scope": "orders:read profile"}"#)?;
+/// assert!(user.has_scope("orders:read") && !user.has_scope("orders"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The field may be nested, as in `has_scope!(User.access.scope)`. A field of another type does not compile, as its
+/// `contains` may compare something else. For a generic type, or for scopes in several fields, implement the trait.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __has_scope {
+    ($claims:ident . $($field:tt).+) => {
+        impl $crate::policy::HasScope for $claims {
+            fn has_scope(&self, scope: &str) -> bool {
+                $crate::policy::Scopes::contains(&self.$($field).+, scope)
+            }
+        }
+    };
+}
+
+// `macro_export` also puts the macro at the crate root, hidden, so that its one path is in `policy`.
+pub use __has_scope as has_scope;
 
 /// Reads `scope` and `scp`: a string or an array, like [`Scopes`]. Other forms, and names such as `Scope`, are
 /// unreadable.

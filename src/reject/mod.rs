@@ -4,6 +4,8 @@ mod grpc;
 mod grpc_form;
 mod inner;
 mod problem_json;
+#[cfg(feature = "axum")]
+mod respond_with;
 
 use std::sync::Arc;
 
@@ -14,14 +16,16 @@ pub use self::grpc::Grpc;
 pub use self::inner::Reads;
 pub(crate) use self::inner::{Kept, set_headers};
 pub use self::problem_json::ProblemJson;
+#[cfg(feature = "axum")]
+pub use self::respond_with::RespondWith;
 
 use crate::error::{AuthError, NO_STORE};
 use crate::head::Head;
 
 /// Creates the response to a rejected request.
 ///
-/// The default is [`EmptyBody`]. Others are [`ProblemJson`], [`Grpc`], closures with the signature of
-/// [`reject`](Self::reject), and your own types:
+/// The default is [`EmptyBody`]. Others are [`ProblemJson`], [`Grpc`], `RespondWith` (feature `axum`), closures with the
+/// signature of [`reject`](Self::reject), and your own types:
 ///
 /// ```
 /// use http::{Request, Response};

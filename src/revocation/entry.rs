@@ -197,6 +197,6 @@ fn millis(time: SystemTime) -> u64 {
 }
 
 /// Adds to 1970. If the system clock cannot represent the time, returns a time in the year 2106.
-fn after_epoch(duration: Duration) -> SystemTime {
+pub(super) fn after_epoch(duration: Duration) -> SystemTime {
     UNIX_EPOCH.checked_add(duration).unwrap_or(UNIX_EPOCH + Duration::from_secs(NEVER.into()))
 }

@@ -2,9 +2,9 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use super::entry::{Revocation, Target};
+use super::entry::{Revocation, Target, after_epoch};
 use super::fingerprint::{Fingerprint, IdHasher, TokenIds};
 use super::seconds;
 use super::table::Table;
@@ -18,6 +18,18 @@ pub(crate) struct Revocable {
     subject: Option<Fingerprint>,
     /// In milliseconds since 1970.
     issued_at: u64,
+}
+
+impl Revocable {
+    /// Returns true if the token can be revoked by one of its IDs.
+    pub(crate) fn has_id(&self) -> bool {
+        self.token.is_some() || self.session.is_some() || self.subject.is_some()
+    }
+
+    /// Returns the `iat` of the token. A token without `iat` counts as the oldest.
+    pub(crate) fn issued_at(&self) -> SystemTime {
+        after_epoch(Duration::from_millis(self.issued_at))
+    }
 }
 
 pub(crate) struct RevocationList {
@@ -63,10 +75,17 @@ impl RevocationList {
     /// The system clock counts at most for the time that has passed since the list was created. A clock that jumps
     /// ahead for a while must not remove entries.
     pub(super) fn now(&self) -> u32 {
-        match &*self.clock.read().unwrap_or_else(PoisonError::into_inner) {
-            Some(clock) => seconds(clock()),
-            None => seconds(SystemTime::now().min(self.began.0 + self.began.1.elapsed())),
-        }
+        let clamped = || SystemTime::now().min(self.began.0 + self.began.1.elapsed());
+        seconds(self.set_time().unwrap_or_else(clamped))
+    }
+
+    /// Returns the time of the clock, for the times in new entries.
+    pub(super) fn time(&self) -> SystemTime {
+        self.set_time().unwrap_or_else(SystemTime::now)
+    }
+
+    fn set_time(&self) -> Option<SystemTime> {
+        self.clock.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|clock| clock())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -119,6 +138,19 @@ impl RevocationList {
             session: ids.session.map(hash),
             subject: ids.subject.map(hash),
             issued_at: ids.issued_at_millis(),
+        }
+    }
+
+    /// Returns true if the entry revokes this token.
+    pub(super) fn is_about(&self, revocation: &Revocation, token: &Revocable) -> bool {
+        let hasher = self.hasher.with_issuer(revocation.issuer());
+        let is = |id: &str, held: Option<Fingerprint>| held == Some(hasher.fingerprint(id));
+        match revocation.target() {
+            Target::Token { jti } => is(jti, token.token),
+            Target::Session { sid } => is(sid, token.session),
+            Target::Subject { sub, issued_until } => {
+                is(sub, token.subject) && token.issued_at <= *issued_until
+            }
         }
     }
 

@@ -36,6 +36,9 @@ use crate::registered::since_epoch;
 
 /// A list of tokens to reject before they expire, for example after a logout.
 ///
+/// A handler revokes the session of its caller with [`revoke_session_of`](Self::revoke_session_of). Without claims, name
+/// the session:
+///
 /// ```
 /// use std::time::{Duration, SystemTime};
 /// use tower_jwt_auth::revocation::Revocations;
@@ -202,6 +205,16 @@ impl Revocations {
     /// Returns the IDs by which a token may be revoked, now or later.
     pub(crate) fn revocable(&self, ids: &TokenIds<'_>) -> Revocable {
         self.list.revocable(ids)
+    }
+
+    /// Returns the time for new entries.
+    pub(crate) fn time(&self) -> SystemTime {
+        self.list.time()
+    }
+
+    /// Returns true if the entry revokes this token.
+    pub(crate) fn is_about(&self, revocation: &Revocation, token: &Revocable) -> bool {
+        self.list.is_about(revocation, token)
     }
 
     /// Checks a token by its IDs. If the list may be out of date, a token that is not on it is not accepted either.

@@ -238,12 +238,12 @@ impl<C> JwtVerifier<C> {
     /// ([OpenID Connect Back-Channel Logout 1.0, section 2.4](https://openid.net/specs/openid-connect-backchannel-1_0.html)).
     ///
     /// ```
-    /// use std::time::{Duration, SystemTime};
+    /// use std::time::Duration;
     /// use tower_jwt_auth::keys::KeySource;
     /// use tower_jwt_auth::revocation::Revocations;
-    /// use tower_jwt_auth::{AuthError, AuthErrorKind, JwtVerifier};
+    /// use tower_jwt_auth::{AuthError, JwtVerifier};
     ///
-    /// #[derive(serde::Deserialize)]
+    /// #[derive(serde::Deserialize, serde::Serialize)]
     /// struct Logout {
     ///     sid: String,
     /// }
@@ -253,19 +253,15 @@ impl<C> JwtVerifier<C> {
     /// }
     ///
     /// /// Ends the session of a user who has signed out. The provider posts `token` as the form field `logout_token`. If
-    /// /// your provider may send only a `sub`, make both optional and use `revoke_subject`.
+    /// /// your provider may send only a `sub`, make both optional and use `revoke_subject_of`.
     /// async fn signed_out(
     ///     verifier: &JwtVerifier<Logout>,
     ///     revocations: &Revocations,
     ///     token: &str,
     /// ) -> Result<(), AuthError> {
     ///     let logout = verifier.verify(token).await?;
-    ///     // An entry without an issuer would revoke nothing.
-    ///     let issuer = logout.token().issuer().ok_or(AuthErrorKind::WrongIssuer)?;
-    ///     // The longest lifetime of an access token.
-    ///     let last_expiry = SystemTime::now() + Duration::from_secs(60 * 60);
-    ///     let recorded = revocations.revoke_session(issuer, &logout.sid, last_expiry);
-    ///     let _ = recorded.await; // this process has already revoked it
+    ///     let lifetime = Duration::from_secs(60 * 60); // the longest of an access token
+    ///     drop(revocations.revoke_session_of(&logout, lifetime)?); // this process has revoked it
     ///     Ok(())
     /// }
     /// ```

@@ -685,6 +685,17 @@ async fn claims_describe_their_token() {
 }
 
 #[test]
+fn remaining_time_ends_with_the_token() {
+    let token = TokenInfo::new().with_expires_at(at(NOW));
+    for (now, remaining) in [(NOW - 300, 300), (NOW - 1, 1), (NOW, 0), (NOW + 59, 0)] {
+        assert_eq!(token.remaining(at(now)), Some(Duration::from_secs(remaining)), "{now}");
+    }
+    let fraction = Duration::from_millis(1);
+    assert_eq!(token.remaining(at(NOW) - fraction), Some(fraction));
+    assert_eq!(TokenInfo::new().remaining(at(NOW)), None, "the expiry is not known");
+}
+
+#[test]
 fn claims_hide_no_application_methods() {
     struct Passport;
 

@@ -11,7 +11,7 @@ use tower_http::cors::CorsLayer;
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::extract::Permitted;
 use tower_jwt_auth::policy::{Policy, when};
-use tower_jwt_auth::reject::ProblemJson;
+use tower_jwt_auth::reject::{ProblemJson, RespondWith};
 use tower_jwt_auth::{
     Algorithm, AuthError, Claims, Head, JwtAuthLayer, JwtVerifier, KeySet, PrincipalLayer, RequireLayer,
     TokenSource,
@@ -50,6 +50,71 @@ async fn send(app: Router, path: &str, token: Option<&str>) -> (Response<()>, St
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (Response::from_parts(parts, ()), String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn closures_return_anything_that_axum_renders() {
+    use axum::http::StatusCode;
+    use axum::response::{IntoResponse, NoContent, Redirect};
+
+    let challenge = r#"Bearer realm="api""#;
+    let layer = || JwtAuthLayer::new(users());
+    let ask = async |app: Router| {
+        let (response, body) = send(app, "/hello", None).await;
+        let headers = response.headers();
+        assert!(response.extensions().get::<AuthError>().is_some(), "{body}");
+        let text = |name: &str| {
+            headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>()
+        };
+        (
+            response.status().as_u16(),
+            body,
+            [text("content-type"), text("cache-control"), text("www-authenticate")]
+                .map(|text| text.join("; ")),
+        )
+    };
+    let told = |kind: &str, cache: &str, challenge: &str| [kind, cache, challenge].map(str::to_owned);
+
+    let json = RespondWith::new(|error, request| Json(format!("{} {}", request.uri(), error.kind().name())));
+    let expected =
+        (401, r#""/hello missing_credential""#.to_owned(), told("application/json", "no-store", challenge));
+    assert_eq!(ask(routes().layer(layer().on_reject(json))).await, expected);
+
+    let tuple = RespondWith::new(|_, _| (StatusCode::NOT_FOUND, [("cache-control", "private")], "gone"));
+    let expected = (404, "gone".to_owned(), told("text/plain; charset=utf-8", "private", challenge));
+    assert_eq!(ask(routes().layer(layer().on_reject(tuple))).await, expected);
+
+    let own = RespondWith::new(|_, _| ([("www-authenticate", "Own")], NoContent).into_response());
+    let expected = (204, String::new(), told("", "no-store", "Own"));
+    assert_eq!(ask(routes().layer(layer().on_reject(own))).await, expected);
+
+    let to_sign_in = RespondWith::new(|_, _| Redirect::to("/signin"));
+    assert_eq!(ask(routes().layer(layer().on_reject(to_sign_in))).await.0, 303);
+}
+
+#[tokio::test]
+async fn closures_render_rejections_from_inside() {
+    async fn forbidden(user: Claims<User>) -> AuthError {
+        Claims::reject(&user, InsufficientScope)
+    }
+
+    let app = |require: Option<RequireLayer<User, _, RespondWith<_>>>| {
+        let route = get(forbidden);
+        let route = match require {
+            Some(require) => route.layer(require),
+            None => route,
+        };
+        let json = RespondWith::new(|error: &AuthError, _: Head<'_>| Json(error.kind().name()));
+        Router::new().route("/", route).layer(JwtAuthLayer::new(users()).on_reject(json))
+    };
+    let nobody = RequireLayer::<User>::new(when(|_: &Claims<User>, _| false));
+    let inner = nobody.on_reject(RespondWith::new(|_, _| "from the inner layer"));
+    for (require, expected) in [(None, r#""insufficient_scope""#), (Some(inner), "from the inner layer")] {
+        let (response, body) = send(app(require), "/", Some(&good_token())).await;
+        assert_eq!((response.status().as_u16(), body.as_str()), (403, expected));
+        let challenge = response.headers()["www-authenticate"].to_str().unwrap();
+        assert!(challenge.starts_with(r#"Bearer realm="api", error="insufficient_scope""#), "{challenge}");
+    }
 }
 
 #[tokio::test]

@@ -57,6 +57,7 @@ mod secrets;
 mod settings;
 #[cfg(feature = "shared-revocations")]
 mod shared_revocations;
+mod sign_out;
 mod support;
 mod threats;
 mod token_sources;

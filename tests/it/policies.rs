@@ -14,7 +14,7 @@ use tower::layer::util::Stack;
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::policy::{
     Anyone, BoxPolicy, ClaimPath, HasClaim, HasRole, HasScope, Policy, Roles, Rule, Scopes, all_scopes,
-    any_scope, claim, role, scope, when,
+    any_scope, claim, has_role, has_scope, role, scope, when,
 };
 use tower_jwt_auth::{
     Algorithm, AuthError, AuthErrorKind, Claims, Head, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer,
@@ -33,17 +33,8 @@ struct User {
     other: Map<String, Value>,
 }
 
-impl HasScope for User {
-    fn has_scope(&self, scope: &str) -> bool {
-        self.scope.contains(scope)
-    }
-}
-
-impl HasRole for User {
-    fn has_role(&self, role: &str) -> bool {
-        self.roles.contains(role)
-    }
-}
+has_scope!(User.scope);
+has_role!(User.roles);
 
 impl HasClaim for User {
     fn claim(&self, name: &str) -> Option<&Value> {
@@ -548,11 +539,7 @@ fn rejects_roles_in_another_case() {
         roles: Roles,
     }
 
-    impl HasRole for Renamed {
-        fn has_role(&self, role: &str) -> bool {
-            self.roles.contains(role)
-        }
-    }
+    has_role!(Renamed.roles);
 
     let (plain, renamed) = (unless_suspended::<Plain>(), unless_suspended::<Renamed>());
     for name in ["Roles", "ROLES", "rOles"] {
@@ -652,15 +639,16 @@ struct FlattenedRenamed {
 #[derive(Deserialize)]
 struct Kept(HashMap<String, Value>);
 
+has_role!(Plain.roles);
+has_role!(NewType.0.roles);
+has_role!(FlattenedFields.inner.roles);
+has_role!(Raw.0.roles);
+
 has_roles! {
-    Plain => |user| user.roles,
-    NewType => |user| user.0.roles,
     Flattened => |user| user.roles,
-    FlattenedFields => |user| user.inner.roles,
     Untagged => |Self::User { roles }| roles,
     Tagged => |Self::User { roles }| roles,
     AnyValue => |user| user.roles.to_string(),
-    Raw => |user| user.0.roles,
     FlattenedRenamed => |user| user.roles,
     Kept => |user| user.0.get("Roles").map_or(String::new(), Value::to_string),
 }

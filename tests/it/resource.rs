@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower::layer::util::Stack;
 use tower_jwt_auth::AuthErrorKind::*;
-use tower_jwt_auth::policy::{HasScope, Scopes, scope};
+use tower_jwt_auth::policy::{Scopes, has_scope, scope};
 use tower_jwt_auth::resource_metadata::ProtectedResource;
 use tower_jwt_auth::{Algorithm, JwtAuthLayer, JwtVerifier, KeySet, RequireLayer};
 
@@ -130,11 +130,7 @@ struct User {
     scope: Scopes,
 }
 
-impl HasScope for User {
-    fn has_scope(&self, scope: &str) -> bool {
-        self.scope.contains(scope)
-    }
-}
+has_scope!(User.scope);
 
 /// The authorization section of the Model Context Protocol, 2025-11-25.
 #[tokio::test]

@@ -27,35 +27,39 @@ use crate::error::AuthError;
 /// the request, which needs timers enabled.
 ///
 /// ```
+/// use std::error::Error;
+///
 /// use tower_jwt_auth::verifiers::{IssuerResolver, Issuers};
-/// use tower_jwt_auth::{Algorithm, ConfigError, JwtVerifier, KeySet, RegisteredClaims};
+/// use tower_jwt_auth::{Algorithm, JwtVerifier, KeySet, RegisteredClaims};
 ///
 /// #[derive(Clone)]
 /// struct Database; // a connection pool
 ///
 /// impl Database {
-///     async fn secret_of(&self, issuer: &str) -> Option<[u8; 32]> {
-///         (issuer == "https://tenant-1.example.com").then_some(*b"the secret of tenant-1, 32 bytes")
+///     async fn secret_of(&self, issuer: &str) -> Result<Option<[u8; 32]>, std::io::Error> {
+///         Ok((issuer == "https://tenant-1.example.com").then_some(*b"the secret of tenant-1, 32 bytes"))
 ///     }
 /// }
 ///
-/// # fn main() -> Result<(), ConfigError> {
+/// # fn main() {
 /// # let database = Database;
 /// let resolver = IssuerResolver::new(move |issuer: String| {
 ///     let database = database.clone(); // for each lookup
 ///     async move {
-///         let Some(secret) = database.secret_of(&issuer).await else {
-///             return Ok(None);
+///         let Some(secret) = database.secret_of(&issuer).await? else { // an error: 503
+///             return Ok(None); // no such tenant: 401
 ///         };
 ///         let keys = KeySet::hmac(Algorithm::HS256, secret)?;
-///         Ok::<_, ConfigError>(Some(JwtVerifier::<RegisteredClaims>::new(keys).issuer(issuer)))
+///         let verifier = JwtVerifier::<RegisteredClaims>::new(keys).issuer(issuer);
+///         Ok::<_, Box<dyn Error + Send + Sync>>(Some(verifier))
 ///     }
 /// })
 /// .filter(|issuer| issuer.starts_with("https://tenant-") && issuer.ends_with(".example.com"));
 /// let issuers = Issuers::default().resolver(resolver);
-/// # Ok(())
 /// # }
 /// ```
+///
+/// The example `tenants` has a table of tenants and a pool of sqlx: `cargo run --example tenants`.
 ///
 /// # Renewal and outages
 ///
