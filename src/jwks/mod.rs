@@ -11,6 +11,7 @@ mod freshness;
 mod https_client;
 mod progress;
 mod schedule;
+mod signs;
 mod state;
 mod stats;
 
@@ -31,12 +32,12 @@ use self::documents::{Documents, LimitSettings};
 use self::fetch::{Fetcher, Origin};
 use self::fetch_url::{FetchUrl, PlainHttp};
 use self::schedule::Schedule;
+use self::signs::Sign;
 use self::state::{NO_RUNTIME, State, TaskGuard};
 use crate::config_error::{ConfigError, SkippedKey};
 use crate::error::AuthError;
 use crate::observe;
 use crate::sync::Mutex;
-use crate::sync::atomic::Ordering;
 use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySet, KeySource, KeysRef, Refresh};
 
 /// Signing keys of an OpenID provider, fetched and refreshed in the background.
@@ -68,7 +69,7 @@ use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySet, KeySource, KeysRef,
 ///
 /// The first use starts the first fetch. Later fetches run [ahead of time](Self::refresh_between) in the background.
 ///
-/// - A request whose key is held never waits.
+/// - A request whose key is held never waits, except the first one after [hours without use](Self::idle_timeout).
 /// - A token with an unknown `kid` starts a fetch, which all such requests share. The request waits for a
 ///   [short time](Self::wait_timeout). It gets 401 if the new keys do not include its key.
 /// - A token that the key of its `kid` has not signed also starts a fetch: a provider may reuse a `kid` after a reset.
@@ -92,6 +93,7 @@ use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySet, KeySource, KeysRef,
 ///
 /// - A task fetches the keys and discards them when they are too old. It runs in the tokio runtime of the first use and
 ///   ends with the last clone.
+/// - It [rests](Self::idle_timeout) while nobody uses the keys.
 /// - That runtime must stay alive while the keys are used. Enable its timers, and its I/O for the crate's own client.
 /// - Changing a setting starts again without keys. Change settings before the first use.
 #[derive(Clone)]
@@ -255,6 +257,24 @@ impl RemoteKeys {
         self.set(|settings| settings.schedule.outage_limit = limit.max(schedule::MIN_WAIT))
     }
 
+    /// Sets how long the keys are refreshed without use. The default is three hours.
+    ///
+    /// Afterwards the keys rest: the background task fetches nothing. So idle tenants of a service cause no traffic.
+    ///
+    /// - The next request first waits for a fetch, as at start-up. The key of its token may have been withdrawn meanwhile.
+    /// - If that fetch fails, the held keys serve on within their [outage limit](Self::outage_limit), which counts from the
+    ///   last successful fetch.
+    /// - A token with claims that the verifier would reject anyway ends no rest.
+    /// - A verification and a call of [`is_ready`](Self::is_ready) or [`ready`](Self::ready) count as a use. Keys that a
+    ///   readiness probe asks for never rest.
+    /// - An outage delays the rest until the keys are back or discarded.
+    ///
+    /// The rest begins with the first refresh that is due after this time. `Duration::MAX` turns it off.
+    #[must_use]
+    pub fn idle_timeout(self, limit: Duration) -> Self {
+        self.set(|settings| settings.schedule.idle_timeout = limit)
+    }
+
     /// Sets how long a request waits for an unknown key. The default is 2 s.
     ///
     /// The request then gets 503, and the fetch continues. While no keys are held,
@@ -324,6 +344,8 @@ impl RemoteKeys {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ensure_task();
+        self.0.state.signs.clear(Sign::Unused);
+        self.0.state.wake();
         !self.0.state.keys.current().is_empty()
     }
 
@@ -396,10 +418,26 @@ impl RemoteKeys {
         Self::new(settings)
     }
 
+    /// Returns the keys of a request, and does what the signs ask for.
+    #[cold]
+    fn attended(&self) -> KeysRef<'_> {
+        let state = &*self.0.state;
+        self.ensure_task();
+        state.signs.clear(Sign::Unused);
+        if state.signs.has(Sign::AtRest) {
+            return KeysRef::from(&state.none);
+        }
+        if state.signs.has(Sign::Stale) {
+            state.counts.stale_uses.add();
+            observe::stale_use(&state.provider);
+        }
+        state.keys.current()
+    }
+
     /// Starts the background task if it is not running. Returns false without a runtime.
     fn ensure_task(&self) -> bool {
         let Shared { settings, state, task } = &*self.0;
-        if state.has_task.load(Ordering::Acquire) {
+        if !state.signs.has(Sign::NoTask) {
             return true;
         }
         // Without a task, nobody has checked the age of the keys.
@@ -429,14 +467,7 @@ impl KeySource for RemoteKeys {
     #[inline]
     fn current(&self) -> KeysRef<'_> {
         let state = &*self.0.state;
-        if !state.has_task.load(Ordering::Acquire) {
-            self.ensure_task();
-        }
-        if state.is_stale.load(Ordering::Relaxed) {
-            state.counts.stale_uses.add();
-            observe::stale_use(&state.provider);
-        }
-        state.keys.current()
+        if state.signs.are_clear() { state.keys.current() } else { self.attended() }
     }
 
     fn refresh(&self, lookup: KeyLookup<'_>) -> Refresh {

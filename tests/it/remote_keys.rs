@@ -4,6 +4,7 @@ mod added;
 mod discovery;
 #[cfg(feature = "remote-keys")]
 mod faults;
+mod idle;
 mod jwks_rules;
 mod looks;
 mod outage;
