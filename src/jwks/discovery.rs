@@ -49,17 +49,18 @@ impl Discovery {
         documents: &Documents,
         end: Instant,
     ) -> Result<FetchUrl, FetchError> {
-        let mut first_error = None;
+        let mut errors = Vec::new();
         for place in &self.places {
             match self.read_at(place, endpoint, documents, end).await {
                 Ok(address) => return Ok(address),
                 // No time is left for another URL.
                 Err(error) if error.is_deadline() => return Err(error),
-                // Report the most common URL: a person would look there first.
-                Err(error) => first_error = first_error.or(Some(error)),
+                Err(error) => errors.push(error),
             }
         }
-        Err(first_error.expect("an issuer has at least two discovery URLs"))
+        // Of several alike, report that of the most common URL: a person would look there first.
+        let telling = errors.into_iter().rev().max_by_key(FetchError::tells);
+        Err(telling.expect("an issuer has at least one discovery URL"))
     }
 
     async fn read_at(

@@ -44,9 +44,34 @@ pub(crate) enum Problem {
     Stopped,
 }
 
+/// The result of a request for a discovery document, the least telling first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tells {
+    /// No document is there.
+    Absent,
+    /// Probably something else is there: a website may respond to unknown paths in this way.
+    Doubtful,
+    /// The document is there and wrong, or may be there and could not be fetched.
+    Present,
+}
+
 impl FetchError {
     pub(crate) fn new(address: &FetchUrl, problem: Problem) -> Self {
         Self { address: Some(address.without_query()), problem }
+    }
+
+    /// Returns how much the error tells about a discovery document, to report one of several.
+    pub(crate) fn tells(&self) -> Tells {
+        match &self.problem {
+            Problem::Status(StatusCode::NOT_FOUND | StatusCode::GONE, _) => Tells::Absent,
+            Problem::NotMetadata(_) => Tells::Doubtful,
+            Problem::Status(status, _)
+                if !status.is_server_error() && *status != StatusCode::TOO_MANY_REQUESTS =>
+            {
+                Tells::Doubtful
+            }
+            _ => Tells::Present,
+        }
     }
 
     /// Returns true if the whole attempt timed out.

@@ -113,6 +113,80 @@ async fn finds_metadata_at_each_known_location() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn reports_the_most_telling_error() {
+    const OAUTH: &str = "https://id.example.com/.well-known/oauth-authorization-server";
+    let status = |status: u16| move || Ok(Response::builder().status(status).body(Vec::new()).unwrap());
+    let document = |issuer: &'static str| move || Ok(Response::new(metadata(issuer, JWKS)));
+    type Answer = Box<dyn Fn() -> Result<Response<Vec<u8>>, String> + Send + Sync>;
+    let html = || || Ok(Response::new(b"<html>".to_vec()));
+    let cases: [(&str, Answer, Answer, &str, &str); 9] = [
+        (
+            "the document is in the second place",
+            Box::new(status(404)),
+            Box::new(document("https://id.example.com/")),
+            OAUTH,
+            "issuer mismatch: the discovery document says `https://id.example.com/`, \
+             expected `https://id.example.com`",
+        ),
+        (
+            "a website in the first place",
+            Box::new(html()),
+            Box::new(document("x")),
+            OAUTH,
+            "issuer mismatch: the discovery document says `x`, expected `https://id.example.com`",
+        ),
+        (
+            "fails in the second",
+            Box::new(status(404)),
+            Box::new(status(500)),
+            OAUTH,
+            "the response has status 500",
+        ),
+        (
+            "refuses the second",
+            Box::new(status(404)),
+            Box::new(status(403)),
+            OAUTH,
+            "the response has status 403",
+        ),
+        (
+            "limits the second",
+            Box::new(status(403)),
+            Box::new(status(429)),
+            OAUTH,
+            "the response has status 429",
+        ),
+        ("is down", Box::new(|| Err("down".into())), Box::new(status(404)), OPENID, "the request failed"),
+        (
+            "fails in the first",
+            Box::new(status(503)),
+            Box::new(document("x")),
+            OPENID,
+            "the response has status 503",
+        ),
+        ("nowhere", Box::new(status(404)), Box::new(status(410)), OPENID, "the response has status 404"),
+        (
+            "websites",
+            Box::new(html()),
+            Box::new(status(404)),
+            OPENID,
+            "the discovery document has no valid `issuer` and `jwks_uri`",
+        ),
+    ];
+    for (name, first, second, place, expected) in cases {
+        let provider = Provider::new();
+        provider.answer(move |request| match request.uri().path().ends_with("openid-configuration") {
+            true => first(),
+            false => second(),
+        });
+        let keys = RemoteKeys::discover_with(ISSUER, provider).unwrap();
+        keys.ready().await.unwrap_err();
+        let error = keys.last_error().unwrap().to_string();
+        assert_eq!(error, format!("cannot fetch `{place}`: {expected}"), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn timeout_names_the_unanswered_request() {
     const SECOND: &str = "https://id.example.com/.well-known/oauth-authorization-server";
     for (place, seconds, asked) in
