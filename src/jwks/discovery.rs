@@ -31,11 +31,22 @@ pub(crate) enum Endpoint {
 }
 
 impl Discovery {
+    /// Looks for the document in the places that follow from the issuer.
     pub(crate) fn new(issuer: &str, client: &dyn HttpClient) -> Result<Self, ConfigError> {
         let allowed = client.allows_plain_http();
-        let places = metadata_addresses(issuer, PlainHttp::for_settings(allowed))?;
-        let plain_http = places[0].plain_http_for_linked(allowed);
-        Ok(Self { issuer: issuer.to_owned(), places, plain_http })
+        Ok(Self::in_places(issuer, metadata_addresses(issuer, PlainHttp::for_settings(allowed))?, allowed))
+    }
+
+    /// Looks for the document at this URL. The issuer may be any text.
+    pub(crate) fn at(issuer: &str, url: &str, client: &dyn HttpClient) -> Result<Self, ConfigError> {
+        let allowed = client.allows_plain_http();
+        let place = FetchUrl::parse(url, PlainHttp::for_settings(allowed))?;
+        Ok(Self::in_places(issuer, vec![place], allowed))
+    }
+
+    fn in_places(issuer: &str, places: Vec<FetchUrl>, allows_plain_http: bool) -> Self {
+        let plain_http = places[0].plain_http_for_linked(allows_plain_http);
+        Self { issuer: issuer.to_owned(), places, plain_http }
     }
 
     pub(crate) fn issuer(&self) -> &str {

@@ -124,7 +124,8 @@ impl RemoteKeys {
     ///
     /// The client looks in the place of [OpenID Connect Discovery 1.0, section 4][oidc], then in that of
     /// [RFC 8414, section 3][rfc8414]. The document must name exactly this issuer. A verifier with these keys requires
-    /// this issuer of tokens, unless you set another one.
+    /// this issuer of tokens, unless you set another one. If the document is elsewhere, use
+    /// [`discover_at`](Self::discover_at).
     ///
     /// [oidc]: https://openid.net/specs/openid-connect-discovery-1_0.html
     /// [rfc8414]: https://www.rfc-editor.org/rfc/rfc8414#section-3
@@ -135,6 +136,33 @@ impl RemoteKeys {
     /// - It has a query, a fragment or a user name.
     pub fn discover(issuer: &str) -> Result<Self, ConfigError> {
         Self::discover_with(issuer, HttpsClient::new())
+    }
+
+    /// Fetches the keys of an issuer whose discovery document is at this URL.
+    ///
+    /// Use it if the URL does not follow from the issuer, for example behind a reverse proxy. No other place is tried. The
+    /// issuer may be any text.
+    ///
+    /// The document must name exactly this issuer. A document that names another one is a provider's mistake, or of another
+    /// issuer: decide which, and pass the issuer that it names. If tokens have yet another `iss`, set it with
+    /// [`JwtVerifier::issuer`](crate::JwtVerifier::issuer).
+    ///
+    /// ```
+    /// use tower_jwt_auth::jwks::RemoteKeys;
+    /// use tower_jwt_auth::{JwtVerifier, RegisteredClaims};
+    ///
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// let keys = RemoteKeys::discover_at("acme.com", "https://id.example.com/.well-known/openid-configuration")?;
+    /// let verifier = JwtVerifier::<RegisteredClaims>::new(keys).audience("https://api.example.com");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the URL is not an `https` URL or a URL of this machine. A query is allowed.
+    pub fn discover_at(issuer: &str, url: &str) -> Result<Self, ConfigError> {
+        Self::discover_at_with(issuer, url, HttpsClient::new())
     }
 
     /// Fetches the keys of the JWK set at this URL.
@@ -157,6 +185,20 @@ impl RemoteKeys {
     /// Returns an error if the URL is invalid or not allowed.
     pub fn discover_with(issuer: &str, client: impl HttpClient + 'static) -> Result<Self, ConfigError> {
         let origin = Origin::Issuer(Discovery::new(issuer, &client)?);
+        Ok(Self::new(Settings::new(Arc::new(client), origin)))
+    }
+
+    /// Same as `discover_at`, with your own HTTP client or a configured `HttpsClient`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the URL is invalid or not allowed.
+    pub fn discover_at_with(
+        issuer: &str,
+        url: &str,
+        client: impl HttpClient + 'static,
+    ) -> Result<Self, ConfigError> {
+        let origin = Origin::Issuer(Discovery::at(issuer, url, &client)?);
         Ok(Self::new(Settings::new(Arc::new(client), origin)))
     }
 

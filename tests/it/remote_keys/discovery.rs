@@ -10,7 +10,7 @@ use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey, WrongIssuer};
 use tower_jwt_auth::jwks::{HttpClient, RemoteKeys};
 use tower_jwt_auth::{ConfigErrorKind, JwtVerifier};
 
-use super::{JWKS, Provider, jwks, pass, rejection, token, verifier};
+use super::{JWKS, Provider, jwks, pass, rejection, rejection_of, token, token_from, verifier};
 use crate::support::{AUDIENCE, ISSUER, NOW, at};
 
 fn metadata(issuer: &str, keys: &str) -> Vec<u8> {
@@ -110,6 +110,43 @@ async fn finds_metadata_at_each_known_location() {
         keys.ready().await.unwrap();
         assert_eq!(provider.requests(), tried + 1, "{place}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn finds_document_at_another_url() {
+    const ELSEWHERE: &str = "https://proxy.example.net/.well-known/openid-configuration?tenantId=1";
+    let provider = provider_at(ELSEWHERE, "acme.com", "https://proxy.example.net/jwks");
+    let keys = RemoteKeys::discover_at_with("acme.com", ELSEWHERE, provider.clone()).unwrap();
+    let verifier = JwtVerifier::<serde_json::Value>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
+    assert_eq!(rejection_of(&verifier, &token_from("acme.com", "a")).await, None);
+    assert_eq!(uris(&provider), [ELSEWHERE, "https://proxy.example.net/jwks"]);
+    let url_as_issuer = token_from("https://proxy.example.net", "a");
+    assert_eq!(rejection_of(&verifier, &url_as_issuer).await, Some(WrongIssuer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn document_at_another_url_must_name_the_issuer() {
+    const ELSEWHERE: &str = "https://proxy.example.net/metadata";
+    for (issuer, stated) in [
+        (ISSUER, "https://id.example.com/"),
+        (ISSUER, "https://proxy.example.net"),
+        ("https://proxy.example.net", ISSUER),
+        ("acme.com", "ACME.com"),
+    ] {
+        let provider = provider_at(ELSEWHERE, stated, JWKS);
+        let keys = RemoteKeys::discover_at_with(issuer, ELSEWHERE, provider.clone()).unwrap();
+        keys.ready().await.unwrap_err();
+        assert_eq!(
+            keys.last_error().unwrap().to_string(),
+            format!(
+                "cannot fetch `{ELSEWHERE}`: issuer mismatch: the discovery document says `{stated}`, \
+                 expected `{issuer}`"
+            )
+        );
+        assert!(uris(&provider).iter().all(|uri| uri == ELSEWHERE), "no other place is tried");
+    }
+    let error = RemoteKeys::discover_at_with(ISSUER, "http://id.example.com/m", Provider::new()).unwrap_err();
+    assert_eq!(error.kind(), ConfigErrorKind::InvalidUrl);
 }
 
 #[tokio::test(start_paused = true)]
