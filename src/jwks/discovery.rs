@@ -49,6 +49,11 @@ impl Discovery {
         Self { issuer: issuer.to_owned(), places, plain_http }
     }
 
+    /// Returns the most common URL of the document. The others have the same origin.
+    pub(super) fn address(&self) -> &FetchUrl {
+        &self.places[0]
+    }
+
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }

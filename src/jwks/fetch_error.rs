@@ -3,6 +3,7 @@ use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use http::StatusCode;
+use http::header::HeaderName;
 
 use super::fetch_url::FetchUrl;
 use crate::config_error::ConfigError;
@@ -17,6 +18,8 @@ pub(crate) struct FetchError {
 
 #[derive(Debug)]
 pub(crate) enum Problem {
+    /// The application's function for a header failed.
+    Header(HeaderName, Box<dyn Error + Send + Sync>),
     /// The HTTP client returned an error.
     Transport(Box<dyn Error + Send + Sync>),
     /// The attempt timed out. With the setting of the limit.
@@ -93,6 +96,7 @@ impl Display for FetchError {
             write!(f, "cannot fetch `{address}`: ")?;
         }
         match &self.problem {
+            Problem::Header(name, _) => write!(f, "the request header `{name}` cannot be set"),
             Problem::Transport(_) => f.write_str("the request failed"),
             Problem::Deadline(limit, setting) => {
                 write!(f, "timed out after {} s", limit.as_secs_f64())?;
@@ -142,7 +146,7 @@ fn name_setting(f: &mut Formatter<'_>, setting: Option<&str>) -> fmt::Result {
 impl Error for FetchError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.problem {
-            Problem::Transport(error) => Some(&**error),
+            Problem::Header(_, error) | Problem::Transport(error) => Some(&**error),
             Problem::EndpointAddress(_, error) | Problem::Keys(error) => Some(error),
             _ => None,
         }

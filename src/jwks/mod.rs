@@ -10,15 +10,18 @@ mod freshness;
 #[cfg(feature = "remote-keys")]
 mod https_client;
 mod progress;
+mod request_header;
 mod schedule;
 mod signs;
 mod state;
 mod stats;
 
+use std::error::Error;
 use std::fmt::{self, Formatter};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use http::header::{HeaderName, HeaderValue};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -31,6 +34,7 @@ use self::discovery::Discovery;
 use self::documents::{Documents, LimitSettings};
 use self::fetch::{Fetcher, Origin};
 use self::fetch_url::{FetchUrl, PlainHttp};
+use self::request_header::RequestHeader;
 use self::schedule::Schedule;
 use self::signs::Sign;
 use self::state::{NO_RUNTIME, State, TaskGuard};
@@ -109,6 +113,7 @@ struct Shared {
 struct Settings {
     client: Arc<dyn HttpClient>,
     origin: Origin,
+    header: Option<RequestHeader>,
     rules: JwksRules,
     seed: KeySet,
     schedule: Schedule,
@@ -210,6 +215,51 @@ impl RemoteKeys {
     pub fn jwks_with(url: &str, client: impl HttpClient + 'static) -> Result<Self, ConfigError> {
         let address = FetchUrl::parse(url, PlainHttp::for_settings(client.allows_plain_http()))?;
         Ok(Self::new(Settings::new(Arc::new(client), Origin::Jwks(address))))
+    }
+
+    /// Sets a header for the requests to the provider, such as `Authorization`.
+    ///
+    /// By default there is none. The function makes the value for each request, on a thread that may block. So a token in a file may rotate. A second
+    /// call replaces the header of the first one. If the function fails, the attempt fails.
+    ///
+    /// A pod that fetches the keys of its Kubernetes cluster:
+    ///
+    #[cfg_attr(feature = "remote-keys", doc = "```no_run")]
+    #[cfg_attr(not(feature = "remote-keys"), doc = "```ignore")]
+    /// use http::header::{AUTHORIZATION, HeaderValue};
+    /// use tower_jwt_auth::JwtVerifier;
+    /// use tower_jwt_auth::jwks::{HttpsClient, RemoteKeys};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+    ///
+    /// let client = HttpsClient::new().add_root_certificates(std::fs::read(format!("{ACCOUNT}/ca.crt"))?)?;
+    /// let keys = RemoteKeys::jwks_with("https://kubernetes.default.svc/openid/v1/jwks", client)?
+    ///     .request_header(AUTHORIZATION, || {
+    ///         let token = std::fs::read_to_string(format!("{ACCOUNT}/token"))?;
+    ///         Ok(HeaderValue::try_from(format!("Bearer {}", token.trim()))?)
+    ///     });
+    /// let verifier = JwtVerifier::<serde_json::Value>::new(keys)
+    ///     .issuer("https://kubernetes.default.svc.cluster.local")
+    ///     .audience("https://api.example.com");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// The value is marked as sensitive. Logs, errors and `Debug` do not show it, except the errors of your function.
+    ///
+    /// Only the origin that you have configured gets it: scheme, host and port of the issuer or of the URL. If the discovery
+    /// document names a JWK set of another origin, the request for that has no such header. Redirects are not followed.
+    #[must_use]
+    pub fn request_header(
+        self,
+        name: HeaderName,
+        value: impl Fn() -> Result<HeaderValue, Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
+    ) -> Self {
+        let header = RequestHeader::new(name, value, self.0.settings.origin.address().clone());
+        self.set(|settings| settings.header = Some(header))
     }
 
     /// Sets the rules for reading the JWK set.
@@ -436,9 +486,9 @@ impl RemoteKeys {
 
     /// Returns the error of the last attempt, or `None` after a success.
     #[must_use]
-    pub fn last_error(&self) -> Option<Arc<dyn std::error::Error + Send + Sync>> {
+    pub fn last_error(&self) -> Option<Arc<dyn Error + Send + Sync>> {
         let error = self.0.state.progress.borrow().outcome.as_ref().err().cloned();
-        error.map(|error| error as Arc<dyn std::error::Error + Send + Sync>)
+        error.map(|error| error as Arc<dyn Error + Send + Sync>)
     }
 
     /// Returns true for clones of the same keys.
@@ -489,13 +539,14 @@ impl RemoteKeys {
         };
         let mut task = task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(guard) = TaskGuard::begin(state) {
-            let Settings { client, origin, rules, schedule, max_document_bytes, .. } = settings.clone();
+            let Settings { client, origin, header, rules, schedule, max_document_bytes, .. } =
+                settings.clone();
             let settings = LimitSettings {
                 deadline: Some("RemoteKeys::fetch_timeout"),
                 size: Some("RemoteKeys::max_document_bytes"),
             };
             let (limit, max_bytes) = (schedule.deadline, max_document_bytes);
-            let documents = Documents { client, limit, max_bytes, settings };
+            let documents = Documents { client, header, limit, max_bytes, settings };
             let fetcher = Fetcher::new(documents, origin, rules);
             *task = Some(runtime.spawn(Arc::clone(state).run(fetcher, guard)).abort_handle());
             drop(task);
@@ -531,6 +582,7 @@ impl Settings {
         Self {
             client,
             origin,
+            header: None,
             rules: JwksRules::new(),
             seed: KeySet::new([]),
             schedule: Schedule::new(),

@@ -8,6 +8,7 @@ mod idle;
 mod jwks_rules;
 mod looks;
 mod outage;
+mod request_header;
 mod rotation;
 mod runtime;
 mod waiting;
