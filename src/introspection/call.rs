@@ -57,8 +57,13 @@ impl Provider {
         let request =
             self.request(token, form, &audience, now).map_err(|error| failure(error, Blame::Everybody))?;
         let settings = LimitSettings { deadline: None, size: None };
-        let documents =
-            Documents { client: Arc::clone(&self.client), limit: LONGEST, max_bytes: MAX_BYTES, settings };
+        let documents = Documents {
+            client: Arc::clone(&self.client),
+            header: None,
+            limit: LONGEST,
+            max_bytes: MAX_BYTES,
+            settings,
+        };
         let sent = documents.send(&url, request, Instant::now() + LONGEST).await;
         // A firewall may have closed the connection because of this token.
         let response = sent.map_err(|error| failure(error, Blame::Unclear))?;

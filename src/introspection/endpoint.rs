@@ -99,7 +99,8 @@ impl Discovered {
         }
         let limit = if found.is_some() { AGAIN_TIMEOUT } else { FIRST_TIMEOUT };
         let settings = LimitSettings { deadline: None, size: None };
-        let documents = Documents { client: Arc::clone(client), limit, max_bytes: MAX_BYTES, settings };
+        let documents =
+            Documents { client: Arc::clone(client), header: None, limit, max_bytes: MAX_BYTES, settings };
         let located = self.discovery.locate(Wanted::Introspection, &documents, now + limit).await;
         let (url, until) = match (located, found.take()) {
             (Ok(url), _) => (url, now + LIFETIME),

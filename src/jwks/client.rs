@@ -34,50 +34,13 @@ use http::{Request, Response};
 /// # Ok(())
 /// # }
 /// ```
-///
-/// A client that authenticates each request. It fetches the keys of a Kubernetes cluster with the token of the pod:
-///
-#[cfg_attr(feature = "remote-keys", doc = "```no_run")]
-#[cfg_attr(not(feature = "remote-keys"), doc = "```ignore")]
-/// use http::header::{AUTHORIZATION, HeaderValue};
-/// use http::Request;
-/// use tower_jwt_auth::jwks::{ClientFuture, HttpClient, HttpsClient, RemoteKeys};
-/// use tower_jwt_auth::JwtVerifier;
-///
-/// const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
-///
-/// struct InCluster(HttpsClient);
-///
-/// impl HttpClient for InCluster {
-///     fn fetch(&self, mut request: Request<Vec<u8>>, limit: usize) -> ClientFuture {
-///         let client = self.0.clone();
-///         Box::pin(async move {
-///             // Read for each fetch: Kubernetes replaces the file before the token expires.
-///             let token = std::fs::read_to_string(format!("{ACCOUNT}/token"))?;
-///             let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))?;
-///             value.set_sensitive(true);
-///             request.headers_mut().insert(AUTHORIZATION, value);
-///             client.fetch(request, limit).await
-///         })
-///     }
-/// }
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = InCluster(HttpsClient::new().add_root_certificates(std::fs::read(format!("{ACCOUNT}/ca.crt"))?)?);
-/// let keys = RemoteKeys::jwks_with("https://kubernetes.default.svc/openid/v1/jwks", client)?;
-/// let verifier = JwtVerifier::<serde_json::Value>::new(keys)
-///     .issuer("https://kubernetes.default.svc.cluster.local")
-///     .audience("https://api.example.com");
-/// # Ok(())
-/// # }
-/// ```
 pub trait HttpClient: Send + Sync {
     /// Sends the request and reads the whole response, whatever its status.
     ///
     /// - The request is a `GET` without a body. `Introspection` also sends a `POST` with a form: keep connections open for
     ///   it, since such requests follow each other.
     /// - A `POST` may be repeated after a failed connection.
-    /// - Do not follow redirects.
+    /// - Do not follow redirects: the request may have a header that only this host may see.
     /// - Return an error if the response body is larger than `limit` bytes. Otherwise a provider could fill the memory.
     /// - No timeout is needed: the caller drops the future when its own timeout ends.
     fn fetch(&self, request: Request<Vec<u8>>, limit: usize) -> ClientFuture;

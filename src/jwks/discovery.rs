@@ -31,11 +31,27 @@ pub(crate) enum Endpoint {
 }
 
 impl Discovery {
+    /// Looks for the document in the places that follow from the issuer.
     pub(crate) fn new(issuer: &str, client: &dyn HttpClient) -> Result<Self, ConfigError> {
         let allowed = client.allows_plain_http();
-        let places = metadata_addresses(issuer, PlainHttp::for_settings(allowed))?;
-        let plain_http = places[0].plain_http_for_linked(allowed);
-        Ok(Self { issuer: issuer.to_owned(), places, plain_http })
+        Ok(Self::in_places(issuer, metadata_addresses(issuer, PlainHttp::for_settings(allowed))?, allowed))
+    }
+
+    /// Looks for the document at this URL. The issuer may be any text.
+    pub(crate) fn at(issuer: &str, url: &str, client: &dyn HttpClient) -> Result<Self, ConfigError> {
+        let allowed = client.allows_plain_http();
+        let place = FetchUrl::parse(url, PlainHttp::for_settings(allowed))?;
+        Ok(Self::in_places(issuer, vec![place], allowed))
+    }
+
+    fn in_places(issuer: &str, places: Vec<FetchUrl>, allows_plain_http: bool) -> Self {
+        let plain_http = places[0].plain_http_for_linked(allows_plain_http);
+        Self { issuer: issuer.to_owned(), places, plain_http }
+    }
+
+    /// Returns the most common URL of the document. The others have the same origin.
+    pub(super) fn address(&self) -> &FetchUrl {
+        &self.places[0]
     }
 
     pub(crate) fn issuer(&self) -> &str {
@@ -49,17 +65,18 @@ impl Discovery {
         documents: &Documents,
         end: Instant,
     ) -> Result<FetchUrl, FetchError> {
-        let mut first_error = None;
+        let mut errors = Vec::new();
         for place in &self.places {
             match self.read_at(place, endpoint, documents, end).await {
                 Ok(address) => return Ok(address),
                 // No time is left for another URL.
                 Err(error) if error.is_deadline() => return Err(error),
-                // Report the most common URL: a person would look there first.
-                Err(error) => first_error = first_error.or(Some(error)),
+                Err(error) => errors.push(error),
             }
         }
-        Err(first_error.expect("an issuer has at least two discovery URLs"))
+        // Of several alike, report that of the most common URL: a person would look there first.
+        let telling = errors.into_iter().rev().max_by_key(FetchError::tells);
+        Err(telling.expect("an issuer has at least one discovery URL"))
     }
 
     async fn read_at(

@@ -10,12 +10,14 @@ use tokio::time::{Instant, timeout_at};
 use super::client::HttpClient;
 use super::fetch_error::{FetchError, Problem};
 use super::fetch_url::FetchUrl;
+use super::request_header::RequestHeader;
 use crate::url::without_secrets;
 
 /// Fetches documents with a client.
 #[derive(Clone)]
 pub(crate) struct Documents {
     pub(crate) client: Arc<dyn HttpClient>,
+    pub(crate) header: Option<RequestHeader>,
     /// Timeout of a whole attempt, for the error.
     pub(crate) limit: Duration,
     /// Maximum size of each response.
@@ -40,12 +42,15 @@ impl Documents {
         end: Instant,
     ) -> Result<Response<Vec<u8>>, FetchError> {
         *request.uri_mut() = address.uri().clone();
-        let problem = match timeout_at(end, self.client.fetch(request, self.max_bytes)).await {
-            Ok(Ok(response)) => return Ok(response),
-            Ok(Err(error)) => Problem::Transport(error),
-            Err(_) => Problem::Deadline(self.limit, self.settings.deadline),
+        let sent = async {
+            if let Some(header) = &self.header {
+                header.add_to(request.headers_mut(), address).await?;
+            }
+            self.client.fetch(request, self.max_bytes).await.map_err(Problem::Transport)
         };
-        Err(FetchError::new(address, problem))
+        let sent = timeout_at(end, sent).await;
+        let deadline = || Problem::Deadline(self.limit, self.settings.deadline);
+        sent.unwrap_or_else(|_| Err(deadline())).map_err(|problem| FetchError::new(address, problem))
     }
 
     /// Returns the body of a complete and uncompressed 200 response.

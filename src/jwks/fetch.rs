@@ -32,6 +32,14 @@ impl Origin {
             Self::Issuer(discovery) => discovery.issuer().into(),
         }
     }
+
+    /// Returns the URL that the application has chosen, as far as it matters for its origin.
+    pub(super) fn address(&self) -> &FetchUrl {
+        match self {
+            Self::Jwks(address) => address,
+            Self::Issuer(discovery) => discovery.address(),
+        }
+    }
 }
 
 /// Fetches keys. It keeps the ETag between attempts.

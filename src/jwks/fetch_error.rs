@@ -3,6 +3,7 @@ use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use http::StatusCode;
+use http::header::HeaderName;
 
 use super::fetch_url::FetchUrl;
 use crate::config_error::ConfigError;
@@ -17,6 +18,8 @@ pub(crate) struct FetchError {
 
 #[derive(Debug)]
 pub(crate) enum Problem {
+    /// The application's function for a header failed.
+    Header(HeaderName, Box<dyn Error + Send + Sync>),
     /// The HTTP client returned an error.
     Transport(Box<dyn Error + Send + Sync>),
     /// The attempt timed out. With the setting of the limit.
@@ -44,9 +47,34 @@ pub(crate) enum Problem {
     Stopped,
 }
 
+/// The result of a request for a discovery document, the least telling first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tells {
+    /// No document is there.
+    Absent,
+    /// Probably something else is there: a website may respond to unknown paths in this way.
+    Doubtful,
+    /// The document is there and wrong, or may be there and could not be fetched.
+    Present,
+}
+
 impl FetchError {
     pub(crate) fn new(address: &FetchUrl, problem: Problem) -> Self {
         Self { address: Some(address.without_query()), problem }
+    }
+
+    /// Returns how much the error tells about a discovery document, to report one of several.
+    pub(crate) fn tells(&self) -> Tells {
+        match &self.problem {
+            Problem::Status(StatusCode::NOT_FOUND | StatusCode::GONE, _) => Tells::Absent,
+            Problem::NotMetadata(_) => Tells::Doubtful,
+            Problem::Status(status, _)
+                if !status.is_server_error() && *status != StatusCode::TOO_MANY_REQUESTS =>
+            {
+                Tells::Doubtful
+            }
+            _ => Tells::Present,
+        }
     }
 
     /// Returns true if the whole attempt timed out.
@@ -68,6 +96,7 @@ impl Display for FetchError {
             write!(f, "cannot fetch `{address}`: ")?;
         }
         match &self.problem {
+            Problem::Header(name, _) => write!(f, "the request header `{name}` cannot be set"),
             Problem::Transport(_) => f.write_str("the request failed"),
             Problem::Deadline(limit, setting) => {
                 write!(f, "timed out after {} s", limit.as_secs_f64())?;
@@ -117,7 +146,7 @@ fn name_setting(f: &mut Formatter<'_>, setting: Option<&str>) -> fmt::Result {
 impl Error for FetchError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.problem {
-            Problem::Transport(error) => Some(&**error),
+            Problem::Header(_, error) | Problem::Transport(error) => Some(&**error),
             Problem::EndpointAddress(_, error) | Problem::Keys(error) => Some(error),
             _ => None,
         }

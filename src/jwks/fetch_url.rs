@@ -55,6 +55,18 @@ impl FetchUrl {
         &self.0
     }
 
+    /// Returns true if both URLs have the same scheme, host and port.
+    pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
+        let host = |url: &Self| url.0.host().map(str::to_ascii_lowercase);
+        let port = |url: &Self| {
+            url.0.port_u16().or(match url.0.scheme_str() {
+                Some("http") => Some(80),
+                _ => Some(443),
+            })
+        };
+        self.0.scheme() == other.0.scheme() && host(self) == host(other) && port(self) == port(other)
+    }
+
     /// Returns the rule for URLs found in this document. Loopback is allowed only if this URL itself is plain HTTP.
     pub(crate) fn plain_http_for_linked(&self, allowed: bool) -> PlainHttp {
         match self.0.scheme() {
@@ -140,6 +152,24 @@ mod tests {
                 format!("cannot fetch keys from `{}`: {reason}", url::without_secrets(text))
             });
             assert_eq!(result, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn compares_origins() {
+        for (one, other, expected) in [
+            ("https://id.example.com/a", "https://id.example.com/b?c", true),
+            ("https://id.example.com", "https://ID.example.com:443/", true),
+            ("http://id.example.com:80", "http://id.example.com", true),
+            ("https://id.example.com", "http://id.example.com", false),
+            ("https://id.example.com", "http://id.example.com:443", false),
+            ("https://id.example.com", "https://id.example.com:8443", false),
+            ("https://id.example.com", "https://example.com", false),
+            ("https://id.example.com", "https://id.example.com.", false),
+        ] {
+            let [one, other] = [one, other].map(|url| FetchUrl::parse(url, PlainHttp::Anything).unwrap());
+            assert_eq!(one.has_origin_of(&other), expected, "{one:?} {other:?}");
+            assert_eq!(other.has_origin_of(&one), expected, "{one:?} {other:?}");
         }
     }
 

@@ -44,24 +44,29 @@ pub struct HttpsClient {
 impl HttpsClient {
     /// Creates a client with the trusted certificates of the operating system.
     ///
+    /// The first call reads the certificates, which blocks for some milliseconds. Later calls in the same process share
+    /// them. To use certificates that are installed or removed later, restart the process.
+    ///
     /// Minimal container images often have none. Each `https` fetch then fails with an error that says so, while plain
     /// `http` to this machine works. Install the package `ca-certificates`, or use
     /// [`add_root_certificates`](Self::add_root_certificates).
     pub fn new() -> Self {
-        Self::of(Vec::new(), None, build(&[], None, Tls::System, Idle::Close))
+        Self::of(Vec::new(), None)
     }
 
     /// Adds trusted root certificates: one or more in PEM.
     ///
-    /// The client then also works on a machine without root certificates.
+    /// The client then also works on a machine without root certificates. Each call reads those of the operating system
+    /// again, so share clones of the client.
     ///
     /// # Errors
     ///
     /// Returns an error if the text has no certificate or a damaged one. The error says what was found instead.
     pub fn add_root_certificates(mut self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         self.roots.extend(certificates(pem.as_ref())?);
-        let client = build(&self.roots, self.proxy.clone(), Tls::System, Idle::Close)?;
-        Ok(Self { plain_http: self.plain_http, ..Self::of(self.roots, self.proxy, Ok(client)) })
+        let client = Self { plain_http: self.plain_http, ..Self::of(self.roots, self.proxy) };
+        client.client.as_ref().map_err(Clone::clone)?;
+        Ok(client)
     }
 
     /// Sets a proxy for all requests except those to this machine.
@@ -92,9 +97,7 @@ impl HttpsClient {
         let proxy = Proxy::all(address).map_err(|_| invalid("it is not a URL"))?;
         // Requests to this machine may be plain HTTP, and the proxy must not answer them.
         let proxy = proxy.no_proxy(NoProxy::from_string("localhost,127.0.0.0/8,::1"));
-        let proxy = Some(proxy);
-        let client = build(&self.roots, proxy.clone(), Tls::System, Idle::Close);
-        Ok(Self { plain_http: self.plain_http, ..Self::of(self.roots, proxy, client) })
+        Ok(Self { plain_http: self.plain_http, ..Self::of(self.roots, Some(proxy)) })
     }
 
     /// Allows URLs with `http://` for hosts other than this machine.
@@ -107,11 +110,8 @@ impl HttpsClient {
         Self { plain_http: true, ..self }
     }
 
-    fn of(
-        roots: Vec<Certificate>,
-        proxy: Option<Proxy>,
-        client: Result<reqwest::Client, ConfigError>,
-    ) -> Self {
+    fn of(roots: Vec<Certificate>, proxy: Option<Proxy>) -> Self {
+        let client = closing(&roots, proxy.as_ref());
         Self { client, keeping: Arc::default(), roots, proxy, plain_http: false }
     }
 
@@ -131,7 +131,7 @@ impl HttpsClient {
                 build(&self.roots, self.proxy.clone(), Tls::NoRoots, Idle::Close)
             }
             // The certificates may have been installed since.
-            Err(_) => build(&self.roots, self.proxy.clone(), Tls::System, Idle::Close),
+            Err(_) => closing(&self.roots, self.proxy.as_ref()),
         }
     }
 }
@@ -187,6 +187,21 @@ enum Idle {
 const MAX_IDLE: usize = 8;
 /// Shorter than the timeouts of most servers.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Returns a client that closes its connections. All clients without own settings are one: reading the certificates takes
+/// milliseconds, and holding them 100 KiB.
+fn closing(roots: &[Certificate], proxy: Option<&Proxy>) -> Result<reqwest::Client, ConfigError> {
+    static DEFAULT: OnceLock<reqwest::Client> = OnceLock::new();
+    let new = || build(roots, proxy.cloned(), Tls::System, Idle::Close);
+    if !roots.is_empty() || proxy.is_some() {
+        return new();
+    }
+    match DEFAULT.get() {
+        Some(client) => Ok(client.clone()),
+        // An error is not kept: the certificates may be installed later.
+        None => new().map(|client| DEFAULT.get_or_init(|| client).clone()),
+    }
+}
 
 fn build(
     roots: &[Certificate],

@@ -10,14 +10,18 @@ mod freshness;
 #[cfg(feature = "remote-keys")]
 mod https_client;
 mod progress;
+mod request_header;
 mod schedule;
+mod signs;
 mod state;
 mod stats;
 
+use std::error::Error;
 use std::fmt::{self, Formatter};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use http::header::{HeaderName, HeaderValue};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -30,13 +34,14 @@ use self::discovery::Discovery;
 use self::documents::{Documents, LimitSettings};
 use self::fetch::{Fetcher, Origin};
 use self::fetch_url::{FetchUrl, PlainHttp};
+use self::request_header::RequestHeader;
 use self::schedule::Schedule;
+use self::signs::Sign;
 use self::state::{NO_RUNTIME, State, TaskGuard};
 use crate::config_error::{ConfigError, SkippedKey};
 use crate::error::AuthError;
 use crate::observe;
 use crate::sync::Mutex;
-use crate::sync::atomic::Ordering;
 use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySet, KeySource, KeysRef, Refresh};
 
 /// Signing keys of an OpenID provider, fetched and refreshed in the background.
@@ -68,7 +73,7 @@ use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySet, KeySource, KeysRef,
 ///
 /// The first use starts the first fetch. Later fetches run [ahead of time](Self::refresh_between) in the background.
 ///
-/// - A request whose key is held never waits.
+/// - A request whose key is held never waits, except the first one after [hours without use](Self::idle_timeout).
 /// - A token with an unknown `kid` starts a fetch, which all such requests share. The request waits for a
 ///   [short time](Self::wait_timeout). It gets 401 if the new keys do not include its key.
 /// - A token that the key of its `kid` has not signed also starts a fetch: a provider may reuse a `kid` after a reset.
@@ -92,6 +97,7 @@ use crate::verify::{JwksRules, KeyIssuer, KeyLookup, KeySet, KeySource, KeysRef,
 ///
 /// - A task fetches the keys and discards them when they are too old. It runs in the tokio runtime of the first use and
 ///   ends with the last clone.
+/// - It [rests](Self::idle_timeout) while nobody uses the keys.
 /// - That runtime must stay alive while the keys are used. Enable its timers, and its I/O for the crate's own client.
 /// - Changing a setting starts again without keys. Change settings before the first use.
 #[derive(Clone)]
@@ -107,6 +113,7 @@ struct Shared {
 struct Settings {
     client: Arc<dyn HttpClient>,
     origin: Origin,
+    header: Option<RequestHeader>,
     rules: JwksRules,
     seed: KeySet,
     schedule: Schedule,
@@ -122,7 +129,8 @@ impl RemoteKeys {
     ///
     /// The client looks in the place of [OpenID Connect Discovery 1.0, section 4][oidc], then in that of
     /// [RFC 8414, section 3][rfc8414]. The document must name exactly this issuer. A verifier with these keys requires
-    /// this issuer of tokens, unless you set another one.
+    /// this issuer of tokens, unless you set another one. If the document is elsewhere, use
+    /// [`discover_at`](Self::discover_at).
     ///
     /// [oidc]: https://openid.net/specs/openid-connect-discovery-1_0.html
     /// [rfc8414]: https://www.rfc-editor.org/rfc/rfc8414#section-3
@@ -133,6 +141,33 @@ impl RemoteKeys {
     /// - It has a query, a fragment or a user name.
     pub fn discover(issuer: &str) -> Result<Self, ConfigError> {
         Self::discover_with(issuer, HttpsClient::new())
+    }
+
+    /// Fetches the keys of an issuer whose discovery document is at this URL.
+    ///
+    /// Use it if the URL does not follow from the issuer, for example behind a reverse proxy. No other place is tried. The
+    /// issuer may be any text.
+    ///
+    /// The document must name exactly this issuer. A document that names another one is a provider's mistake, or of another
+    /// issuer: decide which, and pass the issuer that it names. If tokens have yet another `iss`, set it with
+    /// [`JwtVerifier::issuer`](crate::JwtVerifier::issuer).
+    ///
+    /// ```
+    /// use tower_jwt_auth::jwks::RemoteKeys;
+    /// use tower_jwt_auth::{JwtVerifier, RegisteredClaims};
+    ///
+    /// # fn main() -> Result<(), tower_jwt_auth::ConfigError> {
+    /// let keys = RemoteKeys::discover_at("acme.com", "https://id.example.com/.well-known/openid-configuration")?;
+    /// let verifier = JwtVerifier::<RegisteredClaims>::new(keys).audience("https://api.example.com");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the URL is not an `https` URL or a URL of this machine. A query is allowed.
+    pub fn discover_at(issuer: &str, url: &str) -> Result<Self, ConfigError> {
+        Self::discover_at_with(issuer, url, HttpsClient::new())
     }
 
     /// Fetches the keys of the JWK set at this URL.
@@ -158,6 +193,20 @@ impl RemoteKeys {
         Ok(Self::new(Settings::new(Arc::new(client), origin)))
     }
 
+    /// Same as `discover_at`, with your own HTTP client or a configured `HttpsClient`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the URL is invalid or not allowed.
+    pub fn discover_at_with(
+        issuer: &str,
+        url: &str,
+        client: impl HttpClient + 'static,
+    ) -> Result<Self, ConfigError> {
+        let origin = Origin::Issuer(Discovery::at(issuer, url, &client)?);
+        Ok(Self::new(Settings::new(Arc::new(client), origin)))
+    }
+
     /// Same as `jwks`, with your own HTTP client or a configured `HttpsClient`.
     ///
     /// # Errors
@@ -166,6 +215,51 @@ impl RemoteKeys {
     pub fn jwks_with(url: &str, client: impl HttpClient + 'static) -> Result<Self, ConfigError> {
         let address = FetchUrl::parse(url, PlainHttp::for_settings(client.allows_plain_http()))?;
         Ok(Self::new(Settings::new(Arc::new(client), Origin::Jwks(address))))
+    }
+
+    /// Sets a header for the requests to the provider, such as `Authorization`.
+    ///
+    /// By default there is none. The function makes the value for each request, on a thread that may block. So a token in a file may rotate. A second
+    /// call replaces the header of the first one. If the function fails, the attempt fails.
+    ///
+    /// A pod that fetches the keys of its Kubernetes cluster:
+    ///
+    #[cfg_attr(feature = "remote-keys", doc = "```no_run")]
+    #[cfg_attr(not(feature = "remote-keys"), doc = "```ignore")]
+    /// use http::header::{AUTHORIZATION, HeaderValue};
+    /// use tower_jwt_auth::JwtVerifier;
+    /// use tower_jwt_auth::jwks::{HttpsClient, RemoteKeys};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+    ///
+    /// let client = HttpsClient::new().add_root_certificates(std::fs::read(format!("{ACCOUNT}/ca.crt"))?)?;
+    /// let keys = RemoteKeys::jwks_with("https://kubernetes.default.svc/openid/v1/jwks", client)?
+    ///     .request_header(AUTHORIZATION, || {
+    ///         let token = std::fs::read_to_string(format!("{ACCOUNT}/token"))?;
+    ///         Ok(HeaderValue::try_from(format!("Bearer {}", token.trim()))?)
+    ///     });
+    /// let verifier = JwtVerifier::<serde_json::Value>::new(keys)
+    ///     .issuer("https://kubernetes.default.svc.cluster.local")
+    ///     .audience("https://api.example.com");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// The value is marked as sensitive. Logs, errors and `Debug` do not show it, except the errors of your function.
+    ///
+    /// Only the origin that you have configured gets it: scheme, host and port of the issuer or of the URL. If the discovery
+    /// document names a JWK set of another origin, the request for that has no such header. Redirects are not followed.
+    #[must_use]
+    pub fn request_header(
+        self,
+        name: HeaderName,
+        value: impl Fn() -> Result<HeaderValue, Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
+    ) -> Self {
+        let header = RequestHeader::new(name, value, self.0.settings.origin.address().clone());
+        self.set(|settings| settings.header = Some(header))
     }
 
     /// Sets the rules for reading the JWK set.
@@ -255,6 +349,24 @@ impl RemoteKeys {
         self.set(|settings| settings.schedule.outage_limit = limit.max(schedule::MIN_WAIT))
     }
 
+    /// Sets how long the keys are refreshed without use. The default is three hours.
+    ///
+    /// Afterwards the keys rest: the background task fetches nothing. So idle tenants of a service cause no traffic.
+    ///
+    /// - The next request first waits for a fetch, as at start-up. The key of its token may have been withdrawn meanwhile.
+    /// - If that fetch fails, the held keys serve on within their [outage limit](Self::outage_limit), which counts from the
+    ///   last successful fetch.
+    /// - A token with claims that the verifier would reject anyway ends no rest.
+    /// - A verification and a call of [`is_ready`](Self::is_ready) or [`ready`](Self::ready) count as a use. Keys that a
+    ///   readiness probe asks for never rest.
+    /// - An outage delays the rest until the keys are back or discarded.
+    ///
+    /// The rest begins with the first refresh that is due after this time. `Duration::MAX` turns it off.
+    #[must_use]
+    pub fn idle_timeout(self, limit: Duration) -> Self {
+        self.set(|settings| settings.schedule.idle_timeout = limit)
+    }
+
     /// Sets how long a request waits for an unknown key. The default is 2 s.
     ///
     /// The request then gets 503, and the fetch continues. While no keys are held,
@@ -324,6 +436,8 @@ impl RemoteKeys {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ensure_task();
+        self.0.state.signs.clear(Sign::Unused);
+        self.0.state.wake();
         !self.0.state.keys.current().is_empty()
     }
 
@@ -372,9 +486,9 @@ impl RemoteKeys {
 
     /// Returns the error of the last attempt, or `None` after a success.
     #[must_use]
-    pub fn last_error(&self) -> Option<Arc<dyn std::error::Error + Send + Sync>> {
+    pub fn last_error(&self) -> Option<Arc<dyn Error + Send + Sync>> {
         let error = self.0.state.progress.borrow().outcome.as_ref().err().cloned();
-        error.map(|error| error as Arc<dyn std::error::Error + Send + Sync>)
+        error.map(|error| error as Arc<dyn Error + Send + Sync>)
     }
 
     /// Returns true for clones of the same keys.
@@ -396,10 +510,26 @@ impl RemoteKeys {
         Self::new(settings)
     }
 
+    /// Returns the keys of a request, and does what the signs ask for.
+    #[cold]
+    fn attended(&self) -> KeysRef<'_> {
+        let state = &*self.0.state;
+        self.ensure_task();
+        state.signs.clear(Sign::Unused);
+        if state.signs.has(Sign::AtRest) {
+            return KeysRef::from(&state.none);
+        }
+        if state.signs.has(Sign::Stale) {
+            state.counts.stale_uses.add();
+            observe::stale_use(&state.provider);
+        }
+        state.keys.current()
+    }
+
     /// Starts the background task if it is not running. Returns false without a runtime.
     fn ensure_task(&self) -> bool {
         let Shared { settings, state, task } = &*self.0;
-        if state.has_task.load(Ordering::Acquire) {
+        if !state.signs.has(Sign::NoTask) {
             return true;
         }
         // Without a task, nobody has checked the age of the keys.
@@ -409,13 +539,14 @@ impl RemoteKeys {
         };
         let mut task = task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(guard) = TaskGuard::begin(state) {
-            let Settings { client, origin, rules, schedule, max_document_bytes, .. } = settings.clone();
+            let Settings { client, origin, header, rules, schedule, max_document_bytes, .. } =
+                settings.clone();
             let settings = LimitSettings {
                 deadline: Some("RemoteKeys::fetch_timeout"),
                 size: Some("RemoteKeys::max_document_bytes"),
             };
             let (limit, max_bytes) = (schedule.deadline, max_document_bytes);
-            let documents = Documents { client, limit, max_bytes, settings };
+            let documents = Documents { client, header, limit, max_bytes, settings };
             let fetcher = Fetcher::new(documents, origin, rules);
             *task = Some(runtime.spawn(Arc::clone(state).run(fetcher, guard)).abort_handle());
             drop(task);
@@ -429,14 +560,7 @@ impl KeySource for RemoteKeys {
     #[inline]
     fn current(&self) -> KeysRef<'_> {
         let state = &*self.0.state;
-        if !state.has_task.load(Ordering::Acquire) {
-            self.ensure_task();
-        }
-        if state.is_stale.load(Ordering::Relaxed) {
-            state.counts.stale_uses.add();
-            observe::stale_use(&state.provider);
-        }
-        state.keys.current()
+        if state.signs.are_clear() { state.keys.current() } else { self.attended() }
     }
 
     fn refresh(&self, lookup: KeyLookup<'_>) -> Refresh {
@@ -458,6 +582,7 @@ impl Settings {
         Self {
             client,
             origin,
+            header: None,
             rules: JwksRules::new(),
             seed: KeySet::new([]),
             schedule: Schedule::new(),

@@ -26,6 +26,10 @@ pub(crate) struct Progress {
     pub(crate) confirmed: Option<Instant>,
     /// Time of the next scheduled attempt.
     pub(crate) due: Instant,
+    /// True while the held keys rest: they were unused for long, and no attempt has confirmed them since.
+    pub(crate) is_resting: bool,
+    /// Time since which the keys are unused, as far as known.
+    unused_since: Option<Instant>,
     /// Number of purges. An attempt that a purge interrupts must not be used.
     pub(crate) purges: u64,
     /// Budgets for the fetches that tokens may start, one for each kind of [`Lookup`].
@@ -68,6 +72,8 @@ impl Progress {
             failures: 0,
             confirmed: holds_any.then_some(now),
             due: now,
+            is_resting: false,
+            unused_since: None,
             purges: 0,
             named: Bucket::of(NAMED_LOOKUPS),
             replaced: Bucket::of(REPLACED_LOOKUPS),
@@ -80,6 +86,9 @@ impl Progress {
     pub(crate) fn ask(&self, lookup: Lookup, now: Instant, cooldown: Duration) -> Option<Answer> {
         if self.is_under_way {
             return Some(Answer::Wait { attempt: self.ended + 1, has_begun: self.has_begun });
+        }
+        if self.is_resting {
+            return None;
         }
         let next = after(self.asked?, cooldown);
         match &self.outcome {
@@ -108,8 +117,8 @@ impl Progress {
 
     /// Requests an attempt for a token. Call it only if [`ask`](Self::ask) returned `None`.
     pub(crate) fn start_lookup(&mut self, lookup: Lookup, now: Instant, cooldown: Duration) -> Answer {
-        // The first fetch and retries after a failure are free: a rotation does not cause them.
-        if self.asked.is_some() && self.outcome.is_ok() && self.confirmed.is_some() {
+        // The first fetch, retries after a failure and the end of a rest are free: a rotation does not cause them.
+        if self.asked.is_some() && self.outcome.is_ok() && !self.has_none_to_use() {
             match lookup {
                 Lookup::Named(name) => {
                     self.named.take(now, cooldown);
@@ -152,9 +161,33 @@ impl Progress {
         self.asked = Some(now);
     }
 
+    /// Returns true if requests have to wait for an attempt.
+    pub(crate) fn has_none_to_use(&self) -> bool {
+        self.confirmed.is_none() || self.is_resting
+    }
+
+    /// Decides about a scheduled attempt: returns true if nobody has used the keys for as long as `limit`.
+    ///
+    /// `is_used` is true if somebody has used them since the last call.
+    pub(crate) fn is_idle(&mut self, is_used: bool, now: Instant, limit: Duration) -> bool {
+        if is_used {
+            self.unused_since = None;
+        }
+        let since = *self.unused_since.get_or_insert(now);
+        // An outage ends with a successful retry, or when the held keys expire.
+        let is_outage = self.failures > 0 && self.confirmed.is_some();
+        !is_outage && now >= after(since, limit)
+    }
+
+    /// Ends scheduled attempts, and the use of the held keys, until somebody requests an attempt.
+    pub(crate) fn rest(&mut self, now: Instant) {
+        self.is_resting = true;
+        self.due = after(now, Duration::MAX);
+    }
+
     /// Records a failed attempt.
     pub(crate) fn fail(&mut self, error: FetchError, retry: Instant) {
-        self.is_under_way = false;
+        (self.is_under_way, self.is_resting) = (false, false);
         self.lookup = None;
         self.ended += 1;
         self.failures = self.failures.saturating_add(1);
@@ -164,7 +197,7 @@ impl Progress {
 
     /// Records a successful attempt.
     pub(crate) fn succeed(&mut self, now: Instant, refresh: Instant) {
-        self.is_under_way = false;
+        (self.is_under_way, self.is_resting) = (false, false);
         self.ended += 1;
         self.failures = 0;
         self.outcome = Ok(());

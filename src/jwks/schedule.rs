@@ -19,6 +19,8 @@ pub(crate) struct Schedule {
     pub(crate) deadline: Duration,
     /// Age limit of keys that cannot be refreshed.
     pub(crate) outage_limit: Duration,
+    /// Time without use after which no attempt is scheduled.
+    pub(crate) idle_timeout: Duration,
 }
 
 /// Refresh interval if the provider states none.
@@ -40,6 +42,7 @@ impl Schedule {
             retry_ceiling: Duration::from_secs(5 * 60),
             deadline: Duration::from_secs(5),
             outage_limit: Duration::from_secs(24 * 60 * 60),
+            idle_timeout: Duration::from_secs(3 * 60 * 60),
         }
     }
 

@@ -17,12 +17,12 @@ use super::fetch::{Fetched, Fetcher};
 use super::fetch_error::{FetchError, Problem};
 use super::progress::{Answer, Lookup, Progress};
 use super::schedule::{MIN_WAIT, Schedule, after};
+use super::signs::{Sign, Signs};
 use super::stats::Counts;
 use crate::config_error::SkippedKey;
 use crate::error::AuthError;
 use crate::observe::{self, HeldKeys};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::verify::{Key, KeyLookup, KeySet, KeySource, KeyStore, Refresh};
 
 pub(super) const NO_RUNTIME: &str = "no tokio runtime: fetching keys needs one";
@@ -31,13 +31,12 @@ pub(crate) struct State {
     /// The issuer or the URL of the set, for logs and metrics.
     pub(super) provider: Arc<str>,
     pub(super) keys: KeyStore,
+    /// The keys of a reader while the held ones are at rest.
+    pub(super) none: KeySet,
     pub(super) progress: watch::Sender<Progress>,
     /// Wakes the task for a requested attempt.
     wanted: Notify,
-    /// True while the background task runs.
-    pub(super) has_task: AtomicBool,
-    /// True if the last refresh failed and the held keys are still in use.
-    pub(super) is_stale: AtomicBool,
+    pub(super) signs: Signs,
     /// One permit for each request that may wait.
     waiting: Arc<Semaphore>,
     /// Half as many, for tokens that the held keys have not signed. So forged tokens with a real `kid` cannot crowd out
@@ -67,10 +66,10 @@ impl State {
             held: HeldKeys::new(&provider),
             provider,
             keys: KeyStore::new(seed),
+            none: KeySet::new([]),
             progress: watch::channel(progress).0,
             wanted: Notify::new(),
-            has_task: AtomicBool::new(false),
-            is_stale: AtomicBool::new(false),
+            signs: Signs::new(),
             waiting: Arc::new(Semaphore::new(max_waiting.min(Semaphore::MAX_PERMITS))),
             waiting_judged: Arc::new(Semaphore::new((max_waiting / 2).min(Semaphore::MAX_PERMITS))),
             names: RandomState::new(),
@@ -83,7 +82,8 @@ impl State {
 
     /// Decides about a token that needs newer keys. `can_wait` is false outside a runtime.
     pub(super) fn refresh(self: &Arc<Self>, lookup: KeyLookup<'_>, can_wait: bool) -> Refresh {
-        if !lookup.is_replaced() {
+        let is_at_rest = self.signs.has(Sign::AtRest);
+        if !lookup.is_replaced() && !is_at_rest {
             self.counts.unknown_keys.add();
         }
         let wanted = match lookup.kid() {
@@ -115,7 +115,8 @@ impl State {
         let sought = has_begun.then(|| match missing {
             Some(kid) => Sought::Missing(kid.to_owned()),
             None => {
-                Sought::Replaced { kid: lookup.kid().map(str::to_owned), held: self.keys.current().pin() }
+                let held = if is_at_rest { None } else { self.keys.current().pin() };
+                Sought::Replaced { kid: lookup.kid().map(str::to_owned), held }
             }
         });
         Refresh::Pending(Box::pin(async move {
@@ -143,7 +144,7 @@ impl State {
         let (now, cooldown) = (Instant::now(), self.schedule.cooldown);
         // The key may have arrived after verification. Keys are replaced under the lock of `progress`.
         let ask = |progress: &Progress| match missing {
-            Some(kid) if self.keys.current().has_named(kid) => Some(Answer::Settled),
+            Some(kid) if !progress.is_resting && self.keys.current().has_named(kid) => Some(Answer::Settled),
             _ => progress.ask(wanted, now, cooldown),
         };
         // Most requests need only the read lock.
@@ -152,7 +153,7 @@ impl State {
         }
         let answer = self.note(|progress| match ask(progress) {
             Some(answer) => answer,
-            None if can_wait => progress.start_lookup(wanted, now, cooldown),
+            None if can_wait || progress.is_resting => progress.start_lookup(wanted, now, cooldown),
             None => Answer::Wait { attempt: progress.ended + 1, has_begun: false },
         });
         self.wanted.notify_one();
@@ -172,8 +173,8 @@ impl State {
     /// Waits for an attempt. If it began before this request and did not bring the key, waits for the next one.
     async fn wait(&self, attempt: u64, wanted: Lookup, sought: Option<Sought>) -> Result<(), AuthError> {
         // Without keys, every request needs this fetch, so a longer wait is worth it.
-        let holds_none = self.progress.borrow().confirmed.is_none();
-        let limit = match holds_none {
+        let has_none = self.progress.borrow().has_none_to_use();
+        let limit = match has_none {
             // A little longer than the attempt, so that its own error is reported.
             true => self.schedule.deadline.saturating_add(MIN_WAIT).max(self.wait_timeout),
             false => self.wait_timeout,
@@ -241,6 +242,19 @@ impl State {
         self.wanted.notify_one();
     }
 
+    /// Requests an attempt if the keys are at rest.
+    pub(super) fn wake(&self) {
+        if !self.signs.has(Sign::AtRest) {
+            return;
+        }
+        self.note(|progress| {
+            if progress.is_resting && !progress.is_under_way {
+                progress.want(Instant::now());
+            }
+        });
+        self.wanted.notify_one();
+    }
+
     /// Discards the held keys if they have reached the outage limit.
     pub(super) fn discard_expired(&self) {
         let are_discarded = self.note(|progress| {
@@ -264,7 +278,13 @@ impl State {
     fn discard(&self, progress: &mut Progress) {
         progress.confirmed = None;
         self.keys.replace(KeySet::new([]));
-        self.is_stale.store(false, Ordering::Relaxed);
+        self.show(progress);
+    }
+
+    /// Shows readers the state of the held keys.
+    fn show(&self, progress: &Progress) {
+        self.signs.put(Sign::Stale, progress.failures > 0 && progress.confirmed.is_some());
+        self.signs.put(Sign::AtRest, progress.is_resting);
     }
 
     /// Returns the time at which the held keys expire unless they are refreshed.
@@ -293,15 +313,26 @@ impl State {
             tokio::select! {
                 () = self.wanted.notified() => {}
                 () = self.discard_when_expired() => {}
-                () = sleep_until(due) => {
-                    self.note(|progress| {
-                        if !progress.is_under_way {
-                            progress.want(Instant::now());
-                        }
-                    });
-                }
+                () = sleep_until(due) => self.refresh_if_used(),
             }
         }
+    }
+
+    /// Requests the attempt that is due, or has keys rest that nobody uses.
+    fn refresh_if_used(&self) {
+        self.note(|progress| {
+            if progress.is_under_way {
+                return;
+            }
+            let now = Instant::now();
+            let is_used = self.signs.set(Sign::Unused);
+            if progress.is_idle(is_used, now, self.schedule.idle_timeout) {
+                progress.rest(now);
+                self.show(progress);
+            } else {
+                progress.want(now);
+            }
+        });
     }
 
     /// Waits until the held keys expire, and discards them.
@@ -400,8 +431,7 @@ impl State {
             Some(Err(error)) => self.fail(progress, error),
             None => {}
         }
-        let is_stale = progress.failures > 0 && progress.confirmed.is_some();
-        self.is_stale.store(is_stale, Ordering::Relaxed);
+        self.show(progress);
         true
     }
 
@@ -459,8 +489,7 @@ pub(super) struct TaskGuard(Arc<State>);
 impl TaskGuard {
     /// Returns `None` if a task is already running.
     pub(super) fn begin(state: &Arc<State>) -> Option<Self> {
-        let had_task = state.has_task.swap(true, Ordering::AcqRel);
-        (!had_task).then(|| Self(Arc::clone(state)))
+        state.signs.clear(Sign::NoTask).then(|| Self(Arc::clone(state)))
     }
 }
 
@@ -468,10 +497,11 @@ impl Drop for TaskGuard {
     fn drop(&mut self) {
         let state = &self.0;
         let _before = state.progress.borrow().outcome.clone();
-        state.has_task.store(false, Ordering::Release);
+        state.signs.set(Sign::NoTask);
         state.progress.send_modify(|progress| {
             if progress.is_under_way {
                 state.fail(progress, Problem::Stopped.into());
+                state.show(progress);
             }
         });
     }

@@ -87,6 +87,7 @@ const fn of_all(path: &'static str, kind: Kind, default: &'static str, text: &'s
 pub(super) const FIELDS: &[Field] = &[
     of_issuer("issuer", Kind::List(&Kind::Text), "", "Required `iss`. Its published keys are fetched."),
     of_issuer("audience", Kind::List(&Kind::Text), "", "Accepted values of `aud`."),
+    of_issuer("discovery_url", Kind::Url, "", "URL of its discovery document, if it is elsewhere."),
     of_issuer("jwks_url", Kind::Url, "", "JWK set to fetch, instead of the published keys."),
     of_issuer("jwks_file", Kind::File, "", "File with a JWK set to use instead."),
     of_issuer("pem_files", Kind::List(&Kind::File), "", "Files with a public key in PEM to use instead."),
@@ -94,6 +95,7 @@ pub(super) const FIELDS: &[Field] = &[
     of_issuer("hmac_secret", Kind::Secret, "", "Secret to use instead."),
     of_issuer("hmac_secret_file", Kind::File, "", "File with a secret to use instead."),
     of_issuer("hmac_algorithm", Kind::Algorithm, "HS256", "Algorithm of the secret."),
+    of_issuer("bearer_token_file", Kind::File, "", "File with a token for the requests that fetch keys."),
     of_issuer("algorithms", Kind::List(&Kind::Algorithm), "all", "Accepted algorithms."),
     of_issuer("access_tokens_only", Kind::Flag, "false", "Requires `at+jwt` as the `typ` (RFC 9068)."),
     of_issuer("token_type", Kind::Text, "", "Required `typ`."),

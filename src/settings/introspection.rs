@@ -8,13 +8,13 @@ use serde::de::DeserializeOwned;
 use super::client::Client;
 use super::issuer::accepted_values;
 use super::names::Names;
+use super::secret_file::read_secret;
 use super::values::{IntrospectionValues, Values};
-use crate::config_error::{ConfigError, ConfigProblem};
+use crate::config_error::ConfigError;
 use crate::file_follower::FileFollower;
 use crate::introspection::{ClientAuth, Introspection};
 use crate::jwks::{ClientFuture, HttpClient, RemoteKeys};
 use crate::lookups::LookupSettings;
-use crate::verify::without_line_break;
 
 /// The parts that all verifiers of opaque tokens share.
 pub(super) struct Provider {
@@ -169,14 +169,5 @@ fn auth(
             let reason = "the provider asks for it; set the secret of this service at the provider";
             Err(names.missing(SECRET, reason))
         }
-    }
-}
-
-fn read_secret(content: &[u8]) -> Result<&str, ConfigError> {
-    let malformed = |reason| -> ConfigError { ConfigProblem::MalformedSecret { reason }.into() };
-    match std::str::from_utf8(without_line_break(content)) {
-        Ok("") => Err(malformed("it is empty")),
-        Ok(secret) => Ok(secret),
-        Err(_) => Err(malformed("it is not valid UTF-8")),
     }
 }

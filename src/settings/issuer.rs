@@ -1,11 +1,15 @@
 //! One issuer: its keys and its verifier.
 
+use std::path::PathBuf;
+
+use http::header::AUTHORIZATION;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::client::Client;
 use super::fetch;
 use super::names::Names;
+use super::secret_file::read_bearer_token;
 use super::values::{IssuerValues, Values};
 use crate::algorithm::Algorithm;
 use crate::config_error::ConfigError;
@@ -32,6 +36,7 @@ pub(super) enum Keys {
 /// The setting that the keys come from.
 #[derive(Clone, Copy, PartialEq)]
 enum Source {
+    DiscoveryUrl,
     JwksUrl,
     JwksFile,
     PemFiles,
@@ -43,6 +48,7 @@ enum Source {
 impl Source {
     fn path(self) -> &'static str {
         match self {
+            Self::DiscoveryUrl => "discovery_url",
             Self::JwksUrl => "jwks_url",
             Self::JwksFile => "jwks_file",
             Self::PemFiles => "pem_files",
@@ -53,7 +59,12 @@ impl Source {
     }
 
     fn is_fetched(self) -> bool {
-        matches!(self, Self::JwksUrl | Self::Discovery)
+        self.is_discovered() || self == Self::JwksUrl
+    }
+
+    /// Returns true if the keys are those that the issuer publishes.
+    fn is_discovered(self) -> bool {
+        matches!(self, Self::Discovery | Self::DiscoveryUrl)
     }
 }
 
@@ -67,14 +78,17 @@ impl Issuer<'_> {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let hmac = values.hmac_algorithm.unwrap_or(Algorithm::HS256);
         let keys = match source {
-            Source::Discovery => {
+            Source::Discovery | Source::DiscoveryUrl | Source::JwksUrl => {
                 let client = Client::shared(client, &all.http, self.names)?;
-                let keys = RemoteKeys::discover_with(&self.discovered()?, client).map_err(rejected)?;
-                Keys::Fetched(fetch::limited(keys, &all.fetch))
-            }
-            Source::JwksUrl => {
-                let client = Client::shared(client, &all.http, self.names)?;
-                let keys = RemoteKeys::jwks_with(&text(&values.jwks_url), client).map_err(rejected)?;
+                let keys = match source {
+                    Source::DiscoveryUrl => {
+                        let issuer = values.issuer.first().map_or("", String::as_str);
+                        RemoteKeys::discover_at_with(issuer, &text(&values.discovery_url), client)
+                    }
+                    Source::JwksUrl => RemoteKeys::jwks_with(&text(&values.jwks_url), client),
+                    _ => RemoteKeys::discover_with(&self.discovered()?, client),
+                };
+                let keys = self.authenticated(keys.map_err(rejected)?)?;
                 Keys::Fetched(fetch::limited(keys, &all.fetch))
             }
             Source::JwksFile => {
@@ -93,16 +107,27 @@ impl Issuer<'_> {
         Ok(keys)
     }
 
-    /// Returns true if the keys are not those that the issuer publishes.
-    pub(super) fn has_own_keys(&self) -> bool {
-        self.source().map_or(true, |source| source != Source::Discovery)
+    /// Adds the token to requests for the keys.
+    fn authenticated(&self, keys: RemoteKeys) -> Result<RemoteKeys, ConfigError> {
+        let Some(file) = &self.values.bearer_token_file else {
+            return Ok(keys);
+        };
+        let path = PathBuf::from(file);
+        read_bearer_token(&path).map_err(|error| self.names.about(&self.path("bearer_token_file"), error))?;
+        Ok(keys.request_header(AUTHORIZATION, move || Ok(read_bearer_token(&path)?)))
+    }
+
+    /// Returns true if the settings may be those of several issuers.
+    pub(super) fn may_be_several(&self) -> bool {
+        self.values.bearer_token_file.is_none()
+            && self.source().is_ok_and(|source| source == Source::Discovery)
     }
 
     /// Returns the keys if they were discovered at this issuer.
     pub(super) fn discovered_as(&self, issuer: &str, keys: &Keys) -> Option<RemoteKeys> {
         match keys {
-            Keys::Fetched(keys) if !self.has_own_keys() && self.values.issuer == [issuer] => {
-                Some(keys.clone())
+            Keys::Fetched(keys) if self.values.issuer == [issuer] => {
+                self.source().is_ok_and(Source::is_discovered).then(|| keys.clone())
             }
             _ => None,
         }
@@ -112,6 +137,7 @@ impl Issuer<'_> {
     fn source(&self) -> Result<Source, ConfigError> {
         let values = &self.values;
         let sources = [
+            (Source::DiscoveryUrl, values.discovery_url.is_some()),
             (Source::JwksUrl, values.jwks_url.is_some()),
             (Source::JwksFile, values.jwks_file.is_some()),
             (Source::PemFiles, !values.pem_files.is_empty()),
@@ -147,7 +173,16 @@ impl Issuer<'_> {
         if values.hmac_algorithm.is_some() && !matches!(source, Source::HmacSecret | Source::HmacSecretFile) {
             return Err(self.without_effect("hmac_algorithm", "hmac_secret"));
         }
-        if source.is_fetched() { fetch::check(&all.fetch, self.names) } else { Ok(()) }
+        if source.is_fetched() {
+            return fetch::check(&all.fetch, self.names);
+        }
+        match values.bearer_token_file {
+            Some(_) => {
+                let reason = "it has no effect, since no keys are fetched; remove it";
+                Err(self.names.invalid(&self.path("bearer_token_file"), reason))
+            }
+            None => Ok(()),
+        }
     }
 
     fn check_issuer(&self, source: Source) -> Result<(), ConfigError> {
@@ -163,11 +198,17 @@ impl Issuer<'_> {
                     self.name("insecure_any_issuer")
                 ),
             )),
+            0 if source == Source::DiscoveryUrl => Err(self
+                .missing("issuer", "the discovery document must name it; set the `issuer` of the document")),
             0 => Ok(()),
             _ if values.insecure_any_issuer => {
                 Err(self.conflict("issuer", "insecure_any_issuer", "the issuer would be ignored; remove one"))
             }
             1 => Ok(()),
+            _ if values.bearer_token_file.is_some() => {
+                let reason = "a provider must not get the token for another; list each issuer in a file, under `issuers`";
+                Err(self.conflict("issuer", "bearer_token_file", reason))
+            }
             _ => {
                 let reason = "the keys of one issuer must not sign for another; list each issuer with its keys in \
                               a file, under `issuers`";

@@ -47,6 +47,7 @@ mod introspection;
 mod issuer;
 mod names;
 mod raw;
+mod secret_file;
 mod sources;
 #[cfg(test)]
 mod tests;

@@ -111,7 +111,7 @@ pub(super) fn issuers<'a>(values: &'a Values, names: &'a Names) -> Vec<Issuer<'a
         return Vec::new();
     }
     let single = issuer(main.clone(), String::new());
-    if main.issuer.len() < 2 || single.has_own_keys() {
+    if main.issuer.len() < 2 || !single.may_be_several() {
         return vec![single];
     }
     let each = main.issuer.iter().map(|name| IssuerValues { issuer: vec![name.clone()], ..main.clone() });

@@ -39,6 +39,7 @@ impl Values {
 pub(super) struct IssuerValues {
     pub(super) issuer: Vec<String>,
     pub(super) audience: Vec<String>,
+    pub(super) discovery_url: Option<String>,
     pub(super) jwks_url: Option<String>,
     pub(super) jwks_file: Option<String>,
     pub(super) pem_files: Vec<String>,
@@ -46,6 +47,7 @@ pub(super) struct IssuerValues {
     pub(super) hmac_secret: Option<Secret>,
     pub(super) hmac_secret_file: Option<String>,
     pub(super) hmac_algorithm: Option<Algorithm>,
+    pub(super) bearer_token_file: Option<String>,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) access_tokens_only: bool,
     pub(super) token_type: Option<String>,

@@ -188,3 +188,17 @@ fn oversized_token_is_not_read() {
     });
     assert!(measured.bytes_total < 1024, "{measured:?}");
 }
+
+/// Reading the certificates of the operating system takes milliseconds and thousands of allocations.
+#[cfg(feature = "remote-keys")]
+#[test]
+fn discovery_shares_root_certificates() {
+    use tower_jwt_auth::jwks::{HttpsClient, RemoteKeys};
+
+    let discover = || drop(RemoteKeys::discover("https://id.example.com").unwrap());
+    discover();
+    let measured = measure(discover);
+    assert!(measured.bytes_total < 8 * 1024, "{measured:?}");
+    let measured = measure(|| drop(HttpsClient::new()));
+    assert!(measured.bytes_total < 1024, "{measured:?}");
+}

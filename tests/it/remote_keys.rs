@@ -4,9 +4,11 @@ mod added;
 mod discovery;
 #[cfg(feature = "remote-keys")]
 mod faults;
+mod idle;
 mod jwks_rules;
 mod looks;
 mod outage;
+mod request_header;
 mod rotation;
 mod runtime;
 mod waiting;

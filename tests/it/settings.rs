@@ -259,6 +259,19 @@ fn answer(issuer: &str, path: &str, authorization: Option<&str>, body: &[u8]) ->
     };
     match path {
         "/jwks" => Response::new(set_of(&[jwk_with(Algorithm::ES256, json!({"kid": "a"}))])),
+        // The provider `acme.com`, whose documents need a token. It may rotate from `t0ken-1` to `t0ken-2`.
+        "/acme/metadata" | "/acme/jwks"
+            if !authorization.is_some_and(|value| value.starts_with("Bearer t0ken-")) =>
+        {
+            Response::builder().status(401).body(String::new()).unwrap()
+        }
+        "/acme/metadata" => Response::new(
+            json!({"issuer": "acme.com", "jwks_uri": format!("{issuer}/acme/jwks")}).to_string(),
+        ),
+        "/acme/jwks" => {
+            let kid = if authorization == Some("Bearer t0ken-1") { "old" } else { "a" };
+            Response::new(set_of(&[jwk_with(Algorithm::ES256, json!({"kid": kid}))]))
+        }
         // `api:hunter2` and `api:hunter3`.
         "/introspect" => introspected(authorization == Some("Basic YXBpOmh1bnRlcjI=")),
         "/other" => introspected(authorization == Some("Basic YXBpOmh1bnRlcjM=")),
@@ -310,6 +323,43 @@ async fn discovered_keys_are_shared_and_ready() {
     assert!(settings.remote_keys().unwrap().iter().all(RemoteKeys::is_ready));
     // The verifier has fetched nothing itself.
     assert_eq!(keys.iter().map(|keys| keys.stats().fetches()).collect::<Vec<_>>(), [1, 1]);
+}
+
+#[tokio::test]
+async fn discovery_url_and_rotating_token_apply() {
+    let server = serve_issuer().await;
+    let folder = Folder::new("discovery_url_and_rotating_token_apply");
+    let file = folder.write("token", "t0ken-1\n");
+    let settings = from_vars(&[
+        ("AUTH_ISSUER", "acme.com"),
+        ("AUTH_DISCOVERY_URL", &format!("{server}/acme/metadata")),
+        ("AUTH_BEARER_TOKEN_FILE", file.to_str().unwrap()),
+        ("AUTH_AUDIENCE", AUDIENCE),
+    ])
+    .unwrap();
+    let [keys] = &settings.remote_keys().unwrap()[..] else { panic!("one set of keys") };
+    keys.ready().await.unwrap();
+    let verifier = settings.verifier::<Value>().unwrap();
+    folder.write("token", "t0ken-2");
+    assert_eq!(
+        rejection(&verifier, &token_from("acme.com", json!({}))).await,
+        None,
+        "the key of the second token"
+    );
+    assert_eq!(rejection(&verifier, &token_from(&server, json!({}))).await, Some(WrongIssuer));
+
+    let shown = format!("{settings:?} {keys:?} {:?}", keys.last_error());
+    assert!(!shown.contains("t0ken"), "{shown}");
+
+    for (content, reason) in [("\n", "it is empty"), ("a b", "it has a character that no token has")] {
+        folder.write("token", content);
+        let settings = json!({"issuer": ISSUER, "audience": AUDIENCE, "bearer_token_file": file});
+        let error = error_of(settings);
+        assert!(
+            error.starts_with("invalid setting `bearer_token_file`: ") && error.ends_with(reason),
+            "{error}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -678,6 +728,36 @@ fn contradictory_settings_are_errors() {
             "two sources",
             json!({"hmac_secret": null, "jwks_url": "https://a", "pem_files": ["a"]}),
             "conflicting settings `jwks_url` and `pem_files`: both are sources of keys; remove one",
+        ),
+        (
+            "two places of keys",
+            json!({"hmac_secret": null, "jwks_url": "https://a", "discovery_url": "https://a/metadata"}),
+            "conflicting settings `discovery_url` and `jwks_url`: both are sources of keys; remove one",
+        ),
+        (
+            "a document of any issuer",
+            json!({"hmac_secret": null, "issuer": null, "insecure_any_issuer": true, "discovery_url": "https://a"}),
+            "missing setting `issuer`: the discovery document must name it; set the `issuer` of the document",
+        ),
+        (
+            "a document of two issuers",
+            json!({"hmac_secret": null, "issuer": ["https://a", "https://b"], "discovery_url": "https://a"}),
+            "conflicting settings `issuer` and `discovery_url`: the keys of one issuer must not sign for another; list each issuer with its keys in a file, under `issuers`",
+        ),
+        (
+            "a document without TLS",
+            json!({"hmac_secret": null, "discovery_url": "http://id.example.com"}),
+            "invalid setting `discovery_url`: cannot fetch keys from `http://id.example.com`: it needs to begin with `https://`, unless the client allows plain http",
+        ),
+        (
+            "a token for nobody",
+            json!({"bearer_token_file": "a"}),
+            "invalid setting `bearer_token_file`: it has no effect, since no keys are fetched; remove it",
+        ),
+        (
+            "a token for two providers",
+            json!({"hmac_secret": null, "issuer": ["https://a", "https://b"], "bearer_token_file": "a"}),
+            "conflicting settings `issuer` and `bearer_token_file`: a provider must not get the token for another; list each issuer in a file, under `issuers`",
         ),
         (
             "secret and issuers",

@@ -16,7 +16,7 @@ use crate::duration;
 use crate::files;
 use crate::mint::parse_claim;
 use crate::outcome::Failure;
-use crate::provider::{Attempt, Exchange, Recorder, attempt, first_attempt};
+use crate::provider::{Attempt, Exchange, Recorder, attempt, discovered, first_attempt};
 use crate::screen::Screen;
 use crate::settings_file::FileArguments;
 
@@ -41,6 +41,9 @@ pub(crate) struct VerifierArguments {
     /// Expected `iss`; its keys are discovered unless another option names keys
     #[arg(long, value_name = "URL", conflicts_with_all = SETTINGS)]
     pub(crate) issuer: Option<String>,
+    /// URL of the issuer's discovery document, if it does not follow from the issuer
+    #[arg(long, value_name = "URL", group = "keys", requires = "issuer", conflicts_with_all = SETTINGS)]
+    discovery_url: Option<String>,
     /// Expected `aud`; repeat it for several
     #[arg(long, conflicts_with_all = SETTINGS)]
     pub(crate) audience: Vec<String>,
@@ -157,7 +160,7 @@ impl VerifierArguments {
         let client = Recorder::new(self.client.client()?);
         let keys = match (&self.jwks_url, &self.issuer) {
             (Some(url), _) => RemoteKeys::jwks_with(url, client.clone())?,
-            (None, Some(issuer)) => RemoteKeys::discover_with(issuer, client.clone())?,
+            (None, Some(issuer)) => discovered(issuer, self.discovery_url.as_deref(), client.clone())?,
             (None, None) => return Ok((JwtVerifier::new(KeySet::new([])), KeysOf::Nobody)),
         };
         // A token whose claims are wrong fetches no keys, and then nothing would be known about its key.

@@ -9,7 +9,9 @@ use crate::escape::for_shell;
 /// The settings that accept the provider's tokens.
 pub(crate) struct Settings<'a> {
     pub(crate) issuer: &'a str,
-    /// `None` if the keys are found by the issuer.
+    /// `None` if the document is found by the issuer.
+    pub(crate) discovery_url: Option<&'a str>,
+    /// `None` if the keys are found by the document.
     pub(crate) jwks_url: Option<&'a str>,
     pub(crate) audience: Option<&'a str>,
     pub(crate) known: Option<Known>,
@@ -23,9 +25,10 @@ impl Settings<'_> {
             Some(client) => (format!(", {client}"), "_with"),
             None => (String::new(), ""),
         };
-        let keys = match self.jwks_url {
-            Some(url) => format!("jwks{with}({url:?}{client})?"),
-            None => format!("discover{with}({:?}{client})?", self.issuer),
+        let keys = match (self.jwks_url, self.discovery_url) {
+            (Some(url), _) => format!("jwks{with}({url:?}{client})?"),
+            (None, Some(url)) => format!("discover_at{with}({:?}, {url:?}{client})?", self.issuer),
+            (None, None) => format!("discover{with}({:?}{client})?", self.issuer),
         };
         let mut calls = Vec::new();
         calls.extend(self.jwks_url.map(|_| format!(".issuer({:?})", self.issuer)));
@@ -45,6 +48,7 @@ impl Settings<'_> {
     pub(crate) fn environment(&self) -> String {
         let mut variables = vec![("AUTH_ISSUER", self.issuer.to_owned())];
         let mut add = |name, value: Option<String>| variables.extend(value.map(|value| (name, value)));
+        add("AUTH_DISCOVERY_URL", self.discovery_url.filter(|_| self.jwks_url.is_none()).map(str::to_owned));
         add("AUTH_JWKS_URL", self.jwks_url.map(str::to_owned));
         match self.audience() {
             Some(audience) => add("AUTH_AUDIENCE", Some(audience.to_owned())),

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::time::sleep;
+use tower_jwt_auth::ConfigError;
 use tower_jwt_auth::jwks::RemoteKeys;
 
 pub(crate) use self::discovery::Discovery;
@@ -32,8 +33,11 @@ use crate::screen::{Mark, Screen};
 /// The provider to check.
 #[derive(Args, Debug)]
 pub(crate) struct ProviderArguments {
-    /// Issuer URL, for example `https://id.example.com`
+    /// Issuer, for example `https://id.example.com`
     issuer: String,
+    /// URL of the discovery document, if it does not follow from the issuer
+    #[arg(long, value_name = "URL")]
+    discovery_url: Option<String>,
     /// Audience of your API, for the lines to configure
     #[arg(long)]
     audience: Option<String>,
@@ -42,12 +46,15 @@ pub(crate) struct ProviderArguments {
 }
 
 pub(crate) async fn run(arguments: &ProviderArguments, out: &mut Screen) -> Result<Outcome, Failure> {
-    let issuer = issuer::of_document_url(&arguments.issuer);
+    let document_url = arguments.discovery_url.as_deref();
+    let issuer = issuer::of_document_url(&arguments.issuer).filter(|_| document_url.is_none());
     let given = issuer.as_deref().unwrap_or(&arguments.issuer);
     let client = Recorder::new(arguments.client.client()?);
-    let keys = RemoteKeys::discover_with(given, client.clone()).map_err(|error| match given {
-        given if given.starts_with("http://") => format!("{error}; --insecure-plain-http allows it"),
-        _ => error.to_string(),
+    let keys = discovered(given, document_url, client.clone()).map_err(|error| {
+        match document_url.unwrap_or(given).starts_with("http://") {
+            true => format!("{error}; --insecure-plain-http allows it"),
+            false => error.to_string(),
+        }
     })?;
 
     out.line(&format!("Provider {}", shortened(given)))?;
@@ -87,6 +94,18 @@ pub(crate) async fn run(arguments: &ProviderArguments, out: &mut Screen) -> Resu
     report::settings(arguments, given, document, known, out)?;
     report::verdict(&checked, is_matching, given, document, out)?;
     Ok(if is_matching { checked.outcome } else { Outcome::Bad })
+}
+
+/// Returns the keys of an issuer, whose discovery document may be at another URL.
+pub(crate) fn discovered(
+    issuer: &str,
+    document_url: Option<&str>,
+    client: Recorder,
+) -> Result<RemoteKeys, ConfigError> {
+    match document_url {
+        Some(url) => RemoteKeys::discover_at_with(issuer, url, client),
+        None => RemoteKeys::discover_with(issuer, client),
+    }
 }
 
 pub(crate) type Attempt = Result<(), Arc<dyn Error + Send + Sync>>;

@@ -192,13 +192,13 @@ pub(super) fn settings(
     if matches!(known, Some(Known::EntraOtherTenants)) {
         return Ok(());
     }
-    let is_discovered = issuer::same_place(given, &document.issuer);
+    let is_discovered = arguments.discovery_url.is_some() || issuer::same_place(given, &document.issuer);
     // Anyone can write the name of another provider into a document, beside keys of their own.
     if issuer::host(given) != issuer::host(&document.issuer) {
         out.heading("Configure")?;
         let text = format!(
             "Nothing of this document: its host is not that of the issuer. If {} is your provider, run `jwt-doctor provider` \
-             with it.",
+             with it, and with --discovery-url if its document is this one.",
             quoted(&document.issuer)
         );
         return out.note(Mark::Warn, &text);
@@ -206,6 +206,7 @@ pub(super) fn settings(
     let on_its_host = |url: &&str| issuer::host(url) == issuer::host(&document.issuer);
     let settings = Settings {
         issuer: &document.issuer,
+        discovery_url: arguments.discovery_url.as_deref(),
         jwks_url: document.text("jwks_uri").filter(|_| !is_discovered).filter(on_its_host),
         audience: arguments.audience.as_deref(),
         known,

@@ -202,6 +202,16 @@ fn fetches_keys_of_url() {
 }
 
 #[test]
+fn reads_document_at_another_url() {
+    let (token, jwks) = issued("elsewhere", "acme.com", &[]);
+    let provider = Provider::new(&[("/metadata", OK, metadata("acme.com")), ("/jwks", OK, jwks)]);
+    let url = format!("{}/metadata", provider.issuer);
+    let arguments = ["--issuer", "acme.com", "--discovery-url", &url, "--audience", AUDIENCE];
+    explain(&arguments, &token).assert(0, &["✓ accepted"]);
+    explain(&["--discovery-url", &url], &token).assert(2, &["--issuer <URL>"]);
+}
+
+#[test]
 fn explains_provider_without_keys() {
     let (_, jwks) = issued("lost", "", &[]);
     let slash = Provider::of("ISSUER/", &jwks);

@@ -93,6 +93,29 @@ fn names_issuer_difference() {
 }
 
 #[test]
+fn reads_document_at_another_url() {
+    let pages = [("/metadata", OK, metadata("acme.com")), ("/jwks", OK, set(&[jwk()]))];
+    let provider = Provider::new(&pages);
+    let url = format!("{}/metadata", provider.issuer);
+    let run = doctor(&["provider", "acme.com", "--discovery-url", &url, "--audience", "a"]);
+    run.assert(
+        0,
+        &[
+            &format!("✓ OpenID         {url}\n"),
+            "✓ issuer         acme.com\n",
+            &format!("let keys = RemoteKeys::discover_at(\"acme.com\", \"{url}\")?;\n"),
+            &format!("AUTH_ISSUER=acme.com\n    AUTH_DISCOVERY_URL={url}\n    AUTH_AUDIENCE=a\n"),
+            "✓ the library verifies",
+        ],
+    );
+    assert!(!run.stdout.contains("AUTH_JWKS_URL"), "{}", run.stdout);
+    let other = doctor(&["provider", &provider.issuer, "--discovery-url", &url]);
+    other.assert(1, &["the document says `acme.com`", "with --discovery-url if its document is this one"]);
+    let plain = doctor(&["provider", "acme.com", "--discovery-url", "http://id.example.com/metadata"]);
+    plain.assert(2, &["`http://id.example.com/metadata`", "--insecure-plain-http allows it"]);
+}
+
+#[test]
 fn names_no_keys_of_other_hosts() {
     // Same host, other path: the issuer is configured, but not with keys that are elsewhere.
     let document = r#"{"issuer": "ISSUER/a", "jwks_uri": "http://127.0.0.1:1/jwks"}"#;

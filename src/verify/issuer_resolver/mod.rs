@@ -67,7 +67,7 @@ use crate::error::AuthError;
 /// or hangs, the old verifier stays in use until the [`outage_limit`](Self::outage_limit).
 ///
 /// A new verifier verifies every token again and starts without fetched keys. Keep the `RemoteKeys` of each tenant in your own
-/// map, and give the verifier a clone.
+/// map, and give the verifier a clone. The keys of an idle tenant are not refreshed: see `RemoteKeys::idle_timeout`.
 ///
 /// # Security
 ///

@@ -10,7 +10,7 @@ use tower_jwt_auth::AuthErrorKind::{KeysUnavailable, UnknownKey, WrongIssuer};
 use tower_jwt_auth::jwks::{HttpClient, RemoteKeys};
 use tower_jwt_auth::{ConfigErrorKind, JwtVerifier};
 
-use super::{JWKS, Provider, jwks, pass, rejection, token, verifier};
+use super::{JWKS, Provider, jwks, pass, rejection, rejection_of, token, token_from, verifier};
 use crate::support::{AUDIENCE, ISSUER, NOW, at};
 
 fn metadata(issuer: &str, keys: &str) -> Vec<u8> {
@@ -109,6 +109,117 @@ async fn finds_metadata_at_each_known_location() {
         let keys = RemoteKeys::discover_with(issuer, provider.clone()).unwrap();
         keys.ready().await.unwrap();
         assert_eq!(provider.requests(), tried + 1, "{place}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn finds_document_at_another_url() {
+    const ELSEWHERE: &str = "https://proxy.example.net/.well-known/openid-configuration?tenantId=1";
+    let provider = provider_at(ELSEWHERE, "acme.com", "https://proxy.example.net/jwks");
+    let keys = RemoteKeys::discover_at_with("acme.com", ELSEWHERE, provider.clone()).unwrap();
+    let verifier = JwtVerifier::<serde_json::Value>::new(keys).audience(AUDIENCE).clock(|| at(NOW));
+    assert_eq!(rejection_of(&verifier, &token_from("acme.com", "a")).await, None);
+    assert_eq!(uris(&provider), [ELSEWHERE, "https://proxy.example.net/jwks"]);
+    let url_as_issuer = token_from("https://proxy.example.net", "a");
+    assert_eq!(rejection_of(&verifier, &url_as_issuer).await, Some(WrongIssuer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn document_at_another_url_must_name_the_issuer() {
+    const ELSEWHERE: &str = "https://proxy.example.net/metadata";
+    for (issuer, stated) in [
+        (ISSUER, "https://id.example.com/"),
+        (ISSUER, "https://proxy.example.net"),
+        ("https://proxy.example.net", ISSUER),
+        ("acme.com", "ACME.com"),
+    ] {
+        let provider = provider_at(ELSEWHERE, stated, JWKS);
+        let keys = RemoteKeys::discover_at_with(issuer, ELSEWHERE, provider.clone()).unwrap();
+        keys.ready().await.unwrap_err();
+        assert_eq!(
+            keys.last_error().unwrap().to_string(),
+            format!(
+                "cannot fetch `{ELSEWHERE}`: issuer mismatch: the discovery document says `{stated}`, \
+                 expected `{issuer}`"
+            )
+        );
+        assert!(uris(&provider).iter().all(|uri| uri == ELSEWHERE), "no other place is tried");
+    }
+    let error = RemoteKeys::discover_at_with(ISSUER, "http://id.example.com/m", Provider::new()).unwrap_err();
+    assert_eq!(error.kind(), ConfigErrorKind::InvalidUrl);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_the_most_telling_error() {
+    const OAUTH: &str = "https://id.example.com/.well-known/oauth-authorization-server";
+    let status = |status: u16| move || Ok(Response::builder().status(status).body(Vec::new()).unwrap());
+    let document = |issuer: &'static str| move || Ok(Response::new(metadata(issuer, JWKS)));
+    type Answer = Box<dyn Fn() -> Result<Response<Vec<u8>>, String> + Send + Sync>;
+    let html = || || Ok(Response::new(b"<html>".to_vec()));
+    let cases: [(&str, Answer, Answer, &str, &str); 9] = [
+        (
+            "the document is in the second place",
+            Box::new(status(404)),
+            Box::new(document("https://id.example.com/")),
+            OAUTH,
+            "issuer mismatch: the discovery document says `https://id.example.com/`, \
+             expected `https://id.example.com`",
+        ),
+        (
+            "a website in the first place",
+            Box::new(html()),
+            Box::new(document("x")),
+            OAUTH,
+            "issuer mismatch: the discovery document says `x`, expected `https://id.example.com`",
+        ),
+        (
+            "fails in the second",
+            Box::new(status(404)),
+            Box::new(status(500)),
+            OAUTH,
+            "the response has status 500",
+        ),
+        (
+            "refuses the second",
+            Box::new(status(404)),
+            Box::new(status(403)),
+            OAUTH,
+            "the response has status 403",
+        ),
+        (
+            "limits the second",
+            Box::new(status(403)),
+            Box::new(status(429)),
+            OAUTH,
+            "the response has status 429",
+        ),
+        ("is down", Box::new(|| Err("down".into())), Box::new(status(404)), OPENID, "the request failed"),
+        (
+            "fails in the first",
+            Box::new(status(503)),
+            Box::new(document("x")),
+            OPENID,
+            "the response has status 503",
+        ),
+        ("nowhere", Box::new(status(404)), Box::new(status(410)), OPENID, "the response has status 404"),
+        (
+            "websites",
+            Box::new(html()),
+            Box::new(status(404)),
+            OPENID,
+            "the discovery document has no valid `issuer` and `jwks_uri`",
+        ),
+    ];
+    for (name, first, second, place, expected) in cases {
+        let provider = Provider::new();
+        provider.answer(move |request| match request.uri().path().ends_with("openid-configuration") {
+            true => first(),
+            false => second(),
+        });
+        let keys = RemoteKeys::discover_with(ISSUER, provider).unwrap();
+        keys.ready().await.unwrap_err();
+        let error = keys.last_error().unwrap().to_string();
+        assert_eq!(error, format!("cannot fetch `{place}`: {expected}"), "{name}");
     }
 }
 
