@@ -135,6 +135,24 @@ async fn entry_is_evicted_after_its_tokens_expire() {
     assert_eq!(rejection(&verifier, &token).await, None, "the entry has been evicted");
 }
 
+/// The clock may be ahead, so that a token that is revoked now only seems to have expired.
+#[tokio::test]
+async fn new_entry_is_held_for_an_hour() {
+    let (revocations, verifier, time) = listed();
+    time.store(NOW + 30 * 24 * 3600, Ordering::Relaxed);
+    drop(revocations.revoke_token(ISSUER, "t1", at(NOW + 300)));
+    drop(revocations.revoke_session(ISSUER, "s1", at(NOW + 300)));
+    drop(revocations.revoke_subject(ISSUER, "u1", at(NOW), at(NOW + 300)));
+    time.fetch_add(3599, Ordering::Relaxed);
+    for n in 0..400 {
+        drop(revocations.revoke_token(ISSUER, &n.to_string(), at(NOW)));
+    }
+    time.store(NOW, Ordering::Relaxed);
+    for names in [json!({"jti": "t1"}), json!({"sid": "s1"}), json!({"sub": "u1"})] {
+        assert_eq!(rejection(&verifier, &claims(&names)).await, Some(Revoked), "{names}");
+    }
+}
+
 /// Eviction rebuilds the filter that makes lookups fast.
 #[tokio::test]
 async fn remaining_entries_work_after_an_eviction() {
