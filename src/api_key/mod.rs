@@ -179,6 +179,7 @@ impl<C> ApiKeys<C> {
     /// # Errors
     ///
     /// - The file cannot be read, or is not a JSON array of records.
+    /// - A member at any depth has a name that begins with `$serde_json::private::`.
     /// - One of the errors of [`new`](Self::new).
     ///
     /// # Security

@@ -37,6 +37,10 @@ use crate::verify::base64url::Buffer;
 /// # Security
 ///
 /// The record contains no secret. Anyone who can write records can make keys, so protect them from changes.
+///
+/// If users choose names of members in the claims, reject names that begin with `$serde_json::private::` before you store
+/// the record. With some features of serde_json, a `Value` would later read another value there. Only
+/// [`ApiKeys::file`](super::ApiKeys::file) rejects such records itself.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

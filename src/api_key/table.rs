@@ -10,6 +10,7 @@ use super::form::Id;
 use super::record::ApiKeyRecord;
 use crate::claims::Claims;
 use crate::config_error::{ConfigError, ConfigProblem};
+use crate::verify::private_names::has_private_name;
 
 /// The claims of each key by its ID. A request clones an `Arc`.
 pub(super) struct KeyTable<C>(HashMap<Id, Claims<C>>);
@@ -38,6 +39,9 @@ impl<C> KeyTable<C> {
     where
         C: DeserializeOwned,
     {
+        if std::str::from_utf8(json).is_ok_and(has_private_name) {
+            return Err(ConfigProblem::PrivateNameInApiKeys.into());
+        }
         // The texts of serde contain values, so only the place is reported.
         let records: Vec<ApiKeyRecord<C>> = serde_json::from_slice(json).map_err(|error| {
             ConfigProblem::InvalidApiKeyRecords { line: error.line(), column: error.column() }.into()

@@ -196,6 +196,7 @@ pub(crate) enum ConfigProblem {
         line: usize,
         column: usize,
     },
+    PrivateNameInApiKeys,
 }
 
 impl ConfigProblem {
@@ -252,6 +253,7 @@ impl ConfigProblem {
             Self::DuplicateApiKey { .. } => ConfigErrorKind::DuplicateKeyId,
             Self::InvalidApiKeyRecord { .. }
             | Self::InvalidApiKeyRecords { .. }
+            | Self::PrivateNameInApiKeys
             | Self::InvalidThumbprint { .. } => ConfigErrorKind::InvalidKey,
             Self::InvalidProofAlgorithm { .. } => ConfigErrorKind::WrongKeyType,
         }
@@ -442,6 +444,10 @@ impl Display for ConfigProblem {
                 f,
                 "expected a JSON array of records of API keys, with the members `id`, `hash`, `claims`, `expires_at` \
                  and `name` only; got something else at line {line}, column {column}"
+            ),
+            Self::PrivateNameInApiKeys => f.write_str(
+                "a record of an API key has a member `$serde_json::private::..`, which serde_json would read as another \
+                 value; remove it",
             ),
         }
     }

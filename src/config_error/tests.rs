@@ -329,6 +329,12 @@ fn each_problem_has_a_kind_and_a_text() {
             "expected a JSON array of records of API keys, with the members `id`, `hash`, `claims`, `expires_at` \
              and `name` only; got something else at line 1, column 2",
         ),
+        (
+            ConfigProblem::PrivateNameInApiKeys,
+            Kind::InvalidKey,
+            "a record of an API key has a member `$serde_json::private::..`, which serde_json would read as another \
+             value; remove it",
+        ),
     ] {
         let error: ConfigError = problem.into();
         assert_eq!((error.kind(), &*error.to_string()), (kind, expected));

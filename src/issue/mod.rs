@@ -287,9 +287,17 @@ impl TokenIssuer {
     /// Everything is computed from the clock and nothing is stored. After a restart, add the keys again with
     /// [`rotate_at`](Self::rotate_at).
     ///
+    /// # A wrong clock
+    ///
+    /// A clock that is ahead removes no key for good. The issuer holds the last 16 expired keys, and publishes them again
+    /// once the clock is right. Two effects remain:
+    ///
+    /// - The new key signs late by as much as the clock was ahead. You can rotate again at any time.
+    /// - A key that was added while the clock was behind signs as soon as the clock is right.
+    ///
     /// # Errors
     ///
-    /// - A key with the same `kid` is already published.
+    /// - A key with the same `kid` is already published. The `kid` of an expired key may be used again.
     /// - A key of this algorithm has no `kid`, and four others are published. Secrets have no `kid` unless you
     ///   [set one](SigningKey::with_kid).
     pub fn rotate(&self, key: SigningKey) -> Result<(), ConfigError> {
@@ -348,7 +356,8 @@ impl TokenIssuer {
     ///
     /// # Errors
     ///
-    /// - [`UnknownKeyId`](crate::ConfigErrorKind::UnknownKeyId) if no key with this `kid` is published.
+    /// - [`UnknownKeyId`](crate::ConfigErrorKind::UnknownKeyId) if no key with this `kid` is published. If it has expired,
+    ///   it is removed nevertheless, and a clock that was wrong does not bring it back.
     /// - [`OnlyKey`](crate::ConfigErrorKind::OnlyKey) if no other key could sign. The key then stays and continues to
     ///   sign.
     pub fn remove_key(&self, kid: &str) -> Result<(), ConfigError> {

@@ -17,6 +17,9 @@ use crate::verify::{KeySet, MOST_CANDIDATES};
 /// How long a key stays published after its last token has expired: tolerance for clock differences.
 const LEEWAY: Duration = Duration::from_secs(60);
 
+/// The most expired keys that are held. They come back if the clock was wrong.
+const MAX_EXPIRED: usize = 16;
+
 /// The keys of an issuer, shared by its clones. All times are relative to 1970.
 pub(crate) struct Keys {
     published: ArcSwap<Published>,
@@ -29,18 +32,26 @@ pub(crate) struct Keys {
 
 /// A snapshot of the keys. Each change of the published keys replaces it.
 pub(crate) struct Published {
-    /// All keys since the last rotation, ordered by the start of signing, including expired ones. Never empty. If the
-    /// clock was wrong for a moment, expired keys come back.
-    all: Vec<Arc<Signer>>,
-    /// The published keys among them.
-    keys: Vec<Arc<Signer>>,
+    /// All keys, ordered by the start of signing, including expired ones: no clock removes a key for good. One of them
+    /// never ends.
+    all: Vec<Place>,
+    /// The published keys among them. Never empty.
+    keys: Vec<Place>,
     /// Start of the period for which `keys` is right.
     since: Duration,
     pub(crate) jwks: String,
     pub(crate) verifying: Arc<KeySet>,
 }
 
-/// A key with its place in the rotation.
+/// A key's place in the rotation.
+#[derive(Clone)]
+struct Place {
+    signer: Arc<Signer>,
+    /// Time at which the next key takes over. `None` for the last key. Fixed once the key has expired.
+    until: Option<Duration>,
+}
+
+/// A key with the start of its signing.
 pub(crate) struct Signer {
     pub(crate) key: SigningKey,
     /// Time from which it signs, until the next key does.
@@ -53,7 +64,8 @@ pub(crate) struct Signer {
 
 impl Keys {
     pub(crate) fn new(key: SigningKey) -> Self {
-        let published = Published::of(vec![Arc::new(Signer::new(key, Duration::ZERO))]);
+        let signers = vec![Arc::new(Signer::new(key, Duration::ZERO))];
+        let published = Published::of(signers, Vec::new(), Duration::ZERO, Duration::ZERO);
         Self {
             published: ArcSwap::from_pointee(published),
             longest: AtomicU64::new(0),
@@ -70,9 +82,7 @@ impl Keys {
         }
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let all = self.published.load().all.clone();
-        let keys = lasting(&all, now, lifetime);
-        let since = if keys.len() == all.len() { Duration::ZERO } else { now };
-        self.published.store(Arc::new(Published::new(all, keys, since)));
+        self.published.store(Arc::new(Published::new(all, now, lifetime)));
         self.published.load()
     }
 
@@ -95,18 +105,24 @@ impl Keys {
     ) -> Result<(), ConfigError> {
         let lifetime = self.longest(lifetime);
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut keys = lasting(&self.published.load().all, now, lifetime);
-        if let Some(kid) = key.kid().filter(|kid| keys.iter().any(|held| held.key.kid() == Some(*kid))) {
-            return Err(ConfigProblem::DuplicateKeyId { kid: kid.to_owned() }.into());
+        let (mut signers, mut expired) = self.published.load().split(now, lifetime);
+        if let Some(kid) = key.kid() {
+            if signers.iter().any(|held| held.is_named(kid)) {
+                return Err(ConfigProblem::DuplicateKeyId { kid: kid.to_owned() }.into());
+            }
+            expired.retain(|held| !held.signer.is_named(kid));
         }
-        let place = keys.partition_point(|held| held.from <= from);
         let algorithm = key.algorithm();
-        keys.insert(place, Arc::new(Signer::new(key, from)));
-        let alike = || keys.iter().filter(|held| held.key.algorithm() == algorithm);
-        if alike().count() > MOST_CANDIDATES && alike().any(|held| held.key.kid().is_none()) {
-            return Err(ConfigProblem::TooManyUnnamedKeys { max: MOST_CANDIDATES }.into());
+        let place = signers.partition_point(|held| held.from <= from);
+        signers.insert(place, Arc::new(Signer::new(key, from)));
+        while are_too_many(&signers, &expired, algorithm) {
+            let Some(oldest) = expired.iter().position(|held| held.signer.key.algorithm() == algorithm)
+            else {
+                return Err(ConfigProblem::TooManyUnnamedKeys { max: MOST_CANDIDATES }.into());
+            };
+            expired.remove(oldest);
         }
-        self.published.store(Arc::new(Published::of(keys)));
+        self.published.store(Arc::new(Published::of(signers, expired, now, lifetime)));
         Ok(())
     }
 
@@ -114,57 +130,83 @@ impl Keys {
     pub(crate) fn remove(&self, kid: &str, now: Duration, lifetime: Duration) -> Result<(), ConfigError> {
         let lifetime = self.longest(lifetime);
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let unknown = || Err(ConfigProblem::UnknownKeyId { kid: kid.to_owned() }.into());
-        let published = self.published.load();
-        if !published.all.iter().any(|held| held.key.kid() == Some(kid)) {
-            return unknown();
-        }
-        // Expired keys are dropped too: neither they nor the removed key may come back.
-        let mut keys = lasting(&published.all, now, lifetime);
-        let before = keys.len();
-        keys.retain(|held| held.key.kid() != Some(kid));
-        if keys.is_empty() {
+        let (mut signers, mut expired) = self.published.load().split(now, lifetime);
+        let before = signers.len();
+        signers.retain(|held| !held.is_named(kid));
+        if signers.is_empty() {
             return Err(ConfigProblem::OnlyKey { kid: kid.to_owned() }.into());
         }
-        let is_gone = keys.len() < before;
-        self.published.store(Arc::new(Published::of(keys)));
-        if is_gone { Ok(()) } else { unknown() }
+        let is_gone = signers.len() < before;
+        // An expired key must not come back either.
+        expired.retain(|held| !held.signer.is_named(kid));
+        self.published.store(Arc::new(Published::of(signers, expired, now, lifetime)));
+        if is_gone { Ok(()) } else { Err(ConfigProblem::UnknownKeyId { kid: kid.to_owned() }.into()) }
     }
 }
 
 impl Published {
-    fn of(all: Vec<Arc<Signer>>) -> Self {
-        Self::new(all.clone(), all, Duration::ZERO)
+    /// Gives each signer its place before the next one, and keeps those of expired keys.
+    fn of(signers: Vec<Arc<Signer>>, mut expired: Vec<Place>, now: Duration, lifetime: Duration) -> Self {
+        expired.drain(..expired.len().saturating_sub(MAX_EXPIRED));
+        let nexts: Vec<_> = signers.iter().skip(1).map(|next| Some(next.from)).chain([None]).collect();
+        let places = signers.into_iter().zip(nexts).map(|(signer, until)| Place { signer, until });
+        let mut all: Vec<_> = expired.into_iter().chain(places).collect();
+        all.sort_by_key(|place| place.signer.from);
+        Self::new(all, now, lifetime)
     }
 
-    fn new(all: Vec<Arc<Signer>>, keys: Vec<Arc<Signer>>, since: Duration) -> Self {
+    fn new(all: Vec<Place>, now: Duration, lifetime: Duration) -> Self {
         #[derive(Serialize)]
         struct Set {
             keys: Vec<Jwk>,
         }
 
-        let set = Set { keys: keys.iter().filter_map(|held| held.key.jwk()).collect() };
+        let keys: Vec<_> = all.iter().filter(|place| !place.has_ended(now, lifetime)).cloned().collect();
+        let since = if keys.len() == all.len() { Duration::ZERO } else { now };
+        let signing = || keys.iter().map(|place| &place.signer.key);
+        let set = Set { keys: signing().filter_map(SigningKey::jwk).collect() };
         let jwks = serde_json::to_string(&set).expect("strings serialize to JSON");
-        let verifying = Arc::new(KeySet::new(keys.iter().map(|held| held.key.verifying_key())));
+        let verifying = Arc::new(KeySet::new(signing().map(SigningKey::verifying_key)));
         Self { all, keys, since, jwks, verifying }
+    }
+
+    /// Returns the signers that have not expired, and the places of the others.
+    fn split(&self, now: Duration, lifetime: Duration) -> (Vec<Arc<Signer>>, Vec<Place>) {
+        let (expired, others): (Vec<_>, Vec<_>) =
+            self.all.iter().cloned().partition(|place| place.has_ended(now, lifetime));
+        (others.into_iter().map(|place| place.signer).collect(), expired)
     }
 
     /// Returns the key that signs at this time.
     pub(crate) fn signer(&self, now: Duration) -> &Signer {
-        let begun = self.keys.iter().rev().find(|held| held.from <= now);
-        begun.unwrap_or_else(|| self.keys.first().expect("the keys are never empty"))
+        let begun = self.keys.iter().rev().find(|place| place.signer.from <= now);
+        &begun.unwrap_or_else(|| self.keys.first().expect("the keys are never empty")).signer
     }
 
     /// Returns true if a published key has expired.
     fn has_ended(&self, now: Duration, lifetime: Duration) -> bool {
-        self.keys.windows(2).any(|pair| pair[0].ends(&pair[1], lifetime) <= now)
+        self.keys.iter().any(|place| place.has_ended(now, lifetime))
     }
 }
 
-/// Returns the keys that have not expired.
-fn lasting(all: &[Arc<Signer>], now: Duration, lifetime: Duration) -> Vec<Arc<Signer>> {
-    let followed = all.windows(2).filter(|pair| pair[0].ends(&pair[1], lifetime) > now);
-    followed.map(|pair| &pair[0]).chain(all.last()).cloned().collect()
+impl Place {
+    /// Returns true if the key has expired.
+    ///
+    /// Its last token has expired by then. So has any token that another process signed before the next key took over.
+    fn has_ended(&self, now: Duration, lifetime: Duration) -> bool {
+        let Some(until) = self.until else {
+            return false;
+        };
+        let last = Duration::from_secs(self.signer.last_expiry.load(Ordering::Relaxed));
+        until.saturating_add(lifetime).max(last).saturating_add(LEEWAY) <= now
+    }
+}
+
+/// Returns true if a token without `kid` would have more candidates than are tried. An expired key may come back.
+fn are_too_many(signers: &[Arc<Signer>], expired: &[Place], algorithm: Algorithm) -> bool {
+    let all = signers.iter().chain(expired.iter().map(|place| &place.signer));
+    let mut alike = all.filter(|held| held.key.algorithm() == algorithm);
+    alike.clone().count() > MOST_CANDIDATES && alike.any(|held| held.key.kid().is_none())
 }
 
 impl Signer {
@@ -193,11 +235,7 @@ impl Signer {
         self.last_expiry.fetch_max(exp, Ordering::Relaxed);
     }
 
-    /// Returns the time at which the key expires.
-    ///
-    /// Its last token has expired by then. So has any token that another process signed before `next` took over.
-    fn ends(&self, next: &Self, lifetime: Duration) -> Duration {
-        let last = Duration::from_secs(self.last_expiry.load(Ordering::Relaxed));
-        next.from.saturating_add(lifetime).max(last).saturating_add(LEEWAY)
+    fn is_named(&self, kid: &str) -> bool {
+        self.key.kid() == Some(kid)
     }
 }

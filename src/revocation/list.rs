@@ -2,11 +2,12 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use super::entry::{Revocation, Target, after_epoch};
 use super::fingerprint::{Fingerprint, IdHasher, TokenIds};
 use super::seconds;
+use super::slower_clock::SlowerClock;
 use super::table::Table;
 use crate::sync::RwLock;
 
@@ -40,8 +41,8 @@ pub(crate) struct RevocationList {
     subjects: Table<u64>,
     /// How long entries stay after they have expired, in seconds.
     beyond_expiry: AtomicU64,
-    /// Creation time by both clocks.
-    began: (SystemTime, Instant),
+    /// A clock that jumps ahead for a while must not remove entries.
+    slower_clock: SlowerClock,
     /// Replaces the system's clock.
     clock: RwLock<Option<Clock>>,
 }
@@ -57,7 +58,7 @@ impl RevocationList {
             subjects: Table::default(),
             // Longer than clocks differ: a list is usually read before there is a verifier with a leeway.
             beyond_expiry: AtomicU64::new(3600),
-            began: (SystemTime::now(), Instant::now()),
+            slower_clock: SlowerClock::start(),
             clock: RwLock::default(),
         }
     }
@@ -71,12 +72,8 @@ impl RevocationList {
     }
 
     /// Returns the time in seconds since 1970.
-    ///
-    /// The system clock counts at most for the time that has passed since the list was created. A clock that jumps
-    /// ahead for a while must not remove entries.
     pub(super) fn now(&self) -> u32 {
-        let clamped = || SystemTime::now().min(self.began.0 + self.began.1.elapsed());
-        seconds(self.set_time().unwrap_or_else(clamped))
+        seconds(self.set_time().unwrap_or_else(|| self.slower_clock.now()))
     }
 
     /// Returns the time of the clock, for the times in new entries.
@@ -93,9 +90,11 @@ impl RevocationList {
     }
 
     /// Adds an entry, and removes some that have expired.
+    ///
+    /// The entry is held for an hour at least. It seems to have expired if the clock was ahead when the process began.
     pub(super) fn add(&self, revocation: &Revocation, now: u32) {
         let hasher = self.hasher.with_issuer(revocation.issuer());
-        let expiry = revocation.expiry_second();
+        let expiry = revocation.expiry_second().max(now);
         match revocation.target() {
             Target::Token { jti } => self.tokens.insert(hasher.fingerprint(jti), expiry, ()),
             Target::Session { sid } => self.sessions.insert(hasher.fingerprint(sid), expiry, ()),

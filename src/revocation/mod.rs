@@ -10,6 +10,7 @@ mod entry;
 mod fingerprint;
 mod list;
 mod revocation_write;
+mod slower_clock;
 mod table;
 
 use std::fmt::{self, Formatter};

@@ -123,6 +123,10 @@ fn checked(kind: Kind, raw: Raw) -> Result<Value, String> {
                 format!("it needs a whole number{of_unit} from {min} to {max}")
             })
         }
+        (Kind::Claims, claims) if claims.has_private_name() => Err(
+            "a member is named `$serde_json::private::..`, which serde_json would read as another value; remove it"
+                .to_owned(),
+        ),
         (Kind::Claims, Raw::Table(claims)) if !claims.is_empty() => {
             claims.into_iter().map(|(name, value)| Ok((name, claim(value)?))).collect()
         }

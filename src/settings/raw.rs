@@ -5,6 +5,8 @@ use std::fmt::{self, Formatter};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::verify::private_names::PREFIX;
+
 /// A value of any format.
 ///
 /// The settings are read as such a tree first. Otherwise errors would come from serde, and they quote values, which may be
@@ -16,6 +18,19 @@ pub(super) enum Raw {
     Text(String),
     List(Vec<Self>),
     Table(Vec<(String, Self)>),
+}
+
+impl Raw {
+    /// Returns true if a name at any depth is one that serde_json treats specially: a `Value` would read another value there.
+    pub(super) fn has_private_name(&self) -> bool {
+        match self {
+            Self::List(items) => items.iter().any(Self::has_private_name),
+            Self::Table(entries) => {
+                entries.iter().any(|(name, value)| name.starts_with(PREFIX) || value.has_private_name())
+            }
+            _ => false,
+        }
+    }
 }
 
 impl From<Raw> for Value {
@@ -118,6 +133,13 @@ impl<'de> Visitor<'de> for AnyValue {
                 return Err(de::Error::custom(format_args!("duplicate setting `{}`", name.escape_debug())));
             }
             table.push((name, entries.next_value()?));
+        }
+        // A number of JSON, with serde_json's feature `arbitrary_precision`.
+        if let [(name, Raw::Text(number))] = &table[..]
+            && name.strip_prefix(PREFIX) == Some("Number")
+            && let Ok(number) = number.parse()
+        {
+            return Ok(Raw::Number(number));
         }
         Ok(Raw::Table(table))
     }

@@ -37,6 +37,7 @@ mod modes;
 mod mtls;
 mod policies;
 mod principal;
+mod private_names;
 mod providers;
 mod readme;
 mod reject;

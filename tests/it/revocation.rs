@@ -134,11 +134,29 @@ async fn entry_is_evicted_after_its_tokens_expire() {
     time.store(EXPIRY + 7199, Ordering::Relaxed);
     others(0);
     assert_eq!(rejection(&verifier, &token).await, Some(Revoked), "as long as the leeway lasts");
-    time.store(EXPIRY + 7300, Ordering::Relaxed);
+    time.store(EXPIRY + 15_000, Ordering::Relaxed);
     others(1000);
     assert!(revocations.len() <= 401, "{}", revocations.len());
     time.store(NOW, Ordering::Relaxed);
     assert_eq!(rejection(&verifier, &token).await, None, "the entry has been evicted");
+}
+
+/// The clock may be ahead, so that a token that is revoked now only seems to have expired.
+#[tokio::test]
+async fn new_entry_is_held_for_an_hour() {
+    let (revocations, verifier, time) = listed();
+    time.store(NOW + 30 * 24 * 3600, Ordering::Relaxed);
+    drop(revocations.revoke_token(ISSUER, "t1", at(NOW + 300)));
+    drop(revocations.revoke_session(ISSUER, "s1", at(NOW + 300)));
+    drop(revocations.revoke_subject(ISSUER, "u1", at(NOW), at(NOW + 300)));
+    time.fetch_add(3599, Ordering::Relaxed);
+    for n in 0..400 {
+        drop(revocations.revoke_token(ISSUER, &n.to_string(), at(NOW)));
+    }
+    time.store(NOW, Ordering::Relaxed);
+    for names in [json!({"jti": "t1"}), json!({"sid": "s1"}), json!({"sub": "u1"})] {
+        assert_eq!(rejection(&verifier, &claims(&names)).await, Some(Revoked), "{names}");
+    }
 }
 
 /// Eviction rebuilds the filter that makes lookups fast.

@@ -841,6 +841,16 @@ fn contradictory_settings_are_errors() {
             "invalid setting `challenge_scope`: it needs scopes of printable ASCII with one space between them",
         ),
         (
+            "private name",
+            json!({"required_claims": {"x": [{"a": {"$serde_json::private::RawValue": "no JSON"}}]}}),
+            "invalid setting `required_claims`: a member is named `$serde_json::private::..`, which serde_json would read as another value; remove it",
+        ),
+        (
+            "private name of a claim",
+            json!({"required_claims": {"$serde_json::private::RawValue": "1"}}),
+            "invalid setting `required_claims`: a member is named `$serde_json::private::..`, which serde_json would read as another value; remove it",
+        ),
+        (
             "plain http",
             json!({"hmac_secret": null, "issuer": "http://id.example.com"}),
             "invalid setting `issuer`: cannot fetch keys from `http://id.example.com`: it needs to begin with `https://`, unless the client allows plain http",
@@ -994,9 +1004,28 @@ fn contradictory_settings_are_errors() {
         "missing setting `AUTH_AUDIENCE`: a token for another API must not work for this one; set the `aud` of its \
          tokens, or `AUTH_INSECURE_ANY_AUDIENCE` to true"
     );
+    assert_eq!(
+        error_of_vars(&[("AUTH_REQUIRED_CLAIMS", r#"{"x": {"\u0024serde_json::private::Other": 1}}"#)]),
+        "invalid setting `AUTH_REQUIRED_CLAIMS`: a member is named `$serde_json::private::..`, which serde_json would \
+         read as another value; remove it"
+    );
     let twice = serde_json::from_str::<AuthSettings>(r#"{"issuer": "https://a", "issuer": "https://b"}"#);
     assert_eq!(twice.unwrap_err().to_string(), "duplicate setting `issuer` at line 1 column 32");
     assert!(AuthSettings::default().verifier::<Value>().is_err());
+}
+
+/// With serde_json's feature `arbitrary_precision`, a number arrives as such a table.
+#[test]
+fn reads_numbers_of_any_precision() {
+    for (number, is_good) in [
+        ("10", true),
+        (r#"{"$serde_json::private::Number": "10"}"#, true),
+        (r#"{"$serde_json::private::Number": "ten"}"#, false),
+        (r#"{"$serde_json::private::Other": "10"}"#, false),
+    ] {
+        let settings = serde_json::from_str::<AuthSettings>(&format!(r#"{{"leeway_secs": {number}}}"#));
+        assert_eq!(settings.is_ok(), is_good, "{number}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@ use std::fmt::{self, Formatter};
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{InfoDict, cmd, pipe};
@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::store::{RevocationPage, RevocationStore, StoreFuture};
 use crate::config_error::ConfigError;
 use crate::redis_client::{Outcome, RedisClient, reject_replica, run_id, without_arguments};
+use crate::revocation::slower_clock::SlowerClock;
 use crate::revocation::{Revocation, seconds};
 
 /// A [`RevocationStore`] in [Redis](https://redis.io) 5 or [Valkey](https://valkey.io).
@@ -53,6 +54,7 @@ struct Inner {
     prefix: String,
     held: String,
     news: String,
+    clock: SlowerClock,
     /// Idle connections. Reading and writing have separate ones, since a read waits for news.
     reading: Mutex<Vec<Connection>>,
     writing: Mutex<Vec<Connection>>,
@@ -147,6 +149,7 @@ impl RedisStore {
             prefix: prefix.to_owned(),
             held: key("held"),
             news: key("news"),
+            clock: SlowerClock::start(),
             reading: Mutex::default(),
             writing: Mutex::default(),
             at_once: AtomicUsize::new(AT_ONCE),
@@ -259,7 +262,7 @@ impl Inner {
     /// server. Uses the earlier of both clocks, so that a wrong one does not remove entries too soon.
     async fn remove_expired(&self, connection: &mut Connection, added: usize) -> Outcome<()> {
         let (there, _): (u64, u64) = cmd("TIME").query_async(&mut connection.redis).await?;
-        let now = there.min(seconds(SystemTime::now()).into());
+        let now = there.min(seconds(self.clock.now()).into());
         let expired: Vec<Vec<u8>> = cmd("ZRANGEBYSCORE")
             .arg(&[&self.held, "-inf", &format!("({}", now.saturating_sub(BEYOND_EXPIRY)), "LIMIT", "0"])
             .arg(2 * added + 10)

@@ -75,11 +75,27 @@ fn unusable_files_of_keys_are_errors() {
              `claims`, `expires_at` and `name` only; got something else at {place}"
         )
     };
+    let private =
+        |name: &str| format!(r#"[{{"id":"{ID}","hash":"{KEY_HASH}","claims":{{"x":[{{"{name}":"1"}}]}}}}]"#);
+    let private_name = "cannot use `keys.json`: a record of an API key has a member `$serde_json::private::..`, \
+                        which serde_json would read as another value; remove it";
     let misspelled = format!(r#"[{{"id":"{ID}","hash":"{KEY_HASH}","claims":{{}},"expiry":1}}]"#);
     for (name, content, kind, expected) in [
         ("no JSON", "keys".to_owned(), ConfigErrorKind::InvalidKey, syntax("line 1, column 1")),
         ("an object", "{}".to_owned(), ConfigErrorKind::InvalidKey, syntax("line 1, column 0")),
         ("misspelled expiry", misspelled, ConfigErrorKind::InvalidKey, syntax("line 1, column 95")),
+        (
+            "private name",
+            private("$serde_json::private::RawValue"),
+            ConfigErrorKind::InvalidKey,
+            private_name.to_owned(),
+        ),
+        (
+            "escaped private name",
+            private(r"\u0024serde_json::private::RawValue"),
+            ConfigErrorKind::InvalidKey,
+            private_name.to_owned(),
+        ),
         (
             "twice",
             file_of(&[record(), record()]),

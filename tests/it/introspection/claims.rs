@@ -56,6 +56,17 @@ async fn judges_every_member() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rejects_private_names_in_any_spelling() {
+    for spelling in crate::private_names::spellings() {
+        for member in [format!(r#""{spelling}":"1""#), format!(r#""x":[{{"{spelling}" :"{{}}"}}]"#)] {
+            let response = active().to_string();
+            let provider = Provider::saying(format!("{{{member},{}", &response[1..]));
+            assert_eq!(kind(&strict(&provider), TOKEN).await, Some(InvalidClaims), "{member}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn judges_missing_members() {
     let without = |name: &str| {
         let mut response = active();

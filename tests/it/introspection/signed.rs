@@ -45,6 +45,8 @@ async fn judges_signed_responses() {
     for (response, expected) in [
         (active(), None),
         (json!({"active": false}), Some(InvalidToken)),
+        (active_with("x", json!({"$serde_json::private::RawValue": "1"})), Some(Unavailable)),
+        (active_with("$serde_json::private::RawValue", json!("{\"scope\":\"admin\"}")), Some(Unavailable)),
         (active_with("aud", json!("other")), Some(WrongAudience)),
         (json!({"active": "true"}), Some(Unavailable)),
         (json!("active"), Some(Unavailable)),

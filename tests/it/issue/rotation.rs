@@ -281,6 +281,95 @@ async fn clock_jump_removes_no_key() {
     assert_eq!(rejection(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None);
 }
 
+/// Seconds by which a clock is ahead.
+const MONTH: u64 = 30 * 24 * 3600;
+
+#[tokio::test]
+async fn rotation_by_a_fast_clock_loses_no_key() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock);
+    issuer.rotate(key("b")).unwrap();
+    let token = issuer.issue(&json!({})).unwrap();
+    for (kid, rotate) in [
+        ("c", &(|key| issuer.rotate(key)) as &dyn Fn(SigningKey) -> _),
+        ("d", &|key| issuer.rotate_at(key, at(NOW + MONTH + 2000))),
+    ] {
+        clock.set(MONTH);
+        assert!(!published(&issuer).contains(&"a".to_owned()));
+        rotate(key(kid)).unwrap();
+        // Right again.
+        clock.set(20);
+        assert_eq!(rejection(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None, "{kid}");
+    }
+    let steps: &[(u64, &str, &[&str])] = &[
+        (20, "a", &["a", "b", "c", "d"]),
+        (999, "a", &["a", "b", "c", "d"]),
+        (1000, "b", &["a", "b", "c", "d"]),
+        (1160, "b", &["b", "c", "d"]),
+    ];
+    assert_steps(&issuer, &clock, steps);
+    // The next rotation is not late. The keys of the fast clock sign at their time.
+    issuer.rotate(key("e")).unwrap();
+    let steps: &[(u64, &str, &[&str])] = &[
+        (2160, "e", &["b", "e", "c", "d"]),
+        (MONTH, "e", &["e", "c", "d"]),
+        (MONTH + 1000, "c", &["e", "c", "d"]),
+        (MONTH + 2000, "d", &["c", "d"]),
+    ];
+    assert_steps(&issuer, &clock, steps);
+}
+
+#[tokio::test]
+async fn removal_by_a_fast_clock_removes_one_key() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock);
+    issuer.rotate(key("b")).unwrap();
+    let token = issuer.issue(&json!({})).unwrap();
+    clock.set(MONTH);
+    issuer.rotate(key("c")).unwrap();
+    issuer.remove_key("b").unwrap();
+    assert_steps(&issuer, &clock, &[(MONTH, "c", &["c"]), (20, "a", &["a", "c"])]);
+    assert_eq!(rejection(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None);
+    // The removed key would have signed from 1000 on.
+    assert_steps(&issuer, &clock, &[(1159, "a", &["a", "c"]), (1319, "c", &["c"])]);
+}
+
+#[test]
+fn expired_key_can_be_removed_for_good() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock);
+    issuer.rotate(key("b")).unwrap();
+    clock.set(MONTH);
+    assert_eq!(kept(&issuer, "a"), ConfigErrorKind::UnknownKeyId);
+    assert_steps(&issuer, &clock, &[(10, "b", &["b"])]);
+}
+
+#[test]
+fn new_key_replaces_expired_key_of_its_name() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock);
+    issuer.rotate(key("b")).unwrap();
+    clock.set(MONTH);
+    issuer.rotate_at(key("a"), at(NOW + 500)).unwrap();
+    assert_steps(&issuer, &clock, &[(MONTH, "b", &["b"]), (600, "a", &["a", "b"])]);
+}
+
+/// Otherwise they would take up more and more memory.
+#[test]
+fn holds_sixteen_expired_keys() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock);
+    for n in 1..=19 {
+        issuer.rotate_at(key(&n.to_string()), at(NOW + n)).unwrap();
+    }
+    clock.set(MONTH);
+    issuer.rotate(key("last")).unwrap();
+    clock.set(0);
+    let mut expected: Vec<_> = (3..=19).map(|n| n.to_string()).collect();
+    expected.push("last".to_owned());
+    assert_eq!(published(&issuer), expected);
+}
+
 #[tokio::test]
 async fn secrets_without_kid_stay_within_the_try_limit() {
     let secret = |n: u8| SigningKey::hmac(Algorithm::HS256, support::secret::<32>(n)).unwrap();
@@ -305,4 +394,8 @@ async fn secrets_without_kid_stay_within_the_try_limit() {
         assert_eq!(rejection(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None, "{time}");
     }
     issuer.rotate(secret(5)).unwrap();
+    // If the clock was wrong, the tokens of the newest four keys are good again.
+    clock.set(2 * 3600);
+    let token = issuer.issue(&json!({})).unwrap();
+    assert_eq!(rejection(&issuer.verifier::<serde_json::Value>(), token.as_str()).await, None);
 }
