@@ -59,7 +59,7 @@ pub trait HasRole {
     fn has_role(&self, role: &str) -> bool;
 }
 
-/// Implements [`HasRole`](policy::HasRole) by a field of type [`Roles`](policy::Roles).
+/// Implements [`HasRole`] by a field of type [`Roles`].
 ///
 /// ```
 /// use tower_jwt_auth::policy::{HasRole, Roles, has_role};

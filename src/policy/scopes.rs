@@ -62,7 +62,7 @@ pub trait HasScope {
     }
 }
 
-/// Implements [`HasScope`](policy::HasScope) by a field of type [`Scopes`](policy::Scopes).
+/// Implements [`HasScope`] by a field of type [`Scopes`].
 ///
 /// ```
 /// use tower_jwt_auth::policy::{HasScope, Scopes, has_scope};

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower_jwt_auth::AuthErrorKind::*;
 use tower_jwt_auth::revocation::Revocations;
-use tower_jwt_auth::token::TokenInfo;
-use tower_jwt_auth::{Algorithm, AuthError, AuthErrorKind, Claims, JwtVerifier, KeySet};
+use tower_jwt_auth::{Algorithm, AuthError, Claims, JwtVerifier, KeySet};
 
 use crate::support::*;
 
@@ -81,12 +80,13 @@ async fn revokes_subject_of_issuer_with_fast_clock() {
 }
 
 #[cfg(feature = "shared-revocations")]
-mod entries {
+mod with_store {
     use std::sync::{Arc, Mutex};
 
     use tower_jwt_auth::revocation::{
         Revocation, RevocationPage, RevocationStore, SharedRevocations, StoreFuture,
     };
+    use tower_jwt_auth::token::TokenInfo;
 
     use super::*;
 
@@ -133,6 +133,33 @@ mod entries {
             assert_eq!((token.jti(), session.sid(), subject.sub()), (Some("t1"), Some("s1"), Some("u1")));
             assert_eq!(subject.issued_until(), Some(at(NOW)));
         }
+    }
+
+    #[tokio::test]
+    async fn unconfirmed_revocation_is_a_503() {
+        struct Down;
+
+        impl RevocationStore for Down {
+            fn write(&self, _: Vec<Revocation>) -> StoreFuture<()> {
+                Box::pin(std::future::pending())
+            }
+
+            fn read(&self, _: Option<String>) -> StoreFuture<RevocationPage> {
+                Box::pin(std::future::pending())
+            }
+        }
+
+        let list = SharedRevocations::new(Down).write_timeout(Duration::from_millis(10)).start().unwrap();
+        let token = TokenInfo::new().with_issuer(ISSUER).with_expires_at(at(NOW + 300));
+        let user = Claims::from_parts(json!({"sid": "s1"}), token);
+        let sign_out = async || -> Result<(), AuthError> {
+            list.revoke_session_of(&user, LIFETIME)?.await?;
+            Ok(())
+        };
+        let error = sign_out().await.unwrap_err();
+        assert_eq!((error.kind(), error.status().as_u16()), (RevocationsUnavailable, 503));
+        let expected = "the shared store has not confirmed the revocation; it applies in this process only";
+        assert_eq!(cause(&error), expected);
     }
 }
 
@@ -237,36 +264,4 @@ async fn logout_token_revokes_the_session_of_others() {
     let posted = logout.verify(&posted).await.unwrap();
     drop(list.revoke_session_of(&posted, LIFETIME).unwrap());
     assert_eq!(rejection(&verifier, &token_with(&json!({"sid": "s1"}))).await, Some(Revoked));
-}
-
-#[cfg(feature = "shared-revocations")]
-#[tokio::test]
-async fn unconfirmed_revocation_is_a_503() {
-    use tower_jwt_auth::revocation::{
-        Revocation, RevocationPage, RevocationStore, SharedRevocations, StoreFuture,
-    };
-
-    struct Down;
-
-    impl RevocationStore for Down {
-        fn write(&self, _: Vec<Revocation>) -> StoreFuture<()> {
-            Box::pin(std::future::pending())
-        }
-
-        fn read(&self, _: Option<String>) -> StoreFuture<RevocationPage> {
-            Box::pin(std::future::pending())
-        }
-    }
-
-    let list = SharedRevocations::new(Down).write_timeout(Duration::from_millis(10)).start().unwrap();
-    let token = TokenInfo::new().with_issuer(ISSUER).with_expires_at(at(NOW + 300));
-    let user = Claims::from_parts(json!({"sid": "s1"}), token);
-    let sign_out = async || -> Result<(), AuthError> {
-        list.revoke_session_of(&user, LIFETIME)?.await?;
-        Ok(())
-    };
-    let error = sign_out().await.unwrap_err();
-    assert_eq!((error.kind(), error.status().as_u16()), (AuthErrorKind::RevocationsUnavailable, 503));
-    let expected = "the shared store has not confirmed the revocation; it applies in this process only";
-    assert_eq!(cause(&error), expected);
 }
