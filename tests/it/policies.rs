@@ -745,7 +745,9 @@ struct RegisteredAndOther {
 fn respelled_claims_of_forged_tokens_are_not_read() {
     let verifier = JwtVerifier::<Counted>::new(KeySet::hmac(Algorithm::HS256, SECRET).unwrap())
         .audience(AUDIENCE)
-        .clock(|| at(NOW));
+        .clock(|| at(NOW))
+        // A cache reads the claims once more to estimate their size.
+        .without_cache();
     let read = |token: &str| {
         READ.store(0, Ordering::Relaxed);
         let accepted = now(async { verifier.verify(token).await.is_ok() });
