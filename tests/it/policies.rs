@@ -467,6 +467,8 @@ fn reads_roles_of_each_provider() {
         (r#"{"roles": ["a"]}"#, vec!["a"]),
         (r#"["CN=a,OU=b; c"]"#, vec!["CN=a,OU=b; c"]),
         (r#"{"verify_caller": true, "roles": ["a"]}"#, vec!["a"]),
+        (r#"["", "a", ""]"#, vec!["", "a", ""]),
+        (r#"[""]"#, vec![""]),
         ("{}", vec![]),
         ("[]", vec![]),
         ("null", vec![]),
@@ -499,6 +501,8 @@ fn reads_roles_of_each_provider() {
         assert!(serde_json::from_str::<Roles>(json).is_err(), "{json}");
     }
     assert_eq!(serde_json::to_string(&Roles::from_iter(["a", "b"])).unwrap(), r#"["a","b"]"#);
+    let roles = Roles::from_iter(["clerk\nadmin", "a"]);
+    assert!(!roles.contains("admin") && !roles.contains("clerk\nadmin") && roles.contains("a"));
 }
 
 #[test]
