@@ -79,9 +79,19 @@ impl<C> Claims<C> {
 
     /// Sets the binding of new claims.
     pub(crate) fn with_binding(mut self, binding: Binding) -> Self {
-        let verified = Arc::get_mut(&mut self.verified).expect("nothing shares new claims");
-        verified.token.binding = Some(Box::new(binding));
+        self.of_new().token.binding = Some(Box::new(binding));
         self
+    }
+
+    /// Sets the estimated size of the heap data of new claims.
+    pub(crate) fn set_heap_bytes(&mut self, of_claims: usize) {
+        let Verified { conditions, token, .. } = self.of_new();
+        let bytes = of_claims.saturating_add(token.heap_bytes());
+        conditions.heap_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    }
+
+    fn of_new(&mut self) -> &mut Verified<C> {
+        Arc::get_mut(&mut self.verified).expect("nothing shares new claims")
     }
 
     /// Returns the expiry, the issuer, the key ID and the binding of the token.
@@ -413,6 +423,12 @@ impl TokenInfo {
     #[must_use]
     pub fn binding(&self) -> Option<&Binding> {
         self.binding.as_deref()
+    }
+
+    /// Returns the size of the heap data.
+    fn heap_bytes(&self) -> usize {
+        let text = if self.text.spilled() { self.text.capacity() } else { 0 };
+        text + self.binding.as_ref().map_or(0, |_| size_of::<Binding>())
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Conditions {
     pub(crate) expires_at: Duration,
     /// The key that signed the token, or the stored hash of an API key.
     pub(crate) signer: Fingerprint,
-    /// The estimated size of the heap data of the claims.
+    /// The estimated size of the heap data of the claims. It is set when they are cached.
     pub(crate) heap_bytes: u32,
     /// The IDs by which the token may be revoked later.
     pub(crate) revocable: Revocable,

@@ -67,7 +67,7 @@ impl<C: Send + Sync + 'static> KeyLookup<C> {
     }
 }
 
-fn answer<C>(
+fn answer<C: 'static>(
     rules: &Rules,
     id: Id,
     record: Result<Option<ApiKeyRecord<C>>, BoxError>,
@@ -75,10 +75,16 @@ fn answer<C>(
 ) -> Answer<C> {
     match record {
         Ok(Some(record)) if record.id != id_text(&id) => failed(OTHER_KEY.into(), Blame::Credential),
-        Ok(Some(record)) => match record.into_claims(&rules.prefix, asked_at) {
-            Ok((_, claims)) => Answer::Accepted(claims),
-            Err(error) => failed(error.into(), Blame::Credential),
-        },
+        Ok(Some(record)) => {
+            let heap_bytes = record.heap_bytes(&rules.prefix);
+            match record.into_claims(&rules.prefix, asked_at) {
+                Ok((_, mut claims)) => {
+                    claims.set_heap_bytes(heap_bytes);
+                    Answer::Accepted(claims)
+                }
+                Err(error) => failed(error.into(), Blame::Credential),
+            }
+        }
         Ok(None) => Answer::Rejected(rules.unknown()),
         Err(error) => failed(error, Blame::Unclear),
     }

@@ -12,6 +12,7 @@ use crate::crypto::Fingerprint;
 use crate::observe::{About, MayBeLogged};
 use crate::registered::NumericDate;
 use crate::verify::base64url::Buffer;
+use crate::verify::heap_bytes_of_json;
 
 /// The stored form of an API key: everything except the secret.
 ///
@@ -59,6 +60,8 @@ pub struct ApiKeyRecord<C> {
     /// A name for logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    #[serde(skip)]
+    claims_bytes: Option<usize>,
 }
 
 impl<C> ApiKeyRecord<C> {
@@ -73,7 +76,7 @@ impl<C> ApiKeyRecord<C> {
     /// [`ApiKeys`](super::ApiKeys) checks the form of the values.
     #[must_use]
     pub fn from_parts(id: impl Into<String>, hash: impl Into<String>, claims: C) -> Self {
-        Self { id: id.into(), hash: hash.into(), claims, expires_at: None, name: None }
+        Self { id: id.into(), hash: hash.into(), claims, expires_at: None, name: None, claims_bytes: None }
     }
 
     /// Sets the time when the key expires. The default is never.
@@ -91,6 +94,24 @@ impl<C> ApiKeyRecord<C> {
     pub fn name(self, name: impl Into<String>) -> Self {
         Self { name: Some(name.into()), ..self }
     }
+
+    /// Sets the heap memory of the claims in bytes, if it is far from 512 bytes.
+    ///
+    /// [`LookupSettings::max_bytes`](crate::verifiers::LookupSettings::max_bytes) limits the sum for all remembered
+    /// records. `Value` and `Map<String, Value>` of `serde_json` are measured, so they need no size.
+    #[must_use]
+    pub fn claims_bytes(self, bytes: usize) -> Self {
+        Self { claims_bytes: Some(bytes), ..self }
+    }
+}
+
+impl<C: 'static> ApiKeyRecord<C> {
+    /// Estimates the heap memory of the claims and of the facts for logs.
+    pub(super) fn heap_bytes(&self, prefix: &str) -> usize {
+        let of_claims = self.claims_bytes.or_else(|| heap_bytes_of_json(&self.claims));
+        let facts = prefix.len() + self.id.len() + self.name.as_ref().map_or(0, String::len);
+        of_claims.unwrap_or(USUAL_CLAIMS_BYTES).saturating_add(ABOUT_BYTES + facts)
+    }
 }
 
 impl<C> ApiKeyRecord<C> {
@@ -102,7 +123,7 @@ impl<C> ApiKeyRecord<C> {
         prefix: &str,
         judged_at: Duration,
     ) -> Result<(Id, Claims<C>), ConfigError> {
-        let Self { id: text, hash, claims, expires_at, name } = self;
+        let Self { id: text, hash, claims, expires_at, name, claims_bytes: _ } = self;
         let invalid = |reason| ConfigProblem::InvalidApiKeyRecord { id: text.clone(), reason }.into();
         let id = form::id(&text).ok_or_else(|| invalid("its ID is not 12 letters and digits"))?;
         let signer = decode(&hash).ok_or_else(|| {
@@ -114,7 +135,6 @@ impl<C> ApiKeyRecord<C> {
             judged_at,
             expires_at: Duration::MAX,
             signer,
-            heap_bytes: USUAL_HEAP_BYTES,
             about: About::api_key(prefix, Some(&text), name.as_deref()),
             ..Conditions::default()
         };
@@ -122,8 +142,10 @@ impl<C> ApiKeyRecord<C> {
     }
 }
 
-/// An estimate of the heap data of the claims and of the facts for logs.
-const USUAL_HEAP_BYTES: u32 = 512;
+/// The heap memory of claims whose type tells nothing about it.
+const USUAL_CLAIMS_BYTES: usize = 512;
+/// The memory of the facts for logs, except their texts: four allocations.
+const ABOUT_BYTES: usize = 160;
 
 fn decode(hash: &str) -> Option<Fingerprint> {
     Buffer::<64>::new().decode(hash.as_bytes())?.try_into().ok()

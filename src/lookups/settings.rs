@@ -70,6 +70,8 @@ impl LookupSettings {
     /// Sets the maximum memory for accepted credentials. The default is 16 MiB.
     ///
     /// It is in bytes. The size of an entry is estimated, as for [`CacheSettings`](crate::cache::CacheSettings::max_bytes).
+    /// The claims of an API key count as 512 bytes, unless they are JSON or their record states a size
+    /// (`ApiKeyRecord::claims_bytes`).
     pub fn max_bytes(self, bytes: usize) -> Self {
         Self { max_bytes: bytes, ..self }
     }

@@ -38,6 +38,7 @@ mod rule;
 mod scopes;
 #[cfg(feature = "tracing")]
 mod span_field;
+mod text_seed;
 
 pub use self::claim::{ClaimEquals, ClaimPath, HasClaim, claim};
 #[doc(inline)]

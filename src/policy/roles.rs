@@ -1,12 +1,12 @@
 //! Roles: a field type for them, and a rule that requires one.
 
-use std::collections::HashMap;
 use std::fmt::{self, Formatter};
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 
+use super::text_seed::TextSeed;
 use super::{Policy, Rule};
 use crate::claims::Claims;
 use crate::error::AuthError;
@@ -124,7 +124,13 @@ pub use __has_role as has_role;
 /// permits the request. The same happens with a type that accepts unreadable roles, such as an untagged enum with
 /// another matching variant.
 #[derive(Clone, Debug, Default)]
-pub struct Roles(Vec<Box<str>>);
+pub struct Roles {
+    /// Each role and then a [`SEPARATOR`]. One text takes a fraction of the memory of a text for each role.
+    list: Box<str>,
+}
+
+/// A control character, so no role contains it.
+const SEPARATOR: char = '\n';
 
 impl Roles {
     /// Returns true if the roles include this one. Does not allocate.
@@ -165,13 +171,50 @@ impl Roles {
 
     /// Iterates over the roles.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(AsRef::as_ref)
+        self.list.split_terminator(SEPARATOR)
     }
 }
 
-impl<S: Into<Box<str>>> FromIterator<S> for Roles {
+/// Leaves out roles with a control character, which no token may contain either.
+impl<S: AsRef<str>> FromIterator<S> for Roles {
     fn from_iter<I: IntoIterator<Item = S>>(roles: I) -> Self {
-        Self(roles.into_iter().map(Into::into).collect())
+        let mut list = List::new();
+        for role in roles {
+            list.push(role.as_ref());
+        }
+        list.roles()
+    }
+}
+
+/// Roles while they are collected.
+struct List(String);
+
+impl List {
+    fn new() -> Self {
+        // Room for the roles of most tokens, so that it does not grow step by step.
+        Self(String::with_capacity(128))
+    }
+
+    /// Adds a role, or returns false if it contains a control character: text with a line break or a tab may be a list.
+    fn push(&mut self, role: &str) -> bool {
+        let is_role = !role.contains(char::is_control);
+        if is_role {
+            self.0.push_str(role);
+            self.0.push(SEPARATOR);
+        }
+        is_role
+    }
+
+    /// Returns the roles if all of them could be added.
+    fn checked<E: Error>(self, are_roles: bool) -> Result<Roles, E> {
+        match are_roles {
+            true => Ok(self.roles()),
+            false => Err(E::custom("a role must not contain a control character")),
+        }
+    }
+
+    fn roles(self) -> Roles {
+        Roles { list: self.0.into() }
     }
 }
 
@@ -198,25 +241,37 @@ impl<'de> Visitor<'de> for RolesVisitor {
         if role.contains([',', ';']) {
             return Err(E::custom("a role in a string must not contain a comma or a semicolon"));
         }
-        checked(vec![role.into()])
+        let mut list = List::new();
+        let is_role = list.push(role);
+        list.checked(is_role)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Roles, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(seq)).and_then(checked)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Roles, A::Error> {
+        let mut list = List::new();
+        let mut are_roles = true;
+        while let Some(is_role) = seq.next_element_seed(TextSeed(|role: &str| list.push(role)))? {
+            are_roles &= is_role;
+        }
+        list.checked(are_roles)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Roles, A::Error> {
         #[derive(serde::Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Access {
-            #[serde(default)]
-            roles: Vec<Box<str>>,
+            #[serde(default, deserialize_with = "array")]
+            roles: Roles,
             #[serde(default, rename = "verify_caller")]
             _verify_caller: IgnoredAny,
         }
 
-        Access::deserialize(MapAccessDeserializer::new(map)).and_then(|access| checked(access.roles))
+        Access::deserialize(MapAccessDeserializer::new(map)).map(|access| access.roles)
     }
+}
+
+/// Reads an array. `deserialize_seq` fails for anything else.
+fn array<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Roles, D::Error> {
+    deserializer.deserialize_seq(RolesVisitor)
 }
 
 struct NamesVisitor;
@@ -233,23 +288,43 @@ impl<'de> Visitor<'de> for NamesVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Roles, A::Error> {
-        let mut roles = Vec::new();
-        while let Some((role, organizations)) = map.next_entry::<Box<str>, HashMap<String, String>>()? {
-            if organizations.is_empty() {
-                return Err(A::Error::custom("a role must be granted by at least one organization"));
-            }
-            roles.push(role);
+        let mut list = List::new();
+        let mut are_roles = true;
+        while let Some(is_role) = map.next_key_seed(TextSeed(|role: &str| list.push(role)))? {
+            are_roles &= is_role;
+            map.next_value::<Organizations>()?;
         }
-        checked(roles)
+        list.checked(are_roles)
     }
 }
 
-/// Rejects control characters: text with a line break or a tab may be a list.
-fn checked<E: Error>(roles: Vec<Box<str>>) -> Result<Roles, E> {
-    if roles.iter().any(|role| role.contains(char::is_control)) {
-        return Err(E::custom("a role must not contain a control character"));
+/// The organizations that have granted a role. They are checked and not stored.
+struct Organizations;
+
+impl<'de> Deserialize<'de> for Organizations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self)
     }
-    Ok(Roles(roles))
+}
+
+impl<'de> Visitor<'de> for Organizations {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of organizations")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut is_granted = false;
+        while map.next_key_seed(TextSeed(|_: &str| true))?.is_some() {
+            map.next_value_seed(TextSeed(|_: &str| true))?;
+            is_granted = true;
+        }
+        match is_granted {
+            true => Ok(self),
+            false => Err(A::Error::custom("a role must be granted by at least one organization")),
+        }
+    }
 }
 
 impl Serialize for Roles {

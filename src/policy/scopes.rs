@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::text_seed::TextSeed;
 use super::{Policy, Rule};
 use crate::claims::Claims;
 use crate::error::AuthError;
@@ -211,14 +212,17 @@ impl<'de> Visitor<'de> for ListVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scopes, A::Error> {
         let mut list = String::new();
-        while let Some(scope) = seq.next_element::<Cow<'de, str>>()? {
-            if scope.contains(' ') {
-                return Err(A::Error::custom("a scope in an array must not contain a space"));
-            }
+        let mut push = |scope: &str| {
             if !list.is_empty() {
                 list.push(' ');
             }
-            list.push_str(&scope);
+            list.push_str(scope);
+            !scope.contains(' ')
+        };
+        while let Some(is_scope) = seq.next_element_seed(TextSeed(&mut push))? {
+            if !is_scope {
+                return Err(A::Error::custom("a scope in an array must not contain a space"));
+            }
         }
         Ok(list.as_str().into())
     }

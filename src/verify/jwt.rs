@@ -12,7 +12,7 @@ use super::jws::{Header, Jws, USUAL_HEADER, subtype};
 use super::key_set::KeySet;
 use super::key_source::{KeyIssuer, KeyLookup, KeySource, Refresh};
 use super::key_union::KeyUnion;
-use super::rules::{NewerKey, Refusal, Rules, Types};
+use super::rules::{NewerKey, Refusal, Rules, Types, heap_bytes_of};
 use super::{Verdict, Verify, claim_diagnosis, diagnosis};
 use crate::algorithm::Algorithm;
 use crate::challenges::Challenges;
@@ -517,8 +517,8 @@ where
             Found::Stale => true,
             Found::Nothing => false,
         };
-        let claims = self.rules.judge(keys, credential)?;
-        cache.keep(token, &claims, was_cached);
+        let mut claims = self.rules.judge(keys, credential)?;
+        cache.keep(token, &mut claims, || heap_bytes_of::<C>(credential), was_cached);
         Ok(claims)
     }
 

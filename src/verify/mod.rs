@@ -16,6 +16,7 @@ pub(crate) mod dpop;
 mod dpop;
 #[cfg(feature = "explain")]
 pub(crate) mod explain;
+mod heap_bytes;
 #[cfg(feature = "remote-keys-core")]
 mod issuer_resolver;
 #[cfg(not(feature = "remote-keys-core"))]
@@ -61,6 +62,8 @@ pub use self::cache::{CacheSettings, CacheStats};
 pub(crate) use self::cache::{Found, TokenCache};
 #[cfg(feature = "introspection")]
 pub(crate) use self::clock::Clock;
+#[cfg(feature = "api-keys")]
+pub(crate) use self::heap_bytes::heap_bytes_of_json;
 #[cfg(feature = "remote-keys-core")]
 pub use self::issuer_resolver::IssuerResolver;
 pub use self::issuers::Issuers;

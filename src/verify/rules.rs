@@ -10,6 +10,7 @@ use super::algorithms::Algorithms;
 use super::base64url::Buffer;
 use super::clock::Clock;
 use super::confirmation;
+use super::heap_bytes::heap_bytes;
 use super::json;
 use super::jws::{Header, Jws, TokenType, USUAL_HEADER};
 use super::key::Key;
@@ -83,7 +84,6 @@ pub(crate) struct Proof<'a> {
     /// The ID of the key set.
     pub(crate) keys: u64,
     pub(crate) signer: Fingerprint,
-    pub(crate) heap_bytes: u32,
     /// The issuer that vouches for a payload without a signature.
     pub(crate) provider: Option<&'a str>,
     /// The time from which the verdict counts, if that is not now.
@@ -233,13 +233,7 @@ impl Rules {
             None => payload_text(jws.payload, &mut buffer)?,
         };
         let kid_may_be_logged = || kid.is_some_and(|kid| signer.is_named(kid));
-        let proof = Proof {
-            kid,
-            keys: keys.id(),
-            signer: *signer.fingerprint(),
-            heap_bytes: heap_bytes(credential.token()),
-            ..Proof::default()
-        };
+        let proof = Proof { kid, keys: keys.id(), signer: *signer.fingerprint(), ..Proof::default() };
         let judge_use = |revocable: &Revocable| self.judge_revocations(revocable);
         self.judge_claims(payload, &proof, kid_may_be_logged, judge_use).map_err(Refusal::from)
     }
@@ -283,7 +277,7 @@ impl Rules {
             judged_at: proof.asked_at.unwrap_or(now),
             expires_at: expiry.map_or(Duration::MAX, NumericDate::since_epoch),
             signer: proof.signer,
-            heap_bytes: proof.heap_bytes,
+            heap_bytes: 0,
             revocable,
             about: About::default(),
         };
@@ -364,9 +358,15 @@ impl Rules {
     }
 }
 
-/// Estimates the heap data of the claims: the decoded token, which is longer than the payload.
-fn heap_bytes(token: &[u8]) -> u32 {
-    u32::try_from(token.len() / 4 * 3).unwrap_or(u32::MAX)
+/// Estimates the heap memory of the claims of an accepted token.
+#[inline(never)]
+pub(crate) fn heap_bytes_of<C: DeserializeOwned>(credential: &Credential<'_>) -> usize {
+    let mut buffer = Buffer::<USUAL_PAYLOAD>::new();
+    let payload = match credential.payload() {
+        Some(payload) => Some(payload),
+        None => Jws::split(credential.token()).and_then(|jws| payload_text(jws.payload, &mut buffer).ok()),
+    };
+    payload.map_or(usize::MAX, heap_bytes::<C>)
 }
 
 /// Decodes a payload, and rejects JSON that is not safe to deserialize.

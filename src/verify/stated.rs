@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::claim_diagnosis;
+use super::heap_bytes::heap_bytes;
 use super::rules::{Proof, Rules, safe_text};
 use crate::claims::Claims;
 use crate::error::AuthError;
@@ -36,14 +37,12 @@ impl Rules {
         C: DeserializeOwned + 'static,
     {
         let text = safe_text(statement.text.as_bytes())?;
-        let proof = Proof {
-            heap_bytes: u32::try_from(text.len()).unwrap_or(u32::MAX),
-            provider: statement.provider,
-            asked_at: Some(statement.asked_at),
-            ..Proof::default()
-        };
+        let proof =
+            Proof { provider: statement.provider, asked_at: Some(statement.asked_at), ..Proof::default() };
         // The revocations are judged at each use.
-        self.judge_claims(text, &proof, || false, |_| Ok(()))
+        let mut claims = self.judge_claims::<C>(text, &proof, || false, |_| Ok(()))?;
+        claims.set_heap_bytes(heap_bytes::<C>(text));
+        Ok(claims)
     }
 
     /// Rejects a revoked token, at each use.

@@ -17,8 +17,8 @@ use tower_jwt_auth::{AuthError, JwtAuthLayer, TokenSource, Verify};
 
 use crate::support::*;
 
-const KEY: &str = "acme_4vJ8kQ2mX7Zp_Hk3TzN9wRb5LxYc1VgQ8dMfP6sJt2E0qOmv9";
-const KEY_HASH: &str = "KW_T9YSaYpbNz_oWH2S5Gu0ImzK4_J4Gdr6fZbTZKdc";
+pub(crate) const KEY: &str = "acme_4vJ8kQ2mX7Zp_Hk3TzN9wRb5LxYc1VgQ8dMfP6sJt2E0qOmv9";
+pub(crate) const KEY_HASH: &str = "KW_T9YSaYpbNz_oWH2S5Gu0ImzK4_J4Gdr6fZbTZKdc";
 const ID: &str = "4vJ8kQ2mX7Zp";
 
 fn record() -> ApiKeyRecord<Value> {

@@ -19,6 +19,8 @@ use crate::support::{
     rejection, token, token_of, verifier,
 };
 
+mod memory;
+
 /// A clock that tests set forward and back.
 #[derive(Clone)]
 struct Clock(Arc<AtomicU64>);

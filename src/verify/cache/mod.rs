@@ -83,12 +83,23 @@ impl<C> TokenCache<C> {
         Found::Stale
     }
 
-    /// Caches an accepted token, or only remembers that it was seen: see [`Store::insert`].
-    pub(crate) fn keep(&self, token: &[u8], claims: &Claims<C>, was_cached: bool) {
+    /// Caches a token that has just been accepted, or only remembers that it was seen: see [`Store::admits`].
+    ///
+    /// `heap_bytes` estimates the heap memory of the claims. It is called only for a token that is cached.
+    pub(crate) fn keep(
+        &self,
+        token: &[u8],
+        claims: &mut Claims<C>,
+        heap_bytes: impl FnOnce() -> usize,
+        was_cached: bool,
+    ) {
         let now = claims.conditions().judged_at;
         if self.end(claims) > now {
             self.store.sweep(now);
-            self.store.insert(token, claims, was_cached);
+            if self.store.admits(token, was_cached) {
+                claims.set_heap_bytes(heap_bytes());
+                self.store.insert(token, claims);
+            }
         }
     }
 
@@ -96,7 +107,7 @@ impl<C> TokenCache<C> {
     #[cfg(any(feature = "api-keys", feature = "introspection"))]
     pub(crate) fn keep_answer(&self, key: &[u8], claims: &Claims<C>) -> Displaced<C> {
         let is_usable = self.end(claims) > claims.conditions().judged_at;
-        if is_usable { self.store.insert(key, claims, true) } else { self.remove(key).into_iter().collect() }
+        if is_usable { self.store.insert(key, claims) } else { self.remove(key).into_iter().collect() }
     }
 
     /// Looks up an answer without removing one that has ended, and without counting.
@@ -180,21 +191,20 @@ impl<C> Store<C> {
         }
     }
 
-    /// Caches a token.
+    /// Returns true if a token may be cached, and remembers it.
     ///
     /// After the first eviction, a new token is cached only when it is seen for the second time. Tokens that are sent
     /// once then evict none that are sent often. Inserting and evicting costs half of an HS256 check.
-    ///
-    /// Returns the evicted entries.
-    fn insert(&self, token: &[u8], claims: &Claims<C>, was_cached: bool) -> Displaced<C> {
+    fn admits(&self, token: &[u8], was_cached: bool) -> bool {
+        self.settings.entries > 0
+            && (was_cached
+                || self.doorkeeper.get().is_none_or(|doorkeeper| doorkeeper.admits(&Presented(token))))
+    }
+
+    /// Caches a token, and returns the evicted entries.
+    fn insert(&self, token: &[u8], claims: &Claims<C>) -> Displaced<C> {
         let mut evicted = SmallVec::new();
         if self.settings.entries == 0 {
-            return evicted;
-        }
-        if let Some(doorkeeper) = self.doorkeeper.get()
-            && !was_cached
-            && !doorkeeper.admits(&Presented(token))
-        {
             return evicted;
         }
         let table = || Table { tokens: tokens(&self.settings), counts: Counts::new() };
