@@ -126,7 +126,7 @@ fn names(count: usize) -> impl Iterator<Item = String> {
     (0..count).map(|n| format!("{n:x}"))
 }
 
-/// Claims as Keycloak issues them, 1.2 KB.
+/// Claims as Keycloak issues them: 0.8 KB.
 fn keycloak() -> Value {
     let mut claims = claims_with("typ", json!("Bearer"));
     let others = json!({
@@ -144,7 +144,7 @@ fn keycloak() -> Value {
     claims
 }
 
-/// Claims as Entra ID issues them, with 20 groups: 1.7 KB.
+/// Claims as Entra ID issues them, with 20 groups: 1.4 KB.
 fn entra() -> Value {
     let guid = |n: usize| format!("{n:08x}-51ab-4c07-9a8e-6a1d3c6f0b52");
     let mut claims = claims_with("ver", json!("2.0"));
