@@ -182,7 +182,7 @@ fn large_claims_stay_within_twice_max_bytes() {
 }
 
 #[test]
-fn claims_of_any_shape_use_at_most_twice_what_they_count() {
+fn any_shape_uses_at_most_twice_its_count() {
     let members = |count| names(count).map(|name| (name, json!(1))).collect::<Map<_, _>>();
     let flattened = || {
         let mut claims = good_claims();
@@ -234,7 +234,7 @@ fn long_key_ids_count() {
 
 #[cfg(feature = "introspection")]
 #[test]
-fn answers_about_opaque_tokens_stay_within_twice_max_bytes() {
+fn opaque_token_answers_stay_within_twice_max_bytes() {
     use crate::introspection::{Provider, active_with};
 
     let provider = Provider::saying(active_with("x", json!(vec![1; 520])));
