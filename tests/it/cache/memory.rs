@@ -177,7 +177,10 @@ fn large_claims_stay_within_twice_max_bytes() {
     };
     for (name, memory) in rows {
         assert!(memory.used <= 2 * limit as u64, "{name}: {memory:?}");
-        assert!(memory.counted >= limit as u64 * 7 / 10, "{name}: {memory:?}");
+        // The feature `preserve_order` of serde_json more than doubles a `Value`, and so large an entry is not cached.
+        if size_of::<Value>() <= 32 || memory.entries > 0 {
+            assert!(memory.counted >= limit as u64 * 7 / 10, "{name}: {memory:?}");
+        }
     }
 }
 
