@@ -86,6 +86,8 @@ impl Revocations {
     /// lifetime of the issuer's tokens. Now is the time of the list's clock, or the `iat` of this token if that is later.
     /// If the issuer's clock may be ahead, other tokens may be missed: see [`revoke_subject`](Self::revoke_subject).
     ///
+    /// End the sessions of the user at the issuer first. Otherwise a refresh token gets a new access token.
+    ///
     /// The `sub` is read from the serialized claims.
     ///
     /// # Errors

@@ -250,8 +250,9 @@ impl RemoteKeys {
     ///
     /// The value is marked as sensitive. Logs, errors and `Debug` do not show it, except the errors of your function.
     ///
-    /// Only the origin that you have configured gets it: scheme, host and port of the issuer or of the URL. If the discovery
-    /// document names a JWK set of another origin, the request for that has no such header. Redirects are not followed.
+    /// Only one origin gets it: scheme, host and port of the URL, or of the issuer for [`discover`](Self::discover). If the
+    /// discovery document names a JWK set of another origin, the request for that has no such header. Redirects are not
+    /// followed.
     #[must_use]
     pub fn request_header(
         self,

@@ -159,7 +159,13 @@ impl Revocations {
 
     /// Checks that a session is not revoked.
     ///
-    /// Use it before your token endpoint issues the next token of the session.
+    /// Use it before your token endpoint issues the next token of the session, in addition to your own record of ended
+    /// sessions:
+    ///
+    /// - The list forgets a session an hour after its `last_expiry`. A refresh token usually lives longer.
+    /// - [`revoke_subject`](Self::revoke_subject) ends tokens and no sessions, so this check does not see it.
+    ///
+    /// `issuer` is the one that you pass to [`revoke_session`](Self::revoke_session): the `iss` of the tokens.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};

@@ -250,7 +250,8 @@ impl AuthSettings {
 
     /// Creates the verifier of each issuer of JWTs, in the order of the settings.
     ///
-    /// Tools need them to `explain` a token. Otherwise use [`verifier`](Self::verifier), which selects one by `iss`.
+    /// Tools need them to `explain` a token. Otherwise use [`verifier`](Self::verifier), which selects one by `iss`. Each
+    /// call creates new verifiers, with caches of their own.
     ///
     /// # Errors
     ///
