@@ -9,7 +9,6 @@
 use sqlx::AnyPool;
 
 use crate::client_address::Client;
-use crate::clock::Clock;
 use crate::counts::{Counted, Counts, Limit, hash};
 use crate::error::{ApiError, report_database};
 use crate::known_addresses::KnownAddresses;
@@ -19,21 +18,16 @@ use crate::users::normal_email;
 /// The store of attempts. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Attempts {
-    pool: AnyPool,
-    counts: Counts,
-    known: KnownAddresses,
-    limits: Limits,
+    pub(crate) pool: AnyPool,
+    pub(crate) counts: Counts,
+    pub(crate) known: KnownAddresses,
+    pub(crate) limits: Limits,
 }
 
 impl Attempts {
-    pub(crate) fn new(pool: AnyPool, clock: Clock, counts: Counts, limits: Limits) -> Self {
-        let known = KnownAddresses::new(pool.clone(), clock);
-        Self { pool, counts, known, limits }
-    }
-
-    /// Rejects a client that has reached a limit. Needs no query.
-    pub(crate) fn look(&self, client: &Client) -> Result<(), ApiError> {
-        self.of_client(client).iter().try_for_each(|limit| self.counts.look(limit))
+    /// Rejects a client that has reached a limit, without a count.
+    pub(crate) fn look(&self, client: &Client, is_known: bool) -> Result<(), ApiError> {
+        self.of_client(client, is_known).iter().try_for_each(|limit| self.counts.look(limit))
     }
 
     /// Checks whether the user signed in from this address recently.
@@ -49,19 +43,23 @@ impl Attempts {
         is_known: bool,
     ) -> Result<Vec<Counted>, ApiError> {
         let (email, most) = (normal_email(email), self.limits.account_failures);
-        let mut limits = self.of_client(client);
-        limits.push(match is_known {
+        let account = match is_known {
             true => Limit::failures("account and address", &[&email, &client.address], most),
             false => Limit::failures("account", &[&email], most),
-        });
+        };
+        // The account first: a locked one costs its owner no failure of the address.
+        let mut limits = vec![account];
+        limits.extend(self.of_client(client, is_known));
         self.count(limits).await
     }
 
     /// Counts or rejects a sign-up, by address only.
     pub(crate) async fn begin_sign_up(&self, client: &Client) -> Result<Vec<Counted>, ApiError> {
-        let counted = self.count(self.of_client(client)).await?;
-        // A success does not take this back.
-        self.count(vec![Limit::sign_ups(&client.address, self.limits.address_sign_ups)]).await?;
+        let counted = self.count(self.of_client(client, false)).await?;
+        // A success does not take these back.
+        let names = [&client.address].into_iter().chain(&client.network);
+        let limits = names.map(|name| Limit::sign_ups(name, self.limits.address_sign_ups));
+        self.count(limits.collect()).await?;
         Ok(counted)
     }
 
@@ -81,18 +79,18 @@ impl Attempts {
         report(self.known.remember_new(&account(email), &address(client)).await);
     }
 
-    /// The limits of a client. Those of the network stop clients that own all addresses of an IPv6 /48.
-    fn of_client(&self, client: &Client) -> Vec<Limit> {
-        let address = Limit::failures("address", &[&client.address], self.limits.address_failures);
-        let network = client
-            .network
-            .iter()
-            .map(|network| Limit::failures("network", &[network], self.limits.network_failures));
-        [address].into_iter().chain(network).collect()
+    /// The limits of a client. Those of the network stop clients that own all addresses of an IPv6 /48. They do not
+    /// apply to users at known addresses, who may be neighbors of an attacker.
+    fn of_client(&self, client: &Client, is_known: bool) -> Vec<Limit> {
+        let mut limits = vec![Limit::failures("address", &[&client.address], self.limits.address_failures)];
+        if let (Some(network), false) = (&client.network, is_known) {
+            limits.push(Limit::failures("network", &[network], self.limits.network_failures));
+        }
+        limits
     }
 
     async fn count(&self, limits: Vec<Limit>) -> Result<Vec<Counted>, ApiError> {
-        let mut counted = Vec::with_capacity(limits.len());
+        let mut counted = Vec::new();
         let mut database = self.pool.acquire().await?;
         for limit in limits {
             counted.push(self.counts.count(&mut database, limit).await?);

@@ -26,15 +26,10 @@ impl Client {
             }
         }
     }
-
-    /// The largest network that one client may own: the IPv6 /48, or the IPv4 address.
-    pub(crate) fn widest(&self) -> &str {
-        self.network.as_ref().unwrap_or(&self.address)
-    }
 }
 
 /// The number of proxies whose `X-Forwarded-For` is trusted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct TrustedProxies(pub(crate) usize);
 
 impl TrustedProxies {

@@ -69,7 +69,7 @@ pub(crate) struct Counted {
 }
 
 /// The counts. Clones share them.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Counts {
     clock: Clock,
     /// The subjects whose limit is reached, with the end of the window.

@@ -4,6 +4,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::future::ready;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -59,12 +60,21 @@ fn pool_options(kind: &Kind) -> AnyPoolOptions {
     let sqlite =
         |options: AnyPoolOptions| options.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
     match kind {
-        Kind::Postgres => options.max_connections(10),
+        // A request that waits for a lock must not keep its connection for long. Others need it.
+        Kind::Postgres => options.max_connections(10).after_connect(|connection, _| {
+            Box::pin(
+                async move { sqlx::query("SET lock_timeout = '2s'").execute(connection).await.map(drop) },
+            )
+        }),
         Kind::SqliteFile(path) => {
             // A connection to a deleted or replaced file still works, but its changes are lost. A new one then fails.
             let (path, opened) = (path.clone(), file_id(path));
+            let deleted = || Error::Io(io::Error::other("the file was deleted or replaced"));
+            let is_here = move || file_id(&path) == opened;
+            let check = is_here.clone();
             sqlite(options.max_connections(4))
-                .before_acquire(move |_, _| Box::pin(ready(Ok(file_id(&path) == opened))))
+                .before_acquire(move |_, _| Box::pin(ready(Ok(is_here()))))
+                .after_connect(move |_, _| Box::pin(ready(check().then_some(()).ok_or_else(deleted))))
         }
         // One connection that is never closed, because the database ends with it.
         Kind::SqliteMemory => sqlite(options.max_connections(1).min_connections(1)),

@@ -76,6 +76,8 @@ impl ApiError {
         Self::new(503, "too_busy", "the server is too busy right now").retry_after(1);
     pub(crate) const TOO_MANY_AT_ONCE: Self =
         Self::new(429, "too_many_at_once", "too many requests from your network are waiting").retry_after(1);
+    pub(crate) const UNAVAILABLE: Self =
+        Self::new(503, "unavailable", "the database is unavailable").retry_after(1);
     pub(crate) const WRONG_CREDENTIALS: Self =
         Self::new(401, "wrong_credentials", "the email or the password is wrong");
 
@@ -142,8 +144,7 @@ pub(crate) fn report_database(cause: &dyn Error) {
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        let unavailable = Self::new(503, "unavailable", "the database is unavailable").retry_after(1);
-        Self { cause: Some(error.into()), ..unavailable }
+        Self { cause: Some(error.into()), ..Self::UNAVAILABLE }
     }
 }
 

@@ -14,15 +14,11 @@ const LATELY: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// The store of known addresses. Clones share it.
 #[derive(Clone)]
 pub(crate) struct KnownAddresses {
-    pool: AnyPool,
-    clock: Clock,
+    pub(crate) pool: AnyPool,
+    pub(crate) clock: Clock,
 }
 
 impl KnownAddresses {
-    pub(crate) fn new(pool: AnyPool, clock: Clock) -> Self {
-        Self { pool, clock }
-    }
-
     pub(crate) async fn contains(&self, account: &[u8], address: &[u8]) -> Result<bool, sqlx::Error> {
         let now = self.clock.seconds();
         let statement = "SELECT seen FROM known_addresses

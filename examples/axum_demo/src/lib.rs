@@ -15,8 +15,8 @@
 //! 4. `POST /signup` (`signup`) does the same with a `new_password` and a new user.
 //! 5. `POST /refresh` (`refresh`) exchanges the refresh token for new tokens (`rotation`). Reuse ends the session.
 //! 6. `GET /protected/` (`protected`): the library checks the access token, and `users` loads the user.
-//! 7. `POST /signout` (`signout`) ends the session in `sessions`. All its tokens become invalid. If the database cannot
-//!    store that, it is written later.
+//! 7. `POST /signout` (`signout`) ends the session (`ending`). All its tokens become invalid. What the database cannot
+//!    store is written later.
 //! 8. Rejections by the demo are `ApiError`s (`error`). The library responds to bad tokens. Both send problem details.
 //!
 //! `settings` reads the environment. `database` opens SQLite or PostgreSQL. `revoked` opens the revocation list, in
@@ -30,6 +30,7 @@ mod counts;
 mod database;
 mod database_url;
 mod demo_account;
+mod ending;
 mod error;
 mod gate;
 mod known_addresses;
@@ -60,7 +61,6 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
 use axum::routing::post;
 use axum::{Router, middleware};
-use std::fmt::{self, Formatter};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::attempts::Attempts;
@@ -70,6 +70,7 @@ use crate::cookies::RefreshCookie;
 use crate::counts::Counts;
 use crate::error::ApiError;
 use crate::gate::Gate;
+use crate::known_addresses::KnownAddresses;
 pub use crate::limits::Limits;
 use crate::password::Passwords;
 use crate::per_client::PerClient;
@@ -93,6 +94,7 @@ pub(crate) struct AppState {
 }
 
 /// The whole application. [`serve`] runs it and closes its database on shutdown.
+#[derive(Debug)]
 pub struct App {
     pub(crate) router: Router,
     pub(crate) sessions: Sessions,
@@ -100,12 +102,6 @@ pub struct App {
     pub notice: Option<&'static str>,
     /// The clients as the server sees them, with their share of the connections.
     pub(crate) peers: PerClient,
-}
-
-impl fmt::Debug for App {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App").finish_non_exhaustive()
-    }
 }
 
 /// Creates the application: opens the database and sets up the routes.
@@ -133,12 +129,13 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
     let users = Users::new(database.clone());
     let sign_ins = SignIns { issuer, sessions: sessions.clone(), cookie };
     let protected = protected::routes(users.clone(), &sign_ins, settings.credentials.as_ref());
+    let known = KnownAddresses { pool: database.clone(), clock: clock.clone() };
     let state = AppState {
         users,
         sign_ins: sign_ins.clone(),
         passwords: Passwords::new(limits),
         refreshes: refresh::gate(limits),
-        attempts: Attempts::new(database, clock.clone(), counts, *limits),
+        attempts: Attempts { pool: database, counts, known, limits: *limits },
         proxies: settings.proxies,
     };
     let text = HeaderValue::from_static;
@@ -160,10 +157,8 @@ pub async fn app(settings: &Settings) -> Result<App, SettingError> {
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, text("no-store")))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, text("nosniff")))
         .layer(SetResponseHeaderLayer::overriding(header::STRICT_TRANSPORT_SECURITY, two_years));
-    let share = match settings.proxies {
-        TrustedProxies(0) => limits.connections_of_a_peer,
-        // The connections of a proxy are those of all clients.
-        _ => limits.connections,
-    };
+    // The connections of a proxy are those of all clients.
+    let is_direct = settings.proxies == TrustedProxies(0) && !is_public;
+    let share = if is_direct { limits.connections_of_a_peer } else { limits.connections };
     Ok(App { router, sessions, notice, peers: PerClient::new(share, share) })
 }

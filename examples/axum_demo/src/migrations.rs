@@ -27,7 +27,9 @@ macro_rules! migrations {
 pub(crate) async fn run(pool: &AnyPool, kind: &Kind) -> Result<bool, MigrateError> {
     let (migrator, begin) = match kind {
         Kind::Postgres => {
-            (migrator(&migrations!("postgres")), "BEGIN; SELECT pg_advisory_xact_lock(hashtext('axum_demo'))")
+            let begin =
+                "BEGIN; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(hashtext('axum_demo'))";
+            (migrator(&migrations!("postgres")), begin)
         }
         Kind::SqliteFile(_) | Kind::SqliteMemory => (migrator(&migrations!("sqlite")), "BEGIN IMMEDIATE"),
     };

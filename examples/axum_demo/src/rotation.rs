@@ -9,9 +9,10 @@ use tower_jwt_auth::AuthErrorKind;
 
 use crate::clock::{CLOCK_DIFFERENCE, seconds};
 use crate::counts::Limit;
+use crate::ending::Ending;
 use crate::error::ApiError;
 use crate::refresh_tokens::{self, RefreshToken};
-use crate::sessions::{IDLE, Known, LONGEST, Session, Sessions};
+use crate::sessions::{IDLE, LONGEST, Session, Sessions};
 use crate::tokens::ISSUER;
 use crate::users::Users;
 
@@ -23,20 +24,24 @@ impl Sessions {
     /// Exchanges a token for the next one. Ends the session if the token was used before.
     pub(crate) async fn refresh(&self, token: RefreshToken) -> Result<Session, ApiError> {
         // Made-up tokens get no write transaction: SQLite runs only one at a time.
-        let Some(Known { sid, is_used, .. }) = self.find(&token).await? else {
-            return Err(ApiError::REFRESH_INVALID);
-        };
-        // The database may not know yet that the session has ended.
-        self.revocations.check_session(ISSUER, &sid).map_err(|error| match error.kind() {
+        let known = self.find(&token).await?.ok_or(ApiError::REFRESH_INVALID)?;
+        // The cookie stays, so that the sign-out can be repeated.
+        if self.is_unwritten(&known) {
+            return Err(ApiError::UNAVAILABLE);
+        }
+        // Another process may have ended the session, and the database does not know.
+        self.revocations.check_session(ISSUER, &known.sid).map_err(|error| match error.kind() {
             AuthErrorKind::Revoked => ApiError::REFRESH_INVALID,
             _ => ApiError::REVOCATIONS_UNAVAILABLE,
         })?;
-        if !is_used && let Some(session) = self.rotate(&token, &sid).await? {
+        if !known.is_used
+            && let Some(session) = self.rotate(&token, &known.sid).await?
+        {
             return Ok(session);
         }
-        // A parallel request may have used the token. Otherwise the session has ended.
+        // A parallel request may have used the token. Otherwise the session is over.
         if self.find(&token).await?.is_some_and(|known| known.is_used) {
-            self.end(vec![sid]).await?;
+            self.end(vec![Ending { sid: known.sid, user_id: None }]).await?;
         }
         Err(ApiError::REFRESH_INVALID)
     }

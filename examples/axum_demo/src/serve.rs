@@ -58,7 +58,7 @@ pub async fn serve(mut listener: TcpListener, app: App, limits: Limits, stop: im
         tokio::select! {
             (place, stream, peer) = accept(&mut listener, &places) => {
                 // Closes the connection if the peer has no share left.
-                let Some(share) = app.peers.visit(Client::new(peer.ip()).widest()) else { continue };
+                let Some(share) = app.peers.visit(&Client::new(peer.ip())) else { continue };
                 let place = Arc::new(Place { _place: place, _share: share, stopped: stopped.clone() });
                 tokio::spawn(converse(stream, peer, app.router.clone(), limits, place));
             }

@@ -1,24 +1,21 @@
 //! Sessions. A sign-in starts one. A sign-out, or the reuse of a refresh token, ends it.
 //!
 //! The database stores ended sessions, so they stay ended after a restart. The revocation list holds them for the check
-//! of access tokens. What the database cannot store is written later.
+//! of access tokens.
 
-use std::collections::BTreeSet;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use sqlx::AnyPool;
-use tokio::time::{sleep, timeout};
 use tower_jwt_auth::revocation::Revocations;
 
 use crate::clock::{CLOCK_DIFFERENCE, Clock, seconds, time};
 use crate::counts::Counts;
+use crate::ending::{Ending, Unwritten};
 use crate::error::ApiError;
 use crate::limits::Limits;
 use crate::random;
 use crate::refresh_tokens::{self, RefreshToken};
-use crate::tokens::{ISSUER, LIFETIME};
+use crate::tokens::ISSUER;
 use crate::users::User;
 
 /// Maximum lifetime of a session.
@@ -31,22 +28,15 @@ pub(crate) const IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// lifetime of an access token from the last refresh.
 const KEPT: Duration = Duration::from_secs(60 * 60);
 
-/// Time limit for writing down that sessions have ended. A database may make writers wait for longer.
-const LONGEST_WRITE: Duration = Duration::from_secs(3);
-
-/// Time between two attempts to write down what the database could not store.
-const RETRY: Duration = Duration::from_secs(1);
-
 /// The store of sessions. Clones share it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sessions {
     pub(crate) pool: AnyPool,
     pub(crate) clock: Clock,
     pub(crate) counts: Counts,
     pub(crate) limits: Limits,
     pub(crate) revocations: Revocations,
-    /// Ended sessions that are not in the database yet.
-    unwritten: Arc<Mutex<BTreeSet<String>>>,
+    pub(crate) unwritten: Unwritten,
 }
 
 /// A session that a client has presented. It may have ended.
@@ -55,6 +45,8 @@ pub(crate) struct Known {
     pub(crate) user_id: i64,
     /// True if the refresh token was used before.
     pub(crate) is_used: bool,
+    /// False if the session has ended or expired.
+    pub(crate) is_open: bool,
 }
 
 /// An active session.
@@ -75,7 +67,7 @@ impl Sessions {
         counts: Counts,
         limits: Limits,
     ) -> Result<Self, sqlx::Error> {
-        let sessions = Self { pool, clock, counts, limits, revocations, unwritten: Arc::default() };
+        let sessions = Self { pool, clock, counts, limits, revocations, unwritten: Unwritten::default() };
         let ended: Vec<(String, i64)> =
             sqlx::query_as("SELECT sid, expires FROM sessions WHERE ended IS NOT NULL AND expires > $1")
                 .bind(sessions.clock.seconds() - seconds(KEPT))
@@ -129,104 +121,31 @@ impl Sessions {
         .await?;
         match too_many.is_empty() {
             true => Ok(()),
-            false => self.end(too_many).await,
+            false => {
+                let end = |sid| Ending { sid, user_id: None };
+                self.end(too_many.into_iter().map(end).collect()).await
+            }
         }
     }
 
     /// Returns the session of a refresh token, used or not.
     pub(crate) async fn find(&self, token: &RefreshToken) -> Result<Option<Known>, sqlx::Error> {
-        let found: Option<(String, i64, Option<i64>)> = sqlx::query_as(
-            "SELECT sessions.sid, user_id, used FROM refresh_tokens JOIN sessions ON sessions.sid = refresh_tokens.sid
-             WHERE hash = $1",
+        type Row = (String, i64, Option<i64>, Option<i64>, i64);
+        let found: Option<Row> = sqlx::query_as(
+            "SELECT sessions.sid, user_id, used, ended, expires
+             FROM refresh_tokens JOIN sessions ON sessions.sid = refresh_tokens.sid WHERE hash = $1",
         )
         .bind(token.hash())
         .fetch_optional(&self.pool)
         .await?;
-        Ok(found.map(|(sid, user_id, used)| Known { sid, user_id, is_used: used.is_some() }))
-    }
-
-    /// Ends sessions: writes that down, then revokes their access tokens. May be repeated.
-    ///
-    /// If the database cannot store it, the caller gets the error. The tokens are invalid from now on anyway, and
-    /// [`write_later`](Self::write_later) tries again.
-    pub(crate) async fn end(&self, sids: Vec<String>) -> Result<(), ApiError> {
-        // Sorted, so two processes that end the same sessions cannot deadlock.
-        let sids = BTreeSet::from_iter(sids);
-        let sessions = self.clone();
-        // A task completes even if the request runs out of time.
-        let ended = tokio::spawn(async move {
-            let written = sessions.write_down(&sids).await;
-            for sid in &sids {
-                sessions.revoke(sid, sessions.clock.now() + LIFETIME);
-            }
-            if written.is_err() {
-                sessions.unwritten().extend(sids);
-            }
-            written
-        });
-        ended.await.map_err(ApiError::internal)?.map_err(ApiError::from)
-    }
-
-    /// Ends all current sessions of the user of a session. Ends at least that one, even if there is an error.
-    pub(crate) async fn end_all(&self, session: Known) -> Result<(), ApiError> {
-        let statement = "SELECT sid FROM sessions WHERE user_id = $1 AND ended IS NULL";
-        let found = sqlx::query_scalar(statement).bind(session.user_id).fetch_all(&self.pool).await;
-        let (mut sids, failure): (Vec<String>, _) = match found {
-            Ok(sids) => (sids, None),
-            Err(error) => (Vec::new(), Some(error)),
-        };
-        sids.push(session.sid);
-        self.end(sids).await?;
-        failure.map_or(Ok(()), |error| Err(error.into()))
-    }
-
-    /// Writes what the database could not store, until the database is closed.
-    async fn write_later(self) {
-        while !self.pool.is_closed() {
-            sleep(RETRY).await;
-            let _ = self.write_unwritten().await;
-        }
-    }
-
-    /// Writes what the database could not store, if it can now, and closes it.
-    pub(crate) async fn close(&self) {
-        let _ = self.write_unwritten().await;
-        self.pool.close().await;
-    }
-
-    async fn write_unwritten(&self) -> Result<(), sqlx::Error> {
-        let sids = self.unwritten().clone();
-        if !sids.is_empty() {
-            self.write_down(&sids).await?;
-            self.unwritten().retain(|sid| !sids.contains(sid));
-        }
-        Ok(())
-    }
-
-    fn unwritten(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        // Nothing under the lock can panic.
-        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(found.map(|(sid, user_id, used, ended, expires)| {
+            let is_open = ended.is_none() && expires > self.clock.seconds();
+            Known { sid, user_id, is_used: used.is_some(), is_open }
+        }))
     }
 
     /// Revokes a session here at once. The list sends it to Redis in the background.
-    fn revoke(&self, sid: &str, last_expiry: SystemTime) {
+    pub(crate) fn revoke(&self, sid: &str, last_expiry: SystemTime) {
         drop(self.revocations.revoke_session(ISSUER, sid, last_expiry));
-    }
-
-    async fn write_down(&self, sids: &BTreeSet<String>) -> Result<(), sqlx::Error> {
-        let now = self.clock.seconds();
-        let written = async {
-            let mut transaction = self.pool.begin().await?;
-            for sid in sids {
-                sqlx::query("UPDATE sessions SET expires = $2, ended = $3 WHERE sid = $1 AND ended IS NULL")
-                    .bind(sid.clone())
-                    .bind(now + seconds(LIFETIME))
-                    .bind(now)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-            transaction.commit().await
-        };
-        timeout(LONGEST_WRITE, written).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 }

@@ -12,7 +12,7 @@ use tower_jwt_auth::settings::AuthSettings;
 
 use crate::client_address::TrustedProxies;
 use crate::clock::Clock;
-use crate::database_url::{DatabaseUrl, Kind};
+use crate::database_url::DatabaseUrl;
 use crate::limits::Limits;
 use crate::public_url::PublicUrl;
 use crate::{random, tokens};
@@ -89,17 +89,11 @@ impl Settings {
     /// Returns one-line warnings about these settings.
     #[must_use]
     pub fn notices(&self) -> Vec<&'static str> {
-        // Either of them suggests that there are several processes.
-        let is_shared = self.redis.is_some() || matches!(self.database.kind, Kind::Postgres);
         let is_local = self.address.ip().to_canonical().is_loopback();
         let notices = [
-            (self.keys_are_temporary && !is_shared).then_some(
+            self.keys_are_temporary.then_some(
                 "JWT_SECRET is not set: tokens are signed with a random secret and become invalid when this process \
-                 ends",
-            ),
-            (self.keys_are_temporary && is_shared).then_some(
-                "JWT_SECRET is not set: tokens are signed with a random secret and become invalid when this process \
-                 ends; other processes reject them; set the same secret for all processes",
+                 ends; other processes reject them; set a secret, the same for all processes",
             ),
             (self.public_url.is_none() && !is_local).then_some(
                 "PUBLIC_URL is not set: without https, others can read passwords and tokens, and the refresh cookie is \

@@ -11,6 +11,7 @@ use tower_jwt_auth::verifiers::{AnyOf, Issuers};
 use tower_jwt_auth::{ConfigError, JwtVerifier, Verify};
 
 use crate::cookies::RefreshCookie;
+use crate::ending::Ending;
 use crate::error::ApiError;
 use crate::refresh_tokens::RefreshToken;
 use crate::sessions::{Session, Sessions};
@@ -39,7 +40,8 @@ impl SignIns {
         if let Some(cookie) = self.cookie.find(headers)
             && let Some(replaced) = self.sessions.find(&cookie).await?
         {
-            self.sessions.end(vec![replaced.sid]).await?;
+            // An error is no reason to reject the user: the session has ended here, and is written later.
+            let _ = self.sessions.end(vec![Ending { sid: replaced.sid, user_id: None }]).await;
         }
         self.answer(&self.sessions.begin(user).await?)
     }

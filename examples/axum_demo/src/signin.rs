@@ -43,10 +43,9 @@ impl AppState {
     /// The order matters: nothing is counted before the request has a place, and everything that is counted is checked.
     /// A client that disconnects saves neither, because `serve` runs each request to its end.
     async fn check(&self, email: &str, password: Password, client: &Client) -> Result<User, ApiError> {
-        // These two come before any query, so a flood costs almost nothing.
-        self.attempts.look(client)?;
-        let visit = self.passwords.gate.visit(&client.address)?;
+        let visit = self.passwords.gate.visit(client)?;
         let is_known = self.attempts.is_known(email, client).await?;
+        self.attempts.look(client, is_known)?;
         let place = self.passwords.gate.enter(visit, is_known).await?;
         let attempt = self.attempts.begin(email, client, is_known).await?;
         let (user, hash) = match self.users.by_email(email).await? {

@@ -1,7 +1,8 @@
 //! `POST /signout` ends the session of the refresh cookie and that of the access token. `POST /signout/everywhere` ends
 //! all sessions of their users.
 //!
-//! Both may be repeated until they succeed, so they accept the cookie or the token of a session that has ended.
+//! Both may be repeated until they succeed, so they accept the cookie or the token of a session that is over. It ends no
+//! other sessions then: the token may have leaked since.
 
 use axum::Router;
 use axum::extract::State;
@@ -11,10 +12,11 @@ use axum::routing::post;
 use tower_jwt_auth::reject::ProblemJson;
 use tower_jwt_auth::{AuthError, Claims, JwtAuthLayer};
 
+use crate::ending::Ending;
 use crate::error::ApiError;
 use crate::sessions::Known;
 use crate::signed_in::SignIns;
-use crate::tokens::AccessToken;
+use crate::tokens::{AccessToken, ISSUER};
 
 type Token = Result<Claims<AccessToken>, AuthError>;
 
@@ -22,59 +24,44 @@ pub(crate) fn routes(sign_ins: SignIns) -> Router {
     // Without the revocation list, which has the session after the first try.
     let token = JwtAuthLayer::new(sign_ins.issuer.verifier::<AccessToken>());
     Router::new()
-        .route("/signout", post(sign_out))
-        .route("/signout/everywhere", post(sign_out_everywhere))
+        .route("/signout", post(|state, headers, token| end(state, headers, token, false)))
+        .route("/signout/everywhere", post(|state, headers, token| end(state, headers, token, true)))
         .layer(token.on_reject(ProblemJson::new()).allow_invalid())
         .with_state(sign_ins)
 }
 
-async fn sign_out(
-    State(sign_ins): State<SignIns>,
+async fn end(
+    State(SignIns { sessions, cookie, .. }): State<SignIns>,
     headers: HeaderMap,
     token: Token,
+    is_everywhere: bool,
 ) -> Result<Response, Response> {
-    let presented = presented(&sign_ins, &headers, token).await?;
-    let sids = presented.into_iter().map(|session| session.sid).collect();
-    sign_ins.sessions.end(sids).await.map_err(ApiError::into_response)?;
-    Ok(signed_out(&sign_ins))
-}
-
-async fn sign_out_everywhere(
-    State(sign_ins): State<SignIns>,
-    headers: HeaderMap,
-    token: Token,
-) -> Result<Response, Response> {
-    for session in presented(&sign_ins, &headers, token).await? {
-        sign_ins.sessions.end_all(session).await.map_err(ApiError::into_response)?;
-    }
-    Ok(signed_out(&sign_ins))
-}
-
-/// Returns the sessions of the cookie and of the token: one, or two if a user has changed accounts.
-async fn presented(sign_ins: &SignIns, headers: &HeaderMap, token: Token) -> Result<Vec<Known>, Response> {
-    let of_cookie = match sign_ins.cookie.find(headers) {
-        Some(token) => sign_ins.sessions.find(&token).await,
+    let ending = |known: Known| {
+        let is_good = known.is_open && !known.is_used || sessions.is_unwritten(&known);
+        Ending { sid: known.sid, user_id: (is_everywhere && is_good).then_some(known.user_id) }
+    };
+    let of_token = token.map(|token| {
+        ending(Known {
+            sid: token.sid.clone(),
+            // Access tokens have the ID of a user.
+            user_id: token.sub.parse().unwrap_or_default(),
+            is_used: false,
+            is_open: sessions.revocations.check_session(ISSUER, &token.sid).is_ok(),
+        })
+    });
+    let of_cookie = match cookie.find(&headers) {
+        Some(token) => sessions.find(&token).await.map(|known| known.map(ending)),
         None => Ok(None),
     };
-    let of_token = token.map(|token| Known {
-        sid: token.sid.clone(),
-        // An access token of this issuer has the ID of a user.
-        user_id: token.sub.parse().unwrap_or_default(),
-        is_used: false,
-    });
-    match (of_cookie, of_token) {
-        (Ok(None), Err(rejection)) => Err(rejection.into_response()),
-        (Ok(of_cookie), of_token) => Ok(of_cookie.into_iter().chain(of_token.ok()).collect()),
-        (Err(error), of_token) => {
-            // The token becomes invalid even if the session of the cookie cannot be found.
-            if let Ok(session) = of_token {
-                let _ = sign_ins.sessions.end(vec![session.sid]).await;
-            }
-            Err(ApiError::from(error).into_response())
-        }
+    let (endings, failure) = match (of_cookie, of_token) {
+        (Ok(None), Err(rejection)) => return Err(rejection.into_response()),
+        (Ok(of_cookie), of_token) => (of_cookie.into_iter().chain(of_token.ok()).collect(), None),
+        // The session of the token ends even if that of the cookie cannot be found.
+        (Err(error), of_token) => (of_token.into_iter().collect(), Some(ApiError::from(error))),
+    };
+    let ended = sessions.end(endings).await;
+    match failure.map_or(ended, Err) {
+        Ok(()) => Ok((StatusCode::NO_CONTENT, cookie.remove()).into_response()),
+        Err(error) => Err(error.into_response()),
     }
-}
-
-fn signed_out(sign_ins: &SignIns) -> Response {
-    (StatusCode::NO_CONTENT, sign_ins.cookie.remove()).into_response()
 }

@@ -45,8 +45,8 @@ pub(crate) async fn sign_up(
     let words = [&email[..], first_name, last_name].map(str::to_owned).to_vec();
     let password = NewPassword::new(Password::new(password)?, words)?;
     let client = app.proxies.client(peer, &headers);
-    app.attempts.look(&client)?;
-    let visit = app.passwords.gate.visit(&client.address)?;
+    app.attempts.look(&client, false)?;
+    let visit = app.passwords.gate.visit(&client)?;
     let place = app.passwords.gate.enter(visit, false).await?;
     let attempt = app.attempts.begin_sign_up(&client).await?;
     let hash = app.passwords.hash(place, password).await?;

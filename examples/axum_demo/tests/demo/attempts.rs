@@ -189,6 +189,51 @@ async fn failures_are_counted_by_ipv6_site() {
     assert_eq!(demo.signin_from("2001:db8:1::1", "eze@example.com", "okon").await.status, 200);
 }
 
+/// Neighbors in the network of an attacker are not delayed at known addresses.
+#[tokio::test]
+async fn limit_of_the_network_spares_known_addresses() {
+    let mut settings = proxied_settings("sqlite::memory:");
+    let _clock = TestClock::set_into(&mut settings);
+    settings.limits.network_failures = 2;
+    let demo = Demo::start_with(settings).await;
+    assert_eq!(demo.signin_from("2001:db8:0:1::1", "eze@example.com", "okon").await.status, 200);
+    for (number, status) in [(2, 401), (3, 401), (4, 429)] {
+        let address = format!("2001:db8:0:{number}::1");
+        assert_eq!(demo.signin_from(&address, "nobody@example.com", "wrong").await.status, status);
+    }
+    assert_eq!(demo.signin_from("2001:db8:0:1::2", "eze@example.com", "okon").await.status, 200);
+}
+
+#[tokio::test]
+async fn locked_account_costs_its_owner_no_failures() {
+    let mut settings = proxied_settings("sqlite::memory:");
+    let _clock = TestClock::set_into(&mut settings);
+    (settings.limits.account_failures, settings.limits.address_failures) = (1, 2);
+    let demo = Demo::start_with(settings).await;
+    assert_eq!(demo.signin_from("198.51.100.1", "eze@example.com", "wrong").await.status, 401);
+    for _ in 0..4 {
+        assert_eq!(demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status, 429);
+    }
+    assert_eq!(demo.signin_from("192.0.2.1", "nobody@example.com", "wrong").await.status, 401);
+}
+
+/// Attempts from many addresses of one IPv6 /48 share places.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_network_leaves_places() {
+    let mut settings = proxied_settings("sqlite::memory:");
+    settings.limits.network_failures = 1000;
+    settings.limits.in_line = Duration::from_secs(60);
+    let demo = Demo::start_with(settings).await;
+    let mut crowd = JoinSet::new();
+    for number in 0..120 {
+        let body = format!(r#"{{"email":"{number}@example.com","password":"wrong"}}"#);
+        let content_type = format!("{JSON}\r\nX-Forwarded-For: 2001:db8:0:{number:x}::1");
+        crowd.spawn(answer(demo.send(&signin_request(&content_type, body.as_bytes())).await));
+    }
+    while crowd.join_next().await.unwrap().unwrap().status != 429 {}
+    assert_eq!(demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status, 200);
+}
+
 /// Attempts from many networks take all places for strangers.
 #[tokio::test(flavor = "multi_thread")]
 async fn crowd_leaves_places_for_known_addresses() {
@@ -219,6 +264,21 @@ async fn leaving_does_not_save_the_check() {
     }
     let counted = rows(&file).await;
     assert!((2..40).contains(&counted), "{counted}");
+}
+
+/// A check goes on when its request has run out of time, and keeps its place. So few attempts count meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn abandoned_checks_keep_their_places() {
+    let file = ScratchFile::new("abandoned.sqlite3");
+    let mut settings = settings(&file.url());
+    settings.limits.request = Duration::from_millis(50);
+    let demo = Demo::start_with(settings).await;
+    for number in 0..10 {
+        let status = demo.signin(&format!("{number}@example.com"), "wrong").await.status;
+        assert!([401, 408].contains(&status), "{status}");
+    }
+    let counted = rows(&file).await;
+    assert!(counted < 8, "{counted}");
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! Scenarios that pass on every database.
 
+use std::time::Duration;
+
 use axum_demo::Settings;
 use sqlx::{AnyConnection, Connection};
+use tokio::time::sleep;
 
 use crate::http::{Answer, JSON, answer, post_request, request, request_with, signin_request, signup_body};
 use crate::support::{Demo, TestClock};
@@ -272,26 +275,40 @@ pub(crate) async fn clock_that_was_ahead(settings: impl Fn() -> Settings) {
     }
 }
 
-/// Locks the database for writers while sessions end. They end at once, and stay ended.
+/// Locks the database for writers while sessions end. They end at once, and stay ended. Others notice nothing.
 pub(crate) async fn sign_out_during_a_lock(settings: impl Fn() -> Settings, url: &str, lock: &'static str) {
     let demo = Demo::start_with(settings()).await;
-    let [leaving, retrying, reused] = [demo.sign_in().await, demo.sign_in().await, demo.sign_in().await];
+    let [staying, leaving, retrying, reused] =
+        [demo.sign_in().await, demo.sign_in().await, demo.sign_in().await, demo.sign_in().await];
     let next = demo.refresh(&reused.cookie()).await;
     let mut database = AnyConnection::connect(url).await.unwrap();
     sqlx::raw_sql(lock).execute(&mut database).await.unwrap();
-    let requests = [
-        request("POST", "/signout", &[&leaving.bearer()]),
+    let mut requests = vec![
         request_with("POST", "/signout", &[("Cookie", &retrying.cookie())]),
         request_with("POST", "/refresh", &[("Cookie", &reused.cookie())]),
     ];
-    for answer in at_once(&demo, &requests).await {
+    requests.resize(14, request("POST", "/signout", &[&leaving.bearer()]));
+    let mut streams = Vec::new();
+    for request in requests {
+        streams.push(demo.send(&request).await);
+    }
+    while demo.protected(&[&leaving.bearer()]).await.status != 401 {}
+    assert_eq!(demo.protected(&[&staying.bearer()]).await.status, 200);
+    for stream in streams {
+        let answer = answer(stream).await;
         assert_eq!((answer.status, answer.error().as_str()), (503, "unavailable"));
         assert_eq!(answer.header("set-cookie"), None, "the browser can try again");
     }
     for ended in [&leaving, &retrying, &next] {
-        assert_eq!(demo.protected(&[&ended.bearer()]).await.status, 401, "at once");
-        assert_eq!(demo.refresh(&ended.cookie()).await.status, 401, "no tokens that are rejected");
+        assert_eq!(demo.protected(&[&ended.bearer()]).await.status, 401);
+        let refused = demo.refresh(&ended.cookie()).await;
+        assert_eq!(
+            (refused.status, refused.header("set-cookie")),
+            (503, None),
+            "no tokens that are rejected"
+        );
     }
+    assert_eq!(demo.protected(&[&staying.bearer()]).await.status, 200);
     sqlx::raw_sql("ROLLBACK").execute(&mut database).await.unwrap();
     assert_eq!(demo.sign_out_with_cookie("/signout", &retrying.cookie()).await.status, 204, "repeated");
     assert_eq!(demo.sign_out("/signout", &retrying.bearer()).await.status, 204, "repeated");
@@ -302,6 +319,45 @@ pub(crate) async fn sign_out_during_a_lock(settings: impl Fn() -> Settings, url:
         assert_eq!(demo.protected(&[&ended.bearer()]).await.status, 401);
         assert_eq!(demo.refresh(&ended.cookie()).await.status, 401);
     }
+    assert_eq!(demo.refresh(&staying.cookie()).await.status, 200);
+}
+
+/// The cookie and the token are of two users. All their sessions end, although the database is locked for a while.
+pub(crate) async fn sign_out_of_two_users(settings: Settings, url: &str, lock: &'static str) {
+    let demo = Demo::start_with(settings).await;
+    let (mine, hers) =
+        (demo.sign_in().await, demo.signup("grace@example.com", "purple lattice umbrella").await);
+    let elsewhere = demo.signin("grace@example.com", "purple lattice umbrella").await;
+    let mut database = AnyConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(lock).execute(&mut database).await.unwrap();
+    let headers = [("Authorization", hers.bearer()), ("Cookie", mine.cookie())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(demo.exchange(&request_with("POST", "/signout/everywhere", &headers)).await.status, 503);
+    sqlx::raw_sql("ROLLBACK").execute(&mut database).await.unwrap();
+    for ended in [mine, hers, elsewhere] {
+        while demo.protected(&[&ended.bearer()]).await.status != 401 {
+            sleep(Duration::from_millis(20)).await;
+        }
+        while demo.refresh(&ended.cookie()).await.status != 401 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// A used refresh token, and the tokens of an ended session, end no other sessions.
+pub(crate) async fn dead_tokens(settings: Settings) {
+    let demo = Demo::start_with(settings).await;
+    let first = demo.sign_in().await;
+    let second = demo.refresh(&first.cookie()).await;
+    let other = demo.sign_in().await;
+    assert_eq!(demo.sign_out_with_cookie("/signout/everywhere", &first.cookie()).await.status, 204, "used");
+    assert_eq!(demo.protected(&[&second.bearer()]).await.status, 401);
+    for dead in [&first, &second] {
+        assert_eq!(demo.sign_out("/signout/everywhere", &dead.bearer()).await.status, 204);
+        assert_eq!(demo.sign_out_with_cookie("/signout/everywhere", &dead.cookie()).await.status, 204);
+    }
+    assert_eq!(demo.protected(&[&other.bearer()]).await.status, 200);
+    assert_eq!(demo.refresh(&other.cookie()).await.status, 200);
 }
 
 /// Signing in over a session, and signing out with the token of another one, leave none behind.

@@ -54,6 +54,17 @@ async fn sign_out_during_a_lock_is_never_lost() {
     scenarios::sign_out_during_a_lock(|| settings(&file.url()), &file.url(), "BEGIN IMMEDIATE").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn sign_out_everywhere_ends_sessions_of_both_users() {
+    let file = ScratchFile::new("two_users.sqlite3");
+    scenarios::sign_out_of_two_users(settings(&file.url()), &file.url(), "BEGIN IMMEDIATE").await;
+}
+
+#[tokio::test]
+async fn dead_tokens_end_no_other_sessions() {
+    scenarios::dead_tokens(settings("sqlite::memory:")).await;
+}
+
 #[tokio::test]
 async fn sessions_expire() {
     scenarios::expiry(settings("sqlite::memory:")).await;

@@ -37,6 +37,10 @@ async fn sessions_work() {
     scenarios::replaced_sessions(settings(&url)).await;
     let lock = "BEGIN; LOCK TABLE sessions IN SHARE ROW EXCLUSIVE MODE";
     scenarios::sign_out_during_a_lock(|| settings(&url), &url, lock).await;
+    let rows = "BEGIN; SELECT sid FROM sessions FOR UPDATE";
+    scenarios::sign_out_during_a_lock(|| settings(&url), &url, rows).await;
+    scenarios::sign_out_of_two_users(settings(&url), &url, lock).await;
+    scenarios::dead_tokens(settings(&url)).await;
 }
 
 #[ignore = "needs PostgreSQL and Redis: .ci/run runs it"]
