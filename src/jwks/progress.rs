@@ -172,6 +172,7 @@ impl Progress {
     pub(crate) fn is_idle(&mut self, is_used: bool, now: Instant, limit: Duration) -> bool {
         if is_used {
             self.unused_since = None;
+            return false;
         }
         let since = *self.unused_since.get_or_insert(now);
         // An outage ends with a successful retry, or when the held keys expire.

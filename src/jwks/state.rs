@@ -44,6 +44,8 @@ pub(crate) struct State {
     waiting_judged: Arc<Semaphore>,
     /// Hashes names with a random key, so that nobody can construct a collision.
     names: RandomState,
+    /// Each pending [`ready`](Self::ready) holds a clone, since the keys must not rest meanwhile.
+    awaited: Arc<()>,
     /// The skipped keys of the last warning.
     warned: Mutex<Vec<(Option<String>, String)>>,
     pub(super) counts: Counts,
@@ -73,6 +75,7 @@ impl State {
             waiting: Arc::new(Semaphore::new(max_waiting.min(Semaphore::MAX_PERMITS))),
             waiting_judged: Arc::new(Semaphore::new((max_waiting / 2).min(Semaphore::MAX_PERMITS))),
             names: RandomState::new(),
+            awaited: Arc::default(),
             warned: Mutex::new(Vec::new()),
             counts: Counts::default(),
             schedule,
@@ -220,6 +223,7 @@ impl State {
         if Handle::try_current().is_err() {
             return Err(AuthError::keys_unavailable(NO_RUNTIME));
         }
+        let _awaited = Arc::clone(&self.awaited);
         let mut progress = self.progress.subscribe();
         let held = progress.wait_for(|progress| progress.confirmed.is_some());
         if let Ok(Ok(_)) = timeout(limit, held).await {
@@ -325,7 +329,7 @@ impl State {
                 return;
             }
             let now = Instant::now();
-            let is_used = self.signs.set(Sign::Unused);
+            let is_used = self.signs.set(Sign::Unused) || Arc::strong_count(&self.awaited) > 1;
             if progress.is_idle(is_used, now, self.schedule.idle_timeout) {
                 progress.rest(now);
                 self.show(progress);

@@ -105,6 +105,20 @@ async fn failing_retries_end_without_use() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_do_not_rest_before_they_are_ready() {
+    let provider = Provider::new();
+    let keys = provider.keys().ready_timeout(seconds(48 * HOUR));
+    let ready = tokio::spawn({
+        let keys = keys.clone();
+        async move { keys.ready().await }
+    });
+    pass(4 * HOUR).await;
+    provider.serve(&["a"]);
+    assert!(ready.await.unwrap().is_ok());
+    assert!(provider.keys().idle_timeout(Duration::ZERO).ready().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn used_keys_never_rest() {
     let provider = Provider::of(&["a"]);
     let (verified, probed) = (provider.keys(), provider.keys());
