@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
-use tokio::task::spawn_blocking;
+use tokio::sync::Mutex;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::fetch_error::Problem;
 use super::fetch_url::FetchUrl;
@@ -16,19 +17,22 @@ use super::fetch_url::FetchUrl;
 pub(crate) struct RequestHeader {
     name: HeaderName,
     value: Arc<MakeValue>,
+    /// The call that runs. If it hangs, later requests wait for it, since another call would hang as well.
+    running: Arc<Mutex<Option<JoinHandle<Made>>>>,
     /// A URL of the origin.
     home: FetchUrl,
 }
 
-type MakeValue = dyn Fn() -> Result<HeaderValue, Box<dyn Error + Send + Sync>> + Send + Sync;
+type Made = Result<HeaderValue, Box<dyn Error + Send + Sync>>;
+type MakeValue = dyn Fn() -> Made + Send + Sync;
 
 impl RequestHeader {
     pub(super) fn new(
         name: HeaderName,
-        value: impl Fn() -> Result<HeaderValue, Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
+        value: impl Fn() -> Made + Send + Sync + 'static,
         home: FetchUrl,
     ) -> Self {
-        Self { name, value: Arc::new(value), home }
+        Self { name, value: Arc::new(value), running: Arc::default(), home }
     }
 
     /// Adds the header to a request for this URL. A discovery document may name a URL of another origin, which must not get
@@ -40,8 +44,10 @@ impl RequestHeader {
         let make = Arc::clone(&self.value);
         let failed = |error| Problem::Header(self.name.clone(), error);
         // The function may read a file.
-        let made =
-            spawn_blocking(move || make()).await.map_err(|_| failed("its function panicked".into()))?;
+        let mut running = self.running.lock().await;
+        let made = running.get_or_insert_with(|| spawn_blocking(move || make())).await;
+        *running = None;
+        let made = made.map_err(|_| failed("its function panicked".into()))?;
         let mut value = made.map_err(failed)?;
         value.set_sensitive(true);
         headers.insert(self.name.clone(), value);

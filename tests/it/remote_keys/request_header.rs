@@ -1,6 +1,8 @@
 //! A header of the application in requests to the provider.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use http::Response;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
@@ -40,6 +42,31 @@ async fn header_is_made_for_each_request() {
     pass(600).await;
     let value = |number| (JWKS.to_owned(), Some(format!("Bearer s3cret-{number}")));
     assert_eq!(sent(&provider), [value(0), value(1)]);
+}
+
+/// Each call takes a thread of the runtime, so there is only one.
+#[tokio::test]
+async fn function_that_hangs_is_called_once() {
+    let provider = Provider::of(&["a"]);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (counted, released) = (Arc::clone(&calls), std::sync::Mutex::new(released));
+    let keys = provider
+        .keys()
+        .fetch_timeout(Duration::from_millis(20))
+        .retry_between(Duration::from_millis(5), Duration::from_millis(5))
+        .request_header(AUTHORIZATION, move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            // Ends when the test has ended.
+            let _ = released.lock().unwrap().recv();
+            Ok(HeaderValue::from_static("Bearer s3cret"))
+        });
+    assert!(!keys.is_ready());
+    while keys.stats().failures() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+    drop(release);
 }
 
 #[tokio::test(start_paused = true)]
