@@ -39,13 +39,19 @@ impl<C> KeyTable<C> {
     where
         C: DeserializeOwned,
     {
-        if std::str::from_utf8(json).is_ok_and(has_private_name) {
+        let invalid =
+            |line, column| -> ConfigError { ConfigProblem::InvalidApiKeyRecords { line, column }.into() };
+        let json = str::from_utf8(json).map_err(|error| {
+            let before = &json[..error.valid_up_to()];
+            let line = before.rsplit(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len);
+            invalid(before.split(|byte| *byte == b'\n').count(), line + 1)
+        })?;
+        if has_private_name(json) {
             return Err(ConfigProblem::PrivateNameInApiKeys.into());
         }
         // The texts of serde contain values, so only the place is reported.
-        let records: Vec<ApiKeyRecord<C>> = serde_json::from_slice(json).map_err(|error| {
-            ConfigProblem::InvalidApiKeyRecords { line: error.line(), column: error.column() }.into()
-        })?;
+        let records: Vec<ApiKeyRecord<C>> =
+            serde_json::from_str(json).map_err(|error| invalid(error.line(), error.column()))?;
         Self::new(prefix, records)
     }
 

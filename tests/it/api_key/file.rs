@@ -108,6 +108,12 @@ fn unusable_files_of_keys_are_errors() {
         assert_eq!((error.kind(), text), (kind, expected), "{name}");
         assert!(error.source().is_none(), "{name}");
     }
+    // serde_json would not notice it in a claim that the type skips, nor look at the names there.
+    let text =
+        private("$serde_json::private::RawValue").replacen(ID, "\u{e9}", 1).replace("]}}]", "]}},\n\n]");
+    let bytes: Vec<u8> = text.bytes().map(|byte| if byte == 0xc3 { 0xff } else { byte }).collect();
+    let error = ApiKeys::<Value>::file("acme", folder.write("keys.json", bytes)).unwrap_err();
+    assert!(error.to_string().ends_with("got something else at line 1, column 9"), "{error}");
     let missing = ApiKeys::<Value>::file("acme", folder.path("missing")).unwrap_err();
     assert_eq!(missing.kind(), ConfigErrorKind::UnreadableFile);
     let prefix = ApiKeys::<Value>::file("", folder.path("missing")).unwrap_err();
