@@ -45,7 +45,7 @@ impl Revocations {
     ///
     /// Nothing is revoked in these cases. The [source](std::error::Error::source) of the error has the reason.
     ///
-    /// - [`InvalidClaims`](AuthErrorKind::InvalidClaims) (401): the serialized claims have no string `sid`.
+    /// - [`InvalidClaims`](AuthErrorKind::InvalidClaims) (401): the serialized claims have no string `sid`, or an empty one.
     /// - [`WrongIssuer`](AuthErrorKind::WrongIssuer) (401): the claims have no issuer.
     /// - [`RevocationsUnavailable`](AuthErrorKind::RevocationsUnavailable) (503): the entry would not revoke this token.
     ///   The verifier of the token uses another list, or the claims type has changed the `sid`. This is only noticed if
@@ -117,7 +117,7 @@ impl Revocations {
     ) -> Result<RevocationWrite, AuthError> {
         let json = serde_json::to_value(&**claims)
             .map_err(|error| Claims::reject(claims, AuthErrorKind::InvalidClaims).with_source(error))?;
-        let Some(id) = json.get(name).and_then(Value::as_str) else {
+        let Some(id) = json.get(name).and_then(Value::as_str).filter(|id| !id.is_empty()) else {
             let cause = format!("cannot revoke: the serialized claims have no string `{name}`");
             return Err(Claims::reject(claims, AuthErrorKind::InvalidClaims).with_source(cause));
         };

@@ -204,6 +204,7 @@ async fn rejects_what_would_revoke_nothing() {
         ("another list", revoke(&other_list, &user), RevocationsUnavailable, another),
         ("no sid", revoke(&list, &verifier.verify(&good_token()).await.unwrap()), InvalidClaims, missing),
         ("sid of another type", revoke(&list, &Claims::new(json!({"sid": 1}))), InvalidClaims, missing),
+        ("empty sid", revoke(&list, &Claims::new(json!({"sid": ""}))), InvalidClaims, missing),
         ("no object", revoke(&list, &Claims::new(json!("s1"))), InvalidClaims, missing),
         (
             "no issuer",
