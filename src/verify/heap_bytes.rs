@@ -9,13 +9,14 @@
 //! - **Text:** its length. If the type may own it, the overhead of an allocation as well.
 //! - **Arrays and maps:** one and a half times the size of the elements, or of the names and values. `Vec` doubles
 //!   its capacity and needs 1 to 2 times that size, `HashMap` 1.1 to 2.3 times, `BTreeMap` 1 to 2.1 times.
-//! - **Boxed values:** their size, if the type reads something much larger than what it returns.
+//! - **Boxed values:** their size, if the type reads something larger than what it returns.
 //!
 //! The sum is between half and twice the memory of the usual types. These are not seen:
 //!
 //! - memory that a `Deserialize` allocates without reading anything for it
-//! - the size of types that serde reads from its own buffer, behind `flatten` or an untagged `enum`. They count as
-//!   `serde_json::Value`.
+//! - the size of types that serde reads from its own buffer: behind `flatten`, or in an `enum` that is untagged or has a
+//!   `tag`. They count as `serde_json::Value`.
+//! - a box around a value that is not larger than a pointer
 
 #[cfg(feature = "api-keys")]
 use std::any::Any;
@@ -107,13 +108,15 @@ impl Meter<'_> {
         }
     }
 
-    /// Measures a value of type `T` that a visitor returns.
+    /// Measures a value of type `T` that a visitor returns. If it does not fit in its place, it is in a box.
     fn read<T>(self, collects: bool) -> Self {
+        let size = size_of::<T>();
         // A `Box<[T]>` is read as a `Vec<T>`, which is a little larger. This is not a box around it.
-        if size_of::<T>() > 2 * self.slot {
-            self.add(size_of::<T>());
+        let is_slice = (self.slot, size) == (size_of::<Box<[u8]>>(), size_of::<Vec<u8>>());
+        if size > self.slot && !is_slice {
+            self.add(size + ALLOCATION);
         }
-        Self { collects, ..self }
+        Self { collects, slot: self.slot.max(size), ..self }
     }
 
     /// Measures a value of any form.
@@ -153,12 +156,13 @@ macro_rules! measure {
     };
 }
 
-/// Deserializer methods for values without a box of their own.
+/// Deserializer methods for values without elements, and for wrappers of others.
 macro_rules! forward {
     ($($method:ident($($hint:ident: $type:ty),*))*) => {
         $(
             fn $method<V: Visitor<'de>>(self, $($hint: $type,)* visitor: V) -> Result<V::Value, D::Error> {
-                self.inner.$method($($hint,)* Measured { inner: visitor, meter: self.meter })
+                let meter = self.meter.read::<V::Value>(self.meter.collects);
+                self.inner.$method($($hint,)* Measured { inner: visitor, meter })
             }
         )*
     };
@@ -264,11 +268,11 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Measured<'_, V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_seq(Counted { inner: elements, meter: self.meter, count: 0, name: 0 })
+        self.inner.visit_seq(Counted { inner: elements, meter: self.meter, count: 0, name: (0, 1) })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_map(Counted { inner: members, meter: self.meter, count: 0, name: 0 })
+        self.inner.visit_map(Counted { inner: members, meter: self.meter, count: 0, name: (0, 1) })
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, variant: A) -> Result<V::Value, A::Error> {
@@ -281,8 +285,8 @@ struct Counted<'m, A> {
     inner: A,
     meter: Meter<'m>,
     count: usize,
-    /// The size of the last name.
-    name: usize,
+    /// The size and the alignment of the last name.
+    name: (usize, usize),
 }
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Counted<'_, A> {
@@ -305,12 +309,14 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Counted<'_, A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        self.name = size_of::<S::Value>();
+        self.name = (size_of::<S::Value>(), align_of::<S::Value>());
         self.inner.next_key_seed(Measured { inner: seed, meter: self.meter })
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.meter.add_element(self.name + size_of::<S::Value>(), &mut self.count);
+        let (size, align) = self.name;
+        let pair = (size + size_of::<S::Value>()).next_multiple_of(align.max(align_of::<S::Value>()).max(1));
+        self.meter.add_element(pair, &mut self.count);
         self.inner.next_value_seed(Measured { inner: seed, meter: self.meter })
     }
 

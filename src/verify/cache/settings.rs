@@ -90,7 +90,9 @@ impl CacheSettings {
     /// sets, `Box` and `serde_json::Value`, whatever the tokens contain. A type may use more in these cases:
     ///
     /// - It allocates more than it reads, for example a buffer of fixed capacity or a linked list.
-    /// - It has large values behind `#[serde(flatten)]` or in an untagged `enum`. Each counts as a `serde_json::Value`.
+    /// - It has boxes around values that are not larger than a pointer, such as `Box<u64>`.
+    /// - It has large values behind `#[serde(flatten)]`, or in an `enum` that is untagged or has a `tag`. Each counts as a
+    ///   `serde_json::Value`.
     pub fn max_bytes(self, bytes: usize) -> Self {
         Self { bytes, ..self }
     }

@@ -47,6 +47,14 @@ struct Large {
 }
 
 #[derive(Deserialize)]
+struct Tree {
+    #[serde(rename = "a")]
+    _a: Option<Box<Tree>>,
+    #[serde(rename = "b")]
+    _b: Option<Box<Tree>>,
+}
+
+#[derive(Deserialize)]
 #[expect(dead_code, reason = "only its size matters")]
 enum Account {
     Staff(Box<Large>),
@@ -184,6 +192,10 @@ fn large_claims_stay_within_twice_max_bytes() {
     }
 }
 
+fn wide_names(count: usize) -> Value {
+    (0..count).map(|name| (name.to_string(), json!(1))).collect::<Map<_, _>>().into()
+}
+
 #[test]
 fn any_shape_uses_at_most_twice_its_count() {
     let members = |count| names(count).map(|name| (name, json!(1))).collect::<Map<_, _>>();
@@ -218,6 +230,10 @@ fn any_shape_uses_at_most_twice_its_count() {
         "escapes as JSON": Value, with_x(json!("\u{1}".repeat(1_000)));
         "large elements": X<Vec<Large>>, with_x(json!(vec![json!({}); 70]));
         "large boxes": X<Vec<Box<Large>>>, with_x(json!(vec![json!({}); 100]));
+        "boxed options": X<Vec<Box<Option<Large>>>>, with_x(json!(vec![Value::Null; 100]));
+        "boxed numbers": X<Vec<Box<u128>>>, with_x(json!(vec![1; 520]));
+        "tree": X<Tree>, with_x((0..8).fold(json!({}), |tree, _| json!({"a": tree, "b": tree})));
+        "wide names": X<HashMap<u128, u8>>, with_x(wide_names(460));
         "large options": X<Vec<Option<Large>>>, with_x(json!(vec![Value::Null; 70]));
         "large variants": X<Vec<Account>>, with_x(json!(vec![json!({"Staff": {}}); 100]));
         "large type": X<[Large; 32]>, with_x(json!(vec![json!({}); 32]));
