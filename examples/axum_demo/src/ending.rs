@@ -110,26 +110,24 @@ impl Sessions {
     }
 
     async fn write_one(&self, ending: &Ending) -> Result<(), sqlx::Error> {
-        // A repeated sign-out takes no lock.
-        let open = "SELECT sid FROM sessions WHERE (sid = $1 OR user_id = $2) AND ended IS NULL LIMIT 1";
-        let open = sqlx::query(open).bind(ending.sid.clone()).bind(ending.user_id).fetch_optional(&self.pool);
-        if open.await?.is_none() {
-            return Ok(());
+        // A repeated sign-out finds none, and takes no lock.
+        let open: Vec<String> =
+            sqlx::query_scalar("SELECT sid FROM sessions WHERE (sid = $1 OR user_id = $2) AND ended IS NULL")
+                .bind(ending.sid.clone())
+                .bind(ending.user_id)
+                .fetch_all(&self.pool)
+                .await?;
+        // Before the first write, which may take effect after its time limit.
+        for sid in &open {
+            self.revoke(sid, self.clock.now() + LIFETIME);
         }
         let now = self.clock.seconds();
-        let ended: Vec<String> = sqlx::query_scalar(
-            "UPDATE sessions SET expires = $3, ended = $4 WHERE (sid = $1 OR user_id = $2) AND ended IS NULL
-             RETURNING sid",
-        )
-        .bind(ending.sid.clone())
-        .bind(ending.user_id)
-        .bind(now + seconds(LIFETIME))
-        .bind(now)
-        .fetch_all(&self.pool)
-        .await?;
-        for sid in ended {
-            self.revoke(&sid, self.clock.now() + LIFETIME);
+        let mut result = Ok(());
+        for sid in open {
+            let end = "UPDATE sessions SET expires = $2, ended = $3 WHERE sid = $1 AND ended IS NULL";
+            let end = sqlx::query(end).bind(sid).bind(now + seconds(LIFETIME)).bind(now);
+            result = end.execute(&self.pool).await.map(drop).and(result);
         }
-        Ok(())
+        result
     }
 }
