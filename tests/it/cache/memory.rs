@@ -49,9 +49,9 @@ struct Large {
 #[derive(Deserialize)]
 struct Tree {
     #[serde(rename = "a")]
-    _a: Option<Box<Tree>>,
+    _a: Option<Box<Self>>,
     #[serde(rename = "b")]
-    _b: Option<Box<Tree>>,
+    _b: Option<Box<Self>>,
 }
 
 #[derive(Deserialize)]
