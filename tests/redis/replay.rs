@@ -216,29 +216,6 @@ async fn new_server_rejects_proofs_from_before() {
     }
 }
 
-/// The value of the wrong clock stays on the server.
-#[tokio::test]
-#[ignore = "needs redis-server: .ci/run runs it"]
-async fn clock_that_was_ahead_delays_proofs_briefly() {
-    let server = Server::start("replay-ahead");
-    let stores = [store(&server), store(&server)];
-    stores[0].connect().await.unwrap();
-    let since: String = execute(&server, &["GET", SINCE]);
-    let (history, millis) = since.split_once(' ').unwrap();
-    let ahead = millis.parse::<u64>().unwrap() + 30 * 24 * 3600 * 1000;
-    let _: () = execute(&server, &["SET", SINCE, &format!("{history} {ahead}")]);
-    for (n, store) in stores.iter().enumerate() {
-        let old = record(store, proof_of_now("recorded before")).await;
-        assert_eq!(old, Err(LOST.to_owned()), "the server may have lost it");
-        assert_eq!(record(store, new_proof("new")).await, Ok(n == 0), "{n}");
-    }
-    // Records are lost again, and the time is written by a right clock.
-    let _: () = execute(&server, &["FLUSHALL"]);
-    for store in &stores {
-        assert_eq!(record(store, proof_of_now("new")).await, Err(LOST.to_owned()));
-    }
-}
-
 #[tokio::test]
 #[ignore = "needs redis-server: .ci/run runs it"]
 async fn killed_server_fails_requests_fast() {

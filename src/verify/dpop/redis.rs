@@ -2,8 +2,8 @@
 
 use std::error::Error;
 use std::fmt::{self, Formatter};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis::{InfoDict, pipe};
 
@@ -36,15 +36,13 @@ use crate::redis_client::{Outcome, RedisClient, SharedConnection, reject_replica
 /// of [`Dpop::max_ahead`](crate::dpop::Dpop::max_ahead). The same happens with a new server, and when its first replica
 /// connects. To begin these seconds before the first request, call [`connect`](Self::connect) when the application starts.
 ///
-/// If the clock of the process that noticed the loss was ahead, the ten seconds begin when each process first connects to the
-/// server.
-///
 /// # Data
 ///
 /// - `{tower-jwt-auth}:proof:<id>` is an accepted proof, by its [`ProofId`]. It expires a few seconds after the proof. It
 ///   takes about 170 bytes, so 1,000 requests per second need 11 MB.
 /// - `{tower-jwt-auth}:proofs-since` says since when the server has all records: its `run_id` and `master_replid`, and the
-///   time in milliseconds since 1970.
+///   time in milliseconds since 1970. If a clock that was ahead wrote it, every proof gets 503 until then. Delete the key
+///   to end that sooner.
 ///
 /// # Configuration of Redis
 ///
@@ -65,8 +63,6 @@ struct Inner {
     connection: SharedConnection,
     prefix: String,
     since: String,
-    /// The last value of `since`, and when this process first read it.
-    first_read: Mutex<Option<(String, Instant)>>,
 }
 
 /// The greatest difference of the clocks of two machines.
@@ -113,7 +109,7 @@ impl RedisReplayStore {
         let response = self.0.connection.query::<(Option<String>, InfoDict)>(&read).await?;
         let (since, info) = response.value;
         let history = history_of(&response.run_id, &info)?;
-        match self.0.since_of(since, &history) {
+        match since_of(since.as_deref(), &history) {
             Some(_) => Ok(()),
             None => self.0.begin(&history).await,
         }
@@ -124,7 +120,6 @@ impl RedisReplayStore {
             connection: SharedConnection::new(client, reject_eviction),
             prefix: prefix.to_owned(),
             since: format!("{{{prefix}}}:proofs-since"),
-            first_read: Mutex::default(),
         }))
     }
 }
@@ -165,7 +160,7 @@ impl Inner {
         let (since, recorded, info): (Option<String>, Option<String>, InfoDict) = response.value;
 
         let history = history_of(&response.run_id, &info)?;
-        let Some(since) = self.since_of(since, &history) else {
+        let Some(since) = since_of(since.as_deref(), &history) else {
             self.begin(&history).await?;
             return Err(LOST.into());
         };
@@ -179,22 +174,6 @@ impl Inner {
             None if response.is_repeated => Err(UNKNOWN.into()),
             None => Ok(false),
         }
-    }
-
-    /// Returns the time since when this history has all records.
-    ///
-    /// If the clock that wrote the time was ahead, every proof would be rejected until then. But the value changes with each
-    /// loss, so the server also has all records since this process first read the value.
-    fn since_of(&self, text: Option<String>, history: &str) -> Option<Duration> {
-        let text = text?;
-        let written = written_since(&text, history)?;
-        let mut first_read = self.first_read.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, at) = match &*first_read {
-            Some(known) if known.0 == text => known,
-            _ => first_read.insert((text, Instant::now())),
-        };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Some(written.min(now.saturating_sub(at.elapsed())))
     }
 
     /// Notes that this history has all records from now on.
@@ -215,9 +194,9 @@ fn history_of(run_id: &str, info: &InfoDict) -> Outcome<String> {
     Ok(format!("{run_id}:{id}"))
 }
 
-/// Reads the value of `proofs-since`, if it is about this history.
-fn written_since(text: &str, history: &str) -> Option<Duration> {
-    let (of, millis) = text.split_once(' ')?;
+/// Returns the time since when this history has all records.
+fn since_of(text: Option<&str>, history: &str) -> Option<Duration> {
+    let (of, millis) = text?.split_once(' ')?;
     let millis = millis.parse().ok()?;
     (of == history).then_some(Duration::from_millis(millis))
 }
