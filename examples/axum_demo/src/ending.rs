@@ -27,6 +27,13 @@ pub(crate) struct Ending {
     pub(crate) user_id: Option<i64>,
 }
 
+impl Ending {
+    /// The end of this session only.
+    pub(crate) fn of(sid: String) -> Self {
+        Self { sid, user_id: None }
+    }
+}
+
 /// The ended sessions that are not in the database yet. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unwritten {

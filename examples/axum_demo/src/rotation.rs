@@ -41,7 +41,7 @@ impl Sessions {
         }
         // A parallel request may have used the token. Otherwise the session is over.
         if self.find(&token).await?.is_some_and(|known| known.is_used) {
-            self.end(vec![Ending { sid: known.sid, user_id: None }]).await?;
+            self.end(vec![Ending::of(known.sid)]).await?;
         }
         Err(ApiError::REFRESH_INVALID)
     }

@@ -121,10 +121,7 @@ impl Sessions {
         .await?;
         match too_many.is_empty() {
             true => Ok(()),
-            false => {
-                let end = |sid| Ending { sid, user_id: None };
-                self.end(too_many.into_iter().map(end).collect()).await
-            }
+            false => self.end(too_many.into_iter().map(Ending::of).collect()).await,
         }
     }
 

@@ -41,7 +41,7 @@ impl SignIns {
             && let Some(replaced) = self.sessions.find(&cookie).await?
         {
             // An error is no reason to reject the user: the session has ended here, and is written later.
-            let _ = self.sessions.end(vec![Ending { sid: replaced.sid, user_id: None }]).await;
+            let _ = self.sessions.end(vec![Ending::of(replaced.sid)]).await;
         }
         self.answer(&self.sessions.begin(user).await?)
     }
