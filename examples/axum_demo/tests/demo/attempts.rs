@@ -7,7 +7,9 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::http::{JSON, answer, post_request, request_with, signin_request, signup_body};
+use crate::http::{
+    JSON, answer, post_request, request_with, signin_request, signin_request_from, signup_body,
+};
 use crate::scenarios;
 use crate::support::{Demo, ScratchFile, TestClock, change, proxied_settings, read, settings};
 
@@ -226,9 +228,8 @@ async fn one_network_leaves_places() {
     let demo = Demo::start_with(settings).await;
     let mut crowd = JoinSet::new();
     for number in 0..120 {
-        let body = format!(r#"{{"email":"{number}@example.com","password":"wrong"}}"#);
-        let content_type = format!("{JSON}\r\nX-Forwarded-For: 2001:db8:0:{number:x}::1");
-        crowd.spawn(answer(demo.send(&signin_request(&content_type, body.as_bytes())).await));
+        let (address, email) = (format!("2001:db8:0:{number:x}::1"), format!("{number}@example.com"));
+        crowd.spawn(answer(demo.send(&signin_request_from(&address, &email, "wrong")).await));
     }
     while crowd.join_next().await.unwrap().unwrap().status != 429 {}
     assert_eq!(demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status, 200);
@@ -241,9 +242,8 @@ async fn crowd_leaves_places_for_known_addresses() {
     assert_eq!(demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status, 200);
     let mut crowd = JoinSet::new();
     for number in 0..120 {
-        let body = format!(r#"{{"email":"{number}@example.com","password":"wrong"}}"#);
-        let content_type = format!("{JSON}\r\nX-Forwarded-For: 2001:db8:{number}::1");
-        crowd.spawn(answer(demo.send(&signin_request(&content_type, body.as_bytes())).await));
+        let (address, email) = (format!("2001:db8:{number}::1"), format!("{number}@example.com"));
+        crowd.spawn(answer(demo.send(&signin_request_from(&address, &email, "wrong")).await));
     }
     while crowd.join_next().await.unwrap().unwrap().status != 503 {}
     assert_eq!(demo.signin_from("192.0.2.1", "eze@example.com", "okon").await.status, 200);

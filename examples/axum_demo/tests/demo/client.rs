@@ -7,7 +7,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use crate::http::{
-    self, Answer, JSON, SIGNIN_BODY, get_request, request_with, signin_request, signup_request,
+    self, Answer, JSON, SIGNIN_BODY, get_request, request_with, signin_request, signin_request_from,
+    signup_request,
 };
 
 pub(crate) struct Client {
@@ -30,9 +31,7 @@ impl Client {
 
     /// Signs in as if a proxy had forwarded the request from this address.
     pub(crate) async fn signin_from(&self, address: &str, email: &str, password: &str) -> Answer {
-        let body = json!({ "email": email, "password": password }).to_string();
-        let content_type = format!("{JSON}\r\nX-Forwarded-For: {address}");
-        self.exchange(&signin_request(&content_type, body.as_bytes())).await
+        self.exchange(&signin_request_from(address, email, password)).await
     }
 
     /// Signs in with the cookie of an earlier session.

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::http::{Answer, JSON, answer, get_request, signin_request};
+use crate::http::{Answer, JSON, answer, get_request, signin_request, signin_request_from};
 use crate::support::{Demo, TestClock, proxied_settings, settings};
 
 const SIGN_INS: usize = 200;
@@ -166,9 +166,8 @@ fn addresses(count: usize) -> Vec<String> {
 async fn at_once_from(demo: &Demo, addresses: &[String]) -> Vec<TcpStream> {
     let mut streams = Vec::new();
     for (number, address) in addresses.iter().enumerate() {
-        let body = format!(r#"{{"email":"{number}@example.com","password":"wrong"}}"#);
-        let content_type = format!("{JSON}\r\nX-Forwarded-For: {address}");
-        streams.push(demo.send(&signin_request(&content_type, body.as_bytes())).await);
+        let email = format!("{number}@example.com");
+        streams.push(demo.send(&signin_request_from(address, &email, "wrong")).await);
     }
     streams
 }

@@ -33,6 +33,12 @@ pub(crate) fn signin_request(content_type: &str, body: &[u8]) -> Vec<u8> {
     post_request("/signin", content_type, body)
 }
 
+/// Builds a sign-in as if a proxy had forwarded it from this address.
+pub(crate) fn signin_request_from(address: &str, email: &str, password: &str) -> Vec<u8> {
+    let body = json!({ "email": email, "password": password }).to_string();
+    signin_request(&format!("{JSON}\r\nX-Forwarded-For: {address}"), body.as_bytes())
+}
+
 pub(crate) fn post_request(path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!(
