@@ -76,7 +76,8 @@ impl RemoteKeysStats {
 
     /// Returns the time since the provider last confirmed the held keys.
     ///
-    /// It grows while the keys [rest](super::RemoteKeys::idle_timeout). `None` if no keys are held. For a [seed](super::RemoteKeys::seed) the time counts from its configuration.
+    /// It grows while the keys [rest](super::RemoteKeys::idle_timeout). `None` if no keys are held. For a
+    /// [seed](super::RemoteKeys::seed) the time counts from its configuration.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         self.age

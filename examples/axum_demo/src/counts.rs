@@ -42,9 +42,9 @@ impl Limit {
         Self { subject: hash("refreshes", &[sid]), most, window: MINUTE, error: ApiError::too_many_refreshes }
     }
 
-    /// Limits the sign-ups of an address in each hour.
-    pub(crate) fn sign_ups(address: &str, most: u32) -> Self {
-        Self { subject: hash("sign-ups", &[address]), most, window: HOUR, error: ApiError::too_many_sign_ups }
+    /// Limits the sign-ups of an address or a network in each hour.
+    pub(crate) fn sign_ups(name: &str, most: u32) -> Self {
+        Self { subject: hash("sign-ups", &[name]), most, window: HOUR, error: ApiError::too_many_sign_ups }
     }
 
     fn end_of_window(&self, now: i64) -> i64 {

@@ -17,8 +17,9 @@ pub struct Limits {
     ///
     /// A closed connection counts until its request ends.
     pub connections: usize,
-    /// Maximum number of connections of one IPv4 address or IPv6 /48 network. Others are closed at once.
-    /// The default is 100. There is no such limit behind trusted proxies, whose connections are those of all clients.
+    /// Maximum number of connections of one IPv4 address or IPv6 /64 network. A /48 gets twice as many. Others are
+    /// closed at once. The default is 100. There is no such limit with `PUBLIC_URL` or trusted proxies: the connections
+    /// of a proxy are those of all clients.
     pub connections_of_a_peer: usize,
     /// Maximum age of a connection, even if the client reads no responses. The default is 60 seconds.
     pub connection: Duration,
@@ -36,7 +37,7 @@ pub struct Limits {
     pub address_failures: u32,
     /// Failed sign-ins and sign-ups of an IPv6 /48 network in a minute. The default is 30.
     pub network_failures: u32,
-    /// Sign-ups of an address in an hour, whether they fail or not. The default is 100.
+    /// Sign-ups of an address, or of an IPv6 /48 network, in an hour, whether they fail or not. The default is 100.
     pub address_sign_ups: u32,
     /// Refreshes of a session in a minute. The default is 30.
     pub session_refreshes: u32,
